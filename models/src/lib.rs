@@ -1,0 +1,17 @@
+//! What the trainer and the device must agree on.
+//!
+//! | module | concept |
+//! |---|---|
+//! | [`radiograph`] | a 16-bit grey image, read from a TIFF under limits |
+//! | [`conversion`] | the 16-to-8-bit conversions, resizing and the network's input tensor, from a specification as data |
+//! | [`engine`] | an inference engine: input tensor in, score out; the reference is ONNX Runtime on the CPU |
+//! | [`policy`] | score in, verdict out |
+//! | [`bundle`] | the model bundle: network, conversion, policy, golden images, verified before use |
+//! | [`digest`] | SHA-256 digests, the names of all content |
+
+pub mod bundle;
+pub mod conversion;
+pub mod digest;
+pub mod engine;
+pub mod policy;
+pub mod radiograph;

@@ -1,0 +1,1 @@
+//! Leave one bundle out.

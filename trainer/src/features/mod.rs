@@ -1,0 +1,1 @@
+//! The frozen backbone's pooled features, computed once and cached.

@@ -1,0 +1,1 @@
+//! Recipes: from features and labels to a head and its operating point.

@@ -1,0 +1,25 @@
+//! The trainer: from labelled radiographs to a cross-validated model bundle.
+//!
+//! | module | concept |
+//! |---|---|
+//! | [`dataset`] | labelled parts in bundles, read from a manifest or folders; synthetic electrodes |
+//! | [`network`] | ResNet-34 in libtorch, its weights, and the same network as ONNX |
+//! | [`features`] | the frozen backbone's pooled features, computed once and cached |
+//! | [`fit`] | recipes: from features and labels to a head and its operating point |
+//! | [`crossval`] | leave one bundle out |
+//! | [`stats`] | balanced accuracy, intervals, ROC, paired tests |
+//! | [`results`] | `results.json` and `predictions.csv` |
+//! | [`report`] | the run as one HTML file |
+//! | [`export`] | the model bundle and its parity gate |
+//! | [`progress`] | progress bars with time left, on stderr |
+
+pub mod crossval;
+pub mod dataset;
+pub mod export;
+pub mod features;
+pub mod fit;
+pub mod network;
+pub mod progress;
+pub mod report;
+pub mod results;
+pub mod stats;

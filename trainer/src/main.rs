@@ -1,0 +1,57 @@
+//! The host side of Cellgate: data set, cross-validation, training, export.
+
+mod cmd;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Trains and cross-validates the model that a Cellgate device judges radiographs with.
+///
+/// Exit status: 0 done, 1 errors were found or happened, 2 misuse.
+#[derive(Debug, Parser)]
+#[command(name = "cellgate-trainer", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Looks a data set over: unreadable images, duplicates, sizes, levels, class balance, disagreement
+    Check(cmd::check::Args),
+    /// Converts one radiograph to an 8-bit PNG
+    Convert(cmd::convert::Args),
+    /// Computes the bounds of the global conversion
+    Bounds(cmd::bounds::Args),
+    /// Computes and caches the frozen backbone's features
+    Features(cmd::features::Args),
+    /// Cross-validates, leaving one bundle out at a time
+    Crossval(cmd::crossval::Args),
+    /// Trains a model on all bundles
+    Train(cmd::train::Args),
+    /// Exports a trained model as a bundle for devices
+    Export(cmd::export::Args),
+    /// Makes a data set of synthetic electrodes
+    Synth(cmd::synth::Args),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match Cli::parse().command {
+        Command::Check(args) => cmd::check::run(&args),
+        Command::Convert(args) => cmd::convert::run(&args),
+        Command::Bounds(args) => cmd::bounds::run(&args),
+        Command::Features(args) => cmd::features::run(&args),
+        Command::Crossval(args) => cmd::crossval::run(&args),
+        Command::Train(args) => cmd::train::run(&args),
+        Command::Export(args) => cmd::export::run(&args),
+        Command::Synth(args) => cmd::synth::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(1)
+    })
+}

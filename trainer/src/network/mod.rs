@@ -1,0 +1,1 @@
+//! ResNet-34 in libtorch, its weights, and the same network as ONNX.

@@ -1,0 +1,1 @@
+//! Balanced accuracy, intervals, ROC, paired tests.
