@@ -7,7 +7,8 @@ use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
 fn weights_in_another_file_are_refused_even_where_the_file_is() {
     let network = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/external_weights.onnx")).unwrap();
     let options = OnnxRuntimeOptions {
-        library: std::env::var_os(cellgate_models::engine::LIBRARY_ENV).map(|path| std::fs::canonicalize(path).unwrap()),
+        library: std::env::var_os(cellgate_models::engine::LIBRARY_ENV)
+            .map(|path| std::fs::canonicalize(path).unwrap()),
         threads: None,
     };
     let folder = tempfile::tempdir().unwrap();

@@ -206,7 +206,9 @@ mod tests {
     #[test]
     fn a_file_without_version_wins_then_the_highest_version_and_strangers_are_passed_over() {
         let root = tempfile::tempdir().unwrap();
-        for name in ["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.32.0", "libonnxruntime.so.old", "libonnxruntime.sox"] {
+        for name in
+            ["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.32.0", "libonnxruntime.so.old", "libonnxruntime.sox"]
+        {
             touch(root.path(), name);
         }
         fs::create_dir(root.path().join("libonnxruntime.so.2")).unwrap();

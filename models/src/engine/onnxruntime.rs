@@ -64,9 +64,9 @@ impl Engine for OnnxRuntime {
         let failed = |error: ort::Error| EngineError::Run { message: error.to_string() };
         let tensor = TensorRef::from_array_view(([1, 3, height, width], input)).map_err(failed)?;
         let outputs = self.session.run(ort::inputs![INPUT_NAME => tensor]).map_err(failed)?;
-        let output = outputs.get(OUTPUT_NAME).ok_or_else(|| EngineError::Run {
-            message: format!("it gave no output `{OUTPUT_NAME}`"),
-        })?;
+        let output = outputs
+            .get(OUTPUT_NAME)
+            .ok_or_else(|| EngineError::Run { message: format!("it gave no output `{OUTPUT_NAME}`") })?;
         match output.try_extract_tensor::<f32>().map_err(failed)? {
             (_, &[score]) => Ok(score),
             (_, values) => Err(EngineError::Run { message: format!("it gave {} values, expected 1", values.len()) }),
@@ -96,11 +96,8 @@ fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
     // `init_from` is the probe: it opens the file and looks at its version before `ort` calls anything else in it, and
     // its error, unlike `ort::Error`, is made without the library.
     let builder = ort::init_from(&path).map_err(|error| unusable(error.to_string()))?;
-    let environment = builder
-        .with_name("cellgate")
-        .with_telemetry(false)
-        .build()
-        .map_err(|error| unusable(error.to_string()))?;
+    let environment =
+        builder.with_name("cellgate").with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
     // Errors come back as values; the library would print them to stderr as well.
     environment.set_log_level(LogLevel::Fatal);
     *loaded = Some((path, environment.clone()));
