@@ -80,11 +80,11 @@ impl Electrode {
         // The coating head runs downwards: what it does unevenly across becomes a streak.
         let streaks = Texture::new(width, height, [7.0 * px, 900.0 * px], random);
         let fibres = Texture::new(width, height, [11.0 * px, 3.0 * px], random);
-        let [left, right] = [(); 2].map(|()| profile(height, 26.0 * px, random));
-        let [top, bottom] = [(); 2].map(|()| profile(width, 26.0 * px, random));
+        let [left, right] = [(); 2].map(|()| profile(height, 70.0 * px, random));
+        let [top, bottom] = [(); 2].map(|()| profile(width, 70.0 * px, random));
         let loading = 1.0 + 0.02 * random.normal();
 
-        let wobble = 2.5 * px;
+        let wobble = 1.6 * px;
         let mut buffer = Vec::new();
         for y in 0..height {
             let shift_x = self.tilt * (y as f32 - height as f32 / 2.0);
