@@ -10,6 +10,7 @@ mod listing;
 mod manifest;
 mod natural;
 mod part;
+pub mod synth;
 
 pub use error::DatasetError;
 pub use listing::{Entry, Listing};
