@@ -1,5 +1,11 @@
 //! `results.json` and `predictions.csv`: what a cross-validation found.
 
+mod files;
+mod table;
+
+pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError, write_whole};
+pub use table::summary_table;
+
 use crate::dataset::Label;
 use crate::stats::{BundleBootstrap, Scored, auroc};
 use cellgate_models::digest::Digest;
@@ -99,7 +105,25 @@ pub struct Prediction {
     pub score: f64,
 }
 
+/// The bundles of all methods, in the order of their first mention.
+#[must_use]
+pub fn bundle_names(results: &Results) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for bundle in results.methods.iter().flat_map(|method| &method.bundles) {
+        if !names.contains(&bundle.bundle.as_str()) {
+            names.push(&bundle.bundle);
+        }
+    }
+    names
+}
+
 impl MethodResults {
+    /// The figures of the bundle called `name`.
+    #[must_use]
+    pub fn bundle(&self, name: &str) -> Option<&BundleResults> {
+        self.bundles.iter().find(|bundle| bundle.bundle == name)
+    }
+
     /// The figures of `method`: `bundles` summed up, with the bootstrap's interval and the AUROC of the pooled scores.
     #[must_use]
     pub fn summarise(
