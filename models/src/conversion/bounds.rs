@@ -1,15 +1,28 @@
 //! Bounds of the levels that are spread over 0..=255.
 
+use super::Histogram;
+use crate::radiograph::Radiograph;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
-/// The lowest and highest level of the range that is spread over 0..=255; `lo <= hi`.
+/// The percentiles that the paper's bounds come from (section 2.3.2), in percent.
+pub const BOUND_PERCENTILES: (f64, f64) = (0.01, 99.99);
+
+/// The lowest and highest level of the range that is spread over 0..=255; `lo <= hi`. As text `LO,HI`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "RawBounds", into = "RawBounds")]
 pub struct Bounds {
-    /// At and below this level the result is 0.
-    pub lo: u16,
-    /// At and above this level the result is 255.
-    pub hi: u16,
+    lo: u16,
+    hi: u16,
+}
+
+/// Bounds as they stand in a file, not yet checked.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBounds {
+    lo: u16,
+    hi: u16,
 }
 
 /// Bounds that are the wrong way round.
@@ -22,13 +35,148 @@ pub struct BoundsError {
     pub hi: u16,
 }
 
+/// A text that is no pair of bounds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseBoundsError {
+    /// Not two levels.
+    #[error("expected bounds as LO,HI with levels of 0 to 65535, such as 1700,2800, found `{found}`")]
+    Form {
+        /// The text.
+        found: String,
+    },
+    /// The wrong way round.
+    #[error(transparent)]
+    Order(#[from] BoundsError),
+}
+
 impl Bounds {
-    /// Global bounds as the paper computes them (section 2.3.2), from each image's 0.01th and 99.99th percentile: the
-    /// smallest and the largest of them over all images, each rounded to the nearest hundred.
-    /// `None` without images.
+    /// The range `lo..=hi`.
+    ///
+    /// # Errors
+    /// [`BoundsError`] where `lo` lies above `hi`. Equal bounds are allowed: levels above them become 255, all others 0.
+    pub fn new(lo: u16, hi: u16) -> Result<Self, BoundsError> {
+        if lo > hi { Err(BoundsError { lo, hi }) } else { Ok(Self { lo, hi }) }
+    }
+
+    /// At and below this level the result is 0.
+    #[must_use]
+    pub fn lo(self) -> u16 {
+        self.lo
+    }
+
+    /// From this level on the result is 255, as long as it lies above the lower bound.
+    #[must_use]
+    pub fn hi(self) -> u16 {
+        self.hi
+    }
+
+    /// Global bounds as the paper computes them (section 2.3.2), from each image's [`image_percentiles`]: the
+    /// smallest and the largest of them over all images, each rounded to the nearest hundred (half to even, as
+    /// `numpy.round(bound, -2)` does).
+    /// `None` without images, and where a percentile is no level.
     #[must_use]
     pub fn global(percentiles: impl IntoIterator<Item = (f64, f64)>) -> Option<Self> {
-        let _ = percentiles.into_iter();
-        None
+        let widest = |(lo, hi): (f64, f64), (low, high): (f64, f64)| (lo.min(low), hi.max(high));
+        let (lo, hi) = percentiles.into_iter().reduce(widest)?;
+        let hundred = |bound: f64| level_from(100.0 * (bound / 100.0).round_ties_even());
+        Self::new(hundred(lo)?, hundred(hi)?).ok()
+    }
+
+    /// The bounds of one image's own levels (paper, section 2.3.3): its [`BOUND_PERCENTILES`], each rounded to the
+    /// nearest whole level, half to even. `None` for a histogram of nothing.
+    #[must_use]
+    pub fn local(histogram: &Histogram) -> Option<Self> {
+        let whole = |percent| level_from(histogram.percentile(percent)?.round_ties_even());
+        Self::new(whole(BOUND_PERCENTILES.0)?, whole(BOUND_PERCENTILES.1)?).ok()
+    }
+}
+
+/// The [`BOUND_PERCENTILES`] of one image's levels, in levels.
+#[must_use]
+pub fn image_percentiles(radiograph: &Radiograph) -> (f64, f64) {
+    let histogram = Histogram::of(radiograph.levels());
+    let percentile = |percent| histogram.percentile(percent).unwrap_or_default();
+    (percentile(BOUND_PERCENTILES.0), percentile(BOUND_PERCENTILES.1))
+}
+
+/// A whole number as a level.
+fn level_from(value: f64) -> Option<u16> {
+    (0.0..=f64::from(u16::MAX)).contains(&value).then_some(value as u16)
+}
+
+impl TryFrom<RawBounds> for Bounds {
+    type Error = BoundsError;
+
+    fn try_from(RawBounds { lo, hi }: RawBounds) -> Result<Self, BoundsError> {
+        Self::new(lo, hi)
+    }
+}
+
+impl From<Bounds> for RawBounds {
+    fn from(Bounds { lo, hi }: Bounds) -> Self {
+        Self { lo, hi }
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{},{}", self.lo, self.hi)
+    }
+}
+
+impl FromStr for Bounds {
+    type Err = ParseBoundsError;
+
+    fn from_str(text: &str) -> Result<Self, ParseBoundsError> {
+        let levels = text.split_once(',').and_then(|(lo, hi)| Some((lo.parse().ok()?, hi.parse().ok()?)));
+        let (lo, hi) = levels.ok_or_else(|| ParseBoundsError::Form { found: text.chars().take(80).collect() })?;
+        Ok(Self::new(lo, hi)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn global_bounds_are_the_extremes_rounded_to_hundreds_half_to_even() {
+        let global = |percentiles: &[(f64, f64)]| Bounds::global(percentiles.iter().copied());
+        assert_eq!(global(&[(1712.3, 2750.0), (1690.0, 2801.5)]), Bounds::new(1700, 2800).ok());
+        assert_eq!(global(&[(1650.0, 2750.0)]), Bounds::new(1600, 2800).ok());
+        assert_eq!(global(&[(0.0, 65535.0)]), Bounds::new(0, 65500).ok());
+        assert_eq!(global(&[]), None);
+        assert_eq!(global(&[(-100.0, 5.0)]), None);
+        assert_eq!(global(&[(5.0, f64::NAN)]), None);
+    }
+
+    #[test]
+    fn local_bounds_ignore_a_ten_thousandth_of_the_pixels_on_each_side() {
+        let mut levels = vec![2000; 30_000];
+        levels[..2].copy_from_slice(&[0, 65535]);
+        assert_eq!(Bounds::local(&Histogram::of(&levels)), Bounds::new(2000, 2000).ok());
+        assert_eq!(Bounds::local(&Histogram::of(&[3, 9])), Bounds::new(3, 9).ok());
+        assert_eq!(Bounds::local(&Histogram::new()), None);
+    }
+
+    #[test]
+    fn the_wrong_way_round_is_refused_everywhere() {
+        let error = BoundsError { lo: 9, hi: 3 };
+        assert_eq!(Bounds::new(9, 3), Err(error.clone()));
+        assert_eq!("9,3".parse::<Bounds>(), Err(error.clone().into()));
+        assert!(serde_json::from_str::<Bounds>(r#"{"lo":9,"hi":3}"#).unwrap_err().to_string().contains("LO <= HI"));
+        assert!(serde_json::from_str::<Bounds>(r#"{"lo":3,"hi":9,"mid":5}"#).is_err());
+    }
+
+    #[test]
+    fn bounds_survive_text_and_json() {
+        let bounds = Bounds::new(1700, 2800).unwrap();
+        assert_eq!(bounds.to_string().parse(), Ok(bounds));
+        let json = serde_json::to_string(&bounds).unwrap();
+        assert_eq!(json, r#"{"lo":1700,"hi":2800}"#);
+        assert_eq!(serde_json::from_str::<Bounds>(&json).unwrap(), bounds);
+        for text in ["", "5", "5,", "5;6", "-1,5", "5,65536", "1,2,3"] {
+            assert!(matches!(text.parse::<Bounds>(), Err(ParseBoundsError::Form { .. })), "{text}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! A specification made ready to run.
 
-use super::{ConversionSpec, Size};
+use super::channel::Channel;
+use super::resize::{Resizer, Sample, run_wide};
+use super::tensor::{Normalisation, NormaliseRow};
+use super::{Bounds, ConversionSpec, Histogram, Size};
 use crate::radiograph::Radiograph;
 
 /// An 8-bit image of one or three channels, channel by channel.
@@ -18,7 +21,7 @@ pub struct Image8 {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConversionError {
-    /// A member of the specification is missing or out of its range.
+    /// A member of the specification is missing, out of its range or of no use.
     #[error("conversion specification: {member}: found {found}, expected {expected}")]
     Spec {
         /// The member's name.
@@ -39,24 +42,60 @@ pub enum ConversionError {
 }
 
 /// A specification made ready to run, with its tables and buffers; one a thread.
+///
+/// Images of the same size as the one before take no memory, other than a result that is given away.
 #[derive(Debug)]
 pub struct Converter {
     spec: ConversionSpec,
+    stage: Stage,
+    histogram: Histogram,
+    local_bounds: Option<Bounds>,
+}
+
+/// The way from levels to the resized levels.
+#[derive(Debug)]
+enum Stage {
+    /// Over 8 bits.
+    Eight { channels: Vec<Channel>, resizer: Option<Resizer<u8>> },
+    /// From `lo` over `range` levels in 16 bits, without an 8-bit step.
+    Sixteen { lo: u16, range: u16, resizer: Option<Resizer<u16>> },
 }
 
 impl Converter {
     /// Checks `spec` and makes its tables.
     ///
     /// # Errors
-    /// [`ConversionError::Spec`] where a member is missing or out of its range.
+    /// [`ConversionError::Spec`] where a member is missing, out of its range or of no use, see
+    /// [`ConversionSpec::validate`].
     pub fn new(spec: &ConversionSpec) -> Result<Self, ConversionError> {
-        Ok(Self { spec: spec.clone() })
+        spec.validate()?;
+        let stage = match (Channel::all_of(spec), spec.bounds) {
+            (Some(channels), _) => Stage::Eight { channels, resizer: None },
+            // Equal bounds part the levels in two, as in 8 bits: 0 up to them, 1 above.
+            (None, Some(bounds)) => {
+                Stage::Sixteen { lo: bounds.lo(), range: (bounds.hi() - bounds.lo()).max(1), resizer: None }
+            }
+            (None, None) => return Err(without_bounds(spec)),
+        };
+        Ok(Self { spec: spec.clone(), stage, histogram: Histogram::new(), local_bounds: None })
+    }
+
+    /// The specification that it carries out.
+    #[must_use]
+    pub fn spec(&self) -> &ConversionSpec {
+        &self.spec
     }
 
     /// The size of the result for `radiograph`.
     #[must_use]
     pub fn output_size(&self, radiograph: &Radiograph) -> Size {
-        self.spec.size.unwrap_or(Size { height: radiograph.height(), width: radiograph.width() })
+        self.spec.size.unwrap_or(size_of(radiograph))
+    }
+
+    /// The last image's own bounds, of the local and the mixed method.
+    #[must_use]
+    pub fn local_bounds(&self) -> Option<Bounds> {
+        self.local_bounds
     }
 
     /// The converted and resized 8-bit image.
@@ -65,19 +104,212 @@ impl Converter {
     /// [`ConversionError::Spec`] for a method without an 8-bit step.
     pub fn to_levels8(&mut self, radiograph: &Radiograph) -> Result<Image8, ConversionError> {
         let size = self.output_size(radiograph);
-        Ok(Image8 { size, channels: 1, levels: vec![0; (size.height * size.width) as usize] })
+        let Stage::Eight { channels, resizer } = &mut self.stage else {
+            return Err(ConversionError::Spec {
+                member: "method",
+                found: self.spec.method.to_string(),
+                expected: "a method with an 8-bit step".into(),
+            });
+        };
+        let mut image = Image8 { size, channels: channels.len(), levels: Vec::new() };
+        image.levels.reserve_exact(channels.len() * size.pixels());
+        let resizer = resizer_for(resizer, radiograph, size);
+        self.local_bounds = None;
+        for channel in channels {
+            self.local_bounds = channel.adapt(radiograph, &mut self.histogram).or(self.local_bounds);
+            channel.rows(radiograph, resizer, |_, row| image.levels.extend_from_slice(row));
+        }
+        Ok(image)
     }
 
-    /// The network's input: 3 x height x width values, channel by channel, normalised.
+    /// The network's input: 3 x height x width values, channel by channel, normalised. A method of one channel gives it
+    /// three times.
     ///
     /// # Errors
     /// [`ConversionError::TensorLength`] where `tensor` has another length.
     pub fn to_tensor(&mut self, radiograph: &Radiograph, tensor: &mut [f32]) -> Result<(), ConversionError> {
         let size = self.output_size(radiograph);
-        let expected = 3 * size.height as usize * size.width as usize;
+        let expected = 3 * size.pixels();
         if tensor.len() != expected {
             return Err(ConversionError::TensorLength { found: tensor.len(), expected });
         }
+        self.local_bounds = None;
+        match &mut self.stage {
+            Stage::Eight { channels, resizer } => {
+                let resizer = resizer_for(resizer, radiograph, size);
+                let planes_each = 3 / channels.len();
+                for (at, channel) in channels.iter_mut().enumerate() {
+                    self.local_bounds = channel.adapt(radiograph, &mut self.histogram).or(self.local_bounds);
+                    let mut planes = Planes::new(&self.spec, size, tensor, at * planes_each, planes_each);
+                    channel.rows(radiograph, resizer, |y, row| planes.fill(y, row, 255.0));
+                }
+            }
+            Stage::Sixteen { lo, range, resizer } => {
+                let (lo, range) = (*lo, *range);
+                let mut planes = Planes::new(&self.spec, size, tensor, 0, 3);
+                let level = |x: u16| x.saturating_sub(lo).min(range);
+                let resizer = resizer_for(resizer, radiograph, size);
+                resizer.run(radiograph.levels(), level, |y, row| planes.fill(y, row, f32::from(range)));
+            }
+        }
         Ok(())
+    }
+}
+
+/// The planes of a tensor that one channel fills.
+struct Planes<'a> {
+    spec: &'a ConversionSpec,
+    size: Size,
+    first: usize,
+    planes: &'a mut [f32],
+}
+
+impl<'a> Planes<'a> {
+    fn new(spec: &'a ConversionSpec, size: Size, tensor: &'a mut [f32], first: usize, count: usize) -> Self {
+        let planes = &mut tensor[first * size.pixels()..][..count * size.pixels()];
+        Self { spec, size, first, planes }
+    }
+
+    /// Writes row `y` of levels, of which `full` becomes 1 before the normalisation.
+    fn fill<S: Sample + Into<f32>>(&mut self, y: usize, levels: &[S], full: f32) {
+        let width = self.size.width as usize;
+        for (at, plane) in self.planes.chunks_exact_mut(self.size.pixels()).enumerate() {
+            let (mean, std) = (self.spec.mean[self.first + at], self.spec.std[self.first + at]);
+            let normalisation = Normalisation { full, mean, std };
+            run_wide(NormaliseRow { normalisation, levels, plane: &mut plane[y * width..][..width] });
+        }
+    }
+}
+
+/// The resizer for `radiograph`, kept as long as the images have the same size.
+fn resizer_for<'a, S: Sample>(
+    slot: &'a mut Option<Resizer<S>>,
+    radiograph: &Radiograph,
+    to: Size,
+) -> &'a mut Resizer<S> {
+    let from = size_of(radiograph);
+    if slot.as_ref().is_some_and(|resizer| resizer.sizes() != (from, to)) {
+        *slot = None;
+    }
+    slot.get_or_insert_with(|| Resizer::new(from, to))
+}
+
+fn size_of(radiograph: &Radiograph) -> Size {
+    Size { height: radiograph.height(), width: radiograph.width() }
+}
+
+fn without_bounds(spec: &ConversionSpec) -> ConversionError {
+    ConversionError::Spec {
+        member: "bounds",
+        found: "nothing".into(),
+        expected: format!("a value, method {} needs it", spec.method),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ClaheSettings, Distribution, Method};
+    use super::*;
+
+    fn radiograph(height: u32, width: u32) -> Radiograph {
+        let level = |at: u32| (1500 + at.wrapping_mul(2_654_435_761) % 1500) as u16;
+        Radiograph::new(width, height, (0..height * width).map(level).collect()).unwrap()
+    }
+
+    fn spec(method: Method) -> ConversionSpec {
+        let radiograph = radiograph(50, 40);
+        ConversionSpec::new(method)
+            .with_bounds(Bounds::new(1700, 2800).unwrap())
+            .with_distribution(Distribution::of(&Histogram::of(radiograph.levels())).unwrap())
+    }
+
+    #[test]
+    fn mixed_is_naive_then_global_then_local() {
+        let radiograph = radiograph(20, 30);
+        let levels = |method| Converter::new(&spec(method)).unwrap().to_levels8(&radiograph).unwrap().levels;
+        let single: Vec<u8> = [Method::Naive, Method::Global, Method::Local].into_iter().flat_map(levels).collect();
+        assert_eq!(levels(Method::Mixed), single);
+    }
+
+    #[test]
+    fn local_tells_the_bounds_it_found_and_other_methods_none() {
+        let image = Radiograph::new(3, 1, vec![2000, 2500, 3000]).unwrap();
+        let mut local = Converter::new(&spec(Method::Local)).unwrap();
+        assert_eq!(local.local_bounds(), None);
+        assert_eq!(local.to_levels8(&image).unwrap().levels, [0, 128, 255]);
+        assert_eq!(local.local_bounds(), Bounds::new(2000, 3000).ok());
+        let mut global = Converter::new(&spec(Method::Global)).unwrap();
+        global.to_levels8(&image).unwrap();
+        assert_eq!(global.local_bounds(), None);
+    }
+
+    #[test]
+    fn the_tensor_is_the_normalised_8_bit_image_for_each_method() {
+        for method in Method::ALL.into_iter().filter(|&method| method != Method::Linear16) {
+            let spec = spec(method).with_size(Size { height: 21, width: 17 });
+            let mut converter = Converter::new(&spec).unwrap();
+            // A second image of another size goes through the same buffers.
+            for radiograph in [radiograph(50, 40), radiograph(33, 70)] {
+                let image = converter.to_levels8(&radiograph).unwrap();
+                let mut tensor = vec![f32::NAN; 3 * 21 * 17];
+                converter.to_tensor(&radiograph, &mut tensor).unwrap();
+                for (at, value) in tensor.iter().enumerate() {
+                    let (channel, pixel) = (at / (21 * 17), at % (21 * 17));
+                    let level = image.levels[(channel % image.channels) * 21 * 17 + pixel];
+                    let expected = (f32::from(level) / 255.0 - spec.mean[channel]) / spec.std[channel];
+                    assert_eq!(value.to_bits(), expected.to_bits(), "{method}, channel {channel}, pixel {pixel}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn linear16_keeps_differences_that_8_bits_lose() {
+        let image = Radiograph::new(4, 1, vec![1000, 1700, 1701, 2800]).unwrap();
+        let mut converter = Converter::new(&spec(Method::Linear16)).unwrap();
+        let mut tensor = [0.0; 12];
+        converter.to_tensor(&image, &mut tensor).unwrap();
+        let plane = [0.0, 0.0, 1.0 / 1100.0, 1.0_f32].map(|share| (share - 0.485) / 0.229);
+        assert_eq!(tensor[..4], plane);
+        let error = converter.to_levels8(&image).unwrap_err().to_string();
+        assert_eq!(error, "conversion specification: method: found linear16, expected a method with an 8-bit step");
+    }
+
+    #[test]
+    fn linear16_with_equal_bounds_parts_the_levels_in_two() {
+        let spec = ConversionSpec::new(Method::Linear16).with_bounds(Bounds::new(7, 7).unwrap());
+        let mut tensor = [0.0; 9];
+        let image = Radiograph::new(3, 1, vec![6, 7, 8]).unwrap();
+        Converter::new(&spec).unwrap().to_tensor(&image, &mut tensor).unwrap();
+        assert_eq!(tensor[..3], [0.0, 0.0, 1.0_f32].map(|share| (share - 0.485) / 0.229));
+    }
+
+    #[test]
+    fn clahe_and_dhe_adapt_to_each_image() {
+        for method in [Method::Clahe, Method::Dhe] {
+            let mut spec = spec(method);
+            spec.clahe = spec.clahe.map(|clahe| ClaheSettings { tiles: Size { height: 64, width: 64 }, ..clahe });
+            let mut converter = Converter::new(&spec).unwrap();
+            let first = converter.to_levels8(&radiograph(50, 40)).unwrap();
+            converter.to_levels8(&radiograph(9, 9)).unwrap();
+            assert_eq!(converter.to_levels8(&radiograph(50, 40)).unwrap(), first, "{method}");
+        }
+    }
+
+    #[test]
+    fn a_tensor_of_another_length_is_refused() {
+        let mut converter = Converter::new(&spec(Method::Naive).with_size(Size { height: 2, width: 5 })).unwrap();
+        let error = converter.to_tensor(&radiograph(4, 4), &mut [0.0; 29]);
+        assert_eq!(error, Err(ConversionError::TensorLength { found: 29, expected: 30 }));
+    }
+
+    #[test]
+    fn any_size_becomes_any_other() {
+        for (height, width) in [(1, 1), (1, 7), (33, 1), (16, 16), (17, 31)] {
+            for size in [Size { height: 1, width: 1 }, Size { height: 40, width: 3 }, Size { height: 2, width: 90 }] {
+                let mut converter = Converter::new(&spec(Method::Global).with_size(size)).unwrap();
+                assert_eq!(converter.to_levels8(&radiograph(height, width)).unwrap().levels.len(), size.pixels());
+            }
+        }
     }
 }

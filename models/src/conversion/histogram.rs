@@ -1,19 +1,70 @@
-//! The histogram of a radiograph and its percentiles.
+//! The histogram of radiographs and its percentiles.
+
+/// Number of levels of 16 bits.
+pub(super) const LEVELS: usize = 1 << 16;
+
+/// Equal levels tend to be neighbours, and a counter can't be read again before its last increment has left the store
+/// buffer: neighbours are counted in different lanes.
+const LANES: usize = 4;
 
 /// How often each of the 65,536 levels occurs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     counts: Box<[u64]>,
     total: u64,
+    /// Counters of one call of [`Histogram::add`], zero between calls.
+    lanes: [Box<[u32; LEVELS]>; LANES],
 }
 
 impl Histogram {
+    /// A histogram of nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        let lanes = std::array::from_fn(|_| Box::new([0; LEVELS]));
+        Self { counts: vec![0; LEVELS].into_boxed_slice(), total: 0, lanes }
+    }
+
     /// The histogram of `levels`.
     #[must_use]
     pub fn of(levels: &[u16]) -> Self {
-        let mut counts = vec![0; 1 << 16].into_boxed_slice();
-        levels.iter().for_each(|&level| counts[usize::from(level)] += 1);
-        Self { counts, total: levels.len() as u64 }
+        let mut histogram = Self::new();
+        histogram.add(levels);
+        histogram
+    }
+
+    /// Counts `levels` too, in one pass; no memory is taken.
+    pub fn add(&mut self, levels: &[u16]) {
+        // A lane's counter can't overflow within so many levels.
+        levels.chunks(u32::MAX as usize).for_each(|levels| self.add_chunk(levels));
+    }
+
+    fn add_chunk(&mut self, levels: &[u16]) {
+        let [first, second, third, fourth] = &mut self.lanes;
+        let (groups, rest) = levels.as_chunks::<LANES>();
+        for &[a, b, c, d] in groups {
+            first[usize::from(a)] += 1;
+            second[usize::from(b)] += 1;
+            third[usize::from(c)] += 1;
+            fourth[usize::from(d)] += 1;
+        }
+        rest.iter().for_each(|&level| first[usize::from(level)] += 1);
+        for (level, count) in self.counts.iter_mut().enumerate() {
+            *count += [&first, &second, &third, &fourth].iter().map(|lane| u64::from(lane[level])).sum::<u64>();
+        }
+        self.lanes.iter_mut().for_each(|lane| lane.fill(0));
+        self.total += levels.len() as u64;
+    }
+
+    /// Adds what `other` has counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
+        self.total += other.total;
+    }
+
+    /// Forgets everything; the memory is kept.
+    pub fn clear(&mut self) {
+        self.counts.fill(0);
+        self.total = 0;
     }
 
     /// How often each level occurs.
@@ -26,5 +77,112 @@ impl Histogram {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// The level below which `percent` percent of the pixels lie, to the last bit what
+    /// `numpy.percentile(levels, percent)` returns (its default method, linear interpolation between order statistics).
+    ///
+    /// `None` for a histogram of nothing, and where `percent` is not in 0..=100.
+    #[must_use]
+    pub fn percentile(&self, percent: f64) -> Option<f64> {
+        if self.total == 0 || !(0.0..=100.0).contains(&percent) {
+            return None;
+        }
+        // NumPy's order of operations (`_quantile`, `_lerp` in numpy/lib/_function_base_impl.py), each one rounded to
+        // double precision: first percent / 100, then the place among the sorted levels.
+        let last = self.total - 1;
+        let place = last as f64 * (percent / 100.0);
+        if place >= last as f64 {
+            return Some(f64::from(self.level_at(last)));
+        }
+        let below = place.floor();
+        let weight = place - below;
+        let low = f64::from(self.level_at(below as u64));
+        let high = f64::from(self.level_at(below as u64 + 1));
+        let step = high - low;
+        Some(if weight >= 0.5 { high - step * (1.0 - weight) } else { low + step * weight })
+    }
+
+    /// The level at `rank` (0 the darkest) among all levels in ascending order; `rank` is below the total.
+    fn level_at(&self, rank: u64) -> u16 {
+        let mut seen = 0;
+        let reaches = |&count: &u64| {
+            seen += count;
+            seen > rank
+        };
+        self.counts.iter().position(reaches).map_or(u16::MAX, |level| level as u16)
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Histogram {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Histogram({} pixels)", self.total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// NumPy's definition on the sorted levels.
+    fn percentile_by_sorting(levels: &[u16], percent: f64) -> f64 {
+        let mut sorted = levels.to_vec();
+        sorted.sort_unstable();
+        let place = (sorted.len() - 1) as f64 * (percent / 100.0);
+        let below = place.floor() as usize;
+        let weight = place - below as f64;
+        let (low, high) = (f64::from(sorted[below]), f64::from(sorted[(below + 1).min(sorted.len() - 1)]));
+        if weight < 0.5 { low + (high - low) * weight } else { high - (high - low) * (1.0 - weight) }
+    }
+
+    proptest! {
+        #[test]
+        fn percentiles_are_those_of_the_sorted_levels(
+            levels in proptest::collection::vec(any::<u16>(), 1..300),
+            percent in 0.0..=100.0,
+        ) {
+            let histogram = Histogram::of(&levels);
+            for percent in [percent, 0.0, 0.01, 50.0, 99.99, 100.0] {
+                prop_assert_eq!(histogram.percentile(percent), Some(percentile_by_sorting(&levels, percent)));
+            }
+        }
+
+        #[test]
+        fn counting_in_pieces_is_counting_at_once(
+            levels in proptest::collection::vec(0_u16..9, 0..300),
+            cut in 0..300_usize,
+        ) {
+            let (left, right) = levels.split_at(cut.min(levels.len()));
+            let mut pieces = Histogram::of(left);
+            pieces.merge(&Histogram::of(right));
+            prop_assert_eq!(&pieces, &Histogram::of(&levels));
+            pieces.clear();
+            pieces.add(&levels);
+            prop_assert_eq!(pieces, Histogram::of(&levels));
+        }
+    }
+
+    #[test]
+    fn values_printed_by_numpy() {
+        // numpy.percentile(numpy.array([5, 9, 10, 3], dtype=numpy.uint16), q), NumPy 2.4.6.
+        let histogram = Histogram::of(&[5, 9, 10, 3]);
+        for (percent, expected) in [(0.01, 3.0006), (50.0, 7.0), (99.99, 9.9997), (33.333, 4.99998), (100.0, 10.0)] {
+            assert_eq!(histogram.percentile(percent), Some(expected));
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_percentile_and_neither_has_a_percentage_out_of_range() {
+        assert_eq!(Histogram::new().percentile(50.0), None);
+        for percent in [-0.001, 100.001, f64::NAN] {
+            assert_eq!(Histogram::of(&[1]).percentile(percent), None);
+        }
     }
 }

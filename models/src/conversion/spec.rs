@@ -1,55 +1,231 @@
 //! The specification as data, `conversion.json`: from it alone trainer and edge do the same.
 
-use super::Bounds;
+use super::tensor::{IMAGENET_MEAN, IMAGENET_STD};
+use super::{Bounds, ClaheSettings, ConversionError, DheSettings, Distribution, Method, Size};
+use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 
-/// Height and width in pixels; as text `HEIGHTxWIDTH`, the paper's 2000x1000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Size {
-    /// Rows.
-    pub height: u32,
-    /// Pixels a row.
-    pub width: u32,
-}
-
-/// A conversion from 16 to 8 bits (paper, section 2.3; the last four are ours).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How levels are interpolated when the size changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// Level / 256.
-    Naive,
-    /// Between bounds that hold for all images.
-    Global,
-    /// Between the image's own bounds.
-    Local,
-    /// Channel 1 naive, channel 2 global, channel 3 local.
-    Mixed,
-    /// Histogram equalisation with the training set's distribution.
-    Equalize,
-    /// Contrast-limited adaptive histogram equalisation.
-    Clahe,
-    /// Dynamic histogram equalisation.
-    Dhe,
-    /// Between global bounds, without the 8-bit step.
-    Linear16,
+pub enum Interpolation {
+    /// Bilinear with antialiasing, bit-exact with Pillow's `Image.resize(size, BILINEAR)`.
+    Bilinear,
 }
 
 /// Everything that decides how a radiograph becomes an input tensor.
+///
+/// Members that the method has no use for are absent, so one conversion has one specification and one digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversionSpec {
-    /// Version of this specification, 1.
+    /// Version of this specification, [`ConversionSpec::VERSION`].
     pub version: u32,
     /// The conversion.
     pub method: Method,
-    /// The bounds that hold for all images, where the method needs them.
+    /// The bounds that hold for all images: of global, mixed, clahe, dhe and linear16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Bounds>,
+    /// The training set's distribution: of equalize.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// Settings of clahe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clahe: Option<ClaheSettings>,
+    /// Settings of dhe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dhe: Option<DheSettings>,
     /// The size of the network's input; none keeps the image's own.
     pub size: Option<Size>,
+    /// How the size is changed, after the conversion.
+    pub interpolation: Interpolation,
     /// Mean of each channel, of levels / 255.
     pub mean: [f32; 3],
     /// Standard deviation of each channel, of levels / 255.
     pub std: [f32; 3],
+}
+
+impl ConversionSpec {
+    /// The version that this code carries out.
+    pub const VERSION: u32 = 1;
+
+    /// The longest side of the network's input in pixels.
+    pub const MAX_SIDE: u32 = 1 << 14;
+
+    /// The largest number of pixels of the network's input, 16 Mi: a tensor of 192 MiB.
+    pub const MAX_PIXELS: usize = 1 << 24;
+
+    /// `method` at the image's own size with ImageNet's normalisation and, for clahe and dhe, their default settings.
+    ///
+    /// Bounds or a distribution, where the method needs them, are still to be added.
+    #[must_use]
+    pub fn new(method: Method) -> Self {
+        Self {
+            version: Self::VERSION,
+            method,
+            bounds: None,
+            distribution: None,
+            clahe: (method == Method::Clahe).then(ClaheSettings::default),
+            dhe: (method == Method::Dhe).then(DheSettings::default),
+            size: None,
+            interpolation: Interpolation::Bilinear,
+            mean: IMAGENET_MEAN,
+            std: IMAGENET_STD,
+        }
+    }
+
+    /// The same with the bounds that hold for all images; a method that has no use for them stays without.
+    #[must_use]
+    pub fn with_bounds(self, bounds: Bounds) -> Self {
+        Self { bounds: self.method.needs_bounds().then_some(bounds), ..self }
+    }
+
+    /// The same with the training set's distribution; a method that has no use for it stays without.
+    #[must_use]
+    pub fn with_distribution(self, distribution: Distribution) -> Self {
+        Self { distribution: (self.method == Method::Equalize).then_some(distribution), ..self }
+    }
+
+    /// The same with the size of the network's input.
+    #[must_use]
+    pub fn with_size(self, size: Size) -> Self {
+        Self { size: Some(size), ..self }
+    }
+
+    /// The digest of its compact JSON: the same for the same conversion, so features can be kept by it.
+    ///
+    /// # Panics
+    /// Never: numbers and names always become JSON.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&serde_json::to_vec(self).expect("numbers and names always become JSON"))
+    }
+
+    /// Whether this code can carry it out.
+    ///
+    /// # Errors
+    /// [`ConversionError::Spec`], which names the member that is missing, out of its range or of no use to the method.
+    pub fn validate(&self) -> Result<(), ConversionError> {
+        let method = self.method;
+        within("version", self.version, Self::VERSION..=Self::VERSION)?;
+        present("bounds", self.bounds.is_some(), method.needs_bounds(), method)?;
+        present("distribution", self.distribution.is_some(), method == Method::Equalize, method)?;
+        present("clahe", self.clahe.is_some(), method == Method::Clahe, method)?;
+        present("dhe", self.dhe.is_some(), method == Method::Dhe, method)?;
+        if let Some(clahe) = self.clahe {
+            let (least, most) = ClaheSettings::CLIP_LIMIT_PERCENT;
+            within("clahe.tiles.height", clahe.tiles.height, 1..=ClaheSettings::MAX_TILES)?;
+            within("clahe.tiles.width", clahe.tiles.width, 1..=ClaheSettings::MAX_TILES)?;
+            within("clahe.clip_limit_percent", clahe.clip_limit_percent, least..=most)?;
+        }
+        if let Some(dhe) = self.dhe {
+            within("dhe.emphasis", dhe.emphasis, 0..=DheSettings::MAX_EMPHASIS)?;
+        }
+        if let Some(size) = self.size {
+            within("size.height", size.height, 1..=Self::MAX_SIDE)?;
+            within("size.width", size.width, 1..=Self::MAX_SIDE)?;
+            within("size (pixels)", size.pixels(), 1..=Self::MAX_PIXELS)?;
+        }
+        self.mean.iter().try_for_each(|&mean| within("mean", mean, 0.0..=1.0))?;
+        self.std.iter().try_for_each(|&std| within("std", std, 1e-3..=1e3))
+    }
+}
+
+/// An error where `found` lies outside of `range`.
+fn within<T: PartialOrd + Display>(
+    member: &'static str,
+    found: T,
+    range: RangeInclusive<T>,
+) -> Result<(), ConversionError> {
+    if range.contains(&found) {
+        return Ok(());
+    }
+    let (least, most) = range.into_inner();
+    let expected = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    Err(ConversionError::Spec { member, found: found.to_string(), expected })
+}
+
+/// An error where a member is missing, or stands there without a use.
+fn present(member: &'static str, found: bool, needed: bool, method: Method) -> Result<(), ConversionError> {
+    match (found, needed) {
+        (false, true) => Err(ConversionError::Spec {
+            member,
+            found: "nothing".into(),
+            expected: format!("a value, method {method} needs it"),
+        }),
+        (true, false) => Err(ConversionError::Spec {
+            member,
+            found: "a value".into(),
+            expected: format!("nothing, method {method} has no use for it"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn global() -> ConversionSpec {
+        ConversionSpec::new(Method::Global).with_bounds(Bounds::new(1700, 2800).unwrap()).with_size(Size::PAPER)
+    }
+
+    /// Version 1 as it was first written; never to be edited.
+    const GOLDEN: &str = concat!(
+        r#"{"version":1,"method":"global","bounds":{"lo":1700,"hi":2800},"size":{"height":2000,"width":1000},"#,
+        r#""interpolation":"bilinear","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]}"#
+    );
+
+    #[test]
+    fn json_is_the_golden_one_both_ways() {
+        assert_eq!(serde_json::to_string(&global()).unwrap(), GOLDEN);
+        assert_eq!(serde_json::from_str::<ConversionSpec>(GOLDEN).unwrap(), global());
+        assert_eq!(global().digest(), Digest::of(GOLDEN.as_bytes()));
+    }
+
+    #[test]
+    fn unknown_members_and_bounds_the_wrong_way_round_are_no_specification() {
+        let parse = |json: &str| serde_json::from_str::<ConversionSpec>(json);
+        assert!(parse(&GOLDEN.replace("\"size\"", "\"sise\"")).is_err());
+        assert!(parse(&GOLDEN.replace("1700", "2900")).is_err());
+        assert!(parse(&GOLDEN.replace("bilinear", "cubic")).is_err());
+    }
+
+    #[test]
+    fn features_of_methods_without_global_bounds_are_shared_by_all_folds() {
+        let bounds = |hi| Bounds::new(1700, hi).unwrap();
+        let digest = |method, hi| ConversionSpec::new(method).with_bounds(bounds(hi)).digest();
+        assert_eq!(digest(Method::Local, 2800), digest(Method::Local, 2900));
+        assert_ne!(digest(Method::Mixed, 2800), digest(Method::Mixed, 2900));
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        let fault = |change: &dyn Fn(&mut ConversionSpec)| {
+            let mut spec = global();
+            change(&mut spec);
+            match spec.validate() {
+                Err(ConversionError::Spec { member, .. }) => member,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(global().validate(), Ok(()));
+        assert_eq!(fault(&|spec| spec.version = 2), "version");
+        assert_eq!(fault(&|spec| spec.bounds = None), "bounds");
+        assert_eq!(fault(&|spec| spec.method = Method::Naive), "bounds");
+        assert_eq!(fault(&|spec| spec.method = Method::Dhe), "dhe");
+        assert_eq!(fault(&|spec| spec.clahe = Some(ClaheSettings::default())), "clahe");
+        assert_eq!(fault(&|spec| spec.size = Some(Size { height: 0, width: 5 })), "size.height");
+        assert_eq!(fault(&|spec| spec.size = Some(Size { height: 5, width: 16_385 })), "size.width");
+        assert_eq!(fault(&|spec| spec.size = Some(Size { height: 16_384, width: 16_384 })), "size (pixels)");
+        assert_eq!(fault(&|spec| spec.mean[1] = f32::NAN), "mean");
+        assert_eq!(fault(&|spec| spec.std[2] = 0.0), "std");
+        let error = ConversionSpec::new(Method::Equalize).validate().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "conversion specification: distribution: found nothing, expected a value, method equalize needs it"
+        );
+    }
 }

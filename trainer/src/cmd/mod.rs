@@ -8,3 +8,14 @@ pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod synth;
 pub(crate) mod train;
+
+use std::io::{ErrorKind, Write};
+
+/// Writes `text` to stdout. A reader that went away, such as `head`, is no error.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}

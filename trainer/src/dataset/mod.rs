@@ -1,11 +1,26 @@
-//! A data set: labelled parts in bundles.
+//! A data set: labelled parts in bundles, from a manifest or from folders.
+//!
+//! [`Listing`] is what the manifest or the folders say, read without opening an image; [`Dataset`] adds the digest of
+//! every image and is what everything that trains starts from.
 
+mod digests;
+mod error;
+mod folders;
+mod listing;
+mod manifest;
+mod natural;
 mod part;
+pub mod synth;
 
-pub use part::{Label, Part};
+pub use error::DatasetError;
+pub use listing::{Entry, Listing};
+pub use natural::natural_order;
+pub use part::{Label, ParseLabelError, Part};
 
+use crate::results::DatasetSummary;
 use cellgate_models::digest::Digest;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Labelled radiographs, in the order of the manifest.
 #[derive(Debug, Clone)]
@@ -17,3 +32,108 @@ pub struct Dataset {
     /// Digest of all parts: image path, image digest, bundle and label, in order of the image path.
     pub digest: Digest,
 }
+
+/// The parts of one bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleParts {
+    /// The bundle's name.
+    pub name: String,
+    /// Indices into [`Dataset::parts`], ascending.
+    pub parts: Vec<usize>,
+    /// How many of them are labelled normal.
+    pub normal: usize,
+    /// How many of them are labelled abnormal.
+    pub abnormal: usize,
+}
+
+impl BundleParts {
+    /// Whether it has parts of one class only; then it has no balanced accuracy.
+    #[must_use]
+    pub fn has_one_class(&self) -> bool {
+        self.normal == 0 || self.abnormal == 0
+    }
+}
+
+impl Dataset {
+    /// Opens the data set in the folder `path`: its `manifest.csv`, else folders `<bundle>/<normal|abnormal>/*.tif`.
+    ///
+    /// Reads every image file once for its digest, on all cores; images are not decoded.
+    ///
+    /// # Errors
+    /// [`DatasetError`] where the folder, its manifest or an image can't be read, or says something unknown.
+    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        let listing = Listing::read(path)?;
+        let parts = digests::with_digests(&listing)?;
+        Ok(Self::from_parts(listing.root, parts))
+    }
+
+    /// The data set of `parts` that lie in the folder `root`.
+    #[must_use]
+    pub fn from_parts(root: PathBuf, parts: Vec<Part>) -> Self {
+        let digest = digests::of_parts(&parts);
+        Self { root, parts, digest }
+    }
+
+    /// The bundles in natural order: bundle 2 stands before bundle 10.
+    #[must_use]
+    pub fn bundles(&self) -> Vec<BundleParts> {
+        bundles_of(self.parts.iter().map(|part| (part.bundle.as_str(), part.label)))
+    }
+
+    /// The labels of all parts, in their order.
+    #[must_use]
+    pub fn labels(&self) -> Vec<Label> {
+        self.parts.iter().map(|part| part.label).collect()
+    }
+
+    /// The number of parts labelled `label`.
+    #[must_use]
+    pub fn count(&self, label: Label) -> usize {
+        self.parts.iter().filter(|part| part.label == label).count()
+    }
+
+    /// The parts at `indices`, in that order, as a data set with a digest of its own.
+    ///
+    /// # Panics
+    /// An index is not below the number of parts.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self::from_parts(self.root.clone(), indices.iter().map(|&index| self.parts[index].clone()).collect())
+    }
+
+    /// The data set as results and model bundles name it.
+    #[must_use]
+    pub fn summary(&self) -> DatasetSummary {
+        DatasetSummary {
+            images: self.parts.len(),
+            bundles: self.bundles().len(),
+            normal: self.count(Label::Normal),
+            abnormal: self.count(Label::Abnormal),
+            digest: self.digest,
+        }
+    }
+}
+
+/// The bundles of parts that are given by bundle name and label, in natural order.
+fn bundles_of<'a>(parts: impl Iterator<Item = (&'a str, Label)>) -> Vec<BundleParts> {
+    let mut by_name = BTreeMap::<&str, BundleParts>::new();
+    for (index, (name, label)) in parts.enumerate() {
+        let bundle = by_name.entry(name).or_insert_with(|| BundleParts {
+            name: name.to_owned(),
+            parts: Vec::new(),
+            normal: 0,
+            abnormal: 0,
+        });
+        bundle.parts.push(index);
+        match label {
+            Label::Normal => bundle.normal += 1,
+            Label::Abnormal => bundle.abnormal += 1,
+        }
+    }
+    let mut bundles: Vec<_> = by_name.into_values().collect();
+    bundles.sort_by(|a, b| natural_order(&a.name, &b.name));
+    bundles
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 
 use cellgate_models::digest::Digest;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// What a part was labelled as; abnormal is the positive class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -12,6 +14,43 @@ pub enum Label {
     Normal,
     /// It can't.
     Abnormal,
+}
+
+/// A text that is no label.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a label, `normal` or `abnormal`, found `{found}`")]
+pub struct ParseLabelError {
+    /// The text.
+    pub found: String,
+}
+
+impl Label {
+    /// The label as it stands in manifests and results.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Abnormal => "abnormal",
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+impl FromStr for Label {
+    type Err = ParseLabelError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "normal" => Ok(Self::Normal),
+            "abnormal" => Ok(Self::Abnormal),
+            _ => Err(ParseLabelError { found: text.to_owned() }),
+        }
+    }
 }
 
 /// One labelled part and its radiograph.

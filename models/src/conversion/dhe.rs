@@ -1,0 +1,170 @@
+//! Dynamic histogram equalisation (Abdullah-Al-Wadud, Kabir, Dewan, Chae, "A Dynamic Histogram Equalization for Image
+//! Contrast Enhancement", IEEE Transactions on Consumer Electronics 53(2), 2007).
+//!
+//! The histogram is parted at its local minima; a part that is not dominated by its middle is parted again; each part
+//! gets a range of grey levels by its span and its number of pixels, and is equalised within it. So small details keep
+//! a range of their own, which plain equalisation would take away from them. Whole numbers throughout.
+
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// Bits behind the point of [`log2`].
+const LOG_BITS: u32 = 16;
+
+/// Settings of dynamic histogram equalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DheSettings {
+    /// How much the number of pixels of a part counts against its span when ranges are given out: the paper's
+    /// exponent x, 0..=4. With 0 the span alone counts.
+    pub emphasis: u32,
+}
+
+impl DheSettings {
+    /// The largest [`DheSettings::emphasis`].
+    pub const MAX_EMPHASIS: u32 = 4;
+}
+
+impl Default for DheSettings {
+    fn default() -> Self {
+        Self { emphasis: 0 }
+    }
+}
+
+/// The equalised level of each 8-bit level, for an image with histogram `counts`.
+pub(super) fn equalised(counts: &[u64; 256], settings: DheSettings) -> [u8; 256] {
+    let parts: Vec<Range<usize>> =
+        parts_between_minima(counts).into_iter().flat_map(|part| parts_without_domination(counts, part)).collect();
+    let factors: Vec<u128> = parts.iter().map(|part| range_factor(counts, part, settings)).collect();
+    let total: u128 = factors.iter().sum();
+    let mut levels = [0; 256];
+    let mut given = 0;
+    for (part, factor) in parts.iter().zip(&factors) {
+        // The ends of the ranges, rounded down from the sum of all factors so far: together they fill 0..=255.
+        let start = 255 * given / total;
+        given += factor;
+        let range = 255 * given / total - start;
+        let pixels: u128 = counts[part.clone()].iter().map(|&count| u128::from(count)).sum();
+        let mut seen = 0;
+        for level in part.clone() {
+            seen += u128::from(counts[level]);
+            levels[level] = (start + (range * seen).checked_div(pixels).unwrap_or(0)) as u8;
+        }
+    }
+    let end = parts.last().map_or(0, |part| part.end);
+    levels[end..].fill(255);
+    levels
+}
+
+/// The occupied levels, parted at the local minima of the histogram smoothed over three levels.
+fn parts_between_minima(counts: &[u64; 256]) -> Vec<Range<usize>> {
+    let Some(first) = counts.iter().position(|&count| count > 0) else { return Vec::new() };
+    let end = counts.iter().rposition(|&count| count > 0).map_or(first, |last| last + 1);
+    let smoothed = |level: usize| counts[level.max(1) - 1] + counts[level] + counts[(level + 1).min(255)];
+    let mut parts = Vec::new();
+    let mut start = first;
+    let mut falling = false;
+    for level in first + 1..end {
+        let (before, now) = (smoothed(level - 1), smoothed(level));
+        if falling && now > before {
+            // The minimum, or the last level of a flat one, ends its part.
+            parts.push(start..level);
+            start = level;
+        }
+        falling = now < before || (falling && now == before);
+    }
+    parts.push(start..end);
+    parts
+}
+
+/// A part as it is where at least 68.3 % of its pixels lie within one standard deviation of its mean; otherwise cut
+/// there, where its middle is cut once more by the same rule.
+fn parts_without_domination(counts: &[u64; 256], part: Range<usize>) -> Vec<Range<usize>> {
+    let Some(middle) = dominated_middle(counts, &part) else { return vec![part] };
+    let inner = dominated_middle(counts, &middle).unwrap_or(middle.clone());
+    let cuts = [part.start, middle.start, inner.start, inner.end, middle.end, part.end];
+    cuts.windows(2).map(|cut| cut[0]..cut[1]).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// The levels within one standard deviation of the mean of `part`, where they hold less than 68.3 % of its pixels.
+fn dominated_middle(counts: &[u64; 256], part: &Range<usize>) -> Option<Range<usize>> {
+    let moment = |power: u32| part.clone().map(|level| u128::from(counts[level]) * (level as u128).pow(power)).sum();
+    let (pixels, sum, squares): (u128, u128, u128) = (moment(0), moment(1), moment(2));
+    // Within: |level - sum / pixels| <= deviation, both sides times the number of pixels, squared.
+    let variance = pixels * squares - sum * sum;
+    let within = |&level: &usize| (level as u128 * pixels).abs_diff(sum).pow(2) <= variance;
+    let start = part.clone().find(within)?;
+    let end = part.clone().rev().find(within)? + 1;
+    let held: u128 = counts[start..end].iter().map(|&count| u128::from(count)).sum();
+    (1000 * held < 683 * pixels).then_some(start..end)
+}
+
+/// Span times the logarithm of the number of pixels to the power of the emphasis.
+fn range_factor(counts: &[u64; 256], part: &Range<usize>, settings: DheSettings) -> u128 {
+    let pixels: u64 = counts[part.clone()].iter().sum();
+    part.len() as u128 * u128::from(log2(pixels + 1)).pow(settings.emphasis)
+}
+
+/// The logarithm to base 2 of a number from 1 on, with [`LOG_BITS`] behind the point, rounded down.
+fn log2(number: u64) -> u64 {
+    let whole = number.ilog2();
+    // The number as 1..2 with 63 bits behind the point; each squaring gives the next bit of its logarithm.
+    let mut mantissa = u128::from(number) << (63 - whole);
+    let mut log = u64::from(whole);
+    for _ in 0..LOG_BITS {
+        mantissa = mantissa * mantissa >> 63;
+        let bit = mantissa >> 64;
+        mantissa >>= bit;
+        log = log << 1 | bit as u64;
+    }
+    log
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn darker_never_becomes_brighter_and_parts_fill_the_occupied_levels(
+            counts in proptest::collection::vec(prop_oneof![Just(0_u64), 0..50_u64, 0..1_000_000_000_u64], 256),
+            emphasis in 0..=DheSettings::MAX_EMPHASIS,
+        ) {
+            let counts: [u64; 256] = counts.try_into().unwrap();
+            let levels = equalised(&counts, DheSettings { emphasis });
+            prop_assert!(levels.is_sorted());
+            let parts: Vec<_> = parts_between_minima(&counts)
+                .into_iter()
+                .flat_map(|part| parts_without_domination(&counts, part))
+                .collect();
+            prop_assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start));
+            if let Some(brightest) = counts.iter().rposition(|&count| count > 0) {
+                prop_assert_eq!(levels[brightest], 255);
+            }
+        }
+
+        #[test]
+        fn logarithms_are_those_of_floating_point(number in 1..u64::MAX) {
+            let exact = (number as f64).log2() * f64::from(1 << LOG_BITS);
+            prop_assert!((log2(number) as f64 - exact).abs() <= 1.01, "{} {}", log2(number), exact);
+        }
+    }
+
+    #[test]
+    fn two_humps_are_parted_at_the_valley_and_share_the_range_by_span() {
+        let mut counts = [0; 256];
+        for (level, count) in [(10, 4), (11, 9), (12, 4), (13, 1), (14, 1), (15, 5), (16, 900), (17, 5)] {
+            counts[level] = count;
+        }
+        assert_eq!(parts_between_minima(&counts), [10..14, 14..18]);
+        let levels = equalised(&counts, DheSettings::default());
+        // Plain equalisation would leave the dark hump 255 * 18 / 929 = 4 levels; here it has half of them.
+        assert_eq!((levels[9], levels[13], levels[17], levels[18]), (0, 127, 255, 255));
+    }
+
+    #[test]
+    fn an_empty_histogram_makes_no_trouble() {
+        assert_eq!(equalised(&[0; 256], DheSettings::default()), [255; 256]);
+    }
+}

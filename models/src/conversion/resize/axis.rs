@@ -1,0 +1,107 @@
+//! Which input pixels make an output pixel along one axis, and with which weights.
+
+/// Bits behind the point of a weight: 32 less 8 for the level and 2 to spare, as in Pillow.
+pub(super) const WEIGHT_BITS: u32 = 22;
+
+/// The weights along one axis: each output pixel is the sum of [`Axis::taps`] neighbouring input pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Axis {
+    taps: usize,
+    firsts: Vec<usize>,
+    weights: Vec<i32>,
+}
+
+/// One output pixel: its first input pixel and the weights from there on, with [`WEIGHT_BITS`] behind the point.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window<'a> {
+    pub(super) first: usize,
+    pub(super) weights: &'a [i32],
+}
+
+impl Axis {
+    /// Weights of the triangle filter from `input` to `output` pixels, both at least 1.
+    ///
+    /// When shrinking, the triangle is widened by the scale (antialiasing). The definition is Pillow's
+    /// (`src/libImaging/Resample.c`): the same double precision steps in the same order, the weights normalised, then
+    /// rounded to [`WEIGHT_BITS`]. All windows are given the same length by weights of zero, which change nothing.
+    pub(super) fn new(input: u32, output: u32) -> Self {
+        let exact: Vec<(usize, Vec<i32>)> = (0..output).map(|at| window(input, output, at)).collect();
+        let taps = exact.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1);
+        let mut axis = Self { taps, firsts: Vec::new(), weights: Vec::new() };
+        for (first, weights) in exact {
+            let shifted = first.min(input as usize - taps);
+            let start = axis.weights.len() + first - shifted;
+            axis.weights.resize(start, 0);
+            axis.weights.extend(weights);
+            axis.firsts.push(shifted);
+            axis.weights.resize(axis.firsts.len() * taps, 0);
+        }
+        axis
+    }
+
+    /// Input pixels of each output pixel.
+    pub(super) fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// The windows of all output pixels in order; the first input pixels never go back.
+    pub(super) fn windows(&self) -> impl ExactSizeIterator<Item = Window<'_>> {
+        let weights = self.weights.chunks_exact(self.taps);
+        self.firsts.iter().zip(weights).map(|(&first, weights)| Window { first, weights })
+    }
+}
+
+/// The first input pixel and the weights of output pixel `at`, without zeros at the ends.
+fn window(input: u32, output: u32, at: u32) -> (usize, Vec<i32>) {
+    let scale = f64::from(input) / f64::from(output);
+    let support = scale.max(1.0);
+    let sharpness = 1.0 / support;
+    let centre = (f64::from(at) + 0.5) * scale;
+    // The casts round towards zero and saturate at zero, as the definition asks for.
+    let first = (centre - support + 0.5) as u32;
+    let end = ((centre + support + 0.5) as u32).min(input);
+    let triangle = |pixel: u32| (1.0 - ((f64::from(pixel) - centre + 0.5) * sharpness).abs()).max(0.0);
+    let sum = (first..end).fold(0.0, |sum, pixel| sum + triangle(pixel));
+    let fixed = |pixel| (0.5 + triangle(pixel) / sum * f64::from(1 << WEIGHT_BITS)) as i32;
+    let weights: Vec<i32> = (first..end).map(fixed).collect();
+    let leading = weights.iter().take_while(|&&weight| weight == 0).count().min(weights.len() - 1);
+    let trailing = weights[leading + 1..].iter().rev().take_while(|&&weight| weight == 0).count();
+    (first as usize + leading, weights[leading..weights.len() - trailing].to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn windows_lie_inside_and_their_weights_sum_to_one(input in 1..3000_u32, output in 1..3000_u32) {
+            let axis = Axis::new(input, output);
+            prop_assert_eq!(axis.windows().len(), output as usize);
+            for window in axis.windows() {
+                prop_assert!(window.first + window.weights.len() <= input as usize);
+                prop_assert!(window.weights.iter().all(|&weight| weight >= 0));
+                let sum: i64 = window.weights.iter().map(|&weight| i64::from(weight)).sum();
+                prop_assert!((sum - (1 << WEIGHT_BITS)).abs() <= window.weights.len() as i64 / 2 + 1);
+            }
+            prop_assert!(axis.firsts.is_sorted());
+        }
+    }
+
+    #[test]
+    fn the_same_size_takes_each_pixel_as_it_is() {
+        let axis = Axis::new(5, 5);
+        assert_eq!((axis.taps, axis.firsts, axis.weights), (1, vec![0, 1, 2, 3, 4], vec![1 << WEIGHT_BITS; 5]));
+    }
+
+    #[test]
+    fn halving_and_doubling() {
+        let one = f64::from(1 << WEIGHT_BITS);
+        let rounded = |weights: &[f64]| weights.iter().map(|weight| (weight * one).round() as i32).collect::<Vec<_>>();
+        assert_eq!(window(4, 2, 0), (0, rounded(&[3.0 / 7.0, 3.0 / 7.0, 1.0 / 7.0])));
+        assert_eq!(window(4, 2, 1), (1, rounded(&[1.0 / 7.0, 3.0 / 7.0, 3.0 / 7.0])));
+        assert_eq!(window(2, 4, 1), (0, rounded(&[0.75, 0.25])));
+        assert_eq!(window(1, 7, 3), (0, rounded(&[1.0])));
+    }
+}

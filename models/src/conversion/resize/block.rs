@@ -1,0 +1,62 @@
+//! Blocks of 16 x 16 levels: the unit of work of both passes.
+
+use super::sample::Sample;
+
+/// Levels that are worked on at once.
+pub(super) const LANES: usize = 16;
+
+/// Levels side by side: 16 columns of a row, or 16 rows of a column.
+pub(super) type Group<S> = [S; LANES];
+
+/// The weighted sum of groups, lane by lane.
+#[inline(always)]
+pub(super) fn weighted_sum<'a, S: Sample + 'a>(terms: impl Iterator<Item = (&'a Group<S>, i32)>) -> Group<S> {
+    let mut sums = [S::HALF; LANES];
+    for (group, weight) in terms {
+        for (sum, &level) in sums.iter_mut().zip(group) {
+            *sum = level.weighted(weight, *sum);
+        }
+    }
+    sums.map(S::from_sum)
+}
+
+/// Rows become columns.
+///
+/// Shuffling row i with row i + 8, four times over, is the transposition; each shuffle is one or two instructions.
+#[inline(always)]
+pub(super) fn transposed<S: Sample>(mut block: [Group<S>; LANES]) -> [Group<S>; LANES] {
+    for _ in 0..LANES.ilog2() {
+        let mut shuffled = [[S::default(); LANES]; LANES];
+        for row in 0..LANES / 2 {
+            let (left, right) = (block[row], block[row + LANES / 2]);
+            for lane in 0..LANES / 2 {
+                shuffled[2 * row][2 * lane] = left[lane];
+                shuffled[2 * row][2 * lane + 1] = right[lane];
+                shuffled[2 * row + 1][2 * lane] = left[lane + LANES / 2];
+                shuffled[2 * row + 1][2 * lane + 1] = right[lane + LANES / 2];
+            }
+        }
+        block = shuffled;
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_become_columns() {
+        let block: [Group<u8>; LANES] = std::array::from_fn(|row| std::array::from_fn(|lane| (16 * row + lane) as u8));
+        let columns = transposed(block);
+        assert!((0..LANES).all(|row| (0..LANES).all(|lane| columns[row][lane] == block[lane][row])));
+    }
+
+    #[test]
+    fn a_sum_rounds_half_up_and_stays_within_the_levels() {
+        let half = 1 << 21;
+        assert_eq!(weighted_sum([(&[1_u8; LANES], half), (&[2; LANES], half)].into_iter()), [2; LANES]);
+        assert_eq!(weighted_sum([(&[255_u8; LANES], half + 1); 2].into_iter()), [255; LANES]);
+        assert_eq!(weighted_sum([(&[65535_u16; LANES], half + 1); 2].into_iter()), [65535; LANES]);
+    }
+}

@@ -1,0 +1,274 @@
+//! The paper's eleven kinds of anomaly (section 2.1), drawn into an electrode.
+
+use super::electrode::Electrode;
+use super::mask::Mask;
+use super::random::Random;
+use super::texture::{profile, smooth};
+
+/// A kind of anomaly that electrodes show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Scratches,
+    Lines,
+    EdgeCuts,
+    EdgeTensions,
+    Smudges,
+    EdgeInkFlow,
+    Bubbles,
+    MissingInk,
+    Agglomerate,
+    InkFluctuations,
+    InkEntryExit,
+}
+
+impl Kind {
+    /// All kinds, in the paper's order.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Scratches,
+        Self::Lines,
+        Self::EdgeCuts,
+        Self::EdgeTensions,
+        Self::Smudges,
+        Self::EdgeInkFlow,
+        Self::Bubbles,
+        Self::MissingInk,
+        Self::Agglomerate,
+        Self::InkFluctuations,
+        Self::InkEntryExit,
+    ];
+
+    /// The paper's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Scratches => "scratches",
+            Self::Lines => "lines",
+            Self::EdgeCuts => "edge cuts",
+            Self::EdgeTensions => "edge tensions",
+            Self::Smudges => "smudges",
+            Self::EdgeInkFlow => "edge ink flow",
+            Self::Bubbles => "bubbles",
+            Self::MissingInk => "missing ink",
+            Self::Agglomerate => "agglomerate",
+            Self::InkFluctuations => "ink fluctuations",
+            Self::InkEntryExit => "ink entry/exit",
+        }
+    }
+
+    /// Draws it into `electrode`. `severity` is 0..=1: it makes an anomaly larger, more frequent and stronger.
+    pub(super) fn draw(self, electrode: &mut Electrode, severity: f32, random: &mut Random) {
+        match self {
+            Self::Scratches => scratches(electrode, severity, random),
+            Self::Lines => lines(electrode, severity, random),
+            Self::EdgeCuts => edge_cuts(electrode, severity, random),
+            Self::EdgeTensions => edge_tensions(electrode, severity, random),
+            Self::Smudges => smudges(electrode, severity, random),
+            Self::EdgeInkFlow => edge_ink_flow(electrode, severity, random),
+            Self::Bubbles => bubbles(electrode, severity, random),
+            Self::MissingInk => missing_ink(electrode, severity, random),
+            Self::Agglomerate => agglomerate(electrode, severity, random),
+            Self::InkFluctuations => ink_fluctuations(electrode, severity, random),
+            Self::InkEntryExit => ink_entry_exit(electrode, severity, random),
+        }
+    }
+}
+
+/// A number of things: `least` at severity 0, up to `most` at 1.
+fn count(least: usize, most: usize, severity: f32, random: &mut Random) -> usize {
+    least + ((most - least) as f32 * severity * random.between(0.6, 1.0) + 0.5) as usize
+}
+
+/// A place somewhere in the coated area.
+fn anywhere(electrode: &Electrode, random: &mut Random) -> (f32, f32) {
+    electrode.to_image(electrode.coated.at(random.between(0.03, 0.97), random.between(0.03, 0.97)))
+}
+
+/// Something dragged over the coating took some of it away: thin, long, slightly bent.
+fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    for _ in 0..count(1, 7, severity, random) {
+        let (mut x, mut y) = anywhere(electrode, random);
+        let length = random.between(120.0, 300.0 + 500.0 * severity) * electrode.px;
+        let (mut step_x, mut step_y) = (random.normal(), random.normal());
+        let norm = (step_x * step_x + step_y * step_y).sqrt().max(0.1) * 12.0;
+        (step_x, step_y) = (step_x / norm * length, step_y / norm * length);
+        let bend = random.normal() * 0.06;
+        let mut points = vec![(x, y)];
+        for _ in 0..12 {
+            (x, y) = (x + step_x, y + step_y);
+            (step_x, step_y) = (step_x - bend * step_y, step_y + bend * step_x);
+            points.push((x, y));
+        }
+        let half_width = random.between(0.8, 1.4 + 2.2 * severity) * electrode.px;
+        let taken = random.between(0.25, 0.4 + 0.5 * severity);
+        let mask = Mask::stroke(&electrode.coating, &points, half_width);
+        electrode.coating.change(&mask, |coating, strength| coating * (1.0 - taken * strength));
+    }
+}
+
+/// The coating head left straight lines along its way.
+fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    for _ in 0..count(1, 6, severity, random) {
+        let u = random.between(0.03, 0.97);
+        let start = if random.happens(0.6) { 0.0 } else { random.between(0.0, 0.5) };
+        let end = if random.happens(0.6) { 1.0 } else { random.between(start + 0.2, 1.0) };
+        let points = [start, end].map(|v| electrode.to_image(electrode.coated.at(u, v)));
+        let half_width = random.between(1.0, 2.0 + 5.0 * severity) * electrode.px;
+        let change = random.sign() * random.between(0.04, 0.08 + 0.25 * severity);
+        let mask = Mask::stroke(&electrode.coating, &points, half_width);
+        electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
+    }
+}
+
+/// A place on one of the sheet's four edges, and the direction into the sheet.
+fn on_an_edge(area: super::electrode::Area, random: &mut Random) -> ((f32, f32), (f32, f32)) {
+    let along = random.between(0.05, 0.95);
+    match random.below(6) {
+        0 => (area.at(along, 0.0), (0.0, 1.0)),
+        1 => (area.at(along, 1.0), (0.0, -1.0)),
+        // The long sides are twice as long.
+        2 | 3 => (area.at(0.0, along), (1.0, 0.0)),
+        _ => (area.at(1.0, along), (-1.0, 0.0)),
+    }
+}
+
+/// Pieces of the sheet are missing at its edge.
+fn edge_cuts(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    for _ in 0..count(1, 3, severity, random) {
+        let (place, (in_x, in_y)) = on_an_edge(electrode.sheet, random);
+        let depth = random.between(10.0, 22.0 + 75.0 * severity) * electrode.px;
+        let breadth = depth * random.between(0.4, 1.3);
+        let radius = (breadth + (depth - breadth) * in_x.abs(), breadth + (depth - breadth) * in_y.abs());
+        let mask =
+            Mask::blob(&electrode.substrate, electrode.to_image(place), radius, 0.25, 2.0 / depth.max(4.0), random);
+        electrode.substrate.change(&mask, |substrate, strength| substrate * (1.0 - strength));
+        electrode.coating.change(&mask, |coating, strength| coating * (1.0 - strength));
+    }
+}
+
+/// The coating was stretched at an edge: fine cracks into the sheet, and ripples.
+fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    let (place, (in_x, in_y)) = on_an_edge(electrode.coated, random);
+    let px = electrode.px;
+    for _ in 0..count(4, 26, severity, random) {
+        let along = random.normal() * 170.0 * px;
+        let (mut x, mut y) = electrode.to_image((place.0 + along * in_y.abs(), place.1 + along * in_x.abs()));
+        let step = random.between(6.0, 12.0 + 16.0 * severity) * px;
+        let mut points = vec![(x, y)];
+        for _ in 0..6 {
+            let aside = random.normal() * 0.4 * step;
+            (x, y) = (x + in_x * step + in_y * aside, y + in_y * step + in_x * aside);
+            points.push((x, y));
+        }
+        let taken = random.between(0.15, 0.3 + 0.5 * severity);
+        let mask = Mask::stroke(&electrode.coating, &points, random.between(0.6, 1.1 + 1.2 * severity) * px);
+        electrode.coating.change(&mask, |coating, strength| coating * (1.0 - taken * strength));
+    }
+    let radius = (60.0 + 150.0 * in_y.abs(), 60.0 + 150.0 * in_x.abs());
+    let centre = electrode.to_image(place);
+    let mask = Mask::blob(&electrode.coating, centre, (radius.0 * px, radius.1 * px), 0.3, 0.9, random);
+    let change = 0.03 + 0.12 * severity;
+    electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
+}
+
+/// Ink was wiped while it was wet: large, soft, ragged.
+fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    for _ in 0..count(1, 4, severity, random) {
+        let radius = random.between(35.0, 70.0 + 110.0 * severity) * electrode.px;
+        let shape = random.between(0.5, 1.8);
+        let change = random.sign() * random.between(0.05, 0.08 + 0.24 * severity);
+        let centre = anywhere(electrode, random);
+        let mask = Mask::blob(&electrode.coating, centre, (radius * shape, radius), 0.7, 0.8, random);
+        electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
+    }
+}
+
+/// Ink ran over the edge of the coated area into the border.
+fn edge_ink_flow(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    for _ in 0..count(1, 5, severity, random) {
+        let (place, (in_x, in_y)) = on_an_edge(electrode.coated, random);
+        let depth = random.between(6.0, 12.0 + 22.0 * severity) * electrode.px;
+        let breadth = random.between(20.0, 50.0 + 160.0 * severity) * electrode.px;
+        let radius = (breadth + (depth - breadth) * in_x.abs(), breadth + (depth - breadth) * in_y.abs());
+        let loading = random.between(0.5, 0.8 + 0.6 * severity);
+        let mask = Mask::blob(&electrode.coating, electrode.to_image(place), radius, 0.35, 0.3, random);
+        electrode.coating.change(&mask, |coating, strength| coating.max(loading * strength));
+    }
+}
+
+/// Air under or in the ink: thin inside, with a thicker rim.
+fn bubbles(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    let group = anywhere(electrode, random);
+    for _ in 0..count(2, 45, severity, random) {
+        let spread = 130.0 * electrode.px;
+        let centre = if random.happens(0.6) {
+            (group.0 + random.normal() * spread, group.1 + random.normal() * spread)
+        } else {
+            anywhere(electrode, random)
+        };
+        let radius = random.between(3.0, 6.0 + 10.0 * severity) * electrode.px;
+        let taken = random.between(0.3, 0.45 + 0.45 * severity);
+        let rim = Mask::blob(&electrode.coating, centre, (radius * 1.5, radius * 1.5), 0.1, 0.5, random);
+        electrode.coating.change(&rim, |coating, strength| coating * (1.0 + 0.35 * taken * strength));
+        let inside = Mask::blob(&electrode.coating, centre, (radius, radius), 0.1, 0.4, random);
+        electrode.coating.change(&inside, |coating, strength| coating * (1.0 - taken * strength));
+    }
+}
+
+/// Patches without ink.
+fn missing_ink(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    for _ in 0..count(1, 3, severity, random) {
+        let radius = random.between(12.0, 22.0 + 95.0 * severity) * electrode.px;
+        let shape = random.between(0.5, 1.6);
+        let taken = random.between(0.35, 0.5 + 0.5 * severity);
+        let centre = anywhere(electrode, random);
+        let mask = Mask::blob(&electrode.coating, centre, (radius * shape, radius), 0.5, 0.15, random);
+        electrode.coating.change(&mask, |coating, strength| coating * (1.0 - taken * strength));
+    }
+}
+
+/// Lumps of catalyst: small, compact and strongly absorbing.
+fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    for _ in 0..count(1, 16, severity, random) {
+        let radius = random.between(2.0, 4.0 + 9.0 * severity) * electrode.px;
+        let added = random.between(0.3, 0.6 + 1.4 * severity);
+        let centre = anywhere(electrode, random);
+        let mask = Mask::blob(&electrode.coating, centre, (radius, radius), 0.4, 0.8, random);
+        electrode.coating.change(&mask, |coating, strength| coating * (1.0 + added * strength));
+    }
+}
+
+/// The flow of ink varied in time: bands across the coating's way.
+fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    let (height, px) = (electrode.coating.height, electrode.px);
+    let bands = profile(height, random.between(25.0, 70.0) * px, random);
+    let (middle, reach) = (random.unit() * height as f32, random.between(0.2, 0.35 + 0.6 * severity) * height as f32);
+    let amplitude = 0.025 + 0.11 * severity;
+    let width = electrode.coating.width;
+    for (y, row) in electrode.coating.values.chunks_exact_mut(width).enumerate() {
+        let share = smooth(1.0 - ((y as f32 - middle) / reach).abs());
+        let change = 1.0 + amplitude * share * bands[y];
+        row.iter_mut().for_each(|coating| *coating *= change);
+    }
+}
+
+/// Where the ink starts or stops: a thick, ragged ridge, and too little ink behind it.
+fn ink_entry_exit(electrode: &mut Electrode, severity: f32, random: &mut Random) {
+    let (width, px) = (electrode.coating.width, electrode.px);
+    let at_entry = random.happens(0.5);
+    let edge = if at_entry { electrode.coated.top } else { electrode.coated.bottom };
+    let ridge = random.between(10.0, 16.0 + 30.0 * severity) * px;
+    let thin = ridge * random.between(1.5, 3.0);
+    let (added, taken) = (0.08 + 0.45 * severity, 0.04 + 0.3 * severity);
+    let ragged = profile(width, 30.0 * px, random);
+    for (y, row) in electrode.coating.values.chunks_exact_mut(width).enumerate() {
+        let depth = if at_entry { y as f32 - edge } else { edge - y as f32 };
+        if depth > 2.0 * (ridge + thin) {
+            continue;
+        }
+        for (coating, ragged) in row.iter_mut().zip(&ragged) {
+            let depth = depth + ragged * ridge * 0.4;
+            let in_ridge = smooth((ridge - depth) / (0.3 * ridge));
+            let in_thin = smooth((ridge + thin - depth) / (0.5 * thin)) - in_ridge;
+            *coating *= 1.0 + added * in_ridge - taken * in_thin.max(0.0);
+        }
+    }
+}

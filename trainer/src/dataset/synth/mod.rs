@@ -1,0 +1,98 @@
+//! Synthetic electrodes: a data set to try everything with, of the paper's sizes, levels, class balance and anomalies.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `plan` | bundles, labels, anomalies and annotators, from the seed |
+//! | `electrode` | a flawless electrode as two layers: substrate and coating |
+//! | `anomaly` | the paper's eleven kinds, drawn into the layers |
+//! | `render` | attenuation, beam, blur, noise, bad pixels: layers to levels |
+//! | `write` | the folder: images, manifest, going on after a kill |
+//! | `mask`, `texture`, `random` | shapes, smooth random fields, random numbers |
+//!
+//! The same configuration gives the same bytes on every machine and with any number of threads: each part has a ChaCha
+//! stream of its own, and levels come from exactly rounded operations only.
+
+mod anomaly;
+mod electrode;
+mod mask;
+mod plan;
+mod random;
+mod render;
+mod texture;
+mod write;
+
+pub use write::{Written, write};
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What to make.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SynthConfig {
+    /// Number of parts, at least one a bundle, at most 100,000.
+    pub parts: usize,
+    /// Number of bundles, at least 1.
+    pub bundles: usize,
+    /// Size of a pixel's side relative to the paper's images, 0.05..=2: 0.1 gives images of about 207 x 114.
+    pub scale: f64,
+    /// Names the random numbers.
+    pub seed: u64,
+}
+
+impl Default for SynthConfig {
+    /// The paper's 714 parts in 12 bundles at full size.
+    fn default() -> Self {
+        Self { parts: 714, bundles: 12, scale: 1.0, seed: 1 }
+    }
+}
+
+impl SynthConfig {
+    fn check(&self) -> Result<(), SynthError> {
+        let error = |what, found: String, expected: String| Err(SynthError::Config { what, found, expected });
+        if !(1..=100_000).contains(&self.parts) {
+            return error("parts", self.parts.to_string(), "1 to 100000".into());
+        }
+        if !(1..=self.parts).contains(&self.bundles) {
+            return error("bundles", self.bundles.to_string(), format!("1 to the number of parts, {}", self.parts));
+        }
+        if !(0.05..=2.0).contains(&self.scale) {
+            return error("scale", self.scale.to_string(), "0.05 to 2".into());
+        }
+        Ok(())
+    }
+}
+
+/// Why no synthetic data set was made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SynthError {
+    /// A wish out of its range.
+    #[error("{what}: found {found}, expected {expected}")]
+    Config {
+        /// Which one.
+        what: &'static str,
+        /// Its value.
+        found: String,
+        /// Its range.
+        expected: String,
+    },
+    /// The folder holds something else.
+    #[error("{}: found {found}, expected {expected}", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+        /// What it may hold.
+        expected: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,139 @@
+//! The data set's folder: images, manifest, and going on where an earlier run was stopped.
+
+use super::plan::{EXPERTS, PartPlan, Plan};
+use super::{SynthConfig, SynthError, render};
+use crate::dataset::listing::MANIFEST;
+use crate::progress;
+use cellgate_models::radiograph::{self, Limits};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Raised when the same configuration gives other images.
+const GENERATOR: u32 = 1;
+
+/// The file that marks a folder as ours; it is written first, the manifest last.
+const MARKER: &str = "synth.json";
+
+/// The marker's content.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Marker {
+    generator: u32,
+    config: SynthConfig,
+}
+
+/// What [`write()`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Images that were made.
+    pub made: usize,
+    /// Images that an earlier run of the same configuration had made.
+    pub kept: usize,
+}
+
+/// Makes the data set of `config` in the folder `out`, on all cores.
+///
+/// Safe against a kill at any moment: every file appears whole or not at all, and the next run with the same
+/// configuration keeps the images that are there, can be read and have the planned size. An image that was changed by
+/// hand without changing its size is not noticed.
+///
+/// # Errors
+/// [`SynthError::Config`] where `config` is out of its range, [`SynthError::Foreign`] where `out` holds anything but a
+/// data set of the same configuration, and [`SynthError::Io`].
+pub fn write(out: &Path, config: &SynthConfig) -> Result<Written, SynthError> {
+    let plan = Plan::new(config)?;
+    claim(out, config)?;
+    let images = out.join("images");
+    std::fs::create_dir_all(&images).map_err(|source| SynthError::Io { path: images.clone(), source })?;
+
+    let bar = progress::bar(plan.parts.len() as u64, "electrodes");
+    let made: Vec<bool> = plan
+        .parts
+        .par_iter()
+        .map(|part| {
+            let made = make(out, config, &plan, part);
+            bar.inc(1);
+            made
+        })
+        .collect::<Result<_, _>>()?;
+    bar.finish_and_clear();
+
+    let manifest = manifest(&plan).map_err(|source| SynthError::Io { path: out.join(MANIFEST), source })?;
+    write_whole(out.join(MANIFEST), |path| std::fs::write(path, &manifest))?;
+    let made = made.into_iter().filter(|made| *made).count();
+    Ok(Written { made, kept: plan.parts.len() - made })
+}
+
+/// Makes `out` the folder of `config`, unless it holds something else.
+fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
+    let io = |source| SynthError::Io { path: out.to_owned(), source };
+    let expected = "an empty or new folder, or one that `synth` filled with the same options".to_owned();
+    let foreign = |found| Err(SynthError::Foreign { path: out.to_owned(), found, expected: expected.clone() });
+    std::fs::create_dir_all(out).map_err(io)?;
+    let ours = Marker { generator: GENERATOR, config: *config };
+    let marker = out.join(MARKER);
+    match std::fs::read(&marker) {
+        Ok(bytes) => match serde_json::from_slice::<Marker>(&bytes) {
+            Ok(found) if found == ours => Ok(()),
+            Ok(found) => foreign(format!("a data set of {found:?}")),
+            Err(error) => foreign(format!("a {MARKER} of another kind ({error})")),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            for item in std::fs::read_dir(out).map_err(io)? {
+                let path = item.map_err(io)?.path();
+                if path != temporary(&marker) {
+                    return foreign(format!("`{}`", path.file_name().unwrap_or_default().display()));
+                }
+            }
+            let text = serde_json::to_vec_pretty(&ours).map_err(|error| io(error.into()))?;
+            write_whole(marker, |path| std::fs::write(path, &text))
+        }
+        Err(source) => Err(SynthError::Io { path: marker, source }),
+    }
+}
+
+/// Makes the image of `part`, unless it is there. Whether it was made.
+fn make(out: &Path, config: &SynthConfig, plan: &Plan, part: &PartPlan) -> Result<bool, SynthError> {
+    let path = out.join(&part.image);
+    let there = path.exists().then(|| radiograph::read(&path, &Limits::default()).ok()).flatten();
+    if there.is_some_and(|image| (image.width(), image.height()) == (part.width, part.height)) {
+        return Ok(false);
+    }
+    let style = &plan.bundles[part.bundle];
+    let image = render::radiograph(style, part, config.scale as f32, config.seed)
+        .map_err(|error| SynthError::Io { path: path.clone(), source: io::Error::other(error) })?;
+    write_whole(path, |path| radiograph::write(path, &image))?;
+    Ok(true)
+}
+
+/// The manifest's text.
+fn manifest(plan: &Plan) -> io::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["image", "bundle", "label", "anomalies"].iter().chain(&EXPERTS))?;
+    for part in &plan.parts {
+        let anomalies: Vec<_> = part.anomalies.iter().map(|(kind, _)| kind.name()).collect();
+        writer.write_field(&part.image)?;
+        writer.write_field(&plan.bundles[part.bundle].name)?;
+        writer.write_field(part.label.as_str())?;
+        writer.write_field(anomalies.join(";"))?;
+        writer.write_record(part.experts.iter().map(|label| label.as_str()))?;
+    }
+    writer.into_inner().map_err(|error| error.into_error())
+}
+
+/// Writes a file beside `path` and renames it when it is whole.
+fn write_whole(path: PathBuf, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), SynthError> {
+    let temporary = temporary(&path);
+    write(&temporary)
+        .and_then(|()| std::fs::rename(&temporary, &path))
+        .map_err(|source| SynthError::Io { path, source })
+}
+
+/// The name that a file bears until it is whole. A leftover of a killed run is overwritten by the next.
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
+}
