@@ -32,22 +32,19 @@ pub(super) fn features<'a>(
         for _ in 0..readers.min(parts.len()) {
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
-                let mut converter = Converter::new(spec).map_err(FeatureError::from);
+                let mut converter = match Converter::new(spec) {
+                    Ok(converter) => converter,
+                    Err(error) => return drop(sender.send((parts[0], Err(error.into())))),
+                };
                 while let Some(&part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let converted = match &mut converter {
-                        Ok(converter) => read(part, converter),
-                        Err(_) => break,
-                    };
                     // Fails once the receiver has stopped at an error: nothing left to do.
-                    if sender.send((part, converted)).is_err() {
+                    if sender.send((part, read(part, &mut converter))).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        // The specification is checked here as well, so that its error is returned.
-        Converter::new(spec)?;
         for (part, converted) in receiver {
             let (tensor, size) = converted?;
             let features = backbone.features_of_variants(&tensor, size.height, size.width, blocks);

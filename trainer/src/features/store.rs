@@ -48,9 +48,6 @@ pub enum FeatureError {
     /// The conversion can't be carried out.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
-    /// The conversion can't be written as JSON.
-    #[error("conversion specification: {0}")]
-    Json(#[from] serde_json::Error),
     /// libtorch failed, such as for want of memory.
     #[error("{}: libtorch: {source}", path.display())]
     Torch {
@@ -108,7 +105,7 @@ impl FeatureStore {
         progress: &ProgressBar,
     ) -> Result<FeatureTable, FeatureError> {
         let parts: Vec<&Part> = parts.into_iter().collect();
-        let recipe = Recipe::new(spec, backbone)?;
+        let recipe = Recipe::new(spec, backbone);
         let blocks = Block::all();
         let a_part = VARIANTS * pooling::width(&blocks);
         let mut values = vec![0.0; parts.len() * a_part];
@@ -151,5 +148,83 @@ impl FeatureStore {
     fn path(&self, key: Digest) -> PathBuf {
         let name = key.to_string();
         self.folder.join(&name[..2]).join(format!("{name}.features"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Label;
+    use crate::network::Weights;
+    use cellgate_models::conversion::{Method, Size};
+    use cellgate_models::radiograph::{self, Radiograph};
+    use tch::Device;
+
+    /// Three parts, the last one's image byte-identical with the first one's.
+    fn parts(folder: &Path) -> Vec<Part> {
+        let part = |name: &str, step: usize| {
+            let path = folder.join(name);
+            let levels = (0..48 * 40).map(|pixel| (1700 + pixel * step % 1000) as u16).collect();
+            radiograph::write(&path, &Radiograph::new(48, 40, levels).unwrap()).unwrap();
+            let digest = Digest::of_file(&path).unwrap();
+            let (bundle, label) = ("1".to_owned(), Label::Normal);
+            Part { image: name.into(), path, digest, bundle, label, anomalies: vec![], experts: vec![] }
+        };
+        vec![part("a.tif", 7), part("b.tif", 11), part("c.tif", 7)]
+    }
+
+    fn cached_files(store: &FeatureStore) -> Vec<PathBuf> {
+        let folders = std::fs::read_dir(store.folder()).unwrap().map(|entry| entry.unwrap().path());
+        folders.flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path())).collect()
+    }
+
+    #[test]
+    fn features_come_from_the_cache_unless_it_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = parts(folder.path());
+        let store = FeatureStore::open(Some(&folder.path().join("cache"))).unwrap();
+        let backbone = Backbone::new(&Weights::random(3), Device::Cpu).unwrap();
+        let spec = ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 });
+        let progress = ProgressBar::hidden();
+        let features = |parts: &[Part]| store.features(parts, &spec, &backbone, &progress);
+
+        let first = features(&parts).unwrap();
+        assert_eq!((first.parts(), first.width(), progress.position()), (3, 3840, 3));
+        assert_eq!(first.row(0, 1), first.row(2, 1), "identical images have identical features");
+        assert_ne!(first.row(0, 0), first.row(1, 0));
+        assert_ne!(first.row(0, 0), first.row(0, 1));
+        assert_eq!(features(&parts[1..2]).unwrap().row(0, 3), first.row(1, 3), "other parts don't matter");
+        let files = cached_files(&store);
+        assert_eq!(files.len(), 2, "identical images are computed once: {files:?}");
+
+        // What a kill or a power cut may leave behind: a torn file, one of zeros, one that never got its name.
+        let whole = std::fs::read(&files[0]).unwrap();
+        std::fs::write(files[0].with_file_name(".writing-x"), &whole[..100]).unwrap();
+        for damaged in [whole[..whole.len() / 2].to_vec(), vec![0; whole.len()], vec![]] {
+            std::fs::write(&files[0], damaged).unwrap();
+            assert_eq!(features(&parts).unwrap(), first);
+            assert_eq!(std::fs::read(&files[0]).unwrap(), whole, "mended");
+        }
+
+        // With everything cached no image is opened.
+        parts.iter().for_each(|part| std::fs::remove_file(&part.path).unwrap());
+        assert_eq!(features(&parts).unwrap(), first);
+        std::fs::remove_file(&files[0]).unwrap();
+        assert!(matches!(features(&parts), Err(FeatureError::Io { .. })));
+    }
+
+    #[test]
+    fn an_image_that_changed_and_a_broken_specification_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parts = parts(folder.path());
+        let store = FeatureStore::open(Some(folder.path())).unwrap();
+        let backbone = Backbone::new(&Weights::random(3), Device::Cpu).unwrap();
+        let without_bounds = ConversionSpec::new(Method::Global);
+        let error = store.features(&parts, &without_bounds, &backbone, &ProgressBar::hidden()).unwrap_err();
+        assert!(matches!(error, FeatureError::Conversion(_)), "{error}");
+        parts[1].digest = Digest::of(b"another image");
+        let spec = ConversionSpec::new(Method::Naive);
+        let error = store.features(&parts, &spec, &backbone, &ProgressBar::hidden()).unwrap_err();
+        assert!(matches!(error, FeatureError::Changed { .. }), "{error}");
     }
 }

@@ -7,13 +7,15 @@
 //! | [`resnet34`] | the frozen network in libtorch: an image in, the maps of four stages out |
 //! | [`pooling`] | from maps to a feature vector |
 //! | [`backbone`] | network, digest and device in one: what computes features |
+//! | [`device`] | the name of a device on the command line |
 //! | [`head`] | from a feature vector to the score |
 //! | [`onnx`] | backbone, pooling and head as one ONNX file |
 
 mod architecture;
 pub mod backbone;
+pub mod device;
 pub mod head;
-//pub mod onnx;
+pub mod onnx;
 pub mod pooling;
 pub mod resnet34;
 pub mod weights;

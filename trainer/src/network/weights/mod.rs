@@ -175,9 +175,8 @@ mod tests {
 
     #[test]
     fn other_networks_are_refused_by_tensor() {
-        let shape = check(|t| {
-            drop(t.insert("layer3.0.conv1.weight".into(), Tensor::zeros([256, 128, 1, 1], (Kind::Float, Device::Cpu))))
-        });
+        let wrong = Tensor::zeros([256, 128, 1, 1], (Kind::Float, Device::Cpu));
+        let shape = check(|tensors| drop(tensors.insert("layer3.0.conv1.weight".into(), wrong.copy())));
         assert_eq!(
             shape.unwrap_err(),
             "x.pth: tensor layer3.0.conv1.weight: found [256, 128, 1, 1], expected ResNet-34's shape [256, 128, 3, 3]"

@@ -71,7 +71,7 @@ impl File<'_> {
         }
         let content = member(&mut archive, &name, MAX_PICKLE_BYTES)?;
         let (state, _) = self.pickle(&content)?;
-        self.tensors(state, |storage| {
+        self.tensors(&state, |storage| {
             let limit = storage.count.unsigned_abs().saturating_mul(storage.kind.elt_size_in_bytes() as u64);
             member(&mut archive, &format!("{prefix}data/{}", storage.key), limit)
         })
@@ -102,7 +102,7 @@ impl File<'_> {
             storages.insert(key, content);
             rest = after;
         }
-        self.tensors(state, |storage| {
+        self.tensors(&state, |storage| {
             let content = storages.get(&storage.key).map(|content| content.to_vec());
             content.ok_or_else(|| self.malformed(format!("no storage {}", storage.key), "all storages"))
         })
@@ -124,11 +124,11 @@ impl File<'_> {
 
     fn tensors(
         self,
-        state: Value,
+        state: &Value,
         mut load: impl FnMut(&Storage) -> Result<Vec<u8>, WeightsError>,
     ) -> Result<HashMap<String, Tensor>, WeightsError> {
         let mut tensors = HashMap::new();
-        for (name, tensor) in self.entries(&state)? {
+        for (name, tensor) in self.entries(state)? {
             if tensor.storage.kind == Kind::Int64 {
                 continue;
             }

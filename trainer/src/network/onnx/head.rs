@@ -1,0 +1,62 @@
+//! A head as nodes, in f32 always.
+
+use super::graph::{Builder, Element, Value, With};
+use crate::network::head::{Activation, Head, Layer};
+use crate::network::pooling::Block;
+
+/// From each block's features (1 x C) to the score, a value called `output` of shape `[1]`.
+pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], output: &str) {
+    let features: Vec<&Value> = features.iter().collect();
+    let features = builder.node("Concat", "features", &features, &[With::Int("axis", 1)]);
+    let logits: Vec<Value> =
+        head.members.iter().enumerate().map(|(m, layers)| member(builder, m, layers, &features)).collect();
+    let logits = match logits.as_slice() {
+        [only] => only.clone(),
+        several => builder.node("Mean", "logits", &several.iter().collect::<Vec<_>>(), &[]),
+    };
+    let probability = match head.activation {
+        Activation::Sigmoid => builder.node("Sigmoid", "probability", &[&logits], &[]),
+        Activation::Softmax => {
+            let shares = builder.node("Softmax", "probabilities", &[&logits], &[With::Int("axis", 1)]);
+            let abnormal = builder.integers("abnormal_index", &[1]);
+            builder.node("Gather", "probability", &[&shares, &abnormal], &[With::Int("axis", 1)])
+        }
+    };
+    let shape = builder.integers("score_shape", &[1]);
+    builder.node("Reshape", output, &[&probability, &shape], &[]);
+}
+
+fn member(builder: &mut Builder, member: usize, layers: &[Layer], features: &Value) -> Value {
+    let mut x = features.clone();
+    for (index, layer) in layers.iter().enumerate() {
+        let name = |part: &str| format!("members.{member}.{index}{part}");
+        x = match layer {
+            Layer::Affine { inputs, outputs, weight, bias } => {
+                let dims = [*outputs as i64, *inputs as i64];
+                let weight = builder.floats(&name(".weight"), &dims, weight, Element::F32);
+                let bias = builder.floats(&name(".bias"), &dims[..1], bias, Element::F32);
+                builder.node("Gemm", &name(""), &[&x, &weight, &bias], &[With::Int("transB", 1)])
+            }
+            Layer::Scale { scale, shift } => {
+                let dims = [1, scale.len() as i64];
+                let scale = builder.floats(&name(".scale"), &dims, scale, Element::F32);
+                let shift = builder.floats(&name(".shift"), &dims, shift, Element::F32);
+                let scaled = builder.node("Mul", &name(".scaled"), &[&x, &scale], &[]);
+                builder.node("Add", &name(""), &[&scaled, &shift], &[])
+            }
+            Layer::Relu => builder.node("Relu", &name(""), &[&x], &[]),
+            Layer::SignedSqrt => {
+                let sign = builder.node("Sign", &name(".sign"), &[&x], &[]);
+                let size = builder.node("Abs", &name(".abs"), &[&x], &[]);
+                let root = builder.node("Sqrt", &name(".root"), &[&size], &[]);
+                builder.node("Mul", &name(""), &[&sign, &root], &[])
+            }
+        };
+    }
+    x
+}
+
+/// The number of stages that `blocks` need.
+pub(super) fn stages_of(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0)
+}
