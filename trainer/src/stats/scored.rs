@@ -28,7 +28,8 @@ impl Scored {
     }
 
     /// The score for sorting: what is not a number is above all others, as it is always called abnormal.
-    pub(super) fn rank_score(&self) -> f64 {
+    #[must_use]
+    pub fn rank_score(&self) -> f64 {
         if self.score.is_nan() { f64::INFINITY } else { self.score }
     }
 }

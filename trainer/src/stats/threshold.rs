@@ -160,8 +160,10 @@ impl Gap {
     }
 }
 
-/// Log odds of `probability`, held within [`MAX_LOG_ODDS`].
-fn log_odds(probability: f64) -> f64 {
+/// Natural log odds of `probability`, held within the log odds of 1 - 1e-9; not a number where that is none.
+#[must_use]
+pub fn log_odds(probability: f64) -> f64 {
+    let probability = probability.clamp(0.0, 1.0);
     (probability / (1.0 - probability)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
 }
 
@@ -197,7 +199,7 @@ mod tests {
     }
 
     fn parts() -> impl Strategy<Value = Vec<Scored>> {
-        let score = prop_oneof![0.0..=1.0f64, Just(0.0), Just(1.0), Just(0.5)];
+        let score = prop_oneof![0.0..=1.0f64, Just(0.0), Just(1.0), Just(0.5), Just(f64::NAN)];
         proptest::collection::vec((score, 0u8..2), 1..40).prop_map(|parts| scored(&parts))
     }
 
