@@ -5,6 +5,7 @@ use anyhow::Result;
 use cellgate_models::conversion::Method;
 use cellgate_trainer::crossval::{self, BoundsScope, Config, Inputs};
 use cellgate_trainer::dataset::Dataset;
+use cellgate_trainer::network::device;
 use cellgate_trainer::results;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,20 +54,26 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let config = Config {
         trainer: env!("CARGO_PKG_VERSION").to_owned(),
         dataset: dataset.digest,
-        backbone: network.extractor.backbone().digest(),
+        backbone: network.backbone.digest(),
         methods,
         size: args.network.size,
         bounds: args.bounds,
-        recipe: args.recipe.recipe(),
+        recipe: args.recipe.recipe()?,
         seed: args.recipe.seed,
-        device: args.network.device.to_string(),
+        device: device::name(args.network.device),
     };
-    let inputs = Inputs { dataset: &dataset, config: &config, extractor: &network.extractor, classifier: &network.classifier };
+    let inputs = Inputs {
+        dataset: &dataset,
+        config: &config,
+        backbone: &network.backbone,
+        classifier: network.classifier.as_ref(),
+        store: &network.store,
+    };
     let found = crossval::run(&inputs, &args.out)?;
     if args.json {
-        super::print_line(&serde_json::to_string_pretty(&found)?)?;
+        super::print_json(&found)?;
     } else {
-        super::print_line(&results::summary_table(&found))?;
+        super::print(&format!("{}\n", results::summary_table(&found)))?;
         eprintln!("report: {}", args.out.join("report.html").display());
     }
     Ok(ExitCode::SUCCESS)

@@ -2,11 +2,13 @@
 
 use super::{BoundsScope, Config, FinishedFold, Fold, LevelStatistics, leave_one_bundle_out};
 use crate::dataset::Dataset;
-use crate::features::{Extractor, FeatureTable};
+use crate::features::{FeatureStore, FeatureTable};
 use crate::fit::{Classifier, TrainingSet};
+use crate::network::Backbone;
+use crate::report::{self, ReportOptions};
 use crate::results::{BundleResults, MethodResults, Prediction, Results};
 use crate::stats::{BundleBootstrap, Scored};
-use crate::{files, progress, report, results};
+use crate::{files, progress};
 use anyhow::{Context, Result, bail};
 use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::digest::Digest;
@@ -19,10 +21,12 @@ pub struct Inputs<'a> {
     pub dataset: &'a Dataset,
     /// The configuration, which `config.json` repeats.
     pub config: &'a Config,
-    /// The frozen backbone and its cache.
-    pub extractor: &'a Extractor,
+    /// The frozen backbone.
+    pub backbone: &'a Backbone,
+    /// The cache of its features.
+    pub store: &'a FeatureStore,
     /// The backbone's own last layer, which the paper's recipe trains on.
-    pub classifier: &'a Classifier,
+    pub classifier: Option<&'a Classifier>,
 }
 
 /// Cross-validates into the folder `out`, going on from what is there, and writes `config.json`, `results.json`,
@@ -113,7 +117,7 @@ impl MethodRun<'_> {
                 bundle: entry.bundle.clone(),
                 label: entry.label,
                 method: self.method.to_string(),
-                score: f64::from(model.head.score(&table.blocks(part, 0, &model.head.blocks))),
+                score: f64::from(model.head.score(&table.select_row(part, 0, &model.head.blocks))),
             }
         });
         let finished = FinishedFold {
@@ -131,7 +135,10 @@ impl MethodRun<'_> {
         match &self.table {
             Some((held, table)) if *held == digest => Ok(Rc::clone(table)),
             _ => {
-                let table = Rc::new(self.inputs.extractor.features(&self.inputs.dataset.parts, conversion)?);
+                let Inputs { dataset, backbone, store, .. } = *self.inputs;
+                let bar = progress::bar(dataset.parts.len() as u64, "features");
+                let table = Rc::new(store.features(&dataset.parts, conversion, backbone, &bar)?);
+                bar.finish_and_clear();
                 self.table = Some((digest, Rc::clone(&table)));
                 Ok(table)
             }
@@ -148,9 +155,10 @@ fn write_results(inputs: &Inputs<'_>, methods: &[(Method, Vec<FinishedFold>)], o
     };
     let predictions: Vec<Prediction> =
         methods.iter().flat_map(|(_, folds)| folds).flat_map(|fold| fold.predictions.clone()).collect();
-    results::write_predictions(&out.join("predictions.csv"), &predictions)?;
-    results::write_results(&out.join("results.json"), &found)?;
-    report::write(out, &dataset.root)?;
+    Prediction::write_all(&predictions, out)?;
+    found.write(out)?;
+    let options = ReportOptions { dataset_root: Some(dataset.root.clone()), ..ReportOptions::default() };
+    files::write(&out.join("report.html"), report::render(&found, &predictions, &options)?.as_bytes())?;
     Ok(found)
 }
 

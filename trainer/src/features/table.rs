@@ -58,17 +58,19 @@ impl FeatureTable {
         &self.values
     }
 
-    /// The same parts with these blocks only, in this order; none if one is not in the table.
+    /// The features of a part's variant, of `blocks` only, in their order.
+    ///
+    /// # Panics
+    /// If there is no such part or variant, or a block is not in the table.
     #[must_use]
-    pub fn select(&self, blocks: &[Block]) -> Option<Self> {
-        let start_of = |wanted: &Block| {
-            let position = self.blocks.iter().position(|block| block == wanted)?;
-            Some((pooling::width(&self.blocks[..position]), wanted.width()))
+    pub fn select_row(&self, part: usize, variant: usize, blocks: &[Block]) -> Vec<f32> {
+        let row = self.row(part, variant);
+        let piece = |wanted: &Block| {
+            let position = self.blocks.iter().position(|block| block == wanted);
+            let position = position.unwrap_or_else(|| panic!("block {wanted} is not in the table"));
+            &row[pooling::width(&self.blocks[..position])..][..wanted.width()]
         };
-        let pieces = blocks.iter().map(start_of).collect::<Option<Vec<_>>>()?;
-        let rows = self.values.chunks_exact(self.width());
-        let values = rows.flat_map(|row| pieces.iter().flat_map(|&(start, width)| &row[start..start + width])).copied();
-        Some(Self::new(blocks.to_vec(), values.collect()))
+        blocks.iter().flat_map(piece).copied().collect()
     }
 
     /// The same features of these parts only, in this order.
@@ -105,9 +107,9 @@ mod tests {
 
     #[test]
     fn blocks_are_selected_in_the_wanted_order() {
-        let selected = table().select(&[SECOND, FIRST]).unwrap();
-        assert_eq!(selected.row(1, 3)[..128], table().row(1, 3)[64..]);
-        assert_eq!(selected.row(1, 3)[128..], table().row(1, 3)[..64]);
+        let selected = table().select_row(1, 3, &[SECOND, FIRST]);
+        assert_eq!(selected[..128], table().row(1, 3)[64..]);
+        assert_eq!(selected[128..], table().row(1, 3)[..64]);
         assert!(table().select(&[Block { stage: 4, pool: Pool::Max }]).is_none());
     }
 }

@@ -46,9 +46,15 @@ impl Recipe {
     ///
     /// # Errors
     /// One class only, too little memory, or numbers that do not converge.
-    pub fn head(&self, training: &TrainingSet<'_>, classifier: &Classifier, seed: u64) -> Result<Head> {
+    pub fn head(&self, training: &TrainingSet<'_>, classifier: Option<&Classifier>, seed: u64) -> Result<Head> {
         match self {
-            Self::Paper(recipe) => recipe.head(training, classifier, seed),
+            Self::Paper(recipe) => {
+                let classifier = classifier.context(
+                    "the backbone's file has no last layer (fc.weight, fc.bias), which recipe `paper` trains on: use a \
+                     file that has one, or recipe `recommended`",
+                )?;
+                recipe.head(training, classifier, seed)
+            }
             Self::Recommended(recipe) => recipe.head(training, seed),
         }
     }
@@ -57,7 +63,7 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Self::head`].
-    pub fn fit(&self, training: &TrainingSet<'_>, classifier: &Classifier, seed: u64) -> Result<Fitted> {
+    pub fn fit(&self, training: &TrainingSet<'_>, classifier: Option<&Classifier>, seed: u64) -> Result<Fitted> {
         let head = self.head(training, classifier, seed)?;
         let threshold = match self {
             Self::Paper(_) => 0.5,

@@ -11,7 +11,7 @@ use anyhow::Result;
 pub fn out_of_fold(
     recipe: &Recipe,
     training: &TrainingSet<'_>,
-    classifier: &Classifier,
+    classifier: Option<&Classifier>,
     seed: u64,
 ) -> Result<Vec<Scored>> {
     let labels: Vec<_> = training.labels().collect();

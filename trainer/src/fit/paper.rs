@@ -77,7 +77,13 @@ impl PaperRecipe {
                 let (rows, flips) = (Tensor::f_from_slice(batch)?, Tensor::f_from_slice(&flips)?);
                 let inputs = images.f_index(&[Some(rows.shallow_clone()), Some(flips)])?;
                 let outputs = forward(&layers, &inputs)?;
-                let loss = outputs.f_cross_entropy_for_logits(&labels.f_index_select(0, &rows)?)?;
+                let loss = outputs.f_cross_entropy_loss::<Tensor>(
+                    &labels.f_index_select(0, &rows)?,
+                    None,
+                    tch::Reduction::Mean,
+                    -100,
+                    0.0,
+                )?;
                 optimizer.backward_step(&loss);
             }
         }

@@ -44,7 +44,7 @@ impl<'a> TrainingSet<'a> {
     /// The features of the part at `index`, flipped as `variant` says, of `blocks` only.
     #[must_use]
     pub fn features(&self, index: usize, variant: usize, blocks: &[Block]) -> Vec<f32> {
-        self.table.blocks(self.parts[index], variant, blocks)
+        self.table.select_row(self.parts[index], variant, blocks)
     }
 
     /// Leaves one bundle out at a time: the set of all others, and the positions in this set of the bundle's parts.
@@ -54,8 +54,8 @@ impl<'a> TrainingSet<'a> {
         names.sort_unstable();
         names.dedup();
         let split = |name: &str| {
-            let (held_out, rest): (Vec<usize>, Vec<usize>) = (0..self.len())
-                .partition(|&index| self.dataset.parts[self.parts[index]].bundle == name);
+            let (held_out, rest): (Vec<usize>, Vec<usize>) =
+                (0..self.len()).partition(|&index| self.dataset.parts[self.parts[index]].bundle == name);
             let rest = rest.into_iter().map(|index| self.parts[index]).collect();
             (Self { dataset: self.dataset, table: self.table, parts: rest }, held_out)
         };

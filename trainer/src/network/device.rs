@@ -34,6 +34,15 @@ pub fn parse(name: &str) -> Result<Device, DeviceError> {
     }
 }
 
+/// The name of `device` on the command line.
+#[must_use]
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +50,7 @@ mod tests {
     #[test]
     fn names_are_devices_or_errors() {
         assert_eq!(parse("cpu"), Ok(Device::Cpu));
+        assert_eq!((name(Device::Cpu).as_str(), name(Device::Cuda(1)).as_str()), ("cpu", "cuda:1"));
         assert_eq!(parse("gpu").unwrap_err().to_string(), "device `gpu`: expected cpu, cuda or cuda:N");
         assert!(parse("cuda:60000").unwrap_err().to_string().contains("CUDA devices that libtorch sees"));
         assert!(parse("cuda:-1").is_err());

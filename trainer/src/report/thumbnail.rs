@@ -18,14 +18,7 @@ pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String
         return Err("the path leaves the data set's folder".into());
     }
     let radiograph = read(&root.join(relative), &options.limits).map_err(|error| error.to_string())?;
-    let spec = ConversionSpec {
-        version: 1,
-        method: Method::Local,
-        bounds: None,
-        size: Some(fit(&radiograph, options.thumbnail_px)),
-        mean: [0.0; 3],
-        std: [1.0; 3],
-    };
+    let spec = ConversionSpec::new(Method::Local).with_size(fit(&radiograph, options.thumbnail_px));
     let image = Converter::new(&spec)
         .and_then(|mut converter| converter.to_levels8(&radiograph))
         .map_err(|error| error.to_string())?;
