@@ -18,7 +18,6 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Judges the given images once
     Inspect(cmd::inspect::Args),
 }
 

@@ -1,6 +1,7 @@
 //! `cellgate-edge inspect`, the real program on real files with a real ONNX Runtime.
 //!
 //! Without ONNX Runtime these tests fail; scripts/setup installs it.
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! Files that are no usable ONNX Runtime: an error each, no panic. In a program of its own, since a process that has
 //! loaded ONNX Runtime once never loads another.
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
 use std::path::Path;

@@ -25,8 +25,9 @@ use std::process::ExitCode;
   cellgate-edge inspect --bundle model --table scans/*.tif
   cellgate-edge inspect --bundle model scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
 
-ONNX Runtime is looked for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, the folder lib
-beside this program and the program's own, .venv in the folders above it, the system's library folders.")]
+ONNX Runtime is looked for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, \
+the folder lib beside this program and the program's own, .venv in the folders above it, the system's library \
+folders.")]
 pub(crate) struct Args {
     /// Folder of the model bundle
     #[arg(long, value_name = "BUNDLE")]

@@ -2,7 +2,7 @@
 //!
 //! `FORMAT.md` beside this crate describes every file and field. In short: `manifest.json` lists all other files with
 //! their sizes and SHA-256 digests; the digest of its own bytes names the bundle. [`Bundle::open`] reads everything
-//! into memory under [`Limits`], verifies it there, and only then parses those same bytes. [`write`] makes a bundle,
+//! into memory under [`Limits`], verifies it there, and only then parses those same bytes. [`write()`] makes a bundle,
 //! reads it back, and moves it into place.
 
 mod error;

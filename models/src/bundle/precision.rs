@@ -24,7 +24,7 @@ impl Precision {
         }
     }
 
-    /// The member that [`write`](super::write) stores this network under.
+    /// The member that [`write`](super::write()) stores this network under.
     #[must_use]
     pub fn member(self) -> &'static str {
         match self {

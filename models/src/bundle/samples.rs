@@ -18,14 +18,9 @@ pub(super) fn contents() -> Contents {
     Contents {
         created: "2026-11-23T09:30:00Z".to_owned(),
         networks: BTreeMap::from([(Precision::F32, vec![32; 1000]), (Precision::F16, vec![16; 500])]),
-        conversion: ConversionSpec {
-            version: 1,
-            method: Method::Global,
-            bounds: Some(Bounds { lo: 1700, hi: 2800 }),
-            size: Some(Size { height: 4, width: 6 }),
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
-        },
+        conversion: ConversionSpec::new(Method::Global)
+            .with_bounds(Bounds::new(1700, 2800).unwrap())
+            .with_size(Size { height: 4, width: 6 }),
         policy: Policy::new(0.25, 0.75).unwrap(),
         model_card: "# A model\n".to_owned(),
         training: Training {
