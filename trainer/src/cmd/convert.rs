@@ -2,8 +2,9 @@
 
 use anyhow::{Context, bail};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Distribution, Histogram, Image8, Method, Size};
-use cellgate_models::radiograph::{self, Limits};
+use cellgate_models::radiograph;
 use cellgate_trainer::dataset::Listing;
+use cellgate_trainer::dataset::images::limits;
 use std::fs::Permissions;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub(crate) struct Args {
 /// Runs `convert`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut converter = Converter::new(&spec(args)?)?;
-    let radiograph = radiograph::read(&args.image, &Limits::default())?;
+    let radiograph = radiograph::read(&args.image, &limits())?;
     let image = converter.to_levels8(&radiograph)?;
     write(&args.out, &image).with_context(|| args.out.display().to_string())?;
     Ok(ExitCode::SUCCESS)
@@ -80,7 +81,7 @@ fn distribution(training: &Path) -> anyhow::Result<Distribution> {
     let listing = Listing::read(training)?;
     let mut histogram = Histogram::new();
     for entry in &listing.entries {
-        histogram.add(radiograph::read(&listing.path(entry), &Limits::default())?.levels());
+        histogram.add(radiograph::read(&listing.path(entry), &limits())?.levels());
     }
     Distribution::of(&histogram).context("no images")
 }

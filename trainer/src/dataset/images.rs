@@ -7,6 +7,14 @@ use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::{self, Limits, Radiograph, ReadError};
 use rayon::prelude::*;
 use std::path::Path;
+use std::time::Duration;
+
+/// Limits on reading one image of a data set: the defaults, but half a minute's time. A busy host or a slow network file
+/// system must not make a sound data set unreadable.
+#[must_use]
+pub fn limits() -> Limits {
+    Limits { max_time: Duration::from_secs(30), ..Limits::default() }
+}
 
 /// What is known of an image after reading it once.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +40,7 @@ impl ImageFacts {
     /// # Errors
     /// [`ReadError`] where it is no radiograph or can't be read.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let radiograph = radiograph::read(path, &Limits::default())?;
+        let radiograph = radiograph::read(path, &limits())?;
         let digest = Digest::of_file(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
         Ok(Self::of(&radiograph, digest))
     }
