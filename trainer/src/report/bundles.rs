@@ -13,7 +13,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
         }
         p {
             "By bundle: " b { "escapes" } " of the abnormal parts and " b { "overkill" } " of the normal ones. "
-            "The darker, the larger the share. A row that stands out points at a bundle that differs from the others."
+            "The stronger the colour, the larger the share. A row that stands out points at a bundle that differs from the others."
         }
         div.scroll tabindex="0" {
             table.figures.heat {
@@ -48,7 +48,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// `errors/parts`, the darker the larger the share.
+/// `errors/parts`, in a colour the stronger the larger the share.
 fn heat(errors: u64, parts: u64, class: &str) -> Markup {
     let share = if parts > 0 { errors as f64 / parts as f64 } else { 0.0 };
     html! {
@@ -62,7 +62,7 @@ fn matrix(name: &str, counts: &Confusion) -> Markup {
     html! {
         table.matrix {
             caption { (name) }
-            thead { tr { th {} th { "called normal" } th { "called abnormal" } } }
+            thead { tr { th {} th scope="col" { "called" br; "normal" } th scope="col" { "called" br; "abnormal" } } }
             tbody {
                 tr {
                     th scope="row" { "normal" }

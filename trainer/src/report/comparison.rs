@@ -31,7 +31,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
                     tr {
                         th { "first" } th { "second" }
                         th { "exact" } th { "corrected" }
-                        th { "value" } th { "95 % interval" } th { (axis_label(span)) }
+                        th { "value" } th { "95 % interval" } th.bar { (axis_label(span)) }
                     }
                 }
                 tbody {

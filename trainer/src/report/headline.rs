@@ -75,13 +75,11 @@ fn tiles(analysis: &Analysis<'_>, best: usize) -> Markup {
 fn meaning(analysis: &Analysis<'_>, best: usize) -> Markup {
     let dataset = &analysis.results.dataset;
     let name = &analysis.methods()[best].method;
-    let beaten: Vec<&str> = analysis
-        .pairs
-        .iter()
-        .filter(|pair| pair.reading() == Reading::Better(best))
-        .map(|pair| analysis.methods()[if pair.first == best { pair.second } else { pair.first }].method.as_str())
-        .collect();
-    let others = analysis.methods().len() - 1;
+    let (mut beaten, mut open) = (Vec::new(), Vec::new());
+    for pair in analysis.pairs.iter().filter(|pair| pair.first == best || pair.second == best) {
+        let other = analysis.methods()[if pair.first == best { pair.second } else { pair.first }].method.as_str();
+        if pair.reading() == Reading::Better(best) { &mut beaten } else { &mut open }.push(other);
+    }
     html! {
         p {
             b { "What it means. " }
@@ -89,23 +87,23 @@ fn meaning(analysis: &Analysis<'_>, best: usize) -> Markup {
             "without its bundle. So the figures estimate how a part of a new bundle, made and labelled like these, "
             "would be judged."
         }
+        @if !analysis.pairs.is_empty() {
+            p {
+                b { "Between the methods. " }
+                b { (name) }
+                @if beaten.is_empty() {
+                    " came first, but no difference from " (list(&open)) " was shown"
+                } @else {
+                    " was shown to be better than " (list(&beaten))
+                    @if !open.is_empty() { ", not better than " (list(&open)) }
+                }
+                ". The best of several on the same parts is a little flattered."
+            }
+        }
         p {
             b { "What it does not mean. " }
-            @if others > 0 {
-                @if beaten.is_empty() {
-                    "That " b { (name) } " came out first does not show that it is better: no difference from "
-                    @if others == 1 { "the other method" } @else { "any of the other methods" }
-                    " was shown. "
-                } @else if beaten.len() == others {
-                    b { (name) } " was shown to be better than " (list(&beaten)) " on these bundles. "
-                } @else {
-                    b { (name) } " was shown to be better than " (list(&beaten)) ", not than the other "
-                    (counted((others - beaten.len()) as u64, "method", "methods")) ". "
-                }
-                "The best of several on the same parts is a little flattered. "
-            }
             "Labels are taken as right. Other coatings, another scanner or another share of abnormal parts may give "
-            "other figures, and the REVIEW verdict of the gate is not part of them."
+            "other figures. The gate’s third verdict, REVIEW, is not part of them."
         }
         @if dataset.bundles < FEW_BUNDLES {
             p.warning {

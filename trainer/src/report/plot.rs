@@ -3,14 +3,14 @@
 use maud::{Markup, html};
 
 /// Width of a plot with its labels; all plots have the same, so that they line up.
-pub(super) const WIDTH: f64 = 300.0;
+pub(super) const WIDTH: f64 = 264.0;
 /// Height of a plot with its labels.
-pub(super) const HEIGHT: f64 = 250.0;
+pub(super) const HEIGHT: f64 = 230.0;
 /// The inner rectangle.
-pub(super) const LEFT: f64 = 46.0;
-pub(super) const RIGHT: f64 = 290.0;
+pub(super) const LEFT: f64 = 44.0;
+pub(super) const RIGHT: f64 = 252.0;
 pub(super) const TOP: f64 = 10.0;
-pub(super) const BOTTOM: f64 = 208.0;
+pub(super) const BOTTOM: f64 = 188.0;
 
 /// Horizontal place of `share`, 0..=1.
 pub(super) fn x(share: f64) -> f64 {

@@ -25,8 +25,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
                         None => p.placeholder { "No curve: the parts are of one class." },
                     }
                     p.caption {
-                        "Operating point: escapes " (percent_or(method.overall.confusion.escape_rate(), 1))
-                        " %, overkill " (percent_or(method.overall.confusion.overkill_rate(), 1)) " %"
+                        "Escapes\u{a0}" (percent_or(method.overall.confusion.escape_rate(), 1))
+                        "\u{a0}%, overkill\u{a0}" (percent_or(method.overall.confusion.overkill_rate(), 1)) "\u{a0}%"
                     }
                 }
             }

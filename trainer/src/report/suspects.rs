@@ -40,7 +40,7 @@ fn card(analysis: &Analysis<'_>, part: &PartCalls<'_>, picture: &Result<String, 
                 Err(reason) => p.placeholder { "No picture: " (reason) },
             }
             p.path { (part.image) }
-            p { "Bundle " (part.bundle) }
+            p.quiet { "Bundle: " (part.bundle) }
             p {
                 "Labelled " b { (label) } ", called " b { (called) } " by " (wrong) " of " (judged)
             }

@@ -123,6 +123,7 @@ fn a_run_like_the_paper_s_has_all_sections_and_figures() {
     assert_eq!(html.matches("class=\"operating\"").count(), 4);
     assert_eq!(html.matches("<article").count(), 24);
     assert!(html.contains("src=\"data:image/png;base64,") && html.contains("No picture: "));
+    assert!(!html.contains(&folder.path().display().to_string()), "no paths of this machine");
     assert!(html.contains("85.18") && html.contains("Not comparable"));
     assert!(html.contains("562 normal, 152 abnormal (21.3 %)"));
 }

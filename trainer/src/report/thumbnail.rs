@@ -17,7 +17,10 @@ pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String
     if !relative.components().all(|component| matches!(component, Component::Normal(_))) {
         return Err("the path leaves the data set's folder".into());
     }
-    let radiograph = read(&root.join(relative), &options.limits).map_err(|error| error.to_string())?;
+    let radiograph = read(&root.join(relative), &options.limits).map_err(|error| {
+        // Without the folder: where the data set lay says nothing to the reader, and reports are passed on.
+        error.to_string().replace(&format!("{}/", root.display()), "")
+    })?;
     let spec = ConversionSpec::new(Method::Local).with_size(fit(&radiograph, options.thumbnail_px));
     let image = Converter::new(&spec)
         .and_then(|mut converter| converter.to_levels8(&radiograph))

@@ -16,7 +16,7 @@ const PREDICTION_COLUMNS: [&str; 5] = ["image", "bundle", "label", "method", "sc
 #[non_exhaustive]
 pub enum ResultsError {
     /// The file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{} can't be read or written", path.display())]
     Io {
         /// The file.
         path: PathBuf,
