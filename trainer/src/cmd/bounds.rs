@@ -1,12 +1,58 @@
 //! `cellgate-trainer bounds`: the bounds of the global conversion.
 
+use super::{print, print_json};
+use anyhow::Context;
+use cellgate_models::conversion::Bounds;
+use cellgate_trainer::dataset::bounds::BoundsReport;
+use cellgate_trainer::dataset::{Listing, images};
+use comfy_table::{CellAlignment, Table, presets};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `bounds`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "\
+Bounds are the smallest 0.01th and the largest 99.99th percentile over the images, rounded to the nearest hundred.
+Over all images they are the paper's. `without` leaves the bundle out: what cross-validation uses when it tests the
+bundle.
+
+Examples:
+  cellgate-trainer bounds electrodes
+  cellgate-trainer convert part.tif part.png --method global \\
+    --bounds $(cellgate-trainer bounds electrodes --json | jq -r '.all | \"\\(.lo),\\(.hi)\"')")]
+pub(crate) struct Args {
+    /// The data set: a folder with manifest.csv, or with <bundle>/<normal|abnormal>/*.tif
+    dataset: PathBuf,
+    /// Print the bounds as JSON
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs `bounds`.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not here yet")
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let listing = Listing::read(&args.dataset)?;
+    let facts = images::read_all(&listing).into_iter().collect::<Result<Vec<_>, _>>();
+    let facts = facts.context("not all images can be read; `cellgate-trainer check` lists those")?;
+    let report = BoundsReport::new(&listing, &facts).context("no images")?;
+    if args.json {
+        print_json(&report)?
+    } else {
+        print(&format!("{}\n", table(&report)))?
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(report: &BoundsReport) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["bundle", "images", "own bounds", "without"]);
+    for bundle in &report.bundles {
+        let without = bundle.without.as_ref().map_or_else(|| "n/a".into(), Bounds::to_string);
+        table.add_row([bundle.bundle.clone(), bundle.images.to_string(), bundle.own.to_string(), without]);
+    }
+    let images: usize = report.bundles.iter().map(|bundle| bundle.images).sum();
+    table.add_row(["all".to_owned(), images.to_string(), report.all.to_string(), String::new()]);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
 }

@@ -1,12 +1,121 @@
-//! `cellgate-trainer convert`: one radiograph to an 8-bit PNG.
+//! `cellgate-trainer convert`: one radiograph as an 8-bit PNG.
 
+use anyhow::{Context, bail};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Distribution, Histogram, Image8, Method, Size};
+use cellgate_models::radiograph;
+use cellgate_trainer::dataset::Listing;
+use cellgate_trainer::dataset::images::limits;
+use std::fs::Permissions;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "\
+The PNG has one grey channel; for `mixed` red is naive, green is global and blue is local.
+
+Examples:
+  cellgate-trainer convert part.tif part.png --method local
+  cellgate-trainer convert part.tif part.png --method global --bounds 1700,2800 --size 2000x1000
+  cellgate-trainer convert part.tif part.png --method equalize --training electrodes")]
+pub(crate) struct Args {
+    /// The radiograph, a 16-bit grey TIFF
+    image: PathBuf,
+    /// The PNG to write; an existing one is replaced
+    out: PathBuf,
+    /// naive, global, local, mixed, equalize, clahe or dhe
+    #[arg(long)]
+    method: Method,
+    /// Levels that become 0 and 255, for global, mixed, clahe and dhe; `cellgate-trainer bounds` computes them
+    #[arg(long, value_name = "LO,HI")]
+    bounds: Option<Bounds>,
+    /// Height and width of the PNG; the image's own without it
+    #[arg(long, value_name = "HxW")]
+    size: Option<Size>,
+    /// For equalize: the data set whose levels, all together, become evenly spread
+    #[arg(long, value_name = "DATASET")]
+    training: Option<PathBuf>,
+}
 
 /// Runs `convert`.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not here yet")
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut converter = Converter::new(&spec(args)?)?;
+    let radiograph = radiograph::read(&args.image, &limits())?;
+    let image = converter.to_levels8(&radiograph)?;
+    write(&args.out, &image).with_context(|| args.out.display().to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The conversion that the arguments ask for.
+fn spec(args: &Args) -> anyhow::Result<ConversionSpec> {
+    let method = args.method;
+    if method == Method::Linear16 {
+        bail!(
+            "--method linear16 has no 8-bit step, so there is nothing to write as PNG; found linear16, expected another"
+        );
+    }
+    let mut spec = ConversionSpec::new(method);
+    match args.bounds {
+        Some(bounds) if method.needs_bounds() => spec = spec.with_bounds(bounds),
+        Some(_) => bail!("--method {method} has no use for --bounds"),
+        None if method.needs_bounds() => {
+            bail!("--method {method} needs --bounds LO,HI; `cellgate-trainer bounds DATASET` computes them")
+        }
+        None => {}
+    }
+    match &args.training {
+        Some(training) if method == Method::Equalize => spec = spec.with_distribution(distribution(training)?),
+        Some(_) => bail!("--method {method} has no use for --training"),
+        None if method == Method::Equalize => bail!("--method equalize needs --training DATASET"),
+        None => {}
+    }
+    Ok(match args.size {
+        Some(size) => spec.with_size(size),
+        None => spec,
+    })
+}
+
+/// The distribution of the levels of all images of the data set in `training`.
+fn distribution(training: &Path) -> anyhow::Result<Distribution> {
+    let listing = Listing::read(training)?;
+    let mut histogram = Histogram::new();
+    for entry in &listing.entries {
+        histogram.add(radiograph::read(&listing.path(entry), &limits())?.levels());
+    }
+    Distribution::of(&histogram).context("no images")
+}
+
+/// Writes `image` beside `path` and renames it when it is whole.
+fn write(path: &Path, image: &Image8) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = temporary_in(folder)?;
+    let mut out = BufWriter::new(&mut file);
+    let mut encoder = png::Encoder::new(&mut out, image.size.width, image.size.height);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_color(if image.channels == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&interleaved(image))?;
+    writer.finish()?;
+    out.flush()?;
+    drop(out);
+    file.persist(path)?;
+    Ok(())
+}
+
+/// A new file in `folder` with the permissions that files usually get; `tempfile` makes private ones.
+fn temporary_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".convert-").suffix(".tmp");
+    #[cfg(unix)]
+    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// The levels pixel by pixel, as a PNG has them.
+fn interleaved(image: &Image8) -> Vec<u8> {
+    let pixels = image.size.pixels();
+    (0..pixels)
+        .flat_map(|pixel| (0..image.channels).map(move |channel| image.levels[channel * pixels + pixel]))
+        .collect()
 }

@@ -19,3 +19,10 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
         result => result,
     }
 }
+
+/// Writes `value` to stdout as indented JSON.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    Ok(print(&text)?)
+}

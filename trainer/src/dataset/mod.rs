@@ -3,9 +3,13 @@
 //! [`Listing`] is what the manifest or the folders say, read without opening an image; [`Dataset`] adds the digest of
 //! every image and is what everything that trains starts from.
 
+pub mod agreement;
+pub mod bounds;
+pub mod check;
 mod digests;
 mod error;
 mod folders;
+pub mod images;
 mod listing;
 mod manifest;
 mod natural;

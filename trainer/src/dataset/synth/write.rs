@@ -2,9 +2,10 @@
 
 use super::plan::{EXPERTS, PartPlan, Plan};
 use super::{SynthConfig, SynthError, render};
+use crate::dataset::images::limits;
 use crate::dataset::listing::MANIFEST;
 use crate::progress;
-use cellgate_models::radiograph::{self, Limits};
+use cellgate_models::radiograph;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -97,7 +98,7 @@ fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
 /// Makes the image of `part`, unless it is there. Whether it was made.
 fn make(out: &Path, config: &SynthConfig, plan: &Plan, part: &PartPlan) -> Result<bool, SynthError> {
     let path = out.join(&part.image);
-    let there = path.exists().then(|| radiograph::read(&path, &Limits::default()).ok()).flatten();
+    let there = path.exists().then(|| radiograph::read(&path, &limits()).ok()).flatten();
     if there.is_some_and(|image| (image.width(), image.height()) == (part.width, part.height)) {
         return Ok(false);
     }

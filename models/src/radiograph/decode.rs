@@ -1,0 +1,106 @@
+//! All chunks into one image.
+
+use super::clock::Clock;
+use super::decompress::{Decompressor, PIECE_BYTES};
+use super::directory::{ByteOrder, File};
+use super::error::Refusal;
+use super::layout::{Compression, Layout};
+use super::limits::Limits;
+use super::samples;
+
+/// Samples a piece: a multiple of eight, so that a piece of packed samples ends with a whole byte.
+const PIECE_SAMPLES: usize = PIECE_BYTES / 2;
+
+/// Decodes `bytes` into `levels`, whose memory is used again; gives width and height.
+///
+/// # Errors
+/// All kinds of [`Refusal`]; `levels` then holds nothing of use.
+pub(super) fn decode_into(
+    bytes: &[u8],
+    limits: &Limits,
+    clock: &mut Clock,
+    decompressor: &mut Decompressor,
+    levels: &mut Vec<u16>,
+) -> Result<(u32, u32), Refusal> {
+    refuse_long_file(bytes.len() as u64, limits)?;
+    let (file, page) = File::open(bytes)?;
+    let layout = Layout::new(file, &page, limits, clock)?;
+    let (width, height) = (layout.width as usize, layout.height as usize);
+    let count = width * height;
+    levels.truncate(count);
+    levels
+        .try_reserve_exact(count - levels.len())
+        .map_err(|_| Refusal::limit(format!("{width} x {height} pixels"), "pixels that fit into memory"))?;
+    // Each level is overwritten below, or an error comes back.
+    levels.resize(count, 0);
+    for index in 0..layout.chunks {
+        decode_chunk(&layout, file.order, index, clock, decompressor, levels).map_err(|refusal| match refusal {
+            Refusal::Malformed { found, expected } => {
+                Refusal::Malformed { found: format!("{found} in {}", layout.chunk_name(index)), expected }
+            }
+            other => other,
+        })?;
+    }
+    clock.look()?;
+    Ok((layout.width, layout.height))
+}
+
+/// Refuses a file of `len` bytes that is over the limit.
+///
+/// # Errors
+/// [`Refusal::Limit`].
+pub(super) fn refuse_long_file(len: u64, limits: &Limits) -> Result<(), Refusal> {
+    if len > limits.max_file_bytes {
+        let expected = format!("at most {} bytes", limits.max_file_bytes);
+        return Err(Refusal::limit(format!("a file of {len} bytes"), expected));
+    }
+    Ok(())
+}
+
+fn decode_chunk(
+    layout: &Layout<'_>,
+    order: ByteOrder,
+    index: u32,
+    clock: &mut Clock,
+    decompressor: &mut Decompressor,
+    levels: &mut [u16],
+) -> Result<(), Refusal> {
+    let chunk = layout.chunk(index)?;
+    let mut stream = decompressor.start(layout.compression, chunk.bytes);
+    let width = layout.width as usize;
+    for row in levels[chunk.top * width..][..chunk.rows * width].chunks_exact_mut(width) {
+        let row = &mut row[chunk.left..][..chunk.columns];
+        let (mut left_level, mut start) = (0, 0);
+        while start < layout.chunk_width as usize {
+            let samples_in_piece = PIECE_SAMPLES.min(layout.chunk_width as usize - start);
+            let piece = stream.piece((samples_in_piece * layout.bits as usize).div_ceil(8), clock)?;
+            // Samples right of the image are padding.
+            let end = (start + samples_in_piece).min(row.len());
+            let part = row.get_mut(start..end).unwrap_or_default();
+            if layout.bits == 16 {
+                samples::levels_from_bytes(piece, order, part);
+            } else {
+                samples::levels_from_packed(piece, layout.bits, part);
+            }
+            if layout.predicted {
+                left_level = samples::undo_prediction(left_level, part);
+            }
+            if layout.inverted {
+                samples::invert(layout.bits, part);
+            }
+            start += samples_in_piece;
+        }
+    }
+    // Samples of 9 to 15 bits are sometimes stored two bytes each against the standard, which would be misread.
+    let packed = layout.bits < 16;
+    if packed || layout.compression == Compression::Deflate {
+        let ends = stream.ends_within(chunk.padding_rows * layout.row_bytes(), clock)?;
+        if packed && !ends {
+            return Err(Refusal::malformed(
+                format!("bytes left over after all samples of {} bits", layout.bits),
+                "samples that follow one another without gaps",
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Reading files, with buffers that are used again.
+
+use super::clock::Clock;
+use super::decode::{decode_into, refuse_long_file};
+use super::decompress::Decompressor;
+use super::error::{ReadError, Refusal};
+use super::image::Radiograph;
+use super::limits::Limits;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// A file is read in parts of this many bytes, with a look at the clock between them.
+const PART_BYTES: u64 = 4 << 20;
+
+/// Reads radiographs one after the other; after the largest one it takes no more memory.
+pub struct Reader {
+    limits: Limits,
+    decompressor: Decompressor,
+    bytes: Vec<u8>,
+    /// The levels' memory while `image` does not hold it.
+    levels: Vec<u16>,
+    image: Option<Radiograph>,
+}
+
+impl Reader {
+    /// A reader that refuses whatever is over `limits`.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, decompressor: Decompressor::new(), bytes: Vec::new(), levels: Vec::new(), image: None }
+    }
+
+    /// Reads the radiograph in the file at `path`; it stays until the next call.
+    ///
+    /// # Errors
+    /// [`ReadError`], which names the file, what was found and what was expected.
+    pub fn read(&mut self, path: &Path) -> Result<&Radiograph, ReadError> {
+        let image = self.read_image(path)?;
+        Ok(self.image.insert(image))
+    }
+
+    /// Decodes the radiograph in `bytes`, the content of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// [`ReadError`], as for [`Self::read`]; never [`ReadError::Io`].
+    pub fn decode(&mut self, bytes: &[u8], path: &Path) -> Result<&Radiograph, ReadError> {
+        let mut clock = Clock::start(self.limits.max_time);
+        let image = self.decode_bytes(bytes, &mut clock).map_err(|refusal| refusal.at(path))?;
+        Ok(self.image.insert(image))
+    }
+
+    fn read_image(&mut self, path: &Path) -> Result<Radiograph, ReadError> {
+        let mut clock = Clock::start(self.limits.max_time);
+        // Taken out for as long as `decode_bytes` borrows the rest.
+        let mut bytes = std::mem::take(&mut self.bytes);
+        let outcome = read_file(path, &self.limits, &mut clock, &mut bytes)
+            .and_then(|()| self.decode_bytes(&bytes, &mut clock).map_err(|refusal| refusal.at(path)));
+        self.bytes = bytes;
+        outcome
+    }
+
+    fn decode_bytes(&mut self, bytes: &[u8], clock: &mut Clock) -> Result<Radiograph, Refusal> {
+        if let Some(image) = self.image.take() {
+            self.levels = image.into_levels();
+        }
+        let (width, height) = decode_into(bytes, &self.limits, clock, &mut self.decompressor, &mut self.levels)?;
+        Radiograph::new(width, height, std::mem::take(&mut self.levels))
+            .map_err(|error| Refusal::malformed(error.to_string(), "an image"))
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Reader").field("limits", &self.limits).field("image", &self.image).finish_non_exhaustive()
+    }
+}
+
+/// Reads the radiograph in the file at `path`. [`Reader`] does the same for many files without taking memory each time.
+///
+/// # Errors
+/// [`ReadError`], which names the file, what was found and what was expected.
+pub fn read(path: &Path, limits: &Limits) -> Result<Radiograph, ReadError> {
+    Reader::new(limits.clone()).read_image(path)
+}
+
+/// Decodes the radiograph in `bytes`; `path` only names it in errors.
+///
+/// # Errors
+/// [`ReadError`], as for [`read`]; never [`ReadError::Io`].
+pub fn decode(bytes: &[u8], path: &Path, limits: &Limits) -> Result<Radiograph, ReadError> {
+    let mut clock = Clock::start(limits.max_time);
+    Reader::new(limits.clone()).decode_bytes(bytes, &mut clock).map_err(|refusal| refusal.at(path))
+}
+
+/// Reads the file at `path` into `bytes`.
+fn read_file(path: &Path, limits: &Limits, clock: &mut Clock, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+    let io = |source| ReadError::Io { path: path.to_owned(), source };
+    bytes.clear();
+    // Before it is opened: opening a named pipe would wait for its other end.
+    let metadata = fs::metadata(path).map_err(io)?;
+    if !metadata.is_file() {
+        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "found no regular file, expected one")));
+    }
+    refuse_long_file(metadata.len(), limits).map_err(|refusal| refusal.at(path))?;
+    let mut file = File::open(path).map_err(io)?;
+    // Not above the limit, so it fits; a byte more, so that the file's end shows without growing.
+    let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    bytes.try_reserve_exact(len.saturating_add(1)).map_err(|error| io(io::Error::other(error)))?;
+    while file.by_ref().take(PART_BYTES).read_to_end(bytes).map_err(io)? > 0 {
+        // The file may grow while it is read.
+        refuse_long_file(bytes.len() as u64, limits).and_then(|()| clock.look()).map_err(|refusal| refusal.at(path))?;
+    }
+    Ok(())
+}

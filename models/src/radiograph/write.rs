@@ -1,0 +1,34 @@
+//! Writing radiographs, for synthetic data, golden images and benches.
+
+use super::image::Radiograph;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use tiff::encoder::{Compression, DeflateLevel, Predictor, TiffEncoder, colortype::Gray16};
+
+/// Writes `radiograph` to `path` as a 16-bit grey TIFF: little-endian, strips, horizontal predictor, deflate.
+///
+/// # Errors
+/// The file could not be written; a part of it may be left.
+pub fn write(path: &Path, radiograph: &Radiograph) -> io::Result<()> {
+    write_as(path, radiograph, Compression::Deflate(DeflateLevel::Balanced), Predictor::Horizontal)
+}
+
+/// Writes `radiograph` to `path` as [`write()`] does, without predictor and compression, as most scanners do.
+///
+/// # Errors
+/// The file could not be written; a part of it may be left.
+pub fn write_uncompressed(path: &Path, radiograph: &Radiograph) -> io::Result<()> {
+    write_as(path, radiograph, Compression::Uncompressed, Predictor::None)
+}
+
+fn write_as(path: &Path, radiograph: &Radiograph, compression: Compression, predictor: Predictor) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    TiffEncoder::new(&mut file)
+        .map(|encoder| encoder.with_compression(compression).with_predictor(predictor))
+        .and_then(|mut encoder| {
+            encoder.write_image::<Gray16>(radiograph.width(), radiograph.height(), radiograph.levels())
+        })
+        .map_err(io::Error::other)?;
+    file.flush()
+}

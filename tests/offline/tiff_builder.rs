@@ -1,0 +1,194 @@
+//! TIFFs made by hand, byte by byte, independent of the reader and of the crate `tiff`.
+
+use std::io::Write;
+
+/// How a file is to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct Form {
+    /// BigTIFF instead of classic TIFF.
+    pub(crate) big: bool,
+    /// Little-endian ("II").
+    pub(crate) little: bool,
+    /// Bits a sample.
+    pub(crate) bits: u32,
+    /// The compression's code; 1, 5, 8, 32946 and 32773 are really done.
+    pub(crate) compression: u64,
+    /// The horizontal predictor.
+    pub(crate) predicted: bool,
+    /// White is zero: the levels are stored as `2^bits - 1 - level`.
+    pub(crate) white_is_zero: bool,
+    /// Width and height of a tile; strips otherwise.
+    pub(crate) tile: Option<(usize, usize)>,
+    /// Rows a strip.
+    pub(crate) rows_per_strip: usize,
+    /// Tags that are put in, or put in the place of the true ones.
+    pub(crate) tags: Vec<(u16, Vec<u64>)>,
+    /// Tags that are left out.
+    pub(crate) without: Vec<u16>,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self {
+            big: false,
+            little: true,
+            bits: 16,
+            compression: 1,
+            predicted: false,
+            white_is_zero: false,
+            tile: None,
+            rows_per_strip: 3,
+            tags: Vec::new(),
+            without: Vec::new(),
+        }
+    }
+}
+
+impl Form {
+    /// The file with these `levels`, of `width` pixels a row.
+    pub(crate) fn build(&self, width: usize, levels: &[u16]) -> Vec<u8> {
+        let height = levels.len() / width;
+        let (chunk_width, chunk_height) = self.tile.unwrap_or((width, self.rows_per_strip));
+        let mut file = self.header();
+        let (mut offsets, mut byte_counts) = (Vec::new(), Vec::new());
+        for top in (0..height).step_by(chunk_height) {
+            for left in (0..width).step_by(chunk_width) {
+                // Strips end with the image, tiles are padded.
+                let rows = if self.tile.is_some() { chunk_height } else { chunk_height.min(height - top) };
+                let mut bytes = Vec::new();
+                for y in top..top + rows {
+                    let row: Vec<u16> = (left..left + chunk_width)
+                        .map(|x| if x < width && y < height { levels[y * width + x] } else { 77 })
+                        .collect();
+                    bytes.extend(self.row_bytes(&row));
+                }
+                let bytes = self.compressed(&bytes);
+                offsets.push(file.len() as u64);
+                byte_counts.push(bytes.len() as u64);
+                file.extend(bytes);
+            }
+        }
+        let mut tags = vec![
+            (256, vec![width as u64]),
+            (257, vec![height as u64]),
+            (258, vec![u64::from(self.bits)]),
+            (259, vec![self.compression]),
+            (262, vec![u64::from(!self.white_is_zero)]),
+            (277, vec![1]),
+        ];
+        if self.predicted {
+            tags.push((317, vec![2]));
+        }
+        if self.tile.is_some() {
+            tags.extend([(322, vec![chunk_width as u64]), (323, vec![chunk_height as u64])]);
+            tags.extend([(324, offsets), (325, byte_counts)]);
+        } else {
+            tags.extend([(273, offsets), (278, vec![chunk_height as u64]), (279, byte_counts)]);
+        }
+        tags.retain(|(tag, _)| !self.without.contains(tag) && self.tags.iter().all(|(other, _)| other != tag));
+        tags.extend(self.tags.iter().cloned());
+        tags.sort();
+        self.append_directory(&mut file, &tags);
+        file
+    }
+
+    /// Appends a page with these tags, and sets the pointer to it: the header's for the first page.
+    pub(crate) fn append_directory(&self, file: &mut Vec<u8>, tags: &[(u16, Vec<u64>)]) {
+        let mut entries = Vec::new();
+        let inline = if self.big { 8 } else { 4 };
+        for (tag, values) in tags {
+            // LONG or LONG8, which are allowed for all the tags used here.
+            let width = if self.big { 8 } else { 4 };
+            let mut value: Vec<u8> = values.iter().flat_map(|value| self.number(*value, width)).collect();
+            if value.len() > inline {
+                let at = file.len() as u64;
+                file.extend(&value);
+                value = self.number(at, inline);
+            }
+            value.resize(inline, 0);
+            entries.extend(self.number(u64::from(*tag), 2));
+            entries.extend(self.number(if self.big { 16 } else { 4 }, 2));
+            entries.extend(self.number(values.len() as u64, inline));
+            entries.extend(value);
+        }
+        let at = file.len() as u64;
+        file.extend(self.number(tags.len() as u64, if self.big { 8 } else { 2 }));
+        file.extend(entries);
+        file.extend(self.number(0, inline));
+        let pointer = if self.big { 8 } else { 4 };
+        if file[pointer..pointer + inline].iter().all(|byte| *byte == 0) {
+            file[pointer..pointer + inline].copy_from_slice(&self.number(at, inline));
+        }
+    }
+
+    /// `value` in `width` bytes.
+    pub(crate) fn number(&self, value: u64, width: usize) -> Vec<u8> {
+        if self.little { value.to_le_bytes()[..width].to_vec() } else { value.to_be_bytes()[8 - width..].to_vec() }
+    }
+
+    fn header(&self) -> Vec<u8> {
+        let mut header = if self.little { b"II".to_vec() } else { b"MM".to_vec() };
+        if self.big {
+            header.extend([self.number(43, 2), self.number(8, 2), vec![0; 10]].concat());
+        } else {
+            header.extend([self.number(42, 2), vec![0; 4]].concat());
+        }
+        header
+    }
+
+    fn row_bytes(&self, row: &[u16]) -> Vec<u8> {
+        let white = ((1_u32 << self.bits) - 1) as u16;
+        let mut row: Vec<u16> =
+            row.iter().map(|level| if self.white_is_zero { white - level } else { *level }).collect();
+        if self.predicted {
+            for x in (1..row.len()).rev() {
+                row[x] = row[x].wrapping_sub(row[x - 1]);
+            }
+        }
+        if self.bits == 16 {
+            return row.iter().flat_map(|level| self.number(u64::from(*level), 2)).collect();
+        }
+        let bits: Vec<u8> =
+            row.iter().flat_map(|level| (0..self.bits).rev().map(move |bit| (level >> bit & 1) as u8)).collect();
+        bits.chunks(8).map(|byte| byte.iter().enumerate().fold(0, |sum, (i, bit)| sum | bit << (7 - i))).collect()
+    }
+
+    fn compressed(&self, bytes: &[u8]) -> Vec<u8> {
+        match self.compression {
+            5 => weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(bytes).unwrap(),
+            8 | 32946 => {
+                let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            // Runs of equal bytes, and single bytes as literals of one.
+            32773 => bytes
+                .chunk_by(|a, b| a == b)
+                .flat_map(|run| run.chunks(128))
+                .flat_map(|run| if run.len() == 1 { [0, run[0]] } else { [(257 - run.len()) as u8, run[0]] })
+                .collect(),
+            _ => bytes.to_vec(),
+        }
+    }
+}
+
+/// Levels below `2^bits` that differ from pixel to pixel, with runs of equal ones.
+pub(crate) fn levels(count: usize, bits: u32) -> Vec<u16> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    (0..count)
+        .map(|_| {
+            if random(&mut state) % 3 == 0 {
+                return ((1_u32 << bits) - 1) as u16;
+            }
+            (random(&mut state) & ((1 << bits) - 1)) as u16
+        })
+        .collect()
+}
+
+/// The next number of a fixed sequence (xorshift64*).
+pub(crate) fn random(state: &mut u64) -> u64 {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
+}

@@ -1,0 +1,210 @@
+//! Broken and hostile files end in an error of the right kind: no panic, bounded memory, bounded time.
+
+mod tiff_builder;
+
+use cellgate_models::radiograph::{Limits, ReadError, Reader, decode};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tiff_builder::{Form, levels, random};
+
+const WIDTH: usize = 13;
+const HEIGHT: usize = 7;
+
+/// Small files of many forms.
+fn seeds() -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    for (big, little) in [(false, true), (true, false)] {
+        for compression in [1, 5, 8, 32773] {
+            for (bits, predicted) in [(16, true), (16, false), (12, false)] {
+                for tile in [None, Some((16, 16))] {
+                    let form = Form { big, little, compression, bits, predicted, tile, ..Form::default() };
+                    files.push(form.build(WIDTH, &levels(WIDTH * HEIGHT, bits)));
+                }
+            }
+        }
+    }
+    files
+}
+
+fn error(bytes: &[u8]) -> ReadError {
+    decode(bytes, Path::new("test.tif"), &Limits::default()).unwrap_err()
+}
+
+#[test]
+fn every_truncation_is_malformed() {
+    for file in seeds() {
+        for len in 0..file.len() {
+            // The directory stands at the end, so each cut leaves something out.
+            let error = error(&file[..len]);
+            assert!(matches!(error, ReadError::Malformed { .. }), "{len} of {}: {error}", file.len());
+        }
+    }
+}
+
+#[test]
+fn mutated_files_give_an_image_or_an_error() {
+    let limits = Limits { max_pixels: 1 << 20, ..Limits::default() };
+    let mut reader = Reader::new(limits);
+    let (seeds, mut state) = (seeds(), 7);
+    let (mut images, mut refused) = (0, 0);
+    for _ in 0..100_000 {
+        let mut file = seeds[random(&mut state) as usize % seeds.len()].clone();
+        for _ in 0..=random(&mut state) % 4 {
+            let at = random(&mut state) as usize % file.len();
+            match random(&mut state) % 5 {
+                0 => file[at] = random(&mut state) as u8,
+                1 => file[at] ^= 1 << (random(&mut state) % 8),
+                2 => file[at] = [0, 1, 0x7f, 0x80, 0xff][random(&mut state) as usize % 5],
+                3 => file.truncate(at.max(1)),
+                _ => {
+                    let from = random(&mut state) as usize % file.len();
+                    let len = (random(&mut state) as usize % 12).min(file.len() - at.max(from));
+                    file.copy_within(from..from + len, at);
+                }
+            }
+        }
+        match reader.decode(&file, Path::new("test.tif")) {
+            Ok(_) => images += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    // Both ways are gone often, else the mutations are too weak or too strong.
+    assert!(images > 10_000 && refused > 10_000, "{images} images, {refused} refused");
+}
+
+#[test]
+fn dimensions_over_the_limit_are_refused() {
+    let form = Form { tags: vec![(256, vec![1 << 20]), (257, vec![1 << 20])], ..Form::default() };
+    assert!(matches!(error(&form.build(WIDTH, &levels(WIDTH, 16))), ReadError::Limit { .. }));
+    let most = u64::from(u32::MAX);
+    let form = Form { tags: vec![(256, vec![most]), (257, vec![most])], ..Form::default() };
+    assert!(matches!(error(&form.build(WIDTH, &levels(WIDTH, 16))), ReadError::Limit { .. }));
+}
+
+#[test]
+fn tiles_that_are_mostly_padding_are_refused() {
+    let most = u64::from(u32::MAX);
+    for tags in [vec![(322, vec![most]), (323, vec![most])], vec![(322, vec![most])], vec![(323, vec![1 << 27])]] {
+        let form = Form { tile: Some((16, 16)), tags, ..Form::default() };
+        let error = error(&form.build(WIDTH, &levels(WIDTH * HEIGHT, 16)));
+        assert!(matches!(error, ReadError::Limit { .. }), "{error}");
+    }
+}
+
+#[test]
+fn short_data_for_many_pixels_is_refused_before_memory_is_taken() {
+    // 64 megapixels in 300 bytes of a valid compression.
+    for compression in [1, 5, 8, 32773] {
+        let tags = vec![(256, vec![8192]), (257, vec![8192]), (278, vec![8192])];
+        let form = Form { compression, rows_per_strip: HEIGHT, tags, ..Form::default() };
+        let error = error(&form.build(WIDTH, &levels(WIDTH * HEIGHT, 16)));
+        assert!(
+            matches!(&error, ReadError::Malformed { expected, .. } if expected.starts_with("enough for")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn many_strips_on_the_same_bytes_end_by_the_clock() {
+    // Each of 4,096 strips claims the same megabyte of PackBits that unpacks to nothing before its rows.
+    let (strips, len) = (4096_u64, 1 << 20);
+    let form = Form { compression: 32773, ..Form::default() };
+    let mut file = vec![b'I', b'I', 42, 0, 0, 0, 0, 0];
+    let at = file.len() as u64;
+    file.resize(file.len() + len, 128);
+    file.extend([0xff, 1]);
+    let tags = [
+        (256, vec![1]),
+        (257, vec![strips]),
+        (258, vec![16]),
+        (259, vec![32773]),
+        (262, vec![1]),
+        (273, vec![at; strips as usize]),
+        (278, vec![1]),
+        (279, vec![len as u64 + 2; strips as usize]),
+    ];
+    form.append_directory(&mut file, &tags);
+    let limits = Limits { max_time: Duration::from_millis(50), ..Limits::default() };
+    let start = Instant::now();
+    let error = decode(&file, Path::new("test.tif"), &limits).unwrap_err();
+    assert!(matches!(error, ReadError::Limit { .. }), "{error}");
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_chain_of_pages_in_a_circle_is_malformed() {
+    let form = Form::default();
+    let mut file = form.build(WIDTH, &levels(WIDTH * HEIGHT, 16));
+    let (end, first) = (file.len(), file[4..8].to_vec());
+    file[end - 4..].copy_from_slice(&first);
+    assert!(matches!(error(&file), ReadError::Malformed { found, .. } if found.contains("leads back")));
+}
+
+#[test]
+fn value_counts_beyond_the_file_are_malformed() {
+    for big in [false, true] {
+        let form = Form { big, ..Form::default() };
+        let file = form.build(WIDTH, &levels(WIDTH * HEIGHT, 16));
+        let entry = [form.number(273, 2), form.number(if big { 16 } else { 4 }, 2)].concat();
+        let at = file.windows(4).position(|bytes| bytes == entry).unwrap() + 4;
+        let width = if big { 8 } else { 4 };
+        for count in [u64::MAX, u64::MAX / 8, 1 << 31, 0] {
+            let mut file = file.clone();
+            file[at..at + width].copy_from_slice(&form.number(count, width));
+            assert!(matches!(error(&file), ReadError::Malformed { .. }));
+        }
+        // Text of four thousand million characters, on which the crate `tiff` prints to stderr.
+        let mut file = file.clone();
+        file[at - 2..at].copy_from_slice(&form.number(2, 2));
+        file[at..at + width].copy_from_slice(&form.number(u64::from(u32::MAX), width));
+        assert!(matches!(error(&file), ReadError::Malformed { found, .. } if found.contains("2 (text)")));
+    }
+}
+
+#[test]
+fn files_over_the_limit_and_odd_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image.tif");
+    let file = seeds().remove(0);
+    std::fs::write(&path, &file).unwrap();
+    let len = file.len() as u64;
+    let mut reader = Reader::new(Limits { max_file_bytes: len, ..Limits::default() });
+    assert!(reader.read(&path).is_ok());
+    let mut reader = Reader::new(Limits { max_file_bytes: len - 1, ..Limits::default() });
+    assert!(matches!(reader.read(&path), Err(ReadError::Limit { .. })));
+    assert!(matches!(reader.decode(&file, &path), Err(ReadError::Limit { .. })));
+    let mut reader = Reader::new(Limits { max_pixels: (WIDTH * HEIGHT) as u64 - 1, ..Limits::default() });
+    assert!(matches!(reader.read(&path), Err(ReadError::Limit { .. })));
+    let mut reader = Reader::new(Limits::default());
+    assert!(matches!(reader.read(folder.path()), Err(ReadError::Io { .. })));
+    assert!(matches!(reader.read(&folder.path().join("none.tif")), Err(ReadError::Io { .. })));
+    // A device that never ends.
+    assert!(matches!(reader.read(Path::new("/dev/zero")), Err(ReadError::Io { .. })));
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(reader.read(&path), Err(ReadError::Malformed { .. })));
+}
+
+#[test]
+fn a_reader_keeps_nothing_of_earlier_images_and_errors() {
+    let mut reader = Reader::new(Limits::default());
+    let path = Path::new("test.tif");
+    for (width, height) in [(40, 30), (3, 2), (50, 60), (1, 1), (40, 30)] {
+        let expected = levels(width * height, 16);
+        let file = Form { compression: 8, ..Form::default() }.build(width, &expected);
+        assert!(reader.decode(&file[..file.len() / 2], path).is_err());
+        let image = reader.decode(&file, path).unwrap();
+        assert_eq!((image.width() as usize, image.height() as usize), (width, height));
+        assert_eq!(image.levels(), expected);
+    }
+}
+
+#[test]
+#[ignore = "writes files for the fuzz target into the folder CELLGATE_FUZZ_SEEDS"]
+fn write_seeds() {
+    let folder = std::path::PathBuf::from(std::env::var_os("CELLGATE_FUZZ_SEEDS").expect("CELLGATE_FUZZ_SEEDS"));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (index, file) in seeds().iter().enumerate() {
+        std::fs::write(folder.join(format!("{index}.tif")), file).unwrap();
+    }
+}

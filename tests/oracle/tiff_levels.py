@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Compares the levels that Cellgate reads from TIFFs with those of independent readers.
+
+    cargo run -p cellgate-models --example dump_levels FOLDER OUT
+    python tests/oracle/tiff_levels.py FOLDER OUT
+
+FOLDER holds the TIFFs, OUT what the example wrote. The readers are Pillow, and tifffile (with imagecodecs) where it is
+installed; white-is-zero files are inverted here, as both readers leave them as stored or do so only for some depths.
+Exit status 1 where levels differ, or where an image could be compared with no reader at all.
+"""
+
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+try:
+    import tifffile
+except ImportError:
+    tifffile = None
+
+PHOTOMETRIC, BITS = 262, 258
+
+
+def cellgate_levels(path):
+    data = path.read_bytes()
+    width, height = struct.unpack("<II", data[:8])
+    return np.frombuffer(data, "<u2", offset=8).reshape(height, width)
+
+
+def inverted_if_white_is_zero(levels, photometric, bits):
+    return (2**bits - 1 - levels.astype(np.int64)) if photometric == 0 else levels
+
+
+def pillow_levels(path):
+    with Image.open(path) as image:
+        if not image.mode.startswith("I;16"):
+            raise ValueError(f"mode {image.mode}")
+        bits = image.tag_v2[BITS][0]
+        if bits != 16:
+            raise ValueError(f"{bits} bits")
+        return inverted_if_white_is_zero(np.asarray(image), image.tag_v2[PHOTOMETRIC], bits)
+
+
+def tifffile_levels(path):
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        return inverted_if_white_is_zero(page.asarray(), int(page.photometric), page.bitspersample)
+
+
+def main(folder, out):
+    readers = {"Pillow": pillow_levels}
+    if tifffile is None:
+        print("skipped: tifffile is not installed")
+    else:
+        readers["tifffile"] = tifffile_levels
+    failures = 0
+    for dump in sorted(out.glob("*.levels")):
+        name = dump.name.removesuffix(".levels")
+        ours = cellgate_levels(dump)
+        outcomes = {}
+        for reader, levels in readers.items():
+            try:
+                equal = np.array_equal(levels(folder / name), ours)
+                outcomes[reader] = "equal" if equal else "DIFFERENT"
+            except Exception as error:  # any failure of a reader: it cannot be asked about this file
+                outcomes[reader] = f"cannot read ({error})"
+        failures += "DIFFERENT" in outcomes.values() or "equal" not in outcomes.values()
+        print(name, "; ".join(f"{reader}: {outcome}" for reader, outcome in outcomes.items()), sep="\t")
+    print(f"{failures} failures")
+    return int(failures > 0)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

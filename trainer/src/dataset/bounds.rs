@@ -1,0 +1,83 @@
+//! The bounds of the global conversion: of all images, of each bundle, and of all bundles but one.
+
+use super::Listing;
+use super::images::{ImageFacts, global_bounds};
+use cellgate_models::conversion::Bounds;
+use serde::Serialize;
+
+/// The bounds that a data set gives. As JSON it is what `bounds --json` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BoundsReport {
+    /// Over all images, as the paper computes them (section 2.3.2).
+    pub all: Bounds,
+    /// Each bundle, in natural order.
+    pub bundles: Vec<BundleBounds>,
+}
+
+/// The bounds that belong to one bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BundleBounds {
+    /// The bundle's name.
+    pub bundle: String,
+    /// Number of its images.
+    pub images: usize,
+    /// Over its own images.
+    pub own: Bounds,
+    /// Over the images of all other bundles: what a fold that tests this bundle uses; null for an only bundle.
+    pub without: Option<Bounds>,
+}
+
+impl BoundsReport {
+    /// The bounds of `listing` from its images' facts, in its order. `None` without images.
+    #[must_use]
+    pub fn new(listing: &Listing, images: &[ImageFacts]) -> Option<Self> {
+        let bundles = listing.bundles().into_iter().map(|bundle| {
+            let others = listing.entries.iter().zip(images).filter(|(entry, _)| entry.bundle != bundle.name);
+            Some(BundleBounds {
+                images: bundle.parts.len(),
+                own: global_bounds(bundle.parts.iter().map(|&part| &images[part]))?,
+                without: global_bounds(others.map(|(_, facts)| facts)),
+                bundle: bundle.name,
+            })
+        });
+        Some(Self { all: global_bounds(images)?, bundles: bundles.collect::<Option<_>>()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Entry, Label};
+    use cellgate_models::digest::Digest;
+    use cellgate_models::radiograph::Radiograph;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_bundle_is_left_out_of_the_bounds_of_the_others() {
+        let images = [("b10", 1730, 2510), ("b2", 1910, 2760), ("b10", 1800, 2400)];
+        let entries = images.map(|(bundle, lo, _)| Entry {
+            image: lo.to_string(),
+            bundle: bundle.into(),
+            label: Label::Normal,
+            anomalies: Vec::new(),
+            experts: Vec::new(),
+        });
+        let facts = images
+            .map(|(_, lo, hi)| ImageFacts::of(&Radiograph::new(2, 2, vec![lo, hi, lo, hi]).unwrap(), Digest::of(b"")));
+        let listing = Listing { root: PathBuf::new(), entries: entries.to_vec() };
+        let report = BoundsReport::new(&listing, &facts).unwrap();
+        let bounds = |lo, hi| Bounds::new(lo, hi).unwrap();
+        assert_eq!(report.all, bounds(1700, 2800));
+        let found: Vec<_> =
+            report.bundles.iter().map(|bundle| (bundle.bundle.as_str(), bundle.own, bundle.without)).collect();
+        assert_eq!(
+            found,
+            [
+                ("b2", bounds(1900, 2800), Some(bounds(1700, 2500))),
+                ("b10", bounds(1700, 2500), Some(bounds(1900, 2800)))
+            ]
+        );
+        let alone = Listing { root: PathBuf::new(), entries: entries[..1].to_vec() };
+        assert_eq!(BoundsReport::new(&alone, &facts[..1]).unwrap().bundles[0].without, None);
+    }
+}

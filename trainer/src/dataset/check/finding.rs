@@ -1,0 +1,155 @@
+//! What is wrong or doubtful in a data set.
+
+use super::{Agreement, BundleParts, ImageFacts, Label, Listing};
+use cellgate_models::radiograph::ReadError;
+use serde::Serialize;
+
+/// From this share of saturated pixels on an image is named.
+const SATURATED_SHARE: f64 = 0.001;
+/// A side that differs from the median by more than this share is named.
+const ODD_SIDE_SHARE: f64 = 0.1;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Results on this data set would be wrong, or there would be none.
+    Error,
+    /// Worth a look.
+    Warning,
+}
+
+/// What a finding is about. As JSON in lower case with `-`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An image that can't be read.
+    Unreadable,
+    /// The same image in two bundles or with two labels: a leak from training into testing, or a contradiction.
+    Leak,
+    /// The whole data set has one class.
+    OneClass,
+    /// There are no two bundles, so none can be left out.
+    OneBundle,
+    /// The same image twice in one bundle with one label.
+    Duplicate,
+    /// A bundle has one class, so it has no balanced accuracy.
+    OneClassBundle,
+    /// An image whose 0.01th and 99.99th percentile are the same level.
+    Flat,
+    /// Many pixels at the top of the detector's range.
+    Saturated,
+    /// An image much larger or smaller than the others.
+    OddSize,
+    /// A label against the majority of the part's annotators.
+    AgainstMajority,
+    /// Annotators disagree.
+    Disputed,
+}
+
+impl Kind {
+    fn severity(self) -> Severity {
+        match self {
+            Self::Unreadable | Self::Leak | Self::OneClass => Severity::Error,
+            _ => Severity::Warning,
+        }
+    }
+}
+
+/// One thing that is wrong or doubtful.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is about.
+    pub kind: Kind,
+    /// What was found, in a sentence.
+    pub message: String,
+    /// The images that it is about.
+    pub images: Vec<String>,
+}
+
+impl Finding {
+    pub(super) fn new(kind: Kind, message: String, images: Vec<String>) -> Self {
+        Self { severity: kind.severity(), kind, message, images }
+    }
+}
+
+/// Unreadable, flat, saturated and oddly sized images.
+pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Vec<Finding> {
+    let median = |side: fn(&ImageFacts) -> u32| {
+        let mut sides: Vec<_> = images.iter().flatten().map(side).collect();
+        sides.sort_unstable();
+        f64::from(sides.get(sides.len() / 2).copied().unwrap_or_default())
+    };
+    let (height, width) = (median(|facts| facts.height), median(|facts| facts.width));
+    let is_odd = |side: u32, median: f64| (f64::from(side) - median).abs() > ODD_SIDE_SHARE * median;
+
+    let mut findings = Vec::new();
+    for (entry, image) in listing.entries.iter().zip(images) {
+        let name = &entry.image;
+        let mut add = |kind, message| findings.push(Finding::new(kind, message, vec![name.clone()]));
+        let facts = match image {
+            Err(error) => {
+                add(Kind::Unreadable, error.to_string());
+                continue;
+            }
+            Ok(facts) => facts,
+        };
+        let (lo, hi) = facts.percentiles;
+        if lo.round_ties_even() >= hi.round_ties_even() {
+            add(Kind::Flat, format!("{name}: 99.98 % of the levels are {lo:.0}, the local conversion shows nothing"));
+        }
+        if facts.saturated > SATURATED_SHARE {
+            let percent = facts.saturated * 100.0;
+            add(
+                Kind::Saturated,
+                format!("{name}: {percent:.2} % of the pixels are at the top of the detector's range"),
+            );
+        }
+        if is_odd(facts.height, height) || is_odd(facts.width, width) {
+            let size = format!("{} x {}", facts.height, facts.width);
+            add(Kind::OddSize, format!("{name}: {size} pixels (height x width), the median is {height} x {width}"));
+        }
+    }
+    findings
+}
+
+/// Classes and bundles that are missing.
+pub(super) fn of_balance(bundles: &[BundleParts], all: &BundleParts) -> Vec<Finding> {
+    let only = |bundle: &BundleParts| if bundle.normal > 0 { Label::Normal } else { Label::Abnormal };
+    let mut findings = Vec::new();
+    if all.has_one_class() {
+        let message = format!("all {} images are {}: nothing can be learnt from one class", all.parts.len(), only(all));
+        findings.push(Finding::new(Kind::OneClass, message, Vec::new()));
+        return findings;
+    }
+    if let [bundle] = bundles {
+        let message = format!("`{}` is the only bundle: cross-validation needs two, to leave one out", bundle.name);
+        findings.push(Finding::new(Kind::OneBundle, message, Vec::new()));
+    }
+    for bundle in bundles.iter().filter(|bundle| bundle.has_one_class()) {
+        let (name, images, only) = (&bundle.name, bundle.parts.len(), only(bundle));
+        let message = format!("`{name}`: all {images} images are {only}, so it has no balanced accuracy");
+        findings.push(Finding::new(Kind::OneClassBundle, message, Vec::new()));
+    }
+    findings
+}
+
+/// Disputed parts, and labels against the majority.
+pub(super) fn of_agreement(agreement: &Agreement) -> Vec<Finding> {
+    let against = &agreement.against_majority;
+    let mut findings: Vec<_> = against
+        .iter()
+        .map(|image| {
+            let message = format!("{image}: most annotators call it otherwise than its label");
+            Finding::new(Kind::AgainstMajority, message, vec![image.clone()])
+        })
+        .collect();
+    findings.extend(agreement.disputed.iter().map(|dispute| {
+        let (image, label) = (&dispute.image, dispute.label);
+        let votes = format!("{} normal, {} abnormal", dispute.normal, dispute.abnormal);
+        Finding::new(Kind::Disputed, format!("{image}: labelled {label}, annotators: {votes}"), vec![image.clone()])
+    }));
+    findings
+}

@@ -1,0 +1,138 @@
+//! Looking a data set over before anything is trained on it.
+
+mod duplicates;
+mod finding;
+mod text;
+
+pub use finding::{Finding, Kind, Severity};
+
+use super::agreement::Agreement;
+use super::images::{ImageFacts, global_bounds};
+use super::{BundleParts, Dataset, Label, Listing};
+use cellgate_models::conversion::Bounds;
+use cellgate_models::digest::Digest;
+use cellgate_models::radiograph::ReadError;
+use serde::Serialize;
+
+/// What was found in a data set. As JSON it is what `check --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckReport {
+    /// Digest of the data set; null where an image can't be read.
+    pub digest: Option<Digest>,
+    /// All images.
+    pub all: GroupFacts,
+    /// The images of each bundle, in natural order.
+    pub bundles: Vec<GroupFacts>,
+    /// How far annotators agree; null where fewer than two judged.
+    pub agreement: Option<Agreement>,
+    /// What is wrong or doubtful, errors first.
+    pub findings: Vec<Finding>,
+}
+
+/// Facts of a group of images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GroupFacts {
+    /// The bundle's name, `all` for all images.
+    pub bundle: String,
+    /// Number of images.
+    pub images: usize,
+    /// How many are labelled normal.
+    pub normal: usize,
+    /// How many are labelled abnormal.
+    pub abnormal: usize,
+    /// How many can't be read; the facts below are those of the others, null without any.
+    pub unreadable: usize,
+    /// Heights in pixels.
+    pub height: Option<Range>,
+    /// Widths in pixels.
+    pub width: Option<Range>,
+    /// The images' 0.01th percentiles of levels.
+    pub darkest: Option<Range>,
+    /// The images' 99.99th percentiles of levels.
+    pub brightest: Option<Range>,
+    /// The paper's global bounds over these images.
+    pub bounds: Option<Bounds>,
+}
+
+/// The spread of a figure over images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Range {
+    /// The smallest.
+    pub min: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Range {
+    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        let (mut count, mut sum, mut min, mut max) = (0.0, 0.0, f64::MAX, f64::MIN);
+        for value in values {
+            (count, sum, min, max) = (count + 1.0, sum + value, value.min(min), value.max(max));
+        }
+        (count > 0.0).then(|| Self { min, mean: sum / count, max })
+    }
+}
+
+impl GroupFacts {
+    fn of(bundle: &BundleParts, images: &[Result<ImageFacts, ReadError>]) -> Self {
+        let facts: Vec<_> = bundle.parts.iter().filter_map(|&part| images[part].as_ref().ok()).collect();
+        let range = |value: fn(&ImageFacts) -> f64| Range::of(facts.iter().map(|facts| value(facts)));
+        Self {
+            bundle: bundle.name.clone(),
+            images: bundle.parts.len(),
+            normal: bundle.normal,
+            abnormal: bundle.abnormal,
+            unreadable: bundle.parts.len() - facts.len(),
+            height: range(|facts| facts.height.into()),
+            width: range(|facts| facts.width.into()),
+            darkest: range(|facts| facts.percentiles.0),
+            brightest: range(|facts| facts.percentiles.1),
+            bounds: global_bounds(facts.iter().copied()),
+        }
+    }
+}
+
+impl CheckReport {
+    /// Judges the images of `listing` by what was found when reading each, `images` in the listing's order.
+    #[must_use]
+    pub fn new(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Self {
+        let bundles = listing.bundles();
+        let all = BundleParts {
+            name: "all".into(),
+            parts: (0..listing.entries.len()).collect(),
+            normal: bundles.iter().map(|bundle| bundle.normal).sum(),
+            abnormal: bundles.iter().map(|bundle| bundle.abnormal).sum(),
+        };
+        let agreement = Agreement::of(&listing.entries);
+        let mut findings = finding::of_images(listing, images);
+        findings.extend(duplicates::find(listing, images));
+        findings.extend(finding::of_balance(&bundles, &all));
+        findings.extend(agreement.iter().flat_map(finding::of_agreement));
+        findings.sort_by_key(|finding| (finding.severity, finding.kind));
+        Self {
+            digest: digest(listing, images),
+            all: GroupFacts::of(&all, images),
+            bundles: bundles.iter().map(|bundle| GroupFacts::of(bundle, images)).collect(),
+            agreement,
+            findings,
+        }
+    }
+
+    /// The number of findings of `severity`.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+/// The data set's digest, as [`Dataset::open`] computes it.
+fn digest(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Option<Digest> {
+    let with_images = listing.entries.iter().zip(images);
+    let parts = with_images.map(|(entry, image)| Some(listing.part(entry, image.as_ref().ok()?.digest)));
+    Some(Dataset::from_parts(listing.root.clone(), parts.collect::<Option<_>>()?).digest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use super::*;
+use crate::dataset::Entry;
+use cellgate_models::radiograph::Radiograph;
+use std::path::PathBuf;
+
+/// A listing with one entry a line: image, bundle, label.
+fn listing(lines: &[(&str, &str, Label)]) -> Listing {
+    let entry = |(image, bundle, label): &(&str, &str, Label)| Entry {
+        image: (*image).to_owned(),
+        bundle: (*bundle).to_owned(),
+        label: *label,
+        anomalies: Vec::new(),
+        experts: Vec::new(),
+    };
+    Listing { root: PathBuf::new(), entries: lines.iter().map(entry).collect() }
+}
+
+/// Facts of an image of 100 x 50 pixels whose content and file are named by numbers.
+fn image(content: u16, file: u8) -> Result<ImageFacts, ReadError> {
+    let mut levels = vec![2000; 5000];
+    levels[..2500].fill(1000 + content);
+    Ok(ImageFacts::of(&Radiograph::new(50, 100, levels).unwrap(), Digest::of(&[file])))
+}
+
+fn unreadable() -> Result<ImageFacts, ReadError> {
+    Err(ReadError::Io { path: "x.tif".into(), source: std::io::ErrorKind::NotFound.into() })
+}
+
+fn kinds(report: &CheckReport) -> Vec<Kind> {
+    report.findings.iter().map(|finding| finding.kind).collect()
+}
+
+use Label::{Abnormal, Normal};
+
+const SOUND: [(&str, &str, Label); 4] =
+    [("1", "b1", Normal), ("2", "b1", Abnormal), ("3", "b2", Normal), ("4", "b2", Abnormal)];
+
+#[test]
+fn a_sound_set_has_no_findings_and_the_digest_of_open() {
+    let listing = listing(&SOUND);
+    let images = [image(1, 1), image(2, 2), image(3, 3), image(4, 4)];
+    let report = CheckReport::new(&listing, &images);
+    assert_eq!(report.findings, []);
+    assert_eq!((report.all.images, report.all.normal, report.all.abnormal), (4, 2, 2));
+    assert_eq!(report.all.height, Some(Range { min: 100.0, mean: 100.0, max: 100.0 }));
+    assert_eq!(report.all.bounds, Some(Bounds::new(1000, 2000).unwrap()));
+    assert_eq!(report.bundles[1].darkest.unwrap().mean, 1003.5);
+    let parts = listing.entries.iter().zip([1, 2, 3, 4]).map(|(entry, file)| listing.part(entry, Digest::of(&[file])));
+    assert_eq!(report.digest, Some(Dataset::from_parts(PathBuf::new(), parts.collect()).digest));
+}
+
+#[test]
+fn the_same_image_is_a_leak_across_bundles_or_labels_and_else_a_duplicate() {
+    let set = listing(&SOUND);
+    let found = |images: [_; 4]| {
+        let report = CheckReport::new(&set, &images);
+        assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+        (report.findings[0].kind, report.findings[0].message.clone())
+    };
+    let (kind, message) = found([image(1, 1), image(2, 2), image(1, 1), image(4, 4)]);
+    assert_eq!(kind, Kind::Leak);
+    assert_eq!(message, "the same file across bundles: 1 (`b1`, normal), 3 (`b2`, normal)");
+    let (kind, message) = found([image(1, 1), image(1, 9), image(3, 3), image(4, 4)]);
+    assert_eq!(kind, Kind::Leak);
+    assert!(message.starts_with("the same pixels in different files with different labels: 1 "), "{message}");
+
+    let twice = listing(&[
+        ("1", "b1", Normal),
+        ("2", "b1", Normal),
+        ("3", "b1", Abnormal),
+        ("4", "b2", Abnormal),
+        ("5", "b2", Normal),
+    ]);
+    let report = CheckReport::new(&twice, &[image(1, 1), image(1, 1), image(3, 3), image(4, 4), image(5, 5)]);
+    assert_eq!((kinds(&report), report.count(Severity::Error)), (vec![Kind::Duplicate], 0));
+}
+
+#[test]
+fn unreadable_flat_saturated_and_odd_images_are_named() {
+    let levels =
+        |width, height, levels| Ok(ImageFacts::of(&Radiograph::new(width, height, levels).unwrap(), Digest::of(b"")));
+    let mut saturated = vec![2000; 5000];
+    saturated[..2500].fill(4095);
+    let images = [
+        unreadable(),
+        levels(50, 100, vec![7; 5000]),
+        levels(50, 100, saturated),
+        levels(60, 100, (0..6000).collect()),
+    ];
+    let report = CheckReport::new(&listing(&SOUND), &images);
+    assert_eq!(kinds(&report), [Kind::Unreadable, Kind::Flat, Kind::Saturated, Kind::OddSize]);
+    assert_eq!(report.count(Severity::Error), 1);
+    assert!(report.findings[3].message.contains("100 x 60 pixels (height x width), the median is 100 x 50"));
+    assert_eq!((report.digest, report.bundles[0].unreadable), (None, 1));
+}
+
+#[test]
+fn missing_classes_and_bundles_are_named() {
+    let one_class = CheckReport::new(&listing(&[("1", "b", Normal), ("2", "c", Normal)]), &[image(1, 1), image(2, 2)]);
+    assert_eq!(kinds(&one_class), [Kind::OneClass]);
+    let one_bundle = CheckReport::new(&listing(&SOUND[..2]), &[image(1, 1), image(2, 2)]);
+    assert_eq!((kinds(&one_bundle), one_bundle.count(Severity::Error)), (vec![Kind::OneBundle], 0));
+    let partly = CheckReport::new(&listing(&SOUND[..3]), &[image(1, 1), image(2, 2), image(3, 3)]);
+    assert_eq!(kinds(&partly), [Kind::OneClassBundle]);
+    assert!(partly.findings[0].message.starts_with("`b2`: all 1 images are normal"));
+}
+
+#[test]
+fn many_findings_of_a_kind_are_counted_in_the_text() {
+    let lines: Vec<_> = (0..30).map(|index| ("x", "b", if index == 0 { Abnormal } else { Normal })).collect();
+    let images: Vec<_> = (0..30).map(|_| unreadable()).collect();
+    let text = CheckReport::new(&listing(&lines), &images).to_string();
+    assert!(text.contains("error: and 20 more of this kind (--json lists all)"), "{text}");
+    assert!(text.ends_with("30 errors, 1 warnings\n"), "{text}");
+}

@@ -1,0 +1,116 @@
+//! What is known of each image after reading it once.
+
+use super::Listing;
+use crate::progress;
+use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, Histogram};
+use cellgate_models::digest::Digest;
+use cellgate_models::radiograph::{self, Limits, Radiograph, ReadError};
+use rayon::prelude::*;
+use std::path::Path;
+use std::time::Duration;
+
+/// Limits on reading one image of a data set: the defaults, but half a minute's time. A busy host or a slow network file
+/// system must not make a sound data set unreadable.
+#[must_use]
+pub fn limits() -> Limits {
+    Limits { max_time: Duration::from_secs(30), ..Limits::default() }
+}
+
+/// What is known of an image after reading it once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageFacts {
+    /// Digest of the file.
+    pub digest: Digest,
+    /// Digest of width, height and levels: the same for files that differ in compression or tags only.
+    pub pixels: Digest,
+    /// Pixels a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// The 0.01th and 99.99th percentile of the levels, which the paper's bounds come from.
+    pub percentiles: (f64, f64),
+    /// Share of pixels at the top of the detector's range, 0..=1: at the highest level of the image, where that is the
+    /// largest number of 9 to 16 bits.
+    pub saturated: f64,
+}
+
+impl ImageFacts {
+    /// Reads the image at `path`.
+    ///
+    /// # Errors
+    /// [`ReadError`] where it is no radiograph or can't be read.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let radiograph = radiograph::read(path, &limits())?;
+        let digest = Digest::of_file(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+        Ok(Self::of(&radiograph, digest))
+    }
+
+    /// The facts of `radiograph`, whose file has the digest `digest`.
+    #[must_use]
+    pub fn of(radiograph: &Radiograph, digest: Digest) -> Self {
+        let histogram = Histogram::of(radiograph.levels());
+        let percentile = |percent| histogram.percentile(percent).unwrap_or_default();
+        let bytes: Vec<u8> = radiograph.levels().iter().flat_map(|level| level.to_le_bytes()).collect();
+        let (width, height) = (radiograph.width(), radiograph.height());
+        Self {
+            digest,
+            pixels: Digest::of_fields(&[&width.to_le_bytes(), &height.to_le_bytes(), &bytes]),
+            width,
+            height,
+            percentiles: (percentile(BOUND_PERCENTILES.0), percentile(BOUND_PERCENTILES.1)),
+            saturated: saturated(&histogram),
+        }
+    }
+}
+
+/// Share of pixels at the highest level, where that is the largest number of 9 to 16 bits.
+fn saturated(histogram: &Histogram) -> f64 {
+    match histogram.counts().iter().rposition(|&count| count > 0) {
+        Some(highest) if highest >= 511 && (highest + 1).is_power_of_two() => {
+            histogram.counts()[highest] as f64 / histogram.total() as f64
+        }
+        _ => 0.0,
+    }
+}
+
+/// Reads all images of `listing` on all cores; the facts stand in its order.
+#[must_use]
+pub fn read_all(listing: &Listing) -> Vec<Result<ImageFacts, ReadError>> {
+    let bar = progress::bar(listing.entries.len() as u64, "images");
+    let facts = listing.entries.par_iter().map(|entry| {
+        let facts = ImageFacts::read(&listing.path(entry));
+        bar.inc(1);
+        facts
+    });
+    let facts = facts.collect();
+    bar.finish_and_clear();
+    facts
+}
+
+/// The paper's global bounds over `images`; `None` without any.
+pub fn global_bounds<'a>(images: impl IntoIterator<Item = &'a ImageFacts>) -> Option<Bounds> {
+    Bounds::global(images.into_iter().map(|facts| facts.percentiles))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(width: u32, height: u32, levels: Vec<u16>) -> ImageFacts {
+        ImageFacts::of(&Radiograph::new(width, height, levels).unwrap(), Digest::of(b""))
+    }
+
+    #[test]
+    fn saturation_is_seen_at_the_top_of_each_depth_only() {
+        for (highest, expected) in [(65_535, 0.25), (4095, 0.25), (511, 0.25), (4094, 0.0), (255, 0.0), (40_000, 0.0)] {
+            assert_eq!(facts(2, 2, vec![5, highest, 7, 9]).saturated, expected, "{highest}");
+        }
+    }
+
+    #[test]
+    fn the_digest_of_pixels_depends_on_the_shape() {
+        let levels = vec![1, 2, 3, 4, 5, 6];
+        assert_ne!(facts(2, 3, levels.clone()).pixels, facts(3, 2, levels.clone()).pixels);
+        assert_eq!(facts(2, 3, levels.clone()).pixels, facts(2, 3, levels).pixels);
+    }
+}
