@@ -1,5 +1,7 @@
 //! The written ONNX file: sound by ONNX's own checker, and ONNX Runtime's scores are libtorch's.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 mod common;
 
 use cellgate_models::bundle::Precision;
@@ -37,6 +39,8 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
         vec![
             Layer::SignedSqrt,
             Layer::Scale { scale: scale.clone(), shift: shift.clone() },
+            // Of negative numbers too: those of the standardised features.
+            Layer::SignedSqrt,
             Layer::Affine { inputs, outputs: 16, weight, bias: wave(16, 0.3) },
             Layer::Relu,
             Layer::Affine { inputs: 16, outputs, weight: wave(16 * outputs, 1.7), bias: vec![0.0; outputs] },

@@ -1,5 +1,7 @@
 //! The backbone against PyTorch: same weights, same input, same maps; from each format of weights file.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 mod common;
 
 use cellgate_trainer::network::resnet34::ResNet34;

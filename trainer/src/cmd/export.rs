@@ -37,7 +37,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (parity.precision.to_string(), serde_json::json!({"images": parity.images, "largest_difference": difference}))
     });
     let parity: serde_json::Map<String, serde_json::Value> = parity.collect();
-    let summary = serde_json::json!({"bundle": args.out, "digest": exported.digest, "parity": parity});
-    super::print(&format!("{summary}\n"))?;
+    super::print_json(&serde_json::json!({"bundle": args.out, "digest": exported.digest, "parity": parity}))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,12 @@
 //! `cellgate-trainer features`: computes and caches the backbone's features.
 
 use anyhow::Context;
-use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size, image_percentiles};
-use cellgate_models::radiograph::{self, Limits};
-use cellgate_trainer::dataset::Dataset;
+use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
+use cellgate_trainer::dataset::{Dataset, Listing, images};
 use cellgate_trainer::features::FeatureStore;
 use cellgate_trainer::network::{Backbone, device, weights};
 use cellgate_trainer::progress;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `features`.
@@ -43,30 +41,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::open(&args.dataset)?;
     let mut spec = ConversionSpec::new(args.method).with_size(args.size);
     if args.method.needs_bounds() {
-        spec = spec.with_bounds(args.bounds.map_or_else(|| computed_bounds(&dataset), Ok)?);
+        spec = spec.with_bounds(args.bounds.map_or_else(|| computed_bounds(&args.dataset), Ok)?);
     }
     spec.validate()?;
     let backbone = Backbone::open(&weights, args.device)?;
     let bar = progress::bar(dataset.parts.len() as u64, "features");
     let table = store.features(&dataset.parts, &spec, &backbone, &bar)?;
     bar.finish();
-    let summary = serde_json::json!({
+    super::print_json(&serde_json::json!({
         "parts": table.parts(),
         "features": table.width(),
         "conversion": spec,
         "backbone": backbone.digest(),
         "cache": store.folder(),
-    });
-    super::print(&format!("{summary}\n"))?;
+    }))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The paper's global bounds over all parts.
-fn computed_bounds(dataset: &Dataset) -> anyhow::Result<Bounds> {
-    let percentiles = dataset.parts.par_iter().map(|part| {
-        let radiograph = radiograph::read(&part.path, &Limits::default())?;
-        Ok(image_percentiles(&radiograph))
-    });
-    let percentiles: Vec<(f64, f64)> = percentiles.collect::<anyhow::Result<_>>()?;
-    Bounds::global(percentiles).with_context(|| format!("{}: no parts to compute bounds from", dataset.root.display()))
+fn computed_bounds(dataset: &Path) -> anyhow::Result<Bounds> {
+    let facts = images::read_all(&Listing::read(dataset)?).into_iter().collect::<Result<Vec<_>, _>>();
+    let facts = facts.context("not all images can be read; `cellgate-trainer check` lists those")?;
+    images::global_bounds(&facts).with_context(|| format!("{}: no parts to compute bounds from", dataset.display()))
 }

@@ -34,7 +34,7 @@ pub fn choose(scores: &[f32], labels: &[Label], policy: &Policy, count: usize) -
     for step in 0..count {
         for class in sorted.iter().filter(|class| !class.is_empty()) {
             // 0, 1/2, 1/4, 3/4, ...: the first few are spread already (van der Corput's sequence).
-            let position = (step as u32).reverse_bits() as usize * class.len() >> 32;
+            let position = ((step as u32).reverse_bits() as usize * class.len()) >> 32;
             choose(class[position]);
         }
     }

@@ -1,5 +1,11 @@
 //! What the tests against Python share: the interpreter, the scripts, and data that may be absent.
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test file uses some of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::allow_attributes,
+    reason = "each test file uses some of it"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

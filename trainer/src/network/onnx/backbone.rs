@@ -5,12 +5,13 @@ use crate::network::pooling::{Block, GEM_FLOOR, Pool};
 use crate::network::resnet34::{FoldedConv, ResNet34};
 use tch::{Device, TchError};
 
-/// The maps of the first `stages` stages, f32 whatever the convolutions compute in.
+/// The maps of all stages as far as the last one that `blocks` need; those that they need are f32, whatever the
+/// convolutions compute in.
 pub(super) fn stages(
     builder: &mut Builder,
     network: &ResNet34,
     image: &Value,
-    stages: usize,
+    blocks: &[Block],
     element: Element,
 ) -> Result<Vec<Value>, TchError> {
     let image = match element {
@@ -21,6 +22,7 @@ pub(super) fn stages(
     let stem = builder.node("Relu", "relu", &[&stem], &[]);
     let pool = [With::Ints("kernel_shape", &[3, 3]), With::Ints("strides", &[2, 2]), With::Ints("pads", &[1, 1, 1, 1])];
     let mut x = builder.node("MaxPool", "maxpool", &[&stem], &pool);
+    let stages = blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0);
     let mut maps = Vec::new();
     for (index, stage) in network.stages.iter().take(stages).enumerate() {
         for (number, residual) in stage.iter().enumerate() {
@@ -35,12 +37,12 @@ pub(super) fn stages(
             let sum = builder.node("Add", &format!("{prefix}.add"), &[&second, &shortcut], &[]);
             x = builder.node("Relu", &format!("{prefix}.relu2"), &[&sum], &[]);
         }
-        maps.push(match element {
-            Element::F32 => x.clone(),
-            Element::F16 => {
-                let name = format!("layer{}_f32", index + 1);
-                builder.node("Cast", &name, &[&x], &[With::Int("to", Element::F32.code())])
-            }
+        let in_use = blocks.iter().any(|block| usize::from(block.stage) == index + 1);
+        maps.push(if element == Element::F16 && in_use {
+            let name = format!("layer{}_f32", index + 1);
+            builder.node("Cast", &name, &[&x], &[With::Int("to", Element::F32.code())])
+        } else {
+            x.clone()
         });
     }
     Ok(maps)

@@ -2,7 +2,6 @@
 
 use super::graph::{Builder, Element, Value, With};
 use crate::network::head::{Activation, Head, Layer};
-use crate::network::pooling::Block;
 
 /// From each block's features (1 x C) to the score, a value called `output` of shape `[1]`.
 pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], output: &str) {
@@ -54,9 +53,4 @@ fn member(builder: &mut Builder, member: usize, layers: &[Layer], features: &Val
         };
     }
     x
-}
-
-/// The number of stages that `blocks` need.
-pub(super) fn stages_of(blocks: &[Block]) -> usize {
-    blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0)
 }

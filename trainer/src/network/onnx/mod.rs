@@ -64,7 +64,7 @@ pub fn write(
     };
     let mut builder = graph::Builder::default();
     let image = builder.input(INPUT_NAME, &[1, 3, size.height.into(), size.width.into()]);
-    let maps = backbone::stages(&mut builder, network, &image, head::stages_of(&head.blocks), element)?;
+    let maps = backbone::stages(&mut builder, network, &image, &head.blocks, element)?;
     let mut seen = Vec::new();
     let mut features = Vec::new();
     for &block in &head.blocks {
