@@ -20,33 +20,36 @@ fn wave(count: usize, step: f32) -> Vec<f32> {
 
 /// All blocks and all kinds of layers, two members; standardised by `images`, so that the scores are not at the ends.
 fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> Head {
-    let blocks = Block::all();
+    let blocks = Block::ALL.to_vec();
     let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
     let rows: Vec<Vec<f32>> = images.iter().map(features).collect();
-    let (mut scale, mut shift) = (Vec::new(), Vec::new());
-    for column in 0..rows[0].len() {
-        let roots: Vec<f32> = rows.iter().map(|row| row[column].signum() * row[column].abs().sqrt()).collect();
-        let mean = roots.iter().sum::<f32>() / roots.len() as f32;
-        let variance = roots.iter().map(|root| (root - mean).powi(2)).sum::<f32>() / roots.len() as f32;
-        scale.push(1.0 / (variance.sqrt() + 0.05));
-        shift.push(-mean / (variance.sqrt() + 0.05));
-    }
-    let inputs = scale.len();
-    let spread = 1.0 / (inputs as f32).sqrt();
-    let member = |step: f32| {
-        let weight: Vec<f32> = wave(inputs * 16, step).iter().map(|value| value * spread).collect();
+    // Standardised by the first layer's own weights.
+    let member = |step: f32, start: usize, length: usize, is_rooted: bool| {
+        let root = |value: f32| if is_rooted { value.signum() * value.abs().sqrt() } else { value };
+        let mut weight: Vec<f32> = wave(length * 16, step).iter().map(|value| value / (length as f32).sqrt()).collect();
+        let mut bias = wave(16, 0.3);
+        for column in 0..length {
+            let values: Vec<f32> = rows.iter().map(|row| root(row[start + column])).collect();
+            let mean = values.iter().sum::<f32>() / values.len() as f32;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / values.len() as f32;
+            for (row, bias) in weight.chunks_exact_mut(length).zip(&mut bias) {
+                row[column] /= variance.sqrt() + 0.05;
+                *bias -= row[column] * mean;
+            }
+        }
         let outputs = activation.logits();
-        vec![
-            Layer::SignedSqrt,
-            Layer::Scale { scale: scale.clone(), shift: shift.clone() },
-            // Of negative numbers too: those of the standardised features.
-            Layer::SignedSqrt,
-            Layer::Affine { inputs, outputs: 16, weight, bias: wave(16, 0.3) },
+        let mut layers = vec![Layer::Slice { start, length }];
+        layers.extend(is_rooted.then_some(Layer::SignedSqrt));
+        layers.extend([
+            Layer::Affine { inputs: length, outputs: 16, weight, bias },
             Layer::Relu,
             Layer::Affine { inputs: 16, outputs, weight: wave(16 * outputs, 1.7), bias: vec![0.0; outputs] },
-        ]
+        ]);
+        layers
     };
-    Head { blocks, members: vec![member(0.7), member(1.9)], activation }
+    let means = Block::MEAN_3.width() + Block::MEAN_4.width();
+    let members = vec![member(0.7, 0, means, false), member(1.9, means, Block::COVARIANCE_3.width(), true)];
+    Head { blocks, members, activation }
 }
 
 /// The largest difference of scores over `images`, for f32 and f16; ONNX's checker has passed both.

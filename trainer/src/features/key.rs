@@ -18,7 +18,7 @@ impl Recipe {
     /// The conversion with its size, the backbone, the kind of device (CPU and CUDA differ in the last digits) and the
     /// layout of the numbers.
     pub(super) fn new(spec: &ConversionSpec, backbone: &Backbone) -> Self {
-        let layout = Block::all().iter().map(Block::to_string).collect::<Vec<_>>().join(" ");
+        let layout = Block::ALL.iter().map(Block::to_string).collect::<Vec<_>>().join(" ");
         let device = if backbone.device().is_cuda() { "cuda" } else { "cpu" };
         Self {
             fields: vec![

@@ -89,7 +89,7 @@ impl FeatureStore {
         &self.folder
     }
 
-    /// The features of `parts` with all blocks ([`Block::all`]), converted as `spec` says: out of the cache, or computed
+    /// The features of `parts` with all blocks ([`Block::ALL`]), converted as `spec` says: out of the cache, or computed
     /// and cached. `progress` is moved on by one for each part.
     ///
     /// The numbers depend on image, conversion, backbone and kind of device alone, not on the other parts, nor on what
@@ -106,7 +106,7 @@ impl FeatureStore {
     ) -> Result<FeatureTable, FeatureError> {
         let parts: Vec<&Part> = parts.into_iter().collect();
         let recipe = Recipe::new(spec, backbone);
-        let blocks = Block::all();
+        let blocks = Block::ALL;
         let a_part = VARIANTS * pooling::width(&blocks);
         let mut values = vec![0.0; parts.len() * a_part];
         // Byte-identical images are computed once.
@@ -141,7 +141,7 @@ impl FeatureStore {
             }
             Ok(())
         })?;
-        Ok(FeatureTable::new(blocks, values))
+        Ok(FeatureTable::new(blocks.to_vec(), values))
     }
 
     /// 256 folders keep each of them small.

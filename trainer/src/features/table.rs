@@ -91,7 +91,7 @@ mod tests {
     use crate::network::Pool;
 
     const FIRST: Block = Block { stage: 1, pool: Pool::Mean };
-    const SECOND: Block = Block { stage: 2, pool: Pool::Max };
+    const SECOND: Block = Block { stage: 2, pool: Pool::Mean };
 
     fn table() -> FeatureTable {
         FeatureTable::new(vec![FIRST, SECOND], (0..2 * 4 * 192).map(|value| value as f32).collect())

@@ -5,8 +5,12 @@
 //! | `training` | what a recipe learns from |
 //! | `paper` | the paper's recipe |
 //! | `recommended` | ours |
+//! | `linear` | a linear scorer: principal components and logistic regression |
+//! | `calibration` | from a ranking to a probability |
 //! | `out_of_fold` | scores of training parts by heads that did not see their bundle |
 
+mod calibration;
+mod linear;
 mod out_of_fold;
 mod paper;
 mod recommended;
@@ -18,8 +22,9 @@ pub use recommended::RecommendedRecipe;
 pub use training::TrainingSet;
 
 use crate::network::Head;
-use crate::stats::{self, Weights};
+use crate::stats::{self, Scored, Weights};
 use anyhow::{Context, Result};
+use calibration::Calibration;
 use serde::{Deserialize, Serialize};
 
 /// How a head is trained and its operating point chosen.
@@ -55,7 +60,7 @@ impl Recipe {
                 )?;
                 recipe.head(training, classifier, seed)
             }
-            Self::Recommended(recipe) => recipe.head(training, seed),
+            Self::Recommended(recipe) => recipe.head(training),
         }
     }
 
@@ -64,14 +69,34 @@ impl Recipe {
     /// # Errors
     /// As [`Self::head`].
     pub fn fit(&self, training: &TrainingSet<'_>, classifier: Option<&Classifier>, seed: u64) -> Result<Fitted> {
+        match self {
+            Self::Paper(_) => Ok(Fitted { head: self.head(training, classifier, seed)?, threshold: 0.5 }),
+            Self::Recommended(_) => Ok(self.fit_with_scores(training, classifier, seed)?.0),
+        }
+    }
+
+    /// As [`Self::fit`], with the out-of-fold scores of the training parts, in their order: what thresholds are chosen
+    /// from, and an honest estimate of how good the head is.
+    ///
+    /// # Errors
+    /// As [`Self::head`].
+    pub fn fit_with_scores(
+        &self,
+        training: &TrainingSet<'_>,
+        classifier: Option<&Classifier>,
+        seed: u64,
+    ) -> Result<(Fitted, Vec<Scored>)> {
         let head = self.head(training, classifier, seed)?;
-        let threshold = match self {
-            Self::Paper(_) => 0.5,
+        let mut scored = out_of_fold(self, training, classifier, seed)?;
+        match self {
+            Self::Paper(_) => Ok((Fitted { head, threshold: 0.5 }, scored)),
             Self::Recommended(_) => {
-                let scored = out_of_fold(self, training, classifier, seed)?;
-                stats::smoothed(&scored, Weights::BALANCED).context("found one class only, expected both")?
+                let calibration = Calibration::of(&scored)?;
+                scored.iter_mut().for_each(|part| part.score = calibration.score(part.score));
+                let threshold =
+                    stats::smoothed(&scored, Weights::BALANCED).context("found one class, expected both")?;
+                Ok((Fitted { head: calibration.apply(head)?, threshold }, scored))
             }
-        };
-        Ok(Fitted { head, threshold })
+        }
     }
 }

@@ -103,8 +103,8 @@ impl Backbone {
         let maps = self.network.forward(images, stages)?;
         tch::no_grad(|| {
             let pool = |block: &Block| match usize::from(block.stage).checked_sub(1).and_then(|stage| maps.get(stage)) {
-                Some(maps) => block.pool.apply(maps),
-                None => Err(TchError::Shape(format!("block {block}: expected a stage of 1..=4"))),
+                Some(maps) if block.width() > 0 => block.apply(maps, &self.network.basis),
+                _ => Err(TchError::Shape(format!("block {block}: expected one that exists"))),
             };
             let pooled = blocks.iter().map(pool).collect::<Result<Vec<_>, _>>()?;
             let features = Tensor::f_cat(&pooled, 1)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn variants_are_the_flips_in_the_documented_order() {
         let backbone = Backbone::new(&Weights::random(1), Device::Cpu).unwrap();
-        let blocks = Block::all();
+        let blocks = Block::ALL;
         let (plain, mirrored) = (image(40, 56), flipped(&image(40, 56), 40, 56));
         let variants = backbone.features_of_variants(&plain, 40, 56, &blocks).unwrap();
         assert_eq!(variants.len(), VARIANTS * width(&blocks));
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn selecting_blocks_selects_numbers() {
         let backbone = Backbone::new(&Weights::random(2), Device::Cpu).unwrap();
-        let all = backbone.features(&image(64, 64), 64, 64, &Block::all()).unwrap();
-        let first = backbone.features(&image(64, 64), 64, 64, &[Block { stage: 1, pool: Pool::Max }]).unwrap();
+        let all = backbone.features(&image(64, 64), 64, 64, &Block::ALL).unwrap();
+        let first = backbone.features(&image(64, 64), 64, 64, &[Block::MEAN_3]).unwrap();
         assert_eq!(first, all[64..128]);
-        assert!(backbone.features(&[0.0; 5], 64, 64, &Block::all()).is_err());
-        assert!(backbone.features(&image(64, 64), 64, 64, &[Block { stage: 5, pool: Pool::Max }]).is_err());
-        assert!(backbone.features(&image(64, 64), 64, 64, &[Block { stage: 0, pool: Pool::Max }]).is_err());
+        assert!(backbone.features(&[0.0; 5], 64, 64, &Block::ALL).is_err());
+        assert!(backbone.features(&image(64, 64), 64, 64, &[Block { stage: 5, pool: Pool::Mean }]).is_err());
+        assert!(backbone.features(&image(64, 64), 64, 64, &[Block { stage: 0, pool: Pool::Mean }]).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | concept |
 //! |---|---|
+//! | `basis` | the directions of stage 3 that its covariance is taken in |
 //! | `architecture` | the layers of ResNet-34 and torchvision's names for them, as data |
 //! | [`weights`] | reading them from a file, and finding that file |
 //! | [`resnet34`] | the frozen network in libtorch: an image in, the maps of four stages out |
@@ -13,6 +14,7 @@
 
 mod architecture;
 pub mod backbone;
+mod basis;
 pub mod device;
 pub mod head;
 pub mod onnx;

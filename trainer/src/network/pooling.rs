@@ -1,60 +1,21 @@
-//! From the maps of a stage to numbers: one of each channel and pooling.
+//! From the maps of a stage to numbers.
 
 use super::architecture::CHANNELS;
+use super::basis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tch::{Kind, TchError, Tensor};
 
-/// Smallest value that [`Pool::Gem3`] takes a power of.
-pub(crate) const GEM_FLOOR: f64 = 1e-6;
-
-/// How all positions of a channel become one number.
+/// How the maps of a stage become numbers that don't depend on their size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pool {
-    /// The mean.
+    /// Of each channel the mean over all positions.
     Mean,
-    /// The largest value.
-    Max,
-    /// The population standard deviation, from the mean of squared differences to the mean.
-    Std,
-    /// The generalised mean with p = 3 (Radenović, Tolias, Chum 2019): the cube root of the mean of cubes, values
-    /// below 1e-6 taken as 1e-6.
-    Gem3,
-}
-
-impl Pool {
-    /// All of them, in the order of the cached features.
-    pub const ALL: [Self; 4] = [Self::Mean, Self::Max, Self::Std, Self::Gem3];
-
-    /// Pools maps of N x C x H x W into N x C.
-    ///
-    /// # Errors
-    /// libtorch's: another shape, no memory.
-    pub fn apply(self, maps: &Tensor) -> Result<Tensor, TchError> {
-        const POSITIONS: [i64; 2] = [2, 3];
-        let mean = |values: &Tensor| values.f_mean_dim(&POSITIONS[..], false, Kind::Float);
-        match self {
-            Self::Mean => mean(maps),
-            Self::Max => maps.f_amax(&POSITIONS[..], false),
-            Self::Std => {
-                let differences = maps.f_sub(&maps.f_mean_dim(&POSITIONS[..], true, Kind::Float)?)?;
-                mean(&differences.f_square()?)?.f_sqrt()
-            }
-            Self::Gem3 => mean(&maps.f_clamp_min(GEM_FLOOR)?.f_pow_tensor_scalar(3)?)?.f_pow_tensor_scalar(1.0 / 3.0),
-        }
-    }
-
-    /// Its name in files, such as `mean`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mean => "mean",
-            Self::Max => "max",
-            Self::Std => "std",
-            Self::Gem3 => "gem3",
-        }
-    }
+    /// Of stage 3 the covariance over all positions (divided by their number) of 32 directions, see `network::basis`:
+    /// 528 numbers, the upper triangle row by row with the diagonal. Which features occur together says more of a
+    /// texture than how much there is of each (bilinear pooling: Lin, RoyChowdhury, Maji 2015).
+    Covariance,
 }
 
 /// A piece of a feature vector: one stage of the backbone, pooled one way. A feature vector is the concatenation of its
@@ -69,23 +30,60 @@ pub struct Block {
 }
 
 impl Block {
-    /// The number of features: 64, 128, 256 or 512; 0 for a stage that does not exist.
+    /// Mean of stage 3: 256 numbers.
+    pub const MEAN_3: Self = Self { stage: 3, pool: Pool::Mean };
+    /// Mean of stage 4, which torchvision's last layer takes: 512 numbers.
+    pub const MEAN_4: Self = Self { stage: 4, pool: Pool::Mean };
+    /// Covariance of stage 3: 528 numbers.
+    pub const COVARIANCE_3: Self = Self { stage: 3, pool: Pool::Covariance };
+    /// All blocks that recipes use: the layout of cached features, 1,296 numbers.
+    pub const ALL: [Self; 3] = [Self::MEAN_3, Self::MEAN_4, Self::COVARIANCE_3];
+
+    /// The number of features; 0 for a block that does not exist.
     #[must_use]
     pub fn width(self) -> usize {
-        usize::from(self.stage).checked_sub(1).and_then(|stage| CHANNELS.get(stage)).map_or(0, |&width| width as usize)
+        match self.pool {
+            Pool::Mean => {
+                let index = usize::from(self.stage).checked_sub(1);
+                index.and_then(|index| CHANNELS.get(index)).map_or(0, |&width| width as usize)
+            }
+            Pool::Covariance if self.stage == 3 => (basis::RANK * (basis::RANK + 1) / 2) as usize,
+            Pool::Covariance => 0,
+        }
     }
 
-    /// All stages pooled in all ways, stage by stage: the layout of cached features, 3,840 numbers.
-    #[must_use]
-    pub fn all() -> Vec<Self> {
-        (1..=4).flat_map(|stage| Pool::ALL.map(|pool| Self { stage, pool })).collect()
+    /// Pools the stage's maps, N x C x H x W, into N x [`Self::width`]; `basis` is the backbone's.
+    ///
+    /// # Errors
+    /// libtorch's: another shape, no memory.
+    pub(super) fn apply(self, maps: &Tensor, basis: &Tensor) -> Result<Tensor, TchError> {
+        match self.pool {
+            Pool::Mean => maps.f_mean_dim(&[2_i64, 3][..], false, Kind::Float),
+            Pool::Covariance => {
+                let positions = basis.f_matmul(&maps.f_flatten(2, 3)?)?;
+                let centred = positions.f_sub(&positions.f_mean_dim(&[2_i64][..], true, Kind::Float)?)?;
+                let count = centred.size3()?.2;
+                let covariance = centred.f_matmul(&centred.f_transpose(1, 2)?)?.f_div_scalar(count)?;
+                let triangle = Tensor::f_from_slice(&upper_triangle())?.f_to_device(maps.device())?;
+                covariance.f_flatten(1, 2)?.f_index_select(1, &triangle)
+            }
+        }
     }
+}
+
+/// The places of the upper triangle, with the diagonal, in a flattened [`basis::RANK`] x [`basis::RANK`] matrix.
+pub(super) fn upper_triangle() -> Vec<i64> {
+    (0..basis::RANK).flat_map(|row| (row..basis::RANK).map(move |column| row * basis::RANK + column)).collect()
 }
 
 impl fmt::Display for Block {
     /// Such as `4mean`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}{}", self.stage, self.pool.name())
+        let pool = match self.pool {
+            Pool::Mean => "mean",
+            Pool::Covariance => "covariance",
+        };
+        write!(out, "{}{pool}", self.stage)
     }
 }
 
@@ -98,29 +96,41 @@ pub fn width(blocks: &[Block]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Device;
 
-    #[test]
-    fn pools_of_known_numbers() {
-        let maps = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 6.0, -1.0, -1.0, -1.0, -1.0]).view([1, 2, 2, 2]);
-        let pooled = |pool: Pool| Vec::<f32>::try_from(pool.apply(&maps).unwrap().view([-1])).unwrap();
-        assert_eq!(pooled(Pool::Mean), [3.0, -1.0]);
-        assert_eq!(pooled(Pool::Max), [6.0, -1.0]);
-        assert!((pooled(Pool::Std)[0] - 3.5_f32.sqrt()).abs() < 1e-6);
-        assert_eq!(pooled(Pool::Std)[1], 0.0);
-        assert!((pooled(Pool::Gem3)[0] - 63.0_f32.cbrt()).abs() < 1e-5);
-        assert!((pooled(Pool::Gem3)[1] - 1e-6).abs() < 1e-9);
+    fn basis() -> Tensor {
+        Tensor::eye(basis::CHANNELS, (Kind::Float, Device::Cpu)).narrow(0, 0, basis::RANK)
     }
 
     #[test]
-    fn a_large_offset_does_not_spoil_the_deviation() {
-        let maps = Tensor::from_slice(&[10_000.0_f32, 10_001.0, 10_000.0, 10_001.0]).view([1, 1, 2, 2]);
-        assert_eq!(Pool::Std.apply(&maps).unwrap().double_value(&[0, 0]), 0.5);
+    fn the_mean_is_of_each_channel() {
+        let maps = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 6.0, -1.0, -1.0, -1.0, -1.0]).view([1, 2, 2, 2]);
+        let mean = Block::MEAN_4.apply(&maps, &basis()).unwrap();
+        assert_eq!(Vec::<f32>::try_from(mean.view([-1])).unwrap(), [3.0, -1.0]);
+    }
+
+    #[test]
+    fn the_covariance_is_the_textbook_one_and_ignores_offsets() {
+        // Channel 0 is 0, 2, 4, 6 and channel 1 is 1, 1, 3, 3 over four positions; all others are constant.
+        let mut values = vec![5.0_f32; 256 * 4];
+        values[..8].copy_from_slice(&[0.0, 2.0, 4.0, 6.0, 1.0, 1.0, 3.0, 3.0]);
+        let maps = Tensor::from_slice(&values).view([1, 256, 2, 2]);
+        for offset in [0.0, 1000.0] {
+            let found = Block::COVARIANCE_3.apply(&(&maps + offset), &basis()).unwrap();
+            let found = Vec::<f32>::try_from(found.view([-1])).unwrap();
+            assert_eq!(found.len(), Block::COVARIANCE_3.width());
+            // Row 0 holds 32 entries, row 1 begins behind them.
+            assert_eq!((found[0], found[1], found[2], found[32], found[33]), (5.0, 2.0, 0.0, 1.0, 0.0));
+        }
     }
 
     #[test]
     fn widths_follow_the_stages() {
-        assert_eq!(width(&Block::all()), (64 + 128 + 256 + 512) * Pool::ALL.len());
-        assert_eq!(Block { stage: 0, pool: Pool::Max }.width() + Block { stage: 5, pool: Pool::Max }.width(), 0);
-        assert_eq!(Block { stage: 3, pool: Pool::Gem3 }.to_string(), "3gem3");
+        assert_eq!(width(&Block::ALL), 256 + 512 + 528);
+        for stage in [0, 5] {
+            assert_eq!(Block { stage, pool: Pool::Mean }.width(), 0);
+        }
+        assert_eq!(Block { stage: 4, pool: Pool::Covariance }.width(), 0);
+        assert_eq!(Block::COVARIANCE_3.to_string(), "3covariance");
     }
 }

@@ -1,6 +1,7 @@
 //! The frozen network in libtorch: images in, the maps of four stages out.
 
 use super::architecture::{self, ConvSpec};
+use super::basis;
 use super::weights::Weights;
 use tch::{Device, Kind, TchError, Tensor, nn};
 
@@ -77,6 +78,8 @@ pub struct ResNet34 {
     store: nn::VarStore,
     pub(crate) stem: FoldedConv,
     pub(crate) stages: [Vec<Residual>; 4],
+    /// Directions of stage 3, see [`basis`].
+    pub(crate) basis: Tensor,
 }
 
 impl ResNet34 {
@@ -100,7 +103,8 @@ impl ResNet34 {
             }
         }
         store.freeze();
-        Ok(Self { store, stem, stages })
+        let basis = basis::basis(weights)?.f_to_device(device)?;
+        Ok(Self { store, stem, stages, basis })
     }
 
     /// Where the weights are.

@@ -1,5 +1,5 @@
 //! A head as a file, `head.safetensors`: the layers' kinds as JSON in the metadata entry `cellgate.head`, their numbers
-//! as f32 tensors named `members.<member>.<layer>.<weight|bias|scale|shift>`.
+//! as f32 tensors named `members.<member>.<layer>.<weight|bias>`.
 
 use super::{Activation, Head, HeadError, Layer};
 use crate::network::pooling::Block;
@@ -57,7 +57,7 @@ struct Structure {
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Affine,
-    Scale,
+    Slice { start: usize, length: usize },
     Relu,
     SignedSqrt,
 }
@@ -105,11 +105,7 @@ impl Head {
                         tensor("bias", vec![*outputs], bias);
                         Kind::Affine
                     }
-                    Layer::Scale { scale, shift } => {
-                        tensor("scale", vec![scale.len()], scale);
-                        tensor("shift", vec![shift.len()], shift);
-                        Kind::Scale
-                    }
+                    Layer::Slice { start, length } => Kind::Slice { start: *start, length: *length },
                     Layer::Relu => Kind::Relu,
                     Layer::SignedSqrt => Kind::SignedSqrt,
                 });
@@ -153,10 +149,7 @@ impl Head {
                     };
                     Layer::Affine { inputs, outputs, weight, bias: tensor(format!("{prefix}.bias"))?.1 }
                 }
-                Kind::Scale => Layer::Scale {
-                    scale: tensor(format!("{prefix}.scale"))?.1,
-                    shift: tensor(format!("{prefix}.shift"))?.1,
-                },
+                Kind::Slice { start, length } => Layer::Slice { start: *start, length: *length },
                 Kind::Relu => Layer::Relu,
                 Kind::SignedSqrt => Layer::SignedSqrt,
             })

@@ -14,12 +14,12 @@ pub enum Layer {
         /// `outputs` numbers.
         bias: Vec<f32>,
     },
-    /// `x * scale + shift`, element by element: standardisation by the training set's mean and deviation.
-    Scale {
-        /// A factor for each element.
-        scale: Vec<f32>,
-        /// A summand for each element.
-        shift: Vec<f32>,
+    /// `length` elements from `start` on: the features that a member of an ensemble looks at.
+    Slice {
+        /// The first element.
+        start: usize,
+        /// The number of elements.
+        length: usize,
     },
     /// `max(x, 0)`.
     Relu,
@@ -40,12 +40,11 @@ impl Layer {
                 }
                 (*outputs, finite(weight) && finite(bias))
             }
-            Self::Scale { scale, shift } => {
-                if scale.len() != width || shift.len() != width {
-                    let found = format!("{} scales and {} shifts", scale.len(), shift.len());
-                    return Err((found, format!("{width} of each")));
+            Self::Slice { start, length } => {
+                if start.checked_add(*length).is_none_or(|end| end > width) {
+                    return Err((format!("{length} elements from {start} on"), format!("no more than {width}")));
                 }
-                (width, finite(scale) && finite(shift))
+                (*length, true)
             }
             Self::Relu | Self::SignedSqrt => (width, true),
         };
@@ -60,11 +59,7 @@ impl Layer {
                 let dot = |row: &[f32]| row.iter().zip(&values).map(|(&weight, x)| f64::from(weight) * x).sum::<f64>();
                 return rows.map(|(row, &bias)| dot(row) + f64::from(bias)).collect();
             }
-            Self::Scale { scale, shift } => {
-                for ((value, &scale), &shift) in values.iter_mut().zip(scale).zip(shift) {
-                    *value = *value * f64::from(scale) + f64::from(shift);
-                }
-            }
+            Self::Slice { start, length } => return values.drain(*start..start + length).collect(),
             // Not f64::max, which would turn NaN into 0: a part without a score must not pass.
             Self::Relu => values.iter_mut().filter(|value| **value < 0.0).for_each(|value| *value = 0.0),
             Self::SignedSqrt => values.iter_mut().for_each(|value| *value = value.signum() * value.abs().sqrt()),

@@ -135,7 +135,7 @@ pub(crate) mod tests {
             let outputs = activation.logits();
             vec![
                 Layer::SignedSqrt,
-                Layer::Scale { scale: wave(512, step), shift: wave(512, -step) },
+                Layer::Slice { start: 0, length: 512 },
                 Layer::Affine { inputs: 512, outputs: 3, weight: wave(1536, step), bias: vec![0.1, -0.1, 0.0] },
                 Layer::Relu,
                 Layer::Affine { inputs: 3, outputs, weight: wave(3 * outputs, 30.0), bias: vec![-0.2; outputs] },
@@ -197,7 +197,7 @@ pub(crate) mod tests {
         assert!(broken(|head| head.members.clear()).contains("0 members"));
         assert!(broken(|head| head.blocks[0].stage = 0).contains("stage 0"));
         assert!(
-            broken(|head| head.members[1][2] = Layer::Scale { scale: vec![f32::NAN; 512], shift: vec![0.0; 512] })
+            broken(|head| head.members[1][1] = Layer::Slice { start: 1, length: 512 })
                 .contains("member 1, layer 2: found a number that is not finite")
         );
     }

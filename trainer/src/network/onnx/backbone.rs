@@ -1,8 +1,10 @@
 //! ResNet-34 and pooling as nodes.
 
 use super::graph::{Builder, Element, Value, With};
-use crate::network::pooling::{Block, GEM_FLOOR, Pool};
+use crate::network::basis;
+use crate::network::pooling::{Block, Pool, upper_triangle};
 use crate::network::resnet34::{FoldedConv, ResNet34};
+use cellgate_models::conversion::Size;
 use tch::{Device, TchError};
 
 /// The maps of all stages as far as the last one that `blocks` need; those that they need are f32, whatever the
@@ -50,7 +52,6 @@ pub(super) fn stages(
 
 fn conv(builder: &mut Builder, conv: &FoldedConv, x: &Value, element: Element) -> Result<Value, TchError> {
     let spec = &conv.spec;
-    let numbers = |tensor: &tch::Tensor| Vec::<f32>::try_from(tensor.f_to_device(Device::Cpu)?.f_view([-1])?);
     let dims = [spec.outputs, spec.inputs, spec.kernel, spec.kernel];
     let weight = builder.floats(&format!("{}.weight", spec.name), &dims, &numbers(&conv.weight)?, element);
     let bias = builder.floats(&format!("{}.bias", spec.name), &[spec.outputs], &numbers(&conv.bias)?, element);
@@ -62,29 +63,45 @@ fn conv(builder: &mut Builder, conv: &FoldedConv, x: &Value, element: Element) -
     Ok(builder.node("Conv", &spec.name, &[x, &weight, &bias], &with))
 }
 
-/// One block's features, 1 x C.
-pub(super) fn pooled(builder: &mut Builder, block: Block, maps: &Value) -> Value {
+/// One block's features, 1 x C, from the maps of its stage, for an input of `size`.
+pub(super) fn pooled(
+    builder: &mut Builder,
+    network: &ResNet34,
+    block: Block,
+    maps: &Value,
+    size: Size,
+) -> Result<Value, TchError> {
     const POSITIONS: With<'_> = With::Ints("axes", &[2, 3]);
     let name = |part: &str| format!("pool.{block}{part}");
-    let keep = |keep| [POSITIONS, With::Int("keepdims", keep)];
-    match block.pool {
-        Pool::Mean => builder.node("ReduceMean", &name(""), &[maps], &keep(0)),
-        Pool::Max => builder.node("ReduceMax", &name(""), &[maps], &keep(0)),
-        Pool::Std => {
-            let mean = builder.node("ReduceMean", &name(".mean"), &[maps], &keep(1));
-            let difference = builder.node("Sub", &name(".difference"), &[maps, &mean], &[]);
-            let square = builder.node("Mul", &name(".square"), &[&difference, &difference], &[]);
-            let variance = builder.node("ReduceMean", &name(".variance"), &[&square], &keep(0));
-            builder.node("Sqrt", &name(""), &[&variance], &[])
-        }
-        Pool::Gem3 => {
-            let floor = builder.floats(&name(".floor"), &[], &[GEM_FLOOR as f32], Element::F32);
-            let root = builder.floats(&name(".root"), &[], &[1.0 / 3.0], Element::F32);
-            let above = builder.node("Max", &name(".above"), &[maps, &floor], &[]);
-            let square = builder.node("Mul", &name(".square"), &[&above, &above], &[]);
-            let cube = builder.node("Mul", &name(".cube"), &[&square, &above], &[]);
-            let mean = builder.node("ReduceMean", &name(".mean"), &[&cube], &keep(0));
-            builder.node("Pow", &name(""), &[&mean, &root], &[])
-        }
+    if block.pool == Pool::Mean {
+        return Ok(builder.node("ReduceMean", &name(""), &[maps], &[POSITIONS, With::Int("keepdims", 0)]));
     }
+    let [rank, channels] = [basis::RANK, basis::CHANNELS];
+    let directions = numbers(&network.basis)?;
+    let directions = builder.floats(&name(".basis"), &[rank, channels, 1, 1], &directions, Element::F32);
+    let kernel = [With::Ints("kernel_shape", &[1, 1])];
+    let projected = builder.node("Conv", &name(".projected"), &[maps, &directions], &kernel);
+    let mean = builder.node("ReduceMean", &name(".mean"), &[&projected], &[POSITIONS, With::Int("keepdims", 1)]);
+    let centred = builder.node("Sub", &name(".centred"), &[&projected, &mean], &[]);
+    let shape = builder.integers(&name(".shape"), &[rank, -1]);
+    let rows = builder.node("Reshape", &name(".rows"), &[&centred, &shape], &[]);
+    let columns = builder.node("Transpose", &name(".columns"), &[&rows], &[With::Ints("perm", &[1, 0])]);
+    let sum = builder.node("MatMul", &name(".sum"), &[&rows, &columns], &[]);
+    let share = 1.0 / (positions(size.height) * positions(size.width)) as f32;
+    let share = builder.floats(&name(".share"), &[], &[share], Element::F32);
+    let matrix = builder.node("Mul", &name(".matrix"), &[&sum, &share], &[]);
+    let flat = builder.integers(&name(".flat_shape"), &[1, rank * rank]);
+    let flat = builder.node("Reshape", &name(".flat"), &[&matrix, &flat], &[]);
+    let triangle = builder.integers(&name(".triangle"), &upper_triangle());
+    Ok(builder.node("Gather", &name(""), &[&flat, &triangle], &[With::Int("axis", 1)]))
+}
+
+/// Positions of stage 3 along a side of `pixels`: halved four times, rounded up each time.
+fn positions(pixels: u32) -> u32 {
+    (0..4).fold(pixels, |side, _| side.div_ceil(2))
+}
+
+/// The elements of a tensor.
+fn numbers(tensor: &tch::Tensor) -> Result<Vec<f32>, TchError> {
+    Vec::<f32>::try_from(tensor.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?)
 }

@@ -36,12 +36,11 @@ fn member(builder: &mut Builder, member: usize, layers: &[Layer], features: &Val
                 let bias = builder.floats(&name(".bias"), &dims[..1], bias, Element::F32);
                 builder.node("Gemm", &name(""), &[&x, &weight, &bias], &[With::Int("transB", 1)])
             }
-            Layer::Scale { scale, shift } => {
-                let dims = [1, scale.len() as i64];
-                let scale = builder.floats(&name(".scale"), &dims, scale, Element::F32);
-                let shift = builder.floats(&name(".shift"), &dims, shift, Element::F32);
-                let scaled = builder.node("Mul", &name(".scaled"), &[&x, &scale], &[]);
-                builder.node("Add", &name(""), &[&scaled, &shift], &[])
+            Layer::Slice { start, length } => {
+                let starts = builder.integers(&name(".start"), &[*start as i64]);
+                let ends = builder.integers(&name(".end"), &[(start + length) as i64]);
+                let axes = builder.integers(&name(".axis"), &[1]);
+                builder.node("Slice", &name(""), &[&x, &starts, &ends, &axes], &[])
             }
             Layer::Relu => builder.node("Relu", &name(""), &[&x], &[]),
             Layer::SignedSqrt => {

@@ -71,7 +71,7 @@ pub fn write(
         // A block that is named twice is computed once.
         let pooled = match seen.iter().position(|&other| other == block) {
             Some(index) => String::clone(&features[index]),
-            None => backbone::pooled(&mut builder, block, &maps[usize::from(block.stage) - 1]),
+            None => backbone::pooled(&mut builder, network, block, &maps[usize::from(block.stage) - 1], size)?,
         };
         seen.push(block);
         features.push(pooled);
