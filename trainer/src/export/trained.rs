@@ -61,6 +61,8 @@ pub struct GoldenImage {
     pub digest: Digest,
     /// Its label.
     pub label: Label,
+    /// The trained model's score, as `train` computed it.
+    pub score: f32,
 }
 
 /// Why a trained model could not be read or written.
