@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 println!("{name}\t{} x {}", image.width(), image.height());
             }
             Err(error) => {
-                println!("{name}\t{}", error.to_string().trim_start_matches(&format!("{}: ", path.display())))
+                let line = error.to_string();
+                println!("{name}\t{}", line.trim_start_matches(&format!("{}: ", path.display())));
             }
         }
     }

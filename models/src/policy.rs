@@ -1,9 +1,13 @@
 //! From a score to a verdict.
+//!
+//! The rule of the gate: PASS is a positive proof, everything else is not PASS. A part passes only with a finite score
+//! in 0..=1 below the lower threshold; whatever went wrong before the score ends as REJECT with its [`Reason`].
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// What the gate does with a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What the gate does with a part. The names are stable: they go to logs, journals and the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
     /// The part is good.
@@ -14,14 +18,283 @@ pub enum Verdict {
     Reject,
 }
 
-/// Two thresholds on the score, the probability of "abnormal" in 0..=1.
-///
-/// Below `review_from` a part passes; from `reject_from` on it is rejected; between, a person reviews it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Policy {
-    /// The smallest score that is not a PASS, 0..=1.
+impl Verdict {
+    /// The stable name: `PASS`, `REVIEW` or `REJECT`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Review => "REVIEW",
+            Self::Reject => "REJECT",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.name())
+    }
+}
+
+/// Why a verdict is what it is. The names are stable and reasons are only ever appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum Reason {
+    /// PASS: the score is below [`Policy::review_from`].
+    ScoreBelowReview,
+    /// REVIEW: the score is at or above [`Policy::review_from`] and below [`Policy::reject_from`].
+    ScoreFromReview,
+    /// REJECT: the score is at or above [`Policy::reject_from`].
+    ScoreFromReject,
+    /// REJECT: the score is NaN, infinite or outside 0..=1.
+    ScoreInvalid,
+    /// REJECT: the image's file could not be read from its disk.
+    ImageUnreadable,
+    /// REJECT: the image's bytes are no valid TIFF.
+    ImageMalformed,
+    /// REJECT: the image is no radiograph: one grey channel, unsigned, 9 to 16 bits, one page.
+    ImageUnsupported,
+    /// REJECT: the image is larger, or takes longer, than the limits allow.
+    ImageOverLimit,
+    /// REJECT: the image could not be converted to the network's input.
+    ConversionFailed,
+    /// REJECT: the engine gave no score.
+    EngineFailed,
+}
+
+impl Reason {
+    /// The stable name, for example `SCORE_BELOW_REVIEW`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ScoreBelowReview => "SCORE_BELOW_REVIEW",
+            Self::ScoreFromReview => "SCORE_FROM_REVIEW",
+            Self::ScoreFromReject => "SCORE_FROM_REJECT",
+            Self::ScoreInvalid => "SCORE_INVALID",
+            Self::ImageUnreadable => "IMAGE_UNREADABLE",
+            Self::ImageMalformed => "IMAGE_MALFORMED",
+            Self::ImageUnsupported => "IMAGE_UNSUPPORTED",
+            Self::ImageOverLimit => "IMAGE_OVER_LIMIT",
+            Self::ConversionFailed => "CONVERSION_FAILED",
+            Self::EngineFailed => "ENGINE_FAILED",
+        }
+    }
+
+    /// The verdict that this reason stands for; each reason belongs to exactly one.
+    #[must_use]
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::ScoreBelowReview => Verdict::Pass,
+            Self::ScoreFromReview => Verdict::Review,
+            Self::ScoreFromReject
+            | Self::ScoreInvalid
+            | Self::ImageUnreadable
+            | Self::ImageMalformed
+            | Self::ImageUnsupported
+            | Self::ImageOverLimit
+            | Self::ConversionFailed
+            | Self::EngineFailed => Verdict::Reject,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.name())
+    }
+}
+
+/// A verdict with its reason; made from the [`Reason`] alone, so the two can't contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Decision {
+    /// What the gate does with the part.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl From<Reason> for Decision {
+    fn from(reason: Reason) -> Self {
+        Self { verdict: reason.verdict(), reason }
+    }
+}
+
+/// Thresholds that are out of their range or the wrong way round.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "policy: found review_from {review_from}, reject_from {reject_from}; \
+     expected 0 <= review_from <= reject_from <= 1, both finite"
+)]
+pub struct PolicyError {
+    /// The lower threshold that was given.
     pub review_from: f32,
-    /// The smallest score that is a REJECT, `review_from`..=1.
+    /// The upper threshold that was given.
     pub reject_from: f32,
+}
+
+/// Two thresholds on the score, the probability of "abnormal" in 0..=1; `policy.json` of a bundle.
+///
+/// Below `review_from` a part passes; from `reject_from` on it is rejected; between, a person reviews it. Equal
+/// thresholds leave no REVIEW; `review_from` 0 lets nothing pass.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Thresholds")]
+pub struct Policy {
+    review_from: f32,
+    reject_from: f32,
+}
+
+/// The thresholds as they stand in a file, before they are checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Thresholds {
+    review_from: f32,
+    reject_from: f32,
+}
+
+impl TryFrom<Thresholds> for Policy {
+    type Error = PolicyError;
+
+    fn try_from(thresholds: Thresholds) -> Result<Self, PolicyError> {
+        Self::new(thresholds.review_from, thresholds.reject_from)
+    }
+}
+
+impl Policy {
+    /// A policy with these thresholds.
+    ///
+    /// # Errors
+    /// [`PolicyError`] unless 0 <= `review_from` <= `reject_from` <= 1, both finite.
+    pub fn new(review_from: f32, reject_from: f32) -> Result<Self, PolicyError> {
+        // Written so that a NaN fails it.
+        if 0.0 <= review_from && review_from <= reject_from && reject_from <= 1.0 {
+            Ok(Self { review_from, reject_from })
+        } else {
+            Err(PolicyError { review_from, reject_from })
+        }
+    }
+
+    /// The smallest score that is not a PASS, 0..=1.
+    #[must_use]
+    pub fn review_from(&self) -> f32 {
+        self.review_from
+    }
+
+    /// The smallest score that is a REJECT, `review_from`..=1.
+    #[must_use]
+    pub fn reject_from(&self) -> f32 {
+        self.reject_from
+    }
+
+    /// The verdict on a part with this score, the probability of "abnormal".
+    #[must_use]
+    pub fn decide(&self, score: f32) -> Decision {
+        let reason = if !(0.0..=1.0).contains(&score) {
+            Reason::ScoreInvalid
+        } else if score < self.review_from {
+            Reason::ScoreBelowReview
+        } else if score < self.reject_from {
+            Reason::ScoreFromReview
+        } else {
+            Reason::ScoreFromReject
+        };
+        reason.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn policy() -> impl Strategy<Value = Policy> {
+        (0.0f32..=1.0, 0.0f32..=1.0).prop_map(|(a, b)| Policy::new(a.min(b), a.max(b)).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn no_score_outside_0_to_1_ever_passes(policy in policy(), bits: u32) {
+            // All bit patterns: NaN with any payload, infinities, negative and subnormal numbers.
+            let score = f32::from_bits(bits);
+            let decision = policy.decide(score);
+            if !score.is_finite() || !(0.0..=1.0).contains(&score) {
+                prop_assert_eq!(decision, Reason::ScoreInvalid.into());
+                prop_assert_eq!(decision.verdict, Verdict::Reject);
+            } else {
+                prop_assert_eq!(decision.verdict == Verdict::Pass, score < policy.review_from());
+            }
+        }
+
+        #[test]
+        fn a_higher_score_never_gets_a_milder_verdict(policy in policy(), a in 0.0f32..=1.0, b in 0.0f32..=1.0) {
+            prop_assert!(policy.decide(a.min(b)).verdict <= policy.decide(a.max(b)).verdict);
+        }
+
+        #[test]
+        fn only_ordered_thresholds_within_0_to_1_make_a_policy(review_bits: u32, reject_bits: u32) {
+            let (review_from, reject_from) = (f32::from_bits(review_bits), f32::from_bits(reject_bits));
+            let sound = review_from.is_finite() && reject_from.is_finite()
+                && review_from >= 0.0 && review_from <= reject_from && reject_from <= 1.0;
+            prop_assert_eq!(Policy::new(review_from, reject_from).is_ok(), sound);
+        }
+
+        #[test]
+        fn a_policy_survives_json_bit_by_bit(policy in policy()) {
+            let text = serde_json::to_string(&policy).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), policy);
+        }
+    }
+
+    #[test]
+    fn a_threshold_belongs_to_the_stricter_verdict() {
+        let policy = Policy::new(0.25, 0.75).unwrap();
+        let verdicts = [0.0, 0.249_999_99, 0.25, 0.749_999_94, 0.75, 1.0].map(|score| policy.decide(score).verdict);
+        use Verdict::{Pass, Reject, Review};
+        assert_eq!(verdicts, [Pass, Pass, Review, Review, Reject, Reject]);
+    }
+
+    #[test]
+    fn the_ends_of_the_range_leave_no_gap() {
+        assert_eq!(Policy::new(0.0, 0.0).unwrap().decide(0.0).verdict, Verdict::Reject);
+        assert_eq!(Policy::new(0.0, 1.0).unwrap().decide(0.0).verdict, Verdict::Review);
+        assert_eq!(Policy::new(1.0, 1.0).unwrap().decide(1.0).verdict, Verdict::Reject);
+        assert_eq!(Policy::new(0.5, 0.5).unwrap().decide(0.5).verdict, Verdict::Reject);
+    }
+
+    #[test]
+    fn a_file_with_unsound_thresholds_is_refused() {
+        for text in [
+            r#"{"review_from":0.6,"reject_from":0.4}"#,
+            r#"{"review_from":-0.1,"reject_from":0.4}"#,
+            r#"{"review_from":0.1,"reject_from":1.1}"#,
+            r#"{"review_from":0.1,"reject_from":1e40}"#,
+            r#"{"review_from":0.1}"#,
+            r#"{"review_from":0.1,"reject_from":0.4,"pass":true}"#,
+        ] {
+            assert!(serde_json::from_str::<Policy>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_names_in_text_and_in_json_are_the_same() {
+        use Reason::*;
+        for reason in [
+            ScoreBelowReview,
+            ScoreFromReview,
+            ScoreFromReject,
+            ScoreInvalid,
+            ImageUnreadable,
+            ImageMalformed,
+            ImageUnsupported,
+            ImageOverLimit,
+            ConversionFailed,
+            EngineFailed,
+        ] {
+            assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{reason}\""));
+            assert_eq!(reason.verdict() == Verdict::Pass, reason == ScoreBelowReview);
+        }
+        for verdict in [Verdict::Pass, Verdict::Review, Verdict::Reject] {
+            assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{verdict}\""));
+        }
+    }
 }

@@ -24,7 +24,9 @@ fn files() -> Vec<PathBuf> {
             continue;
         };
         files.extend(
-            entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e != "tsv")),
+            entries
+                .map(|entry| entry.expect("an entry of a folder that was opened").path())
+                .filter(|path| path.extension().is_some_and(|e| e != "tsv")),
         );
     }
     files.sort();

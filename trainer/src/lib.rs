@@ -11,12 +11,14 @@
 //! | [`results`] | `results.json` and `predictions.csv` |
 //! | [`report`] | the run as one HTML file |
 //! | [`export`] | the model bundle and its parity gate |
+//! | [`files`] | files that are there whole or not at all |
 //! | [`progress`] | progress bars with time left, on stderr |
 
 pub mod crossval;
 pub mod dataset;
 pub mod export;
 pub mod features;
+pub mod files;
 pub mod fit;
 pub mod network;
 pub mod progress;

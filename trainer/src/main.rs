@@ -27,6 +27,8 @@ enum Command {
     Features(cmd::features::Args),
     /// Cross-validates, leaving one bundle out at a time
     Crossval(cmd::crossval::Args),
+    /// Writes the report of a cross-validation anew
+    Report(cmd::report::Args),
     /// Trains a model on all bundles
     Train(cmd::train::Args),
     /// Exports a trained model as a bundle for devices
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Bounds(args) => cmd::bounds::run(&args),
         Command::Features(args) => cmd::features::run(&args),
         Command::Crossval(args) => cmd::crossval::run(&args),
+        Command::Report(args) => cmd::report::run(&args),
         Command::Train(args) => cmd::train::run(&args),
         Command::Export(args) => cmd::export::run(&args),
         Command::Synth(args) => cmd::synth::run(&args),

@@ -1,6 +1,13 @@
 //! `results.json` and `predictions.csv`: what a cross-validation found.
 
+mod files;
+mod table;
+
+pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError, write_whole};
+pub use table::summary_table;
+
 use crate::dataset::Label;
+use crate::stats::{BundleBootstrap, Scored, auroc};
 use cellgate_models::digest::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -96,4 +103,75 @@ pub struct Prediction {
     pub method: String,
     /// Probability of "abnormal", 0..=1.
     pub score: f64,
+}
+
+/// The bundles of all methods, in the order of their first mention.
+#[must_use]
+pub fn bundle_names(results: &Results) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for bundle in results.methods.iter().flat_map(|method| &method.bundles) {
+        if !names.contains(&bundle.bundle.as_str()) {
+            names.push(&bundle.bundle);
+        }
+    }
+    names
+}
+
+impl MethodResults {
+    /// The figures of the bundle called `name`.
+    #[must_use]
+    pub fn bundle(&self, name: &str) -> Option<&BundleResults> {
+        self.bundles.iter().find(|bundle| bundle.bundle == name)
+    }
+
+    /// The figures of `method`: `bundles` summed up, with the bootstrap's interval and the AUROC of the pooled scores.
+    #[must_use]
+    pub fn summarise(
+        method: &str,
+        bundles: Vec<BundleResults>,
+        pooled: &[Scored],
+        bootstrap: &BundleBootstrap,
+    ) -> Self {
+        let counts: Vec<Confusion> = bundles.iter().map(|bundle| bundle.confusion).collect();
+        let confusion: Confusion = counts.iter().sum();
+        let overall = Overall {
+            confusion,
+            balanced_accuracy: confusion.balanced_accuracy(),
+            interval95: bootstrap.balanced_accuracy(&counts).map(|found| found.interval95),
+            auroc: auroc(pooled),
+        };
+        Self { method: method.into(), overall, bundles }
+    }
+}
+
+impl BundleResults {
+    /// The figures of the bundle called `bundle` from its parts' scores and the threshold that was chosen for it.
+    #[must_use]
+    pub fn at_threshold(bundle: &str, parts: &[Scored], threshold: f64) -> Self {
+        let confusion = Confusion::at_threshold(parts, threshold);
+        Self { bundle: bundle.into(), confusion, balanced_accuracy: confusion.balanced_accuracy(), threshold }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_summed_up_from_its_bundles() {
+        let parts = [(0.1, Label::Normal), (0.8, Label::Abnormal), (0.6, Label::Normal), (0.3, Label::Abnormal)]
+            .map(|(score, label)| Scored { score, label });
+        let bundles = vec![
+            BundleResults::at_threshold("b", &parts[..2], 0.5),
+            BundleResults::at_threshold("a", &parts[2..3], 0.7),
+            BundleResults::at_threshold("c", &parts[3..], 0.2),
+        ];
+        let found = MethodResults::summarise("local", bundles, &parts, &BundleBootstrap::default());
+        assert_eq!(found.overall.confusion, Confusion { tp: 2, fp: 0, tn: 2, fn_: 0 });
+        assert_eq!(found.overall.balanced_accuracy, Some(1.0));
+        assert_eq!(found.overall.interval95, Some([1.0, 1.0]));
+        assert_eq!(found.overall.auroc, Some(0.75));
+        assert_eq!(found.bundles[1].balanced_accuracy, None);
+        assert_eq!(found.bundles[2].bundle, "c");
+    }
 }

@@ -12,23 +12,17 @@ use std::ops::Range;
 const LOG_BITS: u32 = 16;
 
 /// Settings of dynamic histogram equalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DheSettings {
     /// How much the number of pixels of a part counts against its span when ranges are given out: the paper's
-    /// exponent x, 0..=4. With 0 the span alone counts.
+    /// exponent x, 0..=4. With 0, the default, the span alone counts.
     pub emphasis: u32,
 }
 
 impl DheSettings {
     /// The largest [`DheSettings::emphasis`].
     pub const MAX_EMPHASIS: u32 = 4;
-}
-
-impl Default for DheSettings {
-    fn default() -> Self {
-        Self { emphasis: 0 }
-    }
 }
 
 /// The equalised level of each 8-bit level, for an image with histogram `counts`.
@@ -112,10 +106,10 @@ fn log2(number: u64) -> u64 {
     let mut mantissa = u128::from(number) << (63 - whole);
     let mut log = u64::from(whole);
     for _ in 0..LOG_BITS {
-        mantissa = mantissa * mantissa >> 63;
+        mantissa = (mantissa * mantissa) >> 63;
         let bit = mantissa >> 64;
         mantissa >>= bit;
-        log = log << 1 | bit as u64;
+        log = (log << 1) | bit as u64;
     }
     log
 }

@@ -134,7 +134,7 @@ impl ConversionSpec {
 }
 
 /// An error where `found` lies outside of `range`.
-fn within<T: PartialOrd + Display>(
+fn within<T: PartialOrd + Display + Copy>(
     member: &'static str,
     found: T,
     range: RangeInclusive<T>,

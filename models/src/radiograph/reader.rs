@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// A file is read in parts of this many bytes, with a look at the clock between them.
-const PART_BYTES: u64 = 4 << 20;
+const PART_BYTES: usize = 4 << 20;
 
 /// Reads radiographs one after the other; after the largest one it takes no more memory.
 pub struct Reader {
@@ -54,7 +54,7 @@ impl Reader {
         // Taken out for as long as `decode_bytes` borrows the rest.
         let mut bytes = std::mem::take(&mut self.bytes);
         let outcome = read_file(path, &self.limits, &mut clock, &mut bytes)
-            .and_then(|()| self.decode_bytes(&bytes, &mut clock).map_err(|refusal| refusal.at(path)));
+            .and_then(|len| self.decode_bytes(&bytes[..len], &mut clock).map_err(|refusal| refusal.at(path)));
         self.bytes = bytes;
         outcome
     }
@@ -92,10 +92,9 @@ pub fn decode(bytes: &[u8], path: &Path, limits: &Limits) -> Result<Radiograph, 
     Reader::new(limits.clone()).decode_bytes(bytes, &mut clock).map_err(|refusal| refusal.at(path))
 }
 
-/// Reads the file at `path` into `bytes`.
-fn read_file(path: &Path, limits: &Limits, clock: &mut Clock, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+/// Reads the file at `path` to the start of `bytes`; gives its length. What lies behind is of earlier files.
+fn read_file(path: &Path, limits: &Limits, clock: &mut Clock, bytes: &mut Vec<u8>) -> Result<usize, ReadError> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };
-    bytes.clear();
     // Before it is opened: opening a named pipe would wait for its other end.
     let metadata = fs::metadata(path).map_err(io)?;
     if !metadata.is_file() {
@@ -103,12 +102,25 @@ fn read_file(path: &Path, limits: &Limits, clock: &mut Clock, bytes: &mut Vec<u8
     }
     refuse_long_file(metadata.len(), limits).map_err(|refusal| refusal.at(path))?;
     let mut file = File::open(path).map_err(io)?;
-    // Not above the limit, so it fits; a byte more, so that the file's end shows without growing.
-    let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    bytes.try_reserve_exact(len.saturating_add(1)).map_err(|error| io(io::Error::other(error)))?;
-    while file.by_ref().take(PART_BYTES).read_to_end(bytes).map_err(io)? > 0 {
-        // The file may grow while it is read.
-        refuse_long_file(bytes.len() as u64, limits).and_then(|()| clock.look()).map_err(|refusal| refusal.at(path))?;
+    let (mut filled, mut expected) = (0, metadata.len());
+    loop {
+        // A byte more than expected shows whether the file has grown meanwhile. Not above the limit, so it fits.
+        let wanted = expected as usize + 1;
+        if bytes.len() < wanted {
+            bytes.try_reserve_exact(wanted - bytes.len()).map_err(|error| io(io::Error::other(error)))?;
+            bytes.resize(wanted, 0);
+        }
+        while filled < wanted {
+            let part = filled..wanted.min(filled + PART_BYTES);
+            match file.read(&mut bytes[part]) {
+                Ok(0) => return Ok(filled),
+                Ok(len) => filled += len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io(error)),
+            }
+            clock.look().map_err(|refusal| refusal.at(path))?;
+        }
+        refuse_long_file(filled as u64, limits).map_err(|refusal| refusal.at(path))?;
+        expected = limits.max_file_bytes.min(2 * filled as u64);
     }
-    Ok(())
 }

@@ -1,12 +1,80 @@
 //! `cellgate-trainer crossval`: leave one bundle out.
 
+use super::network::NetworkArgs;
+use anyhow::Result;
+use cellgate_models::conversion::Method;
+use cellgate_trainer::crossval::{self, BoundsScope, Config, Inputs};
+use cellgate_trainer::dataset::Dataset;
+use cellgate_trainer::network::device;
+use cellgate_trainer::results;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `crossval`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_long_help = "\
+Examples:
+  Compare the paper's four conversions at the paper's size:
+    cellgate-trainer crossval electrodes --out run
+  A quick look at one conversion, at a fifth of the size:
+    cellgate-trainer crossval electrodes --out quick --methods global --size 400x200
+  The paper as it stands, with bounds that the test bundle takes part in:
+    cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
+
+OUT gets results.json, predictions.csv, report.html and config.json. A run that was stopped goes on when the same
+command is given again: finished folds and computed features are kept.")]
+pub(crate) struct Args {
+    /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
+    dataset: PathBuf,
+    /// Folder for the results
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Conversions to compare: naive, global, local, mixed, equalize, clahe, dhe, linear16
+    #[arg(long, value_delimiter = ',', default_value = "naive,global,local,mixed")]
+    methods: Vec<Method>,
+    /// Images that the global bounds are computed from
+    #[arg(long, value_enum, default_value = "training")]
+    bounds: BoundsScope,
+    #[command(flatten)]
+    recipe: super::recipe::RecipeArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Print results.json on stdout instead of a table
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs `crossval`.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not here yet")
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let dataset = Dataset::open(&args.dataset)?;
+    let network = args.network.open()?;
+    let mut methods = args.methods.clone();
+    let mut seen = std::collections::HashSet::new();
+    methods.retain(|method| seen.insert(*method));
+    let config = Config {
+        trainer: env!("CARGO_PKG_VERSION").to_owned(),
+        dataset: dataset.digest,
+        backbone: network.backbone.digest(),
+        methods,
+        size: args.network.size,
+        bounds: args.bounds,
+        recipe: args.recipe.recipe()?,
+        seed: args.recipe.seed,
+        device: device::name(args.network.device),
+    };
+    let inputs = Inputs {
+        dataset: &dataset,
+        config: &config,
+        backbone: &network.backbone,
+        classifier: network.classifier.as_ref(),
+        store: &network.store,
+    };
+    let found = crossval::run(&inputs, &args.out)?;
+    if args.json {
+        super::print_json(&found)?;
+    } else {
+        super::print(&format!("{}\n", results::summary_table(&found)))?;
+        eprintln!("report: {}", args.out.join("report.html").display());
+    }
+    Ok(ExitCode::SUCCESS)
 }

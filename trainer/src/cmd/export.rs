@@ -1,12 +1,42 @@
 //! `cellgate-trainer export`: writes the model bundle.
 
+use cellgate_models::bundle::{Existing, Precision};
+use cellgate_trainer::export::{self, Options};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The folder that `train` wrote
+    run: PathBuf,
+    /// The bundle's folder
+    #[arg(long, value_name = "BUNDLE")]
+    out: PathBuf,
+    /// One network for each precision
+    #[arg(long, value_name = "f32,f16", value_delimiter = ',', default_value = "f32")]
+    precision: Vec<Precision>,
+    /// The backbone's weights, where they are no longer in the place that the run names
+    #[arg(long, value_name = "PATH")]
+    backbone: Option<PathBuf>,
+    /// Replaces a bundle that is already there
+    #[arg(long)]
+    replace: bool,
+}
 
 /// Runs `export`.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not here yet")
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let options = Options {
+        backbone: args.backbone.clone(),
+        precisions: args.precision.clone(),
+        existing: if args.replace { Existing::Replace } else { Existing::Refuse },
+    };
+    let exported = export::export(&args.run, &args.out, &options)?;
+    let parity = exported.parity.iter().map(|parity| {
+        let difference = f64::from(parity.largest_difference);
+        (parity.precision.to_string(), serde_json::json!({"images": parity.images, "largest_difference": difference}))
+    });
+    let parity: serde_json::Map<String, serde_json::Value> = parity.collect();
+    super::print_json(&serde_json::json!({"bundle": args.out, "digest": exported.digest, "parity": parity}))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,9 @@ pub(crate) mod convert;
 pub(crate) mod crossval;
 pub(crate) mod export;
 pub(crate) mod features;
+pub(crate) mod network;
+pub(crate) mod recipe;
+pub(crate) mod report;
 pub(crate) mod synth;
 pub(crate) mod train;
 

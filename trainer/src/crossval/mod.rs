@@ -1,1 +1,11 @@
-//! Leave one bundle out.
+//! Leave one bundle out: every bundle is judged by a model that never saw it (paper, section 3.2).
+
+mod config;
+mod conversions;
+mod folds;
+mod run;
+
+pub use config::{BoundsScope, Config};
+pub use conversions::LevelStatistics;
+pub use folds::{FinishedFold, Fold, leave_one_bundle_out};
+pub use run::{Inputs, run};

@@ -1,0 +1,170 @@
+//! `cellgate-edge inspect`: judges the given images once.
+
+use crate::pipeline::{Judgement, Pipeline};
+use anyhow::Context as _;
+use cellgate_models::bundle::{self, Bundle, Precision};
+use cellgate_models::digest::Digest;
+use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};
+use cellgate_models::policy::Verdict;
+use cellgate_models::radiograph;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Judges radiographs with a model bundle: one JSON line for each image on stdout.
+///
+/// Before the first image the engine must give the bundle's golden images their expected scores, else nothing is
+/// judged. An image that can't be judged is a REJECT with its reason, and the next one goes on.
+///
+/// Exit status: 0 all images are PASS, 1 some are not, 2 misuse: also a bundle, a library or a golden image at fault.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cellgate-edge inspect --bundle model part-001.tif
+  cellgate-edge inspect --bundle model --table scans/*.tif
+  cellgate-edge inspect --bundle model scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
+
+ONNX Runtime is looked for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, \
+the folder lib beside this program and the program's own, .venv in the folders above it, the system's library \
+folders.")]
+pub(crate) struct Args {
+    /// Folder of the model bundle
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// Radiographs: TIFF files with one grey channel of 9 to 16 bits
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Prints a table instead of JSON lines, after the last image
+    #[arg(long)]
+    table: bool,
+    /// Which of the bundle's networks judges: f32 or f16
+    #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32)]
+    precision: Precision,
+    /// Threads of the network's engine [default: one for each core]
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<NonZeroUsize>,
+    /// ONNX Runtime's library file, libonnxruntime.so
+    #[arg(long, value_name = "PATH")]
+    onnxruntime: Option<PathBuf>,
+}
+
+/// Runs `inspect`.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let bundle = Bundle::open(&args.bundle, &bundle::Limits::default()).context("the bundle was refused")?;
+    let mut pipeline = activated_pipeline(args, &bundle)?;
+    let mut output = io::stdout().lock();
+    let mut judgements = Vec::new();
+    let mut all_pass = true;
+    for path in &args.images {
+        let judgement = pipeline.judge(path);
+        all_pass &= judgement.decision.verdict == Verdict::Pass;
+        if args.table {
+            judgements.push((path, judgement));
+        } else if !print_line(&mut output, &Line::new(path, &judgement, args.precision, bundle.digest()))? {
+            // Nobody reads on, so nothing is shown to have passed.
+            return Ok(ExitCode::from(1));
+        }
+    }
+    if args.table && !still_open(writeln!(output, "{}", table(&judgements)))? {
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::from(u8::from(!all_pass)))
+}
+
+/// A pipeline whose engine has shown the golden scores.
+fn activated_pipeline(args: &Args, bundle: &Bundle) -> anyhow::Result<Pipeline> {
+    let network = bundle.network(args.precision).with_context(|| {
+        let found: Vec<_> = bundle.manifest().networks.iter().map(|network| network.precision.name()).collect();
+        format!("{}: no network of precision {}, only {}", args.bundle.display(), args.precision, found.join(", "))
+    })?;
+    let options = OnnxRuntimeOptions { library: args.onnxruntime.clone(), threads: args.threads };
+    let engine = OnnxRuntime::new(network, &options)?;
+    let limits = radiograph::Limits::default();
+    let mut pipeline = Pipeline::new(bundle.conversion(), *bundle.policy(), Box::new(engine), limits)?;
+    pipeline.prove(bundle, args.precision).context("the engine was refused, nothing was judged")?;
+    Ok(pipeline)
+}
+
+/// One line of output. Fields are only ever added.
+#[derive(Serialize)]
+struct Line<'j> {
+    path: String,
+    verdict: &'static str,
+    reason: &'static str,
+    /// None where there is no score, or one that JSON can't hold.
+    score: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'j str>,
+    precision: &'static str,
+    bundle: Digest,
+    image: Option<Digest>,
+    ms: Milliseconds,
+}
+
+/// Time of each stage in milliseconds; 0 where a stage was not reached.
+#[derive(Serialize)]
+struct Milliseconds {
+    read: f64,
+    convert: f64,
+    infer: f64,
+    decide: f64,
+    total: f64,
+}
+
+impl<'j> Line<'j> {
+    fn new(path: &Path, judgement: &'j Judgement, precision: Precision, bundle: Digest) -> Self {
+        let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+        let times = &judgement.times;
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            verdict: judgement.decision.verdict.name(),
+            reason: judgement.decision.reason.name(),
+            score: judgement.score.filter(|score| score.is_finite()),
+            detail: judgement.detail.as_deref(),
+            precision: precision.name(),
+            bundle,
+            image: judgement.image,
+            ms: Milliseconds {
+                read: ms(times.read),
+                convert: ms(times.convert),
+                infer: ms(times.infer),
+                decide: ms(times.decide),
+                total: ms(times.total()),
+            },
+        }
+    }
+}
+
+/// Prints one line, at once; false where nobody reads any more.
+fn print_line(output: &mut impl Write, line: &Line<'_>) -> anyhow::Result<bool> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    still_open(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
+}
+
+/// Whether the reader of stdout is still there, after writing to it.
+fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("stdout"),
+    }
+}
+
+/// All judgements as a table.
+fn table(judgements: &[(&PathBuf, Judgement)]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["image", "verdict", "score", "reason", "ms"]);
+    for (path, judgement) in judgements {
+        table.add_row([
+            path.display().to_string(),
+            judgement.decision.verdict.to_string(),
+            judgement.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
+            judgement.detail.clone().unwrap_or_else(|| judgement.decision.reason.to_string()),
+            format!("{:.1}", judgement.times.total().as_secs_f64() * 1e3),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,159 @@
+//! One part's way through: read, convert, infer, decide.
+
+mod file;
+mod proof;
+
+use cellgate_models::conversion::{ConversionError, ConversionSpec, Converter, Size};
+use cellgate_models::digest::Digest;
+use cellgate_models::engine::{Engine, EngineError};
+use cellgate_models::policy::{Decision, Policy, Reason};
+use cellgate_models::radiograph::{self, Limits, Radiograph, ReadError};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Judges one radiograph after another. Buffers are kept between images; one pipeline a thread.
+pub(crate) struct Pipeline {
+    converter: Converter,
+    engine: Box<dyn Engine>,
+    policy: Policy,
+    limits: Limits,
+    /// The network's input, 3 x height x width.
+    tensor: Vec<f32>,
+}
+
+/// What the gate says about one image, and how it came to it.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    /// The verdict and its reason.
+    pub(crate) decision: Decision,
+    /// The network's score as it came, where there is one.
+    pub(crate) score: Option<f32>,
+    /// The digest of the file's bytes, where they could be read.
+    pub(crate) image: Option<Digest>,
+    /// What went wrong, where something did.
+    pub(crate) detail: Option<String>,
+    /// How long each stage took.
+    pub(crate) times: Times,
+}
+
+/// How long each stage took; zero for a stage that was not reached.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Times {
+    /// The file to memory, its digest, and decoding.
+    pub(crate) read: Duration,
+    /// The radiograph to the network's input.
+    pub(crate) convert: Duration,
+    /// The network.
+    pub(crate) infer: Duration,
+    /// The thresholds.
+    pub(crate) decide: Duration,
+}
+
+impl Times {
+    /// All stages.
+    pub(crate) fn total(&self) -> Duration {
+        self.read + self.convert + self.infer + self.decide
+    }
+}
+
+/// Why a pipeline can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetupError {
+    /// The conversion can't be carried out.
+    #[error(transparent)]
+    Conversion(#[from] ConversionError),
+    /// The conversion makes another input than the network takes.
+    #[error("the conversion's size is {}, but the network takes {}", in_words(*conversion), in_words(Some(*network)))]
+    Size {
+        /// What the conversion makes.
+        conversion: Option<Size>,
+        /// What the network takes.
+        network: Size,
+    },
+}
+
+fn in_words(size: Option<Size>) -> String {
+    size.map_or_else(|| "the image's own".to_owned(), |size| format!("{}x{}", size.height, size.width))
+}
+
+/// Why there is no score.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoScore {
+    /// The image could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It could not be converted.
+    #[error(transparent)]
+    Conversion(#[from] ConversionError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl NoScore {
+    /// The reason that the verdict carries.
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Read(ReadError::Malformed { .. }) => Reason::ImageMalformed,
+            Self::Read(ReadError::Unsupported { .. }) => Reason::ImageUnsupported,
+            Self::Read(ReadError::Limit { .. }) => Reason::ImageOverLimit,
+            Self::Read(_) => Reason::ImageUnreadable,
+            Self::Conversion(_) => Reason::ConversionFailed,
+            Self::Engine(_) => Reason::EngineFailed,
+        }
+    }
+}
+
+impl Pipeline {
+    /// A pipeline from a bundle's conversion and policy and an engine with its network.
+    pub(crate) fn new(
+        conversion: &ConversionSpec,
+        policy: Policy,
+        engine: Box<dyn Engine>,
+        limits: Limits,
+    ) -> Result<Self, SetupError> {
+        let size = engine.input_size();
+        if conversion.size != Some(size) {
+            return Err(SetupError::Size { conversion: conversion.size, network: size });
+        }
+        let tensor = vec![0.0; 3 * size.height as usize * size.width as usize];
+        Ok(Self { converter: Converter::new(conversion)?, engine, policy, limits, tensor })
+    }
+
+    /// Judges the image in the file at `path`. Whatever goes wrong is a REJECT with its reason.
+    pub(crate) fn judge(&mut self, path: &Path) -> Judgement {
+        let mut times = Times::default();
+        let mut image = None;
+        let score = self.read(path, &mut image, &mut times).and_then(|radiograph| self.score(&radiograph, &mut times));
+        let start = Instant::now();
+        let (decision, score, detail) = match score {
+            Ok(score) => (self.policy.decide(score), Some(score), None),
+            Err(error) => (error.reason().into(), None, Some(error.to_string())),
+        };
+        times.decide = start.elapsed();
+        Judgement { decision, score, image, detail, times }
+    }
+
+    /// The bytes are read once: the digest is that of the very bytes that are decoded.
+    fn read(&self, path: &Path, image: &mut Option<Digest>, times: &mut Times) -> Result<Radiograph, NoScore> {
+        timed(&mut times.read, || {
+            let bytes = file::read(path, &self.limits)?;
+            *image = Some(Digest::of(&bytes));
+            Ok(radiograph::decode(&bytes, path, &self.limits)?)
+        })
+    }
+
+    /// Converts and infers.
+    fn score(&mut self, radiograph: &Radiograph, times: &mut Times) -> Result<f32, NoScore> {
+        timed(&mut times.convert, || self.converter.to_tensor(radiograph, &mut self.tensor))?;
+        Ok(timed(&mut times.infer, || self.engine.score(&self.tensor))?)
+    }
+}
+
+/// Runs `stage` and notes how long it took, whatever its result.
+fn timed<T>(time: &mut Duration, stage: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = stage();
+    *time = start.elapsed();
+    result
+}

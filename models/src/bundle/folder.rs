@@ -1,0 +1,79 @@
+//! A bundle's files on disk: listed and read under limits, links refused.
+
+use super::{BundleError, Limits, MemberName, NameError};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+/// What a folder holds, by names relative to it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Listing {
+    /// All plain files, at any depth.
+    pub(super) files: BTreeSet<MemberName>,
+    /// All folders.
+    pub(super) folders: BTreeSet<MemberName>,
+}
+
+/// Lists `root`, which itself may be a link: its caller named it. Nothing inside may be one.
+pub(super) fn list(root: &Path, limits: &Limits) -> Result<Listing, BundleError> {
+    if !fs::metadata(root).map_err(io(root))?.is_dir() {
+        return Err(BundleError::Kind { path: root.to_owned(), found: "a file", expected: "a model bundle's folder" });
+    }
+    let mut listing = Listing::default();
+    let mut waiting = vec![(root.to_owned(), String::new())];
+    while let Some((folder, prefix)) = waiting.pop() {
+        for entry in fs::read_dir(&folder).map_err(io(&folder))? {
+            let entry = entry.map_err(io(&folder))?;
+            let name = MemberName::new(format!("{prefix}{}", to_text(root, &entry.file_name())?))
+                .map_err(|source| BundleError::Name { folder: root.to_owned(), source })?;
+            // Not followed: this is the entry's own type.
+            let kind = entry.file_type().map_err(io(&entry.path()))?;
+            let depth = name.as_str().split('/').count();
+            if depth > limits.max_depth {
+                return Err(limit(&entry.path(), "depth", depth as u64, limits.max_depth as u64));
+            }
+            let entries = listing.files.len() + listing.folders.len() + 1;
+            if entries > limits.max_entries {
+                return Err(limit(root, "files and folders", entries as u64, limits.max_entries as u64));
+            }
+            if kind.is_dir() {
+                waiting.push((entry.path(), format!("{name}/")));
+                listing.folders.insert(name);
+            } else if kind.is_file() {
+                listing.files.insert(name);
+            } else {
+                let found = if kind.is_symlink() { "a symbolic link" } else { "a pipe, socket or device" };
+                return Err(BundleError::Kind { path: entry.path(), found, expected: "a plain file or folder" });
+            }
+        }
+    }
+    Ok(listing)
+}
+
+/// Reads at most `max_bytes` and one more, so that the caller sees that there are too many.
+pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, BundleError> {
+    let file = File::open(path).map_err(io(path))?;
+    let length = file.metadata().map_err(io(path))?.len();
+    let most = max_bytes.saturating_add(1);
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or(0));
+    file.take(most).read_to_end(&mut bytes).map_err(io(path))?;
+    Ok(bytes)
+}
+
+/// An error of the system at `path`.
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BundleError {
+    let path = path.to_owned();
+    |source| BundleError::Io { path, source }
+}
+
+fn limit(path: &Path, what: &'static str, found: u64, expected: u64) -> BundleError {
+    BundleError::Limit { path: path.to_owned(), what, found, expected }
+}
+
+fn to_text<'n>(root: &Path, name: &'n std::ffi::OsStr) -> Result<&'n str, BundleError> {
+    name.to_str().ok_or_else(|| BundleError::Name {
+        folder: root.to_owned(),
+        source: NameError { found: name.to_string_lossy().into_owned() },
+    })
+}

@@ -1,0 +1,29 @@
+//! How much a bundle may ask for.
+
+/// Limits on reading one bundle, safe by default: what asks for more is refused before memory is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest `manifest.json` in bytes.
+    pub max_manifest_bytes: u64,
+    /// Largest other file in bytes.
+    pub max_member_bytes: u64,
+    /// Largest sum of all files but the manifest in bytes; all of it is held in memory.
+    pub max_total_bytes: u64,
+    /// Most files and folders.
+    pub max_entries: usize,
+    /// Deepest file: the number of names in its path.
+    pub max_depth: usize,
+}
+
+impl Default for Limits {
+    /// 1 MiB, 512 MiB (ResNet-34 in f32 has 85 MB), 1 GiB, 256 entries, depth 4.
+    fn default() -> Self {
+        Self {
+            max_manifest_bytes: 1 << 20,
+            max_member_bytes: 512 << 20,
+            max_total_bytes: 1 << 30,
+            max_entries: 256,
+            max_depth: 4,
+        }
+    }
+}

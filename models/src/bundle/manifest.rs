@@ -1,0 +1,350 @@
+//! `manifest.json`: what a bundle holds, where it comes from, and what it should score.
+
+use super::{
+    CONVERSION, GOLDEN_FOLDER, Limits, MANIFEST, MODEL_CARD, ManifestError, MemberName, POLICY, Precision, SIGNATURE,
+};
+use crate::digest::Digest;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The version of the format that is read and written.
+pub const FORMAT: u32 = 1;
+/// The product that a bundle is for.
+pub const PRODUCT: &str = "cellgate";
+/// The largest tolerance that a golden image may have: a wider one would prove nothing.
+pub const MAX_TOLERANCE: f32 = 0.02;
+
+/// What a bundle holds, where it comes from, and what it should score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// [`PRODUCT`].
+    pub product: String,
+    /// When the bundle was made, by RFC 3339, as the exporter said.
+    pub created: String,
+    /// All other files of the bundle.
+    #[serde(deserialize_with = "map_without_duplicates")]
+    pub members: BTreeMap<MemberName, Member>,
+    /// The networks, one for each precision, at least one.
+    pub networks: Vec<Network>,
+    /// Where the networks come from.
+    pub training: Training,
+    /// How good they are: the trainer's figures, for people and reports; nothing is decided by them.
+    pub metrics: serde_json::Map<String, serde_json::Value>,
+    /// Images with the scores that they should get, at least one.
+    pub golden: Vec<Golden>,
+}
+
+/// Size and digest of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// SHA-256 of its content.
+    pub sha256: Digest,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// A network in one precision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// What it computes in.
+    pub precision: Precision,
+    /// Its ONNX file.
+    pub member: MemberName,
+}
+
+/// Where the networks come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// The trainer's version.
+    pub trainer: String,
+    /// What it was trained on.
+    pub dataset: Dataset,
+    /// How.
+    pub recipe: Recipe,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// The digest of the backbone's weights file.
+    pub backbone: Digest,
+}
+
+/// A data set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    /// The digest of all its images and labels.
+    pub digest: Digest,
+    /// How much it holds.
+    pub counts: Counts,
+}
+
+/// How much a data set holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Images.
+    pub images: u64,
+    /// Bundles of parts.
+    pub bundles: u64,
+    /// Images labelled normal.
+    pub normal: u64,
+    /// Images labelled abnormal.
+    pub abnormal: u64,
+}
+
+/// A recipe with its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Its name, for example `paper` or `recommended`.
+    pub name: String,
+    /// All its settings, as the trainer names them.
+    pub config: serde_json::Value,
+}
+
+/// An image with the scores that it should get.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Its TIFF file, in the folder `golden`.
+    pub member: MemberName,
+    /// For each network of the bundle, what it should score.
+    #[serde(deserialize_with = "map_without_duplicates")]
+    pub expected: BTreeMap<Precision, Expectation>,
+}
+
+/// A score and how far an engine may be from it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The score, 0..=1.
+    pub score: f32,
+    /// The largest absolute difference, above 0 and at most [`MAX_TOLERANCE`].
+    pub tolerance: f32,
+}
+
+impl Expectation {
+    /// Whether an engine's score agrees; a NaN never does.
+    #[must_use]
+    pub fn agrees(&self, score: f32) -> bool {
+        (score - self.score).abs() <= self.tolerance
+    }
+}
+
+impl Manifest {
+    /// Parses and checks the bytes of a `manifest.json`. Any bytes may be given: they end in a manifest or an error.
+    ///
+    /// # Errors
+    /// [`ManifestError`], which names the field, what was found and what was expected.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ManifestError> {
+        /// What all versions of the format have in common.
+        #[derive(Deserialize)]
+        struct AnyFormat {
+            format: u64,
+        }
+        if bytes.len() as u64 > limits.max_manifest_bytes {
+            return Err(ManifestError::TooLong { found: bytes.len() as u64, expected: limits.max_manifest_bytes });
+        }
+        let malformed = |error: serde_json::Error| ManifestError::Malformed { message: error.to_string() };
+        let AnyFormat { format } = serde_json::from_slice(bytes).map_err(malformed)?;
+        if format != u64::from(FORMAT) {
+            return Err(ManifestError::Format { found: format, expected: FORMAT });
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        manifest.check(limits)?;
+        Ok(manifest)
+    }
+
+    /// The bytes of a `manifest.json`: JSON, indented by two blanks, ended by a line feed.
+    ///
+    /// # Panics
+    /// Never: all keys are texts, and `serde_json` fails on nothing else here.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("a manifest is always JSON");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The network of this precision.
+    #[must_use]
+    pub fn network(&self, precision: Precision) -> Option<&Network> {
+        self.networks.iter().find(|network| network.precision == precision)
+    }
+
+    /// Checks what the types don't.
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), ManifestError> {
+        if self.product != PRODUCT {
+            return Err(field("product", format_args!("{:?}", self.product), PRODUCT));
+        }
+        if !is_rfc3339(&self.created) {
+            let expected = "a time by RFC 3339 such as 2026-11-23T09:30:00Z";
+            return Err(field("created", format_args!("{:?}", self.created), expected));
+        }
+        self.check_members(limits)?;
+        self.check_networks()?;
+        self.check_golden()?;
+        self.check_nothing_left_over()
+    }
+
+    fn check_members(&self, limits: &Limits) -> Result<(), ManifestError> {
+        if self.members.len() > limits.max_entries {
+            return Err(field("members", self.members.len(), format_args!("at most {}", limits.max_entries)));
+        }
+        let mut total = 0u64;
+        for (name, member) in &self.members {
+            let path = format_args!("members.{name}");
+            let depth = name.as_str().split('/').count();
+            if depth > limits.max_depth {
+                return Err(field(path, format_args!("{depth} parts"), format_args!("at most {}", limits.max_depth)));
+            }
+            if name.as_str() == MANIFEST || name.as_str() == SIGNATURE {
+                return Err(field(path, "a reserved name", "another"));
+            }
+            if member.bytes > limits.max_member_bytes {
+                return Err(field(path, member.bytes, format_args!("at most {} bytes", limits.max_member_bytes)));
+            }
+            // At most max_entries sizes of at most max_member_bytes: saturating costs nothing and hides nothing.
+            total = total.saturating_add(member.bytes);
+        }
+        if total > limits.max_total_bytes {
+            return Err(field("members", total, format_args!("at most {} bytes in all", limits.max_total_bytes)));
+        }
+        for name in [CONVERSION, POLICY, MODEL_CARD] {
+            self.check_listed("members", name)?;
+        }
+        Ok(())
+    }
+
+    fn check_networks(&self) -> Result<(), ManifestError> {
+        if self.networks.is_empty() {
+            return Err(field("networks", "none", "at least one"));
+        }
+        let mut seen = BTreeSet::new();
+        for network in &self.networks {
+            if !seen.insert(network.precision) {
+                return Err(field("networks", format_args!("two of precision {}", network.precision), "one"));
+            }
+            self.check_listed("networks", network.member.as_str())?;
+        }
+        Ok(())
+    }
+
+    fn check_golden(&self) -> Result<(), ManifestError> {
+        if self.golden.is_empty() {
+            return Err(field("golden", "none", "at least one image, to prove an engine with"));
+        }
+        let precisions: BTreeSet<_> = self.networks.iter().map(|network| network.precision).collect();
+        for golden in &self.golden {
+            let path = format!("golden.{}", golden.member);
+            if golden.member.as_str().strip_prefix(GOLDEN_FOLDER).is_none_or(|rest| !rest.starts_with('/')) {
+                return Err(field(path, "another folder", GOLDEN_FOLDER));
+            }
+            self.check_listed("golden", golden.member.as_str())?;
+            if !golden.expected.keys().eq(&precisions) {
+                let found: Vec<_> = golden.expected.keys().map(|precision| precision.name()).collect();
+                return Err(field(path, format_args!("scores for {found:?}"), "one for each network"));
+            }
+            for (precision, &Expectation { score, tolerance }) in &golden.expected {
+                if !(0.0..=1.0).contains(&score) {
+                    return Err(field(format_args!("{path}.{precision}.score"), score, "0..=1"));
+                }
+                if !(tolerance > 0.0 && tolerance <= MAX_TOLERANCE) {
+                    let expected = format_args!("above 0, at most {MAX_TOLERANCE}");
+                    return Err(field(format_args!("{path}.{precision}.tolerance"), tolerance, expected));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each member has exactly one use.
+    fn check_nothing_left_over(&self) -> Result<(), ManifestError> {
+        let mut unused: BTreeSet<&str> = self.members.keys().map(MemberName::as_str).collect();
+        let networks = self.networks.iter().map(|network| network.member.as_str());
+        let golden = self.golden.iter().map(|golden| golden.member.as_str());
+        for name in [CONVERSION, POLICY, MODEL_CARD].into_iter().chain(networks).chain(golden) {
+            if !unused.remove(name) {
+                return Err(field(format_args!("members.{name}"), "two uses", "one"));
+            }
+        }
+        match unused.first() {
+            Some(name) => {
+                Err(field(format_args!("members.{name}"), "no use", "a network, a golden image or a fixed name"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_listed(&self, field_name: &str, member: &str) -> Result<(), ManifestError> {
+        if self.members.contains_key(member) {
+            return Ok(());
+        }
+        Err(field(field_name, format_args!("no member {member}"), "it to be listed in members"))
+    }
+}
+
+fn field(field: impl fmt::Display, found: impl fmt::Display, expected: impl fmt::Display) -> ManifestError {
+    ManifestError::Field { field: field.to_string(), found: found.to_string(), expected: expected.to_string() }
+}
+
+/// A map in which a key stands once. `serde_json` takes the last of two: two readers could see two bundles.
+fn map_without_duplicates<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+{
+    struct Visitor<K, V>(std::marker::PhantomData<(K, V)>);
+    impl<'de, K: Deserialize<'de> + Ord + fmt::Display, V: Deserialize<'de>> serde::de::Visitor<'de> for Visitor<K, V> {
+        type Value = BTreeMap<K, V>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("a map without duplicate keys")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = access.next_entry::<K, V>()? {
+                if map.contains_key(&key) {
+                    return Err(serde::de::Error::custom(format_args!("duplicate key `{key}`")));
+                }
+                map.insert(key, value);
+            }
+            Ok(map)
+        }
+    }
+    deserializer.deserialize_map(Visitor(std::marker::PhantomData))
+}
+
+/// Whether `text` has the shape of RFC 3339's date-time: digits and signs in their places, each number in its range.
+fn is_rfc3339(text: &str) -> bool {
+    let number = |at: usize, range: std::ops::RangeInclusive<u32>| {
+        text.get(at..at + 2).and_then(|two| two.parse().ok()).is_some_and(|number| range.contains(&number))
+    };
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else { return false };
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) if fraction.starts_with('0') => fraction.trim_start_matches('0'),
+        Some(_) => return false,
+        None => rest,
+    };
+    let zone_at = text.len() - zone.len();
+    let zone_is_sound = match zone {
+        "Z" => true,
+        "+00:00" | "-00:00" => number(zone_at + 1, 0..=23) && number(zone_at + 4, 0..=59),
+        _ => false,
+    };
+    zone_is_sound
+        && number(5, 1..=12)
+        && number(8, 1..=31)
+        && number(11, 0..=23)
+        && number(14, 0..=59)
+        && number(17, 0..=60)
+}

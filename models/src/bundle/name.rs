@@ -1,0 +1,130 @@
+//! Names of members: paths that can't leave the bundle.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Longest name in bytes.
+const MAX_BYTES: usize = 128;
+
+/// The name of a member: a relative path of ASCII letters, digits, `.`, `_` and `-`, its parts separated by `/`.
+///
+/// No part is empty or starts with a dot, so there is no `..`, no absolute path and no hidden file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MemberName(String);
+
+/// A text that is no member's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected a relative path of at most 128 letters, digits and `._-/`, no part empty or starting with a dot, \
+     found `{}`", found.escape_debug()
+)]
+pub struct NameError {
+    /// The text, cut after 160 characters.
+    pub found: String,
+}
+
+impl MemberName {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// [`NameError`] where the text breaks the rules above.
+    pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+        let text = text.into();
+        let byte_is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+        let part_is_allowed = |part: &str| !part.is_empty() && !part.starts_with('.');
+        if text.len() <= MAX_BYTES && text.bytes().all(byte_is_allowed) && text.split('/').all(part_is_allowed) {
+            Ok(Self(text))
+        } else {
+            Err(NameError { found: text.chars().take(160).collect() })
+        }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for MemberName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(text)
+    }
+}
+
+impl From<MemberName> for String {
+    fn from(name: MemberName) -> Self {
+        name.0
+    }
+}
+
+/// Looks a member up by its text.
+impl std::borrow::Borrow<str> for MemberName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MemberName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::path::{Component, Path};
+
+    #[test]
+    fn ordinary_names_are_names() {
+        for text in ["network.onnx", "golden/part_001-a.tif", "a/b/c", "MODEL_CARD.md", "a..b"] {
+            assert_eq!(MemberName::new(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn what_could_leave_the_bundle_or_hide_is_refused() {
+        let long = "a".repeat(129);
+        for text in [
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "../a",
+            "a/..",
+            "a/../b",
+            "a//b",
+            "a/",
+            ".",
+            "./a",
+            ".hidden",
+            "a/.b",
+            "a\\b",
+            "C:a",
+            "a b",
+            "a\0",
+            "a\n",
+            "é",
+            &long,
+        ] {
+            assert!(MemberName::new(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_a_path_of_plain_parts(text in "[a./]{0,12}|.{0,12}") {
+            if let Ok(name) = MemberName::new(text) {
+                let path = Path::new(name.as_str());
+                prop_assert!(path.is_relative());
+                prop_assert!(path.components().all(|part| matches!(part, Component::Normal(_))));
+                prop_assert_eq!(path.components().count(), name.as_str().split('/').count());
+            }
+        }
+    }
+}

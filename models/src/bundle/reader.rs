@@ -1,0 +1,214 @@
+//! Reading a bundle: listed, read, verified, and only then parsed.
+
+use super::folder::{self, Listing};
+use super::{
+    BundleError, CONVERSION, Expectation, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, Member, MemberName, POLICY,
+    Precision, SIGNATURE,
+};
+use crate::conversion::{ConversionSpec, Converter};
+use crate::digest::Digest;
+use crate::policy::{Policy, Verdict};
+use crate::radiograph::{self, Radiograph, ReadError};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A verified bundle, held in memory; the folder is not looked at again.
+#[derive(Debug)]
+pub struct Bundle {
+    path: PathBuf,
+    digest: Digest,
+    manifest: Manifest,
+    conversion: ConversionSpec,
+    policy: Policy,
+    model_card: String,
+    members: BTreeMap<MemberName, Vec<u8>>,
+}
+
+impl Bundle {
+    /// Reads and verifies the bundle in the folder `path`.
+    ///
+    /// Every file is read once, into memory, and its size and digest are compared there; what is parsed afterwards is
+    /// those same bytes, so changing the folder meanwhile or later changes nothing.
+    ///
+    /// # Errors
+    /// [`BundleError`], which names the file, what was found and what was expected.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, BundleError> {
+        let listing = folder::list(path, limits)?;
+        let manifest_path = path.join(MANIFEST);
+        if !listing.files.contains(MANIFEST) {
+            let message = "missing: the folder is no model bundle".to_owned();
+            return Err(BundleError::Content { path: manifest_path, message });
+        }
+        let manifest_bytes = folder::read(&manifest_path, limits.max_manifest_bytes)?;
+        let manifest = Manifest::parse(&manifest_bytes, limits)
+            .map_err(|source| BundleError::Manifest { path: manifest_path, source })?;
+        compare_names(path, &listing, &manifest)?;
+        let mut members = BTreeMap::new();
+        for (name, member) in &manifest.members {
+            members.insert(name.clone(), read_verified(&path.join(name.as_str()), member)?);
+        }
+        let conversion = conversion(path, &members)?;
+        let policy = json(path, &members, POLICY)?;
+        check_golden(&manifest, &policy)?;
+        let model_card = String::from_utf8(bytes_of(&members, MODEL_CARD).to_vec())
+            .map_err(|error| BundleError::Content { path: path.join(MODEL_CARD), message: error.to_string() })?;
+        let digest = Digest::of(&manifest_bytes);
+        Ok(Self { path: path.to_owned(), digest, manifest, conversion, policy, model_card, members })
+    }
+
+    /// The folder that it was read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bundle's name for all purposes: the digest of the manifest's bytes, which hold the digests of all others.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// How a radiograph becomes the network's input. Its size is always given, and
+    /// [`Converter::new`] accepts it.
+    #[must_use]
+    pub fn conversion(&self) -> &ConversionSpec {
+        &self.conversion
+    }
+
+    /// How a score becomes a verdict.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The model card, Markdown.
+    #[must_use]
+    pub fn model_card(&self) -> &str {
+        &self.model_card
+    }
+
+    /// The bytes of the ONNX file of this precision; none where the bundle has no such network.
+    #[must_use]
+    pub fn network(&self, precision: Precision) -> Option<&[u8]> {
+        let network = self.manifest.network(precision)?;
+        Some(bytes_of(&self.members, network.member.as_str()))
+    }
+
+    /// The golden images, in the manifest's order, at least one.
+    pub fn golden(&self) -> impl ExactSizeIterator<Item = GoldenImage<'_>> {
+        self.manifest.golden.iter().map(|golden| GoldenImage {
+            golden,
+            path: self.path.join(golden.member.as_str()),
+            tiff: bytes_of(&self.members, golden.member.as_str()),
+        })
+    }
+}
+
+/// An image with the scores that it should get.
+#[derive(Debug)]
+pub struct GoldenImage<'b> {
+    golden: &'b Golden,
+    path: PathBuf,
+    tiff: &'b [u8],
+}
+
+impl GoldenImage<'_> {
+    /// Its name in the bundle.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.golden.member.as_str()
+    }
+
+    /// What the network of this precision should score; none where the bundle has no such network.
+    #[must_use]
+    pub fn expected(&self, precision: Precision) -> Option<Expectation> {
+        self.golden.expected.get(&precision).copied()
+    }
+
+    /// The image, decoded at each call.
+    ///
+    /// # Errors
+    /// [`ReadError`] where it is no radiograph.
+    pub fn radiograph(&self, limits: &radiograph::Limits) -> Result<Radiograph, ReadError> {
+        radiograph::decode(self.tiff, &self.path, limits)
+    }
+}
+
+/// The folder and the manifest name the same files.
+fn compare_names(root: &Path, listing: &Listing, manifest: &Manifest) -> Result<(), BundleError> {
+    if let Some(name) = manifest.members.keys().find(|name| !listing.files.contains(*name)) {
+        return Err(BundleError::Missing { path: root.join(name.as_str()) });
+    }
+    let is_known = |name: &str| name == MANIFEST || name == SIGNATURE || manifest.members.contains_key(name);
+    let holds_a_member = |folder: &str| {
+        manifest.members.keys().any(|name| name.as_str().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+    };
+    let file = listing.files.iter().find(|name| !is_known(name.as_str()));
+    let folder = listing.folders.iter().find(|name| !holds_a_member(name.as_str()));
+    match file.or(folder) {
+        Some(name) => Err(BundleError::Unlisted { path: root.join(name.as_str()) }),
+        None => Ok(()),
+    }
+}
+
+fn read_verified(path: &Path, member: &Member) -> Result<Vec<u8>, BundleError> {
+    let bytes = folder::read(path, member.bytes)?;
+    let found = bytes.len() as u64;
+    if found != member.bytes {
+        return Err(BundleError::Size { path: path.to_owned(), found, expected: member.bytes });
+    }
+    let found = Digest::of(&bytes);
+    if found != member.sha256 {
+        return Err(BundleError::Digest { path: path.to_owned(), found, expected: member.sha256 });
+    }
+    Ok(bytes)
+}
+
+/// The bytes of a member that the manifest's check has found in the list.
+fn bytes_of<'m>(members: &'m BTreeMap<MemberName, Vec<u8>>, name: &str) -> &'m [u8] {
+    members.get(name).map_or(&[], Vec::as_slice)
+}
+
+fn json<T: DeserializeOwned>(
+    root: &Path,
+    members: &BTreeMap<MemberName, Vec<u8>>,
+    name: &str,
+) -> Result<T, BundleError> {
+    serde_json::from_slice(bytes_of(members, name))
+        .map_err(|error| BundleError::Content { path: root.join(name), message: error.to_string() })
+}
+
+/// The specification, checked by making a converter of it. A network has one input size, so it is given.
+fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<ConversionSpec, BundleError> {
+    let spec: ConversionSpec = json(root, members, CONVERSION)?;
+    let path = root.join(CONVERSION);
+    if spec.size.is_none() {
+        let message = "size: found null, expected the network's input height and width".to_owned();
+        return Err(BundleError::Content { path, message });
+    }
+    match Converter::new(&spec) {
+        Ok(_) => Ok(spec),
+        Err(source) => Err(BundleError::Conversion { path, source }),
+    }
+}
+
+/// An engine that agrees within the tolerances flips no golden verdict.
+fn check_golden(manifest: &Manifest, policy: &Policy) -> Result<(), BundleError> {
+    for golden in &manifest.golden {
+        for (&precision, &Expectation { score, tolerance }) in &golden.expected {
+            let verdict = |score: f32| -> Verdict { policy.decide(score.clamp(0.0, 1.0)).verdict };
+            if verdict(score - tolerance) != verdict(score + tolerance) {
+                let member = golden.member.to_string();
+                return Err(BundleError::GoldenAtThreshold { member, precision, score, tolerance });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! A small sound bundle for the tests.
+
+use super::{Contents, Counts, Dataset, Expectation, GoldenSource, Precision, Recipe, Training};
+use crate::conversion::{Bounds, ConversionSpec, Method, Size};
+use crate::digest::Digest;
+use crate::policy::Policy;
+use crate::radiograph::{self, Radiograph};
+use std::collections::BTreeMap;
+
+/// A bundle with two networks, which are no networks: a bundle doesn't look inside.
+pub(super) fn contents() -> Contents {
+    let expected = |score: f32| {
+        BTreeMap::from([
+            (Precision::F32, Expectation { score, tolerance: 1e-4 }),
+            (Precision::F16, Expectation { score: score + 0.001, tolerance: 5e-3 }),
+        ])
+    };
+    Contents {
+        created: "2026-11-23T09:30:00Z".to_owned(),
+        networks: BTreeMap::from([(Precision::F32, vec![32; 1000]), (Precision::F16, vec![16; 500])]),
+        conversion: ConversionSpec::new(Method::Global)
+            .with_bounds(Bounds::new(1700, 2800).unwrap())
+            .with_size(Size { height: 4, width: 6 }),
+        policy: Policy::new(0.25, 0.75).unwrap(),
+        model_card: "# A model\n".to_owned(),
+        training: Training {
+            trainer: "0.1.0".to_owned(),
+            dataset: Dataset {
+                digest: Digest::of(b"data set"),
+                counts: Counts { images: 714, bundles: 12, normal: 562, abnormal: 152 },
+            },
+            recipe: Recipe { name: "paper".to_owned(), config: serde_json::json!({"epochs": 50}) },
+            seed: u64::MAX,
+            backbone: Digest::of(b"backbone"),
+        },
+        metrics: serde_json::json!({"balanced_accuracy": 0.8518}).as_object().unwrap().clone(),
+        golden: [("01.tif", 0.1, 1700), ("02.tif", 0.9, 2800)]
+            .map(|(name, score, level)| GoldenSource {
+                name: name.to_owned(),
+                tiff: tiff(level),
+                expected: expected(score),
+            })
+            .to_vec(),
+    }
+}
+
+/// The bytes of a TIFF of 8 x 5 pixels of one level.
+fn tiff(level: u16) -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    radiograph::write(file.path(), &Radiograph::new(8, 5, vec![level; 40]).unwrap()).unwrap();
+    std::fs::read(file.path()).unwrap()
+}

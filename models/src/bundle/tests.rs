@@ -1,0 +1,336 @@
+//! Bundles on disk: the round trip, and every way to break one.
+
+use super::samples::contents;
+use super::*;
+use crate::digest::Digest;
+use crate::policy::Policy;
+use crate::radiograph;
+use proptest::prelude::*;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// A written bundle in a folder that is removed at the end.
+struct Written {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    digest: Digest,
+}
+
+fn written() -> Written {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let digest = write(&path, &contents(), Existing::Refuse).unwrap();
+    Written { _folder: folder, path, digest }
+}
+
+fn open(path: &Path) -> Result<Bundle, BundleError> {
+    Bundle::open(path, &Limits::default())
+}
+
+fn manifest() -> Manifest {
+    open(&written().path).unwrap().manifest().clone()
+}
+
+/// Applies `change` to a sound manifest's JSON and parses the result.
+fn parse_changed(change: impl FnOnce(&mut serde_json::Value)) -> Result<Manifest, ManifestError> {
+    let mut json = serde_json::to_value(manifest()).unwrap();
+    change(&mut json);
+    Manifest::parse(&serde_json::to_vec(&json).unwrap(), &Limits::default())
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let (written, contents) = (written(), contents());
+    let bundle = open(&written.path).unwrap();
+    assert_eq!(bundle.digest(), written.digest);
+    assert_eq!(bundle.digest(), Digest::of_file(&written.path.join(MANIFEST)).unwrap());
+    assert_eq!(bundle.conversion(), &contents.conversion);
+    assert_eq!(bundle.policy(), &contents.policy);
+    assert_eq!(bundle.model_card(), contents.model_card);
+    assert_eq!(bundle.manifest().training, contents.training);
+    assert_eq!(bundle.manifest().metrics, contents.metrics);
+    assert_eq!(bundle.manifest().created, contents.created);
+    for precision in [Precision::F32, Precision::F16] {
+        assert_eq!(bundle.network(precision), contents.networks.get(&precision).map(Vec::as_slice));
+    }
+    for (read, source) in bundle.golden().zip(&contents.golden) {
+        assert_eq!(read.name(), format!("golden/{}", source.name));
+        assert_eq!(read.expected(Precision::F16), source.expected.get(&Precision::F16).copied());
+        let radiograph = read.radiograph(&radiograph::Limits::default()).unwrap();
+        assert_eq!((radiograph.width(), radiograph.height()), (8, 5));
+    }
+    assert_eq!(bundle.golden().len(), 2);
+}
+
+#[test]
+fn the_same_contents_give_the_same_digest() {
+    assert_eq!(written().digest, written().digest);
+}
+
+#[test]
+fn a_bundle_reached_by_a_link_is_read() {
+    let written = written();
+    let link = written.path.with_file_name("active");
+    symlink(&written.path, &link).unwrap();
+    assert_eq!(open(&link).unwrap().digest(), written.digest);
+}
+
+#[test]
+fn each_member_altered_shortened_lengthened_or_missing_is_named() {
+    for name in manifest().members.keys().map(MemberName::as_str) {
+        let written = written();
+        let path = written.path.join(name);
+        let sound = fs::read(&path).unwrap();
+        let mut altered = sound.clone();
+        altered[sound.len() / 2] ^= 1;
+        fs::write(&path, altered).unwrap();
+        let error = open(&written.path).unwrap_err();
+        assert!(matches!(&error, BundleError::Digest { path: at, .. } if *at == path), "{name}: {error}");
+
+        for other in [&sound[..sound.len() - 1], &[&sound[..], b" "].concat(), b""] {
+            fs::write(&path, other).unwrap();
+            let error = open(&written.path).unwrap_err();
+            assert!(matches!(&error, BundleError::Size { path: at, .. } if *at == path), "{name}: {error}");
+        }
+
+        fs::remove_file(&path).unwrap();
+        let error = open(&written.path).unwrap_err();
+        assert!(matches!(&error, BundleError::Missing { path: at } if *at == path), "{name}: {error}");
+
+        fs::write(path.with_file_name("renamed"), &sound).unwrap();
+        let error = open(&written.path).unwrap_err();
+        assert!(matches!(&error, BundleError::Missing { path: at } if *at == path), "{name}: {error}");
+    }
+}
+
+#[test]
+fn an_unlisted_file_or_folder_is_named_but_the_reserved_signature_is_let_be() {
+    let written = written();
+    fs::write(written.path.join(SIGNATURE), b"of a later version").unwrap();
+    assert_eq!(open(&written.path).unwrap().digest(), written.digest);
+    for name in ["extra", "golden/extra.tif"] {
+        let path = written.path.join(name);
+        fs::write(&path, b"").unwrap();
+        let error = open(&written.path).unwrap_err();
+        assert!(matches!(&error, BundleError::Unlisted { path: at } if *at == path), "{error}");
+        fs::remove_file(&path).unwrap();
+    }
+    let folder = written.path.join("empty");
+    fs::create_dir(&folder).unwrap();
+    let error = open(&written.path).unwrap_err();
+    assert!(matches!(&error, BundleError::Unlisted { path: at } if *at == folder), "{error}");
+}
+
+#[test]
+fn links_pipes_and_hidden_files_are_refused() {
+    for name in [MANIFEST, "network.onnx", "golden/01.tif", SIGNATURE] {
+        let written = written();
+        let (path, away) = (written.path.join(name), written.path.with_file_name("away"));
+        fs::write(&away, fs::read(&path).unwrap_or_default()).unwrap();
+        let _ = fs::remove_file(&path);
+        symlink(&away, &path).unwrap();
+        let error = open(&written.path).unwrap_err();
+        assert!(matches!(&error, BundleError::Kind { path: at, .. } if *at == path), "{name}: {error}");
+    }
+    let written = written();
+    let pipe = written.path.join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let error = open(&written.path).unwrap_err();
+    assert!(matches!(&error, BundleError::Kind { path: at, .. } if *at == pipe), "{error}");
+    fs::remove_file(pipe).unwrap();
+    fs::write(written.path.join(".hidden"), b"").unwrap();
+    assert!(matches!(open(&written.path).unwrap_err(), BundleError::Name { .. }));
+}
+
+#[test]
+fn what_is_no_bundle_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert!(text.contains(MANIFEST) && text.contains("no model bundle"), "{text}");
+    assert!(matches!(open(&folder.path().join("nowhere")).unwrap_err(), BundleError::Io { .. }));
+    let file = folder.path().join("file");
+    fs::write(&file, b"").unwrap();
+    assert!(matches!(open(&file).unwrap_err(), BundleError::Kind { .. }));
+}
+
+#[test]
+fn each_limit_holds() {
+    let written = written();
+    let default = Limits::default;
+    for limits in [
+        Limits { max_manifest_bytes: 100, ..default() },
+        Limits { max_member_bytes: 999, ..default() },
+        Limits { max_total_bytes: 1600, ..default() },
+        Limits { max_entries: 8, ..default() },
+        Limits { max_depth: 1, ..default() },
+    ] {
+        assert!(Bundle::open(&written.path, &limits).is_err(), "{limits:?}");
+    }
+    let exact = Limits { max_entries: 9, max_depth: 2, max_member_bytes: 1000, ..default() };
+    assert!(Bundle::open(&written.path, &exact).is_ok());
+    let long = vec![b' '; (default().max_manifest_bytes + 1) as usize];
+    fs::write(written.path.join(MANIFEST), &long).unwrap();
+    let error = open(&written.path).unwrap_err();
+    assert!(matches!(error, BundleError::Manifest { source: ManifestError::TooLong { .. }, .. }), "{error}");
+}
+
+#[test]
+fn another_version_is_told_apart_from_malformed() {
+    let error = parse_changed(|json| {
+        json["format"] = 2.into();
+        json["new in version 2"] = true.into();
+    });
+    assert_eq!(error.unwrap_err(), ManifestError::Format { found: 2, expected: 1 });
+}
+
+#[test]
+fn each_unsound_field_is_named() {
+    type Change = fn(&mut serde_json::Value);
+    let changes: &[(&str, Change)] = &[
+        ("product", |json| json["product"] = "other".into()),
+        ("created", |json| json["created"] = "yesterday".into()),
+        ("members.network.onnx", |json| json["members"]["network.onnx"]["bytes"] = u64::MAX.into()),
+        ("members.manifest.sig", |json| json["members"]["manifest.sig"] = json["members"]["policy.json"].clone()),
+        ("members.manifest.json", |json| json["members"]["manifest.json"] = json["members"]["policy.json"].clone()),
+        ("members.extra", |json| json["members"]["extra"] = json["members"]["policy.json"].clone()),
+        ("members", |json| drop(json["members"].as_object_mut().unwrap().remove("MODEL_CARD.md"))),
+        ("networks", |json| json["networks"] = serde_json::json!([])),
+        ("networks", |json| json["networks"][1]["precision"] = "f32".into()),
+        ("networks", |json| json["networks"][0]["member"] = "absent.onnx".into()),
+        ("members.network.f16.onnx", |json| json["networks"][0]["member"] = "network.f16.onnx".into()),
+        ("golden", |json| json["golden"] = serde_json::json!([])),
+        ("golden", |json| json["golden"][0]["member"] = "golden/absent.tif".into()),
+        ("golden.goldenest.tif", |json| json["golden"][0]["member"] = "goldenest.tif".into()),
+        ("golden.golden/01.tif.f32.score", |json| json["golden"][0]["expected"]["f32"]["score"] = (-0.1).into()),
+        ("golden.golden/01.tif.f32.tolerance", |json| json["golden"][0]["expected"]["f32"]["tolerance"] = 0.into()),
+        ("golden.golden/01.tif.f16.tolerance", |json| json["golden"][0]["expected"]["f16"]["tolerance"] = 1.into()),
+        ("golden.golden/01.tif", |json| {
+            json["golden"][0]["expected"].as_object_mut().unwrap().remove("f16");
+        }),
+    ];
+    for (name, change) in changes {
+        match parse_changed(change).unwrap_err() {
+            ManifestError::Field { field, .. } => assert_eq!(field, *name),
+            error => panic!("{name}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn names_that_leave_the_bundle_unknown_fields_and_duplicates_are_malformed() {
+    let malformed = |bytes: &[u8], word: &str| match Manifest::parse(bytes, &Limits::default()) {
+        Err(ManifestError::Malformed { message }) => assert!(message.contains(word), "{message}"),
+        other => panic!("{word}: {other:?}"),
+    };
+    let text = String::from_utf8(manifest().to_bytes()).unwrap();
+    for name in ["../escape", "/etc/passwd", "a/../../b", ".hidden"] {
+        malformed(text.replace("\"network.onnx\"", &format!("\"{name}\"")).as_bytes(), "relative path");
+    }
+    malformed(text.replacen("\"seed\"", "\"speed\"", 1).as_bytes(), "speed");
+    malformed(text.replacen("\"format\": 1,", "\"format\": 1, \"format\": 1,", 1).as_bytes(), "duplicate");
+    malformed(text.replace("\"conversion.json\"", "\"policy.json\"").as_bytes(), "duplicate key `policy.json`");
+    malformed(text.replacen("\"f16\": {", "\"f32\": {", 1).as_bytes(), "duplicate key `f32`");
+    malformed("[".repeat(100_000).as_bytes(), "");
+    malformed(b"", "EOF");
+}
+
+#[test]
+fn verified_members_that_are_not_what_they_should_be_are_named() {
+    let at = |change: &dyn Fn(&mut Contents)| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut contents = contents();
+        change(&mut contents);
+        let error = write(&folder.path().join("model"), &contents, Existing::Refuse).unwrap_err();
+        assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left behind");
+        error
+    };
+    let error = at(&|contents| contents.conversion.size = None);
+    assert!(error.to_string().contains("conversion.json: size"), "{error}");
+    let error = at(&|contents| contents.policy = Policy::new(0.1, 0.75).unwrap());
+    assert!(matches!(error, BundleError::GoldenAtThreshold { precision: Precision::F32, .. }), "{error}");
+    let error = at(&|contents| contents.created.clear());
+    assert!(matches!(error, BundleError::Manifest { .. }), "{error}");
+    let error = at(&|contents| contents.golden[1].name = "../01.tif".to_owned());
+    assert!(matches!(error, BundleError::Name { .. }), "{error}");
+    let error = at(&|contents| contents.golden[1].name = "01.tif".to_owned());
+    assert!(error.to_string().contains("two uses"), "{error}");
+}
+
+#[test]
+fn an_existing_bundle_is_replaced_only_on_demand_and_nothing_else_ever() {
+    let written = written();
+    let mut other = contents();
+    other.model_card.push_str("second edition\n");
+    let error = write(&written.path, &other, Existing::Refuse).unwrap_err();
+    assert!(matches!(error, BundleError::Exists { .. }), "{error}");
+    assert_eq!(open(&written.path).unwrap().digest(), written.digest);
+    let digest = write(&written.path, &other, Existing::Replace).unwrap();
+    assert_ne!(digest, written.digest);
+    assert_eq!(open(&written.path).unwrap().digest(), digest);
+
+    let precious = written.path.with_file_name("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("thesis.tex"), b"").unwrap();
+    let error = write(&precious, &other, Existing::Replace).unwrap_err();
+    assert!(matches!(error, BundleError::Exists { .. }), "{error}");
+    assert!(precious.join("thesis.tex").exists());
+    let names: Vec<_> = fs::read_dir(written.path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "no temporary folder stays: {names:?}");
+}
+
+#[test]
+fn times_by_rfc_3339_and_no_others() {
+    let parse = |time: &str| parse_changed(|json| json["created"] = time.into());
+    for time in ["2026-11-23T09:30:00Z", "2026-11-23T09:30:60.125+01:00", "1999-12-31T23:59:59-23:59"] {
+        assert!(parse(time).is_ok(), "{time}");
+    }
+    for time in [
+        "2026-11-23",
+        "2026-11-23T09:30:00",
+        "2026-13-23T09:30:00Z",
+        "2026-00-23T09:30:00Z",
+        "2026-11-23T24:30:00Z",
+        "2026-11-23T09:30:00.Z",
+        "2026-11-23T09:30:00+24:00",
+        "2026-11-23 09:30:00Z",
+        "2026-11-23T09:30:00Zé",
+        "é026-11-23T09:30:00Z",
+    ] {
+        assert!(parse(time).is_err(), "{time}");
+    }
+}
+
+#[test]
+fn an_expectation_agrees_within_its_tolerance_and_never_with_a_nan() {
+    let expectation = Expectation { score: 0.5, tolerance: 0.125 };
+    assert!([0.375, 0.5, 0.625].into_iter().all(|score| expectation.agrees(score)));
+    assert!([0.374, 0.626, f32::NAN, f32::INFINITY].into_iter().all(|score| !expectation.agrees(score)));
+}
+
+proptest! {
+    #[test]
+    fn mutated_manifests_end_in_a_manifest_or_an_error(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..8),
+    ) {
+        thread_local!(static SOUND: Vec<u8> = manifest().to_bytes());
+        let mut bytes = SOUND.with(Clone::clone);
+        for (at, byte, kind) in edits {
+            let at = at.index(bytes.len());
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => drop(bytes.remove(at)),
+            }
+        }
+        // What is accepted is sound and says the same when it is written again.
+        if let Ok(manifest) = Manifest::parse(&bytes, &Limits::default()) {
+            prop_assert_eq!(Manifest::parse(&manifest.to_bytes(), &Limits::default()).unwrap(), manifest);
+        }
+    }
+
+    #[test]
+    fn any_bytes_end_in_an_error(bytes: Vec<u8>) {
+        prop_assert!(Manifest::parse(&bytes, &Limits::default()).is_err());
+    }
+}

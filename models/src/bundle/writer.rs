@@ -1,0 +1,186 @@
+//! Writing a bundle: beside its place, read back, then moved there.
+
+use super::folder::io;
+use super::{
+    Bundle, BundleError, CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, Golden, Limits, MANIFEST, MODEL_CARD,
+    Manifest, Member, MemberName, Network, POLICY, PRODUCT, Precision, Training,
+};
+use crate::conversion::ConversionSpec;
+use crate::digest::Digest;
+use crate::policy::Policy;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+/// Everything that goes into a bundle.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// When it was made: a time by RFC 3339 such as `2026-11-23T09:30:00Z`.
+    pub created: String,
+    /// The bytes of the ONNX files, at least one.
+    pub networks: BTreeMap<Precision, Vec<u8>>,
+    /// How a radiograph becomes the network's input; its size must be given.
+    pub conversion: ConversionSpec,
+    /// How a score becomes a verdict.
+    pub policy: Policy,
+    /// What the model is for, Markdown.
+    pub model_card: String,
+    /// Where the networks come from.
+    pub training: Training,
+    /// How good they are.
+    pub metrics: serde_json::Map<String, serde_json::Value>,
+    /// Images with the scores that they should get, at least one.
+    pub golden: Vec<GoldenSource>,
+}
+
+/// A golden image to be written.
+#[derive(Debug, Clone)]
+pub struct GoldenSource {
+    /// Its file name within the folder `golden`, for example `01.tif`.
+    pub name: String,
+    /// The bytes of its TIFF file.
+    pub tiff: Vec<u8>,
+    /// What each network should score, for each of [`Contents::networks`]. No threshold may lie within a tolerance.
+    pub expected: BTreeMap<Precision, Expectation>,
+}
+
+/// What happens to a bundle that is already at the place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and writing is refused.
+    Refuse,
+    /// It is replaced. Only a bundle is: another folder, or a file, stays and writing is refused.
+    Replace,
+}
+
+/// Writes a bundle to the folder `path` and gives its digest.
+///
+/// The files are written to a folder beside `path`, flushed to disk, read back with [`Bundle::open`], and moved into
+/// place: at no moment is there half a bundle at `path`. A kill may leave a folder `.NAME.*.tmp` behind. Replacing
+/// takes two moves; a kill between them leaves the old bundle in such a folder and nothing at `path`.
+///
+/// # Errors
+/// [`BundleError`] as for [`Bundle::open`], or where `path` exists or can't be written.
+pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Digest, BundleError> {
+    check_place(path, existing)?;
+    let (parent, name) = match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if parent.as_os_str().is_empty() => (Path::new("."), name),
+        (Some(parent), Some(name)) => (parent, name),
+        _ => {
+            return Err(BundleError::Kind { path: path.to_owned(), found: "no name", expected: "a new folder's path" });
+        }
+    };
+    let temporary = || {
+        let prefix = format!(".{}.", name.to_string_lossy());
+        tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempdir_in(parent).map_err(io(parent))
+    };
+    let folder = temporary()?;
+    let new = folder.path().join("new");
+    fs::create_dir(&new).map_err(io(&new))?;
+    write_files(&new, contents)?;
+    let digest = Bundle::open(&new, &Limits::default())?.digest();
+    move_into_place(&new, path, &folder.path().join("old"))?;
+    sync_folder(parent)?;
+    Ok(digest)
+}
+
+/// Moves `new` to `path`; what is there goes to `old`, and comes back where that fails.
+fn move_into_place(new: &Path, path: &Path, old: &Path) -> Result<(), BundleError> {
+    let replaces = path.symlink_metadata().is_ok();
+    if replaces {
+        fs::rename(path, old).map_err(io(path))?;
+    }
+    fs::rename(new, path).map_err(|error| {
+        if replaces && let Err(undo) = fs::rename(old, path) {
+            return io(path)(std::io::Error::other(format!("{error}; and putting the old bundle back: {undo}")));
+        }
+        io(path)(error)
+    })
+}
+
+/// Nothing is at `path`, or a bundle that is to be replaced.
+fn check_place(path: &Path, existing: Existing) -> Result<(), BundleError> {
+    let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
+    let hint = match existing {
+        Existing::Refuse => "; remove it, name another place, or ask for it to be replaced",
+        Existing::Replace if metadata.is_dir() && has_sound_manifest(path) => return Ok(()),
+        Existing::Replace => " and is no model bundle; remove it or name another place",
+    };
+    Err(BundleError::Exists { path: path.to_owned(), hint })
+}
+
+fn has_sound_manifest(path: &Path) -> bool {
+    let limits = Limits::default();
+    super::folder::read(&path.join(MANIFEST), limits.max_manifest_bytes)
+        .is_ok_and(|bytes| Manifest::parse(&bytes, &limits).is_ok())
+}
+
+fn write_files(folder: &Path, contents: &Contents) -> Result<(), BundleError> {
+    let files = files(contents);
+    let mut members = BTreeMap::new();
+    let named =
+        |name: &str| MemberName::new(name).map_err(|source| BundleError::Name { folder: folder.to_owned(), source });
+    for (name, bytes) in &files {
+        members.insert(named(name)?, Member { sha256: Digest::of(bytes), bytes: bytes.len() as u64 });
+    }
+    let network = |&precision: &Precision| Ok(Network { precision, member: named(precision.member())? });
+    let golden = |golden: &GoldenSource| {
+        Ok(Golden { member: named(&golden_member(golden))?, expected: golden.expected.clone() })
+    };
+    let manifest = Manifest {
+        format: FORMAT,
+        product: PRODUCT.to_owned(),
+        created: contents.created.clone(),
+        members,
+        networks: contents.networks.keys().map(network).collect::<Result<_, BundleError>>()?,
+        training: contents.training.clone(),
+        metrics: contents.metrics.clone(),
+        golden: contents.golden.iter().map(golden).collect::<Result<_, BundleError>>()?,
+    };
+    manifest
+        .check(&Limits::default())
+        .map_err(|source| BundleError::Manifest { path: folder.join(MANIFEST), source })?;
+    let golden_folder = folder.join(GOLDEN_FOLDER);
+    fs::create_dir(&golden_folder).map_err(io(&golden_folder))?;
+    for (name, bytes) in &files {
+        write_file(&folder.join(name), bytes)?;
+    }
+    write_file(&folder.join(MANIFEST), &manifest.to_bytes())?;
+    sync_folder(&golden_folder)?;
+    sync_folder(folder)
+}
+
+/// All files but the manifest.
+fn files(contents: &Contents) -> Vec<(String, Cow<'_, [u8]>)> {
+    let mut files = vec![
+        (CONVERSION.to_owned(), Cow::Owned(json(&contents.conversion))),
+        (POLICY.to_owned(), Cow::Owned(json(&contents.policy))),
+        (MODEL_CARD.to_owned(), Cow::Borrowed(contents.model_card.as_bytes())),
+    ];
+    let networks = contents.networks.iter().map(|(precision, bytes)| (precision.member().to_owned(), bytes));
+    let golden = contents.golden.iter().map(|golden| (golden_member(golden), &golden.tiff));
+    files.extend(networks.chain(golden).map(|(name, bytes)| (name, Cow::Borrowed(bytes.as_slice()))));
+    files
+}
+
+fn golden_member(golden: &GoldenSource) -> String {
+    format!("{GOLDEN_FOLDER}/{}", golden.name)
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("these types are always JSON");
+    bytes.push(b'\n');
+    bytes
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
+    let mut file = File::create_new(path).map_err(io(path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io(path))
+}
+
+fn sync_folder(path: &Path) -> Result<(), BundleError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(io(path))
+}

@@ -1,0 +1,163 @@
+//! The reference engine: ONNX Runtime on the CPU, loaded at run time.
+
+use super::library::Search;
+use super::{Engine, EngineError, INPUT_NAME, OUTPUT_NAME};
+use crate::conversion::Size;
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::value::{Outlet, TensorElementType, TensorRef};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Largest input in pixels, height x width: that of [`radiograph::Limits`](crate::radiograph::Limits).
+const MAX_PIXELS: u64 = 64 << 20;
+
+/// How ONNX Runtime is found and run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnnxRuntimeOptions {
+    /// The library file; none searches for it in the order that the crate's README gives.
+    pub library: Option<PathBuf>,
+    /// Threads within an operation; none leaves it to the library, which takes one for each core.
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// A network loaded into ONNX Runtime on the CPU. Its memory arena is kept from one image to the next.
+#[derive(Debug)]
+pub struct OnnxRuntime {
+    session: Session,
+    size: Size,
+}
+
+impl OnnxRuntime {
+    /// Loads the library if this process has not yet, then the network from the bytes of its ONNX file.
+    ///
+    /// The bytes are all there is: a network that refers to files for its weights is refused, since nothing vouches
+    /// for those.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the library is missing or unusable, or the network can't be loaded or breaks the
+    /// [contract](super).
+    pub fn new(network: &[u8], options: &OnnxRuntimeOptions) -> Result<Self, EngineError> {
+        let environment = environment(options.library.as_deref())?;
+        let session = open(&environment, network, options.threads)
+            .map_err(|error| EngineError::Network { message: error.to_string() })?;
+        let size = input_size(session.inputs())?;
+        check_output(session.outputs())?;
+        Ok(Self { session, size })
+    }
+}
+
+impl Engine for OnnxRuntime {
+    fn input_size(&self) -> Size {
+        self.size
+    }
+
+    fn score(&mut self, input: &[f32]) -> Result<f32, EngineError> {
+        let (height, width) = (self.size.height as usize, self.size.width as usize);
+        let expected = 3 * height * width;
+        if input.len() != expected {
+            return Err(EngineError::InputLength { found: input.len(), expected });
+        }
+        let failed = |error: ort::Error| EngineError::Run { message: error.to_string() };
+        let tensor = TensorRef::from_array_view(([1, 3, height, width], input)).map_err(failed)?;
+        let outputs = self.session.run(ort::inputs![INPUT_NAME => tensor]).map_err(failed)?;
+        let output = outputs
+            .get(OUTPUT_NAME)
+            .ok_or_else(|| EngineError::Run { message: format!("it gave no output `{OUTPUT_NAME}`") })?;
+        match output.try_extract_tensor::<f32>().map_err(failed)? {
+            (_, &[score]) => Ok(score),
+            (_, values) => Err(EngineError::Run { message: format!("it gave {} values, expected 1", values.len()) }),
+        }
+    }
+}
+
+/// The library's environment; ONNX Runtime knows one a process, and it lives as long.
+static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
+
+/// Finds, probes and loads the library at the first call; later calls get the same one.
+fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
+    let mut loaded = LOADED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let path = match (&*loaded, explicit) {
+        (Some((_, environment)), None) => return Ok(environment.clone()),
+        _ => Search::of_process(explicit).find()?,
+    };
+    let path = path.canonicalize().unwrap_or(path);
+    if let Some((loaded, environment)) = &*loaded {
+        return if *loaded == path {
+            Ok(environment.clone())
+        } else {
+            Err(EngineError::LibraryOther { asked: path, loaded: loaded.clone() })
+        };
+    }
+    let unusable = |message: String| EngineError::LibraryUnusable { path: path.clone(), message };
+    // `init_from` is the probe: it opens the file and looks at its version before `ort` calls anything else in it, and
+    // its error, unlike `ort::Error`, is made without the library.
+    let builder = ort::init_from(&path).map_err(|error| unusable(error.to_string()))?;
+    let environment =
+        builder.with_name("cellgate").with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
+    // Errors come back as values; the library would print them to stderr as well.
+    environment.set_log_level(LogLevel::Fatal);
+    *loaded = Some((path, environment.clone()));
+    Ok(environment)
+}
+
+/// A session on the CPU. Graph optimisations are on; they are what makes it fast.
+fn open(environment: &Environment, network: &[u8], threads: Option<NonZeroUsize>) -> ort::Result<Session> {
+    let mut builder = Session::builder(environment)?
+        .with_log_level(LogLevel::Fatal)?
+        .with_execution_providers([ort::ep::CPU::default().with_arena_allocator(true).build()])?
+        .with_memory_pattern(true)?
+        .with_deterministic_compute(true)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        // Weights in other files would be looked for here: nowhere.
+        .with_config_entry("session.model_external_initializers_file_folder_path", "/dev/null")?;
+    if let Some(threads) = threads {
+        builder = builder.with_intra_threads(threads.get())?;
+    }
+    builder.commit_from_memory(network)
+}
+
+/// Height and width, from the only input.
+fn input_size(inputs: &[Outlet]) -> Result<Size, EngineError> {
+    let size = |outlet: &Outlet| {
+        let &[1, 3, height, width] = f32_shape(outlet, INPUT_NAME)? else { return None };
+        let size = Size { height: u32::try_from(height).ok()?, width: u32::try_from(width).ok()? };
+        (1..=MAX_PIXELS).contains(&(u64::from(size.height) * u64::from(size.width))).then_some(size)
+    };
+    match inputs {
+        [input] => size(input),
+        _ => None,
+    }
+    .ok_or_else(|| EngineError::Contract {
+        side: "inputs",
+        found: describe(inputs),
+        expected: format!("`{INPUT_NAME}` f32 [1, 3, height, width] with at most {MAX_PIXELS} pixels"),
+    })
+}
+
+/// Checks the only output.
+fn check_output(outputs: &[Outlet]) -> Result<(), EngineError> {
+    match outputs {
+        [output] if matches!(f32_shape(output, OUTPUT_NAME), Some([1] | [1, 1])) => Ok(()),
+        _ => Err(EngineError::Contract {
+            side: "outputs",
+            found: describe(outputs),
+            expected: format!("`{OUTPUT_NAME}` f32 [1] or [1, 1]"),
+        }),
+    }
+}
+
+/// The shape of an f32 tensor of this name; -1 stands for a dimension that is not fixed.
+fn f32_shape<'o>(outlet: &'o Outlet, name: &str) -> Option<&'o [i64]> {
+    let is_f32 = outlet.dtype().tensor_type() == Some(TensorElementType::Float32);
+    (outlet.name() == name && is_f32).then(|| outlet.dtype().tensor_shape().map(|shape| &**shape)).flatten()
+}
+
+/// Inputs or outputs in words.
+fn describe(outlets: &[Outlet]) -> String {
+    let words: Vec<_> = outlets.iter().map(|outlet| format!("`{}` {}", outlet.name(), outlet.dtype())).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}

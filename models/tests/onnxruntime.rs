@@ -1,0 +1,95 @@
+//! The reference engine with a real ONNX Runtime; without one these tests fail and say what to install.
+
+use cellgate_models::conversion::Size;
+use cellgate_models::engine::{Engine, EngineError, OnnxRuntime, OnnxRuntimeOptions};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// A network of tests/fixtures; make_tiny_onnx.py says what each does.
+fn fixture(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn open(name: &str) -> Result<OnnxRuntime, EngineError> {
+    let options = OnnxRuntimeOptions { threads: NonZeroUsize::new(1), ..Default::default() };
+    let engine = OnnxRuntime::new(&fixture(name), &options);
+    if let Err(error @ (EngineError::LibraryMissing { .. } | EngineError::LibraryUnusable { .. })) = &engine {
+        panic!("these tests need ONNX Runtime: {error}");
+    }
+    engine
+}
+
+fn refusal(name: &str) -> String {
+    open(name).map(|_| ()).expect_err(name).to_string()
+}
+
+/// Values whose mean is exactly `mean`, none equal to another.
+fn input_with_mean(mean: f32) -> Vec<f32> {
+    (0..72).map(|index| mean + (index as f32 - 35.5) / 64.0).collect()
+}
+
+#[test]
+fn the_score_is_the_networks_and_the_same_every_time() {
+    let mut engine = open("mean_sigmoid.onnx").unwrap();
+    assert_eq!(engine.input_size(), Size { height: 4, width: 6 });
+    for mean in [-3.0f32, 0.0, 1.5] {
+        let score = engine.score(&input_with_mean(mean)).unwrap();
+        let expected = 1.0 / (1.0 + (-mean).exp());
+        assert!((score - expected).abs() < 1e-6, "{score}, expected {expected}");
+        assert_eq!(score.to_bits(), engine.score(&input_with_mean(mean)).unwrap().to_bits());
+    }
+}
+
+#[test]
+fn a_network_in_f16_takes_and_gives_f32() {
+    let mut engine = open("mean_sigmoid_f16.onnx").unwrap();
+    let score = engine.score(&input_with_mean(1.5)).unwrap();
+    assert!((score - 0.817_574_5).abs() < 1e-3, "{score}");
+}
+
+#[test]
+fn scores_that_are_no_probability_are_handed_on_as_they_are() {
+    assert!(open("nan.onnx").unwrap().score(&input_with_mean(0.0)).unwrap().is_nan());
+    assert_eq!(open("above_one.onnx").unwrap().score(&input_with_mean(0.0)).unwrap(), 2.0);
+}
+
+#[test]
+fn an_input_of_another_length_is_refused() {
+    let error = open("mean_sigmoid.onnx").unwrap().score(&[0.0; 71]).unwrap_err();
+    assert!(matches!(error, EngineError::InputLength { found: 71, expected: 72 }), "{error}");
+}
+
+#[test]
+fn a_network_with_another_interface_is_refused_by_what_it_has() {
+    for (name, found) in [
+        ("dynamic_size.onnx", "3, height, width"),
+        ("input_f64.onnx", "f64"),
+        ("input_name.onnx", "`picture`"),
+        ("grey_input.onnx", "1, 1, 4, 6"),
+        ("two_classes.onnx", "1, 2"),
+        ("two_outputs.onnx", "`logit`"),
+    ] {
+        let text = refusal(name);
+        assert!(text.contains("expected `") && text.contains(found), "{name}: {text}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_network_are_refused() {
+    let whole = fixture("mean_sigmoid.onnx");
+    for bytes in [&[][..], b"not a network", &whole[..whole.len() / 2]] {
+        let error = OnnxRuntime::new(bytes, &OnnxRuntimeOptions::default()).unwrap_err();
+        assert!(matches!(error, EngineError::Network { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_second_library_is_refused_and_the_first_goes_on() {
+    open("mean_sigmoid.onnx").unwrap();
+    let other = tempfile::NamedTempFile::new().unwrap();
+    let options = OnnxRuntimeOptions { library: Some(other.path().to_owned()), threads: None };
+    let error = OnnxRuntime::new(&fixture("mean_sigmoid.onnx"), &options).unwrap_err();
+    assert!(matches!(error, EngineError::LibraryOther { .. }), "{error}");
+    open("mean_sigmoid.onnx").unwrap();
+}

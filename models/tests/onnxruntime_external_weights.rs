@@ -1,0 +1,19 @@
+//! A network that keeps weights in another file. In a program of its own, since it changes the current folder.
+
+use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
+
+/// Nothing vouches for a file beside the bundle, nor in the current folder.
+#[test]
+fn weights_in_another_file_are_refused_even_where_the_file_is() {
+    let network = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/external_weights.onnx")).unwrap();
+    let options = OnnxRuntimeOptions {
+        library: std::env::var_os(cellgate_models::engine::LIBRARY_ENV)
+            .map(|path| std::fs::canonicalize(path).unwrap()),
+        threads: None,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("weights.bin"), 1.0f32.to_le_bytes()).unwrap();
+    std::env::set_current_dir(folder.path()).unwrap();
+    let error = OnnxRuntime::new(&network, &options).unwrap_err();
+    assert!(matches!(error, EngineError::Network { .. }), "{error}");
+}

@@ -1,0 +1,194 @@
+//! From a TIFF to the network's input: this code against the paper's Python way, turn by turn in one run.
+//!
+//! `cargo bench -p cellgate-tests --bench convert -- [ROUNDS]`, or `scripts/bench`. One core each. The floor is the time
+//! that writing the tensor's 24 MB alone takes, measured in the same turns.
+
+use anyhow::{Context as _, ensure};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method, Size};
+use cellgate_models::digest::Digest;
+use cellgate_models::radiograph::{Limits, Radiograph, decode, read};
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+/// The paper's largest electrode.
+const HEIGHT: u32 = 2115;
+const WIDTH: u32 = 1219;
+const BOUNDS: &str = "1700,2800";
+/// What is asked for: so many times faster than the Python way.
+const METHODS: [(Method, f64); 2] = [(Method::Global, 5.0), (Method::Local, 10.0)];
+
+fn main() -> anyhow::Result<()> {
+    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(31);
+    let folder = tempfile::tempdir()?;
+    let image = folder.path().join("electrode.tif");
+    std::fs::write(&image, uncompressed_tiff(&electrode()))?;
+    let mut python = PythonWay::start(&image)?;
+    let mut tensor = vec![0.0; 3 * Size::PAPER.pixels()];
+
+    println!("{HEIGHT} x {WIDTH} 16-bit TIFF to 3 x {} f32, median of {rounds} turns, in milliseconds", Size::PAPER);
+    println!(
+        "{:8} {:>8} {:>8} {:>7} {:>6} {:>8} {:>12}",
+        "method", "Python", "this", "ratio", "asked", "floor", "above floor"
+    );
+    let mut missed = false;
+    for (method, asked) in METHODS {
+        let spec = ConversionSpec::new(method).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER);
+        let mut converter = Converter::new(&spec)?;
+        run(&image, &mut converter, &mut tensor)?;
+        let bytes: Vec<u8> = tensor.iter().flat_map(|value| value.to_ne_bytes()).collect();
+        ensure!(python.ask("digest", method)? == Digest::of(&bytes).to_string(), "{method}: the tensors differ");
+
+        let (mut theirs, mut ours, mut floor) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            theirs.push(python.ask("time", method)?.parse()?);
+            ours.push(milliseconds(|| run(&image, &mut converter, &mut tensor))?);
+            floor.push(milliseconds(|| {
+                black_box(&mut tensor).fill(black_box(1.0));
+                Ok(())
+            })?);
+        }
+        let (theirs, ours, floor) = (median(theirs), median(ours), median(floor));
+        let ratio = theirs / ours;
+        missed |= ratio < asked;
+        println!("{method:8} {theirs:8.2} {ours:8.2} {ratio:6.1}x {asked:5.0}x {floor:8.2} {:11.2}x", ours / floor);
+    }
+    stages(&image, rounds)?;
+    ensure!(!missed, "slower than asked for");
+    Ok(())
+}
+
+/// The whole way.
+fn run(image: &Path, converter: &mut Converter, tensor: &mut [f32]) -> anyhow::Result<()> {
+    let radiograph = read(image, &Limits::default())?;
+    converter.to_tensor(&radiograph, black_box(tensor))?;
+    Ok(())
+}
+
+/// Where the time goes.
+fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
+    let bytes = std::fs::read(image)?;
+    let radiograph = decode(&bytes, image, &Limits::default())?;
+    let mut histogram = Histogram::new();
+    let spec = ConversionSpec::new(Method::Global).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER);
+    let mut converter = Converter::new(&spec)?;
+    let mut tensor = vec![0.0; 3 * Size::PAPER.pixels()];
+    let mut stage = |name: &str, work: &mut dyn FnMut() -> anyhow::Result<()>| {
+        let times: anyhow::Result<Vec<f64>> = (0..rounds).map(|_| milliseconds(&mut *work)).collect();
+        times.map(|times| println!("  {name:35} {:6.2}", median(times)))
+    };
+    stage("read the file", &mut || {
+        black_box(std::fs::read(image)?);
+        Ok(())
+    })?;
+    stage("read and decode", &mut || {
+        black_box(read(image, &Limits::default())?);
+        Ok(())
+    })?;
+    stage("histogram and local bounds", &mut || {
+        histogram.clear();
+        histogram.add(radiograph.levels());
+        black_box(Bounds::local(&histogram));
+        Ok(())
+    })?;
+    stage("convert and resize to 8 bits", &mut || {
+        black_box(converter.to_levels8(&radiograph)?);
+        Ok(())
+    })?;
+    stage("convert, resize and normalise", &mut || Ok(converter.to_tensor(&radiograph, black_box(&mut tensor))?))
+}
+
+/// A Python process that waits for requests.
+struct PythonWay {
+    process: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl PythonWay {
+    fn start(image: &Path) -> anyhow::Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let python = std::env::var_os("CELLGATE_PYTHON").map_or(root.join("../.venv/bin/python"), PathBuf::from);
+        let mut process = Command::new(&python)
+            .arg(root.join("benches/convert_python_way.py"))
+            .arg(image)
+            .args([&Size::PAPER.to_string(), BOUNDS])
+            .env("OMP_NUM_THREADS", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{}: run scripts/setup, or set CELLGATE_PYTHON", python.display()))?;
+        let requests = process.stdin.take().context("no stdin")?;
+        let answers = BufReader::new(process.stdout.take().context("no stdout")?);
+        Ok(Self { process, requests, answers })
+    }
+
+    fn ask(&mut self, request: &str, method: Method) -> anyhow::Result<String> {
+        writeln!(self.requests, "{request} {method}")?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        ensure!(!answer.is_empty(), "the Python process gave no answer: {:?}", self.process.try_wait()?);
+        Ok(answer.trim().to_owned())
+    }
+}
+
+fn milliseconds(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64() * 1e3)
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Levels of 1700..2800 as the paper gives them: a bright coating with a soft shading and noise, on a darker frame.
+fn electrode() -> Radiograph {
+    let mut state = 1_u64;
+    let mut noise = || {
+        // A sum of uniform numbers is nearly normal.
+        (0..4).fold(0.0, |sum, _| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            sum + (state >> 40) as f64 / f64::from(1 << 24) - 0.5
+        })
+    };
+    let levels = (0..HEIGHT * WIDTH).map(|at| {
+        let (y, x) = (f64::from(at / WIDTH) / f64::from(HEIGHT), f64::from(at % WIDTH) / f64::from(WIDTH));
+        let inside = (0.04..0.96).contains(&x) && (0.03..0.97).contains(&y);
+        let mean = if inside { 2300.0 + 120.0 * (3.0 * x).sin() * (2.0 * y).cos() } else { 1820.0 };
+        (mean + 90.0 * noise()) as u16
+    });
+    Radiograph::new(WIDTH, HEIGHT, levels.collect()).expect("as many levels as pixels")
+}
+
+/// A little-endian TIFF of one strip without compression, as scanners write them.
+fn uncompressed_tiff(radiograph: &Radiograph) -> Vec<u8> {
+    let pixels: Vec<u8> = radiograph.levels().iter().flat_map(|level| level.to_le_bytes()).collect();
+    let entries: [[u32; 3]; 9] = [
+        // Tag, type (3 for 16 bits, 4 for 32 bits), value.
+        [256, 4, radiograph.width()],
+        [257, 4, radiograph.height()],
+        [258, 3, 16],
+        [259, 3, 1],
+        [262, 3, 1],
+        [273, 4, 8],
+        [277, 3, 1],
+        [278, 4, radiograph.height()],
+        [279, 4, pixels.len() as u32],
+    ];
+    let mut file = b"II\x2a\0".to_vec();
+    file.extend((8 + pixels.len() as u32).to_le_bytes());
+    file.extend(pixels);
+    file.extend((entries.len() as u16).to_le_bytes());
+    for [tag, kind, value] in entries {
+        file.extend((tag as u16).to_le_bytes());
+        file.extend((kind as u16).to_le_bytes());
+        file.extend(1_u32.to_le_bytes());
+        file.extend(value.to_le_bytes());
+    }
+    file.extend([0; 4]);
+    file
+}

@@ -1,0 +1,52 @@
+//! The arguments that say what computes features, shared by `features`, `crossval` and `train`.
+
+use anyhow::{Context, Result};
+use cellgate_models::conversion::Size;
+use cellgate_trainer::features::FeatureStore;
+use cellgate_trainer::fit::Classifier;
+use cellgate_trainer::network::{Backbone, Weights, device, weights};
+use std::path::PathBuf;
+
+/// Arguments that say what computes features.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NetworkArgs {
+    /// Height and width of the network's input
+    #[arg(long, value_name = "HxW", default_value_t = Size::PAPER)]
+    pub(crate) size: Size,
+    /// The backbone's weights, .safetensors or torchvision's .pth [default: $CELLGATE_BACKBONE, else
+    /// models/weights/resnet34.safetensors, else ~/.cache/cellgate/backbone/resnet34-b627a593.pth]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) backbone: Option<PathBuf>,
+    /// The folder of cached features [default: $CELLGATE_CACHE, else ~/.cache/cellgate/features]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Where the network runs: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", value_parser = device::parse)]
+    pub(crate) device: tch::Device,
+}
+
+/// What computes features, opened.
+pub(crate) struct Network {
+    /// The weights file.
+    pub(crate) path: PathBuf,
+    /// The frozen backbone on its device.
+    pub(crate) backbone: Backbone,
+    /// The backbone's own last layer.
+    pub(crate) classifier: Option<Classifier>,
+    /// The cache.
+    pub(crate) store: FeatureStore,
+}
+
+impl NetworkArgs {
+    /// Finds and reads the weights and the cache.
+    ///
+    /// # Errors
+    /// No weights are found, or they don't fit.
+    pub(crate) fn open(&self) -> Result<Network> {
+        let path = weights::find(self.backbone.as_deref())?;
+        let weights = Weights::read(&path)?;
+        let classifier = weights.fc().map(|(weight, bias)| Classifier { weight, bias });
+        let backbone = Backbone::new(&weights, self.device).with_context(|| path.display().to_string())?;
+        Ok(Network { path, backbone, classifier, store: FeatureStore::open(self.cache.as_deref())? })
+    }
+}

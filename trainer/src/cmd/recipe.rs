@@ -1,0 +1,45 @@
+//! The arguments that choose a recipe, shared by `crossval` and `train`.
+
+use cellgate_trainer::fit::{PaperRecipe, Recipe, RecommendedRecipe};
+
+/// Recipes by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum RecipeName {
+    /// As in the paper, with an operating point of 0.5
+    Paper,
+    /// The best one known, with an operating point chosen inside the training bundles
+    Recommended,
+}
+
+/// Arguments that choose a recipe.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecipeArgs {
+    /// How the head is trained
+    #[arg(long, value_enum, default_value = "recommended")]
+    recipe: RecipeName,
+    /// Passes over the training images, for recipe `paper` only [default: 50]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    epochs: Option<u32>,
+    /// Seed of everything random: the same seed gives the same result on the same machine
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+impl RecipeArgs {
+    /// The recipe with its settings.
+    ///
+    /// # Errors
+    /// `--epochs` for a recipe without epochs.
+    pub(crate) fn recipe(&self) -> anyhow::Result<Recipe> {
+        match (self.recipe, self.epochs) {
+            (RecipeName::Paper, epochs) => {
+                let paper = PaperRecipe::default();
+                Ok(Recipe::Paper(PaperRecipe { epochs: epochs.unwrap_or(paper.epochs), ..paper }))
+            }
+            (RecipeName::Recommended, None) => Ok(Recipe::Recommended(RecommendedRecipe::default())),
+            (RecipeName::Recommended, Some(_)) => {
+                anyhow::bail!("--epochs: recipe `recommended` has no epochs; use it with --recipe paper")
+            }
+        }
+    }
+}

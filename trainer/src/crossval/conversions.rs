@@ -1,0 +1,68 @@
+//! The conversion of a fold, from the levels of the images that it may look at.
+
+use crate::dataset::Dataset;
+use crate::progress;
+use anyhow::{Context, Result};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogram, Method, Size, image_percentiles};
+use cellgate_models::radiograph::{self, Limits};
+use rayon::prelude::*;
+
+/// What the conversions need to know of a data set's levels; each image is read once.
+#[derive(Debug, Clone)]
+pub struct LevelStatistics {
+    /// Of each part the 0.01th and 99.99th percentile.
+    percentiles: Vec<(f64, f64)>,
+    /// Of each bundle its parts, and the histogram of all their pixels where a method needs it.
+    bundles: Vec<(Vec<usize>, Option<Histogram>)>,
+}
+
+impl LevelStatistics {
+    /// Reads what `methods` need of all images of `dataset`, on all cores.
+    ///
+    /// # Errors
+    /// An image can't be read.
+    pub fn of(dataset: &Dataset, methods: &[Method]) -> Result<Self> {
+        let needs_histograms = methods.contains(&Method::Equalize);
+        let bar = progress::bar(dataset.parts.len() as u64, "levels");
+        let mut percentiles = vec![(0.0, 0.0); dataset.parts.len()];
+        let mut bundles = Vec::new();
+        for bundle in dataset.bundles() {
+            let read = bundle.parts.par_iter().map(|&part| {
+                let image = radiograph::read(&dataset.parts[part].path, &Limits::default())?;
+                bar.inc(1);
+                let histogram = needs_histograms.then(|| Histogram::of(image.levels()));
+                Ok((part, image_percentiles(&image), histogram))
+            });
+            let mut sum = needs_histograms.then(Histogram::new);
+            for (part, found, histogram) in read.collect::<Result<Vec<_>>>()? {
+                percentiles[part] = found;
+                if let (Some(sum), Some(histogram)) = (&mut sum, &histogram) {
+                    sum.merge(histogram);
+                }
+            }
+            bundles.push((bundle.parts, sum));
+        }
+        bar.finish_and_clear();
+        Ok(Self { percentiles, bundles })
+    }
+
+    /// The conversion by `method` to `size` with the bounds (or the distribution) of `parts`, which are whole bundles.
+    ///
+    /// # Errors
+    /// `parts` is empty.
+    pub fn conversion(&self, method: Method, size: Size, parts: &[usize]) -> Result<ConversionSpec> {
+        let mut spec = ConversionSpec::new(method).with_size(size);
+        if method.needs_bounds() {
+            let percentiles = parts.iter().map(|&part| self.percentiles[part]);
+            spec = spec.with_bounds(Bounds::global(percentiles).context("found no image to take bounds from")?);
+        }
+        if method == Method::Equalize {
+            let mut sum = Histogram::new();
+            let included = self.bundles.iter().filter(|(bundle, _)| bundle.iter().all(|part| parts.contains(part)));
+            included.filter_map(|(_, histogram)| histogram.as_ref()).for_each(|histogram| sum.merge(histogram));
+            let distribution = Distribution::of(&sum).context("found no image to take a distribution from")?;
+            spec = spec.with_distribution(distribution);
+        }
+        Ok(spec)
+    }
+}

@@ -1,0 +1,174 @@
+//! The run: fold after fold, each finished one in a file of its own, so that a killed run goes on where it was.
+
+use super::{BoundsScope, Config, FinishedFold, Fold, LevelStatistics, leave_one_bundle_out};
+use crate::dataset::Dataset;
+use crate::features::{FeatureStore, FeatureTable};
+use crate::fit::{Classifier, TrainingSet};
+use crate::network::Backbone;
+use crate::report::{self, ReportOptions};
+use crate::results::{BundleResults, MethodResults, Prediction, Results};
+use crate::stats::{BundleBootstrap, Scored};
+use crate::{files, progress};
+use anyhow::{Context, Result, bail};
+use cellgate_models::conversion::{ConversionSpec, Method};
+use cellgate_models::digest::Digest;
+use std::path::Path;
+use std::rc::Rc;
+
+/// What a run works on.
+pub struct Inputs<'a> {
+    /// The labelled parts.
+    pub dataset: &'a Dataset,
+    /// The configuration, which `config.json` repeats.
+    pub config: &'a Config,
+    /// The frozen backbone.
+    pub backbone: &'a Backbone,
+    /// The cache of its features.
+    pub store: &'a FeatureStore,
+    /// The backbone's own last layer, which the paper's recipe trains on.
+    pub classifier: Option<&'a Classifier>,
+}
+
+/// Cross-validates into the folder `out`, going on from what is there, and writes `config.json`, `results.json`,
+/// `predictions.csv` and `report.html`.
+///
+/// # Errors
+/// `out` holds a run of another configuration, an image can't be read, or a file can't be written.
+pub fn run(inputs: &Inputs<'_>, out: &Path) -> Result<Results> {
+    claim_folder(inputs.config, out)?;
+    let folds = leave_one_bundle_out(inputs.dataset);
+    if folds.len() < 2 {
+        bail!(
+            "{}: found {} bundle, expected at least 2: leaving one bundle out needs another to train on",
+            inputs.dataset.root.display(),
+            folds.len()
+        );
+    }
+    let statistics = LevelStatistics::of(inputs.dataset, &inputs.config.methods)?;
+    let bar = progress::bar((inputs.config.methods.len() * folds.len()) as u64, "folds");
+    let mut methods = Vec::new();
+    for &method in &inputs.config.methods {
+        let mut runner = MethodRun { inputs, method, statistics: &statistics, table: None };
+        let mut finished = Vec::new();
+        for fold in &folds {
+            bar.set_message(format!("{method}, {}", fold.bundle));
+            finished.push(runner.fold(fold, out)?);
+            bar.inc(1);
+        }
+        methods.push((method, finished));
+    }
+    bar.finish_and_clear();
+    write_results(inputs, &methods, out)
+}
+
+/// Writes `config.json`, or checks that the one there is the same.
+fn claim_folder(config: &Config, out: &Path) -> Result<()> {
+    let path = out.join("config.json");
+    match std::fs::read(&path) {
+        Ok(text) => {
+            let there: Config = serde_json::from_slice(&text)
+                .with_context(|| format!("{}: no configuration of this version", path.display()))?;
+            if let Some(difference) = config.difference(&there)? {
+                bail!(
+                    "{}: holds a run with other settings ({difference}): give another --out, or the same settings",
+                    out.display()
+                );
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+            files::write_json(&path, config)
+        }
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+/// One method's way through the folds; the features of the last conversion are kept, since most folds share it.
+struct MethodRun<'a> {
+    inputs: &'a Inputs<'a>,
+    method: Method,
+    statistics: &'a LevelStatistics,
+    table: Option<(Digest, Rc<FeatureTable>)>,
+}
+
+impl MethodRun<'_> {
+    fn fold(&mut self, fold: &Fold, out: &Path) -> Result<FinishedFold> {
+        let path = FinishedFold::path(out, self.method, fold);
+        if let Some(finished) = FinishedFold::load(&path)? {
+            return Ok(finished);
+        }
+        let Inputs { dataset, config, .. } = *self.inputs;
+        let scope: Vec<usize> = match config.bounds {
+            BoundsScope::Training => fold.training.clone(),
+            BoundsScope::WholeDataset => (0..dataset.parts.len()).collect(),
+        };
+        let conversion = self.statistics.conversion(self.method, config.size, &scope)?;
+        let table = self.features(&conversion)?;
+        let training = TrainingSet::new(dataset, &table, &fold.training);
+        let model = config
+            .recipe
+            .fit(&training, self.inputs.classifier, config.seed)
+            .with_context(|| format!("{}, without {}", self.method, fold.bundle))?;
+        let predictions = fold.test.iter().map(|&part| {
+            let entry = &dataset.parts[part];
+            Prediction {
+                image: entry.image.clone(),
+                bundle: entry.bundle.clone(),
+                label: entry.label,
+                method: self.method.to_string(),
+                score: f64::from(model.head.score(&table.select_row(part, 0, &model.head.blocks))),
+            }
+        });
+        let finished = FinishedFold {
+            bundle: fold.bundle.clone(),
+            conversion,
+            threshold: model.threshold,
+            predictions: predictions.collect(),
+        };
+        files::write_json(&path, &finished)?;
+        Ok(finished)
+    }
+
+    fn features(&mut self, conversion: &ConversionSpec) -> Result<Rc<FeatureTable>> {
+        let digest = conversion.digest();
+        match &self.table {
+            Some((held, table)) if *held == digest => Ok(Rc::clone(table)),
+            _ => {
+                let Inputs { dataset, backbone, store, .. } = *self.inputs;
+                let bar = progress::bar(dataset.parts.len() as u64, "features");
+                let table = Rc::new(store.features(&dataset.parts, conversion, backbone, &bar)?);
+                bar.finish_and_clear();
+                self.table = Some((digest, Rc::clone(&table)));
+                Ok(table)
+            }
+        }
+    }
+}
+
+fn write_results(inputs: &Inputs<'_>, methods: &[(Method, Vec<FinishedFold>)], out: &Path) -> Result<Results> {
+    let Inputs { dataset, config, .. } = *inputs;
+    let found = Results {
+        dataset: dataset.summary(),
+        config: serde_json::to_value(config)?,
+        methods: methods.iter().map(|(method, folds)| summary(*method, folds, config.seed)).collect(),
+    };
+    let predictions: Vec<Prediction> =
+        methods.iter().flat_map(|(_, folds)| folds).flat_map(|fold| fold.predictions.clone()).collect();
+    Prediction::write_all(&predictions, out)?;
+    found.write(out)?;
+    let options = ReportOptions { dataset_root: Some(dataset.root.clone()), ..ReportOptions::default() };
+    files::write(&out.join("report.html"), report::render(&found, &predictions, &options)?.as_bytes())?;
+    Ok(found)
+}
+
+fn summary(method: Method, folds: &[FinishedFold], seed: u64) -> MethodResults {
+    let scored = |fold: &FinishedFold| -> Vec<Scored> {
+        fold.predictions.iter().map(|part| Scored { score: part.score, label: part.label }).collect()
+    };
+    let pooled: Vec<Scored> = folds.iter().flat_map(scored).collect();
+    let bundles =
+        folds.iter().map(|fold| BundleResults::at_threshold(&fold.bundle, &scored(fold), fold.threshold)).collect();
+    let bootstrap = BundleBootstrap { seed, ..BundleBootstrap::default() };
+    MethodResults::summarise(&method.to_string(), bundles, &pooled, &bootstrap)
+}

@@ -1,0 +1,124 @@
+//! The parity gate: no network leaves the trainer that scores otherwise than libtorch did.
+
+use super::error::ExportError;
+use super::trained::TrainedModel;
+use crate::network::{Backbone, Head};
+use cellgate_models::bundle::{Expectation, Precision};
+use cellgate_models::conversion::{Converter, Size};
+use cellgate_models::digest::Digest;
+use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
+use cellgate_models::policy::Policy;
+use cellgate_models::radiograph::{self, Limits};
+use std::path::{Path, PathBuf};
+
+/// The largest difference of scores that is let through: 1e-4 for f32, 5e-3 for f16.
+#[must_use]
+pub fn tolerance(precision: Precision) -> f32 {
+    match precision {
+        Precision::F32 => 1e-4,
+        Precision::F16 => 5e-3,
+    }
+}
+
+/// How far ONNX Runtime and libtorch were apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Parity {
+    /// The network's precision.
+    pub precision: Precision,
+    /// Golden images.
+    pub images: usize,
+    /// The largest absolute difference of scores.
+    pub largest_difference: f32,
+}
+
+/// A golden image with libtorch's score.
+pub(super) struct Golden {
+    path: PathBuf,
+    pub(super) tiff: Vec<u8>,
+    tensor: Vec<f32>,
+    score: f32,
+}
+
+impl Golden {
+    pub(super) fn expectation(&self, precision: Precision) -> Expectation {
+        Expectation { score: self.score, tolerance: tolerance(precision) }
+    }
+}
+
+/// Reads the golden images of the model in the folder `run` and scores them with libtorch.
+pub(super) fn read(
+    run: &Path,
+    model: &TrainedModel,
+    backbone: &Backbone,
+    head: &Head,
+) -> Result<Vec<Golden>, ExportError> {
+    let Size { height, width } = model.conversion.size.ok_or(ExportError::NoSize)?;
+    if model.golden.is_empty() {
+        return Err(ExportError::NoGolden);
+    }
+    let mut converter = Converter::new(&model.conversion)?;
+    let mut read = Vec::new();
+    for golden in &model.golden {
+        let (path, expected) = (run.join(&golden.path), golden.digest);
+        let other = |found: String| ExportError::Golden { path: path.clone(), found, expected };
+        let tiff = std::fs::read(&path).map_err(|error| other(error.to_string()))?;
+        let found = Digest::of(&tiff);
+        if found != expected {
+            return Err(other(format!("SHA-256 {found}")));
+        }
+        let radiograph = radiograph::decode(&tiff, &path, &Limits::default())?;
+        let mut tensor = vec![0.0; 3 * height as usize * width as usize];
+        converter.to_tensor(&radiograph, &mut tensor)?;
+        let score = head.score(&backbone.features(&tensor, height, width, &head.blocks)?);
+        read.push(Golden { path, tiff, tensor, score });
+    }
+    Ok(read)
+}
+
+/// Runs `network` in ONNX Runtime on all golden images.
+pub(super) fn pass(
+    network: &[u8],
+    precision: Precision,
+    golden: &[Golden],
+    policy: &Policy,
+) -> Result<Parity, ExportError> {
+    let mut engine = OnnxRuntime::new(network, &OnnxRuntimeOptions::default())?;
+    let mut largest_difference = 0.0_f32;
+    for golden in golden {
+        let onnx = engine.score(&golden.tensor)?;
+        largest_difference = largest_difference.max(compare(golden, onnx, precision, policy)?);
+    }
+    Ok(Parity { precision, images: golden.len(), largest_difference })
+}
+
+/// The difference, or why it is too large. A NaN never passes.
+fn compare(golden: &Golden, onnx: f32, precision: Precision, policy: &Policy) -> Result<f32, ExportError> {
+    let verdict = |score| policy.decide(score).verdict;
+    let (torch, tolerance) = (golden.score, tolerance(precision));
+    let (onnx_verdict, torch_verdict) = (verdict(onnx), verdict(torch));
+    let difference = (onnx - torch).abs();
+    if difference <= tolerance && onnx_verdict == torch_verdict {
+        return Ok(difference);
+    }
+    let path = golden.path.clone();
+    Err(ExportError::Parity { precision, path, onnx, onnx_verdict, torch, torch_verdict, tolerance })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_a_flip_and_a_nan_are_stopped() {
+        let policy = Policy::new(0.4, 0.6).unwrap();
+        let golden = |score| Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], score };
+        let compare = |torch, onnx, precision| compare(&golden(torch), onnx, precision, &policy);
+        assert!(compare(0.5, 0.500_05, Precision::F32).unwrap() < 1e-4);
+        assert!(compare(0.5, 0.5002, Precision::F32).is_err());
+        assert!(compare(0.5, 0.5002, Precision::F16).is_ok());
+        assert!(compare(0.5, 0.506, Precision::F16).is_err());
+        assert!(compare(0.599_97, 0.600_02, Precision::F32).is_err(), "the verdict flips");
+        let error = compare(0.5, f32::NAN, Precision::F16).unwrap_err().to_string();
+        assert!(error.starts_with("parity gate, f16, g.tif: found a score of NaN (Reject)"), "{error}");
+    }
+}

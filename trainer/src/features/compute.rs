@@ -1,0 +1,74 @@
+//! Images into features: some threads read and convert ahead while libtorch computes.
+
+use super::store::FeatureError;
+use crate::dataset::Part;
+use crate::network::Backbone;
+use crate::network::pooling::Block;
+use cellgate_models::conversion::{ConversionSpec, Converter, Size};
+use cellgate_models::digest::Digest;
+use cellgate_models::radiograph::{self, Limits};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+/// Converted images that wait for libtorch, at most; bounds memory (one of 2000 x 1000 takes 24 MB).
+const QUEUE: usize = 4;
+/// On a CPU, libtorch itself takes all cores and converting is a small part of the work.
+const READERS_CPU: usize = 1;
+/// A GPU is faster than one core can convert.
+const READERS_CUDA: usize = 8;
+
+/// Computes the features of `parts` (all four variants, `blocks`) and hands each to `done`, in any order.
+pub(super) fn features<'a>(
+    parts: &[&'a Part],
+    spec: &ConversionSpec,
+    backbone: &Backbone,
+    blocks: &[Block],
+    mut done: impl FnMut(&'a Part, Vec<f32>) -> Result<(), FeatureError>,
+) -> Result<(), FeatureError> {
+    let next = AtomicUsize::new(0);
+    let readers = if backbone.device().is_cuda() { READERS_CUDA } else { READERS_CPU };
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel(QUEUE);
+        for _ in 0..readers.min(parts.len()) {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                let mut converter = match Converter::new(spec) {
+                    Ok(converter) => converter,
+                    Err(error) => return drop(sender.send((parts[0], Err(error.into())))),
+                };
+                while let Some(&part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    // Fails once the receiver has stopped at an error: nothing left to do.
+                    if sender.send((part, read(part, &mut converter))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for (part, converted) in receiver {
+            let (tensor, size) = converted?;
+            let features = backbone.features_of_variants(&tensor, size.height, size.width, blocks);
+            let features = features.map_err(|source| FeatureError::Torch { path: part.path.clone(), source })?;
+            if !features.iter().all(|feature| feature.is_finite()) {
+                return Err(FeatureError::NotFinite { path: part.path.clone() });
+            }
+            done(part, features)?;
+        }
+        Ok(())
+    })
+}
+
+/// The network's input of one part and its size.
+fn read(part: &Part, converter: &mut Converter) -> Result<(Vec<f32>, Size), FeatureError> {
+    let path = &part.path;
+    let bytes = std::fs::read(path).map_err(|source| FeatureError::Io { path: path.clone(), source })?;
+    let found = Digest::of(&bytes);
+    if found != part.digest {
+        return Err(FeatureError::Changed { path: path.clone(), found, expected: part.digest });
+    }
+    let radiograph = radiograph::decode(&bytes, path, &Limits::default())?;
+    let size = converter.output_size(&radiograph);
+    let mut tensor = vec![0.0; 3 * size.height as usize * size.width as usize];
+    converter.to_tensor(&radiograph, &mut tensor)?;
+    Ok((tensor, size))
+}

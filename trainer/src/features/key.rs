@@ -1,0 +1,77 @@
+//! What a cached feature vector depends on.
+
+use crate::network::backbone::{Backbone, VARIANTS};
+use crate::network::pooling::Block;
+use cellgate_models::conversion::ConversionSpec;
+use cellgate_models::digest::Digest;
+
+/// Raised when the same inputs begin to give other numbers: another way to convert or to compute.
+const VERSION: u32 = 1;
+
+/// Everything that an image's features depend on, but the image.
+#[derive(Debug, Clone)]
+pub(super) struct Recipe {
+    fields: Vec<Vec<u8>>,
+}
+
+impl Recipe {
+    /// The conversion with its size, the backbone, the kind of device (CPU and CUDA differ in the last digits) and the
+    /// layout of the numbers.
+    pub(super) fn new(spec: &ConversionSpec, backbone: &Backbone) -> Self {
+        let layout = Block::ALL.iter().map(Block::to_string).collect::<Vec<_>>().join(" ");
+        let device = if backbone.device().is_cuda() { "cuda" } else { "cpu" };
+        Self {
+            fields: vec![
+                VERSION.to_le_bytes().to_vec(),
+                spec.digest().as_bytes().to_vec(),
+                backbone.digest().as_bytes().to_vec(),
+                device.into(),
+                layout.into(),
+                (VARIANTS as u64).to_le_bytes().to_vec(),
+            ],
+        }
+    }
+
+    /// The name of `image`'s features.
+    pub(super) fn key(&self, image: Digest) -> Digest {
+        let fields: Vec<&[u8]> =
+            std::iter::once(image.as_bytes().as_slice()).chain(self.fields.iter().map(Vec::as_slice)).collect();
+        Digest::of_fields(&fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Weights;
+    use cellgate_models::conversion::{Bounds, Method, Size};
+    use tch::Device;
+
+    #[test]
+    fn each_input_changes_the_key() {
+        let bounds = |hi| Bounds::new(1700, hi).unwrap();
+        let size = Size { height: 224, width: 224 };
+        let spec = ConversionSpec::new(Method::Global).with_bounds(bounds(2800)).with_size(size);
+        let backbones = [1, 2].map(|seed| Backbone::new(&Weights::random(seed), Device::Cpu).unwrap());
+        let key = |spec: &ConversionSpec, backbone: usize, image: &[u8]| {
+            Recipe::new(spec, &backbones[backbone]).key(Digest::of(image))
+        };
+        let with = |change: &dyn Fn(&mut ConversionSpec)| {
+            let mut spec = spec.clone();
+            change(&mut spec);
+            key(&spec, 0, b"a")
+        };
+        let keys = [
+            with(&|_| ()),
+            with(&|spec| spec.method = Method::Local),
+            with(&|spec| spec.bounds = Some(bounds(2900))),
+            with(&|spec| spec.size = None),
+            with(&|spec| spec.mean[2] = 0.4),
+            key(&spec, 1, b"a"),
+            key(&spec, 0, b"b"),
+        ];
+        let distinct: std::collections::HashSet<Digest> = keys.into_iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+        assert_eq!(with(&|_| ()), key(&spec, 0, b"a"));
+    }
+}

@@ -1,0 +1,230 @@
+//! The cache of features and the way to fill it.
+
+use super::key::Recipe;
+use super::table::FeatureTable;
+use super::{compute, default_cache_root, file};
+use crate::dataset::Part;
+use crate::network::Backbone;
+use crate::network::backbone::VARIANTS;
+use crate::network::pooling::{self, Block};
+use cellgate_models::conversion::{ConversionError, ConversionSpec};
+use cellgate_models::digest::Digest;
+use cellgate_models::radiograph::ReadError;
+use indicatif::ProgressBar;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Names another folder than the default one.
+const VARIABLE: &str = "CELLGATE_CACHE";
+
+/// Why features could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FeatureError {
+    /// Neither a folder was named nor does the user have a home.
+    #[error("no folder for the cache: found neither HOME nor XDG_CACHE_HOME; name one with --cache or CELLGATE_CACHE")]
+    NoFolder,
+    /// A file of the cache, or an image, can't be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An image is no radiograph.
+    #[error(transparent)]
+    Radiograph(#[from] ReadError),
+    /// An image is not the one that the data set was read with.
+    #[error("{}: found an image of SHA-256 {found}, expected {expected}: it changed meanwhile, start again", path.display())]
+    Changed {
+        /// The image.
+        path: PathBuf,
+        /// The digest of its bytes now.
+        found: Digest,
+        /// The digest in the data set.
+        expected: Digest,
+    },
+    /// The conversion can't be carried out.
+    #[error(transparent)]
+    Conversion(#[from] ConversionError),
+    /// libtorch failed, such as for want of memory.
+    #[error("{}: libtorch: {source}", path.display())]
+    Torch {
+        /// The image.
+        path: PathBuf,
+        /// What libtorch said.
+        source: tch::TchError,
+    },
+    /// An image gave features that are not finite.
+    #[error("{}: found a feature that is NaN or infinite, expected finite ones: check the backbone's weights", path.display())]
+    NotFinite {
+        /// The image.
+        path: PathBuf,
+    },
+}
+
+/// A folder of cached features: one file an image, conversion and backbone, shared by all folds, epochs and runs, and by
+/// programs that run at the same time.
+#[derive(Debug, Clone)]
+pub struct FeatureStore {
+    folder: PathBuf,
+}
+
+impl FeatureStore {
+    /// The store in `folder` (`--cache`) if there is one, else in the one named by the environment variable
+    /// `CELLGATE_CACHE`, else in `~/.cache/cellgate/features`. The folder is made when the first file is written.
+    ///
+    /// # Errors
+    /// [`FeatureError::NoFolder`] where none of them is there.
+    pub fn open(folder: Option<&Path>) -> Result<Self, FeatureError> {
+        let named = folder.map(Path::to_owned).or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from));
+        let folder = named.or_else(|| default_cache_root().map(|root| root.join("features")));
+        Ok(Self { folder: folder.ok_or(FeatureError::NoFolder)? })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The features of `parts` with all blocks ([`Block::ALL`]), converted as `spec` says: out of the cache, or computed
+    /// and cached. `progress` is moved on by one for each part.
+    ///
+    /// The numbers depend on image, conversion, backbone and kind of device alone, not on the other parts, nor on what
+    /// was cached before.
+    ///
+    /// # Errors
+    /// [`FeatureError`] for the first part that fails; everything computed until then stays in the cache.
+    pub fn features<'a>(
+        &self,
+        parts: impl IntoIterator<Item = &'a Part>,
+        spec: &ConversionSpec,
+        backbone: &Backbone,
+        progress: &ProgressBar,
+    ) -> Result<FeatureTable, FeatureError> {
+        let parts: Vec<&Part> = parts.into_iter().collect();
+        let recipe = Recipe::new(spec, backbone);
+        let blocks = Block::ALL;
+        let a_part = VARIANTS * pooling::width(&blocks);
+        let mut values = vec![0.0; parts.len() * a_part];
+        // Byte-identical images are computed once.
+        let mut missing: HashMap<Digest, Vec<usize>> = HashMap::new();
+        let mut to_compute: Vec<&Part> = Vec::new();
+        for (index, (part, place)) in parts.iter().zip(values.chunks_exact_mut(a_part)).enumerate() {
+            if let Some(twins) = missing.get_mut(&part.digest) {
+                twins.push(index);
+                continue;
+            }
+            let key = recipe.key(part.digest);
+            match file::read(&self.path(key), key, a_part) {
+                Some(features) => {
+                    place.copy_from_slice(&features);
+                    progress.inc(1);
+                }
+                None => {
+                    missing.insert(part.digest, vec![index]);
+                    to_compute.push(part);
+                }
+            }
+        }
+        // What came out of the cache says nothing about the time left.
+        progress.reset_eta();
+        compute::features(&to_compute, spec, backbone, &blocks, |part, features| {
+            let key = recipe.key(part.digest);
+            let path = self.path(key);
+            file::write(&path, key, &features).map_err(|source| FeatureError::Io { path, source })?;
+            for &index in &missing[&part.digest] {
+                values[index * a_part..][..a_part].copy_from_slice(&features);
+                progress.inc(1);
+            }
+            Ok(())
+        })?;
+        Ok(FeatureTable::new(blocks.to_vec(), values))
+    }
+
+    /// 256 folders keep each of them small.
+    fn path(&self, key: Digest) -> PathBuf {
+        let name = key.to_string();
+        self.folder.join(&name[..2]).join(format!("{name}.features"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Label;
+    use crate::network::Weights;
+    use cellgate_models::conversion::{Method, Size};
+    use cellgate_models::radiograph::{self, Radiograph};
+    use tch::Device;
+
+    /// Three parts, the last one's image byte-identical with the first one's.
+    fn parts(folder: &Path) -> Vec<Part> {
+        let part = |name: &str, step: usize| {
+            let path = folder.join(name);
+            let levels = (0..48 * 40).map(|pixel| (1700 + pixel * step % 1000) as u16).collect();
+            radiograph::write(&path, &Radiograph::new(48, 40, levels).unwrap()).unwrap();
+            let digest = Digest::of_file(&path).unwrap();
+            let (bundle, label) = ("1".to_owned(), Label::Normal);
+            Part { image: name.into(), path, digest, bundle, label, anomalies: vec![], experts: vec![] }
+        };
+        vec![part("a.tif", 7), part("b.tif", 11), part("c.tif", 7)]
+    }
+
+    fn cached_files(store: &FeatureStore) -> Vec<PathBuf> {
+        let folders = std::fs::read_dir(store.folder()).unwrap().map(|entry| entry.unwrap().path());
+        folders.flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path())).collect()
+    }
+
+    #[test]
+    fn features_come_from_the_cache_unless_it_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = parts(folder.path());
+        let store = FeatureStore::open(Some(&folder.path().join("cache"))).unwrap();
+        let backbone = Backbone::new(&Weights::random(3), Device::Cpu).unwrap();
+        let spec = ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 });
+        let progress = ProgressBar::hidden();
+        let features = |parts: &[Part]| store.features(parts, &spec, &backbone, &progress);
+
+        let first = features(&parts).unwrap();
+        assert_eq!((first.parts(), first.width(), progress.position()), (3, 3840, 3));
+        assert_eq!(first.row(0, 1), first.row(2, 1), "identical images have identical features");
+        assert_ne!(first.row(0, 0), first.row(1, 0));
+        assert_ne!(first.row(0, 0), first.row(0, 1));
+        assert_eq!(features(&parts[1..2]).unwrap().row(0, 3), first.row(1, 3), "other parts don't matter");
+        let files = cached_files(&store);
+        assert_eq!(files.len(), 2, "identical images are computed once: {files:?}");
+
+        // What a kill or a power cut may leave behind: a torn file, one of zeros, one that never got its name.
+        let whole = std::fs::read(&files[0]).unwrap();
+        std::fs::write(files[0].with_file_name(".writing-x"), &whole[..100]).unwrap();
+        for damaged in [whole[..whole.len() / 2].to_vec(), vec![0; whole.len()], vec![]] {
+            std::fs::write(&files[0], damaged).unwrap();
+            assert_eq!(features(&parts).unwrap(), first);
+            assert_eq!(std::fs::read(&files[0]).unwrap(), whole, "mended");
+        }
+
+        // With everything cached no image is opened.
+        parts.iter().for_each(|part| std::fs::remove_file(&part.path).unwrap());
+        assert_eq!(features(&parts).unwrap(), first);
+        std::fs::remove_file(&files[0]).unwrap();
+        assert!(matches!(features(&parts), Err(FeatureError::Io { .. })));
+    }
+
+    #[test]
+    fn an_image_that_changed_and_a_broken_specification_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parts = parts(folder.path());
+        let store = FeatureStore::open(Some(folder.path())).unwrap();
+        let backbone = Backbone::new(&Weights::random(3), Device::Cpu).unwrap();
+        let without_bounds = ConversionSpec::new(Method::Global);
+        let error = store.features(&parts, &without_bounds, &backbone, &ProgressBar::hidden()).unwrap_err();
+        assert!(matches!(error, FeatureError::Conversion(_)), "{error}");
+        parts[1].digest = Digest::of(b"another image");
+        let spec = ConversionSpec::new(Method::Naive);
+        let error = store.features(&parts, &spec, &backbone, &ProgressBar::hidden()).unwrap_err();
+        assert!(matches!(error, FeatureError::Changed { .. }), "{error}");
+    }
+}

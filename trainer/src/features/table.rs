@@ -1,0 +1,115 @@
+//! Features of many images as one table.
+
+use crate::network::backbone::VARIANTS;
+use crate::network::pooling::{self, Block};
+
+/// The features of some parts, four variants each (identity, mirrored left to right, top to bottom, both).
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureTable {
+    blocks: Vec<Block>,
+    parts: usize,
+    values: Vec<f32>,
+}
+
+impl FeatureTable {
+    /// A table of `values`, part by part, variant by variant, block by block.
+    ///
+    /// # Panics
+    /// If the number of values is not a whole number of parts.
+    #[must_use]
+    pub fn new(blocks: Vec<Block>, values: Vec<f32>) -> Self {
+        let a_part = VARIANTS * pooling::width(&blocks);
+        assert!(a_part > 0 && values.len().is_multiple_of(a_part), "{} values of {a_part} a part", values.len());
+        Self { parts: values.len() / a_part, blocks, values }
+    }
+
+    /// The number of parts.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// The blocks that a row is the concatenation of.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The number of features in a row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        pooling::width(&self.blocks)
+    }
+
+    /// The features of a part's variant (0 to 3; 0 is the image as it is).
+    ///
+    /// # Panics
+    /// If there is no such part or variant.
+    #[must_use]
+    pub fn row(&self, part: usize, variant: usize) -> &[f32] {
+        assert!(variant < VARIANTS, "variant {variant}");
+        let width = self.width();
+        &self.values[(part * VARIANTS + variant) * width..][..width]
+    }
+
+    /// All values: parts x 4 x width.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The features of a part's variant, of `blocks` only, in their order.
+    ///
+    /// # Panics
+    /// If there is no such part or variant, or a block is not in the table.
+    #[must_use]
+    pub fn select_row(&self, part: usize, variant: usize, blocks: &[Block]) -> Vec<f32> {
+        let row = self.row(part, variant);
+        let piece = |wanted: &Block| {
+            let position = self.blocks.iter().position(|block| block == wanted);
+            let position = position.unwrap_or_else(|| panic!("block {wanted} is not in the table"));
+            &row[pooling::width(&self.blocks[..position])..][..wanted.width()]
+        };
+        blocks.iter().flat_map(piece).copied().collect()
+    }
+
+    /// The same features of these parts only, in this order.
+    ///
+    /// # Panics
+    /// If there is no such part.
+    #[must_use]
+    pub fn of_parts(&self, parts: &[usize]) -> Self {
+        let a_part = VARIANTS * self.width();
+        let values = parts.iter().flat_map(|part| &self.values[part * a_part..][..a_part]).copied().collect();
+        Self::new(self.blocks.clone(), values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Pool;
+
+    const FIRST: Block = Block { stage: 1, pool: Pool::Mean };
+    const SECOND: Block = Block { stage: 2, pool: Pool::Mean };
+
+    fn table() -> FeatureTable {
+        FeatureTable::new(vec![FIRST, SECOND], (0..2 * 4 * 192).map(|value| value as f32).collect())
+    }
+
+    #[test]
+    fn rows_lie_part_by_part_and_variant_by_variant() {
+        let table = table();
+        assert_eq!((table.parts(), table.width()), (2, 192));
+        assert_eq!(table.row(1, 2)[0], f32::from(192 * 6_u16));
+        assert_eq!(table.of_parts(&[1]).row(0, 2), table.row(1, 2));
+    }
+
+    #[test]
+    fn blocks_are_selected_in_the_wanted_order() {
+        let selected = table().select_row(1, 3, &[SECOND, FIRST]);
+        assert_eq!(selected[..128], table().row(1, 3)[64..]);
+        assert_eq!(selected[128..], table().row(1, 3)[..64]);
+        assert!(table().select(&[Block { stage: 4, pool: Pool::Max }]).is_none());
+    }
+}

@@ -1,0 +1,60 @@
+//! From a ranking to a probability: Platt's scaling (1999) on out-of-fold scores.
+
+use super::linear;
+use crate::dataset::Label;
+use crate::network::{Head, Layer};
+use crate::stats::Scored;
+use anyhow::{Context, Result};
+use tch::{Kind, Tensor};
+
+/// `logit -> slope * logit + offset`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Calibration {
+    slope: f64,
+    offset: f64,
+}
+
+impl Calibration {
+    /// The calibration after which `scored` are probabilities, were both classes equally frequent: 0.5 is where a part
+    /// is as likely to be the one as the other.
+    ///
+    /// # Errors
+    /// One class only; libtorch's errors.
+    pub(super) fn of(scored: &[Scored]) -> Result<Self> {
+        let logits: Vec<f64> = scored.iter().flat_map(|part| [logit(part.score), 1.0]).collect();
+        let targets: Vec<f64> = scored.iter().map(|part| f64::from(part.label == Label::Abnormal)).collect();
+        let weights = linear::weights(scored.iter().map(|part| ("", part.label)))?;
+        let design = Tensor::f_from_slice(&logits)?.f_to_kind(Kind::Double)?.f_view([-1, 2])?;
+        let (targets, weights) = (Tensor::f_from_slice(&targets)?, Tensor::f_from_slice(&weights)?);
+        let theta = linear::newton(&design, &targets, &weights, 1e-6)?;
+        let (slope, offset) = (theta.double_value(&[0]), theta.double_value(&[1]));
+        // Scores that rank the wrong way round are left as they are: a negative slope would hide the defect.
+        Ok(if slope > 0.0 { Self { slope, offset } } else { Self { slope: 1.0, offset: 0.0 } })
+    }
+
+    /// A score, calibrated.
+    pub(super) fn score(self, score: f64) -> f64 {
+        1.0 / (1.0 + (-(self.slope * logit(score) + self.offset)).exp())
+    }
+
+    /// The head whose scores are calibrated: its members' last layers take slope and offset in.
+    ///
+    /// # Errors
+    /// A member does not end with an affine layer.
+    pub(super) fn apply(self, mut head: Head) -> Result<Head> {
+        for member in &mut head.members {
+            let Some(Layer::Affine { weight, bias, .. }) = member.last_mut() else {
+                return Err(anyhow::anyhow!("the head can't be calibrated: it does not end with an affine layer"));
+            };
+            weight.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * self.slope) as f32);
+            bias.iter_mut().for_each(|bias| *bias = (f64::from(*bias) * self.slope + self.offset) as f32);
+        }
+        head.check().context("calibration")?;
+        Ok(head)
+    }
+}
+
+fn logit(score: f64) -> f64 {
+    let score = score.clamp(1e-9, 1.0 - 1e-9);
+    (score / (1.0 - score)).ln()
+}

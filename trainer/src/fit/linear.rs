@@ -1,0 +1,123 @@
+//! A linear scorer: standardised features, their principal components, logistic regression.
+
+use crate::dataset::Label;
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use tch::{Device, Kind, Tensor};
+
+/// Largest change of a logit in one Newton step: keeps the first steps from overshooting.
+const LARGEST_STEP: f64 = 8.0;
+/// Newton stops once no logit changes by more.
+const CONVERGED: f64 = 1e-2;
+/// Newton's steps, at most.
+const MAX_STEPS: usize = 25;
+
+/// Settings of [`fit`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Settings {
+    /// Principal components that are kept.
+    pub(super) components: i64,
+    /// L2 penalty of the logistic regression, for features whose variances sum up to 1.
+    pub(super) penalty: f64,
+}
+
+/// `logit = weight * x + bias`, scaled so that the training rows' logits have a standard deviation of 1.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Linear {
+    pub(super) weight: Vec<f64>,
+    pub(super) bias: f64,
+}
+
+/// Fits a linear scorer to `rows` (N x D, f64): each feature standardised, each of the `blocks` (widths that sum up to D)
+/// with the same share of the variance; projected on the principal components; logistic regression of `targets` (N,
+/// 1 for abnormal) with `weights` (N, mean 1) by Newton's method.
+///
+/// # Errors
+/// libtorch's: no memory, a decomposition that does not converge.
+pub(super) fn fit(
+    rows: &Tensor,
+    blocks: &[usize],
+    targets: &Tensor,
+    weights: &Tensor,
+    settings: Settings,
+) -> Result<Linear> {
+    let (mean, scale) = standardisation(rows, blocks)?;
+    let standard = rows.f_sub(&mean)?.f_mul(&scale)?;
+    let count = standard.size()[0] as f64;
+    let (_, vectors) = standard.f_tr()?.f_matmul(&standard)?.f_div_scalar(count)?.f_linalg_eigh("L")?;
+    let width = vectors.size()[1];
+    let kept = settings.components.min(width);
+    let components = vectors.f_narrow(1, width - kept, kept)?;
+    let ones = Tensor::f_ones([standard.size()[0], 1], (Kind::Double, Device::Cpu))?;
+    let design = Tensor::f_cat(&[standard.f_matmul(&components)?, ones], 1)?;
+    let theta = newton(&design, targets, weights, settings.penalty)?;
+
+    let deviation = design.f_matmul(&theta)?.f_std(false)?.double_value(&[]).max(1e-12);
+    let theta = theta.f_div_scalar(deviation)?;
+    let weight = components.f_matmul(&theta.f_narrow(0, 0, kept)?)?.f_mul(&scale)?;
+    let bias = theta.double_value(&[kept]) - mean.f_dot(&weight)?.double_value(&[]);
+    Ok(Linear { weight: Vec::try_from(weight)?, bias })
+}
+
+/// Mean and scale of each feature. A deviation is floored by a thousandth of its block's, so that a feature that hardly
+/// varies is not blown up.
+fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor)> {
+    let mut scales = Vec::new();
+    let mut start = 0;
+    for &width in blocks {
+        let length = i64::try_from(width)?;
+        let block = rows.f_narrow(1, start, length)?;
+        let floor = block.f_std(false)?.f_mul_scalar(1e-3)?.f_add_scalar(1e-12)?;
+        let deviation = block.f_std_dim(&[0_i64][..], false, false)?.f_add(&floor)?;
+        scales.push(deviation.f_mul_scalar((length as f64 * blocks.len() as f64).sqrt())?.f_reciprocal()?);
+        start += length;
+    }
+    Ok((rows.f_mean_dim(&[0_i64][..], false, Kind::Double)?, Tensor::f_cat(&scales, 0)?))
+}
+
+/// Logistic regression by Newton's method; the last column of `design` is the bias, which has no penalty.
+pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalty: f64) -> Result<Tensor> {
+    let (count, width) = design.size2()?;
+    let options = (Kind::Double, Device::Cpu);
+    let penalties = Tensor::f_full([width], penalty * count as f64, options)?;
+    let _ = penalties.f_narrow(0, width - 1, 1)?.f_fill_(0.0)?;
+    let curvature_floor = penalties.f_add_scalar(1e-9)?.f_diag(0)?;
+    let mut theta = Tensor::f_zeros([width], options)?;
+    for _ in 0..MAX_STEPS {
+        let probability = design.f_matmul(&theta)?.f_sigmoid()?;
+        let residual = probability.f_sub(targets)?.f_mul(weights)?;
+        let gradient = design.f_tr()?.f_matmul(&residual)?.f_add(&penalties.f_mul(&theta)?)?;
+        let variance = probability.f_mul(&probability.f_neg()?.f_add_scalar(1.0)?)?.f_clamp_min(1e-5)?;
+        let curvature = variance.f_mul(weights)?.f_unsqueeze(1)?;
+        let hessian = design.f_mul(&curvature)?.f_tr()?.f_matmul(design)?.f_add(&curvature_floor)?;
+        let step = Tensor::f_linalg_solve(&hessian, &gradient, true)?;
+        let change = design.f_matmul(&step)?.f_abs()?.f_max()?.double_value(&[]);
+        theta = theta.f_sub(&step.f_mul_scalar((LARGEST_STEP / change).min(1.0))?)?;
+        if change < CONVERGED {
+            break;
+        }
+    }
+    Ok(theta)
+}
+
+/// A weight for each part, with a mean of 1: both classes weigh the same; within a class a bundle weighs as the square
+/// root of its number of parts, between counting every part and counting every bundle alike.
+pub(super) fn weights<'a>(parts: impl Iterator<Item = (&'a str, Label)> + Clone) -> Result<Vec<f64>> {
+    let mut groups: BTreeMap<(Label, &str), f64> = BTreeMap::new();
+    for (bundle, label) in parts.clone() {
+        *groups.entry((label, bundle)).or_default() += 1.0;
+    }
+    let total = |label: Label| groups.iter().filter(|((of, _), _)| *of == label).map(|(_, count)| count.sqrt()).sum();
+    let totals: [f64; 2] = [total(Label::Normal), total(Label::Abnormal)];
+    if totals.contains(&0.0) {
+        let (missing, found) = if totals[0] == 0.0 { ("normal", "abnormal") } else { ("abnormal", "normal") };
+        return Err(anyhow::anyhow!("found only {found} parts to train on, expected {missing} ones too"));
+    }
+    let count = parts.clone().count() as f64;
+    let weight = |(bundle, label): (&'a str, Label)| {
+        let group = groups.get(&(label, bundle)).context("each part is in a group")?;
+        let total = totals[usize::from(label == Label::Abnormal)];
+        Ok(count / 2.0 / (group.sqrt() * total))
+    };
+    parts.map(weight).collect()
+}

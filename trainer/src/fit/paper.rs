@@ -1,0 +1,150 @@
+//! The paper's recipe (section 2.4): ResNet-34's own 512 -> 1000 layer is trained on, followed by fully connected layers
+//! of 512 and 256 and a softmax of 2; cross-entropy; every image flipped at random each epoch.
+
+use super::TrainingSet;
+use crate::dataset::Label;
+use crate::network::backbone::VARIANTS;
+use crate::network::head::Activation;
+use crate::network::{Block, Head, Layer, Pool};
+use anyhow::{Result, ensure};
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use tch::nn::{self, OptimizerConfig};
+use tch::{Device, Kind, Tensor};
+
+/// Outputs of the fully connected layers: ImageNet's classes, the paper's two layers, normal and abnormal.
+const WIDTHS: [i64; 4] = [1000, 512, 256, 2];
+
+/// The backbone's own last layer, 512 -> 1000, which this recipe trains on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Classifier {
+    /// 1000 x 512 numbers, row by row.
+    pub weight: Vec<f32>,
+    /// 1000 numbers.
+    pub bias: Vec<f32>,
+}
+
+/// Settings of the paper's recipe. What the paper leaves open is set as the documentation of each field says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperRecipe {
+    /// Passes over the training images; 50 in the paper.
+    pub epochs: u32,
+    /// Learning rate of the first epoch; 0.001 in the paper.
+    pub learning_rate: f64,
+    /// The learning rate is decayed after this many epochs; 10 in the paper.
+    pub decay_epochs: u32,
+    /// The factor of a decay. Not in the paper: 0.1.
+    pub decay_factor: f64,
+    /// Images a step. Not in the paper: 32.
+    pub batch: usize,
+}
+
+impl Default for PaperRecipe {
+    fn default() -> Self {
+        Self { epochs: 50, learning_rate: 0.001, decay_epochs: 10, decay_factor: 0.1, batch: 32 }
+    }
+}
+
+impl PaperRecipe {
+    /// Trains a head on the frozen backbone's averaged last stage with Adam and ReLU between the layers (neither is in
+    /// the paper). The batch norms are frozen, so an image has four possible feature vectors, one a flip: a random
+    /// flip is a random choice among them, exactly as if the image were flipped and sent through the network.
+    ///
+    /// # Errors
+    /// An empty training set; libtorch's errors.
+    pub fn head(&self, training: &TrainingSet<'_>, classifier: &Classifier, seed: u64) -> Result<Head> {
+        ensure!(!training.is_empty(), "found no image to train on, expected at least one");
+        let blocks = vec![Block { stage: 4, pool: Pool::Mean }];
+        let images = features(training, &blocks)?;
+        let labels: Vec<i64> = training.labels().map(|label| i64::from(label == Label::Abnormal)).collect();
+        let labels = Tensor::f_from_slice(&labels)?;
+
+        tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
+        let variables = nn::VarStore::new(Device::Cpu);
+        let layers = layers(&variables.root(), classifier)?;
+        let mut optimizer = nn::Adam::default().build(&variables, self.learning_rate)?;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut order: Vec<i64> = (0..i64::try_from(training.len())?).collect();
+        for epoch in 0..self.epochs {
+            let decays = i32::try_from(epoch / self.decay_epochs.max(1))?;
+            optimizer.set_lr(self.learning_rate * self.decay_factor.powi(decays));
+            order.shuffle(&mut random);
+            for batch in order.chunks(self.batch.max(1)) {
+                let flips: Vec<i64> = batch.iter().map(|_| random.random_range(0..VARIANTS as i64)).collect();
+                let (rows, flips) = (Tensor::f_from_slice(batch)?, Tensor::f_from_slice(&flips)?);
+                let inputs = images.f_index(&[Some(rows.shallow_clone()), Some(flips)])?;
+                let outputs = forward(&layers, &inputs)?;
+                let loss = outputs.f_cross_entropy_loss::<Tensor>(
+                    &labels.f_index_select(0, &rows)?,
+                    None,
+                    tch::Reduction::Mean,
+                    -100,
+                    0.0,
+                )?;
+                optimizer.backward_step(&loss);
+            }
+        }
+        into_head(blocks, &layers)
+    }
+}
+
+/// The training images' features: images x variants x features.
+fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor> {
+    let rows = (0..training.len()).flat_map(|part| (0..VARIANTS).map(move |variant| (part, variant)));
+    let values: Vec<f32> = rows.flat_map(|(part, variant)| training.features(part, variant, blocks)).collect();
+    let shape = [i64::try_from(training.len())?, VARIANTS as i64, -1];
+    Ok(Tensor::f_from_slice(&values)?.f_view(shape)?)
+}
+
+/// The layers of the head: the backbone's own classifier first, the new ones as libtorch initialises them.
+fn layers(root: &nn::Path<'_>, classifier: &Classifier) -> Result<Vec<nn::Linear>> {
+    let mut inputs = 512;
+    let mut layers = Vec::new();
+    for (index, outputs) in WIDTHS.into_iter().enumerate() {
+        layers.push(nn::linear(root / index, inputs, outputs, nn::LinearConfig::default()));
+        inputs = outputs;
+    }
+    tch::no_grad(|| -> Result<()> {
+        let Some(first) = layers.first_mut() else { return Ok(()) };
+        first.ws.f_copy_(&Tensor::f_from_slice(&classifier.weight)?.f_view_as(&first.ws)?)?;
+        if let Some(bias) = &mut first.bs {
+            bias.f_copy_(&Tensor::f_from_slice(&classifier.bias)?)?;
+        }
+        Ok(())
+    })?;
+    Ok(layers)
+}
+
+fn forward(layers: &[nn::Linear], inputs: &Tensor) -> Result<Tensor> {
+    let mut values = inputs.shallow_clone();
+    for (index, layer) in layers.iter().enumerate() {
+        values = values.f_linear(&layer.ws, layer.bs.as_ref())?;
+        if index + 1 < layers.len() {
+            values = values.f_relu()?;
+        }
+    }
+    Ok(values)
+}
+
+fn into_head(blocks: Vec<Block>, trained: &[nn::Linear]) -> Result<Head> {
+    let mut layers = Vec::new();
+    for layer in trained {
+        if !layers.is_empty() {
+            layers.push(Layer::Relu);
+        }
+        let numbers = |tensor: &Tensor| -> Result<Vec<f32>> {
+            Ok(Vec::<f32>::try_from(tensor.f_detach()?.f_to_kind(Kind::Float)?.f_contiguous()?.f_view([-1])?)?)
+        };
+        let (outputs, inputs) = layer.ws.size2()?;
+        layers.push(Layer::Affine {
+            inputs: usize::try_from(inputs)?,
+            outputs: usize::try_from(outputs)?,
+            weight: numbers(&layer.ws)?,
+            bias: layer.bs.as_ref().map(numbers).transpose()?.unwrap_or_default(),
+        });
+    }
+    Ok(Head { blocks, members: vec![layers], activation: Activation::Softmax })
+}

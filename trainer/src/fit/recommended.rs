@@ -1,0 +1,90 @@
+//! Our recipe: an ensemble of two linear scorers, of what stages 3 and 4 see on average and of what occurs together in
+//! stage 3.
+
+use super::TrainingSet;
+use super::linear::{self, Linear, Settings};
+use crate::dataset::Label;
+use crate::network::backbone::VARIANTS;
+use crate::network::head::Activation;
+use crate::network::pooling::width;
+use crate::network::{Block, Head, Layer};
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// Settings of our recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecommendedRecipe {
+    /// Principal components of each scorer's features.
+    pub components: u32,
+    /// L2 penalty of the logistic regressions.
+    pub penalty: f64,
+}
+
+impl Default for RecommendedRecipe {
+    fn default() -> Self {
+        Self { components: 100, penalty: 1e-5 }
+    }
+}
+
+/// One linear scorer of the ensemble.
+struct Member {
+    blocks: &'static [Block],
+    /// Whether signed square roots of the features are taken first, as is usual for second-order features.
+    is_rooted: bool,
+}
+
+const MEMBERS: [Member; 2] = [
+    Member { blocks: &[Block::MEAN_3, Block::MEAN_4], is_rooted: false },
+    Member { blocks: &[Block::COVARIANCE_3], is_rooted: true },
+];
+
+impl RecommendedRecipe {
+    /// Trains a head on all four flips of each part. There is nothing random in it.
+    ///
+    /// # Errors
+    /// One class only; libtorch's errors.
+    pub fn head(&self, training: &TrainingSet<'_>) -> Result<Head> {
+        ensure!(!training.is_empty(), "found no image to train on, expected at least one");
+        let weights = linear::weights(training.bundles().zip(training.labels()).collect::<Vec<_>>().into_iter())?;
+        let targets: Vec<f64> = training.labels().map(|label| f64::from(label == Label::Abnormal)).collect();
+        let of_variants = |values: &[f64]| -> Result<Tensor> {
+            let repeated: Vec<f64> = values.iter().flat_map(|&value| [value; VARIANTS]).collect();
+            Ok(Tensor::f_from_slice(&repeated)?)
+        };
+        let (targets, weights) = (of_variants(&targets)?, of_variants(&weights)?);
+        let settings = Settings { components: self.components.into(), penalty: self.penalty };
+        let mut start = 0;
+        let mut members = Vec::new();
+        for member in &MEMBERS {
+            let widths: Vec<usize> = member.blocks.iter().map(|block| block.width()).collect();
+            let scorer = linear::fit(&rows(training, member)?, &widths, &targets, &weights, settings)?;
+            members.push(layers(member, start, &scorer));
+            start += width(member.blocks);
+        }
+        let blocks = MEMBERS.iter().flat_map(|member| member.blocks).copied().collect();
+        Ok(Head { blocks, members, activation: Activation::Sigmoid })
+    }
+}
+
+/// The member's features of all parts and flips, f64.
+fn rows(training: &TrainingSet<'_>, member: &Member) -> Result<Tensor> {
+    let rows = (0..training.len()).flat_map(|part| (0..VARIANTS).map(move |variant| (part, variant)));
+    let values: Vec<f32> = rows.flat_map(|(part, variant)| training.features(part, variant, member.blocks)).collect();
+    let rows = Tensor::f_from_slice(&values)?.f_to_kind(Kind::Double)?.f_view([-1, width(member.blocks) as i64])?;
+    if member.is_rooted { Ok(rows.f_sign()?.f_mul(&rows.f_abs()?.f_sqrt()?)?) } else { Ok(rows) }
+}
+
+fn layers(member: &Member, start: usize, scorer: &Linear) -> Vec<Layer> {
+    let length = width(member.blocks);
+    let mut layers = vec![Layer::Slice { start, length }];
+    layers.extend(member.is_rooted.then_some(Layer::SignedSqrt));
+    layers.push(Layer::Affine {
+        inputs: length,
+        outputs: 1,
+        weight: scorer.weight.iter().map(|&weight| weight as f32).collect(),
+        bias: vec![scorer.bias as f32],
+    });
+    layers
+}

@@ -1,0 +1,64 @@
+//! What a recipe learns from.
+
+use crate::dataset::{Dataset, Label};
+use crate::features::FeatureTable;
+use crate::network::Block;
+
+/// The training parts of a fold with their features, labels and bundles.
+#[derive(Debug, Clone)]
+pub struct TrainingSet<'a> {
+    dataset: &'a Dataset,
+    table: &'a FeatureTable,
+    parts: Vec<usize>,
+}
+
+impl<'a> TrainingSet<'a> {
+    /// The `parts` (indices into `dataset`) with their features in `table`, which holds one row a part of `dataset`.
+    #[must_use]
+    pub fn new(dataset: &'a Dataset, table: &'a FeatureTable, parts: &[usize]) -> Self {
+        Self { dataset, table, parts: parts.to_vec() }
+    }
+
+    /// The number of parts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether there is no part.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The label of each part.
+    pub fn labels(&self) -> impl Iterator<Item = Label> + '_ {
+        self.parts.iter().map(|&part| self.dataset.parts[part].label)
+    }
+
+    /// The bundle's name of each part.
+    pub fn bundles(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.parts.iter().map(|&part| self.dataset.parts[part].bundle.as_str())
+    }
+
+    /// The features of the part at `index`, flipped as `variant` says, of `blocks` only.
+    #[must_use]
+    pub fn features(&self, index: usize, variant: usize, blocks: &[Block]) -> Vec<f32> {
+        self.table.select_row(self.parts[index], variant, blocks)
+    }
+
+    /// Leaves one bundle out at a time: the set of all others, and the positions in this set of the bundle's parts.
+    #[must_use]
+    pub fn leave_one_bundle_out(&self) -> Vec<(Self, Vec<usize>)> {
+        let mut names: Vec<&str> = self.bundles().collect();
+        names.sort_unstable();
+        names.dedup();
+        let split = |name: &str| {
+            let (held_out, rest): (Vec<usize>, Vec<usize>) =
+                (0..self.len()).partition(|&index| self.dataset.parts[self.parts[index]].bundle == name);
+            let rest = rest.into_iter().map(|index| self.parts[index]).collect();
+            (Self { dataset: self.dataset, table: self.table, parts: rest }, held_out)
+        };
+        names.into_iter().map(split).collect()
+    }
+}

@@ -1,0 +1,162 @@
+//! Network, digest and device in one: what computes features.
+
+use super::pooling::Block;
+use super::resnet34::ResNet34;
+use super::weights::{Weights, WeightsError};
+use cellgate_models::digest::Digest;
+use std::path::Path;
+use tch::{Device, Kind, TchError, Tensor};
+
+/// An image's appearances under flips, in the order of features: as it is, mirrored left to right, mirrored top to
+/// bottom, and both.
+pub const VARIANTS: usize = 4;
+
+/// Images of more pixels go through the network one variant at a time instead of all four together, to bound memory
+/// (four variants of 2000 x 1000 take about 3 GB). Depends on the size alone, so results never depend on the machine.
+const MAX_PIXELS_TOGETHER: i64 = 4_000_000;
+
+/// A frozen ResNet-34 that computes pooled features.
+#[derive(Debug)]
+pub struct Backbone {
+    network: ResNet34,
+    digest: Digest,
+}
+
+impl Backbone {
+    /// The backbone with `weights` on `device`.
+    ///
+    /// # Errors
+    /// libtorch's, such as a device without memory.
+    pub fn new(weights: &Weights, device: Device) -> Result<Self, TchError> {
+        Ok(Self { network: ResNet34::new(weights, device)?, digest: weights.digest() })
+    }
+
+    /// Reads weights from the file at `path`.
+    ///
+    /// # Errors
+    /// The file can't be read or does not hold ResNet-34; libtorch's errors.
+    pub fn open(path: &Path, device: Device) -> Result<Self, WeightsError> {
+        let weights = Weights::read(path)?;
+        Self::new(&weights, device).map_err(|source| WeightsError::Torch { path: path.to_owned(), source })
+    }
+
+    /// The digest of the weights file.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Where it computes.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.network.device()
+    }
+
+    /// The network itself.
+    #[must_use]
+    pub fn network(&self) -> &ResNet34 {
+        &self.network
+    }
+
+    /// The features of one image, [`width`](super::pooling::width)`(blocks)` numbers, from its 3 x `height` x `width`
+    /// normalised values, channel by channel.
+    ///
+    /// # Errors
+    /// libtorch's: a wrong number of values, no memory.
+    pub fn features(&self, tensor: &[f32], height: u32, width: u32, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
+        let image = self.image(tensor, height, width)?;
+        self.pooled(&image, blocks)
+    }
+
+    /// The features of an image's four variants, one variant after the other; the first equals [`Self::features`] up to
+    /// rounding.
+    ///
+    /// # Errors
+    /// libtorch's: a wrong number of values, no memory.
+    pub fn features_of_variants(
+        &self,
+        tensor: &[f32],
+        height: u32,
+        width: u32,
+        blocks: &[Block],
+    ) -> Result<Vec<f32>, TchError> {
+        let image = self.image(tensor, height, width)?;
+        let variants = [image.f_flip([3])?, image.f_flip([2])?, image.f_flip([2, 3])?];
+        let [horizontal, vertical, both] = &variants;
+        let variants = [&image, horizontal, vertical, both];
+        if i64::from(height) * i64::from(width) <= MAX_PIXELS_TOGETHER {
+            return self.pooled(&Tensor::f_cat(&variants, 0)?, blocks);
+        }
+        let mut features = Vec::new();
+        for variant in variants {
+            features.extend(self.pooled(variant, blocks)?);
+        }
+        Ok(features)
+    }
+
+    fn image(&self, tensor: &[f32], height: u32, width: u32) -> Result<Tensor, TchError> {
+        Tensor::f_from_slice(tensor)?.f_view([1, 3, i64::from(height), i64::from(width)])?.f_to_device(self.device())
+    }
+
+    fn pooled(&self, images: &Tensor, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
+        let stages = blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0);
+        let maps = self.network.forward(images, stages)?;
+        tch::no_grad(|| {
+            let pool = |block: &Block| match usize::from(block.stage).checked_sub(1).and_then(|stage| maps.get(stage)) {
+                Some(maps) if block.width() > 0 => block.apply(maps, &self.network.basis),
+                _ => Err(TchError::Shape(format!("block {block}: expected one that exists"))),
+            };
+            let pooled = blocks.iter().map(pool).collect::<Result<Vec<_>, _>>()?;
+            let features = Tensor::f_cat(&pooled, 1)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+            Vec::<f32>::try_from(features.f_contiguous()?.f_view([-1])?)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::pooling::{Pool, width};
+
+    fn image(height: usize, width: usize) -> Vec<f32> {
+        (0..3 * height * width).map(|index| ((index * 7919) % 1009) as f32 / 500.0 - 1.0).collect()
+    }
+
+    fn flipped(image: &[f32], height: usize, width: usize) -> Vec<f32> {
+        let rows = image.chunks(width).map(|row| row.iter().rev().copied().collect::<Vec<f32>>());
+        assert_eq!(image.len(), 3 * height * width);
+        rows.flatten().collect()
+    }
+
+    #[test]
+    fn variants_are_the_flips_in_the_documented_order() {
+        let backbone = Backbone::new(&Weights::random(1), Device::Cpu).unwrap();
+        let blocks = Block::ALL;
+        let (plain, mirrored) = (image(40, 56), flipped(&image(40, 56), 40, 56));
+        let variants = backbone.features_of_variants(&plain, 40, 56, &blocks).unwrap();
+        assert_eq!(variants.len(), VARIANTS * width(&blocks));
+        let close = |found: &[f32], expected: &[f32]| {
+            found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs().max(1.0))
+        };
+        let part = |variant: usize| &variants[variant * width(&blocks)..][..width(&blocks)];
+        let features = |image: &[f32]| backbone.features(image, 40, 56, &blocks).unwrap();
+        assert!(close(part(0), &features(&plain)));
+        assert!(close(part(1), &features(&mirrored)));
+        assert!(!close(part(0), &features(&mirrored)), "the test image is symmetric");
+        // Top to bottom is left to right after turning by half a turn: all values of a channel in reverse order.
+        let turned: Vec<f32> = plain.chunks(40 * 56).flat_map(|channel| channel.iter().rev().copied()).collect();
+        assert!(close(part(3), &features(&turned)));
+        assert!(close(part(2), &features(&flipped(&turned, 40, 56))));
+    }
+
+    #[test]
+    fn selecting_blocks_selects_numbers() {
+        let backbone = Backbone::new(&Weights::random(2), Device::Cpu).unwrap();
+        let all = backbone.features(&image(64, 64), 64, 64, &Block::ALL).unwrap();
+        let first = backbone.features(&image(64, 64), 64, 64, &[Block::MEAN_3]).unwrap();
+        assert_eq!(first, all[64..128]);
+        assert!(backbone.features(&[0.0; 5], 64, 64, &Block::ALL).is_err());
+        assert!(backbone.features(&image(64, 64), 64, 64, &[Block { stage: 5, pool: Pool::Mean }]).is_err());
+        assert!(backbone.features(&image(64, 64), 64, 64, &[Block { stage: 0, pool: Pool::Mean }]).is_err());
+    }
+}

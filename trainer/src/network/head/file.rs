@@ -1,0 +1,205 @@
+//! A head as a file, `head.safetensors`: the layers' kinds as JSON in the metadata entry `cellgate.head`, their numbers
+//! as f32 tensors named `members.<member>.<layer>.<weight|bias>`.
+
+use super::{Activation, Head, HeadError, Layer};
+use crate::network::pooling::Block;
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+const METADATA: &str = "cellgate.head";
+const VERSION: u32 = 1;
+
+/// Why a head could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadFileError {
+    /// The file can't be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is no head.
+    #[error("{}: found {found}, expected {expected}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What stands there.
+        found: String,
+        /// What should stand there.
+        expected: String,
+    },
+    /// The parts of the head don't fit together.
+    #[error("{}: {source}", path.display())]
+    Head {
+        /// The file.
+        path: PathBuf,
+        /// Where they don't.
+        source: HeadError,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Structure {
+    version: u32,
+    blocks: Vec<Block>,
+    activation: Activation,
+    members: Vec<Vec<Kind>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Affine,
+    Slice { start: usize, length: usize },
+    Relu,
+    SignedSqrt,
+}
+
+impl Head {
+    /// Writes the head to `path`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`HeadFileError`]: the head fails [`Head::check`], or the file can't be written.
+    pub fn write(&self, path: &Path) -> Result<(), HeadFileError> {
+        let io = |source| HeadFileError::Io { path: path.to_owned(), source };
+        let bytes = self.to_bytes(path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+        std::io::Write::write_all(&mut file, &bytes).map_err(io)?;
+        file.as_file().sync_all().map_err(io)?;
+        file.persist(path).map_err(|error| io(error.error))?;
+        Ok(())
+    }
+
+    /// Reads the head at `path` and checks it.
+    ///
+    /// # Errors
+    /// [`HeadFileError`]: unreadable, no head, or its parts don't fit together.
+    pub fn read(path: &Path) -> Result<Self, HeadFileError> {
+        let bytes = std::fs::read(path).map_err(|source| HeadFileError::Io { path: path.to_owned(), source })?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, HeadFileError> {
+        self.check().map_err(|source| HeadFileError::Head { path: path.to_owned(), source })?;
+        let malformed = |error: String| malformed(path, error, "a head that can be written");
+        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        let mut members = Vec::new();
+        for (member, layers) in self.members.iter().enumerate() {
+            let mut kinds = Vec::new();
+            for (index, layer) in layers.iter().enumerate() {
+                let mut tensor = |name: &str, shape: Vec<usize>, values: &[f32]| {
+                    let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                    tensors.push((format!("members.{member}.{index}.{name}"), shape, bytes));
+                };
+                kinds.push(match layer {
+                    Layer::Affine { inputs, outputs, weight, bias } => {
+                        tensor("weight", vec![*outputs, *inputs], weight);
+                        tensor("bias", vec![*outputs], bias);
+                        Kind::Affine
+                    }
+                    Layer::Slice { start, length } => Kind::Slice { start: *start, length: *length },
+                    Layer::Relu => Kind::Relu,
+                    Layer::SignedSqrt => Kind::SignedSqrt,
+                });
+            }
+            members.push(kinds);
+        }
+        let structure =
+            Structure { version: VERSION, blocks: self.blocks.clone(), activation: self.activation, members };
+        let structure = serde_json::to_string(&structure).map_err(|error| malformed(error.to_string()))?;
+        let views =
+            tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
+        let views = views.collect::<Result<Vec<_>, SafeTensorError>>().map_err(|error| malformed(error.to_string()))?;
+        let metadata = HashMap::from([(METADATA.to_owned(), structure)]);
+        safetensors::serialize(views, Some(metadata)).map_err(|error| malformed(error.to_string()))
+    }
+
+    fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, HeadFileError> {
+        let no_head = |error: String| malformed(path, error, "a head.safetensors");
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| no_head(error.to_string()))?;
+        let structure = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA));
+        let structure = structure.ok_or_else(|| no_head(format!("no metadata entry {METADATA}")))?;
+        let structure: Structure = serde_json::from_str(structure).map_err(|error| no_head(error.to_string()))?;
+        if structure.version != VERSION {
+            return Err(malformed(path, format!("version {}", structure.version), &format!("version {VERSION}")));
+        }
+        let file = SafeTensors::deserialize(bytes).map_err(|error| no_head(error.to_string()))?;
+        let tensor = |name: String| {
+            let view = file.tensor(&name).map_err(|error| no_head(error.to_string()))?;
+            if view.dtype() != Dtype::F32 {
+                return Err(malformed(path, format!("tensor {name} of {:?}", view.dtype()), "F32"));
+            }
+            let numbers = view.data().as_chunks().0.iter().map(|&number| f32::from_le_bytes(number));
+            Ok((view.shape().to_vec(), numbers.collect::<Vec<f32>>()))
+        };
+        let layer = |prefix: String, kind: &Kind| {
+            Ok(match kind {
+                Kind::Affine => {
+                    let (shape, weight) = tensor(format!("{prefix}.weight"))?;
+                    let [outputs, inputs] = shape[..] else {
+                        return Err(malformed(path, format!("{prefix}.weight of shape {shape:?}"), "two dimensions"));
+                    };
+                    Layer::Affine { inputs, outputs, weight, bias: tensor(format!("{prefix}.bias"))?.1 }
+                }
+                Kind::Slice { start, length } => Layer::Slice { start: *start, length: *length },
+                Kind::Relu => Layer::Relu,
+                Kind::SignedSqrt => Layer::SignedSqrt,
+            })
+        };
+        let member = |(member, kinds): (usize, &Vec<Kind>)| {
+            let layers = kinds.iter().enumerate().map(|(index, kind)| layer(format!("members.{member}.{index}"), kind));
+            layers.collect::<Result<Vec<Layer>, HeadFileError>>()
+        };
+        let members = structure.members.iter().enumerate().map(member).collect::<Result<_, _>>()?;
+        let head = Self { blocks: structure.blocks, members, activation: structure.activation };
+        head.check().map_err(|source| HeadFileError::Head { path: path.to_owned(), source })?;
+        Ok(head)
+    }
+}
+
+fn malformed(path: &Path, found: String, expected: &str) -> HeadFileError {
+    HeadFileError::Malformed { path: path.to_owned(), found, expected: expected.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::head;
+    use super::*;
+
+    #[test]
+    fn a_head_survives_its_file_bit_by_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        for activation in [Activation::Softmax, Activation::Sigmoid] {
+            let (head, path) = (head(activation), folder.path().join("head.safetensors"));
+            head.write(&path).unwrap();
+            assert_eq!(Head::read(&path).unwrap(), head);
+            let bytes = std::fs::read(&path).unwrap();
+            head.write(&path).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), bytes, "the same head gives the same file");
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let path = Path::new("head.safetensors");
+        let bytes = head(Activation::Sigmoid).to_bytes(path).unwrap();
+        for length in (0..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
+            assert!(Head::from_bytes(&bytes[..length], path).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn other_safetensors_files_are_no_heads() {
+        let bytes = safetensors::serialize([("a", TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap())], None);
+        let error = Head::from_bytes(&bytes.unwrap(), Path::new("x")).unwrap_err().to_string();
+        assert_eq!(error, "x: found no metadata entry cellgate.head, expected a head.safetensors");
+    }
+}

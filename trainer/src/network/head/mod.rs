@@ -1,0 +1,204 @@
+//! From a feature vector to the score: what training makes.
+
+mod file;
+mod layer;
+
+pub use file::HeadFileError;
+pub use layer::Layer;
+
+use super::pooling::{self, Block};
+use serde::{Deserialize, Serialize};
+
+/// What turns the logits into the probability of "abnormal".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// Of two logits, normal and abnormal; the score is the second one's share.
+    Softmax,
+    /// Of one logit.
+    Sigmoid,
+}
+
+impl Activation {
+    /// The number of logits.
+    #[must_use]
+    pub fn logits(self) -> usize {
+        match self {
+            Self::Softmax => 2,
+            Self::Sigmoid => 1,
+        }
+    }
+}
+
+/// A trained head: an ensemble of one or more members, each a chain of layers from the features to logits; the logits'
+/// mean goes through the activation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// The features that it takes: these blocks' concatenation.
+    pub blocks: Vec<Block>,
+    /// At least one chain of layers.
+    pub members: Vec<Vec<Layer>>,
+    /// From mean logits to the score.
+    pub activation: Activation,
+}
+
+/// A head whose parts don't fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("head: {place}: found {found}, expected {expected}")]
+pub struct HeadError {
+    /// Where, such as `member 0, layer 2`.
+    pub place: String,
+    /// What stands there.
+    pub found: String,
+    /// What should stand there.
+    pub expected: String,
+}
+
+impl Head {
+    /// The number of features that it takes.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        pooling::width(&self.blocks)
+    }
+
+    /// Checks that each chain leads from the features to the logits and that all numbers are finite.
+    ///
+    /// # Errors
+    /// [`HeadError`] for the first place that does not fit.
+    pub fn check(&self) -> Result<(), HeadError> {
+        let error = |place: String, found: String, expected: String| Err(HeadError { place, found, expected });
+        if let Some(block) = self.blocks.iter().find(|block| block.width() == 0) {
+            return error("blocks".into(), format!("stage {}", block.stage), "a stage of 1..=4".into());
+        }
+        if self.blocks.is_empty() || self.members.is_empty() {
+            let found = format!("{} blocks, {} members", self.blocks.len(), self.members.len());
+            return error("the whole".into(), found, "at least one of each".into());
+        }
+        for (index, layers) in self.members.iter().enumerate() {
+            let mut width = self.width();
+            for (number, layer) in layers.iter().enumerate() {
+                width = layer.outputs_for(width).map_err(|(found, expected)| HeadError {
+                    place: format!("member {index}, layer {number}"),
+                    found,
+                    expected,
+                })?;
+            }
+            if width != self.activation.logits() {
+                let expected = format!("{} for {:?}", self.activation.logits(), self.activation);
+                return error(format!("member {index}"), format!("{width} outputs"), expected);
+            }
+        }
+        Ok(())
+    }
+
+    /// The mean logits of one feature vector, in f64 throughout.
+    ///
+    /// # Panics
+    /// If `features` does not hold [`Self::width`] numbers, or the head fails [`Self::check`].
+    #[must_use]
+    pub fn logits(&self, features: &[f32]) -> Vec<f64> {
+        assert_eq!(features.len(), self.width(), "number of features");
+        let mut mean = vec![0.0; self.activation.logits()];
+        for layers in &self.members {
+            let start: Vec<f64> = features.iter().copied().map(f64::from).collect();
+            let logits = layers.iter().fold(start, |values, layer| layer.forward(values));
+            assert_eq!(logits.len(), mean.len(), "number of logits");
+            mean.iter_mut().zip(logits).for_each(|(mean, logit)| *mean += logit / self.members.len() as f64);
+        }
+        mean
+    }
+
+    /// The score of one feature vector: the probability of "abnormal", 0..=1; NaN if a feature is NaN.
+    ///
+    /// # Panics
+    /// As [`Self::logits`].
+    #[must_use]
+    pub fn score(&self, features: &[f32]) -> f32 {
+        let logits = self.logits(features);
+        let difference = match self.activation {
+            Activation::Softmax => logits[1] - logits[0],
+            Activation::Sigmoid => logits[0],
+        };
+        (1.0 / (1.0 + (-difference).exp())) as f32
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::network::pooling::Pool;
+
+    /// Two members of all kinds of layers, 512 -> 3 -> logits.
+    pub(crate) fn head(activation: Activation) -> Head {
+        let wave = |count: usize, step: f32| (0..count).map(|index| (index as f32 * step).sin() * 0.1).collect();
+        let member = |step: f32| {
+            let outputs = activation.logits();
+            vec![
+                Layer::SignedSqrt,
+                Layer::Slice { start: 0, length: 512 },
+                Layer::Affine { inputs: 512, outputs: 3, weight: wave(1536, step), bias: vec![0.1, -0.1, 0.0] },
+                Layer::Relu,
+                Layer::Affine { inputs: 3, outputs, weight: wave(3 * outputs, 30.0), bias: vec![-0.2; outputs] },
+            ]
+        };
+        Head { blocks: vec![Block { stage: 4, pool: Pool::Mean }], members: vec![member(0.7), member(1.3)], activation }
+    }
+
+    #[test]
+    fn a_small_head_by_hand() {
+        let affine = |bias: f32| Layer::Affine {
+            inputs: 64,
+            outputs: 1,
+            weight: (0..64).map(|index| if index < 2 { 1.0 - 2.0 * index as f32 } else { 0.0 }).collect(),
+            bias: vec![bias],
+        };
+        let mut head = Head {
+            blocks: vec![Block { stage: 1, pool: Pool::Mean }],
+            members: vec![vec![affine(0.5)], vec![affine(0.5), Layer::Relu]],
+            activation: Activation::Sigmoid,
+        };
+        head.check().unwrap();
+        let mut features = vec![9.0; 64];
+        features[..2].copy_from_slice(&[1.0, 3.5]);
+        // 1 - 3.5 + 0.5 = -2 of the first member, relu of it = 0 of the second, mean -1.
+        assert_eq!(head.logits(&features), [-1.0]);
+        assert!((head.score(&features) - 0.268_941_42).abs() < 1e-7);
+        features[0] = f32::NAN;
+        head.members.pop();
+        assert!(head.score(&features).is_nan());
+    }
+
+    #[test]
+    fn softmax_takes_the_second_logit() {
+        let mut head = head(Activation::Softmax);
+        head.check().unwrap();
+        let features: Vec<f32> = (0..512).map(|index| index as f32 / 256.0).collect();
+        let (logits, score) = (head.logits(&features), f64::from(head.score(&features)));
+        assert!((score - logits[1].exp() / (logits[0].exp() + logits[1].exp())).abs() < 1e-7);
+        head.members.reverse();
+        assert!((f64::from(head.score(&features)) - score).abs() < 1e-7);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let broken = |change: fn(&mut Head)| {
+            let mut head = head(Activation::Sigmoid);
+            change(&mut head);
+            head.check().unwrap_err().to_string()
+        };
+        assert_eq!(
+            broken(|head| head.blocks[0].stage = 3),
+            "head: member 0, layer 1: found 512 scales and 512 shifts, expected 256 of each"
+        );
+        assert_eq!(
+            broken(|head| head.activation = Activation::Softmax),
+            "head: member 0: found 1 outputs, expected 2 for Softmax"
+        );
+        assert!(broken(|head| head.members.clear()).contains("0 members"));
+        assert!(broken(|head| head.blocks[0].stage = 0).contains("stage 0"));
+        assert!(
+            broken(|head| head.members[1][1] = Layer::Slice { start: 1, length: 512 })
+                .contains("member 1, layer 2: found a number that is not finite")
+        );
+    }
+}

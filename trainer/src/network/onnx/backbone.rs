@@ -1,0 +1,107 @@
+//! ResNet-34 and pooling as nodes.
+
+use super::graph::{Builder, Element, Value, With};
+use crate::network::basis;
+use crate::network::pooling::{Block, Pool, upper_triangle};
+use crate::network::resnet34::{FoldedConv, ResNet34};
+use cellgate_models::conversion::Size;
+use tch::{Device, TchError};
+
+/// The maps of all stages as far as the last one that `blocks` need; those that they need are f32, whatever the
+/// convolutions compute in.
+pub(super) fn stages(
+    builder: &mut Builder,
+    network: &ResNet34,
+    image: &Value,
+    blocks: &[Block],
+    element: Element,
+) -> Result<Vec<Value>, TchError> {
+    let image = match element {
+        Element::F32 => image.clone(),
+        Element::F16 => builder.node("Cast", "image_f16", &[image], &[With::Int("to", element.code())]),
+    };
+    let stem = conv(builder, &network.stem, &image, element)?;
+    let stem = builder.node("Relu", "relu", &[&stem], &[]);
+    let pool = [With::Ints("kernel_shape", &[3, 3]), With::Ints("strides", &[2, 2]), With::Ints("pads", &[1, 1, 1, 1])];
+    let mut x = builder.node("MaxPool", "maxpool", &[&stem], &pool);
+    let stages = blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0);
+    let mut maps = Vec::new();
+    for (index, stage) in network.stages.iter().take(stages).enumerate() {
+        for (number, residual) in stage.iter().enumerate() {
+            let prefix = format!("layer{}.{number}", index + 1);
+            let first = conv(builder, &residual.first, &x, element)?;
+            let first = builder.node("Relu", &format!("{prefix}.relu1"), &[&first], &[]);
+            let second = conv(builder, &residual.second, &first, element)?;
+            let shortcut = match &residual.downsample {
+                Some(downsample) => conv(builder, downsample, &x, element)?,
+                None => x,
+            };
+            let sum = builder.node("Add", &format!("{prefix}.add"), &[&second, &shortcut], &[]);
+            x = builder.node("Relu", &format!("{prefix}.relu2"), &[&sum], &[]);
+        }
+        let in_use = blocks.iter().any(|block| usize::from(block.stage) == index + 1);
+        maps.push(if element == Element::F16 && in_use {
+            let name = format!("layer{}_f32", index + 1);
+            builder.node("Cast", &name, &[&x], &[With::Int("to", Element::F32.code())])
+        } else {
+            x.clone()
+        });
+    }
+    Ok(maps)
+}
+
+fn conv(builder: &mut Builder, conv: &FoldedConv, x: &Value, element: Element) -> Result<Value, TchError> {
+    let spec = &conv.spec;
+    let dims = [spec.outputs, spec.inputs, spec.kernel, spec.kernel];
+    let weight = builder.floats(&format!("{}.weight", spec.name), &dims, &numbers(&conv.weight)?, element);
+    let bias = builder.floats(&format!("{}.bias", spec.name), &[spec.outputs], &numbers(&conv.bias)?, element);
+    let with = [
+        With::Ints("kernel_shape", &[spec.kernel; 2]),
+        With::Ints("strides", &[spec.stride; 2]),
+        With::Ints("pads", &[spec.padding(); 4]),
+    ];
+    Ok(builder.node("Conv", &spec.name, &[x, &weight, &bias], &with))
+}
+
+/// One block's features, 1 x C, from the maps of its stage, for an input of `size`.
+pub(super) fn pooled(
+    builder: &mut Builder,
+    network: &ResNet34,
+    block: Block,
+    maps: &Value,
+    size: Size,
+) -> Result<Value, TchError> {
+    const POSITIONS: With<'_> = With::Ints("axes", &[2, 3]);
+    let name = |part: &str| format!("pool.{block}{part}");
+    if block.pool == Pool::Mean {
+        return Ok(builder.node("ReduceMean", &name(""), &[maps], &[POSITIONS, With::Int("keepdims", 0)]));
+    }
+    let [rank, channels] = [basis::RANK, basis::CHANNELS];
+    let directions = numbers(&network.basis)?;
+    let directions = builder.floats(&name(".basis"), &[rank, channels, 1, 1], &directions, Element::F32);
+    let kernel = [With::Ints("kernel_shape", &[1, 1])];
+    let projected = builder.node("Conv", &name(".projected"), &[maps, &directions], &kernel);
+    let mean = builder.node("ReduceMean", &name(".mean"), &[&projected], &[POSITIONS, With::Int("keepdims", 1)]);
+    let centred = builder.node("Sub", &name(".centred"), &[&projected, &mean], &[]);
+    let shape = builder.integers(&name(".shape"), &[rank, -1]);
+    let rows = builder.node("Reshape", &name(".rows"), &[&centred, &shape], &[]);
+    let columns = builder.node("Transpose", &name(".columns"), &[&rows], &[With::Ints("perm", &[1, 0])]);
+    let sum = builder.node("MatMul", &name(".sum"), &[&rows, &columns], &[]);
+    let share = 1.0 / (positions(size.height) * positions(size.width)) as f32;
+    let share = builder.floats(&name(".share"), &[], &[share], Element::F32);
+    let matrix = builder.node("Mul", &name(".matrix"), &[&sum, &share], &[]);
+    let flat = builder.integers(&name(".flat_shape"), &[1, rank * rank]);
+    let flat = builder.node("Reshape", &name(".flat"), &[&matrix, &flat], &[]);
+    let triangle = builder.integers(&name(".triangle"), &upper_triangle());
+    Ok(builder.node("Gather", &name(""), &[&flat, &triangle], &[With::Int("axis", 1)]))
+}
+
+/// Positions of stage 3 along a side of `pixels`: halved four times, rounded up each time.
+fn positions(pixels: u32) -> u32 {
+    (0..4).fold(pixels, |side, _| side.div_ceil(2))
+}
+
+/// The elements of a tensor.
+fn numbers(tensor: &tch::Tensor) -> Result<Vec<f32>, TchError> {
+    Vec::<f32>::try_from(tensor.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?)
+}

@@ -1,0 +1,50 @@
+//! A look at the finished graph, independent of how it was built. ONNX's own checker (Python) runs in the tests.
+
+use super::OnnxError;
+use super::proto::{FLOAT, FLOAT16, Graph, INT64, Tensor};
+use std::collections::HashSet;
+
+/// Checks that each value is made once and before it is used, that everything made is used, that each tensor has the
+/// bytes of its shape, and that all its numbers are finite.
+pub(super) fn check(graph: &Graph) -> Result<(), OnnxError> {
+    let unsound = |message: String| Err(OnnxError::Unsound(message));
+    let mut made = HashSet::new();
+    let mut used = HashSet::new();
+    let given = graph.input.iter().map(|input| &input.name).chain(graph.initializer.iter().map(|tensor| &tensor.name));
+    for name in given {
+        if !made.insert(name) {
+            return unsound(format!("two values called {name}"));
+        }
+    }
+    for node in &graph.node {
+        if let Some(missing) = node.input.iter().find(|input| !made.contains(input)) {
+            return unsound(format!("node {} uses {missing} before it is made", node.name));
+        }
+        used.extend(&node.input);
+        if let Some(twice) = node.output.iter().find(|output| !made.insert(output)) {
+            return unsound(format!("two values called {twice}"));
+        }
+    }
+    used.extend(graph.output.iter().map(|output| &output.name));
+    if let Some(name) = made.symmetric_difference(&used).next() {
+        return unsound(format!("{name} is made or used, but not both"));
+    }
+    graph.initializer.iter().try_for_each(numbers)
+}
+
+fn numbers(tensor: &Tensor) -> Result<(), OnnxError> {
+    let count: i64 = tensor.dims.iter().product();
+    let (size, finite) = match tensor.data_type {
+        FLOAT => (4, tensor.raw_data.as_chunks().0.iter().all(|&number| f32::from_le_bytes(number).is_finite())),
+        FLOAT16 => {
+            (2, tensor.raw_data.as_chunks().0.iter().all(|&number| half::f16::from_le_bytes(number).is_finite()))
+        }
+        INT64 => (8, true),
+        other => return Err(OnnxError::Unsound(format!("{}: element type {other}", tensor.name))),
+    };
+    if tensor.raw_data.len() as i64 != count * size {
+        let found = tensor.raw_data.len();
+        return Err(OnnxError::Unsound(format!("{}: {found} bytes for the shape {:?}", tensor.name, tensor.dims)));
+    }
+    if finite { Ok(()) } else { Err(OnnxError::OutOfRange { tensor: tensor.name.clone() }) }
+}

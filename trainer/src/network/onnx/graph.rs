@@ -1,0 +1,96 @@
+//! A graph under construction: nodes and the numbers they use, under names that are given out here.
+
+use super::proto::{
+    ATTRIBUTE_INT, ATTRIBUTE_INTS, Attribute, Dimension, FLOAT, FLOAT16, Graph, INT64, Node, Shape, Tensor, TensorType,
+    Type, ValueInfo,
+};
+
+/// The name of a value: a node's output, or an initialiser.
+pub(super) type Value = String;
+
+/// Number format of a float initialiser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    F32,
+    F16,
+}
+
+impl Element {
+    pub(super) fn code(self) -> i64 {
+        match self {
+            Self::F32 => FLOAT.into(),
+            Self::F16 => FLOAT16.into(),
+        }
+    }
+}
+
+/// An attribute's name and value.
+pub(super) enum With<'a> {
+    Int(&'static str, i64),
+    Ints(&'static str, &'a [i64]),
+}
+
+#[derive(Default)]
+pub(super) struct Builder {
+    graph: Graph,
+}
+
+impl Builder {
+    /// An f32 input or output of a fixed shape.
+    fn float_value(name: &str, shape: &[i64]) -> ValueInfo {
+        let dim = shape.iter().map(|&size| Dimension { dim_value: Some(size) }).collect();
+        let tensor_type = TensorType { elem_type: FLOAT, shape: Some(Shape { dim }) };
+        ValueInfo { name: name.into(), r#type: Some(Type { tensor_type: Some(tensor_type) }) }
+    }
+
+    pub(super) fn input(&mut self, name: &str, shape: &[i64]) -> Value {
+        self.graph.input.push(Self::float_value(name, shape));
+        name.into()
+    }
+
+    /// A node with one output, called `name` as the node is; names are unique.
+    pub(super) fn node(&mut self, op_type: &str, name: &str, inputs: &[&Value], with: &[With<'_>]) -> Value {
+        let attribute = with.iter().map(|with| match with {
+            With::Int(name, value) => {
+                Attribute { name: (*name).into(), i: Some(*value), r#type: ATTRIBUTE_INT, ..Attribute::default() }
+            }
+            With::Ints(name, values) => {
+                let ints = values.to_vec();
+                Attribute { name: (*name).into(), ints, r#type: ATTRIBUTE_INTS, ..Attribute::default() }
+            }
+        });
+        self.graph.node.push(Node {
+            input: inputs.iter().map(|&input| input.clone()).collect(),
+            output: vec![name.into()],
+            name: name.into(),
+            op_type: op_type.into(),
+            attribute: attribute.collect(),
+        });
+        name.into()
+    }
+
+    pub(super) fn floats(&mut self, name: &str, dims: &[i64], values: &[f32], element: Element) -> Value {
+        let raw_data = match element {
+            Element::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Element::F16 => values.iter().flat_map(|&value| half::f16::from_f32(value).to_le_bytes()).collect(),
+        };
+        self.tensor(name, dims, element.code() as i32, raw_data)
+    }
+
+    pub(super) fn integers(&mut self, name: &str, values: &[i64]) -> Value {
+        let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.tensor(name, &[values.len() as i64], INT64, raw_data)
+    }
+
+    fn tensor(&mut self, name: &str, dims: &[i64], data_type: i32, raw_data: Vec<u8>) -> Value {
+        self.graph.initializer.push(Tensor { dims: dims.to_vec(), data_type, name: name.into(), raw_data });
+        name.into()
+    }
+
+    /// The whole graph; its output is the value called `output`.
+    pub(super) fn finish(mut self, name: &str, output: &str, shape: &[i64]) -> Graph {
+        self.graph.name = name.into();
+        self.graph.output.push(Self::float_value(output, shape));
+        self.graph
+    }
+}

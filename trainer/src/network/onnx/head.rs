@@ -1,0 +1,55 @@
+//! A head as nodes, in f32 always.
+
+use super::graph::{Builder, Element, Value, With};
+use crate::network::head::{Activation, Head, Layer};
+
+/// From each block's features (1 x C) to the score, a value called `output` of shape `[1]`.
+pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], output: &str) {
+    let features: Vec<&Value> = features.iter().collect();
+    let features = builder.node("Concat", "features", &features, &[With::Int("axis", 1)]);
+    let logits: Vec<Value> =
+        head.members.iter().enumerate().map(|(m, layers)| member(builder, m, layers, &features)).collect();
+    let logits = match logits.as_slice() {
+        [only] => only.clone(),
+        several => builder.node("Mean", "logits", &several.iter().collect::<Vec<_>>(), &[]),
+    };
+    let probability = match head.activation {
+        Activation::Sigmoid => builder.node("Sigmoid", "probability", &[&logits], &[]),
+        Activation::Softmax => {
+            let shares = builder.node("Softmax", "probabilities", &[&logits], &[With::Int("axis", 1)]);
+            let abnormal = builder.integers("abnormal_index", &[1]);
+            builder.node("Gather", "probability", &[&shares, &abnormal], &[With::Int("axis", 1)])
+        }
+    };
+    let shape = builder.integers("score_shape", &[1]);
+    builder.node("Reshape", output, &[&probability, &shape], &[]);
+}
+
+fn member(builder: &mut Builder, member: usize, layers: &[Layer], features: &Value) -> Value {
+    let mut x = features.clone();
+    for (index, layer) in layers.iter().enumerate() {
+        let name = |part: &str| format!("members.{member}.{index}{part}");
+        x = match layer {
+            Layer::Affine { inputs, outputs, weight, bias } => {
+                let dims = [*outputs as i64, *inputs as i64];
+                let weight = builder.floats(&name(".weight"), &dims, weight, Element::F32);
+                let bias = builder.floats(&name(".bias"), &dims[..1], bias, Element::F32);
+                builder.node("Gemm", &name(""), &[&x, &weight, &bias], &[With::Int("transB", 1)])
+            }
+            Layer::Slice { start, length } => {
+                let starts = builder.integers(&name(".start"), &[*start as i64]);
+                let ends = builder.integers(&name(".end"), &[(start + length) as i64]);
+                let axes = builder.integers(&name(".axis"), &[1]);
+                builder.node("Slice", &name(""), &[&x, &starts, &ends, &axes], &[])
+            }
+            Layer::Relu => builder.node("Relu", &name(""), &[&x], &[]),
+            Layer::SignedSqrt => {
+                let sign = builder.node("Sign", &name(".sign"), &[&x], &[]);
+                let size = builder.node("Abs", &name(".abs"), &[&x], &[]);
+                let root = builder.node("Sqrt", &name(".root"), &[&size], &[]);
+                builder.node("Mul", &name(""), &[&sign, &root], &[])
+            }
+        };
+    }
+    x
+}

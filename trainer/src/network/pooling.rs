@@ -1,0 +1,136 @@
+//! From the maps of a stage to numbers.
+
+use super::architecture::CHANNELS;
+use super::basis;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use tch::{Kind, TchError, Tensor};
+
+/// How the maps of a stage become numbers that don't depend on their size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pool {
+    /// Of each channel the mean over all positions.
+    Mean,
+    /// Of stage 3 the covariance over all positions (divided by their number) of 32 directions, see `network::basis`:
+    /// 528 numbers, the upper triangle row by row with the diagonal. Which features occur together says more of a
+    /// texture than how much there is of each (bilinear pooling: Lin, RoyChowdhury, Maji 2015).
+    Covariance,
+}
+
+/// A piece of a feature vector: one stage of the backbone, pooled one way. A feature vector is the concatenation of its
+/// blocks in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// The stage, 1..=4: torchvision's `layer1` to `layer4`.
+    pub stage: u8,
+    /// How its maps are pooled.
+    pub pool: Pool,
+}
+
+impl Block {
+    /// Mean of stage 3: 256 numbers.
+    pub const MEAN_3: Self = Self { stage: 3, pool: Pool::Mean };
+    /// Mean of stage 4, which torchvision's last layer takes: 512 numbers.
+    pub const MEAN_4: Self = Self { stage: 4, pool: Pool::Mean };
+    /// Covariance of stage 3: 528 numbers.
+    pub const COVARIANCE_3: Self = Self { stage: 3, pool: Pool::Covariance };
+    /// All blocks that recipes use: the layout of cached features, 1,296 numbers.
+    pub const ALL: [Self; 3] = [Self::MEAN_3, Self::MEAN_4, Self::COVARIANCE_3];
+
+    /// The number of features; 0 for a block that does not exist.
+    #[must_use]
+    pub fn width(self) -> usize {
+        match self.pool {
+            Pool::Mean => {
+                let index = usize::from(self.stage).checked_sub(1);
+                index.and_then(|index| CHANNELS.get(index)).map_or(0, |&width| width as usize)
+            }
+            Pool::Covariance if self.stage == 3 => (basis::RANK * (basis::RANK + 1) / 2) as usize,
+            Pool::Covariance => 0,
+        }
+    }
+
+    /// Pools the stage's maps, N x C x H x W, into N x [`Self::width`]; `basis` is the backbone's.
+    ///
+    /// # Errors
+    /// libtorch's: another shape, no memory.
+    pub(super) fn apply(self, maps: &Tensor, basis: &Tensor) -> Result<Tensor, TchError> {
+        match self.pool {
+            Pool::Mean => maps.f_mean_dim(&[2_i64, 3][..], false, Kind::Float),
+            Pool::Covariance => {
+                let positions = basis.f_matmul(&maps.f_flatten(2, 3)?)?;
+                let centred = positions.f_sub(&positions.f_mean_dim(&[2_i64][..], true, Kind::Float)?)?;
+                let count = centred.size3()?.2;
+                let covariance = centred.f_matmul(&centred.f_transpose(1, 2)?)?.f_div_scalar(count)?;
+                let triangle = Tensor::f_from_slice(&upper_triangle())?.f_to_device(maps.device())?;
+                covariance.f_flatten(1, 2)?.f_index_select(1, &triangle)
+            }
+        }
+    }
+}
+
+/// The places of the upper triangle, with the diagonal, in a flattened [`basis::RANK`] x [`basis::RANK`] matrix.
+pub(super) fn upper_triangle() -> Vec<i64> {
+    (0..basis::RANK).flat_map(|row| (row..basis::RANK).map(move |column| row * basis::RANK + column)).collect()
+}
+
+impl fmt::Display for Block {
+    /// Such as `4mean`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pool = match self.pool {
+            Pool::Mean => "mean",
+            Pool::Covariance => "covariance",
+        };
+        write!(out, "{}{pool}", self.stage)
+    }
+}
+
+/// The number of features of `blocks` together.
+#[must_use]
+pub fn width(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| block.width()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    fn basis() -> Tensor {
+        Tensor::eye(basis::CHANNELS, (Kind::Float, Device::Cpu)).narrow(0, 0, basis::RANK)
+    }
+
+    #[test]
+    fn the_mean_is_of_each_channel() {
+        let maps = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 6.0, -1.0, -1.0, -1.0, -1.0]).view([1, 2, 2, 2]);
+        let mean = Block::MEAN_4.apply(&maps, &basis()).unwrap();
+        assert_eq!(Vec::<f32>::try_from(mean.view([-1])).unwrap(), [3.0, -1.0]);
+    }
+
+    #[test]
+    fn the_covariance_is_the_textbook_one_and_ignores_offsets() {
+        // Channel 0 is 0, 2, 4, 6 and channel 1 is 1, 1, 3, 3 over four positions; all others are constant.
+        let mut values = vec![5.0_f32; 256 * 4];
+        values[..8].copy_from_slice(&[0.0, 2.0, 4.0, 6.0, 1.0, 1.0, 3.0, 3.0]);
+        let maps = Tensor::from_slice(&values).view([1, 256, 2, 2]);
+        for offset in [0.0, 1000.0] {
+            let found = Block::COVARIANCE_3.apply(&(&maps + offset), &basis()).unwrap();
+            let found = Vec::<f32>::try_from(found.view([-1])).unwrap();
+            assert_eq!(found.len(), Block::COVARIANCE_3.width());
+            // Row 0 holds 32 entries, row 1 begins behind them.
+            assert_eq!((found[0], found[1], found[2], found[32], found[33]), (5.0, 2.0, 0.0, 1.0, 0.0));
+        }
+    }
+
+    #[test]
+    fn widths_follow_the_stages() {
+        assert_eq!(width(&Block::ALL), 256 + 512 + 528);
+        for stage in [0, 5] {
+            assert_eq!(Block { stage, pool: Pool::Mean }.width(), 0);
+        }
+        assert_eq!(Block { stage: 4, pool: Pool::Covariance }.width(), 0);
+        assert_eq!(Block::COVARIANCE_3.to_string(), "3covariance");
+    }
+}

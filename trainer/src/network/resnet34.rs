@@ -1,0 +1,155 @@
+//! The frozen network in libtorch: images in, the maps of four stages out.
+
+use super::architecture::{self, ConvSpec};
+use super::basis;
+use super::weights::Weights;
+use tch::{Device, Kind, TchError, Tensor, nn};
+
+/// A convolution with the batch normalisation behind it folded into its weight and bias. Exact for a frozen network, as
+/// batch normalisation in evaluation mode is the same affine map of a channel for every image.
+#[derive(Debug)]
+pub(crate) struct FoldedConv {
+    pub(crate) weight: Tensor,
+    pub(crate) bias: Tensor,
+    pub(crate) spec: ConvSpec,
+}
+
+impl FoldedConv {
+    /// Folds on the CPU in f64, rounds to f32 once, and places the result in `root` under torchvision's name.
+    fn new(weights: &Weights, spec: ConvSpec, root: &nn::Path<'_>) -> Result<Self, TchError> {
+        let get = |layer: &str, member: &str| weights.tensor(&format!("{layer}.{member}")).f_to_kind(Kind::Double);
+        let deviation = get(&spec.norm, "running_var")?.f_add_scalar(architecture::NORM_EPSILON)?.f_sqrt()?;
+        let scale = get(&spec.norm, "weight")?.f_div(&deviation)?;
+        let weight = get(&spec.name, "weight")?.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
+        let bias = get(&spec.norm, "bias")?.f_sub(&get(&spec.norm, "running_mean")?.f_mul(&scale)?)?;
+        let path = spec.name.split('.').fold(root.clone(), |path, part| path / part);
+        Ok(Self {
+            weight: path.var_copy("weight", &weight.f_to_kind(Kind::Float)?),
+            bias: path.var_copy("bias", &bias.f_to_kind(Kind::Float)?),
+            spec,
+        })
+    }
+
+    /// cuDNN is told to be deterministic and to keep full f32 products: TF32 would cost three decimal digits.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        const DETERMINISTIC: bool = true;
+        const CUDNN: bool = true;
+        const TF32: bool = false;
+        let (stride, padding) = ([self.spec.stride; 2], [self.spec.padding(); 2]);
+        x.f_internal_convolution(
+            &self.weight,
+            Some(&self.bias),
+            stride,
+            padding,
+            [1, 1],
+            false,
+            [0, 0],
+            1,
+            false,
+            DETERMINISTIC,
+            CUDNN,
+            TF32,
+        )
+    }
+}
+
+/// A residual block: `relu(second(relu(first(x))) + shortcut(x))`.
+#[derive(Debug)]
+pub(crate) struct Residual {
+    pub(crate) first: FoldedConv,
+    pub(crate) second: FoldedConv,
+    pub(crate) downsample: Option<FoldedConv>,
+}
+
+impl Residual {
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let mut out = self.second.forward(&self.first.forward(x)?.f_relu_()?)?;
+        match &self.downsample {
+            Some(downsample) => out.f_add_(&downsample.forward(x)?)?,
+            None => out.f_add_(x)?,
+        }
+        .f_relu_()
+    }
+}
+
+/// ResNet-34 without its last layer, frozen, batch normalisation in evaluation mode and folded.
+#[derive(Debug)]
+pub struct ResNet34 {
+    store: nn::VarStore,
+    pub(crate) stem: FoldedConv,
+    pub(crate) stages: [Vec<Residual>; 4],
+    /// Directions of stage 3, see [`basis`].
+    pub(crate) basis: Tensor,
+}
+
+impl ResNet34 {
+    /// The network with `weights` on `device`.
+    ///
+    /// # Errors
+    /// libtorch's, such as a device without memory.
+    pub fn new(weights: &Weights, device: Device) -> Result<Self, TchError> {
+        let _guard = tch::no_grad_guard();
+        let mut store = nn::VarStore::new(device);
+        let root = store.root();
+        let stem = FoldedConv::new(weights, architecture::stem(), &root)?;
+        let mut stages = [const { Vec::new() }; 4];
+        for (index, stage) in stages.iter_mut().enumerate() {
+            for spec in architecture::residuals(index) {
+                stage.push(Residual {
+                    first: FoldedConv::new(weights, spec.first, &root)?,
+                    second: FoldedConv::new(weights, spec.second, &root)?,
+                    downsample: spec.downsample.map(|spec| FoldedConv::new(weights, spec, &root)).transpose()?,
+                });
+            }
+        }
+        store.freeze();
+        let basis = basis::basis(weights)?.f_to_device(device)?;
+        Ok(Self { store, stem, stages, basis })
+    }
+
+    /// Where the weights are.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.store.device()
+    }
+
+    /// The maps of the first `stages` stages (1..=4) of N x 3 x H x W normalised images on the same device: tensors of
+    /// N x C x H/s x W/s, sizes rounded up, with C = 64, 128, 256, 512 and s = 4, 8, 16, 32.
+    ///
+    /// # Errors
+    /// libtorch's: another shape, no memory.
+    pub fn forward(&self, images: &Tensor, stages: usize) -> Result<Vec<Tensor>, TchError> {
+        tch::no_grad(|| {
+            let stem = self.stem.forward(images)?.f_relu_()?;
+            let mut x = stem.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
+            let mut maps = Vec::with_capacity(stages);
+            for stage in self.stages.iter().take(stages) {
+                for residual in stage {
+                    x = residual.forward(&x)?;
+                }
+                maps.push(x.shallow_clone());
+            }
+            Ok(maps)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_halve_and_are_rounded_up() {
+        let network = ResNet34::new(&Weights::random(1), Device::Cpu).unwrap();
+        let maps = network.forward(&Tensor::zeros([2, 3, 65, 100], (Kind::Float, Device::Cpu)), 4).unwrap();
+        let sizes: Vec<Vec<i64>> = maps.iter().map(Tensor::size).collect();
+        assert_eq!(sizes, [[2, 64, 17, 25], [2, 128, 9, 13], [2, 256, 5, 7], [2, 512, 3, 4]]);
+        assert_eq!(network.forward(&Tensor::zeros([1, 3, 32, 32], (Kind::Float, Device::Cpu)), 2).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_wrong_shape_is_an_error() {
+        let network = ResNet34::new(&Weights::random(1), Device::Cpu).unwrap();
+        assert!(network.forward(&Tensor::zeros([1, 1, 64, 64], (Kind::Float, Device::Cpu)), 4).is_err());
+    }
+}

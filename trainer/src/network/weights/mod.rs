@@ -1,0 +1,214 @@
+//! The backbone's weights: read from safetensors or torchvision's `.pth`, checked against the architecture.
+
+mod find;
+mod pickle;
+mod pth;
+mod random;
+mod safetensors_file;
+
+pub use find::find;
+
+use super::architecture;
+use cellgate_models::digest::Digest;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+/// Largest weights file that is read: ResNet-34 in f32 takes 87 MB.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Why weights could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// No file at any of the places that were looked at.
+    #[error(
+        "no backbone weights; looked for: {}. {}",
+        looked_for.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
+        find::HOW_TO_GET
+    )]
+    Missing {
+        /// The places, in order.
+        looked_for: Vec<PathBuf>,
+    },
+    /// The file can't be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is damaged, or no weights file at all.
+    #[error("{}: malformed weights: found {found}, expected {expected}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What stands there.
+        found: String,
+        /// What should stand there.
+        expected: String,
+    },
+    /// A sound file with something in it that is not read here.
+    #[error("{}: unsupported weights: found {found}, expected {expected}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What stands there.
+        found: String,
+        /// What is supported.
+        expected: String,
+    },
+    /// A tensor of ResNet-34 is missing, has another shape or is not finite.
+    #[error("{}: tensor {name}: found {found}, expected {expected}", path.display())]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in torchvision.
+        name: String,
+        /// Its shape, or that it is missing.
+        found: String,
+        /// The shape in ResNet-34.
+        expected: String,
+    },
+    /// libtorch failed.
+    #[error("{}: libtorch: {source}", path.display())]
+    Torch {
+        /// The file.
+        path: PathBuf,
+        /// What libtorch said.
+        source: tch::TchError,
+    },
+}
+
+/// The weights of a ResNet-34 under torchvision's names: f32 on the CPU, all finite.
+#[derive(Debug)]
+pub struct Weights {
+    tensors: HashMap<String, Tensor>,
+    digest: Digest,
+}
+
+impl Weights {
+    /// Reads the file at `path`: safetensors in f32, f16 or bf16, or what Python's `torch.save` wrote (`.pth`, `.pt`,
+    /// both of its formats, without running any code in it). Which one it is, its content decides. The tensors of the
+    /// last layer (`fc`) may be missing; tensors that ResNet-34 does not know are ignored.
+    ///
+    /// # Errors
+    /// [`WeightsError`]: unreadable, malformed, unsupported, or not a ResNet-34.
+    pub fn read(path: &Path) -> Result<Self, WeightsError> {
+        let io = |source| WeightsError::Io { path: path.to_owned(), source };
+        let bytes = std::fs::metadata(path).map_err(io)?.len();
+        if bytes > MAX_FILE_BYTES {
+            return Err(WeightsError::Unsupported {
+                path: path.to_owned(),
+                found: format!("{bytes} bytes"),
+                expected: format!("at most {MAX_FILE_BYTES}"),
+            });
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        let stored =
+            if pth::is_pth(&bytes) { pth::parse(&bytes, path)? } else { safetensors_file::parse(&bytes, path)? };
+        Self::check(stored, Digest::of(&bytes), path)
+    }
+
+    fn check(mut stored: HashMap<String, Tensor>, digest: Digest, path: &Path) -> Result<Self, WeightsError> {
+        let mut tensors = HashMap::new();
+        let has_fc = stored.contains_key("fc.weight") || stored.contains_key("fc.bias");
+        let [inputs, outputs] = architecture::FC;
+        let fc = [("fc.weight".to_owned(), vec![outputs, inputs]), ("fc.bias".to_owned(), vec![outputs])];
+        for (name, shape) in architecture::tensors().into_iter().chain(fc.into_iter().filter(|_| has_fc)) {
+            let error = |found: String, name: String| WeightsError::Tensor {
+                path: path.to_owned(),
+                name,
+                found,
+                expected: format!("ResNet-34's shape {shape:?}"),
+            };
+            let Some(tensor) = stored.remove(&name) else { return Err(error("none".into(), name)) };
+            if tensor.size() != shape {
+                return Err(error(format!("{:?}", tensor.size()), name));
+            }
+            let finite = tensor.f_to_kind(Kind::Float).and_then(|tensor| Ok((tensor.f_isfinite()?.f_all()?, tensor)));
+            let (finite, tensor) = finite.map_err(|source| WeightsError::Torch { path: path.to_owned(), source })?;
+            if finite.int64_value(&[]) == 0 {
+                return Err(error("a NaN or an infinity".into(), name));
+            }
+            tensors.insert(name, tensor);
+        }
+        Ok(Self { tensors, digest })
+    }
+
+    /// The digest of the file.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The last layer, 512 -> 1000: weight (1000 x 512, a row an output) and bias; none where the file has none.
+    #[must_use]
+    pub fn fc(&self) -> Option<(Vec<f32>, Vec<f32>)> {
+        let values = |name| self.tensors.get(name).and_then(|tensor| Vec::<f32>::try_from(tensor.flatten(0, -1)).ok());
+        values("fc.weight").zip(values("fc.bias"))
+    }
+
+    /// A tensor of the architecture by its name.
+    pub(super) fn tensor(&self, name: &str) -> &Tensor {
+        &self.tensors[name]
+    }
+}
+
+/// A tensor of `shape` from little-endian bytes; the caller has checked their number.
+fn tensor_from_bytes(bytes: &[u8], shape: &[i64], kind: Kind, path: &Path) -> Result<Tensor, WeightsError> {
+    Tensor::f_from_data_size(bytes, shape, kind)
+        .and_then(|tensor| tensor.f_to_device(Device::Cpu))
+        .map_err(|source| WeightsError::Torch { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl Fn(&mut HashMap<String, Tensor>)) -> Result<Weights, String> {
+        let mut tensors = Weights::random(1).tensors;
+        change(&mut tensors);
+        Weights::check(tensors, Digest::of(b""), Path::new("x.pth")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn other_networks_are_refused_by_tensor() {
+        let wrong = Tensor::zeros([256, 128, 1, 1], (Kind::Float, Device::Cpu));
+        let shape = check(|tensors| drop(tensors.insert("layer3.0.conv1.weight".into(), wrong.copy())));
+        assert_eq!(
+            shape.unwrap_err(),
+            "x.pth: tensor layer3.0.conv1.weight: found [256, 128, 1, 1], expected ResNet-34's shape [256, 128, 3, 3]"
+        );
+        let missing = check(|t| drop(t.remove("bn1.running_var")));
+        assert_eq!(missing.unwrap_err(), "x.pth: tensor bn1.running_var: found none, expected ResNet-34's shape [64]");
+        let nan =
+            check(|t| drop(t.insert("bn1.bias".into(), Tensor::full([64], f64::NAN, (Kind::Float, Device::Cpu)))));
+        assert_eq!(
+            nan.unwrap_err(),
+            "x.pth: tensor bn1.bias: found a NaN or an infinity, expected ResNet-34's shape [64]"
+        );
+    }
+
+    #[test]
+    fn the_last_layer_may_be_missing_but_not_by_half() {
+        let (weight, bias) = Weights::random(1).fc().unwrap();
+        assert_eq!((weight.len(), bias.len()), (512_000, 1000));
+        let without = check(|t| t.retain(|name, _| !name.starts_with("fc.")));
+        assert!(without.unwrap().fc().is_none());
+        assert!(check(|t| drop(t.remove("fc.bias"))).unwrap_err().contains("fc.bias"));
+        assert!(check(|t| drop(t.insert("bn1.num_batches_tracked".into(), Tensor::from(7_i64)))).is_ok());
+    }
+
+    #[test]
+    fn garbage_is_malformed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for bytes in [&b""[..], b"PK\x03\x04", b"hello, this is no weights file", &[0x80, 2, b'.']] {
+            std::fs::write(file.path(), bytes).unwrap();
+            let error = Weights::read(file.path()).unwrap_err();
+            assert!(matches!(error, WeightsError::Malformed { .. }), "{error}");
+        }
+        assert!(matches!(Weights::read(Path::new("/nowhere/x.pth")), Err(WeightsError::Io { .. })));
+    }
+}

@@ -1,0 +1,60 @@
+//! Weights in a safetensors file.
+
+use super::{WeightsError, tensor_from_bytes};
+use safetensors::{Dtype, SafeTensors};
+use std::collections::HashMap;
+use std::path::Path;
+use tch::{Kind, Tensor};
+
+/// All tensors of floating-point numbers in `bytes`; integers (`num_batches_tracked`) are left out.
+pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<HashMap<String, Tensor>, WeightsError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| WeightsError::Malformed {
+        path: path.to_owned(),
+        found: error.to_string(),
+        expected: "a safetensors file, or one written by torch.save".into(),
+    })?;
+    let mut tensors = HashMap::new();
+    for (name, view) in file.iter() {
+        let kind = match view.dtype() {
+            Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            Dtype::F64 => Kind::Double,
+            Dtype::I64 if name.ends_with("num_batches_tracked") => continue,
+            other => {
+                return Err(WeightsError::Unsupported {
+                    path: path.to_owned(),
+                    found: format!("tensor {name} of {other:?}"),
+                    expected: "F64, F32, F16 or BF16".into(),
+                });
+            }
+        };
+        let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+        tensors.insert(name.to_owned(), tensor_from_bytes(view.data(), &shape, kind, path)?);
+    }
+    Ok(tensors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::TensorView;
+
+    fn file(dtype: Dtype, bytes: &[u8]) -> Vec<u8> {
+        let view = TensorView::new(dtype, vec![2], bytes).unwrap();
+        safetensors::serialize([("a", view)], None).unwrap()
+    }
+
+    #[test]
+    fn halves_become_the_numbers_that_they_are() {
+        let halves: Vec<u8> = [1.5, -0.25].iter().flat_map(|&x| half::f16::from_f32(x).to_le_bytes()).collect();
+        let tensors = parse(&file(Dtype::F16, &halves), Path::new("x")).unwrap();
+        assert_eq!(Vec::<f32>::try_from(tensors["a"].to_kind(Kind::Float)).unwrap(), [1.5, -0.25]);
+    }
+
+    #[test]
+    fn integers_are_named_as_unsupported() {
+        let error = parse(&file(Dtype::I32, &[0; 8]), Path::new("x")).unwrap_err();
+        assert_eq!(error.to_string(), "x: unsupported weights: found tensor a of I32, expected F64, F32, F16 or BF16");
+    }
+}

@@ -1,0 +1,253 @@
+//! Predictions joined with thresholds and checked against the results; pairs of methods; suspects.
+
+use super::ReportError;
+use crate::dataset::Label;
+use crate::results::{Confusion, MethodResults, Prediction, Results, bundle_names};
+use crate::stats::{BundleBootstrap, PairedCalls, Scored, holm, is_called_abnormal, log_odds};
+use std::collections::HashMap;
+
+/// A run, looked at from all sides that the sections show.
+pub(super) struct Analysis<'a> {
+    pub(super) results: &'a Results,
+    /// The bundles in the data set's order.
+    pub(super) bundles: Vec<&'a str>,
+    /// The parts in the order of the predictions.
+    pub(super) parts: Vec<PartCalls<'a>>,
+    /// Each pair of methods.
+    pub(super) pairs: Vec<Pair>,
+}
+
+/// A part and what each method made of it.
+pub(super) struct PartCalls<'a> {
+    pub(super) image: &'a str,
+    pub(super) bundle: &'a str,
+    pub(super) label: Label,
+    /// By method, in the results' order.
+    pub(super) calls: Vec<Option<Call>>,
+}
+
+/// What one method made of a part.
+#[derive(Clone, Copy)]
+pub(super) struct Call {
+    pub(super) score: f64,
+    pub(super) threshold: f64,
+    pub(super) is_right: bool,
+}
+
+impl Call {
+    /// Loss against the operating point: the logistic loss of how far, in log odds, the score lies from the threshold.
+    fn loss(&self, label: Label) -> f64 {
+        let score = Scored { score: self.score, label }.rank_score();
+        let margin = log_odds(score) - log_odds(self.threshold);
+        let towards_wrong = if label == Label::Abnormal { -margin } else { margin };
+        towards_wrong.exp().ln_1p()
+    }
+}
+
+impl PartCalls<'_> {
+    /// How many methods judged the part wrong, and how many judged it.
+    pub(super) fn wrong_of(&self) -> (usize, usize) {
+        let judged = self.calls.iter().flatten();
+        (judged.clone().filter(|call| !call.is_right).count(), judged.count())
+    }
+
+    /// The mean loss over the methods that judged the part.
+    fn mean_loss(&self) -> f64 {
+        let losses: Vec<f64> = self.calls.iter().flatten().map(|call| call.loss(self.label)).collect();
+        losses.iter().sum::<f64>() / losses.len().max(1) as f64
+    }
+}
+
+/// Two methods compared on the same parts.
+pub(super) struct Pair {
+    /// Indices of the methods.
+    pub(super) first: usize,
+    pub(super) second: usize,
+    pub(super) calls: PairedCalls,
+    /// McNemar's exact p value, and after Holm's correction over all pairs.
+    pub(super) p_value: f64,
+    pub(super) p_corrected: f64,
+    /// Balanced accuracy of the first less that of the second, and its 95 % interval.
+    pub(super) difference: Option<f64>,
+    pub(super) interval95: Option<[f64; 2]>,
+}
+
+/// What a pair shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Both the test and the interval speak for the method with this index.
+    Better(usize),
+    /// Only one of the two does.
+    Hint(&'static str),
+    /// Neither.
+    NotShown,
+}
+
+impl Pair {
+    pub(super) fn reading(&self) -> Reading {
+        let by_test = self.p_corrected < 0.05;
+        let by_bundles = match self.interval95 {
+            Some([lo, _]) if lo > 0.0 => Some(self.first),
+            Some([_, hi]) if hi < 0.0 => Some(self.second),
+            _ => None,
+        };
+        let fewer_errors =
+            if self.calls.only_first_right >= self.calls.only_second_right { self.first } else { self.second };
+        match by_bundles {
+            Some(better) if by_test && better == fewer_errors => Reading::Better(better),
+            Some(_) if by_test => Reading::Hint("the test and the interval point opposite ways"),
+            Some(_) => Reading::Hint("only the interval over bundles leaves out 0"),
+            None if by_test => Reading::Hint("only the test finds a difference, bundles vary too much"),
+            None => Reading::NotShown,
+        }
+    }
+}
+
+impl<'a> Analysis<'a> {
+    /// Joins `results` and `predictions`.
+    ///
+    /// # Errors
+    /// [`ReportError::Inconsistent`] where a method or bundle is unknown, an image comes twice with a method or under
+    /// two labels, or the counts at the thresholds are not those of the results.
+    pub(super) fn new(results: &'a Results, predictions: &'a [Prediction]) -> Result<Self, ReportError> {
+        let parts = join(results, predictions)?;
+        for (index, method) in results.methods.iter().enumerate() {
+            check_counts(method, index, &parts)?;
+        }
+        let bundles = bundle_names(results);
+        let pairs = pairs(results, &bundles, &parts);
+        Ok(Self { results, bundles, parts, pairs })
+    }
+
+    pub(super) fn methods(&self) -> &'a [MethodResults] {
+        &self.results.methods
+    }
+
+    /// The method with the best overall balanced accuracy; of equals the first.
+    pub(super) fn best_method(&self) -> Option<usize> {
+        let figure = |index: &usize| self.methods()[*index].overall.balanced_accuracy.unwrap_or(-1.0);
+        (0..self.methods().len()).rev().max_by(|left, right| figure(left).total_cmp(&figure(right)))
+    }
+
+    /// The scores of one method.
+    pub(super) fn scored(&self, method: usize) -> Vec<Scored> {
+        self.parts
+            .iter()
+            .filter_map(|part| Some(Scored { score: part.calls[method]?.score, label: part.label }))
+            .collect()
+    }
+
+    /// Parts that more than half of the methods judged wrong, by mean loss, largest first; at most `count`.
+    pub(super) fn suspects(&self, count: usize) -> Vec<&PartCalls<'a>> {
+        let mut suspects: Vec<_> = self
+            .parts
+            .iter()
+            .filter(|part| {
+                let (wrong, judged) = part.wrong_of();
+                wrong * 2 > judged
+            })
+            .map(|part| (part.mean_loss(), part))
+            .collect();
+        suspects.sort_by(|left, right| right.0.total_cmp(&left.0).then_with(|| left.1.image.cmp(right.1.image)));
+        suspects.into_iter().take(count).map(|(_, part)| part).collect()
+    }
+}
+
+fn join<'a>(results: &'a Results, predictions: &'a [Prediction]) -> Result<Vec<PartCalls<'a>>, ReportError> {
+    let inconsistent = |found: String, expected: &str| ReportError::Inconsistent { found, expected: expected.into() };
+    let mut thresholds = HashMap::new();
+    for (index, method) in results.methods.iter().enumerate() {
+        for bundle in &method.bundles {
+            thresholds.insert((method.method.as_str(), bundle.bundle.as_str()), (index, bundle.threshold));
+        }
+    }
+    let mut parts: Vec<PartCalls<'a>> = Vec::new();
+    let mut index_of: HashMap<&str, usize> = HashMap::new();
+    for row in predictions {
+        let key = (row.method.as_str(), row.bundle.as_str());
+        let &(method, threshold) = thresholds.get(&key).ok_or_else(|| {
+            inconsistent(format!("method `{}` with bundle `{}`", row.method, row.bundle), "those of the results")
+        })?;
+        let index = *index_of.entry(&row.image).or_insert_with(|| {
+            let calls = vec![None; results.methods.len()];
+            parts.push(PartCalls { image: &row.image, bundle: &row.bundle, label: row.label, calls });
+            parts.len() - 1
+        });
+        let part = &mut parts[index];
+        if part.label != row.label || part.bundle != row.bundle {
+            return Err(inconsistent(
+                format!("image `{}` with two labels or bundles", row.image),
+                "one label and one bundle for an image",
+            ));
+        }
+        let is_right = is_called_abnormal(row.score, threshold) == (row.label == Label::Abnormal);
+        if part.calls[method].replace(Call { score: row.score, threshold, is_right }).is_some() {
+            return Err(inconsistent(
+                format!("image `{}` twice with method `{}`", row.image, row.method),
+                "one score for an image and a method",
+            ));
+        }
+    }
+    Ok(parts)
+}
+
+/// Compares each bundle's counts with those of the results.
+fn check_counts(method: &MethodResults, index: usize, parts: &[PartCalls<'_>]) -> Result<(), ReportError> {
+    let mut counts: HashMap<&str, Confusion> = HashMap::new();
+    for part in parts {
+        if let Some(call) = part.calls[index] {
+            let called_abnormal = call.is_right == (part.label == Label::Abnormal);
+            counts.entry(part.bundle).or_default().record(part.label, called_abnormal);
+        }
+    }
+    for bundle in &method.bundles {
+        let found = counts.get(bundle.bundle.as_str()).copied().unwrap_or_default();
+        if found != bundle.confusion {
+            return Err(ReportError::Inconsistent {
+                found: format!("{found:?} for method `{}`, bundle `{}`", method.method, bundle.bundle),
+                expected: format!("{:?}", bundle.confusion),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn pairs(results: &Results, bundles: &[&str], parts: &[PartCalls<'_>]) -> Vec<Pair> {
+    let counts: Vec<Vec<Confusion>> = results
+        .methods
+        .iter()
+        .map(|method| {
+            bundles
+                .iter()
+                .map(|bundle| method.bundle(bundle).map_or_else(Confusion::default, |found| found.confusion))
+                .collect()
+        })
+        .collect();
+    let mut pairs = Vec::new();
+    for first in 0..results.methods.len() {
+        for second in first + 1..results.methods.len() {
+            let mut calls = PairedCalls::default();
+            for part in parts {
+                if let (Some(left), Some(right)) = (part.calls[first], part.calls[second]) {
+                    calls.record(left.is_right, right.is_right);
+                }
+            }
+            let figure = |method: usize| results.methods[method].overall.balanced_accuracy;
+            let bootstrap = BundleBootstrap::default().difference(&counts[first], &counts[second]);
+            pairs.push(Pair {
+                first,
+                second,
+                calls,
+                p_value: calls.p_value(),
+                p_corrected: 1.0,
+                difference: figure(first).zip(figure(second)).map(|(left, right)| left - right),
+                interval95: bootstrap.map(|found| found.interval95),
+            });
+        }
+    }
+    let corrected = holm(&pairs.iter().map(|pair| pair.p_value).collect::<Vec<_>>());
+    for (pair, p_corrected) in pairs.iter_mut().zip(corrected) {
+        pair.p_corrected = p_corrected;
+    }
+    pairs
+}

@@ -1,0 +1,92 @@
+//! Paired comparison of the methods.
+
+use super::analysis::{Analysis, Pair, Reading};
+use super::format::{count, p_value, points};
+use maud::{Markup, html};
+
+pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
+    if analysis.pairs.is_empty() {
+        return html! { p { "One method was run: there is nothing to compare." } };
+    }
+    // All bars share one scale: the largest end of any interval, in steps of 5 points.
+    let largest = analysis.pairs.iter().filter_map(|pair| pair.interval95).flatten().map(f64::abs).fold(0.0, f64::max);
+    let span = ((largest * 20.0).ceil() / 20.0).max(0.05);
+    html! {
+        p {
+            "The same parts, judged by two methods. " b { "Only one right" } " counts the parts on which they part; "
+            "McNemar’s exact test asks whether an uneven split could be chance (corrected: Holm, for "
+            (analysis.pairs.len()) " comparisons). The difference of the balanced accuracies is given in percentage "
+            "points, with its 95 % interval over bundles. A difference is called shown where both agree."
+        }
+        div.scroll tabindex="0" {
+            table.figures.pairs {
+                thead {
+                    tr {
+                        th.name rowspan="2" { "Methods" }
+                        th colspan="2" { "Only one right" }
+                        th colspan="2" { "McNemar’s p" }
+                        th colspan="3" { "Difference in points, first less second" }
+                        th.text rowspan="2" { "Reading" }
+                    }
+                    tr {
+                        th { "first" } th { "second" }
+                        th { "exact" } th { "corrected" }
+                        th { "value" } th { "95 % interval" } th.bar { (axis_label(span)) }
+                    }
+                }
+                tbody {
+                    @for pair in &analysis.pairs { (row(analysis, pair, span)) }
+                }
+            }
+        }
+    }
+}
+
+fn axis_label(span: f64) -> Markup {
+    let end = format!("{:.0}", span * 100.0);
+    html! { span.axis { span { "\u{2212}" (end) } span { "0" } span { "+" (end) } } }
+}
+
+fn row(analysis: &Analysis<'_>, pair: &Pair, span: f64) -> Markup {
+    let name = |index: usize| analysis.methods()[index].method.as_str();
+    html! {
+        tr {
+            th.name scope="row" { (name(pair.first)) " / " (name(pair.second)) }
+            td { (count(pair.calls.only_first_right)) }
+            td { (count(pair.calls.only_second_right)) }
+            td { (p_value(pair.p_value)) }
+            td { (p_value(pair.p_corrected)) }
+            td { (pair.difference.map_or_else(|| "n/a".into(), points)) }
+            td {
+                @match pair.interval95 {
+                    Some([lo, hi]) => { (points(lo)) "\u{a0}to\u{a0}" (points(hi)) }
+                    None => "n/a",
+                }
+            }
+            td.bar { (bar(pair, span)) }
+            td.text {
+                @match pair.reading() {
+                    Reading::Better(index) => { b { (name(index)) " is better" } }
+                    Reading::Hint(why) => { "A hint at most: " (why) }
+                    Reading::NotShown => { "No difference shown" }
+                }
+            }
+        }
+    }
+}
+
+/// The interval as a bar around zero.
+fn bar(pair: &Pair, span: f64) -> Markup {
+    let place = |value: f64| format!("{:.1}", 80.0 + value / span * 76.0);
+    html! {
+        svg.interval viewBox="0 0 160 16" width="160" height="16" aria-hidden="true" {
+            line.zero x1="80" x2="80" y1="0" y2="16" {}
+            @if let Some([lo, hi]) = pair.interval95 {
+                line.whisker x1=(place(lo)) x2=(place(hi)) y1="8" y2="8" {}
+            }
+            @if let Some(difference) = pair.difference {
+                circle.dot cx=(place(difference)) cy="8" r="3.5" {}
+            }
+        }
+    }
+}

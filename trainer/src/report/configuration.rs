@@ -1,0 +1,68 @@
+//! The run's configuration, as a table and as JSON.
+
+use super::analysis::Analysis;
+use maud::{Markup, html};
+use serde_json::Value;
+
+pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
+    let config = &analysis.results.config;
+    let mut settings = Vec::new();
+    flatten("", config, &mut settings);
+    html! {
+        table.settings {
+            tbody {
+                @for (name, value) in &settings {
+                    tr { th scope="row" { (name) } td { (value) } }
+                }
+                tr { th scope="row" { "data set digest" } td { code { (analysis.results.dataset.digest) } } }
+            }
+        }
+        details {
+            summary { "As JSON" }
+            pre { (format!("{config:#}")) }
+        }
+    }
+}
+
+/// Settings by their dotted names; lists of plain values on one line.
+fn flatten(name: &str, value: &Value, settings: &mut Vec<(String, String)>) {
+    let child = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            members.iter().for_each(|(key, member)| flatten(&child(key), member, settings));
+        }
+        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+            items.iter().enumerate().for_each(|(index, item)| flatten(&child(&index.to_string()), item, settings));
+        }
+        Value::Array(items) => settings.push((name.into(), items.iter().map(plain).collect::<Vec<_>>().join(", "))),
+        Value::Null if name.is_empty() => {}
+        _ => settings.push((name.into(), plain(value))),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".into(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_settings_get_dotted_names() {
+        let config =
+            serde_json::json!({"seed": 1, "size": [224, 224], "head": {"rate": 0.5, "l2": null}, "s": [{"a": true}]});
+        let mut settings = Vec::new();
+        flatten("", &config, &mut settings);
+        settings.sort();
+        let expected =
+            [("head.l2", "none"), ("head.rate", "0.5"), ("s.0.a", "yes"), ("seed", "1"), ("size", "224, 224")];
+        assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}

@@ -1,0 +1,57 @@
+//! Axes of the SVG plots.
+
+use maud::{Markup, html};
+
+/// Width of a plot with its labels; all plots have the same, so that they line up.
+pub(super) const WIDTH: f64 = 264.0;
+/// Height of a plot with its labels.
+pub(super) const HEIGHT: f64 = 230.0;
+/// The inner rectangle.
+pub(super) const LEFT: f64 = 44.0;
+pub(super) const RIGHT: f64 = 252.0;
+pub(super) const TOP: f64 = 10.0;
+pub(super) const BOTTOM: f64 = 188.0;
+
+/// Horizontal place of `share`, 0..=1.
+pub(super) fn x(share: f64) -> f64 {
+    LEFT + share * (RIGHT - LEFT)
+}
+
+/// Vertical place of `share`, 0..=1 from the bottom.
+pub(super) fn y(share: f64) -> f64 {
+    BOTTOM - share * (BOTTOM - TOP)
+}
+
+/// A coordinate as text, to a tenth of a pixel.
+pub(super) fn at(coordinate: f64) -> String {
+    format!("{coordinate:.1}")
+}
+
+/// A label on an axis: its place, 0..=1, and its text.
+pub(super) type Tick = (f64, String);
+
+/// Frame, grid, ticks and titles around `content`; `description` is read out where the plot can't be seen.
+pub(super) fn plot(
+    description: &str,
+    titles: [&str; 2],
+    x_ticks: &[Tick],
+    y_ticks: &[Tick],
+    content: &Markup,
+) -> Markup {
+    html! {
+        svg.plot viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(description) {
+            @for (place, text) in x_ticks {
+                line.grid x1=(at(x(*place))) x2=(at(x(*place))) y1=(at(TOP)) y2=(at(BOTTOM)) {}
+                text.tick x=(at(x(*place))) y=(at(BOTTOM + 14.0)) text-anchor="middle" { (text) }
+            }
+            @for (place, text) in y_ticks {
+                line.grid x1=(at(LEFT)) x2=(at(RIGHT)) y1=(at(y(*place))) y2=(at(y(*place))) {}
+                text.tick x=(at(LEFT - 6.0)) y=(at(y(*place) + 3.5)) text-anchor="end" { (text) }
+            }
+            (content)
+            text.title x=(at(f64::midpoint(LEFT, RIGHT))) y=(at(HEIGHT - 8.0)) text-anchor="middle" { (titles[0]) }
+            text.title transform={ "translate(11 " (at(f64::midpoint(TOP, BOTTOM))) ") rotate(-90)" }
+                text-anchor="middle" { (titles[1]) }
+        }
+    }
+}

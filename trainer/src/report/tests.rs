@@ -1,0 +1,226 @@
+//! A made-up run like the paper's, and the runs that break reports: tiny, huge, of one class, with hostile names.
+
+use super::*;
+use crate::dataset::Label;
+use crate::results::{BundleResults, DatasetSummary, MethodResults};
+use crate::stats::{BundleBootstrap, Scored};
+use cellgate_models::digest::Digest;
+use cellgate_models::radiograph::{self, Radiograph};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// Normal and abnormal parts by bundle: 562 and 152 in all, three bundles of one class.
+const PAPER_LIKE: [(usize, usize); 12] =
+    [(32, 8), (2, 12), (40, 0), (104, 37), (64, 4), (88, 31), (72, 23), (4, 0), (20, 10), (0, 12), (84, 2), (52, 13)];
+
+fn uniform(random: &mut ChaCha8Rng) -> f64 {
+    f64::from(random.next_u32()) / f64::from(u32::MAX)
+}
+
+/// About normal, with the deviation 1.
+fn noise(random: &mut ChaCha8Rng) -> f64 {
+    (0..6).map(|_| uniform(random) - 0.5).sum::<f64>() * 2.0_f64.sqrt()
+}
+
+/// A made-up run: a part is hard or easy for all methods alike, a bundle shifts all scores.
+fn made_up_run(bundles: &[(String, usize, usize)], methods: &[&str]) -> (Results, Vec<Prediction>) {
+    let mut random = ChaCha8Rng::seed_from_u64(12);
+    let mut parts = Vec::new();
+    for (name, normal, abnormal) in bundles {
+        let shift = 0.5 * noise(&mut random);
+        for index in 0..normal + abnormal {
+            let label = if index < *normal { Label::Normal } else { Label::Abnormal };
+            let mislabelled = uniform(&mut random) < 0.03;
+            let centre = if (label == Label::Abnormal) == mislabelled { -1.6 } else { 1.1 };
+            parts.push((name, format!("{name}/part{index:03}.tif"), label, centre + shift + 0.9 * noise(&mut random)));
+        }
+    }
+    let mut predictions = Vec::new();
+    let mut summaries = Vec::new();
+    for (index, method) in methods.iter().enumerate() {
+        let own_noise = 0.5 + 0.25 * index as f64;
+        let scores: Vec<f64> =
+            parts.iter().map(|part| 1.0 / (1.0 + (-part.3 - own_noise * noise(&mut random)).exp())).collect();
+        let scored = |wanted: Option<&String>| -> Vec<Scored> {
+            let of_bundle = parts.iter().zip(&scores).filter(|(part, _)| wanted.is_none_or(|name| name == part.0));
+            of_bundle.map(|(part, &score)| Scored { score, label: part.2 }).collect()
+        };
+        let tables = bundles
+            .iter()
+            .map(|(name, ..)| {
+                BundleResults::at_threshold(name, &scored(Some(name)), 0.32 + 0.16 * uniform(&mut random))
+            })
+            .collect();
+        summaries.push(MethodResults::summarise(method, tables, &scored(None), &BundleBootstrap::default()));
+        predictions.extend(parts.iter().zip(&scores).map(|(part, &score)| Prediction {
+            image: part.1.clone(),
+            bundle: part.0.clone(),
+            label: part.2,
+            method: (*method).into(),
+            score,
+        }));
+    }
+    let normal = bundles.iter().map(|bundle| bundle.1).sum();
+    let abnormal = bundles.iter().map(|bundle| bundle.2).sum();
+    let dataset = DatasetSummary {
+        images: normal + abnormal,
+        bundles: bundles.len(),
+        normal,
+        abnormal,
+        digest: Digest::of(b"made up"),
+    };
+    let config = serde_json::json!({
+        "recipe": "recommended", "methods": methods, "size": {"height": 2000, "width": 1000}, "seed": 1,
+        "bounds": "training", "head": {"ensemble": 5, "l2": 0.01, "stages": [2, 3, 4]},
+    });
+    (Results { dataset, config, methods: summaries }, predictions)
+}
+
+fn paper_like() -> Vec<(String, usize, usize)> {
+    let numbered = PAPER_LIKE.iter().enumerate();
+    numbered.map(|(index, &(normal, abnormal))| (format!("bundle {}", index + 1), normal, abnormal)).collect()
+}
+
+const METHODS: [&str; 8] = ["naive", "global", "local", "mixed", "equalize", "clahe", "dhe", "linear16"];
+
+/// Renders, checks what every report must hold, and keeps the file for a look where `CELLGATE_REPORTS` names a folder.
+fn rendered(name: &str, results: &Results, predictions: &[Prediction], options: &ReportOptions) -> String {
+    let html = render(results, predictions, options).unwrap();
+    if let Some(folder) = std::env::var_os("CELLGATE_REPORTS") {
+        std::fs::write(Path::new(&folder).join(format!("{name}.html")), &html).unwrap();
+    }
+    for foreign in ["<script", "http://", "https://", "NaN", "inf%", "url(", "@import", "<link"] {
+        assert!(!html.contains(foreign), "{name}: {foreign}");
+    }
+    for tag in ["table", "svg", "section", "div", "figure", "tr", "td", "article", "p"] {
+        let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{name}: {tag}");
+    }
+    html
+}
+
+#[test]
+fn a_run_like_the_paper_s_has_all_sections_and_figures() {
+    let (results, predictions) = made_up_run(&paper_like(), &METHODS[..4]);
+    let folder = tempfile::tempdir().unwrap();
+    // Every second image can be read, the others are missing.
+    for (index, row) in predictions.iter().take(results.dataset.images).enumerate().filter(|(index, _)| index % 2 == 0)
+    {
+        let path = folder.path().join(&row.image);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let levels = (0..60 * 100).map(|pixel| 1700 + (pixel % 60 * 15 + pixel / 60 * index % 211) as u16).collect();
+        radiograph::write(&path, &Radiograph::new(60, 100, levels).unwrap()).unwrap();
+    }
+    let options = ReportOptions { dataset_root: Some(folder.path().into()), ..ReportOptions::default() };
+    let html = rendered("paper-like", &results, &predictions, &options);
+    for (method, overall) in results.methods.iter().map(|method| (&method.method, &method.overall)) {
+        assert!(html.contains(&format!("<b>{method}</b>")), "{method}");
+        assert!(html.contains(&format!("{:.2}</td>", overall.balanced_accuracy.unwrap() * 100.0)), "{method}");
+        assert!(html.contains(&format!("AUROC {:.1} %", overall.auroc.unwrap() * 100.0)), "{method}");
+    }
+    assert_eq!(html.matches("<td class=\"none\">n/a</td>").count(), 3 * 4, "three bundles of one class");
+    assert_eq!(html.matches("class=\"operating\"").count(), 4);
+    assert_eq!(html.matches("<article").count(), 24);
+    assert!(html.contains("src=\"data:image/png;base64,") && html.contains("No picture: "));
+    assert!(!html.contains(&folder.path().display().to_string()), "no paths of this machine");
+    assert!(html.contains("85.18") && html.contains("Not comparable"));
+    assert!(html.contains("562 normal, 152 abnormal (21.3 %)"));
+}
+
+#[test]
+fn one_to_eight_methods_and_two_to_thirty_bundles_can_be_shown() {
+    for methods in [1, 2, 8] {
+        let (results, predictions) = made_up_run(&paper_like(), &METHODS[..methods]);
+        let html = rendered(&format!("methods-{methods}"), &results, &predictions, &ReportOptions::default());
+        assert_eq!(html.matches("td class=\"bar\"").count(), methods * (methods - 1) / 2);
+    }
+    for bundles in [2, 30] {
+        let list: Vec<_> = (0..bundles).map(|index| (format!("{index}"), 3 + index % 5, 1 + index % 3)).collect();
+        let (results, predictions) = made_up_run(&list, &METHODS[..2]);
+        let html = rendered(&format!("bundles-{bundles}"), &results, &predictions, &ReportOptions::default());
+        assert_eq!(html.contains("intervals over bundles are too narrow"), bundles == 2);
+    }
+}
+
+#[test]
+fn a_run_of_one_class_or_of_nothing_can_be_shown() {
+    let list = vec![("a".to_owned(), 5, 0), ("b".to_owned(), 4, 0)];
+    let (results, predictions) = made_up_run(&list, &METHODS[..2]);
+    let html = rendered("one-class", &results, &predictions, &ReportOptions::default());
+    assert!(html.contains("No curve: the parts are of one class."));
+    let (results, predictions) = made_up_run(&[], &METHODS[..1]);
+    rendered("no-bundles", &results, &predictions, &ReportOptions::default());
+    let (results, predictions) = made_up_run(&paper_like(), &[]);
+    assert!(rendered("no-methods", &results, &predictions, &ReportOptions::default()).contains("No method was run."));
+}
+
+#[test]
+fn hostile_names_are_text() {
+    let hostile = "</td><img src=x onerror=alert(1)>\"'&<svg onload=alert(2)>";
+    let long =
+        "a bundle with a very long name, as line operators like to give them, 2026-11-23 second shift ".repeat(3);
+    let list = vec![(hostile.to_owned(), 9, 9), (long, 9, 9)];
+    let (mut results, predictions) = made_up_run(&list, &["naive", hostile]);
+    results.config = serde_json::json!({ hostile: [hostile, {"</pre><b>": hostile}] });
+    let options = ReportOptions { title: hostile.into(), ..ReportOptions::default() };
+    let html = rendered("hostile", &results, &predictions, &options);
+    for raw in ["<img src=x", "<svg onload", "</pre><b>", "&<"] {
+        assert!(!html.contains(raw), "{raw}");
+    }
+    assert!(html.contains("&lt;/td&gt;&lt;img src=x onerror=alert(1)&gt;&quot;"));
+}
+
+#[test]
+fn a_score_that_is_not_a_number_counts_as_called_abnormal() {
+    let (_, mut predictions) = made_up_run(&[("a".into(), 3, 2), ("b".into(), 3, 2)], &["local"]);
+    predictions[0].score = f64::NAN;
+    let scored = |bundle: &str| -> Vec<Scored> {
+        let rows = predictions.iter().filter(|row| row.bundle == bundle);
+        rows.map(|row| Scored { score: row.score, label: row.label }).collect()
+    };
+    let bundles =
+        vec![BundleResults::at_threshold("a", &scored("a"), 0.5), BundleResults::at_threshold("b", &scored("b"), 0.5)];
+    let pooled = [scored("a"), scored("b")].concat();
+    let (mut results, _) = made_up_run(&[("a".into(), 3, 2), ("b".into(), 3, 2)], &["local"]);
+    results.methods = vec![MethodResults::summarise("local", bundles, &pooled, &BundleBootstrap::default())];
+    let html = render(&results, &predictions, &ReportOptions::default()).unwrap();
+    assert!(html.contains("no number"));
+}
+
+#[test]
+fn a_path_out_of_the_data_set_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ReportOptions { dataset_root: Some(folder.path().join("data")), ..ReportOptions::default() };
+    radiograph::write(&folder.path().join("secret.tif"), &Radiograph::new(2, 2, vec![1, 2, 3, 4]).unwrap()).unwrap();
+    let absolute = folder.path().join("secret.tif").display().to_string();
+    for name in ["../secret.tif", "x/../../secret.tif", absolute.as_str()] {
+        assert_eq!(thumbnail::data_address(name, &options).unwrap_err(), "the path leaves the data set's folder");
+    }
+}
+
+#[test]
+fn results_and_predictions_of_two_runs_are_refused() {
+    let (results, predictions) = made_up_run(&paper_like(), &METHODS[..2]);
+    let message = |change: &dyn Fn(&mut Vec<Prediction>)| {
+        let mut changed = predictions.clone();
+        change(&mut changed);
+        render(&results, &changed, &ReportOptions::default()).unwrap_err().to_string()
+    };
+    assert!(message(&|rows| rows[..40].iter_mut().for_each(|row| row.score = 0.0)).contains("found Confusion"));
+    assert!(message(&|rows| rows[0].method = "other".into()).contains("found method `other` with bundle `bundle 1`"));
+    assert!(message(&|rows| rows.push(rows[3].clone())).contains("twice with method `naive`"));
+    assert!(message(&|rows| rows[0].label = Label::Abnormal).contains("with two labels or bundles"));
+    assert!(message(&|rows| rows.truncate(700)).contains("found Confusion"));
+}
+
+#[test]
+fn a_run_s_folder_gives_the_same_report_each_time() {
+    let run = tempfile::tempdir().unwrap();
+    let (results, predictions) = made_up_run(&paper_like(), &METHODS[..2]);
+    results.write(run.path()).unwrap();
+    Prediction::write_all(&predictions, run.path()).unwrap();
+    let direct = render(&results, &predictions, &ReportOptions::default()).unwrap();
+    assert_eq!(from_run_dir(run.path(), &ReportOptions::default()).unwrap(), direct);
+    assert!(matches!(from_run_dir(&run.path().join("none"), &ReportOptions::default()), Err(ReportError::Results(_))));
+}

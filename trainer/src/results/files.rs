@@ -1,0 +1,247 @@
+//! The two files of a run: written whole or not at all, and read back to the last bit.
+
+use super::{Prediction, Results};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The name of the results in a run's folder.
+pub const RESULTS_FILE: &str = "results.json";
+/// The name of the predictions in a run's folder.
+pub const PREDICTIONS_FILE: &str = "predictions.csv";
+/// The columns of `predictions.csv`.
+const PREDICTION_COLUMNS: [&str; 5] = ["image", "bundle", "label", "method", "score"];
+
+/// Why a file of a run could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultsError {
+    /// The file could not be read or written.
+    #[error("{} can't be read or written", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file holds something else.
+    #[error("{}: found {found}, expected {expected}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What stands there, with its line.
+        found: String,
+        /// What should stand there.
+        expected: &'static str,
+    },
+}
+
+/// Writes `bytes` to `path` through a temporary file beside it, so that a kill leaves the old file or the new one.
+///
+/// # Errors
+/// The folder or the file can't be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().permissions(readable()).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The usual permissions of a written file; those of a temporary file would shut colleagues out.
+fn readable() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::Permissions::from_mode(0o666)
+}
+
+impl Results {
+    /// Writes `results.json` into the folder `run`.
+    ///
+    /// # Errors
+    /// [`ResultsError::Io`].
+    pub fn write(&self, run: &Path) -> Result<(), ResultsError> {
+        let path = run.join(RESULTS_FILE);
+        serde_json::to_vec_pretty(self)
+            .map_err(io::Error::from)
+            .and_then(|mut json| {
+                json.push(b'\n');
+                write_whole(&path, &json)
+            })
+            .map_err(|source| ResultsError::Io { path, source })
+    }
+
+    /// Reads `results.json` out of the folder `run`.
+    ///
+    /// # Errors
+    /// [`ResultsError`].
+    pub fn read(run: &Path) -> Result<Self, ResultsError> {
+        let path = run.join(RESULTS_FILE);
+        match std::fs::read(&path) {
+            Err(source) => Err(ResultsError::Io { path, source }),
+            Ok(json) => serde_json::from_slice(&json).map_err(|error| ResultsError::Malformed {
+                path,
+                found: error.to_string(),
+                expected: "the results of `crossval`",
+            }),
+        }
+    }
+}
+
+impl Prediction {
+    /// Writes `predictions.csv` into the folder `run`; scores in the fewest digits that give the same number back.
+    ///
+    /// # Errors
+    /// [`ResultsError::Io`].
+    pub fn write_all(predictions: &[Self], run: &Path) -> Result<(), ResultsError> {
+        let path = run.join(PREDICTIONS_FILE);
+        // The header is written by hand: without predictions, none would be.
+        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+        writer
+            .write_record(PREDICTION_COLUMNS)
+            .and_then(|()| predictions.iter().try_for_each(|row| writer.serialize(row)))
+            .map_err(io::Error::from)
+            .and_then(|()| writer.into_inner().map_err(|error| io::Error::other(error.to_string())))
+            .and_then(|bytes| write_whole(&path, &bytes))
+            .map_err(|source| ResultsError::Io { path, source })
+    }
+
+    /// Reads `predictions.csv` out of the folder `run`.
+    ///
+    /// # Errors
+    /// [`ResultsError`], with the line.
+    pub fn read_all(run: &Path) -> Result<Vec<Self>, ResultsError> {
+        let path = run.join(PREDICTIONS_FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(source) => return Err(ResultsError::Io { path, source }),
+        };
+        let malformed = |found: String, expected| ResultsError::Malformed { path: path.clone(), found, expected };
+        let mut reader = csv::Reader::from_reader(bytes.as_slice());
+        let header = "the columns image,bundle,label,method,score";
+        let found = reader.headers().map_err(|error| malformed(error.to_string(), header))?;
+        if *found != PREDICTION_COLUMNS[..] {
+            return Err(malformed(format!("the columns {}", found.iter().collect::<Vec<_>>().join(",")), header));
+        }
+        reader
+            .deserialize()
+            .collect::<Result<_, _>>()
+            .map_err(|error| malformed(error.to_string(), "an image, a bundle, normal or abnormal, a method, a score"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Label;
+    use crate::results::{BundleResults, Confusion, DatasetSummary, MethodResults, Overall};
+    use cellgate_models::digest::Digest;
+    use proptest::prelude::*;
+
+    fn prediction(score: f64, bundle: &str) -> Prediction {
+        Prediction {
+            image: format!("{bundle}/a,\"b\".tif"),
+            bundle: bundle.into(),
+            label: Label::Abnormal,
+            method: "global".into(),
+            score,
+        }
+    }
+
+    fn results(figure: f64) -> Results {
+        let confusion = Confusion { tp: 1, fp: 2, tn: 3, fn_: 4 };
+        Results {
+            dataset: DatasetSummary { images: 10, bundles: 1, normal: 5, abnormal: 5, digest: Digest::of(b"x") },
+            config: serde_json::json!({"seed": 1}),
+            methods: vec![MethodResults {
+                method: "global".into(),
+                overall: Overall {
+                    confusion,
+                    balanced_accuracy: Some(figure),
+                    interval95: Some([figure, 1.0]),
+                    auroc: None,
+                },
+                bundles: vec![BundleResults {
+                    bundle: "b1".into(),
+                    confusion,
+                    balanced_accuracy: None,
+                    threshold: figure,
+                }],
+            }],
+        }
+    }
+
+    #[test]
+    fn the_json_has_the_contract_s_names() {
+        let run = tempfile::tempdir().unwrap();
+        results(0.5).write(run.path()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(run.path().join("results.json")).unwrap()).unwrap();
+        assert_eq!(json["dataset"]["abnormal"], 5);
+        let overall = &json["methods"][0]["overall"];
+        for (name, expected) in [("tp", 1.0), ("fp", 2.0), ("tn", 3.0), ("fn", 4.0), ("balanced_accuracy", 0.5)] {
+            assert_eq!(overall[name].as_f64(), Some(expected), "{name}");
+        }
+        assert_eq!(overall["interval95"], serde_json::json!([0.5, 1.0]));
+        assert!(overall["auroc"].is_null());
+        let bundle = &json["methods"][0]["bundles"][0];
+        assert!(bundle["bundle"] == "b1" && bundle["balanced_accuracy"].is_null() && bundle["fn"] == 4);
+    }
+
+    #[test]
+    fn the_csv_has_exactly_the_contract_s_header() {
+        let run = tempfile::tempdir().unwrap();
+        Prediction::write_all(&[prediction(0.25, "bundle 1")], run.path()).unwrap();
+        let text = std::fs::read_to_string(run.path().join("predictions.csv")).unwrap();
+        assert_eq!(
+            text,
+            "image,bundle,label,method,score\n\"bundle 1/a,\"\"b\"\".tif\",bundle 1,abnormal,global,0.25\n"
+        );
+        Prediction::write_all(&[], run.path()).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(run.path().join("predictions.csv")).unwrap(),
+            "image,bundle,label,method,score\n"
+        );
+        assert_eq!(Prediction::read_all(run.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn other_files_are_refused_by_name_and_line() {
+        let run = tempfile::tempdir().unwrap();
+        assert!(matches!(Results::read(run.path()), Err(ResultsError::Io { .. })));
+        std::fs::write(run.path().join("results.json"), "{}").unwrap();
+        let error = Results::read(run.path()).unwrap_err().to_string();
+        assert!(error.contains("results.json: found missing field `dataset`"), "{error}");
+        std::fs::write(run.path().join("predictions.csv"), "image,label\n").unwrap();
+        let error = Prediction::read_all(run.path()).unwrap_err().to_string();
+        assert!(error.contains("found the columns image,label, expected"), "{error}");
+        std::fs::write(run.path().join("predictions.csv"), "image,bundle,label,method,score\na,b,good,c,1\n").unwrap();
+        let error = Prediction::read_all(run.path()).unwrap_err().to_string();
+        assert!(error.contains("line: 2"), "{error}");
+    }
+
+    #[test]
+    fn others_may_read_the_files_and_nothing_is_left_behind() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let run = tempfile::tempdir().unwrap();
+        results(0.5).write(run.path()).unwrap();
+        let files: Vec<_> = std::fs::read_dir(run.path()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(files.len(), 1);
+        // As any new file: the umask decides, not the temporary file.
+        std::fs::write(run.path().join("plain"), "").unwrap();
+        let mode = |name: &str| std::fs::metadata(run.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode("results.json"), mode("plain"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn numbers_come_back_to_the_last_bit(score in 0.0..=1.0f64) {
+            let run = tempfile::tempdir().unwrap();
+            let predictions = vec![prediction(score, "b"), prediction(score.powi(9), "c\n<d>")];
+            Prediction::write_all(&predictions, run.path()).unwrap();
+            prop_assert_eq!(Prediction::read_all(run.path()).unwrap(), predictions);
+            results(score).write(run.path()).unwrap();
+            prop_assert_eq!(Results::read(run.path()).unwrap(), results(score));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Table 1 of a run for a terminal.
+
+use super::{Results, bundle_names};
+use comfy_table::{CellAlignment, Table, presets};
+
+/// Bundles by methods, balanced accuracy in %, `n/a` where a bundle has one class; below, the overall figure with its
+/// 95 % interval and the AUROC.
+#[must_use]
+pub fn summary_table(results: &Results) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    let names = results.methods.iter().map(|method| method.method.clone());
+    table.set_header(std::iter::once("bundle".to_owned()).chain(names));
+    for bundle in bundle_names(results) {
+        let figures = results
+            .methods
+            .iter()
+            .map(|method| percent(method.bundle(bundle).and_then(|found| found.balanced_accuracy)));
+        table.add_row(std::iter::once(bundle.to_owned()).chain(figures));
+    }
+    let row = |name: &str, cell: &dyn Fn(&super::Overall) -> String| {
+        std::iter::once(name.to_owned())
+            .chain(results.methods.iter().map(|method| cell(&method.overall)))
+            .collect::<Vec<_>>()
+    };
+    table.add_row(row("overall", &|overall| percent(overall.balanced_accuracy)));
+    table.add_row(row("95 % interval", &|overall| match overall.interval95 {
+        Some([lo, hi]) => format!("{:.1} to {:.1}", lo * 100.0, hi * 100.0),
+        None => "n/a".into(),
+    }));
+    table.add_row(row("AUROC", &|overall| percent(overall.auroc)));
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "n/a".into(), |share| format!("{:.2}", share * 100.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Label;
+    use crate::results::{BundleResults, DatasetSummary, MethodResults};
+    use crate::stats::{BundleBootstrap, Scored};
+    use cellgate_models::digest::Digest;
+
+    #[test]
+    fn one_class_is_not_applicable_and_the_rest_is_in_percent() {
+        let parts = [(0.1, Label::Normal), (0.8, Label::Abnormal), (0.6, Label::Normal)]
+            .map(|(score, label)| Scored { score, label });
+        let bundles = vec![
+            BundleResults::at_threshold("first", &parts[..2], 0.5),
+            BundleResults::at_threshold("second", &parts[2..], 0.5),
+        ];
+        let dataset = DatasetSummary { images: 3, bundles: 2, normal: 2, abnormal: 1, digest: Digest::of(b"") };
+        let method = MethodResults::summarise("mixed", bundles, &parts, &BundleBootstrap::default());
+        let results = Results { dataset, config: serde_json::Value::Null, methods: vec![method] };
+        let text = summary_table(&results).to_string();
+        let cells: Vec<Vec<&str>> =
+            text.lines().map(|line| line.trim_matches('│').split_whitespace().collect()).collect();
+        for row in [
+            ["bundle", "mixed"].as_slice(),
+            &["first", "100.00"],
+            &["second", "n/a"],
+            &["overall", "75.00"],
+            &["95", "%", "interval", "75.0", "to", "100.0"],
+            &["AUROC", "100.00"],
+        ] {
+            assert!(cells.iter().any(|cells| cells == row), "{row:?} in\n{text}");
+        }
+    }
+}

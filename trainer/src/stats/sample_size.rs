@@ -1,0 +1,135 @@
+//! How many parts are still needed to show a rate.
+//!
+//! "Shown" means: the exact one-sided 95 % upper bound (Clopper and Pearson 1934) is not above the limit, or in other
+//! words, if the true rate were at the limit, so few errors would come up in at most one of twenty such runs. It never
+//! promises more than 95 %, unlike Wilson's. Without errors it is the rule of three: 300 parts show at most 1 %.
+
+use super::binomial_cdf;
+
+/// Error probability of the statement.
+const ALPHA: f64 = 0.05;
+
+/// Plans of more parts than this are not made.
+pub const MAX_PARTS: u64 = 100_000;
+
+/// Whether `errors` among `parts` parts show, with 95 % confidence, that the true rate is at most `limit`, 0..=1.
+#[must_use]
+pub fn shows_at_most(errors: u64, parts: u64, limit: f64) -> bool {
+    errors <= parts && binomial_cdf(errors, parts, limit) <= ALPHA
+}
+
+/// The smallest number of further parts, all without error, after which `errors` among all show at most `limit`.
+///
+/// None where that takes more than [`MAX_PARTS`] parts in all.
+#[must_use]
+pub fn still_needed_without_error(errors: u64, parts: u64, limit: f64) -> Option<u64> {
+    let total = smallest_total(errors, parts.max(errors), MAX_PARTS, limit)?;
+    Some(total - parts)
+}
+
+/// The smallest number of further parts after which errors that go on at the observed rate show at most `limit`.
+///
+/// The number of errors among n parts is taken as the observed rate times n, rounded up. None where that takes more
+/// than [`MAX_PARTS`] parts in all; so always where the observed rate is not below the limit, and without parts.
+#[must_use]
+pub fn still_needed_at_same_rate(errors: u64, parts: u64, limit: f64) -> Option<u64> {
+    if parts == 0 || errors as f64 >= limit * parts as f64 {
+        return None;
+    }
+    if errors == 0 {
+        return still_needed_without_error(0, parts, limit);
+    }
+    // With each number of errors goes a range of totals; within it, more parts show more.
+    let mut from = parts;
+    for expected in errors.. {
+        let to = (expected * parts / errors).min(MAX_PARTS);
+        if let Some(total) = smallest_total(expected, from, to, limit) {
+            return Some(total - parts);
+        }
+        if to == MAX_PARTS {
+            break;
+        }
+        from = to + 1;
+    }
+    None
+}
+
+/// The smallest total in `from..=to` with which `errors` show at most `limit`.
+fn smallest_total(errors: u64, from: u64, to: u64, limit: f64) -> Option<u64> {
+    if from > to || !shows_at_most(errors, to, limit) {
+        return None;
+    }
+    let (mut low, mut high) = (from, to);
+    while low < high {
+        let middle = low.midpoint(high);
+        if shows_at_most(errors, middle, limit) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Some(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn without_errors_it_is_the_rule_of_three() {
+        // ln 0.05 / ln 0.99 = 298.07; ln 0.05 / ln 0.95 = 58.4.
+        assert_eq!(still_needed_without_error(0, 0, 0.01), Some(299));
+        assert_eq!(still_needed_without_error(0, 0, 0.05), Some(59));
+        assert_eq!(still_needed_without_error(0, 100, 0.01), Some(199));
+        assert!(shows_at_most(0, 299, 0.01) && !shows_at_most(0, 298, 0.01));
+    }
+
+    /// A plain search with `scipy.stats.binom.cdf(errors, parts + further, limit) <= 0.05`.
+    #[test]
+    fn equals_a_plain_search_with_scipy() {
+        for (errors, parts, limit, further) in
+            [(1, 1, 0.01, 472), (31, 152, 0.05, 680), (31, 152, 0.25, 10), (2, 200, 0.02, 113)]
+        {
+            assert_eq!(still_needed_without_error(errors, parts, limit), Some(further), "{errors} {parts} {limit}");
+        }
+        for (errors, parts, limit, further) in [
+            (0, 100, 0.01, 199),
+            (31, 152, 0.25, 112),
+            (31, 152, 0.21, 12_243),
+            (2, 200, 0.02, 390),
+            (3, 100, 0.05, 261),
+            (7, 300, 0.03, 1580),
+        ] {
+            assert_eq!(still_needed_at_same_rate(errors, parts, limit), Some(further), "{errors} {parts} {limit}");
+        }
+    }
+
+    #[test]
+    fn a_rate_above_the_limit_never_shows_it() {
+        assert_eq!(still_needed_at_same_rate(31, 152, 0.2), None);
+        assert_eq!(still_needed_at_same_rate(0, 0, 0.2), None);
+        assert_eq!(still_needed_at_same_rate(999, 20_000, 0.05), None, "more parts than planned for");
+        assert_eq!(still_needed_without_error(0, 0, 0.000_001), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_number_is_enough_and_one_less_is_not(errors in 0u64..40, more in 0u64..300, limit in 0.005..0.5f64) {
+            let parts = errors + more;
+            let further = still_needed_without_error(errors, parts, limit).unwrap();
+            prop_assert!(shows_at_most(errors, parts + further, limit));
+            prop_assert!(further == 0 || !shows_at_most(errors, parts + further - 1, limit));
+        }
+
+        #[test]
+        fn the_same_rate_needs_at_least_as_many(errors in 0u64..10, more in 1u64..100, limit in 0.02..0.5f64) {
+            let parts = errors + more;
+            let at_best = still_needed_without_error(errors, parts, limit).unwrap();
+            if let Some(further) = still_needed_at_same_rate(errors, parts, limit) {
+                prop_assert!(further >= at_best);
+                prop_assert!(shows_at_most((errors * (parts + further)).div_ceil(parts), parts + further, limit));
+            }
+        }
+    }
+}

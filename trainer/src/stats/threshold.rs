@@ -1,0 +1,305 @@
+//! The operating point, chosen from out-of-fold scores.
+//!
+//! Each function wants scores of parts by models that did not see them; a threshold from training scores is no
+//! operating point. Distances between scores are taken as log odds, in which a head's noise is about even; scores
+//! within 1e-9 of 0 or 1 count as equal to each other.
+
+use super::Scored;
+
+/// What the rate of escapes and the rate of overkill weigh against each other; both above 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weights {
+    /// Weight of the escape rate, the share of abnormal parts that are passed.
+    pub escape: f64,
+    /// Weight of the overkill rate, the share of normal parts that are rejected.
+    pub overkill: f64,
+}
+
+impl Weights {
+    /// Both alike: the least weighted sum is the best balanced accuracy.
+    pub const BALANCED: Self = Self { escape: 0.5, overkill: 0.5 };
+
+    /// The expected cost of a part: what an escape costs, what an overkill costs, and the share of abnormal parts on
+    /// the line (`abnormal_share`, 0..=1), which is hardly ever that of the data set.
+    #[must_use]
+    pub fn from_costs(escape_cost: f64, overkill_cost: f64, abnormal_share: f64) -> Self {
+        Self { escape: escape_cost * abnormal_share, overkill: overkill_cost * (1.0 - abnormal_share) }
+    }
+}
+
+/// The threshold in the middle of the widest plateau of the least weighted error. In 0..1; none unless both classes
+/// are there.
+///
+/// It follows the sample closely: with few parts, prefer [`smoothed`].
+#[must_use]
+pub fn widest_plateau(scored: &[Scored], weights: Weights) -> Option<f64> {
+    let gaps = Gaps::of(scored)?;
+    let errors: Vec<f64> = gaps.list.iter().map(|gap| gaps.weighted_error(gap, weights)).collect();
+    let least = errors.iter().copied().fold(f64::INFINITY, f64::min);
+    // Neighbouring gaps of the same error are one plateau.
+    let mut plateaus: Vec<Gap> = Vec::new();
+    let mut is_open = false;
+    for (gap, error) in gaps.list.iter().zip(&errors) {
+        let is_least = *error <= least + 1e-12;
+        match plateaus.last_mut() {
+            Some(plateau) if is_open && is_least => plateau.above = gap.above,
+            _ if is_least => plateaus.push(*gap),
+            _ => {}
+        }
+        is_open = is_least;
+    }
+    let widest = plateaus.into_iter().max_by(|left, right| left.width().total_cmp(&right.width()))?;
+    Some(widest.middle())
+}
+
+/// The threshold of the least weighted error after each class's scores were smoothed by a logistic kernel, with
+/// Silverman's bandwidth of that class. In 0..1; none unless both classes are there.
+///
+/// Steadier than [`widest_plateau`]: a single part can't move it far.
+#[must_use]
+pub fn smoothed(scored: &[Scored], weights: Weights) -> Option<f64> {
+    let gaps = Gaps::of(scored)?;
+    let of_class = |abnormal: bool| {
+        let odds: Vec<f64> = scored
+            .iter()
+            .filter(|part| part.is_abnormal() == abnormal)
+            .map(|part| log_odds(part.rank_score()))
+            .collect();
+        let bandwidth = bandwidth(&odds);
+        (odds, bandwidth)
+    };
+    let (abnormal, normal) = (of_class(true), of_class(false));
+    let below = |(odds, bandwidth): &(Vec<f64>, f64), cut: f64| {
+        odds.iter().map(|value| probability((cut - value) / bandwidth)).sum::<f64>() / odds.len() as f64
+    };
+    let error = |cut: f64| weights.escape * below(&abnormal, cut) + weights.overkill * (1.0 - below(&normal, cut));
+    gaps.list
+        .iter()
+        .map(|gap| (gap.middle(), error(log_odds(gap.middle()))))
+        .min_by(|left, right| left.1.total_cmp(&right.1))
+        .map(|(threshold, _)| threshold)
+}
+
+/// The highest threshold, and with it the least overkill, at which at most `rate` (0..=1) of the abnormal parts are
+/// passed; in the middle between the scores that it lies between. In 0..1; none unless both classes are there.
+///
+/// It holds for the given parts; what it shows about others is for the report's intervals.
+#[must_use]
+pub fn max_escape(scored: &[Scored], rate: f64) -> Option<f64> {
+    let gaps = Gaps::of(scored)?;
+    let allowed = (rate * gaps.abnormal as f64 + 1e-9).floor() as u64;
+    gaps.list.iter().rev().find(|gap| gap.escapes <= allowed).map(Gap::middle)
+}
+
+/// Largest absolute log odds, of the probability 1 - 1e-9.
+const MAX_LOG_ODDS: f64 = 20.72;
+
+/// The places between neighbouring scores where a threshold can lie.
+struct Gaps {
+    list: Vec<Gap>,
+    abnormal: u64,
+    normal: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Gap {
+    /// The scores around the gap; a threshold t does the same for all `below < t <= above`.
+    below: f64,
+    above: f64,
+    /// Abnormal parts below.
+    escapes: u64,
+    /// Normal parts above.
+    overkills: u64,
+}
+
+impl Gaps {
+    fn of(scored: &[Scored]) -> Option<Self> {
+        let abnormal = scored.iter().filter(|part| part.is_abnormal()).count() as u64;
+        let normal = scored.len() as u64 - abnormal;
+        if abnormal == 0 || normal == 0 {
+            return None;
+        }
+        let mut sorted = scored.to_vec();
+        sorted.sort_by(|left, right| left.rank_score().total_cmp(&right.rank_score()));
+        let (mut below, mut escapes, mut overkills) = (0.0, 0, normal);
+        let mut list = Vec::new();
+        for part in &sorted {
+            let gap = Gap { below, above: part.rank_score().clamp(0.0, 1.0), escapes, overkills };
+            if gap.width() > 0.0 {
+                list.push(gap);
+            }
+            below = gap.above;
+            if part.is_abnormal() {
+                escapes += 1;
+            } else {
+                overkills -= 1;
+            }
+        }
+        let last = Gap { below, above: 1.0, escapes, overkills };
+        if last.width() > 0.0 {
+            list.push(last);
+        }
+        Some(Self { list, abnormal, normal })
+    }
+
+    fn weighted_error(&self, gap: &Gap, weights: Weights) -> f64 {
+        weights.escape * gap.escapes as f64 / self.abnormal as f64
+            + weights.overkill * gap.overkills as f64 / self.normal as f64
+    }
+}
+
+impl Gap {
+    fn width(&self) -> f64 {
+        log_odds(self.above) - log_odds(self.below)
+    }
+
+    /// The middle by log odds, always above `below` and not over `above`.
+    fn middle(&self) -> f64 {
+        let middle = probability(f64::midpoint(log_odds(self.below), log_odds(self.above)));
+        if middle > self.below && middle <= self.above { middle } else { self.above }
+    }
+}
+
+/// Natural log odds of `probability`, held within the log odds of 1 - 1e-9; not a number where that is none.
+#[must_use]
+pub fn log_odds(probability: f64) -> f64 {
+    let probability = probability.clamp(0.0, 1.0);
+    (probability / (1.0 - probability)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
+}
+
+fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
+}
+
+/// Silverman's bandwidth (1986, equation 3.31), for a logistic kernel of the same spread; at least 0.05.
+fn bandwidth(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let quartile = |share: f64| sorted[(share * (count - 1.0)).round() as usize];
+    let range = (quartile(0.75) - quartile(0.25)) / 1.34;
+    let spread = if range > 0.0 { deviation.min(range) } else { deviation };
+    // The logistic distribution's deviation is pi / sqrt 3 of its scale.
+    let logistic_scale = 3.0_f64.sqrt() / std::f64::consts::PI;
+    (0.9 * spread * count.powf(-0.2) * logistic_scale).max(0.05)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Label;
+    use crate::results::Confusion;
+    use proptest::prelude::*;
+
+    fn scored(parts: &[(f64, u8)]) -> Vec<Scored> {
+        let label = |abnormal| if abnormal == 1 { Label::Abnormal } else { Label::Normal };
+        parts.iter().map(|&(score, abnormal)| Scored { score, label: label(abnormal) }).collect()
+    }
+
+    fn parts() -> impl Strategy<Value = Vec<Scored>> {
+        let score = prop_oneof![0.0..=1.0f64, Just(0.0), Just(1.0), Just(0.5), Just(f64::NAN)];
+        proptest::collection::vec((score, 0u8..2), 1..40).prop_map(|parts| scored(&parts))
+    }
+
+    #[test]
+    fn separable_scores_are_parted_in_the_middle_of_the_log_odds() {
+        let parts = scored(&[(0.1, 0), (0.2, 0), (0.8, 1), (0.9, 1)]);
+        assert!((widest_plateau(&parts, Weights::BALANCED).unwrap() - 0.5).abs() < 1e-12);
+        assert!((smoothed(&parts, Weights::BALANCED).unwrap() - 0.5).abs() < 1e-12);
+        assert!((max_escape(&parts, 0.0).unwrap() - 0.5).abs() < 1e-12);
+    }
+
+    /// The defect that the nested choice mends: a scorer that ranks well, far from 0.5.
+    #[test]
+    fn a_shifted_scorer_gets_a_shifted_threshold() {
+        let parts = scored(&[(0.01, 0), (0.015, 0), (0.02, 0), (0.05, 1), (0.06, 1), (0.08, 1)]);
+        for threshold in [widest_plateau(&parts, Weights::BALANCED), smoothed(&parts, Weights::BALANCED)] {
+            let counts = Confusion::at_threshold(&parts, threshold.unwrap());
+            assert_eq!(counts.balanced_accuracy(), Some(1.0));
+        }
+        assert_eq!(Confusion::at_threshold(&parts, 0.5).balanced_accuracy(), Some(0.5));
+    }
+
+    #[test]
+    fn of_two_plateaus_the_wider_one_is_taken() {
+        // One error either way; the gap 0.3..0.7 is wider than 0.2..0.3 and 0.7..0.8.
+        let parts = scored(&[(0.2, 0), (0.3, 1), (0.7, 0), (0.8, 1)]);
+        let threshold = widest_plateau(&parts, Weights::BALANCED).unwrap();
+        assert!(Confusion::at_threshold(&parts, threshold).balanced_accuracy() == Some(0.75), "{threshold}");
+    }
+
+    #[test]
+    fn a_dear_escape_lowers_the_threshold() {
+        let parts = scored(&[(0.1, 0), (0.3, 1), (0.4, 0), (0.5, 0), (0.6, 0), (0.8, 1), (0.9, 1)]);
+        let choose = |escape_cost| widest_plateau(&parts, Weights::from_costs(escape_cost, 1.0, 0.2)).unwrap();
+        assert!(choose(100.0) <= 0.3 && choose(0.1) > 0.6);
+        let smooth = |escape_cost| smoothed(&parts, Weights::from_costs(escape_cost, 1.0, 0.2)).unwrap();
+        assert!(smooth(100.0) < smooth(0.1));
+    }
+
+    #[test]
+    fn the_allowed_escapes_are_used_up_and_not_exceeded() {
+        let parts: Vec<_> = (1..=10).map(|step| (f64::from(step) / 20.0, 1)).chain([(0.02, 0), (0.9, 0)]).collect();
+        let parts = scored(&parts);
+        for (rate, escapes) in [(0.0, 0), (0.1, 1), (0.15, 1), (0.3, 3), (0.999, 9), (1.0, 10)] {
+            let counts = Confusion::at_threshold(&parts, max_escape(&parts, rate).unwrap());
+            assert_eq!(counts.fn_, escapes, "{rate}");
+        }
+    }
+
+    #[test]
+    fn one_class_has_no_operating_point() {
+        let parts = scored(&[(0.1, 0), (0.9, 0)]);
+        assert_eq!(widest_plateau(&parts, Weights::BALANCED), None);
+        assert_eq!(smoothed(&parts, Weights::BALANCED), None);
+        assert_eq!(max_escape(&[], 0.1), None);
+    }
+
+    /// A single outlier on the far side moves the smoothed threshold little.
+    #[test]
+    fn one_part_more_hardly_moves_the_smoothed_threshold() {
+        let mut parts: Vec<_> = (0..100).map(|step| (0.05 + 0.004 * f64::from(step), 0)).collect();
+        parts.extend((0..30).map(|step| (0.4 + 0.015 * f64::from(step), 1)));
+        let before = smoothed(&scored(&parts), Weights::BALANCED).unwrap();
+        parts.push((0.02, 1));
+        let after = smoothed(&scored(&parts), Weights::BALANCED).unwrap();
+        assert!((before - after).abs() < 0.03, "{before} {after}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_threshold_does_better_than_the_plateau(parts in parts(), costs in (0.1..10.0f64, 0.1..10.0f64), other in 0.0..1.0f64) {
+            let weights = Weights { escape: costs.0, overkill: costs.1 };
+            if let Some(threshold) = widest_plateau(&parts, weights) {
+                prop_assert!(0.0 < threshold && threshold < 1.0 || threshold == 1.0, "{}", threshold);
+                let error = |threshold| {
+                    let counts = Confusion::at_threshold(&parts, threshold);
+                    weights.escape * counts.escape_rate().unwrap() + weights.overkill * counts.overkill_rate().unwrap()
+                };
+                // A score of 1 can't be passed, nor one of 0 be rejected, by thresholds that mean something.
+                prop_assert!(error(threshold) <= error(other) + 1e-9, "{} against {}", threshold, other);
+            }
+        }
+
+        #[test]
+        fn max_escape_is_the_highest_that_keeps_its_word(parts in parts(), rate in 0.0..=1.0f64, other in 0.0..1.0f64) {
+            if let Some(threshold) = max_escape(&parts, rate) {
+                let counts = Confusion::at_threshold(&parts, threshold);
+                prop_assert!(counts.escape_rate().unwrap() <= rate + 1e-9);
+                let at_other = Confusion::at_threshold(&parts, other);
+                if at_other.escape_rate().unwrap() <= rate {
+                    prop_assert!(counts.fp <= at_other.fp, "{} against {}", threshold, other);
+                }
+            }
+        }
+
+        #[test]
+        fn smoothed_lies_within_0_and_1(parts in parts()) {
+            if let Some(threshold) = smoothed(&parts, Weights::BALANCED) {
+                prop_assert!(0.0 < threshold && threshold <= 1.0);
+            }
+        }
+    }
+}

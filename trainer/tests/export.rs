@@ -1,0 +1,101 @@
+//! `export` from a run's folder to a verified bundle, by the program itself.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod common;
+
+use cellgate_models::bundle::{Bundle, Limits, Precision, Recipe};
+use cellgate_models::conversion::{ConversionSpec, Method, Size};
+use cellgate_models::digest::Digest;
+use cellgate_models::policy::Policy;
+use cellgate_models::radiograph::{self, Radiograph};
+use cellgate_trainer::dataset::Label;
+use cellgate_trainer::export::{BackboneFile, GoldenImage, TrainedModel};
+use cellgate_trainer::network::head::Activation;
+use cellgate_trainer::network::{Block, Head, Layer, Pool};
+use cellgate_trainer::results::DatasetSummary;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A run with random backbone weights and a head that ignores the image: its score is the bias's.
+fn run(folder: &Path, bias: f32) -> TrainedModel {
+    let files = ["zip.pth", "legacy.pth"].map(|name| folder.join(name));
+    common::oracle("resnet34.py", &["make-weights", "1", files[0].to_str().unwrap(), files[1].to_str().unwrap()]);
+    let image = folder.join("golden image.tif");
+    let levels = (0..60 * 50).map(|pixel| 1700 + pixel % 900).collect();
+    radiograph::write(&image, &Radiograph::new(60, 50, levels).unwrap()).unwrap();
+    let digest = Digest::of(b"a data set");
+    let model = TrainedModel {
+        version: TrainedModel::VERSION,
+        conversion: ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 }),
+        policy: Policy::new(0.3, 0.7).unwrap(),
+        backbone: BackboneFile { path: "zip.pth".into(), digest: Digest::of_file(&files[0]).unwrap() },
+        dataset: DatasetSummary { images: 9, bundles: 2, normal: 6, abnormal: 3, digest },
+        recipe: Recipe { name: "recommended".into(), config: serde_json::json!({"epochs": 3}) },
+        seed: 7,
+        metrics: serde_json::from_str(r#"{"overall": {"balanced_accuracy": 0.8125, "interval95": [0.75, 0.875]}}"#)
+            .unwrap(),
+        golden: vec![GoldenImage {
+            digest: Digest::of_file(&image).unwrap(),
+            path: "golden image.tif".into(),
+            label: Label::Abnormal,
+        }],
+    };
+    let weight = (0..512).map(|index| (index as f32).sin() * 1e-3).collect();
+    let head = Head {
+        blocks: vec![Block { stage: 4, pool: Pool::Mean }],
+        members: vec![vec![Layer::Affine { inputs: 512, outputs: 1, weight, bias: vec![bias] }]],
+        activation: Activation::Sigmoid,
+    };
+    model.save(folder, &head).unwrap();
+    assert_eq!(TrainedModel::load(folder).unwrap(), (model.clone(), head));
+    model
+}
+
+fn export(run: &Path, out: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"));
+    command.arg("export").arg(run).arg("--out").arg(out).args(["--precision", "f32,f16"]);
+    if let Some(library) = common::onnxruntime() {
+        command.env(cellgate_models::engine::LIBRARY_ENV, library);
+    }
+    command.output().unwrap()
+}
+
+#[test]
+fn a_run_becomes_a_bundle_only_if_all_is_as_at_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run_folder, out) = (folder.path().join("run"), folder.path().join("bundle"));
+    std::fs::create_dir(&run_folder).unwrap();
+    let model = run(&run_folder, 2.0);
+
+    let output = export(&run_folder, &out);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(summary["parity"]["f16"]["largest_difference"].as_f64().unwrap() < 5e-3, "{summary}");
+    let bundle = Bundle::open(&out, &Limits::default()).unwrap();
+    assert_eq!(summary["digest"], bundle.digest().to_string());
+    assert_eq!((bundle.conversion(), bundle.policy()), (&model.conversion, &model.policy));
+    assert!(bundle.network(Precision::F32).unwrap().len() > bundle.network(Precision::F16).unwrap().len());
+    assert_eq!(bundle.golden().len(), 1);
+    for part in ["9 images of 2 bundles", "overall.balanced_accuracy | 0.8125", "below 0.3 is PASS", "Limits of use"] {
+        assert!(bundle.model_card().contains(part), "{part}: {}", bundle.model_card());
+    }
+
+    // Another image in the place of the golden one, another backbone, an unfinished run: no bundle.
+    let refused = |expected: &str| {
+        let out = folder.path().join("refused");
+        let output = export(&run_folder, &out);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains(expected), "{said}");
+        assert!(!out.exists());
+    };
+    let image = run_folder.join("golden image.tif");
+    let bytes = std::fs::read(&image).unwrap();
+    std::fs::write(&image, b"another").unwrap();
+    refused("expected the golden image of SHA-256");
+    std::fs::write(&image, bytes).unwrap();
+    std::fs::copy(run_folder.join("legacy.pth"), run_folder.join("zip.pth")).unwrap();
+    refused("which the model was trained with");
+    std::fs::remove_file(run_folder.join("model.json")).unwrap();
+    refused("expected the folder of a finished `train` run");
+}
