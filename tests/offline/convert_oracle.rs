@@ -51,7 +51,7 @@ fn shared_radiographs_equal_numpy_and_pillow() -> anyhow::Result<()> {
             println!("skipped: no folder {} (CELLGATE_SHARED names the one above it)", folder.display());
             continue;
         };
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry?.path()).collect();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
         paths.sort();
         let mut compared = 0;
         for path in &paths {
