@@ -10,11 +10,11 @@ pub(super) type Group<S> = [S; LANES];
 
 /// The weighted sum of groups, lane by lane.
 #[inline(always)]
-pub(super) fn weighted_sum<'a, S: Sample + 'a>(terms: impl Iterator<Item = (&'a Group<S>, i32)>) -> Group<S> {
+pub(super) fn weighted_sum<'a, S: Sample + 'a>(terms: impl Iterator<Item = (&'a Group<S>, &'a i32)>) -> Group<S> {
     let mut sums = [S::HALF; LANES];
     for (group, weight) in terms {
         for (sum, &level) in sums.iter_mut().zip(group) {
-            *sum = level.weighted(weight, *sum);
+            *sum = level.weighted(*weight, *sum);
         }
     }
     sums.map(S::from_sum)
@@ -55,8 +55,8 @@ mod tests {
     #[test]
     fn a_sum_rounds_half_up_and_stays_within_the_levels() {
         let half = 1 << 21;
-        assert_eq!(weighted_sum([(&[1_u8; LANES], half), (&[2; LANES], half)].into_iter()), [2; LANES]);
-        assert_eq!(weighted_sum([(&[255_u8; LANES], half + 1); 2].into_iter()), [255; LANES]);
-        assert_eq!(weighted_sum([(&[65535_u16; LANES], half + 1); 2].into_iter()), [65535; LANES]);
+        assert_eq!(weighted_sum([(&[1_u8; LANES], &half), (&[2; LANES], &half)].into_iter()), [2; LANES]);
+        assert_eq!(weighted_sum([(&[255_u8; LANES], &(half + 1)); 2].into_iter()), [255; LANES]);
+        assert_eq!(weighted_sum([(&[65535_u16; LANES], &(half + 1)); 2].into_iter()), [65535; LANES]);
     }
 }
