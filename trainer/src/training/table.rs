@@ -11,7 +11,7 @@ use comfy_table::{Table, presets};
 pub fn summary_table(trained: &Trained) -> Table {
     let policy = &trained.model.policy;
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header([
         "out of fold".to_owned(),
         format!("PASS, score below {:.4}", policy.review_from()),
