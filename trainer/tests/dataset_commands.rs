@@ -1,5 +1,7 @@
 //! `check`, `bounds`, `convert` and `synth`, run as a user runs them.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use cellgate_models::radiograph::{self, Radiograph};
 use serde_json::Value;
 use std::fs;
