@@ -35,9 +35,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let facts = facts.context("not all images can be read; `cellgate-trainer check` lists those")?;
     let report = BoundsReport::new(&listing, &facts).context("no images")?;
     if args.json {
-        print_json(&report)?
+        print_json(&report)?;
     } else {
-        print(&format!("{}\n", table(&report)))?
+        print(&format!("{}\n", table(&report)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -31,9 +31,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let listing = Listing::read(&args.dataset)?;
     let report = CheckReport::new(&listing, &images::read_all(&listing));
     if args.json {
-        print_json(&report)?
+        print_json(&report)?;
     } else {
-        print(&report.to_string())?
+        print(&report.to_string())?;
     }
     Ok(if report.count(Severity::Error) > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
