@@ -1,8 +1,10 @@
 //! One model on all bundles: the head, the thresholds and the images that prove it later.
 
+mod scores;
 mod table;
 mod thresholds;
 
+pub use scores::SCORES;
 pub use table::summary_table;
 pub use thresholds::Thresholds;
 
@@ -55,7 +57,7 @@ pub struct Trained {
     pub scored: Vec<Scored>,
 }
 
-/// Trains on all bundles and writes `model.json` and `head.safetensors` into the folder `out`.
+/// Trains on all bundles and writes `scores.csv`, `head.safetensors` and `model.json` into the folder `out`.
 ///
 /// # Errors
 /// Fewer than two bundles or one class only, an image that can't be read, a file that can't be written.
@@ -97,6 +99,7 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
         golden: golden.collect::<Result<_>>()?,
     };
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    scores::write(out, dataset, &scores, &scored)?;
     model.save(out, &fitted.head)?;
     Ok(Trained { model, scored })
 }
