@@ -1,7 +1,7 @@
 //! The two passes: along the rows, and along the columns.
 
 use super::axis::Axis;
-use super::block::{Group, LANES, transposed, weighted_sum};
+use super::block::{Group, LANES, transpose, weighted_sum, weighted_sum_of_many};
 use super::{Loop, Sample, groups, run_wide};
 
 /// The pass along the rows, 16 of them at a time.
@@ -37,17 +37,44 @@ impl<S: Sample> Loop for NarrowBlock<'_, S> {
         let Narrow { axis, before, after } = self.narrow;
         let groups = self.input.len() / LANES;
         for (group, columns) in before.as_chunks_mut().0.iter_mut().enumerate() {
-            *columns = transposed(std::array::from_fn(|row| self.input[row * groups + group]));
+            for (row, levels) in columns.iter_mut().enumerate() {
+                *levels = self.input[row * groups + group];
+            }
+            transpose(columns);
         }
-        for (column, window) in after.iter_mut().zip(axis.windows()) {
-            *column = weighted_sum(before[window.first..window.end()].iter().zip(window.weights));
+        match axis.taps() {
+            1 => narrow_few::<S, 1>(axis, before, after),
+            2 => narrow_few::<S, 2>(axis, before, after),
+            3 => narrow_few::<S, 3>(axis, before, after),
+            4 => narrow_few::<S, 4>(axis, before, after),
+            _ => narrow_many(axis, before, after),
         }
         let groups = self.output.len() / LANES;
-        for (group, columns) in after.as_chunks().0.iter().enumerate() {
-            for (row, levels) in transposed(*columns).into_iter().enumerate() {
-                self.output[row * groups + group] = levels;
+        for (group, columns) in after.as_chunks_mut().0.iter_mut().enumerate() {
+            transpose(columns);
+            for (row, levels) in columns.iter().enumerate() {
+                self.output[row * groups + group] = *levels;
             }
         }
+    }
+}
+
+/// With a number of taps that the compiler knows: no loop over them is left.
+#[inline(always)]
+fn narrow_few<S: Sample, const TAPS: usize>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S>]) {
+    for (column, window) in after.iter_mut().zip(axis.windows()) {
+        if let (Some(groups), Some(weights)) =
+            (before[window.first..].first_chunk::<TAPS>(), window.weights.first_chunk())
+        {
+            *column = weighted_sum::<S, TAPS>(groups.each_ref(), weights);
+        }
+    }
+}
+
+#[inline(always)]
+fn narrow_many<S: Sample>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S>]) {
+    for (column, window) in after.iter_mut().zip(axis.windows()) {
+        *column = weighted_sum_of_many(before[window.first..window.end()].iter().zip(window.weights));
     }
 }
 
@@ -65,9 +92,31 @@ struct ShortenRow<'a, S> {
 impl<S: Sample> Loop for ShortenRow<'_, S> {
     #[inline(always)]
     fn run(self) {
+        match *self.weights {
+            [a] => self.few([a]),
+            [a, b] => self.few([a, b]),
+            [a, b, c] => self.few([a, b, c]),
+            [a, b, c, d] => self.few([a, b, c, d]),
+            _ => self.many(),
+        }
+    }
+}
+
+impl<S: Sample> ShortenRow<'_, S> {
+    #[inline(always)]
+    fn few<const TAPS: usize>(self, weights: [i32; TAPS]) {
+        let groups = self.output.len();
+        let rows: [&[Group<S>]; TAPS] = std::array::from_fn(|tap| &self.rows[tap * groups..][..groups]);
+        for (at, group) in self.output.iter_mut().enumerate() {
+            *group = weighted_sum(rows.map(|row| &row[at]), &weights);
+        }
+    }
+
+    #[inline(always)]
+    fn many(self) {
         let groups = self.output.len();
         for (at, group) in self.output.iter_mut().enumerate() {
-            *group = weighted_sum(self.rows[at..].iter().step_by(groups).zip(self.weights));
+            *group = weighted_sum_of_many(self.rows[at..].iter().step_by(groups).zip(self.weights));
         }
     }
 }
