@@ -131,7 +131,7 @@ mod tests {
     /// before a change, make other images: then raise `GENERATOR` in `write.rs`.
     #[test]
     fn the_levels_of_generator_1_stay_as_they_are() {
-        let config = SynthConfig { parts: 40, bundles: 4, scale: 0.1, seed: 1 };
+        let config = SynthConfig { parts: 24, bundles: 4, scale: 0.1, seed: 1 };
         let plan = Plan::new(&config).unwrap();
         let levels: Vec<u8> = plan
             .parts
@@ -139,7 +139,7 @@ mod tests {
             .map(|part| radiograph(&plan.bundles[part.bundle], part, 0.1, config.seed).unwrap())
             .flat_map(|image| image.levels().iter().flat_map(|level| level.to_le_bytes()).collect::<Vec<_>>())
             .collect();
-        assert_eq!(Digest::of(&levels).to_string(), "GOLDEN");
+        assert_eq!(Digest::of(&levels).to_string(), "9055e1aef4757cd5a33c655feb84a4e05b5f8df8f766364d288cd57c60d43b06");
     }
 
     #[test]
@@ -155,11 +155,11 @@ mod tests {
 
     #[test]
     fn each_kind_changes_the_image_more_the_more_severe_it_is() {
-        let plan = Plan::new(&SynthConfig { parts: 1, bundles: 1, scale: 0.2, seed: 3 }).unwrap();
+        let plan = Plan::new(&SynthConfig { parts: 1, bundles: 1, scale: 0.1, seed: 3 }).unwrap();
         let (style, part) = (&plan.bundles[0], &plan.parts[0]);
         let levels = |anomalies, seed| {
             let part = PartPlan { anomalies, ..part.clone() };
-            let mut electrode = Electrode::new(style, &part, 0.2, &mut Random::new(3, part.stream));
+            let mut electrode = Electrode::new(style, &part, 0.1, &mut Random::new(3, part.stream));
             let mut random = Random::new(seed, 1);
             part.anomalies.iter().for_each(|(kind, severity)| kind.draw(&mut electrode, *severity, &mut random));
             transmitted(&electrode, style, &mut Random::new(3, 99))
@@ -167,7 +167,7 @@ mod tests {
         let clean = levels(Vec::new(), 0);
         for kind in Kind::ALL {
             let change = |severity| {
-                let changed = (0..10).flat_map(|seed| levels(vec![(kind, severity)], seed));
+                let changed = (0..6).flat_map(|seed| levels(vec![(kind, severity)], seed));
                 changed.zip(clean.iter().cycle()).map(|(one, other)| f64::from((one - other).abs())).sum::<f64>()
             };
             let (minor, severe) = (change(0.1), change(1.0));
