@@ -24,7 +24,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes `value` as indented JSON, as [`write`] does.
+/// Writes `value` as indented JSON, as [`write()`] does.
 ///
 /// # Errors
 /// The value is no JSON, or the file can't be written.

@@ -84,8 +84,8 @@ impl Recipe {
         }
     }
 
-    /// As [`Self::fit`], with the out-of-fold scores of the training parts, in their order: what thresholds are chosen
-    /// from, and an honest estimate of how good the head is.
+    /// As [`Self::fit`], with the out-of-fold scores of the training parts, in their order (NaN as [`out_of_fold`] says):
+    /// what thresholds are chosen from, and an honest estimate of how good the head is.
     ///
     /// # Errors
     /// As [`Self::head`].
@@ -100,12 +100,19 @@ impl Recipe {
         match self {
             Self::Paper(_) => Ok((Fitted { head, threshold: 0.5 }, scored)),
             Self::Recommended(_) => {
-                let calibration = Calibration::of(&scored)?;
+                let calibration = Calibration::of(&known(&scored)).context(
+                    "too few bundles with both classes: an operating point comes from bundles that a model did not see",
+                )?;
                 scored.iter_mut().for_each(|part| part.score = calibration.score(part.score));
-                let threshold =
-                    stats::smoothed(&scored, Weights::BALANCED).context("found one class, expected both")?;
+                let threshold = stats::smoothed(&known(&scored), Weights::BALANCED).context("expected both classes")?;
                 Ok((Fitted { head: calibration.apply(head)?, threshold }, scored))
             }
         }
     }
+}
+
+/// Those of `scored` that have a score.
+#[must_use]
+pub fn known(scored: &[Scored]) -> Vec<Scored> {
+    scored.iter().filter(|part| !part.score.is_nan()).copied().collect()
 }

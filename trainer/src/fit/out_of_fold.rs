@@ -5,7 +5,8 @@ use crate::stats::Scored;
 use anyhow::Result;
 use rayon::prelude::*;
 
-/// The score of each part of `training`, in order, by a head trained on all other bundles; folds run on all cores.
+/// The score of each part of `training`, in order, by a head trained on all other bundles; NaN for a bundle without which
+/// there is one class only. Folds run on all cores.
 ///
 /// # Errors
 /// As [`Recipe::head`].
@@ -20,6 +21,7 @@ pub fn out_of_fold(
     let folds: Vec<_> = training
         .leave_one_bundle_out()
         .into_par_iter()
+        .filter(|(others, _)| others.has_both_classes())
         .map(|(others, held_out)| {
             tch::set_num_threads(1);
             let head = recipe.head(&others, classifier, seed)?;

@@ -36,6 +36,12 @@ impl<'a> TrainingSet<'a> {
         self.parts.iter().map(|&part| self.dataset.parts[part].label)
     }
 
+    /// Whether there are normal and abnormal parts.
+    #[must_use]
+    pub fn has_both_classes(&self) -> bool {
+        [Label::Normal, Label::Abnormal].into_iter().all(|label| self.labels().any(|found| found == label))
+    }
+
     /// The bundle's name of each part.
     pub fn bundles(&self) -> impl Iterator<Item = &'a str> + '_ {
         self.parts.iter().map(|&part| self.dataset.parts[part].bundle.as_str())

@@ -12,7 +12,7 @@ use crate::crossval::LevelStatistics;
 use crate::dataset::{Dataset, Label};
 use crate::export::{BackboneFile, GoldenImage, TrainedModel, choose};
 use crate::features::FeatureStore;
-use crate::fit::{Classifier, Recipe, TrainingSet};
+use crate::fit::{Classifier, Recipe, TrainingSet, known};
 use crate::network::Backbone;
 use crate::progress;
 use crate::stats::{Scored, auroc};
@@ -53,7 +53,7 @@ pub struct Inputs<'a> {
 pub struct Trained {
     /// What `model.json` holds.
     pub model: TrainedModel,
-    /// Out-of-fold score and label of each part.
+    /// Out-of-fold score and label of each part that has one.
     pub scored: Vec<Scored>,
 }
 
@@ -76,7 +76,8 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
     bar.finish_and_clear();
     let training = TrainingSet::new(dataset, &table, &all);
     let (fitted, scored) = inputs.recipe.fit_with_scores(&training, inputs.classifier, inputs.seed)?;
-    let policy = thresholds.policy(&scored, fitted.threshold)?;
+    let known = known(&scored);
+    let policy = thresholds.policy(&known, fitted.threshold)?;
 
     let scores: Vec<f32> =
         all.iter().map(|&part| fitted.head.score(&table.select_row(part, 0, &fitted.head.blocks))).collect();
@@ -95,13 +96,13 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
         dataset: dataset.summary(),
         recipe: bundle::Recipe { name: inputs.recipe.name().into(), config },
         seed: inputs.seed,
-        metrics: metrics(&scored, &policy),
+        metrics: metrics(&known, &policy),
         golden: golden.collect::<Result<_>>()?,
     };
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     scores::write(out, dataset, &scores, &scored)?;
     model.save(out, &fitted.head)?;
-    Ok(Trained { model, scored })
+    Ok(Trained { model, scored: known })
 }
 
 /// The out-of-fold figures, under the names of `results.json` where it has them.

@@ -19,15 +19,16 @@ struct Row<'a> {
     /// By the trained model, which learnt from this very part: what an exported network has to give.
     score: f32,
     /// By a model that never saw the part's bundle: what the thresholds were chosen from.
-    out_of_fold: f64,
+    out_of_fold: Option<f64>,
 }
 
 /// Writes `scores.csv` into the folder `run`, one row a part in the order of `dataset`.
 pub(super) fn write(run: &Path, dataset: &Dataset, scores: &[f32], out_of_fold: &[Scored]) -> Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for ((part, &score), scored) in dataset.parts.iter().zip(scores).zip(out_of_fold) {
+        let out_of_fold = (!scored.score.is_nan()).then_some(scored.score);
         let (image, bundle) = (part.image.as_str(), part.bundle.as_str());
-        writer.serialize(Row { image, bundle, label: part.label, score, out_of_fold: scored.score })?;
+        writer.serialize(Row { image, bundle, label: part.label, score, out_of_fold })?;
     }
     let path = run.join(SCORES);
     files::write(&path, &writer.into_inner()?).with_context(|| format!("{} can't be written", path.display()))
