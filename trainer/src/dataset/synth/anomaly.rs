@@ -229,7 +229,7 @@ fn missing_ink(electrode: &mut Electrode, severity: f32, random: &mut Random) {
 fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 16, severity, random) {
         let radius = random.between(2.0, 4.0 + 9.0 * severity) * electrode.px;
-        let added = random.between(0.3, 0.6 + 1.4 * severity);
+        let added = random.between(0.2, 0.3 + 0.35 * severity);
         let centre = anywhere(electrode, random);
         let mask = Mask::blob(&electrode.coating, centre, (radius, radius), 0.4, 0.8, random);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 + added * strength));
