@@ -1,5 +1,7 @@
 //! `check`, `bounds`, `convert` and `synth`, run as a user runs them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use cellgate_models::radiograph::{self, Radiograph};
 use serde_json::Value;
 use std::fs;
