@@ -17,6 +17,8 @@ use std::time::Instant;
 const HEIGHT: u32 = 2115;
 const WIDTH: u32 = 1219;
 const BOUNDS: &str = "1700,2800";
+/// Images of one turn: a stream of parts finds the caches as the part before left them.
+const IN_A_ROW: usize = 4;
 /// What is asked for: so many times faster than the Python way.
 const METHODS: [(Method, f64); 2] = [(Method::Global, 5.0), (Method::Local, 10.0)];
 
@@ -28,11 +30,11 @@ fn main() -> anyhow::Result<()> {
     let mut python = PythonWay::start(&image)?;
     let mut tensor = vec![0.0; 3 * Size::PAPER.pixels()];
 
-    println!("{HEIGHT} x {WIDTH} 16-bit TIFF to 3 x {} f32, median of {rounds} turns, in milliseconds", Size::PAPER);
     println!(
-        "{:8} {:>8} {:>8} {:>7} {:>6} {:>8} {:>12}",
-        "method", "Python", "this", "ratio", "asked", "floor", "above floor"
+        "{HEIGHT} x {WIDTH} 16-bit TIFF to 3 x {} f32, {rounds} turns of {IN_A_ROW}, milliseconds: median (best)",
+        Size::PAPER
     );
+    println!("{:8} {:>16} {:>16} {:>16} {:>14} {:>5}", "method", "Python", "this", "floor", "times faster", "asked");
     let mut missed = false;
     for (method, asked) in METHODS {
         let spec = ConversionSpec::new(method).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER);
@@ -43,17 +45,24 @@ fn main() -> anyhow::Result<()> {
 
         let (mut theirs, mut ours, mut floor) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
-            theirs.push(python.ask("time", method)?.parse()?);
-            ours.push(milliseconds(|| run(&image, &mut converter, &mut tensor))?);
-            floor.push(milliseconds(|| {
-                black_box(&mut tensor).fill(black_box(1.0));
-                Ok(())
-            })?);
+            for _ in 0..IN_A_ROW {
+                theirs.push(python.ask("time", method)?.parse()?);
+            }
+            for _ in 0..IN_A_ROW {
+                ours.push(milliseconds(|| run(&image, &mut converter, &mut tensor))?);
+            }
+            for _ in 0..IN_A_ROW {
+                floor.push(milliseconds(|| {
+                    black_box(&mut tensor).fill(black_box(1.0));
+                    Ok(())
+                })?);
+            }
         }
-        let (theirs, ours, floor) = (median(theirs), median(ours), median(floor));
-        let ratio = theirs / ours;
-        missed |= ratio < asked;
-        println!("{method:8} {theirs:8.2} {ours:8.2} {ratio:6.1}x {asked:5.0}x {floor:8.2} {:11.2}x", ours / floor);
+        let (theirs, ours, floor) = (Times::of(theirs), Times::of(ours), Times::of(floor));
+        let faster = Times { median: theirs.median / ours.median, best: theirs.best / ours.best };
+        missed |= faster.median < asked;
+        println!("{method:8} {theirs:>16} {ours:>16} {floor:>16} {faster:>14} {asked:5}");
+        println!("{:8} {:.1} times the floor", "", ours.median / floor.median);
     }
     stages(&image, rounds)?;
     ensure!(!missed, "slower than asked for");
@@ -75,9 +84,9 @@ fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
     let spec = ConversionSpec::new(Method::Global).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER);
     let mut converter = Converter::new(&spec)?;
     let mut tensor = vec![0.0; 3 * Size::PAPER.pixels()];
-    let mut stage = |name: &str, work: &mut dyn FnMut() -> anyhow::Result<()>| {
+    let stage = |name: &str, work: &mut dyn FnMut() -> anyhow::Result<()>| {
         let times: anyhow::Result<Vec<f64>> = (0..rounds).map(|_| milliseconds(&mut *work)).collect();
-        times.map(|times| println!("  {name:35} {:6.2}", median(times)))
+        times.map(|times| println!("  {name:32} {:>16}", Times::of(times)))
     };
     stage("read the file", &mut || {
         black_box(std::fs::read(image)?);
@@ -140,9 +149,23 @@ fn milliseconds(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64
     Ok(start.elapsed().as_secs_f64() * 1e3)
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+/// What several turns took; the best one is the least disturbed by other programs.
+struct Times {
+    median: f64,
+    best: f64,
+}
+
+impl Times {
+    fn of(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        Self { median: times[times.len() / 2], best: times[0] }
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.pad(&format!("{:.2} ({:.2})", self.median, self.best))
+    }
 }
 
 /// Levels of 1700..2800 as the paper gives them: a bright coating with a soft shading and noise, on a darker frame.

@@ -22,7 +22,7 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 def tensor(path, size, bounds, method):
     with Image.open(path) as image:
         levels = np.asarray(image)
-    lo, hi = bounds if method == "global" else np.round(np.percentile(levels, [0.01, 99.99]))
+    lo, hi = bounds if method == "global" else (np.round(np.percentile(levels, percent)) for percent in (0.01, 99.99))
     spread = (np.clip(levels, lo, hi) - lo) / (hi - lo) * 256
     levels8 = np.minimum(spread, 255).astype(np.uint8)
     resized = Image.fromarray(levels8).resize((size[1], size[0]), Image.Resampling.BILINEAR)

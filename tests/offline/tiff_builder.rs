@@ -155,11 +155,13 @@ impl Form {
 
     fn compressed(&self, bytes: &[u8]) -> Vec<u8> {
         match self.compression {
-            5 => weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(bytes).unwrap(),
+            5 => weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8)
+                .encode(bytes)
+                .expect("LZW into memory"),
             8 | 32946 => {
                 let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
-                encoder.write_all(bytes).unwrap();
-                encoder.finish().unwrap()
+                encoder.write_all(bytes).expect("deflate into memory");
+                encoder.finish().expect("deflate into memory")
             }
             // Runs of equal bytes, and single bytes as literals of one.
             32773 => bytes
@@ -177,7 +179,7 @@ pub(crate) fn levels(count: usize, bits: u32) -> Vec<u16> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     (0..count)
         .map(|_| {
-            if random(&mut state) % 3 == 0 {
+            if random(&mut state).is_multiple_of(3) {
                 return ((1_u32 << bits) - 1) as u16;
             }
             (random(&mut state) & ((1 << bits) - 1)) as u16

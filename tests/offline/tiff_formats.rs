@@ -91,7 +91,7 @@ fn what_is_written_is_read_back() {
 fn refusal(tags: &[(u16, u64)]) -> String {
     let tags = tags.iter().map(|(tag, value)| (*tag, vec![*value])).collect();
     let form = Form { tags, ..Form::default() };
-    let error = decoded(&form.build(WIDTH, &levels(WIDTH * HEIGHT, 16))).unwrap_err();
+    let error = decoded(&form.build(WIDTH, &levels(WIDTH * HEIGHT, 16))).expect_err("another kind of file");
     assert!(error.to_string().starts_with("test.tif: unsupported: found "), "{error}");
     match error {
         ReadError::Unsupported { found, .. } => found,

@@ -27,7 +27,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn error(bytes: &[u8]) -> ReadError {
-    decode(bytes, Path::new("test.tif"), &Limits::default()).unwrap_err()
+    decode(bytes, Path::new("test.tif"), &Limits::default()).expect_err("a broken file")
 }
 
 #[test]

@@ -2,32 +2,56 @@
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::io::Write;
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Writes `bytes` to `path` by way of a temporary file beside it, and makes missing folders.
+/// Writes `bytes` to `path` by way of a temporary file beside it, so that a kill or a power cut leaves the old file or
+/// the new one; missing folders are made.
 ///
 /// # Errors
 /// The folder or the file can't be written.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("{}: could not be written", path.display()))
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    // The usual permissions of a file, less the umask; those of a temporary file would shut colleagues out.
+    let permissions = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().prefix(".writing-").permissions(permissions).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
-/// Writes `value` as indented JSON.
+/// Writes `value` as indented JSON, as [`write`] does.
 ///
 /// # Errors
 /// The value is no JSON, or the file can't be written.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
-    write(path, &text)
+    write(path, &text).with_context(|| format!("{} can't be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/folder/file.json");
+        write_json(&path, &[1, 2]).unwrap();
+        write(&path, b"[3]\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"[3]\n");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert_ne!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o044, 0, "colleagues can read it");
+    }
+
+    #[test]
+    fn a_folder_in_the_way_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(write(folder.path(), b"").is_err());
+    }
 }

@@ -11,6 +11,7 @@
 //! | [`results`] | `results.json` and `predictions.csv` |
 //! | [`report`] | the run as one HTML file |
 //! | [`export`] | the model bundle and its parity gate |
+//! | [`training`] | one model on all bundles, with its thresholds |
 //! | [`files`] | files that are there whole or not at all |
 //! | [`progress`] | progress bars with time left, on stderr |
 
@@ -25,3 +26,4 @@ pub mod progress;
 pub mod report;
 pub mod results;
 pub mod stats;
+pub mod training;

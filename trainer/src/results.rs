@@ -3,7 +3,7 @@
 mod files;
 mod table;
 
-pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError, write_whole};
+pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError};
 pub use table::summary_table;
 
 use crate::dataset::Label;

@@ -1,6 +1,6 @@
 //! `check`, `bounds`, `convert` and `synth`, run as a user runs them.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use cellgate_models::radiograph::{self, Radiograph};
 use serde_json::Value;

@@ -5,14 +5,14 @@
 mod common;
 
 use cellgate_models::bundle::{Bundle, Limits, Precision, Recipe};
-use cellgate_models::conversion::{ConversionSpec, Method, Size};
+use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_trainer::dataset::Label;
 use cellgate_trainer::export::{BackboneFile, GoldenImage, TrainedModel};
 use cellgate_trainer::network::head::Activation;
-use cellgate_trainer::network::{Block, Head, Layer, Pool};
+use cellgate_trainer::network::{Backbone, Block, Head, Layer};
 use cellgate_trainer::results::DatasetSummary;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -25,9 +25,22 @@ fn run(folder: &Path, bias: f32) -> TrainedModel {
     let levels = (0..60 * 50).map(|pixel| 1700 + pixel % 900).collect();
     radiograph::write(&image, &Radiograph::new(60, 50, levels).unwrap()).unwrap();
     let digest = Digest::of(b"a data set");
+    let weight: Vec<f32> = (0..512).map(|index| (index as f32).sin() * 1e-3).collect();
+    let head = Head {
+        blocks: vec![Block::MEAN_4],
+        members: vec![vec![Layer::Affine { inputs: 512, outputs: 1, weight, bias: vec![bias] }]],
+        activation: Activation::Sigmoid,
+    };
+    let conversion = ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 });
     let model = TrainedModel {
         version: TrainedModel::VERSION,
-        conversion: ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 }),
+        golden: vec![GoldenImage {
+            digest: Digest::of_file(&image).unwrap(),
+            score: score(&image, &files[0], &head, &conversion),
+            path: "golden image.tif".into(),
+            label: Label::Abnormal,
+        }],
+        conversion,
         policy: Policy::new(0.3, 0.7).unwrap(),
         backbone: BackboneFile { path: "zip.pth".into(), digest: Digest::of_file(&files[0]).unwrap() },
         dataset: DatasetSummary { images: 9, bundles: 2, normal: 6, abnormal: 3, digest },
@@ -35,21 +48,19 @@ fn run(folder: &Path, bias: f32) -> TrainedModel {
         seed: 7,
         metrics: serde_json::from_str(r#"{"overall": {"balanced_accuracy": 0.8125, "interval95": [0.75, 0.875]}}"#)
             .unwrap(),
-        golden: vec![GoldenImage {
-            digest: Digest::of_file(&image).unwrap(),
-            path: "golden image.tif".into(),
-            label: Label::Abnormal,
-        }],
-    };
-    let weight = (0..512).map(|index| (index as f32).sin() * 1e-3).collect();
-    let head = Head {
-        blocks: vec![Block { stage: 4, pool: Pool::Mean }],
-        members: vec![vec![Layer::Affine { inputs: 512, outputs: 1, weight, bias: vec![bias] }]],
-        activation: Activation::Sigmoid,
     };
     model.save(folder, &head).unwrap();
     assert_eq!(TrainedModel::load(folder).unwrap(), (model.clone(), head));
     model
+}
+
+/// libtorch's score of the file `image`.
+fn score(image: &Path, weights: &Path, head: &Head, conversion: &ConversionSpec) -> f32 {
+    let radiograph = radiograph::read(image, &radiograph::Limits::default()).unwrap();
+    let mut tensor = vec![0.0; 3 * 64 * 48];
+    Converter::new(conversion).unwrap().to_tensor(&radiograph, &mut tensor).unwrap();
+    let backbone = Backbone::open(weights, tch::Device::Cpu).unwrap();
+    head.score(&backbone.features(&tensor, 64, 48, &head.blocks).unwrap())
 }
 
 fn export(run: &Path, out: &Path) -> Output {

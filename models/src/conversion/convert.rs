@@ -31,6 +31,12 @@ pub enum ConversionError {
         /// What should stand there.
         expected: String,
     },
+    /// A side of the radiograph is longer than [`Converter::MAX_RADIOGRAPH_SIDE`].
+    #[error("radiograph of {} pixels: expected sides of at most {} pixels", found, Converter::MAX_RADIOGRAPH_SIDE)]
+    RadiographSize {
+        /// Its height and width.
+        found: Size,
+    },
     /// The tensor to be filled has another length.
     #[error("the input tensor has {found} values, expected {expected}")]
     TensorLength {
@@ -62,6 +68,10 @@ enum Stage {
 }
 
 impl Converter {
+    /// The longest side of a radiograph that is converted, in pixels. The paper's longest is 2115; resizing takes memory
+    /// by the side.
+    pub const MAX_RADIOGRAPH_SIDE: u32 = u16::MAX as u32;
+
     /// Checks `spec` and makes its tables.
     ///
     /// # Errors
@@ -101,7 +111,7 @@ impl Converter {
     /// The converted and resized 8-bit image.
     ///
     /// # Errors
-    /// [`ConversionError::Spec`] for a method without an 8-bit step.
+    /// [`ConversionError::Spec`] for a method without an 8-bit step, [`ConversionError::RadiographSize`].
     pub fn to_levels8(&mut self, radiograph: &Radiograph) -> Result<Image8, ConversionError> {
         let size = self.output_size(radiograph);
         let Stage::Eight { channels, resizer } = &mut self.stage else {
@@ -113,7 +123,7 @@ impl Converter {
         };
         let mut image = Image8 { size, channels: channels.len(), levels: Vec::new() };
         image.levels.reserve_exact(channels.len() * size.pixels());
-        let resizer = resizer_for(resizer, radiograph, size);
+        let resizer = resizer_for(resizer, radiograph, size)?;
         self.local_bounds = None;
         for channel in channels {
             self.local_bounds = channel.adapt(radiograph, &mut self.histogram).or(self.local_bounds);
@@ -126,7 +136,7 @@ impl Converter {
     /// three times.
     ///
     /// # Errors
-    /// [`ConversionError::TensorLength`] where `tensor` has another length.
+    /// [`ConversionError::TensorLength`] where `tensor` has another length, [`ConversionError::RadiographSize`].
     pub fn to_tensor(&mut self, radiograph: &Radiograph, tensor: &mut [f32]) -> Result<(), ConversionError> {
         let size = self.output_size(radiograph);
         let expected = 3 * size.pixels();
@@ -136,7 +146,7 @@ impl Converter {
         self.local_bounds = None;
         match &mut self.stage {
             Stage::Eight { channels, resizer } => {
-                let resizer = resizer_for(resizer, radiograph, size);
+                let resizer = resizer_for(resizer, radiograph, size)?;
                 let planes_each = 3 / channels.len();
                 for (at, channel) in channels.iter_mut().enumerate() {
                     self.local_bounds = channel.adapt(radiograph, &mut self.histogram).or(self.local_bounds);
@@ -148,7 +158,7 @@ impl Converter {
                 let (lo, range) = (*lo, *range);
                 let mut planes = Planes::new(&self.spec, size, tensor, 0, 3);
                 let level = |x: u16| x.saturating_sub(lo).min(range);
-                let resizer = resizer_for(resizer, radiograph, size);
+                let resizer = resizer_for(resizer, radiograph, size)?;
                 resizer.run(radiograph.levels(), level, |y, row| planes.fill(y, row, f32::from(range)));
             }
         }
@@ -186,12 +196,15 @@ fn resizer_for<'a, S: Sample>(
     slot: &'a mut Option<Resizer<S>>,
     radiograph: &Radiograph,
     to: Size,
-) -> &'a mut Resizer<S> {
+) -> Result<&'a mut Resizer<S>, ConversionError> {
     let from = size_of(radiograph);
+    if from.height.max(from.width) > Converter::MAX_RADIOGRAPH_SIDE {
+        return Err(ConversionError::RadiographSize { found: from });
+    }
     if slot.as_ref().is_some_and(|resizer| resizer.sizes() != (from, to)) {
         *slot = None;
     }
-    slot.get_or_insert_with(|| Resizer::new(from, to))
+    Ok(slot.get_or_insert_with(|| Resizer::new(from, to)))
 }
 
 fn size_of(radiograph: &Radiograph) -> Size {
@@ -301,6 +314,15 @@ mod tests {
         let mut converter = Converter::new(&spec(Method::Naive).with_size(Size { height: 2, width: 5 })).unwrap();
         let error = converter.to_tensor(&radiograph(4, 4), &mut [0.0; 29]);
         assert_eq!(error, Err(ConversionError::TensorLength { found: 29, expected: 30 }));
+    }
+
+    #[test]
+    fn a_side_that_would_take_much_memory_is_refused() {
+        let long = Radiograph::new(1, 65_536, vec![0; 65_536]).unwrap();
+        let mut converter = Converter::new(&spec(Method::Naive)).unwrap();
+        let error = converter.to_levels8(&long).unwrap_err().to_string();
+        assert_eq!(error, "radiograph of 65536x1 pixels: expected sides of at most 65535 pixels");
+        assert!(converter.to_levels8(&Radiograph::new(1, 65_535, vec![0; 65_535]).unwrap()).is_ok());
     }
 
     #[test]

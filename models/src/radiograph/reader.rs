@@ -8,10 +8,15 @@ use super::image::Radiograph;
 use super::limits::Limits;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 
 /// A file is read in parts of this many bytes, with a look at the clock between them.
 const PART_BYTES: usize = 4 << 20;
+
+/// A file is read to this place of the buffer. A large buffer starts 16 bytes into a page, and copying a file's pages to
+/// nearly the same place of other pages is slow on many processors: 2.4 ms instead of 0.5 for an electrode of 5 MB.
+const START: usize = 2048;
 
 /// Reads radiographs one after the other; after the largest one it takes no more memory.
 pub struct Reader {
@@ -54,7 +59,7 @@ impl Reader {
         // Taken out for as long as `decode_bytes` borrows the rest.
         let mut bytes = std::mem::take(&mut self.bytes);
         let outcome = read_file(path, &self.limits, &mut clock, &mut bytes)
-            .and_then(|len| self.decode_bytes(&bytes[..len], &mut clock).map_err(|refusal| refusal.at(path)));
+            .and_then(|place| self.decode_bytes(&bytes[place], &mut clock).map_err(|refusal| refusal.at(path)));
         self.bytes = bytes;
         outcome
     }
@@ -92,8 +97,8 @@ pub fn decode(bytes: &[u8], path: &Path, limits: &Limits) -> Result<Radiograph, 
     Reader::new(limits.clone()).decode_bytes(bytes, &mut clock).map_err(|refusal| refusal.at(path))
 }
 
-/// Reads the file at `path` to the start of `bytes`; gives its length. What lies behind is of earlier files.
-fn read_file(path: &Path, limits: &Limits, clock: &mut Clock, bytes: &mut Vec<u8>) -> Result<usize, ReadError> {
+/// Reads the file at `path` into `bytes`; gives its place there. What lies behind is of earlier files.
+fn read_file(path: &Path, limits: &Limits, clock: &mut Clock, bytes: &mut Vec<u8>) -> Result<Range<usize>, ReadError> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };
     // Before it is opened: opening a named pipe would wait for its other end.
     let metadata = fs::metadata(path).map_err(io)?;
@@ -102,10 +107,10 @@ fn read_file(path: &Path, limits: &Limits, clock: &mut Clock, bytes: &mut Vec<u8
     }
     refuse_long_file(metadata.len(), limits).map_err(|refusal| refusal.at(path))?;
     let mut file = File::open(path).map_err(io)?;
-    let (mut filled, mut expected) = (0, metadata.len());
+    let (mut filled, mut expected) = (START, metadata.len());
     loop {
         // A byte more than expected shows whether the file has grown meanwhile. Not above the limit, so it fits.
-        let wanted = expected as usize + 1;
+        let wanted = START + expected as usize + 1;
         if bytes.len() < wanted {
             bytes.try_reserve_exact(wanted - bytes.len()).map_err(|error| io(io::Error::other(error)))?;
             bytes.resize(wanted, 0);
@@ -113,14 +118,15 @@ fn read_file(path: &Path, limits: &Limits, clock: &mut Clock, bytes: &mut Vec<u8
         while filled < wanted {
             let part = filled..wanted.min(filled + PART_BYTES);
             match file.read(&mut bytes[part]) {
-                Ok(0) => return Ok(filled),
+                Ok(0) => return Ok(START..filled),
                 Ok(len) => filled += len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(io(error)),
             }
             clock.look().map_err(|refusal| refusal.at(path))?;
         }
-        refuse_long_file(filled as u64, limits).map_err(|refusal| refusal.at(path))?;
-        expected = limits.max_file_bytes.min(2 * filled as u64);
+        let len = (filled - START) as u64;
+        refuse_long_file(len, limits).map_err(|refusal| refusal.at(path))?;
+        expected = limits.max_file_bytes.min(2 * len);
     }
 }

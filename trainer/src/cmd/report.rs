@@ -1,8 +1,8 @@
 //! `cellgate-trainer report`: writes a run's report anew.
 
 use anyhow::Context as _;
+use cellgate_trainer::files;
 use cellgate_trainer::report::{self, ReportOptions};
-use cellgate_trainer::results::write_whole;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let html = report::from_run_dir(&args.run, &options)?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
-    write_whole(&out, html.as_bytes()).with_context(|| format!("{} can't be written", out.display()))?;
+    files::write(&out, html.as_bytes()).with_context(|| format!("{} can't be written", out.display()))?;
     println!("{}", out.display());
     Ok(ExitCode::SUCCESS)
 }

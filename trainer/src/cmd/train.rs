@@ -1,12 +1,94 @@
-//! `cellgate-trainer train`: trains on all bundles.
+//! `cellgate-trainer train`: one model on all bundles, with its thresholds.
 
+use super::network::NetworkArgs;
+use super::recipe::RecipeArgs;
+use anyhow::{Result, ensure};
+use cellgate_models::conversion::Method;
+use cellgate_trainer::dataset::Dataset;
+use cellgate_trainer::network::device;
+use cellgate_trainer::training::{self, Inputs, Thresholds};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_long_help = "\
+Examples:
+  Train on everything, let at most 2 % of the abnormal parts pass unseen:
+    cellgate-trainer train electrodes --out run --max-escape 0.02
+  Choose the reject threshold by costs: an escape costs 50 times an overkill, 3 % of the line's parts are abnormal:
+    cellgate-trainer train electrodes --out run --escape-cost 50 --overkill-cost 1 --abnormal-share 0.03
+  Then make the bundle for a device:
+    cellgate-trainer export run --out bundle
+
+Thresholds come from out-of-fold scores: every part is scored by a model that never saw its bundle. A score below the
+review threshold is a PASS, one from the reject threshold on a REJECT, between them a person REVIEWs the part.")]
+pub(crate) struct Args {
+    /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
+    dataset: PathBuf,
+    /// Folder for the trained model
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// The conversion from 16 to 8 bits
+    #[arg(long, default_value = "global")]
+    method: Method,
+    /// Largest share of abnormal parts that may pass unseen, 0..1: sets the review threshold
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    max_escape: f64,
+    /// What an abnormal part that passes costs; with --overkill-cost sets the reject threshold
+    #[arg(long, value_name = "COST", requires = "overkill_cost")]
+    escape_cost: Option<f64>,
+    /// What a normal part that is rejected costs, in the unit of --escape-cost
+    #[arg(long, value_name = "COST", requires = "escape_cost")]
+    overkill_cost: Option<f64>,
+    /// Share of abnormal parts on the line, 0..1, for the costs [default: that of the data set]
+    #[arg(long, value_name = "SHARE", requires = "escape_cost")]
+    abnormal_share: Option<f64>,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Print model.json on stdout instead of a table
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs `train`.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not here yet")
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let share = |name: &str, share: f64| -> Result<()> {
+        ensure!((0.0..1.0).contains(&share), "--{name}: found {share}, expected a share from 0 to below 1");
+        Ok(())
+    };
+    share("max-escape", args.max_escape)?;
+    args.abnormal_share.map_or(Ok(()), |found| share("abnormal-share", found))?;
+    for cost in [args.escape_cost, args.overkill_cost].into_iter().flatten() {
+        ensure!(cost > 0.0 && cost.is_finite(), "--escape-cost, --overkill-cost: found {cost}, expected more than 0");
+    }
+    let dataset = Dataset::open(&args.dataset)?;
+    let network = args.network.open()?;
+    let thresholds = Thresholds {
+        max_escape: args.max_escape,
+        costs: args.escape_cost.zip(args.overkill_cost),
+        abnormal_share: args.abnormal_share,
+    };
+    let inputs = Inputs {
+        dataset: &dataset,
+        network: &network.backbone,
+        backbone_path: &network.path,
+        classifier: network.classifier.as_ref(),
+        store: &network.store,
+        method: args.method,
+        size: args.network.size,
+        recipe: &args.recipe.recipe()?,
+        seed: args.recipe.seed,
+        device: &device::name(args.network.device),
+    };
+    let trained = training::train(&inputs, &thresholds, &args.out)?;
+    if args.json {
+        super::print_json(&trained.model)?;
+    } else {
+        super::print(&format!("{}\n", training::summary_table(&trained)))?;
+        eprintln!("next: cellgate-trainer export {} --out BUNDLE", args.out.display());
+    }
+    Ok(ExitCode::SUCCESS)
 }

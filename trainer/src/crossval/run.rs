@@ -158,7 +158,9 @@ fn write_results(inputs: &Inputs<'_>, methods: &[(Method, Vec<FinishedFold>)], o
     Prediction::write_all(&predictions, out)?;
     found.write(out)?;
     let options = ReportOptions { dataset_root: Some(dataset.root.clone()), ..ReportOptions::default() };
-    files::write(&out.join("report.html"), report::render(&found, &predictions, &options)?.as_bytes())?;
+    let path = out.join("report.html");
+    files::write(&path, report::render(&found, &predictions, &options)?.as_bytes())
+        .with_context(|| format!("{} can't be written", path.display()))?;
     Ok(found)
 }
 

@@ -47,6 +47,20 @@ pub enum ExportError {
         /// Its digest at training.
         expected: Digest,
     },
+    /// libtorch scores a golden image otherwise than it did at training.
+    #[error(
+        "{}: found a score of {found}, expected {expected} as at training: the head, the trainer or libtorch is another \
+         one; train again",
+        path.display()
+    )]
+    Retrained {
+        /// The image.
+        path: PathBuf,
+        /// The score now.
+        found: f32,
+        /// The score at training.
+        expected: f32,
+    },
     /// A golden image is no radiograph.
     #[error(transparent)]
     Radiograph(#[from] ReadError),

@@ -1,6 +1,7 @@
 //! A trained model as `train` leaves it in a run's folder: `model.json` and `head.safetensors`.
 
 use crate::dataset::Label;
+use crate::files;
 use crate::network::Head;
 use crate::network::head::HeadFileError;
 use crate::results::DatasetSummary;
@@ -9,7 +10,6 @@ use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Policy;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The file of everything but the head's numbers.
@@ -61,6 +61,8 @@ pub struct GoldenImage {
     pub digest: Digest,
     /// Its label.
     pub label: Label,
+    /// The trained model's score, as `train` computed it.
+    pub score: f32,
 }
 
 /// Why a trained model could not be read or written.
@@ -103,10 +105,7 @@ impl TrainedModel {
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| TrainedModelError::Malformed { path: path.clone(), found: error.to_string() })?;
         json.push(b'\n');
-        let mut file = tempfile::NamedTempFile::new_in(run).map_err(io)?;
-        file.write_all(&json).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(&path).map_err(|error| io(error.error))?;
+        files::write(&path, &json).map_err(io)?;
         Ok(())
     }
 

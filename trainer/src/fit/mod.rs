@@ -47,6 +47,15 @@ pub struct Fitted {
 }
 
 impl Recipe {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Paper(_) => "paper",
+            Self::Recommended(_) => "recommended",
+        }
+    }
+
     /// Trains a head on `training`; the same seed gives the same head on the same machine.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 use super::{Classifier, Recipe, TrainingSet};
 use crate::stats::Scored;
 use anyhow::Result;
+use rayon::prelude::*;
 
-/// The score of each part of `training`, in order, by a head trained on all other bundles.
+/// The score of each part of `training`, in order, by a head trained on all other bundles; folds run on all cores.
 ///
 /// # Errors
 /// As [`Recipe::head`].
@@ -14,13 +15,23 @@ pub fn out_of_fold(
     classifier: Option<&Classifier>,
     seed: u64,
 ) -> Result<Vec<Scored>> {
-    let labels: Vec<_> = training.labels().collect();
-    let mut scored = labels.iter().map(|&label| Scored { score: f64::NAN, label }).collect::<Vec<_>>();
-    for (others, held_out) in training.leave_one_bundle_out() {
-        let head = recipe.head(&others, classifier, seed)?;
-        for part in held_out {
-            scored[part].score = f64::from(head.score(&training.features(part, 0, &head.blocks)));
-        }
+    // One fit uses one thread of libtorch: several fits at a time keep the cores busier than several threads a fit.
+    let threads = tch::get_num_threads();
+    let folds: Vec<_> = training
+        .leave_one_bundle_out()
+        .into_par_iter()
+        .map(|(others, held_out)| {
+            tch::set_num_threads(1);
+            let head = recipe.head(&others, classifier, seed)?;
+            let score = |&part: &usize| f64::from(head.score(&training.features(part, 0, &head.blocks)));
+            let scores: Vec<f64> = held_out.iter().map(score).collect();
+            Ok((held_out, scores))
+        })
+        .collect::<Result<_>>()?;
+    tch::set_num_threads(threads);
+    let mut scored: Vec<Scored> = training.labels().map(|label| Scored { score: f64::NAN, label }).collect();
+    for (held_out, scores) in folds {
+        held_out.into_iter().zip(scores).for_each(|(part, score)| scored[part].score = score);
     }
     Ok(scored)
 }

@@ -62,11 +62,10 @@ impl PaperRecipe {
         let labels: Vec<i64> = training.labels().map(|label| i64::from(label == Label::Abnormal)).collect();
         let labels = Tensor::f_from_slice(&labels)?;
 
-        tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
-        let variables = nn::VarStore::new(Device::Cpu);
-        let layers = layers(&variables.root(), classifier)?;
-        let mut optimizer = nn::Adam::default().build(&variables, self.learning_rate)?;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let variables = nn::VarStore::new(Device::Cpu);
+        let layers = layers(&variables.root(), classifier, &mut random)?;
+        let mut optimizer = nn::Adam::default().build(&variables, self.learning_rate)?;
         let mut order: Vec<i64> = (0..i64::try_from(training.len())?).collect();
         for epoch in 0..self.epochs {
             let decays = i32::try_from(epoch / self.decay_epochs.max(1))?;
@@ -99,22 +98,25 @@ fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor> {
     Ok(Tensor::f_from_slice(&values)?.f_view(shape)?)
 }
 
-/// The layers of the head: the backbone's own classifier first, the new ones as libtorch initialises them.
-fn layers(root: &nn::Path<'_>, classifier: &Classifier) -> Result<Vec<nn::Linear>> {
+/// The layers of the head: the backbone's own classifier first, the new ones as PyTorch initialises them, evenly between
+/// -1 and 1 over the root of the number of inputs.
+fn layers(root: &nn::Path<'_>, classifier: &Classifier, random: &mut ChaCha8Rng) -> Result<Vec<nn::Linear>> {
     let mut inputs = 512;
     let mut layers = Vec::new();
     for (index, outputs) in WIDTHS.into_iter().enumerate() {
-        layers.push(nn::linear(root / index, inputs, outputs, nn::LinearConfig::default()));
+        let bound = 1.0 / (inputs as f32).sqrt();
+        let mut new = |count: i64| -> Vec<f32> { (0..count).map(|_| random.random_range(-bound..bound)).collect() };
+        let (weight, bias) = match index {
+            0 => (classifier.weight.clone(), classifier.bias.clone()),
+            _ => (new(inputs * outputs), new(outputs)),
+        };
+        let root = root / index;
+        layers.push(nn::Linear {
+            ws: root.var_copy("weight", &Tensor::f_from_slice(&weight)?.f_view([outputs, inputs])?),
+            bs: Some(root.var_copy("bias", &Tensor::f_from_slice(&bias)?)),
+        });
         inputs = outputs;
     }
-    tch::no_grad(|| -> Result<()> {
-        let Some(first) = layers.first_mut() else { return Ok(()) };
-        first.ws.f_copy_(&Tensor::f_from_slice(&classifier.weight)?.f_view_as(&first.ws)?)?;
-        if let Some(bias) = &mut first.bs {
-            bias.f_copy_(&Tensor::f_from_slice(&classifier.bias)?)?;
-        }
-        Ok(())
-    })?;
     Ok(layers)
 }
 

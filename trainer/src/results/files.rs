@@ -1,7 +1,8 @@
 //! The two files of a run: written whole or not at all, and read back to the last bit.
 
 use super::{Prediction, Results};
-use std::io::{self, Write};
+use crate::files;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The name of the results in a run's folder.
@@ -35,25 +36,6 @@ pub enum ResultsError {
     },
 }
 
-/// Writes `bytes` to `path` through a temporary file beside it, so that a kill leaves the old file or the new one.
-///
-/// # Errors
-/// The folder or the file can't be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().permissions(readable()).tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// The usual permissions of a written file; those of a temporary file would shut colleagues out.
-fn readable() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::Permissions::from_mode(0o666)
-}
-
 impl Results {
     /// Writes `results.json` into the folder `run`.
     ///
@@ -65,7 +47,7 @@ impl Results {
             .map_err(io::Error::from)
             .and_then(|mut json| {
                 json.push(b'\n');
-                write_whole(&path, &json)
+                files::write(&path, &json)
             })
             .map_err(|source| ResultsError::Io { path, source })
     }
@@ -101,7 +83,7 @@ impl Prediction {
             .and_then(|()| predictions.iter().try_for_each(|row| writer.serialize(row)))
             .map_err(io::Error::from)
             .and_then(|()| writer.into_inner().map_err(|error| io::Error::other(error.to_string())))
-            .and_then(|bytes| write_whole(&path, &bytes))
+            .and_then(|bytes| files::write(&path, &bytes))
             .map_err(|source| ResultsError::Io { path, source })
     }
 

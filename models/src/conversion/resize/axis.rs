@@ -18,6 +18,13 @@ pub(super) struct Window<'a> {
     pub(super) weights: &'a [i32],
 }
 
+impl Window<'_> {
+    /// The input pixel after its last one.
+    pub(super) fn end(&self) -> usize {
+        self.first + self.weights.len()
+    }
+}
+
 impl Axis {
     /// Weights of the triangle filter from `input` to `output` pixels, both at least 1.
     ///
@@ -80,7 +87,7 @@ mod tests {
             let axis = Axis::new(input, output);
             prop_assert_eq!(axis.windows().len(), output as usize);
             for window in axis.windows() {
-                prop_assert!(window.first + window.weights.len() <= input as usize);
+                prop_assert!(window.end() <= input as usize);
                 prop_assert!(window.weights.iter().all(|&weight| weight >= 0));
                 let sum: i64 = window.weights.iter().map(|&weight| i64::from(weight)).sum();
                 prop_assert!((sum - (1 << WEIGHT_BITS)).abs() <= window.weights.len() as i64 / 2 + 1);

@@ -10,9 +10,23 @@ pub(super) type Group<S> = [S; LANES];
 
 /// The weighted sum of groups, lane by lane.
 #[inline(always)]
-pub(super) fn weighted_sum<'a, S: Sample + 'a>(terms: impl Iterator<Item = (&'a Group<S>, i32)>) -> Group<S> {
+pub(super) fn weighted_sum<S: Sample, const TAPS: usize>(groups: [&Group<S>; TAPS], weights: &[i32; TAPS]) -> Group<S> {
     let mut sums = [S::HALF; LANES];
-    for (group, weight) in terms {
+    for tap in 0..TAPS {
+        for (sum, &level) in sums.iter_mut().zip(groups[tap]) {
+            *sum = level.weighted(weights[tap], *sum);
+        }
+    }
+    sums.map(S::from_sum)
+}
+
+/// The same of a number of groups that the compiler does not know.
+#[inline(always)]
+pub(super) fn weighted_sum_of_many<'a, S: Sample + 'a>(
+    terms: impl Iterator<Item = (&'a Group<S>, &'a i32)>,
+) -> Group<S> {
+    let mut sums = [S::HALF; LANES];
+    for (group, &weight) in terms {
         for (sum, &level) in sums.iter_mut().zip(group) {
             *sum = level.weighted(weight, *sum);
         }
@@ -24,21 +38,19 @@ pub(super) fn weighted_sum<'a, S: Sample + 'a>(terms: impl Iterator<Item = (&'a 
 ///
 /// Shuffling row i with row i + 8, four times over, is the transposition; each shuffle is one or two instructions.
 #[inline(always)]
-pub(super) fn transposed<S: Sample>(mut block: [Group<S>; LANES]) -> [Group<S>; LANES] {
+pub(super) fn transpose<S: Sample>(block: &mut [Group<S>; LANES]) {
+    const HALF: usize = LANES / 2;
     for _ in 0..LANES.ilog2() {
-        let mut shuffled = [[S::default(); LANES]; LANES];
-        for row in 0..LANES / 2 {
-            let (left, right) = (block[row], block[row + LANES / 2]);
-            for lane in 0..LANES / 2 {
-                shuffled[2 * row][2 * lane] = left[lane];
-                shuffled[2 * row][2 * lane + 1] = right[lane];
-                shuffled[2 * row + 1][2 * lane] = left[lane + LANES / 2];
-                shuffled[2 * row + 1][2 * lane + 1] = right[lane + LANES / 2];
+        let before = *block;
+        for row in 0..HALF {
+            for lane in 0..HALF {
+                block[2 * row][2 * lane] = before[row][lane];
+                block[2 * row][2 * lane + 1] = before[row + HALF][lane];
+                block[2 * row + 1][2 * lane] = before[row][lane + HALF];
+                block[2 * row + 1][2 * lane + 1] = before[row + HALF][lane + HALF];
             }
         }
-        block = shuffled;
     }
-    block
 }
 
 #[cfg(test)]
@@ -48,15 +60,17 @@ mod tests {
     #[test]
     fn rows_become_columns() {
         let block: [Group<u8>; LANES] = std::array::from_fn(|row| std::array::from_fn(|lane| (16 * row + lane) as u8));
-        let columns = transposed(block);
+        let mut columns = block;
+        transpose(&mut columns);
         assert!((0..LANES).all(|row| (0..LANES).all(|lane| columns[row][lane] == block[lane][row])));
     }
 
     #[test]
     fn a_sum_rounds_half_up_and_stays_within_the_levels() {
         let half = 1 << 21;
-        assert_eq!(weighted_sum([(&[1_u8; LANES], half), (&[2; LANES], half)].into_iter()), [2; LANES]);
-        assert_eq!(weighted_sum([(&[255_u8; LANES], half + 1); 2].into_iter()), [255; LANES]);
-        assert_eq!(weighted_sum([(&[65535_u16; LANES], half + 1); 2].into_iter()), [65535; LANES]);
+        assert_eq!(weighted_sum([&[1_u8; LANES], &[2; LANES]], &[half; 2]), [2; LANES]);
+        assert_eq!(weighted_sum([&[255_u8; LANES]; 2], &[half + 1; 2]), [255; LANES]);
+        assert_eq!(weighted_sum([&[65535_u16; LANES]; 2], &[half + 1; 2]), [65535; LANES]);
+        assert_eq!(weighted_sum_of_many([(&[1_u8; LANES], &half), (&[2; LANES], &half)].into_iter()), [2; LANES]);
     }
 }

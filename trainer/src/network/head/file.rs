@@ -2,6 +2,7 @@
 //! as f32 tensors named `members.<member>.<layer>.<weight|bias>`.
 
 use super::{Activation, Head, HeadError, Layer};
+use crate::files;
 use crate::network::pooling::Block;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
@@ -70,12 +71,7 @@ impl Head {
     pub fn write(&self, path: &Path) -> Result<(), HeadFileError> {
         let io = |source| HeadFileError::Io { path: path.to_owned(), source };
         let bytes = self.to_bytes(path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-        std::io::Write::write_all(&mut file, &bytes).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(path).map_err(|error| io(error.error))?;
-        Ok(())
+        files::write(path, &bytes).map_err(io)
     }
 
     /// Reads the head at `path` and checks it.

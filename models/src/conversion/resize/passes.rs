@@ -1,0 +1,122 @@
+//! The two passes: along the rows, and along the columns.
+
+use super::axis::Axis;
+use super::block::{Group, LANES, transpose, weighted_sum, weighted_sum_of_many};
+use super::{Loop, Sample, groups, run_wide};
+
+/// The pass along the rows, 16 of them at a time.
+#[derive(Debug)]
+pub(super) struct Narrow<S> {
+    axis: Axis,
+    /// The rows column by column, before and after.
+    before: Vec<Group<S>>,
+    after: Vec<Group<S>>,
+}
+
+impl<S: Sample> Narrow<S> {
+    pub(super) fn new(from: u32, to: u32) -> Self {
+        let zeros = |width: u32| vec![[S::default(); LANES]; groups(width) * LANES];
+        Self { axis: Axis::new(from, to), before: zeros(from), after: zeros(to) }
+    }
+
+    /// Makes 16 rows of `output` of 16 rows of `input`.
+    pub(super) fn run(&mut self, input: &[Group<S>], output: &mut [Group<S>]) {
+        run_wide(NarrowBlock { narrow: self, input, output });
+    }
+}
+
+struct NarrowBlock<'a, S> {
+    narrow: &'a mut Narrow<S>,
+    input: &'a [Group<S>],
+    output: &'a mut [Group<S>],
+}
+
+impl<S: Sample> Loop for NarrowBlock<'_, S> {
+    #[inline(always)]
+    fn run(self) {
+        let Narrow { axis, before, after } = self.narrow;
+        let groups = self.input.len() / LANES;
+        for (group, columns) in before.as_chunks_mut().0.iter_mut().enumerate() {
+            for (row, levels) in columns.iter_mut().enumerate() {
+                *levels = self.input[row * groups + group];
+            }
+            transpose(columns);
+        }
+        match axis.taps() {
+            1 => narrow_few::<S, 1>(axis, before, after),
+            2 => narrow_few::<S, 2>(axis, before, after),
+            3 => narrow_few::<S, 3>(axis, before, after),
+            4 => narrow_few::<S, 4>(axis, before, after),
+            _ => narrow_many(axis, before, after),
+        }
+        let groups = self.output.len() / LANES;
+        for (group, columns) in after.as_chunks_mut().0.iter_mut().enumerate() {
+            transpose(columns);
+            for (row, levels) in columns.iter().enumerate() {
+                self.output[row * groups + group] = *levels;
+            }
+        }
+    }
+}
+
+/// With a number of taps that the compiler knows: no loop over them is left.
+#[inline(always)]
+fn narrow_few<S: Sample, const TAPS: usize>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S>]) {
+    for (column, window) in after.iter_mut().zip(axis.windows()) {
+        if let (Some(groups), Some(weights)) =
+            (before[window.first..].first_chunk::<TAPS>(), window.weights.first_chunk())
+        {
+            *column = weighted_sum::<S, TAPS>(groups.each_ref(), weights);
+        }
+    }
+}
+
+#[inline(always)]
+fn narrow_many<S: Sample>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S>]) {
+    for (column, window) in after.iter_mut().zip(axis.windows()) {
+        *column = weighted_sum_of_many(before[window.first..window.end()].iter().zip(window.weights));
+    }
+}
+
+/// The pass along the columns: makes `output`, one row, of `rows` that lie one after the other.
+pub(super) fn shorten<S: Sample>(rows: &[Group<S>], weights: &[i32], output: &mut [Group<S>]) {
+    run_wide(ShortenRow { rows, weights, output });
+}
+
+struct ShortenRow<'a, S> {
+    rows: &'a [Group<S>],
+    weights: &'a [i32],
+    output: &'a mut [Group<S>],
+}
+
+impl<S: Sample> Loop for ShortenRow<'_, S> {
+    #[inline(always)]
+    fn run(self) {
+        match *self.weights {
+            [a] => self.few([a]),
+            [a, b] => self.few([a, b]),
+            [a, b, c] => self.few([a, b, c]),
+            [a, b, c, d] => self.few([a, b, c, d]),
+            _ => self.many(),
+        }
+    }
+}
+
+impl<S: Sample> ShortenRow<'_, S> {
+    #[inline(always)]
+    fn few<const TAPS: usize>(self, weights: [i32; TAPS]) {
+        let groups = self.output.len();
+        let rows: [&[Group<S>]; TAPS] = std::array::from_fn(|tap| &self.rows[tap * groups..][..groups]);
+        for (at, group) in self.output.iter_mut().enumerate() {
+            *group = weighted_sum(rows.map(|row| &row[at]), &weights);
+        }
+    }
+
+    #[inline(always)]
+    fn many(self) {
+        let groups = self.output.len();
+        for (at, group) in self.output.iter_mut().enumerate() {
+            *group = weighted_sum_of_many(self.rows[at..].iter().step_by(groups).zip(self.weights));
+        }
+    }
+}

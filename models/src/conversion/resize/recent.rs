@@ -1,0 +1,54 @@
+//! The last rows between the two passes.
+
+use super::block::{Group, LANES};
+use super::{Sample, groups};
+
+/// Blocks of rows that are kept beyond those needed, so that rows seldom have to be moved.
+const SPARE_BLOCKS: usize = 4;
+
+/// Neighbouring rows of an image, of which the oldest make room for new ones.
+#[derive(Debug)]
+pub(super) struct RecentRows<S> {
+    rows: Vec<Group<S>>,
+    /// Groups of a row.
+    groups: usize,
+    /// The image's rows `first..end` are there.
+    first: usize,
+    end: usize,
+}
+
+impl<S: Sample> RecentRows<S> {
+    /// For rows of `width` levels, of which `needed` are looked at together.
+    pub(super) fn new(width: u32, needed: usize) -> Self {
+        let groups = groups(width);
+        let rows = vec![[S::default(); LANES]; (needed + SPARE_BLOCKS * LANES) * groups];
+        Self { rows, groups, first: 0, end: 0 }
+    }
+
+    /// Forgets all rows.
+    pub(super) fn clear(&mut self) {
+        (self.first, self.end) = (0, 0);
+    }
+
+    /// The row that comes next.
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Memory for the next `count` rows, at most 16; rows before `needed` are no longer looked at.
+    pub(super) fn room_for(&mut self, count: usize, needed: usize) -> &mut [Group<S>] {
+        if (self.end + count - self.first) * self.groups > self.rows.len() {
+            let kept = (needed - self.first) * self.groups..(self.end - self.first) * self.groups;
+            self.rows.copy_within(kept, 0);
+            self.first = needed;
+        }
+        let start = (self.end - self.first) * self.groups;
+        self.end += count;
+        &mut self.rows[start..][..count * self.groups]
+    }
+
+    /// All rows from row `y` on.
+    pub(super) fn from(&self, y: usize) -> &[Group<S>] {
+        &self.rows[(y - self.first) * self.groups..]
+    }
+}

@@ -1,0 +1,149 @@
+//! From synthetic electrodes to verdicts, with the programs as a user runs them: `synth`, `crossval` (killed at random
+//! moments on the way), `train`, `export`, and the device's `inspect`, whose scores Python computes again from the TIFFs.
+
+use anyhow::{Context as _, Result, ensure};
+use cellgate_tests::{oracle, program, run, stdout_of};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const TRAINER: &str = "cellgate-trainer";
+const EDGE: &str = "cellgate-edge";
+
+/// A small data set, random weights and a cache of features, all in one folder.
+struct Workplace {
+    folder: tempfile::TempDir,
+}
+
+impl Workplace {
+    fn new() -> Result<Self> {
+        let place = Self { folder: tempfile::tempdir()? };
+        let data = place.path("data");
+        stdout_of(TRAINER, &["synth", &data, "--parts", "36", "--bundles", "3", "--scale", "0.05", "--seed", "5"], 0)?;
+        oracle("resnet34.py", &["make-weights", "3", &place.path("weights.pth"), &place.path("legacy.pth")])?;
+        Ok(place)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_string_lossy().into_owned()
+    }
+
+    /// The arguments of a command that computes features.
+    fn arguments<'a>(&self, command: &'a str, out: &'a str, more: &[&'a str]) -> Vec<String> {
+        let named =
+            [("--out", self.path(out)), ("--backbone", self.path("weights.pth")), ("--cache", self.path("cache"))];
+        let named = named.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        [command.to_owned(), self.path("data")]
+            .into_iter()
+            .chain(named)
+            .chain(["--size".to_owned(), "64x32".to_owned()])
+            .chain(more.iter().map(|&argument| argument.to_owned()))
+            .collect()
+    }
+
+    fn trainer(&self, command: &str, out: &str, more: &[&str]) -> Result<String> {
+        let arguments = self.arguments(command, out, more);
+        stdout_of(TRAINER, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), 0)
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>> {
+        std::fs::read(self.path(name)).with_context(|| name.to_owned())
+    }
+}
+
+/// The files below a folder with their times of writing.
+fn times(folder: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(found) if found.is_dir() => folders.push(entry.path()),
+                Ok(found) => files.extend(found.modified().ok().map(|time| (entry.path(), time))),
+                Err(_) => {}
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_with_the_same_results() -> Result<()> {
+    let place = Workplace::new()?;
+    let options = ["--methods", "global,local", "--recipe", "paper", "--epochs", "3", "--seed", "11"];
+    place.trainer("crossval", "whole", &options)?;
+    std::fs::remove_dir_all(place.path("cache"))?;
+
+    let arguments = place.arguments("crossval", "killed", &options);
+    let mut state = 1_u64;
+    for kill in 0..10 {
+        let mut child =
+            Command::new(program(TRAINER)?).args(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        // From starting up to the last folds.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(Duration::from_millis(100 + 150 * kill + (state >> 33) % 300));
+        child.kill()?;
+        child.wait()?;
+    }
+    let (folds, cached) = (place.path("killed/folds"), place.path("cache"));
+    let before = [times(Path::new(&folds)), times(Path::new(&cached))].concat();
+    place.trainer("crossval", "killed", &options)?;
+    let after = [times(Path::new(&folds)), times(Path::new(&cached))].concat();
+    let unfinished = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".writing-"));
+    for file in before.iter().filter(|(path, _)| !unfinished(path)) {
+        ensure!(after.contains(file), "{} was made again", file.0.display());
+    }
+    for file in ["results.json", "predictions.csv"] {
+        ensure!(place.read(&format!("killed/{file}"))? == place.read(&format!("whole/{file}"))?, "{file} differs");
+    }
+
+    let other = place.arguments("crossval", "killed", &["--methods", "global", "--recipe", "paper", "--epochs", "4"]);
+    let refused = run(TRAINER, &other.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(refused.status.code() == Some(1) && said.contains("other settings"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
+    let place = Workplace::new()?;
+    let found: Value = serde_json::from_str(&place.trainer("crossval", "run", &["--json", "--methods", "mixed"])?)?;
+    let overall = &found["methods"][0]["overall"];
+    let counts = ["tp", "fp", "tn", "fn"].iter().map(|name| overall[name].as_u64().unwrap_or_default()).sum::<u64>();
+    ensure!(counts == 36, "each part is judged once: {overall}");
+    ensure!(String::from_utf8(place.read("run/report.html")?)?.contains("</html>"));
+
+    for method in ["global", "mixed", "clahe"] {
+        let (model, bundle) = (format!("model-{method}"), format!("bundle-{method}"));
+        place.trainer("train", &model, &["--method", method])?;
+        let precisions = ["--precision", "f32,f16"];
+        let export = ["export", &place.path(&model), "--out", &place.path(&bundle), precisions[0], precisions[1]];
+        stdout_of(TRAINER, &export, 0)?;
+
+        let scores = String::from_utf8(place.read(&format!("{model}/scores.csv"))?)?;
+        let rows: Vec<Vec<&str>> = scores.lines().skip(1).map(|line| line.split(',').collect()).collect();
+        ensure!(rows.len() == 36, "one row a part: {scores}");
+        let images: Vec<String> = rows.iter().map(|row| place.path(&format!("data/{}", row[0]))).collect();
+        let mut inspect = vec!["inspect", "--bundle"];
+        let bundle = place.path(&bundle);
+        inspect.push(&bundle);
+        inspect.extend(images.iter().map(String::as_str));
+        let output = run(EDGE, &inspect)?;
+        ensure!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
+        let judged = String::from_utf8(output.stdout)?;
+        ensure!(judged.lines().count() == 36, "one line an image: {judged}");
+        for (row, line) in rows.iter().zip(judged.lines()) {
+            let line: Value = serde_json::from_str(line)?;
+            let (device, trainer) = (line["score"].as_f64().context("a score")?, row[3].parse::<f64>()?);
+            ensure!((device - trainer).abs() <= 1e-4, "{}: device {device}, trainer {trainer}", row[0]);
+        }
+        if method != "clahe" {
+            let file = place.path("judged.jsonl");
+            std::fs::write(&file, &judged)?;
+            oracle("score.py", &[&bundle, &file])?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+"""Scores by NumPy, Pillow and ONNX Runtime's own Python, from the TIFFs and a bundle, compared with the device's.
+
+  score.py BUNDLE JUDGED.jsonl
+      JUDGED.jsonl is what `cellgate-edge inspect` wrote. Each image is decoded, converted, resized, normalised and sent
+      through the bundle's network here, without any code of the device. Exit status 1 where a score differs by more
+      than 1e-4; the largest difference is printed.
+
+The paper's four conversions only; TIFFs that Pillow reads.
+"""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+from convert import channels
+
+
+def main(bundle, judged):
+    bundle = pathlib.Path(bundle)
+    conversion = json.loads((bundle / "conversion.json").read_text())
+    bounds = conversion.get("bounds")
+    bounds = (bounds["lo"], bounds["hi"]) if bounds else None
+    size = (conversion["size"]["width"], conversion["size"]["height"])
+    mean, std = (np.float32(conversion[name]).reshape(3, 1, 1) for name in ("mean", "std"))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(bundle / "network.onnx"), options, providers=["CPUExecutionProvider"])
+
+    largest = 0.0
+    lines = [json.loads(line) for line in pathlib.Path(judged).read_text().splitlines()]
+    for line in lines:
+        levels = np.asarray(Image.open(line["path"])).astype(np.int64)
+        made = channels(levels, conversion["method"], bounds)
+        resized = [np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR)) for channel in made]
+        planes = np.stack(resized if len(resized) == 3 else resized * 3).astype(np.float32) / np.float32(255)
+        tensor = ((planes - mean) / std)[None].astype(np.float32)
+        score = float(session.run(None, {"image": tensor})[0].reshape(-1)[0])
+        difference = abs(score - line["score"])
+        if not difference <= 1e-4:
+            print(f"{line['path']}: device {line['score']}, Python {score}")
+            return 1
+        largest = max(largest, difference)
+    print(f"{len(lines)} images, largest difference {largest:.2e}")
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,131 @@
+//! One model on all bundles: the head, the thresholds and the images that prove it later.
+
+mod scores;
+mod table;
+mod thresholds;
+
+pub use scores::SCORES;
+pub use table::summary_table;
+pub use thresholds::Thresholds;
+
+use crate::crossval::LevelStatistics;
+use crate::dataset::{Dataset, Label};
+use crate::export::{BackboneFile, GoldenImage, TrainedModel, choose};
+use crate::features::FeatureStore;
+use crate::fit::{Classifier, Recipe, TrainingSet};
+use crate::network::Backbone;
+use crate::progress;
+use crate::stats::{Scored, auroc};
+use anyhow::{Context, Result};
+use cellgate_models::bundle;
+use cellgate_models::conversion::{Method, Size};
+use std::path::Path;
+
+/// Golden images that a trained model names.
+const GOLDEN_IMAGES: usize = 8;
+
+/// What a model is trained from.
+pub struct Inputs<'a> {
+    /// The labelled parts.
+    pub dataset: &'a Dataset,
+    /// The frozen backbone.
+    pub network: &'a Backbone,
+    /// The file that the backbone came from.
+    pub backbone_path: &'a Path,
+    /// The backbone's own last layer, which the paper's recipe trains on.
+    pub classifier: Option<&'a Classifier>,
+    /// The cache of features.
+    pub store: &'a FeatureStore,
+    /// The conversion from 16 to 8 bits.
+    pub method: Method,
+    /// Height and width of the network's input.
+    pub size: Size,
+    /// How the head is trained.
+    pub recipe: &'a Recipe,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Where the network ran.
+    pub device: &'a str,
+}
+
+/// A trained model and the scores that its thresholds were chosen from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// What `model.json` holds.
+    pub model: TrainedModel,
+    /// Out-of-fold score and label of each part.
+    pub scored: Vec<Scored>,
+}
+
+/// Trains on all bundles and writes `scores.csv`, `head.safetensors` and `model.json` into the folder `out`.
+///
+/// # Errors
+/// Fewer than two bundles or one class only, an image that can't be read, a file that can't be written.
+pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result<Trained> {
+    let dataset = inputs.dataset;
+    let bundles = dataset.bundles().len();
+    anyhow::ensure!(
+        bundles >= 2,
+        "{}: found {bundles} bundle, expected at least 2: thresholds come from bundles that a model did not see",
+        dataset.root.display()
+    );
+    let all: Vec<usize> = (0..dataset.parts.len()).collect();
+    let conversion = LevelStatistics::of(dataset, &[inputs.method])?.conversion(inputs.method, inputs.size, &all)?;
+    let bar = progress::bar(dataset.parts.len() as u64, "features");
+    let table = inputs.store.features(&dataset.parts, &conversion, inputs.network, &bar)?;
+    bar.finish_and_clear();
+    let training = TrainingSet::new(dataset, &table, &all);
+    let (fitted, scored) = inputs.recipe.fit_with_scores(&training, inputs.classifier, inputs.seed)?;
+    let policy = thresholds.policy(&scored, fitted.threshold)?;
+
+    let scores: Vec<f32> =
+        all.iter().map(|&part| fitted.head.score(&table.select_row(part, 0, &fitted.head.blocks))).collect();
+    let labels = dataset.labels();
+    let golden = choose(&scores, &labels, &policy, GOLDEN_IMAGES).into_iter().map(|part| {
+        let entry = &dataset.parts[part];
+        let path = std::path::absolute(&entry.path).with_context(|| entry.path.display().to_string())?;
+        Ok(GoldenImage { path, digest: entry.digest, label: entry.label, score: scores[part] })
+    });
+    let config = serde_json::json!({ "settings": inputs.recipe, "thresholds": thresholds, "device": inputs.device });
+    let model = TrainedModel {
+        version: TrainedModel::VERSION,
+        conversion,
+        policy,
+        backbone: BackboneFile { path: std::path::absolute(inputs.backbone_path)?, digest: inputs.network.digest() },
+        dataset: dataset.summary(),
+        recipe: bundle::Recipe { name: inputs.recipe.name().into(), config },
+        seed: inputs.seed,
+        metrics: metrics(&scored, &policy),
+        golden: golden.collect::<Result<_>>()?,
+    };
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    scores::write(out, dataset, &scores, &scored)?;
+    model.save(out, &fitted.head)?;
+    Ok(Trained { model, scored })
+}
+
+/// The out-of-fold figures, under the names of `results.json` where it has them.
+fn metrics(scored: &[Scored], policy: &cellgate_models::policy::Policy) -> serde_json::Map<String, serde_json::Value> {
+    let confusion = crate::results::Confusion::at_threshold(scored, f64::from(policy.reject_from()));
+    let passed = |label: Label| {
+        let of_label = scored.iter().filter(|part| part.label == label);
+        let (mut passed, mut total) = (0_u64, 0_u64);
+        of_label.for_each(|part| {
+            total += 1;
+            passed += u64::from(part.score < f64::from(policy.review_from()));
+        });
+        serde_json::json!({ "passed": passed, "of": total })
+    };
+    let value = serde_json::json!({
+        "out_of_fold": {
+            "auroc": auroc(scored),
+            "balanced_accuracy": confusion.balanced_accuracy(),
+            "abnormal": passed(Label::Abnormal),
+            "normal": passed(Label::Normal),
+        }
+    });
+    match value {
+        serde_json::Value::Object(map) => map,
+        _ => serde_json::Map::new(),
+    }
+}

@@ -1,0 +1,83 @@
+//! The two thresholds of the policy, from out-of-fold scores.
+
+use crate::dataset::Label;
+use crate::stats::{self, Scored, Weights};
+use anyhow::{Context, Result};
+use cellgate_models::policy::Policy;
+use serde::Serialize;
+
+/// What the thresholds shall achieve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Thresholds {
+    /// Largest share of abnormal parts that may pass, 0..=1: sets the review threshold.
+    pub max_escape: f64,
+    /// What an escape and an overkill cost: sets the reject threshold. Without it, the recipe's operating point does.
+    pub costs: Option<(f64, f64)>,
+    /// Share of abnormal parts on the line, 0..1; without it, that of the data set.
+    pub abnormal_share: Option<f64>,
+}
+
+impl Thresholds {
+    /// The policy for `scored`, where the recipe's own operating point is `threshold`.
+    ///
+    /// The review threshold never lies above the reject threshold: where fewer escapes than allowed come with the reject
+    /// threshold already, nothing is reviewed.
+    ///
+    /// # Errors
+    /// One class only.
+    pub fn policy(&self, scored: &[Scored], threshold: f64) -> Result<Policy> {
+        const ONE_CLASS: &str = "found one class only, expected normal and abnormal parts to choose thresholds from";
+        let reject_from = match self.costs {
+            None => threshold,
+            Some((escape, overkill)) => {
+                let abnormal = scored.iter().filter(|part| part.label == Label::Abnormal).count();
+                let share = self.abnormal_share.unwrap_or(abnormal as f64 / scored.len() as f64);
+                stats::smoothed(scored, Weights::from_costs(escape, overkill, share)).context(ONE_CLASS)?
+            }
+        };
+        let review_from = stats::max_escape(scored, self.max_escape).context(ONE_CLASS)?.min(reject_from);
+        Ok(Policy::new(review_from as f32, reject_from as f32)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Abnormal parts at 0.35, 0.45 .. 0.95, normal ones at 0.05, 0.15 .. 0.65: they overlap in the middle.
+    fn scored() -> Vec<Scored> {
+        let ladder =
+            |start: usize, label| (0..7).map(move |step| Scored { score: (start + step) as f64 / 10.0 + 0.05, label });
+        ladder(0, Label::Normal).chain(ladder(3, Label::Abnormal)).collect()
+    }
+
+    fn thresholds(max_escape: f64, costs: Option<(f64, f64)>) -> Policy {
+        Thresholds { max_escape, costs, abnormal_share: None }.policy(&scored(), 0.5).unwrap()
+    }
+
+    #[test]
+    fn fewer_escapes_mean_more_reviews() {
+        let (strict, loose) = (thresholds(0.0, None), thresholds(0.15, None));
+        assert!(strict.review_from() < 0.35 && strict.review_from() > 0.25);
+        assert!(loose.review_from() > 0.35 && loose.review_from() < 0.45);
+        assert_eq!((strict.reject_from(), loose.reject_from()), (0.5, 0.5));
+    }
+
+    #[test]
+    fn the_review_threshold_never_lies_above_the_reject_threshold() {
+        let policy = thresholds(0.9, None);
+        assert_eq!(policy.review_from(), policy.reject_from());
+    }
+
+    #[test]
+    fn dear_escapes_lower_the_reject_threshold() {
+        let (dear, cheap) = (thresholds(0.0, Some((20.0, 1.0))), thresholds(0.0, Some((1.0, 20.0))));
+        assert!(dear.reject_from() < cheap.reject_from());
+    }
+
+    #[test]
+    fn one_class_is_an_error() {
+        let normal: Vec<Scored> = scored().into_iter().take(7).collect();
+        assert!(Thresholds { max_escape: 0.1, costs: None, abnormal_share: None }.policy(&normal, 0.5).is_err());
+    }
+}
