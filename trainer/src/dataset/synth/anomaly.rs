@@ -174,7 +174,7 @@ fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 4, severity, random) {
         let radius = random.between(35.0, 70.0 + 110.0 * severity) * electrode.px;
         let shape = random.between(0.5, 1.8);
-        let change = random.sign() * random.between(0.05, 0.08 + 0.24 * severity);
+        let change = random.sign() * random.between(0.04 + 0.12 * severity, 0.08 + 0.24 * severity);
         let centre = anywhere(electrode, random);
         let mask = Mask::blob(&electrode.coating, centre, (radius * shape, radius), 0.7, 0.8, random);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
@@ -229,7 +229,7 @@ fn missing_ink(electrode: &mut Electrode, severity: f32, random: &mut Random) {
 fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 16, severity, random) {
         let radius = random.between(2.0, 4.0 + 9.0 * severity) * electrode.px;
-        let added = random.between(0.3, 0.6 + 1.4 * severity);
+        let added = random.between(0.2, 0.3 + 0.35 * severity);
         let centre = anywhere(electrode, random);
         let mask = Mask::blob(&electrode.coating, centre, (radius, radius), 0.4, 0.8, random);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 + added * strength));

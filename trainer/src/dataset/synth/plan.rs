@@ -54,7 +54,7 @@ impl BundleStyle {
         Self {
             name,
             substrate_depth: random.between(0.035, 0.06),
-            coating_depth: random.between(0.10, 0.33),
+            coating_depth: random.between(0.09, 0.27),
             mottle: random.between(0.015, 0.05),
             mottle_px: random.between(7.0, 22.0),
             unevenness: random.between(0.01, 0.03),
