@@ -188,7 +188,7 @@ pub(crate) mod tests {
         };
         assert_eq!(
             broken(|head| head.blocks[0].stage = 3),
-            "head: member 0, layer 1: found 512 scales and 512 shifts, expected 256 of each"
+            "head: member 0, layer 1: found 512 elements from 0 on, expected no more than 256"
         );
         assert_eq!(
             broken(|head| head.activation = Activation::Softmax),
@@ -198,7 +198,12 @@ pub(crate) mod tests {
         assert!(broken(|head| head.blocks[0].stage = 0).contains("stage 0"));
         assert!(
             broken(|head| head.members[1][1] = Layer::Slice { start: 1, length: 512 })
-                .contains("member 1, layer 2: found a number that is not finite")
+                .contains("member 1, layer 1: found 512 elements from 1 on")
         );
+        let not_finite = |head: &mut Head| match &mut head.members[1][2] {
+            Layer::Affine { bias, .. } => bias[0] = f32::NAN,
+            other => panic!("{other:?}"),
+        };
+        assert!(broken(not_finite).contains("member 1, layer 2: found a number that is not finite"));
     }
 }
