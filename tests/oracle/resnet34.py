@@ -92,4 +92,5 @@ def main(command, *arguments):
         np.concatenate([maps.numpy().ravel() for maps in stages(state, x)]).tofile(target)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -14,13 +14,11 @@
 //! | `mcnemar` | exact test of two methods on the same parts, and Holm's correction |
 //! | `binomial` | the binomial distribution |
 //! | `sample_size` | how many parts are still needed to show a rate |
-//! | `natural` | names in the order that people expect: 2 before 10 |
 
 mod binomial;
 mod bootstrap;
 mod confusion;
 mod mcnemar;
-mod natural;
 mod roc;
 mod sample_size;
 mod scored;
@@ -30,7 +28,6 @@ mod wilson;
 pub use binomial::binomial_cdf;
 pub use bootstrap::{BootstrapInterval, BundleBootstrap};
 pub use mcnemar::{PairedCalls, holm};
-pub use natural::natural_order;
 pub use roc::{Roc, RocPoint, auroc};
 pub use sample_size::{MAX_PARTS, shows_at_most, still_needed_at_same_rate, still_needed_without_error};
 pub use scored::{Scored, is_called_abnormal};
