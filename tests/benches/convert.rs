@@ -6,7 +6,7 @@
 use anyhow::{Context as _, ensure};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method, Size};
 use cellgate_models::digest::Digest;
-use cellgate_models::radiograph::{Limits, Radiograph, decode, read};
+use cellgate_models::radiograph::{Limits, Radiograph, Reader};
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ fn main() -> anyhow::Result<()> {
     let mut missed = false;
     for (method, asked) in METHODS {
         let spec = ConversionSpec::new(method).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER);
-        let mut converter = Converter::new(&spec)?;
-        run(&image, &mut converter, &mut tensor)?;
+        let (mut reader, mut converter) = (Reader::new(Limits::default()), Converter::new(&spec)?);
+        run(&image, &mut reader, &mut converter, &mut tensor)?;
         let bytes: Vec<u8> = tensor.iter().flat_map(|value| value.to_ne_bytes()).collect();
         ensure!(python.ask("digest", method)? == Digest::of(&bytes).to_string(), "{method}: the tensors differ");
 
@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
                 theirs.push(python.ask("time", method)?.parse()?);
             }
             for _ in 0..IN_A_ROW {
-                ours.push(milliseconds(|| run(&image, &mut converter, &mut tensor))?);
+                ours.push(milliseconds(|| run(&image, &mut reader, &mut converter, &mut tensor))?);
             }
             for _ in 0..IN_A_ROW {
                 floor.push(milliseconds(|| {
@@ -70,16 +70,15 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// The whole way.
-fn run(image: &Path, converter: &mut Converter, tensor: &mut [f32]) -> anyhow::Result<()> {
-    let radiograph = read(image, &Limits::default())?;
-    converter.to_tensor(&radiograph, black_box(tensor))?;
+fn run(image: &Path, reader: &mut Reader, converter: &mut Converter, tensor: &mut [f32]) -> anyhow::Result<()> {
+    converter.to_tensor(reader.read(image)?, black_box(tensor))?;
     Ok(())
 }
 
 /// Where the time goes.
 fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
-    let bytes = std::fs::read(image)?;
-    let radiograph = decode(&bytes, image, &Limits::default())?;
+    let mut reader = Reader::new(Limits::default());
+    let radiograph = reader.read(image)?.clone();
     let mut histogram = Histogram::new();
     let spec = ConversionSpec::new(Method::Global).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER);
     let mut converter = Converter::new(&spec)?;
@@ -88,12 +87,8 @@ fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
         let times: anyhow::Result<Vec<f64>> = (0..rounds).map(|_| milliseconds(&mut *work)).collect();
         times.map(|times| println!("  {name:32} {:>16}", Times::of(times)))
     };
-    stage("read the file", &mut || {
-        black_box(std::fs::read(image)?);
-        Ok(())
-    })?;
     stage("read and decode", &mut || {
-        black_box(read(image, &Limits::default())?);
+        black_box(reader.read(image)?);
         Ok(())
     })?;
     stage("histogram and local bounds", &mut || {

@@ -7,6 +7,15 @@ use std::process::ExitCode;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  The bundle for devices:
+    cellgate-trainer export model --out bundle
+  With a second network in f16, in the place of an older bundle:
+    cellgate-trainer export model --out bundle --precision f32,f16 --replace
+
+Nothing is written unless ONNX Runtime and libtorch agree on the golden images: scores within 1e-4 (f32) or 5e-3 (f16), and
+no verdict flips.")]
 pub(crate) struct Args {
     /// The folder that `train` wrote
     run: PathBuf,

@@ -8,6 +8,12 @@ use std::process::ExitCode;
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  After a new version of the trainer:
+    cellgate-trainer report run --dataset electrodes
+  A copy without pictures, under another heading:
+    cellgate-trainer report run --out audit.html --title 'Line 2, week 47'")]
 pub(crate) struct Args {
     /// Folder of the run, with results.json and predictions.csv
     run: PathBuf,

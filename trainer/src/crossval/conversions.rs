@@ -1,10 +1,11 @@
 //! The conversion of a fold, from the levels of the images that it may look at.
 
 use crate::dataset::Dataset;
+use crate::dataset::images::limits;
 use crate::progress;
 use anyhow::{Context, Result};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogram, Method, Size, image_percentiles};
-use cellgate_models::radiograph::{self, Limits};
+use cellgate_models::radiograph;
 use rayon::prelude::*;
 
 /// What the conversions need to know of a data set's levels; each image is read once.
@@ -28,7 +29,7 @@ impl LevelStatistics {
         let mut bundles = Vec::new();
         for bundle in dataset.bundles() {
             let read = bundle.parts.par_iter().map(|&part| {
-                let image = radiograph::read(&dataset.parts[part].path, &Limits::default())?;
+                let image = radiograph::read(&dataset.parts[part].path, &limits())?;
                 bar.inc(1);
                 let histogram = needs_histograms.then(|| Histogram::of(image.levels()));
                 Ok((part, image_percentiles(&image), histogram))

@@ -2,13 +2,14 @@
 
 use super::error::ExportError;
 use super::trained::TrainedModel;
+use crate::dataset::images::limits;
 use crate::network::{Backbone, Head};
 use cellgate_models::bundle::{Expectation, Precision};
 use cellgate_models::conversion::{Converter, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
 use cellgate_models::policy::Policy;
-use cellgate_models::radiograph::{self, Limits};
+use cellgate_models::radiograph;
 use std::path::{Path, PathBuf};
 
 /// The largest difference of scores that is let through: 1e-4 for f32, 5e-3 for f16.
@@ -66,7 +67,7 @@ pub(super) fn read(
         if found != expected {
             return Err(other(format!("SHA-256 {found}")));
         }
-        let radiograph = radiograph::decode(&tiff, &path, &Limits::default())?;
+        let radiograph = radiograph::decode(&tiff, &path, &limits())?;
         let mut tensor = vec![0.0; 3 * height as usize * width as usize];
         converter.to_tensor(&radiograph, &mut tensor)?;
         let score = head.score(&backbone.features(&tensor, height, width, &head.blocks)?);

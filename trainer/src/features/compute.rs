@@ -2,11 +2,12 @@
 
 use super::store::FeatureError;
 use crate::dataset::Part;
+use crate::dataset::images::limits;
 use crate::network::Backbone;
 use crate::network::pooling::Block;
 use cellgate_models::conversion::{ConversionSpec, Converter, Size};
 use cellgate_models::digest::Digest;
-use cellgate_models::radiograph::{self, Limits};
+use cellgate_models::radiograph;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
@@ -66,7 +67,7 @@ fn read(part: &Part, converter: &mut Converter) -> Result<(Vec<f32>, Size), Feat
     if found != part.digest {
         return Err(FeatureError::Changed { path: path.clone(), found, expected: part.digest });
     }
-    let radiograph = radiograph::decode(&bytes, path, &Limits::default())?;
+    let radiograph = radiograph::decode(&bytes, path, &limits())?;
     let size = converter.output_size(&radiograph);
     let mut tensor = vec![0.0; 3 * size.height as usize * size.width as usize];
     converter.to_tensor(&radiograph, &mut tensor)?;

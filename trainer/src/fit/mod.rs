@@ -84,7 +84,7 @@ impl Recipe {
         }
     }
 
-    /// As [`Self::fit`], with the out-of-fold scores of the training parts, in their order (NaN as [`out_of_fold`] says):
+    /// As [`Self::fit`], with the out-of-fold scores of the training parts, in their order (NaN as [`out_of_fold()`] says):
     /// what thresholds are chosen from, and an honest estimate of how good the head is.
     ///
     /// # Errors
