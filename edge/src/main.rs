@@ -4,6 +4,7 @@ mod cmd;
 mod pipeline;
 
 use clap::{Parser, Subcommand};
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Judges radiographs of fuel cell electrodes with a model bundle.
@@ -27,13 +28,14 @@ const MISUSE: u8 = 2;
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let result = match Cli::parse().command {
         Command::Inspect(args) => cmd::inspect::run(&args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
         ExitCode::from(MISUSE)
     })
 }

@@ -20,7 +20,7 @@ impl Workplace {
     fn new() -> Result<Self> {
         let place = Self { folder: tempfile::tempdir()? };
         let data = place.path("data");
-        stdout_of(TRAINER, &["synth", &data, "--parts", "36", "--bundles", "3", "--scale", "0.05", "--seed", "5"], 0)?;
+        stdout_of(TRAINER, &["synth", &data, "--parts", "48", "--bundles", "4", "--scale", "0.05", "--seed", "5"], 0)?;
         oracle("resnet34.py", &["make-weights", "3", &place.path("weights.pth"), &place.path("legacy.pth")])?;
         Ok(place)
     }
@@ -112,7 +112,7 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
     let found: Value = serde_json::from_str(&place.trainer("crossval", "run", &["--json", "--methods", "mixed"])?)?;
     let overall = &found["methods"][0]["overall"];
     let counts = ["tp", "fp", "tn", "fn"].iter().map(|name| overall[name].as_u64().unwrap_or_default()).sum::<u64>();
-    ensure!(counts == 36, "each part is judged once: {overall}");
+    ensure!(counts == 48, "each part is judged once: {overall}");
     ensure!(String::from_utf8(place.read("run/report.html")?)?.contains("</html>"));
 
     for method in ["global", "mixed", "clahe"] {
@@ -124,7 +124,7 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
 
         let scores = String::from_utf8(place.read(&format!("{model}/scores.csv"))?)?;
         let rows: Vec<Vec<&str>> = scores.lines().skip(1).map(|line| line.split(',').collect()).collect();
-        ensure!(rows.len() == 36, "one row a part: {scores}");
+        ensure!(rows.len() == 48, "one row a part: {scores}");
         let images: Vec<String> = rows.iter().map(|row| place.path(&format!("data/{}", row[0]))).collect();
         let mut inspect = vec!["inspect", "--bundle"];
         let bundle = place.path(&bundle);
@@ -133,7 +133,7 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
         let output = run(EDGE, &inspect)?;
         ensure!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
         let judged = String::from_utf8(output.stdout)?;
-        ensure!(judged.lines().count() == 36, "one line an image: {judged}");
+        ensure!(judged.lines().count() == 48, "one line an image: {judged}");
         for (row, line) in rows.iter().zip(judged.lines()) {
             let line: Value = serde_json::from_str(line)?;
             let (device, trainer) = (line["score"].as_f64().context("a score")?, row[3].parse::<f64>()?);

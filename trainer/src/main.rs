@@ -38,10 +38,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
-        .with_writer(std::io::stderr)
-        .init();
+    cmd::start_logging();
     let result = match Cli::parse().command {
         Command::Check(args) => cmd::check::run(&args),
         Command::Convert(args) => cmd::convert::run(&args),
@@ -54,7 +51,7 @@ fn main() -> ExitCode {
         Command::Synth(args) => cmd::synth::run(&args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::from(1)
+        cmd::note(format!("error: {}", cmd::one_line(&error)));
+        ExitCode::from(if error.is::<cmd::Misuse>() { 2 } else { 1 })
     })
 }

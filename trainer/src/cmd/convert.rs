@@ -1,12 +1,12 @@
 //! `cellgate-trainer convert`: one radiograph as an 8-bit PNG.
 
-use anyhow::{Context, bail};
+use super::misuse;
+use anyhow::Context;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Distribution, Histogram, Image8, Method, Size};
 use cellgate_models::radiograph;
 use cellgate_trainer::dataset::Listing;
 use cellgate_trainer::dataset::images::limits;
-use std::fs::Permissions;
-use std::io::{BufWriter, Write};
+use cellgate_trainer::files;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -40,10 +40,13 @@ pub(crate) struct Args {
 
 /// Runs `convert`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.out.canonicalize().is_ok_and(|out| args.image.canonicalize().is_ok_and(|image| image == out)) {
+        return Err(misuse(format!("{}: OUT is the radiograph itself; name another file", args.out.display())));
+    }
     let mut converter = Converter::new(&spec(args)?)?;
     let radiograph = radiograph::read(&args.image, &limits())?;
     let image = converter.to_levels8(&radiograph)?;
-    write(&args.out, &image).with_context(|| args.out.display().to_string())?;
+    files::write(&args.out, &png(&image)?).with_context(|| format!("{} can't be written", args.out.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -51,23 +54,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn spec(args: &Args) -> anyhow::Result<ConversionSpec> {
     let method = args.method;
     if method == Method::Linear16 {
-        bail!(
-            "--method linear16 has no 8-bit step, so there is nothing to write as PNG; found linear16, expected another"
-        );
+        return Err(misuse(
+            "--method linear16 has no 8-bit step, so there is nothing to write as PNG; found linear16, expected another",
+        ));
     }
     let mut spec = ConversionSpec::new(method);
     match args.bounds {
         Some(bounds) if method.needs_bounds() => spec = spec.with_bounds(bounds),
-        Some(_) => bail!("--method {method} has no use for --bounds"),
+        Some(_) => return Err(misuse(format!("--method {method} has no use for --bounds"))),
         None if method.needs_bounds() => {
-            bail!("--method {method} needs --bounds LO,HI; `cellgate-trainer bounds DATASET` computes them")
+            return Err(misuse(format!(
+                "--method {method} needs --bounds LO,HI; `cellgate-trainer bounds DATASET` computes them"
+            )));
         }
         None => {}
     }
     match &args.training {
         Some(training) if method == Method::Equalize => spec = spec.with_distribution(distribution(training)?),
-        Some(_) => bail!("--method {method} has no use for --training"),
-        None if method == Method::Equalize => bail!("--method equalize needs --training DATASET"),
+        Some(_) => return Err(misuse(format!("--method {method} has no use for --training"))),
+        None if method == Method::Equalize => return Err(misuse("--method equalize needs --training DATASET")),
         None => {}
     }
     Ok(match args.size {
@@ -86,30 +91,16 @@ fn distribution(training: &Path) -> anyhow::Result<Distribution> {
     Distribution::of(&histogram).context("no images")
 }
 
-/// Writes `image` beside `path` and renames it when it is whole.
-fn write(path: &Path, image: &Image8) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = temporary_in(folder)?;
-    let mut out = BufWriter::new(&mut file);
-    let mut encoder = png::Encoder::new(&mut out, image.size.width, image.size.height);
+/// `image` as a PNG.
+fn png(image: &Image8) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, image.size.width, image.size.height);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_color(if image.channels == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&interleaved(image))?;
     writer.finish()?;
-    out.flush()?;
-    drop(out);
-    file.persist(path)?;
-    Ok(())
-}
-
-/// A new file in `folder` with the permissions that files usually get; `tempfile` makes private ones.
-fn temporary_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".convert-").suffix(".tmp");
-    #[cfg(unix)]
-    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-    builder.tempfile_in(folder)
+    Ok(bytes)
 }
 
 /// The levels pixel by pixel, as a PNG has them.

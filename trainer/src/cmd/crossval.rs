@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         super::print_json(&found)?;
     } else {
         super::print(&format!("{}\n", results::summary_table(&found)))?;
-        eprintln!("report: {}", args.out.join("report.html").display());
+        super::note(format!("report: {}", args.out.join("report.html").display()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,8 @@ pub(crate) mod report;
 pub(crate) mod synth;
 pub(crate) mod train;
 
-use std::io::{ErrorKind, Write};
+use std::fmt;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Writes `text` to stdout. A reader that went away, such as `head`, is no error.
 pub(crate) fn print(text: &str) -> std::io::Result<()> {
@@ -28,4 +29,46 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     Ok(print(&text)?)
+}
+
+/// Writes a line for people to stderr; that nobody reads it is no error.
+pub(crate) fn note(text: impl fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Arguments that don't fit together or lie out of their range: exit status 2, as clap's own errors.
+#[derive(Debug)]
+pub(crate) struct Misuse(String);
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misuse {}
+
+/// An error of misuse.
+pub(crate) fn misuse(text: impl Into<String>) -> anyhow::Error {
+    Misuse(text.into()).into()
+}
+
+/// An error with its causes on one line; a cause that the text before it repeats already is left out.
+pub(crate) fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if !line.contains(&cause) {
+            line = if line.is_empty() { cause } else { format!("{line}: {cause}") };
+        }
+    }
+    line
+}
+
+/// Logs on stderr, coloured for a terminal only.
+pub(crate) fn start_logging() {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
 }

@@ -38,7 +38,7 @@ impl RecipeArgs {
             }
             (RecipeName::Recommended, None) => Ok(Recipe::Recommended(RecommendedRecipe::default())),
             (RecipeName::Recommended, Some(_)) => {
-                anyhow::bail!("--epochs: recipe `recommended` has no epochs; use it with --recipe paper")
+                Err(super::misuse("--epochs: recipe `recommended` has no epochs; use it with --recipe paper"))
             }
         }
     }

@@ -33,6 +33,9 @@ pub(crate) struct Args {
 
 /// Runs `report`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = args.dataset.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(super::misuse(format!("--dataset {}: found no such folder", folder.display())));
+    }
     let options = ReportOptions {
         title: args.title.clone(),
         dataset_root: args.dataset.clone(),
@@ -42,6 +45,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let html = report::from_run_dir(&args.run, &options)?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
     files::write(&out, html.as_bytes()).with_context(|| format!("{} can't be written", out.display()))?;
-    println!("{}", out.display());
+    super::print(&format!("{}\n", out.display()))?;
     Ok(ExitCode::SUCCESS)
 }

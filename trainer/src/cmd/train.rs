@@ -1,8 +1,9 @@
 //! `cellgate-trainer train`: one model on all bundles, with its thresholds.
 
+use super::misuse;
 use super::network::NetworkArgs;
 use super::recipe::RecipeArgs;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use cellgate_models::conversion::Method;
 use cellgate_trainer::dataset::Dataset;
 use cellgate_trainer::network::device;
@@ -56,13 +57,15 @@ pub(crate) struct Args {
 /// Runs `train`.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let share = |name: &str, share: f64| -> Result<()> {
-        ensure!((0.0..1.0).contains(&share), "--{name}: found {share}, expected a share from 0 to below 1");
-        Ok(())
+        let is_share = (0.0..1.0).contains(&share);
+        is_share.then_some(()).ok_or_else(|| misuse(format!("--{name}: found {share}, expected 0 to below 1")))
     };
     share("max-escape", args.max_escape)?;
     args.abnormal_share.map_or(Ok(()), |found| share("abnormal-share", found))?;
     for cost in [args.escape_cost, args.overkill_cost].into_iter().flatten() {
-        ensure!(cost > 0.0 && cost.is_finite(), "--escape-cost, --overkill-cost: found {cost}, expected more than 0");
+        if cost.is_nan() || cost <= 0.0 || cost.is_infinite() {
+            return Err(misuse(format!("--escape-cost, --overkill-cost: found {cost}, expected more than 0")));
+        }
     }
     let dataset = Dataset::open(&args.dataset)?;
     let network = args.network.open()?;
@@ -88,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         super::print_json(&trained.model)?;
     } else {
         super::print(&format!("{}\n", training::summary_table(&trained)))?;
-        eprintln!("next: cellgate-trainer export {} --out BUNDLE", args.out.display());
+        super::note(format!("next: cellgate-trainer export {:?} --out BUNDLE", args.out));
     }
     Ok(ExitCode::SUCCESS)
 }

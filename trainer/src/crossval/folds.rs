@@ -2,7 +2,7 @@
 
 use crate::dataset::Dataset;
 use crate::results::Prediction;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cellgate_models::conversion::{ConversionSpec, Method};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -56,18 +56,111 @@ impl FinishedFold {
         run.join("folds").join(method.to_string()).join(format!("{:03}.json", fold.number))
     }
 
-    /// Reads a finished fold; `None` where it isn't finished.
+    /// Reads the finished fold at `path`, which tested on `fold` of `dataset` after `conversion`; `None` where it isn't
+    /// finished.
     ///
     /// # Errors
-    /// The file can't be read or holds something else.
-    pub fn load(path: &Path) -> Result<Option<Self>> {
+    /// The file can't be read, or holds another fold or a damaged one.
+    pub fn load(path: &Path, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<Option<Self>> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| path.display().to_string()),
         };
-        let fold = serde_json::from_slice(&text)
-            .with_context(|| format!("{}: not a finished fold; remove it to have it made again", path.display()))?;
-        Ok(Some(fold))
+        let damaged = || format!("{}: expected a finished fold; remove the file to have it made again", path.display());
+        let found: Self = serde_json::from_slice(&text).with_context(damaged)?;
+        found.check(dataset, fold, conversion).with_context(damaged)?;
+        Ok(Some(found))
+    }
+
+    fn check(&self, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<()> {
+        ensure!(self.bundle == fold.bundle, "found bundle {}, expected {}", self.bundle, fold.bundle);
+        ensure!(self.conversion == *conversion, "found another conversion than the fold's");
+        ensure!(self.threshold.is_finite(), "found a threshold of {}, expected a number", self.threshold);
+        let (found, expected) = (self.predictions.len(), fold.test.len());
+        ensure!(found == expected, "found {found} predictions, expected {expected}");
+        for (prediction, part) in self.predictions.iter().zip(fold.test.iter().map(|&part| &dataset.parts[part])) {
+            let is_the_part = prediction.image == part.image && prediction.label == part.label;
+            ensure!(is_the_part, "found a prediction of {}, expected one of {}", prediction.image, part.image);
+            let score = prediction.score;
+            ensure!((0.0..=1.0).contains(&score), "{}: found a score of {score}, expected 0 to 1", part.image);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Label, Part};
+    use cellgate_models::conversion::Size;
+    use cellgate_models::digest::Digest;
+
+    fn dataset(parts: &[(&str, Label)]) -> Dataset {
+        let part = |(index, &(bundle, label)): (usize, &(&str, Label))| Part {
+            image: format!("{index}.tif"),
+            path: PathBuf::from(format!("{index}.tif")),
+            digest: Digest::of(&[index as u8]),
+            bundle: bundle.into(),
+            label,
+            anomalies: Vec::new(),
+            experts: Vec::new(),
+        };
+        Dataset::from_parts(PathBuf::new(), parts.iter().enumerate().map(part).collect())
+    }
+
+    #[test]
+    fn every_part_is_tested_once_by_a_fold_that_did_not_train_on_its_bundle() {
+        let (normal, abnormal) = (Label::Normal, Label::Abnormal);
+        let dataset = dataset(&[("b", normal), ("a", abnormal), ("b", abnormal), ("c", normal)]);
+        let folds = leave_one_bundle_out(&dataset);
+        let mut tested: Vec<usize> = folds.iter().flat_map(|fold| fold.test.clone()).collect();
+        tested.sort_unstable();
+        assert_eq!(tested, [0, 1, 2, 3]);
+        for fold in &folds {
+            assert!(fold.test.iter().all(|&part| dataset.parts[part].bundle == fold.bundle));
+            assert!(fold.training.iter().all(|&part| dataset.parts[part].bundle != fold.bundle));
+            assert_eq!(fold.test.len() + fold.training.len(), 4);
+        }
+    }
+
+    #[test]
+    fn a_damaged_fold_is_named_and_never_counted() {
+        let dataset = dataset(&[("a", Label::Normal), ("a", Label::Abnormal), ("b", Label::Normal)]);
+        let fold = &leave_one_bundle_out(&dataset)[0];
+        let conversion = ConversionSpec::new(Method::Local).with_size(Size { height: 8, width: 8 });
+        let prediction = |part: usize| Prediction {
+            image: dataset.parts[part].image.clone(),
+            bundle: "a".into(),
+            label: dataset.parts[part].label,
+            method: "local".into(),
+            score: 0.25,
+        };
+        let finished = FinishedFold {
+            bundle: "a".into(),
+            conversion: conversion.clone(),
+            threshold: 0.5,
+            predictions: vec![prediction(0), prediction(1)],
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = FinishedFold::path(folder.path(), Method::Local, fold);
+        assert_eq!(FinishedFold::load(&path, &dataset, fold, &conversion).unwrap(), None);
+        let load = |change: &dyn Fn(&mut FinishedFold)| {
+            let mut changed = finished.clone();
+            change(&mut changed);
+            crate::files::write_json(&path, &changed).unwrap();
+            FinishedFold::load(&path, &dataset, fold, &conversion).map_err(|error| format!("{error:#}"))
+        };
+        assert_eq!(load(&|_| ()), Ok(Some(finished.clone())));
+        for (change, expected) in [
+            ((|fold| fold.predictions.truncate(1)) as fn(&mut FinishedFold), "found 1 predictions, expected 2"),
+            (|fold| fold.predictions[1].score = 7.5, "found a score of 7.5"),
+            (|fold| fold.predictions.swap(0, 1), "found a prediction of 1.tif, expected one of 0.tif"),
+            (|fold| fold.bundle = "b".into(), "found bundle b, expected a"),
+            (|fold| fold.conversion.method = Method::Naive, "another conversion"),
+        ] {
+            let said = load(&change).unwrap_err();
+            assert!(said.contains(expected) && said.contains("001.json"), "{said}");
+        }
     }
 }

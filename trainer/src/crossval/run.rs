@@ -1,5 +1,6 @@
 //! The run: fold after fold, each finished one in a file of its own, so that a killed run goes on where it was.
 
+use super::feasibility;
 use super::{BoundsScope, Config, FinishedFold, Fold, LevelStatistics, leave_one_bundle_out};
 use crate::dataset::Dataset;
 use crate::features::{FeatureStore, FeatureTable};
@@ -33,17 +34,12 @@ pub struct Inputs<'a> {
 /// `predictions.csv` and `report.html`.
 ///
 /// # Errors
-/// `out` holds a run of another configuration, an image can't be read, or a file can't be written.
+/// The data set can't be cross-validated, `out` holds a run of another configuration, an image can't be read, or a file
+/// can't be written.
 pub fn run(inputs: &Inputs<'_>, out: &Path) -> Result<Results> {
-    claim_folder(inputs.config, out)?;
     let folds = leave_one_bundle_out(inputs.dataset);
-    if folds.len() < 2 {
-        bail!(
-            "{}: found {} bundle, expected at least 2: leaving one bundle out needs another to train on",
-            inputs.dataset.root.display(),
-            folds.len()
-        );
-    }
+    feasibility::check(inputs, &folds)?;
+    claim_folder(inputs.config, out)?;
     let statistics = LevelStatistics::of(inputs.dataset, &inputs.config.methods)?;
     let bar = progress::bar((inputs.config.methods.len() * folds.len()) as u64, "folds");
     let mut methods = Vec::new();
@@ -94,16 +90,16 @@ struct MethodRun<'a> {
 
 impl MethodRun<'_> {
     fn fold(&mut self, fold: &Fold, out: &Path) -> Result<FinishedFold> {
-        let path = FinishedFold::path(out, self.method, fold);
-        if let Some(finished) = FinishedFold::load(&path)? {
-            return Ok(finished);
-        }
         let Inputs { dataset, config, .. } = *self.inputs;
         let scope: Vec<usize> = match config.bounds {
             BoundsScope::Training => fold.training.clone(),
             BoundsScope::WholeDataset => (0..dataset.parts.len()).collect(),
         };
         let conversion = self.statistics.conversion(self.method, config.size, &scope)?;
+        let path = FinishedFold::path(out, self.method, fold);
+        if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion)? {
+            return Ok(finished);
+        }
         let table = self.features(&conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
         let model = config

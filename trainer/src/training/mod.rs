@@ -8,9 +8,9 @@ pub use scores::SCORES;
 pub use table::summary_table;
 pub use thresholds::Thresholds;
 
-use crate::crossval::LevelStatistics;
+use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::{Dataset, Label};
-use crate::export::{BackboneFile, GoldenImage, TrainedModel, choose};
+use crate::export::{BackboneFile, GoldenImage, MODEL, TrainedModel, choose};
 use crate::features::FeatureStore;
 use crate::fit::{Classifier, Recipe, TrainingSet, known};
 use crate::network::Backbone;
@@ -70,6 +70,8 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
         dataset.root.display()
     );
     let all: Vec<usize> = (0..dataset.parts.len()).collect();
+    check_training(dataset, &all, inputs.recipe).with_context(|| dataset.root.display().to_string())?;
+    refuse_other_model(out)?;
     let conversion = LevelStatistics::of(dataset, &[inputs.method])?.conversion(inputs.method, inputs.size, &all)?;
     let bar = progress::bar(dataset.parts.len() as u64, "features");
     let table = inputs.store.features(&dataset.parts, &conversion, inputs.network, &bar)?;
@@ -103,6 +105,13 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
     scores::write(out, dataset, &scores, &scored)?;
     model.save(out, &fitted.head)?;
     Ok(Trained { model, scored: known })
+}
+
+/// A folder that holds a trained model already is not written over.
+fn refuse_other_model(out: &Path) -> Result<()> {
+    let there = out.join(MODEL);
+    anyhow::ensure!(!there.exists(), "{}: found a trained model there already; give another --out", there.display());
+    Ok(())
 }
 
 /// The out-of-fold figures, under the names of `results.json` where it has them.
