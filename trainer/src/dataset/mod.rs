@@ -96,15 +96,6 @@ impl Dataset {
         self.parts.iter().filter(|part| part.label == label).count()
     }
 
-    /// The parts at `indices`, in that order, as a data set with a digest of its own.
-    ///
-    /// # Panics
-    /// An index is not below the number of parts.
-    #[must_use]
-    pub fn select(&self, indices: &[usize]) -> Self {
-        Self::from_parts(self.root.clone(), indices.iter().map(|&index| self.parts[index].clone()).collect())
-    }
-
     /// The data set as results and model bundles name it.
     #[must_use]
     pub fn summary(&self) -> DatasetSummary {

@@ -72,17 +72,6 @@ impl FeatureTable {
         };
         blocks.iter().flat_map(piece).copied().collect()
     }
-
-    /// The same features of these parts only, in this order.
-    ///
-    /// # Panics
-    /// If there is no such part.
-    #[must_use]
-    pub fn of_parts(&self, parts: &[usize]) -> Self {
-        let a_part = VARIANTS * self.width();
-        let values = parts.iter().flat_map(|part| &self.values[part * a_part..][..a_part]).copied().collect();
-        Self::new(self.blocks.clone(), values)
-    }
 }
 
 #[cfg(test)]
@@ -102,7 +91,6 @@ mod tests {
         let table = table();
         assert_eq!((table.parts(), table.width()), (2, 192));
         assert_eq!(table.row(1, 2)[0], f32::from(192 * 6_u16));
-        assert_eq!(table.of_parts(&[1]).row(0, 2), table.row(1, 2));
     }
 
     #[test]
