@@ -8,7 +8,8 @@ use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogra
 use cellgate_models::radiograph;
 use rayon::prelude::*;
 
-/// What the conversions need to know of a data set's levels; each image is read once.
+/// What the conversions need to know of a data set's levels; each image is read once, or not at all for conversions that
+/// look at one image at a time.
 #[derive(Debug, Clone)]
 pub struct LevelStatistics {
     /// Of each part the 0.01th and 99.99th percentile.
@@ -24,6 +25,9 @@ impl LevelStatistics {
     /// An image can't be read.
     pub fn of(dataset: &Dataset, methods: &[Method]) -> Result<Self> {
         let needs_histograms = methods.contains(&Method::Equalize);
+        if !needs_histograms && !methods.iter().any(|method| method.needs_bounds()) {
+            return Ok(Self { percentiles: Vec::new(), bundles: Vec::new() });
+        }
         let bar = progress::bar(dataset.parts.len() as u64, "levels");
         let mut percentiles = vec![(0.0, 0.0); dataset.parts.len()];
         let mut bundles = Vec::new();

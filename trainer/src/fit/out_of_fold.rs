@@ -18,7 +18,7 @@ pub fn out_of_fold(
 ) -> Result<Vec<Scored>> {
     // One fit uses one thread of libtorch: several fits at a time keep the cores busier than several threads a fit.
     let threads = tch::get_num_threads();
-    let folds: Vec<_> = training
+    let folds: Result<Vec<_>> = training
         .leave_one_bundle_out()
         .into_par_iter()
         .filter(|(others, _)| others.has_both_classes())
@@ -29,10 +29,10 @@ pub fn out_of_fold(
             let scores: Vec<f64> = held_out.iter().map(score).collect();
             Ok((held_out, scores))
         })
-        .collect::<Result<_>>()?;
+        .collect();
     tch::set_num_threads(threads);
     let mut scored: Vec<Scored> = training.labels().map(|label| Scored { score: f64::NAN, label }).collect();
-    for (held_out, scores) in folds {
+    for (held_out, scores) in folds? {
         held_out.into_iter().zip(scores).for_each(|(part, score)| scored[part].score = score);
     }
     Ok(scored)
