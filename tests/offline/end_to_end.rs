@@ -2,7 +2,7 @@
 //! moments on the way), `train`, `export`, and the device's `inspect`, whose scores Python computes again from the TIFFs.
 
 use anyhow::{Context as _, Result, ensure};
-use cellgate_tests::{oracle, program, run, stdout_of};
+use cellgate_tests::{oracle, program, run, shared, stdout_of};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -145,5 +145,18 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
             oracle("score.py", &[&bundle, &file])?;
         }
     }
+    Ok(())
+}
+
+#[test]
+fn naive_images_whose_features_hardly_differ_are_cross_validated() -> Result<()> {
+    // Only with real weights most features of nearly black images are exactly 0.
+    let Some(weights) = shared("weights/resnet34-standin-f16.safetensors") else { return Ok(()) };
+    let place = Workplace::new()?;
+    let weights = weights.to_string_lossy();
+    let options = ["--methods", "naive", "--backbone", &weights];
+    let (data, out, cache) = (place.path("data"), place.path("run"), place.path("cache"));
+    let named = ["crossval", &data, "--out", &out, "--cache", &cache, "--size", "64x32"];
+    stdout_of(TRAINER, &[&named[..], &options[..]].concat(), 0)?;
     Ok(())
 }

@@ -15,16 +15,12 @@ const MAX_MEMORY_KIB: u64 = 512 << 10;
 
 /// All TIFFs of the collections.
 fn files() -> Vec<PathBuf> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
-    let shared = std::env::var_os("CELLGATE_SHARED").map_or_else(|| PathBuf::from(default), PathBuf::from);
     let mut files = Vec::new();
-    for folder in ["tiffs", "xray16"].map(|name| shared.join(name)) {
-        let Ok(entries) = folder.read_dir() else {
-            println!("skipped: no folder {}", folder.display());
-            continue;
-        };
+    for folder in ["tiffs", "xray16"].into_iter().filter_map(cellgate_tests::shared) {
         files.extend(
-            entries
+            folder
+                .read_dir()
+                .expect("a folder that is there")
                 .map(|entry| entry.expect("an entry of a folder that was opened").path())
                 .filter(|path| path.extension().is_some_and(|e| e != "tsv")),
         );

@@ -10,6 +10,19 @@ pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// A file or folder of the real data that some tests use: below the folder `CELLGATE_SHARED`, else below `../shared` beside
+/// the repository. Says so and gives none where it is absent.
+#[must_use]
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CELLGATE_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let path = folder.join(path);
+    if !path.exists() {
+        eprintln!("SKIPPED: no {}; CELLGATE_SHARED names the folder of the shared data", path.display());
+        return None;
+    }
+    Some(path)
+}
+
 /// The path of one of our programs, built in the same profile as the running test.
 ///
 /// # Errors

@@ -254,13 +254,7 @@ fn help_has_examples() {
 /// The shared solar cells, 720 images in 12 bundles: facts that were found with Python.
 #[test]
 fn the_shared_solar_cells_have_their_known_counts() {
-    let shared = std::env::var("CELLGATE_SHARED")
-        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    let root = shared.join("data/elpv12");
-    if !root.exists() {
-        eprintln!("skipped: {} is not there; set CELLGATE_SHARED to the folder with the shared data", root.display());
-        return;
-    }
+    let Some(root) = cellgate_tests::shared("data/elpv12") else { return };
     let report: Value = serde_json::from_str(&done(&["check", text(&root), "--json"])).unwrap();
     let all = &report["all"];
     assert_eq!((&all["images"], &all["normal"], &all["abnormal"]), (&720.into(), &304.into(), &416.into()));

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-mod common;
-
 use cellgate_models::bundle::{Bundle, Limits, Precision, Recipe};
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
@@ -20,7 +18,11 @@ use std::process::{Command, Output};
 /// A run with random backbone weights and a head that ignores the image: its score is the bias's.
 fn run(folder: &Path, bias: f32) -> TrainedModel {
     let files = ["zip.pth", "legacy.pth"].map(|name| folder.join(name));
-    common::oracle("resnet34.py", &["make-weights", "1", files[0].to_str().unwrap(), files[1].to_str().unwrap()]);
+    cellgate_tests::oracle(
+        "resnet34.py",
+        &["make-weights", "1", files[0].to_str().unwrap(), files[1].to_str().unwrap()],
+    )
+    .unwrap();
     let image = folder.join("golden image.tif");
     let levels = (0..60 * 50).map(|pixel| 1700 + pixel % 900).collect();
     radiograph::write(&image, &Radiograph::new(60, 50, levels).unwrap()).unwrap();
@@ -65,11 +67,7 @@ fn score(image: &Path, weights: &Path, head: &Head, conversion: &ConversionSpec)
 
 fn export(run: &Path, out: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"));
-    command.arg("export").arg(run).arg("--out").arg(out).args(["--precision", "f32,f16"]);
-    if let Some(library) = common::onnxruntime() {
-        command.env(cellgate_models::engine::LIBRARY_ENV, library);
-    }
-    command.output().unwrap()
+    command.arg("export").arg(run).arg("--out").arg(out).args(["--precision", "f32,f16"]).output().unwrap()
 }
 
 #[test]

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-mod common;
-
 use cellgate_models::bundle::Precision;
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
@@ -56,7 +54,7 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
 fn differences(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> [f32; 2] {
     let head = head(backbone, images, size, activation);
     let folder = tempfile::tempdir().unwrap();
-    let options = OnnxRuntimeOptions { library: common::onnxruntime(), threads: NonZeroUsize::new(1) };
+    let options = OnnxRuntimeOptions { library: None, threads: NonZeroUsize::new(1) };
     let torch =
         |image: &Vec<f32>| head.score(&backbone.features(image, size.height, size.width, &head.blocks).unwrap());
     let expected: Vec<f32> = images.iter().map(torch).collect();
@@ -68,7 +66,7 @@ fn differences(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation:
         let network = onnx::write(backbone.network(), &head, size, precision, &metadata).unwrap();
         let path = folder.path().join(precision.member());
         std::fs::write(&path, &network).unwrap();
-        let said = common::oracle("onnx_check.py", &[path.to_str().unwrap()]);
+        let said = cellgate_tests::oracle("onnx_check.py", &[path.to_str().unwrap()]).unwrap();
         assert!(said.contains("'cellgate.test': 'yes'"), "{said}");
         assert_eq!(said.contains("'FLOAT16': 72"), precision == Precision::F16, "{said}");
         let mut engine = OnnxRuntime::new(&network, &options).unwrap();
@@ -100,9 +98,10 @@ fn random_weights_and_images_score_alike() {
 
 #[test]
 fn shared_weights_and_radiographs_score_alike() {
-    let (Some(weights), Some(folder)) =
-        (common::shared("weights/resnet34-standin-f16.safetensors"), common::shared("data/elpv12/images"))
-    else {
+    let (Some(weights), Some(folder)) = (
+        cellgate_tests::shared("weights/resnet34-standin-f16.safetensors"),
+        cellgate_tests::shared("data/elpv12/images"),
+    ) else {
         return;
     };
     let backbone = Backbone::open(&weights, Device::Cpu).unwrap();

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-mod common;
-
 use cellgate_trainer::network::resnet34::ResNet34;
 use cellgate_trainer::network::weights::{Weights, WeightsError};
 use std::path::Path;
@@ -24,7 +22,8 @@ fn assert_equal_to_pytorch(weights: &Path, (height, width): (i64, i64)) {
     std::fs::write(&input, bytes).unwrap();
     let (height_text, width_text) = (height.to_string(), width.to_string());
     let paths = [weights, &input, &output].map(|path| path.to_str().unwrap());
-    common::oracle("resnet34.py", &["stages", paths[0], paths[1], &height_text, &width_text, paths[2]]);
+    cellgate_tests::oracle("resnet34.py", &["stages", paths[0], paths[1], &height_text, &width_text, paths[2]])
+        .unwrap();
     let expected = std::fs::read(&output).unwrap();
     let expected: Vec<f32> = expected.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
 
@@ -47,7 +46,11 @@ fn assert_equal_to_pytorch(weights: &Path, (height, width): (i64, i64)) {
 fn both_formats_of_torch_save_give_pytorchs_maps() {
     let folder = tempfile::tempdir().unwrap();
     let files = ["zip.pth", "legacy.pth"].map(|name| folder.path().join(name));
-    common::oracle("resnet34.py", &["make-weights", "1", files[0].to_str().unwrap(), files[1].to_str().unwrap()]);
+    cellgate_tests::oracle(
+        "resnet34.py",
+        &["make-weights", "1", files[0].to_str().unwrap(), files[1].to_str().unwrap()],
+    )
+    .unwrap();
     assert_equal_to_pytorch(&files[0], (97, 75));
     assert_equal_to_pytorch(&files[1], (64, 128));
     assert!(Weights::read(&files[1]).unwrap().fc().is_some());
@@ -65,7 +68,7 @@ fn both_formats_of_torch_save_give_pytorchs_maps() {
 
 #[test]
 fn the_shared_half_precision_weights_give_pytorchs_maps() {
-    if let Some(weights) = common::shared("weights/resnet34-standin-f16.safetensors") {
+    if let Some(weights) = cellgate_tests::shared("weights/resnet34-standin-f16.safetensors") {
         assert_equal_to_pytorch(&weights, (224, 224));
     }
 }
