@@ -40,4 +40,4 @@ pub use error::ReadError;
 pub use image::{Radiograph, ShapeError};
 pub use limits::Limits;
 pub use reader::{Reader, decode, read};
-pub use write::{write, write_uncompressed};
+pub use write::write;

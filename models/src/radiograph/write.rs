@@ -11,21 +11,10 @@ use tiff::encoder::{Compression, DeflateLevel, Predictor, TiffEncoder, colortype
 /// # Errors
 /// The file could not be written; a part of it may be left.
 pub fn write(path: &Path, radiograph: &Radiograph) -> io::Result<()> {
-    write_as(path, radiograph, Compression::Deflate(DeflateLevel::Balanced), Predictor::Horizontal)
-}
-
-/// Writes `radiograph` to `path` as [`write()`] does, without predictor and compression, as most scanners do.
-///
-/// # Errors
-/// The file could not be written; a part of it may be left.
-pub fn write_uncompressed(path: &Path, radiograph: &Radiograph) -> io::Result<()> {
-    write_as(path, radiograph, Compression::Uncompressed, Predictor::None)
-}
-
-fn write_as(path: &Path, radiograph: &Radiograph, compression: Compression, predictor: Predictor) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     TiffEncoder::new(&mut file)
-        .map(|encoder| encoder.with_compression(compression).with_predictor(predictor))
+        .map(|encoder| encoder.with_compression(Compression::Deflate(DeflateLevel::Balanced)))
+        .map(|encoder| encoder.with_predictor(Predictor::Horizontal))
         .and_then(|mut encoder| {
             encoder.write_image::<Gray16>(radiograph.width(), radiograph.height(), radiograph.levels())
         })

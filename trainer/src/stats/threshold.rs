@@ -27,35 +27,10 @@ impl Weights {
     }
 }
 
-/// The threshold in the middle of the widest plateau of the least weighted error. In 0..1; none unless both classes
-/// are there.
-///
-/// It follows the sample closely: with few parts, prefer [`smoothed`].
-#[must_use]
-pub fn widest_plateau(scored: &[Scored], weights: Weights) -> Option<f64> {
-    let gaps = Gaps::of(scored)?;
-    let errors: Vec<f64> = gaps.list.iter().map(|gap| gaps.weighted_error(gap, weights)).collect();
-    let least = errors.iter().copied().fold(f64::INFINITY, f64::min);
-    // Neighbouring gaps of the same error are one plateau.
-    let mut plateaus: Vec<Gap> = Vec::new();
-    let mut is_open = false;
-    for (gap, error) in gaps.list.iter().zip(&errors) {
-        let is_least = *error <= least + 1e-12;
-        match plateaus.last_mut() {
-            Some(plateau) if is_open && is_least => plateau.above = gap.above,
-            _ if is_least => plateaus.push(*gap),
-            _ => {}
-        }
-        is_open = is_least;
-    }
-    let widest = plateaus.into_iter().max_by(|left, right| left.width().total_cmp(&right.width()))?;
-    Some(widest.middle())
-}
-
 /// The threshold of the least weighted error after each class's scores were smoothed by a logistic kernel, with
 /// Silverman's bandwidth of that class. In 0..1; none unless both classes are there.
 ///
-/// Steadier than [`widest_plateau`]: a single part can't move it far.
+/// Steadier than the threshold of the least error itself: a single part can't move it far.
 #[must_use]
 pub fn smoothed(scored: &[Scored], weights: Weights) -> Option<f64> {
     let gaps = Gaps::of(scored)?;
@@ -98,53 +73,39 @@ const MAX_LOG_ODDS: f64 = 20.72;
 struct Gaps {
     list: Vec<Gap>,
     abnormal: u64,
-    normal: u64,
 }
 
-#[derive(Clone, Copy)]
 struct Gap {
     /// The scores around the gap; a threshold t does the same for all `below < t <= above`.
     below: f64,
     above: f64,
     /// Abnormal parts below.
     escapes: u64,
-    /// Normal parts above.
-    overkills: u64,
 }
 
 impl Gaps {
     fn of(scored: &[Scored]) -> Option<Self> {
         let abnormal = scored.iter().filter(|part| part.is_abnormal()).count() as u64;
-        let normal = scored.len() as u64 - abnormal;
-        if abnormal == 0 || normal == 0 {
+        if abnormal == 0 || abnormal == scored.len() as u64 {
             return None;
         }
         let mut sorted = scored.to_vec();
         sorted.sort_by(|left, right| left.rank_score().total_cmp(&right.rank_score()));
-        let (mut below, mut escapes, mut overkills) = (0.0, 0, normal);
+        let (mut below, mut escapes) = (0.0, 0);
         let mut list = Vec::new();
         for part in &sorted {
-            let gap = Gap { below, above: part.rank_score().clamp(0.0, 1.0), escapes, overkills };
+            let gap = Gap { below, above: part.rank_score().clamp(0.0, 1.0), escapes };
             if gap.width() > 0.0 {
                 list.push(gap);
             }
             below = gap.above;
-            if part.is_abnormal() {
-                escapes += 1;
-            } else {
-                overkills -= 1;
-            }
+            escapes += u64::from(part.is_abnormal());
         }
-        let last = Gap { below, above: 1.0, escapes, overkills };
+        let last = Gap { below, above: 1.0, escapes };
         if last.width() > 0.0 {
             list.push(last);
         }
-        Some(Self { list, abnormal, normal })
-    }
-
-    fn weighted_error(&self, gap: &Gap, weights: Weights) -> f64 {
-        weights.escape * gap.escapes as f64 / self.abnormal as f64
-            + weights.overkill * gap.overkills as f64 / self.normal as f64
+        Some(Self { list, abnormal })
     }
 }
 
@@ -206,7 +167,6 @@ mod tests {
     #[test]
     fn separable_scores_are_parted_in_the_middle_of_the_log_odds() {
         let parts = scored(&[(0.1, 0), (0.2, 0), (0.8, 1), (0.9, 1)]);
-        assert!((widest_plateau(&parts, Weights::BALANCED).unwrap() - 0.5).abs() < 1e-12);
         assert!((smoothed(&parts, Weights::BALANCED).unwrap() - 0.5).abs() < 1e-12);
         assert!((max_escape(&parts, 0.0).unwrap() - 0.5).abs() < 1e-12);
     }
@@ -215,26 +175,14 @@ mod tests {
     #[test]
     fn a_shifted_scorer_gets_a_shifted_threshold() {
         let parts = scored(&[(0.01, 0), (0.015, 0), (0.02, 0), (0.05, 1), (0.06, 1), (0.08, 1)]);
-        for threshold in [widest_plateau(&parts, Weights::BALANCED), smoothed(&parts, Weights::BALANCED)] {
-            let counts = Confusion::at_threshold(&parts, threshold.unwrap());
-            assert_eq!(counts.balanced_accuracy(), Some(1.0));
-        }
+        let counts = Confusion::at_threshold(&parts, smoothed(&parts, Weights::BALANCED).unwrap());
+        assert_eq!(counts.balanced_accuracy(), Some(1.0));
         assert_eq!(Confusion::at_threshold(&parts, 0.5).balanced_accuracy(), Some(0.5));
-    }
-
-    #[test]
-    fn of_two_plateaus_the_wider_one_is_taken() {
-        // One error either way; the gap 0.3..0.7 is wider than 0.2..0.3 and 0.7..0.8.
-        let parts = scored(&[(0.2, 0), (0.3, 1), (0.7, 0), (0.8, 1)]);
-        let threshold = widest_plateau(&parts, Weights::BALANCED).unwrap();
-        assert!(Confusion::at_threshold(&parts, threshold).balanced_accuracy() == Some(0.75), "{threshold}");
     }
 
     #[test]
     fn a_dear_escape_lowers_the_threshold() {
         let parts = scored(&[(0.1, 0), (0.3, 1), (0.4, 0), (0.5, 0), (0.6, 0), (0.8, 1), (0.9, 1)]);
-        let choose = |escape_cost| widest_plateau(&parts, Weights::from_costs(escape_cost, 1.0, 0.2)).unwrap();
-        assert!(choose(100.0) <= 0.3 && choose(0.1) > 0.6);
         let smooth = |escape_cost| smoothed(&parts, Weights::from_costs(escape_cost, 1.0, 0.2)).unwrap();
         assert!(smooth(100.0) < smooth(0.1));
     }
@@ -252,7 +200,6 @@ mod tests {
     #[test]
     fn one_class_has_no_operating_point() {
         let parts = scored(&[(0.1, 0), (0.9, 0)]);
-        assert_eq!(widest_plateau(&parts, Weights::BALANCED), None);
         assert_eq!(smoothed(&parts, Weights::BALANCED), None);
         assert_eq!(max_escape(&[], 0.1), None);
     }
@@ -269,20 +216,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn no_threshold_does_better_than_the_plateau(parts in parts(), costs in (0.1..10.0f64, 0.1..10.0f64), other in 0.0..1.0f64) {
-            let weights = Weights { escape: costs.0, overkill: costs.1 };
-            if let Some(threshold) = widest_plateau(&parts, weights) {
-                prop_assert!(0.0 < threshold && threshold < 1.0 || threshold == 1.0, "{}", threshold);
-                let error = |threshold| {
-                    let counts = Confusion::at_threshold(&parts, threshold);
-                    weights.escape * counts.escape_rate().unwrap() + weights.overkill * counts.overkill_rate().unwrap()
-                };
-                // A score of 1 can't be passed, nor one of 0 be rejected, by thresholds that mean something.
-                prop_assert!(error(threshold) <= error(other) + 1e-9, "{} against {}", threshold, other);
-            }
-        }
-
         #[test]
         fn max_escape_is_the_highest_that_keeps_its_word(parts in parts(), rate in 0.0..=1.0f64, other in 0.0..1.0f64) {
             if let Some(threshold) = max_escape(&parts, rate) {
