@@ -75,6 +75,7 @@ struct Gaps {
     abnormal: u64,
 }
 
+#[derive(Clone, Copy)]
 struct Gap {
     /// The scores around the gap; a threshold t does the same for all `below < t <= above`.
     below: f64,
