@@ -1,0 +1,26 @@
+//! Any bytes give the parts of a bundle or an error; what is accepted is written and read back as the same.
+
+#![no_main]
+
+use cellgate_models::bundle::{Limits, Manifest};
+use cellgate_models::conversion::ConversionSpec;
+use cellgate_models::policy::Policy;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(manifest) = Manifest::parse(bytes, &Limits::default()) {
+        let again = Manifest::parse(&manifest.to_bytes(), &Limits::default());
+        assert!(again.is_ok_and(|again| again == manifest), "a manifest changes when it is written");
+    }
+    if let Ok(spec) = serde_json::from_slice::<ConversionSpec>(bytes)
+        && spec.validate().is_ok()
+    {
+        let text = serde_json::to_vec(&spec).expect("a specification is JSON");
+        assert!(serde_json::from_slice::<ConversionSpec>(&text).is_ok_and(|again| again == spec));
+    }
+    if let Ok(policy) = serde_json::from_slice::<Policy>(bytes) {
+        for score in [f32::NAN, f32::INFINITY, -0.1, 1.1] {
+            assert_eq!(policy.decide(score).verdict, cellgate_models::policy::Verdict::Reject);
+        }
+    }
+});
