@@ -1,7 +1,6 @@
 //! The appliance at the end of the line: judges radiographs with a model bundle.
 
 mod cmd;
-mod pipeline;
 
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Write};

@@ -1,7 +1,7 @@
 //! `cellgate-edge inspect`: judges the given images once.
 
-use crate::pipeline::{Judgement, Pipeline};
 use anyhow::Context as _;
+use cellgate_edge::pipeline::{Judgement, Pipeline};
 use cellgate_models::bundle::{self, Bundle, Precision};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};

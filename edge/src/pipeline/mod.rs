@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Judges one radiograph after another. Buffers are kept between images; one pipeline a thread.
-pub(crate) struct Pipeline {
+pub struct Pipeline {
     converter: Converter,
     engine: Box<dyn Engine>,
     policy: Policy,
@@ -23,42 +23,42 @@ pub(crate) struct Pipeline {
 
 /// What the gate says about one image, and how it came to it.
 #[derive(Debug)]
-pub(crate) struct Judgement {
+pub struct Judgement {
     /// The verdict and its reason.
-    pub(crate) decision: Decision,
+    pub decision: Decision,
     /// The network's score as it came, where there is one.
-    pub(crate) score: Option<f32>,
+    pub score: Option<f32>,
     /// The digest of the file's bytes, where they could be read.
-    pub(crate) image: Option<Digest>,
+    pub image: Option<Digest>,
     /// What went wrong, where something did.
-    pub(crate) detail: Option<String>,
+    pub detail: Option<String>,
     /// How long each stage took.
-    pub(crate) times: Times,
+    pub times: Times,
 }
 
 /// How long each stage took; zero for a stage that was not reached.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Times {
+pub struct Times {
     /// The file to memory, its digest, and decoding.
-    pub(crate) read: Duration,
+    pub read: Duration,
     /// The radiograph to the network's input.
-    pub(crate) convert: Duration,
+    pub convert: Duration,
     /// The network.
-    pub(crate) infer: Duration,
+    pub infer: Duration,
     /// The thresholds.
-    pub(crate) decide: Duration,
+    pub decide: Duration,
 }
 
 impl Times {
     /// All stages.
-    pub(crate) fn total(&self) -> Duration {
+    pub fn total(&self) -> Duration {
         self.read + self.convert + self.infer + self.decide
     }
 }
 
 /// Why a pipeline can't be set up.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SetupError {
+pub enum SetupError {
     /// The conversion can't be carried out.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
@@ -78,7 +78,7 @@ fn in_words(size: Option<Size>) -> String {
 
 /// Why there is no score.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoScore {
+pub enum NoScore {
     /// The image could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -106,7 +106,7 @@ impl NoScore {
 
 impl Pipeline {
     /// A pipeline from a bundle's conversion and policy and an engine with its network.
-    pub(crate) fn new(
+    pub fn new(
         conversion: &ConversionSpec,
         policy: Policy,
         engine: Box<dyn Engine>,
@@ -121,7 +121,7 @@ impl Pipeline {
     }
 
     /// Judges the image in the file at `path`. Whatever goes wrong is a REJECT with its reason.
-    pub(crate) fn judge(&mut self, path: &Path) -> Judgement {
+    pub fn judge(&mut self, path: &Path) -> Judgement {
         let mut times = Times::default();
         let mut image = None;
         let score = self.read(path, &mut image, &mut times).and_then(|radiograph| self.score(&radiograph, &mut times));

@@ -5,7 +5,7 @@ use cellgate_models::bundle::{Bundle, Expectation, GoldenImage, Precision};
 
 /// Why an engine may not judge with this bundle.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ProofError {
+pub enum ProofError {
     /// A golden image got another score.
     #[error(
         "golden image {image} ({precision}): the engine scores {found}, expected {} within {}; this engine and the \
@@ -47,7 +47,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`ProofError`] at the first image that doesn't agree.
-    pub(crate) fn prove(&mut self, bundle: &Bundle, precision: Precision) -> Result<(), ProofError> {
+    pub fn prove(&mut self, bundle: &Bundle, precision: Precision) -> Result<(), ProofError> {
         bundle.golden().try_for_each(|golden| self.prove_with(&golden, precision))
     }
 
