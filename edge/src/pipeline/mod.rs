@@ -3,6 +3,8 @@
 mod file;
 mod proof;
 
+pub use proof::ProofError;
+
 use cellgate_models::conversion::{ConversionError, ConversionSpec, Converter, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, EngineError};
