@@ -78,8 +78,8 @@ pub enum ExportError {
     Engine(#[from] EngineError),
     /// libtorch and ONNX Runtime disagree.
     #[error(
-        "parity gate, {precision}, {}: found a score of {onnx} ({onnx_verdict:?}) by ONNX Runtime, expected \
-         libtorch's {torch} ({torch_verdict:?}) within {tolerance} and the same verdict; no bundle was written",
+        "parity gate, {precision}, {}: found a score of {onnx} ({onnx_verdict}) by ONNX Runtime, expected \
+         libtorch's {torch} ({torch_verdict}) within {tolerance} and the same verdict; no bundle was written",
         path.display()
     )]
     Parity {

@@ -204,12 +204,17 @@ fn check_counts(method: &MethodResults, index: usize, parts: &[PartCalls<'_>]) -
         let found = counts.get(bundle.bundle.as_str()).copied().unwrap_or_default();
         if found != bundle.confusion {
             return Err(ReportError::Inconsistent {
-                found: format!("{found:?} for method `{}`, bundle `{}`", method.method, bundle.bundle),
-                expected: format!("{:?}", bundle.confusion),
+                found: format!("{} for method `{}`, bundle `{}`", in_words(found), method.method, bundle.bundle),
+                expected: in_words(bundle.confusion),
             });
         }
     }
     Ok(())
+}
+
+fn in_words(counts: Confusion) -> String {
+    let Confusion { tp, fp, tn, fn_ } = counts;
+    format!("{tp} true and {fp} false positives, {tn} true and {fn_} false negatives")
 }
 
 fn pairs(results: &Results, bundles: &[&str], parts: &[PartCalls<'_>]) -> Vec<Pair> {

@@ -36,8 +36,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     html! {
         p {
             "Rates with Wilson’s 95 % interval. To the right, " b { "the parts still needed" } " to show, with 95 % "
-            "confidence, that the rate is at most so many per cent (exact one-sided bound of Clopper and Pearson): "
-            "above, if every further part is judged right; below, if errors go on at the rate seen here."
+            "confidence, that the rate is at most so many per cent (exact one-sided bound of Clopper and Pearson), "
+            "if every further part is judged right and if errors go on at the rate seen here."
         }
         @for kind in &KINDS { (table(analysis, kind)) }
         p.small {
@@ -59,9 +59,12 @@ fn table(analysis: &Analysis<'_>, kind: &Kind) -> Markup {
                         th rowspan="2" { "Errors / " (kind.parts) }
                         th rowspan="2" { "Rate in %" }
                         th rowspan="2" { "95 % interval" }
-                        th.group colspan=(LIMITS.len()) { "Further " (kind.parts) " parts needed to show at most" }
+                        th.group colspan=(LIMITS.len() + 1) { "Further " (kind.parts) " parts needed to show at most" }
                     }
-                    tr { @for limit in LIMITS { th { (percent(limit, 0)) " %" } } }
+                    tr {
+                        th { "If further parts are" }
+                        @for limit in LIMITS { th { (percent(limit, 0)) " %" } }
+                    }
                 }
                 tbody {
                     @for method in analysis.methods() {
@@ -71,6 +74,7 @@ fn table(analysis: &Analysis<'_>, kind: &Kind) -> Markup {
                             td { (count(errors)) " / " (count(parts)) }
                             td { b { (percent_or((parts > 0).then(|| errors as f64 / parts as f64), 1)) } }
                             td { (interval(wilson95(errors, parts))) }
+                            td.needed { span { "all judged right" } span.quiet { "judged as here" } }
                             @for limit in LIMITS {
                                 td.needed {
                                     (needed(still_needed_without_error(errors, parts, limit)))
