@@ -1,0 +1,27 @@
+//! From the scanner's folder to the image of a part, and on to the archive.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `watch` | which files are complete, told by the kernel |
+//! | `matching` | which image belongs to a trigger |
+//! | `archive` | where images go afterwards, and how much is kept |
+
+mod archive;
+mod matching;
+mod watch;
+
+pub use archive::{Archive, ArchiveError, Kept};
+pub use matching::{Matcher, NoImage};
+pub use watch::{WatchError, Watcher};
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// An image whose writer is done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The file.
+    pub path: PathBuf,
+    /// When it was complete.
+    pub at: Instant,
+}

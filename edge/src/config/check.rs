@@ -1,0 +1,39 @@
+//! Values that the types allow and that still can't be meant.
+
+use super::{Config, ConfigError, Profile};
+use std::path::Path;
+
+/// The speeds that serial ports know.
+const BAUDS: [u32; 10] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 921_600, 1_000_000];
+/// The largest image that the reader accepts at all, in pixels.
+const MOST_PIXELS: u64 = 1 << 28;
+
+impl Config {
+    /// Checks each value; `path` is for the error.
+    pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let value = |key, found: String, expected| {
+            Err(ConfigError::Value { path: path.to_owned(), key, found, expected })
+        };
+        if !BAUDS.contains(&self.plc.baud.get()) {
+            return value("plc.baud", self.plc.baud.to_string(), "a speed that serial ports know, such as 115200");
+        }
+        if self.plc.profile == Profile::Modbus && self.plc.unit.get() > 247 {
+            return value("plc.unit", self.plc.unit.to_string(), "1 to 247");
+        }
+        if !(50..=600_000).contains(&self.plc.deadline_ms.get()) {
+            return value("plc.deadline_ms", self.plc.deadline_ms.to_string(), "50 to 600000");
+        }
+        if self.acquire.largest_pixels.get() > MOST_PIXELS {
+            let found = self.acquire.largest_pixels.to_string();
+            return value("acquire.largest_pixels", found, "at most 268435456");
+        }
+        if self.acquire.archive.starts_with(&self.acquire.folder) {
+            let found = self.acquire.archive.display().to_string();
+            return value("acquire.archive", found, "a folder that does not lie in acquire.folder");
+        }
+        if let Some(listen) = self.metrics.listen.filter(|listen| !listen.ip().is_loopback()) {
+            return value("metrics.listen", listen.to_string(), "an address on loopback, such as 127.0.0.1:9469");
+        }
+        Ok(())
+    }
+}

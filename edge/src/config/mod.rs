@@ -1,0 +1,299 @@
+//! `edge.toml`: what an appliance is told.
+//!
+//! Every key stands with its default and its meaning in `edge/edge.toml`, which is what [`Config::EXAMPLE`] holds. An
+//! unknown key is an error: a misspelt key that silently leaves its default in force is how a gate comes to run with
+//! settings that nobody chose. Relative paths are relative to the file's folder.
+
+mod check;
+
+use cellgate_models::bundle::Precision;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::num::{NonZeroU8, NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
+
+/// The whole of `edge.toml`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who this appliance is.
+    pub device: Device,
+    /// What it judges with.
+    pub model: Model,
+    /// Where images come from and go to.
+    pub acquire: Acquire,
+    /// The line to the PLC.
+    pub plc: Plc,
+    /// The journal of verdicts.
+    pub journal: Journal,
+    /// Figures for monitoring.
+    #[serde(default)]
+    pub metrics: Metrics,
+    /// What goes to the log.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[device]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// The number that the PLC knows this appliance by.
+    pub id: u32,
+}
+
+/// `[model]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Folder of the model bundle.
+    pub bundle: PathBuf,
+    /// Which of the bundle's networks judges.
+    #[serde(default = "defaults::precision")]
+    pub precision: Precision,
+    /// Threads of the network's engine; none for one a core.
+    pub threads: Option<NonZeroUsize>,
+    /// ONNX Runtime's library file; none for the documented search order.
+    pub onnxruntime: Option<PathBuf>,
+    /// Minutes between two checks of the running engine with the bundle's golden images.
+    #[serde(default = "defaults::prove_every_minutes")]
+    pub prove_every_minutes: NonZeroU32,
+}
+
+/// `[acquire]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acquire {
+    /// The folder that the scanner writes radiographs to.
+    pub folder: PathBuf,
+    /// How an image finds its trigger.
+    #[serde(rename = "match")]
+    pub matching: Matching,
+    /// How long before its trigger an image may have been completed, in ms.
+    #[serde(default = "defaults::lead_ms")]
+    pub lead_ms: u64,
+    /// The largest accepted image in pixels; buffers for it are taken at start.
+    #[serde(default = "defaults::largest_pixels")]
+    pub largest_pixels: NonZeroU64,
+    /// Whether decoding may go on where the kernel lacks one of the sandbox's protections.
+    #[serde(default)]
+    pub allow_weaker_sandbox: bool,
+    /// The folder that judged images are moved to, in folders by day. On the same file system as `folder`.
+    pub archive: PathBuf,
+    /// How much the archive may hold, in MiB; the oldest days go first.
+    #[serde(default = "defaults::archive_quota_mib")]
+    pub archive_quota_mib: u64,
+    /// How much of the archive's disk stays free, in MiB.
+    #[serde(default = "defaults::min_free_mib")]
+    pub min_free_mib: u64,
+}
+
+/// How an image finds its trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Matching {
+    /// The file's name without its ending is the part's number in decimal.
+    PartId,
+    /// The one image that is completed between `lead_ms` before the trigger and the part's deadline.
+    Order,
+    /// There are no triggers: each image is judged and recorded as it comes, and nothing is a PASS to act on.
+    FreeRunning,
+}
+
+/// `[plc]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plc {
+    /// The serial port, by a name that stays the same: /dev/serial/by-path/...
+    pub port: PathBuf,
+    /// What is spoken on it.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Bits per second.
+    #[serde(default = "defaults::baud")]
+    pub baud: NonZeroU32,
+    /// Parity bit.
+    #[serde(default)]
+    pub parity: Parity,
+    /// Modbus unit, 1..=247.
+    #[serde(default = "defaults::unit")]
+    pub unit: NonZeroU8,
+    /// Time from trigger to deadline where the PLC names none (Modbus), and the longest it may name, in ms.
+    #[serde(default = "defaults::deadline_ms")]
+    pub deadline_ms: NonZeroU32,
+}
+
+/// What is spoken on the serial line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Cellgate's own frames, `protocol/SPEC.md`.
+    #[default]
+    Native,
+    /// Modbus RTU with the appliance as server, `protocol/MODBUS.md`.
+    Modbus,
+}
+
+/// The parity bit of the serial line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Parity {
+    /// An even number of ones; Modbus's default.
+    #[default]
+    Even,
+    /// An odd number of ones.
+    Odd,
+    /// No parity bit.
+    None,
+}
+
+/// `[journal]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    /// The journal's file.
+    pub path: PathBuf,
+    /// How many days of verdicts are kept.
+    #[serde(default = "defaults::keep_days")]
+    pub keep_days: NonZeroU32,
+}
+
+/// `[metrics]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Address for Prometheus, on loopback; none: no figures are served.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// How lines look.
+    #[serde(default)]
+    pub format: LogFormat,
+}
+
+/// How the log's lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people and for journald.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What a key is where the file does not name it. `edge/edge.toml` says the same, which a test checks.
+mod defaults {
+    use super::*;
+
+    pub(super) fn precision() -> Precision {
+        Precision::F32
+    }
+    pub(super) fn prove_every_minutes() -> NonZeroU32 {
+        NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN)
+    }
+    pub(super) fn lead_ms() -> u64 {
+        60_000
+    }
+    pub(super) fn largest_pixels() -> NonZeroU64 {
+        NonZeroU64::new(8_000_000).unwrap_or(NonZeroU64::MIN)
+    }
+    pub(super) fn archive_quota_mib() -> u64 {
+        20_480
+    }
+    pub(super) fn min_free_mib() -> u64 {
+        2_048
+    }
+    pub(super) fn baud() -> NonZeroU32 {
+        NonZeroU32::new(115_200).unwrap_or(NonZeroU32::MIN)
+    }
+    pub(super) fn unit() -> NonZeroU8 {
+        NonZeroU8::MIN
+    }
+    pub(super) fn deadline_ms() -> NonZeroU32 {
+        NonZeroU32::new(5_000).unwrap_or(NonZeroU32::MIN)
+    }
+    pub(super) fn keep_days() -> NonZeroU32 {
+        NonZeroU32::new(400).unwrap_or(NonZeroU32::MIN)
+    }
+}
+
+/// Why an `edge.toml` is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{}: {source}; expected an edge.toml (an example: cellgate-edge run --example)", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is no TOML, lacks a key, or has one that does not exist.
+    #[error("{}: {source}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// A value can't be meant.
+    #[error("{}: {key}: found {found}, expected {expected}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key, such as `plc.unit`.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+impl Config {
+    /// A complete `edge.toml`: each key with its default and what it means.
+    pub const EXAMPLE: &str = include_str!("../../edge.toml");
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where it can't be read, is no such file, or holds a value that can't be meant.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads `text`, the content of the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text)
+            .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        config.check(path)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for relative in [
+            Some(&mut config.model.bundle),
+            config.model.onnxruntime.as_mut(),
+            Some(&mut config.acquire.folder),
+            Some(&mut config.acquire.archive),
+            Some(&mut config.plc.port),
+            Some(&mut config.journal.path),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *relative = folder.join(&relative);
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+use super::*;
+
+/// The keys that have no default.
+const LEAST: &str = r#"
+[device]
+id = 1
+[model]
+bundle = "bundle"
+[acquire]
+folder = "scans"
+match = "part-id"
+archive = "archive"
+[plc]
+port = "/dev/ttyUSB0"
+[journal]
+path = "verdicts.sqlite"
+"#;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("/etc/cellgate/edge.toml"))
+}
+
+#[test]
+fn the_example_names_every_key_with_its_default() {
+    let example = parse(Config::EXAMPLE).unwrap();
+    let mut least = parse(LEAST).unwrap();
+    least.plc.port = example.plc.port.clone();
+    assert_eq!(example, least);
+    // A key without a value is there as a comment.
+    for key in ["threads", "onnxruntime", "listen"] {
+        assert!(Config::EXAMPLE.lines().any(|line| line.starts_with(&format!("# {key} = "))), "{key}");
+    }
+}
+
+#[test]
+fn relative_paths_are_relative_to_the_file() {
+    let config = parse(LEAST).unwrap();
+    assert_eq!(config.model.bundle, Path::new("/etc/cellgate/bundle"));
+    assert_eq!(config.plc.port, Path::new("/dev/ttyUSB0"));
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line() {
+    let error = parse(&LEAST.replace("folder =", "foldr =")).unwrap_err().to_string();
+    assert!(error.contains("foldr") && error.contains("line 7"), "{error}");
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_named() {
+    for (line, named) in [
+        ("[plc]\nbaud = 115201", "plc.baud: found 115201"),
+        ("[plc]\nprofile = \"modbus\"\nunit = 248", "plc.unit: found 248"),
+        ("[plc]\ndeadline_ms = 10", "plc.deadline_ms: found 10"),
+        ("[acquire]\nlargest_pixels = 999999999999", "acquire.largest_pixels"),
+    ] {
+        let (section, keys) = line.split_once('\n').unwrap();
+        let error = parse(&LEAST.replace(section, &format!("{section}\n{keys}"))).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+    }
+    let error = parse(&LEAST.replace("\"archive\"", "\"scans/archive\"")).unwrap_err().to_string();
+    assert!(error.contains("acquire.archive"), "{error}");
+    let error = parse(&format!("{LEAST}[metrics]\nlisten = \"0.0.0.0:9469\"")).unwrap_err().to_string();
+    assert!(error.contains("metrics.listen: found 0.0.0.0:9469"), "{error}");
+}
