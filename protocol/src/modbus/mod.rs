@@ -7,6 +7,7 @@ pub mod codec;
 pub mod command;
 pub mod crc16;
 pub mod framer;
+pub mod link;
 pub mod map;
 pub mod registers;
 pub mod server;
