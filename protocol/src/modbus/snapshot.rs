@@ -15,24 +15,13 @@ pub mod verdict {
     /// The part is bad, or something went wrong: the reason tells.
     pub const REJECT: u16 = 0xA569;
     /// A person is to look at the part; until then it is not good.
-    pub const REVIEW: u16 = 0xC3A5;
+    pub const REVIEW: u16 = 0x5566;
     /// There is no verdict.
     pub const NONE: u16 = 0x0000;
 }
 
 /// The score register's word when there is no score.
 pub const NO_SCORE: u16 = 0xFFFF;
-
-/// The score register's word for a score of 0 to 1: ten thousand times it, rounded. [`NO_SCORE`] for one out of that range,
-/// or none.
-#[must_use]
-pub fn score_from_f32(score: Option<f32>) -> u16 {
-    match score {
-        // Rounds to nearest without the standard library; at most 10_000.
-        Some(score) if (0.0..=1.0).contains(&score) => (score * 10_000.0 + 0.5) as u16,
-        _ => NO_SCORE,
-    }
-}
 
 /// The bits of register 8, from bit 0 up in the order of the fields. Bits 8 to 15 are 0 and may get a meaning later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,7 +94,7 @@ pub struct Snapshot {
     pub verdict: u16,
     /// Why \[19\]; raw, as codes may be appended.
     pub reason: u16,
-    /// Ten thousand times the score, or [`NO_SCORE`] \[20\].
+    /// Ten thousand times the score, rounded down, or [`NO_SCORE`] \[20\].
     pub score: u16,
     /// Milliseconds since the verdict was made; stops at 65535 \[21\].
     pub age_ms: u16,
@@ -221,16 +210,6 @@ mod tests {
             }
         }
         assert_eq!(verdict::PASS, !verdict::REJECT);
-    }
-
-    #[test]
-    fn scores() {
-        assert_eq!(score_from_f32(Some(0.0)), 0);
-        assert_eq!(score_from_f32(Some(0.123_44)), 1234);
-        assert_eq!(score_from_f32(Some(1.0)), 10_000);
-        for none in [None, Some(f32::NAN), Some(-0.01), Some(1.01)] {
-            assert_eq!(score_from_f32(none), NO_SCORE);
-        }
     }
 
     #[test]
