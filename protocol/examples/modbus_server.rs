@@ -3,11 +3,15 @@
 //! `cargo run -p cellgate-protocol --example modbus_server -- PORT [UNIT]`; the port must be in raw mode already. Each
 //! trigger is judged after 30 ms by its part number: a multiple of 3 is a PASS, one more a REVIEW, two more a REJECT.
 
+use cellgate_protocol::code::Verdict;
 use cellgate_protocol::modbus::command::Command;
 use cellgate_protocol::modbus::framer::silence_ms;
 use cellgate_protocol::modbus::link::Link;
 use cellgate_protocol::modbus::server::Written;
-use cellgate_protocol::modbus::snapshot::{NO_SCORE, Snapshot, Status, verdict};
+use cellgate_protocol::modbus::snapshot::{NO_VERDICT, SIMULATED, Snapshot};
+use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::score::ScoreE4;
+use cellgate_protocol::state::{State, Status};
 use std::fs::File;
 use std::io::{Error, Read as _, Write as _};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -36,9 +40,7 @@ fn main() -> Result<(), Error> {
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
         device.advance(now_ms());
-        let snapshot =
-            Snapshot { status: Status { ready: link.is_armed(), ..device.snapshot.status }, ..device.snapshot };
-        let registers = snapshot.to_registers();
+        let registers = device.snapshot(link.is_armed()).to_registers();
         let written = |written| device.obey(written, now_ms());
         let answer = if bytes.is_empty() {
             link.poll(now_ms(), &registers, written)
@@ -65,19 +67,30 @@ fn reader(mut port: File) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// What a real device does with a camera, a network and a journal.
+/// What a real device does with a scanner, a network and a journal.
 struct Device {
-    snapshot: Snapshot,
-    next_heartbeat_ms: u64,
+    part: (u64, u16),
+    verdict: Option<Verdict>,
+    acknowledged: bool,
+    overrun: bool,
+    sequence: u32,
     judged_ms: Option<u64>,
+    heartbeat: u16,
+    next_heartbeat_ms: u64,
 }
 
 impl Device {
-    fn new() -> Self {
-        let status = Status { store_ok: true, simulated: true, ..Status::default() };
-        let snapshot =
-            Snapshot { device: 1, state: 6, epoch: std::process::id(), status, score: NO_SCORE, ..Snapshot::default() };
-        Self { snapshot, next_heartbeat_ms: 0, judged_ms: None }
+    const fn new() -> Self {
+        Self {
+            part: (0, 0),
+            verdict: None,
+            acknowledged: true,
+            overrun: false,
+            sequence: 0,
+            judged_ms: None,
+            heartbeat: 0,
+            next_heartbeat_ms: 0,
+        }
     }
 
     fn wake_ms(&self) -> u64 {
@@ -85,43 +98,60 @@ impl Device {
     }
 
     fn advance(&mut self, now_ms: u64) {
-        let snapshot = &mut self.snapshot;
         if now_ms >= self.next_heartbeat_ms {
-            snapshot.heartbeat = snapshot.heartbeat.wrapping_add(1);
+            self.heartbeat = self.heartbeat.wrapping_add(1);
             self.next_heartbeat_ms = now_ms + HEARTBEAT_MS;
         }
         if self.judged_ms.is_some_and(|judged_ms| now_ms >= judged_ms) {
             self.judged_ms = None;
-            let third = (snapshot.part_id % 3) as usize;
-            snapshot.verdict = [verdict::PASS, verdict::REVIEW, verdict::REJECT][third];
-            snapshot.score = [1_000, 5_000, 9_000][third];
-            snapshot.reason = [1, 2, 3][third];
-            snapshot.sequence += 1;
-            snapshot.backlog += 1;
-            snapshot.state = 6;
-            snapshot.status = Status { busy: false, done: true, valid: true, ..snapshot.status };
+            self.verdict = Some([Verdict::Pass, Verdict::Review, Verdict::Reject][(self.part.0 % 3) as usize]);
+            self.sequence += 1;
+            self.acknowledged = false;
         }
     }
 
     fn obey(&mut self, written: Written, now_ms: u64) {
-        let snapshot = &mut self.snapshot;
         match written.command {
             Command::None => {}
-            Command::Trigger { .. } if self.judged_ms.is_some() => snapshot.status.overrun = true,
+            Command::Trigger { .. } if self.judged_ms.is_some() => self.overrun = true,
             Command::Trigger { part_id, nonce } => {
-                (snapshot.part_id, snapshot.nonce) = (part_id, nonce);
-                (snapshot.verdict, snapshot.score, snapshot.reason) = (verdict::NONE, NO_SCORE, 0);
-                snapshot.state = 7;
-                snapshot.status = Status { busy: true, done: false, valid: false, ..snapshot.status };
+                (self.part, self.verdict) = ((part_id, nonce), None);
                 self.judged_ms = Some(now_ms + JUDGING_MS);
             }
             Command::Acknowledge { part_id, nonce, sequence } => {
-                if (part_id, nonce, sequence) == (snapshot.part_id, snapshot.nonce, snapshot.sequence) {
-                    snapshot.status.valid = false;
-                    snapshot.backlog = 0;
-                }
+                self.acknowledged |= ((part_id, nonce), sequence) == (self.part, self.sequence);
             }
-            Command::Clear { .. } => snapshot.status.overrun = false,
+            Command::Clear { .. } => self.overrun = false,
+        }
+    }
+
+    fn snapshot(&self, armed: bool) -> Snapshot {
+        let busy = self.judged_ms.is_some();
+        let (score, reason) = match self.verdict {
+            None => (ScoreE4::NONE, ReasonCode(0)),
+            Some(Verdict::Pass) => (ScoreE4(1_000), ReasonCode::SCORE_BELOW_REVIEW),
+            Some(Verdict::Review) => (ScoreE4(5_000), ReasonCode::SCORE_FROM_REVIEW),
+            Some(Verdict::Reject) => (ScoreE4(9_000), ReasonCode::SCORE_FROM_REJECT),
+        };
+        Snapshot {
+            device: 1,
+            state: u16::from(if busy { State::SingleExecution } else { State::Ready }.code().0),
+            heartbeat: self.heartbeat,
+            epoch: std::process::id(),
+            status: (Status::STORE_OK.with(SIMULATED, true))
+                .with(Status::READY, armed && !busy)
+                .with(Status::BUSY, busy)
+                .with(Status::DONE, self.verdict.is_some())
+                .with(Status::VALID, self.verdict.is_some() && !self.acknowledged)
+                .with(Status::OVERRUN, self.overrun),
+            backlog: u16::from(!self.acknowledged),
+            sequence: self.sequence,
+            part_id: self.part.0,
+            nonce: self.part.1,
+            verdict: self.verdict.map_or(NO_VERDICT, Verdict::register),
+            reason,
+            score,
+            ..Snapshot::EMPTY
         }
     }
 }

@@ -9,7 +9,7 @@ use cellgate_protocol::modbus::crc16;
 use cellgate_protocol::modbus::map::{COMMAND_ADDRESS, COMMAND_REGISTERS};
 use cellgate_protocol::modbus::registers::Registers;
 use cellgate_protocol::modbus::server::{Server, Written};
-use cellgate_protocol::modbus::snapshot::{Snapshot, SnapshotRegisters, Status, verdict};
+use cellgate_protocol::modbus::snapshot::{Snapshot, SnapshotRegisters};
 
 const UNIT: u8 = 0x11;
 
@@ -130,13 +130,7 @@ fn no_more_registers_than_a_function_allows() {
 /// A server that was given a command of 0, and its snapshot.
 fn served() -> (Server, SnapshotRegisters) {
     let mut server = Server::new(UNIT).unwrap();
-    let snapshot = Snapshot {
-        device: 7,
-        status: Status { ready: true, ..Status::default() },
-        verdict: verdict::NONE,
-        ..Snapshot::default()
-    }
-    .to_registers();
+    let snapshot = Snapshot { device: 7, ..Snapshot::EMPTY }.to_registers();
     write(&mut server, Command::None).unwrap();
     (server, snapshot)
 }

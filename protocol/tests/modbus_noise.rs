@@ -51,7 +51,7 @@ struct Line {
 impl Line {
     fn new() -> Self {
         let link = Link::new(UNIT, SILENCE_MS).unwrap();
-        let mut line = Self { link, snapshot: Snapshot::default().to_registers(), now_ms: 0, written: Vec::new() };
+        let mut line = Self { link, snapshot: Snapshot::EMPTY.to_registers(), now_ms: 0, written: Vec::new() };
         assert!(line.asks(&block(1, Command::None)).is_some());
         line.written.clear();
         line
@@ -101,7 +101,7 @@ fn flip(frame: &mut [u8], bit: usize) {
 
 #[test]
 fn no_request_of_which_1_to_3_bits_are_flipped_is_served() {
-    let snapshot = Snapshot::default().to_registers();
+    let snapshot = Snapshot::EMPTY.to_registers();
     for request in requests().into_iter().filter(|request| request.len() < 50) {
         let bits = 8 * request.len();
         let mut server = Server::new(UNIT).unwrap();

@@ -1,6 +1,6 @@
 //! What the PLC tells: a block of 13 registers with one command.
 
-use super::map::{COMMAND_REGISTERS, crc32c, joined_u32, joined_u64, split_u32, split_u64};
+use super::map::{COMMAND_REGISTERS, is_sealed, joined_u32, joined_u64, seal, split_u32, split_u64};
 
 /// The registers of the command block, CRC-32C included.
 pub type CommandRegisters = [u16; COMMAND_REGISTERS];
@@ -89,8 +89,7 @@ impl CommandBlock {
         registers[3..7].copy_from_slice(&split_u64(part_id));
         registers[7..9].copy_from_slice(&split_u32(sequence));
         registers[9..11].copy_from_slice(&split_u32(!sequence));
-        let crc = crc32c(&registers[..11]);
-        registers[11..].copy_from_slice(&crc);
+        seal(&mut registers);
         registers
     }
 
@@ -100,7 +99,7 @@ impl CommandBlock {
     /// [`CommandError`]; the CRC-32C is checked first.
     pub fn from_registers(registers: &CommandRegisters) -> Result<Self, CommandError> {
         let r = registers;
-        if crc32c(&r[..11]) != [r[11], r[12]] {
+        if !is_sealed(r) {
             return Err(CommandError::Crc);
         }
         let nonce = r[2];
@@ -139,8 +138,7 @@ mod tests {
         let changed = |at: usize, value: u16| {
             let mut registers = CommandBlock { heartbeat: 9, command: acknowledge }.to_registers();
             registers[at] = value;
-            let crc = crc32c(&registers[..11]);
-            registers[11..].copy_from_slice(&crc);
+            seal(&mut registers);
             CommandBlock::from_registers(&registers)
         };
         assert_eq!(changed(0, 8), Ok(CommandBlock { heartbeat: 8, command: acknowledge }));

@@ -3,7 +3,7 @@
 //! Numbers of 32 and 64 bits take 2 and 4 registers, the high word first. The CRC-32C of a block is computed over its
 //! registers in order of address, the high byte of each first: the order in which they travel.
 
-use crc::{CRC_32_ISCSI, Crc};
+use crate::frame::crc_32c;
 
 /// The version of the map, in input register 0. Registers are only ever appended; whatever else changes makes a new version.
 pub const VERSION: u16 = 1;
@@ -21,15 +21,20 @@ pub const COMMAND_ADDRESS: u16 = 0x100;
 /// Registers of the command block.
 pub const COMMAND_REGISTERS: usize = 13;
 
-const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+/// Writes the CRC-32C of all registers but the last two into these.
+pub(super) fn seal<const N: usize>(registers: &mut [u16; N]) {
+    let crc = seal_of(registers);
+    registers[N - 2..].copy_from_slice(&crc);
+}
 
-/// CRC-32C (Castagnoli) of registers as they travel, as its high and low word.
-pub(super) fn crc32c(registers: &[u16]) -> [u16; 2] {
-    let mut digest = CRC32C.digest();
-    for register in registers {
-        digest.update(&register.to_be_bytes());
-    }
-    split_u32(digest.finalize())
+/// Are the last two registers the CRC-32C of the others?
+pub(super) fn is_sealed<const N: usize>(registers: &[u16; N]) -> bool {
+    registers[N - 2..] == seal_of(registers)
+}
+
+fn seal_of<const N: usize>(registers: &[u16; N]) -> [u16; 2] {
+    const { assert!(N > 2) };
+    split_u32(crc_32c(registers.map(u16::to_be_bytes)[..N - 2].as_flattened()))
 }
 
 pub(super) const fn split_u32(value: u32) -> [u16; 2] {
@@ -53,11 +58,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crc_of_registers_is_that_of_their_bytes_on_the_wire() {
-        // RFC 3720, B.4: 32 bytes of zeros; 32 bytes that count up.
-        assert_eq!(joined_u32(crc32c(&[0; 16])), 0x8A91_36AA);
-        let counting: [u16; 16] = core::array::from_fn(|at| u16::from_be_bytes([2 * at as u8, 2 * at as u8 + 1]));
-        assert_eq!(joined_u32(crc32c(&counting)), 0x46DD_794E);
+    fn the_seal_is_the_crc_of_the_bytes_on_the_wire() {
+        // RFC 3720, B.4: 32 bytes that count up.
+        let mut registers: [u16; 18] = core::array::from_fn(|at| u16::from_be_bytes([2 * at as u8, 2 * at as u8 + 1]));
+        assert!(!is_sealed(&registers));
+        seal(&mut registers);
+        assert_eq!(registers[16..], [0x46DD, 0x794E]);
+        assert!(is_sealed(&registers));
     }
 
     #[test]
