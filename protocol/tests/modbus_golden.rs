@@ -3,6 +3,8 @@
 //! Function and data are the examples of the Modbus Application Protocol V1.1b3, sections 6.3, 6.4, 6.6, 6.12, 6.17 and 7;
 //! unit 17 and the CRC, computed bit by bit by another program, were added.
 
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+
 use cellgate_protocol::modbus::codec::{CountError, Exception, Request, Response, ResponseError, open};
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
 use cellgate_protocol::modbus::crc16;

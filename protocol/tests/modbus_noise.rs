@@ -1,5 +1,7 @@
 //! Foreign bytes: noise, truncations, flips. No panic, no answer to a bad CRC, and the next clean request is answered.
 
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+
 use cellgate_protocol::modbus::codec::Request;
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
 use cellgate_protocol::modbus::crc16;
