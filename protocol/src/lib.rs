@@ -9,14 +9,19 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod accumulator;
 pub mod code;
 pub mod digest;
 pub mod fault;
 pub mod frame;
+pub mod gate;
+pub mod health;
 pub mod limits;
 pub mod modbus;
+pub mod part;
 pub mod reason;
 pub mod score;
+pub mod session;
 pub mod state;
 pub mod to_device;
 pub mod to_plc;

@@ -178,6 +178,8 @@ impl Origin {
     pub const REPLAY: Self = Self(3);
     /// Judged without a trigger.
     pub const FREE_RUNNING: Self = Self(4);
+    /// Acknowledged already: shown in registers, never sent.
+    pub const DELIVERED: Self = Self(5);
 }
 
 /// RECORD: information about a verdict, never something to act on.

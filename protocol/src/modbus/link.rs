@@ -78,7 +78,9 @@ impl Link {
         (self.framer.counts(), self.server.counts())
     }
 
-    fn answer(&self) -> Option<&[u8]> {
+    /// The bytes to send, as the last call gave them.
+    #[must_use]
+    pub fn answer(&self) -> Option<&[u8]> {
         if self.used == 0 { None } else { Some(&self.out[..self.used]) }
     }
 }

@@ -6,6 +6,7 @@
 pub mod codec;
 pub mod command;
 pub mod crc16;
+pub mod device;
 pub mod framer;
 pub mod link;
 pub mod map;
