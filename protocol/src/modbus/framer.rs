@@ -2,8 +2,8 @@
 //!
 //! Serial adapters and operating systems hold bytes back for longer than the 1.5 and 3.5 characters of silence by which
 //! Modbus RTU tells frames apart. Here a frame ends with the length that its function gives, checked by its CRC, at once.
-//! Whatever is not such a frame waits for [silence](silence_ms); then the whole of it is tried as one frame (a function
-//! that we don't know), then each end of it (noise, followed by a frame). What remains is dropped and counted.
+//! Whatever is not such a frame waits for [silence](silence_ms); then each end of it is tried as a frame (noise, then a
+//! frame), and last the whole of it (a function that we don't know). What remains is dropped and counted.
 //!
 //! So noise costs a client at most the silence, and never the next request: a frame is found behind up to
 //! [`FRAME_MAX`] bytes of noise, and older noise has made room for newer bytes.
@@ -132,11 +132,9 @@ impl Framer {
             let length = self.direction.length(frame);
             length == Some(frame.len()) && crc16::checked(frame).is_some()
         };
-        let start = if waiting.len() >= FRAME_MIN && crc16::checked(waiting).is_some() {
-            Some(0)
-        } else {
-            (1..waiting.len()).find(|&start| is_whole(&waiting[start..]))
-        };
+        // The shortest end first: noise is long enough to look like a frame by chance, a request is not.
+        let known = (0..waiting.len()).rev().find(|&start| is_whole(&waiting[start..]));
+        let start = known.or((waiting.len() >= FRAME_MIN && crc16::checked(waiting).is_some()).then_some(0));
         if let Some(start) = start {
             on_frame(&waiting[start..]);
             self.used = start;

@@ -1,5 +1,5 @@
-//! Any bytes at any time on a Modbus line: no panic, an answer only to a frame with a right CRC, and after all of it the
-//! next request is answered.
+//! Any bytes at any time on a Modbus line: no panic, an answer only to a frame with a right CRC, and after all of it at
+//! most one poll is lost.
 //!
 //! The input is a list of steps: a kind, a length, that many bytes. Some kinds add the check sums that noise would hardly hit.
 
@@ -95,6 +95,8 @@ fuzz_target!(|input: &[u8]| {
     let request = Request::ReadInput { address: 0, count: 32 };
     let mut out = [0; 256];
     let frame = request.encode(UNIT, &mut out).expect("32 registers").to_vec();
-    assert!(line.hears(&frame) || line.waits(20), "the next request is not answered");
+    // Noise and the start of a request may have a right CRC by chance: that costs one poll.
+    let mut asks = || line.hears(&frame) || line.waits(20);
+    assert!(asks() || asks(), "more than one poll is lost");
     let _ = Response::decode(input, UNIT, &request);
 });
