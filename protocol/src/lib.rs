@@ -1,11 +1,28 @@
-//! The words that the device and the line's PLC exchange.
+//! The words that the device and the line's PLC exchange, and the machines that exchange them.
 //!
-//! This crate will hold frames, messages by direction and the session machines of both sides, all of them without
-//! input, output or a clock: fed bytes and a time in milliseconds, they give bytes and events. It needs neither the
-//! standard library nor an allocator, so the same code can run in a PLC's gateway or on a microcontroller.
-//!
-//! Today it is a documented start: [`version`] fixes the number that every frame will carry.
+//! No input, output or clock: fed bytes and a time in milliseconds, the machines give bytes and events. Neither the
+//! standard library nor an allocator is needed, so the same code runs in a device, a PLC's gateway or a
+//! microcontroller. `SPEC.md` beside the sources describes every byte.
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod accumulator;
+pub mod code;
+pub mod digest;
+pub mod fault;
+pub mod frame;
+pub mod gate;
+pub mod health;
+pub mod limits;
+pub mod modbus;
+pub mod part;
+pub mod reason;
+pub mod score;
+pub mod session;
+pub mod state;
+pub mod to_device;
+pub mod to_plc;
 pub mod version;

@@ -1,0 +1,280 @@
+//! Frames: `00 | COBS(header | payload | CRC-32C little endian) | 00`.
+//!
+//! Receiving goes from what proves most to what proves least: the check sum, then the length, then the version, then
+//! the payload to its last byte, and in the end the whole frame is built again and must come out the same.
+
+use crate::{
+    limits::{CHECK, HEADER, MAX_FRAME, MAX_PAYLOAD, MAX_RAW, MAX_STUFFED},
+    to_device::ToDevice,
+    to_plc::ToPlc,
+    version,
+};
+use core::fmt;
+use crc::{CRC_32_ISCSI, Crc};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// CRC-32C (Castagnoli, RFC 3720): Hamming distance at least 6 up to 650 bytes.
+static CRC_32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+
+/// The CRC-32C of some bytes.
+#[must_use]
+pub fn crc_32c(bytes: &[u8]) -> u32 {
+    CRC_32C.checksum(bytes)
+}
+
+/// What a frame holds, as it travels: any 8 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FrameType(pub u8);
+
+impl FrameType {
+    /// To the device: opens a link.
+    pub const HELLO: Self = Self(1);
+    /// To the PLC: the link is open.
+    pub const HELLO_ACK: Self = Self(2);
+    /// To the device: asks for a verdict.
+    pub const TRIGGER: Self = Self(3);
+    /// To the PLC: the trigger was accepted.
+    pub const BUSY: Self = Self(4);
+    /// To the PLC: something to act on.
+    pub const VERDICT: Self = Self(5);
+    /// To the device: a verdict or a record arrived.
+    pub const ACK: Self = Self(6);
+    /// To the PLC: the trigger was refused.
+    pub const NAK: Self = Self(7);
+    /// Both ways, with different payloads: the sender is alive.
+    pub const HEARTBEAT: Self = Self(8);
+    /// To the PLC: information.
+    pub const RECORD: Self = Self(9);
+    /// Both ways: something is wrong with the link.
+    pub const ERROR: Self = Self(10);
+}
+
+/// The first 20 bytes of a frame, little endian; version and length are written by [`encode`] and checked by [`decode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Header {
+    /// Chosen afresh by the PLC for each HELLO; both sides carry it until the next.
+    pub link_id: u32,
+    /// The device's count of its own starts; in the PLC's frames the one that the PLC knows, 0 before HELLO_ACK.
+    pub boot_epoch: u32,
+    /// The sender's count of its frames, wrapping.
+    pub seq: u32,
+    /// The greatest `seq` that the sender has received on this link, 0 for none.
+    pub ack: u32,
+}
+
+/// The header as it stands in the frame.
+#[derive(Serialize, Deserialize)]
+struct RawHeader {
+    version: u8,
+    frame_type: FrameType,
+    #[serde(with = "postcard::fixint::le")]
+    length: u16,
+    #[serde(with = "postcard::fixint::le")]
+    link_id: u32,
+    #[serde(with = "postcard::fixint::le")]
+    boot_epoch: u32,
+    #[serde(with = "postcard::fixint::le")]
+    seq: u32,
+    #[serde(with = "postcard::fixint::le")]
+    ack: u32,
+}
+
+/// Why bytes between two delimiters are no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameError {
+    /// Byte stuffing is wrong, or there are too few or too many bytes.
+    Stuffing,
+    /// The check sum is wrong.
+    Check,
+    /// The check sum is right, but the header's length is not the payload's.
+    Length,
+    /// The check sum is right, but the frame has another version: the sides are incompatible.
+    Version {
+        /// The frame's version.
+        found: u8,
+    },
+    /// A type that this direction doesn't know.
+    Type {
+        /// The frame's type.
+        found: u8,
+    },
+    /// The payload is not what its type says, or has bytes left.
+    Payload,
+    /// Built again, the frame would look different.
+    Canon,
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stuffing => out.write_str("the byte stuffing is wrong"),
+            Self::Check => out.write_str("the check sum is wrong"),
+            Self::Length => out.write_str("the header's length is not the payload's"),
+            Self::Version { found } => write!(out, "found version {found}, expected {}", version::WIRE),
+            Self::Type { found } => write!(out, "found type {found}, which this direction doesn't know"),
+            Self::Payload => out.write_str("the payload is not what its type says"),
+            Self::Canon => out.write_str("the frame is not written in the one right way"),
+        }
+    }
+}
+
+impl core::error::Error for FrameError {}
+
+/// A message of one direction, to and from a payload.
+pub trait Message: Payload {}
+impl Message for ToDevice {}
+impl Message for ToPlc {}
+
+mod sealed {
+    use super::{FrameError, FrameType};
+
+    /// Payloads; sealed, so that no message is built outside this crate.
+    pub trait Payload: Sized {
+        fn frame_type(&self) -> FrameType;
+        /// Writes the payload; `None` where it doesn't fit.
+        fn write(&self, out: &mut [u8]) -> Option<usize>;
+        fn read(frame_type: FrameType, payload: &[u8]) -> Result<Self, FrameError>;
+    }
+}
+use sealed::Payload;
+
+/// Writes one payload; `None` where it doesn't fit.
+fn write<T: Serialize>(value: &T, out: &mut [u8]) -> Option<usize> {
+    postcard::to_slice(value, out).ok().map(|written| written.len())
+}
+
+/// Reads one payload to its last byte.
+fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, FrameError> {
+    match postcard::take_from_bytes(payload) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(FrameError::Payload),
+    }
+}
+
+impl Payload for ToDevice {
+    fn frame_type(&self) -> FrameType {
+        ToDevice::frame_type(self)
+    }
+
+    fn write(&self, out: &mut [u8]) -> Option<usize> {
+        match self {
+            Self::Hello(payload) => write(payload, out),
+            Self::Trigger(payload) => write(payload, out),
+            Self::Ack(payload) => write(payload, out),
+            Self::Heartbeat(payload) => write(payload, out),
+            Self::Error(payload) => write(payload, out),
+        }
+    }
+
+    fn read(frame_type: FrameType, payload: &[u8]) -> Result<Self, FrameError> {
+        match frame_type {
+            FrameType::HELLO => read(payload).map(Self::Hello),
+            FrameType::TRIGGER => read(payload).map(Self::Trigger),
+            FrameType::ACK => read(payload).map(Self::Ack),
+            FrameType::HEARTBEAT => read(payload).map(Self::Heartbeat),
+            FrameType::ERROR => read(payload).map(Self::Error),
+            FrameType(found) => Err(FrameError::Type { found }),
+        }
+    }
+}
+
+impl Payload for ToPlc {
+    fn frame_type(&self) -> FrameType {
+        ToPlc::frame_type(self)
+    }
+
+    fn write(&self, out: &mut [u8]) -> Option<usize> {
+        match self {
+            Self::HelloAck(payload) => write(payload, out),
+            Self::Busy(payload) => write(payload, out),
+            Self::Verdict(payload) => write(payload, out),
+            Self::Nak(payload) => write(payload, out),
+            Self::Heartbeat(payload) => write(payload, out),
+            Self::Record(payload) => write(payload, out),
+            Self::Error(payload) => write(payload, out),
+        }
+    }
+
+    fn read(frame_type: FrameType, payload: &[u8]) -> Result<Self, FrameError> {
+        match frame_type {
+            FrameType::HELLO_ACK => read(payload).map(Self::HelloAck),
+            FrameType::BUSY => read(payload).map(Self::Busy),
+            FrameType::VERDICT => read(payload).map(Self::Verdict),
+            FrameType::NAK => read(payload).map(Self::Nak),
+            FrameType::HEARTBEAT => read(payload).map(Self::Heartbeat),
+            FrameType::RECORD => read(payload).map(Self::Record),
+            FrameType::ERROR => read(payload).map(Self::Error),
+            FrameType(found) => Err(FrameError::Type { found }),
+        }
+    }
+}
+
+/// Writes a frame with both delimiters into the caller's buffer; gives its bytes.
+///
+/// Messages of both directions can be written, but a [`ToPlc::Verdict`] comes only from a session.
+///
+/// # Errors
+/// [`FrameError::Length`] where the payload is longer than [`MAX_PAYLOAD`]; no message of this version is.
+pub fn encode<'a, M: Message>(
+    header: &Header,
+    message: &M,
+    out: &'a mut [u8; MAX_FRAME],
+) -> Result<&'a [u8], FrameError> {
+    let mut raw = [0; MAX_RAW];
+    let length = message.write(&mut raw[HEADER..HEADER + MAX_PAYLOAD]).ok_or(FrameError::Length)?;
+    let raw_header = RawHeader {
+        version: version::WIRE,
+        frame_type: message.frame_type(),
+        length: length as u16,
+        link_id: header.link_id,
+        boot_epoch: header.boot_epoch,
+        seq: header.seq,
+        ack: header.ack,
+    };
+    if write(&raw_header, &mut raw) != Some(HEADER) {
+        return Err(FrameError::Length);
+    }
+    let end = HEADER + length;
+    let check = crc_32c(&raw[..end]);
+    raw[end..end + CHECK].copy_from_slice(&check.to_le_bytes());
+    let stuffed = cobs::try_encode(&raw[..end + CHECK], &mut out[1..=MAX_STUFFED]).map_err(|_| FrameError::Length)?;
+    out[0] = 0;
+    out[1 + stuffed] = 0;
+    Ok(&out[..stuffed + 2])
+}
+
+/// Reads what stood between two delimiters.
+///
+/// # Errors
+/// The first [`FrameError`] in the order of its variants.
+pub fn decode<M: Message>(stuffed: &[u8]) -> Result<(Header, M), FrameError> {
+    let mut raw = [0; MAX_STUFFED];
+    if stuffed.len() > MAX_STUFFED {
+        return Err(FrameError::Stuffing);
+    }
+    let length = cobs::decode(stuffed, &mut raw).map_err(|_| FrameError::Stuffing)?;
+    if !(HEADER + CHECK..=MAX_RAW).contains(&length) {
+        return Err(FrameError::Stuffing);
+    }
+    let (body, check) = raw[..length].split_at(length - CHECK);
+    if check != crc_32c(body).to_le_bytes() {
+        return Err(FrameError::Check);
+    }
+    let (header, payload) = body.split_at(HEADER);
+    let raw_header: RawHeader = read(header).map_err(|_| FrameError::Length)?;
+    if usize::from(raw_header.length) != payload.len() {
+        return Err(FrameError::Length);
+    }
+    if raw_header.version != version::WIRE {
+        return Err(FrameError::Version { found: raw_header.version });
+    }
+    let message = M::read(raw_header.frame_type, payload)?;
+    let RawHeader { link_id, boot_epoch, seq, ack, .. } = raw_header;
+    let header = Header { link_id, boot_epoch, seq, ack };
+    let mut again = [0; MAX_FRAME];
+    match encode(&header, &message, &mut again) {
+        Ok([0, same @ .., 0]) if same == stuffed => Ok((header, message)),
+        _ => Err(FrameError::Canon),
+    }
+}

@@ -1,0 +1,208 @@
+//! The PLC's gate: the last word on a part. `gate.st` holds the same rules for a PLC.
+//!
+//! A PASS is a positive, fresh, matched proof. Every rule must hold; the first that doesn't gives the reason.
+
+use crate::{
+    code::{Verdict, VerdictCode},
+    digest::DigestStart,
+    limits::DEVICE_STALE_MS,
+    reason::ReasonCode,
+    to_plc::{Flags, VerdictMessage},
+};
+
+/// What a received verdict says, whichever profile it came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Was the check sum over all of it right?
+    pub crc_right: bool,
+    /// Do the code and its complement, in the width of the profile, fit together?
+    pub complement_right: bool,
+    /// The part.
+    pub part_id: u64,
+    /// The nonce of the trigger that is answered.
+    pub nonce: u32,
+    /// The verdict.
+    pub code: VerdictCode,
+    /// Why.
+    pub reason: ReasonCode,
+    /// Milliseconds from the trigger's acceptance to the sending of the verdict.
+    pub age_ms: u32,
+    /// The model that judged.
+    pub model: DigestStart,
+    /// What else is true of it.
+    pub flags: Flags,
+}
+
+impl From<&VerdictMessage> for Claim {
+    /// A message was decoded, so its check sum was right.
+    fn from(message: &VerdictMessage) -> Self {
+        Self {
+            crc_right: true,
+            complement_right: message.complement == !message.code.0,
+            part_id: message.part_id,
+            nonce: message.nonce,
+            code: message.code,
+            reason: message.reason,
+            age_ms: message.age_ms,
+            model: message.model,
+            flags: message.flags,
+        }
+    }
+}
+
+/// What the PLC knows by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// The part in front of the gate.
+    pub part_id: u64,
+    /// The nonce of its trigger.
+    pub nonce: u32,
+    /// The time that the part may take, in milliseconds from its first trigger.
+    pub deadline_ms: u32,
+    /// Milliseconds since the PLC first sent that trigger, by its own clock.
+    pub elapsed_ms: u64,
+    /// Milliseconds since the device's heartbeat last changed, by the PLC's clock; `u64::MAX` if it never did.
+    pub heartbeat_age_ms: u64,
+    /// The models that may let a part pass.
+    pub allowed_models: &'a [DigestStart],
+}
+
+/// What the gate does with the part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// The gate opens.
+    Pass,
+    /// The gate stays shut, a person decides: every rule holds, but the verdict is REVIEW.
+    Review(ReasonCode),
+    /// The gate stays shut.
+    Reject(ReasonCode),
+}
+
+impl Decision {
+    /// Does the gate open?
+    #[must_use]
+    pub const fn is_pass(&self) -> bool {
+        matches!(self, Self::Pass)
+    }
+
+    /// The decision as a verdict.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        match self {
+            Self::Pass => Verdict::Pass,
+            Self::Review(_) => Verdict::Review,
+            Self::Reject(_) => Verdict::Reject,
+        }
+    }
+}
+
+/// Judges a received verdict.
+///
+/// A REJECT needs no proof: where only the verdict itself says REJECT its own reason is kept.
+#[must_use]
+pub fn judge(claim: &Claim, known: &Known<'_>) -> Decision {
+    let broken = if !claim.crc_right {
+        Some(ReasonCode::CRC)
+    } else if !claim.complement_right {
+        Some(ReasonCode::COMPLEMENT)
+    } else if claim.part_id != known.part_id {
+        Some(ReasonCode::PART_MISMATCH)
+    } else if claim.nonce != known.nonce {
+        Some(ReasonCode::NONCE_MISMATCH)
+    } else if claim.flags.has(Flags::SIMULATED) {
+        Some(ReasonCode::SIMULATED)
+    } else if claim.flags != Flags::default() {
+        Some(ReasonCode::DEGRADED)
+    } else if u64::from(claim.age_ms).max(known.elapsed_ms) > u64::from(known.deadline_ms) {
+        Some(ReasonCode::LATE)
+    } else if known.heartbeat_age_ms > DEVICE_STALE_MS {
+        Some(ReasonCode::STALE_HEARTBEAT)
+    } else {
+        None
+    };
+    if let Some(reason) = broken {
+        return Decision::Reject(reason);
+    }
+    match claim.code {
+        VerdictCode::REJECT => Decision::Reject(claim.reason),
+        VerdictCode::PASS | VerdictCode::REVIEW if !known.allowed_models.contains(&claim.model) => {
+            Decision::Reject(ReasonCode::MODEL_NOT_ALLOWED)
+        }
+        VerdictCode::PASS => Decision::Pass,
+        VerdictCode::REVIEW => Decision::Review(claim.reason),
+        _ => Decision::Reject(ReasonCode::UNKNOWN_CODE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: DigestStart = DigestStart([7; 8]);
+
+    fn proof() -> (Claim, Known<'static>) {
+        let claim = Claim {
+            crc_right: true,
+            complement_right: true,
+            part_id: 1,
+            nonce: 2,
+            code: VerdictCode::PASS,
+            reason: ReasonCode::SCORE_BELOW_REVIEW,
+            age_ms: 500,
+            model: MODEL,
+            flags: Flags::default(),
+        };
+        let known = Known {
+            part_id: 1,
+            nonce: 2,
+            deadline_ms: 500,
+            elapsed_ms: 500,
+            heartbeat_age_ms: DEVICE_STALE_MS,
+            allowed_models: &[MODEL],
+        };
+        (claim, known)
+    }
+
+    #[test]
+    fn a_whole_proof_at_its_limits_opens_the_gate() {
+        let (claim, known) = proof();
+        assert_eq!(judge(&claim, &known), Decision::Pass);
+    }
+
+    #[test]
+    fn each_rule_alone_shuts_the_gate_with_its_reason() {
+        type Break = fn(&mut Claim, &mut Known<'_>);
+        let breaks: [(Break, ReasonCode); 13] = [
+            (|c, _| c.crc_right = false, ReasonCode::CRC),
+            (|c, _| c.complement_right = false, ReasonCode::COMPLEMENT),
+            (|c, _| c.part_id += 1, ReasonCode::PART_MISMATCH),
+            (|c, _| c.nonce += 1, ReasonCode::NONCE_MISMATCH),
+            (|c, _| c.flags = Flags::SIMULATED, ReasonCode::SIMULATED),
+            (|c, _| c.flags = Flags::DEGRADED, ReasonCode::DEGRADED),
+            (|c, _| c.flags = Flags(0x8000), ReasonCode::DEGRADED),
+            (|c, _| c.model = DigestStart::NONE, ReasonCode::MODEL_NOT_ALLOWED),
+            (|_, k| k.allowed_models = &[], ReasonCode::MODEL_NOT_ALLOWED),
+            (|_, k| k.heartbeat_age_ms += 1, ReasonCode::STALE_HEARTBEAT),
+            (|c, _| c.age_ms += 1, ReasonCode::LATE),
+            (|_, k| k.elapsed_ms += 1, ReasonCode::LATE),
+            (|c, _| c.code = VerdictCode(c.code.0 ^ 1), ReasonCode::UNKNOWN_CODE),
+        ];
+        for (break_it, reason) in breaks {
+            let (mut claim, mut known) = proof();
+            break_it(&mut claim, &mut known);
+            assert_eq!(judge(&claim, &known), Decision::Reject(reason));
+        }
+    }
+
+    #[test]
+    fn review_and_reject_are_no_pass() {
+        let (mut claim, known) = proof();
+        claim.code = VerdictCode::REVIEW;
+        claim.reason = ReasonCode::SCORE_FROM_REVIEW;
+        assert_eq!(judge(&claim, &known), Decision::Review(ReasonCode::SCORE_FROM_REVIEW));
+        claim.code = VerdictCode::REJECT;
+        claim.reason = ReasonCode::NO_IMAGE;
+        claim.model = DigestStart::NONE;
+        assert_eq!(judge(&claim, &known), Decision::Reject(ReasonCode::NO_IMAGE));
+    }
+}

@@ -1,0 +1,77 @@
+//! Where things stand: the addresses of the register map, and the checksum that protects each of its two blocks.
+//!
+//! Numbers of 32 and 64 bits take 2 and 4 registers, the high word first. The CRC-32C of a block is computed over its
+//! registers in order of address, the high byte of each first: the order in which they travel.
+
+use crate::frame::crc_32c;
+
+/// The version of the map, in input register 0. Registers are only ever appended; whatever else changes makes a new version.
+pub const VERSION: u16 = 1;
+
+/// Input register 1: the letters `Cg`. It tells a wrong unit or offset from a wrong value.
+pub const MAGIC: u16 = 0x4367;
+
+/// Registers of a snapshot. They are input registers from address 0, and again read-only holding registers from address 0
+/// for clients that use function 03 or 23.
+pub const SNAPSHOT_REGISTERS: usize = 32;
+
+/// The first register of the command block, which the PLC writes.
+pub const COMMAND_ADDRESS: u16 = 0x100;
+
+/// Registers of the command block.
+pub const COMMAND_REGISTERS: usize = 13;
+
+/// Writes the CRC-32C of all registers but the last two into these.
+pub(super) fn seal<const N: usize>(registers: &mut [u16; N]) {
+    let crc = seal_of(registers);
+    registers[N - 2..].copy_from_slice(&crc);
+}
+
+/// Are the last two registers the CRC-32C of the others?
+pub(super) fn is_sealed<const N: usize>(registers: &[u16; N]) -> bool {
+    registers[N - 2..] == seal_of(registers)
+}
+
+fn seal_of<const N: usize>(registers: &[u16; N]) -> [u16; 2] {
+    const { assert!(N > 2) };
+    split_u32(crc_32c(registers.map(u16::to_be_bytes)[..N - 2].as_flattened()))
+}
+
+pub(super) const fn split_u32(value: u32) -> [u16; 2] {
+    [(value >> 16) as u16, value as u16]
+}
+
+pub(super) const fn joined_u32([high, low]: [u16; 2]) -> u32 {
+    (high as u32) << 16 | low as u32
+}
+
+pub(super) const fn split_u64(value: u64) -> [u16; 4] {
+    [(value >> 48) as u16, (value >> 32) as u16, (value >> 16) as u16, value as u16]
+}
+
+pub(super) const fn joined_u64([a, b, c, d]: [u16; 4]) -> u64 {
+    (joined_u32([a, b]) as u64) << 32 | joined_u32([c, d]) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seal_is_the_crc_of_the_bytes_on_the_wire() {
+        // RFC 3720, B.4: 32 bytes that count up.
+        let mut registers: [u16; 18] = core::array::from_fn(|at| u16::from_be_bytes([2 * at as u8, 2 * at as u8 + 1]));
+        assert!(!is_sealed(&registers));
+        seal(&mut registers);
+        assert_eq!(registers[16..], [0x46DD, 0x794E]);
+        assert!(is_sealed(&registers));
+    }
+
+    #[test]
+    fn high_words_first() {
+        assert_eq!(split_u32(0x0102_0304), [0x0102, 0x0304]);
+        assert_eq!(split_u64(0x0102_0304_0506_0708), [0x0102, 0x0304, 0x0506, 0x0708]);
+        assert_eq!(joined_u64(split_u64(0x8182_0304_0506_F7F8)), 0x8182_0304_0506_F7F8);
+        assert_eq!(joined_u32(split_u32(0xF1F2_0304)), 0xF1F2_0304);
+    }
+}

@@ -1,0 +1,220 @@
+//! What the device tells: 32 registers, all of the same instant.
+
+use super::map::{MAGIC, SNAPSHOT_REGISTERS, VERSION, is_sealed, joined_u32, joined_u64, seal, split_u32, split_u64};
+use crate::{digest::DigestStart, reason::ReasonCode, score::ScoreE4, state::Status};
+
+/// The registers of one snapshot, CRC-32C included.
+pub type SnapshotRegisters = [u16; SNAPSHOT_REGISTERS];
+
+/// The verdict register while there is no verdict. Like every word that is none of the three [`Verdict`]s it is no PASS.
+///
+/// [`Verdict`]: crate::code::Verdict
+pub const NO_VERDICT: u16 = 0;
+
+/// Status bit 7, which only this register has: no real part was judged, and a PASS is not to be acted on. The other bits
+/// are [`Status`]'s.
+pub const SIMULATED: Status = Status(1 << 7);
+
+/// The device at one instant. Register numbers in brackets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Which device \[2-3\].
+    pub device: u32,
+    /// Its state by OPC 40100-1's numbers \[4\].
+    pub state: u16,
+    /// Changes at least every 300 ms while the device is alive \[5\].
+    pub heartbeat: u16,
+    /// Changes with each start of the device \[6-7\].
+    pub epoch: u32,
+    /// The status bits, [`SIMULATED`] among them \[8\].
+    pub status: Status,
+    /// Recorded verdicts that were never acknowledged \[9\].
+    pub backlog: u16,
+    /// The verdict's number, its low 32 bits \[10-11\].
+    pub sequence: u32,
+    /// The part that was triggered last \[12-15\].
+    pub part_id: u64,
+    /// The nonce of that trigger \[16\].
+    pub nonce: u16,
+    /// [`Verdict::register`](crate::code::Verdict::register), or [`NO_VERDICT`] \[17\]; its complement goes to \[18\].
+    pub verdict: u16,
+    /// Why \[19\]; 0 while there is no verdict.
+    pub reason: ReasonCode,
+    /// The score \[20\].
+    pub score: ScoreE4,
+    /// Milliseconds since the verdict was made; stops at 65535 \[21\].
+    pub age_ms: u16,
+    /// The model that judged \[22-25\].
+    pub model: DigestStart,
+    /// The image that was judged \[26-29\].
+    pub image: DigestStart,
+}
+
+/// Why registers are no snapshot to be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotError {
+    /// The CRC-32C does not fit: damaged, or read in pieces of different instants.
+    Crc,
+    /// Register 1 is not [`MAGIC`]: these are not this map's registers.
+    Magic(u16),
+    /// Register 0 names a version of the map other than [`VERSION`].
+    Version(u16),
+    /// The verdict and its complement contradict each other.
+    Complement,
+}
+
+impl core::fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Crc => f.write_str("the CRC-32C does not fit the registers"),
+            Self::Magic(found) => write!(f, "register 1 holds {found:#06x}, expected {MAGIC:#06x}"),
+            Self::Version(found) => write!(f, "the map has version {found}, expected {VERSION}"),
+            Self::Complement => f.write_str("the verdict and its complement contradict each other"),
+        }
+    }
+}
+
+impl core::error::Error for SnapshotError {}
+
+impl Snapshot {
+    /// A device that did not start yet and has judged nothing.
+    pub const EMPTY: Self = Self {
+        device: 0,
+        state: 0,
+        heartbeat: 0,
+        epoch: 0,
+        status: Status(0),
+        backlog: 0,
+        sequence: 0,
+        part_id: 0,
+        nonce: 0,
+        verdict: NO_VERDICT,
+        reason: ReasonCode(0),
+        score: ScoreE4::NONE,
+        age_ms: 0,
+        model: DigestStart::NONE,
+        image: DigestStart::NONE,
+    };
+
+    /// As registers.
+    #[must_use]
+    pub fn to_registers(&self) -> SnapshotRegisters {
+        let mut registers = [0; SNAPSHOT_REGISTERS];
+        registers[0] = VERSION;
+        registers[1] = MAGIC;
+        registers[2..4].copy_from_slice(&split_u32(self.device));
+        registers[4] = self.state;
+        registers[5] = self.heartbeat;
+        registers[6..8].copy_from_slice(&split_u32(self.epoch));
+        registers[8] = self.status.0;
+        registers[9] = self.backlog;
+        registers[10..12].copy_from_slice(&split_u32(self.sequence));
+        registers[12..16].copy_from_slice(&split_u64(self.part_id));
+        registers[16] = self.nonce;
+        registers[17] = self.verdict;
+        registers[18] = !self.verdict;
+        registers[19] = self.reason.0;
+        registers[20] = self.score.0;
+        registers[21] = self.age_ms;
+        registers[22..26].copy_from_slice(&split_u64(u64::from_be_bytes(self.model.0)));
+        registers[26..30].copy_from_slice(&split_u64(u64::from_be_bytes(self.image.0)));
+        seal(&mut registers);
+        registers
+    }
+
+    /// From registers, everything checked that the device promises.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; the CRC-32C is checked first.
+    pub fn from_registers(registers: &SnapshotRegisters) -> Result<Self, SnapshotError> {
+        let r = registers;
+        if !is_sealed(r) {
+            return Err(SnapshotError::Crc);
+        }
+        if r[1] != MAGIC {
+            return Err(SnapshotError::Magic(r[1]));
+        }
+        if r[0] != VERSION {
+            return Err(SnapshotError::Version(r[0]));
+        }
+        if r[18] != !r[17] {
+            return Err(SnapshotError::Complement);
+        }
+        Ok(Self {
+            device: joined_u32([r[2], r[3]]),
+            state: r[4],
+            heartbeat: r[5],
+            epoch: joined_u32([r[6], r[7]]),
+            status: Status(r[8]),
+            backlog: r[9],
+            sequence: joined_u32([r[10], r[11]]),
+            part_id: joined_u64([r[12], r[13], r[14], r[15]]),
+            nonce: r[16],
+            verdict: r[17],
+            reason: ReasonCode(r[19]),
+            score: ScoreE4(r[20]),
+            age_ms: r[21],
+            model: DigestStart(joined_u64([r[22], r[23], r[24], r[25]]).to_be_bytes()),
+            image: DigestStart(joined_u64([r[26], r[27], r[28], r[29]]).to_be_bytes()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::Verdict;
+    use proptest::prelude::*;
+
+    #[test]
+    fn wrong_in_one_way_each() {
+        let right = Snapshot { verdict: Verdict::Pass.register(), ..Snapshot::EMPTY }.to_registers();
+        let sealed = |at: usize, value: u16| {
+            let mut registers = right;
+            registers[at] = value;
+            seal(&mut registers);
+            Snapshot::from_registers(&registers)
+        };
+        assert_eq!(sealed(0, 2), Err(SnapshotError::Version(2)));
+        assert_eq!(sealed(1, 7), Err(SnapshotError::Magic(7)));
+        assert_eq!(sealed(17, Verdict::Reject.register()), Err(SnapshotError::Complement));
+        assert_eq!(sealed(21, 9).unwrap().age_ms, 9);
+    }
+
+    fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+        (any::<[u16; 9]>(), any::<[u32; 3]>(), any::<u64>(), any::<[u8; 8]>(), any::<[u8; 8]>()).prop_map(
+            |(words, [device, epoch, sequence], part_id, model, image)| Snapshot {
+                device,
+                state: words[0],
+                heartbeat: words[1],
+                epoch,
+                status: Status(words[8]),
+                backlog: words[2],
+                sequence,
+                part_id,
+                nonce: words[3],
+                verdict: words[4],
+                reason: ReasonCode(words[5]),
+                score: ScoreE4(words[6]),
+                age_ms: words[7],
+                model: DigestStart(model),
+                image: DigestStart(image),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn comes_back_as_it_was(snapshot in any_snapshot()) {
+            prop_assert_eq!(Snapshot::from_registers(&snapshot.to_registers()), Ok(snapshot));
+        }
+
+        #[test]
+        fn a_torn_snapshot_is_refused(one in any_snapshot(), other in any_snapshot(), at in 1_usize..32) {
+            let mut torn = one.to_registers();
+            torn[at..].copy_from_slice(&other.to_registers()[at..]);
+            prop_assume!(torn != one.to_registers() && torn != other.to_registers());
+            prop_assert_eq!(Snapshot::from_registers(&torn), Err(SnapshotError::Crc));
+        }
+    }
+}

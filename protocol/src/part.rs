@@ -1,0 +1,247 @@
+//! One part's way to its verdict, as types: [`Trigger`], then [`Pending`], then [`Committed`].
+//!
+//! A verdict goes out only from a [`Committed`]; that comes only from a [`Pending`], by saying under which number the
+//! journal holds it; that comes only from a session which gave out the [`Trigger`] and still waits for its part. None
+//! of them can be copied, and each step uses up the one before it.
+//!
+//! A committed entry can't be made by hand:
+//!
+//! ```compile_fail,E0451
+//! use cellgate_protocol::part::{Committed, Pending};
+//! fn forge(pending: Pending) -> Committed {
+//!     Committed { pending, verdict_seq: core::num::NonZeroU64::MIN }
+//! }
+//! ```
+//!
+//! nor copied:
+//!
+//! ```compile_fail,E0382
+//! use cellgate_protocol::part::{Committed, Pending};
+//! fn twice(pending: Pending) -> [Committed; 2] {
+//!     [pending.committed(core::num::NonZeroU64::MIN), pending.committed(core::num::NonZeroU64::MIN)]
+//! }
+//! ```
+//!
+//! A trigger is used once:
+//!
+//! ```compile_fail,E0382
+//! use cellgate_protocol::{part::{Outcome, Trigger}, session::device::DeviceSession};
+//! fn twice(session: &mut DeviceSession, trigger: Trigger, outcome: Outcome) {
+//!     let first = session.conclude(0, trigger, outcome);
+//!     let second = session.conclude(0, trigger, outcome);
+//! }
+//! ```
+//!
+//! and can't be made by hand either:
+//!
+//! ```compile_fail,E0423
+//! let forged = cellgate_protocol::part::Trigger(panic!());
+//! ```
+//!
+//! The right way compiles:
+//!
+//! ```
+//! use cellgate_protocol::{health::Health, part::{Outcome, Trigger}, session::device::{DeviceSession, Dispatch}};
+//! use core::num::NonZeroU64;
+//! fn right(session: &mut DeviceSession, trigger: Trigger, outcome: Outcome, health: Option<&Health>) {
+//!     if let Ok(pending) = session.conclude(7, trigger, outcome) {
+//!         let verdict_seq = NonZeroU64::MIN; // the number that the journal gave to pending.entry()
+//!         let dispatch: Dispatch = session.send_verdict(9, pending.committed(verdict_seq), health);
+//!     }
+//! }
+//! ```
+//!
+//! Without saying how healthy the appliance is there is no verdict at all:
+//!
+//! ```compile_fail,E0061
+//! use cellgate_protocol::{part::Committed, session::device::DeviceSession};
+//! fn unhealthy(session: &mut DeviceSession, committed: Committed) {
+//!     session.send_verdict(9, committed);
+//! }
+//! ```
+
+use crate::{
+    code::Verdict,
+    digest::DigestStart,
+    reason::ReasonCode,
+    score::ScoreE4,
+    to_plc::{Flags, Origin, Record, VerdictMessage},
+};
+use core::num::NonZeroU64;
+
+/// A part that the session waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) part_id: u64,
+    pub(crate) nonce: u32,
+    pub(crate) boot_epoch: u32,
+    /// The session's own count of triggers: no two tickets of a session are the same.
+    pub(crate) number: u64,
+    pub(crate) accepted_ms: u64,
+    pub(crate) deadline_ms: u32,
+}
+
+impl Ticket {
+    /// Is the part's time over?
+    pub(crate) fn is_over(&self, now_ms: u64) -> bool {
+        now_ms > self.ends_ms()
+    }
+
+    /// The last moment of the part's time.
+    pub(crate) fn ends_ms(&self) -> u64 {
+        self.accepted_ms.saturating_add(u64::from(self.deadline_ms))
+    }
+}
+
+/// A fresh trigger of the PLC, given out once.
+#[derive(Debug)]
+#[must_use = "a trigger that is dropped ends as REJECT/TIMEOUT"]
+pub struct Trigger(pub(crate) Ticket);
+
+impl Trigger {
+    /// The part.
+    #[must_use]
+    pub fn part_id(&self) -> u64 {
+        self.0.part_id
+    }
+
+    /// The trigger's nonce.
+    #[must_use]
+    pub fn nonce(&self) -> u32 {
+        self.0.nonce
+    }
+
+    /// The last moment of the part's time, on the clock that the session is fed.
+    #[must_use]
+    pub fn deadline_at_ms(&self) -> u64 {
+        self.0.ends_ms()
+    }
+}
+
+/// What the application found out about a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: ReasonCode,
+    /// The score.
+    pub score: ScoreE4,
+    /// The model that judged.
+    pub model: DigestStart,
+    /// The image that was judged.
+    pub image: DigestStart,
+    /// What else is true of it.
+    pub flags: Flags,
+}
+
+impl Outcome {
+    /// A REJECT for a reason, without score, model and image.
+    #[must_use]
+    pub const fn reject(reason: ReasonCode) -> Self {
+        Self {
+            verdict: Verdict::Reject,
+            reason,
+            score: ScoreE4::NONE,
+            model: DigestStart::NONE,
+            image: DigestStart::NONE,
+            flags: Flags(0),
+        }
+    }
+}
+
+/// What the journal has to store before anything is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The part.
+    pub part_id: u64,
+    /// The nonce of its trigger.
+    pub nonce: u32,
+    /// The boot epoch that it was judged in.
+    pub boot_epoch: u32,
+    /// What was found out.
+    pub outcome: Outcome,
+}
+
+/// A part with its verdict, which the journal doesn't hold yet.
+#[derive(Debug)]
+#[must_use = "a verdict that is not committed keeps the window shut"]
+pub struct Pending {
+    pub(crate) ticket: Ticket,
+    pub(crate) outcome: Outcome,
+}
+
+impl Pending {
+    /// What the journal has to store.
+    #[must_use]
+    pub fn entry(&self) -> Entry {
+        let Ticket { part_id, nonce, boot_epoch, .. } = self.ticket;
+        Entry { part_id, nonce, boot_epoch, outcome: self.outcome }
+    }
+
+    /// The journal holds the entry, durably, under this number.
+    pub fn committed(self, verdict_seq: NonZeroU64) -> Committed {
+        Committed { pending: self, verdict_seq }
+    }
+}
+
+/// A part whose verdict the journal holds.
+#[derive(Debug)]
+#[must_use = "a committed verdict that is not sent keeps the window shut until the deadline"]
+pub struct Committed {
+    pub(crate) pending: Pending,
+    pub(crate) verdict_seq: NonZeroU64,
+}
+
+impl Committed {
+    /// The journal's number of the verdict.
+    #[must_use]
+    pub fn verdict_seq(&self) -> NonZeroU64 {
+        self.verdict_seq
+    }
+
+    /// The message as it is sent now. Whether it may be sent is the session's to know.
+    pub(crate) fn message(&self, now_ms: u64) -> VerdictMessage {
+        let Pending { ticket, outcome } = &self.pending;
+        let code = outcome.verdict.code();
+        VerdictMessage {
+            part_id: ticket.part_id,
+            nonce: ticket.nonce,
+            verdict_seq: self.verdict_seq.get(),
+            code,
+            complement: !code.0,
+            reason: outcome.reason,
+            score: outcome.score,
+            age_ms: u32::try_from(now_ms.saturating_sub(ticket.accepted_ms)).unwrap_or(u32::MAX),
+            model: outcome.model,
+            image: outcome.image,
+            flags: outcome.flags,
+        }
+    }
+
+    /// The verdict as information.
+    pub(crate) fn record(&self, origin: Origin) -> Record {
+        self.pending.entry().record(self.verdict_seq, origin)
+    }
+}
+
+impl Entry {
+    /// The entry as information, for a replay from the journal.
+    #[must_use]
+    pub fn record(&self, verdict_seq: NonZeroU64, origin: Origin) -> Record {
+        let Outcome { verdict, reason, score, model, image, flags } = self.outcome;
+        Record {
+            part_id: self.part_id,
+            nonce: self.nonce,
+            verdict_seq: verdict_seq.get(),
+            boot_epoch: self.boot_epoch,
+            code: verdict.code(),
+            reason,
+            score,
+            model,
+            image,
+            flags,
+            origin,
+        }
+    }
+}

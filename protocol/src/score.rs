@@ -1,0 +1,47 @@
+//! The score as the line sees it.
+
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// The probability of "abnormal" in ten-thousandths, 0..=10000, rounded down; the journal holds the exact value.
+///
+/// An integer, so that both profiles show the same and no PLC meets a NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ScoreE4(#[serde(with = "postcard::fixint::le")] pub u16);
+
+impl ScoreE4 {
+    /// There is no score, or none that is a number from 0 to 1.
+    pub const NONE: Self = Self(0xFFFF);
+
+    /// The score of a probability; [`ScoreE4::NONE`] outside 0..=1 and for NaN.
+    #[must_use]
+    pub fn from_probability(probability: f32) -> Self {
+        if (0.0..=1.0).contains(&probability) {
+            // In f64 the product is exact enough to be rounded down; it is within 0..=10000.
+            Self((f64::from(probability) * 10_000.0) as u16)
+        } else {
+            Self::NONE
+        }
+    }
+}
+
+impl fmt::Display for ScoreE4 {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 > 10_000 { out.pad("none") } else { write!(out, "{}.{:04}", self.0 / 10_000, self.0 % 10_000) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_outside_0_to_1_is_a_score() {
+        for probability in [f32::NAN, f32::INFINITY, -f32::MIN_POSITIVE, 1.000_000_1] {
+            assert_eq!(ScoreE4::from_probability(probability), ScoreE4::NONE);
+        }
+        assert_eq!([0.0, 0.5, 1.0].map(|p| ScoreE4::from_probability(p).0), [0, 5_000, 10_000]);
+        assert_eq!(ScoreE4::from_probability(0.499_99).0, 4_999);
+    }
+}

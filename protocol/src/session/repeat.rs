@@ -1,0 +1,60 @@
+//! When to say something again: first after a time that the line and the peer need, then ever more rarely.
+
+use crate::limits::{PLC_SCAN_MS, REPEAT_MOST_MS, line_time_ms};
+
+/// Bytes of the longest exchange that a repetition waits for: a VERDICT, 54 bytes of payload.
+const VERDICT_FRAME: usize = 81;
+
+/// The wait before the first repetition on a line of `baud` bits per second: two frame times and a PLC's scan.
+#[must_use]
+pub const fn first_wait_ms(baud: u32) -> u64 {
+    2 * line_time_ms(VERDICT_FRAME, baud) + PLC_SCAN_MS
+}
+
+/// The next moment to say something, and the wait after it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Repeat {
+    next_ms: u64,
+    wait_ms: u64,
+}
+
+impl Repeat {
+    /// Due now; then first after `first_wait_ms`.
+    pub(crate) fn from(now_ms: u64, first_wait_ms: u64) -> Self {
+        Self { next_ms: now_ms, wait_ms: first_wait_ms.max(1) }
+    }
+
+    pub(crate) fn is_due(&self, now_ms: u64) -> bool {
+        now_ms >= self.next_ms
+    }
+
+    /// It was said: the wait grows by half, up to [`REPEAT_MOST_MS`] or the first wait if that is longer.
+    pub(crate) fn said(&mut self, now_ms: u64) {
+        self.next_ms = now_ms.saturating_add(self.wait_ms);
+        self.wait_ms = (self.wait_ms + self.wait_ms.div_ceil(2)).min(REPEAT_MOST_MS.max(self.wait_ms));
+    }
+
+    /// The peer asked for it: due now.
+    pub(crate) fn ask(&mut self, now_ms: u64) {
+        self.next_ms = self.next_ms.min(now_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_by_half_up_to_the_most() {
+        let (mut repeat, mut now_ms, mut waits) = (Repeat::from(0, 66), 0, std::vec::Vec::new());
+        for _ in 0..6 {
+            assert!(repeat.is_due(now_ms));
+            repeat.said(now_ms);
+            let wait = (1..).find(|wait| repeat.is_due(now_ms + wait)).unwrap();
+            waits.push(wait);
+            now_ms += wait;
+        }
+        assert_eq!(waits, [66, 99, 149, 224, 250, 250]);
+        assert_eq!(first_wait_ms(115_200), 66);
+    }
+}

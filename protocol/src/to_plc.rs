@@ -1,0 +1,264 @@
+//! What the device says to the PLC.
+//!
+//! Every message can be read by everyone. A [`VerdictMessage`] can be made only by a session
+//! ([`crate::session::device`]), and only from a committed journal entry.
+
+use crate::{
+    code::VerdictCode, digest::DigestStart, fault::LinkError, frame::FrameType, reason::ReasonCode, score::ScoreE4,
+    state::StateCode, state::Status,
+};
+use serde::{Deserialize, Serialize};
+
+/// Answers a HELLO: the link is open. Its layout never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloAck {
+    /// The sender's [`crate::version::SCHEMA`].
+    #[serde(with = "postcard::fixint::le")]
+    pub schema: u32,
+    /// The device's number, as configured.
+    #[serde(with = "postcard::fixint::le")]
+    pub device: u32,
+    /// The device's state.
+    pub state: StateCode,
+}
+
+/// The trigger was accepted: exactly one verdict follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Busy {
+    /// The part.
+    #[serde(with = "postcard::fixint::le")]
+    pub part_id: u64,
+    /// The trigger's nonce.
+    #[serde(with = "postcard::fixint::le")]
+    pub nonce: u32,
+}
+
+/// The trigger was refused, or its verdict can't be stored: no verdict follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nak {
+    /// The part.
+    #[serde(with = "postcard::fixint::le")]
+    pub part_id: u64,
+    /// The trigger's nonce.
+    #[serde(with = "postcard::fixint::le")]
+    pub nonce: u32,
+    /// Why.
+    pub reason: ReasonCode,
+}
+
+/// What else is true of a verdict; bits that this version doesn't know are kept, and are no PASS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Flags(#[serde(with = "postcard::fixint::le")] pub u16);
+
+impl Flags {
+    /// The image or the engine is simulated.
+    pub const SIMULATED: Self = Self(1 << 0);
+    /// The appliance works with less than it should.
+    pub const DEGRADED: Self = Self(1 << 1);
+
+    /// Are all bits of `other` set?
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// These bits and those of `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// VERDICT: something to act on, for the gate to judge.
+///
+/// ```compile_fail,E0451
+/// use cellgate_protocol::{code::VerdictCode, to_plc::VerdictMessage};
+/// let forged = VerdictMessage { code: VerdictCode::PASS, ..panic!() };
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictMessage {
+    #[serde(with = "postcard::fixint::le")]
+    pub(crate) part_id: u64,
+    #[serde(with = "postcard::fixint::le")]
+    pub(crate) nonce: u32,
+    #[serde(with = "postcard::fixint::le")]
+    pub(crate) verdict_seq: u64,
+    pub(crate) code: VerdictCode,
+    #[serde(with = "postcard::fixint::le")]
+    pub(crate) complement: u32,
+    pub(crate) reason: ReasonCode,
+    pub(crate) score: ScoreE4,
+    #[serde(with = "postcard::fixint::le")]
+    pub(crate) age_ms: u32,
+    pub(crate) model: DigestStart,
+    pub(crate) image: DigestStart,
+    pub(crate) flags: Flags,
+}
+
+impl VerdictMessage {
+    /// The part.
+    #[must_use]
+    pub const fn part_id(&self) -> u64 {
+        self.part_id
+    }
+
+    /// The nonce of the trigger that this answers.
+    #[must_use]
+    pub const fn nonce(&self) -> u32 {
+        self.nonce
+    }
+
+    /// The journal's number of the verdict.
+    #[must_use]
+    pub const fn verdict_seq(&self) -> u64 {
+        self.verdict_seq
+    }
+
+    /// The verdict.
+    #[must_use]
+    pub const fn code(&self) -> VerdictCode {
+        self.code
+    }
+
+    /// The verdict once more, every bit turned.
+    #[must_use]
+    pub const fn complement(&self) -> u32 {
+        self.complement
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(&self) -> ReasonCode {
+        self.reason
+    }
+
+    /// The score.
+    #[must_use]
+    pub const fn score(&self) -> ScoreE4 {
+        self.score
+    }
+
+    /// Milliseconds from the device's acceptance of the trigger to the sending of this very frame.
+    #[must_use]
+    pub const fn age_ms(&self) -> u32 {
+        self.age_ms
+    }
+
+    /// The model that judged.
+    #[must_use]
+    pub const fn model(&self) -> DigestStart {
+        self.model
+    }
+
+    /// The image that was judged.
+    #[must_use]
+    pub const fn image(&self) -> DigestStart {
+        self.image
+    }
+
+    /// What else is true of it.
+    #[must_use]
+    pub const fn flags(&self) -> Flags {
+        self.flags
+    }
+}
+
+/// Why a verdict is only a record; any 8 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Origin(pub u8);
+
+impl Origin {
+    /// The part's deadline was over before the verdict was acknowledged.
+    pub const LATE: Self = Self(1);
+    /// A PASS, but a worker stood still or the PLC was silent when it should have gone out.
+    pub const UNHEALTHY: Self = Self(2);
+    /// Read from the journal, after a restart.
+    pub const REPLAY: Self = Self(3);
+    /// Judged without a trigger.
+    pub const FREE_RUNNING: Self = Self(4);
+    /// Acknowledged already: shown in registers, never sent.
+    pub const DELIVERED: Self = Self(5);
+}
+
+/// RECORD: information about a verdict, never something to act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The part.
+    #[serde(with = "postcard::fixint::le")]
+    pub part_id: u64,
+    /// The nonce of its trigger; 0 where there was none.
+    #[serde(with = "postcard::fixint::le")]
+    pub nonce: u32,
+    /// The journal's number of the verdict.
+    #[serde(with = "postcard::fixint::le")]
+    pub verdict_seq: u64,
+    /// The boot epoch that it was judged in.
+    #[serde(with = "postcard::fixint::le")]
+    pub boot_epoch: u32,
+    /// The verdict.
+    pub code: VerdictCode,
+    /// Why.
+    pub reason: ReasonCode,
+    /// The score.
+    pub score: ScoreE4,
+    /// The model that judged.
+    pub model: DigestStart,
+    /// The image that was judged.
+    pub image: DigestStart,
+    /// What else is true of it.
+    pub flags: Flags,
+    /// Why it is only a record.
+    pub origin: Origin,
+}
+
+/// The device is alive, and how it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceHeartbeat {
+    /// Advanced by one each time, wrapping, and only while every worker shows progress.
+    #[serde(with = "postcard::fixint::le")]
+    pub counter: u32,
+    /// The state.
+    pub state: StateCode,
+    /// The status bits.
+    pub status: Status,
+    /// Verdicts in the journal that the PLC did not acknowledge; 65535 for more.
+    #[serde(with = "postcard::fixint::le")]
+    pub backlog: u16,
+}
+
+/// A message from the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToPlc {
+    /// The link is open.
+    HelloAck(HelloAck),
+    /// The trigger was accepted.
+    Busy(Busy),
+    /// Something to act on.
+    Verdict(VerdictMessage),
+    /// The trigger was refused.
+    Nak(Nak),
+    /// The device is alive.
+    Heartbeat(DeviceHeartbeat),
+    /// Information.
+    Record(Record),
+    /// Something is wrong with the link.
+    Error(LinkError),
+}
+
+impl ToPlc {
+    /// The type in the frame's header.
+    #[must_use]
+    pub const fn frame_type(&self) -> FrameType {
+        match self {
+            Self::HelloAck(_) => FrameType::HELLO_ACK,
+            Self::Busy(_) => FrameType::BUSY,
+            Self::Verdict(_) => FrameType::VERDICT,
+            Self::Nak(_) => FrameType::NAK,
+            Self::Heartbeat(_) => FrameType::HEARTBEAT,
+            Self::Record(_) => FrameType::RECORD,
+            Self::Error(_) => FrameType::ERROR,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Foreign bytes: noise, truncations, flips. No panic, no answer to a bad CRC, and the next clean request is answered.
+
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+
+use cellgate_protocol::modbus::codec::Request;
+use cellgate_protocol::modbus::command::{Command, CommandBlock};
+use cellgate_protocol::modbus::crc16;
+use cellgate_protocol::modbus::link::Link;
+use cellgate_protocol::modbus::map::COMMAND_ADDRESS;
+use cellgate_protocol::modbus::registers::Registers;
+use cellgate_protocol::modbus::server::{Server, Written};
+use cellgate_protocol::modbus::snapshot::{Snapshot, SnapshotRegisters};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+
+const UNIT: u8 = 1;
+const SILENCE_MS: u64 = 20;
+
+fn encoded(request: Request<'_>) -> Vec<u8> {
+    let mut out = [0; 256];
+    request.encode(UNIT, &mut out).unwrap().to_vec()
+}
+
+fn block(heartbeat: u16, command: Command) -> Vec<u8> {
+    let registers = CommandBlock { heartbeat, command }.to_registers();
+    encoded(Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&registers) })
+}
+
+const TRIGGER: Command = Command::Trigger { part_id: 0x0000_0001_0000_002A, nonce: 9 };
+
+/// One request of each function, and the shortest and the longest.
+fn requests() -> Vec<Vec<u8>> {
+    let registers = CommandBlock { heartbeat: 5, command: TRIGGER }.to_registers();
+    let values = Registers::new(&registers);
+    vec![
+        encoded(Request::ReadInput { address: 0, count: 32 }),
+        encoded(Request::ReadHolding { address: 0, count: 1 }),
+        encoded(Request::WriteSingle { address: COMMAND_ADDRESS, value: 7 }),
+        block(5, TRIGGER),
+        encoded(Request::ReadWrite { read_address: 0, read_count: 32, write_address: COMMAND_ADDRESS, values }),
+        encoded(Request::WriteMultiple { address: 0, values: Registers::new(&[0xA5A5; 123]) }),
+    ]
+}
+
+/// A link under test with its own clock.
+struct Line {
+    link: Link,
+    snapshot: SnapshotRegisters,
+    now_ms: u64,
+    written: Vec<Written>,
+}
+
+impl Line {
+    fn new() -> Self {
+        let link = Link::new(UNIT, SILENCE_MS).unwrap();
+        let mut line = Self { link, snapshot: Snapshot::EMPTY.to_registers(), now_ms: 0, written: Vec::new() };
+        assert!(line.asks(&block(1, Command::None)).is_some());
+        line.written.clear();
+        line
+    }
+
+    /// Feeds bytes; checks that an answer has a right CRC.
+    fn hears(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let answer = self.link.receive(bytes, self.now_ms, &self.snapshot, |written| self.written.push(written));
+        answer.inspect(|answer| assert!(crc16::checked(answer).is_some())).map(<[u8]>::to_vec)
+    }
+
+    /// Lets time pass as the link asks for.
+    fn waits(&mut self) -> Option<Vec<u8>> {
+        self.now_ms = self.link.poll_at_ms()?;
+        self.link.poll(self.now_ms, &self.snapshot, |written| self.written.push(written)).map(<[u8]>::to_vec)
+    }
+
+    /// Sends a request and waits for the answer as a client does.
+    fn asks(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+        let at_once = self.hears(request);
+        let answer = at_once.or_else(|| self.waits());
+        self.now_ms += 5;
+        answer
+    }
+}
+
+#[test]
+fn each_truncation_of_each_request_costs_no_later_poll() {
+    for request in requests() {
+        for end in 0..request.len() {
+            for pause_ms in [0, 1, SILENCE_MS - 1, SILENCE_MS, 500] {
+                let mut line = Line::new();
+                assert_eq!(line.hears(&request[..end]), None);
+                assert_eq!(line.written, []);
+                line.now_ms += pause_ms;
+                let poll = encoded(Request::ReadInput { address: 0, count: 32 });
+                assert_eq!(line.asks(&poll).map(|answer| answer.len()), Some(69), "{end} bytes, {pause_ms} ms");
+                assert_eq!(line.asks(&poll).map(|answer| answer.len()), Some(69));
+            }
+        }
+    }
+}
+
+fn flip(frame: &mut [u8], bit: usize) {
+    frame[bit / 8] ^= 1 << (bit % 8);
+}
+
+#[test]
+fn no_request_of_which_1_to_3_bits_are_flipped_is_served() {
+    let snapshot = Snapshot::EMPTY.to_registers();
+    for request in requests().into_iter().filter(|request| request.len() < 50) {
+        let bits = 8 * request.len();
+        let mut server = Server::new(UNIT).unwrap();
+        let mut frame = request;
+        let (mut tried, mut served) = (0_u32, 0_u32);
+        let mut out = [0; 256];
+        let mut flip_and_try = |frame: &mut [u8], bit: usize| {
+            flip(frame, bit);
+            tried += 1;
+            served += u32::from(server.serve(frame, &snapshot, &mut out).answer.is_some());
+        };
+        for one in 0..bits {
+            flip_and_try(&mut frame, one);
+            for two in one + 1..bits {
+                flip_and_try(&mut frame, two);
+                for three in two + 1..bits {
+                    flip_and_try(&mut frame, three);
+                    flip(&mut frame, three);
+                }
+                flip(&mut frame, two);
+            }
+            flip(&mut frame, one);
+        }
+        assert_eq!(served, 0, "of {tried}");
+        println!("{} bytes: {tried} flips, none served", frame.len());
+    }
+}
+
+/// Flips in the function and the byte count change the length that a frame seems to have, so they are tried on the line,
+/// where the rest of the frame follows: one there with any two others, or with any one.
+#[test]
+fn a_flipped_request_on_the_line_is_never_carried_out() {
+    let request = block(5, TRIGGER);
+    let bits = 8 * request.len();
+    let mut line = Line::new();
+    for one in (8..16).chain(48..56) {
+        for two in 0..bits {
+            for three in two..bits {
+                let mut frame = request.clone();
+                flip(&mut frame, one);
+                if two != one {
+                    flip(&mut frame, two);
+                }
+                if three != two && three != one {
+                    flip(&mut frame, three);
+                }
+                line.asks(&frame);
+                assert_eq!(line.written, [], "bits {one}, {two} and {three}");
+            }
+        }
+    }
+    assert!(line.asks(&encoded(Request::ReadInput { address: 0, count: 32 })).is_some());
+}
+
+#[test]
+fn traffic_of_other_units_costs_no_poll() {
+    let mut line = Line::new();
+    let other = |request: Request<'_>, unit: u8| {
+        let mut out = [0; 256];
+        request.encode(unit, &mut out).unwrap().to_vec()
+    };
+    let response = |registers: &[u16]| {
+        let mut out = [0; 256];
+        let response = cellgate_protocol::modbus::codec::Response::Registers(Registers::new(registers));
+        response.encode(7, 0x04, &mut out).unwrap().to_vec()
+    };
+    for count in 1..=125 {
+        assert_eq!(line.hears(&other(Request::ReadInput { address: 0, count }, 7)), None);
+        assert_eq!(line.hears(&response(&[0x0104; 125][..usize::from(count)])), None);
+        line.now_ms += 2;
+        assert!(line.asks(&encoded(Request::ReadInput { address: 0, count: 32 })).is_some(), "{count}");
+    }
+}
+
+#[test]
+fn requests_that_come_at_once_get_one_answer() {
+    let mut line = Line::new();
+    let mut both = block(2, TRIGGER);
+    both.extend(encoded(Request::ReadInput { address: 0, count: 1 }));
+    assert_eq!(line.hears(&both).map(|answer| answer.len()), Some(7));
+    assert_eq!(line.written, [Written { heartbeat: 2, command: TRIGGER }]);
+}
+
+/// Noise of many kinds: any bytes, one byte over and over, and pieces of requests.
+fn noise(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    let pieces = prop::collection::vec((0..requests().len(), any::<prop::sample::Index>()), 1..60);
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 1..=most),
+        (any::<u8>(), 1..=most).prop_map(|(byte, count)| vec![byte; count]),
+        pieces.prop_map(move |pieces| {
+            let requests = requests();
+            let mut noise: Vec<u8> =
+                pieces.iter().flat_map(|(at, end)| requests[*at][..end.index(requests[*at].len())].to_vec()).collect();
+            noise.truncate(most);
+            noise
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_request_after_noise_is_answered(
+        bursts in prop::collection::vec((noise(4096), 0_u64..60), 1..4),
+        chunk in 1_usize..300,
+    ) {
+        let mut line = Line::new();
+        for (at, (noise, pause_ms)) in bursts.into_iter().enumerate() {
+            for part in noise.chunks(chunk) {
+                line.hears(part);
+            }
+            line.now_ms += pause_ms;
+            let command = Command::Trigger { part_id: 70, nonce: 100 + at as u16 };
+            let before = line.written.len();
+            prop_assert_eq!(line.asks(&block(3, command)).map(|answer| answer.len()), Some(8));
+            prop_assert_eq!(&line.written[before..], &[Written { heartbeat: 3, command }]);
+        }
+    }
+
+    #[test]
+    fn any_bytes_at_any_time_are_survived(chunks in prop::collection::vec((noise(400), any::<u16>()), 0..20)) {
+        let mut line = Line::new();
+        for (bytes, pause_ms) in chunks {
+            line.hears(&bytes);
+            line.now_ms += u64::from(pause_ms) % 41;
+            line.waits();
+        }
+        let poll = encoded(Request::ReadInput { address: 0, count: 32 });
+        prop_assert!(line.asks(&poll).is_some());
+    }
+
+    #[test]
+    fn a_frame_with_a_bad_crc_is_never_served(frame in noise(256)) {
+        prop_assume!(crc16::checked(&frame).is_none());
+        let mut out = [0; 256];
+        let served = Server::new(UNIT).unwrap().serve(&frame, &[0; 32], &mut out);
+        prop_assert!(served.answer.is_none() && served.written.is_none());
+    }
+
+    #[test]
+    fn any_right_frame_gets_a_right_answer(said in prop::collection::vec(any::<u8>(), 1..253), known in any::<bool>()) {
+        let mut frame = vec![UNIT];
+        frame.extend(said);
+        if known {
+            frame[1] = [0x03, 0x04, 0x06, 0x10, 0x17][usize::from(frame[1]) % 5];
+        }
+        frame.extend(crc16::bytes_of(&frame));
+        let mut out = [0; 256];
+        let served = Server::new(UNIT).unwrap().serve(&frame, &[0; 32], &mut out);
+        let answer = served.answer.expect("our unit and a right CRC");
+        prop_assert!(crc16::checked(answer).is_some());
+        prop_assert_eq!(answer[0], UNIT);
+        prop_assert_eq!(answer[1] & 0x7F, frame[1] & 0x7F);
+    }
+}
