@@ -17,6 +17,7 @@ pub mod frame;
 pub mod gate;
 pub mod health;
 pub mod limits;
+pub mod link;
 pub mod part;
 pub mod reason;
 pub mod score;
