@@ -60,7 +60,7 @@ impl Journal {
                 part.pass = Some((record.nonce, record.boot_epoch, now_ms));
             }
         }
-        NonZeroU64::new(self.verdict_seq).unwrap()
+        NonZeroU64::new(self.verdict_seq).expect("counted up from 0")
     }
 }
 

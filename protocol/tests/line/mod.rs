@@ -229,7 +229,7 @@ impl Line {
         while let Some(part_id) = self.unsettled.front()
             && self.parts[part_id].triggered_ms.saturating_add(SETTLED_MS) < now_ms
         {
-            let part = self.parts.remove(part_id).unwrap();
+            let part = self.parts.remove(part_id).expect("a part stays until it is settled");
             self.unsettled.pop_front();
             let right = part.decided == 1 && part.opened <= 1 && part.terminal == part.opened;
             self.summary.wrong_records += u64::from(!right);
@@ -241,7 +241,7 @@ impl Line {
 fn new_plc(now_ms: u64, random: &mut Random) -> PlcLink {
     let first_wait_ms = first_wait_ms(BAUD);
     let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms };
-    config.allowed_models.push(MODEL).unwrap();
+    config.allowed_models.push(MODEL).expect("one model fits");
     let ends = Ends { plc: 1, device: Some(7), first_link_id: random.next() as u32, first_wait_ms };
     PlcLink::new(now_ms, PlcSession::new(config), ends)
 }
