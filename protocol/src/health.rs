@@ -26,9 +26,9 @@ impl Progress {
 /// let forged = cellgate_protocol::health::Health { attested_ms: 0 };
 /// ```
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0308
 /// fn keep(health: &cellgate_protocol::health::Health) -> cellgate_protocol::health::Health {
-///     health.clone().to_owned().unwrap()
+///     health.clone()
 /// }
 /// ```
 #[derive(Debug)]

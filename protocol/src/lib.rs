@@ -18,6 +18,7 @@ pub mod gate;
 pub mod health;
 pub mod limits;
 pub mod modbus;
+pub mod link;
 pub mod part;
 pub mod reason;
 pub mod score;

@@ -2,4 +2,5 @@
 //! clock: it is told what came and what time it is, and is asked what to do until it says nothing.
 
 pub mod device;
+pub mod plc;
 pub mod repeat;

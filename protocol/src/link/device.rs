@@ -1,0 +1,191 @@
+//! The device's end of a native link.
+
+use super::{Counters, Open, Output};
+use crate::{
+    accumulator::Accumulator,
+    fault::{FaultCode, LinkError},
+    frame::{self, FrameError, Header},
+    health::Health,
+    limits::MAX_FRAME,
+    session::device::{Action, DeviceSession, Event},
+    to_device::{Hello, ToDevice},
+    to_plc::{HelloAck, ToPlc},
+    version,
+};
+use heapless::Deque;
+
+/// At most one complaint about another version in so many milliseconds, so that two sides can't keep each other busy.
+const COMPLAIN_MS: u64 = 1_000;
+
+/// A [`DeviceSession`] behind frames. After each input, and at least every 10 ms, call [`DeviceLink::poll`] until it
+/// gives `None`.
+#[derive(Debug)]
+pub struct DeviceLink {
+    session: DeviceSession,
+    accumulator: Accumulator,
+    open: Option<Open>,
+    sent: u32,
+    /// HELLO_ACK and ERROR, each with the link that it is about.
+    answers: Deque<(u32, ToPlc), 4>,
+    complained_ms: Option<u64>,
+    counters: Counters,
+}
+
+impl DeviceLink {
+    /// A link that waits for HELLO.
+    #[must_use]
+    pub const fn new(session: DeviceSession) -> Self {
+        let counters = Counters { frames: 0, dropped: 0, incompatible: 0, links: 0 };
+        Self {
+            session,
+            accumulator: Accumulator::new(),
+            open: None,
+            sent: 0,
+            answers: Deque::new(),
+            complained_ms: None,
+            counters,
+        }
+    }
+
+    /// The session behind it.
+    pub fn session(&mut self) -> &mut DeviceSession {
+        &mut self.session
+    }
+
+    /// What the link met.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How often bytes between two delimiters were no frame, wrapping.
+    #[must_use]
+    pub const fn resyncs(&self) -> u32 {
+        self.accumulator.resyncs()
+    }
+
+    /// Is a link open?
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The line was lost and opened anew: a half frame is forgotten, the link goes on.
+    pub fn reopened(&mut self) {
+        self.accumulator = Accumulator::new();
+    }
+
+    /// Bytes that came.
+    pub fn feed(&mut self, now_ms: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let fed = self.accumulator.feed::<ToDevice>(bytes);
+            bytes = fed.rest;
+            match fed.frame {
+                Some(Ok((header, message))) => self.receive(now_ms, &header, &message),
+                Some(Err(FrameError::Version { .. })) => self.complain(now_ms, 0),
+                Some(Err(_)) | None => {}
+            }
+        }
+    }
+
+    /// What to do now; bytes stand in `out`.
+    pub fn poll<'a>(
+        &mut self,
+        now_ms: u64,
+        health: Option<&Health>,
+        out: &'a mut [u8; MAX_FRAME],
+    ) -> Option<Output<'a, Event>> {
+        let (link_id, message) = loop {
+            if let Some(answer) = self.answers.pop_front() {
+                break answer;
+            }
+            match (self.session.poll(now_ms, health)?, self.open) {
+                (Action::Event(event), _) => return Some(Output::Event(event)),
+                (Action::Send(message), Some(open)) => break (open.link_id, message),
+                // Nobody listens: a verdict is repeated, a record is replayed by the application.
+                (Action::Send(_), None) => {}
+            }
+        };
+        self.sent = self.sent.wrapping_add(1);
+        let ack = self.open.filter(|open| open.link_id == link_id).map_or(0, |open| open.received);
+        let header = Header { link_id, boot_epoch: self.session.config().boot_epoch, seq: self.sent, ack };
+        frame::encode(&header, &message, out).ok().map(Output::Bytes)
+    }
+
+    fn receive(&mut self, now_ms: u64, header: &Header, message: &ToDevice) {
+        self.counters.frames = self.counters.frames.wrapping_add(1);
+        match message {
+            ToDevice::Hello(hello) => return self.hello(now_ms, header, hello),
+            ToDevice::Error(error) if error.fault == FaultCode::INCOMPATIBLE => {
+                self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
+                self.open = None;
+                return;
+            }
+            _ => {}
+        }
+        let boot_epoch = self.session.config().boot_epoch;
+        match &mut self.open {
+            Some(open) if open.link_id == header.link_id && header.boot_epoch == boot_epoch => {
+                if !open.take(header, self.sent) {
+                    self.counters.dropped = self.counters.dropped.wrapping_add(1);
+                    return;
+                }
+            }
+            _ => {
+                self.counters.dropped = self.counters.dropped.wrapping_add(1);
+                if !matches!(message, ToDevice::Error(_)) {
+                    self.answer(header.link_id, ToPlc::Error(LinkError::new(FaultCode::UNKNOWN_LINK)));
+                }
+                return;
+            }
+        }
+        match message {
+            ToDevice::Trigger(request) => self.session.trigger(now_ms, request),
+            ToDevice::Ack(ack) => self.session.acknowledge(ack),
+            ToDevice::Heartbeat(heartbeat) => self.session.plc_heartbeat(now_ms, heartbeat.counter),
+            ToDevice::Error(_) => self.open = None,
+            ToDevice::Hello(_) => {}
+        }
+    }
+
+    fn hello(&mut self, now_ms: u64, header: &Header, hello: &Hello) {
+        if hello.schema != version::SCHEMA {
+            self.open = None;
+            self.complain(now_ms, header.link_id);
+            return;
+        }
+        match &mut self.open {
+            // The same HELLO again: its answer was lost.
+            Some(open) if open.link_id == header.link_id => {
+                if !open.take(header, self.sent) {
+                    self.counters.dropped = self.counters.dropped.wrapping_add(1);
+                    return;
+                }
+            }
+            _ => {
+                self.open = Some(Open { link_id: header.link_id, received: header.seq });
+                self.counters.links = self.counters.links.wrapping_add(1);
+                self.session.link_opened(now_ms);
+            }
+        }
+        let device = self.session.config().device;
+        let state = self.session.state(now_ms).code();
+        self.answer(header.link_id, ToPlc::HelloAck(HelloAck { schema: version::SCHEMA, device, state }));
+    }
+
+    /// The peer has another version.
+    fn complain(&mut self, now_ms: u64, link_id: u32) {
+        self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
+        if self.complained_ms.is_none_or(|last_ms| now_ms.saturating_sub(last_ms) >= COMPLAIN_MS) {
+            self.complained_ms = Some(now_ms);
+            self.answer(link_id, ToPlc::Error(LinkError::new(FaultCode::INCOMPATIBLE)));
+        }
+    }
+
+    fn answer(&mut self, link_id: u32, message: ToPlc) {
+        if self.answers.is_full() {
+            self.answers.pop_front();
+        }
+        let _ = self.answers.push_back((link_id, message));
+    }
+}

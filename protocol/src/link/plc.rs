@@ -1,0 +1,188 @@
+//! The PLC's end of a native link.
+
+use super::{Counters, Open, Output};
+use crate::{
+    accumulator::Accumulator,
+    fault::FaultCode,
+    frame::{self, FrameError, Header},
+    limits::{MAX_FRAME, PLC_SILENT_MS},
+    session::{
+        plc::{Action, Event, PlcSession},
+        repeat::Repeat,
+    },
+    to_device::{Hello, ToDevice},
+    to_plc::{HelloAck, ToPlc},
+    version,
+};
+
+/// Who is at the two ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    /// The PLC's own number; 0 where it has none.
+    pub plc: u32,
+    /// The device's number; `None` accepts any.
+    pub device: Option<u32>,
+    /// The first link's number, different at each start: the next ones count up from it.
+    pub first_link_id: u32,
+    /// The wait before HELLO is repeated: [`crate::session::repeat::first_wait_ms`].
+    pub first_wait_ms: u64,
+}
+
+/// Where the link stands.
+#[derive(Debug)]
+enum Stage {
+    /// HELLO is repeated.
+    Calling(Repeat),
+    /// HELLO_ACK came from the device of this boot epoch.
+    Open { boot_epoch: u32, heard_ms: u64 },
+}
+
+/// A [`PlcSession`] behind frames. After each input, and at least every 10 ms, call [`PlcLink::poll`] until it gives
+/// `None`.
+#[derive(Debug)]
+pub struct PlcLink {
+    session: PlcSession,
+    ends: Ends,
+    accumulator: Accumulator,
+    stage: Stage,
+    open: Open,
+    sent: u32,
+    counters: Counters,
+}
+
+impl PlcLink {
+    /// A link that calls the device.
+    #[must_use]
+    pub fn new(now_ms: u64, session: PlcSession, ends: Ends) -> Self {
+        Self {
+            session,
+            ends,
+            accumulator: Accumulator::new(),
+            stage: Stage::Calling(Repeat::from(now_ms, ends.first_wait_ms)),
+            open: Open { link_id: ends.first_link_id, received: 0 },
+            sent: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The session behind it.
+    pub fn session(&mut self) -> &mut PlcSession {
+        &mut self.session
+    }
+
+    /// What the link met.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How often bytes between two delimiters were no frame, wrapping.
+    #[must_use]
+    pub const fn resyncs(&self) -> u32 {
+        self.accumulator.resyncs()
+    }
+
+    /// The device's boot epoch, while a link is open.
+    #[must_use]
+    pub const fn boot_epoch(&self) -> Option<u32> {
+        match self.stage {
+            Stage::Open { boot_epoch, .. } => Some(boot_epoch),
+            Stage::Calling(_) => None,
+        }
+    }
+
+    /// The line was lost and opened anew: a half frame is forgotten, the link goes on.
+    pub fn reopened(&mut self) {
+        self.accumulator = Accumulator::new();
+    }
+
+    /// Bytes that came.
+    pub fn feed(&mut self, now_ms: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let fed = self.accumulator.feed::<ToPlc>(bytes);
+            bytes = fed.rest;
+            match fed.frame {
+                Some(Ok((header, message))) => self.receive(now_ms, &header, &message),
+                Some(Err(FrameError::Version { .. })) => self.incompatible(now_ms),
+                Some(Err(_)) | None => {}
+            }
+        }
+    }
+
+    /// What to do now; bytes stand in `out`.
+    pub fn poll<'a>(&mut self, now_ms: u64, out: &'a mut [u8; MAX_FRAME]) -> Option<Output<'a, Event>> {
+        if let Stage::Open { heard_ms, .. } = self.stage
+            && now_ms.saturating_sub(heard_ms) >= PLC_SILENT_MS
+        {
+            self.call(now_ms);
+        }
+        let message = loop {
+            if let Stage::Calling(repeat) = &mut self.stage
+                && repeat.is_due(now_ms)
+            {
+                repeat.said(now_ms);
+                break ToDevice::Hello(Hello { schema: version::SCHEMA, plc: self.ends.plc });
+            }
+            match (self.session.poll(now_ms)?, &self.stage) {
+                (Action::Event(event), _) => return Some(Output::Event(event)),
+                (Action::Send(message), Stage::Open { .. }) => break message,
+                // No link: a trigger is repeated, a verdict that lacks its acknowledgement too.
+                (Action::Send(_), Stage::Calling(_)) => {}
+            }
+        };
+        self.sent = self.sent.wrapping_add(1);
+        let header = Header {
+            link_id: self.open.link_id,
+            boot_epoch: self.boot_epoch().unwrap_or(0),
+            seq: self.sent,
+            ack: self.open.received,
+        };
+        frame::encode(&header, &message, out).ok().map(Output::Bytes)
+    }
+
+    fn receive(&mut self, now_ms: u64, header: &Header, message: &ToPlc) {
+        self.counters.frames = self.counters.frames.wrapping_add(1);
+        if header.link_id != self.open.link_id {
+            self.counters.dropped = self.counters.dropped.wrapping_add(1);
+            return;
+        }
+        match (&mut self.stage, message) {
+            (_, ToPlc::Error(error)) if error.fault == FaultCode::INCOMPATIBLE => self.incompatible(now_ms),
+            (Stage::Open { .. }, ToPlc::Error(_)) => self.call(now_ms),
+            (Stage::Calling(_), ToPlc::HelloAck(hello)) => self.hello_ack(now_ms, header, hello),
+            (Stage::Open { boot_epoch, heard_ms }, _)
+                if *boot_epoch == header.boot_epoch && self.open.take(header, self.sent) =>
+            {
+                *heard_ms = now_ms;
+                self.session.receive(now_ms, message);
+            }
+            _ => self.counters.dropped = self.counters.dropped.wrapping_add(1),
+        }
+    }
+
+    fn hello_ack(&mut self, now_ms: u64, header: &Header, hello: &HelloAck) {
+        let known = self.ends.device.is_none_or(|device| device == hello.device);
+        if hello.schema != version::SCHEMA || !known {
+            return self.incompatible(now_ms);
+        }
+        self.open.received = header.seq;
+        self.counters.links = self.counters.links.wrapping_add(1);
+        self.stage = Stage::Open { boot_epoch: header.boot_epoch, heard_ms: now_ms };
+        self.session.device_found(now_ms, header.boot_epoch);
+    }
+
+    /// The device has another version, or is another device: nothing of it is a PASS.
+    fn incompatible(&mut self, now_ms: u64) {
+        self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
+        self.session.device_incompatible(now_ms);
+        if matches!(self.stage, Stage::Open { .. }) {
+            self.call(now_ms);
+        }
+    }
+
+    /// A new link, under a number that was not used before.
+    fn call(&mut self, now_ms: u64) {
+        self.open = Open { link_id: self.open.link_id.wrapping_add(1), received: 0 };
+        self.stage = Stage::Calling(Repeat::from(now_ms, self.ends.first_wait_ms));
+    }
+}

@@ -1,0 +1,315 @@
+//! The PLC's side: sends triggers, receives verdicts, asks the gate. Every part ends with exactly one [`Outcome`].
+
+use super::repeat::Repeat;
+use crate::{
+    code::VerdictCode,
+    digest::DigestStart,
+    gate::{self, Claim, Decision, Known},
+    limits::{ALLOWED_MODELS, HEARTBEAT_MS},
+    reason::ReasonCode,
+    state::Status,
+    to_device::{Ack, PlcHeartbeat, ToDevice, TriggerRequest},
+    to_plc::{DeviceHeartbeat, Record, ToPlc, VerdictMessage},
+};
+use heapless::{Deque, Vec};
+
+/// What does not change while a PLC runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlcConfig {
+    /// The models that may let a part pass.
+    pub allowed_models: Vec<DigestStart, ALLOWED_MODELS>,
+    /// The wait before a trigger is repeated: [`super::repeat::first_wait_ms`].
+    pub first_wait_ms: u64,
+}
+
+/// What became of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The part.
+    pub part_id: u64,
+    /// The nonce of its trigger.
+    pub nonce: u32,
+    /// What the gate does.
+    pub decision: Decision,
+    /// The verdict that the gate judged; none where none came.
+    pub claim: Option<Claim>,
+    /// Milliseconds from the first trigger to the decision.
+    pub elapsed_ms: u64,
+}
+
+/// Something for the PLC's program to do or to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The device accepted the trigger.
+    Accepted {
+        /// The part.
+        part_id: u64,
+    },
+    /// The part's end: open the gate, or don't.
+    Decided(Outcome),
+    /// Information on a part that is not, or no longer, in front of the gate.
+    Information(Record),
+}
+
+/// What [`PlcSession::poll`] gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Send this.
+    Send(ToDevice),
+    /// Do this.
+    Event(Event),
+}
+
+/// A part is open: the window is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartOpen;
+
+/// The part in front of the gate.
+#[derive(Debug)]
+struct OpenPart {
+    part_id: u64,
+    nonce: u32,
+    deadline_ms: u32,
+    started_ms: u64,
+    accepted: bool,
+    /// A trigger went out in this boot epoch of the device.
+    asked_in: Option<u32>,
+    repeat: Repeat,
+}
+
+impl OpenPart {
+    fn elapsed_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.started_ms)
+    }
+
+    fn is(&self, part_id: u64, nonce: u32) -> bool {
+        self.part_id == part_id && self.nonce == nonce
+    }
+}
+
+/// The device as the PLC hears it.
+#[derive(Debug, Clone, Copy)]
+struct Device {
+    boot_epoch: u32,
+    /// The heartbeat's counter and the time of its last change; none before the second different one.
+    counter: Option<u32>,
+    changed_ms: Option<u64>,
+    last: Option<DeviceHeartbeat>,
+    /// The greatest number of a verdict that was handled.
+    verdict_seq: u64,
+}
+
+/// The PLC's session. After each input, and at least every 10 ms, call [`PlcSession::poll`] until it gives `None`.
+#[derive(Debug)]
+pub struct PlcSession {
+    config: PlcConfig,
+    part: Option<OpenPart>,
+    device: Option<Device>,
+    acks: Deque<Ack, 4>,
+    events: Deque<Event, 8>,
+    heartbeat: u32,
+    heartbeat_due_ms: u64,
+    duplicates: u32,
+}
+
+impl PlcSession {
+    /// A session without part and device.
+    #[must_use]
+    pub const fn new(config: PlcConfig) -> Self {
+        Self {
+            config,
+            part: None,
+            device: None,
+            acks: Deque::new(),
+            events: Deque::new(),
+            heartbeat: 0,
+            heartbeat_due_ms: 0,
+            duplicates: 0,
+        }
+    }
+
+    /// The device's last heartbeat in its present boot epoch.
+    #[must_use]
+    pub fn device_heartbeat(&self) -> Option<&DeviceHeartbeat> {
+        self.device.as_ref().and_then(|device| device.last.as_ref())
+    }
+
+    /// Milliseconds since the device's heartbeat last changed; `u64::MAX` if it never did.
+    #[must_use]
+    pub fn heartbeat_age_ms(&self, now_ms: u64) -> u64 {
+        let changed_ms = self.device.and_then(|device| device.changed_ms);
+        changed_ms.map_or(u64::MAX, |changed_ms| now_ms.saturating_sub(changed_ms))
+    }
+
+    /// Does the device say that it would accept a trigger, and is its heartbeat fresh?
+    #[must_use]
+    pub fn is_device_ready(&self, now_ms: u64) -> bool {
+        self.heartbeat_age_ms(now_ms) <= crate::limits::DEVICE_STALE_MS
+            && self.device_heartbeat().is_some_and(|heartbeat| heartbeat.status.has(Status::READY))
+    }
+
+    /// Verdicts that came more than once, wrapping.
+    #[must_use]
+    pub const fn duplicates(&self) -> u32 {
+        self.duplicates
+    }
+
+    /// A link to the device of this boot epoch is open. A part that an earlier epoch was asked about ends as REJECT: the
+    /// device may have forgotten it, and must not be asked twice.
+    pub fn device_found(&mut self, now_ms: u64, boot_epoch: u32) {
+        if self.device.is_none_or(|device| device.boot_epoch != boot_epoch) {
+            let fresh = Device { boot_epoch, counter: None, changed_ms: None, last: None, verdict_seq: 0 };
+            self.device = Some(fresh);
+        }
+        let Some(part) = &mut self.part else { return };
+        if part.asked_in.is_some_and(|asked| asked != boot_epoch) {
+            self.decide(now_ms, Decision::Reject(ReasonCode::RESTARTED), None);
+        } else {
+            part.repeat.ask(now_ms);
+        }
+    }
+
+    /// The device speaks another version: an open part ends as REJECT.
+    pub fn device_incompatible(&mut self, now_ms: u64) {
+        self.decide(now_ms, Decision::Reject(ReasonCode::INCOMPATIBLE), None);
+    }
+
+    /// A part stands in front of the gate: its number, a nonce that was never used before, and its time in milliseconds.
+    ///
+    /// # Errors
+    /// [`PartOpen`] until [`PlcSession::poll`] has given [`Event::Decided`] for the part before it, and all other events.
+    pub fn trigger(&mut self, now_ms: u64, part_id: u64, nonce: u32, deadline_ms: u32) -> Result<(), PartOpen> {
+        if self.part.is_some() || !self.events.is_empty() {
+            return Err(PartOpen);
+        }
+        let repeat = Repeat::from(now_ms, self.config.first_wait_ms);
+        let accepted = false;
+        let part = OpenPart { part_id, nonce, deadline_ms, started_ms: now_ms, accepted, asked_in: None, repeat };
+        self.part = Some(part);
+        Ok(())
+    }
+
+    /// A message of the device, of the link that is open.
+    pub fn receive(&mut self, now_ms: u64, message: &ToPlc) {
+        match message {
+            ToPlc::Heartbeat(heartbeat) => self.heard(now_ms, heartbeat),
+            ToPlc::Busy(busy) => {
+                if let Some(part) = &mut self.part
+                    && part.is(busy.part_id, busy.nonce)
+                    && !part.accepted
+                {
+                    part.accepted = true;
+                    let _ = self.events.push_back(Event::Accepted { part_id: busy.part_id });
+                }
+            }
+            ToPlc::Nak(nak) => {
+                let ours = self.part.as_ref().is_some_and(|part| part.is(nak.part_id, nak.nonce));
+                // A busy device is asked again until the part's time is over.
+                if ours && nak.reason != ReasonCode::BUSY {
+                    self.decide(now_ms, Decision::Reject(nak.reason), None);
+                }
+            }
+            ToPlc::Verdict(verdict) => self.verdict(now_ms, verdict),
+            ToPlc::Record(record) => {
+                self.acknowledge(record.verdict_seq, record.part_id, record.code);
+                if self.part.as_ref().is_some_and(|part| part.is(record.part_id, record.nonce)) {
+                    self.decide(now_ms, Decision::Reject(ReasonCode::RECORD_ONLY), None);
+                } else {
+                    let _ = self.events.push_back(Event::Information(*record));
+                }
+            }
+            // The link's own.
+            ToPlc::HelloAck(_) | ToPlc::Error(_) => {}
+        }
+    }
+
+    /// What to do now; to be called until it gives `None`.
+    pub fn poll(&mut self, now_ms: u64) -> Option<Action> {
+        if let Some(ack) = self.acks.pop_front() {
+            return Some(Action::Send(ToDevice::Ack(ack)));
+        }
+        if self.part.as_ref().is_some_and(|part| part.elapsed_ms(now_ms) > u64::from(part.deadline_ms)) {
+            self.decide(now_ms, Decision::Reject(ReasonCode::LATE), None);
+        }
+        if let Some(event) = self.events.pop_front() {
+            return Some(Action::Event(event));
+        }
+        self.poll_trigger(now_ms).or_else(|| self.poll_heartbeat(now_ms)).map(Action::Send)
+    }
+
+    /// The trigger, until it is answered.
+    fn poll_trigger(&mut self, now_ms: u64) -> Option<ToDevice> {
+        let boot_epoch = self.device?.boot_epoch;
+        let part = self.part.as_mut().filter(|part| !part.accepted && part.repeat.is_due(now_ms))?;
+        part.repeat.said(now_ms);
+        part.asked_in = Some(boot_epoch);
+        let left_ms = u64::from(part.deadline_ms).saturating_sub(part.elapsed_ms(now_ms));
+        let deadline_ms = u32::try_from(left_ms).unwrap_or(part.deadline_ms);
+        Some(ToDevice::Trigger(TriggerRequest { part_id: part.part_id, nonce: part.nonce, deadline_ms }))
+    }
+
+    fn poll_heartbeat(&mut self, now_ms: u64) -> Option<ToDevice> {
+        if now_ms < self.heartbeat_due_ms {
+            return None;
+        }
+        self.heartbeat_due_ms = now_ms + HEARTBEAT_MS;
+        self.heartbeat = self.heartbeat.wrapping_add(1);
+        Some(ToDevice::Heartbeat(PlcHeartbeat { counter: self.heartbeat, status: Status::default() }))
+    }
+
+    /// A heartbeat counts only when it differs from the one before: the first says nothing about whether it moves.
+    fn heard(&mut self, now_ms: u64, heartbeat: &DeviceHeartbeat) {
+        let Some(device) = &mut self.device else { return };
+        if device.counter.is_some_and(|before| before != heartbeat.counter) {
+            device.changed_ms = Some(now_ms);
+        }
+        device.counter = Some(heartbeat.counter);
+        device.last = Some(*heartbeat);
+    }
+
+    /// A verdict: acknowledged always, judged once, and only if it is on the part in front of the gate.
+    fn verdict(&mut self, now_ms: u64, verdict: &VerdictMessage) {
+        self.acknowledge(verdict.verdict_seq, verdict.part_id, verdict.code);
+        let Some(device) = &mut self.device else { return };
+        if verdict.verdict_seq <= device.verdict_seq {
+            self.duplicates = self.duplicates.wrapping_add(1);
+            return;
+        }
+        device.verdict_seq = verdict.verdict_seq;
+        if let Some(part) = self.part.as_ref().filter(|part| part.is(verdict.part_id, verdict.nonce)) {
+            let claim = Claim::from(verdict);
+            let known = Known {
+                part_id: part.part_id,
+                nonce: part.nonce,
+                deadline_ms: part.deadline_ms,
+                elapsed_ms: part.elapsed_ms(now_ms),
+                heartbeat_age_ms: self.heartbeat_age_ms(now_ms),
+                allowed_models: &self.config.allowed_models,
+            };
+            let decision = gate::judge(&claim, &known);
+            self.decide(now_ms, decision, Some(claim));
+        }
+    }
+
+    /// The open part ends. A full queue loses its oldest event, which is none of an end: a part is taken only when all
+    /// events before it were fetched.
+    fn decide(&mut self, now_ms: u64, decision: Decision, claim: Option<Claim>) {
+        if let Some(part) = self.part.take() {
+            let OpenPart { part_id, nonce, .. } = part;
+            let elapsed_ms = part.elapsed_ms(now_ms);
+            let outcome = Outcome { part_id, nonce, decision, claim, elapsed_ms };
+            if self.events.is_full() {
+                self.events.pop_front();
+            }
+            let _ = self.events.push_back(Event::Decided(outcome));
+        }
+    }
+
+    /// Queues an acknowledgement; a full queue loses its oldest, which will be asked for again.
+    fn acknowledge(&mut self, verdict_seq: u64, part_id: u64, code: VerdictCode) {
+        if self.acks.is_full() {
+            self.acks.pop_front();
+        }
+        let _ = self.acks.push_back(Ack { verdict_seq, part_id, code });
+    }
+}
