@@ -19,6 +19,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Inspect(cmd::inspect::Args),
+    Journal(cmd::journal::Args),
 }
 
 /// The exit status of misuse and of everything that keeps the program from judging: clap's own.
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         .init();
     let result = match Cli::parse().command {
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Journal(args) => cmd::journal::run(&args),
     };
     result.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "error: {error:#}");

@@ -1,3 +1,4 @@
 //! The subcommands, one a file.
 
 pub(crate) mod inspect;
+pub(crate) mod journal;

@@ -1,0 +1,326 @@
+//! `cellgate-edge journal`: reads the appliance's journal.
+
+use anyhow::Context as _;
+use cellgate_edge::journal::{Filter, JournalError, Reader, Record, format_utc_ms, parse_utc_ms};
+use cellgate_models::digest::Digest;
+use cellgate_models::policy::Verdict;
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Lists, verifies or exports the journal, also while the appliance runs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    List(List),
+    Verify(Verify),
+    Export(Export),
+}
+
+/// Shows the newest records, oldest first.
+///
+/// Exit status: 0, or 2 for misuse and a journal that can't be read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cellgate-edge journal list /var/lib/cellgate/journal.db
+  cellgate-edge journal list journal.db --verdict REJECT --since 2026-11-23T06:00 --limit 20
+  cellgate-edge journal list journal.db --part 4711 --json | jq .reason")]
+struct List {
+    #[command(flatten)]
+    selection: Selection,
+    /// At most so many records
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: usize,
+    /// Prints JSON lines, with all columns, instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Verifies every row's hash and place, every anchor, and the file's structure.
+///
+/// A chain can't tell that its newest rows were cut off: compare the newest sequence and hash that this prints with
+/// one noted elsewhere, by the PLC or in a log.
+///
+/// Exit status: 0 the journal is sound, 1 it is not and the first bad row is named, 2 misuse and a journal that can't
+/// be read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  cellgate-edge journal verify /var/lib/cellgate/journal.db")]
+struct Verify {
+    /// The journal's file
+    journal: PathBuf,
+}
+
+/// Writes records to stdout, oldest first, all columns.
+///
+/// Exit status: 0, or 2 for misuse and a journal that can't be read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cellgate-edge journal export journal.db --format csv > journal.csv
+  cellgate-edge journal export journal.db --format jsonl --since 2026-11-01 --until 2026-12-01 | gzip > november.jsonl.gz")]
+struct Export {
+    #[command(flatten)]
+    selection: Selection,
+    /// csv: comma-separated with a header; jsonl: one JSON object a line
+    #[arg(long, value_enum)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Csv,
+    Jsonl,
+}
+
+#[derive(Debug, clap::Args)]
+struct Selection {
+    /// The journal's file
+    journal: PathBuf,
+    /// Committed at that UTC time or later, such as 2026-11-23 or 2026-11-23T09:30:00.250Z
+    #[arg(long, value_name = "TIME", value_parser = parse_utc_ms)]
+    since: Option<i64>,
+    /// Committed before that UTC time
+    #[arg(long, value_name = "TIME", value_parser = parse_utc_ms)]
+    until: Option<i64>,
+    /// Only PASS, REVIEW or REJECT
+    #[arg(long, value_name = "VERDICT", value_parser = parse_verdict)]
+    verdict: Option<Verdict>,
+    /// Only this part
+    #[arg(long, value_name = "PART")]
+    part: Option<u64>,
+}
+
+impl Selection {
+    fn filter(&self) -> Filter {
+        Filter { since_unix_ms: self.since, until_unix_ms: self.until, verdict: self.verdict, part: self.part }
+    }
+}
+
+fn parse_verdict(text: &str) -> Result<Verdict, String> {
+    [Verdict::Pass, Verdict::Review, Verdict::Reject]
+        .into_iter()
+        .find(|verdict| verdict.name().eq_ignore_ascii_case(text))
+        .ok_or_else(|| "expected PASS, REVIEW or REJECT".to_owned())
+}
+
+/// Runs `journal`.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let result = match &args.action {
+        Action::List(args) => list(args),
+        Action::Verify(args) => verify(args),
+        Action::Export(args) => export(args),
+    };
+    // Whoever reads the output may have had enough.
+    result.or_else(|error| match error.downcast_ref::<io::Error>() {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        _ => Err(error),
+    })
+}
+
+fn list(args: &List) -> anyhow::Result<ExitCode> {
+    let records = Reader::open(&args.selection.journal)?.newest(&args.selection.filter(), args.limit)?;
+    let mut output = BufWriter::new(io::stdout().lock());
+    if args.json {
+        records.iter().try_for_each(|record| write_json(&mut output, record))?;
+    } else {
+        writeln!(output, "{}", table(&records))?;
+    }
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(args: &Verify) -> anyhow::Result<ExitCode> {
+    let journal = args.journal.display();
+    let mut output = io::stdout().lock();
+    let report = match Reader::open(&args.journal)?.verify()? {
+        Ok(report) => report,
+        Err(bad) => {
+            writeln!(output, "{journal}: not sound: {bad}")?;
+            return Ok(ExitCode::from(1));
+        }
+    };
+    writeln!(output, "{journal}: sound: {} rows, {} in hand", report.rows, report.in_hand)?;
+    if report.pruned_rows > 0 {
+        writeln!(output, "removed by retention: {} rows", report.pruned_rows)?;
+    }
+    if let (Some(first), Some((seq, hash))) = (report.first, report.last) {
+        writeln!(output, "oldest: {first}")?;
+        writeln!(output, "newest: {seq} {hash}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export(args: &Export) -> anyhow::Result<ExitCode> {
+    let reader = Reader::open(&args.selection.journal)?;
+    let filter = args.selection.filter();
+    let mut output = BufWriter::new(io::stdout().lock());
+    match args.format {
+        Format::Jsonl => reader.for_each(&filter, |record| write_json(&mut output, record).map_err(Stop::Output)),
+        Format::Csv => {
+            // Written by hand, so that an export of no rows has its header too.
+            let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(&mut output);
+            table.write_record(COLUMNS)?;
+            reader.for_each(&filter, |record| {
+                table.serialize(Line::new(record)).map_err(|error| Stop::Output(csv_error(error)))
+            })
+        }
+    }
+    .map_err(|stop| match stop {
+        Stop::Journal(error) => anyhow::Error::new(error),
+        Stop::Output(error) => error,
+    })?;
+    output.flush().context("stdout")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why an export ended early.
+enum Stop {
+    Journal(JournalError),
+    Output(anyhow::Error),
+}
+
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+fn csv_error(error: csv::Error) -> anyhow::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error.into(),
+        kind => anyhow::anyhow!("{kind:?}"),
+    }
+}
+
+fn write_json(output: &mut impl Write, record: &Record) -> anyhow::Result<()> {
+    let mut text = serde_json::to_vec(&Line::new(record))?;
+    text.push(b'\n');
+    Ok(output.write_all(&text)?)
+}
+
+/// The columns of an export, in order; documented in JOURNAL.md, only ever added to at the end.
+const COLUMNS: [&str; 27] = [
+    "seq",
+    "boot_epoch",
+    "trigger",
+    "kind",
+    "part",
+    "nonce",
+    "deadline_ms",
+    "received",
+    "committed",
+    "age_ms",
+    "verdict",
+    "reason",
+    "score",
+    "bundle",
+    "image",
+    "image_name",
+    "bounds_low",
+    "bounds_high",
+    "read_us",
+    "convert_us",
+    "infer_us",
+    "decide_us",
+    "simulated",
+    "degraded",
+    "detail",
+    "previous",
+    "hash",
+];
+
+/// A record as a line of an export; its fields are [`COLUMNS`].
+#[derive(Serialize)]
+struct Line<'r> {
+    seq: u64,
+    boot_epoch: u32,
+    trigger: u64,
+    kind: &'static str,
+    part: u64,
+    nonce: u32,
+    deadline_ms: u32,
+    received: String,
+    committed: String,
+    age_ms: u32,
+    verdict: &'static str,
+    reason: &'r str,
+    score: Option<f32>,
+    bundle: Option<Digest>,
+    image: Option<Digest>,
+    image_name: &'r str,
+    bounds_low: Option<u16>,
+    bounds_high: Option<u16>,
+    read_us: u32,
+    convert_us: u32,
+    infer_us: u32,
+    decide_us: u32,
+    simulated: bool,
+    degraded: bool,
+    detail: &'r str,
+    previous: Digest,
+    hash: Digest,
+}
+
+impl<'r> Line<'r> {
+    fn new(record: &'r Record) -> Self {
+        let Record { seq, boot_epoch, trigger, entry, committed_unix_ms, previous, hash } = record;
+        Self {
+            seq: seq.get(),
+            boot_epoch: boot_epoch.get(),
+            trigger: entry.trigger.get(),
+            kind: trigger.kind.name(),
+            part: trigger.part,
+            nonce: trigger.nonce,
+            deadline_ms: trigger.deadline_ms,
+            received: format_utc_ms(trigger.received_unix_ms),
+            committed: format_utc_ms(*committed_unix_ms),
+            age_ms: entry.age_ms,
+            verdict: entry.verdict.name(),
+            reason: &entry.reason,
+            score: entry.score,
+            bundle: entry.bundle,
+            image: entry.image,
+            image_name: &entry.image_name,
+            bounds_low: entry.bounds.map(|bounds| bounds.low),
+            bounds_high: entry.bounds.map(|bounds| bounds.high),
+            read_us: entry.times.read_us,
+            convert_us: entry.times.convert_us,
+            infer_us: entry.times.infer_us,
+            decide_us: entry.times.decide_us,
+            simulated: entry.simulated,
+            degraded: entry.degraded,
+            detail: &entry.detail,
+            previous: *previous,
+            hash: *hash,
+        }
+    }
+}
+
+/// The columns that a person looks for first.
+fn table(records: &[Record]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["seq", "committed", "part", "verdict", "score", "reason", "age ms", "image"]);
+    for record in records {
+        let entry = &record.entry;
+        table.add_row([
+            record.seq.to_string(),
+            format_utc_ms(record.committed_unix_ms),
+            record.trigger.part.to_string(),
+            entry.verdict.to_string(),
+            entry.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
+            entry.reason.clone(),
+            entry.age_ms.to_string(),
+            // A file name may hold anything; a terminal must not act on it.
+            entry.image_name.replace(char::is_control, "?"),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,30 @@
+//! The journal: one durable, hash-chained terminal record for every accepted trigger.
+//!
+//! `JOURNAL.md` beside this crate's README documents the file, the bytes that are hashed, and what a chain proves.
+//! In one sentence: [`Journal::accept`] before BUSY goes out, [`Journal::commit`] before the verdict goes out, and
+//! [`Journal::open`] closes what a crash left open as REJECT/RESTARTED before anything else is accepted.
+
+mod error;
+mod hash;
+mod options;
+mod reader;
+mod record;
+mod retention;
+mod rows;
+mod schema;
+mod store;
+mod time;
+mod verify;
+mod writer;
+
+pub use error::JournalError;
+pub use options::{Health, Options, Recovery, Retention};
+pub use reader::{Filter, Reader};
+pub use record::{
+    Accepted, Bounds, Committed, Entry, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, OpenPart, RESTARTED,
+    Record, StageTimes, Trigger, TriggerKind,
+};
+pub use retention::Pruned;
+pub use time::{ParseTimeError, format_utc_ms, now_unix_ms, parse_utc_ms};
+pub use verify::{Anchor, BadRow, Report};
+pub use writer::Journal;

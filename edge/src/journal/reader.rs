@@ -1,0 +1,131 @@
+//! Reading a journal, also while the appliance writes to it.
+
+use super::record::{Answer, Record};
+use super::schema::{self, unusable};
+use super::verify::{self, BadRow, Report};
+use super::{JournalError, rows};
+use cellgate_models::policy::Verdict;
+use rusqlite::{Connection, OpenFlags, named_params};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Rows read at a time: a slow reader must not hold the log of a running appliance.
+const PAGE: usize = 1000;
+
+/// Which records to read; the default is all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// Committed at that time or later, in milliseconds since 1970.
+    pub since_unix_ms: Option<i64>,
+    /// Committed before that time.
+    pub until_unix_ms: Option<i64>,
+    /// With this verdict.
+    pub verdict: Option<Verdict>,
+    /// Of this part.
+    pub part: Option<u64>,
+}
+
+/// A journal opened for reading only.
+pub struct Reader {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Reader {
+    /// Opens a journal that is there.
+    ///
+    /// # Errors
+    /// It is not there, not readable, no journal, or of another version.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        // SQLite's words for a file that is not there don't say so.
+        std::fs::metadata(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)
+            .and_then(|connection| {
+                connection.busy_timeout(Duration::from_secs(2))?;
+                connection.pragma_update(None, "trusted_schema", false)?;
+                Ok(connection)
+            })
+            .map_err(|error| unusable(path, error))?;
+        if !schema::is_journal(&connection, path)? {
+            let what = "expected a journal, found an empty database".to_owned();
+            return Err(JournalError::Damaged { path: path.to_owned(), what });
+        }
+        Ok(Self { path: path.to_owned(), connection })
+    }
+
+    /// Verifies all rows, the anchors, and SQLite's own structure, in one snapshot.
+    ///
+    /// # Errors
+    /// The outer one where the file can't be read; the inner one is the first bad place.
+    pub fn verify(&self) -> Answer<Result<Report, BadRow>> {
+        let unusable = |error| unusable(&self.path, error);
+        let snapshot = self.connection.unchecked_transaction().map_err(unusable)?;
+        let verdict = verify::verify(&snapshot, &self.path, u64::MAX)?;
+        if verdict.is_ok() {
+            let sql = "PRAGMA integrity_check(1)";
+            let found: String = snapshot.query_row(sql, [], |row| row.get(0)).map_err(unusable)?;
+            if found != "ok" {
+                return Ok(Err(BadRow { place: "database".to_owned(), what: found }));
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// The newest `limit` records, oldest first.
+    ///
+    /// # Errors
+    /// The file can't be read, or holds what no journal holds.
+    pub fn newest(&self, filter: &Filter, limit: usize) -> Answer<Vec<Record>> {
+        let mut records = self.query(filter, 0, "DESC", limit)?;
+        records.reverse();
+        Ok(records)
+    }
+
+    /// Gives all records to `each`, oldest first, until it fails.
+    ///
+    /// # Errors
+    /// As [`Self::newest`], or what `each` says.
+    pub fn for_each<E: From<JournalError>>(
+        &self,
+        filter: &Filter,
+        mut each: impl FnMut(&Record) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut after = 0;
+        loop {
+            let page = self.query(filter, after, "ASC", PAGE)?;
+            page.iter().try_for_each(&mut each)?;
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = rows::stored(last.seq.get()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn query(&self, filter: &Filter, after: i64, order: &str, limit: usize) -> Answer<Vec<Record>> {
+        let sql = format!(
+            "SELECT {} FROM verdict WHERE seq > :after
+             AND (:since IS NULL OR committed_unix_ms >= :since) AND (:until IS NULL OR committed_unix_ms < :until)
+             AND (:verdict IS NULL OR verdict = :verdict) AND (:part IS NULL OR part = :part)
+             ORDER BY seq {order} LIMIT :limit",
+            rows::VERDICT_COLUMNS
+        );
+        let values = named_params! {
+            ":after": after,
+            ":since": filter.since_unix_ms,
+            ":until": filter.until_unix_ms,
+            ":verdict": filter.verdict.map(Verdict::name),
+            ":part": filter.part.map(rows::stored),
+            ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
+        };
+        let query = || -> rusqlite::Result<Vec<Record>> {
+            self.connection.prepare(&sql)?.query_map(values, rows::record)?.collect()
+        };
+        query().map_err(|error| match error {
+            error @ (rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
+                JournalError::Damaged { path: self.path.clone(), what: error.to_string() }
+            }
+            error => unusable(&self.path, error),
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! The tables, and whether a file is a journal of this version.
+
+use super::JournalError;
+use super::record::Answer;
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+/// `application_id` of a journal: "CGJ1".
+const APPLICATION_ID: i32 = 0x4347_4a31;
+/// `user_version`: the schema that this program writes and reads.
+const SCHEMA_VERSION: i32 = 1;
+
+/// Unsigned 64-bit numbers (part, seq, trigger) are stored as the signed number with the same bits.
+const TABLES: &str = "
+CREATE TABLE state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  identity BLOB NOT NULL CHECK (length(identity) = 16),
+  boot_epoch INTEGER NOT NULL CHECK (boot_epoch BETWEEN 0 AND 4294967295),
+  reopened INTEGER NOT NULL
+) STRICT;
+INSERT INTO state VALUES (1, randomblob(16), 0, 0);
+
+CREATE TABLE accepted (
+  trigger_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  boot_epoch INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('PLC', 'FREE_RUNNING')),
+  part INTEGER NOT NULL,
+  nonce INTEGER NOT NULL CHECK (nonce BETWEEN 0 AND 4294967295),
+  deadline_ms INTEGER NOT NULL CHECK (deadline_ms BETWEEN 0 AND 4294967295),
+  received_unix_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE verdict (
+  seq INTEGER PRIMARY KEY CHECK (seq > 0),
+  boot_epoch INTEGER NOT NULL,
+  trigger_id INTEGER NOT NULL UNIQUE,
+  kind TEXT NOT NULL CHECK (kind IN ('PLC', 'FREE_RUNNING')),
+  part INTEGER NOT NULL,
+  nonce INTEGER NOT NULL,
+  deadline_ms INTEGER NOT NULL,
+  received_unix_ms INTEGER NOT NULL,
+  committed_unix_ms INTEGER NOT NULL,
+  age_ms INTEGER NOT NULL,
+  verdict TEXT NOT NULL CHECK (verdict IN ('PASS', 'REVIEW', 'REJECT')),
+  reason TEXT NOT NULL,
+  score REAL,
+  bundle BLOB CHECK (length(bundle) = 32),
+  image BLOB CHECK (length(image) = 32),
+  image_name TEXT NOT NULL,
+  bounds_low INTEGER,
+  bounds_high INTEGER CHECK ((bounds_low IS NULL) = (bounds_high IS NULL)),
+  read_us INTEGER NOT NULL,
+  convert_us INTEGER NOT NULL,
+  infer_us INTEGER NOT NULL,
+  decide_us INTEGER NOT NULL,
+  simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+  degraded INTEGER NOT NULL CHECK (degraded IN (0, 1)),
+  detail TEXT NOT NULL,
+  previous BLOB NOT NULL CHECK (length(previous) = 32),
+  hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
+CREATE TABLE unacknowledged (seq INTEGER PRIMARY KEY) STRICT;
+
+CREATE TABLE anchor (
+  number INTEGER PRIMARY KEY CHECK (number > 0),
+  previous BLOB NOT NULL CHECK (length(previous) = 32),
+  first_kept INTEGER NOT NULL,
+  last_pruned BLOB NOT NULL CHECK (length(last_pruned) = 32),
+  pruned_rows INTEGER NOT NULL,
+  pruned_unix_ms INTEGER NOT NULL,
+  hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+";
+
+/// Whether the file is a journal of this version; false: it is empty.
+pub(super) fn is_journal(connection: &Connection, path: &Path) -> Answer<bool> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let query = || -> rusqlite::Result<(i32, i32, i64)> {
+        let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((pragma("application_id")?, pragma("user_version")?, tables))
+    };
+    let (application, version, tables) = query().map_err(|error| unusable(path, error))?;
+    match (application, version) {
+        (0, 0) if tables == 0 => Ok(false),
+        (APPLICATION_ID, SCHEMA_VERSION) => Ok(true),
+        (APPLICATION_ID, found) => Err(JournalError::Schema { path: path.to_owned(), found, expected: SCHEMA_VERSION }),
+        (found, _) => Err(JournalError::Foreign { path: path.to_owned(), found, expected: APPLICATION_ID }),
+    }
+}
+
+/// Makes the tables in one transaction, so that a crash leaves an empty file or all of them.
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}
+
+/// An error of SQLite at this file: damage by its name, anything else as unusable.
+pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> JournalError {
+    match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            JournalError::Damaged { path: path.to_owned(), what: format!("expected a sound journal, found: {source}") }
+        }
+        _ => JournalError::Unusable { path: path.to_owned(), source },
+    }
+}

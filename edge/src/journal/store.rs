@@ -1,0 +1,281 @@
+//! The open database: each function is one transaction, and nothing here survives its errors. `writer.rs` does.
+
+use super::record::{Answer, Entry, OpenPart, Record, Trigger, TriggerKind};
+use super::schema::{self, unusable};
+use super::{JournalError, hash, rows, time, verify};
+use cellgate_models::digest::Digest;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+use std::fs::File;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Most unacknowledged records that [`Store::unacknowledged`] gives.
+const MAX_UNACKNOWLEDGED: u32 = 1000;
+
+/// Why a transaction gave nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It must not be done; nothing is wrong with the journal.
+    Refused(JournalError),
+    /// The journal failed.
+    Broken(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// How the log is moved into the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checkpoint {
+    /// Without waiting for readers; the log's space is used again.
+    Passive,
+    /// Waiting for readers up to the busy time; the log is empty afterwards, unless one stays.
+    Truncate,
+}
+
+/// An open journal.
+pub(super) struct Store {
+    connection: Connection,
+    boot_epoch: u32,
+    rows: u64,
+    newest_seq: u64,
+    newest_hash: Digest,
+}
+
+impl Store {
+    /// Opens or makes the journal; checks the database, the newest `verify_rows` rows and all anchors, and moves what the
+    /// log holds into the database. True beside it: it was made now.
+    pub(super) fn open(path: &Path, verify_rows: u64) -> Answer<(Self, bool)> {
+        let unusable = |error| unusable(path, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
+        configure(&connection).map_err(unusable)?;
+        let created = !schema::is_journal(&connection, path)?;
+        if created {
+            schema::create(&mut connection).map_err(unusable)?;
+        }
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(unusable)?;
+        if created {
+            sync_folder(path)?;
+        }
+        let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unusable)?;
+        if check != "ok" {
+            return Err(JournalError::Damaged { path: path.to_owned(), what: format!("SQLite found: {check}") });
+        }
+        let report = verify::verified(&connection, path, verify_rows)?;
+        let (identity, boot_epoch) = connection
+            .query_row("SELECT identity, boot_epoch FROM state", [], |row| {
+                Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?))
+            })
+            .map_err(unusable)?;
+        let rows = connection
+            .query_row("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM verdict", [], |row| row.get::<_, i64>(0))
+            .map_err(unusable)?;
+        let (newest_seq, newest_hash) =
+            report.last.map_or((0, hash::genesis(&identity)), |(seq, hash)| (seq.get(), hash));
+        let store = Self { connection, boot_epoch, rows: rows.cast_unsigned(), newest_seq, newest_hash };
+        store.checkpoint(Checkpoint::Truncate).map_err(unusable)?;
+        Ok((store, created))
+    }
+
+    /// Rows in the journal when it was opened.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The number of the newest start; 0: never started.
+    pub(super) fn boot_epoch(&self) -> u32 {
+        self.boot_epoch
+    }
+
+    /// Begins a new boot epoch and closes as REJECT/RESTARTED what the one before left in hand.
+    pub(super) fn start(&mut self) -> Result<(NonZeroU32, Vec<Record>), Failure> {
+        let epoch = self.boot_epoch.checked_add(1).and_then(NonZeroU32::new).ok_or_else(|| {
+            let path = PathBuf::from(self.connection.path().unwrap_or_default());
+            Failure::Refused(JournalError::Damaged { path, what: "found the last boot epoch there is".to_owned() })
+        })?;
+        let (mut seq, mut previous) = (self.newest_seq, self.newest_hash);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("UPDATE state SET boot_epoch = ?1", [epoch.get()])?;
+        let mut restarted = Vec::new();
+        for part in open_parts(&transaction)? {
+            let entry = Entry::restarted(&part, time::now_unix_ms());
+            let record = terminal(&transaction, part, entry, epoch, seq, previous)?;
+            (seq, previous) = (record.seq.get(), record.hash);
+            restarted.push(record);
+        }
+        transaction.commit()?;
+        (self.boot_epoch, self.newest_seq, self.newest_hash) = (epoch.get(), seq, previous);
+        Ok((epoch, restarted))
+    }
+
+    /// Shows after an error that the journal takes writes again, and takes back acceptances that were never confirmed.
+    pub(super) fn restart(&mut self, withdrawn: &[Trigger]) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("UPDATE state SET reopened = reopened + 1", [])?;
+        for trigger in withdrawn {
+            transaction.execute(
+                "DELETE FROM accepted WHERE part = ?1 AND nonce = ?2",
+                (rows::stored(trigger.part), trigger.nonce),
+            )?;
+        }
+        transaction.commit()
+    }
+
+    /// Records that the trigger was accepted, and what the PLC acknowledged meanwhile.
+    pub(super) fn accept(&mut self, trigger: &Trigger, acknowledged: &[NonZeroU64]) -> Result<NonZeroU64, Failure> {
+        let epoch = self.epoch()?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(part) = open_part(&transaction, trigger)? {
+            let (part, nonce, trigger) = (trigger.part, trigger.nonce, part.id);
+            return Err(Failure::Refused(JournalError::AlreadyInHand { part, nonce, trigger }));
+        }
+        let id = rows::insert_accepted(&transaction, epoch, trigger)?;
+        acknowledge(&transaction, acknowledged)?;
+        transaction.commit()?;
+        Ok(id)
+    }
+
+    /// Records what was decided, and what the PLC acknowledged meanwhile.
+    pub(super) fn commit(&mut self, entry: Entry, acknowledged: &[NonZeroU64]) -> Result<Record, Failure> {
+        let epoch = self.epoch()?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let sql = format!("SELECT {} FROM accepted WHERE trigger_id = ?1", rows::ACCEPTED_COLUMNS);
+        let part = transaction.query_row(&sql, [rows::stored(entry.trigger.get())], rows::open_part).optional()?;
+        let Some(part) = part else {
+            let trigger = entry.trigger;
+            return Err(Failure::Refused(match record_of(&transaction, trigger)? {
+                Some(record) => JournalError::AlreadyTerminal { trigger, seq: record.seq },
+                None => JournalError::NeverAccepted { trigger },
+            }));
+        };
+        let record = terminal(&transaction, part, entry, epoch, self.newest_seq, self.newest_hash)?;
+        acknowledge(&transaction, acknowledged)?;
+        transaction.commit()?;
+        (self.newest_seq, self.newest_hash) = (record.seq.get(), record.hash);
+        Ok(record)
+    }
+
+    /// Records what the PLC acknowledged.
+    pub(super) fn acknowledge(&mut self, acknowledged: &[NonZeroU64]) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        acknowledge(&transaction, acknowledged)?;
+        transaction.commit()
+    }
+
+    /// The trigger's number, where it is in hand.
+    pub(super) fn in_hand(&self, trigger: &Trigger) -> rusqlite::Result<Option<NonZeroU64>> {
+        Ok(open_part(&self.connection, trigger)?.map(|part| part.id))
+    }
+
+    /// The trigger's terminal record, where it has one.
+    pub(super) fn record_of(&self, trigger: NonZeroU64) -> rusqlite::Result<Option<Record>> {
+        record_of(&self.connection, trigger)
+    }
+
+    /// All accepted triggers without a terminal record, in order.
+    pub(super) fn open_parts(&self) -> rusqlite::Result<Vec<OpenPart>> {
+        open_parts(&self.connection)
+    }
+
+    /// The newest records that the PLC has not acknowledged, in order.
+    pub(super) fn unacknowledged(&self) -> rusqlite::Result<Vec<Record>> {
+        let sql = format!(
+            "SELECT {} FROM verdict WHERE seq IN (SELECT seq FROM unacknowledged ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
+            rows::VERDICT_COLUMNS
+        );
+        self.connection.prepare(&sql)?.query_map([MAX_UNACKNOWLEDGED], rows::record)?.collect()
+    }
+
+    /// Moves what the log holds into the database, as far as readers allow, and syncs both.
+    pub(super) fn checkpoint(&self, checkpoint: Checkpoint) -> rusqlite::Result<()> {
+        let sql = match checkpoint {
+            Checkpoint::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+            Checkpoint::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+        };
+        self.connection.query_row(sql, [], |_| Ok(()))
+    }
+
+    /// For transactions of other files of this module.
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    fn epoch(&self) -> Result<NonZeroU32, Failure> {
+        NonZeroU32::new(self.boot_epoch)
+            .ok_or_else(|| Failure::Refused(JournalError::NotReady { why: "no boot epoch was begun".to_owned() }))
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    // A checkpoint says whether it succeeded only when asked for: neither by itself nor while closing.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.busy_timeout(Duration::from_millis(100))
+}
+
+/// Makes the names of new files durable.
+fn sync_folder(path: &Path) -> Answer<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| JournalError::Io { path: folder.to_owned(), source })
+}
+
+/// Writes the terminal record of a part in hand, after the row `newest_seq`.
+fn terminal(
+    transaction: &Transaction<'_>,
+    part: OpenPart,
+    entry: Entry,
+    boot_epoch: NonZeroU32,
+    newest_seq: u64,
+    previous: Digest,
+) -> rusqlite::Result<Record> {
+    let mut record = Record {
+        seq: NonZeroU64::MIN.saturating_add(newest_seq),
+        boot_epoch,
+        trigger: part.trigger,
+        entry: entry.bounded(),
+        committed_unix_ms: time::now_unix_ms(),
+        previous,
+        hash: previous,
+    };
+    record.hash = hash::of_row(&record);
+    rows::insert_record(transaction, &record)?;
+    transaction.execute("DELETE FROM accepted WHERE trigger_id = ?1", [rows::stored(part.id.get())])?;
+    if part.trigger.kind == TriggerKind::Plc {
+        transaction.execute("INSERT INTO unacknowledged VALUES (?1)", [rows::stored(record.seq.get())])?;
+    }
+    Ok(record)
+}
+
+fn acknowledge(connection: &Connection, acknowledged: &[NonZeroU64]) -> rusqlite::Result<()> {
+    acknowledged.iter().try_for_each(|seq| {
+        connection.execute("DELETE FROM unacknowledged WHERE seq = ?1", [rows::stored(seq.get())]).map(drop)
+    })
+}
+
+fn open_parts(connection: &Connection) -> rusqlite::Result<Vec<OpenPart>> {
+    let sql = format!("SELECT {} FROM accepted ORDER BY trigger_id", rows::ACCEPTED_COLUMNS);
+    connection.prepare(&sql)?.query_map([], rows::open_part)?.collect()
+}
+
+fn open_part(connection: &Connection, trigger: &Trigger) -> rusqlite::Result<Option<OpenPart>> {
+    let sql = format!("SELECT {} FROM accepted WHERE part = ?1 AND nonce = ?2", rows::ACCEPTED_COLUMNS);
+    connection.query_row(&sql, (rows::stored(trigger.part), trigger.nonce), rows::open_part).optional()
+}
+
+fn record_of(connection: &Connection, trigger: NonZeroU64) -> rusqlite::Result<Option<Record>> {
+    let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", rows::VERDICT_COLUMNS);
+    connection.query_row(&sql, [rows::stored(trigger.get())], rows::record).optional()
+}

@@ -1,0 +1,215 @@
+//! Whether the chain holds.
+
+use super::record::{Answer, Record};
+use super::schema::unusable;
+use super::{JournalError, hash, rows};
+use cellgate_models::digest::Digest;
+use rusqlite::Connection;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::path::Path;
+
+/// What is left of rows that retention removed: enough to go on verifying.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// 1, 2, 3, ...
+    pub number: u64,
+    /// Hash of the anchor before, of the journal's identity for the first.
+    pub previous: Digest,
+    /// The oldest row that was kept.
+    pub first_kept: NonZeroU64,
+    /// Hash of the newest row that was removed.
+    pub last_pruned: Digest,
+    /// Rows removed at this time.
+    pub pruned_rows: u64,
+    /// When: milliseconds since 1970, UTC.
+    pub pruned_unix_ms: i64,
+    /// Hash of this anchor.
+    pub hash: Digest,
+}
+
+/// The first place where a journal is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// `row 17`, `anchor 2`, or `state`.
+    pub place: String,
+    /// What was found and expected.
+    pub what: String,
+}
+
+impl fmt::Display for BadRow {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.place, self.what)
+    }
+}
+
+/// A chain that holds. Whoever wants to notice removed newest rows compares `last` with one noted elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Rows verified.
+    pub rows: u64,
+    /// The oldest row in the journal, none where it has no rows.
+    pub first: Option<NonZeroU64>,
+    /// The newest row and its hash.
+    pub last: Option<(NonZeroU64, Digest)>,
+    /// Rows that retention removed, in all.
+    pub pruned_rows: u64,
+    /// Accepted triggers without a terminal record.
+    pub in_hand: u64,
+}
+
+/// Verifies the newest `limit` rows, all anchors, and what the other tables say about rows.
+///
+/// # Errors
+/// The outer one where the file can't be read; the inner one is the first bad place.
+pub(super) fn verify(connection: &Connection, path: &Path, limit: u64) -> Answer<Result<Report, BadRow>> {
+    match walk(connection, limit) {
+        Ok(report) => Ok(Ok(report)),
+        Err(Stop::Bad(bad)) => Ok(Err(bad)),
+        Err(Stop::Unreadable(error)) => Err(unusable(path, error)),
+    }
+}
+
+/// As [`verify`], with a bad row as an error.
+pub(super) fn verified(connection: &Connection, path: &Path, limit: u64) -> Answer<Report> {
+    verify(connection, path, limit)?
+        .map_err(|bad| JournalError::Damaged { path: path.to_owned(), what: bad.to_string() })
+}
+
+enum Stop {
+    Bad(BadRow),
+    Unreadable(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+fn bad(place: impl fmt::Display, what: impl fmt::Display) -> Stop {
+    Stop::Bad(BadRow { place: place.to_string(), what: what.to_string() })
+}
+
+fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
+    let (identity, boot_epoch) = connection
+        .query_row("SELECT identity, boot_epoch FROM state", [], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?)))
+        .map_err(|error| value_or(error, "state"))?;
+    let genesis = hash::genesis(&identity);
+    let (pruned_rows, oldest) = anchors(connection, genesis)?;
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
+    let newest = number("SELECT coalesce(max(seq), 0) FROM verdict")?;
+    let from = newest.saturating_sub(limit.min(newest)).max(oldest.expected_seq - 1);
+    let mut link = if from + 1 == oldest.expected_seq { oldest } else { link_before(connection, from + 1)? };
+
+    let sql = format!("SELECT {} FROM verdict WHERE seq > ?1 ORDER BY seq", rows::VERDICT_COLUMNS);
+    let mut statement = connection.prepare(&sql)?;
+    let mut found = statement.query([rows::stored(from)])?;
+    let mut report = Report { rows: 0, first: None, last: None, pruned_rows, in_hand: 0 };
+    while let Some(row) = found.next()? {
+        let seq = row.get::<_, i64>("seq")?;
+        if seq.cast_unsigned() != link.expected_seq {
+            return Err(bad(format!("row {}", link.expected_seq), format!("missing: the next row is {seq}")));
+        }
+        let record = rows::record(row).map_err(|error| value_or(error, format!("row {seq}")))?;
+        check(&record, &link, boot_epoch)?;
+        link = Link { expected_seq: link.expected_seq + 1, previous: record.hash, epoch: record.boot_epoch.get() };
+        report.rows += 1;
+        report.last = Some((record.seq, record.hash));
+    }
+    if report.rows == 0 && pruned_rows > 0 {
+        return Err(bad(format!("row {}", link.expected_seq), "missing: retention always keeps the newest row"));
+    }
+    others(connection, newest)?;
+    report.first = NonZeroU64::new(number("SELECT coalesce(min(seq), 0) FROM verdict")?);
+    report.in_hand = number("SELECT count(*) FROM accepted")?;
+    Ok(report)
+}
+
+/// What the row before says about the next one.
+struct Link {
+    expected_seq: u64,
+    previous: Digest,
+    epoch: u32,
+}
+
+fn check(record: &Record, link: &Link, boot_epoch: u32) -> Result<(), Stop> {
+    let place = format!("row {}", record.seq);
+    if record.previous != link.previous {
+        let expected = link.previous;
+        return Err(bad(place, format!("found {} as the hash before it, expected {expected}", record.previous)));
+    }
+    let expected = hash::of_row(record);
+    if record.hash != expected {
+        return Err(bad(place, format!("found hash {}, expected {expected} for what the row says", record.hash)));
+    }
+    let epochs = link.epoch..=boot_epoch;
+    if !epochs.contains(&record.boot_epoch.get()) {
+        let (found, low, high) = (record.boot_epoch, epochs.start(), epochs.end());
+        return Err(bad(place, format!("found boot epoch {found}, expected {low} to {high}")));
+    }
+    Ok(())
+}
+
+/// Verifies the anchors; gives the rows that they removed and what the oldest row must be.
+fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, Link), Stop> {
+    let mut statement = connection.prepare("SELECT * FROM anchor ORDER BY number")?;
+    let mut found = statement.query([])?;
+    let (mut count, mut pruned, mut previous) = (0, 0_u64, genesis);
+    let mut link = Link { expected_seq: 1, previous: genesis, epoch: 1 };
+    while let Some(row) = found.next()? {
+        count += 1;
+        let place = format!("anchor {count}");
+        let anchor = rows::anchor(row).map_err(|error| value_or(error, &place))?;
+        pruned = pruned.saturating_add(anchor.pruned_rows);
+        if anchor.number != count || anchor.previous != previous || anchor.hash != hash::of_anchor(&anchor) {
+            return Err(bad(place, "its number or hash does not fit what it says and the anchor before it"));
+        }
+        if pruned.checked_add(1) != Some(anchor.first_kept.get()) {
+            return Err(bad(
+                place,
+                format!("{pruned} rows removed so far, but the first kept is {}", anchor.first_kept),
+            ));
+        }
+        previous = anchor.hash;
+        link = Link { expected_seq: anchor.first_kept.get(), previous: anchor.last_pruned, epoch: 1 };
+    }
+    Ok((pruned, link))
+}
+
+/// What the row before `seq` says, taken on trust: only the rows from `seq` on are verified.
+fn link_before(connection: &Connection, seq: u64) -> Result<Link, Stop> {
+    let sql = format!("SELECT {} FROM verdict WHERE seq = ?1", rows::VERDICT_COLUMNS);
+    let place = format!("row {}", seq - 1);
+    let record =
+        connection.query_row(&sql, [rows::stored(seq - 1)], rows::record).map_err(|error| value_or(error, place))?;
+    Ok(Link { expected_seq: seq, previous: record.hash, epoch: record.boot_epoch.get() })
+}
+
+/// The tables without hashes must fit the rows.
+fn others(connection: &Connection, newest: u64) -> Result<(), Stop> {
+    let both = "SELECT trigger_id FROM accepted INTERSECT SELECT trigger_id FROM verdict";
+    if let Some(row) = connection.prepare(both)?.query([])?.next()? {
+        return Err(bad(format!("trigger {}", row.get::<_, i64>(0)?), "in hand and terminal at once"));
+    }
+    let beyond = "SELECT seq FROM unacknowledged WHERE seq NOT IN (SELECT seq FROM verdict)";
+    if let Some(row) = connection.prepare(beyond)?.query([])?.next()? {
+        let seq = row.get::<_, i64>(0)?;
+        return Err(bad(
+            format!("row {seq}"),
+            format!("missing, but waits for an acknowledgement; newest is {newest}"),
+        ));
+    }
+    Ok(())
+}
+
+/// A value that no journal holds is a bad row; anything else is the file's fault.
+fn value_or(error: rusqlite::Error, place: impl fmt::Display) -> Stop {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(_, _, what) => bad(place, what),
+        rusqlite::Error::InvalidColumnType(_, column, found) => bad(place, format!("column {column} holds {found}")),
+        rusqlite::Error::IntegralValueOutOfRange(..) | rusqlite::Error::Utf8Error(..) => bad(place, error),
+        rusqlite::Error::QueryReturnedNoRows => bad(place, "missing"),
+        error => Stop::Unreadable(error),
+    }
+}

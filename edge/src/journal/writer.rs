@@ -1,0 +1,384 @@
+//! The journal as the appliance uses it: one thread writes, callers wait for it.
+//!
+//! After an error nothing is tried again blindly. The journal is not ready, the database is closed, its log is written
+//! anew and synced, it is opened and verified like at a start, a write must succeed; then it is looked up whether the
+//! request's row got in, and the caller is told.
+
+use super::JournalError;
+use super::options::{Health, Options, Recovery, Retention};
+use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
+use super::retention::{self, Pruned};
+use super::schema::unusable;
+use super::store::{Checkpoint, Failure, Store};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Transactions after which the log is moved into the database, when nobody waits.
+const CHECKPOINT_EVERY: u32 = 250;
+/// Pause after which waiting acknowledgements are written on their own.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The appliance's journal. Dropping it finishes what waits and closes it.
+pub struct Journal {
+    requests: Option<SyncSender<Request>>,
+    queue: usize,
+    stall: Duration,
+    state: Arc<Mutex<State>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Reply<T> = SyncSender<Answer<T>>;
+
+enum Request {
+    Accept(Trigger, Instant, Reply<Accepted>),
+    Commit(Box<Entry>, Instant, Reply<Committed>),
+    Acknowledge(NonZeroU64),
+    OpenParts(Reply<Vec<OpenPart>>),
+    Prune(i64, Reply<Pruned>),
+}
+
+/// What callers see of the writer.
+#[derive(Default)]
+struct State {
+    open: bool,
+    busy_since: Option<Instant>,
+    failures: u64,
+    last_error: Option<String>,
+}
+
+impl Journal {
+    /// Opens or makes the journal, begins a new boot epoch, and closes as REJECT/RESTARTED what a crash left in hand; all
+    /// of it is durable when this returns.
+    ///
+    /// # Errors
+    /// Another process holds it; it is not usable, foreign, of another version, or damaged.
+    pub fn open(path: &Path, options: Options) -> Result<(Self, Recovery), JournalError> {
+        let lock = lock(path)?;
+        rewrite_log(path)?;
+        let (mut store, created) = Store::open(path, options.verify_rows)?;
+        let rows = store.rows();
+        let (boot_epoch, restarted) = store.start().map_err(|failure| match failure {
+            Failure::Refused(error) => error,
+            Failure::Broken(error) => unusable(path, error),
+        })?;
+        let unacknowledged = store.unacknowledged().map_err(|error| unusable(path, error))?;
+        let rows = rows + restarted.len() as u64;
+        let recovery = Recovery { boot_epoch, created, rows, restarted, unacknowledged };
+
+        let state = Arc::new(Mutex::new(State { open: true, ..State::default() }));
+        let (requests, receiver) = sync_channel(options.queue);
+        let (queue, stall) = (options.queue, options.stall);
+        let writer = Writer {
+            path: path.to_owned(),
+            options,
+            boot_epoch,
+            store: Some(store),
+            state: Arc::clone(&state),
+            acknowledged: Vec::new(),
+            withdrawn: Vec::new(),
+            transactions: 0,
+            last_attempt: Instant::now(),
+            _lock: lock,
+        };
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(&receiver))
+            .map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+        Ok((Self { requests: Some(requests), queue, stall, state, thread: Some(thread) }, recovery))
+    }
+
+    /// Records that `trigger` was accepted. When this returns, it is durable and BUSY may go out.
+    ///
+    /// # Errors
+    /// Any: the trigger was not accepted and gets no record. [`JournalError::AlreadyInHand`] for the same part and nonce.
+    pub fn accept(&self, trigger: Trigger) -> Result<Accepted, JournalError> {
+        self.ask(|reply| Request::Accept(trigger, Instant::now(), reply))
+    }
+
+    /// Records the terminal verdict of an accepted trigger. When this returns, it is durable and may be sent.
+    ///
+    /// # Errors
+    /// [`JournalError::NotWritten`], [`JournalError::NotReady`], [`JournalError::Overloaded`]: it is certainly not in the
+    /// journal. [`JournalError::Unknown`]: once ready again, committing a REJECT for the trigger either succeeds or is
+    /// [`JournalError::AlreadyTerminal`]. [`JournalError::NeverAccepted`]: misuse.
+    pub fn commit(&self, entry: Entry) -> Result<Committed, JournalError> {
+        self.ask(|reply| Request::Commit(Box::new(entry), Instant::now(), reply))
+    }
+
+    /// Notes that the PLC acknowledged a record. It is written with the next transaction, a second later at most; losing
+    /// it means that the record is told once more, as RECORD.
+    ///
+    /// # Errors
+    /// The queue is full or the journal closed.
+    pub fn acknowledge(&self, seq: NonZeroU64) -> Result<(), JournalError> {
+        self.send(Request::Acknowledge(seq))
+    }
+
+    /// The accepted triggers that have no terminal record yet, in order.
+    ///
+    /// # Errors
+    /// The journal is not ready.
+    pub fn open_parts(&self) -> Result<Vec<OpenPart>, JournalError> {
+        self.ask(Request::OpenParts)
+    }
+
+    /// Removes up to 1,000 of the oldest rows that [`Options::retention`] lets go; `now_unix_ms` is the time in
+    /// milliseconds since 1970. Meant to be called every few minutes, and again at once while it says `more`.
+    ///
+    /// # Errors
+    /// The journal is not ready, or failed.
+    pub fn prune(&self, now_unix_ms: i64) -> Result<Pruned, JournalError> {
+        self.ask(|reply| Request::Prune(now_unix_ms, reply))
+    }
+
+    /// How the journal is, without waiting for it.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let state = locked(&self.state);
+        let stalled = state.busy_since.is_some_and(|since| since.elapsed() > self.stall);
+        Health { ready: state.open && !stalled, failures: state.failures, last_error: state.last_error.clone() }
+    }
+
+    fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
+        let (reply, answer) = sync_channel(1);
+        self.send(request(reply))?;
+        answer.recv().unwrap_or(Err(JournalError::Closed))
+    }
+
+    fn send(&self, request: Request) -> Answer<()> {
+        let requests = self.requests.as_ref().ok_or(JournalError::Closed)?;
+        requests.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => JournalError::Overloaded { waiting: self.queue },
+            TrySendError::Disconnected(_) => JournalError::Closed,
+        })
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.requests = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the journal's thread panicked");
+        }
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    options: Options,
+    boot_epoch: NonZeroU32,
+    /// None: not ready.
+    store: Option<Store>,
+    state: Arc<Mutex<State>>,
+    acknowledged: Vec<NonZeroU64>,
+    /// Acceptances whose callers were told of an error, to be taken back.
+    withdrawn: Vec<Trigger>,
+    transactions: u32,
+    last_attempt: Instant,
+    _lock: File,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        locked(&self.state).open = false;
+    }
+}
+
+impl Writer {
+    fn run(mut self, requests: &Receiver<Request>) {
+        loop {
+            if self.store.is_none() && self.last_attempt.elapsed() >= self.options.reopen_every {
+                self.reopen();
+            }
+            let pause = if self.store.is_some() { IDLE } else { self.options.reopen_every };
+            match requests.recv_timeout(pause) {
+                Ok(request) => self.serve(request),
+                Err(RecvTimeoutError::Timeout) => self.write_acknowledgements(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.transactions >= CHECKPOINT_EVERY {
+                self.transactions = 0;
+                self.maintain(|store| store.checkpoint(Checkpoint::Passive));
+            }
+        }
+        self.write_acknowledgements();
+        self.maintain(|store| store.checkpoint(Checkpoint::Truncate));
+    }
+
+    fn serve(&mut self, request: Request) {
+        let acknowledged = std::mem::take(&mut self.acknowledged);
+        match request {
+            Request::Accept(trigger, asked, reply) => {
+                let answer = self.write(|store| store.accept(&trigger, &acknowledged), |store| store.in_hand(&trigger));
+                if matches!(answer, Err(JournalError::Unknown { .. })) {
+                    self.withdrawn.push(trigger);
+                }
+                self.kept(answer.is_err(), acknowledged);
+                let _ = reply.send(answer.map(|id| Accepted { id, duration: asked.elapsed() }));
+            }
+            Request::Commit(entry, asked, reply) => {
+                let trigger = entry.trigger;
+                let answer = self.write(|store| store.commit(*entry, &acknowledged), |store| store.record_of(trigger));
+                self.kept(answer.is_err(), acknowledged);
+                let _ = reply.send(answer.map(|record| Committed { record, duration: asked.elapsed() }));
+            }
+            Request::Acknowledge(seq) => {
+                self.acknowledged = acknowledged;
+                self.acknowledged.push(seq);
+            }
+            Request::OpenParts(reply) => {
+                self.acknowledged = acknowledged;
+                let _ = reply.send(self.write(|store| Ok(store.open_parts()?), |_| Ok(None)));
+            }
+            Request::Prune(now_unix_ms, reply) => {
+                self.acknowledged = acknowledged;
+                let retention: Option<Retention> = self.options.retention;
+                let prune = |store: &mut Store| match &retention {
+                    Some(retention) => retention::prune(store, retention, now_unix_ms),
+                    None => Ok(Pruned::default()),
+                };
+                let _ = reply.send(self.write(prune, |_| Ok(None)));
+            }
+        }
+    }
+
+    /// Acknowledgements of a transaction that failed wait for the next one.
+    fn kept(&mut self, failed: bool, acknowledged: Vec<NonZeroU64>) {
+        if failed {
+            self.acknowledged = acknowledged;
+        }
+    }
+
+    /// One transaction; after an error, what `look` finds of it once the journal is open again.
+    fn write<T>(
+        &mut self,
+        transaction: impl FnOnce(&mut Store) -> Result<T, Failure>,
+        look: impl FnOnce(&Store) -> rusqlite::Result<Option<T>>,
+    ) -> Answer<T> {
+        let Some(store) = self.store.as_mut() else {
+            let why = locked(&self.state).last_error.clone().unwrap_or_default();
+            return Err(JournalError::NotReady { why });
+        };
+        locked(&self.state).busy_since = Some(Instant::now());
+        self.transactions += 1;
+        let answer = match transaction(store) {
+            Ok(value) => Ok(value),
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Broken(error)) => {
+                let why = self.fail(&unusable(&self.path, error));
+                self.reopen();
+                match self.store.as_ref().map(look) {
+                    Some(Ok(Some(value))) => Ok(value),
+                    Some(Ok(None)) => Err(JournalError::NotWritten { why }),
+                    Some(Err(error)) => Err(JournalError::Unknown { why: self.fail(&unusable(&self.path, error)) }),
+                    None => Err(JournalError::Unknown { why }),
+                }
+            }
+        };
+        locked(&self.state).busy_since = None;
+        answer
+    }
+
+    /// A transaction that nobody waits for.
+    fn maintain(&mut self, transaction: impl FnOnce(&mut Store) -> rusqlite::Result<()>) {
+        if self.store.is_some() {
+            // The error is in the log and in the health already.
+            let _ = self.write(|store| Ok(transaction(store)?), |_| Ok(Some(())));
+        }
+    }
+
+    fn write_acknowledgements(&mut self) {
+        let acknowledged = std::mem::take(&mut self.acknowledged);
+        if !acknowledged.is_empty() {
+            let failures = locked(&self.state).failures;
+            self.maintain(|store| store.acknowledge(&acknowledged));
+            let failed = self.store.is_none() || locked(&self.state).failures != failures;
+            self.kept(failed, acknowledged);
+        }
+    }
+
+    /// Not ready: closes the database and says why.
+    fn fail(&mut self, error: &JournalError) -> String {
+        let why = error.to_string();
+        tracing::error!("the journal failed and is closed: {why}");
+        let mut state = locked(&self.state);
+        state.open = false;
+        state.failures += 1;
+        state.last_error = Some(why.clone());
+        drop(state);
+        self.store = None;
+        why
+    }
+
+    fn reopen(&mut self) {
+        self.last_attempt = Instant::now();
+        match self.reopened() {
+            Ok(store) => {
+                self.withdrawn.clear();
+                self.store = Some(store);
+                locked(&self.state).open = true;
+                tracing::warn!("the journal is open and verified again");
+            }
+            Err(error) => {
+                self.fail(&error);
+            }
+        }
+    }
+
+    fn reopened(&self) -> Answer<Store> {
+        rewrite_log(&self.path)?;
+        let (mut store, _) = Store::open(&self.path, self.options.verify_rows)?;
+        if store.boot_epoch() != self.boot_epoch.get() {
+            let what = format!("found boot epoch {}, expected this start's {}", store.boot_epoch(), self.boot_epoch);
+            return Err(JournalError::Damaged { path: self.path.clone(), what });
+        }
+        store.restart(&self.withdrawn).map_err(|error| unusable(&self.path, error))?;
+        Ok(store)
+    }
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the lock file beside the journal, for as long as it is open.
+fn lock(path: &Path) -> Answer<File> {
+    let path = beside(path, ".lock");
+    let io = |source| JournalError::Io { path: path.clone(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// Writes the log's bytes over themselves and syncs them. After a failed sync Linux holds pages as clean that never
+/// reached the disk: reading them proves nothing, and the next sync would not write them.
+fn rewrite_log(path: &Path) -> Answer<()> {
+    let path = beside(path, "-wal");
+    let rewrite = || -> io::Result<()> {
+        let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        file.rewind()?;
+        file.write_all(&bytes)?;
+        file.sync_all()
+    };
+    rewrite().map_err(|source| JournalError::Io { path: path.clone(), source })
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
