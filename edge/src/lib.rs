@@ -1,3 +1,4 @@
 //! The appliance at the end of the line, as parts that tests can drive one by one; `main.rs` and `cmd/` are the program.
 
 pub mod pipeline;
+pub mod sandbox;
