@@ -85,6 +85,12 @@ pub enum SetupError {
         /// What the network takes.
         network: Size,
     },
+    /// No memory for the longest file.
+    #[error("no memory for files of {file_bytes} bytes; lower the limits")]
+    Memory {
+        /// The longest file.
+        file_bytes: u64,
+    },
 }
 
 fn in_words(size: Option<Size>) -> String {
@@ -130,7 +136,7 @@ impl Pipeline {
     /// A pipeline from a bundle's conversion and policy, an engine with its network, and the sandbox that decodes.
     ///
     /// # Errors
-    /// [`SetupError`]: the conversion and the network don't go together.
+    /// [`SetupError`]: the conversion and the network don't go together, or there is too little memory.
     pub fn new(
         conversion: &ConversionSpec,
         policy: Policy,
@@ -143,7 +149,7 @@ impl Pipeline {
         }
         let tensor = vec![0.0; 3 * size.height as usize * size.width as usize];
         let scorer = Scorer { converter: Converter::new(conversion)?, engine, tensor };
-        Ok(Self { source: Source { sandbox, bytes: Vec::new() }, scorer, policy })
+        Ok(Self { source: Source::new(sandbox)?, scorer, policy })
     }
 
     /// The sandbox that decodes.
@@ -169,6 +175,15 @@ impl Pipeline {
 }
 
 impl Source {
+    /// Takes the memory for the longest file.
+    fn new(sandbox: Sandbox) -> Result<Self, SetupError> {
+        let file_bytes = sandbox.limits().max_file_bytes;
+        let most = usize::try_from(file_bytes).unwrap_or(usize::MAX).saturating_add(1);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(most).map_err(|_| SetupError::Memory { file_bytes })?;
+        Ok(Self { sandbox, bytes })
+    }
+
     /// The bytes are read once: the digest is that of the very bytes that are decoded.
     fn read(&mut self, path: &Path, image: &mut Option<Digest>) -> Result<&Radiograph, NoScore> {
         file::read(path, self.sandbox.limits(), &mut self.bytes)?;

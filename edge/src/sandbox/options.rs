@@ -3,7 +3,7 @@
 use cellgate_models::radiograph::Limits;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The running program itself, also after its file was replaced by an upgrade.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -15,7 +15,7 @@ pub struct Options {
     /// `deadline`, whichever is shorter.
     pub limits: Limits,
     /// Longest time for one image, from handing it to the worker until its levels are there. Includes the rest of a
-    /// replaced worker's start.
+    /// replaced worker's start. More than an hour is an hour.
     pub deadline: Duration,
     /// Refuses to work where the kernel lacks a required protection; otherwise what is missing is logged.
     pub require: bool,
@@ -32,6 +32,11 @@ impl Options {
     pub fn new(limits: Limits) -> Self {
         let deadline = limits.max_time.saturating_mul(4) / 3;
         Self { limits, deadline, require: false, images_per_worker: None, program: OWN_PROGRAM.into() }
+    }
+
+    /// When an image that is handed in now must be done.
+    pub(super) fn deadline_from_now(&self) -> Instant {
+        Instant::now() + self.deadline.min(Duration::from_secs(3600))
     }
 
     /// The limits that the worker keeps.

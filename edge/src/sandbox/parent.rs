@@ -73,7 +73,7 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxFailure`]. After all but [`SandboxFailure::Refused`] the worker is a new one.
     pub fn decode(&mut self, bytes: &[u8], path: &Path) -> Result<&Radiograph, SandboxFailure> {
-        let deadline = Instant::now() + self.options.deadline;
+        let deadline = self.options.deadline_from_now();
         let limits = &self.options.limits;
         if bytes.len() as u64 > limits.max_file_bytes {
             return Err(SandboxFailure::Refused(ReadError::Limit {

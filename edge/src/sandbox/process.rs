@@ -196,7 +196,7 @@ fn nonsense(answer: &Answer) -> ExchangeError {
 /// An exit status, with the meaning that a signal has here.
 fn in_words(status: ExitStatus) -> String {
     let meaning = match status.signal() {
-        Some(libc::SIGSYS) => " = forbidden system call",
+        Some(libc::SIGSYS) => " = forbidden system call, or a fault in memory",
         Some(libc::SIGXCPU) => " = too much processor time",
         Some(libc::SIGXFSZ) => " = wrote a file",
         _ => "",

@@ -7,7 +7,7 @@ mod system_calls;
 
 pub use descriptors::close_foreign;
 pub use file_access::{Denied, deny_files_and_network};
-pub use resources::{allow_cpu_time, bound};
+pub use resources::{allow_cpu_time, bound, mapped_bytes};
 pub use system_calls::allow_few;
 
 use std::fmt;
@@ -138,12 +138,13 @@ impl fmt::Display for Protections {
 pub fn apply_all(memory_bytes: u64) -> Protections {
     use rustix::process::{Signal, set_parent_process_death_signal};
     let no_new_privileges = rustix::thread::set_no_new_privs(true).is_ok();
-    // In this order: the list of descriptors is a file, Landlock opens one, and the system calls of all the others are
-    // forbidden by the last.
+    // In this order: the lists of descriptors and of mapped memory are files, Landlock opens a descriptor, and the system
+    // calls of all the others are forbidden by the last.
     let ends_with_parent = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
     let no_foreign_descriptors = close_foreign().is_ok();
+    let mapped_bytes = mapped_bytes();
     let denied = deny_files_and_network();
-    let resources = bound(memory_bytes).is_ok();
+    let resources = mapped_bytes.and_then(|mapped| bound(mapped.saturating_add(memory_bytes))).is_ok();
     let few_system_calls = allow_few().is_ok();
     [
         (Protection::NoNewPrivileges, no_new_privileges),

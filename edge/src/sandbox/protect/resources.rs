@@ -7,24 +7,29 @@ use std::time::Duration;
 /// Memory for stacks, small buffers and the allocator's own needs, in bytes.
 const SMALL_CHANGE_BYTES: u64 = 64 << 20;
 
-/// Lets this process take `memory_bytes` more memory and some small change, and no new descriptor, file content, process
-/// or core dump. For the superuser the kernel does not count processes; there `allow_few` forbids them.
+/// The memory that this process has mapped by now, in bytes.
+///
+/// # Errors
+/// `/proc/self/statm` can't be read.
+pub fn mapped_bytes() -> io::Result<u64> {
+    // The first number is the size of all mapped memory in pages.
+    let statm = std::fs::read_to_string("/proc/self/statm")?;
+    let pages: u64 = statm.split(' ').next().unwrap_or_default().parse().map_err(io::Error::other)?;
+    Ok(pages.saturating_mul(rustix::param::page_size() as u64))
+}
+
+/// Lets this process have `memory_bytes` of memory mapped and some small change, and make no new descriptor, file content,
+/// process or core dump. For the superuser the kernel does not count processes; there `allow_few` forbids them.
 ///
 /// # Errors
 /// A limit was refused.
 pub fn bound(memory_bytes: u64) -> io::Result<()> {
-    // Both in pages: the first number is the size of all mapped memory.
-    let statm = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: u64 = statm.split(' ').next().unwrap_or_default().parse().map_err(io::Error::other)?;
-    let taken = pages.saturating_mul(rustix::param::page_size() as u64);
-    let memory = taken.saturating_add(memory_bytes).saturating_add(SMALL_CHANGE_BYTES);
     for (resource, most) in [
-        (Resource::As, memory),
+        (Resource::As, memory_bytes.saturating_add(SMALL_CHANGE_BYTES)),
         (Resource::Core, 0),
         (Resource::Fsize, 0),
         (Resource::Nproc, 0),
         (Resource::Memlock, 0),
-        // Last: reading the size above took a descriptor.
         (Resource::Nofile, 0),
     ] {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
