@@ -20,20 +20,29 @@ struct Cli {
 enum Command {
     Inspect(cmd::inspect::Args),
     Journal(cmd::journal::Args),
+    /// The child process that decodes images, started by the others
+    #[command(name = cellgate_edge::sandbox::worker::SUBCOMMAND, hide = true)]
+    DecodeWorker,
 }
 
 /// The exit status of misuse and of everything that keeps the program from judging: clap's own.
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    if matches!(command, Command::DecodeWorker) {
+        // Before anything is opened or started. Its parent sees from the pipes that it ended, and says so.
+        return ExitCode::from(u8::from(cellgate_edge::sandbox::worker::run().is_err()));
+    }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    let result = match Cli::parse().command {
+    let result = match command {
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Journal(args) => cmd::journal::run(&args),
+        Command::DecodeWorker => Ok(ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "error: {error:#}");

@@ -61,6 +61,10 @@ pub enum Reason {
     ConversionFailed,
     /// REJECT: the engine gave no score.
     EngineFailed,
+    /// REJECT: the process that decodes images gave no answer in time.
+    DecoderTimedOut,
+    /// REJECT: the process that decodes images crashed, answered nonsense or could not be started.
+    DecoderFailed,
 }
 
 impl Reason {
@@ -78,6 +82,8 @@ impl Reason {
             Self::ImageOverLimit => "IMAGE_OVER_LIMIT",
             Self::ConversionFailed => "CONVERSION_FAILED",
             Self::EngineFailed => "ENGINE_FAILED",
+            Self::DecoderTimedOut => "DECODER_TIMED_OUT",
+            Self::DecoderFailed => "DECODER_FAILED",
         }
     }
 
@@ -94,7 +100,9 @@ impl Reason {
             | Self::ImageUnsupported
             | Self::ImageOverLimit
             | Self::ConversionFailed
-            | Self::EngineFailed => Verdict::Reject,
+            | Self::EngineFailed
+            | Self::DecoderTimedOut
+            | Self::DecoderFailed => Verdict::Reject,
         }
     }
 }
@@ -289,6 +297,8 @@ mod tests {
             ImageOverLimit,
             ConversionFailed,
             EngineFailed,
+            DecoderTimedOut,
+            DecoderFailed,
         ] {
             assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{reason}\""));
             assert_eq!(reason.verdict() == Verdict::Pass, reason == ScoreBelowReview);

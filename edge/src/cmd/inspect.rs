@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use cellgate_edge::pipeline::{Judgement, Pipeline};
+use cellgate_edge::sandbox::{self, Sandbox};
 use cellgate_models::bundle::{self, Bundle, Precision};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};
@@ -80,8 +81,8 @@ fn activated_pipeline(args: &Args, bundle: &Bundle) -> anyhow::Result<Pipeline> 
     })?;
     let options = OnnxRuntimeOptions { library: args.onnxruntime.clone(), threads: args.threads };
     let engine = OnnxRuntime::new(network, &options)?;
-    let limits = radiograph::Limits::default();
-    let mut pipeline = Pipeline::new(bundle.conversion(), *bundle.policy(), Box::new(engine), limits)?;
+    let sandbox = Sandbox::start(sandbox::Options::new(radiograph::Limits::default()))?;
+    let mut pipeline = Pipeline::new(bundle.conversion(), *bundle.policy(), Box::new(engine), sandbox)?;
     pipeline.prove(bundle, args.precision).context("the engine was refused, nothing was judged")?;
     Ok(pipeline)
 }

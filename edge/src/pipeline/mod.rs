@@ -5,20 +5,33 @@ mod proof;
 
 pub use proof::ProofError;
 
+use crate::sandbox::{Sandbox, SandboxFailure};
 use cellgate_models::conversion::{ConversionError, ConversionSpec, Converter, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, EngineError};
 use cellgate_models::policy::{Decision, Policy, Reason};
-use cellgate_models::radiograph::{self, Limits, Radiograph, ReadError};
+use cellgate_models::radiograph::{Radiograph, ReadError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Judges one radiograph after another. Buffers are kept between images; one pipeline a thread.
 pub struct Pipeline {
+    source: Source,
+    scorer: Scorer,
+    policy: Policy,
+}
+
+/// From a path to a radiograph.
+struct Source {
+    sandbox: Sandbox,
+    /// The file's.
+    bytes: Vec<u8>,
+}
+
+/// From a radiograph to its score.
+struct Scorer {
     converter: Converter,
     engine: Box<dyn Engine>,
-    policy: Policy,
-    limits: Limits,
     /// The network's input, 3 x height x width.
     tensor: Vec<f32>,
 }
@@ -72,6 +85,12 @@ pub enum SetupError {
         /// What the network takes.
         network: Size,
     },
+    /// No memory for the longest file.
+    #[error("no memory for files of {file_bytes} bytes; lower the limits")]
+    Memory {
+        /// The longest file.
+        file_bytes: u64,
+    },
 }
 
 fn in_words(size: Option<Size>) -> String {
@@ -84,6 +103,9 @@ pub enum NoScore {
     /// The image could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The process that decodes it failed, or refused it.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxFailure),
     /// It could not be converted.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
@@ -96,10 +118,14 @@ impl NoScore {
     /// The reason that the verdict carries.
     fn reason(&self) -> Reason {
         match self {
-            Self::Read(ReadError::Malformed { .. }) => Reason::ImageMalformed,
-            Self::Read(ReadError::Unsupported { .. }) => Reason::ImageUnsupported,
-            Self::Read(ReadError::Limit { .. }) => Reason::ImageOverLimit,
-            Self::Read(_) => Reason::ImageUnreadable,
+            Self::Read(error) | Self::Sandbox(SandboxFailure::Refused(error)) => match error {
+                ReadError::Malformed { .. } => Reason::ImageMalformed,
+                ReadError::Unsupported { .. } => Reason::ImageUnsupported,
+                ReadError::Limit { .. } => Reason::ImageOverLimit,
+                _ => Reason::ImageUnreadable,
+            },
+            Self::Sandbox(SandboxFailure::TimedOut { .. }) => Reason::DecoderTimedOut,
+            Self::Sandbox(_) => Reason::DecoderFailed,
             Self::Conversion(_) => Reason::ConversionFailed,
             Self::Engine(_) => Reason::EngineFailed,
         }
@@ -107,26 +133,37 @@ impl NoScore {
 }
 
 impl Pipeline {
-    /// A pipeline from a bundle's conversion and policy and an engine with its network.
+    /// A pipeline from a bundle's conversion and policy, an engine with its network, and the sandbox that decodes.
+    ///
+    /// # Errors
+    /// [`SetupError`]: the conversion and the network don't go together, or there is too little memory.
     pub fn new(
         conversion: &ConversionSpec,
         policy: Policy,
         engine: Box<dyn Engine>,
-        limits: Limits,
+        sandbox: Sandbox,
     ) -> Result<Self, SetupError> {
         let size = engine.input_size();
         if conversion.size != Some(size) {
             return Err(SetupError::Size { conversion: conversion.size, network: size });
         }
         let tensor = vec![0.0; 3 * size.height as usize * size.width as usize];
-        Ok(Self { converter: Converter::new(conversion)?, engine, policy, limits, tensor })
+        let scorer = Scorer { converter: Converter::new(conversion)?, engine, tensor };
+        Ok(Self { source: Source::new(sandbox)?, scorer, policy })
+    }
+
+    /// The sandbox that decodes.
+    #[must_use]
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.source.sandbox
     }
 
     /// Judges the image in the file at `path`. Whatever goes wrong is a REJECT with its reason.
     pub fn judge(&mut self, path: &Path) -> Judgement {
         let mut times = Times::default();
         let mut image = None;
-        let score = self.read(path, &mut image, &mut times).and_then(|radiograph| self.score(&radiograph, &mut times));
+        let radiograph = timed(&mut times.read, || self.source.read(path, &mut image));
+        let score = radiograph.and_then(|radiograph| self.scorer.score(radiograph, &mut times));
         let start = Instant::now();
         let (decision, score, detail) = match score {
             Ok(score) => (self.policy.decide(score), Some(score), None),
@@ -135,16 +172,27 @@ impl Pipeline {
         times.decide = start.elapsed();
         Judgement { decision, score, image, detail, times }
     }
+}
 
-    /// The bytes are read once: the digest is that of the very bytes that are decoded.
-    fn read(&self, path: &Path, image: &mut Option<Digest>, times: &mut Times) -> Result<Radiograph, NoScore> {
-        timed(&mut times.read, || {
-            let bytes = file::read(path, &self.limits)?;
-            *image = Some(Digest::of(&bytes));
-            Ok(radiograph::decode(&bytes, path, &self.limits)?)
-        })
+impl Source {
+    /// Takes the memory for the longest file.
+    fn new(sandbox: Sandbox) -> Result<Self, SetupError> {
+        let file_bytes = sandbox.limits().max_file_bytes;
+        let most = usize::try_from(file_bytes).unwrap_or(usize::MAX).saturating_add(1);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(most).map_err(|_| SetupError::Memory { file_bytes })?;
+        Ok(Self { sandbox, bytes })
     }
 
+    /// The bytes are read once: the digest is that of the very bytes that are decoded.
+    fn read(&mut self, path: &Path, image: &mut Option<Digest>) -> Result<&Radiograph, NoScore> {
+        file::read(path, self.sandbox.limits(), &mut self.bytes)?;
+        *image = Some(Digest::of(&self.bytes));
+        Ok(self.sandbox.decode(&self.bytes, path)?)
+    }
+}
+
+impl Scorer {
     /// Converts and infers.
     fn score(&mut self, radiograph: &Radiograph, times: &mut Times) -> Result<f32, NoScore> {
         timed(&mut times.convert, || self.converter.to_tensor(radiograph, &mut self.tensor))?;

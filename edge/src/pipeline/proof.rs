@@ -56,9 +56,9 @@ impl Pipeline {
         let expected =
             golden.expected(precision).ok_or_else(|| ProofError::NoExpectation { image: image(), precision })?;
         let score = golden
-            .radiograph(&self.limits)
+            .radiograph(self.source.sandbox.limits())
             .map_err(NoScore::from)
-            .and_then(|radiograph| self.score(&radiograph, &mut Times::default()));
+            .and_then(|radiograph| self.scorer.score(&radiograph, &mut Times::default()));
         match score {
             Ok(found) if expected.agrees(found) => Ok(()),
             Ok(found) => Err(ProofError::Score { image: image(), precision, found, expected }),

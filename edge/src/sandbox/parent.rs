@@ -1,0 +1,171 @@
+//! One image after another through the worker, each with a deadline.
+
+use super::error::{SandboxError, SandboxFailure};
+use super::options::Options;
+use super::process::{ExchangeError, Process};
+use super::protect::Protections;
+use super::timed::PipeError;
+use cellgate_models::radiograph::{Limits, Radiograph, ReadError};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long the first worker may take until it is ready. Later ones share the deadline of the image that waits for them.
+const MAX_START_TIME: Duration = Duration::from_secs(5);
+
+/// Decodes files in a worker that is replaced when it fails. Memory for the largest image is taken at the start.
+///
+/// The worker ends with the thread that started it, be it at the start or in [`Sandbox::decode`]: keep both in one thread
+/// that lives as long as the sandbox.
+pub struct Sandbox {
+    options: Options,
+    /// The first worker's.
+    protections: Protections,
+    process: Option<Process>,
+    /// Images that this worker has answered.
+    images: u32,
+    /// The levels' memory while `image` does not hold it.
+    levels: Vec<u16>,
+    image: Option<Radiograph>,
+}
+
+impl Sandbox {
+    /// Starts a worker and waits until it is ready; logs which protections hold and which are missing.
+    ///
+    /// # Errors
+    /// [`SandboxError`]: no worker, no memory, or a required protection is missing.
+    pub fn start(options: Options) -> Result<Self, SandboxError> {
+        let limits = &options.limits;
+        let no_memory = || SandboxError::Memory { pixels: limits.max_pixels, file_bytes: limits.max_file_bytes };
+        let mut levels = Vec::new();
+        let pixels = usize::try_from(limits.max_pixels).map_err(|_| no_memory())?;
+        levels.try_reserve_exact(pixels).map_err(|_| no_memory())?;
+        let mut process = spawn(&options)?;
+        let protections = ready(&mut process, &options, Instant::now() + MAX_START_TIME)?;
+        let missing = protections.missing();
+        if !missing.required().is_empty() {
+            tracing::warn!(%missing, holds = %protections, "the image decoder lacks protections that newer kernels have");
+        } else {
+            tracing::debug!(%missing, holds = %protections, "the image decoder is protected");
+        }
+        Ok(Self { options, protections, process: Some(process), images: 0, levels, image: None })
+    }
+
+    /// What the first worker gave up before its first image. A later one that gives up less is refused.
+    #[must_use]
+    pub fn protections(&self) -> Protections {
+        self.protections
+    }
+
+    /// What an image may ask for.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.options.limits
+    }
+
+    /// The process number of the worker, where there is one now.
+    #[must_use]
+    pub fn worker_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// Decodes the radiograph in `bytes`, the content of a file; it stays until the next call. `path` only names it.
+    ///
+    /// # Errors
+    /// [`SandboxFailure`]. After all but [`SandboxFailure::Refused`] the worker is a new one.
+    pub fn decode(&mut self, bytes: &[u8], path: &Path) -> Result<&Radiograph, SandboxFailure> {
+        let deadline = self.options.deadline_from_now();
+        let limits = &self.options.limits;
+        if bytes.len() as u64 > limits.max_file_bytes {
+            return Err(SandboxFailure::Refused(ReadError::Limit {
+                path: path.to_owned(),
+                found: format!("a file of {} bytes", bytes.len()),
+                expected: format!("at most {} bytes", limits.max_file_bytes),
+            }));
+        }
+        if let Some(image) = self.image.take() {
+            self.levels = image.into_levels();
+        }
+        let no_worker = |source| SandboxFailure::NoWorker { path: path.to_owned(), source };
+        let mut process = match self.process.take() {
+            Some(process) => process,
+            None => spawn(&self.options).map_err(no_worker)?,
+        };
+        let protections = ready(&mut process, &self.options, deadline).map_err(no_worker)?;
+        if !self.protections.lost(protections).is_empty() {
+            return Err(no_worker(SandboxError::Unprotected { missing: self.protections.lost(protections) }));
+        }
+        let outcome = process.exchange(bytes, path, limits, deadline, &mut self.levels);
+        let failure = match outcome {
+            Ok((width, height)) => {
+                self.keep(process);
+                let image = Radiograph::new(width, height, std::mem::take(&mut self.levels))
+                    .map_err(|error| SandboxFailure::Nonsense { path: path.to_owned(), found: error.to_string() })?;
+                return Ok(self.image.insert(image));
+            }
+            Err(ExchangeError::Refused(error)) => {
+                self.keep(process);
+                return Err(error.into());
+            }
+            Err(ExchangeError::Nonsense(found)) => SandboxFailure::Nonsense { path: path.to_owned(), found },
+            Err(ExchangeError::Pipe(PipeError::TimedOut)) => {
+                SandboxFailure::TimedOut { path: path.to_owned(), deadline: self.options.deadline }
+            }
+            Err(ExchangeError::Pipe(PipeError::Ended)) => {
+                SandboxFailure::Crashed { path: path.to_owned(), how: process.end() }
+            }
+            Err(ExchangeError::Pipe(PipeError::Io(error))) => {
+                SandboxFailure::Crashed { path: path.to_owned(), how: error.to_string() }
+            }
+        };
+        self.replace(process);
+        Err(failure)
+    }
+
+    /// Keeps a worker that answered, unless it has seen enough images.
+    fn keep(&mut self, process: Process) {
+        self.images += 1;
+        if self.options.images_per_worker.is_some_and(|most| self.images >= most.get()) {
+            self.replace(process);
+        } else {
+            self.process = Some(process);
+        }
+    }
+
+    /// Starts the next worker, which gets ready while nobody waits. Where that fails the next image tries again.
+    fn replace(&mut self, old: Process) {
+        drop(old);
+        self.images = 0;
+        self.process = spawn(&self.options).ok();
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Sandbox")
+            .field("options", &self.options)
+            .field("protections", &self.protections)
+            .field("worker_id", &self.worker_id())
+            .finish_non_exhaustive()
+    }
+}
+
+fn spawn(options: &Options) -> Result<Process, SandboxError> {
+    Process::spawn(options).map_err(|source| SandboxError::Spawn { program: options.program.clone(), source })
+}
+
+/// Waits until the worker is ready and, where it is required, protected.
+fn ready(process: &mut Process, options: &Options, deadline: Instant) -> Result<Protections, SandboxError> {
+    let not_ready = |how| SandboxError::NotReady { how };
+    let protections = process.ready(deadline).map_err(|error| match error {
+        ExchangeError::Pipe(PipeError::TimedOut) => not_ready("no answer in time".to_owned()),
+        ExchangeError::Pipe(PipeError::Ended) => not_ready(process.end()),
+        ExchangeError::Pipe(PipeError::Io(error)) => not_ready(error.to_string()),
+        ExchangeError::Nonsense(found) => not_ready(found),
+        ExchangeError::Refused(error) => not_ready(error.to_string()),
+    })?;
+    let missing = protections.missing().required();
+    if options.require && !missing.is_empty() {
+        return Err(SandboxError::Unprotected { missing });
+    }
+    Ok(protections)
+}

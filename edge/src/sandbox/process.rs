@@ -1,0 +1,205 @@
+//! The worker as the parent sees it.
+
+use super::options::Options;
+use super::protect::{self, Protections};
+use super::timed::{self, PipeError};
+use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, kind};
+use super::worker::SUBCOMMAND;
+use cellgate_models::radiograph::{Limits, ReadError};
+use std::io;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the end of a killed worker is waited for; then it is left to the system.
+const MAX_END_TIME: Duration = Duration::from_millis(20);
+
+/// Levels are read in pieces of this many bytes, an even number.
+const PIECE_BYTES: usize = 128 << 10;
+
+/// A started worker. Killed when dropped.
+pub(super) struct Process {
+    child: Child,
+    to_worker: ChildStdin,
+    from_worker: ChildStdout,
+    /// None until it has said that it is ready.
+    protections: Option<Protections>,
+    /// Of the latest request.
+    sequence: u32,
+    piece: Vec<u8>,
+}
+
+/// Why an exchange gave no levels.
+pub(super) enum ExchangeError {
+    /// An orderly refusal; the worker goes on.
+    Refused(ReadError),
+    /// The pipes failed; the worker is of no use any more.
+    Pipe(PipeError),
+    /// The answer can't be true; the worker is of no use any more.
+    Nonsense(String),
+}
+
+impl From<PipeError> for ExchangeError {
+    fn from(error: PipeError) -> Self {
+        Self::Pipe(error)
+    }
+}
+
+impl Process {
+    /// Starts a worker without waiting until it is ready.
+    pub(super) fn spawn(options: &Options) -> io::Result<Self> {
+        let mut child = Command::new(&options.program)
+            .arg0(env!("CARGO_PKG_NAME"))
+            .arg(SUBCOMMAND)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let no_pipe = || io::Error::other("found no pipe, expected one");
+        let to_worker = child.stdin.take().ok_or_else(no_pipe)?;
+        let from_worker = child.stdout.take().ok_or_else(no_pipe)?;
+        let mut process =
+            Self { child, to_worker, from_worker, protections: None, sequence: 0, piece: vec![0; PIECE_BYTES] };
+        timed::prepare(&process.to_worker)?;
+        timed::prepare(&process.from_worker)?;
+        // The new pipe has room for the settings.
+        let settings = wire::settings_to_bytes(&options.worker_limits());
+        io::Write::write_all(&mut process.to_worker, &settings)?;
+        Ok(process)
+    }
+
+    /// The worker's process number.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the worker is ready; gives what it did to itself.
+    pub(super) fn ready(&mut self, deadline: Instant) -> Result<Protections, ExchangeError> {
+        if let Some(protections) = self.protections {
+            return Ok(protections);
+        }
+        let answer = self.answer(deadline)?;
+        if (answer.kind, answer.sequence, answer.b) != (kind::READY, 0, 0) {
+            return Err(ExchangeError::Nonsense(format!("{answer:?} instead of being ready")));
+        }
+        Ok(*self.protections.insert(Protections::from_bits(answer.a)))
+    }
+
+    /// Sends a file and takes the answer: width and height, and all levels in `levels`, whose memory is used again.
+    pub(super) fn exchange(
+        &mut self,
+        bytes: &[u8],
+        path: &Path,
+        limits: &Limits,
+        deadline: Instant,
+        levels: &mut Vec<u16>,
+    ) -> Result<(u32, u32), ExchangeError> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let left = deadline.saturating_duration_since(Instant::now());
+        protect::allow_cpu_time(pid, left).map_err(PipeError::Io)?;
+        self.sequence = self.sequence.wrapping_add(1);
+        timed::write_all(&mut self.to_worker, &wire::request_to_bytes(self.sequence, bytes.len() as u64), deadline)?;
+        timed::write_all(&mut self.to_worker, bytes, deadline)?;
+        let answer = self.answer(deadline)?;
+        if answer.sequence != self.sequence {
+            return Err(nonsense(&answer));
+        }
+        match answer.kind {
+            kind::IMAGE => self.levels(&answer, limits, deadline, levels),
+            kind::MALFORMED | kind::UNSUPPORTED | kind::OVER_LIMIT => Err(self.refusal(&answer, path, deadline)),
+            _ => Err(nonsense(&answer)),
+        }
+    }
+
+    fn answer(&mut self, deadline: Instant) -> Result<Answer, PipeError> {
+        let mut bytes = [0; ANSWER_BYTES];
+        timed::read_exact(&mut self.from_worker, &mut bytes, deadline)?;
+        Ok(Answer::from_bytes(bytes))
+    }
+
+    fn levels(
+        &mut self,
+        answer: &Answer,
+        limits: &Limits,
+        deadline: Instant,
+        levels: &mut Vec<u16>,
+    ) -> Result<(u32, u32), ExchangeError> {
+        let (width, height) = (answer.a, answer.b);
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels == 0 || pixels > limits.max_pixels {
+            return Err(nonsense(answer));
+        }
+        levels.clear();
+        // Memory for `max_pixels` levels was taken at the start, so the number fits and nothing grows.
+        let mut left = 2 * pixels as usize;
+        while left > 0 {
+            let piece = &mut self.piece[..left.min(PIECE_BYTES)];
+            timed::read_exact(&mut self.from_worker, piece, deadline)?;
+            levels.extend(piece.chunks_exact(2).map(|level| u16::from_le_bytes([level[0], level[1]])));
+            left -= piece.len();
+        }
+        Ok((width, height))
+    }
+
+    fn refusal(&mut self, answer: &Answer, path: &Path, deadline: Instant) -> ExchangeError {
+        let mut text = |len: u32| {
+            if len as usize > MAX_TEXT_BYTES {
+                return Err(nonsense(answer));
+            }
+            let mut bytes = vec![0; len as usize];
+            timed::read_exact(&mut self.from_worker, &mut bytes, deadline)?;
+            // Nothing that could forge a line of a log or move a terminal's cursor.
+            let legible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+            Ok(String::from_utf8_lossy(&bytes).chars().map(legible).collect())
+        };
+        let (found, expected) = match text(answer.a).and_then(|found| Ok((found, text(answer.b)?))) {
+            Ok(texts) => texts,
+            Err(error) => return error,
+        };
+        let path = path.to_owned();
+        ExchangeError::Refused(match answer.kind {
+            kind::MALFORMED => ReadError::Malformed { path, found, expected },
+            kind::UNSUPPORTED => ReadError::Unsupported { path, found, expected },
+            _ => ReadError::Limit { path, found, expected },
+        })
+    }
+
+    /// Kills the worker and says how it ended: by itself, where it had done so before.
+    pub(super) fn end(&mut self) -> String {
+        // One that is ending already keeps the status of its own end.
+        let _ = self.child.kill();
+        let start = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return in_words(status),
+                Ok(None) if start.elapsed() < MAX_END_TIME => std::thread::sleep(Duration::from_micros(100)),
+                Ok(None) => return "killed, but not gone yet".to_owned(),
+                Err(error) => return error.to_string(),
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn nonsense(answer: &Answer) -> ExchangeError {
+    ExchangeError::Nonsense(format!("{answer:?}"))
+}
+
+/// An exit status, with the meaning that a signal has here.
+fn in_words(status: ExitStatus) -> String {
+    let meaning = match status.signal() {
+        Some(libc::SIGSYS) => " = forbidden system call, or a fault in memory",
+        Some(libc::SIGXCPU) => " = too much processor time",
+        Some(libc::SIGXFSZ) => " = wrote a file",
+        _ => "",
+    };
+    format!("{status}{meaning}")
+}

@@ -1,0 +1,177 @@
+//! What the worker gives up before its first image. Each mechanism stands alone, so that each can be proven alone.
+
+mod descriptors;
+mod file_access;
+mod resources;
+mod system_calls;
+
+pub use descriptors::close_foreign;
+pub use file_access::{Denied, deny_files_and_network};
+pub use resources::{allow_cpu_time, bound, mapped_bytes};
+pub use system_calls::allow_few;
+
+use std::fmt;
+
+/// One thing that the worker can't do any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// It gains no rights by starting a program (`no_new_privs`, Linux 3.5).
+    NoNewPrivileges,
+    /// It ends with its parent (`PR_SET_PDEATHSIG`).
+    EndsWithParent,
+    /// It holds no descriptor but its two pipes and `/dev/null`.
+    NoForeignDescriptors,
+    /// Memory is bounded; no new descriptors, files, processes or core dumps (`setrlimit`).
+    Resources,
+    /// It can open, make, run or remove no file (Landlock, Linux 5.13, where it is switched on).
+    NoFiles,
+    /// It can bind and connect no TCP port (Landlock, Linux 6.7). Not required: without sockets there is no network.
+    NoNetwork,
+    /// Any system call but the few that computing needs kills it; so no socket either (seccomp, Linux 4.14).
+    FewSystemCalls,
+}
+
+impl Protection {
+    /// All of them; the place in this list is the bit on the wire.
+    pub const ALL: [Self; 7] = [
+        Self::NoNewPrivileges,
+        Self::EndsWithParent,
+        Self::NoForeignDescriptors,
+        Self::Resources,
+        Self::NoFiles,
+        Self::NoNetwork,
+        Self::FewSystemCalls,
+    ];
+
+    /// A name for logs and `doctor`, with the mechanism.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoNewPrivileges => "no new privileges",
+            Self::EndsWithParent => "ends with its parent",
+            Self::NoForeignDescriptors => "no foreign descriptors",
+            Self::Resources => "bounded resources (rlimits)",
+            Self::NoFiles => "no files (landlock)",
+            Self::NoNetwork => "no network (landlock)",
+            Self::FewSystemCalls => "few system calls (seccomp)",
+        }
+    }
+
+    /// Whether `require` asks for it: all but [`Self::NoNetwork`].
+    #[must_use]
+    pub fn is_required(self) -> bool {
+        self != Self::NoNetwork
+    }
+}
+
+/// A set of [`Protection`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Protections(u32);
+
+impl Protections {
+    /// Whether `protection` is in the set.
+    #[must_use]
+    pub fn contains(self, protection: Protection) -> bool {
+        self.0 & 1 << protection as u32 != 0
+    }
+
+    /// Those that are not in the set.
+    #[must_use]
+    pub fn missing(self) -> Self {
+        Protection::ALL.into_iter().filter(|&protection| !self.contains(protection)).collect()
+    }
+
+    /// Those that `later` has not.
+    pub(super) fn lost(self, later: Self) -> Self {
+        self.iter().filter(|&protection| !later.contains(protection)).collect()
+    }
+
+    /// Those in the set that [`Protection::is_required`].
+    #[must_use]
+    pub fn required(self) -> Self {
+        self.iter().filter(|protection| protection.is_required()).collect()
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The members.
+    pub fn iter(self) -> impl Iterator<Item = Protection> {
+        Protection::ALL.into_iter().filter(move |&protection| self.contains(protection))
+    }
+
+    /// As on the wire.
+    pub(super) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// From the wire; bits without a meaning are dropped.
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Protection::ALL.into_iter().filter(|&protection| Self(bits).contains(protection)).collect()
+    }
+}
+
+impl FromIterator<Protection> for Protections {
+    fn from_iter<T: IntoIterator<Item = Protection>>(protections: T) -> Self {
+        Self(protections.into_iter().fold(0, |bits, protection| bits | 1 << protection as u32))
+    }
+}
+
+impl fmt::Display for Protections {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return out.write_str("none");
+        }
+        self.iter().enumerate().try_for_each(|(index, protection)| {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(out, "{separator}{}", protection.name())
+        })
+    }
+}
+
+/// Gives up everything that this kernel lets the calling thread give up, the only one of its process; `memory_bytes` is
+/// the memory still to be taken. What can't be given up is missing from the answer.
+#[must_use]
+pub fn apply_all(memory_bytes: u64) -> Protections {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    let no_new_privileges = rustix::thread::set_no_new_privs(true).is_ok();
+    // In this order: the lists of descriptors and of mapped memory are files, Landlock opens a descriptor, and the system
+    // calls of all the others are forbidden by the last.
+    let ends_with_parent = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
+    let no_foreign_descriptors = close_foreign().is_ok();
+    let mapped_bytes = mapped_bytes();
+    let denied = deny_files_and_network();
+    let resources = mapped_bytes.and_then(|mapped| bound(mapped.saturating_add(memory_bytes))).is_ok();
+    let few_system_calls = allow_few().is_ok();
+    [
+        (Protection::NoNewPrivileges, no_new_privileges),
+        (Protection::EndsWithParent, ends_with_parent),
+        (Protection::NoForeignDescriptors, no_foreign_descriptors),
+        (Protection::Resources, resources),
+        (Protection::NoFiles, denied.files),
+        (Protection::NoNetwork, denied.network),
+        (Protection::FewSystemCalls, few_system_calls),
+    ]
+    .into_iter()
+    .filter_map(|(protection, holds)| holds.then_some(protection))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_names_its_members_and_what_is_missing() {
+        let set: Protections = [Protection::NoFiles, Protection::FewSystemCalls].into_iter().collect();
+        assert_eq!(set.to_string(), "no files (landlock), few system calls (seccomp)");
+        assert_eq!(Protections::from_bits(set.bits() | 1 << 31), set);
+        let missing = set.missing();
+        assert!(missing.contains(Protection::NoNetwork) && !missing.contains(Protection::NoFiles));
+        assert!(!missing.required().contains(Protection::NoNetwork));
+        assert_eq!(Protections::from_bits(u32::MAX).missing().to_string(), "none");
+    }
+}

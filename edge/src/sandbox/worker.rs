@@ -1,0 +1,122 @@
+//! The child's side: gives up its rights, then decodes one file after another until its parent closes the pipe.
+
+use super::protect;
+use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, REQUEST_BYTES, SETTINGS_BYTES, kind};
+use cellgate_models::radiograph::{Limits, Radiograph, ReadError, Reader};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// The hidden subcommand that the parent starts the program with.
+pub const SUBCOMMAND: &str = "decode-worker";
+
+/// Levels are turned into bytes in pieces of this many.
+const PIECE_LEVELS: usize = 64 << 10;
+
+/// Runs the worker on stdin and stdout, until stdin ends. For a process that has started no thread and opened nothing.
+///
+/// # Errors
+/// A pipe failed, the parent sent what it never sends, or there is no memory for the longest file.
+pub fn run() -> io::Result<()> {
+    let mut settings = [0; SETTINGS_BYTES];
+    if !read_exact(&mut settings)? {
+        return Ok(());
+    }
+    let limits = wire::settings_from_bytes(settings);
+    // Taken now, so that the bound on memory holds for what is still to come. Costs nothing until it is used.
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(usize::try_from(limits.max_file_bytes).map_err(io::Error::other)?)?;
+    let mut piece = Vec::with_capacity(2 * PIECE_LEVELS);
+    let mut reader = Reader::new(limits.clone());
+    let protections = protect::apply_all(limits.max_pixels.saturating_mul(2));
+    write_all(&Answer { kind: kind::READY, sequence: 0, a: protections.bits(), b: 0 }.to_bytes())?;
+    while let Some((sequence, len)) = request(&limits)? {
+        if bytes.len() < len {
+            bytes.resize(len, 0);
+        }
+        if !read_exact(&mut bytes[..len])? {
+            return Ok(());
+        }
+        match reader.decode(&bytes[..len], Path::new("")) {
+            Ok(image) => send_image(sequence, image, &mut piece)?,
+            Err(error) => send_refusal(sequence, error)?,
+        }
+    }
+    Ok(())
+}
+
+/// The next request's sequence and length; none at the end.
+fn request(limits: &Limits) -> io::Result<Option<(u32, usize)>> {
+    let mut request = [0; REQUEST_BYTES];
+    if !read_exact(&mut request)? {
+        return Ok(None);
+    }
+    let (sequence, len) = wire::request_from_bytes(request);
+    if len > limits.max_file_bytes {
+        return Err(io::Error::other(format!(
+            "found a file of {len} bytes, expected at most {}",
+            limits.max_file_bytes
+        )));
+    }
+    Ok(Some((sequence, usize::try_from(len).map_err(io::Error::other)?)))
+}
+
+fn send_image(sequence: u32, image: &Radiograph, piece: &mut Vec<u8>) -> io::Result<()> {
+    let answer = Answer { kind: kind::IMAGE, sequence, a: image.width(), b: image.height() };
+    write_all(&answer.to_bytes())?;
+    for levels in image.levels().chunks(PIECE_LEVELS) {
+        piece.clear();
+        piece.extend(levels.iter().flat_map(|level| level.to_le_bytes()));
+        write_all(piece)?;
+    }
+    Ok(())
+}
+
+fn send_refusal(sequence: u32, error: ReadError) -> io::Result<()> {
+    let (kind, found, expected) = match error {
+        ReadError::Malformed { found, expected, .. } => (kind::MALFORMED, found, expected),
+        ReadError::Unsupported { found, expected, .. } => (kind::UNSUPPORTED, found, expected),
+        ReadError::Limit { found, expected, .. } => (kind::OVER_LIMIT, found, expected),
+        other => return Err(io::Error::other(other)),
+    };
+    let (found, expected) = (bounded(&found), bounded(&expected));
+    // Not above `MAX_TEXT_BYTES`, so they fit.
+    let answer = Answer { kind, sequence, a: found.len() as u32, b: expected.len() as u32 };
+    let mut message = Vec::with_capacity(ANSWER_BYTES + found.len() + expected.len());
+    message.extend(answer.to_bytes());
+    message.extend(found.bytes().chain(expected.bytes()));
+    write_all(&message)
+}
+
+/// The beginning of `text`, in whole characters.
+fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
+}
+
+/// Fills `bytes` from stdin; false where it ends before.
+fn read_exact(bytes: &mut [u8]) -> io::Result<bool> {
+    let stdin = io::stdin();
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match rustix::io::read(stdin.as_fd(), &mut bytes[filled..]) {
+            Ok(0) => return Ok(false),
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+/// Writes `bytes` to stdout at once, without a buffer that looks for line ends.
+fn write_all(mut bytes: &[u8]) -> io::Result<()> {
+    let stdout = io::stdout();
+    while !bytes.is_empty() {
+        match rustix::io::write(stdout.as_fd(), bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Decoding in the sandbox against decoding directly, turn by turn in one run, and the cost of replacing a worker.
+//!
+//! `cargo build --release -p cellgate-edge && cargo bench -p cellgate-tests --bench sandbox -- [ROUNDS]`
+
+use anyhow::{Context as _, ensure};
+use cellgate_edge::sandbox::{Options, Sandbox, SandboxFailure};
+use cellgate_models::radiograph::{Limits, Radiograph, Reader, write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The paper's largest electrode.
+const HEIGHT: u32 = 2115;
+const WIDTH: u32 = 1219;
+/// Workers that are replaced.
+const REPLACED: usize = 50;
+
+fn main() -> anyhow::Result<()> {
+    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(300);
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("electrode.tif");
+    let levels = (0..HEIGHT * WIDTH).map(|i| (2000 + (i.wrapping_mul(2_654_435_761) >> 23)) as u16).collect();
+    write(&path, &Radiograph::new(WIDTH, HEIGHT, levels)?)?;
+    let bytes = std::fs::read(&path)?;
+
+    let limits = Limits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..Limits::default() };
+    let program = cellgate_tests::program("cellgate-edge").context("cargo build --release -p cellgate-edge")?;
+    let options = Options { program, ..Options::new(limits.clone()) };
+    let mut sandbox = Sandbox::start(options.clone())?;
+    let mut reader = Reader::new(limits);
+    ensure!(sandbox.decode(&bytes, &path)? == reader.decode(&bytes, &path)?, "the levels differ");
+
+    let (mut direct, mut boxed) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        direct.push(timed(|| Ok(reader.decode(&bytes, &path).map(drop)?))?);
+        boxed.push(timed(|| Ok(sandbox.decode(&bytes, &path).map(drop)?))?);
+    }
+    println!("{HEIGHT} x {WIDTH}, 16 bits, {} bytes, {rounds} turns, milliseconds", bytes.len());
+    report("direct", &mut direct);
+    report("sandbox", &mut boxed);
+
+    let (mut starts, mut replacements) = (Vec::new(), Vec::new());
+    for _ in 0..REPLACED {
+        starts.push(timed(|| Ok(drop(Sandbox::start(options.clone())?)))?);
+        replacements.push(replaced(&mut sandbox, &path)?);
+    }
+    println!("{REPLACED} workers, milliseconds");
+    report("start and end", &mut starts);
+    report("replacement", &mut replacements);
+    Ok(())
+}
+
+/// From handing an image to a dead worker until its replacement has answered the next one, which is tiny.
+fn replaced(sandbox: &mut Sandbox, path: &Path) -> anyhow::Result<Duration> {
+    let id = sandbox.worker_id().context("no worker")?;
+    ensure!(std::process::Command::new("kill").args(["-9", &id.to_string()]).status()?.success(), "kill {id}");
+    timed(|| {
+        ensure!(!matches!(sandbox.decode(b"", path), Err(SandboxFailure::Refused(_))), "the worker did not die");
+        ensure!(matches!(sandbox.decode(b"", path), Err(SandboxFailure::Refused(_))), "the worker was not replaced");
+        Ok(())
+    })
+}
+
+fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed())
+}
+
+fn report(name: &str, times: &mut [Duration]) {
+    times.sort();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+    println!("{name:14} p50 {:7.2}  p99 {:7.2}", at(50), at(99));
+}
