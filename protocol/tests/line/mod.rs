@@ -168,11 +168,11 @@ impl Line {
         self.parts.insert(self.part_id, Part { triggered_ms: now_ms, ..Part::default() });
         self.unsettled.push_back(self.part_id);
         self.summary.cycles += 1;
-        if self.random.chance(self.faults.restart) {
+        if chance(&mut self.random, self.faults.restart) {
             self.device.restart_at(now_ms + self.random.below(400), 50 + self.random.below(1_500));
             self.summary.restarts[0] += 1;
         }
-        if self.random.chance(self.faults.restart) {
+        if chance(&mut self.random, self.faults.restart) {
             self.restart_plc();
         }
     }
@@ -244,4 +244,9 @@ fn new_plc(now_ms: u64, random: &mut Random) -> PlcLink {
     config.allowed_models.push(MODEL).expect("one model fits");
     let ends = Ends { plc: 1, device: Some(7), first_link_id: random.next() as u32, first_wait_ms };
     PlcLink::new(now_ms, PlcSession::new(config), ends)
+}
+
+/// True in `of_100_000` of 100,000 cases.
+fn chance(random: &mut Random, of_100_000: u32) -> bool {
+    random.below(100_000) < u64::from(of_100_000)
 }
