@@ -202,9 +202,7 @@ impl Line {
                         let part = &self.parts[&outcome.part_id];
                         let in_time = now_ms - part.triggered_ms <= u64::from(DEADLINE_MS);
                         let proven = part.pass.is_some_and(|(nonce, boot_epoch, committed_ms)| {
-                            nonce == outcome.nonce
-                                && self.plc.boot_epoch() == Some(boot_epoch)
-                                && committed_ms <= now_ms
+                            nonce == outcome.nonce && outcome.boot_epoch == Some(boot_epoch) && committed_ms <= now_ms
                         });
                         self.summary.false_passes += u64::from(!in_time || !proven || outcome.part_id != self.part_id);
                     }
