@@ -59,7 +59,12 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 fn verdict() -> impl Strategy<Value = ToPlc> {
     (any::<(u64, u32)>(), outcome(), 1..=u64::MAX, 0..400u32).prop_map(|((part_id, nonce), outcome, seq, age_ms)| {
         let request = TriggerRequest { part_id, nonce, deadline_ms: 400 };
-        ToPlc::Verdict(support::verdict(&request, outcome, NonZeroU64::new(seq).unwrap(), age_ms))
+        ToPlc::Verdict(support::verdict(
+            &request,
+            outcome,
+            NonZeroU64::new(seq).expect("a test knows its case"),
+            age_ms,
+        ))
     })
 }
 
@@ -102,7 +107,7 @@ fn to_plc() -> impl Strategy<Value = ToPlc> {
 }
 
 fn encoded<M: Message>(header: &Header, message: &M) -> Vec<u8> {
-    frame::encode(header, message, &mut [0; MAX_FRAME]).unwrap().to_vec()
+    frame::encode(header, message, &mut [0; MAX_FRAME]).expect("a test knows its case").to_vec()
 }
 
 /// All frames in some bytes, and how often there was none.
@@ -118,11 +123,14 @@ fn frames<M: Message>(accumulator: &mut Accumulator, mut bytes: &[u8]) -> Vec<Re
 }
 
 /// The frame between some bytes and a clean one is read, or lost; the clean one is read.
-fn clean_frame_follows<M: Message + Debug + PartialEq>(before: &[u8], header: &Header, message: &M) {
+fn clean_frame_follows<M: Message + Debug + PartialEq + Copy>(before: &[u8], header: &Header, message: &M) {
     let mut accumulator = Accumulator::new();
     frames::<M>(&mut accumulator, before);
     let found = frames::<M>(&mut accumulator, &encoded(header, message));
-    assert_eq!(found.last().unwrap().as_ref().unwrap(), &(*header, *message));
+    assert_eq!(
+        found.last().expect("a test knows its case").as_ref().expect("a test knows its case"),
+        &(*header, *message)
+    );
 }
 
 /// Every cut of a frame costs that frame at most.
@@ -235,7 +243,7 @@ fn each_check_on_receipt_has_its_error() {
     let whole = encoded(&Header::default(), &message);
     let stuffed = &whole[1..whole.len() - 1];
     let mut raw = [0; MAX_FRAME];
-    let length = cobs::decode(stuffed, &mut raw).unwrap() - 4;
+    let length = cobs::decode(stuffed, &mut raw).expect("a test knows its case") - 4;
     let body = &raw[..length];
     let changed = |index: usize, value: u8| {
         let mut body = body.to_vec();

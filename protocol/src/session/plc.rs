@@ -33,6 +33,8 @@ pub struct Outcome {
     pub decision: Decision,
     /// The verdict that the gate judged; none where none came.
     pub claim: Option<Claim>,
+    /// The device's start that the decision rests on; none where no device was found yet.
+    pub boot_epoch: Option<u32>,
     /// Milliseconds from the first trigger to the decision.
     pub elapsed_ms: u64,
 }
@@ -297,7 +299,8 @@ impl PlcSession {
         if let Some(part) = self.part.take() {
             let OpenPart { part_id, nonce, .. } = part;
             let elapsed_ms = part.elapsed_ms(now_ms);
-            let outcome = Outcome { part_id, nonce, decision, claim, elapsed_ms };
+            let boot_epoch = self.device.map(|device| device.boot_epoch);
+            let outcome = Outcome { part_id, nonce, decision, claim, boot_epoch, elapsed_ms };
             if self.events.is_full() {
                 self.events.pop_front();
             }

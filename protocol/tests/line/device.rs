@@ -1,6 +1,6 @@
 //! The device of the simulated line: its session, an application that judges, and a journal that survives restarts.
 
-use super::{BAUD, Faults, Parts, random::Random};
+use super::{BAUD, Faults, Parts, chance, random::Random};
 use cellgate_protocol::{
     code::Verdict,
     digest::DigestStart,
@@ -139,7 +139,7 @@ impl Device {
     fn power_cut(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts) {
         let job = std::mem::replace(&mut self.job, Job::Idle);
         if let Job::Committing(pending, ..) = job
-            && random.chance(50_000)
+            && chance(random, 50_000)
         {
             self.journal.commit(now_ms, pending.entry().record(NonZeroU64::MIN, Origin::REPLAY), parts);
         }
@@ -179,12 +179,12 @@ impl Device {
             }
             Job::Judging(trigger, until_ms, outcome) if now_ms >= until_ms => {
                 match session.conclude(now_ms, trigger, outcome) {
-                    Ok(pending) => Job::Committing(pending, now_ms + random.below(8), random.chance(200)),
+                    Ok(pending) => Job::Committing(pending, now_ms + random.below(8), chance(random, 200)),
                     Err(_) => Job::Idle,
                 }
             }
             Job::Committing(pending, until_ms, fails) if now_ms >= until_ms => {
-                let durable = !fails || random.chance(50_000);
+                let durable = !fails || chance(random, 50_000);
                 if fails {
                     let original = pending.entry();
                     let pending = session.store_failed(pending);
@@ -238,7 +238,7 @@ impl Device {
     fn handle(&mut self, now_ms: u64, event: Event, random: &mut Random, faults: &Faults) {
         match event {
             Event::Triggered(trigger) => {
-                if random.chance(faults.appliance) {
+                if chance(random, faults.appliance) {
                     self.hung_until_ms = now_ms + random.below(800);
                 }
                 self.job = Job::Opening(trigger, now_ms + random.below(8));
@@ -262,7 +262,7 @@ fn condition(store_ok: bool) -> Condition {
 
 /// How long a part takes, and what is found: mostly quick and good, sometimes too late.
 fn judged(random: &mut Random) -> (u64, Outcome) {
-    let takes_ms = if random.chance(2_000) { random.below(1_000) } else { 5 + random.below(20) };
+    let takes_ms = if chance(random, 2_000) { random.below(1_000) } else { 5 + random.below(20) };
     let (verdict, reason) = match random.below(10) {
         0 => (Verdict::Review, ReasonCode::SCORE_FROM_REVIEW),
         1 | 2 => (Verdict::Reject, ReasonCode::SCORE_FROM_REJECT),

@@ -168,11 +168,11 @@ impl Line {
         self.parts.insert(self.part_id, Part { triggered_ms: now_ms, ..Part::default() });
         self.unsettled.push_back(self.part_id);
         self.summary.cycles += 1;
-        if self.random.chance(self.faults.restart) {
+        if chance(&mut self.random, self.faults.restart) {
             self.device.restart_at(now_ms + self.random.below(400), 50 + self.random.below(1_500));
             self.summary.restarts[0] += 1;
         }
-        if self.random.chance(self.faults.restart) {
+        if chance(&mut self.random, self.faults.restart) {
             self.restart_plc();
         }
     }
@@ -202,9 +202,7 @@ impl Line {
                         let part = &self.parts[&outcome.part_id];
                         let in_time = now_ms - part.triggered_ms <= u64::from(DEADLINE_MS);
                         let proven = part.pass.is_some_and(|(nonce, boot_epoch, committed_ms)| {
-                            nonce == outcome.nonce
-                                && self.plc.boot_epoch() == Some(boot_epoch)
-                                && committed_ms <= now_ms
+                            nonce == outcome.nonce && outcome.boot_epoch == Some(boot_epoch) && committed_ms <= now_ms
                         });
                         self.summary.false_passes += u64::from(!in_time || !proven || outcome.part_id != self.part_id);
                     }
@@ -244,4 +242,9 @@ fn new_plc(now_ms: u64, random: &mut Random) -> PlcLink {
     config.allowed_models.push(MODEL).expect("one model fits");
     let ends = Ends { plc: 1, device: Some(7), first_link_id: random.next() as u32, first_wait_ms };
     PlcLink::new(now_ms, PlcSession::new(config), ends)
+}
+
+/// True in `of_100_000` of 100,000 cases.
+fn chance(random: &mut Random, of_100_000: u32) -> bool {
+    random.below(100_000) < u64::from(of_100_000)
 }

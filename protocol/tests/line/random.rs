@@ -23,9 +23,4 @@ impl Random {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
-
-    /// True in `of_100_000` of 100,000 cases.
-    pub(crate) fn chance(&mut self, of_100_000: u32) -> bool {
-        self.below(100_000) < u64::from(of_100_000)
-    }
 }

@@ -1,6 +1,6 @@
 //! One direction of a bad line.
 
-use super::random::Random;
+use super::{chance as strikes_by, random::Random};
 use cellgate_protocol::limits::line_time_ms;
 
 /// Frames that are kept to be played again.
@@ -43,7 +43,7 @@ impl Wire {
         }
         let mut faults = 0;
         let mut strikes = |random: &mut Random| {
-            let strikes = random.chance(chance);
+            let strikes = strikes_by(random, chance);
             faults += u64::from(strikes);
             strikes
         };

@@ -44,7 +44,7 @@ pub(crate) fn verdict(request: &TriggerRequest, outcome: Outcome, seq: NonZeroU6
     let token = trigger(&mut session, 1_000, request);
     let now_ms = 1_000 + u64::from(age_ms);
     session.plc_heartbeat(now_ms, 1);
-    let pending = session.conclude(now_ms, token, outcome).unwrap();
+    let pending = session.conclude(now_ms, token, outcome).expect("a test knows its case");
     session.send_verdict(now_ms, pending.committed(seq), healthy(now_ms).as_ref());
     actions(&mut session, now_ms, healthy(now_ms).as_ref())
         .into_iter()
