@@ -160,16 +160,13 @@ fn mutate(file: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], state: &mut u64) -> S
                 let (_, other) = &seeds[random(state) as usize % seeds.len()];
                 let from = random(state) as usize % other.len().max(1);
                 let len = (random(state) as usize % 64).min(other.len() - from);
-                file.splice(
-                    at.min(file.len())..,
-                    other[from..from + len].iter().copied().chain(file[at..].to_vec()).collect::<Vec<_>>(),
-                );
+                file.splice(at..at, other[from..from + len].iter().copied());
                 "splice"
             }
             3 => {
                 let to = random(state) as usize % file.len().max(1);
-                let len = (random(state) as usize % 64).min(file.len() - at.max(to).min(file.len()));
-                file.copy_within(at.min(file.len())..at.min(file.len()) + len, to);
+                let len = (random(state) as usize % 64).min(file.len() - at.max(to));
+                file.copy_within(at..at + len, to);
                 "copy"
             }
             _ => {

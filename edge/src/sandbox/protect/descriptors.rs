@@ -9,7 +9,7 @@ use std::io;
 /// `/proc/self/fd` can't be read.
 pub fn close_foreign() -> io::Result<()> {
     let names = std::fs::read_dir("/proc/self/fd")?
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().parse::<i32>().map_err(io::Error::other)?))
+        .map(|entry| entry?.file_name().to_string_lossy().parse::<i32>().map_err(io::Error::other))
         .collect::<io::Result<Vec<_>>>()?;
     for descriptor in names.into_iter().filter(|&descriptor| descriptor > 2) {
         // The list's own descriptor is among them, closed already: closing it again is an error without effect.
