@@ -128,7 +128,7 @@ fn any_changed_column_of_any_row_is_found_at_its_row() {
                 "INTEGER" => format!("{column} + 1"),
                 "REAL" => format!("{column} + 0.5"),
                 "TEXT" => format!("{column} || 'x'"),
-                _ => format!("zeroblob(31) || x'01'"),
+                _ => format!("x'{}'", "5a".repeat(32)),
             };
             connection.execute(&format!("UPDATE verdict SET {column} = {changed} WHERE seq = {row}"), []).unwrap();
             drop(connection);

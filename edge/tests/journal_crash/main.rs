@@ -150,7 +150,8 @@ fn an_error_at_any_call_is_told_and_loses_nothing() {
                 panic!("{context}: {broken}");
             }
             for loses in [false, true] {
-                let disk = Disk { failed_sync_loses: loses, ..Disk::default() };
+                let mut disk = Disk::default();
+                disk.failed_sync_loses = loses;
                 each_point(disk, Promises::default(), &notes, |point, disk, promises| {
                     let chosen = ChaCha8Rng::seed_from_u64(at * 1000 + point as u64).random_range(0..8) == 0;
                     if chosen || point == notes.len() {
