@@ -1,0 +1,133 @@
+//! The program under the shim: an appliance reduced to its journal. It says in marks what it was told.
+
+use cellgate_edge::journal::{Bounds, Entry, Journal, JournalError, Options, StageTimes, Trigger, TriggerKind};
+use cellgate_models::digest::Digest;
+use cellgate_models::policy::Verdict;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The reason of what the driver commits after an error.
+pub(crate) const STORE_FAILED: &str = "STORE_FAILED";
+
+/// What the driver decides about `part`.
+pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> Entry {
+    let verdict = [Verdict::Pass, Verdict::Review, Verdict::Reject, Verdict::Pass][part as usize % 4];
+    Entry {
+        trigger,
+        verdict,
+        reason: "SCORE_BELOW_REVIEW".to_owned(),
+        score: Some(part as f32 / 8.0),
+        bundle: Some(Digest::of(b"bundle")),
+        image: Some(Digest::of(&part.to_le_bytes())),
+        image_name: format!("{part}.tif"),
+        bounds: Some(Bounds { low: 100, high: 60_000 }),
+        age_ms: part as u32,
+        times: StageTimes { read_us: 1, convert_us: 2, infer_us: 3, decide_us: 4 },
+        simulated: false,
+        degraded: false,
+        detail: String::new(),
+    }
+}
+
+fn failed(part: u64, trigger: NonZeroU64) -> Entry {
+    Entry { verdict: Verdict::Reject, reason: STORE_FAILED.to_owned(), ..entry(part, trigger) }
+}
+
+/// Not a test by itself: what `trace::drive` runs.
+#[test]
+fn child() {
+    let (Some(folder), Some(parts)) =
+        (std::env::var_os("JOURNAL_SHIM_FOLDER"), std::env::var_os("JOURNAL_DRIVER_PARTS"))
+    else {
+        return;
+    };
+    let parts = parts.to_str().unwrap().parse().unwrap();
+    run(Path::new(&folder), parts);
+}
+
+/// Judges `parts` parts and says what happened. Gives up when the journal stays not ready for a second.
+fn run(folder: &Path, parts: u64) {
+    let marks = OpenOptions::new().create(true).append(true).open(folder.join("marks")).unwrap();
+    let say = |text: String| (&marks).write_all(text.as_bytes()).unwrap();
+    let options = Options { reopen_every: Duration::from_millis(20), ..Options::default() };
+    let (journal, recovery) = match Journal::open(&folder.join("journal.db"), options) {
+        Ok(opened) => opened,
+        Err(error) => return say(format!("not-open {error}")),
+    };
+    say(format!("epoch {}", recovery.boot_epoch));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| watch(&journal, &done, &say));
+        for part in 1..=parts {
+            if !judge(&journal, part, &say) {
+                say("gave-up".to_owned());
+                break;
+            }
+        }
+        done.store(true, Ordering::Release);
+    });
+    drop(journal);
+    say("closed".to_owned());
+}
+
+/// What a supervisor would see.
+fn watch(journal: &Journal, done: &AtomicBool, say: &dyn Fn(String)) {
+    while !done.load(Ordering::Acquire) {
+        let health = journal.health();
+        if !health.ready || health.failures > 0 {
+            return say("not-ready".to_owned());
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// One part's way; false where the journal stays not ready.
+fn judge(journal: &Journal, part: u64, say: &dyn Fn(String)) -> bool {
+    let trigger =
+        Trigger { kind: TriggerKind::Plc, part, nonce: part as u32, deadline_ms: 500, received_unix_ms: 1_000 };
+    say(format!("accepting {part}"));
+    let accepted = match journal.accept(trigger) {
+        Ok(accepted) => accepted.id(),
+        Err(error) => {
+            say(format!("not-accepted {part} {error}"));
+            return ready(journal);
+        }
+    };
+    say(format!("accepted {part} {accepted}"));
+    say(format!("committing {part} {accepted}"));
+    let mut answer = journal.commit(entry(part, accepted));
+    while let Err(error) = &answer {
+        if matches!(error, JournalError::AlreadyTerminal { .. }) {
+            say(format!("terminal-already {part} {accepted}"));
+            return true;
+        }
+        say(format!("not-committed {part} {error}"));
+        if !ready(journal) {
+            return false;
+        }
+        say(format!("committing-reject {part} {accepted}"));
+        answer = journal.commit(failed(part, accepted));
+    }
+    let seq = answer.unwrap().seq();
+    say(format!("committed {part} {accepted} {seq}"));
+    // Every fifth record is left without an acknowledgement.
+    if part % 5 != 0 {
+        let _ = journal.acknowledge(seq);
+    }
+    true
+}
+
+fn ready(journal: &Journal) -> bool {
+    let begun = Instant::now();
+    while !journal.health().ready {
+        if begun.elapsed() > Duration::from_secs(1) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}

@@ -1,0 +1,114 @@
+//! What the journal promised up to some point of a trace, and whether a journal keeps it.
+
+use crate::driver::{self, STORE_FAILED};
+use crate::trace::{Call, Note};
+use cellgate_edge::journal::{Filter, Journal, JournalError, Options, RESTARTED, Reader, Record};
+use cellgate_models::policy::Verdict;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
+use std::path::Path;
+
+/// Taken from the driver's marks.
+#[derive(Clone, Default)]
+pub(crate) struct Promises {
+    epoch: u32,
+    /// Parts that may have been accepted, parts that were: with their triggers.
+    accepting: BTreeSet<u64>,
+    accepted: BTreeMap<u64, NonZeroU64>,
+    /// Parts whose verdict, or whose REJECT after an error, was handed over.
+    committing: BTreeSet<u64>,
+    committing_reject: BTreeSet<u64>,
+    /// Parts with a durable record: its sequence.
+    committed: BTreeMap<u64, u64>,
+    /// It was said that something went wrong.
+    pub(crate) trouble_was_told: bool,
+}
+
+impl Promises {
+    /// The next note of the trace.
+    pub(crate) fn apply(&mut self, note: &Note) {
+        let Call::Mark(text) = &note.call else { return };
+        let mut words = text.split(' ');
+        let what = words.next().unwrap();
+        let mut number = || words.next().unwrap().parse::<u64>().unwrap();
+        match what {
+            "epoch" => self.epoch = number() as u32,
+            "accepting" => drop(self.accepting.insert(number())),
+            "accepted" => drop(self.accepted.insert(number(), NonZeroU64::new(number()).unwrap())),
+            "committing" => drop(self.committing.insert(number())),
+            "committing-reject" => drop(self.committing_reject.insert(number())),
+            "committed" => {
+                let (part, _trigger, seq) = (number(), number(), number());
+                self.committed.insert(part, seq);
+            }
+            "not-ready" | "not-open" | "not-accepted" | "not-committed" | "gave-up" => self.trouble_was_told = true,
+            "terminal-already" | "closed" => {}
+            what => panic!("mark {what}"),
+        }
+    }
+
+    /// Parts that have a durable record.
+    pub(crate) fn committed(&self) -> usize {
+        self.committed.len()
+    }
+
+    /// Opens the journal in `folder` like an appliance after a power cut, and checks everything that was promised.
+    pub(crate) fn check(&self, folder: &Path) -> Result<(), String> {
+        let path = folder.join("journal.db");
+        let options = Options { verify_rows: 20, ..Options::default() };
+        let (journal, recovery) = Journal::open(&path, options).map_err(|error| error.to_string())?;
+        drop(journal);
+        if recovery.boot_epoch.get() <= self.epoch {
+            return Err(format!("boot epoch {} after {}", recovery.boot_epoch, self.epoch));
+        }
+        let reader = Reader::open(&path).map_err(|error| error.to_string())?;
+        let report = reader.verify().map_err(|error| error.to_string())?.map_err(|bad| bad.to_string())?;
+        if report.in_hand != 0 {
+            return Err(format!("{} parts in hand after recovery", report.in_hand));
+        }
+        let mut parts = BTreeMap::new();
+        reader
+            .for_each(&Filter::default(), |record| -> Result<(), Broken> {
+                self.may_be(record)?;
+                match parts.insert(record.trigger.part, record.seq.get()) {
+                    None => Ok(()),
+                    Some(seq) => Err(Broken(format!("part {} twice, also {seq}", record.trigger.part))),
+                }
+            })
+            .map_err(|broken| broken.0)?;
+        for (part, seq) in &self.committed {
+            if parts.get(part) != Some(seq) {
+                return Err(format!("part {part}: acknowledged as row {seq}, found {:?}", parts.get(part)));
+            }
+        }
+        match self.accepted.keys().find(|part| !parts.contains_key(part)) {
+            Some(part) => Err(format!("part {part}: accepted, but no terminal record")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the record is one that was handed over, or a REJECT by the recovery.
+    fn may_be(&self, record: &Record) -> Result<(), Broken> {
+        let part = record.trigger.part;
+        let verdict = driver::entry(part, record.entry.trigger);
+        let known = match record.entry.reason.as_str() {
+            RESTARTED => {
+                self.accepting.contains(&part)
+                    && !self.committed.contains_key(&part)
+                    && record.entry.verdict == Verdict::Reject
+            }
+            STORE_FAILED => self.committing_reject.contains(&part) && record.entry.verdict == Verdict::Reject,
+            _ => self.committing.contains(&part) && record.entry == verdict,
+        };
+        let same_trigger = self.accepted.get(&part).is_none_or(|trigger| *trigger == record.entry.trigger);
+        if known && same_trigger { Ok(()) } else { Err(Broken(format!("a row that nobody wrote: {record:?}"))) }
+    }
+}
+
+struct Broken(String);
+
+impl From<JournalError> for Broken {
+    fn from(error: JournalError) -> Self {
+        Self(error.to_string())
+    }
+}

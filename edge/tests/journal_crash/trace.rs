@@ -1,0 +1,112 @@
+//! The notes of shim.c, and running a program under it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// One call of the traced program.
+pub(crate) struct Note {
+    pub(crate) time_ns: u64,
+    pub(crate) name: String,
+    pub(crate) call: Call,
+}
+
+pub(crate) enum Call {
+    Created,
+    Written {
+        offset: usize,
+        data: Vec<u8>,
+    },
+    Truncated {
+        length: usize,
+    },
+    Synced,
+    SyncFailed,
+    Unlinked,
+    Mark(String),
+    /// A call of that name was made to fail.
+    Failed(String),
+}
+
+/// Reads a trace; `struct note` of shim.c says the form.
+pub(crate) fn read(path: &Path) -> Vec<Note> {
+    const HEADER: usize = 56;
+    let bytes = std::fs::read(path).unwrap();
+    let mut rest = &bytes[..];
+    let mut notes = Vec::new();
+    while !rest.is_empty() {
+        let number = |at: usize| u64::from_le_bytes(rest[at..at + 8].try_into().unwrap());
+        let (time_ns, offset, length) = (number(0), number(8) as usize, number(16) as usize);
+        let name = std::str::from_utf8(&rest[25..HEADER]).unwrap().trim_end_matches('\0').to_owned();
+        let data = rest[HEADER..HEADER + length].to_vec();
+        let text = || String::from_utf8(data.clone()).unwrap();
+        let call = match rest[24] {
+            b'C' => Call::Created,
+            b'W' => Call::Written { offset, data },
+            b'T' => Call::Truncated { length: offset },
+            b'S' => Call::Synced,
+            b'E' => Call::SyncFailed,
+            b'U' => Call::Unlinked,
+            b'M' => Call::Mark(text()),
+            b'X' => Call::Failed(text()),
+            kind => panic!("note of kind {kind}"),
+        };
+        notes.push(Note { time_ns, name, call });
+        rest = &rest[HEADER + length..];
+    }
+    notes
+}
+
+/// Which call fails, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Fault {
+    pub(crate) at: u64,
+    pub(crate) how: &'static str,
+    pub(crate) stays: bool,
+}
+
+/// The shim, built once a run.
+fn shim() -> &'static Path {
+    static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = BUILT.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shim.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journal_crash/shim.c");
+        let built = Command::new("gcc")
+            .args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread", "-o"])
+            .args([&path, &source])
+            .output()
+            .expect("these tests need gcc, which scripts/setup installs");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        (folder, path)
+    });
+    path
+}
+
+/// Runs this test program's driver in `folder` under the shim and gives the trace.
+pub(crate) fn drive(folder: &Path, parts: u64, fault: Option<Fault>) -> Vec<Note> {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "driver::child", "--nocapture"])
+        .env("LD_PRELOAD", shim())
+        .env("JOURNAL_SHIM_FOLDER", folder)
+        .env("JOURNAL_SHIM_TRACE", trace.path())
+        .env("JOURNAL_DRIVER_PARTS", parts.to_string());
+    if let Some(Fault { at, how, stays }) = fault {
+        command
+            .env("JOURNAL_SHIM_FAIL", at.to_string())
+            .env("JOURNAL_SHIM_HOW", how)
+            .env("JOURNAL_SHIM_STAYS", if stays { "1" } else { "0" });
+    }
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "the driver: {} {}", text(&output.stdout), text(&output.stderr));
+    read(trace.path())
+}
+
+/// A folder in memory where there is one: thousands of journals are opened, and their syncs are not what is tested.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
