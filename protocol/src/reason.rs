@@ -74,20 +74,18 @@ reasons! {
     RESTARTED = 0x0106;
     /// Refused or REJECT: the verdict could not be stored, so it could not be sent.
     STORE_FAILED = 0x0107;
-    /// REJECT: the sandbox of the decoder could not be set up.
-    SANDBOX_FAILED = 0x0108;
-    /// REJECT: the sandboxed decoder died.
-    SANDBOX_DIED = 0x0109;
-    /// REJECT: the sandboxed decoder did not end in time.
-    SANDBOX_TIMEOUT = 0x010A;
+    /// REJECT: the process that decodes images failed.
+    DECODER_FAILED = 0x0108;
+    /// REJECT: the process that decodes images did not end in time.
+    DECODER_TIMED_OUT = 0x0109;
     /// REJECT: the image does not belong to the part: its name or its order says otherwise.
-    IMAGE_MISMATCH = 0x010B;
+    IMAGE_MISMATCH = 0x010A;
     /// Refused: the trigger's deadline is 0 or longer than allowed.
-    DEADLINE_INVALID = 0x010C;
+    DEADLINE_INVALID = 0x010B;
     /// Refused: the part's deadline is over.
-    EXPIRED = 0x010D;
+    EXPIRED = 0x010C;
     /// REJECT: a fault of the appliance that has no reason of its own.
-    INTERNAL = 0x010E;
+    INTERNAL = 0x010D;
 
     /// Gate: the check sum is wrong.
     CRC = 0x0201;
