@@ -12,7 +12,7 @@ mod watch;
 
 pub use archive::{Archive, ArchiveError, Kept};
 pub use matching::{Matcher, NoImage};
-pub use watch::{WatchError, Watcher};
+pub use watch::{WatchError, Watcher, present};
 
 use std::path::PathBuf;
 use std::time::Instant;

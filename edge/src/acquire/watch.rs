@@ -107,7 +107,7 @@ impl Watcher {
 ///
 /// # Errors
 /// [`WatchError::Io`].
-pub(super) fn present(folder: &Path) -> Result<Vec<PathBuf>, WatchError> {
+pub fn present(folder: &Path) -> Result<Vec<PathBuf>, WatchError> {
     let io = |source| WatchError::Io { path: folder.to_owned(), source };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {

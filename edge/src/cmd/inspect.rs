@@ -1,11 +1,11 @@
 //! `cellgate-edge inspect`: judges the given images once.
 
 use anyhow::Context as _;
-use cellgate_edge::pipeline::{Judgement, Pipeline};
-use cellgate_edge::sandbox::{self, Sandbox};
+use cellgate_edge::pipeline::{Activation, Judgement, Pipeline};
+use cellgate_edge::sandbox;
 use cellgate_models::bundle::{self, Bundle, Precision};
 use cellgate_models::digest::Digest;
-use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};
+use cellgate_models::engine::OnnxRuntimeOptions;
 use cellgate_models::policy::Verdict;
 use cellgate_models::radiograph;
 use serde::Serialize;
@@ -53,7 +53,12 @@ pub(crate) struct Args {
 /// Runs `inspect`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bundle = Bundle::open(&args.bundle, &bundle::Limits::default()).context("the bundle was refused")?;
-    let mut pipeline = activated_pipeline(args, &bundle)?;
+    let activation = Activation {
+        precision: args.precision,
+        engine: OnnxRuntimeOptions { library: args.onnxruntime.clone(), threads: args.threads },
+        sandbox: sandbox::Options::new(radiograph::Limits::default()),
+    };
+    let mut pipeline = Pipeline::activate(&bundle, &activation).context("nothing was judged")?;
     let mut output = io::stdout().lock();
     let mut judgements = Vec::new();
     let mut all_pass = true;
@@ -71,20 +76,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::from(u8::from(!all_pass)))
-}
-
-/// A pipeline whose engine has shown the golden scores.
-fn activated_pipeline(args: &Args, bundle: &Bundle) -> anyhow::Result<Pipeline> {
-    let network = bundle.network(args.precision).with_context(|| {
-        let found: Vec<_> = bundle.manifest().networks.iter().map(|network| network.precision.name()).collect();
-        format!("{}: no network of precision {}, only {}", args.bundle.display(), args.precision, found.join(", "))
-    })?;
-    let options = OnnxRuntimeOptions { library: args.onnxruntime.clone(), threads: args.threads };
-    let engine = OnnxRuntime::new(network, &options)?;
-    let sandbox = Sandbox::start(sandbox::Options::new(radiograph::Limits::default()))?;
-    let mut pipeline = Pipeline::new(bundle.conversion(), *bundle.policy(), Box::new(engine), sandbox)?;
-    pipeline.prove(bundle, args.precision).context("the engine was refused, nothing was judged")?;
-    Ok(pipeline)
 }
 
 /// One line of output. Fields are only ever added.

@@ -1,8 +1,10 @@
 //! One part's way through: read, convert, infer, decide.
 
+mod activate;
 mod file;
 mod proof;
 
+pub use activate::{Activation, ActivationError};
 pub use proof::ProofError;
 
 use crate::sandbox::{Sandbox, SandboxFailure};
@@ -34,6 +36,8 @@ struct Scorer {
     engine: Box<dyn Engine>,
     /// The network's input, 3 x height x width.
     tensor: Vec<f32>,
+    /// The longest that the network has taken.
+    slowest: Duration,
 }
 
 /// What the gate says about one image, and how it came to it.
@@ -49,6 +53,17 @@ pub struct Judgement {
     pub detail: Option<String>,
     /// How long each stage took.
     pub times: Times,
+}
+
+/// A stage of judging that takes time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The file to memory, its digest, and decoding.
+    Read,
+    /// The radiograph to the network's input.
+    Convert,
+    /// The network.
+    Infer,
 }
 
 /// How long each stage took; zero for a stage that was not reached.
@@ -148,7 +163,7 @@ impl Pipeline {
             return Err(SetupError::Size { conversion: conversion.size, network: size });
         }
         let tensor = vec![0.0; 3 * size.height as usize * size.width as usize];
-        let scorer = Scorer { converter: Converter::new(conversion)?, engine, tensor };
+        let scorer = Scorer { converter: Converter::new(conversion)?, engine, tensor, slowest: Duration::ZERO };
         Ok(Self { source: Source::new(sandbox)?, scorer, policy })
     }
 
@@ -158,12 +173,24 @@ impl Pipeline {
         &self.source.sandbox
     }
 
+    /// The longest that the network has taken for an image so far.
+    #[must_use]
+    pub fn slowest_inference(&self) -> Duration {
+        self.scorer.slowest
+    }
+
     /// Judges the image in the file at `path`. Whatever goes wrong is a REJECT with its reason.
     pub fn judge(&mut self, path: &Path) -> Judgement {
+        self.judge_telling(path, &mut |_| {})
+    }
+
+    /// As [`Self::judge`]; `begins` is told of each stage before it begins, so that a watcher knows what is under way.
+    pub fn judge_telling(&mut self, path: &Path, begins: &mut dyn FnMut(Stage)) -> Judgement {
         let mut times = Times::default();
         let mut image = None;
+        begins(Stage::Read);
         let radiograph = timed(&mut times.read, || self.source.read(path, &mut image));
-        let score = radiograph.and_then(|radiograph| self.scorer.score(radiograph, &mut times));
+        let score = radiograph.and_then(|radiograph| self.scorer.score(radiograph, &mut times, begins));
         let start = Instant::now();
         let (decision, score, detail) = match score {
             Ok(score) => (self.policy.decide(score), Some(score), None),
@@ -194,9 +221,18 @@ impl Source {
 
 impl Scorer {
     /// Converts and infers.
-    fn score(&mut self, radiograph: &Radiograph, times: &mut Times) -> Result<f32, NoScore> {
+    fn score(
+        &mut self,
+        radiograph: &Radiograph,
+        times: &mut Times,
+        begins: &mut dyn FnMut(Stage),
+    ) -> Result<f32, NoScore> {
+        begins(Stage::Convert);
         timed(&mut times.convert, || self.converter.to_tensor(radiograph, &mut self.tensor))?;
-        Ok(timed(&mut times.infer, || self.engine.score(&self.tensor))?)
+        begins(Stage::Infer);
+        let score = timed(&mut times.infer, || self.engine.score(&self.tensor))?;
+        self.slowest = self.slowest.max(times.infer);
+        Ok(score)
     }
 }
 

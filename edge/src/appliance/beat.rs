@@ -1,0 +1,148 @@
+//! Signs of life: what each worker says of itself, and what follows for all of them.
+
+use cellgate_protocol::health::{Health, Progress};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long an idle worker may stand still; with the 100 ms of a health token a stop is seen within 300 ms.
+const IDLE: Duration = Duration::from_millis(150);
+/// The longest that a worker waits for something to do before it shows that it lives.
+pub const PAUSE: Duration = Duration::from_millis(40);
+
+/// The appliance's clock in whole milliseconds since it started; never set.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock(Instant);
+
+impl Clock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.at_ms(Instant::now())
+    }
+
+    /// The moment on this clock.
+    #[must_use]
+    pub fn at_ms(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.0).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The moment that this clock shows as `ms`.
+    #[must_use]
+    pub fn instant(&self, ms: u64) -> Instant {
+        self.0 + Duration::from_millis(ms)
+    }
+}
+
+/// The workers whose progress a PASS depends on. The serial task is the one that asks, so it needs no entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worker {
+    /// Watches the scanner's folder.
+    Watch,
+    /// Decodes, converts, infers, decides.
+    Judge,
+    /// Stores acceptances and verdicts.
+    Record,
+}
+
+impl Worker {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Watch, Self::Judge, Self::Record];
+
+    /// Its name in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Watch => "watch",
+            Self::Judge => "judge",
+            Self::Record => "record",
+        }
+    }
+}
+
+/// The last sign of life of each worker.
+#[derive(Debug)]
+pub struct Beats {
+    clock: Clock,
+    cells: [Cell; Worker::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    last_ms: AtomicU64,
+    allowed_ms: AtomicU64,
+}
+
+impl Beats {
+    /// Nobody has shown any yet.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, cells: Default::default() }
+    }
+
+    /// `worker` lives, and waits for something to do.
+    pub fn idle(&self, worker: Worker) {
+        self.busy(worker, IDLE);
+    }
+
+    /// `worker` lives, and begins something that takes `most` at most.
+    pub fn busy(&self, worker: Worker, most: Duration) {
+        let cell = &self.cells[worker as usize];
+        cell.allowed_ms.store(u64::try_from(most.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+        cell.last_ms.store(self.clock.now_ms(), Ordering::Release);
+    }
+
+    fn progress(&self, worker: Worker) -> Progress {
+        let cell = &self.cells[worker as usize];
+        Progress { last_ms: cell.last_ms.load(Ordering::Acquire), allowed_ms: cell.allowed_ms.load(Ordering::Acquire) }
+    }
+
+    /// The token of health, where every worker lives.
+    #[must_use]
+    pub fn health(&self) -> Option<Health> {
+        // The clock is read last: a worker that beats meanwhile must not seem to be ahead of it.
+        let workers = Worker::ALL.map(|worker| self.progress(worker));
+        Health::attest(self.clock.now_ms(), &workers)
+    }
+
+    /// Workers that have stood still for longer than they may, and `grace` more.
+    pub fn stuck(&self, grace: Duration) -> impl Iterator<Item = Worker> {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        Worker::ALL.into_iter().filter(move |&worker| {
+            let Progress { last_ms, allowed_ms } = self.progress(worker);
+            self.clock.now_ms().saturating_sub(last_ms) > allowed_ms.saturating_add(grace_ms)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_worker_that_never_beat_is_enough_for_no_health() {
+        let beats = Beats::new(Clock::start());
+        beats.idle(Worker::Watch);
+        beats.idle(Worker::Judge);
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(beats.health().is_none());
+        beats.idle(Worker::Record);
+        assert!(beats.health().is_some());
+    }
+
+    #[test]
+    fn a_worker_that_stands_still_longer_than_it_said_is_stuck() {
+        let beats = Beats::new(Clock::start());
+        Worker::ALL.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
+        beats.busy(Worker::Judge, Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(beats.health().is_none());
+        assert_eq!(beats.stuck(Duration::from_millis(10)).collect::<Vec<_>>(), [Worker::Judge]);
+        assert_eq!(beats.stuck(Duration::from_secs(10)).count(), 0);
+    }
+}

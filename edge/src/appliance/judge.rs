@@ -1,0 +1,182 @@
+//! Thread: from a trigger and its image to what was found out.
+
+use super::beat::{Beats, PAUSE, Worker};
+use super::keep::Chore;
+use super::line::Told;
+use super::part::{Judged, Part};
+use super::record::Request;
+use crate::acquire::{Arrival, Matcher, NoImage};
+use crate::config::Matching;
+use crate::pipeline::{Activation, Pipeline, Stage};
+use cellgate_models::bundle::Bundle;
+use cellgate_protocol::reason::ReasonCode;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// How long before its deadline a part without an image is given up.
+const GIVE_UP_BEFORE: Duration = Duration::from_millis(100);
+/// What reading or converting an image may take until the judge counts as stuck.
+const STAGE_MOST: Duration = Duration::from_millis(200);
+/// Pause before an engine that failed its proof is tried again.
+const PROVE_AGAIN: Duration = Duration::from_secs(10);
+
+/// Something for the judge.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// A part was triggered.
+    Part(Part),
+    /// An image is complete.
+    Arrival(Arrival),
+    /// The appliance ends.
+    Stop,
+}
+
+/// How the engine is, for the line.
+#[derive(Debug, Default)]
+pub(super) struct EngineState(AtomicU8);
+
+impl EngineState {
+    const STARTING: u8 = 0;
+    const PROVEN: u8 = 1;
+    const FAILED: u8 = 2;
+
+    /// It gave the golden images their scores, and is not being asked again just now.
+    pub(super) fn is_proven(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::PROVEN
+    }
+
+    /// It did not.
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::FAILED
+    }
+
+    fn set(&self, state: u8) {
+        self.0.store(state, Ordering::Release);
+    }
+}
+
+/// What the judge works with.
+pub(super) struct Judge<'a> {
+    pub(super) bundle: &'a Bundle,
+    pub(super) activation: &'a Activation,
+    pub(super) prove_every: Duration,
+    pub(super) matcher: Matcher,
+    pub(super) matching: Matching,
+    pub(super) beats: &'a Beats,
+    pub(super) engine: &'a EngineState,
+    pub(super) work: Receiver<Work>,
+    pub(super) told: UnboundedSender<Told>,
+    pub(super) requests: Sender<Request>,
+    pub(super) chores: Sender<Chore>,
+}
+
+impl Judge<'_> {
+    /// Runs until [`Work::Stop`].
+    pub(super) fn run(mut self) {
+        // Sandbox and engine belong to this thread: the sandbox's worker ends with the thread that started it.
+        let mut pipeline: Option<Pipeline> = None;
+        let mut infer_most = STAGE_MOST;
+        let mut prove_at = Instant::now();
+        let mut waiting: Option<Part> = None;
+        loop {
+            if waiting.is_none() && Instant::now() >= prove_at {
+                let proof = self.prove(&mut pipeline);
+                prove_at = Instant::now() + if proof.is_some() { self.prove_every } else { PROVE_AGAIN };
+                infer_most = proof.unwrap_or(infer_most);
+            }
+            self.beats.idle(Worker::Judge);
+            match self.work.recv_timeout(PAUSE) {
+                Ok(Work::Part(part)) => {
+                    if let Some(before) = waiting.replace(part) {
+                        self.set_aside_missed(before.part_id);
+                    }
+                }
+                Ok(Work::Arrival(arrival)) => self.matcher.add(arrival),
+                Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let stale = self.matcher.stale(Instant::now());
+            self.set_aside(stale, "no trigger asked for it in time");
+            if self.matching == Matching::FreeRunning {
+                while let Some(path) = self.matcher.next() {
+                    let judged = self.judge(pipeline.as_mut(), path, infer_most);
+                    let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
+                }
+            } else if let Some(part) = waiting
+                && let Some(judged) = self.settle(part, pipeline.as_mut(), infer_most)
+            {
+                waiting = None;
+                let _ = self.told.send(Told::Judged { number: part.number, judged });
+            }
+        }
+    }
+
+    /// What is found out about `part`; none while its image may still come.
+    fn settle(&mut self, part: Part, pipeline: Option<&mut Pipeline>, infer_most: Duration) -> Option<Judged> {
+        match self.matcher.take(part.part_id, part.triggered) {
+            Ok(path) => Some(self.judge(pipeline, path, infer_most)),
+            Err(NoImage::NotYet) if Instant::now() + GIVE_UP_BEFORE < part.deadline => None,
+            Err(why) => {
+                self.set_aside_missed(part.part_id);
+                let reason =
+                    if why == NoImage::NotYet { ReasonCode::NO_IMAGE } else { ReasonCode::IMAGE_MISMATCH };
+                Some(Judged::reject(reason, why.to_string()))
+            }
+        }
+    }
+
+    fn judge(&self, pipeline: Option<&mut Pipeline>, path: PathBuf, infer_most: Duration) -> Judged {
+        let Some(pipeline) = pipeline else {
+            return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven");
+        };
+        let judgement = pipeline.judge_telling(&path, &mut |stage| {
+            let most = if stage == Stage::Infer { infer_most } else { STAGE_MOST };
+            self.beats.busy(Worker::Judge, most);
+        });
+        Judged::of(judgement, path)
+    }
+
+    /// Makes the pipeline, or asks it again for the golden images' scores. How long its network may take until it
+    /// counts as stuck: twice what the slowest golden image took. None where it failed: then there is no pipeline.
+    fn prove(&self, pipeline: &mut Option<Pipeline>) -> Option<Duration> {
+        self.engine.set(EngineState::STARTING);
+        // Loading an engine takes seconds; nothing is a PASS meanwhile, as the appliance is not ready.
+        self.beats.busy(Worker::Judge, Duration::from_secs(120));
+        let start = Instant::now();
+        let outcome = match pipeline.take() {
+            None => Pipeline::activate(self.bundle, self.activation),
+            Some(mut running) => match running.prove(self.bundle, self.activation.precision) {
+                Ok(()) => Ok(running),
+                Err(error) => Err(error.into()),
+            },
+        };
+        match outcome {
+            Ok(proven) => {
+                let slowest = proven.slowest_inference();
+                *pipeline = Some(proven);
+                self.engine.set(EngineState::PROVEN);
+                tracing::info!(ms = start.elapsed().as_millis(), "the engine gave the golden images their scores");
+                Some((2 * slowest).max(STAGE_MOST))
+            }
+            Err(error) => {
+                self.engine.set(EngineState::FAILED);
+                tracing::error!(%error, "not ready: the engine was refused; trying again in 10 s");
+                None
+            }
+        }
+    }
+
+    fn set_aside_missed(&mut self, part_id: u64) {
+        let missed = self.matcher.missed(part_id, Instant::now());
+        self.set_aside(missed, "its part was decided without it");
+    }
+
+    fn set_aside(&self, paths: Vec<PathBuf>, why: &'static str) {
+        if !paths.is_empty() {
+            let _ = self.chores.send(Chore::SetAside { paths, why });
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The session with the PLC: what to do with its events and with what the threads tell. No input or output of its own: bytes
+//! come in and go out by [`super::port`].
+
+use super::beat::{Beats, Clock};
+use super::judge::{EngineState, Work};
+use super::part::{self, Judged, Part};
+use super::record::{Request, Verdict};
+use crate::journal::{self, Journal, TriggerKind, now_unix_ms};
+use cellgate_models::digest::Digest;
+use cellgate_protocol::link::{Output, device::DeviceLink};
+use cellgate_protocol::limits::MAX_FRAME;
+use cellgate_protocol::part::{Committed, Pending, Trigger};
+use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::session::device::{Condition, DeviceSession, Dispatch, Event, Mode};
+use cellgate_protocol::state::State;
+use cellgate_protocol::to_device::Ack;
+use cellgate_protocol::to_plc::Origin;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+/// Pause between two records from the journal that the PLC has not acknowledged.
+const REPLAY_EVERY_MS: u64 = 250;
+/// Records that are kept to be told again, at most; the journal keeps all.
+const MOST_UNDELIVERED: usize = 1000;
+
+/// What the threads tell the line.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// What was found out about a part.
+    Judged {
+        /// The line's count of triggers.
+        number: u64,
+        /// What it is.
+        judged: Judged,
+    },
+    /// Whether a trigger's acceptance is durable.
+    Accepted {
+        /// The line's count of triggers.
+        number: u64,
+        /// Its number in the journal, if it is.
+        accepted: Option<NonZeroU64>,
+    },
+    /// A verdict is durable.
+    Committed {
+        /// What may be sent.
+        committed: Committed,
+        /// Its row.
+        row: Box<journal::Record>,
+    },
+    /// A verdict is not.
+    StoreFailed(Box<Verdict>),
+    /// The journal holds the part's verdict under another row.
+    Settled(Pending),
+    /// An image without a trigger was recorded.
+    Free(Box<journal::Record>),
+}
+
+/// The part that the session waits for.
+struct InHand {
+    part: Part,
+    trigger: journal::Trigger,
+    /// The session's token, until the part is concluded.
+    token: Option<Trigger>,
+    /// Concluded by the session itself, as its time was nearly over.
+    concluded: Option<Pending>,
+    judged: Option<Judged>,
+    /// Its number in the journal; `Some(None)`: the journal could not store it.
+    accepted: Option<Option<NonZeroU64>>,
+}
+
+/// What the line works with.
+pub(super) struct Line<'a> {
+    pub(super) link: DeviceLink,
+    pub(super) clock: Clock,
+    pub(super) beats: &'a Beats,
+    pub(super) engine: &'a EngineState,
+    pub(super) journal: Arc<Journal>,
+    pub(super) model: Digest,
+    pub(super) stop: &'a AtomicBool,
+    pub(super) work: Sender<Work>,
+    pub(super) requests: Sender<Request>,
+    /// Rows that the PLC has not acknowledged, by number.
+    pub(super) undelivered: BTreeMap<u64, journal::Record>,
+    pub(super) memory: Memory,
+}
+
+/// What the line remembers from one step to the next.
+#[derive(Default)]
+pub(super) struct Memory {
+    in_hand: Option<InHand>,
+    triggers: u64,
+    replay_due_ms: u64,
+    /// The number of the row that was told last.
+    replayed: u64,
+    shown: Option<State>,
+}
+
+impl Line<'_> {
+    /// Bytes that came from the PLC.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        self.link.feed(self.clock.now_ms(), bytes);
+    }
+
+    /// The port was lost and opened again.
+    pub(super) fn reopened(&mut self) {
+        self.link.reopened();
+    }
+
+    /// Does everything that is to do now; bytes for the PLC are added to `out`.
+    pub(super) fn step(&mut self, out: &mut Vec<u8>) {
+        self.look_around();
+        let mut frame = [0; MAX_FRAME];
+        loop {
+            let health = self.beats.health();
+            let event = match self.link.poll(self.clock.now_ms(), health.as_ref(), &mut frame) {
+                Some(Output::Bytes(bytes)) => {
+                    out.extend_from_slice(bytes);
+                    continue;
+                }
+                Some(Output::Event(event)) => event,
+                None => return,
+            };
+            self.on_event(event);
+        }
+    }
+
+    /// Whether nothing is in hand, so that the appliance may end.
+    pub(super) fn is_done(&mut self) -> bool {
+        self.memory.in_hand.is_none() && !matches!(self.session_state(), State::SingleExecution)
+    }
+
+    fn session(&mut self) -> &mut DeviceSession {
+        self.link.session()
+    }
+
+    fn session_state(&mut self) -> State {
+        let now_ms = self.clock.now_ms();
+        self.session().state(now_ms)
+    }
+
+    /// How the appliance is, and records that wait to be told.
+    fn look_around(&mut self) {
+        let mode = if self.stop.load(Ordering::Acquire) {
+            Mode::Halted
+        } else if self.engine.has_failed() {
+            Mode::Failed
+        } else if self.engine.is_proven() {
+            Mode::Operating
+        } else {
+            Mode::Starting
+        };
+        let backlog = u16::try_from(self.undelivered.len()).unwrap_or(u16::MAX);
+        let store_ok = self.journal.health().ready;
+        self.session().set_condition(Condition { mode, store_ok, degraded: false, backlog });
+        let state = self.session_state();
+        if self.memory.shown.replace(state) != Some(state) && state != State::SingleExecution {
+            tracing::info!(%state, "state");
+        }
+        self.replay();
+    }
+
+    /// Tells one of the rows that the PLC has not acknowledged, one after the other, as information.
+    fn replay(&mut self) {
+        let now_ms = self.clock.now_ms();
+        if now_ms < self.memory.replay_due_ms || self.memory.in_hand.is_some() || !self.link.is_open() {
+            return;
+        }
+        let next = self.undelivered.range(self.memory.replayed + 1..).next().or(self.undelivered.first_key_value());
+        if let Some((&seq, row)) = next {
+            let record = part::record(row, Origin::REPLAY);
+            self.memory.replayed = seq;
+            self.memory.replay_due_ms = now_ms + REPLAY_EVERY_MS;
+            self.session().send_record(record);
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Triggered(token) => self.on_triggered(token),
+            Event::Concluded(pending) => {
+                if let Some(in_hand) = &mut self.memory.in_hand {
+                    in_hand.token = None;
+                    in_hand.concluded = Some(pending);
+                }
+                self.advance();
+            }
+            Event::Delivered { verdict_seq } => self.acknowledged(verdict_seq),
+            // The row is among the undelivered ones since it was committed.
+            Event::Undelivered { verdict_seq } => tracing::warn!(seq = verdict_seq, "the PLC did not acknowledge in time"),
+            Event::RecordAcknowledged(ack) => self.on_record_acknowledged(&ack),
+            Event::PlcSilent => tracing::warn!("the PLC is silent"),
+            Event::PlcBack => tracing::info!("the PLC is there"),
+        }
+    }
+
+    fn on_triggered(&mut self, token: Trigger) {
+        self.memory.triggers += 1;
+        let part = Part {
+            number: self.memory.triggers,
+            part_id: token.part_id(),
+            triggered: Instant::now(),
+            deadline: self.clock.instant(token.deadline_at_ms()),
+        };
+        let allowed = part.deadline.saturating_duration_since(part.triggered);
+        let trigger = journal::Trigger {
+            kind: TriggerKind::Plc,
+            part: token.part_id(),
+            nonce: token.nonce(),
+            deadline_ms: u32::try_from(allowed.as_millis()).unwrap_or(u32::MAX),
+            received_unix_ms: now_unix_ms(),
+        };
+        // Both at once: judging need not wait for the disk, only the answer to the PLC must.
+        let _ = self.requests.send(Request::Accept { number: part.number, trigger });
+        let _ = self.work.send(Work::Part(part));
+        let in_hand = InHand { part, trigger, token: Some(token), concluded: None, judged: None, accepted: None };
+        self.memory.in_hand = Some(in_hand);
+    }
+
+    /// What a thread tells.
+    pub(super) fn on_told(&mut self, told: Told) {
+        match told {
+            Told::Judged { number, judged } => {
+                // What was found out about an earlier part comes too late: its TIMEOUT is recorded.
+                if let Some(in_hand) = self.memory.in_hand.as_mut().filter(|in_hand| in_hand.part.number == number) {
+                    in_hand.judged = Some(judged);
+                }
+            }
+            Told::Accepted { number, accepted } => self.on_accepted(number, accepted),
+            Told::Committed { committed, row } => self.on_committed(committed, *row),
+            Told::StoreFailed(verdict) => {
+                let Verdict { pending, judged, trigger, accepted, received } = *verdict;
+                let pending = self.session().store_failed(pending);
+                let owed = Verdict { pending, judged, trigger, accepted, received };
+                let _ = self.requests.send(Request::Owe(Box::new(owed)));
+            }
+            Told::Settled(pending) => self.session().settle(pending),
+            Told::Free(row) => {
+                let record = part::record(&row, Origin::FREE_RUNNING);
+                self.session().send_record(record);
+            }
+        }
+        self.advance();
+    }
+
+    fn on_accepted(&mut self, number: u64, accepted: Option<NonZeroU64>) {
+        let Some(in_hand) = self.memory.in_hand.as_mut().filter(|in_hand| in_hand.part.number == number) else { return };
+        in_hand.accepted = Some(accepted);
+        if accepted.is_some() {
+            if let Some(token) = &in_hand.token {
+                self.link.session().accept(token);
+            }
+        } else if let Some(token) = in_hand.token.take() {
+            self.link.session().refuse(token, ReasonCode::STORE_FAILED);
+            self.memory.in_hand = None;
+        }
+    }
+
+    /// Sends the part in hand to the journal, once it is concluded and its acceptance is known to be stored or not.
+    fn advance(&mut self) {
+        let now_ms = self.clock.now_ms();
+        let Some(in_hand) = &mut self.memory.in_hand else { return };
+        let Some(accepted) = in_hand.accepted else { return };
+        let concluded = match (in_hand.concluded.take(), in_hand.judged.is_some()) {
+            (Some(pending), _) => Some(pending),
+            (None, true) => in_hand.token.take().and_then(|token| {
+                let outcome = in_hand.judged.as_ref()?.outcome(self.model);
+                self.link.session().conclude(now_ms, token, outcome).ok()
+            }),
+            (None, false) => None,
+        };
+        let Some(pending) = concluded else { return };
+        let (trigger, received) = (in_hand.trigger, in_hand.part.triggered);
+        let unknown = || Judged::reject(ReasonCode::TIMEOUT, "nothing was found out in time");
+        let judged = in_hand.judged.take().unwrap_or_else(unknown);
+        self.memory.in_hand = None;
+        let verdict = Verdict { pending, judged, trigger, accepted, received };
+        let _ = self.requests.send(Request::Commit(Box::new(verdict)));
+    }
+
+    fn on_committed(&mut self, committed: Committed, row: journal::Record) {
+        let now_ms = self.clock.now_ms();
+        self.undelivered.insert(row.seq.get(), row);
+        while self.undelivered.len() > MOST_UNDELIVERED {
+            self.undelivered.pop_first();
+        }
+        let health = self.beats.health();
+        let seq = committed.verdict_seq();
+        match self.session().send_verdict(now_ms, committed, health.as_ref()) {
+            Dispatch::Verdict => {}
+            Dispatch::Record(origin) => tracing::warn!(%seq, ?origin, "the verdict goes out as a record only"),
+        }
+        // The part's own verdict comes first.
+        self.memory.replay_due_ms = now_ms + REPLAY_EVERY_MS;
+    }
+
+    fn on_record_acknowledged(&mut self, ack: &Ack) {
+        let told = self.undelivered.get(&ack.verdict_seq).map(|row| part::record(row, Origin::REPLAY));
+        if told.is_some_and(|record| (record.part_id, record.code) == (ack.part_id, ack.code)) {
+            self.acknowledged(ack.verdict_seq);
+        }
+    }
+
+    fn acknowledged(&mut self, verdict_seq: u64) {
+        self.undelivered.remove(&verdict_seq);
+        if let Some(seq) = NonZeroU64::new(verdict_seq) {
+            let _ = self.requests.send(Request::Acknowledge(seq));
+        }
+    }
+}
+
+/// How long the part in hand may take when the appliance is told to stop, before it stops without it.
+pub(super) const FINISH_MOST: Duration = Duration::from_secs(10);

@@ -1,0 +1,192 @@
+//! Thread: acceptance and verdict into the journal, and what follows when that fails: the part is not forgotten, its
+//! REJECT/STORE_FAILED is stored as soon as the journal works again.
+
+use super::beat::{Beats, PAUSE, Worker};
+use super::keep::Chore;
+use super::line::Told;
+use super::part::Judged;
+use crate::journal::{self, Journal, JournalError, TriggerKind, now_unix_ms};
+use cellgate_models::digest::Digest;
+use cellgate_protocol::part::Pending;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// What a request to the journal may take until this thread counts as stuck; it reports an error earlier by itself.
+const REQUEST_MOST: Duration = Duration::from_millis(200);
+
+/// Something to store.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// A trigger, before BUSY goes out.
+    Accept {
+        /// The line's count of triggers.
+        number: u64,
+        /// What was asked.
+        trigger: journal::Trigger,
+    },
+    /// A verdict, before it goes out.
+    Commit(Box<Verdict>),
+    /// The REJECT of a part whose verdict could not be stored: as soon as the journal works again.
+    Owe(Box<Verdict>),
+    /// The PLC has it.
+    Acknowledge(NonZeroU64),
+    /// An image that came by itself.
+    Free {
+        /// What was found out.
+        judged: Judged,
+        /// When.
+        at: Instant,
+    },
+}
+
+/// A verdict on its way into the journal.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// Holds the session's window.
+    pub(super) pending: Pending,
+    /// What was found out.
+    pub(super) judged: Judged,
+    /// What was asked.
+    pub(super) trigger: journal::Trigger,
+    /// The trigger's number in the journal, where its acceptance is known to be stored.
+    pub(super) accepted: Option<NonZeroU64>,
+    /// When the trigger was received.
+    pub(super) received: Instant,
+}
+
+/// What the recorder works with.
+pub(super) struct Recorder<'a> {
+    pub(super) journal: Arc<Journal>,
+    pub(super) model: Digest,
+    pub(super) beats: &'a Beats,
+    pub(super) requests: Receiver<Request>,
+    pub(super) told: UnboundedSender<Told>,
+    pub(super) chores: Sender<Chore>,
+    /// A verdict that could not be stored, as REJECT/STORE_FAILED.
+    pub(super) owed: Option<Box<Verdict>>,
+    /// A count that tells free-running images apart.
+    pub(super) free: u32,
+}
+
+impl Recorder<'_> {
+    /// Runs until the last sender is gone.
+    pub(super) fn run(mut self) {
+        loop {
+            self.beats.idle(Worker::Record);
+            let request = match self.requests.recv_timeout(PAUSE) {
+                Ok(request) => Some(request),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            self.beats.busy(Worker::Record, REQUEST_MOST);
+            match request {
+                Some(Request::Accept { number, trigger }) => self.accept(number, trigger),
+                Some(Request::Commit(verdict)) => self.commit(verdict),
+                Some(Request::Owe(verdict)) => self.owed = Some(verdict),
+                Some(Request::Acknowledge(seq)) => {
+                    // A lost acknowledgement costs one RECORD more.
+                    let _ = self.journal.acknowledge(seq);
+                }
+                Some(Request::Free { judged, at }) => self.free(judged, at),
+                None => {
+                    if self.journal.health().ready
+                        && let Some(owed) = self.owed.take()
+                    {
+                        self.commit(owed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept(&self, number: u64, trigger: journal::Trigger) {
+        let accepted = self.accept_once(trigger);
+        if let Err(error) = &accepted {
+            tracing::error!(part = trigger.part, %error, "the trigger could not be stored");
+        }
+        let _ = self.told.send(Told::Accepted { number, accepted: accepted.ok() });
+    }
+
+    /// The trigger's number in the journal; one that is in hand there already, from a try whose outcome was unknown, keeps
+    /// its own.
+    fn accept_once(&self, trigger: journal::Trigger) -> Result<NonZeroU64, JournalError> {
+        match self.journal.accept(trigger) {
+            Ok(accepted) => Ok(accepted.id()),
+            Err(JournalError::AlreadyInHand { trigger, .. }) => Ok(trigger),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn commit(&mut self, mut verdict: Box<Verdict>) {
+        let stored = self.store(&mut verdict);
+        let Verdict { pending, judged, .. } = *verdict;
+        match stored {
+            Ok(committed) => {
+                let row = committed.record();
+                if let Some(path) = judged.path {
+                    let name = format!("{:010}-{}-{}", row.seq, row.trigger.part, row.entry.verdict);
+                    let _ = self.chores.send(Chore::Archive { path, name });
+                }
+                let (entry, part) = (&row.entry, row.trigger.part);
+                tracing::info!(
+                    seq = row.seq, part, verdict = %entry.verdict, reason = entry.reason, score = entry.score,
+                    age_ms = entry.age_ms, journal_us = committed.duration().as_micros(), "judged"
+                );
+                let row = Box::new(row.clone());
+                let _ = self.told.send(Told::Committed { committed: pending.committed(committed.seq()), row });
+            }
+            Err(JournalError::AlreadyTerminal { seq, .. }) => {
+                tracing::warn!(%seq, "the part has its verdict in the journal already");
+                let _ = self.told.send(Told::Settled(pending));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the verdict could not be stored and is not sent");
+                let owed = Verdict { pending, judged, ..*verdict };
+                let _ = self.told.send(Told::StoreFailed(Box::new(owed)));
+            }
+        }
+    }
+
+    fn store(&self, verdict: &mut Verdict) -> Result<journal::Committed, JournalError> {
+        let id = match verdict.accepted {
+            Some(id) => id,
+            None => self.accept_once(verdict.trigger)?,
+        };
+        verdict.accepted = Some(id);
+        let said = verdict.pending.entry().outcome;
+        self.journal.commit(verdict.judged.entry(&said, id, self.model, verdict.received.elapsed()))
+    }
+
+    /// An image without a trigger: recorded, told as information, nothing to act on.
+    fn free(&mut self, judged: Judged, at: Instant) {
+        self.free = self.free.wrapping_add(1);
+        let trigger = journal::Trigger {
+            kind: TriggerKind::FreeRunning,
+            part: 0,
+            nonce: self.free,
+            deadline_ms: u32::MAX,
+            received_unix_ms: now_unix_ms(),
+        };
+        let outcome = judged.outcome(self.model);
+        let stored = self.accept_once(trigger).and_then(|id| {
+            self.journal.commit(judged.entry(&outcome, id, self.model, at.elapsed()))
+        });
+        match stored {
+            Ok(committed) => {
+                let row = committed.record();
+                let entry = &row.entry;
+                tracing::info!(seq = row.seq, image = entry.image_name, verdict = %entry.verdict, reason = entry.reason, "judged");
+                if let Some(path) = judged.path {
+                    let name = format!("{:010}-free-{}", row.seq, entry.verdict);
+                    let _ = self.chores.send(Chore::Archive { path, name });
+                }
+                let _ = self.told.send(Told::Free(Box::new(row.clone())));
+            }
+            // The image stays in its folder, unrecorded; it is set aside at the next start.
+            Err(error) => tracing::error!(%error, "an image was judged and could not be recorded"),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Thread: which images are complete. A folder that was lost is watched anew as soon as it is there again.
+
+use super::beat::{Beats, PAUSE, Worker};
+use super::judge::Work;
+use super::keep::Chore;
+use crate::acquire::{Watcher, present};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+
+/// Runs until `stop`. While the folder can't be watched there is no sign of life, hence no PASS.
+pub(super) fn run(folder: &Path, beats: &Beats, stop: &AtomicBool, work: &Sender<Work>, chores: &Sender<Chore>) {
+    let mut arrivals = Vec::new();
+    while !stop.load(Ordering::Acquire) {
+        let outcome = Watcher::new(folder).and_then(|mut watcher| {
+            // Nobody knows whether what lies here already is whole, or whose it is.
+            let _ = chores.send(Chore::SetAside { paths: present(folder)?, why: "it came while nobody watched" });
+            while !stop.load(Ordering::Acquire) {
+                beats.idle(Worker::Watch);
+                watcher.next(PAUSE, &mut arrivals)?;
+                for arrival in arrivals.drain(..) {
+                    let _ = work.send(Work::Arrival(arrival));
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            tracing::error!(%error, "no images: trying again");
+            std::thread::sleep(PAUSE);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! From a bundle to a pipeline that has proven itself on the bundle's golden images.
+
+use super::{Pipeline, ProofError, SetupError};
+use crate::sandbox::{self, Sandbox, SandboxError};
+use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
+
+/// How a bundle's network is run.
+#[derive(Debug, Clone)]
+pub struct Activation {
+    /// Which of the bundle's networks judges.
+    pub precision: Precision,
+    /// The engine's library and threads.
+    pub engine: OnnxRuntimeOptions,
+    /// How images are decoded.
+    pub sandbox: sandbox::Options,
+}
+
+/// Why a bundle judges nothing here.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivationError {
+    /// The bundle has no network of this precision.
+    #[error("{}: found networks of precision {found}, expected {expected}", path.display())]
+    NoNetwork {
+        /// The bundle.
+        path: std::path::PathBuf,
+        /// Precisions that it has.
+        found: String,
+        /// The one that was asked for.
+        expected: Precision,
+    },
+    /// The engine can't be loaded, or does not take the network.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Images can't be decoded.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// Conversion and network don't fit together.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A golden image got another score.
+    #[error("the engine was refused: {0}")]
+    Proof(#[from] ProofError),
+}
+
+impl Pipeline {
+    /// A pipeline with the bundle's network, once its engine has given every golden image its expected score.
+    ///
+    /// # Errors
+    /// [`ActivationError`]: then nothing may be judged.
+    pub fn activate(bundle: &Bundle, activation: &Activation) -> Result<Self, ActivationError> {
+        let network = bundle.network(activation.precision).ok_or_else(|| {
+            let found: Vec<_> = bundle.manifest().networks.iter().map(|network| network.precision.name()).collect();
+            ActivationError::NoNetwork {
+                path: bundle.path().to_owned(),
+                found: found.join(", "),
+                expected: activation.precision,
+            }
+        })?;
+        let engine = OnnxRuntime::new(network, &activation.engine)?;
+        let sandbox = Sandbox::start(activation.sandbox.clone())?;
+        let mut pipeline = Self::new(bundle.conversion(), *bundle.policy(), Box::new(engine), sandbox)?;
+        pipeline.prove(bundle, activation.precision)?;
+        Ok(pipeline)
+    }
+}
