@@ -7,6 +7,7 @@ use cellgate_models::digest::Digest;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs::File;
+use std::io;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,7 +60,7 @@ impl Store {
         if created {
             schema::create(&mut connection).map_err(unusable)?;
         }
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(unusable)?;
+        write_ahead(&connection, path)?;
         if created {
             sync_folder(path)?;
         }
@@ -222,6 +223,21 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(Duration::from_millis(100))
+}
+
+/// Switches the log on, and asks afterwards: the switch says "wal" in a row that comes before its own commit, which may
+/// fail unheard, and then acknowledged rows would stand on another kind of journal.
+fn write_ahead(connection: &Connection, path: &Path) -> Answer<()> {
+    let mode = || -> rusqlite::Result<String> {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_query_value(None, "journal_mode", |row| row.get(0))
+    };
+    let found = mode().map_err(|error| unusable(path, error))?;
+    if found != "wal" {
+        let source = io::Error::other(format!("found journal mode `{found}`, expected `wal`"));
+        return Err(JournalError::Io { path: path.to_owned(), source });
+    }
+    Ok(())
 }
 
 /// Makes the names of new files durable.
