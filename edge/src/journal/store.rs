@@ -61,9 +61,6 @@ impl Store {
             schema::create(&mut connection).map_err(unusable)?;
         }
         write_ahead(&connection, path)?;
-        if created {
-            sync_folder(path)?;
-        }
         let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unusable)?;
         if check != "ok" {
             return Err(JournalError::Damaged { path: path.to_owned(), what: format!("SQLite found: {check}") });
@@ -81,6 +78,8 @@ impl Store {
             report.last.map_or((0, hash::genesis(&identity)), |(seq, hash)| (seq.get(), hash));
         let store = Self { connection, boot_epoch, rows: rows.cast_unsigned(), newest_seq, newest_hash };
         store.checkpoint(Checkpoint::Truncate).map_err(unusable)?;
+        // SQLite syncs the names of its files too, but does not say when that fails.
+        sync_folder(path)?;
         Ok((store, created))
     }
 
