@@ -1,5 +1,8 @@
 //! The appliance at the end of the line, as parts that tests can drive one by one; `main.rs` and `cmd/` are the program.
 
+pub mod acquire;
+pub mod appliance;
+pub mod config;
 pub mod journal;
 pub mod pipeline;
 pub mod sandbox;

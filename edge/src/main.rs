@@ -3,7 +3,7 @@
 mod cmd;
 
 use clap::{Parser, Subcommand};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Judges radiographs of fuel cell electrodes with a model bundle.
@@ -18,6 +18,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(cmd::run::Args),
     Inspect(cmd::inspect::Args),
     Journal(cmd::journal::Args),
     /// The child process that decodes images, started by the others
@@ -34,12 +35,11 @@ fn main() -> ExitCode {
         // Before anything is opened or started. Its parent sees from the pipes that it ended, and says so.
         return ExitCode::from(u8::from(cellgate_edge::sandbox::worker::run().is_err()));
     }
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    if !matches!(command, Command::Run(_)) {
+        cmd::start_logging(false);
+    }
     let result = match command {
+        Command::Run(args) => cmd::run::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Journal(args) => cmd::journal::run(&args),
         Command::DecodeWorker => Ok(ExitCode::SUCCESS),

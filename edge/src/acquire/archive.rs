@@ -1,6 +1,7 @@
 //! Where images go when they were judged: folders by day, no larger than a quota. Disk pressure deletes images, never
 //! verdicts.
 
+use crate::journal::format_utc_ms;
 use rustix::fs::statvfs;
 use std::collections::BTreeMap;
 use std::fs;
@@ -124,8 +125,10 @@ impl Archive {
 
 /// The day of `time` as `2026-11-23`, UTC.
 fn day(time: SystemTime) -> String {
-    let utc = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    utc.strftime("%Y-%m-%d").to_string()
+    let unix_ms = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let mut utc = format_utc_ms(i64::try_from(unix_ms).unwrap_or(i64::MAX));
+    utc.truncate("2026-11-23".len());
+    utc
 }
 
 #[cfg(test)]

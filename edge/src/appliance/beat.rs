@@ -7,41 +7,41 @@ use std::time::{Duration, Instant};
 /// How long an idle worker may stand still; with the 100 ms of a health token a stop is seen within 300 ms.
 const IDLE: Duration = Duration::from_millis(150);
 /// The longest that a worker waits for something to do before it shows that it lives.
-pub const PAUSE: Duration = Duration::from_millis(40);
+pub(super) const PAUSE: Duration = Duration::from_millis(40);
 
 /// The appliance's clock in whole milliseconds since it started; never set.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock(Instant);
+pub(super) struct Clock(Instant);
 
 impl Clock {
     /// A clock that starts now.
     #[must_use]
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self(Instant::now())
     }
 
     /// Now.
     #[must_use]
-    pub fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         self.at_ms(Instant::now())
     }
 
     /// The moment on this clock.
     #[must_use]
-    pub fn at_ms(&self, moment: Instant) -> u64 {
+    pub(super) fn at_ms(&self, moment: Instant) -> u64 {
         u64::try_from(moment.saturating_duration_since(self.0).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The moment that this clock shows as `ms`.
     #[must_use]
-    pub fn instant(&self, ms: u64) -> Instant {
+    pub(super) fn instant(&self, ms: u64) -> Instant {
         self.0 + Duration::from_millis(ms)
     }
 }
 
 /// The workers whose progress a PASS depends on. The serial task is the one that asks, so it needs no entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Worker {
+pub(super) enum Worker {
     /// Watches the scanner's folder.
     Watch,
     /// Decodes, converts, infers, decides.
@@ -52,11 +52,11 @@ pub enum Worker {
 
 impl Worker {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Watch, Self::Judge, Self::Record];
+    pub(super) const ALL: [Self; 3] = [Self::Watch, Self::Judge, Self::Record];
 
     /// Its name in logs.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Watch => "watch",
             Self::Judge => "judge",
@@ -67,7 +67,7 @@ impl Worker {
 
 /// The last sign of life of each worker.
 #[derive(Debug)]
-pub struct Beats {
+pub(super) struct Beats {
     clock: Clock,
     cells: [Cell; Worker::ALL.len()],
 }
@@ -81,17 +81,17 @@ struct Cell {
 impl Beats {
     /// Nobody has shown any yet.
     #[must_use]
-    pub fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         Self { clock, cells: Default::default() }
     }
 
     /// `worker` lives, and waits for something to do.
-    pub fn idle(&self, worker: Worker) {
+    pub(super) fn idle(&self, worker: Worker) {
         self.busy(worker, IDLE);
     }
 
     /// `worker` lives, and begins something that takes `most` at most.
-    pub fn busy(&self, worker: Worker, most: Duration) {
+    pub(super) fn busy(&self, worker: Worker, most: Duration) {
         let cell = &self.cells[worker as usize];
         cell.allowed_ms.store(u64::try_from(most.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
         cell.last_ms.store(self.clock.now_ms(), Ordering::Release);
@@ -104,14 +104,14 @@ impl Beats {
 
     /// The token of health, where every worker lives.
     #[must_use]
-    pub fn health(&self) -> Option<Health> {
+    pub(super) fn health(&self) -> Option<Health> {
         // The clock is read last: a worker that beats meanwhile must not seem to be ahead of it.
         let workers = Worker::ALL.map(|worker| self.progress(worker));
         Health::attest(self.clock.now_ms(), &workers)
     }
 
     /// Workers that have stood still for longer than they may, and `grace` more.
-    pub fn stuck(&self, grace: Duration) -> impl Iterator<Item = Worker> {
+    pub(super) fn stuck(&self, grace: Duration) -> impl Iterator<Item = Worker> {
         let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         Worker::ALL.into_iter().filter(move |&worker| {
             let Progress { last_ms, allowed_ms } = self.progress(worker);

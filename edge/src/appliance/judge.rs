@@ -1,16 +1,18 @@
 //! Thread: from a trigger and its image to what was found out.
 
-use super::beat::{Beats, PAUSE, Worker};
+use super::beat::{PAUSE, Worker};
 use super::keep::Chore;
 use super::line::Told;
 use super::part::{Judged, Part};
 use super::record::Request;
+use super::run::Shared;
 use crate::acquire::{Arrival, Matcher, NoImage};
 use crate::config::Matching;
 use crate::pipeline::{Activation, Pipeline, Stage};
 use cellgate_models::bundle::Bundle;
 use cellgate_protocol::reason::ReasonCode;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -59,21 +61,20 @@ impl EngineState {
 }
 
 /// What the judge works with.
-pub(super) struct Judge<'a> {
-    pub(super) bundle: &'a Bundle,
-    pub(super) activation: &'a Activation,
+pub(super) struct Judge {
+    pub(super) bundle: Bundle,
+    pub(super) activation: Activation,
     pub(super) prove_every: Duration,
     pub(super) matcher: Matcher,
     pub(super) matching: Matching,
-    pub(super) beats: &'a Beats,
-    pub(super) engine: &'a EngineState,
+    pub(super) shared: Arc<Shared>,
     pub(super) work: Receiver<Work>,
     pub(super) told: UnboundedSender<Told>,
     pub(super) requests: Sender<Request>,
     pub(super) chores: Sender<Chore>,
 }
 
-impl Judge<'_> {
+impl Judge {
     /// Runs until [`Work::Stop`].
     pub(super) fn run(mut self) {
         // Sandbox and engine belong to this thread: the sandbox's worker ends with the thread that started it.
@@ -87,7 +88,7 @@ impl Judge<'_> {
                 prove_at = Instant::now() + if proof.is_some() { self.prove_every } else { PROVE_AGAIN };
                 infer_most = proof.unwrap_or(infer_most);
             }
-            self.beats.idle(Worker::Judge);
+            self.shared.beats.idle(Worker::Judge);
             match self.work.recv_timeout(PAUSE) {
                 Ok(Work::Part(part)) => {
                     if let Some(before) = waiting.replace(part) {
@@ -134,7 +135,7 @@ impl Judge<'_> {
         };
         let judgement = pipeline.judge_telling(&path, &mut |stage| {
             let most = if stage == Stage::Infer { infer_most } else { STAGE_MOST };
-            self.beats.busy(Worker::Judge, most);
+            self.shared.beats.busy(Worker::Judge, most);
         });
         Judged::of(judgement, path)
     }
@@ -142,13 +143,13 @@ impl Judge<'_> {
     /// Makes the pipeline, or asks it again for the golden images' scores. How long its network may take until it
     /// counts as stuck: twice what the slowest golden image took. None where it failed: then there is no pipeline.
     fn prove(&self, pipeline: &mut Option<Pipeline>) -> Option<Duration> {
-        self.engine.set(EngineState::STARTING);
+        self.shared.engine.set(EngineState::STARTING);
         // Loading an engine takes seconds; nothing is a PASS meanwhile, as the appliance is not ready.
-        self.beats.busy(Worker::Judge, Duration::from_secs(120));
+        self.shared.beats.busy(Worker::Judge, Duration::from_secs(120));
         let start = Instant::now();
         let outcome = match pipeline.take() {
-            None => Pipeline::activate(self.bundle, self.activation),
-            Some(mut running) => match running.prove(self.bundle, self.activation.precision) {
+            None => Pipeline::activate(&self.bundle, &self.activation),
+            Some(mut running) => match running.prove(&self.bundle, self.activation.precision) {
                 Ok(()) => Ok(running),
                 Err(error) => Err(error.into()),
             },
@@ -157,12 +158,12 @@ impl Judge<'_> {
             Ok(proven) => {
                 let slowest = proven.slowest_inference();
                 *pipeline = Some(proven);
-                self.engine.set(EngineState::PROVEN);
+                self.shared.engine.set(EngineState::PROVEN);
                 tracing::info!(ms = start.elapsed().as_millis(), "the engine gave the golden images their scores");
                 Some((2 * slowest).max(STAGE_MOST))
             }
             Err(error) => {
-                self.engine.set(EngineState::FAILED);
+                self.shared.engine.set(EngineState::FAILED);
                 tracing::error!(%error, "not ready: the engine was refused; trying again in 10 s");
                 None
             }

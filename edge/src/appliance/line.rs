@@ -1,10 +1,10 @@
 //! The session with the PLC: what to do with its events and with what the threads tell. No input or output of its own: bytes
 //! come in and go out by [`super::port`].
 
-use super::beat::{Beats, Clock};
-use super::judge::{EngineState, Work};
+use super::judge::Work;
 use super::part::{self, Judged, Part};
 use super::record::{Request, Verdict};
+use super::run::Shared;
 use crate::journal::{self, Journal, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
 use cellgate_protocol::link::{Output, device::DeviceLink};
@@ -18,7 +18,7 @@ use cellgate_protocol::to_plc::Origin;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -73,14 +73,11 @@ struct InHand {
 }
 
 /// What the line works with.
-pub(super) struct Line<'a> {
+pub(super) struct Line {
     pub(super) link: DeviceLink,
-    pub(super) clock: Clock,
-    pub(super) beats: &'a Beats,
-    pub(super) engine: &'a EngineState,
+    pub(super) shared: Arc<Shared>,
     pub(super) journal: Arc<Journal>,
     pub(super) model: Digest,
-    pub(super) stop: &'a AtomicBool,
     pub(super) work: Sender<Work>,
     pub(super) requests: Sender<Request>,
     /// Rows that the PLC has not acknowledged, by number.
@@ -99,10 +96,10 @@ pub(super) struct Memory {
     shown: Option<State>,
 }
 
-impl Line<'_> {
+impl Line {
     /// Bytes that came from the PLC.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
-        self.link.feed(self.clock.now_ms(), bytes);
+        self.link.feed(self.shared.clock.now_ms(), bytes);
     }
 
     /// The port was lost and opened again.
@@ -115,8 +112,8 @@ impl Line<'_> {
         self.look_around();
         let mut frame = [0; MAX_FRAME];
         loop {
-            let health = self.beats.health();
-            let event = match self.link.poll(self.clock.now_ms(), health.as_ref(), &mut frame) {
+            let health = self.shared.beats.health();
+            let event = match self.link.poll(self.shared.clock.now_ms(), health.as_ref(), &mut frame) {
                 Some(Output::Bytes(bytes)) => {
                     out.extend_from_slice(bytes);
                     continue;
@@ -138,17 +135,17 @@ impl Line<'_> {
     }
 
     fn session_state(&mut self) -> State {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.shared.clock.now_ms();
         self.session().state(now_ms)
     }
 
     /// How the appliance is, and records that wait to be told.
     fn look_around(&mut self) {
-        let mode = if self.stop.load(Ordering::Acquire) {
+        let mode = if self.shared.stop.load(Ordering::Acquire) {
             Mode::Halted
-        } else if self.engine.has_failed() {
+        } else if self.shared.engine.has_failed() {
             Mode::Failed
-        } else if self.engine.is_proven() {
+        } else if self.shared.engine.is_proven() {
             Mode::Operating
         } else {
             Mode::Starting
@@ -165,7 +162,7 @@ impl Line<'_> {
 
     /// Tells one of the rows that the PLC has not acknowledged, one after the other, as information.
     fn replay(&mut self) {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.shared.clock.now_ms();
         if now_ms < self.memory.replay_due_ms || self.memory.in_hand.is_some() || !self.link.is_open() {
             return;
         }
@@ -203,7 +200,7 @@ impl Line<'_> {
             number: self.memory.triggers,
             part_id: token.part_id(),
             triggered: Instant::now(),
-            deadline: self.clock.instant(token.deadline_at_ms()),
+            deadline: self.shared.clock.instant(token.deadline_at_ms()),
         };
         let allowed = part.deadline.saturating_duration_since(part.triggered);
         let trigger = journal::Trigger {
@@ -261,7 +258,7 @@ impl Line<'_> {
 
     /// Sends the part in hand to the journal, once it is concluded and its acceptance is known to be stored or not.
     fn advance(&mut self) {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.shared.clock.now_ms();
         let Some(in_hand) = &mut self.memory.in_hand else { return };
         let Some(accepted) = in_hand.accepted else { return };
         let concluded = match (in_hand.concluded.take(), in_hand.judged.is_some()) {
@@ -282,12 +279,12 @@ impl Line<'_> {
     }
 
     fn on_committed(&mut self, committed: Committed, row: journal::Record) {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.shared.clock.now_ms();
         self.undelivered.insert(row.seq.get(), row);
         while self.undelivered.len() > MOST_UNDELIVERED {
             self.undelivered.pop_first();
         }
-        let health = self.beats.health();
+        let health = self.shared.beats.health();
         let seq = committed.verdict_seq();
         match self.session().send_verdict(now_ms, committed, health.as_ref()) {
             Dispatch::Verdict => {}

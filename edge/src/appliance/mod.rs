@@ -32,4 +32,4 @@ mod record;
 mod run;
 mod watch;
 
-pub use run::{RunError, STUCK, run};
+pub use run::{Ended, RunError, STUCK, run};

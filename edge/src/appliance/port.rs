@@ -38,7 +38,7 @@ pub(super) fn open(plc: &Plc) -> tokio_serial::Result<SerialStream> {
 }
 
 /// Serves the line until the appliance is stopped and nothing is in hand.
-pub(super) async fn serve(plc: &Plc, line: &mut Line<'_>, mut told: UnboundedReceiver<Told>) {
+pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceiver<Told>) {
     let mut stream: Option<SerialStream> = None;
     let mut out = Vec::new();
     let mut buffer = [0; 1024];
@@ -87,7 +87,7 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line<'_>, mut told: UnboundedRec
             stream = None;
             out.clear();
         }
-        if line.stop.load(Ordering::Acquire) {
+        if line.shared.stop.load(Ordering::Acquire) {
             let since = *stopped.get_or_insert_with(Instant::now);
             if (line.is_done() && out.is_empty()) || since.elapsed() > FINISH_MOST {
                 return;

@@ -1,10 +1,11 @@
 //! Thread: acceptance and verdict into the journal, and what follows when that fails: the part is not forgotten, its
 //! REJECT/STORE_FAILED is stored as soon as the journal works again.
 
-use super::beat::{Beats, PAUSE, Worker};
+use super::beat::{PAUSE, Worker};
 use super::keep::Chore;
 use super::line::Told;
 use super::part::Judged;
+use super::run::Shared;
 use crate::journal::{self, Journal, JournalError, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
 use cellgate_protocol::part::Pending;
@@ -58,30 +59,30 @@ pub(super) struct Verdict {
 }
 
 /// What the recorder works with.
-pub(super) struct Recorder<'a> {
+pub(super) struct Recorder {
     pub(super) journal: Arc<Journal>,
     pub(super) model: Digest,
-    pub(super) beats: &'a Beats,
+    pub(super) shared: Arc<Shared>,
     pub(super) requests: Receiver<Request>,
     pub(super) told: UnboundedSender<Told>,
     pub(super) chores: Sender<Chore>,
     /// A verdict that could not be stored, as REJECT/STORE_FAILED.
     pub(super) owed: Option<Box<Verdict>>,
-    /// A count that tells free-running images apart.
+    /// Images without a trigger so far: tells them apart.
     pub(super) free: u32,
 }
 
-impl Recorder<'_> {
+impl Recorder {
     /// Runs until the last sender is gone.
     pub(super) fn run(mut self) {
         loop {
-            self.beats.idle(Worker::Record);
+            self.shared.beats.idle(Worker::Record);
             let request = match self.requests.recv_timeout(PAUSE) {
                 Ok(request) => Some(request),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            self.beats.busy(Worker::Record, REQUEST_MOST);
+            self.shared.beats.busy(Worker::Record, REQUEST_MOST);
             match request {
                 Some(Request::Accept { number, trigger }) => self.accept(number, trigger),
                 Some(Request::Commit(verdict)) => self.commit(verdict),

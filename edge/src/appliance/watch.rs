@@ -1,15 +1,17 @@
 //! Thread: which images are complete. A folder that was lost is watched anew as soon as it is there again.
 
-use super::beat::{Beats, PAUSE, Worker};
+use super::beat::{PAUSE, Worker};
 use super::judge::Work;
 use super::keep::Chore;
+use super::run::Shared;
 use crate::acquire::{Watcher, present};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 
 /// Runs until `stop`. While the folder can't be watched there is no sign of life, hence no PASS.
-pub(super) fn run(folder: &Path, beats: &Beats, stop: &AtomicBool, work: &Sender<Work>, chores: &Sender<Chore>) {
+pub(super) fn run(folder: &Path, shared: &Shared, work: &Sender<Work>, chores: &Sender<Chore>) {
+    let Shared { beats, stop, .. } = shared;
     let mut arrivals = Vec::new();
     while !stop.load(Ordering::Acquire) {
         let outcome = Watcher::new(folder).and_then(|mut watcher| {

@@ -2,3 +2,17 @@
 
 pub(crate) mod inspect;
 pub(crate) mod journal;
+pub(crate) mod run;
+
+use std::io::IsTerminal as _;
+
+/// Logs on stderr: lines for people and journald, coloured for a terminal only, or JSON.
+pub(crate) fn start_logging(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+}

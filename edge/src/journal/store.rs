@@ -7,6 +7,7 @@ use cellgate_models::digest::Digest;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs::File;
+use std::io;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,10 +60,7 @@ impl Store {
         if created {
             schema::create(&mut connection).map_err(unusable)?;
         }
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(unusable)?;
-        if created {
-            sync_folder(path)?;
-        }
+        write_ahead(&connection, path)?;
         let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unusable)?;
         if check != "ok" {
             return Err(JournalError::Damaged { path: path.to_owned(), what: format!("SQLite found: {check}") });
@@ -80,6 +78,8 @@ impl Store {
             report.last.map_or((0, hash::genesis(&identity)), |(seq, hash)| (seq.get(), hash));
         let store = Self { connection, boot_epoch, rows: rows.cast_unsigned(), newest_seq, newest_hash };
         store.checkpoint(Checkpoint::Truncate).map_err(unusable)?;
+        // SQLite syncs the names of its files too, but does not say when that fails.
+        sync_folder(path)?;
         Ok((store, created))
     }
 
@@ -222,6 +222,21 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(Duration::from_millis(100))
+}
+
+/// Switches the log on, and asks afterwards: the switch says "wal" in a row that comes before its own commit, which may
+/// fail unheard, and then acknowledged rows would stand on another kind of journal.
+fn write_ahead(connection: &Connection, path: &Path) -> Answer<()> {
+    let mode = || -> rusqlite::Result<String> {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_query_value(None, "journal_mode", |row| row.get(0))
+    };
+    let found = mode().map_err(|error| unusable(path, error))?;
+    if found != "wal" {
+        let source = io::Error::other(format!("found journal mode `{found}`, expected `wal`"));
+        return Err(JournalError::Io { path: path.to_owned(), source });
+    }
+    Ok(())
 }
 
 /// Makes the names of new files durable.

@@ -20,8 +20,6 @@ pub(crate) struct Promises {
     committing_reject: BTreeSet<u64>,
     /// Parts with a durable record: its sequence.
     committed: BTreeMap<u64, u64>,
-    /// It was said that something went wrong.
-    pub(crate) trouble_was_told: bool,
 }
 
 impl Promises {
@@ -41,8 +39,8 @@ impl Promises {
                 let (part, _trigger, seq) = (number(), number(), number());
                 self.committed.insert(part, seq);
             }
-            "not-ready" | "not-open" | "not-accepted" | "not-committed" | "gave-up" => self.trouble_was_told = true,
-            "terminal-already" | "closed" => {}
+            "not-ready" | "not-open" | "not-accepted" | "not-committed" | "gave-up" | "terminal-already" | "closed" => {
+            }
             what => panic!("mark {what}"),
         }
     }

@@ -1,0 +1,209 @@
+//! All threads together, until a signal ends them.
+
+use super::beat::{Beats, Clock};
+use super::judge::{EngineState, Judge, Work};
+use super::line::{Line, Memory};
+use super::record::Recorder;
+use super::{keep, port, watch};
+use crate::acquire::{Archive, ArchiveError, Matcher};
+use crate::config::Config;
+use crate::journal::{Journal, JournalError, Options, Retention};
+use crate::pipeline::Activation;
+use crate::sandbox;
+use cellgate_models::bundle::{self, Bundle, BundleError};
+use cellgate_models::engine::OnnxRuntimeOptions;
+use cellgate_models::radiograph::Limits;
+use cellgate_protocol::link::device::DeviceLink;
+use cellgate_protocol::session::device::{DeviceConfig, DeviceSession};
+use cellgate_protocol::session::repeat::first_wait_ms;
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc::unbounded_channel;
+
+/// The exit status where a worker stands still or panicked: the service manager starts the appliance anew.
+pub const STUCK: u8 = 70;
+/// How long a worker may stand still beyond what it allowed itself before the process ends.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often the workers are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// What decoding one image may take.
+const DECODE_MOST: Duration = Duration::from_millis(200);
+/// Verdicts of so many days stay, whatever is configured.
+const PROTECT_DAYS: u32 = 7;
+
+/// Why the appliance can't start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The bundle was refused.
+    #[error("the bundle was refused: {0}")]
+    Bundle(#[from] BundleError),
+    /// The journal can't be used.
+    #[error("the journal can't be used: {0}")]
+    Journal(#[from] JournalError),
+    /// The archive can't be used.
+    #[error("the archive can't be used: {0}")]
+    Archive(#[from] ArchiveError),
+    /// A thread, a signal handler or the serial task can't be made.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// What all threads share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) beats: Beats,
+    pub(super) engine: EngineState,
+    /// A signal asked the appliance to end.
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+/// How the appliance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By a signal; the part in hand was finished.
+    Asked,
+    /// A worker stood still or panicked: the process is to end with [`STUCK`], without waiting for anything.
+    Stuck,
+}
+
+/// Runs the appliance until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`RunError`]: it did not start.
+pub fn run(config: &Config) -> Result<Ended, RunError> {
+    let bundle = Bundle::open(&config.model.bundle, &bundle::Limits::default())?;
+    let model = bundle.digest();
+    let acquire = &config.acquire;
+    let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
+    let (journal, recovery) = Journal::open(&config.journal.path, journal_options(config))?;
+    for row in &recovery.restarted {
+        tracing::warn!(seq = row.seq, part = row.trigger.part, "in hand when the appliance ended: REJECT/RESTARTED");
+    }
+    tracing::info!(
+        device = config.device.id, boot_epoch = recovery.boot_epoch, rows = recovery.rows, bundle = %model,
+        "the appliance starts"
+    );
+
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let clock = Clock::start();
+    let shared =
+        Arc::new(Shared { clock, beats: Beats::new(clock), engine: EngineState::default(), stop: Arc::clone(&stop) });
+    let journal = Arc::new(journal);
+    let (work, work_receiver) = channel();
+    let (requests, requests_receiver) = channel();
+    let (chores, chores_receiver) = channel();
+    let (told, told_receiver) = unbounded_channel();
+
+    let judge = Judge {
+        bundle,
+        activation: activation(config),
+        prove_every: Duration::from_secs(60 * u64::from(config.model.prove_every_minutes.get())),
+        matcher: Matcher::new(acquire.matching, Duration::from_millis(acquire.lead_ms)),
+        matching: acquire.matching,
+        shared: Arc::clone(&shared),
+        work: work_receiver,
+        told: told.clone(),
+        requests: requests.clone(),
+        chores: chores.clone(),
+    };
+    let recorder = Recorder {
+        journal: Arc::clone(&journal),
+        model,
+        shared: Arc::clone(&shared),
+        requests: requests_receiver,
+        told,
+        chores: chores.clone(),
+        owed: None,
+        free: 0,
+    };
+    let session = DeviceSession::new(DeviceConfig {
+        device: config.device.id,
+        boot_epoch: recovery.boot_epoch.get(),
+        first_wait_ms: first_wait_ms(config.plc.baud.get()),
+    });
+    let mut line = Line {
+        link: DeviceLink::new(session),
+        shared: Arc::clone(&shared),
+        journal: Arc::clone(&journal),
+        model,
+        work: work.clone(),
+        requests,
+        undelivered: recovery.unacknowledged.into_iter().map(|row| (row.seq.get(), row)).collect(),
+        memory: Memory::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (plc, folder) = (config.plc.clone(), acquire.folder.clone());
+
+    let watched = Arc::clone(&shared);
+    let arrivals = work.clone();
+    let mut threads = vec![
+        spawn("judge", move || judge.run())?,
+        spawn("record", move || recorder.run())?,
+        spawn("watch", move || watch::run(&folder, &watched, &arrivals, &chores))?,
+    ];
+    let keep = spawn("keep", move || keep::run(archive, &journal, &chores_receiver))?;
+    let line = spawn("line", move || runtime.block_on(port::serve(&plc, &mut line, told_receiver)))?;
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    if !supervise(&shared, &line, &threads) {
+        return Ok(Ended::Stuck);
+    }
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    let _ = work.send(Work::Stop);
+    drop(work);
+    threads.push(keep);
+    let all_ended = threads.into_iter().all(|thread| thread.join().is_ok());
+    Ok(if all_ended && line.join().is_ok() { Ended::Asked } else { Ended::Stuck })
+}
+
+/// Looks at the workers until the line has ended; false where one stood still or panicked before.
+fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>]) -> bool {
+    while !line.is_finished() {
+        std::thread::sleep(LOOK);
+        let stopping = shared.stop.load(Ordering::Acquire);
+        if let Some(dead) = workers.iter().find(|worker| worker.is_finished() && !stopping) {
+            tracing::error!(worker = dead.thread().name(), "a worker died");
+            return false;
+        }
+        if let Some(stuck) = shared.beats.stuck(GRACE).next() {
+            tracing::error!(worker = stuck.name(), "a worker stands still");
+            return false;
+        }
+        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+    }
+    shared.stop.load(Ordering::Acquire)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+fn journal_options(config: &Config) -> Options {
+    let retention =
+        Retention { keep_days: Some(config.journal.keep_days.get()), keep_rows: None, protect_days: PROTECT_DAYS };
+    Options { retention: Some(retention), ..Options::default() }
+}
+
+fn activation(config: &Config) -> Activation {
+    let limits = Limits { max_pixels: config.acquire.largest_pixels.get(), max_time: DECODE_MOST, ..Limits::default() };
+    let sandbox = sandbox::Options {
+        deadline: DECODE_MOST,
+        require: !config.acquire.allow_weaker_sandbox,
+        ..sandbox::Options::new(limits)
+    };
+    let model = &config.model;
+    Activation {
+        precision: model.precision,
+        engine: OnnxRuntimeOptions { library: model.onnxruntime.clone(), threads: model.threads },
+        sandbox,
+    }
+}
