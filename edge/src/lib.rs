@@ -5,4 +5,6 @@ pub mod appliance;
 pub mod config;
 pub mod journal;
 pub mod pipeline;
+pub mod plc_sim;
 pub mod sandbox;
+pub mod serial;

@@ -75,7 +75,7 @@ impl Matcher {
     }
 
     /// The image that has waited longest, of those that need no trigger.
-    pub fn next(&mut self) -> Option<PathBuf> {
+    pub fn take_oldest(&mut self) -> Option<PathBuf> {
         (!self.waiting.is_empty()).then(|| self.waiting.remove(0).path)
     }
 
@@ -112,7 +112,8 @@ impl Matcher {
         if matching == Matching::Order {
             self.out_of_step = Some(now);
         }
-        let is_nobodys = |arrival: &mut Arrival| matching == Matching::Order || named_part(&arrival.path) == Some(part_id);
+        let is_nobodys =
+            |arrival: &mut Arrival| matching == Matching::Order || named_part(&arrival.path) == Some(part_id);
         self.waiting.extract_if(.., is_nobodys).map(|arrival| arrival.path).collect()
     }
 }

@@ -102,7 +102,7 @@ impl Judge {
             let stale = self.matcher.stale(Instant::now());
             self.set_aside(stale, "no trigger asked for it in time");
             if self.matching == Matching::FreeRunning {
-                while let Some(path) = self.matcher.next() {
+                while let Some(path) = self.matcher.take_oldest() {
                     let judged = self.judge(pipeline.as_mut(), path, infer_most);
                     let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
                 }
@@ -122,8 +122,7 @@ impl Judge {
             Err(NoImage::NotYet) if Instant::now() + GIVE_UP_BEFORE < part.deadline => None,
             Err(why) => {
                 self.set_aside_missed(part.part_id);
-                let reason =
-                    if why == NoImage::NotYet { ReasonCode::NO_IMAGE } else { ReasonCode::IMAGE_MISMATCH };
+                let reason = if why == NoImage::NotYet { ReasonCode::NO_IMAGE } else { ReasonCode::IMAGE_MISMATCH };
                 Some(Judged::reject(reason, why.to_string()))
             }
         }

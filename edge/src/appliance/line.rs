@@ -7,8 +7,8 @@ use super::record::{Request, Verdict};
 use super::run::Shared;
 use crate::journal::{self, Journal, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
-use cellgate_protocol::link::{Output, device::DeviceLink};
 use cellgate_protocol::limits::MAX_FRAME;
+use cellgate_protocol::link::{Output, device::DeviceLink};
 use cellgate_protocol::part::{Committed, Pending, Trigger};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::{Condition, DeviceSession, Dispatch, Event, Mode};
@@ -154,7 +154,8 @@ impl Line {
         let store_ok = self.journal.health().ready;
         self.session().set_condition(Condition { mode, store_ok, degraded: false, backlog });
         let state = self.session_state();
-        if self.memory.shown.replace(state) != Some(state) && state != State::SingleExecution {
+        // Each part passes through SINGLE_EXECUTION; that it was judged is logged by itself.
+        if state != State::SingleExecution && self.memory.shown.replace(state) != Some(state) {
             tracing::info!(%state, "state");
         }
         self.replay();
@@ -187,7 +188,9 @@ impl Line {
             }
             Event::Delivered { verdict_seq } => self.acknowledged(verdict_seq),
             // The row is among the undelivered ones since it was committed.
-            Event::Undelivered { verdict_seq } => tracing::warn!(seq = verdict_seq, "the PLC did not acknowledge in time"),
+            Event::Undelivered { verdict_seq } => {
+                tracing::warn!(seq = verdict_seq, "the PLC did not acknowledge in time");
+            }
             Event::RecordAcknowledged(ack) => self.on_record_acknowledged(&ack),
             Event::PlcSilent => tracing::warn!("the PLC is silent"),
             Event::PlcBack => tracing::info!("the PLC is there"),
@@ -244,7 +247,9 @@ impl Line {
     }
 
     fn on_accepted(&mut self, number: u64, accepted: Option<NonZeroU64>) {
-        let Some(in_hand) = self.memory.in_hand.as_mut().filter(|in_hand| in_hand.part.number == number) else { return };
+        let Some(in_hand) = self.memory.in_hand.as_mut().filter(|in_hand| in_hand.part.number == number) else {
+            return;
+        };
         in_hand.accepted = Some(accepted);
         if accepted.is_some() {
             if let Some(token) = &in_hand.token {

@@ -120,12 +120,8 @@ pub(super) fn record(row: &journal::Record, origin: Origin) -> Record {
         image: entry.image.map_or(DigestStart::NONE, |image| DigestStart::of(image.as_bytes())),
         flags,
     };
-    let part = part::Entry {
-        part_id: row.trigger.part,
-        nonce: row.trigger.nonce,
-        boot_epoch: row.boot_epoch.get(),
-        outcome,
-    };
+    let part =
+        part::Entry { part_id: row.trigger.part, nonce: row.trigger.nonce, boot_epoch: row.boot_epoch.get(), outcome };
     part.record(row.seq, origin)
 }
 

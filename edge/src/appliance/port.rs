@@ -1,14 +1,14 @@
-//! The serial port: bytes in and out, opened again by its name when it was lost. Never flushed: `tcdrain` can hang for
-//! ever.
+//! The serial port: bytes in and out, opened again by its name when it was lost.
 
 use super::line::{FINISH_MOST, Line, Told};
-use crate::config::{Parity, Plc};
+use crate::config::Plc;
+use crate::serial;
 use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
-use tokio_serial::{DataBits, FlowControl, SerialPortBuilderExt, SerialStream, StopBits};
+use tokio_serial::SerialStream;
 
 /// How often the session looks at the clock.
 const TICK: Duration = Duration::from_millis(10);
@@ -16,26 +16,6 @@ const TICK: Duration = Duration::from_millis(10);
 const OPEN_EVERY: Duration = Duration::from_millis(200);
 /// More bytes than that waiting for the line: nobody takes them, and the port is opened anew.
 const MOST_WAITING: usize = 16 << 10;
-
-/// Opens the port of the configuration.
-///
-/// # Errors
-/// What the system says.
-pub(super) fn open(plc: &Plc) -> tokio_serial::Result<SerialStream> {
-    let parity = match plc.parity {
-        Parity::Even => tokio_serial::Parity::Even,
-        Parity::Odd => tokio_serial::Parity::Odd,
-        Parity::None => tokio_serial::Parity::None,
-    };
-    let mut stream = tokio_serial::new(plc.port.to_string_lossy(), plc.baud.get())
-        .parity(parity)
-        .data_bits(DataBits::Eight)
-        .stop_bits(StopBits::One)
-        .flow_control(FlowControl::None)
-        .open_native_async()?;
-    stream.set_exclusive(true)?;
-    Ok(stream)
-}
 
 /// Serves the line until the appliance is stopped and nothing is in hand.
 pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceiver<Told>) {
@@ -48,7 +28,7 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
     loop {
         if stream.is_none() && Instant::now() >= open_at {
             open_at = Instant::now() + OPEN_EVERY;
-            match open(plc) {
+            match serial::open(&plc.port, plc.baud.get(), plc.parity) {
                 Ok(opened) => {
                     tracing::info!(port = %plc.port.display(), "the line is open");
                     (stream, is_told) = (Some(opened), false);
@@ -63,27 +43,29 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
             }
         }
         let has_output = !out.is_empty();
-        let lost = tokio::select! {
-            read = read(stream.as_ref(), &mut buffer) => match read {
-                Ok(0) => Some("the other end hung up".to_owned()),
-                Ok(count) => { line.feed(&buffer[..count]); None }
-                Err(error) => Some(error.to_string()),
-            },
-            written = write(stream.as_ref(), &out), if has_output => match written {
-                Ok(count) => { out.drain(..count); None }
-                Err(error) => Some(error.to_string()),
-            },
-            Some(told) = told.recv() => { line.on_told(told); None }
-            _ = tick.tick() => None,
+        let ready = tokio::select! {
+            () = serial::readable(stream.as_ref()) => Ready::Read,
+            () = serial::writable(stream.as_ref()), if has_output => Ready::Write,
+            Some(told) = told.recv() => Ready::Told(told),
+            _ = tick.tick() => Ready::Tick,
+        };
+        let outcome = match (ready, &mut stream) {
+            (Ready::Read, Some(stream)) => serial::read(stream, &mut buffer, |bytes| line.feed(bytes)),
+            (Ready::Write, Some(stream)) => serial::write(stream, &mut out),
+            (Ready::Told(told), _) => {
+                line.on_told(told);
+                Ok(())
+            }
+            _ => Ok(()),
         };
         line.step(&mut out);
         if stream.is_none() {
             // Nobody hears it, and what is stale is worse than nothing.
             out.clear();
         }
-        let lost = lost.or((out.len() > MOST_WAITING).then(|| "nobody takes what is sent".to_owned()));
-        if let Some(why) = lost {
-            tracing::warn!(port = %plc.port.display(), why, "the line is lost");
+        let outcome = if out.len() > MOST_WAITING { Err(ErrorKind::WriteZero.into()) } else { outcome };
+        if let Err(error) = outcome {
+            tracing::warn!(port = %plc.port.display(), %error, "the line is lost");
             stream = None;
             out.clear();
         }
@@ -96,26 +78,10 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
     }
 }
 
-/// The next bytes; pending for ever while there is no port.
-async fn read(stream: Option<&SerialStream>, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let Some(stream) = stream else { return std::future::pending().await };
-    loop {
-        stream.readable().await?;
-        match stream.try_read(buffer) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-/// Writes what the port takes now; pending for ever while there is no port.
-async fn write(stream: Option<&SerialStream>, bytes: &[u8]) -> std::io::Result<usize> {
-    let Some(stream) = stream else { return std::future::pending().await };
-    loop {
-        stream.writable().await?;
-        match stream.try_write(bytes) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            outcome => return outcome,
-        }
-    }
+/// What there is to do.
+enum Ready {
+    Read,
+    Write,
+    Told(Told),
+    Tick,
 }

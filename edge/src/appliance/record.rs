@@ -172,9 +172,9 @@ impl Recorder {
             received_unix_ms: now_unix_ms(),
         };
         let outcome = judged.outcome(self.model);
-        let stored = self.accept_once(trigger).and_then(|id| {
-            self.journal.commit(judged.entry(&outcome, id, self.model, at.elapsed()))
-        });
+        let stored = self
+            .accept_once(trigger)
+            .and_then(|id| self.journal.commit(judged.entry(&outcome, id, self.model, at.elapsed())));
         match stored {
             Ok(committed) => {
                 let row = committed.record();

@@ -2,6 +2,7 @@
 
 pub(crate) mod inspect;
 pub(crate) mod journal;
+pub(crate) mod plc_sim;
 pub(crate) mod run;
 
 use std::io::IsTerminal as _;

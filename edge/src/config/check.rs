@@ -11,9 +11,8 @@ const MOST_PIXELS: u64 = 1 << 28;
 impl Config {
     /// Checks each value; `path` is for the error.
     pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        let value = |key, found: String, expected| {
-            Err(ConfigError::Value { path: path.to_owned(), key, found, expected })
-        };
+        let value =
+            |key, found: String, expected| Err(ConfigError::Value { path: path.to_owned(), key, found, expected });
         if !BAUDS.contains(&self.plc.baud.get()) {
             return value("plc.baud", self.plc.baud.to_string(), "a speed that serial ports know, such as 115200");
         }

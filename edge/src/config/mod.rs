@@ -264,8 +264,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] where it can't be read, is no such file, or holds a value that can't be meant.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
         Self::parse(&text, path)
     }
 

@@ -1,0 +1,188 @@
+//! `cellgate-edge plc-sim`: the PLC's side of the line.
+
+use anyhow::{Context as _, ensure};
+use cellgate_edge::config::Parity;
+use cellgate_edge::plc_sim::{self, Options, Scanner};
+use cellgate_models::bundle::{self, Bundle};
+use cellgate_protocol::digest::DigestStart;
+use cellgate_protocol::gate::Decision;
+use cellgate_protocol::session::plc::Outcome;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Simulates the line's PLC: triggers parts, runs the gate, and prints what became of each.
+///
+/// Exit status: 0 every part got a verdict of the device, 1 some were rejected by the gate itself (late, stale heartbeat,
+/// unknown model, ...), 2 misuse or no device.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a line without hardware
+  cellgate-edge plc-sim --port /tmp/plc --bundle model --parts 20 --images scans/*.tif --into /run/scans
+  cellgate-edge plc-sim --port /dev/ttyUSB1 --model 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
+pub(crate) struct Args {
+    /// The serial port
+    #[arg(long, value_name = "PATH")]
+    port: PathBuf,
+    /// Bits per second
+    #[arg(long, value_name = "BAUD", default_value_t = 115_200)]
+    baud: u32,
+    /// Parity bit
+    #[arg(long, value_enum, default_value_t = ParityArg::Even)]
+    parity: ParityArg,
+    /// How many parts
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    parts: u64,
+    /// Number of the first part
+    #[arg(long, value_name = "PART", default_value_t = 1)]
+    first_part: u64,
+    /// Parts a minute, at most [default: as fast as the device answers]
+    #[arg(long, value_name = "PER_MINUTE")]
+    rate: Option<f64>,
+    /// What a part may take from trigger to verdict
+    #[arg(long, value_name = "MS", default_value_t = 5_000)]
+    deadline_ms: u32,
+    /// The first 16 hexadecimal digits of a bundle's digest: a model that may let a part pass (several times: several)
+    #[arg(long, value_name = "DIGITS", value_parser = model)]
+    model: Vec<DigestStart>,
+    /// A bundle that may let a part pass
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: Option<PathBuf>,
+    /// Images that a simulated scanner writes in turn, one before each trigger
+    #[arg(long, value_name = "IMAGE", num_args = 1.., requires = "into")]
+    images: Vec<PathBuf>,
+    /// The folder that the appliance watches, for the simulated scanner
+    #[arg(long, value_name = "FOLDER", requires = "images")]
+    into: Option<PathBuf>,
+    /// How long to wait until the device is ready
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    patience: u64,
+    /// Prints one JSON object a part
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ParityArg {
+    Even,
+    Odd,
+    None,
+}
+
+fn model(text: &str) -> Result<DigestStart, String> {
+    let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..8).map(byte).collect();
+    let bytes = bytes.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+    bytes.map(DigestStart).ok_or_else(|| format!("found `{text}`, expected at least 16 hexadecimal digits"))
+}
+
+/// What became of all parts.
+#[derive(Default)]
+struct Summary {
+    passed: u64,
+    reviewed: u64,
+    rejected: u64,
+    /// Rejected by the gate, not by the device.
+    by_gate: u64,
+    times_ms: Vec<u64>,
+}
+
+/// Runs `plc-sim`.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut models = args.model.clone();
+    if let Some(path) = &args.bundle {
+        let bundle = Bundle::open(path, &bundle::Limits::default()).context("the bundle was refused")?;
+        models.push(DigestStart::of(bundle.digest().as_bytes()));
+    }
+    ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate: found {:?}, expected more than 0", args.rate);
+    let options = Options {
+        port: args.port.clone(),
+        baud: args.baud,
+        parity: match args.parity {
+            ParityArg::Even => Parity::Even,
+            ParityArg::Odd => Parity::Odd,
+            ParityArg::None => Parity::None,
+        },
+        models,
+        first_part: args.first_part,
+        parts: args.parts,
+        every: args.rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(60.0 / rate)),
+        deadline_ms: args.deadline_ms,
+        patience: Duration::from_secs(args.patience),
+    };
+    let scanner = args.into.as_deref().and_then(|into| Scanner::new(args.images.clone(), into));
+    let mut summary = Summary::default();
+    let mut output = io::stdout().lock();
+    let start = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(plc_sim::run(&options, scanner, |outcome| {
+        summary.add(outcome);
+        // Whoever reads may go away; the line goes on.
+        let _ = print(&mut output, outcome, args.json);
+    }))?;
+    summary.print(&mut output, start.elapsed(), args.json)?;
+    Ok(ExitCode::from(u8::from(summary.by_gate > 0)))
+}
+
+fn print(output: &mut impl Write, outcome: &Outcome, json: bool) -> io::Result<()> {
+    let Outcome { part_id, decision, elapsed_ms, claim, .. } = outcome;
+    let (verdict, reason) = words(decision);
+    let said = claim.map(|claim| claim.code.verdict().name());
+    if json {
+        let line = serde_json::json!({
+            "part": part_id, "gate": verdict, "reason": reason, "device": said, "ms": elapsed_ms,
+        });
+        writeln!(output, "{line}")
+    } else {
+        writeln!(output, "part {part_id:>8}  {verdict:<6}  {reason:<22}  {elapsed_ms:>6} ms")
+    }
+}
+
+/// The decision and its reason by their stable names; a PASS has none but itself.
+fn words(decision: &Decision) -> (&'static str, String) {
+    let reason = match decision {
+        Decision::Pass => String::new(),
+        Decision::Review(reason) | Decision::Reject(reason) => {
+            reason.name().map_or_else(|| format!("{:#06x}", reason.0), str::to_owned)
+        }
+    };
+    (decision.verdict().name(), reason)
+}
+
+impl Summary {
+    fn add(&mut self, outcome: &Outcome) {
+        match outcome.decision {
+            Decision::Pass => self.passed += 1,
+            Decision::Review(_) => self.reviewed += 1,
+            Decision::Reject(reason) => {
+                self.rejected += 1;
+                // 0x200 and above are the gate's own reasons.
+                self.by_gate += u64::from(reason.0 >= 0x200);
+            }
+        }
+        self.times_ms.push(outcome.elapsed_ms);
+    }
+
+    fn print(&mut self, output: &mut impl Write, elapsed: Duration, json: bool) -> io::Result<()> {
+        self.times_ms.sort_unstable();
+        let parts = self.times_ms.len();
+        let at = |share: f64| self.times_ms.get(((parts as f64 - 1.0) * share).round() as usize).copied().unwrap_or(0);
+        let per_minute = parts as f64 / elapsed.as_secs_f64() * 60.0;
+        let Self { passed, reviewed, rejected, by_gate, .. } = self;
+        if json {
+            let line = serde_json::json!({
+                "parts": parts, "pass": passed, "review": reviewed, "reject": rejected, "rejected_by_gate": by_gate,
+                "p50_ms": at(0.5), "p99_ms": at(0.99), "parts_per_minute": per_minute,
+            });
+            return writeln!(output, "{line}");
+        }
+        writeln!(
+            output,
+            "{parts} parts: {passed} PASS, {reviewed} REVIEW, {rejected} REJECT ({by_gate} by the gate itself); trigger to \
+             verdict p50 {} ms, p99 {} ms; {per_minute:.0} parts a minute",
+            at(0.5),
+            at(0.99)
+        )
+    }
+}

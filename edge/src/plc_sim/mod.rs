@@ -1,0 +1,155 @@
+//! The PLC's side of the line with its gate, for integrators and tests: triggers parts one after the other, and says what
+//! became of each.
+
+mod scanner;
+
+pub use scanner::{Scanner, ScannerError};
+
+use crate::config::Parity;
+use crate::serial;
+use cellgate_protocol::digest::DigestStart;
+use cellgate_protocol::limits::{ALLOWED_MODELS, MAX_FRAME};
+use cellgate_protocol::link::{
+    Output,
+    plc::{Ends, PlcLink},
+};
+use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
+use cellgate_protocol::session::repeat::first_wait_ms;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
+use tokio_serial::SerialStream;
+
+/// How often the session looks at the clock.
+const TICK: Duration = Duration::from_millis(5);
+/// Pause between two attempts to open the port.
+const OPEN_EVERY: Duration = Duration::from_millis(100);
+/// Records of the device that nobody asked for just now are answered for so long after the last part.
+const LINGER: Duration = Duration::from_millis(300);
+
+/// What the simulated PLC does.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The serial port.
+    pub port: PathBuf,
+    /// Bits per second.
+    pub baud: u32,
+    /// The parity bit.
+    pub parity: Parity,
+    /// The models that may let a part pass, at most [`ALLOWED_MODELS`].
+    pub models: Vec<DigestStart>,
+    /// The first part's number; the others count up.
+    pub first_part: u64,
+    /// How many parts.
+    pub parts: u64,
+    /// From one trigger to the next, at least.
+    pub every: Duration,
+    /// What a part may take, in ms.
+    pub deadline_ms: u32,
+    /// The longest that the device may take to get ready before the first part and between two.
+    pub patience: Duration,
+}
+
+/// Why the simulated PLC gave up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// The device did not get ready in time.
+    #[error("the device did not get ready within {} s: {}", waited.as_secs(), state)]
+    NotReady {
+        /// How long.
+        waited: Duration,
+        /// What was last heard of it.
+        state: String,
+    },
+    /// Too many models.
+    #[error("found {found} models, expected at most {ALLOWED_MODELS}")]
+    Models {
+        /// How many there are.
+        found: usize,
+    },
+    /// The simulated scanner has no image.
+    #[error(transparent)]
+    Scanner(#[from] ScannerError),
+}
+
+/// Runs the line until every part has its outcome; tells each one to `decided`. Where there is a `scanner` it writes the
+/// image of each part just before its trigger.
+///
+/// # Errors
+/// [`SimError`].
+pub async fn run(
+    options: &Options,
+    mut scanner: Option<Scanner>,
+    mut decided: impl FnMut(&Outcome),
+) -> Result<(), SimError> {
+    let models = options.models.iter().copied().collect();
+    let first_wait_ms = first_wait_ms(options.baud);
+    let found = options.models.len();
+    if found > ALLOWED_MODELS {
+        return Err(SimError::Models { found });
+    }
+    let start = Instant::now();
+    let now_ms = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let session = PlcSession::new(PlcConfig { allowed_models: models, first_wait_ms });
+    let first_link_id = crate::journal::now_unix_ms() as u32;
+    let mut link = PlcLink::new(now_ms(), session, Ends { plc: 1, device: None, first_link_id, first_wait_ms });
+
+    let (mut stream, mut open_at): (Option<SerialStream>, _) = (None, Instant::now());
+    let (mut out, mut buffer) = (Vec::new(), [0; 1024]);
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut done, mut open, mut next_at, mut ready_at) = (0, false, Instant::now(), Instant::now());
+    loop {
+        if stream.is_none() && Instant::now() >= open_at {
+            open_at = Instant::now() + OPEN_EVERY;
+            stream = serial::open(&options.port, options.baud, options.parity).ok();
+            out.clear();
+            link.reopened();
+        }
+        let has_output = !out.is_empty();
+        let outcome = tokio::select! {
+            () = serial::readable(stream.as_ref()) => stream.as_mut().map(|stream| {
+                serial::read(stream, &mut buffer, |bytes| link.feed(now_ms(), bytes))
+            }),
+            () = serial::writable(stream.as_ref()), if has_output => stream.as_mut().map(|stream| {
+                serial::write(stream, &mut out)
+            }),
+            _ = tick.tick() => None,
+        };
+        if let Some(Err(error)) = outcome {
+            tracing::warn!(port = %options.port.display(), %error, "the line is lost");
+            stream = None;
+        }
+        let mut frame = [0; MAX_FRAME];
+        while let Some(output) = link.poll(now_ms(), &mut frame) {
+            match output {
+                Output::Bytes(bytes) => out.extend_from_slice(bytes),
+                Output::Event(Event::Decided(outcome)) => {
+                    decided(&outcome);
+                    (done, open, ready_at) = (done + 1, false, Instant::now());
+                }
+                Output::Event(event) => tracing::debug!(?event, "from the device"),
+            }
+        }
+        if done == options.parts && ready_at.elapsed() >= LINGER {
+            return Ok(());
+        }
+        if !open && done < options.parts && Instant::now() >= next_at {
+            if link.session().is_device_ready(now_ms()) {
+                let part_id = options.first_part + done;
+                if let Some(scanner) = &mut scanner {
+                    scanner.scan(part_id)?;
+                }
+                next_at = Instant::now() + options.every;
+                let nonce = (done as u32).wrapping_add(first_link_id);
+                open = link.session().trigger(now_ms(), part_id, nonce, options.deadline_ms).is_ok();
+            } else if ready_at.elapsed() > options.patience {
+                let heard = link.session().device_heartbeat().and_then(|heartbeat| heartbeat.state.state());
+                let state =
+                    heard.map_or_else(|| "nothing was heard of it".to_owned(), |state| format!("it is {state}"));
+                return Err(SimError::NotReady { waited: options.patience, state });
+            }
+        }
+    }
+}

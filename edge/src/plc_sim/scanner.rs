@@ -1,0 +1,67 @@
+//! A scanner that is not there: puts images into the folder that the appliance watches, as a careful scanner does: under a
+//! hidden name first, renamed when it is whole.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why no image was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct ScannerError {
+    /// The file or folder.
+    path: PathBuf,
+    /// What the system said.
+    source: io::Error,
+}
+
+/// Images in turn for parts in turn.
+#[derive(Debug)]
+pub struct Scanner {
+    images: Vec<PathBuf>,
+    into: PathBuf,
+    next: usize,
+}
+
+impl Scanner {
+    /// Takes the images in turn, beginning anew after the last, and puts them into the folder `into`. None without images.
+    #[must_use]
+    pub fn new(images: Vec<PathBuf>, into: &Path) -> Option<Self> {
+        (!images.is_empty()).then(|| Self { images, into: into.to_owned(), next: 0 })
+    }
+
+    /// Writes the next image as that of the part `part_id`.
+    ///
+    /// # Errors
+    /// [`ScannerError`].
+    pub fn scan(&mut self, part_id: u64) -> Result<&Path, ScannerError> {
+        let image = &self.images[self.next % self.images.len()];
+        self.next += 1;
+        let hidden = self.into.join(format!(".{part_id}.tif"));
+        let error = |path: &Path, source| ScannerError { path: path.to_owned(), source };
+        fs::copy(image, &hidden).map_err(|source| error(image, source))?;
+        let visible = self.into.join(format!("{part_id}.tif"));
+        fs::rename(&hidden, &visible).map_err(|source| error(&visible, source))?;
+        Ok(image)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_come_in_turn_under_the_part_s_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let images: Vec<_> = ["a", "b"].map(|name| folder.path().join(name)).into();
+        images.iter().for_each(|image| fs::write(image, image.to_str().unwrap()).unwrap());
+        let scans = folder.path().join("scans");
+        fs::create_dir(&scans).unwrap();
+        let mut scanner = Scanner::new(images.clone(), &scans).unwrap();
+        for (part, image) in [(7, &images[0]), (8, &images[1]), (9, &images[0])] {
+            assert_eq!(scanner.scan(part).unwrap(), image);
+            assert_eq!(fs::read_to_string(scans.join(format!("{part}.tif"))).unwrap(), image.to_str().unwrap());
+        }
+        assert!(Scanner::new(Vec::new(), &scans).is_none());
+    }
+}
