@@ -51,6 +51,9 @@ pub enum ParseBoundsError {
 }
 
 impl Bounds {
+    /// All levels.
+    pub(super) const ALL: Self = Self { lo: 0, hi: u16::MAX };
+
     /// The range `lo..=hi`.
     ///
     /// # Errors

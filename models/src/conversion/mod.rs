@@ -26,6 +26,7 @@ mod method;
 mod resize;
 mod size;
 mod spec;
+mod spread;
 mod table;
 mod tensor;
 
