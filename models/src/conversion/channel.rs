@@ -1,10 +1,11 @@
 //! What one channel's 8-bit levels come from.
 
 use super::clahe::Clahe;
+use super::local_bounds::LocalBounds;
 use super::resize::Resizer;
 use super::spread::Spread;
 use super::table::Table;
-use super::{Bounds, ClaheSettings, ConversionSpec, DheSettings, Distribution, Histogram, Method, Size, dhe};
+use super::{Bounds, ClaheSettings, ConversionSpec, DheSettings, Distribution, Method, Size, dhe};
 use crate::radiograph::Radiograph;
 
 /// A channel's mapping, with what it keeps from image to image.
@@ -46,15 +47,13 @@ impl Channel {
         })
     }
 
-    /// Makes it ready for `radiograph`; `histogram` is working memory. Gives the image's own bounds where it uses them.
-    pub(super) fn adapt(&mut self, radiograph: &Radiograph, histogram: &mut Histogram) -> Option<Bounds> {
+    /// Makes it ready for `radiograph`; `finder` is working memory. Gives the image's own bounds where it uses them.
+    pub(super) fn adapt(&mut self, radiograph: &Radiograph, finder: &mut LocalBounds) -> Option<Bounds> {
         let levels = radiograph.levels();
         match self {
             Self::Naive | Self::Global(_) | Self::Fixed(_) => None,
             Self::Local(spread) => {
-                histogram.clear();
-                histogram.add(levels);
-                let bounds = Bounds::local(histogram)?;
+                let bounds = finder.find(levels)?;
                 *spread = Spread::new(bounds);
                 Some(bounds)
             }

@@ -1,9 +1,10 @@
 //! A specification made ready to run.
 
 use super::channel::Channel;
+use super::local_bounds::LocalBounds;
 use super::resize::{Resizer, Sample, run_wide};
 use super::tensor::{Normalisation, NormaliseRow};
-use super::{Bounds, ConversionSpec, Histogram, Size};
+use super::{Bounds, ConversionSpec, Size};
 use crate::radiograph::Radiograph;
 
 /// An 8-bit image of one or three channels, channel by channel.
@@ -54,7 +55,7 @@ pub enum ConversionError {
 pub struct Converter {
     spec: ConversionSpec,
     stage: Stage,
-    histogram: Histogram,
+    finder: LocalBounds,
     local_bounds: Option<Bounds>,
 }
 
@@ -87,7 +88,7 @@ impl Converter {
             }
             (None, None) => return Err(without_bounds(spec)),
         };
-        Ok(Self { spec: spec.clone(), stage, histogram: Histogram::new(), local_bounds: None })
+        Ok(Self { spec: spec.clone(), stage, finder: LocalBounds::default(), local_bounds: None })
     }
 
     /// The specification that it carries out.
@@ -126,7 +127,7 @@ impl Converter {
         let resizer = resizer_for(resizer, radiograph, size)?;
         self.local_bounds = None;
         for channel in channels {
-            self.local_bounds = channel.adapt(radiograph, &mut self.histogram).or(self.local_bounds);
+            self.local_bounds = channel.adapt(radiograph, &mut self.finder).or(self.local_bounds);
             channel.rows(radiograph, resizer, |_, row| image.levels.extend_from_slice(row));
         }
         Ok(image)
@@ -153,7 +154,7 @@ impl Converter {
                 for (at, (channel, normalisations)) in
                     channels.iter_mut().zip(normalisations.chunks_exact(planes_each)).enumerate()
                 {
-                    self.local_bounds = channel.adapt(radiograph, &mut self.histogram).or(self.local_bounds);
+                    self.local_bounds = channel.adapt(radiograph, &mut self.finder).or(self.local_bounds);
                     let mut planes = Planes::new(size, tensor, at * planes_each, normalisations);
                     channel.rows(radiograph, resizer, |y, row| planes.fill(y, row, 255.0));
                 }
@@ -227,7 +228,7 @@ fn without_bounds(spec: &ConversionSpec) -> ConversionError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ClaheSettings, Distribution, Method};
+    use super::super::{ClaheSettings, Distribution, Histogram, Method};
     use super::*;
 
     fn radiograph(height: u32, width: u32) -> Radiograph {

@@ -22,6 +22,7 @@ mod convert;
 mod dhe;
 mod equalize;
 mod histogram;
+mod local_bounds;
 mod method;
 mod resize;
 mod size;
