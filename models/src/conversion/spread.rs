@@ -37,7 +37,7 @@ impl Spread {
     pub(super) fn level8(&self, x: u16) -> u8 {
         let above = u32::from(x.saturating_sub(self.lo).min(self.range));
         // The product has at most 9 + 32 bits; its last 16 are left out, in vectors of 32 bits.
-        let product = above * self.step[0] + (above * self.step[1] >> 16);
+        let product = above * self.step[0] + ((above * self.step[1]) >> 16);
         (product >> (STEP_BITS - 16)).min(255) as u8
     }
 }
