@@ -97,7 +97,12 @@ fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
         Ok(())
     })?;
     stage("global: to the tensor", &mut || Ok(global.to_tensor(&radiograph, black_box(&mut tensor))?))?;
-    stage("local: to the tensor", &mut || Ok(local.to_tensor(&radiograph, black_box(&mut tensor))?))
+    stage("local: to the tensor", &mut || Ok(local.to_tensor(&radiograph, black_box(&mut tensor))?))?;
+    // Ever darker rows: hardly a pixel can be passed over on the way to the local bounds.
+    let shade = |(at, level): (usize, &u16)| level + 1000 - (1000 * at / radiograph.levels().len()) as u16;
+    let shaded = radiograph.levels().iter().enumerate().map(shade).collect();
+    let shaded = Radiograph::new(WIDTH, HEIGHT, shaded)?;
+    stage("local: to the tensor, shaded", &mut || Ok(local.to_tensor(&shaded, black_box(&mut tensor))?))
 }
 
 /// A Python process that waits for requests.

@@ -1,8 +1,8 @@
 //! Finding the bounds of one image's own levels.
 
-use super::Bounds;
 use super::histogram::percentile;
 use super::resize::{Loop, run_wide};
+use super::{Bounds, Histogram};
 
 /// Pixels that are passed over together where none of them is among the darkest or brightest so far.
 const GROUP_PIXELS: usize = 64;
@@ -10,27 +10,36 @@ const GROUP_PIXELS: usize = 64;
 /// The same within a group that can't be passed over.
 const PART_PIXELS: usize = 16;
 
+/// So often an end's levels may be sorted out in one image; noise needs a few, a shading from top to bottom thousands.
+const MOST_SELECTIONS: u32 = 48;
+
 /// Working memory to find one image's bounds, used again from image to image.
 ///
-/// The bounds hang on the few pixels in 10,000 at both ends; passing over all others is several times faster than
-/// counting them in a histogram.
+/// The bounds hang on the few pixels in 10,000 at both ends; passing over all others is twice as fast as counting them in a
+/// histogram. Where ever darker or ever brighter pixels keep coming, so that few can be passed over, they are counted.
 #[derive(Debug, Default)]
 pub(super) struct LocalBounds {
     darkest: Lowest,
     /// Of the levels upside down.
     brightest: Lowest,
+    histogram: Histogram,
 }
 
 impl LocalBounds {
     /// What [`Bounds::local`] gives for the histogram of `levels`.
     pub(super) fn find(&mut self, levels: &[u16]) -> Option<Bounds> {
-        let Self { darkest, brightest } = self;
+        let Self { darkest, brightest, histogram } = self;
         // The bounds lie between the levels at two ranks each, at most one farther from the end than a 10,000th of all
         // levels; a third one is for roundings of the rank.
         let needed = levels.len() / 10_000 + 3;
         darkest.clear(needed);
         brightest.clear(needed);
         run_wide(Collect { darkest, brightest, levels });
+        if darkest.is_given_up() || brightest.is_given_up() {
+            histogram.clear();
+            histogram.add(levels);
+            return Bounds::local(histogram);
+        }
         darkest.sort();
         brightest.sort();
         let total = levels.len() as u64;
@@ -66,6 +75,9 @@ impl Loop for Collect<'_> {
                     brightest.offer(!level);
                 }
             }
+            if darkest.is_given_up() || brightest.is_given_up() {
+                return;
+            }
         }
         for &level in rest {
             darkest.offer(level);
@@ -94,6 +106,8 @@ struct Lowest {
     levels: Vec<u16>,
     /// Levels from here on change nothing any more.
     limit: u16,
+    /// How often the needed ones were sorted out.
+    selections: u32,
 }
 
 impl Lowest {
@@ -101,7 +115,12 @@ impl Lowest {
     fn clear(&mut self, needed: usize) {
         self.levels.clear();
         self.levels.reserve(2 * needed);
-        (self.needed, self.limit) = (needed, u16::MAX);
+        (self.needed, self.limit, self.selections) = (needed, u16::MAX, 0);
+    }
+
+    /// Whether too many had to be sorted out.
+    fn is_given_up(&self) -> bool {
+        self.selections > MOST_SELECTIONS
     }
 
     #[inline(always)]
@@ -111,6 +130,7 @@ impl Lowest {
             if self.levels.len() == 2 * self.needed {
                 self.limit = *self.levels.select_nth_unstable(self.needed - 1).1;
                 self.levels.truncate(self.needed);
+                self.selections += 1;
             }
         }
     }
@@ -128,7 +148,6 @@ impl Lowest {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Histogram;
     use super::*;
     use proptest::prelude::*;
 
