@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Command::DecodeWorker => Ok(ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        let _ = writeln!(std::io::stderr(), "error: {}", cellgate_models::one_line(error.as_ref()));
         ExitCode::from(MISUSE)
     })
 }

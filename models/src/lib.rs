@@ -8,10 +8,14 @@
 //! | [`policy`] | score in, verdict out |
 //! | [`bundle`] | the model bundle: network, conversion, policy, golden images, verified before use |
 //! | [`digest`] | SHA-256 digests, the names of all content |
+//! | [`one_line()`] | errors as people read them |
 
 pub mod bundle;
 pub mod conversion;
 pub mod digest;
 pub mod engine;
+mod one_line;
 pub mod policy;
 pub mod radiograph;
+
+pub use one_line::one_line;

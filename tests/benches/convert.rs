@@ -4,7 +4,7 @@
 //! that writing the tensor's 24 MB alone takes, measured in the same turns.
 
 use anyhow::{Context as _, ensure};
-use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method, Size};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::{Limits, Radiograph, Reader};
 use std::hint::black_box;
@@ -79,9 +79,10 @@ fn run(image: &Path, reader: &mut Reader, converter: &mut Converter, tensor: &mu
 fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
     let mut reader = Reader::new(Limits::default());
     let radiograph = reader.read(image)?.clone();
-    let mut histogram = Histogram::new();
-    let spec = ConversionSpec::new(Method::Global).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER);
-    let mut converter = Converter::new(&spec)?;
+    let spec = |method| -> anyhow::Result<ConversionSpec> {
+        Ok(ConversionSpec::new(method).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER))
+    };
+    let (mut global, mut local) = (Converter::new(&spec(Method::Global)?)?, Converter::new(&spec(Method::Local)?)?);
     let mut tensor = vec![0.0; 3 * Size::PAPER.pixels()];
     let stage = |name: &str, work: &mut dyn FnMut() -> anyhow::Result<()>| {
         let times: anyhow::Result<Vec<f64>> = (0..rounds).map(|_| milliseconds(&mut *work)).collect();
@@ -91,17 +92,17 @@ fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
         black_box(reader.read(image)?);
         Ok(())
     })?;
-    stage("histogram and local bounds", &mut || {
-        histogram.clear();
-        histogram.add(radiograph.levels());
-        black_box(Bounds::local(&histogram));
+    stage("global: to resized 8 bits", &mut || {
+        black_box(global.to_levels8(&radiograph)?);
         Ok(())
     })?;
-    stage("convert and resize to 8 bits", &mut || {
-        black_box(converter.to_levels8(&radiograph)?);
-        Ok(())
-    })?;
-    stage("convert, resize and normalise", &mut || Ok(converter.to_tensor(&radiograph, black_box(&mut tensor))?))
+    stage("global: to the tensor", &mut || Ok(global.to_tensor(&radiograph, black_box(&mut tensor))?))?;
+    stage("local: to the tensor", &mut || Ok(local.to_tensor(&radiograph, black_box(&mut tensor))?))?;
+    // Ever darker rows: hardly a pixel can be passed over on the way to the local bounds.
+    let shade = |(at, level): (usize, &u16)| level + 1000 - (1000 * at / radiograph.levels().len()) as u16;
+    let shaded = radiograph.levels().iter().enumerate().map(shade).collect();
+    let shaded = Radiograph::new(WIDTH, HEIGHT, shaded)?;
+    stage("local: to the tensor, shaded", &mut || Ok(local.to_tensor(&shaded, black_box(&mut tensor))?))
 }
 
 /// A Python process that waits for requests.

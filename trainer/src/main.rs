@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Command::Synth(args) => cmd::synth::run(&args),
     };
     result.unwrap_or_else(|error| {
-        cmd::note(format!("error: {}", cmd::one_line(&error)));
+        cmd::note(format!("error: {}", cellgate_models::one_line(error.as_ref())));
         ExitCode::from(if error.is::<cmd::Misuse>() { 2 } else { 1 })
     })
 }

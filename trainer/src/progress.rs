@@ -1,12 +1,83 @@
-//! Progress bars with time left, on stderr; silent where stderr is no terminal.
+//! Progress with time left, on stderr: a bar in a terminal, a line every half minute elsewhere.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// From one line of a log to the next.
+const LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// A bar over `total` steps, called `what`.
 #[must_use]
 pub fn bar(total: u64, what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:>12} [{wide_bar}] {human_pos}/{human_len} {msg} ({eta} left)")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ");
-    ProgressBar::new(total).with_style(style).with_prefix(what)
+    let (target, template) = if io::stderr().is_terminal() {
+        (ProgressDrawTarget::stderr(), "{prefix:>12} [{wide_bar}] {human_pos}/{human_len} {msg} ({eta} left)")
+    } else {
+        let log = Log { next: Mutex::new(Instant::now() + LINE_EVERY) };
+        (
+            ProgressDrawTarget::term_like_with_hz(Box::new(log), 1),
+            "{prefix}: {human_pos}/{human_len} {msg} ({eta} left)",
+        )
+    };
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+    ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(what)
+}
+
+/// What takes the place of a terminal: stderr, where a line stays for good.
+#[derive(Debug)]
+struct Log {
+    next: Mutex<Instant>,
+}
+
+impl TermLike for Log {
+    fn width(&self) -> u16 {
+        120
+    }
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        self.write_str(line)
+    }
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        let text = text.trim();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if text.is_empty() || Instant::now() < *next {
+            return Ok(());
+        }
+        *next = Instant::now() + LINE_EVERY;
+        writeln!(io::stderr(), "{text}")
+    }
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_gets_a_line_only_every_half_minute() {
+        let log = Log { next: Mutex::new(Instant::now()) };
+        log.write_str("features: 1/9").unwrap();
+        let next = *log.next.lock().unwrap();
+        assert!(next > Instant::now() + LINE_EVERY / 2);
+        log.write_str("features: 2/9").unwrap();
+        assert_eq!(*log.next.lock().unwrap(), next);
+    }
 }

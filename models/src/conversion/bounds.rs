@@ -51,6 +51,9 @@ pub enum ParseBoundsError {
 }
 
 impl Bounds {
+    /// All levels.
+    pub(super) const ALL: Self = Self { lo: 0, hi: u16::MAX };
+
     /// The range `lo..=hi`.
     ///
     /// # Errors
@@ -87,7 +90,12 @@ impl Bounds {
     /// nearest whole level, half to even. `None` for a histogram of nothing.
     #[must_use]
     pub fn local(histogram: &Histogram) -> Option<Self> {
-        let whole = |percent| level_from(histogram.percentile(percent)?.round_ties_even());
+        Self::between_percentiles(|percent| histogram.percentile(percent))
+    }
+
+    /// The bounds of [`Self::local`] from what tells an image's percentiles.
+    pub(super) fn between_percentiles(percentile: impl Fn(f64) -> Option<f64>) -> Option<Self> {
+        let whole = |percent| level_from(percentile(percent)?.round_ties_even());
         Self::new(whole(BOUND_PERCENTILES.0)?, whole(BOUND_PERCENTILES.1)?).ok()
     }
 }

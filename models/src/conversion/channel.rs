@@ -1,36 +1,45 @@
 //! What one channel's 8-bit levels come from.
 
 use super::clahe::Clahe;
+use super::local_bounds::LocalBounds;
 use super::resize::Resizer;
+use super::spread::Spread;
 use super::table::Table;
-use super::{Bounds, ClaheSettings, ConversionSpec, DheSettings, Distribution, Histogram, Method, Size, dhe};
+use super::{Bounds, ClaheSettings, ConversionSpec, DheSettings, Distribution, Method, Size, dhe};
 use crate::radiograph::Radiograph;
 
 /// A channel's mapping, with what it keeps from image to image.
 #[derive(Debug)]
 pub(super) enum Channel {
+    /// The upper byte (paper, section 2.3.1).
+    Naive,
+    /// Spread between bounds that hold for all images.
+    Global(Spread),
+    /// Spread between each image's own bounds.
+    Local(Spread),
     /// One table for all images.
     Fixed(Table),
-    /// A table between each image's own bounds.
-    Local(Table),
     /// A table from each image's histogram after the global conversion.
-    Dhe { global: Table, table: Table, settings: DheSettings },
+    Dhe { global: Spread, table: Table, settings: DheSettings },
     /// Each image's levels, equalised after the global conversion.
-    Clahe { global: Table, settings: ClaheSettings, state: Option<Clahe>, levels: Vec<u8> },
+    Clahe { global: Spread, settings: ClaheSettings, state: Option<Clahe>, levels: Vec<u8> },
 }
 
 impl Channel {
     /// The channels of `spec`, one or three; `None` where a member that the method needs is missing, and for the method
     /// without an 8-bit step.
     pub(super) fn all_of(spec: &ConversionSpec) -> Option<Vec<Self>> {
-        let global = || spec.bounds.map(Table::between);
+        let global = || spec.bounds.map(Spread::new);
         Some(match spec.method {
-            Method::Naive => vec![Self::Fixed(Table::naive())],
-            Method::Global => vec![Self::Fixed(global()?)],
-            Method::Local => vec![Self::Local(Table::naive())],
-            Method::Mixed => vec![Self::Fixed(Table::naive()), Self::Fixed(global()?), Self::Local(Table::naive())],
+            Method::Naive => vec![Self::Naive],
+            Method::Global => vec![Self::Global(global()?)],
+            Method::Local => vec![Self::Local(Spread::new(Bounds::ALL))],
+            Method::Mixed => vec![Self::Naive, Self::Global(global()?), Self::Local(Spread::new(Bounds::ALL))],
             Method::Equalize => vec![Self::Fixed(equalising(spec.distribution.as_ref()?))],
-            Method::Dhe => vec![Self::Dhe { global: global()?, table: global()?, settings: spec.dhe? }],
+            Method::Dhe => {
+                let global = global()?;
+                vec![Self::Dhe { global, table: Table::from_fn(|x| global.level8(x)), settings: spec.dhe? }]
+            }
             Method::Clahe => {
                 vec![Self::Clahe { global: global()?, settings: spec.clahe?, state: None, levels: Vec::new() }]
             }
@@ -38,22 +47,21 @@ impl Channel {
         })
     }
 
-    /// Makes it ready for `radiograph`; `histogram` is working memory. Gives the image's own bounds where it uses them.
-    pub(super) fn adapt(&mut self, radiograph: &Radiograph, histogram: &mut Histogram) -> Option<Bounds> {
+    /// Makes it ready for `radiograph`; `finder` is working memory. Gives the image's own bounds where it uses them.
+    pub(super) fn adapt(&mut self, radiograph: &Radiograph, finder: &mut LocalBounds) -> Option<Bounds> {
         let levels = radiograph.levels();
         match self {
-            Self::Fixed(_) => None,
-            Self::Local(table) => {
-                histogram.clear();
-                histogram.add(levels);
-                let bounds = Bounds::local(histogram)?;
-                table.spread(bounds);
+            Self::Naive | Self::Global(_) | Self::Fixed(_) => None,
+            Self::Local(spread) => {
+                let bounds = finder.find(levels)?;
+                *spread = Spread::new(bounds);
                 Some(bounds)
             }
             Self::Dhe { global, table, settings } => {
                 let mut counts = [0; 256];
                 levels.iter().for_each(|&x| counts[usize::from(global.level8(x))] += 1);
-                table.chain(global, &dhe::equalised(&counts, *settings));
+                let equalised = dhe::equalised(&counts, *settings);
+                table.fill(|x| equalised[usize::from(global.level8(x))]);
                 None
             }
             Self::Clahe { global, settings, state, levels: equalised } => {
@@ -72,11 +80,12 @@ impl Channel {
 
     /// Hands the rows of `radiograph`, for which it was made ready, to `sink`, converted and resized.
     pub(super) fn rows(&self, radiograph: &Radiograph, resizer: &mut Resizer<u8>, sink: impl FnMut(usize, &[u8])) {
-        match self {
-            Self::Fixed(table) | Self::Local(table) | Self::Dhe { table, .. } => {
-                resizer.run(radiograph.levels(), |x| table.level8(x), sink);
-            }
-            Self::Clahe { levels, .. } => resizer.run(levels, |level| level, sink),
+        let pixels = radiograph.levels();
+        match *self {
+            Self::Naive => resizer.run(pixels, |x| (x >> 8) as u8, sink),
+            Self::Global(spread) | Self::Local(spread) => resizer.run(pixels, move |x| spread.level8(x), sink),
+            Self::Fixed(ref table) | Self::Dhe { ref table, .. } => resizer.run(pixels, |x| table.level8(x), sink),
+            Self::Clahe { ref levels, .. } => resizer.run(levels, |level| level, sink),
         }
     }
 }

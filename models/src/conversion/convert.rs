@@ -1,9 +1,10 @@
 //! A specification made ready to run.
 
 use super::channel::Channel;
+use super::local_bounds::LocalBounds;
 use super::resize::{Resizer, Sample, run_wide};
 use super::tensor::{Normalisation, NormaliseRow};
-use super::{Bounds, ConversionSpec, Histogram, Size};
+use super::{Bounds, ConversionSpec, Size};
 use crate::radiograph::Radiograph;
 
 /// An 8-bit image of one or three channels, channel by channel.
@@ -54,7 +55,7 @@ pub enum ConversionError {
 pub struct Converter {
     spec: ConversionSpec,
     stage: Stage,
-    histogram: Histogram,
+    finder: LocalBounds,
     local_bounds: Option<Bounds>,
 }
 
@@ -87,7 +88,7 @@ impl Converter {
             }
             (None, None) => return Err(without_bounds(spec)),
         };
-        Ok(Self { spec: spec.clone(), stage, histogram: Histogram::new(), local_bounds: None })
+        Ok(Self { spec: spec.clone(), stage, finder: LocalBounds::default(), local_bounds: None })
     }
 
     /// The specification that it carries out.
@@ -126,7 +127,7 @@ impl Converter {
         let resizer = resizer_for(resizer, radiograph, size)?;
         self.local_bounds = None;
         for channel in channels {
-            self.local_bounds = channel.adapt(radiograph, &mut self.histogram).or(self.local_bounds);
+            self.local_bounds = channel.adapt(radiograph, &mut self.finder).or(self.local_bounds);
             channel.rows(radiograph, resizer, |_, row| image.levels.extend_from_slice(row));
         }
         Ok(image)
@@ -144,19 +145,23 @@ impl Converter {
             return Err(ConversionError::TensorLength { found: tensor.len(), expected });
         }
         self.local_bounds = None;
+        let normalisations: [Normalisation; 3] =
+            std::array::from_fn(|plane| Normalisation { mean: self.spec.mean[plane], std: self.spec.std[plane] });
         match &mut self.stage {
             Stage::Eight { channels, resizer } => {
                 let resizer = resizer_for(resizer, radiograph, size)?;
                 let planes_each = 3 / channels.len();
-                for (at, channel) in channels.iter_mut().enumerate() {
-                    self.local_bounds = channel.adapt(radiograph, &mut self.histogram).or(self.local_bounds);
-                    let mut planes = Planes::new(&self.spec, size, tensor, at * planes_each, planes_each);
+                for (at, (channel, normalisations)) in
+                    channels.iter_mut().zip(normalisations.chunks_exact(planes_each)).enumerate()
+                {
+                    self.local_bounds = channel.adapt(radiograph, &mut self.finder).or(self.local_bounds);
+                    let mut planes = Planes::new(size, tensor, at * planes_each, normalisations);
                     channel.rows(radiograph, resizer, |y, row| planes.fill(y, row, 255.0));
                 }
             }
             Stage::Sixteen { lo, range, resizer } => {
                 let (lo, range) = (*lo, *range);
-                let mut planes = Planes::new(&self.spec, size, tensor, 0, 3);
+                let mut planes = Planes::new(size, tensor, 0, &normalisations);
                 let level = |x: u16| x.saturating_sub(lo).min(range);
                 let resizer = resizer_for(resizer, radiograph, size)?;
                 resizer.run(radiograph.levels(), level, |y, row| planes.fill(y, row, f32::from(range)));
@@ -166,28 +171,30 @@ impl Converter {
     }
 }
 
-/// The planes of a tensor that one channel fills.
+/// The planes of a tensor that one channel fills, one after the other.
 struct Planes<'a> {
-    spec: &'a ConversionSpec,
     size: Size,
-    first: usize,
-    planes: &'a mut [f32],
+    normalisations: &'a [Normalisation],
+    values: &'a mut [f32],
 }
 
 impl<'a> Planes<'a> {
-    fn new(spec: &'a ConversionSpec, size: Size, tensor: &'a mut [f32], first: usize, count: usize) -> Self {
-        let planes = &mut tensor[first * size.pixels()..][..count * size.pixels()];
-        Self { spec, size, first, planes }
+    /// The planes of `normalisations`, from plane `first` of `tensor` on.
+    fn new(size: Size, tensor: &'a mut [f32], first: usize, normalisations: &'a [Normalisation]) -> Self {
+        let values = &mut tensor[first * size.pixels()..][..normalisations.len() * size.pixels()];
+        Self { size, normalisations, values }
     }
 
     /// Writes row `y` of levels, of which `full` becomes 1 before the normalisation.
     fn fill<S: Sample + Into<f32>>(&mut self, y: usize, levels: &[S], full: f32) {
-        let width = self.size.width as usize;
-        for (at, plane) in self.planes.chunks_exact_mut(self.size.pixels()).enumerate() {
-            let (mean, std) = (self.spec.mean[self.first + at], self.spec.std[self.first + at]);
-            let normalisation = Normalisation { full, mean, std };
-            run_wide(NormaliseRow { normalisation, levels, plane: &mut plane[y * width..][..width] });
-        }
+        run_wide(NormaliseRow {
+            levels,
+            full,
+            normalisations: self.normalisations,
+            planes: self.values,
+            plane_len: self.size.pixels(),
+            start: y * self.size.width as usize,
+        });
     }
 }
 
@@ -221,7 +228,7 @@ fn without_bounds(spec: &ConversionSpec) -> ConversionError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ClaheSettings, Distribution, Method};
+    use super::super::{ClaheSettings, Distribution, Histogram, Method};
     use super::*;
 
     fn radiograph(height: u32, width: u32) -> Radiograph {

@@ -85,22 +85,7 @@ impl Histogram {
     /// `None` for a histogram of nothing, and where `percent` is not in 0..=100.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Option<f64> {
-        if self.total == 0 || !(0.0..=100.0).contains(&percent) {
-            return None;
-        }
-        // NumPy's order of operations (`_quantile`, `_lerp` in numpy/lib/_function_base_impl.py), each one rounded to
-        // double precision: first percent / 100, then the place among the sorted levels.
-        let last = self.total - 1;
-        let place = last as f64 * (percent / 100.0);
-        if place >= last as f64 {
-            return Some(f64::from(self.level_at(last)));
-        }
-        let below = place.floor();
-        let weight = place - below;
-        let low = f64::from(self.level_at(below as u64));
-        let high = f64::from(self.level_at(below as u64 + 1));
-        let step = high - low;
-        Some(if weight >= 0.5 { high - step * (1.0 - weight) } else { low + step * weight })
+        percentile(self.total, percent, |rank| self.level_at(rank))
     }
 
     /// The level at `rank` (0 the darkest) among all levels in ascending order; `rank` is below the total.
@@ -112,6 +97,27 @@ impl Histogram {
         };
         self.counts.iter().position(reaches).map_or(u16::MAX, |level| level as u16)
     }
+}
+
+/// [`Histogram::percentile`] of `total` levels, of which `level_at` tells the one at a rank (0 the darkest) in ascending
+/// order; it is asked for the two ranks around the percentile.
+pub(super) fn percentile(total: u64, percent: f64, level_at: impl Fn(u64) -> u16) -> Option<f64> {
+    if total == 0 || !(0.0..=100.0).contains(&percent) {
+        return None;
+    }
+    // NumPy's order of operations (`_quantile`, `_lerp` in numpy/lib/_function_base_impl.py), each one rounded to
+    // double precision: first percent / 100, then the place among the sorted levels.
+    let last = total - 1;
+    let place = last as f64 * (percent / 100.0);
+    if place >= last as f64 {
+        return Some(f64::from(level_at(last)));
+    }
+    let below = place.floor();
+    let weight = place - below;
+    let low = f64::from(level_at(below as u64));
+    let high = f64::from(level_at(below as u64 + 1));
+    let step = high - low;
+    Some(if weight >= 0.5 { high - step * (1.0 - weight) } else { low + step * weight })
 }
 
 impl Default for Histogram {

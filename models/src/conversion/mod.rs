@@ -22,10 +22,12 @@ mod convert;
 mod dhe;
 mod equalize;
 mod histogram;
+mod local_bounds;
 mod method;
 mod resize;
 mod size;
 mod spec;
+mod spread;
 mod table;
 mod tensor;
 

@@ -8,29 +8,47 @@ pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// The standard deviations of ImageNet's red, green and blue, of levels / 255.
 pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// (level / `full` - `mean`) / `std` in single precision, each step rounded, as torchvision's `to_tensor` and
-/// `normalize` compute it.
+/// Levels that are worked on together: their shares stay in the first cache, or in registers, for all planes.
+const LEVELS_AT_ONCE: usize = 64;
+
+/// (share - `mean`) / `std` in single precision, where the share is level / full; each step rounded, as torchvision's
+/// `to_tensor` and `normalize` compute it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Normalisation {
-    /// The level that becomes 1: 255 of 8-bit levels.
-    pub(super) full: f32,
     pub(super) mean: f32,
     pub(super) std: f32,
 }
 
-/// One row of levels into one row of a plane.
+/// One row of levels into the same row of each plane.
 pub(super) struct NormaliseRow<'a, S> {
-    pub(super) normalisation: Normalisation,
     pub(super) levels: &'a [S],
-    pub(super) plane: &'a mut [f32],
+    /// The level whose share is 1: 255 of 8-bit levels.
+    pub(super) full: f32,
+    /// A normalisation for each plane.
+    pub(super) normalisations: &'a [Normalisation],
+    /// The planes one after the other, of `plane_len` values each.
+    pub(super) planes: &'a mut [f32],
+    pub(super) plane_len: usize,
+    /// Where the row starts in each plane.
+    pub(super) start: usize,
 }
 
 impl<S: Sample + Into<f32>> Loop for NormaliseRow<'_, S> {
     #[inline(always)]
     fn run(self) {
-        let Normalisation { full, mean, std } = self.normalisation;
-        for (value, &level) in self.plane.iter_mut().zip(self.levels) {
-            *value = (level.into() / full - mean) / std;
+        let Self { levels, full, normalisations, planes, plane_len, start } = self;
+        let mut shares = [0.0; LEVELS_AT_ONCE];
+        for (at, levels) in levels.chunks(LEVELS_AT_ONCE).enumerate() {
+            let shares = &mut shares[..levels.len()];
+            for (share, &level) in shares.iter_mut().zip(levels) {
+                *share = level.into() / full;
+            }
+            for (plane, &Normalisation { mean, std }) in planes.chunks_exact_mut(plane_len).zip(normalisations) {
+                let values = &mut plane[start + at * LEVELS_AT_ONCE..][..levels.len()];
+                for (value, &share) in values.iter_mut().zip(&*shares) {
+                    *value = (share - mean) / std;
+                }
+            }
         }
     }
 }
@@ -47,11 +65,12 @@ mod tests {
             [0xc002_4924, 0xc001_2a4f, 0xbfde_79e7, 0x3e52_1b48, 0x3fbb_9b9c, 0x401b_6db7],
             [0xbfe6_f809, 0xbfe4_bcea, 0xbfc1_0b00, 0x3eda_5d3c, 0x3fd7_37ef, 0x4028_f5c3],
         ];
-        for (channel, expected) in golden.into_iter().enumerate() {
-            let normalisation = Normalisation { full: 255.0, mean: IMAGENET_MEAN[channel], std: IMAGENET_STD[channel] };
-            let mut plane = [0.0; 6];
-            NormaliseRow { normalisation, levels: &[0_u8, 1, 17, 128, 200, 255], plane: &mut plane }.run();
-            assert_eq!(plane.map(f32::to_bits), expected);
-        }
+        let normalisations: [Normalisation; 3] =
+            std::array::from_fn(|channel| Normalisation { mean: IMAGENET_MEAN[channel], std: IMAGENET_STD[channel] });
+        let mut planes = [0.0; 3 * 6];
+        let levels = &[0_u8, 1, 17, 128, 200, 255];
+        let normalisations = &normalisations;
+        NormaliseRow { levels, full: 255.0, normalisations, planes: &mut planes, plane_len: 6, start: 0 }.run();
+        assert_eq!(planes.map(f32::to_bits), golden.as_flattened());
     }
 }

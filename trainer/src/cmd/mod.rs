@@ -53,19 +53,6 @@ pub(crate) fn misuse(text: impl Into<String>) -> anyhow::Error {
     Misuse(text.into()).into()
 }
 
-/// An error with its causes on one line; a cause that the text before it repeats already is left out, and so are the stack
-/// frames that libtorch prints behind its messages.
-pub(crate) fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
-        let cause = cause.split("\nException raised from").next().unwrap_or_default().trim_end().to_owned();
-        if !line.contains(&cause) {
-            line = if line.is_empty() { cause } else { format!("{line}: {cause}") };
-        }
-    }
-    line
-}
-
 /// Logs on stderr, coloured for a terminal only.
 pub(crate) fn start_logging() {
     tracing_subscriber::fmt()

@@ -44,9 +44,12 @@ pub fn training(dataset: &Dataset, parts: &[usize], recipe: &Recipe) -> Result<(
         both_classes(others.map(|&part| dataset.parts[part].label)).is_ok()
     };
     let scored = parts.iter().map(|&part| &dataset.parts[part]).filter(|part| without(&part.bundle));
-    both_classes(scored.map(|part| part.label)).context(
-        "the operating point comes from bundles that a model did not see: both classes are needed in at least two bundles",
-    )
+    ensure!(
+        both_classes(scored.map(|part| part.label)).is_ok(),
+        "the operating point comes from bundles that a model did not see, so both classes are needed in at least two bundles \
+         of those that are trained on, three of all; recipe `paper` does without (--recipe paper)"
+    );
+    Ok(())
 }
 
 fn both_classes(labels: impl Iterator<Item = Label>) -> Result<()> {

@@ -123,6 +123,6 @@ mod tests {
         assert!(compare(0.5, 0.506, Precision::F16).is_err());
         assert!(compare(0.599_97, 0.600_02, Precision::F32).is_err(), "the verdict flips");
         let error = compare(0.5, f32::NAN, Precision::F16).unwrap_err().to_string();
-        assert!(error.starts_with("parity gate, f16, g.tif: found a score of NaN (Reject)"), "{error}");
+        assert!(error.starts_with("parity gate, f16, g.tif: found a score of NaN (REJECT)"), "{error}");
     }
 }

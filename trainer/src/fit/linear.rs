@@ -43,10 +43,7 @@ pub(super) fn fit(
 ) -> Result<Linear> {
     let (mean, scale) = standardisation(rows, blocks)?;
     let standard = rows.f_sub(&mean)?.f_mul(&scale)?;
-    let count = standard.size()[0] as f64;
-    // The covariance's singular vectors are its eigenvectors. LAPACK's symmetric eigensolver is twice as fast, but does not
-    // converge on some covariances of dark images, where many features are always 0.
-    let (components, ..) = standard.f_tr()?.f_matmul(&standard)?.f_div_scalar(count)?.f_svd(true, true)?;
+    let components = principal_components(&standard)?;
     let kept = settings.components.min(components.size()[1]);
     let components = components.f_narrow(1, 0, kept)?;
     let ones = Tensor::f_ones([standard.size()[0], 1], (Kind::Double, Device::Cpu))?;
@@ -58,6 +55,21 @@ pub(super) fn fit(
     let weight = components.f_matmul(&theta.f_narrow(0, 0, kept)?)?.f_mul(&scale)?;
     let bias = theta.double_value(&[kept]) - mean.f_dot(&weight)?.double_value(&[]);
     Ok(Linear { weight: Vec::try_from(weight)?, bias })
+}
+
+/// The principal components of `rows` (N x D) as columns, the one of the largest variance first; at most N and at most D.
+///
+/// They are singular vectors: of the rows where these are few, else of their covariance, which is the quicker way there.
+/// LAPACK's symmetric eigensolver would be twice as quick again, but does not converge on some covariances of dark images,
+/// where many features are always 0.
+fn principal_components(rows: &Tensor) -> Result<Tensor> {
+    let (count, width) = rows.size2()?;
+    if count < width {
+        let (_, _, components) = rows.f_svd(true, true)?;
+        return Ok(components);
+    }
+    let (components, ..) = rows.f_tr()?.f_matmul(rows)?.f_div_scalar(count as f64)?.f_svd(true, true)?;
+    Ok(components)
 }
 
 /// Mean and scale of each feature. A deviation is floored by a thousandth of its block's, so that a feature that hardly

@@ -8,14 +8,14 @@ pub(super) const WEIGHT_BITS: u32 = 22;
 pub(super) struct Axis {
     taps: usize,
     firsts: Vec<usize>,
-    weights: Vec<i32>,
+    weights: Vec<u32>,
 }
 
 /// One output pixel: its first input pixel and the weights from there on, with [`WEIGHT_BITS`] behind the point.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window<'a> {
     pub(super) first: usize,
-    pub(super) weights: &'a [i32],
+    pub(super) weights: &'a [u32],
 }
 
 impl Window<'_> {
@@ -32,7 +32,7 @@ impl Axis {
     /// (`src/libImaging/Resample.c`): the same double precision steps in the same order, the weights normalised, then
     /// rounded to [`WEIGHT_BITS`]. All windows are given the same length by weights of zero, which change nothing.
     pub(super) fn new(input: u32, output: u32) -> Self {
-        let exact: Vec<(usize, Vec<i32>)> = (0..output).map(|at| window(input, output, at)).collect();
+        let exact: Vec<(usize, Vec<u32>)> = (0..output).map(|at| window(input, output, at)).collect();
         let taps = exact.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1);
         let mut axis = Self { taps, firsts: Vec::new(), weights: Vec::new() };
         for (first, weights) in exact {
@@ -59,7 +59,7 @@ impl Axis {
 }
 
 /// The first input pixel and the weights of output pixel `at`, without zeros at the ends.
-fn window(input: u32, output: u32, at: u32) -> (usize, Vec<i32>) {
+fn window(input: u32, output: u32, at: u32) -> (usize, Vec<u32>) {
     let scale = f64::from(input) / f64::from(output);
     let support = scale.max(1.0);
     let sharpness = 1.0 / support;
@@ -69,8 +69,8 @@ fn window(input: u32, output: u32, at: u32) -> (usize, Vec<i32>) {
     let end = ((centre + support + 0.5) as u32).min(input);
     let triangle = |pixel: u32| (1.0 - ((f64::from(pixel) - centre + 0.5) * sharpness).abs()).max(0.0);
     let sum = (first..end).fold(0.0, |sum, pixel| sum + triangle(pixel));
-    let fixed = |pixel| (0.5 + triangle(pixel) / sum * f64::from(1 << WEIGHT_BITS)) as i32;
-    let weights: Vec<i32> = (first..end).map(fixed).collect();
+    let fixed = |pixel| (0.5 + triangle(pixel) / sum * f64::from(1 << WEIGHT_BITS)) as u32;
+    let weights: Vec<u32> = (first..end).map(fixed).collect();
     let leading = weights.iter().take_while(|&&weight| weight == 0).count().min(weights.len() - 1);
     let trailing = weights[leading + 1..].iter().rev().take_while(|&&weight| weight == 0).count();
     (first as usize + leading, weights[leading..weights.len() - trailing].to_vec())
@@ -88,7 +88,6 @@ mod tests {
             prop_assert_eq!(axis.windows().len(), output as usize);
             for window in axis.windows() {
                 prop_assert!(window.end() <= input as usize);
-                prop_assert!(window.weights.iter().all(|&weight| weight >= 0));
                 let sum: i64 = window.weights.iter().map(|&weight| i64::from(weight)).sum();
                 prop_assert!((sum - (1 << WEIGHT_BITS)).abs() <= window.weights.len() as i64 / 2 + 1);
             }
@@ -105,7 +104,7 @@ mod tests {
     #[test]
     fn halving_and_doubling() {
         let one = f64::from(1 << WEIGHT_BITS);
-        let rounded = |weights: &[f64]| weights.iter().map(|weight| (weight * one).round() as i32).collect::<Vec<_>>();
+        let rounded = |weights: &[f64]| weights.iter().map(|weight| (weight * one).round() as u32).collect::<Vec<_>>();
         assert_eq!(window(4, 2, 0), (0, rounded(&[3.0 / 7.0, 3.0 / 7.0, 1.0 / 7.0])));
         assert_eq!(window(4, 2, 1), (1, rounded(&[1.0 / 7.0, 3.0 / 7.0, 3.0 / 7.0])));
         assert_eq!(window(2, 4, 1), (0, rounded(&[0.75, 0.25])));

@@ -10,7 +10,7 @@ pub(super) type Group<S> = [S; LANES];
 
 /// The weighted sum of groups, lane by lane.
 #[inline(always)]
-pub(super) fn weighted_sum<S: Sample, const TAPS: usize>(groups: [&Group<S>; TAPS], weights: &[i32; TAPS]) -> Group<S> {
+pub(super) fn weighted_sum<S: Sample, const TAPS: usize>(groups: [&Group<S>; TAPS], weights: &[u32; TAPS]) -> Group<S> {
     let mut sums = [S::HALF; LANES];
     for tap in 0..TAPS {
         for (sum, &level) in sums.iter_mut().zip(groups[tap]) {
@@ -23,7 +23,7 @@ pub(super) fn weighted_sum<S: Sample, const TAPS: usize>(groups: [&Group<S>; TAP
 /// The same of a number of groups that the compiler does not know.
 #[inline(always)]
 pub(super) fn weighted_sum_of_many<'a, S: Sample + 'a>(
-    terms: impl Iterator<Item = (&'a Group<S>, &'a i32)>,
+    terms: impl Iterator<Item = (&'a Group<S>, &'a u32)>,
 ) -> Group<S> {
     let mut sums = [S::HALF; LANES];
     for (group, &weight) in terms {

@@ -59,7 +59,7 @@ impl<S: Sample> Resizer<S> {
 
     /// Resizes the image whose pixels, sent through `level`, are the levels, and hands each row of the output to
     /// `sink`, from the top.
-    pub(super) fn run<P: Copy>(&mut self, pixels: &[P], level: impl Fn(P) -> S, sink: impl FnMut(usize, &[S])) {
+    pub(super) fn run<P: Copy>(&mut self, pixels: &[P], level: impl Fn(P) -> S + Copy, sink: impl FnMut(usize, &[S])) {
         self.recent.clear();
         let rows = Rows { pixels, width: self.from.width as usize, level };
         if columns_first(self.from, self.to) {
@@ -69,7 +69,11 @@ impl<S: Sample> Resizer<S> {
         }
     }
 
-    fn run_rows_first<P: Copy>(&mut self, rows: &Rows<'_, P, impl Fn(P) -> S>, mut sink: impl FnMut(usize, &[S])) {
+    fn run_rows_first<P: Copy>(
+        &mut self,
+        rows: &Rows<'_, P, impl Fn(P) -> S + Copy>,
+        mut sink: impl FnMut(usize, &[S]),
+    ) {
         let (height, width) = (self.from.height as usize, self.to.width as usize);
         let row_groups = groups(self.from.width);
         let row = &mut self.output[..groups(self.to.width)];
@@ -87,7 +91,11 @@ impl<S: Sample> Resizer<S> {
         }
     }
 
-    fn run_columns_first<P: Copy>(&mut self, rows: &Rows<'_, P, impl Fn(P) -> S>, mut sink: impl FnMut(usize, &[S])) {
+    fn run_columns_first<P: Copy>(
+        &mut self,
+        rows: &Rows<'_, P, impl Fn(P) -> S + Copy>,
+        mut sink: impl FnMut(usize, &[S]),
+    ) {
         let (height, width) = (self.to.height as usize, self.to.width as usize);
         let (row_groups, output_groups) = (groups(self.from.width), groups(self.to.width));
         for (y, window) in self.columns.windows().enumerate() {
@@ -133,10 +141,23 @@ impl<P: Copy, F> Rows<'_, P, F> {
     /// Writes the levels of row `y`.
     fn write<S: Sample>(&self, y: usize, row: &mut [Group<S>])
     where
-        F: Fn(P) -> S,
+        F: Fn(P) -> S + Copy,
     {
         let pixels = &self.pixels[y * self.width..][..self.width];
-        for (level, &pixel) in row.as_flattened_mut().iter_mut().zip(pixels) {
+        run_wide(WriteRow { pixels, level: self.level, levels: row.as_flattened_mut() });
+    }
+}
+
+struct WriteRow<'a, P, F, S> {
+    pixels: &'a [P],
+    level: F,
+    levels: &'a mut [S],
+}
+
+impl<P: Copy, F: Fn(P) -> S, S> Loop for WriteRow<'_, P, F, S> {
+    #[inline(always)]
+    fn run(self) {
+        for (level, &pixel) in self.levels.iter_mut().zip(self.pixels) {
             *level = (self.level)(pixel);
         }
     }

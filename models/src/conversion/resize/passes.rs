@@ -79,13 +79,16 @@ fn narrow_many<S: Sample>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S
 }
 
 /// The pass along the columns: makes `output`, one row, of `rows` that lie one after the other.
-pub(super) fn shorten<S: Sample>(rows: &[Group<S>], weights: &[i32], output: &mut [Group<S>]) {
+pub(super) fn shorten<S: Sample>(rows: &[Group<S>], weights: &[u32], output: &mut [Group<S>]) {
+    // Many windows are shorter than the longest one, whose length all have.
+    let taps = weights.iter().rposition(|&weight| weight != 0).map_or(1, |last| last + 1);
+    let weights = &weights[..taps];
     run_wide(ShortenRow { rows, weights, output });
 }
 
 struct ShortenRow<'a, S> {
     rows: &'a [Group<S>],
-    weights: &'a [i32],
+    weights: &'a [u32],
     output: &'a mut [Group<S>],
 }
 
@@ -104,7 +107,7 @@ impl<S: Sample> Loop for ShortenRow<'_, S> {
 
 impl<S: Sample> ShortenRow<'_, S> {
     #[inline(always)]
-    fn few<const TAPS: usize>(self, weights: [i32; TAPS]) {
+    fn few<const TAPS: usize>(self, weights: [u32; TAPS]) {
         let groups = self.output.len();
         let rows: [&[Group<S>]; TAPS] = std::array::from_fn(|tap| &self.rows[tap * groups..][..groups]);
         for (at, group) in self.output.iter_mut().enumerate() {

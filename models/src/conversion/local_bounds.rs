@@ -1,0 +1,202 @@
+//! Finding the bounds of one image's own levels.
+
+use super::histogram::percentile;
+use super::resize::{Loop, run_wide};
+use super::{Bounds, Histogram};
+
+/// Pixels that are passed over together where none of them is among the darkest or brightest so far.
+const GROUP_PIXELS: usize = 64;
+
+/// The same within a group that can't be passed over.
+const PART_PIXELS: usize = 16;
+
+/// So often an end's levels may be sorted out in one image; noise needs a few, a shading from top to bottom thousands.
+const MOST_SELECTIONS: u32 = 48;
+
+/// Working memory to find one image's bounds, used again from image to image.
+///
+/// The bounds hang on the few pixels in 10,000 at both ends; passing over all others is twice as fast as counting them in a
+/// histogram. Where ever darker or ever brighter pixels keep coming, so that few can be passed over, they are counted.
+#[derive(Debug, Default)]
+pub(super) struct LocalBounds {
+    darkest: Lowest,
+    /// Of the levels upside down.
+    brightest: Lowest,
+    histogram: Histogram,
+}
+
+impl LocalBounds {
+    /// What [`Bounds::local`] gives for the histogram of `levels`.
+    pub(super) fn find(&mut self, levels: &[u16]) -> Option<Bounds> {
+        let Self { darkest, brightest, histogram } = self;
+        // The bounds lie between the levels at two ranks each, at most one farther from the end than a 10,000th of all
+        // levels; a third one is for roundings of the rank.
+        let needed = levels.len() / 10_000 + 3;
+        darkest.clear(needed);
+        brightest.clear(needed);
+        run_wide(Collect { darkest, brightest, levels });
+        if darkest.is_given_up() || brightest.is_given_up() {
+            histogram.clear();
+            histogram.add(levels);
+            return Bounds::local(histogram);
+        }
+        darkest.sort();
+        brightest.sort();
+        let total = levels.len() as u64;
+        Bounds::between_percentiles(|percent| {
+            percentile(total, percent, |rank| {
+                if rank < total / 2 { darkest.level_at(rank) } else { !brightest.level_at(total - 1 - rank) }
+            })
+        })
+    }
+}
+
+struct Collect<'a> {
+    darkest: &'a mut Lowest,
+    brightest: &'a mut Lowest,
+    levels: &'a [u16],
+}
+
+impl Loop for Collect<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { darkest, brightest, levels } = self;
+        let (groups, rest) = levels.as_chunks::<GROUP_PIXELS>();
+        for group in groups {
+            if all_between(group, darkest.limit, !brightest.limit) {
+                continue;
+            }
+            for part in group.as_chunks::<PART_PIXELS>().0 {
+                if all_between(part, darkest.limit, !brightest.limit) {
+                    continue;
+                }
+                for &level in part {
+                    darkest.offer(level);
+                    brightest.offer(!level);
+                }
+            }
+            if darkest.is_given_up() || brightest.is_given_up() {
+                return;
+            }
+        }
+        for &level in rest {
+            darkest.offer(level);
+            brightest.offer(!level);
+        }
+    }
+}
+
+/// Whether all levels lie in `lowest..=highest`.
+#[inline(always)]
+fn all_between<const COUNT: usize>(levels: &[u16; COUNT], lowest: u16, highest: u16) -> bool {
+    let (mut least, mut most) = (u16::MAX, 0);
+    for &level in levels {
+        least = least.min(level);
+        most = most.max(level);
+    }
+    least >= lowest && most <= highest
+}
+
+/// The lowest of all levels that were offered.
+#[derive(Debug, Default)]
+struct Lowest {
+    /// How many are asked for, at least one.
+    needed: usize,
+    /// At most twice as many as needed, the needed ones among them as far as they lie below the largest level.
+    levels: Vec<u16>,
+    /// Levels from here on change nothing any more.
+    limit: u16,
+    /// How often the needed ones were sorted out.
+    selections: u32,
+}
+
+impl Lowest {
+    /// Forgets all levels; from now on the `needed` lowest are asked for.
+    fn clear(&mut self, needed: usize) {
+        self.levels.clear();
+        self.levels.reserve(2 * needed);
+        (self.needed, self.limit, self.selections) = (needed, u16::MAX, 0);
+    }
+
+    /// Whether too many had to be sorted out.
+    fn is_given_up(&self) -> bool {
+        self.selections > MOST_SELECTIONS
+    }
+
+    #[inline(always)]
+    fn offer(&mut self, level: u16) {
+        if level < self.limit {
+            self.levels.push(level);
+            if self.levels.len() == 2 * self.needed {
+                self.limit = *self.levels.select_nth_unstable(self.needed - 1).1;
+                self.levels.truncate(self.needed);
+                self.selections += 1;
+            }
+        }
+    }
+
+    fn sort(&mut self) {
+        self.levels.sort_unstable();
+    }
+
+    /// The level at `rank` (0 the lowest, below the number needed) in ascending order, once they are sorted.
+    fn level_at(&self, rank: u64) -> u16 {
+        // What is missing was too large to be kept.
+        self.levels.get(rank as usize).copied().unwrap_or(u16::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn agree(levels: &[u16]) {
+        let expected = Bounds::local(&Histogram::of(levels));
+        // Used again, with something else before.
+        let mut bounds = LocalBounds::default();
+        bounds.find(&[3; 70_000]);
+        assert_eq!(bounds.find(levels), expected);
+        assert_eq!(bounds.find(levels), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn the_bounds_are_those_of_the_histogram(
+            levels in proptest::collection::vec(any::<u16>(), 0..300),
+            times in 1_usize..200,
+            few_levels in 1_u16..9,
+        ) {
+            agree(&levels);
+            agree(&levels.repeat(times));
+            let few: Vec<u16> = levels.iter().map(|level| (level % few_levels).wrapping_sub(few_levels / 2)).collect();
+            agree(&few);
+            agree(&few.repeat(times));
+        }
+    }
+
+    #[test]
+    fn the_bounds_are_those_of_the_histogram_at_every_number_of_pixels_where_a_rank_goes_up() {
+        for tens_of_thousands in [1, 2, 3, 7, 20] {
+            for pixels in 10_000 * tens_of_thousands - 2..10_000 * tens_of_thousands + 4 {
+                // Neighbouring ranks mostly have different levels.
+                let level = |at: u64| (at * 40_503 % 65_537) as u16;
+                let mut levels: Vec<u16> = (0..pixels).map(level).collect();
+                agree(&levels);
+                levels.sort_unstable();
+                agree(&levels);
+                levels.reverse();
+                agree(&levels);
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_levels_count_too() {
+        for level in [0, 7, u16::MAX] {
+            agree(&vec![level; 50_000]);
+        }
+        let half: Vec<u16> = (0..50_000).map(|at| if at % 2 == 0 { 0 } else { u16::MAX }).collect();
+        agree(&half);
+    }
+}

@@ -1,0 +1,94 @@
+//! Levels between two bounds, spread over 0..=255.
+
+use super::Bounds;
+
+/// Bits behind the point of [`Spread::step`].
+const STEP_BITS: u32 = 32;
+
+/// Paper, sections 2.3.2 and 2.3.3: `trunc((x - lo) / (hi - lo) * 256)`, clamped to 0..=255; with equal bounds 255 above
+/// them and else 0.
+///
+/// In whole numbers the formula is 256 a / r rounded down, where a = x - lo and r = hi - lo, and double precision gives
+/// the same for all levels: the product by 256 is exact, so the only rounding is that of the quotient. Where that is not
+/// whole, it lies at least 1 / r > 2^-16 below the next whole number, and the rounding moves it by less than 2^-44; whole
+/// numbers stay what they are.
+///
+/// The division by r is a multiplication by 256 / r, rounded up to [`STEP_BITS`] behind the point: that is less than
+/// 2^-32 too much, the product by a < 2^16 so less than 2^-16, which never reaches the next whole number either.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spread {
+    lo: u16,
+    range: u16,
+    /// 256 / `range`, in parts of 16 bits: the whole one with the upper half of what is behind the point, and the rest.
+    step: [u32; 2],
+}
+
+impl Spread {
+    /// Between `bounds`.
+    pub(super) fn new(bounds: Bounds) -> Self {
+        // Equal bounds: the level above is one above 0, which is clamped to 255.
+        let range = (bounds.hi() - bounds.lo()).max(1);
+        let step = (256_u64 << STEP_BITS).div_ceil(u64::from(range));
+        Self { lo: bounds.lo(), range, step: [(step >> 16) as u32, (step & 0xffff) as u32] }
+    }
+
+    /// The 8-bit level of `x`.
+    #[inline(always)]
+    pub(super) fn level8(&self, x: u16) -> u8 {
+        let above = u32::from(x.saturating_sub(self.lo).min(self.range));
+        // The product has at most 9 + 32 bits; its last 16 are left out, in vectors of 32 bits.
+        let product = above * self.step[0] + ((above * self.step[1]) >> 16);
+        (product >> (STEP_BITS - 16)).min(255) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The paper's formula in double precision, as NumPy computes it.
+    fn in_double_precision(x: u16, bounds: Bounds) -> u8 {
+        let (lo, hi) = (f64::from(bounds.lo()), f64::from(bounds.hi()));
+        ((f64::from(x).clamp(lo, hi) - lo) / (hi - lo) * 256.0).trunc().min(255.0) as u8
+    }
+
+    fn agree(lo: u16, hi: u16) {
+        let bounds = Bounds::new(lo, hi).unwrap();
+        let spread = Spread::new(bounds);
+        for x in 0..=u16::MAX {
+            assert_eq!(spread.level8(x), in_double_precision(x, bounds), "level {x}, bounds {bounds}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whole_numbers_and_double_precision_agree_on_every_level(lo: u16, hi: u16) {
+            prop_assume!(lo != hi);
+            agree(lo.min(hi), lo.max(hi));
+        }
+    }
+
+    #[test]
+    fn whole_numbers_and_double_precision_agree_on_every_level_of_every_63rd_range() {
+        [1, 2, 3, 255, 256, 257, 65_534]
+            .into_iter()
+            .chain((0..=u16::MAX).step_by(63).skip(1))
+            .for_each(|hi| agree(0, hi));
+    }
+
+    #[test]
+    fn the_upper_bound_is_255_not_256_wrapped_to_0() {
+        let spread = Spread::new(Bounds::new(1700, 2800).unwrap());
+        let ends = [0, 1700, 1704, 1705, 2250, 2795, 2796, 2800, 65535].map(|x| spread.level8(x));
+        assert_eq!(ends, [0, 0, 0, 1, 128, 254, 255, 255, 255]);
+    }
+
+    #[test]
+    fn equal_bounds_part_the_levels_in_two() {
+        for bound in [0, 7, 65535] {
+            let spread = Spread::new(Bounds::new(bound, bound).unwrap());
+            assert!((0..=u16::MAX).all(|x| spread.level8(x) == if x > bound { 255 } else { 0 }));
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Errors as people read them.
+
+use std::error::Error;
+
+/// An error with its causes on one line; a cause that the text before it repeats already is left out, and so are the stack
+/// frames that libtorch prints behind its messages.
+#[must_use]
+pub fn one_line(error: &(dyn Error + 'static)) -> String {
+    let mut line = String::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        next = cause.source();
+        let text = cause.to_string();
+        let text = text.split("\nException raised from").next().unwrap_or_default().trim_end();
+        if !line.contains(text) {
+            line = if line.is_empty() { text.to_owned() } else { format!("{line}: {text}") };
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layer {
+        text: String,
+        source: Option<Box<Layer>>,
+    }
+
+    #[test]
+    fn causes_follow_once_and_without_frames() {
+        let layer = |text: &str, source| Layer { text: text.to_owned(), source };
+        let bottom = layer("no such file", None);
+        let middle = layer("bundle: no such file", Some(Box::new(bottom)));
+        assert_eq!(one_line(&layer("refused", Some(Box::new(middle)))), "refused: bundle: no such file");
+        let torch = layer("it failed\nException raised from here\nframe #1", None);
+        assert_eq!(one_line(&torch), "it failed");
+    }
+}
