@@ -157,7 +157,7 @@ impl Summary {
             Decision::Review(_) => self.reviewed += 1,
             Decision::Reject(reason) => {
                 self.rejected += 1;
-                // 0x200 and above are the gate's own reasons.
+                // 0x200 and above are the reasons of the gate itself.
                 self.by_gate += u64::from(reason.0 >= 0x200);
             }
         }
