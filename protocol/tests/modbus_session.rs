@@ -5,6 +5,7 @@
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::health::{Health, Progress};
+use cellgate_protocol::link::Output;
 use cellgate_protocol::modbus::codec::{Request, Response};
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
 use cellgate_protocol::modbus::device::ModbusDevice;
@@ -69,9 +70,13 @@ impl Bench {
 
     fn asked(&mut self, request: &[u8]) -> Vec<u8> {
         let health = self.health();
-        let answer = self.device.feed(self.now_ms, request, health.as_ref()).unwrap().to_vec();
-        while let Some(event) = self.device.poll(self.now_ms, health.as_ref()) {
-            self.events.push(event);
+        self.device.feed(self.now_ms, request);
+        let (mut answer, mut out) = (Vec::new(), [0; 256]);
+        while let Some(output) = self.device.poll(self.now_ms, health.as_ref(), &mut out) {
+            match output {
+                Output::Bytes(bytes) => answer.extend_from_slice(bytes),
+                Output::Event(event) => self.events.push(event),
+            }
         }
         answer
     }

@@ -53,7 +53,6 @@ pub struct Server {
     block: CommandRegisters,
     armed: bool,
     last_trigger: Option<(u16, u64)>,
-    last_acknowledge: Option<(u16, u32)>,
     last_clear: Option<u16>,
     counts: Counts,
 }
@@ -69,7 +68,6 @@ impl Server {
             block: CommandBlock::default().to_registers(),
             armed: false,
             last_trigger: None,
-            last_acknowledge: None,
             last_clear: None,
             counts: Counts::default(),
         })
@@ -165,9 +163,8 @@ impl Server {
                 }
                 _ => self.last_trigger.replace((nonce, part_id)) != Some((nonce, part_id)),
             },
-            Command::Acknowledge { nonce, sequence, .. } => {
-                self.last_acknowledge.replace((nonce, sequence)) != Some((nonce, sequence))
-            }
+            // Done again it does nothing; one that came too late must count when its record is shown again.
+            Command::Acknowledge { .. } => true,
             Command::Clear { nonce } => self.last_clear.replace(nonce) != Some(nonce),
         };
         Ok(if is_new { command } else { Command::None })
