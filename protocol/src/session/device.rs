@@ -374,7 +374,8 @@ impl DeviceSession {
             // A full queue loses this one; the PLC says it again when the record is repeated.
             let told = self.events.push_back(Event::RecordAcknowledged(*ack)).is_ok();
             if let Stage::Recorded { record, acknowledged, .. } = &mut self.stage {
-                let ours = (record.verdict_seq, record.part_id, record.code) == (ack.verdict_seq, ack.part_id, ack.code);
+                let ours =
+                    (record.verdict_seq, record.part_id, record.code) == (ack.verdict_seq, ack.part_id, ack.code);
                 *acknowledged |= told && ours;
             }
             return;
