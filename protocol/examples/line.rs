@@ -1,22 +1,25 @@
-//! The simulated line, a large count: `cargo run --release -p cellgate-protocol --example line -- --cycles N --seed S`.
+//! The simulated line, a large count: `cargo run --release -p cellgate-protocol --example line -- --profile native|modbus
+//! --cycles N --seed S`.
 //! Exit status 1 where a PASS was false or a part had not exactly one terminal record.
 
 #[path = "../tests/line/mod.rs"]
 mod line;
 
-use line::{Faults, Line};
+use line::{Faults, Line, profile::Profile};
 use std::{process::ExitCode, time::Instant};
 
 fn main() -> ExitCode {
-    let (mut cycles, mut seed) = (10_000_000, 1);
+    let (mut profile, mut cycles, mut seed) = (Profile::Native, 10_000_000, 1);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let value = arguments.next().and_then(|text| text.parse().ok());
-        match (argument.as_str(), value) {
-            ("--cycles", Some(value)) => cycles = value,
-            ("--seed", Some(value)) => seed = value,
+        let text = arguments.next().unwrap_or_default();
+        match (argument.as_str(), text.as_str(), text.parse().ok()) {
+            ("--profile", "native", _) => profile = Profile::Native,
+            ("--profile", "modbus", _) => profile = Profile::Modbus,
+            ("--cycles", _, Some(value)) => cycles = value,
+            ("--seed", _, Some(value)) => seed = value,
             _ => {
-                eprintln!("usage: line [--cycles N] [--seed S]");
+                eprintln!("usage: line [--profile native|modbus] [--cycles N] [--seed S]");
                 return ExitCode::from(2);
             }
         }
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let mut shown = 0;
     let faults = Faults { frame: 2_000, restart: 500, appliance: 500 };
-    let summary = Line::new(seed, faults).run(cycles, |so_far| {
+    let summary = Line::new(profile, seed, faults).run(cycles, |so_far| {
         if so_far.cycles != shown {
             shown = so_far.cycles;
             let rate = so_far.cycles as f64 / began.elapsed().as_secs_f64();
@@ -33,6 +36,6 @@ fn main() -> ExitCode {
     });
     eprintln!();
     println!("{summary:#?}");
-    println!("seed {seed}, {:.1} s", began.elapsed().as_secs_f64());
+    println!("{profile:?}, seed {seed}, {:.1} s", began.elapsed().as_secs_f64());
     ExitCode::from(u8::from(summary.false_passes + summary.wrong_records > 0))
 }

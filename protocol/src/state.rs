@@ -79,7 +79,7 @@ impl Status {
     pub const READY: Self = Self(1 << 0);
     /// A part is being judged.
     pub const BUSY: Self = Self(1 << 1);
-    /// The last part has its terminal entry in the journal.
+    /// The last part has its terminal entry in the journal, and the PLC did not acknowledge it yet.
     pub const DONE: Self = Self(1 << 2);
     /// The verdict that is shown may be acted on: it was committed, its deadline is not over, a PASS is healthy.
     pub const VALID: Self = Self(1 << 3);

@@ -170,6 +170,8 @@ impl VerdictMessage {
 pub struct Origin(pub u8);
 
 impl Origin {
+    /// The Modbus profile's registers don't tell.
+    pub const NOT_TOLD: Self = Self(0);
     /// The part's deadline was over before the verdict was acknowledged.
     pub const LATE: Self = Self(1);
     /// A PASS, but a worker stood still or the PLC was silent when it should have gone out.

@@ -5,6 +5,7 @@
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::health::{Health, Progress};
+use cellgate_protocol::link::Output;
 use cellgate_protocol::modbus::codec::{Request, Response};
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
 use cellgate_protocol::modbus::device::ModbusDevice;
@@ -17,7 +18,7 @@ use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::score::ScoreE4;
 use cellgate_protocol::session::device::{Condition, DeviceConfig, DeviceSession, Event, Mode};
 use cellgate_protocol::state::{State, Status};
-use cellgate_protocol::to_plc::{Flags, Origin};
+use cellgate_protocol::to_plc::{Flags, Origin, Record};
 use core::num::NonZeroU64;
 
 const UNIT: u8 = 1;
@@ -69,9 +70,13 @@ impl Bench {
 
     fn asked(&mut self, request: &[u8]) -> Vec<u8> {
         let health = self.health();
-        let answer = self.device.feed(self.now_ms, request, health.as_ref()).unwrap().to_vec();
-        while let Some(event) = self.device.poll(self.now_ms, health.as_ref()) {
-            self.events.push(event);
+        self.device.feed(self.now_ms, request);
+        let (mut answer, mut out) = (Vec::new(), [0; 256]);
+        while let Some(output) = self.device.poll(self.now_ms, health.as_ref(), &mut out) {
+            match output {
+                Output::Bytes(bytes) => answer.extend_from_slice(bytes),
+                Output::Event(event) => self.events.push(event),
+            }
         }
         answer
     }
@@ -261,6 +266,72 @@ fn a_record_of_the_journal_is_shown_without_a_verdict_and_can_be_acknowledged() 
     let Some(Event::RecordAcknowledged(ack)) = bench.events.last() else { panic!("{:?}", bench.events) };
     assert_eq!((ack.verdict_seq, ack.part_id, ack.code), (5, 42, Verdict::Pass.code()));
     assert_eq!(bench.shown().sequence, 0);
+}
+
+#[test]
+fn a_trigger_refused_as_busy_hides_nothing_of_the_part_in_hand() {
+    let mut bench = Bench::ready();
+    let trigger = bench.trigger(42, 1);
+    bench.command(Command::Trigger { part_id: 43, nonce: 2 });
+    bench.healthy = false;
+    bench.concludes(trigger, pass(), 5);
+    for _ in 0..2 {
+        let shown = bench.shown();
+        assert_eq!((shown.part_id, shown.sequence, shown.reason), (42, 5, ReasonCode::SCORE_BELOW_REVIEW));
+        assert!(shown.status.has(Status::DONE) && shown.status.has(Status::OVERRUN));
+        assert_eq!(shown.verdict, NO_VERDICT);
+    }
+    bench.command(Command::Acknowledge { part_id: 42, nonce: 1, sequence: 5 });
+    assert!(matches!(bench.events.last(), Some(Event::RecordAcknowledged(ack)) if ack.verdict_seq == 5));
+    let shown = bench.shown();
+    assert_eq!((shown.part_id, shown.sequence, shown.status.has(Status::DONE)), (42, 5, false));
+}
+
+#[test]
+fn the_record_of_the_part_in_hand_comes_before_one_of_the_journal_and_a_refusal() {
+    let mut bench = Bench::ready();
+    let trigger = bench.trigger(42, 1);
+    bench.healthy = false;
+    bench.concludes(trigger, pass(), 5);
+    let late = bench.shown();
+    let session = bench.device.session();
+    let record = session.snapshot(0, None).record.unwrap();
+    session.send_record(Record { part_id: 41, nonce: 9, verdict_seq: 4, ..record });
+    assert_eq!((bench.shown().sequence, late.sequence), (5, 5));
+    bench.command(Command::Acknowledge { part_id: 42, nonce: 1, sequence: 5 });
+    let shown = bench.shown();
+    assert_eq!((shown.sequence, shown.part_id, shown.status.has(Status::DONE)), (4, 41, true));
+    bench.command(Command::Acknowledge { part_id: 41, nonce: 9, sequence: 4 });
+    let shown = bench.shown();
+    assert_eq!((shown.sequence, shown.status.has(Status::DONE)), (5, false));
+    // Too late for the first time, right for the second.
+    bench.command(Command::Acknowledge { part_id: 41, nonce: 9, sequence: 4 });
+    bench.device.session().send_record(Record { part_id: 41, nonce: 9, verdict_seq: 4, ..record });
+    bench.command(Command::None);
+    assert_eq!(bench.shown().sequence, 4);
+    bench.command(Command::Acknowledge { part_id: 41, nonce: 9, sequence: 4 });
+    assert_eq!(bench.shown().sequence, 5);
+}
+
+#[test]
+fn bytes_beyond_the_kept_ones_cost_the_oldest() {
+    let mut bench = Bench::ready();
+    let mut out = [0; 256];
+    let read = Request::ReadInput { address: 0, count: 32 }.encode(UNIT, &mut out).unwrap().to_vec();
+    let mut bytes = vec![0xA5; 5_000];
+    bytes.extend(&read);
+    assert_eq!(bench.asked(&bytes), []);
+    bench.now_ms = bench.device.poll_at_ms().unwrap();
+    assert_eq!(bench.asked(&[]).len(), 69);
+    for byte in &bytes[4_000..] {
+        bench.device.feed(bench.now_ms, &[*byte]);
+    }
+    bench.asked(&[]);
+    bench.now_ms += 20;
+    assert_eq!(bench.asked(&[]).len(), 69);
+    bench.device.feed(bench.now_ms, &read[..4]);
+    bench.device.reopened();
+    assert_eq!(bench.device.poll_at_ms(), None);
 }
 
 #[test]

@@ -3,40 +3,63 @@
 //! A poll of registers is all that the PLC hears, so the session's own messages say nothing new; of them only a refusal and
 //! a record of the journal are kept, to be shown.
 
+use super::codec::FrameBuffer;
 use super::command::Command;
+use super::framer::FRAME_MAX;
 use super::link::Link;
 use super::server::Written;
 use super::snapshot::{NO_VERDICT, SIMULATED, Snapshot};
 use crate::{
     code::VerdictCode,
     health::Health,
+    link::Output,
+    reason::ReasonCode,
     session::device::{Action, DeviceSession, Event, Snapshot as SessionSnapshot},
     state::{State, Status},
     to_device::{Ack, TriggerRequest},
-    to_plc::{Flags, Nak, Record, ToPlc},
+    to_plc::{Flags, Nak, Record, ToPlc, VerdictMessage},
 };
-use heapless::Deque;
+use heapless::{Deque, Vec};
 
 /// A [`DeviceSession`] behind registers. After each input, and at least every 10 ms, call [`ModbusDevice::poll`] until it
-/// gives `None`.
+/// gives `None`: requests are answered there, those behind noise once the line was silent.
 #[derive(Debug)]
 pub struct ModbusDevice {
     session: DeviceSession,
     link: Link,
     deadline_ms: u32,
+    received: Vec<u8, RECEIVED>,
+    received_ms: u64,
     refused: Option<Nak>,
-    /// Not of this session: the window's own record is the session's to show.
+    /// Sent as information: of the journal, or the window's own, which is the session's to show.
     replayed: Option<Record>,
 }
 
 /// Commands that one piece of input may hold.
 const COMMANDS: usize = 8;
 
+/// Bytes kept from one poll to the next: a whole request behind what may be left of another.
+const RECEIVED: usize = 2 * FRAME_MAX;
+
+/// What the registers tell of a part.
+enum Told {
+    /// To act on.
+    Verdict(VerdictMessage),
+    /// Information.
+    Record {
+        record: Record,
+        /// It waits for its acknowledgement.
+        waits: bool,
+    },
+    /// Its trigger was refused.
+    Refused(Nak),
+}
+
 impl ModbusDevice {
     /// The session on this link; `deadline_ms` is the time of a part from its trigger, which the registers don't carry.
     #[must_use]
     pub const fn new(session: DeviceSession, link: Link, deadline_ms: u32) -> Self {
-        Self { session, link, deadline_ms, refused: None, replayed: None }
+        Self { session, link, deadline_ms, received: Vec::new(), received_ms: 0, refused: None, replayed: None }
     }
 
     /// The session behind it.
@@ -52,39 +75,76 @@ impl ModbusDevice {
 
     /// The line was closed and opened again: what was received in part is forgotten.
     pub fn reopened(&mut self) {
+        self.received.clear();
         self.link.reopened();
     }
 
-    /// Takes bytes that arrived, none for a mere look at the clock; gives the bytes to send, if any. Call it at
-    /// [`Link::poll_at_ms`] too.
-    pub fn feed(&mut self, now_ms: u64, bytes: &[u8], health: Option<&Health>) -> Option<&[u8]> {
+    /// Bytes that came. Those of one call belong together: a silence can be told only between two calls, with
+    /// [`ModbusDevice::poll`] after each. Of more than 512 without a poll only the last stay.
+    pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
+        let bytes = &bytes[bytes.len().saturating_sub(RECEIVED)..];
+        let too_many = (self.received.len() + bytes.len()).saturating_sub(RECEIVED);
+        self.received.drain(..too_many);
+        // There is room now.
+        let _ = self.received.extend_from_slice(bytes);
+        self.received_ms = now_ms;
+    }
+
+    /// When to poll because of the line, if no byte comes before: bytes wait for the silence that ends a request behind
+    /// noise. None while nothing waits. Who polls every 10 ms need not ask: an answer is then 10 ms later at most.
+    #[must_use]
+    pub fn poll_at_ms(&self) -> Option<u64> {
+        if self.received.is_empty() { self.link.poll_at_ms() } else { Some(self.received_ms) }
+    }
+
+    /// What to do now; bytes stand in `out`.
+    pub fn poll<'a>(
+        &mut self,
+        now_ms: u64,
+        health: Option<&Health>,
+        out: &'a mut FrameBuffer,
+    ) -> Option<Output<'a, Event>> {
+        if let Some(length) = self.serve(now_ms, health, out) {
+            return Some(Output::Bytes(&out[..length]));
+        }
+        loop {
+            match self.session.poll(now_ms, health)? {
+                Action::Event(event) => return Some(Output::Event(event)),
+                // Told by the overrun bit: it must not hide the part in hand.
+                Action::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY => {}
+                Action::Send(ToPlc::Nak(nak)) => self.refused = Some(nak),
+                Action::Send(ToPlc::Record(record)) => self.replayed = Some(record),
+                Action::Send(_) => {}
+            }
+        }
+    }
+
+    /// Carries out what was asked; the length of the answer in `out`, if there is one.
+    fn serve(&mut self, now_ms: u64, health: Option<&Health>, out: &mut FrameBuffer) -> Option<usize> {
+        let silent = self.link.poll_at_ms().is_some_and(|at_ms| now_ms >= at_ms);
+        if self.received.is_empty() && !silent {
+            return None;
+        }
         let registers = self.snapshot(now_ms, health).to_registers();
         let mut commands: Deque<Written, COMMANDS> = Deque::new();
         let on_written = |written| {
             // More commands at once than fit are not a PLC's, which waits for the answer to each.
             let _ = commands.push_back(written);
         };
-        let answered = if bytes.is_empty() {
-            self.link.poll(now_ms, &registers, on_written).is_some()
+        let answer = if self.received.is_empty() {
+            self.link.poll(now_ms, &registers, on_written)
         } else {
-            self.link.receive(bytes, now_ms, &registers, on_written).is_some()
+            self.link.receive(&self.received, self.received_ms, &registers, on_written)
         };
+        let length = answer.map(|answer| {
+            out[..answer.len()].copy_from_slice(answer);
+            answer.len()
+        });
+        self.received.clear();
         while let Some(written) = commands.pop_front() {
             self.obey(now_ms, written, health);
         }
-        self.link.answer().filter(|_| answered)
-    }
-
-    /// What to do now.
-    pub fn poll(&mut self, now_ms: u64, health: Option<&Health>) -> Option<Event> {
-        loop {
-            match self.session.poll(now_ms, health)? {
-                Action::Event(event) => return Some(event),
-                Action::Send(ToPlc::Nak(nak)) => self.refused = Some(nak),
-                Action::Send(ToPlc::Record(record)) => self.replayed = Some(record),
-                Action::Send(_) => {}
-            }
-        }
+        length
     }
 
     /// What a poll of registers shows now.
@@ -108,38 +168,45 @@ impl ModbusDevice {
                 shown.state = u16::from(State::Initialized.code().0);
             }
         }
-        if let Some(verdict) = session.verdict {
-            shown.sequence = verdict.verdict_seq as u32;
-            shown.verdict = verdict.code.verdict().register();
-            (shown.reason, shown.score) = (verdict.reason, verdict.score);
-            shown.age_ms = u16::try_from(verdict.age_ms).unwrap_or(u16::MAX);
-            (shown.model, shown.image) = (verdict.model, verdict.image);
-            shown.status = with_flags(shown.status, verdict.flags);
-        } else if let Some(refused) = self.refused_now(&session) {
-            (shown.part_id, shown.nonce) = (refused.part_id, refused.nonce as u16);
-            shown.reason = refused.reason;
-        } else if let Some(record) = self.record(&session) {
-            (shown.part_id, shown.nonce) = (record.part_id, record.nonce as u16);
-            // Nothing to act on, so no verdict.
-            shown.sequence = record.verdict_seq as u32;
-            shown.verdict = NO_VERDICT;
-            (shown.reason, shown.score) = (record.reason, record.score);
-            (shown.model, shown.image) = (record.model, record.image);
-            shown.status = with_flags(shown.status, record.flags);
+        match self.told(&session) {
+            Some(Told::Verdict(verdict)) => {
+                shown.sequence = verdict.verdict_seq as u32;
+                shown.verdict = verdict.code.verdict().register();
+                (shown.reason, shown.score) = (verdict.reason, verdict.score);
+                shown.age_ms = u16::try_from(verdict.age_ms).unwrap_or(u16::MAX);
+                (shown.model, shown.image) = (verdict.model, verdict.image);
+                shown.status = with_flags(shown.status, verdict.flags);
+            }
+            Some(Told::Record { record, waits }) => {
+                (shown.part_id, shown.nonce) = (record.part_id, record.nonce as u16);
+                // Nothing to act on, so no verdict.
+                shown.sequence = record.verdict_seq as u32;
+                shown.verdict = NO_VERDICT;
+                (shown.reason, shown.score) = (record.reason, record.score);
+                (shown.model, shown.image) = (record.model, record.image);
+                shown.status = with_flags(shown.status, record.flags).with(Status::DONE, waits);
+            }
+            Some(Told::Refused(refused)) => {
+                (shown.part_id, shown.nonce) = (refused.part_id, refused.nonce as u16);
+                shown.reason = refused.reason;
+            }
+            None => {}
         }
         shown
     }
 
-    /// The refusal to show: that of the part in hand, or, while none is in hand, that of the last trigger.
-    fn refused_now(&self, session: &SessionSnapshot) -> Option<&Nak> {
-        let busy = session.status.has(Status::BUSY);
-        self.refused.as_ref().filter(|nak| !busy || session.part == Some((nak.part_id, nak.nonce)))
-    }
-
-    /// The information to show: a record of the journal that waits, else that of the last part.
-    fn record(&self, session: &SessionSnapshot) -> Option<Record> {
+    /// What matters most now. The part in hand comes first; what waits for an acknowledgement comes before what doesn't.
+    fn told(&self, session: &SessionSnapshot) -> Option<Told> {
+        if let Some(verdict) = session.verdict {
+            return Some(Told::Verdict(verdict));
+        }
         let idle = !session.status.has(Status::BUSY);
-        self.replayed.filter(|_| idle).or(session.record)
+        let done = session.status.has(Status::DONE);
+        let own = session.record.map(|record| Told::Record { record, waits: done });
+        let replayed = self.replayed.filter(|_| idle).map(|record| Told::Record { record, waits: true });
+        let is_to_show = |nak: &Nak| idle || session.part == Some((nak.part_id, nak.nonce));
+        let refused = self.refused.filter(is_to_show).map(Told::Refused);
+        if done { own } else { replayed.or(refused).or(own) }
     }
 
     fn obey(&mut self, now_ms: u64, written: Written, health: Option<&Health>) {
@@ -152,11 +219,11 @@ impl ModbusDevice {
                 self.session.trigger(now_ms, &request);
             }
             Command::Acknowledge { part_id, nonce, sequence } => {
-                let acknowledged = self.told(now_ms, health).filter(|(ack, told_nonce)| {
+                let acknowledged = self.awaited(now_ms, health).filter(|(ack, told_nonce)| {
                     ack.verdict_seq as u32 == sequence && ack.part_id == part_id && *told_nonce as u16 == nonce
                 });
                 if let Some((ack, _)) = acknowledged {
-                    self.replayed = None;
+                    self.replayed = self.replayed.filter(|record| record.verdict_seq != ack.verdict_seq);
                     self.session.acknowledge(&ack);
                 }
             }
@@ -167,13 +234,16 @@ impl ModbusDevice {
         }
     }
 
-    /// What the registers tell of a verdict or record, as its acknowledgement would have it, and its nonce.
-    fn told(&mut self, now_ms: u64, health: Option<&Health>) -> Option<(Ack, u32)> {
+    /// The acknowledgement that the registers ask for, and its nonce.
+    fn awaited(&mut self, now_ms: u64, health: Option<&Health>) -> Option<(Ack, u32)> {
         let session = self.session.snapshot(now_ms, health);
         let ack = |verdict_seq, part_id, code: VerdictCode| Ack { verdict_seq, part_id, code };
-        match session.verdict {
-            Some(told) => Some((ack(told.verdict_seq, told.part_id, told.code), told.nonce)),
-            None => self.record(&session).map(|told| (ack(told.verdict_seq, told.part_id, told.code), told.nonce)),
+        match self.told(&session)? {
+            Told::Verdict(told) => Some((ack(told.verdict_seq, told.part_id, told.code), told.nonce)),
+            Told::Record { record: told, waits: true } => {
+                Some((ack(told.verdict_seq, told.part_id, told.code), told.nonce))
+            }
+            Told::Record { .. } | Told::Refused(_) => None,
         }
     }
 }

@@ -5,8 +5,11 @@
 //! Whatever is not such a frame waits for [silence](silence_ms); then each end of it is tried as a frame (noise, then a
 //! frame), and last the whole of it (a function that we don't know). What remains is dropped and counted.
 //!
-//! So noise costs a client at most the silence, and never the next request: a frame is found behind up to
-//! [`FRAME_MAX`] bytes of noise, and older noise has made room for newer bytes.
+//! A request that comes after silence is always found, at once, whatever was before it. One that comes right behind noise
+//! is found once the line is silent again, behind any number of bytes: the last [`FRAME_MAX`] are kept. It is lost only
+//! where a CRC fits by chance, 1 in 65,536 for each length that the noise may seem to have: when noise and the request's
+//! first bytes look like a frame, or when its last bytes alone do. The request after that one follows silence, as its client
+//! waited for an answer, so no more than one is lost.
 
 use super::crc16;
 

@@ -10,6 +10,8 @@ pub mod device;
 pub mod framer;
 pub mod link;
 pub mod map;
+pub mod plc;
 pub mod registers;
 pub mod server;
 pub mod snapshot;
+mod told;

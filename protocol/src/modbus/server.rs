@@ -12,10 +12,14 @@ use super::command::{Command, CommandBlock, CommandRegisters};
 use super::map::{COMMAND_ADDRESS, COMMAND_REGISTERS, SNAPSHOT_REGISTERS};
 use super::registers::Registers;
 use super::snapshot::SnapshotRegisters;
+use heapless::Deque;
 
 /// The largest address of a unit on a serial line; 0 is the broadcast, 248 to 255 are reserved (Modbus over Serial Line
 /// V1.02, section 2.2).
 pub const UNIT_MAX: u8 = 247;
+
+/// Triggers that are remembered: one of them that comes again, held up on its way, is not done again.
+pub const TRIGGERS: usize = 16;
 
 /// A block that was closed and is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +56,8 @@ pub struct Server {
     unit: u8,
     block: CommandRegisters,
     armed: bool,
-    last_trigger: Option<(u16, u64)>,
-    last_acknowledge: Option<(u16, u32)>,
+    /// The newest last.
+    triggers: Deque<(u16, u64), TRIGGERS>,
     last_clear: Option<u16>,
     counts: Counts,
 }
@@ -68,8 +72,7 @@ impl Server {
             unit,
             block: CommandBlock::default().to_registers(),
             armed: false,
-            last_trigger: None,
-            last_acknowledge: None,
+            triggers: Deque::new(),
             last_clear: None,
             counts: Counts::default(),
         })
@@ -158,16 +161,23 @@ impl Server {
                 false
             }
             _ if !self.armed => false,
-            Command::Trigger { part_id, nonce } => match self.last_trigger {
-                // The nonce belongs to another part: to do nothing silently would leave the PLC waiting.
-                Some((last_nonce, last_part)) if last_nonce == nonce && last_part != part_id => {
-                    return Err(Exception::IllegalValue);
+            Command::Trigger { part_id, nonce } => {
+                let is_new = !self.triggers.iter().any(|known| *known == (nonce, part_id));
+                if is_new {
+                    // The nonce belongs to another part: to do nothing silently would leave the PLC waiting.
+                    if self.triggers.back().is_some_and(|(last_nonce, _)| *last_nonce == nonce) {
+                        return Err(Exception::IllegalValue);
+                    }
+                    if self.triggers.is_full() {
+                        self.triggers.pop_front();
+                    }
+                    // There is room now.
+                    let _ = self.triggers.push_back((nonce, part_id));
                 }
-                _ => self.last_trigger.replace((nonce, part_id)) != Some((nonce, part_id)),
-            },
-            Command::Acknowledge { nonce, sequence, .. } => {
-                self.last_acknowledge.replace((nonce, sequence)) != Some((nonce, sequence))
+                is_new
             }
+            // Done again it does nothing; one that came too late must count when its record is shown again.
+            Command::Acknowledge { .. } => true,
             Command::Clear { nonce } => self.last_clear.replace(nonce) != Some(nonce),
         };
         Ok(if is_new { command } else { Command::None })

@@ -135,7 +135,7 @@ enum Stage {
     /// Acknowledged; kept to answer a repeated trigger. `asked`: the PLC asked again.
     Delivered { committed: Committed, asked: bool },
     /// Went out as a record; kept to answer a repeated trigger.
-    Recorded { ticket: Ticket, record: Record },
+    Recorded { ticket: Ticket, record: Record, acknowledged: bool },
 }
 
 impl Stage {
@@ -372,7 +372,12 @@ impl DeviceSession {
         };
         let Some(told) = told else {
             // A full queue loses this one; the PLC says it again when the record is repeated.
-            let _ = self.events.push_back(Event::RecordAcknowledged(*ack));
+            let told = self.events.push_back(Event::RecordAcknowledged(*ack)).is_ok();
+            if let Stage::Recorded { record, acknowledged, .. } = &mut self.stage {
+                let ours =
+                    (record.verdict_seq, record.part_id, record.code) == (ack.verdict_seq, ack.part_id, ack.code);
+                *acknowledged |= told && ours;
+            }
             return;
         };
         if told != (ack.part_id, ack.code) {
@@ -490,7 +495,7 @@ impl DeviceSession {
 
     fn status(&self, now_ms: u64) -> Status {
         let busy = matches!(self.stage, Stage::Judging { .. } | Stage::Committing { .. });
-        let done = matches!(self.stage, Stage::Sending { .. } | Stage::Recorded { .. });
+        let done = matches!(self.stage, Stage::Sending { .. } | Stage::Recorded { acknowledged: false, .. });
         Status::default()
             .with(Status::READY, self.is_ready(now_ms))
             .with(Status::BUSY, busy)
@@ -551,7 +556,7 @@ impl DeviceSession {
     /// The part in hand goes out as a record.
     fn record_part(&mut self, committed: &Committed, origin: Origin) {
         let record = committed.record(origin);
-        self.stage = Stage::Recorded { ticket: committed.pending.ticket, record };
+        self.stage = Stage::Recorded { ticket: committed.pending.ticket, record, acknowledged: false };
         self.reply(ToPlc::Record(record));
         // A full queue loses only this notice: a verdict counts as undelivered until it is acknowledged.
         let _ = self.events.push_back(Event::Undelivered { verdict_seq: record.verdict_seq });

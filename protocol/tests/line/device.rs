@@ -1,12 +1,16 @@
 //! The device of the simulated line: its session, an application that judges, and a journal that survives restarts.
 
-use super::{BAUD, Faults, Parts, chance, random::Random};
+use super::{
+    BAUD, Faults, Parts, chance,
+    profile::{DeviceEnd, Profile},
+    random::Random,
+};
 use cellgate_protocol::{
     code::Verdict,
     digest::DigestStart,
     health::{Health, Progress},
-    limits::MAX_FRAME,
-    link::{Output, device::DeviceLink},
+    link::Output,
+    modbus::framer::FRAME_MAX,
     part::{Outcome, Pending, Trigger},
     reason::ReasonCode,
     score::ScoreE4,
@@ -66,8 +70,9 @@ impl Journal {
 
 /// The device: down while it has no link.
 pub(crate) struct Device {
+    profile: Profile,
     journal: Journal,
-    link: Option<DeviceLink>,
+    link: Option<DeviceEnd>,
     job: Job,
     restart_ms: Option<u64>,
     down_for_ms: u64,
@@ -78,8 +83,9 @@ pub(crate) struct Device {
 
 impl Device {
     /// A device that is down and starts at once.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(profile: Profile) -> Self {
         Self {
+            profile,
             journal: Journal::default(),
             link: None,
             job: Job::Idle,
@@ -104,7 +110,7 @@ impl Device {
         }
     }
 
-    /// Does what is to be done now.
+    /// Does what is to be done now; true when the power went.
     pub(crate) fn run(
         &mut self,
         now_ms: u64,
@@ -112,17 +118,18 @@ impl Device {
         faults: &Faults,
         parts: &mut Parts,
         mut send: impl FnMut(&[u8], &mut Random),
-    ) {
-        if self.restart_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+    ) -> bool {
+        let cut = self.restart_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        if cut {
             self.power_cut(now_ms, random, parts);
         }
         if self.link.is_none() && now_ms >= self.up_ms {
             self.start(now_ms, parts);
         }
-        let Some(mut link) = self.link.take() else { return };
+        let Some(mut link) = self.link.take() else { return cut };
         self.work(now_ms, random, parts, &mut link);
         self.replay(now_ms, &mut link);
-        let mut out = [0; MAX_FRAME];
+        let mut out = [0; FRAME_MAX];
         loop {
             let worker = Progress { last_ms: if now_ms < self.hung_until_ms { 0 } else { now_ms }, allowed_ms: 100 };
             let health = Health::attest(now_ms, &[worker]);
@@ -133,6 +140,7 @@ impl Device {
             }
         }
         self.link = Some(link);
+        cut
     }
 
     /// Everything but the journal is gone. A commit under way may or may not have become durable.
@@ -158,11 +166,11 @@ impl Device {
             DeviceConfig { device: 7, boot_epoch: self.journal.boot_epoch, first_wait_ms: first_wait_ms(BAUD) };
         let mut session = DeviceSession::new(config);
         session.set_condition(condition(true));
-        self.link = Some(DeviceLink::new(session));
+        self.link = Some(DeviceEnd::new(self.profile, session));
     }
 
     /// The application's own work on the part in hand.
-    fn work(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts, link: &mut DeviceLink) {
+    fn work(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts, link: &mut DeviceEnd) {
         let health = Health::attest(now_ms, &[Progress { last_ms: now_ms, allowed_ms: 1 }]);
         let health = health.filter(|_| now_ms >= self.hung_until_ms);
         let session = link.session();
@@ -224,7 +232,7 @@ impl Device {
     }
 
     /// Sends the oldest unacknowledged verdict of an earlier part, as information.
-    fn replay(&mut self, now_ms: u64, link: &mut DeviceLink) {
+    fn replay(&mut self, now_ms: u64, link: &mut DeviceEnd) {
         if let Some(record) = self.journal.backlog.front()
             && record.boot_epoch != self.journal.boot_epoch
             && link.is_open()

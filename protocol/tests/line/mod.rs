@@ -2,21 +2,20 @@
 //! survives restarts, and a referee. Time is simulated; a seed gives the same run on every machine.
 
 pub(crate) mod device;
+pub(crate) mod profile;
 pub(crate) mod random;
 pub(crate) mod wire;
 
 use cellgate_protocol::{
-    limits::MAX_FRAME,
-    link::{
-        Output,
-        plc::{Ends, PlcLink},
-    },
+    link::{Output, plc::Ends},
+    modbus::framer::FRAME_MAX,
     session::{
         plc::{Event, PlcConfig, PlcSession},
         repeat::first_wait_ms,
     },
 };
 use device::{Device, MODEL};
+use profile::{PlcEnd, Profile};
 use random::Random;
 use std::collections::{HashMap, VecDeque};
 use wire::Wire;
@@ -24,7 +23,7 @@ use wire::Wire;
 /// The line's speed in bits per second.
 pub(crate) const BAUD: u32 = 115_200;
 /// A part's time.
-const DEADLINE_MS: u32 = 300;
+pub(crate) const DEADLINE_MS: u32 = 300;
 /// A part is looked at by the referee so long after its trigger: longer than anything may still happen to it.
 const SETTLED_MS: u64 = 30_000;
 
@@ -77,10 +76,11 @@ pub(crate) struct Summary {
 
 /// The PLC and everything around it.
 pub(crate) struct Line {
+    profile: Profile,
     random: Random,
     faults: Faults,
     now_ms: u64,
-    plc: PlcLink,
+    plc: PlcEnd,
     plc_back_ms: u64,
     device: Device,
     to_device: Wire,
@@ -96,11 +96,12 @@ pub(crate) struct Line {
 
 impl Line {
     /// A line that starts.
-    pub(crate) fn new(seed: u64, faults: Faults) -> Self {
+    pub(crate) fn new(profile: Profile, seed: u64, faults: Faults) -> Self {
         let mut random = Random::new(seed);
         Self {
-            plc: new_plc(0, &mut random),
-            device: Device::new(),
+            plc: new_plc(profile, 0, &mut random),
+            device: Device::new(profile),
+            profile,
             random,
             faults,
             now_ms: 0,
@@ -152,7 +153,12 @@ impl Line {
         self.run_plc();
         let (parts, wire) = (&mut self.parts, &mut self.to_plc);
         let (random, faults) = (&mut self.random, &self.faults);
-        self.device.run(now_ms, random, faults, parts, |bytes, random| wire.send(now_ms, bytes, random, faults.frame));
+        let send = |bytes: &[u8], random: &mut Random| wire.send(now_ms, bytes, random, faults.frame);
+        let cut = self.device.run(now_ms, random, faults, parts, send);
+        if cut && self.profile == Profile::Modbus {
+            // A request does not say for which start of the device it was meant, as a frame of the native profile does.
+            self.to_device.cut();
+        }
         self.settle(now_ms);
     }
 
@@ -160,7 +166,11 @@ impl Line {
         let now_ms = self.now_ms;
         self.part_id += 1;
         // Counts up like a PLC's retained counter: never the same twice, and a neighbour is one bit away.
-        self.nonce = self.nonce.wrapping_add(1);
+        self.nonce = match self.profile {
+            Profile::Native => self.nonce.wrapping_add(1),
+            // As wide as the register.
+            Profile::Modbus => u32::from((self.nonce as u16).wrapping_add(1)),
+        };
         if self.plc.session().trigger(now_ms, self.part_id, self.nonce, DEADLINE_MS).is_err() {
             return;
         }
@@ -182,7 +192,7 @@ impl Line {
         self.summary.restarts[1] += 1;
         self.decided(self.part_id);
         self.plc_back_ms = self.now_ms + 10 + self.random.below(800);
-        self.plc = new_plc(self.plc_back_ms, &mut self.random);
+        self.plc = new_plc(self.profile, self.plc_back_ms, &mut self.random);
     }
 
     fn run_plc(&mut self) {
@@ -190,7 +200,7 @@ impl Line {
         if now_ms < self.plc_back_ms {
             return;
         }
-        let mut out = [0; MAX_FRAME];
+        let mut out = [0; FRAME_MAX];
         loop {
             match self.plc.poll(now_ms, &mut out) {
                 Some(Output::Bytes(bytes)) => {
@@ -236,12 +246,12 @@ impl Line {
     }
 }
 
-fn new_plc(now_ms: u64, random: &mut Random) -> PlcLink {
+fn new_plc(profile: Profile, now_ms: u64, random: &mut Random) -> PlcEnd {
     let first_wait_ms = first_wait_ms(BAUD);
     let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms };
     config.allowed_models.push(MODEL).expect("one model fits");
     let ends = Ends { plc: 1, device: Some(7), first_link_id: random.next() as u32, first_wait_ms };
-    PlcLink::new(now_ms, PlcSession::new(config), ends)
+    PlcEnd::new(profile, now_ms, PlcSession::new(config), ends)
 }
 
 /// True in `of_100_000` of 100,000 cases.

@@ -1,0 +1,320 @@
+//! The PLC's end: reads the registers, tells the session what they say, writes one command at a time.
+//!
+//! A client may ask only when the answer before came or its time is over, so everything waits for its turn: after each
+//! write a read, so that what is written rests on what the device shows now. Of what is to be written goes first: command 0
+//! where the device started anew ([arming](super::server::Server::is_armed)), an acknowledgement, a trigger once the
+//! device shows that it is ready, and else the heartbeat.
+
+use super::codec::{FrameBuffer, Request, Response};
+use super::command::{Command, CommandBlock, CommandRegisters};
+use super::framer::{Direction, Framer, silence_ms};
+use super::map::{COMMAND_ADDRESS, SNAPSHOT_REGISTERS};
+use super::registers::Registers;
+use super::server::UNIT_MAX;
+use super::snapshot::{Snapshot, SnapshotError, SnapshotRegisters};
+use super::told;
+use crate::{
+    limits::PLC_SILENT_MS,
+    link::{Counters, Output, plc::Ends},
+    session::plc::{Action, Event, PlcSession},
+    state::Status,
+    to_device::{ToDevice, TriggerRequest},
+    to_plc::ToPlc,
+};
+
+/// How often the registers are read.
+pub const READ_EVERY_MS: u64 = 20;
+
+/// The least time that an answer is waited for.
+pub const ANSWER_MS: u64 = 100;
+
+/// A [`PlcSession`] that reads and writes registers. After each input, and at least every 10 ms, call
+/// [`ModbusPlc::poll`] until it gives `None`.
+///
+/// The registers hold only the low 16 bits of a nonce: those must differ from the trigger's before. A part's deadline is
+/// configured on both sides; that of the session counts from its trigger here, the device's from when it has it.
+#[derive(Debug)]
+pub struct ModbusPlc {
+    session: PlcSession,
+    unit: u8,
+    ends: Ends,
+    framer: Framer,
+    /// The request that waits for its answer, and until when.
+    asked: Option<(Asked, u64)>,
+    device: Option<Device>,
+    /// What was sent last was a read.
+    has_read: bool,
+    read_due_ms: u64,
+    /// The part that the session asked for last.
+    part: Option<TriggerRequest>,
+    trigger: Option<Command>,
+    acknowledge: Option<Command>,
+    heartbeat: u16,
+    heartbeat_due: bool,
+    unanswered: u32,
+    counters: Counters,
+}
+
+/// A request on the line.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Read,
+    Written(CommandRegisters, Command),
+}
+
+impl Asked {
+    fn request(&self) -> Request<'_> {
+        match self {
+            Self::Read => Request::ReadInput { address: 0, count: SNAPSHOT_REGISTERS as u16 },
+            Self::Written(block, _) => {
+                Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(block) }
+            }
+        }
+    }
+}
+
+/// The device as its registers show it.
+#[derive(Debug)]
+struct Device {
+    boot_epoch: u32,
+    heartbeat: u16,
+    heard_ms: u64,
+    /// It answered a command 0 of ours since its start.
+    armed: bool,
+    /// It showed that it is ready, and nothing was written since.
+    ready: bool,
+}
+
+/// What an answer holds.
+enum Answer {
+    Shown(SnapshotRegisters),
+    Written,
+    Refused,
+}
+
+impl ModbusPlc {
+    /// A client of `unit`, 1 to [`UNIT_MAX`]; none for another number. Of the ends only the device's number counts here,
+    /// and the wait, which is that for an answer where it is longer than [`ANSWER_MS`].
+    #[must_use]
+    pub fn new(now_ms: u64, session: PlcSession, unit: u8, ends: Ends) -> Option<Self> {
+        (1..=UNIT_MAX).contains(&unit).then(|| Self {
+            session,
+            unit,
+            ends,
+            framer: Framer::new(Direction::Responses, silence_ms(115_200)),
+            asked: None,
+            device: None,
+            has_read: false,
+            read_due_ms: now_ms,
+            part: None,
+            trigger: None,
+            acknowledge: None,
+            heartbeat: 0,
+            heartbeat_due: false,
+            unanswered: 0,
+            counters: Counters::default(),
+        })
+    }
+
+    /// The session behind it.
+    pub fn session(&mut self) -> &mut PlcSession {
+        &mut self.session
+    }
+
+    /// What it met: `frames` are answers, `dropped` those of them that could not be used, `links` starts of the device.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Requests without an answer in time, wrapping.
+    #[must_use]
+    pub const fn unanswered(&self) -> u32 {
+        self.unanswered
+    }
+
+    /// The device's boot epoch, while it answers.
+    #[must_use]
+    pub fn boot_epoch(&self, now_ms: u64) -> Option<u32> {
+        self.device.as_ref().filter(|device| device.is_heard(now_ms)).map(|device| device.boot_epoch)
+    }
+
+    /// The line was lost and opened anew: half an answer is forgotten, and what was asked is asked again.
+    pub fn reopened(&mut self) {
+        self.framer.drop_all();
+        self.asked = None;
+    }
+
+    /// Bytes that came.
+    pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
+        self.hear(now_ms, |framer, on_frame| framer.feed(bytes, now_ms, on_frame));
+    }
+
+    /// What to do now; bytes stand in `out`.
+    pub fn poll<'a>(&mut self, now_ms: u64, out: &'a mut FrameBuffer) -> Option<Output<'a, Event>> {
+        self.hear(now_ms, |framer, on_frame| framer.poll(now_ms, on_frame));
+        while let Some(action) = self.session.poll(now_ms) {
+            match action {
+                Action::Event(event) => {
+                    if let Event::Decided(_) = event {
+                        self.trigger = None;
+                    }
+                    return Some(Output::Event(event));
+                }
+                Action::Send(message) => self.put(&message),
+            }
+        }
+        match self.asked {
+            Some((_, until_ms)) if now_ms < until_ms => return None,
+            Some(_) => self.unanswered = self.unanswered.wrapping_add(1),
+            None => {}
+        }
+        let asked = self.next(now_ms)?;
+        let until_ms = now_ms.saturating_add(ANSWER_MS.max(self.ends.first_wait_ms));
+        self.asked = Some((asked, until_ms));
+        self.framer.drop_all();
+        // 32 registers to read or 13 to write: both fit.
+        asked.request().encode(self.unit, out).ok().map(Output::Bytes)
+    }
+
+    /// Something that the session wants to say waits for its turn.
+    fn put(&mut self, message: &ToDevice) {
+        match message {
+            ToDevice::Trigger(request) => {
+                self.part = Some(*request);
+                let (part_id, nonce) = (request.part_id, request.nonce as u16);
+                self.trigger = Some(Command::Trigger { part_id, nonce });
+            }
+            ToDevice::Heartbeat(_) => self.heartbeat_due = true,
+            // The registers that asked for an acknowledgement have more to echo, see `shown`. The others are native.
+            ToDevice::Ack(_) | ToDevice::Hello(_) | ToDevice::Error(_) => {}
+        }
+    }
+
+    /// The next request.
+    fn next(&mut self, now_ms: u64) -> Option<Asked> {
+        self.asked = None;
+        if self.has_read
+            && let Some(device) = &mut self.device
+        {
+            let command = if !device.armed {
+                Some(Command::None)
+            } else if let Some(acknowledge) = self.acknowledge.take() {
+                Some(acknowledge)
+            } else if device.ready && self.trigger.is_some() {
+                self.trigger.take()
+            } else {
+                self.heartbeat_due.then_some(Command::None)
+            };
+            if let Some(command) = command {
+                (self.has_read, self.heartbeat_due, device.ready) = (false, false, false);
+                self.heartbeat = self.heartbeat.wrapping_add(1);
+                let block = CommandBlock { heartbeat: self.heartbeat, command };
+                return Some(Asked::Written(block.to_registers(), command));
+            }
+        }
+        if self.has_read && now_ms < self.read_due_ms {
+            return None;
+        }
+        (self.has_read, self.read_due_ms) = (true, now_ms.saturating_add(READ_EVERY_MS));
+        Some(Asked::Read)
+    }
+
+    /// Takes the first frame that answers what was asked.
+    fn hear(&mut self, now_ms: u64, frames: impl FnOnce(&mut Framer, &mut dyn FnMut(&[u8]))) {
+        let (unit, counters) = (self.unit, &mut self.counters);
+        let mut answered = None;
+        let mut on_frame = |frame: &[u8]| {
+            counters.frames = counters.frames.wrapping_add(1);
+            let answer = self.asked.as_ref().filter(|_| answered.is_none()).and_then(|(asked, _)| {
+                Some(match Response::decode(frame, unit, &asked.request()).ok()? {
+                    Response::Registers(registers) => Answer::Shown(registers.to_array()?),
+                    Response::Exception(_) => Answer::Refused,
+                    _ => Answer::Written,
+                })
+            });
+            match answer {
+                Some(answer) => answered = Some(answer),
+                None => counters.dropped = counters.dropped.wrapping_add(1),
+            }
+        };
+        frames(&mut self.framer, &mut on_frame);
+        let Some(answer) = answered else { return };
+        let asked = self.asked.take();
+        match answer {
+            Answer::Shown(registers) => match Snapshot::from_registers(&registers) {
+                Ok(shown) => self.shown(now_ms, &shown),
+                Err(SnapshotError::Magic(_) | SnapshotError::Version(_)) => self.incompatible(now_ms),
+                Err(SnapshotError::Crc | SnapshotError::Complement) => self.drop_answer(),
+            },
+            Answer::Written => {
+                if let (Some((Asked::Written(_, Command::None), _)), Some(device)) = (asked, &mut self.device) {
+                    device.armed = true;
+                }
+            }
+            Answer::Refused => self.drop_answer(),
+        }
+    }
+
+    /// The device at one moment.
+    fn shown(&mut self, now_ms: u64, shown: &Snapshot) {
+        if self.ends.device.is_some_and(|device| device != shown.device) {
+            return self.incompatible(now_ms);
+        }
+        match &mut self.device {
+            Some(device) if device.boot_epoch == shown.epoch => {
+                let older = (shown.heartbeat.wrapping_sub(device.heartbeat) as i16) < 0;
+                // An answer that was held up: what it shows is past. Who was silent may have counted on by any number.
+                if older && device.is_heard(now_ms) {
+                    return self.drop_answer();
+                }
+                (device.heartbeat, device.heard_ms) = (shown.heartbeat, now_ms);
+            }
+            _ => {
+                self.counters.links = self.counters.links.wrapping_add(1);
+                self.device = Some(Device {
+                    boot_epoch: shown.epoch,
+                    heartbeat: shown.heartbeat,
+                    heard_ms: now_ms,
+                    armed: false,
+                    ready: false,
+                });
+                (self.acknowledge, self.trigger) = (None, None);
+                self.session.device_found(now_ms, shown.epoch);
+            }
+        }
+        if let Some(device) = &mut self.device {
+            device.ready = shown.status.has(Status::READY);
+        }
+        self.session.receive(now_ms, &ToPlc::Heartbeat(told::heartbeat(shown)));
+        let asked = self.part.filter(|part| (part.part_id, part.nonce as u16) == (shown.part_id, shown.nonce));
+        let nonce = asked.map_or(u32::from(shown.nonce), |part| part.nonce);
+        let Some(message) = told::of_part(shown, nonce) else { return };
+        if let ToPlc::Verdict(_) | ToPlc::Record(_) = message {
+            let Snapshot { part_id, nonce, sequence, .. } = *shown;
+            self.acknowledge = Some(Command::Acknowledge { part_id, nonce, sequence });
+        }
+        if asked.is_some() {
+            // It has the trigger.
+            self.trigger = None;
+        }
+        self.session.receive(now_ms, &message);
+    }
+
+    /// The device has another map, or is another device: nothing of it is a PASS.
+    fn incompatible(&mut self, now_ms: u64) {
+        self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
+        self.device = None;
+        self.session.device_incompatible(now_ms);
+    }
+
+    fn drop_answer(&mut self) {
+        self.counters.dropped = self.counters.dropped.wrapping_add(1);
+    }
+}
+
+impl Device {
+    const fn is_heard(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.heard_ms) < PLC_SILENT_MS
+    }
+}

@@ -1,0 +1,317 @@
+//! The PLC's end of the Modbus profile against a device that the test plays: what is asked when, and what counts.
+
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+
+use cellgate_protocol::{
+    code::Verdict,
+    digest::DigestStart,
+    gate::Decision,
+    link::{Output, plc::Ends},
+    modbus::{
+        codec::{Request, Response, open},
+        command::{Command, CommandBlock},
+        map::COMMAND_ADDRESS,
+        plc::{ANSWER_MS, ModbusPlc, READ_EVERY_MS},
+        registers::Registers,
+        snapshot::{Snapshot, SnapshotRegisters},
+    },
+    reason::ReasonCode,
+    session::plc::{Event, Outcome, PlcConfig, PlcSession},
+    state::Status,
+};
+
+const UNIT: u8 = 9;
+const MODEL: DigestStart = DigestStart([7; 8]);
+/// Its low half is what the registers hold.
+const NONCE: u32 = 0x3_0005;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Read,
+    Wrote(CommandBlock),
+}
+
+struct Bench {
+    plc: ModbusPlc,
+    now_ms: u64,
+    shown: Snapshot,
+    events: Vec<Event>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms: 66 };
+        config.allowed_models.push(MODEL).unwrap();
+        let ends = Ends { plc: 0, device: Some(7), first_link_id: 0, first_wait_ms: 66 };
+        let plc = ModbusPlc::new(0, PlcSession::new(config), UNIT, ends).unwrap();
+        let shown = Snapshot { device: 7, epoch: 3, status: Status::STORE_OK, ..Snapshot::EMPTY };
+        Self { plc, now_ms: 0, shown, events: Vec::new() }
+    }
+
+    /// Armed, its heartbeat fresh, ready, and nothing asked.
+    fn ready() -> Self {
+        let mut bench = Self::new();
+        for _ in 0..8 {
+            bench.turn();
+        }
+        bench.shown.status = bench.shown.status.with(Status::READY, true);
+        bench.turn();
+        bench
+    }
+
+    fn says(&mut self) -> Option<Said> {
+        let mut out = [0; 256];
+        loop {
+            match self.plc.poll(self.now_ms, &mut out)? {
+                Output::Event(event) => self.events.push(event),
+                Output::Bytes(bytes) => {
+                    let (unit, said) = open(bytes).unwrap();
+                    assert_eq!(unit, UNIT);
+                    return Some(match Request::decode(said).unwrap() {
+                        Request::ReadInput { address: 0, count: 32 } => Said::Read,
+                        Request::WriteMultiple { address: COMMAND_ADDRESS, values } => {
+                            Said::Wrote(CommandBlock::from_registers(&values.to_array().unwrap()).unwrap())
+                        }
+                        other => panic!("{other:?}"),
+                    });
+                }
+            }
+        }
+    }
+
+    fn answers(&mut self, registers: &SnapshotRegisters) {
+        let mut out = [0; 256];
+        let response = Response::Registers(Registers::new(registers));
+        self.plc.feed(self.now_ms, response.encode(UNIT, 0x04, &mut out).unwrap());
+    }
+
+    fn receipt(&mut self) {
+        let mut out = [0; 256];
+        let response = Response::WrittenMultiple { address: COMMAND_ADDRESS, count: 13 };
+        self.plc.feed(self.now_ms, response.encode(UNIT, 0x10, &mut out).unwrap());
+    }
+
+    /// The next request that comes within 100 ms, answered.
+    fn turn(&mut self) -> Said {
+        let said = loop {
+            match self.says() {
+                Some(said) => break said,
+                None => self.now_ms += 1,
+            }
+        };
+        self.now_ms += 7;
+        match said {
+            Said::Read => {
+                self.shown.heartbeat = (self.now_ms / 30) as u16;
+                let registers = self.shown.to_registers();
+                self.answers(&registers);
+            }
+            Said::Wrote(_) => self.receipt(),
+        }
+        said
+    }
+
+    /// The next read, not answered.
+    fn until_read(&mut self) {
+        loop {
+            match self.says() {
+                Some(Said::Read) => break,
+                Some(Said::Wrote(_)) => self.receipt(),
+                None => self.now_ms += 1,
+            }
+        }
+    }
+
+    /// The next command that is more than a heartbeat, within the given requests.
+    fn command(&mut self, requests: usize) -> Option<Command> {
+        (0..requests).find_map(|_| match self.turn() {
+            Said::Wrote(CommandBlock { command, .. }) if command != Command::None => Some(command),
+            _ => None,
+        })
+    }
+
+    fn trigger(&mut self, part_id: u64) {
+        self.plc.session().trigger(self.now_ms, part_id, NONCE, 1_000).unwrap();
+    }
+
+    fn decided(&mut self) -> Option<Outcome> {
+        self.says();
+        self.events.iter().find_map(|event| match event {
+            Event::Decided(outcome) => Some(*outcome),
+            _ => None,
+        })
+    }
+
+    fn pass(&self, part_id: u64) -> Snapshot {
+        Snapshot {
+            status: Status::VALID.with(Status::DONE, true).with(Status::STORE_OK, true),
+            sequence: 77,
+            part_id,
+            nonce: NONCE as u16,
+            verdict: Verdict::Pass.register(),
+            reason: ReasonCode::SCORE_BELOW_REVIEW,
+            model: MODEL,
+            ..self.shown
+        }
+    }
+}
+
+#[test]
+fn it_reads_arms_and_triggers_only_a_ready_device() {
+    let mut bench = Bench::new();
+    bench.trigger(42);
+    assert_eq!(bench.turn(), Said::Read);
+    assert_eq!(bench.turn(), Said::Wrote(CommandBlock { heartbeat: 1, command: Command::None }));
+    assert_eq!(bench.command(6), None);
+    bench.shown.status = bench.shown.status.with(Status::READY, true);
+    assert_eq!(bench.command(3), Some(Command::Trigger { part_id: 42, nonce: NONCE as u16 }));
+}
+
+#[test]
+fn one_request_at_a_time_and_again_after_its_time() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.says(), Some(Said::Read));
+    bench.now_ms = ANSWER_MS - 1;
+    assert_eq!(bench.says(), None);
+    bench.now_ms = ANSWER_MS;
+    assert_eq!((bench.says(), bench.plc.unanswered()), (Some(Said::Read), 1));
+    // Behind noise, it ends with silence.
+    bench.plc.feed(bench.now_ms, &[0xFF]);
+    let shown = bench.shown.to_registers();
+    bench.answers(&shown);
+    bench.now_ms += 19;
+    assert_eq!((bench.says(), bench.plc.boot_epoch(bench.now_ms)), (None, None));
+    bench.now_ms += 1;
+    assert!(matches!(bench.says(), Some(Said::Wrote(_))) && bench.plc.boot_epoch(bench.now_ms) == Some(3));
+    bench.plc.reopened();
+    assert_eq!(bench.says(), Some(Said::Read));
+}
+
+#[test]
+fn the_heartbeat_changes_with_each_block_and_comes_every_100_ms() {
+    let mut bench = Bench::ready();
+    let (mut blocks, mut reads, begin_ms) = (Vec::new(), 0, bench.now_ms);
+    while bench.now_ms < begin_ms + 1_000 {
+        match bench.turn() {
+            Said::Wrote(block) => blocks.push(block.heartbeat),
+            Said::Read => reads += 1,
+        }
+    }
+    assert!((9..=11).contains(&blocks.len()) && blocks.is_sorted_by(|a, b| *b == *a + 1), "{blocks:?}");
+    assert!((1_000 / READ_EVERY_MS / 2..=1_000 / READ_EVERY_MS + 1).contains(&reads), "{reads}");
+}
+
+#[test]
+fn a_pass_of_the_part_with_the_whole_nonce_opens_the_gate() {
+    let mut bench = Bench::ready();
+    bench.trigger(42);
+    assert!(matches!(bench.command(4), Some(Command::Trigger { part_id: 42, .. })));
+    bench.shown = bench.pass(42);
+    assert_eq!(bench.turn(), Said::Read);
+    let outcome = bench.decided().unwrap();
+    assert_eq!((outcome.decision, outcome.nonce, outcome.boot_epoch), (Decision::Pass, NONCE, Some(3)));
+}
+
+#[test]
+fn an_acknowledgement_goes_before_the_next_trigger() {
+    let mut bench = Bench::ready();
+    bench.trigger(42);
+    bench.command(4);
+    bench.shown = Snapshot { status: Status::READY.with(Status::VALID, true), ..bench.pass(42) };
+    bench.turn();
+    while bench.plc.session().trigger(bench.now_ms, 43, 6, 300).is_err() {
+        let mut out = [0; 256];
+        let Some(Output::Event(_)) = bench.plc.poll(bench.now_ms, &mut out) else { panic!("the decision comes first") };
+    }
+    let acknowledge = Command::Acknowledge { part_id: 42, nonce: NONCE as u16, sequence: 77 };
+    assert_eq!(bench.command(4), Some(acknowledge));
+    bench.shown = Snapshot { status: Status::READY, ..bench.shown };
+    assert_eq!(bench.command(4), Some(Command::Trigger { part_id: 43, nonce: 6 }));
+}
+
+#[test]
+fn registers_with_a_wrong_crc_are_nothing() {
+    let mut bench = Bench::ready();
+    bench.trigger(42);
+    bench.command(4);
+    let dropped = bench.plc.counters().dropped;
+    let right = bench.pass(42).to_registers();
+    for at in 0..32 {
+        bench.until_read();
+        let mut wrong = right;
+        wrong[at] ^= 1;
+        bench.answers(&wrong);
+    }
+    assert_eq!(bench.plc.counters().dropped - dropped, 32);
+    assert_eq!(bench.decided(), None);
+}
+
+#[test]
+fn a_trigger_that_waits_is_dropped_with_its_part() {
+    let mut bench = Bench::ready();
+    bench.shown.status = Status::STORE_OK;
+    bench.turn();
+    bench.trigger(42);
+    while bench.now_ms < 1_500 {
+        assert!(!matches!(bench.turn(), Said::Wrote(CommandBlock { command: Command::Trigger { .. }, .. })));
+    }
+    assert_eq!(bench.decided().unwrap().decision, Decision::Reject(ReasonCode::LATE));
+    bench.shown.status = Status::READY;
+    assert_eq!(bench.command(10), None);
+}
+
+#[test]
+fn after_a_start_of_the_device_its_part_is_rejected_and_command_0_comes_first() {
+    let mut bench = Bench::ready();
+    bench.trigger(42);
+    assert!(bench.command(4).is_some());
+    bench.shown = Snapshot { epoch: 4, ..bench.pass(42) };
+    while bench.turn() != Said::Read {}
+    assert_eq!(bench.decided().unwrap().decision, Decision::Reject(ReasonCode::RESTARTED));
+    // What the decision asked for was command 0: its answer is lost, so it is asked for again.
+    bench.now_ms += ANSWER_MS;
+    assert_eq!(bench.turn(), Said::Read);
+    assert!(matches!(bench.turn(), Said::Wrote(CommandBlock { command: Command::None, .. })));
+    assert!(matches!(bench.command(4), Some(Command::Acknowledge { sequence: 77, .. })));
+}
+
+#[test]
+fn refusals_and_records_end_the_part() {
+    let waiting = Status::STORE_OK;
+    let cases = [
+        (waiting, 0, ReasonCode::NOT_READY, ReasonCode::NOT_READY),
+        (waiting.with(Status::BUSY, true), 0, ReasonCode::STORE_FAILED, ReasonCode::STORE_FAILED),
+        (waiting.with(Status::DONE, true), 5, ReasonCode::SCORE_BELOW_REVIEW, ReasonCode::RECORD_ONLY),
+    ];
+    for (status, sequence, reason, found) in cases {
+        let mut bench = Bench::ready();
+        bench.trigger(42);
+        bench.command(4);
+        let nonce = NONCE as u16;
+        bench.shown = Snapshot { status, sequence, reason, part_id: 42, nonce, ..bench.shown };
+        while bench.turn() != Said::Read {}
+        assert_eq!(bench.decided().unwrap().decision, Decision::Reject(found));
+    }
+}
+
+#[test]
+fn an_answer_of_the_past_is_nothing_while_newer_ones_come() {
+    let mut bench = Bench::ready();
+    bench.trigger(42);
+    bench.command(4);
+    let past = Snapshot { heartbeat: bench.shown.heartbeat.wrapping_sub(1), ..bench.pass(42) };
+    bench.until_read();
+    bench.answers(&past.to_registers());
+    assert_eq!(bench.decided(), None);
+}
+
+#[test]
+fn another_device_is_no_device() {
+    let mut bench = Bench::ready();
+    bench.trigger(42);
+    bench.command(4);
+    bench.shown = Snapshot { device: 8, ..bench.pass(42) };
+    while bench.turn() != Said::Read {}
+    assert_eq!(bench.decided().unwrap().decision, Decision::Reject(ReasonCode::INCOMPATIBLE));
+    assert_eq!(bench.plc.counters().incompatible, 1);
+}
