@@ -3,12 +3,12 @@
 
 use super::judge::Work;
 use super::part::{self, Judged, Part};
-use super::record::{Request, Verdict};
+use super::profile::DeviceEnd;
+use super::record::{Commit, Request};
 use super::run::Shared;
 use crate::journal::{self, Journal, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
-use cellgate_protocol::limits::MAX_FRAME;
-use cellgate_protocol::link::{Output, device::DeviceLink};
+use cellgate_models::policy::Verdict;
 use cellgate_protocol::part::{Committed, Pending, Trigger};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::{Condition, DeviceSession, Dispatch, Event, Mode};
@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const REPLAY_EVERY_MS: u64 = 250;
 /// Records that are kept to be told again, at most; the journal keeps all.
 const MOST_UNDELIVERED: usize = 1000;
+/// How long a PASS waits for the sign of life of a worker that is a moment late; then it goes out as a record.
+const HOLD_MOST: Duration = Duration::from_millis(300);
 
 /// What the threads tell the line.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ pub(super) enum Told {
         row: Box<journal::Record>,
     },
     /// A verdict is not.
-    StoreFailed(Box<Verdict>),
+    StoreFailed(Box<Commit>),
     /// The journal holds the part's verdict under another row.
     Settled(Pending),
     /// An image without a trigger was recorded.
@@ -74,7 +76,7 @@ struct InHand {
 
 /// What the line works with.
 pub(super) struct Line {
-    pub(super) link: DeviceLink,
+    pub(super) end: DeviceEnd,
     pub(super) shared: Arc<Shared>,
     pub(super) journal: Arc<Journal>,
     pub(super) model: Digest,
@@ -94,33 +96,29 @@ pub(super) struct Memory {
     /// The number of the row that was told last.
     replayed: u64,
     shown: Option<State>,
+    /// A PASS that is stored and may not be said: a worker was a moment late. Until then it is held.
+    held: Option<(Committed, Instant)>,
 }
 
 impl Line {
     /// Bytes that came from the PLC.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
-        self.link.feed(self.shared.clock.now_ms(), bytes);
+        self.end.feed(self.shared.clock.now_ms(), bytes);
     }
 
     /// The port was lost and opened again.
     pub(super) fn reopened(&mut self) {
-        self.link.reopened();
+        self.end.reopened();
     }
 
     /// Does everything that is to do now; bytes for the PLC are added to `out`.
     pub(super) fn step(&mut self, out: &mut Vec<u8>) {
         self.look_around();
-        let mut frame = [0; MAX_FRAME];
+        self.send_held();
         loop {
             let health = self.shared.beats.health();
-            let event = match self.link.poll(self.shared.clock.now_ms(), health.as_ref(), &mut frame) {
-                Some(Output::Bytes(bytes)) => {
-                    out.extend_from_slice(bytes);
-                    continue;
-                }
-                Some(Output::Event(event)) => event,
-                None => return,
-            };
+            let now_ms = self.shared.clock.now_ms();
+            let Some(event) = self.end.poll(now_ms, health.as_ref(), out) else { return };
             self.on_event(event);
         }
     }
@@ -131,7 +129,7 @@ impl Line {
     }
 
     fn session(&mut self) -> &mut DeviceSession {
-        self.link.session()
+        self.end.session()
     }
 
     fn session_state(&mut self) -> State {
@@ -164,7 +162,7 @@ impl Line {
     /// Tells one of the rows that the PLC has not acknowledged, one after the other, as information.
     fn replay(&mut self) {
         let now_ms = self.shared.clock.now_ms();
-        if now_ms < self.memory.replay_due_ms || self.memory.in_hand.is_some() || !self.link.is_open() {
+        if now_ms < self.memory.replay_due_ms || self.memory.in_hand.is_some() || !self.end.is_open() {
             return;
         }
         let next = self.undelivered.range(self.memory.replayed + 1..).next().or(self.undelivered.first_key_value());
@@ -232,9 +230,9 @@ impl Line {
             Told::Accepted { number, accepted } => self.on_accepted(number, accepted),
             Told::Committed { committed, row } => self.on_committed(committed, *row),
             Told::StoreFailed(verdict) => {
-                let Verdict { pending, judged, trigger, accepted, received } = *verdict;
+                let Commit { pending, judged, trigger, accepted, received } = *verdict;
                 let pending = self.session().store_failed(pending);
-                let owed = Verdict { pending, judged, trigger, accepted, received };
+                let owed = Commit { pending, judged, trigger, accepted, received };
                 let _ = self.requests.send(Request::Owe(Box::new(owed)));
             }
             Told::Settled(pending) => self.session().settle(pending),
@@ -253,10 +251,10 @@ impl Line {
         in_hand.accepted = Some(accepted);
         if accepted.is_some() {
             if let Some(token) = &in_hand.token {
-                self.link.session().accept(token);
+                self.end.session().accept(token);
             }
         } else if let Some(token) = in_hand.token.take() {
-            self.link.session().refuse(token, ReasonCode::STORE_FAILED);
+            self.end.session().refuse(token, ReasonCode::STORE_FAILED);
             self.memory.in_hand = None;
         }
     }
@@ -270,7 +268,7 @@ impl Line {
             (Some(pending), _) => Some(pending),
             (None, true) => in_hand.token.take().and_then(|token| {
                 let outcome = in_hand.judged.as_ref()?.outcome(self.model);
-                self.link.session().conclude(now_ms, token, outcome).ok()
+                self.end.session().conclude(now_ms, token, outcome).ok()
             }),
             (None, false) => None,
         };
@@ -279,18 +277,27 @@ impl Line {
         let unknown = || Judged::reject(ReasonCode::TIMEOUT, "nothing was found out in time");
         let judged = in_hand.judged.take().unwrap_or_else(unknown);
         self.memory.in_hand = None;
-        let verdict = Verdict { pending, judged, trigger, accepted, received };
+        let verdict = Commit { pending, judged, trigger, accepted, received };
         let _ = self.requests.send(Request::Commit(Box::new(verdict)));
     }
 
     fn on_committed(&mut self, committed: Committed, row: journal::Record) {
-        let now_ms = self.shared.clock.now_ms();
+        let is_pass = row.entry.verdict == Verdict::Pass;
         self.undelivered.insert(row.seq.get(), row);
         while self.undelivered.len() > MOST_UNDELIVERED {
             self.undelivered.pop_first();
         }
+        let hold_until = Instant::now() + if is_pass { HOLD_MOST } else { Duration::ZERO };
+        self.memory.held = Some((committed, hold_until));
+        self.send_held();
+    }
+
+    /// Sends the verdict that was stored last, unless it has to wait.
+    fn send_held(&mut self) {
         let health = self.shared.beats.health();
-        let seq = committed.verdict_seq();
+        let is_due = |held: &mut (Committed, Instant)| health.is_some() || Instant::now() >= held.1;
+        let Some((committed, _)) = self.memory.held.take_if(is_due) else { return };
+        let (now_ms, seq) = (self.shared.clock.now_ms(), committed.verdict_seq());
         match self.session().send_verdict(now_ms, committed, health.as_ref()) {
             Dispatch::Verdict => {}
             Dispatch::Record(origin) => tracing::warn!(%seq, ?origin, "the verdict goes out as a record only"),

@@ -15,6 +15,7 @@
 //! | `record` | thread: acceptance and verdict into the journal, and what follows when that fails |
 //! | `keep` | thread: images to the archive, old ones and old verdicts away |
 //! | `line` | the session with the PLC, fed bytes, times and what the threads tell; no input or output |
+//! | `profile` | the session behind native frames or Modbus registers |
 //! | `port` | the serial port: bytes in and out, opened again when it was lost |
 //! | `run` | all of them together, until a signal ends them |
 //!
@@ -28,6 +29,7 @@ mod keep;
 mod line;
 mod part;
 mod port;
+mod profile;
 mod record;
 mod run;
 mod watch;

@@ -29,9 +29,9 @@ pub(super) enum Request {
         trigger: journal::Trigger,
     },
     /// A verdict, before it goes out.
-    Commit(Box<Verdict>),
+    Commit(Box<Commit>),
     /// The REJECT of a part whose verdict could not be stored: as soon as the journal works again.
-    Owe(Box<Verdict>),
+    Owe(Box<Commit>),
     /// The PLC has it.
     Acknowledge(NonZeroU64),
     /// An image that came by itself.
@@ -45,7 +45,7 @@ pub(super) enum Request {
 
 /// A verdict on its way into the journal.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(super) struct Commit {
     /// Holds the session's window.
     pub(super) pending: Pending,
     /// What was found out.
@@ -67,7 +67,7 @@ pub(super) struct Recorder {
     pub(super) told: UnboundedSender<Told>,
     pub(super) chores: Sender<Chore>,
     /// A verdict that could not be stored, as REJECT/STORE_FAILED.
-    pub(super) owed: Option<Box<Verdict>>,
+    pub(super) owed: Option<Box<Commit>>,
     /// Images without a trigger so far: tells them apart.
     pub(super) free: u32,
 }
@@ -121,9 +121,9 @@ impl Recorder {
         }
     }
 
-    fn commit(&mut self, mut verdict: Box<Verdict>) {
+    fn commit(&mut self, mut verdict: Box<Commit>) {
         let stored = self.store(&mut verdict);
-        let Verdict { pending, judged, .. } = *verdict;
+        let Commit { pending, judged, .. } = *verdict;
         match stored {
             Ok(committed) => {
                 let row = committed.record();
@@ -145,13 +145,13 @@ impl Recorder {
             }
             Err(error) => {
                 tracing::error!(%error, "the verdict could not be stored and is not sent");
-                let owed = Verdict { pending, judged, ..*verdict };
+                let owed = Commit { pending, judged, ..*verdict };
                 let _ = self.told.send(Told::StoreFailed(Box::new(owed)));
             }
         }
     }
 
-    fn store(&self, verdict: &mut Verdict) -> Result<journal::Committed, JournalError> {
+    fn store(&self, verdict: &mut Commit) -> Result<journal::Committed, JournalError> {
         let id = match verdict.accepted {
             Some(id) => id,
             None => self.accept_once(verdict.trigger)?,

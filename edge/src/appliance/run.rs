@@ -3,6 +3,7 @@
 use super::beat::{Beats, Clock};
 use super::judge::{EngineState, Judge, Work};
 use super::line::{Line, Memory};
+use super::profile::DeviceEnd;
 use super::record::Recorder;
 use super::{keep, port, watch};
 use crate::acquire::{Archive, ArchiveError, Matcher};
@@ -13,7 +14,6 @@ use crate::sandbox;
 use cellgate_models::bundle::{self, Bundle, BundleError};
 use cellgate_models::engine::OnnxRuntimeOptions;
 use cellgate_models::radiograph::Limits;
-use cellgate_protocol::link::device::DeviceLink;
 use cellgate_protocol::session::device::{DeviceConfig, DeviceSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use sd_notify::NotifyState;
@@ -49,6 +49,9 @@ pub enum RunError {
     /// The archive can't be used.
     #[error("the archive can't be used: {0}")]
     Archive(#[from] ArchiveError),
+    /// There is no such Modbus unit.
+    #[error("plc.unit: found {0}, expected 1 to 247")]
+    Unit(u8),
     /// A thread, a signal handler or the serial task can't be made.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
@@ -132,7 +135,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         first_wait_ms: first_wait_ms(config.plc.baud.get()),
     });
     let mut line = Line {
-        link: DeviceLink::new(session),
+        end: DeviceEnd::new(session, &config.plc).ok_or(RunError::Unit(config.plc.unit.get()))?,
         shared: Arc::clone(&shared),
         journal: Arc::clone(&journal),
         model,

@@ -1,7 +1,7 @@
 //! `cellgate-edge plc-sim`: the PLC's side of the line.
 
 use anyhow::{Context as _, ensure};
-use cellgate_edge::config::Parity;
+use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{self, Options, Scanner};
 use cellgate_models::bundle::{self, Bundle};
 use cellgate_protocol::digest::DigestStart;
@@ -25,6 +25,12 @@ pub(crate) struct Args {
     /// The serial port
     #[arg(long, value_name = "PATH")]
     port: PathBuf,
+    /// What is spoken on it
+    #[arg(long, value_enum, default_value_t = ProfileArg::Native)]
+    profile: ProfileArg,
+    /// Modbus unit of the device, 1 to 247
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    unit: u8,
     /// Bits per second
     #[arg(long, value_name = "BAUD", default_value_t = 115_200)]
     baud: u32,
@@ -64,6 +70,12 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ProfileArg {
+    Native,
+    Modbus,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum ParityArg {
     Even,
     Odd,
@@ -98,6 +110,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate: found {:?}, expected more than 0", args.rate);
     let options = Options {
         port: args.port.clone(),
+        profile: match args.profile {
+            ProfileArg::Native => Profile::Native,
+            ProfileArg::Modbus => Profile::Modbus,
+        },
+        unit: args.unit,
         baud: args.baud,
         parity: match args.parity {
             ParityArg::Even => Parity::Even,

@@ -1,20 +1,19 @@
 //! The PLC's side of the line with its gate, for integrators and tests: triggers parts one after the other, and says what
 //! became of each.
 
+mod end;
 mod scanner;
 
 pub use scanner::{Scanner, ScannerError};
 
-use crate::config::Parity;
+use crate::config::{Parity, Profile};
 use crate::serial;
 use cellgate_protocol::digest::DigestStart;
-use cellgate_protocol::limits::{ALLOWED_MODELS, MAX_FRAME};
-use cellgate_protocol::link::{
-    Output,
-    plc::{Ends, PlcLink},
-};
+use cellgate_protocol::limits::ALLOWED_MODELS;
+use cellgate_protocol::link::plc::Ends;
 use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
+use end::PlcEnd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
@@ -32,6 +31,10 @@ const LINGER: Duration = Duration::from_millis(300);
 pub struct Options {
     /// The serial port.
     pub port: PathBuf,
+    /// What is spoken on it.
+    pub profile: Profile,
+    /// Modbus unit of the device, 1 to 247.
+    pub unit: u8,
     /// Bits per second.
     pub baud: u32,
     /// The parity bit.
@@ -68,6 +71,12 @@ pub enum SimError {
         /// How many there are.
         found: usize,
     },
+    /// There is no such Modbus unit.
+    #[error("unit: found {found}, expected 1 to 247")]
+    Unit {
+        /// The unit that was asked for.
+        found: u8,
+    },
     /// The simulated scanner has no image.
     #[error(transparent)]
     Scanner(#[from] ScannerError),
@@ -93,7 +102,8 @@ pub async fn run(
     let now_ms = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let session = PlcSession::new(PlcConfig { allowed_models: models, first_wait_ms });
     let first_link_id = crate::journal::now_unix_ms() as u32;
-    let mut link = PlcLink::new(now_ms(), session, Ends { plc: 1, device: None, first_link_id, first_wait_ms });
+    let ends = Ends { plc: 1, device: None, first_link_id, first_wait_ms };
+    let mut link = PlcEnd::new(now_ms(), session, options, ends).ok_or(SimError::Unit { found: options.unit })?;
 
     let (mut stream, mut open_at): (Option<SerialStream>, _) = (None, Instant::now());
     let (mut out, mut buffer) = (Vec::new(), [0; 1024]);
@@ -121,15 +131,13 @@ pub async fn run(
             tracing::warn!(port = %options.port.display(), %error, "the line is lost");
             stream = None;
         }
-        let mut frame = [0; MAX_FRAME];
-        while let Some(output) = link.poll(now_ms(), &mut frame) {
-            match output {
-                Output::Bytes(bytes) => out.extend_from_slice(bytes),
-                Output::Event(Event::Decided(outcome)) => {
+        while let Some(event) = link.poll(now_ms(), &mut out) {
+            match event {
+                Event::Decided(outcome) => {
                     decided(&outcome);
                     (done, open, ready_at) = (done + 1, false, Instant::now());
                 }
-                Output::Event(event) => tracing::debug!(?event, "from the device"),
+                event => tracing::debug!(?event, "from the device"),
             }
         }
         if done == options.parts && ready_at.elapsed() >= LINGER {

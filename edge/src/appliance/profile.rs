@@ -1,0 +1,74 @@
+//! The session behind the configured profile.
+
+use crate::config::{Plc, Profile};
+use cellgate_protocol::health::Health;
+use cellgate_protocol::limits::MAX_FRAME;
+use cellgate_protocol::link::{Output, device::DeviceLink};
+use cellgate_protocol::modbus::device::ModbusDevice;
+use cellgate_protocol::modbus::framer::{FRAME_MAX, silence_ms};
+use cellgate_protocol::modbus::link::Link;
+use cellgate_protocol::session::device::{DeviceSession, Event};
+
+/// A session and what carries it.
+pub(super) enum DeviceEnd {
+    Native(Box<DeviceLink>),
+    Modbus(Box<ModbusDevice>),
+}
+
+impl DeviceEnd {
+    /// The session behind the profile of the configuration; none for a Modbus unit that does not exist.
+    pub(super) fn new(session: DeviceSession, plc: &Plc) -> Option<Self> {
+        Some(match plc.profile {
+            Profile::Native => Self::Native(Box::new(DeviceLink::new(session))),
+            Profile::Modbus => {
+                let link = Link::new(plc.unit.get(), silence_ms(plc.baud.get()))?;
+                Self::Modbus(Box::new(ModbusDevice::new(session, link, plc.deadline_ms.get())))
+            }
+        })
+    }
+
+    pub(super) fn session(&mut self) -> &mut DeviceSession {
+        match self {
+            Self::Native(link) => link.session(),
+            Self::Modbus(device) => device.session(),
+        }
+    }
+
+    /// Whether somebody is there to hear a record.
+    pub(super) fn is_open(&self) -> bool {
+        match self {
+            Self::Native(link) => link.is_open(),
+            // It is shown until it is acknowledged or another one is.
+            Self::Modbus(_) => true,
+        }
+    }
+
+    pub(super) fn reopened(&mut self) {
+        match self {
+            Self::Native(link) => link.reopened(),
+            Self::Modbus(device) => device.reopened(),
+        }
+    }
+
+    pub(super) fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
+        match self {
+            Self::Native(link) => link.feed(now_ms, bytes),
+            Self::Modbus(device) => device.feed(now_ms, bytes),
+        }
+    }
+
+    /// The next event, or none; bytes to send until then are added to `out`.
+    pub(super) fn poll(&mut self, now_ms: u64, health: Option<&Health>, out: &mut Vec<u8>) -> Option<Event> {
+        let (mut frame, mut answer) = ([0; MAX_FRAME], [0; FRAME_MAX]);
+        loop {
+            let output = match self {
+                Self::Native(link) => link.poll(now_ms, health, &mut frame),
+                Self::Modbus(device) => device.poll(now_ms, health, &mut answer),
+            };
+            match output? {
+                Output::Bytes(bytes) => out.extend_from_slice(bytes),
+                Output::Event(event) => return Some(event),
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The PLC's session behind the chosen profile.
+
+use super::Options;
+use crate::config::Profile;
+use cellgate_protocol::limits::MAX_FRAME;
+use cellgate_protocol::link::{
+    Output,
+    plc::{Ends, PlcLink},
+};
+use cellgate_protocol::modbus::framer::FRAME_MAX;
+use cellgate_protocol::modbus::plc::ModbusPlc;
+use cellgate_protocol::session::plc::{Event, PlcSession};
+
+/// A session and what carries it.
+pub(super) enum PlcEnd {
+    Native(Box<PlcLink>),
+    Modbus(Box<ModbusPlc>),
+}
+
+impl PlcEnd {
+    /// None for a Modbus unit that does not exist.
+    pub(super) fn new(now_ms: u64, session: PlcSession, options: &Options, ends: Ends) -> Option<Self> {
+        Some(match options.profile {
+            Profile::Native => Self::Native(Box::new(PlcLink::new(now_ms, session, ends))),
+            Profile::Modbus => Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, options.unit, ends)?)),
+        })
+    }
+
+    pub(super) fn session(&mut self) -> &mut PlcSession {
+        match self {
+            Self::Native(link) => link.session(),
+            Self::Modbus(plc) => plc.session(),
+        }
+    }
+
+    pub(super) fn reopened(&mut self) {
+        match self {
+            Self::Native(link) => link.reopened(),
+            Self::Modbus(plc) => plc.reopened(),
+        }
+    }
+
+    pub(super) fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
+        match self {
+            Self::Native(link) => link.feed(now_ms, bytes),
+            Self::Modbus(plc) => plc.feed(now_ms, bytes),
+        }
+    }
+
+    /// The next event, or none; bytes to send until then are added to `out`.
+    pub(super) fn poll(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Option<Event> {
+        let (mut frame, mut request) = ([0; MAX_FRAME], [0; FRAME_MAX]);
+        loop {
+            let output = match self {
+                Self::Native(link) => link.poll(now_ms, &mut frame),
+                Self::Modbus(plc) => plc.poll(now_ms, &mut request),
+            };
+            match output? {
+                Output::Bytes(bytes) => out.extend_from_slice(bytes),
+                Output::Event(event) => return Some(event),
+            }
+        }
+    }
+}
