@@ -19,7 +19,7 @@ use heapless::Deque;
 pub const UNIT_MAX: u8 = 247;
 
 /// Triggers that are remembered: one of them that comes again, held up on its way, is not done again.
-pub const TRIGGERS: usize = 16;
+pub const TRIGGERS: usize = 64;
 
 /// A block that was closed and is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
