@@ -10,8 +10,16 @@ use cellgate_models::conversion::Size;
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Policy;
 use std::fs;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use support::*;
+
+/// `cellgate-edge inspect --bundle BUNDLE`, to be given more arguments.
+fn inspect(bundle: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
+    command.args(["inspect", "--threads", "1", "--bundle"]).arg(bundle);
+    command
+}
 
 #[test]
 fn each_image_gets_a_line_with_its_verdict_score_digests_and_times() {
@@ -59,7 +67,7 @@ fn an_image_that_cannot_be_judged_is_rejected_with_its_reason_and_the_next_goes_
     fs::write(place("text.tif"), "not a radiograph").unwrap();
     fs::write(place("half.tif"), &whole[..whole.len() / 2]).unwrap();
     fs::write(place("empty.tif"), "").unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(place("pipe.tif")).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(place("pipe.tif")).status().unwrap().success());
     let broken = [
         ("text.tif", "IMAGE_MALFORMED"),
         ("half.tif", "IMAGE_MALFORMED"),

@@ -81,13 +81,6 @@ pub(crate) fn image(folder: &Path, name: &str, level: u16) -> PathBuf {
     path
 }
 
-/// `cellgate-edge inspect --bundle BUNDLE`, to be given more arguments.
-pub(crate) fn inspect(bundle: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
-    command.args(["inspect", "--threads", "1", "--bundle"]).arg(bundle);
-    command
-}
-
 /// Runs `command` and checks its exit status.
 pub(crate) fn run(command: &mut Command, status: i32) -> Output {
     let output = command.output().unwrap();
