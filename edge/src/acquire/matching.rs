@@ -42,7 +42,7 @@ impl Matcher {
 
     /// An image has come. One of the same name that waits is replaced: its file was.
     pub fn add(&mut self, arrival: Arrival) {
-        self.out_of_step = self.out_of_step.map(|_| arrival.at);
+        self.out_of_step = self.out_of_step.filter(|last| !self.is_pause(*last, arrival.at)).map(|_| arrival.at);
         self.waiting.retain(|waiting| waiting.path != arrival.path);
         self.waiting.push(arrival);
     }
@@ -54,7 +54,7 @@ impl Matcher {
     pub fn take(&mut self, part_id: u64, triggered: Instant) -> Result<PathBuf, NoImage> {
         let lead = self.lead;
         if let Some(last) = self.out_of_step {
-            if triggered.saturating_duration_since(last) <= lead {
+            if !self.is_pause(last, triggered) {
                 self.out_of_step = Some(triggered.max(last));
                 return Err(NoImage::OutOfStep);
             }
@@ -72,6 +72,11 @@ impl Matcher {
         }
         self.waiting.retain(|waiting| waiting.path != found);
         Ok(found)
+    }
+
+    /// Whether nothing happened for so long that images and triggers are in step again.
+    fn is_pause(&self, last: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(last) > self.lead
     }
 
     /// The image that has waited longest, of those that need no trigger.
