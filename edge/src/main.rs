@@ -21,6 +21,7 @@ enum Command {
     Run(cmd::run::Args),
     Inspect(cmd::inspect::Args),
     Journal(cmd::journal::Args),
+    Doctor(cmd::doctor::Args),
     PlcSim(cmd::plc_sim::Args),
     /// The child process that decodes images, started by the others
     #[command(name = cellgate_edge::sandbox::worker::SUBCOMMAND, hide = true)]
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(args) => cmd::run::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Doctor(args) => cmd::doctor::run(&args),
         Command::PlcSim(args) => cmd::plc_sim::run(&args),
         Command::Journal(args) => cmd::journal::run(&args),
         Command::DecodeWorker => Ok(ExitCode::SUCCESS),

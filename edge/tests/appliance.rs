@@ -246,12 +246,28 @@ fn free_running_each_image_is_recorded_and_nothing_is_told_to_act_on() {
 }
 
 #[test]
+fn the_doctor_finds_a_sound_appliance_sound_and_names_what_a_broken_one_lacks() {
+    let mut plant = Plant::new("native", "part-id");
+    plant.stop();
+    let output = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 0);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains("FAILURE") && text.contains("the golden images got their scores"), "{text}");
+    fs::remove_dir_all(plant.path("model/golden")).unwrap();
+    plant.pull_out();
+    let output = run(&mut plant.program(&["doctor", "--config", "edge.toml", "--json"]), 1);
+    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let failed: Vec<_> = findings.iter().filter(|finding| finding["state"] == "failure").collect();
+    let whats: Vec<_> = failed.iter().map(|finding| finding["what"].as_str().unwrap()).collect();
+    assert_eq!(whats, ["model and engine", "serial port"], "{findings:?}");
+}
+
+#[test]
 fn misuse_is_status_2_and_help_has_examples() {
     let folder = tempfile::tempdir().unwrap();
     let program = |arguments: &[&str], status| {
         run(Command::new(env!("CARGO_BIN_EXE_cellgate-edge")).current_dir(folder.path()).args(arguments), status)
     };
-    for command in ["run", "plc-sim"] {
+    for command in ["run", "plc-sim", "doctor"] {
         let help = program(&[command, "--help"], 0);
         assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:\n  "), "{command}");
     }

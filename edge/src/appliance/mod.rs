@@ -34,4 +34,4 @@ mod record;
 mod run;
 mod watch;
 
-pub use run::{Ended, RunError, STUCK, run};
+pub use run::{Ended, RunError, STUCK, activation, run};

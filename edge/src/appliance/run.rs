@@ -196,7 +196,9 @@ fn journal_options(config: &Config) -> Options {
     Options { retention: Some(retention), ..Options::default() }
 }
 
-fn activation(config: &Config) -> Activation {
+/// How the bundle's network is run and images are decoded, as the configuration says.
+#[must_use]
+pub fn activation(config: &Config) -> Activation {
     let limits = Limits { max_pixels: config.acquire.largest_pixels.get(), max_time: DECODE_MOST, ..Limits::default() };
     let sandbox = sandbox::Options {
         deadline: DECODE_MOST,

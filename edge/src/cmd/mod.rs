@@ -1,5 +1,6 @@
 //! The subcommands, one a file.
 
+pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod journal;
 pub(crate) mod plc_sim;

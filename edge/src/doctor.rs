@@ -1,0 +1,208 @@
+//! What an appliance needs, looked at one by one, with what to do where it is missing.
+
+use crate::appliance::activation;
+use crate::config::Config;
+use crate::journal::{Filter, Reader, format_utc_ms, now_unix_ms};
+use crate::pipeline::Pipeline;
+use cellgate_models::bundle::{self, Bundle};
+use cellgate_models::one_line;
+use rustix::fs::{Access, access, statvfs};
+use serde::Serialize;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Instant;
+
+/// 2026-01-01 in milliseconds since 1970: before this program was written.
+const WRITTEN_UNIX_MS: i64 = 1_767_225_600_000;
+
+/// How one thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// The appliance would run, with less than it should have.
+    Warning,
+    /// The appliance would not start, or judge nothing.
+    Failure,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What.
+    pub what: &'static str,
+    /// How it is.
+    pub state: State,
+    /// What was found; where it is not as it should be, with what to do.
+    pub found: String,
+}
+
+/// Looks at everything that `config` names. Nothing is changed.
+#[must_use]
+pub fn examine(config: &Config) -> Vec<Finding> {
+    let acquire = &config.acquire;
+    let mut findings = vec![
+        model(config),
+        folder("scanner's folder", &acquire.folder),
+        archive(config),
+        journal(&config.journal.path),
+        port(&config.plc.port),
+        clock(),
+    ];
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.state as u8));
+    findings
+}
+
+fn ok(what: &'static str, found: impl Into<String>) -> Finding {
+    Finding { what, state: State::Ok, found: found.into() }
+}
+
+fn failure(what: &'static str, found: impl Into<String>) -> Finding {
+    Finding { what, state: State::Failure, found: found.into() }
+}
+
+/// Bundle, engine, sandbox and golden images, as `run` takes them.
+fn model(config: &Config) -> Finding {
+    let what = "model and engine";
+    let bundle = match Bundle::open(&config.model.bundle, &bundle::Limits::default()) {
+        Ok(bundle) => bundle,
+        Err(error) => return failure(what, format!("{}; set [model] bundle to an exported one", one_line(&error))),
+    };
+    let start = Instant::now();
+    match Pipeline::activate(&bundle, &activation(config)) {
+        Ok(pipeline) => {
+            let (ms, slowest) = (start.elapsed().as_millis(), pipeline.slowest_inference().as_millis());
+            let missing = pipeline.sandbox().protections().missing();
+            let found = format!(
+                "{}: the golden images got their scores in {ms} ms, the slowest in {slowest} ms",
+                config.model.bundle.display()
+            );
+            if missing.required().is_empty() {
+                ok(what, found)
+            } else {
+                let state = State::Warning;
+                Finding { what, state, found: format!("{found}; the decoder lacks {missing}: a newer kernel has them") }
+            }
+        }
+        Err(error) => failure(what, one_line(&error)),
+    }
+}
+
+fn folder(what: &'static str, path: &Path) -> Finding {
+    if !path.is_dir() {
+        return failure(what, format!("{}: no such folder; make it, or name another", path.display()));
+    }
+    match access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => ok(what, path.display().to_string()),
+        Err(error) => failure(what, format!("{}: {error}; let this user read and write there", path.display())),
+    }
+}
+
+/// The archive, or the folder that it will be made in: writable, on the scanner's file system, with room.
+fn archive(config: &Config) -> Finding {
+    let what = "archive";
+    let acquire = &config.acquire;
+    let Some(place) = acquire.archive.ancestors().find(|place| place.is_dir()) else {
+        return failure(what, format!("{}: no such place; name another", acquire.archive.display()));
+    };
+    let writable = folder(what, place);
+    if writable.state != State::Ok {
+        return writable;
+    }
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
+    if device(place) != device(&acquire.folder) {
+        let found = format!("{}: on another file system than {}", place.display(), acquire.folder.display());
+        return failure(what, format!("{found}; judged images are renamed into it, so put both on one"));
+    }
+    match statvfs(place) {
+        Ok(disk) => {
+            let free_mib = (disk.f_bavail * disk.f_frsize) >> 20;
+            let found = format!("{}: {free_mib} MiB free", acquire.archive.display());
+            if free_mib >= acquire.min_free_mib {
+                ok(what, found)
+            } else {
+                let found =
+                    format!("{found}, less than min_free_mib = {}: every image goes at once", acquire.min_free_mib);
+                Finding { what, state: State::Warning, found }
+            }
+        }
+        Err(error) => failure(what, format!("{}: {error}", place.display())),
+    }
+}
+
+fn journal(path: &Path) -> Finding {
+    let what = "journal";
+    if !path.exists() {
+        let place = path.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let writable = folder(what, place);
+        return if writable.state == State::Ok {
+            ok(what, format!("{}: will be made", path.display()))
+        } else {
+            writable
+        };
+    }
+    match Reader::open(path).and_then(|reader| reader.newest(&Filter::default(), 1)) {
+        Ok(rows) => {
+            let newest = rows.first().map_or_else(
+                || "no row yet".to_owned(),
+                |row| format!("newest row {} of {}", row.seq, format_utc_ms(row.committed_unix_ms)),
+            );
+            ok(what, format!("{}: {newest}; `journal verify` checks the whole chain", path.display()))
+        }
+        Err(error) => failure(what, one_line(&error)),
+    }
+}
+
+fn port(path: &Path) -> Finding {
+    let what = "serial port";
+    // Without O_NONBLOCK opening would wait for the modem's carrier; without O_NOCTTY it would become our terminal.
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let opened = OpenOptions::new().read(true).write(true).custom_flags(flags.bits() as i32).open(path);
+    match opened.map(|port: File| rustix::termios::isatty(&port)) {
+        Ok(true) => ok(what, path.display().to_string()),
+        Ok(false) => failure(what, format!("{}: found no serial port, expected one", path.display())),
+        Err(error) => {
+            let hint = match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+                Some(rustix::io::Errno::ACCESS) => "add this user to the group dialout",
+                Some(rustix::io::Errno::BUSY) => "another process has it: is an appliance running?",
+                _ => "is the cable's adapter plugged in? ls /dev/serial/by-path",
+            };
+            failure(what, format!("{}: {error}; {hint}", path.display()))
+        }
+    }
+}
+
+fn clock() -> Finding {
+    let now = now_unix_ms();
+    let text = format_utc_ms(now);
+    if now < WRITTEN_UNIX_MS {
+        let found =
+            format!("{text} is before this program was written; set the clock: rows of the journal carry its time");
+        return Finding { what: "clock", state: State::Warning, found };
+    }
+    ok("clock", text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_what_to_do() {
+        let place = tempfile::tempdir().unwrap();
+        let text = Config::EXAMPLE.replace("/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0", "port");
+        let config = Config::parse(&text, &place.path().join("edge.toml")).unwrap();
+        std::fs::write(place.path().join("port"), "").unwrap();
+        let findings = examine(&config);
+        let state = |what: &str| findings.iter().find(|finding| finding.what == what).unwrap();
+        assert_eq!(state("model and engine").state, State::Failure);
+        assert!(state("scanner's folder").found.contains("no such folder; make it"), "{findings:?}");
+        assert!(state("serial port").found.contains("found no serial port"), "{findings:?}");
+        assert_eq!((state("journal").state, state("clock").state), (State::Ok, State::Ok));
+        assert_eq!(findings[0].state, State::Failure, "what keeps it from running comes first");
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing was made");
+    }
+}
