@@ -248,10 +248,12 @@ fn free_running_each_image_is_recorded_and_nothing_is_told_to_act_on() {
 #[test]
 fn the_doctor_finds_a_sound_appliance_sound_and_names_what_a_broken_one_lacks() {
     let mut plant = Plant::new("native", "part-id");
-    plant.stop();
-    let output = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 0);
+    wait_for("readiness", || plant.log().contains("golden images"));
+    assert_eq!(plant.stop(), Some(0));
+    let output = plant.program(&["doctor", "--config", "edge.toml"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains("FAILURE") && text.contains("the golden images got their scores"), "{text}");
+    assert_eq!(output.status.code(), Some(0));
     fs::remove_dir_all(plant.path("model/golden")).unwrap();
     plant.pull_out();
     let output = run(&mut plant.program(&["doctor", "--config", "edge.toml", "--json"]), 1);
