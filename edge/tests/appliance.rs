@@ -4,6 +4,7 @@
 
 mod support;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,17 +72,23 @@ impl Plant {
     /// Ends the appliance as a service manager does; its exit status.
     fn stop(&mut self) -> Option<i32> {
         let mut appliance = self.appliance.take().unwrap();
-        signal(&appliance, "TERM");
+        signal(&appliance, Signal::TERM);
         wait_for("the appliance's end", || appliance.try_wait().unwrap().is_some());
         appliance.wait().unwrap().code()
     }
 
     /// The simulated PLC, to be given more arguments.
     fn plc(&self, profile: &str, parts: u64, first: u64) -> Command {
+        let mut command = self.impatient_plc(profile, parts, first);
+        command.args(["--patience", "20"]);
+        command
+    }
+
+    fn impatient_plc(&self, profile: &str, parts: u64, first: u64) -> Command {
         let (parts, first) = (parts.to_string(), first.to_string());
         let mut command =
             self.program(&["plc-sim", "--port", "plc", "--profile", profile, "--json", "--bundle", "model"]);
-        command.args(["--parts", &parts, "--first-part", &first, "--patience", "20"]);
+        command.args(["--parts", &parts, "--first-part", &first]);
         command
     }
 
@@ -120,8 +127,18 @@ fn end(child: Option<Child>) {
     }
 }
 
-fn signal(child: &Child, name: &str) {
-    assert!(Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap().success());
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// The processes that `parent` started.
+fn children(parent: &Child) -> Vec<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", parent.id())).unwrap();
+    let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
+    let ids: Vec<i32> = tasks
+        .flat_map(|task| of_task(task.unwrap()).split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>())
+        .collect();
+    ids.into_iter().filter_map(Pid::from_raw).collect()
 }
 
 fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
@@ -243,6 +260,33 @@ fn free_running_each_image_is_recorded_and_nothing_is_told_to_act_on() {
     let verdicts: Vec<_> = rows.iter().map(|row| row["verdict"].as_str().unwrap()).collect();
     assert_eq!(verdicts, ["PASS", "REVIEW", "REJECT"]);
     assert!(rows.iter().all(|row| row["kind"] == "FREE_RUNNING"), "{rows:?}");
+}
+
+#[test]
+fn a_killed_decoder_costs_its_image_and_no_other() {
+    let plant = Plant::new("native", "part-id");
+    plant.tray("native", 3, 1, 0);
+    let decoders = children(plant.appliance.as_ref().unwrap());
+    assert_eq!(decoders.len(), 1);
+    kill_process(decoders[0], Signal::KILL).unwrap();
+    let told = plant.tray("native", 4, 4, 0);
+    let said = |index: usize| (told[index]["gate"].as_str().unwrap(), told[index]["reason"].as_str().unwrap());
+    assert_eq!(said(0), ("REJECT", "DECODER_FAILED"));
+    assert_eq!((said(1).0, said(2).0, said(3).0), ("REVIEW", "REJECT", "PASS"));
+    assert_eq!(plant.rows().len(), 7);
+}
+
+#[test]
+fn an_appliance_that_stands_still_is_not_ready_and_goes_on_afterwards() {
+    let plant = Plant::new("native", "part-id");
+    plant.tray("native", 3, 1, 0);
+    signal(plant.appliance.as_ref().unwrap(), Signal::STOP);
+    let output = run(plant.impatient_plc("native", 1, 4).args(["--patience", "1"]), 2);
+    assert!(stderr(&output).contains("did not get ready within 1 s"), "{}", stderr(&output));
+    signal(plant.appliance.as_ref().unwrap(), Signal::CONT);
+    let told = plant.tray("native", 3, 4, 0);
+    assert_eq!(told[0]["gate"], "PASS");
+    assert_eq!(plant.rows().len(), 6);
 }
 
 #[test]
