@@ -230,9 +230,7 @@ impl Line {
             Told::Accepted { number, accepted } => self.on_accepted(number, accepted),
             Told::Committed { committed, row } => self.on_committed(committed, *row),
             Told::StoreFailed(verdict) => {
-                let Commit { pending, judged, trigger, accepted, received } = *verdict;
-                let pending = self.session().store_failed(pending);
-                let owed = Commit { pending, judged, trigger, accepted, received };
+                let owed = Commit { pending: self.session().store_failed(verdict.pending), ..*verdict };
                 let _ = self.requests.send(Request::Owe(Box::new(owed)));
             }
             Told::Settled(pending) => self.session().settle(pending),

@@ -61,15 +61,11 @@ impl Judged {
     /// In the words of the wire; `model` judged.
     pub(super) fn outcome(&self, model: Digest) -> Outcome {
         Outcome {
-            verdict: match self.verdict {
-                Verdict::Pass => code::Verdict::Pass,
-                Verdict::Review => code::Verdict::Review,
-                Verdict::Reject => code::Verdict::Reject,
-            },
+            verdict: on_the_wire(self.verdict),
             reason: self.reason,
-            score: self.score.map_or(ScoreE4::NONE, ScoreE4::from_probability),
-            model: DigestStart::of(model.as_bytes()),
-            image: self.image.map_or(DigestStart::NONE, |image| DigestStart::of(image.as_bytes())),
+            score: score(self.score),
+            model: digest_start(Some(model)),
+            image: digest_start(self.image),
             flags: Flags(0),
         }
     }
@@ -77,7 +73,7 @@ impl Judged {
     /// In the words of the journal. `said` is what the session made of it: a part whose time is over is a TIMEOUT,
     /// whatever the image showed.
     pub(super) fn entry(&self, said: &Outcome, trigger: NonZeroU64, model: Digest, age: Duration) -> journal::Entry {
-        let found = format!("{}/{}", self.verdict, reason_name(self.reason));
+        let found = format!("{}/{}", self.verdict, self.reason);
         let is_overruled = said.reason != self.reason;
         journal::Entry {
             trigger,
@@ -86,7 +82,7 @@ impl Judged {
                 code::Verdict::Review => Verdict::Review,
                 code::Verdict::Reject => Verdict::Reject,
             },
-            reason: reason_name(said.reason),
+            reason: said.reason.to_string(),
             score: self.score,
             bundle: Some(model),
             image: self.image,
@@ -109,15 +105,11 @@ pub(super) fn record(row: &journal::Record, origin: Origin) -> Record {
         flags = if is_set { flags.with(flag) } else { flags };
     }
     let outcome = Outcome {
-        verdict: match entry.verdict {
-            Verdict::Pass => code::Verdict::Pass,
-            Verdict::Review => code::Verdict::Review,
-            Verdict::Reject => code::Verdict::Reject,
-        },
+        verdict: on_the_wire(entry.verdict),
         reason: ReasonCode::from_name(&entry.reason).unwrap_or(ReasonCode::INTERNAL),
-        score: entry.score.map_or(ScoreE4::NONE, ScoreE4::from_probability),
-        model: entry.bundle.map_or(DigestStart::NONE, |model| DigestStart::of(model.as_bytes())),
-        image: entry.image.map_or(DigestStart::NONE, |image| DigestStart::of(image.as_bytes())),
+        score: score(entry.score),
+        model: digest_start(entry.bundle),
+        image: digest_start(entry.image),
         flags,
     };
     let part =
@@ -125,9 +117,20 @@ pub(super) fn record(row: &journal::Record, origin: Origin) -> Record {
     part.record(row.seq, origin)
 }
 
-/// The stable name of a reason, or its number where this version has no name for it.
-pub(super) fn reason_name(reason: ReasonCode) -> String {
-    reason.name().map_or_else(|| format!("{:#06x}", reason.0), str::to_owned)
+fn on_the_wire(verdict: Verdict) -> code::Verdict {
+    match verdict {
+        Verdict::Pass => code::Verdict::Pass,
+        Verdict::Review => code::Verdict::Review,
+        Verdict::Reject => code::Verdict::Reject,
+    }
+}
+
+fn score(probability: Option<f32>) -> ScoreE4 {
+    probability.map_or(ScoreE4::NONE, ScoreE4::from_probability)
+}
+
+fn digest_start(digest: Option<Digest>) -> DigestStart {
+    digest.map_or(DigestStart::NONE, |digest| DigestStart::of(digest.as_bytes()))
 }
 
 fn stage_times(times: &Times) -> StageTimes {

@@ -160,9 +160,7 @@ fn print(output: &mut impl Write, outcome: &Outcome, json: bool) -> io::Result<(
 fn words(decision: &Decision) -> (&'static str, String) {
     let reason = match decision {
         Decision::Pass => String::new(),
-        Decision::Review(reason) | Decision::Reject(reason) => {
-            reason.name().map_or_else(|| format!("{:#06x}", reason.0), str::to_owned)
-        }
+        Decision::Review(reason) | Decision::Reject(reason) => reason.to_string(),
     };
     (decision.verdict().name(), reason)
 }
