@@ -11,8 +11,8 @@ const HEIGHT: usize = 21;
 
 /// What the bytes and a file with them give, which is the same.
 fn decoded(bytes: &[u8]) -> Result<Radiograph, ReadError> {
-    let mut file = tempfile::NamedTempFile::with_suffix(".tif").unwrap();
-    file.write_all(bytes).unwrap();
+    let mut file = tempfile::NamedTempFile::with_suffix(".tif").expect("a temporary file");
+    file.write_all(bytes).expect("room for it");
     let image = decode(bytes, file.path(), &Limits::default());
     match (&image, read(file.path(), &Limits::default())) {
         (Ok(image), Ok(from_file)) => assert_eq!(from_file.levels(), image.levels()),

@@ -66,11 +66,7 @@ fn mutated_files_give_an_image_or_an_error() {
             }
         }
         let outcome = reader.decode(&file, &path).cloned().map_err(|error| error.to_string());
-        if outcome.is_ok() {
-            images += 1
-        } else {
-            refused += 1
-        }
+        *if outcome.is_ok() { &mut images } else { &mut refused } += 1;
         // Writing files is slow.
         if round % 10 == 0 {
             std::fs::write(&path, &file).unwrap();
