@@ -14,7 +14,7 @@ mod support;
 use anyhow::{Context as _, ensure};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{self, Options};
-use cellgate_models::bundle::{Bundle, Limits};
+use cellgate_models::bundle::{Bundle, Expectation, Limits, Precision};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
 use cellgate_models::radiograph::{Radiograph, write};
 use cellgate_protocol::digest::DigestStart;
@@ -59,7 +59,9 @@ fn main() -> anyhow::Result<()> {
             .stderr(Stdio::from(fs::File::create(folder.join("log"))?))
             .spawn()?,
     );
-    let (closed, decided, memory) = line(folder, profile, parts, &bundle, appliance.0.id())?;
+    let moments = line(folder, profile, parts, &bundle, appliance.0.id());
+    let (closed, decided, memory) =
+        moments.with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())?;
     drop(appliance);
     let _ = cable.0.kill();
 
@@ -98,8 +100,11 @@ fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
         ConversionSpec::new(Method::Global).with_bounds("1700,2800".parse::<Bounds>()?).with_size(Size::PAPER);
     // What is dark to the naive conversion is dark to the global one.
     let score = support::mean_sigmoid(support::DARK);
-    let contents = support::contents("mean_sigmoid_large.onnx", score);
-    let path = support::bundle(folder, &cellgate_models::bundle::Contents { conversion, ..contents });
+    let mut contents = support::contents("mean_sigmoid_large.onnx", score);
+    contents.conversion = conversion;
+    // Summing millions of values up in f32 is no more exact than this.
+    contents.golden[0].expected.insert(Precision::F32, Expectation { score, tolerance: 2e-3 });
+    let path = support::bundle(folder, &contents);
     let level = |at: u32| (1700 + at.wrapping_mul(2_654_435_761) % 1100) as u16;
     write(&folder.join("electrode.tif"), &Radiograph::new(WIDTH, HEIGHT, (0..HEIGHT * WIDTH).map(level).collect())?)?;
     fs::create_dir(folder.join("scans"))?;
