@@ -2,6 +2,10 @@
 //! of a real pair of pseudo-terminals (socat, which scripts/setup installs).
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
+#[path = "support/exposition.rs"]
+mod exposition;
+#[path = "appliance/metrics.rs"]
+mod metrics;
 mod support;
 
 use rustix::process::{Pid, Signal, kill_process};

@@ -6,7 +6,7 @@ use super::line::Told;
 use super::part::{Judged, Part};
 use super::record::Request;
 use super::run::Shared;
-use crate::acquire::{Arrival, Matcher, NoImage};
+use crate::acquire::{Arrival, Matcher, NoImage, Unjudged};
 use crate::config::Matching;
 use crate::pipeline::{Activation, Pipeline, Stage};
 use cellgate_models::bundle::Bundle;
@@ -100,7 +100,8 @@ impl Judge {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let stale = self.matcher.stale(Instant::now());
-            self.set_aside(stale, "no trigger asked for it in time");
+            self.set_aside(stale, Unjudged::NoTrigger);
+            self.shared.metrics.parts.show_waiting(self.matcher.backlog());
             if self.matching == Matching::FreeRunning {
                 while let Some(path) = self.matcher.take_oldest() {
                     let judged = self.judge(pipeline.as_mut(), path, infer_most);
@@ -118,7 +119,10 @@ impl Judge {
     /// What is found out about `part`; none while its image may still come.
     fn settle(&mut self, part: Part, pipeline: Option<&mut Pipeline>, infer_most: Duration) -> Option<Judged> {
         match self.matcher.take(part.part_id, part.triggered) {
-            Ok(path) => Some(self.judge(pipeline, path, infer_most)),
+            Ok(path) => {
+                self.shared.metrics.parts.found_image(part.triggered.elapsed());
+                Some(self.judge(pipeline, path, infer_most))
+            }
             Err(NoImage::NotYet) if Instant::now() + GIVE_UP_BEFORE < part.deadline => None,
             Err(why) => {
                 self.set_aside_missed(part.part_id);
@@ -136,6 +140,8 @@ impl Judge {
             let most = if stage == Stage::Infer { infer_most } else { STAGE_MOST };
             self.shared.beats.busy(Worker::Judge, most);
         });
+        self.shared.metrics.parts.judged(&judgement.times);
+        self.shared.metrics.device.show_decoder_restarts(pipeline.sandbox().restarts());
         Judged::of(judgement, path)
     }
 
@@ -153,6 +159,7 @@ impl Judge {
                 Err(error) => Err(error.into()),
             },
         };
+        self.shared.metrics.device.proved(outcome.is_ok());
         match outcome {
             Ok(proven) => {
                 let slowest = proven.slowest_inference();
@@ -171,10 +178,10 @@ impl Judge {
 
     fn set_aside_missed(&mut self, part_id: u64) {
         let missed = self.matcher.missed(part_id, Instant::now());
-        self.set_aside(missed, "its part was decided without it");
+        self.set_aside(missed, Unjudged::TooLate);
     }
 
-    fn set_aside(&self, paths: Vec<PathBuf>, why: &'static str) {
+    fn set_aside(&self, paths: Vec<PathBuf>, why: Unjudged) {
         if !paths.is_empty() {
             let _ = self.chores.send(Chore::SetAside { paths, why });
         }

@@ -34,6 +34,7 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
                     (stream, is_told) = (Some(opened), false);
                     out.clear();
                     line.reopened();
+                    line.shared.metrics.line.opened();
                 }
                 Err(error) if !is_told => {
                     is_told = true;
@@ -68,6 +69,7 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
             tracing::warn!(port = %plc.port.display(), %error, "the line is lost");
             stream = None;
             out.clear();
+            line.shared.metrics.line.lost();
         }
         if line.shared.stop.load(Ordering::Acquire) {
             let since = *stopped.get_or_insert_with(Instant::now);

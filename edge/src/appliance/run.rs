@@ -1,14 +1,15 @@
 //! All threads together, until a signal ends them.
 
-use super::beat::{Beats, Clock};
+use super::beat::{Beats, Clock, Worker};
 use super::judge::{EngineState, Judge, Work};
 use super::line::{Line, Memory};
 use super::profile::DeviceEnd;
 use super::record::Recorder;
 use super::{keep, port, watch};
 use crate::acquire::{Archive, ArchiveError, Matcher};
-use crate::config::Config;
+use crate::config::{Config, Profile};
 use crate::journal::{Journal, JournalError, Options, Retention};
+use crate::metrics::{self, About, ListenError, Metrics, MetricsError};
 use crate::pipeline::Activation;
 use crate::sandbox;
 use cellgate_models::bundle::{self, Bundle, BundleError};
@@ -49,6 +50,12 @@ pub enum RunError {
     /// The archive can't be used.
     #[error("the archive can't be used: {0}")]
     Archive(#[from] ArchiveError),
+    /// Nobody can listen at the address for Prometheus.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The figures for Prometheus can't be kept.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// There is no such Modbus unit.
     #[error("plc.unit: found {0}, expected 1 to 247")]
     Unit(u8),
@@ -63,6 +70,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) beats: Beats,
     pub(super) engine: EngineState,
+    pub(super) metrics: Metrics,
     /// A signal asked the appliance to end.
     pub(super) stop: Arc<AtomicBool>,
 }
@@ -84,9 +92,14 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let bundle = Bundle::open(&config.model.bundle, &bundle::Limits::default())?;
     let model = bundle.digest();
     let acquire = &config.acquire;
+    // Before anything is written: who finds the address taken, finds everything else as it was.
+    let listener = config.metrics.listen.map(metrics::listen).transpose()?;
     let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
     let (journal, recovery) = Journal::open(&config.journal.path, journal_options(config))?;
+    let metrics = figures(config, &model.to_string())?;
+    metrics.store.opened(recovery.rows);
     for row in &recovery.restarted {
+        metrics.parts.has_verdict(&row.entry);
         tracing::warn!(seq = row.seq, part = row.trigger.part, "in hand when the appliance ended: REJECT/RESTARTED");
     }
     tracing::info!(
@@ -99,8 +112,8 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let clock = Clock::start();
-    let shared =
-        Arc::new(Shared { clock, beats: Beats::new(clock), engine: EngineState::default(), stop: Arc::clone(&stop) });
+    let (beats, engine) = (Beats::new(clock), EngineState::default());
+    let shared = Arc::new(Shared { clock, beats, engine, metrics, stop: Arc::clone(&stop) });
     let journal = Arc::new(journal);
     let (work, work_receiver) = channel();
     let (requests, requests_receiver) = channel();
@@ -154,8 +167,11 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         spawn("record", move || recorder.run())?,
         spawn("watch", move || watch::run(&folder, &watched, &arrivals, &chores))?,
     ];
-    let keep = spawn("keep", move || keep::run(archive, &journal, &chores_receiver))?;
+    let tidied = Arc::clone(&shared);
+    let keep = spawn("keep", move || keep::run(archive, &journal, &tidied, &chores_receiver))?;
     let line = spawn("line", move || runtime.block_on(port::serve(&plc, &mut line, told_receiver)))?;
+    let shown = Arc::clone(&shared);
+    let _server = listener.map(|listener| metrics::serve(listener, move || page(&shown))).transpose()?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     if !supervise(&shared, &line, &threads) {
         return Ok(Ended::Stuck);
@@ -184,6 +200,27 @@ fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>])
         let _ = sd_notify::notify(&[NotifyState::Watchdog]);
     }
     shared.stop.load(Ordering::Acquire)
+}
+
+/// All figures at zero.
+fn figures(config: &Config, bundle: &str) -> Result<Metrics, MetricsError> {
+    let profile = match config.plc.profile {
+        Profile::Native => "native",
+        Profile::Modbus => "modbus",
+    };
+    let about = About { device: config.device.id, bundle: bundle.to_owned(), profile };
+    let deadline = Duration::from_millis(config.plc.deadline_ms.get().into());
+    Metrics::new(&about, deadline, &Worker::ALL.map(Worker::name))
+}
+
+/// The figures as they are now, with what the workers show.
+fn page(shared: &Shared) -> Option<String> {
+    let Shared { beats, metrics, .. } = shared;
+    metrics.device.show_health(beats.health().is_some());
+    for worker in Worker::ALL {
+        metrics.device.show_worker(worker.name(), beats.stuck(Duration::ZERO).all(|stuck| stuck != worker));
+    }
+    metrics.page().inspect_err(|error| tracing::error!(%error, "no figures")).ok()
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

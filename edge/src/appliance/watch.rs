@@ -4,7 +4,7 @@ use super::beat::{PAUSE, Worker};
 use super::judge::Work;
 use super::keep::Chore;
 use super::run::Shared;
-use crate::acquire::{Watcher, present};
+use crate::acquire::{Unjudged, Watcher, present};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
@@ -16,7 +16,7 @@ pub(super) fn run(folder: &Path, shared: &Shared, work: &Sender<Work>, chores: &
     while !stop.load(Ordering::Acquire) {
         let outcome = Watcher::new(folder).and_then(|mut watcher| {
             // Nobody knows whether what lies here already is whole, or whose it is.
-            let _ = chores.send(Chore::SetAside { paths: present(folder)?, why: "it came while nobody watched" });
+            let _ = chores.send(Chore::SetAside { paths: present(folder)?, why: Unjudged::Unwatched });
             while !stop.load(Ordering::Acquire) {
                 beats.idle(Worker::Watch);
                 watcher.next(PAUSE, &mut arrivals)?;

@@ -49,6 +49,7 @@ struct State {
     open: bool,
     busy_since: Option<Instant>,
     failures: u64,
+    reopenings: u64,
     last_error: Option<String>,
 }
 
@@ -142,7 +143,12 @@ impl Journal {
     pub fn health(&self) -> Health {
         let state = locked(&self.state);
         let stalled = state.busy_since.is_some_and(|since| since.elapsed() > self.stall);
-        Health { ready: state.open && !stalled, failures: state.failures, last_error: state.last_error.clone() }
+        Health {
+            ready: state.open && !stalled,
+            failures: state.failures,
+            reopenings: state.reopenings,
+            last_error: state.last_error.clone(),
+        }
     }
 
     fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
@@ -322,7 +328,10 @@ impl Writer {
             Ok(store) => {
                 self.withdrawn.clear();
                 self.store = Some(store);
-                locked(&self.state).open = true;
+                let mut state = locked(&self.state);
+                state.open = true;
+                state.reopenings += 1;
+                drop(state);
                 tracing::warn!("the journal is open and verified again");
             }
             Err(error) => {

@@ -23,6 +23,8 @@ pub struct Sandbox {
     process: Option<Process>,
     /// Images that this worker has answered.
     images: u32,
+    /// Workers that were replaced by the next one.
+    restarts: u64,
     /// The levels' memory while `image` does not hold it.
     levels: Vec<u16>,
     image: Option<Radiograph>,
@@ -47,7 +49,7 @@ impl Sandbox {
         } else {
             tracing::debug!(%missing, holds = %protections, "the image decoder is protected");
         }
-        Ok(Self { options, protections, process: Some(process), images: 0, levels, image: None })
+        Ok(Self { options, protections, process: Some(process), images: 0, restarts: 0, levels, image: None })
     }
 
     /// What the first worker gave up before its first image. A later one that gives up less is refused.
@@ -66,6 +68,12 @@ impl Sandbox {
     #[must_use]
     pub fn worker_id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
+    }
+
+    /// How often the worker was replaced since the start.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.restarts
     }
 
     /// Decodes the radiograph in `bytes`, the content of a file; it stays until the next call. `path` only names it.
@@ -135,6 +143,7 @@ impl Sandbox {
     fn replace(&mut self, old: Process) {
         drop(old);
         self.images = 0;
+        self.restarts += 1;
         self.process = spawn(&self.options).ok();
     }
 }
