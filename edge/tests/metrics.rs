@@ -61,6 +61,24 @@ fn a_bundle_s_name_can_forge_no_line() {
     assert_eq!(page(&metrics).sum("cellgate_appliance_info", &[("bundle", &about.bundle)]), 1.0);
 }
 
+/// Nothing that is counted makes a series or a bucket: memory does not grow.
+#[test]
+fn ten_thousand_parts_add_no_series() {
+    let metrics = metrics();
+    let names = |text: String| text.lines().map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect::<Vec<_>>();
+    let before = names(metrics.page().unwrap());
+    for part in 0..10_000 {
+        let time = Duration::from_micros(997 * part);
+        metrics.parts.accepted(time);
+        metrics.parts.sent(time);
+        metrics.parts.acknowledged(time, time);
+        metrics.parts.set_aside(Unjudged::TooLate, 1);
+        metrics.device.show_worker("somebody else", true);
+        metrics.line.show(&LineCounts { frames: part as u32, ..LineCounts::default() });
+    }
+    assert_eq!(names(metrics.page().unwrap()), before);
+}
+
 proptest! {
     /// [`Page::read`] checks buckets, count and sum of each histogram against each other.
     #[test]

@@ -13,10 +13,13 @@ struct Family {
     series: Vec<Series>,
 }
 
+/// Values by name.
+type Labels = BTreeMap<String, String>;
+
 /// One line.
 struct Series {
     name: String,
-    labels: BTreeMap<String, String>,
+    labels: Labels,
     value: f64,
 }
 
@@ -148,7 +151,7 @@ fn check(family: &Family) {
 
 /// Buckets add up, end with the count, and the sum is one that they allow.
 fn check_histogram(family: &Family) {
-    let mut by_labels: BTreeMap<BTreeMap<String, String>, Vec<(&Series, Option<f64>)>> = BTreeMap::new();
+    let mut by_labels: BTreeMap<Labels, Vec<(&Series, Option<f64>)>> = BTreeMap::new();
     for series in &family.series {
         let mut labels = series.labels.clone();
         let bound = labels.remove("le").map(|bound| bound.parse().unwrap());
