@@ -1,6 +1,6 @@
 //! All threads together, until a signal ends them.
 
-use super::beat::{Beats, Clock};
+use super::beat::{Beats, Clock, Worker};
 use super::judge::{EngineState, Judge, Work};
 use super::line::{Line, Memory};
 use super::profile::DeviceEnd;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// The exit status where a worker stands still or panicked: the service manager starts the appliance anew.
@@ -31,6 +31,9 @@ pub const STUCK: u8 = 70;
 const GRACE: Duration = Duration::from_secs(2);
 /// How often the workers are looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long the threads may take to end after the line did. With the line's own [`super::line::FINISH_MOST`] it stays below
+/// the service's `TimeoutStopSec`.
+const END_MOST: Duration = Duration::from_secs(3);
 /// What decoding one image may take.
 const DECODE_MOST: Duration = Duration::from_millis(200);
 /// Verdicts of so many days stay, whatever is configured.
@@ -145,16 +148,17 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         memory: Memory::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (plc, folder) = (config.plc.clone(), acquire.folder.clone());
+    let (plc, folder, matching) = (config.plc.clone(), acquire.folder.clone(), acquire.matching);
 
     let watched = Arc::clone(&shared);
     let arrivals = work.clone();
     let mut threads = vec![
         spawn("judge", move || judge.run())?,
         spawn("record", move || recorder.run())?,
-        spawn("watch", move || watch::run(&folder, &watched, &arrivals, &chores))?,
+        spawn("watch", move || watch::run(&folder, matching, &watched, &arrivals, &chores))?,
     ];
-    let keep = spawn("keep", move || keep::run(archive, &journal, &chores_receiver))?;
+    let beats = Arc::clone(&shared);
+    threads.push(spawn("keep", move || keep::run(archive, &journal, &beats.beats, &chores_receiver))?);
     let line = spawn("line", move || runtime.block_on(port::serve(&plc, &mut line, told_receiver)))?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     if !supervise(&shared, &line, &threads) {
@@ -163,13 +167,26 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     let _ = work.send(Work::Stop);
     drop(work);
-    threads.push(keep);
-    let all_ended = threads.into_iter().all(|thread| thread.join().is_ok());
-    Ok(if all_ended && line.join().is_ok() { Ended::Asked } else { Ended::Stuck })
+    threads.push(line);
+    Ok(if all_end(threads) { Ended::Asked } else { Ended::Stuck })
+}
+
+/// Waits for the threads; false where one takes too long or has panicked.
+fn all_end(threads: Vec<JoinHandle<()>>) -> bool {
+    let start = Instant::now();
+    while let Some(late) = threads.iter().find(|thread| !thread.is_finished()) {
+        if start.elapsed() > END_MOST {
+            tracing::error!(worker = late.thread().name(), "a worker does not end");
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    threads.into_iter().all(|thread| thread.join().is_ok())
 }
 
 /// Looks at the workers until the line has ended; false where one stood still or panicked before.
 fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>]) -> bool {
+    let mut keeps = true;
     while !line.is_finished() {
         std::thread::sleep(LOOK);
         let stopping = shared.stop.load(Ordering::Acquire);
@@ -180,6 +197,10 @@ fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>])
         if let Some(stuck) = shared.beats.stuck(GRACE).next() {
             tracing::error!(worker = stuck.name(), "a worker stands still");
             return false;
+        }
+        let kept = std::mem::replace(&mut keeps, !shared.beats.is_stuck(Worker::Keep, Duration::ZERO));
+        if kept && !keeps {
+            tracing::error!("the archive's thread stands still: images stay in the scanner's folder, verdicts go on");
         }
         let _ = sd_notify::notify(&[NotifyState::Watchdog]);
     }

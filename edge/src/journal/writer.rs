@@ -23,6 +23,10 @@ use std::time::{Duration, Instant};
 const CHECKPOINT_EVERY: u32 = 250;
 /// Pause after which waiting acknowledgements are written on their own.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often the thread shows that it lives while nobody asks for anything.
+const LIFE: Duration = Duration::from_millis(40);
+/// How long the thread may be silent while it waits, and while it tries to open the journal anew.
+const SILENT_MOST: [Duration; 2] = [Duration::from_millis(150), Duration::from_secs(30)];
 
 /// The appliance's journal. Dropping it finishes what waits and closes it.
 pub struct Journal {
@@ -47,6 +51,8 @@ enum Request {
 #[derive(Default)]
 struct State {
     open: bool,
+    /// The thread's last sign of life while it waits for requests.
+    seen: Option<Instant>,
     busy_since: Option<Instant>,
     failures: u64,
     last_error: Option<String>,
@@ -71,7 +77,7 @@ impl Journal {
         let rows = rows + restarted.len() as u64;
         let recovery = Recovery { boot_epoch, created, rows, restarted, unacknowledged };
 
-        let state = Arc::new(Mutex::new(State { open: true, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { open: true, seen: Some(Instant::now()), ..State::default() }));
         let (requests, receiver) = sync_channel(options.queue);
         let (queue, stall) = (options.queue, options.stall);
         let writer = Writer {
@@ -145,6 +151,23 @@ impl Journal {
         Health { ready: state.open && !stalled, failures: state.failures, last_error: state.last_error.clone() }
     }
 
+    /// The last sign of life of the journal's thread, and how long it may be silent from then on. While the journal is known
+    /// not to be ready that is long, as nothing depends on it then.
+    #[must_use]
+    pub fn progress(&self) -> (Instant, Duration) {
+        let state = locked(&self.state);
+        let last = state.busy_since.or(state.seen).unwrap_or_else(Instant::now);
+        let [waiting, reopening] = SILENT_MOST;
+        let most = if !state.open {
+            reopening
+        } else if state.busy_since.is_some() {
+            self.stall
+        } else {
+            waiting
+        };
+        (last, most)
+    }
+
     fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
         let (reply, answer) = sync_channel(1);
         self.send(request(reply))?;
@@ -192,14 +215,22 @@ impl Drop for Writer {
 
 impl Writer {
     fn run(mut self, requests: &Receiver<Request>) {
+        let mut asked = Instant::now();
         loop {
+            locked(&self.state).seen = Some(Instant::now());
             if self.store.is_none() && self.last_attempt.elapsed() >= self.options.reopen_every {
                 self.reopen();
             }
-            let pause = if self.store.is_some() { IDLE } else { self.options.reopen_every };
-            match requests.recv_timeout(pause) {
-                Ok(request) => self.serve(request),
-                Err(RecvTimeoutError::Timeout) => self.write_acknowledgements(),
+            match requests.recv_timeout(LIFE) {
+                Ok(request) => {
+                    self.serve(request);
+                    asked = Instant::now();
+                }
+                Err(RecvTimeoutError::Timeout) if asked.elapsed() >= IDLE => {
+                    self.write_acknowledgements();
+                    asked = Instant::now();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.transactions >= CHECKPOINT_EVERY {
