@@ -233,3 +233,29 @@ pub fn activation(config: &Config) -> Activation {
         sandbox,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panicked_ends_the_appliance_also_where_no_verdict_needs_it() {
+        let clock = Clock::start();
+        let beats = Beats::new(clock);
+        Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
+        let shared = Shared { clock, beats, engine: EngineState::default(), stop: Arc::default() };
+        let line = spawn("line", || std::thread::sleep(Duration::from_secs(60))).unwrap();
+        let dead = spawn("keep", || panic!("on purpose")).unwrap();
+        let start = Instant::now();
+        assert!(!supervise(&shared, &line, &[dead]));
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn threads_that_do_not_end_are_not_waited_for_for_ever() {
+        let late = spawn("keep", || std::thread::sleep(Duration::from_secs(60))).unwrap();
+        let ended = spawn("judge", || {}).unwrap();
+        assert!(all_end(vec![ended]));
+        assert!(!all_end(vec![late]));
+    }
+}

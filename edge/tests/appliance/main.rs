@@ -2,16 +2,21 @@
 //! of a real pair of pseudo-terminals (socat, which scripts/setup installs).
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
+mod archive;
 mod cable;
+mod decoder;
 mod frozen;
 mod plant;
 mod plc;
+mod quiet;
+mod service;
+mod slow;
 mod standstill;
 #[path = "../support/mod.rs"]
 mod support;
 
-use plant::{Plant, children, signal, wait_for};
-use rustix::process::{Signal, kill_process};
+use plant::{Plant, signal, wait_for};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -131,17 +136,20 @@ fn free_running_each_image_is_recorded_and_nothing_is_told_to_act_on() {
 }
 
 #[test]
-fn a_killed_decoder_costs_its_image_and_no_other() {
-    let plant = Plant::new("native", "part-id");
-    plant.tray("native", 3, 1, 0);
-    let decoders = children(plant.appliance.as_ref().unwrap());
-    assert_eq!(decoders.len(), 1);
-    kill_process(decoders[0], Signal::KILL).unwrap();
-    let told = plant.tray("native", 4, 4, 0);
-    let said = |index: usize| (told[index]["gate"].as_str().unwrap(), told[index]["reason"].as_str().unwrap());
-    assert_eq!(said(0), ("REJECT", "DECODER_FAILED"));
-    assert_eq!((said(1).0, said(2).0, said(3).0), ("REVIEW", "REJECT", "PASS"));
-    assert_eq!(plant.rows().len(), 7);
+fn free_running_images_that_came_while_it_was_down_are_judged_after_the_start() {
+    let mut plant = Plant::new("native", "free-running");
+    wait_for("readiness", || plant.log().contains("golden images"));
+    assert_eq!(plant.stop(), Some(0));
+    for (index, image) in plant.images.iter().enumerate() {
+        plant.scan(index as u64, image);
+    }
+    plant.start();
+    wait_for("three rows", || plant.log().matches("judged").count() >= 3);
+    let rows = plant.rows();
+    let verdicts: Vec<_> = rows.iter().map(|row| row["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["PASS", "REVIEW", "REJECT"]);
+    wait_for("three images in the archive", || plant.archived().len() == 3);
+    assert!(plant.archived().iter().all(|name| name.contains("-free-")), "{:?}", plant.archived());
 }
 
 #[test]

@@ -66,9 +66,10 @@ impl Plant {
     }
 
     pub(crate) fn pull_out(&mut self) {
+        // The names first: the kernel gives the numbers of these terminals to the next cable that anybody plugs in.
+        fs::remove_file(self.path("plc")).unwrap();
+        fs::remove_file(self.path("device")).unwrap();
         end(self.cable.take());
-        let _ = fs::remove_file(self.path("plc"));
-        let _ = fs::remove_file(self.path("device"));
     }
 
     pub(crate) fn start(&mut self) {
@@ -184,6 +185,12 @@ pub(crate) fn children(parent: &Child) -> Vec<Pid> {
         .flat_map(|task| of_task(task.unwrap()).split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>())
         .collect();
     ids.into_iter().filter_map(Pid::from_raw).collect()
+}
+
+/// Whether the process is gone, or only its parent's notice of that is missing.
+pub(crate) fn has_ended(process: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    status.map_or(true, |status| status.contains(") Z"))
 }
 
 pub(crate) fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
