@@ -5,6 +5,7 @@
 mod archive;
 mod cable;
 mod decoder;
+mod foreign;
 mod frozen;
 mod plant;
 mod plc;
