@@ -33,7 +33,7 @@ enum Fault {
 /// What the appliance is doing just then.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// It waits for a trigger; one comes with its image right afterwards.
+    /// It waits for a trigger; one comes with its image when the heartbeat must have stopped.
     Idle,
     /// A part is in hand, whose image comes right afterwards.
     Waiting,
@@ -106,6 +106,8 @@ impl Trial {
         let (counter_then, stopped) = (self.plc.seen().beats.last().unwrap().1, Instant::now());
         match moment {
             Moment::Idle => {
+                // Until then nothing touches what stands still.
+                std::thread::sleep(2 * BEAT_MOST);
                 self.plant.scan(part, &sound);
                 self.plc.trigger(part, DEADLINE_MS);
             }
