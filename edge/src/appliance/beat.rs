@@ -50,7 +50,7 @@ pub(super) enum Worker {
     Record,
     /// Speaks with the PLC. Where it stands still no heartbeat is sent anyway; here so that somebody else notices.
     Line,
-    /// The journal's own thread.
+    /// The journal's own thread; the line passes its signs of life on.
     Journal,
     /// Moves images to the archive. No verdict needs it.
     Keep,

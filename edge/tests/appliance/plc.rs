@@ -99,11 +99,16 @@ impl Plc {
         self.parts.send(Part { id, deadline_ms }).unwrap();
     }
 
-    /// Waits until a trigger would be accepted; since when.
-    pub(crate) fn wait_ready(&self) -> Instant {
+    /// Waits until a trigger would be accepted.
+    pub(crate) fn wait_ready(&self) {
+        wait_for("readiness", || self.seen.lock().unwrap().ready.is_some());
+    }
+
+    /// Waits until the device has got ready after this moment; since when it is.
+    pub(crate) fn wait_ready_anew(&self, moment: Instant) -> Instant {
         let mut since = None;
-        wait_for("readiness", || {
-            since = self.seen.lock().unwrap().ready;
+        wait_for("readiness after a start", || {
+            since = self.seen.lock().unwrap().ready.filter(|&since| since > moment);
             since.is_some()
         });
         since.unwrap()

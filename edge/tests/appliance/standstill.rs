@@ -120,6 +120,7 @@ impl Trial {
         let seen = self.plc.seen();
         drop(frozen);
         std::thread::sleep(RESTART);
+        let restarted = Instant::now();
         self.plant.start();
         // The last change is from before the end: the appliance that was started just now has no beat yet.
         let (last, counter) = *seen.beats.last().unwrap();
@@ -137,7 +138,7 @@ impl Trial {
             "{fault:?} {moment:?}: {outcome:?} {:?} after the fault",
             decided.saturating_duration_since(start)
         );
-        let ready = self.plc.wait_ready();
+        let ready = self.plc.wait_ready_anew(restarted);
         let took = Took { beat, back: ready.saturating_duration_since(start) };
         assert!(took.back <= BACK_MOST, "{fault:?} {moment:?}: back after {:?}", took.back);
         self.most = Took { beat: self.most.beat.max(beat), back: self.most.back.max(took.back) };
