@@ -3,6 +3,9 @@
 use crate::config::Parity;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_serial::{DataBits, FlowControl, SerialPortBuilderExt, SerialStream, StopBits};
 
 /// Opens `port` for this process alone: `baud` bits per second, 8 data bits, 1 stop bit, no flow control. To be called in a
@@ -44,17 +47,21 @@ pub async fn writable(stream: Option<&SerialStream>) {
 
 /// Reads what there is.
 ///
+/// By `poll_read`, not `try_read`: that one of tokio-serial never notes that there is nothing left, so that [`readable`] would
+/// not wait any more.
+///
 /// # Errors
 /// The port is lost; also where the other end hung up.
 pub fn read(stream: &mut SerialStream, buffer: &mut [u8], mut feed: impl FnMut(&[u8])) -> io::Result<()> {
-    match stream.try_read(buffer) {
-        Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-        Ok(count) => {
-            feed(&buffer[..count]);
+    let mut buffer = ReadBuf::new(buffer);
+    match Pin::new(stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer) {
+        Poll::Ready(Ok(())) if buffer.filled().is_empty() => Err(ErrorKind::UnexpectedEof.into()),
+        Poll::Ready(Ok(())) => {
+            feed(buffer.filled());
             Ok(())
         }
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-        Err(error) => Err(error),
+        Poll::Ready(Err(error)) => Err(error),
+        Poll::Pending => Ok(()),
     }
 }
 
@@ -63,12 +70,12 @@ pub fn read(stream: &mut SerialStream, buffer: &mut [u8], mut feed: impl FnMut(&
 /// # Errors
 /// The port is lost.
 pub fn write(stream: &mut SerialStream, out: &mut Vec<u8>) -> io::Result<()> {
-    match stream.try_write(out) {
-        Ok(count) => {
+    match Pin::new(stream).poll_write(&mut Context::from_waker(Waker::noop()), out) {
+        Poll::Ready(Ok(count)) => {
             out.drain(..count);
             Ok(())
         }
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-        Err(error) => Err(error),
+        Poll::Ready(Err(error)) => Err(error),
+        Poll::Pending => Ok(()),
     }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 fn metrics() -> Metrics {
     let about = About { device: 7, bundle: "0123abcd".to_owned(), profile: "native" };
-    Metrics::new(&about, Duration::from_secs(5), &["watch", "judge", "record"]).unwrap()
+    Metrics::new(&about, Duration::from_secs(5), &["watch", "judge", "record", "line", "journal", "keep"]).unwrap()
 }
 
 fn page(metrics: &Metrics) -> Page {

@@ -22,6 +22,8 @@ use tokio::sync::mpsc::UnboundedSender;
 const GIVE_UP_BEFORE: Duration = Duration::from_millis(100);
 /// What reading or converting an image may take until the judge counts as stuck.
 const STAGE_MOST: Duration = Duration::from_millis(200);
+/// What loading an engine and its first proof may take. Nothing is a PASS meanwhile, as the appliance is not ready.
+const LOAD_MOST: Duration = Duration::from_secs(120);
 /// Pause before an engine that failed its proof is tried again.
 const PROVE_AGAIN: Duration = Duration::from_secs(10);
 
@@ -84,12 +86,13 @@ impl Judge {
         let mut waiting: Option<Part> = None;
         loop {
             if waiting.is_none() && Instant::now() >= prove_at {
-                let proof = self.prove(&mut pipeline);
+                let proof = self.prove(&mut pipeline, infer_most);
                 prove_at = Instant::now() + if proof.is_some() { self.prove_every } else { PROVE_AGAIN };
                 infer_most = proof.unwrap_or(infer_most);
             }
             self.shared.beats.idle(Worker::Judge);
-            match self.work.recv_timeout(PAUSE) {
+            let is_backlog = self.matching == Matching::FreeRunning && self.matcher.backlog() > 0;
+            match self.work.recv_timeout(if is_backlog { Duration::ZERO } else { PAUSE }) {
                 Ok(Work::Part(part)) => {
                     if let Some(before) = waiting.replace(part) {
                         self.set_aside_missed(before.part_id);
@@ -103,7 +106,11 @@ impl Judge {
             self.set_aside(stale, Unjudged::NoTrigger);
             self.shared.metrics.parts.show_waiting(self.matcher.backlog());
             if self.matching == Matching::FreeRunning {
-                while let Some(path) = self.matcher.take_oldest() {
+                // What waits stays in its folder, and is judged after the next start.
+                if self.shared.stop.load(Ordering::Acquire) {
+                    return;
+                }
+                if let Some(path) = self.matcher.take_oldest() {
                     let judged = self.judge(pipeline.as_mut(), path, infer_most);
                     let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
                 }
@@ -147,10 +154,11 @@ impl Judge {
 
     /// Makes the pipeline, or asks it again for the golden images' scores. How long its network may take until it
     /// counts as stuck: twice what the slowest golden image took. None where it failed: then there is no pipeline.
-    fn prove(&self, pipeline: &mut Option<Pipeline>) -> Option<Duration> {
+    fn prove(&self, pipeline: &mut Option<Pipeline>, infer_most: Duration) -> Option<Duration> {
         self.shared.engine.set(EngineState::STARTING);
-        // Loading an engine takes seconds; nothing is a PASS meanwhile, as the appliance is not ready.
-        self.shared.beats.busy(Worker::Judge, Duration::from_secs(120));
+        let images = u32::try_from(self.bundle.golden().count()).unwrap_or(u32::MAX);
+        let most = pipeline.as_ref().map(|_| (infer_most + 2 * STAGE_MOST).saturating_mul(images));
+        self.shared.beats.busy(Worker::Judge, most.unwrap_or(LOAD_MOST));
         let start = Instant::now();
         let outcome = match pipeline.take() {
             None => Pipeline::activate(&self.bundle, &self.activation),

@@ -1,5 +1,6 @@
 //! Thread: what is left to do when a part is done. Nothing here is needed for a verdict, and nothing here can hold one up.
 
+use super::beat::Worker;
 use super::run::Shared;
 use crate::acquire::{Archive, Unjudged};
 use crate::journal::{Journal, now_unix_ms};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How often the archive and the journal are kept to their limits.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// What one chore may take until this thread counts as stuck, which is then logged.
+const CHORE_MOST: Duration = Duration::from_secs(30);
 
 /// Something to do for [`run`].
 #[derive(Debug)]
@@ -33,9 +36,10 @@ pub(super) enum Chore {
 
 /// Runs until the last sender is gone.
 pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, shared: &Shared, chores: &Receiver<Chore>) {
-    let figures = &shared.metrics;
+    let Shared { beats, metrics: figures, .. } = shared;
     let mut tidied: Option<Instant> = None;
     loop {
+        beats.busy(Worker::Keep, CHORE_MOST);
         match chores.recv_timeout(Duration::from_secs(1)) {
             Ok(Chore::Archive { path, name }) => store(&mut archive, figures, &path, &name),
             Ok(Chore::SetAside { paths, why }) => {

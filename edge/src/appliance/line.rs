@@ -1,6 +1,7 @@
 //! The session with the PLC: what to do with its events and with what the threads tell. No input or output of its own: bytes
 //! come in and go out by [`super::port`].
 
+use super::beat::Worker;
 use super::judge::Work;
 use super::part::{self, Judged, Part};
 use super::profile::DeviceEnd;
@@ -130,6 +131,9 @@ impl Line {
 
     /// Does everything that is to do now; bytes for the PLC are added to `out`.
     pub(super) fn step(&mut self, out: &mut Vec<u8>) {
+        let (seen, most) = self.journal.progress();
+        self.shared.beats.seen(Worker::Journal, seen, most);
+        self.shared.beats.idle(Worker::Line);
         self.look_around();
         self.send_held();
         loop {

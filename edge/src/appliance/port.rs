@@ -13,7 +13,7 @@ use tokio_serial::SerialStream;
 /// How often the session looks at the clock.
 const TICK: Duration = Duration::from_millis(10);
 /// Pause between two attempts to open the port.
-const OPEN_EVERY: Duration = Duration::from_millis(200);
+const OPEN_EVERY: Duration = Duration::from_millis(100);
 /// More bytes than that waiting for the line: nobody takes them, and the port is opened anew.
 const MOST_WAITING: usize = 16 << 10;
 

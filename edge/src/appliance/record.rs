@@ -199,7 +199,7 @@ impl Recorder {
                 }
                 let _ = self.told.send(Told::Free(Box::new(row.clone())));
             }
-            // The image stays in its folder, unrecorded; it is set aside at the next start.
+            // The image stays in its folder, unrecorded; it is judged anew after the next start.
             Err(error) => tracing::error!(%error, "an image was judged and could not be recorded"),
         }
     }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// The exit status where a worker stands still or panicked: the service manager starts the appliance anew.
@@ -32,6 +32,9 @@ pub const STUCK: u8 = 70;
 const GRACE: Duration = Duration::from_secs(2);
 /// How often the workers are looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long the threads may take to end after the line did. With the line's own [`super::line::FINISH_MOST`] it stays below
+/// the service's `TimeoutStopSec`.
+const END_MOST: Duration = Duration::from_secs(3);
 /// What decoding one image may take.
 const DECODE_MOST: Duration = Duration::from_millis(200);
 /// Verdicts of so many days stay, whatever is configured.
@@ -158,17 +161,17 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         memory: Memory::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (plc, folder) = (config.plc.clone(), acquire.folder.clone());
+    let (plc, folder, matching) = (config.plc.clone(), acquire.folder.clone(), acquire.matching);
 
     let watched = Arc::clone(&shared);
     let arrivals = work.clone();
     let mut threads = vec![
         spawn("judge", move || judge.run())?,
         spawn("record", move || recorder.run())?,
-        spawn("watch", move || watch::run(&folder, &watched, &arrivals, &chores))?,
+        spawn("watch", move || watch::run(&folder, matching, &watched, &arrivals, &chores))?,
     ];
-    let tidied = Arc::clone(&shared);
-    let keep = spawn("keep", move || keep::run(archive, &journal, &tidied, &chores_receiver))?;
+    let kept = Arc::clone(&shared);
+    threads.push(spawn("keep", move || keep::run(archive, &journal, &kept, &chores_receiver))?);
     let line = spawn("line", move || runtime.block_on(port::serve(&plc, &mut line, told_receiver)))?;
     let shown = Arc::clone(&shared);
     let _server = listener.map(|listener| metrics::serve(listener, move || page(&shown))).transpose()?;
@@ -179,13 +182,26 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     let _ = work.send(Work::Stop);
     drop(work);
-    threads.push(keep);
-    let all_ended = threads.into_iter().all(|thread| thread.join().is_ok());
-    Ok(if all_ended && line.join().is_ok() { Ended::Asked } else { Ended::Stuck })
+    threads.push(line);
+    Ok(if all_end(threads) { Ended::Asked } else { Ended::Stuck })
+}
+
+/// Waits for the threads; false where one takes too long or has panicked.
+fn all_end(threads: Vec<JoinHandle<()>>) -> bool {
+    let start = Instant::now();
+    while let Some(late) = threads.iter().find(|thread| !thread.is_finished()) {
+        if start.elapsed() > END_MOST {
+            tracing::error!(worker = late.thread().name(), "a worker does not end");
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    threads.into_iter().all(|thread| thread.join().is_ok())
 }
 
 /// Looks at the workers until the line has ended; false where one stood still or panicked before.
 fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>]) -> bool {
+    let mut keeps = true;
     while !line.is_finished() {
         std::thread::sleep(LOOK);
         let stopping = shared.stop.load(Ordering::Acquire);
@@ -196,6 +212,10 @@ fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>])
         if let Some(stuck) = shared.beats.stuck(GRACE).next() {
             tracing::error!(worker = stuck.name(), "a worker stands still");
             return false;
+        }
+        let kept = std::mem::replace(&mut keeps, !shared.beats.is_stuck(Worker::Keep, Duration::ZERO));
+        if kept && !keeps {
+            tracing::error!("the archive's thread stands still: images stay in the scanner's folder, verdicts go on");
         }
         let _ = sd_notify::notify(&[NotifyState::Watchdog]);
     }
@@ -218,7 +238,7 @@ fn page(shared: &Shared) -> Option<String> {
     let Shared { beats, metrics, .. } = shared;
     metrics.device.show_health(beats.health().is_some());
     for worker in Worker::ALL {
-        metrics.device.show_worker(worker.name(), beats.stuck(Duration::ZERO).all(|stuck| stuck != worker));
+        metrics.device.show_worker(worker.name(), !beats.is_stuck(worker, Duration::ZERO));
     }
     metrics.page().inspect_err(|error| tracing::error!(%error, "no figures")).ok()
 }
@@ -247,5 +267,33 @@ pub fn activation(config: &Config) -> Activation {
         precision: model.precision,
         engine: OnnxRuntimeOptions { library: model.onnxruntime.clone(), threads: model.threads },
         sandbox,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panicked_ends_the_appliance_also_where_no_verdict_needs_it() {
+        let clock = Clock::start();
+        let beats = Beats::new(clock);
+        Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
+        let about = About { device: 1, bundle: String::new(), profile: "native" };
+        let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
+        let shared = Shared { clock, beats, engine: EngineState::default(), metrics, stop: Arc::default() };
+        let line = spawn("line", || std::thread::sleep(Duration::from_secs(60))).unwrap();
+        let dead = spawn("keep", || panic!("on purpose")).unwrap();
+        let start = Instant::now();
+        assert!(!supervise(&shared, &line, &[dead]));
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn threads_that_do_not_end_are_not_waited_for_for_ever() {
+        let late = spawn("keep", || std::thread::sleep(Duration::from_secs(60))).unwrap();
+        let ended = spawn("judge", || {}).unwrap();
+        assert!(all_end(vec![ended]));
+        assert!(!all_end(vec![late]));
     }
 }

@@ -52,7 +52,7 @@ impl DeviceFigures {
                 "cellgate_state",
                 "The state by OPC 40100-1: 1 preoperational, 2 halted, 3 error, 5 initialized, 6 ready, 7 single execution.",
             )?,
-            healthy: gauge(registry, "cellgate_healthy", "Whether every worker lives, without which no PASS: 0 or 1.")?,
+            healthy: gauge(registry, "cellgate_healthy", "Whether every worker that a PASS needs lives: 0 or 1.")?,
             workers: gauges(
                 registry,
                 "cellgate_worker_alive",

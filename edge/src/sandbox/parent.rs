@@ -78,6 +78,9 @@ impl Sandbox {
 
     /// Decodes the radiograph in `bytes`, the content of a file; it stays until the next call. `path` only names it.
     ///
+    /// A worker that ended while it waited is replaced first: that is not the image's fault. One that ends while it has the
+    /// image may have ended because of it, so the image is not tried again.
+    ///
     /// # Errors
     /// [`SandboxFailure`]. After all but [`SandboxFailure::Refused`] the worker is a new one.
     pub fn decode(&mut self, bytes: &[u8], path: &Path) -> Result<&Radiograph, SandboxFailure> {
@@ -94,7 +97,9 @@ impl Sandbox {
             self.levels = image.into_levels();
         }
         let no_worker = |source| SandboxFailure::NoWorker { path: path.to_owned(), source };
-        let mut process = match self.process.take() {
+        let waiting = self.waiting();
+        let limits = &self.options.limits;
+        let mut process = match waiting {
             Some(process) => process,
             None => spawn(&self.options).map_err(no_worker)?,
         };
@@ -127,6 +132,20 @@ impl Sandbox {
         };
         self.replace(process);
         Err(failure)
+    }
+
+    /// The worker, if it still runs.
+    fn waiting(&mut self) -> Option<Process> {
+        let mut process = self.process.take()?;
+        match process.ended() {
+            None => Some(process),
+            Some(how) => {
+                tracing::warn!(%how, "the image decoder ended while it waited and is replaced");
+                self.images = 0;
+                self.restarts += 1;
+                None
+            }
+        }
     }
 
     /// Keeps a worker that answered, unless it has seen enough images.
