@@ -13,7 +13,7 @@ use tokio_serial::SerialStream;
 /// How often the session looks at the clock.
 const TICK: Duration = Duration::from_millis(10);
 /// Pause between two attempts to open the port.
-const OPEN_EVERY: Duration = Duration::from_millis(200);
+const OPEN_EVERY: Duration = Duration::from_millis(100);
 /// More bytes than that waiting for the line: nobody takes them, and the port is opened anew.
 const MOST_WAITING: usize = 16 << 10;
 
@@ -34,6 +34,7 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
                     (stream, is_told) = (Some(opened), false);
                     out.clear();
                     line.reopened();
+                    line.shared.metrics.line.opened();
                 }
                 Err(error) if !is_told => {
                     is_told = true;
@@ -67,6 +68,7 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
             tracing::warn!(port = %plc.port.display(), %error, "the line is lost");
             stream = None;
             out.clear();
+            line.shared.metrics.line.lost();
         }
         if line.shared.stop.load(Ordering::Acquire) {
             let since = *stopped.get_or_insert_with(Instant::now);

@@ -4,6 +4,7 @@
 mod end;
 mod scanner;
 
+pub use end::PlcEnd;
 pub use scanner::{Scanner, ScannerError};
 
 use crate::config::{Parity, Profile};
@@ -13,7 +14,6 @@ use cellgate_protocol::limits::ALLOWED_MODELS;
 use cellgate_protocol::link::plc::Ends;
 use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
-use end::PlcEnd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;

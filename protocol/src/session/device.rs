@@ -1,5 +1,6 @@
 //! The device's side: takes triggers, gives out tokens, sends what was committed, in time and healthy.
 
+use super::refused::Refused;
 use super::repeat::Repeat;
 use crate::{
     code::Verdict,
@@ -170,6 +171,7 @@ pub struct DeviceSession {
     plc_seen_ms: Option<u64>,
     plc_live: bool,
     bad_acks: u32,
+    refused: Refused,
 }
 
 impl DeviceSession {
@@ -191,6 +193,7 @@ impl DeviceSession {
             plc_seen_ms: None,
             plc_live: false,
             bad_acks: 0,
+            refused: Refused::new(),
         }
     }
 
@@ -209,6 +212,12 @@ impl DeviceSession {
     #[must_use]
     pub const fn bad_acks(&self) -> u32 {
         self.bad_acks
+    }
+
+    /// Triggers that were refused, and verdicts that could not be stored: every NAK.
+    #[must_use]
+    pub const fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// A PLC opened a link: it is alive, and what it wanted cleared is cleared.
@@ -568,6 +577,9 @@ impl DeviceSession {
 
     /// Queues an answer; a full queue loses its oldest, which the PLC will ask for again.
     fn reply(&mut self, message: ToPlc) {
+        if let ToPlc::Nak(nak) = &message {
+            self.refused.count(nak.reason);
+        }
         if self.replies.is_full() {
             self.replies.pop_front();
         }
