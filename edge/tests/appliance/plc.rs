@@ -3,7 +3,7 @@
 use crate::plant::{Plant, wait_for};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{Options, PlcEnd};
-use cellgate_edge::serial;
+use cellgate_edge::serial::{self, Moved};
 use cellgate_models::bundle::{Bundle, Limits};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::digest::DigestStart;
@@ -79,6 +79,7 @@ impl Plc {
             parts: 0,
             every: Duration::ZERO,
             deadline_ms: 0,
+            scan_after: None,
             patience: Duration::ZERO,
         };
         let (parts, received) = channel();
@@ -169,18 +170,15 @@ async fn run(options: &Options, seen: &Mutex<Seen>, parts: &Receiver<Part>, stop
             out.clear();
             link.reopened();
         }
-        let has_output = !out.is_empty();
-        let outcome = tokio::select! {
-            () = serial::readable(stream.as_ref()) => stream.as_mut().map(|stream| {
-                serial::read(stream, &mut buffer, |bytes| link.feed(now_ms(), bytes))
-            }),
-            () = serial::writable(stream.as_ref()), if has_output => stream.as_mut().map(|stream| {
-                serial::write(stream, &mut out)
-            }),
+        let moved = tokio::select! {
+            moved = serial::exchange(stream.as_mut(), &mut buffer, &out) => Some(moved),
             _ = tick.tick() => None,
         };
-        if let Some(Err(_)) = outcome {
-            stream = None;
+        match moved {
+            Some(Ok(Moved::In(count))) => link.feed(now_ms(), &buffer[..count]),
+            Some(Ok(Moved::Out(count))) => drop(out.drain(..count)),
+            Some(Err(_)) => stream = None,
+            None => {}
         }
         let mut seen = seen.lock().unwrap();
         while let Some(event) = link.poll(now_ms(), &mut out) {

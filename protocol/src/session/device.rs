@@ -127,10 +127,10 @@ pub struct Snapshot {
 enum Stage {
     /// No part since the start.
     Empty,
-    /// Given out to the application.
+    /// Given out to the application. `accepted`: the acceptance is durable.
     Judging { ticket: Ticket, accepted: bool },
     /// Concluded, on its way to the journal.
-    Committing { ticket: Ticket },
+    Committing { ticket: Ticket, accepted: bool },
     /// Committed and not acknowledged.
     Sending { committed: Committed, repeat: Repeat },
     /// Acknowledged; kept to answer a repeated trigger. `asked`: the PLC asked again.
@@ -148,7 +148,9 @@ impl Stage {
     fn ticket(&self) -> Option<&Ticket> {
         match self {
             Self::Empty => None,
-            Self::Judging { ticket, .. } | Self::Committing { ticket } | Self::Recorded { ticket, .. } => Some(ticket),
+            Self::Judging { ticket, .. } | Self::Committing { ticket, .. } | Self::Recorded { ticket, .. } => {
+                Some(ticket)
+            }
             Self::Sending { committed, .. } | Self::Delivered { committed, .. } => Some(&committed.pending.ticket),
         }
     }
@@ -271,8 +273,8 @@ impl DeviceSession {
     /// Answers a trigger that is known already.
     fn trigger_again(&mut self, now_ms: u64, request: &TriggerRequest) {
         match &mut self.stage {
-            Stage::Judging { accepted: false, .. } | Stage::Empty => {}
-            Stage::Judging { ticket, .. } | Stage::Committing { ticket } => {
+            Stage::Judging { accepted: false, .. } | Stage::Committing { accepted: false, .. } | Stage::Empty => {}
+            Stage::Judging { ticket, .. } | Stage::Committing { ticket, .. } => {
                 let busy = Busy { part_id: ticket.part_id, nonce: ticket.nonce };
                 self.reply(ToPlc::Busy(busy));
             }
@@ -311,8 +313,8 @@ impl DeviceSession {
     #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
     pub fn conclude(&mut self, now_ms: u64, trigger: Trigger, outcome: Outcome) -> Result<Pending, AlreadyConcluded> {
         match self.stage {
-            Stage::Judging { ticket, .. } if ticket == trigger.0 => {
-                self.stage = Stage::Committing { ticket };
+            Stage::Judging { ticket, accepted } if ticket == trigger.0 => {
+                self.stage = Stage::Committing { ticket, accepted };
                 let late = ticket.is_over(now_ms);
                 let outcome = if late { Outcome::reject(ReasonCode::TIMEOUT) } else { outcome };
                 Ok(Pending { ticket, outcome })
@@ -335,7 +337,7 @@ impl DeviceSession {
     /// The journal holds the part's verdict under another entry than this one: the window is free again.
     #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
     pub fn settle(&mut self, pending: Pending) {
-        if matches!(&self.stage, Stage::Committing { ticket } if *ticket == pending.ticket) {
+        if matches!(&self.stage, Stage::Committing { ticket, .. } if *ticket == pending.ticket) {
             self.stage = Stage::Empty;
         }
     }
@@ -344,7 +346,7 @@ impl DeviceSession {
     pub fn send_verdict(&mut self, now_ms: u64, committed: Committed, health: Option<&Health>) -> Dispatch {
         self.healthy = is_healthy(health, now_ms);
         let ticket = committed.pending.ticket;
-        let in_hand = matches!(&self.stage, Stage::Committing { ticket: open } if *open == ticket);
+        let in_hand = matches!(&self.stage, Stage::Committing { ticket: open, .. } if *open == ticket);
         if !in_hand {
             // Of another session: information at most, and the part in hand stays.
             self.reply(ToPlc::Record(committed.record(Origin::REPLAY)));
@@ -419,13 +421,13 @@ impl DeviceSession {
     /// What the part in the window needs.
     fn poll_part(&mut self, now_ms: u64) -> Option<Action> {
         match &self.stage {
-            Stage::Judging { ticket, .. } => {
+            Stage::Judging { ticket, accepted } => {
                 let before_ms = CONCLUDE_BEFORE_MS.min(u64::from(ticket.deadline_ms) / 2);
                 if now_ms + before_ms < ticket.ends_ms() {
                     return None;
                 }
-                let ticket = *ticket;
-                self.stage = Stage::Committing { ticket };
+                let (ticket, accepted) = (*ticket, *accepted);
+                self.stage = Stage::Committing { ticket, accepted };
                 let pending = Pending { ticket, outcome: Outcome::reject(ReasonCode::TIMEOUT) };
                 Some(Action::Event(Event::Concluded(pending)))
             }
@@ -503,7 +505,8 @@ impl DeviceSession {
     }
 
     fn status(&self, now_ms: u64) -> Status {
-        let busy = matches!(self.stage, Stage::Judging { .. } | Stage::Committing { .. });
+        let busy =
+            matches!(self.stage, Stage::Judging { accepted: true, .. } | Stage::Committing { accepted: true, .. });
         let done = matches!(self.stage, Stage::Sending { .. } | Stage::Recorded { acknowledged: false, .. });
         Status::default()
             .with(Status::READY, self.is_ready(now_ms))
