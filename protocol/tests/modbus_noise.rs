@@ -27,7 +27,7 @@ fn block(heartbeat: u16, command: Command) -> Vec<u8> {
     encoded(Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&registers) })
 }
 
-const TRIGGER: Command = Command::Trigger { part_id: 0x0000_0001_0000_002A, nonce: 9 };
+const TRIGGER: Command = Command::Trigger { part_id: 0x0000_0001_0000_002A, nonce: 9, epoch: 0 };
 
 /// One request of each function, and the shortest and the longest.
 fn requests() -> Vec<Vec<u8>> {
@@ -260,7 +260,7 @@ proptest! {
                 line.hears(part);
             }
             line.now_ms += pause_ms;
-            let command = Command::Trigger { part_id: 70, nonce: 100 + at as u16 };
+            let command = Command::Trigger { part_id: 70, nonce: 100 + at as u16, epoch: 0 };
             let before = line.written.len();
             let request = block(3, command);
             let mut answer = if pause_ms < SILENCE_MS { line.asks(&request) } else { line.hears(&request) };

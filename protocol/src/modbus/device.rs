@@ -213,7 +213,11 @@ impl ModbusDevice {
         self.session.plc_heartbeat(now_ms, u32::from(written.heartbeat));
         match written.command {
             Command::None => {}
-            Command::Trigger { part_id, nonce } => {
+            Command::Trigger { part_id, nonce, epoch } if epoch != self.session.config().boot_epoch => {
+                let reason = ReasonCode::EPOCH_MISMATCH;
+                self.refused = Some(Nak { part_id, nonce: u32::from(nonce), reason });
+            }
+            Command::Trigger { part_id, nonce, .. } => {
                 (self.refused, self.replayed) = (None, None);
                 let request = TriggerRequest { part_id, nonce: u32::from(nonce), deadline_ms: self.deadline_ms };
                 self.session.trigger(now_ms, &request);

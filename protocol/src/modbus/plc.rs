@@ -183,7 +183,9 @@ impl ModbusPlc {
             ToDevice::Trigger(request) => {
                 self.part = Some(*request);
                 let (part_id, nonce) = (request.part_id, request.nonce as u16);
-                self.trigger = Some(Command::Trigger { part_id, nonce });
+                // The session repeats what finds no device.
+                let epoch = self.device.as_ref().map(|device| device.boot_epoch);
+                self.trigger = epoch.map(|epoch| Command::Trigger { part_id, nonce, epoch });
             }
             ToDevice::Heartbeat(_) => self.heartbeat_due = true,
             // The registers that asked for an acknowledgement have more to echo, see `shown`. The others are native.
