@@ -11,6 +11,7 @@ use cellgate_protocol::link::Output;
 use cellgate_protocol::modbus::device::ModbusDevice;
 use cellgate_protocol::modbus::framer::{FRAME_MAX, silence_ms};
 use cellgate_protocol::modbus::link::Link;
+use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::part::{Outcome, Trigger};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::score::ScoreE4;
@@ -33,7 +34,7 @@ fn main() -> Result<(), Error> {
     let usage = || Error::other("usage: modbus_server PORT [UNIT]");
     let port = arguments.next().ok_or_else(usage)?;
     let unit = arguments.next().map_or(Ok(1), |unit| unit.parse()).map_err(Error::other)?;
-    let link = Link::new(unit, silence_ms(BAUD)).ok_or_else(usage)?;
+    let link = Link::new(Unit::try_from(unit).map_err(Error::other)?, silence_ms(BAUD));
     let mut port = File::options().read(true).write(true).open(port)?;
     let received = reader(port.try_clone()?);
     // Another one at each start, as that of a real device from its journal.

@@ -53,7 +53,7 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        let link = Link::new(UNIT, SILENCE_MS).unwrap();
+        let link = Link::new(UNIT.try_into().unwrap(), SILENCE_MS);
         let mut line = Self { link, snapshot: Snapshot::EMPTY.to_registers(), now_ms: 0, written: Vec::new() };
         assert!(line.asks(&block(1, Command::None)).is_some());
         line.written.clear();
@@ -107,7 +107,7 @@ fn no_request_of_which_1_to_3_bits_are_flipped_is_served() {
     let snapshot = Snapshot::EMPTY.to_registers();
     for request in requests().into_iter().filter(|request| request.len() < 50) {
         let bits = 8 * request.len();
-        let mut server = Server::new(UNIT).unwrap();
+        let mut server = Server::new(UNIT.try_into().unwrap());
         let mut frame = request;
         let (mut tried, mut served) = (0_u32, 0_u32);
         let mut out = [0; 256];
@@ -290,7 +290,7 @@ proptest! {
     fn a_frame_with_a_bad_crc_is_never_served(frame in noise(256)) {
         prop_assume!(crc16::checked(&frame).is_none());
         let mut out = [0; 256];
-        let served = Server::new(UNIT).unwrap().serve(&frame, &[0; 32], &mut out);
+        let served = Server::new(UNIT.try_into().unwrap()).serve(&frame, &[0; 32], &mut out);
         prop_assert!(served.answer.is_none() && served.written.is_none());
     }
 
@@ -303,7 +303,7 @@ proptest! {
         }
         frame.extend(crc16::bytes_of(&frame));
         let mut out = [0; 256];
-        let served = Server::new(UNIT).unwrap().serve(&frame, &[0; 32], &mut out);
+        let served = Server::new(UNIT.try_into().unwrap()).serve(&frame, &[0; 32], &mut out);
         let answer = served.answer.expect("our unit and a right CRC");
         prop_assert!(crc16::checked(answer).is_some());
         prop_assert_eq!(answer[0], UNIT);

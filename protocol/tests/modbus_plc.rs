@@ -43,7 +43,7 @@ impl Bench {
         let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms: 66 };
         config.allowed_models.push(MODEL).unwrap();
         let ends = Ends { plc: 0, device: Some(7), first_link_id: 0, first_wait_ms: 66 };
-        let plc = ModbusPlc::new(0, PlcSession::new(config), UNIT, ends).unwrap();
+        let plc = ModbusPlc::new(0, PlcSession::new(config), UNIT.try_into().unwrap(), ends);
         let shown = Snapshot { device: 7, epoch: 3, status: Status::STORE_OK, ..Snapshot::EMPTY };
         Self { plc, now_ms: 0, shown, events: Vec::new() }
     }

@@ -54,7 +54,7 @@ impl Bench {
     fn started(boot_epoch: u32) -> Self {
         let config = DeviceConfig { device: 7, boot_epoch, first_wait_ms: 66 };
         let session = DeviceSession::new(config);
-        let mut device = ModbusDevice::new(session, Link::new(UNIT, 20).unwrap(), DEADLINE_MS);
+        let mut device = ModbusDevice::new(session, Link::new(UNIT.try_into().unwrap(), 20), DEADLINE_MS);
         let condition = Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 };
         device.session().set_condition(condition);
         Self { device, now_ms: 0, healthy: true, events: Vec::new(), heartbeat: 0 }

@@ -18,12 +18,11 @@ pub(super) enum PlcEnd {
 }
 
 impl PlcEnd {
-    /// None for a Modbus unit that does not exist.
-    pub(super) fn new(now_ms: u64, session: PlcSession, options: &Options, ends: Ends) -> Option<Self> {
-        Some(match options.profile {
+    pub(super) fn new(now_ms: u64, session: PlcSession, options: &Options, ends: Ends) -> Self {
+        match options.profile {
             Profile::Native => Self::Native(Box::new(PlcLink::new(now_ms, session, ends))),
-            Profile::Modbus => Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, options.unit, ends)?)),
-        })
+            Profile::Modbus => Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, options.unit, ends))),
+        }
     }
 
     pub(super) fn session(&mut self) -> &mut PlcSession {

@@ -12,11 +12,8 @@ use super::command::{Command, CommandBlock, CommandRegisters};
 use super::map::{COMMAND_ADDRESS, COMMAND_REGISTERS, SNAPSHOT_REGISTERS};
 use super::registers::Registers;
 use super::snapshot::{SnapshotRegisters, epoch_of};
+use super::unit::Unit;
 use heapless::Deque;
-
-/// The largest address of a unit on a serial line; 0 is the broadcast, 248 to 255 are reserved (Modbus over Serial Line
-/// V1.02, section 2.2).
-pub const UNIT_MAX: u8 = 247;
 
 /// Triggers that are remembered: one of them that comes again, held up on its way, is not done again.
 pub const TRIGGERS: usize = 64;
@@ -54,7 +51,7 @@ pub struct Counts {
 /// Keeps the PLC's command block and answers for one unit.
 #[derive(Debug, Clone)]
 pub struct Server {
-    unit: u8,
+    unit: Unit,
     block: CommandRegisters,
     armed: bool,
     /// The newest last.
@@ -64,19 +61,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server for `unit`, 1 to [`UNIT_MAX`]; none for another number.
-    ///
-    /// It is not [armed](Self::is_armed) yet.
+    /// A server for this unit, not [armed](Self::is_armed) yet.
     #[must_use]
-    pub fn new(unit: u8) -> Option<Self> {
-        (1..=UNIT_MAX).contains(&unit).then(|| Self {
+    pub fn new(unit: Unit) -> Self {
+        Self {
             unit,
             block: CommandBlock::default().to_registers(),
             armed: false,
             triggers: Deque::new(),
             last_clear: None,
             counts: Counts::default(),
-        })
+        }
     }
 
     /// Whether commands are done. After a start none is until the PLC wrote [`Command::None`] once: a PLC that writes its
@@ -97,7 +92,7 @@ impl Server {
         let Some((unit, said)) = open(frame) else {
             return Served { answer: None, written: None };
         };
-        if unit != self.unit {
+        if unit != self.unit.number() {
             self.counts.foreign = self.counts.foreign.saturating_add(1);
             return Served { answer: None, written: None };
         }
@@ -131,7 +126,7 @@ impl Server {
         let count = if response.is_ok() { &mut self.counts.answered } else { &mut self.counts.refused };
         *count = count.saturating_add(1);
         let response = response.unwrap_or_else(|exception| Response::Exception(exception as u8));
-        let answer: Result<&[u8], CountError> = response.encode(self.unit, function, out);
+        let answer: Result<&[u8], CountError> = response.encode(self.unit.number(), function, out);
         Served { answer: answer.ok(), written }
     }
 
