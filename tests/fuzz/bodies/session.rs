@@ -6,7 +6,7 @@ use super::steps::Steps;
 use cellgate_protocol::{
     code::VerdictCode,
     fault::{FaultCode, LinkError},
-    frame::{self, Header},
+    frame::{self, FrameType, Header},
     limits::MAX_FRAME,
     link::{Output, device::DeviceLink},
     state::Status,
@@ -97,9 +97,10 @@ impl Line {
                 None => return,
                 Some(Output::Event(event)) => self.application.hear(event),
                 Some(Output::Bytes(bytes)) => {
-                    assert_eq!(self.said.read(bytes).len(), 1, "something that is no frame");
-                    let stuffed = &bytes[1..bytes.len() - 1];
-                    if let ToPlc::Verdict(verdict) = frame::decode(stuffed).expect("a message").1 {
+                    let [body] = &self.said.read(bytes)[..] else { panic!("something that is no frame") };
+                    if FrameType(body[1]) == FrameType::VERDICT {
+                        let message = frame::decode(&bytes[1..bytes.len() - 1]).expect("a message").1;
+                        let ToPlc::Verdict(verdict) = message else { panic!("a frame of another type") };
                         let said = (verdict.part_id(), verdict.nonce(), verdict.verdict_seq());
                         self.application.may_say(said, verdict.code().verdict());
                     }
