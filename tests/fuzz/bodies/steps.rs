@@ -26,10 +26,10 @@ impl<'a> Steps<'a> {
         bytes
     }
 
-    /// Turns up to 8 bits, where the next byte asks for it.
+    /// Turns up to 8 bits, where the next byte asks for it: one in four does.
     pub(crate) fn damage(&mut self, frame: &mut [u8]) {
         let wish = self.byte();
-        for _ in 0..wish.saturating_sub(0xF7) {
+        for _ in 0..wish.saturating_sub(0xB8) / 8 {
             let at = usize::from(self.byte()) * 2 + usize::from(wish & 1);
             frame[at % frame.len()] ^= 1 << (self.byte() % 8);
         }
