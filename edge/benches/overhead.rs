@@ -20,6 +20,7 @@ use cellgate_models::radiograph::{Radiograph, write};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::{BITS_PER_BYTE, CHECK, HEADER};
 use cellgate_protocol::modbus::map::SNAPSHOT_REGISTERS;
+use cellgate_protocol::modbus::unit::Unit;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -60,22 +61,25 @@ fn main() -> anyhow::Result<()> {
             .spawn()?,
     );
     let moments = line(folder, profile, parts, &bundle, appliance.0.id());
-    let (closed, decided, memory) =
+    let Seen { closed, decided, memory } =
         moments.with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())?;
     drop(appliance);
     let _ = cable.0.kill();
 
     let on_the_line_ms = verdict_bytes(profile) as f64 * BITS_PER_BYTE as f64 / f64::from(BAUD) * 1e3;
-    let infer_ms = inference_ms(folder)?;
+    let stages = stages(folder)?;
     let mut all = Vec::new();
     for (part, decided) in &decided {
         let closed = closed.get(part).context("a part without an image")?;
-        let infer_ms = infer_ms.get(part).with_context(|| format!("no verdict on part {part} in the journal"))?;
-        all.push(decided.duration_since(*closed).as_secs_f64() * 1e3 - infer_ms + on_the_line_ms);
+        let stages = stages.get(part).with_context(|| format!("no verdict on part {part} in the journal"))?;
+        all.push(decided.duration_since(*closed).as_secs_f64() * 1e3 - stages.infer_ms + on_the_line_ms);
     }
     ensure!(all.len() as u64 == parts, "{} outcomes for {parts} parts", all.len());
-    all.sort_by(f64::total_cmp);
-    let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize];
+    let at = |share: f64| percentile(all.clone(), share);
+    let stage = |of: fn(&Stages) -> f64| {
+        let times: Vec<f64> = stages.values().map(of).collect();
+        format!("p50 {:.1} p99 {:.1} ms", percentile(times.clone(), 0.5), percentile(times, 0.99))
+    };
     println!("{parts} electrodes of {HEIGHT} x {WIDTH}, to 3 x {}, {profile:?}", Size::PAPER);
     println!(
         "image closed to verdict's last byte, less the network: p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms (asked: p99 under {MOST_MS}; \
@@ -84,6 +88,8 @@ fn main() -> anyhow::Result<()> {
         at(0.99),
         at(1.0)
     );
+    println!("  reading and decoding {}, converting {}", stage(|of| of.read_ms), stage(|of| of.convert_ms));
+    println!("  (the network {})", stage(|of| of.infer_ms));
     let (settled, last) = (memory.first().context("too few parts")?, memory.last().context("too few parts")?);
     println!(
         "memory of both processes after {} parts {} KiB, after {} parts {} KiB",
@@ -120,20 +126,23 @@ fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
     Ok(Bundle::open(&path, &Limits::default())?)
 }
 
-type Moments = BTreeMap<u64, Instant>;
+/// What was seen while the parts went through.
+#[derive(Default)]
+struct Seen {
+    /// When each part's image was closed.
+    closed: BTreeMap<u64, Instant>,
+    /// When its verdict was at the PLC.
+    decided: BTreeMap<u64, Instant>,
+    /// Parts so far, and the memory in KiB.
+    memory: Vec<(u64, u64)>,
+}
 
-/// Lets the parts through: when each image was closed, when each verdict was there, and memory in KiB by parts so far.
-fn line(
-    folder: &Path,
-    profile: Profile,
-    parts: u64,
-    bundle: &Bundle,
-    appliance: u32,
-) -> anyhow::Result<(Moments, Moments, Vec<(u64, u64)>)> {
+/// Lets the parts through.
+fn line(folder: &Path, profile: Profile, parts: u64, bundle: &Bundle, appliance: u32) -> anyhow::Result<Seen> {
     let options = Options {
         port: folder.join("plc"),
         profile,
-        unit: 1,
+        unit: Unit::FIRST,
         baud: BAUD,
         parity: Parity::Even,
         models: vec![DigestStart::of(bundle.digest().as_bytes())],
@@ -144,7 +153,7 @@ fn line(
         deadline_ms: 5000,
         patience: Duration::from_secs(30),
     };
-    let (mut closed, mut decided, mut memory) = (Moments::new(), Moments::new(), Vec::new());
+    let Seen { mut closed, mut decided, mut memory } = Seen::default();
     let scan = |part: u64| {
         let hidden = folder.join("scans").join(format!(".{part}.tif"));
         // A name more for the same file: writing 5 MB each time would measure the disk.
@@ -162,7 +171,7 @@ fn line(
             eprintln!("{done} of {parts} parts, {} KiB", memory[memory.len() - 1].1);
         }
     }))?;
-    Ok((closed, decided, memory))
+    Ok(Seen { closed, decided, memory })
 }
 
 /// Bytes on the line that carry a verdict: the frame of 54 bytes of payload, two delimiters and one byte of stuffing, or the
@@ -174,8 +183,15 @@ fn verdict_bytes(profile: Profile) -> usize {
     }
 }
 
-/// The network's own time for each part, as the journal says.
-fn inference_ms(folder: &Path) -> anyhow::Result<BTreeMap<u64, f64>> {
+/// Some of a part's times.
+struct Stages {
+    read_ms: f64,
+    convert_ms: f64,
+    infer_ms: f64,
+}
+
+/// What the journal says about each part.
+fn stages(folder: &Path) -> anyhow::Result<BTreeMap<u64, Stages>> {
     let output = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"))
         .args(["journal", "export", "verdicts.sqlite", "--format", "jsonl"])
         .current_dir(folder)
@@ -185,9 +201,16 @@ fn inference_ms(folder: &Path) -> anyhow::Result<BTreeMap<u64, f64>> {
     for line in String::from_utf8(output.stdout)?.lines() {
         let row: serde_json::Value = serde_json::from_str(line)?;
         ensure!(row["reason"].as_str().is_some_and(|reason| reason.starts_with("SCORE_")), "not judged: {row}");
-        all.insert(row["part"].as_u64().context("part")?, row["infer_us"].as_f64().context("infer_us")? / 1e3);
+        let ms = |name: &str| row[name].as_f64().map(|us| us / 1e3).with_context(|| name.to_owned());
+        let stages = Stages { read_ms: ms("read_us")?, convert_ms: ms("convert_us")?, infer_ms: ms("infer_us")? };
+        all.insert(row["part"].as_u64().context("part")?, stages);
     }
     Ok(all)
+}
+
+fn percentile(mut times: Vec<f64>, share: f64) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[((times.len() - 1) as f64 * share).round() as usize]
 }
 
 /// Resident memory of the process `pid` and of those that it started.

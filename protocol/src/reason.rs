@@ -86,6 +86,9 @@ reasons! {
     EXPIRED = 0x010C;
     /// REJECT: a fault of the appliance that has no reason of its own.
     INTERNAL = 0x010D;
+    /// Refused: the trigger was meant for another start of the appliance (Modbus registers only; a native frame of another
+    /// start never reaches the session).
+    EPOCH_MISMATCH = 0x010E;
 
     /// Gate: the check sum is wrong.
     CRC = 0x0201;

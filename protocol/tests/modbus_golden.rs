@@ -14,6 +14,7 @@ use cellgate_protocol::modbus::server::{Server, Written};
 use cellgate_protocol::modbus::snapshot::{Snapshot, SnapshotRegisters};
 
 const UNIT: u8 = 0x11;
+const EPOCH: u32 = 0x0003_0002;
 
 fn bytes(hex: &str) -> Vec<u8> {
     hex.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
@@ -131,10 +132,13 @@ fn no_more_registers_than_a_function_allows() {
 
 /// A server that was given a command of 0, and its snapshot.
 fn served() -> (Server, SnapshotRegisters) {
-    let mut server = Server::new(UNIT).unwrap();
-    let snapshot = Snapshot { device: 7, ..Snapshot::EMPTY }.to_registers();
+    let mut server = Server::new(UNIT.try_into().unwrap());
     write(&mut server, Command::None).unwrap();
-    (server, snapshot)
+    (server, snapshot())
+}
+
+fn snapshot() -> SnapshotRegisters {
+    Snapshot { device: 7, epoch: EPOCH, ..Snapshot::EMPTY }.to_registers()
 }
 
 /// What the server answers to a frame, and what was written.
@@ -149,7 +153,7 @@ fn write(server: &mut Server, command: Command) -> Result<Command, u8> {
     let registers = CommandBlock { heartbeat: 1, command }.to_registers();
     let request = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&registers) };
     let mut out = [0; 256];
-    let (answer, written) = asked(server, &[0; 32], request.encode(UNIT, &mut out).unwrap());
+    let (answer, written) = asked(server, &snapshot(), request.encode(UNIT, &mut out).unwrap());
     match Response::decode(&answer.unwrap(), UNIT, &request).unwrap() {
         Response::Exception(code) => {
             assert_eq!(written, None);
@@ -164,7 +168,7 @@ fn reads_give_the_map_and_nothing_beside_it() {
     let (mut server, snapshot) = served();
     let cases = [
         ("04 00 02 00 02", "04 04 00 00 00 07"),
-        ("04 00 00 00 02", "04 04 00 01 43 67"),
+        ("04 00 00 00 02", "04 04 00 02 43 67"),
         ("03 00 02 00 02", "03 04 00 00 00 07"),
         ("03 01 00 00 03", "03 06 00 01 00 00 00 00"),
         ("04 00 00 00 21", "84 02"),
@@ -238,7 +242,7 @@ fn silent_on_other_units_and_broadcasts_and_bad_crcs() {
 #[test]
 fn a_command_is_done_once() {
     let (mut server, _) = served();
-    let trigger = |part_id, nonce| Command::Trigger { part_id, nonce };
+    let trigger = |part_id, nonce| Command::Trigger { part_id, nonce, epoch: EPOCH };
     let acknowledge = |sequence| Command::Acknowledge { part_id: 5, nonce: 1, sequence };
     for (command, done) in [
         (trigger(5, 1), Ok(trigger(5, 1))),
@@ -265,9 +269,25 @@ fn a_command_is_done_once() {
 }
 
 #[test]
+fn a_trigger_of_another_epoch_comes_to_be_refused_and_is_not_remembered() {
+    let trigger = |epoch| Command::Trigger { part_id: 5, nonce: 1, epoch };
+    for epoch in [EPOCH - 1, EPOCH + 1, 0, 2, EPOCH.swap_bytes()] {
+        let mut server = Server::new(UNIT.try_into().unwrap());
+        assert_eq!(write(&mut server, trigger(epoch)), Ok(trigger(epoch)), "armed or not");
+        assert!(!server.is_armed());
+        write(&mut server, Command::None).unwrap();
+        for _ in 0..2 {
+            assert_eq!(write(&mut server, trigger(epoch)), Ok(trigger(epoch)));
+        }
+        assert_eq!(write(&mut server, trigger(EPOCH)), Ok(trigger(EPOCH)), "{epoch}");
+        assert_eq!(write(&mut server, trigger(EPOCH)), Ok(Command::None));
+    }
+}
+
+#[test]
 fn nothing_is_done_after_a_start_before_a_command_of_0() {
-    let mut server = Server::new(UNIT).unwrap();
-    let trigger = Command::Trigger { part_id: 5, nonce: 1 };
+    let mut server = Server::new(UNIT.try_into().unwrap());
+    let trigger = Command::Trigger { part_id: 5, nonce: 1, epoch: EPOCH };
     assert_eq!(write(&mut server, trigger), Ok(Command::None));
     assert!(!server.is_armed());
     assert_eq!(write(&mut server, Command::None), Ok(Command::None));
@@ -279,7 +299,8 @@ fn nothing_is_done_after_a_start_before_a_command_of_0() {
 fn a_wrong_block_is_refused_and_leaves_nothing_behind() {
     let (mut server, snapshot) = served();
     let before = asked(&mut server, &snapshot, &frame("03 01 00 00 0D"));
-    let right = CommandBlock { heartbeat: 4, command: Command::Trigger { part_id: 1, nonce: 2 } }.to_registers();
+    let right =
+        CommandBlock { heartbeat: 4, command: Command::Trigger { part_id: 1, nonce: 2, epoch: EPOCH } }.to_registers();
     for at in 0..COMMAND_REGISTERS {
         let mut wrong = right;
         wrong[at] ^= 0x0100;
@@ -295,7 +316,7 @@ fn a_wrong_block_is_refused_and_leaves_nothing_behind() {
 #[test]
 fn single_writes_close_the_block_with_its_last_register() {
     let (mut server, snapshot) = served();
-    let trigger = Command::Trigger { part_id: 0x0102_0304_0506_0708, nonce: 2 };
+    let trigger = Command::Trigger { part_id: 0x0102_0304_0506_0708, nonce: 2, epoch: EPOCH };
     let registers = CommandBlock { heartbeat: 77, command: trigger }.to_registers();
     for (at, value) in registers.into_iter().enumerate() {
         let request = Request::WriteSingle { address: COMMAND_ADDRESS + at as u16, value };
@@ -312,7 +333,7 @@ fn single_writes_close_the_block_with_its_last_register() {
 fn function_23_writes_then_reads() {
     let (mut server, snapshot) = served();
     let registers = CommandBlock { heartbeat: 0x1234, command: Command::None }.to_registers();
-    for (read_address, first) in [(COMMAND_ADDRESS, 0x1234), (0, 1)] {
+    for (read_address, first) in [(COMMAND_ADDRESS, 0x1234), (0, 2)] {
         let request = Request::ReadWrite {
             read_address,
             read_count: 13,
@@ -326,10 +347,4 @@ fn function_23_writes_then_reads() {
         let Ok(Response::Registers(read)) = Response::decode(&answer, UNIT, &request) else { panic!("{answer:?}") };
         assert_eq!(read.get(0), Some(first));
     }
-}
-
-#[test]
-fn only_addresses_of_single_units_can_be_served() {
-    assert!([0, 248, 255].into_iter().all(|unit| Server::new(unit).is_none()));
-    assert!([1, 247].into_iter().all(|unit| Server::new(unit).is_some()));
 }

@@ -27,7 +27,7 @@ fn block(heartbeat: u16, command: Command) -> Vec<u8> {
     encoded(Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&registers) })
 }
 
-const TRIGGER: Command = Command::Trigger { part_id: 0x0000_0001_0000_002A, nonce: 9 };
+const TRIGGER: Command = Command::Trigger { part_id: 0x0000_0001_0000_002A, nonce: 9, epoch: 0 };
 
 /// One request of each function, and the shortest and the longest.
 fn requests() -> Vec<Vec<u8>> {
@@ -53,7 +53,7 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        let link = Link::new(UNIT, SILENCE_MS).unwrap();
+        let link = Link::new(UNIT.try_into().unwrap(), SILENCE_MS);
         let mut line = Self { link, snapshot: Snapshot::EMPTY.to_registers(), now_ms: 0, written: Vec::new() };
         assert!(line.asks(&block(1, Command::None)).is_some());
         line.written.clear();
@@ -107,7 +107,7 @@ fn no_request_of_which_1_to_3_bits_are_flipped_is_served() {
     let snapshot = Snapshot::EMPTY.to_registers();
     for request in requests().into_iter().filter(|request| request.len() < 50) {
         let bits = 8 * request.len();
-        let mut server = Server::new(UNIT).unwrap();
+        let mut server = Server::new(UNIT.try_into().unwrap());
         let mut frame = request;
         let (mut tried, mut served) = (0_u32, 0_u32);
         let mut out = [0; 256];
@@ -260,7 +260,7 @@ proptest! {
                 line.hears(part);
             }
             line.now_ms += pause_ms;
-            let command = Command::Trigger { part_id: 70, nonce: 100 + at as u16 };
+            let command = Command::Trigger { part_id: 70, nonce: 100 + at as u16, epoch: 0 };
             let before = line.written.len();
             let request = block(3, command);
             let mut answer = if pause_ms < SILENCE_MS { line.asks(&request) } else { line.hears(&request) };
@@ -290,7 +290,7 @@ proptest! {
     fn a_frame_with_a_bad_crc_is_never_served(frame in noise(256)) {
         prop_assume!(crc16::checked(&frame).is_none());
         let mut out = [0; 256];
-        let served = Server::new(UNIT).unwrap().serve(&frame, &[0; 32], &mut out);
+        let served = Server::new(UNIT.try_into().unwrap()).serve(&frame, &[0; 32], &mut out);
         prop_assert!(served.answer.is_none() && served.written.is_none());
     }
 
@@ -303,7 +303,7 @@ proptest! {
         }
         frame.extend(crc16::bytes_of(&frame));
         let mut out = [0; 256];
-        let served = Server::new(UNIT).unwrap().serve(&frame, &[0; 32], &mut out);
+        let served = Server::new(UNIT.try_into().unwrap()).serve(&frame, &[0; 32], &mut out);
         let answer = served.answer.expect("our unit and a right CRC");
         prop_assert!(crc16::checked(answer).is_some());
         prop_assert_eq!(answer[0], UNIT);

@@ -43,7 +43,7 @@ impl Bench {
         let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms: 66 };
         config.allowed_models.push(MODEL).unwrap();
         let ends = Ends { plc: 0, device: Some(7), first_link_id: 0, first_wait_ms: 66 };
-        let plc = ModbusPlc::new(0, PlcSession::new(config), UNIT, ends).unwrap();
+        let plc = ModbusPlc::new(0, PlcSession::new(config), UNIT.try_into().unwrap(), ends);
         let shown = Snapshot { device: 7, epoch: 3, status: Status::STORE_OK, ..Snapshot::EMPTY };
         Self { plc, now_ms: 0, shown, events: Vec::new() }
     }
@@ -164,7 +164,7 @@ fn it_reads_arms_and_triggers_only_a_ready_device() {
     assert_eq!(bench.turn(), Said::Wrote(CommandBlock { heartbeat: 1, command: Command::None }));
     assert_eq!(bench.command(6), None);
     bench.shown.status = bench.shown.status.with(Status::READY, true);
-    assert_eq!(bench.command(3), Some(Command::Trigger { part_id: 42, nonce: NONCE as u16 }));
+    assert_eq!(bench.command(3), Some(Command::Trigger { part_id: 42, nonce: NONCE as u16, epoch: 3 }));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn an_acknowledgement_goes_before_the_next_trigger() {
     let acknowledge = Command::Acknowledge { part_id: 42, nonce: NONCE as u16, sequence: 77 };
     assert_eq!(bench.command(4), Some(acknowledge));
     bench.shown = Snapshot { status: Status::READY, ..bench.shown };
-    assert_eq!(bench.command(4), Some(Command::Trigger { part_id: 43, nonce: 6 }));
+    assert_eq!(bench.command(4), Some(Command::Trigger { part_id: 43, nonce: 6, epoch: 3 }));
 }
 
 #[test]
@@ -273,6 +273,10 @@ fn after_a_start_of_the_device_its_part_is_rejected_and_command_0_comes_first() 
     assert_eq!(bench.turn(), Said::Read);
     assert!(matches!(bench.turn(), Said::Wrote(CommandBlock { command: Command::None, .. })));
     assert!(matches!(bench.command(4), Some(Command::Acknowledge { sequence: 77, .. })));
+    // The next part's trigger names the new start.
+    bench.trigger(43);
+    bench.shown = Snapshot { status: Status::READY, ..bench.shown };
+    assert_eq!(bench.command(8), Some(Command::Trigger { part_id: 43, nonce: NONCE as u16, epoch: 4 }));
 }
 
 #[test]

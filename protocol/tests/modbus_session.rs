@@ -22,6 +22,7 @@ use cellgate_protocol::to_plc::{Flags, Origin, Record};
 use core::num::NonZeroU64;
 
 const UNIT: u8 = 1;
+const EPOCH: u32 = 3;
 const DEADLINE_MS: u32 = 1_000;
 
 fn pass() -> Outcome {
@@ -47,9 +48,13 @@ struct Bench {
 impl Bench {
     /// Operating, but no PLC was heard yet.
     fn new() -> Self {
-        let config = DeviceConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 };
+        Self::started(EPOCH)
+    }
+
+    fn started(boot_epoch: u32) -> Self {
+        let config = DeviceConfig { device: 7, boot_epoch, first_wait_ms: 66 };
         let session = DeviceSession::new(config);
-        let mut device = ModbusDevice::new(session, Link::new(UNIT, 20).unwrap(), DEADLINE_MS);
+        let mut device = ModbusDevice::new(session, Link::new(UNIT.try_into().unwrap(), 20), DEADLINE_MS);
         let condition = Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 };
         device.session().set_condition(condition);
         Self { device, now_ms: 0, healthy: true, events: Vec::new(), heartbeat: 0 }
@@ -83,12 +88,10 @@ impl Bench {
 
     fn command(&mut self, command: Command) {
         self.heartbeat += 1;
-        let registers = CommandBlock { heartbeat: self.heartbeat, command }.to_registers();
-        let request = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&registers) };
-        let mut out = [0; 256];
-        let answer = self.asked(request.encode(UNIT, &mut out).unwrap());
+        let answer = self.asked(&block(self.heartbeat, command));
+        let receipt = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&[0; 13]) };
         let written = Response::WrittenMultiple { address: COMMAND_ADDRESS, count: 13 };
-        assert_eq!(Response::decode(&answer, UNIT, &request), Ok(written));
+        assert_eq!(Response::decode(&answer, UNIT, &receipt), Ok(written));
     }
 
     fn shown(&mut self) -> Snapshot {
@@ -113,7 +116,7 @@ impl Bench {
     }
 
     fn trigger(&mut self, part_id: u64, nonce: u16) -> Trigger {
-        self.command(Command::Trigger { part_id, nonce });
+        self.command(Command::Trigger { part_id, nonce, epoch: EPOCH });
         self.triggered().unwrap()
     }
 
@@ -124,6 +127,13 @@ impl Bench {
             session.conclude(now_ms, trigger, outcome).unwrap().committed(NonZeroU64::new(verdict_seq).unwrap());
         session.send_verdict(now_ms, committed, health.as_ref());
     }
+}
+
+/// The request that writes a command.
+fn block(heartbeat: u16, command: Command) -> Vec<u8> {
+    let registers = CommandBlock { heartbeat, command }.to_registers();
+    let request = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&registers) };
+    request.encode(UNIT, &mut [0; 256]).unwrap().to_vec()
 }
 
 /// The requests and answers of the document's cycle.
@@ -249,7 +259,7 @@ fn a_part_is_busy_only_once_its_acceptance_is_stored() {
 fn a_refused_trigger_shows_why() {
     let mut bench = Bench::ready();
     bench.healthy = false;
-    bench.command(Command::Trigger { part_id: 42, nonce: 1 });
+    bench.command(Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
     assert!(bench.triggered().is_none());
     let shown = bench.shown();
     assert_eq!((shown.part_id, shown.nonce, shown.reason), (42, 1, ReasonCode::NOT_READY));
@@ -263,7 +273,7 @@ fn a_refused_trigger_shows_why() {
 fn a_trigger_while_one_is_in_hand_is_an_overrun_until_cleared() {
     let mut bench = Bench::ready();
     let trigger = bench.trigger(42, 1);
-    bench.command(Command::Trigger { part_id: 43, nonce: 2 });
+    bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
     assert!(bench.triggered().is_none());
     let shown = bench.shown();
     assert!(shown.status.has(Status::OVERRUN));
@@ -297,7 +307,7 @@ fn a_record_of_the_journal_is_shown_without_a_verdict_and_can_be_acknowledged() 
 fn a_trigger_refused_as_busy_hides_nothing_of_the_part_in_hand() {
     let mut bench = Bench::ready();
     let trigger = bench.trigger(42, 1);
-    bench.command(Command::Trigger { part_id: 43, nonce: 2 });
+    bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
     bench.healthy = false;
     bench.concludes(trigger, pass(), 5);
     for _ in 0..2 {
@@ -376,11 +386,56 @@ fn flags_of_the_verdict_are_status_bits() {
 #[test]
 fn a_device_that_is_not_armed_is_not_ready() {
     let mut bench = Bench::new();
-    bench.command(Command::Trigger { part_id: 42, nonce: 1 });
+    bench.command(Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
     assert!(bench.triggered().is_none());
     let shown = bench.shown();
     assert!(!shown.status.has(Status::READY));
     assert_eq!(shown.state, u16::from(State::Initialized.code().0));
     bench.command(Command::None);
     let _ = bench.trigger(42, 1);
+}
+
+/// A gateway holds a trigger back while the device starts anew, and delivers it to the one that is ready again.
+#[test]
+fn a_trigger_that_is_held_back_through_a_start_is_judged_once() {
+    let held_back = block(2, Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
+    let mut rows = 0;
+    let mut bench = Bench::ready();
+    bench.asked(&held_back);
+    let trigger = bench.triggered().unwrap();
+    bench.concludes(trigger, pass(), 1);
+    rows += 1;
+    let mut bench = Bench::started(EPOCH + 1);
+    bench.command(Command::None);
+    assert!(bench.shown().status.has(Status::READY));
+    for _ in 0..2 {
+        bench.asked(&held_back);
+        if let Some(trigger) = bench.triggered() {
+            bench.concludes(trigger, pass(), 2);
+            rows += 1;
+        }
+    }
+    assert_eq!(rows, 1, "terminal rows of one part");
+    let shown = bench.shown();
+    assert_eq!((shown.part_id, shown.nonce, shown.reason), (42, 1, ReasonCode::EPOCH_MISMATCH));
+    assert_eq!((shown.verdict, shown.sequence, shown.status.has(Status::BUSY)), (NO_VERDICT, 0, false));
+    // The same part asked for anew is another matter.
+    bench.command(Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH + 1 });
+    assert!(bench.triggered().is_some() && bench.shown().reason == ReasonCode(0));
+}
+
+#[test]
+fn a_trigger_of_another_epoch_disturbs_neither_the_part_in_hand_nor_its_verdict() {
+    let mut bench = Bench::ready();
+    let trigger = bench.trigger(42, 1);
+    let stale = Command::Trigger { part_id: 41, nonce: 9, epoch: EPOCH - 1 };
+    let is_told_of_42 = |bench: &mut Bench| {
+        bench.command(stale);
+        let shown = bench.shown();
+        assert_eq!((shown.part_id, shown.nonce, shown.status.has(Status::OVERRUN)), (42, 1, false));
+        shown
+    };
+    assert!(is_told_of_42(&mut bench).status.has(Status::BUSY));
+    bench.concludes(trigger, pass(), 5);
+    assert_eq!(is_told_of_42(&mut bench).verdict, Verdict::Pass.register());
 }

@@ -48,11 +48,11 @@ class Line:
         nonce = (seen[16] + 1) % 0x10000
         shutil.copy(image, os.path.join(folder, ".image"))
         os.rename(os.path.join(folder, ".image"), os.path.join(folder, f"{part_id}.tif"))
-        self.write(TRIGGER, nonce=nonce, part_id=part_id)
+        self.write(TRIGGER, nonce=nonce, part_id=part_id, argument=number(seen[6:8]))
         seen = self.wait("a verdict", lambda seen: seen[8] & VALID)
         expect((number(seen[12:16]), seen[16], seen[8] & BUSY), (part_id, nonce, 0))
         sequence = number(seen[10:12])
-        self.write(ACKNOWLEDGE, nonce=nonce, part_id=part_id, sequence=sequence)
+        self.write(ACKNOWLEDGE, nonce=nonce, part_id=part_id, argument=sequence)
         after = self.wait("the end of the part", lambda seen: not seen[8] & (VALID | DONE))
         # The verdict is gone, and nothing waits to be told.
         expect((after[17], after[9]), (0, 0))

@@ -17,6 +17,7 @@ NONE, TRIGGER, ACKNOWLEDGE, CLEAR = range(4)
 VERDICTS = {0x5A96: "PASS", 0x5566: "REVIEW", 0xA569: "REJECT"}
 EXCEPTIONS = {"illegal function": 1, "illegal data address": 2, "illegal data value": 3}
 READY, BUSY, VALID = 1, 2, 8
+EPOCH_MISMATCH = 0x10E
 
 
 def crc32c(registers):
@@ -38,8 +39,9 @@ def number(registers):
     return sum(register << 16 * at for at, register in enumerate(reversed(registers)))
 
 
-def block(heartbeat, command, nonce=0, part_id=0, sequence=0):
-    registers = [heartbeat, command, nonce, *words(part_id, 4), *words(sequence, 2), *words(sequence ^ 0xFFFFFFFF, 2)]
+def block(heartbeat, command, nonce=0, part_id=0, argument=0):
+    """The argument is a trigger's epoch or the acknowledged sequence."""
+    registers = [heartbeat, command, nonce, *words(part_id, 4), *words(argument, 2), *words(argument ^ 0xFFFFFFFF, 2)]
     return registers + crc32c(registers)
 
 
@@ -162,14 +164,27 @@ def expect(found, expected):
 def snapshot(registers):
     expect(len(registers), 32)
     expect(registers[30:], crc32c(registers[:30]))
-    expect(registers[:2], [1, 0x4367])
+    expect(registers[:2], [2, 0x4367])
     expect(registers[17] ^ registers[18], 0xFFFF)
     return registers
 
 
+def epoch(client):
+    return number(snapshot(client.read(0, 32))[6:8])
+
+
+def stale(client, nonce, part_id):
+    """A trigger that was meant for another start of the device is refused by name, and nothing is judged."""
+    expect(client.write(COMMAND_ADDRESS, block(nonce, TRIGGER, nonce, part_id, epoch(client) ^ 1)), 0)
+    seen = snapshot(client.read(0, 32))
+    expect((seen[16], number(seen[12:16])), (nonce, part_id))
+    expect((seen[8] & (BUSY | VALID), seen[19]), (0, EPOCH_MISMATCH))
+
+
 def cycle(client, nonce, part_id):
     """Trigger, busy, verdict, acknowledgement, as MODBUS.md has them."""
-    expect(client.write(COMMAND_ADDRESS, block(nonce, TRIGGER, nonce, part_id)), 0)
+    expect(client.write(COMMAND_ADDRESS, block(nonce, TRIGGER, nonce, part_id, epoch(client))), 0)
+    heartbeat = nonce
     deadline = time.monotonic() + 5
     while True:
         seen = snapshot(client.read(0, 32))
@@ -178,6 +193,8 @@ def cycle(client, nonce, part_id):
             break
         expect(seen[17], 0)
         assert time.monotonic() < deadline, "no verdict within 5 s"
+        heartbeat += 0x100
+        expect(client.write(COMMAND_ADDRESS, block(heartbeat, NONE)), 0)
     verdict = VERDICTS[seen[17]]
     expect(verdict, ["PASS", "REVIEW", "REJECT"][part_id % 3])
     sequence = number(seen[10:12])
@@ -191,9 +208,10 @@ def whole(client):
     expect(seen[8] & READY, 0)
     expect(client.write(COMMAND_ADDRESS, block(1, NONE)), 0)
     expect(snapshot(client.read(0, 32))[8] & READY, READY)
-    expect(client.read_holding(0, 2), [1, 0x4367])
+    expect(client.read_holding(0, 2), [2, 0x4367])
     for nonce in range(1, 10):
         cycle(client, nonce, 0xFEDC_BA98_7654_3210 + nonce)
+    stale(client, 50, 5)
     wrong = block(1, CLEAR, 1)
     wrong[2] ^= 1
     expect(client.write(COMMAND_ADDRESS, wrong), 3)

@@ -17,15 +17,15 @@ pub(super) enum DeviceEnd {
 }
 
 impl DeviceEnd {
-    /// The session behind the profile of the configuration; none for a Modbus unit that does not exist.
-    pub(super) fn new(session: DeviceSession, plc: &Plc) -> Option<Self> {
-        Some(match plc.profile {
+    /// The session behind the profile of the configuration.
+    pub(super) fn new(session: DeviceSession, plc: &Plc) -> Self {
+        match plc.profile {
             Profile::Native => Self::Native(Box::new(DeviceLink::new(session))),
             Profile::Modbus => {
-                let link = Link::new(plc.unit.get(), silence_ms(plc.baud.get()))?;
+                let link = Link::new(plc.unit, silence_ms(plc.baud.get()));
                 Self::Modbus(Box::new(ModbusDevice::new(session, link, plc.deadline_ms.get())))
             }
-        })
+        }
     }
 
     pub(super) fn session(&mut self) -> &mut DeviceSession {

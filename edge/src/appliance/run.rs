@@ -59,9 +59,6 @@ pub enum RunError {
     /// The figures for Prometheus can't be kept.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// There is no such Modbus unit.
-    #[error("plc.unit: found {0}, expected 1 to 247")]
-    Unit(u8),
     /// A thread, a signal handler or the serial task can't be made.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
@@ -151,7 +148,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         first_wait_ms: first_wait_ms(config.plc.baud.get()),
     });
     let mut line = Line {
-        end: DeviceEnd::new(session, &config.plc).ok_or(RunError::Unit(config.plc.unit.get()))?,
+        end: DeviceEnd::new(session, &config.plc),
         shared: Arc::clone(&shared),
         journal: Arc::clone(&journal),
         model,

@@ -6,7 +6,9 @@ use cellgate_edge::plc_sim::{self, Options, Scanner};
 use cellgate_models::bundle::{self, Bundle};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::gate::Decision;
+use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::session::plc::Outcome;
+use clap::builder::TypedValueParser as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,8 +31,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = ProfileArg::Native)]
     profile: ProfileArg,
     /// Modbus unit of the device, 1 to 247
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    unit: u8,
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = clap::value_parser!(u8).try_map(Unit::try_from))]
+    unit: Unit,
     /// Bits per second
     #[arg(long, value_name = "BAUD", default_value_t = 115_200)]
     baud: u32,

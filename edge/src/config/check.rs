@@ -1,6 +1,6 @@
 //! Values that the types allow and that still can't be meant.
 
-use super::{Config, ConfigError, Profile};
+use super::{Config, ConfigError};
 use std::path::Path;
 
 /// The speeds that serial ports know.
@@ -15,9 +15,6 @@ impl Config {
             |key, found: String, expected| Err(ConfigError::Value { path: path.to_owned(), key, found, expected });
         if !BAUDS.contains(&self.plc.baud.get()) {
             return value("plc.baud", self.plc.baud.to_string(), "a speed that serial ports know, such as 115200");
-        }
-        if self.plc.profile == Profile::Modbus && self.plc.unit.get() > 247 {
-            return value("plc.unit", self.plc.unit.to_string(), "1 to 247");
         }
         if !(50..=600_000).contains(&self.plc.deadline_ms.get()) {
             return value("plc.deadline_ms", self.plc.deadline_ms.to_string(), "50 to 600000");

@@ -7,9 +7,10 @@
 mod check;
 
 use cellgate_models::bundle::Precision;
+use cellgate_protocol::modbus::unit::Unit;
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::num::{NonZeroU8, NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 /// The whole of `edge.toml`.
@@ -117,7 +118,7 @@ pub struct Plc {
     pub parity: Parity,
     /// Modbus unit, 1..=247.
     #[serde(default = "defaults::unit")]
-    pub unit: NonZeroU8,
+    pub unit: Unit,
     /// Time from trigger to deadline where the PLC names none (Modbus), and the longest it may name, in ms.
     #[serde(default = "defaults::deadline_ms")]
     pub deadline_ms: NonZeroU32,
@@ -211,8 +212,8 @@ mod defaults {
     pub(super) fn baud() -> NonZeroU32 {
         NonZeroU32::new(115_200).unwrap_or(NonZeroU32::MIN)
     }
-    pub(super) fn unit() -> NonZeroU8 {
-        NonZeroU8::MIN
+    pub(super) fn unit() -> Unit {
+        Unit::FIRST
     }
     pub(super) fn deadline_ms() -> NonZeroU32 {
         NonZeroU32::new(5_000).unwrap_or(NonZeroU32::MIN)

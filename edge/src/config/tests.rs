@@ -49,7 +49,7 @@ fn a_misspelt_key_is_named_with_its_line() {
 fn values_that_cannot_be_meant_are_named() {
     for (line, named) in [
         ("[plc]\nbaud = 115201", "plc.baud: found 115201"),
-        ("[plc]\nprofile = \"modbus\"\nunit = 248", "plc.unit: found 248"),
+        ("[plc]\nprofile = \"modbus\"\nunit = 248", "found 248, expected 1 to 247"),
         ("[plc]\ndeadline_ms = 10", "plc.deadline_ms: found 10"),
         ("[acquire]\nlargest_pixels = 999999999999", "acquire.largest_pixels"),
     ] {

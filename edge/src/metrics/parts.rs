@@ -23,8 +23,13 @@ fn verdicts() -> impl Iterator<Item = (ReasonCode, [&'static str; 2])> {
 }
 
 /// Reasons for refusing a trigger, which is then no verdict.
-const ONLY_REFUSES: [ReasonCode; 4] =
-    [ReasonCode::BUSY, ReasonCode::NOT_READY, ReasonCode::DEADLINE_INVALID, ReasonCode::EXPIRED];
+const ONLY_REFUSES: [ReasonCode; 5] = [
+    ReasonCode::BUSY,
+    ReasonCode::NOT_READY,
+    ReasonCode::DEADLINE_INVALID,
+    ReasonCode::EXPIRED,
+    ReasonCode::EPOCH_MISMATCH,
+];
 
 /// A stage of a part's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

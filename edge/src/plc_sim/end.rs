@@ -20,13 +20,13 @@ pub enum PlcEnd {
 }
 
 impl PlcEnd {
-    /// The session behind the profile of `options`; none for a Modbus unit that does not exist.
+    /// The session behind the profile of `options`.
     #[must_use]
-    pub fn new(now_ms: u64, session: PlcSession, options: &Options, ends: Ends) -> Option<Self> {
-        Some(match options.profile {
+    pub fn new(now_ms: u64, session: PlcSession, options: &Options, ends: Ends) -> Self {
+        match options.profile {
             Profile::Native => Self::Native(Box::new(PlcLink::new(now_ms, session, ends))),
-            Profile::Modbus => Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, options.unit, ends)?)),
-        })
+            Profile::Modbus => Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, options.unit, ends))),
+        }
     }
 
     /// The session behind it.

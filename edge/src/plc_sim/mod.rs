@@ -12,6 +12,7 @@ use crate::serial::{self, Moved};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::ALLOWED_MODELS;
 use cellgate_protocol::link::plc::Ends;
+use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use std::path::PathBuf;
@@ -33,8 +34,8 @@ pub struct Options {
     pub port: PathBuf,
     /// What is spoken on it.
     pub profile: Profile,
-    /// Modbus unit of the device, 1 to 247.
-    pub unit: u8,
+    /// Modbus unit of the device.
+    pub unit: Unit,
     /// Bits per second.
     pub baud: u32,
     /// The parity bit.
@@ -73,12 +74,6 @@ pub enum SimError {
         /// How many there are.
         found: usize,
     },
-    /// There is no such Modbus unit.
-    #[error("unit: found {found}, expected 1 to 247")]
-    Unit {
-        /// The unit that was asked for.
-        found: u8,
-    },
     /// The simulated scanner can't write an image.
     #[error(transparent)]
     Scanner(#[from] ScannerError),
@@ -105,7 +100,7 @@ pub async fn run(
     let session = PlcSession::new(PlcConfig { allowed_models: models, first_wait_ms });
     let first_link_id = crate::journal::now_unix_ms() as u32;
     let ends = Ends { plc: 1, device: None, first_link_id, first_wait_ms };
-    let mut link = PlcEnd::new(now_ms(), session, options, ends).ok_or(SimError::Unit { found: options.unit })?;
+    let mut link = PlcEnd::new(now_ms(), session, options, ends);
 
     let (mut stream, mut open_at): (Option<SerialStream>, _) = (None, Instant::now());
     let (mut out, mut buffer) = (Vec::new(), [0; 1024]);

@@ -8,6 +8,7 @@ use cellgate_models::bundle::{Bundle, Limits};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::link::plc::Ends;
+use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use serde_json::Value;
@@ -71,7 +72,7 @@ impl Plc {
         let options = Options {
             port: plant.path("plc"),
             profile: if profile == "modbus" { Profile::Modbus } else { Profile::Native },
-            unit: 1,
+            unit: Unit::FIRST,
             baud: BAUD,
             parity: Parity::Even,
             models: vec![DigestStart::of(bundle.digest().as_bytes())],
@@ -160,7 +161,7 @@ async fn run(options: &Options, seen: &Mutex<Seen>, parts: &Receiver<Part>, stop
     let allowed_models = options.models.iter().copied().collect();
     let session = PlcSession::new(PlcConfig { allowed_models, first_wait_ms });
     let ends = Ends { plc: 1, device: None, first_link_id: std::process::id(), first_wait_ms };
-    let mut link = PlcEnd::new(0, session, options, ends).unwrap();
+    let mut link = PlcEnd::new(0, session, options, ends);
     let (mut stream, mut out, mut buffer) = (None, Vec::new(), [0; 1024]);
     let mut tick = tokio::time::interval(TICK);
     let mut nonce = 0;

@@ -25,6 +25,8 @@ pub enum Command {
         part_id: u64,
         /// A number that the trigger before did not have; comes back too.
         nonce: u16,
+        /// The start of the device that is asked: its epoch as its registers showed it when the part came.
+        epoch: u32,
     },
     /// 2: this verdict was received and acted on.
     Acknowledge {
@@ -58,7 +60,7 @@ pub enum CommandError {
     Crc,
     /// The command's number has no meaning.
     Unknown(u16),
-    /// The acknowledged sequence and its complement contradict each other.
+    /// The epoch or sequence and its complement contradict each other.
     Complement,
 }
 
@@ -67,7 +69,7 @@ impl core::fmt::Display for CommandError {
         match self {
             Self::Crc => f.write_str("the CRC-32C does not fit the command block"),
             Self::Unknown(number) => write!(f, "command {number} has no meaning"),
-            Self::Complement => f.write_str("the acknowledged sequence and its complement contradict each other"),
+            Self::Complement => f.write_str("the epoch or sequence and its complement contradict each other"),
         }
     }
 }
@@ -78,17 +80,17 @@ impl CommandBlock {
     /// As registers; what a command does not use is 0.
     #[must_use]
     pub fn to_registers(&self) -> CommandRegisters {
-        let (code, nonce, part_id, sequence) = match self.command {
+        let (code, nonce, part_id, argument) = match self.command {
             Command::None => (code::NONE, 0, 0, 0),
-            Command::Trigger { part_id, nonce } => (code::TRIGGER, nonce, part_id, 0),
+            Command::Trigger { part_id, nonce, epoch } => (code::TRIGGER, nonce, part_id, epoch),
             Command::Acknowledge { part_id, nonce, sequence } => (code::ACKNOWLEDGE, nonce, part_id, sequence),
             Command::Clear { nonce } => (code::CLEAR, nonce, 0, 0),
         };
         let mut registers = [0; COMMAND_REGISTERS];
         registers[..3].copy_from_slice(&[self.heartbeat, code, nonce]);
         registers[3..7].copy_from_slice(&split_u64(part_id));
-        registers[7..9].copy_from_slice(&split_u32(sequence));
-        registers[9..11].copy_from_slice(&split_u32(!sequence));
+        registers[7..9].copy_from_slice(&split_u32(argument));
+        registers[9..11].copy_from_slice(&split_u32(!argument));
         seal(&mut registers);
         registers
     }
@@ -104,12 +106,13 @@ impl CommandBlock {
         }
         let nonce = r[2];
         let part_id = joined_u64([r[3], r[4], r[5], r[6]]);
-        let sequence = joined_u32([r[7], r[8]]);
+        let argument = joined_u32([r[7], r[8]]);
+        let contradicts = joined_u32([r[9], r[10]]) != !argument;
         let command = match r[1] {
             code::NONE => Command::None,
-            code::TRIGGER => Command::Trigger { part_id, nonce },
-            code::ACKNOWLEDGE if joined_u32([r[9], r[10]]) != !sequence => return Err(CommandError::Complement),
-            code::ACKNOWLEDGE => Command::Acknowledge { part_id, nonce, sequence },
+            code::TRIGGER | code::ACKNOWLEDGE if contradicts => return Err(CommandError::Complement),
+            code::TRIGGER => Command::Trigger { part_id, nonce, epoch: argument },
+            code::ACKNOWLEDGE => Command::Acknowledge { part_id, nonce, sequence: argument },
             code::CLEAR => Command::Clear { nonce },
             unknown => return Err(CommandError::Unknown(unknown)),
         };
@@ -124,26 +127,30 @@ mod tests {
 
     fn any_command() -> impl Strategy<Value = Command> {
         let any = (any::<u64>(), any::<u16>(), any::<u32>());
-        (0..4, any).prop_map(|(kind, (part_id, nonce, sequence))| match kind {
+        (0..4, any).prop_map(|(kind, (part_id, nonce, number))| match kind {
             0 => Command::None,
-            1 => Command::Trigger { part_id, nonce },
-            2 => Command::Acknowledge { part_id, nonce, sequence },
+            1 => Command::Trigger { part_id, nonce, epoch: number },
+            2 => Command::Acknowledge { part_id, nonce, sequence: number },
             _ => Command::Clear { nonce },
         })
     }
 
     #[test]
     fn unknown_and_contradicting_commands_are_refused() {
-        let acknowledge = Command::Acknowledge { part_id: 1, nonce: 2, sequence: 3 };
-        let changed = |at: usize, value: u16| {
-            let mut registers = CommandBlock { heartbeat: 9, command: acknowledge }.to_registers();
-            registers[at] = value;
-            seal(&mut registers);
-            CommandBlock::from_registers(&registers)
-        };
-        assert_eq!(changed(0, 8), Ok(CommandBlock { heartbeat: 8, command: acknowledge }));
-        assert_eq!(changed(1, 4), Err(CommandError::Unknown(4)));
-        assert_eq!(changed(8, 4), Err(CommandError::Complement));
+        for command in [
+            Command::Trigger { part_id: 1, nonce: 2, epoch: 3 },
+            Command::Acknowledge { part_id: 1, nonce: 2, sequence: 3 },
+        ] {
+            let changed = |at: usize, value: u16| {
+                let mut registers = CommandBlock { heartbeat: 9, command }.to_registers();
+                registers[at] = value;
+                seal(&mut registers);
+                CommandBlock::from_registers(&registers)
+            };
+            assert_eq!(changed(0, 8), Ok(CommandBlock { heartbeat: 8, command }));
+            assert_eq!(changed(1, 4), Err(CommandError::Unknown(4)));
+            assert_eq!(changed(8, 4), Err(CommandError::Complement));
+        }
     }
 
     #[test]

@@ -214,10 +214,14 @@ impl ModbusDevice {
         self.session.plc_heartbeat(now_ms, u32::from(written.heartbeat));
         match written.command {
             Command::None => {}
-            Command::Trigger { part_id, nonce } => {
-                (self.refused, self.replayed) = (None, None);
+            Command::Trigger { part_id, nonce, epoch } => {
                 let request = TriggerRequest { part_id, nonce: u32::from(nonce), deadline_ms: self.deadline_ms };
-                self.session.trigger(now_ms, &request);
+                if epoch == self.session.config().boot_epoch {
+                    (self.refused, self.replayed) = (None, None);
+                    self.session.trigger(now_ms, &request);
+                } else {
+                    self.session.trigger_of_another_start(&request);
+                }
             }
             Command::Acknowledge { part_id, nonce, sequence } => {
                 let acknowledged = self.awaited(now_ms, health).filter(|(ack, told_nonce)| {

@@ -4,6 +4,7 @@ use super::codec::FrameBuffer;
 use super::framer::{Counts as LineCounts, Direction, FRAME_MAX, Framer};
 use super::server::{Counts as RequestCounts, Server, Written};
 use super::snapshot::SnapshotRegisters;
+use super::unit::Unit;
 
 /// The device's end of the line.
 ///
@@ -13,16 +14,14 @@ pub struct Link {
     framer: Framer,
     server: Server,
     out: FrameBuffer,
-    used: usize,
 }
 
 impl Link {
-    /// A link for `unit`, 1 to [`UNIT_MAX`](super::server::UNIT_MAX), none for another number; see
-    /// [`silence_ms`](super::framer::silence_ms) for that parameter.
+    /// A link for this unit; see [`silence_ms`](super::framer::silence_ms) for that parameter.
     #[must_use]
-    pub fn new(unit: u8, silence_ms: u64) -> Option<Self> {
+    pub fn new(unit: Unit, silence_ms: u64) -> Self {
         let framer = Framer::new(Direction::Requests, silence_ms);
-        Some(Self { framer, server: Server::new(unit)?, out: [0; FRAME_MAX], used: 0 })
+        Self { framer, server: Server::new(unit), out: [0; FRAME_MAX] }
     }
 
     /// Takes bytes that arrived at `now_ms`, answers from `snapshot`, and hands each right command block to `on_written`.
@@ -34,12 +33,9 @@ impl Link {
         bytes: &[u8],
         now_ms: u64,
         snapshot: &SnapshotRegisters,
-        mut on_written: impl FnMut(Written),
+        on_written: impl FnMut(Written),
     ) -> Option<&[u8]> {
-        self.used = 0;
-        let Self { framer, server, out, used } = self;
-        framer.feed(bytes, now_ms, |frame| *used = serve(server, frame, snapshot, out, &mut on_written));
-        self.answer()
+        self.serve(snapshot, on_written, |framer, on_frame| framer.feed(bytes, now_ms, on_frame))
     }
 
     /// When to [`poll`](Self::poll) if no byte comes before; none while nothing waits.
@@ -53,12 +49,28 @@ impl Link {
         &mut self,
         now_ms: u64,
         snapshot: &SnapshotRegisters,
-        mut on_written: impl FnMut(Written),
+        on_written: impl FnMut(Written),
     ) -> Option<&[u8]> {
-        self.used = 0;
-        let Self { framer, server, out, used } = self;
-        framer.poll(now_ms, |frame| *used = serve(server, frame, snapshot, out, &mut on_written));
-        self.answer()
+        self.serve(snapshot, on_written, |framer, on_frame| framer.poll(now_ms, on_frame))
+    }
+
+    /// Serves each frame that comes from the framer; the last answer counts.
+    fn serve(
+        &mut self,
+        snapshot: &SnapshotRegisters,
+        mut on_written: impl FnMut(Written),
+        frames: impl FnOnce(&mut Framer, &mut dyn FnMut(&[u8])),
+    ) -> Option<&[u8]> {
+        let Self { framer, server, out } = self;
+        let mut length = None;
+        frames(framer, &mut |frame| {
+            let served = server.serve(frame, snapshot, out);
+            length = served.answer.map(<[u8]>::len);
+            if let Some(written) = served.written {
+                on_written(written);
+            }
+        });
+        length.map(|length| &out[..length])
     }
 
     /// Forgets bytes that wait, for a line that was reopened.
@@ -77,24 +89,4 @@ impl Link {
     pub const fn counts(&self) -> (LineCounts, RequestCounts) {
         (self.framer.counts(), self.server.counts())
     }
-
-    /// The bytes to send, as the last call gave them.
-    #[must_use]
-    pub fn answer(&self) -> Option<&[u8]> {
-        if self.used == 0 { None } else { Some(&self.out[..self.used]) }
-    }
-}
-
-fn serve(
-    server: &mut Server,
-    frame: &[u8],
-    snapshot: &SnapshotRegisters,
-    out: &mut FrameBuffer,
-    on_written: &mut impl FnMut(Written),
-) -> usize {
-    let served = server.serve(frame, snapshot, out);
-    if let Some(written) = served.written {
-        on_written(written);
-    }
-    served.answer.map_or(0, <[u8]>::len)
 }

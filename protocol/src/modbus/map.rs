@@ -6,7 +6,7 @@
 use crate::frame::crc_32c;
 
 /// The version of the map, in input register 0. Registers are only ever appended; whatever else changes makes a new version.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Input register 1: the letters `Cg`. It tells a wrong unit or offset from a wrong value.
 pub const MAGIC: u16 = 0x4367;

@@ -15,3 +15,4 @@ pub mod registers;
 pub mod server;
 pub mod snapshot;
 mod told;
+pub mod unit;

@@ -10,9 +10,9 @@ use super::command::{Command, CommandBlock, CommandRegisters};
 use super::framer::{Direction, Framer, silence_ms};
 use super::map::{COMMAND_ADDRESS, SNAPSHOT_REGISTERS};
 use super::registers::Registers;
-use super::server::UNIT_MAX;
 use super::snapshot::{Snapshot, SnapshotError, SnapshotRegisters};
 use super::told;
+use super::unit::Unit;
 use crate::{
     limits::PLC_SILENT_MS,
     link::{Counters, Output, plc::Ends},
@@ -36,7 +36,7 @@ pub const ANSWER_MS: u64 = 100;
 #[derive(Debug)]
 pub struct ModbusPlc {
     session: PlcSession,
-    unit: u8,
+    unit: Unit,
     ends: Ends,
     framer: Framer,
     /// The request that waits for its answer, and until when.
@@ -93,11 +93,11 @@ enum Answer {
 }
 
 impl ModbusPlc {
-    /// A client of `unit`, 1 to [`UNIT_MAX`]; none for another number. Of the ends only the device's number counts here,
-    /// and the wait, which is that for an answer where it is longer than [`ANSWER_MS`].
+    /// A client of this unit. Of the ends only the device's number counts here, and the wait, which is that for an answer
+    /// where it is longer than [`ANSWER_MS`].
     #[must_use]
-    pub fn new(now_ms: u64, session: PlcSession, unit: u8, ends: Ends) -> Option<Self> {
-        (1..=UNIT_MAX).contains(&unit).then(|| Self {
+    pub fn new(now_ms: u64, session: PlcSession, unit: Unit, ends: Ends) -> Self {
+        Self {
             session,
             unit,
             ends,
@@ -113,7 +113,7 @@ impl ModbusPlc {
             heartbeat_due: false,
             unanswered: 0,
             counters: Counters::default(),
-        })
+        }
     }
 
     /// The session behind it.
@@ -174,7 +174,7 @@ impl ModbusPlc {
         self.asked = Some((asked, until_ms));
         self.framer.drop_all();
         // 32 registers to read or 13 to write: both fit.
-        asked.request().encode(self.unit, out).ok().map(Output::Bytes)
+        asked.request().encode(self.unit.number(), out).ok().map(Output::Bytes)
     }
 
     /// Something that the session wants to say waits for its turn.
@@ -183,7 +183,9 @@ impl ModbusPlc {
             ToDevice::Trigger(request) => {
                 self.part = Some(*request);
                 let (part_id, nonce) = (request.part_id, request.nonce as u16);
-                self.trigger = Some(Command::Trigger { part_id, nonce });
+                // The session repeats what finds no device.
+                let epoch = self.device.as_ref().map(|device| device.boot_epoch);
+                self.trigger = epoch.map(|epoch| Command::Trigger { part_id, nonce, epoch });
             }
             ToDevice::Heartbeat(_) => self.heartbeat_due = true,
             // The registers that asked for an acknowledgement have more to echo, see `shown`. The others are native.
@@ -222,7 +224,7 @@ impl ModbusPlc {
 
     /// Takes the first frame that answers what was asked.
     fn hear(&mut self, now_ms: u64, frames: impl FnOnce(&mut Framer, &mut dyn FnMut(&[u8]))) {
-        let (unit, counters) = (self.unit, &mut self.counters);
+        let (unit, counters) = (self.unit.number(), &mut self.counters);
         let mut answered = None;
         let mut on_frame = |frame: &[u8]| {
             counters.frames = counters.frames.wrapping_add(1);

@@ -11,12 +11,9 @@ use super::codec::{CountError, Exception, FrameBuffer, Request, Response, open};
 use super::command::{Command, CommandBlock, CommandRegisters};
 use super::map::{COMMAND_ADDRESS, COMMAND_REGISTERS, SNAPSHOT_REGISTERS};
 use super::registers::Registers;
-use super::snapshot::SnapshotRegisters;
+use super::snapshot::{SnapshotRegisters, epoch_of};
+use super::unit::Unit;
 use heapless::Deque;
-
-/// The largest address of a unit on a serial line; 0 is the broadcast, 248 to 255 are reserved (Modbus over Serial Line
-/// V1.02, section 2.2).
-pub const UNIT_MAX: u8 = 247;
 
 /// Triggers that are remembered: one of them that comes again, held up on its way, is not done again.
 pub const TRIGGERS: usize = 64;
@@ -26,7 +23,8 @@ pub const TRIGGERS: usize = 64;
 pub struct Written {
     /// The PLC's heartbeat.
     pub heartbeat: u16,
-    /// The command, if it is to be done now. [`Command::None`] when it was done before, or is to wait.
+    /// The command, if it is to be done now, or a trigger of another epoch than the snapshot's: that is to be refused.
+    /// [`Command::None`] when it was done before, or is to wait.
     pub command: Command,
 }
 
@@ -53,7 +51,7 @@ pub struct Counts {
 /// Keeps the PLC's command block and answers for one unit.
 #[derive(Debug, Clone)]
 pub struct Server {
-    unit: u8,
+    unit: Unit,
     block: CommandRegisters,
     armed: bool,
     /// The newest last.
@@ -63,19 +61,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server for `unit`, 1 to [`UNIT_MAX`]; none for another number.
-    ///
-    /// It is not [armed](Self::is_armed) yet.
+    /// A server for this unit, not [armed](Self::is_armed) yet.
     #[must_use]
-    pub fn new(unit: u8) -> Option<Self> {
-        (1..=UNIT_MAX).contains(&unit).then(|| Self {
+    pub fn new(unit: Unit) -> Self {
+        Self {
             unit,
             block: CommandBlock::default().to_registers(),
             armed: false,
             triggers: Deque::new(),
             last_clear: None,
             counts: Counts::default(),
-        })
+        }
     }
 
     /// Whether commands are done. After a start none is until the PLC wrote [`Command::None`] once: a PLC that writes its
@@ -96,7 +92,7 @@ impl Server {
         let Some((unit, said)) = open(frame) else {
             return Served { answer: None, written: None };
         };
-        if unit != self.unit {
+        if unit != self.unit.number() {
             self.counts.foreign = self.counts.foreign.saturating_add(1);
             return Served { answer: None, written: None };
         }
@@ -113,16 +109,16 @@ impl Server {
                 part_of_holding(&holding, address, count)
             }
             Request::WriteSingle { address, value } => {
-                written = self.write(address, Registers::new(&[value]))?;
+                written = self.write(address, Registers::new(&[value]), snapshot)?;
                 Ok(Response::WrittenSingle { address, value })
             }
             Request::WriteMultiple { address, values } => {
-                written = self.write(address, values)?;
+                written = self.write(address, values, snapshot)?;
                 Ok(Response::WrittenMultiple { address, count: values.len() as u16 })
             }
             Request::ReadWrite { read_address, read_count, write_address, values } => {
                 part_of_holding(&holding, read_address, read_count)?;
-                written = self.write(write_address, values)?;
+                written = self.write(write_address, values, snapshot)?;
                 holding = self.holding(snapshot);
                 part_of_holding(&holding, read_address, read_count)
             }
@@ -130,12 +126,17 @@ impl Server {
         let count = if response.is_ok() { &mut self.counts.answered } else { &mut self.counts.refused };
         *count = count.saturating_add(1);
         let response = response.unwrap_or_else(|exception| Response::Exception(exception as u8));
-        let answer: Result<&[u8], CountError> = response.encode(self.unit, function, out);
+        let answer: Result<&[u8], CountError> = response.encode(self.unit.number(), function, out);
         Served { answer: answer.ok(), written }
     }
 
     /// Writes all of `values` or, on an exception, none.
-    fn write(&mut self, address: u16, values: Registers<'_>) -> Result<Option<Written>, Exception> {
+    fn write(
+        &mut self,
+        address: u16,
+        values: Registers<'_>,
+        snapshot: &SnapshotRegisters,
+    ) -> Result<Option<Written>, Exception> {
         let start = address.checked_sub(COMMAND_ADDRESS).ok_or(Exception::IllegalAddress)?;
         let end = usize::from(start) + values.len();
         let mut block = self.block;
@@ -145,7 +146,7 @@ impl Server {
         }
         let written = if end == COMMAND_REGISTERS {
             let block = CommandBlock::from_registers(&block).map_err(|_| Exception::IllegalValue)?;
-            Some(Written { heartbeat: block.heartbeat, command: self.once(block.command)? })
+            Some(Written { heartbeat: block.heartbeat, command: self.once(block.command, epoch_of(snapshot))? })
         } else {
             None
         };
@@ -154,14 +155,16 @@ impl Server {
     }
 
     /// The command if it is new, else [`Command::None`].
-    fn once(&mut self, command: Command) -> Result<Command, Exception> {
+    fn once(&mut self, command: Command, now_epoch: u32) -> Result<Command, Exception> {
         let is_new = match command {
+            // Held up through a start of the device: it is no trigger of this start, so it is not remembered as one.
+            Command::Trigger { epoch, .. } if epoch != now_epoch => true,
             Command::None => {
                 self.armed = true;
                 false
             }
             _ if !self.armed => false,
-            Command::Trigger { part_id, nonce } => {
+            Command::Trigger { part_id, nonce, .. } => {
                 let is_new = !self.triggers.iter().any(|known| *known == (nonce, part_id));
                 if is_new {
                     // The nonce belongs to another part: to do nothing silently would leave the PLC waiting.

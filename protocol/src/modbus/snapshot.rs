@@ -76,6 +76,11 @@ impl core::fmt::Display for SnapshotError {
 
 impl core::error::Error for SnapshotError {}
 
+/// The epoch that these registers show.
+pub(super) const fn epoch_of(registers: &SnapshotRegisters) -> u32 {
+    joined_u32([registers[6], registers[7]])
+}
+
 impl Snapshot {
     /// A device that did not start yet and has judged nothing.
     pub const EMPTY: Self = Self {
@@ -144,7 +149,7 @@ impl Snapshot {
             device: joined_u32([r[2], r[3]]),
             state: r[4],
             heartbeat: r[5],
-            epoch: joined_u32([r[6], r[7]]),
+            epoch: epoch_of(r),
             status: Status(r[8]),
             backlog: r[9],
             sequence: joined_u32([r[10], r[11]]),
@@ -175,7 +180,7 @@ mod tests {
             seal(&mut registers);
             Snapshot::from_registers(&registers)
         };
-        assert_eq!(sealed(0, 2), Err(SnapshotError::Version(2)));
+        assert_eq!(sealed(0, 1), Err(SnapshotError::Version(1)));
         assert_eq!(sealed(1, 7), Err(SnapshotError::Magic(7)));
         assert_eq!(sealed(17, Verdict::Reject.register()), Err(SnapshotError::Complement));
         assert_eq!(sealed(21, 9).unwrap().age_ms, 9);

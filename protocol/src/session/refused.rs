@@ -3,11 +3,12 @@
 use crate::reason::ReasonCode;
 
 /// The reasons for which a session refuses a trigger.
-pub const REASONS: [ReasonCode; 5] = [
+pub const REASONS: [ReasonCode; 6] = [
     ReasonCode::BUSY,
     ReasonCode::NOT_READY,
     ReasonCode::DEADLINE_INVALID,
     ReasonCode::EXPIRED,
+    ReasonCode::EPOCH_MISMATCH,
     ReasonCode::STORE_FAILED,
 ];
 

@@ -110,7 +110,7 @@ impl Device {
         }
     }
 
-    /// Does what is to be done now; true when the power went.
+    /// Does what is to be done now.
     pub(crate) fn run(
         &mut self,
         now_ms: u64,
@@ -118,15 +118,14 @@ impl Device {
         faults: &Faults,
         parts: &mut Parts,
         mut send: impl FnMut(&[u8], &mut Random),
-    ) -> bool {
-        let cut = self.restart_ms.is_some_and(|at_ms| at_ms <= now_ms);
-        if cut {
+    ) {
+        if self.restart_ms.is_some_and(|at_ms| at_ms <= now_ms) {
             self.power_cut(now_ms, random, parts);
         }
         if self.link.is_none() && now_ms >= self.up_ms {
             self.start(now_ms, parts);
         }
-        let Some(mut link) = self.link.take() else { return cut };
+        let Some(mut link) = self.link.take() else { return };
         self.work(now_ms, random, parts, &mut link);
         self.replay(now_ms, &mut link);
         let mut out = [0; FRAME_MAX];
@@ -140,7 +139,6 @@ impl Device {
             }
         }
         self.link = Some(link);
-        cut
     }
 
     /// Everything but the journal is gone. A commit under way may or may not have become durable.

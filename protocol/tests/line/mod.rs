@@ -154,11 +154,7 @@ impl Line {
         let (parts, wire) = (&mut self.parts, &mut self.to_plc);
         let (random, faults) = (&mut self.random, &self.faults);
         let send = |bytes: &[u8], random: &mut Random| wire.send(now_ms, bytes, random, faults.frame);
-        let cut = self.device.run(now_ms, random, faults, parts, send);
-        if cut && self.profile == Profile::Modbus {
-            // A request does not say for which start of the device it was meant, as a frame of the native profile does.
-            self.to_device.cut();
-        }
+        self.device.run(now_ms, random, faults, parts, send);
         self.settle(now_ms);
     }
 

@@ -9,14 +9,12 @@ use cellgate_protocol::{
         device::DeviceLink,
         plc::{Ends, PlcLink},
     },
-    modbus::{codec::FrameBuffer, device::ModbusDevice, framer::silence_ms, link::Link, plc::ModbusPlc},
+    modbus::{codec::FrameBuffer, device::ModbusDevice, framer::silence_ms, link::Link, plc::ModbusPlc, unit::Unit},
     session::{
         device::{DeviceSession, Event as DeviceEvent},
         plc::{Event as PlcEvent, PlcSession},
     },
 };
-
-const UNIT: u8 = 1;
 
 /// Which profile the line speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +47,7 @@ impl DeviceEnd {
         match profile {
             Profile::Native => Self::Native(Box::new(DeviceLink::new(session))),
             Profile::Modbus => {
-                let link = Link::new(UNIT, silence_ms(BAUD)).expect("a right unit");
+                let link = Link::new(Unit::FIRST, silence_ms(BAUD));
                 Self::Modbus(Box::new(ModbusDevice::new(session, link, super::DEADLINE_MS)))
             }
         }
@@ -94,9 +92,7 @@ impl PlcEnd {
     pub(crate) fn new(profile: Profile, now_ms: u64, session: PlcSession, ends: Ends) -> Self {
         match profile {
             Profile::Native => Self::Native(Box::new(PlcLink::new(now_ms, session, ends))),
-            Profile::Modbus => {
-                Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, UNIT, ends).expect("a right unit")))
-            }
+            Profile::Modbus => Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, Unit::FIRST, ends))),
         }
     }
 

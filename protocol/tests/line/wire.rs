@@ -31,12 +31,6 @@ impl Wire {
         (*at_ms <= now_ms).then(|| self.under_way.remove(index).1)
     }
 
-    /// What is under way or was kept is lost: one end of the line was switched off.
-    pub(crate) fn cut(&mut self) {
-        self.under_way.clear();
-        self.kept.clear();
-    }
-
     /// Sends a frame; each of its faults has the same chance.
     pub(crate) fn send(&mut self, now_ms: u64, bytes: &[u8], random: &mut Random, chance: u32) {
         self.sent += 1;

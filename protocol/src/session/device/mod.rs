@@ -1,160 +1,26 @@
 //! The device's side: takes triggers, gives out tokens, sends what was committed, in time and healthy.
 
+mod action;
+mod condition;
+mod snapshot;
+mod stage;
+
+pub use action::{Action, AlreadyConcluded, Dispatch, Event};
+pub use condition::{Condition, DeviceConfig, Mode};
+pub use snapshot::Snapshot;
+
 use super::refused::Refused;
 use super::repeat::Repeat;
 use crate::{
-    code::Verdict,
     health::{Health, is_healthy},
-    limits::{CONCLUDE_BEFORE_MS, DEADLINE_MOST_MS, HEARTBEAT_MS, PLC_SILENT_MS},
+    limits::{CONCLUDE_BEFORE_MS, DEADLINE_MOST_MS, HEARTBEAT_MS},
     part::{Committed, Outcome, Pending, Ticket, Trigger},
     reason::ReasonCode,
-    state::{State, Status},
     to_device::{Ack, TriggerRequest},
-    to_plc::{Busy, DeviceHeartbeat, Nak, Origin, Record, ToPlc, VerdictMessage},
+    to_plc::{Busy, DeviceHeartbeat, Nak, Origin, Record, ToPlc},
 };
 use heapless::Deque;
-
-/// What does not change while a device runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceConfig {
-    /// The device's number.
-    pub device: u32,
-    /// The count of the device's starts, from its store: never the same twice, never 0.
-    pub boot_epoch: u32,
-    /// The wait before a verdict is repeated: [`super::repeat::first_wait_ms`].
-    pub first_wait_ms: u64,
-}
-
-/// What the application wants, or can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Starting: no triggers yet.
-    Starting,
-    /// Working.
-    Operating,
-    /// No new triggers; the part in hand is finished.
-    Halted,
-    /// Something must be mended: no triggers, no PASS.
-    Failed,
-}
-
-/// How the application is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Condition {
-    /// What it wants.
-    pub mode: Mode,
-    /// Can the journal store?
-    pub store_ok: bool,
-    /// Does it work with less than it should?
-    pub degraded: bool,
-    /// Verdicts in the journal that the PLC did not acknowledge.
-    pub backlog: u16,
-}
-
-/// Something for the application to do or to know.
-#[derive(Debug)]
-pub enum Event {
-    /// Judge this part. Call [`DeviceSession::accept`] once the acceptance is durable, or at once.
-    Triggered(Trigger),
-    /// The part's time is nearly over and nothing was concluded: commit this REJECT, then send it. What the application
-    /// still concludes from the part's trigger is refused.
-    Concluded(Pending),
-    /// The PLC has the verdict.
-    Delivered {
-        /// The journal's number.
-        verdict_seq: u64,
-    },
-    /// The verdict went out as a RECORD only; it may be sent again as one until it is acknowledged.
-    Undelivered {
-        /// The journal's number.
-        verdict_seq: u64,
-    },
-    /// The PLC acknowledged something that is not in hand: a record, if its part and code are those of the journal.
-    RecordAcknowledged(Ack),
-    /// The PLC's heartbeat stands still: the device holds.
-    PlcSilent,
-    /// The PLC's heartbeat is back.
-    PlcBack,
-}
-
-/// What [`DeviceSession::poll`] gives.
-#[derive(Debug)]
-pub enum Action {
-    /// Send this. The Modbus profile sends nothing by itself: it drops these and shows the [`Snapshot`].
-    Send(ToPlc),
-    /// Do this.
-    Event(Event),
-}
-
-/// How [`DeviceSession::send_verdict`] sent a verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dispatch {
-    /// As a VERDICT, repeated until it is acknowledged or its time is over.
-    Verdict,
-    /// As a RECORD, for this reason.
-    Record(Origin),
-}
-
-/// The session already concluded the part, so there is nothing to commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AlreadyConcluded;
-
-/// Everything that a poll of registers shows, at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The device's number.
-    pub device: u32,
-    /// The count of its starts.
-    pub boot_epoch: u32,
-    /// Its state.
-    pub state: State,
-    /// Its heartbeat.
-    pub heartbeat: u32,
-    /// Its status bits.
-    pub status: Status,
-    /// Verdicts that the PLC did not acknowledge.
-    pub backlog: u16,
-    /// The part in hand, or the last one: its number and nonce.
-    pub part: Option<(u64, u32)>,
-    /// The verdict to act on: present exactly while [`Status::VALID`] is set.
-    pub verdict: Option<VerdictMessage>,
-    /// The last part's verdict as information, where it was committed and there is nothing to act on (any more).
-    pub record: Option<Record>,
-}
-
-/// Where the part in the window stands.
-#[derive(Debug)]
-enum Stage {
-    /// No part since the start.
-    Empty,
-    /// Given out to the application. `accepted`: the acceptance is durable.
-    Judging { ticket: Ticket, accepted: bool },
-    /// Concluded, on its way to the journal.
-    Committing { ticket: Ticket, accepted: bool },
-    /// Committed and not acknowledged.
-    Sending { committed: Committed, repeat: Repeat },
-    /// Acknowledged; kept to answer a repeated trigger. `asked`: the PLC asked again.
-    Delivered { committed: Committed, asked: bool },
-    /// Went out as a record; kept to answer a repeated trigger.
-    Recorded { ticket: Ticket, record: Record, acknowledged: bool },
-}
-
-impl Stage {
-    /// Is the window free for the next part?
-    fn is_free(&self) -> bool {
-        matches!(self, Self::Empty | Self::Delivered { .. } | Self::Recorded { .. })
-    }
-
-    fn ticket(&self) -> Option<&Ticket> {
-        match self {
-            Self::Empty => None,
-            Self::Judging { ticket, .. } | Self::Committing { ticket, .. } | Self::Recorded { ticket, .. } => {
-                Some(ticket)
-            }
-            Self::Sending { committed, .. } | Self::Delivered { committed, .. } => Some(&committed.pending.ticket),
-        }
-    }
-}
+use stage::Stage;
 
 /// The device's session. After each input, and at least every 10 ms, call [`DeviceSession::poll`] until it gives `None`.
 #[derive(Debug)]
@@ -268,6 +134,11 @@ impl DeviceSession {
             // There is room: it was asked for above.
             let _ = self.events.push_back(Event::Triggered(Trigger(ticket)));
         }
+    }
+
+    /// The PLC asks another start of the device for a verdict: the trigger was held up on its way. Nothing is judged.
+    pub fn trigger_of_another_start(&mut self, request: &TriggerRequest) {
+        self.nak(request, ReasonCode::EPOCH_MISMATCH);
     }
 
     /// Answers a trigger that is known already.
@@ -471,98 +342,6 @@ impl DeviceSession {
             status: self.status(now_ms),
             backlog: self.condition.backlog,
         })))
-    }
-
-    /// Everything that a poll of registers shows. A PASS is shown to act on only with a good health token.
-    #[must_use]
-    pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> Snapshot {
-        self.healthy = is_healthy(health, now_ms);
-        Snapshot {
-            device: self.config.device,
-            boot_epoch: self.config.boot_epoch,
-            state: self.state(now_ms),
-            heartbeat: self.heartbeat,
-            status: self.status(now_ms),
-            backlog: self.condition.backlog,
-            part: self.stage.ticket().map(|ticket| (ticket.part_id, ticket.nonce)),
-            verdict: self.verdict(now_ms),
-            record: self.information(now_ms),
-        }
-    }
-
-    /// The state now.
-    #[must_use]
-    pub fn state(&self, now_ms: u64) -> State {
-        match self.condition.mode {
-            Mode::Starting => State::Preoperational,
-            Mode::Failed => State::Error,
-            _ if !self.stage.is_free() => State::SingleExecution,
-            Mode::Halted => State::Halted,
-            Mode::Operating if !self.condition.store_ok => State::Error,
-            Mode::Operating if self.is_ready(now_ms) => State::Ready,
-            Mode::Operating => State::Initialized,
-        }
-    }
-
-    fn status(&self, now_ms: u64) -> Status {
-        let busy =
-            matches!(self.stage, Stage::Judging { accepted: true, .. } | Stage::Committing { accepted: true, .. });
-        let done = matches!(self.stage, Stage::Sending { .. } | Stage::Recorded { acknowledged: false, .. });
-        Status::default()
-            .with(Status::READY, self.is_ready(now_ms))
-            .with(Status::BUSY, busy)
-            .with(Status::DONE, done)
-            .with(Status::VALID, self.verdict(now_ms).is_some())
-            .with(Status::OVERRUN, self.overrun)
-            .with(Status::DEGRADED, self.condition.degraded)
-            .with(Status::STORE_OK, self.condition.store_ok)
-    }
-
-    /// The verdict to act on, if there is one.
-    fn verdict(&self, now_ms: u64) -> Option<VerdictMessage> {
-        match &self.stage {
-            Stage::Sending { committed, .. } => self.sayable(now_ms, committed),
-            _ => None,
-        }
-    }
-
-    /// The last verdict, where there is nothing to act on.
-    fn information(&self, now_ms: u64) -> Option<Record> {
-        match &self.stage {
-            Stage::Sending { committed, .. } => {
-                let late = committed.pending.ticket.is_over(now_ms);
-                let origin = if late { Origin::LATE } else { Origin::UNHEALTHY };
-                self.sayable(now_ms, committed).is_none().then(|| committed.record(origin))
-            }
-            Stage::Delivered { committed, .. } => Some(committed.record(Origin::DELIVERED)),
-            Stage::Recorded { record, .. } => Some(*record),
-            Stage::Empty | Stage::Judging { .. } | Stage::Committing { .. } => None,
-        }
-    }
-
-    /// The message, if it may be said now.
-    fn sayable(&self, now_ms: u64, committed: &Committed) -> Option<VerdictMessage> {
-        let Pending { ticket, outcome } = &committed.pending;
-        let sayable = !ticket.is_over(now_ms) && self.may_say(now_ms, outcome.verdict);
-        sayable.then(|| committed.message(now_ms))
-    }
-
-    /// A PASS needs health, a PLC that is heard and a store; a REJECT and a REVIEW need nothing.
-    fn may_say(&self, now_ms: u64, verdict: Verdict) -> bool {
-        let sound = matches!(self.condition.mode, Mode::Operating | Mode::Halted) && self.condition.store_ok;
-        verdict != Verdict::Pass || (sound && self.healthy && self.is_plc_live(now_ms))
-    }
-
-    fn is_ready(&self, now_ms: u64) -> bool {
-        self.condition.mode == Mode::Operating
-            && self.condition.store_ok
-            && self.healthy
-            && self.is_plc_live(now_ms)
-            && self.stage.is_free()
-    }
-
-    fn is_plc_live(&self, now_ms: u64) -> bool {
-        self.plc_seen_ms.is_some_and(|seen_ms| now_ms.saturating_sub(seen_ms) < PLC_SILENT_MS)
     }
 
     /// The part in hand goes out as a record.

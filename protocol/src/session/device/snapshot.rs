@@ -1,0 +1,128 @@
+//! What can be seen of a session now: its state, its status bits, and the verdict that may be said.
+
+use super::{DeviceSession, Mode, stage::Stage};
+use crate::{
+    code::Verdict,
+    health::{Health, is_healthy},
+    limits::PLC_SILENT_MS,
+    part::{Committed, Pending},
+    state::{State, Status},
+    to_plc::{Origin, Record, VerdictMessage},
+};
+
+/// Everything that a poll of registers shows, at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The device's number.
+    pub device: u32,
+    /// The count of its starts.
+    pub boot_epoch: u32,
+    /// Its state.
+    pub state: State,
+    /// Its heartbeat.
+    pub heartbeat: u32,
+    /// Its status bits.
+    pub status: Status,
+    /// Verdicts that the PLC did not acknowledge.
+    pub backlog: u16,
+    /// The part in hand, or the last one: its number and nonce.
+    pub part: Option<(u64, u32)>,
+    /// The verdict to act on: present exactly while [`Status::VALID`] is set.
+    pub verdict: Option<VerdictMessage>,
+    /// The last part's verdict as information, where it was committed and there is nothing to act on (any more).
+    pub record: Option<Record>,
+}
+
+impl DeviceSession {
+    /// Everything that a poll of registers shows. A PASS is shown to act on only with a good health token.
+    #[must_use]
+    pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> Snapshot {
+        self.healthy = is_healthy(health, now_ms);
+        Snapshot {
+            device: self.config.device,
+            boot_epoch: self.config.boot_epoch,
+            state: self.state(now_ms),
+            heartbeat: self.heartbeat,
+            status: self.status(now_ms),
+            backlog: self.condition.backlog,
+            part: self.stage.ticket().map(|ticket| (ticket.part_id, ticket.nonce)),
+            verdict: self.verdict(now_ms),
+            record: self.information(now_ms),
+        }
+    }
+
+    /// The state now.
+    #[must_use]
+    pub fn state(&self, now_ms: u64) -> State {
+        match self.condition.mode {
+            Mode::Starting => State::Preoperational,
+            Mode::Failed => State::Error,
+            _ if !self.stage.is_free() => State::SingleExecution,
+            Mode::Halted => State::Halted,
+            Mode::Operating if !self.condition.store_ok => State::Error,
+            Mode::Operating if self.is_ready(now_ms) => State::Ready,
+            Mode::Operating => State::Initialized,
+        }
+    }
+
+    pub(super) fn status(&self, now_ms: u64) -> Status {
+        let busy =
+            matches!(self.stage, Stage::Judging { accepted: true, .. } | Stage::Committing { accepted: true, .. });
+        let done = matches!(self.stage, Stage::Sending { .. } | Stage::Recorded { acknowledged: false, .. });
+        Status::default()
+            .with(Status::READY, self.is_ready(now_ms))
+            .with(Status::BUSY, busy)
+            .with(Status::DONE, done)
+            .with(Status::VALID, self.verdict(now_ms).is_some())
+            .with(Status::OVERRUN, self.overrun)
+            .with(Status::DEGRADED, self.condition.degraded)
+            .with(Status::STORE_OK, self.condition.store_ok)
+    }
+
+    /// The verdict to act on, if there is one.
+    fn verdict(&self, now_ms: u64) -> Option<VerdictMessage> {
+        match &self.stage {
+            Stage::Sending { committed, .. } => self.sayable(now_ms, committed),
+            _ => None,
+        }
+    }
+
+    /// The last verdict, where there is nothing to act on.
+    fn information(&self, now_ms: u64) -> Option<Record> {
+        match &self.stage {
+            Stage::Sending { committed, .. } => {
+                let late = committed.pending.ticket.is_over(now_ms);
+                let origin = if late { Origin::LATE } else { Origin::UNHEALTHY };
+                self.sayable(now_ms, committed).is_none().then(|| committed.record(origin))
+            }
+            Stage::Delivered { committed, .. } => Some(committed.record(Origin::DELIVERED)),
+            Stage::Recorded { record, .. } => Some(*record),
+            Stage::Empty | Stage::Judging { .. } | Stage::Committing { .. } => None,
+        }
+    }
+
+    /// The message, if it may be said now.
+    pub(super) fn sayable(&self, now_ms: u64, committed: &Committed) -> Option<VerdictMessage> {
+        let Pending { ticket, outcome } = &committed.pending;
+        let sayable = !ticket.is_over(now_ms) && self.may_say(now_ms, outcome.verdict);
+        sayable.then(|| committed.message(now_ms))
+    }
+
+    /// A PASS needs health, a PLC that is heard and a store; a REJECT and a REVIEW need nothing.
+    pub(super) fn may_say(&self, now_ms: u64, verdict: Verdict) -> bool {
+        let sound = matches!(self.condition.mode, Mode::Operating | Mode::Halted) && self.condition.store_ok;
+        verdict != Verdict::Pass || (sound && self.healthy && self.is_plc_live(now_ms))
+    }
+
+    pub(super) fn is_ready(&self, now_ms: u64) -> bool {
+        self.condition.mode == Mode::Operating
+            && self.condition.store_ok
+            && self.healthy
+            && self.is_plc_live(now_ms)
+            && self.stage.is_free()
+    }
+
+    pub(super) fn is_plc_live(&self, now_ms: u64) -> bool {
+        self.plc_seen_ms.is_some_and(|seen_ms| now_ms.saturating_sub(seen_ms) < PLC_SILENT_MS)
+    }
+}
