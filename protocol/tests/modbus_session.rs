@@ -242,14 +242,14 @@ fn a_reject_is_shown_even_unhealthy() {
 fn a_part_is_busy_only_once_its_acceptance_is_stored() {
     let mut bench = Bench::ready();
     let is_busy = |bench: &mut Bench| (bench.shown().part_id, bench.shown().status.has(Status::BUSY));
-    bench.command(Command::Trigger { part_id: 42, nonce: 1 });
+    bench.command(Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
     let trigger = bench.not_yet_accepted().unwrap();
     assert_eq!(is_busy(&mut bench), (42, false));
     bench.device.session().accept(&trigger);
     assert_eq!(is_busy(&mut bench), (42, true));
     // Nor where its time ends before.
     let mut bench = Bench::ready();
-    bench.command(Command::Trigger { part_id: 43, nonce: 2 });
+    bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
     bench.now_ms = u64::from(DEADLINE_MS);
     assert_eq!(is_busy(&mut bench), (43, false));
     assert!(bench.events.iter().any(|event| matches!(event, Event::Concluded(_))), "{:?}", bench.events);
