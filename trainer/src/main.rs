@@ -23,6 +23,8 @@ enum Command {
     Convert(cmd::convert::Args),
     /// Computes the bounds of the global conversion
     Bounds(cmd::bounds::Args),
+    /// Shows how bright a data set is, and what the conversions to 8 bits leave of it
+    Levels(cmd::levels::Args),
     /// Computes and caches the frozen backbone's features
     Features(cmd::features::Args),
     /// Cross-validates, leaving one bundle out at a time
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check(args) => cmd::check::run(&args),
         Command::Convert(args) => cmd::convert::run(&args),
         Command::Bounds(args) => cmd::bounds::run(&args),
+        Command::Levels(args) => cmd::levels::run(&args),
         Command::Features(args) => cmd::features::run(&args),
         Command::Crossval(args) => cmd::crossval::run(&args),
         Command::Report(args) => cmd::report::run(&args),

@@ -6,6 +6,7 @@ pub(crate) mod convert;
 pub(crate) mod crossval;
 pub(crate) mod export;
 pub(crate) mod features;
+pub(crate) mod levels;
 pub(crate) mod network;
 pub(crate) mod recipe;
 pub(crate) mod report;

@@ -19,6 +19,9 @@ pub struct Config {
     pub methods: Vec<Method>,
     /// Height and width of the network's input.
     pub size: Size,
+    /// What is left out at a time.
+    #[serde(default)]
+    pub folds: Folds,
     /// Which images the global bounds are computed from.
     pub bounds: BoundsScope,
     /// How a head is trained and its operating point chosen, with all its settings.
@@ -27,6 +30,18 @@ pub struct Config {
     pub seed: u64,
     /// Where the network runs: `cpu`, `cuda:0`.
     pub device: String,
+}
+
+/// What a fold leaves out and tests on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Folds {
+    /// One bundle: its parts are judged by a model that saw no part like them.
+    #[default]
+    Bundles,
+    /// As many random parts as each bundle has: the model saw others of the same bundles, so figures are too good. Only to
+    /// see by how much.
+    Random,
 }
 
 /// Which images the global bounds (and the other statistics of a conversion) are computed from.

@@ -6,7 +6,7 @@ mod feasibility;
 mod folds;
 mod run;
 
-pub use config::{BoundsScope, Config};
+pub use config::{BoundsScope, Config, Folds};
 pub use conversions::LevelStatistics;
 pub use feasibility::training as check_training;
 pub use folds::{FinishedFold, Fold, leave_one_bundle_out};

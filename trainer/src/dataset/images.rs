@@ -49,7 +49,6 @@ impl ImageFacts {
     #[must_use]
     pub fn of(radiograph: &Radiograph, digest: Digest) -> Self {
         let histogram = Histogram::of(radiograph.levels());
-        let percentile = |percent| histogram.percentile(percent).unwrap_or_default();
         let bytes: Vec<u8> = radiograph.levels().iter().flat_map(|level| level.to_le_bytes()).collect();
         let (width, height) = (radiograph.width(), radiograph.height());
         Self {
@@ -57,10 +56,16 @@ impl ImageFacts {
             pixels: Digest::of_fields(&[&width.to_le_bytes(), &height.to_le_bytes(), &bytes]),
             width,
             height,
-            percentiles: (percentile(BOUND_PERCENTILES.0), percentile(BOUND_PERCENTILES.1)),
+            percentiles: percentiles(&histogram),
             saturated: saturated(&histogram),
         }
     }
+}
+
+/// The 0.01th and 99.99th percentile, which the paper's bounds come from; 0 without pixels.
+pub(super) fn percentiles(histogram: &Histogram) -> (f64, f64) {
+    let percentile = |percent| histogram.percentile(percent).unwrap_or_default();
+    (percentile(BOUND_PERCENTILES.0), percentile(BOUND_PERCENTILES.1))
 }
 
 /// Share of pixels at the highest level, where that is the largest number of 9 to 16 bits.

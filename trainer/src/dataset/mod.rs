@@ -10,6 +10,7 @@ mod digests;
 mod error;
 mod folders;
 pub mod images;
+pub mod levels;
 mod listing;
 mod manifest;
 mod natural;
@@ -23,6 +24,9 @@ pub use part::{Label, ParseLabelError, Part};
 
 use crate::results::DatasetSummary;
 use cellgate_models::digest::Digest;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +80,22 @@ impl Dataset {
     pub fn from_parts(root: PathBuf, parts: Vec<Part>) -> Self {
         let digest = digests::of_parts(&parts);
         Self { root, parts, digest }
+    }
+
+    /// The same parts in bundles of the same sizes, which they are put into at random: what was made alike is no longer
+    /// together.
+    #[must_use]
+    pub fn with_random_bundles(&self, seed: u64) -> Self {
+        let mut order: Vec<usize> = (0..self.parts.len()).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut parts = self.parts.clone();
+        let mut taken = order.into_iter();
+        for (number, bundle) in self.bundles().iter().enumerate() {
+            for part in taken.by_ref().take(bundle.parts.len()) {
+                parts[part].bundle = format!("random {}", number + 1);
+            }
+        }
+        Self::from_parts(self.root.clone(), parts)
     }
 
     /// The bundles in natural order: bundle 2 stands before bundle 10.

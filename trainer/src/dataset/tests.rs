@@ -78,6 +78,26 @@ fn some_of_the_parts_have_a_digest_of_their_own_in_any_order() {
 }
 
 #[test]
+fn random_bundles_have_the_sizes_of_the_real_ones_and_follow_the_seed() {
+    let parts: Vec<String> =
+        (0..60).map(|part| format!("{part}.tif,{},normal", if part < 50 { "a" } else { "b" })).collect();
+    let names: Vec<String> = (0..60).map(|part| format!("{part}.tif")).collect();
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    let manifest = format!("image,bundle,label\n{}\n", parts.join("\n"));
+    files.push(("manifest.csv", &manifest));
+    let root = folder(&files);
+    let dataset = Dataset::open(root.path()).unwrap();
+    let random = dataset.with_random_bundles(1);
+    let sizes: Vec<_> = random.bundles().into_iter().map(|bundle| (bundle.name, bundle.parts.len())).collect();
+    assert_eq!(sizes, [("random 1".to_owned(), 50), ("random 2".to_owned(), 10)]);
+    let moved = random.parts[50..].iter().filter(|part| part.bundle == "random 1").count();
+    assert!(moved > 3, "{moved} of ten parts of the small bundle went to the large one");
+    assert_ne!(random.digest, dataset.digest);
+    assert_eq!(random.digest, dataset.with_random_bundles(1).digest);
+    assert_ne!(random.digest, dataset.with_random_bundles(2).digest);
+}
+
+#[test]
 fn a_byte_order_mark_and_carriage_returns_are_taken() {
     let root = folder(&[("manifest.csv", "\u{feff}image,bundle,label\r\na.tif,1,normal\r\n")]);
     assert_eq!(Listing::read(root.path()).unwrap().entries[0].image, "a.tif");

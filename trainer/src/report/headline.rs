@@ -81,11 +81,18 @@ fn meaning(analysis: &Analysis<'_>, best: usize) -> Markup {
         if pair.reading() == Reading::Better(best) { &mut beaten } else { &mut open }.push(other);
     }
     html! {
+        @if analysis.results.config["folds"] == "random" {
+            p.warning {
+                "These figures are too good: parts were left out at random (" code { "--folds random" } "), so each was "
+                "judged by a model that had seen others of its bundle. A new bundle will be judged worse."
+            }
+        } @else {
         p {
             b { "What it means. " }
             "Each part was judged by a model that had seen no part of its bundle, at a threshold that was chosen "
             "without its bundle. So the figures estimate how a part of a new bundle, made and labelled like these, "
             "would be judged."
+        }
         }
         @if !analysis.pairs.is_empty() {
             p {

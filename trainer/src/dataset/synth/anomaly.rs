@@ -1,6 +1,6 @@
 //! The paper's eleven kinds of anomaly (section 2.1), drawn into an electrode.
 
-use super::electrode::Electrode;
+use super::electrode::{Area, Electrode};
 use super::mask::Mask;
 use super::random::Random;
 use super::texture::{profile, smooth};
@@ -54,6 +54,23 @@ impl Kind {
         }
     }
 
+    /// What most often causes it, for the manifest. The paper names none; these are ours.
+    pub(super) fn cause(self) -> &'static str {
+        match self {
+            Self::Scratches => "dragged over a hard edge when dry",
+            Self::Lines => "particle stuck at the coating head",
+            Self::EdgeCuts => "worn cutting blade",
+            Self::EdgeTensions => "sheet pulled at the edge while drying",
+            Self::Smudges => "touched while wet",
+            Self::EdgeInkFlow => "too much ink at the border",
+            Self::Bubbles => "air in the ink",
+            Self::MissingInk => "sheet not wetted",
+            Self::Agglomerate => "catalyst not dispersed",
+            Self::InkFluctuations => "pulsation of the ink pump",
+            Self::InkEntryExit => "ink started or stopped at the wrong moment",
+        }
+    }
+
     /// Draws it into `electrode`. `severity` is 0..=1: it makes an anomaly larger, more frequent and stronger.
     pub(super) fn draw(self, electrode: &mut Electrode, severity: f32, random: &mut Random) {
         match self {
@@ -99,7 +116,10 @@ fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
         }
         let half_width = random.between(0.8, 1.4 + 2.2 * severity) * electrode.px;
         let taken = random.between(0.25, 0.4 + 0.5 * severity);
-        let mask = Mask::stroke(&electrode.coating, &points, half_width);
+        // What was taken lies at both sides.
+        let sides = Mask::stroke(&electrode.coating, &points, half_width * 2.2, 1.0);
+        electrode.coating.change(&sides, |coating, strength| coating * (1.0 + 0.2 * taken * strength));
+        let mask = Mask::stroke(&electrode.coating, &points, half_width, 1.0);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 - taken * strength));
     }
 }
@@ -110,16 +130,16 @@ fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
         let u = random.between(0.03, 0.97);
         let start = if random.happens(0.6) { 0.0 } else { random.between(0.0, 0.5) };
         let end = if random.happens(0.6) { 1.0 } else { random.between(start + 0.2, 1.0) };
-        let points = [start, end].map(|v| electrode.to_image(electrode.coated.at(u, v)));
+        let points = [start, end].map(|along| electrode.on_the_way(u, along));
         let half_width = random.between(1.0, 2.0 + 5.0 * severity) * electrode.px;
         let change = random.sign() * random.between(0.04, 0.08 + 0.25 * severity);
-        let mask = Mask::stroke(&electrode.coating, &points, half_width);
+        let mask = Mask::stroke(&electrode.coating, &points, half_width, 1.0);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
     }
 }
 
 /// A place on one of the sheet's four edges, and the direction into the sheet.
-fn on_an_edge(area: super::electrode::Area, random: &mut Random) -> ((f32, f32), (f32, f32)) {
+fn on_an_edge(area: Area, random: &mut Random) -> ((f32, f32), (f32, f32)) {
     let along = random.between(0.05, 0.95);
     match random.below(6) {
         0 => (area.at(along, 0.0), (0.0, 1.0)),
@@ -159,7 +179,7 @@ fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) 
             points.push((x, y));
         }
         let taken = random.between(0.15, 0.3 + 0.5 * severity);
-        let mask = Mask::stroke(&electrode.coating, &points, random.between(0.6, 1.1 + 1.2 * severity) * px);
+        let mask = Mask::stroke(&electrode.coating, &points, random.between(0.6, 1.1 + 1.2 * severity) * px, 1.0);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 - taken * strength));
     }
     let radius = (60.0 + 150.0 * in_y.abs(), 60.0 + 150.0 * in_x.abs());
@@ -169,15 +189,36 @@ fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) 
     electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
 }
 
-/// Ink was wiped while it was wet: large, soft, ragged.
+/// Ink was wiped while it was wet: soft parallel traces, thinner in their middle, thicker where the ink was pushed to.
 fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
-    for _ in 0..count(1, 4, severity, random) {
-        let radius = random.between(35.0, 70.0 + 110.0 * severity) * electrode.px;
-        let shape = random.between(0.5, 1.8);
-        let change = random.sign() * random.between(0.04 + 0.12 * severity, 0.08 + 0.24 * severity);
-        let centre = anywhere(electrode, random);
-        let mask = Mask::blob(&electrode.coating, centre, (radius * shape, radius), 0.7, 0.8, random);
-        electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
+    for _ in 0..count(1, 3, severity, random) {
+        let px = electrode.px;
+        let (x, y) = anywhere(electrode, random);
+        let (mut way_x, mut way_y) = (random.normal(), random.normal());
+        let norm = (way_x * way_x + way_y * way_y).sqrt().max(0.1);
+        (way_x, way_y) = (way_x / norm, way_y / norm);
+        let length = random.between(90.0, 150.0 + 260.0 * severity) * px;
+        let bend = random.normal() * 0.25;
+        let change = random.between(0.05 + 0.14 * severity, 0.08 + 0.32 * severity);
+        let traces = count(2, 6, severity, random);
+        let breadth = random.between(14.0, 22.0 + 12.0 * severity) * px;
+        for trace in 0..traces {
+            let aside = (trace as f32 - traces as f32 / 2.0) * 1.6 * breadth + 0.4 * breadth * random.normal();
+            let (start, end) = (random.between(-0.1, 0.1), random.between(0.8, 1.1));
+            let points: Vec<_> = (0..=6)
+                .map(|step| {
+                    let along = start + (end - start) * step as f32 / 6.0;
+                    let (forth, side) = (along * length, aside + bend * along * along * length);
+                    (x + way_x * forth - way_y * side, y + way_y * forth + way_x * side)
+                })
+                .collect();
+            let taken = change * random.between(0.5, 1.0);
+            let mask = Mask::stroke(&electrode.coating, &points, 0.6 * breadth, breadth);
+            electrode.coating.change(&mask, |coating, strength| coating * (1.0 - taken * strength));
+            let heap = breadth * 1.1;
+            let mask = Mask::blob(&electrode.coating, points[6], (heap, heap), 0.4, 0.8, random);
+            electrode.coating.change(&mask, |coating, strength| coating * (1.0 + 1.2 * taken * strength));
+        }
     }
 }
 
@@ -228,8 +269,8 @@ fn missing_ink(electrode: &mut Electrode, severity: f32, random: &mut Random) {
 /// Lumps of catalyst: small, compact and strongly absorbing.
 fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 16, severity, random) {
-        let radius = random.between(2.0, 4.0 + 9.0 * severity) * electrode.px;
-        let added = random.between(0.2, 0.3 + 0.35 * severity);
+        let radius = random.between(2.5, 5.0 + 9.0 * severity) * electrode.px;
+        let added = random.between(0.2, 0.3 + 0.3 * severity);
         let centre = anywhere(electrode, random);
         let mask = Mask::blob(&electrode.coating, centre, (radius, radius), 0.4, 0.8, random);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 + added * strength));
@@ -238,37 +279,35 @@ fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
 
 /// The flow of ink varied in time: bands across the coating's way.
 fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Random) {
-    let (height, px) = (electrode.coating.height, electrode.px);
-    let bands = profile(height, random.between(25.0, 70.0) * px, random);
-    let (middle, reach) = (random.unit() * height as f32, random.between(0.2, 0.35 + 0.6 * severity) * height as f32);
-    let amplitude = 0.025 + 0.11 * severity;
-    let width = electrode.coating.width;
-    for (y, row) in electrode.coating.values.chunks_exact_mut(width).enumerate() {
-        let share = smooth(1.0 - ((y as f32 - middle) / reach).abs());
-        let change = 1.0 + amplitude * share * bands[y];
-        row.iter_mut().for_each(|coating| *coating *= change);
+    let (length, px) = (electrode.way().0, electrode.px);
+    let mut bands = profile(length, random.between(25.0, 70.0) * px, random);
+    let reach = random.between(0.2, 0.35 + 0.6 * severity) * length as f32;
+    let (middle, amplitude) = (random.unit() * length as f32, 0.025 + 0.11 * severity);
+    for (along, band) in bands.iter_mut().enumerate() {
+        let share = smooth(1.0 - ((along as f32 - middle) / reach).abs());
+        *band = 1.0 + amplitude * share * *band;
     }
+    electrode.scale_coating(|along, _| bands[along]);
 }
 
 /// Where the ink starts or stops: a thick, ragged ridge, and too little ink behind it.
 fn ink_entry_exit(electrode: &mut Electrode, severity: f32, random: &mut Random) {
-    let (width, px) = (electrode.coating.width, electrode.px);
+    let (breadth, px) = (electrode.way().1, electrode.px);
     let at_entry = random.happens(0.5);
-    let edge = if at_entry { electrode.coated.top } else { electrode.coated.bottom };
+    let Area { left, top, right, bottom } = electrode.coated;
+    let (entry, exit) = if electrode.crosswise { (left, right) } else { (top, bottom) };
     let ridge = random.between(10.0, 16.0 + 30.0 * severity) * px;
     let thin = ridge * random.between(1.5, 3.0);
     let (added, taken) = (0.08 + 0.45 * severity, 0.04 + 0.3 * severity);
-    let ragged = profile(width, 30.0 * px, random);
-    for (y, row) in electrode.coating.values.chunks_exact_mut(width).enumerate() {
-        let depth = if at_entry { y as f32 - edge } else { edge - y as f32 };
+    let ragged = profile(breadth, 30.0 * px, random);
+    electrode.scale_coating(|along, across| {
+        let depth = if at_entry { along as f32 - entry } else { exit - along as f32 };
         if depth > 2.0 * (ridge + thin) {
-            continue;
+            return 1.0;
         }
-        for (coating, ragged) in row.iter_mut().zip(&ragged) {
-            let depth = depth + ragged * ridge * 0.4;
-            let in_ridge = smooth((ridge - depth) / (0.3 * ridge));
-            let in_thin = smooth((ridge + thin - depth) / (0.5 * thin)) - in_ridge;
-            *coating *= 1.0 + added * in_ridge - taken * in_thin.max(0.0);
-        }
-    }
+        let depth = depth + ragged[across] * ridge * 0.4;
+        let in_ridge = smooth((ridge - depth) / (0.3 * ridge));
+        let in_thin = smooth((ridge + thin - depth) / (0.5 * thin)) - in_ridge;
+        1.0 + added * in_ridge - taken * in_thin.max(0.0)
+    });
 }

@@ -1,12 +1,16 @@
-//! A flawless electrode: a sheet of substrate with a coated area, each with its texture.
+//! A flawless electrode: a sheet of substrate with a coated area, each with its texture, in its tray.
 
 use super::mask::Field;
-use super::plan::{BundleStyle, PartPlan};
+use super::plan::PartPlan;
 use super::random::Random;
-use super::texture::{Texture, profile, smooth};
+use super::style::BundleStyle;
+use super::texture::{Texture, profile, smooth, wave};
+use super::tray;
 
 /// The uncoated border of the sheet, in pixels at full scale.
-const BORDER_PX: f32 = 34.0;
+const BORDER_PX: f32 = 32.0;
+/// From the image's edge to the sheet, in pixels at full scale.
+const MARGIN_PX: (f32, f32) = (18.0, 32.0);
 
 /// A rectangle in the sheet's own coordinates, in pixels.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +38,12 @@ pub(super) struct Electrode {
     pub(super) px: f32,
     /// The sheet.
     pub(super) sheet: Area,
-    /// The coated area of the sheet; ink enters at the top and leaves at the bottom.
+    /// The coated area of the sheet.
     pub(super) coated: Area,
+    /// Whether ink enters at the left and leaves at the right, not at the top and the bottom.
+    pub(super) crosswise: bool,
+    /// Optical depth of the tray.
+    pub(super) tray: Field,
     /// Thickness of the substrate, 1 nominal.
     pub(super) substrate: Field,
     /// Loading of the coating, 1 nominal.
@@ -48,7 +56,7 @@ impl Electrode {
     /// The electrode that `plan` describes, made the way of its bundle.
     pub(super) fn new(style: &BundleStyle, plan: &PartPlan, px: f32, random: &mut Random) -> Self {
         let (width, height) = (plan.width as usize, plan.height as usize);
-        let mut margin = || random.between(9.0, 20.0) * px;
+        let mut margin = || random.between(MARGIN_PX.0, MARGIN_PX.1) * px;
         let sheet =
             Area { left: margin(), top: margin(), right: width as f32 - margin(), bottom: height as f32 - margin() };
         let tilt = random.normal() * 0.001;
@@ -56,11 +64,13 @@ impl Electrode {
             px,
             sheet,
             coated: sheet.inset(BORDER_PX * px),
+            crosswise: style.crosswise,
+            tray: tray::depth(width, height, sheet, px, random),
             substrate: Field::new(width, height),
             coating: Field::new(width, height),
             tilt,
         };
-        electrode.fill(style, random);
+        electrode.fill(style, plan.loading, random);
         electrode
     }
 
@@ -70,19 +80,43 @@ impl Electrode {
         (x + self.tilt * (y - height / 2.0), y - self.tilt * (x - width / 2.0))
     }
 
-    /// Lays the substrate and coats it.
-    fn fill(&mut self, style: &BundleStyle, random: &mut Random) {
+    /// The image's place at the share `across` of the coating's way's breadth and the share `along` of its length.
+    pub(super) fn on_the_way(&self, across: f32, along: f32) -> (f32, f32) {
+        let (u, v) = if self.crosswise { (along, across) } else { (across, along) };
+        self.to_image(self.coated.at(u, v))
+    }
+
+    /// Pixels along the coating's way and across it.
+    pub(super) fn way(&self) -> (usize, usize) {
+        let (width, height) = (self.coating.width, self.coating.height);
+        if self.crosswise { (width, height) } else { (height, width) }
+    }
+
+    /// Multiplies the coating everywhere by `factor(along, across)`, in pixels of the coating's way.
+    pub(super) fn scale_coating(&mut self, factor: impl Fn(usize, usize) -> f32) {
+        let width = self.coating.width;
+        for (y, row) in self.coating.values.chunks_exact_mut(width).enumerate() {
+            for (x, coating) in row.iter_mut().enumerate() {
+                *coating *= if self.crosswise { factor(x, y) } else { factor(y, x) };
+            }
+        }
+    }
+
+    /// Lays the substrate and coats it with `loading`, 1 nominal.
+    fn fill(&mut self, style: &BundleStyle, loading: f32, random: &mut Random) {
         let (width, height, px) = (self.coating.width, self.coating.height, self.px);
         let square = |cell: f32| [cell * px, cell * px];
         let fine = Texture::new(width, height, square(style.mottle_px), random);
         let coarse = Texture::new(width, height, square(style.mottle_px * 5.0), random);
         let slow = Texture::new(width, height, square(420.0), random);
-        // The coating head runs downwards: what it does unevenly across becomes a streak.
-        let streaks = Texture::new(width, height, [7.0 * px, 900.0 * px], random);
+        // What the coating head does unevenly across its way becomes a streak along it.
+        let (across, along) = (style.streak_px * px, 1100.0 * px);
+        let streak_cell = if self.crosswise { [along, across] } else { [across, along] };
+        let streaks = Texture::new(width, height, streak_cell, random);
         let fibres = Texture::new(width, height, [11.0 * px, 3.0 * px], random);
         let [left, right] = [(); 2].map(|()| profile(height, 70.0 * px, random));
         let [top, bottom] = [(); 2].map(|()| profile(width, 70.0 * px, random));
-        let loading = 1.0 + 0.02 * random.normal();
+        let (column, row) = self.regular(style, random);
 
         let wobble = 1.6 * px;
         let mut buffer = Vec::new();
@@ -90,14 +124,14 @@ impl Electrode {
             let shift_x = self.tilt * (y as f32 - height as f32 / 2.0);
             let span = y * width..(y + 1) * width;
             let coating = &mut self.coating.values[span.clone()];
-            coating.fill(loading);
+            coating.copy_from_slice(&column);
             fine.add_row(y, style.mottle, coating, &mut buffer);
             coarse.add_row(y, style.mottle * 0.7, coating, &mut buffer);
             slow.add_row(y, style.unevenness, coating, &mut buffer);
             streaks.add_row(y, style.streaks, coating, &mut buffer);
             let substrate = &mut self.substrate.values[span];
             substrate.fill(1.0);
-            fibres.add_row(y, 0.10, substrate, &mut buffer);
+            fibres.add_row(y, style.fibres, substrate, &mut buffer);
             for (x, (coating, substrate)) in coating.iter_mut().zip(substrate).enumerate() {
                 let at_x = x as f32 - shift_x;
                 let at_y = y as f32 + self.tilt * (x as f32 - width as f32 / 2.0);
@@ -110,8 +144,37 @@ impl Electrode {
                     .min(at_y - self.coated.top + wobble * top[x])
                     .min(self.coated.bottom - at_y + wobble * bottom[x]);
                 *substrate *= (in_sheet + 0.5).clamp(0.0, 1.0);
-                *coating *= smooth(in_coated / (4.0 * px) + 0.5);
+                *coating = loading * (*coating + row[y]) * smooth(in_coated / (style.edge_px * px) + 0.5);
             }
         }
+    }
+
+    /// What the method leaves regularly: the loading of each column, and what each row adds to it.
+    fn regular(&self, style: &BundleStyle, random: &mut Random) -> (Vec<f32>, Vec<f32>) {
+        let (width, height, px) = (self.coating.width, self.coating.height, self.px);
+        // A weave finer than two pixels can't be seen.
+        let weave = style.weave * smooth(style.weave_px * px / 2.0 - 1.0);
+        let mut along_x = vec![1.0; width];
+        let mut along_y = vec![0.0; height];
+        for profile in [&mut along_x, &mut along_y] {
+            let phase = random.unit();
+            for (place, loading) in profile.iter_mut().enumerate() {
+                *loading += weave * wave(place as f32 / (style.weave_px * px) + phase);
+            }
+        }
+        let (across, start, end) = if self.crosswise {
+            (&mut along_y, self.coated.top, self.coated.bottom)
+        } else {
+            (&mut along_x, self.coated.left, self.coated.right)
+        };
+        let phase = random.unit();
+        for (place, loading) in across.iter_mut().enumerate() {
+            let place = place as f32;
+            let to_side = (place - start).min(end - place) / px;
+            *loading += style.wedge * ((place - start) / (end - start) - 0.5)
+                + style.bead * smooth(1.0 - (to_side - 9.0).abs() / 11.0)
+                + style.passes * wave(place / (style.pass_px * px) + phase);
+        }
+        (along_x, along_y)
     }
 }

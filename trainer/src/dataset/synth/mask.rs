@@ -59,9 +59,11 @@ impl Mask {
         }
     }
 
-    /// A line along `points`, `half_width` pixels to either side; thinner than a pixel, it is fainter instead.
-    pub(super) fn stroke(field: &Field, points: &[(f32, f32)], half_width: f32) -> Self {
-        let reach = half_width + 1.0;
+    /// A line along `points`, `half_width` pixels to either side; thinner than a pixel, it is fainter instead. Its edges
+    /// fall off over `soft` pixels, at least 1.
+    pub(super) fn stroke(field: &Field, points: &[(f32, f32)], half_width: f32, soft: f32) -> Self {
+        let soft = soft.max(1.0);
+        let reach = half_width + soft;
         let bounds = points.iter().fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |[x0, y0, x1, y1], &(x, y)| {
             [x0.min(x), y0.min(y), x1.max(x), y1.max(y)]
         });
@@ -76,7 +78,10 @@ impl Mask {
                 from.0.max(to.0) + reach,
                 from.1.max(to.1) + reach,
             );
-            piece.draw(|x, y| (half_width + 0.5 - distance_to_segment((x, y), from, to)).clamp(0.0, full));
+            piece.draw(|x, y| {
+                let inside = half_width + 0.5 * soft - distance_to_segment((x, y), from, to);
+                (inside / soft).clamp(0.0, full)
+            });
             mask.raise(&piece);
         }
         mask
@@ -92,6 +97,9 @@ impl Mask {
         soft: f32,
         random: &mut Random,
     ) -> Self {
+        // Smaller than a pixel, it is fainter instead.
+        let full = (radius.0 * radius.1).min(1.0);
+        let radius = (radius.0.max(1.0), radius.1.max(1.0));
         let reach = 1.0 + ragged;
         let (reach_x, reach_y) = (radius.0 * reach + 1.0, radius.1 * reach + 1.0);
         let (x0, y0) = (centre.0 - reach_x, centre.1 - reach_y);
@@ -106,7 +114,7 @@ impl Mask {
             for (x, noise) in row.iter().enumerate() {
                 let dx = ((mask.left + x) as f32 - centre.0) / radius.0;
                 let distance = (dx * dx + dy * dy).sqrt() + noise.clamp(-ragged, ragged);
-                mask.strengths[y * mask.width + x] = smooth((1.0 - distance) / soft);
+                mask.strengths[y * mask.width + x] = full * smooth((1.0 - distance) / soft);
             }
         }
         mask
@@ -138,7 +146,7 @@ mod tests {
     #[test]
     fn a_stroke_covers_its_width_and_nothing_beyond() {
         let mut field = Field::new(20, 10);
-        let mask = Mask::stroke(&field, &[(-5.0, 4.0), (30.0, 4.0)], 1.0);
+        let mask = Mask::stroke(&field, &[(-5.0, 4.0), (30.0, 4.0)], 1.0, 0.0);
         field.change(&mask, |_, strength| strength);
         for y in 0..10 {
             let expected = [0.0, 0.0, 0.0, 0.5, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0][y];

@@ -2,25 +2,35 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `plan` | bundles, labels, anomalies and annotators, from the seed |
-//! | `electrode` | a flawless electrode as two layers: substrate and coating |
+//! | `plan`, `apportion` | labels, anomalies and annotators of all parts, from the seed |
+//! | `style` | coating method and mixture of a bundle |
+//! | `tray`, `electrode` | a flawless electrode in its tray as three layers: tray, substrate and coating |
 //! | `anomaly` | the paper's eleven kinds, drawn into the layers |
-//! | `render` | attenuation, beam, blur, noise, bad pixels: layers to levels |
-//! | `write` | the folder: images, manifest, going on after a kill |
+//! | `render` | layers to levels by Beer and Lambert's law, and the anomalies' masks |
+//! | `detector` | scatter, blur, noise, fixed pattern, bad pixels |
+//! | `write`, `png` | the folder: images, masks, manifest, going on after a kill |
+//! | `preview` | the contact sheet |
 //! | `mask`, `texture`, `random` | shapes, smooth random fields, random numbers |
 //!
 //! The same configuration gives the same bytes on every machine and with any number of threads: each part has a ChaCha
 //! stream of its own, and levels come from exactly rounded operations only.
 
 mod anomaly;
+mod apportion;
+mod detector;
 mod electrode;
 mod mask;
 mod plan;
+mod png;
+mod preview;
 mod random;
 mod render;
+mod style;
 mod texture;
+mod tray;
 mod write;
 
+pub use preview::{Shown, preview};
 pub use write::{Written, write};
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,9 @@
 //! What is to be made: bundles and their style, and each part with its label, anomalies and annotators.
 
 use super::anomaly::Kind;
+use super::apportion::{apportion, apportion_up_to};
 use super::random::Random;
+use super::style::{self, BundleStyle};
 use super::{SynthConfig, SynthError};
 use crate::dataset::Label;
 
@@ -23,47 +25,14 @@ const BUNDLES: [(usize, usize); 12] = [
 ];
 
 /// Names of the annotators' columns.
-pub(super) const EXPERTS: [&str; 3] = ["expert_1", "expert_2", "expert_3"];
+pub(super) const EXPERTS: [&str; 2] = ["expert_1", "expert_2"];
+
+/// The largest size of the paper's images, in pixels.
+pub(super) const LARGEST_WIDTH_PX: f32 = 1219.0;
+pub(super) const LARGEST_HEIGHT_PX: f32 = 2115.0;
 
 /// Above this severity an anomaly makes a part abnormal.
 const ABNORMAL_SEVERITY: f32 = 0.3;
-
-/// How one coating method and mixture looks. Depths are optical depths: levels fall by e to the power of minus depth.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct BundleStyle {
-    pub(super) name: String,
-    /// Depth of the bare sheet.
-    pub(super) substrate_depth: f32,
-    /// Depth of the coating at its nominal loading: the bundle's mean thickness.
-    pub(super) coating_depth: f32,
-    /// Relative amplitude of the coating's mottle, and the size of its grain in pixels at full scale.
-    pub(super) mottle: f32,
-    pub(super) mottle_px: f32,
-    /// Relative amplitude of slow changes of the loading over the part.
-    pub(super) unevenness: f32,
-    /// Relative amplitude of streaks along the coating's way.
-    pub(super) streaks: f32,
-    /// Relative change of the beam from the top to the bottom of the image.
-    pub(super) heel: f32,
-    /// Noise, relative to the detector's usual one.
-    pub(super) noise: f32,
-}
-
-impl BundleStyle {
-    fn new(name: String, random: &mut Random) -> Self {
-        Self {
-            name,
-            substrate_depth: random.between(0.035, 0.06),
-            coating_depth: random.between(0.09, 0.27),
-            mottle: random.between(0.015, 0.05),
-            mottle_px: random.between(7.0, 22.0),
-            unevenness: random.between(0.01, 0.03),
-            streaks: random.between(0.004, 0.016),
-            heel: random.between(-0.03, 0.03),
-            noise: random.between(0.8, 1.3),
-        }
-    }
-}
 
 /// One part.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +49,10 @@ pub(super) struct PartPlan {
     /// Size in pixels.
     pub(super) width: u32,
     pub(super) height: u32,
+    /// Loading of its coating, 1 nominal: drifts over the bundle.
+    pub(super) loading: f32,
+    /// Strength of the beam, 1 nominal.
+    pub(super) beam: f32,
     /// The stream of random numbers that it is rendered from.
     pub(super) stream: u64,
 }
@@ -109,19 +82,15 @@ impl Plan {
         let abnormal = (config.parts * abnormal + all / 2) / all;
         let abnormal = apportion_up_to(abnormal, &abnormal_weights, &sizes);
 
-        let bundles: Vec<_> = (0..config.bundles)
-            .map(|bundle| {
-                BundleStyle::new(format!("bundle {}", bundle + 1), &mut Random::new(config.seed, bundle_stream(bundle)))
-            })
-            .collect();
+        let bundles = style::of_bundles(config);
         let mut parts = Vec::with_capacity(config.parts);
         for bundle in 0..config.bundles {
             let mut labels = vec![Label::Normal; sizes[bundle]];
             labels[..abnormal[bundle]].fill(Label::Abnormal);
-            Random::new(config.seed, bundle_stream(bundle) + 1).shuffle(&mut labels);
-            for label in labels {
-                let number = parts.len();
-                parts.push(PartPlan::new(config, number, bundle, label));
+            Random::new(config.seed, LABEL_STREAM + bundle as u64).shuffle(&mut labels);
+            for (place, label) in labels.into_iter().enumerate() {
+                let way = (place as f32 + 0.5) / sizes[bundle] as f32 - 0.5;
+                parts.push(PartPlan::new(config, parts.len(), bundle, &bundles[bundle], way, label));
             }
         }
         Ok(Self { bundles, parts })
@@ -129,86 +98,76 @@ impl Plan {
 }
 
 impl PartPlan {
-    fn new(config: &SynthConfig, number: usize, bundle: usize, label: Label) -> Self {
+    /// Part `number` of all. `way` is its place in its bundle, -0.5 at the first part to 0.5 at the last.
+    fn new(config: &SynthConfig, number: usize, bundle: usize, style: &BundleStyle, way: f32, label: Label) -> Self {
         let stream = 2 * number as u64;
         let mut random = Random::new(config.seed, stream);
         let (u, v) = (random.unit(), random.unit());
-        let scaled = |pixels: f32| (pixels * config.scale as f32 + 0.5) as u32;
+        let scale = config.scale as f32;
         // Skewed as the paper's: between 1119 and 1219 with the mean 1145, between 2053 and 2115 with the mean 2072.
-        let width = scaled(1119.0 + 100.0 * u * (0.96 * v + 0.04));
-        let height = scaled(2053.0 + 62.0 * v * (0.80 * v + 0.16 * u));
-        let anomalies = anomalies(label, &mut random);
+        let width = scaled(LARGEST_WIDTH_PX - 100.0 + 100.0 * u * (0.96 * v + 0.04), scale);
+        let height = scaled(LARGEST_HEIGHT_PX - 62.0 + 62.0 * v * (0.80 * v + 0.16 * u), scale);
+        let anomalies = anomalies(label, style, &mut random);
         let worst = anomalies.iter().fold(0.0_f32, |worst, (_, severity)| worst.max(*severity));
-        let experts = [0.27, 0.30, 0.33].map(|threshold| {
+        let experts = [0.28, 0.32].map(|threshold| {
             let seen = worst + 0.05 * random.normal();
             if seen > threshold { Label::Abnormal } else { Label::Normal }
         });
         let image = format!("images/part-{:04}.tif", number + 1);
-        Self { image, bundle, label, anomalies, experts, width, height, stream: stream + 1 }
+        let loading = 1.0 + style.drift * way + 0.015 * random.normal();
+        let beam = 1.0 + 0.004 * random.normal();
+        Self { image, bundle, label, anomalies, experts, width, height, loading, beam, stream: stream + 1 }
     }
 }
 
-/// Streams of bundles lie far above those of parts.
-fn bundle_stream(bundle: usize) -> u64 {
-    (1 << 40) + 2 * bundle as u64
+impl PartPlan {
+    /// The path in the data set of the mask of its anomaly `index`.
+    pub(super) fn mask(&self, index: usize) -> String {
+        let name = self.image.trim_start_matches("images/").trim_end_matches(".tif");
+        let kind = self.anomalies[index].0.name().replace([' ', '/'], "-");
+        format!("masks/{name}-{kind}.png")
+    }
 }
 
-/// An abnormal part shows one anomaly or more; a normal part may show a minor one.
-fn anomalies(label: Label, random: &mut Random) -> Vec<(Kind, f32)> {
-    let mut kinds = Kind::ALL;
-    random.shuffle(&mut kinds);
-    let minor = |random: &mut Random| ABNORMAL_SEVERITY * random.between(0.1, 0.95);
+/// `pixels` at full scale as whole pixels at `scale`.
+pub(super) fn scaled(pixels: f32, scale: f32) -> u32 {
+    (pixels * scale + 0.5) as u32
+}
+
+/// The streams that put the labels of each bundle into order, far above those of parts.
+const LABEL_STREAM: u64 = 1 << 40;
+
+/// An abnormal part shows one anomaly or more; a normal part may show minor ones.
+fn anomalies(label: Label, style: &BundleStyle, random: &mut Random) -> Vec<(Kind, f32)> {
+    let minor = |random: &mut Random| ABNORMAL_SEVERITY * random.between(0.15, 0.95);
     let mut severities = Vec::new();
     if label == Label::Abnormal {
-        let u = random.unit();
-        severities.push(ABNORMAL_SEVERITY + (1.0 - ABNORMAL_SEVERITY) * (0.05 + 0.95 * u));
+        severities.push(random.between(ABNORMAL_SEVERITY + 0.02, 1.0));
         if random.happens(0.25) {
             severities.push(random.between(ABNORMAL_SEVERITY, 0.8));
         }
     }
-    if random.happens(0.3) {
+    if random.happens(0.4) {
         severities.push(minor(random));
     }
-    kinds.into_iter().zip(severities).collect()
+    if random.happens(0.1) {
+        severities.push(minor(random));
+    }
+    let mut frequency = style.frequency;
+    severities.into_iter().map(|severity| (draw_kind(&mut frequency, random), severity)).collect()
 }
 
-/// `total` things among owners in proportion to `weights`, by the largest remainder; at least one each where there are
-/// enough.
-fn apportion(total: usize, weights: &[usize]) -> Vec<usize> {
-    let mut shares = apportion_up_to(total, weights, &vec![total; weights.len()]);
-    while let Some(empty) = shares.iter().position(|share| *share == 0) {
-        let Some(largest) = (0..shares.len()).max_by_key(|&owner| shares[owner]).filter(|&owner| shares[owner] > 1)
-        else {
-            break;
-        };
-        shares[largest] -= 1;
-        shares[empty] += 1;
-    }
-    shares
-}
-
-/// `total` things among owners in proportion to `weights`, by the largest remainder, no more than `limits` each.
-/// All are given out as long as the limits of owners with a weight allow.
-fn apportion_up_to(total: usize, weights: &[usize], limits: &[usize]) -> Vec<usize> {
-    let sum = weights.iter().sum::<usize>().max(1);
-    let mut shares: Vec<_> =
-        weights.iter().zip(limits).map(|(weight, limit)| (total * weight / sum).min(*limit)).collect();
-    let mut given: usize = shares.iter().sum();
-    let mut owners: Vec<_> = (0..weights.len()).filter(|&owner| weights[owner] > 0).collect();
-    owners.sort_by_key(|&owner| (std::cmp::Reverse(total * weights[owner] % sum), owner));
-    while given < total {
-        let before = given;
-        for &owner in &owners {
-            if given < total && shares[owner] < limits[owner] {
-                shares[owner] += 1;
-                given += 1;
-            }
-        }
-        if given == before {
-            break;
-        }
-    }
-    shares
+/// A kind by `frequency`, where its own becomes 0: each occurs once.
+fn draw_kind(frequency: &mut [f32; Kind::ALL.len()], random: &mut Random) -> Kind {
+    let mut place = random.unit() * frequency.iter().sum::<f32>();
+    let drawn = frequency.iter().position(|share| {
+        place -= share;
+        *share > 0.0 && place < 0.0
+    });
+    // Rounding may leave a little of the sum: then it is the last kind that is left.
+    let drawn = drawn.or_else(|| frequency.iter().rposition(|share| *share > 0.0)).unwrap_or(0);
+    frequency[drawn] = 0.0;
+    Kind::ALL[drawn]
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! The data set's folder: images, manifest, and going on where an earlier run was stopped.
+//! The data set's folder: images, masks, manifest, and going on where an earlier run was stopped.
 
 use super::plan::{EXPERTS, PartPlan, Plan};
-use super::{SynthConfig, SynthError, render};
+use super::render::Renderer;
+use super::{SynthConfig, SynthError, png};
 use crate::dataset::images::limits;
 use crate::dataset::listing::MANIFEST;
 use crate::progress;
@@ -12,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Raised when the same configuration gives other images.
-const GENERATOR: u32 = 1;
+const GENERATOR: u32 = 2;
 
 /// The file that marks a folder as ours; it is written first, the manifest last.
 const MARKER: &str = "synth.json";
@@ -46,15 +47,17 @@ pub struct Written {
 pub fn write(out: &Path, config: &SynthConfig) -> Result<Written, SynthError> {
     let plan = Plan::new(config)?;
     claim(out, config)?;
-    let images = out.join("images");
-    std::fs::create_dir_all(&images).map_err(|source| SynthError::Io { path: images.clone(), source })?;
+    for folder in ["images", "masks"].map(|name| out.join(name)) {
+        std::fs::create_dir_all(&folder).map_err(|source| SynthError::Io { path: folder.clone(), source })?;
+    }
+    let renderer = Renderer::new(config);
 
     let bar = progress::bar(plan.parts.len() as u64, "electrodes");
     let made: Vec<bool> = plan
         .parts
         .par_iter()
         .map(|part| {
-            let made = make(out, config, &plan, part);
+            let made = make(out, &renderer, &plan, part);
             bar.inc(1);
             made
         })
@@ -95,37 +98,50 @@ fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
     }
 }
 
-/// Makes the image of `part`, unless it is there. Whether it was made.
-fn make(out: &Path, config: &SynthConfig, plan: &Plan, part: &PartPlan) -> Result<bool, SynthError> {
+/// Makes the image of `part` and its masks, unless they are there. Whether they were made.
+fn make(out: &Path, renderer: &Renderer, plan: &Plan, part: &PartPlan) -> Result<bool, SynthError> {
     let path = out.join(&part.image);
+    let masks: Vec<_> = (0..part.anomalies.len()).map(|index| out.join(part.mask(index))).collect();
     let there = path.exists().then(|| radiograph::read(&path, &limits()).ok()).flatten();
-    if there.is_some_and(|image| (image.width(), image.height()) == (part.width, part.height)) {
+    let size = (part.width, part.height);
+    if there.is_some_and(|image| (image.width(), image.height()) == size)
+        && masks.iter().all(|mask| png::size(mask) == Some(size))
+    {
         return Ok(false);
     }
-    let style = &plan.bundles[part.bundle];
-    let image = render::radiograph(style, part, config.scale as f32, config.seed)
+    let rendered = renderer
+        .render(&plan.bundles[part.bundle], part)
         .map_err(|error| SynthError::Io { path: path.clone(), source: io::Error::other(error) })?;
-    write_whole(path, |path| radiograph::write(path, &image))?;
+    for (mask, levels) in masks.into_iter().zip(&rendered.masks) {
+        write_whole(mask, |path| png::write(path, part.width, png::Pixels::Grey(levels)))?;
+    }
+    write_whole(path, |path| radiograph::write(path, &rendered.radiograph))?;
     Ok(true)
 }
 
 /// The manifest's text.
 fn manifest(plan: &Plan) -> io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["image", "bundle", "label", "anomalies"].iter().chain(&EXPERTS))?;
+    let columns = ["image", "bundle", "label", "anomalies", "severities", "causes", "masks", "coating"];
+    writer.write_record(columns.iter().chain(&EXPERTS))?;
     for part in &plan.parts {
-        let anomalies: Vec<_> = part.anomalies.iter().map(|(kind, _)| kind.name()).collect();
+        let style = &plan.bundles[part.bundle];
+        let each = |text: &dyn Fn(usize) -> String| (0..part.anomalies.len()).map(text).collect::<Vec<_>>().join(";");
         writer.write_field(&part.image)?;
-        writer.write_field(&plan.bundles[part.bundle].name)?;
+        writer.write_field(&style.name)?;
         writer.write_field(part.label.as_str())?;
-        writer.write_field(anomalies.join(";"))?;
+        writer.write_field(each(&|index| part.anomalies[index].0.name().to_owned()))?;
+        writer.write_field(each(&|index| format!("{:.2}", part.anomalies[index].1)))?;
+        writer.write_field(each(&|index| part.anomalies[index].0.cause().to_owned()))?;
+        writer.write_field(each(&|index| part.mask(index)))?;
+        writer.write_field(style.coating())?;
         writer.write_record(part.experts.iter().map(|label| label.as_str()))?;
     }
     writer.into_inner().map_err(|error| error.into_error())
 }
 
 /// Writes a file beside `path` and renames it when it is whole.
-fn write_whole(path: PathBuf, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), SynthError> {
+pub(super) fn write_whole(path: PathBuf, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), SynthError> {
     let temporary = temporary(&path);
     write(&temporary)
         .and_then(|()| std::fs::rename(&temporary, &path))

@@ -1,0 +1,263 @@
+//! The levels of a data set: how often each occurs, and what the conversions to 8 bits leave of their differences.
+
+use super::Listing;
+use super::images::{limits, percentiles};
+use crate::progress;
+use anyhow::{Context, Result};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method};
+use cellgate_models::radiograph::{self, Radiograph};
+use rayon::prelude::*;
+use serde::Serialize;
+
+/// The paper's range of most levels (section 2.3.1).
+const PAPERS_RANGE: (u16, u16) = (1700, 2800);
+/// Width of the histogram's steps, in levels.
+const STEP: usize = 100;
+
+/// The levels of a data set. As JSON it is what `levels --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LevelsReport {
+    /// Number of pixels.
+    pub pixels: u64,
+    /// Share of them in the paper's 1700 to 2800, 0..=1.
+    pub in_papers_range: f64,
+    /// Share of them that the naive conversion brings to the paper's 6 to 11 of 255, 0..=1.
+    pub naive_6_to_11: f64,
+    /// The paper's global bounds.
+    pub bounds: Bounds,
+    /// Shares in steps of a hundred levels, from the first that is not empty to the last.
+    pub steps: Vec<LevelStep>,
+    /// Each bundle, in natural order.
+    pub bundles: Vec<BundleLevels>,
+    /// What each conversion leaves, over all images.
+    pub conversions: Vec<ConversionLevels>,
+}
+
+/// The pixels of a hundred levels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LevelStep {
+    /// The lowest of the levels.
+    pub from: usize,
+    /// Share of all pixels, 0..=1.
+    pub share: f64,
+}
+
+/// Mean levels of a bundle's images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BundleLevels {
+    /// The bundle's name.
+    pub bundle: String,
+    /// Number of images.
+    pub images: usize,
+    /// Mean level as it was taken, 0..=65535.
+    pub level16: f64,
+    /// Mean level after the naive, the global and the local conversion, 0..=255.
+    pub levels8: [f64; 3],
+}
+
+/// What a conversion leaves of the differences between images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConversionLevels {
+    /// The conversion.
+    pub method: Method,
+    /// Mean level over all images, 0..=255.
+    pub mean: f64,
+    /// Smallest and largest mean level of a bundle.
+    pub bundles: (f64, f64),
+    /// Correlation of the images' mean levels after the conversion with those before, -1..=1: near 1 an image's
+    /// brightness still says how much material the beam passed. Null where either is the same in all images.
+    pub correlation: Option<f64>,
+}
+
+/// The three conversions that have one channel.
+const METHODS: [Method; 3] = [Method::Naive, Method::Global, Method::Local];
+
+impl LevelsReport {
+    /// Reads all images of `listing`, on all cores.
+    ///
+    /// # Errors
+    /// An image can't be read.
+    pub fn read(listing: &Listing) -> Result<Self> {
+        let bar = progress::bar(listing.entries.len() as u64, "images");
+        let histograms = listing.entries.par_iter().map(|entry| {
+            let image = radiograph::read(&listing.path(entry), &limits())?;
+            bar.inc(1);
+            Ok(Image::of(&Histogram::of(image.levels())))
+        });
+        let images = histograms.collect::<Result<Vec<_>>>();
+        bar.finish_and_clear();
+        Self::of(listing, &images.context("not all images can be read; `cellgate-trainer check` lists those")?)
+    }
+
+    fn of(listing: &Listing, images: &[Image]) -> Result<Self> {
+        let bounds = Bounds::global(images.iter().map(|image| image.percentiles)).context("no images")?;
+        let pixels = images.iter().map(Image::pixels).sum::<u64>();
+        let share = |range: std::ops::Range<usize>| {
+            let count: u64 = images.iter().map(|image| image.count(&range)).sum();
+            count as f64 / pixels as f64
+        };
+        let tables = Tables::new(bounds)?;
+        let means: Vec<Means> = images.iter().map(|image| tables.means(image)).collect::<Result<_>>()?;
+
+        let bundles: Vec<_> = listing
+            .bundles()
+            .into_iter()
+            .map(|bundle| {
+                let of = |value: &dyn Fn(&Means) -> f64| mean(bundle.parts.iter().map(|&part| value(&means[part])));
+                BundleLevels {
+                    images: bundle.parts.len(),
+                    level16: of(&|means| means.level16),
+                    levels8: [0, 1, 2].map(|method| of(&|means| means.levels8[method])),
+                    bundle: bundle.name,
+                }
+            })
+            .collect();
+        let conversions = METHODS.into_iter().enumerate().map(|(index, method)| {
+            let of_bundles = || bundles.iter().map(|bundle| bundle.levels8[index]);
+            ConversionLevels {
+                method,
+                mean: mean(means.iter().map(|means| means.levels8[index])),
+                bundles: (of_bundles().fold(f64::MAX, f64::min), of_bundles().fold(f64::MIN, f64::max)),
+                correlation: correlation(means.iter().map(|means| (means.level16, means.levels8[index]))),
+            }
+        });
+        let conversions = conversions.collect();
+        let steps = (0..=usize::from(u16::MAX) / STEP)
+            .map(|step| LevelStep { from: step * STEP, share: share(step * STEP..(step + 1) * STEP) });
+        let steps: Vec<_> = steps.collect();
+        let first = steps.iter().position(|step| step.share > 0.0).unwrap_or(0);
+        let last = steps.iter().rposition(|step| step.share > 0.0).unwrap_or(0);
+        Ok(Self {
+            pixels,
+            in_papers_range: share(PAPERS_RANGE.0.into()..usize::from(PAPERS_RANGE.1) + 1),
+            naive_6_to_11: share(6 * 256..12 * 256),
+            bounds,
+            steps: steps[first..=last].to_vec(),
+            bundles,
+            conversions,
+        })
+    }
+}
+
+/// What is kept of an image: how often its levels occur.
+struct Image {
+    /// Levels that occur, and how often.
+    levels: Vec<(u16, u64)>,
+    percentiles: (f64, f64),
+    local: Option<Bounds>,
+}
+
+impl Image {
+    fn of(histogram: &Histogram) -> Self {
+        let levels = (0..=u16::MAX).zip(histogram.counts()).filter(|(_, count)| **count > 0);
+        Self {
+            levels: levels.map(|(level, count)| (level, *count)).collect(),
+            percentiles: percentiles(histogram),
+            local: Bounds::local(histogram),
+        }
+    }
+
+    fn pixels(&self) -> u64 {
+        self.levels.iter().map(|(_, count)| count).sum()
+    }
+
+    fn count(&self, range: &std::ops::Range<usize>) -> u64 {
+        self.levels.iter().filter(|(level, _)| range.contains(&usize::from(*level))).map(|(_, count)| count).sum()
+    }
+
+    /// The mean of `value` over all pixels.
+    fn mean(&self, value: impl Fn(u16) -> f64) -> f64 {
+        let sum: f64 = self.levels.iter().map(|(level, count)| value(*level) * *count as f64).sum();
+        sum / self.pixels() as f64
+    }
+}
+
+/// Mean levels of an image.
+struct Means {
+    level16: f64,
+    levels8: [f64; 3],
+}
+
+/// What the naive and the global conversion make of each level.
+struct Tables {
+    naive: Vec<u8>,
+    global: Vec<u8>,
+}
+
+impl Tables {
+    fn new(bounds: Bounds) -> Result<Self> {
+        let global = ConversionSpec::new(Method::Global).with_bounds(bounds);
+        Ok(Self { naive: table(&ConversionSpec::new(Method::Naive))?, global: table(&global)? })
+    }
+
+    fn means(&self, image: &Image) -> Result<Means> {
+        let mean8 = |table: &[u8]| image.mean(|level| table[usize::from(level)].into());
+        // The local conversion is the global one with the image's own bounds.
+        let own = ConversionSpec::new(Method::Global).with_bounds(image.local.context("an image without pixels")?);
+        Ok(Means {
+            level16: image.mean(f64::from),
+            levels8: [mean8(&self.naive), mean8(&self.global), mean8(&table(&own)?)],
+        })
+    }
+}
+
+/// What `spec` makes of each level.
+fn table(spec: &ConversionSpec) -> Result<Vec<u8>> {
+    let all = Radiograph::new(256, 256, (0..=u16::MAX).collect())?;
+    Ok(Converter::new(spec)?.to_levels8(&all)?.levels)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (count, sum) = values.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
+    sum / count
+}
+
+/// Pearson's correlation of pairs.
+fn correlation(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> Option<f64> {
+    let (mean_a, mean_b) = (mean(pairs.clone().map(|(a, _)| a)), mean(pairs.clone().map(|(_, b)| b)));
+    let sum = |value: fn(f64, f64) -> f64| pairs.clone().map(|(a, b)| value(a - mean_a, b - mean_b)).sum::<f64>();
+    let scale = (sum(|a, _| a * a) * sum(|_, b| b * b)).sqrt();
+    (scale > 0.0).then(|| sum(|a, b| a * b) / scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Entry, Label};
+    use std::path::PathBuf;
+
+    fn report(images: &[(&str, [u16; 4])]) -> LevelsReport {
+        let entries = images.iter().enumerate().map(|(index, (bundle, _))| Entry {
+            image: index.to_string(),
+            bundle: (*bundle).into(),
+            label: Label::Normal,
+            anomalies: Vec::new(),
+            experts: Vec::new(),
+        });
+        let listing = Listing { root: PathBuf::new(), entries: entries.collect() };
+        let images: Vec<_> = images.iter().map(|(_, levels)| Image::of(&Histogram::of(levels))).collect();
+        LevelsReport::of(&listing, &images).unwrap()
+    }
+
+    #[test]
+    fn global_keeps_the_order_of_bundles_and_local_loses_it() {
+        let report = report(&[
+            ("thin", [2400, 2500, 2600, 2800]),
+            ("thick", [1700, 1800, 1900, 2100]),
+            ("thick", [1750, 1850, 1950, 2150]),
+        ]);
+        assert_eq!((report.pixels, report.bounds.lo(), report.bounds.hi()), (12, 1700, 2800));
+        assert_eq!((report.in_papers_range, report.naive_6_to_11), (1.0, 1.0));
+        assert_eq!((report.steps[0], report.steps.len()), (LevelStep { from: 1700, share: 2.0 / 12.0 }, 12));
+        let [naive, global, local] = &report.conversions[..] else { panic!("{:?}", report.conversions) };
+        assert!(naive.mean < 11.0 && naive.bundles.0 >= 6.0, "{naive:?}");
+        assert!(global.correlation > Some(0.999) && global.bundles.1 - global.bundles.0 > 100.0, "{global:?}");
+        assert!(local.correlation < Some(0.999) && local.bundles.1 - local.bundles.0 < 2.0, "{local:?}");
+        assert_eq!(report.bundles[1].level16, 2575.0);
+    }
+
+    #[test]
+    fn even_images_have_no_correlation() {
+        assert_eq!(report(&[("a", [2000; 4]), ("b", [2000; 4])]).conversions[1].correlation, None);
+    }
+}

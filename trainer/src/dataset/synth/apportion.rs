@@ -1,0 +1,40 @@
+//! Whole things shared out in proportion.
+
+/// `total` things among owners in proportion to `weights`, by the largest remainder; at least one each where there are
+/// enough.
+pub(super) fn apportion(total: usize, weights: &[usize]) -> Vec<usize> {
+    let mut shares = apportion_up_to(total, weights, &vec![total; weights.len()]);
+    while let Some(empty) = shares.iter().position(|share| *share == 0) {
+        let Some(largest) = (0..shares.len()).max_by_key(|&owner| shares[owner]).filter(|&owner| shares[owner] > 1)
+        else {
+            break;
+        };
+        shares[largest] -= 1;
+        shares[empty] += 1;
+    }
+    shares
+}
+
+/// `total` things among owners in proportion to `weights`, by the largest remainder, no more than `limits` each.
+/// All are given out as long as the limits of owners with a weight allow.
+pub(super) fn apportion_up_to(total: usize, weights: &[usize], limits: &[usize]) -> Vec<usize> {
+    let sum = weights.iter().sum::<usize>().max(1);
+    let mut shares: Vec<_> =
+        weights.iter().zip(limits).map(|(weight, limit)| (total * weight / sum).min(*limit)).collect();
+    let mut given: usize = shares.iter().sum();
+    let mut owners: Vec<_> = (0..weights.len()).filter(|&owner| weights[owner] > 0).collect();
+    owners.sort_by_key(|&owner| (std::cmp::Reverse(total * weights[owner] % sum), owner));
+    while given < total {
+        let before = given;
+        for &owner in &owners {
+            if given < total && shares[owner] < limits[owner] {
+                shares[owner] += 1;
+                given += 1;
+            }
+        }
+        if given == before {
+            break;
+        }
+    }
+    shares
+}

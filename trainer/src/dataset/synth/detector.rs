@@ -1,0 +1,132 @@
+//! The flat-panel detector: the same one takes all images of a set, so what is wrong with it is in all of them.
+
+use super::SynthConfig;
+use super::plan::{LARGEST_HEIGHT_PX, LARGEST_WIDTH_PX, scaled};
+use super::random::Random;
+use super::texture::{Texture, blur};
+
+/// The level of the beam where nothing stands in its way.
+pub(super) const OPEN_BEAM_LEVEL: f32 = 2760.0;
+/// Standard deviation of the quantum noise at the open beam's level, at full scale.
+const NOISE_LEVELS: f32 = 14.0;
+/// Share of the beam that arrives scattered, and from how far away, in pixels at full scale.
+const SCATTERED: f32 = 0.06;
+const SCATTER_PX: f32 = 60.0;
+/// Standard deviations of gain: of pixels, of columns, and of the readout blocks that columns belong to.
+const PIXEL_GAIN: f32 = 0.0015;
+const COLUMN_GAIN: f32 = 0.0008;
+const BLOCK_GAIN: f32 = 0.0012;
+const BLOCK_PX: f32 = 128.0;
+/// Amplitude of the beam's own unevenness.
+const SHADING: f32 = 0.004;
+/// Share of pixels that always read nearly nothing, or far too much. Together less than the 0.01 % that percentiles
+/// leave out at either end.
+const DEAD_SHARE: f32 = 0.000_02;
+const HOT_SHARE: f32 = 0.000_03;
+/// The streams of the gain and of the bad pixels, far above those of parts.
+const GAIN_STREAM: u64 = 1 << 42;
+const BAD_STREAM: u64 = GAIN_STREAM + 1;
+
+/// A pixel that always reads the same.
+#[derive(Debug, Clone, Copy)]
+struct BadPixel {
+    x: usize,
+    y: usize,
+    level: u16,
+}
+
+/// A detector of the size of the largest image; smaller images are cut out of it.
+pub(super) struct Detector {
+    width: usize,
+    height: usize,
+    /// Length of a full-scale pixel in pixels.
+    px: f32,
+    /// Each pixel's gain, with the beam's unevenness: the fixed pattern.
+    gain: Vec<f32>,
+    bad: Vec<BadPixel>,
+}
+
+impl Detector {
+    /// The detector that takes the images of `config`.
+    pub(super) fn new(config: &SynthConfig) -> Self {
+        let px = config.scale as f32;
+        let (width, height) = (scaled(LARGEST_WIDTH_PX, px) as usize, scaled(LARGEST_HEIGHT_PX, px) as usize);
+        let mut random = Random::new(config.seed, GAIN_STREAM);
+        let shading = Texture::new(width, height, [700.0 * px, 1100.0 * px], &mut random);
+        let mut columns = vec![0.0; width];
+        random.fill_normal(&mut columns);
+        let mut blocks = vec![0.0; (width as f32 / (BLOCK_PX * px)) as usize + 1];
+        random.fill_normal(&mut blocks);
+        for (x, column) in columns.iter_mut().enumerate() {
+            *column = 1.0 + COLUMN_GAIN * *column + BLOCK_GAIN * blocks[(x as f32 / (BLOCK_PX * px)) as usize];
+        }
+        let mut gain = vec![0.0; width * height];
+        random.fill_normal(&mut gain);
+        let mut buffer = Vec::new();
+        for (y, row) in gain.chunks_exact_mut(width).enumerate() {
+            row.iter_mut().zip(&columns).for_each(|(gain, column)| *gain = column + PIXEL_GAIN * *gain);
+            shading.add_row(y, SHADING, row, &mut buffer);
+        }
+        Self { width, height, px, gain, bad: bad_pixels(width, height, &mut Random::new(config.seed, BAD_STREAM)) }
+    }
+
+    /// Width and height in pixels.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    /// The radiograph's levels from the primary beam's `levels` behind the electrode, rows of `width` pixels. `noise` is
+    /// relative to the detector's usual one.
+    pub(super) fn take(&self, mut levels: Vec<f32>, width: usize, noise: f32, random: &mut Random) -> Vec<u16> {
+        self.spread(&mut levels, width);
+        let height = levels.len() / width;
+        let (left, top) = (random.below(self.width - width + 1), random.below(self.height - height + 1));
+        // Pixels of a smaller image stand for several of the detector's: less noise each.
+        let scale = NOISE_LEVELS * noise * (0.35 + 0.65 * self.px.min(1.0));
+        let mut row_noise = vec![0.0; width];
+        let mut whole = Vec::with_capacity(levels.len());
+        for (y, row) in levels.chunks_exact(width).enumerate() {
+            random.fill_normal(&mut row_noise);
+            let gain = &self.gain[(top + y) * self.width + left..][..width];
+            whole.extend(row.iter().zip(&row_noise).zip(gain).map(|((level, noise), gain)| {
+                let deviation = scale * (level * (1.0 / OPEN_BEAM_LEVEL)).sqrt();
+                // The cast cuts off at 0 and 65,535.
+                ((level + deviation * noise) * gain + 0.5) as u16
+            }));
+        }
+        for bad in &self.bad {
+            if (left..left + width).contains(&bad.x) && (top..top + height).contains(&bad.y) {
+                whole[(bad.y - top) * width + bad.x - left] = bad.level;
+            }
+        }
+        whole
+    }
+
+    /// Scatter and the scintillator's blur.
+    pub(super) fn spread(&self, levels: &mut [f32], width: usize) {
+        let scatter = Texture::of_means(levels, width, SCATTER_PX * self.px, 4);
+        let mut buffer = Vec::new();
+        for (y, row) in levels.chunks_exact_mut(width).enumerate() {
+            row.iter_mut().for_each(|level| *level *= 1.0 - SCATTERED);
+            scatter.add_row(y, SCATTERED, row, &mut buffer);
+        }
+        // A full-scale pixel sees more of its neighbours than the larger pixels of a smaller image.
+        for _ in 0..if self.px < 0.5 { 1 } else { 2 } {
+            blur(levels, width);
+        }
+    }
+}
+
+/// Dead and hot pixels, each at its own level.
+fn bad_pixels(width: usize, height: usize, random: &mut Random) -> Vec<BadPixel> {
+    // Rounded down: small detectors have none, as one alone would move their images' percentiles.
+    let mut count = |share: f32| ((width * height) as f32 * share * random.between(0.5, 1.5)) as usize;
+    let (dead, hot) = (count(DEAD_SHARE), count(HOT_SHARE));
+    (0..dead + hot)
+        .map(|index| {
+            let level = if index < dead { random.below(300) } else { 4000 + random.below(61_536) };
+            BadPixel { x: random.below(width), y: random.below(height), level: level as u16 }
+        })
+        .collect()
+}

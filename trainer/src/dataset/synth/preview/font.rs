@@ -1,0 +1,44 @@
+//! Letters for the contact sheet.
+
+/// Pixels from one letter to the next, and from one line to the next.
+pub(super) const ADVANCE: usize = 6;
+pub(super) const LINE: usize = 11;
+
+/// The glyphs, one a line: the character, and its eight rows of five pixels.
+const GLYPHS: &str = include_str!("font.txt");
+
+/// The lit pixels of `text` on one line, from its top left corner. A character without a glyph is a `?`, capitals are
+/// small letters.
+pub(super) fn pixels(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    text.chars().enumerate().flat_map(|(place, character)| {
+        rows(character).enumerate().flat_map(move |(y, row)| {
+            row.bytes().enumerate().filter(|(_, pixel)| *pixel == b'#').map(move |(x, _)| (place * ADVANCE + x, y))
+        })
+    })
+}
+
+fn rows(character: char) -> impl Iterator<Item = &'static str> {
+    let find = |wanted: char| GLYPHS.lines().find(|line| line.starts_with(wanted));
+    let glyph = match character {
+        ' ' => None,
+        other => find(other.to_ascii_lowercase()).or_else(|| find('?')),
+    };
+    glyph.into_iter().flat_map(|line| line.split(' ').skip(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn glyphs_are_of_one_size_and_blank_is_blank() {
+        for line in GLYPHS.lines() {
+            let rows: Vec<_> = line.split(' ').skip(1).collect();
+            assert!(rows.len() == 8 && rows.iter().all(|row| row.len() == 5), "{line}");
+            assert!(line.chars().nth(1) == Some(' ') && line.contains('#'), "{line}");
+        }
+        assert_eq!(pixels(" ").count(), 0);
+        assert_eq!(pixels("-i").next(), Some((1, 3)));
+        assert!(pixels("E").eq(pixels("e")) && pixels("€").eq(pixels("?")));
+    }
+}

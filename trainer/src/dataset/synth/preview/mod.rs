@@ -1,0 +1,298 @@
+//! The contact sheet: a set at a glance, for people.
+//!
+//! From above: a normal and an abnormal part of each bundle at the same levels; each kind of anomaly close by, with the
+//! outline of its mask; one part after each of the paper's four conversions.
+
+mod canvas;
+mod font;
+
+use super::anomaly::Kind;
+use super::plan::{PartPlan, Plan};
+use super::png::{self, Pixels};
+use super::render::{Rendered, Renderer};
+use super::write::write_whole;
+use super::{SynthConfig, SynthError};
+use crate::dataset::Label;
+use crate::dataset::images::percentiles;
+use crate::progress;
+use canvas::Canvas;
+use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method};
+use cellgate_models::radiograph::Radiograph;
+use rayon::prelude::*;
+use std::io;
+use std::path::Path;
+
+/// Sizes in pixels of the sheet.
+const THUMB: (usize, usize) = (190, 344);
+const CLOSE_UP: (usize, usize) = (190, 190);
+const GAP: usize = 12;
+const BUNDLES_A_ROW: usize = 6;
+const CAPTION: usize = 5 * font::LINE + GAP;
+const WIDTH: usize = GAP + 2 * BUNDLES_A_ROW * (THUMB.0 + GAP);
+
+const WHITE: [u8; 3] = [235; 3];
+const GREEN: [u8; 3] = [130, 210, 130];
+const ORANGE: [u8; 3] = [255, 160, 50];
+
+/// How severe the anomalies are that are shown close by.
+const CLOSE_UP_SEVERITY: f32 = 0.7;
+
+/// What a contact sheet shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Number of parts.
+    pub parts: usize,
+    /// The levels that are black and white, from these parts.
+    pub bounds: Bounds,
+}
+
+/// A part on the sheet.
+struct Picture {
+    plan: PartPlan,
+    rendered: Rendered,
+}
+
+/// Writes the contact sheet of the set that `config` makes to `path`, a PNG. The set itself is not made.
+///
+/// # Errors
+/// [`SynthError::Config`] where `config` is out of its range, and [`SynthError::Io`].
+pub fn preview(path: &Path, config: &SynthConfig) -> Result<Shown, SynthError> {
+    let plan = Plan::new(config)?;
+    let error = |source| SynthError::Io { path: path.to_owned(), source };
+    let sheet = Sheet::draw(config, &plan).map_err(error)?;
+    let bytes = sheet.canvas.pixels.concat();
+    write_whole(path.to_owned(), |path| png::write(path, sheet.canvas.width as u32, Pixels::Rgb(&bytes)))?;
+    Ok(Shown { parts: sheet.parts, bounds: sheet.bounds })
+}
+
+struct Sheet {
+    canvas: Canvas,
+    parts: usize,
+    bounds: Bounds,
+}
+
+impl Sheet {
+    fn draw(config: &SynthConfig, plan: &Plan) -> io::Result<Self> {
+        let mut plans: Vec<PartPlan> =
+            (0..plan.bundles.len()).flat_map(|bundle| pair(plan, bundle)).flatten().collect();
+        let in_bundles = plans.len();
+        plans.extend(close_ups(plan));
+        let renderer = Renderer::new(config);
+        let bar = progress::bar(plans.len() as u64, "electrodes");
+        let pictures: Vec<Picture> = plans
+            .into_par_iter()
+            .map(|part| {
+                let rendered = renderer.render(&plan.bundles[part.bundle], &part).map_err(io::Error::other)?;
+                bar.inc(1);
+                Ok(Picture { plan: part, rendered })
+            })
+            .collect::<io::Result<_>>()?;
+        bar.finish_and_clear();
+        let (in_bundles, close_ups) = pictures.split_at(in_bundles);
+        let bounds = Bounds::global(
+            pictures.iter().map(|picture| percentiles(&Histogram::of(picture.rendered.radiograph.levels()))),
+        )
+        .ok_or_else(|| io::Error::other("no parts"))?;
+
+        let rows = plan.bundles.len().div_ceil(BUNDLES_A_ROW);
+        let heading = 2 * font::LINE + GAP;
+        let close_up_rows = 2 * (CLOSE_UP.1 + GAP) + 2 * font::LINE;
+        let height = 4 * heading + rows * (THUMB.1 + CAPTION) + close_up_rows + 2 * THUMB.1 + CAPTION;
+        let mut sheet = Self { canvas: Canvas::new(WIDTH, height), parts: pictures.len(), bounds };
+
+        let title = format!(
+            "{} synthetic electrodes in {} bundles, scale {}, seed {}; level {} is black, {} is white",
+            config.parts,
+            config.bundles,
+            config.scale,
+            config.seed,
+            bounds.lo(),
+            bounds.hi()
+        );
+        let mut top = sheet.heading(&title, GAP);
+        sheet.bundles(plan, in_bundles, top)?;
+        top = sheet
+            .heading("each kind of anomaly close by, and the outline of its mask", top + rows * (THUMB.1 + CAPTION));
+        sheet.close_ups(close_ups, top)?;
+        top = sheet.heading("one part after the four conversions from 16 to 8 bits", top + close_up_rows);
+        if let Some(part) =
+            in_bundles.iter().find(|picture| picture.plan.label == Label::Abnormal).or(in_bundles.first())
+        {
+            sheet.conversions(&part.rendered.radiograph, top)?;
+        }
+        Ok(sheet)
+    }
+
+    fn heading(&mut self, text: &str, top: usize) -> usize {
+        self.canvas.text(text, (GAP, top), 2, WHITE);
+        top + 2 * font::LINE + GAP / 2
+    }
+
+    /// A normal and an abnormal part of each bundle, and what they are.
+    fn bundles(&mut self, plan: &Plan, pictures: &[Picture], top: usize) -> io::Result<()> {
+        for (bundle, style) in plan.bundles.iter().enumerate() {
+            let top = top + bundle / BUNDLES_A_ROW * (THUMB.1 + CAPTION);
+            for (column, label) in [Label::Normal, Label::Abnormal].into_iter().enumerate() {
+                let left = GAP + (2 * (bundle % BUNDLES_A_ROW) + column) * (THUMB.0 + GAP);
+                let is_here = |picture: &&Picture| picture.plan.bundle == bundle && picture.plan.label == label;
+                let mut lines = vec![format!("{}, {label}", style.name)];
+                if let Some(picture) = pictures.iter().find(is_here) {
+                    let image = self.converted(&picture.rendered.radiograph, Method::Global)?;
+                    self.canvas.put(&image.resized(THUMB.0, THUMB.1), left, top);
+                    lines.extend(
+                        picture.plan.anomalies.iter().map(|(kind, severity)| format!("{} {severity:.2}", kind.name())),
+                    );
+                } else {
+                    lines.push("(has none)".into());
+                }
+                lines.insert(1, style.coating());
+                let color = if label == Label::Normal { GREEN } else { ORANGE };
+                for (line, text) in lines.iter().enumerate() {
+                    let color = if line == 0 { color } else { WHITE };
+                    self.canvas.text(text, (left, top + THUMB.1 + 5 + line * font::LINE), 1, color);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each kind of anomaly, above as it is and below with the outline of its mask.
+    fn close_ups(&mut self, pictures: &[Picture], top: usize) -> io::Result<()> {
+        for (column, picture) in pictures.iter().enumerate() {
+            let (kind, severity) = picture.plan.anomalies[0];
+            let (width, mask) = (picture.plan.width as usize, &picture.rendered.masks[0]);
+            let image = self.converted(&picture.rendered.radiograph, Method::Global)?;
+            let window = window(mask, width);
+            let left = GAP + column * (CLOSE_UP.0 + GAP);
+            let plain = cut(&image, window).resized(CLOSE_UP.0, CLOSE_UP.1);
+            self.canvas.put(&plain, left, top);
+            let mask = Canvas::of(width, mask.iter().map(|level| [*level; 3]).collect());
+            let mask = cut(&mask, window).resized(CLOSE_UP.0, CLOSE_UP.1);
+            self.canvas.put(&outlined(plain, &mask), left, top + CLOSE_UP.1 + 4);
+            let text = format!("{} {severity:.2}", kind.name());
+            self.canvas.text(&text, (left, top + 2 * CLOSE_UP.1 + 9), 1, ORANGE);
+        }
+        Ok(())
+    }
+
+    /// One part after the paper's four conversions.
+    fn conversions(&mut self, radiograph: &Radiograph, top: usize) -> io::Result<()> {
+        for (column, method) in [Method::Naive, Method::Global, Method::Local, Method::Mixed].into_iter().enumerate() {
+            let image = self.converted(radiograph, method)?;
+            let sum: usize = image.pixels.iter().flatten().map(|level| usize::from(*level)).sum();
+            let mean = sum as f64 / (3 * image.pixels.len()) as f64;
+            let left = GAP + column * (2 * THUMB.0 + GAP);
+            self.canvas.put(&image.resized(2 * THUMB.0, 2 * THUMB.1), left, top);
+            let text = format!("{method}, mean level {mean:.1} of 255");
+            self.canvas.text(&text, (left, top + 2 * THUMB.1 + 5), 2, WHITE);
+        }
+        Ok(())
+    }
+
+    /// `radiograph` after a conversion, in grey, or for `mixed` in colours.
+    fn converted(&self, radiograph: &Radiograph, method: Method) -> io::Result<Canvas> {
+        let spec = ConversionSpec::new(method);
+        let spec = if method.needs_bounds() { spec.with_bounds(self.bounds) } else { spec };
+        let image = Converter::new(&spec)
+            .and_then(|mut converter| converter.to_levels8(radiograph))
+            .map_err(io::Error::other)?;
+        let pixels = image.size.pixels();
+        let channel = |pixel: usize, channel: usize| image.levels[channel % image.channels * pixels + pixel];
+        let colors = (0..pixels).map(|pixel| [0, 1, 2].map(|number| channel(pixel, number)));
+        Ok(Canvas::of(image.size.width as usize, colors.collect()))
+    }
+}
+
+/// The part of each label in `bundle` that shows most: a normal part with as little as possible, an abnormal part with
+/// the most severe anomaly.
+fn pair(plan: &Plan, bundle: usize) -> [Option<PartPlan>; 2] {
+    let worst = |part: &&PartPlan| part.anomalies.iter().map(|(_, severity)| (severity * 1000.0) as u32).max();
+    let of_label = |label| plan.parts.iter().filter(move |part| part.bundle == bundle && part.label == label);
+    [of_label(Label::Normal).min_by_key(worst).cloned(), of_label(Label::Abnormal).max_by_key(worst).cloned()]
+}
+
+/// A part with each kind of anomaly alone, from a bundle that shows it well: of middling thickness.
+fn close_ups(plan: &Plan) -> impl Iterator<Item = PartPlan> {
+    let mut by_thickness: Vec<_> = (0..plan.bundles.len()).collect();
+    by_thickness.sort_by(|a, b| plan.bundles[*a].coating_depth.total_cmp(&plan.bundles[*b].coating_depth));
+    let middle = by_thickness[plan.bundles.len() / 2];
+    let part = plan.parts.iter().find(|part| part.bundle == middle);
+    part.into_iter().flat_map(|part| {
+        Kind::ALL.into_iter().map(|kind| PartPlan {
+            anomalies: vec![(kind, CLOSE_UP_SEVERITY)],
+            label: Label::Abnormal,
+            ..part.clone()
+        })
+    })
+}
+
+/// Left, top and side of a square.
+type Square = (usize, usize, usize);
+
+/// A square around the first patch that `mask` marks, or as large a one as the image allows around all of it.
+fn window(mask: &[u8], width: usize) -> Square {
+    let height = mask.len() / width;
+    let marked = || (0..mask.len()).filter(|&index| mask[index] > 0).map(|index| (index % width, index / width));
+    let (x0, x1) = (marked().map(|(x, _)| x).min().unwrap_or(0), marked().map(|(x, _)| x).max().unwrap_or(0));
+    let (y0, y1) = (marked().map(|(_, y)| y).min().unwrap_or(0), marked().map(|(_, y)| y).max().unwrap_or(0));
+    // At least a fifth of the width, at most half of it, or a third where little is marked: small enough to see it.
+    let largest = if 20 * marked().count() > mask.len() { width / 2 } else { width / 3 };
+    let side = ((x1 - x0).max(y1 - y0) * 5 / 4).clamp(width / 5, largest).max(1);
+    let start = |middle: usize, length: usize| middle.saturating_sub(side / 2).min(length.saturating_sub(side));
+    // About the marked pixel that is in the middle of all, so that something is seen.
+    let places: Vec<_> = marked().collect();
+    let (x, y) = places.get(places.len() / 2).copied().unwrap_or((width / 2, height / 2));
+    let centre = if side * 4 / 5 >= (x1 - x0).max(y1 - y0) { ((x0 + x1) / 2, (y0 + y1) / 2) } else { (x, y) };
+    (start(centre.0, width), start(centre.1, height), side.min(height))
+}
+
+/// The square of `picture`.
+fn cut(picture: &Canvas, (left, top, side): Square) -> Canvas {
+    let rows = picture.pixels.chunks_exact(picture.width).skip(top).take(side);
+    Canvas::of(side, rows.flat_map(|row| &row[left..left + side]).copied().collect())
+}
+
+/// `picture` with a line around what `mask`, of the same size, marks.
+fn outlined(mut picture: Canvas, mask: &Canvas) -> Canvas {
+    let marked = |index: usize| mask.pixels[index][0] > 127;
+    for index in mask.width..mask.pixels.len() {
+        let is_border = marked(index) != marked(index - mask.width) || marked(index) != marked(index - 1);
+        if is_border {
+            picture.pixels[index] = ORANGE;
+        }
+    }
+    picture
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_shows_both_labels_of_each_bundle_and_each_kind() {
+        let config = SynthConfig { parts: 40, bundles: 4, scale: 0.06, seed: 1 };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sheet.png");
+        let shown = preview(&path, &config).unwrap();
+        let plan = Plan::new(&config).unwrap();
+        let with_both = (0..4).filter(|bundle| pair(&plan, *bundle).iter().all(Option::is_some)).count();
+        assert_eq!((with_both, shown.parts), (2, 6 + Kind::ALL.len()), "no abnormal part in two of the bundles");
+        assert!(shown.bounds.lo() > 1500 && shown.bounds.hi() < 2900, "{}", shown.bounds);
+        let (width, height) = png::size(&path).unwrap();
+        assert!(width as usize == WIDTH && height > 1000, "{width} {height}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_window_lies_in_the_image_and_shows_what_is_marked() {
+        let (width, height) = (40, 80);
+        for place in [0, 39, 40 * 79, 40 * 80 - 1, 40 * 33 + 12] {
+            let mut mask = vec![0; width * height];
+            mask[place] = 255;
+            let (left, top, side) = window(&mask, width);
+            assert!((left..left + side).contains(&(place % width)) && (top..top + side).contains(&(place / width)));
+            assert!(left + side <= width && top + side <= height);
+        }
+        assert_eq!(window(&vec![0; width * height], width).2, 8);
+    }
+}

@@ -1,0 +1,151 @@
+use super::*;
+use crate::dataset::synth::SynthConfig;
+use crate::dataset::synth::plan::Plan;
+use cellgate_models::conversion::{Bounds, Histogram};
+use cellgate_models::digest::Digest;
+
+const SMALL: SynthConfig = SynthConfig { parts: 24, bundles: 4, scale: 0.1, seed: 1 };
+
+/// The digest of all levels of all parts of a small set. Another digest means that other machines, or this one before a
+/// change, make other images: then raise `GENERATOR` in `write.rs`.
+#[test]
+fn the_levels_of_generator_2_stay_as_they_are() {
+    let (plan, renderer) = (Plan::new(&SMALL).unwrap(), Renderer::new(&SMALL));
+    let mut bytes = Vec::new();
+    for part in &plan.parts {
+        let rendered = renderer.render(&plan.bundles[part.bundle], part).unwrap();
+        bytes.extend(rendered.radiograph.levels().iter().flat_map(|level| level.to_le_bytes()));
+        rendered.masks.iter().for_each(|mask| bytes.extend(mask));
+    }
+    assert_eq!(Digest::of(&bytes).to_string(), "");
+}
+
+#[test]
+fn levels_lie_where_the_papers_do() {
+    let config = SynthConfig { parts: 60, bundles: 12, scale: 0.1, seed: 3 };
+    let (plan, renderer) = (Plan::new(&config).unwrap(), Renderer::new(&config));
+    let mut all = Histogram::new();
+    let mut percentiles = Vec::new();
+    for part in &plan.parts {
+        let image = renderer.render(&plan.bundles[part.bundle], part).unwrap().radiograph;
+        let histogram = Histogram::of(image.levels());
+        let inside: u64 = histogram.counts()[1700..=2800].iter().sum();
+        let share = inside as f64 / histogram.total() as f64;
+        assert!(share > 0.97, "{part:?}: {share}");
+        percentiles.push((histogram.percentile(0.01).unwrap(), histogram.percentile(99.99).unwrap()));
+        all.merge(&histogram);
+    }
+    let bounds = Bounds::global(percentiles).unwrap();
+    assert!((1600..=1800).contains(&bounds.lo()) && (2700..=2800).contains(&bounds.hi()), "{bounds}");
+    // Naive: nearly black, levels 6 to 11 of 255.
+    let naive = |level8: usize| all.counts()[level8 * 256..(level8 + 1) * 256].iter().sum::<u64>();
+    let (found, total) = ((6..=11).map(naive).sum::<u64>(), all.total());
+    assert!(found as f64 / total as f64 > 0.999, "{found} of {total}");
+}
+
+/// The middle of a bundle, without anomalies.
+fn flawless(plan: &Plan) -> PartPlan {
+    PartPlan { anomalies: Vec::new(), ..plan.parts[0].clone() }
+}
+
+#[test]
+fn percentiles_survive_dead_and_hot_pixels() {
+    // Large enough for bad pixels.
+    let config = SynthConfig { parts: 1, bundles: 1, scale: 0.35, seed: 2 };
+    let (plan, renderer) = (Plan::new(&config).unwrap(), Renderer::new(&config));
+    let image = renderer.render(&plan.bundles[0], &flawless(&plan)).unwrap().radiograph;
+    let (dead, hot): (Vec<u16>, Vec<u16>) =
+        image.levels().iter().copied().filter(|level| !(1000..=3500).contains(level)).partition(|level| *level < 1000);
+    assert!(!dead.is_empty() && !hot.is_empty(), "{dead:?} {hot:?}");
+    let sound: Vec<u16> = image.levels().iter().copied().filter(|level| (1000..=3500).contains(level)).collect();
+    let (with, without) = (Histogram::of(image.levels()), Histogram::of(&sound));
+    for percent in [0.01, 99.99] {
+        let (with, without) = (with.percentile(percent).unwrap(), without.percentile(percent).unwrap());
+        assert!((with - without).abs() < 25.0, "{percent}: {with} {without}");
+    }
+}
+
+#[test]
+fn all_images_show_the_same_fixed_pattern() {
+    let config = SynthConfig { parts: 2, bundles: 1, scale: 0.35, seed: 2 };
+    let (plan, renderer) = (Plan::new(&config).unwrap(), Renderer::new(&config));
+    // Two images of the whole detector, at the same levels: their difference is noise alone, their sum is not.
+    let (width, height) = (renderer.detector.size().0, renderer.detector.size().1);
+    let take = |stream| {
+        let mut random = Random::new(9, stream);
+        renderer.detector.take(vec![2500.0; width * height], width, 0.1, &mut random)
+    };
+    let (one, other) = (take(1), take(2));
+    let deviations = |image: &[u16]| image.iter().map(|level| f64::from(*level) - 2500.0).collect::<Vec<_>>();
+    let sound = |value: &f64| value.abs() < 300.0;
+    let pairs: Vec<_> =
+        deviations(&one).into_iter().zip(deviations(&other)).filter(|(a, b)| sound(a) && sound(b)).collect();
+    let sum = |value: fn(&(f64, f64)) -> f64| pairs.iter().map(value).sum::<f64>();
+    let correlation = sum(|(a, b)| a * b) / (sum(|(a, _)| a * a) * sum(|(_, b)| b * b)).sqrt();
+    assert!(correlation > 0.8, "{correlation}");
+    assert_eq!(plan.parts.len(), 2);
+}
+
+/// Levels without noise of the first part of a set with one anomaly, and its mask.
+fn with_anomaly(style: &BundleStyle, part: &PartPlan, anomaly: Option<(Kind, f32)>, seed: u64) -> (Vec<f32>, Vec<u8>) {
+    let mut electrode = Electrode::new(style, part, part.height as f32 / 2072.0, &mut Random::new(3, part.stream));
+    let mut random = Random::new(seed, 1);
+    let mask = anomaly.map(|(kind, severity)| draw(kind, severity, &mut electrode, style, &mut random));
+    (transmitted(&electrode, style, 1.0), mask.unwrap_or_default())
+}
+
+#[test]
+fn each_kind_changes_the_image_more_the_more_severe_it_is() {
+    let plan = Plan::new(&SMALL).unwrap();
+    for style in &plan.bundles {
+        let part = flawless(&plan);
+        let (clean, _) = with_anomaly(style, &part, None, 0);
+        for kind in Kind::ALL {
+            let change = |severity| {
+                let changed = (0..6).flat_map(|seed| with_anomaly(style, &part, Some((kind, severity)), seed).0);
+                changed.zip(clean.iter().cycle()).map(|(one, other)| f64::from((one - other).abs())).sum::<f64>()
+            };
+            let (minor, severe) = (change(0.1), change(1.0));
+            assert!(0.0 < minor && 2.0 * minor < severe, "{kind:?} in {}: {minor} {severe}", style.name);
+        }
+    }
+}
+
+#[test]
+fn each_kind_changes_the_image_where_its_mask_says_and_nowhere_else() {
+    let config = SynthConfig { parts: 2, bundles: 2, scale: 0.25, seed: 4 };
+    let (plan, renderer) = (Plan::new(&config).unwrap(), Renderer::new(&config));
+    let part = flawless(&plan);
+    let width = part.width as usize;
+    for (style, seed) in plan.bundles.iter().zip(0..) {
+        let mut clean = with_anomaly(style, &part, None, 0).0;
+        renderer.detector.spread(&mut clean, width);
+        for (kind, severity) in Kind::ALL.into_iter().flat_map(|kind| [(kind, 0.15), (kind, 0.9)]) {
+            let (mut changed, mask) = with_anomaly(style, &part, Some((kind, severity)), seed);
+            renderer.detector.spread(&mut changed, width);
+            let change = |index: &usize| (clean[*index] - changed[*index]).abs();
+            let marked: Vec<usize> = (0..mask.len()).filter(|&index| mask[index] == 255).collect();
+            assert!(!marked.is_empty(), "{kind:?} {severity} in {}: nothing marked", style.name);
+            let mean = marked.iter().map(change).sum::<f32>() / marked.len() as f32;
+            assert!(mean > MASK_LEVELS, "{kind:?} {severity} in {}: {mean} under the mask", style.name);
+            // Blur reaches one pixel far; scatter, which reaches further, is weak.
+            let is_near = |index: usize| {
+                let (x, y) = (index % width, index / width);
+                let is_marked = |x: usize, y: usize| mask.get(y * width + x) == Some(&255);
+                (y.saturating_sub(1)..=y + 1)
+                    .any(|y| (x.saturating_sub(1)..(x + 2).min(width)).any(|x| is_marked(x, y)))
+            };
+            let beyond =
+                (0..mask.len()).filter(|index| change(index) > 2.0 * MASK_LEVELS).find(|index| !is_near(*index));
+            assert_eq!(beyond.map(|index| change(&index)), None, "{kind:?} {severity} in {}", style.name);
+        }
+    }
+}
+
+#[test]
+fn the_exponential_is_near_the_exact_one() {
+    for depth in (0..=800).map(|hundredths| hundredths as f32 / 100.0) {
+        let (found, exact) = (f64::from(exp_of_minus(depth)), (-f64::from(depth)).exp());
+        assert!((found / exact - 1.0).abs() < 1e-3, "{depth}: {found} {exact}");
+    }
+}

@@ -1,0 +1,173 @@
+//! How the parts of a bundle look: one coating method and one mixture of ink for all of them.
+
+use super::SynthConfig;
+use super::anomaly::Kind;
+use super::random::Random;
+
+/// How ink is laid on the sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CoatingMethod {
+    /// Through a slot: fine streaks along the way, thicker beads at both sides.
+    SlotDie,
+    /// With a blade: broad streaks along the way, thicker towards one side.
+    Blade,
+    /// In passes of a nozzle: grainy, soft at the edges, bands where passes overlap.
+    Spray,
+    /// Through a mesh, whose weave stays visible.
+    ScreenPrint,
+}
+
+impl CoatingMethod {
+    const ALL: [Self; 4] = [Self::SlotDie, Self::Blade, Self::Spray, Self::ScreenPrint];
+
+    /// The name for people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::SlotDie => "slot die",
+            Self::Blade => "blade",
+            Self::Spray => "spray",
+            Self::ScreenPrint => "screen print",
+        }
+    }
+
+    /// The anomalies that come with the method more often than others.
+    fn frequent(self) -> [Kind; 4] {
+        match self {
+            Self::SlotDie => [Kind::Lines, Kind::InkEntryExit, Kind::InkFluctuations, Kind::EdgeInkFlow],
+            Self::Blade => [Kind::Scratches, Kind::Lines, Kind::EdgeTensions, Kind::Agglomerate],
+            Self::Spray => [Kind::Bubbles, Kind::Agglomerate, Kind::InkFluctuations, Kind::Smudges],
+            Self::ScreenPrint => [Kind::MissingInk, Kind::Smudges, Kind::EdgeInkFlow, Kind::Bubbles],
+        }
+    }
+}
+
+/// The look of a bundle. Depths are optical depths: levels fall by e to the power of minus depth. Amplitudes are relative
+/// to the coating's nominal loading, lengths are in pixels at full scale.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct BundleStyle {
+    pub(super) name: String,
+    pub(super) method: CoatingMethod,
+    /// Whether the coating head runs from left to right, not from top to bottom.
+    pub(super) crosswise: bool,
+    /// Depth of the bare sheet.
+    pub(super) substrate_depth: f32,
+    /// Amplitude of the sheet's fibres, relative to its own thickness.
+    pub(super) fibres: f32,
+    /// Depth of the coating at its nominal loading: the bundle's mean thickness.
+    pub(super) coating_depth: f32,
+    /// Amplitude of the coating's mottle and the size of its grain.
+    pub(super) mottle: f32,
+    pub(super) mottle_px: f32,
+    /// Amplitude of slow changes over the part.
+    pub(super) unevenness: f32,
+    /// Amplitude and breadth of streaks along the coating's way.
+    pub(super) streaks: f32,
+    pub(super) streak_px: f32,
+    /// Change of the loading from one side of the way to the other.
+    pub(super) wedge: f32,
+    /// Thickening at both sides of the way.
+    pub(super) bead: f32,
+    /// Amplitude and breadth of overlapping passes.
+    pub(super) passes: f32,
+    pub(super) pass_px: f32,
+    /// Amplitude and width of the mesh's weave.
+    pub(super) weave: f32,
+    pub(super) weave_px: f32,
+    /// Width of the coating's edge, from nothing to full.
+    pub(super) edge_px: f32,
+    /// Change of the loading from the bundle's first part to its last.
+    pub(super) drift: f32,
+    /// Relative change of the beam from the top to the bottom of the image.
+    pub(super) heel: f32,
+    /// Noise, relative to the detector's usual one.
+    pub(super) noise: f32,
+    /// How often each of [`Kind::ALL`] occurs, relative to the others.
+    pub(super) frequency: [f32; Kind::ALL.len()],
+}
+
+/// The looks of all bundles of `config`. Thickness is spread evenly over the bundles, methods take turns.
+pub(super) fn of_bundles(config: &SynthConfig) -> Vec<BundleStyle> {
+    let mut random = Random::new(config.seed, STREAM);
+    let mut ranks: Vec<_> = (0..config.bundles).collect();
+    random.shuffle(&mut ranks);
+    let mut methods = CoatingMethod::ALL;
+    random.shuffle(&mut methods);
+    ranks
+        .into_iter()
+        .enumerate()
+        .map(|(bundle, rank)| {
+            let thickness = (rank as f32 + random.unit()) / config.bundles as f32;
+            // A method's turns alternate between both ways.
+            let turn = bundle / methods.len();
+            BundleStyle::new(bundle, methods[bundle % methods.len()], turn % 2 == 1, thickness, &mut random)
+        })
+        .collect()
+}
+
+/// The stream of random numbers of all looks, far above those of parts.
+const STREAM: u64 = 1 << 41;
+
+impl BundleStyle {
+    /// The coating method and its direction, for people.
+    pub(super) fn coating(&self) -> String {
+        format!("{} {}", self.method.name(), if self.crosswise { "crosswise" } else { "lengthwise" })
+    }
+
+    /// `thickness` is 0..=1, from the thinnest of all bundles to the thickest.
+    fn new(bundle: usize, method: CoatingMethod, crosswise: bool, thickness: f32, random: &mut Random) -> Self {
+        let only = |wanted: CoatingMethod, value: f32| if method == wanted { value } else { 0.0 };
+        let grainy = if method == CoatingMethod::Spray { 1.5 } else { 1.0 };
+        let streaky = match method {
+            CoatingMethod::SlotDie => 1.0,
+            CoatingMethod::Blade => 0.8,
+            CoatingMethod::Spray | CoatingMethod::ScreenPrint => 0.15,
+        };
+        let mut frequency = [1.0; Kind::ALL.len()];
+        let mut favour = |kind: Kind| frequency[kind as usize] += 3.0;
+        method.frequent().into_iter().for_each(&mut favour);
+        // What the mixture is prone to.
+        favour(Kind::ALL[random.below(Kind::ALL.len())]);
+        Self {
+            name: format!("bundle {}", bundle + 1),
+            method,
+            crosswise,
+            substrate_depth: random.between(0.035, 0.06),
+            fibres: random.between(0.06, 0.14),
+            coating_depth: 0.09 + 0.18 * thickness,
+            mottle: random.between(0.012, 0.035) * grainy,
+            mottle_px: random.between(7.0, 24.0),
+            unevenness: random.between(0.008, 0.03),
+            streaks: random.between(0.01, 0.022) * streaky,
+            streak_px: if method == CoatingMethod::Blade { 22.0 } else { 6.0 },
+            wedge: only(CoatingMethod::Blade, random.sign() * random.between(0.04, 0.09)),
+            bead: only(CoatingMethod::SlotDie, random.between(0.05, 0.14)),
+            passes: only(CoatingMethod::Spray, random.between(0.012, 0.028)),
+            pass_px: random.between(110.0, 190.0),
+            weave: only(CoatingMethod::ScreenPrint, random.between(0.02, 0.04)),
+            weave_px: random.between(11.0, 17.0),
+            edge_px: if method == CoatingMethod::Spray { 16.0 } else { 4.0 },
+            drift: random.sign() * random.between(0.02, 0.09),
+            heel: random.between(-0.015, 0.015),
+            noise: random.between(0.85, 1.25),
+            frequency,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bundles_differ_in_thickness_method_and_direction() {
+        let styles = of_bundles(&SynthConfig::default());
+        let mut depths: Vec<_> = styles.iter().map(|style| style.coating_depth).collect();
+        depths.sort_by(f32::total_cmp);
+        assert!(depths[0] < 0.11 && depths[11] > 0.25, "{depths:?}");
+        for method in CoatingMethod::ALL {
+            let of_method: Vec<_> = styles.iter().filter(|style| style.method == method).collect();
+            assert_eq!(of_method.len(), 3, "{method:?}");
+            assert!(of_method.iter().any(|style| style.crosswise) && of_method.iter().any(|style| !style.crosswise));
+        }
+    }
+}
