@@ -42,7 +42,7 @@ fn synthetic(parts: &str) -> (tempfile::TempDir, PathBuf) {
 /// All files below `root` with their bytes.
 fn content(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
-    for folder in [root.to_owned(), root.join("images")] {
+    for folder in [root.to_owned(), root.join("images"), root.join("masks")] {
         for item in fs::read_dir(folder).unwrap() {
             let path = item.unwrap().path();
             if path.is_file() {
@@ -61,12 +61,12 @@ fn a_synthetic_set_passes_the_check() {
     assert_eq!(report["all"]["images"], 40);
     assert_eq!(report["all"]["abnormal"], 9);
     assert_eq!(report["bundles"].as_array().unwrap().len(), 4);
-    assert_eq!(report["agreement"]["annotators"].as_array().unwrap().len(), 3);
+    assert_eq!(report["agreement"]["annotators"].as_array().unwrap().len(), 2);
     assert!(report["findings"].as_array().unwrap().iter().all(|finding| finding["severity"] == "warning"), "{report}");
     let (darkest, brightest) = (report["all"]["darkest"]["mean"].as_f64(), report["all"]["brightest"]["mean"].as_f64());
     assert!(darkest > Some(1500.0) && brightest < Some(3000.0), "{darkest:?} {brightest:?}");
     let table = done(&["check", text(&root)]);
-    assert!(table.contains("bundle 3") && table.contains("Fleiss' kappa"), "{table}");
+    assert!(table.contains("bundle 3") && table.contains("Cohen's kappa") && !table.contains("Fleiss"), "{table}");
 }
 
 #[test]
@@ -231,6 +231,30 @@ fn bounds_are_those_of_all_images_and_without_each_bundle() {
 }
 
 #[test]
+fn levels_shows_each_bundle_and_the_papers_observations() {
+    let (_folder, root) = synthetic("40");
+    let report: Value = serde_json::from_str(&done(&["levels", text(&root), "--json"])).unwrap();
+    assert!(report["in_papers_range"].as_f64() > Some(0.99), "{report}");
+    assert!(report["naive_6_to_11"].as_f64() > Some(0.99), "{report}");
+    let of = |method: usize, name: &str| report["conversions"][method][name].as_f64().unwrap();
+    assert!(of(0, "mean") < 11.0, "nearly black: {report}");
+    assert!(of(1, "correlation") > 0.99 && of(2, "correlation") < 0.7, "{report}");
+    let table = done(&["levels", text(&root)]);
+    assert!(table.contains("bundle 4") && table.contains("in 1700..2800"), "{table}");
+}
+
+#[test]
+fn a_preview_needs_no_folder_and_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("sheet.png");
+    let said = done(&["synth", "--preview", text(&sheet), "--parts", "12", "--bundles", "4", "--scale", "0.06"]);
+    assert!(said.contains("sheet.png: "), "{said}");
+    assert_eq!(png(&sheet).0, png::ColorType::Rgb);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(trainer(&["synth"]).status.code(), Some(2), "neither OUT nor --preview");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let (_folder, root) = synthetic("12");
     let mut child = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"))
@@ -246,7 +270,7 @@ fn a_reader_that_goes_away_is_no_error() {
 
 #[test]
 fn help_has_examples() {
-    for command in ["check", "convert", "bounds", "synth"] {
+    for command in ["check", "convert", "bounds", "levels", "synth"] {
         assert!(done(&[command, "--help"]).contains("Examples:\n  cellgate-trainer "), "{command}");
     }
 }

@@ -15,10 +15,13 @@ impl fmt::Display for CheckReport {
         }
         if let Some(agreement) = &self.agreement {
             writeln!(out, "\n{}", agreement_table(agreement))?;
+            // Of two annotators Cohen's kappa in the table says all.
+            if agreement.annotators.len() > 2 {
+                write!(out, "Fleiss' kappa {} over ", figure(agreement.fleiss_kappa))?;
+            }
             writeln!(
                 out,
-                "Fleiss' kappa {} over {} parts that all {} judged; {} parts disputed, {} labels against the majority",
-                figure(agreement.fleiss_kappa),
+                "{} parts that all {} judged; {} parts disputed, {} labels against the majority",
                 agreement.judged_by_all,
                 agreement.annotators.len(),
                 agreement.disputed.len(),

@@ -10,7 +10,7 @@ pub(super) const OPEN_BEAM_LEVEL: f32 = 2760.0;
 /// Standard deviation of the quantum noise at the open beam's level, at full scale.
 const NOISE_LEVELS: f32 = 14.0;
 /// Share of the beam that arrives scattered, and from how far away, in pixels at full scale.
-const SCATTERED: f32 = 0.06;
+pub(super) const SCATTERED: f32 = 0.06;
 const SCATTER_PX: f32 = 60.0;
 /// Standard deviations of gain: of pixels, of columns, and of the readout blocks that columns belong to.
 const PIXEL_GAIN: f32 = 0.0015;

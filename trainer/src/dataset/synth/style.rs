@@ -133,7 +133,7 @@ impl BundleStyle {
             crosswise,
             substrate_depth: random.between(0.035, 0.06),
             fibres: random.between(0.06, 0.14),
-            coating_depth: 0.09 + 0.18 * thickness,
+            coating_depth: 0.095 + 0.2 * thickness,
             mottle: random.between(0.012, 0.035) * grainy,
             mottle_px: random.between(7.0, 24.0),
             unevenness: random.between(0.008, 0.03),
@@ -163,7 +163,7 @@ mod tests {
         let styles = of_bundles(&SynthConfig::default());
         let mut depths: Vec<_> = styles.iter().map(|style| style.coating_depth).collect();
         depths.sort_by(f32::total_cmp);
-        assert!(depths[0] < 0.11 && depths[11] > 0.25, "{depths:?}");
+        assert!(depths[0] < 0.12 && depths[11] > 0.27, "{depths:?}");
         for method in CoatingMethod::ALL {
             let of_method: Vec<_> = styles.iter().filter(|style| style.method == method).collect();
             assert_eq!(of_method.len(), 3, "{method:?}");

@@ -154,3 +154,65 @@ fn temporary(path: &Path) -> PathBuf {
     name.push(".tmp");
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Listing;
+
+    const CONFIG: SynthConfig = SynthConfig { parts: 30, bundles: 3, scale: 0.06, seed: 2 };
+
+    #[test]
+    fn the_data_sets_reader_finds_what_was_planned() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &CONFIG).unwrap();
+        let plan = Plan::new(&CONFIG).unwrap();
+        let listing = Listing::read(folder.path()).unwrap();
+        assert_eq!(listing.entries.len(), plan.parts.len());
+        for (entry, part) in listing.entries.iter().zip(&plan.parts) {
+            assert_eq!((&entry.image, &entry.bundle), (&part.image, &plan.bundles[part.bundle].name));
+            assert_eq!(entry.label, part.label);
+            assert!(entry.anomalies.iter().eq(part.anomalies.iter().map(|(kind, _)| kind.name())));
+            assert!(entry.experts.iter().map(|(_, label)| label).eq(&part.experts));
+        }
+    }
+
+    #[test]
+    fn each_anomaly_has_a_severity_a_cause_and_a_mask_of_the_images_size() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &CONFIG).unwrap();
+        let mut reader = csv::Reader::from_path(folder.path().join(MANIFEST)).unwrap();
+        let names = reader.headers().unwrap().clone();
+        let mut masks = 0;
+        for row in reader.records().map(Result::unwrap) {
+            let cell = |name: &str| row.get(names.iter().position(|other| other == name).unwrap()).unwrap();
+            let list = |name: &str| cell(name).split(';').filter(|item| !item.is_empty()).collect::<Vec<_>>();
+            let image = radiograph::read(&folder.path().join(cell("image")), &limits()).unwrap();
+            let of_anomalies = ["anomalies", "severities", "causes", "masks"].map(list);
+            assert!(of_anomalies.iter().all(|items| items.len() == of_anomalies[0].len()), "{row:?}");
+            assert!(of_anomalies[1].iter().all(|severity| (0.0..=1.0).contains(&severity.parse::<f32>().unwrap())));
+            for mask in &of_anomalies[3] {
+                assert_eq!(png::size(&folder.path().join(mask)), Some((image.width(), image.height())), "{mask}");
+                masks += 1;
+            }
+        }
+        assert_eq!(std::fs::read_dir(folder.path().join("masks")).unwrap().count(), masks);
+        // Without the manifest nothing in the folder is taken for a part.
+        std::fs::remove_file(folder.path().join(MANIFEST)).unwrap();
+        assert!(Listing::read(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_mask_that_is_gone_or_cut_short_is_made_again_with_its_image() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &CONFIG).unwrap();
+        let plan = Plan::new(&CONFIG).unwrap();
+        let with_anomaly: Vec<_> = plan.parts.iter().filter(|part| !part.anomalies.is_empty()).take(2).collect();
+        let paths = [0, 1].map(|index| folder.path().join(with_anomaly[index].mask(0)));
+        let before = paths.each_ref().map(|path| std::fs::read(path).unwrap());
+        std::fs::remove_file(&paths[0]).unwrap();
+        std::fs::write(&paths[1], &before[1][..before[1].len() / 2]).unwrap();
+        assert_eq!(write(folder.path(), &CONFIG).unwrap(), Written { made: 2, kept: 28 });
+        assert_eq!(paths.each_ref().map(|path| std::fs::read(path).unwrap()), before);
+    }
+}

@@ -229,21 +229,29 @@ fn close_ups(plan: &Plan) -> impl Iterator<Item = PartPlan> {
 /// Left, top and side of a square.
 type Square = (usize, usize, usize);
 
-/// A square around the first patch that `mask` marks, or as large a one as the image allows around all of it.
+/// A square around what `mask` marks, or around as much of it as a square of a sensible size can hold.
 fn window(mask: &[u8], width: usize) -> Square {
     let height = mask.len() / width;
-    let marked = || (0..mask.len()).filter(|&index| mask[index] > 0).map(|index| (index % width, index / width));
-    let (x0, x1) = (marked().map(|(x, _)| x).min().unwrap_or(0), marked().map(|(x, _)| x).max().unwrap_or(0));
-    let (y0, y1) = (marked().map(|(_, y)| y).min().unwrap_or(0), marked().map(|(_, y)| y).max().unwrap_or(0));
+    let marked: Vec<(usize, usize)> =
+        (0..mask.len()).filter(|&index| mask[index] > 0).map(|index| (index % width, index / width)).collect();
+    // Some of them stand for all.
+    let some: Vec<_> = marked.iter().copied().step_by(marked.len() / 300 + 1).collect();
+    let extent = |along: fn(&(usize, usize)) -> usize| {
+        let all = || marked.iter().map(along);
+        all().max().unwrap_or(0) - all().min().unwrap_or(0)
+    };
     // At least a fifth of the width, at most half of it, or a third where little is marked: small enough to see it.
-    let largest = if 20 * marked().count() > mask.len() { width / 2 } else { width / 3 };
-    let side = ((x1 - x0).max(y1 - y0) * 5 / 4).clamp(width / 5, largest).max(1);
-    let start = |middle: usize, length: usize| middle.saturating_sub(side / 2).min(length.saturating_sub(side));
-    // About the marked pixel that is in the middle of all, so that something is seen.
-    let places: Vec<_> = marked().collect();
-    let (x, y) = places.get(places.len() / 2).copied().unwrap_or((width / 2, height / 2));
-    let centre = if side * 4 / 5 >= (x1 - x0).max(y1 - y0) { ((x0 + x1) / 2, (y0 + y1) / 2) } else { (x, y) };
-    (start(centre.0, width), start(centre.1, height), side.min(height))
+    let largest = if 20 * marked.len() > mask.len() { width / 2 } else { width / 3 };
+    let side = (extent(|(x, _)| *x).max(extent(|(_, y)| *y)) * 5 / 4).clamp(width / 5, largest).max(1).min(height);
+    let start = |middle: usize, length: usize| middle.saturating_sub(side / 2).min(length - side);
+    let around = |(x, y): (usize, usize)| (start(x, width), start(y, height));
+    let held = |&(left, top): &(usize, usize)| {
+        let is_held = |(x, y): &&(usize, usize)| (left..left + side).contains(x) && (top..top + side).contains(y);
+        some.iter().filter(is_held).count()
+    };
+    let (left, top) =
+        some.iter().copied().map(around).max_by_key(held).unwrap_or_else(|| around((width / 2, height / 2)));
+    (left, top, side)
 }
 
 /// The square of `picture`.
