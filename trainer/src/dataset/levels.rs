@@ -113,12 +113,13 @@ impl LevelsReport {
             })
             .collect();
         let conversions = METHODS.into_iter().enumerate().map(|(index, method)| {
+            let pairs: Vec<_> = means.iter().map(|means| (means.level16, means.levels8[index])).collect();
             let of_bundles = || bundles.iter().map(|bundle| bundle.levels8[index]);
             ConversionLevels {
                 method,
                 mean: mean(means.iter().map(|means| means.levels8[index])),
                 bundles: (of_bundles().fold(f64::MAX, f64::min), of_bundles().fold(f64::MIN, f64::max)),
-                correlation: correlation(means.iter().map(|means| (means.level16, means.levels8[index]))),
+                correlation: correlation(&pairs),
             }
         });
         let conversions = conversions.collect();
@@ -213,9 +214,9 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Pearson's correlation of pairs.
-fn correlation(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> Option<f64> {
-    let (mean_a, mean_b) = (mean(pairs.clone().map(|(a, _)| a)), mean(pairs.clone().map(|(_, b)| b)));
-    let sum = |value: fn(f64, f64) -> f64| pairs.clone().map(|(a, b)| value(a - mean_a, b - mean_b)).sum::<f64>();
+fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
+    let (mean_a, mean_b) = (mean(pairs.iter().map(|(a, _)| *a)), mean(pairs.iter().map(|(_, b)| *b)));
+    let sum = |value: fn(f64, f64) -> f64| pairs.iter().map(|(a, b)| value(a - mean_a, b - mean_b)).sum::<f64>();
     let scale = (sum(|a, _| a * a) * sum(|_, b| b * b)).sqrt();
     (scale > 0.0).then(|| sum(|a, b| a * b) / scale)
 }

@@ -101,7 +101,7 @@ fn anywhere(electrode: &Electrode, random: &mut Random) -> (f32, f32) {
 
 /// Something dragged over the coating took some of it away: thin, long, slightly bent.
 fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
-    for _ in 0..count(1, 7, severity, random) {
+    for _ in 0..count(1, 9, severity, random) {
         let (mut x, mut y) = anywhere(electrode, random);
         let length = random.between(120.0, 300.0 + 500.0 * severity) * electrode.px;
         let (mut step_x, mut step_y) = (random.normal(), random.normal());
@@ -114,7 +114,7 @@ fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
             (step_x, step_y) = (step_x - bend * step_y, step_y + bend * step_x);
             points.push((x, y));
         }
-        let half_width = random.between(0.8, 1.4 + 2.2 * severity) * electrode.px;
+        let half_width = random.between(0.9, 1.6 + 3.2 * severity) * electrode.px;
         let taken = random.between(0.25, 0.4 + 0.5 * severity);
         // What was taken lies at both sides.
         let sides = Mask::stroke(&electrode.coating, &points, half_width * 2.2, 1.0);
@@ -132,7 +132,7 @@ fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
         let end = if random.happens(0.6) { 1.0 } else { random.between(start + 0.2, 1.0) };
         let points = [start, end].map(|along| electrode.on_the_way(u, along));
         let half_width = random.between(1.0, 2.0 + 5.0 * severity) * electrode.px;
-        let change = random.sign() * random.between(0.04, 0.08 + 0.25 * severity);
+        let change = random.sign() * random.between(0.03 + 0.06 * severity, 0.08 + 0.34 * severity);
         let mask = Mask::stroke(&electrode.coating, &points, half_width, 1.0);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
     }
@@ -171,7 +171,7 @@ fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) 
     for _ in 0..count(4, 26, severity, random) {
         let along = random.normal() * 170.0 * px;
         let (mut x, mut y) = electrode.to_image((place.0 + along * in_y.abs(), place.1 + along * in_x.abs()));
-        let step = random.between(6.0, 12.0 + 16.0 * severity) * px;
+        let step = random.between(6.0, 12.0 + 26.0 * severity) * px;
         let mut points = vec![(x, y)];
         for _ in 0..6 {
             let aside = random.normal() * 0.4 * step;
@@ -179,13 +179,13 @@ fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) 
             points.push((x, y));
         }
         let taken = random.between(0.15, 0.3 + 0.5 * severity);
-        let mask = Mask::stroke(&electrode.coating, &points, random.between(0.6, 1.1 + 1.2 * severity) * px, 1.0);
+        let mask = Mask::stroke(&electrode.coating, &points, random.between(0.7, 1.2 + 2.2 * severity) * px, 1.0);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 - taken * strength));
     }
     let radius = (60.0 + 150.0 * in_y.abs(), 60.0 + 150.0 * in_x.abs());
     let centre = electrode.to_image(place);
     let mask = Mask::blob(&electrode.coating, centre, (radius.0 * px, radius.1 * px), 0.3, 0.9, random);
-    let change = 0.03 + 0.12 * severity;
+    let change = 0.03 + 0.2 * severity;
     electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
 }
 
@@ -226,7 +226,7 @@ fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
 fn edge_ink_flow(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 5, severity, random) {
         let (place, (in_x, in_y)) = on_an_edge(electrode.coated, random);
-        let depth = random.between(6.0, 12.0 + 22.0 * severity) * electrode.px;
+        let depth = random.between(6.0 + 6.0 * severity, 12.0 + 30.0 * severity) * electrode.px;
         let breadth = random.between(20.0, 50.0 + 160.0 * severity) * electrode.px;
         let radius = (breadth + (depth - breadth) * in_x.abs(), breadth + (depth - breadth) * in_y.abs());
         let loading = random.between(0.5, 0.8 + 0.6 * severity);
@@ -269,7 +269,7 @@ fn missing_ink(electrode: &mut Electrode, severity: f32, random: &mut Random) {
 /// Lumps of catalyst: small, compact and strongly absorbing.
 fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 16, severity, random) {
-        let radius = random.between(2.5, 5.0 + 9.0 * severity) * electrode.px;
+        let radius = random.between(2.5, 5.0 + 13.0 * severity) * electrode.px;
         let added = random.between(0.2, 0.3 + 0.3 * severity);
         let centre = anywhere(electrode, random);
         let mask = Mask::blob(&electrode.coating, centre, (radius, radius), 0.4, 0.8, random);

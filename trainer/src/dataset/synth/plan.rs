@@ -109,10 +109,14 @@ impl PartPlan {
         let height = scaled(LARGEST_HEIGHT_PX - 62.0 + 62.0 * v * (0.80 * v + 0.16 * u), scale);
         let anomalies = anomalies(label, style, &mut random);
         let worst = anomalies.iter().fold(0.0_f32, |worst, (_, severity)| worst.max(*severity));
-        let experts = [0.28, 0.32].map(|threshold| {
+        let mut experts = [0.28, 0.32].map(|threshold| {
             let seen = worst + 0.05 * random.normal();
             if seen > threshold { Label::Abnormal } else { Label::Normal }
         });
+        // They may disagree, but one of them gave the label.
+        if !experts.contains(&label) {
+            experts[random.below(EXPERTS.len())] = label;
+        }
         let image = format!("images/part-{:04}.tif", number + 1);
         let loading = 1.0 + style.drift * way + 0.015 * random.normal();
         let beam = 1.0 + 0.004 * random.normal();
@@ -206,6 +210,7 @@ mod tests {
         for part in &plan.parts {
             let severe = part.anomalies.iter().any(|(_, severity)| *severity >= ABNORMAL_SEVERITY);
             assert_eq!(severe, part.label == Label::Abnormal, "{part:?}");
+            assert!(part.experts.contains(&part.label), "{part:?}");
         }
         let disputed = plan.parts.iter().filter(|part| part.experts.iter().any(|expert| *expert != part.experts[0]));
         assert!((20..100).contains(&disputed.clone().count()), "{}", disputed.count());

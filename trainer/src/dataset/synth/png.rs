@@ -5,6 +5,7 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::path::Path;
 
 /// Pixels row by row.
+#[derive(Clone, Copy)]
 pub(super) enum Pixels<'a> {
     /// One byte a pixel.
     Grey(&'a [u8]),

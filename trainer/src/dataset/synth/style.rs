@@ -123,7 +123,7 @@ impl BundleStyle {
             CoatingMethod::Spray | CoatingMethod::ScreenPrint => 0.15,
         };
         let mut frequency = [1.0; Kind::ALL.len()];
-        let mut favour = |kind: Kind| frequency[kind as usize] += 3.0;
+        let mut favour = |kind: Kind| frequency[kind as usize] += 5.0;
         method.frequent().into_iter().for_each(&mut favour);
         // What the mixture is prone to.
         favour(Kind::ALL[random.below(Kind::ALL.len())]);
@@ -134,16 +134,16 @@ impl BundleStyle {
             substrate_depth: random.between(0.035, 0.06),
             fibres: random.between(0.06, 0.14),
             coating_depth: 0.095 + 0.2 * thickness,
-            mottle: random.between(0.012, 0.035) * grainy,
+            mottle: random.between(0.012, 0.045) * grainy,
             mottle_px: random.between(7.0, 24.0),
             unevenness: random.between(0.008, 0.03),
-            streaks: random.between(0.01, 0.022) * streaky,
+            streaks: random.between(0.01, 0.03) * streaky,
             streak_px: if method == CoatingMethod::Blade { 22.0 } else { 6.0 },
             wedge: only(CoatingMethod::Blade, random.sign() * random.between(0.04, 0.09)),
             bead: only(CoatingMethod::SlotDie, random.between(0.05, 0.14)),
-            passes: only(CoatingMethod::Spray, random.between(0.012, 0.028)),
+            passes: only(CoatingMethod::Spray, random.between(0.012, 0.036)),
             pass_px: random.between(110.0, 190.0),
-            weave: only(CoatingMethod::ScreenPrint, random.between(0.02, 0.04)),
+            weave: only(CoatingMethod::ScreenPrint, random.between(0.02, 0.045)),
             weave_px: random.between(11.0, 17.0),
             edge_px: if method == CoatingMethod::Spray { 16.0 } else { 4.0 },
             drift: random.sign() * random.between(0.02, 0.09),
