@@ -224,3 +224,13 @@ fn a_run_s_folder_gives_the_same_report_each_time() {
     assert_eq!(from_run_dir(run.path(), &ReportOptions::default()).unwrap(), direct);
     assert!(matches!(from_run_dir(&run.path().join("none"), &ReportOptions::default()), Err(ReportError::Results(_))));
 }
+
+#[test]
+fn a_random_split_is_said_to_be_too_good() {
+    let (mut results, predictions) = made_up_run(&paper_like(), &["global"]);
+    let honest = rendered("bundles", &results, &predictions, &ReportOptions::default());
+    assert!(honest.contains("had seen no part of its bundle") && !honest.contains("too good"));
+    results.config["folds"] = "random".into();
+    let random = rendered("random", &results, &predictions, &ReportOptions::default());
+    assert!(random.contains("These figures are too good") && !random.contains("had seen no part of its bundle"));
+}
