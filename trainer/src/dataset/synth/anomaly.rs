@@ -268,9 +268,9 @@ fn missing_ink(electrode: &mut Electrode, severity: f32, random: &mut Random) {
 
 /// Lumps of catalyst: small, compact and strongly absorbing.
 fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
-    for _ in 0..count(1, 16, severity, random) {
+    for _ in 0..count(1, 20, severity, random) {
         let radius = random.between(2.5, 5.0 + 13.0 * severity) * electrode.px;
-        let added = random.between(0.2, 0.3 + 0.3 * severity);
+        let added = random.between(0.2 + 0.15 * severity, 0.3 + 0.35 * severity);
         let centre = anywhere(electrode, random);
         let mask = Mask::blob(&electrode.coating, centre, (radius, radius), 0.4, 0.8, random);
         electrode.coating.change(&mask, |coating, strength| coating * (1.0 + added * strength));
