@@ -3,12 +3,15 @@
 use crate::appliance::activation;
 use crate::config::Config;
 use crate::journal::{Filter, Reader, format_utc_ms, now_unix_ms};
+use crate::metrics::listen;
 use crate::pipeline::Pipeline;
 use cellgate_models::bundle::{self, Bundle};
 use cellgate_models::one_line;
 use rustix::fs::{Access, access, statvfs};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -52,6 +55,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         port(&config.plc.port),
         clock(),
     ];
+    findings.extend(config.metrics.listen.map(metrics));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.state as u8));
     findings
 }
@@ -172,6 +176,18 @@ fn port(path: &Path) -> Finding {
             };
             failure(what, format!("{}: {error}; {hint}", path.display()))
         }
+    }
+}
+
+/// Whether Prometheus can be listened for.
+fn metrics(address: SocketAddr) -> Finding {
+    let what = "metrics";
+    match listen(address) {
+        Ok(_) => ok(what, format!("{address} is free")),
+        Err(error) if error.source.kind() == ErrorKind::AddrInUse => {
+            failure(what, format!("{error}; is an appliance running?"))
+        }
+        Err(error) => failure(what, error.to_string()),
     }
 }
 

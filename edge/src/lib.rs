@@ -5,6 +5,7 @@ pub mod appliance;
 pub mod config;
 pub mod doctor;
 pub mod journal;
+pub mod metrics;
 pub mod pipeline;
 pub mod plc_sim;
 pub mod sandbox;

@@ -32,6 +32,17 @@ fn worker(sandbox: &Sandbox) -> Pid {
     Pid::from_raw(sandbox.worker_id().unwrap() as i32).unwrap()
 }
 
+/// Kills the worker and waits until it has ended.
+fn kill(worker: Pid) {
+    kill_process(worker, Signal::KILL).unwrap();
+    let start = Instant::now();
+    let stat = || std::fs::read_to_string(format!("/proc/{}/stat", worker.as_raw_nonzero())).unwrap();
+    while !stat().contains(") Z") {
+        assert!(start.elapsed() < Duration::from_secs(5), "{}", stat());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A field of the worker's /proc/PID/status.
 fn status(sandbox: &Sandbox, field: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{}/status", sandbox.worker_id().unwrap())).unwrap();
@@ -104,16 +115,35 @@ fn a_worker_that_hangs_is_replaced_after_the_deadline() {
 }
 
 #[test]
-fn a_worker_that_dies_is_replaced_and_its_end_named() {
+fn a_worker_that_dies_with_an_image_is_replaced_and_its_end_named() {
     let mut sandbox = Sandbox::start(options()).unwrap();
     let file = tiff(9, 9);
     for signal in [Signal::KILL, Signal::FPE] {
-        kill_process(worker(&sandbox), signal).unwrap();
+        let worker = worker(&sandbox);
+        kill_process(worker, Signal::STOP).unwrap();
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            kill_process(worker, signal).unwrap();
+            let _ = kill_process(worker, Signal::CONT);
+        });
         let failure = sandbox.decode(&file, Path::new(NAME)).unwrap_err();
         let name = if signal == Signal::KILL { "signal: 9" } else { "signal: 8" };
         assert!(matches!(&failure, SandboxFailure::Crashed { how, .. } if how.contains(name)), "{failure}");
         assert!(failure.to_string().contains(NAME), "{failure}");
+        killer.join().unwrap();
         assert!(sandbox.decode(&file, Path::new(NAME)).is_ok());
+    }
+}
+
+#[test]
+fn a_worker_that_dies_while_it_waits_costs_no_image() {
+    let mut sandbox = Sandbox::start(options()).unwrap();
+    let file = tiff(9, 9);
+    for _ in 0..3 {
+        let before = worker(&sandbox);
+        kill(before);
+        assert!(sandbox.decode(&file, Path::new(NAME)).is_ok());
+        assert_ne!(worker(&sandbox), before);
     }
 }
 
@@ -207,9 +237,8 @@ fn a_later_worker_with_fewer_protections_is_refused() {
     let mut sandbox = Sandbox::start(Options { program, ..options() }).unwrap();
     // Nothing that a started worker has still to read.
     impostor(folder.path(), 0, b"");
-    kill_process(worker(&sandbox), Signal::KILL).unwrap();
+    kill(worker(&sandbox));
     let file = tiff(2, 2);
-    assert!(matches!(sandbox.decode(&file, Path::new(NAME)), Err(SandboxFailure::Crashed { .. })));
     let failure = sandbox.decode(&file, Path::new(NAME)).unwrap_err();
     let SandboxFailure::NoWorker { source: SandboxError::Unprotected { .. }, .. } = failure else {
         panic!("{failure}")

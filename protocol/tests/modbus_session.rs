@@ -102,7 +102,14 @@ impl Bench {
         Snapshot::from_registers(&read.to_array().unwrap()).unwrap()
     }
 
+    /// A trigger whose acceptance is stored at once.
     fn triggered(&mut self) -> Option<Trigger> {
+        let trigger = self.not_yet_accepted()?;
+        self.device.session().accept(&trigger);
+        Some(trigger)
+    }
+
+    fn not_yet_accepted(&mut self) -> Option<Trigger> {
         let at = self.events.iter().position(|event| matches!(event, Event::Triggered(_)))?;
         let Event::Triggered(trigger) = self.events.remove(at) else { unreachable!() };
         Some(trigger)
@@ -228,6 +235,24 @@ fn a_reject_is_shown_even_unhealthy() {
     let shown = bench.shown();
     assert_eq!((shown.verdict, shown.reason), (Verdict::Reject.register(), ReasonCode::ENGINE_FAILED));
     assert_eq!(shown.score, ScoreE4::NONE);
+}
+
+/// Else a crash right then would leave an accepted part without a record.
+#[test]
+fn a_part_is_busy_only_once_its_acceptance_is_stored() {
+    let mut bench = Bench::ready();
+    let is_busy = |bench: &mut Bench| (bench.shown().part_id, bench.shown().status.has(Status::BUSY));
+    bench.command(Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
+    let trigger = bench.not_yet_accepted().unwrap();
+    assert_eq!(is_busy(&mut bench), (42, false));
+    bench.device.session().accept(&trigger);
+    assert_eq!(is_busy(&mut bench), (42, true));
+    // Nor where its time ends before.
+    let mut bench = Bench::ready();
+    bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
+    bench.now_ms = u64::from(DEADLINE_MS);
+    assert_eq!(is_busy(&mut bench), (43, false));
+    assert!(bench.events.iter().any(|event| matches!(event, Event::Concluded(_))), "{:?}", bench.events);
 }
 
 #[test]

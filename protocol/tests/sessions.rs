@@ -129,6 +129,9 @@ fn a_part_that_nobody_concludes_is_concluded_by_the_session_once() {
         panic!("the session has to ask for a commit");
     };
     assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::TIMEOUT));
+    // Its acceptance is not stored yet, so nobody may rely on a record of it.
+    session.trigger(at_ms, &REQUEST);
+    assert!(actions(&mut session, at_ms, None).is_empty());
     assert_eq!(session.conclude(at_ms, token, outcome(Verdict::Pass)).unwrap_err(), AlreadyConcluded);
     assert_eq!(session.send_verdict(at_ms, pending.committed(NonZeroU64::MIN), None), Dispatch::Verdict);
     assert_eq!(verdicts(&mut session, at_ms, false), 1);

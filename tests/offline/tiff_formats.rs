@@ -3,14 +3,23 @@
 mod tiff_builder;
 
 use cellgate_models::radiograph::{Limits, Radiograph, ReadError, decode, read, write};
-use std::path::Path;
+use std::io::Write;
 use tiff_builder::{Form, levels};
 
 const WIDTH: usize = 37;
 const HEIGHT: usize = 21;
 
+/// What the bytes and a file with them give, which is the same.
 fn decoded(bytes: &[u8]) -> Result<Radiograph, ReadError> {
-    decode(bytes, Path::new("test.tif"), &Limits::default())
+    let mut file = tempfile::NamedTempFile::with_suffix(".tif").expect("a temporary file");
+    file.write_all(bytes).expect("room for it");
+    let image = decode(bytes, file.path(), &Limits::default());
+    match (&image, read(file.path(), &Limits::default())) {
+        (Ok(image), Ok(from_file)) => assert_eq!(from_file.levels(), image.levels()),
+        (Err(error), Err(from_file)) => assert_eq!(from_file.to_string(), error.to_string()),
+        (image, from_file) => panic!("bytes give {image:?}, a file with them {from_file:?}"),
+    }
+    image
 }
 
 fn forms() -> impl Iterator<Item = Form> {
@@ -75,6 +84,31 @@ fn rows_wider_than_a_piece_are_read() {
 }
 
 #[test]
+fn levels_that_do_not_follow_one_another_are_put_together() {
+    let (width, height) = (5, 6);
+    let expected = levels(width * height, 16);
+    let strip_bytes = 2 * 2 * width as u64;
+    // Where the three strips of two rows begin: one after the other, at an odd byte, with gaps, the last one first, one
+    // upon the other.
+    for starts in [[8, 28, 48], [9, 29, 49], [8, 30, 52], [48, 8, 28], [8, 8, 8]] {
+        let mut form = Form { rows_per_strip: 2, ..Form::default() };
+        let mut file = b"II*\0\0\0\0\0".to_vec();
+        file.resize(80, 0xee);
+        for (start, levels) in starts.into_iter().zip(expected.chunks(2 * width)) {
+            let bytes: Vec<u8> = levels.iter().flat_map(|level| level.to_le_bytes()).collect();
+            file[start..start + bytes.len()].copy_from_slice(&bytes);
+        }
+        let starts64 = starts.map(|start| start as u64).to_vec();
+        form.tags = vec![(256, vec![width as u64]), (257, vec![height as u64]), (258, vec![16]), (262, vec![1])];
+        form.tags.extend([(273, starts64), (278, vec![2]), (279, vec![strip_bytes; 3])]);
+        form.append_directory(&mut file, &form.tags);
+        let image = decoded(&file).unwrap();
+        let expected = if starts == [8, 8, 8] { expected[4 * width..].repeat(3) } else { expected.clone() };
+        assert_eq!(image.levels(), expected, "{starts:?}");
+    }
+}
+
+#[test]
 fn what_is_written_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image.tif");
@@ -90,7 +124,7 @@ fn refusal(tags: &[(u16, u64)]) -> String {
     let tags = tags.iter().map(|(tag, value)| (*tag, vec![*value])).collect();
     let form = Form { tags, ..Form::default() };
     let error = decoded(&form.build(WIDTH, &levels(WIDTH * HEIGHT, 16))).expect_err("another kind of file");
-    assert!(error.to_string().starts_with("test.tif: unsupported: found "), "{error}");
+    assert!(error.to_string().contains(".tif: unsupported: found "), "{error}");
     match error {
         ReadError::Unsupported { found, .. } => found,
         other => panic!("{other}"),

@@ -80,6 +80,12 @@ impl Archive {
         Ok(target)
     }
 
+    /// Bytes of the images in it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.days.values().sum()
+    }
+
     /// Deletes the oldest images until the archive keeps its quota and its disk has room.
     ///
     /// # Errors
@@ -88,7 +94,7 @@ impl Archive {
         let mut deleted = 0;
         loop {
             let disk = statvfs(&self.folder).map_err(|errno| self.error(&self.folder, errno.into()))?;
-            let kept = Kept { bytes: self.days.values().sum(), free: disk.f_bavail * disk.f_frsize, deleted };
+            let kept = Kept { bytes: self.bytes(), free: disk.f_bavail * disk.f_frsize, deleted };
             let is_room = kept.bytes <= self.quota && kept.free >= self.min_free;
             let Some((day, _)) = self.days.first_key_value().filter(|_| !is_room) else { return Ok(kept) };
             let folder = self.folder.join(day);

@@ -3,15 +3,21 @@
 //! | file | concept |
 //! |---|---|
 //! | `watch` | which files are complete, told by the kernel |
+//! | `settle` | which files are complete, where nobody watched their writer |
 //! | `matching` | which image belongs to a trigger |
+//! | `unjudged` | why an image is set aside |
 //! | `archive` | where images go afterwards, and how much is kept |
 
 mod archive;
 mod matching;
+mod settle;
+mod unjudged;
 mod watch;
 
 pub use archive::{Archive, ArchiveError, Kept};
 pub use matching::{Matcher, NoImage};
+pub use settle::Settling;
+pub use unjudged::Unjudged;
 pub use watch::{WatchError, Watcher, present};
 
 use std::path::PathBuf;

@@ -39,7 +39,7 @@ impl Clock {
     }
 }
 
-/// The workers whose progress a PASS depends on. The serial task is the one that asks, so it needs no entry.
+/// A thread whose standstill is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Worker {
     /// Watches the scanner's folder.
@@ -48,11 +48,19 @@ pub(super) enum Worker {
     Judge,
     /// Stores acceptances and verdicts.
     Record,
+    /// Speaks with the PLC. Where it stands still no heartbeat is sent anyway; here so that somebody else notices.
+    Line,
+    /// The journal's own thread; the line passes its signs of life on.
+    Journal,
+    /// Moves images to the archive. No verdict needs it.
+    Keep,
 }
 
 impl Worker {
+    /// Those whose progress a PASS depends on.
+    pub(super) const NEEDED: [Self; 5] = [Self::Watch, Self::Judge, Self::Record, Self::Line, Self::Journal];
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Watch, Self::Judge, Self::Record];
+    pub(super) const ALL: [Self; 6] = [Self::Watch, Self::Judge, Self::Record, Self::Line, Self::Journal, Self::Keep];
 
     /// Its name in logs.
     #[must_use]
@@ -61,6 +69,9 @@ impl Worker {
             Self::Watch => "watch",
             Self::Judge => "judge",
             Self::Record => "record",
+            Self::Line => "line",
+            Self::Journal => "journal",
+            Self::Keep => "keep",
         }
     }
 }
@@ -92,9 +103,14 @@ impl Beats {
 
     /// `worker` lives, and begins something that takes `most` at most.
     pub(super) fn busy(&self, worker: Worker, most: Duration) {
+        self.seen(worker, Instant::now(), most);
+    }
+
+    /// `worker` lived at `last`, and may be silent for `most` from then on.
+    pub(super) fn seen(&self, worker: Worker, last: Instant, most: Duration) {
         let cell = &self.cells[worker as usize];
-        cell.allowed_ms.store(u64::try_from(most.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
-        cell.last_ms.store(self.clock.now_ms(), Ordering::Release);
+        cell.allowed_ms.store(in_ms(most), Ordering::Release);
+        cell.last_ms.store(self.clock.at_ms(last), Ordering::Release);
     }
 
     fn progress(&self, worker: Worker) -> Progress {
@@ -102,22 +118,28 @@ impl Beats {
         Progress { last_ms: cell.last_ms.load(Ordering::Acquire), allowed_ms: cell.allowed_ms.load(Ordering::Acquire) }
     }
 
-    /// The token of health, where every worker lives.
+    /// The token of health, where every worker that a PASS needs lives.
     #[must_use]
     pub(super) fn health(&self) -> Option<Health> {
         // The clock is read last: a worker that beats meanwhile must not seem to be ahead of it.
-        let workers = Worker::ALL.map(|worker| self.progress(worker));
+        let workers = Worker::NEEDED.map(|worker| self.progress(worker));
         Health::attest(self.clock.now_ms(), &workers)
     }
 
-    /// Workers that have stood still for longer than they may, and `grace` more.
+    /// The workers that a PASS needs and that have stood still for longer than they may, and `grace` more.
     pub(super) fn stuck(&self, grace: Duration) -> impl Iterator<Item = Worker> {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        Worker::ALL.into_iter().filter(move |&worker| {
-            let Progress { last_ms, allowed_ms } = self.progress(worker);
-            self.clock.now_ms().saturating_sub(last_ms) > allowed_ms.saturating_add(grace_ms)
-        })
+        Worker::NEEDED.into_iter().filter(move |&worker| self.is_stuck(worker, grace))
     }
+
+    /// Whether `worker` has stood still for longer than it may, and `grace` more.
+    pub(super) fn is_stuck(&self, worker: Worker, grace: Duration) -> bool {
+        let Progress { last_ms, allowed_ms } = self.progress(worker);
+        self.clock.now_ms().saturating_sub(last_ms) > allowed_ms.saturating_add(in_ms(grace))
+    }
+}
+
+fn in_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -127,22 +149,27 @@ mod tests {
     #[test]
     fn one_worker_that_never_beat_is_enough_for_no_health() {
         let beats = Beats::new(Clock::start());
-        beats.idle(Worker::Watch);
-        beats.idle(Worker::Judge);
+        let (last, others) = Worker::NEEDED.split_last().unwrap();
+        others.iter().for_each(|&worker| beats.idle(worker));
         std::thread::sleep(Duration::from_millis(2));
         assert!(beats.health().is_none());
-        beats.idle(Worker::Record);
+        beats.idle(*last);
         assert!(beats.health().is_some());
     }
 
     #[test]
     fn a_worker_that_stands_still_longer_than_it_said_is_stuck() {
         let beats = Beats::new(Clock::start());
-        Worker::ALL.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
+        Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
         beats.busy(Worker::Judge, Duration::from_millis(5));
         std::thread::sleep(Duration::from_millis(30));
         assert!(beats.health().is_none());
         assert_eq!(beats.stuck(Duration::from_millis(10)).collect::<Vec<_>>(), [Worker::Judge]);
         assert_eq!(beats.stuck(Duration::from_secs(10)).count(), 0);
+        beats.busy(Worker::Judge, Duration::from_secs(60));
+        assert!(
+            beats.is_stuck(Worker::Keep, Duration::ZERO) && beats.health().is_some(),
+            "no verdict needs the archive"
+        );
     }
 }

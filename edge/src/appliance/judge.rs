@@ -6,7 +6,7 @@ use super::line::Told;
 use super::part::{Judged, Part};
 use super::record::Request;
 use super::run::Shared;
-use crate::acquire::{Arrival, Matcher, NoImage};
+use crate::acquire::{Arrival, Matcher, NoImage, Unjudged};
 use crate::config::Matching;
 use crate::pipeline::{Activation, Pipeline, Stage};
 use cellgate_models::bundle::Bundle;
@@ -22,6 +22,8 @@ use tokio::sync::mpsc::UnboundedSender;
 const GIVE_UP_BEFORE: Duration = Duration::from_millis(100);
 /// What reading or converting an image may take until the judge counts as stuck.
 const STAGE_MOST: Duration = Duration::from_millis(200);
+/// What loading an engine and its first proof may take. Nothing is a PASS meanwhile, as the appliance is not ready.
+const LOAD_MOST: Duration = Duration::from_secs(120);
 /// Pause before an engine that failed its proof is tried again.
 const PROVE_AGAIN: Duration = Duration::from_secs(10);
 
@@ -84,12 +86,13 @@ impl Judge {
         let mut waiting: Option<Part> = None;
         loop {
             if waiting.is_none() && Instant::now() >= prove_at {
-                let proof = self.prove(&mut pipeline);
+                let proof = self.prove(&mut pipeline, infer_most);
                 prove_at = Instant::now() + if proof.is_some() { self.prove_every } else { PROVE_AGAIN };
                 infer_most = proof.unwrap_or(infer_most);
             }
             self.shared.beats.idle(Worker::Judge);
-            match self.work.recv_timeout(PAUSE) {
+            let is_backlog = self.matching == Matching::FreeRunning && self.matcher.backlog() > 0;
+            match self.work.recv_timeout(if is_backlog { Duration::ZERO } else { PAUSE }) {
                 Ok(Work::Part(part)) => {
                     if let Some(before) = waiting.replace(part) {
                         self.set_aside_missed(before.part_id);
@@ -100,9 +103,14 @@ impl Judge {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let stale = self.matcher.stale(Instant::now());
-            self.set_aside(stale, "no trigger asked for it in time");
+            self.set_aside(stale, Unjudged::NoTrigger);
+            self.shared.metrics.parts.show_waiting(self.matcher.backlog());
             if self.matching == Matching::FreeRunning {
-                while let Some(path) = self.matcher.take_oldest() {
+                // What waits stays in its folder, and is judged after the next start.
+                if self.shared.stop.load(Ordering::Acquire) {
+                    return;
+                }
+                if let Some(path) = self.matcher.take_oldest() {
                     let judged = self.judge(pipeline.as_mut(), path, infer_most);
                     let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
                 }
@@ -118,7 +126,10 @@ impl Judge {
     /// What is found out about `part`; none while its image may still come.
     fn settle(&mut self, part: Part, pipeline: Option<&mut Pipeline>, infer_most: Duration) -> Option<Judged> {
         match self.matcher.take(part.part_id, part.triggered) {
-            Ok(path) => Some(self.judge(pipeline, path, infer_most)),
+            Ok(path) => {
+                self.shared.metrics.parts.found_image(part.triggered.elapsed());
+                Some(self.judge(pipeline, path, infer_most))
+            }
             Err(NoImage::NotYet) if Instant::now() + GIVE_UP_BEFORE < part.deadline => None,
             Err(why) => {
                 self.set_aside_missed(part.part_id);
@@ -136,15 +147,18 @@ impl Judge {
             let most = if stage == Stage::Infer { infer_most } else { STAGE_MOST };
             self.shared.beats.busy(Worker::Judge, most);
         });
+        self.shared.metrics.parts.judged(&judgement.times);
+        self.shared.metrics.device.show_decoder_restarts(pipeline.sandbox().restarts());
         Judged::of(judgement, path)
     }
 
     /// Makes the pipeline, or asks it again for the golden images' scores. How long its network may take until it
     /// counts as stuck: twice what the slowest golden image took. None where it failed: then there is no pipeline.
-    fn prove(&self, pipeline: &mut Option<Pipeline>) -> Option<Duration> {
+    fn prove(&self, pipeline: &mut Option<Pipeline>, infer_most: Duration) -> Option<Duration> {
         self.shared.engine.set(EngineState::STARTING);
-        // Loading an engine takes seconds; nothing is a PASS meanwhile, as the appliance is not ready.
-        self.shared.beats.busy(Worker::Judge, Duration::from_secs(120));
+        let images = u32::try_from(self.bundle.golden().count()).unwrap_or(u32::MAX);
+        let most = pipeline.as_ref().map(|_| (infer_most + 2 * STAGE_MOST).saturating_mul(images));
+        self.shared.beats.busy(Worker::Judge, most.unwrap_or(LOAD_MOST));
         let start = Instant::now();
         let outcome = match pipeline.take() {
             None => Pipeline::activate(&self.bundle, &self.activation),
@@ -153,6 +167,7 @@ impl Judge {
                 Err(error) => Err(error.into()),
             },
         };
+        self.shared.metrics.device.proved(outcome.is_ok());
         match outcome {
             Ok(proven) => {
                 let slowest = proven.slowest_inference();
@@ -171,10 +186,10 @@ impl Judge {
 
     fn set_aside_missed(&mut self, part_id: u64) {
         let missed = self.matcher.missed(part_id, Instant::now());
-        self.set_aside(missed, "its part was decided without it");
+        self.set_aside(missed, Unjudged::TooLate);
     }
 
-    fn set_aside(&self, paths: Vec<PathBuf>, why: &'static str) {
+    fn set_aside(&self, paths: Vec<PathBuf>, why: Unjudged) {
         if !paths.is_empty() {
             let _ = self.chores.send(Chore::SetAside { paths, why });
         }

@@ -1,7 +1,10 @@
 //! Thread: what is left to do when a part is done. Nothing here is needed for a verdict, and nothing here can hold one up.
 
-use crate::acquire::Archive;
+use super::beat::Worker;
+use super::run::Shared;
+use crate::acquire::{Archive, Unjudged};
 use crate::journal::{Journal, now_unix_ms};
+use crate::metrics::Metrics;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -9,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How often the archive and the journal are kept to their limits.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// What one chore may take until this thread counts as stuck, which is then logged.
+const CHORE_MOST: Duration = Duration::from_secs(30);
 
 /// Something to do for [`run`].
 #[derive(Debug)]
@@ -25,21 +30,24 @@ pub(super) enum Chore {
         /// Their files.
         paths: Vec<PathBuf>,
         /// Why.
-        why: &'static str,
+        why: Unjudged,
     },
 }
 
 /// Runs until the last sender is gone.
-pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, chores: &Receiver<Chore>) {
+pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, shared: &Shared, chores: &Receiver<Chore>) {
+    let Shared { beats, metrics: figures, .. } = shared;
     let mut tidied: Option<Instant> = None;
     loop {
+        beats.busy(Worker::Keep, CHORE_MOST);
         match chores.recv_timeout(Duration::from_secs(1)) {
-            Ok(Chore::Archive { path, name }) => store(&mut archive, &path, &name),
+            Ok(Chore::Archive { path, name }) => store(&mut archive, figures, &path, &name),
             Ok(Chore::SetAside { paths, why }) => {
+                figures.parts.set_aside(why, paths.len());
                 for path in paths {
-                    tracing::warn!(image = %path.display(), why, "the image is set aside and not judged");
+                    tracing::warn!(image = %path.display(), %why, "the image is set aside and not judged");
                     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                    store(&mut archive, &path, &format!("unjudged-{}-{stem}", now_unix_ms()));
+                    store(&mut archive, figures, &path, &format!("unjudged-{}-{stem}", now_unix_ms()));
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -47,27 +55,40 @@ pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, chores: &Receive
         }
         if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
             tidied = Some(Instant::now());
-            tidy(&mut archive, journal);
+            tidy(&mut archive, journal, figures);
         }
     }
 }
 
-fn store(archive: &mut Archive, path: &Path, name: &str) {
+fn store(archive: &mut Archive, figures: &Metrics, path: &Path, name: &str) {
     if let Err(error) = archive.store(path, name, SystemTime::now()) {
+        figures.store.archive_failed();
         tracing::error!(%error, "an image could not be archived and stays where it is");
     }
+    figures.store.archived(archive.bytes());
 }
 
-fn tidy(archive: &mut Archive, journal: &Journal) {
+fn tidy(archive: &mut Archive, journal: &Journal, figures: &Metrics) {
     match archive.tidy() {
-        Ok(kept) if kept.deleted > 0 => tracing::info!(deleted = kept.deleted, "the oldest images were deleted"),
-        Ok(_) => {}
-        Err(error) => tracing::error!(%error, "the archive could not be tidied"),
+        Ok(kept) => {
+            figures.store.tidied(&kept);
+            if kept.deleted > 0 {
+                tracing::info!(deleted = kept.deleted, "the oldest images were deleted");
+            }
+        }
+        Err(error) => {
+            figures.store.archive_failed();
+            tracing::error!(%error, "the archive could not be tidied");
+        }
     }
     loop {
         match journal.prune(now_unix_ms()) {
-            Ok(pruned) if pruned.more => {}
-            Ok(_) => return,
+            Ok(pruned) => {
+                figures.store.pruned(pruned.rows);
+                if !pruned.more {
+                    return;
+                }
+            }
             Err(error) => return tracing::warn!(%error, "old verdicts stay for now"),
         }
     }

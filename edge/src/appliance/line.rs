@@ -1,6 +1,7 @@
 //! The session with the PLC: what to do with its events and with what the threads tell. No input or output of its own: bytes
 //! come in and go out by [`super::port`].
 
+use super::beat::Worker;
 use super::judge::Work;
 use super::part::{self, Judged, Part};
 use super::profile::DeviceEnd;
@@ -52,6 +53,8 @@ pub(super) enum Told {
         committed: Committed,
         /// Its row.
         row: Box<journal::Record>,
+        /// When its trigger was received.
+        received: Instant,
     },
     /// A verdict is not.
     StoreFailed(Box<Commit>),
@@ -96,8 +99,23 @@ pub(super) struct Memory {
     /// The number of the row that was told last.
     replayed: u64,
     shown: Option<State>,
-    /// A PASS that is stored and may not be said: a worker was a moment late. Until then it is held.
-    held: Option<(Committed, Instant)>,
+    held: Option<Held>,
+    sent: Option<Sent>,
+}
+
+/// A verdict that is stored and not said yet.
+struct Held {
+    committed: Committed,
+    /// A PASS may not be said while a worker is a moment late; until then it is held.
+    until: Instant,
+    received: Instant,
+}
+
+/// The verdict that went out last.
+struct Sent {
+    seq: u64,
+    received: Instant,
+    at: Instant,
 }
 
 impl Line {
@@ -113,6 +131,9 @@ impl Line {
 
     /// Does everything that is to do now; bytes for the PLC are added to `out`.
     pub(super) fn step(&mut self, out: &mut Vec<u8>) {
+        let (seen, most) = self.journal.progress();
+        self.shared.beats.seen(Worker::Journal, seen, most);
+        self.shared.beats.idle(Worker::Line);
         self.look_around();
         self.send_held();
         loop {
@@ -149,14 +170,27 @@ impl Line {
             Mode::Starting
         };
         let backlog = u16::try_from(self.undelivered.len()).unwrap_or(u16::MAX);
-        let store_ok = self.journal.health().ready;
+        let journal = self.journal.health();
+        let store_ok = journal.ready;
         self.session().set_condition(Condition { mode, store_ok, degraded: false, backlog });
         let state = self.session_state();
         // Each part passes through SINGLE_EXECUTION; that it was judged is logged by itself.
         if state != State::SingleExecution && self.memory.shown.replace(state) != Some(state) {
             tracing::info!(%state, "state");
         }
+        self.show(state, &journal);
         self.replay();
+    }
+
+    /// Figures that are kept elsewhere.
+    fn show(&mut self, state: State, journal: &journal::Health) {
+        let (now_ms, health) = (self.shared.clock.now_ms(), self.shared.beats.health());
+        let heartbeat = self.session().snapshot(now_ms, health.as_ref()).heartbeat;
+        let metrics = &self.shared.metrics;
+        metrics.line.show(&self.end.counts(heartbeat));
+        metrics.device.show_state(state);
+        metrics.parts.show_in_hand(self.memory.in_hand.is_some());
+        metrics.store.show_journal(journal, self.undelivered.len());
     }
 
     /// Tells one of the rows that the PLC has not acknowledged, one after the other, as information.
@@ -184,19 +218,32 @@ impl Line {
                 }
                 self.advance();
             }
-            Event::Delivered { verdict_seq } => self.acknowledged(verdict_seq),
+            Event::Delivered { verdict_seq } => {
+                if let Some(sent) = self.memory.sent.take_if(|sent| sent.seq == verdict_seq) {
+                    self.shared.metrics.parts.acknowledged(sent.received.elapsed(), sent.at.elapsed());
+                }
+                self.acknowledged(verdict_seq);
+            }
             // The row is among the undelivered ones since it was committed.
             Event::Undelivered { verdict_seq } => {
+                self.shared.metrics.parts.undelivered();
                 tracing::warn!(seq = verdict_seq, "the PLC did not acknowledge in time");
             }
             Event::RecordAcknowledged(ack) => self.on_record_acknowledged(&ack),
-            Event::PlcSilent => tracing::warn!("the PLC is silent"),
-            Event::PlcBack => tracing::info!("the PLC is there"),
+            Event::PlcSilent => {
+                self.shared.metrics.line.plc_is_silent();
+                tracing::warn!("the PLC is silent");
+            }
+            Event::PlcBack => {
+                self.shared.metrics.line.plc_is_back();
+                tracing::info!("the PLC is there");
+            }
         }
     }
 
     fn on_triggered(&mut self, token: Trigger) {
         self.memory.triggers += 1;
+        self.shared.metrics.parts.triggered();
         let part = Part {
             number: self.memory.triggers,
             part_id: token.part_id(),
@@ -228,7 +275,7 @@ impl Line {
                 }
             }
             Told::Accepted { number, accepted } => self.on_accepted(number, accepted),
-            Told::Committed { committed, row } => self.on_committed(committed, *row),
+            Told::Committed { committed, row, received } => self.on_committed(committed, *row, received),
             Told::StoreFailed(verdict) => {
                 let owed = Commit { pending: self.session().store_failed(verdict.pending), ..*verdict };
                 let _ = self.requests.send(Request::Owe(Box::new(owed)));
@@ -279,25 +326,28 @@ impl Line {
         let _ = self.requests.send(Request::Commit(Box::new(verdict)));
     }
 
-    fn on_committed(&mut self, committed: Committed, row: journal::Record) {
+    fn on_committed(&mut self, committed: Committed, row: journal::Record, received: Instant) {
         let is_pass = row.entry.verdict == Verdict::Pass;
         self.undelivered.insert(row.seq.get(), row);
         while self.undelivered.len() > MOST_UNDELIVERED {
             self.undelivered.pop_first();
         }
-        let hold_until = Instant::now() + if is_pass { HOLD_MOST } else { Duration::ZERO };
-        self.memory.held = Some((committed, hold_until));
+        let until = Instant::now() + if is_pass { HOLD_MOST } else { Duration::ZERO };
+        self.memory.held = Some(Held { committed, until, received });
         self.send_held();
     }
 
     /// Sends the verdict that was stored last, unless it has to wait.
     fn send_held(&mut self) {
         let health = self.shared.beats.health();
-        let is_due = |held: &mut (Committed, Instant)| health.is_some() || Instant::now() >= held.1;
-        let Some((committed, _)) = self.memory.held.take_if(is_due) else { return };
+        let is_due = |held: &mut Held| health.is_some() || Instant::now() >= held.until;
+        let Some(Held { committed, received, .. }) = self.memory.held.take_if(is_due) else { return };
         let (now_ms, seq) = (self.shared.clock.now_ms(), committed.verdict_seq());
         match self.session().send_verdict(now_ms, committed, health.as_ref()) {
-            Dispatch::Verdict => {}
+            Dispatch::Verdict => {
+                self.shared.metrics.parts.sent(received.elapsed());
+                self.memory.sent = Some(Sent { seq: seq.get(), received, at: Instant::now() });
+            }
             Dispatch::Record(origin) => tracing::warn!(%seq, ?origin, "the verdict goes out as a record only"),
         }
         // The part's own verdict comes first.

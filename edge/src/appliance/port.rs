@@ -2,7 +2,7 @@
 
 use super::line::{FINISH_MOST, Line, Told};
 use crate::config::Plc;
-use crate::serial;
+use crate::serial::{self, Moved};
 use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tokio_serial::SerialStream;
 /// How often the session looks at the clock.
 const TICK: Duration = Duration::from_millis(10);
 /// Pause between two attempts to open the port.
-const OPEN_EVERY: Duration = Duration::from_millis(200);
+const OPEN_EVERY: Duration = Duration::from_millis(100);
 /// More bytes than that waiting for the line: nobody takes them, and the port is opened anew.
 const MOST_WAITING: usize = 16 << 10;
 
@@ -34,6 +34,7 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
                     (stream, is_told) = (Some(opened), false);
                     out.clear();
                     line.reopened();
+                    line.shared.metrics.line.opened();
                 }
                 Err(error) if !is_told => {
                     is_told = true;
@@ -42,32 +43,32 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
                 Err(_) => {}
             }
         }
-        let has_output = !out.is_empty();
         let ready = tokio::select! {
-            () = serial::readable(stream.as_ref()) => Ready::Read,
-            () = serial::writable(stream.as_ref()), if has_output => Ready::Write,
+            moved = serial::exchange(stream.as_mut(), &mut buffer, &out) => Ready::Moved(moved),
             Some(told) = told.recv() => Ready::Told(told),
             _ = tick.tick() => Ready::Tick,
         };
-        let outcome = match (ready, &mut stream) {
-            (Ready::Read, Some(stream)) => serial::read(stream, &mut buffer, |bytes| line.feed(bytes)),
-            (Ready::Write, Some(stream)) => serial::write(stream, &mut out),
-            (Ready::Told(told), _) => {
-                line.on_told(told);
-                Ok(())
-            }
-            _ => Ok(()),
-        };
+        let mut outcome = Ok(());
+        match ready {
+            Ready::Moved(Ok(Moved::In(count))) => line.feed(&buffer[..count]),
+            Ready::Moved(Ok(Moved::Out(count))) => drop(out.drain(..count)),
+            Ready::Moved(Err(error)) => outcome = Err(error),
+            Ready::Told(told) => line.on_told(told),
+            Ready::Tick => {}
+        }
         line.step(&mut out);
         if stream.is_none() {
             // Nobody hears it, and what is stale is worse than nothing.
             out.clear();
         }
-        let outcome = if out.len() > MOST_WAITING { Err(ErrorKind::WriteZero.into()) } else { outcome };
+        if out.len() > MOST_WAITING {
+            outcome = Err(ErrorKind::WriteZero.into());
+        }
         if let Err(error) = outcome {
             tracing::warn!(port = %plc.port.display(), %error, "the line is lost");
             stream = None;
             out.clear();
+            line.shared.metrics.line.lost();
         }
         if line.shared.stop.load(Ordering::Acquire) {
             let since = *stopped.get_or_insert_with(Instant::now);
@@ -80,8 +81,7 @@ pub(super) async fn serve(plc: &Plc, line: &mut Line, mut told: UnboundedReceive
 
 /// What there is to do.
 enum Ready {
-    Read,
-    Write,
+    Moved(std::io::Result<Moved>),
     Told(Told),
     Tick,
 }

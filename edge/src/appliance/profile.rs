@@ -1,9 +1,10 @@
 //! The session behind the configured profile.
 
 use crate::config::{Plc, Profile};
+use crate::metrics::LineCounts;
 use cellgate_protocol::health::Health;
 use cellgate_protocol::limits::MAX_FRAME;
-use cellgate_protocol::link::{Output, device::DeviceLink};
+use cellgate_protocol::link::{Counters, Output, device::DeviceLink};
 use cellgate_protocol::modbus::device::ModbusDevice;
 use cellgate_protocol::modbus::framer::{FRAME_MAX, silence_ms};
 use cellgate_protocol::modbus::link::Link;
@@ -31,6 +32,29 @@ impl DeviceEnd {
         match self {
             Self::Native(link) => link.session(),
             Self::Modbus(device) => device.session(),
+        }
+    }
+
+    /// What link and session have counted. `heartbeat` is the one that the PLC sees.
+    pub(super) fn counts(&mut self, heartbeat: u32) -> LineCounts {
+        let (bad_acks, refused) = (self.session().bad_acks(), *self.session().refused());
+        let counts = LineCounts { bad_acks, refused, heartbeat, ..LineCounts::default() };
+        match self {
+            Self::Native(link) => {
+                let Counters { frames, dropped, incompatible, .. } = *link.counters();
+                LineCounts { frames, dropped, incompatible, resyncs: link.resyncs(), ..counts }
+            }
+            Self::Modbus(device) => {
+                let (line, requests) = device.link().counts();
+                LineCounts {
+                    frames: line.frames,
+                    resyncs: line.resynchronised,
+                    bad_crc: line.bad_crc,
+                    bytes_dropped: line.bytes_dropped,
+                    exceptions: requests.refused,
+                    ..counts
+                }
+            }
         }
     }
 

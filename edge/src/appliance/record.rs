@@ -115,7 +115,10 @@ impl Recorder {
     /// its own.
     fn accept_once(&self, trigger: journal::Trigger) -> Result<NonZeroU64, JournalError> {
         match self.journal.accept(trigger) {
-            Ok(accepted) => Ok(accepted.id()),
+            Ok(accepted) => {
+                self.shared.metrics.parts.accepted(accepted.duration());
+                Ok(accepted.id())
+            }
             Err(JournalError::AlreadyInHand { trigger, .. }) => Ok(trigger),
             Err(error) => Err(error),
         }
@@ -123,10 +126,11 @@ impl Recorder {
 
     fn commit(&mut self, mut verdict: Box<Commit>) {
         let stored = self.store(&mut verdict);
-        let Commit { pending, judged, .. } = *verdict;
+        let Commit { pending, judged, received, .. } = *verdict;
         match stored {
             Ok(committed) => {
                 let row = committed.record();
+                self.counted(&committed, received);
                 if let Some(path) = judged.path {
                     let name = format!("{:010}-{}-{}", row.seq, row.trigger.part, row.entry.verdict);
                     let _ = self.chores.send(Chore::Archive { path, name });
@@ -137,7 +141,8 @@ impl Recorder {
                     age_ms = entry.age_ms, journal_us = committed.duration().as_micros(), "judged"
                 );
                 let row = Box::new(row.clone());
-                let _ = self.told.send(Told::Committed { committed: pending.committed(committed.seq()), row });
+                let _ =
+                    self.told.send(Told::Committed { committed: pending.committed(committed.seq()), row, received });
             }
             Err(JournalError::AlreadyTerminal { seq, .. }) => {
                 tracing::warn!(%seq, "the part has its verdict in the journal already");
@@ -149,6 +154,13 @@ impl Recorder {
                 let _ = self.told.send(Told::StoreFailed(Box::new(owed)));
             }
         }
+    }
+
+    fn counted(&self, committed: &journal::Committed, received: Instant) {
+        let row = committed.record();
+        let metrics = &self.shared.metrics;
+        metrics.parts.committed(row.trigger.kind, &row.entry, committed.duration(), received.elapsed());
+        metrics.store.committed();
     }
 
     fn store(&self, verdict: &mut Commit) -> Result<journal::Committed, JournalError> {
@@ -178,6 +190,7 @@ impl Recorder {
         match stored {
             Ok(committed) => {
                 let row = committed.record();
+                self.counted(&committed, at);
                 let entry = &row.entry;
                 tracing::info!(seq = row.seq, image = entry.image_name, verdict = %entry.verdict, reason = entry.reason, "judged");
                 if let Some(path) = judged.path {
@@ -186,7 +199,7 @@ impl Recorder {
                 }
                 let _ = self.told.send(Told::Free(Box::new(row.clone())));
             }
-            // The image stays in its folder, unrecorded; it is set aside at the next start.
+            // The image stays in its folder, unrecorded; it is judged anew after the next start.
             Err(error) => tracing::error!(%error, "an image was judged and could not be recorded"),
         }
     }

@@ -1,14 +1,15 @@
 //! All threads together, until a signal ends them.
 
-use super::beat::{Beats, Clock};
+use super::beat::{Beats, Clock, Worker};
 use super::judge::{EngineState, Judge, Work};
 use super::line::{Line, Memory};
 use super::profile::DeviceEnd;
 use super::record::Recorder;
 use super::{keep, port, watch};
 use crate::acquire::{Archive, ArchiveError, Matcher};
-use crate::config::Config;
+use crate::config::{Config, Profile};
 use crate::journal::{Journal, JournalError, Options, Retention};
+use crate::metrics::{self, About, ListenError, Metrics, MetricsError};
 use crate::pipeline::Activation;
 use crate::sandbox;
 use cellgate_models::bundle::{self, Bundle, BundleError};
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// The exit status where a worker stands still or panicked: the service manager starts the appliance anew.
@@ -31,6 +32,9 @@ pub const STUCK: u8 = 70;
 const GRACE: Duration = Duration::from_secs(2);
 /// How often the workers are looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long the threads may take to end after the line did. With the line's own [`super::line::FINISH_MOST`] it stays below
+/// the service's `TimeoutStopSec`.
+const END_MOST: Duration = Duration::from_secs(3);
 /// What decoding one image may take.
 const DECODE_MOST: Duration = Duration::from_millis(200);
 /// Verdicts of so many days stay, whatever is configured.
@@ -49,6 +53,12 @@ pub enum RunError {
     /// The archive can't be used.
     #[error("the archive can't be used: {0}")]
     Archive(#[from] ArchiveError),
+    /// Nobody can listen at the address for Prometheus.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The figures for Prometheus can't be kept.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// A thread, a signal handler or the serial task can't be made.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
@@ -60,6 +70,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) beats: Beats,
     pub(super) engine: EngineState,
+    pub(super) metrics: Metrics,
     /// A signal asked the appliance to end.
     pub(super) stop: Arc<AtomicBool>,
 }
@@ -81,9 +92,14 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let bundle = Bundle::open(&config.model.bundle, &bundle::Limits::default())?;
     let model = bundle.digest();
     let acquire = &config.acquire;
+    // Before anything is written: who finds the address taken, finds everything else as it was.
+    let listener = config.metrics.listen.map(metrics::listen).transpose()?;
     let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
     let (journal, recovery) = Journal::open(&config.journal.path, journal_options(config))?;
+    let metrics = figures(config, &model.to_string())?;
+    metrics.store.opened(recovery.rows);
     for row in &recovery.restarted {
+        metrics.parts.has_verdict(&row.entry);
         tracing::warn!(seq = row.seq, part = row.trigger.part, "in hand when the appliance ended: REJECT/RESTARTED");
     }
     tracing::info!(
@@ -96,8 +112,8 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let clock = Clock::start();
-    let shared =
-        Arc::new(Shared { clock, beats: Beats::new(clock), engine: EngineState::default(), stop: Arc::clone(&stop) });
+    let (beats, engine) = (Beats::new(clock), EngineState::default());
+    let shared = Arc::new(Shared { clock, beats, engine, metrics, stop: Arc::clone(&stop) });
     let journal = Arc::new(journal);
     let (work, work_receiver) = channel();
     let (requests, requests_receiver) = channel();
@@ -142,17 +158,20 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         memory: Memory::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (plc, folder) = (config.plc.clone(), acquire.folder.clone());
+    let (plc, folder, matching) = (config.plc.clone(), acquire.folder.clone(), acquire.matching);
 
     let watched = Arc::clone(&shared);
     let arrivals = work.clone();
     let mut threads = vec![
         spawn("judge", move || judge.run())?,
         spawn("record", move || recorder.run())?,
-        spawn("watch", move || watch::run(&folder, &watched, &arrivals, &chores))?,
+        spawn("watch", move || watch::run(&folder, matching, &watched, &arrivals, &chores))?,
     ];
-    let keep = spawn("keep", move || keep::run(archive, &journal, &chores_receiver))?;
+    let kept = Arc::clone(&shared);
+    threads.push(spawn("keep", move || keep::run(archive, &journal, &kept, &chores_receiver))?);
     let line = spawn("line", move || runtime.block_on(port::serve(&plc, &mut line, told_receiver)))?;
+    let shown = Arc::clone(&shared);
+    let _server = listener.map(|listener| metrics::serve(listener, move || page(&shown))).transpose()?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     if !supervise(&shared, &line, &threads) {
         return Ok(Ended::Stuck);
@@ -160,13 +179,26 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     let _ = work.send(Work::Stop);
     drop(work);
-    threads.push(keep);
-    let all_ended = threads.into_iter().all(|thread| thread.join().is_ok());
-    Ok(if all_ended && line.join().is_ok() { Ended::Asked } else { Ended::Stuck })
+    threads.push(line);
+    Ok(if all_end(threads) { Ended::Asked } else { Ended::Stuck })
+}
+
+/// Waits for the threads; false where one takes too long or has panicked.
+fn all_end(threads: Vec<JoinHandle<()>>) -> bool {
+    let start = Instant::now();
+    while let Some(late) = threads.iter().find(|thread| !thread.is_finished()) {
+        if start.elapsed() > END_MOST {
+            tracing::error!(worker = late.thread().name(), "a worker does not end");
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    threads.into_iter().all(|thread| thread.join().is_ok())
 }
 
 /// Looks at the workers until the line has ended; false where one stood still or panicked before.
 fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>]) -> bool {
+    let mut keeps = true;
     while !line.is_finished() {
         std::thread::sleep(LOOK);
         let stopping = shared.stop.load(Ordering::Acquire);
@@ -178,9 +210,34 @@ fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>])
             tracing::error!(worker = stuck.name(), "a worker stands still");
             return false;
         }
+        let kept = std::mem::replace(&mut keeps, !shared.beats.is_stuck(Worker::Keep, Duration::ZERO));
+        if kept && !keeps {
+            tracing::error!("the archive's thread stands still: images stay in the scanner's folder, verdicts go on");
+        }
         let _ = sd_notify::notify(&[NotifyState::Watchdog]);
     }
     shared.stop.load(Ordering::Acquire)
+}
+
+/// All figures at zero.
+fn figures(config: &Config, bundle: &str) -> Result<Metrics, MetricsError> {
+    let profile = match config.plc.profile {
+        Profile::Native => "native",
+        Profile::Modbus => "modbus",
+    };
+    let about = About { device: config.device.id, bundle: bundle.to_owned(), profile };
+    let deadline = Duration::from_millis(config.plc.deadline_ms.get().into());
+    Metrics::new(&about, deadline, &Worker::ALL.map(Worker::name))
+}
+
+/// The figures as they are now, with what the workers show.
+fn page(shared: &Shared) -> Option<String> {
+    let Shared { beats, metrics, .. } = shared;
+    metrics.device.show_health(beats.health().is_some());
+    for worker in Worker::ALL {
+        metrics.device.show_worker(worker.name(), !beats.is_stuck(worker, Duration::ZERO));
+    }
+    metrics.page().inspect_err(|error| tracing::error!(%error, "no figures")).ok()
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
@@ -207,5 +264,33 @@ pub fn activation(config: &Config) -> Activation {
         precision: model.precision,
         engine: OnnxRuntimeOptions { library: model.onnxruntime.clone(), threads: model.threads },
         sandbox,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panicked_ends_the_appliance_also_where_no_verdict_needs_it() {
+        let clock = Clock::start();
+        let beats = Beats::new(clock);
+        Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
+        let about = About { device: 1, bundle: String::new(), profile: "native" };
+        let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
+        let shared = Shared { clock, beats, engine: EngineState::default(), metrics, stop: Arc::default() };
+        let line = spawn("line", || std::thread::sleep(Duration::from_secs(60))).unwrap();
+        let dead = spawn("keep", || panic!("on purpose")).unwrap();
+        let start = Instant::now();
+        assert!(!supervise(&shared, &line, &[dead]));
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn threads_that_do_not_end_are_not_waited_for_for_ever() {
+        let late = spawn("keep", || std::thread::sleep(Duration::from_secs(60))).unwrap();
+        let ended = spawn("judge", || {}).unwrap();
+        assert!(all_end(vec![ended]));
+        assert!(!all_end(vec![late]));
     }
 }

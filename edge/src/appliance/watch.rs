@@ -4,22 +4,31 @@ use super::beat::{PAUSE, Worker};
 use super::judge::Work;
 use super::keep::Chore;
 use super::run::Shared;
-use crate::acquire::{Watcher, present};
+use crate::acquire::{Settling, Unjudged, Watcher, present};
+use crate::config::Matching;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 /// Runs until `stop`. While the folder can't be watched there is no sign of life, hence no PASS.
-pub(super) fn run(folder: &Path, shared: &Shared, work: &Sender<Work>, chores: &Sender<Chore>) {
+pub(super) fn run(folder: &Path, matching: Matching, shared: &Shared, work: &Sender<Work>, chores: &Sender<Chore>) {
     let Shared { beats, stop, .. } = shared;
     let mut arrivals = Vec::new();
     while !stop.load(Ordering::Acquire) {
         let outcome = Watcher::new(folder).and_then(|mut watcher| {
-            // Nobody knows whether what lies here already is whole, or whose it is.
-            let _ = chores.send(Chore::SetAside { paths: present(folder)?, why: "it came while nobody watched" });
+            // Nobody knows yet whether what lies here already is whole, nor ever which trigger it came for.
+            let lying = present(folder)?;
+            let mut settling = Settling::default();
+            if matching == Matching::FreeRunning {
+                settling = Settling::new(lying, Instant::now());
+            } else {
+                let _ = chores.send(Chore::SetAside { paths: lying, why: Unjudged::Unwatched });
+            }
             while !stop.load(Ordering::Acquire) {
                 beats.idle(Worker::Watch);
                 watcher.next(PAUSE, &mut arrivals)?;
+                settling.look(Instant::now(), &mut arrivals);
                 for arrival in arrivals.drain(..) {
                     let _ = work.send(Work::Arrival(arrival));
                 }

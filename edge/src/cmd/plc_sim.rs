@@ -63,6 +63,9 @@ pub(crate) struct Args {
     /// The folder that the appliance watches, for the simulated scanner
     #[arg(long, value_name = "FOLDER", requires = "images")]
     into: Option<PathBuf>,
+    /// From a part's trigger to its image; without it the image comes first
+    #[arg(long, value_name = "MILLISECONDS", requires = "into")]
+    scan_after: Option<u64>,
     /// How long to wait until the device is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     patience: u64,
@@ -127,15 +130,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         first_part: args.first_part,
         parts: args.parts,
         every: args.rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(60.0 / rate)),
+        scan_after: args.scan_after.map(Duration::from_millis),
         deadline_ms: args.deadline_ms,
         patience: Duration::from_secs(args.patience),
     };
-    let scanner = args.into.as_deref().and_then(|into| Scanner::new(args.images.clone(), into));
+    let mut scanner = args.into.as_deref().and_then(|into| Scanner::new(args.images.clone(), into));
     let mut summary = Summary::default();
     let mut output = io::stdout().lock();
     let start = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(plc_sim::run(&options, scanner, |outcome| {
+    let scan = |part_id| scanner.as_mut().map_or(Ok(()), |scanner| scanner.scan(part_id).map(drop));
+    runtime.block_on(plc_sim::run(&options, scan, |outcome| {
         summary.add(outcome);
         // Whoever reads may go away; the line goes on.
         let _ = print(&mut output, outcome, args.json);

@@ -42,7 +42,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::start_logging(config.log.format == LogFormat::Json);
     match appliance::run(&config)? {
         Ended::Asked => Ok(ExitCode::SUCCESS),
-        // A thread that stands still can't be waited for.
-        Ended::Stuck => std::process::exit(i32::from(STUCK)),
+        // A thread that stands still can't be waited for: neither by joining it, nor where it holds something that what
+        // libraries do at an orderly exit would wait for.
+        Ended::Stuck => signal_hook::low_level::exit(i32::from(STUCK)),
     }
 }

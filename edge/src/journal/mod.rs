@@ -5,6 +5,7 @@
 //! [`Journal::open`] closes what a crash left open as REJECT/RESTARTED before anything else is accepted.
 
 mod error;
+mod files;
 mod hash;
 mod options;
 mod reader;

@@ -66,6 +66,8 @@ pub struct Health {
     pub ready: bool,
     /// Errors met since it was opened.
     pub failures: u64,
+    /// Times that it was opened and verified again after one.
+    pub reopenings: u64,
     /// The newest of them.
     pub last_error: Option<String>,
 }

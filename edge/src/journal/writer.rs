@@ -5,13 +5,13 @@
 //! request's row got in, and the caller is told.
 
 use super::JournalError;
+use super::files::{lock, rewrite_log};
 use super::options::{Health, Options, Recovery, Retention};
 use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
 use super::retention::{self, Pruned};
 use super::schema::unusable;
 use super::store::{Checkpoint, Failure, Store};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::File;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -23,6 +23,12 @@ use std::time::{Duration, Instant};
 const CHECKPOINT_EVERY: u32 = 250;
 /// Pause after which waiting acknowledgements are written on their own.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often the thread shows that it lives while nobody asks for anything.
+const LIFE: Duration = Duration::from_millis(40);
+/// How long the thread may be silent while it waits for requests.
+const WAITING_MOST: Duration = Duration::from_millis(150);
+/// How long the thread may be silent while it tries to open the journal anew.
+const REOPENING_MOST: Duration = Duration::from_secs(30);
 
 /// The appliance's journal. Dropping it finishes what waits and closes it.
 pub struct Journal {
@@ -47,8 +53,11 @@ enum Request {
 #[derive(Default)]
 struct State {
     open: bool,
+    /// The thread's last sign of life while it waits for requests.
+    seen: Option<Instant>,
     busy_since: Option<Instant>,
     failures: u64,
+    reopenings: u64,
     last_error: Option<String>,
 }
 
@@ -71,7 +80,7 @@ impl Journal {
         let rows = rows + restarted.len() as u64;
         let recovery = Recovery { boot_epoch, created, rows, restarted, unacknowledged };
 
-        let state = Arc::new(Mutex::new(State { open: true, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { open: true, seen: Some(Instant::now()), ..State::default() }));
         let (requests, receiver) = sync_channel(options.queue);
         let (queue, stall) = (options.queue, options.stall);
         let writer = Writer {
@@ -142,7 +151,26 @@ impl Journal {
     pub fn health(&self) -> Health {
         let state = locked(&self.state);
         let stalled = state.busy_since.is_some_and(|since| since.elapsed() > self.stall);
-        Health { ready: state.open && !stalled, failures: state.failures, last_error: state.last_error.clone() }
+        Health {
+            ready: state.open && !stalled,
+            failures: state.failures,
+            reopenings: state.reopenings,
+            last_error: state.last_error.clone(),
+        }
+    }
+
+    /// The last sign of life of the journal's thread, and how long it may be silent from then on. While the journal is known
+    /// not to be ready that is long, as nothing depends on it then.
+    #[must_use]
+    pub fn progress(&self) -> (Instant, Duration) {
+        let state = locked(&self.state);
+        let last = state.busy_since.or(state.seen).unwrap_or_else(Instant::now);
+        let most = match (state.open, state.busy_since) {
+            (false, _) => REOPENING_MOST,
+            (true, Some(_)) => self.stall,
+            (true, None) => WAITING_MOST,
+        };
+        (last, most)
     }
 
     fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
@@ -192,14 +220,22 @@ impl Drop for Writer {
 
 impl Writer {
     fn run(mut self, requests: &Receiver<Request>) {
+        let mut asked = Instant::now();
         loop {
+            locked(&self.state).seen = Some(Instant::now());
             if self.store.is_none() && self.last_attempt.elapsed() >= self.options.reopen_every {
                 self.reopen();
             }
-            let pause = if self.store.is_some() { IDLE } else { self.options.reopen_every };
-            match requests.recv_timeout(pause) {
-                Ok(request) => self.serve(request),
-                Err(RecvTimeoutError::Timeout) => self.write_acknowledgements(),
+            match requests.recv_timeout(LIFE) {
+                Ok(request) => {
+                    self.serve(request);
+                    asked = Instant::now();
+                }
+                Err(RecvTimeoutError::Timeout) if asked.elapsed() >= IDLE => {
+                    self.write_acknowledgements();
+                    asked = Instant::now();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.transactions >= CHECKPOINT_EVERY {
@@ -322,7 +358,10 @@ impl Writer {
             Ok(store) => {
                 self.withdrawn.clear();
                 self.store = Some(store);
-                locked(&self.state).open = true;
+                let mut state = locked(&self.state);
+                state.open = true;
+                state.reopenings += 1;
+                drop(state);
                 tracing::warn!("the journal is open and verified again");
             }
             Err(error) => {
@@ -345,40 +384,4 @@ impl Writer {
 
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Takes the lock file beside the journal, for as long as it is open.
-fn lock(path: &Path) -> Answer<File> {
-    let path = beside(path, ".lock");
-    let io = |source| JournalError::Io { path: path.clone(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path }),
-        Err(TryLockError::Error(source)) => Err(io(source)),
-    }
-}
-
-/// Writes the log's bytes over themselves and syncs them. After a failed sync Linux holds pages as clean that never
-/// reached the disk: reading them proves nothing, and the next sync would not write them.
-fn rewrite_log(path: &Path) -> Answer<()> {
-    let path = beside(path, "-wal");
-    let rewrite = || -> io::Result<()> {
-        let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            file => file?,
-        };
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        file.rewind()?;
-        file.write_all(&bytes)?;
-        file.sync_all()
-    };
-    rewrite().map_err(|source| JournalError::Io { path: path.clone(), source })
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -36,7 +36,7 @@ struct Scorer {
     engine: Box<dyn Engine>,
     /// The network's input, 3 x height x width.
     tensor: Vec<f32>,
-    /// The longest that the network has taken.
+    /// The longest that the network has taken since the last proof began.
     slowest: Duration,
 }
 
@@ -173,7 +173,7 @@ impl Pipeline {
         &self.source.sandbox
     }
 
-    /// The longest that the network has taken for an image so far.
+    /// The longest that the network has taken for an image since its last proof began.
     #[must_use]
     pub fn slowest_inference(&self) -> Duration {
         self.scorer.slowest

@@ -2,6 +2,7 @@
 
 use super::{NoScore, Pipeline, Times};
 use cellgate_models::bundle::{Bundle, Expectation, GoldenImage, Precision};
+use std::time::Duration;
 
 /// Why an engine may not judge with this bundle.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,7 @@ impl Pipeline {
     /// # Errors
     /// [`ProofError`] at the first image that doesn't agree.
     pub fn prove(&mut self, bundle: &Bundle, precision: Precision) -> Result<(), ProofError> {
+        self.scorer.slowest = Duration::ZERO;
         bundle.golden().try_for_each(|golden| self.prove_with(&golden, precision))
     }
 

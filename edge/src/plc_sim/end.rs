@@ -12,34 +12,41 @@ use cellgate_protocol::modbus::plc::ModbusPlc;
 use cellgate_protocol::session::plc::{Event, PlcSession};
 
 /// A session and what carries it.
-pub(super) enum PlcEnd {
+pub enum PlcEnd {
+    /// Frames.
     Native(Box<PlcLink>),
+    /// Registers.
     Modbus(Box<ModbusPlc>),
 }
 
 impl PlcEnd {
-    pub(super) fn new(now_ms: u64, session: PlcSession, options: &Options, ends: Ends) -> Self {
+    /// The session behind the profile of `options`.
+    #[must_use]
+    pub fn new(now_ms: u64, session: PlcSession, options: &Options, ends: Ends) -> Self {
         match options.profile {
             Profile::Native => Self::Native(Box::new(PlcLink::new(now_ms, session, ends))),
             Profile::Modbus => Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, options.unit, ends))),
         }
     }
 
-    pub(super) fn session(&mut self) -> &mut PlcSession {
+    /// The session behind it.
+    pub fn session(&mut self) -> &mut PlcSession {
         match self {
             Self::Native(link) => link.session(),
             Self::Modbus(plc) => plc.session(),
         }
     }
 
-    pub(super) fn reopened(&mut self) {
+    /// The line was lost and opened anew.
+    pub fn reopened(&mut self) {
         match self {
             Self::Native(link) => link.reopened(),
             Self::Modbus(plc) => plc.reopened(),
         }
     }
 
-    pub(super) fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
+    /// Bytes that came.
+    pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
         match self {
             Self::Native(link) => link.feed(now_ms, bytes),
             Self::Modbus(plc) => plc.feed(now_ms, bytes),
@@ -47,7 +54,7 @@ impl PlcEnd {
     }
 
     /// The next event, or none; bytes to send until then are added to `out`.
-    pub(super) fn poll(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Option<Event> {
+    pub fn poll(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Option<Event> {
         let (mut frame, mut request) = ([0; MAX_FRAME], [0; FRAME_MAX]);
         loop {
             let output = match self {

@@ -4,17 +4,17 @@
 mod end;
 mod scanner;
 
+pub use end::PlcEnd;
 pub use scanner::{Scanner, ScannerError};
 
 use crate::config::{Parity, Profile};
-use crate::serial;
+use crate::serial::{self, Moved};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::ALLOWED_MODELS;
 use cellgate_protocol::link::plc::Ends;
 use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
-use end::PlcEnd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
@@ -48,6 +48,8 @@ pub struct Options {
     pub parts: u64,
     /// From one trigger to the next, at least.
     pub every: Duration,
+    /// From a part's trigger to its image; without it the image comes first.
+    pub scan_after: Option<Duration>,
     /// What a part may take, in ms.
     pub deadline_ms: u32,
     /// The longest that the device may take to get ready before the first part and between two.
@@ -72,19 +74,19 @@ pub enum SimError {
         /// How many there are.
         found: usize,
     },
-    /// The simulated scanner has no image.
+    /// The simulated scanner can't write an image.
     #[error(transparent)]
     Scanner(#[from] ScannerError),
 }
 
-/// Runs the line until every part has its outcome; tells each one to `decided`. Where there is a `scanner` it writes the
-/// image of each part just before its trigger.
+/// Runs the line until every part has its outcome; tells each one to `decided`. `scan` is asked to make the image of a part:
+/// just before its trigger, or [`Options::scan_after`] it.
 ///
 /// # Errors
 /// [`SimError`].
 pub async fn run(
     options: &Options,
-    mut scanner: Option<Scanner>,
+    mut scan: impl FnMut(u64) -> Result<(), ScannerError>,
     mut decided: impl FnMut(&Outcome),
 ) -> Result<(), SimError> {
     let models = options.models.iter().copied().collect();
@@ -105,6 +107,7 @@ pub async fn run(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut done, mut open, mut next_at, mut ready_at) = (0, false, Instant::now(), Instant::now());
+    let mut scan_due = None;
     loop {
         if stream.is_none() && Instant::now() >= open_at {
             open_at = Instant::now() + OPEN_EVERY;
@@ -112,19 +115,18 @@ pub async fn run(
             out.clear();
             link.reopened();
         }
-        let has_output = !out.is_empty();
-        let outcome = tokio::select! {
-            () = serial::readable(stream.as_ref()) => stream.as_mut().map(|stream| {
-                serial::read(stream, &mut buffer, |bytes| link.feed(now_ms(), bytes))
-            }),
-            () = serial::writable(stream.as_ref()), if has_output => stream.as_mut().map(|stream| {
-                serial::write(stream, &mut out)
-            }),
+        let moved = tokio::select! {
+            moved = serial::exchange(stream.as_mut(), &mut buffer, &out) => Some(moved),
             _ = tick.tick() => None,
         };
-        if let Some(Err(error)) = outcome {
-            tracing::warn!(port = %options.port.display(), %error, "the line is lost");
-            stream = None;
+        match moved {
+            Some(Ok(Moved::In(count))) => link.feed(now_ms(), &buffer[..count]),
+            Some(Ok(Moved::Out(count))) => drop(out.drain(..count)),
+            Some(Err(error)) => {
+                tracing::warn!(port = %options.port.display(), %error, "the line is lost");
+                stream = None;
+            }
+            None => {}
         }
         while let Some(event) = link.poll(now_ms(), &mut out) {
             match event {
@@ -135,14 +137,18 @@ pub async fn run(
                 event => tracing::debug!(?event, "from the device"),
             }
         }
+        if let Some((_, part_id)) = scan_due.take_if(|(due, _)| Instant::now() >= *due) {
+            scan(part_id)?;
+        }
         if done == options.parts && ready_at.elapsed() >= LINGER {
             return Ok(());
         }
         if !open && done < options.parts && Instant::now() >= next_at {
             if link.session().is_device_ready(now_ms()) {
                 let part_id = options.first_part + done;
-                if let Some(scanner) = &mut scanner {
-                    scanner.scan(part_id)?;
+                match options.scan_after {
+                    None => scan(part_id)?,
+                    Some(after) => scan_due = Some((Instant::now() + after, part_id)),
                 }
                 next_at = Instant::now() + options.every;
                 let nonce = (done as u32).wrapping_add(first_link_id);

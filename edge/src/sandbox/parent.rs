@@ -23,6 +23,8 @@ pub struct Sandbox {
     process: Option<Process>,
     /// Images that this worker has answered.
     images: u32,
+    /// Workers that were replaced by the next one.
+    restarts: u64,
     /// The levels' memory while `image` does not hold it.
     levels: Vec<u16>,
     image: Option<Radiograph>,
@@ -47,7 +49,7 @@ impl Sandbox {
         } else {
             tracing::debug!(%missing, holds = %protections, "the image decoder is protected");
         }
-        Ok(Self { options, protections, process: Some(process), images: 0, levels, image: None })
+        Ok(Self { options, protections, process: Some(process), images: 0, restarts: 0, levels, image: None })
     }
 
     /// What the first worker gave up before its first image. A later one that gives up less is refused.
@@ -68,7 +70,16 @@ impl Sandbox {
         self.process.as_ref().map(Process::id)
     }
 
+    /// How often the worker was replaced since the start.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
     /// Decodes the radiograph in `bytes`, the content of a file; it stays until the next call. `path` only names it.
+    ///
+    /// A worker that ended while it waited is replaced first: that is not the image's fault. One that ends while it has the
+    /// image may have ended because of it, so the image is not tried again.
     ///
     /// # Errors
     /// [`SandboxFailure`]. After all but [`SandboxFailure::Refused`] the worker is a new one.
@@ -86,7 +97,9 @@ impl Sandbox {
             self.levels = image.into_levels();
         }
         let no_worker = |source| SandboxFailure::NoWorker { path: path.to_owned(), source };
-        let mut process = match self.process.take() {
+        let waiting = self.waiting();
+        let limits = &self.options.limits;
+        let mut process = match waiting {
             Some(process) => process,
             None => spawn(&self.options).map_err(no_worker)?,
         };
@@ -121,6 +134,20 @@ impl Sandbox {
         Err(failure)
     }
 
+    /// The worker, if it still runs.
+    fn waiting(&mut self) -> Option<Process> {
+        let mut process = self.process.take()?;
+        match process.ended() {
+            None => Some(process),
+            Some(how) => {
+                tracing::warn!(%how, "the image decoder ended while it waited and is replaced");
+                self.images = 0;
+                self.restarts += 1;
+                None
+            }
+        }
+    }
+
     /// Keeps a worker that answered, unless it has seen enough images.
     fn keep(&mut self, process: Process) {
         self.images += 1;
@@ -135,6 +162,7 @@ impl Sandbox {
     fn replace(&mut self, old: Process) {
         drop(old);
         self.images = 0;
+        self.restarts += 1;
         self.process = spawn(&self.options).ok();
     }
 }

@@ -76,6 +76,11 @@ impl Process {
         self.child.id()
     }
 
+    /// How the worker ended by itself; none while it runs.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        self.child.try_wait().ok().flatten().map(in_words)
+    }
+
     /// Waits until the worker is ready; gives what it did to itself.
     pub(super) fn ready(&mut self, deadline: Instant) -> Result<Protections, ExchangeError> {
         if let Some(protections) = self.protections {

@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::decompress::{Decompressor, PIECE_BYTES};
-use super::directory::{ByteOrder, File};
+use super::directory::File;
 use super::error::Refusal;
 use super::layout::{Compression, Layout};
 use super::limits::Limits;
@@ -11,20 +11,26 @@ use super::samples;
 /// Samples a piece: a multiple of eight, so that a piece of packed samples ends with a whole byte.
 const PIECE_SAMPLES: usize = PIECE_BYTES / 2;
 
-/// Decodes `bytes` into `levels`, whose memory is used again; gives width and height.
+/// Finds out where and how the radiograph lies in `bytes`, the content of a file.
+///
+/// # Errors
+/// All kinds of [`Refusal`].
+pub(super) fn layout<'a>(bytes: &'a [u8], limits: &Limits, clock: &mut Clock) -> Result<Layout<'a>, Refusal> {
+    refuse_long_file(bytes.len() as u64, limits)?;
+    let (file, page) = File::open(bytes)?;
+    Layout::new(file, &page, limits, clock)
+}
+
+/// Decodes all chunks of `layout` into `levels`, whose memory is used again.
 ///
 /// # Errors
 /// All kinds of [`Refusal`]; `levels` then holds nothing of use.
 pub(super) fn decode_into(
-    bytes: &[u8],
-    limits: &Limits,
+    layout: &Layout<'_>,
     clock: &mut Clock,
     decompressor: &mut Decompressor,
     levels: &mut Vec<u16>,
-) -> Result<(u32, u32), Refusal> {
-    refuse_long_file(bytes.len() as u64, limits)?;
-    let (file, page) = File::open(bytes)?;
-    let layout = Layout::new(file, &page, limits, clock)?;
+) -> Result<(), Refusal> {
     let (width, height) = (layout.width as usize, layout.height as usize);
     let count = width * height;
     levels.truncate(count);
@@ -34,15 +40,14 @@ pub(super) fn decode_into(
     // Each level is overwritten below, or an error comes back.
     levels.resize(count, 0);
     for index in 0..layout.chunks {
-        decode_chunk(&layout, file.order, index, clock, decompressor, levels).map_err(|refusal| match refusal {
+        decode_chunk(layout, index, clock, decompressor, levels).map_err(|refusal| match refusal {
             Refusal::Malformed { found, expected } => {
                 Refusal::Malformed { found: format!("{found} in {}", layout.chunk_name(index)), expected }
             }
             other => other,
         })?;
     }
-    clock.look()?;
-    Ok((layout.width, layout.height))
+    clock.look()
 }
 
 /// Refuses a file of `len` bytes that is over the limit.
@@ -59,7 +64,6 @@ pub(super) fn refuse_long_file(len: u64, limits: &Limits) -> Result<(), Refusal>
 
 fn decode_chunk(
     layout: &Layout<'_>,
-    order: ByteOrder,
     index: u32,
     clock: &mut Clock,
     decompressor: &mut Decompressor,
@@ -78,7 +82,7 @@ fn decode_chunk(
             let end = (start + samples_in_piece).min(row.len());
             let part = row.get_mut(start..end).unwrap_or_default();
             if layout.bits == 16 {
-                samples::levels_from_bytes(piece, order, part);
+                samples::levels_from_bytes(piece, layout.order(), part);
             } else {
                 samples::levels_from_packed(piece, layout.bits, part);
             }

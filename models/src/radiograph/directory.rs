@@ -17,6 +17,11 @@ pub(super) enum ByteOrder {
     Big,
 }
 
+impl ByteOrder {
+    /// This machine's.
+    pub(super) const NATIVE: Self = if cfg!(target_endian = "little") { Self::Little } else { Self::Big };
+}
+
 /// A tag's number and name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tag(pub(super) u16, pub(super) &'static str);

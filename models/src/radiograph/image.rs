@@ -3,11 +3,13 @@
 /// A grey image of unsigned 16-bit levels, row by row from the top left; a larger level is always brighter.
 ///
 /// Levels of files with fewer bits are kept as they are: a 12-bit file has levels 0..=4095.
-#[derive(Clone, PartialEq, Eq)]
 pub struct Radiograph {
     width: u32,
     height: u32,
-    levels: Vec<u16>,
+    /// The levels, maybe with something else before and behind.
+    buffer: Vec<u16>,
+    /// Where the levels begin.
+    start: usize,
 }
 
 /// A number of levels that does not fill the rectangle, or an empty rectangle.
@@ -32,7 +34,20 @@ impl Radiograph {
         if expected == 0 || expected != levels.len() as u64 {
             return Err(ShapeError { width, height, found: levels.len() });
         }
-        Ok(Self { width, height, levels })
+        Ok(Self { width, height, buffer: levels, start: 0 })
+    }
+
+    /// An image whose levels begin at `start` of `buffer`, the memory of its file.
+    ///
+    /// # Errors
+    /// [`ShapeError`] where they don't lie within it, or are none.
+    pub(super) fn within(width: u32, height: u32, buffer: Vec<u16>, start: usize) -> Result<Self, ShapeError> {
+        let expected = u64::from(width) * u64::from(height);
+        let found = buffer.len().saturating_sub(start);
+        if expected == 0 || expected > found as u64 {
+            return Err(ShapeError { width, height, found });
+        }
+        Ok(Self { width, height, buffer, start })
     }
 
     /// Pixels a row.
@@ -50,18 +65,58 @@ impl Radiograph {
     /// All levels, row by row.
     #[must_use]
     pub fn levels(&self) -> &[u16] {
-        &self.levels
+        &self.buffer[self.start..][..self.width as usize * self.height as usize]
     }
 
     /// The levels, given away.
     #[must_use]
-    pub fn into_levels(self) -> Vec<u16> {
-        self.levels
+    pub fn into_levels(mut self) -> Vec<u16> {
+        let len = self.levels().len();
+        self.buffer.copy_within(self.start..self.start + len, 0);
+        self.buffer.truncate(len);
+        self.buffer
+    }
+
+    /// The memory, to be used again, and where the levels began in it.
+    pub(super) fn into_buffer(self) -> (Vec<u16>, usize) {
+        (self.buffer, self.start)
     }
 }
+
+impl Clone for Radiograph {
+    fn clone(&self) -> Self {
+        Self { width: self.width, height: self.height, buffer: self.levels().to_vec(), start: 0 }
+    }
+}
+
+impl PartialEq for Radiograph {
+    fn eq(&self, other: &Self) -> bool {
+        (self.width, self.height, self.levels()) == (other.width, other.height, other.levels())
+    }
+}
+
+impl Eq for Radiograph {}
 
 impl std::fmt::Debug for Radiograph {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Radiograph({} x {})", self.width, self.height)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_within_a_larger_memory_is_just_its_levels() {
+        let within = Radiograph::within(2, 1, vec![9, 7, 8, 9, 9], 1).unwrap();
+        assert_eq!(within.levels(), [7, 8]);
+        assert_eq!(within, Radiograph::new(2, 1, vec![7, 8]).unwrap());
+        assert_ne!(within, Radiograph::new(1, 2, vec![7, 8]).unwrap());
+        assert_eq!(within.clone().into_buffer(), (vec![7, 8], 0));
+        assert_eq!(within.into_levels(), [7, 8]);
+        assert_eq!(Radiograph::within(2, 1, vec![9, 7], 1), Err(ShapeError { width: 2, height: 1, found: 1 }));
+        assert!(Radiograph::within(0, 1, vec![9, 7], 1).is_err());
+        assert!(Radiograph::within(1, 1, vec![9, 7], 3).is_err());
     }
 }

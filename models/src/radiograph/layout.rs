@@ -1,7 +1,7 @@
 //! The tags' meaning, checked: what is read, what is refused by name, and where each chunk lies.
 
 use super::clock::Clock;
-use super::directory::{Directory, File, Tag, Values};
+use super::directory::{ByteOrder, Directory, File, Tag, Values};
 use super::error::Refusal;
 use super::limits::Limits;
 use std::ops::RangeInclusive;
@@ -163,6 +163,27 @@ impl<'a> Layout<'a> {
             layout.refuse_short_chunk(index)?;
         }
         Ok(layout)
+    }
+
+    /// The order of the two bytes of a sample.
+    pub(super) fn order(&self) -> ByteOrder {
+        self.file.order
+    }
+
+    /// At which byte of the file all levels follow one another as this machine keeps them in memory; none where they
+    /// don't.
+    pub(super) fn ready_at(&self) -> Option<usize> {
+        let as_in_memory = self.bits == 16
+            && self.order() == ByteOrder::NATIVE
+            && self.compression == Compression::None
+            && !self.predicted
+            && !self.inverted
+            && self.chunk_width == self.width;
+        let (first, chunk_bytes) = (self.offsets.get(0), self.row_bytes() * u64::from(self.chunk_height));
+        let follows =
+            |index| self.offsets.get(index as usize).checked_sub(first) == Some(u64::from(index) * chunk_bytes);
+        let ready = as_in_memory && (0..self.chunks).all(follows);
+        usize::try_from(first).ok().filter(|_| ready)
     }
 
     /// Bytes of a row of a chunk, padding included.

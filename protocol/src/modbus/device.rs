@@ -200,7 +200,8 @@ impl ModbusDevice {
         if let Some(verdict) = session.verdict {
             return Some(Told::Verdict(verdict));
         }
-        let idle = !session.status.has(Status::BUSY);
+        // A part of which there is nothing to tell yet is being judged, accepted or not.
+        let idle = session.part.is_none() || session.record.is_some();
         let done = session.status.has(Status::DONE);
         let own = session.record.map(|record| Told::Record { record, waits: done });
         let replayed = self.replayed.filter(|_| idle).map(|record| Told::Record { record, waits: true });

@@ -3,4 +3,5 @@
 
 pub mod device;
 pub mod plc;
+pub mod refused;
 pub mod repeat;

@@ -1,16 +1,18 @@
 //! Any bytes give a radiograph or an error, in bounded time and memory, and what is read comes back from a reader that
-//! has been used before.
+//! has been used before, from the bytes and from a file with them.
 
 #![no_main]
 
-use cellgate_models::radiograph::{Limits, Reader, decode};
+use cellgate_models::radiograph::{Limits, Radiograph, ReadError, Reader, decode};
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 thread_local! {
     static READER: RefCell<Reader> = RefCell::new(Reader::new(limits()));
+    /// One file for each process, as libFuzzer runs its jobs, written over and over.
+    static FILE: PathBuf = std::env::temp_dir().join(format!("cellgate-fuzz-{}.tif", std::process::id()));
 }
 
 /// Small enough for many tries a second; no time limit, as it would make a crash hard to repeat.
@@ -19,11 +21,20 @@ fn limits() -> Limits {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let path = Path::new("fuzz.tif");
-    let first = decode(bytes, path, &limits());
-    READER.with_borrow_mut(|reader| match (first, reader.decode(bytes, path)) {
-        (Ok(first), Ok(second)) => assert!(first == *second, "a used reader gives other levels"),
-        (Err(first), Err(second)) => assert_eq!(first.to_string(), second.to_string()),
-        (first, second) => panic!("a used reader gives another outcome: {first:?}, {second:?}"),
+    FILE.with(|path| {
+        std::fs::write(path, bytes).expect("a writable folder for temporary files");
+        let first = decode(bytes, path, &limits());
+        READER.with_borrow_mut(|reader| {
+            agree(&first, reader.decode(bytes, path));
+            agree(&first, reader.read(path));
+        });
     });
 });
+
+fn agree(first: &Result<Radiograph, ReadError>, again: Result<&Radiograph, ReadError>) {
+    match (first, again) {
+        (Ok(first), Ok(again)) => assert!(first == again, "a used reader gives other levels"),
+        (Err(first), Err(again)) => assert_eq!(first.to_string(), again.to_string()),
+        (first, again) => panic!("a used reader gives another outcome: {first:?}, {again:?}"),
+    }
+}

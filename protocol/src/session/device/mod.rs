@@ -9,6 +9,7 @@ pub use action::{Action, AlreadyConcluded, Dispatch, Event};
 pub use condition::{Condition, DeviceConfig, Mode};
 pub use snapshot::Snapshot;
 
+use super::refused::Refused;
 use super::repeat::Repeat;
 use crate::{
     health::{Health, is_healthy},
@@ -38,6 +39,7 @@ pub struct DeviceSession {
     plc_seen_ms: Option<u64>,
     plc_live: bool,
     bad_acks: u32,
+    refused: Refused,
 }
 
 impl DeviceSession {
@@ -59,6 +61,7 @@ impl DeviceSession {
             plc_seen_ms: None,
             plc_live: false,
             bad_acks: 0,
+            refused: Refused::new(),
         }
     }
 
@@ -77,6 +80,12 @@ impl DeviceSession {
     #[must_use]
     pub const fn bad_acks(&self) -> u32 {
         self.bad_acks
+    }
+
+    /// Triggers that were refused, and verdicts that could not be stored: every NAK.
+    #[must_use]
+    pub const fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// A PLC opened a link: it is alive, and what it wanted cleared is cleared.
@@ -135,8 +144,8 @@ impl DeviceSession {
     /// Answers a trigger that is known already.
     fn trigger_again(&mut self, now_ms: u64, request: &TriggerRequest) {
         match &mut self.stage {
-            Stage::Judging { accepted: false, .. } | Stage::Empty => {}
-            Stage::Judging { ticket, .. } | Stage::Committing { ticket } => {
+            Stage::Judging { accepted: false, .. } | Stage::Committing { accepted: false, .. } | Stage::Empty => {}
+            Stage::Judging { ticket, .. } | Stage::Committing { ticket, .. } => {
                 let busy = Busy { part_id: ticket.part_id, nonce: ticket.nonce };
                 self.reply(ToPlc::Busy(busy));
             }
@@ -175,8 +184,8 @@ impl DeviceSession {
     #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
     pub fn conclude(&mut self, now_ms: u64, trigger: Trigger, outcome: Outcome) -> Result<Pending, AlreadyConcluded> {
         match self.stage {
-            Stage::Judging { ticket, .. } if ticket == trigger.0 => {
-                self.stage = Stage::Committing { ticket };
+            Stage::Judging { ticket, accepted } if ticket == trigger.0 => {
+                self.stage = Stage::Committing { ticket, accepted };
                 let late = ticket.is_over(now_ms);
                 let outcome = if late { Outcome::reject(ReasonCode::TIMEOUT) } else { outcome };
                 Ok(Pending { ticket, outcome })
@@ -199,7 +208,7 @@ impl DeviceSession {
     /// The journal holds the part's verdict under another entry than this one: the window is free again.
     #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
     pub fn settle(&mut self, pending: Pending) {
-        if matches!(&self.stage, Stage::Committing { ticket } if *ticket == pending.ticket) {
+        if matches!(&self.stage, Stage::Committing { ticket, .. } if *ticket == pending.ticket) {
             self.stage = Stage::Empty;
         }
     }
@@ -208,7 +217,7 @@ impl DeviceSession {
     pub fn send_verdict(&mut self, now_ms: u64, committed: Committed, health: Option<&Health>) -> Dispatch {
         self.healthy = is_healthy(health, now_ms);
         let ticket = committed.pending.ticket;
-        let in_hand = matches!(&self.stage, Stage::Committing { ticket: open } if *open == ticket);
+        let in_hand = matches!(&self.stage, Stage::Committing { ticket: open, .. } if *open == ticket);
         if !in_hand {
             // Of another session: information at most, and the part in hand stays.
             self.reply(ToPlc::Record(committed.record(Origin::REPLAY)));
@@ -283,13 +292,13 @@ impl DeviceSession {
     /// What the part in the window needs.
     fn poll_part(&mut self, now_ms: u64) -> Option<Action> {
         match &self.stage {
-            Stage::Judging { ticket, .. } => {
+            Stage::Judging { ticket, accepted } => {
                 let before_ms = CONCLUDE_BEFORE_MS.min(u64::from(ticket.deadline_ms) / 2);
                 if now_ms + before_ms < ticket.ends_ms() {
                     return None;
                 }
-                let ticket = *ticket;
-                self.stage = Stage::Committing { ticket };
+                let (ticket, accepted) = (*ticket, *accepted);
+                self.stage = Stage::Committing { ticket, accepted };
                 let pending = Pending { ticket, outcome: Outcome::reject(ReasonCode::TIMEOUT) };
                 Some(Action::Event(Event::Concluded(pending)))
             }
@@ -350,6 +359,9 @@ impl DeviceSession {
 
     /// Queues an answer; a full queue loses its oldest, which the PLC will ask for again.
     fn reply(&mut self, message: ToPlc) {
+        if let ToPlc::Nak(nak) = &message {
+            self.refused.count(nak.reason);
+        }
         if self.replies.is_full() {
             self.replies.pop_front();
         }

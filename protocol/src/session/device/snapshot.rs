@@ -66,7 +66,8 @@ impl DeviceSession {
     }
 
     pub(super) fn status(&self, now_ms: u64) -> Status {
-        let busy = matches!(self.stage, Stage::Judging { .. } | Stage::Committing { .. });
+        let busy =
+            matches!(self.stage, Stage::Judging { accepted: true, .. } | Stage::Committing { accepted: true, .. });
         let done = matches!(self.stage, Stage::Sending { .. } | Stage::Recorded { acknowledged: false, .. });
         Status::default()
             .with(Status::READY, self.is_ready(now_ms))

@@ -11,10 +11,10 @@ use crate::{
 pub(super) enum Stage {
     /// No part since the start.
     Empty,
-    /// Given out to the application.
+    /// Given out to the application. `accepted`: the acceptance is durable.
     Judging { ticket: Ticket, accepted: bool },
     /// Concluded, on its way to the journal.
-    Committing { ticket: Ticket },
+    Committing { ticket: Ticket, accepted: bool },
     /// Committed and not acknowledged.
     Sending { committed: Committed, repeat: Repeat },
     /// Acknowledged; kept to answer a repeated trigger. `asked`: the PLC asked again.
@@ -32,7 +32,9 @@ impl Stage {
     pub(super) fn ticket(&self) -> Option<&Ticket> {
         match self {
             Self::Empty => None,
-            Self::Judging { ticket, .. } | Self::Committing { ticket } | Self::Recorded { ticket, .. } => Some(ticket),
+            Self::Judging { ticket, .. } | Self::Committing { ticket, .. } | Self::Recorded { ticket, .. } => {
+                Some(ticket)
+            }
             Self::Sending { committed, .. } | Self::Delivered { committed, .. } => Some(&committed.pending.ticket),
         }
     }

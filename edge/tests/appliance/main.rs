@@ -2,158 +2,30 @@
 //! of a real pair of pseudo-terminals (socat, which scripts/setup installs).
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
+mod archive;
+mod cable;
+mod decoder;
+#[path = "../support/exposition.rs"]
+mod exposition;
+mod foreign;
+mod frozen;
+mod metrics;
+mod plant;
+mod plc;
+mod quiet;
+mod service;
+mod slow;
+mod standstill;
+#[path = "../support/mod.rs"]
 mod support;
 
-use rustix::process::{Pid, Signal, kill_process};
+use plant::{Plant, signal, wait_for};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 use support::*;
-
-/// One line at a time: the gate's times are those of a device that has its machine for itself.
-static ONE: Mutex<()> = Mutex::new(());
-
-/// A line with its appliance; both end with it.
-struct Plant {
-    _one: MutexGuard<'static, ()>,
-    folder: tempfile::TempDir,
-    cable: Option<Child>,
-    appliance: Option<Child>,
-    images: Vec<PathBuf>,
-}
-
-impl Plant {
-    /// The appliance of this profile, matching images to triggers in this way.
-    fn new(profile: &str, matching: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        sound_bundle(folder.path());
-        fs::create_dir(folder.path().join("scans")).unwrap();
-        let config = format!(
-            "[device]\nid = 1\n[model]\nbundle = \"model\"\nthreads = 1\n[acquire]\nfolder = \"scans\"\n\
-             match = \"{matching}\"\nlead_ms = 500\narchive = \"archive\"\nmin_free_mib = 1\nlargest_pixels = 100000\n\
-             allow_weaker_sandbox = true\n[plc]\nport = \"device\"\nprofile = \"{profile}\"\n[journal]\npath = \"verdicts.sqlite\"\n"
-        );
-        fs::write(folder.path().join("edge.toml"), config).unwrap();
-        let levels = [("dark", DARK), ("middle", MIDDLE), ("bright", BRIGHT)];
-        let images = levels.map(|(name, level)| image(folder.path(), name, level)).into();
-        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut plant = Self { _one: one, folder, cable: None, appliance: None, images };
-        plant.plug_in();
-        plant.start();
-        plant
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn program(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
-        command.current_dir(self.folder.path()).args(arguments);
-        command
-    }
-
-    fn plug_in(&mut self) {
-        let end = |name: &str| format!("pty,raw,echo=0,link={}", self.path(name).display());
-        let socat = Command::new("socat").args([end("plc"), end("device")]).stderr(Stdio::null()).spawn();
-        self.cable = Some(socat.expect("these tests need socat, which scripts/setup installs"));
-        wait_for("the cable", || self.path("plc").exists() && self.path("device").exists());
-    }
-
-    fn pull_out(&mut self) {
-        end(self.cable.take());
-        let _ = fs::remove_file(self.path("plc"));
-        let _ = fs::remove_file(self.path("device"));
-    }
-
-    fn start(&mut self) {
-        let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = self.program(&["run", "--config", "edge.toml"]);
-        self.appliance = Some(command.stderr(log).spawn().unwrap());
-    }
-
-    /// Ends the appliance as a service manager does; its exit status.
-    fn stop(&mut self) -> Option<i32> {
-        let mut appliance = self.appliance.take().unwrap();
-        signal(&appliance, Signal::TERM);
-        wait_for("the appliance's end", || appliance.try_wait().unwrap().is_some());
-        appliance.wait().unwrap().code()
-    }
-
-    /// The simulated PLC, to be given more arguments.
-    fn plc(&self, profile: &str, parts: u64, first: u64) -> Command {
-        let mut command = self.impatient_plc(profile, parts, first);
-        command.args(["--patience", "20"]);
-        command
-    }
-
-    fn impatient_plc(&self, profile: &str, parts: u64, first: u64) -> Command {
-        let (parts, first) = (parts.to_string(), first.to_string());
-        let mut command =
-            self.program(&["plc-sim", "--port", "plc", "--profile", profile, "--json", "--bundle", "model"]);
-        command.args(["--parts", &parts, "--first-part", &first]);
-        command
-    }
-
-    /// Lets parts through with images in turn; a line a part, and the summary.
-    fn tray(&self, profile: &str, parts: u64, first: u64, status: i32) -> Vec<Value> {
-        let output =
-            run(self.plc(profile, parts, first).args(["--into", "scans", "--images"]).args(&self.images), status);
-        lines(&output)
-    }
-
-    /// The journal's rows, oldest first, after it was verified.
-    fn rows(&self) -> Vec<Value> {
-        run(&mut self.program(&["journal", "verify", "verdicts.sqlite"]), 0);
-        lines(&run(&mut self.program(&["journal", "export", "verdicts.sqlite", "--format", "jsonl"]), 0))
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap()
-    }
-}
-
-impl Drop for Plant {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.log());
-        }
-        end(self.appliance.take());
-        end(self.cable.take());
-    }
-}
-
-fn end(child: Option<Child>) {
-    if let Some(mut child) = child {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-}
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
-}
-
-/// The processes that `parent` started.
-fn children(parent: &Child) -> Vec<Pid> {
-    let tasks = fs::read_dir(format!("/proc/{}/task", parent.id())).unwrap();
-    let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
-    let ids: Vec<i32> = tasks
-        .flat_map(|task| of_task(task.unwrap()).split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>())
-        .collect();
-    ids.into_iter().filter_map(Pid::from_raw).collect()
-}
-
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_there() {
-        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 /// Each part has one row and one outcome, they say the same, and both are what the image is.
 fn agree(rows: &[Value], outcomes: &[Value], first: u64) {
@@ -239,8 +111,7 @@ fn a_pulled_cable_and_a_killed_appliance_cost_no_part_its_one_record() {
         let first = 4 + 3 * round;
         outcomes.extend_from_slice(&plant.tray("native", 3, first, 0)[..3]);
     }
-    // Killed at once, without a chance to put anything in order.
-    end(plant.appliance.take());
+    plant.kill();
     plant.start();
     outcomes.extend_from_slice(&plant.tray("native", 3, 13, 0)[..3]);
     agree(&plant.rows(), &outcomes, 1);
@@ -269,17 +140,20 @@ fn free_running_each_image_is_recorded_and_nothing_is_told_to_act_on() {
 }
 
 #[test]
-fn a_killed_decoder_costs_its_image_and_no_other() {
-    let plant = Plant::new("native", "part-id");
-    plant.tray("native", 3, 1, 0);
-    let decoders = children(plant.appliance.as_ref().unwrap());
-    assert_eq!(decoders.len(), 1);
-    kill_process(decoders[0], Signal::KILL).unwrap();
-    let told = plant.tray("native", 4, 4, 0);
-    let said = |index: usize| (told[index]["gate"].as_str().unwrap(), told[index]["reason"].as_str().unwrap());
-    assert_eq!(said(0), ("REJECT", "DECODER_FAILED"));
-    assert_eq!((said(1).0, said(2).0, said(3).0), ("REVIEW", "REJECT", "PASS"));
-    assert_eq!(plant.rows().len(), 7);
+fn free_running_images_that_came_while_it_was_down_are_judged_after_the_start() {
+    let mut plant = Plant::new("native", "free-running");
+    wait_for("readiness", || plant.log().contains("golden images"));
+    assert_eq!(plant.stop(), Some(0));
+    for (index, image) in plant.images.iter().enumerate() {
+        plant.scan(index as u64, image);
+    }
+    plant.start();
+    wait_for("three rows", || plant.log().matches("judged").count() >= 3);
+    let rows = plant.rows();
+    let verdicts: Vec<_> = rows.iter().map(|row| row["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["PASS", "REVIEW", "REJECT"]);
+    wait_for("three images in the archive", || plant.archived().len() == 3);
+    assert!(plant.archived().iter().all(|name| name.contains("-free-")), "{:?}", plant.archived());
 }
 
 #[test]

@@ -1,0 +1,227 @@
+//! What the appliance adds to its network: from closing an image's file to the last byte of the verdict at the PLC, less the
+//! time that the network itself took; and the memory that it holds.
+//!
+//! `cargo bench -p cellgate-edge --bench overhead -- [PARTS] [native|modbus]`: 500 parts, native. The real program judges
+//! electrodes of the paper's largest size with a network that does nearly nothing, over a pair of pseudo-terminals (socat).
+//! Those pass bytes on at once, so the time that the verdict's bytes take at 115,200 bits per second is added.
+//! Exit status 1 where the 99th percentile is over 20 ms, or memory grew after the 100th part.
+#![expect(clippy::unwrap_used, reason = "a bench that can't go on says so by stopping")]
+
+#[path = "../tests/support/mod.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod support;
+
+use anyhow::{Context as _, ensure};
+use cellgate_edge::config::{Parity, Profile};
+use cellgate_edge::plc_sim::{self, Options};
+use cellgate_models::bundle::{Bundle, Expectation, Limits, Precision};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
+use cellgate_models::radiograph::{Radiograph, write};
+use cellgate_protocol::digest::DigestStart;
+use cellgate_protocol::limits::{BITS_PER_BYTE, CHECK, HEADER};
+use cellgate_protocol::modbus::map::SNAPSHOT_REGISTERS;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The paper's largest electrode.
+const HEIGHT: u32 = 2115;
+/// See [`HEIGHT`].
+const WIDTH: u32 = 1219;
+const BAUD: u32 = 115_200;
+/// From a trigger to its image: long enough for the acceptance to be stored.
+const SCAN_AFTER: Duration = Duration::from_millis(30);
+/// What is asked for, in ms.
+const MOST_MS: f64 = 20.0;
+/// Memory is compared with that after so many parts, and may differ by so many KiB: allocators don't give back at once.
+const SETTLED: u64 = 100;
+const MEMORY_TOLERANCE_KIB: u64 = 1024;
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let parts = arguments.next().map_or(Ok(500), |parts| parts.parse()).context("PARTS")?;
+    let profile = match arguments.next().as_deref() {
+        None | Some("native") => Profile::Native,
+        Some("modbus") => Profile::Modbus,
+        Some(other) => anyhow::bail!("found profile {other}, expected native or modbus"),
+    };
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let mut cable = Running(Command::new("socat").args(["plc", "device"].map(|end| pty(folder, end))).spawn()?);
+    wait_for(|| folder.join("plc").exists() && folder.join("device").exists());
+    let bundle = prepare(folder, profile)?;
+    let appliance = Running(
+        Command::new(env!("CARGO_BIN_EXE_cellgate-edge"))
+            .args(["run", "--config", "edge.toml"])
+            .current_dir(folder)
+            .stderr(Stdio::from(fs::File::create(folder.join("log"))?))
+            .spawn()?,
+    );
+    let moments = line(folder, profile, parts, &bundle, appliance.0.id());
+    let (closed, decided, memory) =
+        moments.with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())?;
+    drop(appliance);
+    let _ = cable.0.kill();
+
+    let on_the_line_ms = verdict_bytes(profile) as f64 * BITS_PER_BYTE as f64 / f64::from(BAUD) * 1e3;
+    let infer_ms = inference_ms(folder)?;
+    let mut all = Vec::new();
+    for (part, decided) in &decided {
+        let closed = closed.get(part).context("a part without an image")?;
+        let infer_ms = infer_ms.get(part).with_context(|| format!("no verdict on part {part} in the journal"))?;
+        all.push(decided.duration_since(*closed).as_secs_f64() * 1e3 - infer_ms + on_the_line_ms);
+    }
+    ensure!(all.len() as u64 == parts, "{} outcomes for {parts} parts", all.len());
+    all.sort_by(f64::total_cmp);
+    let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize];
+    println!("{parts} electrodes of {HEIGHT} x {WIDTH}, to 3 x {}, {profile:?}", Size::PAPER);
+    println!(
+        "image closed to verdict's last byte, less the network: p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms (asked: p99 under {MOST_MS}; \
+         {on_the_line_ms:.1} of them the verdict's bytes at {BAUD} bits per second)",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+    let (settled, last) = (memory.first().context("too few parts")?, memory.last().context("too few parts")?);
+    println!(
+        "memory of both processes after {} parts {} KiB, after {} parts {} KiB",
+        settled.0, settled.1, last.0, last.1
+    );
+    ensure!(last.1 <= settled.1 + MEMORY_TOLERANCE_KIB, "memory grew");
+    ensure!(at(0.99) < MOST_MS, "slower than asked for");
+    Ok(())
+}
+
+/// The configuration, the bundle and the one image.
+fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
+    let conversion =
+        ConversionSpec::new(Method::Global).with_bounds("1700,2800".parse::<Bounds>()?).with_size(Size::PAPER);
+    // What is dark to the naive conversion is dark to the global one.
+    let score = support::mean_sigmoid(support::DARK);
+    let mut contents = support::contents("mean_sigmoid_large.onnx", score);
+    contents.conversion = conversion;
+    // Summing millions of values up in f32 is no more exact than this.
+    contents.golden[0].expected.insert(Precision::F32, Expectation { score, tolerance: 2e-3 });
+    let path = support::bundle(folder, &contents);
+    let level = |at: u32| (1700 + at.wrapping_mul(2_654_435_761) % 1100) as u16;
+    write(&folder.join("electrode.tif"), &Radiograph::new(WIDTH, HEIGHT, (0..HEIGHT * WIDTH).map(level).collect())?)?;
+    fs::create_dir(folder.join("scans"))?;
+    let profile = format!("{profile:?}").to_lowercase();
+    fs::write(
+        folder.join("edge.toml"),
+        format!(
+            "[device]\nid = 1\n[model]\nbundle = \"model\"\n[acquire]\nfolder = \"scans\"\nmatch = \"part-id\"\n\
+             archive = \"archive\"\narchive_quota_mib = 1000\nmin_free_mib = 1\nallow_weaker_sandbox = true\n\
+             [plc]\nport = \"device\"\nprofile = \"{profile}\"\nbaud = {BAUD}\n[journal]\npath = \"verdicts.sqlite\"\n"
+        ),
+    )?;
+    Ok(Bundle::open(&path, &Limits::default())?)
+}
+
+type Moments = BTreeMap<u64, Instant>;
+
+/// Lets the parts through: when each image was closed, when each verdict was there, and memory in KiB by parts so far.
+fn line(
+    folder: &Path,
+    profile: Profile,
+    parts: u64,
+    bundle: &Bundle,
+    appliance: u32,
+) -> anyhow::Result<(Moments, Moments, Vec<(u64, u64)>)> {
+    let options = Options {
+        port: folder.join("plc"),
+        profile,
+        unit: 1,
+        baud: BAUD,
+        parity: Parity::Even,
+        models: vec![DigestStart::of(bundle.digest().as_bytes())],
+        first_part: 1,
+        parts,
+        every: Duration::ZERO,
+        scan_after: Some(SCAN_AFTER),
+        deadline_ms: 5000,
+        patience: Duration::from_secs(30),
+    };
+    let (mut closed, mut decided, mut memory) = (Moments::new(), Moments::new(), Vec::new());
+    let scan = |part: u64| {
+        let hidden = folder.join("scans").join(format!(".{part}.tif"));
+        // A name more for the same file: writing 5 MB each time would measure the disk.
+        fs::hard_link(folder.join("electrode.tif"), &hidden).unwrap();
+        fs::rename(&hidden, folder.join("scans").join(format!("{part}.tif"))).unwrap();
+        closed.insert(part, Instant::now());
+        Ok(())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(plc_sim::run(&options, scan, |outcome| {
+        decided.insert(outcome.part_id, Instant::now());
+        let done = decided.len() as u64;
+        if done == SETTLED || done == parts || done.is_multiple_of(1000) {
+            memory.push((done, memory_kib(appliance)));
+            eprintln!("{done} of {parts} parts, {} KiB", memory[memory.len() - 1].1);
+        }
+    }))?;
+    Ok((closed, decided, memory))
+}
+
+/// Bytes on the line that carry a verdict: the frame of 54 bytes of payload, two delimiters and one byte of stuffing, or the
+/// request and the answer that read the registers.
+fn verdict_bytes(profile: Profile) -> usize {
+    match profile {
+        Profile::Native => HEADER + 54 + CHECK + 3,
+        Profile::Modbus => 8 + 5 + 2 * SNAPSHOT_REGISTERS,
+    }
+}
+
+/// The network's own time for each part, as the journal says.
+fn inference_ms(folder: &Path) -> anyhow::Result<BTreeMap<u64, f64>> {
+    let output = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"))
+        .args(["journal", "export", "verdicts.sqlite", "--format", "jsonl"])
+        .current_dir(folder)
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut all = BTreeMap::new();
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let row: serde_json::Value = serde_json::from_str(line)?;
+        ensure!(row["reason"].as_str().is_some_and(|reason| reason.starts_with("SCORE_")), "not judged: {row}");
+        all.insert(row["part"].as_u64().context("part")?, row["infer_us"].as_f64().context("infer_us")? / 1e3);
+    }
+    Ok(all)
+}
+
+/// Resident memory of the process `pid` and of those that it started.
+fn memory_kib(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let children = tasks.flat_map(|task| {
+        let children = fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
+        children.split_whitespace().map(|child| child.parse().unwrap()).collect::<Vec<u32>>()
+    });
+    children.chain([pid]).map(resident_kib).sum()
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim_end_matches("kB").trim().parse().unwrap()
+}
+
+fn pty(folder: &Path, end: &str) -> String {
+    format!("pty,raw,echo=0,link={}", folder.join(end).display())
+}
+
+fn wait_for(mut is_there: impl FnMut() -> bool) {
+    while !is_there() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A process that ends with the bench.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,39 @@
+//! Why an image goes to the archive without having been judged.
+
+use std::fmt;
+
+/// Why an image goes to the archive without having been judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unjudged {
+    /// No trigger asked for it in time.
+    NoTrigger,
+    /// Its part was decided without it.
+    TooLate,
+    /// It came while nobody watched: nobody knows whether it is whole, or whose.
+    Unwatched,
+}
+
+impl Unjudged {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::NoTrigger, Self::TooLate, Self::Unwatched];
+
+    /// The stable name, for example `no_trigger`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoTrigger => "no_trigger",
+            Self::TooLate => "too_late",
+            Self::Unwatched => "unwatched",
+        }
+    }
+}
+
+impl fmt::Display for Unjudged {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Self::NoTrigger => "no trigger asked for it in time",
+            Self::TooLate => "its part was decided without it",
+            Self::Unwatched => "it came while nobody watched",
+        })
+    }
+}

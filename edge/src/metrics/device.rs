@@ -1,0 +1,127 @@
+//! Who the appliance is, its state, workers and engine.
+
+use super::make::{Family, Follower, counters, follower, gauge, gauges, info, seconds, times};
+use crate::journal::now_unix_ms;
+use cellgate_protocol::state::State;
+use prometheus::{Gauge, IntCounter, IntGauge, Registry, Result};
+
+/// Who the appliance is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The number that the PLC knows it by.
+    pub device: u32,
+    /// The bundle's digest.
+    pub bundle: String,
+    /// What is spoken on the line.
+    pub profile: &'static str,
+}
+
+/// State, workers and engine.
+#[derive(Debug)]
+pub struct DeviceFigures {
+    state: IntGauge,
+    healthy: IntGauge,
+    workers: Family<&'static str, IntGauge>,
+    engine_proven: IntGauge,
+    proofs: Family<bool, IntCounter>,
+    proven_at: Family<bool, Gauge>,
+    decoder_restarts: Follower,
+}
+
+/// Whether the engine gave the golden images their scores.
+const RESULTS: [(bool, [&str; 1]); 2] = [(true, ["passed"]), (false, ["failed"])];
+
+impl DeviceFigures {
+    pub(super) fn new(registry: &Registry, about: &About, workers: &[&'static str]) -> Result<Self> {
+        info(
+            registry,
+            "cellgate_appliance_info",
+            "Who the appliance is; always 1.",
+            [
+                ("version", env!("CARGO_PKG_VERSION")),
+                ("device", &about.device.to_string()),
+                ("bundle", &about.bundle),
+                ("profile", about.profile),
+            ],
+        )?;
+        seconds(registry, "process_start_time_seconds", "When the appliance started, in seconds since 1970.")?
+            .set(now_seconds());
+        Ok(Self {
+            state: gauge(
+                registry,
+                "cellgate_state",
+                "The state by OPC 40100-1: 1 preoperational, 2 halted, 3 error, 5 initialized, 6 ready, 7 single execution.",
+            )?,
+            healthy: gauge(registry, "cellgate_healthy", "Whether every worker that a PASS needs lives: 0 or 1.")?,
+            workers: gauges(
+                registry,
+                "cellgate_worker_alive",
+                "Whether the worker showed progress as often as it must: 0 or 1.",
+                "worker",
+                workers.iter().map(|worker| (*worker, [*worker])),
+            )?,
+            engine_proven: gauge(
+                registry,
+                "cellgate_engine_proven",
+                "Whether the engine gave the golden images their scores when it was last asked: 0 or 1.",
+            )?,
+            proofs: counters(
+                registry,
+                "cellgate_engine_proofs_total",
+                "Times that the engine was asked for the golden images' scores.",
+                ["result"],
+                RESULTS,
+            )?,
+            proven_at: times(
+                registry,
+                "cellgate_engine_proof_timestamp_seconds",
+                "When the golden images last had this result, in seconds since 1970; 0: never.",
+                "result",
+                RESULTS,
+            )?,
+            decoder_restarts: follower(
+                registry,
+                "cellgate_decoder_restarts_total",
+                "Times that the decode worker was replaced, as it crashed, was late or answered nonsense.",
+            )?,
+        })
+    }
+
+    /// The state that the session has now.
+    pub fn show_state(&self, state: State) {
+        self.state.set(i64::from(state.code().0));
+    }
+
+    /// Whether every worker lives.
+    pub fn show_health(&self, is_healthy: bool) {
+        self.healthy.set(i64::from(is_healthy));
+    }
+
+    /// Whether this worker lives.
+    pub fn show_worker(&self, worker: &'static str, is_alive: bool) {
+        if let Some(gauge) = self.workers.get(&worker) {
+            gauge.set(i64::from(is_alive));
+        }
+    }
+
+    /// The engine was asked for the golden images' scores.
+    pub fn proved(&self, passed: bool) {
+        self.engine_proven.set(i64::from(passed));
+        if let Some(count) = self.proofs.get(&passed) {
+            count.inc();
+        }
+        if let Some(time) = self.proven_at.get(&passed) {
+            time.set(now_seconds());
+        }
+    }
+
+    /// How often the sandbox that decodes now has replaced its worker.
+    pub fn show_decoder_restarts(&self, restarts: u64) {
+        self.decoder_restarts.follow(restarts);
+    }
+}
+
+/// Seconds since 1970.
+fn now_seconds() -> f64 {
+    now_unix_ms() as f64 / 1000.0
+}

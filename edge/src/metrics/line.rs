@@ -1,0 +1,154 @@
+//! The serial line and the PLC.
+
+use super::make::{Family, Follower, counter, follower, followers, gauge};
+use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::session::refused::{REASONS, Refused};
+use prometheus::{IntCounter, IntGauge, Registry, Result};
+
+/// What link and session have counted, whichever profile carries them. A count that fell began anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LineCounts {
+    /// Frames received whole and right.
+    pub frames: u32,
+    /// Native: bytes between two delimiters that were no frame. Modbus: requests found behind noise.
+    pub resyncs: u32,
+    /// Modbus: frames of a known length whose CRC was wrong.
+    pub bad_crc: u32,
+    /// Modbus: bytes that were part of no frame.
+    pub bytes_dropped: u32,
+    /// Native: frames of another link or start, or received before.
+    pub dropped: u32,
+    /// Native: frames of another version.
+    pub incompatible: u32,
+    /// Modbus: requests answered with an exception.
+    pub exceptions: u32,
+    /// Acknowledgements of another part or code than was told.
+    pub bad_acks: u32,
+    /// Triggers that were refused.
+    pub refused: Refused,
+    /// The heartbeat that the PLC sees.
+    pub heartbeat: u32,
+}
+
+/// What is wrong with something received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Crc,
+    Dropped,
+    Incompatible,
+    Exception,
+    Acknowledgement,
+}
+
+/// The serial line and the PLC.
+#[derive(Debug)]
+pub struct LineFigures {
+    open: IntGauge,
+    openings: IntCounter,
+    losses: IntCounter,
+    frames: Follower,
+    resyncs: Follower,
+    bytes_dropped: Follower,
+    errors: Family<Fault, Follower>,
+    refused: Family<ReasonCode, Follower>,
+    heartbeats: Follower,
+    plc_connected: IntGauge,
+    plc_silences: IntCounter,
+}
+
+impl LineFigures {
+    pub(super) fn new(registry: &Registry) -> Result<Self> {
+        Ok(Self {
+            open: gauge(registry, "cellgate_line_open", "Whether the serial port is open: 0 or 1.")?,
+            openings: counter(registry, "cellgate_line_openings_total", "Times that the serial port was opened.")?,
+            losses: counter(registry, "cellgate_line_losses_total", "Times that the open serial port was lost.")?,
+            frames: follower(registry, "cellgate_line_frames_total", "Frames that were received whole and right.")?,
+            resyncs: follower(
+                registry,
+                "cellgate_line_resyncs_total",
+                "Native: bytes between two delimiters that were no frame, also for their CRC. Modbus: requests found behind \
+                 noise.",
+            )?,
+            bytes_dropped: follower(
+                registry,
+                "cellgate_line_dropped_bytes_total",
+                "Bytes that were part of no frame (Modbus).",
+            )?,
+            errors: followers(
+                registry,
+                "cellgate_line_errors_total",
+                "Wrong CRC (Modbus), another link's frame or one received before, another version (native), answered with an \
+                 exception (Modbus), acknowledgement of something else.",
+                "kind",
+                [
+                    (Fault::Crc, ["crc"]),
+                    (Fault::Dropped, ["dropped"]),
+                    (Fault::Incompatible, ["incompatible"]),
+                    (Fault::Exception, ["exception"]),
+                    (Fault::Acknowledgement, ["acknowledgement"]),
+                ],
+            )?,
+            refused: followers(
+                registry,
+                "cellgate_triggers_refused_total",
+                "Triggers that were refused (NAK), also those whose verdict could not be stored.",
+                "reason",
+                REASONS.into_iter().filter_map(|reason| Some((reason, [reason.name()?]))),
+            )?,
+            heartbeats: follower(
+                registry,
+                "cellgate_heartbeats_total",
+                "Advances of the heartbeat that the PLC sees: 10 a second while every worker lives.",
+            )?,
+            plc_connected: gauge(registry, "cellgate_plc_connected", "Whether the PLC shows signs of life: 0 or 1.")?,
+            plc_silences: counter(registry, "cellgate_plc_silences_total", "Times that the PLC fell silent.")?,
+        })
+    }
+
+    /// The serial port was opened.
+    pub fn opened(&self) {
+        self.open.set(1);
+        self.openings.inc();
+    }
+
+    /// It was lost.
+    pub fn lost(&self) {
+        self.open.set(0);
+        self.losses.inc();
+    }
+
+    /// The PLC is there (again).
+    pub fn plc_is_back(&self) {
+        self.plc_connected.set(1);
+    }
+
+    /// The PLC fell silent.
+    pub fn plc_is_silent(&self) {
+        self.plc_connected.set(0);
+        self.plc_silences.inc();
+    }
+
+    /// What link and session have counted until now.
+    pub fn show(&self, counts: &LineCounts) {
+        self.frames.follow(counts.frames.into());
+        self.resyncs.follow(counts.resyncs.into());
+        self.bytes_dropped.follow(counts.bytes_dropped.into());
+        self.heartbeats.follow(counts.heartbeat.into());
+        for (fault, count) in [
+            (Fault::Crc, counts.bad_crc),
+            (Fault::Dropped, counts.dropped),
+            (Fault::Incompatible, counts.incompatible),
+            (Fault::Exception, counts.exceptions),
+            (Fault::Acknowledgement, counts.bad_acks),
+        ] {
+            if let Some(figure) = self.errors.get(&fault) {
+                figure.follow(count.into());
+            }
+        }
+        for (reason, count) in counts.refused.iter() {
+            if let Some(figure) = self.refused.get(&reason) {
+                figure.follow(count.into());
+            }
+        }
+    }
+}

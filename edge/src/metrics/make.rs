@@ -1,0 +1,176 @@
+//! Counters, gauges and histograms with fixed labels, all made at the start: a figure that is zero is there too, and
+//! counting looks nothing up by text.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, Result,
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// One figure for each value of a label.
+#[derive(Debug)]
+pub(super) struct Family<K, M>(Vec<(K, M)>);
+
+impl<K: PartialEq, M> Family<K, M> {
+    /// The figure of `key`; none where the family was made without it.
+    pub(super) fn get(&self, key: &K) -> Option<&M> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, figure)| figure)
+    }
+}
+
+/// A counter of something that is counted elsewhere too, and may begin anew there.
+#[derive(Debug)]
+pub(super) struct Follower {
+    counter: IntCounter,
+    last: AtomicU64,
+}
+
+impl Follower {
+    /// The count elsewhere is `count` now; one that fell began anew.
+    pub(super) fn follow(&self, count: u64) {
+        let last = self.last.swap(count, Ordering::Relaxed);
+        self.counter.inc_by(count.checked_sub(last).unwrap_or(count));
+    }
+}
+
+pub(super) fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter> {
+    registered(registry, IntCounter::new(name, help)?)
+}
+
+pub(super) fn follower(registry: &Registry, name: &str, help: &str) -> Result<Follower> {
+    Ok(Follower { counter: counter(registry, name, help)?, last: AtomicU64::new(0) })
+}
+
+pub(super) fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge> {
+    registered(registry, IntGauge::new(name, help)?)
+}
+
+pub(super) fn seconds(registry: &Registry, name: &str, help: &str) -> Result<Gauge> {
+    registered(registry, Gauge::new(name, help)?)
+}
+
+/// A counter for each member: its key and the values of `labels`.
+pub(super) fn counters<K, const N: usize>(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: [&str; N],
+    members: impl IntoIterator<Item = (K, [&'static str; N])>,
+) -> Result<Family<K, IntCounter>> {
+    let all = registered(registry, IntCounterVec::new(Opts::new(name, help), &labels)?)?;
+    family(members, |values| all.get_metric_with_label_values(values))
+}
+
+/// As [`counters`], each following a count that is kept elsewhere.
+pub(super) fn followers<K>(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+    members: impl IntoIterator<Item = (K, [&'static str; 1])>,
+) -> Result<Family<K, Follower>> {
+    let all = registered(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)?;
+    let follower = |counter| Follower { counter, last: AtomicU64::new(0) };
+    family(members, |values| all.get_metric_with_label_values(values).map(follower))
+}
+
+/// As [`counters`], of gauges.
+pub(super) fn gauges<K>(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+    members: impl IntoIterator<Item = (K, [&'static str; 1])>,
+) -> Result<Family<K, IntGauge>> {
+    let all = registered(registry, IntGaugeVec::new(Opts::new(name, help), &[label])?)?;
+    family(members, |values| all.get_metric_with_label_values(values))
+}
+
+/// As [`gauges`], of seconds with a fraction.
+pub(super) fn times<K>(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+    members: impl IntoIterator<Item = (K, [&'static str; 1])>,
+) -> Result<Family<K, Gauge>> {
+    let all = registered(registry, GaugeVec::new(Opts::new(name, help), &[label])?)?;
+    family(members, |values| all.get_metric_with_label_values(values))
+}
+
+/// As [`counters`], of histograms of seconds.
+pub(super) fn histograms<K>(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+    deadline: Duration,
+    members: impl IntoIterator<Item = (K, [&'static str; 1])>,
+) -> Result<Family<K, Histogram>> {
+    let options = HistogramOpts::new(name, help).buckets(buckets(deadline));
+    let all = registered(registry, HistogramVec::new(options, &[label])?)?;
+    family(members, |values| all.get_metric_with_label_values(values))
+}
+
+/// A figure that never changes: all it says is in its labels.
+pub(super) fn info(registry: &Registry, name: &str, help: &str, labels: [(&str, &str); 4]) -> Result<()> {
+    let options =
+        labels.into_iter().fold(Opts::new(name, help), |options, (label, value)| options.const_label(label, value));
+    registered(registry, IntGauge::with_opts(options)?)?.set(1);
+    Ok(())
+}
+
+fn family<K, M, const N: usize>(
+    members: impl IntoIterator<Item = (K, [&'static str; N])>,
+    figure: impl Fn(&[&str]) -> Result<M>,
+) -> Result<Family<K, M>> {
+    let members = members.into_iter().map(|(key, values)| Ok((key, figure(&values)?)));
+    Ok(Family(members.collect::<Result<_>>()?))
+}
+
+fn registered<M: Collector + Clone + 'static>(registry: &Registry, figure: M) -> Result<M> {
+    registry.register(Box::new(figure.clone()))?;
+    Ok(figure)
+}
+
+/// Upper bounds in seconds: 1, 2 and 5 of each power of ten from a millisecond up, and the deadline, beyond which nothing
+/// is of use to the PLC.
+fn buckets(deadline: Duration) -> Vec<f64> {
+    let deadline = deadline.as_secs_f64();
+    let ladder =
+        [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
+    let mut bounds: Vec<f64> = ladder.into_iter().take_while(|bound| *bound < deadline).collect();
+    bounds.push(deadline);
+    bounds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_end_with_the_deadline() {
+        assert_eq!(buckets(Duration::from_millis(50)), [0.001, 0.002, 0.005, 0.01, 0.02, 0.05]);
+        assert_eq!(buckets(Duration::from_millis(5_500))[10..], [2.0, 5.0, 5.5]);
+        assert_eq!(buckets(Duration::from_secs(600)).len(), 19);
+    }
+
+    #[test]
+    fn a_count_that_begins_anew_elsewhere_goes_on_here() {
+        let registry = Registry::new();
+        let follower = follower(&registry, "a_total", "A.").unwrap();
+        for count in [3, 3, 5, 0, 2] {
+            follower.follow(count);
+        }
+        assert_eq!(follower.counter.get(), 7);
+    }
+
+    #[test]
+    fn a_name_that_is_there_already_is_refused() {
+        let registry = Registry::new();
+        let _first = counter(&registry, "a_total", "A.").unwrap();
+        assert!(counter(&registry, "a_total", "A.").is_err());
+    }
+}

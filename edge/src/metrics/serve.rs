@@ -1,0 +1,139 @@
+//! HTTP on loopback: `GET /metrics`, and nothing else.
+//!
+//! Bounded in connections, bytes and time, so that a slow or hostile client costs others' figures at most.
+
+use super::CONTENT_TYPE;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Connections at a time; more wait in the kernel's queue.
+const MOST_CONNECTIONS: usize = 32;
+/// What one connection may take, from its first byte to the last of the answer.
+const CONNECTION_MOST: Duration = Duration::from_secs(2);
+/// Bytes of a request's head, the least that hyper takes.
+const HEAD_MOST: usize = 8 << 10;
+/// Pause where no connection can be taken.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Of its thread: the lowest there is.
+const PRIORITY: i32 = 19;
+
+/// Nobody can listen at the configured address.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics.listen {listen}: {source}; set a free address on loopback, or leave the key out")]
+pub struct ListenError {
+    /// The address.
+    pub listen: SocketAddr,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Takes the address, for [`serve`].
+///
+/// # Errors
+/// [`ListenError`]: it is in use, or not this machine's.
+pub fn listen(listen: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(listen).map_err(|source| ListenError { listen, source })
+}
+
+/// Serves until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    _running: oneshot::Sender<()>,
+}
+
+/// What a request gets, made anew for each.
+type Page = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// Serves `page` at `/metrics` in a thread of its own; where there is no page, the answer is 500.
+///
+/// # Errors
+/// The system refuses a thread.
+pub fn serve(listener: TcpListener, page: impl Fn() -> Option<String> + Send + Sync + 'static) -> io::Result<Server> {
+    listener.set_nonblocking(true)?;
+    tracing::info!(address = %listener.local_addr()?, "figures for Prometheus are served");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (running, stopped) = oneshot::channel();
+    std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+        // On Linux this is the thread's alone. Without it the system shares out its time evenly.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                error = accept(listener, Arc::new(page)) => Some(error),
+                _ = stopped => None,
+            }
+        });
+        if let Some(error) = ended {
+            tracing::error!(%error, "no figures are served any more");
+        }
+    })?;
+    Ok(Server { _running: running })
+}
+
+/// Takes connections, for as long as that is possible at all.
+async fn accept(listener: TcpListener, page: Page) -> io::Error {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return error,
+    };
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let place = match Arc::clone(&places).acquire_owned().await {
+            Ok(place) => place,
+            Err(error) => return io::Error::other(error),
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let page = Arc::clone(&page);
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(CONNECTION_MOST, answer_one(stream, page)).await;
+                    drop(place);
+                });
+            }
+            // The client is gone already, or there is no descriptor left just now.
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Answers one request. What goes wrong is the client's business.
+async fn answer_one(stream: TcpStream, page: Page) {
+    let service = service_fn(|request| {
+        let answer = answer(&request, &page);
+        async { Ok::<_, Infallible>(answer) }
+    });
+    let _ = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(HEAD_MOST)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+fn answer(request: &Request<Incoming>, page: &Page) -> Response<Full<Bytes>> {
+    let (status, header, body) = if request.uri().path() != "/metrics" {
+        (StatusCode::NOT_FOUND, None, "only /metrics is here\n".to_owned())
+    } else if request.method() != Method::GET {
+        (StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, "GET")), "only GET is done here\n".to_owned())
+    } else if let Some(text) = page() {
+        (StatusCode::OK, Some((CONTENT_TYPE_HEADER, CONTENT_TYPE)), text)
+    } else {
+        (StatusCode::INTERNAL_SERVER_ERROR, None, "the figures can't be written\n".to_owned())
+    };
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,246 @@
+//! The figures for Prometheus of a working appliance.
+
+use super::exposition::Page;
+use super::plant::children;
+use super::*;
+use rustix::process::kill_process;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A plant whose appliance serves its figures, and where.
+fn measured(profile: &str) -> (Plant, SocketAddr) {
+    let mut plant = Plant::new(profile, "part-id");
+    plant.kill();
+    let path = plant.path("edge.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(path, format!("{text}[metrics]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
+    fs::remove_file(plant.path("log")).unwrap();
+    plant.start();
+    let served = || {
+        let log = plant.log();
+        let line = log.lines().find(|line| line.contains("figures for Prometheus are served"))?;
+        line.split("address=").nth(1)?.split_whitespace().next()?.parse().ok()
+    };
+    wait_for("the figures", || served().is_some());
+    let address = served().unwrap();
+    (plant, address)
+}
+
+/// What a client gets for this; empty where the appliance closes without a word.
+fn ask(address: SocketAddr, request: &[u8]) -> String {
+    let Ok(mut stream) = TcpStream::connect(address) else { return String::new() };
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn scrape(address: SocketAddr) -> Page {
+    let answer = ask(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    Page::read(answer.split_once("\r\n\r\n").unwrap().1)
+}
+
+/// Waits until this sum is that much.
+fn reaches(address: SocketAddr, name: &str, labels: &[(&str, &str)], value: f64) {
+    wait_for(name, || scrape(address).sum(name, labels) == value);
+}
+
+/// Counters and histograms against the journal's rows, all of them triggered since the start.
+fn agrees(page: &Page, rows: &[Value]) {
+    let mut by_reason: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+    for row in rows {
+        *by_reason.entry((row["verdict"].as_str().unwrap(), row["reason"].as_str().unwrap())).or_default() += 1.0;
+    }
+    for ((verdict, reason), count) in by_reason {
+        let labels = [("verdict", verdict), ("reason", reason)];
+        assert_eq!(page.sum("cellgate_verdicts_total", &labels), count, "{labels:?}");
+    }
+    let count = rows.len() as f64;
+    for name in ["cellgate_verdicts_total", "cellgate_triggers_total", "cellgate_journal_rows"] {
+        assert_eq!(page.sum(name, &[]), count, "{name}");
+    }
+    for until in ["committed", "sent", "acknowledged"] {
+        assert_eq!(page.sum("cellgate_part_duration_seconds_count", &[("until", until)]), count, "{until}");
+    }
+    // The journal's age of a verdict is in whole milliseconds, and ends where its writing begins.
+    let sum = |until| page.sum("cellgate_part_duration_seconds_sum", &[("until", until)]);
+    let ages = rows.iter().map(|row| row["age_ms"].as_f64().unwrap() / 1e3).sum::<f64>();
+    assert!(ages <= sum("committed") && sum("committed") <= sum("sent") && sum("sent") <= sum("acknowledged"));
+    let writing = page.sum("cellgate_stage_duration_seconds_sum", &[("stage", "journal_verdict")]);
+    assert!(sum("committed") < ages + writing + 0.002 * count + 0.1, "{} {ages} {writing}", sum("committed"));
+    for stage in ["read", "convert", "infer", "decide"] {
+        let us: Vec<f64> = rows.iter().map(|row| row[&format!("{stage}_us")].as_f64().unwrap()).collect();
+        let sum = page.sum("cellgate_stage_duration_seconds_sum", &[("stage", stage)]);
+        let truncated = sum - us.iter().sum::<f64>() / 1e6;
+        assert!((-1e-9..=1e-6 * count).contains(&truncated), "{stage}: {sum} {us:?}");
+    }
+}
+
+fn figures_agree_with_the_journal(profile: &str) {
+    let (mut plant, address) = measured(profile);
+    plant.tray(profile, 6, 1, 0);
+    fs::write(plant.path("scans/.7"), b"not a radiograph").unwrap();
+    fs::rename(plant.path("scans/.7"), plant.path("scans/7.tif")).unwrap();
+    run(&mut plant.plc(profile, 1, 7), 0);
+    // The PLC went away.
+    reaches(address, "cellgate_plc_connected", &[], 0.0);
+    reaches(address, "cellgate_verdicts_unacknowledged", &[], 0.0);
+    let page = scrape(address);
+    assert!(
+        include_str!("../../README.md").contains(&page.table()),
+        "the README's table is not this one:\n{}",
+        page.table()
+    );
+    let value = |name, labels: &[(&str, &str)]| page.sum(name, labels);
+    assert_eq!(value("cellgate_verdicts_total", &[("reason", "IMAGE_MALFORMED")]), 1.0);
+    assert_eq!(value("cellgate_verdicts_total", &[("verdict", "REJECT")]), 3.0);
+    assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 6.0);
+    assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "wait_for_image")]), 7.0);
+    assert_eq!(value("cellgate_appliance_info", &[("device", "1"), ("profile", profile)]), 1.0);
+    assert!(value("cellgate_plc_silences_total", &[]) >= 1.0);
+    assert_eq!(value("cellgate_state", &[]), 5.0, "initialized");
+    assert_eq!((value("cellgate_healthy", &[]), value("cellgate_worker_alive", &[])), (1.0, 6.0));
+    assert_eq!((value("cellgate_line_open", &[]), value("cellgate_line_openings_total", &[])), (1.0, 1.0));
+    assert_eq!((value("cellgate_engine_proven", &[]), value("cellgate_journal_ready", &[])), (1.0, 1.0));
+    assert!(value("cellgate_line_frames_total", &[]) > 14.0 && value("cellgate_heartbeats_total", &[]) > 5.0);
+    assert!(value("cellgate_archive_bytes", &[]) > 0.0 && value("cellgate_archive_free_bytes", &[]) > 0.0);
+    assert_eq!(plant.stop(), Some(0));
+    agrees(&page, &plant.rows());
+}
+
+#[test]
+fn figures_agree_with_the_journal_over_native_frames() {
+    figures_agree_with_the_journal("native");
+}
+
+#[test]
+fn figures_agree_with_the_journal_over_modbus() {
+    figures_agree_with_the_journal("modbus");
+}
+
+#[test]
+fn what_goes_wrong_is_counted() {
+    let (mut plant, address) = measured("native");
+    plant.tray("native", 1, 1, 0);
+    // An image of no part, one that nobody asks for in time, a decoder that dies, a cable that is pulled.
+    fs::copy(&plant.images[0], plant.path("scans/99.tif")).unwrap();
+    reaches(address, "cellgate_images_waiting", &[], 1.0);
+    reaches(address, "cellgate_images_set_aside_total", &[("why", "no_trigger")], 1.0);
+    kill_process(children(plant.appliance.as_ref().unwrap())[0], Signal::KILL).unwrap();
+    plant.tray("native", 1, 2, 0);
+    reaches(address, "cellgate_decoder_restarts_total", &[], 1.0);
+    plant.pull_out();
+    reaches(address, "cellgate_line_losses_total", &[], 1.0);
+    assert_eq!(scrape(address).sum("cellgate_line_open", &[]), 0.0);
+    plant.plug_in();
+    reaches(address, "cellgate_line_openings_total", &[], 2.0);
+    fs::File::options().write(true).open(plant.path("plc")).unwrap().write_all(&[0, 1, 2, 3, 0, 9, 9, 0]).unwrap();
+    reaches(address, "cellgate_line_resyncs_total", &[], 2.0);
+    plant.tray("native", 1, 3, 0);
+    let page = scrape(address);
+    assert_eq!(page.sum("cellgate_verdicts_total", &[]), 3.0);
+}
+
+/// How much each thread of a process gives way to others, -20 to 19.
+fn niceness(process: &Child) -> BTreeMap<String, i32> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
+    let of_task = |task: fs::DirEntry| {
+        let stat = fs::read_to_string(task.path().join("stat")).unwrap();
+        let (start, rest) = stat.rsplit_once(") ").unwrap();
+        // proc_pid_stat(5): the 19th field; the name in parentheses is the second.
+        (start.split_once('(').unwrap().1.to_owned(), rest.split(' ').nth(16).unwrap().parse().unwrap())
+    };
+    tasks.map(|task| of_task(task.unwrap())).collect()
+}
+
+/// Ends what others do, also when a test fails meanwhile.
+struct Stopping<'a>(&'a AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Nothing that a client does may cost a part its verdict, or its time.
+#[test]
+fn hostile_clients_of_the_figures_disturb_no_part() {
+    let (mut plant, address) = measured("native");
+    let stop = AtomicBool::new(false);
+    let going = || !stop.load(Ordering::Relaxed);
+    let parts = 60;
+    let mut told = std::thread::scope(|scope| {
+        // 200 that say a byte now and then, one that shouts, one that asks and asks.
+        scope.spawn(|| {
+            while going() {
+                let mut slow: Vec<_> = (0..200).filter_map(|_| TcpStream::connect(address).ok()).collect();
+                for _ in 0..10 {
+                    slow.iter_mut().for_each(|client| drop(client.write(b"G")));
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        });
+        let line = [b"GET /".as_slice(), &vec![b'a'; 1 << 20]].concat();
+        scope.spawn(move || {
+            while going() {
+                ask(address, &line);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        scope.spawn(|| {
+            while going() {
+                ask(address, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let _stopping = Stopping(&stop);
+        plant.tray("native", parts, 1, 0)
+    });
+    let summary = told.pop().unwrap();
+    println!("{summary}");
+    let niceness = niceness(plant.appliance.as_ref().unwrap());
+    assert!(niceness["metrics"] == 19 && niceness["judge"] < 19, "whoever serves them gives way: {niceness:?}");
+    assert_eq!(summary["rejected_by_gate"].as_u64(), Some(0));
+    reaches(address, "cellgate_verdicts_unacknowledged", &[], 0.0);
+    let page = scrape(address);
+    assert_eq!(plant.stop(), Some(0));
+    let rows = plant.rows();
+    agree(&rows, &told, 1);
+    agrees(&page, &rows);
+}
+
+#[test]
+fn an_address_in_use_keeps_the_appliance_from_starting_and_the_doctor_says_so() {
+    let (mut plant, address) = measured("native");
+    plant.tray("native", 1, 1, 0);
+    assert_eq!(plant.stop(), Some(0));
+    let doctor = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 0);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("ok       metrics"), "port 0 is always free");
+    let taken = TcpListener::bind(address).unwrap();
+    let path = plant.path("edge.toml");
+    let text = fs::read_to_string(&path).unwrap().replace("127.0.0.1:0", &address.to_string());
+    fs::write(&path, text).unwrap();
+    let refused = run(&mut plant.program(&["run", "--config", "edge.toml"]), 2);
+    assert!(stderr(&refused).contains(&format!("metrics.listen {address}: ")), "{}", stderr(&refused));
+    let doctor = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 1);
+    let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(text.contains("FAILURE  metrics") && text.contains("is an appliance running?"), "{text}");
+    drop(taken);
+    plant.start();
+    plant.tray("native", 1, 2, 0);
+    let epochs: Vec<_> = plant.rows().iter().map(|row| row["boot_epoch"].as_u64().unwrap()).collect();
+    assert_eq!(epochs[1], epochs[0] + 1, "the refused start left no trace");
+}
+
+#[test]
+fn without_an_address_nobody_listens() {
+    let plant = Plant::new("native", "part-id");
+    plant.tray("native", 1, 1, 0);
+    let threads = niceness(plant.appliance.as_ref().unwrap());
+    assert!(threads.contains_key("judge") && !threads.contains_key("metrics"), "{threads:?}");
+}

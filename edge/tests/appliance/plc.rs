@@ -1,0 +1,202 @@
+//! The PLC's end of the line, watched at each step: when the device's heartbeat changed, what was accepted and decided.
+
+use crate::plant::{Plant, wait_for};
+use cellgate_edge::config::{Parity, Profile};
+use cellgate_edge::plc_sim::{Options, PlcEnd};
+use cellgate_edge::serial::{self, Moved};
+use cellgate_models::bundle::{Bundle, Limits};
+use cellgate_protocol::code::Verdict;
+use cellgate_protocol::digest::DigestStart;
+use cellgate_protocol::link::plc::Ends;
+use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
+use cellgate_protocol::session::repeat::first_wait_ms;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+const BAUD: u32 = 115_200;
+/// How often the PLC looks at the clock, and tries to open a lost port.
+const TICK: Duration = Duration::from_millis(5);
+
+/// What the PLC has seen so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// Each change of the device's heartbeat.
+    pub(crate) beats: Vec<(Instant, u32)>,
+    /// Since when a trigger would be accepted; none while it would not.
+    pub(crate) ready: Option<Instant>,
+    /// The parts that the device said BUSY for.
+    pub(crate) accepted: Vec<u64>,
+    /// The parts' ends.
+    pub(crate) outcomes: Vec<(Instant, Outcome)>,
+}
+
+impl Seen {
+    /// The journal says of each of the `parts` parts what the PLC was told, in one row; a part without a row was never accepted.
+    pub(crate) fn agrees_with(&self, rows: &[Value], parts: u64) {
+        let numbers: BTreeSet<u64> = rows.iter().map(|row| row["part"].as_u64().unwrap()).collect();
+        assert_eq!(numbers.len(), rows.len(), "a part has two rows");
+        assert!(self.accepted.iter().all(|part| numbers.contains(part)), "an accepted part has no row");
+        assert_eq!(self.outcomes.len() as u64, parts, "each part has one end");
+        for (_, outcome) in &self.outcomes {
+            let row = rows.iter().find(|row| row["part"] == outcome.part_id);
+            let said = outcome.claim.map(|claim| claim.code.verdict().name());
+            assert!(said.is_none() || row.is_some_and(|row| row["verdict"] == said.unwrap()), "{outcome:?} {row:?}");
+        }
+    }
+}
+
+/// A part in front of the gate.
+struct Part {
+    id: u64,
+    deadline_ms: u32,
+}
+
+/// A PLC at work, until it is dropped.
+pub(crate) struct Plc {
+    seen: Arc<Mutex<Seen>>,
+    parts: Sender<Part>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Plc {
+    /// The PLC of this plant.
+    pub(crate) fn new(plant: &Plant, profile: &str) -> Self {
+        let bundle = Bundle::open(&plant.path("model"), &Limits::default()).unwrap();
+        let options = Options {
+            port: plant.path("plc"),
+            profile: if profile == "modbus" { Profile::Modbus } else { Profile::Native },
+            unit: 1,
+            baud: BAUD,
+            parity: Parity::Even,
+            models: vec![DigestStart::of(bundle.digest().as_bytes())],
+            first_part: 0,
+            parts: 0,
+            every: Duration::ZERO,
+            deadline_ms: 0,
+            scan_after: None,
+            patience: Duration::ZERO,
+        };
+        let (parts, received) = channel();
+        let (seen, stop) = (Arc::default(), Arc::default());
+        let (told, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let thread = std::thread::spawn(move || runtime.block_on(run(&options, &told, &received, &stopped)));
+        Self { seen, parts, stop, thread: Some(thread) }
+    }
+
+    /// What it has seen until now.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Has a part judged.
+    pub(crate) fn trigger(&self, id: u64, deadline_ms: u32) {
+        self.parts.send(Part { id, deadline_ms }).unwrap();
+    }
+
+    /// Waits until a trigger would be accepted.
+    pub(crate) fn wait_ready(&self) {
+        wait_for("readiness", || self.seen.lock().unwrap().ready.is_some());
+    }
+
+    /// Waits until the device has got ready after this moment; since when it is.
+    pub(crate) fn wait_ready_anew(&self, moment: Instant) -> Instant {
+        let mut since = None;
+        wait_for("readiness after a start", || {
+            since = self.seen.lock().unwrap().ready.filter(|&since| since > moment);
+            since.is_some()
+        });
+        since.unwrap()
+    }
+
+    /// The heartbeat's first change at or after this moment.
+    pub(crate) fn first_beat_since(&self, moment: Instant) -> Option<Instant> {
+        let seen = self.seen.lock().unwrap();
+        seen.beats.iter().rev().map(|&(at, _)| at).take_while(|&at| at >= moment).last()
+    }
+
+    pub(crate) fn wait_accepted(&self, id: u64) {
+        wait_for("BUSY", || self.seen.lock().unwrap().accepted.contains(&id));
+    }
+
+    /// The part's end, once it is there.
+    pub(crate) fn outcome(&self, id: u64) -> (Instant, Outcome) {
+        let mut found = None;
+        wait_for("the part's end", || {
+            let seen = self.seen.lock().unwrap();
+            found = seen.outcomes.iter().find(|(_, outcome)| outcome.part_id == id).copied();
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// Lets a part through whose image is sound: it must be a PASS, so that a PASS is possible now.
+    pub(crate) fn pass(&self, plant: &Plant, id: u64) {
+        self.wait_ready();
+        plant.scan(id, &plant.images[0]);
+        self.trigger(id, 5_000);
+        let (_, outcome) = self.outcome(id);
+        assert_eq!(outcome.decision.verdict(), Verdict::Pass, "{outcome:?}");
+    }
+}
+
+impl Drop for Plc {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+async fn run(options: &Options, seen: &Mutex<Seen>, parts: &Receiver<Part>, stop: &AtomicBool) {
+    let start = Instant::now();
+    let now_ms = || start.elapsed().as_millis() as u64;
+    let first_wait_ms = first_wait_ms(BAUD);
+    let allowed_models = options.models.iter().copied().collect();
+    let session = PlcSession::new(PlcConfig { allowed_models, first_wait_ms });
+    let ends = Ends { plc: 1, device: None, first_link_id: std::process::id(), first_wait_ms };
+    let mut link = PlcEnd::new(0, session, options, ends);
+    let (mut stream, mut out, mut buffer) = (None, Vec::new(), [0; 1024]);
+    let mut tick = tokio::time::interval(TICK);
+    let mut nonce = 0;
+    while !stop.load(Ordering::Acquire) {
+        if stream.is_none() {
+            stream = serial::open(&options.port, options.baud, options.parity).ok();
+            out.clear();
+            link.reopened();
+        }
+        let moved = tokio::select! {
+            moved = serial::exchange(stream.as_mut(), &mut buffer, &out) => Some(moved),
+            _ = tick.tick() => None,
+        };
+        match moved {
+            Some(Ok(Moved::In(count))) => link.feed(now_ms(), &buffer[..count]),
+            Some(Ok(Moved::Out(count))) => drop(out.drain(..count)),
+            Some(Err(_)) => stream = None,
+            None => {}
+        }
+        let mut seen = seen.lock().unwrap();
+        while let Some(event) = link.poll(now_ms(), &mut out) {
+            match event {
+                Event::Accepted { part_id } => seen.accepted.push(part_id),
+                Event::Decided(outcome) => seen.outcomes.push((Instant::now(), outcome)),
+                Event::Information(_) => {}
+            }
+        }
+        let counter = link.session().device_heartbeat().map(|heartbeat| heartbeat.counter);
+        if let Some(counter) = counter.filter(|&counter| seen.beats.last().is_none_or(|&(_, last)| last != counter)) {
+            seen.beats.push((Instant::now(), counter));
+        }
+        let is_ready = link.session().is_device_ready(now_ms());
+        seen.ready = is_ready.then(|| seen.ready.unwrap_or_else(Instant::now));
+        if let Ok(part) = parts.try_recv() {
+            nonce += 1;
+            link.session().trigger(now_ms(), part.id, nonce, part.deadline_ms).unwrap();
+        }
+    }
+}

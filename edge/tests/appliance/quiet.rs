@@ -1,0 +1,30 @@
+//! An appliance that waits leaves the processor to others.
+
+use crate::plant::Plant;
+use crate::plc::Plc;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// The processor time that the process has used.
+fn used(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // utime and stime, in hundredths of a second on every Linux.
+    let ticks: u64 = fields[11..=12].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(10 * ticks)
+}
+
+#[test]
+fn an_appliance_that_waits_for_a_trigger_needs_little_of_the_processor() {
+    for profile in ["native", "modbus"] {
+        let plant = Plant::new(profile, "part-id");
+        let plc = Plc::new(&plant, profile);
+        plc.pass(&plant, 1);
+        let process = plant.appliance.as_ref().unwrap().id();
+        let (start, before) = (Instant::now(), used(process));
+        std::thread::sleep(Duration::from_secs(3));
+        let share = (used(process) - before).as_secs_f64() / start.elapsed().as_secs_f64();
+        println!("{profile}: {:.1} % of a core", 100.0 * share);
+        assert!(share < 0.15, "{profile}: {share}");
+    }
+}

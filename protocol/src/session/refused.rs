@@ -1,0 +1,55 @@
+//! How often triggers were refused, by reason.
+
+use crate::reason::ReasonCode;
+
+/// The reasons for which a session refuses a trigger.
+pub const REASONS: [ReasonCode; 6] = [
+    ReasonCode::BUSY,
+    ReasonCode::NOT_READY,
+    ReasonCode::DEADLINE_INVALID,
+    ReasonCode::EXPIRED,
+    ReasonCode::STORE_FAILED,
+    ReasonCode::EPOCH_MISMATCH,
+];
+
+/// Counts of NAKs since the session was made, wrapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Refused([u32; REASONS.len()]);
+
+impl Refused {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([0; REASONS.len()])
+    }
+
+    /// A NAK for `reason`; one that is none of [`REASONS`] is not counted.
+    pub(super) fn count(&mut self, reason: ReasonCode) {
+        if let Some(at) = REASONS.iter().position(|known| *known == reason) {
+            self.0[at] = self.0[at].wrapping_add(1);
+        }
+    }
+
+    /// Each reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (ReasonCode, u32)> + '_ {
+        REASONS.into_iter().zip(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::device::{DeviceConfig, DeviceSession};
+    use crate::to_device::TriggerRequest;
+
+    #[test]
+    fn each_nak_is_counted_by_its_reason() {
+        let mut session = DeviceSession::new(DeviceConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
+        for nonce in 0..3 {
+            session.trigger(0, &TriggerRequest { part_id: 1, nonce, deadline_ms: 1000 });
+        }
+        for (reason, count) in session.refused().iter() {
+            assert_eq!(count, if reason == ReasonCode::NOT_READY { 3 } else { 0 }, "{reason}");
+        }
+    }
+}
