@@ -20,6 +20,7 @@ use cellgate_models::radiograph::{Radiograph, write};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::{BITS_PER_BYTE, CHECK, HEADER};
 use cellgate_protocol::modbus::map::SNAPSHOT_REGISTERS;
+use cellgate_protocol::modbus::unit::Unit;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -133,7 +134,7 @@ fn line(
     let options = Options {
         port: folder.join("plc"),
         profile,
-        unit: 1,
+        unit: Unit::FIRST,
         baud: BAUD,
         parity: Parity::Even,
         models: vec![DigestStart::of(bundle.digest().as_bytes())],

@@ -8,6 +8,7 @@ use cellgate_models::bundle::{Bundle, Limits};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::link::plc::Ends;
+use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use serde_json::Value;
@@ -71,7 +72,7 @@ impl Plc {
         let options = Options {
             port: plant.path("plc"),
             profile: if profile == "modbus" { Profile::Modbus } else { Profile::Native },
-            unit: 1,
+            unit: Unit::FIRST,
             baud: BAUD,
             parity: Parity::Even,
             models: vec![DigestStart::of(bundle.digest().as_bytes())],
