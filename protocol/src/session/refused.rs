@@ -10,6 +10,7 @@ pub const REASONS: [ReasonCode; 6] = [
     ReasonCode::EXPIRED,
     ReasonCode::EPOCH_MISMATCH,
     ReasonCode::STORE_FAILED,
+    ReasonCode::EPOCH_MISMATCH,
 ];
 
 /// Counts of NAKs since the session was made, wrapping.
