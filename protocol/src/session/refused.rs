@@ -8,7 +8,6 @@ pub const REASONS: [ReasonCode; 6] = [
     ReasonCode::NOT_READY,
     ReasonCode::DEADLINE_INVALID,
     ReasonCode::EXPIRED,
-    ReasonCode::EPOCH_MISMATCH,
     ReasonCode::STORE_FAILED,
     ReasonCode::EPOCH_MISMATCH,
 ];
