@@ -66,7 +66,7 @@ fn main() -> anyhow::Result<()> {
     );
     let moments = line(folder, profile, parts, &bundle, appliance.0.id());
     let Seen { closed, decided, memory } =
-        moments.with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())?;
+        moments.with_context(|| last_lines(&fs::read_to_string(folder.join("log")).unwrap_or_default()))?;
     drop(appliance);
     let _ = cable.0.kill();
 
@@ -102,6 +102,12 @@ fn main() -> anyhow::Result<()> {
     ensure!(last.1 <= settled.1 + MEMORY_TOLERANCE_KIB, "memory grew");
     ensure!(at(0.99) < MOST_MS, "slower than asked for");
     Ok(())
+}
+
+/// The end of the appliance's log.
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
 /// The configuration, the bundle and the one image.
