@@ -17,6 +17,7 @@ pub(super) fn run(folder: &Path, matching: Matching, shared: &Shared, work: &Sen
     let mut arrivals = Vec::new();
     while !stop.load(Ordering::Acquire) {
         let outcome = Watcher::new(folder).and_then(|mut watcher| {
+            let _ = work.send(Work::Doubt);
             // Nobody knows yet whether what lies here already is whole, nor ever which trigger it came for.
             let lying = present(folder)?;
             let mut settling = Settling::default();

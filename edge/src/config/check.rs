@@ -1,6 +1,6 @@
 //! Values that the types allow and that still can't be meant.
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Matching};
 use std::path::Path;
 
 /// The speeds that serial ports know.
@@ -26,6 +26,11 @@ impl Config {
         if self.acquire.archive.starts_with(&self.acquire.folder) {
             let found = self.acquire.archive.display().to_string();
             return value("acquire.archive", found, "a folder that does not lie in acquire.folder");
+        }
+        let lead_ms = self.acquire.lead_ms;
+        if self.acquire.matching == Matching::TriggerFirst && lead_ms < u64::from(self.plc.deadline_ms.get()) {
+            let expected = "at least plc.deadline_ms with match = \"trigger-first\": so late an image may come";
+            return value("acquire.lead_ms", lead_ms.to_string(), expected);
         }
         if let Some(listen) = self.metrics.listen.filter(|listen| !listen.ip().is_loopback()) {
             return value("metrics.listen", listen.to_string(), "an address on loopback, such as 127.0.0.1:9469");

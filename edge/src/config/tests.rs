@@ -59,6 +59,9 @@ fn values_that_cannot_be_meant_are_named() {
     }
     let error = parse(&LEAST.replace("\"archive\"", "\"scans/archive\"")).unwrap_err().to_string();
     assert!(error.contains("acquire.archive"), "{error}");
+    let short = LEAST.replace("\"part-id\"", "\"trigger-first\"\nlead_ms = 4999");
+    let error = parse(&short).unwrap_err().to_string();
+    assert!(error.contains("acquire.lead_ms: found 4999, expected at least plc.deadline_ms"), "{error}");
     let error = parse(&format!("{LEAST}[metrics]\nlisten = \"0.0.0.0:9469\"")).unwrap_err().to_string();
     assert!(error.contains("metrics.listen: found 0.0.0.0:9469"), "{error}");
 }
