@@ -302,6 +302,7 @@ impl Config {
         {
             *relative = folder.join(&relative);
         }
+        config.check_places(path)?;
         Ok(config)
     }
 }
