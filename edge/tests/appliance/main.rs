@@ -7,6 +7,7 @@ mod cable;
 mod decoder;
 #[path = "../support/exposition.rs"]
 mod exposition;
+mod folder;
 mod foreign;
 mod frozen;
 mod metrics;
