@@ -141,6 +141,20 @@ fn by_order_a_stray_image_is_no_part_s_and_after_a_pause_each_part_gets_its_own(
 }
 
 #[test]
+fn by_order_a_refused_trigger_s_image_is_no_other_part_s() {
+    let plant = Plant::new("native", "image-first");
+    wait_for("readiness", || plant.log().contains("golden images"));
+    std::thread::sleep(ORDER_PAUSE);
+    let refused = plant.plc("native", 1, 1).args(["--deadline-ms", "4000000000"]).output().unwrap();
+    assert_eq!(lines(&refused)[0]["reason"], "DEADLINE_INVALID");
+    // Its image comes only now; that of the next part does not.
+    plant.scan(1, &plant.images[0]);
+    std::thread::sleep(Duration::from_millis(100));
+    let told = lines(&run(&mut plant.plc("native", 1, 2), 0));
+    assert_eq!(told[0]["reason"], "IMAGE_MISMATCH", "{told:?}");
+}
+
+#[test]
 fn by_order_an_image_may_come_before_its_trigger() {
     let plant = Plant::new("native", "image-first");
     wait_for("readiness", || plant.log().contains("golden images"));
