@@ -34,6 +34,8 @@ pub(super) enum Work {
     Part(Part),
     /// An image is complete.
     Arrival(Arrival),
+    /// A trigger was refused, or nobody watched for images: the order of both says nothing any more.
+    Doubt,
     /// The appliance ends.
     Stop,
 }
@@ -99,6 +101,7 @@ impl Judge {
                     }
                 }
                 Ok(Work::Arrival(arrival)) => self.matcher.add(arrival),
+                Ok(Work::Doubt) => self.matcher.doubt(Instant::now()),
                 Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }

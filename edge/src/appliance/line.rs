@@ -13,6 +13,7 @@ use cellgate_models::policy::Verdict;
 use cellgate_protocol::part::{Committed, Pending, Trigger};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::{Condition, DeviceSession, Dispatch, Event, Mode};
+use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::state::State;
 use cellgate_protocol::to_device::Ack;
 use cellgate_protocol::to_plc::Origin;
@@ -99,6 +100,8 @@ pub(super) struct Memory {
     /// The number of the row that was told last.
     replayed: u64,
     shown: Option<State>,
+    /// Refused triggers that the judge knows of.
+    refused: Refused,
     held: Option<Held>,
     sent: Option<Sent>,
 }
@@ -139,7 +142,9 @@ impl Line {
         loop {
             let health = self.shared.beats.health();
             let now_ms = self.shared.clock.now_ms();
-            let Some(event) = self.end.poll(now_ms, health.as_ref(), out) else { return };
+            let event = self.end.poll(now_ms, health.as_ref(), out);
+            self.tell_refused();
+            let Some(event) = event else { return };
             self.on_event(event);
         }
     }
@@ -205,6 +210,14 @@ impl Line {
             self.memory.replayed = seq;
             self.memory.replay_due_ms = now_ms + REPLAY_EVERY_MS;
             self.session().send_record(record);
+        }
+    }
+
+    /// The image of a part whose trigger was refused may be taken for no other's.
+    fn tell_refused(&mut self) {
+        let refused = *self.session().refused();
+        if std::mem::replace(&mut self.memory.refused, refused) != refused {
+            let _ = self.work.send(Work::Doubt);
         }
     }
 

@@ -124,7 +124,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         bundle,
         activation: activation(config),
         prove_every: Duration::from_secs(60 * u64::from(config.model.prove_every_minutes.get())),
-        matcher: Matcher::new(acquire.matching, Duration::from_millis(acquire.lead_ms)),
+        matcher: Matcher::new(acquire.matching, Duration::from_millis(acquire.lead_ms), Instant::now()),
         matching: acquire.matching,
         shared: Arc::clone(&shared),
         work: work_receiver,
