@@ -101,6 +101,8 @@ pub(super) struct Memory {
     shown: Option<State>,
     held: Option<Held>,
     sent: Option<Sent>,
+    /// When the signal to end was seen.
+    stopping: Option<Instant>,
 }
 
 /// A verdict that is stored and not said yet.
@@ -135,6 +137,7 @@ impl Line {
         self.shared.beats.seen(Worker::Journal, seen, most);
         self.shared.beats.idle(Worker::Line);
         self.look_around();
+        self.give_up_at_the_end();
         self.send_held();
         loop {
             let health = self.shared.beats.health();
@@ -147,6 +150,22 @@ impl Line {
     /// Whether nothing is in hand, so that the appliance may end.
     pub(super) fn is_done(&mut self) -> bool {
         self.memory.in_hand.is_none() && !matches!(self.session_state(), State::SingleExecution)
+    }
+
+    /// A signal asked the appliance to end, and the part in hand takes too long: it is rejected while that can still be
+    /// stored and said.
+    fn give_up_at_the_end(&mut self) {
+        if !self.shared.stop.load(Ordering::Acquire) {
+            return;
+        }
+        let since = *self.memory.stopping.get_or_insert_with(Instant::now);
+        if since.elapsed() >= GIVE_UP_AFTER
+            && let Some(in_hand) = self.memory.in_hand.as_mut().filter(|in_hand| in_hand.judged.is_none())
+        {
+            let detail = "the appliance was asked to end before anything was found out";
+            in_hand.judged = Some(Judged::reject(ReasonCode::RESTARTED, detail));
+            self.advance();
+        }
     }
 
     fn session(&mut self) -> &mut DeviceSession {
@@ -371,3 +390,5 @@ impl Line {
 
 /// How long the part in hand may take when the appliance is told to stop, before it stops without it.
 pub(super) const FINISH_MOST: Duration = Duration::from_secs(10);
+/// After how much of that the part is rejected, so that the rest is left for storing and saying it.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(8);

@@ -73,6 +73,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     /// A signal asked the appliance to end.
     pub(super) stop: Arc<AtomicBool>,
+    /// The line has ended: nobody waits for an image any more.
+    pub(super) line_ended: AtomicBool,
 }
 
 /// How the appliance ended.
@@ -113,7 +115,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     }
     let clock = Clock::start();
     let (beats, engine) = (Beats::new(clock), EngineState::default());
-    let shared = Arc::new(Shared { clock, beats, engine, metrics, stop: Arc::clone(&stop) });
+    let shared = Arc::new(Shared { clock, beats, engine, metrics, stop, line_ended: AtomicBool::new(false) });
     let journal = Arc::new(journal);
     let (work, work_receiver) = channel();
     let (requests, requests_receiver) = channel();
@@ -177,6 +179,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         return Ok(Ended::Stuck);
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    shared.line_ended.store(true, Ordering::Release);
     let _ = work.send(Work::Stop);
     drop(work);
     threads.push(line);
@@ -201,8 +204,7 @@ fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>])
     let mut keeps = true;
     while !line.is_finished() {
         std::thread::sleep(LOOK);
-        let stopping = shared.stop.load(Ordering::Acquire);
-        if let Some(dead) = workers.iter().find(|worker| worker.is_finished() && !stopping) {
+        if let Some(dead) = workers.iter().find(|worker| worker.is_finished()) {
             tracing::error!(worker = dead.thread().name(), "a worker died");
             return false;
         }
@@ -278,7 +280,14 @@ mod tests {
         Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
         let about = About { device: 1, bundle: String::new(), profile: "native" };
         let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
-        let shared = Shared { clock, beats, engine: EngineState::default(), metrics, stop: Arc::default() };
+        let shared = Shared {
+            clock,
+            beats,
+            engine: EngineState::default(),
+            metrics,
+            stop: Arc::default(),
+            line_ended: AtomicBool::new(false),
+        };
         let line = spawn("line", || std::thread::sleep(Duration::from_secs(60))).unwrap();
         let dead = spawn("keep", || panic!("on purpose")).unwrap();
         let start = Instant::now();

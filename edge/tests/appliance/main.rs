@@ -16,6 +16,7 @@ mod quiet;
 mod service;
 mod slow;
 mod standstill;
+mod stop;
 #[path = "../support/mod.rs"]
 mod support;
 
