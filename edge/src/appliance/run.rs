@@ -38,7 +38,7 @@ const END_MOST: Duration = Duration::from_secs(3);
 /// What decoding one image may take.
 const DECODE_MOST: Duration = Duration::from_millis(200);
 /// Verdicts of so many days stay, whatever is configured.
-const PROTECT_DAYS: u32 = 7;
+pub(super) const PROTECT_DAYS: u32 = 7;
 
 /// Why the appliance can't start.
 #[derive(Debug, thiserror::Error)]
