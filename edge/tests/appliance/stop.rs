@@ -4,6 +4,7 @@ use crate::plant::{Plant, signal};
 use crate::plc::Plc;
 use cellgate_protocol::code::Verdict;
 use rustix::process::Signal;
+use std::fs;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -28,6 +29,11 @@ fn a_part_in_hand_gets_its_image_and_its_verdict_after_the_signal() {
 fn a_part_whose_image_does_not_come_is_rejected_durably_also_where_nobody_reads() {
     for reads in [true, false] {
         let mut plant = Plant::new("native", "part-id");
+        plant.kill();
+        let config = fs::read_to_string(plant.path("edge.toml")).unwrap();
+        let patient = config.replace("[plc]\n", "[plc]\ndeadline_ms = 60000\n");
+        fs::write(plant.path("edge.toml"), patient).unwrap();
+        plant.start();
         let plc = Plc::new(&plant, "native");
         plc.wait_ready();
         plc.trigger(1, 60_000);
