@@ -156,6 +156,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         model,
         work: work.clone(),
         requests,
+        chores: chores.clone(),
         undelivered: recovery.unacknowledged.into_iter().map(|row| (row.seq.get(), row)).collect(),
         memory: Memory::default(),
     };
