@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -103,6 +103,31 @@ fn what_was_in_hand_at_a_restart_is_rejected_and_stays_told() {
     recovery.unacknowledged.iter().for_each(|record| journal.acknowledge(record.seq).unwrap());
     drop(journal);
     assert!(Journal::open(&path, Options::default()).unwrap().1.unacknowledged.is_empty());
+}
+
+#[test]
+fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away) = (folder.path().join("journal.db"), folder.path().join("away"));
+    let journal = open(&path);
+    let accepted = journal.accept(trigger(1)).unwrap();
+    std::fs::rename(&path, &away).unwrap();
+    assert!(matches!(journal.commit(entry(accepted.id())), Err(JournalError::NotReady { .. })));
+    assert!(!journal.health().ready);
+    let why = journal.health().last_error.unwrap();
+    assert!(why.contains("journal.db"), "{why}");
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(!path.exists() && !journal.health().ready, "no new one is made");
+    std::fs::rename(&away, &path).unwrap();
+    let start = Instant::now();
+    while !journal.health().ready {
+        assert!(start.elapsed() < Duration::from_secs(10), "it is back");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(journal.commit(entry(accepted.id())).unwrap().seq().get(), 1);
+    std::fs::rename(&path, &away).unwrap();
+    std::thread::sleep(Duration::from_millis(1_300));
+    assert!(!journal.health().ready, "seen also where nothing is written");
 }
 
 #[test]
