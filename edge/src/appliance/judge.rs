@@ -93,7 +93,9 @@ impl Judge {
                 infer_most = proof.unwrap_or(infer_most);
             }
             self.shared.beats.idle(Worker::Judge);
-            let is_backlog = self.matching == Matching::FreeRunning && self.matcher.backlog() > 0;
+            // What waits when a signal comes stays in its folder, and is judged after the next start.
+            let takes_free = self.matching == Matching::FreeRunning && !self.shared.stop.load(Ordering::Acquire);
+            let is_backlog = takes_free && self.matcher.backlog() > 0;
             match self.work.recv_timeout(if is_backlog { Duration::ZERO } else { PAUSE }) {
                 Ok(Work::Part(part)) => {
                     if let Some(before) = waiting.replace(part) {
@@ -109,11 +111,7 @@ impl Judge {
             self.set_aside(stale, Unjudged::NoTrigger);
             self.shared.metrics.parts.show_waiting(self.matcher.backlog());
             if self.matching == Matching::FreeRunning {
-                // What waits stays in its folder, and is judged after the next start.
-                if self.shared.stop.load(Ordering::Acquire) {
-                    return;
-                }
-                if let Some(path) = self.matcher.take_oldest() {
+                if takes_free && let Some(path) = self.matcher.take_oldest() {
                     let judged = self.judge(pipeline.as_mut(), path, infer_most);
                     let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
                 }

@@ -11,12 +11,13 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-/// Runs until `stop`. While the folder can't be watched the heartbeat stands still, hence no PASS; the process lives on.
+/// Runs until the line has ended: after a signal the part in hand still needs its image. While the folder can't be watched the
+/// heartbeat stands still, hence no PASS; the process lives on.
 pub(super) fn run(folder: &Path, matching: Matching, shared: &Shared, work: &Sender<Work>, chores: &Sender<Chore>) {
-    let Shared { beats, stop, .. } = shared;
+    let Shared { beats, line_ended, .. } = shared;
     let mut arrivals = Vec::new();
     let mut is_lost = false;
-    while !stop.load(Ordering::Acquire) {
+    while !line_ended.load(Ordering::Acquire) {
         let outcome = Watcher::new(folder).and_then(|mut watcher| {
             let _ = work.send(Work::Doubt);
             // Nobody knows yet whether what lies here already is whole, nor ever which trigger it came for.
@@ -30,7 +31,7 @@ pub(super) fn run(folder: &Path, matching: Matching, shared: &Shared, work: &Sen
             } else {
                 let _ = chores.send(Chore::SetAside { paths: lying, why: Unjudged::Unwatched });
             }
-            while !stop.load(Ordering::Acquire) {
+            while !line_ended.load(Ordering::Acquire) {
                 beats.idle(Worker::Watch);
                 watcher.next(PAUSE, &mut arrivals)?;
                 settling.look(Instant::now(), &mut arrivals);

@@ -17,6 +17,7 @@ mod quiet;
 mod service;
 mod slow;
 mod standstill;
+mod stop;
 #[path = "../support/mod.rs"]
 mod support;
 

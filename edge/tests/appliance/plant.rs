@@ -16,7 +16,7 @@ static ONE: Mutex<()> = Mutex::new(());
 pub(crate) struct Plant {
     _one: MutexGuard<'static, ()>,
     pub(crate) folder: tempfile::TempDir,
-    cable: Option<Child>,
+    pub(crate) cable: Option<Child>,
     pub(crate) appliance: Option<Child>,
     /// A radiograph of each verdict: PASS, REVIEW, REJECT.
     pub(crate) images: Vec<PathBuf>,
