@@ -128,6 +128,9 @@ fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
     std::fs::rename(&path, &away).unwrap();
     std::thread::sleep(Duration::from_millis(1_300));
     assert!(!journal.health().ready, "seen also where nothing is written");
+    std::fs::write(&path, "").unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(!journal.health().ready && std::fs::read(&path).unwrap().is_empty(), "another file is not taken for it");
 }
 
 #[test]
