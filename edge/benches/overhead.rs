@@ -16,16 +16,20 @@ use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{self, Options};
 use cellgate_models::bundle::{Bundle, Expectation, Limits, Precision};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
-use cellgate_models::radiograph::{Radiograph, write};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::{BITS_PER_BYTE, CHECK, HEADER};
 use cellgate_protocol::modbus::map::SNAPSHOT_REGISTERS;
 use cellgate_protocol::modbus::unit::Unit;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tiff::encoder::TiffEncoder;
+use tiff::encoder::colortype::Gray16;
 
 /// The paper's largest electrode.
 const HEIGHT: u32 = 2115;
@@ -62,7 +66,7 @@ fn main() -> anyhow::Result<()> {
     );
     let moments = line(folder, profile, parts, &bundle, appliance.0.id());
     let Seen { closed, decided, memory } =
-        moments.with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())?;
+        moments.with_context(|| last_lines(&fs::read_to_string(folder.join("log")).unwrap_or_default()))?;
     drop(appliance);
     let _ = cable.0.kill();
 
@@ -100,6 +104,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The end of the appliance's log.
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
 /// The configuration, the bundle and the one image.
 fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
     let conversion =
@@ -111,8 +121,12 @@ fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
     // Summing millions of values up in f32 is no more exact than this.
     contents.golden[0].expected.insert(Precision::F32, Expectation { score, tolerance: 2e-3 });
     let path = support::bundle(folder, &contents);
-    let level = |at: u32| (1700 + at.wrapping_mul(2_654_435_761) % 1100) as u16;
-    write(&folder.join("electrode.tif"), &Radiograph::new(WIDTH, HEIGHT, (0..HEIGHT * WIDTH).map(level).collect())?)?;
+    // Noise, uncompressed, as scanners write it.
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let levels: Vec<u16> = (0..HEIGHT * WIDTH).map(|_| random.random_range(1650..2850)).collect();
+    let mut file = BufWriter::new(fs::File::create(folder.join("electrode.tif"))?);
+    TiffEncoder::new(&mut file)?.write_image::<Gray16>(WIDTH, HEIGHT, &levels)?;
+    file.flush()?;
     fs::create_dir(folder.join("scans"))?;
     let profile = format!("{profile:?}").to_lowercase();
     fs::write(

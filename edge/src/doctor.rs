@@ -2,7 +2,7 @@
 
 use crate::appliance::activation;
 use crate::config::Config;
-use crate::journal::{Filter, Reader, format_utc_ms, now_unix_ms};
+use crate::journal::{Filter, Reader, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
 use crate::pipeline::Pipeline;
 use cellgate_models::bundle::{self, Bundle};
@@ -19,6 +19,9 @@ use std::time::Instant;
 
 /// 2026-01-01 in milliseconds since 1970: before this program was written.
 const WRITTEN_UNIX_MS: i64 = 1_767_225_600_000;
+
+/// What the journal's disk should have free: years of verdicts at a kilobyte each, and their log.
+const JOURNAL_MIN_FREE_MIB: u64 = 1024;
 
 /// How one thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -109,7 +112,7 @@ fn folder(what: &'static str, path: &Path) -> Finding {
 fn archive(config: &Config) -> Finding {
     let what = "archive";
     let acquire = &config.acquire;
-    let Some(place) = acquire.archive.ancestors().find(|place| place.is_dir()) else {
+    let Some(place) = acquire.archive.ancestors().map(or_here).find(|place| place.is_dir()) else {
         return failure(what, format!("{}: no such place; name another", acquire.archive.display()));
     };
     let writable = folder(what, place);
@@ -137,10 +140,25 @@ fn archive(config: &Config) -> Finding {
     }
 }
 
+/// The path, where it is not the empty one that a relative path ends in.
+fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
 fn journal(path: &Path) -> Finding {
     let what = "journal";
+    if is_held(path) {
+        return failure(what, format!("{}: an appliance runs with it; stop that one, or let it work", path.display()));
+    }
+    let place = or_here(path.parent().unwrap_or(path));
+    if let Ok(disk) = statvfs(place)
+        && (disk.f_bavail * disk.f_frsize) >> 20 < JOURNAL_MIN_FREE_MIB
+    {
+        let found =
+            format!("{}: less than {JOURNAL_MIN_FREE_MIB} MiB free; a full disk stores no verdict", path.display());
+        return Finding { what, state: State::Warning, found };
+    }
     if !path.exists() {
-        let place = path.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let writable = folder(what, place);
         return if writable.state == State::Ok {
             ok(what, format!("{}: will be made", path.display()))
@@ -205,6 +223,7 @@ fn clock() -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{Journal, Options};
 
     #[test]
     fn what_is_missing_is_named_with_what_to_do() {
@@ -220,5 +239,23 @@ mod tests {
         assert_eq!((state("journal").state, state("clock").state), (State::Ok, State::Ok));
         assert_eq!(findings[0].state, State::Failure, "what keeps it from running comes first");
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing was made");
+    }
+
+    #[test]
+    fn a_relative_archive_that_is_not_there_yet_is_none_missing() {
+        let mut config = Config::parse(Config::EXAMPLE, Path::new("edge.toml")).unwrap();
+        config.acquire.archive = "archive-that-is-not-there-yet".into();
+        config.acquire.folder = ".".into();
+        assert_ne!(archive(&config).state, State::Failure, "{}", archive(&config).found);
+    }
+
+    #[test]
+    fn a_journal_that_an_appliance_works_with_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("journal");
+        let (running, _) = Journal::open(&path, Options::default()).unwrap();
+        assert!(journal(&path).found.contains("an appliance runs"));
+        drop(running);
+        assert_ne!(journal(&path).state, State::Failure);
     }
 }

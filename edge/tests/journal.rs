@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 use cellgate_edge::journal::{
-    Bounds, Entry, Filter, Journal, JournalError, Options, RESTARTED, Reader, Retention, StageTimes, Trigger,
+    Bounds, Entry, Filter, Journal, JournalError, Options, RESTARTED, Reader, Recovery, Retention, StageTimes, Trigger,
     TriggerKind, now_unix_ms,
 };
 use cellgate_models::digest::Digest;
@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -89,20 +89,48 @@ fn a_trigger_gets_exactly_one_record() {
 fn what_was_in_hand_at_a_restart_is_rejected_and_stays_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
-    let journal = open(&path);
+    let (journal, Recovery { boot_epoch: begun, .. }) = Journal::open(&path, Options::default()).unwrap();
     let passed = journal.accept(trigger(1)).unwrap();
     journal.commit(entry(passed.id())).unwrap();
     journal.accept(trigger(2)).unwrap();
     assert!(matches!(Journal::open(&path, Options::default()), Err(JournalError::InUse { .. })));
     drop(journal);
     let (journal, recovery) = Journal::open(&path, Options::default()).unwrap();
-    assert_eq!((recovery.boot_epoch.get(), recovery.rows, recovery.created), (2, 2, false));
+    assert_eq!((recovery.boot_epoch.get(), recovery.rows, recovery.created), (begun.get() + 1, 2, false));
     let [record] = &recovery.restarted[..] else { panic!("{recovery:?}") };
     assert_eq!((record.trigger.part, record.entry.verdict, &record.entry.reason[..]), (2, Verdict::Reject, RESTARTED));
     assert_eq!(recovery.unacknowledged.len(), 2);
     recovery.unacknowledged.iter().for_each(|record| journal.acknowledge(record.seq).unwrap());
     drop(journal);
     assert!(Journal::open(&path, Options::default()).unwrap().1.unacknowledged.is_empty());
+}
+
+#[test]
+fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away) = (folder.path().join("journal.db"), folder.path().join("away"));
+    let journal = open(&path);
+    let accepted = journal.accept(trigger(1)).unwrap();
+    std::fs::rename(&path, &away).unwrap();
+    assert!(matches!(journal.commit(entry(accepted.id())), Err(JournalError::NotReady { .. })));
+    assert!(!journal.health().ready);
+    let why = journal.health().last_error.unwrap();
+    assert!(why.contains("journal.db"), "{why}");
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(!path.exists() && !journal.health().ready, "no new one is made");
+    std::fs::rename(&away, &path).unwrap();
+    let start = Instant::now();
+    while !journal.health().ready {
+        assert!(start.elapsed() < Duration::from_secs(10), "it is back");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(journal.commit(entry(accepted.id())).unwrap().seq().get(), 1);
+    std::fs::rename(&path, &away).unwrap();
+    std::thread::sleep(Duration::from_millis(1_300));
+    assert!(!journal.health().ready, "seen also where nothing is written");
+    std::fs::write(&path, "").unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(!journal.health().ready && std::fs::read(&path).unwrap().is_empty(), "another file is not taken for it");
 }
 
 #[test]
@@ -170,14 +198,21 @@ fn retention_removes_the_oldest_rows_and_the_rest_verifies() {
     let options = Options { retention: Some(retention), ..Options::default() };
     let (journal, _) = Journal::open(&path, options).unwrap();
     assert_eq!(journal.prune(now_unix_ms()).unwrap().rows, 0, "all are younger than a day");
-    let later = now_unix_ms() + 2 * DAY_MS;
+    let newest = |path: &Path| Reader::open(path).unwrap().newest(&Filter::default(), 1).unwrap()[0].committed_unix_ms;
+    let wrong = journal.prune(now_unix_ms() + 730 * DAY_MS).unwrap();
+    assert_eq!((wrong.rows, wrong.clock_doubted), (0, true), "a clock that leaps by two years");
+    let later = newest(&path) + DAY_MS;
     assert_eq!(journal.prune(later).unwrap().rows, 6);
     assert_eq!(journal.prune(later).unwrap().rows, 0);
     for part in 11..=14 {
         let accepted = journal.accept(trigger(part)).unwrap();
         journal.commit(entry(accepted.id())).unwrap();
     }
-    assert_eq!(journal.prune(later).unwrap().rows, 4, "the first row without an acknowledgement stays");
+    assert_eq!(
+        journal.prune(newest(&path) + DAY_MS).unwrap().rows,
+        4,
+        "the first row without an acknowledgement stays"
+    );
     drop(journal);
     let report = Reader::open(&path).unwrap().verify().unwrap().unwrap();
     assert_eq!((report.rows, report.pruned_rows, report.first.unwrap().get()), (4, 10, 11));
@@ -229,7 +264,10 @@ fn list_verify_and_export_read_while_the_appliance_writes() {
     let csv = String::from_utf8(cli(&["export", "--format", "csv", "--part", "2"], &path, 0).stdout).unwrap();
     let [header, row] = csv.lines().collect::<Vec<_>>()[..] else { panic!("{csv}") };
     assert!(header.starts_with("seq,boot_epoch,trigger,kind,part,nonce,deadline_ms,received,committed,age_ms,verdict"));
-    assert!(row.starts_with("2,1,2,PLC,2,7,500,1970-01-01T00:00:01.000Z,"), "{row}");
+    let (seq, after) = row.split_once(',').unwrap();
+    let (epoch, after) = after.split_once(',').unwrap();
+    assert!(seq == "2" && epoch.parse::<u32>().is_ok(), "{row}");
+    assert!(after.starts_with("2,PLC,2,7,500,1970-01-01T00:00:01.000Z,"), "{row}");
     assert_eq!(header.split(',').count(), row.split(',').count());
     let lines = cli(&["export", "--format", "jsonl", "--since", "2020-01-01"], &path, 0).stdout;
     assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), 6);

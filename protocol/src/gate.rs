@@ -125,13 +125,18 @@ pub fn judge(claim: &Claim, known: &Known<'_>) -> Decision {
     }
     match claim.code {
         VerdictCode::REJECT => Decision::Reject(claim.reason),
-        VerdictCode::PASS | VerdictCode::REVIEW if !known.allowed_models.contains(&claim.model) => {
+        VerdictCode::PASS | VerdictCode::REVIEW if !is_allowed(claim.model, known.allowed_models) => {
             Decision::Reject(ReasonCode::MODEL_NOT_ALLOWED)
         }
         VerdictCode::PASS => Decision::Pass,
         VerdictCode::REVIEW => Decision::Review(claim.reason),
         _ => Decision::Reject(ReasonCode::UNKNOWN_CODE),
     }
+}
+
+/// No model is never allowed, whatever the list says.
+fn is_allowed(model: DigestStart, allowed: &[DigestStart]) -> bool {
+    model != DigestStart::NONE && allowed.contains(&model)
 }
 
 #[cfg(test)]
@@ -172,7 +177,8 @@ mod tests {
     #[test]
     fn each_rule_alone_shuts_the_gate_with_its_reason() {
         type Break = fn(&mut Claim, &mut Known<'_>);
-        let breaks: [(Break, ReasonCode); 13] = [
+        const NOTHING: &[DigestStart] = &[DigestStart::NONE];
+        let breaks: [(Break, ReasonCode); 14] = [
             (|c, _| c.crc_right = false, ReasonCode::CRC),
             (|c, _| c.complement_right = false, ReasonCode::COMPLEMENT),
             (|c, _| c.part_id += 1, ReasonCode::PART_MISMATCH),
@@ -182,6 +188,7 @@ mod tests {
             (|c, _| c.flags = Flags(0x8000), ReasonCode::DEGRADED),
             (|c, _| c.model = DigestStart::NONE, ReasonCode::MODEL_NOT_ALLOWED),
             (|_, k| k.allowed_models = &[], ReasonCode::MODEL_NOT_ALLOWED),
+            (|c, k| (c.model, k.allowed_models) = (DigestStart::NONE, NOTHING), ReasonCode::MODEL_NOT_ALLOWED),
             (|_, k| k.heartbeat_age_ms += 1, ReasonCode::STALE_HEARTBEAT),
             (|c, _| c.age_ms += 1, ReasonCode::LATE),
             (|_, k| k.elapsed_ms += 1, ReasonCode::LATE),

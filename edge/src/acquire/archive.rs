@@ -1,11 +1,11 @@
 //! Where images go when they were judged: folders by day, no larger than a quota. Disk pressure deletes images, never
-//! verdicts.
+//! verdicts, and nothing that the appliance did not name itself: other folders and files are never touched.
 
 use crate::journal::format_utc_ms;
 use rustix::fs::statvfs;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -55,11 +55,11 @@ impl Archive {
             days: BTreeMap::new(),
         };
         fs::create_dir_all(folder).map_err(|source| archive.error(folder, source))?;
-        for (path, name) in archive.entries(folder)? {
-            if path.is_dir() {
-                let sizes = archive.entries(&path)?.into_iter().filter_map(|(path, _)| path.metadata().ok());
-                let bytes = sizes.map(|metadata| metadata.len()).sum();
-                archive.days.insert(name, bytes);
+        for entry in archive.entries(folder)? {
+            // A link to a folder is none.
+            if is_day(&entry.name) && entry.path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+                let bytes = archive.images(&entry.path)?.iter().map(|image| image.bytes).sum();
+                archive.days.insert(entry.name, bytes);
             }
         }
         Ok(archive)
@@ -74,7 +74,7 @@ impl Archive {
         let folder = self.folder.join(&day);
         fs::create_dir_all(&folder).map_err(|source| self.error(&folder, source))?;
         let target = folder.join(name).with_added_extension(path.extension().unwrap_or_default());
-        let bytes = path.metadata().map(|metadata| metadata.len()).map_err(|source| self.error(path, source))?;
+        let bytes = plain_file(path).map_err(|source| self.error(path, source))?;
         fs::rename(path, &target).map_err(|source| self.error(path, source))?;
         *self.days.entry(day).or_default() += bytes;
         Ok(target)
@@ -98,29 +98,45 @@ impl Archive {
             let is_room = kept.bytes <= self.quota && kept.free >= self.min_free;
             let Some((day, _)) = self.days.first_key_value().filter(|_| !is_room) else { return Ok(kept) };
             let folder = self.folder.join(day);
-            let mut images = self.entries(&folder)?;
-            images.sort();
-            match images.into_iter().next() {
-                Some((oldest, _)) => {
-                    let bytes = oldest.metadata().map_or(0, |metadata| metadata.len());
-                    fs::remove_file(&oldest).map_err(|source| self.error(&oldest, source))?;
-                    deleted += 1;
-                    self.days.first_entry().into_iter().for_each(|mut day| {
-                        let left = day.get().saturating_sub(bytes);
-                        day.insert(left);
-                    });
+            let Some(oldest) = self.images(&folder)?.into_iter().min_by(|a, b| a.path.cmp(&b.path)) else {
+                // What is not the appliance's own stays, and so does its folder.
+                match fs::remove_dir(&folder) {
+                    Err(source) if !matches!(source.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => {
+                        return Err(self.error(&folder, source));
+                    }
+                    _ => {}
                 }
-                None => {
-                    fs::remove_dir(&folder).map_err(|source| self.error(&folder, source))?;
-                    self.days.pop_first();
-                }
+                self.days.pop_first();
+                continue;
+            };
+            match fs::remove_file(&oldest.path) {
+                Err(source) if source.kind() != ErrorKind::NotFound => return Err(self.error(&oldest.path, source)),
+                _ => {}
             }
+            deleted += 1;
+            self.days.first_entry().into_iter().for_each(|mut day| {
+                let left = day.get().saturating_sub(oldest.bytes);
+                day.insert(left);
+            });
         }
     }
 
-    fn entries(&self, folder: &Path) -> Result<Vec<(PathBuf, String)>, ArchiveError> {
+    /// The appliance's own images in the folder of a day; a folder that is gone has none.
+    fn images(&self, day: &Path) -> Result<Vec<Image>, ArchiveError> {
+        let own = |entry: Entry| {
+            let bytes = is_own(&entry.name).then(|| plain_file(&entry.path).ok())??;
+            Some(Image { path: entry.path, bytes })
+        };
+        match self.entries(day) {
+            Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            entries => Ok(entries?.into_iter().filter_map(own).collect()),
+        }
+    }
+
+    fn entries(&self, folder: &Path) -> Result<Vec<Entry>, ArchiveError> {
         let entries = fs::read_dir(folder).map_err(|source| self.error(folder, source))?;
-        let named = |entry: fs::DirEntry| (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let named =
+            |entry: fs::DirEntry| Entry { path: entry.path(), name: entry.file_name().to_string_lossy().into_owned() };
         entries.map(|entry| entry.map(named).map_err(|source| self.error(folder, source))).collect()
     }
 
@@ -137,12 +153,56 @@ fn day(time: SystemTime) -> String {
     utc
 }
 
+struct Entry {
+    path: PathBuf,
+    name: String,
+}
+
+struct Image {
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// The length of a plain file; folders, links and pipes are refused.
+fn plain_file(path: &Path) -> io::Result<u64> {
+    let metadata = path.symlink_metadata()?;
+    let is_plain = metadata.is_file();
+    is_plain.then_some(metadata.len()).ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "not a plain file"))
+}
+
+/// Whether the name is that of a day, such as `2026-11-23`.
+fn is_day(name: &str) -> bool {
+    name.len() == "2026-11-23".len()
+        && name
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() })
+}
+
+/// Whether the appliance gave the name: `0000000007-12-PASS.tif`, `0000000008-free-REJECT.tif` or
+/// `unjudged-1795432671000-12.tif`.
+fn is_own(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((stem, ending)) = name.rsplit_once('.') else { return false };
+    let is_radiograph = ["tif", "tiff"].iter().any(|known| ending.eq_ignore_ascii_case(known));
+    let mut words = stem.splitn(3, '-');
+    let (Some(first), Some(second), Some(third)) = (words.next(), words.next(), words.next()) else { return false };
+    let is_judged = first.len() >= 10
+        && is_number(first)
+        && (second == "free" || is_number(second))
+        && matches!(third, "PASS" | "REVIEW" | "REJECT");
+    is_radiograph && (is_judged || (first == "unjudged" && is_number(second)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::{Duration, UNIX_EPOCH};
 
     const DAY: Duration = Duration::from_secs(86_400);
+    const FIRST: &str = "0000000001-17-PASS";
+    const SECOND: &str = "0000000002-free-REVIEW";
+    const THIRD: &str = "unjudged-1795432671000-a-name";
 
     fn image(folder: &Path, bytes: usize) -> PathBuf {
         let path = folder.join("scan.tif");
@@ -156,19 +216,20 @@ mod tests {
         let root = folder.path().join("archive");
         let mut archive = Archive::open(&root, 2, 0).unwrap();
         let start = UNIX_EPOCH + DAY * 20_000;
-        for (name, time) in [("1", start), ("2", start), ("3", start + DAY)] {
+        for (name, time) in [(FIRST, start), (SECOND, start), (THIRD, start + DAY)] {
             let scan = image(folder.path(), 900_000);
             archive.store(&scan, name, time).unwrap();
             assert!(!scan.exists());
         }
         let kept = archive.tidy().unwrap();
         assert_eq!((kept.deleted, kept.bytes), (1, 1_800_000));
-        assert!(!root.join("2024-10-04/1.tif").exists() && root.join("2024-10-04/2.tif").exists());
+        let is_there = |day: &str, name: &str| root.join(day).join(format!("{name}.tif")).exists();
+        assert!(!is_there("2024-10-04", FIRST) && is_there("2024-10-04", SECOND));
         // Opened anew it counts the same; with no room at all everything goes.
         let mut again = Archive::open(&root, 0, 0).unwrap();
         let kept = again.tidy().unwrap();
         assert_eq!((kept.deleted, kept.bytes), (2, 0));
-        assert!(!root.join("2024-10-04").exists() && !root.join("2024-10-05/3.tif").exists());
+        assert!(!root.join("2024-10-04").exists() && !is_there("2024-10-05", THIRD));
     }
 
     #[test]
@@ -176,8 +237,34 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("archive");
         let mut archive = Archive::open(&root, u64::MAX, u64::MAX).unwrap();
-        archive.store(&image(folder.path(), 10), "1", UNIX_EPOCH).unwrap();
+        archive.store(&image(folder.path(), 10), FIRST, UNIX_EPOCH).unwrap();
         assert_eq!(archive.tidy().unwrap().deleted, 1, "there is never that much room");
+    }
+
+    /// What others keep in the archive's folder is theirs, whatever its quota.
+    #[test]
+    fn nothing_but_its_own_images_is_ever_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("data");
+        let day = root.join("2024-10-04");
+        for folder in ["db", "incoming", "2024-10-04/0000000005-5-PASS.tif", "2024-10-05"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let foreign =
+            ["db/verdicts.sqlite", "incoming/0000000001-1-PASS.tif", "2024-10-04/notes.txt", "2024-10-04/17.tif"];
+        foreign.iter().for_each(|name| fs::write(root.join(name), b"theirs").unwrap());
+        fs::write(folder.path().join("0000000007-7-PASS.tif"), b"elsewhere").unwrap();
+        std::os::unix::fs::symlink(folder.path(), root.join("2024-10-06")).unwrap();
+        std::os::unix::fs::symlink(root.join("db/verdicts.sqlite"), day.join("0000000006-6-PASS.tif")).unwrap();
+        fs::write(day.join("0000000004-4-PASS.tif"), b"own").unwrap();
+        let mut archive = Archive::open(&root, 0, u64::MAX).unwrap();
+        let kept = archive.tidy().unwrap();
+        assert_eq!((kept.deleted, kept.bytes), (1, 0));
+        assert!(!day.join("0000000004-4-PASS.tif").exists());
+        assert!(foreign.iter().all(|name| root.join(name).exists()));
+        assert!(day.join("0000000006-6-PASS.tif").is_symlink() && day.join("0000000005-5-PASS.tif").is_dir());
+        assert!(folder.path().join("0000000007-7-PASS.tif").exists());
+        assert!(archive.store(&root.join("db"), FIRST, UNIX_EPOCH).is_err(), "a folder is no image");
     }
 
     #[test]

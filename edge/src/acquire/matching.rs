@@ -1,4 +1,10 @@
 //! Which image belongs to a trigger. In doubt there is none: an image that might be another part's is never judged.
+//!
+//! By number the file's name says it. By order only time does, so images and triggers have to take turns: image, trigger,
+//! image, trigger on an image-first line; trigger, image on a trigger-first one. Whatever breaks the turn puts both out of
+//! step: a start, a folder watched anew, a refused trigger, two images or none for one trigger, an image on the wrong side of
+//! its trigger. Then every trigger is refused an image and every image set aside, until nothing has come for `lead`; what
+//! comes next begins a turn. This is right as long as an image and its trigger never lie further apart than `lead`.
 
 use super::Arrival;
 use crate::config::Matching;
@@ -17,9 +23,8 @@ pub enum NoImage {
     /// Several came of which each could be it.
     #[error("several images came for one trigger")]
     Several,
-    /// Matched by order, an earlier trigger found no image or several, so the order says nothing any more. It does again
-    /// after a pause of `lead` without image and trigger.
-    #[error("the order of images and triggers was lost; it begins anew after a pause")]
+    /// Matched by order, which is in doubt. It holds again after a pause of `lead` without image and trigger.
+    #[error("the order of images and triggers is in doubt; it holds again after a pause of lead_ms without either")]
     OutOfStep,
 }
 
@@ -29,20 +34,30 @@ pub struct Matcher {
     matching: Matching,
     lead: Duration,
     waiting: Vec<Arrival>,
-    /// The last image or trigger since the order was lost; none while images and triggers are in step.
+    /// Images that no trigger will get.
+    nobodys: Vec<PathBuf>,
+    /// By order, the last thing that happened since the order was in doubt; none while images and triggers are in step.
+    /// Then nothing waits.
     out_of_step: Option<Instant>,
 }
 
 impl Matcher {
-    /// `lead` is how long before its trigger an image may have been completed.
+    /// By `lead` image and trigger may lie apart. By order it begins out of step at `now`: nobody knows what came before.
     #[must_use]
-    pub fn new(matching: Matching, lead: Duration) -> Self {
-        Self { matching, lead, waiting: Vec::new(), out_of_step: None }
+    pub fn new(matching: Matching, lead: Duration, now: Instant) -> Self {
+        let out_of_step = matching.is_by_order().then_some(now);
+        Self { matching, lead, waiting: Vec::new(), nobodys: Vec::new(), out_of_step }
     }
 
     /// An image has come. One of the same name that waits is replaced: its file was.
     pub fn add(&mut self, arrival: Arrival) {
-        self.out_of_step = self.out_of_step.filter(|last| !self.is_pause(*last, arrival.at)).map(|_| arrival.at);
+        if self.matching.is_by_order() {
+            // The second one before a trigger came for the first: whose is which?
+            if !self.is_in_step(arrival.at) || !self.waiting.is_empty() {
+                self.lose_step(arrival.at);
+                return self.discard(arrival.path);
+            }
+        }
         self.waiting.retain(|waiting| waiting.path != arrival.path);
         self.waiting.push(arrival);
     }
@@ -52,20 +67,13 @@ impl Matcher {
     /// # Errors
     /// [`NoImage`]: there is none, or no telling which.
     pub fn take(&mut self, part_id: u64, triggered: Instant) -> Result<PathBuf, NoImage> {
-        let lead = self.lead;
-        if let Some(last) = self.out_of_step {
-            if !self.is_pause(last, triggered) {
-                self.out_of_step = Some(triggered.max(last));
-                return Err(NoImage::OutOfStep);
-            }
-            self.out_of_step = None;
+        if self.matching.is_by_order() {
+            return self.take_by_order(triggered);
         }
-        let is_fresh = |arrival: &Arrival| triggered.saturating_duration_since(arrival.at) <= lead;
-        let is_its = |arrival: &&Arrival| match self.matching {
-            Matching::PartId => named_part(&arrival.path) == Some(part_id),
-            Matching::Order | Matching::FreeRunning => true,
-        };
-        let mut fitting = self.waiting.iter().filter(|arrival| is_fresh(arrival)).filter(is_its);
+        let lead = self.lead;
+        let mut fitting = self.waiting.iter().filter(|arrival| {
+            triggered.saturating_duration_since(arrival.at) <= lead && named_part(&arrival.path) == Some(part_id)
+        });
         let found = fitting.next().ok_or(NoImage::NotYet)?.path.clone();
         if fitting.next().is_some() {
             return Err(NoImage::Several);
@@ -74,9 +82,30 @@ impl Matcher {
         Ok(found)
     }
 
-    /// Whether nothing happened for so long that images and triggers are in step again.
-    fn is_pause(&self, last: Instant, now: Instant) -> bool {
-        now.saturating_duration_since(last) > self.lead
+    fn take_by_order(&mut self, triggered: Instant) -> Result<PathBuf, NoImage> {
+        if !self.is_in_step(triggered) {
+            self.lose_step(triggered);
+            return Err(NoImage::OutOfStep);
+        }
+        let image = self.waiting.pop().ok_or(NoImage::NotYet)?;
+        let is_its = match self.matching {
+            Matching::TriggerFirst => image.at >= triggered,
+            _ => image.at <= triggered && triggered.duration_since(image.at) <= self.lead,
+        };
+        if is_its {
+            return Ok(image.path);
+        }
+        self.discard(image.path);
+        self.lose_step(triggered.max(image.at));
+        Err(NoImage::OutOfStep)
+    }
+
+    /// Something happened at `now` after which nobody knows which image is whose by order: a trigger was refused, or
+    /// nobody watched for images.
+    pub fn doubt(&mut self, now: Instant) {
+        if self.matching.is_by_order() {
+            self.lose_step(now);
+        }
     }
 
     /// The image that has waited longest, of those that need no trigger.
@@ -90,7 +119,8 @@ impl Matcher {
         self.waiting.len()
     }
 
-    /// The images that no trigger will want any more: too old now, or more than are kept waiting. Free-running, none.
+    /// The images that no trigger will want any more: too old now, or more than are kept waiting, or by order in doubt.
+    /// Free-running, none.
     pub fn stale(&mut self, now: Instant) -> Vec<PathBuf> {
         if self.matching == Matching::FreeRunning {
             return Vec::new();
@@ -98,28 +128,46 @@ impl Matcher {
         let surplus = self.waiting.len().saturating_sub(MOST_WAITING);
         let lead = self.lead;
         let mut index = 0;
-        let mut stale = Vec::new();
-        self.waiting.retain(|arrival| {
-            let is_stale = index < surplus || now.saturating_duration_since(arrival.at) > lead;
+        let mut is_stale = |arrival: &mut Arrival| {
             index += 1;
-            if is_stale {
-                stale.push(arrival.path.clone());
-            }
-            !is_stale
-        });
-        stale
+            index <= surplus || now.saturating_duration_since(arrival.at) > lead
+        };
+        let stale: Vec<_> = self.waiting.extract_if(.., &mut is_stale).collect();
+        for arrival in stale {
+            self.doubt(arrival.at + lead);
+            self.discard(arrival.path);
+        }
+        std::mem::take(&mut self.nobodys)
     }
 
     /// A trigger ended at `now` without an image, or could not tell which was its. The images that are nobody's now: matched by
     /// order all that wait, as a late one would be taken for the next part's.
     pub fn missed(&mut self, part_id: u64, now: Instant) -> Vec<PathBuf> {
-        let matching = self.matching;
-        if matching == Matching::Order {
-            self.out_of_step = Some(now);
+        self.doubt(now);
+        let its: Vec<_> = self.waiting.extract_if(.., |arrival| named_part(&arrival.path) == Some(part_id)).collect();
+        its.into_iter().for_each(|arrival| self.discard(arrival.path));
+        std::mem::take(&mut self.nobodys)
+    }
+
+    /// Whether images and triggers are in step for what happens at `now`: they are again after a pause.
+    fn is_in_step(&mut self, now: Instant) -> bool {
+        let lead = self.lead;
+        self.out_of_step = self.out_of_step.filter(|last| now.saturating_duration_since(*last) <= lead);
+        self.out_of_step.is_none()
+    }
+
+    /// What waits is nobody's, and so is all that comes until a pause after `at`.
+    fn lose_step(&mut self, at: Instant) {
+        self.out_of_step = self.out_of_step.max(Some(at));
+        for arrival in std::mem::take(&mut self.waiting) {
+            self.discard(arrival.path);
         }
-        let is_nobodys =
-            |arrival: &mut Arrival| matching == Matching::Order || named_part(&arrival.path) == Some(part_id);
-        self.waiting.extract_if(.., is_nobodys).map(|arrival| arrival.path).collect()
+    }
+
+    fn discard(&mut self, path: PathBuf) {
+        if !self.nobodys.contains(&path) {
+            self.nobodys.push(path);
+        }
     }
 }
 
@@ -136,7 +184,7 @@ mod tests {
     const LEAD: Duration = Duration::from_secs(1);
 
     fn matcher(matching: Matching, arrivals: &[(&str, Instant)]) -> Matcher {
-        let mut matcher = Matcher::new(matching, LEAD);
+        let mut matcher = Matcher::new(matching, LEAD, Instant::now());
         for (name, at) in arrivals {
             matcher.add(Arrival { path: PathBuf::from(name), at: *at });
         }
@@ -172,28 +220,111 @@ mod tests {
         assert_eq!(matcher.backlog(), 0);
     }
 
+    /// A matcher by order whose pause is over, and its clock in ms since then.
+    fn in_step(matching: Matching) -> (Matcher, impl Fn(u64) -> Instant) {
+        let start = Instant::now();
+        let at = move |ms: u64| start + LEAD + Duration::from_millis(1 + ms);
+        (Matcher::new(matching, LEAD, start), at)
+    }
+
+    fn came(matcher: &mut Matcher, name: &str, at: Instant) {
+        matcher.add(Arrival { path: name.into(), at });
+    }
+
     #[test]
-    fn by_order_the_only_image_is_taken_and_several_are_refused() {
-        let now = Instant::now();
-        let mut one = matcher(Matching::Order, &[("a.tif", now)]);
-        assert_eq!(one.take(1, now), Ok("a.tif".into()));
-        let mut two = matcher(Matching::Order, &[("a.tif", now), ("b.tif", now)]);
-        assert_eq!(two.take(1, now), Err(NoImage::Several));
+    fn by_order_each_trigger_gets_the_one_image_on_its_own_side() {
+        let (mut before, at) = in_step(Matching::ImageFirst);
+        let (mut after, _) = in_step(Matching::TriggerFirst);
+        for part in 0..5 {
+            let (image, start) = (format!("{part}.tif"), 300 * part);
+            came(&mut before, &image, at(start));
+            assert_eq!(before.take(part, at(start + 100)), Ok(image.clone().into()));
+            assert_eq!(after.take(part, at(start)), Err(NoImage::NotYet));
+            came(&mut after, &image, at(start + 100));
+            assert_eq!(after.take(part, at(start)), Ok(image.into()));
+        }
+    }
+
+    /// A stray image, then trigger and image by turns: no image may become another part's.
+    #[test]
+    fn by_order_a_stray_image_shifts_no_verdict() {
+        for matching in [Matching::ImageFirst, Matching::TriggerFirst] {
+            let (mut matcher, at) = in_step(matching);
+            came(&mut matcher, "stray.tif", at(0));
+            if matching == Matching::ImageFirst {
+                came(&mut matcher, "1.tif", at(50));
+            }
+            for part in 1..5 {
+                assert_eq!(matcher.take(part, at(300 * part)), Err(NoImage::OutOfStep));
+                matcher.missed(part, at(300 * part));
+                came(&mut matcher, &format!("{}.tif", part + 1), at(300 * part + 150));
+            }
+            assert_eq!((matcher.backlog(), matcher.stale(at(1400)).len()), (0, 1));
+        }
+    }
+
+    #[test]
+    fn by_order_an_image_on_the_wrong_side_of_its_trigger_is_nobodys() {
+        let (mut before, at) = in_step(Matching::ImageFirst);
+        assert_eq!(before.take(1, at(0)), Err(NoImage::NotYet));
+        came(&mut before, "2.tif", at(150));
+        assert_eq!(before.take(1, at(0)), Err(NoImage::OutOfStep), "its own did not come, and this is the next part's");
+        let (mut after, at) = in_step(Matching::TriggerFirst);
+        came(&mut after, "0.tif", at(0));
+        assert_eq!(after.take(1, at(150)), Err(NoImage::OutOfStep));
+    }
+
+    #[test]
+    fn by_order_a_start_and_each_doubt_needs_a_pause() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let mut matcher = Matcher::new(Matching::ImageFirst, LEAD, start);
+        came(&mut matcher, "a.tif", at(600));
+        assert_eq!(matcher.take(1, at(700)), Err(NoImage::OutOfStep));
+        assert_eq!(matcher.missed(1, at(700)), [PathBuf::from("a.tif")]);
+        came(&mut matcher, "b.tif", at(1701));
+        assert_eq!(matcher.take(2, at(1710)), Ok("b.tif".into()));
+        // A trigger was refused while its image waited.
+        came(&mut matcher, "c.tif", at(1800));
+        matcher.doubt(at(1850));
+        assert_eq!(matcher.stale(at(1850)), [PathBuf::from("c.tif")]);
+        came(&mut matcher, "d.tif", at(1900));
+        assert_eq!(matcher.take(4, at(1950)), Err(NoImage::OutOfStep));
+        came(&mut matcher, "e.tif", at(2951));
+        assert_eq!(matcher.take(5, at(2960)), Ok("e.tif".into()));
+    }
+
+    #[test]
+    fn by_order_an_image_that_finds_no_trigger_ends_the_order_until_a_pause() {
+        let (mut matcher, at) = in_step(Matching::ImageFirst);
+        came(&mut matcher, "1.tif", at(0));
+        assert_eq!(matcher.stale(at(1001)), [PathBuf::from("1.tif")]);
+        came(&mut matcher, "2.tif", at(1100));
+        assert_eq!(matcher.take(1, at(1200)), Err(NoImage::OutOfStep), "or 1 would get the image of 2");
     }
 
     /// Else the late image of one part would be taken for that of the next.
     #[test]
     fn by_order_a_missed_image_ends_the_order_until_a_pause() {
-        let start = Instant::now();
-        let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut matcher = matcher(Matching::Order, &[]);
+        let (mut matcher, at) = in_step(Matching::TriggerFirst);
         assert_eq!(matcher.take(1, at(0)), Err(NoImage::NotYet));
         matcher.missed(1, at(500));
-        matcher.add(Arrival { path: "late.tif".into(), at: at(600) });
+        came(&mut matcher, "late.tif", at(600));
         assert_eq!(matcher.take(2, at(700)), Err(NoImage::OutOfStep));
         assert_eq!(matcher.missed(2, at(900)), [PathBuf::from("late.tif")]);
-        matcher.add(Arrival { path: "b.tif".into(), at: at(1950) });
-        assert_eq!(matcher.take(3, at(1960)), Ok("b.tif".into()));
+        assert_eq!(matcher.take(3, at(1901)), Err(NoImage::NotYet));
+        came(&mut matcher, "3.tif", at(1950));
+        assert_eq!(matcher.take(3, at(1901)), Ok("3.tif".into()));
+    }
+
+    /// By number nothing of this matters.
+    #[test]
+    fn by_number_a_doubt_changes_nothing() {
+        let now = Instant::now();
+        let mut matcher = matcher(Matching::PartId, &[("1.tif", now), ("2.tif", now)]);
+        matcher.doubt(now);
+        assert_eq!(matcher.missed(1, now), [PathBuf::from("1.tif")]);
+        assert_eq!(matcher.take(2, now), Ok("2.tif".into()));
     }
 
     #[test]

@@ -51,9 +51,10 @@ impl Settling {
     }
 }
 
+/// None for what is no plain file (any more).
 fn state(path: &Path) -> Option<(u64, Option<SystemTime>)> {
     let of = |metadata: Metadata| (metadata.len(), metadata.modified().ok());
-    path.metadata().ok().map(of)
+    path.symlink_metadata().ok().filter(Metadata::is_file).map(of)
 }
 
 #[cfg(test)]

@@ -1,17 +1,26 @@
 //! Which files in the scanner's folder are complete: those that were closed after writing or renamed into place, as the
-//! kernel tells (inotify). A half-written file is nobody's image.
+//! kernel tells (inotify). A half-written file is nobody's image, and neither is what is no plain file.
 
 use super::Arrival;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// How often is looked whether the folder is still the one at its path. The kernel tells of a folder that moves itself, not
+/// of one whose parent moves or whose link leads elsewhere.
+const LOOK: Duration = Duration::from_secs(1);
+/// Names of things that are no plain files and were told of, at most; then they may be told of again.
+const MOST_TOLD: usize = 256;
 
 /// Why the scanner's folder can't be watched (any longer).
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +51,11 @@ pub enum WatchError {
 pub struct Watcher {
     folder: PathBuf,
     kernel: OwnedFd,
+    /// Device and inode of the folder.
+    identity: (u64, u64),
+    looked: Instant,
+    /// What is no plain file and was told of.
+    told: BTreeSet<PathBuf>,
 }
 
 impl fmt::Debug for Watcher {
@@ -54,7 +68,7 @@ impl Watcher {
     /// Begins to watch `folder`: files that are completed from now on are told of.
     ///
     /// # Errors
-    /// [`WatchError::Io`].
+    /// [`WatchError::Io`], or [`WatchError::Gone`] where it changes at that moment.
     pub fn new(folder: &Path) -> Result<Self, WatchError> {
         let io = |errno: Errno| WatchError::Io { path: folder.to_owned(), source: errno.into() };
         let kernel = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(io)?;
@@ -63,8 +77,21 @@ impl Watcher {
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
+        let identity = identity(folder)?;
         inotify::add_watch(&kernel, folder, wanted).map_err(io)?;
-        Ok(Self { folder: folder.to_owned(), kernel })
+        let watcher =
+            Self { folder: folder.to_owned(), kernel, identity, looked: Instant::now(), told: BTreeSet::new() };
+        watcher.check_identity()?;
+        Ok(watcher)
+    }
+
+    /// Checks that the watched folder is the one at its path.
+    fn check_identity(&self) -> Result<(), WatchError> {
+        match identity(&self.folder) {
+            Ok(now) if now == self.identity => Ok(()),
+            Err(error @ WatchError::Io { .. }) if !error.is_missing() => Err(error),
+            _ => Err(WatchError::Gone { path: self.folder.clone() }),
+        }
     }
 
     /// Waits for files until `wait` is over, and adds those that were completed to `arrivals`.
@@ -78,6 +105,19 @@ impl Watcher {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(io(errno)),
         }
+        let before = arrivals.len();
+        self.read(arrivals)?;
+        // What came is at the path only if the folder is.
+        if arrivals.len() > before || self.looked.elapsed() >= LOOK {
+            self.check_identity()?;
+            self.looked = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Adds what the kernel has told of.
+    fn read(&mut self, arrivals: &mut Vec<Arrival>) -> Result<(), WatchError> {
+        let io = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(&self.kernel, &mut buffer);
         loop {
@@ -97,7 +137,16 @@ impl Watcher {
             }
             let name = event.file_name().map(|name| Path::new(OsStr::from_bytes(name.to_bytes())));
             if let Some(name) = name.filter(|name| is_radiograph(name)) {
-                arrivals.push(Arrival { path: self.folder.join(name), at: Instant::now() });
+                let (path, at) = (self.folder.join(name), Instant::now());
+                if may_be_plain(&path) {
+                    arrivals.push(Arrival { path, at });
+                } else if !self.told.contains(&path) {
+                    if self.told.len() >= MOST_TOLD {
+                        self.told.clear();
+                    }
+                    tell_ignored(&path);
+                    self.told.insert(path);
+                }
             }
         }
     }
@@ -113,11 +162,36 @@ pub fn present(folder: &Path) -> Result<Vec<PathBuf>, WatchError> {
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
         if path.file_name().is_some_and(|name| is_radiograph(Path::new(name))) {
-            paths.push(path);
+            if may_be_plain(&path) {
+                paths.push(path);
+            } else {
+                tell_ignored(&path);
+            }
         }
     }
     paths.sort();
     Ok(paths)
+}
+
+impl WatchError {
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == ErrorKind::NotFound)
+    }
+}
+
+/// Device and inode of the folder that `path` leads to.
+fn identity(path: &Path) -> Result<(u64, u64), WatchError> {
+    let metadata = path.metadata().map_err(|source| WatchError::Io { path: path.to_owned(), source })?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// Whether nothing is known against a plain file at `path`: one that is gone by now may have been one.
+fn may_be_plain(path: &Path) -> bool {
+    path.symlink_metadata().map_or(true, |metadata| metadata.is_file())
+}
+
+fn tell_ignored(path: &Path) {
+    tracing::warn!(path = %path.display(), "ignored: a folder, link or pipe is no image, whatever its name");
 }
 
 /// Whether the name is that of a TIFF that is not hidden: scanners hide what they are still writing.
@@ -168,5 +242,47 @@ mod tests {
         let found = watcher.next(Duration::from_millis(20), &mut Vec::new());
         assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
         assert!(matches!(Watcher::new(&scans), Err(WatchError::Io { .. })));
+    }
+
+    #[test]
+    fn only_plain_files_are_images() {
+        let folder = tempfile::tempdir().unwrap();
+        let scans = folder.path().join("scans");
+        fs::create_dir(&scans).unwrap();
+        let mut watcher = Watcher::new(&scans).unwrap();
+        let outside = |name: &str| folder.path().join(name);
+        fs::create_dir(outside("folder")).unwrap();
+        fs::write(outside("file"), b"bytes").unwrap();
+        std::os::unix::fs::symlink(outside("file"), outside("link")).unwrap();
+        let pipe = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, outside("pipe"), pipe, rustix::fs::Mode::RUSR, 0).unwrap();
+        for (number, what) in ["folder", "link", "pipe", "file"].iter().enumerate() {
+            fs::rename(outside(what), scans.join(format!("{number}.tif"))).unwrap();
+        }
+        assert_eq!(names(&mut watcher), ["3.tif"]);
+        assert_eq!(present(&scans).unwrap(), [scans.join("3.tif")]);
+    }
+
+    /// The kernel tells nothing of these.
+    #[test]
+    fn a_folder_that_is_not_at_its_path_any_more_is_noticed() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        fs::create_dir_all(path("parent/scans")).unwrap();
+        fs::create_dir(path("other")).unwrap();
+        std::os::unix::fs::symlink(path("parent/scans"), path("link")).unwrap();
+        let mut by_parent = Watcher::new(&path("parent/scans")).unwrap();
+        let mut by_link = Watcher::new(&path("link")).unwrap();
+        fs::remove_file(path("link")).unwrap();
+        std::os::unix::fs::symlink(path("other"), path("link")).unwrap();
+        // At once where a file comes, as it is not at the path that it would be told of by.
+        fs::write(path("parent/scans/1.tif"), b"bytes").unwrap();
+        let found = by_link.next(Duration::ZERO, &mut Vec::new());
+        assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
+        assert_eq!(names(&mut by_parent), ["1.tif"]);
+        fs::rename(path("parent"), path("moved")).unwrap();
+        std::thread::sleep(LOOK);
+        let found = by_parent.next(Duration::ZERO, &mut Vec::new());
+        assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
     }
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// How long an idle worker may stand still; with the 100 ms of a health token a stop is seen within 300 ms.
 const IDLE: Duration = Duration::from_millis(150);
+/// The age of the sign of life of a worker that can't do its work: too old for health, too young for a standstill.
+const UNABLE: Duration = Duration::from_millis(500);
 /// The longest that a worker waits for something to do before it shows that it lives.
 pub(super) const PAUSE: Duration = Duration::from_millis(40);
 
@@ -113,6 +115,12 @@ impl Beats {
         cell.last_ms.store(self.clock.at_ms(last), Ordering::Release);
     }
 
+    /// `worker` lives and can't do its work now: no health, and nobody stands still.
+    pub(super) fn unable(&self, worker: Worker) {
+        let now = Instant::now();
+        self.seen(worker, now.checked_sub(UNABLE).unwrap_or(now), Duration::ZERO);
+    }
+
     fn progress(&self, worker: Worker) -> Progress {
         let cell = &self.cells[worker as usize];
         Progress { last_ms: cell.last_ms.load(Ordering::Acquire), allowed_ms: cell.allowed_ms.load(Ordering::Acquire) }
@@ -171,5 +179,17 @@ mod tests {
             beats.is_stuck(Worker::Keep, Duration::ZERO) && beats.health().is_some(),
             "no verdict needs the archive"
         );
+    }
+
+    #[test]
+    fn a_worker_that_cannot_work_is_no_health_and_no_standstill() {
+        let beats = Beats::new(Clock::start());
+        std::thread::sleep(UNABLE);
+        Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
+        beats.unable(Worker::Watch);
+        assert!(beats.health().is_none());
+        assert_eq!(beats.stuck(Duration::from_secs(2)).count(), 0);
+        beats.idle(Worker::Watch);
+        assert!(beats.health().is_some());
     }
 }

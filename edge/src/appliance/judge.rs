@@ -34,6 +34,8 @@ pub(super) enum Work {
     Part(Part),
     /// An image is complete.
     Arrival(Arrival),
+    /// A trigger was refused, or nobody watched for images: the order of both says nothing any more.
+    Doubt,
     /// The appliance ends.
     Stop,
 }
@@ -91,7 +93,9 @@ impl Judge {
                 infer_most = proof.unwrap_or(infer_most);
             }
             self.shared.beats.idle(Worker::Judge);
-            let is_backlog = self.matching == Matching::FreeRunning && self.matcher.backlog() > 0;
+            // What waits when a signal comes stays in its folder, and is judged after the next start.
+            let takes_free = self.matching == Matching::FreeRunning && !self.shared.stop.load(Ordering::Acquire);
+            let is_backlog = takes_free && self.matcher.backlog() > 0;
             match self.work.recv_timeout(if is_backlog { Duration::ZERO } else { PAUSE }) {
                 Ok(Work::Part(part)) => {
                     if let Some(before) = waiting.replace(part) {
@@ -99,6 +103,7 @@ impl Judge {
                     }
                 }
                 Ok(Work::Arrival(arrival)) => self.matcher.add(arrival),
+                Ok(Work::Doubt) => self.matcher.doubt(Instant::now()),
                 Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -106,11 +111,7 @@ impl Judge {
             self.set_aside(stale, Unjudged::NoTrigger);
             self.shared.metrics.parts.show_waiting(self.matcher.backlog());
             if self.matching == Matching::FreeRunning {
-                // What waits stays in its folder, and is judged after the next start.
-                if self.shared.stop.load(Ordering::Acquire) {
-                    return;
-                }
-                if let Some(path) = self.matcher.take_oldest() {
+                if takes_free && let Some(path) = self.matcher.take_oldest() {
                     let judged = self.judge(pipeline.as_mut(), path, infer_most);
                     let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
                 }

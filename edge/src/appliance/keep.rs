@@ -1,7 +1,7 @@
 //! Thread: what is left to do when a part is done. Nothing here is needed for a verdict, and nothing here can hold one up.
 
 use super::beat::Worker;
-use super::run::Shared;
+use super::run::{PROTECT_DAYS, Shared};
 use crate::acquire::{Archive, Unjudged};
 use crate::journal::{Journal, now_unix_ms};
 use crate::metrics::Metrics;
@@ -38,6 +38,7 @@ pub(super) enum Chore {
 pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, shared: &Shared, chores: &Receiver<Chore>) {
     let Shared { beats, metrics: figures, .. } = shared;
     let mut tidied: Option<Instant> = None;
+    let mut doubted = false;
     loop {
         beats.busy(Worker::Keep, CHORE_MOST);
         match chores.recv_timeout(Duration::from_secs(1)) {
@@ -55,7 +56,8 @@ pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, shared: &Shared,
         }
         if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
             tidied = Some(Instant::now());
-            tidy(&mut archive, journal, figures);
+            tidy(&mut archive, figures);
+            prune(journal, figures, &mut doubted);
         }
     }
 }
@@ -68,7 +70,7 @@ fn store(archive: &mut Archive, figures: &Metrics, path: &Path, name: &str) {
     figures.store.archived(archive.bytes());
 }
 
-fn tidy(archive: &mut Archive, journal: &Journal, figures: &Metrics) {
+fn tidy(archive: &mut Archive, figures: &Metrics) {
     match archive.tidy() {
         Ok(kept) => {
             figures.store.tidied(&kept);
@@ -81,10 +83,21 @@ fn tidy(archive: &mut Archive, journal: &Journal, figures: &Metrics) {
             tracing::error!(%error, "the archive could not be tidied");
         }
     }
+}
+
+/// `doubted`: that the clock is not believed was said already.
+fn prune(journal: &Journal, figures: &Metrics, doubted: &mut bool) {
     loop {
         match journal.prune(now_unix_ms()) {
             Ok(pruned) => {
                 figures.store.pruned(pruned.rows);
+                if pruned.clock_doubted && !*doubted {
+                    tracing::warn!(
+                        "old verdicts stay: the clock does not follow from the newest ones; check the clock. After a \
+                         standstill of more than {PROTECT_DAYS} days that ends by itself {PROTECT_DAYS} days later"
+                    );
+                }
+                *doubted = pruned.clock_doubted;
                 if !pruned.more {
                     return;
                 }

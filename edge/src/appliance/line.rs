@@ -3,16 +3,19 @@
 
 use super::beat::Worker;
 use super::judge::Work;
+use super::keep::Chore;
 use super::part::{self, Judged, Part};
 use super::profile::DeviceEnd;
 use super::record::{Commit, Request};
 use super::run::Shared;
+use crate::acquire::Unjudged;
 use crate::journal::{self, Journal, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use cellgate_protocol::part::{Committed, Pending, Trigger};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::{Condition, DeviceSession, Dispatch, Event, Mode};
+use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::state::State;
 use cellgate_protocol::to_device::Ack;
 use cellgate_protocol::to_plc::Origin;
@@ -85,6 +88,7 @@ pub(super) struct Line {
     pub(super) model: Digest,
     pub(super) work: Sender<Work>,
     pub(super) requests: Sender<Request>,
+    pub(super) chores: Sender<Chore>,
     /// Rows that the PLC has not acknowledged, by number.
     pub(super) undelivered: BTreeMap<u64, journal::Record>,
     pub(super) memory: Memory,
@@ -99,8 +103,12 @@ pub(super) struct Memory {
     /// The number of the row that was told last.
     replayed: u64,
     shown: Option<State>,
+    /// Refused triggers that the judge knows of.
+    refused: Refused,
     held: Option<Held>,
     sent: Option<Sent>,
+    /// When the signal to end was seen.
+    stopping: Option<Instant>,
 }
 
 /// A verdict that is stored and not said yet.
@@ -135,11 +143,14 @@ impl Line {
         self.shared.beats.seen(Worker::Journal, seen, most);
         self.shared.beats.idle(Worker::Line);
         self.look_around();
+        self.give_up_at_the_end();
         self.send_held();
         loop {
             let health = self.shared.beats.health();
             let now_ms = self.shared.clock.now_ms();
-            let Some(event) = self.end.poll(now_ms, health.as_ref(), out) else { return };
+            let event = self.end.poll(now_ms, health.as_ref(), out);
+            self.tell_refused();
+            let Some(event) = event else { return };
             self.on_event(event);
         }
     }
@@ -147,6 +158,22 @@ impl Line {
     /// Whether nothing is in hand, so that the appliance may end.
     pub(super) fn is_done(&mut self) -> bool {
         self.memory.in_hand.is_none() && !matches!(self.session_state(), State::SingleExecution)
+    }
+
+    /// A signal asked the appliance to end, and the part in hand takes too long: it is rejected while that can still be
+    /// stored and said.
+    fn give_up_at_the_end(&mut self) {
+        if !self.shared.stop.load(Ordering::Acquire) {
+            return;
+        }
+        let since = *self.memory.stopping.get_or_insert_with(Instant::now);
+        if since.elapsed() >= GIVE_UP_AFTER
+            && let Some(in_hand) = self.memory.in_hand.as_mut().filter(|in_hand| in_hand.judged.is_none())
+        {
+            let detail = "the appliance was asked to end before anything was found out";
+            in_hand.judged = Some(Judged::reject(ReasonCode::RESTARTED, detail));
+            self.advance();
+        }
     }
 
     fn session(&mut self) -> &mut DeviceSession {
@@ -205,6 +232,14 @@ impl Line {
             self.memory.replayed = seq;
             self.memory.replay_due_ms = now_ms + REPLAY_EVERY_MS;
             self.session().send_record(record);
+        }
+    }
+
+    /// The image of a part whose trigger was refused may be taken for no other's.
+    fn tell_refused(&mut self) {
+        let refused = *self.session().refused();
+        if std::mem::replace(&mut self.memory.refused, refused) != refused {
+            let _ = self.work.send(Work::Doubt);
         }
     }
 
@@ -269,9 +304,10 @@ impl Line {
     pub(super) fn on_told(&mut self, told: Told) {
         match told {
             Told::Judged { number, judged } => {
-                // What was found out about an earlier part comes too late: its TIMEOUT is recorded.
-                if let Some(in_hand) = self.memory.in_hand.as_mut().filter(|in_hand| in_hand.part.number == number) {
-                    in_hand.judged = Some(judged);
+                match self.memory.in_hand.as_mut().filter(|in_hand| in_hand.part.number == number) {
+                    Some(in_hand) if in_hand.judged.is_none() => in_hand.judged = Some(judged),
+                    // What was found out comes too late: the part was refused, or its TIMEOUT is recorded.
+                    _ => self.set_aside(judged),
                 }
             }
             Told::Accepted { number, accepted } => self.on_accepted(number, accepted),
@@ -300,7 +336,16 @@ impl Line {
             }
         } else if let Some(token) = in_hand.token.take() {
             self.end.session().refuse(token, ReasonCode::STORE_FAILED);
-            self.memory.in_hand = None;
+            if let Some(judged) = self.memory.in_hand.take().and_then(|in_hand| in_hand.judged) {
+                self.set_aside(judged);
+            }
+        }
+    }
+
+    /// An image that no record will name goes to the archive all the same.
+    fn set_aside(&self, judged: Judged) {
+        if let Some(path) = judged.path {
+            let _ = self.chores.send(Chore::SetAside { paths: vec![path], why: Unjudged::TooLate });
         }
     }
 
@@ -371,3 +416,8 @@ impl Line {
 
 /// How long the part in hand may take when the appliance is told to stop, before it stops without it.
 pub(super) const FINISH_MOST: Duration = Duration::from_secs(10);
+/// After how much of that the part is rejected, so that the rest is left for storing and saying it.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
+
+#[cfg(test)]
+mod tests;

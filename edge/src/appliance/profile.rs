@@ -19,6 +19,7 @@ pub(super) enum DeviceEnd {
 impl DeviceEnd {
     /// The session behind the profile of the configuration.
     pub(super) fn new(session: DeviceSession, plc: &Plc) -> Self {
+        let session = session.with_longest_deadline(plc.deadline_ms.get());
         match plc.profile {
             Profile::Native => Self::Native(Box::new(DeviceLink::new(session))),
             Profile::Modbus => {

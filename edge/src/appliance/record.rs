@@ -6,6 +6,7 @@ use super::keep::Chore;
 use super::line::Told;
 use super::part::Judged;
 use super::run::Shared;
+use crate::acquire::Unjudged;
 use crate::journal::{self, Journal, JournalError, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
 use cellgate_protocol::part::Pending;
@@ -146,6 +147,9 @@ impl Recorder {
             }
             Err(JournalError::AlreadyTerminal { seq, .. }) => {
                 tracing::warn!(%seq, "the part has its verdict in the journal already");
+                if let Some(path) = judged.path {
+                    let _ = self.chores.send(Chore::SetAside { paths: vec![path], why: Unjudged::TooLate });
+                }
                 let _ = self.told.send(Told::Settled(pending));
             }
             Err(error) => {

@@ -38,7 +38,7 @@ const END_MOST: Duration = Duration::from_secs(3);
 /// What decoding one image may take.
 const DECODE_MOST: Duration = Duration::from_millis(200);
 /// Verdicts of so many days stay, whatever is configured.
-const PROTECT_DAYS: u32 = 7;
+pub(super) const PROTECT_DAYS: u32 = 7;
 
 /// Why the appliance can't start.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +73,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     /// A signal asked the appliance to end.
     pub(super) stop: Arc<AtomicBool>,
+    /// The line has ended: nobody waits for an image any more.
+    pub(super) line_ended: AtomicBool,
 }
 
 /// How the appliance ended.
@@ -113,7 +115,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     }
     let clock = Clock::start();
     let (beats, engine) = (Beats::new(clock), EngineState::default());
-    let shared = Arc::new(Shared { clock, beats, engine, metrics, stop: Arc::clone(&stop) });
+    let shared = Arc::new(Shared { clock, beats, engine, metrics, stop, line_ended: AtomicBool::new(false) });
     let journal = Arc::new(journal);
     let (work, work_receiver) = channel();
     let (requests, requests_receiver) = channel();
@@ -124,7 +126,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         bundle,
         activation: activation(config),
         prove_every: Duration::from_secs(60 * u64::from(config.model.prove_every_minutes.get())),
-        matcher: Matcher::new(acquire.matching, Duration::from_millis(acquire.lead_ms)),
+        matcher: Matcher::new(acquire.matching, Duration::from_millis(acquire.lead_ms), Instant::now()),
         matching: acquire.matching,
         shared: Arc::clone(&shared),
         work: work_receiver,
@@ -154,6 +156,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         model,
         work: work.clone(),
         requests,
+        chores: chores.clone(),
         undelivered: recovery.unacknowledged.into_iter().map(|row| (row.seq.get(), row)).collect(),
         memory: Memory::default(),
     };
@@ -177,6 +180,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         return Ok(Ended::Stuck);
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    shared.line_ended.store(true, Ordering::Release);
     let _ = work.send(Work::Stop);
     drop(work);
     threads.push(line);
@@ -201,8 +205,7 @@ fn supervise(shared: &Shared, line: &JoinHandle<()>, workers: &[JoinHandle<()>])
     let mut keeps = true;
     while !line.is_finished() {
         std::thread::sleep(LOOK);
-        let stopping = shared.stop.load(Ordering::Acquire);
-        if let Some(dead) = workers.iter().find(|worker| worker.is_finished() && !stopping) {
+        if let Some(dead) = workers.iter().find(|worker| worker.is_finished()) {
             tracing::error!(worker = dead.thread().name(), "a worker died");
             return false;
         }
@@ -278,7 +281,14 @@ mod tests {
         Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
         let about = About { device: 1, bundle: String::new(), profile: "native" };
         let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
-        let shared = Shared { clock, beats, engine: EngineState::default(), metrics, stop: Arc::default() };
+        let shared = Shared {
+            clock,
+            beats,
+            engine: EngineState::default(),
+            metrics,
+            stop: Arc::default(),
+            line_ended: AtomicBool::new(false),
+        };
         let line = spawn("line", || std::thread::sleep(Duration::from_secs(60))).unwrap();
         let dead = spawn("keep", || panic!("on purpose")).unwrap();
         let start = Instant::now();

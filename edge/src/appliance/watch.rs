@@ -11,21 +11,27 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-/// Runs until `stop`. While the folder can't be watched there is no sign of life, hence no PASS.
+/// Runs until the line has ended: after a signal the part in hand still needs its image. While the folder can't be watched the
+/// heartbeat stands still, hence no PASS; the process lives on.
 pub(super) fn run(folder: &Path, matching: Matching, shared: &Shared, work: &Sender<Work>, chores: &Sender<Chore>) {
-    let Shared { beats, stop, .. } = shared;
+    let Shared { beats, line_ended, .. } = shared;
     let mut arrivals = Vec::new();
-    while !stop.load(Ordering::Acquire) {
+    let mut is_lost = false;
+    while !line_ended.load(Ordering::Acquire) {
         let outcome = Watcher::new(folder).and_then(|mut watcher| {
+            let _ = work.send(Work::Doubt);
             // Nobody knows yet whether what lies here already is whole, nor ever which trigger it came for.
             let lying = present(folder)?;
+            if std::mem::take(&mut is_lost) {
+                tracing::info!(folder = %folder.display(), "the scanner's folder is watched again");
+            }
             let mut settling = Settling::default();
             if matching == Matching::FreeRunning {
                 settling = Settling::new(lying, Instant::now());
             } else {
                 let _ = chores.send(Chore::SetAside { paths: lying, why: Unjudged::Unwatched });
             }
-            while !stop.load(Ordering::Acquire) {
+            while !line_ended.load(Ordering::Acquire) {
                 beats.idle(Worker::Watch);
                 watcher.next(PAUSE, &mut arrivals)?;
                 settling.look(Instant::now(), &mut arrivals);
@@ -36,7 +42,12 @@ pub(super) fn run(folder: &Path, matching: Matching, shared: &Shared, work: &Sen
             Ok(())
         });
         if let Err(error) = outcome {
-            tracing::error!(%error, "no images: trying again");
+            // What it told of last may be at another place.
+            arrivals.clear();
+            if !std::mem::replace(&mut is_lost, true) {
+                tracing::error!(%error, "not ready: the scanner's folder is lost; it is watched again once it is back");
+            }
+            beats.unable(Worker::Watch);
             std::thread::sleep(PAUSE);
         }
     }

@@ -112,7 +112,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(path, &bundle::Limits::default()).context("the bundle was refused")?;
         models.push(DigestStart::of(bundle.digest().as_bytes()));
     }
-    ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate: found {:?}, expected more than 0", args.rate);
+    let rate = args.rate.unwrap_or(f64::INFINITY);
+    ensure!(rate > 0.0, "--rate: found {rate}, expected more than 0");
+    ensure!(args.parts > 0, "--parts: found 0, expected at least 1");
     let options = Options {
         port: args.port.clone(),
         profile: match args.profile {

@@ -1,7 +1,7 @@
 //! Values that the types allow and that still can't be meant.
 
-use super::{Config, ConfigError};
-use std::path::Path;
+use super::{Config, ConfigError, Matching};
+use std::path::{Component, Path, PathBuf};
 
 /// The speeds that serial ports know.
 const BAUDS: [u32; 10] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 921_600, 1_000_000];
@@ -23,13 +23,48 @@ impl Config {
             let found = self.acquire.largest_pixels.to_string();
             return value("acquire.largest_pixels", found, "at most 268435456");
         }
-        if self.acquire.archive.starts_with(&self.acquire.folder) {
-            let found = self.acquire.archive.display().to_string();
-            return value("acquire.archive", found, "a folder that does not lie in acquire.folder");
+        let lead_ms = self.acquire.lead_ms;
+        if self.acquire.matching == Matching::TriggerFirst && lead_ms < u64::from(self.plc.deadline_ms.get()) {
+            let expected = "at least plc.deadline_ms with match = \"trigger-first\": so late an image may come";
+            return value("acquire.lead_ms", lead_ms.to_string(), expected);
         }
         if let Some(listen) = self.metrics.listen.filter(|listen| !listen.ip().is_loopback()) {
             return value("metrics.listen", listen.to_string(), "an address on loopback, such as 127.0.0.1:9469");
         }
         Ok(())
     }
+
+    /// Checks that tidying the archive, watching for images and storing verdicts stay out of one another's way; `path` is
+    /// for the error.
+    pub(super) fn check_places(&self, path: &Path) -> Result<(), ConfigError> {
+        let scans = ("acquire.folder", &self.acquire.folder);
+        let archive = ("acquire.archive", &self.acquire.archive);
+        let journal = ("journal.path", &self.journal.path);
+        for ((key, inner), (_, outer)) in [(archive, scans), (scans, archive), (journal, archive), (journal, scans)] {
+            if real(inner).starts_with(real(outer)) {
+                let expected = match key {
+                    "acquire.archive" => "a folder that does not lie in acquire.folder",
+                    "acquire.folder" => "a folder that does not lie in acquire.archive",
+                    _ => "a file that lies neither in acquire.archive nor in acquire.folder",
+                };
+                let found = inner.display().to_string();
+                return Err(ConfigError::Value { path: path.to_owned(), key, found, expected });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where `path` leads: without links as far as it exists, and without `..`.
+fn real(path: &Path) -> PathBuf {
+    let mut real = PathBuf::new();
+    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        if component == Component::ParentDir {
+            real.pop();
+        } else {
+            real.push(component);
+        }
+        real = real.canonicalize().unwrap_or(real);
+    }
+    real
 }

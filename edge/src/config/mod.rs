@@ -70,7 +70,8 @@ pub struct Acquire {
     /// How an image finds its trigger.
     #[serde(rename = "match")]
     pub matching: Matching,
-    /// How long before its trigger an image may have been completed, in ms.
+    /// How long before its trigger an image may have been completed, in ms. By order, how far image and trigger may lie
+    /// apart, and the pause after which the order holds again.
     #[serde(default = "defaults::lead_ms")]
     pub lead_ms: u64,
     /// The largest accepted image in pixels; buffers for it are taken at start.
@@ -95,10 +96,20 @@ pub struct Acquire {
 pub enum Matching {
     /// The file's name without its ending is the part's number in decimal.
     PartId,
-    /// The one image that is completed between `lead_ms` before the trigger and the part's deadline.
-    Order,
+    /// By order: each part's image is completed before its trigger, by `lead_ms` at most.
+    ImageFirst,
+    /// By order: each part's image is completed after its trigger, until the part's deadline.
+    TriggerFirst,
     /// There are no triggers: each image is judged and recorded as it comes, and nothing is a PASS to act on.
     FreeRunning,
+}
+
+impl Matching {
+    /// Whether nothing but time tells whose an image is.
+    #[must_use]
+    pub fn is_by_order(self) -> bool {
+        matches!(self, Self::ImageFirst | Self::TriggerFirst)
+    }
 }
 
 /// `[plc]`.
@@ -291,6 +302,7 @@ impl Config {
         {
             *relative = folder.join(&relative);
         }
+        config.check_places(path)?;
         Ok(config)
     }
 }

@@ -59,6 +59,37 @@ fn values_that_cannot_be_meant_are_named() {
     }
     let error = parse(&LEAST.replace("\"archive\"", "\"scans/archive\"")).unwrap_err().to_string();
     assert!(error.contains("acquire.archive"), "{error}");
+    let short = LEAST.replace("\"part-id\"", "\"trigger-first\"\nlead_ms = 4999");
+    let error = parse(&short).unwrap_err().to_string();
+    assert!(error.contains("acquire.lead_ms: found 4999, expected at least plc.deadline_ms"), "{error}");
     let error = parse(&format!("{LEAST}[metrics]\nlisten = \"0.0.0.0:9469\"")).unwrap_err().to_string();
     assert!(error.contains("metrics.listen: found 0.0.0.0:9469"), "{error}");
+}
+
+/// Tidying the archive would meet images that nobody judged yet, or the journal itself.
+#[test]
+fn archive_scans_and_journal_lie_apart() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(place.path().join("data/incoming")).unwrap();
+    std::os::unix::fs::symlink(place.path().join("data"), place.path().join("link")).unwrap();
+    let refused = |scans: &str, archive: &str, journal: &str| {
+        let text = LEAST
+            .replace("\"scans\"", &format!("{scans:?}"))
+            .replace("\"archive\"", &format!("{archive:?}"))
+            .replace("\"verdicts.sqlite\"", &format!("{journal:?}"));
+        Config::parse(&text, &place.path().join("edge.toml")).err().map(|error| error.to_string())
+    };
+    for (scans, archive, journal, named) in [
+        ("data/incoming", "data", "data/db/verdicts.sqlite", "acquire.folder: found"),
+        ("data/incoming", "link", "verdicts.sqlite", "acquire.folder: found"),
+        ("data/incoming", "elsewhere/../data", "verdicts.sqlite", "acquire.folder: found"),
+        ("data", "data", "verdicts.sqlite", "acquire.archive: found"),
+        ("link", "data/incoming/archive", "verdicts.sqlite", "acquire.archive: found"),
+        ("data/incoming", "archive", "archive/db/verdicts.sqlite", "journal.path: found"),
+        ("data/incoming", "archive", "link/incoming/verdicts.sqlite", "journal.path: found"),
+    ] {
+        let error = refused(scans, archive, journal).unwrap();
+        assert!(error.contains(named), "{error}");
+    }
+    assert_eq!(refused("data/incoming", "data/archive", "data/verdicts.sqlite"), None);
 }

@@ -4,7 +4,51 @@ use super::JournalError;
 use super::record::Answer;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+/// The journal's own path, whatever links lead to it, so that each appliance means the same files beside it.
+pub(super) fn resolved(path: &Path) -> Answer<PathBuf> {
+    let io = |source| JournalError::Io { path: path.to_owned(), source };
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if path.is_symlink() {
+                return Err(io(error));
+            }
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let name = path.file_name().ok_or_else(|| io(io::ErrorKind::InvalidInput.into()))?;
+            Ok(folder.canonicalize().map_err(io)?.join(name))
+        }
+        outcome => outcome.map_err(io),
+    }
+}
+
+/// Refuses a log whose database is gone: SQLite would throw the verdicts in it away.
+pub(super) fn refuse_lone_log(path: &Path) -> Answer<()> {
+    let log = beside(path, "-wal");
+    if !path.exists() && log.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+        let what = "expected the database of this log beside it, found none: put it back".to_owned();
+        return Err(JournalError::Damaged { path: log, what });
+    }
+    Ok(())
+}
+
+/// Which file it is: its device and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
+
+impl Identity {
+    /// The file that has this name now.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        path.metadata().map(|metadata| Self(metadata.dev(), metadata.ino()))
+    }
+}
+
+/// Whether an appliance holds the journal. The lock is taken for a moment where none does; no file is made.
+pub(crate) fn is_held(path: &Path) -> bool {
+    let Ok(path) = resolved(path) else { return false };
+    File::open(beside(&path, ".lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
 
 /// Takes the lock file beside the journal, for as long as it is open.
 pub(super) fn lock(path: &Path) -> Answer<File> {
@@ -40,4 +84,32 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Journal, Options};
+
+    #[test]
+    fn a_link_to_a_journal_is_the_same_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("journal"), folder.path().join("link"));
+        let (journal, _) = Journal::open(&path, Options::default()).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(Journal::open(&link, Options::default()), Err(JournalError::InUse { .. })));
+        assert!(is_held(&path) && is_held(&link));
+        drop(journal);
+        assert!(!is_held(&link));
+    }
+
+    #[test]
+    fn a_log_without_its_database_is_refused_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, log) = (folder.path().join("journal"), folder.path().join("journal-wal"));
+        std::fs::write(&log, "verdicts").unwrap();
+        assert!(matches!(Journal::open(&path, Options::default()), Err(JournalError::Damaged { .. })));
+        assert_eq!(std::fs::read(&log).unwrap(), b"verdicts");
+        assert!(!path.exists());
+    }
 }

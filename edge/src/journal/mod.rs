@@ -19,6 +19,7 @@ mod verify;
 mod writer;
 
 pub use error::JournalError;
+pub(crate) use files::is_held;
 pub use options::{Health, Options, Recovery, Retention};
 pub use reader::{Filter, Reader};
 pub use record::{

@@ -32,7 +32,8 @@ impl Default for Options {
 }
 
 /// Which rows may be removed: the oldest ones that are over a limit, unless something protects them. The newest row, rows
-/// that the PLC has not acknowledged and rows younger than `protect_days` always stay.
+/// that the PLC has not acknowledged and rows younger than `protect_days` always stay; all do while the clock can't be
+/// believed, see [`super::Pruned::clock_doubted`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Rows older than that may go.

@@ -7,6 +7,7 @@ use super::{hash, rows};
 use cellgate_models::digest::Digest;
 use rusqlite::{OptionalExtension, TransactionBehavior};
 use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
 
 /// Most rows removed at once, so that a verdict waits for milliseconds only.
 const BATCH: i64 = 1000;
@@ -19,6 +20,9 @@ pub struct Pruned {
     pub rows: u64,
     /// A batch was full: call again.
     pub more: bool,
+    /// Nothing was removed, as the clock can't be believed: it is before the newest row, or it is or was moved ahead by more
+    /// than the protected days.
+    pub clock_doubted: bool,
 }
 
 /// Removes the oldest rows that may go, at most a batch, and leaves an anchor.
@@ -44,6 +48,13 @@ pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) 
     let Some(first) = u64::try_from(first_kept).ok().and_then(NonZeroU64::new).filter(|_| first_kept > oldest) else {
         return Ok(Pruned::default());
     };
+    let committed = |seq: i64| {
+        let sql = "SELECT committed_unix_ms FROM verdict WHERE seq = ?1";
+        transaction.query_row(sql, [seq], |row| row.get::<_, i64>(0))
+    };
+    if !is_believable(now_unix_ms, i64::from(retention.protect_days) * MS_PER_DAY, oldest..=newest, committed)? {
+        return Ok(Pruned { clock_doubted: true, ..Pruned::default() });
+    }
 
     let last =
         transaction.query_row("SELECT * FROM anchor ORDER BY number DESC LIMIT 1", [], rows::anchor).optional()?;
@@ -71,5 +82,59 @@ pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) 
     rows::insert_anchor(&transaction, &anchor)?;
     transaction.execute("DELETE FROM verdict WHERE seq < ?1", [first_kept])?;
     transaction.commit()?;
-    Ok(Pruned { rows: pruned_rows, more: first_kept == oldest + BATCH })
+    Ok(Pruned { rows: pruned_rows, more: first_kept == oldest + BATCH, clock_doubted: false })
+}
+
+/// Whether `now` follows the rows' own times without a leap of more than `leap` ms: neither from the newest row, nor
+/// within the last `leap` ms. So rows that a wrong clock wrote don't vouch for it before it has run for that long; after a
+/// holiday pruning waits for as long.
+fn is_believable(
+    now: i64,
+    leap: i64,
+    rows: RangeInclusive<i64>,
+    committed: impl Fn(i64) -> rusqlite::Result<i64>,
+) -> rusqlite::Result<bool> {
+    if !(0..=leap).contains(&(now - committed(*rows.end())?)) {
+        return Ok(false);
+    }
+    // The first row of the last `leap` ms. By halves, as there may be millions of rows.
+    let (mut before, mut first) = rows.into_inner();
+    if committed(before)? >= now - leap {
+        return Ok(true);
+    }
+    while before + 1 < first {
+        let middle = before + (first - before) / 2;
+        if committed(middle)? >= now - leap {
+            first = middle;
+        } else {
+            before = middle;
+        }
+    }
+    Ok(committed(first)? - committed(before)? <= leap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = MS_PER_DAY;
+
+    /// Whether the time `now` is believed after rows of these times, in days.
+    fn believed(now: i64, days: &[i64]) -> bool {
+        let committed = |seq: i64| Ok(days[usize::try_from(seq).unwrap() - 1] * DAY);
+        is_believable(now * DAY, 7 * DAY, 1..=i64::try_from(days.len()).unwrap(), committed).unwrap()
+    }
+
+    #[test]
+    fn a_clock_that_leaps_is_not_believed_also_where_rows_were_written_by_it() {
+        let year: Vec<i64> = (0..365).collect();
+        assert!(believed(365, &year) && believed(371, &year) && believed(3, &[3]) && believed(2, &[0, 1]));
+        assert!(!believed(363, &year), "before the newest row");
+        assert!(!believed(372, &year) && !believed(365 + 730, &year), "ahead");
+        let mut wrong = year;
+        wrong.extend([1095, 1096, 1097]);
+        assert!(!believed(1097, &wrong), "rows of three days by a wrong clock");
+        wrong.extend(1098..1110);
+        assert!(believed(1110, &wrong), "that clock has run for two weeks");
+    }
 }

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Most unacknowledged records that [`Store::unacknowledged`] gives.
 const MAX_UNACKNOWLEDGED: u32 = 1000;
 
+/// 2020-01-01 in seconds since 1970.
+const YEAR_2020_UNIX_S: i64 = 1_577_836_800;
+
 /// Why a transaction gave nothing.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -95,7 +98,9 @@ impl Store {
 
     /// Begins a new boot epoch and closes as REJECT/RESTARTED what the one before left in hand.
     pub(super) fn start(&mut self) -> Result<(NonZeroU32, Vec<Record>), Failure> {
-        let epoch = self.boot_epoch.checked_add(1).and_then(NonZeroU32::new).ok_or_else(|| {
+        let next =
+            if self.boot_epoch == 0 { Some(first_epoch(time::now_unix_ms())) } else { self.boot_epoch.checked_add(1) };
+        let epoch = next.and_then(NonZeroU32::new).ok_or_else(|| {
             let path = PathBuf::from(self.connection.path().unwrap_or_default());
             Failure::Refused(JournalError::Damaged { path, what: "found the last boot epoch there is".to_owned() })
         })?;
@@ -212,6 +217,14 @@ impl Store {
     }
 }
 
+/// The first boot epoch of a new journal: the seconds since 2020, so that it is none that an earlier journal of the same
+/// device gave. A PLC that knew that one would take the new journal's verdicts for repetitions. At least 1, and small enough
+/// for later starts to count up.
+fn first_epoch(now_unix_ms: i64) -> u32 {
+    const MOST: i64 = u32::MAX as i64 / 2;
+    u32::try_from((now_unix_ms / 1000 - YEAR_2020_UNIX_S).clamp(1, MOST)).unwrap_or(1)
+}
+
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // A checkpoint says whether it succeeded only when asked for: neither by itself nor while closing.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -220,6 +233,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    // In KiB. Rows are added at the end only; a larger cache would just make memory grow for the first thousands of parts.
+    connection.pragma_update(None, "cache_size", -256)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(Duration::from_millis(100))
 }
@@ -293,4 +308,21 @@ fn open_part(connection: &Connection, trigger: &Trigger) -> rusqlite::Result<Opt
 fn record_of(connection: &Connection, trigger: NonZeroU64) -> rusqlite::Result<Option<Record>> {
     let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", rows::VERDICT_COLUMNS);
     connection.query_row(&sql, [rows::stored(trigger.get())], rows::record).optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_journal_does_not_give_the_boot_epochs_of_the_one_before() {
+        assert_eq!(first_epoch(0), 1, "a clock that was never set");
+        assert_eq!(first_epoch(1_577_836_800_000 + 86_400_000), 86_400);
+        assert_eq!(first_epoch(i64::MAX), u32::MAX / 2);
+        let folder = tempfile::tempdir().unwrap();
+        let (mut first, _) = Store::open(&folder.path().join("first"), 10).unwrap();
+        let begun = first.start().unwrap().0.get();
+        assert!(begun > 200_000_000, "{begun}");
+        assert_eq!(first.start().unwrap().0.get(), begun + 1);
+    }
 }

@@ -5,7 +5,7 @@
 //! request's row got in, and the caller is told.
 
 use super::JournalError;
-use super::files::{lock, rewrite_log};
+use super::files::{Identity, lock, refuse_lone_log, resolved, rewrite_log};
 use super::options::{Health, Options, Recovery, Retention};
 use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
 use super::retention::{self, Pruned};
@@ -68,7 +68,9 @@ impl Journal {
     /// # Errors
     /// Another process holds it; it is not usable, foreign, of another version, or damaged.
     pub fn open(path: &Path, options: Options) -> Result<(Self, Recovery), JournalError> {
+        let path = &resolved(path)?;
         let lock = lock(path)?;
+        refuse_lone_log(path)?;
         rewrite_log(path)?;
         let (mut store, created) = Store::open(path, options.verify_rows)?;
         let rows = store.rows();
@@ -80,6 +82,7 @@ impl Journal {
         let rows = rows + restarted.len() as u64;
         let recovery = Recovery { boot_epoch, created, rows, restarted, unacknowledged };
 
+        let file = Identity::of(path).map_err(|source| JournalError::Io { path: path.clone(), source })?;
         let state = Arc::new(Mutex::new(State { open: true, seen: Some(Instant::now()), ..State::default() }));
         let (requests, receiver) = sync_channel(options.queue);
         let (queue, stall) = (options.queue, options.stall);
@@ -87,6 +90,8 @@ impl Journal {
             path: path.to_owned(),
             options,
             boot_epoch,
+            file,
+            looked: Instant::now(),
             store: Some(store),
             state: Arc::clone(&state),
             acknowledged: Vec::new(),
@@ -201,6 +206,10 @@ struct Writer {
     path: PathBuf,
     options: Options,
     boot_epoch: NonZeroU32,
+    /// The file that was opened at the start.
+    file: Identity,
+    /// When it was last looked at whether the path still leads to it.
+    looked: Instant,
     /// None: not ready.
     store: Option<Store>,
     state: Arc<Mutex<State>>,
@@ -225,6 +234,9 @@ impl Writer {
             locked(&self.state).seen = Some(Instant::now());
             if self.store.is_none() && self.last_attempt.elapsed() >= self.options.reopen_every {
                 self.reopen();
+            }
+            if self.looked.elapsed() >= IDLE {
+                self.look_at_file();
             }
             match requests.recv_timeout(LIFE) {
                 Ok(request) => {
@@ -297,6 +309,7 @@ impl Writer {
         transaction: impl FnOnce(&mut Store) -> Result<T, Failure>,
         look: impl FnOnce(&Store) -> rusqlite::Result<Option<T>>,
     ) -> Answer<T> {
+        self.look_at_file();
         let Some(store) = self.store.as_mut() else {
             let why = locked(&self.state).last_error.clone().unwrap_or_default();
             return Err(JournalError::NotReady { why });
@@ -370,7 +383,27 @@ impl Writer {
         }
     }
 
+    /// Not ready where the path does not lead to the open file any more: what is written there nobody would find.
+    fn look_at_file(&mut self) {
+        self.looked = Instant::now();
+        if self.store.is_some()
+            && let Err(error) = self.is_in_place()
+        {
+            self.fail(&error);
+        }
+    }
+
+    fn is_in_place(&self) -> Answer<()> {
+        let io = |source| JournalError::Io { path: self.path.clone(), source };
+        if Identity::of(&self.path).map_err(io)? == self.file {
+            return Ok(());
+        }
+        Err(io(std::io::Error::other("this is not the file that was opened at the start: it was moved or replaced")))
+    }
+
     fn reopened(&self) -> Answer<Store> {
+        // Opening would make a new one.
+        self.is_in_place()?;
         rewrite_log(&self.path)?;
         let (mut store, _) = Store::open(&self.path, self.options.verify_rows)?;
         if store.boot_epoch() != self.boot_epoch.get() {

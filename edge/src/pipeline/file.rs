@@ -1,22 +1,21 @@
 //! An image's bytes, read under limits.
 
-use cellgate_models::radiograph::{Limits, ReadError};
+use cellgate_models::radiograph::{BUFFER_START, Limits, ReadError};
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Reads a plain file of at most `limits.max_file_bytes` into `bytes`, whose memory is used again. A pipe or a device
+/// Reads a plain file of at most `limits.max_file_bytes` into `memory`, which is used again, and gives its bytes. A pipe or a device
 /// could keep the gate waiting for ever and is refused without being opened; one that takes a file's place meanwhile is
 /// opened without waiting, and refused.
-pub(super) fn read(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+pub(super) fn read<'a>(path: &Path, limits: &Limits, memory: &'a mut Vec<u8>) -> Result<&'a [u8], ReadError> {
     let io = |source: io::Error| ReadError::Io { path: path.to_owned(), source };
     let over_limit = |found: u64| ReadError::Limit {
         path: path.to_owned(),
         found: format!("{found} bytes"),
         expected: format!("at most {}", limits.max_file_bytes),
     };
-    bytes.clear();
     refuse_other_than_file(path, &std::fs::metadata(path).map_err(io)?)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(open(path, flags, Mode::empty()).map_err(|error| io(error.into()))?);
@@ -27,12 +26,14 @@ pub(super) fn read(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Result<
     }
     // A byte more than expected shows whether it has grown meanwhile.
     let expected = usize::try_from(metadata.len()).unwrap_or(usize::MAX).saturating_add(1);
-    bytes.try_reserve_exact(expected).map_err(|error| io(io::Error::other(error)))?;
-    file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(bytes).map_err(io)?;
+    memory.resize(BUFFER_START, 0);
+    memory.try_reserve_exact(expected).map_err(|error| io(io::Error::other(error)))?;
+    file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(memory).map_err(io)?;
+    let bytes = &memory[BUFFER_START..];
     if bytes.len() as u64 > limits.max_file_bytes {
         return Err(over_limit(bytes.len() as u64));
     }
-    Ok(())
+    Ok(bytes)
 }
 
 fn refuse_other_than_file(path: &Path, metadata: &Metadata) -> Result<(), ReadError> {

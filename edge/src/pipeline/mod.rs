@@ -12,7 +12,7 @@ use cellgate_models::conversion::{ConversionError, ConversionSpec, Converter, Si
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, EngineError};
 use cellgate_models::policy::{Decision, Policy, Reason};
-use cellgate_models::radiograph::{Radiograph, ReadError};
+use cellgate_models::radiograph::{BUFFER_START, Radiograph, ReadError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,8 @@ pub struct Pipeline {
 /// From a path to a radiograph.
 struct Source {
     sandbox: Sandbox,
-    /// The file's.
-    bytes: Vec<u8>,
+    /// For the file's bytes.
+    memory: Vec<u8>,
 }
 
 /// From a radiograph to its score.
@@ -205,17 +205,25 @@ impl Source {
     /// Takes the memory for the longest file.
     fn new(sandbox: Sandbox) -> Result<Self, SetupError> {
         let file_bytes = sandbox.limits().max_file_bytes;
-        let most = usize::try_from(file_bytes).unwrap_or(usize::MAX).saturating_add(1);
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(most).map_err(|_| SetupError::Memory { file_bytes })?;
-        Ok(Self { sandbox, bytes })
+        let most = usize::try_from(file_bytes).unwrap_or(usize::MAX).saturating_add(BUFFER_START + 1);
+        let mut memory = Vec::new();
+        memory.try_reserve_exact(most).map_err(|_| SetupError::Memory { file_bytes })?;
+        Ok(Self { sandbox, memory })
     }
 
-    /// The bytes are read once: the digest is that of the very bytes that are decoded.
+    /// The bytes are read once: the digest is that of the very bytes that are decoded. Both take about as long, so they are
+    /// done at once.
     fn read(&mut self, path: &Path, image: &mut Option<Digest>) -> Result<&Radiograph, NoScore> {
-        file::read(path, self.sandbox.limits(), &mut self.bytes)?;
-        *image = Some(Digest::of(&self.bytes));
-        Ok(self.sandbox.decode(&self.bytes, path)?)
+        let Self { sandbox, memory } = self;
+        let bytes = file::read(path, sandbox.limits(), memory)?;
+        std::thread::scope(|scope| {
+            let digest =
+                std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
+            let radiograph = sandbox.decode(bytes, path);
+            // Without a thread for it, it comes afterwards.
+            *image = digest.ok().and_then(|digest| digest.join().ok()).or_else(|| Some(Digest::of(bytes)));
+            Ok(radiograph?)
+        })
     }
 }
 

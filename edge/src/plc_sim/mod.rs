@@ -68,6 +68,14 @@ pub enum SimError {
         /// What was last heard of it.
         state: String,
     },
+    /// The port can't be opened.
+    #[error("{}: the port can't be opened: {why}", port.display())]
+    Port {
+        /// Its name.
+        port: PathBuf,
+        /// What the system said.
+        why: String,
+    },
     /// Too many models.
     #[error("found {found} models, expected at most {ALLOWED_MODELS}")]
     Models {
@@ -107,11 +115,14 @@ pub async fn run(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut done, mut open, mut next_at, mut ready_at) = (0, false, Instant::now(), Instant::now());
-    let mut scan_due = None;
+    let (mut scan_due, mut no_port) = (None, None);
     loop {
         if stream.is_none() && Instant::now() >= open_at {
             open_at = Instant::now() + OPEN_EVERY;
-            stream = serial::open(&options.port, options.baud, options.parity).ok();
+            match serial::open(&options.port, options.baud, options.parity) {
+                Ok(opened) => (stream, no_port) = (Some(opened), None),
+                Err(error) => no_port = Some(error.to_string()),
+            }
             out.clear();
             link.reopened();
         }
@@ -157,6 +168,9 @@ pub async fn run(
                 let heard = link.session().device_heartbeat().and_then(|heartbeat| heartbeat.state.state());
                 let state =
                     heard.map_or_else(|| "nothing was heard of it".to_owned(), |state| format!("it is {state}"));
+                if let Some(why) = no_port {
+                    return Err(SimError::Port { port: options.port.clone(), why });
+                }
                 return Err(SimError::NotReady { waited: options.patience, state });
             }
         }

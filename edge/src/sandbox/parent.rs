@@ -2,7 +2,7 @@
 
 use super::error::{SandboxError, SandboxFailure};
 use super::options::Options;
-use super::process::{ExchangeError, Process};
+use super::process::{ExchangeError, LEVELS_START, Process};
 use super::protect::Protections;
 use super::timed::PipeError;
 use cellgate_models::radiograph::{Limits, Radiograph, ReadError};
@@ -25,7 +25,7 @@ pub struct Sandbox {
     images: u32,
     /// Workers that were replaced by the next one.
     restarts: u64,
-    /// The levels' memory while `image` does not hold it.
+    /// The levels' memory while `image` does not hold it; they begin at [`LEVELS_START`].
     levels: Vec<u16>,
     image: Option<Radiograph>,
 }
@@ -40,7 +40,7 @@ impl Sandbox {
         let no_memory = || SandboxError::Memory { pixels: limits.max_pixels, file_bytes: limits.max_file_bytes };
         let mut levels = Vec::new();
         let pixels = usize::try_from(limits.max_pixels).map_err(|_| no_memory())?;
-        levels.try_reserve_exact(pixels).map_err(|_| no_memory())?;
+        levels.try_reserve_exact(LEVELS_START.saturating_add(pixels)).map_err(|_| no_memory())?;
         let mut process = spawn(&options)?;
         let protections = ready(&mut process, &options, Instant::now() + MAX_START_TIME)?;
         let missing = protections.missing();
@@ -94,7 +94,7 @@ impl Sandbox {
             }));
         }
         if let Some(image) = self.image.take() {
-            self.levels = image.into_levels();
+            self.levels = image.into_buffer().0;
         }
         let no_worker = |source| SandboxFailure::NoWorker { path: path.to_owned(), source };
         let waiting = self.waiting();
@@ -111,7 +111,7 @@ impl Sandbox {
         let failure = match outcome {
             Ok((width, height)) => {
                 self.keep(process);
-                let image = Radiograph::new(width, height, std::mem::take(&mut self.levels))
+                let image = Radiograph::within(width, height, std::mem::take(&mut self.levels), LEVELS_START)
                     .map_err(|error| SandboxFailure::Nonsense { path: path.to_owned(), found: error.to_string() })?;
                 return Ok(self.image.insert(image));
             }

@@ -5,18 +5,19 @@ use super::protect::{self, Protections};
 use super::timed::{self, PipeError};
 use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, kind};
 use super::worker::SUBCOMMAND;
-use cellgate_models::radiograph::{Limits, ReadError};
+use cellgate_models::radiograph::{BUFFER_START, Limits, ReadError};
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use zerocopy::IntoBytes as _;
 
 /// How long the end of a killed worker is waited for; then it is left to the system.
 const MAX_END_TIME: Duration = Duration::from_millis(20);
 
-/// Levels are read in pieces of this many bytes, an even number.
-const PIECE_BYTES: usize = 128 << 10;
+/// Where the levels begin in the memory that they are read to.
+pub(super) const LEVELS_START: usize = BUFFER_START / size_of::<u16>();
 
 /// A started worker. Killed when dropped.
 pub(super) struct Process {
@@ -27,7 +28,6 @@ pub(super) struct Process {
     protections: Option<Protections>,
     /// Of the latest request.
     sequence: u32,
-    piece: Vec<u8>,
 }
 
 /// Why an exchange gave no levels.
@@ -61,8 +61,7 @@ impl Process {
         let no_pipe = || io::Error::other("found no pipe, expected one");
         let to_worker = child.stdin.take().ok_or_else(no_pipe)?;
         let from_worker = child.stdout.take().ok_or_else(no_pipe)?;
-        let mut process =
-            Self { child, to_worker, from_worker, protections: None, sequence: 0, piece: vec![0; PIECE_BYTES] };
+        let mut process = Self { child, to_worker, from_worker, protections: None, sequence: 0 };
         timed::prepare(&process.to_worker)?;
         timed::prepare(&process.from_worker)?;
         // The new pipe has room for the settings.
@@ -93,7 +92,8 @@ impl Process {
         Ok(*self.protections.insert(Protections::from_bits(answer.a)))
     }
 
-    /// Sends a file and takes the answer: width and height, and all levels in `levels`, whose memory is used again.
+    /// Sends a file and takes the answer: width and height, and all levels in `levels`
+    /// from [`LEVELS_START`] on; its memory is used again.
     pub(super) fn exchange(
         &mut self,
         bytes: &[u8],
@@ -137,15 +137,9 @@ impl Process {
         if pixels == 0 || pixels > limits.max_pixels {
             return Err(nonsense(answer));
         }
-        levels.clear();
         // Memory for `max_pixels` levels was taken at the start, so the number fits and nothing grows.
-        let mut left = 2 * pixels as usize;
-        while left > 0 {
-            let piece = &mut self.piece[..left.min(PIECE_BYTES)];
-            timed::read_exact(&mut self.from_worker, piece, deadline)?;
-            levels.extend(piece.chunks_exact(2).map(|level| u16::from_le_bytes([level[0], level[1]])));
-            left -= piece.len();
-        }
+        levels.resize(LEVELS_START + pixels as usize, 0);
+        timed::read_exact(&mut self.from_worker, levels[LEVELS_START..].as_mut_bytes(), deadline)?;
         Ok((width, height))
     }
 

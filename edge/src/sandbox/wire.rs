@@ -9,7 +9,7 @@
 //! | kind | a, b | followed by |
 //! |---|---|---|
 //! | 1 ready (sequence 0, once) | protections as bits, 0 | nothing |
-//! | 2 image | width, height | 2 bytes a level, row by row |
+//! | 2 image | width, height | 2 bytes a level as this machine keeps them, row by row |
 //! | 3 malformed, 4 unsupported, 5 over the limit | lengths of two texts | the texts: what was found, what was expected |
 
 use cellgate_models::radiograph::Limits;

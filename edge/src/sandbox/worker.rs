@@ -2,16 +2,14 @@
 
 use super::protect;
 use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, REQUEST_BYTES, SETTINGS_BYTES, kind};
-use cellgate_models::radiograph::{Limits, Radiograph, ReadError, Reader};
+use cellgate_models::radiograph::{BUFFER_START, Limits, Radiograph, ReadError, Reader};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
+use zerocopy::IntoBytes as _;
 
 /// The hidden subcommand that the parent starts the program with.
 pub const SUBCOMMAND: &str = "decode-worker";
-
-/// Levels are turned into bytes in pieces of this many.
-const PIECE_LEVELS: usize = 64 << 10;
 
 /// Runs the worker on stdin and stdout, until stdin ends. For a process that has started no thread and opened nothing.
 ///
@@ -25,20 +23,19 @@ pub fn run() -> io::Result<()> {
     let limits = wire::settings_from_bytes(settings);
     // Taken now, so that the bound on memory holds for what is still to come. Costs nothing until it is used.
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(usize::try_from(limits.max_file_bytes).map_err(io::Error::other)?)?;
-    let mut piece = Vec::with_capacity(2 * PIECE_LEVELS);
+    bytes.try_reserve_exact(
+        BUFFER_START.saturating_add(usize::try_from(limits.max_file_bytes).map_err(io::Error::other)?),
+    )?;
     let mut reader = Reader::new(limits.clone());
     let protections = protect::apply_all(limits.max_pixels.saturating_mul(2));
     write_all(&Answer { kind: kind::READY, sequence: 0, a: protections.bits(), b: 0 }.to_bytes())?;
     while let Some((sequence, len)) = request(&limits)? {
-        if bytes.len() < len {
-            bytes.resize(len, 0);
-        }
-        if !read_exact(&mut bytes[..len])? {
+        bytes.resize(BUFFER_START + len, 0);
+        if !read_exact(&mut bytes[BUFFER_START..])? {
             return Ok(());
         }
-        match reader.decode(&bytes[..len], Path::new("")) {
-            Ok(image) => send_image(sequence, image, &mut piece)?,
+        match reader.decode(&bytes[BUFFER_START..], Path::new("")) {
+            Ok(image) => send_image(sequence, image)?,
             Err(error) => send_refusal(sequence, error)?,
         }
     }
@@ -61,15 +58,10 @@ fn request(limits: &Limits) -> io::Result<Option<(u32, usize)>> {
     Ok(Some((sequence, usize::try_from(len).map_err(io::Error::other)?)))
 }
 
-fn send_image(sequence: u32, image: &Radiograph, piece: &mut Vec<u8>) -> io::Result<()> {
+fn send_image(sequence: u32, image: &Radiograph) -> io::Result<()> {
     let answer = Answer { kind: kind::IMAGE, sequence, a: image.width(), b: image.height() };
     write_all(&answer.to_bytes())?;
-    for levels in image.levels().chunks(PIECE_LEVELS) {
-        piece.clear();
-        piece.extend(levels.iter().flat_map(|level| level.to_le_bytes()));
-        write_all(piece)?;
-    }
-    Ok(())
+    write_all(image.levels().as_bytes())
 }
 
 fn send_refusal(sequence: u32, error: ReadError) -> io::Result<()> {

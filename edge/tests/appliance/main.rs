@@ -7,6 +7,7 @@ mod cable;
 mod decoder;
 #[path = "../support/exposition.rs"]
 mod exposition;
+mod folder;
 mod foreign;
 mod frozen;
 mod metrics;
@@ -16,6 +17,7 @@ mod quiet;
 mod service;
 mod slow;
 mod standstill;
+mod stop;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -25,6 +27,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use support::*;
 
 /// Each part has one row and one outcome, they say the same, and both are what the image is.
@@ -117,11 +120,52 @@ fn a_pulled_cable_and_a_killed_appliance_cost_no_part_its_one_record() {
     agree(&plant.rows(), &outcomes, 1);
 }
 
+/// A pause after which the order of images and triggers holds.
+const ORDER_PAUSE: Duration = Duration::from_millis(5_300);
+
 #[test]
-fn by_order_the_image_that_comes_for_a_trigger_is_its_own() {
-    let plant = Plant::new("native", "order");
-    let told = plant.tray("native", 6, 41, 0);
-    agree(&plant.rows(), &told[..6], 41);
+fn by_order_a_stray_image_is_no_part_s_and_after_a_pause_each_part_gets_its_own() {
+    let plant = Plant::new("native", "trigger-first");
+    wait_for("readiness", || plant.log().contains("golden images"));
+    std::thread::sleep(ORDER_PAUSE);
+    let tray = |first: u64| {
+        let mut plc = plant.plc("native", 4, first);
+        lines(&run(plc.args(["--scan-after", "150", "--into", "scans", "--images"]).args(&plant.images), 0))
+    };
+    plant.scan(99, &plant.images[0]);
+    let told = tray(100);
+    assert!(told[..4].iter().all(|outcome| outcome["reason"] == "IMAGE_MISMATCH"), "{told:?}");
+    std::thread::sleep(ORDER_PAUSE);
+    let told = tray(200);
+    assert_eq!(told[0]["gate"], "PASS");
+    agree(&plant.rows()[4..], &told[..4], 200);
+}
+
+#[test]
+fn by_order_a_refused_trigger_s_image_is_no_other_part_s() {
+    let plant = Plant::new("native", "image-first");
+    wait_for("readiness", || plant.log().contains("golden images"));
+    std::thread::sleep(ORDER_PAUSE);
+    let refused = plant.plc("native", 1, 1).args(["--deadline-ms", "4000000000"]).output().unwrap();
+    assert_eq!(lines(&refused)[0]["reason"], "DEADLINE_INVALID");
+    // Its image comes only now; that of the next part does not.
+    plant.scan(1, &plant.images[0]);
+    std::thread::sleep(Duration::from_millis(100));
+    let told = lines(&run(&mut plant.plc("native", 1, 2), 0));
+    assert_eq!(told[0]["reason"], "IMAGE_MISMATCH", "{told:?}");
+}
+
+#[test]
+fn by_order_an_image_may_come_before_its_trigger() {
+    let plant = Plant::new("native", "image-first");
+    wait_for("readiness", || plant.log().contains("golden images"));
+    std::thread::sleep(ORDER_PAUSE);
+    for (part, verdict) in [(41, "PASS"), (42, "REVIEW"), (43, "REJECT")] {
+        plant.scan(part, &plant.images[part as usize - 41]);
+        std::thread::sleep(Duration::from_millis(100));
+        let told = lines(&run(&mut plant.plc("native", 1, part), 0));
+        assert_eq!(told[0]["device"], verdict, "{told:?}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ static ONE: Mutex<()> = Mutex::new(());
 pub(crate) struct Plant {
     _one: MutexGuard<'static, ()>,
     pub(crate) folder: tempfile::TempDir,
-    cable: Option<Child>,
+    pub(crate) cable: Option<Child>,
     pub(crate) appliance: Option<Child>,
     /// A radiograph of each verdict: PASS, REVIEW, REJECT.
     pub(crate) images: Vec<PathBuf>,
@@ -33,9 +33,11 @@ impl Plant {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path());
         fs::create_dir(folder.path().join("scans")).unwrap();
+        // As long as a part may take, and as long as a test by order has to pause.
+        let lead_ms = if matching.ends_with("-first") { 5_000 } else { 500 };
         let config = format!(
             "[device]\nid = 1\n[model]\nbundle = \"model\"\nthreads = 1\n[acquire]\nfolder = \"scans\"\n\
-             match = \"{matching}\"\nlead_ms = 500\narchive = \"archive\"\nmin_free_mib = 1\nlargest_pixels = 100000\n\
+             match = \"{matching}\"\nlead_ms = {lead_ms}\narchive = \"archive\"\nmin_free_mib = 1\nlargest_pixels = 100000\n\
              allow_weaker_sandbox = true\n[plc]\nport = \"device\"\nprofile = \"{profile}\"\n[journal]\npath = \"verdicts.sqlite\"\n"
         );
         fs::write(folder.path().join("edge.toml"), config).unwrap();

@@ -37,11 +37,11 @@ impl Radiograph {
         Ok(Self { width, height, buffer: levels, start: 0 })
     }
 
-    /// An image whose levels begin at `start` of `buffer`, the memory of its file.
+    /// An image whose levels begin at index `start` of `buffer`; what lies before and behind is of no meaning.
     ///
     /// # Errors
     /// [`ShapeError`] where they don't lie within it, or are none.
-    pub(super) fn within(width: u32, height: u32, buffer: Vec<u16>, start: usize) -> Result<Self, ShapeError> {
+    pub fn within(width: u32, height: u32, buffer: Vec<u16>, start: usize) -> Result<Self, ShapeError> {
         let expected = u64::from(width) * u64::from(height);
         let found = buffer.len().saturating_sub(start);
         if expected == 0 || expected > found as u64 {
@@ -68,17 +68,9 @@ impl Radiograph {
         &self.buffer[self.start..][..self.width as usize * self.height as usize]
     }
 
-    /// The levels, given away.
+    /// The memory, to be used again, and the index where the levels began in it.
     #[must_use]
-    pub fn into_levels(mut self) -> Vec<u16> {
-        let len = self.levels().len();
-        self.buffer.copy_within(self.start..self.start + len, 0);
-        self.buffer.truncate(len);
-        self.buffer
-    }
-
-    /// The memory, to be used again, and where the levels began in it.
-    pub(super) fn into_buffer(self) -> (Vec<u16>, usize) {
+    pub fn into_buffer(self) -> (Vec<u16>, usize) {
         (self.buffer, self.start)
     }
 }
@@ -114,7 +106,7 @@ mod tests {
         assert_eq!(within, Radiograph::new(2, 1, vec![7, 8]).unwrap());
         assert_ne!(within, Radiograph::new(1, 2, vec![7, 8]).unwrap());
         assert_eq!(within.clone().into_buffer(), (vec![7, 8], 0));
-        assert_eq!(within.into_levels(), [7, 8]);
+        assert_eq!(within.into_buffer(), (vec![9, 7, 8, 9, 9], 1));
         assert_eq!(Radiograph::within(2, 1, vec![9, 7], 1), Err(ShapeError { width: 2, height: 1, found: 1 }));
         assert!(Radiograph::within(0, 1, vec![9, 7], 1).is_err());
         assert!(Radiograph::within(1, 1, vec![9, 7], 3).is_err());

@@ -39,5 +39,5 @@ mod write;
 pub use error::ReadError;
 pub use image::{Radiograph, ShapeError};
 pub use limits::Limits;
-pub use reader::{Reader, decode, read};
+pub use reader::{BUFFER_START, Reader, decode, read};
 pub use write::write;

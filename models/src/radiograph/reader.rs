@@ -15,9 +15,11 @@ use zerocopy::IntoBytes as _;
 /// A file is read in parts of this many bytes, with a look at the clock between them.
 const PART_BYTES: usize = 4 << 20;
 
-/// A file is read to this byte of the buffer, an even one, so that its levels can stay where they are. A large buffer starts 16 bytes into a page, and copying a file's pages to
-/// nearly the same place of other pages is slow on many processors: 2.4 ms instead of 0.5 for an electrode of 5 MB.
-const START: usize = 2048;
+/// Where in its memory a large image's bytes should begin: at this byte, an even one.
+///
+/// The allocator's large memories begin 16 bytes into a page, and copying other pages, of a file or a pipe, to nearly the
+/// same place of one's own is slow on many processors: 2.4 ms instead of 0.5 for an electrode of 5 MB.
+pub const BUFFER_START: usize = 2048;
 
 /// Reads radiographs one after the other; after the largest one it takes no more memory.
 pub struct Reader {
@@ -135,10 +137,10 @@ fn read_file(
     }
     refuse_long_file(metadata.len(), limits).map_err(|refusal| refusal.at(path))?;
     let mut file = File::open(path).map_err(io)?;
-    let (mut filled, mut expected) = (START, metadata.len());
+    let (mut filled, mut expected) = (BUFFER_START, metadata.len());
     loop {
         // A byte more than expected shows whether the file has grown meanwhile. Not above the limit, so it fits.
-        let wanted = START + expected as usize + 1;
+        let wanted = BUFFER_START + expected as usize + 1;
         let words = wanted.div_ceil(2);
         if buffer.len() < words {
             buffer.try_reserve_exact(words - buffer.len()).map_err(|error| io(io::Error::other(error)))?;
@@ -148,14 +150,14 @@ fn read_file(
         while filled < wanted {
             let part = filled..wanted.min(filled + PART_BYTES);
             match file.read(&mut bytes[part]) {
-                Ok(0) => return Ok(START..filled),
+                Ok(0) => return Ok(BUFFER_START..filled),
                 Ok(len) => filled += len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(io(error)),
             }
             clock.look().map_err(|refusal| refusal.at(path))?;
         }
-        let len = (filled - START) as u64;
+        let len = (filled - BUFFER_START) as u64;
         refuse_long_file(len, limits).map_err(|refusal| refusal.at(path))?;
         expected = limits.max_file_bytes.min(2 * len);
     }

@@ -37,7 +37,7 @@ pub enum Command {
         /// The verdict's number.
         sequence: u32,
     },
-    /// 3: give up the part in hand and forget overrun and fault, as far as they are over.
+    /// 3: forget the overrun.
     Clear {
         /// A number that the clear before did not have.
         nonce: u16,

@@ -42,7 +42,7 @@ pub struct Snapshot {
     pub reason: ReasonCode,
     /// The score \[20\].
     pub score: ScoreE4,
-    /// Milliseconds since the verdict was made; stops at 65535 \[21\].
+    /// Milliseconds since the trigger; stops at 65535 \[21\].
     pub age_ms: u16,
     /// The model that judged \[22-25\].
     pub model: DigestStart,

@@ -8,8 +8,8 @@ pub const REASONS: [ReasonCode; 6] = [
     ReasonCode::NOT_READY,
     ReasonCode::DEADLINE_INVALID,
     ReasonCode::EXPIRED,
-    ReasonCode::EPOCH_MISMATCH,
     ReasonCode::STORE_FAILED,
+    ReasonCode::EPOCH_MISMATCH,
 ];
 
 /// Counts of NAKs since the session was made, wrapping.

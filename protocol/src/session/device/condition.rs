@@ -5,7 +5,8 @@
 pub struct DeviceConfig {
     /// The device's number.
     pub device: u32,
-    /// The count of the device's starts, from its store: never the same twice, never 0.
+    /// The number of this start, from the device's store: counted up, never the same twice, never 0. A new store does not begin
+    /// at 1 but, for example, at the time, as a PLC may remember the starts of the store before.
     pub boot_epoch: u32,
     /// The wait before a verdict is repeated: [`crate::session::repeat::first_wait_ms`].
     pub first_wait_ms: u64,

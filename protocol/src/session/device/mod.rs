@@ -40,6 +40,7 @@ pub struct DeviceSession {
     plc_live: bool,
     bad_acks: u32,
     refused: Refused,
+    longest_deadline_ms: u32,
 }
 
 impl DeviceSession {
@@ -62,7 +63,15 @@ impl DeviceSession {
             plc_live: false,
             bad_acks: 0,
             refused: Refused::new(),
+            longest_deadline_ms: DEADLINE_MOST_MS,
         }
+    }
+
+    /// The session with a longest time of a part: a trigger that allows more is taken as if it allowed that.
+    #[must_use]
+    pub const fn with_longest_deadline(mut self, ms: u32) -> Self {
+        self.longest_deadline_ms = ms;
+        self
     }
 
     /// What the session was made with.
@@ -128,7 +137,7 @@ impl DeviceSession {
                 boot_epoch: self.config.boot_epoch,
                 number: self.tickets,
                 accepted_ms: now_ms,
-                deadline_ms: request.deadline_ms,
+                deadline_ms: request.deadline_ms.min(self.longest_deadline_ms),
             };
             self.stage = Stage::Judging { ticket, accepted: false };
             // There is room: it was asked for above.

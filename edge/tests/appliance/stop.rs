@@ -1,0 +1,54 @@
+//! A signal while a part is in hand: it is finished, or rejected durably; the appliance ends in order.
+
+use crate::plant::{Plant, signal};
+use crate::plc::Plc;
+use cellgate_protocol::code::Verdict;
+use rustix::process::Signal;
+use std::fs;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_part_in_hand_gets_its_image_and_its_verdict_after_the_signal() {
+    let mut plant = Plant::new("native", "part-id");
+    let plc = Plc::new(&plant, "native");
+    plc.pass(&plant, 1);
+    plc.wait_ready();
+    plc.trigger(2, 9_000);
+    plc.wait_accepted(2);
+    signal(plant.appliance.as_ref().unwrap(), Signal::TERM);
+    // Longer than a worker may stand still.
+    std::thread::sleep(Duration::from_secs(3));
+    plant.scan(2, &plant.images[0]);
+    assert_eq!(plant.ended(|| {}), Some(0));
+    let (_, outcome) = plc.outcome(2);
+    assert_eq!(outcome.decision.verdict(), Verdict::Pass, "{outcome:?}");
+    plc.seen().agrees_with(&plant.rows(), 2);
+}
+
+#[test]
+fn a_part_whose_image_does_not_come_is_rejected_durably_also_where_nobody_reads() {
+    for reads in [true, false] {
+        let mut plant = Plant::new("native", "part-id");
+        plant.kill();
+        let config = fs::read_to_string(plant.path("edge.toml")).unwrap();
+        let patient = config.replace("[plc]\n", "[plc]\ndeadline_ms = 60000\n");
+        fs::write(plant.path("edge.toml"), patient).unwrap();
+        plant.start();
+        let plc = Plc::new(&plant, "native");
+        plc.wait_ready();
+        plc.trigger(1, 60_000);
+        plc.wait_accepted(1);
+        if !reads {
+            signal(plant.cable.as_ref().unwrap(), Signal::STOP);
+        }
+        let start = Instant::now();
+        assert_eq!(plant.stop(), Some(0));
+        println!("ended after {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(12));
+        let rows = plant.rows();
+        assert_eq!((&rows[0]["verdict"], &rows[0]["reason"]), (&"REJECT".into(), &"RESTARTED".into()), "{rows:?}");
+        if reads {
+            assert_eq!(plc.outcome(1).1.claim.map(|claim| claim.code.verdict()), Some(Verdict::Reject));
+        }
+    }
+}
