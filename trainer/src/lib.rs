@@ -12,9 +12,11 @@
 //! | [`report`] | the run as one HTML file |
 //! | [`export`] | the model bundle and its parity gate |
 //! | [`training`] | one model on all bundles, with its thresholds |
+//! | [`audit`] | verdicts of an appliance against labels |
 //! | [`files`] | files that are there whole or not at all |
 //! | [`progress`] | progress bars with time left, on stderr |
 
+pub mod audit;
 pub mod crossval;
 pub mod dataset;
 pub mod export;

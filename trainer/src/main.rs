@@ -35,6 +35,8 @@ enum Command {
     Train(cmd::train::Args),
     /// Exports a trained model as a bundle for devices
     Export(cmd::export::Args),
+    /// Holds the verdicts of an appliance against labels: escapes, overkill, balanced accuracy
+    Audit(cmd::audit::Args),
     /// Makes a data set of synthetic electrodes
     Synth(cmd::synth::Args),
 }
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Report(args) => cmd::report::run(&args),
         Command::Train(args) => cmd::train::run(&args),
         Command::Export(args) => cmd::export::run(&args),
+        Command::Audit(args) => cmd::audit::run(&args),
         Command::Synth(args) => cmd::synth::run(&args),
     };
     result.unwrap_or_else(|error| {

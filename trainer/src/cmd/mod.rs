@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub(crate) mod audit;
 pub(crate) mod bounds;
 pub(crate) mod check;
 pub(crate) mod convert;

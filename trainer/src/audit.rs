@@ -1,0 +1,296 @@
+//! Verdicts of an appliance held against labels that people gave the same parts.
+//!
+//! A verdict and a labelled part belong together where the digests of their image files are equal, so neither file names nor
+//! part numbers matter.
+
+use crate::dataset::{Label, Part};
+use crate::results::Confusion;
+use crate::stats::{BundleBootstrap, Scored, auroc, wilson95};
+use cellgate_models::digest::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// What an appliance says of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Call {
+    /// It may go on.
+    Pass,
+    /// A person looks at it.
+    Review,
+    /// It is taken out.
+    Reject,
+}
+
+impl Call {
+    /// As verdicts are written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Review => "REVIEW",
+            Self::Reject => "REJECT",
+        }
+    }
+}
+
+/// One line of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`; other members are passed by.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Verdict {
+    /// The image file's digest; none where it could not be read.
+    pub image: Option<Digest>,
+    /// The verdict.
+    pub verdict: Call,
+    /// Its reason.
+    pub reason: String,
+    /// The network's score, 0..=1, where there was one.
+    pub score: Option<f64>,
+    /// The part's number on the line; a line of `inspect` has none.
+    pub part: Option<u64>,
+}
+
+/// A line that is no verdict.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {source}; expected a line of `journal export --format jsonl` or of `inspect`")]
+pub struct VerdictError {
+    /// Its number, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub source: serde_json::Error,
+}
+
+/// Reads one verdict a line; empty lines are passed by.
+///
+/// # Errors
+/// [`VerdictError`].
+pub fn read_verdicts(text: &str) -> Result<Vec<Verdict>, VerdictError> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(at, line)| serde_json::from_str(line).map_err(|source| VerdictError { line: at + 1, source })).collect()
+}
+
+/// A rate with its Wilson 95 % interval, all 0..=1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rate {
+    /// How often it happened.
+    pub count: u64,
+    /// How often it could have.
+    pub of: u64,
+    /// `count / of`.
+    pub rate: f64,
+    /// 95 %.
+    pub interval95: [f64; 2],
+}
+
+impl Rate {
+    fn new(count: u64, of: u64) -> Option<Self> {
+        Some(Self { count, of, rate: count as f64 / of as f64, interval95: wilson95(count, of)? })
+    }
+}
+
+/// A labelled part and the verdict on it.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuditedPart {
+    /// The image's path in the data set.
+    pub image: String,
+    /// The part's number on the line.
+    pub part: Option<u64>,
+    /// Its bundle.
+    pub bundle: String,
+    /// What people say.
+    pub label: Label,
+    /// The anomalies that it shows, where known.
+    pub anomalies: Vec<String>,
+    /// What the appliance says.
+    pub verdict: Call,
+    /// Why.
+    pub reason: String,
+    /// The network's score.
+    pub score: Option<f64>,
+}
+
+impl AuditedPart {
+    /// Abnormal and passed.
+    #[must_use]
+    pub fn is_escape(&self) -> bool {
+        self.label == Label::Abnormal && self.verdict == Call::Pass
+    }
+
+    /// Normal and rejected.
+    #[must_use]
+    pub fn is_overkill(&self) -> bool {
+        self.label == Label::Normal && self.verdict == Call::Reject
+    }
+}
+
+/// Parts of one label by verdict.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Calls {
+    /// Passed.
+    pub pass: u64,
+    /// To be looked at.
+    pub review: u64,
+    /// Taken out.
+    pub reject: u64,
+}
+
+impl Calls {
+    fn total(self) -> u64 {
+        self.pass + self.review + self.reject
+    }
+}
+
+/// Verdicts against labels.
+#[derive(Debug, Clone, Serialize)]
+pub struct Audit {
+    /// Parts with a verdict, in the order of the data set.
+    pub parts: Vec<AuditedPart>,
+    /// Images of the data set that nobody judged.
+    pub not_judged: Vec<String>,
+    /// Verdicts on images that are not in the data set, or on none that could be read.
+    pub on_others: usize,
+    /// Verdicts followed by another one on the same image, which counts.
+    pub superseded: usize,
+    /// Normal parts by verdict.
+    pub normal: Calls,
+    /// Abnormal parts by verdict.
+    pub abnormal: Calls,
+    /// Abnormal parts that were passed.
+    pub escapes: Option<Rate>,
+    /// Normal parts that were rejected.
+    pub overkill: Option<Rate>,
+    /// Parts that a person has to look at.
+    pub reviews: Option<Rate>,
+    /// Of PASS against all else, 0..=1.
+    pub balanced_accuracy: Option<f64>,
+    /// Its 95 % interval, whole bundles drawn again; none with one bundle.
+    pub balanced_accuracy95: Option<[f64; 2]>,
+    /// Area under the ROC curve of the scores.
+    pub auroc: Option<f64>,
+}
+
+impl Audit {
+    /// Holds `verdicts`, oldest first, against the labels of `parts`.
+    #[must_use]
+    pub fn new(parts: &[Part], verdicts: &[Verdict]) -> Self {
+        let mut newest: HashMap<Digest, &Verdict> = HashMap::new();
+        let known: std::collections::HashSet<Digest> = parts.iter().map(|part| part.digest).collect();
+        let (mut on_others, mut superseded) = (0, 0);
+        for verdict in verdicts {
+            match verdict.image.filter(|image| known.contains(image)) {
+                None => on_others += 1,
+                Some(image) => superseded += usize::from(newest.insert(image, verdict).is_some()),
+            }
+        }
+        let (mut judged, mut not_judged) = (Vec::new(), Vec::new());
+        for part in parts {
+            match newest.get(&part.digest) {
+                None => not_judged.push(part.image.clone()),
+                Some(verdict) => judged.push(AuditedPart {
+                    image: part.image.clone(),
+                    part: verdict.part,
+                    bundle: part.bundle.clone(),
+                    label: part.label,
+                    anomalies: part.anomalies.clone(),
+                    verdict: verdict.verdict,
+                    reason: verdict.reason.clone(),
+                    score: verdict.score,
+                }),
+            }
+        }
+        let (mut normal, mut abnormal) = (Calls::default(), Calls::default());
+        let mut by_bundle: BTreeMap<&str, Confusion> = BTreeMap::new();
+        for part in &judged {
+            let calls = if part.label == Label::Abnormal { &mut abnormal } else { &mut normal };
+            match part.verdict {
+                Call::Pass => calls.pass += 1,
+                Call::Review => calls.review += 1,
+                Call::Reject => calls.reject += 1,
+            }
+            by_bundle.entry(&part.bundle).or_default().record(part.label, part.verdict != Call::Pass);
+        }
+        let bundles: Vec<Confusion> = by_bundle.into_values().collect();
+        let scored: Vec<Scored> =
+            judged.iter().map(|part| Scored { score: part.score.unwrap_or(f64::NAN), label: part.label }).collect();
+        Self {
+            not_judged,
+            on_others,
+            superseded,
+            normal,
+            abnormal,
+            escapes: Rate::new(abnormal.pass, abnormal.total()),
+            overkill: Rate::new(normal.reject, normal.total()),
+            reviews: Rate::new(normal.review + abnormal.review, judged.len() as u64),
+            balanced_accuracy: bundles.iter().sum::<Confusion>().balanced_accuracy(),
+            balanced_accuracy95: BundleBootstrap::default().balanced_accuracy(&bundles).map(|found| found.interval95),
+            auroc: auroc(&scored),
+            parts: judged,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &str, bundle: &str, label: Label) -> Part {
+        Part {
+            image: name.into(),
+            path: name.into(),
+            digest: Digest::of(name.as_bytes()),
+            bundle: bundle.into(),
+            label,
+            anomalies: Vec::new(),
+            experts: Vec::new(),
+        }
+    }
+
+    fn verdict(image: &str, verdict: &str, score: &str) -> String {
+        let digest = Digest::of(image.as_bytes());
+        format!(r#"{{"seq":1,"image":"{digest}","verdict":"{verdict}","reason":"R","score":{score},"part":7}}"#)
+    }
+
+    #[test]
+    fn verdicts_find_their_parts_by_the_digest_of_the_image() {
+        let parts = [
+            part("a", "1", Label::Normal),
+            part("b", "1", Label::Abnormal),
+            part("c", "2", Label::Normal),
+            part("d", "2", Label::Abnormal),
+            part("e", "2", Label::Abnormal),
+        ];
+        let lines = [
+            verdict("a", "PASS", "0.1"),
+            verdict("b", "REVIEW", "0.4"),
+            verdict("c", "REJECT", "0.8"),
+            verdict("d", "REJECT", "0.9"),
+            verdict("stranger", "PASS", "0.1"),
+            r#"{"image":null,"verdict":"REJECT","reason":"NO_IMAGE","score":null}"#.to_owned(),
+            verdict("d", "PASS", "0.05"),
+            String::new(),
+        ];
+        let audit = Audit::new(&parts, &read_verdicts(&lines.join("\n")).unwrap());
+        assert_eq!((audit.parts.len(), audit.not_judged.len(), audit.on_others, audit.superseded), (4, 1, 2, 1));
+        assert_eq!(audit.normal, Calls { pass: 1, review: 0, reject: 1 });
+        assert_eq!(audit.abnormal, Calls { pass: 1, review: 1, reject: 0 });
+        assert_eq!(audit.escapes.map(|rate| (rate.count, rate.of)), Some((1, 2)));
+        assert_eq!(audit.overkill.map(|rate| (rate.count, rate.of)), Some((1, 2)));
+        assert_eq!(audit.reviews.map(|rate| (rate.count, rate.of)), Some((1, 4)));
+        assert_eq!(audit.balanced_accuracy, Some(0.5));
+        assert_eq!(audit.auroc, Some(0.25));
+        let marks: Vec<_> = audit.parts.iter().map(|part| (part.is_escape(), part.is_overkill())).collect();
+        assert_eq!(marks, [(false, false), (false, false), (false, true), (true, false)]);
+    }
+
+    #[test]
+    fn without_a_verdict_there_is_no_figure() {
+        let audit = Audit::new(&[part("a", "1", Label::Normal)], &[]);
+        assert_eq!((audit.escapes, audit.balanced_accuracy, audit.auroc), (None, None, None));
+        assert_eq!(audit.not_judged, ["a"]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_verdict_is_named() {
+        let error = read_verdicts("\n{\"image\":null,\"verdict\":\"MAYBE\",\"reason\":\"\"}").unwrap_err().to_string();
+        assert!(error.starts_with("line 2: ") && error.contains("MAYBE"), "{error}");
+    }
+}

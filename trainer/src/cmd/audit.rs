@@ -1,0 +1,136 @@
+//! `cellgate-trainer audit`: verdicts of an appliance against labels.
+
+use super::{print, print_json};
+use anyhow::Context as _;
+use cellgate_trainer::audit::{Audit, AuditedPart, Call, Calls, Rate, read_verdicts};
+use cellgate_trainer::dataset::Dataset;
+use comfy_table::{CellAlignment, Table, presets};
+use std::fmt::Write;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `audit`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Verdicts are lines of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`. A verdict belongs to the part
+whose image file has the same SHA-256; the last one on an image counts.
+
+Examples:
+  cellgate-edge journal export verdicts.sqlite --format jsonl | cellgate-trainer audit tray --verdicts -
+  cellgate-trainer audit tray --verdicts verdicts.jsonl --all
+  cellgate-trainer audit tray --verdicts verdicts.jsonl --json | jq .escapes")]
+pub(crate) struct Args {
+    /// The labelled parts: a folder with manifest.csv, or with <bundle>/<normal|abnormal>/*.tif
+    dataset: PathBuf,
+    /// One JSON object a line; `-` reads them from stdin
+    #[arg(long, value_name = "FILE")]
+    verdicts: PathBuf,
+    /// List all parts, not just escapes, overkill and reviews
+    #[arg(long)]
+    all: bool,
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `audit`.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let path = args.verdicts.display();
+    let text = if args.verdicts.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(&args.verdicts)
+    };
+    let verdicts = read_verdicts(&text.with_context(|| path.to_string())?).with_context(|| path.to_string())?;
+    let audit = Audit::new(&Dataset::open(&args.dataset)?.parts, &verdicts);
+    if args.json {
+        print_json(&audit)?;
+    } else {
+        print(&self::text(&audit, args.all)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let shown: Vec<_> = audit.parts.iter().filter(|part| all || !remark(part).is_empty()).collect();
+    if !shown.is_empty() {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header([
+            "part",
+            "image",
+            "bundle",
+            "label",
+            "verdict",
+            "score",
+            "anomalies",
+            "",
+        ]);
+        for part in shown {
+            table.add_row([
+                part.part.map_or_else(|| "-".to_owned(), |part| part.to_string()),
+                part.image.clone(),
+                part.bundle.clone(),
+                part.label.to_string(),
+                part.verdict.as_str().to_owned(),
+                part.score.map_or_else(|| part.reason.clone(), |score| format!("{score:.3}")),
+                part.anomalies.join(", "),
+                remark(part).to_owned(),
+            ]);
+        }
+        writeln!(text, "{table}")?;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["label", "PASS", "REVIEW", "REJECT"]);
+    for (label, Calls { pass, review, reject }) in [("normal", audit.normal), ("abnormal", audit.abnormal)] {
+        table.add_row([label.to_owned(), pass.to_string(), review.to_string(), reject.to_string()]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    writeln!(text, "{table}")?;
+    let rates = [
+        ("escapes: abnormal and passed", audit.escapes),
+        ("overkill: normal and rejected", audit.overkill),
+        ("reviews", audit.reviews),
+    ];
+    for (name, rate) in rates {
+        writeln!(text, "{name:31} {}", rate.map_or_else(|| "n/a".to_owned(), percent))?;
+    }
+    let name = "balanced accuracy, PASS or not";
+    match (audit.balanced_accuracy, audit.balanced_accuracy95) {
+        (Some(found), Some([lo, hi])) => {
+            writeln!(text, "{name:31} {:5.1} % ({:.1} to {:.1})", 100.0 * found, 100.0 * lo, 100.0 * hi)?;
+        }
+        (Some(found), None) => writeln!(text, "{name:31} {:5.1} % (one bundle: no interval)", 100.0 * found)?,
+        (None, _) => writeln!(text, "{name:31} n/a: it needs both labels")?,
+    }
+    if let Some(auroc) = audit.auroc {
+        writeln!(text, "{:31} {auroc:5.3}", "AUROC of the scores")?;
+    }
+    for (count, what) in [
+        (audit.not_judged.len(), "images of the data set have no verdict"),
+        (audit.on_others, "verdicts are on other images, or on none"),
+        (audit.superseded, "verdicts were followed by another one on the same image"),
+    ] {
+        if count > 0 {
+            writeln!(text, "{count} {what}")?;
+        }
+    }
+    Ok(text)
+}
+
+fn remark(part: &AuditedPart) -> &'static str {
+    match part.verdict {
+        _ if part.is_escape() => "ESCAPE",
+        _ if part.is_overkill() => "overkill",
+        Call::Review => "review",
+        _ => "",
+    }
+}
+
+fn percent(Rate { count, of, rate, interval95: [lo, hi] }: Rate) -> String {
+    format!("{:5.1} % ({:.1} to {:.1}), {count} of {of}", 100.0 * rate, 100.0 * lo, 100.0 * hi)
+}
