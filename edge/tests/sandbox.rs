@@ -58,7 +58,7 @@ fn levels_and_refusals_are_those_of_direct_decoding() {
     for file in [whole.clone(), tiff(1, 1), whole[..whole.len() / 2].to_vec(), vec![], tiff(1025, 1024), tiff(13, 7)] {
         let direct = decode(&file, Path::new(NAME), &options.limits);
         match (direct, sandbox.decode(&file, Path::new(NAME))) {
-            (Ok(direct), Ok(image)) => assert!(*image == direct),
+            (Ok(direct), Ok(image)) => assert!(image == direct.view()),
             (Err(direct), Err(SandboxFailure::Refused(error))) => assert_eq!(error.to_string(), direct.to_string()),
             (direct, other) => panic!("{direct:?}, {other:?}"),
         }
@@ -199,7 +199,18 @@ fn an_answer_is_believed_only_where_it_can_be_true() {
     let image = |a, b| header(2, 1, a, b);
     let with = |header: Vec<u8>, rest: &[u8]| [header, rest.to_vec()].concat();
     assert_eq!(outcome(&with(image(2, 1), &[1, 2, 3, 4])).unwrap(), (2, 1, vec![0x0201, 0x0403]));
+    let file = tiff(2, 2);
+    let (word, end) = (|at: usize| u16::from_le_bytes([file[at], file[at + 1]]), file.len() as u64);
+    let in_file = |a, b, at: u64| with(header(6, 1, a, b), &at.to_le_bytes());
+    // At an even place they stay there; at an odd one they move.
+    for at in [0, 2, 3, file.len() - 4] {
+        assert_eq!(outcome(&in_file(1, 2, at as u64)).unwrap(), (1, 2, vec![word(at), word(at + 2)]), "{at}");
+    }
     for (what, answer) in [
+        ("levels that end behind the file", in_file(2, 1, end - 3)),
+        ("levels far behind the file", in_file(2, 1, u64::MAX - 3)),
+        ("too many pixels in the file", in_file(1025, 1024, 0)),
+        ("no pixels in the file", in_file(5, 0, 0)),
         ("no pixels", image(0, 5)),
         ("too many pixels", image(1025, 1024)),
         ("an area that overflows", image(u32::MAX, u32::MAX)),

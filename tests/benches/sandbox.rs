@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<()> {
     let options = Options { program, ..Options::new(limits.clone()) };
     let mut sandbox = Sandbox::start(options.clone())?;
     let mut reader = Reader::new(limits);
-    ensure!(sandbox.decode(&bytes, &path)? == reader.decode(&bytes, &path)?, "the levels differ");
+    ensure!(sandbox.decode(&bytes, &path)? == reader.decode(&bytes, &path)?.view(), "the levels differ");
 
     let (mut direct, mut boxed) = (Vec::new(), Vec::new());
     for _ in 0..rounds {

@@ -12,7 +12,7 @@ use cellgate_models::conversion::{ConversionError, ConversionSpec, Converter, Si
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, EngineError};
 use cellgate_models::policy::{Decision, Policy, Reason};
-use cellgate_models::radiograph::{BUFFER_START, Radiograph, ReadError};
+use cellgate_models::radiograph::{BUFFER_START, RadiographView, ReadError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ pub struct Judgement {
 /// A stage of judging that takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The file to memory, its digest, and decoding.
+    /// The file to memory, and decoding.
     Read,
     /// The radiograph to the network's input.
     Convert,
@@ -69,7 +69,7 @@ pub enum Stage {
 /// How long each stage took; zero for a stage that was not reached.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Times {
-    /// The file to memory, its digest, and decoding.
+    /// The file to memory, and decoding.
     pub read: Duration,
     /// The radiograph to the network's input.
     pub convert: Duration,
@@ -187,10 +187,7 @@ impl Pipeline {
     /// As [`Self::judge`]; `begins` is told of each stage before it begins, so that a watcher knows what is under way.
     pub fn judge_telling(&mut self, path: &Path, begins: &mut dyn FnMut(Stage)) -> Judgement {
         let mut times = Times::default();
-        let mut image = None;
-        begins(Stage::Read);
-        let radiograph = timed(&mut times.read, || self.source.read(path, &mut image));
-        let score = radiograph.and_then(|radiograph| self.scorer.score(radiograph, &mut times, begins));
+        let (score, image) = self.score(path, &mut times, begins);
         let start = Instant::now();
         let (decision, score, detail) = match score {
             Ok(score) => (self.policy.decide(score), Some(score), None),
@@ -198,6 +195,37 @@ impl Pipeline {
         };
         times.decide = start.elapsed();
         Judgement { decision, score, image, detail, times }
+    }
+
+    /// The score and the digest of the file's bytes, which are read once: the digest is that of the very bytes that are
+    /// decoded. It takes about as long as the conversion, so both are done at once.
+    fn score(
+        &mut self,
+        path: &Path,
+        times: &mut Times,
+        begins: &mut dyn FnMut(Stage),
+    ) -> (Result<f32, NoScore>, Option<Digest>) {
+        let Self { source: Source { sandbox, memory }, scorer, .. } = self;
+        begins(Stage::Read);
+        let start = Instant::now();
+        let bytes = match file::read(path, sandbox.limits(), memory) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                times.read = start.elapsed();
+                return (Err(error.into()), None);
+            }
+        };
+        let radiograph = sandbox.decode(bytes, path);
+        times.read = start.elapsed();
+        std::thread::scope(|scope| {
+            let digest =
+                std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
+            let score =
+                radiograph.map_err(NoScore::from).and_then(|radiograph| scorer.score(radiograph, times, begins));
+            // Without a thread for it, it comes afterwards.
+            let digest = digest.ok().and_then(|digest| digest.join().ok()).unwrap_or_else(|| Digest::of(bytes));
+            (score, Some(digest))
+        })
     }
 }
 
@@ -210,28 +238,13 @@ impl Source {
         memory.try_reserve_exact(most).map_err(|_| SetupError::Memory { file_bytes })?;
         Ok(Self { sandbox, memory })
     }
-
-    /// The bytes are read once: the digest is that of the very bytes that are decoded. Both take about as long, so they are
-    /// done at once.
-    fn read(&mut self, path: &Path, image: &mut Option<Digest>) -> Result<&Radiograph, NoScore> {
-        let Self { sandbox, memory } = self;
-        let bytes = file::read(path, sandbox.limits(), memory)?;
-        std::thread::scope(|scope| {
-            let digest =
-                std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
-            let radiograph = sandbox.decode(bytes, path);
-            // Without a thread for it, it comes afterwards.
-            *image = digest.ok().and_then(|digest| digest.join().ok()).or_else(|| Some(Digest::of(bytes)));
-            Ok(radiograph?)
-        })
-    }
 }
 
 impl Scorer {
     /// Converts and infers.
     fn score(
         &mut self,
-        radiograph: &Radiograph,
+        radiograph: RadiographView<'_>,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore> {

@@ -60,7 +60,7 @@ impl Pipeline {
         let score = golden
             .radiograph(self.source.sandbox.limits())
             .map_err(NoScore::from)
-            .and_then(|radiograph| self.scorer.score(&radiograph, &mut Times::default(), &mut |_| {}));
+            .and_then(|radiograph| self.scorer.score(radiograph.view(), &mut Times::default(), &mut |_| {}));
         match score {
             Ok(found) if expected.agrees(found) => Ok(()),
             Ok(found) => Err(ProofError::Score { image: image(), precision, found, expected }),

@@ -2,12 +2,13 @@
 
 use super::error::{SandboxError, SandboxFailure};
 use super::options::Options;
-use super::process::{ExchangeError, LEVELS_START, Process};
+use super::process::{Decoded, ExchangeError, LEVELS_START, Process};
 use super::protect::Protections;
 use super::timed::PipeError;
-use cellgate_models::radiograph::{Limits, Radiograph, ReadError};
+use cellgate_models::radiograph::{Limits, RadiographView, ReadError};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use zerocopy::FromBytes as _;
 
 /// How long the first worker may take until it is ready. Later ones share the deadline of the image that waits for them.
 const MAX_START_TIME: Duration = Duration::from_secs(5);
@@ -25,9 +26,8 @@ pub struct Sandbox {
     images: u32,
     /// Workers that were replaced by the next one.
     restarts: u64,
-    /// The levels' memory while `image` does not hold it; they begin at [`LEVELS_START`].
+    /// Memory for levels that the worker sends; they begin at [`LEVELS_START`].
     levels: Vec<u16>,
-    image: Option<Radiograph>,
 }
 
 impl Sandbox {
@@ -49,7 +49,7 @@ impl Sandbox {
         } else {
             tracing::debug!(%missing, holds = %protections, "the image decoder is protected");
         }
-        Ok(Self { options, protections, process: Some(process), images: 0, restarts: 0, levels, image: None })
+        Ok(Self { options, protections, process: Some(process), images: 0, restarts: 0, levels })
     }
 
     /// What the first worker gave up before its first image. A later one that gives up less is refused.
@@ -76,14 +76,15 @@ impl Sandbox {
         self.restarts
     }
 
-    /// Decodes the radiograph in `bytes`, the content of a file; it stays until the next call. `path` only names it.
+    /// Decodes the radiograph in `bytes`, the content of a file. `path` only names it. Levels that need no decoding stay in
+    /// `bytes`, if these begin at an even address and the levels at an even place.
     ///
     /// A worker that ended while it waited is replaced first: that is not the image's fault. One that ends while it has the
     /// image may have ended because of it, so the image is not tried again.
     ///
     /// # Errors
     /// [`SandboxFailure`]. After all but [`SandboxFailure::Refused`] the worker is a new one.
-    pub fn decode(&mut self, bytes: &[u8], path: &Path) -> Result<&Radiograph, SandboxFailure> {
+    pub fn decode<'a>(&'a mut self, bytes: &'a [u8], path: &Path) -> Result<RadiographView<'a>, SandboxFailure> {
         let deadline = self.options.deadline_from_now();
         let limits = &self.options.limits;
         if bytes.len() as u64 > limits.max_file_bytes {
@@ -92,9 +93,6 @@ impl Sandbox {
                 found: format!("a file of {} bytes", bytes.len()),
                 expected: format!("at most {} bytes", limits.max_file_bytes),
             }));
-        }
-        if let Some(image) = self.image.take() {
-            self.levels = image.into_buffer().0;
         }
         let no_worker = |source| SandboxFailure::NoWorker { path: path.to_owned(), source };
         let waiting = self.waiting();
@@ -109,11 +107,14 @@ impl Sandbox {
         }
         let outcome = process.exchange(bytes, path, limits, deadline, &mut self.levels);
         let failure = match outcome {
-            Ok((width, height)) => {
+            Ok(Decoded { width, height, in_file }) => {
                 self.keep(process);
-                let image = Radiograph::within(width, height, std::mem::take(&mut self.levels), LEVELS_START)
-                    .map_err(|error| SandboxFailure::Nonsense { path: path.to_owned(), found: error.to_string() })?;
-                return Ok(self.image.insert(image));
+                let levels = match in_file {
+                    Some(place) => <[u16]>::ref_from_bytes(&bytes[place]).unwrap_or_default(),
+                    None => &self.levels[LEVELS_START..],
+                };
+                return RadiographView::new(width, height, levels)
+                    .map_err(|error| SandboxFailure::Nonsense { path: path.to_owned(), found: error.to_string() });
             }
             Err(ExchangeError::Refused(error)) => {
                 self.keep(process);

@@ -3,15 +3,16 @@
 use super::options::Options;
 use super::protect::{self, Protections};
 use super::timed::{self, PipeError};
-use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, kind};
+use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, PLACE_BYTES, kind};
 use super::worker::SUBCOMMAND;
 use cellgate_models::radiograph::{BUFFER_START, Limits, ReadError};
 use std::io;
+use std::ops::Range;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use zerocopy::IntoBytes as _;
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
 /// How long the end of a killed worker is waited for; then it is left to the system.
 const MAX_END_TIME: Duration = Duration::from_millis(20);
@@ -28,6 +29,16 @@ pub(super) struct Process {
     protections: Option<Protections>,
     /// Of the latest request.
     sequence: u32,
+}
+
+/// A decoded radiograph.
+pub(super) struct Decoded {
+    /// Pixels a row.
+    pub(super) width: u32,
+    /// Rows.
+    pub(super) height: u32,
+    /// Where the levels lie in the file, fit to be looked at as such; none: they were put into memory for them.
+    pub(super) in_file: Option<Range<usize>>,
 }
 
 /// Why an exchange gave no levels.
@@ -92,8 +103,8 @@ impl Process {
         Ok(*self.protections.insert(Protections::from_bits(answer.a)))
     }
 
-    /// Sends a file and takes the answer: width and height, and all levels in `levels`
-    /// from [`LEVELS_START`] on; its memory is used again.
+    /// Sends a file and takes the answer. Levels that can't stay in `bytes` are in `levels`, from [`LEVELS_START`] on; its
+    /// memory is used again.
     pub(super) fn exchange(
         &mut self,
         bytes: &[u8],
@@ -101,7 +112,7 @@ impl Process {
         limits: &Limits,
         deadline: Instant,
         levels: &mut Vec<u16>,
-    ) -> Result<(u32, u32), ExchangeError> {
+    ) -> Result<Decoded, ExchangeError> {
         let pid = rustix::process::Pid::from_child(&self.child);
         let left = deadline.saturating_duration_since(Instant::now());
         protect::allow_cpu_time(pid, left).map_err(PipeError::Io)?;
@@ -113,7 +124,32 @@ impl Process {
             return Err(nonsense(&answer));
         }
         match answer.kind {
-            kind::IMAGE => self.levels(&answer, limits, deadline, levels),
+            kind::IMAGE | kind::IN_FILE => {
+                let (width, height) = (answer.a, answer.b);
+                let pixels = u64::from(width) * u64::from(height);
+                if pixels == 0 || pixels > limits.max_pixels {
+                    return Err(nonsense(&answer));
+                }
+                // Not above `max_pixels`, for whose levels memory was taken at the start: the number fits, nothing grows.
+                let pixels = pixels as usize;
+                let in_file = if answer.kind == kind::IMAGE {
+                    levels.resize(LEVELS_START + pixels, 0);
+                    timed::read_exact(&mut self.from_worker, levels[LEVELS_START..].as_mut_bytes(), deadline)?;
+                    None
+                } else {
+                    let place = self.place(pixels, bytes, deadline)?;
+                    let found = &bytes[place.clone()];
+                    if <[u16]>::ref_from_bytes(found).is_ok() {
+                        Some(place)
+                    } else {
+                        // At an odd address they must move.
+                        levels.resize(LEVELS_START + pixels, 0);
+                        levels[LEVELS_START..].as_mut_bytes().copy_from_slice(found);
+                        None
+                    }
+                };
+                Ok(Decoded { width, height, in_file })
+            }
             kind::MALFORMED | kind::UNSUPPORTED | kind::OVER_LIMIT => Err(self.refusal(&answer, path, deadline)),
             _ => Err(nonsense(&answer)),
         }
@@ -125,22 +161,16 @@ impl Process {
         Ok(Answer::from_bytes(bytes))
     }
 
-    fn levels(
-        &mut self,
-        answer: &Answer,
-        limits: &Limits,
-        deadline: Instant,
-        levels: &mut Vec<u16>,
-    ) -> Result<(u32, u32), ExchangeError> {
-        let (width, height) = (answer.a, answer.b);
-        let pixels = u64::from(width) * u64::from(height);
-        if pixels == 0 || pixels > limits.max_pixels {
-            return Err(nonsense(answer));
-        }
-        // Memory for `max_pixels` levels was taken at the start, so the number fits and nothing grows.
-        levels.resize(LEVELS_START + pixels as usize, 0);
-        timed::read_exact(&mut self.from_worker, levels[LEVELS_START..].as_mut_bytes(), deadline)?;
-        Ok((width, height))
+    /// Where in `bytes` the levels lie. A place outside is nonsense; a wrong one within gives wrong levels, which a worker
+    /// gone wrong could send as well.
+    fn place(&mut self, pixels: usize, bytes: &[u8], deadline: Instant) -> Result<Range<usize>, ExchangeError> {
+        let mut place = [0; PLACE_BYTES];
+        timed::read_exact(&mut self.from_worker, &mut place, deadline)?;
+        let at = u64::from_le_bytes(place);
+        let range = usize::try_from(at).ok().and_then(|at| Some(at..at.checked_add(2 * pixels)?));
+        range.filter(|range| range.end <= bytes.len()).ok_or_else(|| {
+            ExchangeError::Nonsense(format!("{pixels} levels at byte {at} of a file of {} bytes", bytes.len()))
+        })
     }
 
     fn refusal(&mut self, answer: &Answer, path: &Path, deadline: Instant) -> ExchangeError {

@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | 1 ready (sequence 0, once) | protections as bits, 0 | nothing |
 //! | 2 image | width, height | 2 bytes a level as this machine keeps them, row by row |
+//! | 6 in the file | width, height | u64: the byte of the file where the levels begin, 2 bytes each as this machine keeps them |
 //! | 3 malformed, 4 unsupported, 5 over the limit | lengths of two texts | the texts: what was found, what was expected |
 
 use cellgate_models::radiograph::Limits;
@@ -21,6 +22,8 @@ pub(super) const SETTINGS_BYTES: usize = 24;
 pub(super) const REQUEST_BYTES: usize = 12;
 /// Length of an answer's header in bytes.
 pub(super) const ANSWER_BYTES: usize = 16;
+/// Length of the place of levels within a file, in bytes.
+pub(super) const PLACE_BYTES: usize = 8;
 /// The longest text of a refusal in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 512;
 
@@ -31,6 +34,7 @@ pub(super) mod kind {
     pub(in super::super) const MALFORMED: u32 = 3;
     pub(in super::super) const UNSUPPORTED: u32 = 4;
     pub(in super::super) const OVER_LIMIT: u32 = 5;
+    pub(in super::super) const IN_FILE: u32 = 6;
 }
 
 /// The header of an answer.

@@ -1,8 +1,8 @@
 //! The child's side: gives up its rights, then decodes one file after another until its parent closes the pipe.
 
 use super::protect;
-use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, REQUEST_BYTES, SETTINGS_BYTES, kind};
-use cellgate_models::radiograph::{BUFFER_START, Limits, Radiograph, ReadError, Reader};
+use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, PLACE_BYTES, REQUEST_BYTES, SETTINGS_BYTES, kind};
+use cellgate_models::radiograph::{BUFFER_START, Found, Limits, Radiograph, ReadError, Reader};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -34,8 +34,9 @@ pub fn run() -> io::Result<()> {
         if !read_exact(&mut bytes[BUFFER_START..])? {
             return Ok(());
         }
-        match reader.decode(&bytes[BUFFER_START..], Path::new("")) {
-            Ok(image) => send_image(sequence, image)?,
+        match reader.find(&bytes[BUFFER_START..], Path::new("")) {
+            Ok(Found::Unpacked(image)) => send_image(sequence, image)?,
+            Ok(Found::InFile { width, height, at }) => send_place(sequence, (width, height), at)?,
             Err(error) => send_refusal(sequence, error)?,
         }
     }
@@ -62,6 +63,14 @@ fn send_image(sequence: u32, image: &Radiograph) -> io::Result<()> {
     let answer = Answer { kind: kind::IMAGE, sequence, a: image.width(), b: image.height() };
     write_all(&answer.to_bytes())?;
     write_all(image.levels().as_bytes())
+}
+
+fn send_place(sequence: u32, (a, b): (u32, u32), at: usize) -> io::Result<()> {
+    let mut message = [0; ANSWER_BYTES + PLACE_BYTES];
+    let (answer, place) = message.split_at_mut(ANSWER_BYTES);
+    answer.copy_from_slice(&Answer { kind: kind::IN_FILE, sequence, a, b }.to_bytes());
+    place.copy_from_slice(&(at as u64).to_le_bytes());
+    write_all(&message)
 }
 
 fn send_refusal(sequence: u32, error: ReadError) -> io::Result<()> {

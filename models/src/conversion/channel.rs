@@ -6,7 +6,7 @@ use super::resize::Resizer;
 use super::spread::Spread;
 use super::table::Table;
 use super::{Bounds, ClaheSettings, ConversionSpec, DheSettings, Distribution, Method, Size, dhe};
-use crate::radiograph::Radiograph;
+use crate::radiograph::RadiographView;
 
 /// A channel's mapping, with what it keeps from image to image.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Channel {
     }
 
     /// Makes it ready for `radiograph`; `finder` is working memory. Gives the image's own bounds where it uses them.
-    pub(super) fn adapt(&mut self, radiograph: &Radiograph, finder: &mut LocalBounds) -> Option<Bounds> {
+    pub(super) fn adapt(&mut self, radiograph: RadiographView<'_>, finder: &mut LocalBounds) -> Option<Bounds> {
         let levels = radiograph.levels();
         match self {
             Self::Naive | Self::Global(_) | Self::Fixed(_) => None,
@@ -79,7 +79,12 @@ impl Channel {
     }
 
     /// Hands the rows of `radiograph`, for which it was made ready, to `sink`, converted and resized.
-    pub(super) fn rows(&self, radiograph: &Radiograph, resizer: &mut Resizer<u8>, sink: impl FnMut(usize, &[u8])) {
+    pub(super) fn rows(
+        &self,
+        radiograph: RadiographView<'_>,
+        resizer: &mut Resizer<u8>,
+        sink: impl FnMut(usize, &[u8]),
+    ) {
         let pixels = radiograph.levels();
         match *self {
             Self::Naive => resizer.run(pixels, |x| (x >> 8) as u8, sink),

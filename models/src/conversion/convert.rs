@@ -5,7 +5,7 @@ use super::local_bounds::LocalBounds;
 use super::resize::{Resizer, Sample, run_wide};
 use super::tensor::{Normalisation, NormaliseRow};
 use super::{Bounds, ConversionSpec, Size};
-use crate::radiograph::Radiograph;
+use crate::radiograph::RadiographView;
 
 /// An 8-bit image of one or three channels, channel by channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,8 +99,8 @@ impl Converter {
 
     /// The size of the result for `radiograph`.
     #[must_use]
-    pub fn output_size(&self, radiograph: &Radiograph) -> Size {
-        self.spec.size.unwrap_or(size_of(radiograph))
+    pub fn output_size<'a>(&self, radiograph: impl Into<RadiographView<'a>>) -> Size {
+        self.spec.size.unwrap_or(size_of(radiograph.into()))
     }
 
     /// The last image's own bounds, of the local and the mixed method.
@@ -113,7 +113,8 @@ impl Converter {
     ///
     /// # Errors
     /// [`ConversionError::Spec`] for a method without an 8-bit step, [`ConversionError::RadiographSize`].
-    pub fn to_levels8(&mut self, radiograph: &Radiograph) -> Result<Image8, ConversionError> {
+    pub fn to_levels8<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<Image8, ConversionError> {
+        let radiograph = radiograph.into();
         let size = self.output_size(radiograph);
         let Stage::Eight { channels, resizer } = &mut self.stage else {
             return Err(ConversionError::Spec {
@@ -138,7 +139,12 @@ impl Converter {
     ///
     /// # Errors
     /// [`ConversionError::TensorLength`] where `tensor` has another length, [`ConversionError::RadiographSize`].
-    pub fn to_tensor(&mut self, radiograph: &Radiograph, tensor: &mut [f32]) -> Result<(), ConversionError> {
+    pub fn to_tensor<'a>(
+        &mut self,
+        radiograph: impl Into<RadiographView<'a>>,
+        tensor: &mut [f32],
+    ) -> Result<(), ConversionError> {
+        let radiograph = radiograph.into();
         let size = self.output_size(radiograph);
         let expected = 3 * size.pixels();
         if tensor.len() != expected {
@@ -201,7 +207,7 @@ impl<'a> Planes<'a> {
 /// The resizer for `radiograph`, kept as long as the images have the same size.
 fn resizer_for<'a, S: Sample>(
     slot: &'a mut Option<Resizer<S>>,
-    radiograph: &Radiograph,
+    radiograph: RadiographView<'_>,
     to: Size,
 ) -> Result<&'a mut Resizer<S>, ConversionError> {
     let from = size_of(radiograph);
@@ -214,7 +220,7 @@ fn resizer_for<'a, S: Sample>(
     Ok(slot.get_or_insert_with(|| Resizer::new(from, to)))
 }
 
-fn size_of(radiograph: &Radiograph) -> Size {
+fn size_of(radiograph: RadiographView<'_>) -> Size {
     Size { height: radiograph.height(), width: radiograph.width() }
 }
 
@@ -230,6 +236,7 @@ fn without_bounds(spec: &ConversionSpec) -> ConversionError {
 mod tests {
     use super::super::{ClaheSettings, Distribution, Histogram, Method};
     use super::*;
+    use crate::radiograph::Radiograph;
 
     fn radiograph(height: u32, width: u32) -> Radiograph {
         let level = |at: u32| (1500 + at.wrapping_mul(2_654_435_761) % 1500) as u16;

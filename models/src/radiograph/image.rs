@@ -12,6 +12,14 @@ pub struct Radiograph {
     start: usize,
 }
 
+/// A radiograph whose levels lie in somebody else's memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RadiographView<'a> {
+    width: u32,
+    height: u32,
+    levels: &'a [u16],
+}
+
 /// A number of levels that does not fill the rectangle, or an empty rectangle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {width} x {height} levels, at least one, found {found}")]
@@ -50,6 +58,12 @@ impl Radiograph {
         Ok(Self { width, height, buffer, start })
     }
 
+    /// The same image, borrowed.
+    #[must_use]
+    pub fn view(&self) -> RadiographView<'_> {
+        RadiographView { width: self.width, height: self.height, levels: self.levels() }
+    }
+
     /// Pixels a row.
     #[must_use]
     pub fn width(&self) -> u32 {
@@ -72,6 +86,50 @@ impl Radiograph {
     #[must_use]
     pub fn into_buffer(self) -> (Vec<u16>, usize) {
         (self.buffer, self.start)
+    }
+}
+
+impl<'a> RadiographView<'a> {
+    /// An image of `width` x `height` pixels from its levels, row by row.
+    ///
+    /// # Errors
+    /// [`ShapeError`] where `levels` does not hold exactly `width * height` values, or holds none.
+    pub fn new(width: u32, height: u32, levels: &'a [u16]) -> Result<Self, ShapeError> {
+        let expected = u64::from(width) * u64::from(height);
+        if expected == 0 || expected != levels.len() as u64 {
+            return Err(ShapeError { width, height, found: levels.len() });
+        }
+        Ok(Self { width, height, levels })
+    }
+
+    /// Pixels a row.
+    #[must_use]
+    pub fn width(self) -> u32 {
+        self.width
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn height(self) -> u32 {
+        self.height
+    }
+
+    /// All levels, row by row.
+    #[must_use]
+    pub fn levels(self) -> &'a [u16] {
+        self.levels
+    }
+}
+
+impl<'a> From<&'a Radiograph> for RadiographView<'a> {
+    fn from(radiograph: &'a Radiograph) -> Self {
+        radiograph.view()
+    }
+}
+
+impl std::fmt::Debug for RadiographView<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "RadiographView({} x {})", self.width, self.height)
     }
 }
 

@@ -37,7 +37,7 @@ mod samples;
 mod write;
 
 pub use error::ReadError;
-pub use image::{Radiograph, ShapeError};
+pub use image::{Radiograph, RadiographView, ShapeError};
 pub use limits::Limits;
-pub use reader::{BUFFER_START, Reader, decode, read};
+pub use reader::{BUFFER_START, Found, Reader, decode, read};
 pub use write::write;

@@ -5,6 +5,7 @@ use super::decode::{decode_into, layout, refuse_long_file};
 use super::decompress::Decompressor;
 use super::error::{ReadError, Refusal};
 use super::image::{Radiograph, ShapeError};
+use super::layout::Layout;
 use super::limits::Limits;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -32,6 +33,22 @@ pub struct Reader {
     image: Option<Radiograph>,
 }
 
+/// Where a decoded radiograph's levels are.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// In the file itself, one after the other, as this machine keeps them.
+    InFile {
+        /// Pixels a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// The byte of the file where they begin; all of them lie within it.
+        at: usize,
+    },
+    /// Unpacked.
+    Unpacked(&'a Radiograph),
+}
+
 impl Reader {
     /// A reader that refuses whatever is over `limits`.
     #[must_use]
@@ -53,8 +70,24 @@ impl Reader {
     /// # Errors
     /// [`ReadError`], as for [`Self::read`]; never [`ReadError::Io`].
     pub fn decode(&mut self, bytes: &[u8], path: &Path) -> Result<&Radiograph, ReadError> {
-        let image = self.decode_image(bytes).map_err(|refusal| refusal.at(path))?;
+        let mut clock = Clock::start(self.limits.max_time);
+        let image = layout(bytes, &self.limits, &mut clock).and_then(|layout| self.unpack(&layout, &mut clock));
+        let image = image.map_err(|refusal| refusal.at(path))?;
         Ok(self.image.insert(image))
+    }
+
+    /// As [`Self::decode`], but levels that need no decoding stay where they are.
+    ///
+    /// # Errors
+    /// As for [`Self::decode`].
+    pub fn find(&mut self, bytes: &[u8], path: &Path) -> Result<Found<'_>, ReadError> {
+        let mut clock = Clock::start(self.limits.max_time);
+        let layout = layout(bytes, &self.limits, &mut clock).map_err(|refusal| refusal.at(path))?;
+        if let Some(at) = layout.ready_at() {
+            return Ok(Found::InFile { width: layout.width, height: layout.height, at });
+        }
+        let image = self.unpack(&layout, &mut clock).map_err(|refusal| refusal.at(path))?;
+        Ok(Found::Unpacked(self.image.insert(image)))
     }
 
     fn read_image(&mut self, path: &Path) -> Result<Radiograph, ReadError> {
@@ -78,11 +111,9 @@ impl Reader {
         image.map_err(|error| no_image(&error).at(path))
     }
 
-    fn decode_image(&mut self, bytes: &[u8]) -> Result<Radiograph, Refusal> {
-        let mut clock = Clock::start(self.limits.max_time);
+    fn unpack(&mut self, layout: &Layout<'_>, clock: &mut Clock) -> Result<Radiograph, Refusal> {
         self.take_back();
-        let layout = layout(bytes, &self.limits, &mut clock)?;
-        decode_into(&layout, &mut clock, &mut self.decompressor, &mut self.levels)?;
+        decode_into(layout, clock, &mut self.decompressor, &mut self.levels)?;
         let levels = std::mem::take(&mut self.levels);
         Radiograph::new(layout.width, layout.height, levels).map_err(|error| no_image(&error))
     }
@@ -119,7 +150,10 @@ pub fn read(path: &Path, limits: &Limits) -> Result<Radiograph, ReadError> {
 /// # Errors
 /// [`ReadError`], as for [`read`]; never [`ReadError::Io`].
 pub fn decode(bytes: &[u8], path: &Path, limits: &Limits) -> Result<Radiograph, ReadError> {
-    Reader::new(limits.clone()).decode_image(bytes).map_err(|refusal| refusal.at(path))
+    let mut clock = Clock::start(limits.max_time);
+    let image =
+        layout(bytes, limits, &mut clock).and_then(|layout| Reader::new(limits.clone()).unpack(&layout, &mut clock));
+    image.map_err(|refusal| refusal.at(path))
 }
 
 /// Reads the file at `path` into `buffer`; gives its place in bytes there. What lies behind is of earlier files.
