@@ -37,6 +37,8 @@ enum Command {
     Export(cmd::export::Args),
     /// Makes a data set of synthetic electrodes
     Synth(cmd::synth::Args),
+    /// Trains a backbone from random weights on synthetic electrodes
+    Pretrain(cmd::pretrain::Args),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Train(args) => cmd::train::run(&args),
         Command::Export(args) => cmd::export::run(&args),
         Command::Synth(args) => cmd::synth::run(&args),
+        Command::Pretrain(args) => cmd::pretrain::run(&args),
     };
     result.unwrap_or_else(|error| {
         cmd::note(format!("error: {}", cellgate_models::one_line(error.as_ref())));
