@@ -25,7 +25,7 @@ checkpoint.safetensors (261 MB), all anew every five minutes and at the end.
 
 Examples:
   An hour and a half on this machine's processor, in the background:
-    nice cellgate-trainer pretrain --out backbone
+    OMP_WAIT_POLICY=passive nice cellgate-trainer pretrain --out backbone
   On a GPU:
     cellgate-trainer pretrain --out backbone --device cuda --crop 224x224 --minutes 240
   Then:

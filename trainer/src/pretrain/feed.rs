@@ -6,13 +6,17 @@ use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Batches that wait for the training, at most, for each thread.
 const QUEUE: usize = 2;
 
+/// A batch, and what it took on its thread.
+type Rendered = (Batch, Duration);
+
 /// Batches in order, rendered ahead.
 pub(super) struct Feed {
-    receivers: Vec<Receiver<Result<Batch>>>,
+    receivers: Vec<Receiver<Result<Rendered>>>,
     threads: Vec<JoinHandle<()>>,
     next: usize,
 }
@@ -29,7 +33,9 @@ impl Feed {
                 let numbers = (first + thread as u64..).step_by(threads.max(1));
                 // Sending fails once nobody wants any more.
                 for number in numbers {
-                    if sender.send(stream.batch(number)).is_err() {
+                    let start = Instant::now();
+                    let batch = stream.batch(number);
+                    if sender.send(batch.map(|batch| (batch, start.elapsed()))).is_err() {
                         return;
                     }
                 }
@@ -42,7 +48,7 @@ impl Feed {
     ///
     /// # Errors
     /// Rendering failed.
-    pub(super) fn next(&mut self) -> Result<Batch> {
+    pub(super) fn next(&mut self) -> Result<Rendered> {
         let receiver = &self.receivers[self.next];
         self.next = (self.next + 1) % self.receivers.len();
         receiver.recv().context("a rendering thread stopped")?
@@ -64,7 +70,6 @@ impl Drop for Feed {
 mod tests {
     use super::*;
     use cellgate_models::conversion::Size;
-    use std::time::Duration;
 
     #[test]
     fn any_number_of_threads_gives_the_streams_order() {
@@ -72,8 +77,7 @@ mod tests {
         for threads in [1, 3] {
             let mut feed = Feed::new(&stream, 4, threads);
             for number in 4..9 {
-                let whole = |batch: Batch| Batch { took: Duration::ZERO, ..batch };
-                assert!(whole(feed.next().unwrap()) == whole(stream.batch(number).unwrap()), "{threads} {number}");
+                assert!(feed.next().unwrap().0 == stream.batch(number).unwrap(), "{threads} {number}");
             }
         }
     }

@@ -172,9 +172,9 @@ impl Training<'_> {
         let mut sums = self.no_sums();
         while share(self.run.plan, &self.state) < 1.0 && !self.run.stop.load(Ordering::Relaxed) {
             let waiting = Instant::now();
-            let batch = feed.next()?;
+            let (batch, took) = feed.next()?;
             self.state.waited_s += waiting.elapsed().as_secs_f64();
-            self.state.rendered_s += batch.took.as_secs_f64();
+            self.state.rendered_s += took.as_secs_f64();
             let learning_rate = self.step(&batch, &mut sums)?;
             self.state.seconds = before + start.elapsed().as_secs_f64();
             if self.state.steps.is_multiple_of(ROW_STEPS) {

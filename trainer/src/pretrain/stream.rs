@@ -7,7 +7,6 @@ use anyhow::Result;
 use cellgate_models::conversion::Size;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::time::{Duration, Instant};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// Scales that electrodes are rendered at, and in how many of 20. Small ones are cheaper, and what a quick
@@ -40,9 +39,8 @@ pub(super) struct Batch {
     coatings: Vec<i64>,
     /// N x styles.
     styles: Vec<f32>,
+    /// Height and width.
     size: [i64; 2],
-    /// What rendering and cropping took, on one thread.
-    pub(super) took: Duration,
 }
 
 /// A batch in libtorch.
@@ -72,7 +70,6 @@ impl Stream {
     /// # Errors
     /// None that a sound generator could cause.
     pub(super) fn batch(&self, number: u64) -> Result<Batch> {
-        let start = Instant::now();
         let mut batch = Batch { size: [self.size.height, self.size.width].map(i64::from), ..Batch::default() };
         let electrodes = self.batch.div_ceil(CROPS);
         for electrode in 0..electrodes {
@@ -90,7 +87,6 @@ impl Stream {
                 batch.push(Crop::new(&sample, self.size, &mut random)?, sample.coating);
             }
         }
-        batch.took = start.elapsed();
         Ok(batch)
     }
 }
@@ -137,7 +133,7 @@ mod tests {
     const SIZE: Size = Size { height: 96, width: 64 };
 
     fn batch(seed: u64, number: u64) -> Batch {
-        Batch { took: Duration::ZERO, ..Stream::new(seed, 6, SIZE).batch(number).unwrap() }
+        Stream::new(seed, 6, SIZE).batch(number).unwrap()
     }
 
     #[test]
