@@ -13,8 +13,8 @@ use tch::{Kind, Tensor};
 
 /// Sets the held-out stream's seed apart.
 const SEED: u64 = 0x6865_6c64_206f_7574;
-/// Crops that are held out, rounded up to whole batches.
-const CROPS: usize = 256;
+/// Batches that are held out.
+const BATCHES: u64 = 8;
 /// From this severity on an anomaly makes a part abnormal.
 const ABNORMAL_SEVERITY: f64 = 0.3;
 
@@ -45,8 +45,7 @@ impl HeldOut {
     /// Rendering failed.
     pub(super) fn new(seed: u64, batch: usize, size: cellgate_models::conversion::Size) -> Result<Self> {
         let stream = Stream::new(seed ^ SEED, batch, size);
-        let count = CROPS.div_ceil(batch) as u64;
-        Ok(Self((0..count).into_par_iter().map(|number| stream.batch(number)).collect::<Result<_>>()?))
+        Ok(Self((0..BATCHES).into_par_iter().map(|number| stream.batch(number)).collect::<Result<_>>()?))
     }
 
     /// The figures of `network` after `step` steps.
