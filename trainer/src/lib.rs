@@ -13,6 +13,7 @@
 //! | [`export`] | the model bundle and its parity gate |
 //! | [`training`] | one model on all bundles, with its thresholds |
 //! | [`audit`] | verdicts of an appliance against labels |
+//! | [`pretrain`] | a backbone of one's own, from synthetic radiographs |
 //! | [`files`] | files that are there whole or not at all |
 //! | [`progress`] | progress bars with time left, on stderr |
 
@@ -24,6 +25,7 @@ pub mod features;
 pub mod files;
 pub mod fit;
 pub mod network;
+pub mod pretrain;
 pub mod progress;
 pub mod report;
 pub mod results;

@@ -39,6 +39,8 @@ enum Command {
     Audit(cmd::audit::Args),
     /// Makes a data set of synthetic electrodes
     Synth(cmd::synth::Args),
+    /// Trains a backbone from random weights on synthetic electrodes
+    Pretrain(cmd::pretrain::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Export(args) => cmd::export::run(&args),
         Command::Audit(args) => cmd::audit::run(&args),
         Command::Synth(args) => cmd::synth::run(&args),
+        Command::Pretrain(args) => cmd::pretrain::run(&args),
     };
     result.unwrap_or_else(|error| {
         cmd::note(format!("error: {}", cellgate_models::one_line(error.as_ref())));

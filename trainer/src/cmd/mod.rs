@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod levels;
 pub(crate) mod network;
+pub(crate) mod pretrain;
 pub(crate) mod recipe;
 pub(crate) mod report;
 pub(crate) mod synth;

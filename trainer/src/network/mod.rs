@@ -12,7 +12,7 @@
 //! | [`head`] | from a feature vector to the score |
 //! | [`onnx`] | backbone, pooling and head as one ONNX file |
 
-mod architecture;
+pub(crate) mod architecture;
 pub mod backbone;
 mod basis;
 pub mod device;

@@ -10,6 +10,7 @@
 //! | `detector` | scatter, blur, noise, fixed pattern, bad pixels |
 //! | `write`, `png` | the folder: images, masks, manifest, going on after a kill |
 //! | `preview` | the contact sheet |
+//! | `sampler` | single electrodes outside of any data set, for `pretrain` |
 //! | `mask`, `texture`, `random` | shapes, smooth random fields, random numbers |
 //!
 //! The same configuration gives the same bytes on every machine and with any number of threads: each part has a ChaCha
@@ -25,6 +26,7 @@ mod png;
 mod preview;
 mod random;
 mod render;
+pub(crate) mod sampler;
 mod style;
 mod texture;
 mod tray;

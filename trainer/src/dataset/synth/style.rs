@@ -18,7 +18,7 @@ pub(super) enum CoatingMethod {
 }
 
 impl CoatingMethod {
-    const ALL: [Self; 4] = [Self::SlotDie, Self::Blade, Self::Spray, Self::ScreenPrint];
+    pub(super) const ALL: [Self; 4] = [Self::SlotDie, Self::Blade, Self::Spray, Self::ScreenPrint];
 
     /// The name for people.
     pub(super) fn name(self) -> &'static str {

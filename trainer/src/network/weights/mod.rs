@@ -151,7 +151,7 @@ impl Weights {
     }
 
     /// A tensor of the architecture by its name.
-    pub(super) fn tensor(&self, name: &str) -> &Tensor {
+    pub(crate) fn tensor(&self, name: &str) -> &Tensor {
         &self.tensors[name]
     }
 }

@@ -1,0 +1,135 @@
+//! Single electrodes outside of any data set, each named by a number alone: what `pretrain` learns from.
+
+use super::anomaly::Kind;
+use super::plan::Plan;
+use super::random::Random;
+use super::render::Renderer;
+use super::style::CoatingMethod;
+use super::{SynthConfig, SynthError};
+use cellgate_models::radiograph::{Radiograph, ShapeError};
+
+/// The number of kinds of anomaly.
+pub(crate) const KINDS: usize = Kind::ALL.len();
+/// The number of coatings: methods, each lengthwise and crosswise.
+pub(crate) const COATINGS: usize = 2 * CoatingMethod::ALL.len();
+
+/// Bundles that are planned together; each gives one electrode.
+const BUNDLES: usize = 12;
+/// The streams of anomalies, apart from those of rendering.
+const ANOMALY_STREAM: u64 = 1 << 43;
+
+/// Why an electrode could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SampleError {
+    /// The plan.
+    #[error(transparent)]
+    Synth(#[from] SynthError),
+    /// The image.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+}
+
+/// An anomaly as it was drawn.
+pub(crate) struct Drawn {
+    /// Its place among the paper's kinds.
+    pub(crate) kind: usize,
+    /// 0..=1.
+    pub(crate) severity: f32,
+    /// 255 where it is, 0 elsewhere, row by row.
+    pub(crate) mask: Vec<u8>,
+}
+
+/// An electrode with all that the generator knows of it.
+pub(crate) struct Sample {
+    pub(crate) radiograph: Radiograph,
+    pub(crate) anomalies: Vec<Drawn>,
+    /// Coating method and direction, below [`COATINGS`].
+    pub(crate) coating: usize,
+    /// Mean optical depth of the coating.
+    pub(crate) thickness: f32,
+    /// Amplitude of the coating's mottle, relative to its loading.
+    pub(crate) mottle: f32,
+    /// Size of the mottle's grain in pixels of this image.
+    pub(crate) grain_px: f32,
+}
+
+/// Makes the electrodes of one scale.
+pub(crate) struct Sampler {
+    config: SynthConfig,
+    renderer: Renderer,
+}
+
+impl Sampler {
+    /// Electrodes of `scale`, 0.05..=2, named by `seed`.
+    pub(crate) fn new(seed: u64, scale: f64) -> Self {
+        let config = SynthConfig { parts: BUNDLES, bundles: BUNDLES, scale, seed };
+        Self { config, renderer: Renderer::new(&config) }
+    }
+
+    /// Electrode `number`, below 2^40: the same for the same seed and scale, whenever it is asked for. Each twelve share
+    /// nothing but that methods and thicknesses are spread over them; kinds of anomaly are equally frequent, severities
+    /// evenly spread from 0.1 to 1, and one electrode in six is flawless.
+    ///
+    /// # Errors
+    /// [`SampleError`]; a scale out of its range.
+    pub(crate) fn sample(&self, number: u64) -> Result<Sample, SampleError> {
+        let set = number / BUNDLES as u64;
+        let plan = Plan::new(&SynthConfig { seed: mixed(self.config.seed, set), ..self.config })?;
+        let mut part = plan.parts[(number % BUNDLES as u64) as usize].clone();
+        let style = &plan.bundles[part.bundle];
+        let mut random = Random::new(self.config.seed, ANOMALY_STREAM + number);
+        part.stream = number;
+        part.anomalies.clear();
+        let mut kinds = Kind::ALL;
+        random.shuffle(&mut kinds);
+        if random.happens(5.0 / 6.0) {
+            let count = 1 + random.below(4);
+            part.anomalies.extend(kinds[..count].iter().map(|kind| (*kind, random.between(0.1, 1.0))));
+        }
+        let rendered = self.renderer.render(style, &part)?;
+        let drawn = part.anomalies.iter().zip(rendered.masks);
+        Ok(Sample {
+            radiograph: rendered.radiograph,
+            anomalies: drawn.map(|(&(kind, severity), mask)| Drawn { kind: kind as usize, severity, mask }).collect(),
+            coating: 2 * style.method as usize + usize::from(style.crosswise),
+            thickness: part.loading * style.coating_depth,
+            mottle: style.mottle,
+            grain_px: style.mottle_px * self.config.scale as f32,
+        })
+    }
+}
+
+/// A seed for each set, unlike any that a person would choose: SplitMix64's finaliser (Steele, Lea, Flood 2014).
+fn mixed(seed: u64, set: u64) -> u64 {
+    let x = seed.wrapping_add(set.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_electrode_follows_from_seed_and_number_alone() {
+        let image = |seed, number| Sampler::new(seed, 0.06).sample(number).unwrap().radiograph.levels().to_vec();
+        assert_eq!(image(1, 40), image(1, 40));
+        assert_ne!(image(1, 40), image(1, 41));
+        assert_ne!(image(1, 40), image(2, 40));
+    }
+
+    #[test]
+    fn kinds_severities_and_coatings_are_spread() {
+        let sampler = Sampler::new(3, 0.05);
+        let samples: Vec<_> = (0..120).map(|number| sampler.sample(number).unwrap()).collect();
+        let drawn: Vec<_> = samples.iter().flat_map(|sample| &sample.anomalies).collect();
+        for kind in 0..KINDS {
+            assert!(drawn.iter().filter(|drawn| drawn.kind == kind).count() > 5, "{kind}");
+        }
+        assert!(drawn.iter().any(|drawn| drawn.severity < 0.25) && drawn.iter().any(|drawn| drawn.severity > 0.85));
+        assert!(drawn.iter().all(|drawn| (0.1..=1.0).contains(&drawn.severity)));
+        assert!((8..40).contains(&samples.iter().filter(|sample| sample.anomalies.is_empty()).count()));
+        assert!((0..COATINGS).all(|coating| samples.iter().any(|sample| sample.coating == coating)));
+    }
+}

@@ -1,0 +1,142 @@
+//! Everything that a run needs to go on, in one file that is there whole or not at all.
+
+use super::held_out::Figures;
+use super::network::{Network, all};
+use super::optimizer::Optimizer;
+use super::run::PretrainConfig;
+use crate::files;
+use anyhow::{Context, Result, bail, ensure};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// Its name in the run's folder.
+pub(super) const FILE: &str = "checkpoint.safetensors";
+/// The member of the file's metadata that holds the [`State`].
+const STATE: &str = "cellgate pretrain";
+/// Raised when the stream, the network or the loss changes, so that a run can't go on as something else.
+const FORMAT: u32 = 1;
+/// Before a tensor's name: its weight, its moments.
+const PARTS: [&str; 3] = ["weight:", "first:", "second:"];
+
+/// One line of the loss curve: means since the line before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Row {
+    pub(super) step: u64,
+    pub(super) seconds: f64,
+    pub(super) learning_rate: f64,
+    pub(super) loss: f64,
+    pub(super) terms: Vec<f64>,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    format: u32,
+    pub(super) config: PretrainConfig,
+    /// Batches trained on; the next batch of the stream bears this number.
+    pub(super) steps: u64,
+    /// Time spent in all runs together, from the first batch on.
+    pub(super) seconds: f64,
+    /// Of these, waiting for batches.
+    pub(super) waited_s: f64,
+    /// What rendering the batches took, on threads of its own.
+    pub(super) rendered_s: f64,
+    pub(super) rows: Vec<Row>,
+    pub(super) held_out: Vec<Figures>,
+}
+
+impl State {
+    /// The state of a run that has not begun.
+    pub(super) fn new(config: PretrainConfig) -> Self {
+        let (steps, seconds, waited_s, rendered_s) = (0, 0.0, 0.0, 0.0);
+        Self { format: FORMAT, config, steps, seconds, waited_s, rendered_s, rows: vec![], held_out: vec![] }
+    }
+}
+
+/// Writes the checkpoint to `path`: 261 MB.
+///
+/// # Errors
+/// libtorch's; the file can't be written.
+pub(super) fn write(path: &Path, state: &State, network: &Network, optimizer: &Optimizer) -> Result<()> {
+    let mut tensors = Vec::new();
+    for (name, tensor) in &network.tensors {
+        tensors.push((PARTS[0], name, bytes(tensor)?, tensor.size()));
+    }
+    for (name, moments) in &optimizer.moments {
+        for (part, tensor) in PARTS[1..].iter().zip(moments) {
+            tensors.push((part, name, bytes(tensor)?, tensor.size()));
+        }
+    }
+    let views = tensors.iter().map(|(part, name, bytes, shape)| {
+        let shape = shape.iter().map(|side| *side as usize).collect();
+        Ok((format!("{part}{name}"), TensorView::new(Dtype::F32, shape, bytes)?))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    let metadata = HashMap::from([(STATE.to_owned(), serde_json::to_string(state)?)]);
+    let file = safetensors::serialize(views, Some(metadata))?;
+    files::write(path, &file).with_context(|| format!("{} can't be written", path.display()))
+}
+
+/// Reads the checkpoint at `path`; none where there is no such file.
+///
+/// # Errors
+/// It can't be read, is damaged or of another version, or `device` fails.
+pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, Network, Optimizer)>> {
+    let file = match std::fs::read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    parse(&file, device).map(Some).with_context(|| {
+        format!("{}: no checkpoint to go on from; remove it to begin anew, or name another folder", path.display())
+    })
+}
+
+fn parse(file: &[u8], device: Device) -> Result<(State, Network, Optimizer)> {
+    let (_, header) = SafeTensors::read_metadata(file)?;
+    let state = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE));
+    let state = state.with_context(|| format!("found no `{STATE}` in its metadata, expected the state of a run"))?;
+    let version = serde_json::from_str::<serde_json::Value>(state)?["format"].clone();
+    ensure!(version == FORMAT, "found version {version}, expected {FORMAT}, the one of this program");
+    let state: State = serde_json::from_str(state)?;
+    let stored = SafeTensors::deserialize(file)?;
+    let read = |part: &str, name: &str, shape: &[i64]| -> Result<Tensor> {
+        let view = stored.tensor(&format!("{part}{name}"))?;
+        let found: Vec<i64> = view.shape().iter().map(|side| *side as i64).collect();
+        if found != shape || view.dtype() != Dtype::F32 {
+            bail!("tensor {part}{name}: found {found:?} of {:?}, expected {shape:?} of F32", view.dtype());
+        }
+        let tensor = Tensor::f_from_data_size(view.data(), shape, Kind::Float)?;
+        let is_finite = tensor.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
+        ensure!(is_finite, "tensor {part}{name}: found a NaN or an infinity, expected numbers");
+        Ok(tensor)
+    };
+    let mut tensors = BTreeMap::new();
+    for (name, shape) in all() {
+        let tensor = read(PARTS[0], &name, &shape)?;
+        tensors.insert(name, tensor);
+    }
+    let network = Network::new(tensors, device)?;
+    let mut optimizer = Optimizer::new(&network)?;
+    optimizer.steps = state.steps;
+    for (name, moments) in &mut optimizer.moments {
+        for (part, moment) in PARTS[1..].iter().zip(moments) {
+            *moment = read(part, name, &moment.size())?.f_to_device(device)?;
+        }
+    }
+    Ok((state, network, optimizer))
+}
+
+/// A tensor's single-precision numbers as they lie in memory.
+fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
+    let mut bytes = vec![0; 4 * tensor.numel()];
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    Ok(bytes)
+}

@@ -1,0 +1,238 @@
+//! A crop of an electrode as the product would see it, and what there is to know of it.
+
+use crate::dataset::synth::sampler::{KINDS, Sample};
+use anyhow::{Context, Result};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size, image_percentiles};
+use cellgate_models::radiograph::Radiograph;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// The product resizes electrodes of about 2072 x 1145 pixels to 2000 x 1000: so many of its pixels for one, both ways.
+const ZOOM_X: f32 = 1000.0 / 1145.0;
+const ZOOM_Y: f32 = 2000.0 / 2072.0;
+/// How far a crop's zoom may lie from that.
+const ZOOM_JITTER: (f32, f32) = (0.75, 1.1);
+/// Where the bounds of the global conversion may lie, in levels.
+const GLOBAL_LO: (f32, f32) = (1300.0, 1900.0);
+const GLOBAL_HI: (f32, f32) = (2700.0, 3100.0);
+/// How far local bounds may be moved, as a share of their range.
+const LOCAL_JITTER: f32 = 0.05;
+/// Share of crops that are put onto an anomaly.
+const AIMED_SHARE: f64 = 0.6;
+/// An anomaly is asked for from so many pixels on; with fewer, nothing is asked.
+const VISIBLE_PX: f32 = 16.0;
+/// Sides of the maps' cells, in pixels: the strides of stages 3 and 4.
+pub(super) const CELLS: [u32; 2] = [16, 32];
+
+/// A crop and its answers.
+pub(super) struct Crop {
+    /// Three channels of 8-bit levels, channel by channel, row by row.
+    pub(super) levels: Vec<u8>,
+    /// For each of [`CELLS`], kind by kind and row by row, 0..=1: the area of the anomaly in the cell over the cell's
+    /// side, so that a line of one pixel through it gives 1.
+    pub(super) maps: [Vec<f32>; 2],
+    /// The severity of each kind in the crop, 0 where it is absent.
+    pub(super) severities: [f32; KINDS],
+    /// 1, or 0 for kinds of which too little is in the crop to ask for.
+    pub(super) asked: [f32; KINDS],
+    /// Thickness, mottle and the logarithm of the grain's size, each about -1..1.
+    pub(super) style: [f32; STYLES],
+}
+
+/// Number of [`Crop::style`].
+pub(super) const STYLES: usize = 3;
+
+/// The rectangle of the radiograph that becomes a crop.
+struct Window {
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Crop {
+    /// A random crop of `sample` of `size`, whose sides are multiples of 32.
+    ///
+    /// # Errors
+    /// None that a sound sample could cause.
+    pub(super) fn new(sample: &Sample, size: Size, random: &mut ChaCha8Rng) -> Result<Self> {
+        let window = Window::draw(sample, size, random);
+        let levels = levels(sample, &window, size, random)?;
+        let mut crop = Self {
+            levels,
+            maps: CELLS.map(|cell| vec![0.0; KINDS * (size.height / cell * (size.width / cell)) as usize]),
+            severities: [0.0; KINDS],
+            asked: [1.0; KINDS],
+            style: [
+                (sample.thickness - 0.195) / 0.06,
+                (sample.mottle - 0.032) / 0.015,
+                (sample.grain_px * size.width as f32 / window.width as f32).log2() - 2.6,
+            ],
+        };
+        for drawn in &sample.anomalies {
+            let px = crop.mark(drawn.kind, &drawn.mask, sample.radiograph.width(), &window, size);
+            if px >= VISIBLE_PX {
+                crop.severities[drawn.kind] = drawn.severity;
+            } else if px > 0.0 {
+                crop.asked[drawn.kind] = 0.0;
+            }
+        }
+        crop.flip(size, random.random_bool(0.5), random.random_bool(0.5));
+        Ok(crop)
+    }
+
+    /// Enters an anomaly's `mask`, rows of `mask_width` pixels, into the maps; its area in pixels of the crop.
+    fn mark(&mut self, kind: usize, mask: &[u8], mask_width: u32, window: &Window, size: Size) -> f32 {
+        let area = (size.width * size.height) as f32 / (window.width * window.height) as f32;
+        let mut total = 0.0;
+        for y in 0..window.height {
+            let start = ((window.top + y) * mask_width + window.left) as usize;
+            for (x, _) in mask[start..][..window.width as usize].iter().enumerate().filter(|(_, level)| **level > 0) {
+                total += area;
+                let (x, y) = (x as u32 * size.width / window.width, y * size.height / window.height);
+                for (map, cell) in self.maps.iter_mut().zip(CELLS) {
+                    let columns = size.width / cell;
+                    let place = (kind as u32 * (size.height / cell) + y / cell) * columns + x / cell;
+                    let value = &mut map[place as usize];
+                    *value = (*value + area / cell as f32).min(1.0);
+                }
+            }
+        }
+        total
+    }
+
+    fn flip(&mut self, size: Size, left_to_right: bool, top_to_bottom: bool) {
+        flip(&mut self.levels, size.width, size.height, left_to_right, top_to_bottom);
+        for (map, cell) in self.maps.iter_mut().zip(CELLS) {
+            flip(map, size.width / cell, size.height / cell, left_to_right, top_to_bottom);
+        }
+    }
+}
+
+/// Mirrors each plane of `width` x `height` values.
+fn flip<T>(planes: &mut [T], width: u32, height: u32, left_to_right: bool, top_to_bottom: bool) {
+    let (width, plane) = (width as usize, (width * height) as usize);
+    for plane in planes.chunks_exact_mut(plane) {
+        // All rows the other way round is both flips.
+        if top_to_bottom {
+            plane.reverse();
+        }
+        if left_to_right != top_to_bottom {
+            plane.chunks_exact_mut(width).for_each(<[T]>::reverse);
+        }
+    }
+}
+
+impl Window {
+    /// A window for a crop of `size`, often on an anomaly. At least the whole image where that is smaller.
+    fn draw(sample: &Sample, size: Size, random: &mut ChaCha8Rng) -> Self {
+        let (image_width, image_height) = (sample.radiograph.width(), sample.radiograph.height());
+        let zoom = random.random_range(ZOOM_JITTER.0..ZOOM_JITTER.1);
+        let width = ((size.width as f32 / (ZOOM_X * zoom)) as u32).min(image_width);
+        let height = ((size.height as f32 / (ZOOM_Y * zoom)) as u32).min(image_height);
+        let (most_left, most_top) = (image_width - width, image_height - height);
+        let aim = random.random_bool(AIMED_SHARE).then(|| aim(sample, random)).flatten();
+        let (left, top) = match aim {
+            Some((x, y)) => (
+                x.saturating_sub(random.random_range(0..width)).min(most_left),
+                y.saturating_sub(random.random_range(0..height)).min(most_top),
+            ),
+            None => (random.random_range(0..=most_left), random.random_range(0..=most_top)),
+        };
+        Self { left, top, width, height }
+    }
+}
+
+/// A place in an anomaly, all anomalies equally often.
+fn aim(sample: &Sample, random: &mut ChaCha8Rng) -> Option<(u32, u32)> {
+    if sample.anomalies.is_empty() {
+        return None;
+    }
+    let mask = &sample.anomalies[random.random_range(0..sample.anomalies.len())].mask;
+    let start = random.random_range(0..mask.len());
+    let place = mask[start..].iter().position(|level| *level > 0).map(|place| start + place);
+    let place = place.or_else(|| mask[..start].iter().position(|level| *level > 0))? as u32;
+    Some((place % sample.radiograph.width(), place / sample.radiograph.width()))
+}
+
+/// The window's levels after a random one of the paper's conversions, resized to `size`, in three channels.
+fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng) -> Result<Vec<u8>> {
+    let image = &sample.radiograph;
+    let rows = window.top..window.top + window.height;
+    let cut = rows.flat_map(|y| &image.levels()[(y * image.width() + window.left) as usize..][..window.width as usize]);
+    let cut = Radiograph::new(window.width, window.height, cut.copied().collect())?;
+    let draw = random.random_range(0..100);
+    let mut channels = Vec::with_capacity(3);
+    for method in match draw {
+        0..50 => &[Method::Global][..],
+        50..80 => &[Method::Local],
+        80..92 => &[Method::Naive, Method::Global, Method::Local],
+        _ => &[Method::Naive],
+    } {
+        let spec = match method {
+            Method::Naive => ConversionSpec::new(Method::Naive),
+            method => ConversionSpec::new(Method::Global).with_bounds(bounds(*method, image, random)?),
+        };
+        channels.push(Converter::new(&spec.with_size(size))?.to_levels8(&cut)?.levels);
+    }
+    Ok((0..3).flat_map(|channel| channels[channel % channels.len()].iter().copied()).collect())
+}
+
+/// Bounds near those that the product would use for `image`.
+fn bounds(method: Method, image: &Radiograph, random: &mut ChaCha8Rng) -> Result<Bounds> {
+    let (lo, hi) = if method == Method::Local {
+        let (lo, hi) = image_percentiles(image);
+        let (lo, hi) = (lo as f32, hi as f32);
+        let mut moved = || random.random_range(-LOCAL_JITTER..LOCAL_JITTER) * (hi - lo);
+        (lo + moved(), hi + moved())
+    } else {
+        (random.random_range(GLOBAL_LO.0..GLOBAL_LO.1), random.random_range(GLOBAL_HI.0..GLOBAL_HI.1))
+    };
+    // The casts cut off at 0 and 65,535.
+    Bounds::new(lo as u16, hi as u16).context("the bounds of a synthetic radiograph")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flips_turn_levels_and_maps_alike() {
+        let turned = |left_to_right, top_to_bottom| {
+            let mut planes = [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16];
+            flip(&mut planes, 3, 2, left_to_right, top_to_bottom);
+            planes
+        };
+        assert_eq!(turned(true, false), [3, 2, 1, 6, 5, 4, 13, 12, 11, 16, 15, 14]);
+        assert_eq!(turned(false, true), [4, 5, 6, 1, 2, 3, 14, 15, 16, 11, 12, 13]);
+        assert_eq!(turned(true, true), [6, 5, 4, 3, 2, 1, 16, 15, 14, 13, 12, 11]);
+    }
+
+    #[test]
+    fn a_mask_marks_the_cells_that_it_covers_and_no_others() {
+        let size = Size { height: 64, width: 64 };
+        let mut crop = Crop {
+            levels: Vec::new(),
+            maps: [vec![0.0; KINDS * 16], vec![0.0; KINDS * 4]],
+            severities: [0.0; KINDS],
+            asked: [1.0; KINDS],
+            style: [0.0; STYLES],
+        };
+        // The window is twice as fine as the crop: 128 x 128 at (10, 20) of an image of 200 x 200. A line of two pixels
+        // along its row 66 is one pixel of the crop in row 33.
+        let mut mask = vec![0; 200 * 200];
+        for row in [86, 87] {
+            mask[row * 200 + 10..row * 200 + 138].fill(255);
+        }
+        let window = Window { left: 10, top: 20, width: 128, height: 128 };
+        assert_eq!(crop.mark(3, &mask, 200, &window, size), 64.0);
+        for (map, columns) in crop.maps.iter().zip([4, 2]) {
+            let row = columns / 2;
+            let first = 3 * columns * columns + row * columns;
+            for (place, value) in map.iter().enumerate() {
+                let expected = if (first..first + columns).contains(&place) { 1.0 } else { 0.0 };
+                assert_eq!(*value, expected, "{columns} {place}");
+            }
+        }
+    }
+}

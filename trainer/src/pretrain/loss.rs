@@ -1,0 +1,78 @@
+//! What the heads are asked for, as one number to make small.
+
+use super::network::Outputs;
+use super::stream::Tensors;
+use cellgate_models::conversion::{IMAGENET_MEAN, IMAGENET_STD};
+use tch::{Kind, Reduction, TchError, Tensor};
+
+/// The terms of the loss, as columns of the curve, and their weights.
+pub(super) const TERMS: [(&str, f64); 6] =
+    [("map3", 6.0), ("map4", 6.0), ("severities", 1.0), ("last", 0.5), ("coating", 0.2), ("style", 0.2)];
+/// A cell with an anomaly counts as so many without: most have none.
+const CELL_WEIGHT: f64 = 3.0;
+
+/// The loss and its [`TERMS`], each on the device.
+pub(super) struct Loss {
+    pub(super) total: Tensor,
+    pub(super) terms: Tensor,
+}
+
+/// Levels of 0..=255 as the product's networks get them: mean and standard deviation of ImageNet.
+///
+/// # Errors
+/// libtorch's.
+pub(super) fn normalised(levels: &Tensor) -> Result<Tensor, TchError> {
+    let constant = |values: [f32; 3]| Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1])?.f_to_device(levels.device());
+    let shares = levels.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?;
+    shares.f_sub(&constant(IMAGENET_MEAN)?)?.f_div(&constant(IMAGENET_STD)?)
+}
+
+/// How far `outputs` are from the answers.
+///
+/// # Errors
+/// libtorch's.
+pub(super) fn loss(outputs: &Outputs, answers: &Tensors) -> Result<Loss, TchError> {
+    let cross_entropy = |said: &Tensor, truth: &Tensor, weight: Option<&Tensor>, positive: Option<&Tensor>| {
+        said.f_binary_cross_entropy_with_logits(truth, weight, positive, Reduction::Mean)
+    };
+    let positive = Tensor::f_full([1], CELL_WEIGHT, (Kind::Float, outputs.severities.device()))?;
+    let map = |stage: usize| cross_entropy(&outputs.maps[stage], &answers.maps[stage], None, Some(&positive));
+    let severities = |said: &Tensor| cross_entropy(said, &answers.severities, Some(&answers.asked), None);
+    let terms = [
+        map(0)?,
+        map(1)?,
+        severities(&outputs.severities)?,
+        severities(&outputs.last_severities)?,
+        outputs.coatings.f_cross_entropy_loss::<Tensor>(&answers.coatings, None, Reduction::Mean, -100, 0.0)?,
+        outputs.styles.f_smooth_l1_loss(&answers.styles, Reduction::Mean, 1.0)?,
+    ];
+    let terms = Tensor::f_stack(&terms, 0)?;
+    let weights = Tensor::f_from_slice(&TERMS.map(|(_, weight)| weight as f32))?.f_to_device(terms.device())?;
+    Ok(Loss { total: terms.f_dot(&weights)?, terms: terms.f_detach()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pretrain::network::Network;
+    use crate::pretrain::optimizer::Optimizer;
+    use crate::pretrain::stream::Stream;
+    use cellgate_models::conversion::Size;
+    use tch::Device;
+
+    #[test]
+    fn a_few_steps_on_one_batch_make_it_smaller() {
+        let answers = Stream::new(1, 8, Size { height: 64, width: 64 }).batch(0).unwrap().tensors(Device::Cpu).unwrap();
+        let network = Network::random(1, Device::Cpu).unwrap();
+        let mut optimizer = Optimizer::new(&network).unwrap();
+        let images = normalised(&answers.levels).unwrap();
+        let mut totals = Vec::new();
+        for _ in 0..6 {
+            let loss = loss(&network.forward(&images, true).unwrap(), &answers).unwrap();
+            totals.push(loss.total.double_value(&[]));
+            loss.total.backward();
+            optimizer.step(&network, 1e-3).unwrap();
+        }
+        assert!(totals[5] < 0.8 * totals[0], "{totals:?}");
+    }
+}

@@ -1,0 +1,220 @@
+//! ResNet-34 that can be trained: batch normalisation apart from its convolution, and the heads of the task.
+
+use super::crop::STYLES;
+use crate::dataset::synth::sampler::{COATINGS, KINDS};
+use crate::network::Weights;
+use crate::network::architecture::{self, CHANNELS, ConvSpec, FC, NORM_EPSILON};
+use std::collections::BTreeMap;
+use tch::{Device, Kind, TchError, Tensor};
+
+/// Weight of a new batch in running means and variances. Less than torchvision's 0.1: batches here are small and mixed,
+/// and the network is used with these statistics ever after.
+const NORM_MOMENTUM: f64 = 0.03;
+/// The bias that maps begin with: most cells show no anomaly.
+const MAP_BIAS: f64 = -3.0;
+
+/// The network with its heads.
+pub(super) struct Network {
+    /// Under torchvision's names; those of heads begin with `head.`.
+    pub(super) tensors: BTreeMap<String, Tensor>,
+    device: Device,
+}
+
+/// What the heads say of N crops, before sigmoid and softmax.
+pub(super) struct Outputs {
+    /// N x kinds x rows x columns, from stages 3 and 4.
+    pub(super) maps: [Tensor; 2],
+    /// N x kinds: linear in the means of stages 3 and 4, as recipes use them.
+    pub(super) severities: Tensor,
+    /// N x kinds: linear in the last layer of 1000 outputs, as the paper's recipe uses it.
+    pub(super) last_severities: Tensor,
+    /// N x coatings.
+    pub(super) coatings: Tensor,
+    /// N x styles.
+    pub(super) styles: Tensor,
+}
+
+/// Names and shapes of the heads.
+fn heads() -> [(&'static str, Vec<i64>); 8] {
+    let [kinds, styles, coatings] = [KINDS, STYLES, COATINGS].map(|count| count as i64);
+    let last = kinds + coatings + styles;
+    [
+        ("head.map3.weight", vec![kinds, CHANNELS[2], 1, 1]),
+        ("head.map3.bias", vec![kinds]),
+        ("head.map4.weight", vec![kinds, CHANNELS[3], 1, 1]),
+        ("head.map4.bias", vec![kinds]),
+        ("head.means.weight", vec![kinds, CHANNELS[2] + CHANNELS[3]]),
+        ("head.means.bias", vec![kinds]),
+        ("head.last.weight", vec![last, FC[1]]),
+        ("head.last.bias", vec![last]),
+    ]
+}
+
+/// Names and shapes of all that is exported: the network with its last layer, without heads.
+pub(super) fn exported() -> Vec<(String, Vec<i64>)> {
+    let [inputs, outputs] = FC;
+    let mut tensors = architecture::tensors();
+    tensors.push(("fc.weight".to_owned(), vec![outputs, inputs]));
+    tensors.push(("fc.bias".to_owned(), vec![outputs]));
+    tensors
+}
+
+/// Names and shapes of all tensors.
+pub(super) fn all() -> Vec<(String, Vec<i64>)> {
+    exported().into_iter().chain(heads().map(|(name, shape)| (name.to_owned(), shape))).collect()
+}
+
+/// Whether the optimizer changes it; running statistics follow the batches by themselves.
+pub(super) fn is_trained(name: &str) -> bool {
+    !name.contains("running_")
+}
+
+impl Network {
+    /// Random convolutions named by `seed`, normalisations that change nothing, and heads that say the same of any crop.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub(super) fn random(seed: u64, device: Device) -> Result<Self, TchError> {
+        let random = Weights::random(seed);
+        let mut tensors = BTreeMap::new();
+        for (name, shape) in all() {
+            let constant = |value: f64| Tensor::f_full(&shape[..], value, (Kind::Float, Device::Cpu));
+            let is_norm = shape.len() == 1 && !name.starts_with("head") && !name.starts_with("fc");
+            let tensor = match name.as_str() {
+                _ if is_norm => constant(if name.ends_with("weight") || name.ends_with("var") { 1.0 } else { 0.0 })?,
+                "head.map3.bias" | "head.map4.bias" => constant(MAP_BIAS)?,
+                name if name.starts_with("head") => constant(0.0)?,
+                name => random.tensor(name).copy(),
+            };
+            tensors.insert(name, tensor);
+        }
+        Self::new(tensors, device)
+    }
+
+    /// The network of `tensors`, which are [`all`].
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub(super) fn new(tensors: BTreeMap<String, Tensor>, device: Device) -> Result<Self, TchError> {
+        let place = |(name, tensor): (String, Tensor)| {
+            let tensor = tensor.f_to_device(device)?.f_set_requires_grad(is_trained(&name))?;
+            Ok((name, tensor))
+        };
+        Ok(Self { tensors: tensors.into_iter().map(place).collect::<Result<_, TchError>>()?, device })
+    }
+
+    /// Where it computes.
+    pub(super) fn device(&self) -> Device {
+        self.device
+    }
+
+    /// What it says of N x 3 x height x width normalised images. `training` normalises by the batch and moves the
+    /// running statistics.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub(super) fn forward(&self, images: &Tensor, training: bool) -> Result<Outputs, TchError> {
+        let stem = self.convolve(images, &architecture::stem(), training)?.f_relu_()?;
+        let mut x = stem.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
+        let mut stage3 = x.shallow_clone();
+        for stage in 0..CHANNELS.len() {
+            for block in architecture::residuals(stage) {
+                let inner = self.convolve(&x, &block.first, training)?.f_relu_()?;
+                let mut out = self.convolve(&inner, &block.second, training)?;
+                x = match &block.downsample {
+                    Some(downsample) => out.f_add_(&self.convolve(&x, downsample, training)?)?,
+                    None => out.f_add_(&x)?,
+                }
+                .f_relu_()?;
+            }
+            if stage == 2 {
+                stage3 = x.shallow_clone();
+            }
+        }
+        let mean = |maps: &Tensor| maps.f_mean_dim(&[2_i64, 3][..], false, Kind::Float);
+        let (mean3, mean4) = (mean(&stage3)?, mean(&x)?);
+        let map = |maps: &Tensor, head: &str| {
+            let [weight, bias] = self.layer(head);
+            maps.f_conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1)
+        };
+        let linear = |input: &Tensor, head: &str| {
+            let [weight, bias] = self.layer(head);
+            input.f_linear(weight, Some(bias))
+        };
+        let severities = linear(&Tensor::f_cat(&[&mean3, &mean4], 1)?, "head.means")?;
+        let last = linear(&linear(&mean4, "fc")?.f_relu()?, "head.last")?;
+        let [kinds, coatings, styles] = [KINDS, COATINGS, STYLES].map(|count| count as i64);
+        Ok(Outputs {
+            maps: [map(&stage3, "head.map3")?, map(&x, "head.map4")?],
+            severities,
+            last_severities: last.f_narrow(1, 0, kinds)?,
+            coatings: last.f_narrow(1, kinds, coatings)?,
+            styles: last.f_narrow(1, kinds + coatings, styles)?,
+        })
+    }
+
+    fn layer(&self, name: &str) -> [&Tensor; 2] {
+        ["weight", "bias"].map(|member| &self.tensors[&format!("{name}.{member}")])
+    }
+
+    fn convolve(&self, x: &Tensor, spec: &ConvSpec, training: bool) -> Result<Tensor, TchError> {
+        let weight = &self.tensors[&format!("{}.weight", spec.name)];
+        let x = x.f_conv2d(weight, None::<&Tensor>, [spec.stride; 2], [spec.padding(); 2], [1, 1], 1)?;
+        let [scale, shift] = self.layer(&spec.norm);
+        let [mean, variance] =
+            ["running_mean", "running_var"].map(|kind| &self.tensors[&format!("{}.{kind}", spec.norm)]);
+        x.f_batch_norm(
+            Some(scale),
+            Some(shift),
+            Some(mean),
+            Some(variance),
+            training,
+            NORM_MOMENTUM,
+            NORM_EPSILON,
+            true,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::resnet34::ResNet34;
+
+    #[test]
+    fn all_heads_answer_for_each_crop_and_cell() {
+        let network = Network::random(1, Device::Cpu).unwrap();
+        let outputs = network.forward(&Tensor::randn([2, 3, 96, 64], (Kind::Float, Device::Cpu)), true).unwrap();
+        assert_eq!(outputs.maps.each_ref().map(Tensor::size), [[2, 11, 6, 4], [2, 11, 3, 2]]);
+        let rows = [outputs.severities, outputs.last_severities, outputs.coatings, outputs.styles];
+        assert_eq!(rows.map(|rows| rows.size()), [[2, 11], [2, 11], [2, 8], [2, 3]]);
+    }
+
+    #[test]
+    fn evaluated_it_is_the_products_network() {
+        let _guard = tch::no_grad_guard();
+        let mut network = Network::random(1, Device::Cpu).unwrap();
+        // Other than 0, so that the head shows the means of stages 3 and 4.
+        let eye = Tensor::eye(768, (Kind::Float, Device::Cpu)).narrow(0, 250, 11);
+        network.tensors.insert("head.means.weight".into(), eye);
+        let images = Tensor::randn([2, 3, 96, 64], (Kind::Float, Device::Cpu));
+        network.forward(&images, true).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let single =
+            |tensor: &Tensor| Vec::<u8>::try_from(tensor.contiguous().view_dtype(Kind::Uint8).view([-1])).unwrap();
+        let bytes: Vec<_> =
+            exported().into_iter().map(|(name, shape)| (single(&network.tensors[&name]), name, shape)).collect();
+        let views = bytes.iter().map(|(bytes, name, shape)| {
+            let shape = shape.iter().map(|side| *side as usize).collect();
+            (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, bytes).unwrap())
+        });
+        std::fs::write(file.path(), safetensors::serialize(views, None).unwrap()).unwrap();
+        let weights = Weights::read(file.path()).unwrap();
+        let maps = ResNet34::new(&weights, Device::Cpu).unwrap().forward(&images, 4).unwrap();
+        let means: Vec<_> = maps[2..].iter().map(|maps| maps.mean_dim(&[2_i64, 3][..], false, Kind::Float)).collect();
+        let expected = Tensor::cat(&means, 1).narrow(1, 250, 11);
+        let found = network.forward(&images, false).unwrap().severities;
+        let error = (found - &expected).abs().max() / expected.abs().max();
+        assert!(error.double_value(&[]) < 1e-5, "{error:?}");
+    }
+}

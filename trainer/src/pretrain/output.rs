@@ -1,0 +1,184 @@
+//! The files for people and for `--backbone`: weights, loss curve, model card.
+
+use super::checkpoint::State;
+use super::loss::TERMS;
+use super::network::{Network, exported};
+use super::run::{Plan, Run, Summary, summary};
+use crate::files;
+use crate::network::device;
+use anyhow::{Context, Result, ensure};
+use cellgate_models::digest::Digest;
+use maud::{Markup, html};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use std::collections::HashMap;
+use std::fmt::Write;
+use tch::{Device, Kind, Tensor};
+
+/// The weights' file.
+pub(super) const WEIGHTS: &str = "resnet34-electrodes.safetensors";
+const CURVE: &str = "loss.csv";
+const PLOT: &str = "loss.svg";
+const CARD: &str = "model-card.md";
+
+/// Writes all of them into the run's folder.
+///
+/// # Errors
+/// A weight that is no number in f16; libtorch's; a file that can't be written.
+pub(super) fn write(run: &Run<'_>, state: &State, network: &Network) -> Result<()> {
+    let summary = summary(run, state);
+    let weights = weights(network, &format!("cellgate-trainer pretrain, seed {}", state.config.seed))?;
+    let files = [
+        (WEIGHTS, weights.as_slice()),
+        (CURVE, &curve(state)?),
+        (PLOT, plot(state).into_string().as_bytes()),
+        (CARD, card(run, &summary, Digest::of(&weights)).as_bytes()),
+    ]
+    .map(|(name, bytes)| (run.out.join(name), bytes.to_vec()));
+    for (path, bytes) in files {
+        files::write(&path, &bytes).with_context(|| format!("{} can't be written", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The network as safetensors in f16, torchvision's names, without the task's heads: 43.6 MB.
+fn weights(network: &Network, note: &str) -> Result<Vec<u8>> {
+    let mut tensors = Vec::new();
+    for (name, shape) in exported() {
+        let halves: Tensor = network.tensors[&name].detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Half)?;
+        let is_finite = halves.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
+        ensure!(is_finite, "tensor {name}: found a value beyond f16, expected at most 65504");
+        let halves = halves.f_contiguous()?;
+        let mut bytes = vec![0; 2 * halves.numel()];
+        halves.f_copy_data_u8(&mut bytes, halves.numel())?;
+        tensors.push((name, shape.iter().map(|side| *side as usize).collect::<Vec<_>>(), bytes));
+    }
+    let views =
+        tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F16, shape.clone(), bytes)?)));
+    let note = HashMap::from([("note".to_owned(), note.to_owned())]);
+    Ok(safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(note))?)
+}
+
+/// The loss as a table.
+fn curve(state: &State) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let columns = ["step", "seconds", "learning_rate", "loss"];
+    writer.write_record(columns.into_iter().chain(TERMS.map(|(name, _)| name)))?;
+    for row in &state.rows {
+        writer.write_field(row.step.to_string())?;
+        writer.write_field(format!("{:.1}", row.seconds))?;
+        writer.write_field(format!("{:.3e}", row.learning_rate))?;
+        writer.write_field(format!("{:.5}", row.loss))?;
+        writer.write_record(row.terms.iter().map(|term| format!("{term:.5}")))?;
+    }
+    writer.into_inner().map_err(|error| error.into_error().into())
+}
+
+/// The loss as a picture: training as a line, held-out crops as dots.
+fn plot(state: &State) -> Markup {
+    const SIZE: (f64, f64) = (640.0, 320.0);
+    const INNER: (f64, f64, f64, f64) = (56.0, 16.0, 624.0, 276.0);
+    let (left, top, right, bottom) = INNER;
+    let losses = state.rows.iter().map(|row| row.loss).chain(state.held_out.iter().map(|figures| figures.loss));
+    let highest = losses.fold(0.0, f64::max).max(1e-9);
+    let steps = state.steps.max(1) as f64;
+    let x = |step: u64| left + (right - left) * step as f64 / steps;
+    let y = |loss: f64| bottom - (bottom - top) * loss / highest;
+    let mut line = String::new();
+    for row in &state.rows {
+        // Writing to a string can't fail.
+        let _ = write!(line, "{:.1},{:.1} ", x(row.step), y(row.loss));
+    }
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (SIZE.0) " " (SIZE.1) } font-family="sans-serif"
+            font-size="12" role="img" aria-label="Loss over steps" {
+            rect width=(SIZE.0) height=(SIZE.1) fill="white" {}
+            @for quarter in 0..=4_u32 {
+                @let loss = highest * f64::from(quarter) / 4.0;
+                line x1=(left) x2=(right) y1=(y(loss)) y2=(y(loss)) stroke="#ddd" {}
+                text x=(left - 6.0) y=(y(loss) + 4.0) text-anchor="end" { (format!("{loss:.2}")) }
+                @let step = state.steps * u64::from(quarter) / 4;
+                text x=(x(step)) y=(bottom + 18.0) text-anchor="middle" { (step) }
+            }
+            text x=(f64::midpoint(left, right)) y=(SIZE.1 - 8.0) text-anchor="middle" {
+                "step; line: loss in training, dots: on held-out electrodes"
+            }
+            polyline points=(line.trim_end()) fill="none" stroke="#1f6fb2" stroke-width="1.2" {}
+            @for figures in &state.held_out {
+                circle cx=(x(figures.step)) cy=(y(figures.loss)) r="3" fill="#c0392b" {}
+            }
+        }
+    }
+}
+
+/// What a person should know of the weights.
+fn card(run: &Run<'_>, summary: &Summary, digest: Digest) -> String {
+    let config = &run.config;
+    let plan = match run.plan {
+        Plan::Steps(steps) => format!("{steps} steps"),
+        Plan::Minutes(minutes) => format!("{minutes} minutes"),
+    };
+    let number = |value: Option<f64>| value.map_or("none yet".to_owned(), |value| format!("{value:.3}"));
+    let held_out = |value: fn(&super::Figures) -> f64| number(summary.held_out.as_ref().map(value));
+    let rows = [
+        ("command", format!("`{}`", run.command)),
+        ("digest of the weights", digest.to_string()),
+        ("seed", config.seed.to_string()),
+        ("steps", format!("{} of {} crops of {} (height x width)", summary.steps, config.batch, config.crop)),
+        ("crops", summary.images.to_string()),
+        ("plan", format!("{plan}{}", if summary.finished { "" } else { ", not finished" })),
+        ("time", format!("{:.1} minutes, {:.1} crops/s", summary.seconds / 60.0, summary.images_per_s)),
+        ("machine", machine(run.device)),
+        ("loss, first and last ten steps", format!("{}, {}", number(summary.first_loss), number(summary.last_loss))),
+        ("held out: loss", held_out(|figures| figures.loss)),
+        ("held out: area under ROC, cells of 32 x 32", held_out(|figures| figures.cells_auroc)),
+        ("held out: area under ROC, crops", held_out(|figures| figures.crops_auroc)),
+        ("held out: coating recognised (chance 0.125)", held_out(|figures| figures.coating_accuracy)),
+    ];
+    let mut table = String::from("| | |\n|---|---|\n");
+    for (name, value) in rows {
+        // Writing to a string can't fail.
+        let _ = writeln!(table, "| {name} | {value} |");
+    }
+    format!(
+        "# {WEIGHTS}\n\n\
+         ResNet-34 in torchvision's layout (f16, with its last layer, 512 -> 1000), trained from random weights on \
+         synthetic radiographs of fuel cell electrodes alone. No photograph, no ImageNet, no real radiograph.\n\n{table}\n\
+         ![loss]({PLOT})\n\n\
+         ## The task\n\n\
+         Crops of an endless stream of synthetic electrodes (every coating method and direction, thickness and mottle; the \
+         eleven kinds of anomaly equally often, severity 0.1 to 1) at zooms from a 200 pixels wide input to a 1000 pixels \
+         wide one, after a random one of the naive, global, local and mixed conversions with moved bounds, flipped at \
+         random. From each crop the network tells: a map of each kind from stage 3 and from stage 4, each kind's severity \
+         from the means of stages 3 and 4 and from the last layer, the coating method with its direction, and thickness, \
+         mottle and grain. The last layer's 1000 outputs are hidden units of that task, no classes.\n\n\
+         Held-out figures are on electrodes of another seed: other bundles, another detector, the same generator. Both \
+         areas are means over the kinds; 0.5 is chance.\n\n\
+         ## Good for\n\n\
+         The frozen backbone of `cellgate-trainer` (`--backbone {WEIGHTS}`) on radiographs of coated sheets, where \
+         ImageNet's weights may not be used or can't be had.\n\n\
+         ## Not good for\n\n\
+         Judging parts by itself: it has no head and no threshold. Colour images and photographs. It has seen only what \
+         the generator can draw, with the generator's own idea of an anomaly: on synthetic electrodes it is at home, so \
+         figures there say nothing about real parts. Compare it with other weights on your own data before you use it.\n"
+    )
+}
+
+/// The processor, and the GPU where it computed on one.
+fn machine(place: Device) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let after_colon = |text: &str, key: &str| {
+        let line = text.lines().find(|line| line.starts_with(key))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| after_colon(&text, "model name"));
+    let mut machine = format!("{} ({cores} cores)", processor.as_deref().unwrap_or("unknown processor"));
+    if place.is_cuda() {
+        let gpus = std::fs::read_dir("/proc/driver/nvidia/gpus").into_iter().flatten().flatten();
+        let model = gpus
+            .filter_map(|gpu| std::fs::read_to_string(gpu.path().join("information")).ok())
+            .find_map(|text| after_colon(&text, "Model"));
+        let _ = write!(machine, ", {} ({})", model.as_deref().unwrap_or("unknown GPU"), device::name(place));
+    }
+    machine
+}

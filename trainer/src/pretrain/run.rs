@@ -1,0 +1,265 @@
+//! The loop: batch, step, now and then a checkpoint.
+
+use super::checkpoint::{self, Row, State};
+use super::feed::Feed;
+use super::held_out::{Figures, HeldOut};
+use super::loss::{TERMS, loss, normalised};
+use super::network::Network;
+use super::optimizer::{Optimizer, rate};
+use super::output;
+use super::stream::{Batch, Stream};
+use crate::progress;
+use anyhow::{Context, Result, ensure};
+use cellgate_models::conversion::Size;
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tch::{Cuda, Device, Kind, Tensor};
+
+/// From one checkpoint to the next.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+/// Steps that a line of the curve stands for.
+const ROW_STEPS: u64 = 10;
+
+/// What decides a run, together with its plan: a checkpoint goes on only with the same.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainConfig {
+    /// Names the random numbers.
+    pub seed: u64,
+    /// Crops a step, at least 2.
+    pub batch: usize,
+    /// Size of a crop, multiples of 32 from 64 to 1024.
+    pub crop: Size,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+}
+
+/// When a run is done.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Plan {
+    /// After so many steps.
+    Steps(u64),
+    /// After so many minutes of training, stops in between not counted. Weights then depend on the machine's speed.
+    Minutes(f64),
+}
+
+/// A run to begin or to go on with.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// Its folder.
+    pub out: &'a Path,
+    /// What decides it.
+    pub config: PretrainConfig,
+    /// When it is done.
+    pub plan: Plan,
+    /// Where it computes.
+    pub device: Device,
+    /// Ends it after the current step, with a checkpoint.
+    pub stop: &'a AtomicBool,
+    /// The command, for the model card.
+    pub command: &'a str,
+}
+
+/// A run so far.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// The weights.
+    pub weights: PathBuf,
+    /// Whether the plan is fulfilled.
+    pub finished: bool,
+    /// Steps made.
+    pub steps: u64,
+    /// Crops trained on.
+    pub images: u64,
+    /// Time spent.
+    pub seconds: f64,
+    /// Crops a second.
+    pub images_per_s: f64,
+    /// Rendering on its threads, as a share of the time spent: above 1 where several threads render.
+    pub render_share: f64,
+    /// Share of the time spent that training waited for a batch.
+    pub waiting_share: f64,
+    /// Mean loss of the first ten steps.
+    pub first_loss: Option<f64>,
+    /// Mean loss of the last ten steps.
+    pub last_loss: Option<f64>,
+    /// The last figures on held-out electrodes.
+    pub held_out: Option<Figures>,
+}
+
+/// Begins the run, or goes on with it where its folder holds a checkpoint.
+///
+/// # Errors
+/// A checkpoint of another configuration or a damaged one; a loss that is not finite; libtorch's; files that can't be
+/// written.
+pub fn run(run: &Run<'_>) -> Result<Summary> {
+    let path = run.out.join(checkpoint::FILE);
+    let (state, network, optimizer) = match checkpoint::read(&path, run.device)? {
+        Some(checkpoint) => checkpoint,
+        None => {
+            let network = Network::random(run.config.seed, run.device)?;
+            let optimizer = Optimizer::new(&network)?;
+            (State::new(run.config), network, optimizer)
+        }
+    };
+    ensure!(
+        state.config == run.config,
+        "{}: found a run of {:?}, expected {:?}; give its options, or name another folder",
+        path.display(),
+        state.config,
+        run.config
+    );
+    let PretrainConfig { seed, batch, crop, .. } = run.config;
+    let held_out = HeldOut::new(seed, batch, crop)?;
+    let mut training = Training { run, path, state, network, optimizer, held_out };
+    training.go_on()?;
+    Ok(summary(run, &training.state))
+}
+
+/// Share of the plan that is done.
+fn share(plan: Plan, state: &State) -> f64 {
+    match plan {
+        Plan::Steps(steps) => state.steps as f64 / steps as f64,
+        Plan::Minutes(minutes) => state.seconds / (60.0 * minutes),
+    }
+}
+
+/// What `state` comes to.
+pub(super) fn summary(run: &Run<'_>, state: &State) -> Summary {
+    let images = state.steps * state.config.batch as u64;
+    let of_time = |seconds: f64| if state.seconds > 0.0 { seconds / state.seconds } else { 0.0 };
+    Summary {
+        weights: run.out.join(output::WEIGHTS),
+        finished: share(run.plan, state) >= 1.0,
+        steps: state.steps,
+        images,
+        seconds: state.seconds,
+        images_per_s: of_time(images as f64),
+        render_share: of_time(state.rendered_s),
+        waiting_share: of_time(state.waited_s),
+        first_loss: state.rows.first().map(|row| row.loss),
+        last_loss: state.rows.last().map(|row| row.loss),
+        held_out: state.held_out.last().copied(),
+    }
+}
+
+/// A run under way.
+struct Training<'a> {
+    run: &'a Run<'a>,
+    path: PathBuf,
+    state: State,
+    network: Network,
+    optimizer: Optimizer,
+    held_out: HeldOut,
+}
+
+impl Training<'_> {
+    fn go_on(&mut self) -> Result<()> {
+        let PretrainConfig { seed, batch, crop, .. } = self.run.config;
+        if self.run.device.is_cuda() {
+            Cuda::cudnn_set_benchmark(true);
+        }
+        let bar = self.bar();
+        let stream = Arc::new(Stream::new(seed, batch, crop));
+        let mut feed = Feed::new(&stream, self.state.steps, rendering_threads(self.run.device));
+        let (before, start) = (self.state.seconds, Instant::now());
+        let mut saved = Instant::now();
+        let mut sums = self.no_sums();
+        while share(self.run.plan, &self.state) < 1.0 && !self.run.stop.load(Ordering::Relaxed) {
+            let waiting = Instant::now();
+            let (batch, took) = feed.next()?;
+            self.state.waited_s += waiting.elapsed().as_secs_f64();
+            self.state.rendered_s += took.as_secs_f64();
+            let learning_rate = self.step(&batch, &mut sums)?;
+            self.state.seconds = before + start.elapsed().as_secs_f64();
+            if self.state.steps.is_multiple_of(ROW_STEPS) {
+                self.add_row(&sums, learning_rate)?;
+                sums = self.no_sums();
+                self.show(&bar, start.elapsed(), before);
+            }
+            if saved.elapsed() >= CHECKPOINT_EVERY && self.state.steps.is_multiple_of(ROW_STEPS) {
+                self.save()?;
+                saved = Instant::now();
+            }
+        }
+        bar.finish_and_clear();
+        self.save()
+    }
+
+    fn no_sums(&self) -> Tensor {
+        Tensor::zeros([TERMS.len() as i64], (Kind::Float, self.run.device))
+    }
+
+    /// Trains on `batch`; the learning rate it used. Adds the loss's terms to `sums`, on the device.
+    fn step(&mut self, batch: &Batch, sums: &mut Tensor) -> Result<f64> {
+        let learning_rate = self.run.config.learning_rate * rate(share(self.run.plan, &self.state));
+        let answers = batch.tensors(self.run.device)?;
+        let loss = loss(&self.network.forward(&normalised(&answers.levels)?, true)?, &answers)?;
+        loss.total.f_backward()?;
+        self.optimizer.step(&self.network, learning_rate)?;
+        *sums += loss.terms;
+        self.state.steps += 1;
+        Ok(learning_rate)
+    }
+
+    fn add_row(&mut self, sums: &Tensor, learning_rate: f64) -> Result<()> {
+        let step = self.state.steps;
+        let steps = step - self.state.rows.last().map_or(0, |row| row.step);
+        let sums = Vec::<f32>::try_from(sums.f_to_device(Device::Cpu)?)?;
+        let terms: Vec<f64> = sums.iter().map(|sum| f64::from(*sum) / steps as f64).collect();
+        let loss = terms.iter().zip(TERMS).map(|(term, (_, weight))| term * weight).sum::<f64>();
+        ensure!(
+            loss.is_finite(),
+            "step {step}: found a loss of {loss}, expected a number; a lower --learning-rate may help"
+        );
+        self.state.rows.push(Row { step, seconds: self.state.seconds, learning_rate, loss, terms });
+        Ok(())
+    }
+
+    fn bar(&self) -> ProgressBar {
+        let (total, done, what) = match self.run.plan {
+            Plan::Steps(steps) => (steps, self.state.steps, "steps"),
+            Plan::Minutes(minutes) => ((60.0 * minutes) as u64, self.state.seconds as u64, "seconds"),
+        };
+        progress::bar(total, what).with_position(done)
+    }
+
+    fn show(&self, bar: &ProgressBar, elapsed: Duration, before: f64) {
+        let images = |steps: u64| steps as f64 * self.run.config.batch as f64;
+        let Some(row) = self.state.rows.last() else { return };
+        let of_whole = images(row.step) / (before + elapsed.as_secs_f64());
+        bar.set_message(format!("step {}, loss {:.3}, {of_whole:.1} images/s", row.step, row.loss));
+        bar.set_position(match self.run.plan {
+            Plan::Steps(_) => self.state.steps,
+            Plan::Minutes(_) => self.state.seconds as u64,
+        });
+    }
+
+    /// Writes checkpoint, weights, curve and model card.
+    fn save(&mut self) -> Result<()> {
+        let step = self.state.steps;
+        if self.state.held_out.last().is_none_or(|figures| figures.step != step) {
+            self.state.held_out.push(self.held_out.figures(&self.network, step)?);
+        }
+        checkpoint::write(&self.path, &self.state, &self.network, &self.optimizer)?;
+        output::write(self.run, &self.state, &self.network).context("the run's files")
+    }
+}
+
+/// On a CPU, libtorch itself takes all cores and rendering is a small part of the work; a GPU is faster than several
+/// cores can render.
+fn rendering_threads(device: Device) -> usize {
+    if device.is_cuda() {
+        std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1))
+    } else {
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Batch after batch of crops, without an end, each from the seed and its number alone: so a run can go on anywhere, and
+//! any number of threads gives the same.
+
+use super::crop::{CELLS, Crop, STYLES};
+use crate::dataset::synth::sampler::{KINDS, Sampler};
+use anyhow::Result;
+use cellgate_models::conversion::Size;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind, TchError, Tensor};
+
+/// Scales that electrodes are rendered at, and in how many of 20. Small ones are cheaper, and what a quick
+/// cross-validation at 400 x 200 sees.
+const SCALES: [(f64, usize); 4] = [(0.2, 8), (0.35, 5), (0.6, 4), (1.0, 3)];
+/// Crops of one electrode in a batch.
+const CROPS: usize = 4;
+/// Sets the crops' stream of random numbers apart from the generator's.
+const CROP_SEED: u64 = 0x63_726f_7073;
+
+/// The endless stream of one seed.
+pub(super) struct Stream {
+    seed: u64,
+    batch: usize,
+    size: Size,
+    samplers: Vec<Sampler>,
+}
+
+/// A batch of N crops in plain memory.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Batch {
+    /// N x 3 x height x width.
+    levels: Vec<u8>,
+    /// N x kinds x rows x columns, for each of [`CELLS`].
+    maps: [Vec<f32>; 2],
+    /// N x kinds.
+    severities: Vec<f32>,
+    asked: Vec<f32>,
+    /// N.
+    coatings: Vec<i64>,
+    /// N x styles.
+    styles: Vec<f32>,
+    /// Height and width.
+    size: [i64; 2],
+}
+
+/// A batch in libtorch.
+pub(super) struct Tensors {
+    /// N x 3 x height x width, levels of 0..=255 as they are.
+    pub(super) levels: Tensor,
+    /// N x kinds x rows x columns, for each of [`CELLS`].
+    pub(super) maps: [Tensor; 2],
+    /// N x kinds.
+    pub(super) severities: Tensor,
+    /// N x kinds.
+    pub(super) asked: Tensor,
+    /// N.
+    pub(super) coatings: Tensor,
+    /// N x styles.
+    pub(super) styles: Tensor,
+}
+
+impl Stream {
+    /// Batches of `batch` crops of `size`.
+    pub(super) fn new(seed: u64, batch: usize, size: Size) -> Self {
+        Self { seed, batch, size, samplers: SCALES.iter().map(|(scale, _)| Sampler::new(seed, *scale)).collect() }
+    }
+
+    /// Batch `number`.
+    ///
+    /// # Errors
+    /// None that a sound generator could cause.
+    pub(super) fn batch(&self, number: u64) -> Result<Batch> {
+        let mut batch = Batch { size: [self.size.height, self.size.width].map(i64::from), ..Batch::default() };
+        let electrodes = self.batch.div_ceil(CROPS);
+        for electrode in 0..electrodes {
+            let number = number * electrodes as u64 + electrode as u64;
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed ^ CROP_SEED);
+            random.set_stream(number);
+            let mut draw = random.random_range(0..SCALES.iter().map(|(_, weight)| weight).sum::<usize>());
+            let scale = SCALES.iter().position(|(_, weight)| {
+                let is_here = draw < *weight;
+                draw = draw.wrapping_sub(*weight);
+                is_here
+            });
+            let sample = self.samplers[scale.unwrap_or_default()].sample(number)?;
+            for _ in 0..CROPS.min(self.batch - batch.coatings.len()) {
+                batch.push(Crop::new(&sample, self.size, &mut random)?, sample.coating);
+            }
+        }
+        Ok(batch)
+    }
+}
+
+impl Batch {
+    fn push(&mut self, crop: Crop, coating: usize) {
+        self.levels.extend(crop.levels);
+        self.maps.iter_mut().zip(crop.maps).for_each(|(all, one)| all.extend(one));
+        self.severities.extend(crop.severities);
+        self.asked.extend(crop.asked);
+        self.coatings.push(coating as i64);
+        self.styles.extend(crop.style);
+    }
+
+    /// Copies it to `device`.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub(super) fn tensors(&self, device: Device) -> Result<Tensors, TchError> {
+        let count = self.coatings.len() as i64;
+        let [height, width] = self.size;
+        let rows = |values: &[f32], shape: &[i64]| Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device(device);
+        let map = |index: usize| {
+            let cell = i64::from(CELLS[index]);
+            rows(&self.maps[index], &[count, KINDS as i64, height / cell, width / cell])
+        };
+        let levels = Tensor::f_from_data_size(&self.levels, &[count, 3, height, width], Kind::Uint8)?;
+        Ok(Tensors {
+            levels: levels.f_to_device(device)?,
+            maps: [map(0)?, map(1)?],
+            severities: rows(&self.severities, &[count, KINDS as i64])?,
+            asked: rows(&self.asked, &[count, KINDS as i64])?,
+            coatings: Tensor::f_from_slice(&self.coatings)?.f_to_device(device)?,
+            styles: rows(&self.styles, &[count, STYLES as i64])?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::synth::sampler::COATINGS;
+
+    const SIZE: Size = Size { height: 96, width: 64 };
+
+    fn batch(seed: u64, number: u64) -> Batch {
+        Stream::new(seed, 6, SIZE).batch(number).unwrap()
+    }
+
+    #[test]
+    fn a_batch_follows_from_seed_and_number_alone() {
+        let first = batch(5, 3);
+        assert!(first == batch(5, 3));
+        assert!(first != batch(5, 4) && first != batch(6, 3));
+        assert_eq!((first.coatings.len(), first.levels.len()), (6, 6 * 3 * 96 * 64));
+    }
+
+    #[test]
+    fn answers_agree_with_the_maps() {
+        let stream = Stream::new(2, 40, SIZE);
+        let (mut shown, mut quiet) = (0, 0);
+        for number in 0..2 {
+            let batch = stream.batch(number).unwrap();
+            assert!(batch.coatings.iter().all(|coating| (0..COATINGS as i64).contains(coating)));
+            assert!(batch.styles.iter().all(|style| style.abs() < 4.0), "{:?}", batch.styles);
+            for (place, (severity, asked)) in batch.severities.iter().zip(&batch.asked).enumerate() {
+                let [fine, coarse] = [6 * 4, 3 * 2].map(|cells| cells * place..cells * (place + 1));
+                let marked =
+                    [&batch.maps[0][fine], &batch.maps[1][coarse]].map(|map| map.iter().any(|cell| *cell > 0.0));
+                assert_eq!(marked[0], marked[1]);
+                assert_eq!(marked[0], *severity > 0.0 || *asked == 0.0, "{place}");
+                if marked[0] { shown += 1 } else { quiet += 1 }
+            }
+        }
+        assert!(shown > 40 && quiet > 400, "{shown} {quiet}");
+    }
+}
