@@ -14,7 +14,8 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "HxW", default_value_t = Size::PAPER)]
     pub(crate) size: Size,
     /// The backbone's weights, .safetensors or torchvision's .pth [default: $CELLGATE_BACKBONE, else
-    /// models/weights/resnet34.safetensors, else ~/.cache/cellgate/backbone/resnet34-b627a593.pth]
+    /// models/weights/resnet34.safetensors, else ~/.cache/cellgate/backbone/resnet34-b627a593.pth, else
+    /// models/weights/resnet34-electrodes.safetensors]
     #[arg(long, value_name = "PATH")]
     pub(crate) backbone: Option<PathBuf>,
     /// The folder of cached features [default: $CELLGATE_CACHE, else ~/.cache/cellgate/features]
@@ -44,6 +45,7 @@ impl NetworkArgs {
     /// No weights are found, or they don't fit.
     pub(crate) fn open(&self) -> Result<Network> {
         let path = weights::find(self.backbone.as_deref())?;
+        super::note(format_args!("backbone: {}", path.display()));
         let weights = Weights::read(&path)?;
         let classifier = weights.fc().map(|(weight, bias)| Classifier { weight, bias });
         let backbone = Backbone::new(&weights, self.device).with_context(|| path.display().to_string())?;

@@ -15,7 +15,8 @@ with the b627a593 of its name). Without a network, fetch it on another machine a
 /// The weights file: `given` (`--backbone`) if there is one, else the one named by the environment variable
 /// `CELLGATE_BACKBONE`, else the first that exists of
 /// 1. `models/weights/resnet34.safetensors` in the working directory,
-/// 2. `~/.cache/cellgate/backbone/resnet34-b627a593.pth` (or below `$XDG_CACHE_HOME`).
+/// 2. `~/.cache/cellgate/backbone/resnet34-b627a593.pth` (or below `$XDG_CACHE_HOME`),
+/// 3. `models/weights/resnet34-electrodes.safetensors` in the working directory: this repository's own.
 ///
 /// # Errors
 /// [`WeightsError::Missing`] with all places and how to get the official file.
@@ -25,6 +26,7 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf, WeightsError> {
         Some(path) => vec![path],
         None => std::iter::once(PathBuf::from("models/weights/resnet34.safetensors"))
             .chain(crate::features::default_cache_root().map(|dir| dir.join("backbone/resnet34-b627a593.pth")))
+            .chain([PathBuf::from("models/weights/resnet34-electrodes.safetensors")])
             .collect(),
     };
     first_that_exists(candidates)
