@@ -227,19 +227,20 @@ fn percentile(mut times: Vec<f64>, share: f64) -> f64 {
     times[((times.len() - 1) as f64 * share).round() as usize]
 }
 
-/// Resident memory of the process `pid` and of those that it started.
+/// Memory that the process `pid` and those that it started have taken: heaps and stacks. Pages of programs, libraries and
+/// the journal's index, which come as they are first used and can be had back at any time, are not counted.
 fn memory_kib(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let children = tasks.flat_map(|task| {
         let children = fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
         children.split_whitespace().map(|child| child.parse().unwrap()).collect::<Vec<u32>>()
     });
-    children.chain([pid]).map(resident_kib).sum()
+    children.chain([pid]).map(anonymous_kib).sum()
 }
 
-fn resident_kib(pid: u32) -> u64 {
+fn anonymous_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim_end_matches("kB").trim().parse().unwrap()
 }
 

@@ -68,8 +68,6 @@ reasons! {
     NO_IMAGE = 0x0103;
     /// Refused: the appliance is not ready.
     NOT_READY = 0x0104;
-    /// REJECT: the appliance was stopped while it had the part in hand.
-    SHUTDOWN = 0x0105;
     /// REJECT: the part was in hand when the appliance restarted.
     RESTARTED = 0x0106;
     /// Refused or REJECT: the verdict could not be stored, so it could not be sent.
@@ -114,8 +112,6 @@ reasons! {
     INCOMPATIBLE = 0x020B;
     /// Gate: the code is none of the three.
     UNKNOWN_CODE = 0x020C;
-    /// Gate: the PLC restarted while the part was open.
-    PLC_RESTARTED = 0x020D;
 }
 
 impl fmt::Display for ReasonCode {

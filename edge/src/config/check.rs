@@ -28,6 +28,10 @@ impl Config {
             let expected = "at least plc.deadline_ms with match = \"trigger-first\": so late an image may come";
             return value("acquire.lead_ms", lead_ms.to_string(), expected);
         }
+        if self.acquire.matching == Matching::ImageFirst && lead_ms == 0 {
+            let expected = "more than 0 with match = \"image-first\": so early an image may come";
+            return value("acquire.lead_ms", lead_ms.to_string(), expected);
+        }
         if let Some(listen) = self.metrics.listen.filter(|listen| !listen.ip().is_loopback()) {
             return value("metrics.listen", listen.to_string(), "an address on loopback, such as 127.0.0.1:9469");
         }

@@ -62,6 +62,9 @@ fn values_that_cannot_be_meant_are_named() {
     let short = LEAST.replace("\"part-id\"", "\"trigger-first\"\nlead_ms = 4999");
     let error = parse(&short).unwrap_err().to_string();
     assert!(error.contains("acquire.lead_ms: found 4999, expected at least plc.deadline_ms"), "{error}");
+    let never = LEAST.replace("\"part-id\"", "\"image-first\"\nlead_ms = 0");
+    let error = parse(&never).unwrap_err().to_string();
+    assert!(error.contains("acquire.lead_ms: found 0, expected more than 0"), "{error}");
     let error = parse(&format!("{LEAST}[metrics]\nlisten = \"0.0.0.0:9469\"")).unwrap_err().to_string();
     assert!(error.contains("metrics.listen: found 0.0.0.0:9469"), "{error}");
 }

@@ -355,8 +355,11 @@ impl Writer {
     /// Not ready: closes the database and says why.
     fn fail(&mut self, error: &JournalError) -> String {
         let why = error.to_string();
-        tracing::error!("the journal failed and is closed: {why}");
         let mut state = locked(&self.state);
+        // Attempts to reopen follow each other quickly; one that fails like the one before is no news.
+        if state.open || state.last_error.as_ref() != Some(&why) {
+            tracing::error!("the journal failed and is closed: {why}");
+        }
         state.open = false;
         state.failures += 1;
         state.last_error = Some(why.clone());
