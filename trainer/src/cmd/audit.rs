@@ -58,7 +58,7 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
     let shown: Vec<_> = audit.parts.iter().filter(|part| all || !remark(part).is_empty()).collect();
     if !shown.is_empty() {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header([
+        table.load_style(presets::UTF8_BORDERS_ONLY).set_header([
             "part",
             "image",
             "bundle",
@@ -83,7 +83,7 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
         writeln!(text, "{table}")?;
     }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["label", "PASS", "REVIEW", "REJECT"]);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["label", "PASS", "REVIEW", "REJECT"]);
     for (label, Calls { pass, review, reject }) in [("normal", audit.normal), ("abnormal", audit.abnormal)] {
         table.add_row([label.to_owned(), pass.to_string(), review.to_string(), reject.to_string()]);
     }
