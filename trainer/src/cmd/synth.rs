@@ -11,7 +11,7 @@ use std::process::ExitCode;
 OUT gets images/ (16-bit TIFF), masks/ (a PNG for each anomaly, white where it is) and manifest.csv.
 
 Examples:
-  cellgate-trainer synth electrodes                      714 full-size electrodes in 12 bundles, about 2.2 GB
+  cellgate-trainer synth electrodes                      714 full-size electrodes in 12 bundles, 1.7 GB
   cellgate-trainer synth small --parts 120 --scale 0.2   a small set for a quick trial
   cellgate-trainer synth --preview sheet.png             a contact sheet of what would be made, nothing else
   cellgate-trainer check small
