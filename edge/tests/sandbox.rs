@@ -63,6 +63,9 @@ fn levels_and_refusals_are_those_of_direct_decoding() {
             (direct, other) => panic!("{direct:?}, {other:?}"),
         }
     }
+    // What `write` makes is as it is in memory, and stays in the file's bytes.
+    let image = sandbox.decode(&whole, Path::new(NAME)).unwrap();
+    assert!(whole.as_ptr_range().contains(&image.levels().as_ptr().cast()), "the levels were copied");
     let long = vec![0; (4 << 20) + 1];
     let refused = sandbox.decode(&long, Path::new(NAME));
     assert!(matches!(refused, Err(SandboxFailure::Refused(ReadError::Limit { .. }))), "{refused:?}");
@@ -202,7 +205,7 @@ fn an_answer_is_believed_only_where_it_can_be_true() {
     let file = tiff(2, 2);
     let (word, end) = (|at: usize| u16::from_le_bytes([file[at], file[at + 1]]), file.len() as u64);
     let in_file = |a, b, at: u64| with(header(6, 1, a, b), &at.to_le_bytes());
-    // At an even place they stay there; at an odd one they move.
+    // Also where they must move, at an odd place.
     for at in [0, 2, 3, file.len() - 4] {
         assert_eq!(outcome(&in_file(1, 2, at as u64)).unwrap(), (1, 2, vec![word(at), word(at + 2)]), "{at}");
     }

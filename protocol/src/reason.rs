@@ -1,6 +1,7 @@
 //! Reasons: why a verdict is what it is, and why a trigger was refused.
 //!
-//! On the wire a reason is a raw 16-bit integer; an unknown one is shown as its number. Numbers are only ever appended.
+//! On the wire a reason is a raw 16-bit integer; an unknown one is shown as its number. Numbers are only ever appended;
+//! 0x0105 and 0x020D meant something once and are not given again.
 //! 1..=0xFF belong to the decision on an image, 0x100.. to the appliance, 0x200.. to the PLC's gate.
 
 use core::fmt;

@@ -8,7 +8,7 @@ use crate::results::Confusion;
 use crate::stats::{BundleBootstrap, Scored, auroc, wilson95};
 use cellgate_models::digest::Digest;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What an appliance says of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,16 +37,25 @@ impl Call {
 /// One line of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`; other members are passed by.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Verdict {
-    /// The image file's digest; none where it could not be read.
+    /// The image file's digest; none where it could not be read, or no image came.
+    #[serde(deserialize_with = "present")]
     pub image: Option<Digest>,
     /// The verdict.
     pub verdict: Call,
     /// Its reason.
     pub reason: String,
     /// The network's score, 0..=1, where there was one.
+    #[serde(deserialize_with = "present")]
     pub score: Option<f64>,
+    /// The bundle of the model that judged.
+    pub bundle: Option<Digest>,
     /// The part's number on the line; a line of `inspect` has none.
     pub part: Option<u64>,
+}
+
+/// A member that may be null but has to be there.
+fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(from)
 }
 
 /// A line that is no verdict.
@@ -146,10 +155,17 @@ pub struct Audit {
     pub parts: Vec<AuditedPart>,
     /// Images of the data set that nobody judged.
     pub not_judged: Vec<String>,
-    /// Verdicts on images that are not in the data set, or on none that could be read.
+    /// Verdicts on images that are not in the data set.
     pub on_others: usize,
+    /// Verdicts without an image: none came, or it could not be read. Nobody knows which part they belong to, so they are in
+    /// no rate.
+    pub without_image: usize,
     /// Verdicts followed by another one on the same image, which counts.
     pub superseded: usize,
+    /// Of these, a PASS on an abnormal part: an escape, had the part not been judged again.
+    pub superseded_escapes: usize,
+    /// Models that judged.
+    pub models: usize,
     /// Normal parts by verdict.
     pub normal: Calls,
     /// Abnormal parts by verdict.
@@ -164,7 +180,7 @@ pub struct Audit {
     pub balanced_accuracy: Option<f64>,
     /// Its 95 % interval, whole bundles drawn again; none with one bundle.
     pub balanced_accuracy95: Option<[f64; 2]>,
-    /// Area under the ROC curve of the scores.
+    /// Area under the ROC curve of the scores; parts without one are left out.
     pub auroc: Option<f64>,
 }
 
@@ -173,14 +189,23 @@ impl Audit {
     #[must_use]
     pub fn new(parts: &[Part], verdicts: &[Verdict]) -> Self {
         let mut newest: HashMap<Digest, &Verdict> = HashMap::new();
-        let known: std::collections::HashSet<Digest> = parts.iter().map(|part| part.digest).collect();
-        let (mut on_others, mut superseded) = (0, 0);
+        let labels: HashMap<Digest, Label> = parts.iter().map(|part| (part.digest, part.label)).collect();
+        let (mut on_others, mut without_image, mut superseded, mut superseded_escapes) = (0, 0, 0, 0);
         for verdict in verdicts {
-            match verdict.image.filter(|image| known.contains(image)) {
-                None => on_others += 1,
-                Some(image) => superseded += usize::from(newest.insert(image, verdict).is_some()),
+            let Some(image) = verdict.image else {
+                without_image += 1;
+                continue;
+            };
+            let Some(label) = labels.get(&image) else {
+                on_others += 1;
+                continue;
+            };
+            if let Some(before) = newest.insert(image, verdict) {
+                superseded += 1;
+                superseded_escapes += usize::from(*label == Label::Abnormal && before.verdict == Call::Pass);
             }
         }
+        let models: HashSet<Digest> = newest.values().filter_map(|verdict| verdict.bundle).collect();
         let (mut judged, mut not_judged) = (Vec::new(), Vec::new());
         for part in parts {
             match newest.get(&part.digest) {
@@ -210,11 +235,14 @@ impl Audit {
         }
         let bundles: Vec<Confusion> = by_bundle.into_values().collect();
         let scored: Vec<Scored> =
-            judged.iter().map(|part| Scored { score: part.score.unwrap_or(f64::NAN), label: part.label }).collect();
+            judged.iter().filter_map(|part| Some(Scored { score: part.score?, label: part.label })).collect();
         Self {
             not_judged,
             on_others,
+            without_image,
             superseded,
+            superseded_escapes,
+            models: models.len(),
             normal,
             abnormal,
             escapes: Rate::new(abnormal.pass, abnormal.total()),
@@ -245,8 +273,10 @@ mod tests {
     }
 
     fn verdict(image: &str, verdict: &str, score: &str) -> String {
-        let digest = Digest::of(image.as_bytes());
-        format!(r#"{{"seq":1,"image":"{digest}","verdict":"{verdict}","reason":"R","score":{score},"part":7}}"#)
+        let (image, model) = (Digest::of(image.as_bytes()), Digest::of(b"model"));
+        format!(
+            r#"{{"image":"{image}","verdict":"{verdict}","reason":"R","score":{score},"bundle":"{model}","part":7}}"#
+        )
     }
 
     #[test]
@@ -269,7 +299,9 @@ mod tests {
             String::new(),
         ];
         let audit = Audit::new(&parts, &read_verdicts(&lines.join("\n")).unwrap());
-        assert_eq!((audit.parts.len(), audit.not_judged.len(), audit.on_others, audit.superseded), (4, 1, 2, 1));
+        assert_eq!((audit.parts.len(), audit.not_judged.len()), (4, 1));
+        assert_eq!((audit.on_others, audit.without_image), (1, 1));
+        assert_eq!((audit.superseded, audit.superseded_escapes, audit.models), (1, 0, 1));
         assert_eq!(audit.normal, Calls { pass: 1, review: 0, reject: 1 });
         assert_eq!(audit.abnormal, Calls { pass: 1, review: 1, reject: 0 });
         assert_eq!(audit.escapes.map(|rate| (rate.count, rate.of)), Some((1, 2)));
@@ -290,7 +322,11 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_verdict_is_named() {
-        let error = read_verdicts("\n{\"image\":null,\"verdict\":\"MAYBE\",\"reason\":\"\"}").unwrap_err().to_string();
+        let error = read_verdicts(r#"{"verdict":"PASS","reason":"R","score":0.1}"#).unwrap_err().to_string();
+        assert!(error.starts_with("line 1: ") && error.contains("image"), "{error}");
+        let error = read_verdicts("\n{\"image\":null,\"score\":null,\"verdict\":\"MAYBE\",\"reason\":\"\"}")
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("line 2: ") && error.contains("MAYBE"), "{error}");
     }
 }

@@ -7,6 +7,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// What the name of a file that is still being written begins with.
+pub const TEMPORARY: &str = ".writing-";
+
 /// Writes `bytes` to `path` by way of a temporary file beside it, so that a kill or a power cut leaves the old file or
 /// the new one; missing folders are made.
 ///
@@ -17,7 +20,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     // The usual permissions of a file, less the umask; those of a temporary file would shut colleagues out.
     let permissions = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().prefix(".writing-").permissions(permissions).tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).permissions(permissions).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

@@ -69,7 +69,7 @@ pub enum Stage {
 /// How long each stage took; zero for a stage that was not reached.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Times {
-    /// The file to memory, and decoding.
+    /// The file to memory, decoding, and what of its digest is left when the score is there.
     pub read: Duration,
     /// The radiograph to the network's input.
     pub convert: Duration,
@@ -222,8 +222,11 @@ impl Pipeline {
                 std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
             let score =
                 radiograph.map_err(NoScore::from).and_then(|radiograph| scorer.score(radiograph, times, begins));
+            begins(Stage::Read);
+            let rest = Instant::now();
             // Without a thread for it, it comes afterwards.
             let digest = digest.ok().and_then(|digest| digest.join().ok()).unwrap_or_else(|| Digest::of(bytes));
+            times.read += rest.elapsed();
             (score, Some(digest))
         })
     }

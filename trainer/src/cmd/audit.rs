@@ -16,6 +16,8 @@ use std::process::ExitCode;
 Verdicts are lines of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`. A verdict belongs to the part
 whose image file has the same SHA-256; the last one on an image counts.
 
+Exit status: 0, 1 no part has a verdict or something can't be read, 2 misuse.
+
 Examples:
   cellgate-edge journal export verdicts.sqlite --format jsonl | cellgate-trainer audit tray --verdicts -
   cellgate-trainer audit tray --verdicts verdicts.jsonl --all
@@ -50,7 +52,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         print(&self::text(&audit, args.all)?)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if audit.parts.is_empty() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
@@ -112,8 +114,11 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
     }
     for (count, what) in [
         (audit.not_judged.len(), "images of the data set have no verdict"),
-        (audit.on_others, "verdicts are on other images, or on none"),
-        (audit.superseded, "verdicts were followed by another one on the same image"),
+        (audit.on_others, "verdicts are on other images"),
+        (audit.without_image, "verdicts have no image that could be read, and are in no rate"),
+        (audit.superseded, "verdicts were followed by another one on the same image, which counts"),
+        (audit.superseded_escapes, "of these let an abnormal part pass"),
+        (audit.models.saturating_sub(1), "more models judged; the rates are of all together"),
     ] {
         if count > 0 {
             writeln!(text, "{count} {what}")?;

@@ -59,11 +59,19 @@ impl State {
     }
 }
 
-/// Writes the checkpoint to `path`: 261 MB.
+/// Writes the checkpoint to `path`: 261 MB. One that could not be gone on from never takes the place of one that can.
 ///
 /// # Errors
-/// libtorch's; the file can't be written.
+/// A value that is no number; libtorch's; the file can't be written.
 pub(super) fn write(path: &Path, state: &State, network: &Network, optimizer: &Optimizer) -> Result<()> {
+    let moments = optimizer.moments.iter().flat_map(|(name, moments)| moments.iter().map(move |tensor| (name, tensor)));
+    for (name, tensor) in network.tensors.iter().chain(moments) {
+        let is_finite = tensor.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
+        ensure!(is_finite, "step {}: {name} is no longer a number; a lower --learning-rate may help", state.steps);
+    }
+    for figures in &state.held_out {
+        ensure!(figures.loss.is_finite(), "step {}: the held-out loss is no number", figures.step);
+    }
     let mut tensors = Vec::new();
     for (name, tensor) in &network.tensors {
         tensors.push((PARTS[0], name, bytes(tensor)?, tensor.size()));

@@ -8,11 +8,13 @@ use super::network::Network;
 use super::optimizer::{Optimizer, rate};
 use super::output;
 use super::stream::{Batch, Stream};
+use crate::files;
 use crate::progress;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use cellgate_models::conversion::Size;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +23,8 @@ use tch::{Cuda, Device, Kind, Tensor};
 
 /// From one checkpoint to the next.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+/// Held by the process that trains in a folder.
+const LOCK: &str = ".lock";
 /// Steps that a line of the curve stands for.
 const ROW_STEPS: u64 = 10;
 
@@ -95,9 +99,10 @@ pub struct Summary {
 /// Begins the run, or goes on with it where its folder holds a checkpoint.
 ///
 /// # Errors
-/// A checkpoint of another configuration or a damaged one; a loss that is not finite; libtorch's; files that can't be
+/// Another process trains in the folder, or it holds something else; a checkpoint of another configuration or a damaged one; a loss that is not finite; libtorch's; files that can't be
 /// written.
 pub fn run(run: &Run<'_>) -> Result<Summary> {
+    let _lock = lock(run.out)?;
     let path = run.out.join(checkpoint::FILE);
     let (state, network, optimizer) = match checkpoint::read(&path, run.device)? {
         Some(checkpoint) => checkpoint,
@@ -119,6 +124,35 @@ pub fn run(run: &Run<'_>) -> Result<Summary> {
     let mut training = Training { run, path, state, network, optimizer, held_out };
     training.go_on()?;
     Ok(summary(run, &training.state))
+}
+
+/// Keeps other processes out of the run's folder, which is made where it is missing, and removes what a kill left half
+/// written.
+fn lock(folder: &Path) -> Result<File> {
+    let named = || folder.display().to_string();
+    std::fs::create_dir_all(folder).with_context(named)?;
+    let path = folder.join(LOCK);
+    let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(named)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!("{}: another process trains there", folder.display()),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(named),
+    }
+    let entries = std::fs::read_dir(folder).with_context(named)?.collect::<std::io::Result<Vec<_>>>();
+    let mut names: Vec<_> = entries.with_context(named)?.iter().map(std::fs::DirEntry::file_name).collect();
+    names.retain(|name| name != LOCK);
+    let is_begun = names.iter().any(|name| name == checkpoint::FILE);
+    for name in names.iter().filter(|name| name.to_string_lossy().starts_with(files::TEMPORARY)) {
+        std::fs::remove_file(folder.join(name)).with_context(named)?;
+    }
+    names.retain(|name| !name.to_string_lossy().starts_with(files::TEMPORARY));
+    ensure!(
+        is_begun || names.is_empty(),
+        "{}: found other files and no {}, expected a new or empty folder, or one of `pretrain`",
+        folder.display(),
+        checkpoint::FILE
+    );
+    Ok(file)
 }
 
 /// Share of the plan that is done.
@@ -169,17 +203,18 @@ impl Training<'_> {
         let mut feed = Feed::new(&stream, self.state.steps, rendering_threads(self.run.device));
         let (before, start) = (self.state.seconds, Instant::now());
         let mut saved = Instant::now();
-        let mut sums = self.no_sums();
+        let (mut sums, mut summed) = (self.no_sums(), 0);
         while share(self.run.plan, &self.state) < 1.0 && !self.run.stop.load(Ordering::Relaxed) {
             let waiting = Instant::now();
             let (batch, took) = feed.next()?;
             self.state.waited_s += waiting.elapsed().as_secs_f64();
             self.state.rendered_s += took.as_secs_f64();
             let learning_rate = self.step(&batch, &mut sums)?;
+            summed += 1;
             self.state.seconds = before + start.elapsed().as_secs_f64();
             if self.state.steps.is_multiple_of(ROW_STEPS) {
-                self.add_row(&sums, learning_rate)?;
-                sums = self.no_sums();
+                self.add_row(&sums, summed, learning_rate)?;
+                (sums, summed) = (self.no_sums(), 0);
                 self.show(&bar, start.elapsed(), before);
             }
             if saved.elapsed() >= CHECKPOINT_EVERY && self.state.steps.is_multiple_of(ROW_STEPS) {
@@ -207,11 +242,11 @@ impl Training<'_> {
         Ok(learning_rate)
     }
 
-    fn add_row(&mut self, sums: &Tensor, learning_rate: f64) -> Result<()> {
+    /// `sums` are over `summed` steps: after a stop fewer than since the row before.
+    fn add_row(&mut self, sums: &Tensor, summed: u64, learning_rate: f64) -> Result<()> {
         let step = self.state.steps;
-        let steps = step - self.state.rows.last().map_or(0, |row| row.step);
         let sums = Vec::<f32>::try_from(sums.f_to_device(Device::Cpu)?)?;
-        let terms: Vec<f64> = sums.iter().map(|sum| f64::from(*sum) / steps as f64).collect();
+        let terms: Vec<f64> = sums.iter().map(|sum| f64::from(*sum) / summed as f64).collect();
         let loss = terms.iter().zip(TERMS).map(|(term, (_, weight))| term * weight).sum::<f64>();
         ensure!(
             loss.is_finite(),

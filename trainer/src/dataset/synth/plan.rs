@@ -74,7 +74,7 @@ impl Plan {
         let abnormal_weights: Vec<_> = (0..config.bundles)
             .map(|bundle| {
                 let (parts, abnormal) = pattern(bundle);
-                // Rounded up: a bundle that has abnormal parts keeps its share, however few parts are made.
+                // In thousandths: rounded down to whole parts, a small bundle that has abnormal ones would lose its share.
                 sizes[bundle] * abnormal * 1000 / parts
             })
             .collect();
