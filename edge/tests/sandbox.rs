@@ -63,12 +63,23 @@ fn levels_and_refusals_are_those_of_direct_decoding() {
             (direct, other) => panic!("{direct:?}, {other:?}"),
         }
     }
-    // What `write` makes is as it is in memory, and stays in the file's bytes.
-    let image = sandbox.decode(&whole, Path::new(NAME)).unwrap();
-    assert!(whole.as_ptr_range().contains(&image.levels().as_ptr().cast()), "the levels were copied");
     let long = vec![0; (4 << 20) + 1];
     let refused = sandbox.decode(&long, Path::new(NAME));
     assert!(matches!(refused, Err(SandboxFailure::Refused(ReadError::Limit { .. }))), "{refused:?}");
+}
+
+/// Without compression they are in the file as they are in memory.
+#[test]
+fn levels_that_need_no_decoding_stay_in_the_file_s_bytes() {
+    let levels: Vec<u16> = (0..300).collect();
+    let mut file = std::io::Cursor::new(Vec::new());
+    let mut encoder = tiff::encoder::TiffEncoder::new(&mut file).unwrap();
+    encoder.write_image::<tiff::encoder::colortype::Gray16>(20, 15, &levels).unwrap();
+    let file = file.into_inner();
+    let mut sandbox = Sandbox::start(options()).unwrap();
+    let image = sandbox.decode(&file, Path::new(NAME)).unwrap();
+    assert_eq!((image.width(), image.height(), image.levels()), (20, 15, &levels[..]));
+    assert!(file.as_ptr_range().contains(&image.levels().as_ptr().cast()), "the levels were copied");
 }
 
 #[test]
