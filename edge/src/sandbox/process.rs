@@ -77,7 +77,11 @@ impl Process {
         timed::prepare(&process.from_worker)?;
         // The new pipe has room for the settings.
         let settings = wire::settings_to_bytes(&options.worker_limits());
-        io::Write::write_all(&mut process.to_worker, &settings)?;
+        match io::Write::write_all(&mut process.to_worker, &settings) {
+            // It has ended already; whoever waits until it is ready learns how.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            written => written?,
+        }
         Ok(process)
     }
 
