@@ -7,41 +7,18 @@ use crate::dataset::{Label, Part};
 use crate::results::Confusion;
 use crate::stats::{BundleBootstrap, Scored, auroc, wilson95};
 use cellgate_models::digest::Digest;
+use cellgate_models::policy::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What an appliance says of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Call {
-    /// It may go on.
-    Pass,
-    /// A person looks at it.
-    Review,
-    /// It is taken out.
-    Reject,
-}
-
-impl Call {
-    /// As verdicts are written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "PASS",
-            Self::Review => "REVIEW",
-            Self::Reject => "REJECT",
-        }
-    }
-}
-
 /// One line of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`; other members are passed by.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Verdict {
+pub struct Judged {
     /// The image file's digest; none where it could not be read, or no image came.
     #[serde(deserialize_with = "present")]
     pub image: Option<Digest>,
     /// The verdict.
-    pub verdict: Call,
+    pub verdict: Verdict,
     /// Its reason.
     pub reason: String,
     /// The network's score, 0..=1, where there was one.
@@ -72,7 +49,7 @@ pub struct VerdictError {
 ///
 /// # Errors
 /// [`VerdictError`].
-pub fn read_verdicts(text: &str) -> Result<Vec<Verdict>, VerdictError> {
+pub fn read_verdicts(text: &str) -> Result<Vec<Judged>, VerdictError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(at, line)| serde_json::from_str(line).map_err(|source| VerdictError { line: at + 1, source })).collect()
 }
@@ -110,7 +87,7 @@ pub struct AuditedPart {
     /// The anomalies that it shows, where known.
     pub anomalies: Vec<String>,
     /// What the appliance says.
-    pub verdict: Call,
+    pub verdict: Verdict,
     /// Why.
     pub reason: String,
     /// The network's score.
@@ -121,13 +98,13 @@ impl AuditedPart {
     /// Abnormal and passed.
     #[must_use]
     pub fn is_escape(&self) -> bool {
-        self.label == Label::Abnormal && self.verdict == Call::Pass
+        self.label == Label::Abnormal && self.verdict == Verdict::Pass
     }
 
     /// Normal and rejected.
     #[must_use]
     pub fn is_overkill(&self) -> bool {
-        self.label == Label::Normal && self.verdict == Call::Reject
+        self.label == Label::Normal && self.verdict == Verdict::Reject
     }
 }
 
@@ -187,8 +164,8 @@ pub struct Audit {
 impl Audit {
     /// Holds `verdicts`, oldest first, against the labels of `parts`.
     #[must_use]
-    pub fn new(parts: &[Part], verdicts: &[Verdict]) -> Self {
-        let mut newest: HashMap<Digest, &Verdict> = HashMap::new();
+    pub fn new(parts: &[Part], verdicts: &[Judged]) -> Self {
+        let mut newest: HashMap<Digest, &Judged> = HashMap::new();
         let labels: HashMap<Digest, Label> = parts.iter().map(|part| (part.digest, part.label)).collect();
         let (mut on_others, mut without_image, mut superseded, mut superseded_escapes) = (0, 0, 0, 0);
         for verdict in verdicts {
@@ -202,7 +179,7 @@ impl Audit {
             };
             if let Some(before) = newest.insert(image, verdict) {
                 superseded += 1;
-                superseded_escapes += usize::from(*label == Label::Abnormal && before.verdict == Call::Pass);
+                superseded_escapes += usize::from(*label == Label::Abnormal && before.verdict == Verdict::Pass);
             }
         }
         let models: HashSet<Digest> = newest.values().filter_map(|verdict| verdict.bundle).collect();
@@ -227,11 +204,11 @@ impl Audit {
         for part in &judged {
             let calls = if part.label == Label::Abnormal { &mut abnormal } else { &mut normal };
             match part.verdict {
-                Call::Pass => calls.pass += 1,
-                Call::Review => calls.review += 1,
-                Call::Reject => calls.reject += 1,
+                Verdict::Pass => calls.pass += 1,
+                Verdict::Review => calls.review += 1,
+                Verdict::Reject => calls.reject += 1,
             }
-            by_bundle.entry(&part.bundle).or_default().record(part.label, part.verdict != Call::Pass);
+            by_bundle.entry(&part.bundle).or_default().record(part.label, part.verdict != Verdict::Pass);
         }
         let bundles: Vec<Confusion> = by_bundle.into_values().collect();
         let scored: Vec<Scored> =

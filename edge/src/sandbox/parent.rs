@@ -8,7 +8,7 @@ use super::timed::PipeError;
 use cellgate_models::radiograph::{Limits, RadiographView, ReadError};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use zerocopy::FromBytes as _;
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
 /// How long the first worker may take until it is ready. Later ones share the deadline of the image that waits for them.
 const MAX_START_TIME: Duration = Duration::from_secs(5);
@@ -110,7 +110,7 @@ impl Sandbox {
             Ok(Decoded { width, height, in_file }) => {
                 self.keep(process);
                 let levels = match in_file {
-                    Some(place) => <[u16]>::ref_from_bytes(&bytes[place]).unwrap_or_default(),
+                    Some(place) => self.viewed(&bytes[place]),
                     None => &self.levels[LEVELS_START..],
                 };
                 return RadiographView::new(width, height, levels)
@@ -133,6 +133,15 @@ impl Sandbox {
         };
         self.replace(process);
         Err(failure)
+    }
+
+    /// Levels as they lie in a file; at an odd address they must move.
+    fn viewed<'a>(&'a mut self, found: &'a [u8]) -> &'a [u16] {
+        <[u16]>::ref_from_bytes(found).unwrap_or_else(|_| {
+            self.levels.resize(LEVELS_START + found.len() / 2, 0);
+            self.levels[LEVELS_START..].as_mut_bytes().copy_from_slice(found);
+            &self.levels[LEVELS_START..]
+        })
     }
 
     /// The worker, if it still runs.

@@ -12,7 +12,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use zerocopy::{FromBytes as _, IntoBytes as _};
+use zerocopy::IntoBytes as _;
 
 /// How long the end of a killed worker is waited for; then it is left to the system.
 const MAX_END_TIME: Duration = Duration::from_millis(20);
@@ -37,7 +37,7 @@ pub(super) struct Decoded {
     pub(super) width: u32,
     /// Rows.
     pub(super) height: u32,
-    /// Where the levels lie in the file, fit to be looked at as such; none: they were put into memory for them.
+    /// Where the levels lie in the file; none: they were put into memory for them.
     pub(super) in_file: Option<Range<usize>>,
 }
 
@@ -107,8 +107,8 @@ impl Process {
         Ok(*self.protections.insert(Protections::from_bits(answer.a)))
     }
 
-    /// Sends a file and takes the answer. Levels that can't stay in `bytes` are in `levels`, from [`LEVELS_START`] on; its
-    /// memory is used again.
+    /// Sends a file and takes the answer. Levels that had to be decoded are in `levels`, from [`LEVELS_START`] on; its memory
+    /// is used again.
     pub(super) fn exchange(
         &mut self,
         bytes: &[u8],
@@ -141,16 +141,7 @@ impl Process {
                     timed::read_exact(&mut self.from_worker, levels[LEVELS_START..].as_mut_bytes(), deadline)?;
                     None
                 } else {
-                    let place = self.place(pixels, bytes, deadline)?;
-                    let found = &bytes[place.clone()];
-                    if <[u16]>::ref_from_bytes(found).is_ok() {
-                        Some(place)
-                    } else {
-                        // At an odd address they must move.
-                        levels.resize(LEVELS_START + pixels, 0);
-                        levels[LEVELS_START..].as_mut_bytes().copy_from_slice(found);
-                        None
-                    }
+                    Some(self.place(pixels, bytes, deadline)?)
                 };
                 Ok(Decoded { width, height, in_file })
             }

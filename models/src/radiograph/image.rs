@@ -38,10 +38,7 @@ impl Radiograph {
     /// # Errors
     /// [`ShapeError`] where `levels` does not hold exactly `width * height` values, or holds none.
     pub fn new(width: u32, height: u32, levels: Vec<u16>) -> Result<Self, ShapeError> {
-        let expected = u64::from(width) * u64::from(height);
-        if expected == 0 || expected != levels.len() as u64 {
-            return Err(ShapeError { width, height, found: levels.len() });
-        }
+        RadiographView::new(width, height, &levels)?;
         Ok(Self { width, height, buffer: levels, start: 0 })
     }
 
@@ -49,7 +46,7 @@ impl Radiograph {
     ///
     /// # Errors
     /// [`ShapeError`] where they don't lie within it, or are none.
-    pub fn within(width: u32, height: u32, buffer: Vec<u16>, start: usize) -> Result<Self, ShapeError> {
+    pub(super) fn within(width: u32, height: u32, buffer: Vec<u16>, start: usize) -> Result<Self, ShapeError> {
         let expected = u64::from(width) * u64::from(height);
         let found = buffer.len().saturating_sub(start);
         if expected == 0 || expected > found as u64 {
@@ -83,8 +80,7 @@ impl Radiograph {
     }
 
     /// The memory, to be used again, and the index where the levels began in it.
-    #[must_use]
-    pub fn into_buffer(self) -> (Vec<u16>, usize) {
+    pub(super) fn into_buffer(self) -> (Vec<u16>, usize) {
         (self.buffer, self.start)
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{print, print_json};
 use anyhow::Context as _;
-use cellgate_trainer::audit::{Audit, AuditedPart, Call, Calls, Rate, read_verdicts};
+use cellgate_models::policy::Verdict;
+use cellgate_trainer::audit::{Audit, AuditedPart, Calls, Rate, read_verdicts};
 use cellgate_trainer::dataset::Dataset;
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write;
@@ -76,7 +77,7 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
                 part.image.clone(),
                 part.bundle.clone(),
                 part.label.to_string(),
-                part.verdict.as_str().to_owned(),
+                part.verdict.to_string(),
                 part.score.map_or_else(|| part.reason.clone(), |score| format!("{score:.3}")),
                 part.anomalies.join(", "),
                 remark(part).to_owned(),
@@ -131,7 +132,7 @@ fn remark(part: &AuditedPart) -> &'static str {
     match part.verdict {
         _ if part.is_escape() => "ESCAPE",
         _ if part.is_overkill() => "overkill",
-        Call::Review => "review",
+        Verdict::Review => "review",
         _ => "",
     }
 }

@@ -4,7 +4,7 @@ use super::loss::{loss, normalised};
 use super::network::Network;
 use super::stream::{Batch, Stream, Tensors};
 use crate::dataset::Label;
-use crate::dataset::synth::sampler::KINDS;
+use crate::dataset::synth::sampler::{ABNORMAL_SEVERITY, KINDS};
 use crate::stats::{Scored, auroc};
 use anyhow::Result;
 use rayon::prelude::*;
@@ -15,8 +15,6 @@ use tch::{Kind, Tensor};
 const SEED: u64 = 0x6865_6c64_206f_7574;
 /// Batches that are held out.
 const BATCHES: u64 = 8;
-/// From this severity on an anomaly makes a part abnormal.
-const ABNORMAL_SEVERITY: f64 = 0.3;
 
 /// What the network says of held-out crops, normalised by its running statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -75,7 +73,7 @@ impl HeldOut {
                 let (said, truth) = (column(&outputs.severities, kind)?, column(&answers.severities, kind)?);
                 let asked = column(&answers.asked, kind)?;
                 of_crops[kind].extend(said.iter().zip(&truth).zip(&asked).filter_map(|((said, truth), asked)| {
-                    let is_clear = *asked > 0.0 && (*truth == 0.0 || *truth >= ABNORMAL_SEVERITY);
+                    let is_clear = *asked > 0.0 && (*truth == 0.0 || *truth >= ABNORMAL_SEVERITY.into());
                     is_clear.then(|| scored(*said, *truth > 0.0))
                 }));
             }

@@ -32,7 +32,7 @@ pub(super) const LARGEST_WIDTH_PX: f32 = 1219.0;
 pub(super) const LARGEST_HEIGHT_PX: f32 = 2115.0;
 
 /// Above this severity an anomaly makes a part abnormal.
-const ABNORMAL_SEVERITY: f32 = 0.3;
+pub(super) const ABNORMAL_SEVERITY: f32 = 0.3;
 
 /// One part.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,6 +8,8 @@ use super::style::CoatingMethod;
 use super::{SynthConfig, SynthError};
 use cellgate_models::radiograph::{Radiograph, ShapeError};
 
+/// From this severity on an anomaly makes a part abnormal.
+pub(crate) const ABNORMAL_SEVERITY: f32 = super::plan::ABNORMAL_SEVERITY;
 /// The number of kinds of anomaly.
 pub(crate) const KINDS: usize = Kind::ALL.len();
 /// The number of coatings: methods, each lengthwise and crosswise.
