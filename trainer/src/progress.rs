@@ -1,6 +1,7 @@
 //! Progress with time left, on stderr: a bar in a terminal, a line every half minute elsewhere.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,18 +12,40 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 /// A bar over `total` steps, called `what`.
 #[must_use]
 pub fn bar(total: u64, what: &'static str) -> ProgressBar {
+    resumed_bar(total, 0, what)
+}
+
+/// A bar over `total` steps, called `what`, of which `done` were done before.
+#[must_use]
+pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
     let (target, template) = if io::stderr().is_terminal() {
-        (ProgressDrawTarget::stderr(), "{prefix:>12} [{wide_bar}] {human_pos}/{human_len} {msg} ({eta} left)")
+        (ProgressDrawTarget::stderr(), "{prefix:>12} [{wide_bar}] {human_pos}/{human_len} {msg} ({left} left)")
     } else {
         let log = Log { next: Mutex::new(Instant::now() + LINE_EVERY) };
         (
             ProgressDrawTarget::term_like_with_hz(Box::new(log), 1),
-            "{prefix}: {human_pos}/{human_len} {msg} ({eta} left)",
+            "{prefix}: {human_pos}/{human_len} {msg} ({left} left)",
         )
     };
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
-    ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(what)
+    // The library's own estimate forgets after seconds what it has seen: of steps that take longer it makes years.
+    let left = move |state: &ProgressState, out: &mut dyn fmt::Write| {
+        let left = time_left(state.elapsed(), state.pos().saturating_sub(done), total.saturating_sub(state.pos()));
+        // Text that can't be shown is left out.
+        let _ = match left {
+            Some(left) => write!(out, "{:#}", HumanDuration(left)),
+            None => write!(out, "?"),
+        };
+    };
+    let style = ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("left", left)
+        .progress_chars("=> ");
+    ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(what).with_position(done)
+}
+
+/// How long `rest` steps take at the pace of the `done` ones; none before the first.
+fn time_left(elapsed: Duration, done: u64, rest: u64) -> Option<Duration> {
+    (done > 0).then(|| elapsed.mul_f64(rest as f64 / done as f64))
 }
 
 /// What takes the place of a terminal: stderr, where a line stays for good.
@@ -70,6 +93,13 @@ impl TermLike for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rest_is_expected_to_take_as_long_a_step_as_what_was_done() {
+        let left = |done, rest| time_left(Duration::from_secs(60), done, rest);
+        assert_eq!((left(2, 6), left(3, 0)), (Some(Duration::from_secs(180)), Some(Duration::ZERO)));
+        assert_eq!(left(0, 6), None);
+    }
 
     #[test]
     fn a_log_gets_a_line_only_every_half_minute() {

@@ -261,7 +261,7 @@ impl Training<'_> {
             Plan::Steps(steps) => (steps, self.state.steps, "steps"),
             Plan::Minutes(minutes) => ((60.0 * minutes) as u64, self.state.seconds as u64, "seconds"),
         };
-        progress::bar(total, what).with_position(done)
+        progress::resumed_bar(total, done, what)
     }
 
     fn show(&self, bar: &ProgressBar, elapsed: Duration, before: f64) {
