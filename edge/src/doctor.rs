@@ -80,11 +80,11 @@ fn model(config: &Config) -> Finding {
     };
     let start = Instant::now();
     match Pipeline::activate(&bundle, &activation(config)) {
-        Ok(pipeline) => {
+        Ok((pipeline, chosen)) => {
             let (ms, slowest) = (start.elapsed().as_millis(), pipeline.slowest_inference().as_millis());
             let missing = pipeline.sandbox().protections().missing();
             let found = format!(
-                "{}: the golden images got their scores in {ms} ms, the slowest in {slowest} ms",
+                "{}: {chosen}; the golden images got their scores in {ms} ms, the slowest in {slowest} ms",
                 config.model.bundle.display()
             );
             if missing.required().is_empty() {

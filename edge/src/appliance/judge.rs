@@ -10,6 +10,7 @@ use crate::acquire::{Arrival, Matcher, NoImage, Unjudged};
 use crate::config::Matching;
 use crate::pipeline::{Activation, Pipeline, Stage};
 use cellgate_models::bundle::Bundle;
+use cellgate_models::policy::Reason;
 use cellgate_protocol::reason::ReasonCode;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,7 +88,8 @@ impl Judge {
         let mut prove_at = Instant::now();
         let mut waiting: Option<Part> = None;
         loop {
-            if waiting.is_none() && Instant::now() >= prove_at {
+            let is_new = pipeline.is_none() && !self.shared.engine.has_failed();
+            if waiting.is_none() && (is_new || Instant::now() >= prove_at) {
                 let proof = self.prove(&mut pipeline, infer_most);
                 prove_at = Instant::now() + if proof.is_some() { self.prove_every } else { PROVE_AGAIN };
                 infer_most = proof.unwrap_or(infer_most);
@@ -112,11 +114,11 @@ impl Judge {
             self.shared.metrics.parts.show_waiting(self.matcher.backlog());
             if self.matching == Matching::FreeRunning {
                 if takes_free && let Some(path) = self.matcher.take_oldest() {
-                    let judged = self.judge(pipeline.as_mut(), path, infer_most);
+                    let judged = self.judge(&mut pipeline, path, infer_most);
                     let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
                 }
             } else if let Some(part) = waiting
-                && let Some(judged) = self.settle(part, pipeline.as_mut(), infer_most)
+                && let Some(judged) = self.settle(part, &mut pipeline, infer_most)
             {
                 waiting = None;
                 let _ = self.told.send(Told::Judged { number: part.number, judged });
@@ -125,7 +127,7 @@ impl Judge {
     }
 
     /// What is found out about `part`; none while its image may still come.
-    fn settle(&mut self, part: Part, pipeline: Option<&mut Pipeline>, infer_most: Duration) -> Option<Judged> {
+    fn settle(&mut self, part: Part, pipeline: &mut Option<Pipeline>, infer_most: Duration) -> Option<Judged> {
         match self.matcher.take(part.part_id, part.triggered) {
             Ok(path) => {
                 self.shared.metrics.parts.found_image(part.triggered.elapsed());
@@ -140,8 +142,9 @@ impl Judge {
         }
     }
 
-    fn judge(&self, pipeline: Option<&mut Pipeline>, path: PathBuf, infer_most: Duration) -> Judged {
-        let Some(pipeline) = pipeline else {
+    /// Judges the image at `path`. An engine that fails is given up: what else it would say is not known.
+    fn judge(&self, proven: &mut Option<Pipeline>, path: PathBuf, infer_most: Duration) -> Judged {
+        let Some(pipeline) = proven else {
             return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven");
         };
         let judgement = pipeline.judge_telling(&path, &mut |stage| {
@@ -150,6 +153,11 @@ impl Judge {
         });
         self.shared.metrics.parts.judged(&judgement.times);
         self.shared.metrics.device.show_decoder_restarts(pipeline.sandbox().restarts());
+        if judgement.decision.reason == Reason::EngineFailed {
+            tracing::error!(detail = judgement.detail, "not ready: the engine failed; it is loaded anew");
+            self.shared.engine.set(EngineState::STARTING);
+            *proven = None;
+        }
         Judged::of(judgement, path)
     }
 
@@ -162,7 +170,10 @@ impl Judge {
         self.shared.beats.busy(Worker::Judge, most.unwrap_or(LOAD_MOST));
         let start = Instant::now();
         let outcome = match pipeline.take() {
-            None => Pipeline::activate(&self.bundle, &self.activation),
+            None => Pipeline::activate(&self.bundle, &self.activation).map(|(pipeline, chosen)| {
+                tracing::info!("judging with {chosen}");
+                pipeline
+            }),
             Some(mut running) => match running.prove(&self.bundle, self.activation.precision) {
                 Ok(()) => Ok(running),
                 Err(error) => Err(error.into()),

@@ -10,7 +10,7 @@ use crate::acquire::{Archive, ArchiveError, Matcher};
 use crate::config::{Config, Profile};
 use crate::journal::{Journal, JournalError, Options, Retention};
 use crate::metrics::{self, About, ListenError, Metrics, MetricsError};
-use crate::pipeline::Activation;
+use crate::pipeline::{Activation, EngineOptions};
 use crate::sandbox;
 use cellgate_models::bundle::{self, Bundle, BundleError};
 use cellgate_models::engine::OnnxRuntimeOptions;
@@ -265,7 +265,10 @@ pub fn activation(config: &Config) -> Activation {
     let model = &config.model;
     Activation {
         precision: model.precision,
-        engine: OnnxRuntimeOptions { library: model.onnxruntime.clone(), threads: model.threads },
+        engine: EngineOptions {
+            choice: model.engine,
+            onnxruntime: OnnxRuntimeOptions { library: model.onnxruntime.clone(), threads: model.threads },
+        },
         sandbox,
     }
 }

@@ -1,7 +1,7 @@
 //! `cellgate-edge inspect`: judges the given images once.
 
 use anyhow::Context as _;
-use cellgate_edge::pipeline::{Activation, Judgement, Pipeline};
+use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, Judgement, Pipeline};
 use cellgate_edge::sandbox;
 use cellgate_models::bundle::{self, Bundle, Precision};
 use cellgate_models::digest::Digest;
@@ -42,7 +42,10 @@ pub(crate) struct Args {
     /// Which of the bundle's networks judges: f32 or f16
     #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32)]
     precision: Precision,
-    /// Threads of the network's engine [default: one for each core]
+    /// The engine that runs it: auto (TensorRT where it can be used), tensorrt or onnxruntime
+    #[arg(long, value_name = "ENGINE", default_value_t = EngineChoice::Auto)]
+    engine: EngineChoice,
+    /// Threads of ONNX Runtime [default: one for each core]
     #[arg(long, value_name = "NUMBER")]
     threads: Option<NonZeroUsize>,
     /// ONNX Runtime's library file, libonnxruntime.so
@@ -55,10 +58,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bundle = Bundle::open(&args.bundle, &bundle::Limits::default()).context("the bundle was refused")?;
     let activation = Activation {
         precision: args.precision,
-        engine: OnnxRuntimeOptions { library: args.onnxruntime.clone(), threads: args.threads },
+        engine: EngineOptions {
+            choice: args.engine,
+            onnxruntime: OnnxRuntimeOptions { library: args.onnxruntime.clone(), threads: args.threads },
+        },
         sandbox: sandbox::Options::new(radiograph::Limits::default()),
     };
-    let mut pipeline = Pipeline::activate(&bundle, &activation).context("nothing was judged")?;
+    let (mut pipeline, _) = Pipeline::activate(&bundle, &activation).context("nothing was judged")?;
     let mut output = io::stdout().lock();
     let mut judgements = Vec::new();
     let mut all_pass = true;

@@ -6,6 +6,7 @@
 
 mod check;
 
+use crate::pipeline::EngineChoice;
 use cellgate_models::bundle::Precision;
 use cellgate_protocol::modbus::unit::Unit;
 use serde::Deserialize;
@@ -52,7 +53,10 @@ pub struct Model {
     /// Which of the bundle's networks judges.
     #[serde(default = "defaults::precision")]
     pub precision: Precision,
-    /// Threads of the network's engine; none for one a core.
+    /// The engine that runs it.
+    #[serde(default)]
+    pub engine: EngineChoice,
+    /// Threads of ONNX Runtime; none for one a core.
     pub threads: Option<NonZeroUsize>,
     /// ONNX Runtime's library file; none for the documented search order.
     pub onnxruntime: Option<PathBuf>,

@@ -52,6 +52,7 @@ fn values_that_cannot_be_meant_are_named() {
         ("[plc]\nprofile = \"modbus\"\nunit = 248", "found 248, expected 1 to 247"),
         ("[plc]\ndeadline_ms = 10", "plc.deadline_ms: found 10"),
         ("[acquire]\nlargest_pixels = 999999999999", "acquire.largest_pixels"),
+        ("[model]\nengine = \"cuda\"", "expected one of `auto`, `tensorrt`, `onnxruntime`"),
     ] {
         let (section, keys) = line.split_once('\n').unwrap();
         let error = parse(&LEAST.replace(section, &format!("{section}\n{keys}"))).unwrap_err().to_string();

@@ -1,17 +1,18 @@
 //! From a bundle to a pipeline that has proven itself on the bundle's golden images.
 
+use super::select::{self, Chosen, EngineOptions};
 use super::{Pipeline, ProofError, SetupError};
 use crate::sandbox::{self, Sandbox, SandboxError};
 use cellgate_models::bundle::{Bundle, Precision};
-use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
+use cellgate_models::engine::EngineError;
 
 /// How a bundle's network is run.
 #[derive(Debug, Clone)]
 pub struct Activation {
     /// Which of the bundle's networks judges.
     pub precision: Precision,
-    /// The engine's library and threads.
-    pub engine: OnnxRuntimeOptions,
+    /// The engine that runs it.
+    pub engine: EngineOptions,
     /// How images are decoded.
     pub sandbox: sandbox::Options,
 }
@@ -29,6 +30,12 @@ pub enum ActivationError {
         /// The one that was asked for.
         expected: Precision,
     },
+    /// TensorRT is asked for.
+    #[error(
+        "found a cellgate-edge without TensorRT, expected one: build it with --features tensorrt, or set engine = \
+         \"onnxruntime\""
+    )]
+    WithoutTensorRt,
     /// The engine can't be loaded, or does not take the network.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -44,11 +51,12 @@ pub enum ActivationError {
 }
 
 impl Pipeline {
-    /// A pipeline with the bundle's network, once its engine has given every golden image its expected score.
+    /// A pipeline with the bundle's network, once its engine has given every golden image its expected score; and which
+    /// engine that is.
     ///
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
-    pub fn activate(bundle: &Bundle, activation: &Activation) -> Result<Self, ActivationError> {
+    pub fn activate(bundle: &Bundle, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
         let network = bundle.network(activation.precision).ok_or_else(|| {
             let found: Vec<_> = bundle.manifest().networks.iter().map(|network| network.precision.name()).collect();
             ActivationError::NoNetwork {
@@ -57,10 +65,10 @@ impl Pipeline {
                 expected: activation.precision,
             }
         })?;
-        let engine = OnnxRuntime::new(network, &activation.engine)?;
+        let (scorer, chosen) = select::scorer(bundle, network, &activation.engine)?;
         let sandbox = Sandbox::start(activation.sandbox.clone())?;
-        let mut pipeline = Self::new(bundle.conversion(), *bundle.policy(), Box::new(engine), sandbox)?;
+        let mut pipeline = Self::with_scorer(scorer, *bundle.policy(), sandbox)?;
         pipeline.prove(bundle, activation.precision)?;
-        Ok(pipeline)
+        Ok((pipeline, chosen))
     }
 }

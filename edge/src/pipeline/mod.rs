@@ -3,24 +3,30 @@
 mod activate;
 mod file;
 mod proof;
+mod scorer;
+mod select;
 
 pub use activate::{Activation, ActivationError};
 pub use proof::ProofError;
+pub use select::{Chosen, EngineChoice, EngineOptions};
 
 use crate::sandbox::{Sandbox, SandboxFailure};
-use cellgate_models::conversion::{ConversionError, ConversionSpec, Converter, Size};
+use cellgate_models::conversion::{ConversionError, ConversionSpec, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, EngineError};
 use cellgate_models::policy::{Decision, Policy, Reason};
-use cellgate_models::radiograph::{BUFFER_START, RadiographView, ReadError};
+use cellgate_models::radiograph::{BUFFER_START, ReadError};
+use scorer::{CpuScorer, Scorer};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Judges one radiograph after another. Buffers are kept between images; one pipeline a thread.
 pub struct Pipeline {
     source: Source,
-    scorer: Scorer,
+    scorer: Box<dyn Scorer>,
     policy: Policy,
+    /// The longest that the network has taken since the last proof began.
+    slowest: Duration,
 }
 
 /// From a path to a radiograph.
@@ -28,16 +34,6 @@ struct Source {
     sandbox: Sandbox,
     /// For the file's bytes.
     memory: Vec<u8>,
-}
-
-/// From a radiograph to its score.
-struct Scorer {
-    converter: Converter,
-    engine: Box<dyn Engine>,
-    /// The network's input, 3 x height x width.
-    tensor: Vec<f32>,
-    /// The longest that the network has taken since the last proof began.
-    slowest: Duration,
 }
 
 /// What the gate says about one image, and how it came to it.
@@ -158,13 +154,11 @@ impl Pipeline {
         engine: Box<dyn Engine>,
         sandbox: Sandbox,
     ) -> Result<Self, SetupError> {
-        let size = engine.input_size();
-        if conversion.size != Some(size) {
-            return Err(SetupError::Size { conversion: conversion.size, network: size });
-        }
-        let tensor = vec![0.0; 3 * size.height as usize * size.width as usize];
-        let scorer = Scorer { converter: Converter::new(conversion)?, engine, tensor, slowest: Duration::ZERO };
-        Ok(Self { source: Source::new(sandbox)?, scorer, policy })
+        Self::with_scorer(Box::new(CpuScorer::new(conversion, engine)?), policy, sandbox)
+    }
+
+    fn with_scorer(scorer: Box<dyn Scorer>, policy: Policy, sandbox: Sandbox) -> Result<Self, SetupError> {
+        Ok(Self { source: Source::new(sandbox)?, scorer, policy, slowest: Duration::ZERO })
     }
 
     /// The sandbox that decodes.
@@ -176,7 +170,7 @@ impl Pipeline {
     /// The longest that the network has taken for an image since its last proof began.
     #[must_use]
     pub fn slowest_inference(&self) -> Duration {
-        self.scorer.slowest
+        self.slowest
     }
 
     /// Judges the image in the file at `path`. Whatever goes wrong is a REJECT with its reason.
@@ -205,7 +199,7 @@ impl Pipeline {
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> (Result<f32, NoScore>, Option<Digest>) {
-        let Self { source: Source { sandbox, memory }, scorer, .. } = self;
+        let Self { source: Source { sandbox, memory }, scorer, slowest, .. } = self;
         begins(Stage::Read);
         let start = Instant::now();
         let bytes = match file::read(path, sandbox.limits(), memory) {
@@ -222,6 +216,7 @@ impl Pipeline {
                 std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
             let score =
                 radiograph.map_err(NoScore::from).and_then(|radiograph| scorer.score(radiograph, times, begins));
+            *slowest = (*slowest).max(times.infer);
             begins(Stage::Read);
             let rest = Instant::now();
             // Without a thread for it, it comes afterwards.
@@ -241,29 +236,4 @@ impl Source {
         memory.try_reserve_exact(most).map_err(|_| SetupError::Memory { file_bytes })?;
         Ok(Self { sandbox, memory })
     }
-}
-
-impl Scorer {
-    /// Converts and infers.
-    fn score(
-        &mut self,
-        radiograph: RadiographView<'_>,
-        times: &mut Times,
-        begins: &mut dyn FnMut(Stage),
-    ) -> Result<f32, NoScore> {
-        begins(Stage::Convert);
-        timed(&mut times.convert, || self.converter.to_tensor(radiograph, &mut self.tensor))?;
-        begins(Stage::Infer);
-        let score = timed(&mut times.infer, || self.engine.score(&self.tensor))?;
-        self.slowest = self.slowest.max(times.infer);
-        Ok(score)
-    }
-}
-
-/// Runs `stage` and notes how long it took, whatever its result.
-fn timed<T>(time: &mut Duration, stage: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let result = stage();
-    *time = start.elapsed();
-    result
 }

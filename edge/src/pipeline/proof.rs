@@ -49,7 +49,7 @@ impl Pipeline {
     /// # Errors
     /// [`ProofError`] at the first image that doesn't agree.
     pub fn prove(&mut self, bundle: &Bundle, precision: Precision) -> Result<(), ProofError> {
-        self.scorer.slowest = Duration::ZERO;
+        self.slowest = Duration::ZERO;
         bundle.golden().try_for_each(|golden| self.prove_with(&golden, precision))
     }
 
@@ -57,10 +57,12 @@ impl Pipeline {
         let image = || golden.name().to_owned();
         let expected =
             golden.expected(precision).ok_or_else(|| ProofError::NoExpectation { image: image(), precision })?;
+        let mut times = Times::default();
         let score = golden
             .radiograph(self.source.sandbox.limits())
             .map_err(NoScore::from)
-            .and_then(|radiograph| self.scorer.score(radiograph.view(), &mut Times::default(), &mut |_| {}));
+            .and_then(|radiograph| self.scorer.score(radiograph.view(), &mut times, &mut |_| {}));
+        self.slowest = self.slowest.max(times.infer);
         match score {
             Ok(found) if expected.agrees(found) => Ok(()),
             Ok(found) => Err(ProofError::Score { image: image(), precision, found, expected }),

@@ -5,6 +5,7 @@
 mod archive;
 mod cable;
 mod decoder;
+mod engine;
 #[path = "../support/exposition.rs"]
 mod exposition;
 mod folder;

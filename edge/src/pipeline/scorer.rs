@@ -1,0 +1,60 @@
+//! From a radiograph to its score: conversion and network.
+
+use super::{NoScore, SetupError, Stage, Times};
+use cellgate_models::conversion::{ConversionSpec, Converter};
+use cellgate_models::engine::Engine;
+use cellgate_models::radiograph::RadiographView;
+use std::time::{Duration, Instant};
+
+/// Gives a radiograph its score, on one kind of processor.
+pub(super) trait Scorer {
+    /// Converts and infers. Notes how long both took, and says of each when it begins.
+    fn score(
+        &mut self,
+        radiograph: RadiographView<'_>,
+        times: &mut Times,
+        begins: &mut dyn FnMut(Stage),
+    ) -> Result<f32, NoScore>;
+}
+
+/// On the CPU.
+pub(super) struct CpuScorer {
+    converter: Converter,
+    engine: Box<dyn Engine>,
+    /// The network's input, 3 x height x width.
+    tensor: Vec<f32>,
+}
+
+impl CpuScorer {
+    /// Checks that `conversion` makes what `engine` takes, and takes the memory for it.
+    pub(super) fn new(conversion: &ConversionSpec, engine: Box<dyn Engine>) -> Result<Self, SetupError> {
+        let size = engine.input_size();
+        if conversion.size != Some(size) {
+            return Err(SetupError::Size { conversion: conversion.size, network: size });
+        }
+        let tensor = vec![0.0; 3 * size.height as usize * size.width as usize];
+        Ok(Self { converter: Converter::new(conversion)?, engine, tensor })
+    }
+}
+
+impl Scorer for CpuScorer {
+    fn score(
+        &mut self,
+        radiograph: RadiographView<'_>,
+        times: &mut Times,
+        begins: &mut dyn FnMut(Stage),
+    ) -> Result<f32, NoScore> {
+        begins(Stage::Convert);
+        timed(&mut times.convert, || self.converter.to_tensor(radiograph, &mut self.tensor))?;
+        begins(Stage::Infer);
+        Ok(timed(&mut times.infer, || self.engine.score(&self.tensor))?)
+    }
+}
+
+/// Runs `stage` and notes how long it took, whatever its result.
+fn timed<T>(time: &mut Duration, stage: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = stage();
+    *time = start.elapsed();
+    result
+}
