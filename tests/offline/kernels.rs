@@ -15,29 +15,38 @@ use half::f16;
 use proptest::prelude::*;
 use std::path::PathBuf;
 
-const BOTH: [Order; 2] = [Order::Forward, Order::Backward];
+/// What is run of an image and a specification.
+const BOTH: &[(OutputType, Order)] = &[
+    (OutputType::F32, Order::Forward),
+    (OutputType::F32, Order::Backward),
+    (OutputType::F16, Order::Forward),
+    (OutputType::F16, Order::Backward),
+];
+/// The same of a large image: each type and each order once.
+const CROSSED: &[(OutputType, Order)] = &[(OutputType::F32, Order::Forward), (OutputType::F16, Order::Backward)];
 
-/// The kernels against the reference: one image, one specification, both types of values.
-fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, orders: &[Order]) {
+/// The kernels against the reference: one image, one specification.
+fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, runs: &[(OutputType, Order)]) {
     let image = Size { height: radiograph.height(), width: radiograph.width() };
     let mut converter = Converter::new(spec).unwrap();
     let mut expected = vec![0.0; 3 * converter.output_size(radiograph).pixels()];
     converter.to_tensor(radiograph, &mut expected).unwrap();
-    let what = |order| format!("{name}, {image} to {:?}, {}, {order:?}", spec.size, spec.method);
-    for &order in orders {
-        let plan = Plan::new(spec, image, OutputType::F32).unwrap();
+    for &(output_type, order) in runs {
+        let plan = Plan::new(spec, image, output_type).unwrap();
         let found = run(&plan, radiograph.levels(), order).unwrap();
-        let differs = found.as_chunks().0.iter().zip(&expected).position(|(&found, e)| found != e.to_ne_bytes());
-        assert_eq!(differs, None, "first value that differs: {}", what(order));
-        assert_eq!(found.len(), 4 * expected.len());
-
-        let plan = Plan::new(spec, image, OutputType::F16).unwrap();
-        let found = run(&plan, radiograph.levels(), order).unwrap();
-        let half = |&value: &f32| f16::from_f32(value).to_ne_bytes();
-        let differs = found.as_chunks().0.iter().zip(&expected).position(|(&found, e)| found != half(e));
-        assert_eq!(differs, None, "first half that differs: {}", what(order));
-        assert_eq!(found.len(), 2 * expected.len());
+        let differs = match output_type {
+            OutputType::F32 => first_difference(&found, &expected, f32::to_ne_bytes),
+            OutputType::F16 => first_difference(&found, &expected, |value| f16::from_f32(value).to_ne_bytes()),
+        };
+        let what = || format!("{name}, {image} to {:?}, {}, {output_type:?}, {order:?}", spec.size, spec.method);
+        assert_eq!(differs, None, "first value that differs: {}", what());
     }
+}
+
+/// The first value whose bytes are not those of what is expected.
+fn first_difference<const N: usize>(found: &[u8], expected: &[f32], bytes: impl Fn(f32) -> [u8; N]) -> Option<usize> {
+    assert_eq!(found.len(), N * expected.len());
+    found.as_chunks().0.iter().zip(expected).position(|(&found, &expected)| found != bytes(expected))
 }
 
 /// The specification of `method` with bounds and distribution that `radiograph` would have.
@@ -50,10 +59,10 @@ fn spec_for(method: Method, radiograph: &Radiograph, size: Option<Size>) -> Conv
     spec
 }
 
-fn compare_all_methods(name: &str, radiograph: &Radiograph, sizes: &[Option<Size>], orders: &[Order]) {
+fn compare_all_methods(name: &str, radiograph: &Radiograph, sizes: &[Option<Size>], runs: &[(OutputType, Order)]) {
     for &size in sizes {
         for method in Method::ALL {
-            compare(name, radiograph, &spec_for(method, radiograph, size), orders);
+            compare(name, radiograph, &spec_for(method, radiograph, size), runs);
         }
     }
 }
@@ -92,7 +101,7 @@ fn electrode(height: u32, width: u32) -> Radiograph {
 fn electrodes_of_the_papers_largest_and_smallest_size() {
     for (height, width) in [(2115, 1219), (2053, 1119)] {
         let radiograph = electrode(height, width);
-        compare_all_methods("electrode", &radiograph, &[None, Some(Size::PAPER), size(224, 224)], &BOTH);
+        compare_all_methods("electrode", &radiograph, &[None, Some(Size::PAPER)], CROSSED);
     }
 }
 
@@ -102,7 +111,7 @@ fn images_of_one_pixel_row_or_column() {
     for (height, width) in [(1, 1), (1, 2), (1, 9), (17, 1), (1, 20_001), (20_001, 1), (16, 16), (3, 70)] {
         let mut state = 5;
         let radiograph = image(height, width, |_| (random(&mut state) % 3000) as u16);
-        compare_all_methods("thin", &radiograph, &sizes, &BOTH);
+        compare_all_methods("thin", &radiograph, &sizes, BOTH);
     }
 }
 
@@ -110,30 +119,31 @@ fn images_of_one_pixel_row_or_column() {
 fn images_of_few_levels_and_of_all() {
     let sizes = [None, size(1, 1), size(7, 3), size(300, 200)];
     for level in [0, 1, 1234, 40_000, u16::MAX] {
-        compare_all_methods("constant", &image(61, 47, |_| level), &sizes, &BOTH);
+        compare_all_methods("constant", &image(61, 47, |_| level), &sizes, BOTH);
     }
-    compare_all_methods("two levels", &image(99, 101, |at| 1000 + u16::from(at < 5000)), &sizes, &BOTH);
-    compare_all_methods("far apart", &image(99, 101, |at| if at % 7 == 0 { 3 } else { u16::MAX }), &sizes, &BOTH);
+    compare_all_methods("two levels", &image(99, 101, |at| 1000 + u16::from(at < 5000)), &sizes, BOTH);
+    compare_all_methods("far apart", &image(99, 101, |at| if at % 7 == 0 { 3 } else { u16::MAX }), &sizes, BOTH);
     // A percentile of exactly a half between two levels.
-    compare_all_methods("half", &image(1, 5001, |at| 1000 + u16::from(at > 0)), &sizes, &BOTH);
-    compare_all_methods("all levels", &image(256, 256, |at| at as u16), &sizes, &BOTH);
-    compare_all_methods("all levels, mixed up", &image(256, 256, |at| (at * 40_503) as u16), &sizes, &BOTH);
+    compare_all_methods("half", &image(1, 5001, |at| 1000 + u16::from(at > 0)), &sizes, BOTH);
+    compare_all_methods("all levels", &image(256, 256, |at| at as u16), &sizes, BOTH);
+    compare_all_methods("all levels, mixed up", &image(256, 256, |at| (at * 40_503) as u16), &sizes, BOTH);
 }
 
 #[test]
 fn reductions_too_great_for_tiles_and_great_enlargements() {
-    let radiograph = electrode(1500, 900);
-    compare_all_methods("electrode", &radiograph, &[size(5, 3), size(1, 700), size(900, 2)], &BOTH);
-    compare_all_methods("few pixels", &electrode(40, 70), &[size(1000, 900)], &BOTH);
+    compare_all_methods("electrode", &electrode(700, 600), &[size(5, 3), size(1, 500), size(600, 2)], CROSSED);
+    compare_all_methods("electrode", &electrode(2100, 1200), &[size(224, 224)], CROSSED);
+    compare_all_methods("few pixels", &electrode(40, 70), &[size(1000, 900)], CROSSED);
 }
 
 #[test]
 fn every_level_with_many_bounds() {
     let radiograph = image(256, 256, |at| at as u16);
-    for (lo, hi) in [(0, 0), (0, 1), (7, 7), (1700, 2800), (0, 65_535), (65_534, 65_535), (65_535, 65_535), (3, 40_000)] {
+    for (lo, hi) in [(0, 0), (0, 1), (7, 7), (1700, 2800), (0, 65_535), (65_534, 65_535), (65_535, 65_535), (3, 40_000)]
+    {
         for method in [Method::Global, Method::Linear16] {
             let spec = ConversionSpec::new(method).with_bounds(Bounds::new(lo, hi).unwrap());
-            compare("all levels", &radiograph, &spec, &BOTH);
+            compare("all levels", &radiograph, &spec, BOTH);
         }
     }
 }
@@ -143,22 +153,27 @@ fn the_plan_knows_how_much_memory_the_kernel_of_dhe_needs() {
     let radiograph = image(2, 2, |at| at as u16);
     let plan = Plan::new(&spec_for(Method::Dhe, &radiograph, None), Size { height: 2, width: 2 }, OutputType::F32);
     let needs = cellgate_tests::kernels::dhe_memory();
-    assert!(format!("{plan:?}").contains(&format!("kernel: DheTable, blocks: [1, 1], threads: 256, shared_bytes: {needs},")));
+    assert!(
+        format!("{plan:?}")
+            .contains(&format!("kernel: DheTable, blocks: [1, 1], threads: 256, shared_bytes: {needs},"))
+    );
 }
 
 fn any_image() -> impl Strategy<Value = Radiograph> {
-    (1..90_u32, 1..90_u32, any::<u16>(), any::<u16>(), any::<u64>()).prop_map(|(height, width, lo, range, mut state)| {
-        // The square of the random number: levels gather at one end.
-        let mut level = || {
-            let place = u64::from(random(&mut state)).pow(2) >> 32;
-            lo.saturating_add((place * u64::from(range) >> 32) as u16)
-        };
-        image(height, width, |_| level())
-    })
+    (1..90_u32, 1..90_u32, any::<u16>(), any::<u16>(), any::<u64>()).prop_map(
+        |(height, width, lo, range, mut state)| {
+            // The square of the random number: levels gather at one end.
+            let mut level = || {
+                let place = u64::from(random(&mut state)).pow(2) >> 32;
+                lo.saturating_add((place * u64::from(range) >> 32) as u16)
+            };
+            image(height, width, |_| level())
+        },
+    )
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_image_of_any_size_by_any_method(
@@ -167,7 +182,7 @@ proptest! {
         method in proptest::sample::select(&Method::ALL[..]),
     ) {
         let size = to.map(|(height, width)| Size { height, width });
-        compare("any", &radiograph, &spec_for(method, &radiograph, size), &BOTH);
+        compare("any", &radiograph, &spec_for(method, &radiograph, size), BOTH);
     }
 
     #[test]
@@ -178,7 +193,7 @@ proptest! {
     ) {
         let mut spec = spec_for(Method::Clahe, &radiograph, size(50, 60));
         spec.clahe = Some(ClaheSettings { tiles: Size { height: tiles.0, width: tiles.1 }, clip_limit_percent });
-        compare("any", &radiograph, &spec, &BOTH);
+        compare("any", &radiograph, &spec, BOTH);
     }
 
     #[test]
@@ -191,7 +206,7 @@ proptest! {
         let radiograph = Radiograph::new(levels.len() as u32, 1, levels).unwrap();
         let mut spec = ConversionSpec::new(Method::Dhe).with_bounds(Bounds::new(0, u16::MAX).unwrap());
         spec.dhe = Some(DheSettings { emphasis });
-        compare("histogram", &radiograph, &spec, &BOTH);
+        compare("histogram", &radiograph, &spec, BOTH);
     }
 }
 
@@ -204,7 +219,7 @@ fn compare_folder(folder: &str, step: usize, sizes: &[Option<Size>]) {
     for path in paths.iter().step_by(step) {
         // What is refused is the reader's matter.
         if let Ok(radiograph) = read(path, &Limits::default()) {
-            compare_all_methods(&path.display().to_string(), &radiograph, sizes, &[Order::Forward]);
+            compare_all_methods(&path.display().to_string(), &radiograph, sizes, CROSSED);
             compared += 1;
         }
     }
@@ -214,10 +229,10 @@ fn compare_folder(folder: &str, step: usize, sizes: &[Option<Size>]) {
 
 #[test]
 fn shared_x_rays() {
-    compare_folder("xray16", 1, &[None, Some(Size::PAPER), size(777, 333)]);
+    compare_folder("xray16", 1, &[None, Some(Size::PAPER)]);
 }
 
 #[test]
 fn shared_cells() {
-    compare_folder("data/elpv12/images", 60, &[None, Some(Size::PAPER)]);
+    compare_folder("data/elpv12/images", 60, &[None, size(400, 200)]);
 }

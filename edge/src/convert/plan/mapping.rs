@@ -72,15 +72,32 @@ pub(super) struct Tables {
 /// What a method needs besides spreads.
 #[derive(Debug)]
 enum Rest {
-    Nothing { channels: u32 },
+    Nothing {
+        channels: u32,
+    },
     /// The image's own spread is the one with this number.
-    Local { channels: u32, own: usize },
+    Local {
+        channels: u32,
+        own: usize,
+    },
     /// A table that lies there.
-    Fixed { table: usize },
-    Dhe { settings: DheSettings, tiles: Tiles },
-    Clahe { settings: ClaheSettings, tiles: Tiles, between_rows: usize, between_columns: usize },
+    Fixed {
+        table: usize,
+    },
+    Dhe {
+        settings: DheSettings,
+        tiles: Tiles,
+    },
+    Clahe {
+        settings: ClaheSettings,
+        tiles: Tiles,
+        between_rows: usize,
+        between_columns: usize,
+    },
     /// Without an 8-bit step.
-    Cut { range: u16 },
+    Cut {
+        range: u16,
+    },
 }
 
 /// The parts that an image is counted in.

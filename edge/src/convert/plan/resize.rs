@@ -84,8 +84,11 @@ impl Axes {
         let columns_first = columns_first(self.image, self.output);
         let fitting = TILES.into_iter().find_map(|tile| {
             let region = Size { height: self.y.region(tile.height), width: self.x.region(tile.width) };
-            let halfway =
-                if columns_first { Size { height: tile.height, ..region } } else { Size { width: tile.width, ..region } };
+            let halfway = if columns_first {
+                Size { height: tile.height, ..region }
+            } else {
+                Size { width: tile.width, ..region }
+            };
             let bytes = (region.pixels() + halfway.pixels()) * if sixteen { 2 } else { 1 };
             (bytes <= SHARED_BYTES).then_some((tile, region, bytes))
         });

@@ -66,7 +66,7 @@ fn an_electrode_goes_through_shared_memory_and_a_great_reduction_pixel_by_pixel(
         launches(&plan).map(|launch| (launch.kernel, launch.blocks, launch.shared_bytes)).collect::<Vec<_>>()
     };
     let electrode = Size { height: 2115, width: 1219 };
-    assert_eq!(kernel(electrode, Size::PAPER), [(Kernel::ConvertTile8F32, [16, 63], 5440)]);
+    assert_eq!(kernel(electrode, Size::PAPER), [(Kernel::ConvertTile8F32, [16, 63], 5184)]);
     let small = Size { height: 8, width: 8 };
     assert_eq!(kernel(electrode, small), [(Kernel::ConvertPixel8F32, [1, 1], 0)]);
 }
