@@ -3,6 +3,7 @@
 pub mod acquire;
 pub mod appliance;
 pub mod config;
+pub mod convert;
 pub mod doctor;
 pub mod journal;
 pub mod metrics;

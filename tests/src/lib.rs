@@ -1,5 +1,7 @@
 //! Helpers of the tests that need more than one crate.
 
+pub mod kernels;
+
 use anyhow::{Context as _, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -52,7 +52,7 @@ pub enum ParseBoundsError {
 
 impl Bounds {
     /// All levels.
-    pub(super) const ALL: Self = Self { lo: 0, hi: u16::MAX };
+    pub const ALL: Self = Self { lo: 0, hi: u16::MAX };
 
     /// The range `lo..=hi`.
     ///

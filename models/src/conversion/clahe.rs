@@ -38,15 +38,20 @@ impl Default for ClaheSettings {
 
 /// The tiles along one side, and where each pixel lies between their centres.
 #[derive(Debug)]
-struct Side {
+pub struct Side {
     /// Where each tile starts, and the end of the last.
-    edges: Vec<usize>,
-    /// Of each pixel: the tile before it, the tile after it, the weight of the latter.
-    between: Vec<(usize, usize, u32)>,
+    pub edges: Vec<usize>,
+    /// Of each pixel.
+    pub between: Vec<Between>,
 }
 
+/// Of a pixel: the tile before it, the tile after it, the weight of the latter with 12 bits behind the point.
+pub type Between = (usize, usize, u32);
+
 impl Side {
-    fn new(pixels: u32, tiles: u32) -> Self {
+    /// `tiles` tiles, or as many as pixels, along `pixels` pixels, both at least 1.
+    #[must_use]
+    pub fn new(pixels: u32, tiles: u32) -> Self {
         let (pixels, tiles) = (pixels as usize, tiles.min(pixels) as usize);
         let edges: Vec<usize> = (0..=tiles).map(|tile| tile * pixels / tiles).collect();
         // Centres and pixels in half pixels.
@@ -65,7 +70,9 @@ impl Side {
         Self { between: between.collect(), edges }
     }
 
-    fn tiles(&self) -> usize {
+    /// The number of tiles.
+    #[must_use]
+    pub fn tiles(&self) -> usize {
         self.edges.len() - 1
     }
 }

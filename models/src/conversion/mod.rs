@@ -24,6 +24,7 @@ mod equalize;
 mod histogram;
 mod local_bounds;
 mod method;
+pub mod pieces;
 mod resize;
 mod size;
 mod spec;

@@ -16,16 +16,19 @@ const STEP_BITS: u32 = 32;
 /// The division by r is a multiplication by 256 / r, rounded up to [`STEP_BITS`] behind the point: that is less than
 /// 2^-32 too much, the product by a < 2^16 so less than 2^-16, which never reaches the next whole number either.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Spread {
-    lo: u16,
-    range: u16,
+pub struct Spread {
+    /// At and below this level the result is 0.
+    pub lo: u16,
+    /// Levels from there to 255, at least 1.
+    pub range: u16,
     /// 256 / `range`, in parts of 16 bits: the whole one with the upper half of what is behind the point, and the rest.
-    step: [u32; 2],
+    pub step: [u32; 2],
 }
 
 impl Spread {
     /// Between `bounds`.
-    pub(super) fn new(bounds: Bounds) -> Self {
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
         // Equal bounds: the level above is one above 0, which is clamped to 255.
         let range = (bounds.hi() - bounds.lo()).max(1);
         let step = (256_u64 << STEP_BITS).div_ceil(u64::from(range));
@@ -34,7 +37,8 @@ impl Spread {
 
     /// The 8-bit level of `x`.
     #[inline(always)]
-    pub(super) fn level8(&self, x: u16) -> u8 {
+    #[must_use]
+    pub fn level8(&self, x: u16) -> u8 {
         let above = u32::from(x.saturating_sub(self.lo).min(self.range));
         // The product has at most 9 + 32 bits; its last 16 are left out, in vectors of 32 bits.
         let product = above * self.step[0] + ((above * self.step[1]) >> 16);

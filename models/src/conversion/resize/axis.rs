@@ -5,22 +5,25 @@ pub(super) const WEIGHT_BITS: u32 = 22;
 
 /// The weights along one axis: each output pixel is the sum of [`Axis::taps`] neighbouring input pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Axis {
+pub struct Axis {
     taps: usize,
     firsts: Vec<usize>,
     weights: Vec<u32>,
 }
 
-/// One output pixel: its first input pixel and the weights from there on, with [`WEIGHT_BITS`] behind the point.
+/// One output pixel: its first input pixel and the weights from there on, with 22 bits behind the point.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Window<'a> {
-    pub(super) first: usize,
-    pub(super) weights: &'a [u32],
+pub struct Window<'a> {
+    /// The first input pixel.
+    pub first: usize,
+    /// The weights from there on.
+    pub weights: &'a [u32],
 }
 
 impl Window<'_> {
     /// The input pixel after its last one.
-    pub(super) fn end(&self) -> usize {
+    #[must_use]
+    pub fn end(&self) -> usize {
         self.first + self.weights.len()
     }
 }
@@ -30,8 +33,9 @@ impl Axis {
     ///
     /// When shrinking, the triangle is widened by the scale (antialiasing). The definition is Pillow's
     /// (`src/libImaging/Resample.c`): the same double precision steps in the same order, the weights normalised, then
-    /// rounded to [`WEIGHT_BITS`]. All windows are given the same length by weights of zero, which change nothing.
-    pub(super) fn new(input: u32, output: u32) -> Self {
+    /// rounded to 22 bits behind the point. All windows are given the same length by weights of zero, which change nothing.
+    #[must_use]
+    pub fn new(input: u32, output: u32) -> Self {
         let exact: Vec<(usize, Vec<u32>)> = (0..output).map(|at| window(input, output, at)).collect();
         let taps = exact.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1);
         let mut axis = Self { taps, firsts: Vec::new(), weights: Vec::new() };
@@ -47,12 +51,13 @@ impl Axis {
     }
 
     /// Input pixels of each output pixel.
-    pub(super) fn taps(&self) -> usize {
+    #[must_use]
+    pub fn taps(&self) -> usize {
         self.taps
     }
 
     /// The windows of all output pixels in order; the first input pixels never go back.
-    pub(super) fn windows(&self) -> impl ExactSizeIterator<Item = Window<'_>> {
+    pub fn windows(&self) -> impl ExactSizeIterator<Item = Window<'_>> {
         let weights = self.weights.chunks_exact(self.taps);
         self.firsts.iter().zip(weights).map(|(&first, weights)| Window { first, weights })
     }

@@ -11,11 +11,11 @@ mod recent;
 mod sample;
 mod vectors;
 
+pub use axis::{Axis, Window};
 pub(super) use sample::Sample;
 pub(super) use vectors::{Loop, run_wide};
 
 use super::Size;
-use axis::Axis;
 use block::{Group, LANES};
 use passes::{Narrow, shorten};
 use recent::RecentRows;
@@ -119,7 +119,8 @@ impl<S: Sample> Resizer<S> {
 /// Whether the pass along the columns comes first, which changes the roundings: where the height loses more than twice
 /// as many pixels as the width. This is Pillow's choice from version 13 on, found by comparing outputs over thousands of
 /// sizes; before, the pass along the rows always came first. The paper's size is the same either way.
-fn columns_first(from: Size, to: Size) -> bool {
+#[must_use]
+pub fn columns_first(from: Size, to: Size) -> bool {
     let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
     let (rows, columns) = (lost(from.height, to.height), lost(from.width, to.width));
     rows > 0 && rows > 2 * columns

@@ -1,0 +1,50 @@
+// Words that all kernels share.
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef unsigned __int128 u128;
+
+// The levels of 16 and of 8 bits.
+constexpr u32 LEVELS16 = 65536;
+constexpr u32 LEVELS8 = 256;
+
+// Levels between two bounds, spread over 0..=255: `Spread` in models/src/conversion/spread.rs.
+struct Spread {
+    u32 lo;
+    u32 range;
+    u32 step_whole;
+    u32 step_rest;
+};
+
+DEVICE u32 smaller(u32 a, u32 b) { return a < b ? a : b; }
+
+// Levels above the lower bound, at most the range.
+DEVICE u32 above_bound(const Spread& spread, u32 level)
+{
+    return level > spread.lo ? smaller(level - spread.lo, spread.range) : 0;
+}
+
+DEVICE u32 spread_level(const Spread& spread, u32 level)
+{
+    const u32 above = above_bound(spread, level);
+    return smaller((above * spread.step_whole + (above * spread.step_rest >> 16)) >> 16, 255);
+}
+
+// Each value becomes the sum of all values up to itself. Both arrays are shared memory of `length` values; gives the one
+// that the sums are in.
+DEVICE u32* running_sums(u32* values, u32* other, u32 length)
+{
+    for (u32 distance = 1; distance < length; distance *= 2) {
+        EACH_THREAD
+        {
+            for (u32 at = thread; at < length; at += THREADS)
+                other[at] = values[at] + (at >= distance ? values[at - distance] : 0);
+        }
+        u32* sums = other;
+        other = values;
+        values = sums;
+    }
+    return values;
+}

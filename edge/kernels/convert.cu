@@ -1,0 +1,241 @@
+// From 16-bit levels to the network's input: mapped to 8 bits (or left at 16), resized in two passes, normalised, laid out
+// channel by channel. The definition of the resize is models/src/conversion/resize.
+
+// What a level becomes before the resize.
+enum Mapping : u32 {
+    // Spread between bounds.
+    SPREAD = 0,
+    // The same, then a table of 256 levels.
+    SPREAD_TABLE = 1,
+    // A table of 65,536 levels.
+    TABLE = 2,
+    // Spread between bounds, then between the mappings of the four nearest tiles.
+    TILES = 3,
+    // Cut off at the bounds, in 16 bits.
+    CUT = 4,
+};
+
+struct ConvertParameters {
+    u32 input_width;
+    u32 output_width;
+    u32 output_height;
+    u32 mapping;
+    // Different 8-bit images: 1, or 3 for one each of the planes.
+    u32 channels;
+    // Input pixels of an output pixel along the width and along the height.
+    u32 x_taps;
+    u32 y_taps;
+    // Whether the pass along the columns comes first.
+    u32 columns_first;
+    // Output pixels of a block.
+    u32 tile_width;
+    u32 tile_height;
+    // The most input pixels that they come from.
+    u32 region_width;
+    u32 region_height;
+    // Of TILES: tiles side by side.
+    u32 tile_columns;
+    // The level whose share is 1.
+    float full;
+    float mean[3];
+    float std[3];
+};
+
+// Where a pixel lies between tiles: the tile before it, the tile after it, the weight of the latter in 1 / 4096.
+struct Between {
+    u16 before;
+    u16 after;
+    u32 weight;
+};
+
+// The input, and what the passes need: of each output pixel the first input pixel, and the weights, tap by tap.
+struct Source {
+    const u16* levels;
+    const Spread* spreads;
+    const u8* table;
+    const Between* between_rows;
+    const Between* between_columns;
+    const u32* x_firsts;
+    const u32* x_weights;
+    const u32* y_firsts;
+    const u32* y_weights;
+};
+
+DEVICE u32 blend(u32 a, u32 b, u32 weight_of_b) { return a * (4096 - weight_of_b) + b * weight_of_b; }
+
+DEVICE u32 between_tiles(const ConvertParameters& p, const Source& s, u32 level, u32 x, u32 y)
+{
+    const Between row = s.between_rows[y];
+    const Between column = s.between_columns[x];
+    const u8* above = s.table + row.before * p.tile_columns * LEVELS8 + level;
+    const u8* below = s.table + row.after * p.tile_columns * LEVELS8 + level;
+    const u32 left = column.before * LEVELS8;
+    const u32 right = column.after * LEVELS8;
+    const u32 upper = blend(above[left], above[right], column.weight);
+    const u32 lower = blend(below[left], below[right], column.weight);
+    return (blend(upper, lower, row.weight) + (1u << 23)) >> 24;
+}
+
+// The level of an input pixel before the resize.
+DEVICE u32 mapped(const ConvertParameters& p, const Source& s, const Spread& spread, u32 x, u32 y)
+{
+    const u32 level = s.levels[y * p.input_width + x];
+    switch (p.mapping) {
+    case SPREAD:
+        return spread_level(spread, level);
+    case SPREAD_TABLE:
+        return s.table[spread_level(spread, level)];
+    case TABLE:
+        return s.table[level];
+    case TILES:
+        return between_tiles(p, s, spread_level(spread, level), x, y);
+    default:
+        return above_bound(spread, level);
+    }
+}
+
+// The sum of levels by weights with 22 bits behind the point.
+template <typename Level> struct Sum;
+template <> struct Sum<u8> {
+    u32 value = 1u << 21;
+    DEVICE void add(u32 level, u32 weight) { value += level * weight; }
+    DEVICE u32 level() const { return smaller(value >> 22, 255); }
+};
+template <> struct Sum<u16> {
+    u64 value = 1u << 21;
+    DEVICE void add(u32 level, u32 weight) { value += (u64)level * weight; }
+    DEVICE u32 level() const { return value >> 22 < 65535 ? (u32)(value >> 22) : 65535; }
+};
+
+template <typename Level>
+DEVICE u32 weighted(const Level* levels, u32 distance, const u32* weights, u32 weight_distance, u32 taps)
+{
+    Sum<Level> sum;
+    for (u32 tap = 0; tap < taps; tap++)
+        sum.add(levels[tap * distance], weights[tap * weight_distance]);
+    return sum.level();
+}
+
+DEVICE void store(float* at, float value) { *at = value; }
+DEVICE void store(u16* at, float value) { *at = half_from_float(value); }
+
+// Writes a resized level of a channel to its planes.
+template <typename Output>
+DEVICE void write(const ConvertParameters& p, Output* tensor, u32 channel, u32 x, u32 y, u32 level)
+{
+    const float share = (float)level / p.full;
+    Output* at = tensor + y * p.output_width + x;
+    // Unrolled, so that mean and std are found without an index.
+    UNROLL
+    for (u32 plane = 0; plane < 3; plane++)
+        if (p.channels == 1 || plane == channel)
+            store(at + plane * p.output_width * p.output_height, (share - p.mean[plane]) / p.std[plane]);
+}
+
+// A tile of the output by one block: the input region mapped, and what comes of the first pass, stay in shared memory.
+template <typename Level, typename Output>
+DEVICE void convert_tile(const ConvertParameters& p, const Source& s, Output* tensor)
+{
+    Level* region = (Level*)SHARED_MEMORY;
+    Level* halfway = region + p.region_width * p.region_height;
+    const u32 left = BLOCK_X * p.tile_width;
+    const u32 top = BLOCK_Y * p.tile_height;
+    const u32 width = smaller(p.tile_width, p.output_width - left);
+    const u32 height = smaller(p.tile_height, p.output_height - top);
+    const u32 region_left = s.x_firsts[left];
+    const u32 region_top = s.y_firsts[top];
+    const u32 region_width = s.x_firsts[left + width - 1] + p.x_taps - region_left;
+    const u32 region_height = s.y_firsts[top + height - 1] + p.y_taps - region_top;
+    const u32* x_firsts = s.x_firsts + left;
+    const u32* y_firsts = s.y_firsts + top;
+    const u32* x_weights = s.x_weights + left;
+    const u32* y_weights = s.y_weights + top;
+
+    for (u32 channel = 0; channel < p.channels; channel++) {
+        const Spread spread = s.spreads[channel];
+        // In all three steps a warp takes 32 neighbours in a row.
+        EACH_THREAD
+        {
+            for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
+                for (u32 x = thread % 32; x < region_width; x += 32)
+                    region[y * region_width + x] = (Level)mapped(p, s, spread, region_left + x, region_top + y);
+        }
+        EACH_THREAD
+        {
+            if (p.columns_first) {
+                for (u32 y = thread / 32; y < height; y += THREADS / 32)
+                    for (u32 x = thread % 32; x < region_width; x += 32)
+                        halfway[y * region_width + x] =
+                            (Level)weighted(region + (y_firsts[y] - region_top) * region_width + x, region_width,
+                                            y_weights + y, p.output_height, p.y_taps);
+            } else {
+                for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
+                    for (u32 x = thread % 32; x < width; x += 32)
+                        halfway[y * width + x] =
+                            (Level)weighted(region + y * region_width + x_firsts[x] - region_left, 1, x_weights + x,
+                                            p.output_width, p.x_taps);
+            }
+        }
+        EACH_THREAD
+        {
+            for (u32 y = thread / 32; y < height; y += THREADS / 32)
+                for (u32 x = thread % 32; x < width; x += 32) {
+                    const u32 level =
+                        p.columns_first
+                            ? weighted(halfway + y * region_width + x_firsts[x] - region_left, 1, x_weights + x,
+                                       p.output_width, p.x_taps)
+                            : weighted(halfway + (y_firsts[y] - region_top) * width + x, width, y_weights + y,
+                                       p.output_height, p.y_taps);
+                    write(p, tensor, channel, left + x, top + y, level);
+                }
+        }
+    }
+}
+
+// A pixel of the output by one thread, for sizes whose tiles don't fit shared memory.
+template <typename Level, typename Output>
+DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, Output* tensor)
+{
+    EACH_THREAD
+    {
+        const u32 at = BLOCK_X * THREADS + thread;
+        if (at < p.output_width * p.output_height) {
+            const u32 x = at % p.output_width;
+            const u32 y = at / p.output_width;
+            const u32 outer_taps = p.columns_first ? p.x_taps : p.y_taps;
+            const u32 inner_taps = p.columns_first ? p.y_taps : p.x_taps;
+            for (u32 channel = 0; channel < p.channels; channel++) {
+                const Spread spread = s.spreads[channel];
+                Sum<Level> outer;
+                for (u32 outer_tap = 0; outer_tap < outer_taps; outer_tap++) {
+                    Sum<Level> inner;
+                    for (u32 inner_tap = 0; inner_tap < inner_taps; inner_tap++) {
+                        const u32 x_tap = p.columns_first ? outer_tap : inner_tap;
+                        const u32 y_tap = p.columns_first ? inner_tap : outer_tap;
+                        const u32 weight = p.columns_first ? s.y_weights[y_tap * p.output_height + y]
+                                                           : s.x_weights[x_tap * p.output_width + x];
+                        inner.add(mapped(p, s, spread, s.x_firsts[x] + x_tap, s.y_firsts[y] + y_tap), weight);
+                    }
+                    outer.add(inner.level(), p.columns_first ? s.x_weights[outer_tap * p.output_width + x]
+                                                             : s.y_weights[outer_tap * p.output_height + y]);
+                }
+                write(p, tensor, channel, x, y, outer.level());
+            }
+        }
+    }
+}
+
+// A kernel; convert_kernels.cu has all of them. Blocks of convert_tile: tiles along the width by tiles along the height; shared: the region, and the
+// larger of its rows by the tile's width and its columns by the tile's height. Blocks of convert_pixel: as
+// many as it takes; no shared memory.
+#define CONVERT_KERNEL(name, work, Level, Output)                                                                     \
+    KERNEL name(ConvertParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spreads,              \
+                const u8* __restrict__ table, const Between* __restrict__ between_rows,                               \
+                const Between* __restrict__ between_columns, const u32* __restrict__ x_firsts,                        \
+                const u32* __restrict__ x_weights, const u32* __restrict__ y_firsts,                                  \
+                const u32* __restrict__ y_weights, Output* __restrict__ tensor)                                       \
+    {                                                                                                                 \
+        const Source source = {levels,    spreads,  table,     between_rows, between_columns,                         \
+                               x_firsts, x_weights, y_firsts, y_weights};                                             \
+        work<Level, Output>(p, source, tensor);                                                                       \
+    }

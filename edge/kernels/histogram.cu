@@ -1,0 +1,67 @@
+// An image's histogram of 65,536 levels.
+
+struct HistogramParameters {
+    u32 pixels;
+    // A multiple of 8, below 65,536: a block's count of one level fits 16 bits.
+    u32 pixels_per_block;
+};
+
+// Eight levels, read at once.
+struct alignas(16) Eight {
+    u32 pairs[4];
+};
+
+// A block counts this many neighbouring levels in shared memory, two 16-bit counters a word, all others in global memory:
+// nearly all of a radiograph's levels lie close together.
+constexpr u32 WINDOW = 16384;
+
+DEVICE void count_level(u32* window, u32 first, u32* counts, u32 level)
+{
+    const u32 at = level - first;
+    if (at < WINDOW)
+        ATOMIC_ADD(&window[at / 2], at % 2 ? 0x10000u : 1u);
+    else
+        ATOMIC_ADD(&counts[level], 1u);
+}
+
+// Adds to `counts` how often each level occurs. Blocks: pixels / pixels_per_block, rounded up. Shared: WINDOW words of 16
+// bits.
+KERNEL histogram(HistogramParameters p, const u16* __restrict__ levels, u32* __restrict__ counts)
+{
+    u32* window = (u32*)SHARED_MEMORY;
+    const u32 begin = BLOCK_X * p.pixels_per_block;
+    const u32 pixels = smaller(p.pixels_per_block, p.pixels - begin);
+    const u16* mine = levels + begin;
+    // The window lies around one of the block's own levels.
+    const u32 middle = mine[pixels / 2];
+    const u32 first = middle > WINDOW / 2 ? smaller(middle - WINDOW / 2, LEVELS16 - WINDOW) : 0;
+
+    EACH_THREAD
+    {
+        for (u32 at = thread; at < WINDOW / 2; at += THREADS)
+            window[at] = 0;
+    }
+    EACH_THREAD
+    {
+        for (u32 at = thread; at < pixels / 8; at += THREADS) {
+            const Eight eight = ((const Eight*)mine)[at];
+            for (u32 pair : eight.pairs) {
+                count_level(window, first, counts, pair & 0xffff);
+                count_level(window, first, counts, pair >> 16);
+            }
+        }
+        for (u32 at = pixels / 8 * 8 + thread; at < pixels; at += THREADS)
+            count_level(window, first, counts, mine[at]);
+    }
+    EACH_THREAD
+    {
+        for (u32 at = thread; at < WINDOW / 2; at += THREADS) {
+            const u32 even = window[at] & 0xffff;
+            const u32 odd = window[at] >> 16;
+            if (even)
+                ATOMIC_ADD(&counts[first + 2 * at], even);
+            if (odd)
+                ATOMIC_ADD(&counts[first + 2 * at + 1], odd);
+        }
+    }
+}

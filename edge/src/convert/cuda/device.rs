@@ -1,0 +1,208 @@
+//! A device: its context, its one stream, the kernels, and how a plan is carried out on it.
+#![expect(unsafe_code, reason = "hands addresses to the CUDA driver")]
+
+use super::{CudaError, CudaOptions, compile, library};
+use crate::convert::{Argument, Kernel, Launch, Plan, Step};
+use cudarc::driver::sys::{CUdeviceptr, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{
+    CudaContext, CudaEvent, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr as _, DriverError,
+    PinnedHostSlice, result,
+};
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// What a device says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its name.
+    pub name: String,
+    /// Its compute capability, major and minor.
+    pub capability: (u32, u32),
+}
+
+/// An error of the driver with what was being done.
+fn while_doing<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
+    result.map_err(|error| CudaError::from_driver(doing, error))
+}
+
+/// A device that is ready, with memory for a plan.
+pub(super) struct Device {
+    pub(super) info: DeviceInfo,
+    stream: Arc<CudaStream>,
+    functions: BTreeMap<Kernel, CudaFunction>,
+    memory: Block,
+    tensor: Block,
+    /// Used in turns: one is filled while the other is still being copied.
+    staging: [Staging; 2],
+    next: usize,
+}
+
+/// Memory on the device, at the same address as long as it lives.
+struct Block {
+    slice: CudaSlice<u8>,
+    address: CUdeviceptr,
+}
+
+/// Memory of the host that the device copies from.
+struct Staging {
+    /// When its last copy is done.
+    copied: CudaEvent,
+    memory: PinnedHostSlice<u8>,
+}
+
+impl Device {
+    /// Opens the device, compiles `kernels` for it and takes all memory.
+    pub(super) fn new(
+        options: &CudaOptions,
+        kernels: &[Kernel],
+        memory_bytes: usize,
+        tensor_bytes: usize,
+    ) -> Result<Self, CudaError> {
+        library::driver(options)?;
+        let context = while_doing("opening the device", CudaContext::new(options.device))?;
+        let (major, minor) = while_doing("asking for the compute capability", context.compute_capability())?;
+        let name = while_doing("asking for the device's name", context.name())?;
+        let info = DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()) };
+        let ptx = compile::compile(kernels, info.capability, options)?;
+        let module = while_doing("loading the compiled kernels", context.load_module(ptx))?;
+        let mut functions = BTreeMap::new();
+        for &kernel in kernels {
+            functions.insert(kernel, while_doing("looking for a kernel", module.load_function(kernel.name()))?);
+        }
+        let stream = while_doing("making a stream", context.new_stream())?;
+        let memory = Block::new(&stream, memory_bytes)?;
+        let tensor = Block::new(&stream, tensor_bytes)?;
+        let staging = [Staging::new(&context, memory_bytes)?, Staging::new(&context, memory_bytes)?];
+        Ok(Self { info, stream, functions, memory, tensor, staging, next: 0 })
+    }
+
+    /// The stream that everything is done on.
+    pub(super) fn stream(&self) -> &Arc<CudaStream> {
+        &self.stream
+    }
+
+    /// The address of the tensor.
+    pub(super) fn tensor_address(&self) -> u64 {
+        self.tensor.address
+    }
+
+    /// Copies `bytes` to the start of the plan's memory, or from `at` on, as soon as what came before is done; does not
+    /// wait for it.
+    pub(super) fn upload(&mut self, at: usize, bytes: &[u8]) -> Result<(), CudaError> {
+        let staging = &mut self.staging[self.next];
+        self.next = (self.next + 1) % 2;
+        while_doing("waiting for an earlier copy", staging.copied.synchronize())?;
+        let staged = &mut while_doing("reaching pinned memory", staging.memory.as_mut_slice())?[..bytes.len()];
+        staged.copy_from_slice(bytes);
+        assert!(at + bytes.len() <= self.memory.slice.len(), "the plan fits the memory");
+        let to = self.memory.address + at as CUdeviceptr;
+        while_doing("binding the context", self.stream.context().bind_to_thread())?;
+        // SAFETY: the place lies within the plan's memory. The source stays as it is until the event says that it was
+        // copied: nobody else writes to it, and `Drop` waits before it is given back.
+        let copy = unsafe { result::memcpy_htod_async(to, staged, self.stream.cu_stream()) };
+        while_doing("copying to the device", copy)?;
+        while_doing("marking the end of a copy", staging.copied.record(&self.stream))
+    }
+
+    /// Starts the steps of `plan`; does not wait for them.
+    pub(super) fn start(&self, plan: &Plan) -> Result<(), CudaError> {
+        assert!(plan.bytes() <= self.memory.slice.len(), "the plan fits the memory");
+        assert!(plan.tensor_bytes() <= self.tensor.slice.len(), "the tensor fits its memory");
+        while_doing("binding the context", self.stream.context().bind_to_thread())?;
+        plan.steps().iter().try_for_each(|step| match step {
+            Step::Clear(range) => {
+                let from = self.memory.address + range.start as CUdeviceptr;
+                // SAFETY: the range lies within the plan's memory.
+                let clear = unsafe { result::memset_d8_async(from, 0, range.len(), self.stream.cu_stream()) };
+                while_doing("clearing memory", clear)
+            }
+            Step::Launch(launch) => self.launch(launch),
+        })
+    }
+
+    /// The steps of `plan` as a graph, to be started again and again.
+    pub(super) fn capture(&self, plan: &Plan) -> Result<Option<CudaGraph>, CudaError> {
+        let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        while_doing("capturing a graph", self.stream.begin_capture(mode))?;
+        let started = self.start(plan);
+        // Ended in any case: nothing else can be done on a stream that is being captured.
+        let graph = while_doing("ending a graph", self.stream.end_capture(CUgraphInstantiate_flags(0)));
+        started.and(graph)
+    }
+
+    /// Starts a graph that was captured here; does not wait for it.
+    pub(super) fn start_graph(&self, graph: &CudaGraph) -> Result<(), CudaError> {
+        while_doing("starting the conversion", graph.launch())
+    }
+
+    /// Waits until everything is done.
+    pub(super) fn wait(&self) -> Result<(), CudaError> {
+        while_doing("waiting for the conversion", self.stream.synchronize())
+    }
+
+    /// The first `bytes` of the tensor, when everything before is done.
+    pub(super) fn read_tensor(&self, bytes: usize) -> Result<Vec<u8>, CudaError> {
+        let mut values = vec![0; bytes];
+        while_doing("reading the tensor", self.stream.memcpy_dtoh(&self.tensor.slice.slice(..bytes), &mut values))?;
+        self.wait()?;
+        Ok(values)
+    }
+
+    fn launch(&self, launch: &Launch) -> Result<(), CudaError> {
+        let function = self.functions.get(&launch.kernel).ok_or_else(|| CudaError::Driver {
+            doing: "starting a kernel",
+            detail: format!("{} was not compiled", launch.kernel.name()),
+        })?;
+        let address = |argument: &Argument| match argument {
+            Argument::Memory(offset) => self.memory.address + *offset as CUdeviceptr,
+            Argument::Tensor => self.tensor.address,
+            Argument::Value(_) | Argument::Nothing => 0,
+        };
+        let addresses: Vec<CUdeviceptr> = launch.arguments.iter().map(address).collect();
+        let place = |(argument, address): (&Argument, &CUdeviceptr)| match argument {
+            Argument::Value(bytes) => bytes.as_ptr().cast_mut().cast::<c_void>(),
+            _ => std::ptr::from_ref(address).cast_mut().cast(),
+        };
+        let mut arguments: Vec<*mut c_void> = launch.arguments.iter().zip(&addresses).map(place).collect();
+        let [x, y] = launch.blocks;
+        // SAFETY: the arguments are as many and of the types that the kernel takes, which the tests on a processor show
+        // with the same list; the driver copies them before it returns. The addresses lie in memory that lives as long as
+        // the stream, and is large enough for the plan.
+        let launched = unsafe {
+            result::launch_kernel(
+                function.cu_function(),
+                (x, y, 1),
+                (launch.threads, 1, 1),
+                launch.shared_bytes,
+                self.stream.cu_stream(),
+                &mut arguments,
+            )
+        };
+        while_doing("starting a kernel", launched)
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // Memory that is still being read or written is not given back; an error has been told where it came from.
+        let _ = self.stream.synchronize();
+    }
+}
+
+impl Block {
+    fn new(stream: &Arc<CudaStream>, bytes: usize) -> Result<Self, CudaError> {
+        let slice = while_doing("taking memory on the device", stream.alloc_zeros::<u8>(bytes))?;
+        let address = slice.device_ptr(stream).0;
+        Ok(Self { slice, address })
+    }
+}
+
+impl Staging {
+    fn new(context: &Arc<CudaContext>, bytes: usize) -> Result<Self, CudaError> {
+        let copied = while_doing("making an event", context.new_event(None))?;
+        // SAFETY: what it holds is not read before it is written: each copy begins with filling what it copies.
+        let memory = unsafe { context.alloc_pinned::<u8>(bytes) };
+        Ok(Self { copied, memory: while_doing("taking pinned memory", memory)? })
+    }
+}

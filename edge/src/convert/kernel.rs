@@ -1,0 +1,146 @@
+//! The kernels by name, and their sources in `edge/kernels`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// A source file: its name for the compiler's messages, and its text.
+type File = (&'static str, &'static str);
+
+/// The file as part of the program.
+macro_rules! file {
+    ($name:literal) => {
+        (concat!("edge/kernels/", $name), include_str!(concat!("../../kernels/", $name)))
+    };
+}
+
+/// What all kernels build on.
+const BASE: [File; 2] = [file!("gpu.h"), file!("common.h")];
+const HISTOGRAM: File = file!("histogram.cu");
+const BOUNDS: File = file!("bounds.cu");
+const TILES: File = file!("tiles.cu");
+const DHE: File = file!("dhe.cu");
+const CONVERT: File = file!("convert.cu");
+/// A kernel a line.
+const CONVERT_KERNELS: &str = file!("convert_kernels.cu").1;
+
+/// A kernel; what it does, its arguments and its shared memory stand with its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kernel {
+    /// `histogram`
+    Histogram,
+    /// `local_bounds`
+    LocalBounds,
+    /// `tile_histograms`
+    TileHistograms,
+    /// `clahe_mappings`
+    ClaheMappings,
+    /// `dhe_table`
+    DheTable,
+    /// `convert_tile_8_f32`
+    ConvertTile8F32,
+    /// `convert_tile_8_f16`
+    ConvertTile8F16,
+    /// `convert_tile_16_f32`
+    ConvertTile16F32,
+    /// `convert_tile_16_f16`
+    ConvertTile16F16,
+    /// `convert_pixel_8_f32`
+    ConvertPixel8F32,
+    /// `convert_pixel_8_f16`
+    ConvertPixel8F16,
+    /// `convert_pixel_16_f32`
+    ConvertPixel16F32,
+    /// `convert_pixel_16_f16`
+    ConvertPixel16F16,
+}
+
+impl Kernel {
+    /// All kernels.
+    pub const ALL: [Self; 13] = [
+        Self::Histogram,
+        Self::LocalBounds,
+        Self::TileHistograms,
+        Self::ClaheMappings,
+        Self::DheTable,
+        Self::ConvertTile8F32,
+        Self::ConvertTile8F16,
+        Self::ConvertTile16F32,
+        Self::ConvertTile16F16,
+        Self::ConvertPixel8F32,
+        Self::ConvertPixel8F16,
+        Self::ConvertPixel16F32,
+        Self::ConvertPixel16F16,
+    ];
+
+    /// Its name in the source.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Histogram => "histogram",
+            Self::LocalBounds => "local_bounds",
+            Self::TileHistograms => "tile_histograms",
+            Self::ClaheMappings => "clahe_mappings",
+            Self::DheTable => "dhe_table",
+            Self::ConvertTile8F32 => "convert_tile_8_f32",
+            Self::ConvertTile8F16 => "convert_tile_8_f16",
+            Self::ConvertTile16F32 => "convert_tile_16_f32",
+            Self::ConvertTile16F16 => "convert_tile_16_f16",
+            Self::ConvertPixel8F32 => "convert_pixel_8_f32",
+            Self::ConvertPixel8F16 => "convert_pixel_8_f16",
+            Self::ConvertPixel16F32 => "convert_pixel_16_f32",
+            Self::ConvertPixel16F16 => "convert_pixel_16_f16",
+        }
+    }
+
+    /// The file that it stands in.
+    fn file(self) -> File {
+        match self {
+            Self::Histogram => HISTOGRAM,
+            Self::LocalBounds => BOUNDS,
+            Self::TileHistograms | Self::ClaheMappings => TILES,
+            Self::DheTable => DHE,
+            _ => CONVERT,
+        }
+    }
+
+    /// One source text with `kernels`, complete: it includes nothing. What no kernel needs is left out, as compiling
+    /// takes longer than anything else at the start.
+    #[must_use]
+    pub fn source(kernels: &[Self]) -> String {
+        let mut text = String::new();
+        let files: BTreeSet<File> = kernels.iter().map(|kernel| kernel.file()).collect();
+        for (name, content) in BASE.into_iter().chain(files) {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "#line 1 \"{name}\"\n{content}");
+        }
+        for kernel in kernels {
+            let line = CONVERT_KERNELS.lines().find(|line| line.contains(&format!("({},", kernel.name())));
+            text.extend(line.into_iter().chain(["\n"]));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_has_the_wanted_kernels_and_no_others() {
+        for wanted in Kernel::ALL {
+            let source = Kernel::source(&[wanted]);
+            let definition = |kernel: Kernel| {
+                source.contains(&format!("KERNEL {}(", kernel.name()))
+                    || source.contains(&format!("CONVERT_KERNEL({},", kernel.name()))
+            };
+            assert!(definition(wanted), "{wanted:?}");
+            assert!(Kernel::ALL.into_iter().all(|other| !definition(other) || other.file() == wanted.file()));
+            assert_eq!(source.matches("CONVERT_KERNEL(convert").count(), usize::from(wanted.file() == CONVERT));
+        }
+    }
+
+    #[test]
+    fn the_source_is_complete_in_itself() {
+        assert!(!Kernel::source(&Kernel::ALL).contains("#include"));
+    }
+}

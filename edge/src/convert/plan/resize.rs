@@ -1,0 +1,147 @@
+//! The launch that maps, resizes, normalises and lays out.
+
+use super::mapping::{Arguments, Kind};
+use super::{Argument, Kernel, Launch, Layout, OutputType};
+use cellgate_models::conversion::pieces::{Axis, columns_first};
+use cellgate_models::conversion::{ConversionSpec, Method, Size};
+use zerocopy::IntoBytes as _;
+
+/// Threads of a block, in rows of 32.
+const THREADS: u32 = 256;
+
+/// Output tiles, height by width, from the best on: the larger, the less of their input is read twice.
+const TILES: [Size; 6] = [
+    Size { height: 32, width: 64 },
+    Size { height: 32, width: 32 },
+    Size { height: 16, width: 32 },
+    Size { height: 8, width: 32 },
+    Size { height: 4, width: 32 },
+    Size { height: 1, width: 32 },
+];
+
+/// Shared memory that a tile may take: several blocks share the memory of a multiprocessor, 64 KiB on the smallest.
+const SHARED_BYTES: usize = 32 << 10;
+
+/// An axis' windows on the device: the first input pixels, and the weights tap by tap.
+#[derive(Debug)]
+struct Windows {
+    axis: Axis,
+    firsts: usize,
+    weights: usize,
+}
+
+impl Windows {
+    fn new(input: u32, output: u32, layout: &mut Layout) -> Self {
+        let axis = Axis::new(input, output);
+        let firsts: Vec<u32> = axis.windows().map(|window| window.first as u32).collect();
+        let weights: Vec<u32> =
+            (0..axis.taps()).flat_map(|tap| axis.windows().map(move |window| window.weights[tap])).collect();
+        Self { firsts: layout.fix(&firsts), weights: layout.fix(&weights), axis }
+    }
+
+    /// The most input pixels that `tile` neighbouring output pixels come from.
+    fn region(&self, tile: u32) -> u32 {
+        let firsts: Vec<usize> = self.axis.windows().map(|window| window.first).collect();
+        let widest = firsts.chunks(tile as usize).map(|tile| tile[tile.len() - 1] - tile[0]).max();
+        (widest.unwrap_or(0) + self.axis.taps()) as u32
+    }
+}
+
+/// Both passes for images of one size.
+#[derive(Debug)]
+pub(super) struct Axes {
+    image: Size,
+    output: Size,
+    x: Windows,
+    y: Windows,
+}
+
+impl Axes {
+    pub(super) fn new(image: Size, output: Size, layout: &mut Layout) -> Self {
+        let x = Windows::new(image.width, output.width, layout);
+        let y = Windows::new(image.height, output.height, layout);
+        Self { image, output, x, y }
+    }
+
+    /// As many bytes as the windows along one side may take, without alignment, from up to `input` pixels to `output`
+    /// pixels; to as many where there is no output.
+    pub(super) fn most_bytes(input: u32, output: Option<u32>) -> usize {
+        let output = output.unwrap_or(input);
+        // A window is less than two widened pixels on both sides of its centre wide.
+        let taps = 2 * input.div_ceil(output) + 1;
+        output as usize * (1 + taps as usize) * size_of::<u32>()
+    }
+
+    /// The launch for images whose levels lie at `levels`.
+    pub(super) fn launch(
+        &self,
+        spec: &ConversionSpec,
+        output_type: OutputType,
+        levels: usize,
+        mapping: Arguments,
+    ) -> Launch {
+        let sixteen = mapping.kind == Kind::Cut;
+        let columns_first = columns_first(self.image, self.output);
+        let fitting = TILES.into_iter().find_map(|tile| {
+            let region = Size { height: self.y.region(tile.height), width: self.x.region(tile.width) };
+            let halfway = if columns_first {
+                Size { height: tile.height, ..region }
+            } else {
+                Size { width: tile.width, ..region }
+            };
+            let bytes = (region.pixels() + halfway.pixels()) * if sixteen { 2 } else { 1 };
+            (bytes <= SHARED_BYTES).then_some((tile, region, bytes))
+        });
+        let (tile, region, shared_bytes) = fitting.unwrap_or((Size { height: 0, width: 0 }, self.image, 0));
+        let words = [
+            self.image.width,
+            self.output.width,
+            self.output.height,
+            mapping.kind as u32,
+            mapping.channels,
+            self.x.axis.taps() as u32,
+            self.y.axis.taps() as u32,
+            u32::from(columns_first),
+            tile.width,
+            tile.height,
+            region.width,
+            region.height,
+            mapping.tile_columns,
+            mapping.full.to_bits(),
+        ];
+        let parameters = [words.as_bytes(), spec.mean.as_bytes(), spec.std.as_bytes()].concat();
+        let [tiled, by_pixel] = kernels(spec.method, output_type);
+        Launch {
+            kernel: if fitting.is_some() { tiled } else { by_pixel },
+            blocks: match fitting {
+                Some(_) => [self.output.width.div_ceil(tile.width), self.output.height.div_ceil(tile.height)],
+                None => [self.output.pixels().div_ceil(THREADS as usize) as u32, 1],
+            },
+            threads: THREADS,
+            shared_bytes: shared_bytes as u32,
+            arguments: vec![
+                Argument::Value(parameters),
+                Argument::Memory(levels),
+                mapping.spreads,
+                mapping.table,
+                mapping.between_rows,
+                mapping.between_columns,
+                Argument::Memory(self.x.firsts),
+                Argument::Memory(self.x.weights),
+                Argument::Memory(self.y.firsts),
+                Argument::Memory(self.y.weights),
+                Argument::Tensor,
+            ],
+        }
+    }
+}
+
+/// The kernels by tile and by pixel.
+pub(super) fn kernels(method: Method, output_type: OutputType) -> [Kernel; 2] {
+    match (method == Method::Linear16, output_type) {
+        (false, OutputType::F32) => [Kernel::ConvertTile8F32, Kernel::ConvertPixel8F32],
+        (false, OutputType::F16) => [Kernel::ConvertTile8F16, Kernel::ConvertPixel8F16],
+        (true, OutputType::F32) => [Kernel::ConvertTile16F32, Kernel::ConvertPixel16F32],
+        (true, OutputType::F16) => [Kernel::ConvertTile16F16, Kernel::ConvertPixel16F16],
+    }
+}

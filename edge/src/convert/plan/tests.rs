@@ -1,0 +1,84 @@
+//! What holds for plans of all sizes; that they are right is shown by running them, in the workspace's `tests`.
+
+use super::*;
+use cellgate_models::conversion::{Bounds, ClaheSettings, Distribution, Histogram, Method};
+use proptest::prelude::*;
+
+fn spec(method: Method, size: Option<Size>) -> ConversionSpec {
+    let mut spec = ConversionSpec::new(method)
+        .with_bounds(Bounds::new(1700, 2800).unwrap())
+        .with_distribution(Distribution::of(&Histogram::of(&[1, 2, 3])).unwrap());
+    spec.size = size;
+    spec
+}
+
+fn launches(plan: &Plan) -> impl Iterator<Item = &Launch> {
+    plan.steps().iter().filter_map(|step| match step {
+        Step::Launch(launch) => Some(launch),
+        Step::Clear(_) => None,
+    })
+}
+
+fn check(spec: &ConversionSpec, image: Size) {
+    let plan = Plan::new(spec, image, OutputType::F16).unwrap();
+    let most = Plan::most_bytes(spec, image.pixels());
+    assert!(plan.bytes() <= most, "{image} to {}: {} bytes, more than {most}", plan.output(), plan.bytes());
+    assert!(plan.fixed().len() <= plan.levels().start && plan.levels().start % Plan::ALIGNMENT == 0);
+    let kernels = Plan::kernels(spec, OutputType::F16);
+    for launch in launches(&plan) {
+        assert!(kernels.contains(&launch.kernel) && launch.shared_bytes <= Launch::SHARED_BYTES);
+        assert!(launch.blocks[0] > 0 && launch.blocks[1] > 0 && launch.blocks[1] <= 65_535);
+        assert!(launch.threads % 32 == 0 && launch.threads <= 1024);
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_bound_of_the_memory_holds(
+        height in 1..3000_u32,
+        width in 1..3000_u32,
+        to in proptest::option::of((1..3000_u32, 1..3000_u32)),
+        method in proptest::sample::select(&Method::ALL[..]),
+        tiles in (1..=64_u32, 1..=64_u32),
+    ) {
+        let mut spec = spec(method, to.map(|(height, width)| Size { height, width }));
+        let tiles = Size { height: tiles.0, width: tiles.1 };
+        spec.clahe = spec.clahe.map(|clahe| ClaheSettings { tiles, ..clahe });
+        check(&spec, Size { height, width });
+    }
+}
+
+#[test]
+fn the_longest_sides_have_plans() {
+    for method in Method::ALL {
+        for (height, width) in [(65_535, 1), (1, 65_535), (65_535, 4000)] {
+            for size in [None, Some(Size { height: 1, width: 1 }), Some(Size { height: 16_384, width: 1024 })] {
+                check(&spec(method, size), Size { height, width });
+            }
+        }
+    }
+}
+
+#[test]
+fn an_electrode_goes_through_shared_memory_and_a_great_reduction_pixel_by_pixel() {
+    let kernel = |image, size| {
+        let plan = Plan::new(&spec(Method::Global, Some(size)), image, OutputType::F32).unwrap();
+        launches(&plan).map(|launch| (launch.kernel, launch.blocks, launch.shared_bytes)).collect::<Vec<_>>()
+    };
+    let electrode = Size { height: 2115, width: 1219 };
+    assert_eq!(kernel(electrode, Size::PAPER), [(Kernel::ConvertTile8F32, [16, 63], 5184)]);
+    let small = Size { height: 8, width: 8 };
+    assert_eq!(kernel(electrode, small), [(Kernel::ConvertPixel8F32, [1, 1], 0)]);
+}
+
+#[test]
+fn what_the_reference_refuses_is_refused() {
+    let refused = |spec: &ConversionSpec, height, width| {
+        Plan::new(spec, Size { height, width }, OutputType::F32).unwrap_err().to_string()
+    };
+    let naive = spec(Method::Naive, None);
+    assert_eq!(refused(&naive, 65_536, 1), "radiograph of 65536x1 pixels: expected sides of at most 65535 pixels");
+    let text = refused(&naive, 65_535, 5000);
+    assert_eq!(text, "radiograph of 65535x5000 pixels: expected at most 268435456 pixels in all");
+    assert!(refused(&ConversionSpec::new(Method::Global), 5, 5).contains("bounds: found nothing"));
+}

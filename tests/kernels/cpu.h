@@ -1,0 +1,83 @@
+// The words of edge/kernels/gpu.h on a processor: a block's threads run one after the other, from the first to the last or
+// from the last to the first, and so do the blocks.
+//
+// What one thread of a block does to shared memory within one EACH_THREAD, and another one reads within the same, shows as
+// a difference between the two orders. That is all that running them in turns can show of races.
+
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+#define KERNEL static void
+#define DEVICE inline
+
+struct Running {
+    unsigned block_x;
+    unsigned block_y;
+    unsigned threads;
+    bool backward;
+    unsigned char* shared;
+};
+static thread_local Running running;
+
+static inline unsigned in_order(unsigned step, unsigned of) { return running.backward ? of - 1 - step : step; }
+
+#define BLOCK_X (running.block_x)
+#define BLOCK_Y (running.block_y)
+#define THREADS (running.threads)
+#define EACH_THREAD                                                                                                   \
+    for (unsigned step = 0, thread = in_order(0, THREADS); step < THREADS; thread = in_order(++step, THREADS))
+#define UNROLL
+#define SHARED_MEMORY (running.shared)
+#define ATOMIC_ADD(address, value) (*(address) += (value))
+
+using std::floor;
+using std::rint;
+
+// The IEEE half next to a float, ties to even, as bits.
+static inline unsigned short half_from_float(float value)
+{
+    unsigned bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    const unsigned sign = bits >> 16 & 0x8000;
+    const unsigned magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000)
+        return (unsigned short)(sign | 0x7e00);
+    float size;
+    std::memcpy(&size, &magnitude, sizeof size);
+    if (size >= 65520.0f)
+        return (unsigned short)(sign | 0x7c00);
+    // The distance between halves here, and how many of them the value is; below 2^-14 the distance stays the same.
+    int exponent;
+    std::frexp(size < 0x1p-14f ? 0x1p-14f : size, &exponent);
+    const unsigned steps = (unsigned)std::rint(std::ldexp(size, 11 - exponent));
+    return (unsigned short)(sign | ((unsigned)(exponent + 13) * 1024 + steps));
+}
+
+// What lies at an address; memcpy, as arguments lie in memory for bytes.
+template <typename Argument> static Argument argument_at(const void* address)
+{
+    Argument argument;
+    std::memcpy(&argument, address, sizeof argument);
+    return argument;
+}
+
+template <typename... Arguments, std::size_t... Index>
+static void call(void (*kernel)(Arguments...), const void* const* arguments, std::index_sequence<Index...>)
+{
+    kernel(argument_at<Arguments>(arguments[Index])...);
+}
+
+// Runs a kernel's blocks; `arguments` are addresses of the arguments, as cuLaunchKernel takes them.
+template <typename... Arguments>
+static void launch(void (*kernel)(Arguments...), const unsigned* blocks, unsigned threads, unsigned char* shared,
+                   bool backward, const void* const* arguments)
+{
+    const unsigned total = blocks[0] * blocks[1];
+    for (unsigned step = 0; step < total; step++) {
+        const unsigned block = backward ? total - 1 - step : step;
+        running = {block % blocks[0], block / blocks[0], threads, backward, shared};
+        call(kernel, arguments, std::index_sequence_for<Arguments...>());
+    }
+}

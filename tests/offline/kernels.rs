@@ -1,0 +1,238 @@
+//! The CUDA kernels, run on the processor in the order in which a GPU runs them, give byte for byte what the reference
+//! gives, for all methods; see `cellgate_tests::kernels` for what that shows and what not.
+//!
+//! Values are compared, and with them levels: two levels never have the same normalised value. An image at its own size
+//! shows the levels before the resize.
+
+use cellgate_edge::convert::{OutputType, Plan};
+use cellgate_models::conversion::{
+    Bounds, ClaheSettings, ConversionSpec, Converter, DheSettings, Distribution, Histogram, Method, Size,
+    image_percentiles,
+};
+use cellgate_models::radiograph::{Limits, Radiograph, read};
+use cellgate_tests::kernels::{Order, run};
+use half::f16;
+use proptest::prelude::*;
+use std::path::PathBuf;
+
+/// What is run of an image and a specification.
+const BOTH: &[(OutputType, Order)] = &[
+    (OutputType::F32, Order::Forward),
+    (OutputType::F32, Order::Backward),
+    (OutputType::F16, Order::Forward),
+    (OutputType::F16, Order::Backward),
+];
+/// The same of a large image: each type and each order once.
+const CROSSED: &[(OutputType, Order)] = &[(OutputType::F32, Order::Forward), (OutputType::F16, Order::Backward)];
+
+/// The kernels against the reference: one image, one specification.
+fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, runs: &[(OutputType, Order)]) {
+    let image = Size { height: radiograph.height(), width: radiograph.width() };
+    let mut converter = Converter::new(spec).unwrap();
+    let mut expected = vec![0.0; 3 * converter.output_size(radiograph).pixels()];
+    converter.to_tensor(radiograph, &mut expected).unwrap();
+    for &(output_type, order) in runs {
+        let plan = Plan::new(spec, image, output_type).unwrap();
+        let found = run(&plan, radiograph.levels(), order).unwrap();
+        let differs = match output_type {
+            OutputType::F32 => first_difference(&found, &expected, f32::to_ne_bytes),
+            OutputType::F16 => first_difference(&found, &expected, |value| f16::from_f32(value).to_ne_bytes()),
+        };
+        let what = || format!("{name}, {image} to {:?}, {}, {output_type:?}, {order:?}", spec.size, spec.method);
+        assert_eq!(differs, None, "first value that differs: {}", what());
+    }
+}
+
+/// The first value whose bytes are not those of what is expected.
+fn first_difference<const N: usize>(found: &[u8], expected: &[f32], bytes: impl Fn(f32) -> [u8; N]) -> Option<usize> {
+    assert_eq!(found.len(), N * expected.len());
+    found.as_chunks().0.iter().zip(expected).position(|(&found, &expected)| found != bytes(expected))
+}
+
+/// The specification of `method` with bounds and distribution that `radiograph` would have.
+fn spec_for(method: Method, radiograph: &Radiograph, size: Option<Size>) -> ConversionSpec {
+    let bounds = Bounds::global([image_percentiles(radiograph)]).unwrap();
+    let mut spec = ConversionSpec::new(method)
+        .with_bounds(bounds)
+        .with_distribution(Distribution::of(&Histogram::of(radiograph.levels())).unwrap());
+    spec.size = size;
+    spec
+}
+
+fn compare_all_methods(name: &str, radiograph: &Radiograph, sizes: &[Option<Size>], runs: &[(OutputType, Order)]) {
+    for &size in sizes {
+        for method in Method::ALL {
+            compare(name, radiograph, &spec_for(method, radiograph, size), runs);
+        }
+    }
+}
+
+fn image(height: u32, width: u32, level: impl FnMut(u32) -> u16) -> Radiograph {
+    Radiograph::new(width, height, (0..height * width).map(level).collect()).unwrap()
+}
+
+fn size(height: u32, width: u32) -> Option<Size> {
+    Some(Size { height, width })
+}
+
+/// The next number of a linear congruential generator (Knuth, MMIX), its upper half.
+fn random(state: &mut u64) -> u32 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 32) as u32
+}
+
+/// An electrode's levels: noise on a coating that gets thicker towards one side, a bright rim, a scratch, dead pixels.
+fn electrode(height: u32, width: u32) -> Radiograph {
+    let mut state = u64::from(height);
+    image(height, width, |at| {
+        let (x, y) = (at % width, at / width);
+        let noise = (0..4).map(|_| random(&mut state) % 100).sum::<u32>();
+        let rim = if x < 30 || y < 30 || x + 30 > width || y + 30 > height { 700 } else { 0 };
+        let scratch = if x.abs_diff(y / 2) < 2 { 150 } else { 0 };
+        match random(&mut state) % 100_000 {
+            0 => 0,
+            1 => u16::MAX,
+            _ => (1700 + noise + rim + scratch + 200 * y / height) as u16,
+        }
+    })
+}
+
+#[test]
+fn electrodes_of_the_papers_largest_and_smallest_size() {
+    for (height, width) in [(2115, 1219), (2053, 1119)] {
+        let radiograph = electrode(height, width);
+        compare_all_methods("electrode", &radiograph, &[None, Some(Size::PAPER)], CROSSED);
+    }
+}
+
+#[test]
+fn images_of_one_pixel_row_or_column() {
+    let sizes = [None, size(1, 1), size(40, 3), size(2, 90), size(33, 65)];
+    for (height, width) in [(1, 1), (1, 2), (1, 9), (17, 1), (1, 20_001), (20_001, 1), (16, 16), (3, 70)] {
+        let mut state = 5;
+        let radiograph = image(height, width, |_| (random(&mut state) % 3000) as u16);
+        compare_all_methods("thin", &radiograph, &sizes, BOTH);
+    }
+}
+
+#[test]
+fn images_of_few_levels_and_of_all() {
+    let sizes = [None, size(1, 1), size(7, 3), size(300, 200)];
+    for level in [0, 1, 1234, 40_000, u16::MAX] {
+        compare_all_methods("constant", &image(61, 47, |_| level), &sizes, BOTH);
+    }
+    compare_all_methods("two levels", &image(99, 101, |at| 1000 + u16::from(at < 5000)), &sizes, BOTH);
+    compare_all_methods("far apart", &image(99, 101, |at| if at % 7 == 0 { 3 } else { u16::MAX }), &sizes, BOTH);
+    // A percentile of exactly a half between two levels.
+    compare_all_methods("half", &image(1, 5001, |at| 1000 + u16::from(at > 0)), &sizes, BOTH);
+    compare_all_methods("all levels", &image(256, 256, |at| at as u16), &sizes, BOTH);
+    compare_all_methods("all levels, mixed up", &image(256, 256, |at| (at * 40_503) as u16), &sizes, BOTH);
+}
+
+#[test]
+fn reductions_too_great_for_tiles_and_great_enlargements() {
+    compare_all_methods("electrode", &electrode(700, 600), &[size(5, 3), size(1, 500), size(600, 2)], CROSSED);
+    compare_all_methods("electrode", &electrode(2100, 1200), &[size(224, 224)], CROSSED);
+    compare_all_methods("few pixels", &electrode(40, 70), &[size(1000, 900)], CROSSED);
+}
+
+#[test]
+fn every_level_with_many_bounds() {
+    let radiograph = image(256, 256, |at| at as u16);
+    for (lo, hi) in [(0, 0), (0, 1), (7, 7), (1700, 2800), (0, 65_535), (65_534, 65_535), (65_535, 65_535), (3, 40_000)]
+    {
+        for method in [Method::Global, Method::Linear16] {
+            let spec = ConversionSpec::new(method).with_bounds(Bounds::new(lo, hi).unwrap());
+            compare("all levels", &radiograph, &spec, BOTH);
+        }
+    }
+}
+
+#[test]
+fn the_plan_knows_how_much_memory_the_kernel_of_dhe_needs() {
+    let radiograph = image(2, 2, |at| at as u16);
+    let plan = Plan::new(&spec_for(Method::Dhe, &radiograph, None), Size { height: 2, width: 2 }, OutputType::F32);
+    let needs = cellgate_tests::kernels::dhe_memory();
+    assert!(
+        format!("{plan:?}")
+            .contains(&format!("kernel: DheTable, blocks: [1, 1], threads: 256, shared_bytes: {needs},"))
+    );
+}
+
+fn any_image() -> impl Strategy<Value = Radiograph> {
+    (1..90_u32, 1..90_u32, any::<u16>(), any::<u16>(), any::<u64>()).prop_map(
+        |(height, width, lo, range, mut state)| {
+            // The square of the random number: levels gather at one end.
+            let mut level = || {
+                let place = u64::from(random(&mut state)).pow(2) >> 32;
+                lo.saturating_add((place * u64::from(range) >> 32) as u16)
+            };
+            image(height, width, |_| level())
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_image_of_any_size_by_any_method(
+        radiograph in any_image(),
+        to in proptest::option::of((1..150_u32, 1..150_u32)),
+        method in proptest::sample::select(&Method::ALL[..]),
+    ) {
+        let size = to.map(|(height, width)| Size { height, width });
+        compare("any", &radiograph, &spec_for(method, &radiograph, size), BOTH);
+    }
+
+    #[test]
+    fn clahe_with_any_settings(
+        radiograph in any_image(),
+        tiles in (1..=64_u32, 1..=64_u32),
+        clip_limit_percent in 100..=25_600_u32,
+    ) {
+        let mut spec = spec_for(Method::Clahe, &radiograph, size(50, 60));
+        spec.clahe = Some(ClaheSettings { tiles: Size { height: tiles.0, width: tiles.1 }, clip_limit_percent });
+        compare("any", &radiograph, &spec, BOTH);
+    }
+
+    #[test]
+    fn dhe_of_any_histogram(
+        counts in proptest::collection::vec(prop_oneof![Just(0_u16), 0..3_u16, 0..60_u16], 256),
+        emphasis in 0..=DheSettings::MAX_EMPHASIS,
+    ) {
+        let levels = (0..=255_u16).zip(&counts).flat_map(|(level, &count)| (0..count).map(move |_| level << 8));
+        let levels: Vec<u16> = levels.chain([0]).collect();
+        let radiograph = Radiograph::new(levels.len() as u32, 1, levels).unwrap();
+        let mut spec = ConversionSpec::new(Method::Dhe).with_bounds(Bounds::new(0, u16::MAX).unwrap());
+        spec.dhe = Some(DheSettings { emphasis });
+        compare("histogram", &radiograph, &spec, BOTH);
+    }
+}
+
+/// Compares every `step`th image of a folder of the shared data.
+fn compare_folder(folder: &str, step: usize, sizes: &[Option<Size>]) {
+    let Some(folder) = cellgate_tests::shared(folder) else { return };
+    let mut paths: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut compared = 0;
+    for path in paths.iter().step_by(step) {
+        // What is refused is the reader's matter.
+        if let Ok(radiograph) = read(path, &Limits::default()) {
+            compare_all_methods(&path.display().to_string(), &radiograph, sizes, CROSSED);
+            compared += 1;
+        }
+    }
+    println!("{}: {compared} radiographs, all methods", folder.display());
+    assert!(compared > 0, "no readable radiograph in {}", folder.display());
+}
+
+#[test]
+fn shared_x_rays() {
+    compare_folder("xray16", 1, &[None, Some(Size::PAPER)]);
+}
+
+#[test]
+fn shared_cells() {
+    compare_folder("data/elpv12/images", 60, &[None, size(400, 200)]);
+}
