@@ -4,6 +4,8 @@ pub mod acquire;
 pub mod appliance;
 pub mod config;
 pub mod doctor;
+#[cfg(feature = "tensorrt")]
+pub mod gpu;
 pub mod journal;
 pub mod metrics;
 pub mod pipeline;
