@@ -5,6 +5,8 @@ pub mod appliance;
 pub mod config;
 pub mod convert;
 pub mod doctor;
+#[cfg(feature = "tensorrt")]
+pub mod gpu;
 pub mod journal;
 pub mod metrics;
 pub mod pipeline;

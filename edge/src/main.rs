@@ -23,6 +23,8 @@ enum Command {
     Journal(cmd::journal::Args),
     Doctor(cmd::doctor::Args),
     PlcSim(cmd::plc_sim::Args),
+    #[cfg(feature = "tensorrt")]
+    Plan(cmd::plan::Args),
     /// The child process that decodes images, started by the others
     #[command(name = cellgate_edge::sandbox::worker::SUBCOMMAND, hide = true)]
     DecodeWorker,
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Doctor(args) => cmd::doctor::run(&args),
         Command::PlcSim(args) => cmd::plc_sim::run(&args),
+        #[cfg(feature = "tensorrt")]
+        Command::Plan(args) => cmd::plan::run(&args),
         Command::Journal(args) => cmd::journal::run(&args),
         Command::DecodeWorker => Ok(ExitCode::SUCCESS),
     };

@@ -8,13 +8,17 @@
 //! | [`policy`] | score in, verdict out |
 //! | [`bundle`] | the model bundle: network, conversion, policy, golden images, verified before use |
 //! | [`digest`] | SHA-256 digests, the names of all content |
+//! | `plan` | TensorRT plans: built from ONNX, inspected, cached; only with the feature `tensorrt` |
 //! | [`one_line()`] | errors as people read them |
 
 pub mod bundle;
 pub mod conversion;
 pub mod digest;
 pub mod engine;
+mod library;
 mod one_line;
+#[cfg(feature = "tensorrt")]
+pub mod plan;
 pub mod policy;
 pub mod radiograph;
 

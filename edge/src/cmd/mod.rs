@@ -3,6 +3,8 @@
 pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod journal;
+#[cfg(feature = "tensorrt")]
+pub(crate) mod plan;
 pub(crate) mod plc_sim;
 pub(crate) mod run;
 

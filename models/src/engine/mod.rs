@@ -4,19 +4,21 @@
 //! width; one output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`, the probability of "abnormal". A network of
 //! another precision casts inside.
 
-mod library;
 mod onnxruntime;
 
-pub use library::LIBRARY_ENV;
 pub use onnxruntime::{OnnxRuntime, OnnxRuntimeOptions};
 
 use crate::conversion::Size;
 use std::path::PathBuf;
 
+/// The environment variable that names the ONNX Runtime library file.
+pub const LIBRARY_ENV: &str = "CELLGATE_ONNXRUNTIME";
 /// The name of a network's only input.
 pub const INPUT_NAME: &str = "image";
 /// The name of a network's only output.
 pub const OUTPUT_NAME: &str = "score";
+/// Largest input in pixels, height x width: that of [`radiograph::Limits`](crate::radiograph::Limits).
+pub(crate) const MAX_PIXELS: u64 = 64 << 20;
 
 /// Runs the network of a bundle on one image.
 pub trait Engine {

@@ -1,8 +1,8 @@
 //! The reference engine: ONNX Runtime on the CPU, loaded at run time.
 
-use super::library::Search;
-use super::{Engine, EngineError, INPUT_NAME, OUTPUT_NAME};
+use super::{Engine, EngineError, INPUT_NAME, LIBRARY_ENV, MAX_PIXELS, OUTPUT_NAME};
 use crate::conversion::Size;
+use crate::library::{Named, Search, Wanted};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
@@ -12,8 +12,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Largest input in pixels, height x width: that of [`radiograph::Limits`](crate::radiograph::Limits).
-const MAX_PIXELS: u64 = 64 << 20;
+const LIBRARY: Wanted = Wanted {
+    file_name: "libonnxruntime.so",
+    environment: LIBRARY_ENV,
+    named: Named::File,
+    wheel: "onnxruntime/capi",
+    own: "/opt/onnxruntime/lib",
+};
 
 /// How ONNX Runtime is found and run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,7 +87,9 @@ fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
     let mut loaded = LOADED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = match (&*loaded, explicit) {
         (Some((_, environment)), None) => return Ok(environment.clone()),
-        _ => Search::of_process(explicit).find()?,
+        _ => Search::of_process(LIBRARY, explicit)
+            .find()
+            .map_err(|looked_for| EngineError::LibraryMissing { looked_for })?,
     };
     let path = path.canonicalize().unwrap_or(path);
     if let Some((loaded, environment)) = &*loaded {

@@ -1,7 +1,7 @@
 //! `cellgate-trainer export`: writes the model bundle.
 
 use cellgate_models::bundle::{Existing, Precision};
-use cellgate_trainer::export::{self, Options};
+use cellgate_trainer::export::{self, Options, Plans};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,9 +13,14 @@ Examples:
     cellgate-trainer export model --out bundle
   With a second network in f16, in the place of an older bundle:
     cellgate-trainer export model --out bundle --precision f32,f16 --replace
+  With TensorRT plans for two GPU architectures, in the folder bundle-plans:
+    cellgate-trainer export model --out bundle --tensorrt sm86,sm89
 
 Nothing is written unless ONNX Runtime and libtorch agree on the golden images: scores within 1e-4 (f32) or 5e-3 (f16), and
-no verdict flips.")]
+no verdict flips.
+
+A TensorRT plan is executable code and belongs to one GPU architecture and one TensorRT: bundle-plans is for hosts that trust \
+this one. Devices build their own from the bundle (`cellgate-edge plan build`).")]
 pub(crate) struct Args {
     /// The folder that `train` wrote
     run: PathBuf,
@@ -28,6 +33,9 @@ pub(crate) struct Args {
     /// The backbone's weights, where they are no longer in the place that the run names
     #[arg(long, value_name = "PATH")]
     backbone: Option<PathBuf>,
+    /// Builds TensorRT plans for these compute capabilities too, into the folder BUNDLE-plans
+    #[arg(long, value_name = "sm86,sm89", value_delimiter = ',')]
+    tensorrt: Vec<String>,
     /// Replaces a bundle that is already there
     #[arg(long)]
     replace: bool,
@@ -40,12 +48,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         precisions: args.precision.clone(),
         existing: if args.replace { Existing::Replace } else { Existing::Refuse },
     };
+    // Before anything is written.
+    let plans = match args.tensorrt[..] {
+        [] => None,
+        [..] => Some(Plans::prepare(&args.tensorrt, &args.out, options.existing)?),
+    };
     let exported = export::export(&args.run, &args.out, &options)?;
     let parity = exported.parity.iter().map(|parity| {
         let difference = f64::from(parity.largest_difference);
         (parity.precision.to_string(), serde_json::json!({"images": parity.images, "largest_difference": difference}))
     });
     let parity: serde_json::Map<String, serde_json::Value> = parity.collect();
-    super::print_json(&serde_json::json!({"bundle": args.out, "digest": exported.digest, "parity": parity}))?;
+    let mut summary = serde_json::json!({"bundle": args.out, "digest": exported.digest, "parity": parity});
+    if let Some(plans) = plans {
+        summary["plans"] = plans.write()?;
+    }
+    super::print_json(&summary)?;
     Ok(ExitCode::SUCCESS)
 }

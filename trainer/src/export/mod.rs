@@ -5,11 +5,17 @@ mod created;
 mod error;
 mod gate;
 mod golden;
+#[cfg(feature = "tensorrt")]
+mod plans;
+#[cfg(not(feature = "tensorrt"))]
+#[path = "no_plans.rs"]
+mod plans;
 mod trained;
 
 pub use error::ExportError;
 pub use gate::{Parity, tolerance};
 pub use golden::{THRESHOLD_MARGIN, choose};
+pub use plans::{Plans, PlansError};
 pub use trained::{BackboneFile, GoldenImage, HEAD, MODEL, TrainedModel, TrainedModelError};
 
 use crate::network::{Backbone, onnx, weights};

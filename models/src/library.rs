@@ -1,18 +1,36 @@
-//! Where ONNX Runtime is looked for.
+//! Where shared libraries are looked for that are loaded at run time.
 
-use super::EngineError;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The environment variable that names the ONNX Runtime library file.
-pub const LIBRARY_ENV: &str = "CELLGATE_ONNXRUNTIME";
+/// A library as it is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Its file name on Linux, such as `libonnxruntime.so`; `.1` or `.1.32.0` may follow.
+    pub(crate) file_name: &'static str,
+    /// The environment variable that names it.
+    pub(crate) environment: &'static str,
+    /// What that variable and the caller name.
+    pub(crate) named: Named,
+    /// Its folder below `site-packages`, where a Python wheel has put it.
+    pub(crate) wheel: &'static str,
+    /// The folder that its own installer makes.
+    pub(crate) own: &'static str,
+}
 
-/// The library's file name on Linux; `.1` or `.1.32.0` may follow.
-const FILE_NAME: &str = "libonnxruntime.so";
+/// What names a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// The file.
+    File,
+    /// The folder that holds the file, and those that belong to it.
+    #[cfg(feature = "tensorrt")]
+    Folder,
+}
 
-/// The folders of the system that are looked at last.
+/// The folders of the system that are looked at last, before the library's own.
 const SYSTEM_FOLDERS: &[&str] = &[
     "/usr/local/lib",
     "/usr/lib",
@@ -20,58 +38,66 @@ const SYSTEM_FOLDERS: &[&str] = &[
     "/usr/lib/x86_64-linux-gnu",
     #[cfg(target_arch = "aarch64")]
     "/usr/lib/aarch64-linux-gnu",
-    "/opt/onnxruntime/lib",
 ];
 
 /// Everything that decides where to look, so that the search can be tested without the process's own surroundings.
-#[derive(Debug, Default)]
-pub(super) struct Search {
-    /// The file that the caller named. No other is looked for.
-    pub(super) explicit: Option<PathBuf>,
-    /// The value of [`LIBRARY_ENV`]; empty counts as not set. No other file is looked for.
-    pub(super) environment: Option<OsString>,
+#[derive(Debug)]
+pub(crate) struct Search {
+    wanted: Wanted,
+    /// What the caller named. Nothing else is looked for.
+    explicit: Option<PathBuf>,
+    /// The value of the environment variable; empty counts as not set. Nothing else is looked for.
+    environment: Option<OsString>,
     /// The running program.
-    pub(super) program: Option<PathBuf>,
+    program: Option<PathBuf>,
     /// Folders that are looked at last.
-    pub(super) system: Vec<PathBuf>,
+    system: Vec<PathBuf>,
 }
 
 impl Search {
     /// The search of this process.
-    pub(super) fn of_process(explicit: Option<&Path>) -> Self {
+    pub(crate) fn of_process(wanted: Wanted, explicit: Option<&Path>) -> Self {
         Self {
+            wanted,
             explicit: explicit.map(Path::to_owned),
-            environment: std::env::var_os(LIBRARY_ENV),
+            environment: std::env::var_os(wanted.environment),
             // The real path: a link to the program in /usr/bin leads to the folder with its libraries.
             program: std::env::current_exe().and_then(fs::canonicalize).ok(),
-            system: SYSTEM_FOLDERS.iter().map(PathBuf::from).collect(),
+            system: SYSTEM_FOLDERS.iter().copied().chain([wanted.own]).map(PathBuf::from).collect(),
         }
     }
 
-    /// The first library file in the order that README.md gives.
-    pub(super) fn find(&self) -> Result<PathBuf, EngineError> {
+    /// The first library file in the order that README.md gives; else every place that was looked at, one a line, each
+    /// ended.
+    pub(crate) fn find(&self) -> Result<PathBuf, String> {
         let mut looked_for = String::new();
         let mut note = |line: std::fmt::Arguments<'_>| {
             // Writing to a String can't fail.
             let _ = writeln!(looked_for, "  {line}");
         };
+        let Wanted { file_name, environment: variable, named, .. } = self.wanted;
         let environment = self.environment.as_ref().filter(|value| !value.is_empty()).map(PathBuf::from);
         if let Some(path) = self.explicit.as_ref().or(environment.as_ref()) {
-            if path.is_file() {
-                return Ok(path.clone());
+            let (file, place) = match named {
+                Named::File => (path.is_file().then(|| path.clone()), path.clone()),
+                #[cfg(feature = "tensorrt")]
+                Named::Folder => (library_in(path, file_name), path.join(file_name)),
+            };
+            let named_by = if self.explicit.is_some() { "as named by the caller" } else { variable };
+            if let Some(file) = file {
+                return Ok(file);
             }
-            let named_by = if self.explicit.is_some() { "as named by the caller" } else { LIBRARY_ENV };
-            note(format_args!("{} ({named_by}; no such file)", path.display()));
-            return Err(EngineError::LibraryMissing { looked_for });
+            note(format_args!("{} ({named_by}; no such file)", place.display()));
+            return Err(looked_for);
         }
-        note(format_args!("the environment variable {LIBRARY_ENV} (not set)"));
+        note(format_args!("the environment variable {variable} (not set)"));
         for folder in self.folders() {
-            if let Some(path) = library_in(&folder) {
+            if let Some(path) = library_in(&folder, file_name) {
                 return Ok(path);
             }
-            note(format_args!("{}", folder.join(FILE_NAME).display()));
+            note(format_args!("{}", folder.join(file_name).display()));
         }
-        Err(EngineError::LibraryMissing { looked_for })
+        Err(looked_for)
     }
 
     /// The folders that are looked at, in order.
@@ -81,7 +107,7 @@ impl Search {
             folders.push(beside.join("lib"));
             folders.push(beside.to_owned());
             for ancestor in beside.ancestors() {
-                folders.extend(virtual_environment_folders(ancestor));
+                folders.extend(virtual_environment_folders(ancestor, self.wanted.wheel));
             }
         }
         folders.extend(self.system.iter().cloned());
@@ -89,11 +115,10 @@ impl Search {
     }
 }
 
-/// The folders of the wheel `onnxruntime` in `ancestor/.venv`, one for each Python; a pattern where there is none, so
-/// that the error can name it.
-fn virtual_environment_folders(ancestor: &Path) -> Vec<PathBuf> {
+/// The folders of the wheel in `ancestor/.venv`, one for each Python; a pattern where there is none, so that the error can
+/// name it.
+fn virtual_environment_folders(ancestor: &Path, wheel: &str) -> Vec<PathBuf> {
     let libraries = ancestor.join(".venv/lib");
-    let capi = |python: &str| libraries.join(python).join("site-packages/onnxruntime/capi");
     let mut pythons: Vec<_> = fs::read_dir(&libraries)
         .into_iter()
         .flatten()
@@ -104,24 +129,24 @@ fn virtual_environment_folders(ancestor: &Path) -> Vec<PathBuf> {
     if pythons.is_empty() {
         pythons.push("python3*".to_owned());
     }
-    pythons.iter().map(|python| capi(python)).collect()
+    pythons.iter().map(|python| libraries.join(python).join("site-packages").join(wheel)).collect()
 }
 
 /// The library in `folder`: without a version, else the highest version.
-fn library_in(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn library_in(folder: &Path, file_name: &str) -> Option<PathBuf> {
     fs::read_dir(folder)
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter_map(|name| Some((version(&name)?, name)))
+        .filter_map(|name| Some((version(&name, file_name)?, name)))
         .filter(|(_, name)| folder.join(name).is_file())
         // No version sorts first: wanted; of the others the last.
         .min_by(|(a, _), (b, _)| a.is_empty().cmp(&b.is_empty()).reverse().then_with(|| b.cmp(a)))
         .map(|(_, name)| folder.join(name))
 }
 
-/// The numbers after `libonnxruntime.so`; none where `name` is another file.
-fn version(name: &str) -> Option<Vec<u32>> {
-    let rest = name.strip_prefix(FILE_NAME)?;
+/// The numbers after `file_name`; none where `name` is another file.
+fn version(name: &str, file_name: &str) -> Option<Vec<u32>> {
+    let rest = name.strip_prefix(file_name)?;
     if rest.is_empty() {
         return Some(Vec::new());
     }
@@ -139,12 +164,22 @@ mod tests {
         path
     }
 
+    const VARIABLE: &str = "CELLGATE_ONNXRUNTIME";
+
     /// A search from `root/target/debug/program` with `root/system` as the system's folder.
     fn search(root: &Path) -> Search {
         Search {
+            wanted: Wanted {
+                file_name: "libonnxruntime.so",
+                environment: VARIABLE,
+                named: Named::File,
+                wheel: "onnxruntime/capi",
+                own: "/opt/onnxruntime/lib",
+            },
+            explicit: None,
+            environment: None,
             program: Some(root.join("target/debug/program")),
             system: vec![root.join("system")],
-            ..Search::default()
         }
     }
 
@@ -180,24 +215,23 @@ mod tests {
         search.environment = Some(OsString::new());
         assert!(search.find().is_ok(), "empty counts as not set");
         search.environment = Some(root.path().join("nowhere.so").into());
-        let text = search.find().unwrap_err().to_string();
-        assert!(text.contains("nowhere.so") && text.contains(LIBRARY_ENV), "{text}");
+        let text = search.find().unwrap_err();
+        assert!(text.contains("nowhere.so") && text.contains(VARIABLE), "{text}");
         search.explicit = Some(root.path().join("elsewhere.so"));
-        let text = search.find().unwrap_err().to_string();
+        let text = search.find().unwrap_err();
         assert!(text.contains("elsewhere.so") && !text.contains("nowhere.so"), "{text}");
     }
 
     #[test]
     fn the_error_names_every_place() {
         let root = tempfile::tempdir().unwrap();
-        let text = search(root.path()).find().unwrap_err().to_string();
+        let text = search(root.path()).find().unwrap_err();
         for place in [
-            LIBRARY_ENV,
+            VARIABLE,
             "target/debug/lib/libonnxruntime.so",
             "target/debug/libonnxruntime.so",
             ".venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so",
             "system/libonnxruntime.so",
-            "scripts/setup",
         ] {
             assert!(text.contains(place), "{place} is missing in: {text}");
         }
@@ -212,8 +246,22 @@ mod tests {
             touch(root.path(), name);
         }
         fs::create_dir(root.path().join("libonnxruntime.so.2")).unwrap();
-        assert_eq!(library_in(root.path()).unwrap(), root.path().join("libonnxruntime.so.1.32.0"));
+        assert_eq!(library_in(root.path(), "libonnxruntime.so").unwrap(), root.path().join("libonnxruntime.so.1.32.0"));
         touch(root.path(), "libonnxruntime.so");
-        assert_eq!(library_in(root.path()).unwrap(), root.path().join("libonnxruntime.so"));
+        assert_eq!(library_in(root.path(), "libonnxruntime.so").unwrap(), root.path().join("libonnxruntime.so"));
+    }
+
+    #[cfg(feature = "tensorrt")]
+    #[test]
+    fn a_folder_can_be_named_too() {
+        let root = tempfile::tempdir().unwrap();
+        let library = touch(root.path(), "trt/libnvinfer.so.11");
+        let mut search = search(root.path());
+        search.wanted = Wanted { file_name: "libnvinfer.so", named: Named::Folder, ..search.wanted };
+        search.environment = Some(root.path().join("trt").into());
+        assert_eq!(search.find().unwrap(), library);
+        search.explicit = Some(root.path().to_owned());
+        let text = search.find().unwrap_err();
+        assert!(text.contains("libnvinfer.so (as named by the caller; no such file)"), "{text}");
     }
 }

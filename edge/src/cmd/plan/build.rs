@@ -1,0 +1,150 @@
+//! `cellgate-edge plan build`.
+
+use super::{Model, Place, gpu_of, target};
+use anyhow::Context as _;
+use cellgate_edge::journal::now_unix_ms;
+use cellgate_models::bundle::Precision;
+use cellgate_models::plan::cache::{Cache, Description, Lookup, PlanKey};
+use cellgate_models::plan::{self, ComputeCapability, PlanError, Request, Step};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Builds the plans of a bundle on this device: one JSON line for each on stdout.
+///
+/// A plan that is there already and authentic is kept. A damaged or foreign one is named and built anew.
+///
+/// Exit status: 0 done, 2 misuse: also a bundle, a library, a key or a network at fault, 130 stopped by a signal; what was
+/// finished before is kept.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cellgate-edge plan build --config /etc/cellgate/edge.toml
+  cellgate-edge plan build --bundle model --precision f32,f16
+  cellgate-edge plan build --bundle model --target sm86 --plans plans --key plan.key
+
+TensorRT is looked for in this order: --tensorrt, the environment variable CELLGATE_TENSORRT, the folder lib beside this \
+program and the program's own, .venv in the folders above it, the system's library folders.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    place: Place,
+    /// Which of the bundle's networks [default: the configuration's, else all that it has]
+    #[arg(long, value_name = "f32,f16", value_delimiter = ',')]
+    precision: Vec<Precision>,
+    /// A compute capability such as sm86, for TensorRT for RTX [default: the GPU at hand]
+    #[arg(long, value_name = "CAPABILITY")]
+    target: Option<ComputeCapability>,
+    /// Builds also what is there already
+    #[arg(long)]
+    anew: bool,
+    /// The folder with TensorRT's libraries
+    #[arg(long, value_name = "FOLDER")]
+    tensorrt: Option<PathBuf>,
+}
+
+/// One line of output. Fields are only ever added.
+#[derive(Serialize)]
+struct Line<'l> {
+    plan: &'l Path,
+    /// `built` or `kept`.
+    state: &'static str,
+    precision: &'static str,
+    gpu: String,
+    tensorrt: String,
+    bytes: usize,
+    seconds: f64,
+}
+
+/// The exit status of a program that a terminal's Ctrl-C ended.
+const STOPPED: u8 = 130;
+
+/// Runs `plan build`.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (bundle, configured) = args.model.open()?;
+    let target = target(args.target);
+    let tensorrt = plan::probe(plan::Library::Builder, args.tensorrt.as_deref())?.tensorrt;
+    let gpu = gpu_of(target)?;
+    let cache = args.place.open()?;
+    let precisions: Vec<Precision> = match (&args.precision[..], configured) {
+        ([], Some(precision)) => vec![precision],
+        ([], None) => bundle.manifest().networks.iter().map(|network| network.precision).collect(),
+        (named, _) => named.to_vec(),
+    };
+    let stop = stop_on_signals()?;
+    for precision in precisions {
+        let network = bundle.network(precision).with_context(|| format!("the bundle has no network of {precision}"))?;
+        let key = PlanKey { bundle: bundle.digest(), precision, gpu: gpu.clone(), tensorrt };
+        let start = Instant::now();
+        let kept = if args.anew { None } else { kept(&cache, &key)? };
+        let (path, state, bytes) = match kept {
+            Some(bytes) => (cache.path(&key), "kept", bytes),
+            None => {
+                let request = Request { network, precision, target, library: args.tensorrt.clone() };
+                let built = match build(&request, &stop) {
+                    Err(PlanError::Cancelled) => {
+                        tracing::warn!("stopped; the plan of {precision} was not built");
+                        return Ok(ExitCode::from(STOPPED));
+                    }
+                    built => built?,
+                };
+                let built_unix_s = u64::try_from(now_unix_ms() / 1000).unwrap_or(0);
+                let path = cache.store(&Description { key: key.clone(), built_unix_s }, &built.plan)?;
+                (path, "built", built.plan.len())
+            }
+        };
+        let seconds = (start.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+        let (gpu, tensorrt) = (gpu.to_string(), tensorrt.to_string());
+        let line = Line { plan: &path, state, precision: precision.name(), gpu, tensorrt, bytes, seconds };
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&line)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The length of the plan that is there; none where it is to be built.
+fn kept(cache: &Cache, key: &PlanKey) -> anyhow::Result<Option<usize>> {
+    Ok(match cache.lookup(key)? {
+        Lookup::Hit(plan) => Some(plan.plan().len()),
+        Lookup::Missing => None,
+        Lookup::Refused { path, reason } => {
+            tracing::warn!("{}: {reason}; it is built anew", path.display());
+            None
+        }
+    })
+}
+
+/// Set by the first SIGINT or SIGTERM; the second ends the program at once.
+fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(STOPPED), Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+/// Builds with a bar on a terminal, until `stop` is set.
+fn build(request: &Request<'_>, stop: &Arc<AtomicBool>) -> Result<plan::Built, PlanError> {
+    let style = "{spinner} {prefix} [{elapsed_precise}] {bar:30} {pos}/{len} {wide_msg}";
+    let bar = ProgressBar::new(0)
+        .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
+        .with_prefix(format!("{} for {}", request.precision, request.target));
+    let (shown, stop) = (bar.clone(), Arc::clone(stop));
+    let progress = move |step: Step<'_>| {
+        shown.set_length(u64::from(step.of));
+        shown.set_position(u64::from(step.done));
+        // A network names some of the phases; a terminal must not act on that.
+        shown.set_message(step.phase.replace(char::is_control, "?"));
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let built = plan::build(request, Arc::new(progress));
+    bar.finish_and_clear();
+    built
+}

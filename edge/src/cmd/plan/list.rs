@@ -1,0 +1,105 @@
+//! `cellgate-edge plan list`.
+
+use super::Place;
+use cellgate_edge::journal::format_utc_ms;
+use cellgate_models::digest::Digest;
+use cellgate_models::plan::cache::Listed;
+use serde::Serialize;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Shows the plans of this device, each checked with its key: ok, damaged or foreign.
+///
+/// Exit status: 0, or 2 for misuse and a folder or key that can't be read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cellgate-edge plan list
+  cellgate-edge plan list --json | jq -r 'select(.state != \"ok\") | .plan'")]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Prints JSON lines instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of output. Fields are only ever added. Of an entry that is not ok nothing else is believed.
+#[derive(Serialize)]
+struct Line {
+    plan: PathBuf,
+    /// `ok`, `damaged` or `foreign`.
+    state: &'static str,
+    bytes: u64,
+    bundle: Option<Digest>,
+    gpu: Option<String>,
+    tensorrt: Option<String>,
+    precision: Option<&'static str>,
+    built: Option<String>,
+    detail: Option<String>,
+}
+
+impl Line {
+    fn new(listed: Listed) -> Self {
+        let Listed { path: plan, bytes, entry } = listed;
+        match entry {
+            Ok(description) => {
+                let built_unix_ms = i64::try_from(description.built_unix_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+                Self {
+                    plan,
+                    state: "ok",
+                    bytes,
+                    bundle: Some(description.key.bundle),
+                    gpu: Some(description.key.gpu.to_string()),
+                    tensorrt: Some(description.key.tensorrt.to_string()),
+                    precision: Some(description.key.precision.name()),
+                    built: Some(format_utc_ms(built_unix_ms)),
+                    detail: None,
+                }
+            }
+            Err(error) => Self {
+                plan,
+                state: error.state(),
+                bytes,
+                bundle: None,
+                gpu: None,
+                tensorrt: None,
+                precision: None,
+                built: None,
+                detail: Some(error.to_string()),
+            },
+        }
+    }
+}
+
+/// Runs `plan list`.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let lines: Vec<Line> = args.place.open()?.list()?.into_iter().map(Line::new).collect();
+    let mut output = std::io::stdout().lock();
+    if args.json {
+        for line in &lines {
+            writeln!(output, "{}", serde_json::to_string(line)?)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["bundle", "precision", "GPU", "TensorRT", "MB", "built", "state"]);
+    for line in lines {
+        let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        table.add_row([
+            text(line.bundle.map(|bundle| bundle.to_string()[..12].to_owned())),
+            text(line.precision.map(str::to_owned)),
+            text(line.gpu),
+            text(line.tensorrt),
+            format!("{:.1}", line.bytes as f64 / 1e6),
+            text(line.built),
+            match line.detail {
+                Some(detail) => format!("{}: {detail}", line.plan.display()),
+                None => line.state.to_owned(),
+            },
+        ]);
+    }
+    writeln!(output, "{table}")?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,77 @@
+//! `cellgate-edge plan prune`.
+
+use super::{Model, Place, gpu_of, target};
+use cellgate_models::digest::Digest;
+use cellgate_models::plan::cache::{Gpu, Listed};
+use cellgate_models::plan::{self, ComputeCapability, TensorRt};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Removes the plans that are not those of this bundle, GPU and TensorRT, and the damaged and foreign ones.
+///
+/// One line for each removed file on stdout, with the reason. Nothing is removed where bundle, GPU or TensorRT is not known.
+///
+/// Exit status: 0, or 2 for misuse: also a bundle, a library or a key at fault.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cellgate-edge plan prune --config /etc/cellgate/edge.toml --dry-run
+  cellgate-edge plan prune --bundle model --target sm86 --plans plans --key plan.key")]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    place: Place,
+    /// A compute capability such as sm86 [default: the GPU at hand]
+    #[arg(long, value_name = "CAPABILITY")]
+    target: Option<ComputeCapability>,
+    /// Says what would be removed, and removes nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// The folder with TensorRT's libraries
+    #[arg(long, value_name = "FOLDER")]
+    tensorrt: Option<PathBuf>,
+}
+
+/// What plans must belong to.
+struct Wanted {
+    bundle: Digest,
+    gpu: Gpu,
+    tensorrt: TensorRt,
+}
+
+impl Wanted {
+    /// Why a plan goes; none for one that stays.
+    fn reason(&self, listed: &Listed) -> Option<String> {
+        let key = match &listed.entry {
+            Err(error) => return Some(error.to_string()),
+            Ok(description) => &description.key,
+        };
+        if key.bundle != self.bundle {
+            Some(format!("another bundle: {}", key.bundle))
+        } else if !key.gpu.serves(&self.gpu) {
+            Some(format!("another GPU: {}", key.gpu))
+        } else if key.tensorrt != self.tensorrt {
+            Some(format!("another TensorRT: {}", key.tensorrt))
+        } else {
+            None
+        }
+    }
+}
+
+/// Runs `plan prune`.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (bundle, _) = args.model.open()?;
+    let tensorrt = plan::probe(plan::Library::Builder, args.tensorrt.as_deref())?.tensorrt;
+    let wanted = Wanted { bundle: bundle.digest(), gpu: gpu_of(target(args.target))?, tensorrt };
+    let cache = args.place.open()?;
+    let mut output = std::io::stdout().lock();
+    for listed in cache.list()? {
+        let Some(reason) = wanted.reason(&listed) else { continue };
+        if !args.dry_run {
+            cache.remove(&listed)?;
+        }
+        writeln!(output, "{}: {reason}", listed.path.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,155 @@
+//! The device's key: made once, kept where only its own user reads it.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use std::fmt;
+use std::fs::{self, File, Permissions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The key's length in bytes.
+const KEY_BYTES: usize = 32;
+/// What the key's id is made of; entries begin otherwise, so no code of theirs is this one.
+const ID_TEXT: &[u8] = b"cellgate plan key id";
+
+/// 32 random bytes that authenticate this device's plans.
+#[derive(Clone)]
+pub struct DeviceKey {
+    mac: Hmac<Sha256>,
+    id: [u8; 8],
+}
+
+impl fmt::Debug for DeviceKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("DeviceKey(..)")
+    }
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceKeyError {
+    /// The system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The key's file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file can't be the key, or is a secret no more.
+    #[error("{}: {what}: found {found}, expected {expected}; remove it, then a new key is made and plans are built anew", path.display())]
+    Unfit {
+        /// The key's file.
+        path: PathBuf,
+        /// Which property.
+        what: &'static str,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+}
+
+impl DeviceKey {
+    /// Reads the key, or makes it where there is none yet. Of two processes that make one at once both use the first.
+    ///
+    /// # Errors
+    /// [`DeviceKeyError`]: it can't be read or written; or the file is no plain file, has another length, belongs to another
+    /// user, or may be read or written by others.
+    pub fn load_or_create(path: &Path) -> Result<Self, DeviceKeyError> {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                create(path).map_err(|source| DeviceKeyError::Io { path: path.to_owned(), source })?;
+            }
+            _ => {}
+        }
+        Self::load(path)
+    }
+
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// As for [`load_or_create`](Self::load_or_create), also where there is none.
+    pub fn load(path: &Path) -> Result<Self, DeviceKeyError> {
+        let io = |source| DeviceKeyError::Io { path: path.to_owned(), source };
+        let unfit = |what, found: String, expected: &str| {
+            Err(DeviceKeyError::Unfit { path: path.to_owned(), what, found, expected: expected.to_owned() })
+        };
+        // Looked at first, not followed: opening a pipe would wait for its writer.
+        if !fs::symlink_metadata(path).map_err(io)?.is_file() {
+            return unfit("its kind", "a link, folder, pipe or device".to_owned(), "a plain file");
+        }
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return unfit("its mode", format!("{mode:04o}"), "0600: readable by its owner only");
+        }
+        // The files of a process in /proc belong to its effective user.
+        let user = fs::metadata("/proc/self").map_err(io)?.uid();
+        if metadata.uid() != user {
+            return unfit("its owner", format!("user {}", metadata.uid()), &format!("user {user}, who runs this"));
+        }
+        let mut bytes = Vec::with_capacity(KEY_BYTES + 1);
+        file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
+        match <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
+            Ok(key) => Ok(Self::from_bytes(&key)),
+            Err(_) => unfit("its length", format!("{} bytes", metadata.len()), &format!("{KEY_BYTES} bytes")),
+        }
+    }
+
+    /// From the key's bytes.
+    #[must_use]
+    pub fn from_bytes(key: &[u8; KEY_BYTES]) -> Self {
+        // HMAC fills a key up with zeros to a block of the hash (RFC 2104); done here, there is no length to be wrong.
+        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+        block[..KEY_BYTES].copy_from_slice(key);
+        let mac = Hmac::<Sha256>::new(&block);
+        let code = mac.clone().chain_update(ID_TEXT).finalize().into_bytes();
+        let mut id = [0; 8];
+        id.copy_from_slice(&code[..8]);
+        Self { mac, id }
+    }
+
+    /// What tells this key from others, and nothing of it.
+    pub(super) fn id(&self) -> [u8; 8] {
+        self.id
+    }
+
+    /// The authentication code of `parts`, one after the other.
+    pub(super) fn code(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.over(parts).finalize().into_bytes().into()
+    }
+
+    /// Whether `code` is that of `parts`; takes the same time whatever is wrong.
+    pub(super) fn is_code(&self, parts: &[&[u8]], code: &[u8]) -> bool {
+        self.over(parts).verify_slice(code).is_ok()
+    }
+
+    fn over(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        parts.iter().fold(self.mac.clone(), |mac, part| mac.chain_update(part))
+    }
+}
+
+/// Makes a key: complete and readable by its owner only before it has its name, which it takes only where none has it.
+fn create(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut key = [0; KEY_BYTES];
+    getrandom::fill(&mut key).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".")
+        .suffix(".tmp")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    file.write_all(&key)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
+        result => {
+            result.map_err(|error| error.error)?;
+        }
+    }
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,104 @@
+//! What a plan belongs to.
+
+use crate::bundle::Precision;
+use crate::digest::Digest;
+use crate::plan::{ComputeCapability, TensorRt};
+use std::fmt;
+
+/// Longest GPU name in bytes; CUDA's own limit.
+pub const MAX_GPU_NAME_BYTES: usize = 255;
+
+/// The GPU that a plan was built for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Gpu {
+    name: String,
+    capability: ComputeCapability,
+}
+
+impl Gpu {
+    /// A GPU by its name, cut after [`MAX_GPU_NAME_BYTES`]; `None` stands for any GPU of this compute capability, which only
+    /// TensorRT for RTX builds for.
+    #[must_use]
+    pub fn new(name: Option<&str>, capability: ComputeCapability) -> Self {
+        let mut name = name.unwrap_or_default();
+        while name.len() > MAX_GPU_NAME_BYTES {
+            name = name.char_indices().next_back().map_or("", |(end, _)| &name[..end]);
+        }
+        Self { name: name.to_owned(), capability }
+    }
+
+    /// Its name as CUDA says; none stands for any of its compute capability.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        Some(self.name.as_str()).filter(|name| !name.is_empty())
+    }
+
+    /// Its compute capability.
+    #[must_use]
+    pub fn capability(&self) -> ComputeCapability {
+        self.capability
+    }
+
+    /// Whether a plan for this one is one for `other` too.
+    #[must_use]
+    pub fn serves(&self, other: &Self) -> bool {
+        self.capability == other.capability && (self.name.is_empty() || self.name == other.name)
+    }
+}
+
+impl fmt::Display for Gpu {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} ({})", self.name().unwrap_or("any GPU").escape_debug(), self.capability)
+    }
+}
+
+/// What a plan belongs to: with any other of these it is another plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PlanKey {
+    /// The model bundle's digest.
+    pub bundle: Digest,
+    /// Which of the bundle's networks.
+    pub precision: Precision,
+    /// The GPU.
+    pub gpu: Gpu,
+    /// The TensorRT that built it.
+    pub tensorrt: TensorRt,
+}
+
+impl PlanKey {
+    /// The name of its entry, without the ending: the first 32 digits of the digest of all fields.
+    #[must_use]
+    pub(super) fn file_stem(&self) -> String {
+        let mut text = Digest::of_fields(&[&super::entry::key_bytes(self)]).to_string();
+        text.truncate(32);
+        text
+    }
+}
+
+impl fmt::Display for PlanKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bundle, precision, gpu, tensorrt } = self;
+        write!(out, "bundle {bundle}, {precision}, {gpu}, {tensorrt}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_is_cut_between_characters() {
+        let capability = ComputeCapability::new(8, 6);
+        let name = format!("{}é", "x".repeat(MAX_GPU_NAME_BYTES - 1));
+        assert_eq!(Gpu::new(Some(&name), capability).name().unwrap().len(), MAX_GPU_NAME_BYTES - 1);
+        assert_eq!(Gpu::new(Some(""), capability), Gpu::new(None, capability));
+    }
+
+    #[test]
+    fn a_plan_for_any_gpu_serves_each_of_its_capability() {
+        let gpu = |name, minor| Gpu::new(name, ComputeCapability::new(8, minor));
+        assert!(gpu(None, 6).serves(&gpu(Some("A"), 6)) && gpu(Some("A"), 6).serves(&gpu(Some("A"), 6)));
+        assert!(!gpu(None, 6).serves(&gpu(Some("A"), 9)) && !gpu(Some("A"), 6).serves(&gpu(Some("B"), 6)));
+        assert!(!gpu(Some("A"), 6).serves(&gpu(None, 6)));
+    }
+}

@@ -1,0 +1,201 @@
+//! What a network takes, gives and computes in, checked against the contract of [`engine`](crate::engine).
+
+use super::PlanError;
+use super::error::of;
+use crate::bundle::Precision;
+use crate::conversion::Size;
+use crate::engine::{INPUT_NAME, MAX_PIXELS, OUTPUT_NAME};
+use std::fmt;
+use trtx::{DataType, NetworkDefinition};
+
+/// What a tensor's elements are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ElementType {
+    /// 32-bit floating point.
+    F32,
+    /// 16-bit floating point (IEEE 754 binary16).
+    F16,
+    /// Anything else: integers, truth values, other floating point.
+    Other,
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Other => "another type",
+        })
+    }
+}
+
+impl From<DataType> for ElementType {
+    fn from(data_type: DataType) -> Self {
+        match data_type {
+            DataType::kFLOAT => Self::F32,
+            DataType::kHALF => Self::F16,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// An input or output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// What its elements are.
+    pub element: ElementType,
+    /// Its dimensions; -1 stands for one that is not fixed.
+    pub shape: Vec<i64>,
+}
+
+impl fmt::Display for Tensor {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "`{}` {} {:?}", self.name.escape_debug(), self.element, self.shape)
+    }
+}
+
+/// A network as TensorRT has parsed it, before it builds a plan of it. All of it is known without a GPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// All inputs.
+    pub inputs: Vec<Tensor>,
+    /// All outputs.
+    pub outputs: Vec<Tensor>,
+    /// How many layers it has.
+    pub layers: u32,
+    /// How many of them give f16.
+    pub layers_f16: u32,
+    /// How many of them give f32.
+    pub layers_f32: u32,
+}
+
+impl Network {
+    /// Looks at a parsed network.
+    pub(super) fn of(network: &NetworkDefinition<'_>) -> Result<Self, PlanError> {
+        let tensor = |tensor: trtx::Result<trtx::Tensor<'_>>| -> trtx::Result<Tensor> {
+            let tensor = tensor?;
+            let element = tensor.data_type(network).into();
+            Ok(Tensor { name: tensor.name(network)?, element, shape: tensor.dimensions(network)? })
+        };
+        let inputs = (0..network.nb_inputs()).map(|index| tensor(network.input(index))).collect::<Result<_, _>>();
+        let outputs = (0..network.nb_outputs()).map(|index| tensor(network.output(index))).collect::<Result<_, _>>();
+        let (mut layers, mut layers_f16, mut layers_f32) = (0, 0, 0);
+        for index in 0..network.nb_layers() {
+            layers += 1;
+            let layer = network.layer(index).map_err(of)?;
+            if layer.num_outputs(network) > 0 {
+                match layer.output(network, 0).map_err(of)?.data_type(network).into() {
+                    ElementType::F16 => layers_f16 += 1,
+                    ElementType::F32 => layers_f32 += 1,
+                    ElementType::Other => {}
+                }
+            }
+        }
+        Ok(Self { inputs: inputs.map_err(of)?, outputs: outputs.map_err(of)?, layers, layers_f16, layers_f32 })
+    }
+
+    /// What it computes in. A network of f16 casts to and from f32 at its ends.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        if self.layers_f16 > 0 { Precision::F16 } else { Precision::F32 }
+    }
+
+    /// Checks inputs, outputs and precision; gives height and width of the input.
+    ///
+    /// # Errors
+    /// [`PlanError::Contract`] or [`PlanError::Precision`].
+    pub fn check(&self, precision: Precision) -> Result<Size, PlanError> {
+        let size = match self.inputs.as_slice() {
+            [input] => input_size(input),
+            _ => None,
+        }
+        .ok_or_else(|| PlanError::Contract {
+            side: "inputs",
+            found: describe(&self.inputs),
+            expected: format!("`{INPUT_NAME}` f32 [1, 3, height, width] with at most {MAX_PIXELS} pixels"),
+        })?;
+        match self.outputs.as_slice() {
+            [output] if is_f32(output, OUTPUT_NAME) && matches!(*output.shape, [1] | [1, 1]) => {}
+            _ => {
+                return Err(PlanError::Contract {
+                    side: "outputs",
+                    found: describe(&self.outputs),
+                    expected: format!("`{OUTPUT_NAME}` f32 [1] or [1, 1]"),
+                });
+            }
+        }
+        if self.precision() != precision {
+            return Err(PlanError::Precision { found: self.precision(), expected: precision });
+        }
+        Ok(size)
+    }
+}
+
+fn is_f32(tensor: &Tensor, name: &str) -> bool {
+    tensor.name == name && tensor.element == ElementType::F32
+}
+
+fn input_size(input: &Tensor) -> Option<Size> {
+    let [1, 3, height, width] = *input.shape else { return None };
+    let size = Size { height: u32::try_from(height).ok()?, width: u32::try_from(width).ok()? };
+    let pixels = u64::from(size.height) * u64::from(size.width);
+    (is_f32(input, INPUT_NAME) && (1..=MAX_PIXELS).contains(&pixels)).then_some(size)
+}
+
+/// Inputs or outputs in words.
+fn describe(tensors: &[Tensor]) -> String {
+    let words: Vec<_> = tensors.iter().map(ToString::to_string).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(name: &str, element: ElementType, shape: &[i64]) -> Tensor {
+        Tensor { name: name.to_owned(), element, shape: shape.to_owned() }
+    }
+
+    fn network() -> Network {
+        Network {
+            inputs: vec![tensor("image", ElementType::F32, &[1, 3, 20, 10])],
+            outputs: vec![tensor("score", ElementType::F32, &[1])],
+            layers: 3,
+            layers_f16: 0,
+            layers_f32: 3,
+        }
+    }
+
+    #[test]
+    fn only_the_contracts_network_passes() {
+        assert_eq!(network().check(Precision::F32).unwrap(), Size { height: 20, width: 10 });
+        let refused = |change: &dyn Fn(&mut Network)| {
+            let mut network = network();
+            change(&mut network);
+            network.check(Precision::F32).unwrap_err().to_string()
+        };
+        let side = |side: &str, text: &str| assert!(text.contains(&format!("the network's {side}")), "{text}");
+        side("inputs", &refused(&|network| network.inputs.clear()));
+        side("inputs", &refused(&|network| network.inputs.push(tensor("more", ElementType::F32, &[1]))));
+        side("inputs", &refused(&|network| network.inputs[0].name = "picture".to_owned()));
+        side("inputs", &refused(&|network| network.inputs[0].element = ElementType::F16));
+        for shape in [
+            &[1, 3, -1, 10][..],
+            &[2, 3, 20, 10],
+            &[1, 1, 20, 10],
+            &[3, 20, 10],
+            &[1, 3, 0, 10],
+            &[1, 3, 1 << 20, 1 << 20],
+        ] {
+            side("inputs", &refused(&|network| network.inputs[0].shape = shape.to_owned()));
+        }
+        side("outputs", &refused(&|network| network.outputs[0].shape = vec![1, 2]));
+        side("outputs", &refused(&|network| network.outputs[0].element = ElementType::Other));
+        side("outputs", &refused(&|network| network.outputs.push(tensor("score", ElementType::F32, &[1]))));
+        let text = refused(&|network| network.layers_f16 = 1);
+        assert_eq!(text, "the network computes in f16, expected f32");
+    }
+}

@@ -1,0 +1,178 @@
+//! TensorRT's libraries: found, and their version read, before anything else in them is called.
+
+use super::flavour::{BUILDER, FLAVOUR, INSTALL, OLDEST, PARSER, WHEEL};
+use super::{PlanError, TensorRt, Version};
+use crate::library::{Named, Search, Wanted, library_in};
+use libloading::Symbol;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The environment variable that names the folder with TensorRT's libraries.
+pub const LIBRARY_ENV: &str = "CELLGATE_TENSORRT";
+
+/// One of TensorRT's libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Library {
+    /// Builds plans and runs them.
+    Builder,
+    /// Reads ONNX. Stands in the same folder as the builder, so that the two are of one version.
+    Parser,
+    /// Runs plans only.
+    #[cfg(feature = "enterprise")]
+    Lean,
+}
+
+impl Library {
+    /// Its file name without a version.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Builder => BUILDER,
+            Self::Parser => PARSER,
+            #[cfg(feature = "enterprise")]
+            Self::Lean => "libnvinfer_lean.so",
+        }
+    }
+
+    fn install(self) -> &'static str {
+        match self {
+            Self::Builder | Self::Parser => INSTALL,
+            #[cfg(feature = "enterprise")]
+            Self::Lean => "`pip install tensorrt-lean-cu13-libs`, or JetPack 7.2.2 or later",
+        }
+    }
+
+    fn wanted(self) -> Wanted {
+        let wheel = match self {
+            Self::Builder | Self::Parser => WHEEL,
+            #[cfg(feature = "enterprise")]
+            Self::Lean => "tensorrt_lean_libs",
+        };
+        Wanted {
+            file_name: self.file_name(),
+            environment: LIBRARY_ENV,
+            named: Named::Folder,
+            wheel,
+            own: "/opt/tensorrt/lib",
+        }
+    }
+}
+
+impl fmt::Display for Library {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builder => write!(out, "{FLAVOUR}"),
+            Self::Parser => write!(out, "{FLAVOUR}'s ONNX parser"),
+            #[cfg(feature = "enterprise")]
+            Self::Lean => write!(out, "{FLAVOUR}'s lean run time"),
+        }
+    }
+}
+
+/// A library that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its version.
+    pub tensorrt: TensorRt,
+}
+
+/// Finds TensorRT's builder, or its lean run time, and reads its version. Nothing else in it is called, and no GPU is needed.
+///
+/// `folder` names the folder that is looked at; none searches in the order that the crate's README gives. The first place
+/// that has the file wins.
+///
+/// # Errors
+/// [`PlanError`]: there is none, or it is no TensorRT, or one of another version.
+pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError> {
+    let path = Search::of_process(library.wanted(), folder).find().map_err(|looked_for| PlanError::LibraryMissing {
+        library,
+        looked_for,
+        install: library.install(),
+    })?;
+    let path = path.canonicalize().unwrap_or(path);
+    let loaded = open(library, &path)?;
+    let found =
+        version(&loaded).map_err(|message| PlanError::LibraryUnusable { library, path: path.clone(), message })?;
+    let (major, minor) = OLDEST;
+    if found.major != major || found.minor < minor {
+        let expected = format!("{major}.{minor} or later, before {}", major + 1);
+        return Err(PlanError::LibraryVersion { library, path, found, expected, install: library.install() });
+    }
+    Ok(Found { path, tensorrt: TensorRt { flavour: FLAVOUR, version: found } })
+}
+
+/// Opens a library for the life of the process: C++ libraries with threads and destructors of their own don't come off well.
+fn open(library: Library, path: &Path) -> Result<&'static libloading::Library, PlanError> {
+    #[expect(unsafe_code, reason = "a shared library's code runs when it is opened")]
+    // SAFETY: the file is what the operator installed as TensorRT, in a folder that only who is trusted may write to, as
+    // README.md says; NVIDIA's initialisers have no preconditions.
+    let opened = unsafe { libloading::Library::new(path) };
+    match opened {
+        Ok(opened) => Ok(Box::leak(Box::new(opened))),
+        Err(error) => Err(PlanError::LibraryUnusable { library, path: path.to_owned(), message: error.to_string() }),
+    }
+}
+
+/// Asks a library of TensorRT for its version.
+fn version(library: &libloading::Library) -> Result<Version, String> {
+    let number = |name: &str| -> Result<u16, String> {
+        #[expect(unsafe_code, reason = "functions of a shared library are called as their headers declare them")]
+        // SAFETY: NvInferRuntime.h declares these four as `int32_t NAME() noexcept` with C linkage, unchanged since 8.
+        let number = unsafe {
+            let function: Symbol<'_, extern "C" fn() -> i32> =
+                library.get(name.as_bytes()).map_err(|error| format!("it has no {name}: {error}"))?;
+            function()
+        };
+        u16::try_from(number).map_err(|_| format!("{name} says {number}"))
+    };
+    Ok(Version {
+        major: number("getInferLibMajorVersion")?,
+        minor: number("getInferLibMinorVersion")?,
+        patch: number("getInferLibPatchVersion")?,
+        build: number("getInferLibBuildVersion")?,
+    })
+}
+
+/// The builder that this process runs; `trtx` knows one a process.
+static LOADED: Mutex<Option<Found>> = Mutex::new(None);
+
+/// Finds, probes and loads builder and parser at the first call; later calls get the same.
+pub(super) fn load(folder: Option<&Path>) -> Result<Found, PlanError> {
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (Some(found), None) = (&*loaded, folder) {
+        return Ok(found.clone());
+    }
+    let found = probe(Library::Builder, folder)?;
+    if let Some(loaded) = &*loaded {
+        return if loaded.path == found.path {
+            Ok(found)
+        } else {
+            Err(PlanError::LibraryOther { asked: found.path, loaded: loaded.path.clone() })
+        };
+    }
+    let library = Library::Parser;
+    let folder = found.path.parent().unwrap_or(Path::new("/"));
+    let parser = library_in(folder, PARSER).ok_or_else(|| PlanError::LibraryMissing {
+        library,
+        looked_for: format!("  {}\n", folder.join(PARSER).display()),
+        install: library.install(),
+    })?;
+    let symbol = "createNvOnnxParser_INTERNAL";
+    #[expect(unsafe_code, reason = "a shared library's symbol is looked up")]
+    // SAFETY: it is looked up, and not called.
+    let has_symbol = unsafe { open(library, &parser)?.get::<*const ()>(symbol.as_bytes()) }.is_ok();
+    if !has_symbol {
+        return Err(PlanError::LibraryUnusable { library, path: parser, message: format!("it has no {symbol}") });
+    }
+    let unusable = |library, path: &Path| {
+        let path = path.to_owned();
+        move |error: trtx::Error| PlanError::LibraryUnusable { library, path, message: error.to_string() }
+    };
+    trtx::dynamically_load_tensorrt(Some(&found.path)).map_err(unusable(Library::Builder, &found.path))?;
+    trtx::dynamically_load_tensorrt_onnxparser(Some(&parser)).map_err(unusable(library, &parser))?;
+    *loaded = Some(found.clone());
+    Ok(found)
+}

@@ -1,0 +1,34 @@
+//! In the place of `plans.rs` where the trainer was built without the feature `tensorrt`.
+
+use cellgate_models::bundle::Existing;
+use std::path::Path;
+
+/// There are no plans in this build.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--tensorrt: this cellgate-trainer was built without TensorRT; build it with \
+     `cargo build --release -p cellgate-trainer --features tensorrt` (needs libclang: `apt install libclang-dev`)"
+)]
+pub struct PlansError;
+
+/// Plans to be built: none in this build.
+#[derive(Debug)]
+pub enum Plans {}
+
+impl Plans {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn prepare(_: &[String], _: &Path, _: Existing) -> Result<Self, PlansError> {
+        Err(PlansError)
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn write(&self) -> Result<serde_json::Value, PlansError> {
+        match *self {}
+    }
+}

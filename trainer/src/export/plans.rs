@@ -1,0 +1,172 @@
+//! TensorRT plans beside the bundle, for hosts of known GPU architectures that trust this one.
+//!
+//! The folder `BUNDLE-plans` holds
+//!
+//! | file | content |
+//! |---|---|
+//! | `sm86-f16.plan` and so on | one plan for each architecture and precision of the bundle, as TensorRT reads it |
+//! | `conversion.json` | the bundle's conversion with its bounds: what a radiograph must go through before the plan |
+//! | `plans.json` | of which bundle and by which TensorRT, and each plan's SHA-256 |
+//!
+//! It is no part of the bundle and has no signature: a plan is executable code. Devices never load it; they build their own.
+
+use cellgate_models::bundle::{self, Bundle, BundleError, CONVERSION, Existing};
+use cellgate_models::digest::Digest;
+use cellgate_models::plan::{
+    CAPABILITIES, ComputeCapability, Library, ParseCapabilityError, PlanError, Request, Target, TensorRt, build, probe,
+};
+use serde_json::json;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The file that lists the plans.
+pub const INDEX: &str = "plans.json";
+
+/// Why there are no plans. The bundle is there if it was written before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlansError {
+    /// No compute capability.
+    #[error("--tensorrt: {0}")]
+    Capability(#[from] ParseCapabilityError),
+    /// TensorRT is missing, or built none.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The bundle that was written can't be read.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Something is at the place of the plans.
+    #[error("{}: exists already{hint}", path.display())]
+    Exists {
+        /// The place.
+        path: PathBuf,
+        /// What can be done about it.
+        hint: &'static str,
+    },
+}
+
+/// Plans to be built.
+#[derive(Debug)]
+pub struct Plans {
+    bundle: PathBuf,
+    folder: PathBuf,
+    targets: Vec<ComputeCapability>,
+    tensorrt: TensorRt,
+}
+
+impl Plans {
+    /// Checks all that can be checked before the bundle is there: the architectures, TensorRT, and the place.
+    ///
+    /// # Errors
+    /// [`PlansError`].
+    pub fn prepare(targets: &[String], bundle: &Path, existing: Existing) -> Result<Self, PlansError> {
+        let targets = targets.iter().map(|text| text.parse()).collect::<Result<Vec<ComputeCapability>, _>>()?;
+        let tensorrt = probe(Library::Builder, None)?.tensorrt;
+        if let Some(&asked) = targets.iter().find(|target| !CAPABILITIES.contains(target)) {
+            let expected = CAPABILITIES.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            return Err(PlanError::Target { asked, flavour: tensorrt.flavour, expected }.into());
+        }
+        let mut name = bundle.file_name().unwrap_or_default().to_owned();
+        name.push("-plans");
+        let folder = bundle.with_file_name(name);
+        let hint = match existing {
+            _ if folder.symlink_metadata().is_err() => None,
+            Existing::Refuse => Some("; remove it, name another place, or ask for it to be replaced"),
+            Existing::Replace if folder.join(INDEX).is_file() => None,
+            Existing::Replace => Some(" and holds no plans; remove it or name another place"),
+        };
+        match hint {
+            Some(hint) => Err(PlansError::Exists { path: folder, hint }),
+            None => Ok(Self { bundle: bundle.to_owned(), folder, targets, tensorrt }),
+        }
+    }
+
+    /// Builds the plans of the bundle that was written, and moves their folder into place when it is complete.
+    ///
+    /// # Errors
+    /// [`PlansError`].
+    pub fn write(&self) -> Result<serde_json::Value, PlansError> {
+        let bundle = Bundle::open(&self.bundle, &bundle::Limits::default())?;
+        let parent = match self.folder.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let temporary =
+            tempfile::Builder::new().prefix(".plans.").suffix(".tmp").tempdir_in(parent).map_err(io(parent))?;
+        let new = temporary.path().join("new");
+        fs::create_dir(&new).map_err(io(&new))?;
+        let mut plans = Vec::new();
+        for &target in &self.targets {
+            for network in &bundle.manifest().networks {
+                plans.push(plan(&bundle, network.precision, target, &new)?);
+            }
+        }
+        write_file(&new.join(CONVERSION), &pretty(bundle.conversion()))?;
+        let index = json!({
+            "bundle": bundle.digest(),
+            "tensorrt": self.tensorrt.to_string(),
+            "conversion": CONVERSION,
+            "plans": plans,
+        });
+        write_file(&new.join(INDEX), &pretty(&index))?;
+        if self.folder.symlink_metadata().is_ok() {
+            fs::rename(&self.folder, temporary.path().join("old")).map_err(io(&self.folder))?;
+        }
+        fs::rename(&new, &self.folder).map_err(io(&self.folder))?;
+        Ok(json!({"folder": self.folder, "index": index}))
+    }
+}
+
+/// Builds one plan into `folder`; gives its line of the index.
+fn plan(
+    bundle: &Bundle,
+    precision: bundle::Precision,
+    target: ComputeCapability,
+    folder: &Path,
+) -> Result<serde_json::Value, PlansError> {
+    let network = bundle.network(precision).unwrap_or_default();
+    let request = Request { network, precision, target: Target::Named(target), library: None };
+    let built = build(&request, Arc::new(|_| ControlFlow::Continue(())))?;
+    let file = format!("{target}-{precision}.plan");
+    write_file(&folder.join(&file), &built.plan)?;
+    tracing::info!("{file}: {:.1} MB", built.plan.len() as f64 / 1e6);
+    let tensors = |tensors: &[cellgate_models::plan::Tensor]| -> Vec<String> {
+        tensors.iter().map(ToString::to_string).collect()
+    };
+    Ok(json!({
+        "file": file,
+        "target": target.to_string(),
+        "precision": precision,
+        "bytes": built.plan.len(),
+        "sha256": Digest::of(&built.plan),
+        "inputs": tensors(&built.network.inputs),
+        "outputs": tensors(&built.network.outputs),
+    }))
+}
+
+fn pretty(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("these types are always JSON");
+    bytes.push(b'\n');
+    bytes
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), PlansError> {
+    let mut file = File::create_new(path).map_err(io(path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io(path))
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> PlansError {
+    let path = path.to_owned();
+    |source| PlansError::Io { path, source }
+}
