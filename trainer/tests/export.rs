@@ -66,8 +66,12 @@ fn score(image: &Path, weights: &Path, head: &Head, conversion: &ConversionSpec)
 }
 
 fn export(run: &Path, out: &Path) -> Output {
+    export_with(run, out, &[])
+}
+
+fn export_with(run: &Path, out: &Path, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"));
-    command.arg("export").arg(run).arg("--out").arg(out).args(["--precision", "f32,f16"]).output().unwrap()
+    command.arg("export").arg(run).arg("--out").arg(out).args(["--precision", "f32,f16"]).args(more).output().unwrap()
 }
 
 #[test]
@@ -107,4 +111,69 @@ fn a_run_becomes_a_bundle_only_if_all_is_as_at_training() {
     refused("which the model was trained with");
     std::fs::remove_file(run_folder.join("model.json")).unwrap();
     refused("expected the folder of a finished `train` run");
+}
+
+#[cfg(not(feature = "tensorrt"))]
+#[test]
+fn without_the_feature_plans_are_refused_with_how_to_get_them() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), 2.0);
+    let out = folder.path().join("bundle");
+    let output = export_with(folder.path(), &out, &["--tensorrt", "sm86"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("--features tensorrt"), "{said}");
+    assert!(!out.exists());
+}
+
+/// Real TensorRT for RTX builds plans of the exported networks, for two architectures, on a machine without a GPU.
+#[cfg(feature = "tensorrt")]
+#[test]
+fn plans_stand_beside_the_bundle_with_the_conversion() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = run(folder.path(), 2.0);
+    let out = folder.path().join("bundle");
+    let plans = folder.path().join("bundle-plans");
+
+    let refused = |targets: &str, expected: &str| {
+        let output = export_with(folder.path(), &out, &["--tensorrt", targets]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains(expected), "{said}");
+        assert!(!out.exists());
+    };
+    refused("sm86,sm90", "builds no plan for sm90; it builds for: sm75, sm80, sm86, sm89, sm120, sm121");
+    refused("ampere", "expected a compute capability such as sm86 or sm120, found `ampere`");
+    std::fs::create_dir(&plans).unwrap();
+    refused("sm86", "exists already");
+    std::fs::remove_dir(&plans).unwrap();
+
+    let output = export_with(folder.path(), &out, &["--tensorrt", "sm86,sm89"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let bundle = Bundle::open(&out, &Limits::default()).unwrap();
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(plans.join(name)).unwrap()).unwrap()
+    };
+    let index = read("plans.json");
+    assert_eq!(index["bundle"], bundle.digest().to_string());
+    assert_eq!(read("conversion.json"), serde_json::to_value(&model.conversion).unwrap());
+    let lines = index["plans"].as_array().unwrap();
+    assert_eq!(lines.len(), 4);
+    for (line, (target, precision)) in
+        lines.iter().zip([("sm86", "f32"), ("sm86", "f16"), ("sm89", "f32"), ("sm89", "f16")])
+    {
+        assert_eq!(line["file"], format!("{target}-{precision}.plan"));
+        assert_eq!((line["target"].as_str(), line["precision"].as_str()), (Some(target), Some(precision)));
+        assert_eq!(line["inputs"], serde_json::json!(["`image` f32 [1, 3, 64, 48]"]));
+        assert!(line["outputs"][0].as_str().unwrap().starts_with("`score` f32 [1"), "{line}");
+        let plan = std::fs::read(plans.join(line["file"].as_str().unwrap())).unwrap();
+        assert_eq!(line["sha256"], Digest::of(&plan).to_string());
+        let faults = cellgate_models::plan::faults(&plan, None).unwrap();
+        assert!(faults.is_empty(), "{faults:?}");
+        // Its weights are inside: 21 million, of two or four bytes.
+        let least = if precision == "f16" { 42_000_000 } else { 84_000_000 };
+        assert!(plan.len() > least && plan.len() < 2 * least, "{line}");
+    }
+    // A second time, in the place of the first.
+    let output = export_with(folder.path(), &out, &["--tensorrt", "sm80", "--replace"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(read("plans.json")["plans"].as_array().unwrap().len(), 2);
 }

@@ -95,7 +95,7 @@ pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError
     let path = path.canonicalize().unwrap_or(path);
     let loaded = open(library, &path)?;
     let found =
-        version(&loaded).map_err(|message| PlanError::LibraryUnusable { library, path: path.clone(), message })?;
+        version(loaded).map_err(|message| PlanError::LibraryUnusable { library, path: path.clone(), message })?;
     let (major, minor) = OLDEST;
     if found.major != major || found.minor < minor {
         let expected = format!("{major}.{minor} or later, before {}", major + 1);

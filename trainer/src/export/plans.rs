@@ -15,7 +15,7 @@ use cellgate_models::digest::Digest;
 use cellgate_models::plan::{
     CAPABILITIES, ComputeCapability, Library, ParseCapabilityError, PlanError, Request, Target, TensorRt, build, probe,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The file that lists the plans.
-pub const INDEX: &str = "plans.json";
+const INDEX: &str = "plans.json";
 
 /// Why there are no plans. The bundle is there if it was written before.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +96,7 @@ impl Plans {
     ///
     /// # Errors
     /// [`PlansError`].
-    pub fn write(&self) -> Result<serde_json::Value, PlansError> {
+    pub fn write(&self) -> Result<Value, PlansError> {
         let bundle = Bundle::open(&self.bundle, &bundle::Limits::default())?;
         let parent = match self.folder.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -134,7 +134,7 @@ fn plan(
     precision: bundle::Precision,
     target: ComputeCapability,
     folder: &Path,
-) -> Result<serde_json::Value, PlansError> {
+) -> Result<Value, PlansError> {
     let network = bundle.network(precision).unwrap_or_default();
     let request = Request { network, precision, target: Target::Named(target), library: None };
     let built = build(&request, Arc::new(|_| ControlFlow::Continue(())))?;

@@ -101,7 +101,7 @@ impl AuthenticPlan {
         let found = bytes.len() - start - CODE_BYTES;
         let expected = u64_at(&bytes, HEAD_BYTES - 8);
         if found as u64 != expected {
-            return Err(malformed("the plan's length", found, expected));
+            return Err(malformed("the plan's length", &found, &expected));
         }
         Ok(Self { description, bytes, start })
     }
@@ -159,10 +159,10 @@ pub(super) fn key_bytes(key: &PlanKey) -> Vec<u8> {
 /// The fields after the head, once the code over all bytes is right. Looks at no length field before that.
 fn authentic<'b>(bytes: &'b [u8], key: &DeviceKey) -> Result<&'b [u8], EntryError> {
     if bytes.len() < LEAST_BYTES {
-        return Err(malformed("its length", bytes.len(), format!("at least {LEAST_BYTES}")));
+        return Err(malformed("its length", &bytes.len(), &format!("at least {LEAST_BYTES}")));
     }
     if bytes[..8] != MAGIC {
-        return Err(malformed("its first bytes", bytes[..8].escape_ascii(), MAGIC.escape_ascii()));
+        return Err(malformed("its first bytes", &bytes[..8].escape_ascii(), &MAGIC.escape_ascii()));
     }
     let (covered, code) = bytes.split_at(bytes.len() - CODE_BYTES);
     let is_right = key.is_code(&[covered], code);
@@ -188,12 +188,12 @@ fn description(fields: &[u8]) -> Result<(Description, usize), EntryError> {
     let precision = match fixed[40] {
         1 => Precision::F32,
         2 => Precision::F16,
-        found => return Err(malformed("precision", found, "1 or 2")),
+        found => return Err(malformed("precision", &found, &"1 or 2")),
     };
     let flavour = match fixed[41] {
         1 => Flavour::Rtx,
         2 => Flavour::Enterprise,
-        found => return Err(malformed("TensorRT", found, "1 or 2")),
+        found => return Err(malformed("TensorRT", &found, &"1 or 2")),
     };
     let number = |at: usize| u16::from_le_bytes([fixed[at], fixed[at + 1]]);
     let version = Version { major: number(42), minor: number(44), patch: number(46), build: number(48) };
@@ -203,7 +203,7 @@ fn description(fields: &[u8]) -> Result<(Description, usize), EntryError> {
     let name = rest
         .get(..name_bytes)
         .and_then(|name| std::str::from_utf8(name).ok())
-        .ok_or_else(|| malformed("the GPU's name", format!("{name_bytes} bytes"), "UTF-8 inside the entry"))?;
+        .ok_or_else(|| malformed("the GPU's name", &format!("{name_bytes} bytes"), &"UTF-8 inside the entry"))?;
     let gpu = Gpu::new(Some(name), capability);
     let key = PlanKey { bundle: Digest::from(bundle), precision, gpu, tensorrt: TensorRt { flavour, version } };
     Ok((Description { key, built_unix_s }, name_bytes))
@@ -215,6 +215,6 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(value)
 }
 
-fn malformed(what: &'static str, found: impl ToString, expected: impl ToString) -> EntryError {
+fn malformed(what: &'static str, found: &dyn ToString, expected: &dyn ToString) -> EntryError {
     EntryError::Malformed { what, found: found.to_string(), expected: expected.to_string() }
 }

@@ -119,7 +119,7 @@ proptest! {
     /// What a later version of this program wrote on this device: its code is right, its fields are not ours.
     #[test]
     fn no_authentic_bytes_make_it_panic(fields in proptest::collection::vec(any::<u8>(), 61..400)) {
-        let mut bytes = entry::MAGIC.to_vec();
+        let mut bytes = MAGIC.to_vec();
         bytes.extend(FORMAT.to_le_bytes());
         bytes.extend(device_key().id());
         bytes.extend(&fields);
@@ -181,7 +181,7 @@ fn a_bad_entry_is_reported_and_replaced() {
     let cases: [(&str, &dyn Fn()); 6] = [
         ("damaged: its length: found 0, expected at least 113", &|| of_bytes(Vec::new())),
         ("damaged: its authentication code is wrong, its bytes are not those that this device wrote", &|| {
-            of_bytes(flipped.clone())
+            of_bytes(flipped.clone());
         }),
         ("foreign: it was written with another device's key", &|| of_bytes(entry(&description, PLAN, &foreign))),
         (
@@ -192,7 +192,7 @@ fn a_bad_entry_is_reported_and_replaced() {
             &|| of_bytes(entry(&other, PLAN, &device_key())),
         ),
         ("damaged: its first bytes: found ftrt\\x00\\x00\\x00\\x00, expected CGPLAN\\r\\n", &|| {
-            of_bytes([&b"ftrt"[..], &[0; 200]].concat())
+            of_bytes([&b"ftrt"[..], &[0; 200]].concat());
         }),
         ("damaged: it is no plain file", &|| {
             let elsewhere = path.with_extension("elsewhere");

@@ -1,0 +1,174 @@
+//! `cellgate-edge plan`, the real program with real TensorRT for RTX, without a GPU.
+#![cfg(not(feature = "enterprise"))]
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+
+#[expect(dead_code, reason = "each test takes what it needs")]
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use support::sound_bundle;
+
+/// A device's folder: bundle, key and plans.
+struct Device {
+    folder: tempfile::TempDir,
+    bundle: PathBuf,
+}
+
+impl Device {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = sound_bundle(folder.path());
+        Self { folder, bundle }
+    }
+
+    /// `plan ACTION` with this device's places.
+    fn plan(&self, action: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
+        command.args(["plan", action, "--plans"]).arg(self.folder.path().join("plans"));
+        command.arg("--key").arg(self.folder.path().join("plan.key"));
+        command
+    }
+
+    fn build(&self, target: &str) -> Command {
+        let mut command = self.plan("build");
+        command.arg("--bundle").arg(&self.bundle).args(["--target", target]);
+        command
+    }
+
+    fn prune(&self, target: &str) -> Command {
+        let mut command = self.plan("prune");
+        command.arg("--bundle").arg(&self.bundle).args(["--target", target]);
+        command
+    }
+
+    fn list(&self) -> Vec<serde_json::Value> {
+        lines(&run(self.plan("list").arg("--json"), 0))
+    }
+}
+
+fn run(command: &mut Command, status: i32) -> Output {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn lines(output: &Output) -> Vec<serde_json::Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn refused(command: &mut Command) -> String {
+    let output = run(command, 2);
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn file(line: &serde_json::Value) -> PathBuf {
+    line["plan"].as_str().unwrap().into()
+}
+
+#[test]
+fn a_plan_is_built_kept_listed_and_pruned() {
+    let device = Device::new();
+    let built = lines(&run(&mut device.build("sm86"), 0));
+    assert_eq!(built.len(), 1, "one network, one plan");
+    assert_eq!((built[0]["state"].as_str(), built[0]["precision"].as_str()), (Some("built"), Some("f32")));
+    assert_eq!(built[0]["gpu"], "any GPU (sm86)");
+    assert!(built[0]["tensorrt"].as_str().unwrap().starts_with("TensorRT for RTX 1."), "{built:?}");
+    let kept = lines(&run(&mut device.build("sm86"), 0));
+    assert_eq!((kept[0]["state"].as_str(), &kept[0]["bytes"]), (Some("kept"), &built[0]["bytes"]));
+    assert_eq!(lines(&run(device.build("sm86").arg("--anew"), 0))[0]["state"], "built");
+    run(&mut device.build("sm89"), 0);
+    assert_eq!(device.list().len(), 2);
+    let table = String::from_utf8(run(&mut device.plan("list"), 0).stdout).unwrap();
+    assert!(table.contains("any GPU (sm86)") && table.contains(" ok"), "{table}");
+
+    let dry = run(device.prune("sm86").arg("--dry-run"), 0).stdout;
+    assert_eq!(device.list().len(), 2);
+    let pruned = run(&mut device.prune("sm86"), 0).stdout;
+    assert_eq!(dry, pruned);
+    assert!(String::from_utf8(pruned).unwrap().contains("another GPU: any GPU (sm89)"));
+    let left = device.list();
+    assert_eq!((left.len(), left[0]["gpu"].as_str()), (1, Some("any GPU (sm86)")));
+}
+
+#[test]
+fn damaged_and_foreign_plans_are_named_listed_and_built_anew() {
+    let device = Device::new();
+    let path = file(&lines(&run(&mut device.build("sm86"), 0))[0]);
+    let whole = fs::read(&path).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 0x10;
+    let stranger = Device::new();
+    let foreign = fs::read(file(&lines(&run(&mut stranger.build("sm86"), 0))[0])).unwrap();
+    for (bytes, state, expected) in [
+        (whole[..whole.len() - 1].to_vec(), "damaged", "its bytes are not those that this device wrote"),
+        (flipped, "damaged", "its bytes are not those that this device wrote"),
+        (foreign, "foreign", "it was written with another device's key"),
+        (b"ftrt".to_vec(), "damaged", "its length: found 4, expected at least 113"),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let listed = device.list();
+        assert_eq!((listed.len(), listed[0]["state"].as_str()), (1, Some(state)));
+        assert!(listed[0]["detail"].as_str().unwrap().contains(expected) && listed[0]["bundle"].is_null());
+        let pruned = run(device.prune("sm86").arg("--dry-run"), 0).stdout;
+        assert!(String::from_utf8(pruned).unwrap().contains(expected));
+        let output = run(&mut device.build("sm86"), 0);
+        let said = String::from_utf8(output.stderr.clone()).unwrap();
+        assert!(said.contains(expected) && said.contains("it is built anew"), "{said}");
+        assert_eq!(lines(&output)[0]["state"], "built");
+        assert_eq!(device.list()[0]["state"], "ok");
+    }
+}
+
+#[test]
+fn an_architecture_that_there_is_not_is_named_with_those_that_there_are() {
+    let text = refused(&mut Device::new().build("sm87"));
+    assert_eq!(
+        text,
+        "error: TensorRT for RTX builds no plan for sm87; it builds for: sm75, sm80, sm86, sm89, sm120, sm121\n"
+    );
+    assert_eq!(Device::new().build("orin").output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn without_a_driver_the_gpu_at_hand_is_an_error() {
+    if Path::new("/dev/nvidiactl").exists() || Path::new("/dev/nvhost-gpu").exists() {
+        eprintln!("SKIPPED: this machine has a GPU");
+        return;
+    }
+    let device = Device::new();
+    for action in ["build", "prune"] {
+        let text = refused(device.plan(action).arg("--bundle").arg(&device.bundle));
+        let expected =
+            "error: the GPU at hand is not known; --target names another: the CUDA driver libcuda.so.1 was not found";
+        assert!(text.starts_with(expected) && text.contains("nvidia-driver"), "{text}");
+    }
+}
+
+#[test]
+fn without_tensorrt_nothing_is_built_or_removed() {
+    let device = Device::new();
+    run(&mut device.build("sm86"), 0);
+    let empty = tempfile::tempdir().unwrap();
+    for command in [&mut device.build("sm86"), &mut device.prune("sm89")] {
+        let text = refused(command.arg("--tensorrt").arg(empty.path()));
+        assert!(text.contains("TensorRT for RTX was not found. Looked for:"), "{text}");
+        assert!(text.contains("libtensorrt_rtx.so") && text.contains("tensorrt-rtx-cu13-libs"), "{text}");
+    }
+    assert_eq!(device.list()[0]["state"], "ok");
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let device = Device::new();
+    run(&mut device.build("sm86"), 0);
+    let key = device.folder.path().join("plan.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    for command in [&mut device.build("sm86"), &mut device.plan("list")] {
+        let text = refused(command);
+        assert!(text.contains("its mode: found 0644, expected 0600"), "{text}");
+    }
+}
