@@ -10,6 +10,8 @@ pub mod gpu;
 pub mod journal;
 pub mod metrics;
 pub mod pipeline;
+#[cfg(feature = "tensorrt")]
+pub mod plans;
 pub mod plc_sim;
 pub mod sandbox;
 pub mod serial;

@@ -170,10 +170,14 @@ impl Judge {
         self.shared.beats.busy(Worker::Judge, most.unwrap_or(LOAD_MOST));
         let start = Instant::now();
         let outcome = match pipeline.take() {
-            None => Pipeline::activate(&self.bundle, &self.activation).map(|(pipeline, chosen)| {
-                tracing::info!("judging with {chosen}");
-                pipeline
-            }),
+            None => {
+                let shared = Arc::clone(&self.shared);
+                let alive = Arc::new(move || shared.beats.busy(Worker::Judge, LOAD_MOST));
+                Pipeline::activate_telling(&self.bundle, &self.activation, alive).map(|(pipeline, chosen)| {
+                    tracing::info!("judging with {chosen}");
+                    pipeline
+                })
+            }
             Some(mut running) => match running.prove(&self.bundle, self.activation.precision) {
                 Ok(()) => Ok(running),
                 Err(error) => Err(error.into()),

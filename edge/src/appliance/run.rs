@@ -10,7 +10,7 @@ use crate::acquire::{Archive, ArchiveError, Matcher};
 use crate::config::{Config, Profile};
 use crate::journal::{Journal, JournalError, Options, Retention};
 use crate::metrics::{self, About, ListenError, Metrics, MetricsError};
-use crate::pipeline::{Activation, EngineOptions};
+use crate::pipeline::{Activation, EngineOptions, TensorRtOptions};
 use crate::sandbox;
 use cellgate_models::bundle::{self, Bundle, BundleError};
 use cellgate_models::engine::OnnxRuntimeOptions;
@@ -268,6 +268,11 @@ pub fn activation(config: &Config) -> Activation {
         engine: EngineOptions {
             choice: model.engine,
             onnxruntime: OnnxRuntimeOptions { library: model.onnxruntime.clone(), threads: model.threads },
+            tensorrt: TensorRtOptions {
+                libraries: model.tensorrt.clone(),
+                plans: model.plans.clone(),
+                key: model.plan_key.clone(),
+            },
         },
         sandbox,
     }

@@ -1,7 +1,7 @@
 //! `cellgate-edge inspect`: judges the given images once.
 
 use anyhow::Context as _;
-use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, Judgement, Pipeline};
+use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, Judgement, Pipeline, TensorRtOptions};
 use cellgate_edge::sandbox;
 use cellgate_models::bundle::{self, Bundle, Precision};
 use cellgate_models::digest::Digest;
@@ -51,6 +51,15 @@ pub(crate) struct Args {
     /// ONNX Runtime's library file, libonnxruntime.so
     #[arg(long, value_name = "PATH")]
     onnxruntime: Option<PathBuf>,
+    /// Folder with TensorRT's libraries
+    #[arg(long, value_name = "FOLDER")]
+    tensorrt: Option<PathBuf>,
+    /// Folder of TensorRT's plans
+    #[arg(long, value_name = "FOLDER", default_value = TensorRtOptions::PLANS)]
+    plans: PathBuf,
+    /// This device's key for its plans
+    #[arg(long, value_name = "FILE", default_value = TensorRtOptions::KEY)]
+    plan_key: PathBuf,
 }
 
 /// Runs `inspect`.
@@ -61,6 +70,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         engine: EngineOptions {
             choice: args.engine,
             onnxruntime: OnnxRuntimeOptions { library: args.onnxruntime.clone(), threads: args.threads },
+            tensorrt: TensorRtOptions {
+                libraries: args.tensorrt.clone(),
+                plans: args.plans.clone(),
+                key: args.plan_key.clone(),
+            },
         },
         sandbox: sandbox::Options::new(radiograph::Limits::default()),
     };

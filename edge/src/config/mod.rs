@@ -6,7 +6,7 @@
 
 mod check;
 
-use crate::pipeline::EngineChoice;
+use crate::pipeline::{EngineChoice, TensorRtOptions};
 use cellgate_models::bundle::Precision;
 use cellgate_protocol::modbus::unit::Unit;
 use serde::Deserialize;
@@ -60,6 +60,14 @@ pub struct Model {
     pub threads: Option<NonZeroUsize>,
     /// ONNX Runtime's library file; none for the documented search order.
     pub onnxruntime: Option<PathBuf>,
+    /// Folder with TensorRT's libraries; none for the documented search order.
+    pub tensorrt: Option<PathBuf>,
+    /// Folder of TensorRT's plans.
+    #[serde(default = "defaults::plans")]
+    pub plans: PathBuf,
+    /// The key that tells this device's plans from others.
+    #[serde(default = "defaults::plan_key")]
+    pub plan_key: PathBuf,
     /// Minutes between two checks of the running engine with the bundle's golden images.
     #[serde(default = "defaults::prove_every_minutes")]
     pub prove_every_minutes: NonZeroU32,
@@ -209,6 +217,12 @@ mod defaults {
     pub(super) fn precision() -> Precision {
         Precision::F32
     }
+    pub(super) fn plans() -> PathBuf {
+        TensorRtOptions::PLANS.into()
+    }
+    pub(super) fn plan_key() -> PathBuf {
+        TensorRtOptions::KEY.into()
+    }
     pub(super) fn prove_every_minutes() -> NonZeroU32 {
         NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN)
     }
@@ -296,6 +310,9 @@ impl Config {
         for relative in [
             Some(&mut config.model.bundle),
             config.model.onnxruntime.as_mut(),
+            config.model.tensorrt.as_mut(),
+            Some(&mut config.model.plans),
+            Some(&mut config.model.plan_key),
             Some(&mut config.acquire.folder),
             Some(&mut config.acquire.archive),
             Some(&mut config.plc.port),

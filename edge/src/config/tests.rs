@@ -27,7 +27,7 @@ fn the_example_names_every_key_with_its_default() {
     least.plc.port = example.plc.port.clone();
     assert_eq!(example, least);
     // A key without a value is there as a comment.
-    for key in ["threads", "onnxruntime", "listen"] {
+    for key in ["threads", "onnxruntime", "tensorrt", "listen"] {
         assert!(Config::EXAMPLE.lines().any(|line| line.starts_with(&format!("# {key} = "))), "{key}");
     }
 }

@@ -1,10 +1,11 @@
 //! From a bundle to a pipeline that has proven itself on the bundle's golden images.
 
-use super::select::{self, Chosen, EngineOptions};
+use super::select::{self, Alive, Chosen, EngineOptions};
 use super::{Pipeline, ProofError, SetupError};
 use crate::sandbox::{self, Sandbox, SandboxError};
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::engine::EngineError;
+use std::sync::Arc;
 
 /// How a bundle's network is run.
 #[derive(Debug, Clone)]
@@ -32,10 +33,17 @@ pub enum ActivationError {
     },
     /// TensorRT is asked for.
     #[error(
-        "found a cellgate-edge without TensorRT, expected one: build it with --features tensorrt, or set engine = \
-         \"onnxruntime\""
+        "this program was built without TensorRT: build it with --features tensorrt, or set engine = \"onnxruntime\""
     )]
     WithoutTensorRt,
+    /// There is no plan for the GPU at hand.
+    #[cfg(feature = "tensorrt")]
+    #[error(transparent)]
+    Plan(#[from] crate::plans::NoPlan),
+    /// The GPU does not score.
+    #[cfg(feature = "tensorrt")]
+    #[error(transparent)]
+    Gpu(#[from] super::GpuScorerError),
     /// The engine can't be loaded, or does not take the network.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -57,15 +65,20 @@ impl Pipeline {
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
     pub fn activate(bundle: &Bundle, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
-        let network = bundle.network(activation.precision).ok_or_else(|| {
-            let found: Vec<_> = bundle.manifest().networks.iter().map(|network| network.precision.name()).collect();
-            ActivationError::NoNetwork {
-                path: bundle.path().to_owned(),
-                found: found.join(", "),
-                expected: activation.precision,
-            }
-        })?;
-        let (scorer, chosen) = select::scorer(bundle, network, &activation.engine)?;
+        Self::activate_telling(bundle, activation, Arc::new(|| {}))
+    }
+
+    /// As [`Self::activate`]; `alive` is called again and again while a plan is built.
+    ///
+    /// # Errors
+    /// [`ActivationError`]: then nothing may be judged.
+    pub fn activate_telling(
+        bundle: &Bundle,
+        activation: &Activation,
+        alive: Alive,
+    ) -> Result<(Self, Chosen), ActivationError> {
+        let max_pixels = usize::try_from(activation.sandbox.limits.max_pixels).unwrap_or(usize::MAX);
+        let (scorer, chosen) = select::scorer(bundle, activation.precision, &activation.engine, max_pixels, alive)?;
         let sandbox = Sandbox::start(activation.sandbox.clone())?;
         let mut pipeline = Self::with_scorer(scorer, *bundle.policy(), sandbox)?;
         pipeline.prove(bundle, activation.precision)?;

@@ -2,13 +2,17 @@
 
 mod activate;
 mod file;
+#[cfg(feature = "tensorrt")]
+mod gpu;
 mod proof;
 mod scorer;
 mod select;
 
 pub use activate::{Activation, ActivationError};
+#[cfg(feature = "tensorrt")]
+pub use gpu::GpuScorerError;
 pub use proof::ProofError;
-pub use select::{Chosen, EngineChoice, EngineOptions};
+pub use select::{Alive, Chosen, EngineChoice, EngineOptions, TensorRtOptions};
 
 use crate::sandbox::{Sandbox, SandboxFailure};
 use cellgate_models::conversion::{ConversionError, ConversionSpec, Size};
@@ -123,6 +127,10 @@ pub enum NoScore {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The GPU did not convert it.
+    #[cfg(feature = "tensorrt")]
+    #[error(transparent)]
+    Gpu(#[from] crate::convert::cuda::CudaError),
 }
 
 impl NoScore {
@@ -139,6 +147,10 @@ impl NoScore {
             Self::Sandbox(_) => Reason::DecoderFailed,
             Self::Conversion(_) => Reason::ConversionFailed,
             Self::Engine(_) => Reason::EngineFailed,
+            #[cfg(feature = "tensorrt")]
+            Self::Gpu(error) if error.is_of_the_image() => Reason::ConversionFailed,
+            #[cfg(feature = "tensorrt")]
+            Self::Gpu(_) => Reason::EngineFailed,
         }
     }
 }

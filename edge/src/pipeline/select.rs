@@ -1,12 +1,22 @@
 //! Which engine judges, and why that one.
 
 use super::ActivationError;
+#[cfg(feature = "tensorrt")]
+use super::gpu::GpuScorer;
 use super::scorer::{CpuScorer, Scorer};
-use cellgate_models::bundle::Bundle;
+#[cfg(feature = "tensorrt")]
+use crate::plans::{Place, find_or_build};
+use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};
+#[cfg(feature = "tensorrt")]
+use cellgate_models::plan::Step;
 use serde::Deserialize;
 use std::fmt;
+#[cfg(feature = "tensorrt")]
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The engine that is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -58,7 +68,36 @@ pub struct EngineOptions {
     pub choice: EngineChoice,
     /// ONNX Runtime's library and threads.
     pub onnxruntime: OnnxRuntimeOptions,
+    /// TensorRT's libraries and plans.
+    pub tensorrt: TensorRtOptions,
 }
+
+/// How TensorRT is found, and where its plans are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorRtOptions {
+    /// The folder with its libraries; none searches for it in the order that the README of `models` gives.
+    pub libraries: Option<PathBuf>,
+    /// The folder of plans; its parent must be there.
+    pub plans: PathBuf,
+    /// The device's key, which is made where it is missing.
+    pub key: PathBuf,
+}
+
+impl TensorRtOptions {
+    /// The folder of plans where nobody names another.
+    pub const PLANS: &str = "/var/lib/cellgate/plans";
+    /// The device's key where nobody names another.
+    pub const KEY: &str = "/var/lib/cellgate/plan.key";
+}
+
+impl Default for TensorRtOptions {
+    fn default() -> Self {
+        Self { libraries: None, plans: Self::PLANS.into(), key: Self::KEY.into() }
+    }
+}
+
+/// Called again and again while a plan is built, which takes minutes with TensorRT 11.
+pub type Alive = Arc<dyn Fn() + Send + Sync>;
 
 /// The engine that judges, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,22 +114,68 @@ impl fmt::Display for Chosen {
     }
 }
 
-/// Conversion and engine for `network` of `bundle`, as asked for.
+/// Conversion and engine for the bundle's network of `precision`, as asked for.
 pub(super) fn scorer(
     bundle: &Bundle,
-    network: &[u8],
+    precision: Precision,
     options: &EngineOptions,
+    max_pixels: usize,
+    alive: Alive,
 ) -> Result<(Box<dyn Scorer>, Chosen), ActivationError> {
+    let network = network(bundle, precision)?;
     let on_cpu = |why: String| {
         let engine = OnnxRuntime::new(network, &options.onnxruntime)?;
         let scorer = CpuScorer::new(bundle.conversion(), Box::new(engine))?;
         Ok((Box::new(scorer) as Box<dyn Scorer>, Chosen { engine: "ONNX Runtime on the CPU", why }))
     };
+    let on_gpu = || on_gpu(bundle, network, precision, &options.tensorrt, max_pixels, alive);
+    let chosen = |scorer, why: &str| (scorer, Chosen { engine: "TensorRT on the GPU", why: why.to_owned() });
     match options.choice {
         EngineChoice::OnnxRuntime => on_cpu("as configured".to_owned()),
-        EngineChoice::TensorRt => Err(ActivationError::WithoutTensorRt),
-        EngineChoice::Auto => on_cpu("as this program was built without TensorRT".to_owned()),
+        EngineChoice::TensorRt => Ok(chosen(on_gpu()?, "as configured")),
+        EngineChoice::Auto => match on_gpu() {
+            Ok(scorer) => Ok(chosen(scorer, "as it can be used")),
+            Err(error) => on_cpu(format!("as TensorRT can't be used: {error}")),
+        },
     }
+}
+
+fn network(bundle: &Bundle, precision: Precision) -> Result<&[u8], ActivationError> {
+    bundle.network(precision).ok_or_else(|| {
+        let found: Vec<_> = bundle.manifest().networks.iter().map(|network| network.precision.name()).collect();
+        ActivationError::NoNetwork { path: bundle.path().to_owned(), found: found.join(", "), expected: precision }
+    })
+}
+
+#[cfg(feature = "tensorrt")]
+fn on_gpu(
+    bundle: &Bundle,
+    network: &[u8],
+    precision: Precision,
+    options: &TensorRtOptions,
+    max_pixels: usize,
+    alive: Alive,
+) -> Result<Box<dyn Scorer>, ActivationError> {
+    let TensorRtOptions { libraries, plans, key } = options;
+    let place = Place { plans, key, libraries: libraries.as_deref() };
+    let progress = move |_: Step<'_>| {
+        alive();
+        ControlFlow::Continue(())
+    };
+    let plan = find_or_build(bundle, network, precision, place, Arc::new(progress))?;
+    Ok(Box::new(GpuScorer::new(bundle.conversion(), max_pixels, &plan, libraries.as_deref())?))
+}
+
+#[cfg(not(feature = "tensorrt"))]
+fn on_gpu(
+    _: &Bundle,
+    _: &[u8],
+    _: Precision,
+    _: &TensorRtOptions,
+    _: usize,
+    _: Alive,
+) -> Result<Box<dyn Scorer>, ActivationError> {
+    Err(ActivationError::WithoutTensorRt)
 }
 
 #[cfg(test)]

@@ -40,5 +40,7 @@ fn the_engine_that_is_asked_for_judges_or_none() {
     assert!(plc.seen().ready.is_none());
     let text = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 1);
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("engine = \"onnxruntime\""), "what to do: {text}");
+    // Where there is a GPU, this network is too small a reason to have a plan of it here: the folder of plans is not there.
+    let what_to_do = if cfg!(feature = "tensorrt") { "install" } else { "engine = \"onnxruntime\"" };
+    assert!(text.contains(what_to_do), "what to do: {text}");
 }

@@ -108,29 +108,32 @@ impl Network {
     /// # Errors
     /// [`PlanError::Contract`] or [`PlanError::Precision`].
     pub fn check(&self, precision: Precision) -> Result<Size, PlanError> {
-        let size = match self.inputs.as_slice() {
-            [input] => input_size(input),
-            _ => None,
-        }
-        .ok_or_else(|| PlanError::Contract {
-            side: "inputs",
-            found: describe(&self.inputs),
-            expected: format!("`{INPUT_NAME}` f32 [1, 3, height, width] with at most {MAX_PIXELS} pixels"),
-        })?;
-        match self.outputs.as_slice() {
-            [output] if is_f32(output, OUTPUT_NAME) && matches!(*output.shape, [1] | [1, 1]) => {}
-            _ => {
-                return Err(PlanError::Contract {
-                    side: "outputs",
-                    found: describe(&self.outputs),
-                    expected: format!("`{OUTPUT_NAME}` f32 [1] or [1, 1]"),
-                });
-            }
-        }
+        let size = contract(&self.inputs, &self.outputs)?;
         if self.precision() != precision {
             return Err(PlanError::Precision { found: self.precision(), expected: precision });
         }
         Ok(size)
+    }
+}
+
+/// Height and width of the input, where inputs and outputs are what the contract of [`engine`](crate::engine) wants.
+pub(super) fn contract(inputs: &[Tensor], outputs: &[Tensor]) -> Result<Size, PlanError> {
+    let size = match inputs {
+        [input] => input_size(input),
+        _ => None,
+    }
+    .ok_or_else(|| PlanError::Contract {
+        side: "inputs",
+        found: describe(inputs),
+        expected: format!("`{INPUT_NAME}` f32 [1, 3, height, width] with at most {MAX_PIXELS} pixels"),
+    })?;
+    match outputs {
+        [output] if is_f32(output, OUTPUT_NAME) && matches!(*output.shape, [1] | [1, 1]) => Ok(size),
+        _ => Err(PlanError::Contract {
+            side: "outputs",
+            found: describe(outputs),
+            expected: format!("`{OUTPUT_NAME}` f32 [1] or [1, 1]"),
+        }),
     }
 }
 

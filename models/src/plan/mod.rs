@@ -21,6 +21,7 @@
 mod build;
 pub mod cache;
 mod capability;
+mod engine;
 mod error;
 mod flavour;
 mod inspect;
@@ -33,6 +34,7 @@ mod version;
 
 pub use build::{Built, Request, build};
 pub use capability::{ComputeCapability, ParseCapabilityError, Target};
+pub use engine::PlanEngine;
 pub use error::PlanError;
 pub use flavour::{CAPABILITIES, FLAVOUR};
 pub use inspect::{ElementType, Network, Tensor};

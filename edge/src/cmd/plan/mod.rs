@@ -7,6 +7,7 @@ mod prune;
 use anyhow::Context as _;
 use cellgate_edge::config::Config;
 use cellgate_edge::gpu;
+use cellgate_edge::pipeline::TensorRtOptions;
 use cellgate_models::bundle::{self, Bundle, Precision};
 use cellgate_models::plan::cache::{Cache, DeviceKey, Gpu};
 use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, Target};
@@ -44,10 +45,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 #[derive(Debug, clap::Args)]
 struct Place {
     /// Folder of the plans
-    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/cellgate/plans")]
+    #[arg(long, value_name = "FOLDER", default_value = TensorRtOptions::PLANS)]
     plans: PathBuf,
     /// This device's key: 32 bytes that only their owner may read, made at the first use
-    #[arg(long, value_name = "FILE", default_value = "/var/lib/cellgate/plan.key")]
+    #[arg(long, value_name = "FILE", default_value = TensorRtOptions::KEY)]
     key: PathBuf,
 }
 

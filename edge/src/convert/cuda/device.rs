@@ -3,13 +3,13 @@
 
 use super::{CudaError, CudaOptions, compile, library};
 use crate::convert::{Argument, Kernel, Launch, Plan, Step};
-use cudarc::driver::sys::{CUdeviceptr, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::sys::{CUdevice_attribute, CUdeviceptr, CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{
     CudaContext, CudaEvent, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr as _, DriverError,
     PinnedHostSlice, result,
 };
 use std::collections::BTreeMap;
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 /// What a device says about itself.
@@ -19,6 +19,24 @@ pub struct DeviceInfo {
     pub name: String,
     /// Its compute capability, major and minor.
     pub capability: (u32, u32),
+}
+
+/// Looks at a device without opening it.
+///
+/// # Errors
+/// [`CudaError`]: the driver is missing or too old, or knows no such device.
+pub fn device_info(options: &CudaOptions) -> Result<DeviceInfo, CudaError> {
+    library::driver(options)?;
+    while_doing("starting the driver", result::init())?;
+    let number = c_int::try_from(options.device).unwrap_or(c_int::MAX);
+    let device = while_doing("looking for the device", result::device::get(number))?;
+    let name = while_doing("asking for the device's name", result::device::get_name(device))?;
+    let asking = "asking for the compute capability";
+    // SAFETY: the device was found just now.
+    let attribute = |attribute| while_doing(asking, unsafe { result::device::get_attribute(device, attribute) });
+    let major = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+    let minor = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+    Ok(DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()) })
 }
 
 /// An error of the driver with what was being done.
@@ -59,11 +77,8 @@ impl Device {
         memory_bytes: usize,
         tensor_bytes: usize,
     ) -> Result<Self, CudaError> {
-        library::driver(options)?;
+        let info = device_info(options)?;
         let context = while_doing("opening the device", CudaContext::new(options.device))?;
-        let (major, minor) = while_doing("asking for the compute capability", context.compute_capability())?;
-        let name = while_doing("asking for the device's name", context.name())?;
-        let info = DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()) };
         let ptx = compile::compile(kernels, info.capability, options)?;
         let module = while_doing("loading the compiled kernels", context.load_module(ptx))?;
         let mut functions = BTreeMap::new();

@@ -85,11 +85,17 @@ pub enum CudaError {
 
 impl CudaError {
     /// What the driver answered while `doing`.
-    pub(super) fn from_driver(doing: &'static str, error: DriverError) -> Self {
+    pub(crate) fn from_driver(doing: &'static str, error: DriverError) -> Self {
         let name = format!("{:?}", error.0);
         let text = error.error_string().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
         let detail = format!("{name}: {text}");
         if is_sticky(error.0) { Self::ContextLost { doing, detail } } else { Self::Driver { doing, detail } }
+    }
+
+    /// Whether the image is at fault, and the GPU is as it was.
+    #[must_use]
+    pub fn is_of_the_image(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::TooLarge { .. })
     }
 
     /// Whether the context has to be made anew.

@@ -21,7 +21,7 @@ mod library;
 pub use compare::{Comparison, compare};
 pub use compile::{nvrtc_version, ptx};
 pub use converter::{CudaConverter, DeviceTensor};
-pub use device::DeviceInfo;
+pub use device::{DeviceInfo, device_info};
 pub use error::CudaError;
 pub use library::{CUDA_ENV, NVRTC_ENV};
 

@@ -23,7 +23,7 @@ fn check(spec: &ConversionSpec, image: Size) {
     let plan = Plan::new(spec, image, OutputType::F16).unwrap();
     let most = Plan::most_bytes(spec, image.pixels());
     assert!(plan.bytes() <= most, "{image} to {}: {} bytes, more than {most}", plan.output(), plan.bytes());
-    assert!(plan.fixed().len() <= plan.levels().start && plan.levels().start % Plan::ALIGNMENT == 0);
+    assert!(plan.fixed().len() <= plan.levels().start && plan.levels().start.is_multiple_of(Plan::ALIGNMENT));
     let kernels = Plan::kernels(spec, OutputType::F16);
     for launch in launches(&plan) {
         assert!(kernels.contains(&launch.kernel) && launch.shared_bytes <= Launch::SHARED_BYTES);
