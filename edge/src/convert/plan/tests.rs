@@ -23,12 +23,12 @@ fn check(spec: &ConversionSpec, image: Size) {
     let plan = Plan::new(spec, image, OutputType::F16).unwrap();
     let most = Plan::most_bytes(spec, image.pixels());
     assert!(plan.bytes() <= most, "{image} to {}: {} bytes, more than {most}", plan.output(), plan.bytes());
-    assert!(plan.fixed().len() <= plan.levels().start && plan.levels().start % Plan::ALIGNMENT == 0);
+    assert!(plan.fixed().len() <= plan.levels().start && plan.levels().start.is_multiple_of(Plan::ALIGNMENT));
     let kernels = Plan::kernels(spec, OutputType::F16);
     for launch in launches(&plan) {
         assert!(kernels.contains(&launch.kernel) && launch.shared_bytes <= Launch::SHARED_BYTES);
         assert!(launch.blocks[0] > 0 && launch.blocks[1] > 0 && launch.blocks[1] <= 65_535);
-        assert!(launch.threads % 32 == 0 && launch.threads <= 1024);
+        assert!(launch.threads.is_multiple_of(32) && launch.threads <= 1024);
     }
 }
 
