@@ -16,8 +16,8 @@ const CAPABILITIES: [(u32, u32); 4] = [(7, 5), (8, 7), (9, 0), (12, 0)];
 
 fn spec(method: Method) -> ConversionSpec {
     ConversionSpec::new(method)
-        .with_bounds(Bounds::new(1700, 2800).unwrap())
-        .with_distribution(Distribution::of(&Histogram::of(&[1700, 2000, 2800])).unwrap())
+        .with_bounds(Bounds::new(1700, 2800).expect("bounds in order"))
+        .with_distribution(Distribution::of(&Histogram::of(&[1700, 2000, 2800])).expect("levels"))
         .with_size(Size { height: 70, width: 50 })
 }
 
@@ -56,14 +56,14 @@ fn all_kernels_compile_for_all_capabilities_without_register_spills() {
 
 /// Assembles all kernels; none may spill.
 fn assemble(ptxas: &Path, ptx: &str, architecture: &str) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("kernels.ptx");
-    std::fs::write(&source, ptx).unwrap();
+    std::fs::write(&source, ptx).expect("a file written");
     let output = Command::new(ptxas)
         .args(["-v", &format!("-arch={architecture}"), "-o", "/dev/null"])
         .arg(&source)
         .output()
-        .unwrap();
+        .expect("the assembler runs");
     let report = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}: {report}", ptxas.display());
     let entries = entries(&report);

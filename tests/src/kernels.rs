@@ -74,8 +74,8 @@ pub fn run(plan: &Plan, levels: &[u16], order: Order) -> Result<Vec<u8>> {
     let mut memory = Memory::new(plan.bytes());
     let mut tensor = Memory::new(plan.tensor_bytes());
     memory.as_mut()[..plan.fixed().len()].copy_from_slice(plan.fixed());
-    let bytes = levels.iter().flat_map(|level| level.to_ne_bytes());
-    memory.as_mut()[plan.levels()].iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
+    let room = memory.as_mut()[plan.levels()].as_chunks_mut().0;
+    room.iter_mut().zip(levels).for_each(|(to, level)| *to = level.to_ne_bytes());
     for step in plan.steps() {
         match step {
             Step::Clear(range) => memory.as_mut()[range.clone()].fill(0),
