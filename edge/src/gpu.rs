@@ -34,7 +34,8 @@ mod tests {
         match at_hand() {
             Ok(gpu) => assert!(gpu.name().is_some() && gpu.capability().major >= 3, "{gpu}"),
             Err(error) => {
-                assert!(error.to_string().contains("CUDA") || error.to_string().contains("libcuda"), "{error}")
+                let text = error.to_string();
+                assert!(text.contains("CUDA") || text.contains("libcuda"), "{text}");
             }
         }
     }

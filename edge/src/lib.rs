@@ -7,6 +7,8 @@ pub mod convert;
 pub mod doctor;
 #[cfg(feature = "tensorrt")]
 pub mod gpu;
+#[cfg(feature = "tensorrt")]
+pub mod gpu_check;
 pub mod journal;
 pub mod metrics;
 pub mod pipeline;

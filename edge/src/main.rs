@@ -25,6 +25,8 @@ enum Command {
     PlcSim(cmd::plc_sim::Args),
     #[cfg(feature = "tensorrt")]
     Plan(cmd::plan::Args),
+    #[cfg(feature = "tensorrt")]
+    GpuCheck(cmd::gpu_check::Args),
     /// The child process that decodes images, started by the others
     #[command(name = cellgate_edge::sandbox::worker::SUBCOMMAND, hide = true)]
     DecodeWorker,
@@ -49,6 +51,8 @@ fn main() -> ExitCode {
         Command::PlcSim(args) => cmd::plc_sim::run(&args),
         #[cfg(feature = "tensorrt")]
         Command::Plan(args) => cmd::plan::run(&args),
+        #[cfg(feature = "tensorrt")]
+        Command::GpuCheck(args) => cmd::gpu_check::run(&args),
         Command::Journal(args) => cmd::journal::run(&args),
         Command::DecodeWorker => Ok(ExitCode::SUCCESS),
     };

@@ -1,6 +1,8 @@
 //! The subcommands, one a file.
 
 pub(crate) mod doctor;
+#[cfg(feature = "tensorrt")]
+pub(crate) mod gpu_check;
 pub(crate) mod inspect;
 pub(crate) mod journal;
 #[cfg(feature = "tensorrt")]

@@ -35,8 +35,16 @@ struct Wanted<'a> {
     ask_loader: bool,
 }
 
-/// The driver, loaded and new enough.
-pub(super) fn driver(options: &CudaOptions) -> Result<(), CudaError> {
+/// The CUDA version that the driver serves, major and minor.
+///
+/// # Errors
+/// [`CudaError`]: there is no driver, or it is too old.
+pub fn driver_version(options: &CudaOptions) -> Result<(i32, i32), CudaError> {
+    driver(options)
+}
+
+/// The driver, loaded and new enough; its version.
+pub(super) fn driver(options: &CudaOptions) -> Result<(i32, i32), CudaError> {
     let wanted = Wanted {
         name: "libcuda.so.1",
         variable: CUDA_ENV,
@@ -47,10 +55,11 @@ pub(super) fn driver(options: &CudaOptions) -> Result<(), CudaError> {
         ask_loader: true,
     };
     let (path, library) = wanted.load()?;
-    wanted.check_driver(&path, &library)?;
+    let version = wanted.check_driver(&path, &library)?;
     // SAFETY: loading the driver runs its start-up code, which a driver is made for.
     let known = unsafe { cudarc::driver::sys::is_culib_present() };
-    wanted.keep(&path, library, known)
+    wanted.keep(&path, library, known)?;
+    Ok(version)
 }
 
 /// The compiler, loaded, and what it loads itself.
@@ -117,7 +126,7 @@ impl Wanted<'_> {
     }
 
     /// The driver's version, without cudarc.
-    fn check_driver(&self, path: &Path, library: &Library) -> Result<(), CudaError> {
+    fn check_driver(&self, path: &Path, library: &Library) -> Result<(c_int, c_int), CudaError> {
         let mut version = 0;
         // SAFETY: the symbol's type is that of the driver's documentation; it writes one number and needs no start.
         let status = unsafe {
@@ -132,7 +141,7 @@ impl Wanted<'_> {
         if found < OLDEST_DRIVER {
             return Err(CudaError::DriverTooOld { path: path.to_owned(), found, expected: OLDEST_DRIVER });
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Leaves the library loaded for good, so that cudarc finds it by name: `known` tells whether it does.

@@ -6,7 +6,7 @@
 //! | kernels compiled for the device at hand | `compile.rs` |
 //! | a [`Plan`](super::Plan) carried out: memory, launches, the captured graph | `device.rs`, the only one that calls the driver |
 //! | images in, tensors on the device out | `converter.rs` |
-//! | against the reference, on a machine with a GPU | `compare.rs` |
+//! | against the reference, and the memory's own rate, on a machine with a GPU | `compare.rs`, `rate.rs` |
 //!
 //! Nothing compiled is kept on disk: a method's kernels are compiled in about a second at the start, and a file from
 //! elsewhere would be code that runs on the GPU.
@@ -17,13 +17,15 @@ mod converter;
 mod device;
 mod error;
 mod library;
+mod rate;
 
 pub use compare::{Comparison, compare};
 pub use compile::{nvrtc_version, ptx};
 pub use converter::{CudaConverter, DeviceTensor};
 pub use device::{DeviceInfo, device_info};
 pub use error::CudaError;
-pub use library::{CUDA_ENV, NVRTC_ENV};
+pub use library::{CUDA_ENV, NVRTC_ENV, driver_version};
+pub use rate::copy_rate;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,73 @@
+//! `cellgate-edge gpu-check`: what only a machine with a GPU can show.
+
+use anyhow::Context as _;
+use cellgate_edge::doctor::State;
+use cellgate_edge::gpu_check::{Options, examine};
+use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, TensorRtOptions};
+use cellgate_edge::sandbox;
+use cellgate_models::bundle::{self, Bundle, Precision};
+use cellgate_models::radiograph::Limits;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Compares the CUDA kernels with the CPU, builds and proves the bundle's plans, and measures each stage on the GPU at hand.
+///
+/// Exit status: 0 all as it should be, 1 something is missing or differs, 2 misuse.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cellgate-edge gpu-check --bundle model scans/*.tif
+  cellgate-edge gpu-check --bundle model --json scans/*.tif > gpu.jsonl")]
+pub(crate) struct Args {
+    /// Folder of the model bundle
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// Radiographs; without any no latency is measured
+    #[arg(value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// How many images each precision judges, in turns
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    rounds: usize,
+    /// Folder with TensorRT's libraries
+    #[arg(long, value_name = "FOLDER")]
+    tensorrt: Option<PathBuf>,
+    /// Folder of plans and of the key for them [default: a new one, which is removed in the end]
+    #[arg(long, value_name = "FOLDER")]
+    plans: Option<PathBuf>,
+    /// Prints a JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `gpu-check`.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let bundle = Bundle::open(&args.bundle, &bundle::Limits::default()).context("the bundle was refused")?;
+    let own = tempfile::tempdir().context("a folder for plans")?;
+    let place = args.plans.as_deref().unwrap_or(own.path());
+    let tensorrt =
+        TensorRtOptions { libraries: args.tensorrt.clone(), plans: place.join("plans"), key: place.join("plan.key") };
+    let options = Options {
+        images: args.images.clone(),
+        rounds: args.rounds,
+        activation: Activation {
+            precision: Precision::F32,
+            engine: EngineOptions { choice: EngineChoice::TensorRt, tensorrt, ..EngineOptions::default() },
+            sandbox: sandbox::Options::new(Limits::default()),
+        },
+    };
+    let mut output = std::io::stdout().lock();
+    let (mut all_ok, mut written) = (true, Ok(()));
+    examine(&bundle, &options, &mut |finding| {
+        all_ok &= finding.state != State::Failure;
+        let line = if args.json {
+            serde_json::to_string(&finding).unwrap_or_default()
+        } else {
+            format!("{:<8} {:<16} {}", format!("{:?}", finding.state).to_uppercase(), finding.what, finding.found)
+        };
+        if written.is_ok() {
+            written = writeln!(output, "{line}");
+        }
+    });
+    written.context("stdout")?;
+    Ok(ExitCode::from(u8::from(!all_ok)))
+}

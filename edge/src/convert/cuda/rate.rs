@@ -1,0 +1,33 @@
+//! What the device's memory can do: the measure for everything else.
+
+use super::{CudaError, CudaOptions, library};
+use cudarc::driver::CudaContext;
+use cudarc::driver::sys::CUevent_flags;
+
+/// Bytes of each copy: more than any cache holds.
+const BYTES: usize = 256 << 20;
+/// Copies that are timed.
+const COPIES: usize = 20;
+
+/// Bytes per second that are read and written while the device copies within its own memory.
+///
+/// # Errors
+/// [`CudaError`]: there is no device, or it has less than 512 MiB free.
+pub fn copy_rate(options: &CudaOptions) -> Result<f64, CudaError> {
+    library::driver(options)?;
+    let measured = || {
+        let context = CudaContext::new(options.device)?;
+        let stream = context.new_stream()?;
+        let from = stream.alloc_zeros::<u8>(BYTES)?;
+        let mut to = stream.alloc_zeros::<u8>(BYTES)?;
+        stream.memcpy_dtod(&from, &mut to)?;
+        let start = stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;
+        for _ in 0..COPIES {
+            stream.memcpy_dtod(&from, &mut to)?;
+        }
+        let end = stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;
+        start.elapsed_ms(&end)
+    };
+    let ms = measured().map_err(|error| CudaError::from_driver("copying within the device's memory", error))?;
+    Ok((2 * BYTES * COPIES) as f64 / (f64::from(ms) / 1e3))
+}
