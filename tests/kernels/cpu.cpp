@@ -12,14 +12,14 @@
 #include "../../edge/kernels/tiles.cu"
 
 #define RUN(kernel)                                                                                                   \
-    if (!std::strcmp(name, #kernel)) {                                                                                \
-        launch(kernel, blocks, threads, shared, backward, arguments);                                                 \
-        return true;                                                                                                  \
-    }
+    if (!std::strcmp(name, #kernel))                                                                                  \
+        return launch(kernel, blocks, threads, shared, backward, {addresses, sizes, number});
 
-// Runs the kernel of that name with `blocks[0] * blocks[1]` blocks; false where there is none.
+// Runs the kernel of that name with `blocks[0] * blocks[1]` blocks and `number` arguments; false where there is none that
+// takes arguments of these sizes.
 extern "C" bool cellgate_run_kernel(const char* name, const unsigned* blocks, unsigned threads, unsigned char* shared,
-                                    bool backward, const void* const* arguments)
+                                    bool backward, const void* const* addresses,
+                                    const std::size_t* sizes, std::size_t number)
 {
     RUN(histogram)
     RUN(local_bounds)

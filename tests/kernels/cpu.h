@@ -69,15 +69,26 @@ static void call(void (*kernel)(Arguments...), const void* const* arguments, std
     kernel(argument_at<Arguments>(arguments[Index])...);
 }
 
-// Runs a kernel's blocks; `arguments` are addresses of the arguments, as cuLaunchKernel takes them.
+// The arguments of a launch: their addresses, as cuLaunchKernel takes them, their sizes, and how many they are.
+struct Given {
+    const void* const* addresses;
+    const std::size_t* sizes;
+    std::size_t number;
+};
+
+// Runs a kernel's blocks; false where it takes other arguments.
 template <typename... Arguments>
-static void launch(void (*kernel)(Arguments...), const unsigned* blocks, unsigned threads, unsigned char* shared,
-                   bool backward, const void* const* arguments)
+static bool launch(void (*kernel)(Arguments...), const unsigned* blocks, unsigned threads, unsigned char* shared,
+                   bool backward, const Given& given)
 {
+    const std::size_t sizes[] = {sizeof(Arguments)...};
+    if (given.number != sizeof...(Arguments) || std::memcmp(given.sizes, sizes, sizeof sizes))
+        return false;
     const unsigned total = blocks[0] * blocks[1];
     for (unsigned step = 0; step < total; step++) {
         const unsigned block = backward ? total - 1 - step : step;
         running = {block % blocks[0], block / blocks[0], threads, backward, shared};
-        call(kernel, arguments, std::index_sequence_for<Arguments...>());
+        call(kernel, given.addresses, std::index_sequence_for<Arguments...>());
     }
+    return true;
 }

@@ -187,7 +187,7 @@ fn any_image() -> impl Strategy<Value = Radiograph> {
             // The square of the random number: levels gather at one end.
             let mut level = || {
                 let place = u64::from(random(&mut state)).pow(2) >> 32;
-                lo.saturating_add((place * u64::from(range) >> 32) as u16)
+                lo.saturating_add(((place * u64::from(range)) >> 32) as u16)
             };
             image(height, width, |_| level())
         },

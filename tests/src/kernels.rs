@@ -17,7 +17,9 @@ unsafe extern "C" {
         threads: u32,
         shared: *mut u8,
         backward: bool,
-        arguments: *const *const c_void,
+        addresses: *const *const c_void,
+        sizes: *const usize,
+        number: usize,
     ) -> bool;
     fn cellgate_dhe_memory() -> usize;
 }
@@ -114,10 +116,18 @@ fn launch_on_cpu(launch: &Launch, memory: &mut Memory, tensor: &mut Memory, orde
             _ => std::ptr::from_ref(address).cast(),
         })
         .collect();
+    let sizes: Vec<usize> = launch
+        .arguments
+        .iter()
+        .map(|argument| match argument {
+            Argument::Value(bytes) => bytes.len(),
+            _ => size_of::<*mut u8>(),
+        })
+        .collect();
     let mut shared = Memory::new(launch.shared_bytes as usize);
     let name: &CStr = &CString::new(launch.kernel.name())?;
-    // SAFETY: the arguments are as many and of the types that the kernel takes, each alive until it returns: the plan says
-    // so, as it does to a device. A plan that is wrong overruns the memory behind them, as on a device; the guards tell.
+    // SAFETY: the arguments are alive until it returns, and their number and sizes are compared with those that the kernel
+    // takes. Where in the memory behind them it reads and writes is up to the plan, as on a device; the guards tell.
     let found = unsafe {
         cellgate_run_kernel(
             name.as_ptr(),
@@ -126,8 +136,10 @@ fn launch_on_cpu(launch: &Launch, memory: &mut Memory, tensor: &mut Memory, orde
             shared.as_mut().as_mut_ptr(),
             order == Order::Backward,
             arguments.as_ptr(),
+            sizes.as_ptr(),
+            sizes.len(),
         )
     };
-    ensure!(found, "no kernel {name:?} was compiled for the processor");
+    ensure!(found, "no kernel {name:?} that takes arguments of {sizes:?} bytes was compiled for the processor");
     shared.check(launch.kernel.name())
 }

@@ -13,7 +13,7 @@ const STEP_BITS: u32 = 32;
 /// whole, it lies at least 1 / r > 2^-16 below the next whole number, and the rounding moves it by less than 2^-44; whole
 /// numbers stay what they are.
 ///
-/// The division by r is a multiplication by 256 / r, rounded up to [`STEP_BITS`] behind the point: that is less than
+/// The division by r is a multiplication by 256 / r, rounded up to `STEP_BITS` behind the point: that is less than
 /// 2^-32 too much, the product by a < 2^16 so less than 2^-16, which never reaches the next whole number either.
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {

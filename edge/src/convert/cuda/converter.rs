@@ -47,7 +47,7 @@ pub struct DeviceTensor<'a> {
 }
 
 impl CudaConverter {
-    /// Opens the device, compiles the kernels (about a second) and takes memory for images of up to `max_pixels` pixels.
+    /// Opens the device, compiles the kernels (about a second in all) and takes memory for images of up to `max_pixels` pixels.
     ///
     /// # Errors
     /// [`CudaError`]: CUDA is missing or too old, there is no device, too little memory, or the specification can't be

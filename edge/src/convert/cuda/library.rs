@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "loads shared libraries")]
 
 use super::{CudaError, CudaOptions};
+use cellgate_models::one_line;
 use libloading::{Library, Symbol};
 use std::ffi::{OsString, c_int};
 use std::fmt::Write as _;
@@ -85,7 +86,7 @@ pub(super) fn nvrtc(options: &CudaOptions) -> Result<(), CudaError> {
     // SAFETY: only asks for the symbol; its type is that of NVRTC's documentation.
     let found = unsafe { library.get::<unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int>(b"nvrtcVersion\0") };
     if let Err(error) = found {
-        return Err(wanted.unusable(&path, error.to_string()));
+        return Err(wanted.unusable(&path, one_line(&error)));
     }
     // SAFETY: as for the driver.
     let known = unsafe { cudarc::nvrtc::sys::is_culib_present() };
@@ -122,7 +123,7 @@ impl Wanted<'_> {
     fn open(&self, path: &Path) -> Result<Library, CudaError> {
         // SAFETY: loading runs the library's start-up code. The file is the one that CUDA installs under this name, or
         // that the operator named.
-        unsafe { Library::new(path) }.map_err(|error| self.unusable(path, error.to_string()))
+        unsafe { Library::new(path) }.map_err(|error| self.unusable(path, one_line(&error)))
     }
 
     /// The driver's version, without cudarc.
@@ -131,7 +132,7 @@ impl Wanted<'_> {
         // SAFETY: the symbol's type is that of the driver's documentation; it writes one number and needs no start.
         let status = unsafe {
             let get_version: Symbol<'_, unsafe extern "C" fn(*mut c_int) -> c_int> =
-                library.get(b"cuDriverGetVersion\0").map_err(|error| self.unusable(path, error.to_string()))?;
+                library.get(b"cuDriverGetVersion\0").map_err(|error| self.unusable(path, one_line(&error)))?;
             get_version(&raw mut version)
         };
         if status != 0 {

@@ -8,8 +8,8 @@
 //! | images in, tensors on the device out | `converter.rs` |
 //! | against the reference, and the memory's own rate, on a machine with a GPU | `compare.rs`, `rate.rs` |
 //!
-//! Nothing compiled is kept on disk: a method's kernels are compiled in about a second at the start, and a file from
-//! elsewhere would be code that runs on the GPU.
+//! Nothing compiled is kept on disk: a method's kernels take half a second of a processor at the start (dhe's 1.6 s), and a
+//! file from elsewhere would be code that runs on the GPU.
 
 mod compare;
 mod compile;

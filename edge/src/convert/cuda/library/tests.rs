@@ -41,6 +41,7 @@ fn a_file_that_is_no_library_is_an_error_that_names_it() {
     fs::write(root.path().join("libcuda.so.1"), b"no library").unwrap();
     let error = wanted(vec![root.path().to_owned()]).load().unwrap_err();
     assert!(matches!(&error, CudaError::LibraryUnusable { path, .. } if path.starts_with(root.path())), "{error}");
+    assert!(error.to_string().contains("too short"), "the loader's reason is told: {error}");
 }
 
 #[test]
