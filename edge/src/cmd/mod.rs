@@ -12,9 +12,12 @@ pub(crate) mod run;
 
 use std::io::IsTerminal as _;
 
+/// What is logged where RUST_LOG is not set. The bindings to TensorRT (`trtx`) say nothing that ours don't.
+const LOGGED: &str = "info,trtx=warn";
+
 /// Logs on stderr: lines for people and journald, coloured for a terminal only, or JSON.
 pub(crate) fn start_logging(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOGGED.into());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json {
         log.json().init();

@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 
 /// What an entry's file name ends with.
 pub const SUFFIX: &str = ".plan";
-/// Largest entry in bytes that is read: 4 GiB. A plan of the reference network has 43 or 85 MB.
-pub const MAX_ENTRY_BYTES: u64 = 4 << 30;
+/// Largest entry in bytes that is read: 1 GiB. A plan of the reference network has 34 to 90 MB.
+pub const MAX_ENTRY_BYTES: u64 = 1 << 30;
 
 /// A folder of entries and the device's key.
 #[derive(Debug)]
