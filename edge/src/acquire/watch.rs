@@ -1,7 +1,7 @@
 //! Which files in the scanner's folder are complete: those that were closed after writing or renamed into place, as the
 //! kernel tells (inotify). A half-written file is nobody's image, and neither is what is no plain file.
 
-use super::Arrival;
+use super::{Arrival, ImageFile};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
@@ -74,6 +74,7 @@ impl Watcher {
         let kernel = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(io)?;
         let wanted = WatchFlags::CLOSE_WRITE
             | WatchFlags::MOVED_TO
+            | WatchFlags::MODIFY
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
@@ -106,7 +107,7 @@ impl Watcher {
             Err(errno) => return Err(io(errno)),
         }
         let before = arrivals.len();
-        self.read(arrivals)?;
+        self.read(arrivals, before)?;
         // What came is at the path only if the folder is.
         if arrivals.len() > before || self.looked.elapsed() >= LOOK {
             self.check_identity()?;
@@ -115,8 +116,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// Adds what the kernel has told of.
-    fn read(&mut self, arrivals: &mut Vec<Arrival>) -> Result<(), WatchError> {
+    /// Adds what the kernel has told of, from `first` on. What was written to again meanwhile is known to be nobody's image.
+    fn read(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(&self.kernel, &mut buffer);
@@ -138,8 +139,11 @@ impl Watcher {
             let name = event.file_name().map(|name| Path::new(OsStr::from_bytes(name.to_bytes())));
             if let Some(name) = name.filter(|name| is_radiograph(name)) {
                 let (path, at) = (self.folder.join(name), Instant::now());
-                if may_be_plain(&path) {
-                    arrivals.push(Arrival { path, at });
+                if flags.contains(ReadFlags::MODIFY) {
+                    let told = arrivals[first..].iter_mut().filter(|arrival| arrival.file.path == path);
+                    told.for_each(|arrival| arrival.file.identity = None);
+                } else if may_be_plain(&path) {
+                    arrivals.push(Arrival { file: ImageFile::at(path), at });
                 } else if !self.told.contains(&path) {
                     if self.told.len() >= MOST_TOLD {
                         self.told.clear();
@@ -156,7 +160,7 @@ impl Watcher {
 ///
 /// # Errors
 /// [`WatchError::Io`].
-pub fn present(folder: &Path) -> Result<Vec<PathBuf>, WatchError> {
+pub fn present(folder: &Path) -> Result<Vec<ImageFile>, WatchError> {
     let io = |source| WatchError::Io { path: folder.to_owned(), source };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
@@ -170,7 +174,7 @@ pub fn present(folder: &Path) -> Result<Vec<PathBuf>, WatchError> {
         }
     }
     paths.sort();
-    Ok(paths)
+    Ok(paths.into_iter().map(ImageFile::at).collect())
 }
 
 impl WatchError {
@@ -210,7 +214,7 @@ mod tests {
     fn names(watcher: &mut Watcher) -> Vec<String> {
         let mut arrivals = Vec::new();
         watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
-        let name = |arrival: &Arrival| arrival.path.file_name().unwrap().to_string_lossy().into_owned();
+        let name = |arrival: &Arrival| arrival.file.path.file_name().unwrap().to_string_lossy().into_owned();
         arrivals.iter().map(name).collect()
     }
 
@@ -230,6 +234,28 @@ mod tests {
         fs::rename(folder.path().join(".8.tif"), folder.path().join("8.TIFF")).unwrap();
         assert_eq!(names(&mut watcher), ["8.TIFF"]);
         assert_eq!(present(folder.path()).unwrap().len(), 2);
+    }
+
+    /// Also where both happened before anybody looked.
+    #[test]
+    fn a_file_that_is_written_to_again_is_not_the_one_that_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scan.tif");
+        let mut watcher = Watcher::new(folder.path()).unwrap();
+        let mut arrivals = Vec::new();
+        fs::write(&path, b"first").unwrap();
+        let mut again = File::create(&path).unwrap();
+        again.write_all(b"other").unwrap();
+        watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
+        assert_eq!(arrivals[0].file.identity, None);
+        drop(again);
+        watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
+        assert_eq!(arrivals[1].file, ImageFile::at(path.clone()));
+        assert!(arrivals[1].file.identity.is_some() && arrivals.len() == 2);
+        // Longer than a tick of the kernel's clock.
+        std::thread::sleep(Duration::from_millis(30));
+        fs::write(&path, b"third").unwrap();
+        assert_ne!(arrivals[1].file, ImageFile::at(path));
     }
 
     #[test]
@@ -260,7 +286,7 @@ mod tests {
             fs::rename(outside(what), scans.join(format!("{number}.tif"))).unwrap();
         }
         assert_eq!(names(&mut watcher), ["3.tif"]);
-        assert_eq!(present(&scans).unwrap(), [scans.join("3.tif")]);
+        assert_eq!(present(&scans).unwrap(), [ImageFile::at(scans.join("3.tif"))]);
     }
 
     /// The kernel tells nothing of these.

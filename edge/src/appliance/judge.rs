@@ -6,13 +6,12 @@ use super::line::Told;
 use super::part::{Judged, Part};
 use super::record::Request;
 use super::run::Shared;
-use crate::acquire::{Arrival, Matcher, NoImage, Unjudged};
+use crate::acquire::{Arrival, ImageFile, Matcher, NoImage, Unjudged};
 use crate::config::Matching;
 use crate::pipeline::{Activation, Pipeline, Stage};
 use cellgate_models::bundle::Bundle;
 use cellgate_models::policy::Reason;
 use cellgate_protocol::reason::ReasonCode;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -113,8 +112,8 @@ impl Judge {
             self.set_aside(stale, Unjudged::NoTrigger);
             self.shared.metrics.parts.show_waiting(self.matcher.backlog());
             if self.matching == Matching::FreeRunning {
-                if takes_free && let Some(path) = self.matcher.take_oldest() {
-                    let judged = self.judge(&mut pipeline, path, infer_most);
+                if takes_free && let Some(file) = self.matcher.take_oldest() {
+                    let judged = self.judge(&mut pipeline, file, infer_most);
                     let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
                 }
             } else if let Some(part) = waiting
@@ -129,9 +128,14 @@ impl Judge {
     /// What is found out about `part`; none while its image may still come.
     fn settle(&mut self, part: Part, pipeline: &mut Option<Pipeline>, infer_most: Duration) -> Option<Judged> {
         match self.matcher.take(part.part_id, part.triggered) {
-            Ok(path) => {
+            Ok(file) => {
                 self.shared.metrics.parts.found_image(part.triggered.elapsed());
-                Some(self.judge(pipeline, path, infer_most))
+                let judged = self.judge(pipeline, file, infer_most);
+                if judged.is_mismatch() {
+                    // By order, whose the file is now nobody knows.
+                    self.matcher.doubt(Instant::now());
+                }
+                Some(judged)
             }
             Err(NoImage::NotYet) if Instant::now() + GIVE_UP_BEFORE < part.deadline => None,
             Err(why) => {
@@ -142,12 +146,16 @@ impl Judge {
         }
     }
 
-    /// Judges the image at `path`. An engine that fails is given up: what else it would say is not known.
-    fn judge(&self, proven: &mut Option<Pipeline>, path: PathBuf, infer_most: Duration) -> Judged {
+    /// Judges the image in `file`, if it is still what came. An engine that fails is given up: what else it would say is not known.
+    fn judge(&self, proven: &mut Option<Pipeline>, file: ImageFile, infer_most: Duration) -> Judged {
         let Some(pipeline) = proven else {
             return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven");
         };
-        let judgement = pipeline.judge_telling(&path, &mut |stage| {
+        let Some(expected) = &file.identity else {
+            let detail = "the file was written to or replaced as soon as it had come";
+            return Judged::reject(ReasonCode::IMAGE_MISMATCH, detail).with_file(file);
+        };
+        let judgement = pipeline.judge_telling(&file.path, Some(expected), &mut |stage| {
             let most = if stage == Stage::Infer { infer_most } else { STAGE_MOST };
             self.shared.beats.busy(Worker::Judge, most);
         });
@@ -158,7 +166,7 @@ impl Judge {
             self.shared.engine.set(EngineState::STARTING);
             *proven = None;
         }
-        Judged::of(judgement, path)
+        Judged::of(judgement, file)
     }
 
     /// Makes the pipeline, or asks it again for the golden images' scores. How long its network may take until it
@@ -201,9 +209,9 @@ impl Judge {
         self.set_aside(missed, Unjudged::TooLate);
     }
 
-    fn set_aside(&self, paths: Vec<PathBuf>, why: Unjudged) {
-        if !paths.is_empty() {
-            let _ = self.chores.send(Chore::SetAside { paths, why });
+    fn set_aside(&self, images: Vec<ImageFile>, why: Unjudged) {
+        if !images.is_empty() {
+            let _ = self.chores.send(Chore::SetAside { images, why });
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use super::beat::Worker;
 use super::run::{PROTECT_DAYS, Shared};
-use crate::acquire::{Archive, Unjudged};
+use crate::acquire::{Archive, ArchiveError, ImageFile, Stored, Unjudged};
 use crate::journal::{Journal, now_unix_ms};
 use crate::metrics::Metrics;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
@@ -21,14 +20,14 @@ pub(super) enum Chore {
     /// The image of a recorded part goes to the archive.
     Archive {
         /// The image's file.
-        path: PathBuf,
+        image: ImageFile,
         /// Its record's number in the journal, and its verdict.
         name: String,
     },
     /// Images that nobody will judge go there too, marked.
     SetAside {
         /// Their files.
-        paths: Vec<PathBuf>,
+        images: Vec<ImageFile>,
         /// Why.
         why: Unjudged,
     },
@@ -42,13 +41,26 @@ pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, shared: &Shared,
     loop {
         beats.busy(Worker::Keep, CHORE_MOST);
         match chores.recv_timeout(Duration::from_secs(1)) {
-            Ok(Chore::Archive { path, name }) => store(&mut archive, figures, &path, &name),
-            Ok(Chore::SetAside { paths, why }) => {
-                figures.parts.set_aside(why, paths.len());
-                for path in paths {
-                    tracing::warn!(image = %path.display(), %why, "the image is set aside and not judged");
-                    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                    store(&mut archive, figures, &path, &format!("unjudged-{}-{stem}", now_unix_ms()));
+            Ok(Chore::Archive { image, name }) => match store(&mut archive, figures, &image, &name) {
+                Ok(Stored::Moved) | Err(_) => {}
+                Ok(Stored::Gone) => {
+                    tracing::warn!(image = %image.path.display(), name, "a judged image is gone and not in the archive");
+                }
+                Ok(Stored::Changed) => tracing::warn!(
+                    image = %image.path.display(), name,
+                    "a judged image is not in the archive: its file was replaced or written to since; the scanner should give \
+                     each image a fresh name"
+                ),
+            },
+            Ok(Chore::SetAside { images, why }) => {
+                for image in images {
+                    let stem = image.path.file_stem().unwrap_or_default().to_string_lossy();
+                    let name = format!("unjudged-{}-{stem}", now_unix_ms());
+                    // What is gone or another image by now is told of by itself.
+                    if !matches!(store(&mut archive, figures, &image, &name), Ok(Stored::Gone | Stored::Changed)) {
+                        figures.parts.set_aside(why, 1);
+                        tracing::warn!(image = %image.path.display(), %why, "the image is set aside and not judged");
+                    }
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -62,12 +74,13 @@ pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, shared: &Shared,
     }
 }
 
-fn store(archive: &mut Archive, figures: &Metrics, path: &Path, name: &str) {
-    if let Err(error) = archive.store(path, name, SystemTime::now()) {
+fn store(archive: &mut Archive, figures: &Metrics, image: &ImageFile, name: &str) -> Result<Stored, ArchiveError> {
+    let stored = archive.store(image, name, SystemTime::now()).inspect_err(|error| {
         figures.store.archive_failed();
         tracing::error!(%error, "an image could not be archived and stays where it is");
-    }
+    });
     figures.store.archived(archive.bytes());
+    stored
 }
 
 fn tidy(archive: &mut Archive, figures: &Metrics) {

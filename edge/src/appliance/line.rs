@@ -344,8 +344,8 @@ impl Line {
 
     /// An image that no record will name goes to the archive all the same.
     fn set_aside(&self, judged: Judged) {
-        if let Some(path) = judged.path {
-            let _ = self.chores.send(Chore::SetAside { paths: vec![path], why: Unjudged::TooLate });
+        if let Some(image) = judged.file {
+            let _ = self.chores.send(Chore::SetAside { images: vec![image], why: Unjudged::TooLate });
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is found out about a part, in the words of policy, wire and journal.
 
+use crate::acquire::ImageFile;
 use crate::journal::{self, StageTimes};
 use crate::pipeline::{Judgement, Times};
 use cellgate_models::digest::Digest;
@@ -11,7 +12,7 @@ use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::score::ScoreE4;
 use cellgate_protocol::to_plc::{Flags, Origin, Record};
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What the judge found out about a part.
@@ -22,14 +23,14 @@ pub(super) struct Judged {
     score: Option<f32>,
     image: Option<Digest>,
     /// The image's file, where there was one.
-    pub(super) path: Option<PathBuf>,
+    pub(super) file: Option<ImageFile>,
     times: StageTimes,
     detail: String,
 }
 
 impl Judged {
-    /// The verdict on the image at `path`.
-    pub(super) fn of(judgement: Judgement, path: PathBuf) -> Self {
+    /// The verdict on the image in `file`.
+    pub(super) fn of(judgement: Judgement, file: ImageFile) -> Self {
         // A reason that the wire has no number for can't be told, so it can't be a PASS either.
         let known = ReasonCode::from_name(judgement.decision.reason.name());
         let (verdict, reason) =
@@ -39,7 +40,7 @@ impl Judged {
             reason,
             score: judgement.score,
             image: judgement.image,
-            path: Some(path),
+            file: Some(file),
             times: stage_times(&judgement.times),
             detail: judgement.detail.unwrap_or_default(),
         }
@@ -52,10 +53,20 @@ impl Judged {
             reason,
             score: None,
             image: None,
-            path: None,
+            file: None,
             times: StageTimes::default(),
             detail: detail.into(),
         }
+    }
+
+    /// The same of the image in `file`.
+    pub(super) fn with_file(self, file: ImageFile) -> Self {
+        Self { file: Some(file), ..self }
+    }
+
+    /// Whether the file is not the one that came for the part.
+    pub(super) fn is_mismatch(&self) -> bool {
+        self.reason == ReasonCode::IMAGE_MISMATCH
     }
 
     /// In the words of the wire; `model` judged.
@@ -86,7 +97,7 @@ impl Judged {
             score: self.score,
             bundle: Some(model),
             image: self.image,
-            image_name: self.path.as_deref().map(name).unwrap_or_default(),
+            image_name: self.file.as_ref().map(|file| name(&file.path)).unwrap_or_default(),
             bounds: None,
             age_ms: u32::try_from(age.as_millis()).unwrap_or(u32::MAX),
             times: self.times,

@@ -132,9 +132,9 @@ impl Recorder {
             Ok(committed) => {
                 let row = committed.record();
                 self.counted(&committed, received);
-                if let Some(path) = judged.path {
+                if let Some(image) = judged.file {
                     let name = format!("{:010}-{}-{}", row.seq, row.trigger.part, row.entry.verdict);
-                    let _ = self.chores.send(Chore::Archive { path, name });
+                    let _ = self.chores.send(Chore::Archive { image, name });
                 }
                 let (entry, part) = (&row.entry, row.trigger.part);
                 tracing::info!(
@@ -147,8 +147,8 @@ impl Recorder {
             }
             Err(JournalError::AlreadyTerminal { seq, .. }) => {
                 tracing::warn!(%seq, "the part has its verdict in the journal already");
-                if let Some(path) = judged.path {
-                    let _ = self.chores.send(Chore::SetAside { paths: vec![path], why: Unjudged::TooLate });
+                if let Some(image) = judged.file {
+                    let _ = self.chores.send(Chore::SetAside { images: vec![image], why: Unjudged::TooLate });
                 }
                 let _ = self.told.send(Told::Settled(pending));
             }
@@ -197,9 +197,9 @@ impl Recorder {
                 self.counted(&committed, at);
                 let entry = &row.entry;
                 tracing::info!(seq = row.seq, image = entry.image_name, verdict = %entry.verdict, reason = entry.reason, "judged");
-                if let Some(path) = judged.path {
+                if let Some(image) = judged.file {
                     let name = format!("{:010}-free-{}", row.seq, entry.verdict);
-                    let _ = self.chores.send(Chore::Archive { path, name });
+                    let _ = self.chores.send(Chore::Archive { image, name });
                 }
                 let _ = self.told.send(Told::Free(Box::new(row.clone())));
             }

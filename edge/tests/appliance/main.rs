@@ -15,6 +15,7 @@ mod metrics;
 mod plant;
 mod plc;
 mod quiet;
+mod rewritten;
 mod service;
 mod slow;
 mod standstill;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::appliance::beat::{Beats, Clock};
+use crate::acquire::ImageFile;
 use crate::appliance::judge::EngineState;
 use crate::config::Config;
 use crate::metrics::{About, Metrics};
@@ -69,14 +70,13 @@ impl Bench {
 
     /// The judge tells what it found out about part 7.
     fn judged(&mut self) {
-        let mut judged = Judged::reject(ReasonCode::INTERNAL, "");
-        judged.path = Some(Path::new("scans/7.tif").to_owned());
+        let judged = Judged::reject(ReasonCode::INTERNAL, "").with_file(ImageFile::at("scans/7.tif".into()));
         self.line.on_told(Told::Judged { number: 1, judged });
     }
 
     fn is_set_aside(&self) -> bool {
         self.chores.try_iter().any(|chore| {
-            matches!(chore, Chore::SetAside { paths, why: Unjudged::TooLate } if paths == [Path::new("scans/7.tif")])
+            matches!(chore, Chore::SetAside { images, why: Unjudged::TooLate } if images == [ImageFile::at("scans/7.tif".into())])
         })
     }
 }
