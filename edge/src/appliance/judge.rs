@@ -94,8 +94,10 @@ impl Judge {
                 infer_most = proof.unwrap_or(infer_most);
             }
             self.shared.beats.idle(Worker::Judge);
-            // What waits when a signal comes stays in its folder, and is judged after the next start.
-            let takes_free = self.matching == Matching::FreeRunning && !self.shared.stop.load(Ordering::Acquire);
+            // What waits when a signal comes stays in its folder, and is judged after the next start. So does what comes while
+            // no engine is proven, until one is.
+            let is_able = pipeline.is_some() && !self.shared.stop.load(Ordering::Acquire);
+            let takes_free = self.matching == Matching::FreeRunning && is_able;
             let is_backlog = takes_free && self.matcher.backlog() > 0;
             match self.work.recv_timeout(if is_backlog { Duration::ZERO } else { PAUSE }) {
                 Ok(Work::Part(part)) => {
@@ -149,7 +151,7 @@ impl Judge {
     /// Judges the image in `file`, if it is still what came. An engine that fails is given up: what else it would say is not known.
     fn judge(&self, proven: &mut Option<Pipeline>, file: ImageFile, infer_most: Duration) -> Judged {
         let Some(pipeline) = proven else {
-            return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven");
+            return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven").with_file(file);
         };
         let Some(expected) = &file.identity else {
             let detail = "the file was written to or replaced as soon as it had come";

@@ -202,6 +202,26 @@ fn free_running_images_that_came_while_it_was_down_are_judged_after_the_start() 
     assert!(plant.archived().iter().all(|name| name.contains("-free-")), "{:?}", plant.archived());
 }
 
+/// Nothing to act on is held up by waiting, and a row without a score would be all that is ever known of the image.
+#[test]
+fn free_running_images_wait_for_an_engine_that_is_proven() {
+    let mut plant = Plant::with_bundle("native", "free-running", |folder| {
+        bundle(folder, &contents("mean_sigmoid.onnx", 1.0 - mean_sigmoid(DARK)))
+    });
+    wait_for("the engine's refusal", || plant.log().contains("not ready: the engine was refused"));
+    plant.images.iter().enumerate().for_each(|(index, image)| plant.scan(index as u64, image));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!((plant.rows().len(), plant.lying()), (0, 3));
+    assert_eq!(plant.stop(), Some(0));
+    fs::remove_dir_all(plant.path("model")).unwrap();
+    sound_bundle(plant.folder.path());
+    plant.start();
+    wait_for("three images in the archive", || plant.archived().len() == 3);
+    let rows = plant.rows();
+    let verdicts: Vec<_> = rows.iter().map(|row| row["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["PASS", "REVIEW", "REJECT"]);
+}
+
 #[test]
 fn an_appliance_that_stands_still_is_not_ready_and_goes_on_afterwards() {
     let plant = Plant::new("native", "part-id");
