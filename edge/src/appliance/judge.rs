@@ -46,12 +46,28 @@ pub(super) struct EngineState(AtomicU8);
 
 impl EngineState {
     const STARTING: u8 = 0;
-    const PROVEN: u8 = 1;
+    pub(super) const PROVEN: u8 = 1;
     const FAILED: u8 = 2;
+    /// Proven, and to be asked again as soon as the line lets it.
+    const DUE: u8 = 3;
+    /// The line is not ready and has nothing in hand: it may be asked again.
+    const LET: u8 = 4;
 
     /// It gave the golden images their scores, and is not being asked again just now.
     pub(super) fn is_proven(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::PROVEN
+        matches!(self.0.load(Ordering::Acquire), Self::PROVEN | Self::DUE)
+    }
+
+    /// The judge wants to ask again; whether it may. A proof takes the PASS away from a part that is in hand, so the line says
+    /// when there is none.
+    pub(super) fn may_prove(&self) -> bool {
+        let _ = self.0.compare_exchange(Self::PROVEN, Self::DUE, Ordering::AcqRel, Ordering::Acquire);
+        self.0.load(Ordering::Acquire) == Self::LET
+    }
+
+    /// The line has nothing in hand: if the judge wants to ask again, it may, and the engine is not proven until it did.
+    pub(super) fn let_prove(&self) {
+        let _ = self.0.compare_exchange(Self::DUE, Self::LET, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// It did not.
@@ -59,7 +75,7 @@ impl EngineState {
         self.0.load(Ordering::Acquire) == Self::FAILED
     }
 
-    fn set(&self, state: u8) {
+    pub(super) fn set(&self, state: u8) {
         self.0.store(state, Ordering::Release);
     }
 }
@@ -69,6 +85,8 @@ pub(super) struct Judge {
     pub(super) bundle: Bundle,
     pub(super) activation: Activation,
     pub(super) prove_every: Duration,
+    /// How long a proof that is due waits for the line to have nothing in hand.
+    pub(super) prove_wait_most: Duration,
     pub(super) matcher: Matcher,
     pub(super) matching: Matching,
     pub(super) shared: Arc<Shared>,
@@ -88,7 +106,7 @@ impl Judge {
         let mut waiting: Option<Part> = None;
         loop {
             let is_new = pipeline.is_none() && !self.shared.engine.has_failed();
-            if waiting.is_none() && (is_new || Instant::now() >= prove_at) {
+            if waiting.is_none() && (is_new || self.is_time_to_prove(prove_at, pipeline.is_some())) {
                 let proof = self.prove(&mut pipeline, infer_most);
                 prove_at = Instant::now() + if proof.is_some() { self.prove_every } else { PROVE_AGAIN };
                 infer_most = proof.unwrap_or(infer_most);
@@ -125,6 +143,13 @@ impl Judge {
                 let _ = self.told.send(Told::Judged { number: part.number, judged });
             }
         }
+    }
+
+    /// Whether the proof that was due at `prove_at` is to begin. That of a running engine waits until the line has nothing in
+    /// hand, but not for ever.
+    fn is_time_to_prove(&self, prove_at: Instant, is_running: bool) -> bool {
+        let late = Instant::now().checked_duration_since(prove_at);
+        late.is_some_and(|late| !is_running || self.shared.engine.may_prove() || late > self.prove_wait_most)
     }
 
     /// What is found out about `part`; none while its image may still come.

@@ -157,7 +157,14 @@ impl Line {
 
     /// Whether nothing is in hand, so that the appliance may end.
     pub(super) fn is_done(&mut self) -> bool {
-        self.memory.in_hand.is_none() && !matches!(self.session_state(), State::SingleExecution)
+        !self.has_in_hand()
+    }
+
+    /// Whether a part is on its way from its trigger to its acknowledged verdict. While the engine is not proven, what the
+    /// session still says is not known here.
+    fn has_in_hand(&mut self) -> bool {
+        let Memory { in_hand, held, .. } = &self.memory;
+        in_hand.is_some() || held.is_some() || self.session_state() == State::SingleExecution
     }
 
     /// A signal asked the appliance to end, and the part in hand takes too long: it is rejected while that can still be
@@ -187,6 +194,9 @@ impl Line {
 
     /// How the appliance is, and records that wait to be told.
     fn look_around(&mut self) {
+        if !self.has_in_hand() {
+            self.shared.engine.let_prove();
+        }
         let mode = if self.shared.stop.load(Ordering::Acquire) {
             Mode::Halted
         } else if self.shared.engine.has_failed() {
