@@ -4,6 +4,7 @@
 use super::{Arrival, ImageFile};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -16,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often is looked whether the folder is still the one at its path. The kernel tells of a folder that moves itself, not
+/// How often is looked whether the folder is still the one at its path, and may be read and written. The kernel tells of a folder that moves itself, not
 /// of one whose parent moves or whose link leads elsewhere.
 const LOOK: Duration = Duration::from_secs(1);
 /// Names of things that are no plain files and were told of, at most; then they may be told of again.
@@ -26,7 +27,7 @@ const MOST_TOLD: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The kernel refuses.
-    #[error("{}: {source}; expected a folder that can be read", path.display())]
+    #[error("{}: {source}; expected a folder that this user may read and write: make it, or set acquire.folder", path.display())]
     Io {
         /// The folder.
         path: PathBuf,
@@ -86,10 +87,13 @@ impl Watcher {
         Ok(watcher)
     }
 
-    /// Checks that the watched folder is the one at its path.
+    /// Checks that the watched folder is the one at its path, and that images can be read there and moved away.
     fn check_identity(&self) -> Result<(), WatchError> {
         match identity(&self.folder) {
-            Ok(now) if now == self.identity => Ok(()),
+            Ok(now) if now == self.identity => {
+                let refused = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
+                access(&self.folder, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).map_err(refused)
+            }
             Err(error @ WatchError::Io { .. }) if !error.is_missing() => Err(error),
             _ => Err(WatchError::Gone { path: self.folder.clone() }),
         }
@@ -208,8 +212,10 @@ fn is_radiograph(name: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
     use std::fs::{self, File};
     use std::io::Write;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn names(watcher: &mut Watcher) -> Vec<String> {
         let mut arrivals = Vec::new();
@@ -287,6 +293,34 @@ mod tests {
         }
         assert_eq!(names(&mut watcher), ["3.tif"]);
         assert_eq!(present(&scans).unwrap(), [ImageFile::at(scans.join("3.tif"))]);
+    }
+
+    /// It would be ready, and every part REJECT/IMAGE_UNREADABLE.
+    #[test]
+    fn a_folder_that_may_not_be_read_any_more_is_noticed() {
+        // Root may all; a thread without these two does not.
+        let thread = std::thread::spawn(|| {
+            let no_override = |mut set: CapabilitySet| {
+                set.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+                set
+            };
+            let CapabilitySets { effective, permitted, inheritable } = capabilities(None).unwrap();
+            let (effective, permitted) = (no_override(effective), no_override(permitted));
+            set_capabilities(None, CapabilitySets { effective, permitted, inheritable }).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let mode = |mode: u32| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let mut watcher = Watcher::new(folder.path()).unwrap();
+            for refused in [0o000, 0o300, 0o500, 0o600] {
+                mode(refused);
+                std::thread::sleep(LOOK);
+                let found = watcher.next(Duration::ZERO, &mut Vec::new());
+                assert!(matches!(found, Err(WatchError::Io { .. })), "{refused:o}: {found:?}");
+                assert!(Watcher::new(folder.path()).is_err(), "{refused:o}");
+            }
+            mode(0o700);
+            watcher.next(Duration::ZERO, &mut Vec::new()).unwrap();
+        });
+        thread.join().unwrap();
     }
 
     /// The kernel tells nothing of these.
