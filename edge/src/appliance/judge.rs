@@ -193,7 +193,7 @@ impl Judge {
             self.shared.engine.set(EngineState::STARTING);
             *proven = None;
         }
-        Judged::of(judgement, file)
+        Judged::of(judgement, file, self.bundle.conversion())
     }
 
     /// Makes the pipeline, or asks it again for the golden images' scores. How long its network may take until it

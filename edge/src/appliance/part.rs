@@ -3,6 +3,7 @@
 use crate::acquire::ImageFile;
 use crate::journal::{self, StageTimes};
 use crate::pipeline::{Judgement, Times};
+use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use cellgate_protocol::code;
@@ -24,13 +25,16 @@ pub(super) struct Judged {
     image: Option<Digest>,
     /// The image's file, where there was one.
     pub(super) file: Option<ImageFile>,
+    /// The conversion's, where it used the same for every image.
+    bounds: Option<journal::Bounds>,
     times: StageTimes,
     detail: String,
 }
 
 impl Judged {
-    /// The verdict on the image in `file`.
-    pub(super) fn of(judgement: Judgement, file: ImageFile) -> Self {
+    /// The verdict on the image in `file`, converted as `conversion` says.
+    pub(super) fn of(judgement: Judgement, file: ImageFile, conversion: &ConversionSpec) -> Self {
+        let used = conversion.bounds.filter(|_| judgement.score.is_some());
         // A reason that the wire has no number for can't be told, so it can't be a PASS either.
         let known = ReasonCode::from_name(judgement.decision.reason.name());
         let (verdict, reason) =
@@ -41,6 +45,7 @@ impl Judged {
             score: judgement.score,
             image: judgement.image,
             file: Some(file),
+            bounds: used.map(|bounds| journal::Bounds { low: bounds.lo(), high: bounds.hi() }),
             times: stage_times(&judgement.times),
             detail: judgement.detail.unwrap_or_default(),
         }
@@ -54,6 +59,7 @@ impl Judged {
             score: None,
             image: None,
             file: None,
+            bounds: None,
             times: StageTimes::default(),
             detail: detail.into(),
         }
@@ -98,7 +104,7 @@ impl Judged {
             bundle: Some(model),
             image: self.image,
             image_name: self.file.as_ref().map(|file| name(&file.path)).unwrap_or_default(),
-            bounds: None,
+            bounds: self.bounds,
             age_ms: u32::try_from(age.as_millis()).unwrap_or(u32::MAX),
             times: self.times,
             simulated: said.flags.has(Flags::SIMULATED),
@@ -169,4 +175,27 @@ pub(super) struct Part {
     pub(super) triggered: Instant,
     /// Its last moment.
     pub(super) deadline: Instant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cellgate_models::conversion::{Bounds, Method};
+    use cellgate_models::policy::Reason;
+
+    #[test]
+    fn a_row_has_the_bounds_that_its_image_was_converted_with() {
+        let global = ConversionSpec::new(Method::Global).with_bounds(Bounds::new(1_700, 2_800).unwrap());
+        let bounds = |conversion: &ConversionSpec, score: Option<f32>| {
+            let reason = if score.is_some() { Reason::ScoreBelowReview } else { Reason::ImageMalformed };
+            let judgement =
+                Judgement { decision: reason.into(), score, image: None, detail: None, times: Times::default() };
+            let judged = Judged::of(judgement, ImageFile::at("7.tif".into()), conversion);
+            let said = judged.outcome(Digest::of(b"model"));
+            judged.entry(&said, NonZeroU64::MIN, Digest::of(b"model"), Duration::ZERO).bounds
+        };
+        assert_eq!(bounds(&global, Some(0.1)), Some(journal::Bounds { low: 1_700, high: 2_800 }));
+        assert_eq!(bounds(&global, None), None);
+        assert_eq!(bounds(&ConversionSpec::new(Method::Naive), Some(0.1)), None);
+    }
 }
