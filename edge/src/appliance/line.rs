@@ -106,6 +106,8 @@ pub(super) struct Memory {
     /// Refused triggers that the judge knows of.
     refused: Refused,
     held: Option<Held>,
+    /// The newest verdict that went out as information only, so that nothing was there to acknowledge.
+    never_said: Option<u64>,
     sent: Option<Sent>,
     /// When the signal to end was seen.
     stopping: Option<Instant>,
@@ -272,7 +274,9 @@ impl Line {
             // The row is among the undelivered ones since it was committed.
             Event::Undelivered { verdict_seq } => {
                 self.shared.metrics.parts.undelivered();
-                tracing::warn!(seq = verdict_seq, "the PLC did not acknowledge in time");
+                if self.memory.never_said != Some(verdict_seq) {
+                    tracing::warn!(seq = verdict_seq, "the PLC did not acknowledge in time");
+                }
             }
             Event::RecordAcknowledged(ack) => self.on_record_acknowledged(&ack),
             Event::PlcSilent => {
@@ -403,7 +407,10 @@ impl Line {
                 self.shared.metrics.parts.sent(received.elapsed());
                 self.memory.sent = Some(Sent { seq: seq.get(), received, at: Instant::now() });
             }
-            Dispatch::Record(origin) => tracing::warn!(%seq, ?origin, "the verdict goes out as a record only"),
+            Dispatch::Record(origin) => {
+                self.memory.never_said = Some(seq.get());
+                tracing::warn!(%seq, why = why_record(origin), "the verdict goes out as information only");
+            }
         }
         // The part's own verdict comes first.
         self.memory.replay_due_ms = now_ms + REPLAY_EVERY_MS;
@@ -421,6 +428,15 @@ impl Line {
         if let Some(seq) = NonZeroU64::new(verdict_seq) {
             let _ = self.requests.send(Request::Acknowledge(seq));
         }
+    }
+}
+
+/// Why a verdict is information only, in words.
+fn why_record(origin: Origin) -> &'static str {
+    match origin {
+        Origin::LATE => "the part's deadline was over when it was stored",
+        Origin::UNHEALTHY => "a PASS, and a worker stood still, the PLC was silent, or the appliance was not ready",
+        _ => "there is nothing to act on",
     }
 }
 
