@@ -120,6 +120,12 @@ impl Matcher {
         (!self.waiting.is_empty()).then(|| self.waiting.remove(0).file)
     }
 
+    /// By how much image and trigger may lie apart.
+    #[must_use]
+    pub fn lead(&self) -> Duration {
+        self.lead
+    }
+
     /// How many images wait.
     #[must_use]
     pub fn backlog(&self) -> usize {
@@ -157,8 +163,8 @@ impl Matcher {
         std::mem::take(&mut self.nobodys)
     }
 
-    /// Whether images and triggers are in step for what happens at `now`: they are again after a pause.
-    fn is_in_step(&mut self, now: Instant) -> bool {
+    /// Whether images and triggers are in step for what happens at `now`: they are again after a pause. By number always.
+    pub fn is_in_step(&mut self, now: Instant) -> bool {
         let lead = self.lead;
         self.out_of_step = self.out_of_step.filter(|last| now.saturating_duration_since(*last) <= lead);
         self.out_of_step.is_none()

@@ -104,6 +104,7 @@ impl Judge {
         let mut infer_most = STAGE_MOST;
         let mut prove_at = Instant::now();
         let mut waiting: Option<Part> = None;
+        let mut is_in_step = true;
         loop {
             let is_new = pipeline.is_none() && !self.shared.engine.has_failed();
             if waiting.is_none() && (is_new || self.is_time_to_prove(prove_at, pipeline.is_some())) {
@@ -130,6 +131,7 @@ impl Judge {
             }
             let stale = self.matcher.stale(Instant::now());
             self.set_aside(stale, Unjudged::NoTrigger);
+            self.tell_order(&mut is_in_step);
             self.shared.metrics.parts.show_waiting(self.matcher.backlog());
             if self.matching == Matching::FreeRunning {
                 if takes_free && let Some(file) = self.matcher.take_oldest() {
@@ -236,7 +238,24 @@ impl Judge {
         self.set_aside(missed, Unjudged::TooLate);
     }
 
+    /// Says when the order of images and triggers is lost, and when it holds again.
+    fn tell_order(&mut self, was_in_step: &mut bool) {
+        let is_in_step = self.matcher.is_in_step(Instant::now());
+        let lead_ms = self.matcher.lead().as_millis();
+        match (std::mem::replace(was_in_step, is_in_step), is_in_step) {
+            (true, false) => tracing::warn!(
+                lead_ms,
+                "the order of images and triggers is not known: every part is REJECT/IMAGE_MISMATCH until neither has come for \
+                 lead_ms; pause the line for that long"
+            ),
+            (false, true) => tracing::info!("the order of images and triggers holds"),
+            _ => {}
+        }
+    }
+
+    /// By order, an image that is nobody's ended the order or came while it was lost.
     fn set_aside(&self, images: Vec<ImageFile>, why: Unjudged) {
+        let why = if self.matching.is_by_order() { Unjudged::OutOfOrder } else { why };
         if !images.is_empty() {
             let _ = self.chores.send(Chore::SetAside { images, why });
         }

@@ -94,6 +94,10 @@ fn what_is_no_image_or_does_not_come_is_a_reject_with_its_reason() {
     let rows = plant.rows();
     assert_eq!(rows.len(), 3);
     assert!(rows.iter().all(|row| row["verdict"] == "REJECT"), "{rows:?}");
+    // Who looks for warnings finds each with what went wrong.
+    let log = plant.log();
+    let told = |line: &&str| line.contains("WARN") && line.contains("judged") && line.contains("detail=\"");
+    assert_eq!(log.lines().filter(told).count(), 3, "{log}");
 }
 
 #[test]
@@ -137,9 +141,12 @@ fn by_order_a_stray_image_is_no_part_s_and_after_a_pause_each_part_gets_its_own(
     plant.scan(99, &plant.images[0]);
     let told = tray(100);
     assert!(told[..4].iter().all(|outcome| outcome["reason"] == "IMAGE_MISMATCH"), "{told:?}");
+    assert_eq!(plant.log().matches("the order of images and triggers is not known").count(), 2, "{}", plant.log());
+    assert!(plant.log().contains("scans/99.tif why=the order of images and triggers was lost"), "{}", plant.log());
     std::thread::sleep(ORDER_PAUSE);
     let told = tray(200);
     assert_eq!(told[0]["gate"], "PASS");
+    assert_eq!(plant.log().matches("the order of images and triggers holds").count(), 2, "{}", plant.log());
     agree(&plant.rows()[4..], &told[..4], 200);
 }
 
