@@ -47,7 +47,7 @@ pub(super) const PROTECT_DAYS: u32 = 7;
 #[non_exhaustive]
 pub enum RunError {
     /// The bundle was refused.
-    #[error("the bundle was refused: {0}")]
+    #[error("the bundle was refused: {0}; set [model] bundle to an exported one")]
     Bundle(#[from] BundleError),
     /// The journal can't be used.
     #[error("the journal can't be used: {0}")]

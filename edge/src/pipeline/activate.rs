@@ -21,7 +21,8 @@ pub struct Activation {
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
     /// The bundle has no network of this precision.
-    #[error("{}: found networks of precision {found}, expected {expected}", path.display())]
+    #[error("{}: found networks of precision {found}, expected {expected}: set [model] precision to one that it has, or \
+         export the bundle with {expected}", path.display())]
     NoNetwork {
         /// The bundle.
         path: std::path::PathBuf,

@@ -274,7 +274,8 @@ fn misuse_is_status_2_and_help_has_examples() {
     fs::write(folder.path().join("edge.toml"), &example.stdout).unwrap();
     program(&["run", "--config", "edge.toml", "--check"], 0);
     let output = program(&["run", "--config", "edge.toml"], 2);
-    assert!(stderr(&output).contains("the bundle was refused: "), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("the bundle was refused: ") && text.contains("set [model] bundle to"), "{text}");
     let missing = program(&["run", "--config", "none.toml"], 2);
     assert!(stderr(&missing).contains("none.toml: "), "{}", stderr(&missing));
     assert!(Path::new(&folder.path().join("edge.toml")).exists());
