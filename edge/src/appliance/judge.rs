@@ -227,7 +227,8 @@ impl Judge {
             }
             Err(error) => {
                 self.shared.engine.set(EngineState::FAILED);
-                tracing::error!(%error, "not ready: the engine was refused; trying again in 10 s");
+                let error = error.in_one_line();
+                tracing::error!(error, "not ready: the engine was refused; trying again in 10 s");
                 None
             }
         }

@@ -73,3 +73,23 @@ impl Pipeline {
         Ok((pipeline, chosen))
     }
 }
+
+impl ActivationError {
+    /// With its causes, on one line: some list each place that was looked at on a line of its own.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        cellgate_models::one_line(self).lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_places_is_one_line_too() {
+        let looked_for = "  /nope (no such file)\n  /usr/lib\n".to_owned();
+        let line = ActivationError::from(EngineError::LibraryMissing { looked_for }).in_one_line();
+        assert!(line.contains("/nope (no such file) /usr/lib") && !line.contains('\n'), "{line}");
+    }
+}
