@@ -185,6 +185,19 @@ fn a_boot_epoch_is_not_given_again_where_the_log_is_lost() {
 }
 
 #[test]
+fn a_reader_says_what_to_do_where_there_is_no_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = cli(&["list"], &folder.path().join("nope.sqlite"), 2);
+    let stderr = String::from_utf8_lossy(&missing.stderr);
+    assert!(stderr.contains("name a journal that this user may read") && !stderr.contains("write"), "{stderr}");
+    let other = folder.path().join("edge.toml");
+    std::fs::write(&other, include_str!("../edge.toml")).unwrap();
+    let other = cli(&["verify"], &other, 2);
+    let stderr = String::from_utf8_lossy(&other.stderr);
+    assert!(stderr.contains("edge.toml: this is no journal (name the right file), or its"), "{stderr}");
+}
+
+#[test]
 fn a_reader_says_that_the_log_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
@@ -308,7 +321,7 @@ fn a_foreign_a_newer_and_a_damaged_file_are_refused_by_name() {
     let text = folder.path().join("text.db");
     std::fs::write(&text, "not a database, but long enough to be looked at".repeat(100)).unwrap();
     assert!(matches!(Journal::open(&text, Options::default()), Err(JournalError::Damaged { .. })));
-    assert!(matches!(Reader::open(&folder.path().join("none.db")), Err(JournalError::Io { .. })));
+    assert!(matches!(Reader::open(&folder.path().join("none.db")), Err(JournalError::Unreadable { .. })));
 }
 
 #[test]

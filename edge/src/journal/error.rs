@@ -33,6 +33,14 @@ pub enum JournalError {
         /// Why.
         source: std::io::Error,
     },
+    /// The journal that is to be read is not there, or may not be read.
+    #[error("{}: {source}; name a journal that this user may read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Another process writes to this journal.
     #[error("{}: another process holds this journal; expected one appliance for each journal, stop the other", path.display())]
     InUse {
