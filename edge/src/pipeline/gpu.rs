@@ -80,6 +80,7 @@ impl GpuScorer {
             result.map_err(|error| NoScore::from(CudaError::from_driver(doing, error)))
         };
         while_doing("marking the end of the conversion", score.converted.record(&stream))?;
+        while_doing("clearing the score", score.clear(&stream))?;
         // SAFETY: the stream is of the context that the plan was deserialised in; what is bound is there until `Drop`.
         unsafe { engine.enqueue(stream.cu_stream().cast()) }
             .map_err(|error| EngineError::Run { message: error.to_string() })?;
@@ -120,6 +121,14 @@ impl Score {
         let host = unsafe { context.alloc_pinned::<f32>(1) }?;
         let device = stream.alloc_zeros(1)?;
         Ok(Self { device, host, converted: context.new_event(None)?, inferred: context.new_event(None)? })
+    }
+
+    /// Makes both places no number: a score that nobody wrote is not the one before, and no policy takes it.
+    fn clear(&mut self, stream: &Arc<CudaStream>) -> Result<(), DriverError> {
+        self.host.as_mut_slice()?[0] = f32::NAN;
+        let place = self.device.device_ptr(stream).0;
+        // SAFETY: the place holds one value of four bytes; all ones is a NaN.
+        unsafe { result::memset_d8_async(place, 0xff, size_of::<f32>(), stream.cu_stream()) }
     }
 
     /// Starts the copy to the host.
