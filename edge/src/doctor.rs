@@ -94,7 +94,7 @@ fn model(config: &Config) -> Finding {
                 Finding { what, state, found: format!("{found}; the decoder lacks {missing}: a newer kernel has them") }
             }
         }
-        Err(error) => failure(what, one_line(&error)),
+        Err(error) => failure(what, error.in_one_line()),
     }
 }
 

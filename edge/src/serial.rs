@@ -24,9 +24,17 @@ pub fn open(port: &Path, baud: u32, parity: Parity) -> tokio_serial::Result<Seri
         .data_bits(DataBits::Eight)
         .stop_bits(StopBits::One)
         .flow_control(FlowControl::None)
-        .open_native_async()?;
+        .open_native_async()
+        .map_err(|error| if error.description == NO_TERMINAL { no_port() } else { error })?;
     stream.set_exclusive(true)?;
     Ok(stream)
+}
+
+/// What the library says of a file that takes no settings of a serial port, such as /dev/null.
+const NO_TERMINAL: &str = "Not a typewriter";
+
+fn no_port() -> tokio_serial::Error {
+    tokio_serial::Error::new(tokio_serial::ErrorKind::NoDevice, "this is no serial port")
 }
 
 /// What moved over the port.
@@ -83,6 +91,15 @@ mod tests {
             assert!(silence.await.is_err(), "nothing more was sent");
             let used = processor_time() - used;
             assert!(used * 4 < start.elapsed(), "{used:?} of {:?}", start.elapsed());
+        });
+    }
+
+    #[test]
+    fn what_is_no_serial_port_is_named_so() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let error = open(Path::new("/dev/null"), 115_200, Parity::Even).unwrap_err();
+            assert_eq!(error.to_string(), "this is no serial port");
         });
     }
 

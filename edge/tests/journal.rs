@@ -133,6 +133,82 @@ fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
     assert!(!journal.health().ready && std::fs::read(&path).unwrap().is_empty(), "another file is not taken for it");
 }
 
+fn wait_ready(journal: &Journal) {
+    let start = Instant::now();
+    while !journal.health().ready {
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", journal.health());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The newest verdicts were in it, and were sent.
+#[test]
+fn a_log_that_is_deleted_or_moved_away_is_noticed_and_costs_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, log) = (folder.path().join("journal.db"), folder.path().join("journal.db-wal"));
+    let (journal, Recovery { boot_epoch: begun, .. }) = Journal::open(&path, Options::default()).unwrap();
+    let judge = |part| journal.commit(entry(journal.accept(trigger(part)).unwrap().id())).unwrap().seq().get();
+    assert_eq!(judge(1), 1);
+    std::fs::remove_file(&log).unwrap();
+    assert!(matches!(journal.accept(trigger(2)), Err(JournalError::NotReady { .. })), "before the next row");
+    let why = journal.health().last_error.unwrap();
+    assert!(why.contains("journal.db-wal: the journal's log was deleted"), "{why}");
+    wait_ready(&journal);
+    assert_eq!(judge(2), 2);
+    std::fs::rename(&log, folder.path().join("away")).unwrap();
+    std::thread::sleep(Duration::from_millis(1_200));
+    assert_eq!(journal.health().failures, 2, "seen also where nothing is written");
+    wait_ready(&journal);
+    assert_eq!(judge(3), 3);
+    std::fs::write(folder.path().join("other"), b"").unwrap();
+    std::fs::rename(folder.path().join("other"), &log).unwrap();
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(!journal.health().ready, "another log is not taken for it");
+    std::fs::remove_file(&log).unwrap();
+    wait_ready(&journal);
+    drop(journal);
+    assert_eq!(Reader::open(&path).unwrap().verify().unwrap().unwrap().rows, 3);
+    let (_, recovery) = Journal::open(&path, Options::default()).unwrap();
+    assert_eq!((recovery.boot_epoch.get(), recovery.rows), (begun.get() + 1, 3));
+}
+
+/// Or a verdict of the one start would be taken for a repetition of one of the other.
+#[test]
+fn a_boot_epoch_is_not_given_again_where_the_log_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("journal.db"), folder.path().join("copy.db"));
+    drop(open(&path));
+    let (_running, Recovery { boot_epoch, .. }) = Journal::open(&path, Options::default()).unwrap();
+    std::fs::copy(&path, &copy).unwrap();
+    let (_, recovery) = Journal::open(&copy, Options::default()).unwrap();
+    assert_eq!(recovery.boot_epoch.get(), boot_epoch.get() + 1);
+}
+
+#[test]
+fn a_reader_says_what_to_do_where_there_is_no_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = cli(&["list"], &folder.path().join("nope.sqlite"), 2);
+    let stderr = String::from_utf8_lossy(&missing.stderr);
+    assert!(stderr.contains("name a journal that this user may read") && !stderr.contains("write"), "{stderr}");
+    let other = folder.path().join("edge.toml");
+    std::fs::write(&other, include_str!("../edge.toml")).unwrap();
+    let other = cli(&["verify"], &other, 2);
+    let stderr = String::from_utf8_lossy(&other.stderr);
+    assert!(stderr.contains("edge.toml: this is no journal (name the right file), or its"), "{stderr}");
+}
+
+#[test]
+fn a_reader_says_that_the_log_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = open(&path);
+    journal.commit(entry(journal.accept(trigger(1)).unwrap().id())).unwrap();
+    std::fs::File::options().write(true).open(folder.path().join("journal.db-wal")).unwrap().set_len(0).unwrap();
+    let output = cli(&["list"], &path, 2);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("its log, the file beside it with the ending -wal"), "{stderr}");
+}
+
 #[test]
 fn any_changed_column_of_any_row_is_found_at_its_row() {
     let folder = tempfile::tempdir().unwrap();
@@ -245,7 +321,7 @@ fn a_foreign_a_newer_and_a_damaged_file_are_refused_by_name() {
     let text = folder.path().join("text.db");
     std::fs::write(&text, "not a database, but long enough to be looked at".repeat(100)).unwrap();
     assert!(matches!(Journal::open(&text, Options::default()), Err(JournalError::Damaged { .. })));
-    assert!(matches!(Reader::open(&folder.path().join("none.db")), Err(JournalError::Io { .. })));
+    assert!(matches!(Reader::open(&folder.path().join("none.db")), Err(JournalError::Unreadable { .. })));
 }
 
 #[test]

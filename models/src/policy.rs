@@ -57,6 +57,8 @@ pub enum Reason {
     ImageUnsupported,
     /// REJECT: the image is larger, or takes longer, than the limits allow.
     ImageOverLimit,
+    /// REJECT: the file is not the one, or not with the content, that came for the part.
+    ImageMismatch,
     /// REJECT: the image could not be converted to the network's input.
     ConversionFailed,
     /// REJECT: the engine gave no score.
@@ -80,6 +82,7 @@ impl Reason {
             Self::ImageMalformed => "IMAGE_MALFORMED",
             Self::ImageUnsupported => "IMAGE_UNSUPPORTED",
             Self::ImageOverLimit => "IMAGE_OVER_LIMIT",
+            Self::ImageMismatch => "IMAGE_MISMATCH",
             Self::ConversionFailed => "CONVERSION_FAILED",
             Self::EngineFailed => "ENGINE_FAILED",
             Self::DecoderTimedOut => "DECODER_TIMED_OUT",
@@ -99,6 +102,7 @@ impl Reason {
             | Self::ImageMalformed
             | Self::ImageUnsupported
             | Self::ImageOverLimit
+            | Self::ImageMismatch
             | Self::ConversionFailed
             | Self::EngineFailed
             | Self::DecoderTimedOut
@@ -295,6 +299,7 @@ mod tests {
             ImageMalformed,
             ImageUnsupported,
             ImageOverLimit,
+            ImageMismatch,
             ConversionFailed,
             EngineFailed,
             DecoderTimedOut,

@@ -1,6 +1,7 @@
 //! Where images go when they were judged: folders by day, no larger than a quota. Disk pressure deletes images, never
 //! verdicts, and nothing that the appliance did not name itself: other folders and files are never touched.
 
+use super::{Identity, ImageFile};
 use crate::journal::format_utc_ms;
 use rustix::fs::statvfs;
 use std::collections::BTreeMap;
@@ -29,6 +30,17 @@ pub struct Archive {
     min_free: u64,
     /// The bytes of each day, oldest first.
     days: BTreeMap<String, u64>,
+}
+
+/// What became of an image that was to be archived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It is in the archive.
+    Moved,
+    /// There is nothing at its path any more.
+    Gone,
+    /// Another file has its name, or it was written to again: that is another image, and stays where it is.
+    Changed,
 }
 
 /// What [`Archive::tidy`] left.
@@ -65,19 +77,25 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Moves the image at `path` into the folder of the day of `time` (UTC), as `name` and the image's ending.
+    /// Moves the image into the folder of the day of `time` (UTC), as `name` and the image's ending, if it is still the one
+    /// that was told of.
     ///
     /// # Errors
     /// [`ArchiveError`]: then the image is where it was.
-    pub fn store(&mut self, path: &Path, name: &str, time: SystemTime) -> Result<PathBuf, ArchiveError> {
+    pub fn store(&mut self, image: &ImageFile, name: &str, time: SystemTime) -> Result<Stored, ArchiveError> {
+        let path = &image.path;
+        let found = match path.symlink_metadata() {
+            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Stored::Gone),
+            found => Identity::of(&found.map_err(|source| self.error(path, source))?),
+        };
+        let Some(identity) = found.filter(|_| found == image.identity) else { return Ok(Stored::Changed) };
         let day = day(time);
         let folder = self.folder.join(&day);
         fs::create_dir_all(&folder).map_err(|source| self.error(&folder, source))?;
         let target = folder.join(name).with_added_extension(path.extension().unwrap_or_default());
-        let bytes = plain_file(path).map_err(|source| self.error(path, source))?;
         fs::rename(path, &target).map_err(|source| self.error(path, source))?;
-        *self.days.entry(day).or_default() += bytes;
-        Ok(target)
+        *self.days.entry(day).or_default() += identity.length();
+        Ok(Stored::Moved)
     }
 
     /// Bytes of the images in it.
@@ -204,10 +222,10 @@ mod tests {
     const SECOND: &str = "0000000002-free-REVIEW";
     const THIRD: &str = "unjudged-1795432671000-a-name";
 
-    fn image(folder: &Path, bytes: usize) -> PathBuf {
+    fn image(folder: &Path, bytes: usize) -> ImageFile {
         let path = folder.join("scan.tif");
         fs::write(&path, vec![0; bytes]).unwrap();
-        path
+        ImageFile::at(path)
     }
 
     #[test]
@@ -218,8 +236,8 @@ mod tests {
         let start = UNIX_EPOCH + DAY * 20_000;
         for (name, time) in [(FIRST, start), (SECOND, start), (THIRD, start + DAY)] {
             let scan = image(folder.path(), 900_000);
-            archive.store(&scan, name, time).unwrap();
-            assert!(!scan.exists());
+            assert_eq!(archive.store(&scan, name, time).unwrap(), Stored::Moved);
+            assert!(!scan.path.exists());
         }
         let kept = archive.tidy().unwrap();
         assert_eq!((kept.deleted, kept.bytes), (1, 1_800_000));
@@ -264,14 +282,38 @@ mod tests {
         assert!(foreign.iter().all(|name| root.join(name).exists()));
         assert!(day.join("0000000006-6-PASS.tif").is_symlink() && day.join("0000000005-5-PASS.tif").is_dir());
         assert!(folder.path().join("0000000007-7-PASS.tif").exists());
-        assert!(archive.store(&root.join("db"), FIRST, UNIX_EPOCH).is_err(), "a folder is no image");
+        let no_image = archive.store(&ImageFile::at(root.join("db")), FIRST, UNIX_EPOCH).unwrap();
+        assert_eq!(no_image, Stored::Changed, "a folder is no image");
     }
 
     #[test]
-    fn an_image_that_is_gone_is_named() {
+    fn an_image_that_is_gone_or_whose_place_another_took_is_not_archived() {
         let folder = tempfile::tempdir().unwrap();
-        let mut archive = Archive::open(&folder.path().join("archive"), 1, 0).unwrap();
-        let error = archive.store(Path::new("/nowhere/5.tif"), "5", UNIX_EPOCH).unwrap_err();
-        assert!(error.to_string().starts_with("/nowhere/5.tif: "), "{error}");
+        let root = folder.path().join("archive");
+        let mut archive = Archive::open(&root, 1, 0).unwrap();
+        let mut store = |image: &ImageFile| archive.store(image, FIRST, UNIX_EPOCH).unwrap();
+        let first = image(folder.path(), 10);
+        image(folder.path(), 11);
+        assert_eq!(store(&first), Stored::Changed, "written again in place");
+        let first = image(folder.path(), 10);
+        fs::write(folder.path().join("next.tif"), [0; 10]).unwrap();
+        fs::rename(folder.path().join("next.tif"), &first.path).unwrap();
+        assert_eq!(store(&first), Stored::Changed, "another one was renamed to it");
+        let next = ImageFile::at(first.path.clone());
+        assert_eq!((store(&next), store(&next)), (Stored::Moved, Stored::Gone));
+        assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));
+    }
+
+    #[test]
+    fn an_archive_that_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("archive");
+        let mut archive = Archive::open(&root, 1, 0).unwrap();
+        fs::remove_dir(&root).unwrap();
+        fs::write(&root, "in the way").unwrap();
+        let scan = image(folder.path(), 10);
+        let error = archive.store(&scan, FIRST, UNIX_EPOCH).unwrap_err();
+        assert!(error.to_string().starts_with(root.to_str().unwrap()), "{error}");
+        assert!(scan.path.exists());
     }
 }

@@ -6,9 +6,9 @@
 //! its trigger. Then every trigger is refused an image and every image set aside, until nothing has come for `lead`; what
 //! comes next begins a turn. This is right as long as an image and its trigger never lie further apart than `lead`.
 
-use super::Arrival;
+use super::{Arrival, Identity, ImageFile};
 use crate::config::Matching;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Images that wait for a trigger, at most; the oldest are set aside.
@@ -35,7 +35,9 @@ pub struct Matcher {
     lead: Duration,
     waiting: Vec<Arrival>,
     /// Images that no trigger will get.
-    nobodys: Vec<PathBuf>,
+    nobodys: Vec<ImageFile>,
+    /// What the last trigger got.
+    taken: Option<Identity>,
     /// By order, the last thing that happened since the order was in doubt; none while images and triggers are in step.
     /// Then nothing waits.
     out_of_step: Option<Instant>,
@@ -46,7 +48,7 @@ impl Matcher {
     #[must_use]
     pub fn new(matching: Matching, lead: Duration, now: Instant) -> Self {
         let out_of_step = matching.is_by_order().then_some(now);
-        Self { matching, lead, waiting: Vec::new(), nobodys: Vec::new(), out_of_step }
+        Self { matching, lead, waiting: Vec::new(), nobodys: Vec::new(), taken: None, out_of_step }
     }
 
     /// An image has come. One of the same name that waits is replaced: its file was.
@@ -55,34 +57,39 @@ impl Matcher {
             // The second one before a trigger came for the first: whose is which?
             if !self.is_in_step(arrival.at) || !self.waiting.is_empty() {
                 self.lose_step(arrival.at);
-                return self.discard(arrival.path);
+                return self.discard(arrival.file);
             }
         }
-        self.waiting.retain(|waiting| waiting.path != arrival.path);
-        self.waiting.push(arrival);
+        self.waiting.retain(|waiting| waiting.file.path != arrival.file.path);
+        // By number, what is gone or being written again is told of anew, and a file that was closed twice is no second one.
+        let is_known = arrival.file.identity.is_none_or(|identity| self.taken == Some(identity));
+        if self.matching != Matching::PartId || !is_known {
+            self.waiting.push(arrival);
+        }
     }
 
     /// The image of the part `part_id`, triggered at `triggered`.
     ///
     /// # Errors
     /// [`NoImage`]: there is none, or no telling which.
-    pub fn take(&mut self, part_id: u64, triggered: Instant) -> Result<PathBuf, NoImage> {
+    pub fn take(&mut self, part_id: u64, triggered: Instant) -> Result<ImageFile, NoImage> {
         if self.matching.is_by_order() {
             return self.take_by_order(triggered);
         }
         let lead = self.lead;
         let mut fitting = self.waiting.iter().filter(|arrival| {
-            triggered.saturating_duration_since(arrival.at) <= lead && named_part(&arrival.path) == Some(part_id)
+            triggered.saturating_duration_since(arrival.at) <= lead && named_part(&arrival.file.path) == Some(part_id)
         });
-        let found = fitting.next().ok_or(NoImage::NotYet)?.path.clone();
+        let found = fitting.next().ok_or(NoImage::NotYet)?.file.clone();
         if fitting.next().is_some() {
             return Err(NoImage::Several);
         }
-        self.waiting.retain(|waiting| waiting.path != found);
+        self.waiting.retain(|waiting| waiting.file.path != found.path);
+        self.taken = found.identity;
         Ok(found)
     }
 
-    fn take_by_order(&mut self, triggered: Instant) -> Result<PathBuf, NoImage> {
+    fn take_by_order(&mut self, triggered: Instant) -> Result<ImageFile, NoImage> {
         if !self.is_in_step(triggered) {
             self.lose_step(triggered);
             return Err(NoImage::OutOfStep);
@@ -93,9 +100,9 @@ impl Matcher {
             _ => image.at <= triggered && triggered.duration_since(image.at) <= self.lead,
         };
         if is_its {
-            return Ok(image.path);
+            return Ok(image.file);
         }
-        self.discard(image.path);
+        self.discard(image.file);
         self.lose_step(triggered.max(image.at));
         Err(NoImage::OutOfStep)
     }
@@ -109,8 +116,14 @@ impl Matcher {
     }
 
     /// The image that has waited longest, of those that need no trigger.
-    pub fn take_oldest(&mut self) -> Option<PathBuf> {
-        (!self.waiting.is_empty()).then(|| self.waiting.remove(0).path)
+    pub fn take_oldest(&mut self) -> Option<ImageFile> {
+        (!self.waiting.is_empty()).then(|| self.waiting.remove(0).file)
+    }
+
+    /// By how much image and trigger may lie apart.
+    #[must_use]
+    pub fn lead(&self) -> Duration {
+        self.lead
     }
 
     /// How many images wait.
@@ -121,7 +134,7 @@ impl Matcher {
 
     /// The images that no trigger will want any more: too old now, or more than are kept waiting, or by order in doubt.
     /// Free-running, none.
-    pub fn stale(&mut self, now: Instant) -> Vec<PathBuf> {
+    pub fn stale(&mut self, now: Instant) -> Vec<ImageFile> {
         if self.matching == Matching::FreeRunning {
             return Vec::new();
         }
@@ -135,22 +148,23 @@ impl Matcher {
         let stale: Vec<_> = self.waiting.extract_if(.., &mut is_stale).collect();
         for arrival in stale {
             self.doubt(arrival.at + lead);
-            self.discard(arrival.path);
+            self.discard(arrival.file);
         }
         std::mem::take(&mut self.nobodys)
     }
 
     /// A trigger ended at `now` without an image, or could not tell which was its. The images that are nobody's now: matched by
     /// order all that wait, as a late one would be taken for the next part's.
-    pub fn missed(&mut self, part_id: u64, now: Instant) -> Vec<PathBuf> {
+    pub fn missed(&mut self, part_id: u64, now: Instant) -> Vec<ImageFile> {
         self.doubt(now);
-        let its: Vec<_> = self.waiting.extract_if(.., |arrival| named_part(&arrival.path) == Some(part_id)).collect();
-        its.into_iter().for_each(|arrival| self.discard(arrival.path));
+        let its: Vec<_> =
+            self.waiting.extract_if(.., |arrival| named_part(&arrival.file.path) == Some(part_id)).collect();
+        its.into_iter().for_each(|arrival| self.discard(arrival.file));
         std::mem::take(&mut self.nobodys)
     }
 
-    /// Whether images and triggers are in step for what happens at `now`: they are again after a pause.
-    fn is_in_step(&mut self, now: Instant) -> bool {
+    /// Whether images and triggers are in step for what happens at `now`: they are again after a pause. By number always.
+    pub fn is_in_step(&mut self, now: Instant) -> bool {
         let lead = self.lead;
         self.out_of_step = self.out_of_step.filter(|last| now.saturating_duration_since(*last) <= lead);
         self.out_of_step.is_none()
@@ -160,14 +174,14 @@ impl Matcher {
     fn lose_step(&mut self, at: Instant) {
         self.out_of_step = self.out_of_step.max(Some(at));
         for arrival in std::mem::take(&mut self.waiting) {
-            self.discard(arrival.path);
+            self.discard(arrival.file);
         }
     }
 
-    fn discard(&mut self, path: PathBuf) {
-        if !self.nobodys.contains(&path) {
-            self.nobodys.push(path);
-        }
+    /// Of a file that was written again, what it is now.
+    fn discard(&mut self, file: ImageFile) {
+        self.nobodys.retain(|known| known.path != file.path);
+        self.nobodys.push(file);
     }
 }
 
@@ -180,13 +194,34 @@ fn named_part(path: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     const LEAD: Duration = Duration::from_secs(1);
+
+    /// A file of its own content for each name.
+    fn file(name: &str) -> ImageFile {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        std::fs::write(&path, name).unwrap();
+        ImageFile { path: name.into(), ..ImageFile::at(path) }
+    }
+
+    fn arrival(name: &str, at: Instant) -> Arrival {
+        Arrival { file: file(name), at }
+    }
+
+    fn path(taken: Result<ImageFile, NoImage>) -> Result<PathBuf, NoImage> {
+        taken.map(|file| file.path)
+    }
+
+    fn paths(files: Vec<ImageFile>) -> Vec<PathBuf> {
+        files.into_iter().map(|file| file.path).collect()
+    }
 
     fn matcher(matching: Matching, arrivals: &[(&str, Instant)]) -> Matcher {
         let mut matcher = Matcher::new(matching, LEAD, Instant::now());
         for (name, at) in arrivals {
-            matcher.add(Arrival { path: PathBuf::from(name), at: *at });
+            matcher.add(arrival(name, *at));
         }
         matcher
     }
@@ -195,9 +230,9 @@ mod tests {
     fn a_part_gets_the_image_of_its_number_once() {
         let now = Instant::now();
         let mut matcher = matcher(Matching::PartId, &[("0012.tif", now), ("13.tif", now), ("x12.tif", now)]);
-        assert_eq!(matcher.take(13, now), Ok("13.tif".into()));
+        assert_eq!(path(matcher.take(13, now)), Ok("13.tif".into()));
         assert_eq!(matcher.take(13, now), Err(NoImage::NotYet));
-        assert_eq!(matcher.take(12, now), Ok("0012.tif".into()));
+        assert_eq!(path(matcher.take(12, now)), Ok("0012.tif".into()));
         assert_eq!(matcher.backlog(), 1);
     }
 
@@ -216,7 +251,7 @@ mod tests {
         let now = then + LEAD + Duration::from_millis(1);
         let mut matcher = matcher(Matching::PartId, &[("12.tif", then)]);
         assert_eq!(matcher.take(12, now), Err(NoImage::NotYet));
-        assert_eq!(matcher.stale(now), [PathBuf::from("12.tif")]);
+        assert_eq!(paths(matcher.stale(now)), [PathBuf::from("12.tif")]);
         assert_eq!(matcher.backlog(), 0);
     }
 
@@ -228,7 +263,7 @@ mod tests {
     }
 
     fn came(matcher: &mut Matcher, name: &str, at: Instant) {
-        matcher.add(Arrival { path: name.into(), at });
+        matcher.add(arrival(name, at));
     }
 
     #[test]
@@ -238,10 +273,10 @@ mod tests {
         for part in 0..5 {
             let (image, start) = (format!("{part}.tif"), 300 * part);
             came(&mut before, &image, at(start));
-            assert_eq!(before.take(part, at(start + 100)), Ok(image.clone().into()));
+            assert_eq!(path(before.take(part, at(start + 100))), Ok(image.clone().into()));
             assert_eq!(after.take(part, at(start)), Err(NoImage::NotYet));
             came(&mut after, &image, at(start + 100));
-            assert_eq!(after.take(part, at(start)), Ok(image.into()));
+            assert_eq!(path(after.take(part, at(start))), Ok(image.into()));
         }
     }
 
@@ -281,24 +316,24 @@ mod tests {
         let mut matcher = Matcher::new(Matching::ImageFirst, LEAD, start);
         came(&mut matcher, "a.tif", at(600));
         assert_eq!(matcher.take(1, at(700)), Err(NoImage::OutOfStep));
-        assert_eq!(matcher.missed(1, at(700)), [PathBuf::from("a.tif")]);
+        assert_eq!(paths(matcher.missed(1, at(700))), [PathBuf::from("a.tif")]);
         came(&mut matcher, "b.tif", at(1701));
-        assert_eq!(matcher.take(2, at(1710)), Ok("b.tif".into()));
+        assert_eq!(path(matcher.take(2, at(1710))), Ok("b.tif".into()));
         // A trigger was refused while its image waited.
         came(&mut matcher, "c.tif", at(1800));
         matcher.doubt(at(1850));
-        assert_eq!(matcher.stale(at(1850)), [PathBuf::from("c.tif")]);
+        assert_eq!(paths(matcher.stale(at(1850))), [PathBuf::from("c.tif")]);
         came(&mut matcher, "d.tif", at(1900));
         assert_eq!(matcher.take(4, at(1950)), Err(NoImage::OutOfStep));
         came(&mut matcher, "e.tif", at(2951));
-        assert_eq!(matcher.take(5, at(2960)), Ok("e.tif".into()));
+        assert_eq!(path(matcher.take(5, at(2960))), Ok("e.tif".into()));
     }
 
     #[test]
     fn by_order_an_image_that_finds_no_trigger_ends_the_order_until_a_pause() {
         let (mut matcher, at) = in_step(Matching::ImageFirst);
         came(&mut matcher, "1.tif", at(0));
-        assert_eq!(matcher.stale(at(1001)), [PathBuf::from("1.tif")]);
+        assert_eq!(paths(matcher.stale(at(1001))), [PathBuf::from("1.tif")]);
         came(&mut matcher, "2.tif", at(1100));
         assert_eq!(matcher.take(1, at(1200)), Err(NoImage::OutOfStep), "or 1 would get the image of 2");
     }
@@ -311,10 +346,10 @@ mod tests {
         matcher.missed(1, at(500));
         came(&mut matcher, "late.tif", at(600));
         assert_eq!(matcher.take(2, at(700)), Err(NoImage::OutOfStep));
-        assert_eq!(matcher.missed(2, at(900)), [PathBuf::from("late.tif")]);
+        assert_eq!(paths(matcher.missed(2, at(900))), [PathBuf::from("late.tif")]);
         assert_eq!(matcher.take(3, at(1901)), Err(NoImage::NotYet));
         came(&mut matcher, "3.tif", at(1950));
-        assert_eq!(matcher.take(3, at(1901)), Ok("3.tif".into()));
+        assert_eq!(path(matcher.take(3, at(1901))), Ok("3.tif".into()));
     }
 
     /// By number nothing of this matters.
@@ -323,15 +358,42 @@ mod tests {
         let now = Instant::now();
         let mut matcher = matcher(Matching::PartId, &[("1.tif", now), ("2.tif", now)]);
         matcher.doubt(now);
-        assert_eq!(matcher.missed(1, now), [PathBuf::from("1.tif")]);
-        assert_eq!(matcher.take(2, now), Ok("2.tif".into()));
+        assert_eq!(paths(matcher.missed(1, now)), [PathBuf::from("1.tif")]);
+        assert_eq!(path(matcher.take(2, now)), Ok("2.tif".into()));
     }
 
     #[test]
     fn a_file_that_was_written_again_waits_once() {
         let now = Instant::now();
         let mut matcher = matcher(Matching::PartId, &[("5.tif", now), ("5.tif", now)]);
-        assert_eq!((matcher.backlog(), matcher.take(5, now)), (1, Ok("5.tif".into())));
+        assert_eq!((matcher.backlog(), path(matcher.take(5, now))), (1, Ok("5.tif".into())));
+    }
+
+    /// Else it would wait for a trigger in vain, and be missed in the archive.
+    #[test]
+    fn by_number_a_file_that_is_closed_twice_or_gone_is_no_second_image() {
+        let now = Instant::now();
+        let mut matcher = matcher(Matching::PartId, &[]);
+        let first = arrival("5.tif", now);
+        matcher.add(first.clone());
+        assert_eq!(matcher.take(5, now), Ok(first.file.clone()));
+        matcher.add(first.clone());
+        assert_eq!(matcher.backlog(), 0, "closed twice");
+        let gone = ImageFile { identity: None, ..first.file.clone() };
+        matcher.add(Arrival { file: gone, at: now });
+        assert_eq!(matcher.backlog(), 0, "in the archive when it was closed again");
+        let retake = Arrival { file: ImageFile { path: "5.tif".into(), ..file("another") }, at: now };
+        matcher.add(retake.clone());
+        assert_eq!(matcher.take(5, now), Ok(retake.file));
+    }
+
+    /// Forgetting it would leave the next image alone with its trigger.
+    #[test]
+    fn by_order_an_image_that_is_gone_still_takes_its_turn() {
+        let (mut matcher, at) = in_step(Matching::ImageFirst);
+        matcher.add(Arrival { file: ImageFile { path: "1.tif".into(), identity: None }, at: at(0) });
+        came(&mut matcher, "2.tif", at(100));
+        assert_eq!(matcher.take(1, at(150)), Err(NoImage::OutOfStep));
     }
 
     #[test]
@@ -342,6 +404,6 @@ mod tests {
         let mut matcher = matcher(Matching::PartId, &arrivals);
         assert_eq!(matcher.stale(now).len(), 3);
         assert_eq!(matcher.take(0, now), Err(NoImage::NotYet));
-        assert_eq!(matcher.take(3, now), Ok("3.tif".into()));
+        assert_eq!(path(matcher.take(3, now)), Ok("3.tif".into()));
     }
 }

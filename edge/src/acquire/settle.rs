@@ -1,9 +1,7 @@
 //! Files whose writer nobody saw: whole once they have lain unchanged for a while.
 
-use super::Arrival;
-use std::fs::Metadata;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use super::{Arrival, ImageFile};
+use std::time::{Duration, Instant};
 
 /// How long a file must lie unchanged. A scanner that pauses for longer in the middle of a file is not known.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -16,45 +14,38 @@ pub struct Settling {
 
 #[derive(Debug)]
 struct Lying {
-    path: PathBuf,
-    /// Length and time of the last change, as the file system tells.
-    state: (u64, Option<SystemTime>),
+    file: ImageFile,
     since: Instant,
 }
 
 impl Settling {
-    /// Begins to look at `paths`; those that are gone by then are forgotten.
+    /// Begins to look at `files`; those that are gone are forgotten.
     #[must_use]
-    pub fn new(paths: Vec<PathBuf>, now: Instant) -> Self {
-        let lying = |path: PathBuf| state(&path).map(|state| Lying { path, state, since: now });
-        Self { files: paths.into_iter().filter_map(lying).collect() }
+    pub fn new(files: Vec<ImageFile>, now: Instant) -> Self {
+        let lying = |file: ImageFile| file.identity.is_some().then_some(Lying { file, since: now });
+        Self { files: files.into_iter().filter_map(lying).collect() }
     }
 
     /// Adds the files that have settled to `arrivals`. A file that is among them already was completed by a writer since,
     /// and is not waited for any more.
     pub fn look(&mut self, now: Instant, arrivals: &mut Vec<Arrival>) {
         self.files.retain_mut(|lying| {
-            if arrivals.iter().any(|arrival| arrival.path == lying.path) {
+            if arrivals.iter().any(|arrival| arrival.file.path == lying.file.path) {
                 return false;
             }
             if now.saturating_duration_since(lying.since) < SETTLED {
                 return true;
             }
-            let Some(state) = state(&lying.path) else { return false };
-            let is_changed = lying.state != state;
-            (lying.state, lying.since) = (state, now);
+            let before = lying.file.identity;
+            lying.file = ImageFile::at(std::mem::take(&mut lying.file.path));
+            lying.since = now;
+            let is_changed = lying.file.identity != before;
             if !is_changed {
-                arrivals.push(Arrival { path: std::mem::take(&mut lying.path), at: now });
+                arrivals.push(Arrival { file: lying.file.clone(), at: now });
             }
-            is_changed
+            is_changed && lying.file.identity.is_some()
         });
     }
-}
-
-/// None for what is no plain file (any more).
-fn state(path: &Path) -> Option<(u64, Option<SystemTime>)> {
-    let of = |metadata: Metadata| (metadata.len(), metadata.modified().ok());
-    path.symlink_metadata().ok().filter(Metadata::is_file).map(of)
 }
 
 #[cfg(test)]
@@ -69,17 +60,17 @@ mod tests {
         let names = ["whole.tif", "growing.tif", "gone.tif", "closed.tif"];
         names.iter().for_each(|name| fs::write(path(name), b"bytes").unwrap());
         let start = Instant::now();
-        let mut settling = Settling::new(names.map(path).into(), start);
+        let mut settling = Settling::new(names.map(path).map(ImageFile::at).into(), start);
         let mut look = |now: Instant, told: &str| {
             let mut arrivals: Vec<_> = [told]
                 .iter()
                 .filter(|told| !told.is_empty())
-                .map(|told| Arrival { path: path(told), at: now })
+                .map(|told| Arrival { file: ImageFile::at(path(told)), at: now })
                 .collect();
             settling.look(now, &mut arrivals);
             arrivals
                 .iter()
-                .map(|arrival| arrival.path.file_name().unwrap().to_str().unwrap().to_owned())
+                .map(|arrival| arrival.file.path.file_name().unwrap().to_str().unwrap().to_owned())
                 .collect::<Vec<_>>()
         };
         assert_eq!(look(start + SETTLED / 2, "closed.tif"), ["closed.tif"]);

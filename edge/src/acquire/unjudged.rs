@@ -11,11 +11,13 @@ pub enum Unjudged {
     TooLate,
     /// It came while nobody watched: nobody knows whether it is whole, or whose.
     Unwatched,
+    /// Matched by order, which was lost, also by this image.
+    OutOfOrder,
 }
 
 impl Unjudged {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::NoTrigger, Self::TooLate, Self::Unwatched];
+    pub const ALL: [Self; 4] = [Self::NoTrigger, Self::TooLate, Self::Unwatched, Self::OutOfOrder];
 
     /// The stable name, for example `no_trigger`.
     #[must_use]
@@ -24,6 +26,7 @@ impl Unjudged {
             Self::NoTrigger => "no_trigger",
             Self::TooLate => "too_late",
             Self::Unwatched => "unwatched",
+            Self::OutOfOrder => "out_of_order",
         }
     }
 }
@@ -34,6 +37,7 @@ impl fmt::Display for Unjudged {
             Self::NoTrigger => "no trigger asked for it in time",
             Self::TooLate => "its part was decided without it",
             Self::Unwatched => "it came while nobody watched",
+            Self::OutOfOrder => "the order of images and triggers was lost, so nobody knows whose it is",
         })
     }
 }

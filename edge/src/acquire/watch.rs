@@ -1,9 +1,10 @@
 //! Which files in the scanner's folder are complete: those that were closed after writing or renamed into place, as the
 //! kernel tells (inotify). A half-written file is nobody's image, and neither is what is no plain file.
 
-use super::Arrival;
+use super::{Arrival, ImageFile};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -16,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often is looked whether the folder is still the one at its path. The kernel tells of a folder that moves itself, not
+/// How often is looked whether the folder is still the one at its path, and may be read and written. The kernel tells of a folder that moves itself, not
 /// of one whose parent moves or whose link leads elsewhere.
 const LOOK: Duration = Duration::from_secs(1);
 /// Names of things that are no plain files and were told of, at most; then they may be told of again.
@@ -26,7 +27,7 @@ const MOST_TOLD: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The kernel refuses.
-    #[error("{}: {source}; expected a folder that can be read", path.display())]
+    #[error("{}: {source}; expected a folder that this user may read and write: make it, or set acquire.folder", path.display())]
     Io {
         /// The folder.
         path: PathBuf,
@@ -74,6 +75,7 @@ impl Watcher {
         let kernel = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(io)?;
         let wanted = WatchFlags::CLOSE_WRITE
             | WatchFlags::MOVED_TO
+            | WatchFlags::MODIFY
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
@@ -85,10 +87,13 @@ impl Watcher {
         Ok(watcher)
     }
 
-    /// Checks that the watched folder is the one at its path.
+    /// Checks that the watched folder is the one at its path, and that images can be read there and moved away.
     fn check_identity(&self) -> Result<(), WatchError> {
         match identity(&self.folder) {
-            Ok(now) if now == self.identity => Ok(()),
+            Ok(now) if now == self.identity => {
+                let refused = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
+                access(&self.folder, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).map_err(refused)
+            }
             Err(error @ WatchError::Io { .. }) if !error.is_missing() => Err(error),
             _ => Err(WatchError::Gone { path: self.folder.clone() }),
         }
@@ -106,7 +111,7 @@ impl Watcher {
             Err(errno) => return Err(io(errno)),
         }
         let before = arrivals.len();
-        self.read(arrivals)?;
+        self.read(arrivals, before)?;
         // What came is at the path only if the folder is.
         if arrivals.len() > before || self.looked.elapsed() >= LOOK {
             self.check_identity()?;
@@ -115,8 +120,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// Adds what the kernel has told of.
-    fn read(&mut self, arrivals: &mut Vec<Arrival>) -> Result<(), WatchError> {
+    /// Adds what the kernel has told of, from `first` on. What was written to again meanwhile is known to be nobody's image.
+    fn read(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(&self.kernel, &mut buffer);
@@ -138,8 +143,11 @@ impl Watcher {
             let name = event.file_name().map(|name| Path::new(OsStr::from_bytes(name.to_bytes())));
             if let Some(name) = name.filter(|name| is_radiograph(name)) {
                 let (path, at) = (self.folder.join(name), Instant::now());
-                if may_be_plain(&path) {
-                    arrivals.push(Arrival { path, at });
+                if flags.contains(ReadFlags::MODIFY) {
+                    let told = arrivals[first..].iter_mut().filter(|arrival| arrival.file.path == path);
+                    told.for_each(|arrival| arrival.file.identity = None);
+                } else if may_be_plain(&path) {
+                    arrivals.push(Arrival { file: ImageFile::at(path), at });
                 } else if !self.told.contains(&path) {
                     if self.told.len() >= MOST_TOLD {
                         self.told.clear();
@@ -156,7 +164,7 @@ impl Watcher {
 ///
 /// # Errors
 /// [`WatchError::Io`].
-pub fn present(folder: &Path) -> Result<Vec<PathBuf>, WatchError> {
+pub fn present(folder: &Path) -> Result<Vec<ImageFile>, WatchError> {
     let io = |source| WatchError::Io { path: folder.to_owned(), source };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
@@ -170,7 +178,7 @@ pub fn present(folder: &Path) -> Result<Vec<PathBuf>, WatchError> {
         }
     }
     paths.sort();
-    Ok(paths)
+    Ok(paths.into_iter().map(ImageFile::at).collect())
 }
 
 impl WatchError {
@@ -204,13 +212,15 @@ fn is_radiograph(name: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
     use std::fs::{self, File};
     use std::io::Write;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn names(watcher: &mut Watcher) -> Vec<String> {
         let mut arrivals = Vec::new();
         watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
-        let name = |arrival: &Arrival| arrival.path.file_name().unwrap().to_string_lossy().into_owned();
+        let name = |arrival: &Arrival| arrival.file.path.file_name().unwrap().to_string_lossy().into_owned();
         arrivals.iter().map(name).collect()
     }
 
@@ -230,6 +240,28 @@ mod tests {
         fs::rename(folder.path().join(".8.tif"), folder.path().join("8.TIFF")).unwrap();
         assert_eq!(names(&mut watcher), ["8.TIFF"]);
         assert_eq!(present(folder.path()).unwrap().len(), 2);
+    }
+
+    /// Also where both happened before anybody looked.
+    #[test]
+    fn a_file_that_is_written_to_again_is_not_the_one_that_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scan.tif");
+        let mut watcher = Watcher::new(folder.path()).unwrap();
+        let mut arrivals = Vec::new();
+        fs::write(&path, b"first").unwrap();
+        let mut again = File::create(&path).unwrap();
+        again.write_all(b"other").unwrap();
+        watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
+        assert_eq!(arrivals[0].file.identity, None);
+        drop(again);
+        watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
+        assert_eq!(arrivals[1].file, ImageFile::at(path.clone()));
+        assert!(arrivals[1].file.identity.is_some() && arrivals.len() == 2);
+        // Longer than a tick of the kernel's clock.
+        std::thread::sleep(Duration::from_millis(30));
+        fs::write(&path, b"third").unwrap();
+        assert_ne!(arrivals[1].file, ImageFile::at(path));
     }
 
     #[test]
@@ -260,7 +292,35 @@ mod tests {
             fs::rename(outside(what), scans.join(format!("{number}.tif"))).unwrap();
         }
         assert_eq!(names(&mut watcher), ["3.tif"]);
-        assert_eq!(present(&scans).unwrap(), [scans.join("3.tif")]);
+        assert_eq!(present(&scans).unwrap(), [ImageFile::at(scans.join("3.tif"))]);
+    }
+
+    /// It would be ready, and every part REJECT/IMAGE_UNREADABLE.
+    #[test]
+    fn a_folder_that_may_not_be_read_any_more_is_noticed() {
+        // Root may all; a thread without these two does not.
+        let thread = std::thread::spawn(|| {
+            let no_override = |mut set: CapabilitySet| {
+                set.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+                set
+            };
+            let CapabilitySets { effective, permitted, inheritable } = capabilities(None).unwrap();
+            let (effective, permitted) = (no_override(effective), no_override(permitted));
+            set_capabilities(None, CapabilitySets { effective, permitted, inheritable }).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let mode = |mode: u32| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let mut watcher = Watcher::new(folder.path()).unwrap();
+            for refused in [0o000, 0o300, 0o500, 0o600] {
+                mode(refused);
+                std::thread::sleep(LOOK);
+                let found = watcher.next(Duration::ZERO, &mut Vec::new());
+                assert!(matches!(found, Err(WatchError::Io { .. })), "{refused:o}: {found:?}");
+                assert!(Watcher::new(folder.path()).is_err(), "{refused:o}");
+            }
+            mode(0o700);
+            watcher.next(Duration::ZERO, &mut Vec::new()).unwrap();
+        });
+        thread.join().unwrap();
     }
 
     /// The kernel tells nothing of these.

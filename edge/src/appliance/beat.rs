@@ -85,10 +85,23 @@ pub(super) struct Beats {
     cells: [Cell; Worker::ALL.len()],
 }
 
+/// A sign of life in one piece, so that nobody reads the moment of one and the time that another one allowed: the moment in
+/// ms, and in the lowest [`ALLOWED_BITS`] what was allowed from then on, in ms (4 hours at most).
 #[derive(Debug, Default)]
-struct Cell {
-    last_ms: AtomicU64,
-    allowed_ms: AtomicU64,
+struct Cell(AtomicU64);
+
+const ALLOWED_BITS: u32 = 24;
+const ALLOWED_MOST_MS: u64 = (1 << ALLOWED_BITS) - 1;
+
+impl Cell {
+    fn set(&self, Progress { last_ms, allowed_ms }: Progress) {
+        self.0.store(last_ms << ALLOWED_BITS | allowed_ms.min(ALLOWED_MOST_MS), Ordering::Release);
+    }
+
+    fn get(&self) -> Progress {
+        let both = self.0.load(Ordering::Acquire);
+        Progress { last_ms: both >> ALLOWED_BITS, allowed_ms: both & ALLOWED_MOST_MS }
+    }
 }
 
 impl Beats {
@@ -110,9 +123,7 @@ impl Beats {
 
     /// `worker` lived at `last`, and may be silent for `most` from then on.
     pub(super) fn seen(&self, worker: Worker, last: Instant, most: Duration) {
-        let cell = &self.cells[worker as usize];
-        cell.allowed_ms.store(in_ms(most), Ordering::Release);
-        cell.last_ms.store(self.clock.at_ms(last), Ordering::Release);
+        self.cells[worker as usize].set(Progress { last_ms: self.clock.at_ms(last), allowed_ms: in_ms(most) });
     }
 
     /// `worker` lives and can't do its work now: no health, and nobody stands still.
@@ -122,8 +133,7 @@ impl Beats {
     }
 
     fn progress(&self, worker: Worker) -> Progress {
-        let cell = &self.cells[worker as usize];
-        Progress { last_ms: cell.last_ms.load(Ordering::Acquire), allowed_ms: cell.allowed_ms.load(Ordering::Acquire) }
+        self.cells[worker as usize].get()
     }
 
     /// The token of health, where every worker that a PASS needs lives.
@@ -179,6 +189,26 @@ mod tests {
             beats.is_stuck(Worker::Keep, Duration::ZERO) && beats.health().is_some(),
             "no verdict needs the archive"
         );
+    }
+
+    /// The process would end for it.
+    #[test]
+    fn no_moment_is_read_with_the_time_that_another_sign_of_life_allowed() {
+        let beats = Beats::new(Clock::start());
+        let start = Instant::now();
+        std::thread::sleep(Duration::from_millis(50));
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                while start.elapsed() < Duration::from_millis(550) {
+                    beats.seen(Worker::Judge, start, Duration::from_secs(60));
+                    beats.seen(Worker::Judge, start + Duration::from_secs(3600), Duration::ZERO);
+                }
+            });
+            beats.seen(Worker::Judge, start, Duration::from_secs(60));
+            while !writer.is_finished() {
+                assert!(!beats.is_stuck(Worker::Judge, Duration::ZERO));
+            }
+        });
     }
 
     #[test]

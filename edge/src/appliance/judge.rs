@@ -6,13 +6,12 @@ use super::line::Told;
 use super::part::{Judged, Part};
 use super::record::Request;
 use super::run::Shared;
-use crate::acquire::{Arrival, Matcher, NoImage, Unjudged};
+use crate::acquire::{Arrival, ImageFile, Matcher, NoImage, Unjudged};
 use crate::config::Matching;
 use crate::pipeline::{Activation, Pipeline, Stage};
 use cellgate_models::bundle::Bundle;
 use cellgate_models::policy::Reason;
 use cellgate_protocol::reason::ReasonCode;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -47,12 +46,28 @@ pub(super) struct EngineState(AtomicU8);
 
 impl EngineState {
     const STARTING: u8 = 0;
-    const PROVEN: u8 = 1;
+    pub(super) const PROVEN: u8 = 1;
     const FAILED: u8 = 2;
+    /// Proven, and to be asked again as soon as the line lets it.
+    const DUE: u8 = 3;
+    /// The line is not ready and has nothing in hand: it may be asked again.
+    const LET: u8 = 4;
 
     /// It gave the golden images their scores, and is not being asked again just now.
     pub(super) fn is_proven(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::PROVEN
+        matches!(self.0.load(Ordering::Acquire), Self::PROVEN | Self::DUE)
+    }
+
+    /// The judge wants to ask again; whether it may. A proof takes the PASS away from a part that is in hand, so the line says
+    /// when there is none.
+    pub(super) fn may_prove(&self) -> bool {
+        let _ = self.0.compare_exchange(Self::PROVEN, Self::DUE, Ordering::AcqRel, Ordering::Acquire);
+        self.0.load(Ordering::Acquire) == Self::LET
+    }
+
+    /// The line has nothing in hand: if the judge wants to ask again, it may, and the engine is not proven until it did.
+    pub(super) fn let_prove(&self) {
+        let _ = self.0.compare_exchange(Self::DUE, Self::LET, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// It did not.
@@ -60,7 +75,7 @@ impl EngineState {
         self.0.load(Ordering::Acquire) == Self::FAILED
     }
 
-    fn set(&self, state: u8) {
+    pub(super) fn set(&self, state: u8) {
         self.0.store(state, Ordering::Release);
     }
 }
@@ -70,6 +85,8 @@ pub(super) struct Judge {
     pub(super) bundle: Bundle,
     pub(super) activation: Activation,
     pub(super) prove_every: Duration,
+    /// How long a proof that is due waits for the line to have nothing in hand.
+    pub(super) prove_wait_most: Duration,
     pub(super) matcher: Matcher,
     pub(super) matching: Matching,
     pub(super) shared: Arc<Shared>,
@@ -87,16 +104,19 @@ impl Judge {
         let mut infer_most = STAGE_MOST;
         let mut prove_at = Instant::now();
         let mut waiting: Option<Part> = None;
+        let mut is_in_step = true;
         loop {
             let is_new = pipeline.is_none() && !self.shared.engine.has_failed();
-            if waiting.is_none() && (is_new || Instant::now() >= prove_at) {
+            if waiting.is_none() && (is_new || self.is_time_to_prove(prove_at, pipeline.is_some())) {
                 let proof = self.prove(&mut pipeline, infer_most);
                 prove_at = Instant::now() + if proof.is_some() { self.prove_every } else { PROVE_AGAIN };
                 infer_most = proof.unwrap_or(infer_most);
             }
             self.shared.beats.idle(Worker::Judge);
-            // What waits when a signal comes stays in its folder, and is judged after the next start.
-            let takes_free = self.matching == Matching::FreeRunning && !self.shared.stop.load(Ordering::Acquire);
+            // What waits when a signal comes stays in its folder, and is judged after the next start. So does what comes while
+            // no engine is proven, until one is.
+            let is_able = pipeline.is_some() && !self.shared.stop.load(Ordering::Acquire);
+            let takes_free = self.matching == Matching::FreeRunning && is_able;
             let is_backlog = takes_free && self.matcher.backlog() > 0;
             match self.work.recv_timeout(if is_backlog { Duration::ZERO } else { PAUSE }) {
                 Ok(Work::Part(part)) => {
@@ -111,10 +131,11 @@ impl Judge {
             }
             let stale = self.matcher.stale(Instant::now());
             self.set_aside(stale, Unjudged::NoTrigger);
+            self.tell_order(&mut is_in_step);
             self.shared.metrics.parts.show_waiting(self.matcher.backlog());
             if self.matching == Matching::FreeRunning {
-                if takes_free && let Some(path) = self.matcher.take_oldest() {
-                    let judged = self.judge(&mut pipeline, path, infer_most);
+                if takes_free && let Some(file) = self.matcher.take_oldest() {
+                    let judged = self.judge(&mut pipeline, file, infer_most);
                     let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
                 }
             } else if let Some(part) = waiting
@@ -126,12 +147,24 @@ impl Judge {
         }
     }
 
+    /// Whether the proof that was due at `prove_at` is to begin. That of a running engine waits until the line has nothing in
+    /// hand, but not for ever.
+    fn is_time_to_prove(&self, prove_at: Instant, is_running: bool) -> bool {
+        let late = Instant::now().checked_duration_since(prove_at);
+        late.is_some_and(|late| !is_running || self.shared.engine.may_prove() || late > self.prove_wait_most)
+    }
+
     /// What is found out about `part`; none while its image may still come.
     fn settle(&mut self, part: Part, pipeline: &mut Option<Pipeline>, infer_most: Duration) -> Option<Judged> {
         match self.matcher.take(part.part_id, part.triggered) {
-            Ok(path) => {
+            Ok(file) => {
                 self.shared.metrics.parts.found_image(part.triggered.elapsed());
-                Some(self.judge(pipeline, path, infer_most))
+                let judged = self.judge(pipeline, file, infer_most);
+                if judged.is_mismatch() {
+                    // By order, whose the file is now nobody knows.
+                    self.matcher.doubt(Instant::now());
+                }
+                Some(judged)
             }
             Err(NoImage::NotYet) if Instant::now() + GIVE_UP_BEFORE < part.deadline => None,
             Err(why) => {
@@ -142,12 +175,16 @@ impl Judge {
         }
     }
 
-    /// Judges the image at `path`. An engine that fails is given up: what else it would say is not known.
-    fn judge(&self, proven: &mut Option<Pipeline>, path: PathBuf, infer_most: Duration) -> Judged {
+    /// Judges the image in `file`, if it is still what came. An engine that fails is given up: what else it would say is not known.
+    fn judge(&self, proven: &mut Option<Pipeline>, file: ImageFile, infer_most: Duration) -> Judged {
         let Some(pipeline) = proven else {
-            return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven");
+            return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven").with_file(file);
         };
-        let judgement = pipeline.judge_telling(&path, &mut |stage| {
+        let Some(expected) = &file.identity else {
+            let detail = "the file was written to or replaced as soon as it had come";
+            return Judged::reject(ReasonCode::IMAGE_MISMATCH, detail).with_file(file);
+        };
+        let judgement = pipeline.judge_telling(&file.path, Some(expected), &mut |stage| {
             let most = if stage == Stage::Infer { infer_most } else { STAGE_MOST };
             self.shared.beats.busy(Worker::Judge, most);
         });
@@ -158,7 +195,7 @@ impl Judge {
             self.shared.engine.set(EngineState::STARTING);
             *proven = None;
         }
-        Judged::of(judgement, path)
+        Judged::of(judgement, file, self.bundle.conversion())
     }
 
     /// Makes the pipeline, or asks it again for the golden images' scores. How long its network may take until it
@@ -190,7 +227,8 @@ impl Judge {
             }
             Err(error) => {
                 self.shared.engine.set(EngineState::FAILED);
-                tracing::error!(%error, "not ready: the engine was refused; trying again in 10 s");
+                let error = error.in_one_line();
+                tracing::error!(error, "not ready: the engine was refused; trying again in 10 s");
                 None
             }
         }
@@ -201,9 +239,26 @@ impl Judge {
         self.set_aside(missed, Unjudged::TooLate);
     }
 
-    fn set_aside(&self, paths: Vec<PathBuf>, why: Unjudged) {
-        if !paths.is_empty() {
-            let _ = self.chores.send(Chore::SetAside { paths, why });
+    /// Says when the order of images and triggers is lost, and when it holds again.
+    fn tell_order(&mut self, was_in_step: &mut bool) {
+        let is_in_step = self.matcher.is_in_step(Instant::now());
+        let lead_ms = self.matcher.lead().as_millis();
+        match (std::mem::replace(was_in_step, is_in_step), is_in_step) {
+            (true, false) => tracing::warn!(
+                lead_ms,
+                "the order of images and triggers is not known: every part is REJECT/IMAGE_MISMATCH until neither has come for \
+                 lead_ms; pause the line for that long"
+            ),
+            (false, true) => tracing::info!("the order of images and triggers holds"),
+            _ => {}
+        }
+    }
+
+    /// By order, an image that is nobody's ended the order or came while it was lost.
+    fn set_aside(&self, images: Vec<ImageFile>, why: Unjudged) {
+        let why = if self.matching.is_by_order() { Unjudged::OutOfOrder } else { why };
+        if !images.is_empty() {
+            let _ = self.chores.send(Chore::SetAside { images, why });
         }
     }
 }

@@ -106,6 +106,8 @@ pub(super) struct Memory {
     /// Refused triggers that the judge knows of.
     refused: Refused,
     held: Option<Held>,
+    /// The newest verdict that went out as information only, so that nothing was there to acknowledge.
+    never_said: Option<u64>,
     sent: Option<Sent>,
     /// When the signal to end was seen.
     stopping: Option<Instant>,
@@ -157,7 +159,14 @@ impl Line {
 
     /// Whether nothing is in hand, so that the appliance may end.
     pub(super) fn is_done(&mut self) -> bool {
-        self.memory.in_hand.is_none() && !matches!(self.session_state(), State::SingleExecution)
+        !self.has_in_hand()
+    }
+
+    /// Whether a part is on its way from its trigger to its acknowledged verdict. While the engine is not proven, what the
+    /// session still says is not known here.
+    fn has_in_hand(&mut self) -> bool {
+        let Memory { in_hand, held, .. } = &self.memory;
+        in_hand.is_some() || held.is_some() || self.session_state() == State::SingleExecution
     }
 
     /// A signal asked the appliance to end, and the part in hand takes too long: it is rejected while that can still be
@@ -187,6 +196,9 @@ impl Line {
 
     /// How the appliance is, and records that wait to be told.
     fn look_around(&mut self) {
+        if !self.has_in_hand() {
+            self.shared.engine.let_prove();
+        }
         let mode = if self.shared.stop.load(Ordering::Acquire) {
             Mode::Halted
         } else if self.shared.engine.has_failed() {
@@ -262,7 +274,9 @@ impl Line {
             // The row is among the undelivered ones since it was committed.
             Event::Undelivered { verdict_seq } => {
                 self.shared.metrics.parts.undelivered();
-                tracing::warn!(seq = verdict_seq, "the PLC did not acknowledge in time");
+                if self.memory.never_said != Some(verdict_seq) {
+                    tracing::warn!(seq = verdict_seq, "the PLC did not acknowledge in time");
+                }
             }
             Event::RecordAcknowledged(ack) => self.on_record_acknowledged(&ack),
             Event::PlcSilent => {
@@ -344,8 +358,8 @@ impl Line {
 
     /// An image that no record will name goes to the archive all the same.
     fn set_aside(&self, judged: Judged) {
-        if let Some(path) = judged.path {
-            let _ = self.chores.send(Chore::SetAside { paths: vec![path], why: Unjudged::TooLate });
+        if let Some(image) = judged.file {
+            let _ = self.chores.send(Chore::SetAside { images: vec![image], why: Unjudged::TooLate });
         }
     }
 
@@ -393,7 +407,10 @@ impl Line {
                 self.shared.metrics.parts.sent(received.elapsed());
                 self.memory.sent = Some(Sent { seq: seq.get(), received, at: Instant::now() });
             }
-            Dispatch::Record(origin) => tracing::warn!(%seq, ?origin, "the verdict goes out as a record only"),
+            Dispatch::Record(origin) => {
+                self.memory.never_said = Some(seq.get());
+                tracing::warn!(%seq, why = why_record(origin), "the verdict goes out as information only");
+            }
         }
         // The part's own verdict comes first.
         self.memory.replay_due_ms = now_ms + REPLAY_EVERY_MS;
@@ -411,6 +428,15 @@ impl Line {
         if let Some(seq) = NonZeroU64::new(verdict_seq) {
             let _ = self.requests.send(Request::Acknowledge(seq));
         }
+    }
+}
+
+/// Why a verdict is information only, in words.
+fn why_record(origin: Origin) -> &'static str {
+    match origin {
+        Origin::LATE => "the part's deadline was over when it was stored",
+        Origin::UNHEALTHY => "a PASS, and a worker stood still, the PLC was silent, or the appliance was not ready",
+        _ => "there is nothing to act on",
     }
 }
 

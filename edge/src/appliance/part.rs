@@ -1,7 +1,9 @@
 //! What is found out about a part, in the words of policy, wire and journal.
 
+use crate::acquire::ImageFile;
 use crate::journal::{self, StageTimes};
 use crate::pipeline::{Judgement, Times};
+use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use cellgate_protocol::code;
@@ -11,7 +13,7 @@ use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::score::ScoreE4;
 use cellgate_protocol::to_plc::{Flags, Origin, Record};
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What the judge found out about a part.
@@ -22,14 +24,17 @@ pub(super) struct Judged {
     score: Option<f32>,
     image: Option<Digest>,
     /// The image's file, where there was one.
-    pub(super) path: Option<PathBuf>,
+    pub(super) file: Option<ImageFile>,
+    /// The conversion's, where it used the same for every image.
+    bounds: Option<journal::Bounds>,
     times: StageTimes,
     detail: String,
 }
 
 impl Judged {
-    /// The verdict on the image at `path`.
-    pub(super) fn of(judgement: Judgement, path: PathBuf) -> Self {
+    /// The verdict on the image in `file`, converted as `conversion` says.
+    pub(super) fn of(judgement: Judgement, file: ImageFile, conversion: &ConversionSpec) -> Self {
+        let used = conversion.bounds.filter(|_| judgement.score.is_some());
         // A reason that the wire has no number for can't be told, so it can't be a PASS either.
         let known = ReasonCode::from_name(judgement.decision.reason.name());
         let (verdict, reason) =
@@ -39,7 +44,8 @@ impl Judged {
             reason,
             score: judgement.score,
             image: judgement.image,
-            path: Some(path),
+            file: Some(file),
+            bounds: used.map(|bounds| journal::Bounds { low: bounds.lo(), high: bounds.hi() }),
             times: stage_times(&judgement.times),
             detail: judgement.detail.unwrap_or_default(),
         }
@@ -52,10 +58,21 @@ impl Judged {
             reason,
             score: None,
             image: None,
-            path: None,
+            file: None,
+            bounds: None,
             times: StageTimes::default(),
             detail: detail.into(),
         }
+    }
+
+    /// The same of the image in `file`.
+    pub(super) fn with_file(self, file: ImageFile) -> Self {
+        Self { file: Some(file), ..self }
+    }
+
+    /// Whether the file is not the one that came for the part.
+    pub(super) fn is_mismatch(&self) -> bool {
+        self.reason == ReasonCode::IMAGE_MISMATCH
     }
 
     /// In the words of the wire; `model` judged.
@@ -86,8 +103,8 @@ impl Judged {
             score: self.score,
             bundle: Some(model),
             image: self.image,
-            image_name: self.path.as_deref().map(name).unwrap_or_default(),
-            bounds: None,
+            image_name: self.file.as_ref().map(|file| name(&file.path)).unwrap_or_default(),
+            bounds: self.bounds,
             age_ms: u32::try_from(age.as_millis()).unwrap_or(u32::MAX),
             times: self.times,
             simulated: said.flags.has(Flags::SIMULATED),
@@ -158,4 +175,27 @@ pub(super) struct Part {
     pub(super) triggered: Instant,
     /// Its last moment.
     pub(super) deadline: Instant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cellgate_models::conversion::{Bounds, Method};
+    use cellgate_models::policy::Reason;
+
+    #[test]
+    fn a_row_has_the_bounds_that_its_image_was_converted_with() {
+        let global = ConversionSpec::new(Method::Global).with_bounds(Bounds::new(1_700, 2_800).unwrap());
+        let bounds = |conversion: &ConversionSpec, score: Option<f32>| {
+            let reason = if score.is_some() { Reason::ScoreBelowReview } else { Reason::ImageMalformed };
+            let judgement =
+                Judgement { decision: reason.into(), score, image: None, detail: None, times: Times::default() };
+            let judged = Judged::of(judgement, ImageFile::at("7.tif".into()), conversion);
+            let said = judged.outcome(Digest::of(b"model"));
+            judged.entry(&said, NonZeroU64::MIN, Digest::of(b"model"), Duration::ZERO).bounds
+        };
+        assert_eq!(bounds(&global, Some(0.1)), Some(journal::Bounds { low: 1_700, high: 2_800 }));
+        assert_eq!(bounds(&global, None), None);
+        assert_eq!(bounds(&ConversionSpec::new(Method::Naive), Some(0.1)), None);
+    }
 }

@@ -132,23 +132,19 @@ impl Recorder {
             Ok(committed) => {
                 let row = committed.record();
                 self.counted(&committed, received);
-                if let Some(path) = judged.path {
+                if let Some(image) = judged.file {
                     let name = format!("{:010}-{}-{}", row.seq, row.trigger.part, row.entry.verdict);
-                    let _ = self.chores.send(Chore::Archive { path, name });
+                    let _ = self.chores.send(Chore::Archive { image, name });
                 }
-                let (entry, part) = (&row.entry, row.trigger.part);
-                tracing::info!(
-                    seq = row.seq, part, verdict = %entry.verdict, reason = entry.reason, score = entry.score,
-                    age_ms = entry.age_ms, journal_us = committed.duration().as_micros(), "judged"
-                );
+                tell(&committed);
                 let row = Box::new(row.clone());
                 let _ =
                     self.told.send(Told::Committed { committed: pending.committed(committed.seq()), row, received });
             }
             Err(JournalError::AlreadyTerminal { seq, .. }) => {
                 tracing::warn!(%seq, "the part has its verdict in the journal already");
-                if let Some(path) = judged.path {
-                    let _ = self.chores.send(Chore::SetAside { paths: vec![path], why: Unjudged::TooLate });
+                if let Some(image) = judged.file {
+                    let _ = self.chores.send(Chore::SetAside { images: vec![image], why: Unjudged::TooLate });
                 }
                 let _ = self.told.send(Told::Settled(pending));
             }
@@ -195,16 +191,29 @@ impl Recorder {
             Ok(committed) => {
                 let row = committed.record();
                 self.counted(&committed, at);
-                let entry = &row.entry;
-                tracing::info!(seq = row.seq, image = entry.image_name, verdict = %entry.verdict, reason = entry.reason, "judged");
-                if let Some(path) = judged.path {
-                    let name = format!("{:010}-free-{}", row.seq, entry.verdict);
-                    let _ = self.chores.send(Chore::Archive { path, name });
+                tell(&committed);
+                if let Some(image) = judged.file {
+                    let name = format!("{:010}-free-{}", row.seq, row.entry.verdict);
+                    let _ = self.chores.send(Chore::Archive { image, name });
                 }
                 let _ = self.told.send(Told::Free(Box::new(row.clone())));
             }
             // The image stays in its folder, unrecorded; it is judged anew after the next start.
             Err(error) => tracing::error!(%error, "an image was judged and could not be recorded"),
         }
+    }
+}
+
+/// A line of the log for each row; one to be looked at where there is no score.
+fn tell(committed: &journal::Committed) {
+    let row = committed.record();
+    let (entry, part) = (&row.entry, row.trigger.part);
+    let journal::Entry { verdict, reason, score, image_name: image, age_ms, detail, .. } = entry;
+    let journal_us = committed.duration().as_micros();
+    match score {
+        Some(score) => {
+            tracing::info!(seq = row.seq, part, image, %verdict, reason, score, age_ms, journal_us, "judged");
+        }
+        None => tracing::warn!(seq = row.seq, part, image, %verdict, reason, detail, age_ms, journal_us, "judged"),
     }
 }

@@ -35,6 +35,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long the threads may take to end after the line did. With the line's own [`super::line::FINISH_MOST`] it stays below
 /// the service's `TimeoutStopSec`.
 const END_MOST: Duration = Duration::from_secs(3);
+/// How much longer than a part may take a proof of the running engine that is due waits for the part in hand.
+const PROVE_WAIT_MORE: Duration = Duration::from_secs(1);
 /// What decoding one image may take.
 const DECODE_MOST: Duration = Duration::from_millis(200);
 /// Verdicts of so many days stay, whatever is configured.
@@ -45,7 +47,7 @@ pub(super) const PROTECT_DAYS: u32 = 7;
 #[non_exhaustive]
 pub enum RunError {
     /// The bundle was refused.
-    #[error("the bundle was refused: {0}")]
+    #[error("the bundle was refused: {0}; set [model] bundle to an exported one")]
     Bundle(#[from] BundleError),
     /// The journal can't be used.
     #[error("the journal can't be used: {0}")]
@@ -126,6 +128,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         bundle,
         activation: activation(config),
         prove_every: Duration::from_secs(60 * u64::from(config.model.prove_every_minutes.get())),
+        prove_wait_most: PROVE_WAIT_MORE + Duration::from_millis(config.plc.deadline_ms.get().into()),
         matcher: Matcher::new(acquire.matching, Duration::from_millis(acquire.lead_ms), Instant::now()),
         matching: acquire.matching,
         shared: Arc::clone(&shared),

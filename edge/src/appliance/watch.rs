@@ -29,7 +29,7 @@ pub(super) fn run(folder: &Path, matching: Matching, shared: &Shared, work: &Sen
             if matching == Matching::FreeRunning {
                 settling = Settling::new(lying, Instant::now());
             } else {
-                let _ = chores.send(Chore::SetAside { paths: lying, why: Unjudged::Unwatched });
+                let _ = chores.send(Chore::SetAside { images: lying, why: Unjudged::Unwatched });
             }
             while !line_ended.load(Ordering::Acquire) {
                 beats.idle(Worker::Watch);

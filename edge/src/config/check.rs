@@ -7,12 +7,25 @@ use std::path::{Component, Path, PathBuf};
 const BAUDS: [u32; 10] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 921_600, 1_000_000];
 /// The largest image that the reader accepts at all, in pixels.
 const MOST_PIXELS: u64 = 1 << 28;
+/// The longest that image and trigger may lie apart: a day.
+const MOST_LEAD_MS: u64 = 86_400_000;
 
 impl Config {
     /// Checks each value; `path` is for the error.
     pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let value =
             |key, found: String, expected| Err(ConfigError::Value { path: path.to_owned(), key, found, expected });
+        for (key, named) in [
+            ("model.bundle", &self.model.bundle),
+            ("acquire.folder", &self.acquire.folder),
+            ("acquire.archive", &self.acquire.archive),
+            ("plc.port", &self.plc.port),
+            ("journal.path", &self.journal.path),
+        ] {
+            if named.as_os_str().is_empty() {
+                return value(key, "\"\"".to_owned(), "a path");
+            }
+        }
         if !BAUDS.contains(&self.plc.baud.get()) {
             return value("plc.baud", self.plc.baud.to_string(), "a speed that serial ports know, such as 115200");
         }
@@ -24,6 +37,9 @@ impl Config {
             return value("acquire.largest_pixels", found, "at most 268435456");
         }
         let lead_ms = self.acquire.lead_ms;
+        if lead_ms > MOST_LEAD_MS {
+            return value("acquire.lead_ms", lead_ms.to_string(), "at most 86400000, a day");
+        }
         if self.acquire.matching == Matching::TriggerFirst && lead_ms < u64::from(self.plc.deadline_ms.get()) {
             let expected = "at least plc.deadline_ms with match = \"trigger-first\": so late an image may come";
             return value("acquire.lead_ms", lead_ms.to_string(), expected);

@@ -58,6 +58,19 @@ fn values_that_cannot_be_meant_are_named() {
         let error = parse(&LEAST.replace(section, &format!("{section}\n{keys}"))).unwrap_err().to_string();
         assert!(error.contains(named), "{error}");
     }
+    for (key, value) in [
+        ("model.bundle", "bundle"),
+        ("acquire.folder", "scans"),
+        ("acquire.archive", "archive"),
+        ("plc.port", "/dev/ttyUSB0"),
+        ("journal.path", "verdicts.sqlite"),
+    ] {
+        let error = parse(&LEAST.replace(&format!("{value:?}"), "\"\"")).unwrap_err().to_string();
+        assert!(error.contains(&format!("{key}: found \"\", expected a path")), "{error}");
+    }
+    let error =
+        parse(&LEAST.replace("\"part-id\"", "\"part-id\"\nlead_ms = 99999999999999999")).unwrap_err().to_string();
+    assert!(error.contains("acquire.lead_ms: found 99999999999999999, expected at most 86400000"), "{error}");
     let error = parse(&LEAST.replace("\"archive\"", "\"scans/archive\"")).unwrap_err().to_string();
     assert!(error.contains("acquire.archive"), "{error}");
     let short = LEAST.replace("\"part-id\"", "\"trigger-first\"\nlead_ms = 4999");

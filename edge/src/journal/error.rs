@@ -3,11 +3,22 @@
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
+/// What to do about an error of SQLite.
+fn advice(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error().map(|error| error.extended_code) {
+        Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ) => {
+            "its log, the file beside it with the ending -wal, is missing or cut; put it back, or stop the appliance, which \
+             saves what it can, and verify"
+        }
+        _ => "check that the folder exists, that this user may write there, and the disk",
+    }
+}
+
 /// An error of the journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The journal can't be opened or read at all.
-    #[error("{}: {source}; check that the folder exists, that this user may write there, and the disk", path.display())]
+    #[error("{}: {source}; {}", path.display(), advice(source))]
     Unusable {
         /// The journal's file.
         path: PathBuf,
@@ -17,6 +28,14 @@ pub enum JournalError {
     /// A file beside the journal, or its folder, can't be used.
     #[error("{}: {source}; check that the folder exists, that this user may write there, and the disk", path.display())]
     Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The journal that is to be read is not there, or may not be read.
+    #[error("{}: {source}; name a journal that this user may read", path.display())]
+    Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.

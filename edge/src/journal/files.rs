@@ -25,7 +25,7 @@ pub(super) fn resolved(path: &Path) -> Answer<PathBuf> {
 
 /// Refuses a log whose database is gone: SQLite would throw the verdicts in it away.
 pub(super) fn refuse_lone_log(path: &Path) -> Answer<()> {
-    let log = beside(path, "-wal");
+    let log = log_of(path);
     if !path.exists() && log.metadata().is_ok_and(|metadata| metadata.len() > 0) {
         let what = "expected the database of this log beside it, found none: put it back".to_owned();
         return Err(JournalError::Damaged { path: log, what });
@@ -65,7 +65,7 @@ pub(super) fn lock(path: &Path) -> Answer<File> {
 /// Writes the log's bytes over themselves and syncs them. After a failed sync Linux holds pages as clean that never
 /// reached the disk: reading them proves nothing, and the next sync would not write them.
 pub(super) fn rewrite_log(path: &Path) -> Answer<()> {
-    let path = beside(path, "-wal");
+    let path = log_of(path);
     let rewrite = || -> io::Result<()> {
         let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -78,6 +78,11 @@ pub(super) fn rewrite_log(path: &Path) -> Answer<()> {
         file.sync_all()
     };
     rewrite().map_err(|source| JournalError::Io { path: path.clone(), source })
+}
+
+/// SQLite's log of the database at `path`: verdicts are in it until the next checkpoint.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    beside(path, "-wal")
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -38,7 +38,7 @@ impl Reader {
     /// It is not there, not readable, no journal, or of another version.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         // SQLite's words for a file that is not there don't say so.
-        std::fs::metadata(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+        std::fs::metadata(path).map_err(|source| JournalError::Unreadable { path: path.to_owned(), source })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .and_then(|connection| {

@@ -101,7 +101,11 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
 /// An error of SQLite at this file: damage by its name, anything else as unusable.
 pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> JournalError {
     match source.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+        Some(rusqlite::ErrorCode::NotADatabase) => JournalError::Damaged {
+            path: path.to_owned(),
+            what: "this is no journal (name the right file), or its beginning is damaged".to_owned(),
+        },
+        Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
             JournalError::Damaged { path: path.to_owned(), what: format!("expected a sound journal, found: {source}") }
         }
         _ => JournalError::Unusable { path: path.to_owned(), source },

@@ -206,6 +206,14 @@ impl Store {
         self.connection.query_row(sql, [], |_| Ok(()))
     }
 
+    /// Moves all that the log holds into the database and syncs it; false where a reader keeps some of it from that.
+    pub(super) fn empty_log(&self) -> rusqlite::Result<bool> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            let (is_busy, in_log, moved) = (row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
+            Ok(!is_busy || in_log == moved)
+        })
+    }
+
     /// For transactions of other files of this module.
     pub(super) fn connection(&mut self) -> &mut Connection {
         &mut self.connection

@@ -5,13 +5,14 @@
 //! request's row got in, and the caller is told.
 
 use super::JournalError;
-use super::files::{Identity, lock, refuse_lone_log, resolved, rewrite_log};
+use super::files::{Identity, lock, log_of, refuse_lone_log, resolved, rewrite_log};
 use super::options::{Health, Options, Recovery, Retention};
 use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
 use super::retention::{self, Pruned};
 use super::schema::unusable;
 use super::store::{Checkpoint, Failure, Store};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -78,11 +79,15 @@ impl Journal {
             Failure::Refused(error) => error,
             Failure::Broken(error) => unusable(path, error),
         })?;
+        // Else the new epoch would live in the log alone, and be given again where that is lost.
+        store.checkpoint(Checkpoint::Truncate).map_err(|error| unusable(path, error))?;
         let unacknowledged = store.unacknowledged().map_err(|error| unusable(path, error))?;
         let rows = rows + restarted.len() as u64;
         let recovery = Recovery { boot_epoch, created, rows, restarted, unacknowledged };
 
-        let file = Identity::of(path).map_err(|source| JournalError::Io { path: path.clone(), source })?;
+        let identity =
+            |path: PathBuf| Identity::of(&path).map_err(|source| JournalError::Io { path: path.clone(), source });
+        let (file, log) = (identity(path.clone())?, Some(identity(log_of(path))?));
         let state = Arc::new(Mutex::new(State { open: true, seen: Some(Instant::now()), ..State::default() }));
         let (requests, receiver) = sync_channel(options.queue);
         let (queue, stall) = (options.queue, options.stall);
@@ -91,6 +96,7 @@ impl Journal {
             options,
             boot_epoch,
             file,
+            log,
             looked: Instant::now(),
             store: Some(store),
             state: Arc::clone(&state),
@@ -208,7 +214,9 @@ struct Writer {
     boot_epoch: NonZeroU32,
     /// The file that was opened at the start.
     file: Identity,
-    /// When it was last looked at whether the path still leads to it.
+    /// Its log; none after it was lost and what it held was saved, until there is a new one.
+    log: Option<Identity>,
+    /// When it was last looked at whether the paths still lead to them.
     looked: Instant,
     /// None: not ready.
     store: Option<Store>,
@@ -392,11 +400,24 @@ impl Writer {
         if self.store.is_some()
             && let Err(error) = self.is_in_place()
         {
+            self.save_lost_log();
             self.fail(&error);
         }
     }
 
     fn is_in_place(&self) -> Answer<()> {
+        self.is_database_in_place()?;
+        let path = log_of(&self.path);
+        let other = |what: &str| Err(JournalError::Io { path: path.clone(), source: std::io::Error::other(what) });
+        match (self.log, Identity::of(&path)) {
+            (Some(log), Ok(found)) if log == found => Ok(()),
+            (Some(_), _) => other("the journal's log was deleted, moved or replaced; the newest verdicts are in it"),
+            (None, Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+            (None, _) => other("another file is in the place of the journal's log, which was saved: move it away"),
+        }
+    }
+
+    fn is_database_in_place(&self) -> Answer<()> {
         let io = |source| JournalError::Io { path: self.path.clone(), source };
         if Identity::of(&self.path).map_err(io)? == self.file {
             return Ok(());
@@ -404,11 +425,25 @@ impl Writer {
         Err(io(std::io::Error::other("this is not the file that was opened at the start: it was moved or replaced")))
     }
 
-    fn reopened(&self) -> Answer<Store> {
-        // Opening would make a new one.
+    /// A log that has lost its name is open here still, and the only place of the newest verdicts: they go to the database.
+    fn save_lost_log(&mut self) {
+        if self.is_database_in_place().is_ok()
+            && let Some(store) = &self.store
+            && matches!(store.empty_log(), Ok(true))
+        {
+            self.log = None;
+        }
+    }
+
+    fn reopened(&mut self) -> Answer<Store> {
+        // Opening would make new ones.
         self.is_in_place()?;
         rewrite_log(&self.path)?;
-        let (mut store, _) = Store::open(&self.path, self.options.verify_rows)?;
+        let store = Store::open(&self.path, self.options.verify_rows);
+        if self.log.is_none() {
+            self.log = Identity::of(&log_of(&self.path)).ok();
+        }
+        let (mut store, _) = store?;
         if store.boot_epoch() != self.boot_epoch.get() {
             let what = format!("found boot epoch {}, expected this start's {}", store.boot_epoch(), self.boot_epoch);
             return Err(JournalError::Damaged { path: self.path.clone(), what });

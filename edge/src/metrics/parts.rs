@@ -115,8 +115,8 @@ impl PartFigures {
             unjudged: counters(
                 registry,
                 "cellgate_images_set_aside_total",
-                "Images that went to the archive unjudged: no trigger in time, their part decided without them, there before \
-                 anybody watched.",
+                "Images that went to the archive unjudged: no trigger in time, the order of images and triggers lost, their part \
+                 decided without them, there before anybody watched.",
                 ["why"],
                 Unjudged::ALL.map(|why| (why, [why.name()])),
             )?,

@@ -21,7 +21,8 @@ pub struct Activation {
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
     /// The bundle has no network of this precision.
-    #[error("{}: found networks of precision {found}, expected {expected}", path.display())]
+    #[error("{}: found networks of precision {found}, expected {expected}: set [model] precision to one that it has, or \
+         export the bundle with {expected}", path.display())]
     NoNetwork {
         /// The bundle.
         path: std::path::PathBuf,
@@ -70,5 +71,25 @@ impl Pipeline {
         let mut pipeline = Self::with_scorer(scorer, *bundle.policy(), sandbox)?;
         pipeline.prove(bundle, activation.precision)?;
         Ok((pipeline, chosen))
+    }
+}
+
+impl ActivationError {
+    /// With its causes, on one line: some list each place that was looked at on a line of its own.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        cellgate_models::one_line(self).lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_places_is_one_line_too() {
+        let looked_for = "  /nope (no such file)\n  /usr/lib\n".to_owned();
+        let line = ActivationError::from(EngineError::LibraryMissing { looked_for }).in_one_line();
+        assert!(line.contains("/nope (no such file) /usr/lib") && !line.contains('\n'), "{line}");
     }
 }

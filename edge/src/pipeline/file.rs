@@ -1,5 +1,7 @@
 //! An image's bytes, read under limits.
 
+use super::NoScore;
+use crate::acquire::Identity;
 use cellgate_models::radiograph::{BUFFER_START, Limits, ReadError};
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::{File, Metadata};
@@ -8,8 +10,15 @@ use std::path::Path;
 
 /// Reads a plain file of at most `limits.max_file_bytes` into `memory`, which is used again, and gives its bytes. A pipe or a device
 /// could keep the gate waiting for ever and is refused without being opened; one that takes a file's place meanwhile is
-/// opened without waiting, and refused.
-pub(super) fn read<'a>(path: &Path, limits: &Limits, memory: &'a mut Vec<u8>) -> Result<&'a [u8], ReadError> {
+/// opened without waiting, and refused. So is a file that is not the `expected` one, where that is known, or is written to
+/// while it is read.
+pub(super) fn read<'a>(
+    path: &Path,
+    expected: Option<&Identity>,
+    limits: &Limits,
+    memory: &'a mut Vec<u8>,
+) -> Result<&'a [u8], NoScore> {
+    let changed = || NoScore::Changed { path: path.to_owned() };
     let io = |source: io::Error| ReadError::Io { path: path.to_owned(), source };
     let over_limit = |found: u64| ReadError::Limit {
         path: path.to_owned(),
@@ -21,17 +30,24 @@ pub(super) fn read<'a>(path: &Path, limits: &Limits, memory: &'a mut Vec<u8>) ->
     let file = File::from(open(path, flags, Mode::empty()).map_err(|error| io(error.into()))?);
     let metadata = file.metadata().map_err(io)?;
     refuse_other_than_file(path, &metadata)?;
+    let before = Identity::of(&metadata);
+    if expected.is_some() && before.as_ref() != expected {
+        return Err(changed());
+    }
     if metadata.len() > limits.max_file_bytes {
-        return Err(over_limit(metadata.len()));
+        return Err(over_limit(metadata.len()).into());
     }
     // A byte more than expected shows whether it has grown meanwhile.
-    let expected = usize::try_from(metadata.len()).unwrap_or(usize::MAX).saturating_add(1);
+    let most = usize::try_from(metadata.len()).unwrap_or(usize::MAX).saturating_add(1);
     memory.resize(BUFFER_START, 0);
-    memory.try_reserve_exact(expected).map_err(|error| io(io::Error::other(error)))?;
-    file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(memory).map_err(io)?;
+    memory.try_reserve_exact(most).map_err(|error| io(io::Error::other(error)))?;
+    (&file).take(limits.max_file_bytes.saturating_add(1)).read_to_end(memory).map_err(io)?;
     let bytes = &memory[BUFFER_START..];
     if bytes.len() as u64 > limits.max_file_bytes {
-        return Err(over_limit(bytes.len() as u64));
+        return Err(over_limit(bytes.len() as u64).into());
+    }
+    if Identity::of(&file.metadata().map_err(io)?) != before {
+        return Err(changed());
     }
     Ok(bytes)
 }

@@ -10,6 +10,7 @@ pub use activate::{Activation, ActivationError};
 pub use proof::ProofError;
 pub use select::{Chosen, EngineChoice, EngineOptions};
 
+use crate::acquire::Identity;
 use crate::sandbox::{Sandbox, SandboxFailure};
 use cellgate_models::conversion::{ConversionError, ConversionSpec, Size};
 use cellgate_models::digest::Digest;
@@ -17,7 +18,7 @@ use cellgate_models::engine::{Engine, EngineError};
 use cellgate_models::policy::{Decision, Policy, Reason};
 use cellgate_models::radiograph::{BUFFER_START, ReadError};
 use scorer::{CpuScorer, Scorer};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Judges one radiograph after another. Buffers are kept between images; one pipeline a thread.
@@ -114,6 +115,12 @@ pub enum NoScore {
     /// The image could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// It is not the image that it was taken for.
+    #[error("{}: this is not the file that came, or it was written to since then", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The process that decodes it failed, or refused it.
     #[error(transparent)]
     Sandbox(#[from] SandboxFailure),
@@ -135,6 +142,7 @@ impl NoScore {
                 ReadError::Limit { .. } => Reason::ImageOverLimit,
                 _ => Reason::ImageUnreadable,
             },
+            Self::Changed { .. } => Reason::ImageMismatch,
             Self::Sandbox(SandboxFailure::TimedOut { .. }) => Reason::DecoderTimedOut,
             Self::Sandbox(_) => Reason::DecoderFailed,
             Self::Conversion(_) => Reason::ConversionFailed,
@@ -175,13 +183,19 @@ impl Pipeline {
 
     /// Judges the image in the file at `path`. Whatever goes wrong is a REJECT with its reason.
     pub fn judge(&mut self, path: &Path) -> Judgement {
-        self.judge_telling(path, &mut |_| {})
+        self.judge_telling(path, None, &mut |_| {})
     }
 
-    /// As [`Self::judge`]; `begins` is told of each stage before it begins, so that a watcher knows what is under way.
-    pub fn judge_telling(&mut self, path: &Path, begins: &mut dyn FnMut(Stage)) -> Judgement {
+    /// As [`Self::judge`]; with `expected`, only the file that it identifies. `begins` is told of each stage before it begins,
+    /// so that a watcher knows what is under way.
+    pub fn judge_telling(
+        &mut self,
+        path: &Path,
+        expected: Option<&Identity>,
+        begins: &mut dyn FnMut(Stage),
+    ) -> Judgement {
         let mut times = Times::default();
-        let (score, image) = self.score(path, &mut times, begins);
+        let (score, image) = self.score(path, expected, &mut times, begins);
         let start = Instant::now();
         let (decision, score, detail) = match score {
             Ok(score) => (self.policy.decide(score), Some(score), None),
@@ -196,17 +210,18 @@ impl Pipeline {
     fn score(
         &mut self,
         path: &Path,
+        expected: Option<&Identity>,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> (Result<f32, NoScore>, Option<Digest>) {
         let Self { source: Source { sandbox, memory }, scorer, slowest, .. } = self;
         begins(Stage::Read);
         let start = Instant::now();
-        let bytes = match file::read(path, sandbox.limits(), memory) {
+        let bytes = match file::read(path, expected, sandbox.limits(), memory) {
             Ok(bytes) => bytes,
             Err(error) => {
                 times.read = start.elapsed();
-                return (Err(error.into()), None);
+                return (Err(error), None);
             }
         };
         let radiograph = sandbox.decode(bytes, path);

@@ -15,6 +15,7 @@ mod metrics;
 mod plant;
 mod plc;
 mod quiet;
+mod rewritten;
 mod service;
 mod slow;
 mod standstill;
@@ -93,6 +94,10 @@ fn what_is_no_image_or_does_not_come_is_a_reject_with_its_reason() {
     let rows = plant.rows();
     assert_eq!(rows.len(), 3);
     assert!(rows.iter().all(|row| row["verdict"] == "REJECT"), "{rows:?}");
+    // Who looks for warnings finds each with what went wrong.
+    let log = plant.log();
+    let told = |line: &&str| line.contains("WARN") && line.contains("judged") && line.contains("detail=\"");
+    assert_eq!(log.lines().filter(told).count(), 3, "{log}");
 }
 
 #[test]
@@ -136,9 +141,12 @@ fn by_order_a_stray_image_is_no_part_s_and_after_a_pause_each_part_gets_its_own(
     plant.scan(99, &plant.images[0]);
     let told = tray(100);
     assert!(told[..4].iter().all(|outcome| outcome["reason"] == "IMAGE_MISMATCH"), "{told:?}");
+    assert_eq!(plant.log().matches("the order of images and triggers is not known").count(), 2, "{}", plant.log());
+    assert!(plant.log().contains("scans/99.tif why=the order of images and triggers was lost"), "{}", plant.log());
     std::thread::sleep(ORDER_PAUSE);
     let told = tray(200);
     assert_eq!(told[0]["gate"], "PASS");
+    assert_eq!(plant.log().matches("the order of images and triggers holds").count(), 2, "{}", plant.log());
     agree(&plant.rows()[4..], &told[..4], 200);
 }
 
@@ -201,6 +209,26 @@ fn free_running_images_that_came_while_it_was_down_are_judged_after_the_start() 
     assert!(plant.archived().iter().all(|name| name.contains("-free-")), "{:?}", plant.archived());
 }
 
+/// Nothing to act on is held up by waiting, and a row without a score would be all that is ever known of the image.
+#[test]
+fn free_running_images_wait_for_an_engine_that_is_proven() {
+    let mut plant = Plant::with_bundle("native", "free-running", |folder| {
+        bundle(folder, &contents("mean_sigmoid.onnx", 1.0 - mean_sigmoid(DARK)))
+    });
+    wait_for("the engine's refusal", || plant.log().contains("not ready: the engine was refused"));
+    plant.images.iter().enumerate().for_each(|(index, image)| plant.scan(index as u64, image));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!((plant.rows().len(), plant.lying()), (0, 3));
+    assert_eq!(plant.stop(), Some(0));
+    fs::remove_dir_all(plant.path("model")).unwrap();
+    sound_bundle(plant.folder.path());
+    plant.start();
+    wait_for("three images in the archive", || plant.archived().len() == 3);
+    let rows = plant.rows();
+    let verdicts: Vec<_> = rows.iter().map(|row| row["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["PASS", "REVIEW", "REJECT"]);
+}
+
 #[test]
 fn an_appliance_that_stands_still_is_not_ready_and_goes_on_afterwards() {
     let plant = Plant::new("native", "part-id");
@@ -246,7 +274,8 @@ fn misuse_is_status_2_and_help_has_examples() {
     fs::write(folder.path().join("edge.toml"), &example.stdout).unwrap();
     program(&["run", "--config", "edge.toml", "--check"], 0);
     let output = program(&["run", "--config", "edge.toml"], 2);
-    assert!(stderr(&output).contains("the bundle was refused: "), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("the bundle was refused: ") && text.contains("set [model] bundle to"), "{text}");
     let missing = program(&["run", "--config", "none.toml"], 2);
     assert!(stderr(&missing).contains("none.toml: "), "{}", stderr(&missing));
     assert!(Path::new(&folder.path().join("edge.toml")).exists());

@@ -1,4 +1,5 @@
 use super::*;
+use crate::acquire::ImageFile;
 use crate::appliance::beat::{Beats, Clock};
 use crate::appliance::judge::EngineState;
 use crate::config::Config;
@@ -69,14 +70,13 @@ impl Bench {
 
     /// The judge tells what it found out about part 7.
     fn judged(&mut self) {
-        let mut judged = Judged::reject(ReasonCode::INTERNAL, "");
-        judged.path = Some(Path::new("scans/7.tif").to_owned());
+        let judged = Judged::reject(ReasonCode::INTERNAL, "").with_file(ImageFile::at("scans/7.tif".into()));
         self.line.on_told(Told::Judged { number: 1, judged });
     }
 
     fn is_set_aside(&self) -> bool {
         self.chores.try_iter().any(|chore| {
-            matches!(chore, Chore::SetAside { paths, why: Unjudged::TooLate } if paths == [Path::new("scans/7.tif")])
+            matches!(chore, Chore::SetAside { images, why: Unjudged::TooLate } if images == [ImageFile::at("scans/7.tif".into())])
         })
     }
 }
@@ -88,6 +88,35 @@ fn a_plc_that_allows_more_time_than_configured_gets_the_configured_one() {
     let deadline = |ms| Bench::new().trigger(ms).deadline_ms;
     assert!((longest - 100..=longest).contains(&deadline(10 * longest)));
     assert!((1_900..=2_000).contains(&deadline(2_000)), "less is as asked");
+}
+
+/// A proof in the middle of a part would take its PASS away.
+#[test]
+fn a_proof_that_is_due_waits_for_the_part_in_hand() {
+    let mut bench = Bench::new();
+    bench.line.shared.engine.set(EngineState::PROVEN);
+    let may_prove = |bench: &mut Bench| {
+        bench.line.look_around();
+        bench.line.shared.engine.may_prove()
+    };
+    let trigger = bench.trigger(2_000);
+    assert!(!may_prove(&mut bench) && !may_prove(&mut bench), "being judged");
+    bench.judged();
+    let id = bench.line.journal.accept(trigger).unwrap().id();
+    bench.line.on_told(Told::Accepted { number: 1, accepted: Some(id) });
+    let Request::Commit(commit) = bench.requests.recv().unwrap() else { panic!("nothing to commit") };
+    assert!(!may_prove(&mut bench), "being stored");
+    let Commit { pending, judged, received, .. } = *commit;
+    let entry = judged.entry(&pending.entry().outcome, id, bench.line.model, Duration::ZERO);
+    let committed = bench.line.journal.commit(entry).unwrap();
+    let row = Box::new(committed.record().clone());
+    bench.line.on_told(Told::Committed { committed: pending.committed(committed.seq()), row, received });
+    assert!(!may_prove(&mut bench), "being said");
+    assert!(bench.line.shared.engine.is_proven());
+    let code = part::record(committed.record(), Origin::REPLAY).code;
+    bench.line.session().acknowledge(&Ack { verdict_seq: committed.seq().get(), part_id: 7, code });
+    assert!(may_prove(&mut bench), "acknowledged");
+    assert!(!bench.line.shared.engine.is_proven());
 }
 
 #[test]

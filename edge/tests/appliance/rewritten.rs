@@ -1,0 +1,82 @@
+//! A scanner that uses a name again: no part is judged on bytes that its image did not have when it came.
+
+use crate::ORDER_PAUSE;
+use crate::plant::{Plant, wait_for};
+use crate::plc::Plc;
+use cellgate_protocol::code::Verdict;
+use cellgate_protocol::reason::ReasonCode;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::time::Duration;
+
+/// The next part's sound image, not closed yet, must not become this part's PASS.
+fn a_file_that_is_being_written_again_is_no_pass(matching: &str) {
+    let plant = Plant::new("native", matching);
+    let plc = Plc::new(&plant, "native");
+    plc.wait_ready();
+    if matching == "image-first" {
+        std::thread::sleep(ORDER_PAUSE);
+    }
+    let scan = plant.path("scans/7.tif");
+    fs::write(&scan, fs::read(&plant.images[2]).unwrap()).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let mut next = File::create(&scan).unwrap();
+    next.write_all(&fs::read(&plant.images[0]).unwrap()).unwrap();
+    next.sync_all().unwrap();
+    plc.trigger(7, 2_000);
+    let (_, outcome) = plc.outcome(7);
+    assert_eq!(outcome.decision.verdict(), Verdict::Reject, "{outcome:?}");
+    assert_eq!(outcome.claim.unwrap().reason, ReasonCode::IMAGE_MISMATCH);
+    let rows = plant.rows();
+    assert_eq!((&rows[0]["score"], &rows[0]["image"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    drop(next);
+    wait_for("the file to be set aside", || plant.lying() == 0);
+    assert!(plant.archived().iter().all(|name| name.starts_with("unjudged-")), "{:?}", plant.archived());
+    if matching == "image-first" {
+        plc.wait_ready();
+        plant.scan(8, &plant.images[0]);
+        std::thread::sleep(Duration::from_millis(100));
+        plc.trigger(8, 2_000);
+        let (_, outcome) = plc.outcome(8);
+        assert_eq!(outcome.claim.unwrap().reason, ReasonCode::IMAGE_MISMATCH, "the order is lost until a pause");
+    }
+}
+
+#[test]
+fn by_order_a_file_that_is_being_written_again_is_no_pass() {
+    a_file_that_is_being_written_again_is_no_pass("image-first");
+}
+
+#[test]
+fn by_number_a_file_that_is_being_written_again_is_no_pass() {
+    a_file_that_is_being_written_again_is_no_pass("part-id");
+}
+
+/// The archive has each image under its own part's verdict, also where the next one takes its name at once.
+#[test]
+fn an_image_of_the_same_name_is_archived_as_its_own_part_s() {
+    let mut plant = Plant::new("native", "image-first");
+    let plc = Plc::new(&plant, "native");
+    plc.wait_ready();
+    std::thread::sleep(ORDER_PAUSE);
+    let place = |image: usize| {
+        fs::copy(&plant.images[image], plant.path(".scan")).unwrap();
+        fs::rename(plant.path(".scan"), plant.path("scans/scan.tif")).unwrap();
+    };
+    let frozen = crate::frozen::Frozen::new(plant.appliance.as_ref().unwrap(), "keep");
+    for (part, image) in [(1, 0), (2, 1), (3, 2)] {
+        place(image);
+        std::thread::sleep(Duration::from_millis(100));
+        plc.wait_ready();
+        plc.trigger(part, 3_000);
+        plc.outcome(part);
+    }
+    drop(frozen);
+    wait_for("the last image in the archive", || plant.lying() == 0);
+    drop(plc);
+    assert_eq!(plant.stop(), Some(0));
+    let verdicts: Vec<_> = plant.rows().iter().map(|row| row["verdict"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(verdicts, ["PASS", "REVIEW", "REJECT"]);
+    assert_eq!(plant.archived(), ["0000000003-3-REJECT.tif"]);
+    assert_eq!(plant.log().matches("its file was replaced or written to since").count(), 2, "{}", plant.log());
+}
