@@ -1,5 +1,6 @@
 //! Plans built by real TensorRT for RTX, without a GPU.
 #![cfg(not(feature = "enterprise"))]
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 use cellgate_models::bundle::Precision;
 use cellgate_models::conversion::Size;
@@ -117,8 +118,6 @@ fn networks_that_are_cut_are_errors() {
     // One cut falls between the graph and what stands behind it, the operators' version; TensorRT does without.
     let whole = (0..network.len()).filter(|&length| built(&network[..length], Precision::F16, SM86).is_ok());
     assert!(whole.count() <= 1);
-    let text = refused(b"\x3a\x04\x0a\x02\x22\x00");
-    assert!(text.starts_with("the network could not be read: ") || text.starts_with("the network's "), "{text}");
 }
 
 #[test]

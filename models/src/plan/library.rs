@@ -105,6 +105,16 @@ pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError
     Ok(Found { path, tensorrt: TensorRt { flavour: FLAVOUR, version: found } })
 }
 
+/// The file that is to be opened.
+fn locate(library: Library, folder: Option<&Path>) -> Result<PathBuf, PlanError> {
+    let path = Search::of_process(library.wanted(), folder).find().map_err(|looked_for| PlanError::LibraryMissing {
+        library,
+        looked_for,
+        install: library.install().into(),
+    })?;
+    Ok(path.canonicalize().unwrap_or(path))
+}
+
 /// Opens a library for the life of the process: C++ libraries with threads and destructors of their own don't come off well.
 fn open(library: Library, path: &Path) -> Result<&'static libloading::Library, PlanError> {
     #[expect(unsafe_code, reason = "a shared library's code runs when it is opened")]
@@ -146,14 +156,16 @@ pub(super) fn load(folder: Option<&Path>) -> Result<Found, PlanError> {
     if let (Some(found), None) = (&*loaded, folder) {
         return Ok(found.clone());
     }
-    let found = probe(Library::Builder, folder)?;
     if let Some(loaded) = &*loaded {
-        return if loaded.path == found.path {
-            Ok(found)
+        // Not opened: it would run its initialisers beside those of the loaded one.
+        let asked = locate(Library::Builder, folder)?;
+        return if loaded.path == asked {
+            Ok(loaded.clone())
         } else {
-            Err(PlanError::LibraryOther { asked: found.path, loaded: loaded.path.clone() })
+            Err(PlanError::LibraryOther { asked, loaded: loaded.path.clone() })
         };
     }
+    let found = probe(Library::Builder, folder)?;
     let library = Library::Parser;
     let folder = found.path.parent().unwrap_or(Path::new("/"));
     let parser = library_in(folder, PARSER).ok_or_else(|| PlanError::LibraryMissing {

@@ -45,7 +45,7 @@ enum Said {
     Built { network: Network, size: Size, tensorrt: TensorRt, plan_bytes: u64, sha256: Digest },
 }
 
-/// Builds a plan as [`build`] does, in a child process: this program with [`SUBCOMMAND`]. Where `progress` says to stop, the child is
+/// Builds a plan as [`build()`] does, in a child process: this program with [`SUBCOMMAND`]. Where `progress` says to stop, the child is
 /// killed.
 ///
 /// # Errors
@@ -69,8 +69,22 @@ fn build_by(
     let (Some(input), Some(output)) = (worker.0.stdin.take(), worker.0.stdout.take()) else {
         return Err(crashed("it has no pipes"));
     };
-    // A child that ended early says why, or its exit status does.
-    let _ = ask(input, request);
+    std::thread::scope(|scope| {
+        // Beside the reading, so that a child that doesn't read can be stopped too. One that ended early says why, or its exit
+        // status does.
+        scope.spawn(|| ask(input, request).ok());
+        // Killed when done, or the sending might never end.
+        let mut worker = worker;
+        listen(&mut worker, output, progress)
+    })
+}
+
+/// What the child answers.
+fn listen(
+    worker: &mut Worker,
+    output: impl Read,
+    progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
+) -> Result<Built, PlanError> {
     let mut output = BufReader::new(output);
     loop {
         let mut line = Vec::new();
@@ -94,7 +108,8 @@ fn build_by(
                 return Ok(Built { plan, network, size, tensorrt });
             }
             Err(_) => {
-                tracing::debug!(target: LOG_TARGET, "{}", String::from_utf8_lossy(&line).trim_end().escape_debug())
+                let line = String::from_utf8_lossy(&line);
+                tracing::debug!(target: LOG_TARGET, "{}", line.trim_end().escape_debug());
             }
         }
     }
@@ -222,9 +237,9 @@ mod tests {
         assert_eq!(of_script("cat >/dev/null; kill -KILL $$"), crashed("signal 9"));
         assert_eq!(of_script("exit 3"), crashed("exit status: 3"));
         assert_eq!(of_script("echo noise; echo '{\"other\":1}'; exit 0"), crashed("exit status: 0"));
-        assert_eq!(of_script("exec >&-; sleep 60"), crashed("it stopped answering"));
+        assert_eq!(of_script("exec sleep 60 >&-"), crashed("it stopped answering"));
         let step = "echo '{\"step\":{\"phase\":\"a\",\"done\":9,\"of\":9}}'";
-        assert_eq!(of_script(&format!("cat >/dev/null; {step}; sleep 60")), PlanError::Cancelled);
+        assert_eq!(of_script(&format!("cat >/dev/null; {step}; exec sleep 60")), PlanError::Cancelled);
         let error = "cat >/dev/null; echo '{\"error\":\"Cancelled\"}'";
         assert_eq!(of_script(error), PlanError::Cancelled);
     }
