@@ -30,6 +30,10 @@ enum Command {
     /// The child process that decodes images, started by the others
     #[command(name = cellgate_edge::sandbox::worker::SUBCOMMAND, hide = true)]
     DecodeWorker,
+    /// The child process that builds plans, started by `plan build`
+    #[cfg(feature = "tensorrt")]
+    #[command(name = cellgate_models::plan::SUBCOMMAND, hide = true)]
+    PlanWorker,
 }
 
 /// The exit status of misuse and of everything that keeps the program from judging: clap's own.
@@ -54,6 +58,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "tensorrt")]
         Command::GpuCheck(args) => cmd::gpu_check::run(&args),
         Command::Journal(args) => cmd::journal::run(&args),
+        #[cfg(feature = "tensorrt")]
+        Command::PlanWorker => cellgate_models::plan::serve().map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::DecodeWorker => Ok(ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod support;
 
+use cellgate_models::bundle::Precision;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -67,6 +68,9 @@ fn refused(command: &mut Command) -> String {
 fn file(line: &serde_json::Value) -> PathBuf {
     line["plan"].as_str().unwrap().into()
 }
+
+/// Bits of mean_sigmoid_f16.onnx which, flipped, make a network that TensorRT for RTX 1.7.1 crashes on, as found one by one.
+const BITS: [usize; 4] = [195, 443, 869, 907];
 
 #[test]
 fn a_plan_is_built_kept_listed_and_pruned() {
@@ -171,4 +175,30 @@ fn a_key_that_others_can_read_is_refused() {
         let text = refused(command);
         assert!(text.contains("its mode: found 0644, expected 0600"), "{text}");
     }
+}
+
+/// Found by flipping bits: TensorRT's parser crashes on some damaged networks. That is an error of the child's, no crash of ours.
+#[test]
+fn a_network_that_makes_tensorrt_crash_is_an_error() {
+    let sound = support::fixture("mean_sigmoid_f16.onnx");
+    let mut ended = Vec::new();
+    let flipped = BITS.map(|bit| {
+        let mut network = sound.clone();
+        network[bit / 8] ^= 1 << (bit % 8);
+        network
+    });
+    // A graph of one node that has nothing.
+    for network in flipped.into_iter().chain([b"\x3a\x04\x0a\x02\x22\x00".to_vec()]) {
+        let mut contents = support::contents("mean_sigmoid.onnx", support::mean_sigmoid(support::DARK));
+        contents.networks = [(Precision::F16, network)].into();
+        let expectation = contents.golden[0].expected[&Precision::F32];
+        contents.golden[0].expected = [(Precision::F16, expectation)].into();
+        let folder = tempfile::tempdir().unwrap();
+        let device = Device { bundle: support::bundle(folder.path(), &contents), folder };
+        let text = refused(&mut device.build("sm86"));
+        assert!(text.contains("error: the "), "{text}");
+        assert!(device.list().is_empty());
+        ended.push(text.contains("the process that builds plans ended by a segmentation fault (signal 11)"));
+    }
+    assert!(ended.contains(&true), "TensorRT got better: choose other bits, or build in the process itself");
 }

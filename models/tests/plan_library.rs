@@ -1,5 +1,6 @@
 //! TensorRT missing, of another version, or something else: each a plain error. Every test names a folder of its own, so none
 //! needs TensorRT.
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 use cellgate_models::plan::{FLAVOUR, LIBRARY_ENV, Library, PlanError, probe};
 use std::path::Path;

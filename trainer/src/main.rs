@@ -41,6 +41,10 @@ enum Command {
     Synth(cmd::synth::Args),
     /// Trains a backbone from random weights on synthetic electrodes
     Pretrain(cmd::pretrain::Args),
+    /// The child process that builds plans, started by `export --tensorrt`
+    #[cfg(feature = "tensorrt")]
+    #[command(name = cellgate_models::plan::SUBCOMMAND, hide = true)]
+    PlanWorker,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
         Command::Audit(args) => cmd::audit::run(&args),
         Command::Synth(args) => cmd::synth::run(&args),
         Command::Pretrain(args) => cmd::pretrain::run(&args),
+        #[cfg(feature = "tensorrt")]
+        Command::PlanWorker => cellgate_models::plan::serve().map(|()| ExitCode::SUCCESS).map_err(Into::into),
     };
     result.unwrap_or_else(|error| {
         cmd::note(format!("error: {}", cellgate_models::one_line(error.as_ref())));

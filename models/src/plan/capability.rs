@@ -1,10 +1,11 @@
 //! What a plan is built for.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// A GPU's compute capability; as text `sm86` for 8.6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ComputeCapability {
     /// Before the dot, 1..=99.
     pub major: u8,
@@ -48,7 +49,7 @@ impl FromStr for ComputeCapability {
 }
 
 /// What a plan is built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// The GPU at hand.
     Device,

@@ -3,10 +3,12 @@
 use super::library::LIBRARY_ENV;
 use super::{ComputeCapability, Flavour, Library, Target, Version};
 use crate::bundle::Precision;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Why there is no plan. Plain text throughout: making one of these never calls into a library.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
     /// One of TensorRT's libraries is not on this machine.
@@ -20,7 +22,7 @@ pub enum PlanError {
         /// Every place that was looked at, one a line, each ended.
         looked_for: String,
         /// The package that brings it.
-        install: &'static str,
+        install: Cow<'static, str>,
     },
     /// The file is none of TensorRT's libraries.
     #[error("{}: not usable as {library}: {message}", path.display())]
@@ -44,7 +46,7 @@ pub enum PlanError {
         /// What can be used.
         expected: String,
         /// The package that brings it.
-        install: &'static str,
+        install: Cow<'static, str>,
     },
     /// A process holds one TensorRT for its life.
     #[error("{} was asked for, but this process already runs {}", asked.display(), loaded.display())]
@@ -74,7 +76,7 @@ pub enum PlanError {
     #[error("the network's {side}: found {found}, expected {expected}")]
     Contract {
         /// `inputs` or `outputs`.
-        side: &'static str,
+        side: Cow<'static, str>,
         /// What it has.
         found: String,
         /// What it should have.
@@ -97,6 +99,12 @@ pub enum PlanError {
         target: Target,
         /// What TensorRT said.
         message: String,
+    },
+    /// The process that builds ended without an answer.
+    #[error("the process that builds plans ended by {how}; the network is damaged, or TensorRT is")]
+    Crashed {
+        /// How it ended.
+        how: String,
     },
     /// The caller stopped it.
     #[error("building the plan was stopped")]

@@ -1,6 +1,5 @@
 //! What differs between TensorRT for RTX and TensorRT 11: names, versions, and how a target is chosen.
 
-use super::error::of;
 use super::{ComputeCapability, Flavour, PlanError, Target};
 use trtx::Logger;
 use trtx::builder::BuilderConfig;
@@ -11,7 +10,8 @@ pub use chosen::{CAPABILITIES, FLAVOUR};
 /// TensorRT for RTX.
 #[cfg(not(feature = "enterprise"))]
 mod chosen {
-    use super::{BuilderConfig, ComputeCapability, Flavour, Logger, PlanError, Target, of};
+    use super::super::error::of;
+    use super::{BuilderConfig, ComputeCapability, Flavour, Logger, PlanError, Target};
     use trtx::{EngineInvalidityDiagnostics as Diagnostics, EngineValidity, Runtime};
 
     /// The TensorRT that this program was built for.

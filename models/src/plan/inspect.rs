@@ -5,11 +5,12 @@ use super::error::of;
 use crate::bundle::Precision;
 use crate::conversion::Size;
 use crate::engine::{INPUT_NAME, MAX_PIXELS, OUTPUT_NAME};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use trtx::{DataType, NetworkDefinition};
 
 /// What a tensor's elements are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ElementType {
     /// 32-bit floating point.
@@ -41,7 +42,7 @@ impl From<DataType> for ElementType {
 }
 
 /// An input or output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tensor {
     /// Its name.
     pub name: String,
@@ -58,7 +59,7 @@ impl fmt::Display for Tensor {
 }
 
 /// A network as TensorRT has parsed it, before it builds a plan of it. All of it is known without a GPU.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// All inputs.
     pub inputs: Vec<Tensor>,
@@ -123,14 +124,14 @@ pub(super) fn contract(inputs: &[Tensor], outputs: &[Tensor]) -> Result<Size, Pl
         _ => None,
     }
     .ok_or_else(|| PlanError::Contract {
-        side: "inputs",
+        side: "inputs".into(),
         found: describe(inputs),
         expected: format!("`{INPUT_NAME}` f32 [1, 3, height, width] with at most {MAX_PIXELS} pixels"),
     })?;
     match outputs {
         [output] if is_f32(output, OUTPUT_NAME) && matches!(*output.shape, [1] | [1, 1]) => Ok(size),
         _ => Err(PlanError::Contract {
-            side: "outputs",
+            side: "outputs".into(),
             found: describe(outputs),
             expected: format!("`{OUTPUT_NAME}` f32 [1] or [1, 1]"),
         }),

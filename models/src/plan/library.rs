@@ -4,6 +4,7 @@ use super::flavour::{BUILDER, FLAVOUR, INSTALL, OLDEST, PARSER, WHEEL};
 use super::{PlanError, TensorRt, Version};
 use crate::library::{Named, Search, Wanted, library_in};
 use libloading::Symbol;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 pub const LIBRARY_ENV: &str = "CELLGATE_TENSORRT";
 
 /// One of TensorRT's libraries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Library {
     /// Builds plans and runs them.
     Builder,
@@ -90,7 +91,7 @@ pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError
     let path = Search::of_process(library.wanted(), folder).find().map_err(|looked_for| PlanError::LibraryMissing {
         library,
         looked_for,
-        install: library.install(),
+        install: library.install().into(),
     })?;
     let path = path.canonicalize().unwrap_or(path);
     let loaded = open(library, &path)?;
@@ -99,9 +100,19 @@ pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError
     let (major, minor) = OLDEST;
     if found.major != major || found.minor < minor {
         let expected = format!("{major}.{minor} or later, before {}", major + 1);
-        return Err(PlanError::LibraryVersion { library, path, found, expected, install: library.install() });
+        return Err(PlanError::LibraryVersion { library, path, found, expected, install: library.install().into() });
     }
     Ok(Found { path, tensorrt: TensorRt { flavour: FLAVOUR, version: found } })
+}
+
+/// The file that is to be opened.
+fn locate(library: Library, folder: Option<&Path>) -> Result<PathBuf, PlanError> {
+    let path = Search::of_process(library.wanted(), folder).find().map_err(|looked_for| PlanError::LibraryMissing {
+        library,
+        looked_for,
+        install: library.install().into(),
+    })?;
+    Ok(path.canonicalize().unwrap_or(path))
 }
 
 /// Opens a library for the life of the process: C++ libraries with threads and destructors of their own don't come off well.
@@ -145,20 +156,22 @@ pub(super) fn load(folder: Option<&Path>) -> Result<Found, PlanError> {
     if let (Some(found), None) = (&*loaded, folder) {
         return Ok(found.clone());
     }
-    let found = probe(Library::Builder, folder)?;
     if let Some(loaded) = &*loaded {
-        return if loaded.path == found.path {
-            Ok(found)
+        // Not opened: it would run its initialisers beside those of the loaded one.
+        let asked = locate(Library::Builder, folder)?;
+        return if loaded.path == asked {
+            Ok(loaded.clone())
         } else {
-            Err(PlanError::LibraryOther { asked: found.path, loaded: loaded.path.clone() })
+            Err(PlanError::LibraryOther { asked, loaded: loaded.path.clone() })
         };
     }
+    let found = probe(Library::Builder, folder)?;
     let library = Library::Parser;
     let folder = found.path.parent().unwrap_or(Path::new("/"));
     let parser = library_in(folder, PARSER).ok_or_else(|| PlanError::LibraryMissing {
         library,
         looked_for: format!("  {}\n", folder.join(PARSER).display()),
-        install: library.install(),
+        install: library.install().into(),
     })?;
     let symbol = "createNvOnnxParser_INTERNAL";
     #[expect(unsafe_code, reason = "a shared library's symbol is looked up")]

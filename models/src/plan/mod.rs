@@ -14,9 +14,8 @@
 //! of its ONNX file. A plan of f32 computes in f32, not in TF32, which TensorRT would take by itself and whose 10 bits of
 //! mantissa a golden image's tolerance has no room for; and a NaN is not optimised away, so that it reaches the policy.
 //!
-//! An ONNX file that is cut or keeps weights elsewhere is refused before TensorRT's parser sees it. What else is wrong with one
-//! ends as an error wherever that parser finds out; it is C++ and runs in this process, so give it only what a bundle's
-//! digest vouches for.
+//! An ONNX file that is cut or keeps weights elsewhere is refused before TensorRT's parser sees it. That parser is C++, and some
+//! damaged networks make it crash: programs build with [`build_in_child`], where a crash is an error like others.
 
 mod build;
 pub mod cache;
@@ -31,6 +30,7 @@ mod onnx;
 mod progress;
 mod validity;
 mod version;
+mod worker;
 
 pub use build::{Built, Request, build};
 pub use capability::{ComputeCapability, ParseCapabilityError, Target};
@@ -43,3 +43,4 @@ pub use log::LOG_TARGET;
 pub use progress::{Progress, Step};
 pub use validity::faults;
 pub use version::{Flavour, TensorRt, Version};
+pub use worker::{SUBCOMMAND, build_in_child, serve};

@@ -1,9 +1,10 @@
 //! Which TensorRT.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The two products of this name. Their plans are not each other's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Flavour {
     /// TensorRT for RTX: compiles for a named architecture, finishes on the GPU.
     Rtx,
@@ -32,7 +33,7 @@ impl fmt::Display for Flavour {
 }
 
 /// A version of TensorRT, as the library itself says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
     /// Major number.
     pub major: u16,
@@ -51,7 +52,7 @@ impl fmt::Display for Version {
 }
 
 /// A TensorRT that plans belong to: another build of it makes and takes other plans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TensorRt {
     /// Which of the two.
     pub flavour: Flavour,

@@ -20,7 +20,6 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The file that lists the plans.
 const INDEX: &str = "plans.json";
@@ -137,7 +136,7 @@ fn plan(
 ) -> Result<Value, PlansError> {
     let network = bundle.network(precision).unwrap_or_default();
     let request = Request { network, precision, target: Target::Named(target), library: None };
-    let built = build(&request, Arc::new(|_| ControlFlow::Continue(())))?;
+    let built = build_in_child(&request, &|_| ControlFlow::Continue(()))?;
     let file = format!("{target}-{precision}.plan");
     write_file(&folder.join(&file), &built.plan)?;
     tracing::info!("{file}: {:.1} MB", built.plan.len() as f64 / 1e6);

@@ -131,20 +131,20 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 /// Builds with a bar on a terminal, until `stop` is set.
-fn build(request: &Request<'_>, stop: &Arc<AtomicBool>) -> Result<plan::Built, PlanError> {
+fn build(request: &Request<'_>, stop: &AtomicBool) -> Result<plan::Built, PlanError> {
     let style = "{spinner} {prefix} [{elapsed_precise}] {bar:30} {pos}/{len} {wide_msg}";
     let bar = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
         .with_prefix(format!("{} for {}", request.precision, request.target));
-    let (shown, stop) = (bar.clone(), Arc::clone(stop));
-    let progress = move |step: Step<'_>| {
-        shown.set_length(u64::from(step.of));
-        shown.set_position(u64::from(step.done));
+    let progress = |step: Step<'_>| {
+        bar.set_length(u64::from(step.of));
+        bar.set_position(u64::from(step.done));
         // A network names some of the phases; a terminal must not act on that.
-        shown.set_message(step.phase.replace(char::is_control, "?"));
+        bar.set_message(step.phase.replace(char::is_control, "?"));
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let built = plan::build(request, Arc::new(progress));
+    let built = plan::build_in_child(request, &progress);
     bar.finish_and_clear();
-    built
+    // Ctrl-C in a terminal ends the child too, which is then no crash.
+    if stop.load(Ordering::Relaxed) { Err(PlanError::Cancelled) } else { built }
 }
