@@ -149,9 +149,8 @@ fn without_a_driver_the_gpu_at_hand_is_an_error() {
     let device = Device::new();
     for action in ["build", "prune"] {
         let text = refused(device.plan(action).arg("--bundle").arg(&device.bundle));
-        let expected =
-            "error: the GPU at hand is not known; --target names another: the CUDA driver libcuda.so.1 was not found";
-        assert!(text.starts_with(expected) && text.contains("nvidia-driver"), "{text}");
+        assert!(text.starts_with("error: the GPU at hand is not known; --target names another: "), "{text}");
+        assert!(text.contains("libcuda.so.1") && text.contains("nvidia-driver"), "{text}");
     }
 }
 
@@ -288,32 +287,6 @@ fn the_child_ends_with_a_killed_parent() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     ends(child);
-}
-
-/// TensorRT takes its memory in the child, and it goes with it.
-#[test]
-fn the_parent_stays_small() {
-    let device = Device::new();
-    let (mut parent, child) = building(&device);
-    let memory = |id: u32, field: &str| -> u64 {
-        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    };
-    kill_process(child, Signal::CONT).unwrap();
-    let (mut peak_parent, mut peak_child) = (0, 0);
-    while parent.try_wait().unwrap().is_none() {
-        let status = |id| fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| status.contains("VmHWM"));
-        if status(parent.id()) {
-            peak_parent = peak_parent.max(memory(parent.id(), "VmHWM:"));
-        }
-        let id = child.as_raw_nonzero().get().unsigned_abs();
-        if status(id) {
-            peak_child = peak_child.max(memory(id, "VmHWM:"));
-        }
-    }
-    eprintln!("peak memory: parent {peak_parent} KiB, child {peak_child} KiB");
-    assert!(peak_parent * 2 < peak_child, "parent {peak_parent} KiB, child {peak_child} KiB");
 }
 
 #[test]
