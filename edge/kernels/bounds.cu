@@ -35,7 +35,7 @@ DEVICE u32 percentile(const Place& place, u32 below, u32 above)
 
 // Writes the spread between the image's own bounds. One block, whose threads divide 65,536. Shared: two words a thread,
 // and four.
-KERNEL local_bounds(BoundsParameters p, const u32* __restrict__ counts, Spread* __restrict__ spread)
+KERNEL(1024) local_bounds(BoundsParameters p, const u32* __restrict__ counts, Spread* __restrict__ spread)
 {
     u32* sums = (u32*)SHARED_MEMORY;
     u32* found = sums + 2 * THREADS;

@@ -229,7 +229,7 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, Output* t
 // larger of its rows by the tile's width and its columns by the tile's height. Blocks of convert_pixel: as
 // many as it takes; no shared memory.
 #define CONVERT_KERNEL(name, work, Level, Output)                                                                     \
-    KERNEL name(ConvertParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spreads,              \
+    KERNEL(256) name(ConvertParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spreads,         \
                 const u8* __restrict__ table, const Between* __restrict__ between_rows,                               \
                 const Between* __restrict__ between_columns, const u32* __restrict__ x_firsts,                        \
                 const u32* __restrict__ x_weights, const u32* __restrict__ y_firsts,                                  \

@@ -109,7 +109,7 @@ DEVICE u64 log2_fixed(u64 number)
 }
 
 // Writes the equalised level of each 8-bit level, from a histogram that is not empty. One block. Shared: a DheMemory.
-KERNEL dhe_table(DheParameters p, const u32* __restrict__ counts, u8* __restrict__ table)
+KERNEL(256) dhe_table(DheParameters p, const u32* __restrict__ counts, u8* __restrict__ table)
 {
     DheMemory& m = *(DheMemory*)SHARED_MEMORY;
 

@@ -1,7 +1,8 @@
 // What the kernels need of a GPU. tests/kernels/cpu.h gives the same words another meaning, to run the same kernels on a
 // processor.
 
-#define KERNEL extern "C" __global__ void
+// KERNEL(threads) name(arguments): a kernel, started with that many threads a block.
+#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
 #define DEVICE __device__ __forceinline__
 
 // The place of the running block in the grid, and the number of its threads.

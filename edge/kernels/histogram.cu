@@ -26,7 +26,7 @@ DEVICE void count_level(u32* window, u32 first, u32* counts, u32 level)
 
 // Adds to `counts` how often each level occurs. Blocks: pixels / pixels_per_block, rounded up. Shared: WINDOW words of 16
 // bits.
-KERNEL histogram(HistogramParameters p, const u16* __restrict__ levels, u32* __restrict__ counts)
+KERNEL(512) histogram(HistogramParameters p, const u16* __restrict__ levels, u32* __restrict__ counts)
 {
     u32* window = (u32*)SHARED_MEMORY;
     const u32 begin = BLOCK_X * p.pixels_per_block;

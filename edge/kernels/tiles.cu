@@ -12,7 +12,7 @@ struct TileParameters {
 
 // Adds to `counts` how often each 8-bit level occurs in each tile. Blocks: one for each tile by those that its rows need.
 // Shared: 256 words.
-KERNEL tile_histograms(TileParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spread,
+KERNEL(256) tile_histograms(TileParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spread,
                        const u32* __restrict__ row_edges, const u32* __restrict__ column_edges,
                        u32* __restrict__ counts)
 {
@@ -46,7 +46,7 @@ KERNEL tile_histograms(TileParameters p, const u16* __restrict__ levels, const S
 }
 
 // Writes each tile's clipped and equalised mapping. Blocks: one a tile. Shared: 512 words.
-KERNEL clahe_mappings(TileParameters p, const u32* __restrict__ row_edges, const u32* __restrict__ column_edges,
+KERNEL(256) clahe_mappings(TileParameters p, const u32* __restrict__ row_edges, const u32* __restrict__ column_edges,
                       const u32* __restrict__ counts, u8* __restrict__ mappings)
 {
     u32* clipped = (u32*)SHARED_MEMORY;

@@ -1,14 +1,14 @@
 //! What only a machine with a GPU can show, as findings: the kernels against the reference, rates, plans, parity, latencies.
 
 use crate::convert::OutputType;
-use crate::convert::cuda::{CudaConverter, CudaError, CudaOptions, compare, copy_rate, driver_version};
+use crate::convert::cuda::{CudaConverter, CudaError, CudaOptions, compare, copy_rate, driver_version, in_turns};
 use crate::doctor::{Finding, State};
 use crate::gpu;
 use crate::pipeline::{Activation, Chosen, Pipeline, Times};
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogram, Method, Size};
 use cellgate_models::plan::{Library, probe};
-use cellgate_models::radiograph::{self, Limits, Radiograph, RadiographView};
+use cellgate_models::radiograph::{self, Limits, Radiograph};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -57,25 +57,24 @@ fn failure(what: &'static str, found: String) -> Finding {
 /// Every method and type on every image, each value compared with the reference.
 fn kernels(bundle: &Bundle, images: &[PathBuf]) -> Finding {
     let what = "kernels";
-    let mut radiographs = vec![noise(LARGEST), noise(Size { height: 1, width: 1 })];
-    for path in images {
-        match radiograph::read(path, &Limits::default()) {
-            Ok(radiograph) => radiographs.push(radiograph),
-            Err(error) => return failure(what, error.to_string()),
-        }
-    }
+    let read = images.iter().map(|path| radiograph::read(path, &Limits::default()));
+    let read = match read.collect::<Result<Vec<_>, _>>() {
+        Ok(read) => read,
+        Err(error) => return failure(what, error.to_string()),
+    };
+    let made = [noise(LARGEST, 1), noise(LARGEST, 2), noise(Size { height: 1, width: 1 }, 3)];
+    let [a, b, c] = made.each_ref().map(Radiograph::view);
+    let radiographs: Vec<_> = in_turns(a, b, c).into_iter().chain(read.iter().map(Radiograph::view)).collect();
     let (mut values, mut different, mut largest_ulp) = (0, 0, 0);
     for spec in specs(bundle) {
         for output in [OutputType::F32, OutputType::F16] {
-            for radiograph in &radiographs {
-                match compare(&spec, radiograph.view(), output, &CudaOptions::default()) {
-                    Ok(comparison) => {
-                        values += comparison.values;
-                        different += comparison.different;
-                        largest_ulp = largest_ulp.max(comparison.largest_ulp);
-                    }
-                    Err(error) => return failure(what, format!("{}, {output:?}: {error}", spec.method)),
+            match compare(&spec, &radiographs, output, &CudaOptions::default()) {
+                Ok(comparison) => {
+                    values += comparison.values;
+                    different += comparison.different;
+                    largest_ulp = largest_ulp.max(comparison.largest_ulp);
                 }
+                Err(error) => return failure(what, format!("{}, {output:?}: {error}", spec.method)),
             }
         }
     }
@@ -92,7 +91,7 @@ fn kernels(bundle: &Bundle, images: &[PathBuf]) -> Finding {
 fn specs(bundle: &Bundle) -> Vec<ConversionSpec> {
     let own = bundle.conversion();
     let bounds = own.bounds.or_else(|| Bounds::new(1700, 2800).ok());
-    let distribution = Distribution::of(&Histogram::of(noise(LARGEST).levels()));
+    let distribution = Distribution::of(&Histogram::of(noise(LARGEST, 1).levels()));
     let of = |method| {
         let spec = ConversionSpec::new(method).with_size(own.size.unwrap_or(Size::PAPER));
         let spec = bounds.map_or(spec.clone(), |bounds| spec.with_bounds(bounds));
@@ -102,8 +101,8 @@ fn specs(bundle: &Bundle) -> Vec<ConversionSpec> {
 }
 
 /// Levels of the paper's range that repeat only after 2^32 pixels.
-fn noise(size: Size) -> Radiograph {
-    let mut state = 1_u32;
+fn noise(size: Size, seed: u32) -> Radiograph {
+    let mut state = seed;
     let next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         1650 + (state >> 16) as u16 % 1200
@@ -112,37 +111,32 @@ fn noise(size: Size) -> Radiograph {
     Radiograph::new(size.width, size.height, levels).expect("as many levels as pixels")
 }
 
-/// The bundle's conversion of the largest electrode, beside the rate at which the GPU copies its own memory.
+/// The bundle's conversion of the largest electrode, part by part, beside the rate at which the GPU copies its own memory.
 fn rates(bundle: &Bundle) -> Result<Finding, CudaError> {
     let copy = copy_rate(&CudaOptions::default())?;
-    let radiograph = noise(LARGEST);
+    let radiograph = noise(LARGEST, 1);
+    let levels = 2 * LARGEST.pixels();
     let mut words = vec![format!("copies of its own memory {:.0} GB/s", copy / 1e9)];
     for output in [OutputType::F32, OutputType::F16] {
+        let start = Instant::now();
         let mut converter = CudaConverter::new(bundle.conversion(), LARGEST.pixels(), output, &CudaOptions::default())?;
+        let ready = start.elapsed().as_secs_f64();
         let size = bundle.conversion().size.unwrap_or(LARGEST);
-        let bytes = 2 * LARGEST.pixels() + 3 * size.pixels() * output.bytes();
-        let each = each_takes(&mut converter, radiograph.view())?;
+        let timings = converter.time(radiograph.view(), CONVERSIONS)?;
+        let rate = |bytes: usize, time: Duration| {
+            let us = time.as_secs_f64() * 1e6;
+            format!("{us:.1} us ({:.0} GB/s)", bytes as f64 / us / 1e3)
+        };
         words.push(format!(
-            "{LARGEST} to 3x{size} {output:?} in {:.1} us with its way to the GPU: {:.0} GB/s",
-            each.as_secs_f64() * 1e6,
-            bytes as f64 / each.as_secs_f64() / 1e9
+            "{LARGEST} to 3x{size} {output:?}: kernels {} {}, levels to pinned memory {}, from there to the GPU {}; ready in \
+             {ready:.2} s",
+            if timings.is_graph { "as a graph" } else { "one by one" },
+            rate(levels + 3 * size.pixels() * output.bytes(), timings.kernels),
+            rate(levels, timings.staging),
+            rate(levels, timings.upload),
         ));
     }
     Ok(ok("rates", words.join("; ")))
-}
-
-/// The time of one conversion among many, one right after the other.
-fn each_takes(converter: &mut CudaConverter, radiograph: RadiographView<'_>) -> Result<Duration, CudaError> {
-    for _ in 0..3 {
-        converter.convert(radiograph)?;
-    }
-    converter.wait()?;
-    let start = Instant::now();
-    for _ in 0..CONVERSIONS {
-        converter.convert(radiograph)?;
-    }
-    converter.wait()?;
-    Ok(start.elapsed() / CONVERSIONS)
 }
 
 /// Plan, golden images and latencies of one precision.
@@ -162,11 +156,13 @@ fn judge(bundle: &Bundle, precision: Precision, options: &Options, tell: &mut dy
     ));
     let mut all = Vec::new();
     for path in options.images.iter().cycle().take(if options.images.is_empty() { 0 } else { options.rounds }) {
+        let start = Instant::now();
         let judgement = pipeline.judge(path);
+        let whole = start.elapsed();
         if let Some(detail) = judgement.detail {
             return tell(failure("latency", format!("{precision}: {detail}")));
         }
-        all.push(judgement.times);
+        all.push((judgement.times, whole));
     }
     if all.is_empty() {
         return tell(Finding {
@@ -175,7 +171,7 @@ fn judge(bundle: &Bundle, precision: Precision, options: &Options, tell: &mut dy
             found: format!("{precision}: not measured: no images were named"),
         });
     }
-    let stage = |of: fn(&Times) -> Duration| {
+    let stage = |of: fn(&(Times, Duration)) -> Duration| {
         let mut ms: Vec<f64> = all.iter().map(|times| of(times).as_secs_f64() * 1e3).collect();
         ms.sort_by(f64::total_cmp);
         let at = |share: f64| ms[((ms.len() - 1) as f64 * share).round() as usize];
@@ -184,12 +180,13 @@ fn judge(bundle: &Bundle, precision: Precision, options: &Options, tell: &mut dy
     tell(ok(
         "latency",
         format!(
-            "{precision}, {} images, p50 p99 p99.9 in ms: reading {}, conversion with the levels' way {}, network {}, all {}",
+            "{precision}, {} images, p50 p99 p99.9 in ms: reading {}, conversion with the levels' way {} and \
+             network {} by the GPU's clock, all {}",
             all.len(),
-            stage(|times| times.read),
-            stage(|times| times.convert),
-            stage(|times| times.infer),
-            stage(Times::total)
+            stage(|(times, _)| times.read),
+            stage(|(times, _)| times.convert),
+            stage(|(times, _)| times.infer),
+            stage(|&(_, whole)| whole)
         ),
     ));
 }

@@ -1,18 +1,21 @@
-//! The CUDA kernels compiled for every kind of device that is served, without one: NVRTC to PTX, and the assembler of
-//! CUDA to machine code, where it is there.
+//! The CUDA kernels compiled and assembled for every kind of device that is served, without one.
 //!
-//! NVRTC comes with `.venv` (`scripts/setup`). The assembler `ptxas` is looked for there too; CELLGATE_PTXAS names another.
+//! NVRTC, which does both, comes with `.venv` (`scripts/setup`).
 
-use cellgate_edge::convert::cuda::{CudaConverter, CudaError, CudaOptions, NVRTC_ENV, compare, nvrtc_version, ptx};
+use cellgate_edge::convert::cuda::{
+    Compiled, CudaConverter, CudaError, CudaOptions, NVRTC_ENV, compare, compile, in_turns, nvrtc_version,
+};
 use cellgate_edge::convert::{Kernel, OutputType, Plan};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogram, Method, Size};
 use cellgate_models::radiograph::Radiograph;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 /// Turing (T4), Orin, Hopper, Blackwell.
 const CAPABILITIES: [(u32, u32); 4] = [(7, 5), (8, 7), (9, 0), (12, 0)];
+
+/// Registers a thread that leave room for 1,024 threads at once on a multiprocessor, which has 65,536.
+const MOST_REGISTERS: u32 = 64;
 
 fn spec(method: Method) -> ConversionSpec {
     ConversionSpec::new(method)
@@ -35,58 +38,33 @@ fn in_wheels(name: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn all_kernels_compile_for_all_capabilities_without_register_spills() {
+fn all_kernels_compile_for_all_capabilities_without_register_spills_and_with_room_for_their_blocks() {
     println!("NVRTC {:?}", nvrtc_version(&options()).unwrap());
-    let ptxas = std::env::var_os("CELLGATE_PTXAS").map(PathBuf::from).or_else(|| in_wheels("bin/ptxas"));
-    if ptxas.is_none() {
-        eprintln!("SKIPPED: no ptxas in .venv; CELLGATE_PTXAS names one; register spills were not looked for");
-    }
     for (major, minor) in CAPABILITIES {
-        let ptx = ptx(&Kernel::ALL, (major, minor), &options()).unwrap();
-        println!("sm_{major}{minor}: {} bytes of PTX", ptx.len());
-        assert!(ptx.contains(&format!(".target sm_{major}{minor}")));
+        let Compiled { ptx, cubin, log } = compile(&Kernel::ALL, (major, minor), &options()).unwrap();
+        println!("sm_{major}{minor}: {} bytes of PTX, {} bytes of code", ptx.len(), cubin.len());
+        assert!(ptx.contains(&format!(".target sm_{major}{minor}")) && cubin.starts_with(b"\x7fELF"));
         for kernel in Kernel::ALL {
-            assert!(ptx.contains(&format!(".entry {}(", kernel.name())), "{kernel:?}");
-        }
-        if let Some(ptxas) = &ptxas {
-            assemble(ptxas, &ptx, &format!("sm_{major}{minor}"));
+            assert_eq!(threads_in(&ptx, kernel), Some(kernel.threads()), "{kernel:?}");
+            let [registers, stores, loads] = assembled(&log, kernel).unwrap();
+            println!("  {}: {registers} registers", kernel.name());
+            assert_eq!((stores, loads), (0, 0), "{kernel:?} spills");
+            assert!(registers <= MOST_REGISTERS, "{kernel:?}: {registers} registers");
         }
     }
 }
 
-/// Assembles all kernels; none may spill.
-fn assemble(ptxas: &Path, ptx: &str, architecture: &str) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let source = folder.path().join("kernels.ptx");
-    std::fs::write(&source, ptx).expect("a file written");
-    let output = Command::new(ptxas)
-        .args(["-v", &format!("-arch={architecture}"), "-o", "/dev/null"])
-        .arg(&source)
-        .output()
-        .expect("the assembler runs");
-    let report = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}: {report}", ptxas.display());
-    let entries = entries(&report);
-    assert_eq!(entries.len(), Kernel::ALL.len(), "{report}");
-    for (name, properties) in entries {
-        println!("{architecture} {name}:{properties}");
-        assert!(properties.contains(" 0 bytes spill stores, 0 bytes spill loads"), "{name}: {properties}");
-    }
+/// The threads a block that a kernel was compiled for.
+fn threads_in(ptx: &str, kernel: Kernel) -> Option<u32> {
+    let (_, rest) = ptx.split_once(&format!(".entry {}(", kernel.name()))?;
+    rest.split_once(".maxntid ")?.1.split_once([',', '\n'])?.0.trim().parse().ok()
 }
 
-/// The kernels of the assembler's report, each with all that is said of it.
-fn entries(report: &str) -> Vec<(String, String)> {
-    report
-        .split("Compiling entry function '")
-        .skip(1)
-        .filter_map(|part| {
-            let (name, rest) = part.split_once('\'')?;
-            let lines =
-                rest.lines().skip(1).filter(|line| line.contains("bytes stack frame") || line.contains("Used "));
-            let said = lines.map(|line| format!(" {}", line.trim().trim_start_matches("ptxas info    : ")));
-            Some((name.to_owned(), said.collect()))
-        })
-        .collect()
+/// Registers, and bytes of spill stores and loads, by the assembler's report on a kernel.
+fn assembled(report: &str, kernel: Kernel) -> Option<[u32; 3]> {
+    let (_, rest) = report.split_once(&format!("Compiling entry function '{}'", kernel.name()))?;
+    let before = |words: &str| rest.split_once(words)?.0.rsplit_once(' ')?.1.parse().ok();
+    Some([before(" registers")?, before(" bytes spill stores")?, before(" bytes spill loads")?])
 }
 
 #[test]
@@ -94,24 +72,25 @@ fn the_kernels_of_each_method_compile_by_themselves() {
     for method in Method::ALL {
         let kernels = Plan::kernels(&spec(method), OutputType::F16);
         let start = Instant::now();
-        let ptx = ptx(&kernels, (8, 7), &options()).unwrap();
+        let compiled = compile(&kernels, (8, 7), &options()).unwrap();
         println!("{method}: {} kernels in {:.2?}", kernels.len(), start.elapsed());
-        assert!(ptx.matches(".entry ").count() >= kernels.len());
+        assert!(compiled.ptx.matches(".entry ").count() >= kernels.len());
     }
 }
 
 #[test]
 fn what_the_compiler_refuses_is_an_error_with_its_words() {
-    let error = ptx(&[Kernel::Histogram], (1, 0), &options()).unwrap_err();
+    let error = compile(&[Kernel::Histogram], (1, 0), &options()).unwrap_err();
     assert!(matches!(error, CudaError::Compile { capability: (1, 0), .. }), "{error}");
     assert!(error.to_string().contains("compute capability 1.0") && error.to_string().contains("gpu-architecture"));
+    assert!(error.to_string().contains("NVRTC 13."), "{error}");
 }
 
 #[test]
 fn libraries_that_are_named_and_missing_are_errors() {
     let nowhere = |name: &str| Some(PathBuf::from("/nowhere").join(name));
     let options = CudaOptions { nvrtc: nowhere("libnvrtc.so.13"), ..CudaOptions::default() };
-    let text = ptx(&Kernel::ALL, (8, 7), &options).unwrap_err().to_string();
+    let text = compile(&Kernel::ALL, (8, 7), &options).unwrap_err().to_string();
     assert!(text.contains("/nowhere/libnvrtc.so.13") && text.contains("nvidia-cuda-nvrtc"), "{text}");
     let options = CudaOptions { cuda: nowhere("libcuda.so.1"), ..CudaOptions::default() };
     let result = CudaConverter::new(&spec(Method::Naive), 100, OutputType::F32, &options);
@@ -128,11 +107,15 @@ fn a_wrong_specification_is_told_before_cuda_is_looked_for() {
 
 #[test]
 fn a_gpu_if_there_is_one_equals_the_reference() {
-    let levels = (0..200 * 90_u32).map(|at| (1500 + at.wrapping_mul(2_654_435_761) % 1500) as u16).collect();
-    let radiograph = Radiograph::new(90, 200, levels).unwrap();
+    let image = |width: u32, height: u32, factor: u32| {
+        let levels = (0..height * width).map(|at| (1500 + at.wrapping_mul(factor) % 1500) as u16).collect();
+        Radiograph::new(width, height, levels).unwrap()
+    };
+    let [a, b, c] = [image(90, 200, 2_654_435_761), image(90, 200, 2_246_822_519), image(1, 1, 0)];
+    let images = in_turns(a.view(), b.view(), c.view());
     for method in Method::ALL {
         for output_type in [OutputType::F32, OutputType::F16] {
-            match compare(&spec(method), radiograph.view(), output_type, &options()) {
+            match compare(&spec(method), &images, output_type, &options()) {
                 Ok(comparison) => assert_eq!(comparison.different, 0, "{method}, {output_type:?}: {comparison:?}"),
                 Err(error @ CudaError::LibraryMissing { .. }) => {
                     eprintln!("SKIPPED: no GPU: {error}");

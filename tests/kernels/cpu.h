@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#define KERNEL static void
+#define KERNEL(threads) static void
 #define DEVICE inline
 
 struct Running {

@@ -92,6 +92,17 @@ impl Kernel {
         }
     }
 
+    /// Threads a block, as its source says too; a multiple of 32. More where a single block does it all, or shared memory
+    /// allows few blocks.
+    #[must_use]
+    pub const fn threads(self) -> u32 {
+        match self {
+            Self::Histogram => 512,
+            Self::LocalBounds => 1024,
+            _ => 256,
+        }
+    }
+
     /// The file that it stands in.
     fn file(self) -> File {
         match self {
@@ -130,7 +141,7 @@ mod tests {
         for wanted in Kernel::ALL {
             let source = Kernel::source(&[wanted]);
             let definition = |kernel: Kernel| {
-                source.contains(&format!("KERNEL {}(", kernel.name()))
+                source.contains(&format!("KERNEL({}) {}(", kernel.threads(), kernel.name()))
                     || source.contains(&format!("CONVERT_KERNEL({},", kernel.name()))
             };
             assert!(definition(wanted), "{wanted:?}");

@@ -6,43 +6,69 @@ use cellgate_models::conversion::{ConversionSpec, Converter};
 use cellgate_models::radiograph::RadiographView;
 use half::f16;
 
+/// How many images are started before the first one's tensor is waited for.
+const AT_ONCE: usize = 5;
+
 /// How the GPU's tensors differ from the reference's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Values that were compared: an image's tensor, made in each of the ways that a converter has.
+    /// Values that were compared.
     pub values: usize,
-    /// Those whose bits differ: none is expected.
+    /// Those whose bits differ, or that are missing: none is expected.
     pub different: usize,
     /// The largest distance in units in the last place.
     pub largest_ulp: u32,
 }
 
-/// Converts `radiograph` on the GPU, three times: kernel by kernel, as a graph just captured, and as one captured before;
-/// each against the reference on the CPU.
+/// Converts `radiographs` in their order on the GPU, with one converter and five at a time without waiting, each against the
+/// reference on the CPU.
+///
+/// What a converter leaves behind of the image before shows only with a suitable order: [`in_turns`].
 ///
 /// # Errors
 /// [`CudaError`] where there is nothing to compare.
 pub fn compare(
     spec: &ConversionSpec,
-    radiograph: RadiographView<'_>,
+    radiographs: &[RadiographView<'_>],
     output_type: OutputType,
     options: &CudaOptions,
 ) -> Result<Comparison, CudaError> {
+    let most = radiographs.iter().map(|radiograph| radiograph.levels().len()).max().unwrap_or(1);
+    let mut converter = CudaConverter::new(spec, most, output_type, options)?;
+    compare_with(spec, radiographs, output_type, |images| converter.to_bytes(images))
+}
+
+/// `a`, `b`, `a`, `c`, `a`: with `b` of `a`'s size and `c` of another, `a` is converted kernel by kernel, as a graph captured
+/// with another image, and after another size's plan.
+#[must_use]
+pub fn in_turns<'a>(a: RadiographView<'a>, b: RadiographView<'a>, c: RadiographView<'a>) -> [RadiographView<'a>; 5] {
+    [a, b, a, c, a]
+}
+
+/// Compares what `convert` makes of the images that it is given.
+fn compare_with(
+    spec: &ConversionSpec,
+    radiographs: &[RadiographView<'_>],
+    output_type: OutputType,
+    mut convert: impl FnMut(&[RadiographView<'_>]) -> Result<Vec<Vec<u8>>, CudaError>,
+) -> Result<Comparison, CudaError> {
     let mut reference = Converter::new(spec).map_err(PlanError::from)?;
-    let mut expected = vec![0.0; 3 * reference.output_size(radiograph).pixels()];
-    reference.to_tensor(radiograph, &mut expected).map_err(PlanError::from)?;
-    let mut converter = CudaConverter::new(spec, radiograph.levels().len(), output_type, options)?;
-    let mut comparison = Comparison { values: 0, different: 0, largest_ulp: 0 };
-    for _ in 0..3 {
-        let found = converter.to_bytes(radiograph)?;
-        match output_type {
-            OutputType::F32 => {
-                let found = found.as_chunks().0.iter().map(|&bytes| place_of_f32(f32::from_ne_bytes(bytes)));
-                comparison.add(found, expected.iter().map(|&value| place_of_f32(value)));
-            }
-            OutputType::F16 => {
-                let found = found.as_chunks().0.iter().map(|&bytes| place_of_f16(f16::from_ne_bytes(bytes)));
-                comparison.add(found, expected.iter().map(|&value| place_of_f16(f16::from_f32(value))));
+    let mut comparison = Comparison::default();
+    for images in radiographs.chunks(AT_ONCE) {
+        let found = convert(images)?;
+        for (index, &radiograph) in images.iter().enumerate() {
+            let mut expected = vec![0.0; 3 * reference.output_size(radiograph).pixels()];
+            reference.to_tensor(radiograph, &mut expected).map_err(PlanError::from)?;
+            let found = found.get(index).map_or(&[][..], Vec::as_slice);
+            match output_type {
+                OutputType::F32 => {
+                    let found = found.as_chunks().0.iter().map(|&bytes| place_of_f32(f32::from_ne_bytes(bytes)));
+                    comparison.add(found, expected.iter().map(|&value| place_of_f32(value)));
+                }
+                OutputType::F16 => {
+                    let found = found.as_chunks().0.iter().map(|&bytes| place_of_f16(f16::from_ne_bytes(bytes)));
+                    comparison.add(found, expected.iter().map(|&value| place_of_f16(f16::from_f32(value))));
+                }
             }
         }
     }
@@ -50,11 +76,12 @@ pub fn compare(
 }
 
 impl Comparison {
-    fn add(&mut self, found: impl Iterator<Item = i32>, expected: impl Iterator<Item = i32>) {
-        for (found, expected) in found.zip(expected) {
+    fn add(&mut self, mut found: impl Iterator<Item = i32>, expected: impl Iterator<Item = i32>) {
+        for expected in expected {
+            let distance = found.next().map_or(u32::MAX, |found| found.abs_diff(expected));
             self.values += 1;
-            self.different += usize::from(found != expected);
-            self.largest_ulp = self.largest_ulp.max(found.abs_diff(expected));
+            self.different += usize::from(distance != 0);
+            self.largest_ulp = self.largest_ulp.max(distance);
         }
     }
 }
@@ -74,6 +101,7 @@ fn place_of_f16(value: f16) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cellgate_models::conversion::{Method, Size};
 
     #[test]
     fn neighbours_are_one_unit_apart_across_zero_too() {
@@ -81,8 +109,41 @@ mod tests {
             assert_eq!(place_of_f32(value.next_up()) - place_of_f32(value), 1, "{value}");
         }
         assert_eq!(place_of_f16(f16::from_f32(-0.0)), place_of_f16(f16::ZERO));
-        let mut comparison = Comparison { values: 0, different: 0, largest_ulp: 0 };
+        let mut comparison = Comparison::default();
         comparison.add([3, 5, -2].into_iter(), [3, 4, 2].into_iter());
         assert_eq!(comparison, Comparison { values: 3, different: 2, largest_ulp: 4 });
+    }
+
+    /// A converter that keeps what it should not: each image gets the tensor of the one before of its size.
+    fn stale(spec: &ConversionSpec, images: &[RadiographView<'_>]) -> Vec<Vec<u8>> {
+        let mut converter = Converter::new(spec).unwrap();
+        let mut before: Option<(usize, Vec<u8>)> = None;
+        let one = |image: &RadiographView<'_>| {
+            let mut tensor = vec![0.0; 3 * converter.output_size(*image).pixels()];
+            converter.to_tensor(*image, &mut tensor).unwrap();
+            let own: Vec<u8> = tensor.iter().flat_map(|value: &f32| value.to_ne_bytes()).collect();
+            let kept = before.take().filter(|(pixels, _)| *pixels == image.levels().len());
+            before = Some((image.levels().len(), own.clone()));
+            kept.map_or(own, |(_, tensor)| tensor)
+        };
+        images.iter().map(one).collect()
+    }
+
+    #[test]
+    fn a_tensor_of_the_image_before_is_seen_and_a_missing_one_too() {
+        let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 2, width: 3 });
+        let levels = [[0_u16; 12], [40_000; 12]];
+        let [a, b] = [&levels[0], &levels[1]].map(|levels| RadiographView::new(4, 3, levels).unwrap());
+        let c = RadiographView::new(1, 1, &[0]).unwrap();
+        let images = in_turns(a, b, c);
+        let found = |convert: &dyn Fn(&[RadiographView<'_>]) -> Vec<Vec<u8>>| {
+            compare_with(&spec, &images, OutputType::F32, |images| Ok(convert(images))).unwrap()
+        };
+        let comparison = found(&|images| stale(&spec, images));
+        assert_eq!((comparison.values, comparison.different), (5 * 18, 2 * 18));
+        assert_eq!(found(&|_| Vec::new()).different, 5 * 18);
+        let fresh =
+            |images: &[RadiographView<'_>]| images.iter().flat_map(|&image| stale(&spec, &[image])).collect::<Vec<_>>();
+        assert_eq!(found(&fresh).different, 0);
     }
 }

@@ -1,54 +1,49 @@
-//! The kernels compiled at run time by NVRTC.
-#![expect(unsafe_code, reason = "asks NVRTC for its version")]
+//! The kernels compiled at run time for one kind of device.
 
-use super::{CudaError, CudaOptions, library};
+use super::nvrtc::{Compiled, Nvrtc};
+use super::{CudaError, CudaOptions};
 use crate::convert::Kernel;
-use cudarc::nvrtc::{CompileError, CompileOptions, Ptx, compile_ptx_with_opts, sys};
-use std::ffi::c_int;
+use std::ffi::CString;
 
-/// The PTX of `kernels` for a compute capability, major and minor; it needs no GPU.
+/// `kernels` compiled and assembled for a compute capability, major and minor; it needs no GPU.
+///
+/// The code is the device's own, not PTX: a driver refuses the PTX of a compiler that is newer than itself, and would compile
+/// it anew, and keep on disk what came of it.
 ///
 /// # Errors
-/// [`CudaError::LibraryMissing`] and [`CudaError::LibraryUnusable`] without NVRTC, [`CudaError::Compile`] with what it said.
-pub fn ptx(kernels: &[Kernel], capability: (u32, u32), options: &CudaOptions) -> Result<String, CudaError> {
-    compile(kernels, capability, options).map(|ptx| ptx.to_src())
+/// [`CudaError::LibraryMissing`] and [`CudaError::LibraryUnusable`] without NVRTC, [`CudaError::Compile`] with what it said,
+/// also where it is too old to know the compute capability.
+pub fn compile(kernels: &[Kernel], capability: (u32, u32), options: &CudaOptions) -> Result<Compiled, CudaError> {
+    let nvrtc = Nvrtc::load(options)?;
+    let (major, minor) = capability;
+    let settings = [
+        format!("--gpu-architecture=sm_{major}{minor}"),
+        "--std=c++17".to_owned(),
+        "--device-int128".to_owned(),
+        // Each operation is rounded on its own, as on the processor.
+        "--fmad=false".to_owned(),
+        "--ftz=false".to_owned(),
+        "--prec-div=true".to_owned(),
+        // The assembler's words on registers, for the log.
+        "--ptxas-options=-v".to_owned(),
+    ];
+    let compiled = || {
+        let texts: Result<Vec<CString>, _> = settings.into_iter().map(CString::new).collect();
+        let texts = texts.map_err(|error| error.to_string())?;
+        let source = CString::new(Kernel::source(kernels)).map_err(|error| error.to_string())?;
+        nvrtc.compile(&source, c"cellgate.cu", &texts)
+    };
+    compiled().map_err(|detail| {
+        let version = nvrtc.version().map(|(major, minor)| format!("NVRTC {major}.{minor}")).unwrap_or_default();
+        CudaError::Compile { capability, detail: format!("{version}: {detail}") }
+    })
 }
 
 /// The version of NVRTC, major and minor.
 ///
 /// # Errors
-/// As [`ptx`].
+/// As [`compile`].
 pub fn nvrtc_version(options: &CudaOptions) -> Result<(i32, i32), CudaError> {
-    library::nvrtc(options)?;
-    let (mut major, mut minor): (c_int, c_int) = (0, 0);
-    // SAFETY: the library is loaded; the function writes two numbers.
-    let answer = unsafe { sys::nvrtcVersion(&raw mut major, &raw mut minor) };
-    let detail = |error| format!("asking for the version: {error:?}");
-    answer.result().map_err(|error| CudaError::Compile { capability: (0, 0), detail: detail(error) })?;
-    Ok((major, minor))
-}
-
-pub(super) fn compile(kernels: &[Kernel], capability: (u32, u32), options: &CudaOptions) -> Result<Ptx, CudaError> {
-    library::nvrtc(options)?;
-    let (major, minor) = capability;
-    let settings = CompileOptions {
-        // Each operation is rounded on its own, as on the processor.
-        fmad: Some(false),
-        ftz: Some(false),
-        prec_div: Some(true),
-        name: Some("cellgate.cu".to_owned()),
-        options: vec![
-            format!("--gpu-architecture=compute_{major}{minor}"),
-            "--std=c++17".to_owned(),
-            "--device-int128".to_owned(),
-        ],
-        ..CompileOptions::default()
-    };
-    compile_ptx_with_opts(Kernel::source(kernels), settings).map_err(|error| {
-        let detail = match error {
-            CompileError::CompileError { nvrtc, log, .. } => format!("{nvrtc:?}: {}", log.to_string_lossy().trim()),
-            other => format!("{other:?}"),
-        };
-        CudaError::Compile { capability, detail }
-    })
+    let detail = |error| format!("asking for the version: {error}");
+    Nvrtc::load(options)?.version().map_err(|error| CudaError::Compile { capability: (0, 0), detail: detail(error) })
 }

@@ -7,6 +7,7 @@ use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::radiograph::RadiographView;
 use cudarc::driver::{CudaGraph, CudaStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use zerocopy::IntoBytes as _;
 
 /// A specification made ready to run on a GPU; one a thread.
@@ -18,6 +19,8 @@ pub struct CudaConverter {
     spec: ConversionSpec,
     output_type: OutputType,
     max_pixels: usize,
+    /// Whether graphs can be captured; where one could not, each image is started kernel by kernel.
+    captures: bool,
     /// Before the device: a graph goes before the stream that it was captured from.
     current: Option<Current>,
     device: Device,
@@ -26,7 +29,7 @@ pub struct CudaConverter {
 /// What is there for images of one size.
 struct Current {
     plan: Plan,
-    /// From the second image on.
+    /// From the second image on, where it could be captured.
     graph: Option<CudaGraph>,
 }
 
@@ -44,6 +47,19 @@ pub struct DeviceTensor<'a> {
     pub output_type: OutputType,
     /// The stream that writes it.
     pub stream: &'a Arc<CudaStream>,
+}
+
+/// How long the parts of a conversion take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// The processor's copy of the levels to pinned memory.
+    pub staging: Duration,
+    /// Their copy to the device, by its own clock.
+    pub upload: Duration,
+    /// The kernels, one image right after the other, by its own clock.
+    pub kernels: Duration,
+    /// Whether they were started as a captured graph.
+    pub is_graph: bool,
 }
 
 impl CudaConverter {
@@ -68,7 +84,7 @@ impl CudaConverter {
             Plan::most_bytes(spec, max_pixels),
             3 * output_pixels * output_type.bytes(),
         )?;
-        Ok(Self { spec: spec.clone(), output_type, max_pixels, current: None, device })
+        Ok(Self { spec: spec.clone(), output_type, max_pixels, captures: true, current: None, device })
     }
 
     /// The device that it runs on.
@@ -100,13 +116,47 @@ impl CudaConverter {
         })
     }
 
-    /// The tensor's bytes on the host; waits for them.
+    /// The bytes of each one's tensor on the host. All are started, one right after the other, before the first is waited for.
     ///
     /// # Errors
     /// As [`CudaConverter::convert`].
-    pub fn to_bytes<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<Vec<u8>, CudaError> {
-        let size = self.convert(radiograph)?.size;
-        self.device.read_tensor(3 * size.pixels() * self.output_type.bytes())
+    pub fn to_bytes(&mut self, radiographs: &[RadiographView<'_>]) -> Result<Vec<Vec<u8>>, CudaError> {
+        let kept = radiographs.iter().map(|radiograph| {
+            let image = Size { height: radiograph.height(), width: radiograph.width() };
+            self.device.take(3 * self.spec.size.unwrap_or(image).pixels() * self.output_type.bytes())
+        });
+        let kept = kept.collect::<Result<Vec<_>, _>>()?;
+        for (&radiograph, kept) in radiographs.iter().zip(&kept) {
+            self.convert(radiograph)?;
+            self.device.keep_tensor(kept)?;
+        }
+        kept.iter().map(|kept| self.device.read(kept)).collect()
+    }
+
+    /// How long the parts of a conversion take, each for itself and on average over `rounds`.
+    ///
+    /// # Errors
+    /// As [`CudaConverter::convert`].
+    pub fn time(&mut self, radiograph: RadiographView<'_>, rounds: u32) -> Result<Timings, CudaError> {
+        let rounds = rounds.max(1);
+        for _ in 0..3 {
+            self.convert(radiograph)?;
+        }
+        self.wait()?;
+        let Self { current: Some(Current { plan, graph }), device, .. } = self else { return Ok(Timings::default()) };
+        let bytes = radiograph.levels().as_bytes();
+        let start = Instant::now();
+        (0..rounds).try_for_each(|_| device.stage(bytes))?;
+        let staging = start.elapsed() / rounds;
+        let upload =
+            device.time(|device| (0..rounds).try_for_each(|_| device.send(plan.levels().start, bytes.len())))?;
+        let kernels = device.time(|device| {
+            (0..rounds).try_for_each(|_| match &graph {
+                Some(graph) => device.start_graph(graph),
+                None => device.start(plan),
+            })
+        })?;
+        Ok(Timings { staging, upload: upload / rounds, kernels: kernels / rounds, is_graph: graph.is_some() })
     }
 
     /// Waits until the last conversion is done.
@@ -131,8 +181,15 @@ impl CudaConverter {
     /// An image of the same size.
     fn again(&mut self, mut current: Current, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
         self.device.upload(current.plan.levels().start, radiograph.levels().as_bytes())?;
-        if current.graph.is_none() {
-            current.graph = self.device.capture(&current.plan)?;
+        if current.graph.is_none() && self.captures {
+            match self.device.capture(&current.plan) {
+                Ok(graph) => current.graph = Some(graph),
+                Err(error) if error.is_context_lost() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "the conversion's graph was not captured: it is started kernel by kernel");
+                    self.captures = false;
+                }
+            }
         }
         match &current.graph {
             Some(graph) => self.device.start_graph(graph)?,

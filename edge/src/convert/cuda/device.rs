@@ -1,16 +1,18 @@
 //! A device: its context, its one stream, the kernels, and how a plan is carried out on it.
 #![expect(unsafe_code, reason = "hands addresses to the CUDA driver")]
 
-use super::{CudaError, CudaOptions, compile, library};
+use super::module::Module;
+use super::{CudaError, CudaOptions, compile, driver_version};
 use crate::convert::{Argument, Kernel, Launch, Plan, Step};
-use cudarc::driver::sys::{CUdevice_attribute, CUdeviceptr, CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{
-    CudaContext, CudaEvent, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr as _, DriverError,
-    PinnedHostSlice, result,
+use cudarc::driver::sys::{
+    CUdevice_attribute, CUdeviceptr, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode,
 };
-use std::collections::BTreeMap;
+use cudarc::driver::{
+    CudaContext, CudaEvent, CudaGraph, CudaSlice, CudaStream, DevicePtr as _, DriverError, PinnedHostSlice, result,
+};
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a device says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub struct DeviceInfo {
 /// # Errors
 /// [`CudaError`]: the driver is missing or too old, or knows no such device.
 pub fn device_info(options: &CudaOptions) -> Result<DeviceInfo, CudaError> {
-    library::driver(options)?;
+    driver_version(options)?;
     while_doing("starting the driver", result::init())?;
     let number = c_int::try_from(options.device).unwrap_or(c_int::MAX);
     let device = while_doing("looking for the device", result::device::get(number))?;
@@ -40,7 +42,7 @@ pub fn device_info(options: &CudaOptions) -> Result<DeviceInfo, CudaError> {
 }
 
 /// An error of the driver with what was being done.
-fn while_doing<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
+pub(super) fn while_doing<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
     result.map_err(|error| CudaError::from_driver(doing, error))
 }
 
@@ -48,7 +50,7 @@ fn while_doing<T>(doing: &'static str, result: Result<T, DriverError>) -> Result
 pub(super) struct Device {
     pub(super) info: DeviceInfo,
     stream: Arc<CudaStream>,
-    functions: BTreeMap<Kernel, CudaFunction>,
+    kernels: Module,
     memory: Block,
     tensor: Block,
     /// Used in turns: one is filled while the other is still being copied.
@@ -57,7 +59,7 @@ pub(super) struct Device {
 }
 
 /// Memory on the device, at the same address as long as it lives.
-struct Block {
+pub(super) struct Block {
     slice: CudaSlice<u8>,
     address: CUdeviceptr,
 }
@@ -79,17 +81,12 @@ impl Device {
     ) -> Result<Self, CudaError> {
         let info = device_info(options)?;
         let context = while_doing("opening the device", CudaContext::new(options.device))?;
-        let ptx = compile::compile(kernels, info.capability, options)?;
-        let module = while_doing("loading the compiled kernels", context.load_module(ptx))?;
-        let mut functions = BTreeMap::new();
-        for &kernel in kernels {
-            functions.insert(kernel, while_doing("looking for a kernel", module.load_function(kernel.name()))?);
-        }
+        let kernels = Module::new(&context, kernels, &compile(kernels, info.capability, options)?)?;
         let stream = while_doing("making a stream", context.new_stream())?;
         let memory = Block::new(&stream, memory_bytes)?;
         let tensor = Block::new(&stream, tensor_bytes)?;
         let staging = [Staging::new(&context, memory_bytes)?, Staging::new(&context, memory_bytes)?];
-        Ok(Self { info, stream, functions, memory, tensor, staging, next: 0 })
+        Ok(Self { info, stream, kernels, memory, tensor, staging, next: 0 })
     }
 
     /// The stream that everything is done on.
@@ -102,15 +99,27 @@ impl Device {
         self.tensor.address
     }
 
-    /// Copies `bytes` to the start of the plan's memory, or from `at` on, as soon as what came before is done; does not
-    /// wait for it.
+    /// Copies `bytes` to the plan's memory, from `at` on, as soon as what came before is done; does not wait for it.
     pub(super) fn upload(&mut self, at: usize, bytes: &[u8]) -> Result<(), CudaError> {
-        let staging = &mut self.staging[self.next];
+        self.stage(bytes)?;
+        self.send(at, bytes.len())
+    }
+
+    /// Copies `bytes` to where the device can copy them from by itself; waits for the copy before the last one.
+    pub(super) fn stage(&mut self, bytes: &[u8]) -> Result<(), CudaError> {
         self.next = (self.next + 1) % 2;
+        let staging = &mut self.staging[self.next];
         while_doing("waiting for an earlier copy", staging.copied.synchronize())?;
-        let staged = &mut while_doing("reaching pinned memory", staging.memory.as_mut_slice())?[..bytes.len()];
-        staged.copy_from_slice(bytes);
-        assert!(at + bytes.len() <= self.memory.slice.len(), "the plan fits the memory");
+        let staged = while_doing("reaching pinned memory", staging.memory.as_mut_slice())?;
+        staged[..bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Copies the first `bytes` of what was staged last to the plan's memory, from `at` on.
+    pub(super) fn send(&mut self, at: usize, bytes: usize) -> Result<(), CudaError> {
+        let staging = &mut self.staging[self.next];
+        let staged = &while_doing("reaching pinned memory", staging.memory.as_slice())?[..bytes];
+        assert!(at + bytes <= self.memory.slice.len(), "the plan fits the memory");
         let to = self.memory.address + at as CUdeviceptr;
         while_doing("binding the context", self.stream.context().bind_to_thread())?;
         // SAFETY: the place lies within the plan's memory. The source stays as it is until the event says that it was
@@ -137,13 +146,16 @@ impl Device {
     }
 
     /// The steps of `plan` as a graph, to be started again and again.
-    pub(super) fn capture(&self, plan: &Plan) -> Result<Option<CudaGraph>, CudaError> {
+    pub(super) fn capture(&self, plan: &Plan) -> Result<CudaGraph, CudaError> {
         let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // An error that was recorded earlier would be answered instead of ending the capture.
+        let _ = self.stream.context().check_err();
         while_doing("capturing a graph", self.stream.begin_capture(mode))?;
         let started = self.start(plan);
         // Ended in any case: nothing else can be done on a stream that is being captured.
         let graph = while_doing("ending a graph", self.stream.end_capture(CUgraphInstantiate_flags(0)));
-        started.and(graph)
+        started?;
+        graph?.ok_or_else(|| CudaError::Driver { doing: "ending a graph", detail: "it is empty".to_owned() })
     }
 
     /// Starts a graph that was captured here; does not wait for it.
@@ -156,19 +168,45 @@ impl Device {
         while_doing("waiting for the conversion", self.stream.synchronize())
     }
 
-    /// The first `bytes` of the tensor, when everything before is done.
-    pub(super) fn read_tensor(&self, bytes: usize) -> Result<Vec<u8>, CudaError> {
-        let mut values = vec![0; bytes];
-        while_doing("reading the tensor", self.stream.memcpy_dtoh(&self.tensor.slice.slice(..bytes), &mut values))?;
+    /// Memory that lives as long as the result.
+    pub(super) fn take(&self, bytes: usize) -> Result<Block, CudaError> {
+        Block::new(&self.stream, bytes)
+    }
+
+    /// Copies the start of the tensor as soon as what came before is done; does not wait for it.
+    pub(super) fn keep_tensor(&self, to: &Block) -> Result<(), CudaError> {
+        assert!(to.slice.len() <= self.tensor.slice.len(), "no more than the tensor has");
+        while_doing("binding the context", self.stream.context().bind_to_thread())?;
+        let (from, bytes, stream) = (self.tensor.address, to.slice.len(), self.stream.cu_stream());
+        // SAFETY: both have so many bytes; they are given back by the same stream, after this.
+        let copy = unsafe { result::memcpy_dtod_async(to.address, from, bytes, stream) };
+        while_doing("keeping the tensor", copy)
+    }
+
+    /// What a block holds when everything before is done.
+    pub(super) fn read(&self, block: &Block) -> Result<Vec<u8>, CudaError> {
+        let mut values = vec![0; block.slice.len()];
+        while_doing("reading from the device", self.stream.memcpy_dtoh(&block.slice, &mut values))?;
         self.wait()?;
         Ok(values)
     }
 
+    /// How long the device is at `work`, by its own clock; waits for it.
+    pub(super) fn time(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), CudaError>,
+    ) -> Result<Duration, CudaError> {
+        let mark = |device: &Self| {
+            while_doing("marking a time", device.stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)))
+        };
+        let start = mark(self)?;
+        work(self)?;
+        let ms = while_doing("taking a time", start.elapsed_ms(&mark(self)?))?;
+        Ok(Duration::try_from_secs_f32(ms / 1e3).unwrap_or_default())
+    }
+
     fn launch(&self, launch: &Launch) -> Result<(), CudaError> {
-        let function = self.functions.get(&launch.kernel).ok_or_else(|| CudaError::Driver {
-            doing: "starting a kernel",
-            detail: format!("{} was not compiled", launch.kernel.name()),
-        })?;
+        let function = self.kernels.function(launch.kernel)?;
         let address = |argument: &Argument| match argument {
             Argument::Memory(offset) => self.memory.address + *offset as CUdeviceptr,
             Argument::Tensor => self.tensor.address,
@@ -186,7 +224,7 @@ impl Device {
         // the stream, and is large enough for the plan.
         let launched = unsafe {
             result::launch_kernel(
-                function.cu_function(),
+                function,
                 (x, y, 1),
                 (launch.threads, 1, 1),
                 launch.shared_bytes,
@@ -200,6 +238,8 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
+        // An error that was recorded earlier would be answered instead of waiting.
+        let _ = self.stream.context().check_err();
         // Memory that is still being read or written is not given back; an error has been told where it came from.
         let _ = self.stream.synchronize();
     }

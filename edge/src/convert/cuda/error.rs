@@ -62,11 +62,9 @@ pub enum CudaError {
         /// Pixels that there is room for.
         expected: usize,
     },
-    /// The context is of no more use, nor is anything made in it.
-    #[error(
-        "CUDA: {doing}: {detail}; the context is lost: drop all that was made in it and make it anew, \
-         and where that fails too, start the program again"
-    )]
+    /// The context is of no more use, nor is anything made in it; the process can't get another, as all that uses the GPU in it
+    /// shares the device's primary one.
+    #[error("CUDA: {doing}: {detail}; the context is lost for the life of the process: start the program again")]
     ContextLost {
         /// What was being done when it showed.
         doing: &'static str,
@@ -98,7 +96,7 @@ impl CudaError {
         matches!(self, Self::Plan(_) | Self::TooLarge { .. })
     }
 
-    /// Whether the context has to be made anew.
+    /// Whether only a new process gets another context.
     #[must_use]
     pub fn is_context_lost(&self) -> bool {
         matches!(self, Self::ContextLost { .. })
@@ -138,6 +136,6 @@ mod tests {
         assert!(!is_sticky(CUresult::CUDA_ERROR_OUT_OF_MEMORY) && !is_sticky(CUresult::CUDA_ERROR_NO_DEVICE));
         let lost =
             CudaError::ContextLost { doing: "waiting for the conversion", detail: "CUDA_ERROR_ASSERT: a".into() };
-        assert!(lost.is_context_lost() && lost.to_string().contains("make it anew"));
+        assert!(lost.is_context_lost() && lost.to_string().contains("start the program again"));
     }
 }

@@ -1,101 +1,47 @@
-//! CUDA's libraries, loaded before cudarc asks for them: it panics where one is missing.
-//!
-//! What was loaded once from its own path is what a later search by name finds: that is how cudarc comes to the same file.
+//! Where CUDA's libraries are looked for, and how one is loaded.
 #![expect(unsafe_code, reason = "loads shared libraries")]
 
-use super::{CudaError, CudaOptions};
+use super::CudaError;
 use cellgate_models::one_line;
-use libloading::{Library, Symbol};
-use std::ffi::{OsString, c_int};
+use libloading::Library;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The environment variable that names the driver's library file.
-pub const CUDA_ENV: &str = "CELLGATE_CUDA";
-
-/// The environment variable that names the compiler's library file.
-pub const NVRTC_ENV: &str = "CELLGATE_NVRTC";
-
-/// The oldest driver: what cudarc's bindings are made for.
-const OLDEST_DRIVER: (c_int, c_int) = (13, 0);
-
 /// A library and everything that decides where to look for it.
 #[derive(Debug)]
-struct Wanted<'a> {
-    name: &'static str,
-    variable: &'static str,
-    package: &'static str,
+pub(super) struct Wanted<'a> {
+    pub(super) name: &'static str,
+    pub(super) variable: &'static str,
+    pub(super) package: &'static str,
     /// The file that the caller named. No other is looked for.
-    explicit: Option<&'a Path>,
+    pub(super) explicit: Option<&'a Path>,
     /// The value of the variable; empty counts as not set. No other file is looked for.
-    environment: Option<OsString>,
+    pub(super) environment: Option<OsString>,
     /// Where it is looked for, in order.
-    folders: Vec<PathBuf>,
-    /// Whether the system's loader is asked before them.
-    ask_loader: bool,
+    pub(super) places: Vec<Place>,
 }
 
-/// The CUDA version that the driver serves, major and minor.
-///
-/// # Errors
-/// [`CudaError`]: there is no driver, or it is too old.
-pub fn driver_version(options: &CudaOptions) -> Result<(i32, i32), CudaError> {
-    driver(options)
+/// A place to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// What the system's loader finds by the library's name.
+    Loader,
+    /// A folder.
+    Folder(PathBuf),
 }
 
-/// The driver, loaded and new enough; its version.
-pub(super) fn driver(options: &CudaOptions) -> Result<(i32, i32), CudaError> {
-    let wanted = Wanted {
-        name: "libcuda.so.1",
-        variable: CUDA_ENV,
-        package: "the NVIDIA driver 580 or newer (Debian: nvidia-driver-cuda; JetPack: nvidia-l4t-cuda)",
-        explicit: options.cuda.as_deref(),
-        environment: std::env::var_os(CUDA_ENV),
-        folders: system_folders(&["", "nvidia", "nvidia/current", "tegra"]),
-        ask_loader: true,
-    };
-    let (path, library) = wanted.load()?;
-    let version = wanted.check_driver(&path, &library)?;
-    // SAFETY: loading the driver runs its start-up code, which a driver is made for.
-    let known = unsafe { cudarc::driver::sys::is_culib_present() };
-    wanted.keep(&path, library, known)?;
-    Ok(version)
-}
-
-/// The compiler, loaded, and what it loads itself.
-pub(super) fn nvrtc(options: &CudaOptions) -> Result<(), CudaError> {
-    let mut folders = beside_the_program();
-    folders.extend(system_folders(&[""]));
-    folders.extend(["/usr/local/cuda/lib64", "/usr/local/cuda-13/lib64"].map(PathBuf::from));
-    let wanted = Wanted {
-        name: "libnvrtc.so.13",
-        variable: NVRTC_ENV,
-        package: "CUDA 13's run-time compiler (PyPI: nvidia-cuda-nvrtc; NVIDIA's Debian packages: cuda-nvrtc-13-0)",
-        explicit: options.nvrtc.as_deref(),
-        environment: std::env::var_os(NVRTC_ENV),
-        folders,
-        ask_loader: true,
-    };
-    let (path, library) = wanted.load()?;
-    if let Some(builtins) = path.parent().and_then(builtins_in) {
-        // SAFETY: a part of the compiler that it would load by name; its start-up code is made for that.
-        let builtins = unsafe { Library::new(builtins) };
-        std::mem::forget(builtins);
+impl Place {
+    /// A place for each of `folders`.
+    pub(super) fn folders(folders: impl IntoIterator<Item = PathBuf>) -> impl Iterator<Item = Self> {
+        folders.into_iter().map(Self::Folder)
     }
-    // SAFETY: only asks for the symbol; its type is that of NVRTC's documentation.
-    let found = unsafe { library.get::<unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int>(b"nvrtcVersion\0") };
-    if let Err(error) = found {
-        return Err(wanted.unusable(&path, one_line(&error)));
-    }
-    // SAFETY: as for the driver.
-    let known = unsafe { cudarc::nvrtc::sys::is_culib_present() };
-    wanted.keep(&path, library, known)
 }
 
 impl Wanted<'_> {
     /// The first file that loads; its path is the bare name where the system's loader found it.
-    fn load(&self) -> Result<(PathBuf, Library), CudaError> {
+    pub(super) fn load(&self) -> Result<(PathBuf, Library), CudaError> {
         let environment = self.environment.as_ref().filter(|value| !value.is_empty()).map(PathBuf::from);
         if let Some(path) = self.explicit.map(Path::to_owned).or(environment) {
             if !path.is_file() {
@@ -104,54 +50,36 @@ impl Wanted<'_> {
             return self.open(&path).map(|library| (path, library));
         }
         let mut looked_for = String::new();
-        if self.ask_loader {
-            if let Ok(library) = self.open(Path::new(self.name)) {
-                return Ok((self.name.into(), library));
-            }
+        for place in &self.places {
             // Writing to a String can't fail.
-            let _ = writeln!(looked_for, "  {} by the system's loader", self.name);
-        }
-        for path in self.folders.iter().map(|folder| folder.join(self.name)) {
-            if path.is_file() {
-                return self.open(&path).map(|library| (path, library));
-            }
-            let _ = writeln!(looked_for, "  {}", path.display());
+            let _ = match place {
+                Place::Loader => match self.open(Path::new(self.name)) {
+                    Ok(library) => return Ok((self.name.into(), library)),
+                    Err(_) => writeln!(looked_for, "  {} by the system's loader", self.name),
+                },
+                Place::Folder(folder) => {
+                    let path = folder.join(self.name);
+                    if path.is_file() {
+                        return self.open(&path).map(|library| (path, library));
+                    }
+                    writeln!(looked_for, "  {}", path.display())
+                }
+            };
         }
         Err(self.missing(looked_for))
     }
 
-    fn open(&self, path: &Path) -> Result<Library, CudaError> {
+    pub(super) fn open(&self, path: &Path) -> Result<Library, CudaError> {
         // SAFETY: loading runs the library's start-up code. The file is the one that CUDA installs under this name, or
         // that the operator named.
         unsafe { Library::new(path) }.map_err(|error| self.unusable(path, one_line(&error)))
     }
 
-    /// The driver's version, without cudarc.
-    fn check_driver(&self, path: &Path, library: &Library) -> Result<(c_int, c_int), CudaError> {
-        let mut version = 0;
-        // SAFETY: the symbol's type is that of the driver's documentation; it writes one number and needs no start.
-        let status = unsafe {
-            let get_version: Symbol<'_, unsafe extern "C" fn(*mut c_int) -> c_int> =
-                library.get(b"cuDriverGetVersion\0").map_err(|error| self.unusable(path, one_line(&error)))?;
-            get_version(&raw mut version)
-        };
-        if status != 0 {
-            return Err(self.unusable(path, format!("it does not tell its version: status {status}")));
-        }
-        let found = (version / 1000, version % 1000 / 10);
-        if found < OLDEST_DRIVER {
-            return Err(CudaError::DriverTooOld { path: path.to_owned(), found, expected: OLDEST_DRIVER });
-        }
-        Ok(found)
-    }
-
-    /// Leaves the library loaded for good, so that cudarc finds it by name: `known` tells whether it does.
-    fn keep(&self, path: &Path, library: Library, known: bool) -> Result<(), CudaError> {
-        std::mem::forget(library);
-        if known {
-            return Ok(());
-        }
-        Err(self.unusable(path, "it does not call itself by its usual name".to_owned()))
+    /// The address of a function.
+    pub(super) fn address(&self, path: &Path, library: &Library, symbol: &str) -> Result<usize, CudaError> {
+        // SAFETY: only asks for the address; nothing is called by this type.
+        let found = unsafe { library.get::<unsafe extern "C" fn()>(symbol.as_bytes()) };
+        found.map(|symbol| *symbol as usize).map_err(|error| self.unusable(path, one_line(&error)))
     }
 
     fn missing(&self, looked_for: String) -> CudaError {
@@ -159,13 +87,13 @@ impl Wanted<'_> {
         CudaError::LibraryMissing { library, looked_for, package, variable }
     }
 
-    fn unusable(&self, path: &Path, detail: String) -> CudaError {
+    pub(super) fn unusable(&self, path: &Path, detail: String) -> CudaError {
         CudaError::LibraryUnusable { path: path.to_owned(), detail, library: self.name, package: self.package }
     }
 }
 
 /// Folders of the system, each with some below it.
-fn system_folders(below: &[&str]) -> Vec<PathBuf> {
+pub(super) fn system_folders(below: &[&str]) -> Vec<PathBuf> {
     let library =
         if cfg!(target_arch = "aarch64") { "/usr/lib/aarch64-linux-gnu" } else { "/usr/lib/x86_64-linux-gnu" };
     let mut folders: Vec<PathBuf> = below.iter().map(|below| Path::new(library).join(below)).collect();
@@ -173,9 +101,8 @@ fn system_folders(below: &[&str]) -> Vec<PathBuf> {
     folders
 }
 
-/// `lib` beside the program, and the wheel's folder in `.venv` in or above the program's folder.
-fn beside_the_program() -> Vec<PathBuf> {
-    let Ok(program) = std::env::current_exe().and_then(fs::canonicalize) else { return Vec::new() };
+/// `lib` beside `program`, and the wheel's folder in `.venv` in or above the program's folder.
+pub(super) fn beside(program: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = program.parent().map(|folder| folder.join("lib")).into_iter().collect();
     for ancestor in program.ancestors().skip(1) {
         folders.extend(wheels_below(&ancestor.join(".venv/lib")));
@@ -190,15 +117,6 @@ fn wheels_below(libraries: &Path) -> Vec<PathBuf> {
     folders.retain(|folder| folder.is_dir());
     folders.sort();
     folders
-}
-
-/// The compiler's second library in `folder`: without it beforehand, the compiler asks the system's loader alone.
-fn builtins_in(folder: &Path) -> Option<PathBuf> {
-    let files = fs::read_dir(folder).ok()?.flatten().map(|file| file.path());
-    let is_builtins = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("libnvrtc-builtins.so."))
-    };
-    files.filter(is_builtins).max()
 }
 
 #[cfg(test)]

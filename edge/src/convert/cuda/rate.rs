@@ -1,6 +1,6 @@
 //! What the device's memory can do: the measure for everything else.
 
-use super::{CudaError, CudaOptions, library};
+use super::{CudaError, CudaOptions, driver_version};
 use cudarc::driver::CudaContext;
 use cudarc::driver::sys::CUevent_flags;
 
@@ -14,7 +14,7 @@ const COPIES: usize = 20;
 /// # Errors
 /// [`CudaError`]: there is no device, or it has less than 512 MiB free.
 pub fn copy_rate(options: &CudaOptions) -> Result<f64, CudaError> {
-    library::driver(options)?;
+    driver_version(options)?;
     let measured = || {
         let context = CudaContext::new(options.device)?;
         let stream = context.new_stream()?;

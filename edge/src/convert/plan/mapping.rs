@@ -25,11 +25,6 @@ const WINDOW: u32 = 1 << 14;
 /// Bytes of the `DheMemory` in dhe.cu.
 pub(super) const DHE_MEMORY: u32 = 18_496;
 
-/// Threads of a block; more where a single block does it all, or shared memory allows few blocks.
-const THREADS: u32 = 256;
-const HISTOGRAM_THREADS: u32 = 512;
-const BOUNDS_THREADS: u32 = 1024;
-
 /// `Mapping` in convert.cu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -144,7 +139,7 @@ impl Tiles {
         let launch = Launch {
             kernel: Kernel::TileHistograms,
             blocks: [self.number() as u32, self.largest.height.div_ceil(self.rows_per_block())],
-            threads: THREADS,
+            threads: Kernel::TileHistograms.threads(),
             shared_bytes: (LEVELS8 * size_of::<u32>()) as u32,
             arguments: vec![
                 self.parameters(image, 0),
@@ -236,7 +231,7 @@ impl Tables {
                 steps.push(Step::Launch(Launch {
                     kernel: Kernel::DheTable,
                     blocks: [1, 1],
-                    threads: THREADS,
+                    threads: Kernel::DheTable.threads(),
                     shared_bytes: DHE_MEMORY,
                     arguments: vec![
                         Argument::Value(settings.emphasis.as_bytes().to_vec()),
@@ -257,7 +252,7 @@ impl Tables {
                 steps.push(Step::Launch(Launch {
                     kernel: Kernel::ClaheMappings,
                     blocks: [tiles.number() as u32, 1],
-                    threads: THREADS,
+                    threads: Kernel::ClaheMappings.threads(),
                     shared_bytes: (2 * LEVELS8 * size_of::<u32>()) as u32,
                     arguments: vec![
                         tiles.parameters(image, settings.clip_limit_percent),
@@ -309,7 +304,7 @@ fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) 
     let histogram = Launch {
         kernel: Kernel::Histogram,
         blocks: [pixels.div_ceil(PIXELS_PER_BLOCK), 1],
-        threads: HISTOGRAM_THREADS,
+        threads: Kernel::Histogram.threads(),
         shared_bytes: WINDOW * 2,
         arguments: vec![
             Argument::Value([pixels, PIXELS_PER_BLOCK].as_bytes().to_vec()),
@@ -323,8 +318,8 @@ fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) 
     let bounds = Launch {
         kernel: Kernel::LocalBounds,
         blocks: [1, 1],
-        threads: BOUNDS_THREADS,
-        shared_bytes: (2 * BOUNDS_THREADS + 4) * 4,
+        threads: Kernel::LocalBounds.threads(),
+        shared_bytes: (2 * Kernel::LocalBounds.threads() + 4) * 4,
         arguments: vec![Argument::Value(parameters), Argument::Memory(counts.start), Argument::Memory(spread)],
     };
     [Step::Clear(counts.clone()), Step::Launch(histogram), Step::Launch(bounds)]

@@ -6,9 +6,6 @@ use cellgate_models::conversion::pieces::{Axis, columns_first};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use zerocopy::IntoBytes as _;
 
-/// Threads of a block, in rows of 32.
-const THREADS: u32 = 256;
-
 /// Output tiles, height by width, from the best on: the larger, the less of their input is read twice.
 const TILES: [Size; 6] = [
     Size { height: 32, width: 64 },
@@ -111,13 +108,14 @@ impl Axes {
         ];
         let parameters = [words.as_bytes(), spec.mean.as_bytes(), spec.std.as_bytes()].concat();
         let [tiled, by_pixel] = kernels(spec.method, output_type);
+        let kernel = if fitting.is_some() { tiled } else { by_pixel };
         Launch {
-            kernel: if fitting.is_some() { tiled } else { by_pixel },
+            kernel,
             blocks: match fitting {
                 Some(_) => [self.output.width.div_ceil(tile.width), self.output.height.div_ceil(tile.height)],
-                None => [self.output.pixels().div_ceil(THREADS as usize) as u32, 1],
+                None => [self.output.pixels().div_ceil(kernel.threads() as usize) as u32, 1],
             },
-            threads: THREADS,
+            threads: kernel.threads(),
             shared_bytes: shared_bytes as u32,
             arguments: vec![
                 Argument::Value(parameters),

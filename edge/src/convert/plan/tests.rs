@@ -28,7 +28,7 @@ fn check(spec: &ConversionSpec, image: Size) {
     for launch in launches(&plan) {
         assert!(kernels.contains(&launch.kernel) && launch.shared_bytes <= Launch::SHARED_BYTES);
         assert!(launch.blocks[0] > 0 && launch.blocks[1] > 0 && launch.blocks[1] <= 65_535);
-        assert!(launch.threads.is_multiple_of(32) && launch.threads <= 1024);
+        assert!(launch.threads == launch.kernel.threads());
     }
 }
 

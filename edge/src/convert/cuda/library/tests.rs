@@ -5,22 +5,21 @@ use super::*;
 fn wanted(folders: Vec<PathBuf>) -> Wanted<'static> {
     Wanted {
         name: "libcuda.so.1",
-        variable: CUDA_ENV,
+        variable: VARIABLE,
         package: "the NVIDIA driver",
         explicit: None,
         environment: None,
-        folders,
-        ask_loader: false,
+        places: Place::folders(folders).collect(),
     }
 }
 
-/// A library of the system that is not CUDA.
-const ANOTHER: &str = "libm.so.6";
+/// The variable that names the file.
+const VARIABLE: &str = "CELLGATE_CUDA";
 
 #[test]
 fn a_missing_library_is_an_error_with_places_package_and_variable() {
     let text = wanted(vec!["/nowhere/a".into(), "/nowhere/b".into()]).load().unwrap_err().to_string();
-    for part in ["libcuda.so.1", "/nowhere/a/libcuda.so.1", "/nowhere/b/libcuda.so.1", "the NVIDIA driver", CUDA_ENV] {
+    for part in ["libcuda.so.1", "/nowhere/a/libcuda.so.1", "/nowhere/b/libcuda.so.1", "the NVIDIA driver", VARIABLE] {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }
 }
@@ -28,7 +27,7 @@ fn a_missing_library_is_an_error_with_places_package_and_variable() {
 #[test]
 fn a_named_file_that_is_missing_is_not_replaced_by_another() {
     let mut wanted = wanted(Vec::new());
-    wanted.ask_loader = true;
+    wanted.places.push(Place::Loader);
     wanted.environment = Some("/nowhere/libcuda.so.1".into());
     assert!(wanted.load().unwrap_err().to_string().contains("/nowhere/libcuda.so.1"));
     wanted.explicit = Some(Path::new("/elsewhere/libcuda.so.1"));
@@ -45,11 +44,13 @@ fn a_file_that_is_no_library_is_an_error_that_names_it() {
 }
 
 #[test]
-fn another_library_is_not_taken_for_the_driver() {
-    let wanted = wanted(Vec::new());
-    let library = wanted.open(Path::new(ANOTHER)).unwrap();
-    let error = wanted.check_driver(Path::new(ANOTHER), &library).unwrap_err().to_string();
-    assert!(error.contains("cuDriverGetVersion") && error.contains(ANOTHER), "{error}");
-    let error = wanted.keep(Path::new(ANOTHER), library, false).unwrap_err().to_string();
-    assert!(error.contains("usual name"), "{error}");
+fn places_are_looked_at_in_their_order() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("libm.so.6"), b"no library").unwrap();
+    let mut wanted = wanted(vec![root.path().to_owned()]);
+    wanted.name = "libm.so.6";
+    wanted.places.push(Place::Loader);
+    assert!(wanted.load().is_err(), "the folder comes first, and its file can't be used");
+    wanted.places.reverse();
+    assert_eq!(wanted.load().unwrap().0, Path::new("libm.so.6"));
 }

@@ -1,0 +1,167 @@
+//! CUDA's driver, looked at before cudarc calls it: cudarc panics where the library or a function of it is missing.
+//!
+//! cudarc loads the driver by a list of names of its own, so another file than the one that was looked at could come first, such as
+//! the toolkit's `libcuda.so` in LD_LIBRARY_PATH that can do nothing. Here it is made sure that both are one, before cudarc
+//! has chosen for the life of the process.
+#![expect(unsafe_code, reason = "loads shared libraries")]
+
+use super::library::{Place, Wanted, system_folders};
+use super::{CudaError, CudaOptions};
+use cellgate_models::one_line;
+use libloading::{Library, Symbol};
+use std::ffi::c_int;
+use std::path::Path;
+
+/// The environment variable that names the driver's library file.
+pub const CUDA_ENV: &str = "CELLGATE_CUDA";
+
+/// The oldest driver: what cudarc's bindings are made for.
+const OLDEST_DRIVER: (c_int, c_int) = (13, 0);
+
+const GET_VERSION: &str = "cuDriverGetVersion";
+
+/// Every function that is called through cudarc, by the names that its bindings for CUDA 13.0 have; and `cuGetExportTable`, without
+/// which NVRTC crashes.
+const FUNCTIONS: [&str; 44] = [
+    GET_VERSION,
+    "cuCtxGetCurrent",
+    "cuCtxSetCurrent",
+    "cuCtxSynchronize",
+    "cuDeviceGet",
+    "cuDeviceGetAttribute",
+    "cuDeviceGetName",
+    "cuDevicePrimaryCtxRelease_v2",
+    "cuDevicePrimaryCtxRetain",
+    "cuEventCreate",
+    "cuEventDestroy_v2",
+    "cuEventElapsedTime_v2",
+    "cuEventQuery",
+    "cuEventRecord",
+    "cuEventSynchronize",
+    "cuGetErrorString",
+    "cuGetExportTable",
+    "cuGraphDestroy",
+    "cuGraphExecDestroy",
+    "cuGraphInstantiateWithFlags",
+    "cuGraphLaunch",
+    "cuInit",
+    "cuLaunchKernel",
+    "cuMemAllocAsync",
+    "cuMemAlloc_v2",
+    "cuMemFreeAsync",
+    "cuMemFreeHost",
+    "cuMemFree_v2",
+    "cuMemHostAlloc",
+    "cuMemcpyDtoDAsync_v2",
+    "cuMemcpyDtoHAsync_v2",
+    "cuMemcpyHtoDAsync_v2",
+    "cuMemsetD8Async",
+    "cuModuleGetFunction",
+    "cuModuleLoadData",
+    "cuModuleUnload",
+    "cuStreamBeginCapture_v2",
+    "cuStreamCreate",
+    "cuStreamDestroy_v2",
+    "cuStreamEndCapture",
+    "cuStreamIsCapturing",
+    "cuStreamQuery",
+    "cuStreamSynchronize",
+    "cuStreamWaitEvent",
+];
+
+/// The CUDA version that the driver serves, major and minor.
+///
+/// # Errors
+/// [`CudaError`]: there is no driver, it is too old, or the system's loader would give cudarc another one.
+pub fn driver_version(options: &CudaOptions) -> Result<(i32, i32), CudaError> {
+    let mut places = vec![Place::Loader];
+    places.extend(Place::folders(system_folders(&["", "nvidia", "nvidia/current", "tegra"])));
+    let wanted = Wanted {
+        name: "libcuda.so.1",
+        variable: CUDA_ENV,
+        package: "the NVIDIA driver 580 or newer (Debian: nvidia-driver-cuda; JetPack: nvidia-l4t-cuda)",
+        explicit: options.cuda.as_deref(),
+        environment: std::env::var_os(CUDA_ENV),
+        places,
+    };
+    let (path, library) = wanted.load()?;
+    let version = version(&wanted, &path, &library)?;
+    for function in FUNCTIONS {
+        wanted.address(&path, &library, function)?;
+    }
+    taken_by_cudarc(&wanted, &path, &library)?;
+    // For good: cudarc finds it again by its name.
+    std::mem::forget(library);
+    Ok(version)
+}
+
+/// The driver's version, without cudarc.
+fn version(wanted: &Wanted<'_>, path: &Path, library: &Library) -> Result<(c_int, c_int), CudaError> {
+    let mut version = 0;
+    // SAFETY: the symbol's type is that of the driver's documentation; it writes one number and needs no start.
+    let status = unsafe {
+        let get_version: Symbol<'_, unsafe extern "C" fn(*mut c_int) -> c_int> =
+            library.get(GET_VERSION).map_err(|error| wanted.unusable(path, one_line(&error)))?;
+        get_version(&raw mut version)
+    };
+    if status != 0 {
+        return Err(wanted.unusable(path, format!("it does not tell its version: status {status}")));
+    }
+    let found = (version / 1000, version % 1000 / 10);
+    if found < OLDEST_DRIVER {
+        return Err(CudaError::DriverTooOld { path: path.to_owned(), found, expected: OLDEST_DRIVER });
+    }
+    Ok(found)
+}
+
+/// Whether cudarc, by the first of its names that loads, comes to `library`; then it has.
+fn taken_by_cudarc(wanted: &Wanted<'_>, path: &Path, library: &Library) -> Result<(), CudaError> {
+    let names = ["cuda", "nvcuda"].into_iter().flat_map(cudarc::get_lib_name_candidates);
+    let first = names.into_iter().find_map(|name| Some((wanted.open(Path::new(&name)).ok()?, name)));
+    let Some((first, name)) = first else {
+        return Err(wanted.unusable(path, "it does not call itself by its usual name".to_owned()));
+    };
+    let own = wanted.address(path, library, GET_VERSION)?;
+    if wanted.address(path, &first, GET_VERSION) != Ok(own) {
+        let detail = format!(
+            "the system's loader finds another file by the name {name}, which would be called instead: take that one's folder \
+             out of LD_LIBRARY_PATH and /etc/ld.so.conf.d, or start the program again where it ran with another driver"
+        );
+        return Err(wanted.unusable(path, detail));
+    }
+    // For good: with it loaded, the same name can't fail.
+    std::mem::forget(first);
+    // SAFETY: it loads what was loaded just now.
+    let chosen = unsafe { cudarc::driver::sys::culib() };
+    if wanted.address(path, chosen, GET_VERSION) != Ok(own) {
+        return Err(wanted.unusable(path, "this process has another driver already: start it again".to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A library of the system that is not CUDA.
+    const ANOTHER: &str = "libm.so.6";
+
+    fn wanted() -> Wanted<'static> {
+        Wanted {
+            name: "libcuda.so.1",
+            variable: CUDA_ENV,
+            package: "the NVIDIA driver",
+            explicit: None,
+            environment: None,
+            places: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn another_library_is_not_taken_for_the_driver() {
+        let wanted = wanted();
+        let library = wanted.open(Path::new(ANOTHER)).unwrap();
+        let error = version(&wanted, Path::new(ANOTHER), &library).unwrap_err().to_string();
+        assert!(error.contains(GET_VERSION) && error.contains(ANOTHER), "{error}");
+    }
+}

@@ -1,0 +1,161 @@
+// A CUDA driver without a GPU: memory is the host's, copies are done at once, kernels only counted. Any function can be told to
+// fail. It shows how the run-time deals with a driver, not what a GPU would do.
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned long long address;
+enum { FUNCTIONS = 128, NOT_THERE = 101 };
+
+static struct {
+    const char *name;
+    int calls;
+    int status;
+} functions[FUNCTIONS];
+static int is_capturing;
+
+static int entry(const char *name)
+{
+    int at = 0;
+    while (at < FUNCTIONS - 1 && functions[at].name && strcmp(functions[at].name, name))
+        at++;
+    if (!functions[at].name)
+        functions[at].name = strdup(name);
+    return at;
+}
+
+// From now on `name` answers `status`; 0 lets it work.
+void pretend_status(const char *name, int status) { functions[entry(name)].status = status; }
+// How often `name` was called.
+int pretend_calls(const char *name) { return functions[entry(name)].calls; }
+
+static int called(const char *name)
+{
+    int at = entry(name);
+    functions[at].calls++;
+    return functions[at].status;
+}
+
+#define BEGIN                                                                                                          \
+    int status = called(__func__);                                                                                    \
+    if (status)                                                                                                       \
+        return status;
+#define NOTHING(name, ...)                                                                                             \
+    int name(__VA_ARGS__)                                                                                             \
+    {                                                                                                                 \
+        BEGIN return 0;                                                                                               \
+    }
+#define GIVES(name, value, ...)                                                                                        \
+    int name(__VA_ARGS__)                                                                                             \
+    {                                                                                                                 \
+        BEGIN *to = (value);                                                                                          \
+        return 0;                                                                                                     \
+    }
+
+GIVES(cuDriverGetVersion, 13000, int *to)
+NOTHING(cuInit, unsigned flags)
+int cuDeviceGet(int *device, int number)
+{
+    BEGIN *device = number;
+    return number ? NOT_THERE : 0;
+}
+int cuDeviceGetName(char *name, int length, int device)
+{
+    BEGIN strncpy(name, "Pretended", length);
+    return 0;
+}
+// Compute capability 8.7, with memory pools.
+GIVES(cuDeviceGetAttribute, attribute == 75 ? 8 : attribute == 76 ? 7 : 1, int *to, int attribute, int device)
+int cuGetErrorString(int status, const char **text)
+{
+    *text = "as it was told to";
+    return 0;
+}
+
+// NVRTC asks for it, and does without.
+int cuGetExportTable(const void **table, const void *which) { return NOT_THERE; }
+
+static void *current;
+GIVES(cuDevicePrimaryCtxRetain, (void *)&current, void **to, int device)
+NOTHING(cuDevicePrimaryCtxRelease_v2, int device)
+GIVES(cuCtxGetCurrent, current, void **to)
+int cuCtxSetCurrent(void *context)
+{
+    BEGIN current = context;
+    return 0;
+}
+NOTHING(cuCtxSynchronize, void)
+
+GIVES(cuStreamCreate, malloc(1), void **to, unsigned flags)
+NOTHING(cuStreamDestroy_v2, void *stream)
+NOTHING(cuStreamSynchronize, void *stream)
+NOTHING(cuStreamQuery, void *stream)
+NOTHING(cuStreamWaitEvent, void *stream, void *event, unsigned flags)
+GIVES(cuStreamIsCapturing, is_capturing, void *stream, int *to)
+int cuStreamBeginCapture_v2(void *stream, int mode)
+{
+    BEGIN is_capturing = 1;
+    return 0;
+}
+int cuStreamEndCapture(void *stream, void **graph)
+{
+    is_capturing = 0;
+    BEGIN *graph = malloc(1);
+    return 0;
+}
+GIVES(cuGraphInstantiateWithFlags, malloc(1), void **to, void *graph, unsigned long long flags)
+NOTHING(cuGraphLaunch, void *graph, void *stream)
+NOTHING(cuGraphExecDestroy, void *graph)
+NOTHING(cuGraphDestroy, void *graph)
+
+GIVES(cuEventCreate, malloc(1), void **to, unsigned flags)
+NOTHING(cuEventDestroy_v2, void *event)
+NOTHING(cuEventRecord, void *event, void *stream)
+NOTHING(cuEventSynchronize, void *event)
+NOTHING(cuEventQuery, void *event)
+GIVES(cuEventElapsedTime_v2, 2.0f, float *to, void *start, void *end)
+
+GIVES(cuMemAlloc_v2, (address)malloc(bytes), address *to, size_t bytes)
+GIVES(cuMemAllocAsync, (address)malloc(bytes), address *to, size_t bytes, void *stream)
+GIVES(cuMemHostAlloc, aligned_alloc(4096, (bytes + 4095) / 4096 * 4096), void **to, size_t bytes, unsigned flags)
+int cuMemFree_v2(address at)
+{
+    BEGIN free((void *)at);
+    return 0;
+}
+int cuMemFreeAsync(address at, void *stream)
+{
+    BEGIN free((void *)at);
+    return 0;
+}
+int cuMemFreeHost(void *at)
+{
+    BEGIN free(at);
+    return 0;
+}
+int cuMemsetD8Async(address at, unsigned char value, size_t bytes, void *stream)
+{
+    BEGIN memset((void *)at, value, bytes);
+    return 0;
+}
+int cuMemcpyHtoDAsync_v2(address to, const void *from, size_t bytes, void *stream)
+{
+    BEGIN memcpy((void *)to, from, bytes);
+    return 0;
+}
+int cuMemcpyDtoHAsync_v2(void *to, address from, size_t bytes, void *stream)
+{
+    BEGIN memcpy(to, (void *)from, bytes);
+    return 0;
+}
+int cuMemcpyDtoDAsync_v2(address to, address from, size_t bytes, void *stream)
+{
+    BEGIN memcpy((void *)to, (void *)from, bytes);
+    return 0;
+}
+
+GIVES(cuModuleLoadData, malloc(1), void **to, const void *image)
+NOTHING(cuModuleUnload, void *module)
+GIVES(cuModuleGetFunction, malloc(1), void **to, void *module, const char *name)
+NOTHING(cuLaunchKernel, void *function, unsigned x, unsigned y, unsigned z, unsigned tx, unsigned ty, unsigned tz,
+        unsigned shared, void *stream, void **arguments, void **more)

@@ -1,0 +1,222 @@
+//! The run-time with a CUDA driver that only pretends, so that what goes wrong can be made to go wrong; needs gcc, and NVRTC
+//! of `.venv`.
+//!
+//! Each scenario has a process of its own, as a process keeps the driver that it loaded, and the loader's path is read at its
+//! start.
+#![expect(unsafe_code, reason = "tells the pretended driver what to do")]
+
+use cellgate_edge::convert::OutputType;
+use cellgate_edge::convert::cuda::{
+    CUDA_ENV, CudaConverter, CudaError, CudaOptions, copy_rate, driver_version, in_turns,
+};
+use cellgate_models::conversion::{ConversionSpec, Method, Size};
+use cellgate_models::radiograph::Radiograph;
+use std::ffi::{CString, c_char, c_int};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The functions that the run-time says it calls.
+fn listed() -> Vec<&'static str> {
+    let source = include_str!("../../src/convert/cuda/driver.rs");
+    let (_, list) = source.split_once("const FUNCTIONS").expect("the list");
+    let names = list.lines().take_while(|line| !line.contains("];")).filter_map(|line| line.trim().strip_prefix('"'));
+    names.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name).chain(["cuDriverGetVersion"]).collect()
+}
+
+/// Builds the driver in `folder`, with those functions alone, under both of its usual names.
+fn build(folder: &Path, functions: &[&str]) -> PathBuf {
+    let (library, exports) = (folder.join("libcuda.so.1"), folder.join("exports"));
+    std::fs::write(&exports, format!("{{ global: pretend_*; {}; local: *; }};", functions.join("; "))).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda_driver/driver.c");
+    let built = Command::new("gcc")
+        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-Wl,-soname,libcuda.so.1", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .arg(format!("-Wl,--version-script,{}", exports.display()))
+        .status();
+    assert!(built.expect("gcc").success());
+    std::os::unix::fs::symlink("libcuda.so.1", folder.join("libcuda.so")).unwrap();
+    library
+}
+
+/// Runs the scenario in a process whose loader looks into `path` first; `driver` is the one that is named.
+fn run(scenario: &str, path: &Path, driver: &Path) {
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", scenario, "--ignored", "--nocapture"])
+        .env("LD_LIBRARY_PATH", path)
+        .env(CUDA_ENV, driver)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && text.contains("1 passed"), "{}: {text}", run.status);
+}
+
+/// The same with one driver, sound or without a function.
+fn run_alone(scenario: &str, without: Option<&str>) {
+    let folder = tempfile::tempdir().unwrap();
+    let functions: Vec<_> = listed().into_iter().filter(|&name| Some(name) != without).collect();
+    let driver = build(folder.path(), &functions);
+    run(scenario, folder.path(), &driver);
+}
+
+#[test]
+fn nothing_is_called_but_what_is_looked_up_beforehand() {
+    run_alone("scenario_everything", None);
+}
+
+#[test]
+fn a_driver_that_lacks_a_function_is_an_error_that_names_it() {
+    run_alone("scenario_no_graph_launch", Some("cuGraphLaunch"));
+}
+
+#[test]
+fn another_driver_that_the_loader_finds_first_is_an_error() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [driver, _] = folders.each_ref().map(|folder| build(folder.path(), &listed()));
+    run("scenario_another_first", folders[1].path(), &driver);
+}
+
+#[test]
+fn a_graph_that_is_not_captured_costs_no_image() {
+    run_alone("scenario_no_capture", None);
+}
+
+#[test]
+fn a_lost_context_while_capturing_is_told() {
+    run_alone("scenario_lost_while_capturing", None);
+}
+
+#[test]
+fn an_earlier_error_does_not_keep_the_end_from_waiting() {
+    run_alone("scenario_drop_after_error", None);
+}
+
+/// The pretended driver's own functions.
+struct Pretended(libloading::Library);
+
+impl Pretended {
+    fn open() -> Self {
+        // SAFETY: the library that was built here.
+        Self(unsafe { libloading::Library::new(std::env::var_os(CUDA_ENV).unwrap()) }.unwrap())
+    }
+
+    fn answers(&self, function: &str, status: c_int) {
+        let name = CString::new(function).unwrap();
+        // SAFETY: the type is that of driver.c.
+        unsafe {
+            let set = self.0.get::<unsafe extern "C" fn(*const c_char, c_int)>("pretend_status").unwrap();
+            set(name.as_ptr(), status);
+        }
+    }
+
+    fn calls(&self, function: &str) -> c_int {
+        let name = CString::new(function).unwrap();
+        // SAFETY: the type is that of driver.c.
+        unsafe {
+            let get = self.0.get::<unsafe extern "C" fn(*const c_char) -> c_int>("pretend_calls").unwrap();
+            get(name.as_ptr())
+        }
+    }
+}
+
+/// NVRTC from `.venv`, wherever the tests were built.
+fn options() -> CudaOptions {
+    let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/lib");
+    let pythons = libraries.read_dir().into_iter().flatten().flatten();
+    let mut files = pythons.map(|python| python.path().join("site-packages/nvidia/cu13/lib/libnvrtc.so.13"));
+    CudaOptions { nvrtc: files.find(|path| path.is_file()), ..CudaOptions::default() }
+}
+
+fn converter() -> CudaConverter {
+    let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
+    CudaConverter::new(&spec, 100, OutputType::F32, &options()).unwrap()
+}
+
+fn image(width: u32, height: u32) -> Radiograph {
+    Radiograph::new(width, height, vec![1; (width * height) as usize]).unwrap()
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_everything() {
+    assert_eq!(driver_version(&options()), Ok((13, 0)));
+    let mut converter = converter();
+    assert_eq!((converter.device().name.as_str(), converter.device().capability), ("Pretended", (8, 7)));
+    let [a, b] = [image(10, 9), image(3, 2)];
+    let found = converter.to_bytes(&in_turns(a.view(), a.view(), b.view())).unwrap();
+    assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [3 * 7 * 5 * 4; 5]);
+    let timings = converter.time(a.view(), 4).unwrap();
+    assert!(timings.is_graph);
+    assert_eq!(timings.kernels.as_micros(), 500, "2 ms for four");
+    assert!(copy_rate(&options()).unwrap() > 0.0);
+    let pretended = Pretended::open();
+    for (made, gone) in [("cuMemAllocAsync", "cuMemFreeAsync"), ("cuMemHostAlloc", "cuMemFreeHost")] {
+        assert!(pretended.calls(made) > pretended.calls(gone));
+    }
+    drop(converter);
+    for (made, gone) in [
+        ("cuMemAllocAsync", "cuMemFreeAsync"),
+        ("cuMemHostAlloc", "cuMemFreeHost"),
+        ("cuEventCreate", "cuEventDestroy_v2"),
+        ("cuStreamCreate", "cuStreamDestroy_v2"),
+        ("cuModuleLoadData", "cuModuleUnload"),
+        ("cuGraphInstantiateWithFlags", "cuGraphExecDestroy"),
+        ("cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"),
+    ] {
+        assert_eq!(pretended.calls(made), pretended.calls(gone), "{made}");
+    }
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_graph_launch() {
+    let text = driver_version(&options()).unwrap_err().to_string();
+    assert!(text.contains("cuGraphLaunch") && text.contains("libcuda.so.1"), "{text}");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_another_first() {
+    let text = driver_version(&options()).unwrap_err().to_string();
+    assert!(text.contains("finds another file by the name libcuda.so"), "{text}");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_capture() {
+    let (mut converter, pretended) = (converter(), Pretended::open());
+    // CUDA_ERROR_STREAM_CAPTURE_INVALIDATED.
+    pretended.answers("cuStreamEndCapture", 901);
+    let image = image(10, 9);
+    for _ in 0..4 {
+        converter.convert(&image).unwrap();
+    }
+    assert_eq!(pretended.calls("cuStreamEndCapture"), 1, "not tried again and again");
+    assert_eq!(pretended.calls("cuGraphLaunch"), 0);
+    // And once into the graph that came to nothing.
+    assert_eq!(pretended.calls("cuLaunchKernel"), 5);
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_lost_while_capturing() {
+    let (mut converter, pretended) = (converter(), Pretended::open());
+    let image = image(10, 9);
+    converter.convert(&image).unwrap();
+    // CUDA_ERROR_ILLEGAL_ADDRESS.
+    pretended.answers("cuStreamBeginCapture_v2", 700);
+    let error = converter.convert(&image).unwrap_err();
+    assert!(matches!(error, CudaError::ContextLost { .. }), "{error}");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_drop_after_error() {
+    let (mut converter, pretended) = (converter(), Pretended::open());
+    // CUDA_ERROR_INVALID_VALUE, when the kept tensor is given back: recorded, as nobody can be told.
+    pretended.answers("cuMemFreeAsync", 1);
+    converter.to_bytes(&[image(10, 9).view()]).unwrap();
+    let waited = pretended.calls("cuStreamSynchronize");
+    drop(converter);
+    assert_eq!(pretended.calls("cuStreamSynchronize"), waited + 1);
+}
