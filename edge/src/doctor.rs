@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// 2026-01-01 in milliseconds since 1970: before this program was written.
@@ -87,15 +87,33 @@ fn model(config: &Config) -> Finding {
                 "{}: {chosen}; the golden images got their scores in {ms} ms, the slowest in {slowest} ms",
                 config.model.bundle.display()
             );
-            if missing.required().is_empty() {
-                ok(what, found)
-            } else {
-                let state = State::Warning;
-                Finding { what, state, found: format!("{found}; the decoder lacks {missing}: a newer kernel has them") }
-            }
+            let gpu = gpu_node(Path::new("/dev")).filter(|_| chosen.is_fallback);
+            let hints = [
+                (!missing.required().is_empty())
+                    .then(|| format!("the decoder lacks {missing}: a newer kernel has them")),
+                gpu.map(|node| gpu_hint(&node)),
+            ];
+            let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();
+            let state = if hints.is_empty() { State::Ok } else { State::Warning };
+            Finding { what, state, found: found + &hints }
         }
         Err(error) => failure(what, error.in_one_line()),
     }
+}
+
+/// The first node of an NVIDIA GPU in `devices`: of a card, of a Jetson, of Windows' Linux.
+fn gpu_node(devices: &Path) -> Option<PathBuf> {
+    const NODES: [&str; 5] = ["nvidia0", "nvhost-gpu", "nvhost-ctrl-gpu", "nvgpu", "dxg"];
+    NODES.into_iter().map(|node| devices.join(node)).find(|node| node.exists())
+}
+
+/// What to do about a GPU that is there and does not judge.
+fn gpu_hint(node: &Path) -> String {
+    format!(
+        "{} is there: let the GPU judge, or say engine = \"onnxruntime\"; a Jetson's is for the groups video and render, which \
+         edge/systemd/jetson.conf gives",
+        node.display()
+    )
 }
 
 fn folder(what: &'static str, path: &Path) -> Finding {
@@ -239,6 +257,17 @@ mod tests {
         assert_eq!((state("journal").state, state("clock").state), (State::Ok, State::Ok));
         assert_eq!(findings[0].state, State::Failure, "what keeps it from running comes first");
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing was made");
+    }
+
+    #[test]
+    fn a_gpu_that_is_there_is_seen_by_its_node() {
+        let devices = tempfile::tempdir().unwrap();
+        assert_eq!(gpu_node(devices.path()), None);
+        std::fs::create_dir(devices.path().join("nvgpu")).unwrap();
+        assert_eq!(gpu_node(devices.path()), Some(devices.path().join("nvgpu")));
+        std::fs::write(devices.path().join("nvidia0"), "").unwrap();
+        let node = gpu_node(devices.path()).unwrap();
+        assert!(gpu_hint(&node).contains("nvidia0 is there"));
     }
 
     #[test]

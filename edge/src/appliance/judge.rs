@@ -8,7 +8,7 @@ use super::record::Request;
 use super::run::Shared;
 use crate::acquire::{Arrival, ImageFile, Matcher, NoImage, Unjudged};
 use crate::config::Matching;
-use crate::pipeline::{Activation, Pipeline, Stage};
+use crate::pipeline::{Activation, ActivationError, Alive, Pipeline, Stage};
 use cellgate_models::bundle::Bundle;
 use cellgate_models::policy::Reason;
 use cellgate_protocol::reason::ReasonCode;
@@ -22,7 +22,7 @@ use tokio::sync::mpsc::UnboundedSender;
 const GIVE_UP_BEFORE: Duration = Duration::from_millis(100);
 /// What reading or converting an image may take until the judge counts as stuck.
 const STAGE_MOST: Duration = Duration::from_millis(200);
-/// What loading an engine and its first proof may take. Nothing is a PASS meanwhile, as the appliance is not ready.
+/// What a step of loading an engine or of its first proof may take. Nothing is a PASS meanwhile, as the appliance is not ready.
 const LOAD_MOST: Duration = Duration::from_secs(120);
 /// Pause before an engine that failed its proof is tried again.
 const PROVE_AGAIN: Duration = Duration::from_secs(10);
@@ -48,6 +48,8 @@ impl EngineState {
     const STARTING: u8 = 0;
     pub(super) const PROVEN: u8 = 1;
     const FAILED: u8 = 2;
+    /// What runs it can't be used in this process any more.
+    const LOST: u8 = 5;
     /// Proven, and to be asked again as soon as the line lets it.
     const DUE: u8 = 3;
     /// The line is not ready and has nothing in hand: it may be asked again.
@@ -73,6 +75,16 @@ impl EngineState {
     /// It did not.
     pub(super) fn has_failed(&self) -> bool {
         self.0.load(Ordering::Acquire) == Self::FAILED
+    }
+
+    /// Only a new process can run it again.
+    pub(super) fn is_lost(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::LOST
+    }
+
+    /// From now on only a new process can run it.
+    pub(super) fn lose(&self) {
+        self.set(Self::LOST);
     }
 
     pub(super) fn set(&self, state: u8) {
@@ -107,7 +119,8 @@ impl Judge {
         let mut is_in_step = true;
         loop {
             let is_new = pipeline.is_none() && !self.shared.engine.has_failed();
-            if waiting.is_none() && (is_new || self.is_time_to_prove(prove_at, pipeline.is_some())) {
+            let may_load = waiting.is_none() && !self.shared.engine.is_lost();
+            if may_load && (is_new || self.is_time_to_prove(prove_at, pipeline.is_some())) {
                 let proof = self.prove(&mut pipeline, infer_most);
                 prove_at = Instant::now() + if proof.is_some() { self.prove_every } else { PROVE_AGAIN };
                 infer_most = proof.unwrap_or(infer_most);
@@ -190,7 +203,10 @@ impl Judge {
         });
         self.shared.metrics.parts.judged(&judgement.times);
         self.shared.metrics.device.show_decoder_restarts(pipeline.sandbox().restarts());
-        if judgement.decision.reason == Reason::EngineFailed {
+        if pipeline.is_lost() {
+            *proven = None;
+            self.shared.give_up_engine(judgement.detail.as_deref().unwrap_or_default());
+        } else if judgement.decision.reason == Reason::EngineFailed {
             tracing::error!(detail = judgement.detail, "not ready: the engine failed; it is loaded anew");
             self.shared.engine.set(EngineState::STARTING);
             *proven = None;
@@ -209,14 +225,15 @@ impl Judge {
         let outcome = match pipeline.take() {
             None => {
                 let shared = Arc::clone(&self.shared);
-                let alive = Arc::new(move || shared.beats.busy(Worker::Judge, LOAD_MOST));
-                Pipeline::activate_telling(&self.bundle, &self.activation, alive).map(|(pipeline, chosen)| {
+                let alive: Alive = Arc::new(move || shared.beats.busy(Worker::Judge, LOAD_MOST));
+                Pipeline::activate_telling(&self.bundle, &self.activation, &alive).map(|(pipeline, chosen)| {
                     tracing::info!("judging with {chosen}");
                     pipeline
                 })
             }
             Some(mut running) => match running.prove(&self.bundle, self.activation.precision) {
                 Ok(()) => Ok(running),
+                Err(error) if running.is_lost() => Err(ActivationError::Lost(error)),
                 Err(error) => Err(error.into()),
             },
         };
@@ -228,6 +245,10 @@ impl Judge {
                 self.shared.engine.set(EngineState::PROVEN);
                 tracing::info!(ms = start.elapsed().as_millis(), "the engine gave the golden images their scores");
                 Some((2 * slowest).max(STAGE_MOST))
+            }
+            Err(error) if error.is_lost() => {
+                self.shared.give_up_engine(&error.in_one_line());
+                None
             }
             Err(error) => {
                 self.shared.engine.set(EngineState::FAILED);

@@ -26,7 +26,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
-/// The exit status where a worker stands still or panicked: the service manager starts the appliance anew.
+/// The exit status where a worker stands still or panicked, or the GPU is lost: the service manager starts the appliance anew.
 pub const STUCK: u8 = 70;
 /// How long a worker may stand still beyond what it allowed itself before the process ends.
 const GRACE: Duration = Duration::from_secs(2);
@@ -79,12 +79,30 @@ pub(super) struct Shared {
     pub(super) line_ended: AtomicBool,
 }
 
+impl Shared {
+    /// Only a new process can run the engine again: what is in hand is finished as when a signal asks the appliance to end, and
+    /// then the process ends with [`STUCK`].
+    pub(super) fn give_up_engine(&self, detail: &str) {
+        tracing::error!(
+            detail,
+            "not ready: the GPU is lost; the part in hand is finished, and the process starts anew"
+        );
+        self.engine.lose();
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// How the appliance ended, once its line has.
+    fn ended(&self, all_threads: bool) -> Ended {
+        if all_threads && !self.engine.is_lost() { Ended::Asked } else { Ended::Stuck }
+    }
+}
+
 /// How the appliance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// By a signal; the part in hand was finished.
     Asked,
-    /// A worker stood still or panicked: the process is to end with [`STUCK`], without waiting for anything.
+    /// A worker stood still or panicked, or the GPU is lost: the process is to end with [`STUCK`], without waiting for anything.
     Stuck,
 }
 
@@ -187,7 +205,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let _ = work.send(Work::Stop);
     drop(work);
     threads.push(line);
-    Ok(if all_end(threads) { Ended::Asked } else { Ended::Stuck })
+    Ok(shared.ended(all_end(threads)))
 }
 
 /// Waits for the threads; false where one takes too long or has panicked.
@@ -285,21 +303,45 @@ pub fn activation(config: &Config) -> Activation {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_thread_that_panicked_ends_the_appliance_also_where_no_verdict_needs_it() {
+    fn shared() -> Shared {
         let clock = Clock::start();
         let beats = Beats::new(clock);
         Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
         let about = About { device: 1, bundle: String::new(), profile: "native" };
         let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
-        let shared = Shared {
+        Shared {
             clock,
             beats,
             engine: EngineState::default(),
             metrics,
             stop: Arc::default(),
             line_ended: AtomicBool::new(false),
-        };
+        }
+    }
+
+    #[test]
+    fn a_lost_gpu_ends_the_process_after_the_part_in_hand() {
+        let shared = Arc::new(shared());
+        shared.engine.set(EngineState::PROVEN);
+        assert_eq!(shared.ended(true), Ended::Asked);
+        let seen = Arc::clone(&shared);
+        // A line that ends as the real one does: when it is told to, and has said what there was to say.
+        let line = spawn("line", move || {
+            while !seen.stop.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        });
+        let (line, start) = (line.unwrap(), Instant::now());
+        shared.give_up_engine("a context is lost");
+        assert!(supervise(&shared, &line, &[]) && start.elapsed() >= Duration::from_millis(100));
+        assert!(!shared.engine.is_proven() && !shared.engine.may_prove());
+        assert_eq!(shared.ended(true), Ended::Stuck);
+    }
+
+    #[test]
+    fn a_thread_that_panicked_ends_the_appliance_also_where_no_verdict_needs_it() {
+        let shared = shared();
         let line = spawn("line", || std::thread::sleep(Duration::from_secs(60))).unwrap();
         let dead = spawn("keep", || panic!("on purpose")).unwrap();
         let start = Instant::now();

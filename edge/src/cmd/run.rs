@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Runs the appliance: judges each part that the PLC triggers, and answers it over the serial line.
 ///
 /// Ends with SIGTERM or SIGINT, after the part in hand. Exit status: 0 ended by a signal, 2 misuse or not started, 70 a
-/// worker stood still: start it again, as edge/systemd/cellgate-edge.service does.
+/// worker stood still or the GPU is lost: start it again, as edge/systemd/cellgate-edge.service does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge run --example > edge.toml            a complete configuration to begin with

@@ -57,6 +57,9 @@ pub enum ActivationError {
     /// A golden image got another score.
     #[error("the engine was refused: {0}")]
     Proof(#[from] ProofError),
+    /// What runs the network failed, and nothing in this process can use it any more.
+    #[error("{0}; start the program again")]
+    Lost(ProofError),
 }
 
 impl Pipeline {
@@ -66,28 +69,44 @@ impl Pipeline {
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
     pub fn activate(bundle: &Bundle, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
-        Self::activate_telling(bundle, activation, Arc::new(|| {}))
+        Self::activate_telling(bundle, activation, &(Arc::new(|| {}) as Alive))
     }
 
-    /// As [`Self::activate`]; `alive` is called again and again while a plan is built.
+    /// As [`Self::activate`]; `alive` is called again and again: while a plan is built, and between the steps of loading.
     ///
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
     pub fn activate_telling(
         bundle: &Bundle,
         activation: &Activation,
-        alive: Alive,
+        alive: &Alive,
     ) -> Result<(Self, Chosen), ActivationError> {
         let max_pixels = usize::try_from(activation.sandbox.limits.max_pixels).unwrap_or(usize::MAX);
         let (scorer, chosen) = select::scorer(bundle, activation.precision, &activation.engine, max_pixels, alive)?;
         let sandbox = Sandbox::start(activation.sandbox.clone())?;
         let mut pipeline = Self::with_scorer(scorer, *bundle.policy(), sandbox)?;
-        pipeline.prove(bundle, activation.precision)?;
-        Ok((pipeline, chosen))
+        match pipeline.prove_telling(bundle, activation.precision, alive) {
+            Ok(()) => Ok((pipeline, chosen)),
+            Err(error) if pipeline.is_lost() => Err(ActivationError::Lost(error)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
 impl ActivationError {
+    /// Whether only a new process can run the network again as configured.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            #[cfg(feature = "tensorrt")]
+            Self::Gpu(error) => error.is_lost(),
+            #[cfg(feature = "tensorrt")]
+            Self::Plan(crate::plans::NoPlan::Gpu(error)) => error.is_context_lost(),
+            _ => false,
+        }
+    }
+
     /// With its causes, on one line: some list each place that was looked at on a line of its own.
     #[must_use]
     pub fn in_one_line(&self) -> String {

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "hands device memory and a stream to TensorRT")]
 
 use super::scorer::Scorer;
+use super::select::Alive;
 use super::{NoScore, SetupError, Stage, Times};
 use crate::convert::OutputType;
 use crate::convert::cuda::{CudaConverter, CudaError, CudaOptions};
@@ -9,7 +10,9 @@ use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::engine::EngineError;
 use cellgate_models::plan::cache::AuthenticPlan;
 use cellgate_models::plan::{PlanEngine, PlanError};
+use cellgate_models::policy::Reason;
 use cellgate_models::radiograph::RadiographView;
+use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr as _, DriverError, PinnedHostSlice, result};
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +26,12 @@ const MOST: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_micros(50);
 
 /// On the GPU: levels go there, a score comes back.
-pub(super) struct GpuScorer {
+///
+/// Whatever goes wrong there while it runs, it is given up: a context can't be made anew in the same process, as TensorRT holds
+/// it too, and a GPU that does not answer can't be waited for. So what is on it is left as it is, never freed.
+pub(super) struct GpuScorer(Option<Parts>);
+
+struct Parts {
     // In this order, so that each is dropped before what it uses.
     engine: PlanEngine,
     score: Score,
@@ -34,20 +42,25 @@ pub(super) struct GpuScorer {
 struct Score {
     device: CudaSlice<f32>,
     host: PinnedHostSlice<f32>,
+    started: CudaEvent,
     converted: CudaEvent,
     inferred: CudaEvent,
 }
 
 impl GpuScorer {
-    /// Takes all memory for images of up to `max_pixels` pixels, deserialises `plan`, and runs it once.
+    /// Takes all memory for images of up to `max_pixels` pixels, deserialises `plan`, and runs it once. `alive` is called after each
+    /// step.
     pub(super) fn new(
         conversion: &ConversionSpec,
         max_pixels: usize,
         plan: &AuthenticPlan,
         libraries: Option<&Path>,
+        alive: &Alive,
     ) -> Result<Self, GpuScorerError> {
         let mut converter = CudaConverter::new(conversion, max_pixels, OutputType::F32, &CudaOptions::default())?;
+        alive();
         let mut engine = PlanEngine::new(plan, libraries)?;
+        alive();
         let size = engine.input_size();
         if conversion.size != Some(size) {
             return Err(SetupError::Size { conversion: conversion.size, network: size }.into());
@@ -59,12 +72,11 @@ impl GpuScorer {
         // SAFETY: the tensor has 3 x height x width values of f32, as the sizes are equal; it and the score's place stay
         // where they are for as long as this is there, and `Drop` waits before they go.
         unsafe { engine.bind(tensor.address, address) }?;
-        let mut scorer = Self { engine, score, converter };
+        let mut scorer = Self(Some(Parts { engine, score, converter }));
         scorer.run(dark, FIRST_MOST, &mut Times::default(), &mut |_| {})?;
         Ok(scorer)
     }
 
-    /// Starts everything, then waits for it.
     fn run(
         &mut self,
         radiograph: RadiographView<'_>,
@@ -72,26 +84,14 @@ impl GpuScorer {
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore> {
-        let Self { engine, score, converter } = self;
-        let start = Instant::now();
-        begins(Stage::Convert);
-        let stream = Arc::clone(converter.convert(radiograph)?.stream);
-        let while_doing = |doing, result: Result<(), DriverError>| {
-            result.map_err(|error| NoScore::from(CudaError::from_driver(doing, error)))
+        let Some(parts) = &mut self.0 else {
+            return Err(EngineError::Run { message: "the GPU failed before".to_owned() }.into());
         };
-        while_doing("marking the end of the conversion", score.converted.record(&stream))?;
-        while_doing("clearing the score", score.clear(&stream))?;
-        // SAFETY: the stream is of the context that the plan was deserialised in; what is bound is there until `Drop`.
-        unsafe { engine.enqueue(stream.cu_stream().cast()) }
-            .map_err(|error| EngineError::Run { message: error.to_string() })?;
-        while_doing("starting the score's way back", score.fetch(&stream))?;
-        while_doing("marking the end of the network", score.inferred.record(&stream))?;
-        wait(&score.converted, start + most)?;
-        times.convert = start.elapsed();
-        begins(Stage::Infer);
-        wait(&score.inferred, start + most)?;
-        times.infer = start.elapsed() - times.convert;
-        score.value().map_err(|error| CudaError::from_driver("reading the score", error).into())
+        let score = parts.run(radiograph, most, times, begins);
+        if score.as_ref().is_err_and(|error| error.reason() == Reason::EngineFailed) {
+            std::mem::forget(self.0.take());
+        }
+        score
     }
 }
 
@@ -104,12 +104,49 @@ impl Scorer for GpuScorer {
     ) -> Result<f32, NoScore> {
         self.run(radiograph, MOST, times, begins)
     }
+
+    fn is_lost(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
-impl Drop for GpuScorer {
+impl Parts {
+    /// Starts everything, then waits for it.
+    fn run(
+        &mut self,
+        radiograph: RadiographView<'_>,
+        most: Duration,
+        times: &mut Times,
+        begins: &mut dyn FnMut(Stage),
+    ) -> Result<f32, NoScore> {
+        let Self { engine, score, converter } = self;
+        let deadline = Instant::now() + most;
+        begins(Stage::Convert);
+        let stream = Arc::clone(converter.stream());
+        let while_doing = |doing, result: Result<(), DriverError>| {
+            result.map_err(|error| NoScore::from(CudaError::from_driver(doing, error)))
+        };
+        while_doing("marking the start", score.started.record(&stream))?;
+        converter.convert(radiograph)?;
+        while_doing("marking the end of the conversion", score.converted.record(&stream))?;
+        while_doing("clearing the score", score.clear(&stream))?;
+        // SAFETY: the stream is of the context that the plan was deserialised in; what is bound is there until `Drop`.
+        unsafe { engine.enqueue(stream.cu_stream().cast()) }
+            .map_err(|error| EngineError::Run { message: error.to_string() })?;
+        while_doing("starting the score's way back", score.fetch(&stream))?;
+        while_doing("marking the end of the network", score.inferred.record(&stream))?;
+        wait(&score.converted, deadline)?;
+        times.convert = between(&score.started, &score.converted)?;
+        begins(Stage::Infer);
+        wait(&score.inferred, deadline)?;
+        times.infer = between(&score.converted, &score.inferred)?;
+        score.value().map_err(|error| CudaError::from_driver("reading the score", error).into())
+    }
+}
+
+impl Drop for Parts {
     fn drop(&mut self) {
-        // What went wrong was told where it came from. A GPU that never answers stands still here, and is found by whoever
-        // watches this thread.
+        // Everything that was started has ended, or this would have been left as it is.
         let _ = self.converter.wait();
     }
 }
@@ -120,7 +157,8 @@ impl Score {
         // SAFETY: it is read only after a copy to it has ended.
         let host = unsafe { context.alloc_pinned::<f32>(1) }?;
         let device = stream.alloc_zeros(1)?;
-        Ok(Self { device, host, converted: context.new_event(None)?, inferred: context.new_event(None)? })
+        let event = || context.new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
+        Ok(Self { device, host, started: event()?, converted: event()?, inferred: event()? })
     }
 
     /// Makes both places no number: a score that nobody wrote is not the one before, and no policy takes it.
@@ -156,6 +194,12 @@ fn wait(event: &CudaEvent, deadline: Instant) -> Result<(), NoScore> {
     Ok(())
 }
 
+/// The time between two events that are over, by the GPU's clock.
+fn between(start: &CudaEvent, end: &CudaEvent) -> Result<Duration, NoScore> {
+    let ms = start.elapsed_ms(end).map_err(|error| CudaError::from_driver("taking a time", error))?;
+    Ok(Duration::try_from_secs_f32(ms / 1e3).unwrap_or_default())
+}
+
 /// Why the GPU does not score.
 #[derive(Debug, thiserror::Error)]
 pub enum GpuScorerError {
@@ -171,4 +215,15 @@ pub enum GpuScorerError {
     /// The first run.
     #[error("the first run on the GPU: {0}")]
     First(#[from] NoScore),
+}
+
+impl GpuScorerError {
+    /// Whether nothing in this process can use the GPU any more.
+    pub(super) fn is_lost(&self) -> bool {
+        match self {
+            Self::Cuda(error) => error.is_context_lost(),
+            Self::First(_) => true,
+            Self::Plan(_) | Self::Setup(_) => false,
+        }
+    }
 }

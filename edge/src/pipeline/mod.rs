@@ -193,6 +193,12 @@ impl Pipeline {
         self.slowest
     }
 
+    /// Whether what runs the network failed so that only a new process can use it again.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.scorer.is_lost()
+    }
+
     /// Judges the image in the file at `path`. Whatever goes wrong is a REJECT with its reason.
     pub fn judge(&mut self, path: &Path) -> Judgement {
         self.judge_telling(path, None, &mut |_| {})

@@ -1,7 +1,8 @@
 //! The proof before the first part: the engine gives the bundle's golden images their expected scores.
 
-use super::{NoScore, Pipeline, Times};
+use super::{Alive, NoScore, Pipeline, Times};
 use cellgate_models::bundle::{Bundle, Expectation, GoldenImage, Precision};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why an engine may not judge with this bundle.
@@ -49,8 +50,21 @@ impl Pipeline {
     /// # Errors
     /// [`ProofError`] at the first image that doesn't agree.
     pub fn prove(&mut self, bundle: &Bundle, precision: Precision) -> Result<(), ProofError> {
+        self.prove_telling(bundle, precision, &(Arc::new(|| {}) as Alive))
+    }
+
+    /// As [`Self::prove`]; `alive` is called before each image.
+    pub(super) fn prove_telling(
+        &mut self,
+        bundle: &Bundle,
+        precision: Precision,
+        alive: &Alive,
+    ) -> Result<(), ProofError> {
         self.slowest = Duration::ZERO;
-        bundle.golden().try_for_each(|golden| self.prove_with(&golden, precision))
+        bundle.golden().try_for_each(|golden| {
+            alive();
+            self.prove_with(&golden, precision)
+        })
     }
 
     fn prove_with(&mut self, golden: &GoldenImage<'_>, precision: Precision) -> Result<(), ProofError> {

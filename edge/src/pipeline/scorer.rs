@@ -15,6 +15,11 @@ pub(super) trait Scorer {
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore>;
+
+    /// Whether the processor failed so that nothing in this process can use it any more.
+    fn is_lost(&self) -> bool {
+        false
+    }
 }
 
 /// On the CPU.

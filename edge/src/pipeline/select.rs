@@ -5,11 +5,13 @@ use super::ActivationError;
 use super::gpu::GpuScorer;
 use super::scorer::{CpuScorer, Scorer};
 #[cfg(feature = "tensorrt")]
-use crate::plans::{Place, find_or_build};
+use crate::gpu;
+#[cfg(feature = "tensorrt")]
+use crate::plans::{NoPlan, Place, find_or_build};
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};
 #[cfg(feature = "tensorrt")]
-use cellgate_models::plan::Step;
+use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, PlanError, Step};
 use serde::Deserialize;
 use std::fmt;
 #[cfg(feature = "tensorrt")]
@@ -96,7 +98,7 @@ impl Default for TensorRtOptions {
     }
 }
 
-/// Called again and again while a plan is built, which takes minutes with TensorRT 11.
+/// Called again and again while an engine is loaded: building a plan takes minutes with TensorRT 11.
 pub type Alive = Arc<dyn Fn() + Send + Sync>;
 
 /// The engine that judges, in words.
@@ -106,6 +108,8 @@ pub struct Chosen {
     pub engine: &'static str,
     /// Why it was chosen.
     pub why: String,
+    /// Whether TensorRT would have been taken, if it could be used.
+    pub is_fallback: bool,
 }
 
 impl fmt::Display for Chosen {
@@ -120,22 +124,24 @@ pub(super) fn scorer(
     precision: Precision,
     options: &EngineOptions,
     max_pixels: usize,
-    alive: Alive,
+    alive: &Alive,
 ) -> Result<(Box<dyn Scorer>, Chosen), ActivationError> {
     let network = network(bundle, precision)?;
-    let on_cpu = |why: String| {
+    let on_cpu = |why: String, is_fallback| {
+        alive();
         let engine = OnnxRuntime::new(network, &options.onnxruntime)?;
         let scorer = CpuScorer::new(bundle.conversion(), Box::new(engine))?;
-        Ok((Box::new(scorer) as Box<dyn Scorer>, Chosen { engine: "ONNX Runtime on the CPU", why }))
+        Ok((Box::new(scorer) as Box<dyn Scorer>, Chosen { engine: "ONNX Runtime on the CPU", why, is_fallback }))
     };
     let on_gpu = || on_gpu(bundle, network, precision, &options.tensorrt, max_pixels, alive);
-    let chosen = |scorer, why: &str| (scorer, Chosen { engine: "TensorRT on the GPU", why: why.to_owned() });
+    let chosen =
+        |scorer, why: &str| (scorer, Chosen { engine: "TensorRT on the GPU", why: why.to_owned(), is_fallback: false });
     match options.choice {
-        EngineChoice::OnnxRuntime => on_cpu("as configured".to_owned()),
+        EngineChoice::OnnxRuntime => on_cpu("as configured".to_owned(), false),
         EngineChoice::TensorRt => Ok(chosen(on_gpu()?, "as configured")),
         EngineChoice::Auto => match on_gpu() {
             Ok(scorer) => Ok(chosen(scorer, "as it can be used")),
-            Err(error) => on_cpu(format!("as TensorRT can't be used: {error}")),
+            Err(error) => on_cpu(format!("as TensorRT can't be used: {error}"), true),
         },
     }
 }
@@ -154,16 +160,29 @@ fn on_gpu(
     precision: Precision,
     options: &TensorRtOptions,
     max_pixels: usize,
-    alive: Alive,
+    alive: &Alive,
 ) -> Result<Box<dyn Scorer>, ActivationError> {
     let TensorRtOptions { libraries, plans, key } = options;
     let place = Place { plans, key, libraries: libraries.as_deref() };
+    has_plans(gpu::at_hand().map_err(NoPlan::from)?.capability()).map_err(NoPlan::from)?;
+    let builds = Arc::clone(alive);
     let progress = move |_: Step<'_>| {
-        alive();
+        builds();
         ControlFlow::Continue(())
     };
     let plan = find_or_build(bundle, network, precision, place, Arc::new(progress))?;
-    Ok(Box::new(GpuScorer::new(bundle.conversion(), max_pixels, &plan, libraries.as_deref())?))
+    alive();
+    Ok(Box::new(GpuScorer::new(bundle.conversion(), max_pixels, &plan, libraries.as_deref(), alive)?))
+}
+
+/// Whether this TensorRT knows GPUs of that compute capability at all: it would say so only after loading all of the network.
+#[cfg(feature = "tensorrt")]
+fn has_plans(asked: ComputeCapability) -> Result<(), PlanError> {
+    if CAPABILITIES.is_empty() || CAPABILITIES.contains(&asked) {
+        return Ok(());
+    }
+    let expected = CAPABILITIES.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Err(PlanError::Target { asked, flavour: FLAVOUR, expected })
 }
 
 #[cfg(not(feature = "tensorrt"))]
@@ -173,7 +192,7 @@ fn on_gpu(
     _: Precision,
     _: &TensorRtOptions,
     _: usize,
-    _: Alive,
+    _: &Alive,
 ) -> Result<Box<dyn Scorer>, ActivationError> {
     Err(ActivationError::WithoutTensorRt)
 }
@@ -181,6 +200,14 @@ fn on_gpu(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(all(feature = "tensorrt", not(feature = "enterprise")))]
+    #[test]
+    fn a_gpu_that_tensorrt_does_not_know_is_refused_beforehand() {
+        assert_eq!(has_plans(ComputeCapability::new(8, 6)), Ok(()));
+        let text = has_plans(ComputeCapability::new(9, 0)).unwrap_err().to_string();
+        assert!(text.contains("no plan for sm90") && text.contains("sm86, sm89"), "{text}");
+    }
 
     #[test]
     fn names_are_read_back() {

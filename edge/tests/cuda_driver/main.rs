@@ -4,6 +4,7 @@
 //! Each scenario has a process of its own, as a process keeps the driver that it loaded, and the loader's path is read at its
 //! start.
 #![expect(unsafe_code, reason = "tells the pretended driver what to do")]
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 use cellgate_edge::convert::OutputType;
 use cellgate_edge::convert::cuda::{

@@ -93,6 +93,12 @@ impl CudaConverter {
         &self.device.info
     }
 
+    /// The stream that everything is done on.
+    #[must_use]
+    pub fn stream(&self) -> &Arc<CudaStream> {
+        self.device.stream()
+    }
+
     /// Starts the conversion of `radiograph`; the tensor is complete when its stream has come so far.
     ///
     /// # Errors

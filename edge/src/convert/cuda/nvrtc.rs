@@ -108,9 +108,9 @@ impl Nvrtc {
         let number = c_int::try_from(options.len()).map_err(|error| error.to_string())?;
         // SAFETY: as many texts as it is told, each ending with a zero.
         let answer = self.answer(unsafe { (self.compile)(program.program, number, options.as_ptr()) });
-        let log = program.get(self.log).map(text).unwrap_or_default();
+        let log = program.get(self.log).map(|log| text(&log)).unwrap_or_default();
         answer.map_err(|error| format!("{error}: {log}"))?;
-        Ok(Compiled { ptx: text(program.get(self.ptx)?), cubin: program.get(self.cubin)?, log })
+        Ok(Compiled { ptx: text(&program.get(self.ptx)?), cubin: program.get(self.cubin)?, log })
     }
 
     /// What a status means.
@@ -153,8 +153,8 @@ impl Drop for Running<'_> {
 }
 
 /// A text with its ending zero.
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).trim_end_matches('\0').trim().to_owned()
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches('\0').trim().to_owned()
 }
 
 /// Where it is looked for by the program at that path.

@@ -14,6 +14,9 @@ use mapping::Mapping;
 use std::ops::Range;
 
 /// The type of the tensor's values.
+///
+/// A bundle's network takes f32, also where it computes in f16 ([the contract](cellgate_models::engine)), so the appliance
+/// runs F32; F16 is for other callers of the converter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputType {
     /// IEEE single precision.
