@@ -4,11 +4,14 @@ use crate::convert::cuda::CudaError;
 use crate::gpu;
 use crate::journal::now_unix_ms;
 use cellgate_models::bundle::{Bundle, Precision};
-use cellgate_models::plan::cache::{
-    AuthenticPlan, Cache, CacheError, Description, DeviceKey, DeviceKeyError, Gpu, Lookup, PlanKey,
-};
-use cellgate_models::plan::{self, Library, PlanError, Progress, Request, Target};
+use cellgate_models::plan::cache::{AuthenticPlan, Cache, CacheError, DeviceKey, DeviceKeyError, Gpu, Lookup, PlanKey};
+use cellgate_models::plan::{self, Library, PlanError, Progress, Request, Step, Target, TensorRt};
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Why there is no plan for the GPU at hand.
@@ -26,9 +29,6 @@ pub enum NoPlan {
     /// The folder of plans can't be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// A plan that was stored just now is not there.
-    #[error("{}: found no authentic plan right after it was stored, expected one; is somebody else writing there?", .0.display())]
-    Gone(PathBuf),
 }
 
 /// Where plans are kept, and what builds them.
@@ -42,40 +42,228 @@ pub struct Place<'p> {
     pub libraries: Option<&'p Path>,
 }
 
+impl Place<'_> {
+    /// The cache to be written to; folder and key are made where they are missing. A folder of another user's is warned of:
+    /// the appliance as that user can't read what is made here.
+    ///
+    /// # Errors
+    /// [`NoPlan`]: the key or the folder can't be used.
+    pub fn open(&self) -> Result<Cache, NoPlan> {
+        if let Some(words) = foreign_folder(self.key, rustix::process::geteuid().as_raw()) {
+            tracing::warn!("{words}");
+        }
+        Ok(Cache::open(self.plans, DeviceKey::load_or_create(self.key)?)?)
+    }
+
+    /// The cache to be looked at; nothing is made.
+    ///
+    /// # Errors
+    /// [`NoPlan`]: the key can't be used.
+    pub fn look(&self) -> Result<Cache, NoPlan> {
+        Ok(Cache::existing(self.plans, DeviceKey::load_or_unknown(self.key)?))
+    }
+}
+
+/// What is wrong with `user` making files beside `key`.
+fn foreign_folder(key: &Path, user: u32) -> Option<String> {
+    let folder = key.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let owner = folder.metadata().ok()?.uid();
+    (owner != user).then(|| {
+        format!(
+            "{} belongs to user {owner}, and this runs as user {user}: a key and plans that it makes there user {owner} can't \
+             use; run it as that user",
+            folder.display()
+        )
+    })
+}
+
 /// The plan of `network` for the GPU at hand. Where none is kept, or what is kept is not to be used, it is built and kept;
 /// `progress` is told of each step, and may stop it.
 ///
 /// # Errors
 /// [`NoPlan`].
+#[expect(clippy::needless_pass_by_value, reason = "as its callers have it")]
 pub fn find_or_build(
     bundle: &Bundle,
-    network: &[u8],
+    _network: &[u8],
     precision: Precision,
     place: Place<'_>,
     progress: Progress,
 ) -> Result<AuthenticPlan, NoPlan> {
-    let gpu = gpu::at_hand()?;
-    let tensorrt = plan::probe(Library::Builder, place.libraries)?.tensorrt;
-    let cache = Cache::open(place.plans, DeviceKey::load_or_create(place.key)?)?;
-    let of = |gpu: Gpu| PlanKey { bundle: bundle.digest(), precision, gpu, tensorrt };
-    // One for this very GPU, else one for any of its compute capability.
-    let own = of(gpu.clone());
-    for key in [own.clone(), of(Gpu::new(None, gpu.capability()))] {
-        match cache.lookup(&key)? {
-            Lookup::Hit(plan) => return Ok(plan),
-            Lookup::Missing => {}
-            Lookup::Refused { path, reason } => tracing::warn!("{}: {reason}; not used", path.display()),
+    let asked = Asked { bundle, precision, place, keep: true };
+    with_plan(&asked, &*progress, |plan| Ok(plan.clone()), |_: &NoPlan| false)
+}
+
+/// Which plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The bundle.
+    pub bundle: &'a Bundle,
+    /// Which of its networks.
+    pub precision: Precision,
+    /// Where it is kept.
+    pub place: Place<'a>,
+    /// Whether one that is built now is kept; else nothing is changed.
+    pub keep: bool,
+}
+
+/// Has `load` take the plan for the GPU at hand. Where none is kept, or what is kept is not to be used, it is built; `progress`
+/// is told of each step, and may stop it.
+///
+/// An authentic plan can be refused nevertheless: by a TensorRT that was replaced by another build of the same version, or after
+/// a new driver. So where `is_refusal` says that an error of `load`'s is one, the plan is built anew, once in the life of this
+/// process, and `load` gets that.
+///
+/// # Errors
+/// [`NoPlan`], or `load`'s.
+pub fn with_plan<T, E: From<NoPlan> + Display>(
+    asked: &Asked<'_>,
+    progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
+    load: impl FnMut(&AuthenticPlan) -> Result<T, E>,
+    is_refusal: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let wanted = Wanted::new(asked)?;
+    let kept = wanted.kept()?;
+    take(kept, || wanted.build(progress), load, |error| is_refusal(error) && wanted.is_first_refusal())
+}
+
+/// The kept plan, else one that is built, or both where the kept one is refused.
+fn take<P, T, E: From<NoPlan> + Display>(
+    kept: Option<P>,
+    build: impl FnOnce() -> Result<P, NoPlan>,
+    mut load: impl FnMut(&P) -> Result<T, E>,
+    is_refusal: impl FnOnce(&E) -> bool,
+) -> Result<T, E> {
+    if let Some(plan) = kept {
+        match load(&plan) {
+            Err(error) if is_refusal(&error) => tracing::warn!("{error}; it is built anew"),
+            loaded => return loaded,
         }
     }
-    tracing::info!("building the plan of {precision} for {gpu}");
-    let start = Instant::now();
-    let request = Request { network, precision, target: Target::Device, library: place.libraries.map(Path::to_owned) };
-    let built = plan::build(&request, progress)?;
-    let built_unix_s = u64::try_from(now_unix_ms() / 1000).unwrap_or(0);
-    let path = cache.store(&Description { key: own.clone(), built_unix_s }, &built.plan)?;
-    tracing::info!(seconds = start.elapsed().as_secs(), "built {}", path.display());
-    match cache.lookup(&own)? {
-        Lookup::Hit(plan) => Ok(plan),
-        Lookup::Missing | Lookup::Refused { .. } => Err(NoPlan::Gone(path)),
+    load(&build()?)
+}
+
+/// Plans that were refused and built anew since this process started: not again and again.
+static REFUSED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// What is asked for, with all that decides on it.
+struct Wanted<'a> {
+    asked: &'a Asked<'a>,
+    gpu: Gpu,
+    tensorrt: TensorRt,
+    cache: Cache,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(asked: &'a Asked<'a>) -> Result<Self, NoPlan> {
+        let gpu = gpu::at_hand()?;
+        let tensorrt = plan::probe(Library::Builder, asked.place.libraries)?.tensorrt;
+        let cache = if asked.keep { asked.place.open() } else { asked.place.look() }?;
+        Ok(Self { asked, gpu, tensorrt, cache })
+    }
+
+    fn key(&self, gpu: Gpu) -> PlanKey {
+        let Asked { bundle, precision, .. } = *self.asked;
+        PlanKey { bundle: bundle.digest(), precision, gpu, tensorrt: self.tensorrt }
+    }
+
+    /// One for this very GPU, else one for any of its compute capability.
+    fn kept(&self) -> Result<Option<AuthenticPlan>, NoPlan> {
+        for gpu in [self.gpu.clone(), Gpu::new(None, self.gpu.capability())] {
+            match self.cache.lookup(&self.key(gpu))? {
+                Lookup::Hit(plan) => return Ok(Some(plan)),
+                Lookup::Missing => {}
+                Lookup::Refused { path, reason } => tracing::warn!("{}: {reason}; not used", path.display()),
+            }
+        }
+        Ok(None)
+    }
+
+    fn build(&self, progress: &dyn Fn(Step<'_>) -> ControlFlow<()>) -> Result<AuthenticPlan, NoPlan> {
+        let Asked { bundle, precision, place, keep } = *self.asked;
+        tracing::info!("building the plan of {precision} for {}", self.gpu);
+        let start = Instant::now();
+        let network = bundle.network(precision).unwrap_or_default();
+        let library = place.libraries.map(Path::to_owned);
+        let plan = build(
+            &Request { network, precision, target: Target::Device, library },
+            self.key(self.gpu.clone()),
+            progress,
+        )?;
+        let seconds = start.elapsed().as_secs();
+        if keep {
+            let path = self.cache.store(&plan)?;
+            tracing::info!(seconds, "built {}", path.display());
+        } else {
+            tracing::info!(seconds, "built, and not kept");
+        }
+        Ok(plan)
+    }
+
+    /// Whether the plan was not refused before.
+    fn is_first_refusal(&self) -> bool {
+        let path = self.cache.path(&self.key(self.gpu.clone()));
+        REFUSED.lock().unwrap_or_else(PoisonError::into_inner).insert(path)
+    }
+}
+
+/// Builds the plan of `key` in a child process.
+///
+/// # Errors
+/// [`PlanError`].
+pub fn build(
+    request: &Request<'_>,
+    key: PlanKey,
+    progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
+) -> Result<AuthenticPlan, PlanError> {
+    let built = plan::build_in_child(request, progress)?;
+    AuthenticPlan::new(key, u64::try_from(now_unix_ms() / 1000).unwrap_or(0), built)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+
+    fn refused() -> NoPlan {
+        PlanError::Refused { message: "built by another".to_owned() }.into()
+    }
+
+    /// What `load` was given, and the result, where only `good` is taken.
+    fn taken(kept: Option<&str>, good: &str, is_refusal: bool) -> (Vec<String>, Result<String, String>) {
+        let seen = RefCell::new(Vec::new());
+        let builds = Cell::new(0);
+        let load = |plan: &String| {
+            seen.borrow_mut().push(plan.clone());
+            if plan == good { Ok(plan.clone()) } else { Err(refused()) }
+        };
+        let build = || {
+            builds.set(builds.get() + 1);
+            Ok("built".to_owned())
+        };
+        let result = take(kept.map(str::to_owned), build, load, |_: &NoPlan| is_refusal);
+        (seen.take(), result.map_err(|error| error.to_string()))
+    }
+
+    #[test]
+    fn a_kept_plan_that_is_refused_is_built_anew_once() {
+        let no = || Err("TensorRT refuses the plan: built by another".to_owned());
+        assert_eq!(taken(Some("kept"), "kept", true), (vec!["kept".to_owned()], Ok("kept".to_owned())));
+        assert_eq!(taken(None, "built", true), (vec!["built".to_owned()], Ok("built".to_owned())));
+        let both = vec!["kept".to_owned(), "built".to_owned()];
+        assert_eq!(taken(Some("kept"), "built", true), (both.clone(), Ok("built".to_owned())));
+        assert_eq!(taken(Some("kept"), "none", true), (both, no()));
+        assert_eq!(taken(Some("kept"), "built", false), (vec!["kept".to_owned()], no()));
+    }
+
+    #[test]
+    fn a_folder_of_another_users_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = folder.path().metadata().unwrap().uid();
+        let key = folder.path().join("plan.key");
+        assert_eq!(foreign_folder(&key, owner), None);
+        let words = foreign_folder(&key, owner + 1).unwrap();
+        assert!(words.contains(&format!("belongs to user {owner}, and this runs as user {}", owner + 1)), "{words}");
+        assert_eq!(foreign_folder(&folder.path().join("none/plan.key"), owner), None, "making the key says why");
     }
 }

@@ -27,6 +27,7 @@ pub struct Request<'r> {
 
 /// A plan, fresh from this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Built {
     /// The plan's bytes.
     pub plan: Vec<u8>,
@@ -42,8 +43,8 @@ pub struct Built {
 /// SM 86 is not found in the accelerator list", said to one that builds for 7.5).
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// Builds a plan in this process, which a damaged network can make crash: see
-/// [`build_in_child`](super::build_in_child). One at a time, others wait. Takes a second for TensorRT for RTX, minutes for TensorRT 11, which measures on the GPU.
+/// Builds a plan in this process, which a damaged network can make crash: see [`build_in_child`](super::build_in_child). One at
+/// a time, others wait. Takes a second for TensorRT for RTX, minutes for TensorRT 11, which measures on the GPU.
 ///
 /// # Errors
 /// [`PlanError`]: TensorRT is missing or another one, the ONNX file can't be read or breaks the contract, the target is none,

@@ -44,7 +44,8 @@ impl PlanEngine {
             .ok_or_else(|| PlanError::TensorRt { message: "it takes no logger".to_owned() })?;
         let said = |error: trtx::Error| PlanError::TensorRt { message: log.take_errors(&error.to_string()) };
         let mut runtime = Runtime::new(logger).map_err(said)?;
-        let mut engine = runtime.deserialize_cuda_engine(plan.plan()).map_err(said)?;
+        let refused = |error: trtx::Error| PlanError::Refused { message: log.take_errors(&error.to_string()) };
+        let mut engine = runtime.deserialize_cuda_engine(plan.plan()).map_err(refused)?;
         let size = size(&engine)?;
         let context = engine.create_execution_context().map_err(said)?;
         log.flush();

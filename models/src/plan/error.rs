@@ -1,7 +1,7 @@
 //! Why there is no plan.
 
 use super::library::LIBRARY_ENV;
-use super::{ComputeCapability, Flavour, Library, Target, Version};
+use super::{ComputeCapability, Flavour, Library, Target, TensorRt, Version};
 use crate::bundle::Precision;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -105,6 +105,20 @@ pub enum PlanError {
     Crashed {
         /// How it ended.
         how: String,
+    },
+    /// TensorRT was exchanged while a process that knows the old one is at work.
+    #[error("{found} has built the plan, expected {expected}: was it exchanged just now? Start this program again")]
+    Changed {
+        /// Who has built it.
+        found: TensorRt,
+        /// Who was asked before.
+        expected: TensorRt,
+    },
+    /// TensorRT does not take a plan that it was to run.
+    #[error("TensorRT refuses the plan: {message}")]
+    Refused {
+        /// What it said.
+        message: String,
     },
     /// The caller stopped it.
     #[error("building the plan was stopped")]

@@ -3,6 +3,7 @@
 use super::flavour::{BUILDER, FLAVOUR, INSTALL, OLDEST, PARSER, WHEEL};
 use super::{PlanError, TensorRt, Version};
 use crate::library::{Named, Search, Wanted, library_in};
+use crate::one_line;
 use libloading::Symbol;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -88,12 +89,7 @@ pub struct Found {
 /// # Errors
 /// [`PlanError`]: there is none, or it is no TensorRT, or one of another version.
 pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError> {
-    let path = Search::of_process(library.wanted(), folder).find().map_err(|looked_for| PlanError::LibraryMissing {
-        library,
-        looked_for,
-        install: library.install().into(),
-    })?;
-    let path = path.canonicalize().unwrap_or(path);
+    let path = locate(library, folder)?;
     let loaded = open(library, &path)?;
     let found =
         version(loaded).map_err(|message| PlanError::LibraryUnusable { library, path: path.clone(), message })?;
@@ -123,7 +119,7 @@ fn open(library: Library, path: &Path) -> Result<&'static libloading::Library, P
     let opened = unsafe { libloading::Library::new(path) };
     match opened {
         Ok(opened) => Ok(Box::leak(Box::new(opened))),
-        Err(error) => Err(PlanError::LibraryUnusable { library, path: path.to_owned(), message: error.to_string() }),
+        Err(error) => Err(PlanError::LibraryUnusable { library, path: path.to_owned(), message: one_line(&error) }),
     }
 }
 
@@ -134,7 +130,7 @@ fn version(library: &libloading::Library) -> Result<Version, String> {
         // SAFETY: NvInferRuntime.h declares these four as `int32_t NAME() noexcept` with C linkage, unchanged since 8.
         let number = unsafe {
             let function: Symbol<'_, extern "C" fn() -> i32> =
-                library.get(name.as_bytes()).map_err(|error| format!("it has no {name}: {error}"))?;
+                library.get(name.as_bytes()).map_err(|error| format!("it has no {name}: {}", one_line(&error)))?;
             function()
         };
         u16::try_from(number).map_err(|_| format!("{name} says {number}"))
@@ -170,7 +166,7 @@ pub(super) fn load(folder: Option<&Path>) -> Result<Found, PlanError> {
     let folder = found.path.parent().unwrap_or(Path::new("/"));
     let parser = library_in(folder, PARSER).ok_or_else(|| PlanError::LibraryMissing {
         library,
-        looked_for: format!("  {}\n", folder.join(PARSER).display()),
+        looked_for: format!("  {}, beside {BUILDER}: the two must be of one version\n", folder.join(PARSER).display()),
         install: library.install().into(),
     })?;
     let symbol = "createNvOnnxParser_INTERNAL";
@@ -182,7 +178,7 @@ pub(super) fn load(folder: Option<&Path>) -> Result<Found, PlanError> {
     }
     let unusable = |library, path: &Path| {
         let path = path.to_owned();
-        move |error: trtx::Error| PlanError::LibraryUnusable { library, path, message: error.to_string() }
+        move |error: trtx::Error| PlanError::LibraryUnusable { library, path, message: one_line(&error) }
     };
     trtx::dynamically_load_tensorrt(Some(&found.path)).map_err(unusable(Library::Builder, &found.path))?;
     trtx::dynamically_load_tensorrt_onnxparser(Some(&parser)).map_err(unusable(library, &parser))?;

@@ -2,7 +2,7 @@
 //!
 //! TensorRT's parser is C++, and a damaged network can make it crash: of the flipped bits in a small network, 11 of 2320 ended
 //! with a segmentation fault. So a program builds in a child, which is itself under a hidden subcommand: a crash there is an
-//! error here, stopping is killing, and what TensorRT leaves in memory goes with the child.
+//! error here, stopping is killing, and what TensorRT leaves in memory goes with the child. The child ends with its parent.
 //!
 //! Parent to child: a line of JSON, then the bytes of the network. Child to parent: lines of JSON (steps, then an error or the
 //! plan's description), then the bytes of the plan. Lines that are none of these are TensorRT's, and logged.
@@ -13,19 +13,28 @@ use super::{Built, Network, PlanError, Progress, Request, Step, Target, TensorRt
 use crate::bundle::Precision;
 use crate::conversion::Size;
 use crate::digest::Digest;
+use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The hidden subcommand that a program must answer with [`serve`].
 pub const SUBCOMMAND: &str = "plan-worker";
 
+/// The running program, also where its file was replaced meanwhile.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Longest line in bytes.
 const MAX_LINE_BYTES: u64 = 1 << 20;
+/// How often the caller is told of the last step again while the child says nothing.
+const AGAIN_EVERY: Duration = Duration::from_millis(100);
+/// How long the child may say nothing. TensorRT 11 tries kernels on the GPU between two steps.
+const SILENT_MOST: Duration = Duration::from_secs(15 * 60);
 
 /// What the parent asks for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,17 +54,22 @@ enum Said {
     Built { network: Network, size: Size, tensorrt: TensorRt, plan_bytes: u64, sha256: Digest },
 }
 
-/// Builds a plan as [`build()`] does, in a child process: this program with [`SUBCOMMAND`]. Where `progress` says to stop, the child is
-/// killed.
+/// What was read of it.
+enum Heard {
+    Step { phase: String, done: u32, of: u32 },
+    End(Result<Built, PlanError>),
+}
+
+/// Builds a plan as [`build()`] does, in a child process: this program with [`SUBCOMMAND`]. `progress` is told of each step, on
+/// this thread, and of the last one again ten times a second; where it says to stop, the child is killed.
 ///
 /// # Errors
-/// [`PlanError`], also [`PlanError::Crashed`] where the child ended without an answer.
+/// [`PlanError`], also [`PlanError::Crashed`] where the child ended without an answer, or gave no sign for 15 minutes.
 pub fn build_in_child(
     request: &Request<'_>,
     progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
 ) -> Result<Built, PlanError> {
-    let program = std::env::current_exe().map_err(|error| crashed(format!("this program's file: {error}")))?;
-    build_by(Command::new(program).arg(SUBCOMMAND), request, progress)
+    build_by(Command::new(OWN_PROGRAM).arg(SUBCOMMAND), request, progress)
 }
 
 /// Builds a plan in the child that `command` starts.
@@ -70,48 +84,64 @@ fn build_by(
         return Err(crashed("it has no pipes"));
     };
     std::thread::scope(|scope| {
-        // Beside the reading, so that a child that doesn't read can be stopped too. One that ended early says why, or its exit
-        // status does.
+        // Each beside the other, so that a child that neither reads nor speaks can be stopped too. One that ended early says
+        // why, or its exit status does.
         scope.spawn(|| ask(input, request).ok());
-        // Killed when done, or the sending might never end.
+        let (say, heard) = sync_channel(16);
+        scope.spawn(move || listen(output, &say));
+        // Dropped first, and so killed, or the two might never end.
         let mut worker = worker;
-        listen(&mut worker, output, progress)
+        follow(&mut worker, &heard, progress)
     })
 }
 
-/// What the child answers.
-fn listen(
+/// Waits for the end of what the child says.
+fn follow(
     worker: &mut Worker,
-    output: impl Read,
+    heard: &Receiver<Heard>,
     progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
 ) -> Result<Built, PlanError> {
+    let (mut phase, mut done, mut of) = ("starting".to_owned(), 0, 0);
+    let mut sign = Instant::now();
+    loop {
+        match heard.recv_timeout(AGAIN_EVERY) {
+            Ok(Heard::Step { phase: next_phase, done: next_done, of: next_of }) => {
+                (phase, done, of) = (next_phase, next_done, next_of);
+                sign = Instant::now();
+            }
+            Ok(Heard::End(built)) => return built,
+            Err(RecvTimeoutError::Timeout) if sign.elapsed() < SILENT_MOST => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(worker.ended()),
+        }
+        if progress(Step { phase: &phase, done, of }).is_break() {
+            return Err(PlanError::Cancelled);
+        }
+    }
+}
+
+/// Reads until the child has no more to say, or nobody wants to hear it.
+fn listen(output: impl Read, say: &SyncSender<Heard>) -> Option<()> {
     let mut output = BufReader::new(output);
     loop {
         let mut line = Vec::new();
-        let read = output.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
-        if !read.is_ok_and(|bytes| bytes > 0) {
-            return Err(worker.ended());
-        }
-        match serde_json::from_slice(&line) {
-            Ok(Said::Step { phase, done, of }) => {
-                if progress(Step { phase: &phase, done, of }).is_break() {
-                    return Err(PlanError::Cancelled);
-                }
-            }
-            Ok(Said::Error(error)) => return Err(error),
+        output.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok().filter(|&bytes| bytes > 0)?;
+        let heard = match serde_json::from_slice(&line) {
+            Ok(Said::Step { phase, done, of }) => Heard::Step { phase, done, of },
+            Ok(Said::Error(error)) => Heard::End(Err(error)),
             Ok(Said::Built { network, size, tensorrt, plan_bytes, sha256 }) => {
                 let mut plan = Vec::new();
-                let read = output.by_ref().take(plan_bytes.min(MAX_ENTRY_BYTES)).read_to_end(&mut plan);
-                if read.is_err() || Digest::of(&plan) != sha256 {
-                    return Err(worker.ended());
-                }
-                return Ok(Built { plan, network, size, tensorrt });
+                output.by_ref().take(plan_bytes.min(MAX_ENTRY_BYTES)).read_to_end(&mut plan).ok()?;
+                // One that was cut on the way is none.
+                (Digest::of(&plan) == sha256).then_some(())?;
+                Heard::End(Ok(Built { plan, network, size, tensorrt }))
             }
             Err(_) => {
                 let line = String::from_utf8_lossy(&line);
                 tracing::debug!(target: LOG_TARGET, "{}", line.trim_end().escape_debug());
+                continue;
             }
-        }
+        };
+        say.send(heard).ok()?;
     }
 }
 
@@ -157,7 +187,7 @@ impl Worker {
             if self.0.try_wait().is_ok_and(|status| status.is_some()) {
                 return true;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         let _ = self.0.kill();
         false
@@ -181,12 +211,17 @@ fn crashed(how: impl Into<String>) -> PlanError {
 /// # Errors
 /// The pipes fail: the parent is gone, or is no parent of this program's version.
 pub fn serve() -> io::Result<()> {
+    // A killed parent tells nobody to stop, and a step of TensorRT's can take minutes.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
     let mut input = BufReader::new(io::stdin().lock());
     let mut line = Vec::new();
     input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
     let asked: Asked = serde_json::from_slice(&line)?;
     let mut network = Vec::new();
     input.take(asked.network_bytes).read_to_end(&mut network)?;
+    if network.len() as u64 != asked.network_bytes {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     let Asked { precision, target, library, .. } = asked;
     let output = Arc::new(Mutex::new(io::stdout()));
     let steps = Arc::clone(&output);
@@ -242,6 +277,19 @@ mod tests {
         assert_eq!(of_script(&format!("cat >/dev/null; {step}; exec sleep 60")), PlanError::Cancelled);
         let error = "cat >/dev/null; echo '{\"error\":\"Cancelled\"}'";
         assert_eq!(of_script(error), PlanError::Cancelled);
+    }
+
+    #[test]
+    fn a_child_that_says_nothing_is_stopped_too() {
+        let request = Request { network: &[], precision: Precision::F32, target: Target::Device, library: None };
+        let (start, calls) = (Instant::now(), std::cell::Cell::new(0));
+        let stopped = build_by(Command::new("sleep").arg("60"), &request, &|step| {
+            assert_eq!((step.phase, step.done, step.of), ("starting", 0, 0));
+            calls.set(calls.get() + 1);
+            if calls.get() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(stopped.unwrap_err(), PlanError::Cancelled);
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
 
     #[test]

@@ -13,7 +13,8 @@
 use cellgate_models::bundle::{self, Bundle, BundleError, CONVERSION, Existing};
 use cellgate_models::digest::Digest;
 use cellgate_models::plan::{
-    CAPABILITIES, ComputeCapability, Library, ParseCapabilityError, PlanError, Request, Target, TensorRt, build, probe,
+    CAPABILITIES, ComputeCapability, Library, ParseCapabilityError, PlanError, Request, Target, TensorRt,
+    build_in_child, probe,
 };
 use serde_json::{Value, json};
 use std::fs::{self, File};

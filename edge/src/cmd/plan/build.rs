@@ -2,9 +2,9 @@
 
 use super::{Model, Place, gpu_of, target};
 use anyhow::Context as _;
-use cellgate_edge::journal::now_unix_ms;
+use cellgate_edge::plans;
 use cellgate_models::bundle::Precision;
-use cellgate_models::plan::cache::{Cache, Description, Lookup, PlanKey};
+use cellgate_models::plan::cache::{AuthenticPlan, Cache, Lookup, PlanKey};
 use cellgate_models::plan::{self, ComputeCapability, PlanError, Request, Step};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -88,16 +88,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Some(bytes) => (cache.path(&key), "kept", bytes),
             None => {
                 let request = Request { network, precision, target, library: args.tensorrt.clone() };
-                let built = match build(&request, &stop) {
+                let plan = match build(&request, key, &stop) {
                     Err(PlanError::Cancelled) => {
                         tracing::warn!("stopped; the plan of {precision} was not built");
                         return Ok(ExitCode::from(STOPPED));
                     }
-                    built => built?,
+                    plan => plan?,
                 };
-                let built_unix_s = u64::try_from(now_unix_ms() / 1000).unwrap_or(0);
-                let path = cache.store(&Description { key: key.clone(), built_unix_s }, &built.plan)?;
-                (path, "built", built.plan.len())
+                let path = cache.store(&plan)?;
+                (path, "built", plan.plan().len())
             }
         };
         let seconds = (start.elapsed().as_secs_f64() * 1e3).round() / 1e3;
@@ -131,7 +130,7 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 /// Builds with a bar on a terminal, until `stop` is set.
-fn build(request: &Request<'_>, stop: &AtomicBool) -> Result<plan::Built, PlanError> {
+fn build(request: &Request<'_>, key: PlanKey, stop: &AtomicBool) -> Result<AuthenticPlan, PlanError> {
     let style = "{spinner} {prefix} [{elapsed_precise}] {bar:30} {pos}/{len} {wide_msg}";
     let bar = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -143,7 +142,7 @@ fn build(request: &Request<'_>, stop: &AtomicBool) -> Result<plan::Built, PlanEr
         bar.set_message(step.phase.replace(char::is_control, "?"));
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let built = plan::build_in_child(request, &progress);
+    let built = plans::build(request, key, &progress);
     bar.finish_and_clear();
     // Ctrl-C in a terminal ends the child too, which is then no crash.
     if stop.load(Ordering::Relaxed) { Err(PlanError::Cancelled) } else { built }

@@ -74,7 +74,7 @@ impl Line {
 
 /// Runs `plan list`.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let lines: Vec<Line> = args.place.open()?.list()?.into_iter().map(Line::new).collect();
+    let lines: Vec<Line> = args.place.look()?.list()?.into_iter().map(Line::new).collect();
     let mut output = std::io::stdout().lock();
     if args.json {
         for line in &lines {

@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use cellgate_edge::config::Config;
 use cellgate_edge::gpu;
 use cellgate_edge::pipeline::TensorRtOptions;
+use cellgate_edge::plans;
 use cellgate_models::bundle::{self, Bundle, Precision};
-use cellgate_models::plan::cache::{Cache, DeviceKey, Gpu};
+use cellgate_models::plan::cache::{Cache, Gpu};
 use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, Target};
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -47,15 +48,24 @@ struct Place {
     /// Folder of the plans
     #[arg(long, value_name = "FOLDER", default_value = TensorRtOptions::PLANS)]
     plans: PathBuf,
-    /// This device's key: 32 bytes that only their owner may read, made at the first use
+    /// This device's key: 32 bytes that only their owner may read, made by the first `build`
     #[arg(long, value_name = "FILE", default_value = TensorRtOptions::KEY)]
     key: PathBuf,
 }
 
 impl Place {
+    /// To be written to.
     fn open(&self) -> anyhow::Result<Cache> {
-        let key = DeviceKey::load_or_create(&self.key).context("the device's key was refused")?;
-        Ok(Cache::open(&self.plans, key)?)
+        self.place().open().context("the cache was refused")
+    }
+
+    /// To be looked at; nothing is made.
+    fn look(&self) -> anyhow::Result<Cache> {
+        self.place().look().context("the cache was refused")
+    }
+
+    fn place(&self) -> plans::Place<'_> {
+        plans::Place { plans: &self.plans, key: &self.key, libraries: None }
     }
 }
 

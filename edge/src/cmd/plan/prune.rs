@@ -2,7 +2,7 @@
 
 use super::{Model, Place, gpu_of, target};
 use cellgate_models::digest::Digest;
-use cellgate_models::plan::cache::{Gpu, Listed};
+use cellgate_models::plan::cache::{EntryError, Gpu, Listed};
 use cellgate_models::plan::{self, ComputeCapability, TensorRt};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Removes the plans that are not those of this bundle, GPU and TensorRT, and the damaged and foreign ones.
 ///
-/// One line for each removed file on stdout, with the reason. Nothing is removed where bundle, GPU or TensorRT is not known.
+/// One line for each removed file on stdout, with the reason. A folder is named on stderr and left. Nothing is removed where bundle, GPU or TensorRT is not known.
 ///
 /// Exit status: 0, or 2 for misuse: also a bundle, a library or a key at fault.
 #[derive(Debug, clap::Args)]
@@ -64,10 +64,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (bundle, _) = args.model.open()?;
     let tensorrt = plan::probe(plan::Library::Builder, args.tensorrt.as_deref())?.tensorrt;
     let wanted = Wanted { bundle: bundle.digest(), gpu: gpu_of(target(args.target))?, tensorrt };
-    let cache = args.place.open()?;
+    let cache = args.place.look()?;
     let mut output = std::io::stdout().lock();
     for listed in cache.list()? {
         let Some(reason) = wanted.reason(&listed) else { continue };
+        if listed.entry == Err(EntryError::Folder) {
+            tracing::warn!("{}: {reason}", listed.path.display());
+            continue;
+        }
         if !args.dry_run {
             cache.remove(&listed)?;
         }

@@ -1,5 +1,6 @@
 //! The device's key: made once, kept where only its own user reads it.
 
+use super::plain_file::{self, Opened};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::fmt;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// The key's length in bytes.
 const KEY_BYTES: usize = 32;
+/// The property that is put right by another user.
+const OWNER: &str = "its owner";
 /// What the key's id is made of; entries begin otherwise, so no code of theirs is this one.
 const ID_TEXT: &[u8] = b"cellgate plan key id";
 
@@ -39,7 +42,7 @@ pub enum DeviceKeyError {
         source: std::io::Error,
     },
     /// The file can't be the key, or is a secret no more.
-    #[error("{}: {what}: found {found}, expected {expected}; remove it, then a new key is made and plans are built anew", path.display())]
+    #[error("{}: {what}: found {found}, expected {expected}; {advice}", path.display())]
     Unfit {
         /// The key's file.
         path: PathBuf,
@@ -49,6 +52,8 @@ pub enum DeviceKeyError {
         found: String,
         /// What it should be.
         expected: String,
+        /// What to do.
+        advice: &'static str,
     },
 }
 
@@ -68,6 +73,21 @@ impl DeviceKey {
         Self::load(path)
     }
 
+    /// Reads the key, and makes none: where there is none yet, the answer is one that is kept nowhere, so that every entry is
+    /// another device's.
+    ///
+    /// # Errors
+    /// As for [`load_or_create`](Self::load_or_create).
+    pub fn load_or_unknown(path: &Path) -> Result<Self, DeviceKeyError> {
+        match Self::load(path) {
+            Err(DeviceKeyError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                let bytes = random().map_err(|source| DeviceKeyError::Io { path: path.to_owned(), source })?;
+                Ok(Self::from_bytes(&bytes))
+            }
+            loaded => loaded,
+        }
+    }
+
     /// Reads the key.
     ///
     /// # Errors
@@ -75,22 +95,24 @@ impl DeviceKey {
     pub fn load(path: &Path) -> Result<Self, DeviceKeyError> {
         let io = |source| DeviceKeyError::Io { path: path.to_owned(), source };
         let unfit = |what, found: String, expected: &str| {
-            Err(DeviceKeyError::Unfit { path: path.to_owned(), what, found, expected: expected.to_owned() })
+            let (path, expected) = (path.to_owned(), expected.to_owned());
+            let advice = if what == OWNER {
+                "run it as that user"
+            } else {
+                "remove it, then a new key is made and plans are built anew"
+            };
+            Err(DeviceKeyError::Unfit { path, what, found, expected, advice })
         };
-        // Looked at first, not followed: opening a pipe would wait for its writer.
-        if !fs::symlink_metadata(path).map_err(io)?.is_file() {
+        let Opened::File(file, metadata) = plain_file::open(path).map_err(io)? else {
             return unfit("its kind", "a link, folder, pipe or device".to_owned(), "a plain file");
+        };
+        let user = rustix::process::geteuid().as_raw();
+        if metadata.uid() != user {
+            return unfit(OWNER, format!("user {}", metadata.uid()), &format!("user {user}, who runs this"));
         }
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
         let mode = metadata.mode() & 0o7777;
         if mode & 0o077 != 0 {
             return unfit("its mode", format!("{mode:04o}"), "0600: readable by its owner only");
-        }
-        // The files of a process in /proc belong to its effective user.
-        let user = fs::metadata("/proc/self").map_err(io)?.uid();
-        if metadata.uid() != user {
-            return unfit("its owner", format!("user {}", metadata.uid()), &format!("user {user}, who runs this"));
         }
         let mut bytes = Vec::with_capacity(KEY_BYTES + 1);
         file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
@@ -133,11 +155,16 @@ impl DeviceKey {
     }
 }
 
+fn random() -> std::io::Result<[u8; KEY_BYTES]> {
+    let mut key = [0; KEY_BYTES];
+    getrandom::fill(&mut key).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(key)
+}
+
 /// Makes a key: complete and readable by its owner only before it has its name, which it takes only where none has it.
 fn create(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut key = [0; KEY_BYTES];
-    getrandom::fill(&mut key).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let key = random()?;
     let mut file = tempfile::Builder::new()
         .prefix(".")
         .suffix(".tmp")

@@ -6,8 +6,9 @@
 use super::{Description, DeviceKey, Gpu, MAX_GPU_NAME_BYTES, PlanKey};
 use crate::bundle::Precision;
 use crate::digest::Digest;
-use crate::plan::{ComputeCapability, Flavour, TensorRt, Version};
+use crate::plan::{Built, ComputeCapability, Flavour, PlanError, TensorRt, Version};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// The first bytes of an entry; the third line end shows a file that went through a text conversion.
 pub const MAGIC: [u8; 8] = *b"CGPLAN\r\n";
@@ -27,9 +28,12 @@ const LEAST_BYTES: usize = HEAD_BYTES + TIME_BYTES + KEY_BYTES + CODE_BYTES;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryError {
-    /// A link, folder, pipe or device.
+    /// A link, pipe or device.
     #[error("damaged: it is no plain file")]
     NoFile,
+    /// A folder, which is never removed.
+    #[error("damaged: it is a folder; remove it by hand")]
+    Folder,
     /// Larger than any entry.
     #[error("damaged: found {found} bytes, expected at most {expected}")]
     TooLong {
@@ -75,21 +79,34 @@ impl EntryError {
     #[must_use]
     pub fn state(&self) -> &'static str {
         match self {
-            Self::NoFile | Self::TooLong { .. } | Self::Malformed { .. } | Self::Altered => "damaged",
+            Self::NoFile | Self::Folder | Self::TooLong { .. } | Self::Malformed { .. } | Self::Altered => "damaged",
             Self::Format { .. } | Self::OtherDevice | Self::OtherKey { .. } => "foreign",
         }
     }
 }
 
-/// A plan that this device has built, as its key proves. There is no other way to one.
+/// A plan that this device has built: as its key proves, or just now.
 #[derive(Debug, Clone)]
 pub struct AuthenticPlan {
     description: Description,
+    /// The plan, and what stands before and after it in an entry.
     bytes: Vec<u8>,
-    start: usize,
+    place: Range<usize>,
 }
 
 impl AuthenticPlan {
+    /// One that was built just now, at `built_unix_s`, to be used or [stored](super::Cache::store).
+    ///
+    /// # Errors
+    /// [`PlanError::Changed`]: another TensorRT than the key's has built it.
+    pub fn new(key: PlanKey, built_unix_s: u64, built: Built) -> Result<Self, PlanError> {
+        if built.tensorrt != key.tensorrt {
+            return Err(PlanError::Changed { found: built.tensorrt, expected: key.tensorrt });
+        }
+        let place = 0..built.plan.len();
+        Ok(Self { description: Description { key, built_unix_s }, bytes: built.plan, place })
+    }
+
     /// Checks an entry, then reads it.
     ///
     /// # Errors
@@ -103,7 +120,8 @@ impl AuthenticPlan {
         if found as u64 != expected {
             return Err(malformed("the plan's length", &found, &expected));
         }
-        Ok(Self { description, bytes, start })
+        let place = start..start + found;
+        Ok(Self { description, bytes, place })
     }
 
     /// What it is.
@@ -115,7 +133,7 @@ impl AuthenticPlan {
     /// The plan, for TensorRT.
     #[must_use]
     pub fn plan(&self) -> &[u8] {
-        &self.bytes[self.start..self.bytes.len() - CODE_BYTES]
+        &self.bytes[self.place.clone()]
     }
 }
 

@@ -8,6 +8,7 @@
 mod device_key;
 mod entry;
 mod key;
+mod plain_file;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ pub use device_key::{DeviceKey, DeviceKeyError};
 pub use entry::{AuthenticPlan, EntryError, FORMAT, MAGIC};
 pub use key::{Gpu, MAX_GPU_NAME_BYTES, PlanKey};
 
+use plain_file::Opened;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -87,7 +89,13 @@ impl Cache {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
             result => result.map_err(at(folder))?,
         }
-        Ok(Self { folder: folder.to_owned(), key })
+        Ok(Self::existing(folder, key))
+    }
+
+    /// The cache in `folder` as it is: one that is missing is not made, and has no entries.
+    #[must_use]
+    pub fn existing(folder: &Path, key: DeviceKey) -> Self {
+        Self { folder: folder.to_owned(), key }
     }
 
     /// The file that an entry of this key has.
@@ -124,11 +132,11 @@ impl Cache {
     ///
     /// # Errors
     /// [`CacheError`]: it can't be written.
-    pub fn store(&self, description: &Description, plan: &[u8]) -> Result<PathBuf, CacheError> {
-        let path = self.path(&description.key);
+    pub fn store(&self, plan: &AuthenticPlan) -> Result<PathBuf, CacheError> {
+        let path = self.path(&plan.description().key);
         let mut file =
             tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(&self.folder).map_err(at(&self.folder))?;
-        for part in entry::encode(description, plan, &self.key) {
+        for part in entry::encode(plan.description(), plan.plan(), &self.key) {
             file.write_all(&part).map_err(at(file.path()))?;
         }
         file.as_file().sync_all().map_err(at(file.path()))?;
@@ -144,7 +152,11 @@ impl Cache {
     /// [`CacheError`]: the folder or a file in it can't be read.
     pub fn list(&self) -> Result<Vec<Listed>, CacheError> {
         let mut paths = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(at(&self.folder))?,
+        };
+        for entry in entries {
             let path = entry.map_err(at(&self.folder))?.path();
             if path.to_str().is_some_and(|path| path.ends_with(SUFFIX)) {
                 paths.push(path);
@@ -181,16 +193,16 @@ impl Cache {
 
 /// Reads an entry's file under [`MAX_ENTRY_BYTES`]. A link, pipe or folder is none.
 fn read(path: &Path) -> std::io::Result<Result<Vec<u8>, EntryError>> {
-    // Not followed, and not opened either: opening a pipe would wait for its writer.
-    let metadata = fs::symlink_metadata(path)?;
-    if !metadata.is_file() {
-        return Ok(Err(EntryError::NoFile));
-    }
+    let (file, metadata) = match plain_file::open(path)? {
+        Opened::File(file, metadata) => (file, metadata),
+        Opened::Folder => return Ok(Err(EntryError::Folder)),
+        Opened::Other => return Ok(Err(EntryError::NoFile)),
+    };
     if metadata.len() > MAX_ENTRY_BYTES {
         return Ok(Err(EntryError::TooLong { found: metadata.len(), expected: MAX_ENTRY_BYTES }));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    File::open(path)?.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes)?;
+    file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes)?;
     Ok(Ok(bytes))
 }
 

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::bundle::Precision;
+use crate::conversion::Size;
 use crate::digest::Digest;
-use crate::plan::{ComputeCapability, Flavour, TensorRt, Version};
+use crate::plan::{Built, ComputeCapability, Flavour, Network, PlanError, TensorRt, Version};
 use proptest::prelude::*;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -25,6 +26,17 @@ fn description() -> Description {
 }
 
 const PLAN: &[u8] = b"a plan of 27 bytes, not run";
+
+/// `plan` as if it had been built just now.
+fn fresh(description: &Description, plan: &[u8]) -> AuthenticPlan {
+    let built = built(plan, description.key.tensorrt);
+    AuthenticPlan::new(description.key.clone(), description.built_unix_s, built).unwrap()
+}
+
+fn built(plan: &[u8], tensorrt: TensorRt) -> Built {
+    let network = Network { inputs: Vec::new(), outputs: Vec::new(), layers: 1, layers_f16: 0, layers_f32: 1 };
+    Built { plan: plan.to_vec(), network, size: Size { height: 2, width: 1 }, tensorrt }
+}
 
 fn entry(description: &Description, plan: &[u8], key: &DeviceKey) -> Vec<u8> {
     entry::encode(description, plan, key).concat()
@@ -154,7 +166,7 @@ fn a_plan_is_stored_found_replaced_and_removed() {
     let description = description();
     assert!(matches!(cache.lookup(&description.key).unwrap(), Lookup::Missing));
     for plan in [PLAN, b"another"] {
-        let path = cache.store(&description, plan).unwrap();
+        let path = cache.store(&fresh(&description, plan)).unwrap();
         assert_eq!(path, cache.path(&description.key));
         let Lookup::Hit(found) = cache.lookup(&description.key).unwrap() else { panic!("it was stored") };
         assert_eq!(found.plan(), plan);
@@ -178,7 +190,7 @@ fn a_bad_entry_is_reported_and_replaced() {
     other.key.precision = Precision::F32;
     let foreign = DeviceKey::from_bytes(&[7; 32]);
     let of_bytes = |bytes: Vec<u8>| fs::write(&path, bytes).unwrap();
-    let cases: [(&str, &dyn Fn()); 6] = [
+    let cases: [(&str, &dyn Fn()); 7] = [
         ("damaged: its length: found 0, expected at least 113", &|| of_bytes(Vec::new())),
         ("damaged: its authentication code is wrong, its bytes are not those that this device wrote", &|| {
             of_bytes(flipped.clone());
@@ -200,6 +212,10 @@ fn a_bad_entry_is_reported_and_replaced() {
             fs::remove_file(&path).unwrap();
             symlink(elsewhere, &path).unwrap();
         }),
+        ("damaged: it is a folder; remove it by hand", &|| {
+            fs::remove_file(&path).unwrap();
+            fs::create_dir(&path).unwrap();
+        }),
     ];
     for (expected, spoil) in cases {
         spoil();
@@ -211,8 +227,34 @@ fn a_bad_entry_is_reported_and_replaced() {
         assert_eq!(listed.len(), 1);
         assert_eq!(listed[0].entry.as_ref().unwrap_err().state(), reason.state());
     }
-    cache.store(&description, PLAN).unwrap();
+    fs::remove_dir(&path).unwrap();
+    cache.store(&fresh(&description, PLAN)).unwrap();
     assert!(matches!(cache.lookup(&description.key).unwrap(), Lookup::Hit(_)));
+}
+
+#[test]
+fn a_plan_of_another_tensorrt_than_the_keys_is_none() {
+    let Description { key, built_unix_s } = description();
+    let mut other = key.tensorrt;
+    other.version.build += 1;
+    let expected = PlanError::Changed { found: other, expected: key.tensorrt };
+    assert_eq!(AuthenticPlan::new(key, built_unix_s, built(PLAN, other)).unwrap_err(), expected);
+}
+
+#[test]
+fn reading_makes_neither_folder_nor_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plans, key) = (folder.path().join("plans"), folder.path().join("plan.key"));
+    let cache = Cache::existing(&plans, DeviceKey::load_or_unknown(&key).unwrap());
+    assert!(cache.list().unwrap().is_empty());
+    assert!(matches!(cache.lookup(&description().key).unwrap(), Lookup::Missing));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    // Of a device that has lost its key nothing is believed.
+    Cache::open(&plans, device_key()).unwrap().store(&fresh(&description(), PLAN)).unwrap();
+    assert_eq!(cache.list().unwrap()[0].entry, Err(EntryError::OtherDevice));
+    assert!(!key.exists());
+    fs::write(&key, [1; 31]).unwrap();
+    assert!(DeviceKey::load_or_unknown(&key).is_err(), "an unfit one is no missing one");
 }
 
 #[test]
@@ -254,6 +296,15 @@ fn an_unfit_key_is_refused_and_not_replaced() {
     let link = folder.path().join("link.key");
     symlink(&path, &link).unwrap();
     assert!(DeviceKey::load(&link).unwrap_err().to_string().contains("expected a plain file"));
+    if std::os::unix::fs::chown(&path, Some(12345), None).is_err() {
+        eprintln!("SKIPPED: only root can give a key to another user");
+        return;
+    }
+    let text = refused();
+    assert!(
+        text.ends_with("its owner: found user 12345, expected user 0, who runs this; run it as that user"),
+        "{text}"
+    );
 }
 
 #[test]
