@@ -12,6 +12,9 @@ const CONVERGED: f64 = 1e-2;
 /// Newton's steps, at most.
 const MAX_STEPS: usize = 25;
 
+/// Below this share of the largest one a variance is taken for rounding errors.
+const LEAST_VARIANCE: f64 = 1e-12;
+
 /// Settings of [`fit`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Settings {
@@ -59,17 +62,32 @@ pub(super) fn fit(
 
 /// The principal components of `rows` (N x D) as columns, the one of the largest variance first; at most N and at most D.
 ///
-/// They are singular vectors: of the rows where these are few, else of their covariance, which is the quicker way there.
-/// LAPACK's symmetric eigensolver would be twice as quick again, but does not converge on some covariances of dark images,
-/// where many features are always 0.
+/// They come from the smaller of the two products of the rows with themselves: the covariance of the features, or where there
+/// are fewer rows than features the rows' Gram matrix, whose singular vectors the rows turn into components. Components without
+/// variance are left out there, as nothing but rounding errors would turn into them.
 fn principal_components(rows: &Tensor) -> Result<Tensor> {
     let (count, width) = rows.size2()?;
-    if count < width {
-        let (_, _, components) = rows.f_svd(true, true)?;
-        return Ok(components);
+    if count >= width {
+        return Ok(symmetric_svd(&rows.f_tr()?.f_matmul(rows)?)?.0);
     }
-    let (components, ..) = rows.f_tr()?.f_matmul(rows)?.f_div_scalar(count as f64)?.f_svd(true, true)?;
-    Ok(components)
+    let (vectors, values) = symmetric_svd(&rows.f_matmul(&rows.f_tr()?)?)?;
+    let values = Vec::<f64>::try_from(values)?;
+    let with_variance = values.iter().take_while(|&&value| value > values[0] * LEAST_VARIANCE).count();
+    let with_variance = i64::try_from(with_variance)?;
+    let lengths = Tensor::f_from_slice(&values)?.f_narrow(0, 0, with_variance)?.f_sqrt()?;
+    Ok(rows.f_tr()?.f_matmul(&vectors.f_narrow(1, 0, with_variance)?)?.f_div(&lengths)?)
+}
+
+/// Singular vectors as columns and singular values, the largest first, of a symmetric matrix without negative eigenvalues.
+///
+/// LAPACK's symmetric eigensolver is twice as quick as the general decomposition, but does not converge on some covariances of
+/// dark images, where many features are always 0.
+fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor)> {
+    if let Ok((values, vectors)) = matrix.f_linalg_eigh("L") {
+        return Ok((vectors.f_flip([1])?, values.f_flip([0])?));
+    }
+    let (vectors, values, _) = matrix.f_svd(true, true)?;
+    Ok((vectors, values))
 }
 
 /// Mean and scale of each feature. A deviation is floored by a thousandth of its block's, so that a feature that hardly
@@ -171,6 +189,20 @@ mod tests {
         for (logit, target) in ranked.iter().zip(&targets) {
             assert_eq!(*logit > 0.0, *target > 0.5, "{ranked:?}");
         }
+    }
+
+    #[test]
+    fn components_of_few_rows_are_those_of_the_features_covariance() {
+        let value = |at: i64| ((at * 7919) % 1009) as f64 / 1009.0;
+        // Rank 5: the last row is the mean of two others.
+        let mut rows: Vec<f64> = (0..5 * 12).map(value).collect();
+        rows.extend((0..12).map(|at| (value(at) + value(12 + at)) / 2.0));
+        let rows = Tensor::from_slice(&rows).view([6, 12]);
+        let few = principal_components(&rows).unwrap();
+        assert_eq!(few.size(), [12, 5]);
+        let many = principal_components(&rows.repeat([2, 1])).unwrap().narrow(1, 0, 5);
+        let alike = few.tr().matmul(&many).abs() - Tensor::eye(5, (Kind::Double, Device::Cpu));
+        assert!(alike.abs().max().double_value(&[]) < 1e-9, "{alike}");
     }
 
     #[test]
