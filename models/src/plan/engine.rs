@@ -86,7 +86,10 @@ impl PlanEngine {
     pub unsafe fn enqueue(&mut self, stream: *mut c_void) -> Result<(), PlanError> {
         // SAFETY: as this function demands.
         unsafe { self.context.enqueue_v3(stream) }
-            .map_err(|error| PlanError::TensorRt { message: self.log.take_errors(&error.to_string()) })
+            .map_err(|error| PlanError::TensorRt { message: self.log.take_errors(&error.to_string()) })?;
+        // What it complains about although it starts.
+        self.log.flush();
+        Ok(())
     }
 }
 
