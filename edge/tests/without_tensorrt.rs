@@ -142,7 +142,7 @@ fn doctor_says_why_and_makes_nothing() {
     let device = Device::new();
     let config = format!(
         "[device]\nid = 1\n[model]\nbundle = \"{0}/model\"\nengine = \"tensorrt\"\nplans = \"{0}/plans\"\nplan_key = \
-         \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}\"\narchive = \"{0}/archive\"\n[plc]\nport = \"{0}/port\"\n\
+         \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}\"\nmatch = \"part-id\"\narchive = \"{0}/archive\"\n[plc]\nport = \"{0}/port\"\n\
          [journal]\npath = \"{0}/verdicts.sqlite\"\n",
         device.folder.path().display()
     );
