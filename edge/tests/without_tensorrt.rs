@@ -142,11 +142,12 @@ fn doctor_says_why_and_makes_nothing() {
     let device = Device::new();
     let config = format!(
         "[device]\nid = 1\n[model]\nbundle = \"{0}/model\"\nengine = \"tensorrt\"\nplans = \"{0}/plans\"\nplan_key = \
-         \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}\"\nmatch = \"part-id\"\narchive = \"{0}/archive\"\n[plc]\nport = \"{0}/port\"\n\
+         \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}/scans\"\nmatch = \"part-id\"\narchive = \"{0}/archive\"\n[plc]\nport = \"{0}/port\"\n\
          [journal]\npath = \"{0}/verdicts.sqlite\"\n",
         device.folder.path().display()
     );
     fs::write(device.at("edge.toml"), config).unwrap();
+    fs::create_dir(device.at("scans")).unwrap();
     let before = fs::read_dir(device.folder.path()).unwrap().count();
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
     command.args(["doctor", "--config"]).arg(device.at("edge.toml"));
