@@ -141,22 +141,28 @@ fn with_a_plan_that_tensorrt_refuses() {
 fn doctor_says_why_and_makes_nothing() {
     let device = Device::new();
     let config = format!(
-        "[device]\nid = 1\n[model]\nbundle = \"{0}/model\"\nengine = \"tensorrt\"\nplans = \"{0}/plans\"\nplan_key = \
+        "[device]\nid = 1\n[model]\nbundle = \"{0}/model\"\nengine = \"ENGINE\"\nplans = \"{0}/plans\"\nplan_key = \
          \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}/scans\"\nmatch = \"part-id\"\narchive = \"{0}/archive\"\n[plc]\nport = \"{0}/port\"\n\
          [journal]\npath = \"{0}/verdicts.sqlite\"\n",
         device.folder.path().display()
     );
-    fs::write(device.at("edge.toml"), config).unwrap();
     fs::create_dir(device.at("scans")).unwrap();
+    fs::write(device.at("edge.toml"), "").unwrap();
     let before = fs::read_dir(device.folder.path()).unwrap().count();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
-    command.args(["doctor", "--config"]).arg(device.at("edge.toml"));
-    command.env("LD_LIBRARY_PATH", device.folder.path()).env("CELLGATE_CUDA", device.at("libcuda.so.1"));
-    let said = String::from_utf8(run(&mut command, 1).stdout).unwrap();
-    let model = said.lines().find(|line| line.contains("model and engine")).unwrap();
-    assert!(
-        model.starts_with("FAILURE") && model.contains("TensorRT for RTX built no plan for the GPU at hand"),
-        "{said}"
-    );
-    assert_eq!(fs::read_dir(device.folder.path()).unwrap().count(), before);
+    for (engine, fails) in [("tensorrt", true), ("auto", false)] {
+        fs::write(device.at("edge.toml"), config.replace("ENGINE", engine)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
+        command.args(["doctor", "--config"]).arg(device.at("edge.toml")).arg("--json");
+        command.env("LD_LIBRARY_PATH", device.folder.path()).env("CELLGATE_CUDA", device.at("libcuda.so.1"));
+        let findings: serde_json::Value = serde_json::from_slice(&run(&mut command, 1).stdout).unwrap();
+        let model = findings.as_array().unwrap().iter().find(|finding| finding["what"] == "model and engine").unwrap();
+        let found = model["found"].as_str().unwrap();
+        assert_eq!(model["state"] == "failure", fails, "{found}");
+        assert!(
+            found.contains("TensorRT for RTX built no plan for the GPU at hand") && !found.contains('\n'),
+            "{found}"
+        );
+        assert_eq!(found.contains("ONNX Runtime on the CPU"), !fails);
+        assert_eq!(fs::read_dir(device.folder.path()).unwrap().count(), before);
+    }
 }

@@ -145,7 +145,7 @@ pub(super) fn scorer(
         EngineChoice::TensorRt => Ok(chosen(on_gpu()?, "as configured")),
         EngineChoice::Auto => match on_gpu() {
             Ok(scorer) => Ok(chosen(scorer, "as it can be used")),
-            Err(error) => on_cpu(format!("as TensorRT can't be used: {error}"), true),
+            Err(error) => on_cpu(format!("as TensorRT can't be used: {}", error.in_one_line()), true),
         },
     }
 }
