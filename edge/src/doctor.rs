@@ -79,7 +79,9 @@ fn model(config: &Config) -> Finding {
         Err(error) => return failure(what, format!("{}; set [model] bundle to an exported one", one_line(&error))),
     };
     let start = Instant::now();
-    match Pipeline::activate(&bundle, &activation(config)) {
+    let mut activation = activation(config);
+    activation.engine.tensorrt.keep = false;
+    match Pipeline::activate(&bundle, &activation) {
         Ok((pipeline, chosen)) => {
             let (ms, slowest) = (start.elapsed().as_millis(), pipeline.slowest_inference().as_millis());
             let missing = pipeline.sandbox().protections().missing();

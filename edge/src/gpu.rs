@@ -4,7 +4,7 @@ use crate::convert::cuda::{CudaError, CudaOptions, DeviceInfo, device_info};
 use cellgate_models::plan::ComputeCapability;
 use cellgate_models::plan::cache::Gpu;
 
-/// Name and compute capability of the first GPU, in the driver's order; `CUDA_VISIBLE_DEVICES` chooses another.
+/// Name, number of multiprocessors and compute capability of the first GPU, in the driver's order; `CUDA_VISIBLE_DEVICES` chooses another.
 ///
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or it knows no GPU.
@@ -12,11 +12,12 @@ pub fn at_hand() -> Result<Gpu, CudaError> {
     device_info(&CudaOptions::default()).map(|info| gpu(&info))
 }
 
-/// The same as a plan's key has it.
+/// The same as a plan's key has it: CUDA's name alone is that of several kinds of Jetson.
 fn gpu(info: &DeviceInfo) -> Gpu {
     let small = |number| u8::try_from(number).unwrap_or(u8::MAX);
     let (major, minor) = info.capability;
-    Gpu::new(Some(&info.name), ComputeCapability::new(small(major), small(minor)))
+    let text = format!("{}, {} multiprocessors", info.name, info.multiprocessors);
+    Gpu::new(Some(&text), ComputeCapability::new(small(major), small(minor)))
 }
 
 #[cfg(test)]
@@ -25,8 +26,9 @@ mod tests {
 
     #[test]
     fn what_the_driver_says_becomes_a_gpu() {
-        let info = DeviceInfo { name: "Orin".to_owned(), capability: (8, 7) };
-        assert_eq!(gpu(&info).to_string(), "Orin (sm87)");
+        let info = DeviceInfo { name: "Orin".to_owned(), capability: (8, 7), multiprocessors: 16 };
+        assert_eq!(gpu(&info).to_string(), "Orin, 16 multiprocessors (sm87)");
+        assert_ne!(gpu(&info), gpu(&DeviceInfo { multiprocessors: 8, ..info.clone() }));
     }
 
     #[test]

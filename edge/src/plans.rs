@@ -5,7 +5,7 @@ use crate::gpu;
 use crate::journal::now_unix_ms;
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, CacheError, DeviceKey, DeviceKeyError, Gpu, Lookup, PlanKey};
-use cellgate_models::plan::{self, Library, PlanError, Progress, Request, Step, Target, TensorRt};
+use cellgate_models::plan::{self, Library, PlanError, Request, Step, Target, TensorRt};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::ControlFlow;
@@ -75,23 +75,6 @@ fn foreign_folder(key: &Path, user: u32) -> Option<String> {
             folder.display()
         )
     })
-}
-
-/// The plan of `network` for the GPU at hand. Where none is kept, or what is kept is not to be used, it is built and kept;
-/// `progress` is told of each step, and may stop it.
-///
-/// # Errors
-/// [`NoPlan`].
-#[expect(clippy::needless_pass_by_value, reason = "as its callers have it")]
-pub fn find_or_build(
-    bundle: &Bundle,
-    _network: &[u8],
-    precision: Precision,
-    place: Place<'_>,
-    progress: Progress,
-) -> Result<AuthenticPlan, NoPlan> {
-    let asked = Asked { bundle, precision, place, keep: true };
-    with_plan(&asked, &*progress, |plan| Ok(plan.clone()), |_: &NoPlan| false)
 }
 
 /// Which plan.

@@ -237,10 +237,8 @@ fn a_folder_of_another_users_is_warned_of() {
 }
 
 /// `plan build` with its child, which is stopped while TensorRT is at work in it.
-fn building(device: &Device) -> (Child, Pid) {
-    let mut command = device.build("sm86");
-    let mut parent =
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+fn building(command: &mut Command) -> (Child, Pid) {
+    let mut parent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let children = format!("/proc/{0}/task/{0}/children", parent.id());
     loop {
         assert!(parent.try_wait().unwrap().is_none(), "it was too quick for this test");
@@ -268,7 +266,7 @@ fn ends(process: Pid) {
 fn a_signal_ends_parent_and_child_whatever_tensorrt_is_doing() {
     for is_from_terminal in [true, false] {
         let device = Device::new();
-        let (mut parent, child) = building(&device);
+        let (mut parent, child) = building(device.build("sm86").process_group(0));
         let start = Instant::now();
         let id = Pid::from_child(&parent);
         // Ctrl-C goes to both, a service manager's signal to the parent.
@@ -283,7 +281,8 @@ fn a_signal_ends_parent_and_child_whatever_tensorrt_is_doing() {
 #[test]
 fn the_child_ends_with_a_killed_parent() {
     let device = Device::new();
-    let (mut parent, child) = building(&device);
+    // In this test's process group: the kernel itself ends the stopped processes of one whose last parent goes.
+    let (mut parent, child) = building(&mut device.build("sm86"));
     parent.kill().unwrap();
     parent.wait().unwrap();
     ends(child);

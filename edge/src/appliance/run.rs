@@ -293,6 +293,7 @@ pub fn activation(config: &Config) -> Activation {
                 libraries: model.tensorrt.clone(),
                 plans: model.plans.clone(),
                 key: model.plan_key.clone(),
+                keep: true,
             },
         },
         sandbox,

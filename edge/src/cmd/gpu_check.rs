@@ -44,8 +44,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bundle = Bundle::open(&args.bundle, &bundle::Limits::default()).context("the bundle was refused")?;
     let own = tempfile::tempdir().context("a folder for plans")?;
     let place = args.plans.as_deref().unwrap_or(own.path());
-    let tensorrt =
-        TensorRtOptions { libraries: args.tensorrt.clone(), plans: place.join("plans"), key: place.join("plan.key") };
+    let tensorrt = TensorRtOptions {
+        libraries: args.tensorrt.clone(),
+        plans: place.join("plans"),
+        key: place.join("plan.key"),
+        keep: true,
+    };
     let options = Options {
         images: args.images.clone(),
         rounds: args.rounds,

@@ -74,6 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 libraries: args.tensorrt.clone(),
                 plans: args.plans.clone(),
                 key: args.plan_key.clone(),
+                keep: true,
             },
         },
         sandbox: sandbox::Options::new(radiograph::Limits::default()),

@@ -2,14 +2,16 @@
 
 use super::ActivationError;
 #[cfg(feature = "tensorrt")]
-use super::gpu::GpuScorer;
+use super::gpu::{GpuScorer, GpuScorerError};
 use super::scorer::{CpuScorer, Scorer};
 #[cfg(feature = "tensorrt")]
 use crate::gpu;
 #[cfg(feature = "tensorrt")]
-use crate::plans::{NoPlan, Place, find_or_build};
+use crate::plans::{Asked, NoPlan, Place, with_plan};
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};
+#[cfg(feature = "tensorrt")]
+use cellgate_models::plan::cache::AuthenticPlan;
 #[cfg(feature = "tensorrt")]
 use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, PlanError, Step};
 use serde::Deserialize;
@@ -83,6 +85,8 @@ pub struct TensorRtOptions {
     pub plans: PathBuf,
     /// The device's key, which is made where it is missing.
     pub key: PathBuf,
+    /// Whether a plan that is built is kept; else neither plan, folder nor key is made.
+    pub keep: bool,
 }
 
 impl TensorRtOptions {
@@ -94,7 +98,7 @@ impl TensorRtOptions {
 
 impl Default for TensorRtOptions {
     fn default() -> Self {
-        Self { libraries: None, plans: Self::PLANS.into(), key: Self::KEY.into() }
+        Self { libraries: None, plans: Self::PLANS.into(), key: Self::KEY.into(), keep: true }
     }
 }
 
@@ -133,7 +137,7 @@ pub(super) fn scorer(
         let scorer = CpuScorer::new(bundle.conversion(), Box::new(engine))?;
         Ok((Box::new(scorer) as Box<dyn Scorer>, Chosen { engine: "ONNX Runtime on the CPU", why, is_fallback }))
     };
-    let on_gpu = || on_gpu(bundle, network, precision, &options.tensorrt, max_pixels, alive);
+    let on_gpu = || on_gpu(bundle, precision, &options.tensorrt, max_pixels, alive);
     let chosen =
         |scorer, why: &str| (scorer, Chosen { engine: "TensorRT on the GPU", why: why.to_owned(), is_fallback: false });
     match options.choice {
@@ -141,7 +145,7 @@ pub(super) fn scorer(
         EngineChoice::TensorRt => Ok(chosen(on_gpu()?, "as configured")),
         EngineChoice::Auto => match on_gpu() {
             Ok(scorer) => Ok(chosen(scorer, "as it can be used")),
-            Err(error) => on_cpu(format!("as TensorRT can't be used: {error}"), true),
+            Err(error) => on_cpu(format!("as TensorRT can't be used: {}", error.in_one_line()), true),
         },
     }
 }
@@ -156,23 +160,30 @@ fn network(bundle: &Bundle, precision: Precision) -> Result<&[u8], ActivationErr
 #[cfg(feature = "tensorrt")]
 fn on_gpu(
     bundle: &Bundle,
-    network: &[u8],
     precision: Precision,
     options: &TensorRtOptions,
     max_pixels: usize,
     alive: &Alive,
 ) -> Result<Box<dyn Scorer>, ActivationError> {
-    let TensorRtOptions { libraries, plans, key } = options;
+    let TensorRtOptions { libraries, plans, key, keep } = options;
     let place = Place { plans, key, libraries: libraries.as_deref() };
+    let asked = Asked { bundle, precision, place, keep: *keep };
     has_plans(gpu::at_hand().map_err(NoPlan::from)?.capability()).map_err(NoPlan::from)?;
-    let builds = Arc::clone(alive);
-    let progress = move |_: Step<'_>| {
-        builds();
+    let progress = |_: Step<'_>| {
+        alive();
         ControlFlow::Continue(())
     };
-    let plan = find_or_build(bundle, network, precision, place, Arc::new(progress))?;
-    alive();
-    Ok(Box::new(GpuScorer::new(bundle.conversion(), max_pixels, &plan, libraries.as_deref(), alive)?))
+    let load = |plan: &AuthenticPlan| {
+        alive();
+        Ok(GpuScorer::new(bundle.conversion(), max_pixels, plan, libraries.as_deref(), alive)?)
+    };
+    Ok(Box::new(with_plan(&asked, &progress, load, is_refusal)?))
+}
+
+/// Whether TensorRT does not take an authentic plan: then another is built.
+#[cfg(feature = "tensorrt")]
+fn is_refusal(error: &ActivationError) -> bool {
+    matches!(error, ActivationError::Gpu(GpuScorerError::Plan(PlanError::Refused { .. })))
 }
 
 /// Whether this TensorRT knows GPUs of that compute capability at all: it would say so only after loading all of the network.
@@ -188,7 +199,6 @@ fn has_plans(asked: ComputeCapability) -> Result<(), PlanError> {
 #[cfg(not(feature = "tensorrt"))]
 fn on_gpu(
     _: &Bundle,
-    _: &[u8],
     _: Precision,
     _: &TensorRtOptions,
     _: usize,
@@ -207,6 +217,15 @@ mod tests {
         assert_eq!(has_plans(ComputeCapability::new(8, 6)), Ok(()));
         let text = has_plans(ComputeCapability::new(9, 0)).unwrap_err().to_string();
         assert!(text.contains("no plan for sm90") && text.contains("sm86, sm89"), "{text}");
+    }
+
+    #[cfg(feature = "tensorrt")]
+    #[test]
+    fn only_a_plan_that_tensorrt_refuses_is_built_anew() {
+        let refused = PlanError::Refused { message: "other build".to_owned() };
+        assert!(is_refusal(&GpuScorerError::from(refused).into()));
+        assert!(!is_refusal(&GpuScorerError::from(PlanError::Cancelled).into()));
+        assert!(!is_refusal(&NoPlan::from(PlanError::Cancelled).into()));
     }
 
     #[test]

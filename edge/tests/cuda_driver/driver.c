@@ -64,8 +64,11 @@ int cuDeviceGetName(char *name, int length, int device)
     BEGIN strncpy(name, "Pretended", length);
     return 0;
 }
-// Compute capability 8.7, with memory pools.
-GIVES(cuDeviceGetAttribute, attribute == 75 ? 8 : attribute == 76 ? 7 : 1, int *to, int attribute, int device)
+// Compute capability 8.7, or another that the compiler is told; with memory pools.
+#ifndef MINOR
+#define MINOR 7
+#endif
+GIVES(cuDeviceGetAttribute, attribute == 75 ? 8 : attribute == 76 ? MINOR : 1, int *to, int attribute, int device)
 int cuGetErrorString(int status, const char **text)
 {
     *text = "as it was told to";

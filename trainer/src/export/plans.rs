@@ -109,7 +109,7 @@ impl Plans {
         let mut plans = Vec::new();
         for &target in &self.targets {
             for network in &bundle.manifest().networks {
-                plans.push(plan(&bundle, network.precision, target, &new)?);
+                plans.push(self.plan(&bundle, network.precision, target, &new)?);
             }
         }
         write_file(&new.join(CONVERSION), &pretty(bundle.conversion()))?;
@@ -126,33 +126,37 @@ impl Plans {
         fs::rename(&new, &self.folder).map_err(io(&self.folder))?;
         Ok(json!({"folder": self.folder, "index": index}))
     }
-}
 
-/// Builds one plan into `folder`; gives its line of the index.
-fn plan(
-    bundle: &Bundle,
-    precision: bundle::Precision,
-    target: ComputeCapability,
-    folder: &Path,
-) -> Result<Value, PlansError> {
-    let network = bundle.network(precision).unwrap_or_default();
-    let request = Request { network, precision, target: Target::Named(target), library: None };
-    let built = build_in_child(&request, &|_| ControlFlow::Continue(()))?;
-    let file = format!("{target}-{precision}.plan");
-    write_file(&folder.join(&file), &built.plan)?;
-    tracing::info!("{file}: {:.1} MB", built.plan.len() as f64 / 1e6);
-    let tensors = |tensors: &[cellgate_models::plan::Tensor]| -> Vec<String> {
-        tensors.iter().map(ToString::to_string).collect()
-    };
-    Ok(json!({
-        "file": file,
-        "target": target.to_string(),
-        "precision": precision,
-        "bytes": built.plan.len(),
-        "sha256": Digest::of(&built.plan),
-        "inputs": tensors(&built.network.inputs),
-        "outputs": tensors(&built.network.outputs),
-    }))
+    /// Builds one plan into `folder`; gives its line of the index.
+    fn plan(
+        &self,
+        bundle: &Bundle,
+        precision: bundle::Precision,
+        target: ComputeCapability,
+        folder: &Path,
+    ) -> Result<Value, PlansError> {
+        let network = bundle.network(precision).unwrap_or_default();
+        let request = Request { network, precision, target: Target::Named(target), library: None };
+        let built = build_in_child(&request, &|_| ControlFlow::Continue(()))?;
+        if built.tensorrt != self.tensorrt {
+            return Err(PlanError::Changed { found: built.tensorrt, expected: self.tensorrt }.into());
+        }
+        let file = format!("{target}-{precision}.plan");
+        write_file(&folder.join(&file), &built.plan)?;
+        tracing::info!("{file}: {:.1} MB", built.plan.len() as f64 / 1e6);
+        let tensors = |tensors: &[cellgate_models::plan::Tensor]| -> Vec<String> {
+            tensors.iter().map(ToString::to_string).collect()
+        };
+        Ok(json!({
+            "file": file,
+            "target": target.to_string(),
+            "precision": precision,
+            "bytes": built.plan.len(),
+            "sha256": Digest::of(&built.plan),
+            "inputs": tensors(&built.network.inputs),
+            "outputs": tensors(&built.network.outputs),
+        }))
+    }
 }
 
 fn pretty(value: &impl serde::Serialize) -> Vec<u8> {

@@ -21,6 +21,8 @@ pub struct DeviceInfo {
     pub name: String,
     /// Its compute capability, major and minor.
     pub capability: (u32, u32),
+    /// How many multiprocessors it has.
+    pub multiprocessors: u32,
 }
 
 /// Looks at a device without opening it.
@@ -33,12 +35,13 @@ pub fn device_info(options: &CudaOptions) -> Result<DeviceInfo, CudaError> {
     let number = c_int::try_from(options.device).unwrap_or(c_int::MAX);
     let device = while_doing("looking for the device", result::device::get(number))?;
     let name = while_doing("asking for the device's name", result::device::get_name(device))?;
-    let asking = "asking for the compute capability";
+    let asking = "asking for the device's kind";
     // SAFETY: the device was found just now.
     let attribute = |attribute| while_doing(asking, unsafe { result::device::get_attribute(device, attribute) });
     let major = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-    Ok(DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()) })
+    let multiprocessors = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.unsigned_abs();
+    Ok(DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors })
 }
 
 /// An error of the driver with what was being done.
