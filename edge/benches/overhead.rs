@@ -13,6 +13,7 @@ mod support;
 
 use anyhow::{Context as _, ensure};
 use cellgate_edge::config::{Parity, Profile};
+use cellgate_edge::percentile::percentile;
 use cellgate_edge::plc_sim::{self, Options};
 use cellgate_models::bundle::{Bundle, Expectation, Limits, Precision};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
@@ -82,10 +83,10 @@ fn main() -> anyhow::Result<()> {
         all.push(decided.duration_since(*closed).as_secs_f64() * 1e3 - stages.infer_ms + on_the_line_ms);
     }
     ensure!(all.len() as u64 == parts, "{} outcomes for {parts} parts", all.len());
-    let at = |share: f64| percentile(all.clone(), share);
+    let mut at = |share: f64| percentile(&mut all, share);
     let stage = |of: fn(&Stages) -> f64| {
-        let times: Vec<f64> = stages.values().map(of).collect();
-        format!("p50 {:.1} p99 {:.1} ms", percentile(times.clone(), 0.5), percentile(times, 0.99))
+        let mut times: Vec<f64> = stages.values().map(of).collect();
+        format!("p50 {:.1} p99 {:.1} ms", percentile(&mut times, 0.5), percentile(&mut times, 0.99))
     };
     println!("{parts} electrodes of {HEIGHT} x {WIDTH}, to 3 x {}, {profile:?}", Size::PAPER);
     println!(
@@ -222,11 +223,6 @@ fn stages(folder: &Path) -> anyhow::Result<BTreeMap<u64, Stages>> {
         all.insert(row["part"].as_u64().context("part")?, stages);
     }
     Ok(all)
-}
-
-fn percentile(mut times: Vec<f64>, share: f64) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[((times.len() - 1) as f64 * share).round() as usize]
 }
 
 /// Memory that the process `pid` and those that it started have taken: heaps and stacks. Pages of programs, libraries and

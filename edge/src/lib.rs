@@ -11,6 +11,7 @@ pub mod gpu;
 pub mod gpu_check;
 pub mod journal;
 pub mod metrics;
+pub mod percentile;
 pub mod pipeline;
 #[cfg(feature = "tensorrt")]
 pub mod plans;
