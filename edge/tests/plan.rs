@@ -5,34 +5,25 @@
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod support;
 
+#[path = "support/device.rs"]
+#[expect(dead_code, reason = "no GPU is pretended here")]
+mod device;
+
 use cellgate_models::bundle::Precision;
 use cellgate_models::plan::{Library, probe};
+use device::Device;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use support::sound_bundle;
-
-/// A device's folder: bundle, key and plans.
-struct Device {
-    folder: tempfile::TempDir,
-    bundle: PathBuf,
-}
 
 impl Device {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let bundle = sound_bundle(folder.path());
-        Self { folder, bundle }
-    }
-
     /// `plan ACTION` with this device's places.
     fn plan(&self, action: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
-        command.args(["plan", action, "--plans"]).arg(self.folder.path().join("plans"));
-        command.arg("--key").arg(self.folder.path().join("plan.key"));
+        let mut command = self.program(&["plan", action, "--plans"]);
+        command.arg(self.at("plans")).arg("--key").arg(self.at("plan.key"));
         command
     }
 
@@ -196,7 +187,7 @@ fn looking_makes_nothing() {
 fn a_folder_among_the_plans_is_named_and_left() {
     let device = Device::new();
     run(&mut device.build("sm89"), 0);
-    let strange = device.folder.path().join("plans/0.plan");
+    let strange = device.at("plans/0.plan");
     fs::create_dir(&strange).unwrap();
     assert_eq!(device.list()[0]["detail"], "damaged: it is a folder; remove it by hand");
     for arguments in [&["--dry-run"][..], &[]] {
@@ -212,7 +203,7 @@ fn a_folder_among_the_plans_is_named_and_left() {
 fn a_pipe_or_link_in_the_place_of_a_plan_or_the_key_is_not_waited_for() {
     let device = Device::new();
     let path = file(&lines(&run(&mut device.build("sm86"), 0))[0]);
-    let key = device.folder.path().join("plan.key");
+    let key = device.at("plan.key");
     fs::rename(&path, path.with_extension("moved")).unwrap();
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     assert_eq!(device.list()[0]["detail"], "damaged: it is no plain file");
@@ -293,7 +284,7 @@ fn a_key_that_others_can_read_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
     let device = Device::new();
     run(&mut device.build("sm86"), 0);
-    let key = device.folder.path().join("plan.key");
+    let key = device.at("plan.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     for command in [&mut device.build("sm86"), &mut device.plan("list")] {
         let text = refused(command);
@@ -317,8 +308,7 @@ fn a_network_that_makes_tensorrt_crash_is_an_error() {
         contents.networks = [(Precision::F16, network)].into();
         let expectation = contents.golden[0].expected[&Precision::F32];
         contents.golden[0].expected = [(Precision::F16, expectation)].into();
-        let folder = tempfile::tempdir().unwrap();
-        let device = Device { bundle: support::bundle(folder.path(), &contents), folder };
+        let device = Device::with(&contents);
         let text = refused(&mut device.build("sm86"));
         assert!(text.contains("error: the "), "{text}");
         assert!(device.list().is_empty());

@@ -6,44 +6,30 @@
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod support;
 
+#[path = "support/device.rs"]
+#[expect(dead_code, reason = "each test takes what it needs")]
+mod device;
+
 use cellgate_models::plan::Library;
+use device::{Device, compile};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use support::{DARK, image, lines, run, sound_bundle, stderr};
+use support::{DARK, image, lines, run, stderr};
 
 /// A device with a pretended GPU of compute capability 8.6.
-struct Device {
-    folder: tempfile::TempDir,
-    bundle: PathBuf,
-    image: PathBuf,
+fn device() -> Device {
+    let device = Device::new().with_gpu((8, 6), &[]);
+    image(device.folder.path(), "dark", DARK);
+    device
 }
 
 impl Device {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (bundle, image) = (sound_bundle(folder.path()), image(folder.path(), "dark", DARK));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda_driver/driver.c");
-        compile(folder.path(), "libcuda.so.1", &["-DMINOR=6", "-Wl,-soname,libcuda.so.1"], &source);
-        std::os::unix::fs::symlink("libcuda.so.1", folder.path().join("libcuda.so")).unwrap();
-        Self { folder, bundle, image }
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn program(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
-        command.args(arguments).arg("--plans").arg(self.at("plans"));
-        command.env("LD_LIBRARY_PATH", self.folder.path()).env("CELLGATE_CUDA", self.at("libcuda.so.1"));
-        command
-    }
-
     /// `inspect` of one image with that engine.
     fn inspect(&self, engine: &str) -> Command {
-        let mut command = self.program(&["inspect", "--threads", "1", "--engine", engine]);
-        command.arg("--plan-key").arg(self.at("plan.key")).arg("--bundle").arg(&self.bundle).arg(&self.image);
+        let mut command = self.program(&["inspect", "--threads", "1", "--engine", engine, "--plans"]);
+        command.arg(self.at("plans")).arg("--plan-key").arg(self.at("plan.key"));
+        command.arg("--bundle").arg(&self.bundle).arg(self.at("dark.tif"));
         command
     }
 
@@ -60,21 +46,15 @@ impl Device {
 
     /// A kept plan for every GPU of this compute capability.
     fn build(&self) -> PathBuf {
-        let mut command = self.program(&["plan", "build", "--target", "sm86", "--anew"]);
-        command.arg("--key").arg(self.at("plan.key")).arg("--bundle").arg(&self.bundle);
+        let mut command = self.program(&["plan", "build", "--target", "sm86", "--anew", "--plans"]);
+        command.arg(self.at("plans")).arg("--key").arg(self.at("plan.key")).arg("--bundle").arg(&self.bundle);
         lines(&run(&mut command, 0))[0]["plan"].as_str().unwrap().into()
     }
 }
 
-fn compile(folder: &Path, name: &str, options: &[&str], source: &Path) {
-    let mut command = Command::new("gcc");
-    command.args(["-shared", "-fPIC", "-o"]).arg(folder.join(name)).args(options).arg(source);
-    assert!(command.status().expect("gcc").success());
-}
-
 #[test]
 fn without_a_driver() {
-    let device = Device::new();
+    let device = device();
     let missing = device.at("nowhere.so");
     let said = device.outcome(|command| command.env("CELLGATE_CUDA", &missing).env("LD_LIBRARY_PATH", ""));
     assert!(said.contains("found no libcuda.so.1") && said.contains("install the NVIDIA driver"), "{said}");
@@ -83,7 +63,7 @@ fn without_a_driver() {
 
 #[test]
 fn without_tensorrt() {
-    let device = Device::new();
+    let device = device();
     let empty = tempfile::tempdir().unwrap();
     let said = device.outcome(|command| command.arg("--tensorrt").arg(empty.path()));
     assert!(said.contains("TensorRT for RTX was not found. Looked for:"), "{said}");
@@ -93,7 +73,7 @@ fn without_tensorrt() {
 
 #[test]
 fn with_a_tensorrt_of_another_version() {
-    let device = Device::new();
+    let device = device();
     let other = tempfile::tempdir().unwrap();
     let source = other.path().join("other.c");
     let functions = [("Major", 1), ("Minor", 6), ("Patch", 2), ("Build", 3)]
@@ -106,7 +86,7 @@ fn with_a_tensorrt_of_another_version() {
 
 #[test]
 fn with_a_plan_that_is_cut_altered_or_foreign() {
-    let (device, stranger) = (Device::new(), Device::new());
+    let (device, stranger) = (device(), device());
     let path = device.build();
     let (whole, foreign) = (fs::read(&path).unwrap(), fs::read(stranger.build()).unwrap());
     let mut flipped = whole.clone();
@@ -129,7 +109,7 @@ fn with_a_plan_that_is_cut_altered_or_foreign() {
 /// TensorRT gets it, and finds no GPU that it could run on.
 #[test]
 fn with_a_plan_that_tensorrt_refuses() {
-    let device = Device::new();
+    let device = device();
     device.build();
     let said = device.outcome(|command| command);
     assert!(said.contains("TensorRT refuses the plan: "), "{said}");
@@ -139,7 +119,7 @@ fn with_a_plan_that_tensorrt_refuses() {
 
 #[test]
 fn doctor_says_why_and_makes_nothing() {
-    let device = Device::new();
+    let device = device();
     let config = format!(
         "[device]\nid = 1\n[model]\nbundle = \"{0}/model\"\nengine = \"ENGINE\"\nplans = \"{0}/plans\"\nplan_key = \
          \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}/scans\"\nmatch = \"part-id\"\narchive = \"{0}/archive\"\n[plc]\nport = \"{0}/port\"\n\
@@ -151,9 +131,8 @@ fn doctor_says_why_and_makes_nothing() {
     let before = fs::read_dir(device.folder.path()).unwrap().count();
     for (engine, fails) in [("tensorrt", true), ("auto", false)] {
         fs::write(device.at("edge.toml"), config.replace("ENGINE", engine)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
-        command.args(["doctor", "--config"]).arg(device.at("edge.toml")).arg("--json");
-        command.env("LD_LIBRARY_PATH", device.folder.path()).env("CELLGATE_CUDA", device.at("libcuda.so.1"));
+        let mut command = device.program(&["doctor", "--json", "--config"]);
+        command.arg(device.at("edge.toml"));
         let findings: serde_json::Value = serde_json::from_slice(&run(&mut command, 1).stdout).unwrap();
         let model = findings.as_array().unwrap().iter().find(|finding| finding["what"] == "model and engine").unwrap();
         let found = model["found"].as_str().unwrap();
