@@ -1,8 +1,7 @@
 //! `cellgate-edge gpu-check`: what only a machine with a GPU can show.
 
 use anyhow::Context as _;
-use cellgate_edge::doctor::State;
-use cellgate_edge::gpu_check::{Options, examine};
+use cellgate_edge::gpu_check::{Options, Row, State, examine};
 use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, TensorRtOptions};
 use cellgate_edge::sandbox;
 use cellgate_models::bundle::{self, Bundle, Precision};
@@ -11,7 +10,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Compares the CUDA kernels with the CPU, builds and proves the bundle's plans, and measures each stage on the GPU at hand.
+/// Compares the CUDA kernels with the CPU, builds and proves the bundle's plans of f32 and f16, and measures each stage on the
+/// GPU at hand; one row a finding.
 ///
 /// Exit status: 0 all as it should be, 1 something is missing or differs, 2 misuse.
 #[derive(Debug, clap::Args)]
@@ -26,12 +26,13 @@ pub(crate) struct Args {
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// How many images each precision judges, in turns
-    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
-    rounds: usize,
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// Folder with TensorRT's libraries
     #[arg(long, value_name = "FOLDER")]
     tensorrt: Option<PathBuf>,
-    /// Folder of plans and of the key for them [default: a new one, which is removed in the end]
+    /// Folder of plans and of the key for them; what it has for this GPU is built anew [default: a new one, which is removed in
+    /// the end]
     #[arg(long, value_name = "FOLDER")]
     plans: Option<PathBuf>,
     /// Prints a JSON object a line
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let options = Options {
         images: args.images.clone(),
-        rounds: args.rounds,
+        rounds: args.rounds as usize,
         activation: Activation {
             precision: Precision::F32,
             engine: EngineOptions { choice: EngineChoice::TensorRt, tensorrt, ..EngineOptions::default() },
@@ -60,14 +61,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         },
     };
     let mut output = std::io::stdout().lock();
-    let (mut all_ok, mut written) = (true, Ok(()));
-    examine(&bundle, &options, &mut |finding| {
-        all_ok &= finding.state != State::Failure;
-        let line = if args.json {
-            serde_json::to_string(&finding).unwrap_or_default()
-        } else {
-            format!("{:<8} {:<16} {}", format!("{:?}", finding.state).to_uppercase(), finding.what, finding.found)
-        };
+    let mut written = if args.json { Ok(()) } else { writeln!(output, "{}", Row::header()) };
+    let mut all_ok = true;
+    examine(&bundle, &options, &mut |row| {
+        all_ok &= row.state != State::Failure;
+        let line = if args.json { serde_json::to_string(&row).unwrap_or_default() } else { row.to_lines() };
         if written.is_ok() {
             written = writeln!(output, "{line}");
         }

@@ -3,9 +3,11 @@
 
 use super::scorer::Scorer;
 use super::select::Alive;
-use super::{NoScore, SetupError, Stage, Times};
+use super::{Activation, ActivationError, NoScore, Pipeline, SetupError, Stage, Times};
 use crate::convert::OutputType;
 use crate::convert::cuda::{CudaConverter, CudaError, CudaOptions};
+use crate::sandbox::Sandbox;
+use cellgate_models::bundle::Bundle;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::engine::EngineError;
 use cellgate_models::plan::cache::AuthenticPlan;
@@ -141,6 +143,24 @@ impl Parts {
         wait(&score.inferred, deadline)?;
         times.infer = between(&score.converted, &score.inferred)?;
         score.value().map_err(|error| CudaError::from_driver("reading the score", error).into())
+    }
+}
+
+impl Pipeline {
+    /// A pipeline that runs `plan`, whatever is known of its GPU, once it has proven itself.
+    pub(crate) fn of_plan(
+        bundle: &Bundle,
+        activation: &Activation,
+        plan: &AuthenticPlan,
+    ) -> Result<Self, ActivationError> {
+        let max_pixels = usize::try_from(activation.sandbox.limits.max_pixels).unwrap_or(usize::MAX);
+        let libraries = activation.engine.tensorrt.libraries.as_deref();
+        let alive: Alive = Arc::new(|| {});
+        let scorer = GpuScorer::new(bundle.conversion(), max_pixels, plan, libraries, &alive)?;
+        let mut pipeline =
+            Self::with_scorer(Box::new(scorer), *bundle.policy(), Sandbox::start(activation.sandbox.clone())?)?;
+        pipeline.prove(bundle, activation.precision)?;
+        Ok(pipeline)
     }
 }
 

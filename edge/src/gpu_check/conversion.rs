@@ -1,0 +1,130 @@
+//! The kernels against the reference, and their rates against the GPU's own.
+
+use super::Row;
+use crate::convert::OutputType;
+use crate::convert::cuda::{CudaConverter, CudaError, CudaOptions, Timings, compare, copy_rate, in_turns};
+use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogram, Method, Size};
+use cellgate_models::radiograph::Radiograph;
+use std::time::{Duration, Instant};
+
+/// Conversions that a rate is taken over.
+const CONVERSIONS: u32 = 200;
+/// The paper's largest electrode.
+const LARGEST: Size = Size { height: 2115, width: 1219 };
+/// The types of the tensor, with the networks' precision of that name.
+const OUTPUTS: [(OutputType, Precision); 2] = [(OutputType::F32, Precision::F32), (OutputType::F16, Precision::F16)];
+
+/// Every method and type on `named` and three images that are made here, each value compared with the reference.
+pub(super) fn kernels(bundle: &Bundle, named: &[Radiograph]) -> Row {
+    let made = [noise(LARGEST, 1), noise(LARGEST, 2), noise(Size { height: 1, width: 1 }, 3)];
+    let [a, b, c] = made.each_ref().map(Radiograph::view);
+    let radiographs: Vec<_> = in_turns(a, b, c).into_iter().chain(named.iter().map(Radiograph::view)).collect();
+    let (mut values, mut different, mut largest_ulp) = (0, 0, 0);
+    for spec in specs(bundle) {
+        for (output, _) in OUTPUTS {
+            match compare(&spec, &radiographs, output, &CudaOptions::default()) {
+                Ok(comparison) => {
+                    values += comparison.values;
+                    different += comparison.different;
+                    largest_ulp = largest_ulp.max(comparison.largest_ulp);
+                }
+                Err(error) => return Row::failure("kernels", format!("{}, {output:?}: {error}", spec.method)),
+            }
+        }
+    }
+    let images = named.len() + made.len();
+    let on = format!("{images} images ({} of them made here), {} methods, f32 and f16", made.len(), Method::ALL.len());
+    let looked = match different {
+        0 => Ok(format!("byte-equal with the CPU: yes; {on}, {values} values")),
+        _ => Err(format!(
+            "byte-equal with the CPU: no; {different} of {values} values differ, by {largest_ulp} units in the last place at \
+             most; {on}"
+        )),
+    };
+    let figures = [("images", images as f64), ("values", values as f64), ("different_values", different as f64)];
+    Row::of("kernels", looked).with_figures(figures)
+}
+
+/// All methods, at the bundle's size and with its bounds where it has any.
+fn specs(bundle: &Bundle) -> Vec<ConversionSpec> {
+    let own = bundle.conversion();
+    let bounds = own.bounds.or_else(|| Bounds::new(1700, 2800).ok());
+    let distribution = Distribution::of(&Histogram::of(noise(LARGEST, 1).levels()));
+    let of = |method| {
+        let spec = ConversionSpec::new(method).with_size(own.size.unwrap_or(Size::PAPER));
+        let spec = bounds.map_or(spec.clone(), |bounds| spec.with_bounds(bounds));
+        distribution.clone().map_or(spec.clone(), |distribution| spec.with_distribution(distribution))
+    };
+    Method::ALL.into_iter().map(of).collect()
+}
+
+/// Levels of the paper's range that repeat only after 2^32 pixels.
+fn noise(size: Size, seed: u32) -> Radiograph {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        1650 + (state >> 16) as u16 % 1200
+    };
+    let levels = std::iter::repeat_with(next).take(size.pixels()).collect();
+    Radiograph::new(size.width, size.height, levels).expect("as many levels as pixels")
+}
+
+/// The rate at which the GPU copies its own memory, and beside it the bundle's conversion of the largest electrode.
+pub(super) fn rates(bundle: &Bundle, tell: &mut dyn FnMut(Row)) {
+    let copy = copy_rate(&CudaOptions::default());
+    tell(match &copy {
+        Ok(rate) => Row::ok("copy rate", format!("{} within the GPU's own memory", gb_per_s(*rate)))
+            .with_figures([("bytes_per_s", *rate)]),
+        Err(error) => Row::failure("copy rate", error.to_string()),
+    });
+    for (output, precision) in OUTPUTS {
+        let row = rate(bundle, output, copy.as_ref().ok().copied());
+        let row = row.unwrap_or_else(|error| Row::failure("conversion", error.to_string()));
+        tell(row.with_precision(precision));
+    }
+}
+
+/// The bundle's conversion, part by part.
+fn rate(bundle: &Bundle, output: OutputType, copy: Option<f64>) -> Result<Row, CudaError> {
+    let start = Instant::now();
+    let mut converter = CudaConverter::new(bundle.conversion(), LARGEST.pixels(), output, &CudaOptions::default())?;
+    let ready = start.elapsed();
+    let Timings { staging, upload, kernels, is_graph } = converter.time(noise(LARGEST, 1).view(), CONVERSIONS)?;
+    let size = bundle.conversion().size.unwrap_or(LARGEST);
+    let levels = 2 * LARGEST.pixels();
+    let own = per_second(levels + 3 * size.pixels() * output.bytes(), kernels);
+    let share = copy.map_or(String::new(), |copy| format!(", {:.0} % of the copy rate", 100.0 * own / copy));
+    let found = format!(
+        "{LARGEST} to 3x{size}, {}: kernels {}, {}{share}; levels to pinned memory {}, {}; from there to the GPU {}, {}; ready in \
+         {:.2} s",
+        if is_graph { "as a graph" } else { "one by one" },
+        us(kernels),
+        gb_per_s(own),
+        us(staging),
+        gb_per_s(per_second(levels, staging)),
+        us(upload),
+        gb_per_s(per_second(levels, upload)),
+        ready.as_secs_f64(),
+    );
+    Ok(Row::ok("conversion", found).with_figures([
+        ("kernels_us", kernels.as_secs_f64() * 1e6),
+        ("kernels_bytes_per_s", own),
+        ("staging_us", staging.as_secs_f64() * 1e6),
+        ("upload_us", upload.as_secs_f64() * 1e6),
+        ("ready_s", ready.as_secs_f64()),
+    ]))
+}
+
+/// A time below a clock's resolution counts as a nanosecond.
+fn per_second(bytes: usize, time: Duration) -> f64 {
+    bytes as f64 / time.max(Duration::from_nanos(1)).as_secs_f64()
+}
+
+fn us(time: Duration) -> String {
+    format!("{:.1} us", time.as_secs_f64() * 1e6)
+}
+
+fn gb_per_s(bytes_per_s: f64) -> String {
+    format!("{:.0} GB/s", bytes_per_s / 1e9)
+}

@@ -1,0 +1,54 @@
+//! How long each stage of a part takes on the GPU.
+
+use super::{Options, Row};
+use crate::percentile::percentile;
+use crate::pipeline::{Pipeline, Times};
+use std::time::{Duration, Instant};
+
+/// A stage's name, what its time is of, and where it stands.
+type Stage = (&'static str, &'static str, fn(&(Times, Duration)) -> Duration);
+
+/// The stages, and all of it.
+const STAGES: [Stage; 4] = [
+    ("latency read", "file, decoding in the sandbox, digest", |(times, _)| times.read),
+    ("latency convert", "levels to the GPU and kernels, by its clock", |(times, _)| times.convert),
+    ("latency infer", "the network, by the GPU's clock", |(times, _)| times.infer),
+    ("latency all", "from the path to the verdict", |&(_, whole)| whole),
+];
+
+/// A row for each stage, of `options.rounds` judgements of its images in turns.
+pub(super) fn rows(pipeline: &mut Pipeline, options: &Options) -> Vec<Row> {
+    if options.images.is_empty() {
+        return vec![Row::skipped("latency", "no images were named")];
+    }
+    let mut all = Vec::new();
+    for path in options.images.iter().cycle().take(options.rounds) {
+        let start = Instant::now();
+        let judgement = pipeline.judge(path);
+        let whole = start.elapsed();
+        if let Some(detail) = judgement.detail {
+            return vec![Row::failure("latency", format!("{}: {detail}", path.display()))];
+        }
+        all.push((judgement.times, whole));
+    }
+    STAGES.map(|(what, of, time)| row(what, of, all.iter().map(time))).into()
+}
+
+fn row(what: &'static str, of: &str, times: impl Iterator<Item = Duration>) -> Row {
+    let mut ms: Vec<f64> = times.map(|time| time.as_secs_f64() * 1e3).collect();
+    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| percentile(&mut ms, share));
+    let found = format!("p50 {p50:8.2}  p99 {p99:8.2}  p99.9 {p999:8.2} ms of {}; {of}", ms.len());
+    Row::ok(what, found).with_figures([("p50_ms", p50), ("p99_ms", p99), ("p99.9_ms", p999)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stages_row_has_the_times_of_its_slowest() {
+        let row = row("latency infer", "the network", (1..=1000).map(Duration::from_millis));
+        assert_eq!(row.found, "p50   501.00  p99   990.00  p99.9   999.00 ms of 1000; the network");
+        assert_eq!(row.figures["p99.9_ms"], 999.0);
+    }
+}

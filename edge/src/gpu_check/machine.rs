@@ -1,0 +1,78 @@
+//! What the machine brings: driver, GPU, libraries. Each is looked at whether the others are there or not.
+
+use super::Row;
+use crate::convert::cuda::{CudaOptions, driver_version, nvrtc_version};
+use crate::gpu;
+use cellgate_models::plan::cache::Gpu;
+use cellgate_models::plan::{Library, TensorRt, probe};
+use std::path::Path;
+
+/// Where the kernel module says its version.
+const MODULE: &str = "/proc/driver/nvidia/version";
+
+/// The CUDA version that the driver's library serves, and the kernel module beside it; and whether it can be used.
+pub(super) fn driver() -> (Row, bool) {
+    let module = match module(Path::new(MODULE)) {
+        Some(version) => format!("kernel module: {version}"),
+        None => format!("kernel module: none says its version in {MODULE}"),
+    };
+    let version = driver_version(&CudaOptions::default());
+    let is_usable = version.is_ok();
+    let looked = version.map(|(major, minor)| format!("for CUDA {major}.{minor}; {module}"));
+    (Row::of("driver", looked.map_err(|error| format!("{error}; {module}"))), is_usable)
+}
+
+/// The first line without its label, `NVIDIA UNIX x86_64 Kernel Module 580.95.05 ...`.
+fn module(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().next()?;
+    let words: Vec<_> = line.strip_prefix("NVRM version:").unwrap_or(line).split_whitespace().collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// The GPU at hand, which only a driver knows.
+pub(super) fn gpu(has_driver: bool) -> (Row, Option<Gpu>) {
+    if !has_driver {
+        return (Row::failure("GPU", "none without a driver"), None);
+    }
+    match gpu::at_hand() {
+        Ok(gpu) => (Row::ok("GPU", gpu.to_string()), Some(gpu)),
+        Err(error) => (Row::failure("GPU", error.to_string()), None),
+    }
+}
+
+/// The compiler of the kernels.
+pub(super) fn nvrtc() -> Row {
+    let looked = nvrtc_version(&CudaOptions::default());
+    Row::of("NVRTC", looked.map(|(major, minor)| format!("{major}.{minor}")).map_err(|error| error.to_string()))
+}
+
+/// TensorRT, or why there is none that can be used.
+pub(super) fn tensorrt(folder: Option<&Path>) -> (Row, Option<TensorRt>) {
+    match probe(Library::Builder, folder) {
+        Ok(found) => {
+            (Row::ok("TensorRT", format!("{}, {}", found.tensorrt, found.path.display())), Some(found.tensorrt))
+        }
+        Err(error) => (Row::failure("TensorRT", error.to_string()), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_modules_version_is_its_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("version");
+        assert_eq!(module(&file), None);
+        std::fs::write(
+            &file,
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue Sep 23\nGCC version: 12\n",
+        )
+        .unwrap();
+        assert_eq!(module(&file).unwrap(), "NVIDIA UNIX x86_64 Kernel Module 580.95.05 Tue Sep 23");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(module(&file), None);
+    }
+}

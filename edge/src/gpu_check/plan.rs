@@ -1,0 +1,214 @@
+//! A precision's plan: built into the cache, then taken from there as the appliance takes it, and proven.
+
+use super::{NO_GPU, Options, Row};
+use crate::pipeline::{Activation, ActivationError, Pipeline, TensorRtOptions};
+use crate::plans::{NoPlan, Place, build};
+use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::one_line;
+use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
+use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, Request, Target, TensorRt};
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// A plan, with all that decides on it.
+pub(super) struct Wanted<'a> {
+    bundle: &'a Bundle,
+    network: &'a [u8],
+    precision: Precision,
+    options: &'a Options,
+    gpu: &'a Gpu,
+    tensorrt: TensorRt,
+}
+
+/// What became of a kept plan.
+pub(super) enum Loaded {
+    /// All golden images got their scores.
+    Proven(Pipeline),
+    /// One did not, and why.
+    Disproven(String),
+    /// It does not run.
+    Not,
+}
+
+impl<'a> Wanted<'a> {
+    /// # Errors
+    /// All that is missing, in words.
+    pub(super) fn new(
+        bundle: &'a Bundle,
+        precision: Precision,
+        options: &'a Options,
+        gpu: Option<&'a Gpu>,
+        tensorrt: Option<TensorRt>,
+    ) -> Result<Self, String> {
+        let network = bundle.network(precision);
+        match (network, gpu, tensorrt) {
+            (Some(network), Some(gpu), Some(tensorrt)) => {
+                Ok(Self { bundle, network, precision, options, gpu, tensorrt })
+            }
+            _ => {
+                let export = format!(
+                    "the bundle has no network of {precision}: export it with `cellgate-trainer export --precision f32,f16`"
+                );
+                let missing = [
+                    network.is_none().then_some(export.as_str()),
+                    gpu.is_none().then_some(NO_GPU),
+                    tensorrt.is_none().then_some("there is no TensorRT"),
+                ];
+                Err(missing.into_iter().flatten().collect::<Vec<_>>().join("; "))
+            }
+        }
+    }
+
+    fn tensorrt_options(&self) -> &TensorRtOptions {
+        &self.options.activation.engine.tensorrt
+    }
+
+    fn key(&self) -> PlanKey {
+        let &Self { bundle, precision, gpu, tensorrt, .. } = self;
+        PlanKey { bundle: bundle.digest(), precision, gpu: gpu.clone(), tensorrt }
+    }
+
+    fn cache(&self) -> Result<Cache, NoPlan> {
+        let TensorRtOptions { libraries, plans, key, .. } = self.tensorrt_options();
+        Place { plans, key, libraries: libraries.as_deref() }.open()
+    }
+
+    /// Has TensorRT build the plan for the GPU at hand, whatever is known of it, and keeps it.
+    pub(super) fn build(&self) -> (Row, bool) {
+        let start = Instant::now();
+        let unlisted = unlisted(self.gpu.capability());
+        match self.build_and_store() {
+            Ok(bytes) => {
+                let seconds = start.elapsed().as_secs_f64();
+                let expected = unlisted.map_or(String::new(), |words| format!(", against expectation: {words}"));
+                let found = format!("in {seconds:.1} s, {:.1} MB, and kept{expected}", bytes as f64 / 1e6);
+                (Row::ok("plan built", found).with_figures([("seconds", seconds), ("bytes", bytes as f64)]), true)
+            }
+            Err(error) => {
+                let asked =
+                    unlisted.map_or(String::new(), |words| format!("{words}; asked nevertheless, it answers: "));
+                (Row::failure("plan built", format!("{asked}{}", one_line(&error))), false)
+            }
+        }
+    }
+
+    fn build_and_store(&self) -> Result<usize, NoPlan> {
+        let &Self { network, precision, .. } = self;
+        let library = self.tensorrt_options().libraries.clone();
+        let request = Request { network, precision, target: Target::Device, library };
+        let plan = build(&request, self.key(), &|_| ControlFlow::Continue(()))?;
+        self.cache()?.store(&plan)?;
+        Ok(plan.plan().len())
+    }
+
+    /// The kept plan as a pipeline that has met all golden scores.
+    pub(super) fn load(&self) -> (Row, Loaded) {
+        let what = "plan loaded";
+        let (kept, path) = match self.kept() {
+            Ok(kept) => kept,
+            Err(why) => return (Row::failure(what, why), Loaded::Not),
+        };
+        // Another file has its place where it was built anew.
+        let file = || path.metadata().map(|metadata| metadata.ino()).ok();
+        let (before, start) = (file(), Instant::now());
+        let activated = self.activate(&kept);
+        let seconds = start.elapsed().as_secs_f64();
+        let loaded = if file() == before {
+            Row::ok(what, format!("the kept one, authentic; loaded and proven in {seconds:.1} s, nothing was built"))
+                .with_figures([("seconds", seconds)])
+        } else {
+            Row::failure(what, "TensorRT refused the plan that it had just built, and it was built anew")
+        };
+        match activated {
+            Ok(pipeline) => (loaded, Loaded::Proven(pipeline)),
+            Err(ActivationError::Proof(error)) => (loaded, Loaded::Disproven(one_line(&error))),
+            Err(error) => (Row::failure(what, error.in_one_line()), Loaded::Not),
+        }
+    }
+
+    /// The kept plan, and its file.
+    fn kept(&self) -> Result<(AuthenticPlan, PathBuf), String> {
+        let looked = || {
+            let (cache, key) = (self.cache()?, self.key());
+            Ok((cache.lookup(&key)?, cache.path(&key)))
+        };
+        match looked().map_err(|error: NoPlan| one_line(&error))? {
+            (Lookup::Hit(plan), path) => Ok((plan, path)),
+            (Lookup::Missing, path) => {
+                Err(format!("{}: the plan that was built just now is not there", path.display()))
+            }
+            (Lookup::Refused { path, reason }, _) => Err(format!("{}: {reason}", path.display())),
+        }
+    }
+
+    /// As the appliance does; on a GPU that TensorRT does not list the appliance would refuse, so there the plan is tried here.
+    fn activate(&self, kept: &AuthenticPlan) -> Result<Pipeline, ActivationError> {
+        let activation = Activation { precision: self.precision, ..self.options.activation.clone() };
+        match unlisted(self.gpu.capability()) {
+            None => Pipeline::activate(self.bundle, &activation).map(|(pipeline, _)| pipeline),
+            Some(_) => Pipeline::of_plan(self.bundle, &activation, kept),
+        }
+    }
+
+    /// Each golden image's score once more, through the sandbox as any image's, against what the trainer expects.
+    pub(super) fn parity(&self, pipeline: &mut Pipeline) -> Row {
+        let what = "parity";
+        // Of the deviation's share of what is tolerated, the deviation, and the tolerance.
+        let mut worst = (0.0, 0.0, 0.0);
+        let golden = self.bundle.golden();
+        let images = golden.len();
+        for golden in golden {
+            let judgement = pipeline.judge(&self.bundle.path().join(golden.name()));
+            let (Some(found), Some(expected)) = (judgement.score, golden.expected(self.precision)) else {
+                let detail = judgement.detail.unwrap_or_else(|| "the bundle expects no score".to_owned());
+                return Row::failure(what, format!("{}: {detail}", golden.name()));
+            };
+            if !expected.agrees(found) {
+                let found = format!(
+                    "{}: found {found}, expected {} within {}",
+                    golden.name(),
+                    expected.score,
+                    expected.tolerance
+                );
+                return Row::failure(what, found);
+            }
+            let deviation = (found - expected.score).abs();
+            let share = deviation / expected.tolerance;
+            if share >= worst.0 {
+                worst = (share, deviation, expected.tolerance);
+            }
+        }
+        let (_, deviation, tolerance) = worst;
+        Row::ok(
+            what,
+            format!(
+                "{images} golden images; the worst deviates by {deviation:.1e}, of {tolerance:.1e} that are tolerated"
+            ),
+        )
+        .with_figures([("images", images as f64), ("worst_deviation", deviation.into())])
+    }
+}
+
+/// What is to be said of a GPU that this TensorRT does not list; TensorRT 11 lists none.
+fn unlisted(asked: ComputeCapability) -> Option<String> {
+    if CAPABILITIES.is_empty() || CAPABILITIES.contains(&asked) {
+        return None;
+    }
+    let listed: Vec<_> = CAPABILITIES.iter().map(ToString::to_string).collect();
+    Some(format!("{FLAVOUR} lists {}, not {asked}", listed.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(not(feature = "enterprise"))]
+    #[test]
+    fn a_gpu_that_is_not_listed_is_named_beside_those_that_are() {
+        assert_eq!(unlisted(ComputeCapability::new(8, 6)), None);
+        let words = unlisted(ComputeCapability::new(9, 0)).unwrap();
+        assert_eq!(words, "TensorRT for RTX lists sm75, sm80, sm86, sm89, sm120, sm121, not sm90");
+    }
+}
