@@ -29,8 +29,8 @@ pub struct Options {
     pub images: Vec<PathBuf>,
     /// How often each precision judges one of them.
     pub rounds: usize,
-    /// How TensorRT is found, where plans are kept, and how images are decoded; `precision` and the engine's choice are not
-    /// looked at.
+    /// How TensorRT is found, where plans are kept, and how images are decoded; `precision`, the engine's choice and
+    /// whether plans are kept are not looked at.
     pub activation: Activation,
 }
 

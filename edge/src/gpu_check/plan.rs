@@ -1,9 +1,9 @@
 //! A precision's plan: built into the cache, then taken from there as the appliance takes it, and proven.
 
-use super::{NO_GPU, Options, Row};
-use crate::pipeline::{Activation, ActivationError, Pipeline, TensorRtOptions};
+use super::{NO_GPU, Options, Row, State};
+use crate::pipeline::{Activation, ActivationError, EngineChoice, Pipeline, TensorRtOptions};
 use crate::plans::{NoPlan, Place, build};
-use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::bundle::{Bundle, Expectation, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
 use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, Request, Target, TensorRt};
@@ -25,7 +25,7 @@ pub(super) struct Wanted<'a> {
 /// What became of a kept plan.
 pub(super) enum Loaded {
     /// All golden images got their scores.
-    Proven(Pipeline),
+    Proven(Box<Pipeline>),
     /// One did not, and why.
     Disproven(String),
     /// It does not run.
@@ -115,16 +115,19 @@ impl<'a> Wanted<'a> {
         let (before, start) = (file(), Instant::now());
         let activated = self.activate(&kept);
         let seconds = start.elapsed().as_secs_f64();
-        let loaded = if file() == before {
-            Row::ok(what, format!("the kept one, authentic; loaded and proven in {seconds:.1} s, nothing was built"))
-                .with_figures([("seconds", seconds)])
+        let (state, building) = if file() == before {
+            (State::Ok, "nothing was built")
         } else {
-            Row::failure(what, "TensorRT refused the plan that it had just built, and it was built anew")
+            (State::Failure, "TensorRT refused it, and it was built anew")
         };
+        let found = format!("the kept one, authentic; loaded in {seconds:.1} s with the golden images; {building}");
+        let loaded = Row { state, ..Row::ok(what, found).with_figures([("seconds", seconds)]) };
         match activated {
-            Ok(pipeline) => (loaded, Loaded::Proven(pipeline)),
+            Ok(pipeline) => (loaded, Loaded::Proven(Box::new(pipeline))),
             Err(ActivationError::Proof(error)) => (loaded, Loaded::Disproven(one_line(&error))),
-            Err(error) => (Row::failure(what, error.in_one_line()), Loaded::Not),
+            Err(error) => {
+                (Row::failure(what, format!("the kept one: {}; {building}", error.in_one_line())), Loaded::Not)
+            }
         }
     }
 
@@ -145,7 +148,9 @@ impl<'a> Wanted<'a> {
 
     /// As the appliance does; on a GPU that TensorRT does not list the appliance would refuse, so there the plan is tried here.
     fn activate(&self, kept: &AuthenticPlan) -> Result<Pipeline, ActivationError> {
-        let activation = Activation { precision: self.precision, ..self.options.activation.clone() };
+        let mut activation = Activation { precision: self.precision, ..self.options.activation.clone() };
+        activation.engine.choice = EngineChoice::TensorRt;
+        activation.engine.tensorrt.keep = true;
         match unlisted(self.gpu.capability()) {
             None => Pipeline::activate(self.bundle, &activation).map(|(pipeline, _)| pipeline),
             Some(_) => Pipeline::of_plan(self.bundle, &activation, kept),
@@ -165,29 +170,20 @@ impl<'a> Wanted<'a> {
                 let detail = judgement.detail.unwrap_or_else(|| "the bundle expects no score".to_owned());
                 return Row::failure(what, format!("{}: {detail}", golden.name()));
             };
+            let Expectation { score, tolerance } = expected;
             if !expected.agrees(found) {
-                let found = format!(
-                    "{}: found {found}, expected {} within {}",
-                    golden.name(),
-                    expected.score,
-                    expected.tolerance
-                );
-                return Row::failure(what, found);
+                let name = golden.name();
+                return Row::failure(what, format!("{name}: found {found}, expected {score} within {tolerance}"));
             }
-            let deviation = (found - expected.score).abs();
-            let share = deviation / expected.tolerance;
-            if share >= worst.0 {
-                worst = (share, deviation, expected.tolerance);
+            let deviation = (found - score).abs();
+            if deviation / tolerance >= worst.0 {
+                worst = (deviation / tolerance, deviation, tolerance);
             }
         }
         let (_, deviation, tolerance) = worst;
-        Row::ok(
-            what,
-            format!(
-                "{images} golden images; the worst deviates by {deviation:.1e}, of {tolerance:.1e} that are tolerated"
-            ),
-        )
-        .with_figures([("images", images as f64), ("worst_deviation", deviation.into())])
+        let found =
+            format!("{images} golden images; the worst deviates by {deviation:.1e} of {tolerance:.1e} tolerated");
+        Row::ok(what, found).with_figures([("images", images as f64), ("worst_deviation", deviation.into())])
     }
 }
 
@@ -200,11 +196,10 @@ fn unlisted(asked: ComputeCapability) -> Option<String> {
     Some(format!("{FLAVOUR} lists {}, not {asked}", listed.join(", ")))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "enterprise")))]
 mod tests {
     use super::*;
 
-    #[cfg(not(feature = "enterprise"))]
     #[test]
     fn a_gpu_that_is_not_listed_is_named_beside_those_that_are() {
         assert_eq!(unlisted(ComputeCapability::new(8, 6)), None);

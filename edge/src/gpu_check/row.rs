@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn numbers_stay_aligned() {
-        assert_eq!(Row::ok("latency read", "p50   1.00 ms").to_lines(), "OK       latency read          p50   1.00 ms");
-        assert_eq!(Row::header(), "STATE    WHAT                  FOUND");
+        assert_eq!(Row::ok("latency read", "p50   1.00 ms").to_lines(), "OK       latency read         p50   1.00 ms");
+        assert_eq!(Row::header(), "STATE    WHAT                 FOUND");
     }
 
     #[test]
