@@ -4,6 +4,7 @@ The network's input has the size of the bundle's conversion and lies on the GPU;
 weights: they don't change how long it takes. Prints rows as gpu-check does. Exit status: 1 where one of them is a failure.
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -22,11 +23,11 @@ except ImportError:
 INDENT, COLUMNS = 30, 120
 
 
-def row(state, precision, found, figures=None):
-    """One row, in gpu-check's words."""
+def row(state, precision, found, **more):
+    """One row, in gpu-check's words; `more` is what JSON has besides."""
     what = "PyTorch"
     if "--json" in sys.argv:
-        fields = {"what": what, "precision": precision, "state": state.lower(), "found": found, "figures": figures}
+        fields = {"what": what, "precision": precision, "state": state.lower(), "found": found, **more}
         print(json.dumps({name: value for name, value in fields.items() if value is not None}), flush=True)
         return
     name = f"{what} {precision}" if precision else what
@@ -73,7 +74,9 @@ def measure(network, image, rounds):
 
 
 def lacks_for_compiling():
-    """What torch.compile needs on this machine and does not find: Triton compiles its launcher with them."""
+    """What torch.compile needs on this machine and does not find: Triton, and what that compiles its launcher with."""
+    if importlib.util.find_spec("triton") is None:
+        return "the Python package triton"
     if not (os.environ.get("CC") or any(shutil.which(name) for name in ("cc", "gcc", "clang"))):
         return "a C compiler (Debian: gcc)"
     header = os.path.join(sysconfig.get_path("include"), "Python.h")
@@ -92,8 +95,9 @@ def time_network(size, rounds, device):
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         words = f", TF32 {'on' if tf32 else 'off'}" if precision == "f32" else ""
         for name in ("eager", "compiled"):
+            mode = {"mode": name, "tf32": tf32}
             if name == "compiled" and lacks:
-                row("SKIPPED", precision, f"compiled{words}: torch.compile needs {lacks}")
+                row("SKIPPED", precision, f"compiled{words}: torch.compile needs {lacks}", **mode)
                 continue
             try:
                 torch.compiler.reset()
@@ -103,11 +107,12 @@ def time_network(size, rounds, device):
                 p50, p99, p999 = measure(run, image, rounds)
             except Exception as error:
                 is_sound = False
-                row("FAILURE", precision, f"{name}{words}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+                said = " ".join(str(error).split())[:300]
+                row("FAILURE", precision, f"{name}{words}: {type(error).__name__}: {said}", **mode)
                 continue
             times = f"p50 {p50:8.2f}  p99 {p99:8.2f}  p99.9 {p999:8.2f} ms of {rounds}"
             figures = {"p50_ms": p50, "p99_ms": p99, "p99.9_ms": p999}
-            row("OK", precision, f"{times}; {name}{words}", figures)
+            row("OK", precision, f"{times}; {name}{words}", **mode, figures=figures)
     return is_sound
 
 

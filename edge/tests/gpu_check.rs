@@ -92,8 +92,8 @@ fn without_a_driver_all_that_can_be_said_is_said() {
     assert_eq!(table.found("GPU", "failure"), "none without a driver");
     assert!(table.found("TensorRT", "ok").starts_with("TensorRT for RTX 1."));
     assert!(table.found("NVRTC", "ok").starts_with("13."));
-    assert!(table.found("bundle", "ok").ends_with("naive to 4x6, networks of f32, f16, 1 golden images"));
-    assert_eq!(table.found("images", "ok"), "1 radiographs");
+    assert!(table.found("bundle", "ok").ends_with("naive to 4x6, networks of f32, f16, golden images: 1"));
+    assert_eq!(table.found("images", "ok"), "radiographs: 1");
     for what in ["kernels", "copy rate", "conversion f32", "conversion f16"] {
         assert_eq!(table.found(what, "failure"), "not looked at: there is no GPU", "{what}");
     }
@@ -200,7 +200,11 @@ impl Checkout {
         copy_scripts(&at("scripts"));
         let source = at("empty.c");
         fs::write(&source, "").unwrap();
-        for library in ["nvidia/cu13/lib/libnvrtc.so.13", "tensorrt_rtx_libs/libtensorrt_rtx.so.1"] {
+        for library in [
+            "nvidia/cu13/lib/libnvrtc.so.13",
+            "nvidia/cu13/lib/libnvrtc-builtins.so.13.0",
+            "tensorrt_rtx_libs/libtensorrt_rtx.so.1",
+        ] {
             let library = at(".venv/lib/python3.11/site-packages").join(library);
             let place = library.parent().unwrap();
             fs::create_dir_all(place).unwrap();
@@ -289,7 +293,7 @@ fn what_is_packed_is_whole_without_what_links_lead_to() {
     let mut command = Command::new(here.path().join("moved/gpu-check"));
     let output = run(command.env("CELLGATE_CUDA", here.path().join("nowhere.so")), 1);
     let text = String::from_utf8(output.stdout).unwrap();
-    for row in ["bundle               ", "images               1 radiographs", "PyTorch "] {
+    for row in ["bundle               ", "images               radiographs: 1", "PyTorch "] {
         assert!(text.contains(row), "{row}: {text}");
     }
     // The library that it brings comes first, wherever else there is one.

@@ -68,7 +68,7 @@ fn about(bundle: &Bundle) -> Row {
     let size = spec.size.map_or_else(|| "the image's own size".to_owned(), |size| size.to_string());
     let golden = bundle.golden().len();
     let found = format!(
-        "{}, {} to {size}, networks of {}, {golden} golden images",
+        "{}, {} to {size}, networks of {}, golden images: {golden}",
         bundle.digest(),
         spec.method,
         networks.join(", ")
@@ -82,7 +82,7 @@ fn read(options: &Options) -> (Row, Vec<Radiograph>) {
     let read = options.images.iter().map(|path| radiograph::read(path, &Limits::default()));
     match read.collect::<Result<Vec<_>, _>>() {
         Ok(images) if images.is_empty() => (Row::skipped(what, "none were named"), images),
-        Ok(images) => (Row::ok(what, format!("{} radiographs", images.len())), images),
+        Ok(images) => (Row::ok(what, format!("radiographs: {}", images.len())), images),
         Err(error) => (Row::failure(what, error.to_string()), Vec::new()),
     }
 }

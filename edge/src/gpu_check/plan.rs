@@ -96,6 +96,8 @@ impl<'a> Wanted<'a> {
 
     fn build_and_store(&self) -> Result<usize, NoPlan> {
         let &Self { network, precision, .. } = self;
+        // It takes minutes with TensorRT 11.
+        tracing::info!("building the plan of {precision} for {}", self.gpu);
         let library = self.tensorrt_options().libraries.clone();
         let request = Request { network, precision, target: Target::Device, library };
         let plan = build(&request, self.key(), &|_| ControlFlow::Continue(()))?;
@@ -120,7 +122,9 @@ impl<'a> Wanted<'a> {
         } else {
             (State::Failure, "TensorRT refused it, and it was built anew")
         };
-        let found = format!("the kept one, authentic; loaded in {seconds:.1} s with the golden images; {building}");
+        let refused = unlisted(self.gpu.capability()).map_or("", |_| "; the appliance refuses such a GPU beforehand");
+        let found =
+            format!("the kept one, authentic; loaded in {seconds:.1} s with the golden images; {building}{refused}");
         let loaded = Row { state, ..Row::ok(what, found).with_figures([("seconds", seconds)]) };
         match activated {
             Ok(pipeline) => (loaded, Loaded::Proven(Box::new(pipeline))),
@@ -182,7 +186,7 @@ impl<'a> Wanted<'a> {
         }
         let (_, deviation, tolerance) = worst;
         let found =
-            format!("{images} golden images; the worst deviates by {deviation:.1e} of {tolerance:.1e} tolerated");
+            format!("golden images: {images}; the worst deviates by {deviation:.1e} of {tolerance:.1e} tolerated");
         Row::ok(what, found).with_figures([("images", images as f64), ("worst_deviation", deviation.into())])
     }
 }
