@@ -11,8 +11,9 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
+use support::building::{building, ends};
 use support::sound_bundle;
 
 /// A device's folder: bundle, key and plans.
@@ -234,32 +235,6 @@ fn a_folder_of_another_users_is_warned_of() {
     let said = |command: &mut Command| String::from_utf8(run(command, 0).stderr).unwrap();
     assert!(said(&mut device.build("sm86")).contains("belongs to user 12345, and this runs as user 0"));
     assert!(!said(&mut device.plan("list")).contains("12345"));
-}
-
-/// `plan build` with its child, which is stopped while TensorRT is at work in it.
-fn building(command: &mut Command) -> (Child, Pid) {
-    let mut parent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let children = format!("/proc/{0}/task/{0}/children", parent.id());
-    loop {
-        assert!(parent.try_wait().unwrap().is_none(), "it was too quick for this test");
-        for child in fs::read_to_string(&children).unwrap_or_default().split_whitespace() {
-            if fs::read_to_string(format!("/proc/{child}/maps")).is_ok_and(|maps| maps.contains("onnxparser")) {
-                let child = Pid::from_raw(child.parse().unwrap()).unwrap();
-                kill_process(child, Signal::STOP).unwrap();
-                return (parent, child);
-            }
-        }
-    }
-}
-
-/// Waits for the end of a process.
-fn ends(process: Pid) {
-    let start = Instant::now();
-    let stat = || fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
-    while stat().is_ok_and(|stat| !stat.contains(") Z ")) {
-        assert!(start.elapsed() < Duration::from_secs(5), "{process:?} lives on");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]

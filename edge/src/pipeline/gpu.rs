@@ -58,9 +58,9 @@ impl GpuScorer {
         alive: &Alive,
     ) -> Result<Self, GpuScorerError> {
         let mut converter = CudaConverter::new(conversion, max_pixels, OutputType::F32, &CudaOptions::default())?;
-        alive();
+        let _ = alive();
         let mut engine = PlanEngine::new(plan, libraries)?;
-        alive();
+        let _ = alive();
         let size = engine.input_size();
         if conversion.size != Some(size) {
             return Err(SetupError::Size { conversion: conversion.size, network: size }.into());

@@ -88,6 +88,11 @@ fn a_lost_context_while_capturing_is_told() {
 }
 
 #[test]
+fn a_driver_that_does_not_start_loses_no_context() {
+    run_alone("scenario_no_start", None);
+}
+
+#[test]
 fn an_earlier_error_does_not_keep_the_end_from_waiting() {
     run_alone("scenario_drop_after_error", None);
 }
@@ -208,6 +213,21 @@ fn scenario_lost_while_capturing() {
     pretended.answers("cuStreamBeginCapture_v2", 700);
     let error = converter.convert(&image).unwrap_err();
     assert!(matches!(error, CudaError::ContextLost { .. }), "{error}");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_start() {
+    let pretended = Pretended::open();
+    let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
+    for function in ["cuInit", "cuDevicePrimaryCtxRetain"] {
+        // CUDA_ERROR_UNKNOWN: what a driver says whose kernel module is not ready yet. In a context it would be a lost one.
+        pretended.answers(function, 999);
+        let error = CudaConverter::new(&spec, 100, OutputType::F32, &options()).err().unwrap();
+        assert!(matches!(error, CudaError::Driver { .. }) && !error.is_context_lost(), "{error}");
+        pretended.answers(function, 0);
+    }
+    CudaConverter::new(&spec, 100, OutputType::F32, &options()).unwrap();
 }
 
 #[test]
