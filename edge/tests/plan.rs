@@ -2,9 +2,12 @@
 #![cfg(not(feature = "enterprise"))]
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
+#[path = "support/building.rs"]
+mod building;
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod support;
 
+use building::{building, ends};
 use cellgate_models::bundle::Precision;
 use cellgate_models::plan::{Library, probe};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -13,7 +16,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-use support::building::{building, ends};
 use support::sound_bundle;
 
 /// A device's folder: bundle, key and plans.

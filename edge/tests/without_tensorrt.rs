@@ -3,16 +3,18 @@
 #![cfg(not(feature = "enterprise"))]
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
+#[path = "support/building.rs"]
+mod building;
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod support;
 
+use building::{building, ends};
 use cellgate_models::plan::Library;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use support::building::{building, ends};
 use support::{DARK, image, lines, run, sound_bundle, stderr};
 
 /// A device with a pretended GPU of compute capability 8.6.

@@ -1,7 +1,5 @@
 //! Bundles with tiny networks, flat radiographs, and the program itself.
 
-pub(crate) mod building;
-
 use cellgate_models::bundle::{
     Contents, Counts, Dataset, Existing, Expectation, GoldenSource, Precision, Recipe, Training, write,
 };

@@ -47,7 +47,7 @@ mod chosen {
         let capability = match target {
             Target::Device => Trt::kCURRENT,
             Target::Named(asked) => match TARGETS.iter().find(|(known, _)| *known == asked) {
-                Some((_, capability)) => capability.clone(),
+                Some((_, capability)) => *capability,
                 None => return asked.check_named(),
             },
         };
