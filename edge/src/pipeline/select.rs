@@ -13,7 +13,7 @@ use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};
 #[cfg(feature = "tensorrt")]
 use cellgate_models::plan::cache::{AuthenticPlan, Description, PlanKey};
 #[cfg(feature = "tensorrt")]
-use cellgate_models::plan::{PlanError, Step};
+use cellgate_models::plan::{PlanEngine, PlanError, Step};
 use serde::Deserialize;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -176,7 +176,8 @@ fn on_gpu(
     let progress = |_: Step<'_>| alive();
     let load = |plan: &AuthenticPlan| {
         let _ = alive();
-        let scorer = GpuScorer::new(bundle.conversion(), max_pixels, plan, libraries.as_deref(), alive)?;
+        let network = || PlanEngine::new(plan, libraries.as_deref());
+        let scorer = GpuScorer::new(bundle.conversion(), max_pixels, network, alive)?;
         Ok((Box::new(scorer) as Box<dyn Scorer>, in_words(plan.description())))
     };
     with_plan(&asked, &progress, load, is_refusal)
