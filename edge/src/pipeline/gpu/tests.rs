@@ -1,7 +1,6 @@
 //! The scorer with a CUDA driver that only pretends and a network that a processor runs: its order, its time limits, and what is
 //! left of it after an error. Needs gcc, and NVRTC of `.venv`.
 
-#[expect(dead_code, reason = "some of it is for the run-time's own tests")]
 #[path = "../../../tests/cuda_driver/pretended.rs"]
 mod pretended;
 
