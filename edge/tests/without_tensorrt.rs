@@ -12,8 +12,9 @@ use building::{building, ends, hanging_tensorrt};
 use cellgate_models::plan::Library;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{DARK, image, lines, run, sound_bundle, stderr};
 
@@ -200,6 +201,24 @@ fn a_signal_ends_the_appliance_while_a_plan_is_built() {
         assert!(start.elapsed() < Duration::from_secs(30));
         ends(child);
     }
+}
+
+#[test]
+fn an_appliance_that_falls_back_says_so_as_a_warning() {
+    let device = Device::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
+    command.args(["run", "--config"]).arg(configure(&device, "auto"));
+    command.env("CELLGATE_CUDA", device.at("nowhere.so")).stderr(Stdio::piped());
+    let mut appliance = command.spawn().unwrap();
+    let mut log = BufReader::new(appliance.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = log.find(|line| line.contains("judging with")).unwrap();
+    assert!(
+        line.contains("WARN")
+            && line.contains("judging with ONNX Runtime on the CPU, as TensorRT can't be used: found")
+    );
+    assert!(line.contains("libcuda.so.1"), "{line}");
+    kill_process(Pid::from_child(&appliance), Signal::TERM).unwrap();
+    assert_eq!(appliance.wait().unwrap().code(), Some(0));
 }
 
 #[test]
