@@ -4,6 +4,8 @@
 
 #[path = "support/building.rs"]
 mod building;
+#[path = "../../tests/src/skipped.rs"]
+mod skipped;
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod support;
 
@@ -11,6 +13,7 @@ use building::{building, ends, hanging_tensorrt};
 use cellgate_models::bundle::Precision;
 use cellgate_models::plan::{Library, probe};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use skipped::skipped;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -156,7 +159,7 @@ fn an_architecture_that_there_is_not_is_named_with_those_that_there_are() {
 #[test]
 fn without_a_driver_the_gpu_at_hand_is_an_error() {
     if Path::new("/dev/nvidiactl").exists() || Path::new("/dev/nvhost-gpu").exists() {
-        eprintln!("SKIPPED: this machine has a GPU");
+        skipped("this machine has a GPU");
         return;
     }
     let device = Device::new();
@@ -241,7 +244,7 @@ fn a_pipe_or_link_in_the_place_of_a_plan_or_the_key_is_not_waited_for() {
 fn a_folder_of_another_users_is_warned_of() {
     let device = Device::new();
     if std::os::unix::fs::chown(device.folder.path(), Some(12345), None).is_err() {
-        eprintln!("SKIPPED: only root can give a folder to another user");
+        skipped("only root can give a folder to another user");
         return;
     }
     let said = |command: &mut Command| String::from_utf8(run(command, 0).stderr).unwrap();

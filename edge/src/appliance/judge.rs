@@ -190,7 +190,8 @@ impl Judge {
         }
     }
 
-    /// Judges the image in `file`, if it is still what came. An engine that fails is given up: what else it would say is not known.
+    /// Judges the image in `file`, if it is still what came. An engine that fails is given up: what else it would say is not
+    /// known.
     fn judge(&self, proven: &mut Option<Pipeline>, file: ImageFile, infer_most: Duration) -> Judged {
         let Some(pipeline) = proven else {
             return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven").with_file(file);

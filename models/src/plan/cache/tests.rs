@@ -1,11 +1,15 @@
 //! Golden bytes of the entry format; every cut, added and flipped bit is refused; the folder's ways.
 
+#[path = "../../../../tests/src/skipped.rs"]
+mod skipped;
+
 use super::*;
 use crate::bundle::Precision;
 use crate::conversion::Size;
 use crate::digest::Digest;
 use crate::plan::{Built, ComputeCapability, Flavour, Network, PlanError, TensorRt, Version};
 use proptest::prelude::*;
+use skipped::skipped;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 fn device_key() -> DeviceKey {
@@ -309,7 +313,7 @@ fn an_unfit_key_is_refused_and_not_replaced() {
     symlink(&path, &link).unwrap();
     assert!(DeviceKey::load(&link).unwrap_err().to_string().contains("expected a plain file"));
     if std::os::unix::fs::chown(&path, Some(12345), None).is_err() {
-        eprintln!("SKIPPED: only root can give a key to another user");
+        skipped("only root can give a key to another user");
         return;
     }
     let text = refused();
