@@ -1,11 +1,10 @@
 //! What an appliance needs, looked at one by one, with what to do where it is missing.
 
-use crate::appliance::activation;
+mod engine;
+
 use crate::config::Config;
 use crate::journal::{Filter, Reader, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
-use crate::pipeline::Pipeline;
-use cellgate_models::bundle::{self, Bundle};
 use cellgate_models::one_line;
 use rustix::fs::{Access, access, statvfs};
 use serde::Serialize;
@@ -14,8 +13,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::Path;
 
 /// 2026-01-01 in milliseconds since 1970: before this program was written.
 const WRITTEN_UNIX_MS: i64 = 1_767_225_600_000;
@@ -50,14 +48,14 @@ pub struct Finding {
 #[must_use]
 pub fn examine(config: &Config) -> Vec<Finding> {
     let acquire = &config.acquire;
-    let mut findings = vec![
-        model(config),
+    let mut findings = engine::examine(config);
+    findings.extend([
         folder("scanner's folder", &acquire.folder),
         archive(config),
         journal(&config.journal.path),
         port(&config.plc.port),
         clock(),
-    ];
+    ]);
     findings.extend(config.metrics.listen.map(metrics));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.state as u8));
     findings
@@ -69,53 +67,6 @@ fn ok(what: &'static str, found: impl Into<String>) -> Finding {
 
 fn failure(what: &'static str, found: impl Into<String>) -> Finding {
     Finding { what, state: State::Failure, found: found.into() }
-}
-
-/// Bundle, engine, sandbox and golden images, as `run` takes them.
-fn model(config: &Config) -> Finding {
-    let what = "model and engine";
-    let bundle = match Bundle::open(&config.model.bundle, &bundle::Limits::default()) {
-        Ok(bundle) => bundle,
-        Err(error) => return failure(what, format!("{}; set [model] bundle to an exported one", one_line(&error))),
-    };
-    let start = Instant::now();
-    let mut activation = activation(config);
-    activation.engine.tensorrt.keep = false;
-    match Pipeline::activate(&bundle, &activation) {
-        Ok((pipeline, chosen)) => {
-            let (ms, slowest) = (start.elapsed().as_millis(), pipeline.slowest_inference().as_millis());
-            let missing = pipeline.sandbox().protections().missing();
-            let found = format!(
-                "{}: {chosen}; the golden images got their scores in {ms} ms, the slowest in {slowest} ms",
-                config.model.bundle.display()
-            );
-            let gpu = gpu_node(Path::new("/dev")).filter(|_| chosen.is_fallback);
-            let hints = [
-                (!missing.required().is_empty())
-                    .then(|| format!("the decoder lacks {missing}: a newer kernel has them")),
-                gpu.map(|node| gpu_hint(&node)),
-            ];
-            let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();
-            let state = if hints.is_empty() { State::Ok } else { State::Warning };
-            Finding { what, state, found: found + &hints }
-        }
-        Err(error) => failure(what, error.in_one_line()),
-    }
-}
-
-/// The first node of an NVIDIA GPU in `devices`: of a card, of a Jetson, of Windows' Linux.
-fn gpu_node(devices: &Path) -> Option<PathBuf> {
-    const NODES: [&str; 5] = ["nvidia0", "nvhost-gpu", "nvhost-ctrl-gpu", "nvgpu", "dxg"];
-    NODES.into_iter().map(|node| devices.join(node)).find(|node| node.exists())
-}
-
-/// What to do about a GPU that is there and does not judge.
-fn gpu_hint(node: &Path) -> String {
-    format!(
-        "{} is there: let the GPU judge, or say engine = \"onnxruntime\"; a Jetson's is for the groups video and render, which \
-         edge/systemd/jetson.conf gives",
-        node.display()
-    )
 }
 
 fn folder(what: &'static str, path: &Path) -> Finding {
@@ -259,17 +210,6 @@ mod tests {
         assert_eq!((state("journal").state, state("clock").state), (State::Ok, State::Ok));
         assert_eq!(findings[0].state, State::Failure, "what keeps it from running comes first");
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing was made");
-    }
-
-    #[test]
-    fn a_gpu_that_is_there_is_seen_by_its_node() {
-        let devices = tempfile::tempdir().unwrap();
-        assert_eq!(gpu_node(devices.path()), None);
-        std::fs::create_dir(devices.path().join("nvgpu")).unwrap();
-        assert_eq!(gpu_node(devices.path()), Some(devices.path().join("nvgpu")));
-        std::fs::write(devices.path().join("nvidia0"), "").unwrap();
-        let node = gpu_node(devices.path()).unwrap();
-        assert!(gpu_hint(&node).contains("nvidia0 is there"));
     }
 
     #[test]

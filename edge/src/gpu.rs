@@ -4,7 +4,8 @@ use crate::convert::cuda::{CudaError, CudaOptions, DeviceInfo, device_info};
 use cellgate_models::plan::ComputeCapability;
 use cellgate_models::plan::cache::Gpu;
 
-/// Name, number of multiprocessors and compute capability of the first GPU, in the driver's order; `CUDA_VISIBLE_DEVICES` chooses another.
+/// Name, number of multiprocessors and compute capability of the first GPU, in the driver's order; `CUDA_VISIBLE_DEVICES`
+/// chooses another.
 ///
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or it knows no GPU.

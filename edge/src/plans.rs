@@ -106,8 +106,7 @@ pub fn with_plan<T, E: From<NoPlan> + Display>(
     is_refusal: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
     let wanted = Wanted::new(asked)?;
-    let kept = wanted.kept()?;
-    take(kept, || wanted.build(progress), load, |error| is_refusal(error) && wanted.is_first_refusal())
+    take(wanted.kept(), || wanted.build(progress), load, |error| is_refusal(error) && wanted.is_first_refusal())
 }
 
 /// The kept plan, else one that is built, or both where the kept one is refused.
@@ -135,14 +134,17 @@ struct Wanted<'a> {
     gpu: Gpu,
     tensorrt: TensorRt,
     cache: Cache,
+    /// Whether a plan that is built is kept in the cache.
+    keep: bool,
 }
 
 impl<'a> Wanted<'a> {
     fn new(asked: &'a Asked<'a>) -> Result<Self, NoPlan> {
         let gpu = gpu::at_hand()?;
+        gpu.capability().check_at_hand()?;
         let tensorrt = plan::probe(Library::Builder, asked.place.libraries)?.tensorrt;
-        let cache = if asked.keep { asked.place.open() } else { asked.place.look() }?;
-        Ok(Self { asked, gpu, tensorrt, cache })
+        let (cache, keep) = cache(asked)?;
+        Ok(Self { asked, gpu, tensorrt, cache, keep })
     }
 
     fn key(&self, gpu: Gpu) -> PlanKey {
@@ -151,19 +153,20 @@ impl<'a> Wanted<'a> {
     }
 
     /// One for this very GPU, else one for any of its compute capability.
-    fn kept(&self) -> Result<Option<AuthenticPlan>, NoPlan> {
-        for gpu in [self.gpu.clone(), Gpu::new(None, self.gpu.capability())] {
-            match self.cache.lookup(&self.key(gpu))? {
-                Lookup::Hit(plan) => return Ok(Some(plan)),
-                Lookup::Missing => {}
-                Lookup::Refused { path, reason } => tracing::warn!("{}: {reason}; not used", path.display()),
+    fn kept(&self) -> Option<AuthenticPlan> {
+        let gpus = [self.gpu.clone(), Gpu::new(None, self.gpu.capability())];
+        gpus.into_iter().find_map(|gpu| match self.cache.lookup(&self.key(gpu)) {
+            Lookup::Hit(plan) => Some(plan),
+            Lookup::Missing => None,
+            Lookup::Refused { path, reason } => {
+                tracing::warn!("{}: {reason}; not used", path.display());
+                None
             }
-        }
-        Ok(None)
+        })
     }
 
     fn build(&self, progress: &dyn Fn(Step<'_>) -> ControlFlow<()>) -> Result<AuthenticPlan, NoPlan> {
-        let Asked { bundle, precision, place, keep } = *self.asked;
+        let Asked { bundle, precision, place, .. } = *self.asked;
         tracing::info!("building the plan of {precision} for {}", self.gpu);
         let start = Instant::now();
         let network = bundle.network(precision).unwrap_or_default();
@@ -173,12 +176,9 @@ impl<'a> Wanted<'a> {
             self.key(self.gpu.clone()),
             progress,
         )?;
-        let seconds = start.elapsed().as_secs();
-        if keep {
-            let path = self.cache.store(&plan)?;
-            tracing::info!(seconds, "built {}", path.display());
-        } else {
-            tracing::info!(seconds, "built, and not kept");
+        tracing::info!(seconds = start.elapsed().as_secs(), "the plan is built");
+        if self.keep {
+            keep(&self.cache, &plan);
         }
         Ok(plan)
     }
@@ -187,6 +187,35 @@ impl<'a> Wanted<'a> {
     fn is_first_refusal(&self) -> bool {
         let path = self.cache.path(&self.key(self.gpu.clone()));
         REFUSED.lock().unwrap_or_else(PoisonError::into_inner).insert(path)
+    }
+}
+
+/// The cache, and whether what is built is kept there: a device that can't write judges nevertheless.
+fn cache(asked: &Asked<'_>) -> Result<(Cache, bool), NoPlan> {
+    if !asked.keep {
+        return Ok((asked.place.look()?, false));
+    }
+    match asked.place.open() {
+        Ok(cache) => Ok((cache, true)),
+        Err(error @ (NoPlan::Cache(_) | NoPlan::Key(DeviceKeyError::Io { .. }))) => {
+            // A key that is there and can't be read is an error here too.
+            let cache = asked.place.look()?;
+            tracing::warn!("{error}; {NOT_KEPT}");
+            Ok((cache, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What follows where a plan can't be stored.
+const NOT_KEPT: &str =
+    "a plan that is built is used and not kept, so every start builds it anew: let this user write there";
+
+/// Stores a plan, or says that it is not kept.
+fn keep(cache: &Cache, plan: &AuthenticPlan) {
+    match cache.store(plan) {
+        Ok(path) => tracing::info!("kept {}", path.display()),
+        Err(error) => tracing::warn!("{error}; {NOT_KEPT}"),
     }
 }
 

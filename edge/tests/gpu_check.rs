@@ -7,6 +7,7 @@
 mod support;
 
 #[path = "support/device.rs"]
+#[expect(dead_code, reason = "each test takes what it needs")]
 mod device;
 
 use cellgate_models::bundle::{Contents, Expectation, Precision};

@@ -2,12 +2,16 @@
 //!
 //! NVRTC, which does both, comes with `.venv` (`scripts/setup`).
 
+#[path = "../../tests/src/skipped.rs"]
+mod skipped;
+
 use cellgate_edge::convert::cuda::{
     Compiled, CudaConverter, CudaError, CudaOptions, NVRTC_ENV, compare, compile, in_turns, nvrtc_version,
 };
 use cellgate_edge::convert::{Kernel, OutputType, Plan};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogram, Method, Size};
 use cellgate_models::radiograph::Radiograph;
+use skipped::skipped;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -118,7 +122,7 @@ fn a_gpu_if_there_is_one_equals_the_reference() {
             match compare(&spec(method), &images, output_type, &options()) {
                 Ok(comparison) => assert_eq!(comparison.different, 0, "{method}, {output_type:?}: {comparison:?}"),
                 Err(error @ CudaError::LibraryMissing { .. }) => {
-                    eprintln!("SKIPPED: no GPU: {error}");
+                    skipped(&format!("no GPU: {error}"));
                     return;
                 }
                 Err(error) => panic!("{method}, {output_type:?}: {error}"),

@@ -41,6 +41,7 @@ fn what_is_counted_is_what_is_served() {
     metrics.parts.judged(&Times { read: ms(3), convert: ms(4), infer: Duration::ZERO, decide: ms(1) });
     metrics.line.show(&LineCounts { frames: 5, bad_crc: 2, ..LineCounts::default() });
     metrics.device.proved(true);
+    metrics.device.show_fallback(true);
     let page = page(&metrics);
     let value = |name, labels: &[(&str, &str)]| page.sum(name, labels);
     assert_eq!(value("cellgate_triggers_total", &[]), 1.0);
@@ -50,6 +51,7 @@ fn what_is_counted_is_what_is_served() {
     assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 0.0, "it was not reached");
     assert_eq!(value("cellgate_line_errors_total", &[("kind", "crc")]), 2.0);
     assert_eq!(value("cellgate_engine_proofs_total", &[("result", "passed")]), 1.0);
+    assert_eq!(value("cellgate_engine_is_fallback", &[]), 1.0);
     assert!(value("cellgate_engine_proof_timestamp_seconds", &[("result", "passed")]) > 1.7e9);
     assert_eq!(value("cellgate_appliance_info", &[("device", "7"), ("bundle", "0123abcd")]), 1.0);
 }

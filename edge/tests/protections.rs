@@ -2,9 +2,13 @@
 //! and tries what it forbids. Without it the same attempt succeeds.
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
+#[path = "../../tests/src/skipped.rs"]
+mod skipped;
+
 use cellgate_edge::sandbox::protect::{
     Protection, allow_cpu_time, allow_few, apply_all, bound, close_foreign, deny_files_and_network, mapped_bytes,
 };
+use skipped::skipped;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::net::{TcpListener, UdpSocket};
@@ -53,7 +57,7 @@ fn is_killed(protection: &str, attempt: &str, signal: i32) {
 fn has_landlock() -> bool {
     let has = child("files", "probe").1.contains(DONE);
     if !has {
-        eprintln!("SKIPPED: this kernel has no Landlock");
+        skipped("this kernel has no Landlock");
     }
     has
 }

@@ -1,9 +1,13 @@
 //! The sandbox with the real program as its worker, and with workers that go wrong.
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
+#[path = "../../tests/src/skipped.rs"]
+mod skipped;
+
 use cellgate_edge::sandbox::{Options, Protection, Sandbox, SandboxError, SandboxFailure};
 use cellgate_models::radiograph::{Limits, Radiograph, ReadError, decode, write};
 use rustix::process::{Pid, Signal, kill_process};
+use skipped::skipped;
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
@@ -87,7 +91,7 @@ fn the_real_worker_is_protected() {
     let sandbox = Sandbox::start(options()).unwrap();
     let missing = sandbox.protections().missing();
     if missing.contains(Protection::NoFiles) {
-        eprintln!("SKIPPED in part: this kernel lacks {missing}");
+        skipped(&format!("in part, as this kernel lacks {missing}"));
     }
     let (pid, holds) = (sandbox.worker_id().unwrap(), sandbox.protections());
     for protection in Protection::ALL {

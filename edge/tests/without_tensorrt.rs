@@ -3,18 +3,23 @@
 #![cfg(not(feature = "enterprise"))]
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
-#[expect(dead_code, reason = "each test takes what it needs")]
-mod support;
-
+#[path = "support/building.rs"]
+mod building;
 #[path = "support/device.rs"]
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod device;
+#[expect(dead_code, reason = "each test takes what it needs")]
+mod support;
 
+use building::{building, ends, hanging_tensorrt};
 use cellgate_models::plan::Library;
 use device::{Device, compile};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use support::{DARK, image, lines, run, stderr};
 
 /// A device with a pretended GPU of compute capability 8.6.
@@ -28,7 +33,7 @@ impl Device {
     /// `inspect` of one image with that engine.
     fn inspect(&self, engine: &str) -> Command {
         let mut command = self.program(&["inspect", "--threads", "1", "--engine", engine, "--plans"]);
-        command.arg(self.at("plans")).arg("--plan-key").arg(self.at("plan.key"));
+        command.arg(self.at("plans")).arg("--plan-key").arg(&self.key);
         command.arg("--bundle").arg(&self.bundle).arg(self.at("dark.tif"));
         command
     }
@@ -47,7 +52,7 @@ impl Device {
     /// A kept plan for every GPU of this compute capability.
     fn build(&self) -> PathBuf {
         let mut command = self.program(&["plan", "build", "--target", "sm86", "--anew", "--plans"]);
-        command.arg(self.at("plans")).arg("--key").arg(self.at("plan.key")).arg("--bundle").arg(&self.bundle);
+        command.arg(self.at("plans")).arg("--key").arg(&self.key).arg("--bundle").arg(&self.bundle);
         lines(&run(&mut command, 0))[0]["plan"].as_str().unwrap().into()
     }
 }
@@ -117,26 +122,99 @@ fn with_a_plan_that_tensorrt_refuses() {
     assert!(said.contains("error: nothing was judged: TensorRT for RTX built no plan for the GPU at hand: "), "{said}");
 }
 
+/// Where no plan can be kept, that keeps none from being built; nor does what can't be read in a plan's place.
 #[test]
-fn doctor_says_why_and_makes_nothing() {
+fn with_a_folder_of_plans_that_cannot_be_written() {
     let device = device();
-    let config = format!(
-        "[device]\nid = 1\n[model]\nbundle = \"{0}/model\"\nengine = \"ENGINE\"\nplans = \"{0}/plans\"\nplan_key = \
+    fs::write(device.at("plans"), "a file in the folder's place").unwrap();
+    let said = device.outcome(|command| command);
+    let folder = device.at("plans").display().to_string();
+    assert!(said.contains(&folder) && said.contains("a plan that is built is used and not kept"), "{said}");
+    assert!(said.contains("unreadable: Not a directory (os error 20); not used"), "{said}");
+    assert!(said.contains("building the plan of f32 for Pretended"), "{said}");
+}
+
+#[test]
+fn with_a_key_that_cannot_be_made() {
+    let mut device = device();
+    device.key = device.at("nowhere/plan.key");
+    let said = device.outcome(|command| command);
+    let expected = format!("{}: No such file or directory", device.key.display());
+    assert!(said.contains(&expected) && said.contains("a plan that is built is used and not kept"), "{said}");
+    assert!(said.contains("building the plan of f32 for Pretended"), "{said}");
+}
+
+/// A configuration with this device's folders; nothing listens at its port.
+fn configure(device: &Device, engine: &str) -> PathBuf {
+    let text = format!(
+        "[device]\nid = 1\n[model]\nbundle = \"{0}/model\"\nengine = \"{engine}\"\nplans = \"{0}/plans\"\nplan_key = \
          \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}/scans\"\nmatch = \"part-id\"\narchive = \"{0}/archive\"\n[plc]\nport = \"{0}/port\"\n\
          [journal]\npath = \"{0}/verdicts.sqlite\"\n",
         device.folder.path().display()
     );
-    fs::create_dir(device.at("scans")).unwrap();
-    fs::write(device.at("edge.toml"), "").unwrap();
+    let path = device.at("edge.toml");
+    fs::create_dir_all(device.at("scans")).unwrap();
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_signal_ends_the_appliance_while_a_plan_is_built() {
+    for engine in ["tensorrt", "auto"] {
+        let device = device();
+        let tensorrt = device.at("tensorrt");
+        fs::create_dir(&tensorrt).unwrap();
+        hanging_tensorrt(&tensorrt);
+        let config = configure(&device, engine);
+        let text = fs::read_to_string(&config).unwrap();
+        let named = format!("tensorrt = {tensorrt:?}\n[acquire]");
+        fs::write(&config, text.replace("[acquire]", &named)).unwrap();
+        let mut command = device.program(&["run", "--config"]);
+        command.arg(config);
+        let (mut appliance, child) = building(&mut command);
+        let start = Instant::now();
+        kill_process(Pid::from_child(&appliance), Signal::TERM).unwrap();
+        assert_eq!(appliance.wait().unwrap().code(), Some(0));
+        assert!(start.elapsed() < Duration::from_secs(30));
+        ends(child);
+    }
+}
+
+#[test]
+fn an_appliance_that_falls_back_says_so_as_a_warning() {
+    let device = device();
+    let mut command = device.program(&["run", "--config"]);
+    command.arg(configure(&device, "auto"));
+    command.env("CELLGATE_CUDA", device.at("nowhere.so")).stderr(Stdio::piped());
+    let mut appliance = command.spawn().unwrap();
+    let mut log = BufReader::new(appliance.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = log.find(|line| line.contains("judging with")).unwrap();
+    assert!(
+        line.contains("WARN")
+            && line.contains("judging with ONNX Runtime on the CPU, as TensorRT can't be used: found")
+    );
+    assert!(line.contains("libcuda.so.1"), "{line}");
+    kill_process(Pid::from_child(&appliance), Signal::TERM).unwrap();
+    assert_eq!(appliance.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn doctor_says_why_and_makes_nothing() {
+    let device = device();
+    configure(&device, "tensorrt");
     let before = fs::read_dir(device.folder.path()).unwrap().count();
     for (engine, fails) in [("tensorrt", true), ("auto", false)] {
-        fs::write(device.at("edge.toml"), config.replace("ENGINE", engine)).unwrap();
         let mut command = device.program(&["doctor", "--json", "--config"]);
-        command.arg(device.at("edge.toml"));
+        command.arg(configure(&device, engine));
         let findings: serde_json::Value = serde_json::from_slice(&run(&mut command, 1).stdout).unwrap();
-        let model = findings.as_array().unwrap().iter().find(|finding| finding["what"] == "model and engine").unwrap();
-        let found = model["found"].as_str().unwrap();
-        assert_eq!(model["state"] == "failure", fails, "{found}");
+        let of = |what: &str| {
+            let finding = findings.as_array().unwrap().iter().find(|finding| finding["what"] == what).unwrap();
+            (finding["state"].as_str().unwrap(), finding["found"].as_str().unwrap())
+        };
+        assert_eq!(of("GPU"), ("ok", "Pretended, 1 multiprocessors (sm86), driver for CUDA 13.0"));
+        assert!(of("TensorRT").0 == "ok" && of("TensorRT").1.starts_with("TensorRT for RTX 1."), "{findings}");
+        let (state, found) = of("model and engine");
+        assert_eq!(state, if fails { "failure" } else { "warning" }, "{found}");
         assert!(
             found.contains("TensorRT for RTX built no plan for the GPU at hand") && !found.contains('\n'),
             "{found}"

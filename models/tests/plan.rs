@@ -2,12 +2,16 @@
 #![cfg(not(feature = "enterprise"))]
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
+#[path = "../../tests/src/skipped.rs"]
+mod skipped;
+
 use cellgate_models::bundle::Precision;
 use cellgate_models::conversion::Size;
 use cellgate_models::plan::{
     Built, CAPABILITIES, ComputeCapability, ElementType, Flavour, Library, PlanError, Request, Step, Target, build,
     faults, probe,
 };
+use skipped::skipped;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -150,7 +154,7 @@ fn progress_is_told_and_stopping_ends_it_at_any_step() {
 #[test]
 fn the_gpu_at_hand_is_an_error_where_there_is_none() {
     if Path::new("/dev/nvidiactl").exists() || Path::new("/dev/nvhost-gpu").exists() {
-        eprintln!("SKIPPED: this machine has a GPU");
+        skipped("this machine has a GPU");
         return;
     }
     let text = built(&fixture("mean_sigmoid.onnx"), Precision::F32, Target::Device).unwrap_err().to_string();

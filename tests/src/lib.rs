@@ -1,8 +1,10 @@
 //! Helpers of the tests that need more than one crate.
 
 pub mod kernels;
+mod skipped;
 
 use anyhow::{Context as _, Result, ensure};
+use skipped::skipped;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -19,7 +21,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CELLGATE_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     let path = folder.join(path);
     if !path.exists() {
-        eprintln!("SKIPPED: no {}; CELLGATE_SHARED names the folder of the shared data", path.display());
+        skipped(&format!("no {}; CELLGATE_SHARED names the folder of the shared data", path.display()));
         return None;
     }
     Some(path)

@@ -17,8 +17,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often is looked whether the folder is still the one at its path, and may be read and written. The kernel tells of a folder that moves itself, not
-/// of one whose parent moves or whose link leads elsewhere.
+/// How often is looked whether the folder is still the one at its path, and may be read and written. The kernel tells of a
+/// folder that moves itself, not of one whose parent moves or whose link leads elsewhere.
 const LOOK: Duration = Duration::from_secs(1);
 /// Names of things that are no plain files and were told of, at most; then they may be told of again.
 const MOST_TOLD: usize = 256;

@@ -12,6 +12,7 @@ use crate::pipeline::{Activation, ActivationError, Alive, Pipeline, Stage};
 use cellgate_models::bundle::Bundle;
 use cellgate_models::policy::Reason;
 use cellgate_protocol::reason::ReasonCode;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -119,7 +120,8 @@ impl Judge {
         let mut is_in_step = true;
         loop {
             let is_new = pipeline.is_none() && !self.shared.engine.has_failed();
-            let may_load = waiting.is_none() && !self.shared.engine.is_lost();
+            let is_stopping = self.shared.stop.load(Ordering::Acquire);
+            let may_load = waiting.is_none() && !self.shared.engine.is_lost() && !is_stopping;
             if may_load && (is_new || self.is_time_to_prove(prove_at, pipeline.is_some())) {
                 let proof = self.prove(&mut pipeline, infer_most);
                 prove_at = Instant::now() + if proof.is_some() { self.prove_every } else { PROVE_AGAIN };
@@ -188,7 +190,8 @@ impl Judge {
         }
     }
 
-    /// Judges the image in `file`, if it is still what came. An engine that fails is given up: what else it would say is not known.
+    /// Judges the image in `file`, if it is still what came. An engine that fails is given up: what else it would say is not
+    /// known.
     fn judge(&self, proven: &mut Option<Pipeline>, file: ImageFile, infer_most: Duration) -> Judged {
         let Some(pipeline) = proven else {
             return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven").with_file(file);
@@ -225,9 +228,17 @@ impl Judge {
         let outcome = match pipeline.take() {
             None => {
                 let shared = Arc::clone(&self.shared);
-                let alive: Alive = Arc::new(move || shared.beats.busy(Worker::Judge, LOAD_MOST));
+                let alive: Alive = Arc::new(move || {
+                    shared.beats.busy(Worker::Judge, LOAD_MOST);
+                    if shared.stop.load(Ordering::Acquire) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
                 Pipeline::activate_telling(&self.bundle, &self.activation, &alive).map(|(pipeline, chosen)| {
-                    tracing::info!("judging with {chosen}");
+                    self.shared.metrics.device.show_fallback(chosen.is_fallback);
+                    if chosen.is_fallback {
+                        tracing::warn!("judging with {chosen}");
+                    } else {
+                        tracing::info!("judging with {chosen}");
+                    }
                     pipeline
                 })
             }
@@ -237,6 +248,10 @@ impl Judge {
                 Err(error) => Err(error.into()),
             },
         };
+        if outcome.as_ref().is_err_and(ActivationError::is_cancelled) {
+            tracing::info!("stopped while the engine was being loaded");
+            return None;
+        }
         self.shared.metrics.device.proved(outcome.is_ok());
         match outcome {
             Ok(proven) => {

@@ -1,6 +1,8 @@
 //! The session with the PLC: what to do with its events and with what the threads tell. No input or output of its own: bytes
 //! come in and go out by [`super::port`].
 
+mod delivery;
+
 use super::beat::Worker;
 use super::judge::Work;
 use super::keep::Chore;
@@ -11,14 +13,13 @@ use super::run::Shared;
 use crate::acquire::Unjudged;
 use crate::journal::{self, Journal, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::Verdict;
 use cellgate_protocol::part::{Committed, Pending, Trigger};
 use cellgate_protocol::reason::ReasonCode;
-use cellgate_protocol::session::device::{Condition, DeviceSession, Dispatch, Event, Mode};
+use cellgate_protocol::session::device::{Condition, DeviceSession, Event, Mode};
 use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::state::State;
-use cellgate_protocol::to_device::Ack;
 use cellgate_protocol::to_plc::Origin;
+use delivery::Delivery;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -26,12 +27,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-/// Pause between two records from the journal that the PLC has not acknowledged.
-const REPLAY_EVERY_MS: u64 = 250;
-/// Records that are kept to be told again, at most; the journal keeps all.
-const MOST_UNDELIVERED: usize = 1000;
-/// How long a PASS waits for the sign of life of a worker that is a moment late; then it goes out as a record.
-const HOLD_MOST: Duration = Duration::from_millis(300);
+/// How long the part in hand may take when the appliance is told to stop, before it stops without it.
+pub(super) const FINISH_MOST: Duration = Duration::from_secs(10);
+/// After how much of that the part is rejected, so that the rest is left for storing and saying it.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 
 /// What the threads tell the line.
 #[derive(Debug)]
@@ -99,33 +98,12 @@ pub(super) struct Line {
 pub(super) struct Memory {
     in_hand: Option<InHand>,
     triggers: u64,
-    replay_due_ms: u64,
-    /// The number of the row that was told last.
-    replayed: u64,
     shown: Option<State>,
     /// Refused triggers that the judge knows of.
     refused: Refused,
-    held: Option<Held>,
-    /// The newest verdict that went out as information only, so that nothing was there to acknowledge.
-    never_said: Option<u64>,
-    sent: Option<Sent>,
+    delivery: Delivery,
     /// When the signal to end was seen.
     stopping: Option<Instant>,
-}
-
-/// A verdict that is stored and not said yet.
-struct Held {
-    committed: Committed,
-    /// A PASS may not be said while a worker is a moment late; until then it is held.
-    until: Instant,
-    received: Instant,
-}
-
-/// The verdict that went out last.
-struct Sent {
-    seq: u64,
-    received: Instant,
-    at: Instant,
 }
 
 impl Line {
@@ -165,8 +143,8 @@ impl Line {
     /// Whether a part is on its way from its trigger to its acknowledged verdict. While the engine is not proven, what the
     /// session still says is not known here.
     fn has_in_hand(&mut self) -> bool {
-        let Memory { in_hand, held, .. } = &self.memory;
-        in_hand.is_some() || held.is_some() || self.session_state() == State::SingleExecution
+        let Memory { in_hand, delivery, .. } = &self.memory;
+        in_hand.is_some() || delivery.is_held() || self.session_state() == State::SingleExecution
     }
 
     /// A signal asked the appliance to end, and the part in hand takes too long: it is rejected while that can still be
@@ -232,21 +210,6 @@ impl Line {
         metrics.store.show_journal(journal, self.undelivered.len());
     }
 
-    /// Tells one of the rows that the PLC has not acknowledged, one after the other, as information.
-    fn replay(&mut self) {
-        let now_ms = self.shared.clock.now_ms();
-        if now_ms < self.memory.replay_due_ms || self.memory.in_hand.is_some() || !self.end.is_open() {
-            return;
-        }
-        let next = self.undelivered.range(self.memory.replayed + 1..).next().or(self.undelivered.first_key_value());
-        if let Some((&seq, row)) = next {
-            let record = part::record(row, Origin::REPLAY);
-            self.memory.replayed = seq;
-            self.memory.replay_due_ms = now_ms + REPLAY_EVERY_MS;
-            self.session().send_record(record);
-        }
-    }
-
     /// The image of a part whose trigger was refused may be taken for no other's.
     fn tell_refused(&mut self) {
         let refused = *self.session().refused();
@@ -265,19 +228,8 @@ impl Line {
                 }
                 self.advance();
             }
-            Event::Delivered { verdict_seq } => {
-                if let Some(sent) = self.memory.sent.take_if(|sent| sent.seq == verdict_seq) {
-                    self.shared.metrics.parts.acknowledged(sent.received.elapsed(), sent.at.elapsed());
-                }
-                self.acknowledged(verdict_seq);
-            }
-            // The row is among the undelivered ones since it was committed.
-            Event::Undelivered { verdict_seq } => {
-                self.shared.metrics.parts.undelivered();
-                if self.memory.never_said != Some(verdict_seq) {
-                    tracing::warn!(seq = verdict_seq, "the PLC did not acknowledge in time");
-                }
-            }
+            Event::Delivered { verdict_seq } => self.on_delivered(verdict_seq),
+            Event::Undelivered { verdict_seq } => self.on_undelivered(verdict_seq),
             Event::RecordAcknowledged(ack) => self.on_record_acknowledged(&ack),
             Event::PlcSilent => {
                 self.shared.metrics.line.plc_is_silent();
@@ -384,66 +336,7 @@ impl Line {
         let verdict = Commit { pending, judged, trigger, accepted, received };
         let _ = self.requests.send(Request::Commit(Box::new(verdict)));
     }
-
-    fn on_committed(&mut self, committed: Committed, row: journal::Record, received: Instant) {
-        let is_pass = row.entry.verdict == Verdict::Pass;
-        self.undelivered.insert(row.seq.get(), row);
-        while self.undelivered.len() > MOST_UNDELIVERED {
-            self.undelivered.pop_first();
-        }
-        let until = Instant::now() + if is_pass { HOLD_MOST } else { Duration::ZERO };
-        self.memory.held = Some(Held { committed, until, received });
-        self.send_held();
-    }
-
-    /// Sends the verdict that was stored last, unless it has to wait.
-    fn send_held(&mut self) {
-        let health = self.shared.beats.health();
-        let is_due = |held: &mut Held| health.is_some() || Instant::now() >= held.until;
-        let Some(Held { committed, received, .. }) = self.memory.held.take_if(is_due) else { return };
-        let (now_ms, seq) = (self.shared.clock.now_ms(), committed.verdict_seq());
-        match self.session().send_verdict(now_ms, committed, health.as_ref()) {
-            Dispatch::Verdict => {
-                self.shared.metrics.parts.sent(received.elapsed());
-                self.memory.sent = Some(Sent { seq: seq.get(), received, at: Instant::now() });
-            }
-            Dispatch::Record(origin) => {
-                self.memory.never_said = Some(seq.get());
-                tracing::warn!(%seq, why = why_record(origin), "the verdict goes out as information only");
-            }
-        }
-        // The part's own verdict comes first.
-        self.memory.replay_due_ms = now_ms + REPLAY_EVERY_MS;
-    }
-
-    fn on_record_acknowledged(&mut self, ack: &Ack) {
-        let told = self.undelivered.get(&ack.verdict_seq).map(|row| part::record(row, Origin::REPLAY));
-        if told.is_some_and(|record| (record.part_id, record.code) == (ack.part_id, ack.code)) {
-            self.acknowledged(ack.verdict_seq);
-        }
-    }
-
-    fn acknowledged(&mut self, verdict_seq: u64) {
-        self.undelivered.remove(&verdict_seq);
-        if let Some(seq) = NonZeroU64::new(verdict_seq) {
-            let _ = self.requests.send(Request::Acknowledge(seq));
-        }
-    }
 }
-
-/// Why a verdict is information only, in words.
-fn why_record(origin: Origin) -> &'static str {
-    match origin {
-        Origin::LATE => "the part's deadline was over when it was stored",
-        Origin::UNHEALTHY => "a PASS, and a worker stood still, the PLC was silent, or the appliance was not ready",
-        _ => "there is nothing to act on",
-    }
-}
-
-/// How long the part in hand may take when the appliance is told to stop, before it stops without it.
-pub(super) const FINISH_MOST: Duration = Duration::from_secs(10);
-/// After how much of that the part is rejected, so that the rest is left for storing and saying it.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 
 #[cfg(test)]
 mod tests;

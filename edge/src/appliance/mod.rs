@@ -15,6 +15,7 @@
 //! | `record` | thread: acceptance and verdict into the journal, and what follows when that fails |
 //! | `keep` | thread: images to the archive, old ones and old verdicts away |
 //! | `line` | the session with the PLC, fed bytes, times and what the threads tell; no input or output |
+//! | `line/delivery` | from the stored verdict to the PLC's acknowledgement |
 //! | `profile` | the session behind native frames or Modbus registers |
 //! | `port` | the serial port: bytes in and out, opened again when it was lost |
 //! | `run` | all of them together, until a signal ends them |

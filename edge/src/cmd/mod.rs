@@ -18,7 +18,8 @@ const LOGGED: &str = "info,trtx=warn";
 /// Logs on stderr: lines for people and journald, coloured for a terminal only, or JSON.
 pub(crate) fn start_logging(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOGGED.into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that can't be written is left out. Told of on stderr, which is where it can't be written, it would be a panic.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     if json {
         log.json().init();
     } else {

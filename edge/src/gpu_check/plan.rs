@@ -137,11 +137,8 @@ impl<'a> Wanted<'a> {
 
     /// The kept plan, and its file.
     fn kept(&self) -> Result<(AuthenticPlan, PathBuf), String> {
-        let looked = || {
-            let (cache, key) = (self.cache()?, self.key());
-            Ok((cache.lookup(&key)?, cache.path(&key)))
-        };
-        match looked().map_err(|error: NoPlan| one_line(&error))? {
+        let (cache, key) = (self.cache().map_err(|error| one_line(&error))?, self.key());
+        match (cache.lookup(&key), cache.path(&key)) {
             (Lookup::Hit(plan), path) => Ok((plan, path)),
             (Lookup::Missing, path) => {
                 Err(format!("{}: the plan that was built just now is not there", path.display()))
@@ -193,9 +190,7 @@ impl<'a> Wanted<'a> {
 
 /// What is to be said of a GPU that this TensorRT does not list; TensorRT 11 lists none.
 fn unlisted(asked: ComputeCapability) -> Option<String> {
-    if CAPABILITIES.is_empty() || CAPABILITIES.contains(&asked) {
-        return None;
-    }
+    asked.check_at_hand().err()?;
     let listed: Vec<_> = CAPABILITIES.iter().map(ToString::to_string).collect();
     Some(format!("{FLAVOUR} lists {}, not {asked}", listed.join(", ")))
 }

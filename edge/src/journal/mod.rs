@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod handle;
 mod hash;
 mod options;
 mod reader;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use error::JournalError;
 pub(crate) use files::is_held;
+pub use handle::Journal;
 pub use options::{Health, Options, Recovery, Retention};
 pub use reader::{Filter, Reader};
 pub use record::{
@@ -29,4 +31,3 @@ pub use record::{
 pub use retention::Pruned;
 pub use time::{ParseTimeError, format_utc_ms, now_unix_ms, parse_utc_ms};
 pub use verify::{Anchor, BadRow, Report};
-pub use writer::Journal;

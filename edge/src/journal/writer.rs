@@ -1,12 +1,12 @@
-//! The journal as the appliance uses it: one thread writes, callers wait for it.
+//! The journal's thread: it alone writes.
 //!
 //! After an error nothing is tried again blindly. The journal is not ready, the database is closed, its log is written
 //! anew and synced, it is opened and verified like at a start, a write must succeed; then it is looked up whether the
 //! request's row got in, and the caller is told.
 
 use super::JournalError;
-use super::files::{Identity, lock, log_of, refuse_lone_log, resolved, rewrite_log};
-use super::options::{Health, Options, Recovery, Retention};
+use super::files::{Identity, lock, log_of, refuse_lone_log, rewrite_log};
+use super::options::{Options, Recovery, Retention};
 use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
 use super::retention::{self, Pruned};
 use super::schema::unusable;
@@ -15,9 +15,8 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Transactions after which the log is moved into the database, when nobody waits.
@@ -26,23 +25,12 @@ const CHECKPOINT_EVERY: u32 = 250;
 const IDLE: Duration = Duration::from_secs(1);
 /// How often the thread shows that it lives while nobody asks for anything.
 const LIFE: Duration = Duration::from_millis(40);
-/// How long the thread may be silent while it waits for requests.
-const WAITING_MOST: Duration = Duration::from_millis(150);
-/// How long the thread may be silent while it tries to open the journal anew.
-const REOPENING_MOST: Duration = Duration::from_secs(30);
 
-/// The appliance's journal. Dropping it finishes what waits and closes it.
-pub struct Journal {
-    requests: Option<SyncSender<Request>>,
-    queue: usize,
-    stall: Duration,
-    state: Arc<Mutex<State>>,
-    thread: Option<JoinHandle<()>>,
-}
+/// Where the thread's answer goes.
+pub(super) type Reply<T> = SyncSender<Answer<T>>;
 
-type Reply<T> = SyncSender<Answer<T>>;
-
-enum Request {
+/// What callers ask of the thread.
+pub(super) enum Request {
     Accept(Trigger, Instant, Reply<Accepted>),
     Commit(Box<Entry>, Instant, Reply<Committed>),
     Acknowledge(NonZeroU64),
@@ -52,163 +40,18 @@ enum Request {
 
 /// What callers see of the writer.
 #[derive(Default)]
-struct State {
-    open: bool,
+pub(super) struct State {
+    pub(super) open: bool,
     /// The thread's last sign of life while it waits for requests.
-    seen: Option<Instant>,
-    busy_since: Option<Instant>,
-    failures: u64,
-    reopenings: u64,
-    last_error: Option<String>,
+    pub(super) seen: Option<Instant>,
+    pub(super) busy_since: Option<Instant>,
+    pub(super) failures: u64,
+    pub(super) reopenings: u64,
+    pub(super) last_error: Option<String>,
 }
 
-impl Journal {
-    /// Opens or makes the journal, begins a new boot epoch, and closes as REJECT/RESTARTED what a crash left in hand; all
-    /// of it is durable when this returns.
-    ///
-    /// # Errors
-    /// Another process holds it; it is not usable, foreign, of another version, or damaged.
-    pub fn open(path: &Path, options: Options) -> Result<(Self, Recovery), JournalError> {
-        let path = &resolved(path)?;
-        let lock = lock(path)?;
-        refuse_lone_log(path)?;
-        rewrite_log(path)?;
-        let (mut store, created) = Store::open(path, options.verify_rows)?;
-        let rows = store.rows();
-        let (boot_epoch, restarted) = store.start().map_err(|failure| match failure {
-            Failure::Refused(error) => error,
-            Failure::Broken(error) => unusable(path, error),
-        })?;
-        // Else the new epoch would live in the log alone, and be given again where that is lost.
-        store.checkpoint(Checkpoint::Truncate).map_err(|error| unusable(path, error))?;
-        let unacknowledged = store.unacknowledged().map_err(|error| unusable(path, error))?;
-        let rows = rows + restarted.len() as u64;
-        let recovery = Recovery { boot_epoch, created, rows, restarted, unacknowledged };
-
-        let identity =
-            |path: PathBuf| Identity::of(&path).map_err(|source| JournalError::Io { path: path.clone(), source });
-        let (file, log) = (identity(path.clone())?, Some(identity(log_of(path))?));
-        let state = Arc::new(Mutex::new(State { open: true, seen: Some(Instant::now()), ..State::default() }));
-        let (requests, receiver) = sync_channel(options.queue);
-        let (queue, stall) = (options.queue, options.stall);
-        let writer = Writer {
-            path: path.to_owned(),
-            options,
-            boot_epoch,
-            file,
-            log,
-            looked: Instant::now(),
-            store: Some(store),
-            state: Arc::clone(&state),
-            acknowledged: Vec::new(),
-            withdrawn: Vec::new(),
-            transactions: 0,
-            last_attempt: Instant::now(),
-            _lock: lock,
-        };
-        let thread = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || writer.run(&receiver))
-            .map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
-        Ok((Self { requests: Some(requests), queue, stall, state, thread: Some(thread) }, recovery))
-    }
-
-    /// Records that `trigger` was accepted. When this returns, it is durable and BUSY may go out.
-    ///
-    /// # Errors
-    /// Any: the trigger was not accepted and gets no record. [`JournalError::AlreadyInHand`] for the same part and nonce.
-    pub fn accept(&self, trigger: Trigger) -> Result<Accepted, JournalError> {
-        self.ask(|reply| Request::Accept(trigger, Instant::now(), reply))
-    }
-
-    /// Records the terminal verdict of an accepted trigger. When this returns, it is durable and may be sent.
-    ///
-    /// # Errors
-    /// [`JournalError::NotWritten`], [`JournalError::NotReady`], [`JournalError::Overloaded`]: it is certainly not in the
-    /// journal. [`JournalError::Unknown`]: once ready again, committing a REJECT for the trigger either succeeds or is
-    /// [`JournalError::AlreadyTerminal`]. [`JournalError::NeverAccepted`]: misuse.
-    pub fn commit(&self, entry: Entry) -> Result<Committed, JournalError> {
-        self.ask(|reply| Request::Commit(Box::new(entry), Instant::now(), reply))
-    }
-
-    /// Notes that the PLC acknowledged a record. It is written with the next transaction, a second later at most; losing
-    /// it means that the record is told once more, as RECORD.
-    ///
-    /// # Errors
-    /// The queue is full or the journal closed.
-    pub fn acknowledge(&self, seq: NonZeroU64) -> Result<(), JournalError> {
-        self.send(Request::Acknowledge(seq))
-    }
-
-    /// The accepted triggers that have no terminal record yet, in order.
-    ///
-    /// # Errors
-    /// The journal is not ready.
-    pub fn open_parts(&self) -> Result<Vec<OpenPart>, JournalError> {
-        self.ask(Request::OpenParts)
-    }
-
-    /// Removes up to 1,000 of the oldest rows that [`Options::retention`] lets go; `now_unix_ms` is the time in
-    /// milliseconds since 1970. Meant to be called every few minutes, and again at once while it says `more`.
-    ///
-    /// # Errors
-    /// The journal is not ready, or failed.
-    pub fn prune(&self, now_unix_ms: i64) -> Result<Pruned, JournalError> {
-        self.ask(|reply| Request::Prune(now_unix_ms, reply))
-    }
-
-    /// How the journal is, without waiting for it.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        let state = locked(&self.state);
-        let stalled = state.busy_since.is_some_and(|since| since.elapsed() > self.stall);
-        Health {
-            ready: state.open && !stalled,
-            failures: state.failures,
-            reopenings: state.reopenings,
-            last_error: state.last_error.clone(),
-        }
-    }
-
-    /// The last sign of life of the journal's thread, and how long it may be silent from then on. While the journal is known
-    /// not to be ready that is long, as nothing depends on it then.
-    #[must_use]
-    pub fn progress(&self) -> (Instant, Duration) {
-        let state = locked(&self.state);
-        let last = state.busy_since.or(state.seen).unwrap_or_else(Instant::now);
-        let most = match (state.open, state.busy_since) {
-            (false, _) => REOPENING_MOST,
-            (true, Some(_)) => self.stall,
-            (true, None) => WAITING_MOST,
-        };
-        (last, most)
-    }
-
-    fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
-        let (reply, answer) = sync_channel(1);
-        self.send(request(reply))?;
-        answer.recv().unwrap_or(Err(JournalError::Closed))
-    }
-
-    fn send(&self, request: Request) -> Answer<()> {
-        let requests = self.requests.as_ref().ok_or(JournalError::Closed)?;
-        requests.try_send(request).map_err(|error| match error {
-            TrySendError::Full(_) => JournalError::Overloaded { waiting: self.queue },
-            TrySendError::Disconnected(_) => JournalError::Closed,
-        })
-    }
-}
-
-impl Drop for Journal {
-    fn drop(&mut self) {
-        self.requests = None;
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the journal's thread panicked");
-        }
-    }
-}
-
-struct Writer {
+/// The journal's thread.
+pub(super) struct Writer {
     path: PathBuf,
     options: Options,
     boot_epoch: NonZeroU32,
@@ -236,7 +79,52 @@ impl Drop for Writer {
 }
 
 impl Writer {
-    fn run(mut self, requests: &Receiver<Request>) {
+    /// Opens or makes the journal at the resolved `path`, begins a new boot epoch and closes what a crash left in hand.
+    pub(super) fn open(path: &Path, options: Options) -> Result<(Self, Recovery), JournalError> {
+        let lock = lock(path)?;
+        refuse_lone_log(path)?;
+        rewrite_log(path)?;
+        let (mut store, created) = Store::open(path, options.verify_rows)?;
+        let rows = store.rows();
+        let (boot_epoch, restarted) = store.start().map_err(|failure| match failure {
+            Failure::Refused(error) => error,
+            Failure::Broken(error) => unusable(path, error),
+        })?;
+        // Else the new epoch would live in the log alone, and be given again where that is lost.
+        store.checkpoint(Checkpoint::Truncate).map_err(|error| unusable(path, error))?;
+        let unacknowledged = store.unacknowledged().map_err(|error| unusable(path, error))?;
+        let rows = rows + restarted.len() as u64;
+        let recovery = Recovery { boot_epoch, created, rows, restarted, unacknowledged };
+
+        let identity =
+            |path: PathBuf| Identity::of(&path).map_err(|source| JournalError::Io { path: path.clone(), source });
+        let (file, log) = (identity(path.to_owned())?, Some(identity(log_of(path))?));
+        let state = State { open: true, seen: Some(Instant::now()), ..State::default() };
+        let writer = Self {
+            path: path.to_owned(),
+            options,
+            boot_epoch,
+            file,
+            log,
+            looked: Instant::now(),
+            store: Some(store),
+            state: Arc::new(Mutex::new(state)),
+            acknowledged: Vec::new(),
+            withdrawn: Vec::new(),
+            transactions: 0,
+            last_attempt: Instant::now(),
+            _lock: lock,
+        };
+        Ok((writer, recovery))
+    }
+
+    /// What callers see of it.
+    pub(super) fn state(&self) -> Arc<Mutex<State>> {
+        Arc::clone(&self.state)
+    }
+
+    /// Serves until nobody can ask any more, then writes what waits.
+    pub(super) fn run(mut self, requests: &Receiver<Request>) {
         let mut asked = Instant::now();
         loop {
             locked(&self.state).seen = Some(Instant::now());
@@ -453,6 +341,6 @@ impl Writer {
     }
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+pub(super) fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

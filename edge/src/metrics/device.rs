@@ -23,6 +23,7 @@ pub struct DeviceFigures {
     healthy: IntGauge,
     workers: Family<&'static str, IntGauge>,
     engine_proven: IntGauge,
+    engine_is_fallback: IntGauge,
     proofs: Family<bool, IntCounter>,
     proven_at: Family<bool, Gauge>,
     decoder_restarts: Follower,
@@ -64,6 +65,11 @@ impl DeviceFigures {
                 registry,
                 "cellgate_engine_proven",
                 "Whether the engine gave the golden images their scores when it was last asked: 0 or 1.",
+            )?,
+            engine_is_fallback: gauge(
+                registry,
+                "cellgate_engine_is_fallback",
+                "Whether ONNX Runtime judges on the CPU, as engine = \"auto\" can't use the GPU: 0 or 1.",
             )?,
             proofs: counters(
                 registry,
@@ -113,6 +119,11 @@ impl DeviceFigures {
         if let Some(time) = self.proven_at.get(&passed) {
             time.set(now_seconds());
         }
+    }
+
+    /// Whether another engine was loaded than the one that was wanted first.
+    pub fn show_fallback(&self, is_fallback: bool) {
+        self.engine_is_fallback.set(i64::from(is_fallback));
     }
 
     /// How often the sandbox that decodes now has replaced its worker.

@@ -5,6 +5,7 @@ use super::{Pipeline, ProofError, SetupError};
 use crate::sandbox::{self, Sandbox, SandboxError};
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::engine::EngineError;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// How a bundle's network is run.
@@ -69,10 +70,11 @@ impl Pipeline {
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
     pub fn activate(bundle: &Bundle, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
-        Self::activate_telling(bundle, activation, &(Arc::new(|| {}) as Alive))
+        Self::activate_telling(bundle, activation, &(Arc::new(|| ControlFlow::Continue(())) as Alive))
     }
 
-    /// As [`Self::activate`]; `alive` is called again and again: while a plan is built, and between the steps of loading.
+    /// As [`Self::activate`]; `alive` is called again and again: while a plan is built, which it can stop, and between the steps
+    /// of loading.
     ///
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
@@ -105,6 +107,16 @@ impl ActivationError {
             Self::Plan(crate::plans::NoPlan::Gpu(error)) => error.is_context_lost(),
             _ => false,
         }
+    }
+
+    /// Whether it was stopped, and nothing is wrong.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        #[cfg(feature = "tensorrt")]
+        if let Self::Plan(crate::plans::NoPlan::Plan(error)) = self {
+            return *error == cellgate_models::plan::PlanError::Cancelled;
+        }
+        false
     }
 
     /// With its causes, on one line: some list each place that was looked at on a line of its own.

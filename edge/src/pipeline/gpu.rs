@@ -8,7 +8,7 @@ use crate::convert::OutputType;
 use crate::convert::cuda::{CudaConverter, CudaError, CudaOptions};
 use crate::sandbox::Sandbox;
 use cellgate_models::bundle::Bundle;
-use cellgate_models::conversion::ConversionSpec;
+use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::engine::EngineError;
 use cellgate_models::plan::cache::AuthenticPlan;
 use cellgate_models::plan::{PlanEngine, PlanError};
@@ -16,7 +16,7 @@ use cellgate_models::policy::Reason;
 use cellgate_models::radiograph::RadiographView;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr as _, DriverError, PinnedHostSlice, result};
-use std::path::Path;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,13 +31,49 @@ const LOOK_EVERY: Duration = Duration::from_micros(50);
 ///
 /// Whatever goes wrong there while it runs, it is given up: a context can't be made anew in the same process, as TensorRT holds
 /// it too, and a GPU that does not answer can't be waited for. So what is on it is left as it is, never freed.
-pub(super) struct GpuScorer(Option<Parts>);
+pub(super) struct GpuScorer<N>(Option<Parts<N>>);
 
-struct Parts {
+struct Parts<N> {
     // In this order, so that each is dropped before what it uses.
-    engine: PlanEngine,
+    network: N,
     score: Score,
     converter: CudaConverter,
+}
+
+/// A network that takes its input on the GPU, and leaves its score there.
+pub(super) trait Network {
+    /// Height and width of the input in pixels.
+    fn input_size(&self) -> Size;
+
+    /// Says where on the device the input and the score lie.
+    ///
+    /// # Safety
+    /// `input` must be the address of 3 x height x width values of f32 in device memory, `output` that of one, both for as long
+    /// as anything is started.
+    unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError>;
+
+    /// Starts on `stream`; does not wait.
+    ///
+    /// # Safety
+    /// `stream` must be of the context that the network was loaded in, and [`bind`](Self::bind)'s memory must be there until it
+    /// has come so far.
+    unsafe fn enqueue(&mut self, stream: &CudaStream) -> Result<(), PlanError>;
+}
+
+impl Network for PlanEngine {
+    fn input_size(&self) -> Size {
+        Self::input_size(self)
+    }
+
+    unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError> {
+        // SAFETY: as this function demands.
+        unsafe { Self::bind(self, input, output) }
+    }
+
+    unsafe fn enqueue(&mut self, stream: &CudaStream) -> Result<(), PlanError> {
+        // SAFETY: as this function demands.
+        unsafe { Self::enqueue(self, stream.cu_stream().cast()) }
+    }
 }
 
 /// Where the score comes to, and how far the GPU is.
@@ -49,21 +85,20 @@ struct Score {
     inferred: CudaEvent,
 }
 
-impl GpuScorer {
-    /// Takes all memory for images of up to `max_pixels` pixels, deserialises `plan`, and runs it once. `alive` is called after each
-    /// step.
+impl<N: Network> GpuScorer<N> {
+    /// Takes all memory for images of up to `max_pixels` pixels, has `load` load the network into the context that is current
+    /// then, and runs it once. `alive` is called after each step.
     pub(super) fn new(
         conversion: &ConversionSpec,
         max_pixels: usize,
-        plan: &AuthenticPlan,
-        libraries: Option<&Path>,
+        load: impl FnOnce() -> Result<N, PlanError>,
         alive: &Alive,
     ) -> Result<Self, GpuScorerError> {
         let mut converter = CudaConverter::new(conversion, max_pixels, OutputType::F32, &CudaOptions::default())?;
-        alive();
-        let mut engine = PlanEngine::new(plan, libraries)?;
-        alive();
-        let size = engine.input_size();
+        let _ = alive();
+        let mut network = load()?;
+        let _ = alive();
+        let size = network.input_size();
         if conversion.size != Some(size) {
             return Err(SetupError::Size { conversion: conversion.size, network: size }.into());
         }
@@ -73,8 +108,8 @@ impl GpuScorer {
         let address = score.device.device_ptr(tensor.stream).0;
         // SAFETY: the tensor has 3 x height x width values of f32, as the sizes are equal; it and the score's place stay
         // where they are for as long as this is there, and `Drop` waits before they go.
-        unsafe { engine.bind(tensor.address, address) }?;
-        let mut scorer = Self(Some(Parts { engine, score, converter }));
+        unsafe { network.bind(tensor.address, address) }?;
+        let mut scorer = Self(Some(Parts { network, score, converter }));
         scorer.run(dark, FIRST_MOST, &mut Times::default(), &mut |_| {})?;
         Ok(scorer)
     }
@@ -97,7 +132,7 @@ impl GpuScorer {
     }
 }
 
-impl Scorer for GpuScorer {
+impl<N: Network> Scorer for GpuScorer<N> {
     fn score(
         &mut self,
         radiograph: RadiographView<'_>,
@@ -112,7 +147,7 @@ impl Scorer for GpuScorer {
     }
 }
 
-impl Parts {
+impl<N: Network> Parts<N> {
     /// Starts everything, then waits for it.
     fn run(
         &mut self,
@@ -121,7 +156,7 @@ impl Parts {
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore> {
-        let Self { engine, score, converter } = self;
+        let Self { network, score, converter } = self;
         let deadline = Instant::now() + most;
         begins(Stage::Convert);
         let stream = Arc::clone(converter.stream());
@@ -132,9 +167,8 @@ impl Parts {
         converter.convert(radiograph)?;
         while_doing("marking the end of the conversion", score.converted.record(&stream))?;
         while_doing("clearing the score", score.clear(&stream))?;
-        // SAFETY: the stream is of the context that the plan was deserialised in; what is bound is there until `Drop`.
-        unsafe { engine.enqueue(stream.cu_stream().cast()) }
-            .map_err(|error| EngineError::Run { message: error.to_string() })?;
+        // SAFETY: the stream is of the context that the network was loaded in; what is bound is there until `Drop`.
+        unsafe { network.enqueue(&stream) }.map_err(|error| EngineError::Run { message: error.to_string() })?;
         while_doing("starting the score's way back", score.fetch(&stream))?;
         while_doing("marking the end of the network", score.inferred.record(&stream))?;
         wait(&score.converted, deadline)?;
@@ -155,8 +189,9 @@ impl Pipeline {
     ) -> Result<Self, ActivationError> {
         let max_pixels = usize::try_from(activation.sandbox.limits.max_pixels).unwrap_or(usize::MAX);
         let libraries = activation.engine.tensorrt.libraries.as_deref();
-        let alive: Alive = Arc::new(|| {});
-        let scorer = GpuScorer::new(bundle.conversion(), max_pixels, plan, libraries, &alive)?;
+        let alive: Alive = Arc::new(|| ControlFlow::Continue(()));
+        let network = || PlanEngine::new(plan, libraries);
+        let scorer = GpuScorer::new(bundle.conversion(), max_pixels, network, &alive)?;
         let mut pipeline =
             Self::with_scorer(Box::new(scorer), *bundle.policy(), Sandbox::start(activation.sandbox.clone())?)?;
         pipeline.prove(bundle, activation.precision)?;
@@ -164,7 +199,7 @@ impl Pipeline {
     }
 }
 
-impl Drop for Parts {
+impl<N> Drop for Parts<N> {
     fn drop(&mut self) {
         // Everything that was started has ended, or this would have been left as it is.
         let _ = self.converter.wait();
@@ -247,3 +282,6 @@ impl GpuScorerError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::{Alive, NoScore, Pipeline, Times};
 use cellgate_models::bundle::{Bundle, Expectation, GoldenImage, Precision};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ impl Pipeline {
     /// # Errors
     /// [`ProofError`] at the first image that doesn't agree.
     pub fn prove(&mut self, bundle: &Bundle, precision: Precision) -> Result<(), ProofError> {
-        self.prove_telling(bundle, precision, &(Arc::new(|| {}) as Alive))
+        self.prove_telling(bundle, precision, &(Arc::new(|| ControlFlow::Continue(())) as Alive))
     }
 
     /// As [`Self::prove`]; `alive` is called before each image.
@@ -62,7 +63,7 @@ impl Pipeline {
     ) -> Result<(), ProofError> {
         self.slowest = Duration::ZERO;
         bundle.golden().try_for_each(|golden| {
-            alive();
+            let _ = alive();
             self.prove_with(&golden, precision)
         })
     }

@@ -5,18 +5,17 @@ use super::ActivationError;
 use super::gpu::{GpuScorer, GpuScorerError};
 use super::scorer::{CpuScorer, Scorer};
 #[cfg(feature = "tensorrt")]
-use crate::gpu;
+use crate::journal::format_utc_ms;
 #[cfg(feature = "tensorrt")]
-use crate::plans::{Asked, NoPlan, Place, with_plan};
+use crate::plans::{Asked, Place, with_plan};
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};
 #[cfg(feature = "tensorrt")]
-use cellgate_models::plan::cache::AuthenticPlan;
+use cellgate_models::plan::cache::{AuthenticPlan, Description, PlanKey};
 #[cfg(feature = "tensorrt")]
-use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, PlanError, Step};
+use cellgate_models::plan::{PlanEngine, PlanError, Step};
 use serde::Deserialize;
 use std::fmt;
-#[cfg(feature = "tensorrt")]
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -102,17 +101,20 @@ impl Default for TensorRtOptions {
     }
 }
 
-/// Called again and again while an engine is loaded: building a plan takes minutes with TensorRT 11.
-pub type Alive = Arc<dyn Fn() + Send + Sync>;
+/// Called again and again while an engine is loaded: building a plan takes minutes with TensorRT 11, and ends where this says
+/// to break.
+pub type Alive = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 
 /// The engine that judges, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// Its name, and where it runs.
-    pub engine: &'static str,
+    /// Its name, and what it runs on.
+    pub engine: String,
     /// Why it was chosen.
     pub why: String,
-    /// Whether TensorRT would have been taken, if it could be used.
+    /// Whether it is the one on the GPU.
+    pub is_on_gpu: bool,
+    /// Whether TensorRT, which this program was built with, would have been taken, if it could be used.
     pub is_fallback: bool,
 }
 
@@ -132,21 +134,24 @@ pub(super) fn scorer(
 ) -> Result<(Box<dyn Scorer>, Chosen), ActivationError> {
     let network = network(bundle, precision)?;
     let on_cpu = |why: String, is_fallback| {
-        alive();
+        let _ = alive();
         let engine = OnnxRuntime::new(network, &options.onnxruntime)?;
         let scorer = CpuScorer::new(bundle.conversion(), Box::new(engine))?;
-        Ok((Box::new(scorer) as Box<dyn Scorer>, Chosen { engine: "ONNX Runtime on the CPU", why, is_fallback }))
+        let engine = "ONNX Runtime on the CPU".to_owned();
+        Ok((Box::new(scorer) as Box<dyn Scorer>, Chosen { engine, why, is_on_gpu: false, is_fallback }))
     };
-    let on_gpu = || on_gpu(bundle, precision, &options.tensorrt, max_pixels, alive);
-    let chosen =
-        |scorer, why: &str| (scorer, Chosen { engine: "TensorRT on the GPU", why: why.to_owned(), is_fallback: false });
+    let on_gpu = |why: &str| {
+        let (scorer, engine) = on_gpu(bundle, precision, &options.tensorrt, max_pixels, alive)?;
+        Ok((scorer, Chosen { engine, why: why.to_owned(), is_on_gpu: true, is_fallback: false }))
+    };
     match options.choice {
         EngineChoice::OnnxRuntime => on_cpu("as configured".to_owned(), false),
-        EngineChoice::TensorRt => Ok(chosen(on_gpu()?, "as configured")),
-        EngineChoice::Auto => match on_gpu() {
-            Ok(scorer) => Ok(chosen(scorer, "as it can be used")),
-            Err(error) => on_cpu(format!("as TensorRT can't be used: {}", error.in_one_line()), true),
-        },
+        EngineChoice::TensorRt => on_gpu("as configured"),
+        EngineChoice::Auto => on_gpu("as it can be used").or_else(|error: ActivationError| match error {
+            error if error.is_cancelled() => Err(error),
+            ActivationError::WithoutTensorRt => on_cpu("as this program was built without TensorRT".to_owned(), false),
+            error => on_cpu(format!("as TensorRT can't be used: {}", error.in_one_line()), true),
+        }),
     }
 }
 
@@ -164,36 +169,32 @@ fn on_gpu(
     options: &TensorRtOptions,
     max_pixels: usize,
     alive: &Alive,
-) -> Result<Box<dyn Scorer>, ActivationError> {
+) -> Result<(Box<dyn Scorer>, String), ActivationError> {
     let TensorRtOptions { libraries, plans, key, keep } = options;
     let place = Place { plans, key, libraries: libraries.as_deref() };
     let asked = Asked { bundle, precision, place, keep: *keep };
-    has_plans(gpu::at_hand().map_err(NoPlan::from)?.capability()).map_err(NoPlan::from)?;
-    let progress = |_: Step<'_>| {
-        alive();
-        ControlFlow::Continue(())
-    };
+    let progress = |_: Step<'_>| alive();
     let load = |plan: &AuthenticPlan| {
-        alive();
-        Ok(GpuScorer::new(bundle.conversion(), max_pixels, plan, libraries.as_deref(), alive)?)
+        let _ = alive();
+        let network = || PlanEngine::new(plan, libraries.as_deref());
+        let scorer = GpuScorer::new(bundle.conversion(), max_pixels, network, alive)?;
+        Ok((Box::new(scorer) as Box<dyn Scorer>, in_words(plan.description())))
     };
-    Ok(Box::new(with_plan(&asked, &progress, load, is_refusal)?))
+    with_plan(&asked, &progress, load, is_refusal)
+}
+
+/// TensorRT with the plan that it runs.
+#[cfg(feature = "tensorrt")]
+fn in_words(plan: &Description) -> String {
+    let built_unix_ms = i64::try_from(plan.built_unix_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+    let PlanKey { precision, gpu, tensorrt, .. } = &plan.key;
+    format!("{tensorrt} on the GPU, with the plan of {precision} for {gpu} of {}", format_utc_ms(built_unix_ms))
 }
 
 /// Whether TensorRT does not take an authentic plan: then another is built.
 #[cfg(feature = "tensorrt")]
 fn is_refusal(error: &ActivationError) -> bool {
     matches!(error, ActivationError::Gpu(GpuScorerError::Plan(PlanError::Refused { .. })))
-}
-
-/// Whether this TensorRT knows GPUs of that compute capability at all: it would say so only after loading all of the network.
-#[cfg(feature = "tensorrt")]
-fn has_plans(asked: ComputeCapability) -> Result<(), PlanError> {
-    if CAPABILITIES.is_empty() || CAPABILITIES.contains(&asked) {
-        return Ok(());
-    }
-    let expected = CAPABILITIES.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    Err(PlanError::Target { asked, flavour: FLAVOUR, expected })
 }
 
 #[cfg(not(feature = "tensorrt"))]
@@ -203,7 +204,7 @@ fn on_gpu(
     _: &TensorRtOptions,
     _: usize,
     _: &Alive,
-) -> Result<Box<dyn Scorer>, ActivationError> {
+) -> Result<(Box<dyn Scorer>, String), ActivationError> {
     Err(ActivationError::WithoutTensorRt)
 }
 
@@ -211,21 +212,13 @@ fn on_gpu(
 mod tests {
     use super::*;
 
-    #[cfg(all(feature = "tensorrt", not(feature = "enterprise")))]
-    #[test]
-    fn a_gpu_that_tensorrt_does_not_know_is_refused_beforehand() {
-        assert_eq!(has_plans(ComputeCapability::new(8, 6)), Ok(()));
-        let text = has_plans(ComputeCapability::new(9, 0)).unwrap_err().to_string();
-        assert!(text.contains("no plan for sm90") && text.contains("sm86, sm89"), "{text}");
-    }
-
     #[cfg(feature = "tensorrt")]
     #[test]
     fn only_a_plan_that_tensorrt_refuses_is_built_anew() {
         let refused = PlanError::Refused { message: "other build".to_owned() };
         assert!(is_refusal(&GpuScorerError::from(refused).into()));
         assert!(!is_refusal(&GpuScorerError::from(PlanError::Cancelled).into()));
-        assert!(!is_refusal(&NoPlan::from(PlanError::Cancelled).into()));
+        assert!(!is_refusal(&crate::plans::NoPlan::from(PlanError::Cancelled).into()));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod standstill;
 mod stop;
 #[path = "../support/mod.rs"]
 mod support;
+mod unheard;
 
 use plant::{Plant, signal, wait_for};
 use rustix::process::Signal;

@@ -12,21 +12,23 @@ const DRIVER: &str = "libcuda.so.1";
 pub(crate) struct Device {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) bundle: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Device {
     /// One with a sound bundle of f32, and no GPU but the machine's own.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let bundle = support::sound_bundle(folder.path());
-        Self { folder, bundle }
+        Self::of(support::sound_bundle)
     }
 
     /// The same with another bundle.
     pub(crate) fn with(contents: &Contents) -> Self {
+        Self::of(|folder| support::bundle(folder, contents))
+    }
+
+    fn of(bundle: impl FnOnce(&Path) -> PathBuf) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let bundle = support::bundle(folder.path(), contents);
-        Self { folder, bundle }
+        Self { bundle: bundle(folder.path()), key: folder.path().join("plan.key"), folder }
     }
 
     /// The same with a pretended GPU of that compute capability; `options` are the compiler's.

@@ -12,18 +12,29 @@ pub use chosen::{CAPABILITIES, FLAVOUR};
 mod chosen {
     use super::super::error::of;
     use super::{BuilderConfig, ComputeCapability, Flavour, Logger, PlanError, Target};
+    use trtx::ComputeCapability as Trt;
     use trtx::{EngineInvalidityDiagnostics as Diagnostics, EngineValidity, Runtime};
 
     /// The TensorRT that this program was built for.
     pub const FLAVOUR: Flavour = Flavour::Rtx;
     /// The compute capabilities that can be named.
-    pub const CAPABILITIES: &[ComputeCapability] = &[
-        ComputeCapability::new(7, 5),
-        ComputeCapability::new(8, 0),
-        ComputeCapability::new(8, 6),
-        ComputeCapability::new(8, 9),
-        ComputeCapability::new(12, 0),
-        ComputeCapability::new(12, 1),
+    pub const CAPABILITIES: &[ComputeCapability] = &{
+        let mut known = [ComputeCapability::new(0, 0); TARGETS.len()];
+        let mut at = 0;
+        while at < known.len() {
+            known[at] = TARGETS[at].0;
+            at += 1;
+        }
+        known
+    };
+    /// The same, with TensorRT's own names.
+    const TARGETS: [(ComputeCapability, Trt); 6] = [
+        (ComputeCapability::new(7, 5), Trt::kSM75),
+        (ComputeCapability::new(8, 0), Trt::kSM80),
+        (ComputeCapability::new(8, 6), Trt::kSM86),
+        (ComputeCapability::new(8, 9), Trt::kSM89),
+        (ComputeCapability::new(12, 0), Trt::kSM120),
+        (ComputeCapability::new(12, 1), Trt::kSM121),
     ];
     pub(crate) const BUILDER: &str = "libtensorrt_rtx.so";
     pub(crate) const PARSER: &str = "libtensorrt_onnxparser_rtx.so";
@@ -33,17 +44,11 @@ mod chosen {
     pub(crate) const OLDEST: (u16, u16) = (1, 7);
 
     pub(crate) fn set_target(config: &mut BuilderConfig<'_>, target: Target) -> Result<(), PlanError> {
-        use trtx::ComputeCapability as Trt;
         let capability = match target {
             Target::Device => Trt::kCURRENT,
-            Target::Named(asked) => match (asked.major, asked.minor) {
-                (7, 5) => Trt::kSM75,
-                (8, 0) => Trt::kSM80,
-                (8, 6) => Trt::kSM86,
-                (8, 9) => Trt::kSM89,
-                (12, 0) => Trt::kSM120,
-                (12, 1) => Trt::kSM121,
-                _ => return Err(PlanError::Target { asked, flavour: FLAVOUR, expected: list() }),
+            Target::Named(asked) => match TARGETS.iter().find(|(known, _)| *known == asked) {
+                Some((_, capability)) => *capability,
+                None => return asked.check_named(),
             },
         };
         config.set_nb_compute_capabilities(1).and_then(|()| config.set_compute_capability(capability, 0)).map_err(of)
@@ -70,10 +75,6 @@ mod chosen {
         let has = |fault| is_invalid && diagnostics.contains(fault);
         Ok(faults.into_iter().filter(|&(fault, _)| has(fault)).map(|(_, words)| words).collect())
     }
-
-    fn list() -> String {
-        CAPABILITIES.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    }
 }
 
 /// TensorRT 11.
@@ -95,9 +96,7 @@ mod chosen {
     pub(crate) fn set_target(_: &mut BuilderConfig<'_>, target: Target) -> Result<(), PlanError> {
         match target {
             Target::Device => Ok(()),
-            Target::Named(asked) => {
-                Err(PlanError::Target { asked, flavour: FLAVOUR, expected: "the GPU at hand only".to_owned() })
-            }
+            Target::Named(asked) => asked.check_named(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Bytes on a native line, some of them right frames, through the accumulator and the links of both sides. What is checked: `../bodies/accumulator.rs`.
+//! Bytes on a native line, some of them right frames, through the accumulator and the links of both sides. What is
+//! checked: `../bodies/accumulator.rs`.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Requests, times and what the application does, through the device's session behind Modbus registers. What is checked: `../bodies/modbus.rs`.
+//! Requests, times and what the application does, through the device's session behind Modbus registers. What is
+//! checked: `../bodies/modbus.rs`.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Frames, times and what the application does, through the device's session on a native link. What is checked: `../bodies/session.rs`.
+//! Frames, times and what the application does, through the device's session on a native link. What is
+//! checked: `../bodies/session.rs`.
 
 #![no_main]
 

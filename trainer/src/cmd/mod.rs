@@ -65,5 +65,7 @@ pub(crate) fn start_logging() {
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOGGED.into()))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // A line that can't be written, as nobody reads any more, is left out, and a long work goes on.
+        .log_internal_errors(false)
         .init();
 }

@@ -13,8 +13,7 @@
 use cellgate_models::bundle::{self, Bundle, BundleError, CONVERSION, Existing};
 use cellgate_models::digest::Digest;
 use cellgate_models::plan::{
-    CAPABILITIES, ComputeCapability, Library, ParseCapabilityError, PlanError, Request, Target, TensorRt,
-    build_in_child, probe,
+    ComputeCapability, Library, ParseCapabilityError, PlanError, Request, Target, TensorRt, build_in_child, probe,
 };
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -73,10 +72,7 @@ impl Plans {
     pub fn prepare(targets: &[String], bundle: &Path, existing: Existing) -> Result<Self, PlansError> {
         let targets = targets.iter().map(|text| text.parse()).collect::<Result<Vec<ComputeCapability>, _>>()?;
         let tensorrt = probe(Library::Builder, None)?.tensorrt;
-        if let Some(&asked) = targets.iter().find(|target| !CAPABILITIES.contains(target)) {
-            let expected = CAPABILITIES.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            return Err(PlanError::Target { asked, flavour: tensorrt.flavour, expected }.into());
-        }
+        targets.iter().try_for_each(|target| target.check_named())?;
         let mut name = bundle.file_name().unwrap_or_default().to_owned();
         name.push("-plans");
         let folder = bundle.with_file_name(name);

@@ -99,8 +99,8 @@ pub struct Summary {
 /// Begins the run, or goes on with it where its folder holds a checkpoint.
 ///
 /// # Errors
-/// Another process trains in the folder, or it holds something else; a checkpoint of another configuration or a damaged one; a loss that is not finite; libtorch's; files that can't be
-/// written.
+/// Another process trains in the folder, or it holds something else; a checkpoint of another configuration or a damaged one; a
+/// loss that is not finite; libtorch's; files that can't be written.
 pub fn run(run: &Run<'_>) -> Result<Summary> {
     let _lock = lock(run.out)?;
     let path = run.out.join(checkpoint::FILE);

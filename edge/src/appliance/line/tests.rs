@@ -5,7 +5,7 @@ use crate::appliance::judge::EngineState;
 use crate::config::Config;
 use crate::metrics::{About, Metrics};
 use cellgate_protocol::session::device::{Action, DeviceConfig};
-use cellgate_protocol::to_device::TriggerRequest;
+use cellgate_protocol::to_device::{Ack, TriggerRequest};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, channel};

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 /// Builds the plans of a bundle on this device: one JSON line for each on stdout.
 ///
-/// A plan that is there already and authentic is kept. A damaged or foreign one is named and built anew.
+/// A plan that is there already and authentic is kept. An unreadable, damaged or foreign one is named and built anew.
 ///
 /// Exit status: 0 done, 2 misuse: also a bundle, a library, a key or a network at fault, 130 stopped by a signal; what was
 /// finished before is kept.
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let network = bundle.network(precision).with_context(|| format!("the bundle has no network of {precision}"))?;
         let key = PlanKey { bundle: bundle.digest(), precision, gpu: gpu.clone(), tensorrt };
         let start = Instant::now();
-        let kept = if args.anew { None } else { kept(&cache, &key)? };
+        let kept = if args.anew { None } else { kept(&cache, &key) };
         let (path, state, bytes) = match kept {
             Some(bytes) => (cache.path(&key), "kept", bytes),
             None => {
@@ -108,15 +108,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The length of the plan that is there; none where it is to be built.
-fn kept(cache: &Cache, key: &PlanKey) -> anyhow::Result<Option<usize>> {
-    Ok(match cache.lookup(key)? {
+fn kept(cache: &Cache, key: &PlanKey) -> Option<usize> {
+    match cache.lookup(key) {
         Lookup::Hit(plan) => Some(plan.plan().len()),
         Lookup::Missing => None,
         Lookup::Refused { path, reason } => {
             tracing::warn!("{}: {reason}; it is built anew", path.display());
             None
         }
-    })
+    }
 }
 
 /// Set by the first SIGINT or SIGTERM; the second ends the program at once.

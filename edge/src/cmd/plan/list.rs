@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Shows the plans of this device, each checked with its key: ok, damaged or foreign.
+/// Shows the plans of this device, each checked with its key: ok, unreadable, damaged or foreign.
 ///
 /// Exit status: 0, or 2 for misuse and a folder or key that can't be read.
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Line {
     plan: PathBuf,
-    /// `ok`, `damaged` or `foreign`.
+    /// `ok`, `unreadable`, `damaged` or `foreign`.
     state: &'static str,
     bytes: u64,
     bundle: Option<Digest>,

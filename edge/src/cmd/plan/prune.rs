@@ -8,9 +8,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Removes the plans that are not those of this bundle, GPU and TensorRT, and the damaged and foreign ones.
+/// Removes the plans that are not those of this bundle, GPU and TensorRT, and the unreadable, damaged and foreign ones.
 ///
-/// One line for each removed file on stdout, with the reason. A folder is named on stderr and left. Nothing is removed where bundle, GPU or TensorRT is not known.
+/// One line for each removed file on stdout, with the reason. A folder is named on stderr and left. Nothing is removed where
+/// bundle, GPU or TensorRT is not known.
 ///
 /// Exit status: 0, or 2 for misuse: also a bundle, a library or a key at fault.
 #[derive(Debug, clap::Args)]

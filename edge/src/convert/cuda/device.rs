@@ -31,17 +31,22 @@ pub struct DeviceInfo {
 /// [`CudaError`]: the driver is missing or too old, or knows no such device.
 pub fn device_info(options: &CudaOptions) -> Result<DeviceInfo, CudaError> {
     driver_version(options)?;
-    while_doing("starting the driver", result::init())?;
+    before("starting the driver", result::init())?;
     let number = c_int::try_from(options.device).unwrap_or(c_int::MAX);
-    let device = while_doing("looking for the device", result::device::get(number))?;
-    let name = while_doing("asking for the device's name", result::device::get_name(device))?;
+    let device = before("looking for the device", result::device::get(number))?;
+    let name = before("asking for the device's name", result::device::get_name(device))?;
     let asking = "asking for the device's kind";
     // SAFETY: the device was found just now.
-    let attribute = |attribute| while_doing(asking, unsafe { result::device::get_attribute(device, attribute) });
+    let attribute = |attribute| before(asking, unsafe { result::device::get_attribute(device, attribute) });
     let major = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
     let multiprocessors = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.unsigned_abs();
     Ok(DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors })
+}
+
+/// An error of the driver, before there is a context, with what was being done.
+fn before<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
+    result.map_err(|error| CudaError::before_a_context(doing, error))
 }
 
 /// An error of the driver with what was being done.
@@ -83,7 +88,7 @@ impl Device {
         tensor_bytes: usize,
     ) -> Result<Self, CudaError> {
         let info = device_info(options)?;
-        let context = while_doing("opening the device", CudaContext::new(options.device))?;
+        let context = before("opening the device", CudaContext::new(options.device))?;
         let kernels = Module::new(&context, kernels, &compile(kernels, info.capability, options)?)?;
         let stream = while_doing("making a stream", context.new_stream())?;
         let memory = Block::new(&stream, memory_bytes)?;

@@ -82,12 +82,15 @@ pub enum CudaError {
 }
 
 impl CudaError {
-    /// What the driver answered while `doing`.
+    /// What the driver answered while `doing` something in a context.
     pub(crate) fn from_driver(doing: &'static str, error: DriverError) -> Self {
-        let name = format!("{:?}", error.0);
-        let text = error.error_string().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
-        let detail = format!("{name}: {text}");
+        let detail = words(error);
         if is_sticky(error.0) { Self::ContextLost { doing, detail } } else { Self::Driver { doing, detail } }
+    }
+
+    /// What the driver answered before there was a context: none is lost, and the next attempt may succeed.
+    pub(super) fn before_a_context(doing: &'static str, error: DriverError) -> Self {
+        Self::Driver { doing, detail: words(error) }
     }
 
     /// Whether the image is at fault, and the GPU is as it was.
@@ -101,6 +104,11 @@ impl CudaError {
     pub fn is_context_lost(&self) -> bool {
         matches!(self, Self::ContextLost { .. })
     }
+}
+
+fn words(error: DriverError) -> String {
+    let text = error.error_string().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+    format!("{:?}: {text}", error.0)
 }
 
 /// Errors after which every later call in the same context fails too (CUDA driver API, `CUresult`).

@@ -8,6 +8,7 @@ use crate::bundle::Precision;
 use crate::digest::Digest;
 use crate::plan::{Built, ComputeCapability, Flavour, PlanError, TensorRt, Version};
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::ops::Range;
 
 /// The first bytes of an entry; the third line end shows a file that went through a text conversion.
@@ -28,6 +29,14 @@ const LEAST_BYTES: usize = HEAD_BYTES + TIME_BYTES + KEY_BYTES + CODE_BYTES;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryError {
+    /// The system doesn't let it be read.
+    #[error("unreadable: {message}")]
+    Unreadable {
+        /// What kind of error that is.
+        kind: ErrorKind,
+        /// What the system said.
+        message: String,
+    },
     /// A link, pipe or device.
     #[error("damaged: it is no plain file")]
     NoFile,
@@ -75,10 +84,11 @@ pub enum EntryError {
 }
 
 impl EntryError {
-    /// `damaged` or `foreign`.
+    /// `unreadable`, `damaged` or `foreign`.
     #[must_use]
     pub fn state(&self) -> &'static str {
         match self {
+            Self::Unreadable { .. } => "unreadable",
             Self::NoFile | Self::Folder | Self::TooLong { .. } | Self::Malformed { .. } | Self::Altered => "damaged",
             Self::Format { .. } | Self::OtherDevice | Self::OtherKey { .. } => "foreign",
         }

@@ -105,27 +105,21 @@ impl Cache {
     }
 
     /// The plan of this key. The file is read once, into memory, and what is checked is what is handed on.
-    ///
-    /// # Errors
-    /// [`CacheError`]: the system doesn't let the file be read. Whatever is wrong with its content is
-    /// [`Lookup::Refused`].
-    pub fn lookup(&self, key: &PlanKey) -> Result<Lookup, CacheError> {
+    #[must_use]
+    pub fn lookup(&self, key: &PlanKey) -> Lookup {
         let path = self.path(key);
-        let refused = |reason| Ok(Lookup::Refused { path: path.clone(), reason });
-        let bytes = match read(&path) {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(reason)) => return refused(reason),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Lookup::Missing),
-            Err(source) => return Err(CacheError { path, source }),
+        let reason = match self.authentic(&path) {
+            Ok(plan) if plan.description().key == *key => return Lookup::Hit(plan),
+            Ok(plan) => EntryError::OtherKey { found: plan.description().key.to_string(), expected: key.to_string() },
+            Err(EntryError::Unreadable { kind: ErrorKind::NotFound, .. }) => return Lookup::Missing,
+            Err(reason) => reason,
         };
-        match AuthenticPlan::open(bytes, &self.key) {
-            Ok(plan) if plan.description().key == *key => Ok(Lookup::Hit(plan)),
-            Ok(plan) => {
-                let found = plan.description().key.to_string();
-                refused(EntryError::OtherKey { found, expected: key.to_string() })
-            }
-            Err(reason) => refused(reason),
-        }
+        Lookup::Refused { path, reason }
+    }
+
+    /// What this device wrote into a file.
+    fn authentic(&self, path: &Path) -> Result<AuthenticPlan, EntryError> {
+        AuthenticPlan::open(read(path)?, &self.key)
     }
 
     /// Stores a plan that this process has built, in the place of what is there: written beside it, flushed, moved there.
@@ -149,7 +143,7 @@ impl Cache {
     /// over.
     ///
     /// # Errors
-    /// [`CacheError`]: the folder or a file in it can't be read.
+    /// [`CacheError`]: the folder can't be read.
     pub fn list(&self) -> Result<Vec<Listed>, CacheError> {
         let mut paths = Vec::new();
         let entries = match fs::read_dir(&self.folder) {
@@ -163,23 +157,22 @@ impl Cache {
             }
         }
         paths.sort();
-        paths.into_iter().map(|path| self.listed(path)).collect()
+        Ok(paths.into_iter().map(|path| self.listed(path)).collect())
     }
 
-    fn listed(&self, path: PathBuf) -> Result<Listed, CacheError> {
-        let bytes = fs::symlink_metadata(&path).map_err(at(&path))?.len();
-        let entry =
-            read(&path).map_err(at(&path))?.and_then(|bytes| AuthenticPlan::open(bytes, &self.key)).and_then(|plan| {
-                let description = plan.description().clone();
-                let expected = self.path(&description.key);
-                if expected == path {
-                    Ok(description)
-                } else {
-                    let expected = expected.display().to_string();
-                    Err(EntryError::OtherKey { found: description.key.to_string(), expected })
-                }
-            });
-        Ok(Listed { path, bytes, entry })
+    fn listed(&self, path: PathBuf) -> Listed {
+        let bytes = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
+        let entry = self.authentic(&path).and_then(|plan| {
+            let description = plan.description().clone();
+            let expected = self.path(&description.key);
+            if expected == path {
+                Ok(description)
+            } else {
+                let expected = expected.display().to_string();
+                Err(EntryError::OtherKey { found: description.key.to_string(), expected })
+            }
+        });
+        Listed { path, bytes, entry }
     }
 
     /// Removes an entry, whatever its state.
@@ -192,18 +185,19 @@ impl Cache {
 }
 
 /// Reads an entry's file under [`MAX_ENTRY_BYTES`]. A link, pipe or folder is none.
-fn read(path: &Path) -> std::io::Result<Result<Vec<u8>, EntryError>> {
-    let (file, metadata) = match plain_file::open(path)? {
+fn read(path: &Path) -> Result<Vec<u8>, EntryError> {
+    let unreadable = |error: std::io::Error| EntryError::Unreadable { kind: error.kind(), message: error.to_string() };
+    let (file, metadata) = match plain_file::open(path).map_err(unreadable)? {
         Opened::File(file, metadata) => (file, metadata),
-        Opened::Folder => return Ok(Err(EntryError::Folder)),
-        Opened::Other => return Ok(Err(EntryError::NoFile)),
+        Opened::Folder => return Err(EntryError::Folder),
+        Opened::Other => return Err(EntryError::NoFile),
     };
     if metadata.len() > MAX_ENTRY_BYTES {
-        return Ok(Err(EntryError::TooLong { found: metadata.len(), expected: MAX_ENTRY_BYTES }));
+        return Err(EntryError::TooLong { found: metadata.len(), expected: MAX_ENTRY_BYTES });
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes)?;
-    Ok(Ok(bytes))
+    file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
 }
 
 fn at(path: &Path) -> impl FnOnce(std::io::Error) -> CacheError {

@@ -1,11 +1,15 @@
 //! Golden bytes of the entry format; every cut, added and flipped bit is refused; the folder's ways.
 
+#[path = "../../../../tests/src/skipped.rs"]
+mod skipped;
+
 use super::*;
 use crate::bundle::Precision;
 use crate::conversion::Size;
 use crate::digest::Digest;
 use crate::plan::{Built, ComputeCapability, Flavour, Network, PlanError, TensorRt, Version};
 use proptest::prelude::*;
+use skipped::skipped;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 fn device_key() -> DeviceKey {
@@ -164,11 +168,11 @@ fn a_plan_is_stored_found_replaced_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(&folder.path().join("plans"), device_key()).unwrap();
     let description = description();
-    assert!(matches!(cache.lookup(&description.key).unwrap(), Lookup::Missing));
+    assert!(matches!(cache.lookup(&description.key), Lookup::Missing));
     for plan in [PLAN, b"another"] {
         let path = cache.store(&fresh(&description, plan)).unwrap();
         assert_eq!(path, cache.path(&description.key));
-        let Lookup::Hit(found) = cache.lookup(&description.key).unwrap() else { panic!("it was stored") };
+        let Lookup::Hit(found) = cache.lookup(&description.key) else { panic!("it was stored") };
         assert_eq!(found.plan(), plan);
     }
     let [listed] = &cache.list().unwrap()[..] else { panic!("one entry, and no file of its making") };
@@ -219,9 +223,7 @@ fn a_bad_entry_is_reported_and_replaced() {
     ];
     for (expected, spoil) in cases {
         spoil();
-        let Lookup::Refused { path: refused, reason } = cache.lookup(&description.key).unwrap() else {
-            panic!("{expected}")
-        };
+        let Lookup::Refused { path: refused, reason } = cache.lookup(&description.key) else { panic!("{expected}") };
         assert_eq!((reason.to_string().as_str(), &refused), (expected, &path));
         let listed = cache.list().unwrap();
         assert_eq!(listed.len(), 1);
@@ -229,7 +231,21 @@ fn a_bad_entry_is_reported_and_replaced() {
     }
     fs::remove_dir(&path).unwrap();
     cache.store(&fresh(&description, PLAN)).unwrap();
-    assert!(matches!(cache.lookup(&description.key).unwrap(), Lookup::Hit(_)));
+    assert!(matches!(cache.lookup(&description.key), Lookup::Hit(_)));
+}
+
+#[test]
+fn what_the_system_does_not_let_be_read_is_reported_too() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let cache = Cache::existing(file.path(), device_key());
+    let Lookup::Refused { reason, .. } = cache.lookup(&description().key) else { panic!("a file is no folder") };
+    assert_eq!(
+        (reason.to_string().as_str(), reason.state()),
+        ("unreadable: Not a directory (os error 20)", "unreadable")
+    );
+    let error = cache.store(&fresh(&description(), PLAN)).unwrap_err().to_string();
+    assert!(error.starts_with(&file.path().display().to_string()), "{error}");
+    assert!(cache.list().is_err());
 }
 
 #[test]
@@ -247,7 +263,7 @@ fn reading_makes_neither_folder_nor_key() {
     let (plans, key) = (folder.path().join("plans"), folder.path().join("plan.key"));
     let cache = Cache::existing(&plans, DeviceKey::load_or_unknown(&key).unwrap());
     assert!(cache.list().unwrap().is_empty());
-    assert!(matches!(cache.lookup(&description().key).unwrap(), Lookup::Missing));
+    assert!(matches!(cache.lookup(&description().key), Lookup::Missing));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     // Of a device that has lost its key nothing is believed.
     Cache::open(&plans, device_key()).unwrap().store(&fresh(&description(), PLAN)).unwrap();
@@ -297,7 +313,7 @@ fn an_unfit_key_is_refused_and_not_replaced() {
     symlink(&path, &link).unwrap();
     assert!(DeviceKey::load(&link).unwrap_err().to_string().contains("expected a plain file"));
     if std::os::unix::fs::chown(&path, Some(12345), None).is_err() {
-        eprintln!("SKIPPED: only root can give a key to another user");
+        skipped("only root can give a key to another user");
         return;
     }
     let text = refused();

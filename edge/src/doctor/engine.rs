@@ -1,0 +1,115 @@
+//! The engine that would judge: what there is for it, whether it is proven, and why it is the one.
+
+use super::{Finding, State, failure};
+use crate::appliance::activation;
+use crate::config::Config;
+use crate::pipeline::{EngineChoice, Pipeline};
+use cellgate_models::bundle::{self, Bundle};
+use cellgate_models::one_line;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The model with its engine, and before it what the GPU's engine needs, where that one is wanted.
+pub(super) fn examine(config: &Config) -> Vec<Finding> {
+    let mut findings = gpu(config);
+    findings.push(model(config));
+    findings
+}
+
+/// The GPU with its driver, and TensorRT.
+#[cfg(feature = "tensorrt")]
+fn gpu(config: &Config) -> Vec<Finding> {
+    use crate::convert::cuda::{CudaOptions, driver_version};
+    use cellgate_models::plan::{Library, probe};
+    let missing = match config.model.engine {
+        EngineChoice::OnnxRuntime => return Vec::new(),
+        EngineChoice::Auto => State::Warning,
+        EngineChoice::TensorRt => State::Failure,
+    };
+    let finding = |what, found: Result<String, String>| match found {
+        Ok(found) => Finding { what, state: State::Ok, found },
+        Err(found) => {
+            Finding { what, state: missing, found: found.lines().map(str::trim).collect::<Vec<_>>().join(" ") }
+        }
+    };
+    let gpu = crate::gpu::at_hand().and_then(|gpu| {
+        let (major, minor) = driver_version(&CudaOptions::default())?;
+        Ok(format!("{gpu}, driver for CUDA {major}.{minor}"))
+    });
+    let tensorrt = probe(Library::Builder, config.model.tensorrt.as_deref());
+    let tensorrt = tensorrt.map(|found| format!("{}, {}", found.tensorrt, found.path.display()));
+    vec![
+        finding("GPU", gpu.map_err(|error| one_line(&error))),
+        finding("TensorRT", tensorrt.map_err(|error| one_line(&error))),
+    ]
+}
+
+/// This program was built without TensorRT.
+#[cfg(not(feature = "tensorrt"))]
+fn gpu(_: &Config) -> Vec<Finding> {
+    Vec::new()
+}
+
+/// Bundle, engine, sandbox and golden images, as `run` takes them.
+fn model(config: &Config) -> Finding {
+    let what = "model and engine";
+    let bundle = match Bundle::open(&config.model.bundle, &bundle::Limits::default()) {
+        Ok(bundle) => bundle,
+        Err(error) => return failure(what, format!("{}; set [model] bundle to an exported one", one_line(&error))),
+    };
+    let start = Instant::now();
+    let mut activation = activation(config);
+    activation.engine.tensorrt.keep = false;
+    match Pipeline::activate(&bundle, &activation) {
+        Ok((pipeline, chosen)) => {
+            let (ms, slowest) = (start.elapsed().as_millis(), pipeline.slowest_inference().as_millis());
+            let missing = pipeline.sandbox().protections().missing();
+            let found = format!(
+                "{}: {chosen}; the golden images got their scores in {ms} ms, the slowest in {slowest} ms",
+                config.model.bundle.display()
+            );
+            let is_unasked = config.model.engine == EngineChoice::Auto && !chosen.is_on_gpu;
+            let gpu = gpu_node(Path::new("/dev")).filter(|_| is_unasked);
+            let hints = [
+                (!missing.required().is_empty())
+                    .then(|| format!("the decoder lacks {missing}: a newer kernel has them")),
+                gpu.map(|node| gpu_hint(&node)),
+            ];
+            let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();
+            let state = if hints.is_empty() && !chosen.is_fallback { State::Ok } else { State::Warning };
+            Finding { what, state, found: found + &hints }
+        }
+        Err(error) => failure(what, error.in_one_line()),
+    }
+}
+
+/// The first node of an NVIDIA GPU in `devices`: of a card, of a Jetson, of Windows' Linux.
+fn gpu_node(devices: &Path) -> Option<PathBuf> {
+    const NODES: [&str; 5] = ["nvidia0", "nvhost-gpu", "nvhost-ctrl-gpu", "nvgpu", "dxg"];
+    NODES.into_iter().map(|node| devices.join(node)).find(|node| node.exists())
+}
+
+/// What to do about a GPU that is there and does not judge.
+fn gpu_hint(node: &Path) -> String {
+    format!(
+        "{} is there: let the GPU judge, or say engine = \"onnxruntime\"; a Jetson's is for the groups video and render, which \
+         edge/systemd/jetson.conf gives",
+        node.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_that_is_there_is_seen_by_its_node() {
+        let devices = tempfile::tempdir().unwrap();
+        assert_eq!(gpu_node(devices.path()), None);
+        std::fs::create_dir(devices.path().join("nvgpu")).unwrap();
+        assert_eq!(gpu_node(devices.path()), Some(devices.path().join("nvgpu")));
+        std::fs::write(devices.path().join("nvidia0"), "").unwrap();
+        let node = gpu_node(devices.path()).unwrap();
+        assert!(gpu_hint(&node).contains("nvidia0 is there"));
+    }
+}

@@ -1,0 +1,142 @@
+//! The journal as callers hold it: each request goes to the thread, and is waited for.
+
+use super::JournalError;
+use super::files::resolved;
+use super::options::{Health, Options, Recovery};
+use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
+use super::retention::Pruned;
+use super::writer::{Reply, Request, State, Writer, locked};
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long the thread may be silent while it waits for requests.
+const WAITING_MOST: Duration = Duration::from_millis(150);
+/// How long the thread may be silent while it tries to open the journal anew.
+const REOPENING_MOST: Duration = Duration::from_secs(30);
+
+/// The appliance's journal. Dropping it finishes what waits and closes it.
+pub struct Journal {
+    requests: Option<SyncSender<Request>>,
+    queue: usize,
+    stall: Duration,
+    state: Arc<Mutex<State>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Journal {
+    /// Opens or makes the journal, begins a new boot epoch, and closes as REJECT/RESTARTED what a crash left in hand; all
+    /// of it is durable when this returns.
+    ///
+    /// # Errors
+    /// Another process holds it; it is not usable, foreign, of another version, or damaged.
+    pub fn open(path: &Path, options: Options) -> Result<(Self, Recovery), JournalError> {
+        let path = resolved(path)?;
+        let (queue, stall) = (options.queue, options.stall);
+        let (requests, receiver) = sync_channel(queue);
+        let (writer, recovery) = Writer::open(&path, options)?;
+        let state = writer.state();
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(&receiver))
+            .map_err(|source| JournalError::Io { path, source })?;
+        Ok((Self { requests: Some(requests), queue, stall, state, thread: Some(thread) }, recovery))
+    }
+
+    /// Records that `trigger` was accepted. When this returns, it is durable and BUSY may go out.
+    ///
+    /// # Errors
+    /// Any: the trigger was not accepted and gets no record. [`JournalError::AlreadyInHand`] for the same part and nonce.
+    pub fn accept(&self, trigger: Trigger) -> Result<Accepted, JournalError> {
+        self.ask(|reply| Request::Accept(trigger, Instant::now(), reply))
+    }
+
+    /// Records the terminal verdict of an accepted trigger. When this returns, it is durable and may be sent.
+    ///
+    /// # Errors
+    /// [`JournalError::NotWritten`], [`JournalError::NotReady`], [`JournalError::Overloaded`]: it is certainly not in the
+    /// journal. [`JournalError::Unknown`]: once ready again, committing a REJECT for the trigger either succeeds or is
+    /// [`JournalError::AlreadyTerminal`]. [`JournalError::NeverAccepted`]: misuse.
+    pub fn commit(&self, entry: Entry) -> Result<Committed, JournalError> {
+        self.ask(|reply| Request::Commit(Box::new(entry), Instant::now(), reply))
+    }
+
+    /// Notes that the PLC acknowledged a record. It is written with the next transaction, a second later at most; losing
+    /// it means that the record is told once more, as RECORD.
+    ///
+    /// # Errors
+    /// The queue is full or the journal closed.
+    pub fn acknowledge(&self, seq: NonZeroU64) -> Result<(), JournalError> {
+        self.send(Request::Acknowledge(seq))
+    }
+
+    /// The accepted triggers that have no terminal record yet, in order.
+    ///
+    /// # Errors
+    /// The journal is not ready.
+    pub fn open_parts(&self) -> Result<Vec<OpenPart>, JournalError> {
+        self.ask(Request::OpenParts)
+    }
+
+    /// Removes up to 1,000 of the oldest rows that [`Options::retention`] lets go; `now_unix_ms` is the time in
+    /// milliseconds since 1970. Meant to be called every few minutes, and again at once while it says `more`.
+    ///
+    /// # Errors
+    /// The journal is not ready, or failed.
+    pub fn prune(&self, now_unix_ms: i64) -> Result<Pruned, JournalError> {
+        self.ask(|reply| Request::Prune(now_unix_ms, reply))
+    }
+
+    /// How the journal is, without waiting for it.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let state = locked(&self.state);
+        let stalled = state.busy_since.is_some_and(|since| since.elapsed() > self.stall);
+        Health {
+            ready: state.open && !stalled,
+            failures: state.failures,
+            reopenings: state.reopenings,
+            last_error: state.last_error.clone(),
+        }
+    }
+
+    /// The last sign of life of the journal's thread, and how long it may be silent from then on. While the journal is known
+    /// not to be ready that is long, as nothing depends on it then.
+    #[must_use]
+    pub fn progress(&self) -> (Instant, Duration) {
+        let state = locked(&self.state);
+        let last = state.busy_since.or(state.seen).unwrap_or_else(Instant::now);
+        let most = match (state.open, state.busy_since) {
+            (false, _) => REOPENING_MOST,
+            (true, Some(_)) => self.stall,
+            (true, None) => WAITING_MOST,
+        };
+        (last, most)
+    }
+
+    fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
+        let (reply, answer) = sync_channel(1);
+        self.send(request(reply))?;
+        answer.recv().unwrap_or(Err(JournalError::Closed))
+    }
+
+    fn send(&self, request: Request) -> Answer<()> {
+        let requests = self.requests.as_ref().ok_or(JournalError::Closed)?;
+        requests.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => JournalError::Overloaded { waiting: self.queue },
+            TrySendError::Disconnected(_) => JournalError::Closed,
+        })
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.requests = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the journal's thread panicked");
+        }
+    }
+}

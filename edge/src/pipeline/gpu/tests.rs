@@ -1,0 +1,204 @@
+//! The scorer with a CUDA driver that only pretends and a network that a processor runs: its order, its time limits, and what is
+//! left of it after an error. Needs gcc, and NVRTC of `.venv`.
+
+#[path = "../../../tests/cuda_driver/pretended.rs"]
+mod pretended;
+
+use super::*;
+use crate::convert::cuda::CUDA_ENV;
+use cellgate_models::conversion::Method;
+use cellgate_models::radiograph::Radiograph;
+use pretended::{Pretended, run_alone};
+use std::ops::ControlFlow;
+
+const SIZE: Size = Size { height: 7, width: 5 };
+/// What the driver says of an event that is not over.
+const NOT_READY: i32 = 600;
+/// What it says of all that comes after a kernel's fault.
+const ILLEGAL_ADDRESS: i32 = 700;
+
+/// Gives one score after the other; for none of them, or for none that are left, it writes nothing.
+struct Scores {
+    scores: Vec<Option<f32>>,
+    output: u64,
+    size: Size,
+}
+
+impl Scores {
+    fn new(scores: impl Into<Vec<Option<f32>>>) -> Self {
+        let mut scores = scores.into();
+        scores.reverse();
+        // The first run, when it is loaded.
+        scores.push(Some(0.5));
+        Self { scores, output: 0, size: SIZE }
+    }
+}
+
+impl Network for Scores {
+    fn input_size(&self) -> Size {
+        self.size
+    }
+
+    unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError> {
+        assert!(input != 0 && output != 0 && input != output);
+        self.output = output;
+        Ok(())
+    }
+
+    unsafe fn enqueue(&mut self, _: &CudaStream) -> Result<(), PlanError> {
+        match self.scores.pop() {
+            // SAFETY: the pretended driver's memory is the host's, and this is the place of one value of f32.
+            Some(Some(score)) => unsafe { (self.output as *mut f32).write(score) },
+            Some(None) => {}
+            None => return Err(PlanError::TensorRt { message: "no more".to_owned() }),
+        }
+        Ok(())
+    }
+}
+
+fn alive() -> Alive {
+    Arc::new(|| ControlFlow::Continue(()))
+}
+
+fn scorer(scores: impl Into<Vec<Option<f32>>>) -> Result<GpuScorer<Scores>, GpuScorerError> {
+    let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
+    GpuScorer::new(&spec, 100, || Ok(Scores::new(scores)), &alive())
+}
+
+fn score(scorer: &mut GpuScorer<Scores>, pixels: u32) -> Result<f32, NoScore> {
+    let radiograph = Radiograph::new(pixels, 1, vec![1700; pixels as usize]).unwrap();
+    scorer.score(radiograph.view(), &mut Times::default(), &mut |_| {})
+}
+
+/// What follows an error: its part is ENGINE_FAILED, nobody scores any more, and nothing is given back.
+fn is_given_up(mut scorer: GpuScorer<Scores>, pretended: &Pretended, because: &str) {
+    let given_back = || ["cuMemFreeAsync", "cuMemFreeHost", "cuStreamDestroy_v2"].map(|name| pretended.calls(name));
+    let before = given_back();
+    let error = score(&mut scorer, 10).unwrap_err();
+    assert!(error.to_string().contains(because) && error.reason() == Reason::EngineFailed, "{error}");
+    assert!(scorer.is_lost());
+    for function in ["cuEventQuery", "cuMemcpyDtoHAsync_v2"] {
+        pretended.answers(function, 0);
+    }
+    let later = score(&mut scorer, 10).unwrap_err();
+    assert!(later.to_string().contains("the GPU failed before") && later.reason() == Reason::EngineFailed, "{later}");
+    drop(scorer);
+    assert_eq!(before, given_back());
+}
+
+fn alone(scenario: &str) {
+    run_alone(&format!("{}::{scenario}", module_path!().split_once("::").unwrap().1), None);
+}
+
+#[test]
+fn levels_go_there_and_a_score_comes_back() {
+    alone("scenario_scores");
+}
+
+#[test]
+fn a_score_that_nobody_wrote_is_not_the_one_before() {
+    alone("scenario_nothing_written");
+}
+
+#[test]
+fn an_image_that_is_too_large_costs_itself_alone() {
+    alone("scenario_too_large");
+}
+
+#[test]
+fn a_gpu_that_does_not_answer_is_given_up_in_time() {
+    alone("scenario_no_answer");
+}
+
+#[test]
+fn a_fault_on_the_gpu_and_a_network_that_does_not_start_are_the_end_of_it() {
+    alone("scenario_fault");
+    alone("scenario_no_start");
+}
+
+#[test]
+fn what_goes_wrong_when_it_is_loaded_is_told() {
+    alone("scenario_loading");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_scores() {
+    let mut scorer = scorer([Some(0.25), Some(0.75), Some(0.25)]).unwrap();
+    let pretended = Pretended::open();
+    for (pixels, expected) in [(10, 0.25), (10, 0.75), (3, 0.25)] {
+        let radiograph = Radiograph::new(pixels, 1, vec![1700; pixels as usize]).unwrap();
+        let (mut times, mut stages) = (Times::default(), Vec::new());
+        let found = scorer.score(radiograph.view(), &mut times, &mut |stage| stages.push(stage)).unwrap();
+        assert_eq!((found, stages), (expected, vec![Stage::Convert, Stage::Infer]));
+        assert_eq!((times.convert.as_millis(), times.infer.as_millis()), (2, 2), "what the driver's clock says");
+    }
+    assert!(!scorer.is_lost());
+    drop(scorer);
+    for (made, gone) in [
+        ("cuMemAllocAsync", "cuMemFreeAsync"),
+        ("cuMemHostAlloc", "cuMemFreeHost"),
+        ("cuEventCreate", "cuEventDestroy_v2"),
+        ("cuStreamCreate", "cuStreamDestroy_v2"),
+        ("cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"),
+    ] {
+        assert_eq!(pretended.calls(made), pretended.calls(gone), "{made}");
+    }
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_nothing_written() {
+    let mut scorer = scorer([Some(0.25), None]).unwrap();
+    assert_eq!(score(&mut scorer, 10).unwrap(), 0.25);
+    assert!(score(&mut scorer, 10).unwrap().is_nan());
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_too_large() {
+    let mut scorer = scorer([Some(0.25)]).unwrap();
+    assert_eq!(score(&mut scorer, 101).unwrap_err().reason(), Reason::ConversionFailed);
+    assert!(!scorer.is_lost());
+    assert_eq!(score(&mut scorer, 100).unwrap(), 0.25);
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_answer() {
+    let (scorer, pretended) = (scorer([Some(0.25)]).unwrap(), Pretended::open());
+    pretended.answers("cuEventQuery", NOT_READY);
+    let start = Instant::now();
+    is_given_up(scorer, &pretended, "did not answer in time");
+    assert!(start.elapsed() >= MOST && start.elapsed() < FIRST_MOST, "{:?}", start.elapsed());
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_fault() {
+    let (scorer, pretended) = (scorer([Some(0.25), Some(0.25)]).unwrap(), Pretended::open());
+    pretended.answers("cuMemcpyDtoHAsync_v2", ILLEGAL_ADDRESS);
+    is_given_up(scorer, &pretended, "starting the score's way back: CUDA_ERROR_ILLEGAL_ADDRESS");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_start() {
+    is_given_up(scorer([]).unwrap(), &Pretended::open(), "no more");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_loading() {
+    let pretended = Pretended::open();
+    let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
+    let refused = || Err(PlanError::Refused { message: "other build".to_owned() });
+    let error = GpuScorer::<Scores>::new(&spec, 100, refused, &alive()).err().unwrap();
+    assert!(matches!(error, GpuScorerError::Plan(PlanError::Refused { .. })) && !error.is_lost(), "{error}");
+    let other = || Ok(Scores { size: Size { height: 7, width: 6 }, ..Scores::new([]) });
+    let error = GpuScorer::new(&spec, 100, other, &alive()).err().unwrap();
+    assert!(matches!(error, GpuScorerError::Setup(SetupError::Size { .. })) && !error.is_lost(), "{error}");
+    pretended.answers("cuEventQuery", ILLEGAL_ADDRESS);
+    let error = scorer([]).err().unwrap();
+    assert!(matches!(error, GpuScorerError::First(_)) && error.is_lost(), "{error}");
+}

@@ -1,0 +1,19 @@
+//! What becomes of an appliance whose log goes nowhere.
+
+use crate::plant::Plant;
+use crate::plc::Plc;
+use std::process::Stdio;
+
+#[test]
+fn a_log_that_nobody_reads_any_more_stops_no_line() {
+    let mut plant = Plant::new("native", "part-id");
+    plant.kill();
+    let mut appliance = plant.program(&["run", "--config", "edge.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+    drop(appliance.stderr.take());
+    plant.appliance = Some(appliance);
+    let plc = Plc::new(&plant, "native");
+    plc.pass(&plant, 1);
+    plc.pass(&plant, 2);
+    assert_eq!(plant.stop(), Some(0));
+    plc.seen().agrees_with(&plant.rows(), 2);
+}

@@ -1,0 +1,153 @@
+//! The journal through its API and `cellgate-edge journal`: order, exactly one record, tampering, retention, reading.
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+
+mod chain;
+mod files;
+mod reading;
+
+use cellgate_edge::journal::{
+    Bounds, Entry, Filter, Journal, JournalError, Options, RESTARTED, Reader, Recovery, StageTimes, Trigger,
+    TriggerKind,
+};
+use cellgate_models::digest::Digest;
+use cellgate_models::policy::Verdict;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Instant;
+
+fn trigger(part: u64) -> Trigger {
+    Trigger { kind: TriggerKind::Plc, part, nonce: 7, deadline_ms: 500, received_unix_ms: 1_000 }
+}
+
+fn entry(trigger: NonZeroU64) -> Entry {
+    Entry {
+        trigger,
+        verdict: Verdict::Pass,
+        reason: "SCORE_BELOW_REVIEW".to_owned(),
+        score: Some(0.125),
+        bundle: Some(Digest::of(b"bundle")),
+        image: Some(Digest::of(b"image")),
+        image_name: "1.tif".to_owned(),
+        bounds: Some(Bounds { low: 1, high: 2 }),
+        age_ms: 40,
+        times: StageTimes { read_us: 1, convert_us: 2, infer_us: 3, decide_us: 4 },
+        simulated: false,
+        degraded: false,
+        detail: "none".to_owned(),
+    }
+}
+
+fn open(path: &Path) -> Journal {
+    Journal::open(path, Options::default()).unwrap().0
+}
+
+/// A journal of `parts` PASS records, all acknowledged, closed.
+fn filled(folder: &Path, parts: u64) -> PathBuf {
+    let path = folder.join("journal.db");
+    let journal = open(&path);
+    for part in 1..=parts {
+        let accepted = journal.accept(trigger(part)).unwrap();
+        let seq = journal.commit(entry(accepted.id())).unwrap().seq();
+        assert_eq!(seq.get(), part);
+        journal.acknowledge(seq).unwrap();
+    }
+    path
+}
+
+fn cli(arguments: &[&str], path: &Path, status: i32) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"))
+        .args(["journal", arguments[0]])
+        .arg(path)
+        .args(&arguments[1..])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(status), "{output:?}");
+    output
+}
+
+fn bad_place(path: &Path) -> Option<String> {
+    Reader::open(path).unwrap().verify().unwrap().err().map(|bad| bad.place)
+}
+
+#[test]
+fn a_trigger_gets_exactly_one_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&folder.path().join("journal.db"));
+    let accepted = journal.accept(trigger(u64::MAX)).unwrap();
+    assert!(matches!(journal.accept(trigger(u64::MAX)), Err(JournalError::AlreadyInHand { .. })));
+    let committed = journal.commit(entry(accepted.id())).unwrap();
+    assert_eq!(committed.record().trigger.part, u64::MAX);
+    assert!(
+        matches!(journal.commit(entry(accepted.id())), Err(JournalError::AlreadyTerminal { seq, .. }) if seq.get() == 1)
+    );
+    let never = NonZeroU64::new(99).unwrap();
+    assert!(matches!(journal.commit(entry(never)), Err(JournalError::NeverAccepted { .. })));
+    assert!(journal.health().ready && journal.open_parts().unwrap().is_empty());
+}
+
+#[test]
+fn what_was_in_hand_at_a_restart_is_rejected_and_stays_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let (journal, Recovery { boot_epoch: begun, .. }) = Journal::open(&path, Options::default()).unwrap();
+    let passed = journal.accept(trigger(1)).unwrap();
+    journal.commit(entry(passed.id())).unwrap();
+    journal.accept(trigger(2)).unwrap();
+    assert!(matches!(Journal::open(&path, Options::default()), Err(JournalError::InUse { .. })));
+    drop(journal);
+    let (journal, recovery) = Journal::open(&path, Options::default()).unwrap();
+    assert_eq!((recovery.boot_epoch.get(), recovery.rows, recovery.created), (begun.get() + 1, 2, false));
+    let [record] = &recovery.restarted[..] else { panic!("{recovery:?}") };
+    assert_eq!((record.trigger.part, record.entry.verdict, &record.entry.reason[..]), (2, Verdict::Reject, RESTARTED));
+    assert_eq!(recovery.unacknowledged.len(), 2);
+    recovery.unacknowledged.iter().for_each(|record| journal.acknowledge(record.seq).unwrap());
+    drop(journal);
+    assert!(Journal::open(&path, Options::default()).unwrap().1.unacknowledged.is_empty());
+}
+
+#[test]
+fn hostile_texts_are_cut_and_survive() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = open(&path);
+    let accepted = journal.accept(trigger(1)).unwrap();
+    let hostile = Entry {
+        reason: "R".repeat(1000),
+        score: Some(f32::NAN),
+        image_name: "a\0ä".repeat(300),
+        detail: "\u{1b}[31m'; DROP TABLE verdict; --".repeat(100),
+        ..entry(accepted.id())
+    };
+    let committed = journal.commit(hostile).unwrap();
+    drop(journal);
+    let records = Reader::open(&path).unwrap().newest(&Filter::default(), 10).unwrap();
+    assert_eq!(&records[..], [committed.record().clone()]);
+    let entry = &records[0].entry;
+    assert_eq!((entry.reason.len(), entry.score, entry.detail.len()), (64, None, 1000));
+    assert!(entry.image_name.len() <= 255 && !entry.image_name.contains('\0'));
+    assert_eq!(bad_place(&path), None);
+    assert!(!cli(&["list"], &path, 0).stdout.contains(&0x1b));
+}
+
+/// `cargo test --release -p cellgate-edge --test journal -- --ignored --nocapture`, on the disk that `TMPDIR` names.
+#[test]
+#[ignore = "a measurement of this disk"]
+fn time_of_a_thousand_acceptances_and_verdicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&folder.path().join("journal.db"));
+    let (mut accepts, mut commits) = (Vec::new(), Vec::new());
+    let begun = Instant::now();
+    for part in 1..=1000 {
+        let accepted = journal.accept(trigger(part)).unwrap();
+        accepts.push(accepted.duration());
+        let committed = journal.commit(entry(accepted.id())).unwrap();
+        commits.push(committed.duration());
+        journal.acknowledge(committed.seq()).unwrap();
+    }
+    println!("{:.0} parts a second", 1000.0 / begun.elapsed().as_secs_f64());
+    for (what, mut times) in [("accept", accepts), ("commit", commits)] {
+        times.sort_unstable();
+        println!("{what}: p50 {:?}, p99 {:?}, longest {:?}", times[500], times[990], times[999]);
+    }
+}
