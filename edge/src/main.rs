@@ -30,7 +30,7 @@ enum Command {
     /// The child process that decodes images, started by the others
     #[command(name = cellgate_edge::sandbox::worker::SUBCOMMAND, hide = true)]
     DecodeWorker,
-    /// The child process that builds plans, started by `plan build`
+    /// The child process that builds a plan, started wherever one is built
     #[cfg(feature = "tensorrt")]
     #[command(name = cellgate_models::plan::SUBCOMMAND, hide = true)]
     PlanWorker,

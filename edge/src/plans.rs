@@ -94,39 +94,48 @@ pub struct Asked<'a> {
 /// is told of each step, and may stop it.
 ///
 /// An authentic plan can be refused nevertheless: by a TensorRT that was replaced by another build of the same version, or after
-/// a new driver. So where `is_refusal` says that an error of `load`'s is one, the plan is built anew, once in the life of this
-/// process, and `load` gets that.
+/// a new driver. So where `is_refusal` says that an error of `load`'s is one, the plan is built anew and `load` gets that; not
+/// where this process itself has built and kept what is refused.
 ///
 /// # Errors
 /// [`NoPlan`], or `load`'s.
 pub fn with_plan<T, E: From<NoPlan> + Display>(
     asked: &Asked<'_>,
     progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
-    load: impl FnMut(&AuthenticPlan) -> Result<T, E>,
+    load: impl FnMut(&AuthenticPlan, Origin) -> Result<T, E>,
     is_refusal: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
     let wanted = Wanted::new(asked)?;
-    take(wanted.kept(), || wanted.build(progress), load, |error| is_refusal(error) && wanted.is_first_refusal())
+    take(wanted.kept(), || wanted.build(progress), load, |error| is_refusal(error) && !wanted.is_own())
+}
+
+/// Where a plan comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This device built it before, and has kept it.
+    Kept,
+    /// It was built just now.
+    Built,
 }
 
 /// The kept plan, else one that is built, or both where the kept one is refused.
 fn take<P, T, E: From<NoPlan> + Display>(
     kept: Option<P>,
     build: impl FnOnce() -> Result<P, NoPlan>,
-    mut load: impl FnMut(&P) -> Result<T, E>,
+    mut load: impl FnMut(&P, Origin) -> Result<T, E>,
     is_refusal: impl FnOnce(&E) -> bool,
 ) -> Result<T, E> {
     if let Some(plan) = kept {
-        match load(&plan) {
+        match load(&plan, Origin::Kept) {
             Err(error) if is_refusal(&error) => tracing::warn!("{error}; it is built anew"),
             loaded => return loaded,
         }
     }
-    load(&build()?)
+    load(&build()?, Origin::Built)
 }
 
-/// Plans that were refused and built anew since this process started: not again and again.
-static REFUSED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// Plans that this process has built and kept: where they are refused, they are not built again and again.
+static OWN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// What is asked for, with all that decides on it.
 struct Wanted<'a> {
@@ -177,16 +186,23 @@ impl<'a> Wanted<'a> {
             progress,
         )?;
         tracing::info!(seconds = start.elapsed().as_secs(), "the plan is built");
-        if self.keep {
-            keep(&self.cache, &plan);
+        if !self.keep {
+            return Ok(plan);
+        }
+        match self.cache.store(&plan) {
+            Ok(path) => {
+                tracing::info!("kept {}", path.display());
+                OWN.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
+            }
+            Err(error) => tracing::warn!("{error}; {NOT_KEPT}"),
         }
         Ok(plan)
     }
 
-    /// Whether the plan was not refused before.
-    fn is_first_refusal(&self) -> bool {
+    /// Whether what is kept was built by this process.
+    fn is_own(&self) -> bool {
         let path = self.cache.path(&self.key(self.gpu.clone()));
-        REFUSED.lock().unwrap_or_else(PoisonError::into_inner).insert(path)
+        OWN.lock().unwrap_or_else(PoisonError::into_inner).contains(&path)
     }
 }
 
@@ -209,15 +225,7 @@ fn cache(asked: &Asked<'_>) -> Result<(Cache, bool), NoPlan> {
 
 /// What follows where a plan can't be stored.
 const NOT_KEPT: &str =
-    "a plan that is built is used and not kept, so every start builds it anew: let this user write there";
-
-/// Stores a plan, or says that it is not kept.
-fn keep(cache: &Cache, plan: &AuthenticPlan) {
-    match cache.store(plan) {
-        Ok(path) => tracing::info!("kept {}", path.display()),
-        Err(error) => tracing::warn!("{error}; {NOT_KEPT}"),
-    }
-}
+    "a plan that is built is used and not kept, so it is built anew each time: let this user write there";
 
 /// Builds the plan of `key` in a child process.
 ///
@@ -245,7 +253,8 @@ mod tests {
     fn taken(kept: Option<&str>, good: &str, is_refusal: bool) -> (Vec<String>, Result<String, String>) {
         let seen = RefCell::new(Vec::new());
         let builds = Cell::new(0);
-        let load = |plan: &String| {
+        let load = |plan: &String, origin| {
+            assert_eq!(origin == Origin::Built, plan == "built");
             seen.borrow_mut().push(plan.clone());
             if plan == good { Ok(plan.clone()) } else { Err(refused()) }
         };

@@ -248,10 +248,10 @@ fn a_signal_ends_parent_and_child_whatever_tensorrt_is_doing() {
         let device = Device::new();
         let (mut parent, child) = building(device.build_without_end().process_group(0));
         let start = Instant::now();
-        let id = Pid::from_child(&parent);
+        let id = Pid::from_child(&parent.0);
         // Ctrl-C goes to both, a service manager's signal to the parent.
         if is_from_terminal { kill_process_group(id, Signal::INT) } else { kill_process(id, Signal::TERM) }.unwrap();
-        assert_eq!(parent.wait().unwrap().code(), Some(130));
+        assert_eq!(parent.0.wait().unwrap().code(), Some(130));
         ends(child);
         assert!(start.elapsed() < Duration::from_secs(30));
         assert!(device.list().is_empty());
@@ -263,8 +263,8 @@ fn the_child_ends_with_a_killed_parent() {
     let device = Device::new();
     // In this test's process group: the kernel itself ends the stopped processes of one whose last parent goes.
     let (mut parent, child) = building(&mut device.build_without_end());
-    parent.kill().unwrap();
-    parent.wait().unwrap();
+    parent.0.kill().unwrap();
+    parent.0.wait().unwrap();
     ends(child);
 }
 

@@ -11,14 +11,13 @@ mod device;
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod support;
 
-use building::{building, ends, hanging_tensorrt};
+use building::{Running, building, ends, hanging_tensorrt};
 use cellgate_models::plan::Library;
 use device::{Device, compile};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use support::{DARK, image, lines, run, stderr};
 
@@ -173,8 +172,8 @@ fn a_signal_ends_the_appliance_while_a_plan_is_built() {
         command.arg(config);
         let (mut appliance, child) = building(&mut command);
         let start = Instant::now();
-        kill_process(Pid::from_child(&appliance), Signal::TERM).unwrap();
-        assert_eq!(appliance.wait().unwrap().code(), Some(0));
+        kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
+        assert_eq!(appliance.0.wait().unwrap().code(), Some(0));
         assert!(start.elapsed() < Duration::from_secs(30));
         ends(child);
     }
@@ -183,19 +182,25 @@ fn a_signal_ends_the_appliance_while_a_plan_is_built() {
 #[test]
 fn an_appliance_that_falls_back_says_so_as_a_warning() {
     let device = device();
+    let log = fs::File::create(device.at("log")).unwrap();
     let mut command = device.program(&["run", "--config"]);
-    command.arg(configure(&device, "auto"));
-    command.env("CELLGATE_CUDA", device.at("nowhere.so")).stderr(Stdio::piped());
-    let mut appliance = command.spawn().unwrap();
-    let mut log = BufReader::new(appliance.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let line = log.find(|line| line.contains("judging with")).unwrap();
+    command.arg(configure(&device, "auto")).env("CELLGATE_CUDA", device.at("nowhere.so")).stderr(log);
+    let mut appliance = Running(command.spawn().unwrap());
+    let (start, line) = (Instant::now(), |line: &&str| line.contains("judging with"));
+    let line = loop {
+        if let Some(line) = fs::read_to_string(device.at("log")).unwrap().lines().find(line) {
+            break line.to_owned();
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "it says nothing");
+        std::thread::sleep(Duration::from_millis(10));
+    };
     assert!(
         line.contains("WARN")
             && line.contains("judging with ONNX Runtime on the CPU, as TensorRT can't be used: found")
     );
     assert!(line.contains("libcuda.so.1"), "{line}");
-    kill_process(Pid::from_child(&appliance), Signal::TERM).unwrap();
-    assert_eq!(appliance.wait().unwrap().code(), Some(0));
+    kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
+    assert_eq!(appliance.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -12,7 +12,6 @@ use crate::pipeline::{Activation, ActivationError, Alive, Pipeline, Stage};
 use cellgate_models::bundle::Bundle;
 use cellgate_models::policy::Reason;
 use cellgate_protocol::reason::ReasonCode;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -230,7 +229,7 @@ impl Judge {
                 let shared = Arc::clone(&self.shared);
                 let alive: Alive = Arc::new(move || {
                     shared.beats.busy(Worker::Judge, LOAD_MOST);
-                    if shared.stop.load(Ordering::Acquire) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                    shared.go_on()
                 });
                 Pipeline::activate_telling(&self.bundle, &self.activation, &alive).map(|(pipeline, chosen)| {
                     self.shared.metrics.device.show_fallback(chosen.is_fallback);
@@ -242,14 +241,18 @@ impl Judge {
                     pipeline
                 })
             }
-            Some(mut running) => match running.prove(&self.bundle, self.activation.precision) {
-                Ok(()) => Ok(running),
-                Err(error) if running.is_lost() => Err(ActivationError::Lost(error)),
-                Err(error) => Err(error.into()),
-            },
+            Some(mut running) => {
+                let shared = Arc::clone(&self.shared);
+                let go_on: Alive = Arc::new(move || shared.go_on());
+                match running.prove_telling(&self.bundle, self.activation.precision, &go_on) {
+                    Ok(()) => Ok(running),
+                    Err(error) if running.is_lost() => Err(ActivationError::Lost(error)),
+                    Err(error) => Err(error.into()),
+                }
+            }
         };
-        if outcome.as_ref().is_err_and(ActivationError::is_cancelled) {
-            tracing::info!("stopped while the engine was being loaded");
+        if outcome.as_ref().is_err_and(ActivationError::is_stopped) {
+            tracing::info!("stopped before the engine was proven");
             return None;
         }
         self.shared.metrics.device.proved(outcome.is_ok());

@@ -19,6 +19,7 @@ use cellgate_protocol::session::device::{DeviceConfig, DeviceSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -80,6 +81,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Whether to go on with what takes long: not once the appliance is to end.
+    pub(super) fn go_on(&self) -> ControlFlow<()> {
+        if self.stop.load(Ordering::Acquire) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
     /// Only a new process can run the engine again: what is in hand is finished as when a signal asks the appliance to end, and
     /// then the process ends with [`STUCK`].
     pub(super) fn give_up_engine(&self, detail: &str) {

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::pipeline::{EngineChoice, Pipeline};
 use cellgate_models::bundle::{self, Bundle};
 use cellgate_models::one_line;
+use rustix::fs::{Access, access};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -71,6 +72,7 @@ fn model(config: &Config) -> Finding {
             let is_unasked = config.model.engine == EngineChoice::Auto && !chosen.is_on_gpu;
             let gpu = gpu_node(Path::new("/dev")).filter(|_| is_unasked);
             let hints = [
+                chosen.is_plan_new.then(|| plan_hint(&config.model.plans)),
                 (!missing.required().is_empty())
                     .then(|| format!("the decoder lacks {missing}: a newer kernel has them")),
                 gpu.map(|node| gpu_hint(&node)),
@@ -81,6 +83,18 @@ fn model(config: &Config) -> Finding {
         }
         Err(error) => failure(what, error.in_one_line()),
     }
+}
+
+/// What to do about a plan that is not kept.
+fn plan_hint(plans: &Path) -> String {
+    let place = if plans.is_dir() { plans } else { plans.parent().unwrap_or(Path::new("/")) };
+    let can_write = access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    let kept = if can_write { "keeps" } else { "can't keep" };
+    format!(
+        "the plan was built for this look and is not kept: the appliance builds it before it is ready, and {kept} it in {}; \
+         `cellgate-edge plan build` does that now",
+        plans.display()
+    )
 }
 
 /// The first node of an NVIDIA GPU in `devices`: of a card, of a Jetson, of Windows' Linux.
@@ -101,6 +115,14 @@ fn gpu_hint(node: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_that_is_not_kept_is_told_of_with_what_becomes_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let hint = plan_hint(&folder.path().join("plans"));
+        assert!(hint.contains("and keeps it in") && hint.contains("plan build"), "{hint}");
+        assert!(plan_hint(Path::new("/nowhere/at/all")).contains("and can't keep it in /nowhere/at/all"));
+    }
 
     #[test]
     fn a_gpu_that_is_there_is_seen_by_its_node() {

@@ -58,6 +58,9 @@ pub enum ActivationError {
     /// A golden image got another score.
     #[error("the engine was refused: {0}")]
     Proof(#[from] ProofError),
+    /// Whoever asked for it wants it no more.
+    #[error("stopped")]
+    Stopped,
     /// What runs the network failed, and nothing in this process can use it any more.
     #[error("{0}; start the program again")]
     Lost(ProofError),
@@ -73,8 +76,8 @@ impl Pipeline {
         Self::activate_telling(bundle, activation, &(Arc::new(|| ControlFlow::Continue(())) as Alive))
     }
 
-    /// As [`Self::activate`]; `alive` is called again and again: while a plan is built, which it can stop, and between the steps
-    /// of loading.
+    /// As [`Self::activate`]; `alive` is called again and again, while a plan is built and between the steps of loading, and can
+    /// stop it.
     ///
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
@@ -111,12 +114,8 @@ impl ActivationError {
 
     /// Whether it was stopped, and nothing is wrong.
     #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        #[cfg(feature = "tensorrt")]
-        if let Self::Plan(crate::plans::NoPlan::Plan(error)) = self {
-            return *error == cellgate_models::plan::PlanError::Cancelled;
-        }
-        false
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Proof(ProofError::Stopped))
     }
 
     /// With its causes, on one line: some list each place that was looked at on a line of its own.

@@ -41,6 +41,9 @@ pub enum ProofError {
         /// The network's precision.
         precision: Precision,
     },
+    /// Whoever asked for it wants it no more.
+    #[error("stopped")]
+    Stopped,
 }
 
 impl Pipeline {
@@ -54,16 +57,16 @@ impl Pipeline {
         self.prove_telling(bundle, precision, &(Arc::new(|| ControlFlow::Continue(())) as Alive))
     }
 
-    /// As [`Self::prove`]; `alive` is called before each image.
-    pub(super) fn prove_telling(
-        &mut self,
-        bundle: &Bundle,
-        precision: Precision,
-        alive: &Alive,
-    ) -> Result<(), ProofError> {
+    /// As [`Self::prove`]; `alive` is called before each image, and can stop it.
+    ///
+    /// # Errors
+    /// [`ProofError`].
+    pub fn prove_telling(&mut self, bundle: &Bundle, precision: Precision, alive: &Alive) -> Result<(), ProofError> {
         self.slowest = Duration::ZERO;
         bundle.golden().try_for_each(|golden| {
-            let _ = alive();
+            if alive().is_break() {
+                return Err(ProofError::Stopped);
+            }
             self.prove_with(&golden, precision)
         })
     }

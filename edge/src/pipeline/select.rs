@@ -7,7 +7,7 @@ use super::scorer::{CpuScorer, Scorer};
 #[cfg(feature = "tensorrt")]
 use crate::journal::format_utc_ms;
 #[cfg(feature = "tensorrt")]
-use crate::plans::{Asked, Place, with_plan};
+use crate::plans::{Asked, Origin, Place, with_plan};
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::engine::{OnnxRuntime, OnnxRuntimeOptions};
 #[cfg(feature = "tensorrt")]
@@ -15,6 +15,8 @@ use cellgate_models::plan::cache::{AuthenticPlan, Description, PlanKey};
 #[cfg(feature = "tensorrt")]
 use cellgate_models::plan::{PlanEngine, PlanError, Step};
 use serde::Deserialize;
+#[cfg(feature = "tensorrt")]
+use std::cell::Cell;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -101,8 +103,8 @@ impl Default for TensorRtOptions {
     }
 }
 
-/// Called again and again while an engine is loaded: building a plan takes minutes with TensorRT 11, and ends where this says
-/// to break.
+/// Called again and again while an engine is loaded: building a plan takes minutes with TensorRT 11. Where this says to
+/// break, it ends as [`ActivationError::Stopped`].
 pub type Alive = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 
 /// The engine that judges, in words.
@@ -114,6 +116,8 @@ pub struct Chosen {
     pub why: String,
     /// Whether it is the one on the GPU.
     pub is_on_gpu: bool,
+    /// Whether its plan was not kept before, but built for it.
+    pub is_plan_new: bool,
     /// Whether TensorRT, which this program was built with, would have been taken, if it could be used.
     pub is_fallback: bool,
 }
@@ -134,21 +138,26 @@ pub(super) fn scorer(
 ) -> Result<(Box<dyn Scorer>, Chosen), ActivationError> {
     let network = network(bundle, precision)?;
     let on_cpu = |why: String, is_fallback| {
-        let _ = alive();
+        if alive().is_break() {
+            return Err(ActivationError::Stopped);
+        }
         let engine = OnnxRuntime::new(network, &options.onnxruntime)?;
         let scorer = CpuScorer::new(bundle.conversion(), Box::new(engine))?;
         let engine = "ONNX Runtime on the CPU".to_owned();
-        Ok((Box::new(scorer) as Box<dyn Scorer>, Chosen { engine, why, is_on_gpu: false, is_fallback }))
+        Ok((
+            Box::new(scorer) as Box<dyn Scorer>,
+            Chosen { engine, why, is_on_gpu: false, is_plan_new: false, is_fallback },
+        ))
     };
     let on_gpu = |why: &str| {
-        let (scorer, engine) = on_gpu(bundle, precision, &options.tensorrt, max_pixels, alive)?;
-        Ok((scorer, Chosen { engine, why: why.to_owned(), is_on_gpu: true, is_fallback: false }))
+        let (scorer, engine, is_plan_new) = on_gpu(bundle, precision, &options.tensorrt, max_pixels, alive)?;
+        Ok((scorer, Chosen { engine, why: why.to_owned(), is_on_gpu: true, is_plan_new, is_fallback: false }))
     };
     match options.choice {
         EngineChoice::OnnxRuntime => on_cpu("as configured".to_owned(), false),
         EngineChoice::TensorRt => on_gpu("as configured"),
         EngineChoice::Auto => on_gpu("as it can be used").or_else(|error: ActivationError| match error {
-            error if error.is_cancelled() => Err(error),
+            ActivationError::Stopped => Err(error),
             ActivationError::WithoutTensorRt => on_cpu("as this program was built without TensorRT".to_owned(), false),
             error => on_cpu(format!("as TensorRT can't be used: {}", error.in_one_line()), true),
         }),
@@ -169,18 +178,24 @@ fn on_gpu(
     options: &TensorRtOptions,
     max_pixels: usize,
     alive: &Alive,
-) -> Result<(Box<dyn Scorer>, String), ActivationError> {
+) -> Result<(Box<dyn Scorer>, String, bool), ActivationError> {
     let TensorRtOptions { libraries, plans, key, keep } = options;
     let place = Place { plans, key, libraries: libraries.as_deref() };
     let asked = Asked { bundle, precision, place, keep: *keep };
-    let progress = |_: Step<'_>| alive();
-    let load = |plan: &AuthenticPlan| {
+    let is_stopped = Cell::new(false);
+    let progress = |_: Step<'_>| {
+        let next = alive();
+        is_stopped.set(next.is_break());
+        next
+    };
+    let load = |plan: &AuthenticPlan, origin| {
         let _ = alive();
         let network = || PlanEngine::new(plan, libraries.as_deref());
         let scorer = GpuScorer::new(bundle.conversion(), max_pixels, network, alive)?;
-        Ok((Box::new(scorer) as Box<dyn Scorer>, in_words(plan.description())))
+        Ok((Box::new(scorer) as Box<dyn Scorer>, in_words(plan.description()), origin == Origin::Built))
     };
-    with_plan(&asked, &progress, load, is_refusal)
+    let loaded = with_plan(&asked, &progress, load, is_refusal);
+    if is_stopped.get() { Err(ActivationError::Stopped) } else { loaded }
 }
 
 /// TensorRT with the plan that it runs.
@@ -204,7 +219,7 @@ fn on_gpu(
     _: &TensorRtOptions,
     _: usize,
     _: &Alive,
-) -> Result<(Box<dyn Scorer>, String), ActivationError> {
+) -> Result<(Box<dyn Scorer>, String, bool), ActivationError> {
     Err(ActivationError::WithoutTensorRt)
 }
 

@@ -1,7 +1,9 @@
 //! A signal while a part is in hand: it is finished, or rejected durably; the appliance ends in order.
 
-use crate::plant::{Plant, signal};
+use crate::plant::{Plant, signal, wait_for};
 use crate::plc::Plc;
+use crate::support::*;
+use cellgate_models::bundle::GoldenSource;
 use cellgate_protocol::code::Verdict;
 use rustix::process::Signal;
 use std::fs;
@@ -51,4 +53,25 @@ fn a_part_whose_image_does_not_come_is_rejected_durably_also_where_nobody_reads(
             assert_eq!(plc.outcome(1).1.claim.map(|claim| claim.code.verdict()), Some(Verdict::Reject));
         }
     }
+}
+
+#[test]
+fn an_engine_that_is_being_proven_is_not_waited_for() {
+    // 100 images of a large part of a second each.
+    let mut plant = Plant::with_bundle("native", "part-id", |folder| {
+        let mut contents = contents("slow_mean_sigmoid.onnx", mean_sigmoid(DARK));
+        let golden = contents.golden.remove(0);
+        contents.golden = (0..100)
+            .map(|number| GoldenSource {
+                name: format!("dark{number}.tif"),
+                tiff: golden.tiff.clone(),
+                expected: golden.expected.clone(),
+            })
+            .collect();
+        bundle(folder, &contents)
+    });
+    wait_for("the start", || plant.log().contains("the appliance starts"));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(plant.stop(), Some(0), "{}", plant.log());
+    assert!(plant.log().contains("stopped before the engine was proven"), "{}", plant.log());
 }

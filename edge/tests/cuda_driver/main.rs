@@ -153,6 +153,11 @@ fn scenario_no_start() {
         assert!(matches!(error, CudaError::Driver { .. }) && !error.is_context_lost(), "{error}");
         pretended.answers(function, 0);
     }
+    // A fault comes of what ran before in this process.
+    pretended.answers("cuDevicePrimaryCtxRetain", 700);
+    let error = CudaConverter::new(&spec, 100, OutputType::F32, &options()).err().unwrap();
+    assert!(error.is_context_lost(), "{error}");
+    pretended.answers("cuDevicePrimaryCtxRetain", 0);
     CudaConverter::new(&spec, 100, OutputType::F32, &options()).unwrap();
 }
 

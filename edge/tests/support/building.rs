@@ -28,13 +28,25 @@ pub(crate) fn hanging_tensorrt(folder: &Path) {
     }
 }
 
+/// A program that ends with the test, however that ends.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts `command`, which is to build with [`hanging_tensorrt`]. Its child hangs, and is stopped, so that no signal but the one
 /// that kills ends it.
-pub(crate) fn building(command: &mut Command) -> (Child, Pid) {
-    let mut parent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
+    let mut parent = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let start = Instant::now();
     loop {
-        assert_eq!(parent.try_wait().unwrap(), None, "it ended without building");
-        for child in children(parent.id()) {
+        assert_eq!(parent.0.try_wait().unwrap(), None, "it ended without building");
+        assert!(start.elapsed() < Duration::from_secs(60), "it does not build");
+        for child in children(parent.0.id()) {
             if fs::read_to_string(format!("/proc/{child}/maps")).is_ok_and(|maps| maps.contains("onnxparser")) {
                 let child = Pid::from_raw(child).unwrap();
                 kill_process(child, Signal::STOP).unwrap();

@@ -88,9 +88,11 @@ impl CudaError {
         if is_sticky(error.0) { Self::ContextLost { doing, detail } } else { Self::Driver { doing, detail } }
     }
 
-    /// What the driver answered before there was a context: none is lost, and the next attempt may succeed.
+    /// What the driver answered before this caller had a context: none is lost, and the next attempt may succeed. But a fault can
+    /// only come of what ran earlier in this process, in the device's one primary context.
     pub(super) fn before_a_context(doing: &'static str, error: DriverError) -> Self {
-        Self::Driver { doing, detail: words(error) }
+        let detail = words(error);
+        if is_fault(error.0) { Self::ContextLost { doing, detail } } else { Self::Driver { doing, detail } }
     }
 
     /// Whether the image is at fault, and the GPU is as it was.
@@ -113,13 +115,23 @@ fn words(error: DriverError) -> String {
 
 /// Errors after which every later call in the same context fails too (CUDA driver API, `CUresult`).
 fn is_sticky(code: CUresult) -> bool {
+    is_fault(code)
+        || matches!(
+            code,
+            CUresult::CUDA_ERROR_DEINITIALIZED
+                | CUresult::CUDA_ERROR_INVALID_CONTEXT
+                | CUresult::CUDA_ERROR_ECC_UNCORRECTABLE
+                | CUresult::CUDA_ERROR_NVLINK_UNCORRECTABLE
+                | CUresult::CUDA_ERROR_EXTERNAL_DEVICE
+                | CUresult::CUDA_ERROR_UNKNOWN
+        )
+}
+
+/// Those of them that something which ran on the device has caused.
+fn is_fault(code: CUresult) -> bool {
     matches!(
         code,
-        CUresult::CUDA_ERROR_DEINITIALIZED
-            | CUresult::CUDA_ERROR_INVALID_CONTEXT
-            | CUresult::CUDA_ERROR_ECC_UNCORRECTABLE
-            | CUresult::CUDA_ERROR_NVLINK_UNCORRECTABLE
-            | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED
+        CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED
             | CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
             | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT
             | CUresult::CUDA_ERROR_ASSERT
@@ -129,8 +141,6 @@ fn is_sticky(code: CUresult) -> bool {
             | CUresult::CUDA_ERROR_INVALID_ADDRESS_SPACE
             | CUresult::CUDA_ERROR_INVALID_PC
             | CUresult::CUDA_ERROR_LAUNCH_FAILED
-            | CUresult::CUDA_ERROR_EXTERNAL_DEVICE
-            | CUresult::CUDA_ERROR_UNKNOWN
     )
 }
 

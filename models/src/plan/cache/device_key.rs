@@ -80,7 +80,9 @@ impl DeviceKey {
     /// As for [`load_or_create`](Self::load_or_create).
     pub fn load_or_unknown(path: &Path) -> Result<Self, DeviceKeyError> {
         match Self::load(path) {
-            Err(DeviceKeyError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Err(DeviceKeyError::Io { source, .. })
+                if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
                 let bytes = random().map_err(|source| DeviceKeyError::Io { path: path.to_owned(), source })?;
                 Ok(Self::from_bytes(&bytes))
             }

@@ -157,10 +157,11 @@ impl Cache {
             }
         }
         paths.sort();
-        Ok(paths.into_iter().map(|path| self.listed(path)).collect())
+        Ok(paths.into_iter().filter_map(|path| self.listed(path)).collect())
     }
 
-    fn listed(&self, path: PathBuf) -> Listed {
+    /// None for one that is gone meanwhile.
+    fn listed(&self, path: PathBuf) -> Option<Listed> {
         let bytes = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
         let entry = self.authentic(&path).and_then(|plan| {
             let description = plan.description().clone();
@@ -172,7 +173,8 @@ impl Cache {
                 Err(EntryError::OtherKey { found: description.key.to_string(), expected })
             }
         });
-        Listed { path, bytes, entry }
+        let is_gone = matches!(entry, Err(EntryError::Unreadable { kind: ErrorKind::NotFound, .. }));
+        (!is_gone).then_some(Listed { path, bytes, entry })
     }
 
     /// Removes an entry, whatever its state.
