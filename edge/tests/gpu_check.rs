@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use support::{DARK, contents, fixture, image, lines, mean_sigmoid, run, stderr};
 
-/// With it the pretended driver loads no kernels, so that nothing of them is waited for.
-const WITHOUT_KERNELS: &[&str] = &["-DFAILS=\"cuModuleLoadData\""];
-/// What every table has, whatever the machine.
-const WHATS: [&str; 16] = [
+/// With it the pretended driver loads no kernels (CUDA_ERROR_INVALID_IMAGE), so that nothing of them is waited for.
+const WITHOUT_KERNELS: &[&str] = &["-DFAILS=\"cuModuleLoadData\"", "-DFAILS_WITH=200"];
+/// What every table has, whatever the machine, in this order.
+const WHATS: [&str; 24] = [
     "driver",
     "GPU",
     "NVRTC",
@@ -36,9 +36,17 @@ const WHATS: [&str; 16] = [
     "plan built f32",
     "plan loaded f32",
     "parity f32",
+    "latency read f32",
+    "latency convert f32",
+    "latency infer f32",
+    "latency all f32",
     "plan built f16",
     "plan loaded f16",
     "parity f16",
+    "latency read f16",
+    "latency convert f16",
+    "latency infer f16",
+    "latency all f16",
 ];
 
 /// Networks of f32 and f16.
@@ -71,9 +79,7 @@ impl Table {
         };
         let table = Self(lines(&run(command.arg("--json"), 1)).iter().map(row).collect());
         let whats: Vec<_> = table.0.iter().map(|(what, ..)| what.as_str()).collect();
-        for what in WHATS {
-            assert_eq!(whats.iter().filter(|&&found| found == what).count(), 1, "{what}: {whats:?}");
-        }
+        assert_eq!(whats, WHATS);
         table
     }
 
@@ -102,7 +108,9 @@ fn without_a_driver_all_that_can_be_said_is_said() {
         let plan = |row: &str| table.found(&format!("{row} {precision}"), "failure");
         assert_eq!(plan("plan built"), "not built: there is no GPU");
         assert_eq!(plan("plan loaded"), "not looked at: no plan was built");
-        assert_eq!(plan("latency"), plan("parity"));
+        for stage in ["read", "convert", "infer", "all"] {
+            assert_eq!(plan(&format!("latency {stage}")), plan("parity"));
+        }
     }
 }
 
@@ -142,12 +150,37 @@ fn tensorrt_is_asked_about_a_gpu_that_it_does_not_list() {
     let device = Device::with(&both()).with_gpu((9, 0), WITHOUT_KERNELS);
     let table = Table::of(&mut device.check());
     assert_eq!(table.found("GPU", "ok"), "Pretended, 1 multiprocessors (sm90)");
-    assert!(table.found("kernels", "failure").contains("CUDA_ERROR_UNKNOWN"));
+    assert!(table.found("kernels", "failure").contains("CUDA_ERROR_INVALID_IMAGE"));
+    table.found("copy rate", "ok");
     for precision in ["f32", "f16"] {
         let built = table.found(&format!("plan built {precision}"), "failure");
         let expected = "TensorRT for RTX lists sm75, sm80, sm86, sm89, sm120, sm121, not sm90; asked nevertheless, it answers: \
                         TensorRT for RTX built no plan for the GPU at hand: ";
         assert!(built.starts_with(expected) && built.contains("invalid device ordinal"), "{built}");
+    }
+}
+
+#[test]
+fn after_a_lost_gpu_nothing_more_is_tried_on_it() {
+    // CUDA_ERROR_LAUNCH_FAILED.
+    let fails = ["-DFAILS=\"cuStreamSynchronize\"", "-DFAILS_WITH=719"];
+    let device = Device::with(&both()).with_gpu((8, 6), &fails);
+    let table = Table::of(&mut device.check());
+    assert!(table.found("kernels", "failure").contains("CUDA_ERROR_LAUNCH_FAILED"));
+    let after = WHATS.iter().position(|&what| what == "kernels").unwrap() + 1;
+    for what in &WHATS[after..] {
+        assert_eq!(table.found(what, "failure"), "not looked at: the GPU was lost before", "{what}");
+    }
+}
+
+#[test]
+fn a_folder_of_plans_that_cannot_be_is_said_before_any_is_built() {
+    let device = Device::with(&both()).with_gpu((8, 6), WITHOUT_KERNELS);
+    fs::write(device.at("file"), "").unwrap();
+    let table = Table::of(device.check().arg("--plans").arg(device.at("file")));
+    for precision in ["f32", "f16"] {
+        let built = table.found(&format!("plan built {precision}"), "failure");
+        assert!(built.contains("file/plan.key") && !built.contains("built no plan"), "{built}");
     }
 }
 

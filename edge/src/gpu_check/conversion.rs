@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 const CONVERSIONS: u32 = 200;
 /// The paper's largest electrode.
 const LARGEST: Size = Size { height: 2115, width: 1219 };
-/// The types of the tensor, with the networks' precision of that name.
-const OUTPUTS: [(OutputType, Precision); 2] = [(OutputType::F32, Precision::F32), (OutputType::F16, Precision::F16)];
+/// The types of the tensor.
+const OUTPUTS: [OutputType; 2] = [OutputType::F32, OutputType::F16];
 
 /// Every method and type on `named` and three images that are made here, each value compared with the reference.
 pub(super) fn kernels(bundle: &Bundle, named: &[Radiograph]) -> Row {
@@ -22,14 +22,17 @@ pub(super) fn kernels(bundle: &Bundle, named: &[Radiograph]) -> Row {
     let radiographs: Vec<_> = in_turns(a, b, c).into_iter().chain(named.iter().map(Radiograph::view)).collect();
     let (mut values, mut different, mut largest_ulp) = (0, 0, 0);
     for spec in specs(bundle) {
-        for (output, _) in OUTPUTS {
+        for output in OUTPUTS {
             match compare(&spec, &radiographs, output, &CudaOptions::default()) {
                 Ok(comparison) => {
                     values += comparison.values;
                     different += comparison.different;
                     largest_ulp = largest_ulp.max(comparison.largest_ulp);
                 }
-                Err(error) => return Row::failure("kernels", format!("{}, {output:?}: {error}", spec.method)),
+                Err(error) => {
+                    let row = Row::failure("kernels", format!("{}, {output:?}: {error}", spec.method));
+                    return row.losing_gpu(error.is_context_lost());
+                }
             }
         }
     }
@@ -70,23 +73,29 @@ fn noise(size: Size, seed: u32) -> Radiograph {
     Radiograph::new(size.width, size.height, levels).expect("as many levels as pixels")
 }
 
-/// The rate at which the GPU copies its own memory, and beside it the bundle's conversion of the largest electrode.
-pub(super) fn rates(bundle: &Bundle, tell: &mut dyn FnMut(Row)) {
-    let copy = copy_rate(&CudaOptions::default());
-    tell(match &copy {
-        Ok(rate) => Row::ok("copy rate", format!("{} within the GPU's own memory", gb_per_s(*rate)))
-            .with_figures([("bytes_per_s", *rate)]),
-        Err(error) => Row::failure("copy rate", error.to_string()),
-    });
-    for (output, precision) in OUTPUTS {
-        let row = rate(bundle, output, copy.as_ref().ok().copied());
-        let row = row.unwrap_or_else(|error| Row::failure("conversion", error.to_string()));
-        tell(row.with_precision(precision));
+/// The rate at which the GPU copies its own memory, in bytes per second in the row's figures and beside it.
+pub(super) fn copy() -> (Row, Option<f64>) {
+    match copy_rate(&CudaOptions::default()) {
+        Ok(rate) => {
+            let row = Row::ok("copy rate", format!("{} within the GPU's own memory", gb_per_s(rate)));
+            (row.with_figures([("bytes_per_s", rate)]), Some(rate))
+        }
+        Err(error) => (Row::failure("copy rate", error.to_string()).losing_gpu(error.is_context_lost()), None),
     }
 }
 
-/// The bundle's conversion, part by part.
-fn rate(bundle: &Bundle, output: OutputType, copy: Option<f64>) -> Result<Row, CudaError> {
+/// The bundle's conversion of the largest electrode, beside the rate of [`copy`].
+pub(super) fn rate(bundle: &Bundle, precision: Precision, copy: Option<f64>) -> Row {
+    let output = match precision {
+        Precision::F16 => OutputType::F16,
+        Precision::F32 => OutputType::F32,
+    };
+    in_parts(bundle, output, copy)
+        .unwrap_or_else(|error| Row::failure("conversion", error.to_string()).losing_gpu(error.is_context_lost()))
+}
+
+/// The same, part by part.
+fn in_parts(bundle: &Bundle, output: OutputType, copy: Option<f64>) -> Result<Row, CudaError> {
     let start = Instant::now();
     let mut converter = CudaConverter::new(bundle.conversion(), LARGEST.pixels(), output, &CudaOptions::default())?;
     let ready = start.elapsed();

@@ -16,10 +16,13 @@ const STAGES: [Stage; 4] = [
     ("latency all", "from the path to the verdict", |&(_, whole)| whole),
 ];
 
+/// The rows' names, which are there whatever is found.
+pub(super) const WHATS: [&str; 4] = [STAGES[0].0, STAGES[1].0, STAGES[2].0, STAGES[3].0];
+
 /// A row for each stage, of `options.rounds` judgements of its images in turns.
-pub(super) fn rows(pipeline: &mut Pipeline, options: &Options) -> Vec<Row> {
+pub(super) fn rows(pipeline: &mut Pipeline, options: &Options) -> [Row; 4] {
     if options.images.is_empty() {
-        return vec![Row::skipped("latency", "no images were named")];
+        return WHATS.map(|what| Row::skipped(what, "no images were named"));
     }
     let mut all = Vec::new();
     for path in options.images.iter().cycle().take(options.rounds) {
@@ -27,11 +30,12 @@ pub(super) fn rows(pipeline: &mut Pipeline, options: &Options) -> Vec<Row> {
         let judgement = pipeline.judge(path);
         let whole = start.elapsed();
         if let Some(detail) = judgement.detail {
-            return vec![Row::failure("latency", format!("{}: {detail}", path.display()))];
+            let found = format!("{}: {detail}", path.display());
+            return WHATS.map(|what| Row::failure(what, &found).losing_gpu(pipeline.is_lost()));
         }
         all.push((judgement.times, whole));
     }
-    STAGES.map(|(what, of, time)| row(what, of, all.iter().map(time))).into()
+    STAGES.map(|(what, of, time)| row(what, of, all.iter().map(time)))
 }
 
 fn row(what: &'static str, of: &str, times: impl Iterator<Item = Duration>) -> Row {

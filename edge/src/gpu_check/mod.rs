@@ -21,6 +21,8 @@ const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F16];
 
 /// Why nothing can be looked at without one.
 const NO_GPU: &str = "there is no GPU";
+/// Why nothing can be looked at after that: what is started on such a GPU fails too, or never ends.
+const LOST: &str = "the GPU was lost before";
 
 /// What to look at.
 #[derive(Debug, Clone)]
@@ -34,30 +36,65 @@ pub struct Options {
     pub activation: Activation,
 }
 
-/// Looks at everything, one row after the other, each told to `tell` as soon as it is there.
+/// Looks at everything, one row after the other, each told to `tell` as soon as it is there. Once the GPU was lost, nothing more
+/// is tried on it.
 pub fn examine(bundle: &Bundle, options: &Options, tell: &mut dyn FnMut(Row)) {
+    let mut table = Table { tell, precision: None, why_not: None };
     let (row, has_driver) = machine::driver();
-    tell(row);
+    table.tell(row);
     let (row, gpu) = machine::gpu(has_driver);
-    tell(row);
-    tell(machine::nvrtc());
+    table.tell(row);
+    table.why_not = gpu.is_none().then_some(NO_GPU);
+    table.tell(machine::nvrtc());
     let (row, tensorrt) = machine::tensorrt(options.activation.engine.tensorrt.libraries.as_deref());
-    tell(row);
-    tell(about(bundle));
+    table.tell(row);
+    table.tell(about(bundle));
     let (row, images) = read(options);
-    tell(row);
-    if gpu.is_some() {
-        tell(conversion::kernels(bundle, &images));
-        conversion::rates(bundle, tell);
-    } else {
-        missing(tell, &["kernels", "copy rate"], NO_GPU);
-        for precision in PRECISIONS {
-            missing(&mut |row| tell(row.with_precision(precision)), &["conversion"], NO_GPU);
-        }
+    table.tell(row);
+    table.look("kernels", || conversion::kernels(bundle, &images));
+    let mut copy = None;
+    table.look("copy rate", || {
+        let row;
+        (row, copy) = conversion::copy();
+        row
+    });
+    for precision in PRECISIONS {
+        table.precision = Some(precision);
+        table.look("conversion", || conversion::rate(bundle, precision, copy));
     }
     for precision in PRECISIONS {
-        let wanted = plan::Wanted::new(bundle, precision, options, gpu.as_ref(), tensorrt);
-        judge(wanted, options, &mut |row| tell(row.with_precision(precision)));
+        table.precision = Some(precision);
+        judge(plan::Wanted::new(bundle, precision, options, gpu.as_ref(), tensorrt), options, &mut table);
+    }
+}
+
+/// Where the rows go.
+struct Table<'t> {
+    tell: &'t mut dyn FnMut(Row),
+    /// Of which the rows are that come now.
+    precision: Option<Precision>,
+    /// Why nothing can be looked at on the GPU.
+    why_not: Option<&'static str>,
+}
+
+impl Table<'_> {
+    fn tell(&mut self, row: Row) {
+        if row.is_gpu_lost {
+            self.why_not = Some(LOST);
+        }
+        (self.tell)(Row { precision: self.precision, ..row });
+    }
+
+    /// What is seen on the GPU, or why nothing is.
+    fn look(&mut self, what: &'static str, look: impl FnOnce() -> Row) {
+        match self.why_not {
+            Some(why) => self.missing(&[what], why),
+            None => self.tell(look()),
+        }
+    }
+
+    fn missing(&mut self, whats: &[&'static str], why: &str) {
+        whats.iter().for_each(|&what| self.tell(Row::failure(what, format!("not looked at: {why}"))));
     }
 }
 
@@ -88,35 +125,61 @@ fn read(options: &Options) -> (Row, Vec<Radiograph>) {
 }
 
 /// Plan, golden images and latencies of one precision.
-fn judge(wanted: Result<plan::Wanted<'_>, String>, options: &Options, tell: &mut dyn FnMut(Row)) {
-    let unbuilt = ["plan loaded", "parity", "latency"];
+fn judge(wanted: Result<plan::Wanted<'_>, String>, options: &Options, table: &mut Table<'_>) {
+    let (built, loaded, parity) = ("plan built", "plan loaded", "parity");
+    let [read, convert, infer, all] = latency::WHATS;
+    let whats = [built, loaded, parity, read, convert, infer, all];
+    if table.why_not == Some(LOST) {
+        return table.missing(&whats, LOST);
+    }
     let wanted = match wanted {
         Ok(wanted) => wanted,
         Err(why) => {
-            tell(Row::failure("plan built", format!("not built: {why}")));
-            return missing(tell, &unbuilt, "no plan was built");
+            table.tell(Row::failure(built, format!("not built: {why}")));
+            return table.missing(&whats[1..], "no plan was built");
         }
     };
     let (row, is_built) = wanted.build();
-    tell(row);
+    table.tell(row);
     if !is_built {
-        return missing(tell, &unbuilt, "no plan was built");
+        return table.missing(&whats[1..], "no plan was built");
     }
     let (row, loaded) = wanted.load();
-    tell(row);
+    table.tell(row);
     match loaded {
         plan::Loaded::Proven(mut pipeline) => {
-            tell(wanted.parity(&mut pipeline));
-            latency::rows(&mut pipeline, options).into_iter().for_each(tell);
+            table.tell(wanted.parity(&mut pipeline));
+            match table.why_not {
+                Some(why) => table.missing(&whats[3..], why),
+                None => latency::rows(&mut pipeline, options).into_iter().for_each(|row| table.tell(row)),
+            }
         }
         plan::Loaded::Disproven(why) => {
-            tell(Row::failure("parity", why));
-            missing(tell, &["latency"], "a golden image did not get its score");
+            table.tell(Row::failure(parity, why));
+            table.missing(&whats[3..], "a golden image did not get its score");
         }
-        plan::Loaded::Not => missing(tell, &unbuilt[1..], "no plan was loaded"),
+        plan::Loaded::Not => table.missing(&whats[2..], table.why_not.unwrap_or("no plan was loaded")),
     }
 }
 
-fn missing(tell: &mut dyn FnMut(Row), whats: &[&'static str], why: &str) {
-    whats.iter().for_each(|&what| tell(Row::failure(what, format!("not looked at: {why}"))));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_lost_gpu_nothing_more_is_tried_on_it() {
+        let mut rows = Vec::new();
+        let mut tell = |row| rows.push(row);
+        let mut table = Table { tell: &mut tell, precision: None, why_not: None };
+        table.look("kernels", || Row::failure("kernels", "differ"));
+        table.look("copy rate", || Row::failure("copy rate", "no answer").losing_gpu(true));
+        table.precision = Some(Precision::F16);
+        table.look("conversion", || panic!("it might never end"));
+        table.tell(Row::ok("images", "none"));
+        table.missing(&["parity"], table.why_not.unwrap_or_default());
+        let found: Vec<_> = rows.iter().map(|row| row.found.as_str()).collect();
+        let lost = "not looked at: the GPU was lost before";
+        assert_eq!(found, ["differ", "no answer", lost, "none", lost]);
+        assert_eq!(rows[2].precision, Some(Precision::F16));
+    }
 }

@@ -1,15 +1,13 @@
 //! A precision's plan: built into the cache, then taken from there as the appliance takes it, and proven.
 
 use super::{NO_GPU, Options, Row, State};
-use crate::pipeline::{Activation, ActivationError, EngineChoice, Pipeline, TensorRtOptions};
+use crate::pipeline::{Activation, ActivationError, EngineChoice, Pipeline, ProofError, TensorRtOptions};
 use crate::plans::{NoPlan, Place, build};
 use cellgate_models::bundle::{Bundle, Expectation, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
 use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, Request, Target, TensorRt};
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// A plan, with all that decides on it.
@@ -100,61 +98,69 @@ impl<'a> Wanted<'a> {
         tracing::info!("building the plan of {precision} for {}", self.gpu);
         let library = self.tensorrt_options().libraries.clone();
         let request = Request { network, precision, target: Target::Device, library };
+        // Before the minutes that building takes.
+        let cache = self.cache()?;
         let plan = build(&request, self.key(), &|_| ControlFlow::Continue(()))?;
-        self.cache()?.store(&plan)?;
+        cache.store(&plan)?;
         Ok(plan.plan().len())
     }
 
     /// The kept plan as a pipeline that has met all golden scores.
     pub(super) fn load(&self) -> (Row, Loaded) {
         let what = "plan loaded";
-        let (kept, path) = match self.kept() {
+        let kept = match self.kept() {
             Ok(kept) => kept,
             Err(why) => return (Row::failure(what, why), Loaded::Not),
         };
-        // Another file has its place where it was built anew.
-        let file = || path.metadata().map(|metadata| metadata.ino()).ok();
-        let (before, start) = (file(), Instant::now());
+        let start = Instant::now();
         let activated = self.activate(&kept);
         let seconds = start.elapsed().as_secs_f64();
-        let (state, building) = if file() == before {
-            (State::Ok, "nothing was built")
-        } else {
-            (State::Failure, "TensorRT refused it, and it was built anew")
-        };
         let refused = unlisted(self.gpu.capability()).map_or("", |_| "; the appliance refuses such a GPU beforehand");
-        let found =
-            format!("the kept one, authentic; loaded in {seconds:.1} s with the golden images; {building}{refused}");
-        let loaded = Row { state, ..Row::ok(what, found).with_figures([("seconds", seconds)]) };
+        let loaded = |state, proven: &str, building: &str| {
+            let found = format!("the kept one, authentic; loaded in {seconds:.1} s{proven}{building}{refused}");
+            Row { state, ..Row::ok(what, found).with_figures([("seconds", seconds)]) }
+        };
         match activated {
-            Ok(pipeline) => (loaded, Loaded::Proven(Box::new(pipeline))),
-            Err(ActivationError::Proof(error)) => (loaded, Loaded::Disproven(one_line(&error))),
+            Ok((pipeline, is_plan_new)) => {
+                let (state, building) = match is_plan_new {
+                    false => (State::Ok, "; nothing was built"),
+                    true => (State::Failure, "; TensorRT refused it, and it was built anew"),
+                };
+                (loaded(state, " with the golden images", building), Loaded::Proven(Box::new(pipeline)))
+            }
+            // Whether it was built anew, the error does not say.
+            Err(ActivationError::Proof(error @ ProofError::Score { .. })) => {
+                (loaded(State::Ok, "", ""), Loaded::Disproven(one_line(&error)))
+            }
             Err(error) => {
-                (Row::failure(what, format!("the kept one: {}; {building}", error.in_one_line())), Loaded::Not)
+                let row = Row::failure(what, format!("the kept one: {}", error.in_one_line()));
+                (row.losing_gpu(error.is_lost()), Loaded::Not)
             }
         }
     }
 
-    /// The kept plan, and its file.
-    fn kept(&self) -> Result<(AuthenticPlan, PathBuf), String> {
+    fn kept(&self) -> Result<AuthenticPlan, String> {
         let (cache, key) = (self.cache().map_err(|error| one_line(&error))?, self.key());
-        match (cache.lookup(&key), cache.path(&key)) {
-            (Lookup::Hit(plan), path) => Ok((plan, path)),
-            (Lookup::Missing, path) => {
-                Err(format!("{}: the plan that was built just now is not there", path.display()))
+        match cache.lookup(&key) {
+            Lookup::Hit(plan) => Ok(plan),
+            Lookup::Missing => {
+                Err(format!("{}: the plan that was built just now is not there", cache.path(&key).display()))
             }
-            (Lookup::Refused { path, reason }, _) => Err(format!("{}: {reason}", path.display())),
+            Lookup::Refused { path, reason } => Err(format!("{}: {reason}", path.display())),
         }
     }
 
-    /// As the appliance does; on a GPU that TensorRT does not list the appliance would refuse, so there the plan is tried here.
-    fn activate(&self, kept: &AuthenticPlan) -> Result<Pipeline, ActivationError> {
+    /// As the appliance does, and whether the plan was built anew for it; on a GPU that TensorRT does not list the appliance would
+    /// refuse, so there the plan is tried here.
+    fn activate(&self, kept: &AuthenticPlan) -> Result<(Pipeline, bool), ActivationError> {
         let mut activation = Activation { precision: self.precision, ..self.options.activation.clone() };
         activation.engine.choice = EngineChoice::TensorRt;
         activation.engine.tensorrt.keep = true;
         match unlisted(self.gpu.capability()) {
-            None => Pipeline::activate(self.bundle, &activation).map(|(pipeline, _)| pipeline),
-            Some(_) => Pipeline::of_plan(self.bundle, &activation, kept),
+            None => {
+                Pipeline::activate(self.bundle, &activation).map(|(pipeline, chosen)| (pipeline, chosen.is_plan_new))
+            }
+            Some(_) => Pipeline::of_plan(self.bundle, &activation, kept).map(|pipeline| (pipeline, false)),
         }
     }
 
@@ -169,7 +175,8 @@ impl<'a> Wanted<'a> {
             let judgement = pipeline.judge(&self.bundle.path().join(golden.name()));
             let (Some(found), Some(expected)) = (judgement.score, golden.expected(self.precision)) else {
                 let detail = judgement.detail.unwrap_or_else(|| "the bundle expects no score".to_owned());
-                return Row::failure(what, format!("{}: {detail}", golden.name()));
+                let row = Row::failure(what, format!("{}: {detail}", golden.name()));
+                return row.losing_gpu(pipeline.is_lost());
             };
             let Expectation { score, tolerance } = expected;
             if !expected.agrees(found) {

@@ -46,12 +46,16 @@ pub struct Row {
     /// The figures in it, by names that end in their unit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<&'static str, f64>,
+    /// Whether the GPU was lost, so that nothing else in this process can be found out from it.
+    #[serde(skip)]
+    pub(super) is_gpu_lost: bool,
 }
 
 impl Row {
     /// A row of what is as it should be.
     pub(super) fn ok(what: &'static str, found: impl Into<String>) -> Self {
-        Self { what, precision: None, state: State::Ok, found: found.into(), figures: BTreeMap::new() }
+        let (precision, state, figures) = (None, State::Ok, BTreeMap::new());
+        Self { what, precision, state, found: found.into(), figures, is_gpu_lost: false }
     }
 
     /// A row of what was not asked for.
@@ -73,6 +77,11 @@ impl Row {
     /// The same, of that precision.
     pub(super) fn with_precision(self, precision: Precision) -> Self {
         Self { precision: Some(precision), ..self }
+    }
+
+    /// The same, with which the GPU was lost where that is so.
+    pub(super) fn losing_gpu(self, is_gpu_lost: bool) -> Self {
+        Self { is_gpu_lost, ..self }
     }
 
     /// The same, with the figures that its text has rounded.

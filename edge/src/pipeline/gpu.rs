@@ -194,8 +194,11 @@ impl Pipeline {
         let scorer = GpuScorer::new(bundle.conversion(), max_pixels, network, &alive)?;
         let mut pipeline =
             Self::with_scorer(Box::new(scorer), *bundle.policy(), Sandbox::start(activation.sandbox.clone())?)?;
-        pipeline.prove(bundle, activation.precision)?;
-        Ok(pipeline)
+        match pipeline.prove(bundle, activation.precision) {
+            Ok(()) => Ok(pipeline),
+            Err(error) if pipeline.is_lost() => Err(ActivationError::Lost(error)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -14,9 +14,9 @@ const AT_ONCE: usize = 5;
 pub struct Comparison {
     /// Values that were compared.
     pub values: usize,
-    /// Those whose bits differ, or that are missing: none is expected.
+    /// Those whose bits differ, be it only a zero's sign, or that are missing or too many: none is expected.
     pub different: usize,
-    /// The largest distance in units in the last place.
+    /// The largest distance in units in the last place; both zeros are the same place.
     pub largest_ulp: u32,
 }
 
@@ -60,27 +60,45 @@ fn compare_with(
             let mut expected = vec![0.0; 3 * reference.output_size(radiograph).pixels()];
             reference.to_tensor(radiograph, &mut expected).map_err(PlanError::from)?;
             let found = found.get(index).map_or(&[][..], Vec::as_slice);
-            match output_type {
-                OutputType::F32 => {
-                    let found = found.as_chunks().0.iter().map(|&bytes| place_of_f32(f32::from_ne_bytes(bytes)));
-                    comparison.add(found, expected.iter().map(|&value| place_of_f32(value)));
-                }
-                OutputType::F16 => {
-                    let found = found.as_chunks().0.iter().map(|&bytes| place_of_f16(f16::from_ne_bytes(bytes)));
-                    comparison.add(found, expected.iter().map(|&value| place_of_f16(f16::from_f32(value))));
-                }
-            }
+            comparison.add_tensor(output_type, found, &expected);
         }
+        found.iter().skip(images.len()).for_each(|extra| comparison.add_tensor(output_type, extra, &[]));
     }
     Ok(comparison)
 }
 
 impl Comparison {
-    fn add(&mut self, mut found: impl Iterator<Item = i32>, expected: impl Iterator<Item = i32>) {
-        for expected in expected {
-            let distance = found.next().map_or(u32::MAX, |found| found.abs_diff(expected));
+    fn add_tensor(&mut self, output_type: OutputType, found: &[u8], expected: &[f32]) {
+        match output_type {
+            OutputType::F32 => {
+                let expected = expected.iter().map(|value| value.to_ne_bytes());
+                self.add(found, expected, |bytes| place_of_f32(f32::from_ne_bytes(bytes)));
+            }
+            OutputType::F16 => {
+                let expected = expected.iter().map(|&value| f16::from_f32(value).to_ne_bytes());
+                self.add(found, expected, |bytes| place_of_f16(f16::from_ne_bytes(bytes)));
+            }
+        }
+    }
+
+    /// Compares as many values as the longer of the two has.
+    fn add<const N: usize>(
+        &mut self,
+        found: &[u8],
+        mut expected: impl Iterator<Item = [u8; N]>,
+        place: impl Fn([u8; N]) -> i32,
+    ) {
+        let mut found = found.chunks(N);
+        loop {
+            let (found, expected) = (found.next(), expected.next());
+            if found.is_none() && expected.is_none() {
+                return;
+            }
+            let found: Option<[u8; N]> = found.and_then(|bytes| bytes.try_into().ok());
+            let distance =
+                found.zip(expected).map_or(u32::MAX, |(found, expected)| place(found).abs_diff(place(expected)));
             self.values += 1;
-            self.different += usize::from(distance != 0);
+            self.different += usize::from(found != expected || found.is_none());
             self.largest_ulp = self.largest_ulp.max(distance);
         }
     }
@@ -109,9 +127,20 @@ mod tests {
             assert_eq!(place_of_f32(value.next_up()) - place_of_f32(value), 1, "{value}");
         }
         assert_eq!(place_of_f16(f16::from_f32(-0.0)), place_of_f16(f16::ZERO));
+        let found = |found: &[f32], expected: &[f32]| {
+            let bytes: Vec<u8> = found.iter().flat_map(|value| value.to_ne_bytes()).collect();
+            let mut comparison = Comparison::default();
+            comparison.add_tensor(OutputType::F32, &bytes, expected);
+            (comparison.values, comparison.different, comparison.largest_ulp)
+        };
+        let (tiny, small) = (f32::from_bits(1), f32::from_bits(2));
+        assert_eq!(found(&[1.0, tiny, -small], &[1.0, 0.0, small]), (3, 2, 4));
+        assert_eq!(found(&[-0.0, 0.0], &[0.0, 0.0]), (2, 1, 0), "a zero's sign is a bit too");
+        assert_eq!(found(&[1.0], &[1.0, 1.0]), (2, 1, u32::MAX));
+        assert_eq!(found(&[1.0, 1.0], &[1.0]), (2, 1, u32::MAX));
         let mut comparison = Comparison::default();
-        comparison.add([3, 5, -2].into_iter(), [3, 4, 2].into_iter());
-        assert_eq!(comparison, Comparison { values: 3, different: 2, largest_ulp: 4 });
+        comparison.add_tensor(OutputType::F16, &[0, 0, 0], &[0.0]);
+        assert_eq!((comparison.values, comparison.different), (2, 1), "half a value is one too many");
     }
 
     /// A converter that keeps what it should not: each image gets the tensor of the one before of its size.
@@ -139,11 +168,13 @@ mod tests {
         let found = |convert: &dyn Fn(&[RadiographView<'_>]) -> Vec<Vec<u8>>| {
             compare_with(&spec, &images, OutputType::F32, |images| Ok(convert(images))).unwrap()
         };
+        let fresh =
+            |images: &[RadiographView<'_>]| images.iter().flat_map(|&image| stale(&spec, &[image])).collect::<Vec<_>>();
         let comparison = found(&|images| stale(&spec, images));
         assert_eq!((comparison.values, comparison.different), (5 * 18, 2 * 18));
         assert_eq!(found(&|_| Vec::new()).different, 5 * 18);
-        let fresh =
-            |images: &[RadiographView<'_>]| images.iter().flat_map(|&image| stale(&spec, &[image])).collect::<Vec<_>>();
+        let with_another = |images: &[RadiographView<'_>]| [fresh(images), vec![vec![0; 4]]].concat();
+        assert_eq!(found(&with_another).different, 1);
         assert_eq!(found(&fresh).different, 0);
     }
 }
