@@ -1,7 +1,7 @@
 """Times PyTorch's ResNet-34 with one output on the GPU: torch_latency.py CONVERSION_JSON ROUNDS [--json].
 
 The network's input has the size of the bundle's conversion and lies on the GPU; a time ends with the score on the host. Random
-weights: they don't change how long it takes. Prints rows as gpu-check does. Exit status: 1 where one of them is a failure.
+weights: they don't change how long it takes. Prints rows as gpu-check does. Exit status: 3 where one of them is a failure.
 """
 
 import importlib.util
@@ -13,12 +13,8 @@ import sysconfig
 import textwrap
 import time
 
-try:
-    import torch
-    from torch import nn
-except ImportError:
-    torch = None
-
+# Python's own, where it ends by itself, is 1.
+FAILED = 3
 # Column of the text, and the table's width.
 INDENT, COLUMNS = 30, 120
 
@@ -33,6 +29,10 @@ def row(state, precision, found, **more):
     name = f"{what} {precision}" if precision else what
     lines = textwrap.wrap(found, COLUMNS - INDENT, break_long_words=False) if len(found) > COLUMNS - INDENT else [found]
     print(f"{state:<8} {name:<20} " + ("\n" + " " * INDENT).join(lines), flush=True)
+
+
+def in_a_line(error):
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def resnet34():
@@ -107,8 +107,7 @@ def time_network(size, rounds, device):
                 p50, p99, p999 = measure(run, image, rounds)
             except Exception as error:
                 is_sound = False
-                said = " ".join(str(error).split())[:300]
-                row("FAILURE", precision, f"{name}{words}: {type(error).__name__}: {said}", **mode)
+                row("FAILURE", precision, f"{name}{words}: {in_a_line(error)}", **mode)
                 continue
             times = f"p50 {p50:8.2f}  p99 {p99:8.2f}  p99.9 {p999:8.2f} ms of {rounds}"
             figures = {"p50_ms": p50, "p99_ms": p99, "p99.9_ms": p999}
@@ -117,17 +116,26 @@ def time_network(size, rounds, device):
 
 
 def main():
-    if torch is None:
+    global torch, nn
+    if importlib.util.find_spec("torch") is None:
         row("SKIPPED", None, "python3 has no torch")
         return 0
+    import torch
+    from torch import nn
+
     if not torch.cuda.is_available():
         row("SKIPPED", None, f"torch {torch.__version__} finds no GPU")
         return 0
     with open(sys.argv[1], encoding="utf-8") as file:
         size = json.load(file)["size"]
     row("OK", None, f"torch {torch.__version__}; ResNet-34 alone, its input on the GPU, 1x3x{size['height']}x{size['width']}")
-    return 0 if time_network(size, int(sys.argv[2]), "cuda") else 1
+    return 0 if time_network(size, int(sys.argv[2]), "cuda") else FAILED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+    except Exception as error:
+        row("FAILURE", None, in_a_line(error))
+        status = FAILED
+    sys.exit(status)

@@ -13,8 +13,9 @@ mod device;
 use cellgate_models::bundle::{Contents, Expectation, Precision};
 use device::{Device, compile};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use support::{DARK, contents, fixture, image, lines, mean_sigmoid, run, stderr};
@@ -247,14 +248,23 @@ impl Checkout {
         fs::create_dir_all(at("target/release")).unwrap();
         symlink(env!("CARGO_BIN_EXE_cellgate-edge"), at("target/release/cellgate-edge")).unwrap();
         let target = at("target").display().to_string();
-        script(&at("cargo"), &format!("[ \"$1\" = build ] || echo '{{\"target_directory\":\"{target}\"}}'"));
+        let cargo = format!(
+            "[ -e scripts/gpu-check ] || {{ echo not in the checkout >&2; exit 9; }}\n[ \"$1\" = build ] || echo \
+             '{{\"target_directory\":\"{target}\"}}'"
+        );
+        script(&at("cargo"), &cargo);
         Self(folder)
     }
 
     fn pack(&self, arguments: &[&Path], status: i32) -> Output {
+        run(self.command().args(arguments), status)
+    }
+
+    fn command(&self) -> Command {
         let path = format!("{}:/usr/bin:/bin", self.0.path().display());
         let mut command = Command::new(self.0.path().join("scripts/gpu-check"));
-        run(command.arg("pack").args(arguments).env("PATH", path), status)
+        command.arg("pack").env("PATH", path).env("LC_ALL", "C");
+        command
     }
 }
 
@@ -262,13 +272,18 @@ fn copy_scripts(to: &Path) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts");
     fs::create_dir_all(to).unwrap();
     for name in ["gpu-check", "torch_latency.py"] {
-        fs::copy(scripts.join(name), to.join(name)).unwrap();
+        sh("cp \"$1\" \"$2\"", &[scripts.join(name).as_os_str(), to.join(name).as_os_str()]);
     }
 }
 
 fn script(path: &Path, text: &str) {
-    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    sh("printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"", &[path.as_os_str(), text.as_ref()]);
+}
+
+/// Has a child write a program. Open in this process, it might be inherited by what another test starts meanwhile, and could not be
+/// started as long as that has it: "Text file busy".
+fn sh(commands: &str, arguments: &[&OsStr]) {
+    assert!(Command::new("/bin/sh").args(["-c", commands, "sh"]).args(arguments).status().unwrap().success());
 }
 
 #[test]
@@ -307,8 +322,10 @@ fn what_is_packed_is_whole_without_what_links_lead_to() {
     symlink(&device.bundle, links.join("bundle")).unwrap();
     symlink(image(device.folder.path(), "dark", DARK), links.join("part.tif")).unwrap();
     let new = links.join("packed");
-    let said =
-        String::from_utf8(checkout.pack(&[&new, &links.join("bundle"), &links.join("part.tif")], 0).stdout).unwrap();
+    let mut command = checkout.command();
+    let output = run(command.args(["packed/", "bundle", "part.tif"]).current_dir(&links), 0);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(new.join("images/part.tif").is_file() && new.join("lib/libnvrtc.so.13").is_file());
     let needs = fs::read_to_string(new.join("needs")).unwrap();
     let (architecture, glibc) = needs.trim_end().split_once(' ').unwrap();
     assert_eq!(architecture, std::env::consts::ARCH);
@@ -337,6 +354,20 @@ fn what_is_packed_is_whole_without_what_links_lead_to() {
     );
 }
 
+#[test]
+fn a_program_for_tensorrt_11_is_packed_without_nvrtc_where_there_is_none() {
+    let (device, checkout) = (Device::with(&both()), Checkout::new());
+    fs::remove_dir_all(checkout.0.path().join(".venv")).unwrap();
+    let (new, dark) = (device.at("packed"), image(device.folder.path(), "dark", DARK));
+    let arguments: [&Path; 3] = [&new, &device.bundle, &dark];
+    assert!(stderr(&checkout.pack(&arguments, 1)).contains("found no nvidia/cu13/lib in any Python's site-packages"));
+    let output = run(checkout.command().args(arguments).env("CELLGATE_FEATURES", "enterprise"), 0);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = "\nwithout NVRTC, as .venv has none: the other machine must have that of CUDA 13 (JetPack has it)\n";
+    assert!(said.contains(expected), "{said}");
+    assert_eq!(fs::read_dir(new.join("lib")).unwrap().count(), 0);
+}
+
 /// A packed folder with another program, and a python3 of its own.
 struct Packed {
     folder: tempfile::TempDir,
@@ -363,7 +394,7 @@ impl Packed {
 
     fn check(&self, arguments: &[&str], status: i32) -> Output {
         let path = format!("{}:/usr/bin:/bin", self.folder.path().display());
-        run(Command::new(self.at("gpu-check")).args(arguments).env("PATH", path), status)
+        run(Command::new(self.at("gpu-check")).args(arguments).env("PATH", path).env("LC_ALL", "C"), status)
     }
 }
 
@@ -373,8 +404,13 @@ fn the_packed_check_is_as_good_as_its_worst_part() {
         ("echo rows", "echo torch", 0, "torch"),
         ("exit 1", "echo torch", 1, "torch"),
         ("kill -SEGV $$", "echo torch", 1, "torch"),
-        ("echo rows", "echo torch; exit 1", 1, "torch"),
-        ("echo rows", "exit 3", 1, "FAILURE  PyTorch              python3 ended with status 3"),
+        ("echo rows", "echo torch; exit 3", 1, "torch"),
+        (
+            "echo rows",
+            "exit 1",
+            1,
+            "FAILURE  PyTorch              python3 ended with status 1 before all was looked at",
+        ),
         // Debian's own python3 has no torch.
         ("echo rows", "exec /usr/bin/python3 -S \"$@\"", 0, "SKIPPED  PyTorch              python3 has no torch"),
     ] {
@@ -392,6 +428,47 @@ fn the_packed_check_is_as_good_as_its_worst_part() {
     assert!(
         stderr(&packed.check(&["many"], 2)).starts_with("error: found many, expected --json or a number of rounds\n")
     );
+}
+
+#[test]
+fn what_hangs_is_stopped_and_said() {
+    let packed = Packed::new("echo rows", "echo torch");
+    script(&packed.at("timeout"), "echo \"$@\" | cut -d ' ' -f 1-3; exit 124");
+    let text = String::from_utf8(packed.check(&[], 1).stdout).unwrap();
+    let expected = "--foreground --kill-after=10 2h\n\
+                    FAILURE  program              was stopped after 2 h: the GPU may hang\n\
+                    --foreground --kill-after=10 1h\n\
+                    FAILURE  PyTorch              python3 was stopped after 1 h: the GPU may hang\n";
+    assert_eq!(text, expected);
+    let killed = Packed::new("kill -KILL $$", "echo torch");
+    let text = String::from_utf8(killed.check(&[], 1).stdout).unwrap();
+    assert!(
+        text.starts_with("FAILURE  program              ended with status 137 before all was looked at\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_torch_that_does_not_work_is_a_failure() {
+    let packed = Packed::new("echo rows", "exec /usr/bin/python3 -S \"$@\"");
+    let has_gpu = "class cuda:\n    is_available = lambda: True\nnn, __version__ = None, '2.11.0'";
+    for (torch, found) in [
+        ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
+        (
+            "raise OSError('libcublas.so.13: cannot open\\nshared object file')",
+            "OSError: libcublas.so.13: cannot open shared object file",
+        ),
+        (has_gpu, "FileNotFoundError: [Errno 2] No such file or directory:"),
+    ] {
+        fs::write(packed.at("torch.py"), torch).unwrap();
+        let _ = fs::remove_dir_all(packed.at("__pycache__"));
+        let text = String::from_utf8(packed.check(&[], 1).stdout).unwrap();
+        assert!(text.starts_with(&format!("rows\nFAILURE  PyTorch              {found}")), "{text}");
+        let text = String::from_utf8(packed.check(&["--json"], 1).stdout).unwrap();
+        let row: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!((row["what"].as_str(), row["state"].as_str()), (Some("PyTorch"), Some("failure")), "{text}");
+        assert!(row["found"].as_str().unwrap().starts_with(found), "{text}");
+    }
 }
 
 #[test]
