@@ -82,7 +82,10 @@ impl Table<'_> {
         if row.is_gpu_lost {
             self.why_not = Some(LOST);
         }
-        (self.tell)(Row { precision: self.precision, ..row });
+        (self.tell)(match self.precision {
+            Some(precision) => row.with_precision(precision),
+            None => row,
+        });
     }
 
     /// What is seen on the GPU, or why nothing is.
