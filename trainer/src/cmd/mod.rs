@@ -7,6 +7,7 @@ pub(crate) mod convert;
 pub(crate) mod crossval;
 pub(crate) mod export;
 pub(crate) mod features;
+pub(crate) mod leaks;
 pub(crate) mod levels;
 pub(crate) mod network;
 pub(crate) mod pretrain;

@@ -64,6 +64,12 @@ pub(super) fn write(model: &TrainedModel, head: &Head, parity: &[Parity]) -> Str
          - REVIEW is for a person. PASS is no proof that a part is free of faults that X-rays don't show.\n\
          - The backbone was trained on ImageNet; its licence and that of its training images apply to the weights.\n",
     );
+    if let Some(leaks) = model.recipe.config["leaks"].as_u64() {
+        let _ = writeln!(
+            card,
+            "- **Trained with --allow-leaks**: {leaks} image(s) in two bundles or with two labels. The figures are too good.",
+        );
+    }
     card
 }
 

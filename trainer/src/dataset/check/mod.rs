@@ -4,6 +4,7 @@ mod duplicates;
 mod finding;
 mod text;
 
+pub use duplicates::leaks;
 pub use finding::{Finding, Kind, Severity};
 
 use super::agreement::Agreement;
