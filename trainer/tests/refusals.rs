@@ -79,3 +79,23 @@ fn a_leak_is_refused_unless_allowed_and_then_written_down() {
     assert!(allowed.status.success() && text.contains("WARNING") && text.contains(words), "{text}");
     assert_eq!(json(&model.join("model.json"))["recipe"]["config"]["leaks"], 1);
 }
+
+#[test]
+fn a_run_inside_a_data_set_in_folders_is_refused() {
+    let place = Place::new();
+    let data = place.path("data");
+    for out in [data.join("run"), data.join("b0/normal/run"), data.join("../data/run"), data.clone()] {
+        for command in ["crossval", "train"] {
+            let refused = place.trainer(command, &out, &["--recipe", "paper"]);
+            let text = said(&refused);
+            assert!(refused.status.code() == Some(2) && text.contains("expected one outside"), "{text}");
+        }
+    }
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 3);
+    // A manifest says what the data set is; its folder takes more.
+    let images = (0..12).map(|i| (i / 4, ["normal", "abnormal"][i / 2 % 2], i % 2));
+    let rows = images.map(|(bundle, class, name)| format!("b{bundle}/{class}/{name}.tif,b{bundle},{class}\n"));
+    fs::write(data.join("manifest.csv"), format!("image,bundle,label\n{}", rows.collect::<String>())).unwrap();
+    let done = place.trainer("crossval", &data.join("run"), &["--methods", "naive"]);
+    assert!(done.status.success(), "{}", said(&done));
+}

@@ -53,6 +53,7 @@ pub(crate) struct Args {
 
 /// Runs `crossval`.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    super::out::check(&args.out, &args.dataset)?;
     let mut dataset = Dataset::open(&args.dataset)?;
     let leaks = args.leaks.check(&dataset)?;
     if args.folds == Folds::Random {

@@ -10,6 +10,7 @@ pub(crate) mod features;
 pub(crate) mod leaks;
 pub(crate) mod levels;
 pub(crate) mod network;
+pub(crate) mod out;
 pub(crate) mod pretrain;
 pub(crate) mod recipe;
 pub(crate) mod report;

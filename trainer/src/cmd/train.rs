@@ -70,6 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             return Err(misuse(format!("--escape-cost, --overkill-cost: found {cost}, expected more than 0")));
         }
     }
+    super::out::check(&args.out, &args.dataset)?;
     let dataset = Dataset::open(&args.dataset)?;
     let leaks = args.leaks.check(&dataset)?;
     let network = args.network.open()?;

@@ -50,6 +50,12 @@ impl Listing {
         Ok(Self { root: root.to_owned(), entries })
     }
 
+    /// Whether the data set in the folder `root` is listed by a manifest; without one its folders are its bundles.
+    #[must_use]
+    pub fn has_manifest(root: &Path) -> bool {
+        root.join(MANIFEST).exists()
+    }
+
     /// The path of `entry` for opening.
     #[must_use]
     pub fn path(&self, entry: &Entry) -> PathBuf {
