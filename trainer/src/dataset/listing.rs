@@ -29,6 +29,8 @@ pub struct Listing {
     pub root: PathBuf,
     /// The images.
     pub entries: Vec<Entry>,
+    /// Files and folders in a data set without a manifest that are no images of it, by their paths.
+    pub passed_by: Vec<String>,
 }
 
 impl Listing {
@@ -46,8 +48,9 @@ impl Listing {
             });
         }
         let manifest = root.join(MANIFEST);
-        let entries = if manifest.exists() { manifest::read(&manifest)? } else { folders::read(root)? };
-        Ok(Self { root: root.to_owned(), entries })
+        let (entries, passed_by) =
+            if manifest.exists() { (manifest::read(&manifest)?, Vec::new()) } else { folders::read(root)? };
+        Ok(Self { root: root.to_owned(), entries, passed_by })
     }
 
     /// Whether the data set in the folder `root` is listed by a manifest; without one its folders are its bundles.

@@ -157,6 +157,7 @@ fn folders_are_read_in_natural_order() {
     let images: Vec<_> = listing.entries.iter().map(|entry| entry.image.as_str()).collect();
     assert_eq!(images, ["b2/abnormal/9.TIFF", "b2/abnormal/10.tif", "b2/normal/a.tif", "b10/normal/1.tif"]);
     assert_eq!(listing.entries[0].label, Label::Abnormal);
+    assert_eq!(listing.passed_by, ["README", "b2/abnormal/notes.txt"]);
 }
 
 #[test]
