@@ -99,3 +99,19 @@ fn a_run_inside_a_data_set_in_folders_is_refused() {
     let done = place.trainer("crossval", &data.join("run"), &["--methods", "naive"]);
     assert!(done.status.success(), "{}", said(&done));
 }
+
+#[test]
+fn the_first_unreadable_image_comes_with_where_all_are_named() {
+    let place = Place::new();
+    let data = place.path("data");
+    fs::write(data.join("b2/normal/0.tif"), "no TIFF").unwrap();
+    for (command, method) in
+        [("crossval", ["--methods", "naive"]), ("crossval", ["--methods", "global"]), ("train", ["--method", "naive"])]
+    {
+        let refused = place.trainer(command, &place.path("run"), &method);
+        let text = said(&refused);
+        let hint = format!("`cellgate-trainer check {}` names all", data.display());
+        assert!(refused.status.code() == Some(1) && text.contains("b2/normal/0.tif: malformed"), "{text}");
+        assert!(text.contains(&hint), "{text}");
+    }
+}

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         classifier: network.classifier.as_ref(),
         store: &network.store,
     };
-    let found = crossval::run(&inputs, &args.out)?;
+    let found = crossval::run(&inputs, &args.out).map_err(|error| super::unreadable::hint(error, &args.dataset))?;
     if args.json {
         super::print_json(&found)?;
     } else {

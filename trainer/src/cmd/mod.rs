@@ -16,6 +16,7 @@ pub(crate) mod recipe;
 pub(crate) mod report;
 pub(crate) mod synth;
 pub(crate) mod train;
+pub(crate) mod unreadable;
 
 use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};

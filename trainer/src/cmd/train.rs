@@ -92,7 +92,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         device: &device::name(args.network.device),
         leaks,
     };
-    let trained = training::train(&inputs, &thresholds, &args.out)?;
+    let trained = training::train(&inputs, &thresholds, &args.out)
+        .map_err(|error| super::unreadable::hint(error, &args.dataset))?;
     if args.json {
         super::print_json(&trained.model)?;
     } else {
