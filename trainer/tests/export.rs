@@ -100,6 +100,13 @@ fn a_run_becomes_a_bundle_only_if_all_is_as_at_training() {
         assert!(bundle.model_card().contains(part), "{part}: {}", bundle.model_card());
     }
 
+    let output = export(&run_folder, &out);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(1) && said.contains("exists already; give another --out, or --replace"),
+        "{said}"
+    );
+
     // Another image in the place of the golden one, another backbone, an unfinished run: no bundle.
     let refused = |expected: &str| {
         let out = folder.path().join("refused");

@@ -40,12 +40,16 @@ impl Listing {
     /// [`DatasetError`] where something can't be read, is missing or unknown.
     pub fn read(root: &Path) -> Result<Self, DatasetError> {
         let io = |source| DatasetError::Io { path: root.to_owned(), source };
-        if !std::fs::metadata(root).map_err(io)?.is_dir() {
-            return Err(DatasetError::Layout {
-                path: root.to_owned(),
-                found: "a file".into(),
-                expected: format!("a data set's folder, with {MANIFEST} or <bundle>/<normal|abnormal>/*.tif"),
-            });
+        let no_folder = |found: &str| DatasetError::Layout {
+            path: root.to_owned(),
+            found: found.into(),
+            expected: format!("a data set's folder, with {MANIFEST} or <bundle>/<normal|abnormal>/*.tif"),
+        };
+        match std::fs::metadata(root) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(no_folder("no such folder")),
+            Err(error) => return Err(io(error)),
+            Ok(there) if !there.is_dir() => return Err(no_folder("a file")),
+            Ok(_) => {}
         }
         let manifest = root.join(MANIFEST);
         let (entries, passed_by) =
