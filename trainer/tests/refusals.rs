@@ -104,14 +104,19 @@ fn a_run_inside_a_data_set_in_folders_is_refused() {
 fn the_first_unreadable_image_comes_with_where_all_are_named() {
     let place = Place::new();
     let data = place.path("data");
-    fs::write(data.join("b2/normal/0.tif"), "no TIFF").unwrap();
-    for (command, method) in
-        [("crossval", ["--methods", "naive"]), ("crossval", ["--methods", "global"]), ("train", ["--method", "naive"])]
-    {
-        let refused = place.trainer(command, &place.path("run"), &method);
+    fs::write(data.join("b2/normal/0.tif"), b"\xff\xd8\xff\xe0").unwrap();
+    for (out, command, method) in [
+        ("features", "crossval", ["--methods", "naive"]),
+        ("levels", "crossval", ["--methods", "global"]),
+        ("model", "train", ["--method", "naive"]),
+    ] {
+        let refused = place.trainer(command, &place.path(out), &method);
         let text = said(&refused);
         let hint = format!("`cellgate-trainer check {}` names all", data.display());
-        assert!(refused.status.code() == Some(1) && text.contains("b2/normal/0.tif: malformed"), "{text}");
+        assert!(
+            refused.status.code() == Some(1) && text.contains("0.tif: malformed: found a JPEG, expected"),
+            "{text}"
+        );
         assert!(text.contains(&hint), "{text}");
     }
 }
