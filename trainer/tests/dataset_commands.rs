@@ -100,9 +100,12 @@ fn synth_goes_on_after_a_kill_and_keeps_what_is_whole() {
 #[test]
 fn synth_refuses_folders_of_others() {
     let (_folder, root) = synthetic("12");
-    let output = trainer(&["synth", text(&root), "--parts", "13", "--bundles", "4", "--scale", "0.06"]);
+    let output = trainer(&["synth", text(&root), "--parts", "13", "--bundles", "4", "--scale", "0.07"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("parts: 12"), "{}", stderr(&output));
+    let found = "found a data set of --parts 12 (asked for: 13), --scale 0.06 (asked for: 0.07), expected an empty";
+    assert!(stderr(&output).contains(found), "{}", stderr(&output));
+    let output = trainer(&["synth", text(&root), "--parts", "10"]);
+    assert!(stderr(&output).contains("expected 1 to the number of parts, 10: give --bundles"), "{}", stderr(&output));
     let foreign = tempfile::tempdir().unwrap();
     fs::write(foreign.path().join("thesis.txt"), "mine").unwrap();
     let output = trainer(&["synth", text(foreign.path())]);

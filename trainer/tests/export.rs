@@ -90,9 +90,22 @@ fn a_run_becomes_a_bundle_only_if_all_is_as_at_training() {
     assert_eq!((bundle.conversion(), bundle.policy()), (&model.conversion, &model.policy));
     assert!(bundle.network(Precision::F32).unwrap().len() > bundle.network(Precision::F16).unwrap().len());
     assert_eq!(bundle.golden().len(), 1);
-    for part in ["9 images of 2 bundles", "overall.balanced_accuracy | 0.8125", "below 0.3 is PASS", "Limits of use"] {
+    for part in [
+        "9 images of 2 bundles",
+        "overall.balanced_accuracy | 0.8125",
+        "below 0.3 is PASS",
+        "Limits of use",
+        "trained on is unknown",
+    ] {
         assert!(bundle.model_card().contains(part), "{part}: {}", bundle.model_card());
     }
+
+    let output = export(&run_folder, &out);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(1) && said.contains("exists already; give another --out, or --replace"),
+        "{said}"
+    );
 
     // Another image in the place of the golden one, another backbone, an unfinished run: no bundle.
     let refused = |expected: &str| {

@@ -137,7 +137,12 @@ impl<'a> File<'a> {
 
 fn no_header(bytes: &[u8]) -> Refusal {
     let start = &bytes[..bytes.len().min(4)];
-    Refusal::malformed(format!("a file of {} bytes that starts with {start:02x?}", bytes.len()), "a TIFF header")
+    let found = match start {
+        [0xff, 0xd8, 0xff, ..] => "a JPEG".to_owned(),
+        b"\x89PNG" => "a PNG".to_owned(),
+        _ => format!("a file of {} bytes that starts with {start:02x?}", bytes.len()),
+    };
+    Refusal::malformed(found, "a TIFF header")
 }
 
 impl<'a> Directory<'a> {

@@ -44,6 +44,8 @@ pub(crate) struct Args {
     recipe: super::recipe::RecipeArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    leaks: super::leaks::LeakArgs,
     /// Print results.json on stdout instead of a table
     #[arg(long)]
     json: bool,
@@ -51,7 +53,9 @@ pub(crate) struct Args {
 
 /// Runs `crossval`.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    super::out::check(&args.out, &args.dataset)?;
     let mut dataset = Dataset::open(&args.dataset)?;
+    let leaks = args.leaks.check(&dataset)?;
     if args.folds == Folds::Random {
         super::note(
             "--folds random: each part is judged by a model that saw others of its bundle; the figures are too good",
@@ -73,6 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         recipe: args.recipe.recipe()?,
         seed: args.recipe.seed,
         device: device::name(args.network.device),
+        leaks,
     };
     let inputs = Inputs {
         dataset: &dataset,
@@ -81,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         classifier: network.classifier.as_ref(),
         store: &network.store,
     };
-    let found = crossval::run(&inputs, &args.out)?;
+    let found = crossval::run(&inputs, &args.out).map_err(|error| super::unreadable::hint(error, &args.dataset))?;
     if args.json {
         super::print_json(&found)?;
     } else {

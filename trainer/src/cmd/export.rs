@@ -1,7 +1,8 @@
 //! `cellgate-trainer export`: writes the model bundle.
 
-use cellgate_models::bundle::{Existing, Precision};
-use cellgate_trainer::export::{self, Options, Plans};
+use anyhow::anyhow;
+use cellgate_models::bundle::{BundleError, Existing, Precision};
+use cellgate_trainer::export::{self, ExportError, Options, Plans};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,7 +54,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         [] => None,
         [..] => Some(Plans::prepare(&args.tensorrt, &args.out, options.existing)?),
     };
-    let exported = export::export(&args.run, &args.out, &options)?;
+    let exported = export::export(&args.run, &args.out, &options).map_err(|error| match error {
+        ExportError::Bundle(BundleError::Exists { path, .. }) if !args.replace => {
+            anyhow!("{}: exists already; give another --out, or --replace to replace a bundle", path.display())
+        }
+        error => error.into(),
+    })?;
     let parity = exported.parity.iter().map(|parity| {
         let difference = f64::from(parity.largest_difference);
         (parity.precision.to_string(), serde_json::json!({"images": parity.images, "largest_difference": difference}))

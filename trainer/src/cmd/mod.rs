@@ -7,13 +7,16 @@ pub(crate) mod convert;
 pub(crate) mod crossval;
 pub(crate) mod export;
 pub(crate) mod features;
+pub(crate) mod leaks;
 pub(crate) mod levels;
 pub(crate) mod network;
+pub(crate) mod out;
 pub(crate) mod pretrain;
 pub(crate) mod recipe;
 pub(crate) mod report;
 pub(crate) mod synth;
 pub(crate) mod train;
+pub(crate) mod unreadable;
 
 use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};

@@ -15,7 +15,7 @@ pub(crate) struct NetworkArgs {
     pub(crate) size: Size,
     /// The backbone's weights, .safetensors or torchvision's .pth [default: $CELLGATE_BACKBONE, else
     /// models/weights/resnet34.safetensors, else ~/.cache/cellgate/backbone/resnet34-b627a593.pth, else
-    /// models/weights/resnet34-electrodes.safetensors]
+    /// models/weights/resnet34-electrodes.safetensors; models/weights in the working directory, else above the program]
     #[arg(long, value_name = "PATH")]
     pub(crate) backbone: Option<PathBuf>,
     /// The folder of cached features [default: $CELLGATE_CACHE, else ~/.cache/cellgate/features]

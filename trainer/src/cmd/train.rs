@@ -1,5 +1,6 @@
 //! `cellgate-trainer train`: one model on all bundles, with its thresholds.
 
+use super::leaks::LeakArgs;
 use super::misuse;
 use super::network::NetworkArgs;
 use super::recipe::RecipeArgs;
@@ -49,6 +50,8 @@ pub(crate) struct Args {
     recipe: RecipeArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    leaks: LeakArgs,
     /// Print model.json on stdout instead of a table
     #[arg(long)]
     json: bool,
@@ -67,7 +70,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             return Err(misuse(format!("--escape-cost, --overkill-cost: found {cost}, expected more than 0")));
         }
     }
+    super::out::check(&args.out, &args.dataset)?;
     let dataset = Dataset::open(&args.dataset)?;
+    let leaks = args.leaks.check(&dataset)?;
     let network = args.network.open()?;
     let thresholds = Thresholds {
         max_escape: args.max_escape,
@@ -85,8 +90,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         recipe: &args.recipe.recipe()?,
         seed: args.recipe.seed,
         device: &device::name(args.network.device),
+        leaks,
     };
-    let trained = training::train(&inputs, &thresholds, &args.out)?;
+    let trained = training::train(&inputs, &thresholds, &args.out)
+        .map_err(|error| super::unreadable::hint(error, &args.dataset))?;
     if args.json {
         super::print_json(&trained.model)?;
     } else {

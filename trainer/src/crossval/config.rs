@@ -30,6 +30,14 @@ pub struct Config {
     pub seed: u64,
     /// Where the network runs: `cpu`, `cuda:0`.
     pub device: String,
+    /// Groups of the same file in two bundles or with two labels that `--allow-leaks` let through; left out where none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub leaks: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What a fold leaves out and tests on.

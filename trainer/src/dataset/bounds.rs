@@ -64,7 +64,7 @@ mod tests {
         });
         let facts = images
             .map(|(_, lo, hi)| ImageFacts::of(&Radiograph::new(2, 2, vec![lo, hi, lo, hi]).unwrap(), Digest::of(b"")));
-        let listing = Listing { root: PathBuf::new(), entries: entries.to_vec() };
+        let listing = Listing { root: PathBuf::new(), entries: entries.to_vec(), passed_by: Vec::new() };
         let report = BoundsReport::new(&listing, &facts).unwrap();
         let bounds = |lo, hi| Bounds::new(lo, hi).unwrap();
         assert_eq!(report.all, bounds(1700, 2800));
@@ -77,7 +77,7 @@ mod tests {
                 ("b10", bounds(1700, 2500), Some(bounds(1900, 2800)))
             ]
         );
-        let alone = Listing { root: PathBuf::new(), entries: entries[..1].to_vec() };
+        let alone = Listing { root: PathBuf::new(), entries: entries[..1].to_vec(), passed_by: Vec::new() };
         assert_eq!(BoundsReport::new(&alone, &facts[..1]).unwrap().bundles[0].without, None);
     }
 }

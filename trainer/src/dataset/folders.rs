@@ -7,20 +7,22 @@ use std::path::{Path, PathBuf};
 /// What a folder without a manifest should hold.
 const EXPECTED: &str = "folders <bundle>/<normal|abnormal>/ with *.tif or *.tiff";
 
-/// The images in the folders of `root`, in natural order of their paths. Hidden folders and other files are passed by.
-pub(super) fn read(root: &Path) -> Result<Vec<Entry>, DatasetError> {
-    let mut entries = Vec::new();
-    for bundle in names(root, Path::is_dir)? {
+/// The images in the folders of `root`, in natural order of their paths, and the files and folders that nobody reads.
+/// Hidden ones are passed by without a word.
+pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
+    let (mut entries, mut passed_by) = (Vec::new(), Vec::new());
+    for bundle in names(root, "", Path::is_dir, &mut passed_by)? {
         let folder = root.join(&bundle);
-        for class in names(&folder, Path::is_dir)? {
+        for class in names(&folder, &format!("{bundle}/"), Path::is_dir, &mut passed_by)? {
             let label: Label = class.parse().map_err(|_| DatasetError::Layout {
                 path: folder.clone(),
                 found: format!("a folder `{class}`"),
                 expected: format!("{MANIFEST} in {}, or {EXPECTED}", root.display()),
             })?;
-            for file in names(&folder.join(&class), is_tiff)? {
+            let prefix = format!("{bundle}/{class}/");
+            for file in names(&folder.join(&class), &prefix, is_tiff, &mut passed_by)? {
                 entries.push(Entry {
-                    image: format!("{bundle}/{class}/{file}"),
+                    image: format!("{prefix}{file}"),
                     bundle: bundle.clone(),
                     label,
                     anomalies: Vec::new(),
@@ -36,29 +38,39 @@ pub(super) fn read(root: &Path) -> Result<Vec<Entry>, DatasetError> {
             expected: format!("{MANIFEST} or {EXPECTED}"),
         });
     }
-    Ok(entries)
+    Ok((entries, passed_by))
 }
 
-/// The names in `folder` of what `is_wanted`, in natural order, without hidden ones.
-fn names(folder: &Path, is_wanted: fn(&Path) -> bool) -> Result<Vec<String>, DatasetError> {
+/// The names in `folder` of what `is_wanted`, in natural order, without hidden ones. The others are added to `passed_by`,
+/// after `prefix`, which is the folder's path.
+fn names(
+    folder: &Path,
+    prefix: &str,
+    is_wanted: fn(&Path) -> bool,
+    passed_by: &mut Vec<String>,
+) -> Result<Vec<String>, DatasetError> {
     let io = |source| DatasetError::Io { path: folder.to_owned(), source };
-    let mut names = Vec::new();
+    let (mut names, mut others) = (Vec::new(), Vec::new());
     for item in std::fs::read_dir(folder).map_err(io)? {
         let path: PathBuf = item.map_err(io)?.path();
-        if !is_wanted(&path) {
+        let name = path.file_name().unwrap_or_default();
+        if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        let name = path.file_name().unwrap_or_default();
+        if !is_wanted(&path) {
+            others.push(format!("{prefix}{}", name.display()));
+            continue;
+        }
         let name = name.to_str().ok_or_else(|| DatasetError::Layout {
             path: folder.to_owned(),
             found: format!("the name {name:?}"),
             expected: "names in UTF-8".into(),
         })?;
-        if !name.starts_with('.') {
-            names.push(name.to_owned());
-        }
+        names.push(name.to_owned());
     }
     names.sort_by(|a, b| natural_order(a, b));
+    others.sort_by(|a, b| natural_order(a, b));
+    passed_by.append(&mut others);
     Ok(names)
 }
 

@@ -235,7 +235,7 @@ mod tests {
             anomalies: Vec::new(),
             experts: Vec::new(),
         });
-        let listing = Listing { root: PathBuf::new(), entries: entries.collect() };
+        let listing = Listing { root: PathBuf::new(), entries: entries.collect(), passed_by: Vec::new() };
         let images: Vec<_> = images.iter().map(|(_, levels)| Image::of(&Histogram::of(levels))).collect();
         LevelsReport::of(&listing, &images).unwrap()
     }

@@ -29,6 +29,8 @@ pub struct Listing {
     pub root: PathBuf,
     /// The images.
     pub entries: Vec<Entry>,
+    /// Files and folders in a data set without a manifest that are no images of it, by their paths.
+    pub passed_by: Vec<String>,
 }
 
 impl Listing {
@@ -38,16 +40,27 @@ impl Listing {
     /// [`DatasetError`] where something can't be read, is missing or unknown.
     pub fn read(root: &Path) -> Result<Self, DatasetError> {
         let io = |source| DatasetError::Io { path: root.to_owned(), source };
-        if !std::fs::metadata(root).map_err(io)?.is_dir() {
-            return Err(DatasetError::Layout {
-                path: root.to_owned(),
-                found: "a file".into(),
-                expected: format!("a data set's folder, with {MANIFEST} or <bundle>/<normal|abnormal>/*.tif"),
-            });
+        let no_folder = |found: &str| DatasetError::Layout {
+            path: root.to_owned(),
+            found: found.into(),
+            expected: format!("a data set's folder, with {MANIFEST} or <bundle>/<normal|abnormal>/*.tif"),
+        };
+        match std::fs::metadata(root) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(no_folder("no such folder")),
+            Err(error) => return Err(io(error)),
+            Ok(there) if !there.is_dir() => return Err(no_folder("a file")),
+            Ok(_) => {}
         }
         let manifest = root.join(MANIFEST);
-        let entries = if manifest.exists() { manifest::read(&manifest)? } else { folders::read(root)? };
-        Ok(Self { root: root.to_owned(), entries })
+        let (entries, passed_by) =
+            if manifest.exists() { (manifest::read(&manifest)?, Vec::new()) } else { folders::read(root)? };
+        Ok(Self { root: root.to_owned(), entries, passed_by })
+    }
+
+    /// Whether the data set in the folder `root` is listed by a manifest; without one its folders are its bundles.
+    #[must_use]
+    pub fn has_manifest(root: &Path) -> bool {
+        root.join(MANIFEST).exists()
     }
 
     /// The path of `entry` for opening.

@@ -102,7 +102,12 @@ fn columns(names: &csv::StringRecord, place: &Place<'_>) -> Result<Columns, Data
     let need = |name: &str| {
         find(name)?.ok_or_else(|| {
             let found = names.iter().collect::<Vec<_>>().join(",");
-            place.error(name, format!("the columns {}", quoted(&found)), "at least `image`, `bundle` and `label`")
+            let expected = if names.len() == 1 && found.contains([';', '\t']) {
+                "columns separated by commas, at least `image`, `bundle` and `label`"
+            } else {
+                "at least `image`, `bundle` and `label`"
+            };
+            place.error(name, format!("the columns {}", quoted(&found)), expected)
         })
     };
     let expert_names = names.iter().filter(|name| name.starts_with(EXPERT_PREFIX));

@@ -108,6 +108,10 @@ fn manifest_errors_name_line_column_found_and_expected() {
     for (text, expected) in [
         ("", "M, line 1, column `image`: found the columns ``, expected at least `image`, `bundle` and `label`"),
         ("image,label\na,normal\n", "M, line 1, column `bundle`: found the columns `image,label`, expected at least"),
+        (
+            "image;bundle;label\n",
+            "M, line 1, column `image`: found the columns `image;bundle;label`, expected columns sep",
+        ),
         ("image,bundle,label,label\n", "M, line 1, column `label`: found the name again as column 4, expected each"),
         ("image,bundle,label\n", "M, line 1, column `image`: found no images, expected at least one line"),
         ("image,bundle,label\na,1\n", "M, line 2, column `*`: found 2 columns, expected 3 columns, as in line 1"),
@@ -157,6 +161,7 @@ fn folders_are_read_in_natural_order() {
     let images: Vec<_> = listing.entries.iter().map(|entry| entry.image.as_str()).collect();
     assert_eq!(images, ["b2/abnormal/9.TIFF", "b2/abnormal/10.tif", "b2/normal/a.tif", "b10/normal/1.tif"]);
     assert_eq!(listing.entries[0].label, Label::Abnormal);
+    assert_eq!(listing.passed_by, ["README", "b2/abnormal/notes.txt"]);
 }
 
 #[test]
@@ -171,7 +176,8 @@ fn an_empty_folder_a_missing_one_and_a_file_are_errors() {
     let root = folder(&[("file", "")]);
     let error = Dataset::open(root.path()).unwrap_err().to_string();
     assert!(error.contains("found neither, expected manifest.csv or folders"), "{error}");
-    assert!(matches!(Dataset::open(&root.path().join("absent")), Err(DatasetError::Io { .. })));
+    let error = Dataset::open(&root.path().join("absent")).unwrap_err().to_string();
+    assert!(error.contains("absent: found no such folder, expected a data set's folder"), "{error}");
     assert!(matches!(Dataset::open(&root.path().join("file")), Err(DatasetError::Layout { .. })));
 }
 

@@ -3,6 +3,7 @@
 use super::gate::{Parity, tolerance};
 use super::trained::TrainedModel;
 use crate::network::Head;
+use crate::network::weights::Origin;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -61,9 +62,15 @@ pub(super) fn write(model: &TrainedModel, head: &Head, parity: &[Parity]) -> Str
          coating or scanner needs new images and a new cross-validation.\n\
          - It judges a radiograph as a whole: it neither finds nor names an anomaly.\n\
          - Its figures have wide intervals where abnormal parts are few; see the run's report.\n\
-         - REVIEW is for a person. PASS is no proof that a part is free of faults that X-rays don't show.\n\
-         - The backbone was trained on ImageNet; its licence and that of its training images apply to the weights.\n",
+         - REVIEW is for a person. PASS is no proof that a part is free of faults that X-rays don't show.\n",
     );
+    let _ = writeln!(card, "- {}", Origin::of(model.backbone.digest).sentence());
+    if let Some(leaks) = model.recipe.config["leaks"].as_u64() {
+        let _ = writeln!(
+            card,
+            "- **Trained with --allow-leaks**: {leaks} image(s) in two bundles or with two labels. The figures are too good.",
+        );
+    }
     card
 }
 

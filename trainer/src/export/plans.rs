@@ -78,7 +78,7 @@ impl Plans {
         let folder = bundle.with_file_name(name);
         let hint = match existing {
             _ if folder.symlink_metadata().is_err() => None,
-            Existing::Refuse => Some("; remove it, name another place, or ask for it to be replaced"),
+            Existing::Refuse => Some("; remove it, name another place, or replace it with --replace"),
             Existing::Replace if folder.join(INDEX).is_file() => None,
             Existing::Replace => Some(" and holds no plans; remove it or name another place"),
         };

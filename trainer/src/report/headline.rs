@@ -94,6 +94,12 @@ fn meaning(analysis: &Analysis<'_>, best: usize) -> Markup {
             "would be judged."
         }
         }
+        @if let Some(leaks) = analysis.results.config["leaks"].as_u64() {
+            p.warning {
+                "These figures are too good: " (counted(leaks, "image stands", "images stand")) " in two bundles or with two "
+                "labels, let through (" code { "--allow-leaks" } "): models had seen what they were tested on."
+            }
+        }
         @if !analysis.pairs.is_empty() {
             p {
                 b { "Between the methods. " }

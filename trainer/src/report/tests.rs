@@ -234,3 +234,11 @@ fn a_random_split_is_said_to_be_too_good() {
     let random = rendered("random", &results, &predictions, &ReportOptions::default());
     assert!(random.contains("These figures are too good") && !random.contains("had seen no part of its bundle"));
 }
+
+#[test]
+fn leaks_that_were_let_through_are_said() {
+    let (mut results, predictions) = made_up_run(&paper_like(), &["global"]);
+    results.config["leaks"] = 2.into();
+    let leaky = rendered("leaks", &results, &predictions, &ReportOptions::default());
+    assert!(leaky.contains("images stand in two bundles or with two labels"));
+}

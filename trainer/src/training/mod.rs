@@ -46,6 +46,8 @@ pub struct Inputs<'a> {
     pub seed: u64,
     /// Where the network ran.
     pub device: &'a str,
+    /// Groups of the same file in two bundles or with two labels that were let through.
+    pub leaks: usize,
 }
 
 /// A trained model and the scores that its thresholds were chosen from.
@@ -89,7 +91,11 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
         let path = std::path::absolute(&entry.path).with_context(|| entry.path.display().to_string())?;
         Ok(GoldenImage { path, digest: entry.digest, label: entry.label, score: scores[part] })
     });
-    let config = serde_json::json!({ "settings": inputs.recipe, "thresholds": thresholds, "device": inputs.device });
+    let mut config =
+        serde_json::json!({ "settings": inputs.recipe, "thresholds": thresholds, "device": inputs.device });
+    if inputs.leaks > 0 {
+        config["leaks"] = inputs.leaks.into();
+    }
     let model = TrainedModel {
         version: TrainedModel::VERSION,
         conversion,

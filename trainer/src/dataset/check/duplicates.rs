@@ -1,30 +1,59 @@
 //! The same image several times in one data set.
 
 use super::{Finding, ImageFacts, Kind, Listing};
+use crate::dataset::{Dataset, Label};
 use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::ReadError;
 use std::collections::BTreeMap;
 
+/// What is said of an image that stands in the data set several times.
+struct Copy<'a> {
+    file: Digest,
+    image: &'a str,
+    bundle: &'a str,
+    label: Label,
+}
+
 /// Groups of images with the same pixels. Across bundles or labels that is a leak.
 pub(super) fn find(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Vec<Finding> {
-    let mut by_pixels = BTreeMap::<Digest, Vec<usize>>::new();
-    for (index, image) in images.iter().enumerate() {
-        if let Ok(facts) = image {
-            by_pixels.entry(facts.pixels).or_default().push(index);
-        }
+    let readable = listing.entries.iter().zip(images).filter_map(|(entry, image)| {
+        let facts = image.as_ref().ok()?;
+        Some((
+            facts.pixels,
+            Copy { file: facts.digest, image: &entry.image, bundle: &entry.bundle, label: entry.label },
+        ))
+    });
+    judge_all(readable)
+}
+
+/// The leaks of `dataset`, in the words of `check`: the same file in two bundles or with two labels. No image is decoded,
+/// so the same pixels in different files are left to `check`.
+#[must_use]
+pub fn leaks(dataset: &Dataset) -> Vec<Finding> {
+    let mut findings = judge_all(dataset.parts.iter().map(|part| {
+        (part.digest, Copy { file: part.digest, image: &part.image, bundle: &part.bundle, label: part.label })
+    }));
+    findings.retain(|finding| finding.kind == Kind::Leak);
+    findings
+}
+
+/// Judges each group of images that are the same by the first digest, in the order of their first images.
+fn judge_all<'a>(images: impl Iterator<Item = (Digest, Copy<'a>)>) -> Vec<Finding> {
+    let mut groups = BTreeMap::<Digest, (usize, Vec<Copy<'a>>)>::new();
+    for (index, (digest, copy)) in images.enumerate() {
+        groups.entry(digest).or_insert_with(|| (index, Vec::new())).1.push(copy);
     }
-    let mut groups: Vec<_> = by_pixels.into_values().filter(|group| group.len() > 1).collect();
-    groups.sort_unstable();
-    groups.iter().map(|group| judge(listing, images, group)).collect()
+    let mut groups: Vec<_> = groups.into_values().filter(|(_, copies)| copies.len() > 1).collect();
+    groups.sort_unstable_by_key(|(first, _)| *first);
+    groups.iter().map(|(_, copies)| judge(copies)).collect()
 }
 
 /// Judges one group of at least two images.
-fn judge(listing: &Listing, images: &[Result<ImageFacts, ReadError>], group: &[usize]) -> Finding {
-    let entries: Vec<_> = group.iter().map(|&index| &listing.entries[index]).collect();
-    let file = |index: usize| images[index].as_ref().ok().map(|facts| facts.digest);
-    let same_file = group.iter().all(|&index| file(index) == file(group[0]));
-    let same_bundle = entries.iter().all(|entry| entry.bundle == entries[0].bundle);
-    let same_label = entries.iter().all(|entry| entry.label == entries[0].label);
+fn judge(copies: &[Copy<'_>]) -> Finding {
+    let first = &copies[0];
+    let same_file = copies.iter().all(|copy| copy.file == first.file);
+    let same_bundle = copies.iter().all(|copy| copy.bundle == first.bundle);
+    let same_label = copies.iter().all(|copy| copy.label == first.label);
     let (kind, across) = match (same_bundle, same_label) {
         (true, true) => (Kind::Duplicate, "within one bundle"),
         (false, true) => (Kind::Leak, "across bundles"),
@@ -32,7 +61,7 @@ fn judge(listing: &Listing, images: &[Result<ImageFacts, ReadError>], group: &[u
         (false, false) => (Kind::Leak, "across bundles and with different labels"),
     };
     let same = if same_file { "the same file" } else { "the same pixels in different files" };
-    let named = entries.iter().map(|entry| format!("{} (`{}`, {})", entry.image, entry.bundle, entry.label));
+    let named = copies.iter().map(|copy| format!("{} (`{}`, {})", copy.image, copy.bundle, copy.label));
     let message = format!("{same} {across}: {}", named.collect::<Vec<_>>().join(", "));
-    Finding::new(kind, message, entries.iter().map(|entry| entry.image.clone()).collect())
+    Finding::new(kind, message, copies.iter().map(|copy| copy.image.to_owned()).collect())
 }

@@ -3,6 +3,7 @@
 use super::{Agreement, BundleParts, ImageFacts, Label, Listing};
 use cellgate_models::radiograph::ReadError;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// From this share of saturated pixels on an image is named.
 const SATURATED_SHARE: f64 = 0.001;
@@ -31,6 +32,12 @@ pub enum Kind {
     OneClass,
     /// There are no two bundles, so none can be left out.
     OneBundle,
+    /// Too few bundles with both classes for the default recipe.
+    FewBundles,
+    /// Names of bundles that differ in case or spaces only.
+    SimilarNames,
+    /// Files that are no images of the data set, where folders say what is.
+    PassedBy,
     /// The same image twice in one bundle with one label.
     Duplicate,
     /// A bundle has one class, so it has no balanced accuracy.
@@ -120,20 +127,73 @@ pub(super) fn of_balance(bundles: &[BundleParts], all: &BundleParts) -> Vec<Find
     let only = |bundle: &BundleParts| if bundle.normal > 0 { Label::Normal } else { Label::Abnormal };
     let mut findings = Vec::new();
     if all.has_one_class() {
-        let message = format!("all {} images are {}: nothing can be learnt from one class", all.parts.len(), only(all));
+        let message = format!("{}: nothing can be learnt from one class", all_are(all, only(all)));
         findings.push(Finding::new(Kind::OneClass, message, Vec::new()));
         return findings;
     }
     if let [bundle] = bundles {
         let message = format!("`{}` is the only bundle: cross-validation needs two, to leave one out", bundle.name);
         findings.push(Finding::new(Kind::OneBundle, message, Vec::new()));
+    } else if let Some(left_out) = bundles.iter().find(|bundle| !can_choose_without(bundle, bundles)) {
+        let both = bundles.iter().filter(|bundle| !bundle.has_one_class()).count();
+        let message = format!(
+            "found both classes in {both} of {} bundles, expected three with both for the default recipe: without `{}` it \
+             has too little to train on",
+            bundles.len(),
+            left_out.name
+        );
+        findings.push(Finding::new(Kind::FewBundles, message, Vec::new()));
     }
     for bundle in bundles.iter().filter(|bundle| bundle.has_one_class()) {
-        let (name, images, only) = (&bundle.name, bundle.parts.len(), only(bundle));
-        let message = format!("`{name}`: all {images} images are {only}, so it has no balanced accuracy");
+        let message = format!("`{}`: {}, so it has no balanced accuracy", bundle.name, all_are(bundle, only(bundle)));
         findings.push(Finding::new(Kind::OneClassBundle, message, Vec::new()));
     }
     findings
+}
+
+fn all_are(bundle: &BundleParts, label: Label) -> String {
+    match bundle.parts.len() {
+        1 => format!("the only image is {label}"),
+        images => format!("all {images} images are {label}"),
+    }
+}
+
+/// Whether the default recipe can be trained on all `bundles` but `left_out`: it chooses its operating point in those of
+/// them without which both classes are still there.
+fn can_choose_without(left_out: &BundleParts, bundles: &[BundleParts]) -> bool {
+    let both_classes = |bundles: &[&BundleParts]| {
+        bundles.iter().any(|bundle| bundle.normal > 0) && bundles.iter().any(|bundle| bundle.abnormal > 0)
+    };
+    let training: Vec<_> = bundles.iter().filter(|bundle| bundle.name != left_out.name).collect();
+    let without = |name: &str| training.iter().copied().filter(|bundle| bundle.name != name).collect::<Vec<_>>();
+    let scored: Vec<_> = training.iter().copied().filter(|bundle| both_classes(&without(&bundle.name))).collect();
+    both_classes(&scored)
+}
+
+/// Bundles whose names differ in case or spaces only.
+pub(super) fn of_names(bundles: &[BundleParts]) -> Vec<Finding> {
+    let mut alike = BTreeMap::<String, Vec<&str>>::new();
+    for bundle in bundles {
+        let plain = bundle.name.to_lowercase().split_whitespace().collect();
+        alike.entry(plain).or_default().push(&bundle.name);
+    }
+    let alike = alike.into_values().filter(|names| names.len() > 1);
+    alike
+        .map(|names| {
+            let named = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let message = format!("{named}: {} bundles whose names differ in case or spaces only", names.len());
+            Finding::new(Kind::SimilarNames, message, Vec::new())
+        })
+        .collect()
+}
+
+/// Files that nobody reads.
+pub(super) fn of_passed_by(paths: &[String]) -> Option<Finding> {
+    let first = paths.first()?;
+    let files = if paths.len() == 1 { "1 file is" } else { &format!("{} files are", paths.len()) };
+    let message =
+        format!("{files} passed by, such as {first}: expected <bundle>/<normal|abnormal>/ with *.tif or *.tiff");
+    Some(Finding::new(Kind::PassedBy, message, Vec::new()))
 }
 
 /// Disputed parts, and labels against the majority.

@@ -4,6 +4,7 @@ mod duplicates;
 mod finding;
 mod text;
 
+pub use duplicates::leaks;
 pub use finding::{Finding, Kind, Severity};
 
 use super::agreement::Agreement;
@@ -109,6 +110,8 @@ impl CheckReport {
         let mut findings = finding::of_images(listing, images);
         findings.extend(duplicates::find(listing, images));
         findings.extend(finding::of_balance(&bundles, &all));
+        findings.extend(finding::of_names(&bundles));
+        findings.extend(finding::of_passed_by(&listing.passed_by));
         findings.extend(agreement.iter().flat_map(finding::of_agreement));
         findings.sort_by_key(|finding| (finding.severity, finding.kind));
         Self {

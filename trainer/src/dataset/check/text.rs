@@ -39,7 +39,11 @@ impl fmt::Display for CheckReport {
                 writeln!(out, "{}: and {} more of this kind (--json lists all)", name(&findings[0]), more + 1)?;
             }
         }
-        writeln!(out, "\n{} errors, {} warnings", self.count(Severity::Error), self.count(Severity::Warning))
+        let counted = |severity, one: &str| match self.count(severity) {
+            1 => format!("1 {one}"),
+            count => format!("{count} {one}s"),
+        };
+        writeln!(out, "\n{}, {}", counted(Severity::Error, "error"), counted(Severity::Warning, "warning"))
     }
 }
 

@@ -66,7 +66,11 @@ impl SynthConfig {
             return error("parts", self.parts.to_string(), "1 to 100000".into());
         }
         if !(1..=self.parts).contains(&self.bundles) {
-            return error("bundles", self.bundles.to_string(), format!("1 to the number of parts, {}", self.parts));
+            return error(
+                "bundles",
+                self.bundles.to_string(),
+                format!("1 to the number of parts, {}: give --bundles", self.parts),
+            );
         }
         if !(0.05..=2.0).contains(&self.scale) {
             return error("scale", self.scale.to_string(), "0.05 to 2".into());

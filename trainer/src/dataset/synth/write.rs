@@ -26,6 +26,22 @@ struct Marker {
     config: SynthConfig,
 }
 
+impl Marker {
+    /// The options that differ from those of `now`.
+    fn difference(&self, now: &Self) -> String {
+        let (there, here) = (&self.config, &now.config);
+        let options = [
+            ("generator", self.generator.to_string(), now.generator.to_string()),
+            ("--parts", there.parts.to_string(), here.parts.to_string()),
+            ("--bundles", there.bundles.to_string(), here.bundles.to_string()),
+            ("--scale", there.scale.to_string(), here.scale.to_string()),
+            ("--seed", there.seed.to_string(), here.seed.to_string()),
+        ];
+        let differ = options.iter().filter(|(_, there, here)| there != here);
+        differ.map(|(name, there, here)| format!("{name} {there} (asked for: {here})")).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// What [`write()`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
@@ -81,7 +97,7 @@ fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
     match std::fs::read(&marker) {
         Ok(bytes) => match serde_json::from_slice::<Marker>(&bytes) {
             Ok(found) if found == ours => Ok(()),
-            Ok(found) => foreign(format!("a data set of {found:?}")),
+            Ok(found) => foreign(format!("a data set of {}", found.difference(&ours))),
             Err(error) => foreign(format!("a {MARKER} of another kind ({error})")),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

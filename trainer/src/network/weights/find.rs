@@ -12,24 +12,46 @@ Use --backbone PATH or CELLGATE_BACKBONE=PATH to name a file, or put one there. 
 ResNet34_Weights.IMAGENET1K_V1: https://download.pytorch.org/models/resnet34-b627a593.pth (83 MB; its SHA-256 begins \
 with the b627a593 of its name). Without a network, fetch it on another machine and copy it";
 
+/// Where the repository keeps weights.
+const FOLDER: &str = "models/weights";
+
 /// The weights file: `given` (`--backbone`) if there is one, else the one named by the environment variable
 /// `CELLGATE_BACKBONE`, else the first that exists of
-/// 1. `models/weights/resnet34.safetensors` in the working directory,
+/// 1. `models/weights/resnet34.safetensors`,
 /// 2. `~/.cache/cellgate/backbone/resnet34-b627a593.pth` (or below `$XDG_CACHE_HOME`),
-/// 3. `models/weights/resnet34-electrodes.safetensors` in the working directory: this repository's own.
+/// 3. `models/weights/resnet34-electrodes.safetensors`: this repository's own,
+///
+/// with `models/weights` in the working directory, else in a folder above the program.
 ///
 /// # Errors
 /// [`WeightsError::Missing`] with all places and how to get the official file.
 pub fn find(given: Option<&Path>) -> Result<PathBuf, WeightsError> {
     let named = given.map(Path::to_owned).or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from));
     let candidates = match named {
-        Some(path) => vec![path],
-        None => std::iter::once(PathBuf::from("models/weights/resnet34.safetensors"))
-            .chain(crate::features::default_cache_root().map(|dir| dir.join("backbone/resnet34-b627a593.pth")))
-            .chain([PathBuf::from("models/weights/resnet34-electrodes.safetensors")])
-            .collect(),
+        Some(path) => vec![absolute(&path)],
+        None => default_places(std::env::current_exe().ok().as_deref(), crate::features::default_cache_root()),
     };
     first_that_exists(candidates)
+}
+
+/// The places that are looked at where no file is named, in order, for the program at `program`.
+fn default_places(program: Option<&Path>, cache: Option<PathBuf>) -> Vec<PathBuf> {
+    let mut folders = vec![absolute(Path::new(FOLDER))];
+    if let Some(beside) = program.and_then(Path::parent) {
+        let above = beside.ancestors().map(|ancestor| ancestor.join(FOLDER)).find(|folder| folder.is_dir());
+        folders.push(above.unwrap_or_else(|| beside.join(FOLDER)));
+    }
+    folders.dedup();
+    let in_folders = |name: &'static str| folders.iter().map(move |folder| folder.join(name));
+    in_folders("resnet34.safetensors")
+        .chain(cache.map(|cache| cache.join("backbone/resnet34-b627a593.pth")))
+        .chain(in_folders("resnet34-electrodes.safetensors"))
+        .collect()
+}
+
+/// `path` from the root on, as it is said in errors.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn first_that_exists(candidates: Vec<PathBuf>) -> Result<PathBuf, WeightsError> {
@@ -53,5 +75,25 @@ mod tests {
         for part in ["/nowhere/resnet34.pth", "--backbone", "b627a593", "https://download.pytorch.org", "copy"] {
             assert!(message.contains(part), "{message}");
         }
+    }
+    #[test]
+    fn the_folder_above_the_program_is_looked_at_too() {
+        let clone = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(clone.path().join(FOLDER)).unwrap();
+        let own = clone.path().join("models/weights/resnet34-electrodes.safetensors");
+        let program = clone.path().join("target/release/cellgate-trainer");
+        let places = default_places(Some(&program), Some("/cache".into()));
+        let here = absolute(Path::new(FOLDER));
+        let expected = [
+            here.join("resnet34.safetensors"),
+            clone.path().join("models/weights/resnet34.safetensors"),
+            "/cache/backbone/resnet34-b627a593.pth".into(),
+            here.join("resnet34-electrodes.safetensors"),
+            own.clone(),
+        ];
+        assert_eq!(places, expected);
+        std::fs::write(&own, b"weights").unwrap();
+        assert_eq!(first_that_exists(places).unwrap(), own);
+        assert!(default_places(None, None).iter().all(|place| place.is_absolute()));
     }
 }

@@ -1,12 +1,14 @@
 //! The backbone's weights: read from safetensors or torchvision's `.pth`, checked against the architecture.
 
 mod find;
+mod origin;
 mod pickle;
 mod pth;
 mod random;
 mod safetensors_file;
 
 pub use find::find;
+pub use origin::Origin;
 
 use super::architecture;
 use cellgate_models::digest::Digest;
