@@ -3,7 +3,7 @@
 mod engine;
 
 use crate::config::Config;
-use crate::journal::{Filter, Reader, format_utc_ms, is_held, now_unix_ms};
+use crate::journal::{Filter, Reader, files_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
 use cellgate_models::one_line;
 use rustix::fs::{Access, access, statvfs};
@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// 2026-01-01 in milliseconds since 1970: before this program was written.
 const WRITTEN_UNIX_MS: i64 = 1_767_225_600_000;
@@ -121,6 +121,9 @@ fn journal(path: &Path) -> Finding {
     if is_held(path) {
         return failure(what, format!("{}: an appliance runs with it; stop that one, or let it work", path.display()));
     }
+    if let Some(found) = unwritable(&files_of(path)) {
+        return failure(what, found);
+    }
     let place = or_here(path.parent().unwrap_or(path));
     if let Ok(disk) = statvfs(place)
         && (disk.f_bavail * disk.f_frsize) >> 20 < JOURNAL_MIN_FREE_MIB
@@ -129,13 +132,12 @@ fn journal(path: &Path) -> Finding {
             format!("{}: less than {JOURNAL_MIN_FREE_MIB} MiB free; a full disk stores no verdict", path.display());
         return Finding { what, state: State::Warning, found };
     }
+    let writable = folder(what, place);
+    if writable.state != State::Ok {
+        return writable;
+    }
     if !path.exists() {
-        let writable = folder(what, place);
-        return if writable.state == State::Ok {
-            ok(what, format!("{}: will be made", path.display()))
-        } else {
-            writable
-        };
+        return ok(what, format!("{}: will be made", path.display()));
     }
     match Reader::open(path).and_then(|reader| reader.newest(&Filter::default(), 1)) {
         Ok(rows) => {
@@ -147,6 +149,41 @@ fn journal(path: &Path) -> Finding {
         }
         Err(error) => failure(what, one_line(&error)),
     }
+}
+
+/// The files that this user may not read and write, with whose they are and what to do; one run as root leaves such.
+fn unwritable(files: &[PathBuf]) -> Option<String> {
+    let may = |file: &PathBuf| access(file, Access::READ_OK | Access::WRITE_OK);
+    let refused: Vec<_> = files.iter().filter_map(|file| may(file).err().map(|error| (file, error))).collect();
+    let (_, error) = refused.first()?;
+    let mine = user(rustix::process::getuid().as_raw());
+    let owners: Vec<_> = refused.iter().map(|(file, _)| file.metadata().map(|file| user(file.uid()))).collect();
+    let paths: Vec<_> = refused.iter().map(|(file, _)| file.display().to_string()).collect();
+    let of = |(path, owner): (&String, &std::io::Result<String>)| match owner {
+        Ok(owner) => format!("{path} of {owner}"),
+        Err(_) => path.clone(),
+    };
+    let named: Vec<_> = paths.iter().zip(&owners).map(of).collect();
+    let paths = paths.join(" ");
+    let todo = if *error != rustix::io::Errno::ACCESS {
+        "expected files that can be written".to_owned()
+    } else if owners.iter().flatten().all(|owner| *owner == mine) {
+        format!("`chmod u+rw {paths}`")
+    } else {
+        format!("expected files of {mine}: as root `chown {mine} {paths}`, or run doctor as the appliance's user")
+    };
+    Some(format!("{}: {error}; {todo}", named.join(", ")))
+}
+
+/// The user's name, where the system's list has one, else the number.
+fn user(id: u32) -> String {
+    let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
+    });
+    name.map_or_else(|| id.to_string(), str::to_owned)
 }
 
 fn port(path: &Path) -> Finding {
@@ -228,5 +265,35 @@ mod tests {
         assert!(journal(&path).found.contains("an appliance runs"));
         drop(running);
         assert_ne!(journal(&path).state, State::Failure);
+    }
+
+    #[test]
+    fn a_journal_with_files_of_another_user_is_refused_as_run_would_refuse_it() {
+        use std::fs::{Permissions, set_permissions};
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("journal");
+        drop(Journal::open(&path, Options::default()).unwrap());
+        let lock = place.path().join("journal.lock");
+        set_permissions(place.path(), Permissions::from_mode(0o777)).unwrap();
+        files_of(&path).iter().for_each(|file| set_permissions(file, Permissions::from_mode(0o666)).unwrap());
+        set_permissions(&lock, Permissions::from_mode(0o444)).unwrap();
+        let is_root = rustix::process::getuid().is_root();
+        // Root may write everything, so the one thread that looks is nobody's; the system call is that thread's alone.
+        let look = || {
+            if is_root {
+                let nobody = rustix::process::Uid::from_raw(65534);
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            }
+            journal(&path)
+        };
+        let found = std::thread::scope(|scope| scope.spawn(look).join().unwrap());
+        assert_eq!(found.state, State::Failure, "{found:?}");
+        assert!(found.found.starts_with(lock.to_str().unwrap()), "{found:?}");
+        let todo = if is_root { format!("chown {} {}", user(65534), lock.display()) } else { "chmod u+rw".to_owned() };
+        assert!(found.found.contains(&todo), "{found:?}");
+        assert!(!is_root || found.found.contains("of root: Permission denied"), "{found:?}");
+        set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(std::thread::scope(|scope| scope.spawn(look).join().unwrap()).state, State::Ok);
     }
 }
