@@ -83,22 +83,25 @@ fn folder(what: &'static str, path: &Path) -> Finding {
 fn archive(config: &Config) -> Finding {
     let what = "archive";
     let acquire = &config.acquire;
+    let named = acquire.archive.display();
     let Some(place) = acquire.archive.ancestors().map(or_here).find(|place| place.is_dir()) else {
-        return failure(what, format!("{}: no such place; name another", acquire.archive.display()));
+        return failure(what, format!("{named}: no such place; name another"));
     };
-    let writable = folder(what, place);
-    if writable.state != State::Ok {
-        return writable;
+    if let Err(error) = access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
+        return failure(what, format!("{named}: {error}; let this user read and write there"));
     }
-    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
-    if device(place) != device(&acquire.folder) {
-        let found = format!("{}: on another file system than {}", place.display(), acquire.folder.display());
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
+    // A scanner's folder that is missing has its own row.
+    if let (Ok(archive), Ok(folder)) = (device(place), device(&acquire.folder))
+        && archive != folder
+    {
+        let found = format!("{named}: on another file system than {}", acquire.folder.display());
         return failure(what, format!("{found}; judged images are renamed into it, so put both on one"));
     }
     match statvfs(place) {
         Ok(disk) => {
             let free_mib = (disk.f_bavail * disk.f_frsize) >> 20;
-            let found = format!("{}: {free_mib} MiB free", acquire.archive.display());
+            let found = format!("{named}: {free_mib} MiB free");
             if free_mib >= acquire.min_free_mib {
                 ok(what, found)
             } else {
@@ -107,7 +110,7 @@ fn archive(config: &Config) -> Finding {
                 Finding { what, state: State::Warning, found }
             }
         }
-        Err(error) => failure(what, format!("{}: {error}", place.display())),
+        Err(error) => failure(what, format!("{named}: {error}")),
     }
 }
 
@@ -255,6 +258,18 @@ mod tests {
         config.acquire.archive = "archive-that-is-not-there-yet".into();
         config.acquire.folder = ".".into();
         assert_ne!(archive(&config).state, State::Failure, "{}", archive(&config).found);
+    }
+
+    #[test]
+    fn a_missing_scanner_s_folder_is_no_other_file_system() {
+        let place = tempfile::tempdir().unwrap();
+        let mut config = Config::parse(Config::EXAMPLE, &place.path().join("edge.toml")).unwrap();
+        config.acquire.min_free_mib = 0;
+        assert!(!config.acquire.folder.exists());
+        assert_eq!(archive(&config).state, State::Ok, "{}", archive(&config).found);
+        config.acquire.folder = "/proc".into();
+        let found = archive(&config).found;
+        assert!(found.starts_with(config.acquire.archive.to_str().unwrap()) && found.contains("than /proc"), "{found}");
     }
 
     #[test]
