@@ -48,15 +48,16 @@ pub struct Finding {
 #[must_use]
 pub fn examine(config: &Config) -> Vec<Finding> {
     let acquire = &config.acquire;
+    let is_running = is_held(&config.journal.path);
     let mut findings = engine::examine(config);
     findings.extend([
         folder("scanner's folder", &acquire.folder),
         archive(config),
         journal(&config.journal.path),
-        port(&config.plc.port),
+        port(&config.plc.port, is_running),
         clock(),
     ]);
-    findings.extend(config.metrics.listen.map(metrics));
+    findings.extend(config.metrics.listen.map(|address| metrics(address, is_running)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.state as u8));
     findings
 }
@@ -67,6 +68,10 @@ fn ok(what: &'static str, found: impl Into<String>) -> Finding {
 
 fn failure(what: &'static str, found: impl Into<String>) -> Finding {
     Finding { what, state: State::Failure, found: found.into() }
+}
+
+fn warning(what: &'static str, found: impl Into<String>) -> Finding {
+    Finding { what, state: State::Warning, found: found.into() }
 }
 
 fn folder(what: &'static str, path: &Path) -> Finding {
@@ -107,7 +112,7 @@ fn archive(config: &Config) -> Finding {
             } else {
                 let found =
                     format!("{found}, less than min_free_mib = {}: every image goes at once", acquire.min_free_mib);
-                Finding { what, state: State::Warning, found }
+                warning(what, found)
             }
         }
         Err(error) => failure(what, format!("{named}: {error}")),
@@ -122,7 +127,7 @@ fn or_here(path: &Path) -> &Path {
 fn journal(path: &Path) -> Finding {
     let what = "journal";
     if is_held(path) {
-        return failure(what, format!("{}: an appliance runs with it; stop that one, or let it work", path.display()));
+        return warning(what, format!("{}: an appliance runs with it, so it is not looked at", path.display()));
     }
     if let Some(found) = unwritable(&files_of(path)) {
         return failure(what, found);
@@ -133,7 +138,7 @@ fn journal(path: &Path) -> Finding {
     {
         let found =
             format!("{}: less than {JOURNAL_MIN_FREE_MIB} MiB free; a full disk stores no verdict", path.display());
-        return Finding { what, state: State::Warning, found };
+        return warning(what, found);
     }
     let writable = folder(what, place);
     if writable.state != State::Ok {
@@ -189,7 +194,8 @@ fn user(id: u32) -> String {
     name.map_or_else(|| id.to_string(), str::to_owned)
 }
 
-fn port(path: &Path) -> Finding {
+/// Whether the line can be opened; one that the running appliance has is no failure.
+fn port(path: &Path, is_running: bool) -> Finding {
     let what = "serial port";
     // Without O_NONBLOCK opening would wait for the modem's carrier; without O_NOCTTY it would become our terminal.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
@@ -198,7 +204,11 @@ fn port(path: &Path) -> Finding {
         Ok(true) => ok(what, path.display().to_string()),
         Ok(false) => failure(what, format!("{}: found no serial port, expected one", path.display())),
         Err(error) => {
-            let hint = match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            let errno = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+            if is_running && errno == Some(rustix::io::Errno::BUSY) {
+                return warning(what, format!("{}: in use, as an appliance runs", path.display()));
+            }
+            let hint = match errno {
                 Some(rustix::io::Errno::ACCESS) => "add this user to the group dialout",
                 Some(rustix::io::Errno::BUSY) => "another process has it: is an appliance running?",
                 _ => "is the cable's adapter plugged in? ls /dev/serial/by-path",
@@ -208,15 +218,14 @@ fn port(path: &Path) -> Finding {
     }
 }
 
-/// Whether Prometheus can be listened for.
-fn metrics(address: SocketAddr) -> Finding {
+/// Whether Prometheus can be listened for; an address that the running appliance has is no failure.
+fn metrics(address: SocketAddr, is_running: bool) -> Finding {
     let what = "metrics";
     match listen(address) {
         Ok(_) => ok(what, format!("{address} is free")),
-        Err(error) if error.source.kind() == ErrorKind::AddrInUse => {
-            failure(what, format!("{error}; is an appliance running?"))
-        }
-        Err(error) => failure(what, error.to_string()),
+        Err(error) if error.source.kind() != ErrorKind::AddrInUse => failure(what, error.to_string()),
+        Err(_) if is_running => warning(what, format!("{address}: in use, as an appliance runs")),
+        Err(error) => failure(what, format!("{error}; no appliance runs with this journal: does one with another?")),
     }
 }
 
@@ -226,7 +235,7 @@ fn clock() -> Finding {
     if now < WRITTEN_UNIX_MS {
         let found =
             format!("{text} is before this program was written; set the clock: rows of the journal carry its time");
-        return Finding { what: "clock", state: State::Warning, found };
+        return warning("clock", found);
     }
     ok("clock", text)
 }
@@ -277,7 +286,14 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
         let (running, _) = Journal::open(&path, Options::default()).unwrap();
-        assert!(journal(&path).found.contains("an appliance runs"));
+        let found = journal(&path);
+        assert!(found.state == State::Warning && found.found.contains("an appliance runs"), "{found:?}");
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        assert_eq!(
+            [true, false].map(|is_running| metrics(address, is_running).state),
+            [State::Warning, State::Failure]
+        );
         drop(running);
         assert_ne!(journal(&path).state, State::Failure);
     }

@@ -247,6 +247,9 @@ fn an_appliance_that_stands_still_is_not_ready_and_goes_on_afterwards() {
 fn the_doctor_finds_a_sound_appliance_sound_and_names_what_a_broken_one_lacks() {
     let mut plant = Plant::new("native", "part-id");
     wait_for("readiness", || plant.log().contains("golden images"));
+    let beside = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 0);
+    let text = String::from_utf8(beside.stdout).unwrap();
+    assert!(text.contains("WARNING  journal") && text.contains("an appliance runs with it"), "{text}");
     assert_eq!(plant.stop(), Some(0));
     let output = plant.program(&["doctor", "--config", "edge.toml"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
