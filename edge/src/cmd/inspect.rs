@@ -22,9 +22,9 @@ use std::process::ExitCode;
 /// Exit status: 0 all images are PASS, 1 some are not, 2 misuse: also a bundle, a library or a golden image at fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge inspect --bundle model part-001.tif
-  cellgate-edge inspect --bundle model --table scans/*.tif
-  cellgate-edge inspect --bundle model scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
+  cellgate-edge inspect --bundle bundle part-001.tif
+  cellgate-edge inspect --bundle bundle --table scans/*.tif
+  cellgate-edge inspect --bundle bundle scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
 
 ONNX Runtime is looked for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, \
 the folder lib beside this program and the program's own, .venv in the folders above it, the system's library \

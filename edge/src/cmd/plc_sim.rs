@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a line without hardware
-  cellgate-edge plc-sim --port /tmp/plc --bundle model --parts 20 --images scans/*.tif --into /run/scans
+  cellgate-edge plc-sim --port /tmp/plc --bundle bundle --parts 20 --images scans/*.tif --into /run/scans
   cellgate-edge plc-sim --port /dev/ttyUSB1 --model 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
 pub(crate) struct Args {
     /// The serial port
