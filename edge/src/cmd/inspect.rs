@@ -165,6 +165,14 @@ fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
     }
 }
 
+/// The reason's name, and what went wrong without the path, which has its own column.
+fn reason(path: &Path, judgement: &Judgement) -> String {
+    let name = judgement.decision.reason.name();
+    let Some(detail) = &judgement.detail else { return name.to_owned() };
+    let detail = detail.strip_prefix(&format!("{}: ", path.display())).unwrap_or(detail);
+    format!("{name}: {detail}")
+}
+
 /// All judgements as a table.
 fn table(judgements: &[(&PathBuf, Judgement)]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
@@ -175,7 +183,7 @@ fn table(judgements: &[(&PathBuf, Judgement)]) -> comfy_table::Table {
             path.display().to_string(),
             judgement.decision.verdict.to_string(),
             judgement.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
-            judgement.detail.clone().unwrap_or_else(|| judgement.decision.reason.to_string()),
+            reason(path, judgement),
             format!("{:.1}", judgement.times.total().as_secs_f64() * 1e3),
         ]);
     }
