@@ -280,6 +280,8 @@ fn misuse_is_status_2_and_help_has_examples() {
     let output = program(&["run", "--config", "edge.toml"], 2);
     let text = stderr(&output);
     assert!(text.contains("the bundle was refused: ") && text.contains("set [model] bundle to"), "{text}");
+    let missing = program(&["plc-sim", "--port", "none", "--images", "edge.toml", "--into", "scans"], 2);
+    assert!(stderr(&missing).contains("--into scans: found no such folder"), "{}", stderr(&missing));
     let missing = program(&["run", "--config", "none.toml"], 2);
     assert!(stderr(&missing).contains("none.toml: "), "{}", stderr(&missing));
     assert!(Path::new(&folder.path().join("edge.toml")).exists());
