@@ -264,6 +264,18 @@ fn the_doctor_finds_a_sound_appliance_sound_and_names_what_a_broken_one_lacks() 
     assert_eq!(whats, ["model and engine", "serial port"], "{findings:?}");
 }
 
+#[cfg(not(feature = "tensorrt"))]
+#[test]
+fn what_needs_tensorrt_says_how_to_build_it() {
+    for arguments in
+        [&["plan", "build", "--bundle", "bundle"][..], &["plan", "--help"], &["gpu-check", "--json", "1.tif"]]
+    {
+        let output = run(Command::new(env!("CARGO_BIN_EXE_cellgate-edge")).args(arguments), 2);
+        let text = stderr(&output);
+        assert!(text.contains("was built without TensorRT: build it with --features tensorrt"), "{text}");
+    }
+}
+
 #[test]
 fn misuse_is_status_2_and_help_has_examples() {
     let folder = tempfile::tempdir().unwrap();
