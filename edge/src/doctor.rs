@@ -3,7 +3,7 @@
 mod engine;
 
 use crate::config::Config;
-use crate::journal::{Filter, Reader, format_utc_ms, is_held, now_unix_ms};
+use crate::journal::{Filter, Reader, files_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
 use cellgate_models::one_line;
 use rustix::fs::{Access, access, statvfs};
@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// 2026-01-01 in milliseconds since 1970: before this program was written.
 const WRITTEN_UNIX_MS: i64 = 1_767_225_600_000;
@@ -48,15 +48,16 @@ pub struct Finding {
 #[must_use]
 pub fn examine(config: &Config) -> Vec<Finding> {
     let acquire = &config.acquire;
+    let is_running = is_held(&config.journal.path);
     let mut findings = engine::examine(config);
     findings.extend([
         folder("scanner's folder", &acquire.folder),
         archive(config),
         journal(&config.journal.path),
-        port(&config.plc.port),
+        port(&config.plc.port, is_running),
         clock(),
     ]);
-    findings.extend(config.metrics.listen.map(metrics));
+    findings.extend(config.metrics.listen.map(|address| metrics(address, is_running)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.state as u8));
     findings
 }
@@ -67,6 +68,10 @@ fn ok(what: &'static str, found: impl Into<String>) -> Finding {
 
 fn failure(what: &'static str, found: impl Into<String>) -> Finding {
     Finding { what, state: State::Failure, found: found.into() }
+}
+
+fn warning(what: &'static str, found: impl Into<String>) -> Finding {
+    Finding { what, state: State::Warning, found: found.into() }
 }
 
 fn folder(what: &'static str, path: &Path) -> Finding {
@@ -83,31 +88,34 @@ fn folder(what: &'static str, path: &Path) -> Finding {
 fn archive(config: &Config) -> Finding {
     let what = "archive";
     let acquire = &config.acquire;
+    let named = acquire.archive.display();
     let Some(place) = acquire.archive.ancestors().map(or_here).find(|place| place.is_dir()) else {
-        return failure(what, format!("{}: no such place; name another", acquire.archive.display()));
+        return failure(what, format!("{named}: no such place; name another"));
     };
-    let writable = folder(what, place);
-    if writable.state != State::Ok {
-        return writable;
+    if let Err(error) = access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
+        return failure(what, format!("{named}: {error}; let this user read and write there"));
     }
-    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
-    if device(place) != device(&acquire.folder) {
-        let found = format!("{}: on another file system than {}", place.display(), acquire.folder.display());
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
+    // A scanner's folder that is missing has its own row.
+    if let (Ok(archive), Ok(folder)) = (device(place), device(&acquire.folder))
+        && archive != folder
+    {
+        let found = format!("{named}: on another file system than {}", acquire.folder.display());
         return failure(what, format!("{found}; judged images are renamed into it, so put both on one"));
     }
     match statvfs(place) {
         Ok(disk) => {
             let free_mib = (disk.f_bavail * disk.f_frsize) >> 20;
-            let found = format!("{}: {free_mib} MiB free", acquire.archive.display());
+            let found = format!("{named}: {free_mib} MiB free");
             if free_mib >= acquire.min_free_mib {
                 ok(what, found)
             } else {
                 let found =
                     format!("{found}, less than min_free_mib = {}: every image goes at once", acquire.min_free_mib);
-                Finding { what, state: State::Warning, found }
+                warning(what, found)
             }
         }
-        Err(error) => failure(what, format!("{}: {error}", place.display())),
+        Err(error) => failure(what, format!("{named}: {error}")),
     }
 }
 
@@ -119,7 +127,10 @@ fn or_here(path: &Path) -> &Path {
 fn journal(path: &Path) -> Finding {
     let what = "journal";
     if is_held(path) {
-        return failure(what, format!("{}: an appliance runs with it; stop that one, or let it work", path.display()));
+        return warning(what, format!("{}: an appliance runs with it, so it is not looked at", path.display()));
+    }
+    if let Some(found) = unwritable(&files_of(path)) {
+        return failure(what, found);
     }
     let place = or_here(path.parent().unwrap_or(path));
     if let Ok(disk) = statvfs(place)
@@ -127,15 +138,14 @@ fn journal(path: &Path) -> Finding {
     {
         let found =
             format!("{}: less than {JOURNAL_MIN_FREE_MIB} MiB free; a full disk stores no verdict", path.display());
-        return Finding { what, state: State::Warning, found };
+        return warning(what, found);
+    }
+    let writable = folder(what, place);
+    if writable.state != State::Ok {
+        return writable;
     }
     if !path.exists() {
-        let writable = folder(what, place);
-        return if writable.state == State::Ok {
-            ok(what, format!("{}: will be made", path.display()))
-        } else {
-            writable
-        };
+        return ok(what, format!("{}: will be made", path.display()));
     }
     match Reader::open(path).and_then(|reader| reader.newest(&Filter::default(), 1)) {
         Ok(rows) => {
@@ -149,7 +159,43 @@ fn journal(path: &Path) -> Finding {
     }
 }
 
-fn port(path: &Path) -> Finding {
+/// The files that this user may not read and write, with whose they are and what to do; one run as root leaves such.
+fn unwritable(files: &[PathBuf]) -> Option<String> {
+    let may = |file: &PathBuf| access(file, Access::READ_OK | Access::WRITE_OK);
+    let refused: Vec<_> = files.iter().filter_map(|file| may(file).err().map(|error| (file, error))).collect();
+    let (_, error) = refused.first()?;
+    let mine = user(rustix::process::getuid().as_raw());
+    let owners: Vec<_> = refused.iter().map(|(file, _)| file.metadata().map(|file| user(file.uid()))).collect();
+    let paths: Vec<_> = refused.iter().map(|(file, _)| file.display().to_string()).collect();
+    let of = |(path, owner): (&String, &std::io::Result<String>)| match owner {
+        Ok(owner) => format!("{path} of {owner}"),
+        Err(_) => path.clone(),
+    };
+    let named: Vec<_> = paths.iter().zip(&owners).map(of).collect();
+    let paths = paths.join(" ");
+    let todo = if *error != rustix::io::Errno::ACCESS {
+        "expected files that can be written".to_owned()
+    } else if owners.iter().flatten().all(|owner| *owner == mine) {
+        format!("`chmod u+rw {paths}`")
+    } else {
+        format!("expected files of {mine}: as root `chown {mine} {paths}`, or run doctor as the appliance's user")
+    };
+    Some(format!("{}: {error}; {todo}", named.join(", ")))
+}
+
+/// The user's name, where the system's list has one, else the number.
+fn user(id: u32) -> String {
+    let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
+    });
+    name.map_or_else(|| id.to_string(), str::to_owned)
+}
+
+/// Whether the line can be opened; one that the running appliance has is no failure.
+fn port(path: &Path, is_running: bool) -> Finding {
     let what = "serial port";
     // Without O_NONBLOCK opening would wait for the modem's carrier; without O_NOCTTY it would become our terminal.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
@@ -158,7 +204,11 @@ fn port(path: &Path) -> Finding {
         Ok(true) => ok(what, path.display().to_string()),
         Ok(false) => failure(what, format!("{}: found no serial port, expected one", path.display())),
         Err(error) => {
-            let hint = match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            let errno = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+            if is_running && errno == Some(rustix::io::Errno::BUSY) {
+                return warning(what, format!("{}: in use, as an appliance runs", path.display()));
+            }
+            let hint = match errno {
                 Some(rustix::io::Errno::ACCESS) => "add this user to the group dialout",
                 Some(rustix::io::Errno::BUSY) => "another process has it: is an appliance running?",
                 _ => "is the cable's adapter plugged in? ls /dev/serial/by-path",
@@ -168,15 +218,14 @@ fn port(path: &Path) -> Finding {
     }
 }
 
-/// Whether Prometheus can be listened for.
-fn metrics(address: SocketAddr) -> Finding {
+/// Whether Prometheus can be listened for; an address that the running appliance has is no failure.
+fn metrics(address: SocketAddr, is_running: bool) -> Finding {
     let what = "metrics";
     match listen(address) {
         Ok(_) => ok(what, format!("{address} is free")),
-        Err(error) if error.source.kind() == ErrorKind::AddrInUse => {
-            failure(what, format!("{error}; is an appliance running?"))
-        }
-        Err(error) => failure(what, error.to_string()),
+        Err(error) if error.source.kind() != ErrorKind::AddrInUse => failure(what, error.to_string()),
+        Err(_) if is_running => warning(what, format!("{address}: in use, as an appliance runs")),
+        Err(error) => failure(what, format!("{error}; no appliance runs with this journal: does one with another?")),
     }
 }
 
@@ -186,7 +235,7 @@ fn clock() -> Finding {
     if now < WRITTEN_UNIX_MS {
         let found =
             format!("{text} is before this program was written; set the clock: rows of the journal carry its time");
-        return Finding { what: "clock", state: State::Warning, found };
+        return warning("clock", found);
     }
     ok("clock", text)
 }
@@ -221,12 +270,61 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_scanner_s_folder_is_no_other_file_system() {
+        let place = tempfile::tempdir().unwrap();
+        let mut config = Config::parse(Config::EXAMPLE, &place.path().join("edge.toml")).unwrap();
+        config.acquire.min_free_mib = 0;
+        assert!(!config.acquire.folder.exists());
+        assert_eq!(archive(&config).state, State::Ok, "{}", archive(&config).found);
+        config.acquire.folder = "/proc".into();
+        let found = archive(&config).found;
+        assert!(found.starts_with(config.acquire.archive.to_str().unwrap()) && found.contains("than /proc"), "{found}");
+    }
+
+    #[test]
     fn a_journal_that_an_appliance_works_with_is_named() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
         let (running, _) = Journal::open(&path, Options::default()).unwrap();
-        assert!(journal(&path).found.contains("an appliance runs"));
+        let found = journal(&path);
+        assert!(found.state == State::Warning && found.found.contains("an appliance runs"), "{found:?}");
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        assert_eq!(
+            [true, false].map(|is_running| metrics(address, is_running).state),
+            [State::Warning, State::Failure]
+        );
         drop(running);
         assert_ne!(journal(&path).state, State::Failure);
+    }
+
+    #[test]
+    fn a_journal_with_files_of_another_user_is_refused_as_run_would_refuse_it() {
+        use std::fs::{Permissions, set_permissions};
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("journal");
+        drop(Journal::open(&path, Options::default()).unwrap());
+        let lock = place.path().join("journal.lock");
+        set_permissions(place.path(), Permissions::from_mode(0o777)).unwrap();
+        files_of(&path).iter().for_each(|file| set_permissions(file, Permissions::from_mode(0o666)).unwrap());
+        set_permissions(&lock, Permissions::from_mode(0o444)).unwrap();
+        let is_root = rustix::process::getuid().is_root();
+        // Root may write everything, so the one thread that looks is nobody's; the system call is that thread's alone.
+        let look = || {
+            if is_root {
+                let nobody = rustix::process::Uid::from_raw(65534);
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            }
+            journal(&path)
+        };
+        let found = std::thread::scope(|scope| scope.spawn(look).join().unwrap());
+        assert_eq!(found.state, State::Failure, "{found:?}");
+        assert!(found.found.starts_with(lock.to_str().unwrap()), "{found:?}");
+        let todo = if is_root { format!("chown {} {}", user(65534), lock.display()) } else { "chmod u+rw".to_owned() };
+        assert!(found.found.contains(&todo), "{found:?}");
+        assert!(!is_root || found.found.contains("of root: Permission denied"), "{found:?}");
+        set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(std::thread::scope(|scope| scope.spawn(look).join().unwrap()).state, State::Ok);
     }
 }

@@ -27,6 +27,12 @@ enum Command {
     Plan(cmd::plan::Args),
     #[cfg(feature = "tensorrt")]
     GpuCheck(cmd::gpu_check::Args),
+    #[cfg(not(feature = "tensorrt"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Plan(cmd::without_tensorrt::Args),
+    #[cfg(not(feature = "tensorrt"))]
+    #[command(hide = true, disable_help_flag = true)]
+    GpuCheck(cmd::without_tensorrt::Args),
     /// The child process that decodes images, started by the others
     #[command(name = cellgate_edge::sandbox::worker::SUBCOMMAND, hide = true)]
     DecodeWorker,
@@ -57,6 +63,8 @@ fn main() -> ExitCode {
         Command::Plan(args) => cmd::plan::run(&args),
         #[cfg(feature = "tensorrt")]
         Command::GpuCheck(args) => cmd::gpu_check::run(&args),
+        #[cfg(not(feature = "tensorrt"))]
+        Command::Plan(args) | Command::GpuCheck(args) => cmd::without_tensorrt::run(&args),
         Command::Journal(args) => cmd::journal::run(&args),
         #[cfg(feature = "tensorrt")]
         Command::PlanWorker => cellgate_models::plan::serve().map(|()| ExitCode::SUCCESS).map_err(Into::into),

@@ -187,7 +187,8 @@ fn a_table_has_a_row_for_each_image() {
     let row = |name: &str| text.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}: {text}"));
     assert!(row("dark.tif").contains("PASS") && row("dark.tif").contains("0.1207"), "{text}");
     assert!(row("bright.tif").contains("REJECT") && row("bright.tif").contains("SCORE_FROM_REJECT"), "{text}");
-    assert!(row("absent.tif").contains("REJECT"), "{text}");
+    assert!(row("absent.tif").contains("REJECT") && row("absent.tif").contains("IMAGE_UNREADABLE: No such"), "{text}");
+    assert_eq!(text.matches("absent.tif").count(), 1, "the path has its own column: {text}");
 }
 
 #[test]

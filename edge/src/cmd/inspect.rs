@@ -22,9 +22,9 @@ use std::process::ExitCode;
 /// Exit status: 0 all images are PASS, 1 some are not, 2 misuse: also a bundle, a library or a golden image at fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge inspect --bundle model part-001.tif
-  cellgate-edge inspect --bundle model --table scans/*.tif
-  cellgate-edge inspect --bundle model scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
+  cellgate-edge inspect --bundle bundle part-001.tif
+  cellgate-edge inspect --bundle bundle --table scans/*.tif
+  cellgate-edge inspect --bundle bundle scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
 
 ONNX Runtime is looked for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, \
 the folder lib beside this program and the program's own, .venv in the folders above it, the system's library \
@@ -165,6 +165,14 @@ fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
     }
 }
 
+/// The reason's name, and what went wrong without the path, which has its own column.
+fn reason(path: &Path, judgement: &Judgement) -> String {
+    let name = judgement.decision.reason.name();
+    let Some(detail) = &judgement.detail else { return name.to_owned() };
+    let detail = detail.strip_prefix(&format!("{}: ", path.display())).unwrap_or(detail);
+    format!("{name}: {detail}")
+}
+
 /// All judgements as a table.
 fn table(judgements: &[(&PathBuf, Judgement)]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
@@ -175,7 +183,7 @@ fn table(judgements: &[(&PathBuf, Judgement)]) -> comfy_table::Table {
             path.display().to_string(),
             judgement.decision.verdict.to_string(),
             judgement.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
-            judgement.detail.clone().unwrap_or_else(|| judgement.decision.reason.to_string()),
+            reason(path, judgement),
             format!("{:.1}", judgement.times.total().as_secs_f64() * 1e3),
         ]);
     }

@@ -9,6 +9,8 @@ pub(crate) mod journal;
 pub(crate) mod plan;
 pub(crate) mod plc_sim;
 pub(crate) mod run;
+#[cfg(not(feature = "tensorrt"))]
+pub(crate) mod without_tensorrt;
 
 use std::io::IsTerminal as _;
 

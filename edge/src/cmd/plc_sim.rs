@@ -1,6 +1,6 @@
 //! `cellgate-edge plc-sim`: the PLC's side of the line.
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{self, Options, Scanner};
 use cellgate_models::bundle::{self, Bundle};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a line without hardware
-  cellgate-edge plc-sim --port /tmp/plc --bundle model --parts 20 --images scans/*.tif --into /run/scans
+  cellgate-edge plc-sim --port /tmp/plc --bundle bundle --parts 20 --images scans/*.tif --into /run/scans
   cellgate-edge plc-sim --port /dev/ttyUSB1 --model 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
 pub(crate) struct Args {
     /// The serial port
@@ -107,6 +107,9 @@ struct Summary {
 
 /// Runs `plc-sim`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(into) = args.into.as_deref().filter(|into| !into.is_dir()) {
+        bail!("--into {}: found no such folder, expected the one that the appliance watches; make it", into.display());
+    }
     let mut models = args.model.clone();
     if let Some(path) = &args.bundle {
         let bundle = Bundle::open(path, &bundle::Limits::default()).context("the bundle was refused")?;

@@ -50,6 +50,12 @@ pub(crate) fn is_held(path: &Path) -> bool {
     File::open(beside(&path, ".lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
+/// The journal, SQLite's log and its index, and the lock: those of them that are there.
+pub(crate) fn files_of(path: &Path) -> Vec<PathBuf> {
+    let Ok(path) = resolved(path) else { return Vec::new() };
+    ["", "-wal", "-shm", ".lock"].map(|suffix| beside(&path, suffix)).into_iter().filter(|file| file.exists()).collect()
+}
+
 /// Takes the lock file beside the journal, for as long as it is open.
 pub(super) fn lock(path: &Path) -> Answer<File> {
     let path = beside(path, ".lock");

@@ -247,6 +247,9 @@ fn an_appliance_that_stands_still_is_not_ready_and_goes_on_afterwards() {
 fn the_doctor_finds_a_sound_appliance_sound_and_names_what_a_broken_one_lacks() {
     let mut plant = Plant::new("native", "part-id");
     wait_for("readiness", || plant.log().contains("golden images"));
+    let beside = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 0);
+    let text = String::from_utf8(beside.stdout).unwrap();
+    assert!(text.contains("WARNING  journal") && text.contains("an appliance runs with it"), "{text}");
     assert_eq!(plant.stop(), Some(0));
     let output = plant.program(&["doctor", "--config", "edge.toml"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -259,6 +262,18 @@ fn the_doctor_finds_a_sound_appliance_sound_and_names_what_a_broken_one_lacks() 
     let failed: Vec<_> = findings.iter().filter(|finding| finding["state"] == "failure").collect();
     let whats: Vec<_> = failed.iter().map(|finding| finding["what"].as_str().unwrap()).collect();
     assert_eq!(whats, ["model and engine", "serial port"], "{findings:?}");
+}
+
+#[cfg(not(feature = "tensorrt"))]
+#[test]
+fn what_needs_tensorrt_says_how_to_build_it() {
+    for arguments in
+        [&["plan", "build", "--bundle", "bundle"][..], &["plan", "--help"], &["gpu-check", "--json", "1.tif"]]
+    {
+        let output = run(Command::new(env!("CARGO_BIN_EXE_cellgate-edge")).args(arguments), 2);
+        let text = stderr(&output);
+        assert!(text.contains("was built without TensorRT: build it with --features tensorrt"), "{text}");
+    }
 }
 
 #[test]
@@ -277,6 +292,8 @@ fn misuse_is_status_2_and_help_has_examples() {
     let output = program(&["run", "--config", "edge.toml"], 2);
     let text = stderr(&output);
     assert!(text.contains("the bundle was refused: ") && text.contains("set [model] bundle to"), "{text}");
+    let missing = program(&["plc-sim", "--port", "none", "--images", "edge.toml", "--into", "scans"], 2);
+    assert!(stderr(&missing).contains("--into scans: found no such folder"), "{}", stderr(&missing));
     let missing = program(&["run", "--config", "none.toml"], 2);
     assert!(stderr(&missing).contains("none.toml: "), "{}", stderr(&missing));
     assert!(Path::new(&folder.path().join("edge.toml")).exists());

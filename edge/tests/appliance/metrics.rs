@@ -229,7 +229,7 @@ fn an_address_in_use_keeps_the_appliance_from_starting_and_the_doctor_says_so() 
     assert!(stderr(&refused).contains(&format!("metrics.listen {address}: ")), "{}", stderr(&refused));
     let doctor = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 1);
     let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
-    assert!(text.contains("FAILURE  metrics") && text.contains("is an appliance running?"), "{text}");
+    assert!(text.contains("FAILURE  metrics") && text.contains("no appliance runs with this journal"), "{text}");
     drop(taken);
     plant.start();
     plant.tray("native", 1, 2, 0);

@@ -25,6 +25,9 @@ pub struct Bundle {
     members: BTreeMap<MemberName, Vec<u8>>,
 }
 
+/// What the trainer's folder of a trained model has and no bundle needs.
+const TRAINED: &str = "model.json";
+
 impl Bundle {
     /// Reads and verifies the bundle in the folder `path`.
     ///
@@ -37,7 +40,11 @@ impl Bundle {
         let listing = folder::list(path, limits)?;
         let manifest_path = path.join(MANIFEST);
         if !listing.files.contains(MANIFEST) {
-            let message = "missing: the folder is no model bundle".to_owned();
+            let hint = match listing.files.contains(TRAINED) {
+                true => "; this is a trained model: `cellgate-trainer export` makes a bundle of it",
+                false => "",
+            };
+            let message = format!("missing: the folder is no model bundle{hint}");
             return Err(BundleError::Content { path: manifest_path, message });
         }
         let manifest_bytes = folder::read(&manifest_path, limits.max_manifest_bytes)?;

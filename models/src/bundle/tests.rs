@@ -148,6 +148,11 @@ fn what_is_no_bundle_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let text = open(folder.path()).unwrap_err().to_string();
     assert!(text.contains(MANIFEST) && text.contains("no model bundle"), "{text}");
+    assert!(!text.contains("export"), "{text}");
+    fs::write(folder.path().join("model.json"), b"{}").unwrap();
+    fs::write(folder.path().join("head.safetensors"), b"").unwrap();
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert!(text.contains("this is a trained model: `cellgate-trainer export`"), "{text}");
     assert!(matches!(open(&folder.path().join("nowhere")).unwrap_err(), BundleError::Io { .. }));
     let file = folder.path().join("file");
     fs::write(&file, b"").unwrap();

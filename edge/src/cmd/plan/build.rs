@@ -26,8 +26,8 @@ use std::time::Instant;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge plan build --config /etc/cellgate/edge.toml
-  cellgate-edge plan build --bundle model --precision f32,f16
-  cellgate-edge plan build --bundle model --target sm86 --plans plans --key plan.key
+  cellgate-edge plan build --bundle bundle --precision f32,f16
+  cellgate-edge plan build --bundle bundle --target sm86 --plans plans --key plan.key
 
 TensorRT is looked for in this order: --tensorrt, the environment variable CELLGATE_TENSORRT, the folder lib beside this \
 program and the program's own, .venv in the folders above it, the system's library folders.")]

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge plan prune --config /etc/cellgate/edge.toml --dry-run
-  cellgate-edge plan prune --bundle model --target sm86 --plans plans --key plan.key")]
+  cellgate-edge plan prune --bundle bundle --target sm86 --plans plans --key plan.key")]
 pub(super) struct Args {
     #[command(flatten)]
     model: Model,
