@@ -16,8 +16,8 @@ use std::process::ExitCode;
 /// Exit status: 0 all as it should be, 1 something is missing or differs, 2 misuse.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge gpu-check --bundle model scans/*.tif
-  cellgate-edge gpu-check --bundle model --json scans/*.tif > gpu.jsonl")]
+  cellgate-edge gpu-check --bundle bundle scans/*.tif
+  cellgate-edge gpu-check --bundle bundle --json scans/*.tif > gpu.jsonl")]
 pub(crate) struct Args {
     /// Folder of the model bundle
     #[arg(long, value_name = "BUNDLE")]
