@@ -7,6 +7,8 @@ mod building;
 #[path = "support/device.rs"]
 #[expect(dead_code, reason = "no GPU is pretended here")]
 mod device;
+#[path = "support/process.rs"]
+mod process;
 #[path = "../../tests/src/skipped.rs"]
 mod skipped;
 #[expect(dead_code, reason = "each test takes what it needs")]

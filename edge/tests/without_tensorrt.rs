@@ -8,6 +8,8 @@ mod building;
 #[path = "support/device.rs"]
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod device;
+#[path = "support/process.rs"]
+mod process;
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod support;
 

@@ -1,8 +1,9 @@
 //! The process that decodes images dies or stands still: at most the image that it has is lost, as a REJECT.
 
 use crate::agree;
-use crate::plant::{Plant, children, has_ended, wait_for};
+use crate::plant::{Plant, wait_for};
 use crate::plc::Plc;
+use crate::process::{children, has_ended};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::reason::ReasonCode;
 use rustix::process::{Pid, Signal, kill_process};

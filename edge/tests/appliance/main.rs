@@ -14,6 +14,8 @@ mod frozen;
 mod metrics;
 mod plant;
 mod plc;
+#[path = "../support/process.rs"]
+mod process;
 mod quiet;
 mod rewritten;
 mod service;

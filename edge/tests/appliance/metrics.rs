@@ -1,7 +1,7 @@
 //! The figures for Prometheus of a working appliance.
 
 use super::exposition::Page;
-use super::plant::children;
+use super::process::children;
 use super::*;
 use rustix::process::kill_process;
 use std::collections::BTreeMap;

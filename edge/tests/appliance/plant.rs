@@ -179,22 +179,6 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// The processes that `parent` started.
-pub(crate) fn children(parent: &Child) -> Vec<Pid> {
-    let tasks = fs::read_dir(format!("/proc/{}/task", parent.id())).unwrap();
-    let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
-    let ids: Vec<i32> = tasks
-        .flat_map(|task| of_task(task.unwrap()).split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>())
-        .collect();
-    ids.into_iter().filter_map(Pid::from_raw).collect()
-}
-
-/// Whether the process is gone, or only its parent's notice of that is missing.
-pub(crate) fn has_ended(process: Pid) -> bool {
-    let status = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
-    status.map_or(true, |status| status.contains(") Z"))
-}
-
 pub(crate) fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_there() {

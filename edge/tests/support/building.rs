@@ -1,5 +1,7 @@
 //! A program that is building a plan, in a child that never comes to an end. Needs gcc.
 
+use crate::device::compile;
+use crate::process::{children, has_ended};
 use cellgate_models::plan::Library;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -20,11 +22,9 @@ __attribute__((constructor)) static void hang(void) { for (;;) pause(); }
 /// Puts that TensorRT into `folder`.
 pub(crate) fn hanging_tensorrt(folder: &Path) {
     for (library, text) in [(Library::Builder, BUILDER), (Library::Parser, PARSER)] {
-        let library = folder.join(library.file_name());
-        let source = library.with_extension("c");
+        let source = folder.join(library.file_name()).with_extension("c");
         fs::write(&source, text).unwrap();
-        let built = Command::new("gcc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
-        assert!(built.expect("gcc").success());
+        compile(folder, library.file_name(), &[], &source);
     }
 }
 
@@ -46,9 +46,9 @@ pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
     loop {
         assert_eq!(parent.0.try_wait().unwrap(), None, "it ended without building");
         assert!(start.elapsed() < Duration::from_secs(60), "it does not build");
-        for child in children(parent.0.id()) {
-            if fs::read_to_string(format!("/proc/{child}/maps")).is_ok_and(|maps| maps.contains("onnxparser")) {
-                let child = Pid::from_raw(child).unwrap();
+        for child in children(&parent.0) {
+            let maps = fs::read_to_string(format!("/proc/{}/maps", child.as_raw_nonzero()));
+            if maps.is_ok_and(|maps| maps.contains("onnxparser")) {
                 kill_process(child, Signal::STOP).unwrap();
                 return (parent, child);
             }
@@ -57,18 +57,10 @@ pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
     }
 }
 
-/// The children of all threads of a process.
-fn children(parent: u32) -> Vec<i32> {
-    let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
-    let lists = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>()).collect()
-}
-
 /// Waits for the end of a process.
 pub(crate) fn ends(process: Pid) {
     let start = Instant::now();
-    let stat = || fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
-    while stat().is_ok_and(|stat| !stat.contains(") Z ")) {
+    while !has_ended(process) {
         assert!(start.elapsed() < Duration::from_secs(30), "{process:?} lives on");
         std::thread::sleep(Duration::from_millis(10));
     }
