@@ -241,17 +241,13 @@ impl Judge {
                     pipeline
                 })
             }
-            Some(mut running) => {
+            Some(running) => {
                 let shared = Arc::clone(&self.shared);
                 let go_on: Alive = Arc::new(move || shared.go_on());
-                match running.prove_telling(&self.bundle, self.activation.precision, &go_on) {
-                    Ok(()) => Ok(running),
-                    Err(error) if running.is_lost() => Err(ActivationError::Lost(error)),
-                    Err(error) => Err(error.into()),
-                }
+                running.proven(&self.bundle, self.activation.precision, &go_on)
             }
         };
-        if outcome.as_ref().is_err_and(ActivationError::is_stopped) {
+        if matches!(outcome, Err(ActivationError::Stopped)) {
             tracing::info!("stopped before the engine was proven");
             return None;
         }

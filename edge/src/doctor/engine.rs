@@ -1,12 +1,11 @@
 //! The engine that would judge: what there is for it, whether it is proven, and why it is the one.
 
-use super::{Finding, State, failure};
+use super::{Finding, State, failure, folder, or_here};
 use crate::appliance::activation;
 use crate::config::Config;
 use crate::pipeline::{EngineChoice, Pipeline};
 use cellgate_models::bundle::{self, Bundle};
 use cellgate_models::one_line;
-use rustix::fs::{Access, access};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -21,6 +20,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
 #[cfg(feature = "tensorrt")]
 fn gpu(config: &Config) -> Vec<Finding> {
     use crate::convert::cuda::{CudaOptions, driver_version};
+    use crate::pipeline::in_one_line;
     use cellgate_models::plan::{Library, probe};
     let missing = match config.model.engine {
         EngineChoice::OnnxRuntime => return Vec::new(),
@@ -29,19 +29,16 @@ fn gpu(config: &Config) -> Vec<Finding> {
     };
     let finding = |what, found: Result<String, String>| match found {
         Ok(found) => Finding { what, state: State::Ok, found },
-        Err(found) => {
-            Finding { what, state: missing, found: found.lines().map(str::trim).collect::<Vec<_>>().join(" ") }
-        }
+        Err(found) => Finding { what, state: missing, found },
     };
     let gpu = crate::gpu::at_hand().and_then(|gpu| {
         let (major, minor) = driver_version(&CudaOptions::default())?;
         Ok(format!("{gpu}, driver for CUDA {major}.{minor}"))
     });
-    let tensorrt = probe(Library::Builder, config.model.tensorrt.as_deref());
-    let tensorrt = tensorrt.map(|found| format!("{}, {}", found.tensorrt, found.path.display()));
+    let tensorrt = probe(Library::Builder, config.model.tensorrt.as_deref()).map(|found| found.to_string());
     vec![
-        finding("GPU", gpu.map_err(|error| one_line(&error))),
-        finding("TensorRT", tensorrt.map_err(|error| one_line(&error))),
+        finding("GPU", gpu.map_err(|error| in_one_line(&error))),
+        finding("TensorRT", tensorrt.map_err(|error| in_one_line(&error))),
     ]
 }
 
@@ -87,9 +84,8 @@ fn model(config: &Config) -> Finding {
 
 /// What to do about a plan that is not kept.
 fn plan_hint(plans: &Path) -> String {
-    let place = if plans.is_dir() { plans } else { plans.parent().unwrap_or(Path::new("/")) };
-    let can_write = access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_ok();
-    let kept = if can_write { "keeps" } else { "can't keep" };
+    let place = if plans.is_dir() { plans } else { or_here(plans.parent().unwrap_or(plans)) };
+    let kept = if folder("plans", place).state == State::Ok { "keeps" } else { "can't keep" };
     format!(
         "the plan was built for this look and is not kept: the appliance builds it before it is ready, and {kept} it in {}; \
          `cellgate-edge plan build` does that now",
@@ -121,6 +117,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let hint = plan_hint(&folder.path().join("plans"));
         assert!(hint.contains("and keeps it in") && hint.contains("plan build"), "{hint}");
+        assert!(
+            plan_hint(Path::new("plans-beside-the-configuration")).contains("and keeps it in"),
+            "the working folder"
+        );
         assert!(plan_hint(Path::new("/nowhere/at/all")).contains("and can't keep it in /nowhere/at/all"));
     }
 

@@ -50,9 +50,7 @@ pub(super) fn nvrtc() -> Row {
 /// TensorRT, or why there is none that can be used.
 pub(super) fn tensorrt(folder: Option<&Path>) -> (Row, Option<TensorRt>) {
     match probe(Library::Builder, folder) {
-        Ok(found) => {
-            (Row::ok("TensorRT", format!("{}, {}", found.tensorrt, found.path.display())), Some(found.tensorrt))
-        }
+        Ok(found) => (Row::ok("TensorRT", found.to_string()), Some(found.tensorrt)),
         Err(error) => (Row::failure("TensorRT", error.to_string()), None),
     }
 }

@@ -6,7 +6,7 @@ use crate::plans::{NoPlan, Place, build};
 use cellgate_models::bundle::{Bundle, Expectation, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
-use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, Request, Target, TensorRt};
+use cellgate_models::plan::{ComputeCapability, PlanError, Request, Target, TensorRt};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -197,9 +197,10 @@ impl<'a> Wanted<'a> {
 
 /// What is to be said of a GPU that this TensorRT does not list; TensorRT 11 lists none.
 fn unlisted(asked: ComputeCapability) -> Option<String> {
-    asked.check_at_hand().err()?;
-    let listed: Vec<_> = CAPABILITIES.iter().map(ToString::to_string).collect();
-    Some(format!("{FLAVOUR} lists {}, not {asked}", listed.join(", ")))
+    match asked.check_at_hand() {
+        Err(PlanError::Target { flavour, expected, .. }) => Some(format!("{flavour} lists {expected}, not {asked}")),
+        _ => None,
+    }
 }
 
 #[cfg(all(test, not(feature = "enterprise")))]

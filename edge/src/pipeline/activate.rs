@@ -1,12 +1,12 @@
 //! From a bundle to a pipeline that has proven itself on the bundle's golden images.
 
-use super::select::{self, Alive, Chosen, EngineOptions};
+use super::scorer::Scorer;
+use super::select::{self, Alive, Chosen, EngineOptions, unwatched};
 use super::{Pipeline, ProofError, SetupError};
 use crate::sandbox::{self, Sandbox, SandboxError};
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::engine::EngineError;
-use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::error::Error;
 
 /// How a bundle's network is run.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ impl Pipeline {
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
     pub fn activate(bundle: &Bundle, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
-        Self::activate_telling(bundle, activation, &(Arc::new(|| ControlFlow::Continue(())) as Alive))
+        Self::activate_telling(bundle, activation, &unwatched())
     }
 
     /// As [`Self::activate`]; `alive` is called again and again, while a plan is built and between the steps of loading, and can
@@ -86,15 +86,41 @@ impl Pipeline {
         activation: &Activation,
         alive: &Alive,
     ) -> Result<(Self, Chosen), ActivationError> {
-        let max_pixels = usize::try_from(activation.sandbox.limits.max_pixels).unwrap_or(usize::MAX);
+        let max_pixels = activation.max_pixels();
         let (scorer, chosen) = select::scorer(bundle, activation.precision, &activation.engine, max_pixels, alive)?;
+        Ok((Self::of_scorer(scorer, bundle, activation, alive)?, chosen))
+    }
+
+    /// A pipeline that scores with `scorer`, once it has proven itself.
+    pub(super) fn of_scorer(
+        scorer: Box<dyn Scorer>,
+        bundle: &Bundle,
+        activation: &Activation,
+        alive: &Alive,
+    ) -> Result<Self, ActivationError> {
         let sandbox = Sandbox::start(activation.sandbox.clone())?;
-        let mut pipeline = Self::with_scorer(scorer, *bundle.policy(), sandbox)?;
-        match pipeline.prove_telling(bundle, activation.precision, alive) {
-            Ok(()) => Ok((pipeline, chosen)),
-            Err(error) if pipeline.is_lost() => Err(ActivationError::Lost(error)),
+        Self::with_scorer(scorer, *bundle.policy(), sandbox)?.proven(bundle, activation.precision, alive)
+    }
+
+    /// The pipeline, once its engine has given every golden image its expected score. `alive` is called before each, and can
+    /// stop it.
+    ///
+    /// # Errors
+    /// [`ActivationError`]: then nothing may be judged with it any more.
+    pub fn proven(mut self, bundle: &Bundle, precision: Precision, alive: &Alive) -> Result<Self, ActivationError> {
+        match self.prove(bundle, precision, alive) {
+            Ok(()) => Ok(self),
+            Err(ProofError::Stopped) => Err(ActivationError::Stopped),
+            Err(error) if self.is_lost() => Err(ActivationError::Lost(error)),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Activation {
+    /// The pixels of the largest radiograph.
+    pub(super) fn max_pixels(&self) -> usize {
+        usize::try_from(self.sandbox.limits.max_pixels).unwrap_or(usize::MAX)
     }
 }
 
@@ -112,17 +138,16 @@ impl ActivationError {
         }
     }
 
-    /// Whether it was stopped, and nothing is wrong.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Proof(ProofError::Stopped))
-    }
-
     /// With its causes, on one line: some list each place that was looked at on a line of its own.
     #[must_use]
     pub fn in_one_line(&self) -> String {
-        cellgate_models::one_line(self).lines().map(str::trim).collect::<Vec<_>>().join(" ")
+        in_one_line(self)
     }
+}
+
+/// An error with its causes, and with the places that it lists line by line, on one line.
+pub(crate) fn in_one_line(error: &(dyn Error + 'static)) -> String {
+    cellgate_models::one_line(error).lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -2,11 +2,10 @@
 #![expect(unsafe_code, reason = "hands device memory and a stream to TensorRT")]
 
 use super::scorer::Scorer;
-use super::select::Alive;
+use super::select::{Alive, unwatched};
 use super::{Activation, ActivationError, NoScore, Pipeline, SetupError, Stage, Times};
 use crate::convert::OutputType;
 use crate::convert::cuda::{CudaConverter, CudaError, CudaOptions};
-use crate::sandbox::Sandbox;
 use cellgate_models::bundle::Bundle;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::engine::EngineError;
@@ -16,7 +15,6 @@ use cellgate_models::policy::Reason;
 use cellgate_models::radiograph::RadiographView;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr as _, DriverError, PinnedHostSlice, result};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -187,18 +185,10 @@ impl Pipeline {
         activation: &Activation,
         plan: &AuthenticPlan,
     ) -> Result<Self, ActivationError> {
-        let max_pixels = usize::try_from(activation.sandbox.limits.max_pixels).unwrap_or(usize::MAX);
         let libraries = activation.engine.tensorrt.libraries.as_deref();
-        let alive: Alive = Arc::new(|| ControlFlow::Continue(()));
-        let network = || PlanEngine::new(plan, libraries);
-        let scorer = GpuScorer::new(bundle.conversion(), max_pixels, network, &alive)?;
-        let mut pipeline =
-            Self::with_scorer(Box::new(scorer), *bundle.policy(), Sandbox::start(activation.sandbox.clone())?)?;
-        match pipeline.prove(bundle, activation.precision) {
-            Ok(()) => Ok(pipeline),
-            Err(error) if pipeline.is_lost() => Err(ActivationError::Lost(error)),
-            Err(error) => Err(error.into()),
-        }
+        let (network, alive) = (|| PlanEngine::new(plan, libraries), unwatched());
+        let scorer = GpuScorer::new(bundle.conversion(), activation.max_pixels(), network, &alive)?;
+        Self::of_scorer(Box::new(scorer), bundle, activation, &alive)
     }
 }
 

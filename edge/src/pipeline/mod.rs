@@ -8,6 +8,8 @@ mod proof;
 mod scorer;
 mod select;
 
+#[cfg(feature = "tensorrt")]
+pub(crate) use activate::in_one_line;
 pub use activate::{Activation, ActivationError};
 #[cfg(feature = "tensorrt")]
 pub use gpu::GpuScorerError;

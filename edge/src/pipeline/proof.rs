@@ -2,8 +2,6 @@
 
 use super::{Alive, NoScore, Pipeline, Times};
 use cellgate_models::bundle::{Bundle, Expectation, GoldenImage, Precision};
-use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Why an engine may not judge with this bundle.
@@ -47,21 +45,13 @@ pub enum ProofError {
 }
 
 impl Pipeline {
-    /// Scores every golden image of `bundle` and compares.
+    /// Scores every golden image of `bundle` and compares. `alive` is called before each, and can stop it.
     ///
     /// The bundle guarantees that no threshold lies within a tolerance, so scores that agree flip no verdict either.
     ///
     /// # Errors
     /// [`ProofError`] at the first image that doesn't agree.
-    pub fn prove(&mut self, bundle: &Bundle, precision: Precision) -> Result<(), ProofError> {
-        self.prove_telling(bundle, precision, &(Arc::new(|| ControlFlow::Continue(())) as Alive))
-    }
-
-    /// As [`Self::prove`]; `alive` is called before each image, and can stop it.
-    ///
-    /// # Errors
-    /// [`ProofError`].
-    pub fn prove_telling(&mut self, bundle: &Bundle, precision: Precision, alive: &Alive) -> Result<(), ProofError> {
+    pub(super) fn prove(&mut self, bundle: &Bundle, precision: Precision, alive: &Alive) -> Result<(), ProofError> {
         self.slowest = Duration::ZERO;
         bundle.golden().try_for_each(|golden| {
             if alive().is_break() {

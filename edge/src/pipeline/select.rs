@@ -107,6 +107,11 @@ impl Default for TensorRtOptions {
 /// break, it ends as [`ActivationError::Stopped`].
 pub type Alive = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 
+/// For an engine that nobody waits for, and nobody stops.
+pub(super) fn unwatched() -> Alive {
+    Arc::new(|| ControlFlow::Continue(()))
+}
+
 /// The engine that judges, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {

@@ -81,6 +81,12 @@ pub struct Found {
     pub tensorrt: TensorRt,
 }
 
+impl fmt::Display for Found {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}, {}", self.tensorrt, self.path.display())
+    }
+}
+
 /// Finds TensorRT's builder, or its lean run time, and reads its version. Nothing else in it is called, and no GPU is needed.
 ///
 /// `folder` names the folder that is looked at; none searches in the order that the crate's README gives. The first place

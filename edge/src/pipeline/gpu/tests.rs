@@ -9,7 +9,6 @@ use crate::convert::cuda::CUDA_ENV;
 use cellgate_models::conversion::Method;
 use cellgate_models::radiograph::Radiograph;
 use pretended::{Pretended, run_alone};
-use std::ops::ControlFlow;
 
 const SIZE: Size = Size { height: 7, width: 5 };
 /// What the driver says of an event that is not over.
@@ -56,13 +55,9 @@ impl Network for Scores {
     }
 }
 
-fn alive() -> Alive {
-    Arc::new(|| ControlFlow::Continue(()))
-}
-
 fn scorer(scores: impl Into<Vec<Option<f32>>>) -> Result<GpuScorer<Scores>, GpuScorerError> {
     let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
-    GpuScorer::new(&spec, 100, || Ok(Scores::new(scores)), &alive())
+    GpuScorer::new(&spec, 100, || Ok(Scores::new(scores)), &unwatched())
 }
 
 fn score(scorer: &mut GpuScorer<Scores>, pixels: u32) -> Result<f32, NoScore> {
@@ -193,10 +188,10 @@ fn scenario_loading() {
     let pretended = Pretended::open();
     let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
     let refused = || Err(PlanError::Refused { message: "other build".to_owned() });
-    let error = GpuScorer::<Scores>::new(&spec, 100, refused, &alive()).err().unwrap();
+    let error = GpuScorer::<Scores>::new(&spec, 100, refused, &unwatched()).err().unwrap();
     assert!(matches!(error, GpuScorerError::Plan(PlanError::Refused { .. })) && !error.is_lost(), "{error}");
     let other = || Ok(Scores { size: Size { height: 7, width: 6 }, ..Scores::new([]) });
-    let error = GpuScorer::new(&spec, 100, other, &alive()).err().unwrap();
+    let error = GpuScorer::new(&spec, 100, other, &unwatched()).err().unwrap();
     assert!(matches!(error, GpuScorerError::Setup(SetupError::Size { .. })) && !error.is_lost(), "{error}");
     pretended.answers("cuEventQuery", ILLEGAL_ADDRESS);
     let error = scorer([]).err().unwrap();
