@@ -74,6 +74,14 @@ fn a_leak_is_refused_unless_allowed_and_then_written_down() {
     assert_eq!(json(&run.join("results.json"))["config"]["leaks"], 1);
     assert!(fs::read_to_string(run.join("report.html")).unwrap().contains("image stands in two bundles"));
 
+    // A run of a version that did not count leaks goes on.
+    let path = run.join("config.json");
+    let mut config = json(&path);
+    config.as_object_mut().unwrap().remove("leaks").unwrap();
+    fs::write(&path, config.to_string()).unwrap();
+    let resumed = place.trainer("crossval", &run, &["--methods", "naive", "--allow-leaks"]);
+    assert!(resumed.status.success(), "{}", said(&resumed));
+    assert_eq!(json(&path)["leaks"], 1);
     let allowed = place.trainer("train", &model, &["--method", "naive", "--allow-leaks"]);
     let text = said(&allowed);
     assert!(allowed.status.success() && text.contains("WARNING") && text.contains(words), "{text}");
@@ -92,6 +100,13 @@ fn a_run_inside_a_data_set_in_folders_is_refused() {
         }
     }
     assert_eq!(fs::read_dir(&data).unwrap().count(), 3);
+    // A hidden folder is passed by; a bundle that is a link is not.
+    let done = place.trainer("crossval", &data.join(".run"), &["--methods", "naive"]);
+    assert!(done.status.success(), "{}", said(&done));
+    fs::rename(data.join("b0"), place.path("b0")).unwrap();
+    std::os::unix::fs::symlink(place.path("b0"), data.join("b0")).unwrap();
+    let refused = place.trainer("crossval", &data.join("b0/run"), &[]);
+    assert!(said(&refused).contains("expected one outside"), "{}", said(&refused));
     // A manifest says what the data set is; its folder takes more.
     let images = (0..12).map(|i| (i / 4, ["normal", "abnormal"][i / 2 % 2], i % 2));
     let rows = images.map(|(bundle, class, name)| format!("b{bundle}/{class}/{name}.tif,b{bundle},{class}\n"));

@@ -56,6 +56,15 @@ pub(crate) fn files_of(path: &Path) -> Vec<PathBuf> {
     ["", "-wal", "-shm", ".lock"].map(|suffix| beside(&path, suffix)).into_iter().filter(|file| file.exists()).collect()
 }
 
+/// The folder that the journal is in, wherever a link in its place leads.
+pub(crate) fn folder_of(path: &Path) -> PathBuf {
+    let path = resolved(path).unwrap_or_else(|_| path.to_owned());
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => ".".into(),
+    }
+}
+
 /// Takes the lock file beside the journal, for as long as it is open.
 pub(super) fn lock(path: &Path) -> Answer<File> {
     let path = beside(path, ".lock");

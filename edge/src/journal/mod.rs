@@ -20,7 +20,7 @@ mod verify;
 mod writer;
 
 pub use error::JournalError;
-pub(crate) use files::{files_of, is_held};
+pub(crate) use files::{files_of, folder_of, is_held};
 pub use handle::Journal;
 pub use options::{Health, Options, Recovery, Retention};
 pub use reader::{Filter, Reader};

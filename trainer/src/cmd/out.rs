@@ -4,7 +4,7 @@ use super::misuse;
 use anyhow::{Context, Result};
 use cellgate_trainer::dataset::Listing;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf, absolute};
 
 /// Refuses a folder for results inside a data set that has no manifest.
 ///
@@ -13,8 +13,11 @@ use std::path::{Path, PathBuf};
 pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
     // A data set that is not there is told of when it is opened.
     let Ok(root) = dataset.canonicalize() else { return Ok(()) };
-    let place = real(out).with_context(|| format!("--out {}", out.display()))?;
-    if Listing::has_manifest(&root) || !place.starts_with(&root) {
+    let context = || format!("--out {}", out.display());
+    let place = real(out).with_context(context)?;
+    // A bundle can be a link: then what is inside by its name is elsewhere.
+    let (named, named_root) = (absolute(out).with_context(context)?, absolute(dataset).with_context(context)?);
+    if Listing::has_manifest(&root) || !(is_inside(&place, &root) || is_inside(&named, &named_root)) {
         return Ok(());
     }
     let name = out.file_name().unwrap_or("run".as_ref());
@@ -28,9 +31,18 @@ pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
     )))
 }
 
+/// Whether a data set in `root` would find `place`: hidden folders are passed by.
+fn is_inside(place: &Path, root: &Path) -> bool {
+    let is_seen = |part: Component<'_>| match part {
+        Component::Normal(name) => !name.as_encoded_bytes().starts_with(b"."),
+        _ => false,
+    };
+    place.strip_prefix(root).is_ok_and(|rest| rest.components().all(is_seen))
+}
+
 /// The absolute path without links; what does not exist yet is taken as it is written.
 fn real(path: &Path) -> io::Result<PathBuf> {
-    let path = std::path::absolute(path)?;
+    let path = absolute(path)?;
     let real = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));
     Ok(real.map_or_else(
         || path.clone(),

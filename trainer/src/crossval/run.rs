@@ -62,15 +62,17 @@ fn claim_folder(config: &Config, out: &Path) -> Result<()> {
     let path = out.join("config.json");
     match std::fs::read(&path) {
         Ok(text) => {
-            let there: Config = serde_json::from_slice(&text)
+            let mut there: Config = serde_json::from_slice(&text)
                 .with_context(|| format!("{}: no configuration of this version", path.display()))?;
+            // They follow from the data set, which is compared; an earlier version did not count them.
+            let was_counted = std::mem::replace(&mut there.leaks, config.leaks) == config.leaks;
             if let Some(difference) = config.difference(&there)? {
                 bail!(
                     "{}: holds a run with other settings ({difference}): give another --out, or the same settings",
                     out.display()
                 );
             }
-            Ok(())
+            if was_counted { Ok(()) } else { files::write_json(&path, config) }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
