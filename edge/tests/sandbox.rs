@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use skipped::skipped;
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroU32;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -183,19 +183,20 @@ fn a_worker_serves_as_many_images_as_is_set() {
 }
 
 /// A worker that gets ready with these protections and then answers the first request with `answer`.
+///
+/// It is a link to a script that is never written: a program that this process has open for writing might be inherited by what
+/// another test starts meanwhile, and could not be started as long as that has it ("Text file busy").
 fn impostor(folder: &Path, protections: u32, answer: &[u8]) -> PathBuf {
-    std::fs::write(folder.join("ready"), [&header(1, 0, protections, 0)[..]].concat()).unwrap();
-    std::fs::write(folder.join("answer"), answer).unwrap();
     let path = folder.join("impostor");
-    let place = folder.display();
-    // Settings are 24 bytes, a request's header 12.
-    let script = format!(
-        "#!/bin/sh\nexport PATH=/usr/bin:/bin\nhead -c 24 >/dev/null\ncat {place}/ready\nhead -c 12 >/dev/null\n\
-         cat {place}/answer\ncat >/dev/null\n"
-    );
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/impostor.sh"), &path).unwrap();
+    lies(folder, protections, answer);
     path
+}
+
+/// What the impostor in `folder` says from now on.
+fn lies(folder: &Path, protections: u32, answer: &[u8]) {
+    std::fs::write(folder.join("ready"), header(1, 0, protections, 0)).unwrap();
+    std::fs::write(folder.join("answer"), answer).unwrap();
 }
 
 /// The 16 bytes of an answer's header.
@@ -264,8 +265,7 @@ fn a_later_worker_with_fewer_protections_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let program = impostor(folder.path(), u32::MAX, &header(9, 1, 0, 0));
     let mut sandbox = Sandbox::start(Options { program, ..options() }).unwrap();
-    // Nothing that a started worker has still to read.
-    impostor(folder.path(), 0, b"");
+    lies(folder.path(), 0, b"");
     kill(worker(&sandbox));
     let file = tiff(2, 2);
     let failure = sandbox.decode(&file, Path::new(NAME)).unwrap_err();
