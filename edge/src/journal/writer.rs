@@ -69,12 +69,15 @@ pub(super) struct Writer {
     withdrawn: Vec<Trigger>,
     transactions: u32,
     last_attempt: Instant,
-    _lock: File,
+    lock: File,
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         locked(&self.state).open = false;
+        self.store = None;
+        // Closed alone, it would still be held by a process that another thread is just starting, until that runs its program.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -113,7 +116,7 @@ impl Writer {
             withdrawn: Vec::new(),
             transactions: 0,
             last_attempt: Instant::now(),
-            _lock: lock,
+            lock,
         };
         Ok((writer, recovery))
     }
@@ -343,4 +346,21 @@ impl Writer {
 
 pub(super) fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_that_is_being_started_has_of_the_lock_keeps_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let (writer, _) = Writer::open(&path, Options::default()).unwrap();
+        let inherited = writer.lock.try_clone().unwrap();
+        assert!(matches!(Writer::open(&path, Options::default()), Err(JournalError::InUse { .. })));
+        drop(writer);
+        assert!(Writer::open(&path, Options::default()).is_ok());
+        drop(inherited);
+    }
 }
