@@ -27,6 +27,11 @@ const LOAD_MOST: Duration = Duration::from_secs(120);
 /// Pause before an engine that failed its proof is tried again.
 const PROVE_AGAIN: Duration = Duration::from_secs(10);
 
+/// How long the image of `part` may still come.
+fn time_for_image(part: &Part) -> Duration {
+    part.deadline.saturating_duration_since(Instant::now() + GIVE_UP_BEFORE)
+}
+
 /// Something for the judge.
 #[derive(Debug)]
 pub(super) enum Work {
@@ -131,8 +136,7 @@ impl Judge {
             // no engine is proven, until one is.
             let is_able = pipeline.is_some() && !self.shared.stop.load(Ordering::Acquire);
             let takes_free = self.matching == Matching::FreeRunning && is_able;
-            let is_backlog = takes_free && self.matcher.backlog() > 0;
-            match self.work.recv_timeout(if is_backlog { Duration::ZERO } else { PAUSE }) {
+            match self.work.recv_timeout(self.pause(waiting.as_ref(), takes_free)) {
                 Ok(Work::Part(part)) => {
                     if let Some(before) = waiting.replace(part) {
                         self.set_aside_missed(before.part_id);
@@ -168,6 +172,15 @@ impl Judge {
         late.is_some_and(|late| !is_running || self.shared.engine.may_prove() || late > self.prove_wait_most)
     }
 
+    /// How long to wait for work: not when there is some, and not beyond the moment at which `waiting` is to be given up.
+    fn pause(&self, waiting: Option<&Part>, takes_free: bool) -> Duration {
+        match waiting {
+            _ if takes_free && self.matcher.backlog() > 0 => Duration::ZERO,
+            Some(part) if self.matching != Matching::FreeRunning => PAUSE.min(time_for_image(part)),
+            _ => PAUSE,
+        }
+    }
+
     /// What is found out about `part`; none while its image may still come.
     fn settle(&mut self, part: Part, pipeline: &mut Option<Pipeline>, infer_most: Duration) -> Option<Judged> {
         match self.matcher.take(part.part_id, part.triggered) {
@@ -180,7 +193,7 @@ impl Judge {
                 }
                 Some(judged)
             }
-            Err(NoImage::NotYet) if Instant::now() + GIVE_UP_BEFORE < part.deadline => None,
+            Err(NoImage::NotYet) if !time_for_image(&part).is_zero() => None,
             Err(why) => {
                 self.set_aside_missed(part.part_id);
                 let reason = if why == NoImage::NotYet { ReasonCode::NO_IMAGE } else { ReasonCode::IMAGE_MISMATCH };
