@@ -141,7 +141,10 @@ fn child_attempts() {
     let outcome = match attempt {
         "probe" => probe.then_some(()).ok_or(std::io::ErrorKind::Unsupported.into()),
         "open" => File::open("/etc/passwd").map(drop),
-        "create" => File::create(std::env::temp_dir().join("cellgate-test-protections")).map(drop),
+        "create" => {
+            File::create(std::env::temp_dir().join(format!("cellgate-test-protections-{}", std::process::id())))
+                .map(drop)
+        }
         "list" => std::fs::read_dir("/").map(drop),
         "run" => Command::new("/bin/true").status().map(drop),
         "listen" => TcpListener::bind("127.0.0.1:0").map(drop),

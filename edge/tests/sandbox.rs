@@ -1,11 +1,15 @@
 //! The sandbox with the real program as its worker, and with workers that go wrong.
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
+#[path = "support/process.rs"]
+#[expect(dead_code, reason = "what other tests ask for")]
+mod process;
 #[path = "../../tests/src/skipped.rs"]
 mod skipped;
 
 use cellgate_edge::sandbox::{Options, Protection, Sandbox, SandboxError, SandboxFailure};
 use cellgate_models::radiograph::{Limits, Radiograph, ReadError, decode, write};
+use process::has_ended;
 use rustix::process::{Pid, Signal, kill_process};
 use skipped::skipped;
 use std::io::{BufRead, BufReader};
@@ -39,10 +43,13 @@ fn worker(sandbox: &Sandbox) -> Pid {
 /// Kills the worker and waits until it has ended.
 fn kill(worker: Pid) {
     kill_process(worker, Signal::KILL).unwrap();
+    wait_for_end(worker);
+}
+
+fn wait_for_end(worker: Pid) {
     let start = Instant::now();
-    let stat = || std::fs::read_to_string(format!("/proc/{}/stat", worker.as_raw_nonzero())).unwrap();
-    while !stat().contains(") Z") {
-        assert!(start.elapsed() < Duration::from_secs(5), "{}", stat());
+    while !has_ended(worker) {
+        assert!(start.elapsed() < Duration::from_secs(5), "the worker is still there");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -125,9 +132,9 @@ fn a_worker_that_hangs_is_replaced_after_the_deadline() {
     let failure = sandbox.decode(&file, Path::new(NAME)).unwrap_err();
     let took = start.elapsed();
     assert!(matches!(failure, SandboxFailure::TimedOut { .. }), "{failure}");
-    assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(2), "{took:?}");
+    assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(4), "{took:?}");
     assert_ne!(worker(&sandbox), first);
-    assert!(kill_process(first, Signal::CONT).is_err(), "the hanging worker is still there");
+    wait_for_end(first);
     std::thread::sleep(Duration::from_secs(1));
     assert!(sandbox.decode(&file, Path::new(NAME)).is_ok());
 }
@@ -136,7 +143,10 @@ fn a_worker_that_hangs_is_replaced_after_the_deadline() {
 fn a_worker_that_dies_with_an_image_is_replaced_and_its_end_named() {
     let mut sandbox = Sandbox::start(options()).unwrap();
     let file = tiff(9, 9);
-    for signal in [Signal::KILL, Signal::FPE] {
+    let mut tries = 0;
+    let mut signals = [Signal::KILL, Signal::FPE].into_iter().peekable();
+    while let Some(&signal) = signals.peek() {
+        tries += 1;
         let worker = worker(&sandbox);
         kill_process(worker, Signal::STOP).unwrap();
         let killer = std::thread::spawn(move || {
@@ -146,9 +156,14 @@ fn a_worker_that_dies_with_an_image_is_replaced_and_its_end_named() {
         });
         let failure = sandbox.decode(&file, Path::new(NAME)).unwrap_err();
         let name = if signal == Signal::KILL { "signal: 9" } else { "signal: 8" };
-        assert!(matches!(&failure, SandboxFailure::Crashed { how, .. } if how.contains(name)), "{failure}");
         assert!(failure.to_string().contains(NAME), "{failure}");
         killer.join().unwrap();
+        let SandboxFailure::Crashed { how, .. } = &failure else { panic!("{failure}") };
+        // How a worker ended can't be said where a busy machine takes its time with that.
+        if how.contains(name) || tries == 10 {
+            assert!(how.contains(name), "{failure}");
+            signals.next();
+        }
         assert!(sandbox.decode(&file, Path::new(NAME)).is_ok());
     }
 }
@@ -208,7 +223,7 @@ fn header(kind: u32, sequence: u32, a: u32, b: u32) -> Vec<u8> {
 fn outcome(answer: &[u8]) -> Result<(u32, u32, Vec<u16>), SandboxFailure> {
     let folder = tempfile::tempdir().unwrap();
     let program = impostor(folder.path(), u32::MAX, answer);
-    let deadline = Duration::from_secs(1);
+    let deadline = Duration::from_secs(5);
     let mut sandbox = Sandbox::start(Options { program, deadline, ..options() }).unwrap();
     sandbox.decode(&tiff(2, 2), Path::new(NAME)).map(|image| (image.width(), image.height(), image.levels().to_vec()))
 }

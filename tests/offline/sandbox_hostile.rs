@@ -1,7 +1,7 @@
-//! Hostile files through the whole pipeline with the sandbox: each ends as a REJECT with its reason or as a verdict, within
-//! 200 ms, in bounded memory, and the parent goes on.
+//! Hostile files through the whole pipeline with the sandbox: each ends as a REJECT with its reason or as a verdict, in time,
+//! in bounded memory, and the parent goes on.
 //!
-//! A few hundred mutations run always. The large run, with progress, times and peak memory:
+//! A few hundred mutations run always. The large run, with progress, times (200 ms an image) and peak memory:
 //! `cargo build --release -p cellgate-edge && cargo test --release -p cellgate-tests --test sandbox_hostile -- --ignored --nocapture`
 
 mod tiff_builder;
@@ -22,6 +22,9 @@ use tiff_builder::{Form, levels, random};
 const MAX_TIME: Duration = Duration::from_millis(200);
 /// What the sandbox gets of it; the rest is for the end of a killed worker, the file, the conversion and the network.
 const DEADLINE: Duration = Duration::from_millis(150);
+/// Both, where the machine may be busy with other tests.
+const BUSY_MAX_TIME: Duration = Duration::from_secs(5);
+const BUSY_DEADLINE: Duration = Duration::from_secs(1);
 /// The worker's bound: 16 megapixels of 2 bytes, a file of 32 MiB, the program and 64 MiB.
 const MAX_WORKER_KIB: u64 = 160 << 10;
 const MAX_PARENT_KIB: u64 = 256 << 10;
@@ -59,11 +62,10 @@ struct Line {
 }
 
 impl Line {
-    fn start() -> Self {
+    fn start(deadline: Duration) -> Self {
         let limits = Limits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..Limits::default() };
         let program = cellgate_tests::program("cellgate-edge").expect("the built program");
-        let sandbox =
-            Sandbox::start(Options { program, deadline: DEADLINE, ..Options::new(limits) }).expect("a worker");
+        let sandbox = Sandbox::start(Options { program, deadline, ..Options::new(limits) }).expect("a worker");
         eprintln!("protections: {}; missing: {}", sandbox.protections(), sandbox.protections().missing());
         let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
         let policy = Policy::new(0.3, 0.7).expect("sound thresholds");
@@ -206,9 +208,9 @@ fn edit_tag(file: &mut [u8], state: &mut u64) {
     place.copy_from_slice(&bytes);
 }
 
-fn run_mutations(count: u64) -> Seen {
+fn run_mutations(count: u64, deadline: Duration) -> Seen {
     let (seeds, mut state) = (seeds(), 20_261_123);
-    let mut line = Line::start();
+    let mut line = Line::start(deadline);
     let start = Instant::now();
     for index in 0..count {
         let (name, seed) = &seeds[random(&mut state) as usize % seeds.len()];
@@ -230,21 +232,20 @@ fn run_mutations(count: u64) -> Seen {
 
 #[test]
 fn each_shared_file_ends_in_time() {
-    let mut line = Line::start();
+    let mut line = Line::start(BUSY_DEADLINE);
     for (name, bytes) in shared_files() {
         line.judge(&bytes, &|| name.clone());
     }
-    // The machine may be busy with other tests; the large run is stricter.
-    assert!(line.finish("shared files").slowest < 5 * MAX_TIME);
+    assert!(line.finish("shared files").slowest < BUSY_MAX_TIME);
 }
 
 #[test]
 fn some_hundred_mutations_end_in_time() {
-    assert!(run_mutations(600).slowest < 5 * MAX_TIME);
+    assert!(run_mutations(600, BUSY_DEADLINE).slowest < BUSY_MAX_TIME);
 }
 
 #[test]
 #[ignore = "minutes; the command is in the head of this file"]
 fn a_hundred_thousand_mutations_end_within_200_ms() {
-    assert_eq!(run_mutations(100_000).over_time, 0);
+    assert_eq!(run_mutations(100_000, DEADLINE).over_time, 0);
 }

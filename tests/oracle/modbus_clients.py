@@ -85,7 +85,7 @@ class Pymodbus:
             answer = self.client.read_input_registers(0, count=1, device_id=UNIT + 1)
             raise AssertionError(f"another unit was answered: {answer}")
         except ModbusIOException:
-            pass
+            self.client.comm_params.timeout_connect = 1
 
 
 class Minimalmodbus:
@@ -96,7 +96,7 @@ class Minimalmodbus:
         self.instrument = minimalmodbus.Instrument(port, UNIT)
         self.instrument.serial.baudrate = BAUD
         # It always waits this long for an exception, as it expects the longer answer.
-        self.instrument.serial.timeout = 0.2
+        self.instrument.serial.timeout = 1
 
     def refused(self, ask):
         try:
@@ -198,7 +198,7 @@ def cycle(client, nonce, part_id):
     verdict = VERDICTS[seen[17]]
     expect(verdict, ["PASS", "REVIEW", "REJECT"][part_id % 3])
     sequence = number(seen[10:12])
-    expect(client.write(COMMAND_ADDRESS, block(nonce, ACKNOWLEDGE, nonce, part_id, sequence)), 0)
+    expect(client.write(COMMAND_ADDRESS, block(heartbeat + 0x80, ACKNOWLEDGE, nonce, part_id, sequence)), 0)
     expect(snapshot(client.read(0, 32))[8] & (VALID | BUSY), 0)
     print(f"part {part_id:#018x}: {verdict}, sequence {sequence}")
 
@@ -206,7 +206,8 @@ def cycle(client, nonce, part_id):
 def whole(client):
     seen = snapshot(client.read(0, 32))
     expect(seen[8] & READY, 0)
-    expect(client.write(COMMAND_ADDRESS, block(1, NONE)), 0)
+    # Each heartbeat differs from the one before it: the first cycle's is 1.
+    expect(client.write(COMMAND_ADDRESS, block(0xFFFF, NONE)), 0)
     expect(snapshot(client.read(0, 32))[8] & READY, READY)
     expect(client.read_holding(0, 2), [2, 0x4367])
     for nonce in range(1, 10):

@@ -168,7 +168,7 @@ mod tests {
     fn one_worker_that_never_beat_is_enough_for_no_health() {
         let beats = Beats::new(Clock::start());
         let (last, others) = Worker::NEEDED.split_last().unwrap();
-        others.iter().for_each(|&worker| beats.idle(worker));
+        others.iter().for_each(|&worker| beats.busy(worker, Duration::from_secs(60)));
         std::thread::sleep(Duration::from_millis(2));
         assert!(beats.health().is_none());
         beats.idle(*last);

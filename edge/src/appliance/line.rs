@@ -201,7 +201,8 @@ impl Line {
 
     /// Figures that are kept elsewhere.
     fn show(&mut self, state: State, journal: &journal::Health) {
-        let (now_ms, health) = (self.shared.clock.now_ms(), self.shared.beats.health());
+        let health = self.shared.beats.health();
+        let now_ms = self.shared.clock.now_ms();
         let heartbeat = self.session().snapshot(now_ms, health.as_ref()).heartbeat;
         let metrics = &self.shared.metrics;
         metrics.line.show(&self.end.counts(heartbeat));

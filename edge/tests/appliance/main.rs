@@ -11,6 +11,8 @@ mod exposition;
 mod folder;
 mod foreign;
 mod frozen;
+#[path = "../support/memory.rs"]
+mod memory;
 mod metrics;
 mod plant;
 mod plc;
@@ -27,6 +29,7 @@ mod support;
 mod unheard;
 
 use plant::{Plant, signal, wait_for};
+use plc::Plc;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
@@ -51,8 +54,7 @@ fn agree(rows: &[Value], outcomes: &[Value], first: u64) {
     }
 }
 
-fn every_part_gets_its_verdict(profile: &str, parts: u64) {
-    let mut plant = Plant::new(profile, "part-id");
+fn every_part_gets_its_verdict(mut plant: Plant, profile: &str, parts: u64) {
     let mut told = plant.tray(profile, parts, 1, 0);
     let summary = told.pop().unwrap();
     println!("{profile}: {summary}");
@@ -64,20 +66,21 @@ fn every_part_gets_its_verdict(profile: &str, parts: u64) {
 
 #[test]
 fn every_part_gets_its_verdict_over_native_frames() {
-    every_part_gets_its_verdict("native", 60);
+    every_part_gets_its_verdict(Plant::new("native", "part-id"), "native", 60);
 }
 
 #[test]
 fn every_part_gets_its_verdict_over_modbus() {
-    every_part_gets_its_verdict("modbus", 60);
+    every_part_gets_its_verdict(Plant::new("modbus", "part-id"), "modbus", 60);
 }
 
 /// Acceptance: `cargo test --release -p cellgate-edge --test appliance -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes"]
 fn every_one_of_500_parts_gets_its_verdict_over_both_profiles() {
-    every_part_gets_its_verdict("native", 500);
-    every_part_gets_its_verdict("modbus", 500);
+    for profile in ["native", "modbus"] {
+        every_part_gets_its_verdict(Plant::on_disk(profile), profile, 500);
+    }
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn a_pulled_cable_and_a_killed_appliance_cost_no_part_its_one_record() {
 }
 
 /// A pause after which the order of images and triggers holds.
-const ORDER_PAUSE: Duration = Duration::from_millis(5_300);
+const ORDER_PAUSE: Duration = Duration::from_millis(6_000);
 
 #[test]
 fn by_order_a_stray_image_is_no_part_s_and_after_a_pause_each_part_gets_its_own() {
@@ -235,14 +238,21 @@ fn free_running_images_wait_for_an_engine_that_is_proven() {
 #[test]
 fn an_appliance_that_stands_still_is_not_ready_and_goes_on_afterwards() {
     let plant = Plant::new("native", "part-id");
-    plant.tray("native", 3, 1, 0);
+    let plc = Plc::new(&plant, "native");
+    plc.pass(&plant, 1);
     signal(plant.appliance.as_ref().unwrap(), Signal::STOP);
-    let output = run(plant.impatient_plc("native", 1, 4).args(["--patience", "1"]), 2);
-    assert!(stderr(&output).contains("did not get ready within 1 s"), "{}", stderr(&output));
+    plc.wait_not_ready();
     signal(plant.appliance.as_ref().unwrap(), Signal::CONT);
-    let told = plant.tray("native", 3, 4, 0);
-    assert_eq!(told[0]["gate"], "PASS");
-    assert_eq!(plant.rows().len(), 6);
+    plc.pass(&plant, 2);
+    plc.seen().agrees_with(&plant.rows(), 2);
+}
+
+#[test]
+fn a_plc_waits_for_an_appliance_as_long_as_is_set() {
+    let mut plant = Plant::new("native", "part-id");
+    plant.kill();
+    let output = run(plant.impatient_plc("native", 1, 1).args(["--patience", "1"]), 2);
+    assert!(stderr(&output).contains("did not get ready within 1 s"), "{}", stderr(&output));
 }
 
 #[test]

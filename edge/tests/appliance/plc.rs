@@ -106,6 +106,11 @@ impl Plc {
         wait_for("readiness", || self.seen.lock().unwrap().ready.is_some());
     }
 
+    /// Waits until no trigger would be accepted.
+    pub(crate) fn wait_not_ready(&self) {
+        wait_for("no readiness", || self.seen.lock().unwrap().ready.is_none());
+    }
+
     /// Waits until the device has got ready after this moment; since when it is.
     pub(crate) fn wait_ready_anew(&self, moment: Instant) -> Instant {
         let mut since = None;

@@ -9,6 +9,9 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::time::Duration;
 
+/// Until the appliance has seen a new image.
+const SEEN: Duration = Duration::from_millis(500);
+
 /// The next part's sound image, not closed yet, must not become this part's PASS.
 fn a_file_that_is_being_written_again_is_no_pass(matching: &str) {
     let plant = Plant::new("native", matching);
@@ -19,7 +22,7 @@ fn a_file_that_is_being_written_again_is_no_pass(matching: &str) {
     }
     let scan = plant.path("scans/7.tif");
     fs::write(&scan, fs::read(&plant.images[2]).unwrap()).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(SEEN);
     let mut next = File::create(&scan).unwrap();
     next.write_all(&fs::read(&plant.images[0]).unwrap()).unwrap();
     next.sync_all().unwrap();
@@ -35,7 +38,7 @@ fn a_file_that_is_being_written_again_is_no_pass(matching: &str) {
     if matching == "image-first" {
         plc.wait_ready();
         plant.scan(8, &plant.images[0]);
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(SEEN);
         plc.trigger(8, 2_000);
         let (_, outcome) = plc.outcome(8);
         assert_eq!(outcome.claim.unwrap().reason, ReasonCode::IMAGE_MISMATCH, "the order is lost until a pause");
@@ -66,7 +69,7 @@ fn an_image_of_the_same_name_is_archived_as_its_own_part_s() {
     let frozen = crate::frozen::Frozen::new(plant.appliance.as_ref().unwrap(), "keep");
     for (part, image) in [(1, 0), (2, 1), (3, 2)] {
         place(image);
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(SEEN);
         plc.wait_ready();
         plc.trigger(part, 3_000);
         plc.outcome(part);

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 /// The longest time from a standstill to the heartbeat's last change.
 const BEAT_MOST: Duration = Duration::from_millis(300);
-/// The longest time from a standstill until the PLC may trigger again.
+/// The longest time from a standstill until the PLC may trigger again, on a machine with nothing else to do.
 const BACK_MOST: Duration = Duration::from_secs(5);
+/// The same where other tests run beside these.
+const BACK_MOST_BUSY: Duration = Duration::from_secs(15);
 /// RestartSec of systemd/cellgate-edge.service, which starts the appliance again as these tests do.
 const RESTART: Duration = Duration::from_millis(200);
 /// The threads without which there is no verdict.
@@ -61,8 +63,7 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(profile: &str, seed: u64) -> Self {
-        let plant = Plant::new(profile, "part-id");
+    fn new(plant: Plant, profile: &str, seed: u64) -> Self {
         let plc = Plc::new(&plant, profile);
         Self { plant, plc, random: ChaCha8Rng::seed_from_u64(seed), part: 0, most: Took::default() }
     }
@@ -140,7 +141,7 @@ impl Trial {
         );
         let ready = self.plc.wait_ready_anew(restarted);
         let took = Took { beat, back: ready.saturating_duration_since(start) };
-        assert!(took.back <= BACK_MOST, "{fault:?} {moment:?}: back after {:?}", took.back);
+        assert!(took.back <= BACK_MOST_BUSY, "{fault:?} {moment:?}: back after {:?}", took.back);
         self.most = Took { beat: self.most.beat.max(beat), back: self.most.back.max(took.back) };
         took
     }
@@ -162,7 +163,7 @@ impl Trial {
 
 #[test]
 fn each_thread_that_stands_still_while_idle_stops_the_heartbeat_and_the_appliance_is_back_soon() {
-    let mut trial = Trial::new("native", 1);
+    let mut trial = Trial::new(Plant::new("native", "part-id"), "native", 1);
     for thread in THREADS {
         trial.go_through(Fault::Thread(thread), Moment::Idle);
     }
@@ -172,7 +173,7 @@ fn each_thread_that_stands_still_while_idle_stops_the_heartbeat_and_the_applianc
 
 #[test]
 fn each_thread_that_stands_still_with_a_part_in_hand_lets_nothing_pass() {
-    let mut trial = Trial::new("modbus", 2);
+    let mut trial = Trial::new(Plant::new("modbus", "part-id"), "modbus", 2);
     for thread in THREADS {
         trial.go_through(Fault::Thread(thread), Moment::Waiting);
     }
@@ -189,7 +190,7 @@ fn every_fault_at_every_moment_in_both_profiles() {
     let (rounds, seed) = (number("CELLGATE_ROUNDS", 4), number("CELLGATE_SEED", 1));
     println!("seed {seed}, {rounds} rounds");
     for profile in ["native", "modbus"] {
-        let mut trial = Trial::new(profile, seed);
+        let mut trial = Trial::new(Plant::on_disk(profile), profile, seed);
         let mut took = Vec::new();
         for round in 1..=rounds {
             for moment in [Moment::Idle, Moment::Waiting, Moment::Judging] {
@@ -199,6 +200,6 @@ fn every_fault_at_every_moment_in_both_profiles() {
             println!("{profile}: round {round} of {rounds}, {} faults, at most {:?}", took.len(), trial.most);
         }
         let most = trial.settle();
-        assert!(most.beat <= BEAT_MOST, "on a machine with nothing else to do: {most:?}");
+        assert!(most.beat <= BEAT_MOST && most.back <= BACK_MOST, "on a machine with nothing else to do: {most:?}");
     }
 }

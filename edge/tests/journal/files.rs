@@ -1,13 +1,14 @@
 //! Its files: moved, deleted, replaced, foreign, damaged.
 
+use crate::memory::folder_in_memory;
 use crate::{entry, filled, open, trigger};
-use cellgate_edge::journal::{Journal, JournalError, Options, Reader, Recovery};
+use cellgate_edge::journal::{Health, Journal, JournalError, Options, Reader, Recovery};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_in_memory();
     let (path, away) = (folder.path().join("journal.db"), folder.path().join("away"));
     let journal = open(&path);
     let accepted = journal.accept(trigger(1)).unwrap();
@@ -19,32 +20,31 @@ fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
     std::thread::sleep(Duration::from_millis(400));
     assert!(!path.exists() && !journal.health().ready, "no new one is made");
     std::fs::rename(&away, &path).unwrap();
-    let start = Instant::now();
-    while !journal.health().ready {
-        assert!(start.elapsed() < Duration::from_secs(10), "it is back");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_ready(&journal);
     assert_eq!(journal.commit(entry(accepted.id())).unwrap().seq().get(), 1);
     std::fs::rename(&path, &away).unwrap();
-    std::thread::sleep(Duration::from_millis(1_300));
-    assert!(!journal.health().ready, "seen also where nothing is written");
+    wait(&journal, "it is seen also where nothing is written", |health| !health.ready);
     std::fs::write(&path, "").unwrap();
     std::thread::sleep(Duration::from_millis(400));
     assert!(!journal.health().ready && std::fs::read(&path).unwrap().is_empty(), "another file is not taken for it");
 }
 
-fn wait_ready(journal: &Journal) {
+fn wait(journal: &Journal, what: &str, is_so: impl Fn(&Health) -> bool) {
     let start = Instant::now();
-    while !journal.health().ready {
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", journal.health());
+    while !is_so(&journal.health()) {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", journal.health());
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn wait_ready(journal: &Journal) {
+    wait(journal, "it is ready", |health| health.ready);
 }
 
 /// The newest verdicts were in it, and were sent.
 #[test]
 fn a_log_that_is_deleted_or_moved_away_is_noticed_and_costs_no_verdict() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_in_memory();
     let (path, log) = (folder.path().join("journal.db"), folder.path().join("journal.db-wal"));
     let (journal, Recovery { boot_epoch: begun, .. }) = Journal::open(&path, Options::default()).unwrap();
     let judge = |part| journal.commit(entry(journal.accept(trigger(part)).unwrap().id())).unwrap().seq().get();
@@ -56,14 +56,14 @@ fn a_log_that_is_deleted_or_moved_away_is_noticed_and_costs_no_verdict() {
     wait_ready(&journal);
     assert_eq!(judge(2), 2);
     std::fs::rename(&log, folder.path().join("away")).unwrap();
-    std::thread::sleep(Duration::from_millis(1_200));
-    assert_eq!(journal.health().failures, 2, "seen also where nothing is written");
+    wait(&journal, "it is seen also where nothing is written", |health| health.failures == 2);
     wait_ready(&journal);
     assert_eq!(judge(3), 3);
     std::fs::write(folder.path().join("other"), b"").unwrap();
     std::fs::rename(folder.path().join("other"), &log).unwrap();
-    std::thread::sleep(Duration::from_millis(1_500));
-    assert!(!journal.health().ready, "another log is not taken for it");
+    wait(&journal, "another log is not taken for it", |health| !health.ready);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(!journal.health().ready, "nor later");
     std::fs::remove_file(&log).unwrap();
     wait_ready(&journal);
     drop(journal);
@@ -75,7 +75,7 @@ fn a_log_that_is_deleted_or_moved_away_is_noticed_and_costs_no_verdict() {
 /// Or a verdict of the one start would be taken for a repetition of one of the other.
 #[test]
 fn a_boot_epoch_is_not_given_again_where_the_log_is_lost() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_in_memory();
     let (path, copy) = (folder.path().join("journal.db"), folder.path().join("copy.db"));
     drop(open(&path));
     let (_running, Recovery { boot_epoch, .. }) = Journal::open(&path, Options::default()).unwrap();
@@ -86,7 +86,7 @@ fn a_boot_epoch_is_not_given_again_where_the_log_is_lost() {
 
 #[test]
 fn a_foreign_a_newer_and_a_damaged_file_are_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_in_memory();
     let path = filled(folder.path(), 1);
     let refused = |sql: &str| {
         let copy = folder.path().join("copy.db");

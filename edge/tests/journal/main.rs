@@ -3,6 +3,8 @@
 
 mod chain;
 mod files;
+#[path = "../support/memory.rs"]
+mod memory;
 mod reading;
 
 use cellgate_edge::journal::{

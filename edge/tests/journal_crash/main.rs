@@ -9,10 +9,13 @@
 
 mod disk;
 mod driver;
+#[path = "../support/memory.rs"]
+mod memory;
 mod promises;
 mod trace;
 
 use disk::{Disk, Fate};
+use memory::folder_in_memory;
 use promises::Promises;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -40,7 +43,7 @@ fn no_power_cut_in_a_thousand_verdicts_loses_an_acknowledged_one() {
 /// of the recovery.
 fn power_cuts(parts: u64, recoveries: usize) {
     let begun = Instant::now();
-    let folder = trace::folder();
+    let folder = folder_in_memory();
     let notes = drive(folder.path(), parts, None);
     assert_eq!(promises_of(&notes).committed(), parts as usize);
     let calls = notes.iter().filter(|note| !matches!(note.call, Call::Mark(_))).count();
@@ -99,7 +102,7 @@ fn each_point(mut disk: Disk, mut promises: Promises, notes: &[Note], mut each: 
 
 /// One power cut, and the promises after it.
 fn cut(disk: &Disk, promises: &Promises, fate: Fate, seed: u64) {
-    let folder = trace::folder();
+    let folder = folder_in_memory();
     disk.cut(folder.path(), fate, &mut ChaCha8Rng::seed_from_u64(seed));
     if let Err(broken) = promises.check(folder.path()) {
         panic!("cut {seed}, unsynced data {fate:?}: {broken}");
@@ -108,7 +111,7 @@ fn cut(disk: &Disk, promises: &Promises, fate: Fate, seed: u64) {
 
 /// A power cut by chance, and another one after each call of the recovery from it; gives their number.
 fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
-    let folder = trace::folder();
+    let folder = folder_in_memory();
     disk.cut(folder.path(), Fate::Chance, &mut ChaCha8Rng::seed_from_u64(seed));
     let disk = Disk::of(folder.path());
     let notes = drive(folder.path(), 0, None);
@@ -147,7 +150,8 @@ fn an_error_at_any_call_is_told_and_loses_nothing() {
     let Met { slowest, calls } = met.into_inner().unwrap();
     println!("calls made to fail, and those without a consequence: {calls:?}");
     println!("told after {slowest:?} at most, in {:.1} s", begun.elapsed().as_secs_f64());
-    assert!(slowest < Duration::from_millis(300), "told after {slowest:?}");
+    // Some hundred processes, several at a time: one of them may have to wait for its turn.
+    assert!(slowest < Duration::from_secs(2), "told after {slowest:?}");
     for call in ["open", "read", "write", "ftruncate", "fdatasync", "unlink"] {
         assert!(calls.contains_key(call), "{call} never failed: {calls:?}");
     }
@@ -156,7 +160,7 @@ fn an_error_at_any_call_is_told_and_loses_nothing() {
 /// One run with a call that fails, and power cuts at some of its points; false where the run has not that many calls.
 fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
     const PARTS: u64 = 4;
-    let folder = trace::folder();
+    let folder = folder_in_memory();
     let notes = drive(folder.path(), PARTS, Some(fault));
     let Some((failed, call)) = first_fault(&notes) else { return false };
     let Fault { at, how, stays } = fault;
@@ -186,7 +190,7 @@ fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
                 return;
             }
             for fate in [Fate::Kept, Fate::Lost, Fate::Chance] {
-                let folder = trace::folder();
+                let folder = folder_in_memory();
                 disk.cut(folder.path(), fate, &mut random);
                 if let Err(broken) = promises.check(folder.path()) {
                     panic!("{context}, failed syncs lose: {loses}, cut {point} {fate:?}: {broken}");

@@ -104,9 +104,3 @@ pub(crate) fn drive(folder: &Path, parts: u64, fault: Option<Fault>) -> Vec<Note
     assert!(output.status.success(), "the driver: {} {}", text(&output.stdout), text(&output.stderr));
     read(trace.path())
 }
-
-/// A folder in memory where there is one: thousands of journals are opened, and their syncs are not what is tested.
-pub(crate) fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
-}
