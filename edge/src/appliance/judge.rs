@@ -137,6 +137,10 @@ impl Judge {
             let is_able = pipeline.is_some() && !self.shared.stop.load(Ordering::Acquire);
             let takes_free = self.matching == Matching::FreeRunning && is_able;
             match self.work.recv_timeout(self.pause(waiting.as_ref(), takes_free)) {
+                Ok(Work::Part(part)) if self.matching == Matching::FreeRunning => {
+                    let judged = Judged::reject(ReasonCode::NO_IMAGE, "free-running, no image is a trigger's");
+                    let _ = self.told.send(Told::Judged { number: part.number, judged });
+                }
                 Ok(Work::Part(part)) => {
                     if let Some(before) = waiting.replace(part) {
                         self.set_aside_missed(before.part_id);
@@ -176,8 +180,8 @@ impl Judge {
     fn pause(&self, waiting: Option<&Part>, takes_free: bool) -> Duration {
         match waiting {
             _ if takes_free && self.matcher.backlog() > 0 => Duration::ZERO,
-            Some(part) if self.matching != Matching::FreeRunning => PAUSE.min(time_for_image(part)),
-            _ => PAUSE,
+            Some(part) => PAUSE.min(time_for_image(part)),
+            None => PAUSE,
         }
     }
 

@@ -112,7 +112,8 @@ pub enum Matching {
     ImageFirst,
     /// By order: each part's image is completed after its trigger, until the part's deadline.
     TriggerFirst,
-    /// There are no triggers: each image is judged and recorded as it comes, and nothing is a PASS to act on.
+    /// There are no triggers: each image is judged and recorded as it comes, and nothing is a PASS to act on. A trigger that
+    /// comes all the same is a REJECT.
     FreeRunning,
 }
 
