@@ -136,7 +136,8 @@ impl Beats {
         self.cells[worker as usize].get()
     }
 
-    /// The token of health, where every worker that a PASS needs lives.
+    /// The token of health, where every worker that a PASS needs lives. Whoever looks whether it is still good reads the clock
+    /// afterwards: it is not valid before its own moment.
     #[must_use]
     pub(super) fn health(&self) -> Option<Health> {
         // The clock is read last: a worker that beats meanwhile must not seem to be ahead of it.

@@ -47,7 +47,8 @@ impl Identity {
 /// Whether an appliance holds the journal. The lock is taken for a moment where none does; no file is made.
 pub(crate) fn is_held(path: &Path) -> bool {
     let Ok(path) = resolved(path) else { return false };
-    File::open(beside(&path, ".lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    let Ok(file) = File::open(beside(&path, ".lock")).map(Lock) else { return false };
+    matches!(file.0.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// The journal, SQLite's log and its index, and the lock: those of them that are there.
@@ -65,12 +66,23 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Takes the lock file beside the journal, for as long as it is open.
-pub(super) fn lock(path: &Path) -> Answer<File> {
+/// The lock file beside a journal, and the lock where it was taken, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closed alone, it would still be held by a process that another thread is just starting, until that runs its program.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the lock of the journal at the resolved `path`.
+pub(super) fn lock(path: &Path) -> Answer<Lock> {
     let path = beside(path, ".lock");
     let io = |source| JournalError::Io { path: path.clone(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-    match file.try_lock() {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map(Lock).map_err(io)?;
+    match file.0.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path }),
         Err(TryLockError::Error(source)) => Err(io(source)),
@@ -121,6 +133,18 @@ mod tests {
         assert!(is_held(&path) && is_held(&link));
         drop(journal);
         assert!(!is_held(&link));
+    }
+
+    #[test]
+    fn what_a_process_that_is_being_started_has_of_the_lock_keeps_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let held = lock(&path).unwrap();
+        let inherited = held.0.try_clone().unwrap();
+        assert!(is_held(&path) && matches!(lock(&path), Err(JournalError::InUse { .. })));
+        drop(held);
+        assert!(!is_held(&path) && lock(&path).is_ok());
+        drop(inherited);
     }
 
     #[test]

@@ -5,13 +5,12 @@
 //! request's row got in, and the caller is told.
 
 use super::JournalError;
-use super::files::{Identity, lock, log_of, refuse_lone_log, rewrite_log};
+use super::files::{Identity, Lock, lock, log_of, refuse_lone_log, rewrite_log};
 use super::options::{Options, Recovery, Retention};
 use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
 use super::retention::{self, Pruned};
 use super::schema::unusable;
 use super::store::{Checkpoint, Failure, Store};
-use std::fs::File;
 use std::io::ErrorKind;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
@@ -69,15 +68,13 @@ pub(super) struct Writer {
     withdrawn: Vec<Trigger>,
     transactions: u32,
     last_attempt: Instant,
-    lock: File,
+    /// Dropped last.
+    _lock: Lock,
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         locked(&self.state).open = false;
-        self.store = None;
-        // Closed alone, it would still be held by a process that another thread is just starting, until that runs its program.
-        let _ = self.lock.unlock();
     }
 }
 
@@ -116,7 +113,7 @@ impl Writer {
             withdrawn: Vec::new(),
             transactions: 0,
             last_attempt: Instant::now(),
-            lock,
+            _lock: lock,
         };
         Ok((writer, recovery))
     }
@@ -346,21 +343,4 @@ impl Writer {
 
 pub(super) fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_process_that_is_being_started_has_of_the_lock_keeps_nobody_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.db");
-        let (writer, _) = Writer::open(&path, Options::default()).unwrap();
-        let inherited = writer.lock.try_clone().unwrap();
-        assert!(matches!(Writer::open(&path, Options::default()), Err(JournalError::InUse { .. })));
-        drop(writer);
-        assert!(Writer::open(&path, Options::default()).is_ok());
-        drop(inherited);
-    }
 }
