@@ -143,16 +143,11 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// The answer to `request`. Asks again where whoever serves gave way to others for so long that its client was left.
+/// The answer to `request`. On a busy machine the server may leave a client before it comes to answer it: then it is asked
+/// again.
 fn answer(address: SocketAddr, request: &[u8]) -> String {
-    let start = Instant::now();
-    loop {
-        let answer = ask(address, request);
-        if !answer.is_empty() {
-            return answer;
-        }
-        assert!(start.elapsed() < MOST, "no answer");
-    }
+    let answer = (0..5).map(|_| ask(address, request)).find(|answer| !answer.is_empty());
+    answer.expect("an answer")
 }
 
 fn scrape(address: SocketAddr) -> Page {
@@ -186,9 +181,14 @@ fn a_request_that_is_too_long_is_refused_at_once() {
     let (_server, address) = server();
     let long = |start: &str| [start.as_bytes(), &vec![b'a'; 1 << 20]].concat();
     for request in [long("GET /"), long("GET /metrics HTTP/1.1\r\nX: "), long("")] {
-        let start = Instant::now();
-        let answer = ask(address, &request);
-        assert!(!answer.contains("200 OK") && start.elapsed() < Duration::from_secs(10), "{answer}");
+        // A client that is only left at the end of its time waits 2 s, each time.
+        let is_at_once = (0..10).any(|_| {
+            let start = Instant::now();
+            let answer = ask(address, &request);
+            assert!(!answer.contains("200 OK"), "{answer}");
+            start.elapsed() < Duration::from_secs(1)
+        });
+        assert!(is_at_once, "{}", String::from_utf8_lossy(&request[..20]));
     }
     scrape(address);
 }
@@ -228,7 +228,7 @@ fn an_address_in_use_is_named_and_free_again_after_the_server() {
     drop(server);
     let start = Instant::now();
     while listen(address).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(5), "it still listens");
+        assert!(start.elapsed() < MOST, "it still listens");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

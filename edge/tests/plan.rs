@@ -22,9 +22,8 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use skipped::skipped;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 impl Device {
     /// `plan ACTION` with this device's places.
@@ -150,13 +149,10 @@ fn an_architecture_that_there_is_not_is_named_with_those_that_there_are() {
 
 #[test]
 fn without_a_driver_the_gpu_at_hand_is_an_error() {
-    if Path::new("/dev/nvidiactl").exists() || Path::new("/dev/nvhost-gpu").exists() {
-        skipped("this machine has a GPU");
-        return;
-    }
     let device = Device::new();
     for action in ["build", "prune"] {
-        let text = refused(device.plan(action).arg("--bundle").arg(&device.bundle));
+        let nowhere = device.at("nowhere.so");
+        let text = refused(device.plan(action).arg("--bundle").arg(&device.bundle).env("CELLGATE_CUDA", nowhere));
         assert!(text.starts_with("error: the GPU at hand is not known; --target names another: "), "{text}");
         assert!(text.contains("libcuda.so.1") && text.contains("nvidia-driver"), "{text}");
     }
@@ -249,13 +245,11 @@ fn a_signal_ends_parent_and_child_whatever_tensorrt_is_doing() {
     for is_from_terminal in [true, false] {
         let device = Device::new();
         let (mut parent, child) = building(device.build_without_end().process_group(0));
-        let start = Instant::now();
         let id = Pid::from_child(&parent.0);
         // Ctrl-C goes to both, a service manager's signal to the parent.
         if is_from_terminal { kill_process_group(id, Signal::INT) } else { kill_process(id, Signal::TERM) }.unwrap();
-        assert_eq!(parent.0.wait().unwrap().code(), Some(130));
+        assert_eq!(parent.end(), Some(130));
         ends(child);
-        assert!(start.elapsed() < Duration::from_secs(30));
         assert!(device.list().is_empty());
     }
 }

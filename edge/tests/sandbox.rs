@@ -159,11 +159,12 @@ fn a_worker_that_dies_with_an_image_is_replaced_and_its_end_named() {
         assert!(failure.to_string().contains(NAME), "{failure}");
         killer.join().unwrap();
         let SandboxFailure::Crashed { how, .. } = &failure else { panic!("{failure}") };
-        // How a worker ended can't be said where a busy machine takes its time with that.
-        if how.contains(name) || tries == 10 {
-            assert!(how.contains(name), "{failure}");
-            signals.next();
+        // Where a busy machine takes its time with the end, how it was can't be said.
+        if tries < 10 && how.contains("not gone yet") {
+            continue;
         }
+        assert!(how.contains(name), "{failure}");
+        signals.next();
         assert!(sandbox.decode(&file, Path::new(NAME)).is_ok());
     }
 }

@@ -149,7 +149,7 @@ fn with_a_key_that_cannot_be_made() {
 fn configure(device: &Device, engine: &str) -> PathBuf {
     let text = format!(
         "[device]\nid = 1\n[model]\nbundle = \"{0}/model\"\nengine = \"{engine}\"\nplans = \"{0}/plans\"\nplan_key = \
-         \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}/scans\"\nmatch = \"part-id\"\narchive = \"{0}/archive\"\n[plc]\nport = \"{0}/port\"\n\
+         \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}/scans\"\nmatch = \"part-id\"\narchive = \"{0}/archive\"\nallow_weaker_sandbox = true\n[plc]\nport = \"{0}/port\"\n\
          [journal]\npath = \"{0}/verdicts.sqlite\"\n",
         device.folder.path().display()
     );
@@ -173,10 +173,8 @@ fn a_signal_ends_the_appliance_while_a_plan_is_built() {
         let mut command = device.program(&["run", "--config"]);
         command.arg(config);
         let (mut appliance, child) = building(&mut command);
-        let start = Instant::now();
         kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
-        assert_eq!(appliance.0.wait().unwrap().code(), Some(0));
-        assert!(start.elapsed() < Duration::from_secs(30));
+        assert_eq!(appliance.end(), Some(0));
         ends(child);
     }
 }
@@ -202,7 +200,7 @@ fn an_appliance_that_falls_back_says_so_as_a_warning() {
     );
     assert!(line.contains("libcuda.so.1"), "{line}");
     kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
-    assert_eq!(appliance.0.wait().unwrap().code(), Some(0));
+    assert_eq!(appliance.end(), Some(0));
 }
 
 #[test]

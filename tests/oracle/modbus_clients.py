@@ -85,6 +85,8 @@ class Pymodbus:
             answer = self.client.read_input_registers(0, count=1, device_id=UNIT + 1)
             raise AssertionError(f"another unit was answered: {answer}")
         except ModbusIOException:
+            pass
+        finally:
             self.client.comm_params.timeout_connect = 1
 
 

@@ -35,7 +35,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::*;
 
 /// Each part has one row and one outcome, they say the same, and both are what the image is.
@@ -117,7 +117,7 @@ fn a_model_that_is_not_on_the_gate_s_list_lets_nothing_pass() {
 
 #[test]
 fn a_pulled_cable_and_a_killed_appliance_cost_no_part_its_one_record() {
-    let mut plant = Plant::new("native", "part-id");
+    let mut plant = Plant::on_disk("native");
     let mut outcomes = plant.tray("native", 3, 1, 0);
     outcomes.truncate(3);
     for round in 0..3 {
@@ -134,6 +134,8 @@ fn a_pulled_cable_and_a_killed_appliance_cost_no_part_its_one_record() {
 
 /// A pause after which the order of images and triggers holds.
 const ORDER_PAUSE: Duration = Duration::from_millis(6_000);
+/// Until the appliance has seen a new image.
+const SEEN: Duration = Duration::from_millis(500);
 
 #[test]
 fn by_order_a_stray_image_is_no_part_s_and_after_a_pause_each_part_gets_its_own() {
@@ -165,7 +167,7 @@ fn by_order_a_refused_trigger_s_image_is_no_other_part_s() {
     assert_eq!(lines(&refused)[0]["reason"], "DEADLINE_INVALID");
     // Its image comes only now; that of the next part does not.
     plant.scan(1, &plant.images[0]);
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(SEEN);
     let told = lines(&run(&mut plant.plc("native", 1, 2), 0));
     assert_eq!(told[0]["reason"], "IMAGE_MISMATCH", "{told:?}");
 }
@@ -177,7 +179,7 @@ fn by_order_an_image_may_come_before_its_trigger() {
     std::thread::sleep(ORDER_PAUSE);
     for (part, verdict) in [(41, "PASS"), (42, "REVIEW"), (43, "REJECT")] {
         plant.scan(part, &plant.images[part as usize - 41]);
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(SEEN);
         let told = lines(&run(&mut plant.plc("native", 1, part), 0));
         assert_eq!(told[0]["device"], verdict, "{told:?}");
     }
@@ -196,6 +198,24 @@ fn free_running_each_image_is_recorded_and_nothing_is_told_to_act_on() {
     let verdicts: Vec<_> = rows.iter().map(|row| row["verdict"].as_str().unwrap()).collect();
     assert_eq!(verdicts, ["PASS", "REVIEW", "REJECT"]);
     assert!(rows.iter().all(|row| row["kind"] == "FREE_RUNNING"), "{rows:?}");
+}
+
+#[test]
+fn free_running_a_trigger_gets_its_reject_and_no_image() {
+    let plant = Plant::new("native", "free-running");
+    wait_for("readiness", || plant.log().contains("golden images"));
+    for part in [7, 8] {
+        let told = lines(&run(&mut plant.plc("native", 1, part), 0));
+        assert_eq!((&told[0]["device"], &told[0]["reason"]), (&"REJECT".into(), &"NO_IMAGE".into()), "{told:?}");
+        // Of that name, and nobody's all the same.
+        plant.scan(part, &plant.images[0]);
+        wait_for("its row", || plant.log().matches("judged").count() as u64 == 2 * (part - 6));
+    }
+    let rows = plant.rows();
+    let said: Vec<_> =
+        rows.iter().map(|row| (row["kind"].as_str().unwrap(), row["verdict"].as_str().unwrap())).collect();
+    let pair = [("PLC", "REJECT"), ("FREE_RUNNING", "PASS")];
+    assert_eq!(said, [pair, pair].concat());
 }
 
 #[test]
@@ -240,6 +260,7 @@ fn an_appliance_that_stands_still_is_not_ready_and_goes_on_afterwards() {
     let plant = Plant::new("native", "part-id");
     let plc = Plc::new(&plant, "native");
     plc.pass(&plant, 1);
+    plc.wait_ready();
     signal(plant.appliance.as_ref().unwrap(), Signal::STOP);
     plc.wait_not_ready();
     signal(plant.appliance.as_ref().unwrap(), Signal::CONT);
@@ -251,8 +272,10 @@ fn an_appliance_that_stands_still_is_not_ready_and_goes_on_afterwards() {
 fn a_plc_waits_for_an_appliance_as_long_as_is_set() {
     let mut plant = Plant::new("native", "part-id");
     plant.kill();
+    let start = Instant::now();
     let output = run(plant.impatient_plc("native", 1, 1).args(["--patience", "1"]), 2);
     assert!(stderr(&output).contains("did not get ready within 1 s"), "{}", stderr(&output));
+    assert!(start.elapsed() >= Duration::from_secs(1));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A plant whose appliance serves its figures, and where.
 fn measured(profile: &str) -> (Plant, SocketAddr) {
@@ -40,16 +40,11 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Asks again where whoever serves gave way to others for so long that its client was left.
+/// On a busy machine the server may leave a client before it comes to answer it: then it is asked again.
 fn scrape(address: SocketAddr) -> Page {
-    let start = Instant::now();
-    loop {
-        let answer = ask(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        if let Some((_, body)) = answer.split_once("\r\n\r\n") {
-            return Page::read(body);
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "no figures");
-    }
+    let ask = |_| ask(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = (0..5).map(ask).find(|answer| !answer.is_empty()).expect("an answer");
+    Page::read(answer.split_once("\r\n\r\n").unwrap().1)
 }
 
 /// Waits until this sum is that much.
@@ -80,7 +75,7 @@ fn agrees(page: &Page, rows: &[Value]) {
     let ages = rows.iter().map(|row| row["age_ms"].as_f64().unwrap() / 1e3).sum::<f64>();
     assert!(ages <= sum("committed") && sum("committed") <= sum("sent") && sum("sent") <= sum("acknowledged"));
     let writing = page.sum("cellgate_stage_duration_seconds_sum", &[("stage", "journal_verdict")]);
-    assert!(sum("committed") < ages + writing + 0.1 * count, "{} {ages} {writing}", sum("committed"));
+    assert!(sum("committed") < ages + writing + 0.01 * count + 0.2, "{} {ages} {writing}", sum("committed"));
     for stage in ["read", "convert", "infer", "decide"] {
         let us: Vec<f64> = rows.iter().map(|row| row[&format!("{stage}_us")].as_f64().unwrap()).collect();
         let sum = page.sum("cellgate_stage_duration_seconds_sum", &[("stage", stage)]);
@@ -98,6 +93,7 @@ fn figures_agree_with_the_journal(profile: &str) {
     // The PLC went away.
     reaches(address, "cellgate_plc_connected", &[], 0.0);
     reaches(address, "cellgate_healthy", &[], 1.0);
+    reaches(address, "cellgate_worker_alive", &[], 6.0);
     reaches(address, "cellgate_verdicts_unacknowledged", &[], 0.0);
     let page = scrape(address);
     assert!(
@@ -113,7 +109,6 @@ fn figures_agree_with_the_journal(profile: &str) {
     assert_eq!(value("cellgate_appliance_info", &[("device", "1"), ("profile", profile)]), 1.0);
     assert!(value("cellgate_plc_silences_total", &[]) >= 1.0);
     assert_eq!(value("cellgate_state", &[]), 5.0, "initialized");
-    assert_eq!(value("cellgate_worker_alive", &[]), 6.0);
     assert_eq!((value("cellgate_line_open", &[]), value("cellgate_line_openings_total", &[])), (1.0, 1.0));
     assert_eq!((value("cellgate_engine_proven", &[]), value("cellgate_journal_ready", &[])), (1.0, 1.0));
     assert!(value("cellgate_line_frames_total", &[]) > 14.0 && value("cellgate_heartbeats_total", &[]) > 5.0);

@@ -34,9 +34,9 @@ impl Plant {
         Self::in_folder(folder_in_memory(), profile, matching, write)
     }
 
-    /// The same with its journal on a real disk: for times, which are those of a machine with nothing else to do.
+    /// By number, with its journal on the disk that the program was built on.
     pub(crate) fn on_disk(profile: &str) -> Self {
-        Self::in_folder(tempfile::tempdir().unwrap(), profile, "part-id", sound_bundle)
+        Self::in_folder(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), profile, "part-id", sound_bundle)
     }
 
     fn in_folder(

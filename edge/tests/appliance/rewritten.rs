@@ -1,16 +1,12 @@
 //! A scanner that uses a name again: no part is judged on bytes that its image did not have when it came.
 
-use crate::ORDER_PAUSE;
 use crate::plant::{Plant, wait_for};
 use crate::plc::Plc;
+use crate::{ORDER_PAUSE, SEEN};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::reason::ReasonCode;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::time::Duration;
-
-/// Until the appliance has seen a new image.
-const SEEN: Duration = Duration::from_millis(500);
 
 /// The next part's sound image, not closed yet, must not become this part's PASS.
 fn a_file_that_is_being_written_again_is_no_pass(matching: &str) {

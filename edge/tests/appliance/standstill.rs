@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 /// The longest time from a standstill to the heartbeat's last change.
 const BEAT_MOST: Duration = Duration::from_millis(300);
-/// The longest time from a standstill until the PLC may trigger again, on a machine with nothing else to do.
+/// The longest time from a standstill until the PLC may trigger again. On a busy machine half of the times may be longer.
 const BACK_MOST: Duration = Duration::from_secs(5);
-/// The same where other tests run beside these.
+/// The longest such time on a busy machine.
 const BACK_MOST_BUSY: Duration = Duration::from_secs(15);
 /// RestartSec of systemd/cellgate-edge.service, which starts the appliance again as these tests do.
 const RESTART: Duration = Duration::from_millis(200);
@@ -60,12 +60,14 @@ struct Trial {
     part: u64,
     /// The longest of each.
     most: Took,
+    /// How long each fault took until the PLC might trigger again.
+    backs: Vec<Duration>,
 }
 
 impl Trial {
     fn new(plant: Plant, profile: &str, seed: u64) -> Self {
         let plc = Plc::new(&plant, profile);
-        Self { plant, plc, random: ChaCha8Rng::seed_from_u64(seed), part: 0, most: Took::default() }
+        Self { plant, plc, random: ChaCha8Rng::seed_from_u64(seed), part: 0, most: Took::default(), backs: Vec::new() }
     }
 
     fn next_part(&mut self) -> u64 {
@@ -142,6 +144,7 @@ impl Trial {
         let ready = self.plc.wait_ready_anew(restarted);
         let took = Took { beat, back: ready.saturating_duration_since(start) };
         assert!(took.back <= BACK_MOST_BUSY, "{fault:?} {moment:?}: back after {:?}", took.back);
+        self.backs.push(took.back);
         self.most = Took { beat: self.most.beat.max(beat), back: self.most.back.max(took.back) };
         took
     }
@@ -157,6 +160,8 @@ impl Trial {
             "heartbeat's last change {:?} after the fault at most, back after {:?}",
             self.most.beat, self.most.back
         );
+        self.backs.sort();
+        assert!(self.backs[self.backs.len() / 2] <= BACK_MOST, "{:?}", self.backs);
         self.most
     }
 }

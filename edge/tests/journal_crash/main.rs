@@ -133,7 +133,7 @@ const FAULTS: [(&str, bool); 5] =
 /// consequence.
 #[derive(Default)]
 struct Met {
-    slowest: Duration,
+    told: Vec<Duration>,
     calls: BTreeMap<String, [usize; 2]>,
 }
 
@@ -147,11 +147,13 @@ fn an_error_at_any_call_is_told_and_loses_nothing() {
             scope.spawn(move || (1..).all(|at| fault(Fault { at, how, stays }, met)));
         }
     });
-    let Met { slowest, calls } = met.into_inner().unwrap();
+    let Met { mut told, calls } = met.into_inner().unwrap();
+    told.sort();
+    let (most, slowest) = (told[told.len() * 9 / 10], told[told.len() - 1]);
     println!("calls made to fail, and those without a consequence: {calls:?}");
-    println!("told after {slowest:?} at most, in {:.1} s", begun.elapsed().as_secs_f64());
-    // Some hundred processes, several at a time: one of them may have to wait for its turn.
-    assert!(slowest < Duration::from_secs(2), "told after {slowest:?}");
+    println!("told after {most:?}, {slowest:?} at most, in {:.1} s", begun.elapsed().as_secs_f64());
+    // Some hundred processes, several at a time: now and then one has to wait for its turn.
+    assert!(most < Duration::from_millis(300) && slowest < Duration::from_secs(2), "{most:?}, {slowest:?}");
     for call in ["open", "read", "write", "ftruncate", "fdatasync", "unlink"] {
         assert!(calls.contains_key(call), "{call} never failed: {calls:?}");
     }
@@ -174,8 +176,7 @@ fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
         let [times, silent] = met.calls.entry(call.to_owned()).or_default();
         *times += 1;
         *silent += usize::from(told.is_none());
-        let after = told.map_or(0, |told| told.time_ns.saturating_sub(failed.time_ns));
-        met.slowest = met.slowest.max(Duration::from_nanos(after));
+        met.told.extend(told.map(|told| Duration::from_nanos(told.time_ns.saturating_sub(failed.time_ns))));
     }
     // The process ends here; what it was told must hold now, and after a power cut.
     if let Err(broken) = promises.check(folder.path()) {

@@ -31,6 +31,14 @@ pub(crate) fn hanging_tensorrt(folder: &Path) {
 /// A program that ends with the test, however that ends.
 pub(crate) struct Running(pub(crate) Child);
 
+impl Running {
+    /// Waits until it has ended; its exit status.
+    pub(crate) fn end(&mut self) -> Option<i32> {
+        ends(Pid::from_child(&self.0));
+        self.0.wait().unwrap().code()
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();

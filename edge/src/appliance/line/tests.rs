@@ -54,7 +54,6 @@ impl Bench {
     fn trigger(&mut self, deadline_ms: u32) -> journal::Trigger {
         let Shared { clock, beats, .. } = &*self.line.shared;
         Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
-        // In this order, or the health might be of a later millisecond than now, and so none.
         let health = beats.health();
         let now_ms = clock.now_ms();
         let session = self.line.end.session();
