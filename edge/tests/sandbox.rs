@@ -9,7 +9,7 @@ mod skipped;
 
 use cellgate_edge::sandbox::{Options, Protection, Sandbox, SandboxError, SandboxFailure};
 use cellgate_models::radiograph::{Limits, Radiograph, ReadError, decode, write};
-use process::has_ended;
+use process::wait_for_end;
 use rustix::process::{Pid, Signal, kill_process};
 use skipped::skipped;
 use std::io::{BufRead, BufReader};
@@ -20,6 +20,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const NAME: &str = "part.tif";
+/// What the end of a killed worker may take.
+const END_MOST: Duration = Duration::from_secs(5);
 
 /// Limits for small images; a deadline that a busy machine keeps too.
 fn options() -> Options {
@@ -43,15 +45,7 @@ fn worker(sandbox: &Sandbox) -> Pid {
 /// Kills the worker and waits until it has ended.
 fn kill(worker: Pid) {
     kill_process(worker, Signal::KILL).unwrap();
-    wait_for_end(worker);
-}
-
-fn wait_for_end(worker: Pid) {
-    let start = Instant::now();
-    while !has_ended(worker) {
-        assert!(start.elapsed() < Duration::from_secs(5), "the worker is still there");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_for_end(worker, END_MOST);
 }
 
 /// A field of the worker's /proc/PID/status.
@@ -134,7 +128,7 @@ fn a_worker_that_hangs_is_replaced_after_the_deadline() {
     assert!(matches!(failure, SandboxFailure::TimedOut { .. }), "{failure}");
     assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(4), "{took:?}");
     assert_ne!(worker(&sandbox), first);
-    wait_for_end(first);
+    wait_for_end(first, END_MOST);
     std::thread::sleep(Duration::from_secs(1));
     assert!(sandbox.decode(&file, Path::new(NAME)).is_ok());
 }

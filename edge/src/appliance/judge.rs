@@ -155,12 +155,11 @@ impl Judge {
             self.set_aside(stale, Unjudged::NoTrigger);
             self.tell_order(&mut is_in_step);
             self.shared.metrics.parts.show_waiting(self.matcher.backlog());
-            if self.matching == Matching::FreeRunning {
-                if takes_free && let Some(file) = self.matcher.take_oldest() {
-                    let judged = self.judge(&mut pipeline, file, infer_most);
-                    let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
-                }
-            } else if let Some(part) = waiting
+            if takes_free && let Some(file) = self.matcher.take_oldest() {
+                let judged = self.judge(&mut pipeline, file, infer_most);
+                let _ = self.requests.send(Request::Free { judged, at: Instant::now() });
+            }
+            if let Some(part) = waiting
                 && let Some(judged) = self.settle(part, &mut pipeline, infer_most)
             {
                 waiting = None;

@@ -1,9 +1,9 @@
 //! The process that decodes images dies or stands still: at most the image that it has is lost, as a REJECT.
 
 use crate::agree;
-use crate::plant::{Plant, wait_for};
+use crate::plant::Plant;
 use crate::plc::Plc;
-use crate::process::{children, has_ended};
+use crate::process::{children, has_ended, wait_for_end};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::reason::ReasonCode;
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,7 +24,7 @@ fn a_decoder_killed_while_idle_costs_no_image() {
     let mut outcomes = plant.tray("native", 3, 1, 0)[..3].to_vec();
     let decoder = decoder(&plant);
     kill_process(decoder, Signal::KILL).unwrap();
-    wait_for("its end", || has_ended(decoder));
+    wait_for_end(decoder, Duration::from_secs(20));
     outcomes.extend_from_slice(&plant.tray("native", 4, 4, 0)[..4]);
     agree(&plant.rows(), &outcomes, 1);
     assert!(plant.log().contains("ended while it waited"), "{}", plant.log());

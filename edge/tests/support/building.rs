@@ -1,7 +1,7 @@
 //! A program that is building a plan, in a child that never comes to an end. Needs gcc.
 
 use crate::device::compile;
-use crate::process::{children, has_ended};
+use crate::process::{children, wait_for_end};
 use cellgate_models::plan::Library;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -67,9 +67,5 @@ pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
 
 /// Waits for the end of a process.
 pub(crate) fn ends(process: Pid) {
-    let start = Instant::now();
-    while !has_ended(process) {
-        assert!(start.elapsed() < Duration::from_secs(30), "{process:?} lives on");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for_end(process, Duration::from_secs(30));
 }

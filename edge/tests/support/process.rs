@@ -3,6 +3,7 @@
 use rustix::process::Pid;
 use std::fs;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 /// The processes that `parent` started, by any of its threads; none where it is gone.
 pub(crate) fn children(parent: &Child) -> Vec<Pid> {
@@ -17,4 +18,13 @@ pub(crate) fn children(parent: &Child) -> Vec<Pid> {
 pub(crate) fn has_ended(process: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
     status.map_or(true, |status| status.contains(") Z"))
+}
+
+/// Waits until the process has ended, for `most` at the longest.
+pub(crate) fn wait_for_end(process: Pid, most: Duration) {
+    let start = Instant::now();
+    while !has_ended(process) {
+        assert!(start.elapsed() < most, "{process:?} lives on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

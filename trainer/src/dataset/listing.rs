@@ -51,9 +51,11 @@ impl Listing {
             Ok(there) if !there.is_dir() => return Err(no_folder("a file")),
             Ok(_) => {}
         }
-        let manifest = root.join(MANIFEST);
-        let (entries, passed_by) =
-            if manifest.exists() { (manifest::read(&manifest)?, Vec::new()) } else { folders::read(root)? };
+        let (entries, passed_by) = if Self::has_manifest(root) {
+            (manifest::read(&root.join(MANIFEST))?, Vec::new())
+        } else {
+            folders::read(root)?
+        };
         Ok(Self { root: root.to_owned(), entries, passed_by })
     }
 

@@ -76,6 +76,7 @@ mod tests {
             assert!(message.contains(part), "{message}");
         }
     }
+
     #[test]
     fn the_folder_above_the_program_is_looked_at_too() {
         let clone = tempfile::tempdir().unwrap();
