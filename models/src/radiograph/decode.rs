@@ -4,8 +4,11 @@ use super::clock::Clock;
 use super::decompress::{Decompressor, PIECE_BYTES};
 use super::directory::File;
 use super::error::Refusal;
-use super::layout::{Compression, Layout};
+use super::kind::Compression;
+use super::layout::Layout;
 use super::limits::Limits;
+use super::pages::only_image;
+use super::planes::{refuse_by_tags, refuse_by_texts};
 use super::samples;
 
 /// Samples a piece: a multiple of eight, so that a piece of packed samples ends with a whole byte.
@@ -17,8 +20,12 @@ const PIECE_SAMPLES: usize = PIECE_BYTES / 2;
 /// All kinds of [`Refusal`].
 pub(super) fn layout<'a>(bytes: &'a [u8], limits: &Limits, clock: &mut Clock) -> Result<Layout<'a>, Refusal> {
     refuse_long_file(bytes.len() as u64, limits)?;
-    let (file, page) = File::open(bytes)?;
-    Layout::new(file, &page, limits, clock)
+    let (file, first) = File::open(bytes)?;
+    let page = only_image(&file, first)?;
+    refuse_by_tags(&page)?;
+    let layout = Layout::new(file, &page, limits, clock)?;
+    refuse_by_texts(&layout, &page, clock)?;
+    Ok(layout)
 }
 
 /// Decodes all chunks of `layout` into `levels`, whose memory is used again.
@@ -70,41 +77,56 @@ fn decode_chunk(
     levels: &mut [u16],
 ) -> Result<(), Refusal> {
     let chunk = layout.chunk(index)?;
-    let mut stream = decompressor.start(layout.compression, chunk.bytes);
+    let mut stream = decompressor.start(layout.kind.compression, chunk.bytes);
     let width = layout.width as usize;
     for row in levels[chunk.top * width..][..chunk.rows * width].chunks_exact_mut(width) {
         let row = &mut row[chunk.left..][..chunk.columns];
         let (mut left_level, mut start) = (0, 0);
         while start < layout.chunk_width as usize {
             let samples_in_piece = PIECE_SAMPLES.min(layout.chunk_width as usize - start);
-            let piece = stream.piece((samples_in_piece * layout.bits as usize).div_ceil(8), clock)?;
+            let piece = stream.piece((samples_in_piece * layout.stored_bits as usize).div_ceil(8), clock)?;
             // Samples right of the image are padding.
             let end = (start + samples_in_piece).min(row.len());
             let part = row.get_mut(start..end).unwrap_or_default();
-            if layout.bits == 16 {
-                samples::levels_from_bytes(piece, layout.order(), part);
-            } else {
-                samples::levels_from_packed(piece, layout.bits, part);
-            }
-            if layout.predicted {
-                left_level = samples::undo_prediction(left_level, part);
-            }
-            if layout.inverted {
-                samples::invert(layout.bits, part);
-            }
+            left_level = decode_samples(layout, piece, left_level, part)?;
             start += samples_in_piece;
         }
     }
-    // Samples of 9 to 15 bits are sometimes stored two bytes each against the standard, which would be misread.
-    let packed = layout.bits < 16;
-    if packed || layout.compression == Compression::Deflate {
+    // Compressed samples of 9 to 15 bits may be stored two bytes each against the standard, and would be misread.
+    let packed = layout.stored_bits < 16;
+    if packed || layout.kind.compression == Compression::Deflate {
         let ends = stream.ends_within(chunk.padding_rows * layout.row_bytes(), clock)?;
         if packed && !ends {
             return Err(Refusal::malformed(
-                format!("bytes left over after all samples of {} bits", layout.bits),
+                format!("bytes left over after all samples of {} bits", layout.kind.bits),
                 "samples that follow one another without gaps",
             ));
         }
     }
     Ok(())
+}
+
+/// Turns the bytes of one piece into `levels`; `left` is the level before the first one, and the last one comes back.
+fn decode_samples(layout: &Layout<'_>, piece: &[u8], left: u16, levels: &mut [u16]) -> Result<u16, Refusal> {
+    let kind = &layout.kind;
+    if layout.stored_bits < 16 {
+        samples::levels_from_packed(piece, kind.bits, levels);
+    } else {
+        samples::levels_from_bytes(piece, layout.order(), levels);
+        let most = samples::brightest(kind.bits);
+        if let Some(level) = levels.iter().find(|level| **level > most) {
+            return Err(Refusal::malformed(
+                format!("level {level} in samples of {} bits that are stored two bytes each", kind.bits),
+                format!("levels of at most {most}"),
+            ));
+        }
+    }
+    if kind.reversed {
+        samples::reverse_bits(levels);
+    }
+    let last = if kind.predicted { samples::undo_prediction(left, levels) } else { left };
+    if kind.inverted {
+        samples::invert(kind.bits, levels);
+    }
+    Ok(last)
 }

@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::error::Refusal;
-use super::layout::Compression;
+use super::kind::Compression;
 use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
 

@@ -1,14 +1,13 @@
-//! Header, page chain, entries and their values, straight from the file's bytes: nothing is copied, no memory is taken
+//! Header, directories, entries and their values, straight from the file's bytes: nothing is copied, no memory is taken
 //! on the file's word, and each length is held against the real size first.
 //!
 //! Source: TIFF 6.0, section 2; BigTIFF, <https://libtiff.gitlab.io/libtiff/specification/bigtiff.html>.
 
 use super::error::Refusal;
+use std::ops::Range;
 
 /// A page's directory may have this many entries; real ones have some twenty.
 const MAX_ENTRIES: u64 = 4096;
-/// So many pages are counted before the count is given as "at least".
-const MAX_PAGES_COUNTED: usize = 1000;
 
 /// The byte order of all numbers in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +36,28 @@ pub(super) struct File<'a> {
 /// One page's directory.
 #[derive(Debug)]
 pub(super) struct Directory<'a> {
-    file: File<'a>,
+    pub(super) file: File<'a>,
+    /// The bytes of the file where it lies.
+    pub(super) place: Range<u64>,
     entries: &'a [u8],
-    next: u64,
+    /// Position of the next directory in the chain; 0 in the last one.
+    pub(super) next: u64,
 }
 
-/// The unsigned values of one entry.
+/// An entry as it stands, for tags whose type or number of values is part of what they say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    /// Number of the values' type.
+    pub(super) kind: u64,
+    /// Number of values.
+    pub(super) count: u64,
+    /// The values' bytes; `None` where they lie beyond the end of the file.
+    pub(super) bytes: Option<&'a [u8]>,
+    /// They lie outside the directory.
+    outside: bool,
+}
+
+/// The values of one entry, none of them negative.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Values<'a> {
     bytes: &'a [u8],
@@ -51,12 +66,11 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> File<'a> {
-    /// Reads the header, and the directory of the only page.
+    /// Reads the header; gives the position of the first page's directory too.
     ///
     /// # Errors
-    /// Malformed: no TIFF header, or a chain of pages that leads out of the file or round in a circle.
-    /// Unsupported: more than one page.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<(Self, Directory<'a>), Refusal> {
+    /// Malformed: no TIFF header, or no page.
+    pub(super) fn open(bytes: &'a [u8]) -> Result<(Self, u64), Refusal> {
         let order = match bytes.get(..2) {
             Some(b"II") => ByteOrder::Little,
             Some(b"MM") => ByteOrder::Big,
@@ -74,9 +88,7 @@ impl<'a> File<'a> {
         if first == 0 {
             return Err(Refusal::malformed("no page", "one page"));
         }
-        let page = file.directory(first)?;
-        file.refuse_more_pages(first, page.next)?;
-        Ok((file, page))
+        Ok((file, first))
     }
 
     /// The bytes `start..start + len`, if the file has them.
@@ -90,7 +102,8 @@ impl<'a> File<'a> {
         self.bytes.len()
     }
 
-    fn unsigned(&self, start: u64, width: usize) -> Option<u64> {
+    /// The unsigned number of `width` bytes (at most eight) at `start`, if the file has it.
+    pub(super) fn unsigned(&self, start: u64, width: usize) -> Option<u64> {
         self.slice(start, width as u64).map(|bytes| unsigned(bytes, self.order))
     }
 
@@ -98,7 +111,16 @@ impl<'a> File<'a> {
         Refusal::malformed(format!("the end of the file at {} bytes", self.len()), what)
     }
 
-    fn directory(&self, at: u64) -> Result<Directory<'a>, Refusal> {
+    /// Length of the header in bytes.
+    pub(super) fn header_len(&self) -> u64 {
+        if self.big { 16 } else { 8 }
+    }
+
+    /// The directory at byte `at`.
+    ///
+    /// # Errors
+    /// Malformed: it does not lie within the file, or has too many entries.
+    pub(super) fn directory(&self, at: u64) -> Result<Directory<'a>, Refusal> {
         let (count_width, entry_len, next_width) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
         let what = || format!("a page's directory at byte {at}");
         let count = self.unsigned(at, count_width).ok_or_else(|| self.too_short(&what()))?;
@@ -111,27 +133,9 @@ impl<'a> File<'a> {
         // `at` lies within the file and `count` is small: no overflow.
         let start = at + count_width as u64;
         let entries = self.slice(start, count * entry_len).ok_or_else(|| self.too_short(&what()))?;
-        let next = self
-            .unsigned(start + count * entry_len, next_width)
-            .ok_or_else(|| self.too_short("the next page's position"))?;
-        Ok(Directory { file: *self, entries, next })
-    }
-
-    /// Follows the chain of pages behind the first to count it.
-    fn refuse_more_pages(&self, first: u64, mut next: u64) -> Result<(), Refusal> {
-        if next == 0 {
-            return Ok(());
-        }
-        let mut seen = vec![first];
-        while next != 0 && seen.len() < MAX_PAGES_COUNTED {
-            if seen.contains(&next) {
-                return Err(Refusal::malformed("a chain of pages that leads back into itself", "one page"));
-            }
-            seen.push(next);
-            next = self.directory(next)?.next;
-        }
-        let at_least = if next == 0 { "" } else { "at least " };
-        Err(Refusal::unsupported(format!("{at_least}{} pages", seen.len()), "one page"))
+        let end = start + count * entry_len;
+        let next = self.unsigned(end, next_width).ok_or_else(|| self.too_short("the next page's position"))?;
+        Ok(Directory { file: *self, place: at..end + next_width as u64, entries, next })
     }
 }
 
@@ -146,48 +150,68 @@ fn no_header(bytes: &[u8]) -> Refusal {
 }
 
 impl<'a> Directory<'a> {
+    /// All entries with `tag`; a file may give it twice.
+    pub(super) fn entries(&self, tag: Tag) -> impl Iterator<Item = Entry<'a>> {
+        self.all_entries().filter_map(move |(number, entry)| (number == tag.0).then_some(entry))
+    }
+
+    /// Bytes of the directory itself and of the values that lie outside it.
+    pub(super) fn bytes(&self) -> u64 {
+        let outside = |(_, entry): (u16, Entry<'_>)| entry.bytes.filter(|_| entry.outside).map_or(0, <[u8]>::len);
+        (self.place.end - self.place.start).saturating_add(self.all_entries().map(outside).sum::<usize>() as u64)
+    }
+
+    fn all_entries(&self) -> impl Iterator<Item = (u16, Entry<'a>)> {
+        let (file, entries) = (self.file, self.entries);
+        entries.chunks_exact(if file.big { 20 } else { 12 }).map(move |entry| {
+            let field = |range: Range<usize>| unsigned(&entry[range], file.order);
+            let (count, inline) = entry[4..].split_at(if file.big { 8 } else { 4 });
+            let (kind, count) = (field(2..4), unsigned(count, file.order));
+            let len = count.saturating_mul(kind_len(kind));
+            let outside = len > inline.len() as u64;
+            let bytes =
+                if outside { file.slice(unsigned(inline, file.order), len) } else { inline.get(..len as usize) };
+            // Two bytes, so it fits.
+            (field(0..2) as u16, Entry { kind, count, bytes, outside })
+        })
+    }
+
     /// The values of `tag`, at least one; `None` where the tag is absent. Of a tag given twice the first counts.
     ///
     /// # Errors
-    /// Malformed: values that are no unsigned whole numbers, none, or beyond the end of the file.
+    /// Malformed: values that are no whole numbers, negative ones, none, or beyond the end of the file.
     pub(super) fn find(&self, tag: Tag) -> Result<Option<Values<'a>>, Refusal> {
-        let (File { order, big, .. }, Tag(number, name)) = (self.file, tag);
-        let entry_len = if big { 20 } else { 12 };
-        let Some(entry) =
-            self.entries.chunks_exact(entry_len).find(|entry| unsigned(&entry[..2], order) == u64::from(number))
-        else {
+        let (order, Tag(number, name)) = (self.file.order, tag);
+        let Some(entry) = self.entries(tag).next() else {
             return Ok(None);
         };
-        let width = match unsigned(&entry[2..4], order) {
-            1 => 1,
-            3 => 2,
-            4 => 4,
-            16 => 8,
+        let signed = match entry.kind {
+            1 | 3 | 4 | 13 | 16 | 18 => false,
+            6 | 8 | 9 | 17 => true,
             kind => {
                 return Err(Refusal::malformed(
                     format!("tag {number} ({name}) with values of type {}", kind_name(kind)),
-                    "unsigned whole numbers",
+                    "whole numbers",
                 ));
             }
         };
-        let (count, inline) = entry[4..].split_at(if big { 8 } else { 4 });
-        let count = unsigned(count, order);
-        if count == 0 {
+        if entry.count == 0 {
             return Err(Refusal::malformed(format!("tag {number} ({name}) without a value"), "at least one value"));
         }
-        let len = count.saturating_mul(width as u64);
-        let bytes = if len <= inline.len() as u64 {
-            inline.get(..len as usize)
-        } else {
-            self.file.slice(unsigned(inline, order), len)
-        };
-        let bytes = bytes.ok_or_else(|| {
+        let bytes = entry.bytes.ok_or_else(|| {
             Refusal::malformed(
-                format!("tag {number} ({name}) with {count} values beyond the end of the file"),
+                format!("tag {number} ({name}) with {} values beyond the end of the file", entry.count),
                 format!("values within its {} bytes", self.file.len()),
             )
         })?;
-        Ok(Some(Values { bytes, width, order }))
+        let values = Values { bytes, width: kind_len(entry.kind) as usize, order };
+        if signed && (0..values.len()).any(|index| values.is_negative(index)) {
+            return Err(Refusal::malformed(
+                format!("tag {number} ({name}) with a negative value"),
+                "values of 0 and above",
+            ));
+        }
+        Ok(Some(values))
     }
 
     /// The values of a tag that has to be there.
@@ -220,10 +244,25 @@ impl Values<'_> {
     pub(super) fn get(&self, index: usize) -> u64 {
         unsigned(&self.bytes[index * self.width..][..self.width], self.order)
     }
+
+    /// Whether the value at `index` is negative where the type is a signed one.
+    fn is_negative(&self, index: usize) -> bool {
+        self.get(index) >> (8 * self.width - 1) == 1
+    }
+}
+
+/// Bytes of a value; of an unknown type as if it were bytes.
+fn kind_len(kind: u64) -> u64 {
+    match kind {
+        3 | 8 => 2,
+        4 | 9 | 11 | 13 => 4,
+        5 | 10 | 12 | 16..=18 => 8,
+        _ => 1,
+    }
 }
 
 /// The number in at most eight bytes.
-fn unsigned(bytes: &[u8], order: ByteOrder) -> u64 {
+pub(super) fn unsigned(bytes: &[u8], order: ByteOrder) -> u64 {
     let append = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
     match order {
         ByteOrder::Little => bytes.iter().rev().fold(0, append),
@@ -235,10 +274,8 @@ fn kind_name(kind: u64) -> String {
     let name = match kind {
         2 => "text",
         5 | 10 => "fraction",
-        6 | 8 | 9 | 17 => "signed number",
         7 => "undefined",
         11 | 12 => "floating-point number",
-        13 | 18 => "directory",
         _ => return format!("{kind} (unknown)"),
     };
     format!("{kind} ({name})")

@@ -1,54 +1,20 @@
-//! The tags' meaning, checked: what is read, what is refused by name, and where each chunk lies.
+//! Where each chunk of the image lies, checked against the limits and the file's length.
 
 use super::clock::Clock;
 use super::directory::{ByteOrder, Directory, File, Tag, Values};
 use super::error::Refusal;
+use super::kind::{Compression, Kind};
 use super::limits::Limits;
-use std::ops::RangeInclusive;
 
-const IMAGE_WIDTH: Tag = Tag(256, "ImageWidth");
-const IMAGE_LENGTH: Tag = Tag(257, "ImageLength");
-const BITS_PER_SAMPLE: Tag = Tag(258, "BitsPerSample");
-const COMPRESSION: Tag = Tag(259, "Compression");
-const PHOTOMETRIC: Tag = Tag(262, "PhotometricInterpretation");
-const FILL_ORDER: Tag = Tag(266, "FillOrder");
+pub(super) const IMAGE_WIDTH: Tag = Tag(256, "ImageWidth");
+pub(super) const IMAGE_LENGTH: Tag = Tag(257, "ImageLength");
 const STRIP_OFFSETS: Tag = Tag(273, "StripOffsets");
-const SAMPLES_PER_PIXEL: Tag = Tag(277, "SamplesPerPixel");
 const ROWS_PER_STRIP: Tag = Tag(278, "RowsPerStrip");
 const STRIP_BYTE_COUNTS: Tag = Tag(279, "StripByteCounts");
-const PREDICTOR: Tag = Tag(317, "Predictor");
 const TILE_WIDTH: Tag = Tag(322, "TileWidth");
 const TILE_LENGTH: Tag = Tag(323, "TileLength");
 const TILE_OFFSETS: Tag = Tag(324, "TileOffsets");
 const TILE_BYTE_COUNTS: Tag = Tag(325, "TileByteCounts");
-const SAMPLE_FORMAT: Tag = Tag(339, "SampleFormat");
-
-/// Depths that are read.
-const BITS: RangeInclusive<u64> = 9..=16;
-
-/// How a chunk's bytes are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compression {
-    None,
-    Lzw,
-    Deflate,
-    PackBits,
-}
-
-impl Compression {
-    /// The most bytes that `compressed` bytes can unpack to: what is asked for beyond it cannot be there.
-    fn most_unpacked(self, compressed: u64) -> u64 {
-        match self {
-            Self::None => compressed,
-            // A match of 258 bytes takes at least two bits.
-            Self::Deflate => compressed.saturating_mul(1032),
-            // A code of at least nine bits stands for less than 4096 bytes.
-            Self::Lzw => compressed.saturating_mul(4096),
-            // Two bytes repeat one 128 times.
-            Self::PackBits => compressed.saturating_mul(64),
-        }
-    }
-}
 
 /// A radiograph's place and form in its file, checked against the limits and the file's length.
 #[derive(Debug)]
@@ -58,13 +24,9 @@ pub(super) struct Layout<'a> {
     pub(super) width: u32,
     /// Rows of the image.
     pub(super) height: u32,
-    /// Bits a sample, 9 to 16.
-    pub(super) bits: u32,
-    /// Level 0 is white.
-    pub(super) inverted: bool,
-    /// Samples are differences to their left neighbour (16 bits only).
-    pub(super) predicted: bool,
-    pub(super) compression: Compression,
+    pub(super) kind: Kind,
+    /// Bits that a sample takes in the file: 16 where samples of fewer bits are stored two bytes each.
+    pub(super) stored_bits: u32,
     /// Samples a row of a chunk, padding included.
     pub(super) chunk_width: u32,
     chunk_height: u32,
@@ -73,7 +35,8 @@ pub(super) struct Layout<'a> {
     pub(super) chunks: u32,
     tiled: bool,
     offsets: Values<'a>,
-    byte_counts: Values<'a>,
+    /// `None` where the file does not say and the image's size does.
+    byte_counts: Option<Values<'a>>,
 }
 
 /// One strip or tile.
@@ -94,7 +57,7 @@ pub(super) struct Chunk<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Reads the tags of `page`, the only page of `file`.
+    /// Reads the tags of `page`, the page of `file` that is read.
     ///
     /// # Errors
     /// All kinds of [`Refusal`].
@@ -106,63 +69,82 @@ impl<'a> Layout<'a> {
     ) -> Result<Self, Refusal> {
         let width = dimension(page, IMAGE_WIDTH)?;
         let height = dimension(page, IMAGE_LENGTH)?;
-        let bits = one_grey_channel(page)?;
-        let compression = compression(page)?;
-        let predicted = predicted(page, bits)?;
-        let inverted = page.require(PHOTOMETRIC)?.get(0) == 0;
-        if page.first_or(FILL_ORDER, 1)? != 1 {
-            return Err(Refusal::unsupported("fill order 2 (each byte's bits reversed)", "fill order 1"));
-        }
+        let kind = Kind::of(page)?;
         let tiled = match (page.find(STRIP_OFFSETS)?.is_some(), page.find(TILE_OFFSETS)?.is_some()) {
             (true, true) => return Err(Refusal::malformed("strips and tiles at once", "either")),
             (false, false) => return Err(Refusal::malformed("no strips and no tiles", "either")),
             (_, tiled) => tiled,
         };
-        let (offsets, byte_counts, chunk_width, chunk_height) = if tiled {
+        let (offsets, chunk_width, chunk_height) = if tiled {
             let (tile_width, tile_height) = (dimension(page, TILE_WIDTH)?, dimension(page, TILE_LENGTH)?);
-            (page.require(TILE_OFFSETS)?, page.require(TILE_BYTE_COUNTS)?, tile_width, tile_height)
+            (page.require(TILE_OFFSETS)?, tile_width, tile_height)
         } else {
             let rows = page.first_or(ROWS_PER_STRIP, u64::from(height))?.min(u64::from(height));
             if rows == 0 {
                 return Err(Refusal::malformed("strips of 0 rows", "at least one row"));
             }
             // Not above `height`, so it fits.
-            (page.require(STRIP_OFFSETS)?, page.require(STRIP_BYTE_COUNTS)?, width, rows as u32)
+            (page.require(STRIP_OFFSETS)?, width, rows as u32)
         };
-        let (across, down) = (width.div_ceil(chunk_width), height.div_ceil(chunk_height));
+        let byte_counts = byte_counts(page, if tiled { TILE_BYTE_COUNTS } else { STRIP_BYTE_COUNTS }, &kind)?;
         refuse_many_pixels(width, height, tiled.then_some((chunk_width, chunk_height)), limits)?;
-        // At most one chunk a pixel, and there are few enough pixels for 64 bits.
-        let chunks = u64::from(across) * u64::from(down);
-        let name = if tiled { "tiles" } else { "strips" };
-        if chunks != offsets.len() as u64 || chunks != byte_counts.len() as u64 {
-            return Err(Refusal::malformed(
-                format!("{} positions and {} lengths of {name}", offsets.len(), byte_counts.len()),
-                format!("{chunks} of each for {width} x {height} pixels"),
-            ));
-        }
-        let chunks = u32::try_from(chunks)
-            .map_err(|_| Refusal::limit(format!("{chunks} {name}"), format!("at most {} {name}", u32::MAX)))?;
-        let layout = Self {
+        let (chunks_across, down) = (width.div_ceil(chunk_width), height.div_ceil(chunk_height));
+        let mut layout = Self {
             file,
             width,
             height,
-            bits,
-            inverted,
-            predicted,
-            compression,
+            stored_bits: kind.bits,
+            kind,
             chunk_width,
             chunk_height,
-            chunks_across: across,
-            chunks,
+            chunks_across,
+            chunks: 0,
             tiled,
             offsets,
             byte_counts,
         };
-        for index in 0..chunks {
+        // At most one chunk a pixel, and there are few enough pixels for 64 bits.
+        layout.chunks = layout.checked_chunks(u64::from(chunks_across) * u64::from(down))?;
+        if layout.samples_take_two_bytes(clock)? {
+            layout.stored_bits = 16;
+        }
+        for index in 0..layout.chunks {
             clock.work(16)?;
-            layout.refuse_short_chunk(index)?;
+            layout.refuse_short_chunk(index, page)?;
         }
         Ok(layout)
+    }
+
+    /// `chunks`, the number that the image's size asks for, where the file gives as many.
+    fn checked_chunks(&self, chunks: u64) -> Result<u32, Refusal> {
+        let name = if self.tiled { "tiles" } else { "strips" };
+        let lengths = self.byte_counts.map_or(chunks, |counts| counts.len() as u64);
+        if chunks != self.offsets.len() as u64 || chunks != lengths {
+            return Err(Refusal::malformed(
+                format!("{} positions and {lengths} lengths of {name}", self.offsets.len()),
+                format!("{chunks} of each for {} x {} pixels", self.width, self.height),
+            ));
+        }
+        u32::try_from(chunks)
+            .map_err(|_| Refusal::limit(format!("{chunks} {name}"), format!("at most {} {name}", u32::MAX)))
+    }
+
+    /// Whether samples of 9 to 15 bits are stored two bytes each, as cameras do against the standard: all chunks are
+    /// exactly as long as that takes, and packed samples would take less.
+    fn samples_take_two_bytes(&self, clock: &mut Clock) -> Result<bool, Refusal> {
+        let two_bytes_each = 2 * u64::from(self.chunk_width);
+        if self.kind.bits == 16 || self.kind.compression != Compression::None || self.row_bytes() == two_bytes_each {
+            return Ok(false);
+        }
+        for index in 0..self.chunks {
+            clock.work(16)?;
+            let top = index / self.chunks_across * self.chunk_height;
+            let rows = if self.tiled { self.chunk_height } else { self.chunk_height.min(self.height - top) };
+            if self.byte_counts.map(|counts| counts.get(index as usize)) != Some(two_bytes_each * u64::from(rows)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The order of the two bytes of a sample.
@@ -173,11 +155,12 @@ impl<'a> Layout<'a> {
     /// At which byte of the file all levels follow one another as this machine keeps them in memory; none where they
     /// don't.
     pub(super) fn ready_at(&self) -> Option<usize> {
-        let as_in_memory = self.bits == 16
+        let as_in_memory = self.kind.bits == 16
             && self.order() == ByteOrder::NATIVE
-            && self.compression == Compression::None
-            && !self.predicted
-            && !self.inverted
+            && self.kind.compression == Compression::None
+            && !self.kind.predicted
+            && !self.kind.inverted
+            && !self.kind.reversed
             && self.chunk_width == self.width;
         let (first, chunk_bytes) = (self.offsets.get(0), self.row_bytes() * u64::from(self.chunk_height));
         let follows =
@@ -188,7 +171,7 @@ impl<'a> Layout<'a> {
 
     /// Bytes of a row of a chunk, padding included.
     pub(super) fn row_bytes(&self) -> u64 {
-        (u64::from(self.chunk_width) * u64::from(self.bits)).div_ceil(8)
+        (u64::from(self.chunk_width) * u64::from(self.stored_bits)).div_ceil(8)
     }
 
     /// "strip 3" or "tile 3", counted from 0.
@@ -201,16 +184,20 @@ impl<'a> Layout<'a> {
     /// # Errors
     /// Malformed: it does not lie within the file.
     pub(super) fn chunk(&self, index: u32) -> Result<Chunk<'a>, Refusal> {
-        let (offset, len) = (self.offsets.get(index as usize), self.byte_counts.get(index as usize));
+        let left = index % self.chunks_across * self.chunk_width;
+        let top = index / self.chunks_across * self.chunk_height;
+        let rows = self.chunk_height.min(self.height - top);
+        let stored_rows = if self.tiled { self.chunk_height } else { rows };
+        let offset = self.offsets.get(index as usize);
+        let len = self
+            .byte_counts
+            .map_or_else(|| self.row_bytes() * u64::from(stored_rows), |counts| counts.get(index as usize));
         let bytes = self.file.slice(offset, len).ok_or_else(|| {
             Refusal::malformed(
                 format!("{} with {len} bytes at byte {offset}", self.chunk_name(index)),
                 format!("data within the file's {} bytes", self.file.len()),
             )
         })?;
-        let left = index % self.chunks_across * self.chunk_width;
-        let top = index / self.chunks_across * self.chunk_height;
-        let rows = self.chunk_height.min(self.height - top);
         Ok(Chunk {
             bytes,
             left: left as usize,
@@ -221,17 +208,51 @@ impl<'a> Layout<'a> {
         })
     }
 
+    /// Whether the bytes that neither the header nor `page` nor the chunks take are enough for another plane: a quarter of
+    /// the chunks', as another plane may be compressed better, and a file may be cut off.
+    pub(super) fn has_room_for_another(&self, page: &Directory<'_>, clock: &mut Clock) -> Result<bool, Refusal> {
+        let mut chunks = 0_u64;
+        for index in 0..self.chunks {
+            clock.work(16)?;
+            chunks = chunks.saturating_add(self.chunk(index)?.bytes.len() as u64);
+        }
+        let taken = chunks.saturating_add(self.file.header_len() + page.bytes());
+        Ok((self.file.len() as u64).saturating_sub(taken) >= chunks.div_ceil(4))
+    }
+
     /// Refuses a chunk that lies outside the file, or that is too short for what it should unpack to.
-    fn refuse_short_chunk(&self, index: u32) -> Result<(), Refusal> {
+    fn refuse_short_chunk(&self, index: u32, page: &Directory<'_>) -> Result<(), Refusal> {
         let chunk = self.chunk(index)?;
         let needed = self.row_bytes() * chunk.rows as u64;
-        if self.compression.most_unpacked(chunk.bytes.len() as u64) < needed {
+        if self.kind.compression.most_unpacked(chunk.bytes.len() as u64) < needed {
             return Err(Refusal::malformed(
                 format!("{} of {} bytes", self.chunk_name(index), chunk.bytes.len()),
                 format!("enough for {needed} bytes unpacked"),
             ));
         }
+        // A length that is only computed shows nothing of data that was cut off.
+        let start = self.offsets.get(index as usize);
+        let end = start + chunk.bytes.len() as u64;
+        let in_the_way = start < self.file.header_len() || (start < page.place.end && page.place.start < end);
+        if self.byte_counts.is_none() && in_the_way {
+            return Err(Refusal::malformed(
+                format!("{} without a length, and its {needed} bytes reach into the directory", self.chunk_name(index)),
+                "the image's data beside it",
+            ));
+        }
         Ok(())
+    }
+}
+
+/// The chunks' lengths; `None` where the file gives none, or only zeros, and the image's size says them: 16 bits a sample
+/// without compression.
+fn byte_counts<'a>(page: &Directory<'a>, tag: Tag, kind: &Kind) -> Result<Option<Values<'a>>, Refusal> {
+    let computable = kind.bits == 16 && kind.compression == Compression::None;
+    match page.find(tag)? {
+        None if computable => Ok(None),
+        None => page.require(tag).map(Some),
+        Some(counts) if computable && (0..counts.len()).all(|index| counts.get(index) == 0) => Ok(None),
+        counts => Ok(counts),
     }
 }
 
@@ -256,86 +277,4 @@ fn refuse_many_pixels(width: u32, height: u32, tile: Option<(u32, u32)>, limits:
         ));
     }
     Ok(())
-}
-
-/// Refuses by name all but one unsigned grey channel; gives its bits a sample.
-fn one_grey_channel(page: &Directory<'_>) -> Result<u32, Refusal> {
-    let photometric = page.require(PHOTOMETRIC)?.get(0);
-    let kind = match photometric {
-        0 | 1 => "grey",
-        2 => "RGB",
-        3 => "palette",
-        4 => "transparency mask",
-        5 => "CMYK",
-        6 => "YCbCr",
-        8..=10 => "Lab",
-        32803 => "colour filter array",
-        32844 | 32845 => "LogLuv",
-        34892 => "linear raw",
-        51177 => "depth map",
-        _ => "unknown",
-    };
-    let samples = page.first_or(SAMPLES_PER_PIXEL, 1)?;
-    if samples != 1 {
-        let kind = if kind == "grey" { "grey and alpha or other extra samples" } else { kind };
-        return Err(Refusal::unsupported(format!("{samples} samples a pixel ({kind})"), "one grey sample a pixel"));
-    }
-    if photometric > 1 {
-        return Err(Refusal::unsupported(
-            format!("photometric interpretation {photometric} ({kind})"),
-            "a grey image (0, WhiteIsZero, or 1, BlackIsZero)",
-        ));
-    }
-    let bits = page.first_or(BITS_PER_SAMPLE, 1)?;
-    let format = match page.first_or(SAMPLE_FORMAT, 1)? {
-        1 => "unsigned",
-        2 => "signed",
-        3 => "floating-point",
-        4 => "undefined",
-        5 | 6 => "complex",
-        _ => "unknown",
-    };
-    if format != "unsigned" || !BITS.contains(&bits) {
-        return Err(Refusal::unsupported(
-            format!("{format} {bits}-bit samples"),
-            format!("unsigned samples of {} to {} bits", BITS.start(), BITS.end()),
-        ));
-    }
-    // Within `BITS`, so it fits.
-    Ok(bits as u32)
-}
-
-fn compression(page: &Directory<'_>) -> Result<Compression, Refusal> {
-    let code = page.first_or(COMPRESSION, 1)?;
-    let name = match code {
-        1 => return Ok(Compression::None),
-        5 => return Ok(Compression::Lzw),
-        8 | 32946 => return Ok(Compression::Deflate),
-        32773 => return Ok(Compression::PackBits),
-        2..=4 => "fax",
-        6 => "old-style JPEG",
-        7 | 34892 => "JPEG",
-        9 | 10 | 34661 => "JBIG",
-        33003..=33005 | 34712 => "JPEG 2000",
-        34887 => "LERC",
-        34925 => "LZMA",
-        50000 => "ZSTD",
-        50001 => "WebP",
-        50002 | 52546 => "JPEG XL",
-        _ => "unknown",
-    };
-    Err(Refusal::unsupported(format!("compression {code} ({name})"), "none, LZW, deflate or PackBits"))
-}
-
-fn predicted(page: &Directory<'_>, bits: u32) -> Result<bool, Refusal> {
-    match page.first_or(PREDICTOR, 1)? {
-        1 => Ok(false),
-        2 if bits == 16 => Ok(true),
-        2 => Err(Refusal::unsupported(
-            format!("the horizontal predictor on packed samples of {bits} bits"),
-            "the horizontal predictor on 16 bits, or none",
-        )),
-        3 => Err(Refusal::unsupported("the floating-point predictor", "the horizontal predictor, or none")),
-        other => Err(Refusal::malformed(format!("predictor {other}"), "1, 2 or 3")),
-    }
 }

@@ -27,11 +27,16 @@
 mod clock;
 mod decode;
 mod decompress;
+mod description;
 mod directory;
 mod error;
 mod image;
+mod kind;
 mod layout;
 mod limits;
+mod ome;
+mod pages;
+mod planes;
 mod reader;
 mod samples;
 mod write;

@@ -40,9 +40,21 @@ pub(super) fn undo_prediction(left: u16, levels: &mut [u16]) -> u16 {
     })
 }
 
+/// Reverses the bits within each of the two bytes of a level.
+pub(super) fn reverse_bits(levels: &mut [u16]) {
+    for level in levels {
+        *level = level.reverse_bits().swap_bytes();
+    }
+}
+
+/// The highest level of `bits` (1 to 16) bits.
+pub(super) fn brightest(bits: u32) -> u16 {
+    u16::MAX >> (16 - bits)
+}
+
 /// Turns levels of `bits` bits round, so that the darkest becomes the brightest.
 pub(super) fn invert(bits: u32, levels: &mut [u16]) {
-    let brightest = ((1_u32 << bits) - 1) as u16;
+    let brightest = brightest(bits);
     for level in levels {
         *level = brightest - *level;
     }
@@ -77,6 +89,13 @@ mod tests {
         assert_eq!(levels, [0x0201, 0x0403]);
         levels_from_bytes(&[1, 2, 3, 4], ByteOrder::Big, &mut levels);
         assert_eq!(levels, [0x0102, 0x0304]);
+    }
+
+    #[test]
+    fn reversed_bits_golden() {
+        let mut levels = [0x0180, 0xff00, 0x1234];
+        reverse_bits(&mut levels);
+        assert_eq!(levels, [0x8001, 0xff00, 0x482c]);
     }
 
     #[test]

@@ -1,0 +1,255 @@
+//! What the text of ImageDescription says of further planes: ImageJ's and tifffile's ways, and OME-XML.
+
+use super::clock::Clock;
+use super::directory::{Directory, Tag};
+use super::error::Refusal;
+use super::ome;
+use super::planes::Planes;
+
+const IMAGE_DESCRIPTION: Tag = Tag(270, "ImageDescription");
+/// OME-XML of a series of ten thousand files has some megabytes.
+const MAX_BYTES: usize = 16 << 20;
+/// NumPy's arrays have 64 dimensions at most.
+const MAX_DIMENSIONS: usize = 64;
+
+/// What `page`, of `width` x `height` pixels, says in its descriptions; there may be several.
+///
+/// # Errors
+/// Malformed: a text that lies beyond the file's end, or a number of planes that is no number. Limit: time or length.
+pub(super) fn planes(
+    page: &Directory<'_>,
+    width: u32,
+    height: u32,
+    clock: &mut Clock,
+) -> Result<Option<Planes>, Refusal> {
+    for entry in page.entries(IMAGE_DESCRIPTION) {
+        let bytes = entry.bytes.ok_or_else(|| {
+            let Tag(number, name) = IMAGE_DESCRIPTION;
+            Refusal::malformed(format!("tag {number} ({name}) beyond the end of the file"), "a text within the file")
+        })?;
+        if bytes.len() > MAX_BYTES {
+            let found = format!("tag {} ({}) of {} bytes", IMAGE_DESCRIPTION.0, IMAGE_DESCRIPTION.1, bytes.len());
+            return Err(Refusal::limit(found, format!("at most {MAX_BYTES} bytes")));
+        }
+        // One entry may hold several texts, each with a zero at its end.
+        for text in bytes.split(|byte| *byte == 0) {
+            clock.work(text.len() + 1)?;
+            let found = text_planes(text, width, height, clock)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn text_planes(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    let starts_with = |start: &[u8]| text.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
+    if starts_with(b"ImageJ") || starts_with(b"SCIFIO=") {
+        return by_imagej(text, clock);
+    }
+    if let Some(shape) = text.strip_prefix(b"shape=") {
+        return by_shape(shape, width, height);
+    }
+    if starts_with(b"{") {
+        return by_json(text, width, height, clock);
+    }
+    if starts_with(b"<") {
+        return Ok(ome::planes(text, clock)?.map(|said| Planes {
+            count: said.count,
+            maybe_elsewhere: true,
+            ..Planes::of_tag(IMAGE_DESCRIPTION, 0, &said.how)
+        }));
+    }
+    Ok(None)
+}
+
+/// Lines of `key=value`, as ImageJ and SCIFIO write them.
+fn by_imagej(text: &[u8], clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
+    const KEYS: [&str; 4] = ["images", "slices", "frames", "channels"];
+    for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        clock.work(line.len() + 1)?;
+        let Some(equals) = line.iter().position(|byte| *byte == b'=') else { continue };
+        let (key, value) = (line[..equals].trim_ascii(), line[equals + 1..].trim_ascii());
+        let Some(key) = KEYS.into_iter().find(|name| key.eq_ignore_ascii_case(name.as_bytes())) else { continue };
+        // ImageJ takes a fraction too.
+        let number = str::from_utf8(value).ok().and_then(|value| value.parse::<f64>().ok());
+        let Some(number) = number.filter(|number| number.is_finite()) else {
+            return Err(not_understood(&format!("ImageJ's {key} that is no number")));
+        };
+        if number > 1.0 {
+            // Saturates.
+            return Ok(Some(Planes::of_tag(IMAGE_DESCRIPTION, number as u64, &format!("ImageJ's {key}={number}"))));
+        }
+    }
+    Ok(None)
+}
+
+/// tifffile's `{"shape": [planes, height, width], ...}`.
+///
+/// Not a parser of JSON: Python writes numbers into it that JSON does not know (NaN), and no memory is taken here.
+fn by_json(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
+    let (mut at, mut depth) = (0, 0_u32);
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let len = string_len(&text[at..]);
+                let (string, rest) = text[at..].split_at(len);
+                clock.work(len)?;
+                at += len + 1;
+                let value = rest.get(1..).unwrap_or_default().trim_ascii_start().strip_prefix(b":");
+                if let Some(value) = value.filter(|_| depth == 1 && string == b"shape")
+                    && let Some(planes) = by_shape(value, width, height)?
+                {
+                    return Ok(Some(planes));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Bytes before the quotation mark that ends a string.
+fn string_len(text: &[u8]) -> usize {
+    let mut escaped = false;
+    let end = text.iter().position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    end.unwrap_or(text.len())
+}
+
+/// A list of whole numbers, `[2, 60, 80]` or `(2, 60, 80)`; another thing that is called shape says nothing.
+fn by_shape(text: &[u8], width: u32, height: u32) -> Result<Option<Planes>, Refusal> {
+    let Some((b'[' | b'(', list)) = text.trim_ascii_start().split_first() else {
+        return Ok(None);
+    };
+    let mut dimensions = [0_u64; MAX_DIMENSIONS];
+    let mut count = 0;
+    let end = list.iter().position(|byte| matches!(byte, b']' | b')'));
+    for number in list[..end.unwrap_or(list.len())].split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        if number.is_empty() {
+            continue;
+        }
+        let number = str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+        let (Some(number), Some(place)) = (number, dimensions.get_mut(count)) else {
+            return Ok(None);
+        };
+        *place = number;
+        count += 1;
+    }
+    if end.is_none() {
+        return Err(not_understood("tifffile's shape that is cut off"));
+    }
+    let shape = &dimensions[..count];
+    let planes = planes_of_shape(shape, u64::from(width), u64::from(height));
+    Ok((planes > 1).then(|| Planes::of_tag(IMAGE_DESCRIPTION, planes, &format!("tifffile's shape {shape:?}"))))
+}
+
+/// Planes in an array of `shape` whose last two dimensions are height and width, perhaps with one sample a pixel behind.
+fn planes_of_shape(shape: &[u64], width: u64, height: u64) -> u64 {
+    let leading = match shape {
+        [leading @ .., h, w] if (*h, *w) == (height, width) => leading,
+        [leading @ .., h, w, 1] if (*h, *w) == (height, width) => leading,
+        // The page was cut to another size by a program that kept the description.
+        [leading @ .., _, _, 1] | [leading @ .., _, _] => leading,
+        _ => &[],
+    };
+    leading.iter().copied().fold(1, u64::saturating_mul)
+}
+
+fn not_understood(what: &str) -> Refusal {
+    let Tag(number, name) = IMAGE_DESCRIPTION;
+    Refusal::malformed(format!("tag {number} ({name}) with {what}"), "the number of planes, or a text without it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Planes in a text of a page of 60 rows of 80 pixels; 1 where it says nothing.
+    fn planes_in(text: &str) -> u64 {
+        let mut clock = Clock::start(Duration::from_secs(60));
+        let found =
+            text_planes(text.as_bytes(), 80, 60, &mut clock).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        found.map_or(1, |planes| planes.count.unwrap_or(0))
+    }
+
+    #[test]
+    fn imagej_says_planes_by_any_of_four_keys() {
+        for (text, planes) in [
+            ("ImageJ=1.54p\nimages=2\nslices=2\nloop=false\n", 2),
+            ("ImageJ=1.54p\r\nimages=1\r\nframes = 7\r\n", 7),
+            ("ImageJ=1.11a\nimages=1\nchannels=3\nmode=composite", 3),
+            ("\u{feff} imagej=1.54p\nIMAGES=2", 2),
+            ("ImageJ\nimages=2.9", 2),
+            ("SCIFIO=0.37\naxes=X,Y,Z\nimages=1\nslices=5\n", 5),
+            ("ImageJ=1.11a\nimages=1\nslices=1\nframes=1\nchannels=1\nhyperstack=true\n", 1),
+            ("ImageJ=1.54p\nmin=1694.0\nmax=2578.0\nunit=\\u00B5m\n", 1),
+            ("ImageJ=1.54p", 1),
+            ("Scanner X\nframes=16\nimages=2", 1),
+            ("16 frames averaged", 1),
+            ("", 1),
+        ] {
+            assert_eq!(planes_in(text), planes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn tifffile_says_planes_by_its_shape() {
+        for (text, planes) in [
+            (r#"{"shape": [2, 60, 80]}"#, 2),
+            (r#"{"shape": [3, 2, 60, 80], "axes": "TZYX"}"#, 6),
+            (
+                r#"{"axes": "ZYX", "a": {"shape": [1]}, "x": NaN, "s": "\"]}", "shape": [2, 60, 80], "truncated": true}"#,
+                2,
+            ),
+            (r#"{"shape":[5,60,80,1]}"#, 5),
+            (r#"{"shape": [1, 60, 80], "shape": [2, 60, 80]}"#, 2),
+            (r#"{"shape": [10, 512, 512]}"#, 10),
+            ("shape=(2, 60, 80)", 2),
+            ("shape=(60, 80)", 1),
+            (r#"{"shape": [60, 80]}"#, 1),
+            (r#"{"shape": [1, 60, 80]}"#, 1),
+            (r#"{"shape": [1, 1, 60, 80, 1]}"#, 1),
+            (r#"{"shape": [60, 80, 1]}"#, 1),
+            (r#"{"shape": [512, 512]}"#, 1),
+            (r#"{"shape": [0, 60, 80]}"#, 0),
+            (r#"{"shape": "round", "part": 7}"#, 1),
+            (r#"{"shape": [2.5, 60, 80]}"#, 1),
+            (r#"{"roi": {"shape": [2, 60, 80]}}"#, 1),
+            (r#"{"name": "shape", "note": "shape: [2, 60, 80]"}"#, 1),
+            (r#"{"shape"#, 1),
+        ] {
+            assert_eq!(planes_in(text).max(1), planes.max(1), "{text}");
+        }
+    }
+
+    #[test]
+    fn shapes_of_lines_and_single_pixels() {
+        assert_eq!(planes_of_shape(&[2, 1, 50], 50, 1), 2);
+        assert_eq!(planes_of_shape(&[2, 50, 1], 1, 50), 2);
+        assert_eq!(planes_of_shape(&[2, 50, 1], 50, 2), 1);
+        assert_eq!(planes_of_shape(&[5, 1, 1], 1, 1), 5);
+        assert_eq!(planes_of_shape(&[60, 80, 2], 2, 80), 60);
+        assert_eq!(planes_of_shape(&[u64::MAX, 3, 60, 80], 80, 60), u64::MAX);
+        assert_eq!(planes_of_shape(&[7], 7, 1), 1);
+    }
+
+    #[test]
+    fn a_number_of_planes_that_cannot_be_read_is_malformed() {
+        let mut clock = Clock::start(Duration::from_secs(60));
+        for text in ["ImageJ=1.54p\nimages=two", "ImageJ=1.54p\nframes=", "ImageJ=1\nslices=inf", r#"{"shape": [2, 60"#]
+        {
+            let found = text_planes(text.as_bytes(), 80, 60, &mut clock);
+            assert!(matches!(found, Err(Refusal::Malformed { .. })), "{text:?}: {found:?}");
+        }
+    }
+}

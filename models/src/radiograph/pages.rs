@@ -1,0 +1,131 @@
+//! Which page is the image: the only one in full resolution; thumbnails beside it are passed over.
+
+use super::directory::{Directory, File, Tag};
+use super::error::Refusal;
+use super::layout::{IMAGE_LENGTH, IMAGE_WIDTH};
+
+const NEW_SUBFILE_TYPE: Tag = Tag(254, "NewSubfileType");
+const SUBFILE_TYPE: Tag = Tag(255, "SubfileType");
+const SUB_DIRECTORIES: Tag = Tag(330, "SubIFDs");
+
+/// Bits of NewSubfileType (TIFF 6.0, section 8).
+const REDUCED: u64 = 1;
+const PAGE_OF_SEVERAL: u64 = 2;
+const MASK: u64 = 4;
+
+/// So many pages are counted before the count is given as "at least".
+const MAX_PAGES_COUNTED: usize = 1000;
+
+/// The directory of the image, at byte `first` of `file`.
+///
+/// # Errors
+/// Malformed: a chain of pages that leads out of the file or round in a circle. Unsupported: further images that are not
+/// thumbnails of the first, in the chain of pages or in SubIFDs, or a first page that is itself a thumbnail or a mask.
+pub(super) fn only_image<'a>(file: &File<'a>, first: u64) -> Result<Directory<'a>, Refusal> {
+    let page = file.directory(first)?;
+    let mut seen = vec![first];
+    refuse_further_pages(file, &page, &mut seen)?;
+    refuse_part_of_another(&page)?;
+    refuse_sub_images(file, &page, &mut seen)?;
+    Ok(page)
+}
+
+/// Follows the chain of pages behind `page`; thumbnails do not count. `seen` gets the positions.
+fn refuse_further_pages(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u64>) -> Result<(), Refusal> {
+    let (mut next, mut pages, mut thumbnails) = (page.next, 1, 0);
+    while next != 0 && seen.len() < MAX_PAGES_COUNTED {
+        if seen.contains(&next) {
+            return Err(Refusal::malformed("a chain of pages that leads back into itself", "one page"));
+        }
+        seen.push(next);
+        let further = file.directory(next)?;
+        *if is_thumbnail(&further, page)? { &mut thumbnails } else { &mut pages } += 1;
+        next = further.next;
+    }
+    if pages == 1 && next == 0 {
+        return Ok(());
+    }
+    let at_least = if next == 0 { "" } else { "at least " };
+    let thumbnails = if thumbnails == 0 { String::new() } else { format!(" and {thumbnails} thumbnails") };
+    Err(Refusal::unsupported(
+        format!("{at_least}{pages} pages{thumbnails}"),
+        "one page: save each as a TIFF of its own",
+    ))
+}
+
+/// Refuses a page that says of itself that it is not the image in full resolution.
+fn refuse_part_of_another(page: &Directory<'_>) -> Result<(), Refusal> {
+    let new = page.first_or(NEW_SUBFILE_TYPE, 0)?;
+    let (Tag(number, name), value) = if new & !PAGE_OF_SEVERAL != 0 {
+        (NEW_SUBFILE_TYPE, new)
+    } else if page.first_or(SUBFILE_TYPE, 1)? == 2 {
+        (SUBFILE_TYPE, 2)
+    } else {
+        return Ok(());
+    };
+    let kind = if new & MASK != 0 {
+        "a transparency mask"
+    } else if new & REDUCED != 0 || number == SUBFILE_TYPE.0 {
+        "an image of reduced resolution"
+    } else {
+        "no image in full resolution"
+    };
+    Err(Refusal::unsupported(
+        format!("tag {number} ({name}) = {value}: {kind}"),
+        "a page that is the image in full resolution: save that one as a TIFF of its own",
+    ))
+}
+
+/// Refuses images below `page`, and below the others that were `seen`, that are not thumbnails.
+fn refuse_sub_images(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u64>) -> Result<(), Refusal> {
+    let mut index = 0;
+    while let Some(at) = seen.get(index) {
+        index += 1;
+        let Some(positions) = file.directory(*at)?.find(SUB_DIRECTORIES)? else { continue };
+        refuse_over(positions.len())?;
+        for mut next in (0..positions.len()).map(|position| positions.get(position)) {
+            while next != 0 && !seen.contains(&next) {
+                let below = file.directory(next)?;
+                if !is_thumbnail(&below, page)? {
+                    return Err(sub_image(&below)?);
+                }
+                seen.push(next);
+                refuse_over(seen.len())?;
+                next = below.next;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refuse_over(directories: usize) -> Result<(), Refusal> {
+    if directories > MAX_PAGES_COUNTED {
+        return Err(Refusal::limit(format!("{directories} directories"), format!("at most {MAX_PAGES_COUNTED}")));
+    }
+    Ok(())
+}
+
+fn sub_image(directory: &Directory<'_>) -> Result<Refusal, Refusal> {
+    let (width, height) = (directory.first_or(IMAGE_WIDTH, 0)?, directory.first_or(IMAGE_LENGTH, 0)?);
+    let Tag(number, name) = SUB_DIRECTORIES;
+    Ok(Refusal::unsupported(
+        format!("a second image of {width} x {height} pixels, no thumbnail, behind tag {number} ({name})"),
+        "one image: save each as a TIFF of its own",
+    ))
+}
+
+/// Whether `directory` says that it is an image of reduced resolution, and has fewer pixels than `page`.
+fn is_thumbnail(directory: &Directory<'_>, page: &Directory<'_>) -> Result<bool, Refusal> {
+    let pixels = |directory: &Directory<'_>| -> Result<u128, Refusal> {
+        let (width, height) = (directory.first_or(IMAGE_WIDTH, 0)?, directory.first_or(IMAGE_LENGTH, 0)?);
+        Ok(u128::from(width) * u128::from(height))
+    };
+    Ok(is_reduced(directory)? && pixels(directory)? < pixels(page)?)
+}
+
+fn is_reduced(directory: &Directory<'_>) -> Result<bool, Refusal> {
+    Ok(match directory.find(NEW_SUBFILE_TYPE)? {
+        Some(kind) => kind.get(0) & (REDUCED | MASK) == REDUCED,
+        None => directory.first_or(SUBFILE_TYPE, 1)? == 2,
+    })
+}

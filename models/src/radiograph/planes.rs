@@ -1,0 +1,171 @@
+//! What a file says of images beyond the one that its page's strips or tiles hold.
+//!
+//! Several programs write one directory for a whole stack: its tags describe the first plane, and the others follow in the
+//! file. A reader of plain TIFF sees one image and misses the rest.
+
+use super::clock::Clock;
+use super::description;
+use super::directory::{ByteOrder, Directory, Tag};
+use super::error::Refusal;
+use super::layout::Layout;
+
+/// Libtiff's extension for volumes, by SGI.
+const IMAGE_DEPTH: Tag = Tag(32997, "ImageDepth");
+const TILE_DEPTH: Tag = Tag(32998, "TileDepth");
+/// MetaMorph: UIC2 to UIC4 have one value a plane; so had UIC1 while it was a fraction.
+const UIC1: Tag = Tag(33628, "UIC1");
+const UIC_PER_PLANE: [Tag; 3] = [Tag(33629, "UIC2"), Tag(33630, "UIC3"), Tag(33631, "UIC4")];
+const KIND_FRACTION: u64 = 5;
+/// Zeiss LSM.
+const CZ_LSMINFO: Tag = Tag(34412, "CZ_LSMINFO");
+/// NIH Image, the predecessor of ImageJ.
+const NIH_IMAGE_HEADER: Tag = Tag(43314, "NIHImageHeader");
+/// ImageJ, in binary.
+const IJ_METADATA_BYTE_COUNTS: Tag = Tag(50838, "IJMetadataByteCounts");
+const IJ_METADATA: Tag = Tag(50839, "IJMetadata");
+/// Micro-Manager keeps a list of its images behind these numbers, the first of them just behind the header.
+const INDEX_MAP_OFFSET_HEADER: u64 = 54_773_648;
+const INDEX_MAP_HEADER: u64 = 3_453_623;
+
+/// A statement that there are more planes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Planes {
+    /// How many, at least 2; `None` where the text cannot be understood.
+    pub(super) count: Option<u64>,
+    /// The place where this is said, and how.
+    pub(super) said_by: String,
+    /// The others may lie in other files, so it only counts where this one has room for another plane.
+    pub(super) maybe_elsewhere: bool,
+}
+
+impl Planes {
+    /// `count` planes, said by the value of `tag`.
+    pub(super) fn of_tag(tag: Tag, count: u64, how: &str) -> Self {
+        let said_by = format!("tag {} ({}): {how}", tag.0, tag.1);
+        Self { count: Some(count), said_by, maybe_elsewhere: false }
+    }
+
+    fn refusal(&self) -> Refusal {
+        let found = match self.count {
+            Some(count) => format!("{count} planes by {}", self.said_by),
+            None => format!("maybe several planes by {}", self.said_by),
+        };
+        Refusal::unsupported(found, "one plane: save each as a TIFF of its own")
+    }
+}
+
+/// Refuses a page whose tags say that there are more planes.
+///
+/// # Errors
+/// Unsupported: more planes. Malformed: a tag that cannot be read.
+pub(super) fn refuse_by_tags(page: &Directory<'_>) -> Result<(), Refusal> {
+    let found = [by_depth(page)?, by_metamorph(page), by_lsm(page), by_nih_image(page), by_imagej(page)?];
+    match found.into_iter().flatten().next().or_else(|| by_micro_manager(page)) {
+        Some(planes) => Err(planes.refusal()),
+        None => Ok(()),
+    }
+}
+
+/// Refuses the image at `layout` where the texts of its page say that there are more planes.
+///
+/// # Errors
+/// Unsupported: more planes. Malformed: a text that cannot be read, so that it may say anything. Limit: time or length.
+pub(super) fn refuse_by_texts(layout: &Layout<'_>, page: &Directory<'_>, clock: &mut Clock) -> Result<(), Refusal> {
+    let found = description::planes(page, layout.width, layout.height, clock)?;
+    match found.or_else(|| metamorph_without_count(page)) {
+        Some(planes) if !planes.maybe_elsewhere || layout.has_room_for_another(page, clock)? => Err(planes.refusal()),
+        _ => Ok(()),
+    }
+}
+
+fn by_depth(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
+    for tag in [IMAGE_DEPTH, TILE_DEPTH] {
+        let depth = page.first_or(tag, 1)?;
+        if depth > 1 {
+            return Ok(Some(Planes::of_tag(tag, depth, &depth.to_string())));
+        }
+    }
+    Ok(None)
+}
+
+fn by_metamorph(page: &Directory<'_>) -> Option<Planes> {
+    let per_plane = UIC_PER_PLANE.into_iter().flat_map(|tag| page.entries(tag).map(move |entry| (tag, entry)));
+    let old = page.entries(UIC1).filter(|entry| entry.kind == KIND_FRACTION).map(|entry| (UIC1, entry));
+    let (tag, entry) = per_plane.chain(old).find(|(_, entry)| entry.count > 1)?;
+    Some(Planes::of_tag(tag, entry.count, &format!("{} values, one a plane", entry.count)))
+}
+
+/// A stack that does not say how many planes it has: ImageJ takes as many as there are.
+fn metamorph_without_count(page: &Directory<'_>) -> Option<Planes> {
+    let counted = UIC_PER_PLANE.into_iter().any(|tag| page.entries(tag).next().is_some());
+    let unknown = page.entries(UIC1).any(|entry| entry.kind != KIND_FRACTION) && !counted;
+    unknown.then(|| Planes {
+        count: None,
+        said_by: format!("tag {} ({}) without {}", UIC1.0, UIC1.1, UIC_PER_PLANE[0].1),
+        maybe_elsewhere: true,
+    })
+}
+
+/// Depth, times, positions and mosaic of the structure CZ_LSMINFO; channels are samples of a pixel.
+fn by_lsm(page: &Directory<'_>) -> Option<Planes> {
+    const MAGIC: [u64; 2] = [50_350_412, 67_127_628];
+    const DIMENSIONS: [usize; 4] = [16, 24, 264, 268];
+    let bytes = page.entries(CZ_LSMINFO).next()?.bytes?;
+    let field = |at| number(bytes, at, 4, ByteOrder::Little);
+    if !MAGIC.contains(&field(0)?) {
+        return None;
+    }
+    let structure_len = field(4)?;
+    let dimension = |at: usize| field(at).filter(|value| at as u64 + 4 <= structure_len && *value < 1 << 31);
+    let count = DIMENSIONS.into_iter().map(|at| dimension(at).unwrap_or(1).max(1)).fold(1, u64::saturating_mul);
+    (count > 1).then(|| Planes::of_tag(CZ_LSMINFO, count, "depth, times, positions and tiles multiplied"))
+}
+
+fn by_nih_image(page: &Directory<'_>) -> Option<Planes> {
+    let entry = page.entries(NIH_IMAGE_HEADER).next()?;
+    let count = number(entry.bytes?, 260, 2, page.file.order).filter(|count| *count < 1 << 15)?;
+    (count > 1).then(|| Planes::of_tag(NIH_IMAGE_HEADER, count, &format!("nSlices {count}")))
+}
+
+/// Labels of slices, colour tables of channels: a list of kinds, each with the number of its members.
+fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
+    const KINDS: [(u64, &str); 2] = [(0x6c61_626c, "labels of slices"), (0x6c75_7473, "colour tables of channels")];
+    let (Some(counts), Some(bytes)) =
+        (page.find(IJ_METADATA_BYTE_COUNTS)?, page.entries(IJ_METADATA).next().and_then(|entry| entry.bytes))
+    else {
+        return Ok(None);
+    };
+    let order = match bytes.get(..4) {
+        Some(b"IJIJ") => ByteOrder::Big,
+        Some(b"JIJI") => ByteOrder::Little,
+        _ => return Ok(None),
+    };
+    // Not above the slice's length, so it fits.
+    let header_len = counts.get(0).min(bytes.len() as u64) as usize;
+    let (pairs, _) = bytes[..header_len].get(4..).unwrap_or_default().as_chunks::<8>();
+    for pair in pairs {
+        let (kind, count) = (number(pair, 0, 4, order), number(pair, 4, 4, order).unwrap_or(0));
+        if let Some((_, name)) = KINDS.iter().find(|(number, _)| kind == Some(*number))
+            && count > 1
+        {
+            return Ok(Some(Planes::of_tag(IJ_METADATA, count, &format!("{count} {name}"))));
+        }
+    }
+    Ok(None)
+}
+
+fn by_micro_manager(page: &Directory<'_>) -> Option<Planes> {
+    let field = |at| page.file.unsigned(at, 4);
+    if field(8)? != INDEX_MAP_OFFSET_HEADER {
+        return None;
+    }
+    let at = field(12)?;
+    let count = field(at + 4).filter(|_| field(at) == Some(INDEX_MAP_HEADER))?;
+    let said_by = format!("Micro-Manager's index map at byte {at}: {count} images");
+    (count > 1).then_some(Planes { count: Some(count), said_by, maybe_elsewhere: false })
+}
+
+/// The unsigned number of `width` bytes (at most eight) at `at`, if `bytes` has it.
+fn number(bytes: &[u8], at: usize, width: usize, order: ByteOrder) -> Option<u64> {
+    bytes.get(at..at + width).map(|bytes| super::directory::unsigned(bytes, order))
+}
