@@ -23,8 +23,25 @@ pub(crate) struct Form {
     pub(crate) rows_per_strip: usize,
     /// Tags that are put in, or put in the place of the true ones.
     pub(crate) tags: Vec<(u16, Vec<u64>)>,
+    /// Tags of another type than LONG, beside or in the place of the true ones; one may be given twice.
+    pub(crate) entries: Vec<Entry>,
     /// Tags that are left out.
     pub(crate) without: Vec<u16>,
+    /// Bytes behind the chunks.
+    pub(crate) behind: Vec<u8>,
+}
+
+/// A tag whose type and number of values are part of what it says.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// The tag's number.
+    pub(crate) tag: u16,
+    /// The type's number.
+    pub(crate) kind: u16,
+    /// The number of values.
+    pub(crate) count: u64,
+    /// The values in the file's byte order.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Default for Form {
@@ -39,7 +56,9 @@ impl Default for Form {
             tile: None,
             rows_per_strip: 3,
             tags: Vec::new(),
+            entries: Vec::new(),
             without: Vec::new(),
+            behind: Vec::new(),
         }
     }
 }
@@ -85,39 +104,45 @@ impl Form {
         } else {
             tags.extend([(273, offsets), (278, vec![chunk_height as u64]), (279, byte_counts)]);
         }
-        tags.retain(|(tag, _)| !self.without.contains(tag) && self.tags.iter().all(|(other, _)| other != tag));
+        let given = |tag| self.tags.iter().any(|(other, _)| *other == tag) || self.entries.iter().any(|e| e.tag == tag);
+        tags.retain(|(tag, _)| !self.without.contains(tag) && !given(*tag));
         tags.extend(self.tags.iter().cloned());
-        tags.sort();
+        file.extend(&self.behind);
         self.append_directory(&mut file, &tags);
         file
     }
 
-    /// Appends a page with these tags, and sets the pointer to it: the header's for the first page.
+    /// Appends a page with these tags and the form's entries, and sets the pointer to it: the header's for the first page.
     pub(crate) fn append_directory(&self, file: &mut Vec<u8>, tags: &[(u16, Vec<u64>)]) {
+        // LONG or LONG8, which are allowed for all the tags used here.
+        let (width, kind) = if self.big { (8, 16) } else { (4, 4) };
+        let long = |(tag, values): &(u16, Vec<u64>)| Entry {
+            tag: *tag,
+            kind,
+            count: values.len() as u64,
+            bytes: values.iter().flat_map(|value| self.number(*value, width)).collect(),
+        };
+        let mut all: Vec<Entry> = tags.iter().map(long).chain(self.entries.iter().cloned()).collect();
+        all.sort_by_key(|entry| entry.tag);
         let mut entries = Vec::new();
-        let inline = if self.big { 8 } else { 4 };
-        for (tag, values) in tags {
-            // LONG or LONG8, which are allowed for all the tags used here.
-            let width = if self.big { 8 } else { 4 };
-            let mut value: Vec<u8> = values.iter().flat_map(|value| self.number(*value, width)).collect();
-            if value.len() > inline {
+        for Entry { tag, kind, count, bytes: mut value } in all {
+            if value.len() > width {
                 let at = file.len() as u64;
                 file.extend(&value);
-                value = self.number(at, inline);
+                value = self.number(at, width);
             }
-            value.resize(inline, 0);
-            entries.extend(self.number(u64::from(*tag), 2));
-            entries.extend(self.number(if self.big { 16 } else { 4 }, 2));
-            entries.extend(self.number(values.len() as u64, inline));
+            value.resize(width, 0);
+            entries.extend(self.number(u64::from(tag), 2));
+            entries.extend(self.number(u64::from(kind), 2));
+            entries.extend(self.number(count, width));
             entries.extend(value);
         }
         let at = file.len() as u64;
-        file.extend(self.number(tags.len() as u64, if self.big { 8 } else { 2 }));
+        file.extend(self.number((entries.len() / (4 + 2 * width)) as u64, if self.big { 8 } else { 2 }));
         file.extend(entries);
-        file.extend(self.number(0, inline));
-        let pointer = if self.big { 8 } else { 4 };
-        if file[pointer..pointer + inline].iter().all(|byte| *byte == 0) {
-            file[pointer..pointer + inline].copy_from_slice(&self.number(at, inline));
+        file.extend(self.number(0, width));
+        if file[width..2 * width].iter().all(|byte| *byte == 0) {
+            file[width..2 * width].copy_from_slice(&self.number(at, width));
         }
     }
 

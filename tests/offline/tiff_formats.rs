@@ -149,7 +149,7 @@ fn other_kinds_are_refused_by_name() {
         (vec![(259, 999)], "compression 999 (unknown)"),
         (vec![(317, 3)], "the floating-point predictor"),
         (vec![(258, 12), (317, 2)], "the horizontal predictor on packed samples of 12 bits"),
-        (vec![(266, 2)], "fill order 2 (each byte's bits reversed)"),
+        (vec![(266, 2), (259, 5)], "fill order 2 (each byte's bits reversed)"),
     ] {
         assert_eq!(refusal(&tags), found, "{tags:?}");
     }
@@ -180,7 +180,7 @@ fn orientation_is_not_applied() {
 }
 
 #[test]
-fn twelve_bits_stored_in_sixteen_are_refused_and_not_misread() {
+fn sixteen_bits_declared_as_twelve_are_refused_and_not_misread() {
     for compression in [1, 5, 8, 32773] {
         let form = Form { compression, tags: vec![(258, vec![12])], ..Form::default() };
         let error = decoded(&form.build(WIDTH, &levels(WIDTH * HEIGHT, 16))).unwrap_err();

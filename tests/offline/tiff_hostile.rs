@@ -5,7 +5,7 @@ mod tiff_builder;
 use cellgate_models::radiograph::{Limits, ReadError, Reader, decode};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tiff_builder::{Form, levels, random};
+use tiff_builder::{Entry, Form, levels, random};
 
 const WIDTH: usize = 13;
 const HEIGHT: usize = 7;
@@ -23,6 +23,22 @@ fn seeds() -> Vec<Vec<u8>> {
             }
         }
     }
+    let text = |text: &[u8]| Entry { tag: 270, kind: 2, count: text.len() as u64, bytes: text.to_vec() };
+    let ome = br#"<OME UUID="1"><Image><Pixels SizeC="1" SizeZ="1" SizeT="2"><TiffData IFD="0"><UUID>1</UUID></TiffData></Pixels></Image></OME>"#;
+    let entries = [
+        text(b"ImageJ=1.54p\nimages=1\nslices=1\n\0"),
+        text(b"{\"shape\": [1, 7, 13], \"axes\": \"ZYX\"}\0"),
+        text(ome),
+        Entry { tag: 33629, kind: 5, count: 1, bytes: vec![1; 8] },
+        Entry { tag: 256, kind: 9, count: 1, bytes: vec![WIDTH as u8, 0, 0, 0] },
+    ];
+    for entry in entries {
+        files.push(Form { entries: vec![entry], ..Form::default() }.build(WIDTH, &levels(WIDTH * HEIGHT, 16)));
+    }
+    for tags in [vec![(258, vec![12])], vec![(266, vec![2])], vec![(254, vec![2]), (330, vec![0])]] {
+        files.push(Form { tags, ..Form::default() }.build(WIDTH, &levels(WIDTH * HEIGHT, 12)));
+    }
+    files.push(Form { without: vec![262, 279], ..Form::default() }.build(WIDTH, &levels(WIDTH * HEIGHT, 16)));
     files
 }
 

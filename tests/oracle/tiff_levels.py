@@ -5,7 +5,8 @@
     python tests/oracle/tiff_levels.py FOLDER OUT
 
 FOLDER holds the TIFFs, OUT what the example wrote. The readers are Pillow, and tifffile (with imagecodecs) where it is
-installed; white-is-zero files are inverted here, as both readers leave them as stored or do so only for some depths.
+installed; white-is-zero files are inverted here, as both readers leave them as stored or do so only for some depths. A file that does
+not say which it is has its levels as stored.
 Exit status 1 where levels differ, or where an image could be compared with no reader at all.
 """
 
@@ -41,13 +42,13 @@ def pillow_levels(path):
         bits = image.tag_v2[BITS][0]
         if bits != 16:
             raise ValueError(f"{bits} bits")
-        return inverted_if_white_is_zero(np.asarray(image), image.tag_v2[PHOTOMETRIC], bits)
+        return inverted_if_white_is_zero(np.asarray(image), image.tag_v2.get(PHOTOMETRIC, 1), bits)
 
 
 def tifffile_levels(path):
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
-        return inverted_if_white_is_zero(page.asarray(), int(page.photometric), page.bitspersample)
+        return inverted_if_white_is_zero(page.asarray(), page.tags.valueof(PHOTOMETRIC, default=1), page.bitspersample)
 
 
 def main(folder, out):

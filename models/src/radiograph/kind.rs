@@ -76,7 +76,7 @@ impl Kind {
 
 /// Refuses by name all but one unsigned grey channel; gives its bits a sample, and whether level 0 is white.
 fn one_grey_channel(page: &Directory<'_>) -> Result<(u32, bool), Refusal> {
-    // Without the tag libtiff, tifffile and Pillow all give the levels as they are stored.
+    // Without the tag ImageJ, GDAL, tifffile and Pillow all give the levels as they are stored.
     let photometric = page.first_or(PHOTOMETRIC, 1)?;
     let kind = match photometric {
         0 | 1 => "grey",

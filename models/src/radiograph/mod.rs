@@ -2,12 +2,26 @@
 //!
 //! | read | refused by name |
 //! |---|---|
-//! | one page, one unsigned sample a pixel, 9 to 16 bits | several pages, RGB and other channels, alpha, signed, float, 8 bits and fewer, 17 and more |
-//! | classic TIFF and BigTIFF, both byte orders | planar samples (they need several), fill order 2 |
-//! | strips and tiles | |
+//! | one page of one plane; thumbnails beside it (NewSubfileType 1, fewer pixels) are passed over | several pages or planes, other images in SubIFDs, a page that is a thumbnail or a mask |
+//! | one unsigned sample a pixel, 9 to 16 bits; SampleFormat 4 (undefined) is unsigned | RGB and other channels, alpha, signed, float, 8 bits and fewer, 17 and more |
+//! | packed samples; 9 to 15 bits stored two bytes each, without compression, where the chunks' lengths and all levels say so | planar samples (they need several) |
+//! | classic TIFF and BigTIFF, both byte orders; sizes of signed types | negative sizes |
+//! | strips and tiles; without their lengths, or with lengths of 0, at 16 bits without compression | |
 //! | no compression, LZW, deflate (both codes), PackBits | JPEG, fax, ZSTD, WebP, LERC, LZMA and unknown ones |
 //! | no predictor; the horizontal one at 16 bits | the floating-point predictor; the horizontal one on packed samples |
-//! | BlackIsZero; WhiteIsZero, inverted to `2^bits - 1 - level` | palettes, masks, colour spaces |
+//! | fill order 1; 2 (each byte's bits reversed) at 16 bits without compression | fill order 2 otherwise |
+//! | BlackIsZero; WhiteIsZero, inverted to `2^bits - 1 - level`; neither, as stored | palettes, masks, colour spaces |
+//!
+//! A plane is an image that need not have a page of its own. These say that there are several, and the file is refused:
+//!
+//! | said by | how |
+//! |---|---|
+//! | ImageJ, SCIFIO | ImageDescription with `images`, `slices`, `frames` or `channels` above 1; labels or colour tables of several planes in IJMetadata |
+//! | tifffile, scikit-image | ImageDescription with `"shape"` (or `shape=`) of more than height and width |
+//! | OME-XML | more planes than one in this file by SizeC, SizeZ, SizeT and TiffData, and room for them: a page of a series in several files is read |
+//! | MetaMorph | several values of UIC2, UIC3, UIC4, or of UIC1 as a fraction; UIC1 alone where the file has room for another plane |
+//! | volumes | ImageDepth or TileDepth above 1 |
+//! | Zeiss LSM, NIH Image, Micro-Manager | the dimensions in CZ_LSMINFO, nSlices, the index map |
 //!
 //! The orientation tag is not applied, as Pillow and tifffile do by default.
 //!
@@ -17,8 +31,11 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `directory.rs` | header, page chain, entries and their values |
-//! | `layout.rs` | the tags' meaning, checked: what is read, what is refused |
+//! | `directory.rs` | header, directories, entries and their values |
+//! | `pages.rs` | which page is the image |
+//! | `planes.rs`, `description.rs`, `ome.rs` | what tags, texts and OME-XML say of further planes |
+//! | `kind.rs` | the kind of samples: what is read, what is refused |
+//! | `layout.rs` | where the chunks lie, checked |
 //! | `decompress.rs` | the bytes of one chunk, piece by piece |
 //! | `samples.rs` | bytes to levels |
 //! | `decode.rs` | all chunks into one image |

@@ -1,0 +1,364 @@
+//! A file that says it holds more than one image is refused by what it says it with; one image with the same kind of
+//! metadata is read.
+
+mod tiff_builder;
+
+use cellgate_models::radiograph::{Limits, ReadError, decode};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tiff_builder::{Entry, Form, levels};
+
+const WIDTH: usize = 20;
+const HEIGHT: usize = 12;
+const ASCII: u16 = 2;
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+const RATIONAL: u16 = 5;
+const UNDEFINED: u16 = 7;
+
+/// Where bytes behind the image lie in a file without compression.
+const BEHIND: u64 = 8 + 2 * (WIDTH * HEIGHT) as u64;
+
+fn read(file: &[u8]) -> Result<Vec<u16>, ReadError> {
+    decode(file, Path::new("test.tif"), &Limits::default()).map(|image| image.levels().to_vec())
+}
+
+fn image() -> Vec<u16> {
+    levels(WIDTH * HEIGHT, 16)
+}
+
+/// A second plane's bytes.
+fn second_plane() -> Vec<u8> {
+    image().iter().rev().flat_map(|level| level.to_le_bytes()).collect()
+}
+
+fn text(text: &str) -> Entry {
+    let bytes = [text.as_bytes(), &[0]].concat();
+    Entry { tag: 270, kind: ASCII, count: bytes.len() as u64, bytes }
+}
+
+fn bytes(tag: u16, bytes: Vec<u8>) -> Entry {
+    Entry { tag, kind: UNDEFINED, count: bytes.len() as u64, bytes }
+}
+
+/// A tag with this many values of MetaMorph.
+fn per_plane(tag: u16, kind: u16, count: u64) -> Entry {
+    Entry { tag, kind, count, bytes: vec![1; count as usize * if kind == RATIONAL { 8 } else { 4 }] }
+}
+
+fn at(len: usize, places: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    for (at, value) in places {
+        bytes[*at..*at + value.len()].copy_from_slice(value);
+    }
+    bytes
+}
+
+/// Zeiss' structure with a depth and a number of times.
+fn lsm(depth: u32, times: u32) -> Entry {
+    let places: [(usize, &[u8]); 4] = [
+        (0, &67_127_628_u32.to_le_bytes()),
+        (4, &300_u32.to_le_bytes()),
+        (16, &depth.to_le_bytes()),
+        (24, &times.to_le_bytes()),
+    ];
+    bytes(34412, at(300, &places))
+}
+
+/// ImageJ's binary metadata with labels of slices.
+fn ij_labels(count: u32) -> [Entry; 2] {
+    let header = [b"JIJI", b"lbal".as_slice(), &count.to_le_bytes()].concat();
+    let lengths = [12_u32.to_le_bytes(), 2_u32.to_le_bytes()].concat();
+    [
+        Entry { tag: 50838, kind: LONG, count: 2, bytes: lengths },
+        bytes(50839, [header, b"a\0".repeat(count as usize)].concat()),
+    ]
+}
+
+fn ome(sizes: [u32; 3], tiff_data: &str) -> Entry {
+    let [c, z, t] = sizes;
+    text(&format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="{WIDTH}" SizeY="{HEIGHT}" SizeC="{c}" SizeZ="{z}" SizeT="{t}">{tiff_data}</Pixels></Image></OME>"#
+    ))
+}
+
+/// What a multi-file series says of its `count` files, this one being the first.
+fn series(count: u32) -> String {
+    (1..=count)
+        .map(|n| format!(r#"<TiffData FirstT="{n}" IFD="0" PlaneCount="1"><UUID FileName="t{n}.ome.tif">urn:uuid:{n}</UUID></TiffData>"#))
+        .collect()
+}
+
+fn with(entries: impl IntoIterator<Item = Entry>) -> Form {
+    Form { entries: entries.into_iter().collect(), ..Form::default() }
+}
+
+/// Forms with one statement each that there are several planes, and the tag that says so.
+fn stacks() -> Vec<(u16, Form)> {
+    let shape =
+        |planes: &str| text(&format!(r#"{{"axes": "TZYX", "fill": NaN, "shape": [{planes}{HEIGHT}, {WIDTH}]}}"#));
+    let nih = at(512, &[(260, &2_u16.to_le_bytes())]);
+    let texts = [
+        text("ImageJ=1.54p\nimages=2\nslices=2\nloop=false\n"),
+        text("ImageJ=1.54p\nimages=1\nslices=2\n"),
+        text("ImageJ=1.11a\nimages=2\nframes=2\nhyperstack=true\nmode=grayscale\n"),
+        text("ImageJ=1.11a\r\nchannels=2\r\nmode=composite\r\n"),
+        text("SCIFIO=0.37\naxes=X,Y,Z\nimages=2\n"),
+        text("part 7\0ImageJ=1.54p\nimages=2\n"),
+        shape("2, "),
+        shape("1, 2, "),
+        shape("2, 1, "),
+        text(&format!(r#"{{"shape": [2, {HEIGHT}, {WIDTH}, 1]}}"#)),
+        text(&format!("shape=(2, {HEIGHT}, {WIDTH})")),
+        ome([1, 2, 1], r#"<TiffData IFD="0" PlaneCount="2"/>"#),
+        ome([1, 1, 2], ""),
+        ome([2, 1, 1], "<TiffData/>"),
+    ];
+    let mut stacks: Vec<(u16, Form)> = texts.map(|text| (270, with([text]))).into();
+    stacks.push((270, with([text("part 7"), text("ImageJ=1.54p\nimages=2\n")])));
+    for kind in [SHORT, LONG] {
+        let depth = |tag| Entry { tag, kind, count: 1, bytes: vec![2, 0, 0, 0] };
+        stacks.extend([(32997, with([depth(32997)])), (32998, with([depth(32998)]))]);
+    }
+    for (tag, kind) in [(33628, RATIONAL), (33629, RATIONAL), (33630, RATIONAL), (33631, LONG)] {
+        stacks.push((tag, with([per_plane(tag, kind, 2)])));
+    }
+    let stk = [per_plane(33628, LONG, 5), per_plane(33629, RATIONAL, 2), per_plane(33630, RATIONAL, 2)];
+    stacks.extend([(33629, with(stk)), (33628, with([per_plane(33628, LONG, 5)]))]);
+    stacks.extend([(34412, with([lsm(2, 1)])), (34412, with([lsm(1, 3)])), (43314, with([bytes(43314, nih)]))]);
+    stacks.push((50839, with(ij_labels(2))));
+    stacks
+}
+
+#[test]
+fn a_file_that_says_it_has_more_planes_is_refused_by_the_tag_that_says_so() {
+    for (tag, form) in stacks() {
+        let form = Form { behind: second_plane(), ..form };
+        let error = read(&form.build(WIDTH, &image())).expect_err("more than one plane");
+        let ReadError::Unsupported { found, .. } = &error else { panic!("{form:?}: {error}") };
+        assert!(found.contains(&format!("tag {tag} (")), "{form:?}: {error}");
+    }
+}
+
+#[test]
+fn what_is_said_counts_even_where_the_other_planes_are_not_seen() {
+    // Where others may lie in other files, and where the number is not said, the file's size decides.
+    let only_with_room = |form: &Form| {
+        form.entries.iter().any(|entry| entry.tag == 33628 && entry.count == 5 && form.entries.len() == 1)
+            || form.entries.iter().any(|entry| entry.bytes.starts_with(b"<?xml"))
+    };
+    for (_, form) in stacks() {
+        let outcome = read(&form.build(WIDTH, &image()));
+        assert_eq!(outcome.is_ok(), only_with_room(&form), "{form:?}: {outcome:?}");
+    }
+}
+
+#[test]
+fn one_plane_with_such_metadata_is_read() {
+    let shape = |shape: &str| text(&format!(r#"{{"shape": [{shape}], "axes": "YX", "roi": {{"shape": [2, 3, 4]}}}}"#));
+    let nih = at(512, &[(260, &1_u16.to_le_bytes())]);
+    let entries = [
+        vec![text("ImageJ=1.54p\nimages=1\nslices=1\nframes=1\nchannels=1\nhyperstack=true\n")],
+        vec![text("ImageJ=1.54p\nmin=1694.0\nmax=2578.0\n")],
+        vec![text("X-ray, images=2, frames=16 averaged\nframes=16\nimages=2")],
+        vec![shape(&format!("{HEIGHT}, {WIDTH}"))],
+        vec![shape(&format!("1, {HEIGHT}, {WIDTH}"))],
+        vec![shape(&format!("1, 1, {HEIGHT}, {WIDTH}, 1"))],
+        vec![shape(&format!("{HEIGHT}, {WIDTH}, 1"))],
+        vec![text(r#"{"shape": "round", "planes": 2}"#)],
+        vec![ome([1, 1, 1], r#"<TiffData IFD="0" PlaneCount="1"/>"#)],
+        vec![ome([1, 1, 1], "")],
+        vec![Entry { tag: 32997, kind: SHORT, count: 1, bytes: vec![1, 0, 0, 0] }],
+        vec![per_plane(33628, LONG, 5), per_plane(33629, RATIONAL, 1), per_plane(33631, LONG, 1)],
+        vec![lsm(1, 1)],
+        vec![bytes(43314, nih)],
+        ij_labels(1).into(),
+    ];
+    for entries in entries {
+        // More bytes than one plane alone prove nothing.
+        for behind in [Vec::new(), second_plane()] {
+            let form = Form { behind, ..with(entries.clone()) };
+            let found = read(&form.build(WIDTH, &image())).unwrap_or_else(|error| panic!("{form:?}: {error}"));
+            assert_eq!(found, image(), "{form:?}");
+        }
+    }
+}
+
+#[test]
+fn pages_of_an_ome_series_are_read() {
+    for compression in [1, 5, 8, 32773] {
+        for text in [ome([1, 1, 3], &series(3)), ome([1, 3, 1], &series(3).replace("urn:uuid:1<", "urn:uuid:9<"))] {
+            for behind in [Vec::new(), second_plane()] {
+                let form = Form { compression, behind, ..with([text.clone()]) };
+                assert_eq!(read(&form.build(WIDTH, &image())).expect("one plane of three"), image(), "{form:?}");
+            }
+        }
+        // Without the names of the files the other planes may be here, where there is room for them.
+        let mut form = Form { compression, ..with([ome([1, 1, 3], "")]) };
+        assert_eq!(read(&form.build(WIDTH, &image())).expect("one plane of three"), image());
+        form.behind = second_plane();
+        assert!(matches!(read(&form.build(WIDTH, &image())), Err(ReadError::Unsupported { .. })));
+    }
+}
+
+#[test]
+fn micro_managers_list_of_images_counts() {
+    // Behind the header: where the list is, and the list itself.
+    for (count, one) in [(1_u32, true), (2, false)] {
+        let numbers = [54_773_648_u32, 16, 3_453_623, count];
+        let list: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let mut file = [b"II*\0\0\0\0\0".as_slice(), &list].concat();
+        let offset = file.len() as u64;
+        file.extend(image().iter().flat_map(|level| level.to_le_bytes()));
+        let tags = [(256, WIDTH as u64), (257, HEIGHT as u64), (258, 16), (262, 1), (273, offset)];
+        let tags: Vec<_> = tags.into_iter().map(|(tag, value)| (tag, vec![value])).collect();
+        Form::default().append_directory(&mut file, &tags);
+        let outcome = read(&file);
+        assert_eq!(outcome.is_ok(), one, "{outcome:?}");
+        assert!(one || matches!(outcome, Err(ReadError::Unsupported { .. })));
+    }
+}
+
+#[test]
+fn a_description_that_cannot_be_read_is_refused() {
+    let beyond = Form { entries: vec![Entry { count: 1 << 30, ..text("ImageJ=1.54p\n") }], ..Form::default() };
+    let no_number = with([text("ImageJ=1.54p\nimages=two\n")]);
+    let cut_off = with([text("{\"shape\": [2, 12")]);
+    for form in [beyond, no_number, cut_off] {
+        let error = read(&form.build(WIDTH, &image())).expect_err("nobody knows how many planes");
+        assert!(matches!(error, ReadError::Malformed { .. }), "{form:?}: {error}");
+    }
+}
+
+#[test]
+fn long_descriptions_end_by_limits() {
+    let long = 4 << 20;
+    for start in ["ImageJ=1\n", "{", "{\"a\": \"", "<OME><a b='", "<OME><a>", "<!--", "["] {
+        for filling in ["\n", "[", "\"", "\\", "<", "a='", "<a>", "&", "\0{", "\"shape\":["] {
+            let text = text(&[start, &filling.repeat((long - 64) / filling.len())].concat());
+            let file = with([text]).build(WIDTH, &image());
+            let limits = Limits { max_time: Duration::from_millis(100), ..Limits::default() };
+            let begin = Instant::now();
+            let outcome = decode(&file, Path::new("test.tif"), &limits);
+            assert!(begin.elapsed() < Duration::from_secs(3), "{start}{filling}: {:?}", begin.elapsed());
+            let refused = matches!(outcome, Err(ReadError::Limit { .. } | ReadError::Malformed { .. }));
+            assert!(outcome.is_ok() || refused, "{start}{filling}: {outcome:?}");
+        }
+    }
+    let file = with([text(&"x".repeat(16 << 20))]).build(WIDTH, &image());
+    assert!(matches!(read(&file), Err(ReadError::Limit { .. })));
+}
+
+/// A directory's bytes with these tags, each of one value.
+fn directory(tags: &[(u16, u64)]) -> Vec<u8> {
+    // A header that has its pointer already.
+    let mut file = b"II*\0\x01\0\0\0".to_vec();
+    Form::default()
+        .append_directory(&mut file, &tags.iter().map(|(tag, value)| (*tag, vec![*value])).collect::<Vec<_>>());
+    file.split_off(8)
+}
+
+const fn size(width: usize, height: usize) -> [(u16, u64); 2] {
+    [(256, width as u64), (257, height as u64)]
+}
+
+#[test]
+fn a_page_that_is_not_the_image_is_refused() {
+    for (tag, value, one) in [
+        (254, 0, true),
+        (254, 1, false),
+        // One page of several, which are not here.
+        (254, 2, true),
+        (254, 3, false),
+        (254, 4, false),
+        (254, 5, false),
+        (254, 8, false),
+        (254, 16, false),
+        (254, 65_537, false),
+        (255, 1, true),
+        (255, 2, false),
+        (255, 3, true),
+    ] {
+        let form = Form { tags: vec![(tag, vec![value])], ..Form::default() };
+        let outcome = read(&form.build(WIDTH, &image()));
+        assert_eq!(outcome.is_ok(), one, "{tag}: {value}: {outcome:?}");
+        if let Err(error) = outcome {
+            let ReadError::Unsupported { found, .. } = &error else { panic!("{error}") };
+            assert!(found.contains(&format!("tag {tag} (")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn sub_images_that_are_not_thumbnails_are_refused() {
+    let (small, full) = (size(WIDTH / 2, HEIGHT / 2), size(WIDTH, HEIGHT));
+    let (large, pixel) = (size(WIDTH * 2, HEIGHT * 2), size(1, 1));
+    for (size, kind, one) in [
+        (small, Some((254, 1)), true),
+        (pixel, Some((254, 1)), true),
+        (small, Some((255, 2)), true),
+        (small, None, false),
+        (small, Some((254, 0)), false),
+        (small, Some((254, 4)), false),
+        (full, None, false),
+        (full, Some((254, 1)), false),
+        (large, None, false),
+        (large, Some((254, 1)), false),
+    ] {
+        let tags = [Vec::from_iter(kind), size.to_vec()].concat();
+        // Of types LONG and IFD, beside a place that is empty.
+        for kind in [LONG, 13] {
+            let positions = [0_u32.to_le_bytes(), (BEHIND as u32).to_le_bytes()].concat();
+            let entry = Entry { tag: 330, kind, count: 2, bytes: positions };
+            let form = Form { behind: directory(&tags), ..with([entry]) };
+            let outcome = read(&form.build(WIDTH, &image()));
+            assert_eq!(outcome.is_ok(), one, "{tags:?}: {outcome:?}");
+            assert!(one || matches!(outcome, Err(ReadError::Unsupported { .. })), "{tags:?}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn images_below_thumbnails_are_found() {
+    let small = size(2, 2);
+    let thumbnail = directory(&[(254, 1), small[0], small[1], (330, BEHIND + 100)]);
+    let hidden = directory(&[size(WIDTH, HEIGHT)[0], size(WIDTH, HEIGHT)[1]]);
+    let behind = at(200, &[(0, &thumbnail), (100, &hidden)]);
+    let form = Form { tags: vec![(330, vec![BEHIND])], behind, ..Form::default() };
+    assert!(matches!(read(&form.build(WIDTH, &image())), Err(ReadError::Unsupported { .. })));
+    // Round in a circle, and without end.
+    let circle = directory(&[(254, 1), small[0], small[1], (330, BEHIND)]);
+    let form = Form { tags: vec![(330, vec![BEHIND])], behind: circle, ..Form::default() };
+    assert_eq!(read(&form.build(WIDTH, &image())).expect("one image"), image());
+    let form = Form { tags: vec![(330, vec![BEHIND; 100_000])], ..Form::default() };
+    assert!(matches!(read(&form.build(WIDTH, &image())), Err(ReadError::Limit { .. })));
+    let form = Form { tags: vec![(330, vec![u64::from(u32::MAX)])], ..Form::default() };
+    assert!(matches!(read(&form.build(WIDTH, &image())), Err(ReadError::Malformed { .. })));
+}
+
+#[test]
+fn thumbnails_as_further_pages_are_passed_over() {
+    let (small, full) = (size(WIDTH / 2, HEIGHT / 2), size(WIDTH, HEIGHT));
+    for (pages, found) in [
+        (vec![(small, 1)], None),
+        (vec![(small, 1), (small, 1)], None),
+        (vec![(small, 0)], Some("2 pages")),
+        (vec![(small, 4)], Some("2 pages")),
+        (vec![(full, 1)], Some("2 pages")),
+        (vec![(small, 1), (full, 0), (small, 1)], Some("2 pages and 2 thumbnails")),
+    ] {
+        let form = Form::default();
+        let mut file = form.build(WIDTH, &image());
+        for (size, kind) in &pages {
+            // The last page's pointer to the next one is the file's end.
+            let end = file.len();
+            file[end - 4..].copy_from_slice(&form.number(end as u64, 4));
+            file.extend(directory(&[(254, *kind), size[0], size[1]]));
+        }
+        match (read(&file), found) {
+            (Ok(levels), None) => assert_eq!(levels, image()),
+            (Err(ReadError::Unsupported { found, .. }), Some(expected)) => assert_eq!(found, expected),
+            (outcome, _) => panic!("{pages:?}: {outcome:?}"),
+        }
+    }
+}
