@@ -53,7 +53,7 @@ pub enum Reason {
     ImageUnreadable,
     /// REJECT: the image's bytes are no valid TIFF.
     ImageMalformed,
-    /// REJECT: the image is no radiograph: one grey channel, unsigned, 9 to 16 bits, one page.
+    /// REJECT: the image is no radiograph: one grey channel, unsigned, 9 to 16 bits, one page of one plane.
     ImageUnsupported,
     /// REJECT: the image is larger, or takes longer, than the limits allow.
     ImageOverLimit,

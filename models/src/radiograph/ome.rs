@@ -11,6 +11,9 @@ use quick_xml::events::{BytesStart, Event};
 /// A UUID's text is shorter.
 const MAX_UUID_BYTES: usize = 256;
 
+/// Elements within elements: OME-XML has some ten. The reader remembers each of them.
+const MAX_DEPTH: u32 = 256;
+
 /// What OME-XML says of more than one plane in this file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Said {
@@ -35,10 +38,13 @@ pub(super) fn planes(text: &[u8], clock: &mut Clock) -> Result<Option<Said>, Ref
         let broken = match event {
             Ok(Event::Eof) => document.depth > 0 || !document.is_ome,
             Ok(event) => {
-                if document.take(&event) {
+                if !document.take(&event) {
+                    return Ok(None);
+                }
+                if document.depth <= MAX_DEPTH {
                     continue;
                 }
-                return Ok(None);
+                true
             }
             Err(_) => true,
         };
@@ -225,6 +231,13 @@ mod tests {
         ] {
             assert_eq!(planes_in(&text), Some(planes), "{text}");
         }
+    }
+
+    #[test]
+    fn text_that_is_too_deep_is_broken() {
+        let nested = |depth: usize| ome(&["<a>".repeat(depth), "</a>".repeat(depth)].concat());
+        assert_eq!(planes_in(&nested(MAX_DEPTH as usize - 1)), Some(1));
+        assert_eq!(planes_in(&nested(MAX_DEPTH as usize)), None);
     }
 
     #[test]
