@@ -21,7 +21,7 @@ const MOST: Duration = Duration::from_secs(120);
 
 fn metrics() -> Metrics {
     let about = About { device: 7, bundle: "0123abcd".to_owned(), profile: "native" };
-    Metrics::new(&about, Duration::from_secs(5), &["watch", "judge", "record", "line", "journal", "keep"]).unwrap()
+    Metrics::new(&about, Duration::from_secs(5), &["watcher", "judge", "journal", "port", "archiver"]).unwrap()
 }
 
 fn page(metrics: &Metrics) -> Page {

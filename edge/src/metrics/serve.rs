@@ -61,7 +61,7 @@ pub fn serve(
     is_over: impl Fn() -> bool,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    tracing::info!(address = %listener.local_addr()?, "metrics are served");
+    tracing::info!(address = %listener.local_addr()?, "figures for Prometheus are served");
     // On Linux this is the thread's alone. Without it the system shares out its time evenly.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
