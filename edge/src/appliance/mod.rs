@@ -44,6 +44,8 @@ mod profile;
 mod run;
 mod service;
 mod shared;
+#[cfg(test)]
+mod simulation;
 mod watcher;
 
 pub use run::{Ended, RunError, STUCK, activation, run};

@@ -17,31 +17,31 @@ const PROVE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What does not change.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Settings {
+pub(in crate::appliance) struct Settings {
     /// How an image finds its trigger.
-    pub(super) matching: Matching,
+    pub(in crate::appliance) matching: Matching,
     /// By how much image and trigger may lie apart.
-    pub(super) lead: Duration,
+    pub(in crate::appliance) lead: Duration,
     /// Time between two proofs of a running engine.
-    pub(super) prove_every: Duration,
+    pub(in crate::appliance) prove_every: Duration,
     /// How long a proof that is due waits for the line to have nothing in hand.
-    pub(super) prove_wait_most: Duration,
+    pub(in crate::appliance) prove_wait_most: Duration,
 }
 
 /// What the judge's thread knows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View {
+pub(in crate::appliance) struct View {
     /// The state of the engine.
-    pub(super) engine: EngineState,
+    pub(in crate::appliance) engine: EngineState,
     /// Whether there is a pipeline with a proven engine.
-    pub(super) is_running: bool,
+    pub(in crate::appliance) is_running: bool,
     /// Whether the appliance is to end.
-    pub(super) is_stopping: bool,
+    pub(in crate::appliance) is_stopping: bool,
 }
 
 /// What to do next.
 #[derive(Debug, PartialEq)]
-pub(super) enum Next {
+pub(in crate::appliance) enum Next {
     /// Load the engine, or ask the running one again for the golden images' scores; then [`Logic::proved`].
     Prove,
     /// Judge this image, of `part` or without a trigger; then [`Logic::judged`].
@@ -57,7 +57,7 @@ pub(super) enum Next {
 
 /// What else is to be done.
 #[derive(Debug, PartialEq)]
-pub(super) enum Effect {
+pub(in crate::appliance) enum Effect {
     /// The part is a REJECT without having been judged.
     Reject {
         /// The part's number.
@@ -81,7 +81,7 @@ pub(super) enum Effect {
 
 /// The judge without its thread.
 #[derive(Debug)]
-pub(super) struct Logic {
+pub(in crate::appliance) struct Logic {
     settings: Settings,
     matcher: Matcher,
     /// The part whose image is waited for.
@@ -94,18 +94,18 @@ pub(super) struct Logic {
 
 impl Logic {
     /// At `now` nothing waits, and the engine is to be loaded.
-    pub(super) fn new(settings: Settings, now: Instant) -> Self {
+    pub(in crate::appliance) fn new(settings: Settings, now: Instant) -> Self {
         let matcher = Matcher::new(settings.matching, settings.lead, now);
         Self { settings, matcher, waiting: None, is_recording: false, prove_at: now, is_in_step: true }
     }
 
     /// Images that wait.
-    pub(super) fn backlog(&self) -> usize {
+    pub(in crate::appliance) fn backlog(&self) -> usize {
         self.matcher.backlog()
     }
 
     /// A message.
-    pub(super) fn on_message(&mut self, message: ToJudge, now: Instant, effects: &mut Vec<Effect>) {
+    pub(in crate::appliance) fn on_message(&mut self, message: ToJudge, now: Instant, effects: &mut Vec<Effect>) {
         match message {
             ToJudge::Part(part) if self.settings.matching == Matching::FreeRunning => effects.push(Effect::Reject {
                 number: part.number,
@@ -129,7 +129,7 @@ impl Logic {
     }
 
     /// What to do at `now`. What else is to be done is added to `effects`.
-    pub(super) fn next(&mut self, now: Instant, view: &View, effects: &mut Vec<Effect>) -> Next {
+    pub(in crate::appliance) fn next(&mut self, now: Instant, view: &View, effects: &mut Vec<Effect>) -> Next {
         if self.is_time_to_prove(now, view, effects) {
             return Next::Prove;
         }
@@ -162,12 +162,12 @@ impl Logic {
     }
 
     /// The engine was asked for its proof, which ended at `now`.
-    pub(super) fn proved(&mut self, now: Instant, has_passed: bool) {
+    pub(in crate::appliance) fn proved(&mut self, now: Instant, has_passed: bool) {
         self.prove_at = now + if has_passed { self.settings.prove_every } else { PROVE_AGAIN };
     }
 
     /// An image was judged by `now`. `is_mismatch`: its file was not the one that arrived.
-    pub(super) fn judged(&mut self, now: Instant, is_mismatch: bool) {
+    pub(in crate::appliance) fn judged(&mut self, now: Instant, is_mismatch: bool) {
         if is_mismatch {
             // By order, it is not known whose the file is now.
             self.matcher.doubt(now);

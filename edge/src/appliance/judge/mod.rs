@@ -1,6 +1,6 @@
 //! Service: from a trigger and its image to a result. [`logic`] decides what to do; this thread does it.
 
-mod logic;
+pub(super) mod logic;
 
 use super::beat::Worker;
 use super::messages::{ArchiverQueue, LineQueue, ToJudge, ToLine};
