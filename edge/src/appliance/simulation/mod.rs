@@ -126,8 +126,10 @@ impl Simulation {
 
     /// Goes on until `parts` lives have begun, and then until nothing is open.
     fn run(&mut self, parts: u64) {
+        let most_ms = 10_000 + 5_000 * parts;
         while self.lives < parts {
             self.step();
+            assert!(self.now_ms < most_ms, "stuck: {:?}", self.life);
         }
         self.trouble = 0;
         self.plc.is_at_rest = true;
