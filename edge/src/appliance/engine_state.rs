@@ -21,8 +21,7 @@ pub(super) enum EngineState {
 }
 
 impl EngineState {
-    const ALL: [Self; 6] =
-        [Self::Starting, Self::Proven, Self::ProofDue, Self::ProofGranted, Self::Failed, Self::Lost];
+    const ALL: [Self; 6] = [Self::Starting, Self::Proven, Self::ProofDue, Self::ProofGranted, Self::Failed, Self::Lost];
 
     /// Whether its scores count.
     pub(super) fn is_proven(self) -> bool {

@@ -104,7 +104,8 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let mut services = Services::new(Arc::clone(&shared));
     services.start(Judge::new(config, bundle, activation(config), Arc::clone(&shared), connections))?;
     services.start(Watcher { folder, matching, shared: Arc::clone(&shared), judge, archiver })?;
-    let archiver = Archiver { archive, journal: Arc::clone(&journal), shared: Arc::clone(&shared), messages: to_archiver };
+    let archiver =
+        Archiver { archive, journal: Arc::clone(&journal), shared: Arc::clone(&shared), messages: to_archiver };
     services.start(archiver)?;
     services.start(Port { plc: config.plc.clone(), line, messages: to_line, runtime })?;
     if let Some(listener) = listener {

@@ -32,7 +32,9 @@ impl Line {
                 Effect::Owed { image } => {
                     let image = image.map(|image| image.path);
                     tracing::error!(
-                        part = part.part_id, ?kind, ?image,
+                        part = part.part_id,
+                        ?kind,
+                        ?image,
                         "the verdict is kept and will be stored as soon as the journal is ready again"
                     );
                 }
@@ -42,7 +44,8 @@ impl Line {
 
     fn accept(&mut self, number: u64, trigger: Trigger) {
         let answers = self.answers.clone();
-        let asked = self.journal.accept_then(trigger, move |accepted| answers.send(ToLine::Accepted { number, accepted }));
+        let asked =
+            self.journal.accept_then(trigger, move |accepted| answers.send(ToLine::Accepted { number, accepted }));
         if let Err(error) = asked {
             self.on_message(ToLine::Accepted { number, accepted: Err(error) });
         }

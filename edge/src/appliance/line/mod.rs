@@ -188,7 +188,8 @@ impl Line {
         let since = *self.memory.stopping.get_or_insert_with(Instant::now);
         let is_being_judged = self.memory.in_hand.as_ref().is_some_and(Life::is_being_judged);
         if since.elapsed() >= GIVE_UP_AFTER && is_being_judged {
-            let judged = Judged::reject(ReasonCode::RESTARTED, "the appliance was asked to end before there was a result");
+            let judged =
+                Judged::reject(ReasonCode::RESTARTED, "the appliance was asked to end before there was a result");
             self.input(Kind::InHand, Input::Judged(judged));
         }
     }

@@ -89,7 +89,13 @@ impl Judged {
 
     /// The result as it goes into the journal. `said` is the session's outcome, which wins: a part whose time is over is a
     /// TIMEOUT, whatever the image showed.
-    pub(in crate::appliance) fn entry(&self, said: &Outcome, trigger: NonZeroU64, model: Digest, age: Duration) -> journal::Entry {
+    pub(in crate::appliance) fn entry(
+        &self,
+        said: &Outcome,
+        trigger: NonZeroU64,
+        model: Digest,
+        age: Duration,
+    ) -> journal::Entry {
         let found = format!("{}/{}", self.verdict, self.reason);
         let is_overruled = said.reason != self.reason;
         journal::Entry {

@@ -44,9 +44,18 @@ const DEADLINE_MS: u32 = 400;
 enum What {
     Image(u64),
     ToJudge(ToJudge),
-    Judged { number: u64, judged: Judged },
-    Accepted { number: u64, id: Option<std::num::NonZeroU64> },
-    Stored { number: u64, stored: Stored },
+    Judged {
+        number: u64,
+        judged: Judged,
+    },
+    Accepted {
+        number: u64,
+        id: Option<std::num::NonZeroU64>,
+    },
+    Stored {
+        number: u64,
+        stored: Stored,
+    },
     ToPlc(ToPlc),
     Plc(plc::Step),
     /// The session's clock.
@@ -209,7 +218,9 @@ impl Simulation {
     /// Checks what goes out, and passes it on.
     fn send(&mut self, message: ToPlc) {
         match &message {
-            ToPlc::Busy(busy) => assert!(self.journal.has_accepted(busy.part_id, busy.nonce), "BUSY before it is durable"),
+            ToPlc::Busy(busy) => {
+                assert!(self.journal.has_accepted(busy.part_id, busy.nonce), "BUSY before it is durable")
+            }
             ToPlc::Verdict(verdict) if verdict.code() == VerdictCode::PASS => self.check_pass(verdict),
             _ => {}
         }
@@ -222,7 +233,10 @@ impl Simulation {
     fn check_pass(&mut self, message: &VerdictMessage) {
         let (verdict, trigger, image) = self.journal.row(message.verdict_seq()).expect("a PASS that is not stored");
         assert_eq!((verdict, trigger.part, trigger.nonce), (Verdict::Pass, message.part_id(), message.nonce()));
-        assert!(is_good(message.part_id()) && image == format!("{}.tif", message.part_id()), "another part's image: {image}");
+        assert!(
+            is_good(message.part_id()) && image == format!("{}.tif", message.part_id()),
+            "another part's image: {image}"
+        );
         assert!(message.age_ms() <= DEADLINE_MS && self.health().is_some(), "late, or without health");
         assert!(self.engine.get().is_proven(), "the engine is not proven");
         self.passes += 1;
@@ -272,7 +286,8 @@ impl Simulation {
     fn perform(&mut self, part: Part, effects: Vec<Effect>) {
         for effect in effects {
             let fate = self.fate();
-            let delay_ms = if self.goes_wrong(5) { 300 } else { self.random.random_range(1..8) };
+            let delay_ms =
+                if self.goes_wrong(5) { self.random.random_range(250..500) } else { self.random.random_range(1..8) };
             match effect {
                 Effect::Accept(trigger) => {
                     let id = self.journal.accept(self.now_ms, trigger, fate);
