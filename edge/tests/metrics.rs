@@ -6,7 +6,7 @@
 mod exposition;
 
 use cellgate_edge::acquire::Unjudged;
-use cellgate_edge::metrics::{About, LineCounts, Metrics, Server, listen, serve};
+use cellgate_edge::metrics::{About, LineCounts, Metrics, listen, serve};
 use cellgate_edge::pipeline::Times;
 use exposition::Page;
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ const MOST: Duration = Duration::from_secs(120);
 
 fn metrics() -> Metrics {
     let about = About { device: 7, bundle: "0123abcd".to_owned(), profile: "native" };
-    Metrics::new(&about, Duration::from_secs(5), &["watch", "judge", "record", "line", "journal", "keep"]).unwrap()
+    Metrics::new(&about, Duration::from_secs(5), &["watcher", "judge", "journal", "port", "archiver"]).unwrap()
 }
 
 fn page(metrics: &Metrics) -> Page {
@@ -126,11 +126,25 @@ fn what_is_read_while_others_count_holds_together() {
     assert_eq!(page(&metrics).sum("cellgate_stage_duration_seconds_count", &stage), counted as f64);
 }
 
+/// Serves until it is dropped.
+struct Server(Arc<AtomicBool>);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn server() -> (Server, SocketAddr) {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let metrics = metrics();
-    (serve(listener, move || metrics.page().ok()).unwrap(), address)
+    let server = Server(Arc::default());
+    let is_over = Arc::clone(&server.0);
+    std::thread::spawn(move || {
+        serve(listener, move || metrics.page().ok(), move || is_over.load(Ordering::Relaxed)).unwrap();
+    });
+    (server, address)
 }
 
 /// Sends `request`; everything that comes until the other side closes, or an error ends it.

@@ -29,6 +29,12 @@ impl Identity {
         })
     }
 
+    /// Of a file that only a test knows.
+    #[cfg(test)]
+    pub(crate) fn of_inode(inode: u64) -> Self {
+        Self { device: 0, inode, length: 0, modified: (0, 0), changed: (0, 0) }
+    }
+
     /// Its length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {

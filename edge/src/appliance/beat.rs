@@ -45,35 +45,32 @@ impl Clock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Worker {
     /// Watches the scanner's folder.
-    Watch,
+    Watcher,
     /// Decodes, converts, infers, decides.
     Judge,
-    /// Stores acceptances and verdicts.
-    Record,
-    /// Speaks with the PLC. Where it stands still no heartbeat is sent anyway; here so that somebody else notices.
-    Line,
-    /// The journal's own thread; the line passes its signs of life on.
+    /// Stores acceptances and verdicts. The port passes the signs of life of the journal's thread on.
     Journal,
+    /// Speaks with the PLC. While it stands still no heartbeat is sent anyway; it is listed so that the supervisor notices.
+    Port,
     /// Moves images to the archive. No verdict needs it.
-    Keep,
+    Archiver,
 }
 
 impl Worker {
     /// Those whose progress a PASS depends on.
-    pub(super) const NEEDED: [Self; 5] = [Self::Watch, Self::Judge, Self::Record, Self::Line, Self::Journal];
+    pub(super) const NEEDED: [Self; 4] = [Self::Watcher, Self::Judge, Self::Journal, Self::Port];
     /// All of them.
-    pub(super) const ALL: [Self; 6] = [Self::Watch, Self::Judge, Self::Record, Self::Line, Self::Journal, Self::Keep];
+    pub(super) const ALL: [Self; 5] = [Self::Watcher, Self::Judge, Self::Journal, Self::Port, Self::Archiver];
 
-    /// Its name in logs.
+    /// Its name: of its thread, in logs and in metrics.
     #[must_use]
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Watch => "watch",
+            Self::Watcher => "watcher",
             Self::Judge => "judge",
-            Self::Record => "record",
-            Self::Line => "line",
             Self::Journal => "journal",
-            Self::Keep => "keep",
+            Self::Port => "port",
+            Self::Archiver => "archiver",
         }
     }
 }
@@ -105,7 +102,7 @@ impl Cell {
 }
 
 impl Beats {
-    /// Nobody has shown any yet.
+    /// No worker has shown a sign of life yet.
     #[must_use]
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, cells: Default::default() }
@@ -187,7 +184,7 @@ mod tests {
         assert_eq!(beats.stuck(Duration::from_secs(10)).count(), 0);
         beats.busy(Worker::Judge, Duration::from_secs(60));
         assert!(
-            beats.is_stuck(Worker::Keep, Duration::ZERO) && beats.health().is_some(),
+            beats.is_stuck(Worker::Archiver, Duration::ZERO) && beats.health().is_some(),
             "no verdict needs the archive"
         );
     }
@@ -217,10 +214,10 @@ mod tests {
         let beats = Beats::new(Clock::start());
         std::thread::sleep(UNABLE);
         Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
-        beats.unable(Worker::Watch);
+        beats.unable(Worker::Watcher);
         assert!(beats.health().is_none());
         assert_eq!(beats.stuck(Duration::from_secs(2)).count(), 0);
-        beats.idle(Worker::Watch);
+        beats.idle(Worker::Watcher);
         assert!(beats.health().is_some());
     }
 }

@@ -1,38 +1,51 @@
 //! The appliance: a trigger gets exactly one durable verdict.
 //!
 //! ```text
-//!  scanner's folder --> watch --> judge (sandbox, conversion, network, policy)
-//!                                   |  what was found out
-//!  PLC <--> port <--> line (session) <--> record (journal)      keep (archive, retention)
+//!  scanner's folder --> watcher --> judge (sandbox, conversion, network, policy)
+//!                                     |  result
+//!  PLC <--> port: line (session, life of the part) <--> journal      archiver
 //! ```
 //!
 //! | file | concept |
 //! |---|---|
+//! | `run` | all services together, until a signal ends them |
+//! | `service` | the one shape of a service: run, shutdown, liveness |
+//! | `messages` | the messages between services, and the bounded queues that carry them |
+//! | `shared` | what all services share |
 //! | `beat` | signs of life; without them no PASS |
-//! | `part` | what is found out about a part, in the words of policy, wire and journal |
-//! | `watch` | thread: which images are complete |
-//! | `judge` | thread: from a trigger and its image to what was found out |
-//! | `record` | thread: acceptance and verdict into the journal, and what follows when that fails |
-//! | `keep` | thread: images to the archive, old ones and old verdicts away |
-//! | `line` | the session with the PLC, fed bytes, times and what the threads tell; no input or output |
-//! | `line/delivery` | from the stored verdict to the PLC's acknowledgement |
+//! | `engine_state` | the state of the engine |
+//! | `part/lifecycle` | the life of one part, without clock, channel and thread |
+//! | `part/effect`, `part/judged` | what a life asks of the outside; the result of judging |
+//! | `watcher` | service: which images are complete |
+//! | `judge` | service: from a trigger and its image to a result |
+//! | `judge/logic` | what the judge does next, without clock, channel and thread |
+//! | `port` | service: the serial port, opened again when it was lost |
+//! | `line` | the session with the PLC, the part in hand, verdicts that are not acknowledged; no input or output |
 //! | `profile` | the session behind native frames or Modbus registers |
-//! | `port` | the serial port: bytes in and out, opened again when it was lost |
-//! | `run` | all of them together, until a signal ends them |
+//! | `archiver` | service: images to the archive, old images and old verdicts away |
+//! | `page` | service: metrics |
 //!
-//! A thread that stands still takes the heartbeat with it, and the PLC rejects. One that stays so, or panics, ends the
-//! process with a status of its own, and the service manager starts it anew; what was in hand is then recorded as
-//! REJECT/RESTARTED.
+//! The journal (`crate::journal`) has a thread of its own, which calls back when a request is done.
+//!
+//! While a worker that a PASS needs stands still, the heartbeat stops, and the PLC rejects. A worker that stays so, or panics,
+//! ends the process with a status of its own, and the service manager starts it anew; the part that was in hand is then
+//! recorded as REJECT/RESTARTED.
 
+mod archiver;
 mod beat;
+mod engine_state;
 mod judge;
-mod keep;
 mod line;
+mod messages;
+mod page;
 mod part;
 mod port;
 mod profile;
-mod record;
 mod run;
-mod watch;
+mod service;
+mod shared;
+#[cfg(test)]
+mod simulation;
+mod watcher;
 
 pub use run::{Ended, RunError, STUCK, activation, run};

@@ -54,6 +54,18 @@ impl Journal {
         self.ask(|reply| Request::Accept(trigger, Instant::now(), reply))
     }
 
+    /// As [`Self::accept`], without waiting: the journal's thread calls `done` once with the answer.
+    ///
+    /// # Errors
+    /// [`JournalError::Overloaded`], [`JournalError::Closed`]: nothing was asked, and `done` is not called.
+    pub fn accept_then(
+        &self,
+        trigger: Trigger,
+        done: impl FnOnce(Result<Accepted, JournalError>) + Send + 'static,
+    ) -> Result<(), JournalError> {
+        self.send(Request::Accept(trigger, Instant::now(), Box::new(done)))
+    }
+
     /// Records the terminal verdict of an accepted trigger. When this returns, it is durable and may be sent.
     ///
     /// # Errors
@@ -62,6 +74,18 @@ impl Journal {
     /// [`JournalError::AlreadyTerminal`]. [`JournalError::NeverAccepted`]: misuse.
     pub fn commit(&self, entry: Entry) -> Result<Committed, JournalError> {
         self.ask(|reply| Request::Commit(Box::new(entry), Instant::now(), reply))
+    }
+
+    /// As [`Self::commit`], without waiting: the journal's thread calls `done` once with the answer.
+    ///
+    /// # Errors
+    /// [`JournalError::Overloaded`], [`JournalError::Closed`]: nothing was asked, and `done` is not called.
+    pub fn commit_then(
+        &self,
+        entry: Entry,
+        done: impl FnOnce(Result<Committed, JournalError>) + Send + 'static,
+    ) -> Result<(), JournalError> {
+        self.send(Request::Commit(Box::new(entry), Instant::now(), Box::new(done)))
     }
 
     /// Notes that the PLC acknowledged a record. It is written with the next transaction, a second later at most; losing
@@ -117,9 +141,12 @@ impl Journal {
         (last, most)
     }
 
-    fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
+    fn ask<T: Send + 'static>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
         let (reply, answer) = sync_channel(1);
-        self.send(request(reply))?;
+        self.send(request(Box::new(move |value| {
+            // Whoever asked has gone.
+            let _ = reply.send(value);
+        })))?;
         answer.recv().unwrap_or(Err(JournalError::Closed))
     }
 

@@ -14,7 +14,7 @@ use super::store::{Checkpoint, Failure, Store};
 use std::io::ErrorKind;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,8 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How often the thread shows that it lives while nobody asks for anything.
 const LIFE: Duration = Duration::from_millis(40);
 
-/// Where the thread's answer goes.
-pub(super) type Reply<T> = SyncSender<Answer<T>>;
+/// What the thread does with its answer.
+pub(super) type Reply<T> = Box<dyn FnOnce(Answer<T>) + Send>;
 
 /// What callers ask of the thread.
 pub(super) enum Request {
@@ -164,13 +164,13 @@ impl Writer {
                     self.withdrawn.push(trigger);
                 }
                 self.kept(answer.is_err(), acknowledged);
-                let _ = reply.send(answer.map(|id| Accepted { id, duration: asked.elapsed() }));
+                reply(answer.map(|id| Accepted { id, duration: asked.elapsed() }));
             }
             Request::Commit(entry, asked, reply) => {
                 let trigger = entry.trigger;
                 let answer = self.write(|store| store.commit(*entry, &acknowledged), |store| store.record_of(trigger));
                 self.kept(answer.is_err(), acknowledged);
-                let _ = reply.send(answer.map(|record| Committed { record, duration: asked.elapsed() }));
+                reply(answer.map(|record| Committed { record, duration: asked.elapsed() }));
             }
             Request::Acknowledge(seq) => {
                 self.acknowledged = acknowledged;
@@ -178,7 +178,7 @@ impl Writer {
             }
             Request::OpenParts(reply) => {
                 self.acknowledged = acknowledged;
-                let _ = reply.send(self.write(|store| Ok(store.open_parts()?), |_| Ok(None)));
+                reply(self.write(|store| Ok(store.open_parts()?), |_| Ok(None)));
             }
             Request::Prune(now_unix_ms, reply) => {
                 self.acknowledged = acknowledged;
@@ -187,7 +187,7 @@ impl Writer {
                     Some(retention) => retention::prune(store, retention, now_unix_ms),
                     None => Ok(Pruned::default()),
                 };
-                let _ = reply.send(self.write(prune, |_| Ok(None)));
+                reply(self.write(prune, |_| Ok(None)));
             }
         }
     }

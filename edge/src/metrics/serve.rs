@@ -16,7 +16,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 /// Connections at a time; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 32;
@@ -24,7 +24,7 @@ const MOST_CONNECTIONS: usize = 32;
 const CONNECTION_MOST: Duration = Duration::from_secs(2);
 /// Bytes of a request's head, the least that hyper takes.
 const HEAD_MOST: usize = 8 << 10;
-/// Pause where no connection can be taken.
+/// Pause where no connection can be taken, and between two looks whether serving is over.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Of its thread: the lowest there is.
 const PRIORITY: i32 = 19;
@@ -47,38 +47,35 @@ pub fn listen(listen: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(listen).map_err(|source| ListenError { listen, source })
 }
 
-/// Serves until it is dropped.
-#[derive(Debug)]
-pub struct Server {
-    _running: oneshot::Sender<()>,
-}
-
 /// What a request gets, made anew for each.
 type Page = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// Serves `page` at `/metrics` in a thread of its own; where there is no page, the answer is 500.
+/// Serves `page` at `/metrics` until `is_over`; where there is no page, the answer is 500. The calling thread gets the lowest
+/// priority.
 ///
 /// # Errors
-/// The system refuses a thread.
-pub fn serve(listener: TcpListener, page: impl Fn() -> Option<String> + Send + Sync + 'static) -> io::Result<Server> {
+/// The system refuses the socket or its polling.
+pub fn serve(
+    listener: TcpListener,
+    page: impl Fn() -> Option<String> + Send + Sync + 'static,
+    is_over: impl Fn() -> bool,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     tracing::info!(address = %listener.local_addr()?, "figures for Prometheus are served");
+    // On Linux this is the thread's alone. Without it the system shares out its time evenly.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (running, stopped) = oneshot::channel();
-    std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
-        // On Linux this is the thread's alone. Without it the system shares out its time evenly.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
-        let ended = runtime.block_on(async {
+    runtime.block_on(async {
+        let accepting = accept(listener, Arc::new(page));
+        tokio::pin!(accepting);
+        while !is_over() {
             tokio::select! {
-                error = accept(listener, Arc::new(page)) => Some(error),
-                _ = stopped => None,
+                error = &mut accepting => return Err(error),
+                () = tokio::time::sleep(PAUSE) => {}
             }
-        });
-        if let Some(error) = ended {
-            tracing::error!(%error, "no figures are served any more");
         }
-    })?;
-    Ok(Server { _running: running })
+        Ok(())
+    })
 }
 
 /// Takes connections, for as long as that is possible at all.

@@ -10,7 +10,7 @@ fn an_archive_that_stands_still_holds_up_no_verdict_and_loses_no_image() {
     let mut plant = Plant::new("native", "part-id");
     let mut outcomes = plant.tray("native", 1, 1, 0)[..1].to_vec();
     wait_for("the first image in the archive", || plant.archived().len() == 1);
-    let frozen = Frozen::new(plant.appliance.as_ref().unwrap(), "keep");
+    let frozen = Frozen::new(plant.appliance.as_ref().unwrap(), "archiver");
     for first in [2, 17] {
         // The images begin anew with each tray.
         outcomes.extend_from_slice(&plant.tray("native", 15, first, 0)[..15]);
@@ -20,7 +20,7 @@ fn an_archive_that_stands_still_holds_up_no_verdict_and_loses_no_image() {
     wait_for("all images in the archive", || plant.archived().len() == 31);
     assert_eq!(plant.lying(), 0);
 
-    let frozen = Frozen::new(plant.appliance.as_ref().unwrap(), "keep");
+    let frozen = Frozen::new(plant.appliance.as_ref().unwrap(), "archiver");
     outcomes.extend_from_slice(&plant.tray("native", 3, 32, 0)[..3]);
     crate::plant::signal(plant.appliance.as_ref().unwrap(), Signal::TERM);
     assert_eq!(plant.ended(|| frozen.reap()), Some(70), "it does not wait for the archive for ever");

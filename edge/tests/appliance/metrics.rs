@@ -93,7 +93,7 @@ fn figures_agree_with_the_journal(profile: &str) {
     // The PLC went away.
     reaches(address, "cellgate_plc_connected", &[], 0.0);
     reaches(address, "cellgate_healthy", &[], 1.0);
-    reaches(address, "cellgate_worker_alive", &[], 6.0);
+    reaches(address, "cellgate_worker_alive", &[], 5.0);
     reaches(address, "cellgate_verdicts_unacknowledged", &[], 0.0);
     let page = scrape(address);
     assert!(

@@ -62,7 +62,7 @@ fn an_image_of_the_same_name_is_archived_as_its_own_part_s() {
         fs::copy(&plant.images[image], plant.path(".scan")).unwrap();
         fs::rename(plant.path(".scan"), plant.path("scans/scan.tif")).unwrap();
     };
-    let frozen = crate::frozen::Frozen::new(plant.appliance.as_ref().unwrap(), "keep");
+    let frozen = crate::frozen::Frozen::new(plant.appliance.as_ref().unwrap(), "archiver");
     for (part, image) in [(1, 0), (2, 1), (3, 2)] {
         place(image);
         std::thread::sleep(SEEN);

@@ -19,7 +19,7 @@ const BACK_MOST_BUSY: Duration = Duration::from_secs(15);
 /// RestartSec of systemd/cellgate-edge.service, which starts the appliance again as these tests do.
 const RESTART: Duration = Duration::from_millis(200);
 /// The threads without which there is no verdict.
-const THREADS: [&str; 5] = ["watch", "judge", "record", "journal", "line"];
+const THREADS: [&str; 4] = ["watcher", "judge", "journal", "port"];
 /// What a part in hand may take: less than until the appliance ends by itself.
 const DEADLINE_MS: u32 = 1_500;
 

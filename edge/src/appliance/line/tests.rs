@@ -1,20 +1,19 @@
 use super::*;
 use crate::acquire::ImageFile;
-use crate::appliance::beat::{Beats, Clock};
-use crate::appliance::judge::EngineState;
+use crate::appliance::messages::ToArchiver;
+use crate::appliance::shared::tests::shared;
 use crate::config::Config;
-use crate::metrics::{About, Metrics};
 use cellgate_protocol::session::device::{Action, DeviceConfig};
 use cellgate_protocol::to_device::{Ack, TriggerRequest};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 
-/// A line without port and threads, and what it asks of them.
+/// A line without port and threads, with a real journal.
 struct Bench {
     line: Line,
-    requests: Receiver<Request>,
-    chores: Receiver<Chore>,
+    messages: tokio::sync::mpsc::Receiver<ToLine>,
+    to_judge: Receiver<ToJudge>,
+    to_archiver: Receiver<ToArchiver>,
     _folder: tempfile::TempDir,
 }
 
@@ -23,39 +22,28 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::parse(Config::EXAMPLE, &folder.path().join("edge.toml")).unwrap();
         let (journal, _) = Journal::open(&config.journal.path, journal::Options::default()).unwrap();
-        let clock = Clock::start();
-        let about = About { device: 1, bundle: String::new(), profile: "native" };
-        let shared = Shared {
-            clock,
-            beats: Beats::new(clock),
-            engine: EngineState::default(),
-            metrics: Metrics::new(&about, Duration::from_secs(5), &[]).unwrap(),
-            stop: Arc::default(),
-            line_ended: AtomicBool::new(false),
-        };
         let session = DeviceSession::new(DeviceConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
-        let (requests, requests_receiver) = channel();
-        let (chores, chores_receiver) = channel();
+        let (judge, to_judge) = JudgeQueue::new();
+        let (answers, messages) = LineQueue::new();
+        let (archiver, to_archiver) = ArchiverQueue::new();
         let line = Line {
             end: DeviceEnd::new(session, &config.plc),
-            shared: Arc::new(shared),
+            shared: Arc::new(shared()),
             journal: Arc::new(journal),
             model: Digest::of(b"model"),
-            work: channel().0,
-            requests,
-            chores,
-            undelivered: BTreeMap::new(),
+            judge,
+            answers,
+            archiver,
+            backlog: Backlog::default(),
             memory: Memory::default(),
         };
-        Self { line, requests: requests_receiver, chores: chores_receiver, _folder: folder }
+        Self { line, messages, to_judge, to_archiver, _folder: folder }
     }
 
-    /// The PLC triggers part 7 with this deadline; what the journal is asked to accept.
-    fn trigger(&mut self, deadline_ms: u32) -> journal::Trigger {
-        let Shared { clock, beats, .. } = &*self.line.shared;
-        Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
-        let health = beats.health();
-        let now_ms = clock.now_ms();
+    /// The PLC triggers part 7 with this deadline.
+    fn trigger(&mut self, deadline_ms: u32) {
+        let health = self.line.shared.beats.health();
+        let now_ms = self.line.shared.clock.now_ms();
         let session = self.line.end.session();
         session.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
         session.link_opened(now_ms);
@@ -63,22 +51,31 @@ impl Bench {
         session.trigger(now_ms, &TriggerRequest { part_id: 7, nonce: 1, deadline_ms });
         let Some(Action::Event(event)) = session.poll(now_ms, health.as_ref()) else { panic!("not accepted") };
         self.line.on_event(event);
-        match self.requests.recv().unwrap() {
-            Request::Accept { number: 1, trigger } => trigger,
-            other => panic!("{other:?}"),
-        }
+        assert!(matches!(self.to_judge.try_recv(), Ok(ToJudge::Part(Part { part_id: 7, .. }))));
     }
 
-    /// The judge tells what it found out about part 7.
+    /// The journal's next answer reaches the line.
+    fn answer(&mut self) {
+        let message = self.messages.blocking_recv().unwrap();
+        self.line.on_message(message);
+    }
+
+    /// The result on part 7 reaches the line.
     fn judged(&mut self) {
         let judged = Judged::reject(ReasonCode::INTERNAL, "").with_file(ImageFile::at("scans/7.tif".into()));
-        self.line.on_told(Told::Judged { number: 1, judged });
+        self.line.on_message(ToLine::Judged { number: 1, judged });
     }
 
     fn is_set_aside(&self) -> bool {
-        self.chores.try_iter().any(|chore| {
-            matches!(chore, Chore::SetAside { images, why: Unjudged::TooLate } if images == [ImageFile::at("scans/7.tif".into())])
+        self.to_archiver.try_iter().any(|message| {
+            matches!(message, ToArchiver::SetAside { images, why: Unjudged::TooLate } if images == [ImageFile::at("scans/7.tif".into())])
         })
+    }
+
+    fn may_prove(&mut self) -> bool {
+        self.line.shared.engine.request_proof();
+        self.line.update_condition();
+        self.line.shared.engine.get() == EngineState::ProofGranted
     }
 }
 
@@ -86,7 +83,12 @@ impl Bench {
 fn a_plc_that_allows_more_time_than_configured_gets_the_configured_one() {
     let config = Config::parse(Config::EXAMPLE, Path::new("edge.toml")).unwrap();
     let longest = config.plc.deadline_ms.get();
-    let deadline = |ms| Bench::new().trigger(ms).deadline_ms;
+    let deadline = |ms| {
+        let mut bench = Bench::new();
+        bench.trigger(ms);
+        bench.answer();
+        bench.line.journal.open_parts().unwrap()[0].trigger.deadline_ms
+    };
     assert!((longest - 1_000..=longest).contains(&deadline(10 * longest)));
     assert!((1_000..=2_000).contains(&deadline(2_000)), "less is as asked");
 }
@@ -95,29 +97,20 @@ fn a_plc_that_allows_more_time_than_configured_gets_the_configured_one() {
 #[test]
 fn a_proof_that_is_due_waits_for_the_part_in_hand() {
     let mut bench = Bench::new();
-    bench.line.shared.engine.set(EngineState::PROVEN);
-    let may_prove = |bench: &mut Bench| {
-        bench.line.look_around();
-        bench.line.shared.engine.may_prove()
-    };
-    let trigger = bench.trigger(2_000);
-    assert!(!may_prove(&mut bench) && !may_prove(&mut bench), "being judged");
+    bench.line.shared.engine.is_proven_now();
+    bench.trigger(2_000);
+    assert!(!bench.may_prove(), "being judged");
     bench.judged();
-    let id = bench.line.journal.accept(trigger).unwrap().id();
-    bench.line.on_told(Told::Accepted { number: 1, accepted: Some(id) });
-    let Request::Commit(commit) = bench.requests.recv().unwrap() else { panic!("nothing to commit") };
-    assert!(!may_prove(&mut bench), "being stored");
-    let Commit { pending, judged, received, .. } = *commit;
-    let entry = judged.entry(&pending.entry().outcome, id, bench.line.model, Duration::ZERO);
-    let committed = bench.line.journal.commit(entry).unwrap();
-    let row = Box::new(committed.record().clone());
-    bench.line.on_told(Told::Committed { committed: pending.committed(committed.seq()), row, received });
-    assert!(!may_prove(&mut bench), "being said");
-    assert!(bench.line.shared.engine.is_proven());
-    let code = part::record(committed.record(), Origin::REPLAY).code;
-    bench.line.session().acknowledge(&Ack { verdict_seq: committed.seq().get(), part_id: 7, code });
-    assert!(may_prove(&mut bench), "acknowledged");
-    assert!(!bench.line.shared.engine.is_proven());
+    assert!(!bench.may_prove(), "its acceptance is being stored");
+    bench.answer();
+    assert!(!bench.may_prove(), "its verdict is being stored");
+    bench.answer();
+    assert!(!bench.may_prove() && bench.line.shared.engine.get().is_proven(), "being sent");
+    let row = bench.line.backlog.next(u64::MAX / 2).unwrap();
+    bench.line.session().acknowledge(&Ack { verdict_seq: row.verdict_seq, part_id: 7, code: row.code });
+    bench.line.step(&mut Vec::new());
+    assert!(bench.may_prove(), "acknowledged");
+    assert_eq!(bench.line.backlog.len(), 0);
 }
 
 #[test]
@@ -128,7 +121,7 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
         if judged_first {
             bench.judged();
         }
-        bench.line.on_told(Told::Accepted { number: 1, accepted: None });
+        bench.line.on_message(ToLine::Accepted { number: 1, accepted: Err(JournalError::Closed) });
         if !judged_first {
             bench.judged();
         }
@@ -136,7 +129,7 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
     }
     let mut bench = Bench::new();
     bench.trigger(2_000);
-    bench.line.on_told(Told::Accepted { number: 1, accepted: Some(NonZeroU64::MIN) });
+    bench.answer();
     let later_ms = bench.line.shared.clock.now_ms() + 1_990;
     let concluded =
         std::iter::from_fn(|| bench.line.end.session().poll(later_ms, None)).find_map(|action| match action {
@@ -144,7 +137,45 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
             _ => None,
         });
     bench.line.on_event(concluded.unwrap());
-    assert!(matches!(bench.requests.recv().unwrap(), Request::Commit(_)));
+    bench.answer();
     bench.judged();
     assert!(bench.is_set_aside(), "timed out");
+}
+
+/// A part whose refusal the judge never learns of would give its image to the next one.
+#[test]
+fn the_judge_learns_of_a_refused_trigger_also_when_its_queue_was_full() {
+    let mut bench = Bench::new();
+    bench.line.shared.engine.is_proven_now();
+    while bench.line.judge.try_send(ToJudge::Recorded) {}
+    let request = TriggerRequest { part_id: 7, nonce: 1, deadline_ms: 0 };
+    bench.line.session().trigger(0, &request);
+    bench.line.step(&mut Vec::new());
+    while bench.to_judge.try_recv().is_ok() {}
+    bench.line.step(&mut Vec::new());
+    assert!(matches!(bench.to_judge.try_recv(), Ok(ToJudge::Doubt)));
+    bench.line.step(&mut Vec::new());
+    assert!(bench.to_judge.try_recv().is_err(), "once");
+}
+
+/// It was judged and lost: no row, and nothing tried again.
+#[test]
+fn an_image_without_a_trigger_that_could_not_be_stored_is_recorded_when_the_journal_is_ready_again() {
+    let mut bench = Bench::new();
+    let judged = Judged::reject(ReasonCode::INTERNAL, "").with_file(ImageFile::at("scans/free.tif".into()));
+    bench.line.on_message(ToLine::FreeRunning { judged, at: Instant::now() });
+    let accepted = bench.messages.blocking_recv().unwrap();
+    let ToLine::Accepted { number, accepted: Ok(_) } = accepted else { panic!("{accepted:?}") };
+    bench.line.on_message(ToLine::Accepted { number, accepted: Err(JournalError::NotReady { why: String::new() }) });
+    bench.line.step(&mut Vec::new());
+    assert!(!bench.line.is_done() && bench.to_judge.try_recv().is_err(), "owed");
+    std::thread::sleep(Duration::from_millis(50));
+    bench.line.step(&mut Vec::new());
+    bench.answer();
+    bench.answer();
+    assert!(bench.line.is_done());
+    bench.line.step(&mut Vec::new());
+    assert!(matches!(bench.to_judge.try_recv(), Ok(ToJudge::Recorded)));
+    let archived = bench.to_archiver.try_recv().unwrap();
+    assert!(matches!(archived, ToArchiver::Archive { name, .. } if name == "0000000001-free-REJECT"));
 }

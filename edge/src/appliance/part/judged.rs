@@ -1,4 +1,4 @@
-//! What is found out about a part, in the words of policy, wire and journal.
+//! The result of judging a part, in the terms of policy, wire and journal.
 
 use crate::acquire::ImageFile;
 use crate::journal::{self, StageTimes};
@@ -14,18 +14,18 @@ use cellgate_protocol::score::ScoreE4;
 use cellgate_protocol::to_plc::{Flags, Origin, Record};
 use std::num::NonZeroU64;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// What the judge found out about a part.
+/// The result of judging a part.
 #[derive(Debug, Clone)]
-pub(super) struct Judged {
+pub(in crate::appliance) struct Judged {
     verdict: Verdict,
     reason: ReasonCode,
     score: Option<f32>,
     image: Option<Digest>,
-    /// The image's file, where there was one.
-    pub(super) file: Option<ImageFile>,
-    /// The conversion's, where it used the same for every image.
+    /// The image's file, if there was one.
+    pub(in crate::appliance) file: Option<ImageFile>,
+    /// The conversion's bounds, if they are the same for every image.
     bounds: Option<journal::Bounds>,
     times: StageTimes,
     detail: String,
@@ -33,9 +33,9 @@ pub(super) struct Judged {
 
 impl Judged {
     /// The verdict on the image in `file`, converted as `conversion` says.
-    pub(super) fn of(judgement: Judgement, file: ImageFile, conversion: &ConversionSpec) -> Self {
+    pub(in crate::appliance) fn of(judgement: Judgement, file: ImageFile, conversion: &ConversionSpec) -> Self {
         let used = conversion.bounds.filter(|_| judgement.score.is_some());
-        // A reason that the wire has no number for can't be told, so it can't be a PASS either.
+        // A reason without a number on the wire can't be sent, so it can't be a PASS either.
         let known = ReasonCode::from_name(judgement.decision.reason.name());
         let (verdict, reason) =
             known.map_or((Verdict::Reject, ReasonCode::INTERNAL), |reason| (judgement.decision.verdict, reason));
@@ -52,7 +52,7 @@ impl Judged {
     }
 
     /// A part that could not be judged.
-    pub(super) fn reject(reason: ReasonCode, detail: impl Into<String>) -> Self {
+    pub(in crate::appliance) fn reject(reason: ReasonCode, detail: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Reject,
             reason,
@@ -65,18 +65,18 @@ impl Judged {
         }
     }
 
-    /// The same of the image in `file`.
-    pub(super) fn with_file(self, file: ImageFile) -> Self {
+    /// The same result, for the image in `file`.
+    pub(in crate::appliance) fn with_file(self, file: ImageFile) -> Self {
         Self { file: Some(file), ..self }
     }
 
-    /// Whether the file is not the one that came for the part.
-    pub(super) fn is_mismatch(&self) -> bool {
+    /// Whether the file is not the one that arrived for the part.
+    pub(in crate::appliance) fn is_mismatch(&self) -> bool {
         self.reason == ReasonCode::IMAGE_MISMATCH
     }
 
-    /// In the words of the wire; `model` judged.
-    pub(super) fn outcome(&self, model: Digest) -> Outcome {
+    /// The result as it goes on the wire; `model` is the model that judged.
+    pub(in crate::appliance) fn outcome(&self, model: Digest) -> Outcome {
         Outcome {
             verdict: on_the_wire(self.verdict),
             reason: self.reason,
@@ -87,9 +87,15 @@ impl Judged {
         }
     }
 
-    /// In the words of the journal. `said` is what the session made of it: a part whose time is over is a TIMEOUT,
-    /// whatever the image showed.
-    pub(super) fn entry(&self, said: &Outcome, trigger: NonZeroU64, model: Digest, age: Duration) -> journal::Entry {
+    /// The result as it goes into the journal. `said` is the session's outcome, which wins: a part whose time is over is a
+    /// TIMEOUT, whatever the image showed.
+    pub(in crate::appliance) fn entry(
+        &self,
+        said: &Outcome,
+        trigger: NonZeroU64,
+        model: Digest,
+        age: Duration,
+    ) -> journal::Entry {
         let found = format!("{}/{}", self.verdict, self.reason);
         let is_overruled = said.reason != self.reason;
         journal::Entry {
@@ -114,8 +120,8 @@ impl Judged {
     }
 }
 
-/// A row of the journal as information for the PLC.
-pub(super) fn record(row: &journal::Record, origin: Origin) -> Record {
+/// A row of the journal as a RECORD for the PLC: information, nothing to act on.
+pub(in crate::appliance) fn record(row: &journal::Record, origin: Origin) -> Record {
     let entry = &row.entry;
     let mut flags = Flags(0);
     for (flag, is_set) in [(Flags::SIMULATED, entry.simulated), (Flags::DEGRADED, entry.degraded)] {
@@ -162,19 +168,6 @@ fn stage_times(times: &Times) -> StageTimes {
 
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// A part that the PLC triggered, as the threads know it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
-    /// The line's own count of triggers: what is told of an earlier one is nobody's any more.
-    pub(super) number: u64,
-    /// Who it is.
-    pub(super) part_id: u64,
-    /// When the trigger was received.
-    pub(super) triggered: Instant,
-    /// Its last moment.
-    pub(super) deadline: Instant,
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
-//! Thread: what is left to do when a part is done. Nothing here is needed for a verdict, and nothing here can hold one up.
+//! Service: what is left to do when a part is done: images to the archive, old images and old verdicts away. No verdict needs
+//! it, and it can't hold one up.
 
 use super::beat::{Beats, Worker};
-use super::run::{PROTECT_DAYS, Shared};
+use super::messages::ToArchiver;
+use super::service::Service;
+use super::shared::Shared;
 use crate::acquire::{Archive, ImageFile, Stored, Unjudged};
 use crate::journal::{Journal, now_unix_ms};
 use crate::metrics::Metrics;
@@ -10,60 +13,69 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How often the archive and the journal are kept to their limits.
+/// Verdicts of the last 7 days stay, whatever is configured.
+pub(super) const PROTECT_DAYS: u32 = 7;
+/// How often archive and journal are kept to their limits.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
-/// What one chore may take until this thread counts as stuck, which is then logged.
-const CHORE_MOST: Duration = Duration::from_secs(30);
+/// How long the archiver waits for a message before it looks whether it is to return.
+const LOOK: Duration = Duration::from_millis(200);
+/// What one message may take until the archiver counts as stuck, which is then logged.
+const MESSAGE_MOST: Duration = Duration::from_secs(30);
 /// Images that could not be archived and are tried again, at most; the oldest are given up.
-const MOST_OWED: usize = 10_000;
+const OWED_MOST: usize = 10_000;
 
-/// Something to do for [`run`].
-#[derive(Debug)]
-pub(super) enum Chore {
-    /// The image of a recorded part goes to the archive.
-    Archive {
-        /// The image's file.
-        image: ImageFile,
-        /// Its record's number in the journal, and its verdict.
-        name: String,
-    },
-    /// Images that nobody will judge go there too, marked.
-    SetAside {
-        /// Their files.
-        images: Vec<ImageFile>,
-        /// Why.
-        why: Unjudged,
-    },
+/// The service that moves images to the archive.
+pub(super) struct Archiver {
+    pub(super) archive: Archive,
+    pub(super) journal: Arc<Journal>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) messages: Receiver<ToArchiver>,
 }
 
-/// Runs until the last sender is gone.
-pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, shared: &Shared, chores: &Receiver<Chore>) {
-    let Shared { beats, metrics: figures, .. } = shared;
-    let mut tidied: Option<Instant> = None;
-    let mut doubted = false;
-    let mut owed = VecDeque::new();
-    loop {
-        beats.busy(Worker::Keep, CHORE_MOST);
-        match chores.recv_timeout(Duration::from_secs(1)) {
-            Ok(Chore::Archive { image, name }) => {
-                owed.extend(store(&mut archive, figures, Move { image, name, why: None }));
+impl Service for Archiver {
+    fn name(&self) -> &'static str {
+        Worker::Archiver.name()
+    }
+
+    /// Runs until it is shut down and every message is done.
+    fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let Shared { beats, metrics: figures, .. } = &*shared;
+        let mut tidied: Option<Instant> = None;
+        let mut is_clock_doubted = false;
+        let mut owed = VecDeque::new();
+        loop {
+            beats.busy(Worker::Archiver, MESSAGE_MOST);
+            match self.messages.recv_timeout(LOOK) {
+                Ok(message) => self.receive(message, &mut owed),
+                Err(RecvTimeoutError::Timeout) if !shared.is_shut_down() => {}
+                Err(_) => return,
             }
-            Ok(Chore::SetAside { images, why }) => {
+            owed.drain(..owed.len().saturating_sub(OWED_MOST));
+            if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
+                tidied = Some(Instant::now());
+                store_owed(&mut self.archive, figures, beats, &mut owed);
+                tidy(&mut self.archive, figures);
+                prune(&self.journal, figures, &mut is_clock_doubted);
+            }
+        }
+    }
+}
+
+impl Archiver {
+    fn receive(&mut self, message: ToArchiver, owed: &mut VecDeque<Move>) {
+        let figures = &self.shared.metrics;
+        match message {
+            ToArchiver::Archive { image, name } => {
+                owed.extend(store(&mut self.archive, figures, Move { image, name, why: None }));
+            }
+            ToArchiver::SetAside { images, why } => {
                 for image in images {
                     let stem = image.path.file_stem().unwrap_or_default().to_string_lossy();
                     let name = format!("unjudged-{}-{stem}", now_unix_ms());
-                    owed.extend(store(&mut archive, figures, Move { image, name, why: Some(why) }));
+                    owed.extend(store(&mut self.archive, figures, Move { image, name, why: Some(why) }));
                 }
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        owed.drain(..owed.len().saturating_sub(MOST_OWED));
-        if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
-            tidied = Some(Instant::now());
-            store_owed(&mut archive, figures, beats, &mut owed);
-            tidy(&mut archive, figures);
-            prune(journal, figures, &mut doubted);
         }
     }
 }
@@ -73,7 +85,7 @@ struct Move {
     image: ImageFile,
     /// Its name there.
     name: String,
-    /// Why it was not judged; none where it was.
+    /// Why it was not judged, if it was not.
     why: Option<Unjudged>,
 }
 
@@ -106,7 +118,7 @@ fn store(archive: &mut Archive, figures: &Metrics, image: Move) -> Option<Move> 
 /// Tries those again that could not be archived, until one can't: what is wrong with one mostly is with all.
 fn store_owed(archive: &mut Archive, figures: &Metrics, beats: &Beats, owed: &mut VecDeque<Move>) {
     for _ in 0..owed.len() {
-        beats.busy(Worker::Keep, CHORE_MOST);
+        beats.busy(Worker::Archiver, MESSAGE_MOST);
         let Some(image) = owed.pop_front() else { break };
         if archive.store(&image.image, &image.name, SystemTime::now()).is_err() {
             figures.store.archive_failed();

@@ -1,0 +1,188 @@
+use super::*;
+use crate::acquire::Identity;
+use proptest::prelude::*;
+
+const LEAD: Duration = Duration::from_secs(1);
+
+fn logic(matching: Matching, now: Instant) -> Logic {
+    let prove_every = Duration::from_secs(600);
+    Logic::new(Settings { matching, lead: LEAD, prove_every, prove_wait_most: Duration::from_secs(2) }, now)
+}
+
+fn view(engine: EngineState) -> View {
+    View { engine, is_running: engine.is_proven() || engine == EngineState::ProofGranted, is_stopping: false }
+}
+
+fn part(number: u64, triggered: Instant) -> Part {
+    Part { number, part_id: number, triggered, deadline: triggered + Duration::from_millis(500) }
+}
+
+fn image(number: u64, at: Instant) -> Arrival {
+    let identity = Some(Identity::of_inode(number));
+    Arrival { file: ImageFile { path: format!("scans/{number}.tif").into(), identity }, at }
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn the_engine_is_loaded_first_and_again_10_s_after_it_failed() {
+    let start = Instant::now();
+    let mut logic = logic(Matching::PartId, start);
+    let mut effects = Vec::new();
+    assert_eq!(logic.next(start, &view(EngineState::Starting), &mut effects), Next::Prove);
+    logic.proved(start, false);
+    let failed = view(EngineState::Failed);
+    assert_eq!(logic.next(start + PROVE_AGAIN - ms(1), &failed, &mut effects), Next::Wait(PAUSE));
+    assert_eq!(logic.next(start + PROVE_AGAIN, &failed, &mut effects), Next::Prove);
+    let stopping = View { is_stopping: true, ..failed };
+    assert_eq!(logic.next(start + PROVE_AGAIN, &stopping, &mut effects), Next::Wait(PAUSE));
+    assert_eq!(logic.next(start + PROVE_AGAIN, &view(EngineState::Lost), &mut effects), Next::Wait(PAUSE));
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn a_running_engine_proves_itself_when_the_line_grants_it_and_at_last_without() {
+    let start = Instant::now();
+    let mut logic = logic(Matching::PartId, start);
+    let mut effects = Vec::new();
+    logic.proved(start, true);
+    let due = start + Duration::from_secs(600);
+    assert_eq!(logic.next(due - ms(1), &view(EngineState::Proven), &mut effects), Next::Wait(PAUSE));
+    assert_eq!(effects, []);
+    assert_eq!(logic.next(due, &view(EngineState::Proven), &mut effects), Next::Wait(PAUSE));
+    assert_eq!(effects, [Effect::RequestProof]);
+    assert_eq!(logic.next(due, &view(EngineState::ProofGranted), &mut effects), Next::Prove);
+    assert_eq!(logic.next(due + ms(2_001), &view(EngineState::ProofDue), &mut effects), Next::Prove);
+    logic.on_message(ToJudge::Part(part(1, due)), due, &mut effects);
+    assert!(matches!(logic.next(due, &view(EngineState::ProofGranted), &mut effects), Next::Wait(_)), "a part waits");
+}
+
+#[test]
+fn a_part_gets_its_image_or_a_reject_100_ms_before_its_deadline() {
+    let start = Instant::now();
+    let proven = view(EngineState::Proven);
+    let mut effects = Vec::new();
+    let mut logic = logic(Matching::PartId, start);
+    logic.proved(start, true);
+    logic.on_message(ToJudge::Arrival(image(1, start)), start, &mut effects);
+    logic.on_message(ToJudge::Part(part(1, start + ms(5))), start + ms(5), &mut effects);
+    let judge = logic.next(start + ms(7), &proven, &mut effects);
+    assert_eq!(judge, Next::Judge { number: Some(1), file: image(1, start).file });
+    assert_eq!(effects, [Effect::Found(ms(2))]);
+    effects.clear();
+    logic.on_message(ToJudge::Part(part(2, start)), start, &mut effects);
+    assert_eq!(logic.next(start + ms(380), &proven, &mut effects), Next::Wait(ms(20)));
+    assert_eq!(logic.next(start + ms(400), &proven, &mut effects), Next::Wait(ms(0)));
+    let [Effect::Reject { number: 2, reason: ReasonCode::NO_IMAGE, .. }] = &effects[..] else { panic!("{effects:?}") };
+}
+
+#[test]
+fn a_trigger_while_free_running_is_a_reject_at_once() {
+    let start = Instant::now();
+    let mut effects = Vec::new();
+    let mut logic = logic(Matching::FreeRunning, start);
+    logic.proved(start, true);
+    logic.on_message(ToJudge::Part(part(1, start)), start, &mut effects);
+    assert!(matches!(&effects[..], [Effect::Reject { number: 1, reason: ReasonCode::NO_IMAGE, .. }]));
+}
+
+/// Judged while the journal could not store, they were never recorded.
+#[test]
+fn an_image_without_a_trigger_waits_until_the_one_before_is_recorded() {
+    let start = Instant::now();
+    let proven = view(EngineState::Proven);
+    let mut effects = Vec::new();
+    let mut logic = logic(Matching::FreeRunning, start);
+    logic.proved(start, true);
+    for number in [1, 2] {
+        logic.on_message(ToJudge::Arrival(image(number, start)), start, &mut effects);
+    }
+    let judge = |number| Next::Judge { number: None, file: image(number, start).file };
+    assert_eq!(logic.next(start, &proven, &mut effects), judge(1));
+    assert_eq!(logic.next(start + LEAD * 100, &proven, &mut effects), Next::Wait(PAUSE));
+    logic.on_message(ToJudge::Recorded, start, &mut effects);
+    let stopping = View { is_stopping: true, ..proven };
+    assert_eq!(logic.next(start, &stopping, &mut effects), Next::Wait(PAUSE), "it is judged after the next start");
+    assert_eq!(logic.next(start, &proven, &mut effects), judge(2));
+    assert_eq!(effects, []);
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Happening {
+    Image,
+    Trigger,
+    Doubt,
+    Pause(u64),
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let one = prop_oneof![
+        4 => Just(Happening::Image),
+        4 => Just(Happening::Trigger),
+        1 => Just(Happening::Doubt),
+        3 => (1..600_u64).prop_map(Happening::Pause),
+        1 => (1_100..2_000_u64).prop_map(Happening::Pause),
+    ];
+    proptest::collection::vec(one, 1..60)
+}
+
+proptest! {
+    /// Whatever happens in whatever order, an image is given out once, to one part or to none.
+    #[test]
+    fn an_image_is_judged_or_set_aside_once(
+        happenings in happenings(),
+        matching in prop_oneof![Just(Matching::PartId), Just(Matching::ImageFirst), Just(Matching::TriggerFirst)],
+    ) {
+        let start = Instant::now();
+        let mut now = start;
+        let mut logic = logic(matching, start);
+        logic.proved(start, true);
+        let proven = view(EngineState::Proven);
+        let (mut images, mut triggers) = (0, 0);
+        let (mut given, mut answered) = (Vec::new(), Vec::new());
+        for happening in happenings.into_iter().chain([Happening::Pause(600), Happening::Pause(1_500)]) {
+            let mut effects = Vec::new();
+            match happening {
+                Happening::Image => {
+                    images += 1;
+                    logic.on_message(ToJudge::Arrival(image(images, now)), now, &mut effects);
+                }
+                Happening::Trigger => {
+                    triggers += 1;
+                    logic.on_message(ToJudge::Part(part(triggers, now)), now, &mut effects);
+                }
+                Happening::Doubt => logic.on_message(ToJudge::Doubt, now, &mut effects),
+                Happening::Pause(pause) => now += ms(pause),
+            }
+            loop {
+                match logic.next(now, &proven, &mut effects) {
+                    Next::Prove => logic.proved(now, true),
+                    Next::Judge { number, file } => {
+                        answered.extend(number);
+                        given.push(file);
+                    }
+                    Next::Wait(most) if most.is_zero() => {}
+                    Next::Wait(_) => break,
+                }
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Reject { number, .. } => answered.push(number),
+                    Effect::SetAside(files, _) => given.extend(files),
+                    _ => {}
+                }
+            }
+        }
+        let mut paths: Vec<_> = given.iter().map(|file| file.path.clone()).collect();
+        paths.sort();
+        paths.dedup();
+        prop_assert_eq!(paths.len(), given.len(), "given out twice");
+        prop_assert_eq!(given.len() as u64 + logic.backlog() as u64, images, "lost");
+        let mut parts = answered.clone();
+        parts.dedup();
+        prop_assert!(parts == answered && answered.is_sorted(), "answered twice: {:?}", answered);
+        prop_assert!(logic.waiting.is_none(), "no answer by the deadline");
+    }
+}

@@ -1,0 +1,79 @@
+//! Verdicts that the PLC has not acknowledged: each is sent as a RECORD, one after the other, until it is.
+
+use crate::appliance::part::judged;
+use crate::journal::Record as Row;
+use cellgate_protocol::to_device::Ack;
+use cellgate_protocol::to_plc::{Origin, Record};
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+/// Pause between two records.
+const REPLAY_EVERY_MS: u64 = 250;
+/// Rows that are kept to be sent again, at most; the journal keeps all.
+const ROWS_MOST: usize = 1000;
+
+/// Verdicts that the PLC has not acknowledged.
+#[derive(Debug, Default)]
+pub(in crate::appliance) struct Backlog {
+    rows: BTreeMap<NonZeroU64, Row>,
+    due_ms: u64,
+    /// The row that was sent last.
+    sent: Option<NonZeroU64>,
+}
+
+impl Backlog {
+    /// With the rows of earlier starts.
+    pub(in crate::appliance) fn new(rows: Vec<Row>) -> Self {
+        Self { rows: rows.into_iter().map(|row| (row.seq, row)).collect(), due_ms: 0, sent: None }
+    }
+
+    /// A verdict is durable. Beyond 1,000, the oldest row is given up.
+    pub(super) fn insert(&mut self, row: Row) {
+        self.rows.insert(row.seq, row);
+        while self.rows.len() > ROWS_MOST {
+            self.rows.pop_first();
+        }
+    }
+
+    /// How many rows it holds.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// How many rows it holds, as the PLC is shown it.
+    pub(super) fn count(&self) -> u16 {
+        u16::try_from(self.rows.len()).unwrap_or(u16::MAX)
+    }
+
+    /// The part's own verdict goes out now: the next record waits its turn.
+    pub(super) fn give_way(&mut self, now_ms: u64) {
+        self.due_ms = now_ms + REPLAY_EVERY_MS;
+    }
+
+    /// The record that is due, if one is: the rows in turn.
+    pub(super) fn next(&mut self, now_ms: u64) -> Option<Record> {
+        if now_ms < self.due_ms {
+            return None;
+        }
+        let after = self.sent.map_or(1, |seq| seq.get().saturating_add(1));
+        let later = NonZeroU64::new(after).and_then(|after| self.rows.range(after..).next());
+        let (seq, row) = later.or(self.rows.first_key_value())?;
+        self.sent = Some(*seq);
+        self.due_ms = now_ms + REPLAY_EVERY_MS;
+        Some(judged::record(row, Origin::REPLAY))
+    }
+
+    /// Whether `ack` names a row with its part and code.
+    pub(super) fn is_acknowledged_by(&self, ack: &Ack) -> bool {
+        let row = NonZeroU64::new(ack.verdict_seq).and_then(|seq| self.rows.get(&seq));
+        let record = row.map(|row| judged::record(row, Origin::REPLAY));
+        record.is_some_and(|record| (record.part_id, record.code) == (ack.part_id, ack.code))
+    }
+
+    /// The PLC acknowledged the row with this number.
+    pub(super) fn remove(&mut self, verdict_seq: u64) -> Option<NonZeroU64> {
+        let seq = NonZeroU64::new(verdict_seq)?;
+        self.rows.remove(&seq);
+        Some(seq)
+    }
+}

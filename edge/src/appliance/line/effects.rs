@@ -1,0 +1,99 @@
+//! What follows from the life of a part: requests to the journal, images to the archive, log lines and metrics.
+
+use super::{Kind, Line};
+use crate::acquire::Unjudged;
+use crate::appliance::messages::ToLine;
+use crate::appliance::part::Part;
+use crate::appliance::part::effect::Effect;
+use crate::journal::{self, Entry, JournalError, Trigger};
+use cellgate_protocol::to_plc::Origin;
+
+impl Line {
+    /// Does what follows from the life of `part`.
+    pub(super) fn perform(&mut self, kind: Kind, part: &Part, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Accept(trigger) => self.accept(part.number, trigger),
+                Effect::Commit(entry) => self.commit(part.number, *entry),
+                Effect::Archive { image, name } => self.archiver.archive(image, name),
+                Effect::SetAside(image) => self.archiver.set_aside(vec![image], Unjudged::TooLate),
+                Effect::Sent => {
+                    self.shared.metrics.parts.sent(part.triggered.elapsed());
+                    self.backlog.give_way(self.shared.clock.now_ms());
+                }
+                Effect::SentAsRecord { seq, origin } => {
+                    tracing::warn!(%seq, why = why_record(origin), "the verdict goes out as information only");
+                    self.backlog.give_way(self.shared.clock.now_ms());
+                }
+                Effect::Acknowledged(after) => {
+                    self.shared.metrics.parts.acknowledged(part.triggered.elapsed(), after);
+                }
+                Effect::NotAcknowledged(seq) => tracing::warn!(%seq, "the PLC did not acknowledge in time"),
+                Effect::Owed { image } => {
+                    let image = image.map(|image| image.path);
+                    tracing::error!(
+                        part = part.part_id,
+                        ?kind,
+                        ?image,
+                        "the verdict is kept and will be stored as soon as the journal is ready again"
+                    );
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, number: u64, trigger: Trigger) {
+        let answers = self.answers.clone();
+        let asked =
+            self.journal.accept_then(trigger, move |accepted| answers.send(ToLine::Accepted { number, accepted }));
+        if let Err(error) = asked {
+            self.on_message(ToLine::Accepted { number, accepted: Err(error) });
+        }
+    }
+
+    fn commit(&mut self, number: u64, entry: Entry) {
+        let answers = self.answers.clone();
+        let asked = self.journal.commit_then(entry, move |committed: Result<_, JournalError>| {
+            answers.send(ToLine::Committed { number, committed: committed.map(Box::new) });
+        });
+        if let Err(error) = asked {
+            self.on_message(ToLine::Committed { number, committed: Err(error) });
+        }
+    }
+
+    /// Counts a row.
+    pub(super) fn count(&self, kind: Kind, committed: &journal::Committed) {
+        let life = match kind {
+            Kind::InHand => &self.memory.in_hand,
+            Kind::FreeRunning => &self.memory.free_running,
+        };
+        let Some(life) = life else { return };
+        let (row, age) = (committed.record(), life.part().triggered.elapsed());
+        let metrics = &self.shared.metrics;
+        metrics.parts.committed(row.trigger.kind, &row.entry, committed.duration(), age);
+        metrics.store.committed();
+    }
+}
+
+/// A line of the log for each row; a warning where there is no score.
+pub(super) fn log(committed: &journal::Committed) {
+    let row = committed.record();
+    let (entry, part) = (&row.entry, row.trigger.part);
+    let Entry { verdict, reason, score, image_name: image, age_ms, detail, .. } = entry;
+    let journal_us = committed.duration().as_micros();
+    match score {
+        Some(score) => {
+            tracing::info!(seq = row.seq, part, image, %verdict, reason, score, age_ms, journal_us, "judged");
+        }
+        None => tracing::warn!(seq = row.seq, part, image, %verdict, reason, detail, age_ms, journal_us, "judged"),
+    }
+}
+
+/// Why a verdict is information only.
+fn why_record(origin: Origin) -> &'static str {
+    match origin {
+        Origin::LATE => "the part's deadline was over when it was stored",
+        Origin::UNHEALTHY => "a PASS, and a worker stood still, the PLC was silent, or the appliance was not ready",
+        _ => "there is nothing to act on",
+    }
+}

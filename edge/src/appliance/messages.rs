@@ -1,0 +1,155 @@
+//! The messages between services, and the bounded queues that carry them.
+//!
+//! | queue | from | to | when it is full |
+//! |---|---|---|---|
+//! | [`JudgeQueue`], 256 | watcher, port | judge | the watcher keeps an arrival and tries again; a part is REJECT/INTERNAL |
+//! | [`LineQueue`], 64 | judge, journal | port | the sender waits, which stops its sign of life: no PASS, and the process starts anew |
+//! | [`ArchiverQueue`], 1024 | watcher, judge, port | archiver | the image stays in the scanner's folder; logged and counted |
+//! | the journal's own, 16 | port, archiver | journal | the request fails: `JournalError::Overloaded` |
+//!
+//! The line has one part in hand, so the queues to it and to the journal hold a few messages at most.
+
+use super::part::Part;
+use super::part::judged::Judged;
+use crate::acquire::{Arrival, ImageFile, Unjudged};
+use crate::journal::{Accepted, Committed, JournalError};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// Messages that wait for the judge, at most.
+const JUDGE_MOST: usize = 256;
+/// Messages that wait for the line, at most.
+const LINE_MOST: usize = 64;
+/// Messages that wait for the archiver, at most.
+const ARCHIVER_MOST: usize = 1024;
+
+/// A message to the judge.
+#[derive(Debug)]
+pub(super) enum ToJudge {
+    /// A part was triggered.
+    Part(Part),
+    /// An image is complete.
+    Arrival(Arrival),
+    /// A trigger was refused, or images were not watched: by order, it is no longer known which image is whose.
+    Doubt,
+    /// The image that came without a trigger is recorded: the next one may be judged.
+    Recorded,
+}
+
+/// A message to the line.
+#[derive(Debug)]
+pub(super) enum ToLine {
+    /// The result for a part.
+    Judged {
+        /// The part's number.
+        number: u64,
+        /// Its result.
+        judged: Judged,
+    },
+    /// The result for an image without a trigger.
+    FreeRunning {
+        /// Its result.
+        judged: Judged,
+        /// When judging it ended.
+        at: Instant,
+    },
+    /// The journal's answer on an acceptance.
+    Accepted {
+        /// The part's number.
+        number: u64,
+        /// Its trigger in the journal, or why it was not stored.
+        accepted: Result<Accepted, JournalError>,
+    },
+    /// The journal's answer on a verdict.
+    Committed {
+        /// The part's number.
+        number: u64,
+        /// The row, or why it was not stored.
+        committed: Result<Box<Committed>, JournalError>,
+    },
+}
+
+/// A message to the archiver.
+#[derive(Debug)]
+pub(super) enum ToArchiver {
+    /// Move the image of a recorded part to the archive.
+    Archive {
+        /// The image's file.
+        image: ImageFile,
+        /// Its name in the archive: number of the record, part, verdict.
+        name: String,
+    },
+    /// Move images that will not be judged there too, marked as such.
+    SetAside {
+        /// Their files.
+        images: Vec<ImageFile>,
+        /// Why.
+        why: Unjudged,
+    },
+}
+
+/// Sends to the judge.
+#[derive(Debug, Clone)]
+pub(super) struct JudgeQueue(SyncSender<ToJudge>);
+
+impl JudgeQueue {
+    /// A queue and its end at the judge.
+    pub(super) fn new() -> (Self, Receiver<ToJudge>) {
+        let (sender, receiver) = sync_channel(JUDGE_MOST);
+        (Self(sender), receiver)
+    }
+
+    /// Queues `message`; false where the queue is full, or the judge has ended.
+    pub(super) fn try_send(&self, message: ToJudge) -> bool {
+        self.0.try_send(message).is_ok()
+    }
+}
+
+/// Sends to the line.
+#[derive(Debug, Clone)]
+pub(super) struct LineQueue(mpsc::Sender<ToLine>);
+
+impl LineQueue {
+    /// A queue and its end at the line.
+    pub(super) fn new() -> (Self, mpsc::Receiver<ToLine>) {
+        let (sender, receiver) = mpsc::channel(LINE_MOST);
+        (Self(sender), receiver)
+    }
+
+    /// Queues `message`, waiting while the queue is full; nothing happens once the line has ended. Never to be called by the
+    /// line itself.
+    pub(super) fn send(&self, message: ToLine) {
+        let _ = self.0.blocking_send(message);
+    }
+}
+
+/// Sends to the archiver.
+#[derive(Debug, Clone)]
+pub(super) struct ArchiverQueue(SyncSender<ToArchiver>);
+
+impl ArchiverQueue {
+    /// A queue and its end at the archiver.
+    pub(super) fn new() -> (Self, Receiver<ToArchiver>) {
+        let (sender, receiver) = sync_channel(ARCHIVER_MOST);
+        (Self(sender), receiver)
+    }
+
+    /// Queues the image of a recorded part.
+    pub(super) fn archive(&self, image: ImageFile, name: String) {
+        self.send(ToArchiver::Archive { image, name });
+    }
+
+    /// Queues images that will not be judged.
+    pub(super) fn set_aside(&self, images: Vec<ImageFile>, why: Unjudged) {
+        if !images.is_empty() {
+            self.send(ToArchiver::SetAside { images, why });
+        }
+    }
+
+    fn send(&self, message: ToArchiver) {
+        if let Err(error) = self.0.try_send(message) {
+            tracing::error!(%error, "an image stays in the scanner's folder: the archiver is too far behind");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Service: the page of metrics for Prometheus. Optional: no verdict needs it.
+
+use super::beat::Worker;
+use super::service::Service;
+use super::shared::Shared;
+use crate::metrics;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The service that serves the metrics.
+pub(super) struct Page {
+    pub(super) listener: TcpListener,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Service for Page {
+    fn name(&self) -> &'static str {
+        "metrics"
+    }
+
+    fn is_optional(&self) -> bool {
+        true
+    }
+
+    fn run(self) {
+        let (shown, shared) = (Arc::clone(&self.shared), self.shared);
+        if let Err(error) = metrics::serve(self.listener, move || page(&shown), move || shared.is_shut_down()) {
+            tracing::error!(%error, "metrics are not served any more");
+        }
+    }
+}
+
+/// The metrics as they are now, with the workers' signs of life.
+fn page(shared: &Shared) -> Option<String> {
+    let Shared { beats, metrics, .. } = shared;
+    metrics.device.show_health(beats.health().is_some());
+    for worker in Worker::ALL {
+        metrics.device.show_worker(worker.name(), !beats.is_stuck(worker, Duration::ZERO));
+    }
+    metrics.page().inspect_err(|error| tracing::error!(%error, "no metrics")).ok()
+}

@@ -1,0 +1,164 @@
+//! A journal that keeps the real one's promises in simulated time, and fails as it may.
+
+use crate::journal::{Entry, Trigger};
+use cellgate_models::policy::Verdict;
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+
+/// A journal in memory.
+#[derive(Debug, Default)]
+pub(super) struct SimulatedJournal {
+    triggers: HashMap<NonZeroU64, Row>,
+    /// Accepted triggers without a terminal record, by part and nonce.
+    open: HashMap<(u64, u32), NonZeroU64>,
+    /// Acceptances whose caller was told of an error: taken back when the journal is opened again.
+    withdrawn: Vec<NonZeroU64>,
+    next_id: u64,
+    next_seq: u64,
+    taken_back: u64,
+    /// Not open until then.
+    closed_until_ms: u64,
+    is_closed: bool,
+}
+
+/// One accepted trigger.
+#[derive(Debug)]
+struct Row {
+    trigger: Trigger,
+    terminal: Option<(NonZeroU64, Verdict, String)>,
+}
+
+/// How a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It succeeds.
+    Good,
+    /// It fails, and nothing was written.
+    NotWritten,
+    /// It fails, and it is not known whether it was written: it was.
+    UnknownWritten,
+    /// It fails, and it is not known whether it was written: it was not.
+    UnknownLost,
+}
+
+/// Why nothing is known to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    AlreadyTerminal,
+    Failed,
+}
+
+impl SimulatedJournal {
+    pub(super) fn is_ready(&mut self, now_ms: u64) -> bool {
+        if self.is_closed && now_ms >= self.closed_until_ms {
+            self.is_closed = false;
+            for id in std::mem::take(&mut self.withdrawn) {
+                if self.triggers.get(&id).is_some_and(|row| row.terminal.is_none()) {
+                    let row = self.triggers.remove(&id).unwrap();
+                    self.open.remove(&(row.trigger.part, row.trigger.nonce));
+                    self.taken_back += 1;
+                }
+            }
+        }
+        !self.is_closed
+    }
+
+    fn close(&mut self, now_ms: u64) {
+        self.is_closed = true;
+        self.closed_until_ms = now_ms + 250;
+    }
+
+    pub(super) fn accept(&mut self, now_ms: u64, trigger: Trigger, fate: Fate) -> Option<NonZeroU64> {
+        if !self.is_ready(now_ms) {
+            return None;
+        }
+        let known = self.open.get(&(trigger.part, trigger.nonce)).copied();
+        if fate == Fate::NotWritten || fate == Fate::UnknownLost {
+            self.close(now_ms);
+            return None;
+        }
+        let id = known.unwrap_or_else(|| {
+            self.next_id += 1;
+            NonZeroU64::new(self.next_id).unwrap()
+        });
+        self.triggers.entry(id).or_insert(Row { trigger, terminal: None });
+        self.open.insert((trigger.part, trigger.nonce), id);
+        if fate == Fate::UnknownWritten {
+            self.withdrawn.push(id);
+            self.close(now_ms);
+            return None;
+        }
+        Some(id)
+    }
+
+    pub(super) fn commit(&mut self, now_ms: u64, entry: &Entry, fate: Fate) -> Result<NonZeroU64, Refusal> {
+        if !self.is_ready(now_ms) {
+            return Err(Refusal::Failed);
+        }
+        let row = self.triggers.get_mut(&entry.trigger).expect("a verdict on a trigger that was never accepted");
+        if row.terminal.is_some() {
+            return Err(Refusal::AlreadyTerminal);
+        }
+        if fate == Fate::NotWritten || fate == Fate::UnknownLost {
+            self.close(now_ms);
+            return Err(Refusal::Failed);
+        }
+        self.next_seq += 1;
+        let seq = NonZeroU64::new(self.next_seq).unwrap();
+        row.terminal = Some((seq, entry.verdict, entry.image_name.clone()));
+        self.open.remove(&(row.trigger.part, row.trigger.nonce));
+        if fate == Fate::UnknownWritten {
+            self.close(now_ms);
+            return Err(Refusal::Failed);
+        }
+        Ok(seq)
+    }
+
+    /// The appliance starts anew: what was in hand is REJECT/RESTARTED.
+    pub(super) fn restart(&mut self) {
+        self.is_closed = false;
+        self.withdrawn.clear();
+        for (_, id) in self.open.drain() {
+            self.next_seq += 1;
+            let seq = NonZeroU64::new(self.next_seq).unwrap();
+            let row = self.triggers.get_mut(&id).unwrap();
+            assert!(row.terminal.replace((seq, Verdict::Reject, String::new())).is_none());
+        }
+    }
+
+    /// Whether the acceptance of this trigger is durable, or was and has its terminal record.
+    pub(super) fn has_accepted(&self, part: u64, nonce: u32) -> bool {
+        self.open.contains_key(&(part, nonce))
+            || self.triggers.values().any(|row| (row.trigger.part, row.trigger.nonce) == (part, nonce))
+    }
+
+    /// The verdict, the part, the nonce and the image of this row.
+    pub(super) fn row(&self, seq: u64) -> Option<(Verdict, Trigger, &str)> {
+        self.triggers.values().find_map(|row| {
+            let (own, verdict, image) = row.terminal.as_ref()?;
+            (own.get() == seq).then_some((*verdict, row.trigger, image.as_str()))
+        })
+    }
+
+    /// Forgets all records but the newest.
+    pub(super) fn forget(&mut self) {
+        let kept_from = self.next_seq.saturating_sub(8);
+        let is_kept = |row: &Row| row.terminal.as_ref().is_none_or(|(seq, ..)| seq.get() >= kept_from);
+        self.triggers.retain(|_, row| is_kept(row));
+    }
+
+    /// Accepted triggers without a terminal record.
+    pub(super) fn open_triggers(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Terminal records written so far.
+    pub(super) fn records(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Acceptances written so far, less those that were taken back.
+    pub(super) fn acceptances(&self) -> u64 {
+        self.next_id - self.taken_back
+    }
+}

@@ -1,0 +1,119 @@
+//! The PLC of the simulated line: one trigger after the other, with everything that a bad cable does to it.
+
+use super::{DEADLINE_MS, LEAD, Simulation, What, ms};
+use crate::config::Matching;
+use cellgate_protocol::code::VerdictCode;
+use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::to_device::{Ack, TriggerRequest};
+use cellgate_protocol::to_plc::ToPlc;
+use rand::RngExt as _;
+
+/// What the PLC does at a moment.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// It shows that it lives.
+    Heartbeat,
+    /// The next part comes.
+    Next,
+    /// It asks for a verdict.
+    Trigger(TriggerRequest),
+    /// It acknowledges.
+    Acknowledge(Ack),
+    /// The part's time is over.
+    Over(u64),
+}
+
+/// What the PLC knows.
+#[derive(Debug, Default)]
+pub(super) struct SimulatedPlc {
+    part: u64,
+    counter: u32,
+    silent_until_ms: u64,
+    is_order_lost: bool,
+    /// No more parts come.
+    pub(super) is_at_rest: bool,
+}
+
+impl Simulation {
+    pub(super) fn plc_does(&mut self, step: Step) {
+        match step {
+            Step::Heartbeat => {
+                if self.goes_wrong(5) {
+                    self.plc.silent_until_ms = self.now_ms + self.random.random_range(100..1_500);
+                }
+                if self.now_ms >= self.plc.silent_until_ms {
+                    self.plc.counter = self.plc.counter.wrapping_add(1);
+                    self.session.plc_heartbeat(self.now_ms, self.plc.counter);
+                }
+                self.after(100, What::Plc(Step::Heartbeat));
+            }
+            Step::Next if self.plc.is_at_rest => {}
+            Step::Next => self.next_part(),
+            Step::Trigger(request) => self.session.trigger(self.now_ms, &request),
+            Step::Acknowledge(ack) => self.session.acknowledge(&ack),
+            Step::Over(part) if part == self.plc.part => self.next_after_pause(),
+            Step::Over(_) => {}
+        }
+    }
+
+    /// The line pauses where the order of images and triggers is lost.
+    fn next_after_pause(&mut self) {
+        let order_ms = if std::mem::take(&mut self.plc.is_order_lost) { 2 * ms(LEAD) } else { 0 };
+        let pause_ms = order_ms + self.random.random_range(1..20);
+        self.after(pause_ms, What::Plc(Step::Next));
+    }
+
+    fn next_part(&mut self) {
+        self.plc.part += 1;
+        let part = self.plc.part;
+        let nonce = self.random.random();
+        let request = TriggerRequest { part_id: part, nonce, deadline_ms: DEADLINE_MS };
+        let (trigger_ms, image_ms) = match self.matching {
+            Matching::ImageFirst => (30..50, 0..30),
+            Matching::TriggerFirst => (0..20, 30..90),
+            Matching::PartId | Matching::FreeRunning => (0..20, 0..60),
+        };
+        // By order, an image is taken for another part's where both a trigger and an image go missing; only numbers tell.
+        let is_by_number = self.matching == Matching::PartId;
+        for _ in 0..=usize::from(self.goes_wrong(30)) {
+            if !(is_by_number && self.goes_wrong(10)) {
+                let delay_ms = self.random.random_range(trigger_ms.clone());
+                self.after(delay_ms, What::Plc(Step::Trigger(request)));
+            }
+        }
+        for _ in 0..=usize::from(is_by_number && self.goes_wrong(20)) {
+            if !self.goes_wrong(20) {
+                let late_ms = if self.goes_wrong(20) { 500 } else { 0 };
+                let delay_ms = late_ms + self.random.random_range(image_ms.clone());
+                self.after(delay_ms, What::Image(part));
+            }
+        }
+        self.after(u64::from(DEADLINE_MS) + 60, What::Plc(Step::Over(part)));
+    }
+
+    pub(super) fn plc_receives(&mut self, message: ToPlc) {
+        let ack = match &message {
+            ToPlc::Verdict(said) => Ack { verdict_seq: said.verdict_seq(), part_id: said.part_id(), code: said.code() },
+            ToPlc::Record(said) => Ack { verdict_seq: said.verdict_seq, part_id: said.part_id, code: said.code },
+            _ => return,
+        };
+        if let ToPlc::Verdict(said) = &message {
+            let is_without_image = [ReasonCode::IMAGE_MISMATCH, ReasonCode::NO_IMAGE].contains(&said.reason());
+            self.plc.is_order_lost = self.matching.is_by_order() && is_without_image;
+        }
+        if self.goes_wrong(20) {
+            return;
+        }
+        let wrong = Ack { code: VerdictCode(!ack.code.0), ..ack };
+        let said = if self.goes_wrong(10) { wrong } else { ack };
+        for _ in 0..=usize::from(self.goes_wrong(20)) {
+            let delay_ms = self.random.random_range(1..15);
+            self.after(delay_ms, What::Plc(Step::Acknowledge(said)));
+        }
+        if matches!(message, ToPlc::Verdict(_)) && ack.part_id == self.plc.part {
+            // The part that is over does not end twice.
+            self.plc.part += 1;
+            self.next_after_pause();
+        }
+    }
+}

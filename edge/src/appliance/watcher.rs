@@ -1,0 +1,78 @@
+//! Service: finds out which images are complete. A folder that was lost is watched anew as soon as it is there again.
+
+use super::beat::{PAUSE, Worker};
+use super::messages::{ArchiverQueue, JudgeQueue, ToJudge};
+use super::service::Service;
+use super::shared::Shared;
+use crate::acquire::{Arrival, Settling, Unjudged, WatchError, Watcher as FolderWatcher, present};
+use crate::config::Matching;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The service that watches the scanner's folder.
+pub(super) struct Watcher {
+    pub(super) folder: PathBuf,
+    pub(super) matching: Matching,
+    pub(super) shared: Arc<Shared>,
+    pub(super) judge: JudgeQueue,
+    pub(super) archiver: ArchiverQueue,
+}
+
+impl Service for Watcher {
+    fn name(&self) -> &'static str {
+        Worker::Watcher.name()
+    }
+
+    /// Runs until the port has ended: after a signal the part in hand still needs its image. While the folder can't be watched
+    /// there is no health, hence no PASS; the process lives on.
+    fn run(self) {
+        let mut is_lost = false;
+        while !self.shared.is_shut_down() {
+            if let Err(error) = self.watch(&mut is_lost) {
+                if !std::mem::replace(&mut is_lost, true) {
+                    tracing::error!(%error, "not ready: the scanner's folder is lost; it is watched again once it is back");
+                }
+                self.shared.beats.unable(Worker::Watcher);
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+}
+
+impl Watcher {
+    /// Watches until the folder is lost. Arrivals that were not sent by then are dropped: their files may have moved.
+    fn watch(&self, is_lost: &mut bool) -> Result<(), WatchError> {
+        let mut watcher = FolderWatcher::new(&self.folder)?;
+        // Nobody knows yet whether an image that lies here already is whole, nor ever which trigger it came for.
+        let lying = present(&self.folder)?;
+        if std::mem::take(is_lost) {
+            tracing::info!(folder = %self.folder.display(), "the scanner's folder is watched again");
+        }
+        let mut settling = Settling::default();
+        if self.matching == Matching::FreeRunning {
+            settling = Settling::new(lying, Instant::now());
+        } else {
+            self.archiver.set_aside(lying, Unjudged::Unwatched);
+        }
+        let mut is_doubt_sent = false;
+        let mut arrivals = Vec::new();
+        while !self.shared.is_shut_down() {
+            self.shared.beats.idle(Worker::Watcher);
+            watcher.next(PAUSE, &mut arrivals)?;
+            settling.look(Instant::now(), &mut arrivals);
+            is_doubt_sent = is_doubt_sent || self.judge.try_send(ToJudge::Doubt);
+            if is_doubt_sent {
+                self.send(&mut arrivals);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends arrivals in their order; those that find the judge's queue full stay for the next time.
+    fn send(&self, arrivals: &mut Vec<Arrival>) {
+        let is_sent = |arrival: &Arrival| self.judge.try_send(ToJudge::Arrival(arrival.clone()));
+        let sent = arrivals.iter().take_while(|arrival| is_sent(arrival)).count();
+        arrivals.drain(..sent);
+    }
+}
