@@ -177,7 +177,7 @@ impl<'a> Directory<'a> {
         }
         let len = count.saturating_mul(width as u64);
         let bytes = if len <= inline.len() as u64 {
-            inline.get(..len as usize)
+            usize::try_from(len).ok().and_then(|len| inline.get(..len))
         } else {
             self.file.slice(unsigned(inline, order), len)
         };

@@ -126,8 +126,9 @@ impl<'a> Layout<'a> {
             if rows == 0 {
                 return Err(Refusal::malformed("strips of 0 rows", "at least one row"));
             }
-            // Not above `height`, so it fits.
-            (page.require(STRIP_OFFSETS)?, page.require(STRIP_BYTE_COUNTS)?, width, rows as u32)
+            #[expect(clippy::cast_possible_truncation, reason = "at most `height`")]
+            let rows = rows as u32;
+            (page.require(STRIP_OFFSETS)?, page.require(STRIP_BYTE_COUNTS)?, width, rows)
         };
         let (across, down) = (width.div_ceil(chunk_width), height.div_ceil(chunk_height));
         refuse_many_pixels(width, height, tiled.then_some((chunk_width, chunk_height)), limits)?;
@@ -301,8 +302,9 @@ fn one_grey_channel(page: &Directory<'_>) -> Result<u32, Refusal> {
             format!("unsigned samples of {} to {} bits", BITS.start(), BITS.end()),
         ));
     }
-    // Within `BITS`, so it fits.
-    Ok(bits as u32)
+    #[expect(clippy::cast_possible_truncation, reason = "within `BITS`")]
+    let bits = bits as u32;
+    Ok(bits)
 }
 
 fn compression(page: &Directory<'_>) -> Result<Compression, Refusal> {

@@ -26,7 +26,9 @@ pub(super) fn levels_from_packed(bytes: &[u8], bits: u32, levels: &mut [u16]) {
             available_bits += 8;
         }
         available_bits -= bits;
-        *level = (window >> available_bits & mask) as u16;
+        #[expect(clippy::cast_possible_truncation, reason = "the mask has at most 16 bits")]
+        let sample = (window >> available_bits & mask) as u16;
+        *level = sample;
     }
 }
 
@@ -42,6 +44,7 @@ pub(super) fn undo_prediction(left: u16, levels: &mut [u16]) -> u16 {
 
 /// Turns levels of `bits` bits round, so that the darkest becomes the brightest.
 pub(super) fn invert(bits: u32, levels: &mut [u16]) {
+    #[expect(clippy::cast_possible_truncation, reason = "samples have at most 16 bits")]
     let brightest = ((1_u32 << bits) - 1) as u16;
     for level in levels {
         *level = brightest - *level;
