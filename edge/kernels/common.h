@@ -4,11 +4,9 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
-typedef unsigned __int128 u128;
 
-// The levels of 16 and of 8 bits.
+// The levels of 16 bits.
 constexpr u32 LEVELS16 = 65536;
-constexpr u32 LEVELS8 = 256;
 
 // Levels between two bounds, spread over 0..=255: `Spread` in models/src/conversion/spread.rs.
 struct Spread {

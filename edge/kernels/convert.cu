@@ -5,14 +5,8 @@
 enum Mapping : u32 {
     // Spread between bounds.
     SPREAD = 0,
-    // The same, then a table of 256 levels.
-    SPREAD_TABLE = 1,
-    // A table of 65,536 levels.
-    TABLE = 2,
-    // Spread between bounds, then between the mappings of the four nearest tiles.
-    TILES = 3,
     // Cut off at the bounds, in 16 bits.
-    CUT = 4,
+    CUT = 1,
 };
 
 struct ConvertParameters {
@@ -33,65 +27,27 @@ struct ConvertParameters {
     // The most input pixels that they come from.
     u32 region_width;
     u32 region_height;
-    // Of TILES: tiles side by side.
-    u32 tile_columns;
     // The level whose share is 1.
     float full;
     float mean[3];
     float std[3];
 };
 
-// Where a pixel lies between tiles: the tile before it, the tile after it, the weight of the latter in 1 / 4096.
-struct Between {
-    u16 before;
-    u16 after;
-    u32 weight;
-};
-
 // The input, and what the passes need: of each output pixel the first input pixel, and the weights, tap by tap.
 struct Source {
     const u16* levels;
     const Spread* spreads;
-    const u8* table;
-    const Between* between_rows;
-    const Between* between_columns;
     const u32* x_firsts;
     const u32* x_weights;
     const u32* y_firsts;
     const u32* y_weights;
 };
 
-DEVICE u32 blend(u32 a, u32 b, u32 weight_of_b) { return a * (4096 - weight_of_b) + b * weight_of_b; }
-
-DEVICE u32 between_tiles(const ConvertParameters& p, const Source& s, u32 level, u32 x, u32 y)
-{
-    const Between row = s.between_rows[y];
-    const Between column = s.between_columns[x];
-    const u8* above = s.table + row.before * p.tile_columns * LEVELS8 + level;
-    const u8* below = s.table + row.after * p.tile_columns * LEVELS8 + level;
-    const u32 left = column.before * LEVELS8;
-    const u32 right = column.after * LEVELS8;
-    const u32 upper = blend(above[left], above[right], column.weight);
-    const u32 lower = blend(below[left], below[right], column.weight);
-    return (blend(upper, lower, row.weight) + (1u << 23)) >> 24;
-}
-
 // The level of an input pixel before the resize.
 DEVICE u32 mapped(const ConvertParameters& p, const Source& s, const Spread& spread, u32 x, u32 y)
 {
     const u32 level = s.levels[y * p.input_width + x];
-    switch (p.mapping) {
-    case SPREAD:
-        return spread_level(spread, level);
-    case SPREAD_TABLE:
-        return s.table[spread_level(spread, level)];
-    case TABLE:
-        return s.table[level];
-    case TILES:
-        return between_tiles(p, s, spread_level(spread, level), x, y);
-    default:
-        return above_bound(spread, level);
-    }
+    return p.mapping == SPREAD ? spread_level(spread, level) : above_bound(spread, level);
 }
 
 // The sum of levels by weights with 22 bits behind the point.
@@ -116,25 +72,21 @@ DEVICE u32 weighted(const Level* levels, u32 distance, const u32* weights, u32 w
     return sum.level();
 }
 
-DEVICE void store(float* at, float value) { *at = value; }
-DEVICE void store(u16* at, float value) { *at = half_from_float(value); }
-
 // Writes a resized level of a channel to its planes.
-template <typename Output>
-DEVICE void write(const ConvertParameters& p, Output* tensor, u32 channel, u32 x, u32 y, u32 level)
+DEVICE void write(const ConvertParameters& p, float* tensor, u32 channel, u32 x, u32 y, u32 level)
 {
     const float share = (float)level / p.full;
-    Output* at = tensor + y * p.output_width + x;
+    float* at = tensor + y * p.output_width + x;
     // Unrolled, so that mean and std are found without an index.
     UNROLL
     for (u32 plane = 0; plane < 3; plane++)
         if (p.channels == 1 || plane == channel)
-            store(at + plane * p.output_width * p.output_height, (share - p.mean[plane]) / p.std[plane]);
+            at[plane * p.output_width * p.output_height] = (share - p.mean[plane]) / p.std[plane];
 }
 
 // A tile of the output by one block: the input region mapped, and what comes of the first pass, stay in shared memory.
-template <typename Level, typename Output>
-DEVICE void convert_tile(const ConvertParameters& p, const Source& s, Output* tensor)
+template <typename Level>
+DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* tensor)
 {
     Level* region = (Level*)SHARED_MEMORY;
     Level* halfway = region + p.region_width * p.region_height;
@@ -193,8 +145,8 @@ DEVICE void convert_tile(const ConvertParameters& p, const Source& s, Output* te
 }
 
 // A pixel of the output by one thread, for sizes whose tiles don't fit shared memory.
-template <typename Level, typename Output>
-DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, Output* tensor)
+template <typename Level>
+DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* tensor)
 {
     EACH_THREAD
     {
@@ -228,14 +180,11 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, Output* t
 // A kernel; convert_kernels.cu has all of them. Blocks of convert_tile: tiles along the width by tiles along the height; shared: the region, and the
 // larger of its rows by the tile's width and its columns by the tile's height. Blocks of convert_pixel: as
 // many as it takes; no shared memory.
-#define CONVERT_KERNEL(name, work, Level, Output)                                                                     \
+#define CONVERT_KERNEL(name, work, Level)                                                                             \
     KERNEL(256) name(ConvertParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spreads,         \
-                const u8* __restrict__ table, const Between* __restrict__ between_rows,                               \
-                const Between* __restrict__ between_columns, const u32* __restrict__ x_firsts,                        \
-                const u32* __restrict__ x_weights, const u32* __restrict__ y_firsts,                                  \
-                const u32* __restrict__ y_weights, Output* __restrict__ tensor)                                       \
+                const u32* __restrict__ x_firsts, const u32* __restrict__ x_weights,                                  \
+                const u32* __restrict__ y_firsts, const u32* __restrict__ y_weights, float* __restrict__ tensor)      \
     {                                                                                                                 \
-        const Source source = {levels,    spreads,  table,     between_rows, between_columns,                         \
-                               x_firsts, x_weights, y_firsts, y_weights};                                             \
-        work<Level, Output>(p, source, tensor);                                                                       \
+        const Source source = {levels, spreads, x_firsts, x_weights, y_firsts, y_weights};                            \
+        work<Level>(p, source, tensor);                                                                               \
     }

@@ -25,11 +25,3 @@ extern __shared__ __align__(16) unsigned char shared_memory[];
 
 // Adds to what other threads and blocks may add to at the same time.
 #define ATOMIC_ADD(address, value) atomicAdd(address, value)
-
-// The IEEE half next to a float, ties to even, as bits.
-DEVICE unsigned short half_from_float(float value)
-{
-    unsigned short bits;
-    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
-    return bits;
-}

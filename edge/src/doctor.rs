@@ -1,16 +1,19 @@
 //! What an appliance needs, looked at one by one, with what to do where it is missing.
 
 mod engine;
+mod finding;
 #[cfg(test)]
 #[path = "../../tests/src/skipped.rs"]
 mod skipped;
+
+pub use finding::{Finding, State};
 
 use crate::config::Config;
 use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
 use cellgate_models::one_line;
+use finding::{failure, folder, ok, or_here, warning};
 use rustix::fs::{Access, access, statvfs};
-use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -23,29 +26,6 @@ const WRITTEN_UNIX_MS: i64 = 1_767_225_600_000;
 
 /// What the journal's disk should have free: years of verdicts at a kilobyte each, and their log.
 const JOURNAL_MIN_FREE_MIB: u64 = 1024;
-
-/// How one thing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// As it should be.
-    Ok,
-    /// The appliance would run, with less than it should have.
-    Warning,
-    /// The appliance would not start, or judge nothing.
-    Failure,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What.
-    pub what: &'static str,
-    /// How it is.
-    pub state: State,
-    /// What was found; where it is not as it should be, with what to do.
-    pub found: String,
-}
 
 /// Looks at everything that `config` names. Nothing is changed.
 #[must_use]
@@ -63,28 +43,6 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(config.metrics.listen.map(|address| metrics(address, is_running)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.state as u8));
     findings
-}
-
-fn ok(what: &'static str, found: impl Into<String>) -> Finding {
-    Finding { what, state: State::Ok, found: found.into() }
-}
-
-fn failure(what: &'static str, found: impl Into<String>) -> Finding {
-    Finding { what, state: State::Failure, found: found.into() }
-}
-
-fn warning(what: &'static str, found: impl Into<String>) -> Finding {
-    Finding { what, state: State::Warning, found: found.into() }
-}
-
-fn folder(what: &'static str, path: &Path) -> Finding {
-    if !path.is_dir() {
-        return failure(what, format!("{}: no such folder; make it, or name another", path.display()));
-    }
-    match access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
-        Ok(()) => ok(what, path.display().to_string()),
-        Err(error) => failure(what, format!("{}: {error}; let this user read and write there", path.display())),
-    }
 }
 
 /// The archive, or the folder that it will be made in: writable, on the scanner's file system, with room.
@@ -120,11 +78,6 @@ fn archive(config: &Config) -> Finding {
         }
         Err(error) => failure(what, format!("{named}: {error}")),
     }
-}
-
-/// The path, where it is not the empty one that a relative path ends in.
-fn or_here(path: &Path) -> &Path {
-    if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
 fn journal(path: &Path) -> Finding {

@@ -5,16 +5,16 @@ pub mod appliance;
 pub mod config;
 pub mod convert;
 pub mod doctor;
-#[cfg(feature = "tensorrt")]
-pub mod gpu;
-#[cfg(feature = "tensorrt")]
-pub mod gpu_check;
 pub mod journal;
 pub mod metrics;
+mod one_line;
 pub mod percentile;
 pub mod pipeline;
-#[cfg(feature = "tensorrt")]
-pub mod plans;
 pub mod plc_sim;
 pub mod sandbox;
 pub mod serial;
+#[cfg(feature = "tensorrt")]
+pub mod tensorrt;
+#[cfg(not(feature = "tensorrt"))]
+#[path = "without_tensorrt.rs"]
+pub mod tensorrt;

@@ -23,23 +23,11 @@ enum Command {
     Journal(cmd::journal::Args),
     Doctor(cmd::doctor::Args),
     PlcSim(cmd::plc_sim::Args),
-    #[cfg(feature = "tensorrt")]
-    Plan(cmd::plan::Args),
-    #[cfg(feature = "tensorrt")]
-    GpuCheck(cmd::gpu_check::Args),
-    #[cfg(not(feature = "tensorrt"))]
-    #[command(hide = true, disable_help_flag = true)]
-    Plan(cmd::without_tensorrt::Args),
-    #[cfg(not(feature = "tensorrt"))]
-    #[command(hide = true, disable_help_flag = true)]
-    GpuCheck(cmd::without_tensorrt::Args),
+    #[command(flatten)]
+    TensorRt(cmd::tensorrt::Command),
     /// The child process that decodes images, started by the others
     #[command(name = cellgate_edge::sandbox::worker::SUBCOMMAND, hide = true)]
     DecodeWorker,
-    /// The child process that builds a plan, started wherever one is built
-    #[cfg(feature = "tensorrt")]
-    #[command(name = cellgate_models::plan::SUBCOMMAND, hide = true)]
-    PlanWorker,
 }
 
 /// The exit status of misuse and of everything that keeps the program from judging: clap's own.
@@ -59,15 +47,8 @@ fn main() -> ExitCode {
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Doctor(args) => cmd::doctor::run(&args),
         Command::PlcSim(args) => cmd::plc_sim::run(&args),
-        #[cfg(feature = "tensorrt")]
-        Command::Plan(args) => cmd::plan::run(&args),
-        #[cfg(feature = "tensorrt")]
-        Command::GpuCheck(args) => cmd::gpu_check::run(&args),
-        #[cfg(not(feature = "tensorrt"))]
-        Command::Plan(args) | Command::GpuCheck(args) => cmd::without_tensorrt::run(&args),
+        Command::TensorRt(command) => cmd::tensorrt::run(&command),
         Command::Journal(args) => cmd::journal::run(&args),
-        #[cfg(feature = "tensorrt")]
-        Command::PlanWorker => cellgate_models::plan::serve().map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::DecodeWorker => Ok(ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -6,13 +6,13 @@
 mod skipped;
 
 use cellgate_edge::convert::cuda::{
-    Compiled, CudaConverter, CudaError, CudaOptions, NVRTC_ENV, compare, compile, in_turns, nvrtc_version,
+    CUDA_ENV, Compiled, CudaConverter, CudaError, NVRTC_ENV, compare, compile, in_turns, nvrtc_version,
 };
-use cellgate_edge::convert::{Kernel, OutputType, Plan};
-use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogram, Method, Size};
+use cellgate_edge::convert::{Kernel, Plan, PlanError};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
 use cellgate_models::radiograph::Radiograph;
 use skipped::skipped;
-use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 /// Turing (T4), Orin, Hopper, Blackwell.
@@ -24,28 +24,14 @@ const MOST_REGISTERS: u32 = 64;
 fn spec(method: Method) -> ConversionSpec {
     ConversionSpec::new(method)
         .with_bounds(Bounds::new(1700, 2800).expect("bounds in order"))
-        .with_distribution(Distribution::of(&Histogram::of(&[1700, 2000, 2800])).expect("levels"))
         .with_size(Size { height: 70, width: 50 })
-}
-
-/// NVRTC from `.venv`, wherever the tests were built; CELLGATE_NVRTC goes before it.
-fn options() -> CudaOptions {
-    let named = std::env::var_os(NVRTC_ENV).is_some();
-    CudaOptions { nvrtc: (!named).then(|| in_wheels("lib/libnvrtc.so.13")).flatten(), ..CudaOptions::default() }
-}
-
-/// A file of CUDA 13's wheels in `.venv`.
-fn in_wheels(name: &str) -> Option<PathBuf> {
-    let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/lib");
-    let pythons = libraries.read_dir().ok()?.flatten();
-    pythons.map(|python| python.path().join("site-packages/nvidia/cu13").join(name)).find(|path| path.is_file())
 }
 
 #[test]
 fn all_kernels_compile_for_all_capabilities_without_register_spills_and_with_room_for_their_blocks() {
-    println!("NVRTC {:?}", nvrtc_version(&options()).unwrap());
+    println!("NVRTC {:?}", nvrtc_version().unwrap());
     for (major, minor) in CAPABILITIES {
-        let Compiled { ptx, cubin, log } = compile(&Kernel::ALL, (major, minor), &options()).unwrap();
+        let Compiled { ptx, cubin, log } = compile(&Kernel::ALL, (major, minor)).unwrap();
         println!("sm_{major}{minor}: {} bytes of PTX, {} bytes of code", ptx.len(), cubin.len());
         assert!(ptx.contains(&format!(".target sm_{major}{minor}")) && cubin.starts_with(b"\x7fELF"));
         for kernel in Kernel::ALL {
@@ -73,10 +59,10 @@ fn assembled(report: &str, kernel: Kernel) -> Option<[u32; 3]> {
 
 #[test]
 fn the_kernels_of_each_method_compile_by_themselves() {
-    for method in Method::ALL {
-        let kernels = Plan::kernels(&spec(method), OutputType::F16);
+    for method in Plan::METHODS {
+        let kernels = Plan::kernels(&spec(method));
         let start = Instant::now();
-        let compiled = compile(&kernels, (8, 7), &options()).unwrap();
+        let compiled = compile(&kernels, (8, 7)).unwrap();
         println!("{method}: {} kernels in {:.2?}", kernels.len(), start.elapsed());
         assert!(compiled.ptx.matches(".entry ").count() >= kernels.len());
     }
@@ -84,29 +70,39 @@ fn the_kernels_of_each_method_compile_by_themselves() {
 
 #[test]
 fn what_the_compiler_refuses_is_an_error_with_its_words() {
-    let error = compile(&[Kernel::Histogram], (1, 0), &options()).unwrap_err();
+    let error = compile(&[Kernel::Histogram], (1, 0)).unwrap_err();
     assert!(matches!(error, CudaError::Compile { capability: (1, 0), .. }), "{error}");
     assert!(error.to_string().contains("compute capability 1.0") && error.to_string().contains("gpu-architecture"));
     assert!(error.to_string().contains("NVRTC 13."), "{error}");
 }
 
+/// In a process of its own, which has the variables.
 #[test]
 fn libraries_that_are_named_and_missing_are_errors() {
-    let nowhere = |name: &str| Some(PathBuf::from("/nowhere").join(name));
-    let options = CudaOptions { nvrtc: nowhere("libnvrtc.so.13"), ..CudaOptions::default() };
-    let text = compile(&Kernel::ALL, (8, 7), &options).unwrap_err().to_string();
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "scenario_nowhere", "--ignored", "--nocapture"])
+        .envs([(NVRTC_ENV, "/nowhere/libnvrtc.so.13"), (CUDA_ENV, "/nowhere/libcuda.so.1")])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+#[ignore = "a scenario of the test above"]
+fn scenario_nowhere() {
+    let text = compile(&Kernel::ALL, (8, 7)).unwrap_err().to_string();
     assert!(text.contains("/nowhere/libnvrtc.so.13") && text.contains("nvidia-cuda-nvrtc"), "{text}");
-    let options = CudaOptions { cuda: nowhere("libcuda.so.1"), ..CudaOptions::default() };
-    let result = CudaConverter::new(&spec(Method::Naive), 100, OutputType::F32, &options);
-    let text = result.err().unwrap().to_string();
+    let text = CudaConverter::new(&spec(Method::Naive), 100).err().unwrap().to_string();
     assert!(text.contains("/nowhere/libcuda.so.1") && text.contains("NVIDIA driver"), "{text}");
 }
 
 #[test]
-fn a_wrong_specification_is_told_before_cuda_is_looked_for() {
-    let wrong = ConversionSpec::new(Method::Global);
-    let result = CudaConverter::new(&wrong, 100, OutputType::F32, &CudaOptions::default());
-    assert!(matches!(result.err().unwrap(), CudaError::Plan(_)));
+fn a_wrong_specification_and_a_method_without_kernels_are_told_before_cuda_is_looked_for() {
+    let refused = |spec: &ConversionSpec| CudaConverter::new(spec, 100).err().unwrap();
+    assert!(matches!(refused(&ConversionSpec::new(Method::Global)), CudaError::Plan(PlanError::Conversion(_))));
+    let clahe = spec(Method::Clahe);
+    assert_eq!(refused(&clahe), CudaError::Plan(PlanError::Method { method: Method::Clahe }));
 }
 
 #[test]
@@ -117,16 +113,14 @@ fn a_gpu_if_there_is_one_equals_the_reference() {
     };
     let [a, b, c] = [image(90, 200, 2_654_435_761), image(90, 200, 2_246_822_519), image(1, 1, 0)];
     let images = in_turns(a.view(), b.view(), c.view());
-    for method in Method::ALL {
-        for output_type in [OutputType::F32, OutputType::F16] {
-            match compare(&spec(method), &images, output_type, &options()) {
-                Ok(comparison) => assert_eq!(comparison.different, 0, "{method}, {output_type:?}: {comparison:?}"),
-                Err(error @ CudaError::LibraryMissing { .. }) => {
-                    skipped(&format!("no GPU: {error}"));
-                    return;
-                }
-                Err(error) => panic!("{method}, {output_type:?}: {error}"),
+    for method in Plan::METHODS {
+        match compare(&spec(method), &images) {
+            Ok(comparison) => assert_eq!(comparison.different, 0, "{method}: {comparison:?}"),
+            Err(error @ CudaError::LibraryMissing { .. }) => {
+                skipped(&format!("no GPU: {error}"));
+                return;
             }
+            Err(error) => panic!("{method}: {error}"),
         }
     }
 }

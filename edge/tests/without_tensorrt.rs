@@ -10,18 +10,20 @@ mod building;
 mod device;
 #[path = "support/process.rs"]
 mod process;
-#[expect(dead_code, reason = "each test takes what it needs")]
 mod support;
 
 use building::{Running, building, ends, hanging_tensorrt};
+use cellgate_models::bundle::{Expectation, Precision};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Distribution, Histogram, Method, Size};
 use cellgate_models::plan::Library;
+use cellgate_models::radiograph::Radiograph;
 use device::{Device, compile};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use support::{DARK, image, lines, run, stderr};
+use support::{DARK, contents, image, lines, mean_sigmoid, run, stderr};
 
 /// A device with a pretended GPU of compute capability 8.6.
 fn device() -> Device {
@@ -145,6 +147,57 @@ fn with_a_key_that_cannot_be_made() {
     assert!(said.contains("building the plan of f32 for Pretended"), "{said}");
 }
 
+/// A device without a GPU and without a driver, whose model converts by `method`.
+fn device_with(method: Method) -> Device {
+    let mut contents = contents("mean_sigmoid.onnx", 0.0);
+    contents.conversion = ConversionSpec::new(method)
+        .with_bounds(Bounds::new(1700, 2800).unwrap())
+        .with_distribution(Distribution::of(&Histogram::of(&[1700, 2000, 2800])).unwrap())
+        .with_size(Size { height: 4, width: 6 });
+    // A flat radiograph stays flat.
+    let dark = Radiograph::new(12, 8, vec![DARK; 96]).unwrap();
+    let level = Converter::new(&contents.conversion).unwrap().to_levels8(&dark).unwrap().levels[0];
+    let score = mean_sigmoid(u16::from(level) * 256);
+    contents.golden[0].expected.insert(Precision::F32, Expectation { score, tolerance: 1e-4 });
+    let device = Device::with(&contents);
+    image(device.folder.path(), "dark", DARK);
+    device
+}
+
+/// The reason is the model's, so it is said before the machine is looked at: here it has neither driver nor GPU.
+#[test]
+fn with_a_conversion_that_has_no_kernels() {
+    for method in [Method::Equalize, Method::Clahe, Method::Dhe] {
+        let device = device_with(method);
+        let reason = format!("the conversion {method} has no CUDA kernels, so this model runs on the CPU only");
+        let refused = run(&mut device.inspect("tensorrt"), 2);
+        assert!(refused.stdout.is_empty() && stderr(&refused).contains(&reason), "{}", stderr(&refused));
+        let judged = device.inspect("auto").output().unwrap();
+        assert_eq!(lines(&judged)[0]["reason"].as_str().unwrap().split('_').next(), Some("SCORE"), "{judged:?}");
+        for (engine, state, start) in [
+            ("tensorrt", "failure", reason.as_str()),
+            ("auto", "warning", "ONNX Runtime on the CPU, as TensorRT can't be used: the conversion"),
+        ] {
+            let mut command = device.program(&["doctor", "--json", "--config"]);
+            command.arg(configure(&device, engine)).env("CELLGATE_CUDA", device.at("nowhere.so"));
+            let findings: serde_json::Value = serde_json::from_slice(&run(&mut command, 1).stdout).unwrap();
+            let mut findings = findings.as_array().unwrap().iter();
+            let finding = findings.find(|finding| finding["what"] == "model and engine").unwrap();
+            let found = finding["found"].as_str().unwrap();
+            assert_eq!(finding["state"], state, "{found}");
+            assert!(found.contains(start) && found.contains(&reason), "{found}");
+        }
+        assert!(!device.at("plans").exists() && !device.at("plan.key").exists(), "nothing is built for nothing");
+    }
+}
+
+#[test]
+fn an_appliance_whose_conversion_has_no_kernels_says_so_in_its_log() {
+    let device = device_with(Method::Clahe);
+    let line = fallback(&device, "nowhere.so");
+    assert!(line.contains("as TensorRT can't be used: the conversion clahe has no CUDA kernels"), "{line}");
+}
+
 /// A configuration with this device's folders; nothing listens at its port.
 fn configure(device: &Device, engine: &str) -> PathBuf {
     let text = format!(
@@ -179,12 +232,11 @@ fn a_signal_ends_the_appliance_while_a_plan_is_built() {
     }
 }
 
-#[test]
-fn an_appliance_that_falls_back_says_so_as_a_warning() {
-    let device = device();
+/// What the appliance with engine `auto` logs as a warning when it judges on the CPU; the driver is that file.
+fn fallback(device: &Device, driver: &str) -> String {
     let log = fs::File::create(device.at("log")).unwrap();
     let mut command = device.program(&["run", "--config"]);
-    command.arg(configure(&device, "auto")).env("CELLGATE_CUDA", device.at("nowhere.so")).stderr(log);
+    command.arg(configure(device, "auto")).env("CELLGATE_CUDA", device.at(driver)).stderr(log);
     let mut appliance = Running(command.spawn().unwrap());
     let (start, line) = (Instant::now(), |line: &&str| line.contains("judging with"));
     let line = loop {
@@ -194,13 +246,16 @@ fn an_appliance_that_falls_back_says_so_as_a_warning() {
         assert!(start.elapsed() < Duration::from_secs(60), "it says nothing");
         std::thread::sleep(Duration::from_millis(10));
     };
-    assert!(
-        line.contains("WARN")
-            && line.contains("judging with ONNX Runtime on the CPU, as TensorRT can't be used: found")
-    );
-    assert!(line.contains("libcuda.so.1"), "{line}");
     kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
     assert_eq!(appliance.end(), Some(0));
+    assert!(line.contains("WARN") && line.contains("judging with ONNX Runtime on the CPU, as TensorRT can't be used"));
+    line
+}
+
+#[test]
+fn an_appliance_that_falls_back_says_so_as_a_warning() {
+    let line = fallback(&device(), "nowhere.so");
+    assert!(line.contains("as TensorRT can't be used: found no libcuda.so.1"), "{line}");
 }
 
 #[test]

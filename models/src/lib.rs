@@ -10,6 +10,17 @@
 //! | [`digest`] | SHA-256 digests, the names of all content |
 //! | `plan` | TensorRT plans: built from ONNX, inspected, cached; only with the feature `tensorrt` |
 //! | [`one_line()`] | errors as people read them |
+// No number changes silently; a test's casts are of numbers that it has chosen.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss
+    )
+)]
 
 pub mod bundle;
 pub mod conversion;

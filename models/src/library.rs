@@ -12,22 +12,12 @@ pub(crate) struct Wanted {
     pub(crate) file_name: &'static str,
     /// The environment variable that names it.
     pub(crate) environment: &'static str,
-    /// What that variable and the caller name.
-    pub(crate) named: Named,
+    /// Whether that variable and the caller name the folder that holds the file, and those that belong to it; else the file.
+    pub(crate) names_folder: bool,
     /// Its folder below `site-packages`, where a Python wheel has put it.
     pub(crate) wheel: &'static str,
     /// The folder that its own installer makes.
     pub(crate) own: &'static str,
-}
-
-/// What names a library.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// The file.
-    File,
-    /// The folder that holds the file, and those that belong to it.
-    #[cfg(feature = "tensorrt")]
-    Folder,
 }
 
 /// The folders of the system that are looked at last, before the library's own.
@@ -75,13 +65,13 @@ impl Search {
             // Writing to a String can't fail.
             let _ = writeln!(looked_for, "  {line}");
         };
-        let Wanted { file_name, environment: variable, named, .. } = self.wanted;
+        let Wanted { file_name, environment: variable, names_folder, .. } = self.wanted;
         let environment = self.environment.as_ref().filter(|value| !value.is_empty()).map(PathBuf::from);
         if let Some(path) = self.explicit.as_ref().or(environment.as_ref()) {
-            let (file, place) = match named {
-                Named::File => (path.is_file().then(|| path.clone()), path.clone()),
-                #[cfg(feature = "tensorrt")]
-                Named::Folder => (library_in(path, file_name), path.join(file_name)),
+            let (file, place) = if names_folder {
+                (library_in(path, file_name), path.join(file_name))
+            } else {
+                (path.is_file().then(|| path.clone()), path.clone())
             };
             let named_by = if self.explicit.is_some() { "as named by the caller" } else { variable };
             if let Some(file) = file {
@@ -172,7 +162,7 @@ mod tests {
             wanted: Wanted {
                 file_name: "libonnxruntime.so",
                 environment: VARIABLE,
-                named: Named::File,
+                names_folder: false,
                 wheel: "onnxruntime/capi",
                 own: "/opt/onnxruntime/lib",
             },
@@ -251,13 +241,12 @@ mod tests {
         assert_eq!(library_in(root.path(), "libonnxruntime.so").unwrap(), root.path().join("libonnxruntime.so"));
     }
 
-    #[cfg(feature = "tensorrt")]
     #[test]
     fn a_folder_can_be_named_too() {
         let root = tempfile::tempdir().unwrap();
         let library = touch(root.path(), "trt/libnvinfer.so.11");
         let mut search = search(root.path());
-        search.wanted = Wanted { file_name: "libnvinfer.so", named: Named::Folder, ..search.wanted };
+        search.wanted = Wanted { file_name: "libnvinfer.so", names_folder: true, ..search.wanted };
         search.environment = Some(root.path().join("trt").into());
         assert_eq!(search.find().unwrap(), library);
         search.explicit = Some(root.path().to_owned());

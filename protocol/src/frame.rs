@@ -3,6 +3,7 @@
 //! Receiving goes from what proves most to what proves least: the check sum, then the length, then the version, then
 //! the payload to its last byte, and in the end the whole frame is built again and must come out the same.
 
+pub use crate::frame_type::FrameType;
 use crate::{
     limits::{CHECK, HEADER, MAX_FRAME, MAX_PAYLOAD, MAX_RAW, MAX_STUFFED},
     to_device::ToDevice,
@@ -20,34 +21,6 @@ static CRC_32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 #[must_use]
 pub fn crc_32c(bytes: &[u8]) -> u32 {
     CRC_32C.checksum(bytes)
-}
-
-/// What a frame holds, as it travels: any 8 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct FrameType(pub u8);
-
-impl FrameType {
-    /// To the device: opens a link.
-    pub const HELLO: Self = Self(1);
-    /// To the PLC: the link is open.
-    pub const HELLO_ACK: Self = Self(2);
-    /// To the device: asks for a verdict.
-    pub const TRIGGER: Self = Self(3);
-    /// To the PLC: the trigger was accepted.
-    pub const BUSY: Self = Self(4);
-    /// To the PLC: something to act on.
-    pub const VERDICT: Self = Self(5);
-    /// To the device: a verdict or a record arrived.
-    pub const ACK: Self = Self(6);
-    /// To the PLC: the trigger was refused.
-    pub const NAK: Self = Self(7);
-    /// Both ways, with different payloads: the sender is alive.
-    pub const HEARTBEAT: Self = Self(8);
-    /// To the PLC: information.
-    pub const RECORD: Self = Self(9);
-    /// Both ways: something is wrong with the link.
-    pub const ERROR: Self = Self(10);
 }
 
 /// The first 20 bytes of a frame, little endian; version and length are written by [`encode`] and checked by [`decode`].
@@ -226,7 +199,7 @@ pub fn encode<'a, M: Message>(
     let raw_header = RawHeader {
         version: version::WIRE,
         frame_type: message.frame_type(),
-        length: length as u16,
+        length: u16::try_from(length).map_err(|_| FrameError::Length)?,
         link_id: header.link_id,
         boot_epoch: header.boot_epoch,
         seq: header.seq,

@@ -5,6 +5,17 @@
 //! microcontroller. `SPEC.md` beside the sources describes every byte.
 #![no_std]
 #![forbid(unsafe_code)]
+// No number changes silently; a test's casts are of numbers that it has chosen.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss
+    )
+)]
 
 #[cfg(test)]
 extern crate std;
@@ -14,6 +25,7 @@ pub mod code;
 pub mod digest;
 pub mod fault;
 pub mod frame;
+mod frame_type;
 pub mod gate;
 pub mod health;
 pub mod limits;

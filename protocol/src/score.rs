@@ -18,7 +18,11 @@ impl ScoreE4 {
     #[must_use]
     pub fn from_probability(probability: f32) -> Self {
         if (0.0..=1.0).contains(&probability) {
-            // In f64 the product is exact enough to be rounded down; it is within 0..=10000.
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "within 0..=10000, and meant to be rounded down; in f64 the product is exact enough for that"
+            )]
             Self((f64::from(probability) * 10_000.0) as u16)
         } else {
             Self::NONE

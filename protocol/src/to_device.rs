@@ -1,6 +1,6 @@
 //! What the PLC says to the device.
 
-use crate::{code::VerdictCode, frame::FrameType, state::Status};
+use crate::{code::VerdictCode, frame_type::FrameType, state::Status};
 use serde::{Deserialize, Serialize};
 
 /// Opens a link. Its layout never changes, so that sides of different versions still understand it.

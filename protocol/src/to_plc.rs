@@ -4,8 +4,8 @@
 //! ([`crate::session::device`]), and only from a committed journal entry.
 
 use crate::{
-    code::VerdictCode, digest::DigestStart, fault::LinkError, frame::FrameType, reason::ReasonCode, score::ScoreE4,
-    state::StateCode, state::Status,
+    code::VerdictCode, digest::DigestStart, fault::LinkError, frame_type::FrameType, reason::ReasonCode,
+    score::ScoreE4, state::StateCode, state::Status,
 };
 use serde::{Deserialize, Serialize};
 

@@ -7,9 +7,7 @@
 #include "../../edge/kernels/bounds.cu"
 #include "../../edge/kernels/convert.cu"
 #include "../../edge/kernels/convert_kernels.cu"
-#include "../../edge/kernels/dhe.cu"
 #include "../../edge/kernels/histogram.cu"
-#include "../../edge/kernels/tiles.cu"
 
 #define RUN(kernel)                                                                                                   \
     if (!std::strcmp(name, #kernel))                                                                                  \
@@ -23,19 +21,9 @@ extern "C" bool cellgate_run_kernel(const char* name, const unsigned* blocks, un
 {
     RUN(histogram)
     RUN(local_bounds)
-    RUN(tile_histograms)
-    RUN(clahe_mappings)
-    RUN(dhe_table)
-    RUN(convert_tile_8_f32)
-    RUN(convert_tile_8_f16)
-    RUN(convert_tile_16_f32)
-    RUN(convert_tile_16_f16)
-    RUN(convert_pixel_8_f32)
-    RUN(convert_pixel_8_f16)
-    RUN(convert_pixel_16_f32)
-    RUN(convert_pixel_16_f16)
+    RUN(convert_tile_8)
+    RUN(convert_tile_16)
+    RUN(convert_pixel_8)
+    RUN(convert_pixel_16)
     return false;
 }
-
-// The size of what the kernel dhe_table keeps in shared memory.
-extern "C" std::size_t cellgate_dhe_memory() { return sizeof(DheMemory); }

@@ -35,26 +35,6 @@ static inline unsigned in_order(unsigned step, unsigned of) { return running.bac
 using std::floor;
 using std::rint;
 
-// The IEEE half next to a float, ties to even, as bits.
-static inline unsigned short half_from_float(float value)
-{
-    unsigned bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    const unsigned sign = bits >> 16 & 0x8000;
-    const unsigned magnitude = bits & 0x7fffffff;
-    if (magnitude > 0x7f800000)
-        return (unsigned short)(sign | 0x7e00);
-    float size;
-    std::memcpy(&size, &magnitude, sizeof size);
-    if (size >= 65520.0f)
-        return (unsigned short)(sign | 0x7c00);
-    // The distance between halves here, and how many of them the value is; below 2^-14 the distance stays the same.
-    int exponent;
-    std::frexp(size < 0x1p-14f ? 0x1p-14f : size, &exponent);
-    const unsigned steps = (unsigned)std::rint(std::ldexp(size, 11 - exponent));
-    return (unsigned short)(sign | ((unsigned)(exponent + 13) * 1024 + steps));
-}
-
 // What lies at an address; memcpy, as arguments lie in memory for bytes.
 template <typename Argument> static Argument argument_at(const void* address)
 {

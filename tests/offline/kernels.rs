@@ -1,52 +1,37 @@
 //! The CUDA kernels, run on the processor in the order in which a GPU runs them, give byte for byte what the reference
-//! gives, for all methods; see `cellgate_tests::kernels` for what that shows and what not.
+//! gives, for all methods that have kernels; see `cellgate_tests::kernels` for what that shows and what not.
 //!
 //! Values are compared, and with them levels: two levels never have the same normalised value. An image at its own size
 //! shows the levels before the resize.
 
 use anyhow::{Context as _, Result, ensure};
-use cellgate_edge::convert::{OutputType, Plan};
-use cellgate_models::conversion::{
-    Bounds, ClaheSettings, ConversionSpec, Converter, DheSettings, Distribution, Histogram, Method, Size,
-    image_percentiles,
-};
+use cellgate_edge::convert::Plan;
+use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size, image_percentiles};
 use cellgate_models::radiograph::{Limits, Radiograph, read};
 use cellgate_tests::kernels::{Order, run};
-use half::f16;
 use proptest::prelude::*;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is run of an image and a specification.
-const BOTH: &[(OutputType, Order)] = &[
-    (OutputType::F32, Order::Forward),
-    (OutputType::F32, Order::Backward),
-    (OutputType::F16, Order::Forward),
-    (OutputType::F16, Order::Backward),
-];
-/// The same of a large image: each type and each order once.
-const CROSSED: &[(OutputType, Order)] = &[(OutputType::F32, Order::Forward), (OutputType::F16, Order::Backward)];
+/// The orders in which an image and a specification are run.
+const BOTH: &[Order] = &[Order::Forward, Order::Backward];
 
 /// The same of an image that is one of many.
-const ONCE: &[(OutputType, Order)] = &[(OutputType::F32, Order::Backward)];
+const ONCE: &[Order] = &[Order::Backward];
 
 /// The kernels against the reference: one image, one specification.
-fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, runs: &[(OutputType, Order)]) -> Result<()> {
+fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, orders: &[Order]) -> Result<()> {
     let image = Size { height: radiograph.height(), width: radiograph.width() };
     let mut converter = Converter::new(spec)?;
     let mut expected = vec![0.0; 3 * converter.output_size(radiograph).pixels()];
     converter.to_tensor(radiograph, &mut expected)?;
-    for &(output_type, order) in runs {
-        let plan = Plan::new(spec, image, output_type)?;
-        let found = run(&plan, radiograph.levels(), order)?;
-        let differs = match output_type {
-            OutputType::F32 => first_difference(&found, &expected, f32::to_ne_bytes),
-            OutputType::F16 => first_difference(&found, &expected, |value| f16::from_f32(value).to_ne_bytes()),
-        };
+    for &order in orders {
+        let found = run(&Plan::new(spec, image)?, radiograph.levels(), order)?;
+        let differs = first_difference(&found, &expected);
         let method = spec.method;
         ensure!(
             differs.is_none(),
-            "{name}, {image} to {:?}, {method}, {output_type:?}, {order:?}: value {differs:?} differs",
+            "{name}, {image} to {:?}, {method}, {order:?}: value {differs:?} differs",
             spec.size
         );
     }
@@ -54,30 +39,23 @@ fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, runs: &[(
 }
 
 /// The first value whose bytes are not those of what is expected.
-fn first_difference<const N: usize>(found: &[u8], expected: &[f32], bytes: impl Fn(f32) -> [u8; N]) -> Option<usize> {
-    assert_eq!(found.len(), N * expected.len());
-    found.as_chunks().0.iter().zip(expected).position(|(&found, &expected)| found != bytes(expected))
+fn first_difference(found: &[u8], expected: &[f32]) -> Option<usize> {
+    assert_eq!(found.len(), size_of_val(expected));
+    found.as_chunks().0.iter().zip(expected).position(|(&found, expected)| found != expected.to_ne_bytes())
 }
 
-/// The specification of `method` with bounds and distribution that `radiograph` would have.
+/// The specification of `method` with the bounds that `radiograph` would have.
 fn spec_for(method: Method, radiograph: &Radiograph, size: Option<Size>) -> Result<ConversionSpec> {
     let bounds = Bounds::global([image_percentiles(radiograph)]).context("no bounds")?;
-    let mut spec = ConversionSpec::new(method)
-        .with_bounds(bounds)
-        .with_distribution(Distribution::of(&Histogram::of(radiograph.levels())).context("no levels")?);
+    let mut spec = ConversionSpec::new(method).with_bounds(bounds);
     spec.size = size;
     Ok(spec)
 }
 
-fn compare_all_methods(
-    name: &str,
-    radiograph: &Radiograph,
-    sizes: &[Option<Size>],
-    runs: &[(OutputType, Order)],
-) -> Result<()> {
+fn compare_all_methods(name: &str, radiograph: &Radiograph, sizes: &[Option<Size>], orders: &[Order]) -> Result<()> {
     for &size in sizes {
-        for method in Method::ALL {
-            compare(name, radiograph, &spec_for(method, radiograph, size)?, runs)?;
+        for method in Plan::METHODS {
+            compare(name, radiograph, &spec_for(method, radiograph, size)?, orders)?;
         }
     }
     Ok(())
@@ -117,7 +95,7 @@ fn electrode(height: u32, width: u32) -> Radiograph {
 fn electrodes_of_the_papers_largest_and_smallest_size() -> Result<()> {
     for (height, width) in [(2115, 1219), (2053, 1119)] {
         let radiograph = electrode(height, width);
-        compare_all_methods("electrode", &radiograph, &[None, Some(Size::PAPER)], CROSSED)?;
+        compare_all_methods("electrode", &radiograph, &[None, Some(Size::PAPER)], BOTH)?;
     }
     Ok(())
 }
@@ -150,9 +128,9 @@ fn images_of_few_levels_and_of_all() -> Result<()> {
 
 #[test]
 fn reductions_too_great_for_tiles_and_great_enlargements() -> Result<()> {
-    compare_all_methods("electrode", &electrode(700, 600), &[size(5, 3), size(1, 500), size(600, 2)], CROSSED)?;
-    compare_all_methods("electrode", &electrode(2100, 1200), &[size(224, 224)], CROSSED)?;
-    compare_all_methods("few pixels", &electrode(40, 70), &[size(1000, 900)], CROSSED)?;
+    compare_all_methods("electrode", &electrode(700, 600), &[size(5, 3), size(1, 500), size(600, 2)], BOTH)?;
+    compare_all_methods("electrode", &electrode(2100, 1200), &[size(224, 224)], BOTH)?;
+    compare_all_methods("few pixels", &electrode(40, 70), &[size(1000, 900)], BOTH)?;
     Ok(())
 }
 
@@ -166,19 +144,6 @@ fn every_level_with_many_bounds() -> Result<()> {
             compare("all levels", &radiograph, &spec, BOTH)?;
         }
     }
-    Ok(())
-}
-
-#[test]
-fn the_plan_knows_how_much_memory_the_kernel_of_dhe_needs() -> Result<()> {
-    let radiograph = image(2, 2, |at| at as u16);
-    let spec = spec_for(Method::Dhe, &radiograph, None)?;
-    let plan = Plan::new(&spec, Size { height: 2, width: 2 }, OutputType::F32)?;
-    let needs = cellgate_tests::kernels::dhe_memory();
-    assert!(
-        format!("{plan:?}")
-            .contains(&format!("kernel: DheTable, blocks: [1, 1], threads: 256, shared_bytes: {needs},"))
-    );
     Ok(())
 }
 
@@ -202,34 +167,10 @@ proptest! {
     fn any_image_of_any_size_by_any_method(
         radiograph in any_image(),
         to in proptest::option::of((1..150_u32, 1..150_u32)),
-        method in proptest::sample::select(&Method::ALL[..]),
+        method in proptest::sample::select(&Plan::METHODS[..]),
     ) {
         let size = to.map(|(height, width)| Size { height, width });
         compare("any", &radiograph, &spec_for(method, &radiograph, size).unwrap(), BOTH).unwrap();
-    }
-
-    #[test]
-    fn clahe_with_any_settings(
-        radiograph in any_image(),
-        tiles in (1..=64_u32, 1..=64_u32),
-        clip_limit_percent in 100..=25_600_u32,
-    ) {
-        let mut spec = spec_for(Method::Clahe, &radiograph, size(50, 60)).unwrap();
-        spec.clahe = Some(ClaheSettings { tiles: Size { height: tiles.0, width: tiles.1 }, clip_limit_percent });
-        compare("any", &radiograph, &spec, BOTH).unwrap();
-    }
-
-    #[test]
-    fn dhe_of_any_histogram(
-        counts in proptest::collection::vec(prop_oneof![Just(0_u16), 0..3_u16, 0..60_u16], 256),
-        emphasis in 0..=DheSettings::MAX_EMPHASIS,
-    ) {
-        let levels = (0..=255_u16).zip(&counts).flat_map(|(level, &count)| (0..count).map(move |_| level << 8));
-        let levels: Vec<u16> = levels.chain([0]).collect();
-        let radiograph = Radiograph::new(levels.len() as u32, 1, levels).unwrap();
-        let mut spec = ConversionSpec::new(Method::Dhe).with_bounds(Bounds::new(0, u16::MAX).unwrap());
-        spec.dhe = Some(DheSettings { emphasis });
-        compare("histogram", &radiograph, &spec, BOTH).unwrap();
     }
 }
 

@@ -21,7 +21,6 @@ unsafe extern "C" {
         sizes: *const usize,
         number: usize,
     ) -> bool;
-    fn cellgate_dhe_memory() -> usize;
 }
 
 /// In which order blocks, and the threads of each, take their turns.
@@ -89,13 +88,6 @@ pub fn run(plan: &Plan, levels: &[u16], order: Order) -> Result<Vec<u8>> {
     Ok(tensor.as_mut().to_vec())
 }
 
-/// The bytes that the kernel `dhe_table` needs of shared memory.
-#[must_use]
-pub fn dhe_memory() -> usize {
-    // SAFETY: a function without arguments that returns a constant.
-    unsafe { cellgate_dhe_memory() }
-}
-
 fn launch_on_cpu(launch: &Launch, memory: &mut Memory, tensor: &mut Memory, order: Order) -> Result<()> {
     let (memory, tensor) = (memory.as_mut(), tensor.as_mut());
     let addresses: Vec<*mut u8> = launch
@@ -104,7 +96,7 @@ fn launch_on_cpu(launch: &Launch, memory: &mut Memory, tensor: &mut Memory, orde
         .map(|argument| match argument {
             Argument::Memory(offset) => memory[*offset..].as_mut_ptr(),
             Argument::Tensor => tensor.as_mut_ptr(),
-            Argument::Value(_) | Argument::Nothing => std::ptr::null_mut(),
+            Argument::Value(_) => std::ptr::null_mut(),
         })
         .collect();
     let arguments: Vec<*const c_void> = launch

@@ -3,6 +3,7 @@
 mod files;
 mod table;
 
+pub use crate::stats::Confusion;
 pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError};
 pub use table::summary_table;
 
@@ -74,20 +75,6 @@ pub struct BundleResults {
     pub balanced_accuracy: Option<f64>,
     /// The score from which on a part was called abnormal; chosen inside the training bundles.
     pub threshold: f64,
-}
-
-/// Counts of right and wrong calls; abnormal is positive.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confusion {
-    /// Abnormal, called abnormal.
-    pub tp: u64,
-    /// Normal, called abnormal: overkill.
-    pub fp: u64,
-    /// Normal, called normal.
-    pub tn: u64,
-    /// Abnormal, called normal: an escape.
-    #[serde(rename = "fn")]
-    pub fn_: u64,
 }
 
 /// One row of `predictions.csv`: the score of a part by a model that never saw its bundle.

@@ -1,16 +1,15 @@
 //! The subcommands, one a file.
 
 pub(crate) mod doctor;
-#[cfg(feature = "tensorrt")]
-pub(crate) mod gpu_check;
 pub(crate) mod inspect;
 pub(crate) mod journal;
-#[cfg(feature = "tensorrt")]
-pub(crate) mod plan;
 pub(crate) mod plc_sim;
 pub(crate) mod run;
+#[cfg(feature = "tensorrt")]
+pub(crate) mod tensorrt;
 #[cfg(not(feature = "tensorrt"))]
-pub(crate) mod without_tensorrt;
+#[path = "without_tensorrt.rs"]
+pub(crate) mod tensorrt;
 
 use std::io::IsTerminal as _;
 

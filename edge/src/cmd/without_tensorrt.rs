@@ -1,17 +1,28 @@
-//! `cellgate-edge plan` and `gpu-check` of a program that was built without TensorRT: they say so.
+//! The subcommands that need TensorRT, in a program that was built without it: they say so.
 
+use clap::Subcommand;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Needs a program that was built with the feature tensorrt.
+/// Whatever the subcommand would be given.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Whatever the subcommand would be given.
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
     _arguments: Vec<OsString>,
 }
 
+/// The subcommands that need TensorRT.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Needs a program that was built with the feature tensorrt.
+    #[command(hide = true, disable_help_flag = true)]
+    Plan(Args),
+    /// Needs a program that was built with the feature tensorrt.
+    #[command(hide = true, disable_help_flag = true)]
+    GpuCheck(Args),
+}
+
 /// Refuses.
-pub(crate) fn run(_: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(_: &Command) -> anyhow::Result<ExitCode> {
     anyhow::bail!("this program was built without TensorRT: build it with --features tensorrt")
 }

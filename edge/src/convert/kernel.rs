@@ -17,8 +17,6 @@ macro_rules! file {
 const BASE: [File; 2] = [file!("gpu.h"), file!("common.h")];
 const HISTOGRAM: File = file!("histogram.cu");
 const BOUNDS: File = file!("bounds.cu");
-const TILES: File = file!("tiles.cu");
-const DHE: File = file!("dhe.cu");
 const CONVERT: File = file!("convert.cu");
 /// A kernel a line.
 const CONVERT_KERNELS: &str = file!("convert_kernels.cu").1;
@@ -30,46 +28,25 @@ pub enum Kernel {
     Histogram,
     /// `local_bounds`
     LocalBounds,
-    /// `tile_histograms`
-    TileHistograms,
-    /// `clahe_mappings`
-    ClaheMappings,
-    /// `dhe_table`
-    DheTable,
-    /// `convert_tile_8_f32`
-    ConvertTile8F32,
-    /// `convert_tile_8_f16`
-    ConvertTile8F16,
-    /// `convert_tile_16_f32`
-    ConvertTile16F32,
-    /// `convert_tile_16_f16`
-    ConvertTile16F16,
-    /// `convert_pixel_8_f32`
-    ConvertPixel8F32,
-    /// `convert_pixel_8_f16`
-    ConvertPixel8F16,
-    /// `convert_pixel_16_f32`
-    ConvertPixel16F32,
-    /// `convert_pixel_16_f16`
-    ConvertPixel16F16,
+    /// `convert_tile_8`
+    ConvertTile8,
+    /// `convert_tile_16`
+    ConvertTile16,
+    /// `convert_pixel_8`
+    ConvertPixel8,
+    /// `convert_pixel_16`
+    ConvertPixel16,
 }
 
 impl Kernel {
     /// All kernels.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 6] = [
         Self::Histogram,
         Self::LocalBounds,
-        Self::TileHistograms,
-        Self::ClaheMappings,
-        Self::DheTable,
-        Self::ConvertTile8F32,
-        Self::ConvertTile8F16,
-        Self::ConvertTile16F32,
-        Self::ConvertTile16F16,
-        Self::ConvertPixel8F32,
-        Self::ConvertPixel8F16,
-        Self::ConvertPixel16F32,
-        Self::ConvertPixel16F16,
+        Self::ConvertTile8,
+        Self::ConvertTile16,
+        Self::ConvertPixel8,
+        Self::ConvertPixel16,
     ];
 
     /// Its name in the source.
@@ -78,17 +55,10 @@ impl Kernel {
         match self {
             Self::Histogram => "histogram",
             Self::LocalBounds => "local_bounds",
-            Self::TileHistograms => "tile_histograms",
-            Self::ClaheMappings => "clahe_mappings",
-            Self::DheTable => "dhe_table",
-            Self::ConvertTile8F32 => "convert_tile_8_f32",
-            Self::ConvertTile8F16 => "convert_tile_8_f16",
-            Self::ConvertTile16F32 => "convert_tile_16_f32",
-            Self::ConvertTile16F16 => "convert_tile_16_f16",
-            Self::ConvertPixel8F32 => "convert_pixel_8_f32",
-            Self::ConvertPixel8F16 => "convert_pixel_8_f16",
-            Self::ConvertPixel16F32 => "convert_pixel_16_f32",
-            Self::ConvertPixel16F16 => "convert_pixel_16_f16",
+            Self::ConvertTile8 => "convert_tile_8",
+            Self::ConvertTile16 => "convert_tile_16",
+            Self::ConvertPixel8 => "convert_pixel_8",
+            Self::ConvertPixel16 => "convert_pixel_16",
         }
     }
 
@@ -108,8 +78,6 @@ impl Kernel {
         match self {
             Self::Histogram => HISTOGRAM,
             Self::LocalBounds => BOUNDS,
-            Self::TileHistograms | Self::ClaheMappings => TILES,
-            Self::DheTable => DHE,
             _ => CONVERT,
         }
     }

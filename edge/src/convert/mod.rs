@@ -10,4 +10,4 @@ pub mod kernel;
 pub mod plan;
 
 pub use kernel::Kernel;
-pub use plan::{Argument, Launch, OutputType, Plan, PlanError, Step};
+pub use plan::{Argument, Launch, Plan, PlanError, Step};

@@ -1,9 +1,10 @@
 //! The engine that would judge: what there is for it, whether it is proven, and why it is the one.
 
-use super::{Finding, State, failure, folder, or_here};
+use super::finding::{Finding, State, failure, folder, or_here};
 use crate::appliance::activation;
 use crate::config::Config;
 use crate::pipeline::{EngineChoice, Pipeline};
+use crate::tensorrt;
 use cellgate_models::bundle::{self, Bundle};
 use cellgate_models::one_line;
 use std::path::{Path, PathBuf};
@@ -11,41 +12,9 @@ use std::time::Instant;
 
 /// The model with its engine, and before it what the GPU's engine needs, where that one is wanted.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
-    let mut findings = gpu(config);
+    let mut findings = tensorrt::findings(&config.model);
     findings.push(model(config));
     findings
-}
-
-/// The GPU with its driver, and TensorRT.
-#[cfg(feature = "tensorrt")]
-fn gpu(config: &Config) -> Vec<Finding> {
-    use crate::convert::cuda::{CudaOptions, driver_version};
-    use crate::pipeline::in_one_line;
-    use cellgate_models::plan::{Library, probe};
-    let missing = match config.model.engine {
-        EngineChoice::OnnxRuntime => return Vec::new(),
-        EngineChoice::Auto => State::Warning,
-        EngineChoice::TensorRt => State::Failure,
-    };
-    let finding = |what, found: Result<String, String>| match found {
-        Ok(found) => Finding { what, state: State::Ok, found },
-        Err(found) => Finding { what, state: missing, found },
-    };
-    let gpu = crate::gpu::at_hand().and_then(|gpu| {
-        let (major, minor) = driver_version(&CudaOptions::default())?;
-        Ok(format!("{gpu}, driver for CUDA {major}.{minor}"))
-    });
-    let tensorrt = probe(Library::Builder, config.model.tensorrt.as_deref()).map(|found| found.to_string());
-    vec![
-        finding("GPU", gpu.map_err(|error| in_one_line(&error))),
-        finding("TensorRT", tensorrt.map_err(|error| in_one_line(&error))),
-    ]
-}
-
-/// This program was built without TensorRT.
-#[cfg(not(feature = "tensorrt"))]
-fn gpu(_: &Config) -> Vec<Finding> {
-    Vec::new()
 }
 
 /// Bundle, engine, sandbox and golden images, as `run` takes them.

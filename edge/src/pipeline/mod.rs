@@ -1,30 +1,35 @@
 //! One part's way through: read, convert, infer, decide.
 
 mod activate;
+mod alive;
+mod error;
 mod file;
-#[cfg(feature = "tensorrt")]
-mod gpu;
+mod no_score;
+mod options;
 mod proof;
 mod scorer;
 mod select;
+mod stage;
 
-#[cfg(feature = "tensorrt")]
-pub(crate) use activate::in_one_line;
-pub use activate::{Activation, ActivationError};
-#[cfg(feature = "tensorrt")]
-pub use gpu::GpuScorerError;
-pub use proof::ProofError;
-pub use select::{Alive, Chosen, EngineChoice, EngineOptions, TensorRtOptions};
+pub use alive::Alive;
+pub use error::{ActivationError, ProofError};
+pub use no_score::{NoScore, SetupError};
+pub use options::{Activation, EngineChoice, EngineOptions, TensorRtOptions};
+pub use select::Chosen;
+pub use stage::{Stage, Times};
+
+pub(crate) use alive::unwatched;
+pub(crate) use scorer::Scorer;
 
 use crate::acquire::Identity;
-use crate::sandbox::{Sandbox, SandboxFailure};
-use cellgate_models::conversion::{ConversionError, ConversionSpec, Size};
+use crate::sandbox::Sandbox;
+use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
-use cellgate_models::engine::{Engine, EngineError};
-use cellgate_models::policy::{Decision, Policy, Reason};
-use cellgate_models::radiograph::{BUFFER_START, ReadError};
-use scorer::{CpuScorer, Scorer};
-use std::path::{Path, PathBuf};
+use cellgate_models::engine::Engine;
+use cellgate_models::policy::{Decision, Policy};
+use cellgate_models::radiograph::BUFFER_START;
+use scorer::CpuScorer;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Judges one radiograph after another. Buffers are kept between images; one pipeline a thread.
@@ -56,113 +61,6 @@ pub struct Judgement {
     pub detail: Option<String>,
     /// How long each stage took.
     pub times: Times,
-}
-
-/// A stage of judging that takes time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The file to memory, and decoding.
-    Read,
-    /// The radiograph to the network's input.
-    Convert,
-    /// The network.
-    Infer,
-}
-
-/// How long each stage took; zero for a stage that was not reached.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Times {
-    /// The file to memory, decoding, and what of its digest is left when the score is there.
-    pub read: Duration,
-    /// The radiograph to the network's input.
-    pub convert: Duration,
-    /// The network.
-    pub infer: Duration,
-    /// The thresholds.
-    pub decide: Duration,
-}
-
-impl Times {
-    /// All stages.
-    pub fn total(&self) -> Duration {
-        self.read + self.convert + self.infer + self.decide
-    }
-}
-
-/// Why a pipeline can't be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The conversion can't be carried out.
-    #[error(transparent)]
-    Conversion(#[from] ConversionError),
-    /// The conversion makes another input than the network takes.
-    #[error("the conversion's size is {}, but the network takes {}", in_words(*conversion), in_words(Some(*network)))]
-    Size {
-        /// What the conversion makes.
-        conversion: Option<Size>,
-        /// What the network takes.
-        network: Size,
-    },
-    /// No memory for the longest file.
-    #[error("no memory for files of {file_bytes} bytes; lower the limits")]
-    Memory {
-        /// The longest file.
-        file_bytes: u64,
-    },
-}
-
-fn in_words(size: Option<Size>) -> String {
-    size.map_or_else(|| "the image's own".to_owned(), |size| format!("{}x{}", size.height, size.width))
-}
-
-/// Why there is no score.
-#[derive(Debug, thiserror::Error)]
-pub enum NoScore {
-    /// The image could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// It is not the image that it was taken for.
-    #[error("{}: this is not the file that came, or it was written to since then", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The process that decodes it failed, or refused it.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxFailure),
-    /// It could not be converted.
-    #[error(transparent)]
-    Conversion(#[from] ConversionError),
-    /// The engine failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The GPU did not convert it.
-    #[cfg(feature = "tensorrt")]
-    #[error(transparent)]
-    Gpu(#[from] crate::convert::cuda::CudaError),
-}
-
-impl NoScore {
-    /// The reason that the verdict carries.
-    fn reason(&self) -> Reason {
-        match self {
-            Self::Read(error) | Self::Sandbox(SandboxFailure::Refused(error)) => match error {
-                ReadError::Malformed { .. } => Reason::ImageMalformed,
-                ReadError::Unsupported { .. } => Reason::ImageUnsupported,
-                ReadError::Limit { .. } => Reason::ImageOverLimit,
-                _ => Reason::ImageUnreadable,
-            },
-            Self::Changed { .. } => Reason::ImageMismatch,
-            Self::Sandbox(SandboxFailure::TimedOut { .. }) => Reason::DecoderTimedOut,
-            Self::Sandbox(_) => Reason::DecoderFailed,
-            Self::Conversion(_) => Reason::ConversionFailed,
-            Self::Engine(_) => Reason::EngineFailed,
-            #[cfg(feature = "tensorrt")]
-            Self::Gpu(error) if error.is_of_the_image() => Reason::ConversionFailed,
-            #[cfg(feature = "tensorrt")]
-            Self::Gpu(_) => Reason::EngineFailed,
-        }
-    }
 }
 
 impl Pipeline {

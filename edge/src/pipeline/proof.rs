@@ -1,48 +1,8 @@
 //! The proof before the first part: the engine gives the bundle's golden images their expected scores.
 
-use super::{Alive, NoScore, Pipeline, Times};
-use cellgate_models::bundle::{Bundle, Expectation, GoldenImage, Precision};
+use super::{Alive, NoScore, Pipeline, ProofError, Times};
+use cellgate_models::bundle::{Bundle, GoldenImage, Precision};
 use std::time::Duration;
-
-/// Why an engine may not judge with this bundle.
-#[derive(Debug, thiserror::Error)]
-pub enum ProofError {
-    /// A golden image got another score.
-    #[error(
-        "golden image {image} ({precision}): the engine scores {found}, expected {} within {}; this engine and the \
-         trainer disagree",
-        expected.score, expected.tolerance
-    )]
-    Score {
-        /// The image's name in the bundle.
-        image: String,
-        /// The network's precision.
-        precision: Precision,
-        /// The engine's score.
-        found: f32,
-        /// The bundle's.
-        expected: Expectation,
-    },
-    /// A golden image got no score.
-    #[error("golden image {image}: {source}")]
-    NoScore {
-        /// The image's name in the bundle.
-        image: String,
-        /// Why.
-        source: NoScore,
-    },
-    /// The bundle expects nothing of this precision.
-    #[error("golden image {image}: no expected score for precision {precision}")]
-    NoExpectation {
-        /// The image's name in the bundle.
-        image: String,
-        /// The network's precision.
-        precision: Precision,
-    },
-    /// Whoever asked for it wants it no more.
-    #[error("stopped")]
-    Stopped,
-}
 
 impl Pipeline {
     /// Scores every golden image of `bundle` and compares. `alive` is called before each, and can stop it.

@@ -7,7 +7,7 @@ use cellgate_models::radiograph::RadiographView;
 use std::time::{Duration, Instant};
 
 /// Gives a radiograph its score, on one kind of processor.
-pub(super) trait Scorer {
+pub(crate) trait Scorer {
     /// Converts and infers. Notes how long both took, and says of each when it begins.
     fn score(
         &mut self,

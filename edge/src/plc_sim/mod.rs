@@ -2,17 +2,16 @@
 //! became of each.
 
 mod end;
+mod options;
 mod scanner;
 
 pub use end::PlcEnd;
+pub use options::Options;
 pub use scanner::{Scanner, ScannerError};
 
-use crate::config::{Parity, Profile};
 use crate::serial::{self, Moved};
-use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::ALLOWED_MODELS;
 use cellgate_protocol::link::plc::Ends;
-use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use std::path::PathBuf;
@@ -26,35 +25,6 @@ const TICK: Duration = Duration::from_millis(5);
 const OPEN_EVERY: Duration = Duration::from_millis(100);
 /// Records of the device that nobody asked for just now are answered for so long after the last part.
 const LINGER: Duration = Duration::from_millis(300);
-
-/// What the simulated PLC does.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The serial port.
-    pub port: PathBuf,
-    /// What is spoken on it.
-    pub profile: Profile,
-    /// Modbus unit of the device.
-    pub unit: Unit,
-    /// Bits per second.
-    pub baud: u32,
-    /// The parity bit.
-    pub parity: Parity,
-    /// The models that may let a part pass, at most [`ALLOWED_MODELS`].
-    pub models: Vec<DigestStart>,
-    /// The first part's number; the others count up.
-    pub first_part: u64,
-    /// How many parts.
-    pub parts: u64,
-    /// From one trigger to the next, at least.
-    pub every: Duration,
-    /// From a part's trigger to its image; without it the image comes first.
-    pub scan_after: Option<Duration>,
-    /// What a part may take, in ms.
-    pub deadline_ms: u32,
-    /// The longest that the device may take to get ready before the first part and between two.
-    pub patience: Duration,
-}
 
 /// Why the simulated PLC gave up.
 #[derive(Debug, thiserror::Error)]

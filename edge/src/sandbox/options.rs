@@ -1,7 +1,6 @@
 //! What may be set about the sandbox.
 
 use cellgate_models::radiograph::Limits;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,19 +18,16 @@ pub struct Options {
     pub deadline: Duration,
     /// Refuses to work where the kernel lacks a required protection; otherwise what is missing is logged.
     pub require: bool,
-    /// A worker is replaced after so many images, between two of them; `None` keeps it. With 1, a hostile file can
-    /// falsify no other image than itself.
-    pub images_per_worker: Option<NonZeroU32>,
     /// The program that is started as the worker; [`OWN_PROGRAM`] but in tests.
     pub program: PathBuf,
 }
 
 impl Options {
-    /// Options for `limits`: a deadline of 4/3 of their `max_time`, protections not required, one worker for all images.
+    /// Options for `limits`: a deadline of 4/3 of their `max_time`, protections not required.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let deadline = limits.max_time.saturating_mul(4) / 3;
-        Self { limits, deadline, require: false, images_per_worker: None, program: OWN_PROGRAM.into() }
+        Self { limits, deadline, require: false, program: OWN_PROGRAM.into() }
     }
 
     /// When an image that is handed in now must be done.

@@ -22,8 +22,6 @@ pub struct Sandbox {
     /// The first worker's.
     protections: Protections,
     process: Option<Process>,
-    /// Images that this worker has answered.
-    images: u32,
     /// Workers that were replaced by the next one.
     restarts: u64,
     /// Memory for levels that the worker sends; they begin at [`LEVELS_START`].
@@ -49,7 +47,7 @@ impl Sandbox {
         } else {
             tracing::debug!(%missing, holds = %protections, "the image decoder is protected");
         }
-        Ok(Self { options, protections, process: Some(process), images: 0, restarts: 0, levels })
+        Ok(Self { options, protections, process: Some(process), restarts: 0, levels })
     }
 
     /// What the first worker gave up before its first image. A later one that gives up less is refused.
@@ -108,7 +106,7 @@ impl Sandbox {
         let outcome = process.exchange(bytes, path, limits, deadline, &mut self.levels);
         let failure = match outcome {
             Ok(Decoded { width, height, in_file }) => {
-                self.keep(process);
+                self.process = Some(process);
                 let levels = match in_file {
                     Some(place) => self.viewed(&bytes[place]),
                     None => &self.levels[LEVELS_START..],
@@ -117,7 +115,7 @@ impl Sandbox {
                     .map_err(|error| SandboxFailure::Nonsense { path: path.to_owned(), found: error.to_string() });
             }
             Err(ExchangeError::Refused(error)) => {
-                self.keep(process);
+                self.process = Some(process);
                 return Err(error.into());
             }
             Err(ExchangeError::Nonsense(found)) => SandboxFailure::Nonsense { path: path.to_owned(), found },
@@ -151,27 +149,15 @@ impl Sandbox {
             None => Some(process),
             Some(how) => {
                 tracing::warn!(%how, "the image decoder ended while it waited and is replaced");
-                self.images = 0;
                 self.restarts += 1;
                 None
             }
         }
     }
 
-    /// Keeps a worker that answered, unless it has seen enough images.
-    fn keep(&mut self, process: Process) {
-        self.images += 1;
-        if self.options.images_per_worker.is_some_and(|most| self.images >= most.get()) {
-            self.replace(process);
-        } else {
-            self.process = Some(process);
-        }
-    }
-
     /// Starts the next worker, which gets ready while nobody waits. Where that fails the next image tries again.
     fn replace(&mut self, old: Process) {
         drop(old);
-        self.images = 0;
         self.restarts += 1;
         self.process = spawn(&self.options).ok();
     }

@@ -5,14 +5,10 @@
 
 mod pretended;
 
-use cellgate_edge::convert::OutputType;
-use cellgate_edge::convert::cuda::{
-    CUDA_ENV, CudaConverter, CudaError, CudaOptions, copy_rate, driver_version, in_turns,
-};
+use cellgate_edge::convert::cuda::{CUDA_ENV, CudaConverter, CudaError, copy_rate, driver_version, in_turns};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::radiograph::Radiograph;
 use pretended::{Pretended, build, listed, run, run_alone};
-use std::path::Path;
 
 #[test]
 fn nothing_is_called_but_what_is_looked_up_beforehand() {
@@ -51,17 +47,9 @@ fn an_earlier_error_does_not_keep_the_end_from_waiting() {
     run_alone("scenario_drop_after_error", None);
 }
 
-/// NVRTC from `.venv`, wherever the tests were built.
-fn options() -> CudaOptions {
-    let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/lib");
-    let pythons = libraries.read_dir().into_iter().flatten().flatten();
-    let mut files = pythons.map(|python| python.path().join("site-packages/nvidia/cu13/lib/libnvrtc.so.13"));
-    CudaOptions { nvrtc: files.find(|path| path.is_file()), ..CudaOptions::default() }
-}
-
 fn converter() -> CudaConverter {
     let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
-    CudaConverter::new(&spec, 100, OutputType::F32, &options()).unwrap()
+    CudaConverter::new(&spec, 100).unwrap()
 }
 
 fn image(width: u32, height: u32) -> Radiograph {
@@ -71,7 +59,7 @@ fn image(width: u32, height: u32) -> Radiograph {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_everything() {
-    assert_eq!(driver_version(&options()), Ok((13, 0)));
+    assert_eq!(driver_version(), Ok((13, 0)));
     let mut converter = converter();
     assert_eq!((converter.device().name.as_str(), converter.device().capability), ("Pretended", (8, 7)));
     let [a, b] = [image(10, 9), image(3, 2)];
@@ -80,7 +68,7 @@ fn scenario_everything() {
     let timings = converter.time(a.view(), 4).unwrap();
     assert!(timings.is_graph);
     assert_eq!(timings.kernels.as_micros(), 500, "2 ms for four");
-    assert!(copy_rate(&options()).unwrap() > 0.0);
+    assert!(copy_rate().unwrap() > 0.0);
     let pretended = Pretended::open();
     for (made, gone) in [("cuMemAllocAsync", "cuMemFreeAsync"), ("cuMemHostAlloc", "cuMemFreeHost")] {
         assert!(pretended.calls(made) > pretended.calls(gone));
@@ -102,14 +90,14 @@ fn scenario_everything() {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_no_graph_launch() {
-    let text = driver_version(&options()).unwrap_err().to_string();
+    let text = driver_version().unwrap_err().to_string();
     assert!(text.contains("cuGraphLaunch") && text.contains("libcuda.so.1"), "{text}");
 }
 
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_another_first() {
-    let text = driver_version(&options()).unwrap_err().to_string();
+    let text = driver_version().unwrap_err().to_string();
     assert!(text.contains("finds another file by the name libcuda.so"), "{text}");
 }
 
@@ -149,16 +137,16 @@ fn scenario_no_start() {
     for function in ["cuInit", "cuDevicePrimaryCtxRetain"] {
         // CUDA_ERROR_UNKNOWN: what a driver says whose kernel module is not ready yet. In a context it would be a lost one.
         pretended.answers(function, 999);
-        let error = CudaConverter::new(&spec, 100, OutputType::F32, &options()).err().unwrap();
+        let error = CudaConverter::new(&spec, 100).err().unwrap();
         assert!(matches!(error, CudaError::Driver { .. }) && !error.is_context_lost(), "{error}");
         pretended.answers(function, 0);
     }
     // A fault comes of what ran before in this process.
     pretended.answers("cuDevicePrimaryCtxRetain", 700);
-    let error = CudaConverter::new(&spec, 100, OutputType::F32, &options()).err().unwrap();
+    let error = CudaConverter::new(&spec, 100).err().unwrap();
     assert!(error.is_context_lost(), "{error}");
     pretended.answers("cuDevicePrimaryCtxRetain", 0);
-    CudaConverter::new(&spec, 100, OutputType::F32, &options()).unwrap();
+    CudaConverter::new(&spec, 100).unwrap();
 }
 
 #[test]

@@ -110,6 +110,7 @@ pub fn image_percentiles(radiograph: &Radiograph) -> (f64, f64) {
 
 /// A whole number as a level.
 fn level_from(value: f64) -> Option<u16> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the levels, and whole")]
     (0.0..=f64::from(u16::MAX)).contains(&value).then_some(value as u16)
 }
 

@@ -5,7 +5,7 @@ use super::local_bounds::LocalBounds;
 use super::resize::Resizer;
 use super::spread::Spread;
 use super::table::Table;
-use super::{Bounds, ClaheSettings, ConversionSpec, DheSettings, Distribution, Method, Size, dhe};
+use super::{Bounds, ConversionSpec, Distribution, Method, Size, dhe};
 use crate::radiograph::RadiographView;
 
 /// A channel's mapping, with what it keeps from image to image.
@@ -20,9 +20,9 @@ pub(super) enum Channel {
     /// One table for all images.
     Fixed(Table),
     /// A table from each image's histogram after the global conversion.
-    Dhe { global: Spread, table: Table, settings: DheSettings },
+    Dhe { global: Spread, table: Table },
     /// Each image's levels, equalised after the global conversion.
-    Clahe { global: Spread, settings: ClaheSettings, state: Option<Clahe>, levels: Vec<u8> },
+    Clahe { global: Spread, tiles: Size, state: Option<Clahe>, levels: Vec<u8> },
 }
 
 impl Channel {
@@ -38,10 +38,10 @@ impl Channel {
             Method::Equalize => vec![Self::Fixed(equalising(spec.distribution.as_ref()?))],
             Method::Dhe => {
                 let global = global()?;
-                vec![Self::Dhe { global, table: Table::from_fn(|x| global.level8(x)), settings: spec.dhe? }]
+                vec![Self::Dhe { global, table: Table::from_fn(|x| global.level8(x)) }]
             }
             Method::Clahe => {
-                vec![Self::Clahe { global: global()?, settings: spec.clahe?, state: None, levels: Vec::new() }]
+                vec![Self::Clahe { global: global()?, tiles: spec.clahe?.tiles, state: None, levels: Vec::new() }]
             }
             Method::Linear16 => return None,
         })
@@ -57,18 +57,18 @@ impl Channel {
                 *spread = Spread::new(bounds);
                 Some(bounds)
             }
-            Self::Dhe { global, table, settings } => {
+            Self::Dhe { global, table } => {
                 let mut counts = [0; 256];
                 levels.iter().for_each(|&x| counts[usize::from(global.level8(x))] += 1);
-                let equalised = dhe::equalised(&counts, *settings);
+                let equalised = dhe::equalised(&counts);
                 table.fill(|x| equalised[usize::from(global.level8(x))]);
                 None
             }
-            Self::Clahe { global, settings, state, levels: equalised } => {
+            Self::Clahe { global, tiles, state, levels: equalised } => {
                 let size = Size { height: radiograph.height(), width: radiograph.width() };
                 let state = match state {
                     Some(state) if state.size() == size => state,
-                    _ => state.insert(Clahe::new(*settings, size)),
+                    _ => state.insert(Clahe::new(*tiles, size)),
                 };
                 equalised.clear();
                 equalised.extend(levels.iter().map(|&x| global.level8(x)));

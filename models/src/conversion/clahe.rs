@@ -17,41 +17,40 @@ const WEIGHT_BITS: u32 = 12;
 pub struct ClaheSettings {
     /// Tiles along the height and along the width, 1..=64 each; in an image with fewer pixels, as many as pixels.
     pub tiles: Size,
-    /// How many times the mean count a level of a tile may hold, in percent, 100..=25600: 100 leaves no contrast to
-    /// be gained, 25600 limits nothing.
+    /// How many times the mean count a level of a tile may hold, in percent: always [`ClaheSettings::CLIP_LIMIT_PERCENT`], as
+    /// the specification's version 1 has it.
     pub clip_limit_percent: u32,
 }
 
 impl ClaheSettings {
     /// The largest number of tiles along one side.
     pub const MAX_TILES: u32 = 64;
-    /// The smallest and the largest [`ClaheSettings::clip_limit_percent`].
-    pub const CLIP_LIMIT_PERCENT: (u32, u32) = (100, 25_600);
+    /// The one [`ClaheSettings::clip_limit_percent`]: 100 would leave no contrast to be gained, 25600 limit nothing.
+    pub const CLIP_LIMIT_PERCENT: u32 = 200;
 }
 
 impl Default for ClaheSettings {
-    /// 8 x 4 tiles, about square on an electrode; twice the mean count.
+    /// 8 x 4 tiles, about square on an electrode.
     fn default() -> Self {
-        Self { tiles: Size { height: 8, width: 4 }, clip_limit_percent: 200 }
+        Self { tiles: Size { height: 8, width: 4 }, clip_limit_percent: Self::CLIP_LIMIT_PERCENT }
     }
 }
 
 /// The tiles along one side, and where each pixel lies between their centres.
 #[derive(Debug)]
-pub struct Side {
+struct Side {
     /// Where each tile starts, and the end of the last.
-    pub edges: Vec<usize>,
+    edges: Vec<usize>,
     /// Of each pixel.
-    pub between: Vec<Between>,
+    between: Vec<Between>,
 }
 
 /// Of a pixel: the tile before it, the tile after it, the weight of the latter with 12 bits behind the point.
-pub type Between = (usize, usize, u32);
+type Between = (usize, usize, u32);
 
 impl Side {
     /// `tiles` tiles, or as many as pixels, along `pixels` pixels, both at least 1.
-    #[must_use]
-    pub fn new(pixels: u32, tiles: u32) -> Self {
+    fn new(pixels: u32, tiles: u32) -> Self {
         let (pixels, tiles) = (pixels as usize, tiles.min(pixels) as usize);
         let edges: Vec<usize> = (0..=tiles).map(|tile| tile * pixels / tiles).collect();
         // Centres and pixels in half pixels.
@@ -65,14 +64,18 @@ impl Side {
             }
             let (left, right) = (centres[after - 1], centres[after]);
             let weight = (((place - left) << (WEIGHT_BITS + 1)) / (right - left)).div_ceil(2);
-            (after - 1, after, weight as u32)
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "at most 2^WEIGHT_BITS, as the place is between the two"
+            )]
+            let weight = weight as u32;
+            (after - 1, after, weight)
         });
         Self { between: between.collect(), edges }
     }
 
     /// The number of tiles.
-    #[must_use]
-    pub fn tiles(&self) -> usize {
+    fn tiles(&self) -> usize {
         self.edges.len() - 1
     }
 }
@@ -80,7 +83,6 @@ impl Side {
 /// The conversion for images of one size; keeps its buffers from image to image.
 #[derive(Debug)]
 pub(super) struct Clahe {
-    settings: ClaheSettings,
     size: Size,
     rows: Side,
     columns: Side,
@@ -88,11 +90,11 @@ pub(super) struct Clahe {
 }
 
 impl Clahe {
-    /// For images of `size`, no side being 0.
-    pub(super) fn new(settings: ClaheSettings, size: Size) -> Self {
-        let rows = Side::new(size.height, settings.tiles.height);
-        let columns = Side::new(size.width, settings.tiles.width);
-        Self { settings, size, mappings: vec![[0; 256]; rows.tiles() * columns.tiles()], rows, columns }
+    /// For images of `size`, no side being 0, in `tiles`.
+    pub(super) fn new(tiles: Size, size: Size) -> Self {
+        let rows = Side::new(size.height, tiles.height);
+        let columns = Side::new(size.width, tiles.width);
+        Self { size, mappings: vec![[0; 256]; rows.tiles() * columns.tiles()], rows, columns }
     }
 
     /// The size of its images.
@@ -111,7 +113,7 @@ impl Clahe {
             for y in self.rows.edges[row]..self.rows.edges[row + 1] {
                 levels[y * width..][left..right].iter().for_each(|&level| counts[usize::from(level)] += 1);
             }
-            *mapping = tile_mapping(counts, self.settings.clip_limit_percent);
+            *mapping = tile_mapping(counts);
         }
         for (row, &(above, below, down)) in levels.chunks_exact_mut(width).zip(&self.rows.between) {
             let (above, below) = (&self.mappings[above * tiles..], &self.mappings[below * tiles..]);
@@ -132,9 +134,9 @@ fn blend(a: u32, b: u32, weight_of_b: u32) -> u32 {
 }
 
 /// The clipped and equalised mapping of a tile with histogram `counts`, not empty.
-fn tile_mapping(mut counts: [u64; 256], clip_limit_percent: u32) -> [u8; 256] {
+fn tile_mapping(mut counts: [u64; 256]) -> [u8; 256] {
     let pixels: u64 = counts.iter().sum();
-    let limit = (pixels * u64::from(clip_limit_percent) / 25_600).max(1);
+    let limit = (pixels * u64::from(ClaheSettings::CLIP_LIMIT_PERCENT) / 25_600).max(1);
     let mut excess = 0;
     for count in &mut counts {
         excess += count.saturating_sub(limit);
@@ -147,7 +149,12 @@ fn tile_mapping(mut counts: [u64; 256], clip_limit_percent: u32) -> [u8; 256] {
         let share = excess * (level as u64 + 1) / 256 - spread;
         spread += share;
         seen += counts[level] + share;
-        ((255 * seen + pixels / 2) / pixels) as u8
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "no more pixels are seen than there are, so it is at most 255"
+        )]
+        let mapped = ((255 * seen + pixels / 2) / pixels) as u8;
+        mapped
     })
 }
 
@@ -156,38 +163,42 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn equalised(size: Size, settings: ClaheSettings, mut levels: Vec<u8>) -> Vec<u8> {
-        Clahe::new(settings, size).equalise(&mut levels);
+    fn equalised(size: Size, tiles: Size, mut levels: Vec<u8>) -> Vec<u8> {
+        Clahe::new(tiles, size).equalise(&mut levels);
         levels
     }
 
+    const ONE_TILE: Size = Size { height: 1, width: 1 };
+
     #[test]
-    fn one_tile_without_a_limit_is_plain_equalisation() {
-        let settings = ClaheSettings { tiles: Size { height: 1, width: 1 }, clip_limit_percent: 25_600 };
-        let levels = equalised(Size { height: 2, width: 4 }, settings, vec![3, 3, 3, 3, 9, 9, 200, 200]);
-        assert_eq!(levels, [128, 128, 128, 128, 191, 191, 255, 255]);
+    fn one_tile_whose_levels_stay_below_the_limit_is_plainly_equalised() {
+        // Twice the mean count each, which is the limit.
+        let levels: Vec<u8> = (0..128).flat_map(|level| [level, level]).collect();
+        let expected: Vec<u8> =
+            levels.iter().map(|&level| ((255 * 2 * (u32::from(level) + 1) + 128) / 256) as u8).collect();
+        assert_eq!(equalised(Size { height: 2, width: 128 }, ONE_TILE, levels), expected);
     }
 
     #[test]
     fn the_limit_bounds_the_gain() {
-        // All pixels at one level: all but 1/256 of them are spread, so the mapping is nearly the identity.
-        let settings = ClaheSettings { tiles: Size { height: 1, width: 1 }, clip_limit_percent: 100 };
-        let levels = equalised(Size { height: 64, width: 64 }, settings, vec![100; 4096]);
-        assert!(levels.iter().all(|level| level.abs_diff(100) <= 1), "{}", levels[0]);
+        // All pixels at one level: all but 2/256 of them are spread, so the mapping is nearly the identity.
+        let levels = equalised(Size { height: 64, width: 64 }, ONE_TILE, vec![100; 4096]);
+        assert!(levels.iter().all(|level| level.abs_diff(100) <= 2), "{}", levels[0]);
     }
 
     #[test]
-    fn a_shadow_is_lifted_tile_by_tile() {
-        // The right half is darker by 100; its contrast is the same, so it is lifted towards the left half's levels.
-        let size = Size { height: 64, width: 128 };
-        let levels = (0..64 * 128).map(|at| (120 + at / 7 % 20 - if at % 128 < 64 { 0 } else { 100 }) as u8).collect();
-        let settings = ClaheSettings { tiles: Size { height: 1, width: 2 }, clip_limit_percent: 25_600 };
-        let result = equalised(size, settings, levels);
-        let mean = |columns: std::ops::Range<usize>| {
-            let levels = result.chunks_exact(128).flat_map(|row| &row[columns.clone()]);
-            levels.map(|&level| f64::from(level)).sum::<f64>() / (64.0 * columns.len() as f64)
+    fn beyond_the_outer_centres_a_tiles_own_histogram_decides() {
+        // The right half is darker by 100.
+        let level = |at: usize| (120 + at / 7 % 20 - if at % 128 < 64 { 0 } else { 100 }) as u8;
+        let levels: Vec<u8> = (0..64 * 128).map(level).collect();
+        let rows = |levels: &[u8], columns: std::ops::Range<usize>, width| -> Vec<u8> {
+            levels.chunks_exact(width).flat_map(|row| &row[columns.clone()]).copied().collect()
         };
-        assert!((mean(0..32) - mean(96..128)).abs() < 8.0, "{} {}", mean(0..32), mean(96..128));
+        let both = equalised(Size { height: 64, width: 128 }, Size { height: 1, width: 2 }, levels.clone());
+        let half = Size { height: 64, width: 64 };
+        let [left, right] = [0..64, 64..128].map(|half_of| equalised(half, ONE_TILE, rows(&levels, half_of, 128)));
+        assert_eq!(rows(&both, 0..32, 128), rows(&left, 0..32, 64));
+        assert_eq!(rows(&both, 96..128, 128), rows(&right, 32..64, 64));
     }
 
     proptest! {

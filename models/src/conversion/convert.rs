@@ -1,10 +1,11 @@
 //! A specification made ready to run.
 
 use super::channel::Channel;
+use super::error::MAX_RADIOGRAPH_SIDE;
 use super::local_bounds::LocalBounds;
 use super::resize::{Resizer, Sample, run_wide};
 use super::tensor::{Normalisation, NormaliseRow};
-use super::{Bounds, ConversionSpec, Size};
+use super::{Bounds, ConversionError, ConversionSpec, Size};
 use crate::radiograph::RadiographView;
 
 /// An 8-bit image of one or three channels, channel by channel.
@@ -16,36 +17,6 @@ pub struct Image8 {
     pub channels: usize,
     /// `channels * height * width` levels, channel by channel, row by row.
     pub levels: Vec<u8>,
-}
-
-/// Why a specification can't be carried out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConversionError {
-    /// A member of the specification is missing, out of its range or of no use.
-    #[error("conversion specification: {member}: found {found}, expected {expected}")]
-    Spec {
-        /// The member's name.
-        member: &'static str,
-        /// What stands there.
-        found: String,
-        /// What should stand there.
-        expected: String,
-    },
-    /// A side of the radiograph is longer than [`Converter::MAX_RADIOGRAPH_SIDE`].
-    #[error("radiograph of {} pixels: expected sides of at most {} pixels", found, Converter::MAX_RADIOGRAPH_SIDE)]
-    RadiographSize {
-        /// Its height and width.
-        found: Size,
-    },
-    /// The tensor to be filled has another length.
-    #[error("the input tensor has {found} values, expected {expected}")]
-    TensorLength {
-        /// Values handed in.
-        found: usize,
-        /// 3 x height x width.
-        expected: usize,
-    },
 }
 
 /// A specification made ready to run, with its tables and buffers; one a thread.
@@ -71,7 +42,7 @@ enum Stage {
 impl Converter {
     /// The longest side of a radiograph that is converted, in pixels. The paper's longest is 2115; resizing takes memory
     /// by the side.
-    pub const MAX_RADIOGRAPH_SIDE: u32 = u16::MAX as u32;
+    pub const MAX_RADIOGRAPH_SIDE: u32 = MAX_RADIOGRAPH_SIDE;
 
     /// Checks `spec` and makes its tables.
     ///

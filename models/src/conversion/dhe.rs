@@ -2,47 +2,46 @@
 //! Contrast Enhancement", IEEE Transactions on Consumer Electronics 53(2), 2007).
 //!
 //! The histogram is parted at its local minima; a part that is not dominated by its middle is parted again; each part
-//! gets a range of grey levels by its span and its number of pixels, and is equalised within it. So small details keep
+//! gets a range of grey levels by its span, and is equalised within it. So small details keep
 //! a range of their own, which plain equalisation would take away from them. Whole numbers throughout.
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Bits behind the point of [`log2`].
-const LOG_BITS: u32 = 16;
-
 /// Settings of dynamic histogram equalisation.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DheSettings {
-    /// How much the number of pixels of a part counts against its span when ranges are given out: the paper's
-    /// exponent x, 0..=4. With 0, the default, the span alone counts.
+    /// How much the number of pixels of a part counts against its span when ranges are given out, the paper's exponent x:
+    /// always [`DheSettings::EMPHASIS`], as the specification's version 1 has it.
     pub emphasis: u32,
 }
 
 impl DheSettings {
-    /// The largest [`DheSettings::emphasis`].
-    pub const MAX_EMPHASIS: u32 = 4;
+    /// The one [`DheSettings::emphasis`]: the span alone counts.
+    pub const EMPHASIS: u32 = 0;
 }
 
 /// The equalised level of each 8-bit level, for an image with histogram `counts`.
-pub(super) fn equalised(counts: &[u64; 256], settings: DheSettings) -> [u8; 256] {
+pub(super) fn equalised(counts: &[u64; 256]) -> [u8; 256] {
     let parts: Vec<Range<usize>> =
         parts_between_minima(counts).into_iter().flat_map(|part| parts_without_domination(counts, part)).collect();
-    let factors: Vec<u128> = parts.iter().map(|part| range_factor(counts, part, settings)).collect();
-    let total: u128 = factors.iter().sum();
+    let total: u128 = parts.iter().map(|part| part.len() as u128).sum();
     let mut levels = [0; 256];
     let mut given = 0;
-    for (part, factor) in parts.iter().zip(&factors) {
-        // The ends of the ranges, rounded down from the sum of all factors so far: together they fill 0..=255.
+    for part in &parts {
+        // The ends of the ranges, rounded down from the sum of all spans so far: together they fill 0..=255.
         let start = 255 * given / total;
-        given += factor;
+        given += part.len() as u128;
         let range = 255 * given / total - start;
         let pixels: u128 = counts[part.clone()].iter().map(|&count| u128::from(count)).sum();
         let mut seen = 0;
         for level in part.clone() {
             seen += u128::from(counts[level]);
-            levels[level] = (start + (range * seen).checked_div(pixels).unwrap_or(0)) as u8;
+            let equalised = start + (range * seen).checked_div(pixels).unwrap_or(0);
+            #[expect(clippy::cast_possible_truncation, reason = "start and range together are at most 255")]
+            let equalised = equalised as u8;
+            levels[level] = equalised;
         }
     }
     let end = parts.last().map_or(0, |part| part.end);
@@ -93,27 +92,6 @@ fn dominated_middle(counts: &[u64; 256], part: &Range<usize>) -> Option<Range<us
     (1000 * held < 683 * pixels).then_some(start..end)
 }
 
-/// Span times the logarithm of the number of pixels to the power of the emphasis.
-fn range_factor(counts: &[u64; 256], part: &Range<usize>, settings: DheSettings) -> u128 {
-    let pixels: u64 = counts[part.clone()].iter().sum();
-    part.len() as u128 * u128::from(log2(pixels + 1)).pow(settings.emphasis)
-}
-
-/// The logarithm to base 2 of a number from 1 on, with [`LOG_BITS`] behind the point, rounded down.
-fn log2(number: u64) -> u64 {
-    let whole = number.ilog2();
-    // The number as 1..2 with 63 bits behind the point; each squaring gives the next bit of its logarithm.
-    let mut mantissa = u128::from(number) << (63 - whole);
-    let mut log = u64::from(whole);
-    for _ in 0..LOG_BITS {
-        mantissa = (mantissa * mantissa) >> 63;
-        let bit = mantissa >> 64;
-        mantissa >>= bit;
-        log = (log << 1) | bit as u64;
-    }
-    log
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,10 +101,9 @@ mod tests {
         #[test]
         fn darker_never_becomes_brighter_and_parts_fill_the_occupied_levels(
             counts in proptest::collection::vec(prop_oneof![Just(0_u64), 0..50_u64, 0..1_000_000_000_u64], 256),
-            emphasis in 0..=DheSettings::MAX_EMPHASIS,
         ) {
             let counts: [u64; 256] = counts.try_into().unwrap();
-            let levels = equalised(&counts, DheSettings { emphasis });
+            let levels = equalised(&counts);
             prop_assert!(levels.is_sorted());
             let parts: Vec<_> = parts_between_minima(&counts)
                 .into_iter()
@@ -137,12 +114,6 @@ mod tests {
                 prop_assert_eq!(levels[brightest], 255);
             }
         }
-
-        #[test]
-        fn logarithms_are_those_of_floating_point(number in 1..u64::MAX) {
-            let exact = (number as f64).log2() * f64::from(1 << LOG_BITS);
-            prop_assert!((log2(number) as f64 - exact).abs() <= 1.01, "{} {}", log2(number), exact);
-        }
     }
 
     #[test]
@@ -152,13 +123,13 @@ mod tests {
             counts[level] = count;
         }
         assert_eq!(parts_between_minima(&counts), [10..14, 14..18]);
-        let levels = equalised(&counts, DheSettings::default());
+        let levels = equalised(&counts);
         // Plain equalisation would leave the dark hump 255 * 18 / 929 = 4 levels; here it has half of them.
         assert_eq!((levels[9], levels[13], levels[17], levels[18]), (0, 127, 255, 255));
     }
 
     #[test]
     fn an_empty_histogram_makes_no_trouble() {
-        assert_eq!(equalised(&[0; 256], DheSettings::default()), [255; 256]);
+        assert_eq!(equalised(&[0; 256]), [255; 256]);
     }
 }

@@ -45,7 +45,8 @@ impl Distribution {
     /// The equalised 8-bit level of `x`.
     #[must_use]
     pub fn level8(&self, x: u16) -> u8 {
-        self.cuts.partition_point(|&cut| cut <= x) as u8
+        // There are at most 255 cuts.
+        u8::try_from(self.cuts.partition_point(|&cut| cut <= x)).unwrap_or(u8::MAX)
     }
 }
 

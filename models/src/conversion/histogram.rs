@@ -95,7 +95,8 @@ impl Histogram {
             seen += count;
             seen > rank
         };
-        self.counts.iter().position(reaches).map_or(u16::MAX, |level| level as u16)
+        let level = self.counts.iter().position(reaches);
+        level.and_then(|level| u16::try_from(level).ok()).unwrap_or(u16::MAX)
     }
 }
 
@@ -108,14 +109,17 @@ pub(super) fn percentile(total: u64, percent: f64, level_at: impl Fn(u64) -> u16
     // NumPy's order of operations (`_quantile`, `_lerp` in numpy/lib/_function_base_impl.py), each one rounded to
     // double precision: first percent / 100, then the place among the sorted levels.
     let last = total - 1;
-    let place = last as f64 * (percent / 100.0);
-    if place >= last as f64 {
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 levels, which no memory holds")]
+    let last_place = last as f64;
+    let place = last_place * (percent / 100.0);
+    if place >= last_place {
         return Some(f64::from(level_at(last)));
     }
-    let below = place.floor();
-    let weight = place - below;
-    let low = f64::from(level_at(below as u64));
-    let high = f64::from(level_at(below as u64 + 1));
+    let weight = place - place.floor();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to below `last`, rounded down")]
+    let below = place as u64;
+    let low = f64::from(level_at(below));
+    let high = f64::from(level_at(below + 1));
     let step = high - low;
     Some(if weight >= 0.5 { high - step * (1.0 - weight) } else { low + step * weight })
 }

@@ -142,7 +142,7 @@ impl Lowest {
     /// The level at `rank` (0 the lowest, below the number needed) in ascending order, once they are sorted.
     fn level_at(&self, rank: u64) -> u16 {
         // What is missing was too large to be kept.
-        self.levels.get(rank as usize).copied().unwrap_or(u16::MAX)
+        usize::try_from(rank).ok().and_then(|rank| self.levels.get(rank)).copied().unwrap_or(u16::MAX)
     }
 }
 

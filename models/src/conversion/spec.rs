@@ -115,13 +115,13 @@ impl ConversionSpec {
         present("clahe", self.clahe.is_some(), method == Method::Clahe, method)?;
         present("dhe", self.dhe.is_some(), method == Method::Dhe, method)?;
         if let Some(clahe) = self.clahe {
-            let (least, most) = ClaheSettings::CLIP_LIMIT_PERCENT;
+            let limit = ClaheSettings::CLIP_LIMIT_PERCENT;
             within("clahe.tiles.height", clahe.tiles.height, 1..=ClaheSettings::MAX_TILES)?;
             within("clahe.tiles.width", clahe.tiles.width, 1..=ClaheSettings::MAX_TILES)?;
-            within("clahe.clip_limit_percent", clahe.clip_limit_percent, least..=most)?;
+            within("clahe.clip_limit_percent", clahe.clip_limit_percent, limit..=limit)?;
         }
         if let Some(dhe) = self.dhe {
-            within("dhe.emphasis", dhe.emphasis, 0..=DheSettings::MAX_EMPHASIS)?;
+            within("dhe.emphasis", dhe.emphasis, DheSettings::EMPHASIS..=DheSettings::EMPHASIS)?;
         }
         if let Some(size) = self.size {
             within("size.height", size.height, 1..=Self::MAX_SIDE)?;
@@ -183,6 +183,41 @@ mod tests {
         assert_eq!(serde_json::to_string(&global()).unwrap(), GOLDEN);
         assert_eq!(serde_json::from_str::<ConversionSpec>(GOLDEN).unwrap(), global());
         assert_eq!(global().digest(), Digest::of(GOLDEN.as_bytes()));
+    }
+
+    /// Specifications of clahe and dhe as they were first written; never to be edited.
+    const GOLDEN_ADAPTIVE: [&str; 2] = [
+        concat!(
+            r#"{"version":1,"method":"clahe","bounds":{"lo":1700,"hi":2800},"clahe":{"tiles":{"height":8,"width":4},"#,
+            r#""clip_limit_percent":200},"size":{"height":2000,"width":1000},"interpolation":"bilinear","#,
+            r#""mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]}"#
+        ),
+        concat!(
+            r#"{"version":1,"method":"dhe","bounds":{"lo":1700,"hi":2800},"dhe":{"emphasis":0},"#,
+            r#""size":{"height":2000,"width":1000},"interpolation":"bilinear","mean":[0.485,0.456,0.406],"#,
+            r#""std":[0.229,0.224,0.225]}"#
+        ),
+    ];
+
+    #[test]
+    fn settings_that_are_constant_stay_in_the_file_and_no_other_value_is_taken() {
+        for (golden, method) in GOLDEN_ADAPTIVE.into_iter().zip([Method::Clahe, Method::Dhe]) {
+            let spec = ConversionSpec::new(method).with_bounds(Bounds::new(1700, 2800).unwrap()).with_size(Size::PAPER);
+            assert_eq!(serde_json::to_string(&spec).unwrap(), golden);
+            let spec: ConversionSpec = serde_json::from_str(golden).unwrap();
+            assert_eq!(spec.validate(), Ok(()));
+            let other = golden.replace("_percent\":200", "_percent\":300").replace("emphasis\":0", "emphasis\":1");
+            let other: ConversionSpec = serde_json::from_str(&other).unwrap();
+            let refused = other.validate().unwrap_err();
+            assert!(
+                matches!(
+                    &refused,
+                    ConversionError::Spec { member: "clahe.clip_limit_percent" | "dhe.emphasis", expected, .. }
+                        if expected == "200" || expected == "0"
+                ),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

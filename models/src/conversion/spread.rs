@@ -32,7 +32,9 @@ impl Spread {
         // Equal bounds: the level above is one above 0, which is clamped to 255.
         let range = (bounds.hi() - bounds.lo()).max(1);
         let step = (256_u64 << STEP_BITS).div_ceil(u64::from(range));
-        Self { lo: bounds.lo(), range, step: [(step >> 16) as u32, (step & 0xffff) as u32] }
+        #[expect(clippy::cast_possible_truncation, reason = "256 in parts of 32 bits has 41 bits, so 25 are left")]
+        let upper = (step >> 16) as u32;
+        Self { lo: bounds.lo(), range, step: [upper, (step & 0xffff) as u32] }
     }
 
     /// The 8-bit level of `x`.

@@ -2,7 +2,7 @@
 
 use super::{Engine, EngineError, INPUT_NAME, LIBRARY_ENV, MAX_PIXELS, OUTPUT_NAME};
 use crate::conversion::Size;
-use crate::library::{Named, Search, Wanted};
+use crate::library::{Search, Wanted};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
@@ -15,7 +15,7 @@ use std::sync::Mutex;
 const LIBRARY: Wanted = Wanted {
     file_name: "libonnxruntime.so",
     environment: LIBRARY_ENV,
-    named: Named::File,
+    names_folder: false,
     wheel: "onnxruntime/capi",
     own: "/opt/onnxruntime/lib",
 };

@@ -65,7 +65,15 @@ fn build_with(request: &Request<'_>, progress: Progress, log: &Log, tensorrt: Te
     let mut builder =
         Builder::new(&logger).map_err(|error| PlanError::TensorRt { message: log.take_errors(&error.to_string()) })?;
     let mut config = builder.create_config().map_err(of)?;
-    set_target(&mut config, request.target)?;
+    if let Target::Named(capability) = request.target {
+        capability.check_named()?;
+    }
+    let unknown = || PlanError::Build {
+        flavour: FLAVOUR,
+        target: request.target,
+        message: "it knows no such compute capability".to_owned(),
+    };
+    set_target(&mut config, request.target).ok_or_else(unknown)?.map_err(of)?;
     config.clear_flag(BuilderFlag::kTF32);
     config.set_flag(BuilderFlag::kSTRICT_NANS);
     let (monitor, stopped) = Monitor::new(progress);

@@ -1,7 +1,7 @@
 //! Why there is no plan.
 
-use super::library::LIBRARY_ENV;
-use super::{ComputeCapability, Flavour, Library, Target, TensorRt, Version};
+use super::names::{LIBRARY_ENV, Library};
+use super::{ComputeCapability, Flavour, Target, TensorRt, Version};
 use crate::bundle::Precision;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -1,76 +1,13 @@
 //! TensorRT's libraries: found, and their version read, before anything else in them is called.
 
-use super::flavour::{BUILDER, FLAVOUR, INSTALL, OLDEST, PARSER, WHEEL};
-use super::{PlanError, TensorRt, Version};
-use crate::library::{Named, Search, Wanted, library_in};
+use super::flavour::{BUILDER, FLAVOUR, INSTALL, OLDEST, PARSER};
+use super::{Library, PlanError, TensorRt, Version};
+use crate::library::{Search, library_in};
 use crate::one_line;
 use libloading::Symbol;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-
-/// The environment variable that names the folder with TensorRT's libraries.
-pub const LIBRARY_ENV: &str = "CELLGATE_TENSORRT";
-
-/// One of TensorRT's libraries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Library {
-    /// Builds plans and runs them.
-    Builder,
-    /// Reads ONNX. Stands in the same folder as the builder, so that the two are of one version.
-    Parser,
-    /// Runs plans only.
-    #[cfg(feature = "enterprise")]
-    Lean,
-}
-
-impl Library {
-    /// Its file name without a version.
-    #[must_use]
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Self::Builder => BUILDER,
-            Self::Parser => PARSER,
-            #[cfg(feature = "enterprise")]
-            Self::Lean => "libnvinfer_lean.so",
-        }
-    }
-
-    fn install(self) -> &'static str {
-        match self {
-            Self::Builder | Self::Parser => INSTALL,
-            #[cfg(feature = "enterprise")]
-            Self::Lean => "`pip install tensorrt-lean-cu13-libs`, or JetPack 7.2.2 or later",
-        }
-    }
-
-    fn wanted(self) -> Wanted {
-        let wheel = match self {
-            Self::Builder | Self::Parser => WHEEL,
-            #[cfg(feature = "enterprise")]
-            Self::Lean => "tensorrt_lean_libs",
-        };
-        Wanted {
-            file_name: self.file_name(),
-            environment: LIBRARY_ENV,
-            named: Named::Folder,
-            wheel,
-            own: "/opt/tensorrt/lib",
-        }
-    }
-}
-
-impl fmt::Display for Library {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Builder => write!(out, "{FLAVOUR}"),
-            Self::Parser => write!(out, "{FLAVOUR}'s ONNX parser"),
-            #[cfg(feature = "enterprise")]
-            Self::Lean => write!(out, "{FLAVOUR}'s lean run time"),
-        }
-    }
-}
 
 /// A library that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +24,7 @@ impl fmt::Display for Found {
     }
 }
 
-/// Finds TensorRT's builder, or its lean run time, and reads its version. Nothing else in it is called, and no GPU is needed.
+/// Finds TensorRT's builder and reads its version. Nothing else in it is called, and no GPU is needed.
 ///
 /// `folder` names the folder that is looked at; none searches in the order that the crate's README gives. The first place
 /// that has the file wins.
@@ -102,7 +39,7 @@ pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError
     let (major, minor) = OLDEST;
     if found.major != major || found.minor < minor {
         let expected = format!("{major}.{minor} or later, before {}", major + 1);
-        return Err(PlanError::LibraryVersion { library, path, found, expected, install: library.install().into() });
+        return Err(PlanError::LibraryVersion { library, path, found, expected, install: INSTALL.into() });
     }
     Ok(Found { path, tensorrt: TensorRt { flavour: FLAVOUR, version: found } })
 }
@@ -112,7 +49,7 @@ fn locate(library: Library, folder: Option<&Path>) -> Result<PathBuf, PlanError>
     let path = Search::of_process(library.wanted(), folder).find().map_err(|looked_for| PlanError::LibraryMissing {
         library,
         looked_for,
-        install: library.install().into(),
+        install: INSTALL.into(),
     })?;
     Ok(path.canonicalize().unwrap_or(path))
 }
@@ -173,7 +110,7 @@ pub(super) fn load(folder: Option<&Path>) -> Result<Found, PlanError> {
     let parser = library_in(folder, PARSER).ok_or_else(|| PlanError::LibraryMissing {
         library,
         looked_for: format!("  {}, beside {BUILDER}: the two must be of one version\n", folder.join(PARSER).display()),
-        install: library.install().into(),
+        install: INSTALL.into(),
     })?;
     let symbol = "createNvOnnxParser_INTERNAL";
     #[expect(unsafe_code, reason = "a shared library's symbol is looked up")]

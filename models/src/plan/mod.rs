@@ -10,7 +10,7 @@
 //! | `tensorrt` | TensorRT for RTX 1.7 or later | a named compute capability, no GPU needed; or the GPU at hand |
 //! | `enterprise` | TensorRT 11.4 or later (JetPack 7.2.2 and later) | the GPU at hand |
 //!
-//! What differs between them stands in `flavour.rs`. Both know strongly typed networks only: the precision of a plan is that
+//! What differs between them stands in `flavour`. Both know strongly typed networks only: the precision of a plan is that
 //! of its ONNX file. A plan of f32 computes in f32, not in TF32, which TensorRT would take by itself and whose 10 bits of
 //! mantissa a golden image's tolerance has no room for; and a NaN is not optimised away, so that it reaches the policy.
 //!
@@ -26,8 +26,10 @@ mod flavour;
 mod inspect;
 mod library;
 mod log;
+mod names;
 mod onnx;
 mod progress;
+mod target;
 mod validity;
 mod version;
 mod worker;
@@ -38,8 +40,9 @@ pub use engine::PlanEngine;
 pub use error::PlanError;
 pub use flavour::{CAPABILITIES, FLAVOUR};
 pub use inspect::{ElementType, Network, Tensor};
-pub use library::{Found, LIBRARY_ENV, Library, probe};
+pub use library::{Found, probe};
 pub use log::LOG_TARGET;
+pub use names::{LIBRARY_ENV, Library};
 pub use progress::{Progress, Step};
 pub use validity::faults;
 pub use version::{Flavour, TensorRt, Version};

@@ -21,5 +21,5 @@ pub fn faults(plan: &[u8], folder: Option<&Path>) -> Result<Vec<&'static str>, P
     let logger = Logger::new(log.clone()).map_err(super::error::of)?;
     let faults = header_faults(plan, &logger);
     log.take_errors("");
-    faults
+    faults.map_err(super::error::of)
 }

@@ -93,8 +93,8 @@ impl Stream<'_, '_> {
         }
         let mut rest = padding;
         while rest > 0 {
-            // Not above the piece's length, so it fits.
             let len = rest.min(PIECE_BYTES as u64);
+            #[expect(clippy::cast_possible_truncation, reason = "at most a piece's length")]
             if (self.fill(len as usize, clock)? as u64) < len {
                 return Ok(true);
             }
@@ -139,7 +139,7 @@ impl Stream<'_, '_> {
                 let status = deflate
                     .decompress(input, output, FlushDecompress::None)
                     .map_err(|error| broken("deflate", &error))?;
-                // Not above the lengths of the two buffers, so they fit.
+                #[expect(clippy::cast_possible_truncation, reason = "at most the lengths of the two buffers")]
                 let (taken, given) = ((deflate.total_in() - taken) as usize, (deflate.total_out() - given) as usize);
                 if taken + given == 0 && input.is_empty() && status != Status::StreamEnd {
                     return Err(Refusal::malformed("deflate data that ends early", "its end and checksum"));

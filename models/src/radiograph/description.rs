@@ -1,10 +1,10 @@
 //! What the text of ImageDescription says of further planes: ImageJ's and tifffile's ways, and OME-XML.
 
+use super::claim::Planes;
 use super::clock::Clock;
 use super::directory::{Directory, Tag};
 use super::error::Refusal;
 use super::ome;
-use super::planes::Planes;
 
 const IMAGE_DESCRIPTION: Tag = Tag(270, "ImageDescription");
 /// OME-XML of a series of ten thousand files has some megabytes.
@@ -79,8 +79,9 @@ fn by_imagej(text: &[u8], clock: &mut Clock) -> Result<Option<Planes>, Refusal> 
             return Err(not_understood(&format!("ImageJ's {key} that is no number")));
         };
         if number > 1.0 {
-            // Saturates.
-            return Ok(Some(Planes::of_tag(IMAGE_DESCRIPTION, number as u64, &format!("ImageJ's {key}={number}"))));
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and it saturates")]
+            let planes = number as u64;
+            return Ok(Some(Planes::of_tag(IMAGE_DESCRIPTION, planes, &format!("ImageJ's {key}={number}"))));
         }
     }
     Ok(None)

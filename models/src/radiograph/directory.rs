@@ -167,12 +167,16 @@ impl<'a> Directory<'a> {
             let field = |range: Range<usize>| unsigned(&entry[range], file.order);
             let (count, inline) = entry[4..].split_at(if file.big { 8 } else { 4 });
             let (kind, count) = (field(2..4), unsigned(count, file.order));
-            let len = count.saturating_mul(kind_len(kind));
+            let len = count.saturating_mul(kind_len(kind) as u64);
             let outside = len > inline.len() as u64;
-            let bytes =
-                if outside { file.slice(unsigned(inline, file.order), len) } else { inline.get(..len as usize) };
-            // Two bytes, so it fits.
-            (field(0..2) as u16, Entry { kind, count, bytes, outside })
+            let bytes = if outside {
+                file.slice(unsigned(inline, file.order), len)
+            } else {
+                usize::try_from(len).ok().and_then(|len| inline.get(..len))
+            };
+            #[expect(clippy::cast_possible_truncation, reason = "two bytes")]
+            let number = field(0..2) as u16;
+            (number, Entry { kind, count, bytes, outside })
         })
     }
 
@@ -204,7 +208,7 @@ impl<'a> Directory<'a> {
                 format!("values within its {} bytes", self.file.len()),
             )
         })?;
-        let values = Values { bytes, width: kind_len(entry.kind) as usize, order };
+        let values = Values { bytes, width: kind_len(entry.kind), order };
         if signed && (0..values.len()).any(|index| values.is_negative(index)) {
             return Err(Refusal::malformed(
                 format!("tag {number} ({name}) with a negative value"),
@@ -252,7 +256,7 @@ impl Values<'_> {
 }
 
 /// Bytes of a value; of an unknown type as if it were bytes.
-fn kind_len(kind: u64) -> u64 {
+fn kind_len(kind: u64) -> usize {
     match kind {
         3 | 8 => 2,
         4 | 9 | 11 | 13 => 4,

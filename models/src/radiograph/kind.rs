@@ -119,8 +119,9 @@ fn one_grey_channel(page: &Directory<'_>) -> Result<(u32, bool), Refusal> {
             format!("unsigned samples of {} to {} bits", BITS.start(), BITS.end()),
         ));
     }
-    // Within `BITS`, so it fits.
-    Ok((bits as u32, photometric == 0))
+    #[expect(clippy::cast_possible_truncation, reason = "within `BITS`")]
+    let bits = bits as u32;
+    Ok((bits, photometric == 0))
 }
 
 fn compression(page: &Directory<'_>) -> Result<Compression, Refusal> {

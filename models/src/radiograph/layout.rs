@@ -83,8 +83,9 @@ impl<'a> Layout<'a> {
             if rows == 0 {
                 return Err(Refusal::malformed("strips of 0 rows", "at least one row"));
             }
-            // Not above `height`, so it fits.
-            (page.require(STRIP_OFFSETS)?, width, rows as u32)
+            #[expect(clippy::cast_possible_truncation, reason = "at most `height`")]
+            let rows = rows as u32;
+            (page.require(STRIP_OFFSETS)?, width, rows)
         };
         let byte_counts = byte_counts(page, if tiled { TILE_BYTE_COUNTS } else { STRIP_BYTE_COUNTS }, &kind)?;
         refuse_many_pixels(width, height, tiled.then_some((chunk_width, chunk_height)), limits)?;

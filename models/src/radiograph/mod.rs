@@ -41,6 +41,7 @@
 //! | `decode.rs` | all chunks into one image |
 //! | `reader.rs` | files, and buffers used again |
 
+mod claim;
 mod clock;
 mod decode;
 mod decompress;

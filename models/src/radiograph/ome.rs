@@ -33,7 +33,7 @@ pub(super) fn planes(text: &[u8], clock: &mut Clock) -> Result<Option<Said>, Ref
     loop {
         let before = reader.buffer_position();
         let event = reader.read_event();
-        // Not above the text's length, so it fits.
+        #[expect(clippy::cast_possible_truncation, reason = "at most the text's length")]
         clock.work((reader.buffer_position() - before) as usize + 1)?;
         let broken = match event {
             Ok(Event::Eof) => document.depth > 0 || !document.is_ome,

@@ -3,6 +3,7 @@
 //! Several programs write one directory for a whole stack: its tags describe the first plane, and the others follow in the
 //! file. A reader of plain TIFF sees one image and misses the rest.
 
+use super::claim::Planes;
 use super::clock::Clock;
 use super::description;
 use super::directory::{ByteOrder, Directory, Tag};
@@ -26,33 +27,6 @@ const IJ_METADATA: Tag = Tag(50839, "IJMetadata");
 /// Micro-Manager keeps a list of its images behind these numbers, the first of them just behind the header.
 const INDEX_MAP_OFFSET_HEADER: u64 = 54_773_648;
 const INDEX_MAP_HEADER: u64 = 3_453_623;
-
-/// A statement that there are more planes.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Planes {
-    /// How many, at least 2; `None` where the text cannot be understood.
-    pub(super) count: Option<u64>,
-    /// The place where this is said, and how.
-    pub(super) said_by: String,
-    /// The others may lie in other files, so it only counts where this one has room for another plane.
-    pub(super) maybe_elsewhere: bool,
-}
-
-impl Planes {
-    /// `count` planes, said by the value of `tag`.
-    pub(super) fn of_tag(tag: Tag, count: u64, how: &str) -> Self {
-        let said_by = format!("tag {} ({}): {how}", tag.0, tag.1);
-        Self { count: Some(count), said_by, maybe_elsewhere: false }
-    }
-
-    fn refusal(&self) -> Refusal {
-        let found = match self.count {
-            Some(count) => format!("{count} planes by {}", self.said_by),
-            None => format!("maybe several planes by {}", self.said_by),
-        };
-        Refusal::unsupported(found, "one plane: save each as a TIFF of its own")
-    }
-}
 
 /// Refuses a page whose tags say that there are more planes.
 ///
@@ -140,8 +114,7 @@ fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
         Some(b"JIJI") => ByteOrder::Little,
         _ => return Ok(None),
     };
-    // Not above the slice's length, so it fits.
-    let header_len = counts.get(0).min(bytes.len() as u64) as usize;
+    let header_len = usize::try_from(counts.get(0)).map_or(bytes.len(), |len| len.min(bytes.len()));
     let (pairs, _) = bytes[..header_len].get(4..).unwrap_or_default().as_chunks::<8>();
     for pair in pairs {
         let (kind, count) = (number(pair, 0, 4, order), number(pair, 4, 4, order).unwrap_or(0));

@@ -173,7 +173,8 @@ fn read_file(
     let mut file = File::open(path).map_err(io)?;
     let (mut filled, mut expected) = (BUFFER_START, metadata.len());
     loop {
-        // A byte more than expected shows whether the file has grown meanwhile. Not above the limit, so it fits.
+        // A byte more than expected shows whether the file has grown meanwhile.
+        #[expect(clippy::cast_possible_truncation, reason = "at most the limit of a file's bytes")]
         let wanted = BUFFER_START + expected as usize + 1;
         let words = wanted.div_ceil(2);
         if buffer.len() < words {

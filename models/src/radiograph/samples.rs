@@ -26,7 +26,9 @@ pub(super) fn levels_from_packed(bytes: &[u8], bits: u32, levels: &mut [u16]) {
             available_bits += 8;
         }
         available_bits -= bits;
-        *level = (window >> available_bits & mask) as u16;
+        #[expect(clippy::cast_possible_truncation, reason = "the mask has at most 16 bits")]
+        let sample = (window >> available_bits & mask) as u16;
+        *level = sample;
     }
 }
 

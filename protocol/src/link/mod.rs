@@ -30,8 +30,8 @@ struct Open {
 impl Open {
     /// Takes a header of this link if it is newer than all before, and acknowledges nothing that was never sent.
     fn take(&mut self, header: &Header, sent: u32) -> bool {
-        let newer = header.seq.wrapping_sub(self.received) as i32 > 0;
-        let answers = sent.wrapping_sub(header.ack) as i32 >= 0;
+        let newer = header.seq.wrapping_sub(self.received).cast_signed() > 0;
+        let answers = sent.wrapping_sub(header.ack).cast_signed() >= 0;
         if newer && answers {
             self.received = header.seq;
         }

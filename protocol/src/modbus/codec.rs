@@ -324,7 +324,7 @@ impl<'b> Writer<'b> {
 
     fn counted(&mut self, registers: Registers<'_>) {
         // At most 250, as at most 125 registers were let through.
-        self.byte(2 * registers.len() as u8);
+        self.byte(u8::try_from(2 * registers.len()).unwrap_or(u8::MAX));
         self.words(registers.iter());
     }
 

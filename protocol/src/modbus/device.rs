@@ -7,6 +7,7 @@ use super::codec::FrameBuffer;
 use super::command::Command;
 use super::framer::FRAME_MAX;
 use super::link::Link;
+use super::map::{low_u16, low_u32};
 use super::server::Written;
 use super::snapshot::{NO_VERDICT, SIMULATED, Snapshot};
 use crate::{
@@ -154,12 +155,12 @@ impl ModbusDevice {
         let mut shown = Snapshot {
             device: session.device,
             state: u16::from(session.state.code().0),
-            heartbeat: session.heartbeat as u16,
+            heartbeat: low_u16(session.heartbeat),
             epoch: session.boot_epoch,
             status: session.status,
             backlog: session.backlog,
             part_id,
-            nonce: nonce as u16,
+            nonce: low_u16(nonce),
             ..Snapshot::EMPTY
         };
         if !self.link.is_armed() {
@@ -170,7 +171,7 @@ impl ModbusDevice {
         }
         match self.told(&session) {
             Some(Told::Verdict(verdict)) => {
-                shown.sequence = verdict.verdict_seq as u32;
+                shown.sequence = low_u32(verdict.verdict_seq);
                 shown.verdict = verdict.code.verdict().register();
                 (shown.reason, shown.score) = (verdict.reason, verdict.score);
                 shown.age_ms = u16::try_from(verdict.age_ms).unwrap_or(u16::MAX);
@@ -178,16 +179,16 @@ impl ModbusDevice {
                 shown.status = with_flags(shown.status, verdict.flags);
             }
             Some(Told::Record { record, waits }) => {
-                (shown.part_id, shown.nonce) = (record.part_id, record.nonce as u16);
+                (shown.part_id, shown.nonce) = (record.part_id, low_u16(record.nonce));
                 // Nothing to act on, so no verdict.
-                shown.sequence = record.verdict_seq as u32;
+                shown.sequence = low_u32(record.verdict_seq);
                 shown.verdict = NO_VERDICT;
                 (shown.reason, shown.score) = (record.reason, record.score);
                 (shown.model, shown.image) = (record.model, record.image);
                 shown.status = with_flags(shown.status, record.flags).with(Status::DONE, waits);
             }
             Some(Told::Refused(refused)) => {
-                (shown.part_id, shown.nonce) = (refused.part_id, refused.nonce as u16);
+                (shown.part_id, shown.nonce) = (refused.part_id, low_u16(refused.nonce));
                 shown.reason = refused.reason;
             }
             None => {}
@@ -225,7 +226,7 @@ impl ModbusDevice {
             }
             Command::Acknowledge { part_id, nonce, sequence } => {
                 let acknowledged = self.awaited(now_ms, health).filter(|(ack, told_nonce)| {
-                    ack.verdict_seq as u32 == sequence && ack.part_id == part_id && *told_nonce as u16 == nonce
+                    low_u32(ack.verdict_seq) == sequence && ack.part_id == part_id && low_u16(*told_nonce) == nonce
                 });
                 if let Some((ack, _)) = acknowledged {
                     self.replayed = self.replayed.filter(|record| record.verdict_seq != ack.verdict_seq);

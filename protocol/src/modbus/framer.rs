@@ -164,7 +164,7 @@ impl Framer {
     }
 
     fn dropped(&mut self, bytes: usize) {
-        add(&mut self.counts.bytes_dropped, bytes as u32);
+        add(&mut self.counts.bytes_dropped, u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 }
 

@@ -13,7 +13,9 @@ pub const MAGIC: u16 = 0x4367;
 
 /// Registers of a snapshot. They are input registers from address 0, and again read-only holding registers from address 0
 /// for clients that use function 03 or 23.
-pub const SNAPSHOT_REGISTERS: usize = 32;
+pub const SNAPSHOT_REGISTERS: usize = SNAPSHOT_COUNT as usize;
+/// The same, as a request counts them.
+pub const SNAPSHOT_COUNT: u16 = 32;
 
 /// The first register of the command block, which the PLC writes.
 pub const COMMAND_ADDRESS: u16 = 0x100;
@@ -37,8 +39,18 @@ fn seal_of<const N: usize>(registers: &[u16; N]) -> [u16; 2] {
     split_u32(crc_32c(registers.map(u16::to_be_bytes)[..N - 2].as_flattened()))
 }
 
+/// The lower half: what a register shows of a counter or a nonce.
+pub(super) const fn low_u16(value: u32) -> u16 {
+    (value & 0xffff) as u16
+}
+
+/// The lower half: what two registers show of a counter.
+pub(super) const fn low_u32(value: u64) -> u32 {
+    (value & 0xffff_ffff) as u32
+}
+
 pub(super) const fn split_u32(value: u32) -> [u16; 2] {
-    [(value >> 16) as u16, value as u16]
+    [(value >> 16) as u16, low_u16(value)]
 }
 
 pub(super) const fn joined_u32([high, low]: [u16; 2]) -> u32 {
@@ -46,7 +58,8 @@ pub(super) const fn joined_u32([high, low]: [u16; 2]) -> u32 {
 }
 
 pub(super) const fn split_u64(value: u64) -> [u16; 4] {
-    [(value >> 48) as u16, (value >> 32) as u16, (value >> 16) as u16, value as u16]
+    let ([a, b], [c, d]) = (split_u32((value >> 32) as u32), split_u32(low_u32(value)));
+    [a, b, c, d]
 }
 
 pub(super) const fn joined_u64([a, b, c, d]: [u16; 4]) -> u64 {

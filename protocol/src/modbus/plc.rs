@@ -8,7 +8,7 @@
 use super::codec::{FrameBuffer, Request, Response};
 use super::command::{Command, CommandBlock, CommandRegisters};
 use super::framer::{Direction, Framer, silence_ms};
-use super::map::{COMMAND_ADDRESS, SNAPSHOT_REGISTERS};
+use super::map::{COMMAND_ADDRESS, SNAPSHOT_COUNT, low_u16};
 use super::registers::Registers;
 use super::snapshot::{Snapshot, SnapshotError, SnapshotRegisters};
 use super::told;
@@ -65,7 +65,7 @@ enum Asked {
 impl Asked {
     fn request(&self) -> Request<'_> {
         match self {
-            Self::Read => Request::ReadInput { address: 0, count: SNAPSHOT_REGISTERS as u16 },
+            Self::Read => Request::ReadInput { address: 0, count: SNAPSHOT_COUNT },
             Self::Written(block, _) => {
                 Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(block) }
             }
@@ -182,7 +182,7 @@ impl ModbusPlc {
         match message {
             ToDevice::Trigger(request) => {
                 self.part = Some(*request);
-                let (part_id, nonce) = (request.part_id, request.nonce as u16);
+                let (part_id, nonce) = (request.part_id, low_u16(request.nonce));
                 // The session repeats what finds no device.
                 let epoch = self.device.as_ref().map(|device| device.boot_epoch);
                 self.trigger = epoch.map(|epoch| Command::Trigger { part_id, nonce, epoch });
@@ -265,7 +265,7 @@ impl ModbusPlc {
         }
         match &mut self.device {
             Some(device) if device.boot_epoch == shown.epoch => {
-                let older = (shown.heartbeat.wrapping_sub(device.heartbeat) as i16) < 0;
+                let older = shown.heartbeat.wrapping_sub(device.heartbeat).cast_signed() < 0;
                 // An answer that was held up: what it shows is past. Who was silent may have counted on by any number.
                 if older && device.is_heard(now_ms) {
                     return self.drop_answer();
@@ -289,7 +289,7 @@ impl ModbusPlc {
             device.ready = shown.status.has(Status::READY);
         }
         self.session.receive(now_ms, &ToPlc::Heartbeat(told::heartbeat(shown)));
-        let asked = self.part.filter(|part| (part.part_id, part.nonce as u16) == (shown.part_id, shown.nonce));
+        let asked = self.part.filter(|part| (part.part_id, low_u16(part.nonce)) == (shown.part_id, shown.nonce));
         let nonce = asked.map_or(u32::from(shown.nonce), |part| part.nonce);
         let Some(message) = told::of_part(shown, nonce) else { return };
         if let ToPlc::Verdict(_) | ToPlc::Record(_) = message {

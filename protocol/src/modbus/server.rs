@@ -114,7 +114,7 @@ impl Server {
             }
             Request::WriteMultiple { address, values } => {
                 written = self.write(address, values, snapshot)?;
-                Ok(Response::WrittenMultiple { address, count: values.len() as u16 })
+                Ok(Response::WrittenMultiple { address, count: u16::try_from(values.len()).unwrap_or(u16::MAX) })
             }
             Request::ReadWrite { read_address, read_count, write_address, values } => {
                 part_of_holding(&holding, read_address, read_count)?;

@@ -4,10 +4,12 @@ mod config;
 mod conversions;
 mod feasibility;
 mod folds;
+mod inputs;
 mod run;
 
 pub use config::{BoundsScope, Config, Folds};
 pub use conversions::LevelStatistics;
 pub use feasibility::training as check_training;
 pub use folds::{FinishedFold, Fold, leave_one_bundle_out};
-pub use run::{Inputs, run};
+pub use inputs::Inputs;
+pub use run::run;

@@ -1,11 +1,10 @@
 //! The run: fold after fold, each finished one in a file of its own, so that a killed run goes on where it was.
 
 use super::feasibility;
-use super::{BoundsScope, Config, FinishedFold, Fold, LevelStatistics, leave_one_bundle_out};
+use super::{BoundsScope, Config, FinishedFold, Fold, Inputs, LevelStatistics, leave_one_bundle_out};
 use crate::dataset::Dataset;
-use crate::features::{FeatureStore, FeatureTable};
-use crate::fit::{Classifier, TrainingSet};
-use crate::network::Backbone;
+use crate::features::FeatureTable;
+use crate::fit::TrainingSet;
 use crate::report::{self, ReportOptions};
 use crate::results::{BundleResults, MethodResults, Prediction, Results};
 use crate::stats::{BundleBootstrap, Scored};
@@ -15,20 +14,6 @@ use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::digest::Digest;
 use std::path::Path;
 use std::rc::Rc;
-
-/// What a run works on.
-pub struct Inputs<'a> {
-    /// The labelled parts.
-    pub dataset: &'a Dataset,
-    /// The configuration, which `config.json` repeats.
-    pub config: &'a Config,
-    /// The frozen backbone.
-    pub backbone: &'a Backbone,
-    /// The cache of its features.
-    pub store: &'a FeatureStore,
-    /// The backbone's own last layer, which the paper's recipe trains on.
-    pub classifier: Option<&'a Classifier>,
-}
 
 /// Cross-validates into the folder `out`, going on from what is there, and writes `config.json`, `results.json`,
 /// `predictions.csv` and `report.html`.

@@ -1,6 +1,6 @@
 //! Images into features: some threads read and convert ahead while libtorch computes.
 
-use super::store::FeatureError;
+use super::FeatureError;
 use crate::dataset::Part;
 use crate::dataset::images::limits;
 use crate::network::Backbone;

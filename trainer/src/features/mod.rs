@@ -4,12 +4,14 @@
 //! image goes through the network once for each conversion, and everything after works on a table of numbers.
 
 mod compute;
+mod error;
 mod file;
 mod key;
 mod place;
 mod store;
 mod table;
 
+pub use error::FeatureError;
 pub use place::default_cache_root;
-pub use store::{FeatureError, FeatureStore};
+pub use store::FeatureStore;
 pub use table::FeatureTable;

@@ -2,67 +2,18 @@
 
 use super::key::Recipe;
 use super::table::FeatureTable;
-use super::{compute, default_cache_root, file};
+use super::{FeatureError, compute, default_cache_root, file};
 use crate::dataset::Part;
 use crate::network::Backbone;
 use crate::network::backbone::VARIANTS;
 use crate::network::pooling::{self, Block};
-use cellgate_models::conversion::{ConversionError, ConversionSpec};
-use cellgate_models::digest::Digest;
-use cellgate_models::radiograph::ReadError;
+use cellgate_models::conversion::ConversionSpec;
 use indicatif::ProgressBar;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Names another folder than the default one.
 const VARIABLE: &str = "CELLGATE_CACHE";
-
-/// Why features could not be had.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FeatureError {
-    /// Neither a folder was named nor does the user have a home.
-    #[error("no folder for the cache: found neither HOME nor XDG_CACHE_HOME; name one with --cache or CELLGATE_CACHE")]
-    NoFolder,
-    /// A file of the cache, or an image, can't be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// An image is no radiograph.
-    #[error(transparent)]
-    Radiograph(#[from] ReadError),
-    /// An image is not the one that the data set was read with.
-    #[error("{}: found an image of SHA-256 {found}, expected {expected}: it changed meanwhile, start again", path.display())]
-    Changed {
-        /// The image.
-        path: PathBuf,
-        /// The digest of its bytes now.
-        found: Digest,
-        /// The digest in the data set.
-        expected: Digest,
-    },
-    /// The conversion can't be carried out.
-    #[error(transparent)]
-    Conversion(#[from] ConversionError),
-    /// libtorch failed, such as for want of memory.
-    #[error("{}: libtorch: {source}", path.display())]
-    Torch {
-        /// The image.
-        path: PathBuf,
-        /// What libtorch said.
-        source: tch::TchError,
-    },
-    /// An image gave features that are not finite.
-    #[error("{}: found a feature that is NaN or infinite, expected finite ones: check the backbone's weights", path.display())]
-    NotFinite {
-        /// The image.
-        path: PathBuf,
-    },
-}
 
 /// A folder of cached features: one file an image, conversion and backbone, shared by all folds, epochs and runs, and by
 /// programs that run at the same time.

@@ -16,7 +16,6 @@ mod paper;
 mod recommended;
 mod training;
 
-pub use out_of_fold::out_of_fold;
 pub use paper::{Classifier, PaperRecipe};
 pub use recommended::RecommendedRecipe;
 pub use training::TrainingSet;
@@ -25,6 +24,7 @@ use crate::network::Head;
 use crate::stats::{self, Scored, Weights};
 use anyhow::{Context, Result};
 use calibration::Calibration;
+use out_of_fold::out_of_fold;
 use serde::{Deserialize, Serialize};
 
 /// How a head is trained and its operating point chosen.
@@ -84,7 +84,8 @@ impl Recipe {
         }
     }
 
-    /// As [`Self::fit`], with the out-of-fold scores of the training parts, in their order (NaN as [`out_of_fold()`] says):
+    /// As [`Self::fit`], with the out-of-fold scores of the training parts, in their order (NaN for a bundle without which
+    /// there is one class only):
     /// what thresholds are chosen from, and an honest estimate of how good the head is.
     ///
     /// # Errors
@@ -96,7 +97,7 @@ impl Recipe {
         seed: u64,
     ) -> Result<(Fitted, Vec<Scored>)> {
         let head = self.head(training, classifier, seed)?;
-        let mut scored = out_of_fold(self, training, classifier, seed)?;
+        let mut scored = out_of_fold(training, |others| self.head(others, classifier, seed))?;
         match self {
             Self::Paper(_) => Ok((Fitted { head, threshold: 0.5 }, scored)),
             Self::Recommended(_) => {

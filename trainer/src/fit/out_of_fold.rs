@@ -1,20 +1,19 @@
 //! Scores of training parts by heads that did not see their bundle: what an operating point is chosen from.
 
-use super::{Classifier, Recipe, TrainingSet};
+use super::TrainingSet;
+use crate::network::Head;
 use crate::stats::Scored;
 use anyhow::Result;
 use rayon::prelude::*;
 
-/// The score of each part of `training`, in order, by a head trained on all other bundles; NaN for a bundle without which
+/// The score of each part of `training`, in order, by the head that `train` makes of all other bundles; NaN for a bundle without which
 /// there is one class only. Folds run on all cores.
 ///
 /// # Errors
-/// As [`Recipe::head`].
-pub fn out_of_fold(
-    recipe: &Recipe,
+/// As `train`.
+pub(super) fn out_of_fold(
     training: &TrainingSet<'_>,
-    classifier: Option<&Classifier>,
-    seed: u64,
+    train: impl Fn(&TrainingSet<'_>) -> Result<Head> + Sync,
 ) -> Result<Vec<Scored>> {
     // One fit uses one thread of libtorch: several fits at a time keep the cores busier than several threads a fit.
     let threads = tch::get_num_threads();
@@ -24,7 +23,7 @@ pub fn out_of_fold(
         .filter(|(others, _)| others.has_both_classes())
         .map(|(others, held_out)| {
             tch::set_num_threads(1);
-            let head = recipe.head(&others, classifier, seed)?;
+            let head = train(&others)?;
             let score = |&part: &usize| f64::from(head.score(&training.features(part, 0, &head.blocks)));
             let scores: Vec<f64> = held_out.iter().map(score).collect();
             Ok((held_out, scores))

@@ -1,9 +1,9 @@
 //! Everything that a run needs to go on, in one file that is there whole or not at all.
 
+use super::config::PretrainConfig;
 use super::held_out::Figures;
 use super::network::{Network, all};
 use super::optimizer::Optimizer;
-use super::run::PretrainConfig;
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::TensorView;

@@ -8,9 +8,11 @@
 //! | `network` | ResNet-34 that can be trained, with the heads that the task needs |
 //! | `loss` | the task: what the heads are asked for |
 //! | `optimizer` | AdamW and the learning rate |
+//! | `config` | what decides a run |
 //! | `checkpoint` | everything that a run needs to go on |
 //! | `held_out` | figures on electrodes that are never trained on |
 //! | `run` | the loop |
+//! | `summary` | how far a run is, in figures |
 //! | `output` | the files for people: weights, curve, model card |
 //!
 //! The task is supervised by what the generator knows: where which kind of anomaly is (a map of each kind from stage 3,
@@ -19,6 +21,7 @@
 //! CPU hours enough. The heads are dropped afterwards.
 
 mod checkpoint;
+mod config;
 mod crop;
 mod feed;
 mod held_out;
@@ -28,6 +31,9 @@ mod optimizer;
 mod output;
 mod run;
 mod stream;
+mod summary;
 
+pub use config::{Plan, PretrainConfig, Run};
 pub use held_out::Figures;
-pub use run::{Plan, PretrainConfig, Run, Summary, run};
+pub use run::run;
+pub use summary::Summary;

@@ -1,9 +1,10 @@
 //! The files for people and for `--backbone`: weights, loss curve, model card.
 
 use super::checkpoint::State;
+use super::config::{Plan, Run};
 use super::loss::TERMS;
 use super::network::{Network, exported};
-use super::run::{Plan, Run, Summary, summary};
+use super::summary::{Summary, WEIGHTS, summary};
 use crate::files;
 use crate::network::device;
 use anyhow::{Context, Result, ensure};
@@ -15,8 +16,6 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use tch::{Device, Kind, Tensor};
 
-/// The weights' file.
-pub(super) const WEIGHTS: &str = "resnet34-electrodes.safetensors";
 const CURVE: &str = "loss.csv";
 const PLOT: &str = "loss.svg";
 const CARD: &str = "model-card.md";

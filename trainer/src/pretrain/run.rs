@@ -1,23 +1,23 @@
 //! The loop: batch, step, now and then a checkpoint.
 
 use super::checkpoint::{self, Row, State};
+use super::config::{Plan, PretrainConfig, Run};
 use super::feed::Feed;
-use super::held_out::{Figures, HeldOut};
+use super::held_out::HeldOut;
 use super::loss::{TERMS, loss, normalised};
 use super::network::Network;
 use super::optimizer::{Optimizer, rate};
 use super::output;
 use super::stream::{Batch, Stream};
+use super::summary::{Summary, share, summary};
 use crate::files;
 use crate::progress;
 use anyhow::{Context, Result, bail, ensure};
-use cellgate_models::conversion::Size;
 use indicatif::ProgressBar;
-use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tch::{Cuda, Device, Kind, Tensor};
 
@@ -27,74 +27,6 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
 const LOCK: &str = ".lock";
 /// Steps that a line of the curve stands for.
 const ROW_STEPS: u64 = 10;
-
-/// What decides a run, together with its plan: a checkpoint goes on only with the same.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PretrainConfig {
-    /// Names the random numbers.
-    pub seed: u64,
-    /// Crops a step, at least 2.
-    pub batch: usize,
-    /// Size of a crop, multiples of 32 from 64 to 1024.
-    pub crop: Size,
-    /// The highest learning rate.
-    pub learning_rate: f64,
-}
-
-/// When a run is done.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Plan {
-    /// After so many steps.
-    Steps(u64),
-    /// After so many minutes of training, stops in between not counted. Weights then depend on the machine's speed.
-    Minutes(f64),
-}
-
-/// A run to begin or to go on with.
-#[derive(Debug)]
-pub struct Run<'a> {
-    /// Its folder.
-    pub out: &'a Path,
-    /// What decides it.
-    pub config: PretrainConfig,
-    /// When it is done.
-    pub plan: Plan,
-    /// Where it computes.
-    pub device: Device,
-    /// Ends it after the current step, with a checkpoint.
-    pub stop: &'a AtomicBool,
-    /// The command, for the model card.
-    pub command: &'a str,
-}
-
-/// A run so far.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
-    /// The weights.
-    pub weights: PathBuf,
-    /// Whether the plan is fulfilled.
-    pub finished: bool,
-    /// Steps made.
-    pub steps: u64,
-    /// Crops trained on.
-    pub images: u64,
-    /// Time spent.
-    pub seconds: f64,
-    /// Crops a second.
-    pub images_per_s: f64,
-    /// Rendering on its threads, as a share of the time spent: above 1 where several threads render.
-    pub render_share: f64,
-    /// Share of the time spent that training waited for a batch.
-    pub waiting_share: f64,
-    /// Mean loss of the first ten steps.
-    pub first_loss: Option<f64>,
-    /// Mean loss of the last ten steps.
-    pub last_loss: Option<f64>,
-    /// The last figures on held-out electrodes.
-    pub held_out: Option<Figures>,
-}
 
 /// Begins the run, or goes on with it where its folder holds a checkpoint.
 ///
@@ -153,33 +85,6 @@ fn lock(folder: &Path) -> Result<File> {
         checkpoint::FILE
     );
     Ok(file)
-}
-
-/// Share of the plan that is done.
-fn share(plan: Plan, state: &State) -> f64 {
-    match plan {
-        Plan::Steps(steps) => state.steps as f64 / steps as f64,
-        Plan::Minutes(minutes) => state.seconds / (60.0 * minutes),
-    }
-}
-
-/// What `state` comes to.
-pub(super) fn summary(run: &Run<'_>, state: &State) -> Summary {
-    let images = state.steps * state.config.batch as u64;
-    let of_time = |seconds: f64| if state.seconds > 0.0 { seconds / state.seconds } else { 0.0 };
-    Summary {
-        weights: run.out.join(output::WEIGHTS),
-        finished: share(run.plan, state) >= 1.0,
-        steps: state.steps,
-        images,
-        seconds: state.seconds,
-        images_per_s: of_time(images as f64),
-        render_share: of_time(state.rendered_s),
-        waiting_share: of_time(state.waited_s),
-        first_loss: state.rows.first().map(|row| row.loss),
-        last_loss: state.rows.last().map(|row| row.loss),
-        held_out: state.held_out.last().copied(),
-    }
 }
 
 /// A run under way.

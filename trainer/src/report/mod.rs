@@ -21,6 +21,7 @@ mod format;
 mod glossary;
 mod headline;
 mod histogram;
+mod options;
 mod page;
 mod plot;
 mod rates;
@@ -30,39 +31,11 @@ mod table1;
 mod thumbnail;
 
 pub use error::ReportError;
+pub use options::ReportOptions;
 
 use crate::results::{Prediction, Results};
 use analysis::Analysis;
-use cellgate_models::radiograph::Limits;
-use std::path::{Path, PathBuf};
-
-/// What a report shows beyond the results themselves.
-#[derive(Debug, Clone)]
-pub struct ReportOptions {
-    /// The heading.
-    pub title: String,
-    /// The data set's folder, which image paths are relative to; without it there are no thumbnails.
-    pub dataset_root: Option<PathBuf>,
-    /// Largest number of images shown as most likely mislabelled.
-    pub suspects: usize,
-    /// Longer side of a thumbnail in pixels.
-    pub thumbnail_px: u32,
-    /// Limits for reading an image.
-    pub limits: Limits,
-}
-
-impl Default for ReportOptions {
-    /// "Cross-validation report", no data set, 24 suspects, 240 pixels.
-    fn default() -> Self {
-        Self {
-            title: "Cross-validation report".into(),
-            dataset_root: None,
-            suspects: 24,
-            thumbnail_px: 240,
-            limits: Limits::default(),
-        }
-    }
-}
+use std::path::Path;
 
 /// The report as HTML.
 ///

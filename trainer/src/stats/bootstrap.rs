@@ -3,7 +3,7 @@
 //! Parts of one bundle share a coating and its faults, so the bundle is the unit that is drawn with replacement
 //! (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). With few bundles the interval is rather too narrow.
 
-use crate::results::Confusion;
+use super::Confusion;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

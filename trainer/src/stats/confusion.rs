@@ -2,9 +2,23 @@
 
 use super::{Scored, is_called_abnormal};
 use crate::dataset::Label;
-use crate::results::Confusion;
+use serde::{Deserialize, Serialize};
 use std::iter::Sum;
 use std::ops::Add;
+
+/// Counts of right and wrong calls; abnormal is positive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// Abnormal, called abnormal.
+    pub tp: u64,
+    /// Normal, called abnormal: overkill.
+    pub fp: u64,
+    /// Normal, called normal.
+    pub tn: u64,
+    /// Abnormal, called normal: an escape.
+    #[serde(rename = "fn")]
+    pub fn_: u64,
+}
 
 /// `part / whole`; none where the whole is 0.
 fn rate(part: u64, whole: u64) -> Option<f64> {

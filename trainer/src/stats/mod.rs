@@ -27,6 +27,7 @@ mod wilson;
 
 pub use binomial::binomial_cdf;
 pub use bootstrap::{BootstrapInterval, BundleBootstrap};
+pub use confusion::Confusion;
 pub use mcnemar::{PairedCalls, holm};
 pub use roc::{Roc, RocPoint, auroc};
 pub use sample_size::{MAX_PARTS, shows_at_most, still_needed_at_same_rate, still_needed_without_error};

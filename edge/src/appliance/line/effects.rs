@@ -1,12 +1,11 @@
 //! What follows from the life of a part: requests to the journal, images to the archive, log lines and metrics.
 
-use super::{Kind, Line};
+use super::{Kind, Line, log};
 use crate::acquire::Unjudged;
 use crate::appliance::messages::ToLine;
 use crate::appliance::part::Part;
 use crate::appliance::part::effect::Effect;
 use crate::journal::{self, Entry, JournalError, Trigger};
-use cellgate_protocol::to_plc::Origin;
 
 impl Line {
     /// Does what follows from the life of `part`.
@@ -22,7 +21,7 @@ impl Line {
                     self.backlog.give_way(self.shared.clock.now_ms());
                 }
                 Effect::SentAsRecord { seq, origin } => {
-                    tracing::warn!(%seq, why = why_record(origin), "the verdict goes out as information only");
+                    tracing::warn!(%seq, why = log::why_record(origin), "the verdict goes out as information only");
                     self.backlog.give_way(self.shared.clock.now_ms());
                 }
                 Effect::Acknowledged(after) => {
@@ -72,28 +71,5 @@ impl Line {
         let metrics = &self.shared.metrics;
         metrics.parts.committed(row.trigger.kind, &row.entry, committed.duration(), age);
         metrics.store.committed();
-    }
-}
-
-/// A line of the log for each row; a warning where there is no score.
-pub(super) fn log(committed: &journal::Committed) {
-    let row = committed.record();
-    let (entry, part) = (&row.entry, row.trigger.part);
-    let Entry { verdict, reason, score, image_name: image, age_ms, detail, .. } = entry;
-    let journal_us = committed.duration().as_micros();
-    match score {
-        Some(score) => {
-            tracing::info!(seq = row.seq, part, image, %verdict, reason, score, age_ms, journal_us, "judged");
-        }
-        None => tracing::warn!(seq = row.seq, part, image, %verdict, reason, detail, age_ms, journal_us, "judged"),
-    }
-}
-
-/// Why a verdict is information only.
-fn why_record(origin: Origin) -> &'static str {
-    match origin {
-        Origin::LATE => "the part's deadline was over when it was stored",
-        Origin::UNHEALTHY => "a PASS, and a worker stood still, the PLC was silent, or the appliance was not ready",
-        _ => "there is nothing to act on",
     }
 }

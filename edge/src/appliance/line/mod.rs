@@ -3,6 +3,7 @@
 
 mod backlog;
 mod effects;
+mod log;
 
 pub(super) use backlog::Backlog;
 
@@ -303,7 +304,7 @@ impl Line {
         let stored = match committed {
             Ok(committed) => {
                 self.count(kind, &committed);
-                effects::log(&committed);
+                log::judged(&committed);
                 match kind {
                     Kind::InHand => self.backlog.insert(committed.record().clone()),
                     Kind::FreeRunning => {

@@ -237,9 +237,7 @@ impl Step<'_, '_> {
             }
             Input::Accepted(None) => return self.refuse(token),
             Input::Judged(judged) => Stage::WaitingForAcceptance(Decision::Judged { token, judged }),
-            Input::Concluded(pending) => {
-                Stage::WaitingForAcceptance(Decision::Concluded(Verdict::timeout(pending)))
-            }
+            Input::Concluded(pending) => Stage::WaitingForAcceptance(Decision::Concluded(Verdict::timeout(pending))),
             _ => Stage::WaitingForBoth { token },
         })
     }

@@ -219,7 +219,7 @@ impl Simulation {
     fn send(&mut self, message: ToPlc) {
         match &message {
             ToPlc::Busy(busy) => {
-                assert!(self.journal.has_accepted(busy.part_id, busy.nonce), "BUSY before it is durable")
+                assert!(self.journal.has_accepted(busy.part_id, busy.nonce), "BUSY before it is durable");
             }
             ToPlc::Verdict(verdict) if verdict.code() == VerdictCode::PASS => self.check_pass(verdict),
             _ => {}

@@ -9,7 +9,7 @@ use cellgate_protocol::to_plc::ToPlc;
 use rand::RngExt as _;
 
 /// What the PLC does at a moment.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     /// It shows that it lives.
     Heartbeat,

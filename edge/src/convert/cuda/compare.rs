@@ -1,10 +1,9 @@
 //! The GPU against the reference, for a machine that has one.
 
-use super::{CudaConverter, CudaError, CudaOptions};
-use crate::convert::{OutputType, PlanError};
+use super::{CudaConverter, CudaError};
+use crate::convert::PlanError;
 use cellgate_models::conversion::{ConversionSpec, Converter};
 use cellgate_models::radiograph::RadiographView;
-use half::f16;
 
 /// How many images are started before the first one's tensor is waited for.
 const AT_ONCE: usize = 5;
@@ -27,15 +26,10 @@ pub struct Comparison {
 ///
 /// # Errors
 /// [`CudaError`] where there is nothing to compare.
-pub fn compare(
-    spec: &ConversionSpec,
-    radiographs: &[RadiographView<'_>],
-    output_type: OutputType,
-    options: &CudaOptions,
-) -> Result<Comparison, CudaError> {
+pub fn compare(spec: &ConversionSpec, radiographs: &[RadiographView<'_>]) -> Result<Comparison, CudaError> {
     let most = radiographs.iter().map(|radiograph| radiograph.levels().len()).max().unwrap_or(1);
-    let mut converter = CudaConverter::new(spec, most, output_type, options)?;
-    compare_with(spec, radiographs, output_type, |images| converter.to_bytes(images))
+    let mut converter = CudaConverter::new(spec, most)?;
+    compare_with(spec, radiographs, |images| converter.to_bytes(images))
 }
 
 /// `a`, `b`, `a`, `c`, `a`: with `b` of `a`'s size and `c` of another, `a` is converted kernel by kernel, as a graph captured
@@ -49,7 +43,6 @@ pub fn in_turns<'a>(a: RadiographView<'a>, b: RadiographView<'a>, c: RadiographV
 fn compare_with(
     spec: &ConversionSpec,
     radiographs: &[RadiographView<'_>],
-    output_type: OutputType,
     mut convert: impl FnMut(&[RadiographView<'_>]) -> Result<Vec<Vec<u8>>, CudaError>,
 ) -> Result<Comparison, CudaError> {
     let mut reference = Converter::new(spec).map_err(PlanError::from)?;
@@ -60,59 +53,35 @@ fn compare_with(
             let mut expected = vec![0.0; 3 * reference.output_size(radiograph).pixels()];
             reference.to_tensor(radiograph, &mut expected).map_err(PlanError::from)?;
             let found = found.get(index).map_or(&[][..], Vec::as_slice);
-            comparison.add_tensor(output_type, found, &expected);
+            comparison.add_tensor(found, &expected);
         }
-        found.iter().skip(images.len()).for_each(|extra| comparison.add_tensor(output_type, extra, &[]));
+        found.iter().skip(images.len()).for_each(|extra| comparison.add_tensor(extra, &[]));
     }
     Ok(comparison)
 }
 
 impl Comparison {
-    fn add_tensor(&mut self, output_type: OutputType, found: &[u8], expected: &[f32]) {
-        match output_type {
-            OutputType::F32 => {
-                let expected = expected.iter().map(|value| value.to_ne_bytes());
-                self.add(found, expected, |bytes| place_of_f32(f32::from_ne_bytes(bytes)));
-            }
-            OutputType::F16 => {
-                let expected = expected.iter().map(|&value| f16::from_f32(value).to_ne_bytes());
-                self.add(found, expected, |bytes| place_of_f16(f16::from_ne_bytes(bytes)));
-            }
-        }
-    }
-
     /// Compares as many values as the longer of the two has.
-    fn add<const N: usize>(
-        &mut self,
-        found: &[u8],
-        mut expected: impl Iterator<Item = [u8; N]>,
-        place: impl Fn([u8; N]) -> i32,
-    ) {
-        let mut found = found.chunks(N);
+    fn add_tensor(&mut self, found: &[u8], expected: &[f32]) {
+        let (mut found, mut expected) = (found.chunks(size_of::<f32>()), expected.iter());
         loop {
             let (found, expected) = (found.next(), expected.next());
             if found.is_none() && expected.is_none() {
                 return;
             }
-            let found: Option<[u8; N]> = found.and_then(|bytes| bytes.try_into().ok());
-            let distance =
-                found.zip(expected).map_or(u32::MAX, |(found, expected)| place(found).abs_diff(place(expected)));
+            let found = found.and_then(|bytes| Some(f32::from_ne_bytes(bytes.try_into().ok()?)));
+            let pair = found.zip(expected);
             self.values += 1;
-            self.different += usize::from(found != expected || found.is_none());
+            self.different += usize::from(pair.is_none_or(|(found, expected)| found.to_bits() != expected.to_bits()));
+            let distance = pair.map_or(u32::MAX, |(found, expected)| place_of(found).abs_diff(place_of(*expected)));
             self.largest_ulp = self.largest_ulp.max(distance);
         }
     }
 }
 
 /// The number of a value among all values in ascending order, 0 being 0.
-fn place_of_f32(value: f32) -> i32 {
+fn place_of(value: f32) -> i32 {
     let bits = (value.to_bits() & 0x7fff_ffff) as i32;
-    if value.is_sign_negative() { -bits } else { bits }
-}
-
-/// The same of a half.
-fn place_of_f16(value: f16) -> i32 {
-    let bits = i32::from(value.to_bits() & 0x7fff);
     if value.is_sign_negative() { -bits } else { bits }
 }
 
@@ -124,13 +93,12 @@ mod tests {
     #[test]
     fn neighbours_are_one_unit_apart_across_zero_too() {
         for value in [1.0_f32, -1.0, 0.0, -2.117_904, 1e-40] {
-            assert_eq!(place_of_f32(value.next_up()) - place_of_f32(value), 1, "{value}");
+            assert_eq!(place_of(value.next_up()) - place_of(value), 1, "{value}");
         }
-        assert_eq!(place_of_f16(f16::from_f32(-0.0)), place_of_f16(f16::ZERO));
         let found = |found: &[f32], expected: &[f32]| {
             let bytes: Vec<u8> = found.iter().flat_map(|value| value.to_ne_bytes()).collect();
             let mut comparison = Comparison::default();
-            comparison.add_tensor(OutputType::F32, &bytes, expected);
+            comparison.add_tensor(&bytes, expected);
             (comparison.values, comparison.different, comparison.largest_ulp)
         };
         let (tiny, small) = (f32::from_bits(1), f32::from_bits(2));
@@ -139,7 +107,7 @@ mod tests {
         assert_eq!(found(&[1.0], &[1.0, 1.0]), (2, 1, u32::MAX));
         assert_eq!(found(&[1.0, 1.0], &[1.0]), (2, 1, u32::MAX));
         let mut comparison = Comparison::default();
-        comparison.add_tensor(OutputType::F16, &[0, 0, 0], &[0.0]);
+        comparison.add_tensor(&[0, 0, 0, 0, 0], &[0.0]);
         assert_eq!((comparison.values, comparison.different), (2, 1), "half a value is one too many");
     }
 
@@ -166,7 +134,7 @@ mod tests {
         let c = RadiographView::new(1, 1, &[0]).unwrap();
         let images = in_turns(a, b, c);
         let found = |convert: &dyn Fn(&[RadiographView<'_>]) -> Vec<Vec<u8>>| {
-            compare_with(&spec, &images, OutputType::F32, |images| Ok(convert(images))).unwrap()
+            compare_with(&spec, &images, |images| Ok(convert(images))).unwrap()
         };
         let fresh =
             |images: &[RadiographView<'_>]| images.iter().flat_map(|&image| stale(&spec, &[image])).collect::<Vec<_>>();

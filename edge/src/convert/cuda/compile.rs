@@ -1,7 +1,7 @@
 //! The kernels compiled at run time for one kind of device.
 
+use super::CudaError;
 use super::nvrtc::{Compiled, Nvrtc};
-use super::{CudaError, CudaOptions};
 use crate::convert::Kernel;
 use std::ffi::CString;
 
@@ -13,13 +13,12 @@ use std::ffi::CString;
 /// # Errors
 /// [`CudaError::LibraryMissing`] and [`CudaError::LibraryUnusable`] without NVRTC, [`CudaError::Compile`] with what it said,
 /// also where it is too old to know the compute capability.
-pub fn compile(kernels: &[Kernel], capability: (u32, u32), options: &CudaOptions) -> Result<Compiled, CudaError> {
-    let nvrtc = Nvrtc::load(options)?;
+pub fn compile(kernels: &[Kernel], capability: (u32, u32)) -> Result<Compiled, CudaError> {
+    let nvrtc = Nvrtc::load()?;
     let (major, minor) = capability;
     let settings = [
         format!("--gpu-architecture=sm_{major}{minor}"),
         "--std=c++17".to_owned(),
-        "--device-int128".to_owned(),
         // Each operation is rounded on its own, as on the processor.
         "--fmad=false".to_owned(),
         "--ftz=false".to_owned(),
@@ -43,7 +42,7 @@ pub fn compile(kernels: &[Kernel], capability: (u32, u32), options: &CudaOptions
 ///
 /// # Errors
 /// As [`compile`].
-pub fn nvrtc_version(options: &CudaOptions) -> Result<(i32, i32), CudaError> {
+pub fn nvrtc_version() -> Result<(i32, i32), CudaError> {
     let detail = |error| format!("asking for the version: {error}");
-    Nvrtc::load(options)?.version().map_err(|error| CudaError::Compile { capability: (0, 0), detail: detail(error) })
+    Nvrtc::load()?.version().map_err(|error| CudaError::Compile { capability: (0, 0), detail: detail(error) })
 }

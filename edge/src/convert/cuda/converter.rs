@@ -1,8 +1,8 @@
 //! Images in, tensors on the device out.
 
 use super::device::Device;
-use super::{CudaError, CudaOptions, DeviceInfo};
-use crate::convert::{OutputType, Plan};
+use super::{CudaError, DeviceInfo};
+use crate::convert::Plan;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::radiograph::RadiographView;
 use cudarc::driver::{CudaGraph, CudaStream};
@@ -17,7 +17,6 @@ use zerocopy::IntoBytes as _;
 /// by kernel.
 pub struct CudaConverter {
     spec: ConversionSpec,
-    output_type: OutputType,
     max_pixels: usize,
     /// Whether graphs can be captured; where one could not, each image is started kernel by kernel.
     captures: bool,
@@ -33,7 +32,7 @@ struct Current {
     graph: Option<CudaGraph>,
 }
 
-/// The network's input on the device: 3 x height x width values, channel by channel.
+/// The network's input on the device: 3 x height x width values of f32, channel by channel.
 ///
 /// It is complete when the stream has come so far: what is started on the same stream sees it. The next conversion
 /// overwrites it, on the same stream too.
@@ -43,8 +42,6 @@ pub struct DeviceTensor<'a> {
     pub address: u64,
     /// Height and width of each plane.
     pub size: Size,
-    /// The type of its values.
-    pub output_type: OutputType,
     /// The stream that writes it.
     pub stream: &'a Arc<CudaStream>,
 }
@@ -68,23 +65,17 @@ impl CudaConverter {
     /// # Errors
     /// [`CudaError`]: CUDA is missing or too old, there is no device, too little memory, or the specification can't be
     /// carried out.
-    pub fn new(
-        spec: &ConversionSpec,
-        max_pixels: usize,
-        output_type: OutputType,
-        options: &CudaOptions,
-    ) -> Result<Self, CudaError> {
+    pub fn new(spec: &ConversionSpec, max_pixels: usize) -> Result<Self, CudaError> {
         // Before the libraries: a wrong specification is told on any machine.
-        Plan::new(spec, Size { height: 1, width: 1 }, output_type)?;
+        Plan::check(spec)?;
         let max_pixels = max_pixels.clamp(1, Plan::MAX_PIXELS);
         let output_pixels = spec.size.map_or(max_pixels, Size::pixels);
         let device = Device::new(
-            options,
-            &Plan::kernels(spec, output_type),
+            &Plan::kernels(spec),
             Plan::most_bytes(spec, max_pixels),
-            3 * output_pixels * output_type.bytes(),
+            3 * output_pixels * size_of::<f32>(),
         )?;
-        Ok(Self { spec: spec.clone(), output_type, max_pixels, captures: true, current: None, device })
+        Ok(Self { spec: spec.clone(), max_pixels, captures: true, current: None, device })
     }
 
     /// The device that it runs on.
@@ -114,12 +105,7 @@ impl CudaConverter {
             Some(current) if current.plan.image() == image => self.again(current, radiograph)?,
             _ => self.first(image, radiograph)?,
         };
-        Ok(DeviceTensor {
-            address: self.device.tensor_address(),
-            size: output,
-            output_type: self.output_type,
-            stream: self.device.stream(),
-        })
+        Ok(DeviceTensor { address: self.device.tensor_address(), size: output, stream: self.device.stream() })
     }
 
     /// The bytes of each one's tensor on the host. All are started, one right after the other, before the first is waited for.
@@ -129,7 +115,7 @@ impl CudaConverter {
     pub fn to_bytes(&mut self, radiographs: &[RadiographView<'_>]) -> Result<Vec<Vec<u8>>, CudaError> {
         let kept = radiographs.iter().map(|radiograph| {
             let image = Size { height: radiograph.height(), width: radiograph.width() };
-            self.device.take(3 * self.spec.size.unwrap_or(image).pixels() * self.output_type.bytes())
+            self.device.take(3 * self.spec.size.unwrap_or(image).pixels() * size_of::<f32>())
         });
         let kept = kept.collect::<Result<Vec<_>, _>>()?;
         for (&radiograph, kept) in radiographs.iter().zip(&kept) {
@@ -175,7 +161,7 @@ impl CudaConverter {
 
     /// An image of another size than the one before. An error leaves no plan behind.
     fn first(&mut self, image: Size, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
-        let plan = Plan::new(&self.spec, image, self.output_type)?;
+        let plan = Plan::new(&self.spec, image)?;
         self.device.upload(0, plan.fixed())?;
         self.device.upload(plan.levels().start, radiograph.levels().as_bytes())?;
         self.device.start(&plan)?;

@@ -1,14 +1,15 @@
 //! A device: its context, its one stream, the kernels, and how a plan is carried out on it.
 #![expect(unsafe_code, reason = "hands addresses to the CUDA driver")]
 
+use super::error::{before, while_doing};
 use super::module::Module;
-use super::{CudaError, CudaOptions, compile, driver_version};
+use super::{CudaError, compile, driver_version};
 use crate::convert::{Argument, Kernel, Launch, Plan, Step};
 use cudarc::driver::sys::{
     CUdevice_attribute, CUdeviceptr, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode,
 };
 use cudarc::driver::{
-    CudaContext, CudaEvent, CudaGraph, CudaSlice, CudaStream, DevicePtr as _, DriverError, PinnedHostSlice, result,
+    CudaContext, CudaEvent, CudaGraph, CudaSlice, CudaStream, DevicePtr as _, PinnedHostSlice, result,
 };
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
@@ -25,15 +26,17 @@ pub struct DeviceInfo {
     pub multiprocessors: u32,
 }
 
-/// Looks at a device without opening it.
+/// The first device in the driver's order; `CUDA_VISIBLE_DEVICES` changes that.
+pub(super) const FIRST: usize = 0;
+
+/// Looks at the first device without opening it.
 ///
 /// # Errors
 /// [`CudaError`]: the driver is missing or too old, or knows no such device.
-pub fn device_info(options: &CudaOptions) -> Result<DeviceInfo, CudaError> {
-    driver_version(options)?;
+pub fn device_info() -> Result<DeviceInfo, CudaError> {
+    driver_version()?;
     before("starting the driver", result::init())?;
-    let number = c_int::try_from(options.device).unwrap_or(c_int::MAX);
-    let device = before("looking for the device", result::device::get(number))?;
+    let device = before("looking for the device", result::device::get(FIRST as c_int))?;
     let name = before("asking for the device's name", result::device::get_name(device))?;
     let asking = "asking for the device's kind";
     // SAFETY: the device was found just now.
@@ -42,16 +45,6 @@ pub fn device_info(options: &CudaOptions) -> Result<DeviceInfo, CudaError> {
     let minor = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
     let multiprocessors = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.unsigned_abs();
     Ok(DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors })
-}
-
-/// An error of the driver, before there is a context, with what was being done.
-fn before<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
-    result.map_err(|error| CudaError::before_a_context(doing, error))
-}
-
-/// An error of the driver with what was being done.
-pub(super) fn while_doing<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
-    result.map_err(|error| CudaError::from_driver(doing, error))
 }
 
 /// A device that is ready, with memory for a plan.
@@ -81,15 +74,10 @@ struct Staging {
 
 impl Device {
     /// Opens the device, compiles `kernels` for it and takes all memory.
-    pub(super) fn new(
-        options: &CudaOptions,
-        kernels: &[Kernel],
-        memory_bytes: usize,
-        tensor_bytes: usize,
-    ) -> Result<Self, CudaError> {
-        let info = device_info(options)?;
-        let context = before("opening the device", CudaContext::new(options.device))?;
-        let kernels = Module::new(&context, kernels, &compile(kernels, info.capability, options)?)?;
+    pub(super) fn new(kernels: &[Kernel], memory_bytes: usize, tensor_bytes: usize) -> Result<Self, CudaError> {
+        let info = device_info()?;
+        let context = before("opening the device", CudaContext::new(FIRST))?;
+        let kernels = Module::new(&context, kernels, &compile(kernels, info.capability)?)?;
         let stream = while_doing("making a stream", context.new_stream())?;
         let memory = Block::new(&stream, memory_bytes)?;
         let tensor = Block::new(&stream, tensor_bytes)?;
@@ -218,7 +206,7 @@ impl Device {
         let address = |argument: &Argument| match argument {
             Argument::Memory(offset) => self.memory.address + *offset as CUdeviceptr,
             Argument::Tensor => self.tensor.address,
-            Argument::Value(_) | Argument::Nothing => 0,
+            Argument::Value(_) => 0,
         };
         let addresses: Vec<CUdeviceptr> = launch.arguments.iter().map(address).collect();
         let place = |(argument, address): (&Argument, &CUdeviceptr)| match argument {

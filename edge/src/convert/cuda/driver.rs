@@ -5,8 +5,8 @@
 //! has chosen for the life of the process.
 #![expect(unsafe_code, reason = "loads shared libraries")]
 
+use super::CudaError;
 use super::library::{Place, Wanted, system_folders};
-use super::{CudaError, CudaOptions};
 use cellgate_models::one_line;
 use libloading::{Library, Symbol};
 use std::ffi::c_int;
@@ -73,14 +73,13 @@ const FUNCTIONS: [&str; 44] = [
 ///
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or the system's loader would give cudarc another one.
-pub fn driver_version(options: &CudaOptions) -> Result<(i32, i32), CudaError> {
+pub fn driver_version() -> Result<(i32, i32), CudaError> {
     let mut places = vec![Place::Loader];
     places.extend(Place::folders(system_folders(&["", "nvidia", "nvidia/current", "tegra"])));
     let wanted = Wanted {
         name: "libcuda.so.1",
         variable: CUDA_ENV,
         package: "the NVIDIA driver 580 or newer (Debian: nvidia-driver-cuda; JetPack: nvidia-l4t-cuda)",
-        explicit: options.cuda.as_deref(),
         environment: std::env::var_os(CUDA_ENV),
         places,
     };
@@ -96,7 +95,7 @@ pub fn driver_version(options: &CudaOptions) -> Result<(i32, i32), CudaError> {
 }
 
 /// The driver's version, without cudarc.
-fn version(wanted: &Wanted<'_>, path: &Path, library: &Library) -> Result<(c_int, c_int), CudaError> {
+fn version(wanted: &Wanted, path: &Path, library: &Library) -> Result<(c_int, c_int), CudaError> {
     let mut version = 0;
     // SAFETY: the symbol's type is that of the driver's documentation; it writes one number and needs no start.
     let status = unsafe {
@@ -115,7 +114,7 @@ fn version(wanted: &Wanted<'_>, path: &Path, library: &Library) -> Result<(c_int
 }
 
 /// Whether cudarc, by the first of its names that loads, comes to `library`; then it has.
-fn taken_by_cudarc(wanted: &Wanted<'_>, path: &Path, library: &Library) -> Result<(), CudaError> {
+fn taken_by_cudarc(wanted: &Wanted, path: &Path, library: &Library) -> Result<(), CudaError> {
     let names = ["cuda", "nvcuda"].into_iter().flat_map(cudarc::get_lib_name_candidates);
     let first = names.into_iter().find_map(|name| Some((wanted.open(Path::new(&name)).ok()?, name)));
     let Some((first, name)) = first else {
@@ -146,12 +145,11 @@ mod tests {
     /// A library of the system that is not CUDA.
     const ANOTHER: &str = "libm.so.6";
 
-    fn wanted() -> Wanted<'static> {
+    fn wanted() -> Wanted {
         Wanted {
             name: "libcuda.so.1",
             variable: CUDA_ENV,
             package: "the NVIDIA driver",
-            explicit: None,
             environment: None,
             places: Vec::new(),
         }

@@ -108,6 +108,16 @@ impl CudaError {
     }
 }
 
+/// An error of the driver, before there is a context, with what was being done.
+pub(super) fn before<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
+    result.map_err(|error| CudaError::before_a_context(doing, error))
+}
+
+/// An error of the driver with what was being done.
+pub(super) fn while_doing<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
+    result.map_err(|error| CudaError::from_driver(doing, error))
+}
+
 fn words(error: DriverError) -> String {
     let text = error.error_string().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
     format!("{:?}: {text}", error.0)

@@ -11,12 +11,10 @@ use std::path::{Path, PathBuf};
 
 /// A library and everything that decides where to look for it.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct Wanted {
     pub(super) name: &'static str,
     pub(super) variable: &'static str,
     pub(super) package: &'static str,
-    /// The file that the caller named. No other is looked for.
-    pub(super) explicit: Option<&'a Path>,
     /// The value of the variable; empty counts as not set. No other file is looked for.
     pub(super) environment: Option<OsString>,
     /// Where it is looked for, in order.
@@ -39,13 +37,13 @@ impl Place {
     }
 }
 
-impl Wanted<'_> {
+impl Wanted {
     /// The first file that loads; its path is the bare name where the system's loader found it.
     pub(super) fn load(&self) -> Result<(PathBuf, Library), CudaError> {
         let environment = self.environment.as_ref().filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(path) = self.explicit.map(Path::to_owned).or(environment) {
+        if let Some(path) = environment {
             if !path.is_file() {
-                return Err(self.missing(format!("  {} (named by the caller or {})\n", path.display(), self.variable)));
+                return Err(self.missing(format!("  {} (named by {})\n", path.display(), self.variable)));
             }
             return self.open(&path).map(|library| (path, library));
         }

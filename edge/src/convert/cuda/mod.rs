@@ -31,16 +31,3 @@ pub use driver::{CUDA_ENV, driver_version};
 pub use error::CudaError;
 pub use nvrtc::{Compiled, NVRTC_ENV};
 pub use rate::copy_rate;
-
-use std::path::PathBuf;
-
-/// Where CUDA is and which device is taken.
-#[derive(Debug, Clone, Default)]
-pub struct CudaOptions {
-    /// The device's number, from 0, in the driver's order.
-    pub device: usize,
-    /// The driver's library file, `libcuda.so.1`. Without it [`CUDA_ENV`] and the system's folders say where it is.
-    pub cuda: Option<PathBuf>,
-    /// The compiler's library file, `libnvrtc.so.13`. Without it [`NVRTC_ENV`], `.venv` and the system's folders do.
-    pub nvrtc: Option<PathBuf>,
-}

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "hands code to the CUDA driver")]
 
 use super::CudaError;
-use super::device::while_doing;
+use super::error::while_doing;
 use super::nvrtc::Compiled;
 use crate::convert::Kernel;
 use cudarc::driver::sys::{CUfunction, CUmodule};

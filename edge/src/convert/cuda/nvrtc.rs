@@ -1,11 +1,11 @@
 //! CUDA's run-time compiler, called through a handle of our own, so that the file that was looked at is the one that runs.
 #![expect(unsafe_code, reason = "calls a shared library")]
 
+use super::CudaError;
 use super::library::{Place, Wanted, beside, system_folders};
-use super::{CudaError, CudaOptions};
 use cellgate_models::one_line;
 use libloading::Library;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, OsString, c_char, c_int, c_void};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,14 +52,18 @@ impl Nvrtc {
     /// The compiler, loaded, and what it loads itself.
     ///
     /// What lies beside the program goes before what the system has: who puts a compiler there means that one.
-    pub(super) fn load(options: &CudaOptions) -> Result<Self, CudaError> {
+    pub(super) fn load() -> Result<Self, CudaError> {
+        Self::load_named(std::env::var_os(NVRTC_ENV))
+    }
+
+    /// As [`Self::load`], with the value of [`NVRTC_ENV`].
+    fn load_named(environment: Option<OsString>) -> Result<Self, CudaError> {
         let program = std::env::current_exe().and_then(fs::canonicalize).unwrap_or_default();
         let wanted = Wanted {
             name: "libnvrtc.so.13",
             variable: NVRTC_ENV,
             package: "CUDA 13's run-time compiler (PyPI: nvidia-cuda-nvrtc; NVIDIA's Debian packages: cuda-nvrtc-13-0)",
-            explicit: options.nvrtc.as_deref(),
-            environment: std::env::var_os(NVRTC_ENV),
+            environment,
             places: places(&program),
         };
         let (path, library) = wanted.load()?;
@@ -189,9 +193,9 @@ mod tests {
 
     #[test]
     fn another_library_is_not_taken_for_the_compiler() {
-        let options = CudaOptions { nvrtc: Some("/lib/x86_64-linux-gnu/libm.so.6".into()), ..CudaOptions::default() };
-        if options.nvrtc.as_ref().is_some_and(|path| path.is_file()) {
-            let error = Nvrtc::load(&options).unwrap_err().to_string();
+        let other = Path::new("/lib/x86_64-linux-gnu/libm.so.6");
+        if other.is_file() {
+            let error = Nvrtc::load_named(Some(other.into())).unwrap_err().to_string();
             assert!(error.contains("nvrtcVersion") && error.contains("libm.so.6"), "{error}");
         }
     }

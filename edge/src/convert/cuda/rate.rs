@@ -1,6 +1,7 @@
 //! What the device's memory can do: the measure for everything else.
 
-use super::{CudaError, CudaOptions, driver_version};
+use super::device::FIRST;
+use super::{CudaError, driver_version};
 use cudarc::driver::CudaContext;
 use cudarc::driver::sys::CUevent_flags;
 
@@ -13,10 +14,10 @@ const COPIES: usize = 20;
 ///
 /// # Errors
 /// [`CudaError`]: there is no device, or it has less than 512 MiB free.
-pub fn copy_rate(options: &CudaOptions) -> Result<f64, CudaError> {
-    driver_version(options)?;
+pub fn copy_rate() -> Result<f64, CudaError> {
+    driver_version()?;
     let measured = || {
-        let context = CudaContext::new(options.device)?;
+        let context = CudaContext::new(FIRST)?;
         let stream = context.new_stream()?;
         let from = stream.alloc_zeros::<u8>(BYTES)?;
         let mut to = stream.alloc_zeros::<u8>(BYTES)?;

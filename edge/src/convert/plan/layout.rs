@@ -1,10 +1,12 @@
 //! Where what lies in a plan's memory.
 
-use super::Plan;
 use std::ops::Range;
 use zerocopy::{Immutable, IntoBytes};
 
-/// The memory as it is laid out, each part aligned to [`Plan::ALIGNMENT`].
+/// What a plan's memory, and each part in it, is aligned to, in bytes.
+pub(super) const ALIGNMENT: usize = 256;
+
+/// The memory as it is laid out, each part aligned to [`ALIGNMENT`].
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     fixed: Vec<u8>,
@@ -27,7 +29,7 @@ impl Layout {
 
     /// Keeps `bytes` free; gives where.
     pub(super) fn reserve(&mut self, bytes: usize) -> Range<usize> {
-        let start = self.bytes.next_multiple_of(Plan::ALIGNMENT);
+        let start = self.bytes.next_multiple_of(ALIGNMENT);
         self.bytes = start + bytes;
         start..self.bytes
     }

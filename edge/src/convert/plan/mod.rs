@@ -6,35 +6,15 @@
 mod layout;
 mod mapping;
 mod resize;
+mod step;
+
+pub use step::{Argument, Launch, Step};
 
 use super::Kernel;
-use cellgate_models::conversion::{ConversionError, ConversionSpec, Converter, Size};
-use layout::Layout;
-use mapping::Mapping;
+use cellgate_models::conversion::{ConversionError, ConversionSpec, Converter, Method, Size};
+use layout::{ALIGNMENT, Layout};
+use mapping::{Mapping, Spreads};
 use std::ops::Range;
-
-/// The type of the tensor's values.
-///
-/// A bundle's network takes f32, also where it computes in f16 ([the contract](cellgate_models::engine)), so the appliance
-/// runs F32; F16 is for other callers of the converter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputType {
-    /// IEEE single precision.
-    F32,
-    /// IEEE half precision: the single-precision value, rounded to the nearest, ties to even.
-    F16,
-}
-
-impl OutputType {
-    /// Bytes of a value.
-    #[must_use]
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-        }
-    }
-}
 
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +23,14 @@ pub enum PlanError {
     /// The specification can't be carried out, or a side of the image is too long.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
+    /// There are no kernels for the conversion.
+    #[error(
+        "the conversion {method} has no CUDA kernels, so this model runs on the CPU only: set engine = \"onnxruntime\""
+    )]
+    Method {
+        /// The conversion.
+        method: Method,
+    },
     /// The image has too many pixels.
     #[error("radiograph of {found} pixels: expected at most {most} pixels in all")]
     Pixels {
@@ -53,54 +41,11 @@ pub enum PlanError {
     },
 }
 
-/// An argument of a kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Argument {
-    /// These bytes: a structure as the kernel's source lays it out.
-    Value(Vec<u8>),
-    /// The address so many bytes into the plan's memory.
-    Memory(usize),
-    /// The address of the tensor.
-    Tensor,
-    /// The address 0: the kernel does not look there.
-    Nothing,
-}
-
-/// A launch of a kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Launch {
-    /// What runs.
-    pub kernel: Kernel,
-    /// Blocks along x and y.
-    pub blocks: [u32; 2],
-    /// Threads a block, a multiple of 32.
-    pub threads: u32,
-    /// Bytes of shared memory a block, at most [`Launch::SHARED_BYTES`].
-    pub shared_bytes: u32,
-    /// In the order of the source.
-    pub arguments: Vec<Argument>,
-}
-
-impl Launch {
-    /// The shared memory that every GPU gives a block without being asked.
-    pub const SHARED_BYTES: u32 = 48 << 10;
-}
-
-/// One step; each sees what those before it wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// These bytes of the plan's memory become 0.
-    Clear(Range<usize>),
-    /// A kernel runs.
-    Launch(Launch),
-}
-
 /// A conversion of images of one size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     image: Size,
     output: Size,
-    output_type: OutputType,
     fixed: Vec<u8>,
     levels: Range<usize>,
     bytes: usize,
@@ -112,14 +57,27 @@ impl Plan {
     pub const MAX_PIXELS: usize = 1 << 28;
 
     /// What the plan's memory, and each part in it, is aligned to, in bytes.
-    pub const ALIGNMENT: usize = 256;
+    pub const ALIGNMENT: usize = ALIGNMENT;
+
+    /// The conversions that have kernels. The others run on the CPU only: no measurement recommends them.
+    pub const METHODS: [Method; 5] = [Method::Naive, Method::Global, Method::Local, Method::Mixed, Method::Linear16];
+
+    /// Whether `spec` can be carried out by kernels.
+    ///
+    /// # Errors
+    /// [`PlanError::Conversion`] for a specification that [`Converter`] refuses, [`PlanError::Method`] for one of another method
+    /// than [`Plan::METHODS`].
+    pub fn check(spec: &ConversionSpec) -> Result<(), PlanError> {
+        spec.validate()?;
+        if Self::METHODS.contains(&spec.method) { Ok(()) } else { Err(PlanError::Method { method: spec.method }) }
+    }
 
     /// The plan for images of size `image`, no side being 0.
     ///
     /// # Errors
-    /// [`PlanError`] for a specification or a size that [`Converter`] refuses, and above [`Plan::MAX_PIXELS`].
-    pub fn new(spec: &ConversionSpec, image: Size, output_type: OutputType) -> Result<Self, PlanError> {
-        spec.validate()?;
+    /// As [`Plan::check`]; and for a size that [`Converter`] refuses, or above [`Plan::MAX_PIXELS`].
+    pub fn new(spec: &ConversionSpec, image: Size) -> Result<Self, PlanError> {
+        Self::check(spec)?;
         if image.height.max(image.width) > Converter::MAX_RADIOGRAPH_SIDE {
             return Err(ConversionError::RadiographSize { found: image }.into());
         }
@@ -128,13 +86,13 @@ impl Plan {
         }
         let output = spec.size.unwrap_or(image);
         let mut layout = Layout::default();
-        let tables = mapping::Tables::new(spec, image, &mut layout)?;
+        let spreads = Spreads::new(spec, &mut layout);
         let axes = resize::Axes::new(image, output, &mut layout);
         let fixed = layout.end_of_fixed();
         let levels = layout.reserve(image.pixels() * size_of::<u16>());
-        let Mapping { mut steps, arguments } = tables.mapping(image, levels.start, &mut layout);
-        steps.push(Step::Launch(axes.launch(spec, output_type, levels.start, arguments)));
-        Ok(Self { image, output, output_type, fixed, levels, bytes: layout.bytes(), steps })
+        let Mapping { mut steps, arguments } = spreads.mapping(image, levels.start, &mut layout);
+        steps.push(Step::Launch(axes.launch(spec, levels.start, arguments)));
+        Ok(Self { image, output, fixed, levels, bytes: layout.bytes(), steps })
     }
 
     /// As many bytes as the memory of any plan for `spec` and images of up to `pixels` pixels may have.
@@ -143,14 +101,14 @@ impl Plan {
         let side = pixels.min(Converter::MAX_RADIOGRAPH_SIDE as usize) as u32;
         let height = resize::Axes::most_bytes(side, spec.size.map(|size| size.height));
         let width = resize::Axes::most_bytes(side, spec.size.map(|size| size.width));
-        2 * pixels + height + width + mapping::Tables::most_bytes(spec, side) + 16 * Self::ALIGNMENT
+        2 * pixels + height + width + Spreads::MOST_BYTES + 16 * Self::ALIGNMENT
     }
 
     /// The kernels that plans for `spec` may use.
     #[must_use]
-    pub fn kernels(spec: &ConversionSpec, output_type: OutputType) -> Vec<Kernel> {
+    pub fn kernels(spec: &ConversionSpec) -> Vec<Kernel> {
         let mut kernels = mapping::kernels(spec.method).to_vec();
-        kernels.extend(resize::kernels(spec.method, output_type));
+        kernels.extend(resize::kernels(spec.method));
         kernels
     }
 
@@ -166,16 +124,10 @@ impl Plan {
         self.output
     }
 
-    /// The type of the tensor's values.
-    #[must_use]
-    pub fn output_type(&self) -> OutputType {
-        self.output_type
-    }
-
-    /// The bytes of the tensor, 3 x height x width values.
+    /// The bytes of the tensor, 3 x height x width values of f32.
     #[must_use]
     pub fn tensor_bytes(&self) -> usize {
-        3 * self.output.pixels() * self.output_type.bytes()
+        3 * self.output.pixels() * size_of::<f32>()
     }
 
     /// What the memory begins with, before the first image.

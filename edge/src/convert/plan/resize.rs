@@ -1,7 +1,9 @@
 //! The launch that maps, resizes, normalises and lays out.
 
+use super::layout::Layout;
 use super::mapping::{Arguments, Kind};
-use super::{Argument, Kernel, Launch, Layout, OutputType};
+use super::step::{Argument, Launch};
+use crate::convert::Kernel;
 use cellgate_models::conversion::pieces::{Axis, columns_first};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use zerocopy::IntoBytes as _;
@@ -70,13 +72,7 @@ impl Axes {
     }
 
     /// The launch for images whose levels lie at `levels`.
-    pub(super) fn launch(
-        &self,
-        spec: &ConversionSpec,
-        output_type: OutputType,
-        levels: usize,
-        mapping: Arguments,
-    ) -> Launch {
+    pub(super) fn launch(&self, spec: &ConversionSpec, levels: usize, mapping: Arguments) -> Launch {
         let sixteen = mapping.kind == Kind::Cut;
         let columns_first = columns_first(self.image, self.output);
         let fitting = TILES.into_iter().find_map(|tile| {
@@ -103,11 +99,10 @@ impl Axes {
             tile.height,
             region.width,
             region.height,
-            mapping.tile_columns,
             mapping.full.to_bits(),
         ];
         let parameters = [words.as_bytes(), spec.mean.as_bytes(), spec.std.as_bytes()].concat();
-        let [tiled, by_pixel] = kernels(spec.method, output_type);
+        let [tiled, by_pixel] = kernels(spec.method);
         let kernel = if fitting.is_some() { tiled } else { by_pixel };
         Launch {
             kernel,
@@ -121,9 +116,6 @@ impl Axes {
                 Argument::Value(parameters),
                 Argument::Memory(levels),
                 mapping.spreads,
-                mapping.table,
-                mapping.between_rows,
-                mapping.between_columns,
                 Argument::Memory(self.x.firsts),
                 Argument::Memory(self.x.weights),
                 Argument::Memory(self.y.firsts),
@@ -135,11 +127,10 @@ impl Axes {
 }
 
 /// The kernels by tile and by pixel.
-pub(super) fn kernels(method: Method, output_type: OutputType) -> [Kernel; 2] {
-    match (method == Method::Linear16, output_type) {
-        (false, OutputType::F32) => [Kernel::ConvertTile8F32, Kernel::ConvertPixel8F32],
-        (false, OutputType::F16) => [Kernel::ConvertTile8F16, Kernel::ConvertPixel8F16],
-        (true, OutputType::F32) => [Kernel::ConvertTile16F32, Kernel::ConvertPixel16F32],
-        (true, OutputType::F16) => [Kernel::ConvertTile16F16, Kernel::ConvertPixel16F16],
+pub(super) fn kernels(method: Method) -> [Kernel; 2] {
+    if method == Method::Linear16 {
+        [Kernel::ConvertTile16, Kernel::ConvertPixel16]
+    } else {
+        [Kernel::ConvertTile8, Kernel::ConvertPixel8]
     }
 }

@@ -1,7 +1,7 @@
 //! What holds for plans of all sizes; that they are right is shown by running them, in the workspace's `tests`.
 
 use super::*;
-use cellgate_models::conversion::{Bounds, ClaheSettings, Distribution, Histogram, Method};
+use cellgate_models::conversion::{Bounds, Distribution, Histogram};
 use proptest::prelude::*;
 
 fn spec(method: Method, size: Option<Size>) -> ConversionSpec {
@@ -20,11 +20,11 @@ fn launches(plan: &Plan) -> impl Iterator<Item = &Launch> {
 }
 
 fn check(spec: &ConversionSpec, image: Size) {
-    let plan = Plan::new(spec, image, OutputType::F16).unwrap();
+    let plan = Plan::new(spec, image).unwrap();
     let most = Plan::most_bytes(spec, image.pixels());
     assert!(plan.bytes() <= most, "{image} to {}: {} bytes, more than {most}", plan.output(), plan.bytes());
     assert!(plan.fixed().len() <= plan.levels().start && plan.levels().start.is_multiple_of(Plan::ALIGNMENT));
-    let kernels = Plan::kernels(spec, OutputType::F16);
+    let kernels = Plan::kernels(spec);
     for launch in launches(&plan) {
         assert!(kernels.contains(&launch.kernel) && launch.shared_bytes <= Launch::SHARED_BYTES);
         assert!(launch.blocks[0] > 0 && launch.blocks[1] > 0 && launch.blocks[1] <= 65_535);
@@ -38,19 +38,15 @@ proptest! {
         height in 1..3000_u32,
         width in 1..3000_u32,
         to in proptest::option::of((1..3000_u32, 1..3000_u32)),
-        method in proptest::sample::select(&Method::ALL[..]),
-        tiles in (1..=64_u32, 1..=64_u32),
+        method in proptest::sample::select(&Plan::METHODS[..]),
     ) {
-        let mut spec = spec(method, to.map(|(height, width)| Size { height, width }));
-        let tiles = Size { height: tiles.0, width: tiles.1 };
-        spec.clahe = spec.clahe.map(|clahe| ClaheSettings { tiles, ..clahe });
-        check(&spec, Size { height, width });
+        check(&spec(method, to.map(|(height, width)| Size { height, width })), Size { height, width });
     }
 }
 
 #[test]
 fn the_longest_sides_have_plans() {
-    for method in Method::ALL {
+    for method in Plan::METHODS {
         for (height, width) in [(65_535, 1), (1, 65_535), (65_535, 4000)] {
             for size in [None, Some(Size { height: 1, width: 1 }), Some(Size { height: 16_384, width: 1024 })] {
                 check(&spec(method, size), Size { height, width });
@@ -62,23 +58,35 @@ fn the_longest_sides_have_plans() {
 #[test]
 fn an_electrode_goes_through_shared_memory_and_a_great_reduction_pixel_by_pixel() {
     let kernel = |image, size| {
-        let plan = Plan::new(&spec(Method::Global, Some(size)), image, OutputType::F32).unwrap();
+        let plan = Plan::new(&spec(Method::Global, Some(size)), image).unwrap();
         launches(&plan).map(|launch| (launch.kernel, launch.blocks, launch.shared_bytes)).collect::<Vec<_>>()
     };
     let electrode = Size { height: 2115, width: 1219 };
-    assert_eq!(kernel(electrode, Size::PAPER), [(Kernel::ConvertTile8F32, [16, 63], 5184)]);
+    assert_eq!(kernel(electrode, Size::PAPER), [(Kernel::ConvertTile8, [16, 63], 5184)]);
     let small = Size { height: 8, width: 8 };
-    assert_eq!(kernel(electrode, small), [(Kernel::ConvertPixel8F32, [1, 1], 0)]);
+    assert_eq!(kernel(electrode, small), [(Kernel::ConvertPixel8, [1, 1], 0)]);
 }
 
 #[test]
 fn what_the_reference_refuses_is_refused() {
-    let refused = |spec: &ConversionSpec, height, width| {
-        Plan::new(spec, Size { height, width }, OutputType::F32).unwrap_err().to_string()
-    };
+    let refused =
+        |spec: &ConversionSpec, height, width| Plan::new(spec, Size { height, width }).unwrap_err().to_string();
     let naive = spec(Method::Naive, None);
     assert_eq!(refused(&naive, 65_536, 1), "radiograph of 65536x1 pixels: expected sides of at most 65535 pixels");
     let text = refused(&naive, 65_535, 5000);
     assert_eq!(text, "radiograph of 65535x5000 pixels: expected at most 268435456 pixels in all");
     assert!(refused(&ConversionSpec::new(Method::Global), 5, 5).contains("bounds: found nothing"));
+}
+
+#[test]
+fn a_method_without_kernels_is_refused_by_name() {
+    for method in Method::ALL {
+        let spec = spec(method, None);
+        let planned = Plan::new(&spec, Size { height: 5, width: 5 }).map(|_| ());
+        assert_eq!(planned, Plan::check(&spec));
+        match method {
+            Method::Equalize | Method::Clahe | Method::Dhe => assert_eq!(planned, Err(PlanError::Method { method })),
+            _ => assert_eq!(planned, Ok(()), "{method}"),
+        }
+    }
 }

@@ -64,12 +64,16 @@ impl Axis {
 }
 
 /// The first input pixel and the weights of output pixel `at`, without zeros at the ends.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "round towards zero and saturate at zero, as the definition asks for"
+)]
 fn window(input: u32, output: u32, at: u32) -> (usize, Vec<u32>) {
     let scale = f64::from(input) / f64::from(output);
     let support = scale.max(1.0);
     let sharpness = 1.0 / support;
     let centre = (f64::from(at) + 0.5) * scale;
-    // The casts round towards zero and saturate at zero, as the definition asks for.
     let first = (centre - support + 0.5) as u32;
     let end = ((centre + support + 0.5) as u32).min(input);
     let triangle = |pixel: u32| (1.0 - ((f64::from(pixel) - centre + 0.5) * sharpness).abs()).max(0.0);

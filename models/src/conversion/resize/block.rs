@@ -8,6 +8,11 @@ pub(super) const LANES: usize = 16;
 /// Levels side by side: 16 columns of a row, or 16 rows of a column.
 pub(super) type Group<S> = [S; LANES];
 
+/// Groups that hold a row.
+pub(super) fn groups(width: u32) -> usize {
+    (width as usize).div_ceil(LANES)
+}
+
 /// The weighted sum of groups, lane by lane.
 #[inline(always)]
 pub(super) fn weighted_sum<S: Sample, const TAPS: usize>(groups: [&Group<S>; TAPS], weights: &[u32; TAPS]) -> Group<S> {

@@ -16,7 +16,7 @@ pub(super) use sample::Sample;
 pub(super) use vectors::{Loop, run_wide};
 
 use super::Size;
-use block::{Group, LANES};
+use block::{Group, LANES, groups};
 use passes::{Narrow, shorten};
 use recent::RecentRows;
 
@@ -124,11 +124,6 @@ pub fn columns_first(from: Size, to: Size) -> bool {
     let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
     let (rows, columns) = (lost(from.height, to.height), lost(from.width, to.width));
     rows > 0 && rows > 2 * columns
-}
-
-/// Groups that hold a row.
-fn groups(width: u32) -> usize {
-    (width as usize).div_ceil(LANES)
 }
 
 /// An image's rows, and what makes a level of a pixel.

@@ -1,8 +1,8 @@
 //! The two passes: along the rows, and along the columns.
 
 use super::axis::Axis;
-use super::block::{Group, LANES, transpose, weighted_sum, weighted_sum_of_many};
-use super::{Loop, Sample, groups, run_wide};
+use super::block::{Group, LANES, groups, transpose, weighted_sum, weighted_sum_of_many};
+use super::{Loop, Sample, run_wide};
 
 /// The pass along the rows, 16 of them at a time.
 #[derive(Debug)]

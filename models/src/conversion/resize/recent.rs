@@ -1,7 +1,7 @@
 //! The last rows between the two passes.
 
-use super::block::{Group, LANES};
-use super::{Sample, groups};
+use super::Sample;
+use super::block::{Group, LANES, groups};
 
 /// Blocks of rows that are kept beyond those needed, so that rows seldom have to be moved.
 const SPARE_BLOCKS: usize = 4;

@@ -43,6 +43,8 @@ impl Sample for u16 {
 
     #[inline(always)]
     fn from_sum(sum: u64) -> Self {
-        (sum >> WEIGHT_BITS).min(u64::from(Self::MAX)) as Self
+        #[expect(clippy::cast_possible_truncation, reason = "at most the largest level")]
+        let level = (sum >> WEIGHT_BITS).min(u64::from(Self::MAX)) as Self;
+        level
     }
 }

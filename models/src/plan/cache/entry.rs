@@ -3,7 +3,8 @@
 //! `PLANS.md` has the table. The header's parts stand at fixed places before the GPU's name, so that lengths are known, and
 //! compared with the real size, before anything else is looked at.
 
-use super::{Description, DeviceKey, Gpu, MAX_GPU_NAME_BYTES, PlanKey};
+use super::key::KEY_BYTES;
+use super::{DeviceKey, Gpu, MAX_GPU_NAME_BYTES, PlanKey};
 use crate::bundle::Precision;
 use crate::digest::Digest;
 use crate::plan::{Built, ComputeCapability, Flavour, PlanError, TensorRt, Version};
@@ -18,8 +19,6 @@ pub const FORMAT: u32 = 1;
 
 /// Magic, format, key id, plan's length.
 const HEAD_BYTES: usize = 8 + 4 + 8 + 8;
-/// Bundle, precision, flavour, version, capability, length of the name.
-const KEY_BYTES: usize = 32 + 1 + 1 + 8 + 2 + 1;
 const TIME_BYTES: usize = 8;
 const CODE_BYTES: usize = 32;
 /// An entry without name and plan.
@@ -95,6 +94,15 @@ impl EntryError {
     }
 }
 
+/// What an authentic entry says of its plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// What it was built for.
+    pub key: PlanKey,
+    /// When, in seconds since 1970 in UTC, as the device's clock said.
+    pub built_unix_s: u64,
+}
+
 /// A plan that this device has built: as its key proves, or just now.
 #[derive(Debug, Clone)]
 pub struct AuthenticPlan {
@@ -149,7 +157,7 @@ impl AuthenticPlan {
 
 /// The parts of an entry, one after the other. The plan must be shorter than 2^64 bytes, as everything in memory is.
 pub(super) fn encode<'p>(description: &Description, plan: &'p [u8], key: &DeviceKey) -> [Cow<'p, [u8]>; 3] {
-    let key_bytes = key_bytes(&description.key);
+    let key_bytes = description.key.to_bytes();
     let mut header = Vec::with_capacity(HEAD_BYTES + TIME_BYTES + key_bytes.len());
     header.extend(MAGIC);
     header.extend(FORMAT.to_le_bytes());
@@ -159,29 +167,6 @@ pub(super) fn encode<'p>(description: &Description, plan: &'p [u8], key: &Device
     header.extend(key_bytes);
     let code = key.code(&[&header, plan]);
     [Cow::Owned(header), Cow::Borrowed(plan), Cow::Owned(code.to_vec())]
-}
-
-/// The key's fields, as they stand in an entry.
-pub(super) fn key_bytes(key: &PlanKey) -> Vec<u8> {
-    let PlanKey { bundle, precision, gpu, tensorrt: TensorRt { flavour, version } } = key;
-    let name = gpu.name().unwrap_or_default();
-    let mut bytes = Vec::with_capacity(KEY_BYTES + name.len());
-    bytes.extend(bundle.as_bytes());
-    bytes.push(match precision {
-        Precision::F32 => 1,
-        Precision::F16 => 2,
-    });
-    bytes.push(match flavour {
-        Flavour::Rtx => 1,
-        Flavour::Enterprise => 2,
-    });
-    for number in [version.major, version.minor, version.patch, version.build] {
-        bytes.extend(number.to_le_bytes());
-    }
-    bytes.extend([gpu.capability().major, gpu.capability().minor]);
-    bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-    bytes.extend(name.as_bytes());
-    bytes
 }
 
 /// The fields after the head, once the code over all bytes is right. Looks at no length field before that.

@@ -2,11 +2,14 @@
 
 use crate::bundle::Precision;
 use crate::digest::Digest;
-use crate::plan::{ComputeCapability, TensorRt};
+use crate::plan::{ComputeCapability, Flavour, TensorRt};
 use std::fmt;
 
 /// Longest GPU name in bytes; CUDA's own limit.
 pub const MAX_GPU_NAME_BYTES: usize = 255;
+
+/// Bytes of a key in an entry without the GPU's name: bundle, precision, flavour, version, capability, length of the name.
+pub(super) const KEY_BYTES: usize = 32 + 1 + 1 + 8 + 2 + 1;
 
 /// The GPU that a plan was built for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -69,9 +72,32 @@ impl PlanKey {
     /// The name of its entry, without the ending: the first 32 digits of the digest of all fields.
     #[must_use]
     pub(super) fn file_stem(&self) -> String {
-        let mut text = Digest::of_fields(&[&super::entry::key_bytes(self)]).to_string();
+        let mut text = Digest::of_fields(&[&self.to_bytes()]).to_string();
         text.truncate(32);
         text
+    }
+
+    /// Its fields, as they stand in an entry.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let Self { bundle, precision, gpu, tensorrt: TensorRt { flavour, version } } = self;
+        let name = gpu.name().unwrap_or_default();
+        let mut bytes = Vec::with_capacity(KEY_BYTES + name.len());
+        bytes.extend(bundle.as_bytes());
+        bytes.push(match precision {
+            Precision::F32 => 1,
+            Precision::F16 => 2,
+        });
+        bytes.push(match flavour {
+            Flavour::Rtx => 1,
+            Flavour::Enterprise => 2,
+        });
+        for number in [version.major, version.minor, version.patch, version.build] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend([gpu.capability().major, gpu.capability().minor]);
+        bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        bytes.extend(name.as_bytes());
+        bytes
     }
 }
 

@@ -13,7 +13,7 @@ mod plain_file;
 mod tests;
 
 pub use device_key::{DeviceKey, DeviceKeyError};
-pub use entry::{AuthenticPlan, EntryError, FORMAT, MAGIC};
+pub use entry::{AuthenticPlan, Description, EntryError, FORMAT, MAGIC};
 pub use key::{Gpu, MAX_GPU_NAME_BYTES, PlanKey};
 
 use plain_file::Opened;
@@ -68,15 +68,6 @@ pub struct Listed {
     pub bytes: u64,
     /// What it is, without the plan; else why it is not to be used.
     pub entry: Result<Description, EntryError>,
-}
-
-/// What an authentic entry says of its plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Description {
-    /// What it was built for.
-    pub key: PlanKey,
-    /// When, in seconds since 1970 in UTC, as the device's clock said.
-    pub built_unix_s: u64,
 }
 
 impl Cache {

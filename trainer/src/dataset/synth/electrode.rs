@@ -1,5 +1,6 @@
 //! A flawless electrode: a sheet of substrate with a coated area, each with its texture, in its tray.
 
+use super::area::Area;
 use super::mask::Field;
 use super::plan::PartPlan;
 use super::random::Random;
@@ -11,26 +12,6 @@ use super::tray;
 const BORDER_PX: f32 = 32.0;
 /// From the image's edge to the sheet, in pixels at full scale.
 const MARGIN_PX: (f32, f32) = (18.0, 32.0);
-
-/// A rectangle in the sheet's own coordinates, in pixels.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Area {
-    pub(super) left: f32,
-    pub(super) top: f32,
-    pub(super) right: f32,
-    pub(super) bottom: f32,
-}
-
-impl Area {
-    /// A place at the shares `u` and `v` of width and height.
-    pub(super) fn at(&self, u: f32, v: f32) -> (f32, f32) {
-        (self.left + u * (self.right - self.left), self.top + v * (self.bottom - self.top))
-    }
-
-    fn inset(&self, by: f32) -> Self {
-        Self { left: self.left + by, top: self.top + by, right: self.right - by, bottom: self.bottom - by }
-    }
-}
 
 /// How an electrode lies in its image, and how much of each material is where.
 pub(super) struct Electrode {

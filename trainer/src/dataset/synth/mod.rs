@@ -5,21 +5,23 @@
 //! | `plan`, `apportion` | labels, anomalies and annotators of all parts, from the seed |
 //! | `style` | coating method and mixture of a bundle |
 //! | `tray`, `electrode` | a flawless electrode in its tray as three layers: tray, substrate and coating |
-//! | `anomaly` | the paper's eleven kinds, drawn into the layers |
+//! | `kind`, `anomaly` | the paper's eleven kinds, drawn into the layers |
 //! | `render` | layers to levels by Beer and Lambert's law, and the anomalies' masks |
 //! | `detector` | scatter, blur, noise, fixed pattern, bad pixels |
 //! | `write`, `png` | the folder: images, masks, manifest, going on after a kill |
 //! | `preview` | the contact sheet |
 //! | `sampler` | single electrodes outside of any data set, for `pretrain` |
-//! | `mask`, `texture`, `random` | shapes, smooth random fields, random numbers |
+//! | `area`, `mask`, `texture`, `random` | rectangles, shapes, smooth random fields, random numbers |
 //!
 //! The same configuration gives the same bytes on every machine and with any number of threads: each part has a ChaCha
 //! stream of its own, and levels come from exactly rounded operations only.
 
 mod anomaly;
 mod apportion;
+mod area;
 mod detector;
 mod electrode;
+mod kind;
 mod mask;
 mod plan;
 mod png;

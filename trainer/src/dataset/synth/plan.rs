@@ -1,7 +1,7 @@
 //! What is to be made: bundles and their style, and each part with its label, anomalies and annotators.
 
-use super::anomaly::Kind;
 use super::apportion::{apportion, apportion_up_to};
+use super::kind::Kind;
 use super::random::Random;
 use super::style::{self, BundleStyle};
 use super::{SynthConfig, SynthError};

@@ -1,8 +1,8 @@
 //! From a plan to a radiograph: the electrode's materials, its anomalies with their masks, and what the beam leaves of it.
 
-use super::anomaly::Kind;
 use super::detector::{Detector, OPEN_BEAM_LEVEL};
 use super::electrode::Electrode;
+use super::kind::Kind;
 use super::plan::PartPlan;
 use super::random::Random;
 use super::style::BundleStyle;

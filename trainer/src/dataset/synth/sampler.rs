@@ -1,6 +1,6 @@
 //! Single electrodes outside of any data set, each named by a number alone: what `pretrain` learns from.
 
-use super::anomaly::Kind;
+use super::kind::Kind;
 use super::plan::Plan;
 use super::random::Random;
 use super::render::Renderer;

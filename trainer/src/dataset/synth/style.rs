@@ -1,7 +1,7 @@
 //! How the parts of a bundle look: one coating method and one mixture of ink for all of them.
 
 use super::SynthConfig;
-use super::anomaly::Kind;
+use super::kind::Kind;
 use super::random::Random;
 
 /// How ink is laid on the sheet.

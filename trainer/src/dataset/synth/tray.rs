@@ -1,7 +1,7 @@
 //! The tray that the electrode lies in: a floor, a raised rim around its pocket, relief holes in the pocket's corners and
 //! cut-outs for fingers at the long sides.
 
-use super::electrode::Area;
+use super::area::Area;
 use super::mask::Field;
 use super::random::Random;
 use super::texture::{Texture, smooth};

@@ -7,11 +7,14 @@
 
 mod backbone;
 mod check;
+mod error;
 mod graph;
 mod head;
 mod proto;
 
-use super::head::{Head, HeadError};
+pub use error::OnnxError;
+
+use super::head::Head;
 use super::resnet34::ResNet34;
 use cellgate_models::bundle::Precision;
 use cellgate_models::conversion::Size;
@@ -23,27 +26,6 @@ use prost::Message;
 const OPSET: i64 = 17;
 /// The version of the file format that goes with it (ONNX 1.12).
 const IR_VERSION: i64 = 8;
-
-/// Why no ONNX file could be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OnnxError {
-    /// The head does not fit together.
-    #[error(transparent)]
-    Head(#[from] HeadError),
-    /// libtorch did not give its numbers.
-    #[error("libtorch: {0}")]
-    Torch(#[from] tch::TchError),
-    /// A number of the backbone is too large for f16.
-    #[error("{tensor}: found a number that is not finite in f16, expected at most 65504: export f32")]
-    OutOfRange {
-        /// The tensor.
-        tensor: String,
-    },
-    /// The written graph breaks a rule of ONNX: a defect of this program.
-    #[error("the written network is unsound: {0}")]
-    Unsound(String),
-}
 
 /// The bytes of an ONNX file: `network` and `head` for an input of `size`, the backbone in `precision`. `metadata` is
 /// kept in the file for people: pairs of key and value.

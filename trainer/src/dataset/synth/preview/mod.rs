@@ -6,7 +6,7 @@
 mod canvas;
 mod font;
 
-use super::anomaly::Kind;
+use super::kind::Kind;
 use super::plan::{PartPlan, Plan};
 use super::png::{self, Pixels};
 use super::render::{Rendered, Renderer};

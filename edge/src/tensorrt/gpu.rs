@@ -1,6 +1,6 @@
 //! The GPU at hand, as plans are kept for it.
 
-use crate::convert::cuda::{CudaError, CudaOptions, DeviceInfo, device_info};
+use crate::convert::cuda::{CudaError, DeviceInfo, device_info};
 use cellgate_models::plan::ComputeCapability;
 use cellgate_models::plan::cache::Gpu;
 
@@ -10,7 +10,7 @@ use cellgate_models::plan::cache::Gpu;
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or it knows no GPU.
 pub fn at_hand() -> Result<Gpu, CudaError> {
-    device_info(&CudaOptions::default()).map(|info| gpu(&info))
+    device_info().map(|info| gpu(&info))
 }
 
 /// The same as a plan's key has it: CUDA's name alone is that of several kinds of Jetson.

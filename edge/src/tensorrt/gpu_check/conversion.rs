@@ -1,10 +1,10 @@
 //! The kernels against the reference, and their rates against the GPU's own.
 
 use super::Row;
-use crate::convert::OutputType;
-use crate::convert::cuda::{CudaConverter, CudaError, CudaOptions, Timings, compare, copy_rate, in_turns};
-use cellgate_models::bundle::{Bundle, Precision};
-use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogram, Method, Size};
+use crate::convert::Plan;
+use crate::convert::cuda::{CudaConverter, CudaError, Timings, compare, copy_rate, in_turns};
+use cellgate_models::bundle::Bundle;
+use cellgate_models::conversion::{Bounds, ConversionSpec, Size};
 use cellgate_models::radiograph::Radiograph;
 use std::time::{Duration, Instant};
 
@@ -12,32 +12,28 @@ use std::time::{Duration, Instant};
 const CONVERSIONS: u32 = 200;
 /// The paper's largest electrode.
 const LARGEST: Size = Size { height: 2115, width: 1219 };
-/// The types of the tensor.
-const OUTPUTS: [OutputType; 2] = [OutputType::F32, OutputType::F16];
 
-/// Every method and type on `named` and three images that are made here, each value compared with the reference.
+/// Every method that has kernels on `named` and three images that are made here, each value compared with the reference.
 pub(super) fn kernels(bundle: &Bundle, named: &[Radiograph]) -> Row {
     let made = [noise(LARGEST, 1), noise(LARGEST, 2), noise(Size { height: 1, width: 1 }, 3)];
     let [a, b, c] = made.each_ref().map(Radiograph::view);
     let radiographs: Vec<_> = in_turns(a, b, c).into_iter().chain(named.iter().map(Radiograph::view)).collect();
     let (mut values, mut different, mut largest_ulp) = (0, 0, 0);
     for spec in specs(bundle) {
-        for output in OUTPUTS {
-            match compare(&spec, &radiographs, output, &CudaOptions::default()) {
-                Ok(comparison) => {
-                    values += comparison.values;
-                    different += comparison.different;
-                    largest_ulp = largest_ulp.max(comparison.largest_ulp);
-                }
-                Err(error) => {
-                    let row = Row::failure("kernels", format!("{}, {output:?}: {error}", spec.method));
-                    return row.losing_gpu(error.is_context_lost());
-                }
+        match compare(&spec, &radiographs) {
+            Ok(comparison) => {
+                values += comparison.values;
+                different += comparison.different;
+                largest_ulp = largest_ulp.max(comparison.largest_ulp);
+            }
+            Err(error) => {
+                let row = Row::failure("kernels", format!("{}: {error}", spec.method));
+                return row.losing_gpu(error.is_context_lost());
             }
         }
     }
     let images = named.len() + made.len();
-    let on = format!("{images} images ({} of them made here), {} methods, f32 and f16", made.len(), Method::ALL.len());
+    let on = format!("{images} images ({} of them made here), {} methods", made.len(), Plan::METHODS.len());
     let looked = match different {
         0 => Ok(format!("byte-equal with the CPU: yes; {on}, {values} values")),
         _ => Err(format!(
@@ -49,17 +45,15 @@ pub(super) fn kernels(bundle: &Bundle, named: &[Radiograph]) -> Row {
     Row::of("kernels", looked).with_figures(figures)
 }
 
-/// All methods, at the bundle's size and with its bounds where it has any.
-fn specs(bundle: &Bundle) -> Vec<ConversionSpec> {
+/// All methods that have kernels, at the bundle's size and with its bounds where it has any.
+fn specs(bundle: &Bundle) -> impl Iterator<Item = ConversionSpec> {
     let own = bundle.conversion();
     let bounds = own.bounds.or_else(|| Bounds::new(1700, 2800).ok());
-    let distribution = Distribution::of(&Histogram::of(noise(LARGEST, 1).levels()));
-    let of = |method| {
-        let spec = ConversionSpec::new(method).with_size(own.size.unwrap_or(Size::PAPER));
-        let spec = bounds.map_or(spec.clone(), |bounds| spec.with_bounds(bounds));
-        distribution.clone().map_or(spec.clone(), |distribution| spec.with_distribution(distribution))
-    };
-    Method::ALL.into_iter().map(of).collect()
+    let size = own.size.unwrap_or(Size::PAPER);
+    Plan::METHODS.into_iter().map(move |method| {
+        let spec = ConversionSpec::new(method).with_size(size);
+        bounds.map_or(spec.clone(), |bounds| spec.with_bounds(bounds))
+    })
 }
 
 /// Levels of the paper's range that repeat only after 2^32 pixels.
@@ -75,7 +69,7 @@ fn noise(size: Size, seed: u32) -> Radiograph {
 
 /// The rate at which the GPU copies its own memory, in bytes per second in the row's figures and beside it.
 pub(super) fn copy() -> (Row, Option<f64>) {
-    match copy_rate(&CudaOptions::default()) {
+    match copy_rate() {
         Ok(rate) => {
             let row = Row::ok("copy rate", format!("{} within the GPU's own memory", gb_per_s(rate)));
             (row.with_figures([("bytes_per_s", rate)]), Some(rate))
@@ -85,24 +79,20 @@ pub(super) fn copy() -> (Row, Option<f64>) {
 }
 
 /// The bundle's conversion of the largest electrode, beside the rate of [`copy`].
-pub(super) fn rate(bundle: &Bundle, precision: Precision, copy: Option<f64>) -> Row {
-    let output = match precision {
-        Precision::F16 => OutputType::F16,
-        Precision::F32 => OutputType::F32,
-    };
-    in_parts(bundle, output, copy)
+pub(super) fn rate(bundle: &Bundle, copy: Option<f64>) -> Row {
+    in_parts(bundle, copy)
         .unwrap_or_else(|error| Row::failure("conversion", error.to_string()).losing_gpu(error.is_context_lost()))
 }
 
 /// The same, part by part.
-fn in_parts(bundle: &Bundle, output: OutputType, copy: Option<f64>) -> Result<Row, CudaError> {
+fn in_parts(bundle: &Bundle, copy: Option<f64>) -> Result<Row, CudaError> {
     let start = Instant::now();
-    let mut converter = CudaConverter::new(bundle.conversion(), LARGEST.pixels(), output, &CudaOptions::default())?;
+    let mut converter = CudaConverter::new(bundle.conversion(), LARGEST.pixels())?;
     let ready = start.elapsed();
     let Timings { staging, upload, kernels, is_graph } = converter.time(noise(LARGEST, 1).view(), CONVERSIONS)?;
     let size = bundle.conversion().size.unwrap_or(LARGEST);
     let levels = 2 * LARGEST.pixels();
-    let own = per_second(levels + 3 * size.pixels() * output.bytes(), kernels);
+    let own = per_second(levels + 3 * size.pixels() * size_of::<f32>(), kernels);
     let share = copy.map_or(String::new(), |copy| format!(", {:.0} % of the copy rate", 100.0 * own / copy));
     let found = format!(
         "{LARGEST} to 3x{size}, {}: kernels {}, {}{share}; levels to pinned memory {}, {}; from there to the GPU {}, {}; ready in \

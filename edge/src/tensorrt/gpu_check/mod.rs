@@ -6,35 +6,22 @@
 mod conversion;
 mod latency;
 mod machine;
+mod options;
 mod plan;
 mod row;
 
+pub use options::Options;
 pub use row::{Row, State};
 
-use crate::pipeline::Activation;
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::radiograph::{self, Limits, Radiograph};
-use std::path::PathBuf;
+use plan::NO_GPU;
 
 /// Each precision has its rows, whether the bundle has a network of it or not.
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F16];
 
-/// Why nothing can be looked at without one.
-const NO_GPU: &str = "there is no GPU";
 /// Why nothing can be looked at after that: what is started on such a GPU fails too, or never ends.
 const LOST: &str = "the GPU was lost before";
-
-/// What to look at.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Radiographs, besides three that are made here.
-    pub images: Vec<PathBuf>,
-    /// How often each precision judges one of them.
-    pub rounds: usize,
-    /// How TensorRT is found, where plans are kept, and how images are decoded; `precision`, the engine's choice and
-    /// whether plans are kept are not looked at.
-    pub activation: Activation,
-}
 
 /// Looks at everything, one row after the other, each told to `tell` as soon as it is there. Once the GPU was lost, nothing more
 /// is tried on it.
@@ -58,10 +45,7 @@ pub fn examine(bundle: &Bundle, options: &Options, tell: &mut dyn FnMut(Row)) {
         (row, copy) = conversion::copy();
         row
     });
-    for precision in PRECISIONS {
-        table.precision = Some(precision);
-        table.look("conversion", || conversion::rate(bundle, precision, copy));
-    }
+    table.look("conversion", || conversion::rate(bundle, copy));
     for precision in PRECISIONS {
         table.precision = Some(precision);
         judge(plan::Wanted::new(bundle, precision, options, gpu.as_ref(), tensorrt), options, &mut table);

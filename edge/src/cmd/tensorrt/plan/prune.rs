@@ -1,6 +1,6 @@
 //! `cellgate-edge plan prune`.
 
-use super::{Model, Place, gpu_of, target};
+use super::place::{Model, Place, gpu_of, target};
 use cellgate_models::digest::Digest;
 use cellgate_models::plan::cache::{EntryError, Gpu, Listed};
 use cellgate_models::plan::{self, ComputeCapability, TensorRt};

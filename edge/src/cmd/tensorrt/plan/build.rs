@@ -1,8 +1,8 @@
 //! `cellgate-edge plan build`.
 
-use super::{Model, Place, gpu_of, target};
+use super::place::{Model, Place, gpu_of, target};
 use anyhow::Context as _;
-use cellgate_edge::plans;
+use cellgate_edge::tensorrt::plans;
 use cellgate_models::bundle::Precision;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Lookup, PlanKey};
 use cellgate_models::plan::{self, ComputeCapability, PlanError, Request, Step};

@@ -1,7 +1,7 @@
 //! The plan that this GPU runs: what this device built before, or builds now.
 
+use super::gpu;
 use crate::convert::cuda::CudaError;
-use crate::gpu;
 use crate::journal::now_unix_ms;
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, CacheError, DeviceKey, DeviceKeyError, Gpu, Lookup, PlanKey};

@@ -1,11 +1,11 @@
 //! Conversion and network on the GPU, with no way back to the host between them.
 #![expect(unsafe_code, reason = "hands device memory and a stream to TensorRT")]
 
-use super::scorer::Scorer;
-use super::select::{Alive, unwatched};
-use super::{Activation, ActivationError, NoScore, Pipeline, SetupError, Stage, Times};
-use crate::convert::OutputType;
-use crate::convert::cuda::{CudaConverter, CudaError, CudaOptions};
+use super::{GpuError, GpuScorerError};
+use crate::convert::cuda::{CudaConverter, CudaError};
+use crate::pipeline::{
+    Activation, ActivationError, Alive, NoScore, Pipeline, Scorer, SetupError, Stage, Times, unwatched,
+};
 use cellgate_models::bundle::Bundle;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::engine::EngineError;
@@ -92,7 +92,7 @@ impl<N: Network> GpuScorer<N> {
         load: impl FnOnce() -> Result<N, PlanError>,
         alive: &Alive,
     ) -> Result<Self, GpuScorerError> {
-        let mut converter = CudaConverter::new(conversion, max_pixels, OutputType::F32, &CudaOptions::default())?;
+        let mut converter = CudaConverter::new(conversion, max_pixels)?;
         let _ = alive();
         let mut network = load()?;
         let _ = alive();
@@ -187,7 +187,8 @@ impl Pipeline {
     ) -> Result<Self, ActivationError> {
         let libraries = activation.engine.tensorrt.libraries.as_deref();
         let (network, alive) = (|| PlanEngine::new(plan, libraries), unwatched());
-        let scorer = GpuScorer::new(bundle.conversion(), activation.max_pixels(), network, &alive)?;
+        let scorer =
+            GpuScorer::new(bundle.conversion(), activation.max_pixels(), network, &alive).map_err(GpuError::from)?;
         Self::of_scorer(Box::new(scorer), bundle, activation, &alive)
     }
 }
@@ -246,34 +247,6 @@ fn wait(event: &CudaEvent, deadline: Instant) -> Result<(), NoScore> {
 fn between(start: &CudaEvent, end: &CudaEvent) -> Result<Duration, NoScore> {
     let ms = start.elapsed_ms(end).map_err(|error| CudaError::from_driver("taking a time", error))?;
     Ok(Duration::try_from_secs_f32(ms / 1e3).unwrap_or_default())
-}
-
-/// Why the GPU does not score.
-#[derive(Debug, thiserror::Error)]
-pub enum GpuScorerError {
-    /// CUDA, or the conversion on it.
-    #[error(transparent)]
-    Cuda(#[from] CudaError),
-    /// TensorRT, or the plan.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// Conversion and network don't fit together.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// The first run.
-    #[error("the first run on the GPU: {0}")]
-    First(#[from] NoScore),
-}
-
-impl GpuScorerError {
-    /// Whether nothing in this process can use the GPU any more.
-    pub(super) fn is_lost(&self) -> bool {
-        match self {
-            Self::Cuda(error) => error.is_context_lost(),
-            Self::First(_) => true,
-            Self::Plan(_) | Self::Setup(_) => false,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! `cellgate-edge gpu-check`: what only a machine with a GPU can show.
 
 use anyhow::Context as _;
-use cellgate_edge::gpu_check::{Options, Row, State, examine};
 use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, TensorRtOptions};
 use cellgate_edge::sandbox;
+use cellgate_edge::tensorrt::gpu_check::{Options, Row, State, examine};
 use cellgate_models::bundle::{self, Bundle, Precision};
 use cellgate_models::radiograph::Limits;
 use std::io::Write as _;

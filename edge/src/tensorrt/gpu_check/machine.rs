@@ -1,8 +1,8 @@
 //! What the machine brings: driver, GPU, libraries. Each is looked at whether the others are there or not.
 
 use super::Row;
-use crate::convert::cuda::{CudaOptions, driver_version, nvrtc_version};
-use crate::gpu;
+use crate::convert::cuda::{driver_version, nvrtc_version};
+use crate::tensorrt::gpu;
 use cellgate_models::plan::cache::Gpu;
 use cellgate_models::plan::{Library, TensorRt, probe};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(super) fn driver() -> (Row, bool) {
         Some(version) => format!("kernel module: {version}"),
         None => format!("kernel module: none says its version in {MODULE}"),
     };
-    let version = driver_version(&CudaOptions::default());
+    let version = driver_version();
     let is_usable = version.is_ok();
     let looked = version.map(|(major, minor)| format!("for CUDA {major}.{minor}; {module}"));
     (Row::of("driver", looked.map_err(|error| format!("{error}; {module}"))), is_usable)
@@ -43,7 +43,7 @@ pub(super) fn gpu(has_driver: bool) -> (Row, Option<Gpu>) {
 
 /// The compiler of the kernels.
 pub(super) fn nvrtc() -> Row {
-    let looked = nvrtc_version(&CudaOptions::default());
+    let looked = nvrtc_version();
     Row::of("NVRTC", looked.map(|(major, minor)| format!("{major}.{minor}")).map_err(|error| error.to_string()))
 }
 

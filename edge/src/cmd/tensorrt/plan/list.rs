@@ -1,6 +1,6 @@
 //! `cellgate-edge plan list`.
 
-use super::Place;
+use super::place::Place;
 use cellgate_edge::journal::format_utc_ms;
 use cellgate_models::digest::Digest;
 use cellgate_models::plan::cache::Listed;

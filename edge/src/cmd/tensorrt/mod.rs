@@ -1,0 +1,26 @@
+//! The subcommands that need TensorRT.
+
+mod gpu_check;
+mod plan;
+
+use clap::Subcommand;
+use std::process::ExitCode;
+
+/// The subcommands that need TensorRT.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Plan(plan::Args),
+    GpuCheck(gpu_check::Args),
+    /// The child process that builds a plan, started wherever one is built
+    #[command(name = cellgate_models::plan::SUBCOMMAND, hide = true)]
+    PlanWorker,
+}
+
+/// Runs one of them.
+pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Plan(args) => plan::run(args),
+        Command::GpuCheck(args) => gpu_check::run(args),
+        Command::PlanWorker => Ok(cellgate_models::plan::serve().map(|()| ExitCode::SUCCESS)?),
+    }
+}

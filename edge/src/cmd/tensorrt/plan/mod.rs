@@ -1,0 +1,35 @@
+//! `cellgate-edge plan`: the TensorRT plans of this device.
+
+mod build;
+mod list;
+mod place;
+mod prune;
+
+use clap::Subcommand;
+use std::process::ExitCode;
+
+/// Builds, lists and removes this device's TensorRT plans.
+///
+/// A plan is the bundle's network compiled for one kind of GPU by one version of TensorRT. It is executable code, so each is
+/// authenticated with a key of this device, and none is ever taken from elsewhere.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Build(build::Args),
+    List(list::Args),
+    Prune(prune::Args),
+}
+
+/// Runs `plan`.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.action {
+        Action::Build(args) => build::run(args),
+        Action::List(args) => list::run(args),
+        Action::Prune(args) => prune::run(args),
+    }
+}

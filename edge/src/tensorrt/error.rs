@@ -1,0 +1,62 @@
+//! Why the GPU can't be used for a bundle.
+
+use super::plans::NoPlan;
+use crate::convert::cuda::CudaError;
+use crate::pipeline::{NoScore, SetupError};
+use cellgate_models::plan::PlanError;
+
+/// Why the GPU can't be used for a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuError {
+    /// There is no plan for the GPU at hand.
+    #[error(transparent)]
+    Plan(#[from] NoPlan),
+    /// The GPU does not score.
+    #[error(transparent)]
+    Scorer(#[from] GpuScorerError),
+}
+
+impl From<CudaError> for GpuError {
+    fn from(error: CudaError) -> Self {
+        Self::Scorer(error.into())
+    }
+}
+
+impl GpuError {
+    /// Whether nothing in this process can use the GPU any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Self::Plan(NoPlan::Gpu(error)) => error.is_context_lost(),
+            Self::Plan(_) => false,
+            Self::Scorer(error) => error.is_lost(),
+        }
+    }
+}
+
+/// Why the GPU does not score.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuScorerError {
+    /// CUDA, or the conversion on it.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
+    /// TensorRT, or the plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Conversion and network don't fit together.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The first run.
+    #[error("the first run on the GPU: {0}")]
+    First(#[from] NoScore),
+}
+
+impl GpuScorerError {
+    /// Whether nothing in this process can use the GPU any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Self::Cuda(error) => error.is_context_lost(),
+            Self::First(_) => true,
+            Self::Plan(_) | Self::Setup(_) => false,
+        }
+    }
+}

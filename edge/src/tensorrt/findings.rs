@@ -1,0 +1,31 @@
+//! What `doctor` says of the GPU with its driver, and of TensorRT.
+
+use super::gpu;
+use crate::config::Model;
+use crate::convert::cuda::driver_version;
+use crate::doctor::{Finding, State};
+use crate::one_line::in_one_line;
+use crate::pipeline::EngineChoice;
+use cellgate_models::plan::{Library, probe};
+
+/// A finding for each, unless the CPU's engine is asked for.
+pub(crate) fn findings(model: &Model) -> Vec<Finding> {
+    let missing = match model.engine {
+        EngineChoice::OnnxRuntime => return Vec::new(),
+        EngineChoice::Auto => State::Warning,
+        EngineChoice::TensorRt => State::Failure,
+    };
+    let finding = |what, found: Result<String, String>| match found {
+        Ok(found) => Finding { what, state: State::Ok, found },
+        Err(found) => Finding { what, state: missing, found },
+    };
+    let gpu = gpu::at_hand().and_then(|gpu| {
+        let (major, minor) = driver_version()?;
+        Ok(format!("{gpu}, driver for CUDA {major}.{minor}"))
+    });
+    let tensorrt = probe(Library::Builder, model.tensorrt.as_deref()).map(|found| found.to_string());
+    vec![
+        finding("GPU", gpu.map_err(|error| in_one_line(&error))),
+        finding("TensorRT", tensorrt.map_err(|error| in_one_line(&error))),
+    ]
+}

@@ -1,0 +1,49 @@
+//! TensorRT's libraries by name.
+
+use super::flavour::{BUILDER, FLAVOUR, PARSER, WHEEL};
+use crate::library::Wanted;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The environment variable that names the folder with TensorRT's libraries.
+pub const LIBRARY_ENV: &str = "CELLGATE_TENSORRT";
+
+/// One of TensorRT's libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Library {
+    /// Builds plans and runs them.
+    Builder,
+    /// Reads ONNX. Stands in the same folder as the builder, so that the two are of one version.
+    Parser,
+}
+
+impl Library {
+    /// Its file name without a version.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Builder => BUILDER,
+            Self::Parser => PARSER,
+        }
+    }
+
+    /// How it is looked for.
+    pub(super) fn wanted(self) -> Wanted {
+        Wanted {
+            file_name: self.file_name(),
+            environment: LIBRARY_ENV,
+            names_folder: true,
+            wheel: WHEEL,
+            own: "/opt/tensorrt/lib",
+        }
+    }
+}
+
+impl fmt::Display for Library {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builder => write!(out, "{FLAVOUR}"),
+            Self::Parser => write!(out, "{FLAVOUR}'s ONNX parser"),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What a run works on.
+
+use super::Config;
+use crate::dataset::Dataset;
+use crate::features::FeatureStore;
+use crate::fit::Classifier;
+use crate::network::Backbone;
+
+/// What a run works on.
+pub struct Inputs<'a> {
+    /// The labelled parts.
+    pub dataset: &'a Dataset,
+    /// The configuration, which `config.json` repeats.
+    pub config: &'a Config,
+    /// The frozen backbone.
+    pub backbone: &'a Backbone,
+    /// The cache of its features.
+    pub store: &'a FeatureStore,
+    /// The backbone's own last layer, which the paper's recipe trains on.
+    pub classifier: Option<&'a Classifier>,
+}

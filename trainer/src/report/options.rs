@@ -1,0 +1,32 @@
+//! What a report shows beyond the results themselves.
+
+use cellgate_models::radiograph::Limits;
+use std::path::PathBuf;
+
+/// What a report shows beyond the results themselves.
+#[derive(Debug, Clone)]
+pub struct ReportOptions {
+    /// The heading.
+    pub title: String,
+    /// The data set's folder, which image paths are relative to; without it there are no thumbnails.
+    pub dataset_root: Option<PathBuf>,
+    /// Largest number of images shown as most likely mislabelled.
+    pub suspects: usize,
+    /// Longer side of a thumbnail in pixels.
+    pub thumbnail_px: u32,
+    /// Limits for reading an image.
+    pub limits: Limits,
+}
+
+impl Default for ReportOptions {
+    /// "Cross-validation report", no data set, 24 suspects, 240 pixels.
+    fn default() -> Self {
+        Self {
+            title: "Cross-validation report".into(),
+            dataset_root: None,
+            suspects: 24,
+            thumbnail_px: 240,
+            limits: Limits::default(),
+        }
+    }
+}
