@@ -26,6 +26,7 @@ use cellgate_models::policy::{Reason, Verdict};
 use cellgate_protocol::code::VerdictCode;
 use cellgate_protocol::health::{Health, Progress};
 use cellgate_protocol::session::device::{Action, Condition, DeviceConfig, DeviceSession, Event, Mode};
+use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::state::State;
 use cellgate_protocol::to_plc::{ToPlc, VerdictMessage};
 use journal::{Fate, Refusal, SimulatedJournal};
@@ -80,6 +81,8 @@ struct Simulation {
     plc: SimulatedPlc,
     lives: u64,
     epoch: u32,
+    /// The refused triggers that the judge was told of.
+    refused: Refused,
     passes: u64,
     /// Of 1,000 events of a kind, so many go wrong.
     trouble: u32,
@@ -106,6 +109,7 @@ impl Simulation {
             plc: SimulatedPlc::default(),
             lives: 0,
             epoch: 1,
+            refused: Refused::default(),
             passes: 0,
             trouble,
         };
@@ -183,6 +187,7 @@ impl Simulation {
         if self.random.random_range(0..50_000) < self.trouble {
             self.epoch += 1;
             self.session = session(self.epoch);
+            self.refused = Refused::default();
             self.life = None;
             self.logic = logic_of(self.matching, self.now());
             self.engine = EngineCell::default();
@@ -212,6 +217,11 @@ impl Simulation {
                 Action::Send(message) => self.send(message),
                 Action::Event(event) => self.on_event(event),
             }
+        }
+        let refused = *self.session.refused();
+        if std::mem::replace(&mut self.refused, refused) != refused {
+            let delay_ms = self.random.random_range(0..3);
+            self.after(delay_ms, What::ToJudge(ToJudge::Doubt));
         }
     }
 
