@@ -18,3 +18,4 @@ pub mod tensorrt;
 #[cfg(not(feature = "tensorrt"))]
 #[path = "without_tensorrt.rs"]
 pub mod tensorrt;
+pub mod words;

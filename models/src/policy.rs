@@ -39,7 +39,6 @@ impl fmt::Display for Verdict {
 /// Why a verdict is what it is. The names are stable and reasons are only ever appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[non_exhaustive]
 pub enum Reason {
     /// PASS: the score is below [`Policy::review_from`].
     ScoreBelowReview,
@@ -70,6 +69,23 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 13] = [
+        Self::ScoreBelowReview,
+        Self::ScoreFromReview,
+        Self::ScoreFromReject,
+        Self::ScoreInvalid,
+        Self::ImageUnreadable,
+        Self::ImageMalformed,
+        Self::ImageUnsupported,
+        Self::ImageOverLimit,
+        Self::ImageMismatch,
+        Self::ConversionFailed,
+        Self::EngineFailed,
+        Self::DecoderTimedOut,
+        Self::DecoderFailed,
+    ];
+
     /// The stable name, for example `SCORE_BELOW_REVIEW`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -4,6 +4,7 @@
 //! 0x0105 and 0x020D meant something once and are not given again.
 //! 1..=0xFF belong to the decision on an image, 0x100.. to the appliance, 0x200.. to the PLC's gate.
 
+use crate::code::Verdict;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +13,45 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct ReasonCode(#[serde(with = "postcard::fixint::le")] pub u16);
 
-/// The table of reasons: a constant, a name and a line for each, from one place.
+/// What a reason is given for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A PASS.
+    Pass,
+    /// A REVIEW.
+    Review,
+    /// A REJECT.
+    Reject,
+    /// Refusing a trigger, which then gets no verdict.
+    Refusal,
+    /// Refusing a trigger, or a REJECT.
+    RefusalOrReject,
+    /// The PLC's gate; the device never gives it.
+    Gate,
+}
+
+impl Role {
+    /// The verdict that the reason belongs to; none for those that belong to no verdict of the device.
+    #[must_use]
+    pub const fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Pass => Some(Verdict::Pass),
+            Self::Review => Some(Verdict::Review),
+            Self::Reject | Self::RefusalOrReject => Some(Verdict::Reject),
+            Self::Refusal | Self::Gate => None,
+        }
+    }
+
+    /// Whether a trigger may be refused with the reason.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::Refusal | Self::RefusalOrReject)
+    }
+}
+
+/// The table of reasons: a constant, a role, a name and a line for each, from one place.
 macro_rules! reasons {
-    ($($(#[doc = $text:literal])+ $name:ident = $value:literal;)+) => {
+    ($($(#[doc = $text:literal])+ $role:ident $name:ident = $value:literal;)+) => {
         impl ReasonCode {
             $($(#[doc = $text])+ pub const $name: Self = Self($value);)+
 
@@ -30,6 +67,15 @@ macro_rules! reasons {
                 }
             }
 
+            /// What the reason is given for; none for a code that this version doesn't know.
+            #[must_use]
+            pub const fn role(self) -> Option<Role> {
+                match self.0 {
+                    $($value => Some(Role::$role),)+
+                    _ => None,
+                }
+            }
+
             /// The reason of this stable name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
@@ -41,78 +87,78 @@ macro_rules! reasons {
 
 reasons! {
     /// PASS: the score is below the policy's lower threshold.
-    SCORE_BELOW_REVIEW = 0x0001;
+    Pass SCORE_BELOW_REVIEW = 0x0001;
     /// REVIEW: the score is between the thresholds.
-    SCORE_FROM_REVIEW = 0x0002;
+    Review SCORE_FROM_REVIEW = 0x0002;
     /// REJECT: the score is at or above the upper threshold.
-    SCORE_FROM_REJECT = 0x0003;
+    Reject SCORE_FROM_REJECT = 0x0003;
     /// REJECT: the score is no number from 0 to 1.
-    SCORE_INVALID = 0x0004;
+    Reject SCORE_INVALID = 0x0004;
     /// REJECT: the image's file could not be read from its disk.
-    IMAGE_UNREADABLE = 0x0005;
+    Reject IMAGE_UNREADABLE = 0x0005;
     /// REJECT: the image's bytes are no valid TIFF.
-    IMAGE_MALFORMED = 0x0006;
+    Reject IMAGE_MALFORMED = 0x0006;
     /// REJECT: the image is no radiograph.
-    IMAGE_UNSUPPORTED = 0x0007;
+    Reject IMAGE_UNSUPPORTED = 0x0007;
     /// REJECT: the image is larger, or takes longer, than the limits allow.
-    IMAGE_OVER_LIMIT = 0x0008;
+    Reject IMAGE_OVER_LIMIT = 0x0008;
     /// REJECT: the image could not be converted to the network's input.
-    CONVERSION_FAILED = 0x0009;
+    Reject CONVERSION_FAILED = 0x0009;
     /// REJECT: the engine gave no score.
-    ENGINE_FAILED = 0x000A;
+    Reject ENGINE_FAILED = 0x000A;
 
     /// REJECT: the appliance did not conclude before the part's deadline.
-    TIMEOUT = 0x0101;
+    Reject TIMEOUT = 0x0101;
     /// Refused: another part is in hand, the window is one.
-    BUSY = 0x0102;
+    Refusal BUSY = 0x0102;
     /// REJECT: no image came for the part.
-    NO_IMAGE = 0x0103;
+    Reject NO_IMAGE = 0x0103;
     /// Refused: the appliance is not ready.
-    NOT_READY = 0x0104;
+    Refusal NOT_READY = 0x0104;
     /// REJECT: the part was in hand when the appliance restarted.
-    RESTARTED = 0x0106;
+    Reject RESTARTED = 0x0106;
     /// Refused or REJECT: the verdict could not be stored, so it could not be sent.
-    STORE_FAILED = 0x0107;
+    RefusalOrReject STORE_FAILED = 0x0107;
     /// REJECT: the process that decodes images failed.
-    DECODER_FAILED = 0x0108;
+    Reject DECODER_FAILED = 0x0108;
     /// REJECT: the process that decodes images did not end in time.
-    DECODER_TIMED_OUT = 0x0109;
+    Reject DECODER_TIMED_OUT = 0x0109;
     /// REJECT: the image does not belong to the part: its name or its order says otherwise.
-    IMAGE_MISMATCH = 0x010A;
+    Reject IMAGE_MISMATCH = 0x010A;
     /// Refused: the trigger's deadline is 0 or longer than allowed.
-    DEADLINE_INVALID = 0x010B;
+    Refusal DEADLINE_INVALID = 0x010B;
     /// Refused: the part's deadline is over.
-    EXPIRED = 0x010C;
+    Refusal EXPIRED = 0x010C;
     /// REJECT: a fault of the appliance that has no reason of its own.
-    INTERNAL = 0x010D;
+    Reject INTERNAL = 0x010D;
     /// Refused: the trigger was meant for another start of the appliance (Modbus registers only; a native frame of another
     /// start never reaches the session).
-    EPOCH_MISMATCH = 0x010E;
+    Refusal EPOCH_MISMATCH = 0x010E;
 
     /// Gate: the check sum is wrong.
-    CRC = 0x0201;
+    Gate CRC = 0x0201;
     /// Gate: the code and its complement don't fit together.
-    COMPLEMENT = 0x0202;
+    Gate COMPLEMENT = 0x0202;
     /// Gate: the verdict is on another part.
-    PART_MISMATCH = 0x0203;
+    Gate PART_MISMATCH = 0x0203;
     /// Gate: the verdict answers another trigger.
-    NONCE_MISMATCH = 0x0204;
+    Gate NONCE_MISMATCH = 0x0204;
     /// Gate: the verdict comes from a simulation.
-    SIMULATED = 0x0205;
+    Gate SIMULATED = 0x0205;
     /// Gate: the appliance works with less than it should, or sets a flag that this version doesn't know.
-    DEGRADED = 0x0206;
+    Gate DEGRADED = 0x0206;
     /// Gate: the model is not on the allow-list.
-    MODEL_NOT_ALLOWED = 0x0207;
+    Gate MODEL_NOT_ALLOWED = 0x0207;
     /// Gate: the appliance's heartbeat stands still.
-    STALE_HEARTBEAT = 0x0208;
+    Gate STALE_HEARTBEAT = 0x0208;
     /// Gate: the verdict, or none, came after the deadline.
-    LATE = 0x0209;
+    Gate LATE = 0x0209;
     /// Gate: only a RECORD came for the part; it is information and nothing to act on.
-    RECORD_ONLY = 0x020A;
+    Gate RECORD_ONLY = 0x020A;
     /// Gate: the appliance speaks another version.
-    INCOMPATIBLE = 0x020B;
+    Gate INCOMPATIBLE = 0x020B;
     /// Gate: the code is none of the three.
-    UNKNOWN_CODE = 0x020C;
+    Gate UNKNOWN_CODE = 0x020C;
 }
 
 impl fmt::Display for ReasonCode {
@@ -140,7 +186,7 @@ mod tests {
             assert_eq!(ReasonCode::from_name(reason.name().unwrap()), Some(*reason));
             assert!(ReasonCode::ALL[i + 1..].iter().all(|other| other.0 > reason.0), "{reason} is out of order");
         }
-        assert_eq!(ReasonCode(0).name(), None);
+        assert_eq!((ReasonCode(0).name(), ReasonCode(0).role()), (None, None));
         assert_eq!(ReasonCode::from_name("PASS"), None);
     }
 }

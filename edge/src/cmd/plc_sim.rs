@@ -7,6 +7,7 @@ use cellgate_models::bundle::{self, Bundle};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::gate::Decision;
 use cellgate_protocol::modbus::unit::Unit;
+use cellgate_protocol::reason::Role;
 use cellgate_protocol::session::plc::Outcome;
 use clap::builder::TypedValueParser as _;
 use std::io::{self, Write};
@@ -184,8 +185,7 @@ impl Summary {
             Decision::Review(_) => self.reviewed += 1,
             Decision::Reject(reason) => {
                 self.rejected += 1;
-                // 0x200 and above are the reasons of the gate itself.
-                self.by_gate += u64::from(reason.0 >= 0x200);
+                self.by_gate += u64::from(reason.role() == Some(Role::Gate));
             }
         }
         self.times_ms.push(outcome.elapsed_ms);

@@ -4,32 +4,15 @@ use super::make::{Family, counter, counters, gauge, histograms};
 use crate::acquire::Unjudged;
 use crate::journal::{Entry, TriggerKind};
 use crate::pipeline::Times;
+use crate::words::recorded_reason;
 use cellgate_protocol::reason::ReasonCode;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
 use std::time::Duration;
 
 /// Every verdict that the journal may hold: a reason belongs to one.
 fn verdicts() -> impl Iterator<Item = (ReasonCode, [&'static str; 2])> {
-    // From 0x200 on a reason is the gate's.
-    let reasons = ReasonCode::ALL.iter().copied().filter(|reason| reason.0 < 0x200 && !ONLY_REFUSES.contains(reason));
-    reasons.filter_map(|reason| {
-        let verdict = match reason {
-            ReasonCode::SCORE_BELOW_REVIEW => "PASS",
-            ReasonCode::SCORE_FROM_REVIEW => "REVIEW",
-            _ => "REJECT",
-        };
-        Some((reason, [verdict, reason.name()?]))
-    })
+    ReasonCode::ALL.iter().filter_map(|reason| Some((*reason, [reason.role()?.verdict()?.name(), reason.name()?])))
 }
-
-/// Reasons for refusing a trigger, which is then no verdict.
-const ONLY_REFUSES: [ReasonCode; 5] = [
-    ReasonCode::BUSY,
-    ReasonCode::NOT_READY,
-    ReasonCode::DEADLINE_INVALID,
-    ReasonCode::EXPIRED,
-    ReasonCode::EPOCH_MISMATCH,
-];
 
 /// A stage of a part's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +143,7 @@ impl PartFigures {
 
     /// A verdict is in the journal: at the start that of a part that was in hand before.
     pub fn has_verdict(&self, entry: &Entry) {
-        let reason = ReasonCode::from_name(&entry.reason).unwrap_or(ReasonCode::INTERNAL);
+        let reason = recorded_reason(&entry.reason);
         if let Some(count) = self.verdicts.get(&reason).or_else(|| self.verdicts.get(&ReasonCode::INTERNAL)) {
             count.inc();
         }

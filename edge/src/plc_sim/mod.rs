@@ -28,7 +28,6 @@ const LINGER: Duration = Duration::from_millis(300);
 
 /// Why the simulated PLC gave up.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SimError {
     /// The device did not get ready in time.
     #[error("the device did not get ready within {} s: {}", waited.as_secs(), state)]

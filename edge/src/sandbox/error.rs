@@ -8,7 +8,6 @@ use std::time::Duration;
 
 /// Why there is no sandbox, or why its worker could not be replaced.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SandboxError {
     /// The worker could not be started.
     #[error("{}: could not be started as the image decoder: {source}", program.display())]
@@ -42,7 +41,6 @@ pub enum SandboxError {
 
 /// Why the sandbox gave no radiograph.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SandboxFailure {
     /// The worker refused the file, in an orderly way.
     #[error(transparent)]

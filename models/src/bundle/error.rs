@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 /// Why a bundle could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum BundleError {
     /// The system refused.
     #[error("{}: {source}", path.display())]
@@ -130,7 +129,6 @@ pub enum BundleError {
 
 /// Why the bytes of a manifest were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ManifestError {
     /// Longer than the limit.
     #[error("found {found} bytes, expected at most {expected}")]

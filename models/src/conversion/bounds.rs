@@ -37,7 +37,6 @@ pub struct BoundsError {
 
 /// A text that is no pair of bounds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ParseBoundsError {
     /// Not two levels.
     #[error("expected bounds as LO,HI with levels of 0 to 65535, such as 1700,2800, found `{found}`")]

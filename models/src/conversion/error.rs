@@ -7,7 +7,6 @@ pub(super) const MAX_RADIOGRAPH_SIDE: u32 = 65_535;
 
 /// Why a specification can't be carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ConversionError {
     /// A member of the specification is missing, out of its range or of no use.
     #[error("conversion specification: {member}: found {found}, expected {expected}")]

@@ -36,7 +36,6 @@ pub trait Engine {
 
 /// Why there is no engine, or no score. Plain text throughout: making one of these never calls into a library.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum EngineError {
     /// The input tensor has another length.
     #[error("the input tensor has {found} values, expected {expected}")]

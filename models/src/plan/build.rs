@@ -27,7 +27,6 @@ pub struct Request<'r> {
 
 /// A plan, fresh from this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Built {
     /// The plan's bytes.
     pub plan: Vec<u8>,

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 /// Why there is no plan. Plain text throughout: making one of these never calls into a library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[non_exhaustive]
 pub enum PlanError {
     /// One of TensorRT's libraries is not on this machine.
     #[error(

@@ -11,7 +11,6 @@ use trtx::{DataType, NetworkDefinition};
 
 /// What a tensor's elements are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
 pub enum ElementType {
     /// 32-bit floating point.
     F32,

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 /// Why a file gave no radiograph.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ReadError {
     /// The file could not be read.
     #[error("{}: {source}", path.display())]

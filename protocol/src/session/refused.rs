@@ -43,6 +43,12 @@ mod tests {
     use crate::to_device::TriggerRequest;
 
     #[test]
+    fn the_reasons_are_those_whose_role_is_a_refusal() {
+        let refusals = ReasonCode::ALL.iter().filter(|reason| reason.role().unwrap().is_refusal());
+        assert!(refusals.clone().all(|reason| REASONS.contains(reason)) && refusals.count() == REASONS.len());
+    }
+
+    #[test]
     fn each_nak_is_counted_by_its_reason() {
         let mut session = DeviceSession::new(DeviceConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
         for nonce in 0..3 {

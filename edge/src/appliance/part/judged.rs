@@ -3,10 +3,10 @@
 use crate::acquire::ImageFile;
 use crate::journal::{self, StageTimes};
 use crate::pipeline::{Judgement, Times};
+use crate::words::{policy_verdict, recorded_reason, wire_reason, wire_verdict};
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::Verdict;
-use cellgate_protocol::code;
+use cellgate_models::policy::{Decision, Verdict};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::part::{self, Outcome};
 use cellgate_protocol::reason::ReasonCode;
@@ -35,13 +35,10 @@ impl Judged {
     /// The verdict on the image in `file`, converted as `conversion` says.
     pub(in crate::appliance) fn of(judgement: Judgement, file: ImageFile, conversion: &ConversionSpec) -> Self {
         let used = conversion.bounds.filter(|_| judgement.score.is_some());
-        // A reason without a number on the wire can't be sent, so it can't be a PASS either.
-        let known = ReasonCode::from_name(judgement.decision.reason.name());
-        let (verdict, reason) =
-            known.map_or((Verdict::Reject, ReasonCode::INTERNAL), |reason| (judgement.decision.verdict, reason));
+        let Decision { verdict, reason } = judgement.decision;
         Self {
             verdict,
-            reason,
+            reason: wire_reason(reason),
             score: judgement.score,
             image: judgement.image,
             file: Some(file),
@@ -78,7 +75,7 @@ impl Judged {
     /// The result as it goes on the wire; `model` is the model that judged.
     pub(in crate::appliance) fn outcome(&self, model: Digest) -> Outcome {
         Outcome {
-            verdict: on_the_wire(self.verdict),
+            verdict: wire_verdict(self.verdict),
             reason: self.reason,
             score: score(self.score),
             model: digest_start(Some(model)),
@@ -100,11 +97,7 @@ impl Judged {
         let is_overruled = said.reason != self.reason;
         journal::Entry {
             trigger,
-            verdict: match said.verdict {
-                code::Verdict::Pass => Verdict::Pass,
-                code::Verdict::Review => Verdict::Review,
-                code::Verdict::Reject => Verdict::Reject,
-            },
+            verdict: policy_verdict(said.verdict),
             reason: said.reason.to_string(),
             score: self.score,
             bundle: Some(model),
@@ -128,8 +121,8 @@ pub(in crate::appliance) fn record(row: &journal::Record, origin: Origin) -> Rec
         flags = if is_set { flags.with(flag) } else { flags };
     }
     let outcome = Outcome {
-        verdict: on_the_wire(entry.verdict),
-        reason: ReasonCode::from_name(&entry.reason).unwrap_or(ReasonCode::INTERNAL),
+        verdict: wire_verdict(entry.verdict),
+        reason: recorded_reason(&entry.reason),
         score: score(entry.score),
         model: digest_start(entry.bundle),
         image: digest_start(entry.image),
@@ -138,14 +131,6 @@ pub(in crate::appliance) fn record(row: &journal::Record, origin: Origin) -> Rec
     let part =
         part::Entry { part_id: row.trigger.part, nonce: row.trigger.nonce, boot_epoch: row.boot_epoch.get(), outcome };
     part.record(row.seq, origin)
-}
-
-fn on_the_wire(verdict: Verdict) -> code::Verdict {
-    match verdict {
-        Verdict::Pass => code::Verdict::Pass,
-        Verdict::Review => code::Verdict::Review,
-        Verdict::Reject => code::Verdict::Reject,
-    }
 }
 
 fn score(probability: Option<f32>) -> ScoreE4 {

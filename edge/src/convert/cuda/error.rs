@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 /// Why the conversion does not run on the GPU.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CudaError {
     /// A library is not there.
     #[error("found no {library}; looked for\n{looked_for}install {package}, or name the file in {variable}")]

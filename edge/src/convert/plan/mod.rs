@@ -18,7 +18,6 @@ use std::ops::Range;
 
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PlanError {
     /// The specification can't be carried out, or a side of the image is too long.
     #[error(transparent)]

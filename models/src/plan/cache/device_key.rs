@@ -31,7 +31,6 @@ impl fmt::Debug for DeviceKey {
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum DeviceKeyError {
     /// The system refused.
     #[error("{}: {source}", path.display())]

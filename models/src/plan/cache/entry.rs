@@ -26,7 +26,6 @@ const LEAST_BYTES: usize = HEAD_BYTES + TIME_BYTES + KEY_BYTES + CODE_BYTES;
 
 /// Why an entry is not to be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum EntryError {
     /// The system doesn't let it be read.
     #[error("unreadable: {message}")]

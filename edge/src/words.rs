@@ -1,0 +1,71 @@
+//! The terms of models (policy) and protocol (wire) for the same facts, mapped in one place.
+//!
+//! Each match is exhaustive: a verdict or a reason that is not mapped does not compile.
+
+use cellgate_models::policy::{Reason, Verdict};
+use cellgate_protocol::code;
+use cellgate_protocol::reason::ReasonCode;
+
+/// The verdict on the wire.
+#[must_use]
+pub fn wire_verdict(verdict: Verdict) -> code::Verdict {
+    match verdict {
+        Verdict::Pass => code::Verdict::Pass,
+        Verdict::Review => code::Verdict::Review,
+        Verdict::Reject => code::Verdict::Reject,
+    }
+}
+
+/// The verdict in policy and journal.
+#[must_use]
+pub fn policy_verdict(verdict: code::Verdict) -> Verdict {
+    match verdict {
+        code::Verdict::Pass => Verdict::Pass,
+        code::Verdict::Review => Verdict::Review,
+        code::Verdict::Reject => Verdict::Reject,
+    }
+}
+
+/// The reason on the wire.
+#[must_use]
+pub fn wire_reason(reason: Reason) -> ReasonCode {
+    match reason {
+        Reason::ScoreBelowReview => ReasonCode::SCORE_BELOW_REVIEW,
+        Reason::ScoreFromReview => ReasonCode::SCORE_FROM_REVIEW,
+        Reason::ScoreFromReject => ReasonCode::SCORE_FROM_REJECT,
+        Reason::ScoreInvalid => ReasonCode::SCORE_INVALID,
+        Reason::ImageUnreadable => ReasonCode::IMAGE_UNREADABLE,
+        Reason::ImageMalformed => ReasonCode::IMAGE_MALFORMED,
+        Reason::ImageUnsupported => ReasonCode::IMAGE_UNSUPPORTED,
+        Reason::ImageOverLimit => ReasonCode::IMAGE_OVER_LIMIT,
+        Reason::ImageMismatch => ReasonCode::IMAGE_MISMATCH,
+        Reason::ConversionFailed => ReasonCode::CONVERSION_FAILED,
+        Reason::EngineFailed => ReasonCode::ENGINE_FAILED,
+        Reason::DecoderTimedOut => ReasonCode::DECODER_TIMED_OUT,
+        Reason::DecoderFailed => ReasonCode::DECODER_FAILED,
+    }
+}
+
+/// The reason whose stable name the journal holds. A row of a program that knew more reasons reads as INTERNAL.
+#[must_use]
+pub fn recorded_reason(name: &str) -> ReasonCode {
+    ReasonCode::from_name(name).unwrap_or(ReasonCode::INTERNAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_the_same_name_and_verdict_in_policy_and_on_the_wire() {
+        for reason in Reason::ALL {
+            let wire = wire_reason(reason);
+            assert_eq!(wire.name(), Some(reason.name()));
+            let verdict = wire.role().and_then(|role| role.verdict()).unwrap();
+            assert_eq!(policy_verdict(verdict), reason.verdict(), "{reason}");
+            assert_eq!(wire_verdict(reason.verdict()), verdict);
+            assert_eq!((verdict.name(), recorded_reason(reason.name())), (reason.verdict().name(), wire));
+        }
+        assert_eq!(recorded_reason("OF_A_LATER_PROGRAM"), ReasonCode::INTERNAL);
+    }
+}
