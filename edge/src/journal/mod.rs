@@ -8,6 +8,7 @@ mod error;
 mod files;
 mod handle;
 mod hash;
+mod index;
 mod options;
 mod reader;
 mod record;

@@ -33,6 +33,16 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
+impl Failure {
+    /// As an error of the journal at `path`.
+    pub(super) fn at(self, path: &Path) -> JournalError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Broken(error) => unusable(path, error),
+        }
+    }
+}
+
 /// How the log is moved into the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checkpoint {

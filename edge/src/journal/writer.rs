@@ -6,6 +6,7 @@
 
 use super::JournalError;
 use super::files::{Identity, Lock, lock, log_of, refuse_lone_log, rewrite_log};
+use super::index::watched;
 use super::options::{Options, Recovery, Retention};
 use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
 use super::retention::{self, Pruned};
@@ -84,17 +85,7 @@ impl Writer {
         let lock = lock(path)?;
         refuse_lone_log(path)?;
         rewrite_log(path)?;
-        let (mut store, created) = Store::open(path, options.verify_rows)?;
-        let rows = store.rows();
-        let (boot_epoch, restarted) = store.start().map_err(|failure| match failure {
-            Failure::Refused(error) => error,
-            Failure::Broken(error) => unusable(path, error),
-        })?;
-        // Else the new epoch would live in the log alone, and be given again where that is lost.
-        store.checkpoint(Checkpoint::Truncate).map_err(|error| unusable(path, error))?;
-        let unacknowledged = store.unacknowledged().map_err(|error| unusable(path, error))?;
-        let rows = rows + restarted.len() as u64;
-        let recovery = Recovery { boot_epoch, created, rows, restarted, unacknowledged };
+        let (store, recovery) = watched(|| Self::start(path, &options)).map_err(|failure| failure.at(path))?;
 
         let identity =
             |path: PathBuf| Identity::of(&path).map_err(|source| JournalError::Io { path: path.clone(), source });
@@ -103,7 +94,7 @@ impl Writer {
         let writer = Self {
             path: path.to_owned(),
             options,
-            boot_epoch,
+            boot_epoch: recovery.boot_epoch,
             file,
             log,
             looked: Instant::now(),
@@ -116,6 +107,18 @@ impl Writer {
             _lock: lock,
         };
         Ok((writer, recovery))
+    }
+
+    /// Opens the database and begins a new boot epoch.
+    fn start(path: &Path, options: &Options) -> Result<(Store, Recovery), Failure> {
+        let (mut store, created) = Store::open(path, options.verify_rows).map_err(Failure::Refused)?;
+        let rows = store.rows();
+        let (boot_epoch, restarted) = store.start()?;
+        // Else the new epoch would live in the log alone, and be given again where that is lost.
+        store.checkpoint(Checkpoint::Truncate)?;
+        let unacknowledged = store.unacknowledged()?;
+        let rows = rows + restarted.len() as u64;
+        Ok((store, Recovery { boot_epoch, created, rows, restarted, unacknowledged }))
     }
 
     /// What callers see of it.
@@ -212,13 +215,13 @@ impl Writer {
         };
         locked(&self.state).busy_since = Some(Instant::now());
         self.transactions += 1;
-        let answer = match transaction(store) {
+        let answer = match watched(|| transaction(store)) {
             Ok(value) => Ok(value),
             Err(Failure::Refused(error)) => Err(error),
             Err(Failure::Broken(error)) => {
                 let why = self.fail(&unusable(&self.path, error));
                 self.reopen();
-                match self.store.as_ref().map(look) {
+                match self.store.as_ref().map(|store| watched(|| look(store))) {
                     Some(Ok(Some(value))) => Ok(value),
                     Some(Ok(None)) => Err(JournalError::NotWritten { why }),
                     Some(Err(error)) => Err(JournalError::Unknown { why: self.fail(&unusable(&self.path, error)) }),
@@ -317,7 +320,7 @@ impl Writer {
     fn save_lost_log(&mut self) {
         if self.is_database_in_place().is_ok()
             && let Some(store) = &self.store
-            && matches!(store.empty_log(), Ok(true))
+            && matches!(watched(|| store.empty_log()), Ok(true))
         {
             self.log = None;
         }
@@ -327,16 +330,16 @@ impl Writer {
         // Opening would make new ones.
         self.is_in_place()?;
         rewrite_log(&self.path)?;
-        let store = Store::open(&self.path, self.options.verify_rows);
+        let store = watched(|| Store::open(&self.path, self.options.verify_rows).map_err(Failure::Refused));
         if self.log.is_none() {
             self.log = Identity::of(&log_of(&self.path)).ok();
         }
-        let (mut store, _) = store?;
+        let (mut store, _) = store.map_err(|failure| failure.at(&self.path))?;
         if store.boot_epoch() != self.boot_epoch.get() {
             let what = format!("found boot epoch {}, expected this start's {}", store.boot_epoch(), self.boot_epoch);
             return Err(JournalError::Damaged { path: self.path.clone(), what });
         }
-        store.restart(&self.withdrawn).map_err(|error| unusable(&self.path, error))?;
+        watched(|| store.restart(&self.withdrawn)).map_err(|error| unusable(&self.path, error))?;
         Ok(store)
     }
 }

@@ -3,6 +3,7 @@
 
 mod chain;
 mod files;
+mod full_disk;
 #[path = "../support/memory.rs"]
 mod memory;
 mod reading;
