@@ -226,6 +226,16 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::Error;
+    use std::fs::{self, File};
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::path::Path;
+    use std::process::Command;
+
+    const PAGE: usize = 4096;
+    const PAGES: usize = 8;
 
     #[test]
     fn shared_writable_files_are_found_among_the_mappings() {
@@ -238,5 +248,82 @@ mod tests {
         let file = [0xfd, 0x1a, 173_522];
         let expected = [(0x7f00, 0x7f10), (0x7f20, 0x7f30)].map(|(start, end)| Mapping { start, end, file });
         assert_eq!(found, expected);
+    }
+
+    /// Runs [`child`] in a process of its own, on a small disk; none where this user can't make one.
+    fn on_a_full_disk(what: &str) -> Option<std::process::ExitStatus> {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("image");
+        File::create(&image).unwrap().set_len(1 << 20).unwrap();
+        let script = "mkfs.ext4 -q -F -b 1024 \"$1/image\" && mount -o loop \"$1/image\" \"$1\" || exit 77
+            exec \"$2\" --exact \"$3\" --nocapture";
+        let status = Command::new("unshare")
+            .args(["--mount", "sh", "-c", script, "sh"])
+            .arg(folder.path())
+            .arg(std::env::current_exe().unwrap())
+            .arg("journal::index::tests::child")
+            .envs([("INDEX_TEST_DISK", folder.path().as_os_str()), ("INDEX_TEST", what.as_ref())])
+            .status()
+            .ok()?;
+        Some(status).filter(|status| status.code() != Some(77))
+    }
+
+    /// Not a test by itself: what [`on_a_full_disk`] runs.
+    #[test]
+    fn child() {
+        let Some(folder) = std::env::var_os("INDEX_TEST_DISK") else { return };
+        let path = Path::new(&folder).join("index");
+        let file = File::options().create(true).truncate(true).read(true).write(true).open(&path).unwrap();
+        file.set_len((PAGE * PAGES) as u64).unwrap();
+        let maps = [map(&file, 0, PAGES / 2), map(&file, PAGES / 2, PAGES / 2)];
+        let put = |page: usize| {
+            let at = maps[page / (PAGES / 2)] + page % (PAGES / 2) * PAGE;
+            // SAFETY: within the mappings, which only this thread uses.
+            unsafe { ptr::write_volatile(at as *mut u8, 1 + page as u8) };
+        };
+        watched(|| Ok::<_, Error>(put(5))).unwrap();
+        let mut fill = File::create(Path::new(&folder).join("fill")).unwrap();
+        while fill.write(&[1; 1024]).is_ok_and(|written| written > 0) {}
+        match std::env::var("INDEX_TEST").unwrap().as_str() {
+            "refused" => {
+                let found = watched(|| Ok::<_, Error>((0..PAGES).for_each(put)));
+                assert!(matches!(found, Err(Error::SqliteFailure(error, _)) if error.extended_code == 13), "{found:?}");
+                // What was there and what was written since are here; nothing of the latter is in the file.
+                // SAFETY: as above.
+                let seen = |page: usize| unsafe { *((maps[page / 4] + page % 4 * PAGE) as *const u8) };
+                assert!((0..PAGES).all(|page| seen(page) == 1 + page as u8));
+                let bytes = fs::read(&path).unwrap();
+                assert!((0..PAGES).all(|page| bytes[page * PAGE] == if page == 5 { 6 } else { 0 }));
+                watched(|| Ok::<_, Error>(())).unwrap();
+            }
+            "cut" => {
+                file.set_len(PAGE as u64).unwrap();
+                let _ = watched(|| Ok::<_, Error>(put(2)));
+            }
+            _ => put(2),
+        }
+    }
+
+    fn map(file: &File, page: usize, pages: usize) -> usize {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let offset = (page * PAGE) as i64;
+        // SAFETY: a new mapping.
+        let map = unsafe {
+            libc::mmap(ptr::null_mut(), pages * PAGE, protection, libc::MAP_SHARED, file.as_raw_fd(), offset)
+        };
+        assert_ne!(map, libc::MAP_FAILED);
+        map as usize
+    }
+
+    #[test]
+    fn a_page_that_the_disk_refuses_is_an_error_and_what_cannot_be_read_or_is_not_watched_ends_the_process() {
+        let Some(refused) = on_a_full_disk("refused") else {
+            return println!("skipped: a small disk needs root, mkfs.ext4 and a loop device");
+        };
+        assert!(refused.success(), "{refused}");
+        for what in ["cut", "unwatched"] {
+            let ended = on_a_full_disk(what).unwrap();
+            assert_eq!(ended.signal(), Some(libc::SIGBUS), "{what}: {ended}");
+        }
     }
 }

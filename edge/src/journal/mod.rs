@@ -8,11 +8,15 @@ mod error;
 mod files;
 mod handle;
 mod hash;
+mod holders;
 mod index;
 mod options;
+mod place;
+mod readonly;
 mod reader;
 mod record;
 mod retention;
+mod room;
 mod rows;
 mod schema;
 mod store;
@@ -25,6 +29,7 @@ pub(crate) use files::{files_of, folder_of, is_held};
 pub use handle::Journal;
 pub use options::{Health, Options, Recovery, Retention};
 pub use reader::{Filter, Reader};
+pub use readonly::Source;
 pub use record::{
     Accepted, Bounds, Committed, Entry, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, OpenPart, RESTARTED,
     Record, StageTimes, Trigger, TriggerKind,

@@ -1,6 +1,7 @@
 //! The tables, and whether a file is a journal of this version.
 
 use super::JournalError;
+use super::holders::holders;
 use super::record::Answer;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
@@ -98,7 +99,7 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// An error of SQLite at this file: damage by its name, anything else as unusable.
+/// An error of SQLite at this file: damage and locks by their names, anything else as unusable.
 pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> JournalError {
     match source.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => JournalError::Damaged {
@@ -107,6 +108,9 @@ pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> JournalError {
         },
         Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
             JournalError::Damaged { path: path.to_owned(), what: format!("expected a sound journal, found: {source}") }
+        }
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            JournalError::Locked { path: path.to_owned(), by: holders(path) }
         }
         _ => JournalError::Unusable { path: path.to_owned(), source },
     }

@@ -59,6 +59,27 @@ pub(super) struct Store {
     rows: u64,
     newest_seq: u64,
     newest_hash: Digest,
+    /// The newest trigger that was accepted; 0: none.
+    newest_trigger: u64,
+}
+
+/// What is in a journal for certain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stored {
+    newest_seq: u64,
+    newest_hash: Digest,
+    newest_trigger: u64,
+}
+
+impl Stored {
+    /// Whether all of it is in this database, with this boot epoch.
+    pub(super) fn is_in(&self, database: &Connection, boot_epoch: NonZeroU32) -> rusqlite::Result<bool> {
+        let sql = "SELECT (SELECT boot_epoch FROM state) = ?1
+             AND coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'accepted'), 0) >= ?2
+             AND (?3 = 0 OR EXISTS (SELECT 1 FROM verdict WHERE seq = ?3 AND hash = ?4))";
+        let (trigger, seq) = (rows::stored(self.newest_trigger), rows::stored(self.newest_seq));
+        database.query_row(sql, (boot_epoch.get(), trigger, seq, self.newest_hash.as_bytes()), |row| row.get(0))
+    }
 }
 
 impl Store {
@@ -87,9 +108,12 @@ impl Store {
         let rows = connection
             .query_row("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM verdict", [], |row| row.get::<_, i64>(0))
             .map_err(unusable)?;
+        let triggers = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'accepted'), 0)";
+        let newest_trigger = connection.query_row(triggers, [], |row| row.get::<_, i64>(0)).map_err(unusable)?;
         let (newest_seq, newest_hash) =
             report.last.map_or((0, hash::genesis(&identity)), |(seq, hash)| (seq.get(), hash));
-        let store = Self { connection, boot_epoch, rows: rows.cast_unsigned(), newest_seq, newest_hash };
+        let (rows, newest_trigger) = (rows.cast_unsigned(), newest_trigger.cast_unsigned());
+        let store = Self { connection, boot_epoch, rows, newest_seq, newest_hash, newest_trigger };
         store.checkpoint(Checkpoint::Truncate).map_err(unusable)?;
         // SQLite syncs the names of its files too, but does not say when that fails.
         sync_folder(path)?;
@@ -153,6 +177,7 @@ impl Store {
         let id = rows::insert_accepted(&transaction, epoch, trigger)?;
         acknowledge(&transaction, acknowledged)?;
         transaction.commit()?;
+        self.newest_trigger = id.get();
         Ok(id)
     }
 
@@ -222,6 +247,12 @@ impl Store {
             let (is_busy, in_log, moved) = (row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
             Ok(!is_busy || in_log == moved)
         })
+    }
+
+    /// What the last transaction left.
+    pub(super) fn stored(&self) -> Stored {
+        let Self { newest_seq, newest_hash, newest_trigger, .. } = *self;
+        Stored { newest_seq, newest_hash, newest_trigger }
     }
 
     /// For transactions of other files of this module.
