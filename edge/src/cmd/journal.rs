@@ -1,13 +1,13 @@
 //! `cellgate-edge journal`: reads the appliance's journal.
 
 use anyhow::Context as _;
-use cellgate_edge::journal::{Filter, JournalError, Reader, Record, format_utc_ms, parse_utc_ms};
+use cellgate_edge::journal::{Filter, JournalError, Reader, Record, Source, format_utc_ms, parse_utc_ms};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Lists, verifies or exports the journal, also while the appliance runs.
@@ -124,8 +124,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Opens the journal; says on stderr what may be missing where nothing can be written beside it.
+fn open(path: &Path) -> anyhow::Result<Reader> {
+    let reader = Reader::open(path)?;
+    let journal = path.display();
+    match reader.source() {
+        Source::Place => {}
+        Source::ReadOnly { log: true } => {
+            tracing::warn!(
+                event = "journal_read_only",
+                "{journal}: nothing can be written there; its log (-wal) is read too"
+            );
+        }
+        Source::ReadOnly { log: false } => tracing::warn!(
+            event = "journal_read_only",
+            "{journal}: nothing can be written there, and there is no log (-wal) beside it; if an appliance was running when it \
+             was copied, the newest verdicts are in that log"
+        ),
+    }
+    Ok(reader)
+}
+
 fn list(args: &List) -> anyhow::Result<ExitCode> {
-    let records = Reader::open(&args.selection.journal)?.newest(&args.selection.filter(), args.limit)?;
+    let records = open(&args.selection.journal)?.newest(&args.selection.filter(), args.limit)?;
     let mut output = BufWriter::new(io::stdout().lock());
     if args.json {
         records.iter().try_for_each(|record| write_json(&mut output, record))?;
@@ -139,7 +160,7 @@ fn list(args: &List) -> anyhow::Result<ExitCode> {
 fn verify(args: &Verify) -> anyhow::Result<ExitCode> {
     let journal = args.journal.display();
     let mut output = io::stdout().lock();
-    let report = match Reader::open(&args.journal)?.verify()? {
+    let report = match open(&args.journal)?.verify()? {
         Ok(report) => report,
         Err(bad) => {
             writeln!(output, "{journal}: not sound: {bad}")?;
@@ -158,7 +179,7 @@ fn verify(args: &Verify) -> anyhow::Result<ExitCode> {
 }
 
 fn export(args: &Export) -> anyhow::Result<ExitCode> {
-    let reader = Reader::open(&args.selection.journal)?;
+    let reader = open(&args.selection.journal)?;
     let filter = args.selection.filter();
     let mut output = BufWriter::new(io::stdout().lock());
     match args.format {

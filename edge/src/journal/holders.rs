@@ -27,7 +27,8 @@ pub(super) fn holders(path: &Path) -> String {
                 lock.inode == *inode && bytes.contains(&lock.first) && kind.is_none_or(|kind| kind == lock.kind)
             })
         };
-        let mut found: Vec<u32> = locks.lines().filter_map(Lock::read).filter(is_wanted).map(|lock| lock.process).collect();
+        let mut found: Vec<u32> =
+            locks.lines().filter_map(Lock::read).filter(is_wanted).map(|lock| lock.process).collect();
         found.sort_unstable();
         found.dedup();
         found.retain(|&process| process != std::process::id());

@@ -143,7 +143,13 @@ fn replace(mapping: &Mapping) -> Option<()> {
         // the same bytes, and whoever mapped it can unmap it as before. Only this thread uses it: a connection of SQLite
         // belongs to one thread here.
         let moved = unsafe {
-            libc::mremap(copy, length, length, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, mapping.start as *mut libc::c_void)
+            libc::mremap(
+                copy,
+                length,
+                length,
+                libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
+                mapping.start as *mut libc::c_void,
+            )
         };
         if moved != libc::MAP_FAILED {
             return Some(());

@@ -85,7 +85,8 @@ fn copied(path: &Path, place: &Path) -> Answer<Opened> {
     let folder = tempfile::Builder::new().prefix("cellgate-journal-").tempdir().map_err(full)?;
     let copy = folder.path().join("journal");
     for (from, to) in [(place, &copy), (&log, &log_of(&copy))] {
-        let mut from_file = File::open(from).map_err(|source| JournalError::Unreadable { path: from.into(), source })?;
+        let mut from_file =
+            File::open(from).map_err(|source| JournalError::Unreadable { path: from.into(), source })?;
         File::create(to).and_then(|mut to| io::copy(&mut from_file, &mut to)).map_err(full)?;
     }
     let connection = connect(&copy, PLAIN).map_err(|error| unusable(path, error))?;
@@ -122,11 +123,13 @@ fn uri(path: &Path, parameters: &str) -> String {
 /// Whether the error can be of log and index, which SQLite opens, and makes, even to read.
 fn is_about_files_beside(error: &rusqlite::Error) -> bool {
     let Some(error) = error.sqlite_error() else { return false };
-    matches!(error.code, ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::DiskFull)
-        || matches!(
-            error.extended_code,
-            ffi::SQLITE_IOERR_SHMOPEN | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMMAP | ffi::SQLITE_IOERR_SHMLOCK
-        )
+    matches!(
+        error.code,
+        ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::DiskFull
+    ) || matches!(
+        error.extended_code,
+        ffi::SQLITE_IOERR_SHMOPEN | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMMAP | ffi::SQLITE_IOERR_SHMLOCK
+    )
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ fn wait(journal: &Journal, what: &str, is_so: impl Fn(&Health) -> bool) {
     }
 }
 
-fn wait_ready(journal: &Journal) {
+pub(crate) fn wait_ready(journal: &Journal) {
     wait(journal, "it is ready", |health| health.ready);
 }
 
