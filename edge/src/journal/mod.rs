@@ -4,7 +4,10 @@
 //! In one sentence: [`Journal::accept`] before BUSY goes out, [`Journal::commit`] before the verdict goes out, and
 //! [`Journal::open`] closes what a crash left open as REJECT/RESTARTED before anything else is accepted.
 
+mod columns;
 mod error;
+mod export;
+mod fields;
 mod files;
 mod handle;
 mod hash;
@@ -25,6 +28,8 @@ mod verify;
 mod writer;
 
 pub use error::JournalError;
+pub use export::Line;
+pub use fields::Exported;
 pub(crate) use files::{files_of, folder_of, is_held};
 pub use handle::Journal;
 pub use options::{Health, Options, Recovery, Retention};

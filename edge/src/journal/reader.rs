@@ -4,7 +4,7 @@ use super::readonly::{self, Opened, Source};
 use super::record::{Answer, Record};
 use super::schema::{self, unusable};
 use super::verify::{self, BadRow, Report};
-use super::{JournalError, rows};
+use super::{JournalError, columns, rows};
 use cellgate_models::policy::Verdict;
 use rusqlite::named_params;
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ impl Reader {
              AND (:since IS NULL OR committed_unix_ms >= :since) AND (:until IS NULL OR committed_unix_ms < :until)
              AND (:verdict IS NULL OR verdict = :verdict) AND (:part IS NULL OR part = :part)
              ORDER BY seq {order} LIMIT :limit",
-            rows::VERDICT_COLUMNS
+            columns::names()
         );
         let values = named_params! {
             ":after": after,
@@ -118,7 +118,7 @@ impl Reader {
             ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
         let query = || -> rusqlite::Result<Vec<Record>> {
-            self.opened.connection.prepare(&sql)?.query_map(values, rows::record)?.collect()
+            self.opened.connection.prepare(&sql)?.query_map(values, columns::record)?.collect()
         };
         query().map_err(|error| match error {
             error @ (rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {

@@ -2,7 +2,7 @@
 
 use super::record::{Answer, Entry, OpenPart, Record, Trigger, TriggerKind};
 use super::schema::{self, unusable};
-use super::{JournalError, hash, rows, time, verify};
+use super::{JournalError, columns, hash, rows, time, verify};
 use cellgate_models::digest::Digest;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
@@ -227,9 +227,9 @@ impl Store {
     pub(super) fn unacknowledged(&self) -> rusqlite::Result<Vec<Record>> {
         let sql = format!(
             "SELECT {} FROM verdict WHERE seq IN (SELECT seq FROM unacknowledged ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
-            rows::VERDICT_COLUMNS
+            columns::names()
         );
-        self.connection.prepare(&sql)?.query_map([MAX_UNACKNOWLEDGED], rows::record)?.collect()
+        self.connection.prepare(&sql)?.query_map([MAX_UNACKNOWLEDGED], columns::record)?.collect()
     }
 
     /// Moves what the log holds into the database, as far as readers allow, and syncs both.
@@ -355,8 +355,8 @@ fn open_part(connection: &Connection, trigger: &Trigger) -> rusqlite::Result<Opt
 }
 
 fn record_of(connection: &Connection, trigger: NonZeroU64) -> rusqlite::Result<Option<Record>> {
-    let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", rows::VERDICT_COLUMNS);
-    connection.query_row(&sql, [rows::stored(trigger.get())], rows::record).optional()
+    let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", columns::names());
+    connection.query_row(&sql, [rows::stored(trigger.get())], columns::record).optional()
 }
 
 #[cfg(test)]
