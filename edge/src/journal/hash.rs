@@ -101,13 +101,7 @@ pub(super) mod tests {
         Record {
             seq: NonZeroU64::new(0x0103).unwrap(),
             boot_epoch: NonZeroU32::new(4).unwrap(),
-            trigger: Trigger {
-                kind: TriggerKind::Plc,
-                part: 5,
-                nonce: 6,
-                deadline_ms: 7,
-                received_unix_ms: 8,
-            },
+            trigger: Trigger { kind: TriggerKind::Plc, part: 5, nonce: 6, deadline_ms: 7, received_unix_ms: 8 },
             entry: Entry {
                 trigger: NonZeroU64::new(9).unwrap(),
                 verdict: Verdict::Pass,

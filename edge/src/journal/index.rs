@@ -93,14 +93,11 @@ extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut l
     if WATCH.get() != Watch::Off && code == BUS_ADRERR && detach(address).is_some() {
         WATCH.set(Watch::Refused);
     } else {
-        // The store is tried again after the return, and its signal goes to who had it before.
-        let default = libc::SIG_DFL;
-        // SAFETY: both are valid actions; one of zeroes with this handler is the system's own.
+        // After the return the store is tried again, and its signal goes to the handler that was there before.
+        // SAFETY: both are valid actions; one of zeroes is the system's own.
         unsafe {
-            let mut system: libc::sigaction = mem::zeroed();
-            system.sa_sigaction = default;
-            let before = BEFORE.get().map_or(&raw const system, ptr::from_ref);
-            libc::sigaction(libc::SIGBUS, before, ptr::null_mut());
+            let system: libc::sigaction = mem::zeroed();
+            libc::sigaction(libc::SIGBUS, BEFORE.get().unwrap_or(&system), ptr::null_mut());
         }
     }
     // SAFETY: as above.
@@ -287,12 +284,18 @@ mod tests {
             // SAFETY: within the mappings, which only this thread uses.
             unsafe { ptr::write_volatile(at as *mut u8, 1 + page as u8) };
         };
-        watched(|| Ok::<_, Error>(put(5))).unwrap();
+        let put_all = |pages: &[usize]| {
+            watched(|| {
+                pages.iter().for_each(|&page| put(page));
+                Ok::<_, Error>(())
+            })
+        };
+        put_all(&[5]).unwrap();
         let mut fill = File::create(Path::new(&folder).join("fill")).unwrap();
         while fill.write(&[1; 1024]).is_ok_and(|written| written > 0) {}
         match std::env::var("INDEX_TEST").unwrap().as_str() {
             "refused" => {
-                let found = watched(|| Ok::<_, Error>((0..PAGES).for_each(put)));
+                let found = put_all(&[0, 1, 2, 3, 4, 5, 6, 7]);
                 assert!(matches!(found, Err(Error::SqliteFailure(error, _)) if error.extended_code == 13), "{found:?}");
                 // What was there and what was written since are here; nothing of the latter is in the file.
                 // SAFETY: as above.
@@ -300,11 +303,11 @@ mod tests {
                 assert!((0..PAGES).all(|page| seen(page) == 1 + page as u8));
                 let bytes = fs::read(&path).unwrap();
                 assert!((0..PAGES).all(|page| bytes[page * PAGE] == if page == 5 { 6 } else { 0 }));
-                watched(|| Ok::<_, Error>(())).unwrap();
+                put_all(&[]).unwrap();
             }
             "cut" => {
                 file.set_len(PAGE as u64).unwrap();
-                let _ = watched(|| Ok::<_, Error>(put(2)));
+                let _ = put_all(&[2]);
             }
             _ => put(2),
         }

@@ -18,7 +18,11 @@ pub(super) fn stored(number: u64) -> i64 {
 
 /// Reads an `accepted` row, whose columns are [`ACCEPTED_COLUMNS`].
 pub(super) fn open_part(row: &Row<'_>) -> rusqlite::Result<OpenPart> {
-    Ok(OpenPart { id: Field::read(row, "trigger_id")?, boot_epoch: Field::read(row, "boot_epoch")?, trigger: trigger(row)? })
+    Ok(OpenPart {
+        id: Field::read(row, "trigger_id")?,
+        boot_epoch: Field::read(row, "boot_epoch")?,
+        trigger: trigger(row)?,
+    })
 }
 
 /// Reads an `anchor` row.
@@ -90,7 +94,11 @@ fn trigger(row: &Row<'_>) -> rusqlite::Result<Trigger> {
 }
 
 /// A column's value, within its range.
-pub(super) fn value<S: FromSql, T>(row: &Row<'_>, column: &'static str, read: impl FnOnce(S) -> Option<T>) -> rusqlite::Result<T> {
+pub(super) fn value<S: FromSql, T>(
+    row: &Row<'_>,
+    column: &'static str,
+    read: impl FnOnce(S) -> Option<T>,
+) -> rusqlite::Result<T> {
     read(row.get(column)?).ok_or_else(|| wrong(column, "a value that a journal holds"))
 }
 

@@ -1,8 +1,8 @@
 //! The tables, and whether a file is a journal of this version.
 
-use super::{JournalError, columns};
 use super::holders::holders;
 use super::record::Answer;
+use super::{JournalError, columns};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 

@@ -1,5 +1,6 @@
 //! A disk that is full: nothing dies of it, nothing is lost, and the journal works again by itself when there is room.
 
+use crate::files::{wait, wait_ready};
 use crate::{cli, entry, open, trigger};
 use cellgate_edge::journal::{Journal, JournalError, Reader};
 use std::fs::File;
@@ -121,17 +122,13 @@ fn child() {
     (0..10).for_each(|_| judge(&journal).unwrap());
     let before = rows(&path);
     fill(&folder);
+    wait(&journal, "it is seen where nobody asks for anything", |health| !health.ready);
     let refused = judge_until_steady(&journal, &folder, &mut judge);
     println!("refused {refused} while ready, then: {:?}", journal.health());
     assert!(refused <= 5);
     assert!(rows(&path) >= before, "also read where the disk is full");
     std::fs::remove_file(folder.join("fill")).unwrap();
-    let begun = Instant::now();
-    while !journal.health().ready {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", journal.health());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    println!("ready again after {:?}", begun.elapsed());
+    wait_ready(&journal);
     (0..10).for_each(|_| judge(&journal).unwrap());
     drop(journal);
     let report = Reader::open(&path).unwrap().verify().unwrap().unwrap();
