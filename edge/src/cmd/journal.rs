@@ -1,13 +1,11 @@
 //! `cellgate-edge journal`: reads the appliance's journal.
 
 use anyhow::Context as _;
-use cellgate_edge::journal::{Filter, JournalError, Reader, Record, format_utc_ms, parse_utc_ms};
-use cellgate_models::digest::Digest;
+use cellgate_edge::journal::{Exported, Filter, JournalError, Line, Reader, Record, Source, parse_utc_ms};
 use cellgate_models::policy::Verdict;
 use clap::{Subcommand, ValueEnum};
-use serde::Serialize;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Lists, verifies or exports the journal, also while the appliance runs.
@@ -124,8 +122,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Opens the journal; says on stderr what may be missing where nothing can be written beside it.
+fn open(path: &Path) -> anyhow::Result<Reader> {
+    let reader = Reader::open(path)?;
+    let journal = path.display();
+    match reader.source() {
+        Source::Place => {}
+        Source::ReadOnly { log: true } => {
+            tracing::warn!(
+                event = "journal_read_only",
+                "{journal}: nothing can be written there; its log (-wal) is read too"
+            );
+        }
+        Source::ReadOnly { log: false } => tracing::warn!(
+            event = "journal_read_only",
+            "{journal}: nothing can be written there, and there is no log (-wal) beside it; if an appliance was running when it \
+             was copied, the newest verdicts are in that log"
+        ),
+    }
+    Ok(reader)
+}
+
 fn list(args: &List) -> anyhow::Result<ExitCode> {
-    let records = Reader::open(&args.selection.journal)?.newest(&args.selection.filter(), args.limit)?;
+    let records = open(&args.selection.journal)?.newest(&args.selection.filter(), args.limit)?;
     let mut output = BufWriter::new(io::stdout().lock());
     if args.json {
         records.iter().try_for_each(|record| write_json(&mut output, record))?;
@@ -139,7 +158,7 @@ fn list(args: &List) -> anyhow::Result<ExitCode> {
 fn verify(args: &Verify) -> anyhow::Result<ExitCode> {
     let journal = args.journal.display();
     let mut output = io::stdout().lock();
-    let report = match Reader::open(&args.journal)?.verify()? {
+    let report = match open(&args.journal)?.verify()? {
         Ok(report) => report,
         Err(bad) => {
             writeln!(output, "{journal}: not sound: {bad}")?;
@@ -158,7 +177,7 @@ fn verify(args: &Verify) -> anyhow::Result<ExitCode> {
 }
 
 fn export(args: &Export) -> anyhow::Result<ExitCode> {
-    let reader = Reader::open(&args.selection.journal)?;
+    let reader = open(&args.selection.journal)?;
     let filter = args.selection.filter();
     let mut output = BufWriter::new(io::stdout().lock());
     match args.format {
@@ -166,9 +185,9 @@ fn export(args: &Export) -> anyhow::Result<ExitCode> {
         Format::Csv => {
             // Written by hand, so that an export of no rows has its header too.
             let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(&mut output);
-            table.write_record(COLUMNS)?;
+            table.write_record(Line::names())?;
             reader.for_each(&filter, |record| {
-                table.serialize(Line::new(record)).map_err(|error| Stop::Output(csv_error(error)))
+                table.serialize(Line(record)).map_err(|error| Stop::Output(csv_error(error)))
             })
         }
     }
@@ -200,127 +219,43 @@ fn csv_error(error: csv::Error) -> anyhow::Error {
 }
 
 fn write_json(output: &mut impl Write, record: &Record) -> anyhow::Result<()> {
-    let mut text = serde_json::to_vec(&Line::new(record))?;
+    let mut text = serde_json::to_vec(&Line(record))?;
     text.push(b'\n');
     Ok(output.write_all(&text)?)
 }
 
-/// The columns of an export, in order; documented in JOURNAL.md, only ever added to at the end.
-const COLUMNS: [&str; 27] = [
-    "seq",
-    "boot_epoch",
-    "trigger",
-    "kind",
-    "part",
-    "nonce",
-    "deadline_ms",
-    "received",
-    "committed",
-    "age_ms",
-    "verdict",
-    "reason",
-    "score",
-    "bundle",
-    "image",
-    "image_name",
-    "bounds_low",
-    "bounds_high",
-    "read_us",
-    "convert_us",
-    "infer_us",
-    "decide_us",
-    "simulated",
-    "degraded",
-    "detail",
-    "previous",
-    "hash",
+/// The columns that a person looks for first: an export's names, and the headings.
+const LISTED: [(&str, &str); 8] = [
+    ("seq", "seq"),
+    ("committed", "committed"),
+    ("part", "part"),
+    ("verdict", "verdict"),
+    ("score", "score"),
+    ("reason", "reason"),
+    ("age_ms", "age ms"),
+    ("image_name", "image"),
 ];
 
-/// A record as a line of an export; its fields are [`COLUMNS`].
-#[derive(Serialize)]
-struct Line<'r> {
-    seq: u64,
-    boot_epoch: u32,
-    trigger: u64,
-    kind: &'static str,
-    part: u64,
-    nonce: u32,
-    deadline_ms: u32,
-    received: String,
-    committed: String,
-    age_ms: u32,
-    verdict: &'static str,
-    reason: &'r str,
-    score: Option<f32>,
-    bundle: Option<Digest>,
-    image: Option<Digest>,
-    image_name: &'r str,
-    bounds_low: Option<u16>,
-    bounds_high: Option<u16>,
-    read_us: u32,
-    convert_us: u32,
-    infer_us: u32,
-    decide_us: u32,
-    simulated: bool,
-    degraded: bool,
-    detail: &'r str,
-    previous: Digest,
-    hash: Digest,
-}
-
-impl<'r> Line<'r> {
-    fn new(record: &'r Record) -> Self {
-        let Record { seq, boot_epoch, trigger, entry, committed_unix_ms, previous, hash } = record;
-        Self {
-            seq: seq.get(),
-            boot_epoch: boot_epoch.get(),
-            trigger: entry.trigger.get(),
-            kind: trigger.kind.name(),
-            part: trigger.part,
-            nonce: trigger.nonce,
-            deadline_ms: trigger.deadline_ms,
-            received: format_utc_ms(trigger.received_unix_ms),
-            committed: format_utc_ms(*committed_unix_ms),
-            age_ms: entry.age_ms,
-            verdict: entry.verdict.name(),
-            reason: &entry.reason,
-            score: entry.score,
-            bundle: entry.bundle,
-            image: entry.image,
-            image_name: &entry.image_name,
-            bounds_low: entry.bounds.map(|bounds| bounds.low),
-            bounds_high: entry.bounds.map(|bounds| bounds.high),
-            read_us: entry.times.read_us,
-            convert_us: entry.times.convert_us,
-            infer_us: entry.times.infer_us,
-            decide_us: entry.times.decide_us,
-            simulated: entry.simulated,
-            degraded: entry.degraded,
-            detail: &entry.detail,
-            previous: *previous,
-            hash: *hash,
-        }
-    }
-}
-
-/// The columns that a person looks for first.
 fn table(records: &[Record]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["seq", "committed", "part", "verdict", "score", "reason", "age ms", "image"]);
+    table.set_header(LISTED.map(|(_, heading)| heading));
     for record in records {
-        let entry = &record.entry;
-        table.add_row([
-            record.seq.to_string(),
-            format_utc_ms(record.committed_unix_ms),
-            record.trigger.part.to_string(),
-            entry.verdict.to_string(),
-            entry.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
-            entry.reason.clone(),
-            entry.age_ms.to_string(),
-            // A file name may hold anything; a terminal must not act on it.
-            entry.image_name.replace(char::is_control, "?"),
-        ]);
+        table.add_row(LISTED.map(|(column, _)| Line(record).value(column).map(cell)).into_iter().flatten());
     }
     table
+}
+
+/// A value for a person.
+fn cell(value: Exported<'_>) -> String {
+    match value {
+        Exported::Number(Some(number)) => number.to_string(),
+        Exported::Score(Some(score)) => format!("{score:.4}"),
+        Exported::Flag(flag) => flag.to_string(),
+        Exported::Time(time) => time,
+        // A file name may hold anything; a terminal must not act on it.
+        Exported::Text(text) => text.replace(char::is_control, "?"),
+        Exported::Digest(Some(digest)) => digest.to_string(),
+        Exported::Number(None) | Exported::Score(None) | Exported::Digest(None) => "-".to_owned(),
+    }
 }

@@ -10,6 +10,7 @@ fn advice(error: &rusqlite::Error) -> &'static str {
             "its log, the file beside it with the ending -wal, is missing or cut; put it back, or stop the appliance, which \
              saves what it can, and verify"
         }
+        Some(rusqlite::ffi::SQLITE_FULL) => "make room on the disk; the journal then works again by itself",
         _ => "check that the folder exists, that this user may write there, and the disk",
     }
 }
@@ -33,11 +34,49 @@ pub enum JournalError {
         /// Why.
         source: std::io::Error,
     },
+    /// Another program has locked the database.
+    #[error(
+        "{}: another program has locked this journal{}{by}; only the appliance may write to it: end what it does there, or the \
+         program; then the journal works again by itself",
+        path.display(),
+        if by.is_empty() { "" } else { ": process " }
+    )]
+    Locked {
+        /// The journal's file.
+        path: PathBuf,
+        /// Its processes with their names, where they can be seen.
+        by: String,
+    },
+    /// The disk has no room for the next rows.
+    #[error("{}: the disk is full: found no room for {} KiB, make some; the journal then works again by itself", folder.display(), bytes / 1024)]
+    Full {
+        /// The journal's folder.
+        folder: PathBuf,
+        /// What has to be free.
+        bytes: usize,
+    },
     /// The journal that is to be read is not there, or may not be read.
     #[error("{}: {source}; name a journal that this user may read", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A journal beside which nothing can be written has to be copied to be read with its log, and can't be.
+    #[error(
+        "{}: nothing can be written beside it, so that it has to be copied to be read with its log; {}: {source}; set TMPDIR to a \
+         folder with room for {bytes} bytes",
+        path.display(),
+        folder.display()
+    )]
+    Copy {
+        /// The journal's file.
+        path: PathBuf,
+        /// Where the copy should go.
+        folder: PathBuf,
+        /// The length of the journal and its log.
+        bytes: u64,
         /// Why.
         source: std::io::Error,
     },

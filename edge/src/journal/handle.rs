@@ -120,7 +120,7 @@ impl Journal {
         let state = locked(&self.state);
         let stalled = state.busy_since.is_some_and(|since| since.elapsed() > self.stall);
         Health {
-            ready: state.open && !stalled,
+            ready: state.is_ready() && !stalled,
             failures: state.failures,
             reopenings: state.reopenings,
             last_error: state.last_error.clone(),
@@ -133,7 +133,7 @@ impl Journal {
     pub fn progress(&self) -> (Instant, Duration) {
         let state = locked(&self.state);
         let last = state.busy_since.or(state.seen).unwrap_or_else(Instant::now);
-        let most = match (state.open, state.busy_since) {
+        let most = match (state.is_ready(), state.busy_since) {
             (false, _) => REOPENING_MOST,
             (true, Some(_)) => self.stall,
             (true, None) => WAITING_MOST,

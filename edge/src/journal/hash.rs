@@ -1,9 +1,10 @@
 //! The bytes that are hashed, and the hashes. This never changes: a new form of row gets a new tag.
 
-use super::record::{Record, TriggerKind};
+use super::columns::COLUMNS;
+use super::fields::Field as _;
+use super::record::Record;
 use super::verify::Anchor;
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::Verdict;
 
 const GENESIS_TAG: &[u8] = b"cellgate journal 1 genesis\0";
 const ROW_TAG: &[u8] = b"cellgate journal 1 row\0";
@@ -21,40 +22,10 @@ pub(super) fn of_row(record: &Record) -> Digest {
 
 /// The canonical bytes of a row, see JOURNAL.md.
 pub(super) fn row_bytes(record: &Record) -> Vec<u8> {
-    let Record { seq, boot_epoch, trigger, entry, committed_unix_ms, previous, hash: _ } = record;
     let mut bytes = Vec::with_capacity(512);
     bytes.extend_from_slice(ROW_TAG);
-    bytes.extend_from_slice(previous.as_bytes());
-    bytes.extend_from_slice(&seq.get().to_le_bytes());
-    bytes.extend_from_slice(&boot_epoch.get().to_le_bytes());
-    bytes.extend_from_slice(&entry.trigger.get().to_le_bytes());
-    bytes.push(match trigger.kind {
-        TriggerKind::Plc => 1,
-        TriggerKind::FreeRunning => 2,
-    });
-    bytes.extend_from_slice(&trigger.part.to_le_bytes());
-    bytes.extend_from_slice(&trigger.nonce.to_le_bytes());
-    bytes.extend_from_slice(&trigger.deadline_ms.to_le_bytes());
-    bytes.extend_from_slice(&trigger.received_unix_ms.to_le_bytes());
-    bytes.extend_from_slice(&committed_unix_ms.to_le_bytes());
-    bytes.extend_from_slice(&entry.age_ms.to_le_bytes());
-    bytes.push(match entry.verdict {
-        Verdict::Pass => 1,
-        Verdict::Review => 2,
-        Verdict::Reject => 3,
-    });
-    text(&mut bytes, &entry.reason);
-    optional(&mut bytes, entry.score.map(|score| score.to_bits().to_le_bytes()).as_ref().map(|b| &b[..]));
-    optional(&mut bytes, entry.bundle.as_ref().map(|digest| &digest.as_bytes()[..]));
-    optional(&mut bytes, entry.image.as_ref().map(|digest| &digest.as_bytes()[..]));
-    text(&mut bytes, &entry.image_name);
-    let bounds = entry.bounds.map(|b| [b.low.to_le_bytes(), b.high.to_le_bytes()].concat());
-    optional(&mut bytes, bounds.as_deref());
-    for time in [entry.times.read_us, entry.times.convert_us, entry.times.infer_us, entry.times.decide_us] {
-        bytes.extend_from_slice(&time.to_le_bytes());
-    }
-    bytes.push(u8::from(entry.simulated) | u8::from(entry.degraded) << 1);
-    text(&mut bytes, &entry.detail);
+    record.previous.hash(&mut bytes);
+    COLUMNS.iter().for_each(|column| (column.hash)(record, &mut bytes));
     bytes
 }
 
@@ -71,31 +42,21 @@ pub(super) fn of_anchor(anchor: &Anchor) -> Digest {
     Digest::of(&bytes)
 }
 
-/// A text: its length in bytes, 4 bytes, then the bytes.
-fn text(bytes: &mut Vec<u8>, text: &str) {
-    // Texts are bounded far below 4 GiB when they enter, and a row that holds more can't have been written here.
-    bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-    bytes.extend_from_slice(text.as_bytes());
-}
-
-/// Something of known length that may be absent: a byte 0, or a byte 1 and the bytes.
-fn optional(bytes: &mut Vec<u8>, value: Option<&[u8]>) {
-    bytes.push(u8::from(value.is_some()));
-    bytes.extend_from_slice(value.unwrap_or_default());
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::record::{Bounds, Entry, StageTimes, Trigger};
-    use super::super::{rows, schema};
+pub(super) mod tests {
+    use super::super::record::{Bounds, Entry, StageTimes, Trigger, TriggerKind};
+    use super::super::{columns, rows, schema};
     use super::*;
+    use cellgate_models::policy::Verdict;
     use proptest::option::of;
     use proptest::prelude::*;
-    use rusqlite::Connection;
+    use rusqlite::types::ToSqlOutput;
+    use rusqlite::{Connection, ToSql};
+    use std::collections::BTreeSet;
     use std::num::{NonZeroU32, NonZeroU64};
 
     /// A row with a different value in each field.
-    fn row() -> Record {
+    pub(in super::super) fn row() -> Record {
         Record {
             seq: NonZeroU64::new(0x0102).unwrap(),
             boot_epoch: NonZeroU32::new(3).unwrap(),
@@ -133,6 +94,58 @@ mod tests {
     #[test]
     fn the_hash_of_a_row_never_drifts() {
         assert_eq!(of_row(&row()).to_string(), GOLDEN);
+    }
+
+    /// A row that differs from [`row`] in each column.
+    fn other_row() -> Record {
+        Record {
+            seq: NonZeroU64::new(0x0103).unwrap(),
+            boot_epoch: NonZeroU32::new(4).unwrap(),
+            trigger: Trigger { kind: TriggerKind::Plc, part: 5, nonce: 6, deadline_ms: 7, received_unix_ms: 8 },
+            entry: Entry {
+                trigger: NonZeroU64::new(9).unwrap(),
+                verdict: Verdict::Pass,
+                reason: "SCORE_BELOW_REVIEW".to_owned(),
+                score: Some(0.25),
+                bundle: Some([10; 32].into()),
+                image: Some([11; 32].into()),
+                image_name: "11.tif".to_owned(),
+                bounds: Some(Bounds { low: 12, high: 13 }),
+                age_ms: 14,
+                times: StageTimes { read_us: 15, convert_us: 16, infer_us: 17, decide_us: 18 },
+                simulated: false,
+                degraded: true,
+                detail: "nineteen".to_owned(),
+            },
+            committed_unix_ms: 20,
+            previous: [21; 32].into(),
+            hash: [1; 32].into(),
+        }
+    }
+
+    #[test]
+    fn the_hash_changes_with_each_column_but_its_own() {
+        let (row, other) = (row(), other_row());
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::create(&mut connection).unwrap();
+        connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
+        let changed = |name: &str, value: &dyn ToSql| {
+            connection.execute("DELETE FROM verdict", []).unwrap();
+            rows::insert_record(&connection, &row).unwrap();
+            connection.execute(&format!("UPDATE verdict SET {name} = ?1"), [value]).unwrap();
+            let sql = format!("SELECT {} FROM verdict", columns::names());
+            of_row(&connection.query_row(&sql, [], columns::record).unwrap())
+        };
+        let mut hashes = BTreeSet::from([of_row(&row).to_string()]);
+        for column in &COLUMNS {
+            let (own, value) = ((column.store)(&row), (column.store)(&other));
+            assert_ne!(own, value, "{}: give the other row another value", column.name);
+            let hash = changed(column.name, &ToSqlOutput::Borrowed(value)).to_string();
+            assert_eq!(hashes.insert(hash), column.name != "hash", "{}", column.name);
+        }
+        for name in ["score", "bundle", "bounds_low"] {
+            assert!(hashes.insert(changed(name, &None::<i64>).to_string()), "{name}: no value");
+        }
     }
 
     prop_compose! {
@@ -179,8 +192,8 @@ mod tests {
             let mut connection = Connection::open_in_memory().unwrap();
             schema::create(&mut connection).unwrap();
             rows::insert_record(&connection, &record).unwrap();
-            let sql = format!("SELECT {} FROM verdict", rows::VERDICT_COLUMNS);
-            let found = connection.query_row(&sql, [], rows::record).unwrap();
+            let sql = format!("SELECT {} FROM verdict", columns::names());
+            let found = connection.query_row(&sql, [], columns::record).unwrap();
             prop_assert_eq!(&found, &record);
             prop_assert_eq!(of_row(&found), record.hash);
         }

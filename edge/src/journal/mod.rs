@@ -4,14 +4,22 @@
 //! In one sentence: [`Journal::accept`] before BUSY goes out, [`Journal::commit`] before the verdict goes out, and
 //! [`Journal::open`] closes what a crash left open as REJECT/RESTARTED before anything else is accepted.
 
+mod columns;
 mod error;
+mod export;
+mod fields;
 mod files;
 mod handle;
 mod hash;
+mod holders;
+mod index;
 mod options;
+mod place;
 mod reader;
+mod readonly;
 mod record;
 mod retention;
+mod room;
 mod rows;
 mod schema;
 mod store;
@@ -20,10 +28,13 @@ mod verify;
 mod writer;
 
 pub use error::JournalError;
+pub use export::Line;
+pub use fields::Exported;
 pub(crate) use files::{files_of, folder_of, is_held};
 pub use handle::Journal;
 pub use options::{Health, Options, Recovery, Retention};
 pub use reader::{Filter, Reader};
+pub use readonly::Source;
 pub use record::{
     Accepted, Bounds, Committed, Entry, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, OpenPart, RESTARTED,
     Record, StageTimes, Trigger, TriggerKind,

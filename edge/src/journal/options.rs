@@ -63,7 +63,7 @@ pub struct Recovery {
 /// How a journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// It takes requests, and none is under way for longer than [`Options::stall`].
+    /// It takes requests, its disk has room for their rows, and none is under way for longer than [`Options::stall`].
     pub ready: bool,
     /// Errors met since it was opened.
     pub failures: u64,

@@ -1,13 +1,13 @@
 //! Reading a journal, also while the appliance writes to it.
 
+use super::readonly::{self, Opened, Source};
 use super::record::{Answer, Record};
 use super::schema::{self, unusable};
 use super::verify::{self, BadRow, Report};
-use super::{JournalError, rows};
+use super::{JournalError, columns, rows};
 use cellgate_models::policy::Verdict;
-use rusqlite::{Connection, OpenFlags, named_params};
+use rusqlite::named_params;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Rows read at a time: a slow reader must not hold the log of a running appliance.
 const PAGE: usize = 1000;
@@ -28,7 +28,7 @@ pub struct Filter {
 /// A journal opened for reading only.
 pub struct Reader {
     path: PathBuf,
-    connection: Connection,
+    opened: Opened,
 }
 
 impl Reader {
@@ -39,19 +39,18 @@ impl Reader {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         // SQLite's words for a file that is not there don't say so.
         std::fs::metadata(path).map_err(|source| JournalError::Unreadable { path: path.to_owned(), source })?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)
-            .and_then(|connection| {
-                connection.busy_timeout(Duration::from_secs(2))?;
-                connection.pragma_update(None, "trusted_schema", false)?;
-                Ok(connection)
-            })
-            .map_err(|error| unusable(path, error))?;
-        if !schema::is_journal(&connection, path)? {
+        let opened = readonly::open(path)?;
+        if !schema::is_journal(&opened.connection, path)? {
             let what = "expected a journal, found an empty database".to_owned();
             return Err(JournalError::Damaged { path: path.to_owned(), what });
         }
-        Ok(Self { path: path.to_owned(), connection })
+        Ok(Self { path: path.to_owned(), opened })
+    }
+
+    /// What it reads: the journal in its place, or one on a medium that can't be written.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.opened.source
     }
 
     /// Verifies all rows, the anchors, and SQLite's own structure, in one snapshot.
@@ -60,7 +59,7 @@ impl Reader {
     /// The outer one where the file can't be read; the inner one is the first bad place.
     pub fn verify(&self) -> Answer<Result<Report, BadRow>> {
         let unusable = |error| unusable(&self.path, error);
-        let snapshot = self.connection.unchecked_transaction().map_err(unusable)?;
+        let snapshot = self.opened.connection.unchecked_transaction().map_err(unusable)?;
         let verdict = verify::verify(&snapshot, &self.path, u64::MAX)?;
         if verdict.is_ok() {
             let sql = "PRAGMA integrity_check(1)";
@@ -108,7 +107,7 @@ impl Reader {
              AND (:since IS NULL OR committed_unix_ms >= :since) AND (:until IS NULL OR committed_unix_ms < :until)
              AND (:verdict IS NULL OR verdict = :verdict) AND (:part IS NULL OR part = :part)
              ORDER BY seq {order} LIMIT :limit",
-            rows::VERDICT_COLUMNS
+            columns::names()
         );
         let values = named_params! {
             ":after": after,
@@ -119,7 +118,7 @@ impl Reader {
             ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
         let query = || -> rusqlite::Result<Vec<Record>> {
-            self.connection.prepare(&sql)?.query_map(values, rows::record)?.collect()
+            self.opened.connection.prepare(&sql)?.query_map(values, columns::record)?.collect()
         };
         query().map_err(|error| match error {
             error @ (rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {

@@ -1,7 +1,8 @@
 //! The tables, and whether a file is a journal of this version.
 
-use super::JournalError;
+use super::holders::holders;
 use super::record::Answer;
+use super::{JournalError, columns};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 
@@ -10,7 +11,7 @@ const APPLICATION_ID: i32 = 0x4347_4a31;
 /// `user_version`: the schema that this program writes and reads.
 const SCHEMA_VERSION: i32 = 1;
 
-/// Unsigned 64-bit numbers (part, seq, trigger) are stored as the signed number with the same bits.
+/// The tables before `verdict`. Unsigned 64-bit numbers (part, seq, trigger) are stored as the signed number with the same bits.
 const TABLES: &str = "
 CREATE TABLE state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -30,35 +31,10 @@ CREATE TABLE accepted (
   received_unix_ms INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE verdict (
-  seq INTEGER PRIMARY KEY CHECK (seq > 0),
-  boot_epoch INTEGER NOT NULL,
-  trigger_id INTEGER NOT NULL UNIQUE,
-  kind TEXT NOT NULL CHECK (kind IN ('PLC', 'FREE_RUNNING')),
-  part INTEGER NOT NULL,
-  nonce INTEGER NOT NULL,
-  deadline_ms INTEGER NOT NULL,
-  received_unix_ms INTEGER NOT NULL,
-  committed_unix_ms INTEGER NOT NULL,
-  age_ms INTEGER NOT NULL,
-  verdict TEXT NOT NULL CHECK (verdict IN ('PASS', 'REVIEW', 'REJECT')),
-  reason TEXT NOT NULL,
-  score REAL,
-  bundle BLOB CHECK (length(bundle) = 32),
-  image BLOB CHECK (length(image) = 32),
-  image_name TEXT NOT NULL,
-  bounds_low INTEGER,
-  bounds_high INTEGER CHECK ((bounds_low IS NULL) = (bounds_high IS NULL)),
-  read_us INTEGER NOT NULL,
-  convert_us INTEGER NOT NULL,
-  infer_us INTEGER NOT NULL,
-  decide_us INTEGER NOT NULL,
-  simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
-  degraded INTEGER NOT NULL CHECK (degraded IN (0, 1)),
-  detail TEXT NOT NULL,
-  previous BLOB NOT NULL CHECK (length(previous) = 32),
-  hash BLOB NOT NULL CHECK (length(hash) = 32)
-) STRICT;
+";
+
+/// Those after it.
+const MORE_TABLES: &str = "
 
 CREATE TABLE unacknowledged (seq INTEGER PRIMARY KEY) STRICT;
 
@@ -92,13 +68,13 @@ pub(super) fn is_journal(connection: &Connection, path: &Path) -> Answer<bool> {
 /// Makes the tables in one transaction, so that a crash leaves an empty file or all of them.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(&format!("{TABLES}{}{MORE_TABLES}", columns::table()))?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }
 
-/// An error of SQLite at this file: damage by its name, anything else as unusable.
+/// An error of SQLite at this file: damage and locks by their names, anything else as unusable.
 pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> JournalError {
     match source.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => JournalError::Damaged {
@@ -107,6 +83,9 @@ pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> JournalError {
         },
         Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
             JournalError::Damaged { path: path.to_owned(), what: format!("expected a sound journal, found: {source}") }
+        }
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            JournalError::Locked { path: path.to_owned(), by: holders(path) }
         }
         _ => JournalError::Unusable { path: path.to_owned(), source },
     }

@@ -2,7 +2,7 @@
 
 use super::record::{Answer, Entry, OpenPart, Record, Trigger, TriggerKind};
 use super::schema::{self, unusable};
-use super::{JournalError, hash, rows, time, verify};
+use super::{JournalError, columns, hash, rows, time, verify};
 use cellgate_models::digest::Digest;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
@@ -33,6 +33,16 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
+impl Failure {
+    /// As an error of the journal at `path`.
+    pub(super) fn at(self, path: &Path) -> JournalError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Broken(error) => unusable(path, error),
+        }
+    }
+}
+
 /// How the log is moved into the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checkpoint {
@@ -49,6 +59,27 @@ pub(super) struct Store {
     rows: u64,
     newest_seq: u64,
     newest_hash: Digest,
+    /// The newest trigger that was accepted; 0: none.
+    newest_trigger: u64,
+}
+
+/// What is in a journal for certain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stored {
+    newest_seq: u64,
+    newest_hash: Digest,
+    newest_trigger: u64,
+}
+
+impl Stored {
+    /// Whether all of it is in this database, with this boot epoch.
+    pub(super) fn is_in(&self, database: &Connection, boot_epoch: NonZeroU32) -> rusqlite::Result<bool> {
+        let sql = "SELECT (SELECT boot_epoch FROM state) = ?1
+             AND coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'accepted'), 0) >= ?2
+             AND (?3 = 0 OR EXISTS (SELECT 1 FROM verdict WHERE seq = ?3 AND hash = ?4))";
+        let (trigger, seq) = (rows::stored(self.newest_trigger), rows::stored(self.newest_seq));
+        database.query_row(sql, (boot_epoch.get(), trigger, seq, self.newest_hash.as_bytes()), |row| row.get(0))
+    }
 }
 
 impl Store {
@@ -77,9 +108,12 @@ impl Store {
         let rows = connection
             .query_row("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM verdict", [], |row| row.get::<_, i64>(0))
             .map_err(unusable)?;
+        let triggers = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'accepted'), 0)";
+        let newest_trigger = connection.query_row(triggers, [], |row| row.get::<_, i64>(0)).map_err(unusable)?;
         let (newest_seq, newest_hash) =
             report.last.map_or((0, hash::genesis(&identity)), |(seq, hash)| (seq.get(), hash));
-        let store = Self { connection, boot_epoch, rows: rows.cast_unsigned(), newest_seq, newest_hash };
+        let (rows, newest_trigger) = (rows.cast_unsigned(), newest_trigger.cast_unsigned());
+        let store = Self { connection, boot_epoch, rows, newest_seq, newest_hash, newest_trigger };
         store.checkpoint(Checkpoint::Truncate).map_err(unusable)?;
         // SQLite syncs the names of its files too, but does not say when that fails.
         sync_folder(path)?;
@@ -143,6 +177,7 @@ impl Store {
         let id = rows::insert_accepted(&transaction, epoch, trigger)?;
         acknowledge(&transaction, acknowledged)?;
         transaction.commit()?;
+        self.newest_trigger = id.get();
         Ok(id)
     }
 
@@ -192,9 +227,9 @@ impl Store {
     pub(super) fn unacknowledged(&self) -> rusqlite::Result<Vec<Record>> {
         let sql = format!(
             "SELECT {} FROM verdict WHERE seq IN (SELECT seq FROM unacknowledged ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
-            rows::VERDICT_COLUMNS
+            columns::names()
         );
-        self.connection.prepare(&sql)?.query_map([MAX_UNACKNOWLEDGED], rows::record)?.collect()
+        self.connection.prepare(&sql)?.query_map([MAX_UNACKNOWLEDGED], columns::record)?.collect()
     }
 
     /// Moves what the log holds into the database, as far as readers allow, and syncs both.
@@ -212,6 +247,12 @@ impl Store {
             let (is_busy, in_log, moved) = (row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
             Ok(!is_busy || in_log == moved)
         })
+    }
+
+    /// What the last transaction left.
+    pub(super) fn stored(&self) -> Stored {
+        let Self { newest_seq, newest_hash, newest_trigger, .. } = *self;
+        Stored { newest_seq, newest_hash, newest_trigger }
     }
 
     /// For transactions of other files of this module.
@@ -314,8 +355,8 @@ fn open_part(connection: &Connection, trigger: &Trigger) -> rusqlite::Result<Opt
 }
 
 fn record_of(connection: &Connection, trigger: NonZeroU64) -> rusqlite::Result<Option<Record>> {
-    let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", rows::VERDICT_COLUMNS);
-    connection.query_row(&sql, [rows::stored(trigger.get())], rows::record).optional()
+    let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", columns::names());
+    connection.query_row(&sql, [rows::stored(trigger.get())], columns::record).optional()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::record::{Answer, Record};
 use super::schema::unusable;
-use super::{JournalError, hash, rows};
+use super::{JournalError, columns, hash, rows};
 use cellgate_models::digest::Digest;
 use rusqlite::Connection;
 use std::fmt;
@@ -102,7 +102,7 @@ fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
     let from = newest.saturating_sub(limit.min(newest)).max(oldest.expected_seq - 1);
     let mut link = if from + 1 == oldest.expected_seq { oldest } else { link_before(connection, from + 1)? };
 
-    let sql = format!("SELECT {} FROM verdict WHERE seq > ?1 ORDER BY seq", rows::VERDICT_COLUMNS);
+    let sql = format!("SELECT {} FROM verdict WHERE seq > ?1 ORDER BY seq", columns::names());
     let mut statement = connection.prepare(&sql)?;
     let mut found = statement.query([rows::stored(from)])?;
     let mut report = Report { rows: 0, first: None, last: None, pruned_rows, in_hand: 0 };
@@ -111,7 +111,7 @@ fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
         if seq.cast_unsigned() != link.expected_seq {
             return Err(bad(format!("row {}", link.expected_seq), format!("missing: the next row is {seq}")));
         }
-        let record = rows::record(row).map_err(|error| value_or(error, format!("row {seq}")))?;
+        let record = columns::record(row).map_err(|error| value_or(error, format!("row {seq}")))?;
         check(&record, &link, boot_epoch)?;
         link = Link { expected_seq: link.expected_seq + 1, previous: record.hash, epoch: record.boot_epoch.get() };
         report.rows += 1;
@@ -179,10 +179,10 @@ fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, Link), Stop
 
 /// What the row before `seq` says, taken on trust: only the rows from `seq` on are verified.
 fn link_before(connection: &Connection, seq: u64) -> Result<Link, Stop> {
-    let sql = format!("SELECT {} FROM verdict WHERE seq = ?1", rows::VERDICT_COLUMNS);
+    let sql = format!("SELECT {} FROM verdict WHERE seq = ?1", columns::names());
     let place = format!("row {}", seq - 1);
     let record =
-        connection.query_row(&sql, [rows::stored(seq - 1)], rows::record).map_err(|error| value_or(error, place))?;
+        connection.query_row(&sql, [rows::stored(seq - 1)], columns::record).map_err(|error| value_or(error, place))?;
     Ok(Link { expected_seq: seq, previous: record.hash, epoch: record.boot_epoch.get() })
 }
 

@@ -5,13 +5,15 @@
 //! request's row got in, and the caller is told.
 
 use super::JournalError;
-use super::files::{Identity, Lock, lock, log_of, refuse_lone_log, rewrite_log};
+use super::files::{Lock, lock, refuse_lone_log, rewrite_log};
+use super::index::watched;
 use super::options::{Options, Recovery, Retention};
+use super::place::Place;
 use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
 use super::retention::{self, Pruned};
+use super::room;
 use super::schema::unusable;
-use super::store::{Checkpoint, Failure, Store};
-use std::io::ErrorKind;
+use super::store::{Checkpoint, Failure, Store, Stored};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -41,6 +43,8 @@ pub(super) enum Request {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) open: bool,
+    /// The disk has no room for the next rows. What is asked all the same is tried.
+    pub(super) is_full: bool,
     /// The thread's last sign of life while it waits for requests.
     pub(super) seen: Option<Instant>,
     pub(super) busy_since: Option<Instant>,
@@ -49,19 +53,25 @@ pub(super) struct State {
     pub(super) last_error: Option<String>,
 }
 
+impl State {
+    /// Whether rows can be expected to be stored.
+    pub(super) fn is_ready(&self) -> bool {
+        self.open && !self.is_full
+    }
+}
+
 /// The journal's thread.
 pub(super) struct Writer {
     path: PathBuf,
     options: Options,
     boot_epoch: NonZeroU32,
-    /// The file that was opened at the start.
-    file: Identity,
-    /// Its log; none after it was lost and what it held was saved, until there is a new one.
-    log: Option<Identity>,
+    place: Place,
     /// When it was last looked at whether the paths still lead to them.
     looked: Instant,
     /// None: not ready.
     store: Option<Store>,
+    /// What the last transaction that succeeded left.
+    stored: Stored,
     state: Arc<Mutex<State>>,
     acknowledged: Vec<NonZeroU64>,
     /// Acceptances whose callers were told of an error, to be taken back.
@@ -84,30 +94,18 @@ impl Writer {
         let lock = lock(path)?;
         refuse_lone_log(path)?;
         rewrite_log(path)?;
-        let (mut store, created) = Store::open(path, options.verify_rows)?;
-        let rows = store.rows();
-        let (boot_epoch, restarted) = store.start().map_err(|failure| match failure {
-            Failure::Refused(error) => error,
-            Failure::Broken(error) => unusable(path, error),
-        })?;
-        // Else the new epoch would live in the log alone, and be given again where that is lost.
-        store.checkpoint(Checkpoint::Truncate).map_err(|error| unusable(path, error))?;
-        let unacknowledged = store.unacknowledged().map_err(|error| unusable(path, error))?;
-        let rows = rows + restarted.len() as u64;
-        let recovery = Recovery { boot_epoch, created, rows, restarted, unacknowledged };
+        let (store, recovery) = watched(|| Self::start(path, &options)).map_err(|failure| failure.at(path))?;
 
-        let identity =
-            |path: PathBuf| Identity::of(&path).map_err(|source| JournalError::Io { path: path.clone(), source });
-        let (file, log) = (identity(path.to_owned())?, Some(identity(log_of(path))?));
+        let (place, stored) = (Place::of(path)?, store.stored());
         let state = State { open: true, seen: Some(Instant::now()), ..State::default() };
         let writer = Self {
             path: path.to_owned(),
             options,
-            boot_epoch,
-            file,
-            log,
+            boot_epoch: recovery.boot_epoch,
+            place,
             looked: Instant::now(),
             store: Some(store),
+            stored,
             state: Arc::new(Mutex::new(state)),
             acknowledged: Vec::new(),
             withdrawn: Vec::new(),
@@ -118,6 +116,18 @@ impl Writer {
         Ok((writer, recovery))
     }
 
+    /// Opens the database and begins a new boot epoch.
+    fn start(path: &Path, options: &Options) -> Result<(Store, Recovery), Failure> {
+        let (mut store, created) = Store::open(path, options.verify_rows).map_err(Failure::Refused)?;
+        let rows = store.rows();
+        let (boot_epoch, restarted) = store.start()?;
+        // Else the new epoch would live in the log alone, and be given again where that is lost.
+        store.checkpoint(Checkpoint::Truncate)?;
+        let unacknowledged = store.unacknowledged()?;
+        let rows = rows + restarted.len() as u64;
+        Ok((store, Recovery { boot_epoch, created, rows, restarted, unacknowledged }))
+    }
+
     /// What callers see of it.
     pub(super) fn state(&self) -> Arc<Mutex<State>> {
         Arc::clone(&self.state)
@@ -126,6 +136,7 @@ impl Writer {
     /// Serves until nobody can ask any more, then writes what waits.
     pub(super) fn run(mut self, requests: &Receiver<Request>) {
         let mut asked = Instant::now();
+        let mut looked_for_room = None;
         loop {
             locked(&self.state).seen = Some(Instant::now());
             if self.store.is_none() && self.last_attempt.elapsed() >= self.options.reopen_every {
@@ -133,6 +144,10 @@ impl Writer {
             }
             if self.looked.elapsed() >= IDLE {
                 self.look_at_file();
+            }
+            if looked_for_room.is_none_or(|at: Instant| at.elapsed() >= IDLE) {
+                looked_for_room = Some(Instant::now());
+                self.look_for_room();
             }
             match requests.recv_timeout(LIFE) {
                 Ok(request) => {
@@ -212,13 +227,16 @@ impl Writer {
         };
         locked(&self.state).busy_since = Some(Instant::now());
         self.transactions += 1;
-        let answer = match transaction(store) {
-            Ok(value) => Ok(value),
+        let answer = match watched(|| transaction(store)) {
+            Ok(value) => {
+                self.stored = store.stored();
+                Ok(value)
+            }
             Err(Failure::Refused(error)) => Err(error),
             Err(Failure::Broken(error)) => {
                 let why = self.fail(&unusable(&self.path, error));
                 self.reopen();
-                match self.store.as_ref().map(look) {
+                match self.store.as_ref().map(|store| watched(|| look(store))) {
                     Some(Ok(Some(value))) => Ok(value),
                     Some(Ok(None)) => Err(JournalError::NotWritten { why }),
                     Some(Err(error)) => Err(JournalError::Unknown { why: self.fail(&unusable(&self.path, error)) }),
@@ -269,9 +287,10 @@ impl Writer {
         match self.reopened() {
             Ok(store) => {
                 self.withdrawn.clear();
+                self.stored = store.stored();
                 self.store = Some(store);
                 let mut state = locked(&self.state);
-                state.open = true;
+                (state.open, state.is_full) = (true, false);
                 state.reopenings += 1;
                 drop(state);
                 tracing::warn!("the journal is open and verified again");
@@ -286,57 +305,60 @@ impl Writer {
     fn look_at_file(&mut self) {
         self.looked = Instant::now();
         if self.store.is_some()
-            && let Err(error) = self.is_in_place()
+            && let Err(error) = self.place.look()
         {
             self.save_lost_log();
             self.fail(&error);
         }
     }
 
-    fn is_in_place(&self) -> Answer<()> {
-        self.is_database_in_place()?;
-        let path = log_of(&self.path);
-        let other = |what: &str| Err(JournalError::Io { path: path.clone(), source: std::io::Error::other(what) });
-        match (self.log, Identity::of(&path)) {
-            (Some(log), Ok(found)) if log == found => Ok(()),
-            (Some(_), _) => other("the journal's log was deleted, moved or replaced; the newest verdicts are in it"),
-            (None, Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
-            (None, _) => other("another file is in the place of the journal's log, which was saved: move it away"),
+    /// Not ready while the disk is full, also where nobody asks for anything; a part in hand may find room all the same.
+    fn look_for_room(&self) {
+        if self.store.is_none() {
+            return;
         }
-    }
-
-    fn is_database_in_place(&self) -> Answer<()> {
-        let io = |source| JournalError::Io { path: self.path.clone(), source };
-        if Identity::of(&self.path).map_err(io)? == self.file {
-            return Ok(());
+        let was_full = locked(&self.state).is_full;
+        let found = if was_full { room::attempt(&self.path) } else { room::look(&self.path) };
+        let mut state = locked(&self.state);
+        match found {
+            Ok(()) if was_full => {
+                state.is_full = false;
+                tracing::warn!(event = "journal_has_room", "the journal's disk has room again");
+            }
+            Err(error) if !was_full => {
+                let why = error.to_string();
+                tracing::error!(event = "journal_has_no_room", "the journal is not ready: {why}");
+                state.is_full = true;
+                state.failures += 1;
+                state.last_error = Some(why);
+            }
+            _ => {}
         }
-        Err(io(std::io::Error::other("this is not the file that was opened at the start: it was moved or replaced")))
     }
 
     /// A log that has lost its name is open here still, and the only place of the newest verdicts: they go to the database.
     fn save_lost_log(&mut self) {
-        if self.is_database_in_place().is_ok()
+        if self.place.has_database()
             && let Some(store) = &self.store
-            && matches!(store.empty_log(), Ok(true))
+            && matches!(watched(|| store.empty_log()), Ok(true))
         {
-            self.log = None;
+            self.place.log_is_saved();
         }
     }
 
     fn reopened(&mut self) -> Answer<Store> {
-        // Opening would make new ones.
-        self.is_in_place()?;
+        // Opening would make new files.
+        self.place.look_closed(self.boot_epoch, &self.stored)?;
         rewrite_log(&self.path)?;
-        let store = Store::open(&self.path, self.options.verify_rows);
-        if self.log.is_none() {
-            self.log = Identity::of(&log_of(&self.path)).ok();
-        }
-        let (mut store, _) = store?;
+        let store = watched(|| Store::open(&self.path, self.options.verify_rows).map_err(Failure::Refused));
+        self.place.opened(store.is_ok());
+        let (mut store, _) = store.map_err(|failure| failure.at(&self.path))?;
         if store.boot_epoch() != self.boot_epoch.get() {
             let what = format!("found boot epoch {}, expected this start's {}", store.boot_epoch(), self.boot_epoch);
             return Err(JournalError::Damaged { path: self.path.clone(), what });
         }
-        store.restart(&self.withdrawn).map_err(|error| unusable(&self.path, error))?;
+        room::attempt(&self.path)?;
+        watched(|| store.restart(&self.withdrawn)).map_err(|error| unusable(&self.path, error))?;
         Ok(store)
     }
 }

@@ -29,7 +29,7 @@ fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
     assert!(!journal.health().ready && std::fs::read(&path).unwrap().is_empty(), "another file is not taken for it");
 }
 
-fn wait(journal: &Journal, what: &str, is_so: impl Fn(&Health) -> bool) {
+pub(crate) fn wait(journal: &Journal, what: &str, is_so: impl Fn(&Health) -> bool) {
     let start = Instant::now();
     while !is_so(&journal.health()) {
         assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", journal.health());
@@ -37,7 +37,7 @@ fn wait(journal: &Journal, what: &str, is_so: impl Fn(&Health) -> bool) {
     }
 }
 
-fn wait_ready(journal: &Journal) {
+pub(crate) fn wait_ready(journal: &Journal) {
     wait(journal, "it is ready", |health| health.ready);
 }
 

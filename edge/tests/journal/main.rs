@@ -3,8 +3,11 @@
 
 mod chain;
 mod files;
+mod full_disk;
+mod locked;
 #[path = "../support/memory.rs"]
 mod memory;
+mod read_only;
 mod reading;
 
 use cellgate_edge::journal::{
@@ -14,6 +17,7 @@ use cellgate_edge::journal::{
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use std::num::NonZeroU64;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
@@ -58,12 +62,17 @@ fn filled(folder: &Path, parts: u64) -> PathBuf {
 }
 
 fn cli(arguments: &[&str], path: &Path, status: i32) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"))
-        .args(["journal", arguments[0]])
-        .arg(path)
-        .args(&arguments[1..])
-        .output()
-        .unwrap();
+    cli_by(None, arguments, path, status)
+}
+
+/// As [`cli`], as another user.
+fn cli_by(user: Option<u32>, arguments: &[&str], path: &Path, status: i32) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
+    command.args(["journal", arguments[0]]).arg(path).args(&arguments[1..]);
+    if let Some(user) = user {
+        command.uid(user);
+    }
+    let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(status), "{output:?}");
     output
 }

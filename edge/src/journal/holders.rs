@@ -1,0 +1,69 @@
+//! Which other processes keep SQLite from writing to a journal.
+
+use std::fs;
+use std::ops::RangeInclusive;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// The bytes that SQLite locks in the database's file, and in the index of the log; the index's last one is held by whoever
+/// has the journal open.
+const DATABASE: RangeInclusive<u64> = 0x4000_0000..=0x4000_01ff;
+const INDEX: RangeInclusive<u64> = 120..=127;
+const INDEX_OPEN: RangeInclusive<u64> = 128..=128;
+
+/// The processes that have locked the journal at `path`; where no lock is seen, those that have it open. Empty where this user
+/// can't see any.
+pub(super) fn holders(path: &Path) -> String {
+    let Ok(locks) = fs::read_to_string("/proc/locks") else { return String::new() };
+    let inode = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        fs::metadata(name).map_or(0, |file| file.ino())
+    };
+    let (database, index) = (inode(""), inode("-shm"));
+    let of = |wanted: &[(u64, &RangeInclusive<u64>, Option<&str>)]| {
+        let is_wanted = |lock: &Lock<'_>| {
+            wanted.iter().any(|(inode, bytes, kind)| {
+                lock.inode == *inode && bytes.contains(&lock.first) && kind.is_none_or(|kind| kind == lock.kind)
+            })
+        };
+        let mut found: Vec<u32> =
+            locks.lines().filter_map(Lock::read).filter(is_wanted).map(|lock| lock.process).collect();
+        found.sort_unstable();
+        found.dedup();
+        found.retain(|&process| process != std::process::id());
+        found
+    };
+    let mut found = of(&[(database, &DATABASE, Some("WRITE")), (index, &INDEX, Some("WRITE"))]);
+    if found.is_empty() {
+        found = of(&[(index, &INDEX_OPEN, None), (database, &DATABASE, None)]);
+    }
+    found.into_iter().map(named).collect::<Vec<_>>().join(", ")
+}
+
+fn named(process: u32) -> String {
+    match fs::read_to_string(format!("/proc/{process}/comm")) {
+        Ok(name) => format!("{process} ({})", name.trim_end().replace(char::is_control, "?")),
+        Err(_) => process.to_string(),
+    }
+}
+
+/// A line of `/proc/locks` such as `3: POSIX  ADVISORY  WRITE 4711 fd:01:173521 120 120`.
+struct Lock<'l> {
+    kind: &'l str,
+    process: u32,
+    /// The file's number. Its device is not compared: btrfs gives another one here than to who asks for the file's.
+    inode: u64,
+    first: u64,
+}
+
+impl<'l> Lock<'l> {
+    fn read(line: &'l str) -> Option<Self> {
+        let mut words = line.split_whitespace().skip(1).skip_while(|word| *word == "->");
+        let is_posix = words.next()? == "POSIX";
+        let (kind, process, file, first) = (words.nth(1)?, words.next()?, words.next()?, words.next()?);
+        let inode = file.rsplit(':').next()?.parse().ok()?;
+        let (process, first) = (process.parse().ok()?, first.parse().ok()?);
+        is_posix.then_some(Self { kind, process, inode, first })
+    }
+}

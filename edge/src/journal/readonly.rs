@@ -1,0 +1,151 @@
+//! Opening a database for reading, whoever writes to it and wherever it lies.
+
+use super::JournalError;
+use super::files::{is_held, log_of, resolved};
+use super::record::Answer;
+use super::schema::unusable;
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Uses the index of the log that a writer keeps, and writes nothing to it: on a full disk that could end this process, see
+/// `index.rs`. Where no writer keeps it, SQLite makes one of its own in memory.
+const SHARED: &str = "readonly_shm=1";
+/// Makes the files beside the database where they are missing.
+const PLAIN: &str = "";
+/// The database's file by itself: no log is looked for, no lock is taken.
+const ALONE: &str = "immutable=1";
+
+/// Where a reader reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The journal in its place.
+    Place,
+    /// A journal beside which nothing can be written, with or without a log (`-wal`) that holds anything. The newest verdicts
+    /// are in the log alone until they are moved into the journal's file.
+    ReadOnly {
+        /// It has a log, which is read too.
+        log: bool,
+    },
+}
+
+/// A database open for reading.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) source: Source,
+    /// Goes last.
+    _copy: Option<TempDir>,
+}
+
+/// Opens the database at `path`, which is there.
+pub(super) fn open(path: &Path) -> Answer<Opened> {
+    let place = resolved(path)?;
+    let refused = match connect(&place, SHARED) {
+        Ok(connection) => return Ok(in_place(connection, &place)),
+        Err(error) if !is_about_files_beside(&error) => return Err(unusable(path, error)),
+        Err(_) => connect(&place, PLAIN),
+    };
+    match refused {
+        Ok(connection) => Ok(in_place(connection, &place)),
+        // A writer's database without its index can't be read; its files are not to be trusted by themselves.
+        Err(error) if !is_about_files_beside(&error) || is_held(&place) => Err(unusable(path, error)),
+        Err(_) if has_log(&place) => copied(path, &place),
+        Err(_) => {
+            let connection = connect(&place, ALONE).map_err(|error| unusable(path, error))?;
+            Ok(Opened { connection, source: Source::ReadOnly { log: false }, _copy: None })
+        }
+    }
+}
+
+/// Opens the database's file at the resolved `path` by itself, as it would be without its log. For files that nobody writes.
+pub(super) fn alone(path: &Path) -> rusqlite::Result<Connection> {
+    connect(path, ALONE)
+}
+
+fn in_place(connection: Connection, place: &Path) -> Opened {
+    let is_read_only = |disk: &rustix::fs::StatVfs| disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+    let source = match rustix::fs::statvfs(place) {
+        Ok(disk) if is_read_only(&disk) => Source::ReadOnly { log: has_log(place) },
+        _ => Source::Place,
+    };
+    Opened { connection, source, _copy: None }
+}
+
+/// Opens a copy of the database and its log: SQLite can't read a log beside which it can make no index.
+fn copied(path: &Path, place: &Path) -> Answer<Opened> {
+    let log = log_of(place);
+    let length = |file: &Path| file.metadata().map_or(0, |metadata| metadata.len());
+    let bytes = length(place) + length(&log);
+    let full = |source| JournalError::Copy { path: path.to_owned(), folder: std::env::temp_dir(), bytes, source };
+    let folder = tempfile::Builder::new().prefix("cellgate-journal-").tempdir().map_err(full)?;
+    let copy = folder.path().join("journal");
+    for (from, to) in [(place, &copy), (&log, &log_of(&copy))] {
+        let mut from_file =
+            File::open(from).map_err(|source| JournalError::Unreadable { path: from.into(), source })?;
+        File::create(to).and_then(|mut to| io::copy(&mut from_file, &mut to)).map_err(full)?;
+    }
+    let connection = connect(&copy, PLAIN).map_err(|error| unusable(path, error))?;
+    Ok(Opened { connection, source: Source::ReadOnly { log: true }, _copy: Some(folder) })
+}
+
+fn has_log(path: &Path) -> bool {
+    fs::metadata(log_of(path)).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn connect(path: &Path, parameters: &str) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri(path, parameters), flags)?;
+    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // The first query opens the files beside it.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+    Ok(connection)
+}
+
+/// The resolved path as SQLite reads it where it takes parameters.
+fn uri(path: &Path, parameters: &str) -> String {
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            uri.push(byte.into());
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri + "?" + parameters
+}
+
+/// Whether the error can be of log and index, which SQLite opens, and makes, even to read.
+fn is_about_files_beside(error: &rusqlite::Error) -> bool {
+    let Some(error) = error.sqlite_error() else { return false };
+    matches!(
+        error.code,
+        ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::DiskFull
+    ) || matches!(
+        error.extended_code,
+        ffi::SQLITE_IOERR_SHMOPEN | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMMAP | ffi::SQLITE_IOERR_SHMLOCK
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn any_file_name_survives_as_a_uri() {
+        assert_eq!(uri(Path::new("/a b/c?d#e%f.db"), ALONE), "file:/a%20b/c%3Fd%23e%25f.db?immutable=1");
+        let folder = tempfile::tempdir().unwrap();
+        for name in [&b"a b?mode=rwc#%41"[..], b"\xff\xfe:&='\"", "é".as_bytes()] {
+            let path = folder.path().canonicalize().unwrap().join(OsStr::from_bytes(name));
+            Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (c)").unwrap();
+            alone(&path).unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+}

@@ -1,0 +1,177 @@
+//! A disk that is full: nothing dies of it, nothing is lost, and the journal works again by itself when there is room.
+
+use crate::files::{wait, wait_ready};
+use crate::{cli, entry, open, trigger};
+use cellgate_edge::journal::{Journal, JournalError, Reader};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Names, for [`child`], the folder on the small disk.
+const FOLDER: &str = "JOURNAL_FULL_DISK";
+
+/// A file system in a file, mounted until this is dropped.
+struct Disk {
+    place: tempfile::TempDir,
+}
+
+impl Disk {
+    /// None, and the reason is printed, where this user can't mount or there is no such `mkfs`.
+    fn mounted(mkfs: &[&str], mib: u64) -> Option<Self> {
+        let disk = Self { place: tempfile::tempdir().unwrap() };
+        let (image, folder) = (disk.place.path().join("image"), disk.folder());
+        File::create(&image).unwrap().set_len(mib << 20).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        let made = run(Command::new(mkfs[0]).args(&mkfs[1..]).arg(&image));
+        let mounted = made.and_then(|()| run(Command::new("mount").args(["-o", "loop"]).args([&image, &folder])));
+        mounted.map_err(|why| println!("skipped: {}: {why}", mkfs.join(" "))).ok().map(|()| disk)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.place.path().join("disk")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = run(Command::new("umount").arg("-l").arg(self.folder()));
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let Output { status, stderr, .. } = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    if status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&stderr).into_owned()) }
+}
+
+fn on_a_full(mkfs: &[&str], mib: u64) {
+    let Some(disk) = Disk::mounted(mkfs, mib) else { return };
+    for round in 1..=2 {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "full_disk::child", "--nocapture"])
+            .env(FOLDER, disk.folder())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        println!("{}, round {round}:\n{said}", mkfs.join(" "));
+        assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn ext4_with_blocks_of_1_kib() {
+    on_a_full(&["mkfs.ext4", "-q", "-F", "-b", "1024"], 12);
+}
+
+#[test]
+fn ext4_with_blocks_of_2_kib() {
+    on_a_full(&["mkfs.ext4", "-q", "-F", "-b", "2048"], 24);
+}
+
+#[test]
+fn ext4_with_blocks_of_4_kib() {
+    on_a_full(&["mkfs.ext4", "-q", "-F", "-b", "4096"], 24);
+}
+
+#[test]
+fn ext4_with_blocks_of_1_kib_and_no_log_of_its_own() {
+    on_a_full(&["mkfs.ext4", "-q", "-F", "-b", "1024", "-O", "^has_journal"], 8);
+}
+
+#[test]
+fn ext2() {
+    on_a_full(&["mkfs.ext2", "-q", "-F", "-b", "1024"], 8);
+}
+
+#[test]
+fn btrfs() {
+    on_a_full(&["mkfs.btrfs", "-q", "-f", "--mixed"], 40);
+}
+
+#[test]
+fn btrfs_with_metadata_apart() {
+    on_a_full(&["mkfs.btrfs", "-q", "-f"], 128);
+}
+
+#[test]
+fn xfs() {
+    on_a_full(&["mkfs.xfs", "-q", "-f"], 320);
+}
+
+#[test]
+fn xfs_with_blocks_of_1_kib() {
+    on_a_full(&["mkfs.xfs", "-q", "-f", "-b", "size=1024"], 320);
+}
+
+/// Not a test by itself: what [`on_a_full`] runs, as a signal would end it.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let path = folder.join("journal.db");
+    let journal = open(&path);
+    let mut part = 0;
+    let mut stored = 0;
+    let mut judge = |journal: &Journal| -> Result<(), JournalError> {
+        part += 1;
+        let accepted = journal.accept(trigger(part))?;
+        journal.commit(entry(accepted.id()))?;
+        stored += 1;
+        Ok(())
+    };
+    (0..10).for_each(|_| judge(&journal).unwrap());
+    let before = rows(&path);
+    fill(&folder);
+    wait(&journal, "it is seen where nobody asks for anything", |health| !health.ready);
+    let refused = judge_until_steady(&journal, &folder, &mut judge);
+    println!("refused {refused} while ready, then: {:?}", journal.health());
+    assert!(refused <= 5);
+    assert!(rows(&path) >= before, "also read where the disk is full");
+    std::fs::remove_file(folder.join("fill")).unwrap();
+    wait_ready(&journal);
+    (0..10).for_each(|_| judge(&journal).unwrap());
+    drop(journal);
+    let report = Reader::open(&path).unwrap().verify().unwrap().unwrap();
+    assert!(report.rows >= stored, "{report:?} of {stored}");
+}
+
+/// Judges until the journal has not been ready for two seconds on end; gives how often it was, and could not store. What it
+/// frees when it empties its log may be room for some rows more.
+fn judge_until_steady(
+    journal: &Journal,
+    folder: &Path,
+    mut judge: impl FnMut(&Journal) -> Result<(), JournalError>,
+) -> usize {
+    let (begun, mut refused, mut ready) = (Instant::now(), 0, Instant::now());
+    while ready.elapsed() < Duration::from_secs(2) {
+        let is_ready = journal.health().ready;
+        if is_ready {
+            ready = Instant::now();
+        }
+        refused += usize::from(judge(journal).is_err() && is_ready);
+        write_back(folder);
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", journal.health());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    refused
+}
+
+/// Writes back what is in memory only: a page that was clean needs room again where the file system copies on write.
+fn write_back(folder: &Path) {
+    let _ = rustix::fs::syncfs(File::open(folder).unwrap());
+}
+
+/// Rows, as another process sees them.
+fn rows(path: &Path) -> usize {
+    cli(&["export", "--format", "jsonl"], path, 0).stdout.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// Takes all the room there is.
+fn fill(folder: &Path) {
+    let mut file = File::create(folder.join("fill")).unwrap();
+    for length in [1 << 20, 4096, 512, 1] {
+        let bytes = vec![b'x'; length];
+        while file.write(&bytes).is_ok_and(|written| written > 0) {}
+    }
+    write_back(folder);
+}
