@@ -1,7 +1,7 @@
 //! Where images go when they were judged: folders by day, no larger than a quota. Disk pressure deletes images, never
 //! verdicts, and nothing that the appliance did not name itself: other folders and files are never touched.
 
-use super::{Identity, ImageFile};
+use super::{Change, Identity, ImageFile};
 use crate::journal::format_utc_ms;
 use rustix::fs::statvfs;
 use std::collections::BTreeMap;
@@ -39,8 +39,8 @@ pub enum Stored {
     Moved,
     /// There is nothing at its path any more.
     Gone,
-    /// Another file has its name, or it was written to again: that is another image, and stays where it is.
-    Changed,
+    /// It is not what it was: that is another image, or may be, and stays where it is.
+    Changed(Change),
 }
 
 /// What [`Archive::tidy`] left.
@@ -88,13 +88,16 @@ impl Archive {
             Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Stored::Gone),
             found => Identity::of(&found.map_err(|source| self.error(path, source))?),
         };
-        let Some(identity) = found.filter(|_| found == image.identity) else { return Ok(Stored::Changed) };
+        let Some((came, now)) = image.identity.zip(found) else { return Ok(Stored::Changed(Change::Replaced)) };
+        if let Some(change) = came.change(&now) {
+            return Ok(Stored::Changed(change));
+        }
         let day = day(time);
         let folder = self.folder.join(&day);
         fs::create_dir_all(&folder).map_err(|source| self.error(&folder, source))?;
         let target = folder.join(name).with_added_extension(path.extension().unwrap_or_default());
         fs::rename(path, &target).map_err(|source| self.error(path, source))?;
-        *self.days.entry(day).or_default() += identity.length();
+        *self.days.entry(day).or_default() += now.length();
         Ok(Stored::Moved)
     }
 
@@ -283,7 +286,7 @@ mod tests {
         assert!(day.join("0000000006-6-PASS.tif").is_symlink() && day.join("0000000005-5-PASS.tif").is_dir());
         assert!(folder.path().join("0000000007-7-PASS.tif").exists());
         let no_image = archive.store(&ImageFile::at(root.join("db")), FIRST, UNIX_EPOCH).unwrap();
-        assert_eq!(no_image, Stored::Changed, "a folder is no image");
+        assert_eq!(no_image, Stored::Changed(Change::Replaced), "a folder is no image");
     }
 
     #[test]
@@ -294,12 +297,13 @@ mod tests {
         let mut store = |image: &ImageFile| archive.store(image, FIRST, UNIX_EPOCH).unwrap();
         let first = image(folder.path(), 10);
         image(folder.path(), 11);
-        assert_eq!(store(&first), Stored::Changed, "written again in place");
+        assert_eq!(store(&first), Stored::Changed(Change::Written), "written again in place");
         let first = image(folder.path(), 10);
         fs::write(folder.path().join("next.tif"), [0; 10]).unwrap();
         fs::rename(folder.path().join("next.tif"), &first.path).unwrap();
-        assert_eq!(store(&first), Stored::Changed, "another one was renamed to it");
+        assert_eq!(store(&first), Stored::Changed(Change::Replaced), "another one was renamed to it");
         let next = ImageFile::at(first.path.clone());
+        fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
         assert_eq!((store(&next), store(&next)), (Stored::Moved, Stored::Gone));
         assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));
     }

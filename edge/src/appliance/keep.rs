@@ -84,16 +84,15 @@ fn store(archive: &mut Archive, figures: &Metrics, image: Move) -> Option<Move> 
     let path = file.path.display();
     match (&stored, why) {
         // What is not judged and not there any more is told of by itself, if it is an image again.
-        (Ok(Stored::Moved), None) | (Err(_), None) | (Ok(Stored::Gone | Stored::Changed), Some(_)) => {}
+        (Ok(Stored::Moved), None) | (Err(_), None) | (Ok(Stored::Gone | Stored::Changed(_)), Some(_)) => {}
         (Ok(Stored::Moved) | Err(_), Some(why)) => {
             figures.parts.set_aside(*why, 1);
             tracing::warn!(image = %path, %why, "the image is set aside and not judged");
         }
         (Ok(Stored::Gone), None) => tracing::warn!(image = %path, name, "a judged image is gone: not in the archive"),
-        (Ok(Stored::Changed), None) => tracing::warn!(
+        (Ok(Stored::Changed(change)), None) => tracing::warn!(
             image = %path, name,
-            "a judged image is not in the archive: its file was replaced or written to since; the scanner should give each \
-             image a fresh name"
+            "a judged image is not in the archive, since {change}; the scanner should give each image a fresh name"
         ),
     }
     figures.store.archived(archive.bytes());

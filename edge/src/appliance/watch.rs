@@ -4,12 +4,11 @@ use super::beat::{PAUSE, Worker};
 use super::judge::Work;
 use super::keep::Chore;
 use super::run::Shared;
-use crate::acquire::{Settling, Unjudged, Watcher, present};
+use crate::acquire::{Unjudged, Watcher};
 use crate::config::Matching;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
 
 /// Runs until the line has ended: after a signal the part in hand still needs its image. While the folder can't be watched the
 /// heartbeat stands still, hence no PASS; the process lives on.
@@ -18,23 +17,20 @@ pub(super) fn run(folder: &Path, matching: Matching, shared: &Shared, work: &Sen
     let mut arrivals = Vec::new();
     let mut is_lost = false;
     while !line_ended.load(Ordering::Acquire) {
-        let outcome = Watcher::new(folder).and_then(|mut watcher| {
+        let outcome = Watcher::new(folder).and_then(|(mut watcher, lying)| {
             let _ = work.send(Work::Doubt);
-            // Nobody knows yet whether what lies here already is whole, nor ever which trigger it came for.
-            let lying = present(folder)?;
             if std::mem::take(&mut is_lost) {
                 tracing::info!(folder = %folder.display(), "the scanner's folder is watched again");
             }
-            let mut settling = Settling::default();
+            // Nobody knows yet whether what lies here already is whole, nor ever which trigger it came for.
             if matching == Matching::FreeRunning {
-                settling = Settling::new(lying, Instant::now());
+                watcher.settle(lying);
             } else {
                 let _ = chores.send(Chore::SetAside { images: lying, why: Unjudged::Unwatched });
             }
             while !line_ended.load(Ordering::Acquire) {
                 beats.idle(Worker::Watch);
                 watcher.next(PAUSE, &mut arrivals)?;
-                settling.look(Instant::now(), &mut arrivals);
                 for arrival in arrivals.drain(..) {
                     let _ = work.send(Work::Arrival(arrival));
                 }

@@ -18,7 +18,6 @@ pub(super) fn read<'a>(
     limits: &Limits,
     memory: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], NoScore> {
-    let changed = || NoScore::Changed { path: path.to_owned() };
     let io = |source: io::Error| ReadError::Io { path: path.to_owned(), source };
     let over_limit = |found: u64| ReadError::Limit {
         path: path.to_owned(),
@@ -31,9 +30,7 @@ pub(super) fn read<'a>(
     let metadata = file.metadata().map_err(io)?;
     refuse_other_than_file(path, &metadata)?;
     let before = Identity::of(&metadata);
-    if expected.is_some() && before.as_ref() != expected {
-        return Err(changed());
-    }
+    refuse_changed(path, expected, before.as_ref())?;
     if metadata.len() > limits.max_file_bytes {
         return Err(over_limit(metadata.len()).into());
     }
@@ -46,10 +43,14 @@ pub(super) fn read<'a>(
     if bytes.len() as u64 > limits.max_file_bytes {
         return Err(over_limit(bytes.len() as u64).into());
     }
-    if Identity::of(&file.metadata().map_err(io)?) != before {
-        return Err(changed());
-    }
+    refuse_changed(path, before.as_ref(), Identity::of(&file.metadata().map_err(io)?).as_ref())?;
     Ok(bytes)
+}
+
+/// Refuses a file that is not what it was, where that is known.
+fn refuse_changed(path: &Path, before: Option<&Identity>, now: Option<&Identity>) -> Result<(), NoScore> {
+    let change = before.zip(now).and_then(|(before, now)| before.change(now));
+    change.map_or(Ok(()), |change| Err(NoScore::Changed { path: path.to_owned(), change }))
 }
 
 fn refuse_other_than_file(path: &Path, metadata: &Metadata) -> Result<(), ReadError> {

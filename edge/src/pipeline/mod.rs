@@ -16,7 +16,7 @@ pub use gpu::GpuScorerError;
 pub use proof::ProofError;
 pub use select::{Alive, Chosen, EngineChoice, EngineOptions, TensorRtOptions};
 
-use crate::acquire::Identity;
+use crate::acquire::{Change, Identity};
 use crate::sandbox::{Sandbox, SandboxFailure};
 use cellgate_models::conversion::{ConversionError, ConversionSpec, Size};
 use cellgate_models::digest::Digest;
@@ -122,10 +122,12 @@ pub enum NoScore {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// It is not the image that it was taken for.
-    #[error("{}: this is not the file that came, or it was written to since then", path.display())]
+    #[error("{}: changed before it was judged: {change}", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
+        /// What is known of it.
+        change: Change,
     },
     /// The process that decodes it failed, or refused it.
     #[error(transparent)]
