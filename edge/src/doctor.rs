@@ -5,6 +5,7 @@ mod engine;
 #[path = "../../tests/src/skipped.rs"]
 mod skipped;
 
+use crate::acquire::FileSystem;
 use crate::config::Config;
 use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
@@ -54,7 +55,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     let is_running = is_held(&config.journal.path);
     let mut findings = engine::examine(config);
     findings.extend([
-        folder("scanner's folder", &acquire.folder),
+        scans(&acquire.folder),
         archive(config),
         journal(&config.journal.path),
         port(&config.plc.port, is_running),
@@ -84,6 +85,20 @@ fn folder(what: &'static str, path: &Path) -> Finding {
     match access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => ok(what, path.display().to_string()),
         Err(error) => failure(what, format!("{}: {error}; let this user read and write there", path.display())),
+    }
+}
+
+/// The scanner's folder, also whether the kernel reports what comes there.
+fn scans(path: &Path) -> Finding {
+    let what = "scanner's folder";
+    let found = folder(what, path);
+    if found.state != State::Ok {
+        return found;
+    }
+    match FileSystem::of(path).map(|kind| (kind, kind.consequence())) {
+        Ok((kind, None)) => ok(what, format!("{} ({kind})", path.display())),
+        Ok((_, Some(consequence))) => warning(what, format!("{}: {consequence}", path.display())),
+        Err(error) => failure(what, format!("{}: {error}", path.display())),
     }
 }
 
@@ -270,6 +285,14 @@ mod tests {
         config.acquire.archive = "archive-that-is-not-there-yet".into();
         config.acquire.folder = ".".into();
         assert_ne!(archive(&config).state, State::Failure, "{}", archive(&config).found);
+    }
+
+    #[test]
+    fn a_folder_whose_files_the_kernel_does_not_report_is_a_warning() {
+        assert_eq!(scans(Path::new("/dev/shm")).state, State::Ok, "{:?}", scans(Path::new("/dev/shm")));
+        let found = scans(Path::new("/proc/self"));
+        let is_writable = access("/proc/self", Access::WRITE_OK).is_ok();
+        assert_eq!(found.state, if is_writable { State::Warning } else { State::Failure }, "{found:?}");
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub struct Archive {
 pub enum Stored {
     /// It is in the archive.
     Moved,
+    /// It is in the archive as an image that was not judged: its attributes were changed, so nobody can say whether its content
+    /// was. No event would tell of it again.
+    MovedUnjudged,
     /// There is nothing at its path any more.
     Gone,
     /// It is not what it was: that is another image, or may be, and stays where it is.
@@ -78,7 +81,7 @@ impl Archive {
     }
 
     /// Moves the image into the folder of the day of `time` (UTC), as `name` and the image's ending, if it is still the one
-    /// that was told of.
+    /// that was told of; under another name where that can't be said.
     ///
     /// # Errors
     /// [`ArchiveError`]: then the image is where it was.
@@ -89,16 +92,18 @@ impl Archive {
             found => Identity::of(&found.map_err(|source| self.error(path, source))?),
         };
         let Some((came, now)) = image.identity.zip(found) else { return Ok(Stored::Changed(Change::Replaced)) };
-        if let Some(change) = came.change(&now) {
-            return Ok(Stored::Changed(change));
-        }
+        let (name, stored) = match came.change(&now) {
+            None => (name.to_owned(), Stored::Moved),
+            Some(Change::Attributes) => (unjudged_name(path, time), Stored::MovedUnjudged),
+            Some(change) => return Ok(Stored::Changed(change)),
+        };
         let day = day(time);
         let folder = self.folder.join(&day);
         fs::create_dir_all(&folder).map_err(|source| self.error(&folder, source))?;
         let target = folder.join(name).with_added_extension(path.extension().unwrap_or_default());
         fs::rename(path, &target).map_err(|source| self.error(path, source))?;
         *self.days.entry(day).or_default() += now.length();
-        Ok(Stored::Moved)
+        Ok(stored)
     }
 
     /// Bytes of the images in it.
@@ -166,10 +171,20 @@ impl Archive {
     }
 }
 
+/// The name in the archive, without its ending, of an image that was not judged and lay at `path` until `time`.
+#[must_use]
+pub fn unjudged_name(path: &Path, time: SystemTime) -> String {
+    format!("unjudged-{}-{}", unix_ms(time), path.file_stem().unwrap_or_default().to_string_lossy())
+}
+
+fn unix_ms(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    i64::try_from(since).unwrap_or(i64::MAX)
+}
+
 /// The day of `time` as `2026-11-23`, UTC.
 fn day(time: SystemTime) -> String {
-    let unix_ms = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let mut utc = format_utc_ms(i64::try_from(unix_ms).unwrap_or(i64::MAX));
+    let mut utc = format_utc_ms(unix_ms(time));
     utc.truncate("2026-11-23".len());
     utc
 }
@@ -306,6 +321,20 @@ mod tests {
         fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
         assert_eq!((store(&next), store(&next)), (Stored::Moved, Stored::Gone));
         assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));
+    }
+
+    #[test]
+    fn an_image_whose_attributes_were_changed_is_archived_as_not_judged() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("archive");
+        let mut archive = Archive::open(&root, 1, 0).unwrap();
+        let scan = image(folder.path(), 10);
+        std::thread::sleep(Duration::from_millis(30));
+        fs::set_permissions(&scan.path, fs::Permissions::from_mode(0o600)).unwrap();
+        let time = UNIX_EPOCH + DAY * 20_000;
+        assert_eq!(archive.store(&scan, FIRST, time).unwrap(), Stored::MovedUnjudged);
+        assert!(root.join("2024-10-04/unjudged-1728000000000-scan.tif").exists() && archive.bytes() == 10);
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod unjudged;
 mod watch;
 mod writer;
 
-pub use archive::{Archive, ArchiveError, Kept, Stored};
+pub use archive::{Archive, ArchiveError, Kept, Stored, unjudged_name};
 pub use file_system::FileSystem;
 pub use image_file::{Change, Identity, ImageFile};
 pub use matching::{Matcher, NoImage};

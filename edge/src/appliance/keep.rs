@@ -2,7 +2,7 @@
 
 use super::beat::{Beats, Worker};
 use super::run::{PROTECT_DAYS, Shared};
-use crate::acquire::{Archive, ImageFile, Stored, Unjudged};
+use crate::acquire::{Archive, Change, ImageFile, Stored, Unjudged, unjudged_name};
 use crate::journal::{Journal, now_unix_ms};
 use crate::metrics::Metrics;
 use std::collections::VecDeque;
@@ -50,8 +50,7 @@ pub(super) fn run(mut archive: Archive, journal: &Arc<Journal>, shared: &Shared,
             }
             Ok(Chore::SetAside { images, why }) => {
                 for image in images {
-                    let stem = image.path.file_stem().unwrap_or_default().to_string_lossy();
-                    let name = format!("unjudged-{}-{stem}", now_unix_ms());
+                    let name = unjudged_name(&image.path, SystemTime::now());
                     owed.extend(store(&mut archive, figures, Move { image, name, why: Some(why) }));
                 }
             }
@@ -85,10 +84,14 @@ fn store(archive: &mut Archive, figures: &Metrics, image: Move) -> Option<Move> 
     match (&stored, why) {
         // What is not judged and not there any more is told of by itself, if it is an image again.
         (Ok(Stored::Moved), None) | (Err(_), None) | (Ok(Stored::Gone | Stored::Changed(_)), Some(_)) => {}
-        (Ok(Stored::Moved) | Err(_), Some(why)) => {
+        (Ok(Stored::Moved | Stored::MovedUnjudged) | Err(_), Some(why)) => {
             figures.parts.set_aside(*why, 1);
             tracing::warn!(image = %path, %why, "the image is set aside and not judged");
         }
+        (Ok(Stored::MovedUnjudged), None) => tracing::warn!(
+            image = %path, name,
+            "an image of a recorded part is in the archive as unjudged, since {}", Change::Attributes
+        ),
         (Ok(Stored::Gone), None) => tracing::warn!(image = %path, name, "a judged image is gone: not in the archive"),
         (Ok(Stored::Changed(change)), None) => tracing::warn!(
             image = %path, name,
