@@ -67,8 +67,10 @@ fn lease(file: &File) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acquire::skipped::skipped;
     use std::fs;
     use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_file_has_a_writer_until_the_last_one_has_closed_it() {
@@ -93,6 +95,27 @@ mod tests {
         assert_eq!(writer_of(&path), Writer::None(whole), "nothing was written");
         std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
         assert_eq!(writer_of(&folder.path().join("link")), Writer::Gone);
+    }
+
+    #[test]
+    fn of_another_user_s_file_the_kernel_says_nothing_without_the_capability() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.tif");
+        fs::write(&path, b"bytes").unwrap();
+        let mode = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        mode(folder.path(), 0o755);
+        mode(&path, 0o644);
+        // The system call is this one thread's alone.
+        let look = || {
+            let nobody = rustix::process::Uid::from_raw(65534);
+            rustix::thread::set_thread_res_uid(nobody, nobody, nobody).ok()?;
+            File::open(&path).ok()?;
+            Some(writer_of(&path))
+        };
+        match std::thread::scope(|scope| scope.spawn(look).join().unwrap()) {
+            Some(found) => assert_eq!(found, Writer::Unknown),
+            None => skipped("this user can't look as another one"),
+        }
     }
 
     /// Also where it comes at the very moment of the lease, and without an end of this process by its signal.

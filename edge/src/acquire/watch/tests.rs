@@ -1,7 +1,5 @@
-#[path = "../../../../tests/src/skipped.rs"]
-mod skipped;
-
 use super::*;
+use crate::acquire::skipped::skipped;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use std::fs::{self, File};
@@ -210,7 +208,7 @@ fn on_an_overlay_what_is_written_below_it_counts_once_it_has_settled() {
     let path = |name: &str| place.path().join(name);
     ["lower", "upper", "work", "merged"].iter().for_each(|name| fs::create_dir(path(name)).unwrap());
     let Some(_mounted) = overlay::mount(place.path()) else {
-        return skipped::skipped("this user can't mount an overlay");
+        return skipped("this user can't mount an overlay");
     };
     let mut watcher = watcher(&path("merged"));
     assert!(watcher.listing.is_some());
