@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use cellgate_edge::config::{BAUDS, Parity, Profile};
+use cellgate_edge::percentile::percentile;
 use cellgate_edge::plc_sim::{self, Options, Scanner};
 use cellgate_models::bundle::{self, Bundle};
 use cellgate_protocol::digest::DigestStart;
@@ -201,24 +202,21 @@ impl Summary {
     }
 
     fn print(&mut self, output: &mut impl Write, elapsed: Duration, json: bool) -> io::Result<()> {
-        self.times_ms.sort_unstable();
         let parts = self.times_ms.len();
-        let at = |share: f64| self.times_ms.get(((parts as f64 - 1.0) * share).round() as usize).copied().unwrap_or(0);
+        let [p50_ms, p99_ms] = [0.5, 0.99].map(|share| percentile(&mut self.times_ms, share).unwrap_or(0));
         let per_minute = parts as f64 / elapsed.as_secs_f64() * 60.0;
         let Self { passed, reviewed, rejected, by_gate, .. } = self;
         if json {
             let line = serde_json::json!({
                 "parts": parts, "pass": passed, "review": reviewed, "reject": rejected, "rejected_by_gate": by_gate,
-                "p50_ms": at(0.5), "p99_ms": at(0.99), "parts_per_minute": per_minute,
+                "p50_ms": p50_ms, "p99_ms": p99_ms, "parts_per_minute": per_minute,
             });
             return writeln!(output, "{line}");
         }
         writeln!(
             output,
             "{parts} parts: {passed} PASS, {reviewed} REVIEW, {rejected} REJECT ({by_gate} by the gate itself); trigger to \
-             verdict p50 {} ms, p99 {} ms; {per_minute:.0} parts a minute",
-            at(0.5),
-            at(0.99)
+             verdict p50 {p50_ms} ms, p99 {p99_ms} ms; {per_minute:.0} parts a minute"
         )
     }
 }
