@@ -171,6 +171,7 @@ async fn exchange(stream: &mut SerialStream, buffer: &mut [u8], out: &[u8]) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
     use tokio_serial::SerialPort as _;
 
     #[test]
@@ -230,7 +231,7 @@ mod tests {
                 while !matches!(exchange(&mut there, &mut [0; 16], &[]).await, Ok(Moved::In(5))) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                std::io::Write::write_all(&mut there, b"back").unwrap();
+                there.write_all(b"back").unwrap();
                 assert!(matches!(port.next().await, Happened::Received(b"back")));
                 drop(there);
                 assert!(matches!(port.next().await, Happened::Lost(_)), "{round}");

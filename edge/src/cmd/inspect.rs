@@ -173,11 +173,9 @@ fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
 }
 
 /// The reason's name, and what went wrong without the path, which has its own column.
-fn reason(path: &Path, judgement: &Judgement) -> String {
+fn reason(judgement: &Judgement) -> String {
     let name = judgement.decision.reason.name();
-    let Some(detail) = &judgement.detail else { return name.to_owned() };
-    let detail = detail.strip_prefix(&format!("{}: ", path.display())).unwrap_or(detail);
-    format!("{name}: {detail}")
+    judgement.detail_without_path.as_ref().map_or_else(|| name.to_owned(), |detail| format!("{name}: {detail}"))
 }
 
 /// All judgements as a table.
@@ -190,7 +188,7 @@ fn table(judgements: &[(&PathBuf, Judgement)]) -> comfy_table::Table {
             path.display().to_string(),
             judgement.decision.verdict.to_string(),
             judgement.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
-            reason(path, judgement),
+            reason(judgement),
             format!("{:.1}", judgement.times.total().as_secs_f64() * 1e3),
         ]);
     }

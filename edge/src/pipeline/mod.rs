@@ -54,6 +54,8 @@ pub struct Judgement {
     pub image: Option<Digest>,
     /// What went wrong, where something did.
     pub detail: Option<String>,
+    /// The same without the image's path, for where that is named beside it.
+    pub detail_without_path: Option<String>,
     /// How long each stage took.
     pub times: Times,
 }
@@ -122,7 +124,7 @@ pub enum NoScore {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// It is not the image that it was taken for.
-    #[error("{}: changed before it was judged: {change}", path.display())]
+    #[error("{}: {}", path.display(), self.without_path())]
     Changed {
         /// The file.
         path: PathBuf,
@@ -145,6 +147,19 @@ pub enum NoScore {
 }
 
 impl NoScore {
+    /// What went wrong, without the image's path.
+    fn without_path(&self) -> String {
+        match self {
+            Self::Read(error) => error.without_path(),
+            Self::Changed { change, .. } => format!("changed before it was judged: {change}"),
+            Self::Sandbox(error) => error.without_path(),
+            Self::Conversion(error) => error.to_string(),
+            Self::Engine(error) => error.to_string(),
+            #[cfg(feature = "tensorrt")]
+            Self::Gpu(error) => error.to_string(),
+        }
+    }
+
     /// The reason that the verdict carries.
     fn reason(&self) -> Reason {
         match self {
@@ -219,12 +234,13 @@ impl Pipeline {
         let mut times = Times::default();
         let (score, image) = self.score(path, expected, &mut times, begins);
         let start = Instant::now();
-        let (decision, score, detail) = match score {
-            Ok(score) => (self.policy.decide(score), Some(score), None),
-            Err(error) => (error.reason().into(), None, Some(error.to_string())),
+        let (decision, error) = match &score {
+            Ok(score) => (self.policy.decide(*score), None),
+            Err(error) => (error.reason().into(), Some(error)),
         };
+        let (detail, detail_without_path) = (error.map(ToString::to_string), error.map(NoScore::without_path));
         times.decide = start.elapsed();
-        Judgement { decision, score, image, detail, times }
+        Judgement { decision, score: score.ok(), image, detail, detail_without_path, times }
     }
 
     /// The score and the digest of the file's bytes, which are read once: the digest is that of the very bytes that are
