@@ -83,10 +83,11 @@ fn main() -> anyhow::Result<()> {
         all.push(decided.duration_since(*closed).as_secs_f64() * 1e3 - stages.infer_ms + on_the_line_ms);
     }
     ensure!(all.len() as u64 == parts, "{} outcomes for {parts} parts", all.len());
-    let mut at = |share: f64| percentile(&mut all, share);
+    let mut at = |share: f64| percentile(&mut all, share).unwrap_or(f64::NAN);
     let stage = |of: fn(&Stages) -> f64| {
         let mut times: Vec<f64> = stages.values().map(of).collect();
-        format!("p50 {:.1} p99 {:.1} ms", percentile(&mut times, 0.5), percentile(&mut times, 0.99))
+        let [p50, p99] = [0.5, 0.99].map(|share| percentile(&mut times, share).unwrap_or(f64::NAN));
+        format!("p50 {p50:.1} p99 {p99:.1} ms")
     };
     println!("{parts} electrodes of {HEIGHT} x {WIDTH}, to 3 x {}, {profile:?}", Size::PAPER);
     println!(

@@ -8,6 +8,7 @@ mod skipped;
 
 pub use finding::{Finding, State};
 
+use crate::acquire::FileSystem;
 use crate::config::Config;
 use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
@@ -34,7 +35,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     let is_running = is_held(&config.journal.path);
     let mut findings = engine::examine(config);
     findings.extend([
-        folder("scanner's folder", &acquire.folder),
+        scans(&acquire.folder),
         archive(config),
         journal(&config.journal.path),
         port(&config.plc.port, is_running),
@@ -43,6 +44,27 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(config.metrics.listen.map(|address| metrics(address, is_running)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.state as u8));
     findings
+}
+
+/// The scanner's folder, also whether the kernel reports what comes there.
+fn scans(path: &Path) -> Finding {
+    let what = "scanner's folder";
+    let found = folder(what, path);
+    if found.state != State::Ok {
+        return found;
+    }
+    match FileSystem::of(path) {
+        Ok(kind) => scans_on(path, kind),
+        Err(error) => failure(what, format!("{}: {error}", path.display())),
+    }
+}
+
+fn scans_on(path: &Path, kind: FileSystem) -> Finding {
+    let what = "scanner's folder";
+    match kind.consequence() {
+        None => ok(what, format!("{} ({kind})", path.display())),
+        Some(consequence) => warning(what, format!("{}: {consequence}", path.display())),
+    }
 }
 
 /// The archive, or the folder that it will be made in: writable, on the scanner's file system, with room.
@@ -223,6 +245,12 @@ mod tests {
         config.acquire.archive = "archive-that-is-not-there-yet".into();
         config.acquire.folder = ".".into();
         assert_ne!(archive(&config).state, State::Failure, "{}", archive(&config).found);
+    }
+
+    #[test]
+    fn a_folder_whose_files_the_kernel_does_not_report_is_a_warning() {
+        let state = |of: &str| scans_on(Path::new("scans"), FileSystem::of(Path::new(of)).unwrap()).state;
+        assert_eq!((state("/dev/shm"), state("/proc")), (State::Ok, State::Warning));
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! What a share of all measured times stays below.
+//! What a share of all measured values stays below.
 
-/// The smallest of `values` that `share` (0 to 1) of them do not exceed, to the nearest place; sorts them.
-///
-/// # Panics
-/// There are no values.
+use std::cmp::Ordering;
+
+/// The smallest of `values` that `share` (0 to 1) of them do not exceed, to the nearest place; none where there are no values.
+/// Sorts them.
 #[must_use]
-pub fn percentile(values: &mut [f64], share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[((values.len() - 1) as f64 * share).round() as usize]
+pub fn percentile<T: Copy + PartialOrd>(values: &mut [T], share: f64) -> Option<T> {
+    values.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    let last = values.len().checked_sub(1)?;
+    values.get((last as f64 * share).round() as usize).copied()
 }
 
 #[cfg(test)]
@@ -16,8 +17,9 @@ mod tests {
 
     #[test]
     fn the_ends_and_the_middle_are_values_that_were_measured() {
-        let mut values = [3.0, 1.0, 2.0, 5.0, 4.0];
-        assert_eq!([0.0, 0.5, 0.99, 1.0].map(|share| percentile(&mut values, share)), [1.0, 3.0, 5.0, 5.0]);
-        assert_eq!(percentile(&mut [7.0], 0.999), 7.0);
+        let mut values = [3, 1, 2, 5, 4];
+        let shares = [0.0, 0.5, 0.99, 1.0];
+        assert_eq!(shares.map(|share| percentile(&mut values, share)), [1, 3, 5, 5].map(Some));
+        assert_eq!((percentile(&mut [7.0], 0.999), percentile::<u64>(&mut [], 0.5)), (Some(7.0), None));
     }
 }

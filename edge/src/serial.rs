@@ -1,19 +1,111 @@
 //! A serial port, as both ends of the line use it. Never flushed: `tcdrain` can hang for ever.
 
 use crate::config::Parity;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::termios::tcgetattr;
+use std::fmt;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::time::Instant;
 use tokio_serial::{DataBits, FlowControl, SerialPortBuilderExt, SerialStream, StopBits};
 
-/// Opens `port` for this process alone: `baud` bits per second, 8 data bits, 1 stop bit, no flow control. To be called in a
-/// tokio runtime.
-///
-/// # Errors
-/// What the system says.
-pub fn open(port: &Path, baud: u32, parity: Parity) -> tokio_serial::Result<SerialStream> {
+/// Pause between two attempts to open a port.
+const OPEN_EVERY: Duration = Duration::from_millis(100);
+
+/// A serial port by its name, opened again where it was lost, and the bytes that wait to go out.
+pub struct Port {
+    path: PathBuf,
+    baud: u32,
+    parity: Parity,
+    stream: Option<SerialStream>,
+    open_at: Instant,
+    out: Vec<u8>,
+    buffer: [u8; 1024],
+}
+
+/// What happened at a port.
+#[derive(Debug)]
+pub enum Happened<'p> {
+    /// It is open.
+    Opened,
+    /// It can't be opened; it is tried again.
+    Refused(tokio_serial::Error),
+    /// These bytes came in.
+    Received(&'p [u8]),
+    /// Some bytes went out.
+    Sent,
+    /// It was open and is lost; what waited to go out is, too.
+    Lost(io::Error),
+}
+
+impl Port {
+    /// The port at `path`, which the first [`Self::next`] opens: `baud` bits per second, 8 data bits, 1 stop bit, no flow
+    /// control.
+    #[must_use]
+    pub fn new(path: &Path, baud: u32, parity: Parity) -> Self {
+        let (stream, open_at) = (None, Instant::now());
+        Self { path: path.to_owned(), baud, parity, stream, open_at, out: Vec::new(), buffer: [0; 1024] }
+    }
+
+    /// Whether it is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// What waits to go out. While the port is closed nobody hears it, and [`Self::next`] forgets it: what is stale is worse
+    /// than nothing.
+    pub fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    /// Closes it; it is opened again.
+    pub fn close(&mut self) {
+        self.stream = None;
+        self.out.clear();
+    }
+
+    /// Waits until something happens. Nothing is lost where the future is dropped before. To be called in a tokio runtime.
+    pub async fn next(&mut self) -> Happened<'_> {
+        let Some(stream) = &mut self.stream else {
+            self.out.clear();
+            tokio::time::sleep_until(self.open_at).await;
+            self.open_at = Instant::now() + OPEN_EVERY;
+            return match open(&self.path, self.baud, self.parity) {
+                Ok(opened) => {
+                    self.stream = Some(opened);
+                    Happened::Opened
+                }
+                Err(error) => Happened::Refused(error),
+            };
+        };
+        match exchange(stream, &mut self.buffer, &self.out).await {
+            Ok(Moved::In(count)) => Happened::Received(&self.buffer[..count]),
+            Ok(Moved::Out(count)) => {
+                self.out.drain(..count);
+                Happened::Sent
+            }
+            Err(error) => {
+                self.close();
+                Happened::Lost(error)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Port").field("path", &self.path).field("is_open", &self.is_open()).finish_non_exhaustive()
+    }
+}
+
+/// Opens `port` for this process alone.
+fn open(port: &Path, baud: u32, parity: Parity) -> tokio_serial::Result<SerialStream> {
     let parity = match parity {
         Parity::Even => tokio_serial::Parity::Even,
         Parity::Odd => tokio_serial::Parity::Odd,
@@ -25,13 +117,18 @@ pub fn open(port: &Path, baud: u32, parity: Parity) -> tokio_serial::Result<Seri
         .stop_bits(StopBits::One)
         .flow_control(FlowControl::None)
         .open_native_async()
-        .map_err(|error| if error.description == NO_TERMINAL { no_port() } else { error })?;
+        .map_err(|error| if is_other_than_port(port) { no_port() } else { error })?;
     stream.set_exclusive(true)?;
     Ok(stream)
 }
 
-/// What the library says of a file that takes no settings of a serial port, such as /dev/null.
-const NO_TERMINAL: &str = "Not a typewriter";
+/// Whether there is something that takes no settings of a serial port, such as /dev/null. The library's error does not keep the
+/// system's number, which says so.
+fn is_other_than_port(path: &Path) -> bool {
+    // Without O_NONBLOCK opening would wait for the modem's carrier; without O_NOCTTY it would become our terminal.
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    rustix::fs::open(path, flags, Mode::empty()).and_then(tcgetattr).err() == Some(Errno::NOTTY)
+}
 
 fn no_port() -> tokio_serial::Error {
     tokio_serial::Error::new(tokio_serial::ErrorKind::NoDevice, "this is no serial port")
@@ -39,23 +136,21 @@ fn no_port() -> tokio_serial::Error {
 
 /// What moved over the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moved {
+enum Moved {
     /// So many bytes came in.
     In(usize),
     /// So many bytes went out.
     Out(usize),
 }
 
-/// Waits until bytes come in to `buffer` or go out from `out`, for ever while there is no port. Nothing is lost where the
-/// future is dropped before.
+/// Waits until bytes come in to `buffer` or go out from `out`. Nothing is lost where the future is dropped before.
 ///
 /// The stream's own `readable` with `try_read` would be wrong here: they don't clear the readiness that they found
 /// (tokio-serial 5.4), so that the next wait ends at once, for ever, at the price of a processor core.
 ///
 /// # Errors
 /// The port is lost; also where the other end hung up.
-pub async fn exchange(stream: Option<&mut SerialStream>, buffer: &mut [u8], out: &[u8]) -> io::Result<Moved> {
-    let Some(stream) = stream else { return std::future::pending().await };
+async fn exchange(stream: &mut SerialStream, buffer: &mut [u8], out: &[u8]) -> io::Result<Moved> {
     std::future::poll_fn(|context| {
         let mut incoming = ReadBuf::new(buffer);
         if let Poll::Ready(outcome) = Pin::new(&mut *stream).poll_read(context, &mut incoming) {
@@ -76,7 +171,8 @@ pub async fn exchange(stream: Option<&mut SerialStream>, buffer: &mut [u8], out:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::io::Write as _;
+    use tokio_serial::SerialPort as _;
 
     #[test]
     fn waiting_for_bytes_takes_no_processor_time() {
@@ -84,10 +180,10 @@ mod tests {
         runtime.block_on(async {
             let (mut here, mut there) = SerialStream::pair().unwrap();
             let mut buffer = [0; 16];
-            assert_eq!(exchange(Some(&mut there), &mut [], b"hello").await.unwrap(), Moved::Out(5));
-            assert_eq!(exchange(Some(&mut here), &mut buffer, &[]).await.unwrap(), Moved::In(5));
+            assert_eq!(exchange(&mut there, &mut [], b"hello").await.unwrap(), Moved::Out(5));
+            assert_eq!(exchange(&mut here, &mut buffer, &[]).await.unwrap(), Moved::In(5));
             let (start, used) = (Instant::now(), processor_time());
-            let silence = tokio::time::timeout(Duration::from_millis(400), exchange(Some(&mut here), &mut buffer, &[]));
+            let silence = tokio::time::timeout(Duration::from_millis(400), exchange(&mut here, &mut buffer, &[]));
             assert!(silence.await.is_err(), "nothing more was sent");
             let used = processor_time() - used;
             assert!(used * 4 < start.elapsed(), "{used:?} of {:?}", start.elapsed());
@@ -98,8 +194,48 @@ mod tests {
     fn what_is_no_serial_port_is_named_so() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let error = open(Path::new("/dev/null"), 115_200, Parity::Even).unwrap_err();
-            assert_eq!(error.to_string(), "this is no serial port");
+            let kind = |path: &str| open(Path::new(path), 115_200, Parity::Even).unwrap_err().kind;
+            assert_eq!(kind("/dev/null"), tokio_serial::ErrorKind::NoDevice);
+            assert_eq!(
+                open(Path::new("/dev/zero"), 115_200, Parity::Even).unwrap_err().description,
+                no_port().description
+            );
+            assert_ne!(
+                open(Path::new("/there/is/none"), 115_200, Parity::Even).unwrap_err().description,
+                no_port().description
+            );
+        });
+    }
+
+    #[test]
+    fn a_port_that_is_lost_is_opened_again() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let place = tempfile::tempdir().unwrap();
+            let path = place.path().join("port");
+            let mut port = Port::new(&path, 115_200, Parity::Even);
+            port.out().extend(b"nobody hears it");
+            assert!(matches!(port.next().await, Happened::Refused(_)));
+            for round in 0..2 {
+                let (mut there, here) = SerialStream::pair().unwrap();
+                let name = here.name().unwrap();
+                drop(here);
+                let _ = std::fs::remove_file(&path);
+                std::os::unix::fs::symlink(name, &path).unwrap();
+                let happened = port.next().await;
+                assert!(matches!(happened, Happened::Opened), "{round}: {happened:?}");
+                assert!(port.is_open() && port.out().is_empty());
+                port.out().extend(b"hello");
+                assert!(matches!(port.next().await, Happened::Sent));
+                // The other end still knows that this one was closed once.
+                while !matches!(exchange(&mut there, &mut [0; 16], &[]).await, Ok(Moved::In(5))) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                there.write_all(b"back").unwrap();
+                assert!(matches!(port.next().await, Happened::Received(b"back")));
+                drop(there);
+                assert!(matches!(port.next().await, Happened::Lost(_)), "{round}");
+            }
         });
     }
 
@@ -109,7 +245,7 @@ mod tests {
         runtime.block_on(async {
             let (mut here, there) = SerialStream::pair().unwrap();
             drop(there);
-            assert!(exchange(Some(&mut here), &mut [0; 16], b"x").await.is_err());
+            assert!(exchange(&mut here, &mut [0; 16], b"x").await.is_err());
         });
     }
 

@@ -220,3 +220,27 @@ fn a_reader_that_goes_away_ends_it_quietly_and_not_with_success() {
         assert_eq!((output.status.code(), stderr(&output)), (Some(1), ""));
     }
 }
+
+/// They would hang, or end with an error about something else.
+#[test]
+fn absurd_numbers_are_refused_by_the_name_of_their_option() {
+    let program = |arguments: &[&str]| run(Command::new(env!("CARGO_BIN_EXE_cellgate-edge")).args(arguments), 2);
+    for threads in ["0", "1000", "100000", "-1", "99999999999999999999"] {
+        let output = program(&["inspect", "--bundle", "none", &format!("--threads={threads}"), "1.tif"]);
+        let expected = format!("found {threads}, expected 1 to ");
+        assert!(stderr(&output).contains("--threads") && stderr(&output).contains(&expected), "{}", stderr(&output));
+    }
+    for (option, value) in [
+        ("--rate", "1e-300"),
+        ("--rate", "-1"),
+        ("--rate", "NaN"),
+        ("--baud", "0"),
+        ("--baud", "4294967295"),
+        ("--parts", "0"),
+        ("--first-part", "18446744073709551615"),
+        ("--patience", "18446744073709551615"),
+    ] {
+        let output = program(&["plc-sim", "--port", "none", option, value]);
+        assert!(stderr(&output).contains(option) && stderr(&output).contains(value), "{}", stderr(&output));
+    }
+}

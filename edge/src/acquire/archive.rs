@@ -1,7 +1,7 @@
 //! Where images go when they were judged: folders by day, no larger than a quota. Disk pressure deletes images, never
 //! verdicts, and nothing that the appliance did not name itself: other folders and files are never touched.
 
-use super::{Identity, ImageFile};
+use super::{Change, Identity, ImageFile};
 use crate::journal::format_utc_ms;
 use rustix::fs::statvfs;
 use std::collections::BTreeMap;
@@ -37,10 +37,13 @@ pub struct Archive {
 pub enum Stored {
     /// It is in the archive.
     Moved,
+    /// It is in the archive as an image that was not judged: its attributes were changed, so nobody can say whether its content
+    /// was. No event would tell of it again.
+    MovedUnjudged,
     /// There is nothing at its path any more.
     Gone,
-    /// Another file has its name, or it was written to again: that is another image, and stays where it is.
-    Changed,
+    /// It is not what it was: that is another image, or may be, and stays where it is.
+    Changed(Change),
 }
 
 /// What [`Archive::tidy`] left.
@@ -78,7 +81,7 @@ impl Archive {
     }
 
     /// Moves the image into the folder of the day of `time` (UTC), as `name` and the image's ending, if it is still the one
-    /// that was told of.
+    /// that was told of; under another name where that can't be said.
     ///
     /// # Errors
     /// [`ArchiveError`]: then the image is where it was.
@@ -88,14 +91,19 @@ impl Archive {
             Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Stored::Gone),
             found => Identity::of(&found.map_err(|source| self.error(path, source))?),
         };
-        let Some(identity) = found.filter(|_| found == image.identity) else { return Ok(Stored::Changed) };
+        let Some((came, now)) = image.identity.zip(found) else { return Ok(Stored::Changed(Change::Replaced)) };
+        let (name, stored) = match came.change(&now) {
+            None => (name.to_owned(), Stored::Moved),
+            Some(Change::Attributes) => (unjudged_name(path, time), Stored::MovedUnjudged),
+            Some(change) => return Ok(Stored::Changed(change)),
+        };
         let day = day(time);
         let folder = self.folder.join(&day);
         fs::create_dir_all(&folder).map_err(|source| self.error(&folder, source))?;
         let target = folder.join(name).with_added_extension(path.extension().unwrap_or_default());
         fs::rename(path, &target).map_err(|source| self.error(path, source))?;
-        *self.days.entry(day).or_default() += identity.length();
-        Ok(Stored::Moved)
+        *self.days.entry(day).or_default() += now.length();
+        Ok(stored)
     }
 
     /// Bytes of the images in it.
@@ -163,10 +171,20 @@ impl Archive {
     }
 }
 
+/// The name in the archive, without its ending, of an image that was not judged and lay at `path` until `time`.
+#[must_use]
+pub fn unjudged_name(path: &Path, time: SystemTime) -> String {
+    format!("unjudged-{}-{}", unix_ms(time), path.file_stem().unwrap_or_default().to_string_lossy())
+}
+
+fn unix_ms(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    i64::try_from(since).unwrap_or(i64::MAX)
+}
+
 /// The day of `time` as `2026-11-23`, UTC.
 fn day(time: SystemTime) -> String {
-    let unix_ms = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let mut utc = format_utc_ms(i64::try_from(unix_ms).unwrap_or(i64::MAX));
+    let mut utc = format_utc_ms(unix_ms(time));
     utc.truncate("2026-11-23".len());
     utc
 }
@@ -283,7 +301,7 @@ mod tests {
         assert!(day.join("0000000006-6-PASS.tif").is_symlink() && day.join("0000000005-5-PASS.tif").is_dir());
         assert!(folder.path().join("0000000007-7-PASS.tif").exists());
         let no_image = archive.store(&ImageFile::at(root.join("db")), FIRST, UNIX_EPOCH).unwrap();
-        assert_eq!(no_image, Stored::Changed, "a folder is no image");
+        assert_eq!(no_image, Stored::Changed(Change::Replaced), "a folder is no image");
     }
 
     #[test]
@@ -294,14 +312,29 @@ mod tests {
         let mut store = |image: &ImageFile| archive.store(image, FIRST, UNIX_EPOCH).unwrap();
         let first = image(folder.path(), 10);
         image(folder.path(), 11);
-        assert_eq!(store(&first), Stored::Changed, "written again in place");
+        assert_eq!(store(&first), Stored::Changed(Change::Written), "written again in place");
         let first = image(folder.path(), 10);
         fs::write(folder.path().join("next.tif"), [0; 10]).unwrap();
         fs::rename(folder.path().join("next.tif"), &first.path).unwrap();
-        assert_eq!(store(&first), Stored::Changed, "another one was renamed to it");
+        assert_eq!(store(&first), Stored::Changed(Change::Replaced), "another one was renamed to it");
         let next = ImageFile::at(first.path.clone());
+        fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
         assert_eq!((store(&next), store(&next)), (Stored::Moved, Stored::Gone));
         assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));
+    }
+
+    #[test]
+    fn an_image_whose_attributes_were_changed_is_archived_as_not_judged() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("archive");
+        let mut archive = Archive::open(&root, 1, 0).unwrap();
+        let scan = image(folder.path(), 10);
+        std::thread::sleep(Duration::from_millis(30));
+        fs::set_permissions(&scan.path, fs::Permissions::from_mode(0o600)).unwrap();
+        let time = UNIX_EPOCH + DAY * 20_000;
+        assert_eq!(archive.store(&scan, FIRST, time).unwrap(), Stored::MovedUnjudged);
+        assert!(root.join("2024-10-04/unjudged-1728000000000-scan.tif").exists() && archive.bytes() == 10);
     }
 
     #[test]

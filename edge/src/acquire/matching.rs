@@ -62,7 +62,8 @@ impl Matcher {
         }
         self.waiting.retain(|waiting| waiting.file.path != arrival.file.path);
         // By number, what is gone or being written again is told of anew, and a file that was closed twice is no second one.
-        let is_known = arrival.file.identity.is_none_or(|identity| self.taken == Some(identity));
+        let is_taken = |identity: Identity| self.taken.is_some_and(|taken| taken.change(&identity).is_none());
+        let is_known = arrival.file.identity.is_none_or(is_taken);
         if self.matching != Matching::PartId || !is_known {
             self.waiting.push(arrival);
         }

@@ -2,26 +2,37 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `image_file` | which file an image is |
+//! | `image_file` | which file an image is, and how it changed |
+//! | `file_system` | whether the kernel reports every file of a folder |
 //! | `watch` | which files are complete, told by the kernel |
+//! | `created` | which files are complete, of those whose name was made and that were not closed: hard links |
+//! | `writer` | whether a process has a file open for writing |
+//! | `listing` | which files appeared without an event of the kernel |
 //! | `settle` | which files are complete, where nobody watched their writer |
 //! | `matching` | which image belongs to a trigger |
 //! | `unjudged` | why an image is set aside |
 //! | `archive` | where images go afterwards, and how much is kept |
 
 mod archive;
+mod created;
+mod file_system;
 mod image_file;
+mod listing;
 mod matching;
 mod settle;
+#[cfg(test)]
+#[path = "../../../tests/src/skipped.rs"]
+mod skipped;
 mod unjudged;
 mod watch;
+mod writer;
 
-pub use archive::{Archive, ArchiveError, Kept, Stored};
-pub use image_file::{Identity, ImageFile};
+pub use archive::{Archive, ArchiveError, Kept, Stored, unjudged_name};
+pub use file_system::FileSystem;
+pub use image_file::{Change, Identity, ImageFile};
 pub use matching::{Matcher, NoImage};
-pub use settle::Settling;
 pub use unjudged::Unjudged;
-pub use watch::{WatchError, Watcher, present};
+pub use watch::{WatchError, Watcher};
 
 use std::time::Instant;
 

@@ -1,57 +1,100 @@
 //! Files whose writer nobody saw: whole once they have lain unchanged for a while.
 
-use super::{Arrival, ImageFile};
+use super::writer::{Writer, writer_of};
+use super::{Arrival, Identity, ImageFile};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a file must lie unchanged. A scanner that pauses for longer in the middle of a file is not known.
-const SETTLED: Duration = Duration::from_secs(5);
+/// How long a file must lie unchanged. A scanner that pauses for longer in the middle of a file is not known, unless a process of
+/// this machine keeps the file open for writing, and the kernel says so.
+pub(super) const SETTLED: Duration = Duration::from_secs(5);
+/// How often each is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// Files that lay in the folder before it was watched.
+/// Files that came while nobody watched, or on a file system whose kernel reports nothing of them.
 #[derive(Debug, Default)]
-pub struct Settling {
+pub(super) struct Settling {
     files: Vec<Lying>,
 }
 
 #[derive(Debug)]
 struct Lying {
-    file: ImageFile,
-    since: Instant,
+    path: PathBuf,
+    last: Identity,
+    looked: Instant,
+    unchanged_since: Instant,
 }
 
 impl Settling {
-    /// Begins to look at `files`; those that are gone are forgotten.
-    #[must_use]
-    pub fn new(files: Vec<ImageFile>, now: Instant) -> Self {
-        let lying = |file: ImageFile| file.identity.is_some().then_some(Lying { file, since: now });
-        Self { files: files.into_iter().filter_map(lying).collect() }
+    /// Begins to look at `file`; one that is gone is forgotten.
+    pub(super) fn add(&mut self, file: ImageFile, now: Instant) {
+        if let Some(last) = file.identity {
+            self.files.push(Lying { path: file.path, last, looked: now, unchanged_since: now });
+        }
+    }
+
+    /// Whether the file at `path` is one of these.
+    pub(super) fn contains(&self, path: &Path) -> bool {
+        self.files.iter().any(|lying| lying.path == path)
     }
 
     /// Adds the files that have settled to `arrivals`. A file that is among them already was completed by a writer since,
     /// and is not waited for any more.
-    pub fn look(&mut self, now: Instant, arrivals: &mut Vec<Arrival>) {
+    pub(super) fn look(&mut self, now: Instant, arrivals: &mut Vec<Arrival>) {
         self.files.retain_mut(|lying| {
-            if arrivals.iter().any(|arrival| arrival.file.path == lying.file.path) {
+            if arrivals.iter().any(|arrival| arrival.file.path == lying.path) {
                 return false;
             }
-            if now.saturating_duration_since(lying.since) < SETTLED {
+            if now.saturating_duration_since(lying.looked) < LOOK {
                 return true;
             }
-            let before = lying.file.identity;
-            lying.file = ImageFile::at(std::mem::take(&mut lying.file.path));
-            lying.since = now;
-            let is_changed = lying.file.identity != before;
-            if !is_changed {
-                arrivals.push(Arrival { file: lying.file.clone(), at: now });
+            let Some(found) = fresh(&lying.path) else { return false };
+            lying.looked = now;
+            if lying.last.change(&found).is_some() {
+                lying.unchanged_since = now;
             }
-            is_changed && lying.file.identity.is_some()
+            lying.last = found;
+            if now.saturating_duration_since(lying.unchanged_since) < SETTLED {
+                return true;
+            }
+            // A kernel that does not know says nothing against it.
+            let is_open = writer_of(&lying.path) == Writer::Some && found.length() > 0;
+            if !is_open {
+                let file = ImageFile { path: std::mem::take(&mut lying.path), identity: Some(found) };
+                arrivals.push(Arrival { file, at: now });
+            }
+            is_open
         });
     }
+}
+
+/// What is at `path` now, also on a server whose answer of some seconds ago the kernel would repeat.
+fn fresh(path: &Path) -> Option<Identity> {
+    // Its answer is not needed: afterwards what the kernel remembers is right.
+    let _ = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS);
+    path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::fs::{self, File};
+
+    fn settling(paths: impl IntoIterator<Item = PathBuf>, now: Instant) -> Settling {
+        let mut settling = Settling::default();
+        paths.into_iter().for_each(|path| settling.add(ImageFile::at(path), now));
+        settling
+    }
+
+    /// The names of what has settled at `now`, where `closed` was closed just before.
+    fn look(settling: &mut Settling, now: Instant, closed: Option<PathBuf>) -> Vec<String> {
+        let arrival = |path: PathBuf| Arrival { file: ImageFile::at(path), at: now };
+        let mut arrivals: Vec<_> = closed.into_iter().map(arrival).collect();
+        settling.look(now, &mut arrivals);
+        let name = |arrival: &Arrival| arrival.file.path.file_name().unwrap().to_str().unwrap().to_owned();
+        arrivals.iter().map(name).collect()
+    }
 
     #[test]
     fn a_file_arrives_once_it_lay_unchanged_for_a_while() {
@@ -60,25 +103,26 @@ mod tests {
         let names = ["whole.tif", "growing.tif", "gone.tif", "closed.tif"];
         names.iter().for_each(|name| fs::write(path(name), b"bytes").unwrap());
         let start = Instant::now();
-        let mut settling = Settling::new(names.map(path).map(ImageFile::at).into(), start);
-        let mut look = |now: Instant, told: &str| {
-            let mut arrivals: Vec<_> = [told]
-                .iter()
-                .filter(|told| !told.is_empty())
-                .map(|told| Arrival { file: ImageFile::at(path(told)), at: now })
-                .collect();
-            settling.look(now, &mut arrivals);
-            arrivals
-                .iter()
-                .map(|arrival| arrival.file.path.file_name().unwrap().to_str().unwrap().to_owned())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(look(start + SETTLED / 2, "closed.tif"), ["closed.tif"]);
+        let mut files = settling(names.map(path), start);
+        assert_eq!(look(&mut files, start + SETTLED / 2, Some(path("closed.tif"))), ["closed.tif"]);
         fs::write(path("growing.tif"), b"more bytes").unwrap();
         fs::remove_file(path("gone.tif")).unwrap();
-        assert_eq!(look(start + SETTLED, ""), ["whole.tif"]);
-        assert_eq!(look(start + SETTLED * 3 / 2, ""), [""; 0]);
-        assert_eq!(look(start + SETTLED * 2, ""), ["growing.tif"]);
-        assert_eq!(look(start + SETTLED * 4, ""), [""; 0]);
+        assert_eq!(look(&mut files, start + SETTLED, None), ["whole.tif"]);
+        assert_eq!(look(&mut files, start + SETTLED * 3 / 2, None), [""; 0]);
+        assert_eq!(look(&mut files, start + SETTLED * 2, None), ["growing.tif"]);
+        assert_eq!(look(&mut files, start + SETTLED * 4, None), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_that_is_open_for_writing_has_not_settled_however_long_it_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.tif");
+        fs::write(&path, b"half").unwrap();
+        let writer = File::options().append(true).open(&path).unwrap();
+        let start = Instant::now();
+        let mut files = settling([path], start);
+        assert_eq!(look(&mut files, start + SETTLED * 2, None), [""; 0]);
+        drop(writer);
+        assert_eq!(look(&mut files, start + SETTLED * 3, None), ["1.tif"]);
     }
 }

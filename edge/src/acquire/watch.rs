@@ -1,7 +1,12 @@
 //! Which files in the scanner's folder are complete: those that were closed after writing or renamed into place, as the
-//! kernel tells (inotify). A half-written file is nobody's image, and neither is what is no plain file.
+//! kernel tells (inotify); those whose name was made, once nobody has them open for writing; and where the kernel does not report
+//! all files, also those that lie unchanged for a while. A half-written file is nobody's image, and neither is what is no plain
+//! file.
 
-use super::{Arrival, ImageFile};
+use super::created::Created;
+use super::listing::Listing;
+use super::settle::Settling;
+use super::{Arrival, FileSystem, ImageFile};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::fs::{Access, access};
@@ -20,6 +25,8 @@ use std::time::{Duration, Instant};
 /// How often is looked whether the folder is still the one at its path, and may be read and written. The kernel tells of a
 /// folder that moves itself, not of one whose parent moves or whose link leads elsewhere.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often a folder is listed where the kernel does not report all files.
+pub(super) const RESCAN: Duration = LOOK;
 /// Names of things that are no plain files and were told of, at most; then they may be told of again.
 const MOST_TOLD: usize = 256;
 
@@ -51,12 +58,17 @@ pub enum WatchError {
 /// Watches one folder for complete TIFFs.
 pub struct Watcher {
     folder: PathBuf,
+    file_system: FileSystem,
     kernel: OwnedFd,
     /// Device and inode of the folder.
     identity: (u64, u64),
     looked: Instant,
     /// What is no plain file and was told of.
     told: BTreeSet<PathBuf>,
+    created: Created,
+    settling: Settling,
+    /// Where the kernel does not report all files.
+    listing: Option<Listing>,
 }
 
 impl fmt::Debug for Watcher {
@@ -66,14 +78,16 @@ impl fmt::Debug for Watcher {
 }
 
 impl Watcher {
-    /// Begins to watch `folder`: files that are completed from now on are told of.
+    /// Begins to watch `folder`: files that are completed from now on are told of. With the TIFFs that lie there already, in the
+    /// order of their names; nobody knows whether they are whole.
     ///
     /// # Errors
     /// [`WatchError::Io`], or [`WatchError::Gone`] where it changes at that moment.
-    pub fn new(folder: &Path) -> Result<Self, WatchError> {
+    pub fn new(folder: &Path) -> Result<(Self, Vec<ImageFile>), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: folder.to_owned(), source: errno.into() };
         let kernel = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(io)?;
-        let wanted = WatchFlags::CLOSE_WRITE
+        let wanted = WatchFlags::CREATE
+            | WatchFlags::CLOSE_WRITE
             | WatchFlags::MOVED_TO
             | WatchFlags::MODIFY
             | WatchFlags::DELETE_SELF
@@ -81,10 +95,31 @@ impl Watcher {
             | WatchFlags::ONLYDIR;
         let identity = identity(folder)?;
         inotify::add_watch(&kernel, folder, wanted).map_err(io)?;
-        let watcher =
-            Self { folder: folder.to_owned(), kernel, identity, looked: Instant::now(), told: BTreeSet::new() };
+        let file_system = FileSystem::of(folder).map_err(io)?;
+        let mut watcher = Self {
+            folder: folder.to_owned(),
+            file_system,
+            kernel,
+            identity,
+            looked: Instant::now(),
+            told: BTreeSet::new(),
+            created: Created::default(),
+            settling: Settling::default(),
+            listing: None,
+        };
         watcher.check_identity()?;
-        Ok(watcher)
+        let lying = watcher.list()?;
+        if let Some(consequence) = file_system.consequence() {
+            tracing::warn!(event = "folder_listed", folder = %folder.display(), "{consequence}");
+            watcher.listing.insert(Listing::default()).told(&lying);
+        }
+        Ok((watcher, lying))
+    }
+
+    /// Tells of `files` once they have lain unchanged for a while, and no process of this machine has them open for writing.
+    pub fn settle(&mut self, files: Vec<ImageFile>) {
+        let now = Instant::now();
+        files.into_iter().for_each(|file| self.settling.add(file, now));
     }
 
     /// Checks that the watched folder is the one at its path, and that images can be read there and moved away.
@@ -110,12 +145,57 @@ impl Watcher {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(io(errno)),
         }
-        let before = arrivals.len();
-        self.read(arrivals, before)?;
+        let first = arrivals.len();
+        self.read(arrivals, first)?;
+        self.add_created(arrivals, first)?;
+        let now = Instant::now();
+        let is_due = now.saturating_duration_since(self.looked) >= LOOK;
         // What came is at the path only if the folder is.
-        if arrivals.len() > before || self.looked.elapsed() >= LOOK {
+        if arrivals.len() > first || is_due {
             self.check_identity()?;
-            self.looked = Instant::now();
+        }
+        if is_due {
+            self.looked = now;
+            self.add_listed(arrivals)?;
+        }
+        self.settling.look(now, arrivals);
+        if let Some(listing) = &mut self.listing {
+            listing.arrived(arrivals);
+        }
+        Ok(())
+    }
+
+    /// Adds the files whose name was made and that nobody has open for writing.
+    fn add_created(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
+        let whole = self.created.whole(Instant::now());
+        if whole.is_empty() {
+            return Ok(());
+        }
+        // Of one that was closed since, the event is there by now: the kernel reports it before the writer counts as gone.
+        self.read(arrivals, first)?;
+        for file in whole {
+            if !self.created.take(&file) {
+                continue;
+            }
+            let at = Instant::now();
+            if self.file_system.has_unseen_writers() {
+                self.settling.add(file, at);
+            } else {
+                arrivals.push(Arrival { file, at });
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets files settle that came without an event, where there can be such.
+    fn add_listed(&mut self, arrivals: &[Arrival]) -> Result<(), WatchError> {
+        if self.listing.is_none() {
+            return Ok(());
+        }
+        let files = self.list()?;
+        if let Some(listing) = &mut self.listing {
+            listing.arrived(arrivals);
+            listing.look(files, Instant::now(), &mut self.settling, |file| self.created.contains(&file.path));
         }
         Ok(())
     }
@@ -146,39 +226,36 @@ impl Watcher {
                 if flags.contains(ReadFlags::MODIFY) {
                     let told = arrivals[first..].iter_mut().filter(|arrival| arrival.file.path == path);
                     told.for_each(|arrival| arrival.file.identity = None);
-                } else if may_be_plain(&path) {
+                    self.created.written(&path);
+                } else if !may_be_plain(&path) {
+                    ignore(&mut self.told, path);
+                } else if flags.contains(ReadFlags::CREATE) {
+                    self.created.add(path, at);
+                } else {
+                    self.created.remove(&path);
                     arrivals.push(Arrival { file: ImageFile::at(path), at });
-                } else if !self.told.contains(&path) {
-                    if self.told.len() >= MOST_TOLD {
-                        self.told.clear();
-                    }
-                    tell_ignored(&path);
-                    self.told.insert(path);
                 }
             }
         }
     }
-}
 
-/// The TIFFs that lie in `folder`, in the order of their names. Nobody knows whether they are whole.
-///
-/// # Errors
-/// [`WatchError::Io`].
-pub fn present(folder: &Path) -> Result<Vec<ImageFile>, WatchError> {
-    let io = |source| WatchError::Io { path: folder.to_owned(), source };
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if path.file_name().is_some_and(|name| is_radiograph(Path::new(name))) {
-            if may_be_plain(&path) {
-                paths.push(path);
-            } else {
-                tell_ignored(&path);
+    /// The TIFFs that lie in the folder, in the order of their names.
+    fn list(&mut self) -> Result<Vec<ImageFile>, WatchError> {
+        let io = |source| WatchError::Io { path: self.folder.clone(), source };
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if path.file_name().is_some_and(|name| is_radiograph(Path::new(name))) {
+                if may_be_plain(&path) {
+                    paths.push(path);
+                } else {
+                    ignore(&mut self.told, path);
+                }
             }
         }
+        paths.sort();
+        Ok(paths.into_iter().map(ImageFile::at).collect())
     }
-    paths.sort();
-    Ok(paths.into_iter().map(ImageFile::at).collect())
 }
 
 impl WatchError {
@@ -198,8 +275,17 @@ fn may_be_plain(path: &Path) -> bool {
     path.symlink_metadata().map_or(true, |metadata| metadata.is_file())
 }
 
-fn tell_ignored(path: &Path) {
-    tracing::warn!(path = %path.display(), "ignored: a folder, link or pipe is no image, whatever its name");
+/// Names what is no plain file in a warning, once.
+fn ignore(told: &mut BTreeSet<PathBuf>, path: PathBuf) {
+    if told.contains(&path) {
+        return;
+    }
+    if told.len() >= MOST_TOLD {
+        told.clear();
+    }
+    let shown = path.display();
+    tracing::warn!(event = "not_a_file", path = %shown, "ignored: a folder, link or pipe is no image, whatever its name");
+    told.insert(path);
 }
 
 /// Whether the name is that of a TIFF that is not hidden: scanners hide what they are still writing.
@@ -210,139 +296,4 @@ fn is_radiograph(name: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
-    use std::fs::{self, File};
-    use std::io::Write;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    fn names(watcher: &mut Watcher) -> Vec<String> {
-        let mut arrivals = Vec::new();
-        watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
-        let name = |arrival: &Arrival| arrival.file.path.file_name().unwrap().to_string_lossy().into_owned();
-        arrivals.iter().map(name).collect()
-    }
-
-    #[test]
-    fn a_file_counts_when_it_was_closed_or_renamed_into_place() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut watcher = Watcher::new(folder.path()).unwrap();
-        let mut file = File::create(folder.path().join("7.tif")).unwrap();
-        file.write_all(b"half").unwrap();
-        file.sync_all().unwrap();
-        assert_eq!(names(&mut watcher), [""; 0], "its writer is not done");
-        drop(file);
-        assert_eq!(names(&mut watcher), ["7.tif"]);
-
-        fs::write(folder.path().join(".8.tif"), b"hidden").unwrap();
-        fs::write(folder.path().join("notes.txt"), b"text").unwrap();
-        fs::rename(folder.path().join(".8.tif"), folder.path().join("8.TIFF")).unwrap();
-        assert_eq!(names(&mut watcher), ["8.TIFF"]);
-        assert_eq!(present(folder.path()).unwrap().len(), 2);
-    }
-
-    /// Also where both happened before anybody looked.
-    #[test]
-    fn a_file_that_is_written_to_again_is_not_the_one_that_came() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("scan.tif");
-        let mut watcher = Watcher::new(folder.path()).unwrap();
-        let mut arrivals = Vec::new();
-        fs::write(&path, b"first").unwrap();
-        let mut again = File::create(&path).unwrap();
-        again.write_all(b"other").unwrap();
-        watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
-        assert_eq!(arrivals[0].file.identity, None);
-        drop(again);
-        watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
-        assert_eq!(arrivals[1].file, ImageFile::at(path.clone()));
-        assert!(arrivals[1].file.identity.is_some() && arrivals.len() == 2);
-        // Longer than a tick of the kernel's clock.
-        std::thread::sleep(Duration::from_millis(30));
-        fs::write(&path, b"third").unwrap();
-        assert_ne!(arrivals[1].file, ImageFile::at(path));
-    }
-
-    #[test]
-    fn a_folder_that_goes_away_is_told_of() {
-        let folder = tempfile::tempdir().unwrap();
-        let scans = folder.path().join("scans");
-        fs::create_dir(&scans).unwrap();
-        let mut watcher = Watcher::new(&scans).unwrap();
-        fs::rename(&scans, folder.path().join("elsewhere")).unwrap();
-        let found = watcher.next(Duration::from_millis(20), &mut Vec::new());
-        assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
-        assert!(matches!(Watcher::new(&scans), Err(WatchError::Io { .. })));
-    }
-
-    #[test]
-    fn only_plain_files_are_images() {
-        let folder = tempfile::tempdir().unwrap();
-        let scans = folder.path().join("scans");
-        fs::create_dir(&scans).unwrap();
-        let mut watcher = Watcher::new(&scans).unwrap();
-        let outside = |name: &str| folder.path().join(name);
-        fs::create_dir(outside("folder")).unwrap();
-        fs::write(outside("file"), b"bytes").unwrap();
-        std::os::unix::fs::symlink(outside("file"), outside("link")).unwrap();
-        let pipe = rustix::fs::FileType::Fifo;
-        rustix::fs::mknodat(rustix::fs::CWD, outside("pipe"), pipe, rustix::fs::Mode::RUSR, 0).unwrap();
-        for (number, what) in ["folder", "link", "pipe", "file"].iter().enumerate() {
-            fs::rename(outside(what), scans.join(format!("{number}.tif"))).unwrap();
-        }
-        assert_eq!(names(&mut watcher), ["3.tif"]);
-        assert_eq!(present(&scans).unwrap(), [ImageFile::at(scans.join("3.tif"))]);
-    }
-
-    /// It would be ready, and every part REJECT/IMAGE_UNREADABLE.
-    #[test]
-    fn a_folder_that_may_not_be_read_any_more_is_noticed() {
-        // Root may all; a thread without these two does not.
-        let thread = std::thread::spawn(|| {
-            let no_override = |mut set: CapabilitySet| {
-                set.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
-                set
-            };
-            let CapabilitySets { effective, permitted, inheritable } = capabilities(None).unwrap();
-            let (effective, permitted) = (no_override(effective), no_override(permitted));
-            set_capabilities(None, CapabilitySets { effective, permitted, inheritable }).unwrap();
-            let folder = tempfile::tempdir().unwrap();
-            let mode = |mode: u32| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
-            let mut watcher = Watcher::new(folder.path()).unwrap();
-            for refused in [0o000, 0o300, 0o500, 0o600] {
-                mode(refused);
-                std::thread::sleep(LOOK);
-                let found = watcher.next(Duration::ZERO, &mut Vec::new());
-                assert!(matches!(found, Err(WatchError::Io { .. })), "{refused:o}: {found:?}");
-                assert!(Watcher::new(folder.path()).is_err(), "{refused:o}");
-            }
-            mode(0o700);
-            watcher.next(Duration::ZERO, &mut Vec::new()).unwrap();
-        });
-        thread.join().unwrap();
-    }
-
-    /// The kernel tells nothing of these.
-    #[test]
-    fn a_folder_that_is_not_at_its_path_any_more_is_noticed() {
-        let place = tempfile::tempdir().unwrap();
-        let path = |name: &str| place.path().join(name);
-        fs::create_dir_all(path("parent/scans")).unwrap();
-        fs::create_dir(path("other")).unwrap();
-        std::os::unix::fs::symlink(path("parent/scans"), path("link")).unwrap();
-        let mut by_parent = Watcher::new(&path("parent/scans")).unwrap();
-        let mut by_link = Watcher::new(&path("link")).unwrap();
-        fs::remove_file(path("link")).unwrap();
-        std::os::unix::fs::symlink(path("other"), path("link")).unwrap();
-        // At once where a file comes, as it is not at the path that it would be told of by.
-        fs::write(path("parent/scans/1.tif"), b"bytes").unwrap();
-        let found = by_link.next(Duration::ZERO, &mut Vec::new());
-        assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
-        assert_eq!(names(&mut by_parent), ["1.tif"]);
-        fs::rename(path("parent"), path("moved")).unwrap();
-        std::thread::sleep(LOOK);
-        let found = by_parent.next(Duration::ZERO, &mut Vec::new());
-        assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use super::beat::{Beats, Worker};
 use super::messages::ToArchiver;
 use super::service::Service;
 use super::shared::Shared;
-use crate::acquire::{Archive, ImageFile, Stored, Unjudged};
+use crate::acquire::{Archive, Change, ImageFile, Stored, Unjudged, unjudged_name};
 use crate::journal::{Journal, now_unix_ms};
 use crate::metrics::Metrics;
 use std::collections::VecDeque;
@@ -71,8 +71,7 @@ impl Archiver {
             }
             ToArchiver::SetAside { images, why } => {
                 for image in images {
-                    let stem = image.path.file_stem().unwrap_or_default().to_string_lossy();
-                    let name = format!("unjudged-{}-{stem}", now_unix_ms());
+                    let name = unjudged_name(&image.path, SystemTime::now());
                     owed.extend(store(&mut self.archive, figures, Move { image, name, why: Some(why) }));
                 }
             }
@@ -96,16 +95,19 @@ fn store(archive: &mut Archive, figures: &Metrics, image: Move) -> Option<Move> 
     let path = file.path.display();
     match (&stored, why) {
         // What is not judged and not there any more is told of by itself, if it is an image again.
-        (Ok(Stored::Moved), None) | (Err(_), None) | (Ok(Stored::Gone | Stored::Changed), Some(_)) => {}
-        (Ok(Stored::Moved) | Err(_), Some(why)) => {
+        (Ok(Stored::Moved), None) | (Err(_), None) | (Ok(Stored::Gone | Stored::Changed(_)), Some(_)) => {}
+        (Ok(Stored::Moved | Stored::MovedUnjudged) | Err(_), Some(why)) => {
             figures.parts.set_aside(*why, 1);
             tracing::warn!(image = %path, %why, "the image is set aside and not judged");
         }
-        (Ok(Stored::Gone), None) => tracing::warn!(image = %path, name, "a judged image is gone: not in the archive"),
-        (Ok(Stored::Changed), None) => tracing::warn!(
+        (Ok(Stored::MovedUnjudged), None) => tracing::warn!(
             image = %path, name,
-            "a judged image is not in the archive: its file was replaced or written to since; the scanner should give each \
-             image a fresh name"
+            "an image of a recorded part is in the archive as unjudged, since {}", Change::Attributes
+        ),
+        (Ok(Stored::Gone), None) => tracing::warn!(image = %path, name, "a judged image is gone: not in the archive"),
+        (Ok(Stored::Changed(change)), None) => tracing::warn!(
+            image = %path, name,
+            "a judged image is not in the archive, since {change}; the scanner should give each image a fresh name"
         ),
     }
     figures.store.archived(archive.bytes());

@@ -4,11 +4,10 @@ use super::beat::{PAUSE, Worker};
 use super::messages::{ArchiverQueue, JudgeQueue, ToJudge};
 use super::service::Service;
 use super::shared::Shared;
-use crate::acquire::{Arrival, Settling, Unjudged, WatchError, Watcher as FolderWatcher, present};
+use crate::acquire::{Arrival, Unjudged, WatchError, Watcher as FolderWatcher};
 use crate::config::Matching;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The service that watches the scanner's folder.
 pub(super) struct Watcher {
@@ -43,15 +42,13 @@ impl Service for Watcher {
 impl Watcher {
     /// Watches until the folder is lost. Arrivals that were not sent by then are dropped: their files may have moved.
     fn watch(&self, is_lost: &mut bool) -> Result<(), WatchError> {
-        let mut watcher = FolderWatcher::new(&self.folder)?;
-        // Nobody knows yet whether an image that lies here already is whole, nor ever which trigger it came for.
-        let lying = present(&self.folder)?;
+        let (mut watcher, lying) = FolderWatcher::new(&self.folder)?;
         if std::mem::take(is_lost) {
             tracing::info!(folder = %self.folder.display(), "the scanner's folder is watched again");
         }
-        let mut settling = Settling::default();
+        // Whether an image that lies here already is whole is not known yet, and which trigger it came for never will be.
         if self.matching == Matching::FreeRunning {
-            settling = Settling::new(lying, Instant::now());
+            watcher.settle(lying);
         } else {
             self.archiver.set_aside(lying, Unjudged::Unwatched);
         }
@@ -60,7 +57,6 @@ impl Watcher {
         while !self.shared.is_shut_down() {
             self.shared.beats.idle(Worker::Watcher);
             watcher.next(PAUSE, &mut arrivals)?;
-            settling.look(Instant::now(), &mut arrivals);
             is_doubt_sent = is_doubt_sent || self.judge.try_send(ToJudge::Doubt);
             if is_doubt_sent {
                 self.send(&mut arrivals);

@@ -1,6 +1,7 @@
 //! `cellgate-edge inspect`: judges the given images once.
 
 use anyhow::Context as _;
+use cellgate_edge::config::most_threads;
 use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, Judgement, Pipeline, TensorRtOptions};
 use cellgate_edge::sandbox;
 use cellgate_models::bundle::{self, Bundle, Precision};
@@ -45,8 +46,8 @@ pub(crate) struct Args {
     /// The engine that runs it: auto (TensorRT where it can be used), tensorrt or onnxruntime
     #[arg(long, value_name = "ENGINE", default_value_t = EngineChoice::Auto)]
     engine: EngineChoice,
-    /// Threads of ONNX Runtime [default: one for each core]
-    #[arg(long, value_name = "NUMBER")]
+    /// Threads of ONNX Runtime, at most one for each core [default: one for each core]
+    #[arg(long, value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
     /// ONNX Runtime's library file, libonnxruntime.so
     #[arg(long, value_name = "PATH")]
@@ -60,6 +61,12 @@ pub(crate) struct Args {
     /// This device's key for its plans
     #[arg(long, value_name = "FILE", default_value = TensorRtOptions::KEY)]
     plan_key: PathBuf,
+}
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let cores = most_threads();
+    let threads = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= cores);
+    threads.ok_or_else(|| format!("found {text}, expected 1 to {cores}, the cores of this machine"))
 }
 
 /// Runs `inspect`.
@@ -166,11 +173,9 @@ fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
 }
 
 /// The reason's name, and what went wrong without the path, which has its own column.
-fn reason(path: &Path, judgement: &Judgement) -> String {
+fn reason(judgement: &Judgement) -> String {
     let name = judgement.decision.reason.name();
-    let Some(detail) = &judgement.detail else { return name.to_owned() };
-    let detail = detail.strip_prefix(&format!("{}: ", path.display())).unwrap_or(detail);
-    format!("{name}: {detail}")
+    judgement.detail_without_path.as_ref().map_or_else(|| name.to_owned(), |detail| format!("{name}: {detail}"))
 }
 
 /// All judgements as a table.
@@ -183,7 +188,7 @@ fn table(judgements: &[(&PathBuf, Judgement)]) -> comfy_table::Table {
             path.display().to_string(),
             judgement.decision.verdict.to_string(),
             judgement.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
-            reason(path, judgement),
+            reason(judgement),
             format!("{:.1}", judgement.times.total().as_secs_f64() * 1e3),
         ]);
     }

@@ -1,7 +1,8 @@
 //! `cellgate-edge plc-sim`: the PLC's side of the line.
 
 use anyhow::{Context as _, bail, ensure};
-use cellgate_edge::config::{Parity, Profile};
+use cellgate_edge::config::{BAUDS, Parity, Profile};
+use cellgate_edge::percentile::percentile;
 use cellgate_edge::plc_sim::{self, Options, Scanner};
 use cellgate_models::bundle::{self, Bundle};
 use cellgate_protocol::digest::DigestStart;
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = clap::value_parser!(u8).try_map(Unit::try_from))]
     unit: Unit,
     /// Bits per second
-    #[arg(long, value_name = "BAUD", default_value_t = 115_200)]
+    #[arg(long, value_name = "BAUD", default_value_t = 115_200, value_parser = baud)]
     baud: u32,
     /// Parity bit
     #[arg(long, value_enum, default_value_t = ParityArg::Even)]
@@ -46,8 +47,8 @@ pub(crate) struct Args {
     /// Number of the first part
     #[arg(long, value_name = "PART", default_value_t = 1)]
     first_part: u64,
-    /// Parts a minute, at most [default: as fast as the device answers]
-    #[arg(long, value_name = "PER_MINUTE")]
+    /// Parts a minute, at most: 0.01 to 100000 [default: as fast as the device answers]
+    #[arg(long, value_name = "PER_MINUTE", allow_negative_numbers = true)]
     rate: Option<f64>,
     /// What a part may take from trigger to verdict
     #[arg(long, value_name = "MS", default_value_t = 5_000)]
@@ -65,10 +66,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FOLDER", requires = "images")]
     into: Option<PathBuf>,
     /// From a part's trigger to its image; without it the image comes first
-    #[arg(long, value_name = "MILLISECONDS", requires = "into")]
+    #[arg(long, value_name = "MILLISECONDS", requires = "into", value_parser = clap::value_parser!(u64).range(..=86_400_000))]
     scan_after: Option<u64>,
     /// How long to wait until the device is ready
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400))]
     patience: u64,
     /// Prints one JSON object a part
     #[arg(long)]
@@ -86,6 +87,11 @@ enum ParityArg {
     Even,
     Odd,
     None,
+}
+
+fn baud(text: &str) -> Result<u32, String> {
+    let baud = text.parse().ok().filter(|baud| BAUDS.contains(baud));
+    baud.ok_or_else(|| format!("found {text}, expected one of {}", BAUDS.map(|baud| baud.to_string()).join(", ")))
 }
 
 fn model(text: &str) -> Result<DigestStart, String> {
@@ -116,9 +122,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(path, &bundle::Limits::default()).context("the bundle was refused")?;
         models.push(DigestStart::of(bundle.digest().as_bytes()));
     }
-    let rate = args.rate.unwrap_or(f64::INFINITY);
-    ensure!(rate > 0.0, "--rate: found {rate}, expected more than 0");
-    ensure!(args.parts > 0, "--parts: found 0, expected at least 1");
+    if let Some(rate) = args.rate {
+        ensure!((0.01..=100_000.0).contains(&rate), "--rate: found {rate:?}, expected 0.01 to 100000");
+    }
+    let (first, parts) = (args.first_part, args.parts);
+    ensure!(parts > 0, "--parts: found 0, expected at least 1");
+    let last = first.checked_add(parts - 1);
+    ensure!(last.is_some(), "--first-part {first} with --parts {parts}: expected numbers of parts up to {}", u64::MAX);
     let options = Options {
         port: args.port.clone(),
         profile: match args.profile {
@@ -192,24 +202,21 @@ impl Summary {
     }
 
     fn print(&mut self, output: &mut impl Write, elapsed: Duration, json: bool) -> io::Result<()> {
-        self.times_ms.sort_unstable();
         let parts = self.times_ms.len();
-        let at = |share: f64| self.times_ms.get(((parts as f64 - 1.0) * share).round() as usize).copied().unwrap_or(0);
+        let [p50_ms, p99_ms] = [0.5, 0.99].map(|share| percentile(&mut self.times_ms, share).unwrap_or(0));
         let per_minute = parts as f64 / elapsed.as_secs_f64() * 60.0;
         let Self { passed, reviewed, rejected, by_gate, .. } = self;
         if json {
             let line = serde_json::json!({
                 "parts": parts, "pass": passed, "review": reviewed, "reject": rejected, "rejected_by_gate": by_gate,
-                "p50_ms": at(0.5), "p99_ms": at(0.99), "parts_per_minute": per_minute,
+                "p50_ms": p50_ms, "p99_ms": p99_ms, "parts_per_minute": per_minute,
             });
             return writeln!(output, "{line}");
         }
         writeln!(
             output,
             "{parts} parts: {passed} PASS, {reviewed} REVIEW, {rejected} REJECT ({by_gate} by the gate itself); trigger to \
-             verdict p50 {} ms, p99 {} ms; {per_minute:.0} parts a minute",
-            at(0.5),
-            at(0.99)
+             verdict p50 {p50_ms} ms, p99 {p99_ms} ms; {per_minute:.0} parts a minute"
         )
     }
 }

@@ -1,20 +1,23 @@
 //! Values that the types allow and that still can't be meant.
 
-use super::{Config, ConfigError, Matching};
+use super::{BAUDS, Config, ConfigError, Matching, most_threads};
+use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
-/// The speeds that serial ports know.
-const BAUDS: [u32; 10] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 921_600, 1_000_000];
 /// The largest image that the reader accepts at all, in pixels.
 const MOST_PIXELS: u64 = 1 << 28;
+/// The longest between two proofs: a year. Who never wants to know whether the engine still judges right doesn't mean it.
+const MOST_PROVE_MINUTES: u32 = 525_600;
 /// The longest that image and trigger may lie apart: a day.
 const MOST_LEAD_MS: u64 = 86_400_000;
 
 impl Config {
     /// Checks each value; `path` is for the error.
     pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        let value =
-            |key, found: String, expected| Err(ConfigError::Value { path: path.to_owned(), key, found, expected });
+        let refuse = |key, found: String, expected: Cow<'static, str>| {
+            Err(ConfigError::Value { path: path.to_owned(), key, found, expected })
+        };
+        let value = |key, found: String, expected: &'static str| refuse(key, found, expected.into());
         for (key, named) in [
             ("model.bundle", &self.model.bundle),
             ("acquire.folder", &self.acquire.folder),
@@ -25,6 +28,15 @@ impl Config {
             if named.as_os_str().is_empty() {
                 return value(key, "\"\"".to_owned(), "a path");
             }
+        }
+        let cores = most_threads();
+        if let Some(threads) = self.model.threads.filter(|threads| threads.get() > cores) {
+            let expected = format!("1 to {cores}, the cores of this machine, or none for one a core");
+            return refuse("model.threads", threads.to_string(), expected.into());
+        }
+        let minutes = self.model.prove_every_minutes.get();
+        if minutes > MOST_PROVE_MINUTES {
+            return value("model.prove_every_minutes", minutes.to_string(), "1 to 525600, a year");
         }
         if !BAUDS.contains(&self.plc.baud.get()) {
             return value("plc.baud", self.plc.baud.to_string(), "a speed that serial ports know, such as 115200");
@@ -68,7 +80,7 @@ impl Config {
                     _ => "a file that lies neither in acquire.archive nor in acquire.folder",
                 };
                 let found = inner.display().to_string();
-                return Err(ConfigError::Value { path: path.to_owned(), key, found, expected });
+                return Err(ConfigError::Value { path: path.to_owned(), key, found, expected: expected.into() });
             }
         }
         Ok(())

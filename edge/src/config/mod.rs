@@ -5,11 +5,15 @@
 //! settings that nobody chose. Relative paths are relative to the file's folder.
 
 mod check;
+mod number;
+
+pub use number::{BAUDS, most_threads};
 
 use crate::pipeline::{EngineChoice, TensorRtOptions};
 use cellgate_models::bundle::Precision;
 use cellgate_protocol::modbus::unit::Unit;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -56,7 +60,7 @@ pub struct Model {
     /// The engine that runs it.
     #[serde(default)]
     pub engine: EngineChoice,
-    /// Threads of ONNX Runtime; none for one a core.
+    /// Threads of ONNX Runtime, at most [`most_threads`]; none for one a core.
     pub threads: Option<NonZeroUsize>,
     /// ONNX Runtime's library file; none for the documented search order.
     pub onnxruntime: Option<PathBuf>,
@@ -282,7 +286,7 @@ pub enum ConfigError {
         /// Its value.
         found: String,
         /// What it may be.
-        expected: &'static str,
+        expected: Cow<'static, str>,
     },
 }
 

@@ -52,6 +52,12 @@ fn values_that_cannot_be_meant_are_named() {
         ("[plc]\nprofile = \"modbus\"\nunit = 248", "found 248, expected 1 to 247"),
         ("[plc]\ndeadline_ms = 10", "plc.deadline_ms: found 10"),
         ("[acquire]\nlargest_pixels = 999999999999", "acquire.largest_pixels"),
+        ("[model]\nthreads = 100000", "model.threads: found 100000, expected 1 to "),
+        ("[model]\nthreads = 0", "expected a nonzero usize"),
+        (
+            "[model]\nprove_every_minutes = 4294967295",
+            "model.prove_every_minutes: found 4294967295, expected 1 to 525600",
+        ),
         ("[model]\nengine = \"cuda\"", "expected one of `auto`, `tensorrt`, `onnxruntime`"),
     ] {
         let (section, keys) = line.split_once('\n').unwrap();
@@ -81,6 +87,15 @@ fn values_that_cannot_be_meant_are_named() {
     assert!(error.contains("acquire.lead_ms: found 0, expected more than 0"), "{error}");
     let error = parse(&format!("{LEAST}[metrics]\nlisten = \"0.0.0.0:9469\"")).unwrap_err().to_string();
     assert!(error.contains("metrics.listen: found 0.0.0.0:9469"), "{error}");
+}
+
+/// Each core may have a thread, and no more: a network would take minutes.
+#[test]
+fn threads_are_at_most_the_cores() {
+    let with = |threads: usize| parse(&LEAST.replace("[model]", &format!("[model]\nthreads = {threads}")));
+    assert_eq!(with(most_threads()).unwrap().model.threads.unwrap().get(), most_threads());
+    let error = with(most_threads() + 1).unwrap_err();
+    assert!(matches!(&error, ConfigError::Value { key: "model.threads", .. }), "{error}");
 }
 
 /// Tidying the archive would meet images that nobody judged yet, or the journal itself.

@@ -59,6 +59,8 @@ pub struct Judgement {
     pub image: Option<Digest>,
     /// What went wrong, where something did.
     pub detail: Option<String>,
+    /// The same without the image's path, for where that is named beside it.
+    pub detail_without_path: Option<String>,
     /// How long each stage took.
     pub times: Times,
 }
@@ -115,12 +117,13 @@ impl Pipeline {
         let mut times = Times::default();
         let (score, image) = self.score(path, expected, &mut times, begins);
         let start = Instant::now();
-        let (decision, score, detail) = match score {
-            Ok(score) => (self.policy.decide(score), Some(score), None),
-            Err(error) => (error.reason().into(), None, Some(error.to_string())),
+        let (decision, error) = match &score {
+            Ok(score) => (self.policy.decide(*score), None),
+            Err(error) => (error.reason().into(), Some(error)),
         };
+        let (detail, detail_without_path) = (error.map(ToString::to_string), error.map(NoScore::without_path));
         times.decide = start.elapsed();
-        Judgement { decision, score, image, detail, times }
+        Judgement { decision, score: score.ok(), image, detail, detail_without_path, times }
     }
 
     /// The score and the digest of the file's bytes, which are read once: the digest is that of the very bytes that are

@@ -1,5 +1,6 @@
 //! Why an image has no score, and why a pipeline can't be set up for any.
 
+use crate::acquire::Change;
 use crate::sandbox::SandboxFailure;
 use crate::tensorrt::CudaError;
 use cellgate_models::conversion::{ConversionError, Size};
@@ -41,10 +42,12 @@ pub enum NoScore {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// It is not the image that it was taken for.
-    #[error("{}: this is not the file that came, or it was written to since then", path.display())]
+    #[error("{}: {}", path.display(), self.without_path())]
     Changed {
         /// The file.
         path: PathBuf,
+        /// What is known of it.
+        change: Change,
     },
     /// The process that decodes it failed, or refused it.
     #[error(transparent)]
@@ -61,6 +64,18 @@ pub enum NoScore {
 }
 
 impl NoScore {
+    /// What went wrong, without the image's path.
+    pub(crate) fn without_path(&self) -> String {
+        match self {
+            Self::Read(error) => error.without_path(),
+            Self::Changed { change, .. } => format!("changed before it was judged: {change}"),
+            Self::Sandbox(error) => error.without_path(),
+            Self::Conversion(error) => error.to_string(),
+            Self::Engine(error) => error.to_string(),
+            Self::Gpu(error) => error.to_string(),
+        }
+    }
+
     /// The reason that the verdict carries.
     pub(crate) fn reason(&self) -> Reason {
         match self {
@@ -68,7 +83,7 @@ impl NoScore {
                 ReadError::Malformed { .. } => Reason::ImageMalformed,
                 ReadError::Unsupported { .. } => Reason::ImageUnsupported,
                 ReadError::Limit { .. } => Reason::ImageOverLimit,
-                _ => Reason::ImageUnreadable,
+                ReadError::Io { .. } => Reason::ImageUnreadable,
             },
             Self::Changed { .. } => Reason::ImageMismatch,
             Self::Sandbox(SandboxFailure::TimedOut { .. }) => Reason::DecoderTimedOut,

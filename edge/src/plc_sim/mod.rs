@@ -9,7 +9,7 @@ pub use end::PlcEnd;
 pub use options::Options;
 pub use scanner::{Scanner, ScannerError};
 
-use crate::serial::{self, Moved};
+use crate::serial::{Happened, Port};
 use cellgate_protocol::limits::ALLOWED_MODELS;
 use cellgate_protocol::link::plc::Ends;
 use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
@@ -17,12 +17,9 @@ use cellgate_protocol::session::repeat::first_wait_ms;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
-use tokio_serial::SerialStream;
 
 /// How often the session looks at the clock.
 const TICK: Duration = Duration::from_millis(5);
-/// Pause between two attempts to open the port.
-const OPEN_EVERY: Duration = Duration::from_millis(100);
 /// Records of the device that nobody asked for just now are answered for so long after the last part.
 const LINGER: Duration = Duration::from_millis(300);
 
@@ -79,36 +76,28 @@ pub async fn run(
     let ends = Ends { plc: 1, device: None, first_link_id, first_wait_ms };
     let mut link = PlcEnd::new(now_ms(), session, options, ends);
 
-    let (mut stream, mut open_at): (Option<SerialStream>, _) = (None, Instant::now());
-    let (mut out, mut buffer) = (Vec::new(), [0; 1024]);
+    let mut port = Port::new(&options.port, options.baud, options.parity);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut done, mut open, mut next_at, mut ready_at) = (0, false, Instant::now(), Instant::now());
     let (mut scan_due, mut no_port) = (None, None);
     loop {
-        if stream.is_none() && Instant::now() >= open_at {
-            open_at = Instant::now() + OPEN_EVERY;
-            match serial::open(&options.port, options.baud, options.parity) {
-                Ok(opened) => (stream, no_port) = (Some(opened), None),
-                Err(error) => no_port = Some(error.to_string()),
-            }
-            out.clear();
-            link.reopened();
+        tokio::select! {
+            happened = port.next() => match happened {
+                Happened::Opened => {
+                    no_port = None;
+                    link.reopened();
+                }
+                Happened::Refused(error) => no_port = Some(error.to_string()),
+                Happened::Received(bytes) => link.feed(now_ms(), bytes),
+                Happened::Sent => {}
+                Happened::Lost(error) => {
+                    tracing::warn!(port = %options.port.display(), %error, "the line is lost");
+                }
+            },
+            _ = tick.tick() => {}
         }
-        let moved = tokio::select! {
-            moved = serial::exchange(stream.as_mut(), &mut buffer, &out) => Some(moved),
-            _ = tick.tick() => None,
-        };
-        match moved {
-            Some(Ok(Moved::In(count))) => link.feed(now_ms(), &buffer[..count]),
-            Some(Ok(Moved::Out(count))) => drop(out.drain(..count)),
-            Some(Err(error)) => {
-                tracing::warn!(port = %options.port.display(), %error, "the line is lost");
-                stream = None;
-            }
-            None => {}
-        }
-        while let Some(event) = link.poll(now_ms(), &mut out) {
+        while let Some(event) = link.poll(now_ms(), port.out()) {
             match event {
                 Event::Decided(outcome) => {
                     decided(&outcome);

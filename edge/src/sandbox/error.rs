@@ -46,7 +46,7 @@ pub enum SandboxFailure {
     #[error(transparent)]
     Refused(#[from] ReadError),
     /// The worker took too long and was killed.
-    #[error("{}: the image decoder gave no answer within {} ms and was replaced", path.display(), deadline.as_millis())]
+    #[error("{}: {}", path.display(), self.without_path())]
     TimedOut {
         /// The image.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum SandboxFailure {
         deadline: Duration,
     },
     /// The worker died.
-    #[error("{}: the image decoder crashed ({how}) and was replaced", path.display())]
+    #[error("{}: {}", path.display(), self.without_path())]
     Crashed {
         /// The image.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum SandboxFailure {
         how: String,
     },
     /// The worker's answer can't be true; it was killed.
-    #[error("{}: the image decoder answered nonsense ({found}) and was replaced", path.display())]
+    #[error("{}: {}", path.display(), self.without_path())]
     Nonsense {
         /// The image.
         path: PathBuf,
@@ -70,11 +70,27 @@ pub enum SandboxFailure {
         found: String,
     },
     /// There is no worker.
-    #[error("{}: not decoded: {source}", path.display())]
+    #[error("{}: {}", path.display(), self.without_path())]
     NoWorker {
         /// The image.
         path: PathBuf,
         /// Why.
         source: SandboxError,
     },
+}
+
+impl SandboxFailure {
+    /// What went wrong, without the path: for where the image is named beside it.
+    #[must_use]
+    pub fn without_path(&self) -> String {
+        match self {
+            Self::Refused(error) => error.without_path(),
+            Self::TimedOut { deadline, .. } => {
+                format!("the image decoder gave no answer within {} ms and was replaced", deadline.as_millis())
+            }
+            Self::Crashed { how, .. } => format!("the image decoder crashed ({how}) and was replaced"),
+            Self::Nonsense { found, .. } => format!("the image decoder answered nonsense ({found}) and was replaced"),
+            Self::NoWorker { source, .. } => format!("not decoded: {source}"),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use crate::plant::{Plant, wait_for};
 use crate::plc::Plc;
+use cellgate_edge::percentile::percentile;
 use cellgate_edge::plc_sim::Scanner;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -63,15 +64,11 @@ fn pull(profile: &str, pulls: usize, seed: u64) -> Vec<Duration> {
     assert_eq!(plant.stop(), Some(0));
     let (seen, rows) = (plc.seen(), plant.rows());
     seen.agrees_with(&rows, parts + 1);
-    took.sort_unstable();
-    let at = |share: f64| took[((took.len() - 1) as f64 * share).round() as usize];
+    let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| percentile(&mut took, share).unwrap());
     println!(
-        "{profile}, seed {seed}: {pulls} pulls, {} parts, {} rows; link back p50 {:?}, p99 {:?}, at most {:?}",
+        "{profile}, seed {seed}: {pulls} pulls, {} parts, {} rows; link back p50 {p50:?}, p99 {p99:?}, at most {most:?}",
         parts + 1,
-        rows.len(),
-        at(0.5),
-        at(0.99),
-        at(1.0)
+        rows.len()
     );
     took
 }

@@ -11,6 +11,7 @@ mod exposition;
 mod folder;
 mod foreign;
 mod frozen;
+mod linked;
 #[path = "../support/memory.rs"]
 mod memory;
 mod metrics;

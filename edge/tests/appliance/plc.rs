@@ -3,7 +3,7 @@
 use crate::plant::{Plant, wait_for};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{Options, PlcEnd};
-use cellgate_edge::serial::{self, Moved};
+use cellgate_edge::serial::{Happened, Port};
 use cellgate_models::bundle::{Bundle, Limits};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::digest::DigestStart;
@@ -167,27 +167,20 @@ async fn run(options: &Options, seen: &Mutex<Seen>, parts: &Receiver<Part>, stop
     let session = PlcSession::new(PlcConfig { allowed_models, first_wait_ms });
     let ends = Ends { plc: 1, device: None, first_link_id: std::process::id(), first_wait_ms };
     let mut link = PlcEnd::new(0, session, options, ends);
-    let (mut stream, mut out, mut buffer) = (None, Vec::new(), [0; 1024]);
+    let mut port = Port::new(&options.port, options.baud, options.parity);
     let mut tick = tokio::time::interval(TICK);
     let mut nonce = 0;
     while !stop.load(Ordering::Acquire) {
-        if stream.is_none() {
-            stream = serial::open(&options.port, options.baud, options.parity).ok();
-            out.clear();
-            link.reopened();
-        }
-        let moved = tokio::select! {
-            moved = serial::exchange(stream.as_mut(), &mut buffer, &out) => Some(moved),
-            _ = tick.tick() => None,
-        };
-        match moved {
-            Some(Ok(Moved::In(count))) => link.feed(now_ms(), &buffer[..count]),
-            Some(Ok(Moved::Out(count))) => drop(out.drain(..count)),
-            Some(Err(_)) => stream = None,
-            None => {}
+        tokio::select! {
+            happened = port.next() => match happened {
+                Happened::Opened => link.reopened(),
+                Happened::Received(bytes) => link.feed(now_ms(), bytes),
+                Happened::Refused(_) | Happened::Sent | Happened::Lost(_) => {}
+            },
+            _ = tick.tick() => {}
         }
         let mut seen = seen.lock().unwrap();
-        while let Some(event) = link.poll(now_ms(), &mut out) {
+        while let Some(event) = link.poll(now_ms(), port.out()) {
             match event {
                 Event::Accepted { part_id } => seen.accepted.push(part_id),
                 Event::Decided(outcome) => seen.outcomes.push((Instant::now(), outcome)),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file could not be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), self.without_path())]
     Io {
         /// The file.
         path: PathBuf,
@@ -14,7 +14,7 @@ pub enum ReadError {
         source: std::io::Error,
     },
     /// The bytes are no valid TIFF, or end too early.
-    #[error("{}: malformed: found {found}, expected {expected}", path.display())]
+    #[error("{}: {}", path.display(), self.without_path())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -24,7 +24,7 @@ pub enum ReadError {
         expected: String,
     },
     /// A valid TIFF of another kind than a radiograph.
-    #[error("{}: unsupported: found {found}, expected {expected}", path.display())]
+    #[error("{}: {}", path.display(), self.without_path())]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum ReadError {
         expected: String,
     },
     /// The file asks for more than [`Limits`](super::Limits) allow.
-    #[error("{}: over the limit: found {found}, expected {expected}", path.display())]
+    #[error("{}: {}", path.display(), self.without_path())]
     Limit {
         /// The file.
         path: PathBuf,
@@ -43,6 +43,19 @@ pub enum ReadError {
         /// What is allowed.
         expected: String,
     },
+}
+
+impl ReadError {
+    /// What is wrong, without the path: for where the file is named beside it.
+    #[must_use]
+    pub fn without_path(&self) -> String {
+        match self {
+            Self::Io { source, .. } => source.to_string(),
+            Self::Malformed { found, expected, .. } => format!("malformed: found {found}, expected {expected}"),
+            Self::Unsupported { found, expected, .. } => format!("unsupported: found {found}, expected {expected}"),
+            Self::Limit { found, expected, .. } => format!("over the limit: found {found}, expected {expected}"),
+        }
+    }
 }
 
 /// A [`ReadError`] that does not yet know its file.

@@ -39,6 +39,7 @@
 //! | `decompress.rs` | the bytes of one chunk, piece by piece |
 //! | `samples.rs` | bytes to levels |
 //! | `decode.rs` | all chunks into one image |
+//! | `file.rs` | a file's bytes, under limits |
 //! | `reader.rs` | files, and buffers used again |
 
 mod claim;
@@ -48,6 +49,7 @@ mod decompress;
 mod description;
 mod directory;
 mod error;
+mod file;
 mod image;
 mod kind;
 mod layout;
@@ -60,7 +62,8 @@ mod samples;
 mod write;
 
 pub use error::ReadError;
+pub use file::{BUFFER_START, read_open_file};
 pub use image::{Radiograph, RadiographView, ShapeError};
 pub use limits::Limits;
-pub use reader::{BUFFER_START, Found, Reader, decode, read};
+pub use reader::{Found, Reader, decode, read};
 pub use write::write;

@@ -1,26 +1,15 @@
 //! Reading files, with buffers that are used again.
 
 use super::clock::Clock;
-use super::decode::{decode_into, layout, refuse_long_file};
+use super::decode::{decode_into, layout};
 use super::decompress::Decompressor;
 use super::error::{ReadError, Refusal};
+use super::file;
 use super::image::{Radiograph, ShapeError};
 use super::layout::Layout;
 use super::limits::Limits;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::ops::Range;
 use std::path::Path;
 use zerocopy::IntoBytes as _;
-
-/// A file is read in parts of this many bytes, with a look at the clock between them.
-const PART_BYTES: usize = 4 << 20;
-
-/// Where in its memory a large image's bytes should begin: at this byte, an even one.
-///
-/// The allocator's large memories begin 16 bytes into a page, and copying other pages, of a file or a pipe, to nearly the
-/// same place of one's own is slow on many processors: 2.4 ms instead of 0.5 for an electrode of 5 MB.
-pub const BUFFER_START: usize = 2048;
 
 /// Reads radiographs one after the other; after the largest one it takes no more memory.
 pub struct Reader {
@@ -93,7 +82,7 @@ impl Reader {
     fn read_image(&mut self, path: &Path) -> Result<Radiograph, ReadError> {
         let mut clock = Clock::start(self.limits.max_time);
         self.take_back();
-        let place = read_file(path, &self.limits, &mut clock, &mut self.file)?;
+        let place = file::read(path, &self.limits, &mut clock, &mut self.file)?;
         let start = place.start;
         let bytes = &self.file.as_bytes()[place];
         let found = layout(bytes, &self.limits, &mut clock).and_then(|layout| {
@@ -154,46 +143,4 @@ pub fn decode(bytes: &[u8], path: &Path, limits: &Limits) -> Result<Radiograph, 
     let image =
         layout(bytes, limits, &mut clock).and_then(|layout| Reader::new(limits.clone()).unpack(&layout, &mut clock));
     image.map_err(|refusal| refusal.at(path))
-}
-
-/// Reads the file at `path` into `buffer`; gives its place in bytes there. What lies behind is of earlier files.
-fn read_file(
-    path: &Path,
-    limits: &Limits,
-    clock: &mut Clock,
-    buffer: &mut Vec<u16>,
-) -> Result<Range<usize>, ReadError> {
-    let io = |source| ReadError::Io { path: path.to_owned(), source };
-    // Before it is opened: opening a named pipe would wait for its other end.
-    let metadata = fs::metadata(path).map_err(io)?;
-    if !metadata.is_file() {
-        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "found no regular file, expected one")));
-    }
-    refuse_long_file(metadata.len(), limits).map_err(|refusal| refusal.at(path))?;
-    let mut file = File::open(path).map_err(io)?;
-    let (mut filled, mut expected) = (BUFFER_START, metadata.len());
-    loop {
-        // A byte more than expected shows whether the file has grown meanwhile.
-        #[expect(clippy::cast_possible_truncation, reason = "at most the limit of a file's bytes")]
-        let wanted = BUFFER_START + expected as usize + 1;
-        let words = wanted.div_ceil(2);
-        if buffer.len() < words {
-            buffer.try_reserve_exact(words - buffer.len()).map_err(|error| io(io::Error::other(error)))?;
-            buffer.resize(words, 0);
-        }
-        let bytes = buffer.as_mut_bytes();
-        while filled < wanted {
-            let part = filled..wanted.min(filled + PART_BYTES);
-            match file.read(&mut bytes[part]) {
-                Ok(0) => return Ok(BUFFER_START..filled),
-                Ok(len) => filled += len,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(io(error)),
-            }
-            clock.look().map_err(|refusal| refusal.at(path))?;
-        }
-        let len = (filled - BUFFER_START) as u64;
-        refuse_long_file(len, limits).map_err(|refusal| refusal.at(path))?;
-        expected = limits.max_file_bytes.min(2 * len);
-    }
 }

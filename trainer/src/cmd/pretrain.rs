@@ -16,6 +16,8 @@ const BATCH_CPU: usize = 32;
 const BATCH_CUDA: usize = 256;
 /// Minutes, unless said otherwise.
 const MINUTES: f64 = 90.0;
+/// A year.
+const MOST_MINUTES: f64 = 525_600.0;
 
 /// Arguments of `pretrain`.
 #[derive(Debug, clap::Args)]
@@ -52,8 +54,8 @@ pub(crate) struct Args {
     /// Train so many minutes, stops not counted [default: 90]
     #[arg(long)]
     minutes: Option<f64>,
-    /// Crops a step [default: 32, on a GPU 256]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(2..))]
+    /// Crops a step, at most 4096 [default: 32, on a GPU 256]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=4096))]
     batch: Option<u16>,
     /// Height and width of a crop, multiples of 32
     #[arg(long, value_name = "HxW", default_value = "160x160")]
@@ -72,20 +74,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if !is_side(args.crop.height) || !is_side(args.crop.width) {
         return Err(misuse(format!("--crop: found {}, expected multiples of 32 from 64 to 1024", args.crop)));
     }
-    let positive = |name: &str, value: f64| {
-        let error = || misuse(format!("--{name}: found {value}, expected more than 0"));
-        (value > 0.0 && value.is_finite()).then_some(value).ok_or_else(error)
+    let within = |name: &str, value: f64, most: f64| {
+        let error = || misuse(format!("--{name}: found {value:?}, expected more than 0, at most {most}"));
+        (value > 0.0 && value <= most).then_some(value).ok_or_else(error)
     };
     let plan = match args.steps {
         Some(steps) => Plan::Steps(steps),
-        None => Plan::Minutes(positive("minutes", args.minutes.unwrap_or(MINUTES))?),
+        None => Plan::Minutes(within("minutes", args.minutes.unwrap_or(MINUTES), MOST_MINUTES)?),
     };
     let usual = if args.device.is_cuda() { BATCH_CUDA } else { BATCH_CPU };
     let config = PretrainConfig {
         seed: args.seed,
         batch: args.batch.map_or(usual, usize::from),
         crop: args.crop,
-        learning_rate: positive("learning-rate", args.learning_rate)?,
+        learning_rate: within("learning-rate", args.learning_rate, 1.0)?,
     };
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -166,8 +166,14 @@ mod tests {
         let global = ConversionSpec::new(Method::Global).with_bounds(Bounds::new(1_700, 2_800).unwrap());
         let bounds = |conversion: &ConversionSpec, score: Option<f32>| {
             let reason = if score.is_some() { Reason::ScoreBelowReview } else { Reason::ImageMalformed };
-            let judgement =
-                Judgement { decision: reason.into(), score, image: None, detail: None, times: Times::default() };
+            let judgement = Judgement {
+                decision: reason.into(),
+                score,
+                image: None,
+                detail: None,
+                detail_without_path: None,
+                times: Times::default(),
+            };
             let judged = Judged::of(judgement, ImageFile::at("7.tif".into()), conversion);
             let said = judged.outcome(Digest::of(b"model"));
             judged.entry(&said, NonZeroU64::MIN, Digest::of(b"model"), Duration::ZERO).bounds

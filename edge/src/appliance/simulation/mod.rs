@@ -384,7 +384,14 @@ fn judged(file: ImageFile) -> Judged {
     let part: u64 = file.path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok()).unwrap();
     let reason = if is_good(part) { Reason::ScoreBelowReview } else { Reason::ScoreFromReject };
     let score = Some(if is_good(part) { 0.1 } else { 0.9 });
-    let judgement = Judgement { decision: reason.into(), score, image: None, detail: None, times: Times::default() };
+    let judgement = Judgement {
+        decision: reason.into(),
+        score,
+        image: None,
+        detail: None,
+        detail_without_path: None,
+        times: Times::default(),
+    };
     Judged::of(judgement, file, &ConversionSpec::new(Method::Naive))
 }
 

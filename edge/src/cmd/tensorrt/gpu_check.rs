@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// How many images each precision judges, in turns
-    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rounds: u32,
     /// Folder with TensorRT's libraries
     #[arg(long, value_name = "FOLDER")]

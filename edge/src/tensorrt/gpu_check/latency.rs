@@ -40,7 +40,7 @@ pub(super) fn rows(pipeline: &mut Pipeline, options: &Options) -> [Row; 4] {
 
 fn row(what: &'static str, of: &str, times: impl Iterator<Item = Duration>) -> Row {
     let mut ms: Vec<f64> = times.map(|time| time.as_secs_f64() * 1e3).collect();
-    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| percentile(&mut ms, share));
+    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| percentile(&mut ms, share).unwrap_or(f64::NAN));
     let found = format!("p50 {p50:8.2}  p99 {p99:8.2}  p99.9 {p999:8.2} ms of {}; {of}", ms.len());
     Row::ok(what, found).with_figures([("p50_ms", p50), ("p99_ms", p99), ("p99.9_ms", p999)])
 }

@@ -1,0 +1,255 @@
+use super::*;
+use crate::acquire::skipped::skipped;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+fn watcher(folder: &Path) -> Watcher {
+    Watcher::new(folder).unwrap().0
+}
+
+fn names(watcher: &mut Watcher) -> Vec<String> {
+    let mut arrivals = Vec::new();
+    watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
+    let name = |arrival: &Arrival| arrival.file.path.file_name().unwrap().to_string_lossy().into_owned();
+    arrivals.iter().map(name).collect()
+}
+
+#[test]
+fn a_file_counts_when_it_was_closed_or_renamed_into_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut watcher = watcher(folder.path());
+    let mut file = File::create(folder.path().join("7.tif")).unwrap();
+    file.write_all(b"half").unwrap();
+    file.sync_all().unwrap();
+    assert_eq!(names(&mut watcher), [""; 0], "its writer is not done");
+    drop(file);
+    assert_eq!(names(&mut watcher), ["7.tif"]);
+
+    fs::write(folder.path().join(".8.tif"), b"hidden").unwrap();
+    fs::write(folder.path().join("notes.txt"), b"text").unwrap();
+    fs::rename(folder.path().join(".8.tif"), folder.path().join("8.TIFF")).unwrap();
+    assert_eq!(names(&mut watcher), ["8.TIFF"]);
+    assert_eq!(Watcher::new(folder.path()).unwrap().1.len(), 2);
+}
+
+/// Also where both happened before anybody looked.
+#[test]
+fn a_file_that_is_written_to_again_is_not_the_one_that_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scan.tif");
+    let mut watcher = watcher(folder.path());
+    let mut arrivals = Vec::new();
+    fs::write(&path, b"first").unwrap();
+    let mut again = File::create(&path).unwrap();
+    again.write_all(b"other").unwrap();
+    watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
+    assert_eq!(arrivals[0].file.identity, None);
+    drop(again);
+    watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
+    assert_eq!(arrivals[1].file, ImageFile::at(path.clone()));
+    assert!(arrivals[1].file.identity.is_some() && arrivals.len() == 2);
+    // Longer than a tick of the kernel's clock.
+    std::thread::sleep(Duration::from_millis(30));
+    fs::write(&path, b"third").unwrap();
+    assert_ne!(arrivals[1].file, ImageFile::at(path));
+}
+
+#[test]
+fn a_folder_that_goes_away_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let scans = folder.path().join("scans");
+    fs::create_dir(&scans).unwrap();
+    let mut watcher = watcher(&scans);
+    fs::rename(&scans, folder.path().join("elsewhere")).unwrap();
+    let found = watcher.next(Duration::from_millis(20), &mut Vec::new());
+    assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
+    assert!(matches!(Watcher::new(&scans), Err(WatchError::Io { .. })));
+}
+
+#[test]
+fn only_plain_files_are_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let scans = folder.path().join("scans");
+    fs::create_dir(&scans).unwrap();
+    let mut watcher = watcher(&scans);
+    let outside = |name: &str| folder.path().join(name);
+    fs::create_dir(outside("folder")).unwrap();
+    fs::write(outside("file"), b"bytes").unwrap();
+    std::os::unix::fs::symlink(outside("file"), outside("link")).unwrap();
+    let pipe = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(CWD, outside("pipe"), pipe, Mode::RUSR, 0).unwrap();
+    for (number, what) in ["folder", "link", "pipe", "file"].iter().enumerate() {
+        fs::rename(outside(what), scans.join(format!("{number}.tif"))).unwrap();
+    }
+    assert_eq!(names(&mut watcher), ["3.tif"]);
+    assert_eq!(Watcher::new(&scans).unwrap().1, [ImageFile::at(scans.join("3.tif"))]);
+}
+
+/// It would be ready, and every part REJECT/IMAGE_UNREADABLE.
+#[test]
+fn a_folder_that_may_not_be_read_any_more_is_noticed() {
+    // Root may all; a thread without these two does not.
+    let thread = std::thread::spawn(|| {
+        let no_override = |mut set: CapabilitySet| {
+            set.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+            set
+        };
+        let CapabilitySets { effective, permitted, inheritable } = capabilities(None).unwrap();
+        let (effective, permitted) = (no_override(effective), no_override(permitted));
+        set_capabilities(None, CapabilitySets { effective, permitted, inheritable }).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |mode: u32| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let mut watcher = watcher(folder.path());
+        for refused in [0o000, 0o300, 0o500, 0o600] {
+            mode(refused);
+            std::thread::sleep(LOOK);
+            let found = watcher.next(Duration::ZERO, &mut Vec::new());
+            assert!(matches!(found, Err(WatchError::Io { .. })), "{refused:o}: {found:?}");
+            assert!(Watcher::new(folder.path()).is_err(), "{refused:o}");
+        }
+        mode(0o700);
+        watcher.next(Duration::ZERO, &mut Vec::new()).unwrap();
+    });
+    thread.join().unwrap();
+}
+
+/// The kernel tells nothing of these.
+#[test]
+fn a_folder_that_is_not_at_its_path_any_more_is_noticed() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::create_dir_all(path("parent/scans")).unwrap();
+    fs::create_dir(path("other")).unwrap();
+    std::os::unix::fs::symlink(path("parent/scans"), path("link")).unwrap();
+    let mut by_parent = watcher(&path("parent/scans"));
+    let mut by_link = watcher(&path("link"));
+    fs::remove_file(path("link")).unwrap();
+    std::os::unix::fs::symlink(path("other"), path("link")).unwrap();
+    // At once where a file comes, as it is not at the path that it would be told of by.
+    fs::write(path("parent/scans/1.tif"), b"bytes").unwrap();
+    let found = by_link.next(Duration::ZERO, &mut Vec::new());
+    assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
+    assert_eq!(names(&mut by_parent), ["1.tif"]);
+    fs::rename(path("parent"), path("moved")).unwrap();
+    std::thread::sleep(LOOK);
+    let found = by_parent.next(Duration::ZERO, &mut Vec::new());
+    assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
+}
+
+/// Qt's QFile::rename, atomicwrites, `cp -l`; and a file without a name that gets one.
+#[test]
+fn a_name_that_is_a_hard_link_to_a_whole_file_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut watcher = watcher(folder.path());
+    fs::write(path(".1"), b"bytes").unwrap();
+    fs::hard_link(path(".1"), path("1.tif")).unwrap();
+    fs::remove_file(path(".1")).unwrap();
+    assert_eq!(names(&mut watcher), ["1.tif"]);
+
+    let flags = OFlags::TMPFILE | OFlags::WRONLY;
+    let mut unnamed = File::from(open(folder.path(), flags, Mode::RUSR | Mode::WUSR).unwrap());
+    unnamed.write_all(b"half").unwrap();
+    let proc = format!("/proc/self/fd/{}", unnamed.as_raw_fd());
+    linkat(CWD, proc, CWD, path("2.tif"), AtFlags::SYMLINK_FOLLOW).unwrap();
+    assert_eq!(names(&mut watcher), [""; 0], "its writer is not done");
+    unnamed.write_all(b"whole").unwrap();
+    drop(unnamed);
+    std::thread::sleep(Duration::from_millis(150));
+    assert_eq!(names(&mut watcher), ["2.tif"]);
+    assert_eq!(names(&mut watcher), [""; 0]);
+}
+
+/// Its closing is reported, and it is not told of by its making as well.
+#[test]
+fn a_file_that_is_written_in_place_counts_once_and_when_it_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1.tif");
+    let mut watcher = watcher(folder.path());
+    let mut arrivals = Vec::new();
+    let mut file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    watcher.next(Duration::ZERO, &mut arrivals).unwrap();
+    file.write_all(b"half").unwrap();
+    std::thread::sleep(Duration::from_millis(150));
+    watcher.next(Duration::ZERO, &mut arrivals).unwrap();
+    assert_eq!(arrivals, []);
+    std::thread::sleep(Duration::from_millis(150));
+    // Closed between the two looks of one call.
+    watcher.read(&mut arrivals, 0).unwrap();
+    drop(file);
+    watcher.add_created(&mut arrivals, 0).unwrap();
+    watcher.next(Duration::ZERO, &mut arrivals).unwrap();
+    assert_eq!(arrivals.iter().map(|arrival| &arrival.file).collect::<Vec<_>>(), [&ImageFile::at(path)]);
+}
+
+#[test]
+fn what_is_made_in_place_and_is_no_plain_file_is_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut watcher = watcher(folder.path());
+    fs::create_dir(path("1.tif")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", path("2.tif")).unwrap();
+    rustix::fs::mknodat(CWD, path("3.tif"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+    for _ in 0..2 {
+        assert_eq!(names(&mut watcher), [""; 0]);
+        let named: Vec<_> = watcher.told.iter().cloned().collect();
+        assert_eq!(named, ["1.tif", "2.tif", "3.tif"].map(path));
+    }
+}
+
+/// What is written to a layer below makes no event.
+#[test]
+fn on_an_overlay_what_is_written_below_it_counts_once_it_has_settled() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    ["lower", "upper", "work", "merged"].iter().for_each(|name| fs::create_dir(path(name)).unwrap());
+    let Some(_mounted) = overlay::mount(place.path()) else {
+        return skipped("this user can't mount an overlay");
+    };
+    let mut watcher = watcher(&path("merged"));
+    assert!(watcher.listing.is_some());
+    fs::write(path("merged/1.tif"), b"bytes").unwrap();
+    assert_eq!(names(&mut watcher), ["1.tif"], "through the overlay it counts at once");
+    fs::write(path("merged/.2"), b"bytes").unwrap();
+    fs::hard_link(path("merged/.2"), path("merged/2.tif")).unwrap();
+    assert_eq!(names(&mut watcher), ["2.tif"]);
+    fs::write(path("upper/3.tif"), b"bytes").unwrap();
+    let start = Instant::now();
+    let found = loop {
+        let found = names(&mut watcher);
+        assert!(start.elapsed() < Duration::from_secs(15));
+        if !found.is_empty() {
+            break found;
+        }
+    };
+    assert_eq!(found, ["3.tif"]);
+    let took = start.elapsed();
+    assert!(took >= crate::acquire::settle::SETTLED, "{took:?}");
+}
+
+/// The overlay's mount, until it is dropped.
+mod overlay {
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    pub(super) struct Mounted(PathBuf);
+
+    /// Of the folders `lower`, `upper` and `work` in `place` on `merged` there; none where this user may not.
+    pub(super) fn mount(place: &Path) -> Option<Mounted> {
+        let at = |name: &str| place.join(name).display().to_string();
+        let options = format!("lowerdir={},upperdir={},workdir={}", at("lower"), at("upper"), at("work"));
+        let arguments = ["-t", "overlay", "overlay", "-o", &options, &at("merged")];
+        let mounted = Command::new("mount").args(arguments).output().ok()?.status.success();
+        mounted.then(|| Mounted(place.join("merged")))
+    }
+
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg(&self.0).status();
+        }
+    }
+}
