@@ -3,8 +3,6 @@
 
 mod chain;
 mod files;
-#[path = "../support/memory.rs"]
-mod memory;
 mod reading;
 
 use cellgate_edge::journal::{
