@@ -7,10 +7,6 @@
 //! Exit status 1 where the 99th percentile is over 20 ms, or memory grew after the 1,000th part.
 #![expect(clippy::unwrap_used, reason = "a bench that can't go on says so by stopping")]
 
-#[path = "../tests/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod support;
-
 use anyhow::{Context as _, ensure};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::percentile::percentile;
@@ -21,6 +17,7 @@ use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::{BITS_PER_BYTE, CHECK, HEADER};
 use cellgate_protocol::modbus::map::SNAPSHOT_REGISTERS;
 use cellgate_protocol::modbus::unit::Unit;
+use cellgate_test_support::bundles as support;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;

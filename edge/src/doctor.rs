@@ -2,9 +2,6 @@
 
 mod engine;
 mod finding;
-#[cfg(test)]
-#[path = "../../tests/src/skipped.rs"]
-mod skipped;
 
 pub use finding::{Finding, State};
 
@@ -316,7 +313,7 @@ mod tests {
             Some(journal(&path))
         };
         let Some(found) = std::thread::scope(|scope| scope.spawn(look).join().unwrap()) else {
-            skipped::skipped(
+            cellgate_test_support::skipped(
                 "this root can't look as another user, or that one can't reach the folder for temporary files",
             );
             return;

@@ -2,13 +2,7 @@
 //! `cargo run --release -p cellgate-protocol --example flips -- --random N --seed S`: all flips of 1, 2 and 3 bits, then
 //! N random ones of 4 and of 5 bits (half each, 10^8 by default). Exit status 1 where one was taken.
 
-#[path = "../tests/support/flips.rs"]
-mod flips;
-#[path = "../tests/line/random.rs"]
-mod random;
-#[path = "../tests/support/mod.rs"]
-mod support;
-
+use cellgate_test_line::{flips, random};
 use std::{process::ExitCode, time::Instant};
 
 fn main() -> ExitCode {

@@ -2,10 +2,7 @@
 //! --cycles N --seed S`.
 //! Exit status 1 where a PASS was false or a part had not exactly one terminal record.
 
-#[path = "../tests/line/mod.rs"]
-mod line;
-
-use line::{Faults, Line, profile::Profile};
+use cellgate_test_line::line::{Faults, Line, profile::Profile};
 use std::{process::ExitCode, time::Instant};
 
 fn main() -> ExitCode {

@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
     let bytes = std::fs::read(&path)?;
 
     let limits = Limits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..Limits::default() };
-    let program = cellgate_tests::program("cellgate-edge").context("cargo build --release -p cellgate-edge")?;
+    let program = cellgate_test_support::program("cellgate-edge").context("cargo build --release -p cellgate-edge")?;
     let options = Options { program, ..Options::new(limits.clone()) };
     let mut sandbox = Sandbox::start(options.clone())?;
     let mut reader = Reader::new(limits);

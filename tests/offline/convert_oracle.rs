@@ -45,7 +45,7 @@ fn images_of_few_levels_equal_numpy_and_pillow() -> anyhow::Result<()> {
 #[test]
 fn shared_radiographs_equal_numpy_and_pillow() -> anyhow::Result<()> {
     let mut state = 11;
-    for folder in ["tiffs", "xray16"].into_iter().filter_map(cellgate_tests::shared) {
+    for folder in ["tiffs", "xray16"].into_iter().filter_map(cellgate_test_support::shared) {
         let mut paths: Vec<PathBuf> =
             std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
         paths.sort();

@@ -2,7 +2,7 @@
 //! moments on the way), `train`, `export`, and the device's `inspect`, whose scores Python computes again from the TIFFs.
 
 use anyhow::{Context as _, Result, ensure};
-use cellgate_tests::{oracle, program, run, shared, stdout_of};
+use cellgate_test_support::{oracle, program, run, shared, stdout_of};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -13,8 +13,8 @@ use std::io::Write as _;
 fn run(cases: &[Value]) -> anyhow::Result<Vec<Value>> {
     let mut file = tempfile::NamedTempFile::new()?;
     cases.iter().try_for_each(|case| writeln!(file, "{case}"))?;
-    let gate = cellgate_tests::root().join("protocol/gate.st");
-    let said = cellgate_tests::oracle("gate_st.py", &[&gate.to_string_lossy(), &file.path().to_string_lossy()])?;
+    let gate = cellgate_test_support::root().join("protocol/gate.st");
+    let said = cellgate_test_support::oracle("gate_st.py", &[&gate.to_string_lossy(), &file.path().to_string_lossy()])?;
     let outputs: Vec<Value> = said.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     assert_eq!(outputs.len(), cases.len());
     Ok(outputs)

@@ -176,7 +176,7 @@ proptest! {
 
 /// Compares every `step`th image of a folder of the shared data.
 fn compare_folder(folder: &str, step: usize, sizes: &[Option<Size>]) -> Result<()> {
-    let Some(folder) = cellgate_tests::shared(folder) else { return Ok(()) };
+    let Some(folder) = cellgate_test_support::shared(folder) else { return Ok(()) };
     let mut paths: Vec<PathBuf> = folder.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.sort();
     // A busy machine takes its time to read; that must not leave an image out.

@@ -6,8 +6,10 @@
 use anyhow::Context as _;
 
 fn drive(client: &str) -> anyhow::Result<()> {
-    let server = cellgate_tests::program("examples/modbus_server").context("cargo build --workspace --examples")?;
-    let said = cellgate_tests::oracle("modbus_clients.py", &[server.to_str().context("a path in UTF-8")?, client])?;
+    let server =
+        cellgate_test_support::program("examples/modbus_server").context("cargo build --workspace --examples")?;
+    let said =
+        cellgate_test_support::oracle("modbus_clients.py", &[server.to_str().context("a path in UTF-8")?, client])?;
     assert_eq!(said.lines().filter(|line| line.starts_with("part 0x")).count(), 10, "{said}");
     Ok(())
 }

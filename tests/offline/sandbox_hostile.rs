@@ -64,7 +64,7 @@ struct Line {
 impl Line {
     fn start(deadline: Duration) -> Self {
         let limits = Limits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..Limits::default() };
-        let program = cellgate_tests::program("cellgate-edge").expect("the built program");
+        let program = cellgate_test_support::program("cellgate-edge").expect("the built program");
         let sandbox = Sandbox::start(Options { program, deadline, ..Options::new(limits) }).expect("a worker");
         eprintln!("protections: {}; missing: {}", sandbox.protections(), sandbox.protections().missing());
         let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
@@ -138,7 +138,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
 }
 
 fn shared_files() -> Vec<(String, Vec<u8>)> {
-    let Some(folder) = cellgate_tests::shared("tiffs") else { return Vec::new() };
+    let Some(folder) = cellgate_test_support::shared("tiffs") else { return Vec::new() };
     let mut paths: Vec<_> = folder.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     paths.iter().map(|path| (path.display().to_string(), std::fs::read(path).expect("a readable file"))).collect()

@@ -1,10 +1,8 @@
 //! Each kind of TIFF that is read gives the levels that were put in, each other kind is refused by its name.
 
-mod tiff_builder;
-
+use crate::tiff_builder::{Form, levels};
 use cellgate_models::radiograph::{Limits, Radiograph, ReadError, decode, read, write};
 use std::io::Write;
-use tiff_builder::{Form, levels};
 
 const WIDTH: usize = 37;
 const HEIGHT: usize = 21;

@@ -1,11 +1,9 @@
 //! Broken and hostile files end in an error of the right kind: no panic, bounded memory, bounded time.
 
-mod tiff_builder;
-
+use crate::tiff_builder::{Entry, Form, levels, random};
 use cellgate_models::radiograph::{Limits, ReadError, Reader, decode};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tiff_builder::{Entry, Form, levels, random};
 
 const WIDTH: usize = 13;
 const HEIGHT: usize = 7;

@@ -1,12 +1,10 @@
 //! A file that says it holds more than one image is refused by what it says it with; one image with the same kind of
 //! metadata is read.
 
-mod tiff_builder;
-
+use crate::tiff_builder::{Entry, Form, levels};
 use cellgate_models::radiograph::{Limits, ReadError, decode};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tiff_builder::{Entry, Form, levels};
 
 const WIDTH: usize = 20;
 const HEIGHT: usize = 12;

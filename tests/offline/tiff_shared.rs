@@ -16,7 +16,7 @@ const MAX_MEMORY_KIB: u64 = 512 << 10;
 /// All TIFFs of the collections.
 fn files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for folder in ["tiffs", "xray16"].into_iter().filter_map(cellgate_tests::shared) {
+    for folder in ["tiffs", "xray16"].into_iter().filter_map(cellgate_test_support::shared) {
         files.extend(
             folder
                 .read_dir()

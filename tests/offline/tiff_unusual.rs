@@ -1,10 +1,8 @@
 //! Unusual ways of writing an image are read where they leave no doubt about its levels, and refused where they do.
 
-mod tiff_builder;
-
+use crate::tiff_builder::{Entry, Form, levels};
 use cellgate_models::radiograph::{Limits, ReadError, decode};
 use std::path::Path;
-use tiff_builder::{Entry, Form, levels};
 
 const WIDTH: usize = 37;
 const HEIGHT: usize = 21;

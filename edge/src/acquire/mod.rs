@@ -20,9 +20,6 @@ mod image_file;
 mod listing;
 mod matching;
 mod settle;
-#[cfg(test)]
-#[path = "../../../tests/src/skipped.rs"]
-mod skipped;
 mod unjudged;
 mod watch;
 mod writer;

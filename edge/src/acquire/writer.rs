@@ -67,7 +67,7 @@ fn lease(file: &File) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::acquire::skipped::skipped;
+    use cellgate_test_support::skipped;
     use std::fs;
     use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;

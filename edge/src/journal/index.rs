@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn a_page_that_the_disk_refuses_is_an_error_and_what_cannot_be_read_or_is_not_watched_ends_the_process() {
         let Some(refused) = on_a_full_disk("refused") else {
-            return println!("skipped: a small disk needs root, mkfs.ext4 and a loop device");
+            return cellgate_test_support::skipped("a small disk needs root, mkfs.ext4 and a loop device");
         };
         assert!(refused.success(), "{refused}");
         for what in ["cut", "unwatched"] {

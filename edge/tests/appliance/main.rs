@@ -6,29 +6,23 @@ mod archive;
 mod cable;
 mod decoder;
 mod engine;
-#[path = "../support/exposition.rs"]
-mod exposition;
 mod folder;
 mod foreign;
 mod frozen;
 mod linked;
-#[path = "../support/memory.rs"]
-mod memory;
 mod metrics;
 mod plant;
 mod plc;
-#[path = "../support/process.rs"]
-mod process;
 mod quiet;
 mod rewritten;
 mod service;
 mod slow;
 mod standstill;
 mod stop;
-#[path = "../support/mod.rs"]
-mod support;
 mod unheard;
 
+use cellgate_test_support::bundles as support;
+use cellgate_test_support::{exposition, memory, process};
 use plant::{Plant, signal, wait_for};
 use plc::Plc;
 use rustix::process::Signal;

@@ -1,8 +1,8 @@
 //! Its files: moved, deleted, replaced, foreign, damaged.
 
-use crate::memory::folder_in_memory;
 use crate::{entry, filled, open, trigger};
 use cellgate_edge::journal::{Health, Journal, JournalError, Options, Reader, Recovery};
+use cellgate_test_support::memory::folder_in_memory;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 

@@ -26,7 +26,7 @@ impl Disk {
         std::fs::create_dir(&folder).unwrap();
         let made = run(Command::new(mkfs[0]).args(&mkfs[1..]).arg(&image));
         let mounted = made.and_then(|()| run(Command::new("mount").args(["-o", "loop"]).args([&image, &folder])));
-        mounted.map_err(|why| println!("skipped: {}: {why}", mkfs.join(" "))).ok().map(|()| disk)
+        mounted.map_err(|why| cellgate_test_support::skipped(&format!("{}: {why}", mkfs.join(" ")))).ok().map(|()| disk)
     }
 
     fn folder(&self) -> PathBuf {

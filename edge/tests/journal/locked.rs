@@ -1,9 +1,9 @@
 //! Another program that locks the journal, and closes it as the last one.
 
 use crate::files::wait_ready;
-use crate::memory::folder_in_memory;
 use crate::{cli, entry, trigger};
 use cellgate_edge::journal::{Journal, JournalError, Options, Reader};
+use cellgate_test_support::memory::folder_in_memory;
 use rusqlite::Connection;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};

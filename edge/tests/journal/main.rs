@@ -5,8 +5,6 @@ mod chain;
 mod files;
 mod full_disk;
 mod locked;
-#[path = "../support/memory.rs"]
-mod memory;
 mod read_only;
 mod reading;
 

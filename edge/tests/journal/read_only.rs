@@ -1,6 +1,7 @@
 //! Journals beside which nothing can be written: read-only media, other users' folders.
 
 use crate::{cli_by, entry, filled, open, trigger};
+use cellgate_test_support::skipped;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -39,7 +40,7 @@ fn medium(place: &Path, files: &[(&str, &[u8])], kind: &str) -> bool {
     };
     let output = Command::new("sh").args(["-c", script]).current_dir(place).output().unwrap();
     if !output.status.success() {
-        println!("skipped: {kind}: {}", String::from_utf8_lossy(&output.stderr));
+        skipped(&format!("{kind}: {}", String::from_utf8_lossy(&output.stderr)));
     }
     output.status.success()
 }
@@ -80,7 +81,7 @@ const NOBODY: u32 = 65534;
 #[test]
 fn a_journal_in_another_users_folder_is_read_with_its_log_or_without() {
     if !rustix::process::getuid().is_root() {
-        return println!("skipped: only root can be another user");
+        return skipped("only root can be another user");
     }
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -100,7 +101,7 @@ fn a_journal_in_another_users_folder_is_read_with_its_log_or_without() {
     assert!(read(&copy, 3, Some(NOBODY)).contains("there is no log (-wal)"));
     fs::copy(folder.path().join("journal.db-wal"), copies.path().join("copy.db-wal")).unwrap();
     assert!(read(&copy, 4, Some(NOBODY)).contains("its log (-wal) is read too"));
-    fs::set_permissions(copies.path().join("copy.db-wal"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(copies.path().join("copy.db-wal"), Permissions::from_mode(0o0)).unwrap();
     let refused = String::from_utf8(cli_by(Some(NOBODY), &["list"], &copy, 2).stderr).unwrap();
     assert!(refused.contains("copy.db-wal: Permission denied"), "{refused}");
     assert_eq!(fs::read_dir(copies.path()).unwrap().count(), 2);

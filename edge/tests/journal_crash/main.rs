@@ -9,13 +9,11 @@
 
 mod disk;
 mod driver;
-#[path = "../support/memory.rs"]
-mod memory;
 mod promises;
 mod trace;
 
+use cellgate_test_support::memory::folder_in_memory;
 use disk::{Disk, Fate};
-use memory::folder_in_memory;
 use promises::Promises;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,17 +1,9 @@
 //! Bytes on a native line, some of them right frames, through the accumulator and the links of both sides. What is
-//! checked: `../bodies/accumulator.rs`.
+//! checked: `../../line/src/fuzz/accumulator.rs`.
 
 #![no_main]
 
-#[path = "../bodies/accumulator.rs"]
-mod accumulator;
-#[path = "../bodies/bits.rs"]
-mod bits;
-#[path = "../bodies/native.rs"]
-mod native;
-#[path = "../bodies/steps.rs"]
-mod steps;
-
+use cellgate_test_line::fuzz::accumulator;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

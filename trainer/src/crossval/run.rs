@@ -2,7 +2,6 @@
 
 use super::feasibility;
 use super::{BoundsScope, Config, FinishedFold, Fold, Inputs, LevelStatistics, leave_one_bundle_out};
-use crate::dataset::Dataset;
 use crate::features::FeatureTable;
 use crate::fit::TrainingSet;
 use crate::report::{self, ReportOptions};

@@ -8,6 +8,7 @@ use crate::network::Backbone;
 use crate::network::backbone::VARIANTS;
 use crate::network::pooling::{self, Block};
 use cellgate_models::conversion::ConversionSpec;
+use cellgate_models::digest::Digest;
 use indicatif::ProgressBar;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::acquire::skipped::skipped;
+use cellgate_test_support::skipped;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use std::fs::{self, File};

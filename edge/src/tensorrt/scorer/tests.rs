@@ -1,14 +1,10 @@
 //! The scorer with a CUDA driver that only pretends and a network that a processor runs: its order, its time limits, and what is
 //! left of it after an error. Needs gcc, and NVRTC of `.venv`.
 
-#[path = "../../../tests/cuda_driver/pretended.rs"]
-mod pretended;
-
 use super::*;
-use crate::convert::cuda::CUDA_ENV;
 use cellgate_models::conversion::Method;
 use cellgate_models::radiograph::Radiograph;
-use pretended::{Pretended, run_alone};
+use cellgate_test_support::pretended::{Pretended, run_alone};
 
 const SIZE: Size = Size { height: 7, width: 5 };
 /// What the driver says of an event that is not over.
@@ -82,7 +78,7 @@ fn is_given_up(mut scorer: GpuScorer<Scores>, pretended: &Pretended, because: &s
 }
 
 fn alone(scenario: &str) {
-    run_alone(&format!("{}::{scenario}", module_path!().split_once("::").unwrap().1), None);
+    run_alone(module_path!(), scenario, None);
 }
 
 #[test]

@@ -1,15 +1,12 @@
 //! Golden bytes of the entry format; every cut, added and flipped bit is refused; the folder's ways.
 
-#[path = "../../../../tests/src/skipped.rs"]
-mod skipped;
-
 use super::*;
 use crate::bundle::Precision;
 use crate::conversion::Size;
 use crate::digest::Digest;
 use crate::plan::{Built, ComputeCapability, Flavour, Network, PlanError, TensorRt, Version};
+use cellgate_test_support::skipped;
 use proptest::prelude::*;
-use skipped::skipped;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 fn device_key() -> DeviceKey {

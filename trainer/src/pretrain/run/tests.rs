@@ -1,5 +1,7 @@
 use super::*;
 use crate::network::Weights;
+use cellgate_models::conversion::Size;
+use std::sync::atomic::AtomicBool;
 
 const CONFIG: PretrainConfig =
     PretrainConfig { seed: 3, batch: 2, crop: Size { height: 64, width: 64 }, learning_rate: 1e-3 };

@@ -1,0 +1,158 @@
+//! The run-time with a CUDA driver that only pretends, so that what goes wrong can be made to go wrong; needs gcc, and NVRTC
+//! of `.venv`.
+
+use cellgate_edge::convert::cuda::{CudaConverter, CudaError, copy_rate, driver_version, in_turns};
+use cellgate_models::conversion::{ConversionSpec, Method, Size};
+use cellgate_models::radiograph::Radiograph;
+use cellgate_test_support::pretended::{Pretended, build, listed, run, run_alone};
+
+#[test]
+fn nothing_is_called_but_what_is_looked_up_beforehand() {
+    run_alone(module_path!(), "scenario_everything", None);
+}
+
+#[test]
+fn a_driver_that_lacks_a_function_is_an_error_that_names_it() {
+    run_alone(module_path!(), "scenario_no_graph_launch", Some("cuGraphLaunch"));
+}
+
+#[test]
+fn another_driver_that_the_loader_finds_first_is_an_error() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [driver, _] = folders.each_ref().map(|folder| build(folder.path(), &listed()));
+    run(module_path!(), "scenario_another_first", folders[1].path(), &driver);
+}
+
+#[test]
+fn a_graph_that_is_not_captured_costs_no_image() {
+    run_alone(module_path!(), "scenario_no_capture", None);
+}
+
+#[test]
+fn a_lost_context_while_capturing_is_told() {
+    run_alone(module_path!(), "scenario_lost_while_capturing", None);
+}
+
+#[test]
+fn a_driver_that_does_not_start_loses_no_context() {
+    run_alone(module_path!(), "scenario_no_start", None);
+}
+
+#[test]
+fn an_earlier_error_does_not_keep_the_end_from_waiting() {
+    run_alone(module_path!(), "scenario_drop_after_error", None);
+}
+
+fn converter() -> CudaConverter {
+    let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
+    CudaConverter::new(&spec, 100).unwrap()
+}
+
+fn image(width: u32, height: u32) -> Radiograph {
+    Radiograph::new(width, height, vec![1; (width * height) as usize]).unwrap()
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_everything() {
+    assert_eq!(driver_version(), Ok((13, 0)));
+    let mut converter = converter();
+    assert_eq!((converter.device().name.as_str(), converter.device().capability), ("Pretended", (8, 7)));
+    let [a, b] = [image(10, 9), image(3, 2)];
+    let found = converter.to_bytes(&in_turns(a.view(), a.view(), b.view())).unwrap();
+    assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [3 * 7 * 5 * 4; 5]);
+    let timings = converter.time(a.view(), 4).unwrap();
+    assert!(timings.is_graph);
+    assert_eq!(timings.kernels.as_micros(), 500, "2 ms for four");
+    assert!(copy_rate().unwrap() > 0.0);
+    let pretended = Pretended::open();
+    for (made, gone) in [("cuMemAllocAsync", "cuMemFreeAsync"), ("cuMemHostAlloc", "cuMemFreeHost")] {
+        assert!(pretended.calls(made) > pretended.calls(gone));
+    }
+    drop(converter);
+    for (made, gone) in [
+        ("cuMemAllocAsync", "cuMemFreeAsync"),
+        ("cuMemHostAlloc", "cuMemFreeHost"),
+        ("cuEventCreate", "cuEventDestroy_v2"),
+        ("cuStreamCreate", "cuStreamDestroy_v2"),
+        ("cuModuleLoadData", "cuModuleUnload"),
+        ("cuGraphInstantiateWithFlags", "cuGraphExecDestroy"),
+        ("cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"),
+    ] {
+        assert_eq!(pretended.calls(made), pretended.calls(gone), "{made}");
+    }
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_graph_launch() {
+    let text = driver_version().unwrap_err().to_string();
+    assert!(text.contains("cuGraphLaunch") && text.contains("libcuda.so.1"), "{text}");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_another_first() {
+    let text = driver_version().unwrap_err().to_string();
+    assert!(text.contains("finds another file by the name libcuda.so"), "{text}");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_capture() {
+    let (mut converter, pretended) = (converter(), Pretended::open());
+    // CUDA_ERROR_STREAM_CAPTURE_INVALIDATED.
+    pretended.answers("cuStreamEndCapture", 901);
+    let image = image(10, 9);
+    for _ in 0..4 {
+        converter.convert(&image).unwrap();
+    }
+    assert_eq!(pretended.calls("cuStreamEndCapture"), 1, "not tried again and again");
+    assert_eq!(pretended.calls("cuGraphLaunch"), 0);
+    // And once into the graph that came to nothing.
+    assert_eq!(pretended.calls("cuLaunchKernel"), 5);
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_lost_while_capturing() {
+    let (mut converter, pretended) = (converter(), Pretended::open());
+    let image = image(10, 9);
+    converter.convert(&image).unwrap();
+    // CUDA_ERROR_ILLEGAL_ADDRESS.
+    pretended.answers("cuStreamBeginCapture_v2", 700);
+    let error = converter.convert(&image).unwrap_err();
+    assert!(matches!(error, CudaError::ContextLost { .. }), "{error}");
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_start() {
+    let pretended = Pretended::open();
+    let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
+    for function in ["cuInit", "cuDevicePrimaryCtxRetain"] {
+        // CUDA_ERROR_UNKNOWN: what a driver says whose kernel module is not ready yet. In a context it would be a lost one.
+        pretended.answers(function, 999);
+        let error = CudaConverter::new(&spec, 100).err().unwrap();
+        assert!(matches!(error, CudaError::Driver { .. }) && !error.is_context_lost(), "{error}");
+        pretended.answers(function, 0);
+    }
+    // A fault comes of what ran before in this process.
+    pretended.answers("cuDevicePrimaryCtxRetain", 700);
+    let error = CudaConverter::new(&spec, 100).err().unwrap();
+    assert!(error.is_context_lost(), "{error}");
+    pretended.answers("cuDevicePrimaryCtxRetain", 0);
+    CudaConverter::new(&spec, 100).unwrap();
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_drop_after_error() {
+    let (mut converter, pretended) = (converter(), Pretended::open());
+    // CUDA_ERROR_INVALID_VALUE, when the kept tensor is given back: recorded, as nobody can be told.
+    pretended.answers("cuMemFreeAsync", 1);
+    converter.to_bytes(&[image(10, 9).view()]).unwrap();
+    let waited = pretended.calls("cuStreamSynchronize");
+    drop(converter);
+    assert_eq!(pretended.calls("cuStreamSynchronize"), waited + 1);
+}

@@ -1,0 +1,123 @@
+//! The CUDA kernels compiled and assembled for every kind of device that is served, without one.
+//!
+//! NVRTC, which does both, comes with `.venv` (`scripts/setup`).
+
+use cellgate_edge::convert::cuda::{
+    CUDA_ENV, Compiled, CudaConverter, CudaError, NVRTC_ENV, compare, compile, in_turns, nvrtc_version,
+};
+use cellgate_edge::convert::{Kernel, Plan, PlanError};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
+use cellgate_models::radiograph::Radiograph;
+use cellgate_test_support::skipped;
+use std::process::Command;
+use std::time::Instant;
+
+/// Turing (T4), Orin, Hopper, Blackwell.
+const CAPABILITIES: [(u32, u32); 4] = [(7, 5), (8, 7), (9, 0), (12, 0)];
+
+/// Registers a thread that leave room for 1,024 threads at once on a multiprocessor, which has 65,536.
+const MOST_REGISTERS: u32 = 64;
+
+fn spec(method: Method) -> ConversionSpec {
+    ConversionSpec::new(method)
+        .with_bounds(Bounds::new(1700, 2800).expect("bounds in order"))
+        .with_size(Size { height: 70, width: 50 })
+}
+
+#[test]
+fn all_kernels_compile_for_all_capabilities_without_register_spills_and_with_room_for_their_blocks() {
+    println!("NVRTC {:?}", nvrtc_version().unwrap());
+    for (major, minor) in CAPABILITIES {
+        let Compiled { ptx, cubin, log } = compile(&Kernel::ALL, (major, minor)).unwrap();
+        println!("sm_{major}{minor}: {} bytes of PTX, {} bytes of code", ptx.len(), cubin.len());
+        assert!(ptx.contains(&format!(".target sm_{major}{minor}")) && cubin.starts_with(b"\x7fELF"));
+        for kernel in Kernel::ALL {
+            assert_eq!(threads_in(&ptx, kernel), Some(kernel.threads()), "{kernel:?}");
+            let [registers, stores, loads] = assembled(&log, kernel).unwrap();
+            println!("  {}: {registers} registers", kernel.name());
+            assert_eq!((stores, loads), (0, 0), "{kernel:?} spills");
+            assert!(registers <= MOST_REGISTERS, "{kernel:?}: {registers} registers");
+        }
+    }
+}
+
+/// The threads a block that a kernel was compiled for.
+fn threads_in(ptx: &str, kernel: Kernel) -> Option<u32> {
+    let (_, rest) = ptx.split_once(&format!(".entry {}(", kernel.name()))?;
+    rest.split_once(".maxntid ")?.1.split_once([',', '\n'])?.0.trim().parse().ok()
+}
+
+/// Registers, and bytes of spill stores and loads, by the assembler's report on a kernel.
+fn assembled(report: &str, kernel: Kernel) -> Option<[u32; 3]> {
+    let (_, rest) = report.split_once(&format!("Compiling entry function '{}'", kernel.name()))?;
+    let before = |words: &str| rest.split_once(words)?.0.rsplit_once(' ')?.1.parse().ok();
+    Some([before(" registers")?, before(" bytes spill stores")?, before(" bytes spill loads")?])
+}
+
+#[test]
+fn the_kernels_of_each_method_compile_by_themselves() {
+    for method in Plan::METHODS {
+        let kernels = Plan::kernels(&spec(method));
+        let start = Instant::now();
+        let compiled = compile(&kernels, (8, 7)).unwrap();
+        println!("{method}: {} kernels in {:.2?}", kernels.len(), start.elapsed());
+        assert!(compiled.ptx.matches(".entry ").count() >= kernels.len());
+    }
+}
+
+#[test]
+fn what_the_compiler_refuses_is_an_error_with_its_words() {
+    let error = compile(&[Kernel::Histogram], (1, 0)).unwrap_err();
+    assert!(matches!(error, CudaError::Compile { capability: (1, 0), .. }), "{error}");
+    assert!(error.to_string().contains("compute capability 1.0") && error.to_string().contains("gpu-architecture"));
+    assert!(error.to_string().contains("NVRTC 13."), "{error}");
+}
+
+/// In a process of its own, which has the variables.
+#[test]
+fn libraries_that_are_named_and_missing_are_errors() {
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kernels::scenario_nowhere", "--ignored", "--nocapture"])
+        .envs([(NVRTC_ENV, "/nowhere/libnvrtc.so.13"), (CUDA_ENV, "/nowhere/libcuda.so.1")])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+#[ignore = "a scenario of the test above"]
+fn scenario_nowhere() {
+    let text = compile(&Kernel::ALL, (8, 7)).unwrap_err().to_string();
+    assert!(text.contains("/nowhere/libnvrtc.so.13") && text.contains("nvidia-cuda-nvrtc"), "{text}");
+    let text = CudaConverter::new(&spec(Method::Naive), 100).err().unwrap().to_string();
+    assert!(text.contains("/nowhere/libcuda.so.1") && text.contains("NVIDIA driver"), "{text}");
+}
+
+#[test]
+fn a_wrong_specification_and_a_method_without_kernels_are_told_before_cuda_is_looked_for() {
+    let refused = |spec: &ConversionSpec| CudaConverter::new(spec, 100).err().unwrap();
+    assert!(matches!(refused(&ConversionSpec::new(Method::Global)), CudaError::Plan(PlanError::Conversion(_))));
+    let clahe = spec(Method::Clahe);
+    assert_eq!(refused(&clahe), CudaError::Plan(PlanError::Method { method: Method::Clahe }));
+}
+
+#[test]
+fn a_gpu_if_there_is_one_equals_the_reference() {
+    let image = |width: u32, height: u32, factor: u32| {
+        let levels = (0..height * width).map(|at| (1500 + at.wrapping_mul(factor) % 1500) as u16).collect();
+        Radiograph::new(width, height, levels).unwrap()
+    };
+    let [a, b, c] = [image(90, 200, 2_654_435_761), image(90, 200, 2_246_822_519), image(1, 1, 0)];
+    let images = in_turns(a.view(), b.view(), c.view());
+    for method in Plan::METHODS {
+        match compare(&spec(method), &images) {
+            Ok(comparison) => assert_eq!(comparison.different, 0, "{method}: {comparison:?}"),
+            Err(error @ CudaError::LibraryMissing { .. }) => {
+                skipped(&format!("no GPU: {error}"));
+                return;
+            }
+            Err(error) => panic!("{method}: {error}"),
+        }
+    }
+}

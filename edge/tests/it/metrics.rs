@@ -1,0 +1,244 @@
+//! The figures for Prometheus without an appliance: their format, their table in the README, and the server among clients that
+//! are slow, greedy or hostile.
+
+use crate::exposition::Page;
+use cellgate_edge::acquire::Unjudged;
+use cellgate_edge::metrics::{About, LineCounts, Metrics, listen, serve};
+use cellgate_edge::pipeline::Times;
+use proptest::prelude::*;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the server may take for anything, as it gives way to all others.
+const MOST: Duration = Duration::from_secs(120);
+
+fn metrics() -> Metrics {
+    let about = About { device: 7, bundle: "0123abcd".to_owned(), profile: "native" };
+    Metrics::new(&about, Duration::from_secs(5), &["watcher", "judge", "journal", "port", "archiver"]).unwrap()
+}
+
+fn page(metrics: &Metrics) -> Page {
+    Page::read(&metrics.page().unwrap())
+}
+
+#[test]
+fn the_readme_has_each_figure_as_it_is_served() {
+    let readme = include_str!("../../README.md");
+    let table = page(&metrics()).table();
+    assert!(readme.contains(&table), "the README's table of metrics is not this one:\n{table}");
+}
+
+#[test]
+fn what_is_counted_is_what_is_served() {
+    let metrics = metrics();
+    metrics.parts.triggered();
+    metrics.parts.set_aside(Unjudged::Unwatched, 3);
+    let ms = Duration::from_millis;
+    metrics.parts.judged(&Times { read: ms(3), convert: ms(4), infer: Duration::ZERO, decide: ms(1) });
+    metrics.line.show(&LineCounts { frames: 5, bad_crc: 2, ..LineCounts::default() });
+    metrics.device.proved(true);
+    metrics.device.show_fallback(true);
+    let page = page(&metrics);
+    let value = |name, labels: &[(&str, &str)]| page.sum(name, labels);
+    assert_eq!(value("cellgate_triggers_total", &[]), 1.0);
+    assert_eq!(value("cellgate_images_set_aside_total", &[("why", "unwatched")]), 3.0);
+    assert_eq!(value("cellgate_images_set_aside_total", &[]), 3.0);
+    assert_eq!(value("cellgate_stage_duration_seconds_sum", &[]), 0.008);
+    assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 0.0, "it was not reached");
+    assert_eq!(value("cellgate_line_errors_total", &[("kind", "crc")]), 2.0);
+    assert_eq!(value("cellgate_engine_proofs_total", &[("result", "passed")]), 1.0);
+    assert_eq!(value("cellgate_engine_is_fallback", &[]), 1.0);
+    assert!(value("cellgate_engine_proof_timestamp_seconds", &[("result", "passed")]) > 1.7e9);
+    assert_eq!(value("cellgate_appliance_info", &[("device", "7"), ("bundle", "0123abcd")]), 1.0);
+}
+
+#[test]
+fn a_bundle_s_name_can_forge_no_line() {
+    let about = About { device: 1, bundle: "a\"} 1\ncellgate_forged 1\\".to_owned(), profile: "native" };
+    let metrics = Metrics::new(&about, Duration::from_secs(5), &["judge"]).unwrap();
+    assert_eq!(page(&metrics).sum("cellgate_appliance_info", &[("bundle", &about.bundle)]), 1.0);
+}
+
+/// Nothing that is counted makes a series or a bucket: memory does not grow.
+#[test]
+fn ten_thousand_parts_add_no_series() {
+    let metrics = metrics();
+    let names = |text: String| text.lines().map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect::<Vec<_>>();
+    let before = names(metrics.page().unwrap());
+    for part in 0..10_000 {
+        let time = Duration::from_micros(997 * part);
+        metrics.parts.accepted(time);
+        metrics.parts.sent(time);
+        metrics.parts.acknowledged(time, time);
+        metrics.parts.set_aside(Unjudged::TooLate, 1);
+        metrics.device.show_worker("somebody else", true);
+        metrics.line.show(&LineCounts { frames: part as u32, ..LineCounts::default() });
+    }
+    assert_eq!(names(metrics.page().unwrap()), before);
+}
+
+proptest! {
+    /// [`Page::read`] checks buckets, count and sum of each histogram against each other.
+    #[test]
+    fn histograms_hold_together(times in prop::collection::vec(0_u64..20_000_000_000, 0..50)) {
+        let metrics = metrics();
+        for ns in &times {
+            metrics.parts.found_image(Duration::from_nanos(*ns));
+        }
+        let page = page(&metrics);
+        let stage = [("stage", "wait_for_image")];
+        prop_assert_eq!(page.sum("cellgate_stage_duration_seconds_count", &stage), times.len() as f64);
+        let expected = times.iter().sum::<u64>() as f64 / 1e9;
+        prop_assert!((page.sum("cellgate_stage_duration_seconds_sum", &stage) - expected).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn what_is_read_while_others_count_holds_together() {
+    let metrics = Arc::new(metrics());
+    let stop = Arc::new(AtomicBool::new(false));
+    let counting: Vec<_> = (0..3)
+        .map(|thread| {
+            let (metrics, stop) = (Arc::clone(&metrics), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                let mut count = 0_u64;
+                while !stop.load(Ordering::Relaxed) {
+                    metrics.parts.accepted(Duration::from_micros((count * 7919 * (thread + 1)) % 9_000_000));
+                    count += 1;
+                }
+                count
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        page(&metrics);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let counted: u64 = counting.into_iter().map(|thread| thread.join().unwrap()).sum();
+    let stage = [("stage", "journal_acceptance")];
+    assert_eq!(page(&metrics).sum("cellgate_stage_duration_seconds_count", &stage), counted as f64);
+}
+
+/// Serves until it is dropped.
+struct Server(Arc<AtomicBool>);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn server() -> (Server, SocketAddr) {
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let metrics = metrics();
+    let server = Server(Arc::default());
+    let is_over = Arc::clone(&server.0);
+    std::thread::spawn(move || {
+        serve(listener, move || metrics.page().ok(), move || is_over.load(Ordering::Relaxed)).unwrap();
+    });
+    (server, address)
+}
+
+/// Sends `request`; everything that comes until the other side closes, or an error ends it.
+fn ask(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8(answer).unwrap()
+}
+
+/// The answer to `request`. On a busy machine the server may leave a client before it comes to answer it: then it is asked
+/// again.
+fn answer(address: SocketAddr, request: &[u8]) -> String {
+    let answer = (0..5).map(|_| ask(address, request)).find(|answer| !answer.is_empty());
+    answer.expect("an answer")
+}
+
+fn scrape(address: SocketAddr) -> Page {
+    let answer = answer(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.to_lowercase().contains("\r\ncontent-type: text/plain; version=0.0.4"), "{head}");
+    Page::read(body)
+}
+
+#[test]
+fn only_get_metrics_is_answered() {
+    let (_server, address) = server();
+    assert_eq!(scrape(address).sum("cellgate_appliance_info", &[]), 1.0);
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
+        ("GET /metrics/../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
+        ("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", "405"),
+        ("HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "405"),
+        ("GET /metrics?x=1 HTTP/1.0\r\n\r\n", "200"),
+        ("\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", "400"),
+        ("GET /metrics SMTP/9\r\n\r\n", "400"),
+    ] {
+        let answer = answer(address, request.as_bytes());
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{request:?}: {answer}");
+    }
+}
+
+#[test]
+fn a_request_that_is_too_long_is_refused_at_once() {
+    let (_server, address) = server();
+    let long = |start: &str| [start.as_bytes(), &vec![b'a'; 1 << 20]].concat();
+    for request in [long("GET /"), long("GET /metrics HTTP/1.1\r\nX: "), long("")] {
+        // A client that is only left at the end of its time waits 2 s, each time.
+        let is_at_once = (0..10).any(|_| {
+            let start = Instant::now();
+            let answer = ask(address, &request);
+            assert!(!answer.contains("200 OK"), "{answer}");
+            start.elapsed() < Duration::from_secs(1)
+        });
+        assert!(is_at_once, "{}", String::from_utf8_lossy(&request[..20]));
+    }
+    scrape(address);
+}
+
+#[test]
+fn clients_that_say_or_take_nothing_are_left_after_a_while() {
+    let (_server, address) = server();
+    let start = Instant::now();
+    let silent: Vec<_> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
+    // Behind all of them: 32 at a time, 2 s each.
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| {
+            let mut slow = TcpStream::connect(address).unwrap();
+            while slow.write_all(b"G").is_ok() && start.elapsed() < MOST {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            start.elapsed()
+        });
+        let scraped = loop {
+            let answer = ask(address, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+            if answer.contains("200 OK") {
+                break start.elapsed();
+            }
+        };
+        println!("200 silent clients: figures after {} ms", scraped.as_millis());
+        assert!(scraped < MOST);
+        assert!(slow.join().unwrap() < MOST, "one byte after the other is slow, too");
+    });
+    drop(silent);
+}
+
+#[test]
+fn an_address_in_use_is_named_and_free_again_after_the_server() {
+    let (server, address) = server();
+    let error = listen(address).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("metrics.listen {address}: ")) && error.contains("in use"), "{error}");
+    drop(server);
+    let start = Instant::now();
+    while listen(address).is_err() {
+        assert!(start.elapsed() < MOST, "it still listens");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,71 @@
+//! A program that is building a plan, in a child that never comes to an end. Needs gcc.
+
+use super::device::compile;
+use crate::process::{children, wait_for_end};
+use cellgate_models::plan::Library;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A TensorRT with a version, whose parser hangs when it is loaded: the child that builds does that, its parent does not.
+const BUILDER: &str = "int getInferLibMajorVersion(void) { return 1; }
+int getInferLibMinorVersion(void) { return 7; }
+int getInferLibPatchVersion(void) { return 1; }
+int getInferLibBuildVersion(void) { return 116; }
+";
+const PARSER: &str = "#include <unistd.h>
+__attribute__((constructor)) static void hang(void) { for (;;) pause(); }
+";
+
+/// Puts that TensorRT into `folder`.
+pub(crate) fn hanging_tensorrt(folder: &Path) {
+    for (library, text) in [(Library::Builder, BUILDER), (Library::Parser, PARSER)] {
+        let source = folder.join(library.file_name()).with_extension("c");
+        fs::write(&source, text).unwrap();
+        compile(folder, library.file_name(), &[], &source);
+    }
+}
+
+/// A program that ends with the test, however that ends.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// Waits until it has ended; its exit status.
+    pub(crate) fn end(&mut self) -> Option<i32> {
+        ends(Pid::from_child(&self.0));
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts `command`, which is to build with [`hanging_tensorrt`]. Its child hangs, and is stopped, so that no signal but the one
+/// that kills ends it.
+pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
+    let mut parent = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let start = Instant::now();
+    loop {
+        assert_eq!(parent.0.try_wait().unwrap(), None, "it ended without building");
+        assert!(start.elapsed() < Duration::from_secs(60), "it does not build");
+        for child in children(&parent.0) {
+            let maps = fs::read_to_string(format!("/proc/{}/maps", child.as_raw_nonzero()));
+            if maps.is_ok_and(|maps| maps.contains("onnxparser")) {
+                kill_process(child, Signal::STOP).unwrap();
+                return (parent, child);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits for the end of a process.
+pub(crate) fn ends(process: Pid) {
+    wait_for_end(process, Duration::from_secs(30));
+}

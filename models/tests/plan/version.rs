@@ -1,0 +1,27 @@
+//! The version of a library of TensorRT 11 as NVIDIA ships it is read. Its builder is on no package registry; its lean run
+//! time, `pip install tensorrt-lean-cu13-libs`, tells its version by the same functions, so it stands in for the builder.
+
+use cellgate_models::plan::{Flavour, Library, probe};
+use std::path::{Path, PathBuf};
+
+/// The lean run time in `.venv`.
+fn lean() -> Option<PathBuf> {
+    let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/lib");
+    let files = libraries.read_dir().ok()?.flatten().filter_map(|python| {
+        let folder = python.path().join("site-packages/tensorrt_lean_libs");
+        folder.read_dir().ok()?.flatten().map(|entry| entry.path()).find(|path| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("libnvinfer_lean.so"))
+        })
+    });
+    files.last()
+}
+
+#[test]
+fn a_library_of_tensorrt_11_says_its_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = lean().expect("the lean run time in .venv: run scripts/setup");
+    std::os::unix::fs::symlink(library, folder.path().join(Library::Builder.file_name())).unwrap();
+    let found = probe(Library::Builder, Some(folder.path())).unwrap();
+    assert_eq!(found.tensorrt.flavour, Flavour::Enterprise);
+    assert!((found.tensorrt.version.major, found.tensorrt.version.minor) >= (11, 4), "{}", found.tensorrt);
+}

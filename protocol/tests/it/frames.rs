@@ -1,0 +1,261 @@
+//! Frames and the accumulator: what is written is read, what is damaged is not, and the next clean frame always is.
+
+use cellgate_protocol::{
+    accumulator::Accumulator,
+    code::{Verdict, VerdictCode},
+    digest::DigestStart,
+    fault::{FaultCode, LinkError},
+    frame::{self, FrameError, Header, Message},
+    limits::{MAX_FRAME, MAX_RAW},
+    part::Outcome,
+    reason::ReasonCode,
+    score::ScoreE4,
+    state::{StateCode, Status},
+    to_device::{Ack, Hello, PlcHeartbeat, ToDevice, TriggerRequest},
+    to_plc::{Busy, DeviceHeartbeat, Flags, HelloAck, Nak, Origin, Record, ToPlc},
+};
+use proptest::prelude::*;
+use std::{fmt::Debug, num::NonZeroU64};
+
+fn header() -> impl Strategy<Value = Header> {
+    any::<(u32, u32, u32, u32)>().prop_map(|(link_id, boot_epoch, seq, ack)| Header { link_id, boot_epoch, seq, ack })
+}
+
+fn error() -> impl Strategy<Value = LinkError> {
+    any::<(u16, u8, u32)>().prop_map(|(fault, wire, schema)| LinkError { fault: FaultCode(fault), wire, schema })
+}
+
+fn to_device() -> impl Strategy<Value = ToDevice> {
+    prop_oneof![
+        any::<(u32, u32)>().prop_map(|(schema, plc)| ToDevice::Hello(Hello { schema, plc })),
+        any::<(u64, u32, u32)>().prop_map(|(part_id, nonce, deadline_ms)| {
+            ToDevice::Trigger(TriggerRequest { part_id, nonce, deadline_ms })
+        }),
+        any::<(u64, u64, u32)>().prop_map(|(verdict_seq, part_id, code)| {
+            ToDevice::Ack(Ack { verdict_seq, part_id, code: VerdictCode(code) })
+        }),
+        any::<(u32, u16)>()
+            .prop_map(|(counter, status)| { ToDevice::Heartbeat(PlcHeartbeat { counter, status: Status(status) }) }),
+        error().prop_map(ToDevice::Error),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let verdict = prop_oneof![Just(Verdict::Pass), Just(Verdict::Review), Just(Verdict::Reject)];
+    (verdict, any::<(u16, u16, [u8; 8], [u8; 8], u16)>()).prop_map(|(verdict, (reason, score, model, image, flags))| {
+        Outcome {
+            verdict,
+            reason: ReasonCode(reason),
+            score: ScoreE4(score),
+            model: DigestStart(model),
+            image: DigestStart(image),
+            flags: Flags(flags),
+        }
+    })
+}
+
+fn verdict() -> impl Strategy<Value = ToPlc> {
+    (any::<(u64, u32)>(), outcome(), 1..=u64::MAX, 0..400u32).prop_map(|((part_id, nonce), outcome, seq, age_ms)| {
+        let request = TriggerRequest { part_id, nonce, deadline_ms: 400 };
+        ToPlc::Verdict(crate::support::verdict(
+            &request,
+            outcome,
+            NonZeroU64::new(seq).expect("a test knows its case"),
+            age_ms,
+        ))
+    })
+}
+
+fn record() -> impl Strategy<Value = ToPlc> {
+    (any::<(u64, u32, u64, u32, u32, u8)>(), outcome()).prop_map(|(numbers, outcome)| {
+        let (part_id, nonce, verdict_seq, boot_epoch, code, origin) = numbers;
+        let Outcome { reason, score, model, image, flags, .. } = outcome;
+        let (code, origin) = (VerdictCode(code), Origin(origin));
+        ToPlc::Record(Record {
+            part_id,
+            nonce,
+            verdict_seq,
+            boot_epoch,
+            code,
+            reason,
+            score,
+            model,
+            image,
+            flags,
+            origin,
+        })
+    })
+}
+
+fn to_plc() -> impl Strategy<Value = ToPlc> {
+    prop_oneof![
+        any::<(u32, u32, u8)>().prop_map(|(schema, device, state)| {
+            ToPlc::HelloAck(HelloAck { schema, device, state: StateCode(state) })
+        }),
+        any::<(u64, u32)>().prop_map(|(part_id, nonce)| ToPlc::Busy(Busy { part_id, nonce })),
+        verdict(),
+        any::<(u64, u32, u16)>()
+            .prop_map(|(part_id, nonce, reason)| { ToPlc::Nak(Nak { part_id, nonce, reason: ReasonCode(reason) }) }),
+        any::<(u32, u8, u16, u16)>().prop_map(|(counter, state, status, backlog)| {
+            ToPlc::Heartbeat(DeviceHeartbeat { counter, state: StateCode(state), status: Status(status), backlog })
+        }),
+        record(),
+        error().prop_map(ToPlc::Error),
+    ]
+}
+
+fn encoded<M: Message>(header: &Header, message: &M) -> Vec<u8> {
+    frame::encode(header, message, &mut [0; MAX_FRAME]).expect("a test knows its case").to_vec()
+}
+
+/// All frames in some bytes, and how often there was none.
+fn frames<M: Message>(accumulator: &mut Accumulator, mut bytes: &[u8]) -> Vec<Result<(Header, M), FrameError>> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let fed = accumulator.feed(bytes);
+        assert!(fed.rest.len() < bytes.len(), "no byte was taken");
+        bytes = fed.rest;
+        found.extend(fed.frame);
+    }
+    found
+}
+
+/// The frame between some bytes and a clean one is read, or lost; the clean one is read.
+fn clean_frame_follows<M: Message + Debug + PartialEq + Copy>(before: &[u8], header: &Header, message: &M) {
+    let mut accumulator = Accumulator::new();
+    frames::<M>(&mut accumulator, before);
+    let found = frames::<M>(&mut accumulator, &encoded(header, message));
+    assert_eq!(
+        found.last().expect("a test knows its case").as_ref().expect("a test knows its case"),
+        &(*header, *message)
+    );
+}
+
+/// Every cut of a frame costs that frame at most.
+fn every_cut_costs_one_frame<M: Message + Debug + PartialEq + Copy>(header: &Header, message: &M) {
+    let whole = encoded(header, message);
+    for end in 0..whole.len() {
+        clean_frame_follows(&whole[..end], header, message);
+        let mut accumulator = Accumulator::new();
+        let cut = frames::<M>(&mut accumulator, &whole[..end]);
+        assert!(cut.is_empty(), "a cut frame was taken");
+        let rest = frames::<M>(&mut Accumulator::new(), &whole[whole.len() - end..]);
+        // Without its first delimiter alone, a frame at the begin of a stream is still whole.
+        assert!(end + 1 == whole.len() || rest.iter().all(Result::is_err), "the end of a frame was taken");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_the_plc_says_arrives(header in header(), message in to_device()) {
+        let bytes = encoded(&header, &message);
+        prop_assert_eq!(frames(&mut Accumulator::new(), &bytes), vec![Ok((header, message))]);
+    }
+
+    #[test]
+    fn what_the_device_says_arrives(header in header(), message in to_plc()) {
+        let bytes = encoded(&header, &message);
+        prop_assert_eq!(frames(&mut Accumulator::new(), &bytes), vec![Ok((header, message))]);
+    }
+
+    #[test]
+    fn frames_arrive_whatever_pieces_they_come_in(
+        messages in prop::collection::vec((header(), to_plc()), 1..8),
+        piece in 1usize..300,
+    ) {
+        let bytes: Vec<u8> = messages.iter().flat_map(|(header, message)| encoded(header, message)).collect();
+        let mut accumulator = Accumulator::new();
+        let found: Vec<_> = bytes.chunks(piece).flat_map(|piece| frames::<ToPlc>(&mut accumulator, piece)).collect();
+        prop_assert_eq!(found, messages.into_iter().map(Ok).collect::<Vec<_>>());
+        prop_assert_eq!(accumulator.resyncs(), 0);
+    }
+
+    #[test]
+    fn every_truncation_costs_at_most_one_frame(header in header(), down in to_device(), up in to_plc()) {
+        every_cut_costs_one_frame(&header, &down);
+        every_cut_costs_one_frame(&header, &up);
+    }
+
+    #[test]
+    fn a_clean_frame_is_read_behind_any_noise(
+        noise in prop::collection::vec(any::<u8>(), 1..=4096),
+        header in header(),
+        message in to_device(),
+    ) {
+        clean_frame_follows(&noise, &header, &message);
+    }
+
+    #[test]
+    fn foreign_bytes_are_never_a_frame(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        for found in frames::<ToPlc>(&mut Accumulator::new(), &bytes) {
+            prop_assert!(found.is_err());
+        }
+    }
+
+    #[test]
+    fn a_right_check_sum_does_not_make_a_frame(body in prop::collection::vec(any::<u8>(), 0..MAX_RAW - 4)) {
+        // Random bytes are no header with the right version, length and type but by chance; then they are canonical.
+        let mut raw = body.clone();
+        raw.extend(frame::crc_32c(&body).to_le_bytes());
+        let mut stuffed = vec![0; raw.len() + 2];
+        let length = cobs::encode(&raw, &mut stuffed);
+        if let Ok((header, message)) = frame::decode::<ToPlc>(&stuffed[..length]) {
+            let bytes = encoded(&header, &message);
+            prop_assert_eq!(&bytes[1..bytes.len() - 1], &stuffed[..length]);
+        }
+    }
+}
+
+#[test]
+fn noise_of_every_length_costs_no_clean_frame() {
+    let message = ToDevice::Hello(Hello { schema: 1, plc: 1 });
+    let header = Header { link_id: 1, boot_epoch: 2, seq: 3, ack: 4 };
+    for length in 1..=4096usize {
+        // Noise without a delimiter is the worst: nothing ends it but the frame's own.
+        let noise: Vec<u8> = (0..length).map(|i| 1 + (i * 31 % 255) as u8).collect();
+        clean_frame_follows(&noise, &header, &message);
+    }
+}
+
+#[test]
+fn resynchronisations_are_counted() {
+    let mut accumulator = Accumulator::new();
+    frames::<ToDevice>(&mut accumulator, &[0, 1, 2, 3, 0, 0, 4, 0]);
+    assert_eq!(accumulator.resyncs(), 2);
+    frames::<ToDevice>(&mut accumulator, &[[7; 1000].as_slice(), &[0]].concat());
+    assert_eq!(accumulator.resyncs(), 3);
+}
+
+/// A frame with a right check sum whose content is given byte by byte.
+fn forged(body: &[u8]) -> Vec<u8> {
+    let raw = [body, &frame::crc_32c(body).to_le_bytes()].concat();
+    let mut stuffed = vec![0; raw.len() + 2];
+    let length = cobs::encode(&raw, &mut stuffed);
+    stuffed.truncate(length);
+    stuffed
+}
+
+#[test]
+fn each_check_on_receipt_has_its_error() {
+    let message = ToDevice::Trigger(TriggerRequest { part_id: 1, nonce: 2, deadline_ms: 3 });
+    let whole = encoded(&Header::default(), &message);
+    let stuffed = &whole[1..whole.len() - 1];
+    let mut raw = [0; MAX_FRAME];
+    let length = cobs::decode(stuffed, &mut raw).expect("a test knows its case") - 4;
+    let body = &raw[..length];
+    let changed = |index: usize, value: u8| {
+        let mut body = body.to_vec();
+        body[index] = value;
+        frame::decode::<ToDevice>(&forged(&body)).unwrap_err()
+    };
+    assert_eq!(changed(0, 2), FrameError::Version { found: 2 });
+    assert_eq!(changed(1, 5), FrameError::Type { found: 5 }, "a VERDICT is nothing that a device hears");
+    assert_eq!(changed(1, 6), FrameError::Payload, "an ACK is longer");
+    assert_eq!(changed(1, 8), FrameError::Payload, "a HEARTBEAT is shorter: bytes are left");
+    assert_eq!(changed(2, 15), FrameError::Length);
+    assert_eq!(changed(3, 1), FrameError::Length);
+    let wrong = [&forged(body)[..stuffed.len() - 1], &[stuffed[stuffed.len() - 1] ^ 1]].concat();
+    assert_eq!(frame::decode::<ToDevice>(&wrong).unwrap_err(), FrameError::Check);
+    assert_eq!(frame::decode::<ToDevice>(&[5, 1]).unwrap_err(), FrameError::Stuffing);
+    assert_eq!(frame::decode::<ToDevice>(&[]).unwrap_err(), FrameError::Stuffing);
+}

@@ -1,0 +1,155 @@
+//! The session behind registers: a whole cycle, byte for byte as `MODBUS.md` has it, and what goes wrong.
+
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+
+mod bench;
+mod records;
+mod triggers;
+
+use bench::{Bench, UNIT, pass};
+use cellgate_protocol::code::Verdict;
+use cellgate_protocol::modbus::codec::Request;
+use cellgate_protocol::modbus::command::Command;
+use cellgate_protocol::modbus::snapshot::{NO_VERDICT, SIMULATED};
+use cellgate_protocol::part::Outcome;
+use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::score::ScoreE4;
+use cellgate_protocol::session::device::{Condition, Event, Mode};
+use cellgate_protocol::state::{State, Status};
+use cellgate_protocol::to_plc::Flags;
+
+/// The requests and answers of the document's cycle.
+fn cycle() -> Vec<(Vec<u8>, Vec<u8>)> {
+    let text = include_str!("../../MODBUS.md");
+    let bytes = |hex: &str| hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+    let said = |side: &'static str| text.lines().filter_map(move |line| line.strip_prefix(side)).map(bytes);
+    said("PLC    ").zip(said("device ")).collect()
+}
+
+#[test]
+fn the_cycle_of_the_document_byte_for_byte() {
+    let mut bench = Bench::new();
+    let mut open = None;
+    let cycle = cycle();
+    assert_eq!(cycle.len(), 8);
+    for (at, (request, answer)) in cycle.into_iter().enumerate() {
+        bench.now_ms = 10 * at as u64;
+        // The device judged between the fifth and the sixth request.
+        if at == 5
+            && let Some(trigger) = open.take()
+        {
+            bench.concludes(trigger, pass(), 1);
+        }
+        let found = bench.asked(&request);
+        let hex: Vec<String> = found.iter().map(|byte| format!("{byte:02X}")).collect();
+        assert_eq!(found, answer, "request {at}:\ndevice {}", hex.join(" "));
+        open = bench.triggered().or(open);
+    }
+    assert!(matches!(bench.events[..], [Event::PlcBack, Event::Delivered { verdict_seq: 1 }]), "{:?}", bench.events);
+}
+
+#[test]
+fn a_part_from_trigger_to_acknowledgement() {
+    let mut bench = Bench::ready();
+    let trigger = bench.trigger(42, 1);
+    let shown = bench.shown();
+    assert!(shown.status.has(Status::BUSY) && !shown.status.has(Status::READY));
+    assert_eq!((shown.part_id, shown.nonce, shown.verdict), (42, 1, NO_VERDICT));
+    assert_eq!(shown.state, u16::from(State::SingleExecution.code().0));
+    bench.now_ms = 40;
+    bench.concludes(trigger, pass(), 0x1_0000_0005);
+    bench.now_ms = 45;
+    let shown = bench.shown();
+    assert!(shown.status.has(Status::VALID));
+    assert_eq!((shown.verdict, shown.sequence, shown.age_ms), (Verdict::Pass.register(), 5, 45));
+    assert_eq!((shown.model, shown.image), (pass().model, pass().image));
+    for wrong in [
+        Command::Acknowledge { part_id: 42, nonce: 1, sequence: 6 },
+        Command::Acknowledge { part_id: 43, nonce: 1, sequence: 5 },
+        Command::Acknowledge { part_id: 42, nonce: 2, sequence: 5 },
+    ] {
+        bench.command(wrong);
+        assert!(bench.shown().status.has(Status::VALID), "{wrong:?}");
+    }
+    bench.command(Command::Acknowledge { part_id: 42, nonce: 1, sequence: 5 });
+    let shown = bench.shown();
+    assert!(shown.status.has(Status::READY) && !shown.status.has(Status::VALID));
+    assert_eq!((shown.verdict, shown.sequence), (NO_VERDICT, 5));
+    assert!(matches!(bench.events.last(), Some(Event::Delivered { verdict_seq: 0x1_0000_0005 })));
+}
+
+#[test]
+fn a_pass_is_shown_only_healthy_and_in_time_and_to_a_live_plc() {
+    type Break = fn(&mut Bench);
+    let breaks: [Break; 4] = [
+        |bench| bench.healthy = false,
+        |bench| bench.now_ms += 499,
+        |bench| {
+            let condition = Condition { mode: Mode::Operating, store_ok: false, degraded: false, backlog: 1 };
+            bench.device.session().set_condition(condition);
+        },
+        |bench| {
+            for _ in 0..11 {
+                bench.now_ms += 100;
+                bench.command(Command::None);
+            }
+        },
+    ];
+    for break_it in breaks {
+        let mut bench = Bench::ready();
+        let trigger = bench.trigger(42, 1);
+        bench.now_ms = 40;
+        bench.concludes(trigger, pass(), 5);
+        assert_eq!(bench.shown().verdict, Verdict::Pass.register());
+        bench.now_ms = 41;
+        break_it(&mut bench);
+        let shown = bench.shown();
+        assert_eq!((shown.verdict, shown.status.has(Status::VALID)), (NO_VERDICT, false));
+    }
+}
+
+#[test]
+fn a_reject_is_shown_even_unhealthy() {
+    let mut bench = Bench::ready();
+    let trigger = bench.trigger(42, 1);
+    bench.healthy = false;
+    bench.concludes(trigger, Outcome::reject(ReasonCode::ENGINE_FAILED), 5);
+    let shown = bench.shown();
+    assert_eq!((shown.verdict, shown.reason), (Verdict::Reject.register(), ReasonCode::ENGINE_FAILED));
+    assert_eq!(shown.score, ScoreE4::NONE);
+}
+
+#[test]
+fn flags_of_the_verdict_are_status_bits() {
+    for (flags, bits) in
+        [(Flags::SIMULATED, SIMULATED), (Flags::DEGRADED, Status::DEGRADED), (Flags(0x4000), Status::DEGRADED)]
+    {
+        let mut bench = Bench::ready();
+        let trigger = bench.trigger(42, 1);
+        bench.concludes(trigger, Outcome { flags, ..pass() }, 5);
+        let shown = bench.shown();
+        assert!(shown.status.has(bits), "{flags:?}");
+        assert_eq!(shown.status.0 & (SIMULATED.0 | Status::DEGRADED.0), bits.0);
+    }
+}
+
+#[test]
+fn bytes_beyond_the_kept_ones_cost_the_oldest() {
+    let mut bench = Bench::ready();
+    let mut out = [0; 256];
+    let read = Request::ReadInput { address: 0, count: 32 }.encode(UNIT, &mut out).unwrap().to_vec();
+    let mut bytes = vec![0xA5; 5_000];
+    bytes.extend(&read);
+    assert_eq!(bench.asked(&bytes), []);
+    bench.now_ms = bench.device.poll_at_ms().unwrap();
+    assert_eq!(bench.asked(&[]).len(), 69);
+    for byte in &bytes[4_000..] {
+        bench.device.feed(bench.now_ms, &[*byte]);
+    }
+    bench.asked(&[]);
+    bench.now_ms += 20;
+    assert_eq!(bench.asked(&[]).len(), 69);
+    bench.device.feed(bench.now_ms, &read[..4]);
+    bench.device.reopened();
+    assert_eq!(bench.device.poll_at_ms(), None);
+}

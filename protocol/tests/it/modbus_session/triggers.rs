@@ -1,0 +1,132 @@
+//! Triggers: taken, refused, repeated, held back.
+
+use super::bench::{Bench, DEADLINE_MS, EPOCH, block, pass};
+use cellgate_protocol::code::Verdict;
+use cellgate_protocol::modbus::command::Command;
+use cellgate_protocol::modbus::snapshot::NO_VERDICT;
+use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::session::device::Event;
+use cellgate_protocol::state::{State, Status};
+
+/// Else a crash right then would leave an accepted part without a record.
+#[test]
+fn a_part_is_busy_only_once_its_acceptance_is_stored() {
+    let mut bench = Bench::ready();
+    let is_busy = |bench: &mut Bench| (bench.shown().part_id, bench.shown().status.has(Status::BUSY));
+    bench.command(Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
+    let trigger = bench.not_yet_accepted().unwrap();
+    assert_eq!(is_busy(&mut bench), (42, false));
+    bench.device.session().accept(&trigger);
+    assert_eq!(is_busy(&mut bench), (42, true));
+    // Nor where its time ends before.
+    let mut bench = Bench::ready();
+    bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
+    bench.now_ms = u64::from(DEADLINE_MS);
+    assert_eq!(is_busy(&mut bench), (43, false));
+    assert!(bench.events.iter().any(|event| matches!(event, Event::Concluded(_))), "{:?}", bench.events);
+}
+
+#[test]
+fn a_device_that_is_not_armed_is_not_ready() {
+    let mut bench = Bench::new();
+    bench.command(Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
+    assert!(bench.triggered().is_none());
+    let shown = bench.shown();
+    assert!(!shown.status.has(Status::READY));
+    assert_eq!(shown.state, u16::from(State::Initialized.code().0));
+    bench.command(Command::None);
+    let _ = bench.trigger(42, 1);
+}
+
+#[test]
+fn a_refused_trigger_shows_why() {
+    let mut bench = Bench::ready();
+    bench.healthy = false;
+    bench.command(Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
+    assert!(bench.triggered().is_none());
+    let shown = bench.shown();
+    assert_eq!((shown.part_id, shown.nonce, shown.reason), (42, 1, ReasonCode::NOT_READY));
+    assert_eq!((shown.verdict, shown.status.has(Status::BUSY)), (NO_VERDICT, false));
+    bench.healthy = true;
+    let _ = bench.trigger(42, 2);
+    assert_eq!(bench.shown().reason, ReasonCode(0));
+}
+
+#[test]
+fn a_trigger_while_one_is_in_hand_is_an_overrun_until_cleared() {
+    let mut bench = Bench::ready();
+    let trigger = bench.trigger(42, 1);
+    bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
+    assert!(bench.triggered().is_none());
+    let shown = bench.shown();
+    assert!(shown.status.has(Status::OVERRUN));
+    assert_eq!((shown.part_id, shown.nonce, shown.reason), (42, 1, ReasonCode(0)));
+    bench.concludes(trigger, pass(), 5);
+    assert_eq!(bench.shown().part_id, 42);
+    bench.command(Command::Clear { nonce: 3 });
+    assert!(!bench.shown().status.has(Status::OVERRUN));
+}
+
+#[test]
+fn a_trigger_refused_as_busy_hides_nothing_of_the_part_in_hand() {
+    let mut bench = Bench::ready();
+    let trigger = bench.trigger(42, 1);
+    bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
+    bench.healthy = false;
+    bench.concludes(trigger, pass(), 5);
+    for _ in 0..2 {
+        let shown = bench.shown();
+        assert_eq!((shown.part_id, shown.sequence, shown.reason), (42, 5, ReasonCode::SCORE_BELOW_REVIEW));
+        assert!(shown.status.has(Status::DONE) && shown.status.has(Status::OVERRUN));
+        assert_eq!(shown.verdict, NO_VERDICT);
+    }
+    bench.command(Command::Acknowledge { part_id: 42, nonce: 1, sequence: 5 });
+    assert!(matches!(bench.events.last(), Some(Event::RecordAcknowledged(ack)) if ack.verdict_seq == 5));
+    let shown = bench.shown();
+    assert_eq!((shown.part_id, shown.sequence, shown.status.has(Status::DONE)), (42, 5, false));
+}
+
+/// A gateway holds a trigger back while the device starts anew, and delivers it to the one that is ready again.
+#[test]
+fn a_trigger_that_is_held_back_through_a_start_is_judged_once() {
+    let held_back = block(2, Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
+    let mut rows = 0;
+    let mut bench = Bench::ready();
+    bench.asked(&held_back);
+    let trigger = bench.triggered().unwrap();
+    bench.concludes(trigger, pass(), 1);
+    rows += 1;
+    let mut bench = Bench::started(EPOCH + 1);
+    bench.command(Command::None);
+    assert!(bench.shown().status.has(Status::READY));
+    for _ in 0..2 {
+        bench.asked(&held_back);
+        if let Some(trigger) = bench.triggered() {
+            bench.concludes(trigger, pass(), 2);
+            rows += 1;
+        }
+    }
+    assert_eq!(rows, 1, "terminal rows of one part");
+    let shown = bench.shown();
+    assert_eq!((shown.part_id, shown.nonce, shown.reason), (42, 1, ReasonCode::EPOCH_MISMATCH));
+    assert_eq!((shown.verdict, shown.sequence, shown.status.has(Status::BUSY)), (NO_VERDICT, 0, false));
+    // The same part asked for anew is another matter.
+    bench.command(Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH + 1 });
+    assert!(bench.triggered().is_some() && bench.shown().reason == ReasonCode(0));
+}
+
+#[test]
+fn a_trigger_of_another_epoch_disturbs_neither_the_part_in_hand_nor_its_verdict() {
+    let mut bench = Bench::ready();
+    let trigger = bench.trigger(42, 1);
+    let stale = Command::Trigger { part_id: 41, nonce: 9, epoch: EPOCH - 1 };
+    let is_told_of_42 = |bench: &mut Bench| {
+        bench.command(stale);
+        let shown = bench.shown();
+        assert_eq!((shown.part_id, shown.nonce, shown.status.has(Status::OVERRUN)), (42, 1, false));
+        shown
+    };
+    assert!(is_told_of_42(&mut bench).status.has(Status::BUSY));
+    bench.concludes(trigger, pass(), 5);
+    assert_eq!(is_told_of_42(&mut bench).verdict, Verdict::Pass.register());
+}

@@ -1,0 +1,268 @@
+//! The session machines, one rule a test, in simulated time.
+
+mod links;
+
+use crate::support::{actions, healthy, ready_session, trigger};
+use cellgate_protocol::{
+    code::{Verdict, VerdictCode},
+    digest::DigestStart,
+    gate::Decision,
+    limits::{CONCLUDE_BEFORE_MS, HEARTBEAT_MS, PLC_SILENT_MS},
+    part::Outcome,
+    reason::ReasonCode,
+    score::ScoreE4,
+    session::{
+        device::{Action, AlreadyConcluded, Condition, DeviceSession, Dispatch, Event, Mode},
+        plc::{self, PlcConfig, PlcSession},
+    },
+    state::{State, Status},
+    to_device::{Ack, ToDevice, TriggerRequest},
+    to_plc::{Busy, DeviceHeartbeat, Flags, Nak, Origin, ToPlc},
+};
+use std::num::NonZeroU64;
+
+const REQUEST: TriggerRequest = TriggerRequest { part_id: 5, nonce: 6, deadline_ms: 400 };
+const MODEL: DigestStart = DigestStart([7; 8]);
+
+fn outcome(verdict: Verdict) -> Outcome {
+    let reason = ReasonCode::SCORE_BELOW_REVIEW;
+    Outcome { verdict, reason, score: ScoreE4(1), model: MODEL, image: MODEL, flags: Flags::default() }
+}
+
+/// A session that was given a committed verdict at `now_ms`, and how it went out.
+fn sent(verdict: Verdict, now_ms: u64, is_healthy: bool) -> (DeviceSession, Dispatch) {
+    let mut session = ready_session(0);
+    let token = trigger(&mut session, 0, &REQUEST);
+    session.plc_heartbeat(now_ms, 1);
+    let pending = session.conclude(now_ms, token, outcome(verdict)).expect("nobody concluded it");
+    let health = healthy(now_ms).filter(|_| is_healthy);
+    let dispatch = session.send_verdict(now_ms, pending.committed(NonZeroU64::MIN), health.as_ref());
+    (session, dispatch)
+}
+
+fn verdicts(session: &mut DeviceSession, now_ms: u64, is_healthy: bool) -> usize {
+    let health = healthy(now_ms).filter(|_| is_healthy);
+    let all = actions(session, now_ms, health.as_ref());
+    all.iter().filter(|action| matches!(action, Action::Send(ToPlc::Verdict(_)))).count()
+}
+
+#[test]
+fn a_pass_goes_out_only_healthy_and_a_reject_always() {
+    assert_eq!(sent(Verdict::Pass, 100, true).1, Dispatch::Verdict);
+    assert_eq!(sent(Verdict::Pass, 100, false).1, Dispatch::Record(Origin::UNHEALTHY));
+    assert_eq!(sent(Verdict::Reject, 100, false).1, Dispatch::Verdict);
+    assert_eq!(sent(Verdict::Review, 100, false).1, Dispatch::Verdict);
+}
+
+#[test]
+fn a_verdict_after_its_deadline_is_a_record_and_a_rejected_one() {
+    let (mut session, dispatch) = sent(Verdict::Pass, 401, true);
+    assert_eq!(dispatch, Dispatch::Record(Origin::LATE));
+    let record = actions(&mut session, 401, None).into_iter().find_map(|action| match action {
+        Action::Send(ToPlc::Record(record)) => Some(record),
+        _ => None,
+    });
+    let record = record.unwrap();
+    assert_eq!((record.code, record.reason), (VerdictCode::REJECT, ReasonCode::TIMEOUT));
+}
+
+#[test]
+fn a_verdict_is_repeated_ever_more_rarely_and_then_recorded() {
+    let (mut session, _) = sent(Verdict::Pass, 0, true);
+    let mut at = Vec::new();
+    for now_ms in 0..=400 {
+        session.plc_heartbeat(now_ms, now_ms as u32 + 10);
+        at.extend((0..verdicts(&mut session, now_ms, true)).map(|_| now_ms));
+    }
+    assert_eq!(at, [0, 66, 165, 314]);
+    let after = actions(&mut session, 401, healthy(401).as_ref());
+    assert!(matches!(after[0], Action::Event(Event::Undelivered { verdict_seq: 1 })), "{after:?}");
+    assert!(matches!(after[1], Action::Send(ToPlc::Record(record)) if record.origin == Origin::LATE));
+    assert_eq!(verdicts(&mut session, 1_000, true), 0);
+}
+
+#[test]
+fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_plc_is_silent() {
+    let (mut session, _) = sent(Verdict::Pass, 0, true);
+    assert_eq!(verdicts(&mut session, 0, true), 1);
+    assert_eq!(verdicts(&mut session, 70, false), 0);
+    assert!(session.snapshot(70, None).verdict.is_none());
+    assert_eq!(verdicts(&mut session, 80, true), 1);
+    assert!(session.snapshot(80, healthy(80).as_ref()).status.has(Status::VALID));
+    session.set_condition(Condition { mode: Mode::Failed, store_ok: true, degraded: false, backlog: 0 });
+    assert_eq!(verdicts(&mut session, 300, true), 0);
+}
+
+#[test]
+fn only_the_echo_of_number_part_and_code_ends_the_repetition() {
+    let (mut session, _) = sent(Verdict::Pass, 0, true);
+    let right = Ack { verdict_seq: 1, part_id: 5, code: VerdictCode::PASS };
+    session.acknowledge(&Ack { part_id: 6, ..right });
+    session.acknowledge(&Ack { code: VerdictCode::REJECT, ..right });
+    session.acknowledge(&Ack { verdict_seq: 2, ..right });
+    assert_eq!(session.bad_acks(), 2);
+    assert_eq!(verdicts(&mut session, 0, true), 1);
+    session.acknowledge(&right);
+    assert!(matches!(
+        actions(&mut session, 1, healthy(1).as_ref())[..],
+        [Action::Event(Event::Delivered { verdict_seq: 1 })]
+    ));
+    assert_eq!(verdicts(&mut session, 300, true), 0);
+    // The same trigger again gets the same verdict again, not a second judgement.
+    session.trigger(300, &REQUEST);
+    assert_eq!(verdicts(&mut session, 300, true), 1);
+    session.plc_heartbeat(401, 2);
+    session.trigger(401, &REQUEST);
+    let nak = actions(&mut session, 401, healthy(401).as_ref()).pop();
+    assert!(matches!(nak, Some(Action::Send(ToPlc::Nak(Nak { reason: ReasonCode::EXPIRED, .. })))), "{nak:?}");
+}
+
+#[test]
+fn a_part_that_nobody_concludes_is_concluded_by_the_session_once() {
+    let mut session = ready_session(0);
+    let token = trigger(&mut session, 0, &REQUEST);
+    let at_ms = 400 - CONCLUDE_BEFORE_MS;
+    assert!(actions(&mut session, at_ms - 1, None).is_empty());
+    let Some(Action::Event(Event::Concluded(pending))) = actions(&mut session, at_ms, None).pop() else {
+        panic!("the session has to ask for a commit");
+    };
+    assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::TIMEOUT));
+    // Its acceptance is not stored yet, so nobody may rely on a record of it.
+    session.trigger(at_ms, &REQUEST);
+    assert!(actions(&mut session, at_ms, None).is_empty());
+    assert_eq!(session.conclude(at_ms, token, outcome(Verdict::Pass)).unwrap_err(), AlreadyConcluded);
+    assert_eq!(session.send_verdict(at_ms, pending.committed(NonZeroU64::MIN), None), Dispatch::Verdict);
+    assert_eq!(verdicts(&mut session, at_ms, false), 1);
+}
+
+#[test]
+fn the_window_is_one() {
+    let mut session = ready_session(0);
+    let token = trigger(&mut session, 0, &REQUEST);
+    session.accept(&token);
+    session.trigger(1, &REQUEST);
+    session.trigger(1, &TriggerRequest { nonce: 7, ..REQUEST });
+    let said = actions(&mut session, 1, healthy(1).as_ref());
+    let busy = Busy { part_id: 5, nonce: 6 };
+    assert!(matches!(said[0], Action::Send(ToPlc::Busy(found)) if found == busy));
+    assert!(matches!(said[1], Action::Send(ToPlc::Busy(found)) if found == busy));
+    assert!(matches!(said[2], Action::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY && nak.nonce == 7));
+    assert_eq!(said.len(), 3);
+    assert!(session.snapshot(1, None).status.has(Status::OVERRUN));
+    session.clear();
+    assert!(!session.snapshot(1, None).status.has(Status::OVERRUN));
+}
+
+#[test]
+fn a_silent_plc_makes_the_device_hold() {
+    let mut session = ready_session(0);
+    assert_eq!(session.snapshot(0, healthy(0).as_ref()).state, State::Ready);
+    for now_ms in (0..=PLC_SILENT_MS).step_by(50) {
+        session.plc_heartbeat(now_ms, 1); // Polls go on, but the PLC's program stands still.
+    }
+    let now_ms = PLC_SILENT_MS;
+    assert!(matches!(actions(&mut session, now_ms, healthy(now_ms).as_ref())[..], [Action::Event(Event::PlcSilent)]));
+    assert_eq!(session.state(now_ms), State::Initialized);
+    session.trigger(now_ms, &REQUEST);
+    let nak = actions(&mut session, now_ms, healthy(now_ms).as_ref()).pop();
+    assert!(matches!(nak, Some(Action::Send(ToPlc::Nak(Nak { reason: ReasonCode::NOT_READY, .. })))));
+    session.plc_heartbeat(now_ms, 2);
+    assert!(matches!(actions(&mut session, now_ms, healthy(now_ms).as_ref())[..], [Action::Event(Event::PlcBack)]));
+}
+
+#[test]
+fn the_heartbeat_advances_only_while_healthy() {
+    let mut session = ready_session(0);
+    let mut counters = Vec::new();
+    for beat in 1..=6 {
+        let now_ms = beat * HEARTBEAT_MS;
+        let health = healthy(now_ms).filter(|_| beat <= 3);
+        while let Some(action) = session.poll(now_ms, health.as_ref()) {
+            if let Action::Send(ToPlc::Heartbeat(heartbeat)) = action {
+                counters.push(heartbeat.counter);
+            }
+        }
+    }
+    assert_eq!(counters, [2, 3, 4, 4, 4, 4]);
+}
+
+#[test]
+fn a_store_that_fails_is_a_nak_at_once_and_a_reject_later() {
+    let mut session = ready_session(0);
+    let token = trigger(&mut session, 0, &REQUEST);
+    let pending = session.conclude(10, token, outcome(Verdict::Pass)).unwrap();
+    let pending = session.store_failed(pending);
+    assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::STORE_FAILED));
+    let nak = actions(&mut session, 10, healthy(10).as_ref()).pop();
+    assert!(matches!(nak, Some(Action::Send(ToPlc::Nak(Nak { reason: ReasonCode::STORE_FAILED, .. })))));
+    assert!(!session.snapshot(10, healthy(10).as_ref()).status.has(Status::STORE_OK));
+    session.settle(pending);
+    assert_eq!(session.state(10), State::Error);
+}
+
+fn plc_session() -> PlcSession {
+    let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms: 66 };
+    config.allowed_models.push(MODEL).expect("one model fits");
+    PlcSession::new(config)
+}
+
+fn beat(plc: &mut PlcSession, now_ms: u64, counter: u32) {
+    let state = State::Ready.code();
+    plc.receive(now_ms, &ToPlc::Heartbeat(DeviceHeartbeat { counter, state, status: Status::READY, backlog: 0 }));
+}
+
+fn decided(plc: &mut PlcSession, now_ms: u64) -> Vec<Decision> {
+    let all = std::iter::from_fn(|| plc.poll(now_ms));
+    let ends = all.filter_map(|action| match action {
+        plc::Action::Event(plc::Event::Decided(outcome)) => Some(outcome.decision),
+        _ => None,
+    });
+    ends.collect()
+}
+
+#[test]
+fn a_verdict_passes_once_and_is_acknowledged_each_time() {
+    let mut plc = plc_session();
+    plc.device_found(0, 3);
+    beat(&mut plc, 0, 1);
+    beat(&mut plc, 90, 2);
+    plc.trigger(90, 5, 6, 400).unwrap();
+    assert!(decided(&mut plc, 90).is_empty());
+    let verdict = ToPlc::Verdict(crate::support::verdict(&REQUEST, outcome(Verdict::Pass), NonZeroU64::MIN, 20));
+    plc.receive(120, &verdict);
+    plc.receive(130, &verdict);
+    let all: Vec<_> = std::iter::from_fn(|| plc.poll(130)).collect();
+    let acks = all.iter().filter(|action| matches!(action, plc::Action::Send(ToDevice::Ack(ack)) if ack.part_id == 5));
+    assert_eq!(acks.count(), 2);
+    let passes = all.iter().filter(
+        |action| matches!(action, plc::Action::Event(plc::Event::Decided(outcome)) if outcome.decision.is_pass()),
+    );
+    assert_eq!((passes.count(), plc.duplicates()), (1, 1));
+}
+
+#[test]
+fn a_heartbeat_that_was_not_seen_to_change_lets_nothing_pass() {
+    let mut plc = plc_session();
+    plc.device_found(0, 3);
+    beat(&mut plc, 0, 1);
+    plc.trigger(0, 5, 6, 400).unwrap();
+    decided(&mut plc, 0);
+    plc.receive(30, &ToPlc::Verdict(crate::support::verdict(&REQUEST, outcome(Verdict::Pass), NonZeroU64::MIN, 20)));
+    assert_eq!(decided(&mut plc, 30), [Decision::Reject(ReasonCode::STALE_HEARTBEAT)]);
+}
+
+#[test]
+fn a_part_without_an_answer_a_restarted_device_and_another_version_end_as_reject() {
+    let mut plc = plc_session();
+    plc.trigger(0, 5, 6, 400).unwrap();
+    assert!(decided(&mut plc, 400).is_empty());
+    assert_eq!(decided(&mut plc, 401), [Decision::Reject(ReasonCode::LATE)]);
+    plc.device_found(500, 3);
+    plc.trigger(500, 6, 7, 400).unwrap();
+    assert!(decided(&mut plc, 500).is_empty());
+    plc.device_found(510, 4);
+    assert_eq!(decided(&mut plc, 510), [Decision::Reject(ReasonCode::RESTARTED)]);
+    plc.trigger(600, 7, 8, 400).unwrap();
+    plc.device_incompatible(610);
+    assert_eq!(decided(&mut plc, 610), [Decision::Reject(ReasonCode::INCOMPATIBLE)]);
+}

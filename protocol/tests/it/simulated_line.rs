@@ -1,0 +1,45 @@
+//! The simulated line, a small count; `cargo run --release -p cellgate-protocol --example line` runs a large one.
+
+use cellgate_test_line::line::{Faults, Line, Summary, profile::Profile};
+
+fn run(profile: Profile, seed: u64, faults: Faults, cycles: u64) -> Summary {
+    let summary = Line::new(profile, seed, faults).run(cycles, |_| {});
+    assert_eq!((summary.false_passes, summary.wrong_records), (0, 0), "{summary:?}");
+    summary
+}
+
+const BAD: Faults = Faults { frame: 2_000, restart: 500, appliance: 500 };
+const TERRIBLE: Faults = Faults { frame: 15_000, restart: 5_000, appliance: 5_000 };
+
+#[test]
+fn a_perfect_line_lets_every_good_part_pass() {
+    for profile in [Profile::Native, Profile::Modbus] {
+        let summary = run(profile, 1, Faults { frame: 0, restart: 0, appliance: 0 }, 2_000);
+        // 7 of 10 parts are good; 2 of 100 take longer, some of them too long; 2 of 1,000 meet a failing store.
+        assert!((1_300..1_500).contains(&summary.passes), "{profile:?}: {summary:?}");
+    }
+}
+
+#[test]
+fn a_bad_line_lets_no_part_pass_without_proof_and_loses_none() {
+    for (profile, seed) in (0..8).flat_map(|seed| [(Profile::Native, seed), (Profile::Modbus, seed)]) {
+        let summary = run(profile, seed, BAD, 1_000);
+        assert!(summary.passes > 300 && summary.frames[1] > 500, "{profile:?}: {summary:?}");
+    }
+}
+
+#[test]
+fn a_terrible_line_is_no_danger_either() {
+    for (profile, seed) in (100..104).flat_map(|seed| [(Profile::Native, seed), (Profile::Modbus, seed)]) {
+        let summary = run(profile, seed, TERRIBLE, 500);
+        let restarted = summary.restarts.iter().all(|restarts| *restarts > 5);
+        assert!(summary.passes > 10 && restarted, "{profile:?}: {summary:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for profile in [Profile::Native, Profile::Modbus] {
+        assert_eq!(run(profile, 3, BAD, 200), run(profile, 3, BAD, 200));
+    }
+}

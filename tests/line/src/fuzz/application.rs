@@ -1,0 +1,189 @@
+//! An application that does with its session whatever the input says, and a referee that knows what the session may say.
+
+use super::steps::Steps;
+use cellgate_protocol::{
+    code::Verdict,
+    digest::DigestStart,
+    health::{Health, Progress},
+    part::{Entry, Outcome, Pending, Trigger},
+    reason::ReasonCode,
+    score::ScoreE4,
+    session::device::{Condition, DeviceConfig, DeviceSession, Dispatch, Event, Mode},
+    to_plc::{Flags, Origin},
+};
+use std::num::NonZeroU64;
+
+/// The device's start.
+pub const EPOCH: u32 = 3;
+
+/// The part in the window.
+struct Open {
+    ends_ms: u64,
+    /// Its committed verdict was given to the session.
+    sent: bool,
+}
+
+/// The device's application. What it may do in which order is the types' business; the rest is tried.
+pub(crate) struct Application {
+    pub(crate) now_ms: u64,
+    healthy: bool,
+    condition: Condition,
+    trigger: Option<Trigger>,
+    open: Option<Open>,
+    pending: Option<Pending>,
+    /// What was committed last, and until when it may be said.
+    committed: Option<(u64, Entry, u64)>,
+    verdict_seq: NonZeroU64,
+    /// Verdicts that the PLC acknowledged.
+    pub(crate) delivered: u32,
+}
+
+impl Application {
+    pub(crate) fn new() -> Self {
+        Self {
+            now_ms: 0,
+            healthy: true,
+            condition: Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 },
+            trigger: None,
+            open: None,
+            pending: None,
+            committed: None,
+            verdict_seq: NonZeroU64::MIN,
+            delivered: 0,
+        }
+    }
+
+    /// A session of this application.
+    pub(crate) fn session(&self) -> DeviceSession {
+        let mut session = DeviceSession::new(DeviceConfig { device: 7, boot_epoch: EPOCH, first_wait_ms: 66 });
+        session.set_condition(self.condition);
+        session
+    }
+
+    pub(crate) fn health(&self) -> Option<Health> {
+        let worker = Progress { last_ms: self.now_ms, allowed_ms: 0 };
+        Health::attest(self.now_ms, &[worker]).filter(|_| self.healthy)
+    }
+
+    /// Does one thing.
+    pub(crate) fn act(&mut self, session: &mut DeviceSession, steps: &mut Steps<'_>) {
+        let wish = steps.byte();
+        match wish % 10 {
+            0 => {
+                if let Some(trigger) = &self.trigger {
+                    session.accept(trigger);
+                }
+            }
+            1 => {
+                if let Some(trigger) = self.trigger.take() {
+                    session.refuse(trigger, ReasonCode::STORE_FAILED);
+                    // The session may have concluded it before.
+                    self.open = self.open.take().filter(|open| open.sent || self.pending.is_some());
+                }
+            }
+            2 | 3 => {
+                if let Some(trigger) = self.trigger.take() {
+                    self.conclude(session, trigger, wish);
+                }
+            }
+            4 | 5 => {
+                if let Some(pending) = self.pending.take() {
+                    self.commit(session, pending);
+                }
+            }
+            6 => {
+                if let Some(pending) = self.pending.take() {
+                    self.pending = Some(session.store_failed(pending));
+                    self.condition.store_ok = false;
+                }
+            }
+            7 => {
+                if let Some(pending) = self.pending.take() {
+                    session.settle(pending);
+                    self.open = None;
+                }
+            }
+            8 => {
+                let outcome = Outcome::reject(ReasonCode::RESTARTED);
+                let entry = Entry { part_id: steps.byte().into(), nonce: 1, boot_epoch: EPOCH - 1, outcome };
+                session.send_record(entry.record(self.verdict_seq, Origin::REPLAY));
+            }
+            _ => {
+                let how = steps.byte();
+                let mode = [Mode::Operating, Mode::Operating, Mode::Halted, Mode::Failed][usize::from(how % 4)];
+                let (store_ok, degraded) = (how & 4 == 0, how & 8 != 0);
+                self.healthy = how & 16 == 0;
+                self.condition = Condition { mode, store_ok, degraded, backlog: u16::from(how) };
+                session.set_condition(self.condition);
+            }
+        }
+    }
+
+    fn conclude(&mut self, session: &mut DeviceSession, trigger: Trigger, wish: u8) {
+        let verdict = [Verdict::Pass, Verdict::Pass, Verdict::Review, Verdict::Reject][usize::from(wish / 10 % 4)];
+        let (score, image) = (ScoreE4(u16::from(wish)), DigestStart([wish; 8]));
+        let flags = Flags(u16::from(wish >> 7));
+        let reason = ReasonCode::SCORE_BELOW_REVIEW;
+        let outcome = Outcome { verdict, reason, score, model: DigestStart::NONE, image, flags };
+        let concluded = session.conclude(self.now_ms, trigger, outcome);
+        match concluded {
+            Ok(pending) => {
+                assert!(self.pending.replace(pending).is_none(), "a second conclusion of a part");
+            }
+            Err(_) => assert!(self.pending.is_some() || self.open.as_ref().is_none_or(|open| open.sent)),
+        }
+    }
+
+    fn commit(&mut self, session: &mut DeviceSession, pending: Pending) {
+        let entry = pending.entry();
+        let seq = self.verdict_seq;
+        self.verdict_seq = seq.saturating_add(1);
+        let open = self.open.as_mut().expect("what is committed is of the part in the window");
+        open.sent = true;
+        self.committed = Some((seq.get(), entry, open.ends_ms));
+        let dispatch = session.send_verdict(self.now_ms, pending.committed(seq), self.health().as_ref());
+        if matches!(dispatch, Dispatch::Record(_)) {
+            self.open = None;
+        }
+    }
+
+    /// What the session tells.
+    pub(crate) fn hear(&mut self, event: Event) {
+        match event {
+            Event::Triggered(trigger) => {
+                assert!(self.open.is_none() && self.pending.is_none(), "a second part in the window");
+                self.open = Some(Open { ends_ms: trigger.deadline_at_ms(), sent: false });
+                self.trigger = Some(trigger);
+            }
+            Event::Concluded(pending) => {
+                assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::TIMEOUT));
+                assert!(self.pending.replace(pending).is_none(), "a second conclusion of a part");
+            }
+            Event::Delivered { verdict_seq } => {
+                assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "nobody committed it");
+                (self.open, self.delivered) = (None, self.delivered + 1);
+            }
+            Event::Undelivered { verdict_seq } => {
+                assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "nobody committed it");
+                self.open = None;
+            }
+            Event::RecordAcknowledged(_) | Event::PlcSilent | Event::PlcBack => {}
+        }
+    }
+
+    /// A verdict goes out only committed and in time, a PASS only in health; the low bits are those that travel.
+    pub(crate) fn may_say(&self, (part_id, nonce, verdict_seq): (u64, u32, u64), verdict: Verdict) {
+        let (seq, entry, ends_ms) = self.committed.expect("a verdict that nobody committed");
+        assert_eq!((seq, entry.part_id, entry.nonce), (verdict_seq, part_id, nonce), "another part's verdict");
+        assert_eq!(entry.outcome.verdict, verdict, "another verdict");
+        assert!(self.now_ms <= ends_ms, "a late verdict");
+        let Condition { mode, store_ok, .. } = self.condition;
+        let sound = self.healthy && store_ok && matches!(mode, Mode::Operating | Mode::Halted);
+        assert!(verdict != Verdict::Pass || sound, "a PASS without health");
+    }
+
+    /// A part that the application forgot is concluded by the session.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| !open.sent) && self.pending.is_none()
+    }
+}

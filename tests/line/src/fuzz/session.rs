@@ -1,0 +1,112 @@
+//! The device's session behind native frames, driven by steps of time, bytes and events, most of which mean something.
+
+use super::application::{Application, EPOCH};
+use super::native::Reader;
+use super::steps::Steps;
+use cellgate_protocol::{
+    code::VerdictCode,
+    fault::{FaultCode, LinkError},
+    frame::{self, FrameType, Header},
+    limits::MAX_FRAME,
+    link::{Output, device::DeviceLink},
+    state::Status,
+    to_device::{Ack, Hello, PlcHeartbeat, ToDevice, TriggerRequest},
+    to_plc::ToPlc,
+    version::SCHEMA,
+};
+
+struct Line {
+    link: DeviceLink,
+    application: Application,
+    /// What the device hears, and what it says.
+    heard: Reader,
+    said: Reader,
+    seq: u32,
+}
+
+/// Says how many verdicts were acknowledged.
+pub fn run(input: &[u8]) -> u32 {
+    let mut steps = Steps::new(input);
+    let application = Application::new();
+    let link = DeviceLink::new(application.session());
+    let mut line = Line { link, application, heard: Reader::default(), said: Reader::default(), seq: 0 };
+    while !steps.is_over() {
+        match steps.byte() % 8 {
+            0..=2 => line.hears_message(&mut steps),
+            3..=5 => line.application.act(line.link.session(), &mut steps),
+            6 => line.application.now_ms += u64::from(steps.byte()) * 4,
+            _ => line.hears(steps.bytes()),
+        }
+        line.drain();
+    }
+    if line.application.is_waiting() {
+        line.application.now_ms += 700_000;
+        line.drain();
+        assert!(!line.application.is_waiting(), "a part that nobody concludes");
+    }
+    line.application.delivered
+}
+
+impl Line {
+    /// A message of the PLC, right or with some fields wrong, its frame whole or damaged.
+    fn hears_message(&mut self, steps: &mut Steps<'_>) {
+        let (shape, first, second) = (steps.byte(), steps.byte(), steps.byte());
+        let message = match shape % 8 {
+            0 => ToDevice::Hello(Hello { schema: SCHEMA + u32::from(first == 0xFF), plc: 1 }),
+            1 | 2 => ToDevice::Trigger(TriggerRequest {
+                part_id: first.into(),
+                nonce: second.into(),
+                deadline_ms: u32::from(steps.byte()) * 4,
+            }),
+            3 | 4 => {
+                let code = [VerdictCode::PASS, VerdictCode::REVIEW, VerdictCode::REJECT, VerdictCode(9)];
+                let (verdict_seq, code) = (u64::from(second), code[usize::from(steps.byte() % 4)]);
+                ToDevice::Ack(Ack { verdict_seq, part_id: first.into(), code })
+            }
+            5 | 6 => ToDevice::Heartbeat(PlcHeartbeat { counter: first.into(), status: Status::default() }),
+            _ => ToDevice::Error(LinkError::new(FaultCode(first.into()))),
+        };
+        self.seq = self.seq.wrapping_add(1);
+        let [other_link, other_epoch, old, unknown] = std::array::from_fn(|bit| u32::from(shape >> (4 + bit) & 1));
+        let header = Header {
+            link_id: 1 + other_link,
+            boot_epoch: EPOCH - other_epoch,
+            seq: self.seq.wrapping_sub(old * 2),
+            ack: unknown * u32::from(second),
+        };
+        let mut out = [0; MAX_FRAME];
+        let mut frame = frame::encode(&header, &message, &mut out).expect("each message fits").to_vec();
+        steps.damage(&mut frame);
+        self.hears(&frame);
+    }
+
+    /// Of what comes only frames with a right check sum count, by another computation.
+    fn hears(&mut self, bytes: &[u8]) {
+        let before = self.link.counters().frames;
+        self.link.feed(self.application.now_ms, bytes);
+        let taken = self.link.counters().frames.wrapping_sub(before) as usize;
+        assert!(taken <= self.heard.read(bytes).len(), "a frame with a wrong check sum was taken");
+    }
+
+    /// Polls until there is nothing to do, and judges what is said.
+    fn drain(&mut self) {
+        let (now_ms, health) = (self.application.now_ms, self.application.health());
+        let mut out = [0; MAX_FRAME];
+        for _ in 0..100 {
+            match self.link.poll(now_ms, health.as_ref(), &mut out) {
+                None => return,
+                Some(Output::Event(event)) => self.application.hear(event),
+                Some(Output::Bytes(bytes)) => {
+                    let [body] = &self.said.read(bytes)[..] else { panic!("something that is no frame") };
+                    if FrameType(body[1]) == FrameType::VERDICT {
+                        let message = frame::decode(&bytes[1..bytes.len() - 1]).expect("a message").1;
+                        let ToPlc::Verdict(verdict) = message else { panic!("a frame of another type") };
+                        let said = (verdict.part_id(), verdict.nonce(), verdict.verdict_seq());
+                        self.application.may_say(said, verdict.code().verdict());
+                    }
+                }
+            }
+        }
+        panic!("the session never comes to rest");
+    }
+}

@@ -1,0 +1,279 @@
+//! The device of the simulated line: its session, an application that judges, and a journal that survives restarts.
+
+use super::{
+    BAUD, Faults, Parts, chance,
+    profile::{DeviceEnd, Profile},
+};
+use crate::random::Random;
+use cellgate_protocol::{
+    code::Verdict,
+    digest::DigestStart,
+    health::{Health, Progress},
+    link::Output,
+    modbus::framer::FRAME_MAX,
+    part::{Outcome, Pending, Trigger},
+    reason::ReasonCode,
+    score::ScoreE4,
+    session::{
+        device::{Condition, DeviceConfig, DeviceSession, Dispatch, Event, Mode},
+        repeat::first_wait_ms,
+    },
+    to_plc::{Flags, Origin, Record},
+};
+use std::{collections::VecDeque, num::NonZeroU64};
+
+/// The model that judges.
+pub const MODEL: DigestStart = DigestStart(*b"modelnr1");
+/// A record of the backlog is sent again after this time.
+const REPLAY_MS: u64 = 500;
+
+/// What the application is doing with the part in hand.
+enum Job {
+    Idle,
+    /// The acceptance is on its way to the journal.
+    Opening(Trigger, u64),
+    Judging(Trigger, u64, Outcome),
+    /// The verdict is on its way to the journal; `fails`: the store will say that it could not.
+    Committing(Pending, u64, bool),
+    /// The store failed; `durable`: the journal holds the verdict all the same.
+    Mending(Pending, u64, bool),
+}
+
+/// What survives a restart.
+#[derive(Default)]
+struct Journal {
+    boot_epoch: u32,
+    verdict_seq: u64,
+    /// Accepted parts without a terminal entry.
+    open: Vec<(u64, u32, u32)>,
+    /// Verdicts that were not acknowledged.
+    backlog: VecDeque<Record>,
+}
+
+impl Journal {
+    /// Stores a terminal entry, durably.
+    fn commit(&mut self, now_ms: u64, record: Record, parts: &mut Parts) -> NonZeroU64 {
+        self.verdict_seq += 1;
+        self.open.retain(|(part_id, ..)| *part_id != record.part_id);
+        self.backlog.push_back(Record { verdict_seq: self.verdict_seq, ..record });
+        if let Some(part) = parts.get_mut(&record.part_id) {
+            // The session may conclude before the acceptance was stored: then one row holds both.
+            part.opened = part.opened.max(1);
+            part.terminal += 1;
+            if record.code.verdict() == Verdict::Pass {
+                part.pass = Some((record.nonce, record.boot_epoch, now_ms));
+            }
+        }
+        NonZeroU64::new(self.verdict_seq).expect("counted up from 0")
+    }
+}
+
+/// The device: down while it has no link.
+pub struct Device {
+    profile: Profile,
+    journal: Journal,
+    link: Option<DeviceEnd>,
+    job: Job,
+    restart_ms: Option<u64>,
+    down_for_ms: u64,
+    up_ms: u64,
+    hung_until_ms: u64,
+    replayed_ms: u64,
+}
+
+impl Device {
+    /// A device that is down and starts at once.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            journal: Journal::default(),
+            link: None,
+            job: Job::Idle,
+            restart_ms: None,
+            down_for_ms: 0,
+            up_ms: 0,
+            hung_until_ms: 0,
+            replayed_ms: 0,
+        }
+    }
+
+    /// The power goes at a time, and comes back later.
+    pub fn restart_at(&mut self, at_ms: u64, down_for_ms: u64) {
+        self.restart_ms = Some(at_ms);
+        self.down_for_ms = down_for_ms;
+    }
+
+    /// Bytes that came; lost where the device is down.
+    pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
+        if let Some(link) = &mut self.link {
+            link.feed(now_ms, bytes);
+        }
+    }
+
+    /// Does what is to be done now.
+    pub fn run(
+        &mut self,
+        now_ms: u64,
+        random: &mut Random,
+        faults: &Faults,
+        parts: &mut Parts,
+        mut send: impl FnMut(&[u8], &mut Random),
+    ) {
+        if self.restart_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            self.power_cut(now_ms, random, parts);
+        }
+        if self.link.is_none() && now_ms >= self.up_ms {
+            self.start(now_ms, parts);
+        }
+        let Some(mut link) = self.link.take() else { return };
+        self.work(now_ms, random, parts, &mut link);
+        self.replay(now_ms, &mut link);
+        let mut out = [0; FRAME_MAX];
+        loop {
+            let worker = Progress { last_ms: if now_ms < self.hung_until_ms { 0 } else { now_ms }, allowed_ms: 100 };
+            let health = Health::attest(now_ms, &[worker]);
+            match link.poll(now_ms, health.as_ref(), &mut out) {
+                Some(Output::Bytes(bytes)) => send(bytes, random),
+                Some(Output::Event(event)) => self.handle(now_ms, event, random, faults),
+                None => break,
+            }
+        }
+        self.link = Some(link);
+    }
+
+    /// Everything but the journal is gone. A commit under way may or may not have become durable.
+    fn power_cut(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts) {
+        let job = std::mem::replace(&mut self.job, Job::Idle);
+        if let Job::Committing(pending, ..) = job
+            && chance(random, 50_000)
+        {
+            self.journal.commit(now_ms, pending.entry().record(NonZeroU64::MIN, Origin::REPLAY), parts);
+        }
+        (self.link, self.restart_ms, self.up_ms) = (None, None, now_ms + self.down_for_ms);
+    }
+
+    /// Parts that were in hand get their terminal entry before anything is said.
+    fn start(&mut self, now_ms: u64, parts: &mut Parts) {
+        for (part_id, nonce, boot_epoch) in self.journal.open.clone() {
+            let outcome = Outcome::reject(ReasonCode::RESTARTED);
+            let entry = cellgate_protocol::part::Entry { part_id, nonce, boot_epoch, outcome };
+            self.journal.commit(now_ms, entry.record(NonZeroU64::MIN, Origin::REPLAY), parts);
+        }
+        self.journal.boot_epoch += 1;
+        let config =
+            DeviceConfig { device: 7, boot_epoch: self.journal.boot_epoch, first_wait_ms: first_wait_ms(BAUD) };
+        let mut session = DeviceSession::new(config);
+        session.set_condition(condition(true));
+        self.link = Some(DeviceEnd::new(self.profile, session));
+    }
+
+    /// The application's own work on the part in hand.
+    fn work(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts, link: &mut DeviceEnd) {
+        let health = Health::attest(now_ms, &[Progress { last_ms: now_ms, allowed_ms: 1 }]);
+        let health = health.filter(|_| now_ms >= self.hung_until_ms);
+        let session = link.session();
+        self.job = match std::mem::replace(&mut self.job, Job::Idle) {
+            Job::Opening(trigger, until_ms) if now_ms >= until_ms => {
+                let boot_epoch = self.journal.boot_epoch;
+                self.journal.open.push((trigger.part_id(), trigger.nonce(), boot_epoch));
+                if let Some(part) = parts.get_mut(&trigger.part_id()) {
+                    part.opened += 1;
+                }
+                session.accept(&trigger);
+                let (takes_ms, outcome) = judged(random);
+                Job::Judging(trigger, now_ms + takes_ms, outcome)
+            }
+            Job::Judging(trigger, until_ms, outcome) if now_ms >= until_ms => {
+                match session.conclude(now_ms, trigger, outcome) {
+                    Ok(pending) => Job::Committing(pending, now_ms + random.below(8), chance(random, 200)),
+                    Err(_) => Job::Idle,
+                }
+            }
+            Job::Committing(pending, until_ms, fails) if now_ms >= until_ms => {
+                let durable = !fails || chance(random, 50_000);
+                if fails {
+                    let original = pending.entry();
+                    let pending = session.store_failed(pending);
+                    if durable {
+                        self.journal.commit(now_ms, original.record(NonZeroU64::MIN, Origin::REPLAY), parts);
+                    }
+                    Job::Mending(pending, now_ms + 200, durable)
+                } else {
+                    self.commit(now_ms, pending, session, health.as_ref(), parts)
+                }
+            }
+            Job::Mending(pending, until_ms, durable) if now_ms >= until_ms => {
+                session.set_condition(condition(true));
+                if durable {
+                    session.settle(pending);
+                    Job::Idle
+                } else {
+                    self.commit(now_ms, pending, session, health.as_ref(), parts)
+                }
+            }
+            job => job,
+        };
+    }
+
+    fn commit(
+        &mut self,
+        now_ms: u64,
+        pending: Pending,
+        session: &mut DeviceSession,
+        health: Option<&Health>,
+        parts: &mut Parts,
+    ) -> Job {
+        let record = pending.entry().record(NonZeroU64::MIN, Origin::REPLAY);
+        let verdict_seq = self.journal.commit(now_ms, record, parts);
+        let _: Dispatch = session.send_verdict(now_ms, pending.committed(verdict_seq), health);
+        Job::Idle
+    }
+
+    /// Sends the oldest unacknowledged verdict of an earlier part, as information.
+    fn replay(&mut self, now_ms: u64, link: &mut DeviceEnd) {
+        if let Some(record) = self.journal.backlog.front()
+            && record.boot_epoch != self.journal.boot_epoch
+            && link.is_open()
+            && now_ms >= self.replayed_ms + REPLAY_MS
+        {
+            link.session().send_record(*record);
+            self.replayed_ms = now_ms;
+        }
+    }
+
+    fn handle(&mut self, now_ms: u64, event: Event, random: &mut Random, faults: &Faults) {
+        match event {
+            Event::Triggered(trigger) => {
+                if chance(random, faults.appliance) {
+                    self.hung_until_ms = now_ms + random.below(800);
+                }
+                self.job = Job::Opening(trigger, now_ms + random.below(8));
+            }
+            Event::Concluded(pending) => {
+                self.job = Job::Committing(pending, now_ms + random.below(8), false);
+            }
+            Event::Delivered { verdict_seq } => self.journal.backlog.retain(|r| r.verdict_seq != verdict_seq),
+            Event::RecordAcknowledged(ack) => self
+                .journal
+                .backlog
+                .retain(|r| (r.verdict_seq, r.part_id, r.code) != (ack.verdict_seq, ack.part_id, ack.code)),
+            Event::Undelivered { .. } | Event::PlcSilent | Event::PlcBack => {}
+        }
+    }
+}
+
+fn condition(store_ok: bool) -> Condition {
+    Condition { mode: Mode::Operating, store_ok, degraded: false, backlog: 0 }
+}
+
+/// How long a part takes, and what is found: mostly quick and good, sometimes too late.
+fn judged(random: &mut Random) -> (u64, Outcome) {
+    let takes_ms = if chance(random, 2_000) { random.below(1_000) } else { 5 + random.below(20) };
+    let (verdict, reason) = match random.below(10) {
+        0 => (Verdict::Review, ReasonCode::SCORE_FROM_REVIEW),
+        1 | 2 => (Verdict::Reject, ReasonCode::SCORE_FROM_REJECT),
+        _ => (Verdict::Pass, ReasonCode::SCORE_BELOW_REVIEW),
+    };
+    let image = DigestStart(random.next_u64().to_le_bytes());
+    (takes_ms, Outcome { verdict, reason, score: ScoreE4(1_234), model: MODEL, image, flags: Flags::default() })
+}

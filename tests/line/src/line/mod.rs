@@ -1,0 +1,255 @@
+//! A simulated line: the session machines of both sides, a lossy wire between them, a device with a journal that
+//! survives restarts, and a referee. Time is simulated; a seed gives the same run on every machine.
+
+pub mod device;
+pub mod profile;
+pub mod wire;
+
+use crate::random::Random;
+use cellgate_protocol::{
+    link::{Output, plc::Ends},
+    modbus::framer::FRAME_MAX,
+    session::{
+        plc::{Event, PlcConfig, PlcSession},
+        repeat::first_wait_ms,
+    },
+};
+use device::{Device, MODEL};
+use profile::{PlcEnd, Profile};
+use std::collections::{HashMap, VecDeque};
+use wire::Wire;
+
+/// The line's speed in bits per second.
+pub const BAUD: u32 = 115_200;
+/// A part's time.
+pub const DEADLINE_MS: u32 = 300;
+/// A part is looked at by the referee so long after its trigger: longer than anything may still happen to it.
+const SETTLED_MS: u64 = 30_000;
+
+/// How bad the line is: chances in 100,000.
+#[derive(Debug, Clone, Copy)]
+pub struct Faults {
+    /// Of each frame: lost, doubled, damaged, delayed past others, an old one played again.
+    pub frame: u32,
+    /// Of each part: the device or the PLC restarts.
+    pub restart: u32,
+    /// Of each part: a worker hangs, the store fails, the judging takes too long.
+    pub appliance: u32,
+}
+
+/// What the referee knows about a part.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Times that the journal took its acceptance.
+    pub opened: u32,
+    /// Terminal entries in the journal.
+    pub terminal: u32,
+    /// The nonce, epoch and time of a committed PASS.
+    pub pass: Option<(u32, u32, u64)>,
+    /// Decisions at the gate.
+    decided: u32,
+    triggered_ms: u64,
+}
+
+/// What the referee knows about all parts that are not settled.
+pub type Parts = HashMap<u64, Part>;
+
+/// What came out.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Parts that were triggered.
+    pub cycles: u64,
+    /// Parts that passed the gate.
+    pub passes: u64,
+    /// PASS at the gate without a committed PASS of this part, nonce and epoch, in time.
+    pub false_passes: u64,
+    /// Accepted parts whose journal has not exactly one terminal entry, and parts without exactly one decision.
+    pub wrong_records: u64,
+    /// Restarts of the device and of the PLC.
+    pub restarts: [u64; 2],
+    /// Frames that were sent, and those of them that met a fault.
+    pub frames: [u64; 2],
+    /// Simulated milliseconds.
+    pub simulated_ms: u64,
+}
+
+/// The PLC and everything around it.
+pub struct Line {
+    profile: Profile,
+    random: Random,
+    faults: Faults,
+    now_ms: u64,
+    plc: PlcEnd,
+    plc_back_ms: u64,
+    device: Device,
+    to_device: Wire,
+    to_plc: Wire,
+    parts: Parts,
+    unsettled: VecDeque<u64>,
+    part_id: u64,
+    nonce: u32,
+    next_part_ms: u64,
+    open: bool,
+    summary: Summary,
+}
+
+impl Line {
+    /// A line that starts.
+    pub fn new(profile: Profile, seed: u64, faults: Faults) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            plc: new_plc(profile, 0, &mut random),
+            device: Device::new(profile),
+            profile,
+            random,
+            faults,
+            now_ms: 0,
+            plc_back_ms: 0,
+            to_device: Wire::default(),
+            to_plc: Wire::default(),
+            parts: Parts::new(),
+            unsettled: VecDeque::new(),
+            part_id: 0,
+            nonce: 0,
+            next_part_ms: 500,
+            open: false,
+            summary: Summary::default(),
+        }
+    }
+
+    /// Runs until `cycles` parts were triggered and settled.
+    pub fn run(&mut self, cycles: u64, mut progress: impl FnMut(&Summary)) -> Summary {
+        while self.summary.cycles < cycles {
+            self.step(true);
+            if self.summary.cycles.is_multiple_of(100_000) {
+                progress(&self.summary);
+            }
+        }
+        let end_ms = self.now_ms + SETTLED_MS + 1_000;
+        while self.now_ms < end_ms {
+            self.step(false);
+        }
+        self.settle(u64::MAX);
+        self.summary.simulated_ms = self.now_ms;
+        self.summary
+    }
+
+    fn step(&mut self, more: bool) {
+        let soonest = [self.to_device.next_ms(), self.to_plc.next_ms()].into_iter().flatten().min();
+        self.now_ms = soonest.unwrap_or(u64::MAX).clamp(self.now_ms + 1, self.now_ms + 10);
+        let now_ms = self.now_ms;
+        while let Some(bytes) = self.to_device.take(now_ms) {
+            self.device.feed(now_ms, &bytes);
+        }
+        while let Some(bytes) = self.to_plc.take(now_ms) {
+            if now_ms >= self.plc_back_ms {
+                self.plc.feed(now_ms, &bytes);
+            }
+        }
+        if more && !self.open && now_ms >= self.next_part_ms && now_ms >= self.plc_back_ms {
+            self.trigger();
+        }
+        self.run_plc();
+        let (parts, wire) = (&mut self.parts, &mut self.to_plc);
+        let (random, faults) = (&mut self.random, &self.faults);
+        let send = |bytes: &[u8], random: &mut Random| wire.send(now_ms, bytes, random, faults.frame);
+        self.device.run(now_ms, random, faults, parts, send);
+        self.settle(now_ms);
+    }
+
+    fn trigger(&mut self) {
+        let now_ms = self.now_ms;
+        self.part_id += 1;
+        // Counts up like a PLC's retained counter: never the same twice, and a neighbour is one bit away.
+        self.nonce = match self.profile {
+            Profile::Native => self.nonce.wrapping_add(1),
+            // As wide as the register.
+            Profile::Modbus => u32::from((self.nonce as u16).wrapping_add(1)),
+        };
+        if self.plc.session().trigger(now_ms, self.part_id, self.nonce, DEADLINE_MS).is_err() {
+            return;
+        }
+        self.open = true;
+        self.parts.insert(self.part_id, Part { triggered_ms: now_ms, ..Part::default() });
+        self.unsettled.push_back(self.part_id);
+        self.summary.cycles += 1;
+        if chance(&mut self.random, self.faults.restart) {
+            self.device.restart_at(now_ms + self.random.below(400), 50 + self.random.below(1_500));
+            self.summary.restarts[0] += 1;
+        }
+        if chance(&mut self.random, self.faults.restart) {
+            self.restart_plc();
+        }
+    }
+
+    /// The PLC restarts: it records what it had open, and knows nothing any more but its counters.
+    fn restart_plc(&mut self) {
+        self.summary.restarts[1] += 1;
+        self.decided(self.part_id);
+        self.plc_back_ms = self.now_ms + 10 + self.random.below(800);
+        self.plc = new_plc(self.profile, self.plc_back_ms, &mut self.random);
+    }
+
+    fn run_plc(&mut self) {
+        let now_ms = self.now_ms;
+        if now_ms < self.plc_back_ms {
+            return;
+        }
+        let mut out = [0; FRAME_MAX];
+        loop {
+            match self.plc.poll(now_ms, &mut out) {
+                Some(Output::Bytes(bytes)) => {
+                    self.to_device.send(now_ms, bytes, &mut self.random, self.faults.frame);
+                }
+                Some(Output::Event(Event::Decided(outcome))) => {
+                    if outcome.decision.is_pass() {
+                        self.summary.passes += 1;
+                        let part = &self.parts[&outcome.part_id];
+                        let in_time = now_ms - part.triggered_ms <= u64::from(DEADLINE_MS);
+                        let proven = part.pass.is_some_and(|(nonce, boot_epoch, committed_ms)| {
+                            nonce == outcome.nonce && outcome.boot_epoch == Some(boot_epoch) && committed_ms <= now_ms
+                        });
+                        self.summary.false_passes += u64::from(!in_time || !proven || outcome.part_id != self.part_id);
+                    }
+                    self.decided(outcome.part_id);
+                }
+                Some(Output::Event(_)) => {}
+                None => break,
+            }
+        }
+    }
+
+    fn decided(&mut self, part_id: u64) {
+        if let Some(part) = self.parts.get_mut(&part_id) {
+            part.decided += 1;
+        }
+        self.open = false;
+        self.next_part_ms = self.now_ms + self.random.below(20);
+    }
+
+    /// Looks at parts to which nothing can happen any more.
+    fn settle(&mut self, now_ms: u64) {
+        while let Some(part_id) = self.unsettled.front()
+            && self.parts[part_id].triggered_ms.saturating_add(SETTLED_MS) < now_ms
+        {
+            let part = self.parts.remove(part_id).expect("a part stays until it is settled");
+            self.unsettled.pop_front();
+            let right = part.decided == 1 && part.opened <= 1 && part.terminal == part.opened;
+            self.summary.wrong_records += u64::from(!right);
+        }
+        self.summary.frames = [self.to_device.sent + self.to_plc.sent, self.to_device.faults + self.to_plc.faults];
+    }
+}
+
+fn new_plc(profile: Profile, now_ms: u64, random: &mut Random) -> PlcEnd {
+    let first_wait_ms = first_wait_ms(BAUD);
+    let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms };
+    config.allowed_models.push(MODEL).expect("one model fits");
+    let ends = Ends { plc: 1, device: Some(7), first_link_id: random.next_u64() as u32, first_wait_ms };
+    PlcEnd::new(profile, now_ms, PlcSession::new(config), ends)
+}
+
+/// True in `of_100_000` of 100,000 cases.
+fn chance(random: &mut Random, of_100_000: u32) -> bool {
+    random.below(100_000) < u64::from(of_100_000)
+}

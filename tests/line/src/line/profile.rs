@@ -1,0 +1,119 @@
+//! The ends of the line in either profile, behind one face.
+
+use super::BAUD;
+use cellgate_protocol::{
+    health::Health,
+    limits::MAX_FRAME,
+    link::{
+        Output,
+        device::DeviceLink,
+        plc::{Ends, PlcLink},
+    },
+    modbus::{codec::FrameBuffer, device::ModbusDevice, framer::silence_ms, link::Link, plc::ModbusPlc, unit::Unit},
+    session::{
+        device::{DeviceSession, Event as DeviceEvent},
+        plc::{Event as PlcEvent, PlcSession},
+    },
+};
+
+/// Which profile the line speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Frames of the native profile.
+    Native,
+    /// Modbus RTU.
+    Modbus,
+}
+
+/// The device's end.
+pub enum DeviceEnd {
+    Native(Box<DeviceLink>),
+    Modbus(Box<ModbusDevice>),
+}
+
+/// The PLC's end.
+pub enum PlcEnd {
+    Native(Box<PlcLink>),
+    Modbus(Box<ModbusPlc>),
+}
+
+/// The buffer of the shorter frames.
+fn native(out: &mut FrameBuffer) -> &mut [u8; MAX_FRAME] {
+    out.first_chunk_mut().expect("a Modbus frame is the longer one")
+}
+
+impl DeviceEnd {
+    pub fn new(profile: Profile, session: DeviceSession) -> Self {
+        match profile {
+            Profile::Native => Self::Native(Box::new(DeviceLink::new(session))),
+            Profile::Modbus => {
+                let link = Link::new(Unit::FIRST, silence_ms(BAUD));
+                Self::Modbus(Box::new(ModbusDevice::new(session, link, super::DEADLINE_MS)))
+            }
+        }
+    }
+
+    pub fn session(&mut self) -> &mut DeviceSession {
+        match self {
+            Self::Native(link) => link.session(),
+            Self::Modbus(device) => device.session(),
+        }
+    }
+
+    /// Does a PLC listen?
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Native(link) => link.is_open(),
+            Self::Modbus(device) => device.link().is_armed(),
+        }
+    }
+
+    pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
+        match self {
+            Self::Native(link) => link.feed(now_ms, bytes),
+            Self::Modbus(device) => device.feed(now_ms, bytes),
+        }
+    }
+
+    pub fn poll<'a>(
+        &mut self,
+        now_ms: u64,
+        health: Option<&Health>,
+        out: &'a mut FrameBuffer,
+    ) -> Option<Output<'a, DeviceEvent>> {
+        match self {
+            Self::Native(link) => link.poll(now_ms, health, native(out)),
+            Self::Modbus(device) => device.poll(now_ms, health, out),
+        }
+    }
+}
+
+impl PlcEnd {
+    pub fn new(profile: Profile, now_ms: u64, session: PlcSession, ends: Ends) -> Self {
+        match profile {
+            Profile::Native => Self::Native(Box::new(PlcLink::new(now_ms, session, ends))),
+            Profile::Modbus => Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, Unit::FIRST, ends))),
+        }
+    }
+
+    pub fn session(&mut self) -> &mut PlcSession {
+        match self {
+            Self::Native(link) => link.session(),
+            Self::Modbus(plc) => plc.session(),
+        }
+    }
+
+    pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
+        match self {
+            Self::Native(link) => link.feed(now_ms, bytes),
+            Self::Modbus(plc) => plc.feed(now_ms, bytes),
+        }
+    }
+
+    pub fn poll<'a>(&mut self, now_ms: u64, out: &'a mut FrameBuffer) -> Option<Output<'a, PlcEvent>> {
+        match self {
+            Self::Native(link) => link.poll(now_ms, native(out)),
+            Self::Modbus(plc) => plc.poll(now_ms, out),
+        }
+    }
+}

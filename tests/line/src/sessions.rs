@@ -1,0 +1,56 @@
+//! Messages to test with. A verdict comes only from a session, here as everywhere.
+
+use cellgate_protocol::{
+    health::{Health, Progress},
+    part::{Outcome, Trigger},
+    session::device::{Action, Condition, DeviceConfig, DeviceSession, Event, Mode},
+    to_device::TriggerRequest,
+    to_plc::{ToPlc, VerdictMessage},
+};
+use std::num::NonZeroU64;
+
+/// A session of device 7 in boot epoch 3 that would take a trigger at `now_ms`.
+pub fn ready_session(now_ms: u64) -> DeviceSession {
+    let mut session = DeviceSession::new(DeviceConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 });
+    session.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
+    session.link_opened(now_ms);
+    while session.poll(now_ms, healthy(now_ms).as_ref()).is_some() {}
+    session
+}
+
+/// Every worker is well.
+pub fn healthy(now_ms: u64) -> Option<Health> {
+    Health::attest(now_ms, &[Progress { last_ms: now_ms, allowed_ms: 0 }])
+}
+
+/// What a session does now, heartbeats left out.
+pub fn actions(session: &mut DeviceSession, now_ms: u64, health: Option<&Health>) -> Vec<Action> {
+    let all = std::iter::from_fn(|| session.poll(now_ms, health));
+    all.filter(|action| !matches!(action, Action::Send(ToPlc::Heartbeat(_)))).collect()
+}
+
+/// The token of a trigger that a ready session takes.
+pub fn trigger(session: &mut DeviceSession, now_ms: u64, request: &TriggerRequest) -> Trigger {
+    session.trigger(now_ms, request);
+    match actions(session, now_ms, healthy(now_ms).as_ref()).pop() {
+        Some(Action::Event(Event::Triggered(trigger))) => trigger,
+        other => panic!("expected a trigger, found {other:?}"),
+    }
+}
+
+/// The verdict that a session sends `age_ms` after the trigger.
+pub fn verdict(request: &TriggerRequest, outcome: Outcome, seq: NonZeroU64, age_ms: u32) -> VerdictMessage {
+    let mut session = ready_session(1_000);
+    let token = trigger(&mut session, 1_000, request);
+    let now_ms = 1_000 + u64::from(age_ms);
+    session.plc_heartbeat(now_ms, 1);
+    let pending = session.conclude(now_ms, token, outcome).expect("a test knows its case");
+    session.send_verdict(now_ms, pending.committed(seq), healthy(now_ms).as_ref());
+    actions(&mut session, now_ms, healthy(now_ms).as_ref())
+        .into_iter()
+        .find_map(|action| match action {
+            Action::Send(ToPlc::Verdict(verdict)) => Some(verdict),
+            _ => None,
+        })
+        .expect("the session sends its verdict")
+}

@@ -1,0 +1,107 @@
+//! Bundles with tiny networks, flat radiographs, and the program itself.
+
+use cellgate_models::bundle::{
+    Contents, Counts, Dataset, Existing, Expectation, GoldenSource, Precision, Recipe, Training, write,
+};
+use cellgate_models::conversion::{ConversionSpec, Method, Size};
+use cellgate_models::digest::Digest;
+use cellgate_models::policy::Policy;
+use cellgate_models::radiograph::{self, Radiograph};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Levels whose naive 8-bit level is 0, 114 and 255.
+pub const DARK: u16 = 0;
+/// See [`DARK`].
+pub const MIDDLE: u16 = 114 * 256 + 255;
+/// See [`DARK`].
+pub const BRIGHT: u16 = 65_535;
+
+/// ImageNet's mean and standard deviation, the specification's default.
+const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
+const STD: [f64; 3] = [0.229, 0.224, 0.225];
+
+/// What mean_sigmoid.onnx says about a radiograph of one level, worked out by hand: the naive conversion divides by
+/// 256, resizing a flat image leaves it flat, and each channel is normalised.
+pub fn mean_sigmoid(level: u16) -> f32 {
+    let grey = f64::from(level / 256) / 255.0;
+    let mean: f64 = (0..3).map(|c| (grey - MEAN[c]) / STD[c]).sum::<f64>() / 3.0;
+    (1.0 / (1.0 + (-mean).exp())) as f32
+}
+
+/// What goes into a bundle with this network (of models/tests/fixtures), thresholds 0.3 and 0.7, and one golden image,
+/// a dark one with this score.
+pub fn contents(network: &str, golden_score: f32) -> Contents {
+    let digest = Digest::of(b"not a real one");
+    Contents {
+        created: "2026-11-23T09:30:00Z".to_owned(),
+        networks: BTreeMap::from([(Precision::F32, fixture(network))]),
+        conversion: ConversionSpec::new(Method::Naive).with_size(Size { height: 4, width: 6 }),
+        policy: Policy::new(0.3, 0.7).unwrap(),
+        model_card: "# Tiny\n".to_owned(),
+        training: Training {
+            trainer: "0.1.0".to_owned(),
+            dataset: Dataset { digest, counts: Counts { images: 2, bundles: 1, normal: 1, abnormal: 1 } },
+            recipe: Recipe { name: "none".to_owned(), config: serde_json::Value::Null },
+            seed: 0,
+            backbone: digest,
+        },
+        metrics: serde_json::Map::new(),
+        golden: vec![GoldenSource {
+            name: "dark.tif".to_owned(),
+            tiff: std::fs::read(image(tempfile::tempdir().unwrap().path(), "dark", DARK)).unwrap(),
+            expected: BTreeMap::from([(Precision::F32, Expectation { score: golden_score, tolerance: 1e-4 })]),
+        }],
+    }
+}
+
+/// Writes the bundle and gives its folder.
+pub fn bundle(folder: &Path, contents: &Contents) -> PathBuf {
+    let path = folder.join("model");
+    write(&path, contents, Existing::Refuse).unwrap();
+    path
+}
+
+/// A bundle with mean_sigmoid.onnx.
+pub fn sound_bundle(folder: &Path) -> PathBuf {
+    bundle(folder, &contents("mean_sigmoid.onnx", mean_sigmoid(DARK)))
+}
+
+/// Bytes of a network; make_tiny_onnx.py beside it says what it does.
+pub fn fixture(name: &str) -> Vec<u8> {
+    let path = crate::root().join("models/tests/fixtures").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Writes a radiograph of 12 x 8 pixels of one level.
+pub fn image(folder: &Path, name: &str, level: u16) -> PathBuf {
+    let path = folder.join(format!("{name}.tif"));
+    radiograph::write(&path, &Radiograph::new(12, 8, vec![level; 96]).unwrap()).unwrap();
+    path
+}
+
+/// Runs `command` and checks its exit status.
+pub fn run(command: &mut Command, status: i32) -> Output {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !stderr.contains("ONNX Runtime was not found") || status == 2,
+        "these tests need ONNX Runtime, which scripts/setup installs: {stderr}"
+    );
+    assert_eq!(output.status.code(), Some(status), "stderr: {stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    output
+}
+
+/// The JSON lines of stdout.
+pub fn lines(output: &Output) -> Vec<serde_json::Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Stderr as text.
+pub fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}

@@ -1,0 +1,17 @@
+//! What tests of several crates share: where things are, our programs, bundles with tiny networks, processes, a CUDA driver that
+//! only pretends, a reader of Prometheus' text.
+#![expect(missing_docs, reason = "what a test reads stands with the test")]
+#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+
+pub mod bundles;
+pub mod exposition;
+pub mod memory;
+mod place;
+pub mod pretended;
+pub mod process;
+mod programs;
+mod skipped;
+
+pub use place::{root, shared};
+pub use programs::{oracle, program, run, stdout_of};
+pub use skipped::skipped;

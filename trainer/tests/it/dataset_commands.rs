@@ -1,0 +1,288 @@
+//! `check`, `bounds`, `convert` and `synth`, run as a user runs them.
+
+use cellgate_models::radiograph::{self, Radiograph};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn trainer(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cellgate-trainer")).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The output of a command that must do its work, with nothing on stderr.
+fn done(arguments: &[&str]) -> String {
+    let output = trainer(arguments);
+    assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A small synthetic data set.
+fn synthetic(parts: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("set");
+    done(&["synth", text(&root), "--parts", parts, "--bundles", "4", "--scale", "0.06"]);
+    (folder, root)
+}
+
+/// All files below `root` with their bytes.
+fn content(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for folder in [root.to_owned(), root.join("images"), root.join("masks")] {
+        for item in fs::read_dir(folder).unwrap() {
+            let path = item.unwrap().path();
+            if path.is_file() {
+                files.push((path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_synthetic_set_passes_the_check() {
+    let (_folder, root) = synthetic("40");
+    let report: Value = serde_json::from_str(&done(&["check", text(&root), "--json"])).unwrap();
+    assert_eq!(report["all"]["images"], 40);
+    assert_eq!(report["all"]["abnormal"], 9);
+    assert_eq!(report["bundles"].as_array().unwrap().len(), 4);
+    assert_eq!(report["agreement"]["annotators"].as_array().unwrap().len(), 2);
+    assert!(report["findings"].as_array().unwrap().iter().all(|finding| finding["severity"] == "warning"), "{report}");
+    let (darkest, brightest) = (report["all"]["darkest"]["mean"].as_f64(), report["all"]["brightest"]["mean"].as_f64());
+    assert!(darkest > Some(1500.0) && brightest < Some(3000.0), "{darkest:?} {brightest:?}");
+    let table = done(&["check", text(&root)]);
+    assert!(table.contains("bundle 3") && table.contains("Cohen's kappa") && !table.contains("Fleiss"), "{table}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_with_any_number_of_threads() {
+    let (_folder, root) = synthetic("12");
+    let other = tempfile::tempdir().unwrap();
+    let arguments = ["synth", text(other.path()), "--parts", "12", "--bundles", "4", "--scale", "0.06"];
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_cellgate-trainer")).args(arguments).env("RAYON_NUM_THREADS", "1").output();
+    assert!(output.unwrap().status.success());
+    assert_eq!(content(&root), content(other.path()));
+    let third = tempfile::tempdir().unwrap();
+    done(&["synth", text(third.path()), "--parts", "12", "--bundles", "4", "--scale", "0.06", "--seed", "2"]);
+    assert_ne!(content(&root), content(third.path()));
+}
+
+#[test]
+fn synth_goes_on_after_a_kill_and_keeps_what_is_whole() {
+    let (_folder, root) = synthetic("12");
+    let before = content(&root);
+    // What a kill leaves: no manifest, images missing, one half written, one cut short by a power failure.
+    fs::remove_file(root.join("manifest.csv")).unwrap();
+    fs::remove_file(root.join("images/part-0003.tif")).unwrap();
+    fs::write(root.join("images/part-0003.tif.tmp"), b"II").unwrap();
+    fs::write(root.join("images/part-0007.tif"), &fs::read(root.join("images/part-0007.tif")).unwrap()[..100]).unwrap();
+    let said = done(&["synth", text(&root), "--parts", "12", "--bundles", "4", "--scale", "0.06"]);
+    assert!(said.ends_with("2 images made, 10 kept\n"), "{said}");
+    assert_eq!(content(&root), before);
+}
+
+#[test]
+fn synth_refuses_folders_of_others() {
+    let (_folder, root) = synthetic("12");
+    let output = trainer(&["synth", text(&root), "--parts", "13", "--bundles", "4", "--scale", "0.07"]);
+    assert_eq!(output.status.code(), Some(1));
+    let found = "found a data set of --parts 12 (asked for: 13), --scale 0.06 (asked for: 0.07), expected an empty";
+    assert!(stderr(&output).contains(found), "{}", stderr(&output));
+    let output = trainer(&["synth", text(&root), "--parts", "10"]);
+    assert!(stderr(&output).contains("expected 1 to the number of parts, 10: give --bundles"), "{}", stderr(&output));
+    let foreign = tempfile::tempdir().unwrap();
+    fs::write(foreign.path().join("thesis.txt"), "mine").unwrap();
+    let output = trainer(&["synth", text(foreign.path())]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("found `thesis.txt`, expected an empty"), "{}", stderr(&output));
+    assert_eq!(fs::read_dir(foreign.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn check_finds_leaks_and_unreadable_images_and_exits_with_1() {
+    let (_folder, root) = synthetic("12");
+    let manifest = fs::read_to_string(root.join("manifest.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = manifest.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let other = rows.iter().position(|row| row[1] != rows[0][1]).unwrap();
+    fs::copy(root.join(rows[0][0]), root.join(rows[other][0])).unwrap();
+    fs::write(root.join(rows[11][0]), "no TIFF").unwrap();
+    fs::remove_file(root.join(rows[10][0])).unwrap();
+    let output = trainer(&["check", text(&root), "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let of_kind = |kind: &str| -> Vec<String> {
+        let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["kind"] == kind);
+        findings.map(|finding| finding["images"].to_string()).collect()
+    };
+    assert_eq!(of_kind("leak"), [format!("[\"{}\",\"{}\"]", rows[0][0], rows[other][0])]);
+    assert_eq!(of_kind("unreadable"), [format!("[\"{}\"]", rows[10][0]), format!("[\"{}\"]", rows[11][0])]);
+    assert_eq!(report["digest"], Value::Null);
+}
+
+#[test]
+fn a_broken_manifest_is_named_with_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("manifest.csv"), "image,bundle,label\na.tif,1,fine\n").unwrap();
+    for command in ["check", "bounds"] {
+        let output = trainer(&[command, text(folder.path())]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        assert!(
+            stderr(&output).contains("manifest.csv, line 2, column `label`: found `fine`, expected `normal` or"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+/// Writes a radiograph of 4 x 2 pixels, 1600 to 2300.
+fn small_radiograph(folder: &Path) -> PathBuf {
+    let path = folder.join("part.tif");
+    let levels = (0..8).map(|step| 1600 + 100 * step).collect();
+    radiograph::write(&path, &Radiograph::new(4, 2, levels).unwrap()).unwrap();
+    path
+}
+
+/// Colour type, width, height and bytes of a PNG.
+fn png(path: &Path) -> (png::ColorType, u32, u32, Vec<u8>) {
+    let mut reader = png::Decoder::new(std::io::BufReader::new(fs::File::open(path).unwrap())).read_info().unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut bytes).unwrap();
+    assert_eq!(info.bit_depth, png::BitDepth::Eight);
+    (info.color_type, info.width, info.height, bytes)
+}
+
+#[test]
+fn convert_writes_grey_and_for_mixed_rgb() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, out) = (small_radiograph(folder.path()), folder.path().join("out.png"));
+    done(&["convert", text(&image), text(&out), "--method", "global", "--bounds", "1700,2100"]);
+    assert_eq!(png(&out), (png::ColorType::Grayscale, 4, 2, vec![0, 0, 64, 128, 192, 255, 255, 255]));
+    done(&["convert", text(&image), text(&out), "--method", "mixed", "--bounds", "1700,2100"]);
+    let (color, width, height, bytes) = png(&out);
+    assert_eq!((color, width, height), (png::ColorType::Rgb, 4, 2));
+    // Naive: 1600 / 256 = 6; global: 0; local: at and below the lower bound 0.
+    assert_eq!((&bytes[..3], &bytes[9..12], &bytes[21..]), (&[6, 0, 0][..], &[7, 128, 109][..], &[8, 255, 255][..]));
+    done(&["convert", text(&image), text(&out), "--method", "naive", "--size", "3x5"]);
+    assert_eq!((png(&out).1, png(&out).2), (5, 3));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+}
+
+#[test]
+fn convert_says_how_to_get_what_is_missing_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, out) = (small_radiograph(folder.path()), folder.path().join("out.png"));
+    for (options, expected) in [
+        (&["--method", "global"][..], "needs --bounds LO,HI; `cellgate-trainer bounds DATASET` computes them"),
+        (&["--method", "mixed"], "needs --bounds"),
+        (&["--method", "naive", "--bounds", "1,2"], "has no use for --bounds"),
+        (&["--method", "equalize"], "needs --training DATASET"),
+        (&["--method", "linear16", "--bounds", "1,2"], "no 8-bit step"),
+        (&["--method", "global", "--bounds", "2,1"], "expected LO <= HI"),
+        (&["--method", "gamma"], "expected a method, one of naive"),
+        (&["--method", "naive", "--size", "20"], "expected a size as HEIGHTxWIDTH"),
+    ] {
+        let output = trainer(&[&["convert", text(&image), text(&out)], options].concat());
+        assert_eq!(output.status.code(), Some(2), "{options:?}");
+        assert!(stderr(&output).contains(expected), "{options:?}: {}", stderr(&output));
+        assert!(!out.exists());
+    }
+    let output = trainer(&["convert", text(&folder.path().join("absent.tif")), text(&out), "--method", "naive"]);
+    assert!(output.status.code() == Some(1) && stderr(&output).contains("absent.tif"), "{}", stderr(&output));
+}
+
+#[test]
+fn equalize_takes_the_distribution_of_a_data_set() {
+    let (_folder, root) = synthetic("12");
+    let out = root.join("out.png");
+    let image = root.join("images/part-0001.tif");
+    done(&["convert", text(&image), text(&out), "--method", "equalize", "--training", text(&root)]);
+    assert_eq!(png(&out).0, png::ColorType::Grayscale);
+}
+
+#[test]
+fn bounds_are_those_of_all_images_and_without_each_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    for (bundle, lo, hi) in [("b2", 1710, 2520), ("b10", 1930, 2790)] {
+        let class = folder.path().join(bundle).join("normal");
+        fs::create_dir_all(&class).unwrap();
+        radiograph::write(&class.join("1.tif"), &Radiograph::new(2, 2, vec![lo, hi, lo, hi]).unwrap()).unwrap();
+    }
+    let report: Value = serde_json::from_str(&done(&["bounds", text(folder.path()), "--json"])).unwrap();
+    assert_eq!(report["all"], serde_json::json!({"lo": 1700, "hi": 2800}));
+    assert_eq!(report["bundles"][0]["bundle"], "b2");
+    assert_eq!(report["bundles"][0]["own"], serde_json::json!({"lo": 1700, "hi": 2500}));
+    assert_eq!(report["bundles"][0]["without"], serde_json::json!({"lo": 1900, "hi": 2800}));
+    let table = done(&["bounds", text(folder.path())]);
+    assert!(table.contains("1700,2800") && table.contains("b10"), "{table}");
+}
+
+#[test]
+fn levels_shows_each_bundle_and_the_papers_observations() {
+    let (_folder, root) = synthetic("40");
+    let report: Value = serde_json::from_str(&done(&["levels", text(&root), "--json"])).unwrap();
+    assert!(report["in_papers_range"].as_f64() > Some(0.99), "{report}");
+    assert!(report["naive_6_to_11"].as_f64() > Some(0.99), "{report}");
+    let of = |method: usize, name: &str| report["conversions"][method][name].as_f64().unwrap();
+    assert!(of(0, "mean") < 11.0, "nearly black: {report}");
+    assert!(of(1, "correlation") > 0.99 && of(2, "correlation") < 0.7, "{report}");
+    let table = done(&["levels", text(&root)]);
+    assert!(table.contains("bundle 4") && table.contains("in 1700..2800"), "{table}");
+}
+
+#[test]
+fn a_preview_needs_no_folder_and_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("sheet.png");
+    let said = done(&["synth", "--preview", text(&sheet), "--parts", "12", "--bundles", "4", "--scale", "0.06"]);
+    assert!(said.contains("sheet.png: "), "{said}");
+    assert_eq!(png(&sheet).0, png::ColorType::Rgb);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(trainer(&["synth"]).status.code(), Some(2), "neither OUT nor --preview");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let (_folder, root) = synthetic("12");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"))
+        .args(["check", text(&root), "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{:?} {}", output.status, stderr(&output));
+}
+
+#[test]
+fn help_has_examples() {
+    for command in ["check", "convert", "bounds", "levels", "synth"] {
+        assert!(done(&[command, "--help"]).contains("Examples:\n  cellgate-trainer "), "{command}");
+    }
+}
+
+/// The shared solar cells, 720 images in 12 bundles: facts that were found with Python.
+#[test]
+fn the_shared_solar_cells_have_their_known_counts() {
+    let Some(root) = cellgate_test_support::shared("data/elpv12") else { return };
+    let report: Value = serde_json::from_str(&done(&["check", text(&root), "--json"])).unwrap();
+    let all = &report["all"];
+    assert_eq!((&all["images"], &all["normal"], &all["abnormal"]), (&720.into(), &304.into(), &416.into()));
+    assert_eq!(all["bounds"], serde_json::json!({"lo": 1700, "hi": 2800}));
+    assert_eq!(report["bundles"][9]["bundle"], "bundle 10");
+}

@@ -1,0 +1,136 @@
+//! The written ONNX file: sound by ONNX's own checker, and ONNX Runtime's scores are libtorch's.
+
+use cellgate_models::bundle::Precision;
+use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
+use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
+use cellgate_models::radiograph::{self, Limits};
+use cellgate_trainer::export::tolerance;
+use cellgate_trainer::network::head::Activation;
+use cellgate_trainer::network::{Backbone, Block, Head, Layer, Weights, onnx};
+use std::num::NonZeroUsize;
+use tch::Device;
+
+fn wave(count: usize, step: f32) -> Vec<f32> {
+    (0..count).map(|index| (index as f32 * step).sin()).collect()
+}
+
+/// All blocks and all kinds of layers, two members; standardised by `images`, so that the scores are not at the ends.
+fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> Head {
+    let blocks = Block::ALL.to_vec();
+    let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
+    let rows: Vec<Vec<f32>> = images.iter().map(features).collect();
+    // Standardised by the first layer's own weights.
+    let member = |step: f32, start: usize, length: usize, is_rooted: bool| {
+        let root = |value: f32| if is_rooted { value.signum() * value.abs().sqrt() } else { value };
+        let mut weight: Vec<f32> = wave(length * 16, step).iter().map(|value| value / (length as f32).sqrt()).collect();
+        let mut bias = wave(16, 0.3);
+        for column in 0..length {
+            let values: Vec<f32> = rows.iter().map(|row| root(row[start + column])).collect();
+            let mean = values.iter().sum::<f32>() / values.len() as f32;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / values.len() as f32;
+            for (row, bias) in weight.chunks_exact_mut(length).zip(&mut bias) {
+                row[column] /= variance.sqrt() + 0.05;
+                *bias -= row[column] * mean;
+            }
+        }
+        let outputs = activation.logits();
+        let mut layers = vec![Layer::Slice { start, length }];
+        layers.extend(is_rooted.then_some(Layer::SignedSqrt));
+        layers.extend([
+            Layer::Affine { inputs: length, outputs: 16, weight, bias },
+            Layer::Relu,
+            Layer::Affine { inputs: 16, outputs, weight: wave(16 * outputs, 1.7), bias: vec![0.0; outputs] },
+        ]);
+        layers
+    };
+    let means = Block::MEAN_3.width() + Block::MEAN_4.width();
+    let members = vec![member(0.7, 0, means, false), member(1.9, means, Block::COVARIANCE_3.width(), true)];
+    Head { blocks, members, activation }
+}
+
+/// The largest difference of scores over `images`, for f32 and f16; ONNX's checker has passed both.
+fn differences(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> [f32; 2] {
+    let head = head(backbone, images, size, activation);
+    let folder = tempfile::tempdir().unwrap();
+    let options = OnnxRuntimeOptions { library: None, threads: NonZeroUsize::new(1) };
+    let torch =
+        |image: &Vec<f32>| head.score(&backbone.features(image, size.height, size.width, &head.blocks).unwrap());
+    let expected: Vec<f32> = images.iter().map(torch).collect();
+    let (low, high) = expected.iter().fold((1.0_f32, 0.0_f32), |(low, high), &score| (low.min(score), high.max(score)));
+    println!("{} images of {size}, {activation:?}: libtorch's scores {low:.3} to {high:.3}", images.len());
+    assert!(high - low > 0.02 && low < 0.99 && high > 0.01, "the scores say nothing: {expected:?}");
+    [Precision::F32, Precision::F16].map(|precision| {
+        let metadata = [("cellgate.test", "yes".to_owned())];
+        let network = onnx::write(backbone.network(), &head, size, precision, &metadata).unwrap();
+        let path = folder.path().join(precision.member());
+        std::fs::write(&path, &network).unwrap();
+        let said = cellgate_test_support::oracle("onnx_check.py", &[path.to_str().unwrap()]).unwrap();
+        assert!(said.contains("'cellgate.test': 'yes'"), "{said}");
+        assert_eq!(said.contains("'FLOAT16': 72"), precision == Precision::F16, "{said}");
+        let mut engine = OnnxRuntime::new(&network, &options).unwrap();
+        assert_eq!(engine.input_size(), size);
+        let differences = images.iter().zip(&expected).map(|(image, score)| engine.score(image).unwrap() - score);
+        let largest = differences.map(f32::abs).fold(0.0, f32::max);
+        println!("  {precision}: largest difference {largest:.1e}");
+        assert!(largest <= tolerance(precision), "{precision}: {largest}");
+        largest
+    })
+}
+
+#[test]
+fn random_weights_and_images_score_alike() {
+    let backbone = Backbone::new(&Weights::random(5), Device::Cpu).unwrap();
+    let size = Size { height: 75, width: 98 };
+    let image = |step: u16| {
+        let step = f32::from(step);
+        wave(3 * size.pixels(), 0.37 + step)
+            .iter()
+            .zip(wave(3 * size.pixels(), 0.01 * step))
+            .map(|(a, b)| a + b)
+            .collect()
+    };
+    let images: Vec<Vec<f32>> = (1..7).map(image).collect();
+    differences(&backbone, &images, size, Activation::Softmax);
+    differences(&backbone, &images, size, Activation::Sigmoid);
+}
+
+#[test]
+fn shared_weights_and_radiographs_score_alike() {
+    let (Some(weights), Some(folder)) = (
+        cellgate_test_support::shared("weights/resnet34-standin-f16.safetensors"),
+        cellgate_test_support::shared("data/elpv12/images"),
+    ) else {
+        return;
+    };
+    let backbone = Backbone::open(&weights, Device::Cpu).unwrap();
+    let size = Size { height: 224, width: 224 };
+    let mut converter = Converter::new(&ConversionSpec::new(Method::Local).with_size(size)).unwrap();
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let images: Vec<Vec<f32>> = paths
+        .iter()
+        .step_by(paths.len() / 10)
+        .map(|path| {
+            let mut tensor = vec![0.0; 3 * size.pixels()];
+            converter.to_tensor(&radiograph::read(path, &Limits::default()).unwrap(), &mut tensor).unwrap();
+            tensor
+        })
+        .collect();
+    differences(&backbone, &images, size, Activation::Sigmoid);
+}
+
+#[test]
+fn what_can_not_be_written_is_refused() {
+    let backbone = Backbone::new(&Weights::random(5), Device::Cpu).unwrap();
+    let size = Size { height: 64, width: 64 };
+    let block = Block { stage: 1, pool: cellgate_trainer::network::Pool::Mean };
+    let head = |inputs| Head {
+        blocks: vec![block],
+        members: vec![vec![Layer::Affine { inputs, outputs: 1, weight: vec![1.0; inputs], bias: vec![0.0] }]],
+        activation: Activation::Sigmoid,
+    };
+    let write = |head: &Head| onnx::write(backbone.network(), head, size, Precision::F32, &[]);
+    assert!(write(&head(65)).unwrap_err().to_string().contains("64 inputs"));
+    // One stage only: the other three are not in the file.
+    assert!(write(&head(64)).unwrap().len() < 2_000_000);
+}
