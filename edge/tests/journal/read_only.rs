@@ -100,7 +100,7 @@ fn a_journal_in_another_users_folder_is_read_with_its_log_or_without() {
     assert!(read(&copy, 3, Some(NOBODY)).contains("there is no log (-wal)"));
     fs::copy(folder.path().join("journal.db-wal"), copies.path().join("copy.db-wal")).unwrap();
     assert!(read(&copy, 4, Some(NOBODY)).contains("its log (-wal) is read too"));
-    fs::set_permissions(copies.path().join("copy.db-wal"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(copies.path().join("copy.db-wal"), Permissions::from_mode(0o000)).unwrap();
     let refused = String::from_utf8(cli_by(Some(NOBODY), &["list"], &copy, 2).stderr).unwrap();
     assert!(refused.contains("copy.db-wal: Permission denied"), "{refused}");
     assert_eq!(fs::read_dir(copies.path()).unwrap().count(), 2);
