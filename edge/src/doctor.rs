@@ -1,9 +1,6 @@
 //! What an appliance needs, looked at one by one, with what to do where it is missing.
 
 mod engine;
-#[cfg(test)]
-#[path = "../../tests/src/skipped.rs"]
-mod skipped;
 
 use crate::acquire::FileSystem;
 use crate::config::Config;
@@ -268,6 +265,7 @@ fn clock() -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acquire::skipped::skipped;
     use crate::journal::{Journal, Options};
 
     #[test]
@@ -363,9 +361,7 @@ mod tests {
             Some(journal(&path))
         };
         let Some(found) = std::thread::scope(|scope| scope.spawn(look).join().unwrap()) else {
-            skipped::skipped(
-                "this root can't look as another user, or that one can't reach the folder for temporary files",
-            );
+            skipped("this root can't look as another user, or that one can't reach the folder for temporary files");
             return;
         };
         assert_eq!(found.state, State::Failure, "{found:?}");

@@ -22,7 +22,7 @@ mod matching;
 mod settle;
 #[cfg(test)]
 #[path = "../../../tests/src/skipped.rs"]
-mod skipped;
+pub(crate) mod skipped;
 mod unjudged;
 mod watch;
 mod writer;
