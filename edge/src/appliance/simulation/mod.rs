@@ -7,10 +7,11 @@
 //! in time, with health.
 
 mod journal;
+mod judge;
 mod plc;
 
-use super::engine_state::{EngineCell, EngineState};
-use super::judge::logic::{self, Logic, Next, Settings, View};
+use super::engine_state::EngineCell;
+use super::judge::logic::Logic;
 use super::messages::ToJudge;
 use super::part::Part;
 use super::part::effect::Effect;
@@ -19,10 +20,8 @@ use super::part::lifecycle::{Input, Life, Moment, Stored};
 use crate::acquire::{Arrival, Identity, ImageFile};
 use crate::config::Matching;
 use crate::journal::{Trigger, TriggerKind};
-use crate::pipeline::{Judgement, Times};
-use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::{Reason, Verdict};
+use cellgate_models::policy::Verdict;
 use cellgate_protocol::code::VerdictCode;
 use cellgate_protocol::health::{Health, Progress};
 use cellgate_protocol::session::device::{Action, Condition, DeviceConfig, DeviceSession, Event, Mode};
@@ -30,6 +29,7 @@ use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::state::State;
 use cellgate_protocol::to_plc::{ToPlc, VerdictMessage};
 use journal::{Fate, Refusal, SimulatedJournal};
+use judge::{is_good, logic_of};
 use plc::SimulatedPlc;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -322,77 +322,10 @@ impl Simulation {
         }
         [Fate::NotWritten, Fate::UnknownWritten, Fate::UnknownLost][self.random.random_range(0..3)]
     }
-
-    fn serve_judge(&mut self) {
-        if self.now_ms < self.judging_until_ms {
-            return;
-        }
-        let mut effects = Vec::new();
-        while let Some(message) = self.inbox.pop_front() {
-            self.logic.on_message(message, self.now(), &mut effects);
-        }
-        let engine = self.engine.get();
-        let view = View { engine, is_running: engine != EngineState::Starting, is_stopping: false };
-        match self.logic.next(self.now(), &view, &mut effects) {
-            Next::Prove => {
-                let is_loading = engine == EngineState::Starting;
-                self.engine.starts();
-                self.judging_until_ms = self.now_ms + if is_loading { 0 } else { 50 };
-                self.engine.is_proven_now();
-                self.logic.proved(self.now(), true);
-            }
-            Next::Judge { number, file } => {
-                let took_ms = if self.goes_wrong(10) { 600 } else { self.random.random_range(5..60) };
-                self.judging_until_ms = self.now_ms + took_ms;
-                let judged = judged(file);
-                if let Some(number) = number {
-                    if self.goes_wrong(5) {
-                        self.after(took_ms + 1, What::Judged { number, judged: judged.clone() });
-                    }
-                    self.after(took_ms, What::Judged { number, judged });
-                }
-            }
-            Next::Wait(_) => {}
-        }
-        for effect in effects {
-            match effect {
-                logic::Effect::Reject { number, reason, detail } => {
-                    self.after(0, What::Judged { number, judged: Judged::reject(reason, detail) });
-                }
-                logic::Effect::RequestProof => self.engine.request_proof(),
-                _ => {}
-            }
-        }
-    }
 }
 
 fn session(boot_epoch: u32) -> DeviceSession {
     DeviceSession::new(DeviceConfig { device: 1, boot_epoch, first_wait_ms: 50 })
-}
-
-fn logic_of(matching: Matching, now: Instant) -> Logic {
-    let prove_every = Duration::from_secs(20);
-    Logic::new(Settings { matching, lead: LEAD, prove_every, prove_wait_most: Duration::from_secs(2) }, now)
-}
-
-fn is_good(part: u64) -> bool {
-    !part.is_multiple_of(3)
-}
-
-/// The result for this image: PASS for a good part.
-fn judged(file: ImageFile) -> Judged {
-    let part: u64 = file.path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok()).unwrap();
-    let reason = if is_good(part) { Reason::ScoreBelowReview } else { Reason::ScoreFromReject };
-    let score = Some(if is_good(part) { 0.1 } else { 0.9 });
-    let judgement = Judgement {
-        decision: reason.into(),
-        score,
-        image: None,
-        detail: None,
-        detail_without_path: None,
-        times: Times::default(),
-    };
-    Judged::of(judgement, file, &ConversionSpec::new(Method::Naive))
 }
 
 fn ms(time: Duration) -> u64 {
