@@ -1,10 +1,13 @@
 //! What kind of file system a folder is on: on some, files appear and change without an event of the kernel.
 
 use super::settle::SETTLED;
-use super::watch::RESCAN;
 use rustix::io::Errno;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
+
+/// How often a folder is listed where the kernel does not report all files.
+pub(super) const RESCAN: Duration = Duration::from_secs(1);
 
 /// Who can change files on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! file.
 
 use super::created::Created;
+use super::file_system::RESCAN;
 use super::listing::Listing;
 use super::settle::Settling;
 use super::{Arrival, FileSystem, ImageFile};
@@ -24,9 +25,7 @@ use std::time::{Duration, Instant};
 
 /// How often is looked whether the folder is still the one at its path, and may be read and written. The kernel tells of a
 /// folder that moves itself, not of one whose parent moves or whose link leads elsewhere.
-const LOOK: Duration = Duration::from_secs(1);
-/// How often a folder is listed where the kernel does not report all files.
-pub(super) const RESCAN: Duration = LOOK;
+const LOOK: Duration = RESCAN;
 /// Names of things that are no plain files and were told of, at most; then they may be told of again.
 const MOST_TOLD: usize = 256;
 

@@ -2,7 +2,7 @@
 
 use super::fields::{Exported, Field, hash_optional};
 use super::record::{Bounds, Entry, Record, StageTimes, Trigger, TriggerKind};
-use super::rows::optional;
+use super::values::optional;
 use cellgate_models::policy::Verdict;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;

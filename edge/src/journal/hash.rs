@@ -1,9 +1,9 @@
 //! The bytes that are hashed, and the hashes. This never changes: a new form of row gets a new tag.
 
+use super::anchor::Anchor;
 use super::columns::COLUMNS;
 use super::fields::Field as _;
 use super::record::Record;
-use super::verify::Anchor;
 use cellgate_models::digest::Digest;
 
 const GENESIS_TAG: &[u8] = b"cellgate journal 1 genesis\0";

@@ -4,6 +4,7 @@
 //! In one sentence: [`Journal::accept`] before BUSY goes out, [`Journal::commit`] before the verdict goes out, and
 //! [`Journal::open`] closes what a crash left open as REJECT/RESTARTED before anything else is accepted.
 
+mod anchor;
 mod columns;
 mod error;
 mod export;
@@ -24,9 +25,11 @@ mod rows;
 mod schema;
 mod store;
 mod time;
+mod values;
 mod verify;
 mod writer;
 
+pub use anchor::Anchor;
 pub use error::JournalError;
 pub use export::Line;
 pub use fields::Exported;
@@ -41,4 +44,4 @@ pub use record::{
 };
 pub use retention::Pruned;
 pub use time::{ParseTimeError, format_utc_ms, now_unix_ms, parse_utc_ms};
-pub use verify::{Anchor, BadRow, Report};
+pub use verify::{BadRow, Report};

@@ -3,6 +3,7 @@
 use super::readonly::{self, Opened, Source};
 use super::record::{Answer, Record};
 use super::schema::{self, unusable};
+use super::values::stored;
 use super::verify::{self, BadRow, Report};
 use super::{JournalError, columns, rows};
 use cellgate_models::policy::Verdict;
@@ -95,7 +96,7 @@ impl Reader {
             let page = self.query(filter, after, "ASC", PAGE)?;
             page.iter().try_for_each(&mut each)?;
             match page.last() {
-                Some(last) if page.len() == PAGE => after = rows::stored(last.seq.get()),
+                Some(last) if page.len() == PAGE => after = stored(last.seq.get()),
                 _ => return Ok(()),
             }
         }
@@ -114,7 +115,7 @@ impl Reader {
             ":since": filter.since_unix_ms,
             ":until": filter.until_unix_ms,
             ":verdict": filter.verdict.map(Verdict::name),
-            ":part": filter.part.map(rows::stored),
+            ":part": filter.part.map(stored),
             ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
         let query = || -> rusqlite::Result<Vec<Record>> {

@@ -1,8 +1,8 @@
 //! Removing the oldest rows, by the configured retention only.
 
+use super::anchor::Anchor;
 use super::options::Retention;
 use super::store::{Failure, Store};
-use super::verify::Anchor;
 use super::{hash, rows};
 use cellgate_models::digest::Digest;
 use rusqlite::{OptionalExtension, TransactionBehavior};

@@ -1,20 +1,16 @@
 //! Rows as values.
 
+use super::anchor::Anchor;
 use super::columns::COLUMNS;
 use super::fields::Field;
 use super::record::{OpenPart, Record, Trigger};
-use super::verify::Anchor;
-use rusqlite::types::{FromSql, ToSqlOutput, Type};
+use super::values::{stored, wrong};
+use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use std::num::{NonZeroU32, NonZeroU64};
 
 /// The columns of `accepted`.
 pub(super) const ACCEPTED_COLUMNS: &str = "trigger_id, boot_epoch, kind, part, nonce, deadline_ms, received_unix_ms";
-
-/// The signed number with the same bits.
-pub(super) fn stored(number: u64) -> i64 {
-    number.cast_signed()
-}
 
 /// Reads an `accepted` row, whose columns are [`ACCEPTED_COLUMNS`].
 pub(super) fn open_part(row: &Row<'_>) -> rusqlite::Result<OpenPart> {
@@ -91,29 +87,4 @@ fn trigger(row: &Row<'_>) -> rusqlite::Result<Trigger> {
         deadline_ms: Field::read(row, "deadline_ms")?,
         received_unix_ms: Field::read(row, "received_unix_ms")?,
     })
-}
-
-/// A column's value, within its range.
-pub(super) fn value<S: FromSql, T>(
-    row: &Row<'_>,
-    column: &'static str,
-    read: impl FnOnce(S) -> Option<T>,
-) -> rusqlite::Result<T> {
-    read(row.get(column)?).ok_or_else(|| wrong(column, "a value that a journal holds"))
-}
-
-/// A column's value, within its range, or NULL.
-pub(super) fn optional<S: FromSql, T>(
-    row: &Row<'_>,
-    column: &'static str,
-    read: impl FnOnce(S) -> Option<T>,
-) -> rusqlite::Result<Option<T>> {
-    match row.get::<_, Option<S>>(column)? {
-        None => Ok(None),
-        Some(found) => read(found).map(Some).ok_or_else(|| wrong(column, "a value that a journal holds, or NULL")),
-    }
-}
-
-fn wrong(column: &'static str, expected: &'static str) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(0, Type::Null, format!("column {column}: expected {expected}").into())
 }

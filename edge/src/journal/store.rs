@@ -2,6 +2,7 @@
 
 use super::record::{Answer, Entry, OpenPart, Record, Trigger, TriggerKind};
 use super::schema::{self, unusable};
+use super::values::stored;
 use super::{JournalError, columns, hash, rows, time, verify};
 use cellgate_models::digest::Digest;
 use rusqlite::config::DbConfig;
@@ -77,7 +78,7 @@ impl Stored {
         let sql = "SELECT (SELECT boot_epoch FROM state) = ?1
              AND coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'accepted'), 0) >= ?2
              AND (?3 = 0 OR EXISTS (SELECT 1 FROM verdict WHERE seq = ?3 AND hash = ?4))";
-        let (trigger, seq) = (rows::stored(self.newest_trigger), rows::stored(self.newest_seq));
+        let (trigger, seq) = (stored(self.newest_trigger), stored(self.newest_seq));
         database.query_row(sql, (boot_epoch.get(), trigger, seq, self.newest_hash.as_bytes()), |row| row.get(0))
     }
 }
@@ -160,7 +161,7 @@ impl Store {
         for trigger in withdrawn {
             transaction.execute(
                 "DELETE FROM accepted WHERE part = ?1 AND nonce = ?2",
-                (rows::stored(trigger.part), trigger.nonce),
+                (stored(trigger.part), trigger.nonce),
             )?;
         }
         transaction.commit()
@@ -186,7 +187,7 @@ impl Store {
         let epoch = self.epoch()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let sql = format!("SELECT {} FROM accepted WHERE trigger_id = ?1", rows::ACCEPTED_COLUMNS);
-        let part = transaction.query_row(&sql, [rows::stored(entry.trigger.get())], rows::open_part).optional()?;
+        let part = transaction.query_row(&sql, [stored(entry.trigger.get())], rows::open_part).optional()?;
         let Some(part) = part else {
             let trigger = entry.trigger;
             return Err(Failure::Refused(match record_of(&transaction, trigger)? {
@@ -331,16 +332,16 @@ fn terminal(
     };
     record.hash = hash::of_row(&record);
     rows::insert_record(transaction, &record)?;
-    transaction.execute("DELETE FROM accepted WHERE trigger_id = ?1", [rows::stored(part.id.get())])?;
+    transaction.execute("DELETE FROM accepted WHERE trigger_id = ?1", [stored(part.id.get())])?;
     if part.trigger.kind == TriggerKind::Plc {
-        transaction.execute("INSERT INTO unacknowledged VALUES (?1)", [rows::stored(record.seq.get())])?;
+        transaction.execute("INSERT INTO unacknowledged VALUES (?1)", [stored(record.seq.get())])?;
     }
     Ok(record)
 }
 
 fn acknowledge(connection: &Connection, acknowledged: &[NonZeroU64]) -> rusqlite::Result<()> {
     acknowledged.iter().try_for_each(|seq| {
-        connection.execute("DELETE FROM unacknowledged WHERE seq = ?1", [rows::stored(seq.get())]).map(drop)
+        connection.execute("DELETE FROM unacknowledged WHERE seq = ?1", [stored(seq.get())]).map(drop)
     })
 }
 
@@ -351,12 +352,12 @@ fn open_parts(connection: &Connection) -> rusqlite::Result<Vec<OpenPart>> {
 
 fn open_part(connection: &Connection, trigger: &Trigger) -> rusqlite::Result<Option<OpenPart>> {
     let sql = format!("SELECT {} FROM accepted WHERE part = ?1 AND nonce = ?2", rows::ACCEPTED_COLUMNS);
-    connection.query_row(&sql, (rows::stored(trigger.part), trigger.nonce), rows::open_part).optional()
+    connection.query_row(&sql, (stored(trigger.part), trigger.nonce), rows::open_part).optional()
 }
 
 fn record_of(connection: &Connection, trigger: NonZeroU64) -> rusqlite::Result<Option<Record>> {
     let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", columns::names());
-    connection.query_row(&sql, [rows::stored(trigger.get())], columns::record).optional()
+    connection.query_row(&sql, [stored(trigger.get())], columns::record).optional()
 }
 
 #[cfg(test)]

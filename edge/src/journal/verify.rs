@@ -2,31 +2,13 @@
 
 use super::record::{Answer, Record};
 use super::schema::unusable;
+use super::values::stored;
 use super::{JournalError, columns, hash, rows};
 use cellgate_models::digest::Digest;
 use rusqlite::Connection;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::path::Path;
-
-/// What is left of rows that retention removed: enough to go on verifying.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Anchor {
-    /// 1, 2, 3, ...
-    pub number: u64,
-    /// Hash of the anchor before, of the journal's identity for the first.
-    pub previous: Digest,
-    /// The oldest row that was kept.
-    pub first_kept: NonZeroU64,
-    /// Hash of the newest row that was removed.
-    pub last_pruned: Digest,
-    /// Rows removed at this time.
-    pub pruned_rows: u64,
-    /// When: milliseconds since 1970, UTC.
-    pub pruned_unix_ms: i64,
-    /// Hash of this anchor.
-    pub hash: Digest,
-}
 
 /// The first place where a journal is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +86,7 @@ fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
 
     let sql = format!("SELECT {} FROM verdict WHERE seq > ?1 ORDER BY seq", columns::names());
     let mut statement = connection.prepare(&sql)?;
-    let mut found = statement.query([rows::stored(from)])?;
+    let mut found = statement.query([stored(from)])?;
     let mut report = Report { rows: 0, first: None, last: None, pruned_rows, in_hand: 0 };
     while let Some(row) = found.next()? {
         let seq = row.get::<_, i64>("seq")?;
@@ -182,7 +164,7 @@ fn link_before(connection: &Connection, seq: u64) -> Result<Link, Stop> {
     let sql = format!("SELECT {} FROM verdict WHERE seq = ?1", columns::names());
     let place = format!("row {}", seq - 1);
     let record =
-        connection.query_row(&sql, [rows::stored(seq - 1)], columns::record).map_err(|error| value_or(error, place))?;
+        connection.query_row(&sql, [stored(seq - 1)], columns::record).map_err(|error| value_or(error, place))?;
     Ok(Link { expected_seq: seq, previous: record.hash, epoch: record.boot_epoch.get() })
 }
 
