@@ -5,7 +5,7 @@ use super::record::{Answer, Record};
 use super::schema::{self, unusable};
 use super::values::stored;
 use super::verify::{self, BadRow, Report};
-use super::{JournalError, columns, rows};
+use super::{JournalError, columns};
 use cellgate_models::policy::Verdict;
 use rusqlite::named_params;
 use std::path::{Path, PathBuf};
