@@ -42,8 +42,7 @@ enum Command {
     /// Trains a backbone from random weights on synthetic electrodes
     Pretrain(cmd::pretrain::Args),
     /// The child process that builds plans, started by `export --tensorrt`
-    #[cfg(feature = "tensorrt")]
-    #[command(name = cellgate_models::plan::SUBCOMMAND, hide = true)]
+    #[command(name = cellgate_trainer::export::PLAN_WORKER, hide = true)]
     PlanWorker,
 }
 
@@ -62,8 +61,9 @@ fn main() -> ExitCode {
         Command::Audit(args) => cmd::audit::run(&args),
         Command::Synth(args) => cmd::synth::run(&args),
         Command::Pretrain(args) => cmd::pretrain::run(&args),
-        #[cfg(feature = "tensorrt")]
-        Command::PlanWorker => cellgate_models::plan::serve().map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::PlanWorker => {
+            cellgate_trainer::export::serve_plan_worker().map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
     };
     result.unwrap_or_else(|error| {
         cmd::note(format!("error: {}", cellgate_models::one_line(error.as_ref())));

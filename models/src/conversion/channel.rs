@@ -47,22 +47,21 @@ impl Channel {
         })
     }
 
-    /// Makes it ready for `radiograph`; `finder` is working memory. Gives the image's own bounds where it uses them.
-    pub(super) fn adapt(&mut self, radiograph: RadiographView<'_>, finder: &mut LocalBounds) -> Option<Bounds> {
+    /// Makes it ready for `radiograph`; `finder` is working memory.
+    pub(super) fn adapt(&mut self, radiograph: RadiographView<'_>, finder: &mut LocalBounds) {
         let levels = radiograph.levels();
         match self {
-            Self::Naive | Self::Global(_) | Self::Fixed(_) => None,
+            Self::Naive | Self::Global(_) | Self::Fixed(_) => {}
             Self::Local(spread) => {
-                let bounds = finder.find(levels)?;
-                *spread = Spread::new(bounds);
-                Some(bounds)
+                if let Some(bounds) = finder.find(levels) {
+                    *spread = Spread::new(bounds);
+                }
             }
             Self::Dhe { global, table } => {
                 let mut counts = [0; 256];
                 levels.iter().for_each(|&x| counts[usize::from(global.level8(x))] += 1);
                 let equalised = dhe::equalised(&counts);
                 table.fill(|x| equalised[usize::from(global.level8(x))]);
-                None
             }
             Self::Clahe { global, tiles, state, levels: equalised } => {
                 let size = Size { height: radiograph.height(), width: radiograph.width() };
@@ -73,7 +72,6 @@ impl Channel {
                 equalised.clear();
                 equalised.extend(levels.iter().map(|&x| global.level8(x)));
                 state.equalise(equalised);
-                None
             }
         }
     }

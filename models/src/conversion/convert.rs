@@ -5,7 +5,7 @@ use super::error::MAX_RADIOGRAPH_SIDE;
 use super::local_bounds::LocalBounds;
 use super::resize::{Resizer, Sample, run_wide};
 use super::tensor::{Normalisation, NormaliseRow};
-use super::{Bounds, ConversionError, ConversionSpec, Size};
+use super::{ConversionError, ConversionSpec, Size};
 use crate::radiograph::RadiographView;
 
 /// An 8-bit image of one or three channels, channel by channel.
@@ -27,7 +27,6 @@ pub struct Converter {
     spec: ConversionSpec,
     stage: Stage,
     finder: LocalBounds,
-    local_bounds: Option<Bounds>,
 }
 
 /// The way from levels to the resized levels.
@@ -59,7 +58,7 @@ impl Converter {
             }
             (None, None) => return Err(without_bounds(spec)),
         };
-        Ok(Self { spec: spec.clone(), stage, finder: LocalBounds::default(), local_bounds: None })
+        Ok(Self { spec: spec.clone(), stage, finder: LocalBounds::default() })
     }
 
     /// The specification that it carries out.
@@ -72,12 +71,6 @@ impl Converter {
     #[must_use]
     pub fn output_size<'a>(&self, radiograph: impl Into<RadiographView<'a>>) -> Size {
         self.spec.size.unwrap_or(size_of(radiograph.into()))
-    }
-
-    /// The last image's own bounds, of the local and the mixed method.
-    #[must_use]
-    pub fn local_bounds(&self) -> Option<Bounds> {
-        self.local_bounds
     }
 
     /// The converted and resized 8-bit image.
@@ -97,9 +90,8 @@ impl Converter {
         let mut image = Image8 { size, channels: channels.len(), levels: Vec::new() };
         image.levels.reserve_exact(channels.len() * size.pixels());
         let resizer = resizer_for(resizer, radiograph, size)?;
-        self.local_bounds = None;
         for channel in channels {
-            self.local_bounds = channel.adapt(radiograph, &mut self.finder).or(self.local_bounds);
+            channel.adapt(radiograph, &mut self.finder);
             channel.rows(radiograph, resizer, |_, row| image.levels.extend_from_slice(row));
         }
         Ok(image)
@@ -121,7 +113,6 @@ impl Converter {
         if tensor.len() != expected {
             return Err(ConversionError::TensorLength { found: tensor.len(), expected });
         }
-        self.local_bounds = None;
         let normalisations: [Normalisation; 3] =
             std::array::from_fn(|plane| Normalisation { mean: self.spec.mean[plane], std: self.spec.std[plane] });
         match &mut self.stage {
@@ -131,7 +122,7 @@ impl Converter {
                 for (at, (channel, normalisations)) in
                     channels.iter_mut().zip(normalisations.chunks_exact(planes_each)).enumerate()
                 {
-                    self.local_bounds = channel.adapt(radiograph, &mut self.finder).or(self.local_bounds);
+                    channel.adapt(radiograph, &mut self.finder);
                     let mut planes = Planes::new(size, tensor, at * planes_each, normalisations);
                     channel.rows(radiograph, resizer, |y, row| planes.fill(y, row, 255.0));
                 }
@@ -205,7 +196,7 @@ fn without_bounds(spec: &ConversionSpec) -> ConversionError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ClaheSettings, Distribution, Histogram, Method};
+    use super::super::{Bounds, ClaheSettings, Distribution, Histogram, Method};
     use super::*;
     use crate::radiograph::Radiograph;
 
@@ -230,15 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn local_tells_the_bounds_it_found_and_other_methods_none() {
-        let image = Radiograph::new(3, 1, vec![2000, 2500, 3000]).unwrap();
+    fn local_finds_the_bounds_of_each_image() {
         let mut local = Converter::new(&spec(Method::Local)).unwrap();
-        assert_eq!(local.local_bounds(), None);
-        assert_eq!(local.to_levels8(&image).unwrap().levels, [0, 128, 255]);
-        assert_eq!(local.local_bounds(), Bounds::new(2000, 3000).ok());
-        let mut global = Converter::new(&spec(Method::Global)).unwrap();
-        global.to_levels8(&image).unwrap();
-        assert_eq!(global.local_bounds(), None);
+        for levels in [[2000, 2500, 3000], [100, 104, 108]] {
+            let image = Radiograph::new(3, 1, levels.to_vec()).unwrap();
+            assert_eq!(local.to_levels8(&image).unwrap().levels, [0, 128, 255]);
+        }
     }
 
     #[test]

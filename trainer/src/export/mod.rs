@@ -15,7 +15,7 @@ mod trained;
 pub use error::ExportError;
 pub use gate::{Parity, tolerance};
 pub use golden::{THRESHOLD_MARGIN, choose};
-pub use plans::{Plans, PlansError};
+pub use plans::{PLAN_WORKER, Plans, PlansError, serve_plan_worker};
 pub use trained::{BackboneFile, GoldenImage, HEAD, MODEL, TrainedModel, TrainedModelError};
 
 use crate::network::{Backbone, onnx, weights};

@@ -11,6 +11,17 @@ use std::path::Path;
 )]
 pub struct PlansError;
 
+/// The hidden subcommand of the child process that builds plans.
+pub const PLAN_WORKER: &str = "plan-worker";
+
+/// Refuses: nothing starts such a process in this build.
+///
+/// # Errors
+/// Always.
+pub fn serve_plan_worker() -> Result<(), PlansError> {
+    Err(PlansError)
+}
+
 /// Plans to be built: none in this build.
 #[derive(Debug)]
 pub enum Plans {}

@@ -10,6 +10,8 @@
 //!
 //! It is no part of the bundle and has no signature: a plan is executable code. Devices never load it; they build their own.
 
+pub use cellgate_models::plan::{SUBCOMMAND as PLAN_WORKER, serve as serve_plan_worker};
+
 use cellgate_models::bundle::{self, Bundle, BundleError, CONVERSION, Existing};
 use cellgate_models::digest::Digest;
 use cellgate_models::plan::{

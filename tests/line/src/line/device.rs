@@ -1,9 +1,7 @@
 //! The device of the simulated line: its session, an application that judges, and a journal that survives restarts.
 
-use super::{
-    BAUD, Faults, Parts, chance,
-    profile::{DeviceEnd, Profile},
-};
+use super::profile::{DeviceEnd, Profile};
+use super::referee::{BAUD, Faults, Parts, chance};
 use crate::random::Random;
 use cellgate_protocol::{
     code::Verdict,

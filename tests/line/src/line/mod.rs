@@ -3,7 +3,10 @@
 
 pub mod device;
 pub mod profile;
+mod referee;
 pub mod wire;
+
+pub use referee::{Faults, Part, Parts};
 
 use crate::random::Random;
 use cellgate_protocol::{
@@ -16,43 +19,12 @@ use cellgate_protocol::{
 };
 use device::{Device, MODEL};
 use profile::{PlcEnd, Profile};
-use std::collections::{HashMap, VecDeque};
+use referee::{BAUD, DEADLINE_MS, chance};
+use std::collections::VecDeque;
 use wire::Wire;
 
-/// The line's speed in bits per second.
-pub const BAUD: u32 = 115_200;
-/// A part's time.
-pub const DEADLINE_MS: u32 = 300;
 /// A part is looked at by the referee so long after its trigger: longer than anything may still happen to it.
 const SETTLED_MS: u64 = 30_000;
-
-/// How bad the line is: chances in 100,000.
-#[derive(Debug, Clone, Copy)]
-pub struct Faults {
-    /// Of each frame: lost, doubled, damaged, delayed past others, an old one played again.
-    pub frame: u32,
-    /// Of each part: the device or the PLC restarts.
-    pub restart: u32,
-    /// Of each part: a worker hangs, the store fails, the judging takes too long.
-    pub appliance: u32,
-}
-
-/// What the referee knows about a part.
-#[derive(Debug, Default)]
-pub struct Part {
-    /// Times that the journal took its acceptance.
-    pub opened: u32,
-    /// Terminal entries in the journal.
-    pub terminal: u32,
-    /// The nonce, epoch and time of a committed PASS.
-    pub pass: Option<(u32, u32, u64)>,
-    /// Decisions at the gate.
-    decided: u32,
-    triggered_ms: u64,
-}
-
-/// What the referee knows about all parts that are not settled.
-pub type Parts = HashMap<u64, Part>;
 
 /// What came out.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -247,9 +219,4 @@ fn new_plc(profile: Profile, now_ms: u64, random: &mut Random) -> PlcEnd {
     config.allowed_models.push(MODEL).expect("one model fits");
     let ends = Ends { plc: 1, device: Some(7), first_link_id: random.next_u64() as u32, first_wait_ms };
     PlcEnd::new(profile, now_ms, PlcSession::new(config), ends)
-}
-
-/// True in `of_100_000` of 100,000 cases.
-fn chance(random: &mut Random, of_100_000: u32) -> bool {
-    random.below(100_000) < u64::from(of_100_000)
 }

@@ -1,6 +1,6 @@
 //! The ends of the line in either profile, behind one face.
 
-use super::BAUD;
+use super::referee::{BAUD, DEADLINE_MS};
 use cellgate_protocol::{
     health::Health,
     limits::MAX_FRAME,
@@ -48,7 +48,7 @@ impl DeviceEnd {
             Profile::Native => Self::Native(Box::new(DeviceLink::new(session))),
             Profile::Modbus => {
                 let link = Link::new(Unit::FIRST, silence_ms(BAUD));
-                Self::Modbus(Box::new(ModbusDevice::new(session, link, super::DEADLINE_MS)))
+                Self::Modbus(Box::new(ModbusDevice::new(session, link, DEADLINE_MS)))
             }
         }
     }
