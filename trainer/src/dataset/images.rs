@@ -6,6 +6,7 @@ use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, Histogram};
 use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::{self, Limits, Radiograph, ReadError};
 use rayon::prelude::*;
+use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +15,39 @@ use std::time::Duration;
 #[must_use]
 pub fn limits() -> Limits {
     Limits { max_time: Duration::from_secs(30), ..Limits::default() }
+}
+
+/// Reads the image at `path` within [`limits`].
+///
+/// # Errors
+/// [`ReadError`] where it is no radiograph or can't be read.
+pub fn read(path: &Path) -> Result<Radiograph, ReadError> {
+    examine(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    radiograph::read(path, &limits())
+}
+
+/// The digest of the image file at `path`.
+pub(super) fn digest(path: &Path) -> Result<Digest, Error> {
+    examine(path)?;
+    Digest::of_file(path)
+}
+
+/// Refuses what is no file, in words that say what it is: a link to nothing, a folder, a pipe, whose reader would wait for ever.
+pub(super) fn examine(path: &Path) -> Result<(), Error> {
+    let there = std::fs::metadata(path).map_err(|error| match std::fs::read_link(path) {
+        Ok(target) if error.kind() == ErrorKind::NotFound => {
+            Error::new(ErrorKind::NotFound, format!("found a link to {}, which does not exist", target.display()))
+        }
+        _ => error,
+    })?;
+    let found = |what: &str| Err(Error::new(ErrorKind::InvalidInput, format!("found {what}, expected a file")));
+    if there.is_file() {
+        Ok(())
+    } else if there.is_dir() {
+        found("a folder")
+    } else {
+        found("a pipe, a socket or a device")
+    }
 }
 
 /// What is known of an image after reading it once.
@@ -40,8 +74,8 @@ impl ImageFacts {
     /// # Errors
     /// [`ReadError`] where it is no radiograph or can't be read.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let radiograph = radiograph::read(path, &limits())?;
-        let digest = Digest::of_file(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+        let radiograph = read(path)?;
+        let digest = digest(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
         Ok(Self::of(&radiograph, digest))
     }
 

@@ -1,11 +1,11 @@
 //! The levels of a data set: how often each occurs, and what the conversions to 8 bits leave of their differences.
 
 use super::Listing;
-use super::images::{limits, percentiles};
+use super::images::{percentiles, read};
 use crate::progress;
 use anyhow::{Context, Result};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method};
-use cellgate_models::radiograph::{self, Radiograph};
+use cellgate_models::radiograph::Radiograph;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -80,7 +80,7 @@ impl LevelsReport {
     pub fn read(listing: &Listing) -> Result<Self> {
         let bar = progress::bar(listing.entries.len() as u64, "images");
         let histograms = listing.entries.par_iter().map(|entry| {
-            let image = radiograph::read(&listing.path(entry), &limits())?;
+            let image = read(&listing.path(entry))?;
             bar.inc(1);
             Ok(Image::of(&Histogram::of(image.levels())))
         });
@@ -225,7 +225,6 @@ fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::dataset::{Entry, Label};
-    use std::path::PathBuf;
 
     fn report(images: &[(&str, [u16; 4])]) -> LevelsReport {
         let entries = images.iter().enumerate().map(|(index, (bundle, _))| Entry {
@@ -235,7 +234,7 @@ mod tests {
             anomalies: Vec::new(),
             experts: Vec::new(),
         });
-        let listing = Listing { root: PathBuf::new(), entries: entries.collect(), passed_by: Vec::new() };
+        let listing = Listing { entries: entries.collect(), ..Listing::default() };
         let images: Vec<_> = images.iter().map(|(_, levels)| Image::of(&Histogram::of(levels))).collect();
         LevelsReport::of(&listing, &images).unwrap()
     }
