@@ -1,6 +1,7 @@
 //! What is known of each image after reading it once.
 
 use super::Listing;
+use super::look::Look;
 use crate::progress;
 use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, Histogram};
 use cellgate_models::digest::Digest;
@@ -9,6 +10,9 @@ use rayon::prelude::*;
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
+
+/// Share of pixels of a detector that may be brighter than its range: hot ones, or marked as dead.
+const HOT_PIXELS: f64 = 1e-4;
 
 /// Limits on reading one image of a data set: the defaults, but half a minute's time. A busy host or a slow network file
 /// system must not make a sound data set unreadable.
@@ -63,9 +67,11 @@ pub struct ImageFacts {
     pub height: u32,
     /// The 0.01th and 99.99th percentile of the levels, which the paper's bounds come from.
     pub percentiles: (f64, f64),
-    /// Share of pixels at the top of the detector's range, 0..=1: at the highest level of the image, where that is the
-    /// largest number of 9 to 16 bits.
+    /// Share of pixels at the top of the detector's range, 0..=1: the largest number of 9 to 16 bits, as it is or with zeros
+    /// below it, where next to no pixel is brighter.
     pub saturated: f64,
+    /// What it looks like, to be compared with other images.
+    pub look: Look,
 }
 
 impl ImageFacts {
@@ -92,6 +98,7 @@ impl ImageFacts {
             height,
             percentiles: percentiles(&histogram),
             saturated: saturated(&histogram),
+            look: Look::of(radiograph, &histogram),
         }
     }
 }
@@ -102,14 +109,23 @@ pub(super) fn percentiles(histogram: &Histogram) -> (f64, f64) {
     (percentile(BOUND_PERCENTILES.0), percentile(BOUND_PERCENTILES.1))
 }
 
-/// Share of pixels at the highest level, where that is the largest number of 9 to 16 bits.
+/// Share of pixels at or above the top of the detector's range, 0 where no depth's top is reached.
 fn saturated(histogram: &Histogram) -> f64 {
-    match histogram.counts().iter().rposition(|&count| count > 0) {
-        Some(highest) if highest >= 511 && (highest + 1).is_power_of_two() => {
-            histogram.counts()[highest] as f64 / histogram.total() as f64
-        }
-        _ => 0.0,
-    }
+    let counts = histogram.counts();
+    let levels = || (0..=u16::MAX).zip(counts).filter(|(_, count)| **count > 0).map(|(level, _)| level);
+    // The zeros below all levels: what a container wider than the detector leaves.
+    let zeros = levels().filter(|level| *level > 0).map(u16::trailing_zeros).min().unwrap_or(0);
+    let total = histogram.total() as f64;
+    let tops = (9..=16).flat_map(|bits| {
+        let top = u16::MAX >> (16 - bits);
+        [Some(top), Some(u16::MAX << (16 - bits)), top.checked_shl(zeros).filter(|shifted| shifted >> zeros == top)]
+    });
+    let share = |top: u16| {
+        let above: u64 = counts[usize::from(top) + 1..].iter().sum();
+        let reached = counts[usize::from(top)] + above;
+        if counts[usize::from(top)] > 0 && above as f64 <= HOT_PIXELS * total { reached as f64 / total } else { 0.0 }
+    };
+    tops.flatten().map(share).fold(0.0, f64::max)
 }
 
 /// Reads all images of `listing` on all cores; the facts stand in its order.
@@ -141,9 +157,32 @@ mod tests {
 
     #[test]
     fn saturation_is_seen_at_the_top_of_each_depth_only() {
-        for (highest, expected) in [(65_535, 0.25), (4095, 0.25), (511, 0.25), (4094, 0.0), (255, 0.0), (40_000, 0.0)] {
+        for (highest, expected) in [
+            (65_535, 0.25),
+            (4095, 0.25),
+            (511, 0.25),
+            // 12 and 14 bits at the top of 16.
+            (65_520, 0.25),
+            (65_532, 0.25),
+            (4094, 0.0),
+            (255, 0.0),
+            (40_000, 0.0),
+        ] {
             assert_eq!(facts(2, 2, vec![5, highest, 7, 9]).saturated, expected, "{highest}");
         }
+        // 12 bits in 14, and the same level among others that are not in steps of four.
+        assert_eq!(facts(2, 2, vec![4, 16_380, 8, 12]).saturated, 0.25);
+        assert_eq!(facts(2, 2, vec![5, 16_380, 8, 12]).saturated, 0.0);
+    }
+
+    #[test]
+    fn hot_pixels_do_not_hide_saturation() {
+        let mut levels = vec![2000; 20_000];
+        levels[..5000].fill(65_520);
+        levels[19_999] = 65_535;
+        assert_eq!(facts(200, 100, levels.clone()).saturated, 5001.0 / 20_000.0);
+        levels[..5000].fill(3000);
+        assert_eq!(facts(200, 100, levels).saturated, 1.0 / 20_000.0);
     }
 
     #[test]

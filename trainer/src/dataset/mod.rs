@@ -15,6 +15,7 @@ mod left_out;
 pub mod levels;
 mod listing;
 mod locate;
+mod look;
 mod manifest;
 mod names;
 mod natural;

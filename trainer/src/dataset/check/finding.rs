@@ -1,6 +1,6 @@
 //! What is wrong or doubtful in a data set.
 
-use super::{Agreement, BundleParts, ImageFacts, Label, Listing};
+use super::{Agreement, BundleParts, ImageFacts, Label, Listing, odd};
 use crate::dataset::LeftOut;
 use crate::dataset::folders::EXPECTED;
 use crate::dataset::names::look_alikes;
@@ -52,6 +52,16 @@ pub enum Kind {
     Flat,
     /// Many pixels at the top of the detector's range.
     Saturated,
+    /// A negative of the other images.
+    Inverted,
+    /// An image whose levels have their two bytes exchanged.
+    ByteSwapped,
+    /// An image whose levels are a power of two times the other images'.
+    Scaled,
+    /// An image of which a part is black, or of one level.
+    PartlyBlank,
+    /// An image whose levels are unlike the other images', for another reason.
+    OtherLevels,
     /// An image much larger or smaller than the others.
     OddSize,
     /// A label against the majority of the part's annotators.
@@ -88,7 +98,7 @@ impl Finding {
     }
 }
 
-/// Unreadable, flat, saturated and oddly sized images.
+/// Unreadable, flat, saturated and oddly sized images, and those that are unlike the others.
 pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Vec<Finding> {
     let median = |side: fn(&ImageFacts) -> u32| {
         let mut sides: Vec<_> = images.iter().flatten().map(side).collect();
@@ -98,7 +108,7 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
     let (height, width) = (median(|facts| facts.height), median(|facts| facts.width));
     let is_odd = |side: u32, median: f64| (f64::from(side) - median).abs() > ODD_SIDE_SHARE * median;
 
-    let mut findings = Vec::new();
+    let (mut findings, mut looks) = (Vec::new(), Vec::new());
     for (entry, image) in listing.entries.iter().zip(images) {
         let name = &entry.image;
         let mut add = |kind, message| findings.push(Finding::new(kind, message, vec![name.clone()]));
@@ -110,10 +120,13 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
             Ok(facts) => facts,
         };
         let (lo, hi) = facts.percentiles;
+        let is_saturated = facts.saturated > SATURATED_SHARE;
         if lo.round_ties_even() >= hi.round_ties_even() {
             add(Kind::Flat, format!("{name}: 99.98 % of the levels are {lo:.0}, the local conversion shows nothing"));
+        } else {
+            looks.push(odd::Image { name, look: &facts.look, is_saturated });
         }
-        if facts.saturated > SATURATED_SHARE {
+        if is_saturated {
             let percent = facts.saturated * 100.0;
             add(
                 Kind::Saturated,
@@ -125,6 +138,7 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
             add(Kind::OddSize, format!("{name}: {size} pixels (height x width), the median is {height} x {width}"));
         }
     }
+    findings.extend(odd::of_looks(&looks));
     findings
 }
 

@@ -2,6 +2,7 @@
 
 mod duplicates;
 mod finding;
+mod odd;
 mod text;
 
 pub use duplicates::leaks;

@@ -94,13 +94,13 @@ fn the_same_image_is_a_leak_across_bundles_or_labels_and_else_a_duplicate() {
 fn unreadable_flat_saturated_and_odd_images_are_named() {
     let levels =
         |width, height, levels| Ok(ImageFacts::of(&Radiograph::new(width, height, levels).unwrap(), Digest::of(b"")));
-    let mut saturated = vec![2000; 5000];
-    saturated[..2500].fill(4095);
+    let mut saturated = [[1007; 2500], [2000; 2500]].concat();
+    saturated[4990..].fill(4095);
     let images = [
         unreadable(),
         levels(50, 100, vec![7; 5000]),
         levels(50, 100, saturated),
-        levels(60, 100, (0..6000).collect()),
+        levels(60, 100, [[1007; 3000], [2000; 3000]].concat()),
     ];
     let report = CheckReport::new(&listing(&SOUND), &with_b3(images));
     assert_eq!(kinds(&report), [Kind::Unreadable, Kind::Flat, Kind::Saturated, Kind::OddSize]);
