@@ -6,27 +6,24 @@
 //! question about CUDA, and only where CUDA is asked for.
 #![expect(unsafe_code, reason = "opens shared libraries and calls CUDA's run time")]
 
+use super::libtorch;
 use cellgate_models::one_line;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use std::ffi::{CStr, c_char, c_int};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The part of libtorch that the program is linked with.
-const LIBTORCH: &str = "libtorch_cpu.so";
-/// Its CUDA half, in the same folder.
+/// The CUDA half of libtorch, in the same folder.
 const LIBTORCH_CUDA: &str = "libtorch_cuda.so";
 /// NVIDIA's driver.
 const DRIVER: &str = "libcuda.so.1";
-/// The libraries that this process has loaded.
-const LOADED: &str = "/proc/self/maps";
 
 /// Why CUDA can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CudaError {
     /// The running libtorch has no known folder.
-    #[error("found no {LIBTORCH} in {LOADED}, expected the libtorch that runs: {detail}")]
+    #[error("the folder of the running libtorch is unknown: {detail}")]
     NoLibtorch {
         /// What the system said.
         detail: String,
@@ -77,23 +74,16 @@ pub enum CudaError {
 pub(super) fn device_count() -> Result<usize, CudaError> {
     // Never closed: libtorch keeps pointers into it.
     static OPENED: OnceLock<Result<Library, CudaError>> = OnceLock::new();
-    let library = OPENED.get_or_init(|| open(&libtorch_folder()?)).as_ref().map_err(Clone::clone)?;
+    let library = OPENED.get_or_init(open_beside_libtorch).as_ref().map_err(Clone::clone)?;
     match usize::try_from(tch::Cuda::device_count()) {
         Ok(0) | Err(_) => Err(why_no_gpu(library)),
         Ok(devices) => Ok(devices),
     }
 }
 
-/// The folder that the running libtorch was loaded from.
-fn libtorch_folder() -> Result<PathBuf, CudaError> {
-    let maps = std::fs::read_to_string(LOADED).map_err(|error| CudaError::NoLibtorch { detail: error.to_string() })?;
-    folder_of(LIBTORCH, &maps).ok_or_else(|| CudaError::NoLibtorch { detail: "not loaded, or replaced since".into() })
-}
-
-/// The folder of the loaded library called `name`, by `maps` in the format of `/proc/self/maps`: a path is all from the first slash on.
-fn folder_of(name: &str, maps: &str) -> Option<PathBuf> {
-    let paths = maps.lines().filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])));
-    paths.into_iter().find(|path| path.file_name().is_some_and(|file| file == name))?.parent().map(Path::to_owned)
+/// Opens the CUDA library of the libtorch that runs.
+fn open_beside_libtorch() -> Result<Library, CudaError> {
+    open(&libtorch::folder().map_err(|error| CudaError::NoLibtorch { detail: error.to_string() })?)
 }
 
 /// Opens libtorch's CUDA library in `folder`, for all libraries to see.
@@ -150,20 +140,6 @@ fn run_time_error(library: &Library) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MAPS: &str = "\
-55d0c0a00000-55d0c0b00000 r--p 00000000 08:01 1 /opt/cell gate/cellgate-trainer
-7f1000000000-7f1000001000 r--p 00000000 08:01 2 /opt/cell gate/torch/lib/libtorch_cpu.so
-7f1000001000-7f1000002000 rw-p 00000000 00:00 0 [heap]
-7f1000002000-7f1000003000 r--p 00000000 08:01 3 /usr/lib/libtorch_cpu.so.2 (deleted)
-";
-
-    #[test]
-    fn the_folder_is_that_of_the_loaded_library() {
-        assert_eq!(folder_of(LIBTORCH, MAPS), Some("/opt/cell gate/torch/lib".into()));
-        assert_eq!(folder_of("libtorch_cpu.so.2", MAPS), None);
-        assert!(libtorch_folder().unwrap().join(LIBTORCH).is_file());
-    }
 
     #[test]
     fn a_libtorch_without_cuda_is_named() {

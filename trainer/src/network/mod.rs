@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `basis` | the directions of stage 3 that its covariance is taken in |
 //! | `cuda` | libtorch's CUDA library, opened where CUDA is asked for |
+//! | `libtorch` | the folder of the libtorch that runs |
 //! | `architecture` | the layers of ResNet-34 and torchvision's names for them, as data |
 //! | [`weights`] | reading them from a file, and finding that file |
 //! | [`resnet34`] | the frozen network in libtorch: an image in, the maps of four stages out |
@@ -19,6 +20,7 @@ mod basis;
 mod cuda;
 pub mod device;
 pub mod head;
+mod libtorch;
 pub mod onnx;
 pub mod pooling;
 pub mod resnet34;
