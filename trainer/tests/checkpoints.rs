@@ -1,8 +1,6 @@
 //! Checkpoints of PyTorch as `--backbone`: those of training scripts are read, others are named for what they hold, and none runs
 //! code.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
 use cellgate_tests::oracle;
 use cellgate_trainer::network::Weights;
 use cellgate_trainer::network::weights::WeightsError;

@@ -111,21 +111,33 @@ pub(super) fn percentiles(histogram: &Histogram) -> (f64, f64) {
 
 /// Share of pixels at or above the top of the detector's range, 0 where no depth's top is reached.
 fn saturated(histogram: &Histogram) -> f64 {
-    let counts = histogram.counts();
-    let levels = || (0..=u16::MAX).zip(counts).filter(|(_, count)| **count > 0).map(|(level, _)| level);
+    let levels: Vec<(u16, u64)> =
+        (0..=u16::MAX).zip(histogram.counts().iter().copied()).filter(|(_, count)| *count > 0).collect();
     // The zeros below all levels: what a container wider than the detector leaves.
-    let zeros = levels().filter(|level| *level > 0).map(u16::trailing_zeros).min().unwrap_or(0);
-    let total = histogram.total() as f64;
-    let tops = (9..=16).flat_map(|bits| {
-        let top = u16::MAX >> (16 - bits);
-        [Some(top), Some(u16::MAX << (16 - bits)), top.checked_shl(zeros).filter(|shifted| shifted >> zeros == top)]
-    });
-    let share = |top: u16| {
-        let above: u64 = counts[usize::from(top) + 1..].iter().sum();
-        let reached = counts[usize::from(top)] + above;
-        if counts[usize::from(top)] > 0 && above as f64 <= HOT_PIXELS * total { reached as f64 / total } else { 0.0 }
+    let all_bits = levels.iter().fold(0_u16, |bits, (level, _)| bits | level);
+    let zeros = if all_bits == 0 { 0 } else { all_bits.trailing_zeros() };
+    let is_top = |level: u16| {
+        let is_full = |level: u16| level >= 511 && level.wrapping_add(1).count_ones() <= 1;
+        let bits_at_the_top = level.leading_ones();
+        is_full(level)
+            || is_full(level >> zeros)
+            || (bits_at_the_top >= 9 && bits_at_the_top + level.trailing_zeros() == 16)
     };
-    tops.flatten().map(share).fold(0.0, f64::max)
+    let total = histogram.total() as f64;
+    let mut above = 0;
+    for (level, count) in levels.into_iter().rev() {
+        if is_top(level) && above as f64 <= HOT_PIXELS * total {
+            let share = (above + count) as f64 / total;
+            if share > HOT_PIXELS {
+                return share;
+            }
+        }
+        above += count;
+        if above as f64 > HOT_PIXELS * total {
+            break;
+        }
+    }
+    0.0
 }
 
 /// Reads all images of `listing` on all cores; the facts stand in its order.
@@ -182,7 +194,7 @@ mod tests {
         levels[19_999] = 65_535;
         assert_eq!(facts(200, 100, levels.clone()).saturated, 5001.0 / 20_000.0);
         levels[..5000].fill(3000);
-        assert_eq!(facts(200, 100, levels).saturated, 1.0 / 20_000.0);
+        assert_eq!(facts(200, 100, levels).saturated, 0.0);
     }
 
     #[test]

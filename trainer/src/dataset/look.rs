@@ -50,8 +50,10 @@ fn layout(radiograph: &Radiograph) -> Vec<f64> {
     let field = |index: usize| {
         let (rows, columns) = (edges(index / GRID, height), edges(index % GRID, width));
         let count = rows.len() * columns.len();
-        let row = |row: usize| &radiograph.levels()[row * width..][columns.clone()];
-        rows.flat_map(row).map(|level| f64::from(*level)).sum::<f64>() / count.max(1) as f64
+        let sum_of_row = |row: usize| {
+            radiograph.levels()[row * width..][columns.clone()].iter().map(|level| u64::from(*level)).sum::<u64>()
+        };
+        rows.map(sum_of_row).sum::<u64>() as f64 / count.max(1) as f64
     };
     (0..GRID * GRID).map(field).collect()
 }

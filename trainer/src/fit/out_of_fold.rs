@@ -1,8 +1,7 @@
 //! Scores of training parts by heads that did not see their bundle: what an operating point is chosen from.
 
-use super::{Classifier, Recipe, TrainingSet};
+use super::{Classifier, FitError, Recipe, TrainingSet};
 use crate::stats::Scored;
-use anyhow::Result;
 use rayon::prelude::*;
 
 /// The score of each part of `training`, in order, by a head trained on all other bundles; NaN for a bundle without which
@@ -15,10 +14,10 @@ pub fn out_of_fold(
     training: &TrainingSet<'_>,
     classifier: Option<&Classifier>,
     seed: u64,
-) -> Result<Vec<Scored>> {
+) -> Result<Vec<Scored>, FitError> {
     // One fit uses one thread of libtorch: several fits at a time keep the cores busier than several threads a fit.
     let threads = tch::get_num_threads();
-    let folds: Result<Vec<_>> = training
+    let folds: Result<Vec<_>, FitError> = training
         .leave_one_bundle_out()
         .into_par_iter()
         .filter(|(others, _)| others.has_both_classes())

@@ -20,6 +20,7 @@
 
 mod checkpoint;
 mod crop;
+mod error;
 mod feed;
 mod held_out;
 mod loss;
@@ -29,5 +30,6 @@ mod output;
 mod run;
 mod stream;
 
+pub use error::{CheckpointError, PretrainError};
 pub use held_out::Figures;
 pub use run::{Plan, PretrainConfig, Run, Summary, run};

@@ -83,6 +83,7 @@ fn two_exposures_in_one_data_set_are_both_usual() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn thicker_and_thinner_parts_are_no_mistakes(thickness in 0..500_u16, noise: u64) {
         prop_assert_eq!(kinds(part(thickness, noise)), []);
