@@ -1,14 +1,43 @@
 //! Files that are there whole or not at all, whenever the program is killed.
 
-use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the name of a file that is still being written begins with.
 pub const TEMPORARY: &str = ".writing-";
+
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The system refuses.
+    #[error("{} can't be written: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A value is no JSON.
+    #[error("{} can't be written as JSON: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: serde_json::Error,
+    },
+}
+
+impl FileError {
+    /// What makes an error of the system's on writing `path`.
+    pub(crate) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
+}
 
 /// Writes `bytes` to `path` by way of a temporary file beside it, so that a kill or a power cut leaves the old file or
 /// the new one; missing folders are made.
@@ -30,11 +59,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Writes `value` as indented JSON, as [`write()`] does.
 ///
 /// # Errors
-/// The value is no JSON, or the file can't be written.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)?;
+/// [`FileError`]: the value is no JSON, or the file can't be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), FileError> {
+    let text = serde_json::to_vec_pretty(value);
+    let mut text = text.map_err(|source| FileError::Json { path: path.to_owned(), source })?;
     text.push(b'\n');
-    write(path, &text).with_context(|| format!("{} can't be written", path.display()))
+    write(path, &text).map_err(FileError::writing(path))
 }
 
 #[cfg(test)]

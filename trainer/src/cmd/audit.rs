@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         std::fs::read_to_string(&args.verdicts)
     };
     let verdicts = read_verdicts(&text.with_context(|| path.to_string())?).with_context(|| path.to_string())?;
-    let audit = Audit::new(&Dataset::open(&args.dataset)?.parts, &verdicts);
+    let audit = Audit::new(&Dataset::of_listing(super::dataset::listing(&args.dataset)?)?.parts, &verdicts);
     if args.json {
         print_json(&audit)?;
     } else {

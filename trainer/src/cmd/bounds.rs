@@ -4,7 +4,7 @@ use super::{print, print_json};
 use anyhow::Context;
 use cellgate_models::conversion::Bounds;
 use cellgate_trainer::dataset::bounds::BoundsReport;
-use cellgate_trainer::dataset::{Listing, images};
+use cellgate_trainer::dataset::images;
 use comfy_table::{CellAlignment, Table, presets};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 
 /// Runs `bounds`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let listing = Listing::read(&args.dataset)?;
+    let listing = super::dataset::listing(&args.dataset)?;
     let facts = images::read_all(&listing).into_iter().collect::<Result<Vec<_>, _>>();
     let facts = facts.context("not all images can be read; `cellgate-trainer check` lists those")?;
     let report = BoundsReport::new(&listing, &facts).context("no images")?;

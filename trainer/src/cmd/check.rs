@@ -11,7 +11,8 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Columns: height, width, and the images' 0.01th and 99.99th percentile of levels, each as smallest..mean..largest.
-Errors are unreadable images, the same image in two bundles or with two labels, and a set of one class.
+Errors are unreadable images, images in the folders that would be left out, the same image in two bundles or with two labels,
+bundles whose names look alike, and a set of one class.
 
 Exit status: 0 no errors (there may be warnings), 1 errors, 2 misuse.
 
@@ -28,7 +29,7 @@ pub(crate) struct Args {
 
 /// Runs `check`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let listing = Listing::read(&args.dataset)?;
+    let listing = Listing::survey(&args.dataset)?;
     let report = CheckReport::new(&listing, &images::read_all(&listing));
     if args.json {
         print_json(&report)?;

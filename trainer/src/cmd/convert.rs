@@ -5,7 +5,7 @@ use anyhow::Context;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Distribution, Histogram, Image8, Method, Size};
 use cellgate_models::radiograph;
 use cellgate_trainer::dataset::Listing;
-use cellgate_trainer::dataset::images::limits;
+use cellgate_trainer::dataset::images::{self, limits};
 use cellgate_trainer::files;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,9 +84,10 @@ fn spec(args: &Args) -> anyhow::Result<ConversionSpec> {
 /// The distribution of the levels of all images of the data set in `training`.
 fn distribution(training: &Path) -> anyhow::Result<Distribution> {
     let listing = Listing::read(training)?;
+    listing.check_files()?;
     let mut histogram = Histogram::new();
     for entry in &listing.entries {
-        histogram.add(radiograph::read(&listing.path(entry), &limits())?.levels());
+        histogram.add(images::read(&listing.path(entry))?.levels());
     }
     Distribution::of(&histogram).context("no images")
 }

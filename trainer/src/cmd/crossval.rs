@@ -4,7 +4,6 @@ use super::network::NetworkArgs;
 use anyhow::Result;
 use cellgate_models::conversion::Method;
 use cellgate_trainer::crossval::{self, BoundsScope, Config, Folds, Inputs};
-use cellgate_trainer::dataset::Dataset;
 use cellgate_trainer::network::device;
 use cellgate_trainer::results;
 use std::path::PathBuf;
@@ -54,7 +53,7 @@ pub(crate) struct Args {
 /// Runs `crossval`.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     super::out::check(&args.out, &args.dataset)?;
-    let mut dataset = Dataset::open(&args.dataset)?;
+    let mut dataset = super::dataset::open(&args.dataset)?;
     let leaks = args.leaks.check(&dataset)?;
     if args.folds == Folds::Random {
         super::note(

@@ -4,7 +4,6 @@ use super::network::NetworkArgs;
 use anyhow::Result;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method};
 use cellgate_trainer::crossval::LevelStatistics;
-use cellgate_trainer::dataset::Dataset;
 use cellgate_trainer::progress;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,7 +33,7 @@ pub(crate) struct Args {
 
 /// Runs `features`.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let dataset = Dataset::open(&args.dataset)?;
+    let dataset = super::dataset::open(&args.dataset)?;
     let network = args.network.open()?;
     let spec = match args.bounds {
         Some(bounds) => ConversionSpec::new(args.method).with_size(args.network.size).with_bounds(bounds),

@@ -1,7 +1,6 @@
 //! `cellgate-trainer levels`: how bright a data set is, and what the conversions leave of it.
 
 use super::{print, print_json};
-use cellgate_trainer::dataset::Listing;
 use cellgate_trainer::dataset::levels::LevelsReport;
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write;
@@ -27,7 +26,7 @@ pub(crate) struct Args {
 
 /// Runs `levels`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let report = LevelsReport::read(&Listing::read(&args.dataset)?)?;
+    let report = LevelsReport::read(&super::dataset::listing(&args.dataset)?)?;
     if args.json {
         print_json(&report)?;
     } else {

@@ -5,6 +5,7 @@ pub(crate) mod bounds;
 pub(crate) mod check;
 pub(crate) mod convert;
 pub(crate) mod crossval;
+pub(crate) mod dataset;
 pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod leaks;

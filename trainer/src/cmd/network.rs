@@ -13,7 +13,7 @@ pub(crate) struct NetworkArgs {
     /// Height and width of the network's input
     #[arg(long, value_name = "HxW", default_value_t = Size::PAPER)]
     pub(crate) size: Size,
-    /// The backbone's weights, .safetensors or torchvision's .pth [default: $CELLGATE_BACKBONE, else
+    /// The backbone's weights, .safetensors or a checkpoint of PyTorch (.pth) [default: $CELLGATE_BACKBONE, else
     /// models/weights/resnet34.safetensors, else ~/.cache/cellgate/backbone/resnet34-b627a593.pth, else
     /// models/weights/resnet34-electrodes.safetensors; models/weights in the working directory, else above the program]
     #[arg(long, value_name = "PATH")]

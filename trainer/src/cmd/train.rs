@@ -6,7 +6,6 @@ use super::network::NetworkArgs;
 use super::recipe::RecipeArgs;
 use anyhow::Result;
 use cellgate_models::conversion::Method;
-use cellgate_trainer::dataset::Dataset;
 use cellgate_trainer::network::device;
 use cellgate_trainer::training::{self, Inputs, Thresholds};
 use std::path::PathBuf;
@@ -71,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     super::out::check(&args.out, &args.dataset)?;
-    let dataset = Dataset::open(&args.dataset)?;
+    let dataset = super::dataset::open(&args.dataset)?;
     let leaks = args.leaks.check(&dataset)?;
     let network = args.network.open()?;
     let thresholds = Thresholds {

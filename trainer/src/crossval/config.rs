@@ -30,7 +30,8 @@ pub struct Config {
     pub seed: u64,
     /// Where the network runs: `cpu`, `cuda:0`.
     pub device: String,
-    /// Groups of the same file in two bundles or with two labels that `--allow-leaks` let through; left out where none.
+    /// Groups of the same file in two bundles or with two labels, and of bundles whose names look alike, that `--allow-leaks`
+    /// let through; left out where none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub leaks: usize,
 }

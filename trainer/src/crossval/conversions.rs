@@ -1,9 +1,9 @@
 //! The conversion of a fold, from the levels of the images that it may look at.
 
+use super::CrossvalError;
 use crate::dataset::Dataset;
 use crate::dataset::images::limits;
 use crate::progress;
-use anyhow::{Context, Result};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogram, Method, Size, image_percentiles};
 use cellgate_models::radiograph;
 use rayon::prelude::*;
@@ -23,7 +23,7 @@ impl LevelStatistics {
     ///
     /// # Errors
     /// An image can't be read.
-    pub fn of(dataset: &Dataset, methods: &[Method]) -> Result<Self> {
+    pub fn of(dataset: &Dataset, methods: &[Method]) -> Result<Self, CrossvalError> {
         let needs_histograms = methods.contains(&Method::Equalize);
         if !needs_histograms && !methods.iter().any(|method| method.needs_bounds()) {
             return Ok(Self { percentiles: Vec::new(), bundles: Vec::new() });
@@ -39,7 +39,7 @@ impl LevelStatistics {
                 Ok((part, image_percentiles(&image), histogram))
             });
             let mut sum = needs_histograms.then(Histogram::new);
-            for (part, found, histogram) in read.collect::<Result<Vec<_>>>()? {
+            for (part, found, histogram) in read.collect::<Result<Vec<_>, CrossvalError>>()? {
                 percentiles[part] = found;
                 if let (Some(sum), Some(histogram)) = (&mut sum, &histogram) {
                     sum.merge(histogram);
@@ -55,17 +55,17 @@ impl LevelStatistics {
     ///
     /// # Errors
     /// `parts` is empty.
-    pub fn conversion(&self, method: Method, size: Size, parts: &[usize]) -> Result<ConversionSpec> {
+    pub fn conversion(&self, method: Method, size: Size, parts: &[usize]) -> Result<ConversionSpec, CrossvalError> {
         let mut spec = ConversionSpec::new(method).with_size(size);
         if method.needs_bounds() {
             let percentiles = parts.iter().map(|&part| self.percentiles[part]);
-            spec = spec.with_bounds(Bounds::global(percentiles).context("found no image to take bounds from")?);
+            spec = spec.with_bounds(Bounds::global(percentiles).ok_or(CrossvalError::NoImages { what: "bounds" })?);
         }
         if method == Method::Equalize {
             let mut sum = Histogram::new();
             let included = self.bundles.iter().filter(|(bundle, _)| bundle.iter().all(|part| parts.contains(part)));
             included.filter_map(|(_, histogram)| histogram.as_ref()).for_each(|histogram| sum.merge(histogram));
-            let distribution = Distribution::of(&sum).context("found no image to take a distribution from")?;
+            let distribution = Distribution::of(&sum).ok_or(CrossvalError::NoImages { what: "a distribution" })?;
             spec = spec.with_distribution(distribution);
         }
         Ok(spec)

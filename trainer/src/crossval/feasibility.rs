@@ -1,9 +1,8 @@
 //! Whether a data set can be cross-validated at all: what its bundles and labels say, before hours go into features.
 
-use super::{Fold, Inputs};
+use super::{CrossvalError, FeasibilityError, Fold, Inputs};
 use crate::dataset::{Dataset, Label};
 use crate::fit::Recipe;
-use anyhow::{Context, Result, ensure};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method};
 
 /// Checks the bundles, the labels and the settings of a run.
@@ -11,17 +10,17 @@ use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method};
 /// # Errors
 /// Fewer than two bundles, a fold whose training parts are of one class (or, where the operating point is chosen in them,
 /// too few bundles for that), a size that can't be carried out.
-pub(super) fn check(inputs: &Inputs<'_>, folds: &[Fold]) -> Result<()> {
+pub(super) fn check(inputs: &Inputs<'_>, folds: &[Fold]) -> Result<(), CrossvalError> {
     let dataset = inputs.dataset;
-    let root = dataset.root.display();
-    let bundles = folds.len();
-    ensure!(
-        bundles >= 2,
-        "{root}: found {bundles} bundle, expected at least 2: leaving one bundle out needs another to train on"
-    );
+    if folds.len() < 2 {
+        return Err(CrossvalError::OneBundle { root: dataset.root.clone(), bundles: folds.len() });
+    }
     for fold in folds {
-        training(dataset, &fold.training, &inputs.config.recipe)
-            .with_context(|| format!("{root}: without {} there is too little to train on", fold.bundle))?;
+        training(dataset, &fold.training, &inputs.config.recipe).map_err(|source| CrossvalError::TooLittle {
+            root: dataset.root.clone(),
+            bundle: fold.bundle.clone(),
+            source,
+        })?;
     }
     // The size is the same for all methods; naive needs nothing else, global the bounds.
     let spec = ConversionSpec::new(Method::Global).with_bounds(Bounds::new(0, u16::MAX)?);
@@ -33,7 +32,7 @@ pub(super) fn check(inputs: &Inputs<'_>, folds: &[Fold]) -> Result<()> {
 ///
 /// # Errors
 /// They are of one class, or an operating point can't be chosen in them.
-pub fn training(dataset: &Dataset, parts: &[usize], recipe: &Recipe) -> Result<()> {
+pub fn training(dataset: &Dataset, parts: &[usize], recipe: &Recipe) -> Result<(), FeasibilityError> {
     both_classes(parts.iter().map(|&part| dataset.parts[part].label))?;
     if matches!(recipe, Recipe::Paper(_)) {
         return Ok(());
@@ -44,20 +43,14 @@ pub fn training(dataset: &Dataset, parts: &[usize], recipe: &Recipe) -> Result<(
         both_classes(others.map(|&part| dataset.parts[part].label)).is_ok()
     };
     let scored = parts.iter().map(|&part| &dataset.parts[part]).filter(|part| without(&part.bundle));
-    ensure!(
-        both_classes(scored.map(|part| part.label)).is_ok(),
-        "the operating point comes from bundles that a model did not see, so both classes are needed in at least two bundles \
-         of those that are trained on, three of all; recipe `paper` does without (--recipe paper)"
-    );
-    Ok(())
+    both_classes(scored.map(|part| part.label)).map_err(|_| FeasibilityError::NoOperatingPoint)
 }
 
-fn both_classes(labels: impl Iterator<Item = Label>) -> Result<()> {
+fn both_classes(labels: impl Iterator<Item = Label>) -> Result<(), FeasibilityError> {
     let (mut normal, mut abnormal) = (0, 0);
     labels.for_each(|label| match label {
         Label::Normal => normal += 1,
         Label::Abnormal => abnormal += 1,
     });
-    ensure!(normal > 0 && abnormal > 0, "found {normal} normal and {abnormal} abnormal parts, expected some of both");
-    Ok(())
+    if normal > 0 && abnormal > 0 { Ok(()) } else { Err(FeasibilityError::OneClass { normal, abnormal }) }
 }

@@ -1,8 +1,8 @@
 //! The folds of leave-one-bundle-out and the files of finished ones.
 
+use super::CrossvalError;
 use crate::dataset::Dataset;
 use crate::results::Prediction;
-use anyhow::{Context, Result, ensure};
 use cellgate_models::conversion::{ConversionSpec, Method};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -61,29 +61,41 @@ impl FinishedFold {
     ///
     /// # Errors
     /// The file can't be read, or holds another fold or a damaged one.
-    pub fn load(path: &Path, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<Option<Self>> {
+    pub fn load(
+        path: &Path,
+        dataset: &Dataset,
+        fold: &Fold,
+        conversion: &ConversionSpec,
+    ) -> Result<Option<Self>, CrossvalError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+            Err(source) => return Err(CrossvalError::Io { path: path.to_owned(), source }),
         };
-        let damaged = || format!("{}: expected a finished fold; remove the file to have it made again", path.display());
-        let found: Self = serde_json::from_slice(&text).with_context(damaged)?;
-        found.check(dataset, fold, conversion).with_context(damaged)?;
+        let damaged = |found| CrossvalError::Malformed {
+            path: path.to_owned(),
+            expected: "expected a finished fold; remove the file to have it made again",
+            found,
+        };
+        let found: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        found.check(dataset, fold, conversion).map_err(damaged)?;
         Ok(Some(found))
     }
 
-    fn check(&self, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<()> {
-        ensure!(self.bundle == fold.bundle, "found bundle {}, expected {}", self.bundle, fold.bundle);
-        ensure!(self.conversion == *conversion, "found another conversion than the fold's");
-        ensure!(self.threshold.is_finite(), "found a threshold of {}, expected a number", self.threshold);
+    /// Says what is wrong with it as the finished `fold`.
+    fn check(&self, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<(), String> {
+        let ensure = |holds: bool, found: String| if holds { Ok(()) } else { Err(found) };
+        ensure(self.bundle == fold.bundle, format!("found bundle {}, expected {}", self.bundle, fold.bundle))?;
+        ensure(self.conversion == *conversion, "found another conversion than the fold's".into())?;
+        ensure(self.threshold.is_finite(), format!("found a threshold of {}, expected a number", self.threshold))?;
         let (found, expected) = (self.predictions.len(), fold.test.len());
-        ensure!(found == expected, "found {found} predictions, expected {expected}");
+        ensure(found == expected, format!("found {found} predictions, expected {expected}"))?;
         for (prediction, part) in self.predictions.iter().zip(fold.test.iter().map(|&part| &dataset.parts[part])) {
-            let is_the_part = prediction.image == part.image && prediction.label == part.label;
-            ensure!(is_the_part, "found a prediction of {}, expected one of {}", prediction.image, part.image);
+            let (found, expected) = (&prediction.image, &part.image);
+            let is_the_part = found == expected && prediction.label == part.label;
+            ensure(is_the_part, format!("found a prediction of {found}, expected one of {expected}"))?;
             let score = prediction.score;
-            ensure!((0.0..=1.0).contains(&score), "{}: found a score of {score}, expected 0 to 1", part.image);
+            ensure((0.0..=1.0).contains(&score), format!("{expected}: found a score of {score}, expected 0 to 1"))?;
         }
         Ok(())
     }
@@ -149,7 +161,7 @@ mod tests {
             let mut changed = finished.clone();
             change(&mut changed);
             crate::files::write_json(&path, &changed).unwrap();
-            FinishedFold::load(&path, &dataset, fold, &conversion).map_err(|error| format!("{error:#}"))
+            FinishedFold::load(&path, &dataset, fold, &conversion).map_err(|error| error.to_string())
         };
         assert_eq!(load(&|_| ()), Ok(Some(finished.clone())));
         for (change, expected) in [

@@ -2,6 +2,7 @@
 
 mod config;
 mod conversions;
+mod error;
 mod feasibility;
 mod folds;
 mod inputs;
@@ -9,6 +10,7 @@ mod run;
 
 pub use config::{BoundsScope, Config, Folds};
 pub use conversions::LevelStatistics;
+pub use error::{CrossvalError, FeasibilityError};
 pub use feasibility::training as check_training;
 pub use folds::{FinishedFold, Fold, leave_one_bundle_out};
 pub use inputs::Inputs;

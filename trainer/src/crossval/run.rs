@@ -1,14 +1,14 @@
 //! The run: fold after fold, each finished one in a file of its own, so that a killed run goes on where it was.
 
 use super::feasibility;
-use super::{BoundsScope, Config, FinishedFold, Fold, Inputs, LevelStatistics, leave_one_bundle_out};
+use super::{BoundsScope, Config, CrossvalError, FinishedFold, Fold, Inputs, LevelStatistics, leave_one_bundle_out};
 use crate::features::FeatureTable;
+use crate::files::{self, FileError};
 use crate::fit::TrainingSet;
+use crate::progress;
 use crate::report::{self, ReportOptions};
 use crate::results::{BundleResults, MethodResults, Prediction, Results};
 use crate::stats::{BundleBootstrap, Scored};
-use crate::{files, progress};
-use anyhow::{Context, Result, bail};
 use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::digest::Digest;
 use std::path::Path;
@@ -20,7 +20,7 @@ use std::rc::Rc;
 /// # Errors
 /// The data set can't be cross-validated, `out` holds a run of another configuration, an image can't be read, or a file
 /// can't be written.
-pub fn run(inputs: &Inputs<'_>, out: &Path) -> Result<Results> {
+pub fn run(inputs: &Inputs<'_>, out: &Path) -> Result<Results, CrossvalError> {
     let folds = leave_one_bundle_out(inputs.dataset);
     feasibility::check(inputs, &folds)?;
     claim_folder(inputs.config, out)?;
@@ -42,27 +42,27 @@ pub fn run(inputs: &Inputs<'_>, out: &Path) -> Result<Results> {
 }
 
 /// Writes `config.json`, or checks that the one there is the same.
-fn claim_folder(config: &Config, out: &Path) -> Result<()> {
+fn claim_folder(config: &Config, out: &Path) -> Result<(), CrossvalError> {
     let path = out.join("config.json");
     match std::fs::read(&path) {
         Ok(text) => {
-            let mut there: Config = serde_json::from_slice(&text)
-                .with_context(|| format!("{}: no configuration of this version", path.display()))?;
+            let mut there: Config = serde_json::from_slice(&text).map_err(|error| CrossvalError::Malformed {
+                path: path.clone(),
+                expected: "no configuration of this version",
+                found: error.to_string(),
+            })?;
             // They follow from the data set, which is compared; an earlier version did not count them.
             let was_counted = std::mem::replace(&mut there.leaks, config.leaks) == config.leaks;
             if let Some(difference) = config.difference(&there)? {
-                bail!(
-                    "{}: holds a run with other settings ({difference}): give another --out, or the same settings",
-                    out.display()
-                );
+                return Err(CrossvalError::OtherRun { out: out.to_owned(), difference });
             }
-            if was_counted { Ok(()) } else { files::write_json(&path, config) }
+            if was_counted { Ok(()) } else { Ok(files::write_json(&path, config)?) }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-            files::write_json(&path, config)
+            std::fs::create_dir_all(out).map_err(|source| CrossvalError::Io { path: out.to_owned(), source })?;
+            Ok(files::write_json(&path, config)?)
         }
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
+        Err(source) => Err(CrossvalError::Io { path, source }),
     }
 }
 
@@ -75,7 +75,7 @@ struct MethodRun<'a> {
 }
 
 impl MethodRun<'_> {
-    fn fold(&mut self, fold: &Fold, out: &Path) -> Result<FinishedFold> {
+    fn fold(&mut self, fold: &Fold, out: &Path) -> Result<FinishedFold, CrossvalError> {
         let Inputs { dataset, config, .. } = *self.inputs;
         let scope: Vec<usize> = match config.bounds {
             BoundsScope::Training => fold.training.clone(),
@@ -88,10 +88,12 @@ impl MethodRun<'_> {
         }
         let table = self.features(&conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
-        let model = config
-            .recipe
-            .fit(&training, self.inputs.classifier, config.seed)
-            .with_context(|| format!("{}, without {}", self.method, fold.bundle))?;
+        let model = config.recipe.fit(&training, self.inputs.classifier, config.seed);
+        let model = model.map_err(|source| CrossvalError::Fit {
+            method: self.method.to_string(),
+            bundle: fold.bundle.clone(),
+            source,
+        })?;
         let predictions = fold.test.iter().map(|&part| {
             let entry = &dataset.parts[part];
             Prediction {
@@ -112,7 +114,7 @@ impl MethodRun<'_> {
         Ok(finished)
     }
 
-    fn features(&mut self, conversion: &ConversionSpec) -> Result<Rc<FeatureTable>> {
+    fn features(&mut self, conversion: &ConversionSpec) -> Result<Rc<FeatureTable>, CrossvalError> {
         let digest = conversion.digest();
         match &self.table {
             Some((held, table)) if *held == digest => Ok(Rc::clone(table)),
@@ -128,7 +130,11 @@ impl MethodRun<'_> {
     }
 }
 
-fn write_results(inputs: &Inputs<'_>, methods: &[(Method, Vec<FinishedFold>)], out: &Path) -> Result<Results> {
+fn write_results(
+    inputs: &Inputs<'_>,
+    methods: &[(Method, Vec<FinishedFold>)],
+    out: &Path,
+) -> Result<Results, CrossvalError> {
     let Inputs { dataset, config, .. } = *inputs;
     let found = Results {
         dataset: dataset.summary(),
@@ -141,8 +147,8 @@ fn write_results(inputs: &Inputs<'_>, methods: &[(Method, Vec<FinishedFold>)], o
     found.write(out)?;
     let options = ReportOptions { dataset_root: Some(dataset.root.clone()), ..ReportOptions::default() };
     let path = out.join("report.html");
-    files::write(&path, report::render(&found, &predictions, &options)?.as_bytes())
-        .with_context(|| format!("{} can't be written", path.display()))?;
+    let report = report::render(&found, &predictions, &options)?;
+    files::write(&path, report.as_bytes()).map_err(FileError::writing(&path))?;
     Ok(found)
 }
 

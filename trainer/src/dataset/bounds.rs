@@ -50,7 +50,6 @@ mod tests {
     use crate::dataset::{Entry, Label};
     use cellgate_models::digest::Digest;
     use cellgate_models::radiograph::Radiograph;
-    use std::path::PathBuf;
 
     #[test]
     fn a_bundle_is_left_out_of_the_bounds_of_the_others() {
@@ -64,7 +63,7 @@ mod tests {
         });
         let facts = images
             .map(|(_, lo, hi)| ImageFacts::of(&Radiograph::new(2, 2, vec![lo, hi, lo, hi]).unwrap(), Digest::of(b"")));
-        let listing = Listing { root: PathBuf::new(), entries: entries.to_vec(), passed_by: Vec::new() };
+        let listing = Listing { entries: entries.to_vec(), ..Listing::default() };
         let report = BoundsReport::new(&listing, &facts).unwrap();
         let bounds = |lo, hi| Bounds::new(lo, hi).unwrap();
         assert_eq!(report.all, bounds(1700, 2800));
@@ -77,7 +76,7 @@ mod tests {
                 ("b10", bounds(1700, 2500), Some(bounds(1900, 2800)))
             ]
         );
-        let alone = Listing { root: PathBuf::new(), entries: entries[..1].to_vec(), passed_by: Vec::new() };
+        let alone = Listing { entries: entries[..1].to_vec(), ..Listing::default() };
         assert_eq!(BoundsReport::new(&alone, &facts[..1]).unwrap().bundles[0].without, None);
     }
 }

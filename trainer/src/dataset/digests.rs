@@ -1,9 +1,11 @@
 //! Digests of a data set and its images.
 
-use super::{DatasetError, Listing, Part};
+use super::names::composed;
+use super::{DatasetError, Listing, Part, images};
 use crate::progress;
 use cellgate_models::digest::Digest;
 use rayon::prelude::*;
+use std::io;
 
 /// Reads every image file once, on all cores, for its digest.
 pub(super) fn with_digests(listing: &Listing) -> Result<Vec<Part>, DatasetError> {
@@ -12,37 +14,46 @@ pub(super) fn with_digests(listing: &Listing) -> Result<Vec<Part>, DatasetError>
         .entries
         .par_iter()
         .map(|entry| {
-            let digest = Digest::of_file(&listing.path(entry));
+            let digest = images::digest(&listing.path(entry));
             bar.inc(1);
             digest
         })
         .collect();
     bar.finish_and_clear();
 
-    let unreadable = digests.iter().filter(|digest| digest.is_err()).count();
-    let mut parts = Vec::with_capacity(digests.len());
-    for (entry, digest) in listing.entries.iter().zip(digests) {
-        let digest = digest.map_err(|source| DatasetError::Images {
+    let digests = all_readable(listing, digests)?;
+    Ok(listing.entries.iter().zip(digests).map(|(entry, digest)| listing.part(entry, digest)).collect())
+}
+
+/// What was found of each image of `listing`, in its order.
+///
+/// # Errors
+/// [`DatasetError::Images`] where one can't be read.
+pub(super) fn all_readable<T>(listing: &Listing, found: Vec<io::Result<T>>) -> Result<Vec<T>, DatasetError> {
+    let unreadable = listing.entries.iter().zip(&found).filter(|(_, found)| found.is_err());
+    let others: Vec<String> = unreadable.skip(1).map(|(entry, _)| entry.image.clone()).collect();
+    let all = listing.entries.iter().zip(found).map(|(entry, found)| {
+        found.map_err(|source| DatasetError::Images {
             root: listing.root.clone(),
-            unreadable,
             images: listing.entries.len(),
             first: entry.image.clone(),
             source,
-        })?;
-        parts.push(listing.part(entry, digest));
-    }
-    Ok(parts)
+            others: others.clone(),
+        })
+    });
+    all.collect()
 }
 
-/// Digest of `parts`: image path, image digest, bundle and label, in order of the image path.
+/// Digest of `parts`: image path, image digest, bundle and label, in order of the image path. Paths count in composed Unicode
+/// form: the same set has the same digest on a Mac's disk.
 pub(super) fn of_parts(parts: &[Part]) -> Digest {
-    let mut sorted: Vec<_> = parts.iter().collect();
-    sorted.sort_by(|a, b| a.image.cmp(&b.image));
+    let mut sorted: Vec<_> = parts.iter().map(|part| (composed(&part.image), part)).collect();
+    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
     let fields: Vec<&[u8]> = sorted
-        .into_iter()
-        .flat_map(|part| {
+        .iter()
+        .flat_map(|(image, part)| {
             [
-                part.image.as_bytes(),
+                image.as_bytes(),
                 part.digest.as_bytes().as_slice(),
                 part.bundle.as_bytes(),
                 part.label.as_str().as_bytes(),

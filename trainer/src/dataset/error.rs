@@ -1,6 +1,10 @@
 //! Why a data set can't be used.
 
+use super::left_out::LeftOut;
 use std::path::PathBuf;
+
+/// How many images of a kind an error names.
+const NAMED: usize = 5;
 
 /// Why a data set can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,22 +42,67 @@ pub enum DatasetError {
         /// What should stand there.
         expected: String,
     },
+    /// Two images whose names are the same text in two Unicode forms.
+    #[error(
+        "{}: {first:?} and {second:?} are one name in two Unicode forms; expected each image once, under a name of its own: \
+         rename or remove one",
+        root.display()
+    )]
+    SameName {
+        /// The data set's folder.
+        root: PathBuf,
+        /// One of them.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// Images in the folders that would be no part of the data set.
+    #[error(
+        "{}: {} of {} images would be left out: {}; expected <bundle>/<normal|abnormal>/ with *.tif or *.tiff and nothing else: \
+         move them there, or list all images in a manifest.csv; `cellgate-trainer check` lists them all",
+        root.display(), left_out.len(), images + left_out.len(), named(left_out)
+    )]
+    LeftOut {
+        /// The data set's folder.
+        root: PathBuf,
+        /// The number of images that are part of the data set.
+        images: usize,
+        /// Those that are not, at least one.
+        left_out: Vec<LeftOut>,
+    },
     /// Images that are listed but can't be read.
     #[error(
-        "{}: {unreadable} of {images} images can't be read, the first is {first}: {source}; `cellgate-trainer check` \
-         lists them all",
-        root.display()
+        "{}: {} of {images} images can't be read, the first is {first}: {source}{}; `cellgate-trainer check` lists them all",
+        root.display(), others.len() + 1, then(others)
     )]
     Images {
         /// The data set's folder.
         root: PathBuf,
-        /// How many can't be read.
-        unreadable: usize,
         /// How many there are.
         images: usize,
-        /// The first of them.
+        /// The first that can't be read.
         first: String,
         /// What the system said of the first.
         source: std::io::Error,
+        /// The others that can't be read.
+        others: Vec<String>,
     },
+}
+
+/// The first of `left_out`, and how many more there are.
+fn named(left_out: &[LeftOut]) -> String {
+    let named: Vec<_> = left_out.iter().take(NAMED).map(LeftOut::to_string).collect();
+    format!("{}{}", named.join(", "), and_more(left_out.len()))
+}
+
+/// The unreadable images after the first.
+fn then(others: &[String]) -> String {
+    match others {
+        [] => String::new(),
+        _ => format!("; then {}{}", others[..others.len().min(NAMED - 1)].join(", "), and_more(others.len() + 1)),
+    }
+}
+
+fn and_more(count: usize) -> String {
+    count.checked_sub(NAMED).filter(|more| *more > 0).map_or_else(String::new, |more| format!(" and {more} more"))
 }

@@ -1,80 +1,144 @@
 //! A data set as folders: `<bundle>/<normal|abnormal>/*.tif`.
+//!
+//! The folders are the list of images, so whatever looks like an image and stands elsewhere is left out of the data set: it is
+//! reported, and nothing is trained on the rest. What is certainly no image is passed by. Names that begin with a full stop are
+//! hidden, here as in a shell.
 
+use super::folder_item::{self, Item};
+use super::left_out::{LeftOut, Reason};
 use super::listing::MANIFEST;
-use super::{DatasetError, Entry, Label, natural_order};
-use std::path::{Path, PathBuf};
+use super::names::BundleNames;
+use super::{DatasetError, Entry, Label};
+use std::path::Path;
 
 /// What a folder without a manifest should hold.
-const EXPECTED: &str = "folders <bundle>/<normal|abnormal>/ with *.tif or *.tiff";
+pub(super) const EXPECTED: &str = "folders <bundle>/<normal|abnormal>/ with *.tif or *.tiff";
+/// How many folders deep images are looked for that are left out.
+const MAX_DEPTH: usize = 32;
 
-/// The images in the folders of `root`, in natural order of their paths, and the files and folders that nobody reads.
-/// Hidden ones are passed by without a word.
-pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
-    let (mut entries, mut passed_by) = (Vec::new(), Vec::new());
-    for bundle in names(root, "", Path::is_dir, &mut passed_by)? {
-        let folder = root.join(&bundle);
-        for class in names(&folder, &format!("{bundle}/"), Path::is_dir, &mut passed_by)? {
-            let label: Label = class.parse().map_err(|_| DatasetError::Layout {
-                path: folder.clone(),
-                found: format!("a folder `{class}`"),
+/// What the folders of a data set hold.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The images, in natural order of their paths.
+    pub(super) entries: Vec<Entry>,
+    /// What looks like an image and is none of the data set.
+    pub(super) left_out: Vec<LeftOut>,
+    /// Other files and folders, and hidden images.
+    pub(super) passed_by: Vec<String>,
+    /// Bundles whose folders' names differ in their Unicode form only.
+    pub(super) two_forms: Vec<String>,
+}
+
+/// Looks through the folders of `root`.
+pub(super) fn read(root: &Path) -> Result<Found, DatasetError> {
+    let (mut found, mut names) = (Found::default(), BundleNames::default());
+    for bundle in found.items(root, "")? {
+        if bundle.is_folder() {
+            bundle.check_name()?;
+            found.bundle(root, &bundle, &names.composed(&bundle.name))?;
+        } else {
+            found.stray(bundle, Reason::NoBundle)?;
+        }
+    }
+    if !found.entries.is_empty() {
+        found.two_forms = names.in_two_forms();
+        return Ok(found);
+    }
+    if !found.left_out.is_empty() {
+        return Err(DatasetError::LeftOut { root: root.to_owned(), images: 0, left_out: found.left_out });
+    }
+    let expected = format!("{MANIFEST} or {EXPECTED}");
+    Err(DatasetError::Layout { path: root.to_owned(), found: "neither".into(), expected })
+}
+
+impl Found {
+    /// What is in `folder`, in natural order. Hidden images are noted as passed by.
+    fn items(&mut self, folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetError> {
+        let (hidden, items) = folder_item::read(folder, prefix)?.into_iter().partition::<Vec<_>, _>(Item::is_hidden);
+        // `._part.tif` holds what a Mac knows of part.tif, not its pixels.
+        let images = hidden.into_iter().filter(|item| item.has_tiff_name() && !item.name.starts_with("._"));
+        self.passed_by.extend(images.map(|item| item.relative));
+        Ok(items)
+    }
+
+    fn bundle(&mut self, root: &Path, bundle: &Item, name: &str) -> Result<(), DatasetError> {
+        for class in self.items(&bundle.path, &format!("{}/", bundle.relative))? {
+            if !class.is_folder() {
+                self.stray(class, Reason::NoLabel)?;
+                continue;
+            }
+            let label: Label = class.name.parse().map_err(|_| DatasetError::Layout {
+                path: bundle.path.clone(),
+                found: format!("a folder `{}`", class.name),
                 expected: format!("{MANIFEST} in {}, or {EXPECTED}", root.display()),
             })?;
-            let prefix = format!("{bundle}/{class}/");
-            for file in names(&folder.join(&class), &prefix, is_tiff, &mut passed_by)? {
-                entries.push(Entry {
-                    image: format!("{prefix}{file}"),
-                    bundle: bundle.clone(),
+            self.class(name, &class, label)?;
+        }
+        Ok(())
+    }
+
+    fn class(&mut self, bundle: &str, class: &Item, label: Label) -> Result<(), DatasetError> {
+        for item in self.items(&class.path, &format!("{}/", class.relative))? {
+            // Whatever has an image's name is listed, and is an unreadable image where it is none: a link to nothing, a folder.
+            if item.has_tiff_name() {
+                item.check_name()?;
+                self.entries.push(Entry {
+                    image: item.relative,
+                    bundle: bundle.to_owned(),
                     label,
                     anomalies: Vec::new(),
                     experts: Vec::new(),
                 });
+            } else if item.is_folder() {
+                self.deeper(item)?;
+            } else {
+                let reason = item.image_reason(Reason::OtherName)?;
+                self.keep(item, reason);
             }
         }
+        Ok(())
     }
-    if entries.is_empty() {
-        return Err(DatasetError::Layout {
-            path: root.to_owned(),
-            found: "neither".into(),
-            expected: format!("{MANIFEST} or {EXPECTED}"),
-        });
+
+    /// A folder among images: images in it are left out.
+    fn deeper(&mut self, folder: Item) -> Result<(), DatasetError> {
+        let before = self.left_out.len();
+        self.below(&folder, 0)?;
+        if self.left_out.len() == before {
+            self.passed_by.push(folder.relative);
+        }
+        Ok(())
     }
-    Ok((entries, passed_by))
+
+    fn below(&mut self, folder: &Item, depth: usize) -> Result<(), DatasetError> {
+        for item in self.items(&folder.path, &format!("{}/", folder.relative))? {
+            if item.is_folder() && !item.is_link && depth < MAX_DEPTH {
+                self.below(&item, depth + 1)?;
+                continue;
+            }
+            let reason = match item.is_folder() {
+                // Links can lead round in a circle.
+                true => Some(Reason::NotSearched),
+                false => item.image_reason(Reason::Deeper)?.filter(|reason| !matches!(reason, Reason::OtherFormat(_))),
+            };
+            self.left_out.extend(reason.map(|reason| LeftOut { path: item.relative, reason }));
+        }
+        Ok(())
+    }
+
+    /// A file where folders are expected. Only TIFFs matter there: another picture may be a photo of the set-up.
+    fn stray(&mut self, item: Item, reason: Reason) -> Result<(), DatasetError> {
+        let reason = item.image_reason(reason)?.filter(|reason| !matches!(reason, Reason::OtherFormat(_)));
+        self.keep(item, reason);
+        Ok(())
+    }
+
+    fn keep(&mut self, item: Item, reason: Option<Reason>) {
+        match reason {
+            Some(reason) => self.left_out.push(LeftOut { path: item.relative, reason }),
+            None => self.passed_by.push(item.relative),
+        }
+    }
 }
 
-/// The names in `folder` of what `is_wanted`, in natural order, without hidden ones. The others are added to `passed_by`,
-/// after `prefix`, which is the folder's path.
-fn names(
-    folder: &Path,
-    prefix: &str,
-    is_wanted: fn(&Path) -> bool,
-    passed_by: &mut Vec<String>,
-) -> Result<Vec<String>, DatasetError> {
-    let io = |source| DatasetError::Io { path: folder.to_owned(), source };
-    let (mut names, mut others) = (Vec::new(), Vec::new());
-    for item in std::fs::read_dir(folder).map_err(io)? {
-        let path: PathBuf = item.map_err(io)?.path();
-        let name = path.file_name().unwrap_or_default();
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if !is_wanted(&path) {
-            others.push(format!("{prefix}{}", name.display()));
-            continue;
-        }
-        let name = name.to_str().ok_or_else(|| DatasetError::Layout {
-            path: folder.to_owned(),
-            found: format!("the name {name:?}"),
-            expected: "names in UTF-8".into(),
-        })?;
-        names.push(name.to_owned());
-    }
-    names.sort_by(|a, b| natural_order(a, b));
-    others.sort_by(|a, b| natural_order(a, b));
-    passed_by.append(&mut others);
-    Ok(names)
-}
-
-fn is_tiff(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    path.is_file() && (extension == "tif" || extension == "tiff")
-}
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,57 @@
 //! What is known of each image after reading it once.
 
 use super::Listing;
+use super::look::Look;
 use crate::progress;
 use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, Histogram};
 use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::{self, Limits, Radiograph, ReadError};
 use rayon::prelude::*;
+use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
+
+/// Share of pixels of a detector that may be brighter than its range: hot ones, or marked as dead.
+const HOT_PIXELS: f64 = 1e-4;
 
 /// Limits on reading one image of a data set: the defaults, but half a minute's time. A busy host or a slow network file
 /// system must not make a sound data set unreadable.
 #[must_use]
 pub fn limits() -> Limits {
     Limits { max_time: Duration::from_secs(30), ..Limits::default() }
+}
+
+/// Reads the image at `path` within [`limits`].
+///
+/// # Errors
+/// [`ReadError`] where it is no radiograph or can't be read.
+pub fn read(path: &Path) -> Result<Radiograph, ReadError> {
+    examine(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    radiograph::read(path, &limits())
+}
+
+/// The digest of the image file at `path`.
+pub(super) fn digest(path: &Path) -> Result<Digest, Error> {
+    examine(path)?;
+    Digest::of_file(path)
+}
+
+/// Refuses what is no file, in words that say what it is: a link to nothing, a folder, a pipe, whose reader would wait for ever.
+pub(super) fn examine(path: &Path) -> Result<(), Error> {
+    let there = std::fs::metadata(path).map_err(|error| match std::fs::read_link(path) {
+        Ok(target) if error.kind() == ErrorKind::NotFound => {
+            Error::new(ErrorKind::NotFound, format!("found a link to {}, which does not exist", target.display()))
+        }
+        _ => error,
+    })?;
+    let found = |what: &str| Err(Error::new(ErrorKind::InvalidInput, format!("found {what}, expected a file")));
+    if there.is_file() {
+        Ok(())
+    } else if there.is_dir() {
+        found("a folder")
+    } else {
+        found("a pipe, a socket or a device")
+    }
 }
 
 /// What is known of an image after reading it once.
@@ -29,9 +67,11 @@ pub struct ImageFacts {
     pub height: u32,
     /// The 0.01th and 99.99th percentile of the levels, which the paper's bounds come from.
     pub percentiles: (f64, f64),
-    /// Share of pixels at the top of the detector's range, 0..=1: at the highest level of the image, where that is the
-    /// largest number of 9 to 16 bits.
+    /// Share of pixels at the top of the detector's range, 0..=1: the largest number of 9 to 16 bits, as it is or with zeros
+    /// below it, where next to no pixel is brighter.
     pub saturated: f64,
+    /// What it looks like, to be compared with other images.
+    pub look: Look,
 }
 
 impl ImageFacts {
@@ -40,8 +80,8 @@ impl ImageFacts {
     /// # Errors
     /// [`ReadError`] where it is no radiograph or can't be read.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let radiograph = radiograph::read(path, &limits())?;
-        let digest = Digest::of_file(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+        let radiograph = read(path)?;
+        let digest = digest(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
         Ok(Self::of(&radiograph, digest))
     }
 
@@ -58,6 +98,7 @@ impl ImageFacts {
             height,
             percentiles: percentiles(&histogram),
             saturated: saturated(&histogram),
+            look: Look::of(radiograph, &histogram),
         }
     }
 }
@@ -68,14 +109,35 @@ pub(super) fn percentiles(histogram: &Histogram) -> (f64, f64) {
     (percentile(BOUND_PERCENTILES.0), percentile(BOUND_PERCENTILES.1))
 }
 
-/// Share of pixels at the highest level, where that is the largest number of 9 to 16 bits.
+/// Share of pixels at or above the top of the detector's range, 0 where no depth's top is reached.
 fn saturated(histogram: &Histogram) -> f64 {
-    match histogram.counts().iter().rposition(|&count| count > 0) {
-        Some(highest) if highest >= 511 && (highest + 1).is_power_of_two() => {
-            histogram.counts()[highest] as f64 / histogram.total() as f64
+    let levels: Vec<(u16, u64)> =
+        (0..=u16::MAX).zip(histogram.counts().iter().copied()).filter(|(_, count)| *count > 0).collect();
+    // The zeros below all levels: what a container wider than the detector leaves.
+    let all_bits = levels.iter().fold(0_u16, |bits, (level, _)| bits | level);
+    let zeros = if all_bits == 0 { 0 } else { all_bits.trailing_zeros() };
+    let is_top = |level: u16| {
+        let is_full = |level: u16| level >= 511 && level.wrapping_add(1).count_ones() <= 1;
+        let bits_at_the_top = level.leading_ones();
+        is_full(level)
+            || is_full(level >> zeros)
+            || (bits_at_the_top >= 9 && bits_at_the_top + level.trailing_zeros() == 16)
+    };
+    let total = histogram.total() as f64;
+    let mut above = 0;
+    for (level, count) in levels.into_iter().rev() {
+        if is_top(level) && above as f64 <= HOT_PIXELS * total {
+            let share = (above + count) as f64 / total;
+            if share > HOT_PIXELS {
+                return share;
+            }
         }
-        _ => 0.0,
+        above += count;
+        if above as f64 > HOT_PIXELS * total {
+            break;
+        }
     }
+    0.0
 }
 
 /// Reads all images of `listing` on all cores; the facts stand in its order.
@@ -107,9 +169,32 @@ mod tests {
 
     #[test]
     fn saturation_is_seen_at_the_top_of_each_depth_only() {
-        for (highest, expected) in [(65_535, 0.25), (4095, 0.25), (511, 0.25), (4094, 0.0), (255, 0.0), (40_000, 0.0)] {
+        for (highest, expected) in [
+            (65_535, 0.25),
+            (4095, 0.25),
+            (511, 0.25),
+            // 12 and 14 bits at the top of 16.
+            (65_520, 0.25),
+            (65_532, 0.25),
+            (4094, 0.0),
+            (255, 0.0),
+            (40_000, 0.0),
+        ] {
             assert_eq!(facts(2, 2, vec![5, highest, 7, 9]).saturated, expected, "{highest}");
         }
+        // 12 bits in 14, and the same level among others that are not in steps of four.
+        assert_eq!(facts(2, 2, vec![4, 16_380, 8, 12]).saturated, 0.25);
+        assert_eq!(facts(2, 2, vec![5, 16_380, 8, 12]).saturated, 0.0);
+    }
+
+    #[test]
+    fn hot_pixels_do_not_hide_saturation() {
+        let mut levels = vec![2000; 20_000];
+        levels[..5000].fill(65_520);
+        levels[19_999] = 65_535;
+        assert_eq!(facts(200, 100, levels.clone()).saturated, 5001.0 / 20_000.0);
+        levels[..5000].fill(3000);
+        assert_eq!(facts(200, 100, levels).saturated, 0.0);
     }
 
     #[test]

@@ -1,13 +1,30 @@
 //! The levels of a data set: how often each occurs, and what the conversions to 8 bits leave of their differences.
 
 use super::Listing;
-use super::images::{limits, percentiles};
+use super::images::{percentiles, read};
 use crate::progress;
-use anyhow::{Context, Result};
-use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method};
-use cellgate_models::radiograph::{self, Radiograph};
+use cellgate_models::conversion::{Bounds, ConversionError, ConversionSpec, Converter, Histogram, Method};
+use cellgate_models::radiograph::{Radiograph, ReadError, ShapeError};
 use rayon::prelude::*;
 use serde::Serialize;
+
+/// Why levels could not be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LevelsError {
+    /// An image can't be read.
+    #[error("not all images can be read; `cellgate-trainer check` lists those: {0}")]
+    Image(#[source] ReadError),
+    /// There are no pixels.
+    #[error("found no pixels, expected an image at least")]
+    Empty,
+    /// A conversion can't be carried out.
+    #[error(transparent)]
+    Conversion(#[from] ConversionError),
+    /// The image of all levels can't be made.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+}
 
 /// The paper's range of most levels (section 2.3.1).
 const PAPERS_RANGE: (u16, u16) = (1700, 2800);
@@ -77,27 +94,27 @@ impl LevelsReport {
     ///
     /// # Errors
     /// An image can't be read.
-    pub fn read(listing: &Listing) -> Result<Self> {
+    pub fn read(listing: &Listing) -> Result<Self, LevelsError> {
         let bar = progress::bar(listing.entries.len() as u64, "images");
         let histograms = listing.entries.par_iter().map(|entry| {
-            let image = radiograph::read(&listing.path(entry), &limits())?;
+            let image = read(&listing.path(entry))?;
             bar.inc(1);
             Ok(Image::of(&Histogram::of(image.levels())))
         });
-        let images = histograms.collect::<Result<Vec<_>>>();
+        let images = histograms.collect::<Result<Vec<_>, ReadError>>();
         bar.finish_and_clear();
-        Self::of(listing, &images.context("not all images can be read; `cellgate-trainer check` lists those")?)
+        Self::of(listing, &images.map_err(LevelsError::Image)?)
     }
 
-    fn of(listing: &Listing, images: &[Image]) -> Result<Self> {
-        let bounds = Bounds::global(images.iter().map(|image| image.percentiles)).context("no images")?;
+    fn of(listing: &Listing, images: &[Image]) -> Result<Self, LevelsError> {
+        let bounds = Bounds::global(images.iter().map(|image| image.percentiles)).ok_or(LevelsError::Empty)?;
         let pixels = images.iter().map(Image::pixels).sum::<u64>();
         let share = |range: std::ops::Range<usize>| {
             let count: u64 = images.iter().map(|image| image.count(&range)).sum();
             count as f64 / pixels as f64
         };
         let tables = Tables::new(bounds)?;
-        let means: Vec<Means> = images.iter().map(|image| tables.means(image)).collect::<Result<_>>()?;
+        let means: Vec<Means> = images.iter().map(|image| tables.means(image)).collect::<Result<_, LevelsError>>()?;
 
         let bundles: Vec<_> = listing
             .bundles()
@@ -186,15 +203,15 @@ struct Tables {
 }
 
 impl Tables {
-    fn new(bounds: Bounds) -> Result<Self> {
+    fn new(bounds: Bounds) -> Result<Self, LevelsError> {
         let global = ConversionSpec::new(Method::Global).with_bounds(bounds);
         Ok(Self { naive: table(&ConversionSpec::new(Method::Naive))?, global: table(&global)? })
     }
 
-    fn means(&self, image: &Image) -> Result<Means> {
+    fn means(&self, image: &Image) -> Result<Means, LevelsError> {
         let mean8 = |table: &[u8]| image.mean(|level| table[usize::from(level)].into());
         // The local conversion is the global one with the image's own bounds.
-        let own = ConversionSpec::new(Method::Global).with_bounds(image.local.context("an image without pixels")?);
+        let own = ConversionSpec::new(Method::Global).with_bounds(image.local.ok_or(LevelsError::Empty)?);
         Ok(Means {
             level16: image.mean(f64::from),
             levels8: [mean8(&self.naive), mean8(&self.global), mean8(&table(&own)?)],
@@ -203,7 +220,7 @@ impl Tables {
 }
 
 /// What `spec` makes of each level.
-fn table(spec: &ConversionSpec) -> Result<Vec<u8>> {
+fn table(spec: &ConversionSpec) -> Result<Vec<u8>, LevelsError> {
     let all = Radiograph::new(256, 256, (0..=u16::MAX).collect())?;
     Ok(Converter::new(spec)?.to_levels8(&all)?.levels)
 }
@@ -225,7 +242,6 @@ fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::dataset::{Entry, Label};
-    use std::path::PathBuf;
 
     fn report(images: &[(&str, [u16; 4])]) -> LevelsReport {
         let entries = images.iter().enumerate().map(|(index, (bundle, _))| Entry {
@@ -235,7 +251,7 @@ mod tests {
             anomalies: Vec::new(),
             experts: Vec::new(),
         });
-        let listing = Listing { root: PathBuf::new(), entries: entries.collect(), passed_by: Vec::new() };
+        let listing = Listing { entries: entries.collect(), ..Listing::default() };
         let images: Vec<_> = images.iter().map(|(_, levels)| Image::of(&Histogram::of(levels))).collect();
         LevelsReport::of(&listing, &images).unwrap()
     }

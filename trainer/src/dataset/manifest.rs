@@ -1,5 +1,8 @@
 //! A data set's `manifest.csv`.
 
+use super::listing::MANIFEST;
+use super::locate::Locator;
+use super::names::{BundleNames, composed};
 use super::{DatasetError, Entry, Label};
 use std::collections::HashMap;
 use std::path::{Component, Path};
@@ -52,33 +55,36 @@ impl Place<'_> {
     }
 }
 
-/// The images that the manifest at `path` lists.
-pub(super) fn read(path: &Path) -> Result<Vec<Entry>, DatasetError> {
+/// The images that the manifest in the folder `root` lists, and the bundles whose names it writes in two Unicode forms.
+pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
+    let path = &root.join(MANIFEST);
     let bytes = std::fs::read(path).map_err(|source| DatasetError::Io { path: path.to_owned(), source })?;
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes.as_slice());
     let header = Place { path, line: 1 };
     let names = reader.headers().map_err(|error| header.csv_error(error))?.clone();
     let columns = columns(&names, &header)?;
 
-    let mut entries = Vec::new();
-    let mut line_of_image = HashMap::new();
+    let (mut entries, mut bundles) = (Vec::new(), BundleNames::default());
+    let (mut line_of_image, mut locator) = (HashMap::new(), Locator::new(root));
     let mut row = csv::StringRecord::new();
     loop {
         let place = Place { path, line: line_after(&bytes, reader.position()) };
         if !reader.read_record(&mut row).map_err(|error| place.csv_error(error))? {
             break;
         }
-        let entry = entry(&row, &columns, &place)?;
-        if let Some(first) = line_of_image.insert(entry.image.clone(), place.line) {
+        let mut entry = entry(&row, &columns, &place)?;
+        if let Some(first) = line_of_image.insert(composed(&entry.image), place.line) {
             let found = format!("{} a second time", quoted(&entry.image));
             return Err(place.error("image", found, format!("each image once; it is in line {first} already")));
         }
+        entry.image = locator.on_disk(&entry.image);
+        entry.bundle = bundles.composed(&entry.bundle);
         entries.push(entry);
     }
     if entries.is_empty() {
         return Err(header.error("image", "no images", "at least one line after the column names"));
     }
-    Ok(entries)
+    Ok((entries, bundles.in_two_forms()))
 }
 
 /// The line of the row that is read next: empty lines at `position` are passed by.

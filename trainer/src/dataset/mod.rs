@@ -8,16 +8,22 @@ pub mod bounds;
 pub mod check;
 mod digests;
 mod error;
+mod folder_item;
 mod folders;
 pub mod images;
+mod left_out;
 pub mod levels;
 mod listing;
+mod locate;
+mod look;
 mod manifest;
+mod names;
 mod natural;
 mod part;
 pub mod synth;
 
 pub use error::DatasetError;
+pub use left_out::{LeftOut, Reason};
 pub use listing::{Entry, Listing};
 pub use natural::natural_order;
 pub use part::{Label, ParseLabelError, Part};
@@ -70,7 +76,14 @@ impl Dataset {
     /// # Errors
     /// [`DatasetError`] where the folder, its manifest or an image can't be read, or says something unknown.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let listing = Listing::read(path)?;
+        Self::of_listing(Listing::read(path)?)
+    }
+
+    /// The data set that `listing` lists: reads every image file once for its digest, as [`Dataset::open`] does.
+    ///
+    /// # Errors
+    /// [`DatasetError::Images`] where an image can't be read.
+    pub fn of_listing(listing: Listing) -> Result<Self, DatasetError> {
         let parts = digests::with_digests(&listing)?;
         Ok(Self::from_parts(listing.root, parts))
     }

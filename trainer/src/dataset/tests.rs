@@ -187,3 +187,44 @@ fn missing_images_are_counted_and_the_first_is_named() {
     let error = Dataset::open(root.path()).unwrap_err().to_string();
     assert!(error.contains("2 of 3 images can't be read, the first is im/1.tif: No such file"), "{error}");
 }
+
+#[test]
+fn bundles_and_images_of_a_manifest_are_found_in_either_unicode_form() {
+    let (composed, decomposed) = ("B\u{fc}ndel", "Bu\u{308}ndel");
+    let manifest =
+        format!("image,bundle,label\n{composed}/1.tif,{composed},normal\n{decomposed}/2.tif,{decomposed},normal\n");
+    let (one, two) = (format!("{decomposed}/1.tif"), format!("{composed}/2.tif"));
+    let on_disk = folder(&[("manifest.csv", &manifest), (&one, "one"), (&two, "two")]);
+    let listing = Listing::read(on_disk.path()).unwrap();
+    assert_eq!(listing.two_forms, [composed]);
+    let dataset = Dataset::of_listing(listing).unwrap();
+    assert_eq!(dataset.parts[0].image, one);
+    assert_eq!(dataset.bundles().len(), 1);
+    // The same set on a disk that has the names as the manifest writes them.
+    let as_written = [format!("{composed}/1.tif"), format!("{decomposed}/2.tif")];
+    let as_written = folder(&[("manifest.csv", &manifest), (&as_written[0], "one"), (&as_written[1], "two")]);
+    assert_eq!(Dataset::open(as_written.path()).unwrap().digest, dataset.digest);
+}
+
+#[test]
+fn the_same_image_in_two_unicode_forms_is_listed_twice() {
+    let error = manifest_error("image,bundle,label\n\u{fc}.tif,1,normal\nu\u{308}.tif,2,normal\n");
+    assert!(error.starts_with("M, line 3, column `image`: found ") && error.contains("in line 2 already"), "{error}");
+}
+
+#[test]
+fn a_link_to_a_manifest_that_is_gone_is_an_error() {
+    let root = folder(&[("b1/normal/1.tif", "")]);
+    std::os::unix::fs::symlink("gone.csv", root.path().join("manifest.csv")).unwrap();
+    assert!(matches!(Listing::read(root.path()), Err(DatasetError::Io { .. })));
+}
+
+#[test]
+fn a_link_to_nothing_is_named_with_where_it_leads() {
+    let root = folder(&[("b1/normal/1.tif", "one")]);
+    std::os::unix::fs::symlink("../.git/annex/x", root.path().join("b1/normal/2.tif")).unwrap();
+    let error = Dataset::open(root.path()).unwrap_err();
+    let expected =
+        "1 of 2 images can't be read, the first is b1/normal/2.tif: found a link to ../.git/annex/x, which does not";
+    assert!(error.to_string().contains(expected), "{error}");
+}

@@ -68,7 +68,7 @@ pub(super) fn write(model: &TrainedModel, head: &Head, parity: &[Parity]) -> Str
     if let Some(leaks) = model.recipe.config["leaks"].as_u64() {
         let _ = writeln!(
             card,
-            "- **Trained with --allow-leaks**: {leaks} image(s) in two bundles or with two labels. The figures are too good.",
+            "- **Trained with --allow-leaks**: {leaks} image(s) in two bundles or with two labels, or bundles whose names look alike. The figures are too good.",
         );
     }
     card

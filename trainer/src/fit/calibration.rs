@@ -1,10 +1,9 @@
 //! From a ranking to a probability: Platt's scaling (1999) on out-of-fold scores.
 
-use super::linear;
+use super::{FitError, linear};
 use crate::dataset::Label;
 use crate::network::{Head, Layer};
 use crate::stats::Scored;
-use anyhow::{Context, Result};
 use tch::{Kind, Tensor};
 
 /// `logit -> slope * logit + offset`.
@@ -20,7 +19,7 @@ impl Calibration {
     ///
     /// # Errors
     /// One class only; libtorch's errors.
-    pub(super) fn of(scored: &[Scored]) -> Result<Self> {
+    pub(super) fn of(scored: &[Scored]) -> Result<Self, FitError> {
         let logits: Vec<f64> = scored.iter().flat_map(|part| [logit(part.score), 1.0]).collect();
         let targets: Vec<f64> = scored.iter().map(|part| f64::from(part.label == Label::Abnormal)).collect();
         let weights = linear::weights(scored.iter().map(|part| ("", part.label)))?;
@@ -41,15 +40,15 @@ impl Calibration {
     ///
     /// # Errors
     /// A member does not end with an affine layer.
-    pub(super) fn apply(self, mut head: Head) -> Result<Head> {
+    pub(super) fn apply(self, mut head: Head) -> Result<Head, FitError> {
         for member in &mut head.members {
             let Some(Layer::Affine { weight, bias, .. }) = member.last_mut() else {
-                return Err(anyhow::anyhow!("the head can't be calibrated: it does not end with an affine layer"));
+                return Err(FitError::NotAffine);
             };
             weight.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * self.slope) as f32);
             bias.iter_mut().for_each(|bias| *bias = (f64::from(*bias) * self.slope + self.offset) as f32);
         }
-        head.check().context("calibration")?;
+        head.check()?;
         Ok(head)
     }
 }

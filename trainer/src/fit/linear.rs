@@ -1,7 +1,7 @@
 //! A linear scorer: standardised features, their principal components, logistic regression.
 
+use super::FitError;
 use crate::dataset::Label;
-use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
@@ -43,7 +43,7 @@ pub(super) fn fit(
     targets: &Tensor,
     weights: &Tensor,
     settings: Settings,
-) -> Result<Linear> {
+) -> Result<Linear, FitError> {
     let (mean, scale) = standardisation(rows, blocks)?;
     let standard = rows.f_sub(&mean)?.f_mul(&scale)?;
     let components = principal_components(&standard)?;
@@ -65,7 +65,7 @@ pub(super) fn fit(
 /// They come from the smaller of the two products of the rows with themselves: the covariance of the features, or where there
 /// are fewer rows than features the rows' Gram matrix, whose singular vectors the rows turn into components. Components without
 /// variance are left out there, as nothing but rounding errors would turn into them.
-fn principal_components(rows: &Tensor) -> Result<Tensor> {
+fn principal_components(rows: &Tensor) -> Result<Tensor, FitError> {
     let (count, width) = rows.size2()?;
     if count >= width {
         return Ok(symmetric_svd(&rows.f_tr()?.f_matmul(rows)?)?.0);
@@ -82,7 +82,7 @@ fn principal_components(rows: &Tensor) -> Result<Tensor> {
 ///
 /// LAPACK's symmetric eigensolver is twice as quick as the general decomposition, but does not converge on some covariances of
 /// dark images, where many features are always 0.
-fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor)> {
+fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor), FitError> {
     if let Ok((values, vectors)) = matrix.f_linalg_eigh("L") {
         return Ok((vectors.f_flip([1])?, values.f_flip([0])?));
     }
@@ -92,7 +92,7 @@ fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor)> {
 
 /// Mean and scale of each feature. A deviation is floored by a thousandth of its block's, so that a feature that hardly
 /// varies is not blown up.
-fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor)> {
+fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor), FitError> {
     let mut scales = Vec::new();
     let mut start = 0;
     for &width in blocks {
@@ -107,7 +107,7 @@ fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor)> 
 }
 
 /// Logistic regression by Newton's method; the last column of `design` is the bias, which has no penalty.
-pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalty: f64) -> Result<Tensor> {
+pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalty: f64) -> Result<Tensor, FitError> {
     let (count, width) = design.size2()?;
     let options = (Kind::Double, Device::Cpu);
     let penalties = Tensor::f_full([width], penalty * count as f64, options)?;
@@ -133,7 +133,7 @@ pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalt
 
 /// A weight for each part, with a mean of 1: both classes weigh the same; within a class a bundle weighs as the square
 /// root of its number of parts, between counting every part and counting every bundle alike.
-pub(super) fn weights<'a>(parts: impl Iterator<Item = (&'a str, Label)> + Clone) -> Result<Vec<f64>> {
+pub(super) fn weights<'a>(parts: impl Iterator<Item = (&'a str, Label)> + Clone) -> Result<Vec<f64>, FitError> {
     let mut groups: BTreeMap<(Label, &str), f64> = BTreeMap::new();
     for (bundle, label) in parts.clone() {
         *groups.entry((label, bundle)).or_default() += 1.0;
@@ -141,16 +141,16 @@ pub(super) fn weights<'a>(parts: impl Iterator<Item = (&'a str, Label)> + Clone)
     let total = |label: Label| groups.iter().filter(|((of, _), _)| *of == label).map(|(_, count)| count.sqrt()).sum();
     let totals: [f64; 2] = [total(Label::Normal), total(Label::Abnormal)];
     if totals.contains(&0.0) {
-        let (missing, found) = if totals[0] == 0.0 { ("normal", "abnormal") } else { ("abnormal", "normal") };
-        return Err(anyhow::anyhow!("found only {found} parts to train on, expected {missing} ones too"));
+        let (missing, found) =
+            if totals[0] == 0.0 { (Label::Normal, Label::Abnormal) } else { (Label::Abnormal, Label::Normal) };
+        return Err(FitError::OneClass { found, missing });
     }
     let count = parts.clone().count() as f64;
     let weight = |(bundle, label): (&'a str, Label)| {
-        let group = groups.get(&(label, bundle)).context("each part is in a group")?;
         let total = totals[usize::from(label == Label::Abnormal)];
-        Ok(count / 2.0 / (group.sqrt() * total))
+        count / 2.0 / (groups[&(label, bundle)].sqrt() * total)
     };
-    parts.map(weight).collect()
+    Ok(parts.map(weight).collect())
 }
 
 #[cfg(test)]

@@ -8,21 +8,23 @@
 //! | `linear` | a linear scorer: principal components and logistic regression |
 //! | `calibration` | from a ranking to a probability |
 //! | `out_of_fold` | scores of training parts by heads that did not see their bundle |
+//! | `error` | why a head could not be trained |
 
 mod calibration;
+mod error;
 mod linear;
 mod out_of_fold;
 mod paper;
 mod recommended;
 mod training;
 
+pub use error::FitError;
 pub use paper::{Classifier, PaperRecipe};
 pub use recommended::RecommendedRecipe;
 pub use training::TrainingSet;
 
 use crate::network::Head;
 use crate::stats::{self, Scored, Weights};
-use anyhow::{Context, Result};
 use calibration::Calibration;
 use out_of_fold::out_of_fold;
 use serde::{Deserialize, Serialize};
@@ -60,15 +62,14 @@ impl Recipe {
     ///
     /// # Errors
     /// One class only, too little memory, or numbers that do not converge.
-    pub fn head(&self, training: &TrainingSet<'_>, classifier: Option<&Classifier>, seed: u64) -> Result<Head> {
+    pub fn head(
+        &self,
+        training: &TrainingSet<'_>,
+        classifier: Option<&Classifier>,
+        seed: u64,
+    ) -> Result<Head, FitError> {
         match self {
-            Self::Paper(recipe) => {
-                let classifier = classifier.context(
-                    "the backbone's file has no last layer (fc.weight, fc.bias), which recipe `paper` trains on: use a \
-                     file that has one, or recipe `recommended`",
-                )?;
-                recipe.head(training, classifier, seed)
-            }
+            Self::Paper(recipe) => recipe.head(training, classifier.ok_or(FitError::NoClassifier)?, seed),
             Self::Recommended(recipe) => recipe.head(training),
         }
     }
@@ -77,7 +78,12 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Self::head`].
-    pub fn fit(&self, training: &TrainingSet<'_>, classifier: Option<&Classifier>, seed: u64) -> Result<Fitted> {
+    pub fn fit(
+        &self,
+        training: &TrainingSet<'_>,
+        classifier: Option<&Classifier>,
+        seed: u64,
+    ) -> Result<Fitted, FitError> {
         match self {
             Self::Paper(_) => Ok(Fitted { head: self.head(training, classifier, seed)?, threshold: 0.5 }),
             Self::Recommended(_) => Ok(self.fit_with_scores(training, classifier, seed)?.0),
@@ -95,17 +101,18 @@ impl Recipe {
         training: &TrainingSet<'_>,
         classifier: Option<&Classifier>,
         seed: u64,
-    ) -> Result<(Fitted, Vec<Scored>)> {
+    ) -> Result<(Fitted, Vec<Scored>), FitError> {
         let head = self.head(training, classifier, seed)?;
         let mut scored = out_of_fold(training, |others| self.head(others, classifier, seed))?;
         match self {
             Self::Paper(_) => Ok((Fitted { head, threshold: 0.5 }, scored)),
             Self::Recommended(_) => {
-                let calibration = Calibration::of(&known(&scored)).context(
-                    "too few bundles with both classes: an operating point comes from bundles that a model did not see",
-                )?;
+                let calibration = Calibration::of(&known(&scored)).map_err(|error| match error {
+                    FitError::OneClass { .. } => FitError::TooFewBundles,
+                    error => error,
+                })?;
                 scored.iter_mut().for_each(|part| part.score = calibration.score(part.score));
-                let threshold = stats::smoothed(&known(&scored), Weights::BALANCED).context("expected both classes")?;
+                let threshold = stats::smoothed(&known(&scored), Weights::BALANCED).ok_or(FitError::TooFewBundles)?;
                 Ok((Fitted { head: calibration.apply(head)?, threshold }, scored))
             }
         }

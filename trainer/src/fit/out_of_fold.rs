@@ -1,9 +1,8 @@
 //! Scores of training parts by heads that did not see their bundle: what an operating point is chosen from.
 
-use super::TrainingSet;
+use super::{FitError, TrainingSet};
 use crate::network::Head;
 use crate::stats::Scored;
-use anyhow::Result;
 use rayon::prelude::*;
 
 /// The score of each part of `training`, in order, by the head that `train` makes of all other bundles; NaN for a bundle without which
@@ -13,11 +12,11 @@ use rayon::prelude::*;
 /// As `train`.
 pub(super) fn out_of_fold(
     training: &TrainingSet<'_>,
-    train: impl Fn(&TrainingSet<'_>) -> Result<Head> + Sync,
-) -> Result<Vec<Scored>> {
+    train: impl Fn(&TrainingSet<'_>) -> Result<Head, FitError> + Sync,
+) -> Result<Vec<Scored>, FitError> {
     // One fit uses one thread of libtorch: several fits at a time keep the cores busier than several threads a fit.
     let threads = tch::get_num_threads();
-    let folds: Result<Vec<_>> = training
+    let folds: Result<Vec<_>, FitError> = training
         .leave_one_bundle_out()
         .into_par_iter()
         .filter(|(others, _)| others.has_both_classes())

@@ -1,12 +1,11 @@
 //! The paper's recipe (section 2.4): ResNet-34's own 512 -> 1000 layer is trained on, followed by fully connected layers
 //! of 512 and 256 and a softmax of 2; cross-entropy; every image flipped at random each epoch.
 
-use super::TrainingSet;
+use super::{FitError, TrainingSet};
 use crate::dataset::Label;
 use crate::network::backbone::VARIANTS;
 use crate::network::head::Activation;
 use crate::network::{Block, Head, Layer, Pool};
-use anyhow::{Result, ensure};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -55,8 +54,10 @@ impl PaperRecipe {
     ///
     /// # Errors
     /// An empty training set; libtorch's errors.
-    pub fn head(&self, training: &TrainingSet<'_>, classifier: &Classifier, seed: u64) -> Result<Head> {
-        ensure!(!training.is_empty(), "found no image to train on, expected at least one");
+    pub fn head(&self, training: &TrainingSet<'_>, classifier: &Classifier, seed: u64) -> Result<Head, FitError> {
+        if training.is_empty() {
+            return Err(FitError::NoImages);
+        }
         let blocks = vec![Block { stage: 4, pool: Pool::Mean }];
         let images = features(training, &blocks)?;
         let labels: Vec<i64> = training.labels().map(|label| i64::from(label == Label::Abnormal)).collect();
@@ -91,7 +92,7 @@ impl PaperRecipe {
 }
 
 /// The training images' features: images x variants x features.
-fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor> {
+fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor, FitError> {
     let rows = (0..training.len()).flat_map(|part| (0..VARIANTS).map(move |variant| (part, variant)));
     let values: Vec<f32> = rows.flat_map(|(part, variant)| training.features(part, variant, blocks)).collect();
     let shape = [i64::try_from(training.len())?, VARIANTS as i64, -1];
@@ -100,7 +101,7 @@ fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor> {
 
 /// The layers of the head: the backbone's own classifier first, the new ones as PyTorch initialises them, evenly between
 /// -1 and 1 over the root of the number of inputs.
-fn layers(root: &nn::Path<'_>, classifier: &Classifier, random: &mut ChaCha8Rng) -> Result<Vec<nn::Linear>> {
+fn layers(root: &nn::Path<'_>, classifier: &Classifier, random: &mut ChaCha8Rng) -> Result<Vec<nn::Linear>, FitError> {
     let mut inputs = 512;
     let mut layers = Vec::new();
     for (index, outputs) in WIDTHS.into_iter().enumerate() {
@@ -120,7 +121,7 @@ fn layers(root: &nn::Path<'_>, classifier: &Classifier, random: &mut ChaCha8Rng)
     Ok(layers)
 }
 
-fn forward(layers: &[nn::Linear], inputs: &Tensor) -> Result<Tensor> {
+fn forward(layers: &[nn::Linear], inputs: &Tensor) -> Result<Tensor, FitError> {
     let mut values = inputs.shallow_clone();
     for (index, layer) in layers.iter().enumerate() {
         values = values.f_linear(&layer.ws, layer.bs.as_ref())?;
@@ -131,13 +132,13 @@ fn forward(layers: &[nn::Linear], inputs: &Tensor) -> Result<Tensor> {
     Ok(values)
 }
 
-fn into_head(blocks: Vec<Block>, trained: &[nn::Linear]) -> Result<Head> {
+fn into_head(blocks: Vec<Block>, trained: &[nn::Linear]) -> Result<Head, FitError> {
     let mut layers = Vec::new();
     for layer in trained {
         if !layers.is_empty() {
             layers.push(Layer::Relu);
         }
-        let numbers = |tensor: &Tensor| -> Result<Vec<f32>> {
+        let numbers = |tensor: &Tensor| -> Result<Vec<f32>, FitError> {
             Ok(Vec::<f32>::try_from(tensor.f_detach()?.f_to_kind(Kind::Float)?.f_contiguous()?.f_view([-1])?)?)
         };
         let (outputs, inputs) = layer.ws.size2()?;

@@ -1,6 +1,7 @@
 //! Our recipe: an ensemble of two linear scorers, of what stages 3 and 4 see on average and of what occurs together in
 //! stage 3.
 
+use super::FitError;
 use super::TrainingSet;
 use super::linear::{self, Linear, Settings};
 use crate::dataset::Label;
@@ -8,7 +9,6 @@ use crate::network::backbone::VARIANTS;
 use crate::network::head::Activation;
 use crate::network::pooling::width;
 use crate::network::{Block, Head, Layer};
-use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -45,11 +45,13 @@ impl RecommendedRecipe {
     ///
     /// # Errors
     /// One class only; libtorch's errors.
-    pub fn head(&self, training: &TrainingSet<'_>) -> Result<Head> {
-        ensure!(!training.is_empty(), "found no image to train on, expected at least one");
+    pub fn head(&self, training: &TrainingSet<'_>) -> Result<Head, FitError> {
+        if training.is_empty() {
+            return Err(FitError::NoImages);
+        }
         let weights = linear::weights(training.bundles().zip(training.labels()).collect::<Vec<_>>().into_iter())?;
         let targets: Vec<f64> = training.labels().map(|label| f64::from(label == Label::Abnormal)).collect();
-        let of_variants = |values: &[f64]| -> Result<Tensor> {
+        let of_variants = |values: &[f64]| -> Result<Tensor, FitError> {
             let repeated: Vec<f64> = values.iter().flat_map(|&value| [value; VARIANTS]).collect();
             Ok(Tensor::f_from_slice(&repeated)?)
         };
@@ -69,7 +71,7 @@ impl RecommendedRecipe {
 }
 
 /// The member's features of all parts and flips, f64.
-fn rows(training: &TrainingSet<'_>, member: &Member) -> Result<Tensor> {
+fn rows(training: &TrainingSet<'_>, member: &Member) -> Result<Tensor, FitError> {
     let rows = (0..training.len()).flat_map(|part| (0..VARIANTS).map(move |variant| (part, variant)));
     let values: Vec<f32> = rows.flat_map(|(part, variant)| training.features(part, variant, member.blocks)).collect();
     let rows = Tensor::f_from_slice(&values)?.f_to_kind(Kind::Double)?.f_view([-1, width(member.blocks) as i64])?;

@@ -4,8 +4,8 @@ use super::config::PretrainConfig;
 use super::held_out::Figures;
 use super::network::{Network, all};
 use super::optimizer::Optimizer;
-use crate::files;
-use anyhow::{Context, Result, bail, ensure};
+use super::{CheckpointError, PretrainError};
+use crate::files::{self, FileError};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -63,14 +63,22 @@ impl State {
 ///
 /// # Errors
 /// A value that is no number; libtorch's; the file can't be written.
-pub(super) fn write(path: &Path, state: &State, network: &Network, optimizer: &Optimizer) -> Result<()> {
+pub(super) fn write(path: &Path, state: &State, network: &Network, optimizer: &Optimizer) -> Result<(), PretrainError> {
     let moments = optimizer.moments.iter().flat_map(|(name, moments)| moments.iter().map(move |tensor| (name, tensor)));
     for (name, tensor) in network.tensors.iter().chain(moments) {
         let is_finite = tensor.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
-        ensure!(is_finite, "step {}: {name} is no longer a number; a lower --learning-rate may help", state.steps);
+        if !is_finite {
+            return Err(PretrainError::Diverged {
+                step: state.steps,
+                found: format!("a NaN or an infinity in {name}"),
+            });
+        }
     }
     for figures in &state.held_out {
-        ensure!(figures.loss.is_finite(), "step {}: the held-out loss is no number", figures.step);
+        if !figures.loss.is_finite() {
+            let found = format!("a held-out loss of {}", figures.loss);
+            return Err(PretrainError::Diverged { step: figures.step, found });
+        }
     }
     let mut tensors = Vec::new();
     for (name, tensor) in &network.tensors {
@@ -85,45 +93,49 @@ pub(super) fn write(path: &Path, state: &State, network: &Network, optimizer: &O
         let shape = shape.iter().map(|side| *side as usize).collect();
         Ok((format!("{part}{name}"), TensorView::new(Dtype::F32, shape, bytes)?))
     });
-    let views = views.collect::<Result<Vec<_>>>()?;
+    let views = views.collect::<Result<Vec<_>, PretrainError>>()?;
     let metadata = HashMap::from([(STATE.to_owned(), serde_json::to_string(state)?)]);
     let file = safetensors::serialize(views, Some(metadata))?;
-    files::write(path, &file).with_context(|| format!("{} can't be written", path.display()))
+    Ok(files::write(path, &file).map_err(FileError::writing(path))?)
 }
 
 /// Reads the checkpoint at `path`; none where there is no such file.
 ///
 /// # Errors
 /// It can't be read, is damaged or of another version, or `device` fails.
-pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, Network, Optimizer)>> {
+pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, Network, Optimizer)>, PretrainError> {
     let file = match std::fs::read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+        Err(source) => return Err(PretrainError::Io { path: path.to_owned(), source }),
     };
-    parse(&file, device).map(Some).with_context(|| {
-        format!("{}: no checkpoint to go on from; remove it to begin anew, or name another folder", path.display())
-    })
+    parse(&file, device).map(Some).map_err(|source| PretrainError::Checkpoint { path: path.to_owned(), source })
 }
 
-fn parse(file: &[u8], device: Device) -> Result<(State, Network, Optimizer)> {
+fn parse(file: &[u8], device: Device) -> Result<(State, Network, Optimizer), CheckpointError> {
     let (_, header) = SafeTensors::read_metadata(file)?;
     let state = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE));
-    let state = state.with_context(|| format!("found no `{STATE}` in its metadata, expected the state of a run"))?;
+    let state = state.ok_or(CheckpointError::NoState { expected: STATE })?;
     let version = serde_json::from_str::<serde_json::Value>(state)?["format"].clone();
-    ensure!(version == FORMAT, "found version {version}, expected {FORMAT}, the one of this program");
+    if version != FORMAT {
+        return Err(CheckpointError::Version { found: version.to_string(), expected: FORMAT });
+    }
     let state: State = serde_json::from_str(state)?;
     let stored = SafeTensors::deserialize(file)?;
-    let read = |part: &str, name: &str, shape: &[i64]| -> Result<Tensor> {
+    let read = |part: &str, name: &str, shape: &[i64]| -> Result<Tensor, CheckpointError> {
+        let error = |found: String, expected: String| CheckpointError::Tensor {
+            name: format!("{part}{name}"),
+            found,
+            expected,
+        };
         let view = stored.tensor(&format!("{part}{name}"))?;
         let found: Vec<i64> = view.shape().iter().map(|side| *side as i64).collect();
         if found != shape || view.dtype() != Dtype::F32 {
-            bail!("tensor {part}{name}: found {found:?} of {:?}, expected {shape:?} of F32", view.dtype());
+            return Err(error(format!("{found:?} of {:?}", view.dtype()), format!("{shape:?} of F32")));
         }
         let tensor = Tensor::f_from_data_size(view.data(), shape, Kind::Float)?;
         let is_finite = tensor.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
-        ensure!(is_finite, "tensor {part}{name}: found a NaN or an infinity, expected numbers");
-        Ok(tensor)
+        if is_finite { Ok(tensor) } else { Err(error("a NaN or an infinity".into(), "numbers".into())) }
     };
     let mut tensors = BTreeMap::new();
     for (name, shape) in all() {
@@ -142,7 +154,7 @@ fn parse(file: &[u8], device: Device) -> Result<(State, Network, Optimizer)> {
 }
 
 /// A tensor's single-precision numbers as they lie in memory.
-fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+fn bytes(tensor: &Tensor) -> Result<Vec<u8>, PretrainError> {
     let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut bytes = vec![0; 4 * tensor.numel()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;

@@ -1,7 +1,7 @@
 //! A crop of an electrode as the product would see it, and what there is to know of it.
 
+use super::PretrainError;
 use crate::dataset::synth::sampler::{KINDS, Sample};
-use anyhow::{Context, Result};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size, image_percentiles};
 use cellgate_models::radiograph::Radiograph;
 use rand::RngExt;
@@ -55,7 +55,7 @@ impl Crop {
     ///
     /// # Errors
     /// None that a sound sample could cause.
-    pub(super) fn new(sample: &Sample, size: Size, random: &mut ChaCha8Rng) -> Result<Self> {
+    pub(super) fn new(sample: &Sample, size: Size, random: &mut ChaCha8Rng) -> Result<Self, PretrainError> {
         let window = Window::draw(sample, size, random);
         let levels = levels(sample, &window, size, random)?;
         let mut crop = Self {
@@ -156,7 +156,7 @@ fn aim(sample: &Sample, random: &mut ChaCha8Rng) -> Option<(u32, u32)> {
 }
 
 /// The window's levels after a random one of the paper's conversions, resized to `size`, in three channels.
-fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng) -> Result<Vec<u8>> {
+fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng) -> Result<Vec<u8>, PretrainError> {
     let image = &sample.radiograph;
     let rows = window.top..window.top + window.height;
     let cut = rows.flat_map(|y| &image.levels()[(y * image.width() + window.left) as usize..][..window.width as usize]);
@@ -179,7 +179,7 @@ fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng)
 }
 
 /// Bounds near those that the product would use for `image`.
-fn bounds(method: Method, image: &Radiograph, random: &mut ChaCha8Rng) -> Result<Bounds> {
+fn bounds(method: Method, image: &Radiograph, random: &mut ChaCha8Rng) -> Result<Bounds, PretrainError> {
     let (lo, hi) = if method == Method::Local {
         let (lo, hi) = image_percentiles(image);
         let (lo, hi) = (lo as f32, hi as f32);
@@ -189,7 +189,7 @@ fn bounds(method: Method, image: &Radiograph, random: &mut ChaCha8Rng) -> Result
         (random.random_range(GLOBAL_LO.0..GLOBAL_LO.1), random.random_range(GLOBAL_HI.0..GLOBAL_HI.1))
     };
     // The casts cut off at 0 and 65,535.
-    Bounds::new(lo as u16, hi as u16).context("the bounds of a synthetic radiograph")
+    Bounds::new(lo as u16, hi as u16).map_err(|_| PretrainError::NoBounds)
 }
 
 #[cfg(test)]

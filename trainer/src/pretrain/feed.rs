@@ -1,8 +1,8 @@
 //! Threads that render ahead of the training. Each makes every n-th batch whole, so their order is the stream's, however
 //! the threads are scheduled.
 
+use super::PretrainError;
 use super::stream::{Batch, Stream};
-use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
@@ -16,7 +16,7 @@ type Rendered = (Batch, Duration);
 
 /// Batches in order, rendered ahead.
 pub(super) struct Feed {
-    receivers: Vec<Receiver<Result<Rendered>>>,
+    receivers: Vec<Receiver<Result<Rendered, PretrainError>>>,
     threads: Vec<JoinHandle<()>>,
     next: usize,
 }
@@ -48,10 +48,10 @@ impl Feed {
     ///
     /// # Errors
     /// Rendering failed.
-    pub(super) fn next(&mut self) -> Result<Rendered> {
+    pub(super) fn next(&mut self) -> Result<Rendered, PretrainError> {
         let receiver = &self.receivers[self.next];
         self.next = (self.next + 1) % self.receivers.len();
-        receiver.recv().context("a rendering thread stopped")?
+        receiver.recv().map_err(|_| PretrainError::NoRenderer)?
     }
 }
 

@@ -1,12 +1,12 @@
 //! Figures on electrodes of another seed, which are never trained on: other bundles, another detector.
 
+use super::PretrainError;
 use super::loss::{loss, normalised};
 use super::network::Network;
 use super::stream::{Batch, Stream, Tensors};
 use crate::dataset::Label;
 use crate::dataset::synth::sampler::{ABNORMAL_SEVERITY, KINDS};
 use crate::stats::{Scored, auroc};
-use anyhow::Result;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -41,16 +41,16 @@ impl HeldOut {
     ///
     /// # Errors
     /// Rendering failed.
-    pub(super) fn new(seed: u64, batch: usize, size: cellgate_models::conversion::Size) -> Result<Self> {
+    pub(super) fn new(seed: u64, batch: usize, size: cellgate_models::conversion::Size) -> Result<Self, PretrainError> {
         let stream = Stream::new(seed ^ SEED, batch, size);
-        Ok(Self((0..BATCHES).into_par_iter().map(|number| stream.batch(number)).collect::<Result<_>>()?))
+        Ok(Self((0..BATCHES).into_par_iter().map(|number| stream.batch(number)).collect::<Result<_, PretrainError>>()?))
     }
 
     /// The figures of `network` after `step` steps.
     ///
     /// # Errors
     /// libtorch's.
-    pub(super) fn figures(&self, network: &Network, step: u64) -> Result<Figures> {
+    pub(super) fn figures(&self, network: &Network, step: u64) -> Result<Figures, PretrainError> {
         let _guard = tch::no_grad_guard();
         let (mut total, mut right, mut crops) = (0.0, 0, 0);
         let mut of_cells: [Vec<Scored>; KINDS] = Default::default();
@@ -93,7 +93,7 @@ fn scored(score: f64, is_there: bool) -> Scored {
 }
 
 /// All values of one kind, dimension 1.
-fn column(values: &Tensor, kind: usize) -> Result<Vec<f64>> {
+fn column(values: &Tensor, kind: usize) -> Result<Vec<f64>, PretrainError> {
     let column = values.f_narrow(1, kind as i64, 1)?.f_reshape([-1])?;
     Ok(Vec::<f64>::try_from(column.f_to_kind(Kind::Double)?)?)
 }

@@ -23,6 +23,7 @@
 mod checkpoint;
 mod config;
 mod crop;
+mod error;
 mod feed;
 mod held_out;
 mod loss;
@@ -34,6 +35,7 @@ mod stream;
 mod summary;
 
 pub use config::{Plan, PretrainConfig, Run};
+pub use error::{CheckpointError, PretrainError};
 pub use held_out::Figures;
 pub use run::run;
 pub use summary::Summary;

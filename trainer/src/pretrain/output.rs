@@ -1,13 +1,13 @@
 //! The files for people and for `--backbone`: weights, loss curve, model card.
 
+use super::PretrainError;
 use super::checkpoint::State;
 use super::config::{Plan, Run};
 use super::loss::TERMS;
 use super::network::{Network, exported};
 use super::summary::{Summary, WEIGHTS, summary};
-use crate::files;
+use crate::files::{self, FileError};
 use crate::network::device;
-use anyhow::{Context, Result, ensure};
 use cellgate_models::digest::Digest;
 use maud::{Markup, html};
 use safetensors::Dtype;
@@ -24,7 +24,7 @@ const CARD: &str = "model-card.md";
 ///
 /// # Errors
 /// A weight that is no number in f16; libtorch's; a file that can't be written.
-pub(super) fn write(run: &Run<'_>, state: &State, network: &Network) -> Result<()> {
+pub(super) fn write(run: &Run<'_>, state: &State, network: &Network) -> Result<(), PretrainError> {
     let summary = summary(run, state);
     let weights = weights(network, &format!("cellgate-trainer pretrain, seed {}", state.config.seed))?;
     let files = [
@@ -35,13 +35,13 @@ pub(super) fn write(run: &Run<'_>, state: &State, network: &Network) -> Result<(
     ]
     .map(|(name, bytes)| (run.out.join(name), bytes.to_vec()));
     for (path, bytes) in files {
-        files::write(&path, &bytes).with_context(|| format!("{} can't be written", path.display()))?;
+        files::write(&path, &bytes).map_err(FileError::writing(&path))?;
     }
     Ok(())
 }
 
 /// The network as safetensors in f16, torchvision's names, without the task's heads: 43.6 MB.
-fn weights(network: &Network, note: &str) -> Result<Vec<u8>> {
+fn weights(network: &Network, note: &str) -> Result<Vec<u8>, PretrainError> {
     let mut tensors = Vec::new();
     for (name, shape) in exported() {
         let mut values: Tensor = network.tensors[&name].detach().f_to_device(Device::Cpu)?;
@@ -51,7 +51,9 @@ fn weights(network: &Network, note: &str) -> Result<Vec<u8>> {
         }
         let halves: Tensor = values.f_to_kind(Kind::Half)?;
         let is_finite = halves.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
-        ensure!(is_finite, "tensor {name}: found a value beyond f16, expected at most 65504");
+        if !is_finite {
+            return Err(PretrainError::BeyondF16 { name });
+        }
         let halves = halves.f_contiguous()?;
         let mut bytes = vec![0; 2 * halves.numel()];
         halves.f_copy_data_u8(&mut bytes, halves.numel())?;
@@ -60,11 +62,11 @@ fn weights(network: &Network, note: &str) -> Result<Vec<u8>> {
     let views =
         tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F16, shape.clone(), bytes)?)));
     let note = HashMap::from([("note".to_owned(), note.to_owned())]);
-    Ok(safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(note))?)
+    Ok(safetensors::serialize(views.collect::<Result<Vec<_>, PretrainError>>()?, Some(note))?)
 }
 
 /// The loss as a table.
-fn curve(state: &State) -> Result<Vec<u8>> {
+fn curve(state: &State) -> Result<Vec<u8>, PretrainError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let columns = ["step", "seconds", "learning_rate", "loss"];
     writer.write_record(columns.into_iter().chain(TERMS.map(|(name, _)| name)))?;
@@ -75,7 +77,7 @@ fn curve(state: &State) -> Result<Vec<u8>> {
         writer.write_field(format!("{:.5}", row.loss))?;
         writer.write_record(row.terms.iter().map(|term| format!("{term:.5}")))?;
     }
-    writer.into_inner().map_err(|error| error.into_error().into())
+    writer.into_inner().map_err(|error| PretrainError::Curve(error.into_error().into()))
 }
 
 /// The loss as a picture: training as a line, held-out crops as dots.

@@ -1,5 +1,6 @@
 //! The loop: batch, step, now and then a checkpoint.
 
+use super::PretrainError;
 use super::checkpoint::{self, Row, State};
 use super::config::{Plan, PretrainConfig, Run};
 use super::feed::Feed;
@@ -12,7 +13,6 @@ use super::stream::{Batch, Stream};
 use super::summary::{Summary, share, summary};
 use crate::files;
 use crate::progress;
-use anyhow::{Context, Result, bail, ensure};
 use indicatif::ProgressBar;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ const ROW_STEPS: u64 = 10;
 /// # Errors
 /// Another process trains in the folder, or it holds something else; a checkpoint of another configuration or a damaged one; a
 /// loss that is not finite; libtorch's; files that can't be written.
-pub fn run(run: &Run<'_>) -> Result<Summary> {
+pub fn run(run: &Run<'_>) -> Result<Summary, PretrainError> {
     let _lock = lock(run.out)?;
     let path = run.out.join(checkpoint::FILE);
     let (state, network, optimizer) = match checkpoint::read(&path, run.device)? {
@@ -44,13 +44,10 @@ pub fn run(run: &Run<'_>) -> Result<Summary> {
             (State::new(run.config), network, optimizer)
         }
     };
-    ensure!(
-        state.config == run.config,
-        "{}: found a run of {:?}, expected {:?}; give its options, or name another folder",
-        path.display(),
-        state.config,
-        run.config
-    );
+    if state.config != run.config {
+        let (found, expected) = (format!("{:?}", state.config), format!("{:?}", run.config));
+        return Err(PretrainError::OtherRun { path, found, expected });
+    }
     let PretrainConfig { seed, batch, crop, .. } = run.config;
     let held_out = HeldOut::new(seed, batch, crop)?;
     let mut training = Training { run, path, state, network, optimizer, held_out };
@@ -60,31 +57,29 @@ pub fn run(run: &Run<'_>) -> Result<Summary> {
 
 /// Keeps other processes out of the run's folder, which is made where it is missing, and removes what a kill left half
 /// written.
-fn lock(folder: &Path) -> Result<File> {
-    let named = || folder.display().to_string();
-    std::fs::create_dir_all(folder).with_context(named)?;
+fn lock(folder: &Path) -> Result<File, PretrainError> {
+    let io = |source| PretrainError::Io { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(io)?;
     let path = folder.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(named)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => bail!("{}: another process trains there", folder.display()),
-        Err(TryLockError::Error(error)) => return Err(error).with_context(named),
+        Err(TryLockError::WouldBlock) => return Err(PretrainError::Locked { path: folder.to_owned() }),
+        Err(TryLockError::Error(error)) => return Err(io(error)),
     }
-    let entries = std::fs::read_dir(folder).with_context(named)?.collect::<std::io::Result<Vec<_>>>();
-    let mut names: Vec<_> = entries.with_context(named)?.iter().map(std::fs::DirEntry::file_name).collect();
+    let entries = std::fs::read_dir(folder).map_err(io)?.collect::<std::io::Result<Vec<_>>>();
+    let mut names: Vec<_> = entries.map_err(io)?.iter().map(std::fs::DirEntry::file_name).collect();
     names.retain(|name| name != LOCK);
     let is_begun = names.iter().any(|name| name == checkpoint::FILE);
     for name in names.iter().filter(|name| name.to_string_lossy().starts_with(files::TEMPORARY)) {
-        std::fs::remove_file(folder.join(name)).with_context(named)?;
+        std::fs::remove_file(folder.join(name)).map_err(io)?;
     }
     names.retain(|name| !name.to_string_lossy().starts_with(files::TEMPORARY));
-    ensure!(
-        is_begun || names.is_empty(),
-        "{}: found other files and no {}, expected a new or empty folder, or one of `pretrain`",
-        folder.display(),
-        checkpoint::FILE
-    );
-    Ok(file)
+    if is_begun || names.is_empty() {
+        Ok(file)
+    } else {
+        Err(PretrainError::OtherFiles { path: folder.to_owned(), expected: checkpoint::FILE })
+    }
 }
 
 /// A run under way.
@@ -98,7 +93,7 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    fn go_on(&mut self) -> Result<()> {
+    fn go_on(&mut self) -> Result<(), PretrainError> {
         let PretrainConfig { seed, batch, crop, .. } = self.run.config;
         if self.run.device.is_cuda() {
             Cuda::cudnn_set_benchmark(true);
@@ -136,7 +131,7 @@ impl Training<'_> {
     }
 
     /// Trains on `batch`; the learning rate it used. Adds the loss's terms to `sums`, on the device.
-    fn step(&mut self, batch: &Batch, sums: &mut Tensor) -> Result<f64> {
+    fn step(&mut self, batch: &Batch, sums: &mut Tensor) -> Result<f64, PretrainError> {
         let learning_rate = self.run.config.learning_rate * rate(share(self.run.plan, &self.state));
         let answers = batch.tensors(self.run.device)?;
         let loss = loss(&self.network.forward(&normalised(&answers.levels)?, true)?, &answers)?;
@@ -148,15 +143,14 @@ impl Training<'_> {
     }
 
     /// `sums` are over `summed` steps: after a stop fewer than since the row before.
-    fn add_row(&mut self, sums: &Tensor, summed: u64, learning_rate: f64) -> Result<()> {
+    fn add_row(&mut self, sums: &Tensor, summed: u64, learning_rate: f64) -> Result<(), PretrainError> {
         let step = self.state.steps;
         let sums = Vec::<f32>::try_from(sums.f_to_device(Device::Cpu)?)?;
         let terms: Vec<f64> = sums.iter().map(|sum| f64::from(*sum) / summed as f64).collect();
         let loss = terms.iter().zip(TERMS).map(|(term, (_, weight))| term * weight).sum::<f64>();
-        ensure!(
-            loss.is_finite(),
-            "step {step}: found a loss of {loss}, expected a number; a lower --learning-rate may help"
-        );
+        if !loss.is_finite() {
+            return Err(PretrainError::Diverged { step, found: format!("a loss of {loss}") });
+        }
         self.state.rows.push(Row { step, seconds: self.state.seconds, learning_rate, loss, terms });
         Ok(())
     }
@@ -181,13 +175,13 @@ impl Training<'_> {
     }
 
     /// Writes checkpoint, weights, curve and model card.
-    fn save(&mut self) -> Result<()> {
+    fn save(&mut self) -> Result<(), PretrainError> {
         let step = self.state.steps;
         if self.state.held_out.last().is_none_or(|figures| figures.step != step) {
             self.state.held_out.push(self.held_out.figures(&self.network, step)?);
         }
         checkpoint::write(&self.path, &self.state, &self.network, &self.optimizer)?;
-        output::write(self.run, &self.state, &self.network).context("the run's files")
+        output::write(self.run, &self.state, &self.network)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Batch after batch of crops, without an end, each from the seed and its number alone: so a run can go on anywhere, and
 //! any number of threads gives the same.
 
+use super::PretrainError;
 use super::crop::{CELLS, Crop, STYLES};
 use crate::dataset::synth::sampler::{KINDS, Sampler};
-use anyhow::Result;
 use cellgate_models::conversion::Size;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -69,7 +69,7 @@ impl Stream {
     ///
     /// # Errors
     /// None that a sound generator could cause.
-    pub(super) fn batch(&self, number: u64) -> Result<Batch> {
+    pub(super) fn batch(&self, number: u64) -> Result<Batch, PretrainError> {
         let mut batch = Batch { size: [self.size.height, self.size.width].map(i64::from), ..Batch::default() };
         let electrodes = self.batch.div_ceil(CROPS);
         for electrode in 0..electrodes {

@@ -97,7 +97,7 @@ fn meaning(analysis: &Analysis<'_>, best: usize) -> Markup {
         @if let Some(leaks) = analysis.results.config["leaks"].as_u64() {
             p.warning {
                 "These figures are too good: " (counted(leaks, "image stands", "images stand")) " in two bundles or with two "
-                "labels, let through (" code { "--allow-leaks" } "): models had seen what they were tested on."
+                "labels, or bundles have names that look alike, let through (" code { "--allow-leaks" } "): models had seen what they were tested on."
             }
         }
         @if !analysis.pairs.is_empty() {

@@ -1,9 +1,11 @@
 //! One model on all bundles: the head, the thresholds and the images that prove it later.
 
+mod error;
 mod scores;
 mod table;
 mod thresholds;
 
+pub use error::TrainingError;
 pub use scores::SCORES;
 pub use table::summary_table;
 pub use thresholds::Thresholds;
@@ -16,10 +18,9 @@ use crate::fit::{Classifier, Recipe, TrainingSet, known};
 use crate::network::Backbone;
 use crate::progress;
 use crate::stats::{Scored, auroc};
-use anyhow::{Context, Result};
 use cellgate_models::bundle;
 use cellgate_models::conversion::{Method, Size};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Golden images that a trained model names.
 const GOLDEN_IMAGES: usize = 8;
@@ -46,7 +47,7 @@ pub struct Inputs<'a> {
     pub seed: u64,
     /// Where the network ran.
     pub device: &'a str,
-    /// Groups of the same file in two bundles or with two labels that were let through.
+    /// Groups of the same file in two bundles or with two labels, and of bundles whose names look alike, that were let through.
     pub leaks: usize,
 }
 
@@ -63,16 +64,15 @@ pub struct Trained {
 ///
 /// # Errors
 /// Fewer than two bundles or one class only, an image that can't be read, a file that can't be written.
-pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result<Trained> {
+pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result<Trained, TrainingError> {
     let dataset = inputs.dataset;
     let bundles = dataset.bundles().len();
-    anyhow::ensure!(
-        bundles >= 2,
-        "{}: found {bundles} bundle, expected at least 2: thresholds come from bundles that a model did not see",
-        dataset.root.display()
-    );
+    if bundles < 2 {
+        return Err(TrainingError::OneBundle { root: dataset.root.clone(), bundles });
+    }
     let all: Vec<usize> = (0..dataset.parts.len()).collect();
-    check_training(dataset, &all, inputs.recipe).with_context(|| dataset.root.display().to_string())?;
+    check_training(dataset, &all, inputs.recipe)
+        .map_err(|source| TrainingError::TooLittle { root: dataset.root.clone(), source })?;
     refuse_other_model(out)?;
     let conversion = LevelStatistics::of(dataset, &[inputs.method])?.conversion(inputs.method, inputs.size, &all)?;
     let bar = progress::bar(dataset.parts.len() as u64, "features");
@@ -88,7 +88,7 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
     let labels = dataset.labels();
     let golden = choose(&scores, &labels, &policy, GOLDEN_IMAGES).into_iter().map(|part| {
         let entry = &dataset.parts[part];
-        let path = std::path::absolute(&entry.path).with_context(|| entry.path.display().to_string())?;
+        let path = absolute(&entry.path)?;
         Ok(GoldenImage { path, digest: entry.digest, label: entry.label, score: scores[part] })
     });
     let mut config =
@@ -100,24 +100,27 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
         version: TrainedModel::VERSION,
         conversion,
         policy,
-        backbone: BackboneFile { path: std::path::absolute(inputs.backbone_path)?, digest: inputs.network.digest() },
+        backbone: BackboneFile { path: absolute(inputs.backbone_path)?, digest: inputs.network.digest() },
         dataset: dataset.summary(),
         recipe: bundle::Recipe { name: inputs.recipe.name().into(), config },
         seed: inputs.seed,
         metrics: metrics(&known, &policy),
-        golden: golden.collect::<Result<_>>()?,
+        golden: golden.collect::<Result<_, TrainingError>>()?,
     };
-    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
     scores::write(out, dataset, &scores, &scored)?;
     model.save(out, &fitted.head)?;
     Ok(Trained { model, scored: known })
 }
 
 /// A folder that holds a trained model already is not written over.
-fn refuse_other_model(out: &Path) -> Result<()> {
-    let there = out.join(MODEL);
-    anyhow::ensure!(!there.exists(), "{}: found a trained model there already; give another --out", there.display());
-    Ok(())
+fn refuse_other_model(out: &Path) -> Result<(), TrainingError> {
+    let path = out.join(MODEL);
+    if path.exists() { Err(TrainingError::Exists { path }) } else { Ok(()) }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, TrainingError> {
+    std::path::absolute(path).map_err(|source| TrainingError::Io { path: path.to_owned(), source })
 }
 
 /// The out-of-fold figures, under the names of `results.json` where it has them.

@@ -1,9 +1,9 @@
 //! `scores.csv`: how the trained model scores each part of the data set, and how a model that never saw its bundle does.
 
+use super::TrainingError;
 use crate::dataset::{Dataset, Label};
-use crate::files;
+use crate::files::{self, FileError};
 use crate::stats::Scored;
-use anyhow::{Context, Result};
 use serde::Serialize;
 use std::path::Path;
 
@@ -23,7 +23,12 @@ struct Row<'a> {
 }
 
 /// Writes `scores.csv` into the folder `run`, one row a part in the order of `dataset`.
-pub(super) fn write(run: &Path, dataset: &Dataset, scores: &[f32], out_of_fold: &[Scored]) -> Result<()> {
+pub(super) fn write(
+    run: &Path,
+    dataset: &Dataset,
+    scores: &[f32],
+    out_of_fold: &[Scored],
+) -> Result<(), TrainingError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for ((part, &score), scored) in dataset.parts.iter().zip(scores).zip(out_of_fold) {
         let out_of_fold = (!scored.score.is_nan()).then_some(scored.score);
@@ -31,5 +36,6 @@ pub(super) fn write(run: &Path, dataset: &Dataset, scores: &[f32], out_of_fold: 
         writer.serialize(Row { image, bundle, label: part.label, score, out_of_fold })?;
     }
     let path = run.join(SCORES);
-    files::write(&path, &writer.into_inner()?).with_context(|| format!("{} can't be written", path.display()))
+    let bytes = writer.into_inner().map_err(|error| FileError::writing(&path)(error.into_error()))?;
+    Ok(files::write(&path, &bytes).map_err(FileError::writing(&path))?)
 }

@@ -1,8 +1,8 @@
 //! The two thresholds of the policy, from out-of-fold scores.
 
+use super::TrainingError;
 use crate::dataset::Label;
 use crate::stats::{self, Scored, Weights};
-use anyhow::{Context, Result};
 use cellgate_models::policy::Policy;
 use serde::Serialize;
 
@@ -25,17 +25,16 @@ impl Thresholds {
     ///
     /// # Errors
     /// One class only.
-    pub fn policy(&self, scored: &[Scored], threshold: f64) -> Result<Policy> {
-        const ONE_CLASS: &str = "found one class only, expected normal and abnormal parts to choose thresholds from";
+    pub fn policy(&self, scored: &[Scored], threshold: f64) -> Result<Policy, TrainingError> {
         let reject_from = match self.costs {
             None => threshold,
             Some((escape, overkill)) => {
                 let abnormal = scored.iter().filter(|part| part.label == Label::Abnormal).count();
                 let share = self.abnormal_share.unwrap_or(abnormal as f64 / scored.len() as f64);
-                stats::smoothed(scored, Weights::from_costs(escape, overkill, share)).context(ONE_CLASS)?
+                stats::smoothed(scored, Weights::from_costs(escape, overkill, share)).ok_or(TrainingError::OneClass)?
             }
         };
-        let review_from = stats::max_escape(scored, self.max_escape).context(ONE_CLASS)?.min(reject_from);
+        let review_from = stats::max_escape(scored, self.max_escape).ok_or(TrainingError::OneClass)?.min(reject_from);
         Ok(Policy::new(review_from as f32, reject_from as f32)?)
     }
 }

@@ -1,4 +1,4 @@
-//! What `crossval` and `train` refuse before any work, run as a user runs them.
+//! What commands refuse before any work, run as a user runs them.
 
 use cellgate_models::radiograph::{self, Radiograph};
 use serde_json::Value;
@@ -6,7 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A data set in folders, three bundles of two normal and two abnormal images, and random weights.
+/// This repository's own backbone.
+const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/weights/resnet34-electrodes.safetensors");
+
+/// A data set in folders, three bundles of two normal and two abnormal images.
 struct Place {
     folder: tempfile::TempDir,
 }
@@ -21,8 +24,6 @@ impl Place {
             let levels = (0..40 * 40).map(|pixel| 1700 + index * 20 + pixel % 300).collect();
             radiograph::write(&folder.join(format!("{name}.tif")), &Radiograph::new(40, 40, levels).unwrap()).unwrap();
         }
-        let files = ["weights.pth", "legacy.pth"].map(|name| place.path(name).display().to_string());
-        cellgate_test_support::oracle("resnet34.py", &["make-weights", "1", &files[0], &files[1]]).unwrap();
         place
     }
 
@@ -34,8 +35,7 @@ impl Place {
         Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"))
             .args([command.as_ref(), self.path("data").as_os_str(), "--out".as_ref(), out.as_os_str()])
             .args(["--size", "32x32"])
-            .arg("--backbone")
-            .arg(self.path("weights.pth"))
+            .args(["--backbone", WEIGHTS])
             .arg("--cache")
             .arg(self.path("cache"))
             .args(more)
@@ -84,6 +84,85 @@ fn a_leak_is_refused_unless_allowed_and_then_written_down() {
     let text = said(&allowed);
     assert!(allowed.status.success() && text.contains("WARNING") && text.contains(words), "{text}");
     assert_eq!(json(&model.join("model.json"))["recipe"]["config"]["leaks"], 1);
+}
+
+/// What every command that reads the data set says, with its exit status.
+fn all_commands(place: &Place) -> Vec<(String, Option<i32>, String)> {
+    let (data, run) = (place.path("data"), place.path("run"));
+    let paths = [&data, &run, &place.path("x.png"), &place.path("cache")];
+    let [data, run, png, cache] = paths.map(|path| path.to_str().unwrap().to_owned());
+    let image = place.path("data/b0/normal/0.tif").to_str().unwrap().to_owned();
+    let commands: [&[&str]; 8] = [
+        &["check", &data],
+        &["bounds", &data],
+        &["levels", &data],
+        &["audit", &data, "--verdicts", "/dev/null"],
+        &["convert", &image, &png, "--method", "equalize", "--training", &data],
+        &["features", &data, "--backbone", WEIGHTS, "--size", "32x32", "--cache", &cache],
+        &["crossval", &data, "--out", &run, "--backbone", WEIGHTS],
+        &["train", &data, "--out", &run, "--backbone", WEIGHTS],
+    ];
+    let run = |arguments: &&[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer")).args(*arguments).output().unwrap();
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output));
+        (arguments[0].to_owned(), output.status.code(), text)
+    };
+    commands.iter().map(run).collect()
+}
+
+#[test]
+fn an_image_that_would_be_left_out_is_an_error_in_every_command() {
+    let place = Place::new();
+    let data = place.path("data");
+    fs::create_dir(data.join("b1/normal/2026-11-28")).unwrap();
+    fs::rename(data.join("b1/normal/1.tif"), data.join("b1/normal/2026-11-28/1.tif")).unwrap();
+    for (command, status, text) in all_commands(&place) {
+        assert!(status == Some(1) && text.contains("b1/normal/2026-11-28/1.tif"), "{command}: {status:?} {text}");
+    }
+    fs::rename(data.join("b1/normal/2026-11-28/1.tif"), data.join("b1/normal/1.tif")).unwrap();
+    for name in ["0.tif", "1.tif"] {
+        fs::remove_file(data.join("b2/abnormal").join(name)).unwrap();
+        std::os::unix::fs::symlink("../../.git/annex/objects/x", data.join("b2/abnormal").join(name)).unwrap();
+    }
+    for (command, status, text) in all_commands(&place) {
+        let both = text.contains("b2/abnormal/0.tif") && text.contains("b2/abnormal/1.tif");
+        assert!(status == Some(1) && both, "{command}: {status:?} {text}");
+        assert!(text.contains("a link to ../../.git/annex/objects/x"), "{command}: {text}");
+    }
+    assert!(!place.path("run").exists());
+}
+
+#[test]
+fn bundles_whose_names_look_alike_are_refused_unless_allowed() {
+    let place = Place::new();
+    let data = place.path("data");
+    fs::rename(data.join("b1"), data.join("B\u{200b}-00")).unwrap();
+    for (command, status, text) in all_commands(&place) {
+        let is_split = matches!(command.as_str(), "check" | "bounds" | "levels" | "audit" | "crossval" | "train");
+        assert_eq!(text.contains(r#""B\u{200b}-00", "b0""#), is_split, "{command}: {text}");
+        if matches!(command.as_str(), "check" | "crossval" | "train") {
+            assert_eq!(status, Some(1), "{command}: {text}");
+        }
+    }
+    let allowed = place.trainer("crossval", &place.path("run"), &["--methods", "naive", "--allow-leaks"]);
+    assert!(allowed.status.success() && said(&allowed).contains("WARNING"), "{}", said(&allowed));
+    assert_eq!(json(&place.path("run/results.json"))["config"]["leaks"], 1);
+}
+
+#[test]
+fn one_bundle_in_two_unicode_forms_is_left_out_as_one() {
+    let place = Place::new();
+    let data = place.path("data");
+    let (composed, decomposed) = ("b\u{fc}ndel", "bu\u{308}ndel");
+    fs::rename(data.join("b0"), data.join(composed)).unwrap();
+    fs::create_dir_all(data.join(decomposed).join("normal")).unwrap();
+    fs::rename(data.join(composed).join("normal/1.tif"), data.join(decomposed).join("normal/1.tif")).unwrap();
+    let done = place.trainer("crossval", &place.path("run"), &["--methods", "naive"]);
+    assert!(done.status.success() && said(&done).contains("taken as one bundle"), "{}", said(&done));
+    let predictions = fs::read_to_string(place.path("run/predictions.csv")).unwrap();
+    assert!(predictions.contains(&format!("{decomposed}/normal/1.tif")), "{predictions}");
+    assert_eq!(predictions.matches(&format!(",{composed},")).count(), 4, "{predictions}");
+    assert_eq!(predictions.matches(&format!(",{decomposed},")).count(), 0, "{predictions}");
 }
 
 #[test]

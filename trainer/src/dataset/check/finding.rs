@@ -1,9 +1,11 @@
 //! What is wrong or doubtful in a data set.
 
-use super::{Agreement, BundleParts, ImageFacts, Label, Listing};
+use super::{Agreement, BundleParts, ImageFacts, Label, Listing, odd};
+use crate::dataset::LeftOut;
+use crate::dataset::folders::EXPECTED;
+use crate::dataset::names::look_alikes;
 use cellgate_models::radiograph::ReadError;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// From this share of saturated pixels on an image is named.
 const SATURATED_SHARE: f64 = 0.001;
@@ -26,6 +28,8 @@ pub enum Severity {
 pub enum Kind {
     /// An image that can't be read.
     Unreadable,
+    /// An image in the folders that would be no part of the data set.
+    LeftOut,
     /// The same image in two bundles or with two labels: a leak from training into testing, or a contradiction.
     Leak,
     /// The whole data set has one class.
@@ -34,8 +38,10 @@ pub enum Kind {
     OneBundle,
     /// Too few bundles with both classes for the default recipe.
     FewBundles,
-    /// Names of bundles that differ in case or spaces only.
+    /// Bundles whose names a reader takes for one: perhaps it is one bundle, and then a leak.
     SimilarNames,
+    /// One bundle's name in two Unicode forms, which count as one.
+    TwoForms,
     /// Files that are no images of the data set, where folders say what is.
     PassedBy,
     /// The same image twice in one bundle with one label.
@@ -46,6 +52,16 @@ pub enum Kind {
     Flat,
     /// Many pixels at the top of the detector's range.
     Saturated,
+    /// A negative of the other images.
+    Inverted,
+    /// An image whose levels have their two bytes exchanged.
+    ByteSwapped,
+    /// An image whose levels are a power of two times the other images'.
+    Scaled,
+    /// An image of which a part is black, or of one level.
+    PartlyBlank,
+    /// An image whose levels are unlike the other images', for another reason.
+    OtherLevels,
     /// An image much larger or smaller than the others.
     OddSize,
     /// A label against the majority of the part's annotators.
@@ -57,7 +73,7 @@ pub enum Kind {
 impl Kind {
     fn severity(self) -> Severity {
         match self {
-            Self::Unreadable | Self::Leak | Self::OneClass => Severity::Error,
+            Self::Unreadable | Self::LeftOut | Self::Leak | Self::SimilarNames | Self::OneClass => Severity::Error,
             _ => Severity::Warning,
         }
     }
@@ -82,7 +98,7 @@ impl Finding {
     }
 }
 
-/// Unreadable, flat, saturated and oddly sized images.
+/// Unreadable, flat, saturated and oddly sized images, and those that are unlike the others.
 pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Vec<Finding> {
     let median = |side: fn(&ImageFacts) -> u32| {
         let mut sides: Vec<_> = images.iter().flatten().map(side).collect();
@@ -92,7 +108,7 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
     let (height, width) = (median(|facts| facts.height), median(|facts| facts.width));
     let is_odd = |side: u32, median: f64| (f64::from(side) - median).abs() > ODD_SIDE_SHARE * median;
 
-    let mut findings = Vec::new();
+    let (mut findings, mut looks) = (Vec::new(), Vec::new());
     for (entry, image) in listing.entries.iter().zip(images) {
         let name = &entry.image;
         let mut add = |kind, message| findings.push(Finding::new(kind, message, vec![name.clone()]));
@@ -104,10 +120,13 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
             Ok(facts) => facts,
         };
         let (lo, hi) = facts.percentiles;
+        let is_saturated = facts.saturated > SATURATED_SHARE;
         if lo.round_ties_even() >= hi.round_ties_even() {
             add(Kind::Flat, format!("{name}: 99.98 % of the levels are {lo:.0}, the local conversion shows nothing"));
+        } else {
+            looks.push(odd::Image { name, look: &facts.look, is_saturated });
         }
-        if facts.saturated > SATURATED_SHARE {
+        if is_saturated {
             let percent = facts.saturated * 100.0;
             add(
                 Kind::Saturated,
@@ -119,6 +138,7 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
             add(Kind::OddSize, format!("{name}: {size} pixels (height x width), the median is {height} x {width}"));
         }
     }
+    findings.extend(odd::of_looks(&looks));
     findings
 }
 
@@ -170,29 +190,45 @@ fn can_choose_without(left_out: &BundleParts, bundles: &[BundleParts]) -> bool {
     both_classes(&scored)
 }
 
-/// Bundles whose names differ in case or spaces only.
+/// Bundles whose names a reader takes for one.
 pub(super) fn of_names(bundles: &[BundleParts]) -> Vec<Finding> {
-    let mut alike = BTreeMap::<String, Vec<&str>>::new();
-    for bundle in bundles {
-        let plain = bundle.name.to_lowercase().split_whitespace().collect();
-        alike.entry(plain).or_default().push(&bundle.name);
-    }
-    let alike = alike.into_values().filter(|names| names.len() > 1);
-    alike
+    let names: Vec<_> = bundles.iter().map(|bundle| bundle.name.as_str()).collect();
+    let groups = look_alikes(&names).into_iter();
+    groups
         .map(|names| {
-            let named = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let message = format!("{named}: {} bundles whose names differ in case or spaces only", names.len());
+            // As Rust writes text: what has no width or is put on the character before it is seen.
+            let named = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "{named}: {} bundles whose names look alike; expected one name, if they are one bundle, or names that differ to \
+                 a reader",
+                names.len()
+            );
             Finding::new(Kind::SimilarNames, message, Vec::new())
         })
         .collect()
+}
+
+/// Bundles whose names are written in two Unicode forms.
+pub(super) fn of_forms(bundles: &[String]) -> impl Iterator<Item = Finding> {
+    bundles.iter().map(|bundle| {
+        let message = format!("`{bundle}`: written in two Unicode forms (NFC and another one), taken as one bundle");
+        Finding::new(Kind::TwoForms, message, Vec::new())
+    })
+}
+
+/// Images that would be no part of the data set.
+pub(super) fn of_left_out(left_out: &[LeftOut]) -> impl Iterator<Item = Finding> {
+    left_out.iter().map(|image| {
+        let message = format!("{}: left out: {}; expected {EXPECTED}", image.path, image.reason);
+        Finding::new(Kind::LeftOut, message, vec![image.path.clone()])
+    })
 }
 
 /// Files that nobody reads.
 pub(super) fn of_passed_by(paths: &[String]) -> Option<Finding> {
     let first = paths.first()?;
     let files = if paths.len() == 1 { "1 file is" } else { &format!("{} files are", paths.len()) };
-    let message =
-        format!("{files} passed by, such as {first}: expected <bundle>/<normal|abnormal>/ with *.tif or *.tiff");
+    let message = format!("{files} passed by, such as {first}: expected {EXPECTED}");
     Some(Finding::new(Kind::PassedBy, message, Vec::new()))
 }
 

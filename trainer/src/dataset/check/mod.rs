@@ -2,6 +2,7 @@
 
 mod duplicates;
 mod finding;
+mod odd;
 mod text;
 
 pub use duplicates::leaks;
@@ -18,7 +19,7 @@ use serde::Serialize;
 /// What was found in a data set. As JSON it is what `check --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckReport {
-    /// Digest of the data set; null where an image can't be read.
+    /// Digest of the data set; null where an image can't be read or is left out.
     pub digest: Option<Digest>,
     /// All images.
     pub all: GroupFacts,
@@ -110,7 +111,9 @@ impl CheckReport {
         let mut findings = finding::of_images(listing, images);
         findings.extend(duplicates::find(listing, images));
         findings.extend(finding::of_balance(&bundles, &all));
+        findings.extend(finding::of_left_out(&listing.left_out));
         findings.extend(finding::of_names(&bundles));
+        findings.extend(finding::of_forms(&listing.two_forms));
         findings.extend(finding::of_passed_by(&listing.passed_by));
         findings.extend(agreement.iter().flat_map(finding::of_agreement));
         findings.sort_by_key(|finding| (finding.severity, finding.kind));
@@ -130,8 +133,17 @@ impl CheckReport {
     }
 }
 
+/// Bundles of `bundles` whose names look alike, in the words of `check`: perhaps one bundle under two names.
+#[must_use]
+pub fn similar_names(bundles: &[BundleParts]) -> Vec<Finding> {
+    finding::of_names(bundles)
+}
+
 /// The data set's digest, as [`Dataset::open`] computes it.
 fn digest(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Option<Digest> {
+    if !listing.left_out.is_empty() {
+        return None;
+    }
     let with_images = listing.entries.iter().zip(images);
     let parts = with_images.map(|(entry, image)| Some(listing.part(entry, image.as_ref().ok()?.digest)));
     Some(Dataset::from_parts(listing.root.clone(), parts.collect::<Option<_>>()?).digest)

@@ -1,5 +1,5 @@
 use super::*;
-use crate::dataset::Entry;
+use crate::dataset::{Entry, LeftOut, Reason};
 use cellgate_models::radiograph::Radiograph;
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ fn listing(lines: &[(&str, &str, Label)]) -> Listing {
         anomalies: Vec::new(),
         experts: Vec::new(),
     };
-    Listing { root: PathBuf::new(), entries: lines.iter().map(entry).collect(), passed_by: Vec::new() }
+    Listing { entries: lines.iter().map(entry).collect(), ..Listing::default() }
 }
 
 /// Facts of an image of 100 x 50 pixels whose content and file are named by numbers.
@@ -94,13 +94,13 @@ fn the_same_image_is_a_leak_across_bundles_or_labels_and_else_a_duplicate() {
 fn unreadable_flat_saturated_and_odd_images_are_named() {
     let levels =
         |width, height, levels| Ok(ImageFacts::of(&Radiograph::new(width, height, levels).unwrap(), Digest::of(b"")));
-    let mut saturated = vec![2000; 5000];
-    saturated[..2500].fill(4095);
+    let mut saturated = [[1007; 2500], [2000; 2500]].concat();
+    saturated[4990..].fill(4095);
     let images = [
         unreadable(),
         levels(50, 100, vec![7; 5000]),
         levels(50, 100, saturated),
-        levels(60, 100, (0..6000).collect()),
+        levels(60, 100, [[1007; 3000], [2000; 3000]].concat()),
     ];
     let report = CheckReport::new(&listing(&SOUND), &with_b3(images));
     assert_eq!(kinds(&report), [Kind::Unreadable, Kind::Flat, Kind::Saturated, Kind::OddSize]);
@@ -137,17 +137,28 @@ fn bundles_too_few_for_the_default_recipe_are_counted() {
 }
 
 #[test]
-fn names_that_differ_in_case_or_spaces_only_are_named() {
+fn names_that_look_alike_are_an_error() {
     let mut lines = SOUND;
-    (lines[0].1, lines[2].1, lines[4].1) = ("bundle 1", "Bundle  1", "bundle 2");
-    (lines[1].1, lines[3].1, lines[5].1) = ("bundle 1", "Bundle  1", "bundle 2");
+    (lines[0].1, lines[2].1, lines[4].1) = ("bundle 1", "Bundle\u{200b} 01", "bundle 2");
+    (lines[1].1, lines[3].1, lines[5].1) = ("bundle 1", "Bundle\u{200b} 01", "bundle 2");
     let report = CheckReport::new(&listing(&lines), &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
-    assert_eq!(kinds(&report), [Kind::SimilarNames]);
+    assert_eq!((kinds(&report), report.count(Severity::Error)), (vec![Kind::SimilarNames], 1));
     let message = &report.findings[0].message;
+    // What has no width is written out.
     assert!(
-        message.contains("`bundle 1`") && message.contains("`Bundle  1`") && !message.contains("bundle 2"),
+        message.contains(r#""Bundle\u{200b} 01", "bundle 1": 2 bundles"#) && !message.contains("bundle 2"),
         "{message}"
     );
+}
+
+#[test]
+fn images_that_are_left_out_are_counted_one_by_one() {
+    let mut set = listing(&SOUND);
+    let left_out = |path: &str| LeftOut { path: path.to_owned(), reason: Reason::Deeper };
+    set.left_out = vec![left_out("b1/normal/x/1.tif"), left_out("b1/normal/x/2.tif")];
+    let report = CheckReport::new(&set, &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
+    assert_eq!((kinds(&report), report.digest), (vec![Kind::LeftOut; 2], None));
+    assert_eq!(report.findings[1].images, ["b1/normal/x/2.tif"]);
 }
 
 #[test]

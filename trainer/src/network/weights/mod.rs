@@ -1,9 +1,9 @@
-//! The backbone's weights: read from safetensors or torchvision's `.pth`, checked against the architecture.
+//! The backbone's weights: read from safetensors or a checkpoint of PyTorch, checked against the architecture.
 
+mod checkpoint;
 mod find;
+mod layout;
 mod origin;
-mod pickle;
-mod pth;
 mod random;
 mod safetensors_file;
 
@@ -12,7 +12,7 @@ pub use origin::Origin;
 
 use super::architecture;
 use cellgate_models::digest::Digest;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -73,6 +73,45 @@ pub enum WeightsError {
         /// The shape in ResNet-34.
         expected: String,
     },
+    /// The file holds other tensors than those of ResNet-34.
+    #[error(
+        "{}: found {found}{}; expected one ResNet-34 under torchvision's names, and whatever prefix: save it alone with \
+         torch.save(network.state_dict(), FILE)",
+        path.display(), besides(other)
+    )]
+    NotResNet34 {
+        /// The file.
+        path: PathBuf,
+        /// The network or tensors in it.
+        found: String,
+        /// What else is in it.
+        other: Vec<String>,
+    },
+    /// There is no Python to read a checkpoint with.
+    #[error(
+        "{}: a file of torch.save is read by Python with PyTorch, found none at {}: run scripts/setup, name one in \
+         CELLGATE_PYTHON, or take a .safetensors file",
+        path.display(), looked_for.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NoPython {
+        /// The file.
+        path: PathBuf,
+        /// Where Python was looked for, in order.
+        looked_for: Vec<PathBuf>,
+    },
+    /// The Python that reads a checkpoint failed.
+    #[error(
+        "{}: {} could not read it: {detail}; expected a Python with PyTorch: run scripts/setup, or name one in CELLGATE_PYTHON",
+        path.display(), python.display()
+    )]
+    Python {
+        /// The file.
+        path: PathBuf,
+        /// The Python.
+        python: PathBuf,
+        /// What happened.
+        detail: String,
+    },
     /// libtorch failed.
     #[error("{}: libtorch: {source}", path.display())]
     Torch {
@@ -83,6 +122,11 @@ pub enum WeightsError {
     },
 }
 
+/// The other content of a checkpoint, after what was found.
+fn besides(other: &[String]) -> String {
+    if other.is_empty() { String::new() } else { format!(", and {}", other.join(", ")) }
+}
+
 /// The weights of a ResNet-34 under torchvision's names: f32 on the CPU, all finite.
 #[derive(Debug)]
 pub struct Weights {
@@ -91,9 +135,10 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads the file at `path`: safetensors in f32, f16 or bf16, or what Python's `torch.save` wrote (`.pth`, `.pt`,
-    /// both of its formats, without running any code in it). Which one it is, its content decides. The tensors of the
-    /// last layer (`fc`) may be missing; tensors that ResNet-34 does not know are ignored.
+    /// Reads the file at `path`: safetensors in f64, f32, f16 or bf16, or a checkpoint that Python's `torch.save` wrote (`.pth`,
+    /// `.pt`, `.ckpt`), which needs a Python with PyTorch and runs no code of the file. Which one it is, its content decides.
+    /// ResNet-34 may lie in dictionaries and below prefixes such as `module.`. The tensors of the last layer (`fc`) may be missing;
+    /// tensors that ResNet-34 does not know are ignored.
     ///
     /// # Errors
     /// [`WeightsError`]: unreadable, malformed, unsupported, or not a ResNet-34.
@@ -108,9 +153,13 @@ impl Weights {
             });
         }
         let bytes = std::fs::read(path).map_err(io)?;
-        let stored =
-            if pth::is_pth(&bytes) { pth::parse(&bytes, path)? } else { safetensors_file::parse(&bytes, path)? };
-        Self::check(stored, Digest::of(&bytes), path)
+        let (stored, other) = if checkpoint::is_checkpoint(&bytes) {
+            let checkpoint::Content { tensors, other } = checkpoint::read(path)?;
+            (tensors, other)
+        } else {
+            (safetensors_file::parse(&bytes, path)?, Vec::new())
+        };
+        Self::check(without_prefix(stored, other, path)?, Digest::of(&bytes), path)
     }
 
     fn check(mut stored: HashMap<String, Tensor>, digest: Digest, path: &Path) -> Result<Self, WeightsError> {
@@ -156,6 +205,19 @@ impl Weights {
     pub(crate) fn tensor(&self, name: &str) -> &Tensor {
         &self.tensors[name]
     }
+}
+
+/// The tensors of the ResNet-34 in `stored`, under torchvision's names.
+fn without_prefix(
+    stored: HashMap<String, Tensor>,
+    other: Vec<String>,
+    path: &Path,
+) -> Result<HashMap<String, Tensor>, WeightsError> {
+    let shapes: BTreeMap<_, _> = stored.iter().map(|(name, tensor)| (name.clone(), tensor.size())).collect();
+    let prefix = layout::prefix(&shapes);
+    let prefix = prefix.map_err(|found| WeightsError::NotResNet34 { path: path.to_owned(), found, other })?;
+    let below = stored.into_iter().filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor)));
+    Ok(below.collect())
 }
 
 /// A tensor of `shape` from little-endian bytes; the caller has checked their number.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 const CONFIG: PretrainConfig =
     PretrainConfig { seed: 3, batch: 2, crop: Size { height: 64, width: 64 }, learning_rate: 1e-3 };
 
-fn go(out: &Path, config: PretrainConfig, steps: u64) -> Result<Summary> {
+fn go(out: &Path, config: PretrainConfig, steps: u64) -> Result<Summary, PretrainError> {
     let stop = AtomicBool::new(false);
     let plan = Plan::Steps(steps);
     run(&Run { out, config, plan, device: Device::Cpu, stop: &stop, command: "pretrain" })

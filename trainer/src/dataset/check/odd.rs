@@ -1,0 +1,225 @@
+//! Single images that are unlike the others of their data set, as mistakes on the way from the scanner make them.
+//!
+//! The data set itself says what is usual: the median of all images at each place of their sorted levels, and in each field of
+//! their layout. A distance is the mean difference of sorted levels, in units of the usual image's range of levels.
+
+use super::{Finding, Kind};
+use crate::dataset::look::{Look, SAMPLE};
+
+/// Fewer images don't say what is usual.
+const FEWEST: usize = 4;
+/// The places of the 1st and the 99th percentile in a sample.
+const LOW: usize = 2;
+const HIGH: usize = SAMPLE - 3;
+
+/// A mistake is named where the image is farther off than this, and this many times as far as the median image...
+const FAR: (f64, f64) = (0.3, 2.0);
+/// ...and undoing the mistake brings it within this, or this many times the median image's distance...
+const NEAR: (f64, f64) = (0.3, 4.0);
+/// ...and to this share of its distance.
+const EXPLAINED: f64 = 0.25;
+/// An image that no mistake explains is named from this distance on, or this many times the median image's.
+const UNLIKE: (f64, f64) = (1.0, 5.0);
+/// Correlation with the usual layout: that of the median image from which on all have one layout, and that of a negative.
+const LAYOUT: (f64, f64) = (0.5, -0.5);
+/// Share of pixels far below the usual levels, and of pixels of one level, from which on an image is partly blank; and the
+/// share in the median image up to which that is unusual.
+const DARK: (f64, f64) = (0.05, 0.01);
+const ONE_LEVEL: (f64, f64) = (1.0 / 3.0, 0.05);
+/// The usual 1st percentile from which on there can be darker pixels.
+const DARK_FROM: f64 = 32.0;
+
+/// What happened to an image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mistake {
+    Inverted,
+    ByteSwapped,
+    /// Multiplied by two to the power of this.
+    Scaled(i32),
+}
+
+impl Mistake {
+    fn all() -> impl Iterator<Item = Self> {
+        (-8..=8).filter(|power| *power != 0).map(Self::Scaled).chain([Self::ByteSwapped, Self::Inverted])
+    }
+
+    /// The distance from the usual levels after the mistake is undone; infinite where it can't have happened.
+    fn distance_undone(self, look: &Look, usual: &Usual) -> f64 {
+        let undone = |undo: &dyn Fn(u16) -> f64| {
+            let mut levels: Vec<f64> = look.sample.iter().map(|level| undo(*level)).collect();
+            levels.sort_unstable_by(f64::total_cmp);
+            usual.distance(&levels)
+        };
+        match self {
+            Self::ByteSwapped => undone(&|level| level.swap_bytes().into()),
+            Self::Scaled(power) => undone(&|level| f64::from(level) / 2_f64.powi(power)),
+            // The white of 9 to 16 bits, and of as many bits at the top of 16.
+            Self::Inverted => {
+                let whites = (9..=16).flat_map(|bits| [u16::MAX >> (16 - bits), u16::MAX << (16 - bits)]);
+                let whites = whites.filter(|white| look.sample.iter().all(|level| level <= white));
+                whites.map(|white| undone(&|level| (white - level).into())).fold(f64::INFINITY, f64::min)
+            }
+        }
+    }
+
+    fn finding(self) -> (Kind, String) {
+        match self {
+            Self::Inverted => {
+                (Kind::Inverted, "looks like a negative of the other images: black and white are exchanged".into())
+            }
+            Self::ByteSwapped => (
+                Kind::ByteSwapped,
+                "its levels are like the other images' once the two bytes of each are exchanged".into(),
+            ),
+            Self::Scaled(power) => {
+                let factor = 2_u32.pow(power.unsigned_abs());
+                let times = if power > 0 { format!("{factor} times") } else { format!("1/{factor} of") };
+                (Kind::Scaled, format!("its levels are {times} the other images'"))
+            }
+        }
+    }
+}
+
+/// What is usual in a data set.
+struct Usual {
+    sample: Vec<f64>,
+    /// The range of levels, never 0.
+    range: f64,
+    layout: Vec<f64>,
+    /// Figures of the median image.
+    distance: f64,
+    correlation: f64,
+    one_level: f64,
+    dark: f64,
+}
+
+impl Usual {
+    fn of(looks: &[&Look]) -> Self {
+        let medians = |values: &dyn Fn(&Look, usize) -> f64| -> Vec<f64> {
+            (0..SAMPLE).map(|at| median(looks.iter().map(|look| values(look, at)))).collect()
+        };
+        let sample = medians(&|look, at| look.sample[at].into());
+        let range = (sample[HIGH] - sample[LOW]).max(0.02 * sample[SAMPLE / 2]).max(16.0);
+        let layout = medians(&|look, at| look.layout[at]);
+        let mut usual = Self { sample, range, layout, distance: 0.0, correlation: 0.0, one_level: 0.0, dark: 0.0 };
+        usual.distance = median(looks.iter().map(|look| usual.distance_of(look)));
+        usual.correlation = median(looks.iter().map(|look| correlation(&look.layout, &usual.layout)));
+        usual.one_level = median(looks.iter().map(|look| look.commonest.1));
+        usual.dark = median(looks.iter().map(|look| usual.dark_share(look)));
+        usual
+    }
+
+    fn distance(&self, levels: &[f64]) -> f64 {
+        let sum: f64 = levels.iter().zip(&self.sample).map(|(level, usual)| (level - usual).abs()).sum();
+        sum / (SAMPLE as f64 * self.range)
+    }
+
+    fn distance_of(&self, look: &Look) -> f64 {
+        self.distance(&look.sample.iter().map(|level| f64::from(*level)).collect::<Vec<_>>())
+    }
+
+    /// The share of pixels below half the usual 1st percentile.
+    fn dark_share(&self, look: &Look) -> f64 {
+        if self.sample[LOW] < DARK_FROM {
+            return 0.0;
+        }
+        let dark = look.sample.iter().filter(|level| f64::from(**level) < self.sample[LOW] / 2.0).count();
+        dark as f64 / SAMPLE as f64
+    }
+
+    /// The mistake that makes the levels what they are.
+    fn mistake(&self, look: &Look) -> Option<Mistake> {
+        let distance = self.distance_of(look);
+        if distance > FAR.0.max(FAR.1 * self.distance) {
+            let undone = Mistake::all().map(|mistake| (mistake.distance_undone(look, self), mistake));
+            let (left, mistake) = undone.min_by(|(one, _), (other, _)| one.total_cmp(other))?;
+            if left < EXPLAINED * distance && left <= NEAR.0.max(NEAR.1 * self.distance) {
+                return Some(mistake);
+            }
+        }
+        None
+    }
+
+    fn judge(&self, image: &Image<'_>) -> Option<(Kind, String)> {
+        let look = image.look;
+        if let Some(mistake) = self.mistake(look) {
+            return Some(mistake.finding());
+        }
+        // Saturation explains high levels, one level and another layout.
+        if image.is_saturated {
+            return None;
+        }
+        // A negative within the usual levels has them all, in other places.
+        if self.correlation >= LAYOUT.0 && correlation(&look.layout, &self.layout) <= LAYOUT.1 {
+            return Some(Mistake::Inverted.finding());
+        }
+        let dark = self.dark_share(look);
+        if dark >= DARK.0 && self.dark <= DARK.1 {
+            let level = self.sample[LOW] / 2.0;
+            let text = format!(
+                "{:.0} % of its pixels are below level {level:.0}, far darker than the other images",
+                100.0 * dark
+            );
+            return Some((Kind::PartlyBlank, text));
+        }
+        let (level, share) = look.commonest;
+        if share >= ONE_LEVEL.0 && self.one_level <= ONE_LEVEL.1 {
+            return Some((
+                Kind::PartlyBlank,
+                format!("{:.0} % of its pixels have the one level {level}", 100.0 * share),
+            ));
+        }
+        if self.distance_of(look) > UNLIKE.0.max(UNLIKE.1 * self.distance) {
+            let text = format!(
+                "its levels, mostly {} to {}, are unlike the other images', mostly {:.0} to {:.0}",
+                look.sample[LOW], look.sample[HIGH], self.sample[LOW], self.sample[HIGH]
+            );
+            return Some((Kind::OtherLevels, text));
+        }
+        None
+    }
+}
+
+/// An image to be compared with the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Image<'a> {
+    pub(super) name: &'a str,
+    pub(super) look: &'a Look,
+    /// Whether it is called saturated already.
+    pub(super) is_saturated: bool,
+}
+
+/// Findings on `images`.
+pub(super) fn of_looks(images: &[Image<'_>]) -> Vec<Finding> {
+    if images.len() < FEWEST {
+        return Vec::new();
+    }
+    let usual = Usual::of(&images.iter().map(|image| image.look).collect::<Vec<_>>());
+    let judged = images.iter().filter_map(|image| Some((image.name, usual.judge(image)?)));
+    judged.map(|(name, (kind, text))| Finding::new(kind, format!("{name}: {text}"), vec![name.to_owned()])).collect()
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        count => f64::midpoint(values[(count - 1) / 2], values[count / 2]),
+    }
+}
+
+/// Pearson's correlation; 0 where either is even.
+fn correlation(one: &[f64], other: &[f64]) -> f64 {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let (mean_one, mean_other) = (mean(one), mean(other));
+    let (mut both, mut own, mut others) = (0.0, 0.0, 0.0);
+    for (one, other) in one.iter().zip(other) {
+        let (one, other) = (one - mean_one, other - mean_other);
+        (both, own, others) = (both + one * other, own + one * one, others + other * other);
+    }
+    let scale = (own * others).sqrt();
+    if scale > 0.0 { both / scale } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+use super::*;
+use cellgate_models::conversion::Histogram;
+use cellgate_models::radiograph::Radiograph;
+use proptest::prelude::*;
+
+const SIDE: usize = 48;
+
+/// A part on a bright field, darker to the right; `thickness` moves its levels, `noise` is the seed of the detector's noise.
+fn part(thickness: u16, noise: u64) -> Vec<u16> {
+    let mut state = noise.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let levels = (0..SIDE * SIDE).map(|pixel| {
+        let (row, column) = (pixel / SIDE, pixel % SIDE);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let noise = (state >> 58) as u16;
+        let is_part = (8..40).contains(&row) && (8..40).contains(&column);
+        noise + if is_part { 2200 - thickness - 4 * column as u16 } else { 2700 }
+    });
+    levels.collect()
+}
+
+fn look(levels: Vec<u16>) -> Look {
+    let histogram = Histogram::of(&levels);
+    Look::of(&Radiograph::new(SIDE as u32, SIDE as u32, levels).unwrap(), &histogram)
+}
+
+fn image<'a>(name: &'a str, look: &'a Look) -> Image<'a> {
+    Image { name, look, is_saturated: false }
+}
+
+/// What is found in eleven sound parts and one of `levels`.
+fn kinds(levels: Vec<u16>) -> Vec<(Kind, String)> {
+    let mut looks: Vec<Look> = (0..11).map(|index| look(part(20 * index, index.into()))).collect();
+    looks.push(look(levels));
+    let names: Vec<String> = (1..=12).map(|number| format!("{number}.tif")).collect();
+    let images: Vec<_> = names.iter().zip(&looks).map(|(name, look)| image(name, look)).collect();
+    of_looks(&images).into_iter().map(|finding| (finding.kind, finding.images.concat())).collect()
+}
+
+#[test]
+fn each_mistake_is_named_with_its_image() {
+    let change = |change: &dyn Fn(u16) -> u16| part(100, 99).into_iter().map(change).collect::<Vec<_>>();
+    let half = |level: u16| {
+        let mut levels = part(100, 99);
+        levels[..SIDE * SIDE / 2].fill(level);
+        levels
+    };
+    let mut quarter = part(100, 99);
+    quarter[SIDE * SIDE * 3 / 4..].iter_mut().enumerate().for_each(|(index, level)| *level = index as u16 % 7);
+    for (levels, expected) in [
+        (change(&|level| 65_535 - level), Kind::Inverted),
+        (change(&|level| 16_383 - level), Kind::Inverted),
+        (change(&|level| 4095 - level), Kind::Inverted),
+        // Within the levels that it had.
+        (change(&|level| 4800 - level), Kind::Inverted),
+        (change(&u16::swap_bytes), Kind::ByteSwapped),
+        (change(&|level| level * 16), Kind::Scaled),
+        (change(&|level| level * 4), Kind::Scaled),
+        (change(&|level| level / 8), Kind::Scaled),
+        (half(0), Kind::PartlyBlank),
+        (half(2400), Kind::PartlyBlank),
+        (half(40_000), Kind::PartlyBlank),
+        (quarter, Kind::PartlyBlank),
+        (change(&|level| level + 3000), Kind::OtherLevels),
+    ] {
+        assert_eq!(kinds(levels), [(expected, "12.tif".to_owned())]);
+    }
+}
+
+#[test]
+fn a_few_images_say_nothing_about_what_is_usual() {
+    let looks = [look(part(0, 1)), look(part(0, 2)), look(part(0, 3).into_iter().map(|level| 16 * level).collect())];
+    let images: Vec<_> = looks.iter().map(|look| image("x", look)).collect();
+    assert_eq!(of_looks(&images), []);
+}
+
+#[test]
+fn two_exposures_in_one_data_set_are_both_usual() {
+    let looks: Vec<Look> = (0..12)
+        .map(|index| look(part(10 * index, index.into()).into_iter().map(|level| level * (1 + index % 2)).collect()))
+        .collect();
+    let images: Vec<_> = looks.iter().map(|look| image("x", look)).collect();
+    assert_eq!(of_looks(&images), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn thicker_and_thinner_parts_are_no_mistakes(thickness in 0..500_u16, noise: u64) {
+        prop_assert_eq!(kinds(part(thickness, noise)), []);
+    }
+}

@@ -1,0 +1,131 @@
+//! One file or folder in a data set's folders.
+
+use super::left_out::Reason;
+use super::{DatasetError, natural_order};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+/// What an item is, links followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    File,
+    /// A pipe, a socket, a device.
+    Special,
+    /// A link to nothing, or to itself.
+    DanglingLink {
+        target: PathBuf,
+    },
+}
+
+/// One file or folder.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Its name; characters that are no UTF-8 are replaced.
+    pub(super) name: String,
+    /// Its path relative to the data set's folder, with `/`.
+    pub(super) relative: String,
+    /// Its path for opening.
+    pub(super) path: PathBuf,
+    /// Whether it is a link.
+    pub(super) is_link: bool,
+    kind: Kind,
+}
+
+/// What is in `folder`, in natural order of the names, hidden ones too; `prefix` and a name make the relative path.
+pub(super) fn read(folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetError> {
+    let io = |source| DatasetError::Io { path: folder.to_owned(), source };
+    let mut items = Vec::new();
+    for item in fs::read_dir(folder).map_err(io)? {
+        let path = item.map_err(io)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let io = |source| DatasetError::Io { path: path.clone(), source };
+        let is_link = fs::symlink_metadata(&path).map_err(io)?.is_symlink();
+        let kind = match fs::metadata(&path) {
+            Ok(there) if there.is_dir() => Kind::Folder,
+            Ok(there) if there.is_file() => Kind::File,
+            Ok(_) => Kind::Special,
+            Err(error) if is_link && error.kind() != ErrorKind::PermissionDenied => {
+                Kind::DanglingLink { target: fs::read_link(&path).map_err(io)? }
+            }
+            Err(error) => return Err(io(error)),
+        };
+        items.push(Item { relative: format!("{prefix}{name}"), name, path, is_link, kind });
+    }
+    items.sort_by(|a, b| natural_order(&a.name, &b.name));
+    Ok(items)
+}
+
+impl Item {
+    /// Whether it is a folder, or a link to one.
+    pub(super) fn is_folder(&self) -> bool {
+        self.kind == Kind::Folder
+    }
+
+    /// Whether its name begins with a full stop.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.name.starts_with('.')
+    }
+
+    /// Whether it is called like an image.
+    pub(super) fn has_tiff_name(&self) -> bool {
+        let extension = Path::new(&self.name).extension().unwrap_or_default().to_ascii_lowercase();
+        extension == "tif" || extension == "tiff"
+    }
+
+    /// Refuses a name that no manifest and no table can hold.
+    pub(super) fn check_name(&self) -> Result<(), DatasetError> {
+        let name = self.path.file_name().unwrap_or_default();
+        if name.to_str().is_some() {
+            return Ok(());
+        }
+        Err(DatasetError::Layout {
+            path: self.path.parent().unwrap_or(&self.path).to_owned(),
+            found: format!("the name {name:?}"),
+            expected: "names in UTF-8".into(),
+        })
+    }
+
+    /// Why it is an image that is left out, `place` where it is a TIFF; none where it is no image.
+    pub(super) fn image_reason(&self, place: Reason) -> Result<Option<Reason>, DatasetError> {
+        Ok(match &self.kind {
+            Kind::DanglingLink { target } => Some(Reason::DanglingLink { target: target.clone() }),
+            _ if self.has_tiff_name() => Some(place),
+            Kind::Folder | Kind::Special => None,
+            Kind::File => {
+                let start = self.start().map_err(|source| DatasetError::Io { path: self.path.clone(), source })?;
+                match start[..] {
+                    [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(place),
+                    _ => format_of(&start).map(Reason::OtherFormat),
+                }
+            }
+        })
+    }
+
+    /// The first bytes of the file.
+    fn start(&self) -> std::io::Result<Vec<u8>> {
+        let mut start = Vec::new();
+        File::open(&self.path)?.take(132).read_to_end(&mut start)?;
+        Ok(start)
+    }
+}
+
+/// The format of an image that is no TIFF, or of an archive in which there may be images, by its first bytes.
+fn format_of(start: &[u8]) -> Option<&'static str> {
+    Some(match start {
+        [0x89, b'P', b'N', b'G', ..] => "a PNG",
+        [0xff, 0xd8, 0xff, ..] => "a JPEG",
+        [b'G', b'I', b'F', b'8', ..] => "a GIF",
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => "a BMP",
+        [0xff, 0x4f, 0xff, 0x51, ..] | [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] => "a JPEG 2000",
+        [b'S', b'I', b'M', b'P', b'L', b'E', b' ', ..] => "a FITS image",
+        [0x89, b'H', b'D', b'F', ..] => "an HDF5 file",
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => "a NumPy array",
+        [b'P', b'2' | b'5', b'\n' | b' ' | b'\r', ..] => "a PGM",
+        [.., b'D', b'I', b'C', b'M'] if start.len() == 132 => "a DICOM image",
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'P', b'K', 3, 4, ..] => "an archive",
+        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', 0, ..] | [b'7', b'z', 0xbc, 0xaf, ..] => "an archive",
+        _ => return None,
+    })
+}

@@ -1,0 +1,91 @@
+//! What an image looks like in a few hundred numbers, so that images of a data set can be compared with each other.
+
+use cellgate_models::conversion::Histogram;
+use cellgate_models::radiograph::Radiograph;
+
+/// Levels in a sample.
+pub(super) const SAMPLE: usize = 256;
+/// Rows and columns of a layout.
+const GRID: usize = 16;
+
+/// What an image looks like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// Levels in ascending order, each for the same number of pixels. What a mistake does to every level can be undone on them.
+    pub(super) sample: Vec<u16>,
+    /// Mean levels of 16 x 16 fields, row by row.
+    pub(super) layout: Vec<f64>,
+    /// The level that most pixels have, and their share, 0..=1.
+    pub(super) commonest: (u16, f64),
+}
+
+impl Look {
+    /// The look of `radiograph`, whose levels `histogram` counts.
+    pub(super) fn of(radiograph: &Radiograph, histogram: &Histogram) -> Self {
+        Self { sample: sample(histogram), layout: layout(radiograph), commonest: commonest(histogram) }
+    }
+}
+
+fn sample(histogram: &Histogram) -> Vec<u16> {
+    let total = histogram.total() as f64;
+    let mut levels = (0..=u16::MAX).zip(histogram.counts()).filter(|(_, count)| **count > 0);
+    let (mut level, mut below) = (0, 0);
+    let sample = (0..SAMPLE).map(|index| {
+        let position = (index as f64 + 0.5) / SAMPLE as f64 * total;
+        while (below as f64) <= position {
+            let Some((next, count)) = levels.next() else { break };
+            (level, below) = (next, below + count);
+        }
+        level
+    });
+    sample.collect()
+}
+
+fn layout(radiograph: &Radiograph) -> Vec<f64> {
+    let (width, height) = (radiograph.width() as usize, radiograph.height() as usize);
+    let edges = |field: usize, side: usize| {
+        let start = (field * side / GRID).min(side.saturating_sub(1));
+        start..((field + 1) * side / GRID).max(start + 1).min(side)
+    };
+    let field = |index: usize| {
+        let (rows, columns) = (edges(index / GRID, height), edges(index % GRID, width));
+        let count = rows.len() * columns.len();
+        let sum_of_row = |row: usize| {
+            radiograph.levels()[row * width..][columns.clone()].iter().map(|level| u64::from(*level)).sum::<u64>()
+        };
+        rows.map(sum_of_row).sum::<u64>() as f64 / count.max(1) as f64
+    };
+    (0..GRID * GRID).map(field).collect()
+}
+
+fn commonest(histogram: &Histogram) -> (u16, f64) {
+    let most = (0..=u16::MAX).zip(histogram.counts()).max_by_key(|(_, count)| **count);
+    most.map_or((0, 0.0), |(level, count)| (level, *count as f64 / histogram.total() as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(width: u32, height: u32, levels: Vec<u16>) -> Look {
+        let histogram = Histogram::of(&levels);
+        Look::of(&Radiograph::new(width, height, levels).unwrap(), &histogram)
+    }
+
+    #[test]
+    fn a_sample_stands_for_equal_numbers_of_pixels() {
+        let look = look(32, 32, (0..1024).collect());
+        let expected: Vec<u16> = (0..256).map(|index| 4 * index + 2).collect();
+        assert_eq!(look.sample, expected);
+        assert_eq!(look.layout[0], (0.0 + 1.0 + 32.0 + 33.0) / 4.0);
+        assert_eq!(look.layout[255], (990.0 + 991.0 + 1022.0 + 1023.0) / 4.0);
+    }
+
+    #[test]
+    fn images_smaller_than_the_grid_have_a_look_too() {
+        let look = look(3, 1, vec![5, 5, 9]);
+        assert_eq!((look.layout.len(), look.layout[0], look.layout[255]), (256, 5.0, 9.0));
+        assert_eq!(look.commonest, (5, 2.0 / 3.0));
+        assert_eq!((look.sample[0], look.sample[255]), (5, 9));
+    }
+}

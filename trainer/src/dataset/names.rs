@@ -1,0 +1,275 @@
+//! Names as people read them: one text in two Unicode forms, and names that only look alike.
+//!
+//! Two names that are the same text after NFC (Unicode Standard Annex 15) are one name: no reader tells them apart, and a Mac
+//! writes `ü` as two characters where Linux writes one. Names that only look alike are two, and are reported: they differ in
+//! case, spaces, characters without width, hyphens, full-width letters, `1`, `01` and `1.0`, or letters of other scripts
+//! (Unicode Technical Standard 39, by `unicode-security`).
+
+use std::collections::BTreeMap;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::confusable_detection::skeleton;
+
+/// `name` in the Unicode form that names are compared in.
+pub(crate) fn composed(name: &str) -> String {
+    name.nfc().collect()
+}
+
+/// The names of bundles as they are written, put into composed form.
+#[derive(Debug, Default)]
+pub(super) struct BundleNames {
+    /// Composed names with the first way each was written in, and whether there was another one.
+    written: BTreeMap<String, (String, bool)>,
+}
+
+impl BundleNames {
+    /// The composed form of the bundle's name `written`.
+    pub(super) fn composed(&mut self, written: &str) -> String {
+        let composed = composed(written);
+        let (first, again) = self.written.entry(composed.clone()).or_insert_with(|| (written.to_owned(), false));
+        *again |= first != written;
+        composed
+    }
+
+    /// The names that were written in two forms.
+    pub(super) fn in_two_forms(self) -> Vec<String> {
+        self.written.into_iter().filter(|(_, (_, again))| *again).map(|(composed, _)| composed).collect()
+    }
+}
+
+/// A way to write names so that names that look alike become the same.
+struct Key {
+    of: fn(&str) -> String,
+    /// Whether it says something about two names in ASCII too. Letters of other scripts don't: `K10` and `K1O` in one list
+    /// are meant to be two.
+    in_ascii: bool,
+}
+
+const KEYS: [Key; 3] = [
+    Key { of: folded, in_ascii: true },
+    Key { of: |name| skeleton(&folded(name)).collect(), in_ascii: false },
+    // Capitals of Greek and Cyrillic look like Latin ones more often than small letters do.
+    Key { of: |name| folded(&skeleton(&joined(&plain(name))).collect::<String>()), in_ascii: false },
+];
+
+/// Groups of two or more of `names` that a reader takes for one name, in the order of their first names.
+pub(super) fn look_alikes<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
+    let mut group: Vec<usize> = (0..names.len()).collect();
+    for key in KEYS {
+        let mut same = BTreeMap::<String, Vec<usize>>::new();
+        for (index, name) in names.iter().enumerate() {
+            same.entry((key.of)(name)).or_default().push(index);
+        }
+        for members in same.into_values().filter(|members| members.len() > 1) {
+            if key.in_ascii || members.iter().any(|&member| !names[member].is_ascii()) {
+                let joined: Vec<usize> = members.iter().map(|&member| group[member]).collect();
+                group.iter_mut().filter(|group| joined.contains(group)).for_each(|group| *group = joined[0]);
+            }
+        }
+    }
+    let mut groups = BTreeMap::<usize, (usize, Vec<&str>)>::new();
+    for (index, group) in group.into_iter().enumerate() {
+        groups.entry(group).or_insert_with(|| (index, Vec::new())).1.push(names[index]);
+    }
+    let mut groups: Vec<_> = groups.into_values().filter(|(_, names)| names.len() > 1).collect();
+    groups.sort_unstable_by_key(|(first, _)| *first);
+    groups.into_iter().map(|(_, names)| names).collect()
+}
+
+/// `name` without what a reader does not see: case, spaces, hyphens between letters or digits, zeros before and after a number.
+fn folded(name: &str) -> String {
+    // By way of capitals `ß` becomes `ss`, as Unicode's case folding has it.
+    joined(&plain(&plain(name).to_uppercase().to_lowercase()))
+}
+
+/// `name` with full-width and other compatibility forms as plain characters (NFKC), every hyphen as `-`, and without spaces,
+/// `_`, characters without width and full stops at the end, which Windows drops. What stood between two digits keeps them
+/// apart, as ` `: `1 1` is not `11`.
+fn plain(name: &str) -> String {
+    let mut plain = String::new();
+    let mut gap = false;
+    for character in name.trim_end_matches(['.', ' ']).nfkc() {
+        if character.is_whitespace() || character == '_' {
+            gap = true;
+        } else if !is_invisible(character) {
+            if gap && character.is_ascii_digit() && plain.ends_with(|last: char| last.is_ascii_digit()) {
+                plain.push(' ');
+            }
+            gap = false;
+            plain.push(if is_hyphen(character) { '-' } else { character });
+        }
+    }
+    plain
+}
+
+/// `plain` without hyphens between letters or digits, and with numbers as short as they can be written.
+fn joined(plain: &str) -> String {
+    let characters: Vec<char> = plain.chars().collect();
+    let is_joint = |index: usize| {
+        let beside =
+            |index: Option<usize>| index.and_then(|index| characters.get(index)).is_some_and(|c| c.is_alphanumeric());
+        characters[index] == '-' && beside(index.checked_sub(1)) && beside(Some(index + 1))
+    };
+    let mut joined = String::new();
+    let mut index = 0;
+    while let Some(&character) = characters.get(index) {
+        if character.is_ascii_digit() {
+            let digits = |from: usize| characters[from..].iter().take_while(|c| c.is_ascii_digit()).count();
+            let end = index + digits(index);
+            let number: String = characters[index..end].iter().collect();
+            let number = number.trim_start_matches('0');
+            joined.push_str(if number.is_empty() { "0" } else { number });
+            index = end;
+            // A fraction of zeros, unless it is the middle of something like a version: 1.0.2.
+            if matches!(characters.get(end), Some('.' | ',')) && !joined_fraction(&characters[..end]) {
+                let zeros = characters[end + 1..].iter().take_while(|c| **c == '0').count();
+                let after = end + 1 + zeros;
+                if zeros > 0 && !matches!(characters.get(after), Some('.' | ',' | '0'..='9')) {
+                    index = after;
+                }
+            }
+        } else if is_joint(index) {
+            let between_digits =
+                characters[index - 1].is_ascii_digit() && characters.get(index + 1).is_some_and(char::is_ascii_digit);
+            if between_digits {
+                joined.push(' ');
+            }
+            index += 1;
+        } else {
+            joined.push(character);
+            index += 1;
+        }
+    }
+    joined
+}
+
+/// Whether the number at the end of `characters` is what follows a full stop already.
+fn joined_fraction(characters: &[char]) -> bool {
+    let before = characters.iter().rev().find(|character| !character.is_ascii_digit());
+    matches!(before, Some('.' | ','))
+}
+
+/// Dashes, minus signs and other short strokes.
+fn is_hyphen(character: char) -> bool {
+    matches!(
+        character,
+        '-' | '\u{2d7}' | '\u{58a}' | '\u{5be}' | '\u{1806}' | '\u{2010}'
+            ..='\u{2015}'
+                | '\u{2043}'
+                | '\u{207b}'
+                | '\u{208b}'
+                | '\u{2212}'
+                | '\u{2500}'
+                | '\u{2501}'
+                | '\u{2796}'
+                | '\u{2e3a}'
+                | '\u{2e3b}'
+                | '\u{2e40}'
+                | '\u{301c}'
+                | '\u{fe58}'
+                | '\u{fe63}'
+                | '\u{ff0d}'
+    )
+}
+
+/// Control characters, and those that Unicode calls default ignorable: without width, or saying how others are drawn.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn alike(one: &str, other: &str) -> bool {
+        look_alikes(&[one, other]).len() == 1
+    }
+
+    #[test]
+    fn names_that_a_reader_takes_for_one_are_alike() {
+        for (one, other) in [
+            ("bundle 1", "Bundle 1"),
+            ("STRASSE", "straße"),
+            ("bundle 1", "bundle  1"),
+            ("bundle 1", "bundle\u{a0}1"),
+            ("bundle 1", "bundle1"),
+            ("bundle 1", "bundle_1"),
+            ("bundle 1", "bundle\u{200b} 1"),
+            ("bundle 1", "\u{feff}bundle 1"),
+            ("bundle 1", "bun\u{ad}dle 1"),
+            ("bundle 1", "bundle 1."),
+            ("bundle-1", "bundle\u{2010}1"),
+            ("bundle-1", "bundle \u{2013} 1"),
+            ("bundle-1", "bundle\u{2014}1"),
+            ("bundle-1", "bundle\u{2212}1"),
+            ("1-2", "1 2"),
+            ("1-2", "01\u{2011}02"),
+            ("1", "01"),
+            ("1", "1.0"),
+            ("1", "1,00"),
+            ("bundle 001", "bundle 1"),
+            ("0", "000"),
+            ("A1", "\u{ff21}\u{ff11}"),
+            ("bundle IV", "bundle \u{2163}"),
+            ("bundle a", "bundle \u{430}"),
+            ("B", "\u{392}"),
+            ("B", "\u{412}"),
+            ("HOP 1", "\u{41d}\u{41e}\u{420} 1"),
+            ("Bündel", "Bu\u{308}ndel"),
+            ("Bündel 1", "bu\u{308}ndel-01"),
+        ] {
+            assert!(alike(one, other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_to_a_reader_are_not() {
+        for (one, other) in [
+            ("bundle 1", "bundle 2"),
+            ("11", "1 1"),
+            ("11", "1-1"),
+            ("1.1", "1.10"),
+            ("1.0", "1.0.0"),
+            ("1.0.2", "1.2"),
+            ("10", "1"),
+            ("100", "1.00.1"),
+            ("A+", "A-"),
+            ("A-", "A"),
+            ("-1", "1"),
+            ("K10", "K1O"),
+            ("bundle l", "bundle 1"),
+            ("Bündel", "Bundel"),
+            ("a", "ä"),
+            ("ж", "x"),
+        ] {
+            assert!(!alike(one, other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn groups_hold_all_names_and_keep_their_order() {
+        let names = ["c", "bundle 1", "Bundle 1", "b", "b\u{443}ndle", "bundle 01", "C"];
+        assert_eq!(look_alikes(&names), [vec!["c", "C"], vec!["bundle 1", "Bundle 1", "bundle 01"]]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_panics_and_each_is_like_its_decomposed_form(name in "\\PC{0,12}") {
+            let decomposed: String = name.nfd().collect();
+            prop_assert!(alike(&name, &decomposed));
+            prop_assert_eq!(composed(&decomposed), composed(&name));
+        }
+
+        #[test]
+        fn plain_numbers_are_alike_if_equal(one in 0..200_u32, other in 0..200_u32, zeros in 0..3_usize) {
+            let padded = format!("b{}{other}", "0".repeat(zeros));
+            prop_assert_eq!(alike(&format!("B {one}"), &padded), one == other);
+        }
+    }
+}

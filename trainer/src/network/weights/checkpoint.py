@@ -1,0 +1,117 @@
+"""Writes the tensors of a PyTorch checkpoint as safetensors, for cellgate-trainer, which runs this with the Python of its libtorch.
+
+    python -I -c "$(cat checkpoint.py)" CHECKPOINT OUT.safetensors
+
+torch.load(weights_only=True) builds tensors and plain containers and runs nothing that the file asks for. Stdout gets one JSON
+object: {"other": [...]} with what else the file holds, or {"error": KIND, "found": TEXT}.
+"""
+import ctypes
+import json
+import pickle
+import re
+import resource
+import struct
+import sys
+
+# A hostile file must not take the machine's memory, disk or time.
+MAX_MEMORY_BYTES = 8 << 30
+MAX_OUT_BYTES = 1 << 30
+MAX_CPU_S = 240
+MAX_DEPTH = 16
+MAX_TENSORS = 20_000
+
+
+def say(**answer):
+    json.dump(answer, sys.stdout)
+    sys.stdout.flush()
+
+
+def allow_plain_data(torch):
+    """What training scripts save beside the tensors: numbers of NumPy and parsed arguments, which are data alone."""
+    import argparse
+
+    allowed = [argparse.Namespace]
+    try:
+        import numpy
+
+        allowed.append(numpy.dtype)
+        allowed += [type(numpy.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u1", "?")]
+        is_old = numpy.lib.NumpyVersion(numpy.__version__) < "2.0.0"
+        scalar = (numpy.core if is_old else numpy._core).multiarray.scalar
+        allowed += [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    except (ImportError, AttributeError):
+        pass
+    torch.serialization.add_safe_globals(allowed)
+
+
+def flatten(value, name, depth, tensors, other, torch):
+    """Tensors below `value` by their names, joined with full stops. Optimizers number their tensors; those have no name."""
+    if isinstance(value, torch.Tensor):
+        if value.is_floating_point() and value.layout == torch.strided and not value.is_quantized:
+            if name in tensors or len(tensors) == MAX_TENSORS:
+                raise ValueError(f"two tensors called {name}, or more than {MAX_TENSORS}")
+            tensors[name] = value
+    elif isinstance(value, dict) and depth < MAX_DEPTH:
+        for key, item in value.items():
+            if isinstance(key, str):
+                flatten(item, f"{name}.{key}" if name else key, depth + 1, tensors, other, torch)
+    elif depth <= 1:
+        text = f"{value!r}"[:60] if isinstance(value, (str, int, float, bool)) else type(value).__name__
+        other.append(f"{name} {text}" if name else text)
+
+
+def limit_resources():
+    limits = [(resource.RLIMIT_DATA, MAX_MEMORY_BYTES), (resource.RLIMIT_FSIZE, 2 * MAX_OUT_BYTES), (resource.RLIMIT_CPU, MAX_CPU_S)]
+    for kind, limit in limits:
+        _, hard = resource.getrlimit(kind)
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (limit, limit))
+
+
+def refusal(text):
+    """What weights_only refused; without torch's advice to switch it off."""
+    name = re.search(r"GLOBAL (\S+)", text)
+    if name:
+        return f"the Python object {name[1]}, which is code and no tensor"
+    reason = re.search(r"WeightsUnpickler error:\s*(.*)", text)
+    return f"a pickle that holds more than tensors and plain containers ({reason[1] if reason else 'no reason given'})"
+
+
+def write(path, tensors, torch):
+    header, offset = {}, 0
+    for name, tensor in tensors.items():
+        end = offset + 4 * tensor.numel()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, end]}
+        offset = end
+    if offset > MAX_OUT_BYTES:
+        raise ValueError(f"{offset} bytes of tensors, more than {MAX_OUT_BYTES}")
+    header = json.dumps(header).encode()
+    with open(path, "wb") as out:
+        out.write(struct.pack("<Q", len(header)) + header)
+        for tensor in tensors.values():
+            plain = tensor.detach().to(torch.float32).contiguous()
+            # Without NumPy, which not every environment has.
+            out.write(ctypes.string_at(plain.data_ptr(), 4 * plain.numel()) if plain.numel() else b"")
+
+
+def main(source, target):
+    try:
+        import torch
+    except Exception as error:
+        return say(error="no-torch", found=f"{type(error).__name__}: {error}")
+    limit_resources()
+    allow_plain_data(torch)
+    try:
+        content = torch.load(source, map_location="cpu", weights_only=True)
+        tensors, other = {}, []
+        flatten(content, "", 0, tensors, other, torch)
+        write(target, tensors, torch)
+    except pickle.UnpicklingError as error:
+        say(error="refused", found=refusal(str(error)))
+    except Exception as error:
+        say(error="malformed", found=f"{type(error).__name__}: {error}")
+    else:
+        say(other=other)
+
+
+main(*sys.argv[1:])
