@@ -9,6 +9,8 @@
 //! | [`bundle`] | the model bundle: network, conversion, policy, golden images, verified before use |
 //! | [`digest`] | SHA-256 digests, the names of all content |
 //! | `plan` | TensorRT plans: built from ONNX, inspected, cached; only with the feature `tensorrt` |
+//! | [`library`] | where shared libraries are looked for that are loaded at run time |
+//! | [`plain_file`] | plain files in folders that others write to: opened without waiting, read under a limit |
 //! | [`one_line()`] | errors as people read them |
 // No number changes silently; a test's casts are of numbers that it has chosen.
 #![cfg_attr(
@@ -26,8 +28,9 @@ pub mod bundle;
 pub mod conversion;
 pub mod digest;
 pub mod engine;
-mod library;
+pub mod library;
 mod one_line;
+pub mod plain_file;
 #[cfg(feature = "tensorrt")]
 pub mod plan;
 pub mod policy;

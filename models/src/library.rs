@@ -1,107 +1,187 @@
-//! Where shared libraries are looked for that are loaded at run time.
+//! Where shared libraries are looked for that are loaded at run time: the one search for ONNX Runtime, TensorRT and CUDA.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A library as it is looked for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
+#[derive(Debug, Clone)]
+pub struct Wanted {
     /// Its file name on Linux, such as `libonnxruntime.so`; `.1` or `.1.32.0` may follow.
-    pub(crate) file_name: &'static str,
+    pub file_name: &'static str,
     /// The environment variable that names it.
-    pub(crate) environment: &'static str,
+    pub environment: &'static str,
     /// Whether that variable and the caller name the folder that holds the file, and those that belong to it; else the file.
-    pub(crate) names_folder: bool,
-    /// Its folder below `site-packages`, where a Python wheel has put it.
-    pub(crate) wheel: &'static str,
-    /// The folder that its own installer makes.
-    pub(crate) own: &'static str,
+    pub names_folder: bool,
+    /// Where it is looked for, in order, when nobody names it.
+    pub places: Vec<Place>,
 }
 
-/// The folders of the system that are looked at last, before the library's own.
-const SYSTEM_FOLDERS: &[&str] = &[
-    "/usr/local/lib",
-    "/usr/lib",
-    #[cfg(target_arch = "x86_64")]
-    "/usr/lib/x86_64-linux-gnu",
-    #[cfg(target_arch = "aarch64")]
-    "/usr/lib/aarch64-linux-gnu",
-];
+/// A place to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A folder below the running program's own; the empty path is that folder itself.
+    Program(&'static str),
+    /// A folder below `.venv/lib/python3*/site-packages`, where a Python wheel has put the file; in the program's folder and each
+    /// folder above it.
+    Wheel(&'static str),
+    /// What the system's loader finds by the file name.
+    Loader,
+    /// A folder.
+    Folder(PathBuf),
+}
+
+/// Where the system keeps the libraries of this processor.
+pub const MULTIARCH: &str =
+    if cfg!(target_arch = "aarch64") { "/usr/lib/aarch64-linux-gnu" } else { "/usr/lib/x86_64-linux-gnu" };
+
+impl Place {
+    /// The places of a library that a wheel or its own installer brings: `lib` beside the program, the program's folder,
+    /// `wheel`, the system's folders, `own`.
+    #[must_use]
+    pub fn usual(wheel: &'static str, own: &str) -> Vec<Self> {
+        let system = ["/usr/local/lib", "/usr/lib", MULTIARCH, own].map(|folder| Self::Folder(folder.into()));
+        [Self::Program("lib"), Self::Program(""), Self::Wheel(wheel)].into_iter().chain(system).collect()
+    }
+}
 
 /// Everything that decides where to look, so that the search can be tested without the process's own surroundings.
 #[derive(Debug)]
-pub(crate) struct Search {
-    wanted: Wanted,
+pub struct Search {
+    /// The library.
+    pub wanted: Wanted,
     /// What the caller named. Nothing else is looked for.
-    explicit: Option<PathBuf>,
+    pub explicit: Option<PathBuf>,
     /// The value of the environment variable; empty counts as not set. Nothing else is looked for.
-    environment: Option<OsString>,
+    pub environment: Option<OsString>,
     /// The running program.
-    program: Option<PathBuf>,
-    /// Folders that are looked at last.
-    system: Vec<PathBuf>,
+    pub program: Option<PathBuf>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<T> {
+    /// A file, which is not loaded yet.
+    File(PathBuf),
+    /// What the system's loader made of the file name.
+    Loaded(T),
+}
+
+/// Why a search found nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// The file that was named is not there.
+    Named {
+        /// The file.
+        path: PathBuf,
+        /// The environment variable that named it; none where the caller did.
+        environment: Option<&'static str>,
+    },
+    /// No place has it.
+    Nowhere {
+        /// The environment variable, which is not set.
+        environment: &'static str,
+        /// Every place that was looked at, one a line, each ended.
+        looked_for: String,
+    },
+}
+
+/// Every place that was looked at, the environment variable too, one a line, each ended.
+impl fmt::Display for Missing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named { path, environment } => {
+                let named_by = environment.unwrap_or("as named by the caller");
+                writeln!(out, "  {} ({named_by}; no such file)", path.display())
+            }
+            Self::Nowhere { environment, looked_for } => {
+                writeln!(out, "  the environment variable {environment} (not set)")?;
+                out.write_str(looked_for)
+            }
+        }
+    }
 }
 
 impl Search {
     /// The search of this process.
-    pub(crate) fn of_process(wanted: Wanted, explicit: Option<&Path>) -> Self {
+    #[must_use]
+    pub fn of_process(wanted: Wanted, explicit: Option<&Path>) -> Self {
         Self {
-            wanted,
             explicit: explicit.map(Path::to_owned),
             environment: std::env::var_os(wanted.environment),
             // The real path: a link to the program in /usr/bin leads to the folder with its libraries.
             program: std::env::current_exe().and_then(fs::canonicalize).ok(),
-            system: SYSTEM_FOLDERS.iter().copied().chain([wanted.own]).map(PathBuf::from).collect(),
+            wanted,
         }
     }
 
-    /// The first library file in the order that README.md gives; else every place that was looked at, one a line, each
-    /// ended.
-    pub(crate) fn find(&self) -> Result<PathBuf, String> {
+    /// The first library file in the order of the places, of which [`Place::Loader`] is none.
+    pub(crate) fn find(&self) -> Result<PathBuf, Missing> {
+        self.find_or_load(|_| None).map(|found| match found {
+            Found::File(path) | Found::Loaded(path) => path,
+        })
+    }
+
+    /// The first library file in the order of the places; `load` asks the system's loader, where that is one of them.
+    ///
+    /// # Errors
+    /// [`Missing`]: the named file is not there, or no place has one.
+    pub fn find_or_load<T>(&self, mut load: impl FnMut(&Path) -> Option<T>) -> Result<Found<T>, Missing> {
+        if let Some(file) = self.named()? {
+            return Ok(Found::File(file));
+        }
+        let Wanted { file_name, environment, ref places, .. } = self.wanted;
         let mut looked_for = String::new();
-        let mut note = |line: std::fmt::Arguments<'_>| {
-            // Writing to a String can't fail.
-            let _ = writeln!(looked_for, "  {line}");
-        };
-        let Wanted { file_name, environment: variable, names_folder, .. } = self.wanted;
-        let environment = self.environment.as_ref().filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(path) = self.explicit.as_ref().or(environment.as_ref()) {
-            let (file, place) = if names_folder {
-                (library_in(path, file_name), path.join(file_name))
-            } else {
-                (path.is_file().then(|| path.clone()), path.clone())
-            };
-            let named_by = if self.explicit.is_some() { "as named by the caller" } else { variable };
-            if let Some(file) = file {
-                return Ok(file);
+        for place in places {
+            if *place == Place::Loader {
+                if let Some(loaded) = load(Path::new(file_name)) {
+                    return Ok(Found::Loaded(loaded));
+                }
+                // Writing to a String can't fail.
+                let _ = writeln!(looked_for, "  {file_name} by the system's loader");
             }
-            note(format_args!("{} ({named_by}; no such file)", place.display()));
-            return Err(looked_for);
-        }
-        note(format_args!("the environment variable {variable} (not set)"));
-        for folder in self.folders() {
-            if let Some(path) = library_in(&folder, file_name) {
-                return Ok(path);
+            for folder in self.folders(place) {
+                if let Some(path) = library_in(&folder, file_name) {
+                    return Ok(Found::File(path));
+                }
+                let _ = writeln!(looked_for, "  {}", folder.join(file_name).display());
             }
-            note(format_args!("{}", folder.join(file_name).display()));
         }
-        Err(looked_for)
+        Err(Missing::Nowhere { environment, looked_for })
     }
 
-    /// The folders that are looked at, in order.
-    fn folders(&self) -> Vec<PathBuf> {
-        let mut folders = Vec::new();
-        if let Some(beside) = self.program.as_deref().and_then(Path::parent) {
-            folders.push(beside.join("lib"));
-            folders.push(beside.to_owned());
-            for ancestor in beside.ancestors() {
-                folders.extend(virtual_environment_folders(ancestor, self.wanted.wheel));
-            }
+    /// The file that the caller or the environment variable names; none where neither does.
+    fn named(&self) -> Result<Option<PathBuf>, Missing> {
+        let Wanted { file_name, environment, names_folder, .. } = self.wanted;
+        let variable = self.environment.as_ref().filter(|value| !value.is_empty());
+        let (named, environment) = match (&self.explicit, variable) {
+            (Some(path), _) => (path.clone(), None),
+            (None, Some(value)) => (PathBuf::from(value), Some(environment)),
+            (None, None) => return Ok(None),
+        };
+        let (file, path) = if names_folder {
+            (library_in(&named, file_name), named.join(file_name))
+        } else {
+            (named.is_file().then(|| named.clone()), named)
+        };
+        file.map(Some).ok_or(Missing::Named { path, environment })
+    }
+
+    /// The folders of a place, in order.
+    fn folders(&self, place: &Place) -> Vec<PathBuf> {
+        let beside = self.program.as_deref().and_then(Path::parent);
+        match place {
+            Place::Program(below) => beside.map(|folder| folder.join(below)).into_iter().collect(),
+            Place::Wheel(wheel) => beside
+                .into_iter()
+                .flat_map(Path::ancestors)
+                .flat_map(|folder| virtual_environment_folders(folder, wheel))
+                .collect(),
+            Place::Loader => Vec::new(),
+            Place::Folder(folder) => vec![folder.clone()],
         }
-        folders.extend(self.system.iter().cloned());
-        folders
     }
 }
 
@@ -163,13 +243,16 @@ mod tests {
                 file_name: "libonnxruntime.so",
                 environment: VARIABLE,
                 names_folder: false,
-                wheel: "onnxruntime/capi",
-                own: "/opt/onnxruntime/lib",
+                places: vec![
+                    Place::Program("lib"),
+                    Place::Program(""),
+                    Place::Wheel("onnxruntime/capi"),
+                    Place::Folder(root.join("system")),
+                ],
             },
             explicit: None,
             environment: None,
             program: Some(root.join("target/debug/program")),
-            system: vec![root.join("system")],
         }
     }
 
@@ -205,17 +288,32 @@ mod tests {
         search.environment = Some(OsString::new());
         assert!(search.find().is_ok(), "empty counts as not set");
         search.environment = Some(root.path().join("nowhere.so").into());
-        let text = search.find().unwrap_err();
+        let text = search.find().unwrap_err().to_string();
         assert!(text.contains("nowhere.so") && text.contains(VARIABLE), "{text}");
         search.explicit = Some(root.path().join("elsewhere.so"));
-        let text = search.find().unwrap_err();
+        let text = search.find().unwrap_err().to_string();
         assert!(text.contains("elsewhere.so") && !text.contains("nowhere.so"), "{text}");
+    }
+
+    #[test]
+    fn the_loader_is_asked_in_its_turn() {
+        let root = tempfile::tempdir().unwrap();
+        let mut search = search(root.path());
+        search.wanted.places.insert(0, Place::Loader);
+        let file = touch(root.path(), "target/debug/libonnxruntime.so");
+        assert_eq!(search.find_or_load(|name| Some(name.to_owned())), Ok(Found::Loaded("libonnxruntime.so".into())));
+        assert_eq!(search.find_or_load(|_| None::<()>), Ok(Found::File(file)));
+        search.wanted.places.rotate_left(1);
+        assert!(matches!(search.find_or_load(|_| Some(())), Ok(Found::File(_))));
+        search.wanted.places = vec![Place::Loader];
+        let looked_for = "  libonnxruntime.so by the system's loader\n".to_owned();
+        assert_eq!(search.find_or_load(|_| None::<()>), Err(Missing::Nowhere { environment: VARIABLE, looked_for }));
     }
 
     #[test]
     fn the_error_names_every_place() {
         let root = tempfile::tempdir().unwrap();
-        let text = search(root.path()).find().unwrap_err();
+        let text = search(root.path()).find().unwrap_err().to_string();
         for place in [
             VARIABLE,
             "target/debug/lib/libonnxruntime.so",
@@ -246,11 +344,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let library = touch(root.path(), "trt/libnvinfer.so.11");
         let mut search = search(root.path());
-        search.wanted = Wanted { file_name: "libnvinfer.so", names_folder: true, ..search.wanted };
+        search.wanted.file_name = "libnvinfer.so";
+        search.wanted.names_folder = true;
         search.environment = Some(root.path().join("trt").into());
         assert_eq!(search.find().unwrap(), library);
         search.explicit = Some(root.path().to_owned());
-        let text = search.find().unwrap_err();
+        let text = search.find().unwrap_err().to_string();
         assert!(text.contains("libnvinfer.so (as named by the caller; no such file)"), "{text}");
     }
 }

@@ -71,7 +71,7 @@ pub enum BundleError {
     Size {
         /// The file.
         path: PathBuf,
-        /// Its size; the first byte too many where it is longer.
+        /// Its size.
         found: u64,
         /// The manifest's.
         expected: u64,

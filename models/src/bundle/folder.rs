@@ -1,9 +1,9 @@
 //! A bundle's files on disk: listed and read under limits, links refused.
 
 use super::{BundleError, Limits, MemberName, NameError};
+use crate::plain_file::{Links, PlainFile, PlainFileError};
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 
 /// What a folder holds, by names relative to it.
@@ -51,14 +51,20 @@ pub(super) fn list(root: &Path, limits: &Limits) -> Result<Listing, BundleError>
     Ok(listing)
 }
 
-/// Reads at most `max_bytes` and one more, so that the caller sees that there are too many.
-pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, BundleError> {
-    let file = File::open(path).map_err(io(path))?;
-    let length = file.metadata().map_err(io(path))?.len();
-    let most = max_bytes.saturating_add(1);
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or(0));
-    file.take(most).read_to_end(&mut bytes).map_err(io(path))?;
-    Ok(bytes)
+/// Reads a listed file of at most `max_bytes`; `too_long` makes the error of a longer one from its length. What takes its place
+/// meanwhile is refused as [`list`] refuses it.
+pub(super) fn read(
+    path: &Path,
+    max_bytes: u64,
+    too_long: impl FnOnce(u64) -> BundleError,
+) -> Result<Vec<u8>, BundleError> {
+    let kind = |found| BundleError::Kind { path: path.to_owned(), found, expected: "a plain file" };
+    PlainFile::open(path, Links::Refuse).and_then(|file| file.read(max_bytes)).map_err(|error| match error {
+        PlainFileError::Io(source) => io(path)(source),
+        PlainFileError::Folder => kind("a folder"),
+        PlainFileError::Other => kind("a link, pipe, socket or device"),
+        PlainFileError::TooLong { found, .. } => too_long(found),
+    })
 }
 
 /// An error of the system at `path`.

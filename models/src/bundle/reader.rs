@@ -2,8 +2,8 @@
 
 use super::folder::{self, Listing};
 use super::{
-    BundleError, CONVERSION, Expectation, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, Member, MemberName, POLICY,
-    Precision, SIGNATURE,
+    BundleError, CONVERSION, Expectation, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member,
+    MemberName, POLICY, Precision, SIGNATURE,
 };
 use crate::conversion::{ConversionSpec, Converter};
 use crate::digest::Digest;
@@ -47,9 +47,7 @@ impl Bundle {
             let message = format!("missing: the folder is no model bundle{hint}");
             return Err(BundleError::Content { path: manifest_path, message });
         }
-        let manifest_bytes = folder::read(&manifest_path, limits.max_manifest_bytes)?;
-        let manifest = Manifest::parse(&manifest_bytes, limits)
-            .map_err(|source| BundleError::Manifest { path: manifest_path, source })?;
+        let (manifest, manifest_bytes) = read_manifest(&manifest_path, limits)?;
         compare_names(path, &listing, &manifest)?;
         let mut members = BTreeMap::new();
         for (name, member) in &manifest.members {
@@ -148,6 +146,14 @@ impl GoldenImage<'_> {
     }
 }
 
+/// The manifest in the file `path`, and its bytes.
+pub(super) fn read_manifest(path: &Path, limits: &Limits) -> Result<(Manifest, Vec<u8>), BundleError> {
+    let refused = |source| BundleError::Manifest { path: path.to_owned(), source };
+    let expected = limits.max_manifest_bytes;
+    let bytes = folder::read(path, expected, |found| refused(ManifestError::TooLong { found, expected }))?;
+    Ok((Manifest::parse(&bytes, limits).map_err(refused)?, bytes))
+}
+
 /// The folder and the manifest name the same files.
 fn compare_names(root: &Path, listing: &Listing, manifest: &Manifest) -> Result<(), BundleError> {
     if let Some(name) = manifest.members.keys().find(|name| !listing.files.contains(*name)) {
@@ -166,10 +172,11 @@ fn compare_names(root: &Path, listing: &Listing, manifest: &Manifest) -> Result<
 }
 
 fn read_verified(path: &Path, member: &Member) -> Result<Vec<u8>, BundleError> {
-    let bytes = folder::read(path, member.bytes)?;
+    let size = |found| BundleError::Size { path: path.to_owned(), found, expected: member.bytes };
+    let bytes = folder::read(path, member.bytes, size)?;
     let found = bytes.len() as u64;
     if found != member.bytes {
-        return Err(BundleError::Size { path: path.to_owned(), found, expected: member.bytes });
+        return Err(size(found));
     }
     let found = Digest::of(&bytes);
     if found != member.sha256 {

@@ -1,6 +1,7 @@
 //! Writing a bundle: beside its place, read back, then moved there.
 
 use super::folder::io;
+use super::reader::read_manifest;
 use super::{
     Bundle, BundleError, CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, Golden, Limits, MANIFEST, MODEL_CARD,
     Manifest, Member, MemberName, Network, POLICY, PRODUCT, Precision, Training,
@@ -113,9 +114,7 @@ fn check_place(path: &Path, existing: Existing) -> Result<(), BundleError> {
 }
 
 fn has_sound_manifest(path: &Path) -> bool {
-    let limits = Limits::default();
-    super::folder::read(&path.join(MANIFEST), limits.max_manifest_bytes)
-        .is_ok_and(|bytes| Manifest::parse(&bytes, &limits).is_ok())
+    read_manifest(&path.join(MANIFEST), &Limits::default()).is_ok()
 }
 
 fn write_files(folder: &Path, contents: &Contents) -> Result<(), BundleError> {

@@ -2,7 +2,7 @@
 
 use super::{Engine, EngineError, INPUT_NAME, LIBRARY_ENV, MAX_PIXELS, OUTPUT_NAME};
 use crate::conversion::Size;
-use crate::library::{Search, Wanted};
+use crate::library::{Place, Search, Wanted};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
@@ -12,13 +12,15 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-const LIBRARY: Wanted = Wanted {
-    file_name: "libonnxruntime.so",
-    environment: LIBRARY_ENV,
-    names_folder: false,
-    wheel: "onnxruntime/capi",
-    own: "/opt/onnxruntime/lib",
-};
+/// How the library is looked for.
+fn wanted() -> Wanted {
+    Wanted {
+        file_name: "libonnxruntime.so",
+        environment: LIBRARY_ENV,
+        names_folder: false,
+        places: Place::usual("onnxruntime/capi", "/opt/onnxruntime/lib"),
+    }
+}
 
 /// How ONNX Runtime is found and run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,9 +89,9 @@ fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
     let mut loaded = LOADED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = match (&*loaded, explicit) {
         (Some((_, environment)), None) => return Ok(environment.clone()),
-        _ => Search::of_process(LIBRARY, explicit)
+        _ => Search::of_process(wanted(), explicit)
             .find()
-            .map_err(|looked_for| EngineError::LibraryMissing { looked_for })?,
+            .map_err(|missing| EngineError::LibraryMissing { looked_for: missing.to_string() })?,
     };
     let path = path.canonicalize().unwrap_or(path);
     if let Some((loaded, environment)) = &*loaded {

@@ -46,9 +46,9 @@ pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError
 
 /// The file that is to be opened.
 fn locate(library: Library, folder: Option<&Path>) -> Result<PathBuf, PlanError> {
-    let path = Search::of_process(library.wanted(), folder).find().map_err(|looked_for| PlanError::LibraryMissing {
+    let path = Search::of_process(library.wanted(), folder).find().map_err(|missing| PlanError::LibraryMissing {
         library,
-        looked_for,
+        looked_for: missing.to_string(),
         install: INSTALL.into(),
     })?;
     Ok(path.canonicalize().unwrap_or(path))

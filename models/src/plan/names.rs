@@ -1,7 +1,7 @@
 //! TensorRT's libraries by name.
 
 use super::flavour::{BUILDER, FLAVOUR, PARSER, WHEEL};
-use crate::library::Wanted;
+use crate::library::{Place, Wanted};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -33,8 +33,7 @@ impl Library {
             file_name: self.file_name(),
             environment: LIBRARY_ENV,
             names_folder: true,
-            wheel: WHEEL,
-            own: "/opt/tensorrt/lib",
+            places: Place::usual(WHEEL, "/opt/tensorrt/lib"),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! A file's bytes, read under limits into memory that is used again.
+//!
+//! It is opened as any [`PlainFile`]. It is not read as one: its bytes go to a certain place of memory that is there already, and
+//! the clock is looked at between its parts.
 
 use super::clock::Clock;
 use super::decode::refuse_long_file;
 use super::error::{ReadError, Refusal};
 use super::limits::Limits;
-use std::fs::{self, File};
+use crate::plain_file::{Links, PlainFile, PlainFileError};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
@@ -55,13 +59,11 @@ pub(super) fn read(
     memory: &mut impl Memory,
 ) -> Result<Range<usize>, ReadError> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };
-    // Before it is opened: opening a named pipe would wait for its other end.
-    let metadata = fs::metadata(path).map_err(io)?;
-    if !metadata.is_file() {
-        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "found no regular file, expected one")));
-    }
-    refuse_long_file(metadata.len(), limits).map_err(|refusal| refusal.at(path))?;
-    fill(&File::open(path).map_err(io)?, metadata.len(), path, limits, memory, || clock.look())
+    let file = PlainFile::open(path, Links::Follow).map_err(|error| match error {
+        PlainFileError::Io(source) => io(source),
+        _ => io(io::Error::new(io::ErrorKind::InvalidInput, "found no regular file, expected one")),
+    })?;
+    fill(file.file(), file.metadata().len(), path, limits, memory, || clock.look())
 }
 
 /// Reads the plain file `file`, which was opened at `path` and seems to have `length` bytes, into `memory`; gives its bytes. No

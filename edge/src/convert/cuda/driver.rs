@@ -6,7 +6,8 @@
 #![expect(unsafe_code, reason = "loads shared libraries")]
 
 use super::CudaError;
-use super::library::{Place, Wanted, system_folders};
+use super::library::{CudaLibrary, system_folders};
+use cellgate_models::library::{Place, Search, Wanted};
 use cellgate_models::one_line;
 use libloading::{Library, Symbol};
 use std::ffi::c_int;
@@ -74,37 +75,40 @@ const FUNCTIONS: [&str; 44] = [
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or the system's loader would give cudarc another one.
 pub fn driver_version() -> Result<(i32, i32), CudaError> {
-    let mut places = vec![Place::Loader];
-    places.extend(Place::folders(system_folders(&["", "nvidia", "nvidia/current", "tegra"])));
-    let wanted = Wanted {
-        name: "libcuda.so.1",
-        variable: CUDA_ENV,
-        package: "the NVIDIA driver 580 or newer (Debian: nvidia-driver-cuda; JetPack: nvidia-l4t-cuda)",
-        environment: std::env::var_os(CUDA_ENV),
-        places,
-    };
-    let (path, library) = wanted.load()?;
-    let version = version(&wanted, &path, &library)?;
+    let driver = driver();
+    let (path, library) = driver.load()?;
+    let version = version(&driver, &path, &library)?;
     for function in FUNCTIONS {
-        wanted.address(&path, &library, function)?;
+        driver.address(&path, &library, function)?;
     }
-    taken_by_cudarc(&wanted, &path, &library)?;
+    taken_by_cudarc(&driver, &path, &library)?;
     // For good: cudarc finds it again by its name.
     std::mem::forget(library);
     Ok(version)
 }
 
+/// How the driver is looked for.
+fn driver() -> CudaLibrary {
+    let mut places = vec![Place::Loader];
+    places.extend(system_folders(&["", "nvidia", "nvidia/current", "tegra"]));
+    let wanted = Wanted { file_name: "libcuda.so.1", environment: CUDA_ENV, names_folder: false, places };
+    CudaLibrary {
+        search: Search::of_process(wanted, None),
+        package: "the NVIDIA driver 580 or newer (Debian: nvidia-driver-cuda; JetPack: nvidia-l4t-cuda)",
+    }
+}
+
 /// The driver's version, without cudarc.
-fn version(wanted: &Wanted, path: &Path, library: &Library) -> Result<(c_int, c_int), CudaError> {
+fn version(driver: &CudaLibrary, path: &Path, library: &Library) -> Result<(c_int, c_int), CudaError> {
     let mut version = 0;
     // SAFETY: the symbol's type is that of the driver's documentation; it writes one number and needs no start.
     let status = unsafe {
         let get_version: Symbol<'_, unsafe extern "C" fn(*mut c_int) -> c_int> =
-            library.get(GET_VERSION).map_err(|error| wanted.unusable(path, one_line(&error)))?;
+            library.get(GET_VERSION).map_err(|error| driver.unusable(path, one_line(&error)))?;
         get_version(&raw mut version)
     };
     if status != 0 {
-        return Err(wanted.unusable(path, format!("it does not tell its version: status {status}")));
+        return Err(driver.unusable(path, format!("it does not tell its version: status {status}")));
     }
     let found = (version / 1000, version % 1000 / 10);
     if found < OLDEST_DRIVER {
@@ -114,26 +118,26 @@ fn version(wanted: &Wanted, path: &Path, library: &Library) -> Result<(c_int, c_
 }
 
 /// Whether cudarc, by the first of its names that loads, comes to `library`; then it has.
-fn taken_by_cudarc(wanted: &Wanted, path: &Path, library: &Library) -> Result<(), CudaError> {
+fn taken_by_cudarc(driver: &CudaLibrary, path: &Path, library: &Library) -> Result<(), CudaError> {
     let names = ["cuda", "nvcuda"].into_iter().flat_map(cudarc::get_lib_name_candidates);
-    let first = names.into_iter().find_map(|name| Some((wanted.open(Path::new(&name)).ok()?, name)));
+    let first = names.into_iter().find_map(|name| Some((driver.open(Path::new(&name)).ok()?, name)));
     let Some((first, name)) = first else {
-        return Err(wanted.unusable(path, "it does not call itself by its usual name".to_owned()));
+        return Err(driver.unusable(path, "it does not call itself by its usual name".to_owned()));
     };
-    let own = wanted.address(path, library, GET_VERSION)?;
-    if wanted.address(path, &first, GET_VERSION) != Ok(own) {
+    let own = driver.address(path, library, GET_VERSION)?;
+    if driver.address(path, &first, GET_VERSION) != Ok(own) {
         let detail = format!(
             "the system's loader finds another file by the name {name}, which would be called instead: take that one's folder \
              out of LD_LIBRARY_PATH and /etc/ld.so.conf.d, or start the program again where it ran with another driver"
         );
-        return Err(wanted.unusable(path, detail));
+        return Err(driver.unusable(path, detail));
     }
     // For good: with it loaded, the same name can't fail.
     std::mem::forget(first);
     // SAFETY: it loads what was loaded just now.
     let chosen = unsafe { cudarc::driver::sys::culib() };
-    if wanted.address(path, chosen, GET_VERSION) != Ok(own) {
-        return Err(wanted.unusable(path, "this process has another driver already: start it again".to_owned()));
+    if driver.address(path, chosen, GET_VERSION) != Ok(own) {
+        return Err(driver.unusable(path, "this process has another driver already: start it again".to_owned()));
     }
     Ok(())
 }
@@ -145,21 +149,11 @@ mod tests {
     /// A library of the system that is not CUDA.
     const ANOTHER: &str = "libm.so.6";
 
-    fn wanted() -> Wanted {
-        Wanted {
-            name: "libcuda.so.1",
-            variable: CUDA_ENV,
-            package: "the NVIDIA driver",
-            environment: None,
-            places: Vec::new(),
-        }
-    }
-
     #[test]
     fn another_library_is_not_taken_for_the_driver() {
-        let wanted = wanted();
-        let library = wanted.open(Path::new(ANOTHER)).unwrap();
-        let error = version(&wanted, Path::new(ANOTHER), &library).unwrap_err().to_string();
+        let driver = driver();
+        let library = driver.open(Path::new(ANOTHER)).unwrap();
+        let error = version(&driver, Path::new(ANOTHER), &library).unwrap_err().to_string();
         assert!(error.contains(GET_VERSION) && error.contains(ANOTHER), "{error}");
     }
 }

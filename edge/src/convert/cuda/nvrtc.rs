@@ -2,10 +2,11 @@
 #![expect(unsafe_code, reason = "calls a shared library")]
 
 use super::CudaError;
-use super::library::{Place, Wanted, beside, system_folders};
+use super::library::{CudaLibrary, system_folders};
+use cellgate_models::library::{Place, Search, Wanted};
 use cellgate_models::one_line;
 use libloading::Library;
-use std::ffi::{CStr, CString, OsString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,26 +54,20 @@ impl Nvrtc {
     ///
     /// What lies beside the program goes before what the system has: who puts a compiler there means that one.
     pub(super) fn load() -> Result<Self, CudaError> {
-        Self::load_named(std::env::var_os(NVRTC_ENV))
+        Self::load_by(Search::of_process(wanted(), None))
     }
 
-    /// As [`Self::load`], with the value of [`NVRTC_ENV`].
-    fn load_named(environment: Option<OsString>) -> Result<Self, CudaError> {
-        let program = std::env::current_exe().and_then(fs::canonicalize).unwrap_or_default();
-        let wanted = Wanted {
-            name: "libnvrtc.so.13",
-            variable: NVRTC_ENV,
-            package: "CUDA 13's run-time compiler (PyPI: nvidia-cuda-nvrtc; NVIDIA's Debian packages: cuda-nvrtc-13-0)",
-            environment,
-            places: places(&program),
-        };
-        let (path, library) = wanted.load()?;
+    fn load_by(search: Search) -> Result<Self, CudaError> {
+        let package =
+            "CUDA 13's run-time compiler (PyPI: nvidia-cuda-nvrtc; NVIDIA's Debian packages: cuda-nvrtc-13-0)";
+        let compiler = CudaLibrary { search, package };
+        let (path, library) = compiler.load()?;
         if let Some(builtins) = path.parent().and_then(builtins_in) {
             // SAFETY: a part of the compiler that it would load by name; its start-up code is made for that.
             let builtins = unsafe { Library::new(builtins) };
             std::mem::forget(builtins);
         }
-        let found = Self::functions(&library).map_err(|error| wanted.unusable(&path, one_line(&error)))?;
+        let found = Self::functions(&library).map_err(|error| compiler.unusable(&path, one_line(&error)))?;
         // For good, as its functions are kept.
         std::mem::forget(library);
         Ok(found)
@@ -161,13 +156,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\0').trim().to_owned()
 }
 
-/// Where it is looked for by the program at that path.
-fn places(program: &Path) -> Vec<Place> {
-    let mut places: Vec<Place> = Place::folders(beside(program)).collect();
-    places.push(Place::Loader);
-    places.extend(Place::folders(system_folders(&[""])));
-    places.extend(Place::folders(["/usr/local/cuda/lib64", "/usr/local/cuda-13/lib64"].map(PathBuf::from)));
-    places
+/// How the compiler is looked for.
+fn wanted() -> Wanted {
+    let mut places = vec![Place::Program("lib"), Place::Wheel("nvidia/cu13/lib"), Place::Loader];
+    places.extend(system_folders(&[""]));
+    places.extend(["/usr/local/cuda/lib64", "/usr/local/cuda-13/lib64"].map(|folder| Place::Folder(folder.into())));
+    Wanted { file_name: "libnvrtc.so.13", environment: NVRTC_ENV, names_folder: false, places }
 }
 
 /// The compiler's second library in `folder`: without it beforehand, the compiler asks the system's loader alone.
@@ -185,9 +179,9 @@ mod tests {
 
     #[test]
     fn what_lies_beside_the_program_goes_before_what_the_system_has() {
-        let places = places(Path::new("/packed/cellgate-edge"));
+        let places = wanted().places;
         let at = |wanted: &Place| places.iter().position(|place| place == wanted).unwrap();
-        assert_eq!(at(&Place::Folder("/packed/lib".into())), 0);
+        assert_eq!(at(&Place::Program("lib")), 0);
         assert!(at(&Place::Loader) < at(&Place::Folder("/usr/local/cuda/lib64".into())));
     }
 
@@ -195,7 +189,8 @@ mod tests {
     fn another_library_is_not_taken_for_the_compiler() {
         let other = Path::new("/lib/x86_64-linux-gnu/libm.so.6");
         if other.is_file() {
-            let error = Nvrtc::load_named(Some(other.into())).unwrap_err().to_string();
+            let search = Search { environment: Some(other.into()), ..Search::of_process(wanted(), None) };
+            let error = Nvrtc::load_by(search).unwrap_err().to_string();
             assert!(error.contains("nvrtcVersion") && error.contains("libm.so.6"), "{error}");
         }
     }

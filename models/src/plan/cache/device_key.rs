@@ -1,11 +1,11 @@
 //! The device's key: made once, kept where only its own user reads it.
 
-use super::plain_file::{self, Opened};
+use crate::plain_file::{Links, PlainFile, PlainFileError};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::fmt;
 use std::fs::{self, File, Permissions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -104,9 +104,12 @@ impl DeviceKey {
             };
             Err(DeviceKeyError::Unfit { path, what, found, expected, advice })
         };
-        let Opened::File(file, metadata) = plain_file::open(path).map_err(io)? else {
-            return unfit("its kind", "a link, folder, pipe or device".to_owned(), "a plain file");
+        let file = match PlainFile::open(path, Links::Refuse) {
+            Ok(file) => file,
+            Err(PlainFileError::Io(source)) => return Err(io(source)),
+            Err(_) => return unfit("its kind", "a link, folder, pipe or device".to_owned(), "a plain file"),
         };
+        let metadata = file.metadata();
         let user = rustix::process::geteuid().as_raw();
         if metadata.uid() != user {
             return unfit(OWNER, format!("user {}", metadata.uid()), &format!("user {user}, who runs this"));
@@ -115,8 +118,10 @@ impl DeviceKey {
         if mode & 0o077 != 0 {
             return unfit("its mode", format!("{mode:04o}"), "0600: readable by its owner only");
         }
-        let mut bytes = Vec::with_capacity(KEY_BYTES + 1);
-        file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
+        let bytes = match file.read(KEY_BYTES as u64) {
+            Err(PlainFileError::Io(source)) => return Err(io(source)),
+            read => read.unwrap_or_default(),
+        };
         match <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
             Ok(key) => Ok(Self::from_bytes(&key)),
             Err(_) => unfit("its length", format!("{} bytes", metadata.len()), &format!("{KEY_BYTES} bytes")),

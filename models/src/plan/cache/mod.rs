@@ -8,7 +8,6 @@
 mod device_key;
 mod entry;
 mod key;
-mod plain_file;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +15,9 @@ pub use device_key::{DeviceKey, DeviceKeyError};
 pub use entry::{AuthenticPlan, Description, EntryError, FORMAT, MAGIC};
 pub use key::{Gpu, MAX_GPU_NAME_BYTES, PlanKey};
 
-use plain_file::Opened;
+use crate::plain_file::{Links, PlainFile, PlainFileError};
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What an entry's file name ends with.
@@ -179,18 +178,12 @@ impl Cache {
 
 /// Reads an entry's file under [`MAX_ENTRY_BYTES`]. A link, pipe or folder is none.
 fn read(path: &Path) -> Result<Vec<u8>, EntryError> {
-    let unreadable = |error: std::io::Error| EntryError::Unreadable { kind: error.kind(), message: error.to_string() };
-    let (file, metadata) = match plain_file::open(path).map_err(unreadable)? {
-        Opened::File(file, metadata) => (file, metadata),
-        Opened::Folder => return Err(EntryError::Folder),
-        Opened::Other => return Err(EntryError::NoFile),
-    };
-    if metadata.len() > MAX_ENTRY_BYTES {
-        return Err(EntryError::TooLong { found: metadata.len(), expected: MAX_ENTRY_BYTES });
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
+    PlainFile::open(path, Links::Refuse).and_then(|file| file.read(MAX_ENTRY_BYTES)).map_err(|error| match error {
+        PlainFileError::Io(error) => EntryError::Unreadable { kind: error.kind(), message: error.to_string() },
+        PlainFileError::Folder => EntryError::Folder,
+        PlainFileError::Other => EntryError::NoFile,
+        PlainFileError::TooLong { found, expected } => EntryError::TooLong { found, expected },
+    })
 }
 
 fn at(path: &Path) -> impl FnOnce(std::io::Error) -> CacheError {

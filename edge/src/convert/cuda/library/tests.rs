@@ -1,15 +1,14 @@
 //! The search without CUDA, and with files that are not CUDA.
 
 use super::*;
+use cellgate_models::library::Wanted;
+use std::fs;
 
-fn wanted(folders: Vec<PathBuf>) -> Wanted {
-    Wanted {
-        name: "libcuda.so.1",
-        variable: VARIABLE,
-        package: "the NVIDIA driver",
-        environment: None,
-        places: Place::folders(folders).collect(),
-    }
+fn wanted(folders: Vec<PathBuf>) -> CudaLibrary {
+    let places = folders.into_iter().map(Place::Folder).collect();
+    let wanted = Wanted { file_name: "libcuda.so.1", environment: VARIABLE, names_folder: false, places };
+    let search = Search { wanted, explicit: None, environment: None, program: None };
+    CudaLibrary { search, package: "the NVIDIA driver" }
 }
 
 /// The variable that names the file.
@@ -26,8 +25,8 @@ fn a_missing_library_is_an_error_with_places_package_and_variable() {
 #[test]
 fn a_named_file_that_is_missing_is_not_replaced_by_another() {
     let mut wanted = wanted(Vec::new());
-    wanted.places.push(Place::Loader);
-    wanted.environment = Some("/nowhere/libcuda.so.1".into());
+    wanted.search.wanted.places.push(Place::Loader);
+    wanted.search.environment = Some("/nowhere/libcuda.so.1".into());
     assert!(wanted.load().unwrap_err().to_string().contains("/nowhere/libcuda.so.1"));
 }
 
@@ -45,9 +44,9 @@ fn places_are_looked_at_in_their_order() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("libm.so.6"), b"no library").unwrap();
     let mut wanted = wanted(vec![root.path().to_owned()]);
-    wanted.name = "libm.so.6";
-    wanted.places.push(Place::Loader);
+    wanted.search.wanted.file_name = "libm.so.6";
+    wanted.search.wanted.places.push(Place::Loader);
     assert!(wanted.load().is_err(), "the folder comes first, and its file can't be used");
-    wanted.places.reverse();
+    wanted.search.wanted.places.reverse();
     assert_eq!(wanted.load().unwrap().0, Path::new("libm.so.6"));
 }
