@@ -51,22 +51,22 @@ impl EngineCell {
     }
 
     /// The judge loads it, or asks it for the golden images' scores.
-    pub(super) fn starts(&self) {
+    pub(super) fn set_starting(&self) {
         self.set(EngineState::Starting);
     }
 
     /// It gave the golden images their scores.
-    pub(super) fn is_proven_now(&self) {
+    pub(super) fn set_proven(&self) {
         self.set(EngineState::Proven);
     }
 
     /// It did not.
-    pub(super) fn fails(&self) {
+    pub(super) fn set_failed(&self) {
         self.set(EngineState::Failed);
     }
 
     /// From now on only a new process can run it.
-    pub(super) fn is_lost_now(&self) {
+    pub(super) fn set_lost(&self) {
         self.set(EngineState::Lost);
     }
 
@@ -102,7 +102,7 @@ mod tests {
         cell.request_proof();
         cell.grant_proof();
         assert_eq!(cell.get(), EngineState::Starting);
-        cell.is_proven_now();
+        cell.set_proven();
         cell.grant_proof();
         assert_eq!(cell.get(), EngineState::Proven);
         cell.request_proof();
@@ -114,10 +114,10 @@ mod tests {
     #[test]
     fn a_lost_engine_stays_lost() {
         let cell = EngineCell::default();
-        cell.is_lost_now();
-        cell.starts();
-        cell.is_proven_now();
-        cell.fails();
+        cell.set_lost();
+        cell.set_starting();
+        cell.set_proven();
+        cell.set_failed();
         cell.request_proof();
         cell.grant_proof();
         assert_eq!(cell.get(), EngineState::Lost);

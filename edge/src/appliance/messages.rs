@@ -2,18 +2,21 @@
 //!
 //! | queue | from | to | when it is full |
 //! |---|---|---|---|
-//! | [`JudgeQueue`], 256 | watcher, port | judge | the watcher keeps an arrival and tries again; a part is REJECT/INTERNAL |
+//! | [`JudgeQueue`], 256 | watcher, port | judge | the watcher keeps arrivals and tries again, with no health until they are sent; a part is REJECT/INTERNAL; a doubt and that an image is recorded are sent with the next step |
 //! | [`LineQueue`], 64 | judge, journal | port | the sender waits, which stops its sign of life: no PASS, and the process starts anew |
-//! | [`ArchiverQueue`], 1024 | watcher, judge, port | archiver | the image stays in the scanner's folder; logged and counted |
+//! | [`ArchiverQueue`], 1024 | watcher, judge, port | archiver | the images stay in the scanner's folder; each is logged and counted |
 //! | the journal's own, 16 | port, archiver | journal | the request fails: `JournalError::Overloaded` |
 //!
-//! The line has one part in hand, so the queues to it and to the journal hold a few messages at most.
+//! The line has one part in hand, so the queues to it and to the journal hold a few messages at most. What waits outside of
+//! queues is a path for each image in the scanner's folder: with the watcher, and free-running with the judge.
 
 use super::part::Part;
 use super::part::judged::Judged;
+use super::shared::Shared;
 use crate::acquire::{Arrival, ImageFile, Unjudged};
 use crate::journal::{Accepted, Committed, JournalError};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -117,22 +120,24 @@ impl LineQueue {
         (Self(sender), receiver)
     }
 
-    /// Queues `message`, waiting while the queue is full; nothing happens once the line has ended. Never to be called by the
-    /// line itself.
-    pub(super) fn send(&self, message: ToLine) {
-        let _ = self.0.blocking_send(message);
+    /// Queues `message`, waiting while the queue is full; false once the line has ended. Never to be called by the line itself.
+    pub(super) fn send(&self, message: ToLine) -> bool {
+        self.0.blocking_send(message).is_ok()
     }
 }
 
 /// Sends to the archiver.
 #[derive(Debug, Clone)]
-pub(super) struct ArchiverQueue(SyncSender<ToArchiver>);
+pub(super) struct ArchiverQueue {
+    sender: SyncSender<ToArchiver>,
+    shared: Arc<Shared>,
+}
 
 impl ArchiverQueue {
     /// A queue and its end at the archiver.
-    pub(super) fn new() -> (Self, Receiver<ToArchiver>) {
+    pub(super) fn new(shared: Arc<Shared>) -> (Self, Receiver<ToArchiver>) {
         let (sender, receiver) = sync_channel(ARCHIVER_MOST);
-        (Self(sender), receiver)
+        (Self { sender, shared }, receiver)
     }
 
     /// Queues the image of a recorded part.
@@ -148,8 +153,18 @@ impl ArchiverQueue {
     }
 
     fn send(&self, message: ToArchiver) {
-        if let Err(error) = self.0.try_send(message) {
-            tracing::error!(%error, "an image stays in the scanner's folder: the archiver is too far behind");
+        let Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) = self.sender.try_send(message)
+        else {
+            return;
+        };
+        let images = match message {
+            ToArchiver::Archive { image, .. } => vec![image],
+            ToArchiver::SetAside { images, .. } => images,
+        };
+        for image in images {
+            self.shared.metrics.store.archive_failed();
+            let image = image.path.display();
+            tracing::error!(%image, "an image stays in the scanner's folder: the archiver is too far behind, or has ended");
         }
     }
 }

@@ -1,16 +1,15 @@
 //! Service: the page of metrics for Prometheus. Optional: no verdict needs it.
 
 use super::beat::Worker;
-use super::service::Service;
+use super::service::{Role, Service};
 use super::shared::Shared;
-use crate::metrics;
-use std::net::TcpListener;
+use crate::metrics::Server;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The service that serves the metrics.
 pub(super) struct Page {
-    pub(super) listener: TcpListener,
+    pub(super) server: Server,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -19,13 +18,13 @@ impl Service for Page {
         "metrics"
     }
 
-    fn is_optional(&self) -> bool {
-        true
+    fn role(&self) -> Role {
+        Role::Optional
     }
 
     fn run(self) {
         let (shown, shared) = (Arc::clone(&self.shared), self.shared);
-        if let Err(error) = metrics::serve(self.listener, move || page(&shown), move || shared.is_shut_down()) {
+        if let Err(error) = self.server.run(move || page(&shown), move || shared.is_shut_down()) {
             tracing::error!(%error, "metrics are not served any more");
         }
     }

@@ -3,7 +3,7 @@
 use super::beat::Worker;
 use super::line::{FINISH_MOST, Line};
 use super::messages::ToLine;
-use super::service::Service;
+use super::service::{Role, Service};
 use crate::config::Plc;
 use crate::serial::{self, Happened};
 use std::io::ErrorKind;
@@ -28,6 +28,10 @@ pub(super) struct Port {
 impl Service for Port {
     fn name(&self) -> &'static str {
         Worker::Port.name()
+    }
+
+    fn role(&self) -> Role {
+        Role::Last
     }
 
     /// Runs until the appliance is to stop and nothing is in hand.

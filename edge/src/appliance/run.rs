@@ -15,7 +15,7 @@ use super::watcher::Watcher;
 use crate::acquire::{Archive, ArchiveError};
 use crate::config::{Config, Profile};
 use crate::journal::{Journal, JournalError, Options, Recovery, Retention};
-use crate::metrics::{self, About, ListenError, Metrics, MetricsError};
+use crate::metrics::{self, About, ListenError, Metrics, MetricsError, Server};
 use crate::pipeline::{Activation, EngineOptions, TensorRtOptions};
 use crate::sandbox;
 use cellgate_models::bundle::{self, Bundle, BundleError};
@@ -75,17 +75,18 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let bundle = Bundle::open(&config.model.bundle, &bundle::Limits::default())?;
     let model = bundle.digest();
     // Before anything is written: an appliance that finds the address taken leaves everything else as it was.
-    let listener = config.metrics.listen.map(metrics::listen).transpose()?;
+    let server = config.metrics.listen.map(metrics::listen).transpose()?.map(Server::new).transpose()?;
     let acquire = &config.acquire;
     let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
     let (journal, recovery) = Journal::open(&config.journal.path, journal_options(config))?;
-    let metrics = metrics_at_zero(config, model, &recovery)?;
+    let metrics = metrics_of(config, model, &recovery)?;
+    log_start(config, model, &recovery);
     let shared = Arc::new(Shared::new(metrics, stop_signals()?));
 
     let journal = Arc::new(journal);
     let (judge, to_judge) = JudgeQueue::new();
     let (answers, to_line) = LineQueue::new();
-    let (archiver, to_archiver) = ArchiverQueue::new();
+    let (archiver, to_archiver) = ArchiverQueue::new(Arc::clone(&shared));
     let line = Line {
         end: DeviceEnd::new(session(config, &recovery), &config.plc),
         shared: Arc::clone(&shared),
@@ -108,18 +109,16 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         Archiver { archive, journal: Arc::clone(&journal), shared: Arc::clone(&shared), messages: to_archiver };
     services.start(archiver)?;
     services.start(Port { plc: config.plc.clone(), line, messages: to_line, runtime })?;
-    if let Some(listener) = listener {
-        services.start(Page { listener, shared: Arc::clone(&shared) })?;
+    if let Some(server) = server {
+        services.start(Page { server, shared: Arc::clone(&shared) })?;
     }
+    services.depend_on("journal", move || journal.is_running());
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    // The port ends last: it finishes the part in hand.
-    if !services.supervise(Worker::Port.name()) {
+    if !services.supervise() {
         return Ok(Ended::Stuck);
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     let have_returned = services.shut_down();
-    // Finishes what waits, and closes the journal.
-    drop(journal);
     Ok(ended(have_returned, &shared))
 }
 
@@ -145,8 +144,8 @@ fn session(config: &Config, recovery: &Recovery) -> DeviceSession {
     })
 }
 
-/// All metrics at zero, and then what opening the journal found.
-fn metrics_at_zero(config: &Config, model: Digest, recovery: &Recovery) -> Result<Metrics, MetricsError> {
+/// Metrics that count from now on, and what opening the journal found.
+fn metrics_of(config: &Config, model: Digest, recovery: &Recovery) -> Result<Metrics, MetricsError> {
     let profile = match config.plc.profile {
         Profile::Native => "native",
         Profile::Modbus => "modbus",
@@ -155,15 +154,18 @@ fn metrics_at_zero(config: &Config, model: Digest, recovery: &Recovery) -> Resul
     let deadline = Duration::from_millis(config.plc.deadline_ms.get().into());
     let metrics = Metrics::new(&about, deadline, &Worker::ALL.map(Worker::name))?;
     metrics.store.opened(recovery.rows);
+    recovery.restarted.iter().for_each(|row| metrics.parts.has_verdict(&row.entry));
+    Ok(metrics)
+}
+
+fn log_start(config: &Config, model: Digest, recovery: &Recovery) {
     for row in &recovery.restarted {
-        metrics.parts.has_verdict(&row.entry);
         tracing::warn!(seq = row.seq, part = row.trigger.part, "in hand when the appliance ended: REJECT/RESTARTED");
     }
     tracing::info!(
         device = config.device.id, boot_epoch = recovery.boot_epoch, rows = recovery.rows, bundle = %model,
         "the appliance starts"
     );
-    Ok(metrics)
 }
 
 fn journal_options(config: &Config) -> Options {
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn a_lost_gpu_is_an_end_for_the_service_manager() {
         let shared = shared();
-        shared.engine.is_proven_now();
+        shared.engine.set_proven();
         assert_eq!(ended(true, &shared), Ended::Asked);
         assert_eq!(ended(false, &shared), Ended::Stuck);
         shared.give_up_engine("a context is lost");

@@ -19,29 +19,49 @@ const END_MOST: Duration = Duration::from_secs(3);
 ///
 /// - Run: [`Service::run`], in a thread of its own.
 /// - Shutdown: it returns soon after [`Shared::is_shut_down`], and is not waited for beyond 3 s.
-/// - Liveness: unless it is optional, it shows a sign of life to [`super::beat::Beats`] as often as it allowed itself.
+/// - Liveness: unless it is optional, it shows a sign of life to [`super::beat::Beats`] as often as it allowed itself, and the
+///   appliance ends where it returns or panics before.
+///
+/// Two are special. The port returns by itself once the appliance is to stop and nothing is in hand; the others are shut down
+/// then. The journal, which other programs use without an appliance, makes its own thread; see [`Services::depend_on`].
 pub(super) trait Service: Send + 'static {
     /// The name of its thread.
     fn name(&self) -> &'static str;
 
-    /// Whether the appliance goes on without it.
-    fn is_optional(&self) -> bool {
-        false
+    /// What its end means.
+    fn role(&self) -> Role {
+        Role::Needed
     }
 
     /// Runs until the appliance is shut down.
     fn run(self);
 }
 
+/// What the end of a service means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The appliance ends where it ends before it is shut down.
+    Needed,
+    /// The appliance goes on without it.
+    Optional,
+    /// It returns once the appliance is to stop, and the others are shut down then.
+    Last,
+}
+
 /// The running services.
 pub(super) struct Services {
     shared: Arc<Shared>,
     running: Vec<Running>,
+    /// Threads that others made, and whether they run.
+    others: Vec<Other>,
 }
+
+/// A thread that is no service's: its name, and whether it runs.
+type Other = (&'static str, Box<dyn Fn() -> bool>);
 
 struct Running {
     thread: JoinHandle<()>,
-    is_optional: bool,
+    role: Role,
 }
 
 impl Running {
@@ -53,7 +73,12 @@ impl Running {
 impl Services {
     /// No service yet.
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, running: Vec::new() }
+        Self { shared, running: Vec::new(), others: Vec::new() }
+    }
+
+    /// The appliance ends where `is_running` says that this thread, which is no service's, has ended.
+    pub(super) fn depend_on(&mut self, name: &'static str, is_running: impl Fn() -> bool + 'static) {
+        self.others.push((name, Box::new(is_running)));
     }
 
     /// Starts a service.
@@ -61,23 +86,23 @@ impl Services {
     /// # Errors
     /// The system refuses a thread.
     pub(super) fn start(&mut self, service: impl Service) -> std::io::Result<()> {
-        let is_optional = service.is_optional();
+        let role = service.role();
         let thread = std::thread::Builder::new().name(service.name().to_owned()).spawn(move || service.run())?;
-        self.running.push(Running { thread, is_optional });
+        self.running.push(Running { thread, role });
         Ok(())
     }
 
-    /// Looks at the services until the one called `last` has returned; false where another one returned or stood still
-    /// before, or `last` returned without being asked to.
-    pub(super) fn supervise(&self, last: &str) -> bool {
-        let Some(last) = self.running.iter().find(|service| service.name() == last) else { return false };
+    /// Looks at the services until the last one has returned; false where another one returned or stood still before, or the
+    /// last one returned without being asked to.
+    pub(super) fn supervise(&self) -> bool {
         let mut is_archiving = true;
-        while !last.thread.is_finished() {
-            std::thread::sleep(LOOK);
-            let has_died = |service: &&Running| !service.is_optional && service.thread.is_finished();
-            let dead = self.running.iter().filter(|service| service.name() != last.name()).find(has_died);
-            if let Some(dead) = dead {
-                tracing::error!(worker = dead.name(), "a worker died");
+        loop {
+            let (has_ended, is_stopping) = (self.ended(Role::Last), self.shared.is_stopping());
+            if has_ended.is_some() && is_stopping {
+                return true;
+            }
+            if let Some(dead) = has_ended.or_else(|| self.ended(Role::Needed)) {
+                tracing::error!(worker = dead, "a worker died");
                 return false;
             }
             if let Some(stuck) = self.shared.beats.stuck(GRACE).next() {
@@ -89,24 +114,32 @@ impl Services {
                 tracing::error!("the archiver stands still: images stay in the scanner's folder, verdicts go on");
             }
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+            std::thread::sleep(LOOK);
         }
-        self.shared.is_stopping()
+    }
+
+    /// The name of a thread of this role that has ended, if there is one.
+    fn ended(&self, role: Role) -> Option<&str> {
+        let mut services = self.running.iter().filter(|service| service.role == role);
+        let service = services.find(|service| service.thread.is_finished()).map(Running::name);
+        let mut others = self.others.iter().filter(|_| role == Role::Needed);
+        service.or_else(|| others.find(|(_, is_running)| !is_running()).map(|(name, _)| *name))
     }
 
     /// Shuts the services down; false where one takes too long or has panicked.
     pub(super) fn shut_down(self) -> bool {
-        self.shared.shut_down();
+        let Self { shared, running, others } = self;
+        shared.shut_down();
+        drop(others);
         let start = Instant::now();
-        while let Some(late) = self.running.iter().find(|service| !service.thread.is_finished()) {
+        while let Some(late) = running.iter().find(|service| !service.thread.is_finished()) {
             if start.elapsed() > END_MOST {
                 tracing::error!(worker = late.name(), "a worker does not end");
                 return false;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        // All are joined, so that each panic is seen.
-        let results: Vec<_> = self.running.into_iter().map(|service| service.thread.join().is_ok()).collect();
-        results.into_iter().all(|is_ok| is_ok)
+        running.into_iter().all(|service| service.thread.join().is_ok() || service.role == Role::Optional)
     }
 }
 
@@ -115,22 +148,26 @@ mod tests {
     use super::*;
     use crate::appliance::shared::tests::shared;
 
-    struct Trial<F>(&'static str, F);
+    struct Trial<F>(&'static str, Role, F);
 
     impl<F: FnOnce() + Send + 'static> Service for Trial<F> {
         fn name(&self) -> &'static str {
             self.0
         }
 
+        fn role(&self) -> Role {
+            self.1
+        }
+
         fn run(self) {
-            self.1();
+            self.2();
         }
     }
 
     #[test]
     fn a_stop_is_supervised_until_the_last_service_has_finished_its_part() {
         let shared = Arc::new(shared());
-        shared.engine.is_proven_now();
+        shared.engine.set_proven();
         let mut services = Services::new(Arc::clone(&shared));
         let seen = Arc::clone(&shared);
         // It ends as the port does: when it is told to, and has sent what there was to send.
@@ -140,30 +177,56 @@ mod tests {
             }
             std::thread::sleep(Duration::from_millis(100));
         };
-        services.start(Trial("port", port)).unwrap();
+        services.start(Trial("port", Role::Last, port)).unwrap();
         let start = Instant::now();
         shared.give_up_engine("a context is lost");
-        assert!(services.supervise("port") && start.elapsed() >= Duration::from_millis(100));
+        assert!(services.supervise() && start.elapsed() >= Duration::from_millis(100));
         assert!(services.shut_down() && shared.is_shut_down());
     }
 
     #[test]
     fn a_service_that_panicked_ends_the_appliance_also_where_no_verdict_needs_it() {
         let mut services = Services::new(Arc::new(shared()));
-        services.start(Trial("port", || std::thread::sleep(Duration::from_secs(60)))).unwrap();
-        services.start(Trial("archiver", || panic!("on purpose"))).unwrap();
+        services.start(Trial("port", Role::Last, || std::thread::sleep(Duration::from_secs(60)))).unwrap();
+        services.start(Trial("archiver", Role::Needed, || panic!("on purpose"))).unwrap();
         let start = Instant::now();
-        assert!(!services.supervise("port"));
+        assert!(!services.supervise());
         assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_port_that_returned_unasked_and_a_dead_journal_end_the_appliance() {
+        let mut services = Services::new(Arc::new(shared()));
+        services.start(Trial("port", Role::Last, || {})).unwrap();
+        assert!(!services.supervise());
+        let mut services = Services::new(Arc::new(shared()));
+        services.start(Trial("port", Role::Last, || std::thread::sleep(Duration::from_secs(60)))).unwrap();
+        services.depend_on("journal", || false);
+        assert!(!services.supervise());
+    }
+
+    #[test]
+    fn the_appliance_goes_on_and_ends_well_without_an_optional_service() {
+        let shared = Arc::new(shared());
+        let mut services = Services::new(Arc::clone(&shared));
+        services.start(Trial("metrics", Role::Optional, || panic!("on purpose"))).unwrap();
+        let seen = Arc::clone(&shared);
+        let port = move || {
+            std::thread::sleep(Duration::from_millis(200));
+            seen.give_up_engine("the way to a stop that a test has");
+        };
+        services.start(Trial("port", Role::Last, port)).unwrap();
+        assert!(services.supervise());
+        assert!(services.shut_down());
     }
 
     #[test]
     fn a_service_that_does_not_return_is_not_waited_for_for_ever() {
         let mut services = Services::new(Arc::new(shared()));
-        services.start(Trial("judge", || {})).unwrap();
+        services.start(Trial("judge", Role::Needed, || {})).unwrap();
         assert!(services.shut_down());
         let mut services = Services::new(Arc::new(shared()));
-        services.start(Trial("archiver", || std::thread::sleep(Duration::from_secs(60)))).unwrap();
+        services.start(Trial("archiver", Role::Needed, || std::thread::sleep(Duration::from_secs(60)))).unwrap();
         assert!(!services.shut_down());
     }
 }

@@ -55,7 +55,7 @@ impl Shared {
             detail,
             "not ready: the GPU is lost; the part in hand is finished, and the process starts anew"
         );
-        self.engine.is_lost_now();
+        self.engine.set_lost();
         self.stop.store(true, Ordering::Release);
     }
 }

@@ -52,23 +52,32 @@ impl Watcher {
         } else {
             self.archiver.set_aside(lying, Unjudged::Unwatched);
         }
-        let mut is_doubt_sent = false;
-        let mut arrivals = Vec::new();
+        let mut is_doubt_due = true;
+        let (mut arrivals, mut unsent) = (Vec::new(), Vec::new());
         while !self.shared.is_shut_down() {
-            self.shared.beats.idle(Worker::Watcher);
-            watcher.next(PAUSE, &mut arrivals)?;
-            is_doubt_sent = is_doubt_sent || self.judge.try_send(ToJudge::Doubt);
-            if is_doubt_sent {
-                self.send(&mut arrivals);
+            is_doubt_due = is_doubt_due && !self.judge.try_send(ToJudge::Doubt);
+            if is_doubt_due {
+                // By order, a part must not be judged before the judge knows of the doubt.
+                self.shared.beats.unable(Worker::Watcher);
+            } else {
+                self.shared.beats.idle(Worker::Watcher);
+                self.send(&mut unsent);
             }
+            watcher.next(PAUSE, &mut arrivals)?;
+            unsent.append(&mut arrivals);
+            if !is_doubt_due {
+                self.send(&mut unsent);
+            }
+            // A trigger may have overtaken them.
+            is_doubt_due |= !unsent.is_empty();
         }
         Ok(())
     }
 
-    /// Sends arrivals in their order; those that find the judge's queue full stay for the next time.
-    fn send(&self, arrivals: &mut Vec<Arrival>) {
+    /// Sends arrivals in their order; those that find the judge's queue full stay.
+    fn send(&self, unsent: &mut Vec<Arrival>) {
         let is_sent = |arrival: &Arrival| self.judge.try_send(ToJudge::Arrival(arrival.clone()));
-        let sent = arrivals.iter().take_while(|arrival| is_sent(arrival)).count();
-        arrivals.drain(..sent);
+        let sent = unsent.iter().take_while(|arrival| is_sent(arrival)).count();
+        unsent.drain(..sent);
     }
 }

@@ -1,4 +1,4 @@
-//! The journal as callers hold it: each request goes to the thread, and is waited for.
+//! The journal as callers hold it: each request goes to the journal's thread, which calls back with the answer, or is waited for.
 
 use super::JournalError;
 use super::files::resolved;
@@ -112,6 +112,12 @@ impl Journal {
     /// The journal is not ready, or failed.
     pub fn prune(&self, now_unix_ms: i64) -> Result<Pruned, JournalError> {
         self.ask(|reply| Request::Prune(now_unix_ms, reply))
+    }
+
+    /// Whether the journal's thread runs. Where it has panicked, requests that wait are never answered.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// How the journal is, without waiting for it.

@@ -23,7 +23,7 @@ mod store;
 pub use device::{About, DeviceFigures};
 pub use line::{LineCounts, LineFigures};
 pub use parts::PartFigures;
-pub use serve::{ListenError, listen, serve};
+pub use serve::{ListenError, Server, listen};
 pub use store::StoreFigures;
 
 use prometheus::{Registry, TextEncoder};

@@ -16,6 +16,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 /// Connections at a time; more wait in the kernel's queue.
@@ -39,7 +40,7 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// Takes the address, for [`serve`].
+/// Takes the address, for [`Server`].
 ///
 /// # Errors
 /// [`ListenError`]: it is in use, or not this machine's.
@@ -50,32 +51,48 @@ pub fn listen(listen: SocketAddr) -> Result<TcpListener, ListenError> {
 /// What a request gets, made anew for each.
 type Page = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// Serves `page` at `/metrics` until `is_over`; where there is no page, the answer is 500. The calling thread gets the lowest
-/// priority.
-///
-/// # Errors
-/// The system refuses the socket or its polling.
-pub fn serve(
+/// Serves the metrics at an address.
+pub struct Server {
     listener: TcpListener,
-    page: impl Fn() -> Option<String> + Send + Sync + 'static,
-    is_over: impl Fn() -> bool,
-) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    tracing::info!(address = %listener.local_addr()?, "figures for Prometheus are served");
-    // On Linux this is the thread's alone. Without it the system shares out its time evenly.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let accepting = accept(listener, Arc::new(page));
-        tokio::pin!(accepting);
-        while !is_over() {
-            tokio::select! {
-                error = &mut accepting => return Err(error),
-                () = tokio::time::sleep(PAUSE) => {}
+    runtime: Runtime,
+}
+
+impl Server {
+    /// Prepares serving at `listener`.
+    ///
+    /// # Errors
+    /// The system refuses the socket or its polling.
+    pub fn new(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        tracing::info!(address = %listener.local_addr()?, "figures for Prometheus are served");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { listener, runtime })
+    }
+
+    /// Serves `page` at `/metrics` until `is_over`; where there is no page, the answer is 500. The calling thread gets the
+    /// lowest priority.
+    ///
+    /// # Errors
+    /// Connections can't be taken any more.
+    pub fn run(
+        self,
+        page: impl Fn() -> Option<String> + Send + Sync + 'static,
+        is_over: impl Fn() -> bool,
+    ) -> io::Result<()> {
+        // On Linux this is the thread's alone. Without it the system shares out its time evenly.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
+        self.runtime.block_on(async {
+            let accepting = accept(self.listener, Arc::new(page));
+            tokio::pin!(accepting);
+            while !is_over() {
+                tokio::select! {
+                    error = &mut accepting => return Err(error),
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
             }
-        }
-        Ok(())
-    })
+            Ok(())
+        })
+    }
 }
 
 /// Takes connections, for as long as that is possible at all.

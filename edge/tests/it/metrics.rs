@@ -3,7 +3,7 @@
 
 use crate::exposition::Page;
 use cellgate_edge::acquire::Unjudged;
-use cellgate_edge::metrics::{About, LineCounts, Metrics, listen, serve};
+use cellgate_edge::metrics::{About, LineCounts, Metrics, Server, listen};
 use cellgate_edge::pipeline::Times;
 use proptest::prelude::*;
 use std::io::{Read, Write};
@@ -123,24 +123,25 @@ fn what_is_read_while_others_count_holds_together() {
 }
 
 /// Serves until it is dropped.
-struct Server(Arc<AtomicBool>);
+struct Served(Arc<AtomicBool>);
 
-impl Drop for Server {
+impl Drop for Served {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-fn server() -> (Server, SocketAddr) {
+fn server() -> (Served, SocketAddr) {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let metrics = metrics();
-    let server = Server(Arc::default());
-    let is_over = Arc::clone(&server.0);
+    let served = Served(Arc::default());
+    let is_over = Arc::clone(&served.0);
     std::thread::spawn(move || {
-        serve(listener, move || metrics.page().ok(), move || is_over.load(Ordering::Relaxed)).unwrap();
+        let server = Server::new(listener).unwrap();
+        server.run(move || metrics.page().ok(), move || is_over.load(Ordering::Relaxed)).unwrap();
     });
-    (server, address)
+    (served, address)
 }
 
 /// Sends `request`; everything that comes until the other side closes, or an error ends it.

@@ -1,7 +1,7 @@
 //! What the judge does next: which image belongs to which part, when the engine is to prove itself, and what waits. It has no
 //! input or output, no clock and no thread; the judge's thread carries it out.
 
-use crate::acquire::{Arrival, ImageFile, Matcher, NoImage, Unjudged};
+use crate::acquire::{ImageFile, Matcher, NoImage, Unjudged};
 use crate::appliance::beat::PAUSE;
 use crate::appliance::engine_state::EngineState;
 use crate::appliance::messages::ToJudge;
@@ -118,14 +118,10 @@ impl Logic {
                     self.miss(before.part_id, now, effects);
                 }
             }
-            ToJudge::Arrival(arrival) => self.add(arrival),
+            ToJudge::Arrival(arrival) => self.matcher.add(arrival),
             ToJudge::Doubt => self.matcher.doubt(now),
             ToJudge::Recorded => self.is_recording = false,
         }
-    }
-
-    fn add(&mut self, arrival: Arrival) {
-        self.matcher.add(arrival);
     }
 
     /// What to do at `now`. What else is to be done is added to `effects`.

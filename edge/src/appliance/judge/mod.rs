@@ -70,12 +70,17 @@ impl Service for Judge {
                     logic.proved(Instant::now(), has_passed);
                 }
                 Next::Judge { number, file } => {
+                    let path = file.path.clone();
                     let judged = self.judge(&mut engine, file);
                     logic.judged(Instant::now(), judged.is_mismatch());
-                    self.line.send(match number {
+                    let is_sent = self.line.send(match number {
                         Some(number) => ToLine::Judged { number, judged },
                         None => ToLine::FreeRunning { judged, at: Instant::now() },
                     });
+                    if !is_sent {
+                        let image = path.display();
+                        tracing::warn!(%image, "judged while the appliance ends: not recorded, it stays where it is");
+                    }
                 }
                 Next::Wait(most) => {
                     self.shared.beats.idle(Worker::Judge);
@@ -159,7 +164,7 @@ impl Judge {
             self.shared.give_up_engine(judgement.detail.as_deref().unwrap_or_default());
         } else if judgement.decision.reason == Reason::EngineFailed {
             tracing::error!(detail = judgement.detail, "not ready: the engine failed; it is loaded anew");
-            self.shared.engine.starts();
+            self.shared.engine.set_starting();
             engine.pipeline = None;
         }
         Judged::of(judgement, file, self.bundle.conversion())
@@ -167,7 +172,7 @@ impl Judge {
 
     /// Loads the engine, or asks the running one again for the golden images' scores. Where it fails there is no pipeline.
     fn prove(&self, engine: &mut Engine) -> bool {
-        self.shared.engine.starts();
+        self.shared.engine.set_starting();
         let images = u32::try_from(self.bundle.golden().count()).unwrap_or(u32::MAX);
         let running = engine.pipeline.take();
         let most = running.as_ref().map(|_| (engine.infer_most + 2 * STAGE_MOST).saturating_mul(images));
@@ -191,13 +196,13 @@ impl Judge {
                 // Twice what the slowest golden image took.
                 engine.infer_most = (2 * proven.slowest_inference()).max(STAGE_MOST);
                 engine.pipeline = Some(proven);
-                self.shared.engine.is_proven_now();
+                self.shared.engine.set_proven();
                 tracing::info!(ms = start.elapsed().as_millis(), "the engine gave the golden images their scores");
                 return true;
             }
             Err(error) if error.is_lost() => self.shared.give_up_engine(&error.in_one_line()),
             Err(error) => {
-                self.shared.engine.fails();
+                self.shared.engine.set_failed();
                 let error = error.in_one_line();
                 tracing::error!(error, "not ready: the engine was refused; trying again in 10 s");
             }

@@ -43,8 +43,9 @@ impl Line {
 
     fn accept(&mut self, number: u64, trigger: Trigger) {
         let answers = self.answers.clone();
-        let asked =
-            self.journal.accept_then(trigger, move |accepted| answers.send(ToLine::Accepted { number, accepted }));
+        let asked = self.journal.accept_then(trigger, move |accepted| {
+            answers.send(ToLine::Accepted { number, accepted });
+        });
         if let Err(error) = asked {
             self.on_message(ToLine::Accepted { number, accepted: Err(error) });
         }

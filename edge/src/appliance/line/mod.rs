@@ -62,8 +62,10 @@ pub(super) struct Memory {
     free_runs: u32,
     /// The state that was logged last.
     logged: Option<State>,
-    /// The refused triggers that the judge was told of.
+    /// Refused triggers, when they were last looked at.
     refused: Refused,
+    /// A trigger was refused or not judged, and the judge does not know it yet.
+    is_doubt_due: bool,
     /// When the request to stop was seen.
     stopping: Option<Instant>,
 }
@@ -202,9 +204,14 @@ impl Line {
             self.memory.is_recorded = false;
         }
         let refused = *self.session().refused();
-        if self.memory.refused != refused && self.judge.try_send(ToJudge::Doubt) {
-            self.memory.refused = refused;
-        }
+        self.memory.is_doubt_due |= std::mem::replace(&mut self.memory.refused, refused) != refused;
+        self.send_doubt();
+    }
+
+    /// Whether the judge knows of every doubt.
+    fn send_doubt(&mut self) -> bool {
+        self.memory.is_doubt_due = self.memory.is_doubt_due && !self.judge.try_send(ToJudge::Doubt);
+        !self.memory.is_doubt_due
     }
 
     fn on_event(&mut self, event: Event) {
@@ -253,7 +260,9 @@ impl Line {
         self.memory.in_hand = Some(Life::triggered(part, trigger, self.model, token, &mut effects));
         // Both at once: judging need not wait for the disk, only the answer to the PLC must.
         self.perform(Kind::InHand, &part, effects);
-        if self.memory.in_hand.is_some() && !self.judge.try_send(ToJudge::Part(part)) {
+        // By order, a part that the judge does not know of, or learns of before an earlier doubt, leaves its image to the next.
+        if self.memory.in_hand.is_some() && !(self.send_doubt() && self.judge.try_send(ToJudge::Part(part))) {
+            self.memory.is_doubt_due = true;
             let judged = Judged::reject(ReasonCode::INTERNAL, "too many messages wait for the judge");
             self.input(Kind::InHand, Input::Judged(judged));
         }
@@ -290,7 +299,7 @@ impl Line {
             // From an attempt whose outcome was unknown.
             Err(JournalError::AlreadyInHand { trigger, .. }) => Some(trigger),
             Err(error) => {
-                tracing::error!(number, %error, "the trigger could not be stored");
+                tracing::error!(part = self.part_id_of(number), %error, "the trigger could not be stored");
                 None
             }
         };
@@ -340,6 +349,13 @@ impl Line {
         [(Kind::InHand, &self.memory.in_hand), (Kind::FreeRunning, &self.memory.free_running)]
             .into_iter()
             .find_map(|(kind, life)| has_number(life).then_some(kind))
+    }
+
+    /// The PLC's identity of the part with this number; none where its life is over.
+    fn part_id_of(&self, number: u64) -> Option<u64> {
+        let lives = [&self.memory.in_hand, &self.memory.free_running];
+        let parts = lives.into_iter().flatten().map(Life::part);
+        parts.into_iter().find(|part| part.number == number).map(|part| part.part_id)
     }
 
     /// Gives an input to a life, and does what follows from it.

@@ -25,10 +25,11 @@ impl Bench {
         let session = DeviceSession::new(DeviceConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
         let (judge, to_judge) = JudgeQueue::new();
         let (answers, messages) = LineQueue::new();
-        let (archiver, to_archiver) = ArchiverQueue::new();
+        let shared = Arc::new(shared());
+        let (archiver, to_archiver) = ArchiverQueue::new(Arc::clone(&shared));
         let line = Line {
             end: DeviceEnd::new(session, &config.plc),
-            shared: Arc::new(shared()),
+            shared,
             journal: Arc::new(journal),
             model: Digest::of(b"model"),
             judge,
@@ -97,7 +98,7 @@ fn a_plc_that_allows_more_time_than_configured_gets_the_configured_one() {
 #[test]
 fn a_proof_that_is_due_waits_for_the_part_in_hand() {
     let mut bench = Bench::new();
-    bench.line.shared.engine.is_proven_now();
+    bench.line.shared.engine.set_proven();
     bench.trigger(2_000);
     assert!(!bench.may_prove(), "being judged");
     bench.judged();
@@ -146,7 +147,7 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
 #[test]
 fn the_judge_learns_of_a_refused_trigger_also_when_its_queue_was_full() {
     let mut bench = Bench::new();
-    bench.line.shared.engine.is_proven_now();
+    bench.line.shared.engine.set_proven();
     while bench.line.judge.try_send(ToJudge::Recorded) {}
     let request = TriggerRequest { part_id: 7, nonce: 1, deadline_ms: 0 };
     bench.line.session().trigger(0, &request);

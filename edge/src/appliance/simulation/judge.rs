@@ -26,9 +26,9 @@ impl Simulation {
         match self.logic.next(self.now(), &view, &mut effects) {
             Next::Prove => {
                 let is_loading = engine == EngineState::Starting;
-                self.engine.starts();
+                self.engine.set_starting();
                 self.judging_until_ms = self.now_ms + if is_loading { 0 } else { 50 };
-                self.engine.is_proven_now();
+                self.engine.set_proven();
                 self.logic.proved(self.now(), true);
             }
             Next::Judge { number, file } => {

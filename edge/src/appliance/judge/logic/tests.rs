@@ -1,5 +1,5 @@
 use super::*;
-use crate::acquire::Identity;
+use crate::acquire::{Arrival, Identity};
 use proptest::prelude::*;
 
 const LEAD: Duration = Duration::from_secs(1);
