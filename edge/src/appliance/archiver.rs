@@ -40,7 +40,7 @@ impl Service for Archiver {
     /// Runs until it is shut down and every message is done.
     fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let Shared { beats, metrics: figures, .. } = &*shared;
+        let Shared { beats, metrics, .. } = &*shared;
         let mut tidied: Option<Instant> = None;
         let mut is_clock_doubted = false;
         let mut owed = VecDeque::new();
@@ -54,9 +54,9 @@ impl Service for Archiver {
             owed.drain(..owed.len().saturating_sub(OWED_MOST));
             if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
                 tidied = Some(Instant::now());
-                store_owed(&mut self.archive, figures, beats, &mut owed);
-                tidy(&mut self.archive, figures);
-                prune(&self.journal, figures, &mut is_clock_doubted);
+                store_owed(&mut self.archive, metrics, beats, &mut owed);
+                tidy(&mut self.archive, metrics);
+                prune(&self.journal, metrics, &mut is_clock_doubted);
             }
         }
     }
@@ -64,15 +64,15 @@ impl Service for Archiver {
 
 impl Archiver {
     fn receive(&mut self, message: ToArchiver, owed: &mut VecDeque<Move>) {
-        let figures = &self.shared.metrics;
+        let metrics = &self.shared.metrics;
         match message {
             ToArchiver::Archive { image, name } => {
-                owed.extend(store(&mut self.archive, figures, Move { image, name, why: None }));
+                owed.extend(store(&mut self.archive, metrics, Move { image, name, why: None }));
             }
             ToArchiver::SetAside { images, why } => {
                 for image in images {
                     let name = unjudged_name(&image.path, SystemTime::now());
-                    owed.extend(store(&mut self.archive, figures, Move { image, name, why: Some(why) }));
+                    owed.extend(store(&mut self.archive, metrics, Move { image, name, why: Some(why) }));
                 }
             }
         }
@@ -89,15 +89,15 @@ struct Move {
 }
 
 /// Moves an image to the archive; gives it back where that failed.
-fn store(archive: &mut Archive, figures: &Metrics, image: Move) -> Option<Move> {
+fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> {
     let Move { image: file, name, why } = &image;
     let stored = archive.store(file, name, SystemTime::now());
     let path = file.path.display();
     match (&stored, why) {
-        // What is not judged and not there any more is told of by itself, if it is an image again.
+        // The watcher reports whatever is at the path of an image that was not judged and is gone.
         (Ok(Stored::Moved), None) | (Err(_), None) | (Ok(Stored::Gone | Stored::Changed(_)), Some(_)) => {}
         (Ok(Stored::Moved | Stored::MovedUnjudged) | Err(_), Some(why)) => {
-            figures.parts.set_aside(*why, 1);
+            metrics.parts.set_aside(*why, 1);
             tracing::warn!(image = %path, %why, "the image is set aside and not judged");
         }
         (Ok(Stored::MovedUnjudged), None) => tracing::warn!(
@@ -110,48 +110,48 @@ fn store(archive: &mut Archive, figures: &Metrics, image: Move) -> Option<Move> 
             "a judged image is not in the archive, since {change}; the scanner should give each image a fresh name"
         ),
     }
-    figures.store.archived(archive.bytes());
+    metrics.store.archived(archive.bytes());
     let error = stored.err()?;
-    figures.store.archive_failed();
+    metrics.store.archive_failed();
     tracing::error!(%error, "an image could not be archived and stays where it is; it is tried again every minute");
     Some(image)
 }
 
 /// Tries those again that could not be archived, until one can't: what is wrong with one mostly is with all.
-fn store_owed(archive: &mut Archive, figures: &Metrics, beats: &Beats, owed: &mut VecDeque<Move>) {
+fn store_owed(archive: &mut Archive, metrics: &Metrics, beats: &Beats, owed: &mut VecDeque<Move>) {
     for _ in 0..owed.len() {
         beats.busy(Worker::Archiver, MESSAGE_MOST);
         let Some(image) = owed.pop_front() else { break };
         if archive.store(&image.image, &image.name, SystemTime::now()).is_err() {
-            figures.store.archive_failed();
+            metrics.store.archive_failed();
             owed.push_back(image);
             break;
         }
     }
-    figures.store.archived(archive.bytes());
+    metrics.store.archived(archive.bytes());
 }
 
-fn tidy(archive: &mut Archive, figures: &Metrics) {
+fn tidy(archive: &mut Archive, metrics: &Metrics) {
     match archive.tidy() {
         Ok(kept) => {
-            figures.store.tidied(&kept);
+            metrics.store.tidied(&kept);
             if kept.deleted > 0 {
                 tracing::info!(deleted = kept.deleted, "the oldest images were deleted");
             }
         }
         Err(error) => {
-            figures.store.archive_failed();
+            metrics.store.archive_failed();
             tracing::error!(%error, "the archive could not be tidied");
         }
     }
 }
 
-/// `doubted`: that the clock is not believed was said already.
-fn prune(journal: &Journal, figures: &Metrics, doubted: &mut bool) {
+/// `doubted`: that the clock is not believed was logged already.
+fn prune(journal: &Journal, metrics: &Metrics, doubted: &mut bool) {
     loop {
         match journal.prune(now_unix_ms()) {
             Ok(pruned) => {
-                figures.store.pruned(pruned.rows);
+                metrics.store.pruned(pruned.rows);
                 if pruned.clock_doubted && !*doubted {
                     tracing::warn!(
                         "old verdicts stay: the clock does not follow from the newest ones; check the clock. After a \
@@ -181,7 +181,7 @@ mod tests {
         let root = place.path().join("archive");
         let mut archive = Archive::open(&root, 1, 0).unwrap();
         let about = About { device: 1, bundle: String::new(), profile: "native" };
-        let figures = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
+        let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
         fs::remove_dir(&root).unwrap();
         fs::write(&root, "in the way").unwrap();
         let mut owed = VecDeque::new();
@@ -189,13 +189,13 @@ mod tests {
             let path = place.path().join(part).with_extension("tif");
             fs::write(&path, part).unwrap();
             let name = format!("000000000{part}-{part}-PASS");
-            owed.extend(store(&mut archive, &figures, Move { image: ImageFile::at(path), name, why: None }));
+            owed.extend(store(&mut archive, &metrics, Move { image: ImageFile::at(path), name, why: None }));
         }
         let beats = Beats::new(Clock::start());
-        store_owed(&mut archive, &figures, &beats, &mut owed);
+        store_owed(&mut archive, &metrics, &beats, &mut owed);
         assert_eq!(owed.len(), 2);
         fs::remove_file(&root).unwrap();
-        store_owed(&mut archive, &figures, &beats, &mut owed);
+        store_owed(&mut archive, &metrics, &beats, &mut owed);
         assert_eq!((owed.len(), archive.bytes()), (0, 2));
         assert!(!place.path().join("1.tif").exists() && !place.path().join("2.tif").exists());
     }

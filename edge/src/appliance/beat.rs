@@ -82,8 +82,8 @@ pub(super) struct Beats {
     cells: [Cell; Worker::ALL.len()],
 }
 
-/// A sign of life in one piece, so that nobody reads the moment of one and the time that another one allowed: the moment in
-/// ms, and in the lowest [`ALLOWED_BITS`] what was allowed from then on, in ms (4 hours at most).
+/// A sign of life in one piece, so that no thread reads the moment of one and the allowed time of another: the moment in ms,
+/// and in the lowest [`ALLOWED_BITS`] bits the time allowed from then on, in ms (4 hours at most).
 #[derive(Debug, Default)]
 struct Cell(AtomicU64);
 
@@ -123,7 +123,7 @@ impl Beats {
         self.cells[worker as usize].set(Progress { last_ms: self.clock.at_ms(last), allowed_ms: in_ms(most) });
     }
 
-    /// `worker` lives and can't do its work now: no health, and nobody stands still.
+    /// `worker` lives and can't do its work now: no health, but no standstill either.
     pub(super) fn unable(&self, worker: Worker) {
         let now = Instant::now();
         self.seen(worker, now.checked_sub(UNABLE).unwrap_or(now), Duration::ZERO);
@@ -133,8 +133,8 @@ impl Beats {
         self.cells[worker as usize].get()
     }
 
-    /// The token of health, where every worker that a PASS needs lives. Whoever looks whether it is still good reads the clock
-    /// afterwards: it is not valid before its own moment.
+    /// The token of health, if every worker that a PASS needs lives. Read the clock afterwards to check the token: it is not
+    /// valid before its own moment.
     #[must_use]
     pub(super) fn health(&self) -> Option<Health> {
         // The clock is read last: a worker that beats meanwhile must not seem to be ahead of it.

@@ -89,7 +89,7 @@ impl Journal {
     }
 
     /// Notes that the PLC acknowledged a record. It is written with the next transaction, a second later at most; losing
-    /// it means that the record is told once more, as RECORD.
+    /// it means that the record is sent once more, as RECORD.
     ///
     /// # Errors
     /// The queue is full or the journal closed.

@@ -11,7 +11,9 @@
 //!                             +--------------------------- Owed ----+
 //! ```
 //!
-//! The session (crate protocol) may conclude a part by itself when its time is nearly over; it then counts as judged.
+//! The session (crate protocol) may conclude a part by itself when its time is nearly over; it then counts as judged. A part
+//! whose acceptance can't be stored is over, unless it is concluded: then it is owed. So is one whose verdict the journal holds
+//! already.
 
 use super::Part;
 use super::effect::Effect;
@@ -162,6 +164,12 @@ impl Life {
     /// The part.
     pub(in crate::appliance) fn part(&self) -> &Part {
         &self.subject.part
+    }
+
+    /// The trigger, as the journal knows it.
+    #[cfg(test)]
+    pub(in crate::appliance) fn trigger(&self) -> &JournalTrigger {
+        &self.subject.trigger
     }
 
     /// Whether the part is neither judged nor concluded.

@@ -2,7 +2,7 @@
 
 use crate::journal::{Entry, Trigger};
 use cellgate_models::policy::Verdict;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
 
 /// A journal in memory.
@@ -16,6 +16,8 @@ pub(super) struct SimulatedJournal {
     next_id: u64,
     next_seq: u64,
     taken_back: u64,
+    /// Triggers whose verdict was written, while its caller was told of an error.
+    written_unknown: HashSet<NonZeroU64>,
     /// Not open until then.
     closed_until_ms: u64,
     is_closed: bool,
@@ -97,6 +99,7 @@ impl SimulatedJournal {
         }
         let row = self.triggers.get_mut(&entry.trigger).expect("a verdict on a trigger that was never accepted");
         if row.terminal.is_some() {
+            assert!(self.written_unknown.contains(&entry.trigger), "a second verdict on one trigger");
             return Err(Refusal::AlreadyTerminal);
         }
         if fate == Fate::NotWritten || fate == Fate::UnknownLost {
@@ -108,10 +111,18 @@ impl SimulatedJournal {
         row.terminal = Some((seq, entry.verdict, entry.image_name.clone()));
         self.open.remove(&(row.trigger.part, row.trigger.nonce));
         if fate == Fate::UnknownWritten {
+            self.written_unknown.insert(entry.trigger);
             self.close(now_ms);
             return Err(Refusal::Failed);
         }
         Ok(seq)
+    }
+
+    /// Checks that no accepted trigger is forgotten: each open one is of a life that goes on, or will be taken back.
+    pub(super) fn check_open(&self, lives: &[Option<(u64, u32)>]) {
+        for (trigger, id) in &self.open {
+            assert!(lives.contains(&Some(*trigger)) || self.withdrawn.contains(id), "{trigger:?} is forgotten");
+        }
     }
 
     /// The appliance starts anew: what was in hand is REJECT/RESTARTED.
@@ -145,6 +156,7 @@ impl SimulatedJournal {
         let kept_from = self.next_seq.saturating_sub(8);
         let is_kept = |row: &Row| row.terminal.as_ref().is_none_or(|(seq, ..)| seq.get() >= kept_from);
         self.triggers.retain(|_, row| is_kept(row));
+        self.written_unknown.retain(|id| self.triggers.contains_key(id));
     }
 
     /// Accepted triggers without a terminal record.

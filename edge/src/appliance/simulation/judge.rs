@@ -2,7 +2,6 @@
 
 use super::{LEAD, Simulation, What};
 use crate::acquire::ImageFile;
-use crate::appliance::engine_state::EngineState;
 use crate::appliance::judge::logic::{Effect, Logic, Next, Settings, View};
 use crate::appliance::part::judged::Judged;
 use crate::config::Matching;
@@ -13,6 +12,17 @@ use rand::RngExt as _;
 use std::time::{Duration, Instant};
 
 impl Simulation {
+    /// The engine was asked for the golden images' scores.
+    pub(super) fn proved(&mut self, has_passed: bool) {
+        self.is_running = has_passed;
+        if has_passed {
+            self.engine.set_proven();
+        } else {
+            self.engine.set_failed();
+        }
+        self.logic.proved(self.now(), has_passed);
+    }
+
     pub(super) fn serve_judge(&mut self) {
         if self.now_ms < self.judging_until_ms {
             return;
@@ -22,25 +32,27 @@ impl Simulation {
             self.logic.on_message(message, self.now(), &mut effects);
         }
         let engine = self.engine.get();
-        let view = View { engine, is_running: engine != EngineState::Starting, is_stopping: false };
+        let view = View { engine, is_running: self.is_running, is_stopping: false };
         match self.logic.next(self.now(), &view, &mut effects) {
             Next::Prove => {
-                let is_loading = engine == EngineState::Starting;
                 self.engine.set_starting();
-                self.judging_until_ms = self.now_ms + if is_loading { 0 } else { 50 };
-                self.engine.set_proven();
-                self.logic.proved(self.now(), true);
+                self.is_running = false;
+                self.judging_until_ms = self.now_ms + 50;
+                let has_passed = !self.goes_wrong(100);
+                self.after(50, What::Proved(has_passed));
             }
             Next::Judge { number, file } => {
                 let took_ms = if self.goes_wrong(10) { 600 } else { self.random.random_range(5..60) };
                 self.judging_until_ms = self.now_ms + took_ms;
                 let judged = judged(file);
-                if let Some(number) = number {
-                    if self.goes_wrong(5) {
-                        self.after(took_ms + 1, What::Judged { number, judged: judged.clone() });
-                    }
-                    self.after(took_ms, What::Judged { number, judged });
+                let Some(number) = number else {
+                    self.after(took_ms, What::FreeRunning(judged));
+                    return;
+                };
+                if self.goes_wrong(5) {
+                    self.after(took_ms + 1, What::Judged { number, judged: judged.clone() });
                 }
+                self.after(took_ms, What::Judged { number, judged });
             }
             Next::Wait(_) => {}
         }
@@ -50,7 +62,10 @@ impl Simulation {
                     self.after(0, What::Judged { number, judged: Judged::reject(reason, detail) });
                 }
                 Effect::RequestProof => self.engine.request_proof(),
-                _ => {}
+                Effect::SetAside(images, _) => {
+                    self.images.retain(|path| images.iter().all(|image| image.path != *path));
+                }
+                Effect::Found(_) | Effect::OrderLost | Effect::OrderHolds => {}
             }
         }
     }

@@ -8,32 +8,31 @@
 
 mod journal;
 mod judge;
+mod line;
 mod plc;
 
 use super::engine_state::EngineCell;
 use super::judge::logic::Logic;
 use super::messages::ToJudge;
-use super::part::Part;
-use super::part::effect::Effect;
 use super::part::judged::Judged;
-use super::part::lifecycle::{Input, Life, Moment, Stored};
+use super::part::lifecycle::{Input, Life, Stored};
 use crate::acquire::{Arrival, Identity, ImageFile};
 use crate::config::Matching;
-use crate::journal::{Trigger, TriggerKind};
-use cellgate_models::digest::Digest;
-use cellgate_models::policy::Verdict;
-use cellgate_protocol::code::VerdictCode;
+use crate::journal::{Entry, Trigger};
 use cellgate_protocol::health::{Health, Progress};
-use cellgate_protocol::session::device::{Action, Condition, DeviceConfig, DeviceSession, Event, Mode};
+use cellgate_protocol::part::Pending;
+use cellgate_protocol::session::device::{DeviceConfig, DeviceSession};
 use cellgate_protocol::session::refused::Refused;
-use cellgate_protocol::state::State;
-use cellgate_protocol::to_plc::{ToPlc, VerdictMessage};
+use cellgate_protocol::to_plc::ToPlc;
 use journal::{Fate, Refusal, SimulatedJournal};
-use judge::{is_good, logic_of};
+use judge::logic_of;
+use line::trigger_of;
 use plc::SimulatedPlc;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How far image and trigger may lie apart.
@@ -45,17 +44,38 @@ const DEADLINE_MS: u32 = 400;
 enum What {
     Image(u64),
     ToJudge(ToJudge),
+    /// The engine's proof ends.
+    Proved(bool),
     Judged {
         number: u64,
         judged: Judged,
     },
+    FreeRunning(Judged),
+    /// The journal comes to an acceptance, or to a verdict.
+    Accept {
+        number: u64,
+        trigger: Trigger,
+        fate: Fate,
+        answer_ms: u64,
+    },
+    Commit {
+        number: u64,
+        entry: Box<Entry>,
+        fate: Fate,
+        answer_ms: u64,
+    },
     Accepted {
         number: u64,
-        id: Option<std::num::NonZeroU64>,
+        id: Option<NonZeroU64>,
     },
     Stored {
         number: u64,
         stored: Stored,
+    },
+    /// The session's notice that it concluded a part, where it is handled late.
+    Concluded {
+        number: u64,
+        pending: Pending,
     },
     ToPlc(ToPlc),
     Plc(plc::Step),
@@ -71,9 +91,15 @@ struct Simulation {
     order: u64,
     session: DeviceSession,
     life: Option<Life>,
+    /// Of an image without a trigger.
+    free_running: Option<Life>,
     logic: Logic,
     matching: Matching,
     engine: EngineCell,
+    is_running: bool,
+    /// Images that arrived and are neither archived nor set aside.
+    images: BTreeSet<PathBuf>,
+    arrived: BTreeSet<u64>,
     inbox: VecDeque<ToJudge>,
     judging_until_ms: u64,
     unhealthy_until_ms: u64,
@@ -81,10 +107,12 @@ struct Simulation {
     plc: SimulatedPlc,
     lives: u64,
     epoch: u32,
-    /// The refused triggers that the judge was told of.
+    /// Refused triggers, when they were last looked at.
     refused: Refused,
+    /// Parts that passed, and the last of them.
     passes: u64,
-    /// Of 1,000 events of a kind, so many go wrong.
+    passed: u64,
+    /// How much goes wrong: of 1,000 events of a kind, the kind's share times this, divided by 10.
     trouble: u32,
 }
 
@@ -99,9 +127,13 @@ impl Simulation {
             order: 0,
             session: session(1),
             life: None,
+            free_running: None,
             logic: logic_of(matching, start),
             matching,
             engine: EngineCell::default(),
+            is_running: false,
+            images: BTreeSet::new(),
+            arrived: BTreeSet::new(),
             inbox: VecDeque::new(),
             judging_until_ms: 0,
             unhealthy_until_ms: 0,
@@ -111,6 +143,7 @@ impl Simulation {
             epoch: 1,
             refused: Refused::default(),
             passes: 0,
+            passed: 0,
             trouble,
         };
         simulation.after(0, What::Tick);
@@ -150,9 +183,10 @@ impl Simulation {
         while self.now_ms < until_ms {
             self.step();
         }
-        assert!(self.life.is_none(), "{:?}", self.life);
+        assert!(self.life.is_none() && self.free_running.is_none(), "{:?}, {:?}", self.life, self.free_running);
         assert_eq!(self.journal.open_triggers(), 0, "an accepted trigger has no terminal record");
         assert_eq!(self.journal.records(), self.journal.acceptances());
+        assert!(self.images.is_empty(), "neither archived nor set aside: {:?}", self.images);
     }
 
     fn step(&mut self) {
@@ -162,10 +196,29 @@ impl Simulation {
             What::Image(part) => {
                 let identity = Some(Identity::of_inode(part));
                 let file = ImageFile { path: format!("{part}.tif").into(), identity };
+                // A second event on a file that is in the archive by then is no second image.
+                if self.arrived.insert(part) {
+                    self.images.insert(file.path.clone());
+                }
                 self.inbox.push_back(ToJudge::Arrival(Arrival { file, at: self.now() }));
             }
             What::ToJudge(message) => self.inbox.push_back(message),
+            What::FreeRunning(judged) => self.free_running(judged),
             What::Judged { number, judged } => self.input(number, Input::Judged(judged)),
+            What::Accept { number, trigger, fate, answer_ms } => {
+                let id = self.journal.accept(self.now_ms, trigger, fate);
+                self.after(answer_ms, What::Accepted { number, id });
+            }
+            What::Commit { number, entry, fate, answer_ms } => {
+                let stored = match self.journal.commit(self.now_ms, &entry, fate) {
+                    Ok(seq) => Stored::Committed(seq),
+                    Err(Refusal::AlreadyTerminal) => Stored::AlreadyTerminal,
+                    Err(Refusal::Failed) => Stored::Failed,
+                };
+                self.after(answer_ms, What::Stored { number, stored });
+            }
+            What::Concluded { number, pending } => self.input(number, Input::Concluded(pending)),
+            What::Proved(has_passed) => self.proved(has_passed),
             What::Accepted { number, id } => self.input(number, Input::Accepted(id)),
             What::Stored { number, stored } => self.input(number, Input::Stored(stored)),
             What::ToPlc(message) => self.plc_receives(message),
@@ -177,6 +230,7 @@ impl Simulation {
         }
         self.serve_judge();
         self.serve_line();
+        self.journal.check_open(&[trigger_of(self.life.as_ref()), trigger_of(self.free_running.as_ref())]);
     }
 
     /// A worker stands still, or the appliance starts anew.
@@ -188,7 +242,10 @@ impl Simulation {
             self.epoch += 1;
             self.session = session(self.epoch);
             self.refused = Refused::default();
-            self.life = None;
+            (self.life, self.free_running) = (None, None);
+            (self.is_running, self.judging_until_ms) = (false, 0);
+            // What lies in the folder is set aside by the watcher.
+            self.images.clear();
             self.logic = logic_of(self.matching, self.now());
             self.engine = EngineCell::default();
             self.inbox.clear();
@@ -196,131 +253,6 @@ impl Simulation {
             // What was under way in the old process is gone.
             self.events.retain(|_, what| matches!(what, What::Image(_) | What::ToPlc(_) | What::Plc(_) | What::Tick));
         }
-    }
-
-    fn serve_line(&mut self) {
-        let is_idle = self.life.is_none() && self.session.state(self.now_ms) != State::SingleExecution;
-        if is_idle {
-            self.engine.grant_proof();
-        }
-        let mode = if self.engine.get().is_proven() { Mode::Operating } else { Mode::Starting };
-        let store_ok = self.journal.is_ready(self.now_ms);
-        self.session.set_condition(Condition { mode, store_ok, degraded: false, backlog: 0 });
-        if let Some(number) = self.life.as_ref().map(|life| life.part().number) {
-            self.input(number, Input::Tick);
-        }
-        while let Some(action) = {
-            let health = self.health();
-            self.session.poll(self.now_ms, health.as_ref())
-        } {
-            match action {
-                Action::Send(message) => self.send(message),
-                Action::Event(event) => self.on_event(event),
-            }
-        }
-        let refused = *self.session.refused();
-        if std::mem::replace(&mut self.refused, refused) != refused {
-            let delay_ms = self.random.random_range(0..3);
-            self.after(delay_ms, What::ToJudge(ToJudge::Doubt));
-        }
-    }
-
-    /// Checks what goes out, and passes it on.
-    fn send(&mut self, message: ToPlc) {
-        match &message {
-            ToPlc::Busy(busy) => {
-                assert!(self.journal.has_accepted(busy.part_id, busy.nonce), "BUSY before it is durable");
-            }
-            ToPlc::Verdict(verdict) if verdict.code() == VerdictCode::PASS => self.check_pass(verdict),
-            _ => {}
-        }
-        let delay_ms = self.random.random_range(1..10);
-        if !self.goes_wrong(20) {
-            self.after(delay_ms, What::ToPlc(message));
-        }
-    }
-
-    fn check_pass(&mut self, message: &VerdictMessage) {
-        let (verdict, trigger, image) = self.journal.row(message.verdict_seq()).expect("a PASS that is not stored");
-        assert_eq!((verdict, trigger.part, trigger.nonce), (Verdict::Pass, message.part_id(), message.nonce()));
-        assert!(
-            is_good(message.part_id()) && image == format!("{}.tif", message.part_id()),
-            "another part's image: {image}"
-        );
-        assert!(message.age_ms() <= DEADLINE_MS && self.health().is_some(), "late, or without health");
-        assert!(self.engine.get().is_proven(), "the engine is not proven");
-        self.passes += 1;
-    }
-
-    fn on_event(&mut self, event: Event) {
-        let number = self.life.as_ref().map_or(0, |life| life.part().number);
-        match event {
-            Event::Triggered(token) => {
-                assert!(self.life.is_none(), "two parts in hand");
-                self.lives += 1;
-                let deadline = self.start + Duration::from_millis(token.deadline_at_ms());
-                let (number, part_id) = (self.lives, token.part_id());
-                let part = Part { number, part_id, triggered: self.now(), deadline };
-                let trigger = Trigger {
-                    kind: TriggerKind::Plc,
-                    part: part_id,
-                    nonce: token.nonce(),
-                    deadline_ms: DEADLINE_MS,
-                    received_unix_ms: 0,
-                };
-                let mut effects = Vec::new();
-                self.life = Some(Life::triggered(part, trigger, Digest::of(b"model"), token, &mut effects));
-                self.perform(part, effects);
-                let delay_ms = self.random.random_range(0..3);
-                self.after(delay_ms, What::ToJudge(ToJudge::Part(part)));
-                self.journal.forget();
-            }
-            Event::Concluded(pending) => self.input(number, Input::Concluded(pending)),
-            Event::Delivered { verdict_seq } => self.input(number, Input::Delivered(verdict_seq)),
-            Event::Undelivered { verdict_seq } => self.input(number, Input::Undelivered(verdict_seq)),
-            Event::RecordAcknowledged(_) | Event::PlcSilent | Event::PlcBack => {}
-        }
-    }
-
-    fn input(&mut self, number: u64, input: Input) {
-        let Some(life) = self.life.take_if(|life| life.part().number == number) else { return };
-        let part = *life.part();
-        let health = self.health();
-        let is_journal_ready = self.journal.is_ready(self.now_ms);
-        let moment = Moment { now: self.now(), now_ms: self.now_ms, health: health.as_ref(), is_journal_ready };
-        let mut effects = Vec::new();
-        self.life = life.next(input, &moment, &mut self.session, &mut effects);
-        self.perform(part, effects);
-    }
-
-    fn perform(&mut self, part: Part, effects: Vec<Effect>) {
-        for effect in effects {
-            let fate = self.fate();
-            let delay_ms =
-                if self.goes_wrong(5) { self.random.random_range(250..500) } else { self.random.random_range(1..8) };
-            match effect {
-                Effect::Accept(trigger) => {
-                    let id = self.journal.accept(self.now_ms, trigger, fate);
-                    self.after(delay_ms, What::Accepted { number: part.number, id });
-                }
-                Effect::Commit(entry) => {
-                    let stored = match self.journal.commit(self.now_ms, &entry, fate) {
-                        Ok(seq) => Stored::Committed(seq),
-                        Err(Refusal::AlreadyTerminal) => Stored::AlreadyTerminal,
-                        Err(Refusal::Failed) => Stored::Failed,
-                    };
-                    self.after(delay_ms, What::Stored { number: part.number, stored });
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn fate(&mut self) -> Fate {
-        if !self.goes_wrong(10) {
-            return Fate::Good;
-        }
-        [Fate::NotWritten, Fate::UnknownWritten, Fate::UnknownLost][self.random.random_range(0..3)]
     }
 }
 
@@ -340,6 +272,7 @@ fn simulate(parts: u64, seed: u64) {
         (Matching::PartId, 60),
         (Matching::ImageFirst, 10),
         (Matching::TriggerFirst, 10),
+        (Matching::FreeRunning, 10),
     ];
     for (matching, trouble) in lines {
         let start = Instant::now();
@@ -347,14 +280,15 @@ fn simulate(parts: u64, seed: u64) {
         simulation.run(parts / lines.len() as u64);
         let (passes, journal) = (simulation.passes, &simulation.journal);
         println!(
-            "{matching:?}, trouble {trouble}: {} parts, {} accepted, {} records, {passes} PASS messages, {} starts, {:?}",
+            "{matching:?}, trouble {trouble}: {} parts, {} accepted, {} records, {passes} passed, {} starts, {:?}",
             simulation.lives,
             journal.acceptances(),
             journal.records(),
             simulation.epoch,
             start.elapsed()
         );
-        assert!(passes > simulation.lives / 3, "hardly anything passes");
+        let some = if matching == Matching::FreeRunning { 0 } else { simulation.lives / 3 };
+        assert!(passes >= some && (passes == 0) == (some == 0), "{passes} parts passed");
     }
 }
 

@@ -34,6 +34,13 @@ pub(super) struct SimulatedPlc {
     pub(super) is_at_rest: bool,
 }
 
+impl SimulatedPlc {
+    /// The part that is on the line.
+    pub(super) fn part(&self) -> u64 {
+        self.part
+    }
+}
+
 impl Simulation {
     pub(super) fn plc_does(&mut self, step: Step) {
         match step {
@@ -75,7 +82,8 @@ impl Simulation {
         };
         // By order, an image is taken for another part's where both a trigger and an image go missing; only numbers tell.
         let is_by_number = self.matching == Matching::PartId;
-        for _ in 0..=usize::from(self.goes_wrong(30)) {
+        let triggers = if self.matching == Matching::FreeRunning { 0 } else { 1 + usize::from(self.goes_wrong(30)) };
+        for _ in 0..triggers {
             if !(is_by_number && self.goes_wrong(10)) {
                 let delay_ms = self.random.random_range(trigger_ms.clone());
                 self.after(delay_ms, What::Plc(Step::Trigger(request)));

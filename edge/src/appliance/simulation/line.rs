@@ -1,0 +1,197 @@
+//! The appliance's line of the simulated line: the session, the life of the part in hand, and checks of what goes out.
+
+use super::journal::Fate;
+use super::judge::is_good;
+use super::{DEADLINE_MS, Simulation, What};
+use crate::appliance::engine_state::EngineState;
+use crate::appliance::messages::ToJudge;
+use crate::appliance::part::Part;
+use crate::appliance::part::effect::Effect;
+use crate::appliance::part::judged::Judged;
+use crate::appliance::part::lifecycle::{Input, Life, Moment};
+use crate::journal::{Trigger, TriggerKind};
+use cellgate_models::digest::Digest;
+use cellgate_models::policy::Verdict;
+use cellgate_protocol::code::VerdictCode;
+use cellgate_protocol::session::device::{Action, Condition, Event, Mode};
+use cellgate_protocol::state::State;
+use cellgate_protocol::to_plc::{ToPlc, VerdictMessage};
+use rand::RngExt as _;
+use std::time::Duration;
+
+impl Simulation {
+    pub(super) fn serve_line(&mut self) {
+        let is_idle = self.life.is_none()
+            && self.free_running.is_none()
+            && self.session.state(self.now_ms) != State::SingleExecution;
+        if is_idle {
+            self.engine.grant_proof();
+        }
+        let mode = match self.engine.get() {
+            EngineState::Failed => Mode::Failed,
+            state if state.is_proven() => Mode::Operating,
+            _ => Mode::Starting,
+        };
+        let store_ok = self.journal.is_ready(self.now_ms);
+        self.session.set_condition(Condition { mode, store_ok, degraded: false, backlog: 0 });
+        for number in [&self.life, &self.free_running].map(|life| life.as_ref().map(|life| life.part().number)) {
+            self.input(number.unwrap_or(0), Input::Tick);
+        }
+        while let Some(action) = {
+            let health = self.health();
+            self.session.poll(self.now_ms, health.as_ref())
+        } {
+            match action {
+                Action::Send(message) => self.send(message),
+                Action::Event(event) => self.on_event(event),
+            }
+        }
+        let refused = *self.session.refused();
+        if std::mem::replace(&mut self.refused, refused) != refused {
+            let delay_ms = self.random.random_range(0..3);
+            self.after(delay_ms, What::ToJudge(ToJudge::Doubt));
+        }
+    }
+
+    /// Checks what goes out, and passes it on.
+    fn send(&mut self, message: ToPlc) {
+        match &message {
+            ToPlc::Busy(busy) => {
+                assert!(self.journal.has_accepted(busy.part_id, busy.nonce), "BUSY before it is durable");
+            }
+            ToPlc::Verdict(verdict) if verdict.code() == VerdictCode::PASS => self.check_pass(verdict),
+            _ => {}
+        }
+        let delay_ms = self.random.random_range(1..10);
+        if !self.goes_wrong(20) {
+            self.after(delay_ms, What::ToPlc(message));
+        }
+    }
+
+    /// Forgets what is long over.
+    fn forget(&mut self) {
+        self.journal.forget();
+        self.arrived = self.arrived.split_off(&self.plc.part().saturating_sub(100));
+    }
+
+    fn check_pass(&mut self, message: &VerdictMessage) {
+        let (verdict, trigger, image) = self.journal.row(message.verdict_seq()).expect("a PASS that is not stored");
+        assert_eq!((verdict, trigger.part, trigger.nonce), (Verdict::Pass, message.part_id(), message.nonce()));
+        assert!(
+            is_good(message.part_id()) && image == format!("{}.tif", message.part_id()),
+            "another part's image: {image}"
+        );
+        assert!(message.age_ms() <= DEADLINE_MS && self.health().is_some(), "late, or without health");
+        assert!(self.engine.get().is_proven(), "the engine is not proven");
+        self.passes += u64::from(std::mem::replace(&mut self.passed, message.part_id()) != message.part_id());
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let number = self.life.as_ref().map_or(0, |life| life.part().number);
+        match event {
+            Event::Triggered(token) => {
+                assert!(self.life.is_none(), "two parts in hand");
+                self.lives += 1;
+                let deadline = self.start + Duration::from_millis(token.deadline_at_ms());
+                let (number, part_id) = (self.lives, token.part_id());
+                let part = Part { number, part_id, triggered: self.now(), deadline };
+                let trigger = Trigger {
+                    kind: TriggerKind::Plc,
+                    part: part_id,
+                    nonce: token.nonce(),
+                    deadline_ms: DEADLINE_MS,
+                    received_unix_ms: 0,
+                };
+                let mut effects = Vec::new();
+                self.life = Some(Life::triggered(part, trigger, Digest::of(b"model"), token, &mut effects));
+                self.perform(part, effects);
+                let delay_ms = self.random.random_range(0..3);
+                self.after(delay_ms, What::ToJudge(ToJudge::Part(part)));
+                self.forget();
+            }
+            Event::Concluded(pending) if self.goes_wrong(100) => {
+                let delay_ms = self.random.random_range(1..20);
+                self.after(delay_ms, What::Concluded { number, pending });
+            }
+            Event::Concluded(pending) => self.input(number, Input::Concluded(pending)),
+            Event::Delivered { verdict_seq } => self.input(number, Input::Delivered(verdict_seq)),
+            Event::Undelivered { verdict_seq } => self.input(number, Input::Undelivered(verdict_seq)),
+            Event::RecordAcknowledged(_) | Event::PlcSilent | Event::PlcBack => {}
+        }
+    }
+
+    pub(super) fn input(&mut self, number: u64, input: Input) {
+        let is_its = |life: &mut Life| life.part().number == number;
+        let in_hand = self.life.take_if(is_its);
+        let is_in_hand = in_hand.is_some();
+        let Some(life) = in_hand.or_else(|| self.free_running.take_if(is_its)) else {
+            // Too late: its image is set aside.
+            if let Input::Judged(Judged { file: Some(file), .. }) = input {
+                self.images.remove(&file.path);
+            }
+            return;
+        };
+        let part = *life.part();
+        let health = self.health();
+        let is_journal_ready = self.journal.is_ready(self.now_ms);
+        let moment = Moment { now: self.now(), now_ms: self.now_ms, health: health.as_ref(), is_journal_ready };
+        let mut effects = Vec::new();
+        let next = life.next(input, &moment, &mut self.session, &mut effects);
+        if is_in_hand {
+            self.life = next;
+        } else {
+            self.free_running = next;
+            if self.free_running.is_none() {
+                self.after(0, What::ToJudge(ToJudge::Recorded));
+            }
+        }
+        self.perform(part, effects);
+    }
+
+    /// An image without a trigger was judged.
+    pub(super) fn free_running(&mut self, judged: Judged) {
+        assert!(self.free_running.is_none(), "two images without a trigger are being recorded");
+        self.lives += 1;
+        let (number, now) = (self.lives, self.now());
+        let part = Part { number, part_id: 0, triggered: now, deadline: now };
+        let nonce = u32::try_from(number).unwrap();
+        let kind = TriggerKind::FreeRunning;
+        let trigger = Trigger { kind, part: 0, nonce, deadline_ms: u32::MAX, received_unix_ms: 0 };
+        let mut effects = Vec::new();
+        self.free_running = Some(Life::free_running(part, trigger, Digest::of(b"model"), judged, &mut effects));
+        self.perform(part, effects);
+        self.forget();
+    }
+
+    fn perform(&mut self, part: Part, effects: Vec<Effect>) {
+        for effect in effects {
+            let fate = self.fate();
+            let delay_ms =
+                if self.goes_wrong(5) { self.random.random_range(250..500) } else { self.random.random_range(1..8) };
+            match effect {
+                Effect::Accept(trigger) => {
+                    self.after(1, What::Accept { number: part.number, trigger, fate, answer_ms: delay_ms });
+                }
+                Effect::Commit(entry) => {
+                    self.after(1, What::Commit { number: part.number, entry, fate, answer_ms: delay_ms });
+                }
+                Effect::Archive { image, .. } | Effect::SetAside(image) => {
+                    self.images.remove(&image.path);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn fate(&mut self) -> Fate {
+        if !self.goes_wrong(10) {
+            return Fate::Good;
+        }
+        [Fate::NotWritten, Fate::UnknownWritten, Fate::UnknownLost][self.random.random_range(0..3)]
+    }
+}
+
+/// Part and nonce of the trigger that a life is about.
+pub(super) fn trigger_of(life: Option<&Life>) -> Option<(u64, u32)> {
+    life.map(|life| (life.trigger().part, life.trigger().nonce))
+}
