@@ -99,8 +99,8 @@ fn all_commands(place: &Place) -> Vec<(String, Option<i32>, String)> {
         &["audit", &data, "--verdicts", "/dev/null"],
         &["convert", &image, &png, "--method", "equalize", "--training", &data],
         &["features", &data, "--backbone", WEIGHTS, "--size", "32x32", "--cache", &cache],
-        &["crossval", &data, "--out", &run, "--backbone", WEIGHTS],
-        &["train", &data, "--out", &run, "--backbone", WEIGHTS],
+        &["crossval", &data, "--out", &run, "--backbone", WEIGHTS, "--size", "32x32", "--cache", &cache],
+        &["train", &data, "--out", &run, "--backbone", WEIGHTS, "--size", "32x32", "--cache", &cache],
     ];
     let run = |arguments: &&[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer")).args(*arguments).output().unwrap();
