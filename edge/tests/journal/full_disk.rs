@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 const FOLDER: &str = "JOURNAL_FULL_DISK";
 
 /// A file system in a file, mounted until this is dropped.
-struct Disk {
+pub(crate) struct Disk {
     place: tempfile::TempDir,
 }
 
 impl Disk {
     /// None, and the reason is printed, where this user can't mount or there is no such `mkfs`.
-    fn mounted(mkfs: &[&str], mib: u64) -> Option<Self> {
+    pub(crate) fn mounted(mkfs: &[&str], mib: u64) -> Option<Self> {
         let disk = Self { place: tempfile::tempdir().unwrap() };
         let (image, folder) = (disk.place.path().join("image"), disk.folder());
         File::create(&image).unwrap().set_len(mib << 20).unwrap();
@@ -29,7 +29,7 @@ impl Disk {
         mounted.map_err(|why| cellgate_test_support::skipped(&format!("{}: {why}", mkfs.join(" ")))).ok().map(|()| disk)
     }
 
-    fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.place.path().join("disk")
     }
 }
@@ -167,7 +167,7 @@ fn rows(path: &Path) -> usize {
 }
 
 /// Takes all the room there is.
-fn fill(folder: &Path) {
+pub(crate) fn fill(folder: &Path) {
     let mut file = File::create(folder.join("fill")).unwrap();
     for length in [1 << 20, 4096, 512, 1] {
         let bytes = vec![b'x'; length];
