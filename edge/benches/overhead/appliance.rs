@@ -108,9 +108,10 @@ impl Appliance {
                 memory.push((done, memory_kib(process)));
             }
         }));
-        Ok(outcome.inspect_err(|_| {
-            eprintln!("{}", last_lines(&fs::read_to_string(folder.join("log")).unwrap_or_default()))
-        })?)
+        if outcome.is_err() {
+            eprintln!("{}", last_lines(&fs::read_to_string(folder.join("log")).unwrap_or_default()));
+        }
+        Ok(outcome?)
     }
 
     /// Ends the program and looks up its times.

@@ -78,7 +78,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("error: {}", cellgate_models::one_line(error.as_ref()));
+            eprintln!("error: {error:#}");
             ExitCode::from(2)
         }
     }
