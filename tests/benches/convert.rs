@@ -1,7 +1,8 @@
 //! From a TIFF to the network's input: this code against the paper's Python way, turn by turn in one run.
 //!
 //! `cargo bench -p cellgate-tests --bench convert -- [ROUNDS]`, or `scripts/bench`. One core each. The floor is the time
-//! that writing the tensor's 24 MB alone takes, measured in the same turns.
+//! that writing the tensor's 24 MB alone takes, measured in the same turns. Exit status 1, and one line that says why, where a target
+//! is missed; 2 where nothing could be measured.
 
 use anyhow::{Context as _, ensure};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size};
@@ -10,7 +11,7 @@ use cellgate_models::radiograph::{Limits, Radiograph, Reader};
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Instant;
 
 /// The paper's largest electrode.
@@ -22,7 +23,22 @@ const IN_A_ROW: usize = 4;
 /// What is asked for: so many times faster than the Python way.
 const METHODS: [(Method, f64); 2] = [(Method::Global, 5.0), (Method::Local, 10.0)];
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match measure() {
+        Ok(missed) if missed.is_empty() => ExitCode::SUCCESS,
+        Ok(missed) => {
+            eprintln!("missed: {}", missed.join("; "));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Measures; gives the targets that were missed.
+fn measure() -> anyhow::Result<Vec<String>> {
     let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(31);
     let folder = tempfile::tempdir()?;
     let image = folder.path().join("electrode.tif");
@@ -35,7 +51,7 @@ fn main() -> anyhow::Result<()> {
         Size::PAPER
     );
     println!("{:8} {:>16} {:>16} {:>16} {:>14} {:>5}", "method", "Python", "this", "floor", "times faster", "asked");
-    let mut missed = false;
+    let mut missed = Vec::new();
     for (method, asked) in METHODS {
         let spec = ConversionSpec::new(method).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER);
         let (mut reader, mut converter) = (Reader::new(Limits::default()), Converter::new(&spec)?);
@@ -60,13 +76,14 @@ fn main() -> anyhow::Result<()> {
         }
         let (theirs, ours, floor) = (Times::of(theirs), Times::of(ours), Times::of(floor));
         let faster = Times { median: theirs.median / ours.median, best: theirs.best / ours.best };
-        missed |= faster.median < asked;
+        if faster.median < asked {
+            missed.push(format!("{method}: {:.2} times as fast, asked: {asked}", faster.median));
+        }
         println!("{method:8} {theirs:>16} {ours:>16} {floor:>16} {faster:>14} {asked:5}");
         println!("{:8} {:.1} times the floor", "", ours.median / floor.median);
     }
     stages(&image, rounds)?;
-    ensure!(!missed, "slower than asked for");
-    Ok(())
+    Ok(missed)
 }
 
 /// The whole way.

@@ -7,7 +7,7 @@ program cross-validates twice: once with an empty cache, once from the cache. Th
 over a few steps (forward through the frozen network, backward through the head, Adam) and extrapolated by count: training
 images of a fold x epochs x folds; reading and converting images is left out of it, in its favour.
 
-Exit status 1 where the cached way is not 100 times as fast.
+Exit status 1, and one line that says why, where the cached way is not 100 times as fast.
 """
 
 import pathlib
@@ -69,7 +69,10 @@ def main(program):
     print(f"  forward passes in every epoch  {python:8.1f} s  ({passes} x {1000 * image:.1f} ms, extrapolated)")
     print(f"  ours, empty cache              {empty:8.1f} s  {python / empty:6.1f} times as fast")
     print(f"  ours, from cached features     {cached:8.1f} s  {python / cached:6.1f} times as fast, asked: {ASKED}")
-    return 0 if python / cached >= ASKED else 1
+    if python / cached < ASKED:
+        print(f"missed: from cached features {python / cached:.1f} times as fast, asked: {ASKED}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

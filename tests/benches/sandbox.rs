@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use cellgate_edge::sandbox::{Options, Sandbox, SandboxFailure};
 use cellgate_models::radiograph::{Limits, Radiograph, Reader, write};
 use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 /// The paper's largest electrode.
@@ -14,7 +15,17 @@ const WIDTH: u32 = 1219;
 /// Workers that are replaced.
 const REPLACED: usize = 50;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn measure() -> anyhow::Result<()> {
     let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(300);
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("electrode.tif");
@@ -55,7 +66,7 @@ fn main() -> anyhow::Result<()> {
 /// From handing an image to a dead worker until its replacement has answered the next one, which is tiny.
 fn replaced(sandbox: &mut Sandbox, path: &Path) -> anyhow::Result<Duration> {
     let id = sandbox.worker_id().context("no worker")?;
-    ensure!(std::process::Command::new("kill").args(["-9", &id.to_string()]).status()?.success(), "kill {id}");
+    ensure!(Command::new("kill").args(["-9", &id.to_string()]).status()?.success(), "kill {id}");
     timed(|| {
         ensure!(!matches!(sandbox.decode(b"", path), Err(SandboxFailure::Refused(_))), "the worker did not die");
         ensure!(matches!(sandbox.decode(b"", path), Err(SandboxFailure::Refused(_))), "the worker was not replaced");

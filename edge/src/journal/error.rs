@@ -80,6 +80,16 @@ pub enum JournalError {
         /// Why.
         source: std::io::Error,
     },
+    /// A reader found no usable index of the log for some seconds.
+    #[error(
+        "{}: the appliance has not finished opening this journal, or opened it anew meanwhile: found no usable index (-shm) of its \
+         log; try again, and restart the appliance where that does not help",
+        path.display()
+    )]
+    Reopened {
+        /// The journal's file.
+        path: PathBuf,
+    },
     /// Another process writes to this journal.
     #[error("{}: another process holds this journal; expected one appliance for each journal, stop the other", path.display())]
     InUse {

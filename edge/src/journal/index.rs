@@ -14,8 +14,13 @@
 //!   first page last, and from the refused page on nothing of it reaches the file.
 //! - Nothing was acknowledged: what the transaction left in the log is found, or written over, when the journal is opened
 //!   anew.
+//! - A log is cut only after all of it was moved into the database and the index's file says so: else other processes would look
+//!   for rows in a log that is empty.
 //! - Only a page that can be read is replaced. Where it can't (the file was cut, the disk failed), going on could lose rows;
 //!   then, and in any other thread or mapping, the process ends as it would have without this.
+//!
+//! A reader never writes to the index, so no disk is too full for it. Where a page that it reads is gone ([`watched_reading`]), it
+//! reads zeros, and all that it read is thrown away.
 
 #![expect(unsafe_code, reason = "a signal's handler and mapped memory have no safe interface")]
 
@@ -24,17 +29,20 @@ use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::OnceLock;
 
-/// What is known of SQLite's work in this thread.
+/// What this thread does with SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watch {
     Off,
-    On,
-    Refused,
+    /// It writes the index: its bytes are kept.
+    Writing,
+    /// It only reads it: nothing that it reads from then on counts.
+    Reading,
 }
 
 thread_local! {
-    // Constant and without a destructor, so that the handler may use it.
+    // Constant and without a destructor, so that the handler may use them.
     static WATCH: Cell<Watch> = const { Cell::new(Watch::Off) };
+    static IS_REFUSED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Does `work` with SQLite in this thread.
@@ -43,23 +51,53 @@ thread_local! {
 /// Those of `work`, and that the disk is full, where it refused a page of an index meanwhile: whatever `work` says then is not
 /// to be trusted, and its connection is to be closed.
 pub(super) fn watched<T, E: From<rusqlite::Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    install();
-    let _before = Restore(WATCH.replace(Watch::On));
+    let _watching = Watching::begin(Watch::Writing);
     let outcome = work();
-    if WATCH.get() == Watch::Refused {
-        let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
-        let what = "the disk has no room for a page of the index beside the journal, -shm".to_owned();
-        return Err(rusqlite::Error::SqliteFailure(full, Some(what)).into());
-    }
+    is_whole()?;
     outcome
 }
 
-/// Also where `work` panics.
-struct Restore(Watch);
+/// For long [`watched`] work: whether the disk has refused no page of an index so far.
+///
+/// # Errors
+/// As [`watched`].
+pub(super) fn is_whole() -> rusqlite::Result<()> {
+    if IS_REFUSED.get() {
+        let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        let what = "the disk has no room for a page of the index beside the journal, -shm".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(full, Some(what)));
+    }
+    Ok(())
+}
 
-impl Drop for Restore {
+/// A page of the index was gone while it was read: the file was cut, or the disk failed.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+/// Does `work` in this thread, which only reads with SQLite.
+///
+/// # Errors
+/// [`Gone`]: whatever `work` says then is not to be trusted, and its connection is to be closed.
+pub(super) fn watched_reading<T>(work: impl FnOnce() -> T) -> Result<T, Gone> {
+    let _watching = Watching::begin(Watch::Reading);
+    let outcome = work();
+    if IS_REFUSED.get() { Err(Gone) } else { Ok(outcome) }
+}
+
+/// Until it is dropped, also where `work` panics.
+struct Watching(Watch, bool);
+
+impl Watching {
+    fn begin(watch: Watch) -> Self {
+        install();
+        Self(WATCH.replace(watch), IS_REFUSED.replace(false))
+    }
+}
+
+impl Drop for Watching {
     fn drop(&mut self) {
         WATCH.set(self.0);
+        IS_REFUSED.set(self.1);
     }
 }
 
@@ -90,8 +128,13 @@ extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut l
     const BUS_ADRERR: i32 = 2;
     // SAFETY: the kernel gives a valid `about`, with an address for this signal; errno is this thread's own.
     let (address, code, errno) = unsafe { ((*about).si_addr() as usize, (*about).si_code, *libc::__errno_location()) };
-    if WATCH.get() != Watch::Off && code == BUS_ADRERR && detach(address).is_some() {
-        WATCH.set(Watch::Refused);
+    let replaced = match WATCH.get() {
+        Watch::Writing if code == BUS_ADRERR => detach(address, true, replace),
+        Watch::Reading if code == BUS_ADRERR => detach(address, false, blank),
+        _ => None,
+    };
+    if replaced.is_some() {
+        IS_REFUSED.set(true);
     } else {
         // After the return the store is tried again, and its signal goes to the handler that was there before.
         // SAFETY: both are valid actions; one of zeroes is the system's own.
@@ -104,22 +147,32 @@ extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut l
     unsafe { *libc::__errno_location() = errno };
 }
 
-/// A shared, writable mapping of a file.
+/// A shared mapping of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Mapping {
     start: usize,
     end: usize,
     /// Which file: its device's two numbers, its own.
     file: [u64; 3],
+    is_writable: bool,
 }
 
-/// Puts copies in the place of all mappings of the file that is mapped at `address`; none where that can't be done.
-fn detach(address: usize) -> Option<()> {
-    let hit = mapping(|mapping| (mapping.start..mapping.end).contains(&address))?;
-    while let Some(mapping) = mapping(|mapping| mapping.file == hit.file) {
-        replace(&mapping)?;
+/// Puts something else in the place of all such mappings of the file that is mapped at `address`; none where that can't be done.
+fn detach(address: usize, is_writable: bool, put: fn(&Mapping) -> Option<()>) -> Option<()> {
+    let hit = mapping(|mapping| mapping.is_writable == is_writable && (mapping.start..mapping.end).contains(&address))?;
+    while let Some(mapping) = mapping(|mapping| mapping.is_writable == is_writable && mapping.file == hit.file) {
+        put(&mapping)?;
     }
     Some(())
+}
+
+/// Puts zeros in the mapping's place.
+fn blank(mapping: &Mapping) -> Option<()> {
+    let (length, flags) = (mapping.end - mapping.start, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED);
+    // SAFETY: the memory there has the same length and can be read, not written, before and after; whoever mapped it can unmap it
+    // as before. It is the index of a log, which may change at any time anyway.
+    let put = unsafe { libc::mmap(mapping.start as *mut libc::c_void, length, libc::PROT_READ, flags, -1, 0) };
+    (put != libc::MAP_FAILED).then_some(())
 }
 
 /// Puts a copy of its bytes in the mapping's place; none, and nothing changed, where a byte can't be read.
@@ -175,7 +228,7 @@ impl Drop for Descriptor {
     }
 }
 
-/// The first shared, writable mapping of a file that `is_it`.
+/// The first shared mapping of a file that `is_it`.
 fn mapping(is_it: impl Fn(&Mapping) -> bool) -> Option<Mapping> {
     let list = Descriptor::open(c"/proc/self/maps")?;
     let mut lines = Lines::default();
@@ -196,26 +249,25 @@ struct Lines {
     /// Which word of the line this is.
     word: usize,
     number: u64,
-    is_writable: bool,
     is_shared: bool,
     mapping: Mapping,
 }
 
 impl Lines {
-    /// Takes the next byte; the mapping at the end of its line, where it is a shared, writable one of a file.
+    /// Takes the next byte; the mapping at the end of its line, where it is a shared one of a file.
     fn feed(&mut self, byte: u8) -> Option<Mapping> {
         let digit = |radix| (byte as char).to_digit(radix).map(u64::from);
         match (self.word, byte) {
             (_, b'\n') => {
                 let line = mem::take(self);
-                return (line.is_writable && line.is_shared && line.mapping.file[2] != 0).then_some(line.mapping);
+                return (line.is_shared && line.mapping.file[2] != 0).then_some(line.mapping);
             }
             (0, b'-') => self.mapping.start = mem::take(&mut self.number) as usize,
             (0, b' ') => self.mapping.end = mem::take(&mut self.number) as usize,
             (3, b':') => self.mapping.file[0] = mem::take(&mut self.number),
             (3, b' ') => self.mapping.file[1] = mem::take(&mut self.number),
             (4, b' ') => self.mapping.file[2] = mem::take(&mut self.number),
-            (1, b'w') => self.is_writable = true,
+            (1, b'w') => self.mapping.is_writable = true,
             (1, b's') => self.is_shared = true,
             (0 | 3, _) => self.number = self.number << 4 | digit(16).unwrap_or(0),
             (4, _) => self.number = self.number.wrapping_mul(10).wrapping_add(digit(10).unwrap_or(0)),
@@ -241,15 +293,20 @@ mod tests {
     const PAGES: usize = 8;
 
     #[test]
-    fn shared_writable_files_are_found_among_the_mappings() {
+    fn shared_files_are_found_among_the_mappings() {
         let text = b"00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/dbus-daemon\n\
             7f00-7f10 rw-s 00000000 fd:1a 173522                   /a b/journal-shm (deleted)\n\
             7f10-7f20 rw-p 00000000 00:00 0 \n\
-            7f20-7f30 rw-s 00008000 fd:1a 173522 /a\n";
+            7f20-7f30 r--s 00008000 fd:1a 173522 /a\n";
         let mut lines = Lines::default();
         let found: Vec<_> = text.iter().filter_map(|&byte| lines.feed(byte)).collect();
         let file = [0xfd, 0x1a, 173_522];
-        let expected = [(0x7f00, 0x7f10), (0x7f20, 0x7f30)].map(|(start, end)| Mapping { start, end, file });
+        let expected = [(0x7f00, 0x7f10, true), (0x7f20, 0x7f30, false)].map(|(start, end, is_writable)| Mapping {
+            start,
+            end,
+            file,
+            is_writable,
+        });
         assert_eq!(found, expected);
     }
 

@@ -7,7 +7,8 @@ use super::values::stored;
 use super::verify::{self, BadRow, Report};
 use super::{JournalError, columns};
 use cellgate_models::policy::Verdict;
-use rusqlite::named_params;
+use rusqlite::{Connection, named_params};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// Rows read at a time: a slow reader must not hold the log of a running appliance.
@@ -29,7 +30,9 @@ pub struct Filter {
 /// A journal opened for reading only.
 pub struct Reader {
     path: PathBuf,
-    opened: Opened,
+    /// None between two attempts, while the appliance opens the journal anew.
+    opened: RefCell<Option<Opened>>,
+    source: Source,
 }
 
 impl Reader {
@@ -40,18 +43,21 @@ impl Reader {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         // SQLite's words for a file that is not there don't say so.
         std::fs::metadata(path).map_err(|source| JournalError::Unreadable { path: path.to_owned(), source })?;
-        let opened = readonly::open(path)?;
-        if !schema::is_journal(&opened.connection, path)? {
-            let what = "expected a journal, found an empty database".to_owned();
-            return Err(JournalError::Damaged { path: path.to_owned(), what });
-        }
-        Ok(Self { path: path.to_owned(), opened })
+        let mut opened = None;
+        let source = readonly::steadily(path, &mut opened, |opened| {
+            if !schema::is_journal(&opened.connection, path)? {
+                let what = "expected a journal, found an empty database".to_owned();
+                return Err(JournalError::Damaged { path: path.to_owned(), what });
+            }
+            Ok(opened.source)
+        })?;
+        Ok(Self { path: path.to_owned(), opened: RefCell::new(opened), source })
     }
 
     /// What it reads: the journal in its place, or one on a medium that can't be written.
     #[must_use]
     pub fn source(&self) -> Source {
-        self.opened.source
+        self.source
     }
 
     /// Verifies all rows, the anchors, and SQLite's own structure, in one snapshot.
@@ -60,16 +66,22 @@ impl Reader {
     /// The outer one where the file can't be read; the inner one is the first bad place.
     pub fn verify(&self) -> Answer<Result<Report, BadRow>> {
         let unusable = |error| unusable(&self.path, error);
-        let snapshot = self.opened.connection.unchecked_transaction().map_err(unusable)?;
-        let verdict = verify::verify(&snapshot, &self.path, u64::MAX)?;
-        if verdict.is_ok() {
-            let sql = "PRAGMA integrity_check(1)";
-            let found: String = snapshot.query_row(sql, [], |row| row.get(0)).map_err(unusable)?;
-            if found != "ok" {
-                return Ok(Err(BadRow { place: "database".to_owned(), what: found }));
+        self.steadily(|connection| {
+            let snapshot = connection.unchecked_transaction().map_err(unusable)?;
+            let verdict = verify::verify(&snapshot, &self.path, u64::MAX)?;
+            if verdict.is_ok() {
+                let sql = "PRAGMA integrity_check(1)";
+                let found: String = snapshot.query_row(sql, [], |row| row.get(0)).map_err(unusable)?;
+                if found != "ok" {
+                    return Ok(Err(BadRow { place: "database".to_owned(), what: found }));
+                }
             }
-        }
-        Ok(verdict)
+            Ok(verdict)
+        })
+    }
+
+    fn steadily<T>(&self, work: impl Fn(&Connection) -> Answer<T>) -> Answer<T> {
+        readonly::steadily(&self.path, &mut self.opened.borrow_mut(), |opened| work(&opened.connection))
     }
 
     /// The newest `limit` records, oldest first.
@@ -118,14 +130,16 @@ impl Reader {
             ":part": filter.part.map(stored),
             ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
-        let query = || -> rusqlite::Result<Vec<Record>> {
-            self.opened.connection.prepare(&sql)?.query_map(values, columns::record)?.collect()
+        let query = |connection: &Connection| -> rusqlite::Result<Vec<Record>> {
+            connection.prepare(&sql)?.query_map(values, columns::record)?.collect()
         };
-        query().map_err(|error| match error {
-            error @ (rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
-                JournalError::Damaged { path: self.path.clone(), what: error.to_string() }
-            }
-            error => unusable(&self.path, error),
+        self.steadily(|connection| {
+            query(connection).map_err(|error| match error {
+                error @ (rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
+                    JournalError::Damaged { path: self.path.clone(), what: error.to_string() }
+                }
+                error => unusable(&self.path, error),
+            })
         })
     }
 }

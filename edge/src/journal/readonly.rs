@@ -1,7 +1,8 @@
 //! Opening a database for reading, whoever writes to it and wherever it lies.
 
 use super::JournalError;
-use super::files::{is_held, log_of, resolved};
+use super::files::{index_of, is_held, log_of, resolved};
+use super::index::watched_reading;
 use super::record::Answer;
 use super::schema::unusable;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
@@ -10,16 +11,22 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
-/// Uses the index of the log that a writer keeps, and writes nothing to it: on a full disk that could end this process, see
+/// Uses the index of the log that a writer keeps, and writes nothing to it: on a full disk that would end this process, see
 /// `index.rs`. Where no writer keeps it, SQLite makes one of its own in memory.
 const SHARED: &str = "readonly_shm=1";
-/// Makes the files beside the database where they are missing.
+/// For a copy, beside which nobody else works.
 const PLAIN: &str = "";
 /// The database's file by itself: no log is looked for, no lock is taken.
 const ALONE: &str = "immutable=1";
+
+/// How long a reader tries again while a writer opens the journal.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Between two of these attempts. Meanwhile the reader has nothing open: as long as any process has the index open, the writer
+/// can't make it anew.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a reader reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,28 +45,112 @@ pub enum Source {
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) source: Source,
+    /// What the files were like, where they are read without a lock.
+    unlocked: Option<Files>,
     /// Goes last.
     _copy: Option<TempDir>,
 }
 
-/// Opens the database at `path`, which is there.
-pub(super) fn open(path: &Path) -> Answer<Opened> {
-    let place = resolved(path)?;
-    let refused = match connect(&place, SHARED) {
-        Ok(connection) => return Ok(in_place(connection, &place)),
-        Err(error) if !is_about_files_beside(&error) => return Err(unusable(path, error)),
-        Err(_) => connect(&place, PLAIN),
-    };
-    match refused {
-        Ok(connection) => Ok(in_place(connection, &place)),
-        // A writer's database without its index can't be read; its files are not to be trusted by themselves.
-        Err(error) if !is_about_files_beside(&error) || is_held(&place) => Err(unusable(path, error)),
-        Err(_) if has_log(&place) => copied(path, &place),
-        Err(_) => {
-            let connection = connect(&place, ALONE).map_err(|error| unusable(path, error))?;
-            Ok(Opened { connection, source: Source::ReadOnly { log: false }, _copy: None })
+impl Opened {
+    /// Whether somebody has written to the files that it reads without a lock.
+    pub(super) fn is_outdated(&self, path: &Path) -> bool {
+        self.unlocked.as_ref().is_some_and(|files| resolved(path).is_ok_and(|place| Files::of(&place) != *files))
+    }
+}
+
+/// Length and time of the last change of a database and its log.
+#[derive(Debug, PartialEq, Eq)]
+struct Files([Option<(u64, SystemTime)>; 2]);
+
+impl Files {
+    fn of(place: &Path) -> Self {
+        Self([place, &log_of(place)].map(|file| {
+            let metadata = file.metadata().ok()?;
+            Some((metadata.len(), metadata.modified().ok()?))
+        }))
+    }
+}
+
+/// Opens the database at `path`, which is there, and does `work` with it; does both again, for some seconds, where a writer was
+/// opening it meanwhile. `opened` is what an earlier call left.
+pub(super) fn steadily<T>(
+    path: &Path,
+    opened: &mut Option<Opened>,
+    mut work: impl FnMut(&Opened) -> Answer<T>,
+) -> Answer<T> {
+    let begun = Instant::now();
+    loop {
+        let is_last = begun.elapsed() >= PATIENCE;
+        let outcome = watched_reading(|| {
+            let opened = match opened {
+                Some(opened) => opened,
+                None => opened.insert(open(path, is_last)?),
+            };
+            let outcome = work(opened);
+            if opened.is_outdated(path) { Err(reopened(path)) } else { outcome }
+        })
+        .unwrap_or_else(|_| Err(reopened(path)));
+        match outcome {
+            Err(error) if is_passing(&error) => {
+                *opened = None;
+                if is_last {
+                    return Err(error);
+                }
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
         }
     }
+}
+
+fn reopened(path: &Path) -> JournalError {
+    JournalError::Reopened { path: path.to_owned() }
+}
+
+/// Whether the error can be of a moment at which a writer opens or closes the journal.
+fn is_passing(error: &JournalError) -> bool {
+    match error {
+        JournalError::Reopened { .. } => true,
+        JournalError::Unusable { source, .. } => {
+            is_about_unmade_index(source)
+                || matches!(source.sqlite_error(), Some(error) if error.extended_code == ffi::SQLITE_IOERR_SHORT_READ)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a writer holds the index and has not filled it yet.
+fn is_about_unmade_index(error: &rusqlite::Error) -> bool {
+    let Some(error) = error.sqlite_error() else { return false };
+    let codes = [ffi::SQLITE_READONLY_RECOVERY, ffi::SQLITE_READONLY_CANTINIT, ffi::SQLITE_PROTOCOL];
+    codes.contains(&error.extended_code)
+}
+
+/// Opens it once. `is_last`: nobody is going to make an index that is not there or not filled.
+fn open(path: &Path, is_last: bool) -> Answer<Opened> {
+    let place = resolved(path)?;
+    let error = match connect(&place, SHARED) {
+        Ok(connection) => return Ok(in_place(connection, &place)),
+        Err(error) if is_about_unmade_index(&error) && (!is_last || is_held(&place)) => return Err(reopened(path)),
+        Err(error) if !is_about_files_beside(&error) => return Err(unusable(path, error)),
+        Err(error) => error,
+    };
+    if is_held(&place) {
+        // A writer's database without its index can't be read; its files are not to be trusted by themselves.
+        return Err(if index_of(&place).exists() { unusable(path, error) } else { reopened(path) });
+    }
+    // An empty index is enough for SQLite to make one in memory.
+    if File::create_new(index_of(&place)).is_ok()
+        && let Ok(connection) = connect(&place, SHARED)
+    {
+        return Ok(in_place(connection, &place));
+    }
+    if has_log(&place) {
+        return copied(path, &place);
+    }
+    let unlocked = Some(Files::of(&place));
+    let connection = connect(&place, ALONE).map_err(|error| unusable(path, error))?;
+    Ok(Opened { connection, source: Source::ReadOnly { log: false }, unlocked, _copy: None })
 }
 
 /// Opens the database's file at the resolved `path` by itself, as it would be without its log. For files that nobody writes.
@@ -73,12 +164,12 @@ fn in_place(connection: Connection, place: &Path) -> Opened {
         Ok(disk) if is_read_only(&disk) => Source::ReadOnly { log: has_log(place) },
         _ => Source::Place,
     };
-    Opened { connection, source, _copy: None }
+    Opened { connection, source, unlocked: None, _copy: None }
 }
 
 /// Opens a copy of the database and its log: SQLite can't read a log beside which it can make no index.
 fn copied(path: &Path, place: &Path) -> Answer<Opened> {
-    let log = log_of(place);
+    let (log, before) = (log_of(place), Files::of(place));
     let length = |file: &Path| file.metadata().map_or(0, |metadata| metadata.len());
     let bytes = length(place) + length(&log);
     let full = |source| JournalError::Copy { path: path.to_owned(), folder: std::env::temp_dir(), bytes, source };
@@ -89,8 +180,11 @@ fn copied(path: &Path, place: &Path) -> Answer<Opened> {
             File::open(from).map_err(|source| JournalError::Unreadable { path: from.into(), source })?;
         File::create(to).and_then(|mut to| io::copy(&mut from_file, &mut to)).map_err(full)?;
     }
+    if Files::of(place) != before {
+        return Err(reopened(path));
+    }
     let connection = connect(&copy, PLAIN).map_err(|error| unusable(path, error))?;
-    Ok(Opened { connection, source: Source::ReadOnly { log: true }, _copy: Some(folder) })
+    Ok(Opened { connection, source: Source::ReadOnly { log: true }, unlocked: None, _copy: Some(folder) })
 }
 
 fn has_log(path: &Path) -> bool {

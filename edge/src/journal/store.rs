@@ -3,7 +3,7 @@
 use super::record::{Answer, Entry, OpenPart, Record, Trigger, TriggerKind};
 use super::schema::{self, unusable};
 use super::values::stored;
-use super::{JournalError, columns, hash, rows, time, verify};
+use super::{JournalError, columns, hash, index, rows, time, verify};
 use cellgate_models::digest::Digest;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
@@ -235,16 +235,26 @@ impl Store {
 
     /// Moves what the log holds into the database, as far as readers allow, and syncs both.
     pub(super) fn checkpoint(&self, checkpoint: Checkpoint) -> rusqlite::Result<()> {
-        let sql = match checkpoint {
-            Checkpoint::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
-            Checkpoint::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
-        };
-        self.connection.query_row(sql, [], |_| Ok(()))
+        match checkpoint {
+            Checkpoint::Passive => self.move_log("PASSIVE").map(drop),
+            Checkpoint::Truncate => self.empty_log().map(drop),
+        }
     }
 
-    /// Moves all that the log holds into the database and syncs it; false where a reader keeps some of it from that.
+    /// Moves all that the log holds into the database, syncs it and empties the log; false where a reader keeps some of it from
+    /// that. In two steps: where the disk refused a page of the index meanwhile, other processes still look for rows in the log.
     pub(super) fn empty_log(&self) -> rusqlite::Result<bool> {
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        let is_moved = self.move_log("FULL")?;
+        index::is_whole()?;
+        if is_moved {
+            self.move_log("TRUNCATE")?;
+        }
+        Ok(is_moved)
+    }
+
+    /// Whether all of the log is in the database now.
+    fn move_log(&self, mode: &str) -> rusqlite::Result<bool> {
+        self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             let (is_busy, in_log, moved) = (row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
             Ok(!is_busy || in_log == moved)
         })

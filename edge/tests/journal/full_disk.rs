@@ -1,6 +1,7 @@
 //! A disk that is full: nothing dies of it, nothing is lost, and the journal works again by itself when there is room.
 
 use crate::files::{wait, wait_ready};
+use crate::locked::{Program, log_of};
 use crate::{cli, entry, open, trigger};
 use cellgate_edge::journal::{Journal, JournalError, Reader};
 use std::fs::File;
@@ -13,13 +14,13 @@ use std::time::{Duration, Instant};
 const FOLDER: &str = "JOURNAL_FULL_DISK";
 
 /// A file system in a file, mounted until this is dropped.
-struct Disk {
+pub(crate) struct Disk {
     place: tempfile::TempDir,
 }
 
 impl Disk {
     /// None, and the reason is printed, where this user can't mount or there is no such `mkfs`.
-    fn mounted(mkfs: &[&str], mib: u64) -> Option<Self> {
+    pub(crate) fn mounted(mkfs: &[&str], mib: u64) -> Option<Self> {
         let disk = Self { place: tempfile::tempdir().unwrap() };
         let (image, folder) = (disk.place.path().join("image"), disk.folder());
         File::create(&image).unwrap().set_len(mib << 20).unwrap();
@@ -29,7 +30,7 @@ impl Disk {
         mounted.map_err(|why| cellgate_test_support::skipped(&format!("{}: {why}", mkfs.join(" ")))).ok().map(|()| disk)
     }
 
-    fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.place.path().join("disk")
     }
 }
@@ -104,6 +105,35 @@ fn xfs_with_blocks_of_1_kib() {
     on_a_full(&["mkfs.xfs", "-q", "-f", "-b", "size=1024"], 320);
 }
 
+/// With the index alone on a full disk.
+#[test]
+fn a_log_is_not_cut_while_the_index_says_that_rows_are_in_it() {
+    let Some(disk) = Disk::mounted(&["mkfs.btrfs", "-q", "-f", "--mixed"], 40) else { return };
+    let place = tempfile::tempdir().unwrap();
+    let (path, index) = (place.path().join("journal.db"), place.path().join("journal.db-shm"));
+    [&index, &disk.folder().join("index")].iter().for_each(|file| drop(File::create(file).unwrap()));
+    run(Command::new("mount").arg("--bind").args([&disk.folder().join("index"), &index])).unwrap();
+    let _unmount = Unmount(&index);
+    let journal = open(&path);
+    (1..=3).for_each(|part| drop(journal.commit(entry(journal.accept(trigger(part)).unwrap().id())).unwrap()));
+    // Has the index open, so that it is not made anew.
+    let program = Program::start(&path, "SELECT count(*) FROM verdict");
+    fill(&disk.folder());
+    drop(journal);
+    assert!(log_of(&path).metadata().unwrap().len() > 0);
+    assert_eq!(rows(&path), 3);
+    program.kill();
+    assert_eq!(rows(&path), 3);
+}
+
+struct Unmount<'p>(&'p Path);
+
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        let _ = run(Command::new("umount").arg("-l").arg(self.0));
+    }
+}
+
 /// Not a test by itself: what [`on_a_full`] runs, as a signal would end it.
 #[test]
 fn child() {
@@ -167,7 +197,7 @@ fn rows(path: &Path) -> usize {
 }
 
 /// Takes all the room there is.
-fn fill(folder: &Path) {
+pub(crate) fn fill(folder: &Path) {
     let mut file = File::create(folder.join("fill")).unwrap();
     for length in [1 << 20, 4096, 512, 1] {
         let bytes = vec![b'x'; length];

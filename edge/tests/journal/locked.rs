@@ -24,14 +24,14 @@ fn program() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
-struct Program {
+pub(crate) struct Program {
     child: Child,
     /// Kept open for what it says at its end.
     _said: BufReader<ChildStdout>,
 }
 
 impl Program {
-    fn start(path: &Path, sql: &str) -> Self {
+    pub(crate) fn start(path: &Path, sql: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "locked::program", "--nocapture"])
             .envs([(JOURNAL, path.as_os_str()), (SQL, sql.as_ref())])
@@ -49,7 +49,7 @@ impl Program {
         assert!(self.child.wait().unwrap().success());
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -72,7 +72,7 @@ fn judge(journal: &Journal, part: u64) {
     journal.commit(entry(journal.accept(trigger(part)).unwrap().id())).unwrap();
 }
 
-fn log_of(path: &Path) -> PathBuf {
+pub(crate) fn log_of(path: &Path) -> PathBuf {
     path.with_extension("db-wal")
 }
 

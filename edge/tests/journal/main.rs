@@ -7,6 +7,7 @@ mod full_disk;
 mod locked;
 mod read_only;
 mod reading;
+mod reopening;
 
 use cellgate_edge::journal::{
     Bounds, Entry, Filter, Journal, JournalError, Options, RESTARTED, Reader, Recovery, StageTimes, Trigger,

@@ -1,0 +1,237 @@
+//! One program with its folder, its cable and the PLC at the other end.
+
+use crate::figures::{Figures, Stages};
+use crate::{BAUD, HEIGHT, SETTLED, TURN, WIDTH};
+use anyhow::{Context as _, ensure};
+use cellgate_edge::config::{Parity, Profile};
+use cellgate_edge::plc_sim::{self, Options};
+use cellgate_models::bundle::{Bundle, Expectation, Limits, Precision};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
+use cellgate_protocol::digest::DigestStart;
+use cellgate_protocol::limits::{BITS_PER_BYTE, CHECK, HEADER};
+use cellgate_protocol::modbus::map::SNAPSHOT_REGISTERS;
+use cellgate_protocol::modbus::unit::Unit;
+use cellgate_test_support::bundles as support;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tiff::encoder::TiffEncoder;
+use tiff::encoder::colortype::Gray16;
+
+/// From a trigger to its image: long enough for the acceptance to be stored.
+const SCAN_AFTER: Duration = Duration::from_millis(30);
+/// Memory is shown after so many parts.
+const FIRST: u64 = 100;
+
+/// A running program.
+pub(crate) struct Appliance {
+    name: &'static str,
+    program: PathBuf,
+    profile: Profile,
+    bundle: Bundle,
+    /// Ended in this order.
+    process: Running,
+    _cable: Running,
+    folder: TempDir,
+    /// When each part's image was closed.
+    closed: BTreeMap<u64, Instant>,
+    /// When its verdict was at the PLC.
+    decided: BTreeMap<u64, Instant>,
+    memory: Vec<(u64, u64)>,
+}
+
+impl Appliance {
+    pub(crate) fn start(name: &'static str, program: &Path, profile: Profile) -> anyhow::Result<Self> {
+        let place = tempfile::tempdir()?;
+        let folder = place.path();
+        let cable = Running(Command::new("socat").args(["plc", "device"].map(|end| pty(folder, end))).spawn()?);
+        wait_for(|| folder.join("plc").exists() && folder.join("device").exists());
+        let bundle = prepare(folder, profile)?;
+        let process = Command::new(program)
+            .args(["run", "--config", "edge.toml"])
+            .current_dir(folder)
+            .stderr(Stdio::from(fs::File::create(folder.join("log"))?))
+            .spawn()
+            .with_context(|| program.display().to_string())?;
+        Ok(Self {
+            name,
+            program: program.to_owned(),
+            profile,
+            bundle,
+            process: Running(process),
+            _cable: cable,
+            folder: place,
+            closed: BTreeMap::new(),
+            decided: BTreeMap::new(),
+            memory: Vec::new(),
+        })
+    }
+
+    /// Lets the next `parts` through.
+    pub(crate) fn judge(&mut self, parts: u64) -> anyhow::Result<()> {
+        let folder = self.folder.path();
+        let options = Options {
+            port: folder.join("plc"),
+            profile: self.profile,
+            unit: Unit::FIRST,
+            baud: BAUD,
+            parity: Parity::Even,
+            models: vec![DigestStart::of(self.bundle.digest().as_bytes())],
+            first_part: self.decided.len() as u64 + 1,
+            parts,
+            every: Duration::ZERO,
+            scan_after: Some(SCAN_AFTER),
+            deadline_ms: 5000,
+            patience: Duration::from_secs(30),
+        };
+        let (closed, decided, memory) = (&mut self.closed, &mut self.decided, &mut self.memory);
+        let scan = |part: u64| {
+            let hidden = folder.join("scans").join(format!(".{part}.tif"));
+            // A name more for the same file: writing 5 MB each time would measure the disk.
+            fs::hard_link(folder.join("electrode.tif"), &hidden).unwrap();
+            fs::rename(&hidden, folder.join("scans").join(format!("{part}.tif"))).unwrap();
+            closed.insert(part, Instant::now());
+            Ok(())
+        };
+        let process = self.process.0.id();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let outcome = runtime.block_on(plc_sim::run(&options, scan, |outcome| {
+            decided.insert(outcome.part_id, Instant::now());
+            let done = decided.len() as u64;
+            if done == FIRST || done.is_multiple_of(SETTLED) {
+                memory.push((done, memory_kib(process)));
+            }
+        }));
+        if outcome.is_err() {
+            eprintln!("{}", last_lines(&fs::read_to_string(folder.join("log")).unwrap_or_default()));
+        }
+        Ok(outcome?)
+    }
+
+    /// Ends the program and looks up its times.
+    pub(crate) fn finish(mut self) -> anyhow::Result<Figures> {
+        let done = self.decided.len() as u64;
+        if self.memory.last().is_none_or(|(parts, _)| *parts != done) {
+            self.memory.push((done, memory_kib(self.process.0.id())));
+        }
+        let Self { name, program, profile, process, folder, closed, decided, memory, .. } = self;
+        drop(process);
+        let mut stages = stages(&program, folder.path())?;
+        let (mut times, mut all) = (Vec::new(), Vec::new());
+        for (part, decided) in &decided {
+            let closed = closed.get(part).context("a part without an image")?;
+            let stages = stages.remove(part).with_context(|| format!("no verdict on part {part} in the journal"))?;
+            times.push(decided.duration_since(*closed).as_secs_f64() * 1e3 - stages.infer_ms + verdict_ms(profile));
+            all.push(stages);
+        }
+        let turns = times.chunks(TURN as usize).map(<[f64]>::to_vec).collect();
+        Ok(Figures { name, turns, stages: all, memory })
+    }
+}
+
+/// The end of the appliance's log.
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+/// The configuration, the bundle and the one image.
+fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
+    let conversion =
+        ConversionSpec::new(Method::Global).with_bounds("1700,2800".parse::<Bounds>()?).with_size(Size::PAPER);
+    // What is dark to the naive conversion is dark to the global one.
+    let score = support::mean_sigmoid(support::DARK);
+    let mut contents = support::contents("mean_sigmoid_large.onnx", score);
+    contents.conversion = conversion;
+    // Summing millions of values up in f32 is no more exact than this.
+    contents.golden[0].expected.insert(Precision::F32, Expectation { score, tolerance: 2e-3 });
+    let path = support::bundle(folder, &contents);
+    // Noise, uncompressed, as scanners write it.
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let levels: Vec<u16> = (0..HEIGHT * WIDTH).map(|_| random.random_range(1650..2850)).collect();
+    let mut file = BufWriter::new(fs::File::create(folder.join("electrode.tif"))?);
+    TiffEncoder::new(&mut file)?.write_image::<Gray16>(WIDTH, HEIGHT, &levels)?;
+    file.flush()?;
+    fs::create_dir(folder.join("scans"))?;
+    let profile = format!("{profile:?}").to_lowercase();
+    fs::write(
+        folder.join("edge.toml"),
+        format!(
+            "[device]\nid = 1\n[model]\nbundle = \"model\"\n[acquire]\nfolder = \"scans\"\nmatch = \"part-id\"\n\
+             archive = \"archive\"\narchive_quota_mib = 1000\nmin_free_mib = 1\nallow_weaker_sandbox = true\n\
+             [plc]\nport = \"device\"\nprofile = \"{profile}\"\nbaud = {BAUD}\n[journal]\npath = \"verdicts.sqlite\"\n"
+        ),
+    )?;
+    Ok(Bundle::open(&path, &Limits::default())?)
+}
+
+/// How long a verdict's bytes take on the line: the frame of 54 bytes of payload, two delimiters and one byte of stuffing, or the
+/// request and the answer that read the registers.
+pub(crate) fn verdict_ms(profile: Profile) -> f64 {
+    let bytes = match profile {
+        Profile::Native => HEADER + 54 + CHECK + 3,
+        Profile::Modbus => 8 + 5 + 2 * SNAPSHOT_REGISTERS,
+    };
+    bytes as f64 * BITS_PER_BYTE as f64 / f64::from(BAUD) * 1e3
+}
+
+/// What the journal says about each part.
+fn stages(program: &Path, folder: &Path) -> anyhow::Result<BTreeMap<u64, Stages>> {
+    let output = Command::new(program)
+        .args(["journal", "export", "verdicts.sqlite", "--format", "jsonl"])
+        .current_dir(folder)
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut all = BTreeMap::new();
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let row: serde_json::Value = serde_json::from_str(line)?;
+        ensure!(row["reason"].as_str().is_some_and(|reason| reason.starts_with("SCORE_")), "not judged: {row}");
+        let ms = |name: &str| row[name].as_f64().map(|us| us / 1e3).with_context(|| name.to_owned());
+        let stages = Stages { read_ms: ms("read_us")?, convert_ms: ms("convert_us")?, infer_ms: ms("infer_us")? };
+        all.insert(row["part"].as_u64().context("part")?, stages);
+    }
+    Ok(all)
+}
+
+/// Memory that the process `pid` and those that it started have taken: heaps and stacks. Pages of programs, libraries and
+/// the journal's index, which come as they are first used and can be had back at any time, are not counted.
+fn memory_kib(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let children = tasks.flat_map(|task| {
+        let children = fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
+        children.split_whitespace().map(|child| child.parse().unwrap()).collect::<Vec<u32>>()
+    });
+    children.chain([pid]).map(anonymous_kib).sum()
+}
+
+fn anonymous_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim_end_matches("kB").trim().parse().unwrap()
+}
+
+fn pty(folder: &Path, end: &str) -> String {
+    format!("pty,raw,echo=0,link={}", folder.join(end).display())
+}
+
+fn wait_for(mut is_there: impl FnMut() -> bool) {
+    while !is_there() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A process that ends with the bench.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

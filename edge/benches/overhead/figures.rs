@@ -1,0 +1,90 @@
+//! What was measured of a program, and how two compare.
+
+use cellgate_edge::percentile::percentile;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::fmt;
+
+/// How often turns are drawn anew for an interval.
+const DRAWS: usize = 2000;
+
+/// Some of a part's times.
+pub(crate) struct Stages {
+    pub(crate) read_ms: f64,
+    pub(crate) convert_ms: f64,
+    pub(crate) infer_ms: f64,
+}
+
+/// What was measured of one program.
+pub(crate) struct Figures {
+    pub(crate) name: &'static str,
+    /// What each part of each turn took, in ms, less the network.
+    pub(crate) turns: Vec<Vec<f64>>,
+    pub(crate) stages: Vec<Stages>,
+    /// Parts so far, and the memory in KiB.
+    pub(crate) memory: Vec<(u64, u64)>,
+}
+
+impl Figures {
+    /// The time that this share of the parts does not exceed, in ms.
+    pub(crate) fn at(&self, share: f64) -> f64 {
+        at(self.turns.iter().flatten().copied().collect(), share)
+    }
+
+    /// The memory after so many parts and at the end, in KiB; none where there were fewer.
+    pub(crate) fn growth_kib(&self, parts: u64) -> Option<(u64, u64)> {
+        let (_, settled) = self.memory.iter().find(|(after, _)| *after >= parts)?;
+        Some((*settled, self.memory.last()?.1))
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = |of: fn(&Stages) -> f64| {
+            let times: Vec<f64> = self.stages.iter().map(of).collect();
+            format!("p50 {:.1} p99 {:.1}", at(times.clone(), 0.5), at(times, 0.99))
+        };
+        let (name, [p50, p99, most]) = (self.name, [0.5, 0.99, 1.0].map(|share| self.at(share)));
+        writeln!(out, "{name:5} p50 {p50:.2}, p99 {p99:.2}, most {most:.2}")?;
+        let (read, convert) = (stage(|stages| stages.read_ms), stage(|stages| stages.convert_ms));
+        let network = stage(|stages| stages.infer_ms);
+        writeln!(out, "      reading and decoding {read}, converting {convert} (the network {network})")?;
+        let memory: Vec<_> = self.memory.iter().map(|(parts, kib)| format!("after {parts} parts {kib} KiB")).collect();
+        write!(out, "      memory of both processes {}", memory.join(", "))
+    }
+}
+
+fn at(mut times: Vec<f64>, share: f64) -> f64 {
+    percentile(&mut times, share).unwrap_or(f64::NAN)
+}
+
+/// A percentile of one program by that of another, and where 95 % of such ratios lie when turns are drawn anew. Whole turns,
+/// the same of both: what disturbs one part disturbs its neighbours too.
+pub(crate) struct Ratio {
+    pub(crate) found: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Ratio {
+    pub(crate) fn of(this: &Figures, other: &Figures, share: f64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut ratios: Vec<f64> = (0..DRAWS)
+            .map(|_| {
+                let drawn: Vec<usize> = this.turns.iter().map(|_| random.random_range(0..this.turns.len())).collect();
+                let of = |figures: &Figures| {
+                    at(drawn.iter().flat_map(|&turn| figures.turns[turn].iter().copied()).collect(), share)
+                };
+                of(this) / of(other)
+            })
+            .collect();
+        let [low, high] = [0.025, 0.975].map(|share| percentile(&mut ratios, share).unwrap_or(f64::NAN));
+        Self { found: this.at(share) / other.at(share), low, high }
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:.3} [{:.3}, {:.3}]", self.found, self.low, self.high)
+    }
+}
