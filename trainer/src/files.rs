@@ -11,7 +11,6 @@ pub const TEMPORARY: &str = ".writing-";
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum FileError {
     /// The system refuses.
     #[error("{} can't be written: {source}", path.display())]

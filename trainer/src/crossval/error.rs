@@ -11,7 +11,6 @@ use std::path::PathBuf;
 
 /// Why a data set can't be trained on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum FeasibilityError {
     /// One label is missing.
     #[error("found {normal} normal and {abnormal} abnormal parts, expected some of both")]
@@ -31,7 +30,6 @@ pub enum FeasibilityError {
 
 /// Why there is no cross-validation.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CrossvalError {
     /// No bundle can be left out.
     #[error(

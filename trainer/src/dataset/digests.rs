@@ -1,7 +1,8 @@
 //! Digests of a data set and its images.
 
+use super::entry::Listing;
 use super::names::composed;
-use super::{DatasetError, Listing, Part, images};
+use super::{DatasetError, Part, images};
 use crate::progress;
 use cellgate_models::digest::Digest;
 use rayon::prelude::*;

@@ -8,7 +8,6 @@ const NAMED: usize = 5;
 
 /// Why a data set can't be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum DatasetError {
     /// A file or folder could not be read.
     #[error("{}: {source}", path.display())]

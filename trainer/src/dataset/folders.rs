@@ -4,11 +4,11 @@
 //! reported, and nothing is trained on the rest. What is certainly no image is passed by. Names that begin with a full stop are
 //! hidden, here as in a shell.
 
+use super::entry::{Entry, MANIFEST};
 use super::folder_item::{self, Item};
 use super::left_out::{LeftOut, Reason};
-use super::listing::MANIFEST;
 use super::names::BundleNames;
-use super::{DatasetError, Entry, Label};
+use super::{DatasetError, Label};
 use std::path::Path;
 
 /// What a folder without a manifest should hold.

@@ -1,6 +1,6 @@
 //! What is known of each image after reading it once.
 
-use super::Listing;
+use super::entry::Listing;
 use super::look::Look;
 use crate::progress;
 use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, Histogram};

@@ -10,7 +10,6 @@ use serde::Serialize;
 
 /// Why levels could not be shown.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum LevelsError {
     /// An image can't be read.
     #[error("not all images can be read; `cellgate-trainer check` lists those: {0}")]

@@ -1,9 +1,9 @@
 //! A data set's `manifest.csv`.
 
-use super::listing::MANIFEST;
+use super::entry::{Entry, MANIFEST};
 use super::locate::Locator;
 use super::names::{BundleNames, composed};
-use super::{DatasetError, Entry, Label};
+use super::{DatasetError, Label};
 use std::collections::HashMap;
 use std::path::{Component, Path};
 

@@ -5,8 +5,10 @@
 
 pub mod agreement;
 pub mod bounds;
+mod bundle_parts;
 pub mod check;
 mod digests;
+mod entry;
 mod error;
 mod folder_item;
 mod folders;
@@ -22,18 +24,20 @@ mod natural;
 mod part;
 pub mod synth;
 
+pub use bundle_parts::BundleParts;
+pub use entry::{Entry, Listing};
 pub use error::DatasetError;
 pub use left_out::{LeftOut, Reason};
-pub use listing::{Entry, Listing};
+
 pub use natural::natural_order;
 pub use part::{Label, ParseLabelError, Part};
 
 use crate::results::DatasetSummary;
+use bundle_parts::bundles_of;
 use cellgate_models::digest::Digest;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Labelled radiographs, in the order of the manifest.
@@ -45,27 +49,6 @@ pub struct Dataset {
     pub parts: Vec<Part>,
     /// Digest of all parts: image path, image digest, bundle and label, in order of the image path.
     pub digest: Digest,
-}
-
-/// The parts of one bundle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BundleParts {
-    /// The bundle's name.
-    pub name: String,
-    /// Indices into [`Dataset::parts`], ascending.
-    pub parts: Vec<usize>,
-    /// How many of them are labelled normal.
-    pub normal: usize,
-    /// How many of them are labelled abnormal.
-    pub abnormal: usize,
-}
-
-impl BundleParts {
-    /// Whether it has parts of one class only; then it has no balanced accuracy.
-    #[must_use]
-    pub fn has_one_class(&self) -> bool {
-        self.normal == 0 || self.abnormal == 0
-    }
 }
 
 impl Dataset {
@@ -140,27 +123,6 @@ impl Dataset {
             digest: self.digest,
         }
     }
-}
-
-/// The bundles of parts that are given by bundle name and label, in natural order.
-fn bundles_of<'a>(parts: impl Iterator<Item = (&'a str, Label)>) -> Vec<BundleParts> {
-    let mut by_name = BTreeMap::<&str, BundleParts>::new();
-    for (index, (name, label)) in parts.enumerate() {
-        let bundle = by_name.entry(name).or_insert_with(|| BundleParts {
-            name: name.to_owned(),
-            parts: Vec::new(),
-            normal: 0,
-            abnormal: 0,
-        });
-        bundle.parts.push(index);
-        match label {
-            Label::Normal => bundle.normal += 1,
-            Label::Abnormal => bundle.abnormal += 1,
-        }
-    }
-    let mut bundles: Vec<_> = by_name.into_values().collect();
-    bundles.sort_by(|a, b| natural_order(&a.name, &b.name));
-    bundles
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use std::path::PathBuf;
 
 /// Why a model was not exported. Nothing was written.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ExportError {
     /// The run can't be read.
     #[error(transparent)]

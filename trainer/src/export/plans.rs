@@ -28,7 +28,6 @@ const INDEX: &str = "plans.json";
 
 /// Why there are no plans. The bundle is there if it was written before.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum PlansError {
     /// No compute capability.
     #[error("--tensorrt: {0}")]

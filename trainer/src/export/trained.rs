@@ -67,7 +67,6 @@ pub struct GoldenImage {
 
 /// Why a trained model could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum TrainedModelError {
     /// A file can't be read or written.
     #[error("{}: {source}; expected the folder of a finished `train` run", path.display())]

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 /// Why features could not be had.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum FeatureError {
     /// Neither a folder was named nor does the user have a home.
     #[error("no folder for the cache: found neither HOME nor XDG_CACHE_HOME; name one with --cache or CELLGATE_CACHE")]

@@ -7,7 +7,6 @@ use tch::TchError;
 
 /// Why a head could not be trained.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum FitError {
     /// Recipe `paper` trains on the backbone's last layer.
     #[error(

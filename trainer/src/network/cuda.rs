@@ -20,7 +20,6 @@ const DRIVER: &str = "libcuda.so.1";
 
 /// Why CUDA can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CudaError {
     /// The running libtorch has no known folder.
     #[error("the folder of the running libtorch is unknown: {detail}")]

@@ -5,7 +5,6 @@ use tch::Device;
 
 /// Why a name on the command line can't be used as a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum DeviceError {
     /// A name that is no device.
     #[error("device `{found}`: expected cpu, cuda or cuda:N")]

@@ -11,7 +11,6 @@ use tch::TchError;
 
 /// Why a backbone could not be trained.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum PretrainError {
     /// A file or folder of the run can't be read or made.
     #[error("{}: {source}", path.display())]
@@ -116,7 +115,6 @@ impl From<SampleError> for PretrainError {
 
 /// What is wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CheckpointError {
     /// It has no state.
     #[error("found no `{expected}` in its metadata, expected the state of a run")]

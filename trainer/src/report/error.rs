@@ -4,7 +4,6 @@ use crate::results::ResultsError;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ReportError {
     /// A file of the run can't be read.
     #[error(transparent)]

@@ -14,7 +14,6 @@ const PREDICTION_COLUMNS: [&str; 5] = ["image", "bundle", "label", "method", "sc
 
 /// Why a file of a run could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ResultsError {
     /// The file could not be read or written.
     #[error("{} can't be read or written", path.display())]

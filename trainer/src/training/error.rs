@@ -10,7 +10,6 @@ use std::path::PathBuf;
 
 /// Why there is no trained model.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum TrainingError {
     /// Thresholds need bundles that a model did not see.
     #[error(

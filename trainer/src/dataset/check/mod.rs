@@ -2,6 +2,7 @@
 
 mod duplicates;
 mod finding;
+mod findings;
 mod odd;
 mod text;
 
@@ -108,14 +109,14 @@ impl CheckReport {
             abnormal: bundles.iter().map(|bundle| bundle.abnormal).sum(),
         };
         let agreement = Agreement::of(&listing.entries);
-        let mut findings = finding::of_images(listing, images);
+        let mut findings = findings::of_images(listing, images);
         findings.extend(duplicates::find(listing, images));
-        findings.extend(finding::of_balance(&bundles, &all));
-        findings.extend(finding::of_left_out(&listing.left_out));
-        findings.extend(finding::of_names(&bundles));
-        findings.extend(finding::of_forms(&listing.two_forms));
-        findings.extend(finding::of_passed_by(&listing.passed_by));
-        findings.extend(agreement.iter().flat_map(finding::of_agreement));
+        findings.extend(findings::of_balance(&bundles, &all));
+        findings.extend(findings::of_left_out(&listing.left_out));
+        findings.extend(findings::of_names(&bundles));
+        findings.extend(findings::of_forms(&listing.two_forms));
+        findings.extend(findings::of_passed_by(&listing.passed_by));
+        findings.extend(agreement.iter().flat_map(findings::of_agreement));
         findings.sort_by_key(|finding| (finding.severity, finding.kind));
         Self {
             digest: digest(listing, images),
@@ -136,7 +137,7 @@ impl CheckReport {
 /// Bundles of `bundles` whose names look alike, in the words of `check`: perhaps one bundle under two names.
 #[must_use]
 pub fn similar_names(bundles: &[BundleParts]) -> Vec<Finding> {
-    finding::of_names(bundles)
+    findings::of_names(bundles)
 }
 
 /// The data set's digest, as [`Dataset::open`] computes it.

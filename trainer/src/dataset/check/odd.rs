@@ -3,7 +3,7 @@
 //! The data set itself says what is usual: the median of all images at each place of their sorted levels, and in each field of
 //! their layout. A distance is the mean difference of sorted levels, in units of the usual image's range of levels.
 
-use super::{Finding, Kind};
+use super::finding::{Finding, Kind};
 use crate::dataset::look::{Look, SAMPLE};
 
 /// Fewer images don't say what is usual.

@@ -83,7 +83,6 @@ impl SynthConfig {
 
 /// Why no synthetic data set was made.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SynthError {
     /// A wish out of its range.
     #[error("{what}: found {found}, expected {expected}")]

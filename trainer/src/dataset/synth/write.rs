@@ -3,8 +3,8 @@
 use super::plan::{EXPERTS, PartPlan, Plan};
 use super::render::Renderer;
 use super::{SynthConfig, SynthError, png};
+use crate::dataset::entry::MANIFEST;
 use crate::dataset::images::limits;
-use crate::dataset::listing::MANIFEST;
 use crate::progress;
 use cellgate_models::radiograph;
 use rayon::prelude::*;

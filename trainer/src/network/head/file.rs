@@ -15,7 +15,6 @@ const VERSION: u32 = 1;
 
 /// Why a head could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum HeadFileError {
     /// The file can't be read or written.
     #[error("{}: {source}", path.display())]

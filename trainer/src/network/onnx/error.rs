@@ -4,7 +4,6 @@ use crate::network::head::HeadError;
 
 /// Why no ONNX file could be written.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OnnxError {
     /// The head does not fit together.
     #[error(transparent)]

@@ -4,7 +4,8 @@
 //! (`weights_only=True`), knows all formats that it ever had, and lies beside every libtorch that came as a Python package. The
 //! Python program is part of this one; it runs as a process of its own with limits on memory, disk and time.
 
-use super::{WeightsError, safetensors_file};
+use super::error::WeightsError;
+use super::safetensors_file;
 use crate::network::libtorch;
 use serde::Deserialize;
 use std::collections::HashMap;

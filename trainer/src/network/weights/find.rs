@@ -1,16 +1,10 @@
 //! Where the backbone's weights are looked for.
 
-use super::WeightsError;
+use super::error::WeightsError;
 use std::path::{Path, PathBuf};
 
 /// Names the file to use instead of the default places.
 const VARIABLE: &str = "CELLGATE_BACKBONE";
-
-/// The rest of the sentence about missing weights.
-pub(super) const HOW_TO_GET: &str = "\
-Use --backbone PATH or CELLGATE_BACKBONE=PATH to name a file, or put one there. The official weights are torchvision's \
-ResNet34_Weights.IMAGENET1K_V1: https://download.pytorch.org/models/resnet34-b627a593.pth (83 MB; its SHA-256 begins \
-with the b627a593 of its name). Without a network, fetch it on another machine and copy it";
 
 /// Where the repository keeps weights.
 const FOLDER: &str = "models/weights";

@@ -1,10 +1,10 @@
 //! Weights in a safetensors file.
 
-use super::{WeightsError, tensor_from_bytes};
+use super::error::WeightsError;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// All tensors of floating-point numbers in `bytes`; integers (`num_batches_tracked`) are left out.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<HashMap<String, Tensor>, WeightsError> {
@@ -33,6 +33,13 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<HashMap<String, Tensor>
         tensors.insert(name.to_owned(), tensor_from_bytes(view.data(), &shape, kind, path)?);
     }
     Ok(tensors)
+}
+
+/// A tensor of `shape` from little-endian bytes; the caller has checked their number.
+fn tensor_from_bytes(bytes: &[u8], shape: &[i64], kind: Kind, path: &Path) -> Result<Tensor, WeightsError> {
+    Tensor::f_from_data_size(bytes, shape, kind)
+        .and_then(|tensor| tensor.f_to_device(Device::Cpu))
+        .map_err(|source| WeightsError::Torch { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
