@@ -1,16 +1,15 @@
 //! What an appliance needs, looked at one by one, with what to do where it is missing.
 
 mod engine;
-mod finding;
-
-pub use finding::{Finding, State};
+mod folder;
 
 use crate::acquire::FileSystem;
 use crate::config::Config;
+use crate::finding::{Finding, State};
 use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
 use cellgate_models::one_line;
-use finding::{failure, folder, ok, or_here, warning};
+use folder::{folder, or_here};
 use rustix::fs::{Access, access, statvfs};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -39,7 +38,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         clock(),
     ]);
     findings.extend(config.metrics.listen.map(|address| metrics(address, is_running)));
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.state as u8));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.state));
     findings
 }
 
@@ -52,15 +51,15 @@ fn scans(path: &Path) -> Finding {
     }
     match FileSystem::of(path) {
         Ok(kind) => scans_on(path, kind),
-        Err(error) => failure(what, format!("{}: {error}", path.display())),
+        Err(error) => Finding::failure(what, format!("{}: {error}", path.display())),
     }
 }
 
 fn scans_on(path: &Path, kind: FileSystem) -> Finding {
     let what = "scanner's folder";
     match kind.consequence() {
-        None => ok(what, format!("{} ({kind})", path.display())),
-        Some(consequence) => warning(what, format!("{}: {consequence}", path.display())),
+        None => Finding::ok(what, format!("{} ({kind})", path.display())),
+        Some(consequence) => Finding::warning(what, format!("{}: {consequence}", path.display())),
     }
 }
 
@@ -70,10 +69,10 @@ fn archive(config: &Config) -> Finding {
     let acquire = &config.acquire;
     let named = acquire.archive.display();
     let Some(place) = acquire.archive.ancestors().map(or_here).find(|place| place.is_dir()) else {
-        return failure(what, format!("{named}: no such place; name another"));
+        return Finding::failure(what, format!("{named}: no such place; name another"));
     };
     if let Err(error) = access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
-        return failure(what, format!("{named}: {error}; let this user read and write there"));
+        return Finding::failure(what, format!("{named}: {error}; let this user read and write there"));
     }
     let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
     // A scanner's folder that is missing has its own row.
@@ -81,31 +80,34 @@ fn archive(config: &Config) -> Finding {
         && archive != folder
     {
         let found = format!("{named}: on another file system than {}", acquire.folder.display());
-        return failure(what, format!("{found}; judged images are renamed into it, so put both on one"));
+        return Finding::failure(what, format!("{found}; judged images are renamed into it, so put both on one"));
     }
     match statvfs(place) {
         Ok(disk) => {
             let free_mib = (disk.f_bavail * disk.f_frsize) >> 20;
             let found = format!("{named}: {free_mib} MiB free");
             if free_mib >= acquire.min_free_mib {
-                ok(what, found)
+                Finding::ok(what, found)
             } else {
                 let found =
                     format!("{found}, less than min_free_mib = {}: every image goes at once", acquire.min_free_mib);
-                warning(what, found)
+                Finding::warning(what, found)
             }
         }
-        Err(error) => failure(what, format!("{named}: {error}")),
+        Err(error) => Finding::failure(what, format!("{named}: {error}")),
     }
 }
 
 fn journal(path: &Path) -> Finding {
     let what = "journal";
     if is_held(path) {
-        return warning(what, format!("{}: an appliance runs with it, so it is not looked at", path.display()));
+        return Finding::warning(
+            what,
+            format!("{}: an appliance runs with it, so it is not looked at", path.display()),
+        );
     }
     if let Some(found) = unwritable(&files_of(path)) {
-        return failure(what, found);
+        return Finding::failure(what, found);
     }
     let place = folder_of(path);
     if let Ok(disk) = statvfs(&place)
@@ -113,14 +115,14 @@ fn journal(path: &Path) -> Finding {
     {
         let found =
             format!("{}: less than {JOURNAL_MIN_FREE_MIB} MiB free; a full disk stores no verdict", path.display());
-        return warning(what, found);
+        return Finding::warning(what, found);
     }
     let writable = folder(what, &place);
     if writable.state != State::Ok {
         return writable;
     }
     if !path.exists() {
-        return ok(what, format!("{}: will be made", path.display()));
+        return Finding::ok(what, format!("{}: will be made", path.display()));
     }
     match Reader::open(path).and_then(|reader| reader.newest(&Filter::default(), 1)) {
         Ok(rows) => {
@@ -128,9 +130,9 @@ fn journal(path: &Path) -> Finding {
                 || "no row yet".to_owned(),
                 |row| format!("newest row {} of {}", row.seq, format_utc_ms(row.committed_unix_ms)),
             );
-            ok(what, format!("{}: {newest}; `journal verify` checks the whole chain", path.display()))
+            Finding::ok(what, format!("{}: {newest}; `journal verify` checks the whole chain", path.display()))
         }
-        Err(error) => failure(what, one_line(&error)),
+        Err(error) => Finding::failure(what, one_line(&error)),
     }
 }
 
@@ -176,19 +178,19 @@ fn port(path: &Path, is_running: bool) -> Finding {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     let opened = OpenOptions::new().read(true).write(true).custom_flags(flags.bits() as i32).open(path);
     match opened.map(|port: File| rustix::termios::isatty(&port)) {
-        Ok(true) => ok(what, path.display().to_string()),
-        Ok(false) => failure(what, format!("{}: found no serial port, expected one", path.display())),
+        Ok(true) => Finding::ok(what, path.display().to_string()),
+        Ok(false) => Finding::failure(what, format!("{}: found no serial port, expected one", path.display())),
         Err(error) => {
             let errno = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
             if is_running && errno == Some(rustix::io::Errno::BUSY) {
-                return warning(what, format!("{}: in use, as an appliance runs", path.display()));
+                return Finding::warning(what, format!("{}: in use, as an appliance runs", path.display()));
             }
             let hint = match errno {
                 Some(rustix::io::Errno::ACCESS) => "add this user to the group dialout",
                 Some(rustix::io::Errno::BUSY) => "another process has it: is an appliance running?",
                 _ => "is the cable's adapter plugged in? ls /dev/serial/by-path",
             };
-            failure(what, format!("{}: {error}; {hint}", path.display()))
+            Finding::failure(what, format!("{}: {error}; {hint}", path.display()))
         }
     }
 }
@@ -197,10 +199,12 @@ fn port(path: &Path, is_running: bool) -> Finding {
 fn metrics(address: SocketAddr, is_running: bool) -> Finding {
     let what = "metrics";
     match listen(address) {
-        Ok(_) => ok(what, format!("{address} is free")),
-        Err(error) if error.source.kind() != ErrorKind::AddrInUse => failure(what, error.to_string()),
-        Err(_) if is_running => warning(what, format!("{address}: in use, as an appliance runs")),
-        Err(error) => failure(what, format!("{error}; no appliance runs with this journal: does one with another?")),
+        Ok(_) => Finding::ok(what, format!("{address} is free")),
+        Err(error) if error.source.kind() != ErrorKind::AddrInUse => Finding::failure(what, error.to_string()),
+        Err(_) if is_running => Finding::warning(what, format!("{address}: in use, as an appliance runs")),
+        Err(error) => {
+            Finding::failure(what, format!("{error}; no appliance runs with this journal: does one with another?"))
+        }
     }
 }
 
@@ -210,9 +214,9 @@ fn clock() -> Finding {
     if now < WRITTEN_UNIX_MS {
         let found =
             format!("{text} is before this program was written; set the clock: rows of the journal carry its time");
-        return warning("clock", found);
+        return Finding::warning("clock", found);
     }
-    ok("clock", text)
+    Finding::ok("clock", text)
 }
 
 #[cfg(test)]

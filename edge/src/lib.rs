@@ -5,6 +5,7 @@ pub mod appliance;
 pub mod config;
 pub mod convert;
 pub mod doctor;
+pub mod finding;
 pub mod journal;
 pub mod metrics;
 mod one_line;

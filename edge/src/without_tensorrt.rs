@@ -2,7 +2,7 @@
 //! nothing behind them.
 
 use crate::config::Model;
-use crate::doctor::Finding;
+use crate::finding::Finding;
 use crate::pipeline::{ActivationError, Alive, Scorer, TensorRtOptions};
 use cellgate_models::bundle::{Bundle, Precision};
 

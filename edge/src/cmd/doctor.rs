@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 use cellgate_edge::config::Config;
-use cellgate_edge::doctor::{State, examine};
+use cellgate_edge::doctor::examine;
+use cellgate_edge::finding::State;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,9 +34,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         for finding in &findings {
             let state = match finding.state {
+                // Small, so that what is wrong stands out.
                 State::Ok => "ok",
-                State::Warning => "WARNING",
-                State::Failure => "FAILURE",
+                state => state.name(),
             };
             writeln!(output, "{state:<8} {:<17} {}", finding.what, finding.found)?;
         }

@@ -1,8 +1,9 @@
 //! The engine that would judge: what there is for it, whether it is proven, and why it is the one.
 
-use super::finding::{Finding, State, failure, folder, or_here};
+use super::folder::{folder, or_here};
 use crate::appliance::activation;
 use crate::config::Config;
+use crate::finding::{Finding, State};
 use crate::pipeline::{EngineChoice, Pipeline};
 use crate::tensorrt;
 use cellgate_models::bundle::{self, Bundle};
@@ -22,7 +23,9 @@ fn model(config: &Config) -> Finding {
     let what = "model and engine";
     let bundle = match Bundle::open(&config.model.bundle, &bundle::Limits::default()) {
         Ok(bundle) => bundle,
-        Err(error) => return failure(what, format!("{}; set [model] bundle to an exported one", one_line(&error))),
+        Err(error) => {
+            return Finding::failure(what, format!("{}; set [model] bundle to an exported one", one_line(&error)));
+        }
     };
     let start = Instant::now();
     let mut activation = activation(config);
@@ -45,9 +48,9 @@ fn model(config: &Config) -> Finding {
             ];
             let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();
             let state = if hints.is_empty() && !chosen.is_fallback { State::Ok } else { State::Warning };
-            Finding { what, state, found: found + &hints }
+            Finding::new(what, state, found + &hints)
         }
-        Err(error) => failure(what, error.in_one_line()),
+        Err(error) => Finding::failure(what, error.in_one_line()),
     }
 }
 

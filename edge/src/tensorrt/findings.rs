@@ -3,7 +3,7 @@
 use super::gpu;
 use crate::config::Model;
 use crate::convert::cuda::driver_version;
-use crate::doctor::{Finding, State};
+use crate::finding::{Finding, State};
 use crate::one_line::in_one_line;
 use crate::pipeline::EngineChoice;
 use cellgate_models::plan::{Library, probe};
@@ -16,8 +16,8 @@ pub(crate) fn findings(model: &Model) -> Vec<Finding> {
         EngineChoice::TensorRt => State::Failure,
     };
     let finding = |what, found: Result<String, String>| match found {
-        Ok(found) => Finding { what, state: State::Ok, found },
-        Err(found) => Finding { what, state: missing, found },
+        Ok(found) => Finding::ok(what, found),
+        Err(found) => Finding::new(what, missing, found),
     };
     let gpu = gpu::at_hand().and_then(|gpu| {
         let (major, minor) = driver_version()?;

@@ -1,9 +1,10 @@
 //! `cellgate-edge gpu-check`: what only a machine with a GPU can show.
 
 use anyhow::Context as _;
+use cellgate_edge::finding::State;
 use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, TensorRtOptions};
 use cellgate_edge::sandbox;
-use cellgate_edge::tensorrt::gpu_check::{Options, Row, State, examine};
+use cellgate_edge::tensorrt::gpu_check::{Options, examine, header, to_lines};
 use cellgate_models::bundle::{self, Bundle, Precision};
 use cellgate_models::radiograph::Limits;
 use std::io::Write as _;
@@ -61,11 +62,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         },
     };
     let mut output = std::io::stdout().lock();
-    let mut written = if args.json { Ok(()) } else { writeln!(output, "{}", Row::header()) };
+    let mut written = if args.json { Ok(()) } else { writeln!(output, "{}", header()) };
     let mut all_ok = true;
-    examine(&bundle, &options, &mut |row| {
-        all_ok &= row.state != State::Failure;
-        let line = if args.json { serde_json::to_string(&row).unwrap_or_default() } else { row.to_lines() };
+    examine(&bundle, &options, &mut |finding| {
+        all_ok &= finding.state != State::Failure;
+        let line = if args.json { serde_json::to_string(&finding).unwrap_or_default() } else { to_lines(&finding) };
         if written.is_ok() {
             written = writeln!(output, "{line}");
         }

@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_stages_row_has_the_times_of_its_slowest() {
         let row = row("latency infer", "the network", (1..=1000).map(Duration::from_millis));
-        assert_eq!(row.found, "p50   501.00  p99   990.00  p99.9   999.00 ms of 1000; the network");
-        assert_eq!(row.figures["p99.9_ms"], 999.0);
+        assert_eq!(row.finding.found, "p50   501.00  p99   990.00  p99.9   999.00 ms of 1000; the network");
+        assert_eq!(row.finding.figures["p99.9_ms"], 999.0);
     }
 }

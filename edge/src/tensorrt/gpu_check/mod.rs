@@ -11,11 +11,13 @@ mod plan;
 mod row;
 
 pub use options::Options;
-pub use row::{Row, State};
+pub use row::{header, to_lines};
 
+use crate::finding::Finding;
 use cellgate_models::bundle::{Bundle, Precision};
 use cellgate_models::radiograph::{self, Limits, Radiograph};
 use plan::NO_GPU;
+use row::Row;
 
 /// Each precision has its rows, whether the bundle has a network of it or not.
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F16];
@@ -25,7 +27,7 @@ const LOST: &str = "the GPU was lost before";
 
 /// Looks at everything, one row after the other, each told to `tell` as soon as it is there. Once the GPU was lost, nothing more
 /// is tried on it.
-pub fn examine(bundle: &Bundle, options: &Options, tell: &mut dyn FnMut(Row)) {
+pub fn examine(bundle: &Bundle, options: &Options, tell: &mut dyn FnMut(Finding)) {
     let mut table = Table { tell, precision: None, why_not: None };
     let (row, has_driver) = machine::driver();
     table.tell(row);
@@ -54,7 +56,7 @@ pub fn examine(bundle: &Bundle, options: &Options, tell: &mut dyn FnMut(Row)) {
 
 /// Where the rows go.
 struct Table<'t> {
-    tell: &'t mut dyn FnMut(Row),
+    tell: &'t mut dyn FnMut(Finding),
     /// Of which the rows are that come now.
     precision: Option<Precision>,
     /// Why nothing can be looked at on the GPU.
@@ -66,10 +68,11 @@ impl Table<'_> {
         if row.is_gpu_lost {
             self.why_not = Some(LOST);
         }
-        (self.tell)(match self.precision {
+        let row = match self.precision {
             Some(precision) => row.with_precision(precision),
             None => row,
-        });
+        };
+        (self.tell)(row.finding);
     }
 
     /// What is seen on the GPU, or why nothing is.
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn after_a_lost_gpu_nothing_more_is_tried_on_it() {
         let mut rows = Vec::new();
-        let mut tell = |row| rows.push(row);
+        let mut tell = |finding: Finding| rows.push(finding);
         let mut table = Table { tell: &mut tell, precision: None, why_not: None };
         table.look("kernels", || Row::failure("kernels", "differ"));
         table.look("copy rate", || Row::failure("copy rate", "no answer").losing_gpu(true));

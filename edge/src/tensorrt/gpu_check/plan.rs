@@ -1,6 +1,7 @@
 //! A precision's plan: built into the cache, then taken from there as the appliance takes it, and proven.
 
-use super::{Options, Row, State};
+use super::{Options, Row};
+use crate::finding::State;
 use crate::pipeline::{Activation, ActivationError, EngineChoice, Pipeline, ProofError, TensorRtOptions};
 use crate::tensorrt::plans::{NoPlan, Place, build};
 use cellgate_models::bundle::{Bundle, Expectation, Precision};
@@ -121,7 +122,7 @@ impl<'a> Wanted<'a> {
         let refused = unlisted(self.gpu.capability()).map_or("", |_| "; the appliance refuses such a GPU beforehand");
         let loaded = |state, proven: &str, building: &str| {
             let found = format!("the kept one, authentic; loaded in {seconds:.1} s{proven}{building}{refused}");
-            Row { state, ..Row::ok(what, found).with_figures([("seconds", seconds)]) }
+            Row::new(what, state, found).with_figures([("seconds", seconds)])
         };
         match activated {
             Ok((pipeline, is_plan_new)) => {

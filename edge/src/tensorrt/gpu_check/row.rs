@@ -1,72 +1,41 @@
 //! The table's rows: one finding each.
 
+use crate::finding::{Finding, State};
 use cellgate_models::bundle::Precision;
-use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// How many columns the table has.
 const COLUMNS: usize = 120;
 /// Where the text begins, behind state and name.
 const INDENT: usize = 30;
 
-/// How one thing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// As it should be.
-    Ok,
-    /// Not looked at, as nobody asked for it.
-    Skipped,
-    /// Missing, different, or not to be looked at for what is missing.
-    Failure,
-}
-
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Skipped => "SKIPPED",
-            Self::Failure => "FAILURE",
-        }
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
-    /// What.
-    pub what: &'static str,
-    /// Of which precision, where there is a row for each.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub precision: Option<Precision>,
-    /// How it is.
-    pub state: State,
-    /// What was found.
-    pub found: String,
-    /// The figures in it, by names that end in their unit.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub figures: BTreeMap<&'static str, f64>,
+/// A finding, and what it means for those after it.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) finding: Finding,
     /// Whether the GPU was lost, so that nothing else in this process can be found out from it.
-    #[serde(skip)]
     pub(super) is_gpu_lost: bool,
 }
 
 impl Row {
+    /// A row of that state.
+    pub(super) fn new(what: &'static str, state: State, found: impl Into<String>) -> Self {
+        Self { finding: Finding::new(what, state, found), is_gpu_lost: false }
+    }
+
     /// A row of what is as it should be.
     pub(super) fn ok(what: &'static str, found: impl Into<String>) -> Self {
-        let (precision, state, figures) = (None, State::Ok, BTreeMap::new());
-        Self { what, precision, state, found: found.into(), figures, is_gpu_lost: false }
+        Self::new(what, State::Ok, found)
     }
 
     /// A row of what was not asked for.
     pub(super) fn skipped(what: &'static str, found: impl Into<String>) -> Self {
-        Self { state: State::Skipped, ..Self::ok(what, found) }
+        Self::new(what, State::Skipped, found)
     }
 
     /// A row of what is wrong; an error that lists places line by line becomes one line.
     pub(super) fn failure(what: &'static str, found: impl AsRef<str>) -> Self {
         let found: Vec<_> = found.as_ref().split_whitespace().collect();
-        Self { state: State::Failure, ..Self::ok(what, found.join(" ")) }
+        Self::new(what, State::Failure, found.join(" "))
     }
 
     /// The row that becomes of a look.
@@ -75,8 +44,9 @@ impl Row {
     }
 
     /// The same, of that precision.
-    pub(super) fn with_precision(self, precision: Precision) -> Self {
-        Self { precision: Some(precision), ..self }
+    pub(super) fn with_precision(mut self, precision: Precision) -> Self {
+        self.finding.precision = Some(precision);
+        self
     }
 
     /// The same, with which the GPU was lost where that is so.
@@ -85,22 +55,23 @@ impl Row {
     }
 
     /// The same, with the figures that its text has rounded.
-    pub(super) fn with_figures<const N: usize>(self, figures: [(&'static str, f64); N]) -> Self {
-        Self { figures: figures.into(), ..self }
+    pub(super) fn with_figures<const N: usize>(mut self, figures: [(&'static str, f64); N]) -> Self {
+        self.finding.figures = figures.into();
+        self
     }
+}
 
-    /// The table's first line.
-    #[must_use]
-    pub fn header() -> String {
-        lines("STATE", "WHAT", "FOUND")
-    }
+/// The table's first line.
+#[must_use]
+pub fn header() -> String {
+    lines("STATE", "WHAT", "FOUND")
+}
 
-    /// The row as lines of at most 120 columns, the first with state and name. A longer word has a line of its own.
-    #[must_use]
-    pub fn to_lines(&self) -> String {
-        let precision = self.precision.map(|precision| format!(" {precision}")).unwrap_or_default();
-        lines(self.state.name(), &format!("{}{precision}", self.what), &self.found)
-    }
+/// A finding as lines of at most 120 columns, the first with state and name. A longer word has a line of its own.
+#[must_use]
+pub fn to_lines(finding: &Finding) -> String {
+    let precision = finding.precision.map(|precision| format!(" {precision}")).unwrap_or_default();
+    lines(finding.state.name(), &format!("{}{precision}", finding.what), &finding.found)
 }
 
 fn lines(state: &str, name: &str, text: &str) -> String {
@@ -127,7 +98,7 @@ mod tests {
     #[test]
     fn a_long_row_is_wrapped_beside_its_name() {
         let row = Row::failure("plan built", format!("{}\n  /a/place\n{}", "word ".repeat(30), "x".repeat(130)));
-        let lines = row.with_precision(Precision::F16).to_lines();
+        let lines = to_lines(&row.with_precision(Precision::F16).finding);
         let lines: Vec<_> = lines.lines().collect();
         assert!(lines[0].starts_with("FAILURE  plan built f16       word word"), "{lines:?}");
         assert_eq!(lines.len(), 3, "{lines:?}");
@@ -139,17 +110,8 @@ mod tests {
 
     #[test]
     fn numbers_stay_aligned() {
-        assert_eq!(Row::ok("latency read", "p50   1.00 ms").to_lines(), "OK       latency read         p50   1.00 ms");
-        assert_eq!(Row::header(), "STATE    WHAT                 FOUND");
-    }
-
-    #[test]
-    fn json_has_what_there_is() {
-        let row = Row::ok("copy rate", "1 GB/s").with_figures([("bytes_per_s", 1e9)]);
-        let expected = r#"{"what":"copy rate","state":"ok","found":"1 GB/s","figures":{"bytes_per_s":1000000000.0}}"#;
-        assert_eq!(serde_json::to_string(&row).unwrap(), expected);
-        let row = Row::skipped("latency", "").with_precision(Precision::F32);
-        let expected = r#"{"what":"latency","precision":"f32","state":"skipped","found":""}"#;
-        assert_eq!(serde_json::to_string(&row).unwrap(), expected);
+        let row = Row::ok("latency read", "p50   1.00 ms");
+        assert_eq!(to_lines(&row.finding), "OK       latency read         p50   1.00 ms");
+        assert_eq!(header(), "STATE    WHAT                 FOUND");
     }
 }

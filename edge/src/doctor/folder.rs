@@ -1,0 +1,22 @@
+//! Folders that the appliance reads and writes.
+
+use crate::finding::Finding;
+use rustix::fs::{Access, access};
+use std::path::Path;
+
+pub(super) fn folder(what: &'static str, path: &Path) -> Finding {
+    if !path.is_dir() {
+        return Finding::failure(what, format!("{}: no such folder; make it, or name another", path.display()));
+    }
+    match access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Finding::ok(what, path.display().to_string()),
+        Err(error) => {
+            Finding::failure(what, format!("{}: {error}; let this user read and write there", path.display()))
+        }
+    }
+}
+
+/// The path, where it is not the empty one that a relative path ends in.
+pub(super) fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
