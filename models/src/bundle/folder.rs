@@ -83,3 +83,27 @@ fn to_text<'n>(root: &Path, name: &'n std::ffi::OsStr) -> Result<&'n str, Bundle
         source: NameError { found: name.to_string_lossy().into_owned() },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_takes_a_listed_files_place_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), b"12345").unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        // Nobody will ever write to it.
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        let too_long = |found| limit(Path::new("file"), "bytes", found, 4);
+        for name in ["link", "folder", "pipe"] {
+            let error = read(&at(name), 5, too_long).unwrap_err();
+            assert!(matches!(&error, BundleError::Kind { path, .. } if *path == at(name)), "{name}: {error}");
+        }
+        assert_eq!(read(&at("file"), 5, too_long).unwrap(), b"12345");
+        assert!(matches!(read(&at("file"), 4, too_long), Err(BundleError::Limit { found: 5, .. })));
+    }
+}
