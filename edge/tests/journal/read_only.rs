@@ -3,7 +3,7 @@
 use crate::{cli_by, entry, filled, open, trigger};
 use cellgate_test_support::skipped;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -105,4 +105,38 @@ fn a_journal_in_another_users_folder_is_read_with_its_log_or_without() {
     let refused = String::from_utf8(cli_by(Some(NOBODY), &["list"], &copy, 2).stderr).unwrap();
     assert!(refused.contains("copy.db-wal: Permission denied"), "{refused}");
     assert_eq!(fs::read_dir(copies.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn an_index_that_a_reader_makes_is_the_journals_owners_and_empty() {
+    if !rustix::process::getuid().is_root() {
+        return skipped("only root can be another user");
+    }
+    for log in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, bytes) = with_log(folder.path());
+        let copies = tempfile::tempdir().unwrap();
+        let (path, index) = (copies.path().join("copy.db"), copies.path().join("copy.db-shm"));
+        fs::write(&path, database).unwrap();
+        if log {
+            fs::write(copies.path().join("copy.db-wal"), bytes).unwrap();
+        }
+        chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        read(&path, if log { 4 } else { 3 }, None);
+        let made = fs::metadata(&index).unwrap();
+        assert_eq!((made.uid(), made.gid(), made.mode() & 0o777, made.len()), (NOBODY, NOBODY, 0o640, 0));
+    }
+}
+
+#[test]
+fn a_running_appliances_journal_without_its_index_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = filled(folder.path(), 3);
+    let journal = open(&path);
+    fs::remove_file(folder.path().join("journal.db-shm")).unwrap();
+    let refused = String::from_utf8(cli_by(None, &["list"], &path, 2).stderr).unwrap();
+    assert!(refused.contains("found no usable index"), "{refused}");
+    drop(journal);
+    read(&path, 3, None);
 }
