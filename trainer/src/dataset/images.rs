@@ -1,7 +1,7 @@
 //! What is known of each image after reading it once.
 
 use super::entry::Listing;
-use super::look::Look;
+use super::look::{Look, total};
 use crate::progress;
 use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, Histogram};
 use cellgate_models::digest::Digest;
@@ -89,6 +89,7 @@ impl ImageFacts {
     #[must_use]
     pub fn of(radiograph: &Radiograph, digest: Digest) -> Self {
         let histogram = Histogram::of(radiograph.levels());
+        let levels = occurring(&histogram);
         let bytes: Vec<u8> = radiograph.levels().iter().flat_map(|level| level.to_le_bytes()).collect();
         let (width, height) = (radiograph.width(), radiograph.height());
         Self {
@@ -97,8 +98,8 @@ impl ImageFacts {
             width,
             height,
             percentiles: percentiles(&histogram),
-            saturated: saturated(&histogram),
-            look: Look::of(radiograph, &histogram),
+            saturated: saturated(&levels),
+            look: Look::of(radiograph, &levels),
         }
     }
 }
@@ -109,10 +110,14 @@ pub(super) fn percentiles(histogram: &Histogram) -> (f64, f64) {
     (percentile(BOUND_PERCENTILES.0), percentile(BOUND_PERCENTILES.1))
 }
 
+/// The levels that occur, in ascending order, each with its number of pixels.
+pub(super) fn occurring(histogram: &Histogram) -> Vec<(u16, u64)> {
+    let levels = (0..=u16::MAX).zip(histogram.counts().iter().copied());
+    levels.filter(|(_, count)| *count > 0).collect()
+}
+
 /// Share of pixels at or above the top of the detector's range, 0 where no depth's top is reached.
-fn saturated(histogram: &Histogram) -> f64 {
-    let levels: Vec<(u16, u64)> =
-        (0..=u16::MAX).zip(histogram.counts().iter().copied()).filter(|(_, count)| *count > 0).collect();
+fn saturated(levels: &[(u16, u64)]) -> f64 {
     // The zeros below all levels: what a container wider than the detector leaves.
     let all_bits = levels.iter().fold(0_u16, |bits, (level, _)| bits | level);
     let zeros = if all_bits == 0 { 0 } else { all_bits.trailing_zeros() };
@@ -123,9 +128,9 @@ fn saturated(histogram: &Histogram) -> f64 {
             || is_full(level >> zeros)
             || (bits_at_the_top >= 9 && bits_at_the_top + level.trailing_zeros() == 16)
     };
-    let total = histogram.total() as f64;
+    let total = total(levels);
     let mut above = 0;
-    for (level, count) in levels.into_iter().rev() {
+    for &(level, count) in levels.iter().rev() {
         if is_top(level) && above as f64 <= HOT_PIXELS * total {
             let share = (above + count) as f64 / total;
             if share > HOT_PIXELS {

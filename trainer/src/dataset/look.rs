@@ -1,6 +1,5 @@
 //! What an image looks like in a few hundred numbers, so that images of a data set can be compared with each other.
 
-use cellgate_models::conversion::Histogram;
 use cellgate_models::radiograph::Radiograph;
 
 /// Levels in a sample.
@@ -20,20 +19,20 @@ pub struct Look {
 }
 
 impl Look {
-    /// The look of `radiograph`, whose levels `histogram` counts.
-    pub(super) fn of(radiograph: &Radiograph, histogram: &Histogram) -> Self {
-        Self { sample: sample(histogram), layout: layout(radiograph), commonest: commonest(histogram) }
+    /// The look of `radiograph`, in which `levels` occur, in ascending order, each with its number of pixels.
+    pub(super) fn of(radiograph: &Radiograph, levels: &[(u16, u64)]) -> Self {
+        Self { sample: sample(levels), layout: layout(radiograph), commonest: commonest(levels) }
     }
 }
 
-fn sample(histogram: &Histogram) -> Vec<u16> {
-    let total = histogram.total() as f64;
-    let mut levels = (0..=u16::MAX).zip(histogram.counts()).filter(|(_, count)| **count > 0);
+fn sample(levels: &[(u16, u64)]) -> Vec<u16> {
+    let total = total(levels);
+    let mut levels = levels.iter();
     let (mut level, mut below) = (0, 0);
     let sample = (0..SAMPLE).map(|index| {
         let position = (index as f64 + 0.5) / SAMPLE as f64 * total;
         while (below as f64) <= position {
-            let Some((next, count)) = levels.next() else { break };
+            let Some(&(next, count)) = levels.next() else { break };
             (level, below) = (next, below + count);
         }
         level
@@ -58,18 +57,25 @@ fn layout(radiograph: &Radiograph) -> Vec<f64> {
     (0..GRID * GRID).map(field).collect()
 }
 
-fn commonest(histogram: &Histogram) -> (u16, f64) {
-    let most = (0..=u16::MAX).zip(histogram.counts()).max_by_key(|(_, count)| **count);
-    most.map_or((0, 0.0), |(level, count)| (level, *count as f64 / histogram.total() as f64))
+fn commonest(levels: &[(u16, u64)]) -> (u16, f64) {
+    let most = levels.iter().max_by_key(|(_, count)| *count);
+    most.map_or((0, 0.0), |(level, count)| (*level, *count as f64 / total(levels)))
+}
+
+/// The number of pixels.
+pub(super) fn total(levels: &[(u16, u64)]) -> f64 {
+    levels.iter().map(|(_, count)| count).sum::<u64>() as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::images::occurring;
+    use cellgate_models::conversion::Histogram;
 
     fn look(width: u32, height: u32, levels: Vec<u16>) -> Look {
-        let histogram = Histogram::of(&levels);
-        Look::of(&Radiograph::new(width, height, levels).unwrap(), &histogram)
+        let occurring = occurring(&Histogram::of(&levels));
+        Look::of(&Radiograph::new(width, height, levels).unwrap(), &occurring)
     }
 
     #[test]

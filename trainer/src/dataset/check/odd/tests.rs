@@ -1,4 +1,5 @@
 use super::*;
+use crate::dataset::images::occurring;
 use cellgate_models::conversion::Histogram;
 use cellgate_models::radiograph::Radiograph;
 use proptest::prelude::*;
@@ -19,8 +20,8 @@ fn part(thickness: u16, noise: u64) -> Vec<u16> {
 }
 
 fn look(levels: Vec<u16>) -> Look {
-    let histogram = Histogram::of(&levels);
-    Look::of(&Radiograph::new(SIDE as u32, SIDE as u32, levels).unwrap(), &histogram)
+    let occurring = occurring(&Histogram::of(&levels));
+    Look::of(&Radiograph::new(SIDE as u32, SIDE as u32, levels).unwrap(), &occurring)
 }
 
 fn image<'a>(name: &'a str, look: &'a Look) -> Image<'a> {
