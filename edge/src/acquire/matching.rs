@@ -37,7 +37,7 @@ pub struct Matcher {
     /// Images that no trigger will get.
     nobodys: Vec<ImageFile>,
     /// What the last trigger got.
-    taken: Option<Identity>,
+    taken: Option<ImageFile>,
     /// By order, the last thing that happened since the order was in doubt; none while images and triggers are in step.
     /// Then nothing waits.
     out_of_step: Option<Instant>,
@@ -61,8 +61,12 @@ impl Matcher {
             }
         }
         self.waiting.retain(|waiting| waiting.file.path != arrival.file.path);
-        // By number, what is gone or being written again is told of anew, and a file that was closed twice is no second one.
-        let is_taken = |identity: Identity| self.taken.is_some_and(|taken| taken.change(&identity).is_none());
+        // By number, a file that is gone or being written again arrives anew, and one that was closed twice is no second image.
+        // Under another name it is another part's.
+        let is_taken = |identity: Identity| {
+            let taken = self.taken.as_ref().filter(|taken| taken.path == arrival.file.path);
+            taken.and_then(|taken| taken.identity).is_some_and(|taken| taken.change(&identity).is_none())
+        };
         let is_known = arrival.file.identity.is_none_or(is_taken);
         if self.matching != Matching::PartId || !is_known {
             self.waiting.push(arrival);
@@ -86,7 +90,7 @@ impl Matcher {
             return Err(NoImage::Several);
         }
         self.waiting.retain(|waiting| waiting.file.path != found.path);
-        self.taken = found.identity;
+        self.taken = Some(found.clone());
         Ok(found)
     }
 

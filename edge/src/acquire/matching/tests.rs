@@ -192,6 +192,19 @@ fn by_number_a_file_that_is_closed_twice_or_gone_is_no_second_image() {
     assert_eq!(matcher.take(5, now), Ok(retake.file));
 }
 
+/// `cp -l` makes one: it was neither judged nor reported.
+#[test]
+fn by_number_a_hard_link_to_the_last_image_is_the_image_of_its_own_name() {
+    let now = Instant::now();
+    let mut matcher = matcher(Matching::PartId, &[]);
+    let first = arrival("5.tif", now);
+    matcher.add(first.clone());
+    assert_eq!(matcher.take(5, now), Ok(first.file.clone()));
+    let link = Arrival { file: ImageFile { path: "6.tif".into(), ..first.file }, at: now };
+    matcher.add(link.clone());
+    assert_eq!(matcher.take(6, now), Ok(link.file));
+}
+
 /// Forgetting it would leave the next image alone with its trigger.
 #[test]
 fn by_order_an_image_that_is_gone_still_takes_its_turn() {
