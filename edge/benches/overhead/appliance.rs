@@ -26,7 +26,7 @@ use tiff::encoder::colortype::Gray16;
 
 /// From a trigger to its image: long enough for the acceptance to be stored.
 const SCAN_AFTER: Duration = Duration::from_millis(30);
-/// Memory is shown after so many parts.
+/// Parts after which memory is shown first.
 const FIRST: u64 = 100;
 
 /// A running program.

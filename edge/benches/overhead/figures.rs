@@ -31,7 +31,7 @@ impl Figures {
         at(self.turns.iter().flatten().copied().collect(), share)
     }
 
-    /// The memory after so many parts and at the end, in KiB; none where there were fewer.
+    /// Memory in KiB after [`SETTLED`] parts and at the end; `None` for a run of fewer parts.
     pub(crate) fn growth_kib(&self, parts: u64) -> Option<(u64, u64)> {
         let (_, settled) = self.memory.iter().find(|(after, _)| *after >= parts)?;
         Some((*settled, self.memory.last()?.1))

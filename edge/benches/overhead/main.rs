@@ -35,9 +35,9 @@ const TURN: u64 = 25;
 const MOST_MS: f64 = 20.0;
 /// What is asked for of the median, against the other program's.
 const MOST_RATIO: f64 = 1.05;
-/// Memory is compared with that after so many parts: until then the store's page cache and the heap of each thread fill, once.
+/// Parts after which memory must not grow: until then the store's page cache and the heap of each thread fill, once.
 const SETTLED: u64 = 1000;
-/// By so many KiB it may differ then: 29 bytes a part over 10,000 parts.
+/// Tolerated growth in KiB: 29 bytes a part over 10,000 parts.
 const MEMORY_TOLERANCE_KIB: u64 = 256;
 
 /// What is measured.

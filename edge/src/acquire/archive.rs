@@ -81,7 +81,7 @@ impl Archive {
     }
 
     /// Moves the image into the folder of the day of `time` (UTC), as `name` and the image's ending, if it is still the one
-    /// that was told of; under another name where that can't be said.
+    /// that arrived; under another name where that is not certain.
     ///
     /// # Errors
     /// [`ArchiveError`]: then the image is where it was.

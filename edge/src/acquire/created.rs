@@ -48,7 +48,7 @@ impl Created {
         self.files.insert(path, open);
     }
 
-    /// The file at `path` was closed or replaced, so it is told of by that. Whether it was one of these.
+    /// The file at `path` was closed or replaced, which is reported by itself. Returns whether it was one of these.
     pub(super) fn remove(&mut self, path: &Path) -> bool {
         self.files.remove(path).is_some()
     }

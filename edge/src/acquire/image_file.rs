@@ -85,13 +85,13 @@ impl Identity {
     }
 }
 
-/// The file of an image, from the moment that it was told of until it is in the archive.
+/// The file of an image, from its arrival until it is in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFile {
     /// Where it is.
     pub path: PathBuf,
-    /// What it was when it was told of; none where it was gone by then, or being written again. Then it is nobody's image:
-    /// whatever is at the path is told of by itself.
+    /// What it was when it arrived; `None` if the file vanished or was written to meanwhile. It is not judged then; a new event
+    /// follows if another file appears at the path.
     pub identity: Option<Identity>,
 }
 

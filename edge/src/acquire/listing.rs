@@ -14,7 +14,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// These files are told of.
+    /// These files are reported.
     pub(super) fn told<'a>(&mut self, files: impl IntoIterator<Item = &'a ImageFile>) {
         let known = |file: &ImageFile| Some((file.path.clone(), file.identity?));
         self.known.extend(files.into_iter().filter_map(known));
@@ -42,7 +42,7 @@ impl Listing {
         }
     }
 
-    /// Takes note of what is told of.
+    /// Notes the arrivals that are reported.
     pub(super) fn arrived(&mut self, arrivals: &[Arrival]) {
         self.told(arrivals.iter().map(|arrival| &arrival.file));
     }

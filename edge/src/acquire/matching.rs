@@ -158,7 +158,7 @@ impl Matcher {
         std::mem::take(&mut self.nobodys)
     }
 
-    /// A trigger ended at `now` without an image, or could not tell which was its. The images that are nobody's now: matched by
+    /// A trigger ended at `now` without an image, or could not tell which was its. Returns the images that belong to no part now: matched by
     /// order all that wait, as a late one would be taken for the next part's.
     pub fn missed(&mut self, part_id: u64, now: Instant) -> Vec<ImageFile> {
         self.doubt(now);
@@ -175,7 +175,7 @@ impl Matcher {
         self.out_of_step.is_none()
     }
 
-    /// What waits is nobody's, and so is all that comes until a pause after `at`.
+    /// What waits belongs to no part, and so does all that comes until a pause after `at`.
     fn lose_step(&mut self, at: Instant) {
         self.out_of_step = self.out_of_step.max(Some(at));
         for arrival in std::mem::take(&mut self.waiting) {

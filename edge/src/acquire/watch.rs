@@ -1,7 +1,7 @@
 //! Which files in the scanner's folder are complete: those that were closed after writing or renamed into place, as the
 //! kernel tells (inotify); those whose name was made, once nobody has them open for writing; and where the kernel does not report
-//! all files, also those that lie unchanged for a while. A half-written file is nobody's image, and neither is what is no plain
-//! file.
+//! all files, also those that lie unchanged for a while. A half-written file is not an image, nor is a path that is not a
+//! regular file.
 
 use super::created::Created;
 use super::file_system::RESCAN;
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// How often is looked whether the folder is still the one at its path, and may be read and written. The kernel tells of a
 /// folder that moves itself, not of one whose parent moves or whose link leads elsewhere.
 const LOOK: Duration = RESCAN;
-/// Names of things that are no plain files and were told of, at most; then they may be told of again.
+/// Non-regular paths that are remembered as reported, at most; beyond that they may be reported again.
 const MOST_TOLD: usize = 256;
 
 /// Why the scanner's folder can't be watched (any longer).
@@ -62,7 +62,7 @@ pub struct Watcher {
     /// Device and inode of the folder.
     identity: (u64, u64),
     looked: Instant,
-    /// What is no plain file and was told of.
+    /// Non-regular paths that were already reported.
     told: BTreeSet<PathBuf>,
     created: Created,
     settling: Settling,
@@ -77,8 +77,8 @@ impl fmt::Debug for Watcher {
 }
 
 impl Watcher {
-    /// Begins to watch `folder`: files that are completed from now on are told of. With the TIFFs that lie there already, in the
-    /// order of their names; nobody knows whether they are whole.
+    /// Begins to watch `folder`: files that are completed from now on are reported. Also returns the TIFFs that lie there
+    /// already, in the order of their names; whether they are whole is not known.
     ///
     /// # Errors
     /// [`WatchError::Io`], or [`WatchError::Gone`] where it changes at that moment.
@@ -199,7 +199,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// Adds what the kernel has told of, from `first` on. What was written to again meanwhile is known to be nobody's image.
+    /// Adds what the kernel reported, from `first` on. A file that was written to again meanwhile loses its identity.
     fn read(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
         let mut buffer = [MaybeUninit::uninit(); 4096];

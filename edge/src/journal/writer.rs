@@ -74,7 +74,7 @@ pub(super) struct Writer {
     stored: Stored,
     state: Arc<Mutex<State>>,
     acknowledged: Vec<NonZeroU64>,
-    /// Acceptances whose callers were told of an error, to be taken back.
+    /// Acceptances whose callers got an error, to be taken back.
     withdrawn: Vec<Trigger>,
     transactions: u32,
     last_attempt: Instant,

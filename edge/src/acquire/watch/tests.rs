@@ -129,7 +129,7 @@ fn a_folder_that_is_not_at_its_path_any_more_is_noticed() {
     let mut by_link = watcher(&path("link"));
     fs::remove_file(path("link")).unwrap();
     std::os::unix::fs::symlink(path("other"), path("link")).unwrap();
-    // At once where a file comes, as it is not at the path that it would be told of by.
+    // At once where a file comes, as it is not at the path that it would be reported by.
     fs::write(path("parent/scans/1.tif"), b"bytes").unwrap();
     let found = by_link.next(Duration::ZERO, &mut Vec::new());
     assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
@@ -164,7 +164,7 @@ fn a_name_that_is_a_hard_link_to_a_whole_file_counts() {
     assert_eq!(names(&mut watcher), [""; 0]);
 }
 
-/// Its closing is reported, and it is not told of by its making as well.
+/// Its closing is reported, and it is not reported by its creation as well.
 #[test]
 fn a_file_that_is_written_in_place_counts_once_and_when_it_is_closed() {
     let folder = tempfile::tempdir().unwrap();

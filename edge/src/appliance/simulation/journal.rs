@@ -11,12 +11,12 @@ pub(super) struct SimulatedJournal {
     triggers: HashMap<NonZeroU64, Row>,
     /// Accepted triggers without a terminal record, by part and nonce.
     open: HashMap<(u64, u32), NonZeroU64>,
-    /// Acceptances whose caller was told of an error: taken back when the journal is opened again.
+    /// Acceptances whose caller got an error: taken back when the journal is opened again.
     withdrawn: Vec<NonZeroU64>,
     next_id: u64,
     next_seq: u64,
     taken_back: u64,
-    /// Triggers whose verdict was written, while its caller was told of an error.
+    /// Triggers whose verdict was written, while its caller got an error.
     written_unknown: HashSet<NonZeroU64>,
     /// Not open until then.
     closed_until_ms: u64,
