@@ -135,7 +135,13 @@ fn tidy(archive: &mut Archive, metrics: &Metrics) {
     match archive.tidy() {
         Ok(kept) => {
             metrics.store.tidied(&kept);
-            if kept.deleted > 0 {
+            if kept.deleted > 0 && kept.bytes == 0 {
+                tracing::warn!(
+                    deleted = kept.deleted,
+                    event = "archive_emptied",
+                    "every image in the archive was deleted: archive_quota_mib or min_free_mib leaves no room for one"
+                );
+            } else if kept.deleted > 0 {
                 tracing::info!(deleted = kept.deleted, "the oldest images were deleted");
             }
         }

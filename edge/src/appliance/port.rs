@@ -83,6 +83,7 @@ async fn serve(plc: Plc, mut line: Line, mut messages: Receiver<ToLine>) {
         if line.is_stopping() {
             let since = *stopped.get_or_insert_with(Instant::now);
             if (line.is_done() && port.out().is_empty()) || since.elapsed() > FINISH_MOST {
+                line.log_unfinished();
                 return;
             }
         }

@@ -231,6 +231,15 @@ impl<'a> Layout<'a> {
                 format!("enough for {needed} bytes unpacked"),
             ));
         }
+        // Without compression, bytes beyond the chunk's own that another whole image would take may be one.
+        let beyond = (chunk.bytes.len() as u64).saturating_sub(needed);
+        let image = self.row_bytes() * u64::from(self.height);
+        if self.kind.compression == Compression::None && beyond >= image.max(LEAST_HIDDEN_BYTES) {
+            return Err(Refusal::unsupported(
+                format!("{} of {} bytes, of which {needed} are the image's", self.chunk_name(index), chunk.bytes.len()),
+                "one image: save each as a TIFF of its own",
+            ));
+        }
         // A length that is only computed shows nothing of data that was cut off.
         let start = self.offsets.get(index as usize);
         let end = start + chunk.bytes.len() as u64;
@@ -244,6 +253,9 @@ impl<'a> Layout<'a> {
         Ok(())
     }
 }
+
+/// Fewer bytes behind an image are padding.
+const LEAST_HIDDEN_BYTES: u64 = 256;
 
 /// The chunks' lengths; `None` where the file gives none, or only zeros, and the image's size says them: 16 bits a sample
 /// without compression.

@@ -126,6 +126,11 @@ impl Document {
         let value = |name| text_of(start, name).and_then(|text| text.trim().parse().ok());
         match name.as_ref() {
             "Pixels" => {
+                // Sizes that can't be read may say anything.
+                let is_number = |name| text_of(start, name).is_none_or(|text| text.trim().parse::<u64>().is_ok());
+                if !["SizeC", "SizeZ", "SizeT"].into_iter().all(is_number) {
+                    return false;
+                }
                 let sizes = ["SizeC", "SizeZ", "SizeT"].map(|name| value(name).unwrap_or(1));
                 self.pixels = Pixels { sizes, ..Pixels::default() };
             }
@@ -152,7 +157,9 @@ impl Document {
             "Pixels" => {
                 // Without TiffData all planes are in this file.
                 let (all, [channels, slices, frames]) = (pixels.planes(), pixels.sizes);
-                self.planes = self.planes.saturating_add(all.min(pixels.planes_here.unwrap_or(all)));
+                let here = pixels.planes_here.unwrap_or(all);
+                // TiffData that names more planes than the sizes do is believed where the sizes name one.
+                self.planes = self.planes.saturating_add(if all > 1 { all.min(here) } else { here });
                 if self.planes > 1 && self.sizes.is_none() {
                     self.sizes = Some(format!("SizeC {channels}, SizeZ {slices}, SizeT {frames}"));
                 }

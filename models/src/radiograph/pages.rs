@@ -114,13 +114,12 @@ fn sub_image(directory: &Directory<'_>) -> Result<Refusal, Refusal> {
     ))
 }
 
-/// Whether `directory` says that it is an image of reduced resolution, and has fewer pixels than `page`.
+/// Whether `directory` says that it is an image of reduced resolution, and is: at most half as wide and half as high as `page`,
+/// rounded up. A larger one may be another image, whatever it says.
 fn is_thumbnail(directory: &Directory<'_>, page: &Directory<'_>) -> Result<bool, Refusal> {
-    let pixels = |directory: &Directory<'_>| -> Result<u128, Refusal> {
-        let (width, height) = (directory.first_or(IMAGE_WIDTH, 0)?, directory.first_or(IMAGE_LENGTH, 0)?);
-        Ok(u128::from(width) * u128::from(height))
-    };
-    Ok(is_reduced(directory)? && pixels(directory)? < pixels(page)?)
+    let is_half =
+        |side| -> Result<bool, Refusal> { Ok(directory.first_or(side, 0)? <= page.first_or(side, 0)?.div_ceil(2)) };
+    Ok(is_reduced(directory)? && is_half(IMAGE_WIDTH)? && is_half(IMAGE_LENGTH)?)
 }
 
 fn is_reduced(directory: &Directory<'_>) -> Result<bool, Refusal> {

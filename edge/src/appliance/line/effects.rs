@@ -29,11 +29,12 @@ impl Line {
                 }
                 Effect::NotAcknowledged(seq) => tracing::warn!(%seq, "the PLC did not acknowledge in time"),
                 Effect::Owed { image } => {
-                    let image = image.map(|image| image.path);
+                    let image = image.map(|image| image.path.display().to_string()).unwrap_or_default();
+                    let part = (kind == Kind::InHand).then_some(part.part_id);
                     tracing::error!(
-                        part = part.part_id,
-                        ?kind,
-                        ?image,
+                        part,
+                        image,
+                        event = "verdict_owed",
                         "the verdict is kept and will be stored as soon as the journal is ready again"
                     );
                 }

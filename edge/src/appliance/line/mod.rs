@@ -299,7 +299,7 @@ impl Line {
             // From an attempt whose outcome was unknown.
             Err(JournalError::AlreadyInHand { trigger, .. }) => Some(trigger),
             Err(error) => {
-                tracing::error!(part = self.part_id_of(number), %error, "the trigger could not be stored");
+                tracing::error!(part = self.part_id_of(number), %error, "an acceptance could not be stored");
                 None
             }
         };
@@ -351,11 +351,27 @@ impl Line {
             .find_map(|(kind, life)| has_number(life).then_some(kind))
     }
 
-    /// The PLC's identity of the part with this number; none where its life is over.
+    /// The PLC's identity of the part in hand, if it has this number.
     fn part_id_of(&self, number: u64) -> Option<u64> {
-        let lives = [&self.memory.in_hand, &self.memory.free_running];
-        let parts = lives.into_iter().flatten().map(Life::part);
-        parts.into_iter().find(|part| part.number == number).map(|part| part.part_id)
+        self.memory.in_hand.as_ref().map(Life::part).filter(|part| part.number == number).map(|part| part.part_id)
+    }
+
+    /// The appliance ends: logs what was not finished.
+    pub(super) fn log_unfinished(&self) {
+        if let Some(life) = &self.memory.in_hand {
+            let part = life.part().part_id;
+            tracing::warn!(
+                part,
+                event = "unfinished",
+                "the appliance ends before this part is finished; see the journal after the next start"
+            );
+        }
+        if self.memory.free_running.is_some() {
+            tracing::warn!(
+                event = "unfinished",
+                "the appliance ends before the image in hand is recorded: it stays in its folder and is judged after the next start"
+            );
+        }
     }
 
     /// Gives an input to a life, and does what follows from it.
