@@ -229,6 +229,36 @@ fn a_description_that_cannot_be_read_is_refused() {
 }
 
 #[test]
+fn sizes_of_ome_that_cannot_be_read_count_where_there_is_room() {
+    let [good, float, word] = ["1", "2.0", "two"].map(|size| {
+        let mut entry = ome([1, 7, 1], "");
+        let text = String::from_utf8(entry.bytes).expect("a text").replace("SizeZ=\"7\"", &format!("SizeZ=\"{size}\""));
+        entry.bytes = text.into_bytes();
+        entry.count = entry.bytes.len() as u64;
+        Form { behind: second_plane(), ..with([entry]) }
+    });
+    assert!(read(&good.build(WIDTH, &image())).is_ok());
+    for form in [float, word] {
+        let outcome = read(&form.build(WIDTH, &image()));
+        assert!(outcome.is_err(), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_strip_that_holds_a_second_image_is_refused() {
+    let lengths = |bytes: usize| Form {
+        rows_per_strip: HEIGHT,
+        tags: vec![(279, vec![bytes as u64])],
+        behind: second_plane(),
+        ..Form::default()
+    };
+    let one = 2 * WIDTH * HEIGHT;
+    assert!(read(&lengths(one + 100).build(WIDTH, &image())).is_ok(), "padding");
+    let outcome = read(&lengths(2 * one).build(WIDTH, &image()));
+    assert!(matches!(outcome, Err(ReadError::Unsupported { .. })), "{outcome:?}");
+}
+
+#[test]
 fn long_descriptions_end_by_limits() {
     let long = 4 << 20;
     for start in ["ImageJ=1\n", "{", "{\"a\": \"", "<OME><a b='", "<OME><a>", "<!--", "["] {
@@ -300,6 +330,7 @@ fn sub_images_that_are_not_thumbnails_are_refused() {
         (small, Some((254, 4)), false),
         (full, None, false),
         (full, Some((254, 1)), false),
+        (size(WIDTH, HEIGHT - 1), Some((254, 1)), false),
         (large, None, false),
         (large, Some((254, 1)), false),
     ] {
@@ -343,6 +374,7 @@ fn thumbnails_as_further_pages_are_passed_over() {
         (vec![(small, 0)], Some("2 pages")),
         (vec![(small, 4)], Some("2 pages")),
         (vec![(full, 1)], Some("2 pages")),
+        (vec![(size(WIDTH, HEIGHT - 1), 1)], Some("2 pages")),
         (vec![(small, 1), (full, 0), (small, 1)], Some("2 pages and 2 thumbnails")),
     ] {
         let form = Form::default();

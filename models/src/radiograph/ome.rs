@@ -41,7 +41,7 @@ pub(super) fn planes(text: &[u8], clock: &mut Clock) -> Result<Option<Said>, Ref
                 if !document.take(&event) {
                     return Ok(None);
                 }
-                if document.depth <= MAX_DEPTH {
+                if document.depth <= MAX_DEPTH && !document.is_broken {
                     continue;
                 }
                 true
@@ -60,6 +60,8 @@ fn broken_text() -> Said {
 #[derive(Default)]
 struct Document {
     is_ome: bool,
+    /// A size is no number.
+    is_broken: bool,
     depth: u32,
     /// This file's; empty where the text does not say.
     uuid: String,
@@ -128,9 +130,7 @@ impl Document {
             "Pixels" => {
                 // Sizes that can't be read may say anything.
                 let is_number = |name| text_of(start, name).is_none_or(|text| text.trim().parse::<u64>().is_ok());
-                if !["SizeC", "SizeZ", "SizeT"].into_iter().all(is_number) {
-                    return false;
-                }
+                self.is_broken |= !["SizeC", "SizeZ", "SizeT"].into_iter().all(is_number);
                 let sizes = ["SizeC", "SizeZ", "SizeT"].map(|name| value(name).unwrap_or(1));
                 self.pixels = Pixels { sizes, ..Pixels::default() };
             }
