@@ -93,9 +93,8 @@ impl Appliance {
         let (closed, decided, memory) = (&mut self.closed, &mut self.decided, &mut self.memory);
         let scan = |part: u64| {
             let hidden = folder.join("scans").join(format!(".{part}.tif"));
-            // A name more for the same file: writing 5 MB each time would measure the disk.
-            // Of two in turn, as the last image under another name is not a new one.
-            fs::hard_link(folder.join(format!("electrode{}.tif", part % 2)), &hidden).unwrap();
+            // A file of its own, as a scanner writes it: links to one file change each other's times when they are archived.
+            fs::copy(folder.join("electrode.tif"), &hidden).unwrap();
             fs::rename(&hidden, folder.join("scans").join(format!("{part}.tif"))).unwrap();
             closed.insert(part, Instant::now());
             Ok(())
@@ -156,10 +155,9 @@ fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
     // Noise, uncompressed, as scanners write it.
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let levels: Vec<u16> = (0..HEIGHT * WIDTH).map(|_| random.random_range(1650..2850)).collect();
-    let mut file = BufWriter::new(fs::File::create(folder.join("electrode0.tif"))?);
+    let mut file = BufWriter::new(fs::File::create(folder.join("electrode.tif"))?);
     TiffEncoder::new(&mut file)?.write_image::<Gray16>(WIDTH, HEIGHT, &levels)?;
     file.flush()?;
-    fs::copy(folder.join("electrode0.tif"), folder.join("electrode1.tif"))?;
     fs::create_dir(folder.join("scans"))?;
     let profile = format!("{profile:?}").to_lowercase();
     fs::write(
