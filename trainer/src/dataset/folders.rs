@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Found {
     /// The images, in natural order of their paths.
     pub(super) entries: Vec<Entry>,
-    /// What looks like an image and is none of the data set.
+    /// What looks like an image and does not belong to the data set.
     pub(super) left_out: Vec<LeftOut>,
     /// Other files and folders, and hidden images.
     pub(super) passed_by: Vec<String>,

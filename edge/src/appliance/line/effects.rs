@@ -1,6 +1,7 @@
 //! What follows from the life of a part: requests to the journal, images to the archive, log lines and metrics.
 
-use super::{Kind, Line, log};
+use super::memory::Kind;
+use super::{Line, log};
 use crate::acquire::Unjudged;
 use crate::appliance::messages::ToLine;
 use crate::appliance::part::Part;
@@ -64,11 +65,7 @@ impl Line {
 
     /// Counts a row.
     pub(super) fn count(&self, kind: Kind, committed: &journal::Committed) {
-        let life = match kind {
-            Kind::InHand => &self.memory.in_hand,
-            Kind::FreeRunning => &self.memory.free_running,
-        };
-        let Some(life) = life else { return };
+        let Some(life) = self.memory.life(kind) else { return };
         let (row, age) = (committed.record(), life.part().triggered.elapsed());
         let metrics = &self.shared.metrics;
         metrics.parts.committed(row.trigger.kind, &row.entry, committed.duration(), age);

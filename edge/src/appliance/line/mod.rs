@@ -4,8 +4,10 @@
 mod backlog;
 mod effects;
 mod log;
+mod memory;
 
 pub(super) use backlog::Backlog;
+pub(super) use memory::Memory;
 
 use super::beat::Worker;
 use super::messages::{ArchiverQueue, JudgeQueue, LineQueue, ToJudge, ToLine};
@@ -21,9 +23,9 @@ use cellgate_models::digest::Digest;
 use cellgate_protocol::part::Trigger as Token;
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::{Condition, DeviceSession, Event, Mode};
-use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::state::State;
 use cellgate_protocol::to_plc::Origin;
+use memory::Kind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,29 +47,6 @@ pub(super) struct Line {
     pub(super) archiver: ArchiverQueue,
     pub(super) backlog: Backlog,
     pub(super) memory: Memory,
-}
-
-/// What the line remembers from one step to the next.
-#[derive(Default)]
-pub(super) struct Memory {
-    /// The part that the PLC triggered.
-    in_hand: Option<Life>,
-    /// The image without a trigger that is being recorded.
-    free_running: Option<Life>,
-    /// Lives begun since the start.
-    lives: u64,
-    /// That image was recorded, and the judge does not know it yet.
-    is_recorded: bool,
-    /// Images without a trigger since the start.
-    free_runs: u32,
-    /// The state that was logged last.
-    logged: Option<State>,
-    /// Refused triggers, when they were last looked at.
-    refused: Refused,
-    /// A trigger was refused or not judged, and the judge does not know it yet.
-    is_doubt_due: bool,
-    /// When the request to stop was seen.
-    stopping: Option<Instant>,
 }
 
 impl Line {
@@ -345,10 +324,8 @@ impl Line {
 
     /// Which life has this number; none where it is over.
     fn kind_of(&self, number: u64) -> Option<Kind> {
-        let has_number = |life: &Option<Life>| life.as_ref().is_some_and(|life| life.part().number == number);
-        [(Kind::InHand, &self.memory.in_hand), (Kind::FreeRunning, &self.memory.free_running)]
-            .into_iter()
-            .find_map(|(kind, life)| has_number(life).then_some(kind))
+        let has_number = |kind: &Kind| self.memory.life(*kind).is_some_and(|life| life.part().number == number);
+        [Kind::InHand, Kind::FreeRunning].into_iter().find(has_number)
     }
 
     /// The PLC's identity of the part in hand, if it has this number.
@@ -376,10 +353,7 @@ impl Line {
 
     /// Gives an input to a life, and does what follows from it.
     fn input(&mut self, kind: Kind, input: Input) {
-        let slot = match kind {
-            Kind::InHand => &mut self.memory.in_hand,
-            Kind::FreeRunning => &mut self.memory.free_running,
-        };
+        let slot = self.memory.slot(kind);
         let Some(life) = slot.take() else { return };
         let part = *life.part();
         let health = self.shared.beats.health();
@@ -397,15 +371,6 @@ impl Line {
         self.perform(kind, &part, effects);
         self.memory.is_recorded |= is_over && kind == Kind::FreeRunning;
     }
-}
-
-/// Which of the two lives that the line may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// The part that the PLC triggered.
-    InHand,
-    /// The image without a trigger.
-    FreeRunning,
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub enum Argument {
     /// These bytes: a structure as the kernel's source lays it out.
     Value(Vec<u8>),
-    /// The address so many bytes into the plan's memory.
+    /// The address this many bytes into the plan's memory.
     Memory(usize),
     /// The address of the tensor.
     Tensor,
