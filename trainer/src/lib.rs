@@ -9,9 +9,9 @@
 //! | [`crossval`] | leave one bundle out |
 //! | [`stats`] | balanced accuracy, intervals, ROC, paired tests |
 //! | [`results`] | `results.json` and `predictions.csv` |
-//! | [`report`] | the run as one HTML file |
+//! | [`report`] | the results as one HTML file |
 //! | [`export`] | the model and its parity gate |
-//! | [`training`] | one model on all bundles, with its thresholds |
+//! | [`training`] | one training run on all bundles, with its thresholds |
 //! | [`audit`] | verdicts of an appliance against labels |
 //! | [`pretrain`] | a backbone of one's own, from synthetic radiographs |
 //! | [`files`] | files that are there whole or not at all |

@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 pub struct Results {
     /// The data set.
     pub dataset: DatasetSummary,
-    /// The run's configuration, as in `config.json`.
+    /// The cross-validation's configuration, as in `config.json`.
     pub config: serde_json::Value,
     /// One entry a conversion method.
     pub methods: Vec<MethodResults>,
 }
 
-/// The data set of a run.
+/// What a data set holds, and its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetSummary {
     /// Number of images.

@@ -22,13 +22,13 @@ Examples:
   The paper as it stands, with bounds that the test bundle takes part in:
     cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
 
-OUT gets results.json, predictions.csv, report.html and config.json. A run that was stopped goes on when the same
+RESULTS gets results.json, predictions.csv, report.html and config.json. A cross-validation that was stopped goes on when the same
 command is given again: finished folds and computed features are kept.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
     /// Folder for the results
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RESULTS")]
     out: PathBuf,
     /// Conversions to compare: naive, global, local, mixed, equalize, clahe, dhe, linear16
     #[arg(long, value_delimiter = ',', default_value = "naive,global,local,mixed")]

@@ -1,7 +1,7 @@
 //! `cellgate-trainer export`: writes the model.
 
 use anyhow::anyhow;
-use cellgate_models::model::{ModelError, Existing, Precision};
+use cellgate_models::model::{Existing, ModelError, Precision};
 use cellgate_trainer::export::{self, ExportError, Options, Plans};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ no verdict flips.
 A TensorRT plan is executable code and belongs to one GPU architecture and one TensorRT: model-plans is for hosts that trust \
 this one. Devices build their own from the model (`cellgate-edge plan build`).")]
 pub(crate) struct Args {
-    /// The folder that `train` wrote
+    /// The training run: the folder that `train` wrote
     run: PathBuf,
     /// The model's folder
     #[arg(long, value_name = "MODEL")]
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// One network for each precision
     #[arg(long, value_name = "f32,f16", value_delimiter = ',', default_value = "f32")]
     precision: Vec<Precision>,
-    /// The backbone's weights, where they are no longer in the place that the run names
+    /// The backbone's weights, where they are no longer in the place that the training run names
     #[arg(long, value_name = "PATH")]
     backbone: Option<PathBuf>,
     /// Builds TensorRT plans for these compute capabilities too, into the folder MODEL-plans

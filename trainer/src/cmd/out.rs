@@ -1,4 +1,4 @@
-//! Where a run may be written: not inside a data set in folders, which would take the run for bundles.
+//! Where `--out` may be: not inside a data set in folders, which would take what is written for bundles.
 
 use super::misuse;
 use anyhow::{Context, Result};
@@ -20,14 +20,14 @@ pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
     if Listing::has_manifest(&root) || !(is_inside(&place, &root) || is_inside(&named, &named_root)) {
         return Ok(());
     }
-    let name = out.file_name().unwrap_or("run".as_ref());
-    let beside = if place == root { root.with_added_extension("run") } else { root.with_file_name(name) };
+    let name = out.file_name().unwrap_or("out".as_ref());
+    let beside = if place == root { root.with_added_extension("out") } else { root.with_file_name(name) };
     Err(misuse(format!(
         "--out {}: found a place inside the data set {}, whose folders are its bundles; expected one outside, such as \
          --out {}",
         out.display(),
         dataset.display(),
-        if beside == root { root.with_added_extension("run") } else { beside }.display()
+        if beside == root { root.with_added_extension("out") } else { beside }.display()
     )))
 }
 

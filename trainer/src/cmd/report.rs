@@ -1,4 +1,4 @@
-//! `cellgate-trainer report`: writes a run's report anew.
+//! `cellgate-trainer report`: writes the report of a cross-validation's results anew.
 
 use anyhow::Context as _;
 use cellgate_trainer::files;
@@ -11,16 +11,16 @@ use std::process::ExitCode;
 #[command(after_help = "\
 Examples:
   After a new version of the trainer:
-    cellgate-trainer report run --dataset electrodes
+    cellgate-trainer report results --dataset electrodes
   A copy without pictures, under another heading:
-    cellgate-trainer report run --out audit.html --title 'Line 2, week 47'")]
+    cellgate-trainer report results --out audit.html --title 'Line 2, week 47'")]
 pub(crate) struct Args {
-    /// Folder of the run, with results.json and predictions.csv
-    run: PathBuf,
+    /// The results: the folder that `crossval` wrote, with results.json and predictions.csv
+    results: PathBuf,
     /// Folder of the data set, for thumbnails
     #[arg(long)]
     dataset: Option<PathBuf>,
-    /// File to write [default: report.html in RUN]
+    /// File to write [default: report.html in RESULTS]
     #[arg(long)]
     out: Option<PathBuf>,
     /// Heading of the report
@@ -42,8 +42,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         suspects: args.suspects,
         ..ReportOptions::default()
     };
-    let html = report::from_run_dir(&args.run, &options)?;
-    let out = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
+    let html = report::from_folder(&args.results, &options)?;
+    let out = args.out.clone().unwrap_or_else(|| args.results.join("report.html"));
     files::write(&out, html.as_bytes()).with_context(|| format!("{} can't be written", out.display()))?;
     super::print(&format!("{}\n", out.display()))?;
     Ok(ExitCode::SUCCESS)

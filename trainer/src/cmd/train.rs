@@ -27,7 +27,7 @@ review threshold is a PASS, one from the reject threshold on a REJECT, between t
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
-    /// Folder for the trained model
+    /// Folder for the training run
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
     /// The conversion from 16 to 8 bits
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let trained = training::train(&inputs, &thresholds, &args.out)
         .map_err(|error| super::unreadable::hint(error, &args.dataset))?;
     if args.json {
-        super::print_json(&trained.model)?;
+        super::print_json(&trained.run)?;
     } else {
         super::print(&format!("{}\n", training::summary_table(&trained)))?;
         super::note(format!("next: cellgate-trainer export {:?} --out MODEL", args.out));

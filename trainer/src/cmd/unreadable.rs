@@ -1,4 +1,4 @@
-//! The first image that can't be read ends a run; `check` names all.
+//! The first image that can't be read ends a command; `check` names all.
 
 use anyhow::{Error, anyhow};
 use cellgate_models::one_line;

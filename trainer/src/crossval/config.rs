@@ -5,7 +5,7 @@ use cellgate_models::conversion::{Method, Size};
 use cellgate_models::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-/// Everything that decides the result of a run; a run is only ever continued with the same configuration.
+/// Everything that decides the results of a cross-validation, which is only ever continued with the same configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {

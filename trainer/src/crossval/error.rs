@@ -58,15 +58,15 @@ pub enum CrossvalError {
         /// Bounds or a distribution.
         what: &'static str,
     },
-    /// The folder holds a run of another configuration.
-    #[error("{}: holds a run with other settings ({difference}): give another --out, or the same settings", out.display())]
-    OtherRun {
-        /// The run's folder.
+    /// The folder holds results of another configuration.
+    #[error("{}: holds results with other settings ({difference}): give another --out, or the same settings", out.display())]
+    OtherResults {
+        /// The folder of the results.
         out: PathBuf,
         /// The first setting that differs.
         difference: String,
     },
-    /// A file of the run can't be read.
+    /// A file of the results can't be read.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
@@ -74,7 +74,7 @@ pub enum CrossvalError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file of the run is not what this version writes.
+    /// A file of the results is not what this version writes.
     #[error("{}: {expected}: {found}", path.display())]
     Malformed {
         /// The file.

@@ -5,7 +5,7 @@ use crate::dataset::{Dataset, Label};
 use crate::fit::Recipe;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method};
 
-/// Checks the bundles, the labels and the settings of a run.
+/// Checks the bundles, the labels and the settings of a cross-validation.
 ///
 /// # Errors
 /// Fewer than two bundles, a fold whose training parts are of one class (or, where the operating point is chosen in them,

@@ -50,10 +50,10 @@ pub struct FinishedFold {
 }
 
 impl FinishedFold {
-    /// Where the fold's file stands in a run's folder.
+    /// Where the fold's file stands in the folder of the results.
     #[must_use]
-    pub fn path(run: &Path, method: Method, fold: &Fold) -> PathBuf {
-        run.join("folds").join(method.to_string()).join(format!("{:03}.json", fold.number))
+    pub fn path(folder: &Path, method: Method, fold: &Fold) -> PathBuf {
+        folder.join("folds").join(method.to_string()).join(format!("{:03}.json", fold.number))
     }
 
     /// Reads the finished fold at `path`, which tested on `fold` of `dataset` after `conversion`; `None` where it isn't

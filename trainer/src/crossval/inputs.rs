@@ -1,4 +1,4 @@
-//! What a run works on.
+//! What a cross-validation works on.
 
 use super::Config;
 use crate::dataset::Dataset;
@@ -6,7 +6,7 @@ use crate::features::FeatureStore;
 use crate::fit::Classifier;
 use crate::network::Backbone;
 
-/// What a run works on.
+/// What a cross-validation works on.
 pub struct Inputs<'a> {
     /// The labelled parts.
     pub dataset: &'a Dataset,

@@ -1,4 +1,4 @@
-//! The run: fold after fold, each finished one in a file of its own, so that a killed run goes on where it was.
+//! The cross-validation: fold after fold, each finished one in a file of its own, so that a killed one goes on where it was.
 
 use super::feasibility;
 use super::{BoundsScope, Config, CrossvalError, FinishedFold, Fold, Inputs, LevelStatistics, leave_one_bundle_out};
@@ -18,7 +18,7 @@ use std::rc::Rc;
 /// `predictions.csv` and `report.html`.
 ///
 /// # Errors
-/// The data set can't be cross-validated, `out` holds a run of another configuration, an image can't be read, or a file
+/// The data set can't be cross-validated, `out` holds results of another configuration, an image can't be read, or a file
 /// can't be written.
 pub fn run(inputs: &Inputs<'_>, out: &Path) -> Result<Results, CrossvalError> {
     let folds = leave_one_bundle_out(inputs.dataset);
@@ -54,7 +54,7 @@ fn claim_folder(config: &Config, out: &Path) -> Result<(), CrossvalError> {
             // They follow from the data set, which is compared; an earlier version did not count them.
             let was_counted = std::mem::replace(&mut there.leaks, config.leaks) == config.leaks;
             if let Some(difference) = config.difference(&there)? {
-                return Err(CrossvalError::OtherRun { out: out.to_owned(), difference });
+                return Err(CrossvalError::OtherResults { out: out.to_owned(), difference });
             }
             if was_counted { Ok(()) } else { Ok(files::write_json(&path, config)?) }
         }

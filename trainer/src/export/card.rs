@@ -7,9 +7,9 @@ use crate::network::weights::Origin;
 use serde_json::Value;
 use std::fmt::Write;
 
-/// The model card of `model`.
-pub(super) fn write(model: &TrainingRun, head: &Head, parity: &[Parity]) -> String {
-    let dataset = &model.dataset;
+/// The card of the model that is made from `run`.
+pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String {
+    let dataset = &run.dataset;
     let blocks: Vec<String> = head.blocks.iter().map(ToString::to_string).collect();
     let mut card = format!(
         "# Model card\n\n\
@@ -28,19 +28,19 @@ pub(super) fn write(model: &TrainingRun, head: &Head, parity: &[Parity]) -> Stri
         dataset.normal,
         dataset.abnormal,
         dataset.digest,
-        model.conversion.method,
-        model.conversion.size.map_or_else(|| "the image's own".into(), |size| size.to_string()),
-        model.conversion.bounds.map_or_else(String::new, |bounds| format!(", bounds {bounds}")),
-        model.backbone.digest,
+        run.conversion.method,
+        run.conversion.size.map_or_else(|| "the image's own".into(), |size| size.to_string()),
+        run.conversion.bounds.map_or_else(String::new, |bounds| format!(", bounds {bounds}")),
+        run.backbone.digest,
         blocks.join(", "),
         head.width(),
         head.members.len(),
-        model.recipe.name,
-        model.seed,
+        run.recipe.name,
+        run.seed,
     );
     card.push_str("## Cross-validated figures\n\nOf models that never saw the bundle they judged.\n\n| figure | value |\n|---|---|\n");
-    rows(&mut card, "", &Value::Object(model.metrics.clone()));
-    let policy = &model.policy;
+    rows(&mut card, "", &Value::Object(run.metrics.clone()));
+    let policy = &run.policy;
     let _ = write!(
         card,
         "\n## Decision\n\nA score below {} is PASS, from {} on REJECT, between them REVIEW. A score that is not a number \
@@ -61,11 +61,11 @@ pub(super) fn write(model: &TrainingRun, head: &Head, parity: &[Parity]) -> Stri
          - Valid for parts, scanner and exposure like those it was trained on; the figures say nothing about others. A new \
          coating or scanner needs new images and a new cross-validation.\n\
          - It judges a radiograph as a whole: it neither finds nor names an anomaly.\n\
-         - Its figures have wide intervals where abnormal parts are few; see the run's report.\n\
+         - Its figures have wide intervals where abnormal parts are few; see the report of the cross-validation.\n\
          - REVIEW is for a person. PASS is no proof that a part is free of faults that X-rays don't show.\n",
     );
-    let _ = writeln!(card, "- {}", Origin::of(model.backbone.digest).sentence());
-    if let Some(leaks) = model.recipe.config["leaks"].as_u64() {
+    let _ = writeln!(card, "- {}", Origin::of(run.backbone.digest).sentence());
+    if let Some(leaks) = run.recipe.config["leaks"].as_u64() {
         let _ = writeln!(
             card,
             "- **Trained with --allow-leaks**: {leaks} image(s) in two bundles or with two labels, or bundles whose names look alike. The figures are too good.",

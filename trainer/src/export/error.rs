@@ -3,10 +3,10 @@
 use super::TrainingRunError;
 use crate::network::onnx::OnnxError;
 use crate::network::weights::WeightsError;
-use cellgate_models::model::{ModelError, Precision};
 use cellgate_models::conversion::ConversionError;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::EngineError;
+use cellgate_models::model::{ModelError, Precision};
 use cellgate_models::policy::Verdict;
 use cellgate_models::radiograph::ReadError;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ use std::path::PathBuf;
 /// Why a model was not exported. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The run can't be read.
+    /// The training run can't be read.
     #[error(transparent)]
-    Model(#[from] TrainingRunError),
+    TrainingRun(#[from] TrainingRunError),
     /// The backbone's weights can't be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -27,14 +27,14 @@ pub enum ExportError {
         path: PathBuf,
         /// Its digest.
         found: Digest,
-        /// The digest in the run.
+        /// The digest in the training run.
         expected: Digest,
     },
     /// A network has one input size.
-    #[error("the model's conversion keeps each image's own size, expected one size for all: train with --size")]
+    #[error("the training run's conversion keeps each image's own size, expected one size for all: train with --size")]
     NoSize,
     /// Without golden images nothing can be proven.
-    #[error("the model has no golden images, expected at least one to prove the network with: train again")]
+    #[error("the training run has no golden images, expected at least one to prove the network with: train again")]
     NoGolden,
     /// A golden image is not there, or another one than at training.
     #[error("{}: found {found}, expected the golden image of SHA-256 {expected}", path.display())]

@@ -4,10 +4,10 @@ use super::error::ExportError;
 use super::training_run::TrainingRun;
 use crate::dataset::images::limits;
 use crate::network::{Backbone, Head};
-use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::conversion::{Converter, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
+use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph;
 use std::path::{Path, PathBuf};
@@ -46,21 +46,21 @@ impl Golden {
     }
 }
 
-/// Reads the golden images of the model in the folder `run` and scores them with libtorch.
+/// Reads the golden images of the training run in `folder` and scores them with libtorch.
 pub(super) fn read(
-    run: &Path,
-    model: &TrainingRun,
+    folder: &Path,
+    run: &TrainingRun,
     backbone: &Backbone,
     head: &Head,
 ) -> Result<Vec<Golden>, ExportError> {
-    let Size { height, width } = model.conversion.size.ok_or(ExportError::NoSize)?;
-    if model.golden.is_empty() {
+    let Size { height, width } = run.conversion.size.ok_or(ExportError::NoSize)?;
+    if run.golden.is_empty() {
         return Err(ExportError::NoGolden);
     }
-    let mut converter = Converter::new(&model.conversion)?;
+    let mut converter = Converter::new(&run.conversion)?;
     let mut read = Vec::new();
-    for golden in &model.golden {
-        let (path, expected) = (run.join(&golden.path), golden.digest);
+    for golden in &run.golden {
+        let (path, expected) = (folder.join(&golden.path), golden.digest);
         let other = |found: String| ExportError::Golden { path: path.clone(), found, expected };
         let tiff = std::fs::read(&path).map_err(|error| other(error.to_string()))?;
         let found = Digest::of(&tiff);

@@ -7,7 +7,7 @@ use cellgate_models::policy::Policy;
 /// tolerance can't flip the verdict.
 pub const THRESHOLD_MARGIN: f32 = 0.01;
 
-/// Up to `count` images, by index, from all training images' scores by the trained model and their labels: the nearest
+/// Up to `count` images, by index, from all training images' scores by the trained head and their labels: the nearest
 /// ones to each threshold from either side, then by turns of both classes, spread over their scores. None is nearer to a
 /// threshold than [`THRESHOLD_MARGIN`]; the same scores always give the same choice.
 #[must_use]

@@ -19,8 +19,8 @@ pub use plans::{PLAN_WORKER, Plans, PlansError, serve_plan_worker};
 pub use training_run::{BackboneFile, GoldenImage, HEAD, RUN, TrainingRun, TrainingRunError};
 
 use crate::network::{Backbone, onnx, weights};
-use cellgate_models::model::{self, Contents, Counts, Dataset, Existing, GoldenSource, Precision, Training};
 use cellgate_models::digest::Digest;
+use cellgate_models::model::{self, Contents, Counts, Dataset, Existing, GoldenSource, Precision, Training};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -28,7 +28,7 @@ use tch::Device;
 /// What to export and how.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The backbone's weights instead of the file that the model was trained with; must have the same digest.
+    /// The backbone's weights instead of the file that was trained with; must have the same digest.
     pub backbone: Option<PathBuf>,
     /// One network for each; at least one.
     pub precisions: Vec<Precision>,
@@ -45,32 +45,32 @@ pub struct Exported {
     pub parity: Vec<Parity>,
 }
 
-/// Writes the trained model in the folder `run` as a model to `out`: one ONNX file for each precision, each through the
+/// Writes the training run in `folder` as a model to `out`: one ONNX file for each precision, each through the
 /// parity gate against libtorch on the golden images. Nothing is written unless all of them pass.
 ///
 /// # Errors
-/// [`ExportError`]: the run can't be read, the backbone or a golden image is another one, the gate is not passed, or
+/// [`ExportError`]: the training run can't be read, the backbone or a golden image is another one, the gate is not passed, or
 /// the model can't be written.
-pub fn export(run: &Path, out: &Path, options: &Options) -> Result<Exported, ExportError> {
-    let (model, head) = TrainingRun::load(run)?;
-    let path = options.backbone.clone().unwrap_or_else(|| run.join(&model.backbone.path));
+pub fn export(folder: &Path, out: &Path, options: &Options) -> Result<Exported, ExportError> {
+    let (run, head) = TrainingRun::load(folder)?;
+    let path = options.backbone.clone().unwrap_or_else(|| folder.join(&run.backbone.path));
     let backbone = Backbone::open(&weights::find(Some(&path))?, Device::Cpu)?;
-    if backbone.digest() != model.backbone.digest {
-        return Err(ExportError::Backbone { path, found: backbone.digest(), expected: model.backbone.digest });
+    if backbone.digest() != run.backbone.digest {
+        return Err(ExportError::Backbone { path, found: backbone.digest(), expected: run.backbone.digest });
     }
-    let size = model.conversion.size.ok_or(ExportError::NoSize)?;
+    let size = run.conversion.size.ok_or(ExportError::NoSize)?;
     let metadata = [
-        ("cellgate.dataset", model.dataset.digest.to_string()),
-        ("cellgate.backbone", model.backbone.digest.to_string()),
-        ("cellgate.conversion", model.conversion.digest().to_string()),
-        ("cellgate.recipe", model.recipe.name.clone()),
+        ("cellgate.dataset", run.dataset.digest.to_string()),
+        ("cellgate.backbone", run.backbone.digest.to_string()),
+        ("cellgate.conversion", run.conversion.digest().to_string()),
+        ("cellgate.recipe", run.recipe.name.clone()),
     ];
-    let golden = gate::read(run, &model, &backbone, &head)?;
+    let golden = gate::read(folder, &run, &backbone, &head)?;
     let mut networks = BTreeMap::new();
     let mut parity = Vec::new();
     for &precision in &options.precisions {
         let network = onnx::write(backbone.network(), &head, size, precision, &metadata)?;
-        parity.push(gate::pass(&network, precision, &golden, &model.policy)?);
+        parity.push(gate::pass(&network, precision, &golden, &run.policy)?);
         networks.insert(precision, network);
     }
     let golden = golden.into_iter().enumerate().map(|(index, golden)| {
@@ -81,25 +81,25 @@ pub fn export(run: &Path, out: &Path, options: &Options) -> Result<Exported, Exp
         created: created::now(),
         golden: golden.collect(),
         networks,
-        model_card: card::write(&model, &head, &parity),
+        model_card: card::write(&run, &head, &parity),
         training: Training {
             trainer: env!("CARGO_PKG_VERSION").into(),
             dataset: Dataset {
-                digest: model.dataset.digest,
+                digest: run.dataset.digest,
                 counts: Counts {
-                    images: model.dataset.images as u64,
-                    bundles: model.dataset.bundles as u64,
-                    normal: model.dataset.normal as u64,
-                    abnormal: model.dataset.abnormal as u64,
+                    images: run.dataset.images as u64,
+                    bundles: run.dataset.bundles as u64,
+                    normal: run.dataset.normal as u64,
+                    abnormal: run.dataset.abnormal as u64,
                 },
             },
-            recipe: model.recipe,
-            seed: model.seed,
-            backbone: model.backbone.digest,
+            recipe: run.recipe,
+            seed: run.seed,
+            backbone: run.backbone.digest,
         },
-        conversion: model.conversion,
-        policy: model.policy,
-        metrics: model.metrics,
+        conversion: run.conversion,
+        policy: run.policy,
+        metrics: run.metrics,
     };
     let digest = model::write(out, &contents, options.existing)?;
     Ok(Exported { digest, parity })

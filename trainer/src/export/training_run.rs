@@ -1,13 +1,13 @@
-//! A trained model as `train` leaves it in a run's folder: `run.json` and `head.safetensors`.
+//! A training run, the folder that `train` writes: `run.json` and `head.safetensors`.
 
 use crate::dataset::Label;
 use crate::files;
 use crate::network::Head;
 use crate::network::head::HeadFileError;
 use crate::results::DatasetSummary;
-use cellgate_models::model::Recipe;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
+use cellgate_models::model::Recipe;
 use cellgate_models::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub const RUN: &str = "run.json";
 /// The file of the head.
 pub const HEAD: &str = "head.safetensors";
 
-/// `run.json`: everything about a trained model but the head's numbers.
+/// `run.json`: everything about a training run but the head's numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRun {
@@ -45,7 +45,7 @@ pub struct TrainingRun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackboneFile {
-    /// Where it was; relative to the run's folder if not absolute.
+    /// Where it was; relative to the training run's folder if not absolute.
     pub path: PathBuf,
     /// Its digest.
     pub digest: Digest,
@@ -55,21 +55,21 @@ pub struct BackboneFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenImage {
-    /// Where it was; relative to the run's folder if not absolute.
+    /// Where it was; relative to the training run's folder if not absolute.
     pub path: PathBuf,
     /// Its digest.
     pub digest: Digest,
     /// Its label.
     pub label: Label,
-    /// The trained model's score, as `train` computed it.
+    /// The trained head's score, as `train` computed it.
     pub score: f32,
 }
 
-/// Why a trained model could not be read or written.
+/// Why a training run could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingRunError {
     /// A file can't be read or written.
-    #[error("{}: {source}; expected the folder of a finished `train` run", path.display())]
+    #[error("{}: {source}; expected the folder of a finished training run, as `train` writes it", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -93,14 +93,14 @@ impl TrainingRun {
     /// The version of `run.json` that is read and written.
     pub const VERSION: u32 = 1;
 
-    /// Writes the head and then `run.json` into the folder `run`, which exists: a `run.json` means that all is there.
+    /// Writes the head and then `run.json` into `folder`, which exists: a `run.json` means that all is there.
     ///
     /// # Errors
     /// [`TrainingRunError`]: the head does not fit together, or a file can't be written.
-    pub fn save(&self, run: &Path, head: &Head) -> Result<(), TrainingRunError> {
-        let path = run.join(RUN);
+    pub fn save(&self, folder: &Path, head: &Head) -> Result<(), TrainingRunError> {
+        let path = folder.join(RUN);
         let io = |source| TrainingRunError::Io { path: path.clone(), source };
-        head.write(&run.join(HEAD))?;
+        head.write(&folder.join(HEAD))?;
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| TrainingRunError::Malformed { path: path.clone(), found: error.to_string() })?;
         json.push(b'\n');
@@ -108,18 +108,18 @@ impl TrainingRun {
         Ok(())
     }
 
-    /// Reads the trained model in the folder `run`.
+    /// Reads the training run in `folder`.
     ///
     /// # Errors
     /// [`TrainingRunError`]: a file is missing or not what this version writes.
-    pub fn load(run: &Path) -> Result<(Self, Head), TrainingRunError> {
-        let path = run.join(RUN);
+    pub fn load(folder: &Path) -> Result<(Self, Head), TrainingRunError> {
+        let path = folder.join(RUN);
         let malformed = |found: String| TrainingRunError::Malformed { path: path.clone(), found };
         let bytes = std::fs::read(&path).map_err(|source| TrainingRunError::Io { path: path.clone(), source })?;
-        let model: Self = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
-        if model.version != Self::VERSION {
-            return Err(malformed(format!("version {}", model.version)));
+        let run: Self = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        if run.version != Self::VERSION {
+            return Err(malformed(format!("version {}", run.version)));
         }
-        Ok((model, Head::read(&run.join(HEAD))?))
+        Ok((run, Head::read(&folder.join(HEAD))?))
     }
 }

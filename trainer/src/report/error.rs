@@ -5,7 +5,7 @@ use crate::results::ResultsError;
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A file of the run can't be read.
+    /// A file of the results can't be read.
     #[error(transparent)]
     Results(#[from] ResultsError),
     /// Results and predictions don't belong together.

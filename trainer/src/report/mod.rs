@@ -1,4 +1,4 @@
-//! The run as one HTML file that opens offline.
+//! The results of a cross-validation as one HTML file that opens offline.
 //!
 //! No script and nothing from elsewhere: styles, plots (SVG) and thumbnails (PNG) are inside the file, and a content
 //! security policy in it forbids everything else. All text is escaped by the templates.
@@ -47,12 +47,12 @@ pub fn render(results: &Results, predictions: &[Prediction], options: &ReportOpt
     Ok(page::page(&analysis, options).into_string())
 }
 
-/// The report of the run in the folder `run`, from its `results.json` and `predictions.csv`.
+/// The report of the results in `folder`, from its `results.json` and `predictions.csv`.
 ///
 /// # Errors
 /// [`ReportError`], as for [`render`], or where one of the files can't be read.
-pub fn from_run_dir(run: &Path, options: &ReportOptions) -> Result<String, ReportError> {
-    render(&Results::read(run)?, &Prediction::read_all(run)?, options)
+pub fn from_folder(folder: &Path, options: &ReportOptions) -> Result<String, ReportError> {
+    render(&Results::read(folder)?, &Prediction::read_all(folder)?, options)
 }
 
 #[cfg(test)]

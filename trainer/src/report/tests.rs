@@ -1,4 +1,4 @@
-//! A made-up run like the paper's, and the runs that break reports: tiny, huge, of one class, with hostile names.
+//! Made-up results like the paper's, and results that break reports: tiny, huge, of one class, with hostile names.
 
 use super::*;
 use crate::dataset::Label;
@@ -23,8 +23,8 @@ fn noise(random: &mut ChaCha8Rng) -> f64 {
     (0..6).map(|_| uniform(random) - 0.5).sum::<f64>() * 2.0_f64.sqrt()
 }
 
-/// A made-up run: a part is hard or easy for all methods alike, a bundle shifts all scores.
-fn made_up_run(bundles: &[(String, usize, usize)], methods: &[&str]) -> (Results, Vec<Prediction>) {
+/// Made-up results: a part is hard or easy for all methods alike, a bundle shifts all scores.
+fn made_up_results(bundles: &[(String, usize, usize)], methods: &[&str]) -> (Results, Vec<Prediction>) {
     let mut random = ChaCha8Rng::seed_from_u64(12);
     let mut parts = Vec::new();
     for (name, normal, abnormal) in bundles {
@@ -101,8 +101,8 @@ fn rendered(name: &str, results: &Results, predictions: &[Prediction], options: 
 }
 
 #[test]
-fn a_run_like_the_paper_s_has_all_sections_and_figures() {
-    let (results, predictions) = made_up_run(&paper_like(), &METHODS[..4]);
+fn results_like_the_paper_s_have_all_sections_and_figures() {
+    let (results, predictions) = made_up_results(&paper_like(), &METHODS[..4]);
     let folder = tempfile::tempdir().unwrap();
     // Every second image can be read, the others are missing.
     for (index, row) in predictions.iter().take(results.dataset.images).enumerate().filter(|(index, _)| index % 2 == 0)
@@ -131,27 +131,27 @@ fn a_run_like_the_paper_s_has_all_sections_and_figures() {
 #[test]
 fn one_to_eight_methods_and_two_to_thirty_bundles_can_be_shown() {
     for methods in [1, 2, 8] {
-        let (results, predictions) = made_up_run(&paper_like(), &METHODS[..methods]);
+        let (results, predictions) = made_up_results(&paper_like(), &METHODS[..methods]);
         let html = rendered(&format!("methods-{methods}"), &results, &predictions, &ReportOptions::default());
         assert_eq!(html.matches("td class=\"bar\"").count(), methods * (methods - 1) / 2);
     }
     for bundles in [2, 30] {
         let list: Vec<_> = (0..bundles).map(|index| (format!("{index}"), 3 + index % 5, 1 + index % 3)).collect();
-        let (results, predictions) = made_up_run(&list, &METHODS[..2]);
+        let (results, predictions) = made_up_results(&list, &METHODS[..2]);
         let html = rendered(&format!("bundles-{bundles}"), &results, &predictions, &ReportOptions::default());
         assert_eq!(html.contains("intervals over bundles are too narrow"), bundles == 2);
     }
 }
 
 #[test]
-fn a_run_of_one_class_or_of_nothing_can_be_shown() {
+fn results_of_one_class_or_of_nothing_can_be_shown() {
     let list = vec![("a".to_owned(), 5, 0), ("b".to_owned(), 4, 0)];
-    let (results, predictions) = made_up_run(&list, &METHODS[..2]);
+    let (results, predictions) = made_up_results(&list, &METHODS[..2]);
     let html = rendered("one-class", &results, &predictions, &ReportOptions::default());
     assert!(html.contains("No curve: the parts are of one class."));
-    let (results, predictions) = made_up_run(&[], &METHODS[..1]);
+    let (results, predictions) = made_up_results(&[], &METHODS[..1]);
     rendered("no-bundles", &results, &predictions, &ReportOptions::default());
-    let (results, predictions) = made_up_run(&paper_like(), &[]);
+    let (results, predictions) = made_up_results(&paper_like(), &[]);
     assert!(rendered("no-methods", &results, &predictions, &ReportOptions::default()).contains("No method was run."));
 }
 
@@ -161,7 +161,7 @@ fn hostile_names_are_text() {
     let long =
         "a bundle with a very long name, as line operators like to give them, 2026-11-23 second shift ".repeat(3);
     let list = vec![(hostile.to_owned(), 9, 9), (long, 9, 9)];
-    let (mut results, predictions) = made_up_run(&list, &["naive", hostile]);
+    let (mut results, predictions) = made_up_results(&list, &["naive", hostile]);
     results.config = serde_json::json!({ hostile: [hostile, {"</pre><b>": hostile}] });
     let options = ReportOptions { title: hostile.into(), ..ReportOptions::default() };
     let html = rendered("hostile", &results, &predictions, &options);
@@ -173,7 +173,7 @@ fn hostile_names_are_text() {
 
 #[test]
 fn a_score_that_is_not_a_number_counts_as_called_abnormal() {
-    let (_, mut predictions) = made_up_run(&[("a".into(), 3, 2), ("b".into(), 3, 2)], &["local"]);
+    let (_, mut predictions) = made_up_results(&[("a".into(), 3, 2), ("b".into(), 3, 2)], &["local"]);
     predictions[0].score = f64::NAN;
     let scored = |bundle: &str| -> Vec<Scored> {
         let rows = predictions.iter().filter(|row| row.bundle == bundle);
@@ -182,7 +182,7 @@ fn a_score_that_is_not_a_number_counts_as_called_abnormal() {
     let bundles =
         vec![BundleResults::at_threshold("a", &scored("a"), 0.5), BundleResults::at_threshold("b", &scored("b"), 0.5)];
     let pooled = [scored("a"), scored("b")].concat();
-    let (mut results, _) = made_up_run(&[("a".into(), 3, 2), ("b".into(), 3, 2)], &["local"]);
+    let (mut results, _) = made_up_results(&[("a".into(), 3, 2), ("b".into(), 3, 2)], &["local"]);
     results.methods = vec![MethodResults::summarise("local", bundles, &pooled, &BundleBootstrap::default())];
     let html = render(&results, &predictions, &ReportOptions::default()).unwrap();
     assert!(html.contains("no number"));
@@ -200,8 +200,8 @@ fn a_path_out_of_the_data_set_is_not_read() {
 }
 
 #[test]
-fn results_and_predictions_of_two_runs_are_refused() {
-    let (results, predictions) = made_up_run(&paper_like(), &METHODS[..2]);
+fn results_and_predictions_of_two_cross_validations_are_refused() {
+    let (results, predictions) = made_up_results(&paper_like(), &METHODS[..2]);
     let message = |change: &dyn Fn(&mut Vec<Prediction>)| {
         let mut changed = predictions.clone();
         change(&mut changed);
@@ -215,19 +215,22 @@ fn results_and_predictions_of_two_runs_are_refused() {
 }
 
 #[test]
-fn a_run_s_folder_gives_the_same_report_each_time() {
-    let run = tempfile::tempdir().unwrap();
-    let (results, predictions) = made_up_run(&paper_like(), &METHODS[..2]);
-    results.write(run.path()).unwrap();
-    Prediction::write_all(&predictions, run.path()).unwrap();
+fn a_folder_of_results_gives_the_same_report_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, predictions) = made_up_results(&paper_like(), &METHODS[..2]);
+    results.write(folder.path()).unwrap();
+    Prediction::write_all(&predictions, folder.path()).unwrap();
     let direct = render(&results, &predictions, &ReportOptions::default()).unwrap();
-    assert_eq!(from_run_dir(run.path(), &ReportOptions::default()).unwrap(), direct);
-    assert!(matches!(from_run_dir(&run.path().join("none"), &ReportOptions::default()), Err(ReportError::Results(_))));
+    assert_eq!(from_folder(folder.path(), &ReportOptions::default()).unwrap(), direct);
+    assert!(matches!(
+        from_folder(&folder.path().join("none"), &ReportOptions::default()),
+        Err(ReportError::Results(_))
+    ));
 }
 
 #[test]
 fn a_random_split_is_said_to_be_too_good() {
-    let (mut results, predictions) = made_up_run(&paper_like(), &["global"]);
+    let (mut results, predictions) = made_up_results(&paper_like(), &["global"]);
     let honest = rendered("bundles", &results, &predictions, &ReportOptions::default());
     assert!(honest.contains("had seen no part of its bundle") && !honest.contains("too good"));
     results.config["folds"] = "random".into();
@@ -237,7 +240,7 @@ fn a_random_split_is_said_to_be_too_good() {
 
 #[test]
 fn leaks_that_were_let_through_are_said() {
-    let (mut results, predictions) = made_up_run(&paper_like(), &["global"]);
+    let (mut results, predictions) = made_up_results(&paper_like(), &["global"]);
     results.config["leaks"] = 2.into();
     let leaky = rendered("leaks", &results, &predictions, &ReportOptions::default());
     assert!(leaky.contains("images stand in two bundles or with two labels"));

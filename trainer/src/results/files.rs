@@ -1,18 +1,18 @@
-//! The two files of a run: written whole or not at all, and read back to the last bit.
+//! The two files of a cross-validation's results: written whole or not at all, and read back to the last bit.
 
 use super::{Prediction, Results};
 use crate::files;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The name of the results in a run's folder.
+/// The name of the results in the folder of the results.
 pub const RESULTS_FILE: &str = "results.json";
-/// The name of the predictions in a run's folder.
+/// The name of the predictions in the folder of the results.
 pub const PREDICTIONS_FILE: &str = "predictions.csv";
 /// The columns of `predictions.csv`.
 const PREDICTION_COLUMNS: [&str; 5] = ["image", "bundle", "label", "method", "score"];
 
-/// Why a file of a run could not be read or written.
+/// Why a file of the results could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
     /// The file could not be read or written.
@@ -36,12 +36,12 @@ pub enum ResultsError {
 }
 
 impl Results {
-    /// Writes `results.json` into the folder `run`.
+    /// Writes `results.json` into `folder`.
     ///
     /// # Errors
     /// [`ResultsError::Io`].
-    pub fn write(&self, run: &Path) -> Result<(), ResultsError> {
-        let path = run.join(RESULTS_FILE);
+    pub fn write(&self, folder: &Path) -> Result<(), ResultsError> {
+        let path = folder.join(RESULTS_FILE);
         serde_json::to_vec_pretty(self)
             .map_err(io::Error::from)
             .and_then(|mut json| {
@@ -51,12 +51,12 @@ impl Results {
             .map_err(|source| ResultsError::Io { path, source })
     }
 
-    /// Reads `results.json` out of the folder `run`.
+    /// Reads `results.json` out of `folder`.
     ///
     /// # Errors
     /// [`ResultsError`].
-    pub fn read(run: &Path) -> Result<Self, ResultsError> {
-        let path = run.join(RESULTS_FILE);
+    pub fn read(folder: &Path) -> Result<Self, ResultsError> {
+        let path = folder.join(RESULTS_FILE);
         match std::fs::read(&path) {
             Err(source) => Err(ResultsError::Io { path, source }),
             Ok(json) => serde_json::from_slice(&json).map_err(|error| ResultsError::Malformed {
@@ -69,12 +69,12 @@ impl Results {
 }
 
 impl Prediction {
-    /// Writes `predictions.csv` into the folder `run`; scores in the fewest digits that give the same number back.
+    /// Writes `predictions.csv` into `folder`; scores in the fewest digits that give the same number back.
     ///
     /// # Errors
     /// [`ResultsError::Io`].
-    pub fn write_all(predictions: &[Self], run: &Path) -> Result<(), ResultsError> {
-        let path = run.join(PREDICTIONS_FILE);
+    pub fn write_all(predictions: &[Self], folder: &Path) -> Result<(), ResultsError> {
+        let path = folder.join(PREDICTIONS_FILE);
         // The header is written by hand: without predictions, none would be.
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         writer
@@ -86,12 +86,12 @@ impl Prediction {
             .map_err(|source| ResultsError::Io { path, source })
     }
 
-    /// Reads `predictions.csv` out of the folder `run`.
+    /// Reads `predictions.csv` out of `folder`.
     ///
     /// # Errors
     /// [`ResultsError`], with the line.
-    pub fn read_all(run: &Path) -> Result<Vec<Self>, ResultsError> {
-        let path = run.join(PREDICTIONS_FILE);
+    pub fn read_all(folder: &Path) -> Result<Vec<Self>, ResultsError> {
+        let path = folder.join(PREDICTIONS_FILE);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(source) => return Err(ResultsError::Io { path, source }),
@@ -153,10 +153,10 @@ mod tests {
 
     #[test]
     fn the_json_has_the_contract_s_names() {
-        let run = tempfile::tempdir().unwrap();
-        results(0.5).write(run.path()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        results(0.5).write(folder.path()).unwrap();
         let json: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(run.path().join("results.json")).unwrap()).unwrap();
+            serde_json::from_slice(&std::fs::read(folder.path().join("results.json")).unwrap()).unwrap();
         assert_eq!(json["dataset"]["abnormal"], 5);
         let overall = &json["methods"][0]["overall"];
         for (name, expected) in [("tp", 1.0), ("fp", 2.0), ("tn", 3.0), ("fn", 4.0), ("balanced_accuracy", 0.5)] {
@@ -170,46 +170,47 @@ mod tests {
 
     #[test]
     fn the_csv_has_exactly_the_contract_s_header() {
-        let run = tempfile::tempdir().unwrap();
-        Prediction::write_all(&[prediction(0.25, "bundle 1")], run.path()).unwrap();
-        let text = std::fs::read_to_string(run.path().join("predictions.csv")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        Prediction::write_all(&[prediction(0.25, "bundle 1")], folder.path()).unwrap();
+        let text = std::fs::read_to_string(folder.path().join("predictions.csv")).unwrap();
         assert_eq!(
             text,
             "image,bundle,label,method,score\n\"bundle 1/a,\"\"b\"\".tif\",bundle 1,abnormal,global,0.25\n"
         );
-        Prediction::write_all(&[], run.path()).unwrap();
+        Prediction::write_all(&[], folder.path()).unwrap();
         assert_eq!(
-            std::fs::read_to_string(run.path().join("predictions.csv")).unwrap(),
+            std::fs::read_to_string(folder.path().join("predictions.csv")).unwrap(),
             "image,bundle,label,method,score\n"
         );
-        assert_eq!(Prediction::read_all(run.path()).unwrap(), []);
+        assert_eq!(Prediction::read_all(folder.path()).unwrap(), []);
     }
 
     #[test]
     fn other_files_are_refused_by_name_and_line() {
-        let run = tempfile::tempdir().unwrap();
-        assert!(matches!(Results::read(run.path()), Err(ResultsError::Io { .. })));
-        std::fs::write(run.path().join("results.json"), "{}").unwrap();
-        let error = Results::read(run.path()).unwrap_err().to_string();
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(Results::read(folder.path()), Err(ResultsError::Io { .. })));
+        std::fs::write(folder.path().join("results.json"), "{}").unwrap();
+        let error = Results::read(folder.path()).unwrap_err().to_string();
         assert!(error.contains("results.json: found missing field `dataset`"), "{error}");
-        std::fs::write(run.path().join("predictions.csv"), "image,label\n").unwrap();
-        let error = Prediction::read_all(run.path()).unwrap_err().to_string();
+        std::fs::write(folder.path().join("predictions.csv"), "image,label\n").unwrap();
+        let error = Prediction::read_all(folder.path()).unwrap_err().to_string();
         assert!(error.contains("found the columns image,label, expected"), "{error}");
-        std::fs::write(run.path().join("predictions.csv"), "image,bundle,label,method,score\na,b,good,c,1\n").unwrap();
-        let error = Prediction::read_all(run.path()).unwrap_err().to_string();
+        std::fs::write(folder.path().join("predictions.csv"), "image,bundle,label,method,score\na,b,good,c,1\n")
+            .unwrap();
+        let error = Prediction::read_all(folder.path()).unwrap_err().to_string();
         assert!(error.contains("line: 2"), "{error}");
     }
 
     #[test]
     fn others_may_read_the_files_and_nothing_is_left_behind() {
         use std::os::unix::fs::PermissionsExt as _;
-        let run = tempfile::tempdir().unwrap();
-        results(0.5).write(run.path()).unwrap();
-        let files: Vec<_> = std::fs::read_dir(run.path()).unwrap().map(Result::unwrap).collect();
+        let folder = tempfile::tempdir().unwrap();
+        results(0.5).write(folder.path()).unwrap();
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
         assert_eq!(files.len(), 1);
         // As any new file: the umask decides, not the temporary file.
-        std::fs::write(run.path().join("plain"), "").unwrap();
-        let mode = |name: &str| std::fs::metadata(run.path().join(name)).unwrap().permissions().mode();
+        std::fs::write(folder.path().join("plain"), "").unwrap();
+        let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode("results.json"), mode("plain"));
     }
 
@@ -217,12 +218,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn numbers_come_back_to_the_last_bit(score in 0.0..=1.0f64) {
-            let run = tempfile::tempdir().unwrap();
+            let folder = tempfile::tempdir().unwrap();
             let predictions = vec![prediction(score, "b"), prediction(score.powi(9), "c\n<d>")];
-            Prediction::write_all(&predictions, run.path()).unwrap();
-            prop_assert_eq!(Prediction::read_all(run.path()).unwrap(), predictions);
-            results(score).write(run.path()).unwrap();
-            prop_assert_eq!(Results::read(run.path()).unwrap(), results(score));
+            Prediction::write_all(&predictions, folder.path()).unwrap();
+            prop_assert_eq!(Prediction::read_all(folder.path()).unwrap(), predictions);
+            results(score).write(folder.path()).unwrap();
+            prop_assert_eq!(Results::read(folder.path()).unwrap(), results(score));
         }
     }
 }

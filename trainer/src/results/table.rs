@@ -1,4 +1,4 @@
-//! Table 1 of a run for a terminal.
+//! Table 1 of a cross-validation for a terminal.
 
 use super::{Results, bundle_names};
 use comfy_table::{CellAlignment, Table, presets};

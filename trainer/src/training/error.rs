@@ -1,4 +1,4 @@
-//! Why there is no trained model.
+//! Why there is no training run.
 
 use crate::crossval::{CrossvalError, FeasibilityError};
 use crate::export::TrainingRunError;
@@ -8,7 +8,7 @@ use crate::fit::FitError;
 use cellgate_models::policy::PolicyError;
 use std::path::PathBuf;
 
-/// Why there is no trained model.
+/// Why there is no training run.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
     /// Thresholds need bundles that a model did not see.
@@ -30,8 +30,8 @@ pub enum TrainingError {
         /// What is missing.
         source: FeasibilityError,
     },
-    /// A trained model is not written over.
-    #[error("{}: found a trained model there already; give another --out", path.display())]
+    /// A training run is not written over.
+    #[error("{}: found a training run there already; give another --out", path.display())]
     Exists {
         /// Its `run.json`.
         path: PathBuf,
@@ -65,7 +65,7 @@ pub enum TrainingError {
     /// A file can't be written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The model can't be written.
+    /// The training run can't be written.
     #[error(transparent)]
-    Model(#[from] TrainingRunError),
+    TrainingRun(#[from] TrainingRunError),
 }

@@ -18,11 +18,11 @@ use crate::fit::{Classifier, Recipe, TrainingSet, known};
 use crate::network::Backbone;
 use crate::progress;
 use crate::stats::{Scored, auroc};
-use cellgate_models::bundle;
 use cellgate_models::conversion::{Method, Size};
+use cellgate_models::model;
 use std::path::{Path, PathBuf};
 
-/// Golden images that a trained model names.
+/// Golden images that a training run names.
 const GOLDEN_IMAGES: usize = 8;
 
 /// What a model is trained from.
@@ -51,11 +51,11 @@ pub struct Inputs<'a> {
     pub leaks: usize,
 }
 
-/// A trained model and the scores that its thresholds were chosen from.
+/// A training run and the scores that its thresholds were chosen from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
     /// What `run.json` holds.
-    pub model: TrainingRun,
+    pub run: TrainingRun,
     /// Out-of-fold score and label of each part that has one.
     pub scored: Vec<Scored>,
 }
@@ -73,7 +73,7 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
     let all: Vec<usize> = (0..dataset.parts.len()).collect();
     check_training(dataset, &all, inputs.recipe)
         .map_err(|source| TrainingError::TooLittle { root: dataset.root.clone(), source })?;
-    refuse_other_model(out)?;
+    refuse_other_run(out)?;
     let conversion = LevelStatistics::of(dataset, &[inputs.method])?.conversion(inputs.method, inputs.size, &all)?;
     let bar = progress::bar(dataset.parts.len() as u64, "features");
     let table = inputs.store.features(&dataset.parts, &conversion, inputs.network, &bar)?;
@@ -96,25 +96,25 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
     if inputs.leaks > 0 {
         config["leaks"] = inputs.leaks.into();
     }
-    let model = TrainingRun {
+    let run = TrainingRun {
         version: TrainingRun::VERSION,
         conversion,
         policy,
         backbone: BackboneFile { path: absolute(inputs.backbone_path)?, digest: inputs.network.digest() },
         dataset: dataset.summary(),
-        recipe: bundle::Recipe { name: inputs.recipe.name().into(), config },
+        recipe: model::Recipe { name: inputs.recipe.name().into(), config },
         seed: inputs.seed,
         metrics: metrics(&known, &policy),
         golden: golden.collect::<Result<_, TrainingError>>()?,
     };
     std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
     scores::write(out, dataset, &scores, &scored)?;
-    model.save(out, &fitted.head)?;
-    Ok(Trained { model, scored: known })
+    run.save(out, &fitted.head)?;
+    Ok(Trained { run, scored: known })
 }
 
-/// A folder that holds a trained model already is not written over.
-fn refuse_other_model(out: &Path) -> Result<(), TrainingError> {
+/// A folder that holds a training run already is not written over.
+fn refuse_other_run(out: &Path) -> Result<(), TrainingError> {
     let path = out.join(RUN);
     if path.exists() { Err(TrainingError::Exists { path }) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! `scores.csv`: how the trained model scores each part of the data set, and how a model that never saw its bundle does.
+//! `scores.csv`: how the trained head scores each part of the data set, and how a model that never saw its bundle does.
 
 use super::TrainingError;
 use crate::dataset::{Dataset, Label};
@@ -16,7 +16,7 @@ struct Row<'a> {
     image: &'a str,
     bundle: &'a str,
     label: Label,
-    /// By the trained model, which learnt from this very part: what an exported network has to give.
+    /// By the trained head, which learnt from this very part: what an exported network has to give.
     score: f32,
     /// By a model that never saw the part's bundle: what the thresholds were chosen from.
     out_of_fold: Option<f64>,

@@ -1,4 +1,4 @@
-//! What a trained model does with parts that it did not see, as a table for the terminal.
+//! How parts are judged by heads that did not see them, as a table for the terminal.
 
 use super::Trained;
 use crate::dataset::Label;
@@ -9,7 +9,7 @@ use comfy_table::{Table, presets};
 /// One row a class: how many of its parts pass, are reviewed and are rejected, with Wilson's 95 % intervals.
 #[must_use]
 pub fn summary_table(trained: &Trained) -> Table {
-    let policy = &trained.model.policy;
+    let policy = &trained.run.policy;
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header([

@@ -1,8 +1,8 @@
-//! `export` from a run's folder to a verified model, by the program itself.
+//! `export` from a training run to a verified model, by the program itself.
 
-use cellgate_models::model::{Model, Limits, Precision, Recipe};
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
+use cellgate_models::model::{Limits, Model, Precision, Recipe};
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_trainer::dataset::Label;
@@ -13,7 +13,7 @@ use cellgate_trainer::results::DatasetSummary;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A run with random backbone weights and a head that ignores the image: its score is the bias's.
+/// A training run with random backbone weights and a head that ignores the image: its score is the bias's.
 fn run(folder: &Path, bias: f32) -> TrainingRun {
     let files = ["zip.pth", "legacy.pth"].map(|name| folder.join(name));
     cellgate_test_support::oracle(
@@ -32,7 +32,7 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
         activation: Activation::Sigmoid,
     };
     let conversion = ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 });
-    let model = TrainingRun {
+    let run = TrainingRun {
         version: TrainingRun::VERSION,
         golden: vec![GoldenImage {
             digest: Digest::of_file(&image).unwrap(),
@@ -49,9 +49,9 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
         metrics: serde_json::from_str(r#"{"overall": {"balanced_accuracy": 0.8125, "interval95": [0.75, 0.875]}}"#)
             .unwrap(),
     };
-    model.save(folder, &head).unwrap();
-    assert_eq!(TrainingRun::load(folder).unwrap(), (model.clone(), head));
-    model
+    run.save(folder, &head).unwrap();
+    assert_eq!(TrainingRun::load(folder).unwrap(), (run.clone(), head));
+    run
 }
 
 /// libtorch's score of the file `image`.
@@ -121,7 +121,7 @@ fn a_run_becomes_a_model_only_if_all_is_as_at_training() {
     std::fs::copy(run_folder.join("legacy.pth"), run_folder.join("zip.pth")).unwrap();
     refused("which the model was trained with");
     std::fs::remove_file(run_folder.join("run.json")).unwrap();
-    refused("expected the folder of a finished `train` run");
+    refused("expected the folder of a finished training run");
 }
 
 #[cfg(not(feature = "tensorrt"))]
@@ -141,7 +141,7 @@ fn without_the_feature_plans_are_refused_with_how_to_get_them() {
 #[test]
 fn plans_stand_beside_the_model_with_the_conversion() {
     let folder = tempfile::tempdir().unwrap();
-    let model = run(folder.path(), 2.0);
+    let trained = run(folder.path(), 2.0);
     let out = folder.path().join("model");
     let plans = folder.path().join("model-plans");
 
@@ -166,7 +166,7 @@ fn plans_stand_beside_the_model_with_the_conversion() {
     let index = read("plans.json");
     assert_eq!(index["model"], model.digest().to_string());
     let conversion: ConversionSpec = serde_json::from_value(read("conversion.json")).unwrap();
-    assert_eq!(conversion, model.conversion);
+    assert_eq!(conversion, trained.conversion);
     let lines = index["plans"].as_array().unwrap();
     assert_eq!(lines.len(), 4);
     for (line, (target, precision)) in

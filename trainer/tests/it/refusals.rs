@@ -55,42 +55,42 @@ fn json(path: &Path) -> Value {
 #[test]
 fn a_leak_is_refused_unless_allowed_and_then_written_down() {
     let place = Place::new();
-    let (data, run, model) = (place.path("data"), place.path("run"), place.path("model"));
+    let (data, results, run) = (place.path("data"), place.path("results"), place.path("run"));
     fs::copy(data.join("b0/normal/0.tif"), data.join("b1/abnormal/0.tif")).unwrap();
     let words =
         "the same file across bundles and with different labels: b0/normal/0.tif (`b0`, normal), b1/abnormal/0.tif";
-    for (command, out) in [("crossval", &run), ("train", &model)] {
+    for (command, out) in [("crossval", &results), ("train", &run)] {
         let refused = place.trainer(command, out, &[]);
         let text = said(&refused);
         assert!(refused.status.code() == Some(1) && text.contains(words) && text.contains("--allow-leaks"), "{text}");
         assert!(!out.exists());
     }
 
-    let allowed = place.trainer("crossval", &run, &["--methods", "naive", "--allow-leaks"]);
+    let allowed = place.trainer("crossval", &results, &["--methods", "naive", "--allow-leaks"]);
     let text = said(&allowed);
     assert!(allowed.status.success() && text.contains("WARNING") && text.contains(words), "{text}");
-    assert_eq!(json(&run.join("results.json"))["config"]["leaks"], 1);
-    assert!(fs::read_to_string(run.join("report.html")).unwrap().contains("image stands in two bundles"));
+    assert_eq!(json(&results.join("results.json"))["config"]["leaks"], 1);
+    assert!(fs::read_to_string(results.join("report.html")).unwrap().contains("image stands in two bundles"));
 
-    // A run of a version that did not count leaks goes on.
-    let path = run.join("config.json");
+    // Results of a version that did not count leaks are continued.
+    let path = results.join("config.json");
     let mut config = json(&path);
     config.as_object_mut().unwrap().remove("leaks").unwrap();
     fs::write(&path, config.to_string()).unwrap();
-    let resumed = place.trainer("crossval", &run, &["--methods", "naive", "--allow-leaks"]);
+    let resumed = place.trainer("crossval", &results, &["--methods", "naive", "--allow-leaks"]);
     assert!(resumed.status.success(), "{}", said(&resumed));
     assert_eq!(json(&path)["leaks"], 1);
-    let allowed = place.trainer("train", &model, &["--method", "naive", "--allow-leaks"]);
+    let allowed = place.trainer("train", &run, &["--method", "naive", "--allow-leaks"]);
     let text = said(&allowed);
     assert!(allowed.status.success() && text.contains("WARNING") && text.contains(words), "{text}");
-    assert_eq!(json(&model.join("run.json"))["recipe"]["config"]["leaks"], 1);
+    assert_eq!(json(&run.join("run.json"))["recipe"]["config"]["leaks"], 1);
 }
 
 /// What every command that reads the data set says, with its exit status.
 fn all_commands(place: &Place) -> Vec<(String, Option<i32>, String)> {
-    let (data, run) = (place.path("data"), place.path("run"));
-    let paths = [&data, &run, &place.path("x.png"), &place.path("cache")];
-    let [data, run, png, cache] = paths.map(|path| path.to_str().unwrap().to_owned());
+    let (data, out) = (place.path("data"), place.path("out"));
+    let paths = [&data, &out, &place.path("x.png"), &place.path("cache")];
+    let [data, out, png, cache] = paths.map(|path| path.to_str().unwrap().to_owned());
     let image = place.path("data/b0/normal/0.tif").to_str().unwrap().to_owned();
     let commands: [&[&str]; 8] = [
         &["check", &data],
@@ -99,8 +99,8 @@ fn all_commands(place: &Place) -> Vec<(String, Option<i32>, String)> {
         &["audit", &data, "--verdicts", "/dev/null"],
         &["convert", &image, &png, "--method", "equalize", "--training", &data],
         &["features", &data, "--backbone", WEIGHTS, "--size", "32x32", "--cache", &cache],
-        &["crossval", &data, "--out", &run, "--backbone", WEIGHTS, "--size", "32x32", "--cache", &cache],
-        &["train", &data, "--out", &run, "--backbone", WEIGHTS, "--size", "32x32", "--cache", &cache],
+        &["crossval", &data, "--out", &out, "--backbone", WEIGHTS, "--size", "32x32", "--cache", &cache],
+        &["train", &data, "--out", &out, "--backbone", WEIGHTS, "--size", "32x32", "--cache", &cache],
     ];
     let run = |arguments: &&[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer")).args(*arguments).output().unwrap();
@@ -129,7 +129,7 @@ fn an_image_that_would_be_left_out_is_an_error_in_every_command() {
         assert!(status == Some(1) && both, "{command}: {status:?} {text}");
         assert!(text.contains("a link to ../../.git/annex/objects/x"), "{command}: {text}");
     }
-    assert!(!place.path("run").exists());
+    assert!(!place.path("out").exists());
 }
 
 #[test]
@@ -144,9 +144,9 @@ fn bundles_whose_names_look_alike_are_refused_unless_allowed() {
             assert_eq!(status, Some(1), "{command}: {text}");
         }
     }
-    let allowed = place.trainer("crossval", &place.path("run"), &["--methods", "naive", "--allow-leaks"]);
+    let allowed = place.trainer("crossval", &place.path("results"), &["--methods", "naive", "--allow-leaks"]);
     assert!(allowed.status.success() && said(&allowed).contains("WARNING"), "{}", said(&allowed));
-    assert_eq!(json(&place.path("run/results.json"))["config"]["leaks"], 1);
+    assert_eq!(json(&place.path("results/results.json"))["config"]["leaks"], 1);
 }
 
 #[test]
@@ -157,16 +157,16 @@ fn one_bundle_in_two_unicode_forms_is_left_out_as_one() {
     fs::rename(data.join("b0"), data.join(composed)).unwrap();
     fs::create_dir_all(data.join(decomposed).join("normal")).unwrap();
     fs::rename(data.join(composed).join("normal/1.tif"), data.join(decomposed).join("normal/1.tif")).unwrap();
-    let done = place.trainer("crossval", &place.path("run"), &["--methods", "naive"]);
+    let done = place.trainer("crossval", &place.path("results"), &["--methods", "naive"]);
     assert!(done.status.success() && said(&done).contains("taken as one bundle"), "{}", said(&done));
-    let predictions = fs::read_to_string(place.path("run/predictions.csv")).unwrap();
+    let predictions = fs::read_to_string(place.path("results/predictions.csv")).unwrap();
     assert!(predictions.contains(&format!("{decomposed}/normal/1.tif")), "{predictions}");
     assert_eq!(predictions.matches(&format!(",{composed},")).count(), 4, "{predictions}");
     assert_eq!(predictions.matches(&format!(",{decomposed},")).count(), 0, "{predictions}");
 }
 
 #[test]
-fn a_run_inside_a_data_set_in_folders_is_refused() {
+fn an_out_folder_inside_a_data_set_in_folders_is_refused() {
     let place = Place::new();
     let data = place.path("data");
     for out in [data.join("run"), data.join("b0/normal/run"), data.join("../data/run"), data.clone()] {
@@ -200,7 +200,7 @@ fn the_first_unreadable_image_comes_with_where_all_are_named() {
     for (out, command, method) in [
         ("features", "crossval", ["--methods", "naive"]),
         ("levels", "crossval", ["--methods", "global"]),
-        ("model", "train", ["--method", "naive"]),
+        ("run", "train", ["--method", "naive"]),
     ] {
         let refused = place.trainer(command, &place.path(out), &method);
         let text = said(&refused);

@@ -16,9 +16,9 @@ pub use error::OnnxError;
 
 use super::head::Head;
 use super::resnet34::ResNet34;
-use cellgate_models::bundle::Precision;
 use cellgate_models::conversion::Size;
 use cellgate_models::engine::{INPUT_NAME, OUTPUT_NAME};
+use cellgate_models::model::Precision;
 use graph::Element;
 use prost::Message;
 
