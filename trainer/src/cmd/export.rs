@@ -1,7 +1,7 @@
 //! `cellgate-trainer export`: writes the model.
 
 use anyhow::anyhow;
-use cellgate_models::model::{ModelError, Existing, Precision};
+use cellgate_models::model::{Existing, ModelError, Precision};
 use cellgate_trainer::export::{self, ExportError, Options, Plans};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -3,10 +3,10 @@
 use super::TrainingRunError;
 use crate::network::onnx::OnnxError;
 use crate::network::weights::WeightsError;
-use cellgate_models::model::{ModelError, Precision};
 use cellgate_models::conversion::ConversionError;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::EngineError;
+use cellgate_models::model::{ModelError, Precision};
 use cellgate_models::policy::Verdict;
 use cellgate_models::radiograph::ReadError;
 use std::path::PathBuf;

@@ -19,8 +19,8 @@ pub use plans::{PLAN_WORKER, Plans, PlansError, serve_plan_worker};
 pub use training_run::{BackboneFile, GoldenImage, HEAD, RUN, TrainingRun, TrainingRunError};
 
 use crate::network::{Backbone, onnx, weights};
-use cellgate_models::model::{self, Contents, Counts, Dataset, Existing, GoldenSource, Precision, Training};
 use cellgate_models::digest::Digest;
+use cellgate_models::model::{self, Contents, Counts, Dataset, Existing, GoldenSource, Precision, Training};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::Device;

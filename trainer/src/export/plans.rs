@@ -12,8 +12,8 @@
 
 pub use cellgate_models::plan::{SUBCOMMAND as PLAN_WORKER, serve as serve_plan_worker};
 
-use cellgate_models::model::{self, Model, ModelError, CONVERSION, Existing};
 use cellgate_models::digest::Digest;
+use cellgate_models::model::{self, CONVERSION, Existing, Model, ModelError};
 use cellgate_models::plan::{
     ComputeCapability, Library, ParseCapabilityError, PlanError, Request, Target, TensorRt, build_in_child, probe,
 };

@@ -1,8 +1,8 @@
 //! `export` from a run's folder to a verified model, by the program itself.
 
-use cellgate_models::model::{Model, Limits, Precision, Recipe};
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
+use cellgate_models::model::{Limits, Model, Precision, Recipe};
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_trainer::dataset::Label;
