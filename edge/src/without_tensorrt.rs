@@ -38,6 +38,6 @@ pub(crate) fn scorer(
 }
 
 /// Nothing that could be looked at.
-pub(crate) fn findings(_: &Model) -> Vec<Finding> {
+pub(crate) fn findings(_: &ModelConfig) -> Vec<Finding> {
     Vec::new()
 }

@@ -24,11 +24,11 @@
     )
 )]
 
-pub mod model;
 pub mod conversion;
 pub mod digest;
 pub mod engine;
 pub mod library;
+pub mod model;
 mod one_line;
 pub mod plain_file;
 #[cfg(feature = "tensorrt")]

@@ -18,9 +18,9 @@ use crate::journal::{Journal, JournalError, Options, Recovery, Retention};
 use crate::metrics::{self, About, ListenError, Metrics, MetricsError, Server};
 use crate::pipeline::{Activation, EngineOptions, TensorRtOptions};
 use crate::sandbox;
-use cellgate_models::model::{self, Model, ModelError};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::OnnxRuntimeOptions;
+use cellgate_models::model::{self, Model, ModelError};
 use cellgate_models::radiograph::Limits;
 use cellgate_protocol::session::device::{DeviceConfig, DeviceSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
@@ -39,7 +39,7 @@ const DECODE_MOST: Duration = Duration::from_millis(200);
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The model was refused.
-    #[error("the model was refused: {0}; set [model] model to an exported one")]
+    #[error("the model was refused: {0}; set [model] path to an exported one")]
     Model(#[from] ModelError),
     /// The journal can't be used.
     #[error("the journal can't be used: {0}")]
@@ -72,15 +72,15 @@ pub enum Ended {
 /// # Errors
 /// [`RunError`]: it did not start.
 pub fn run(config: &Config) -> Result<Ended, RunError> {
-    let model = Model::open(&config.model.model, &model::Limits::default())?;
-    let model = model.digest();
+    let model = Model::open(&config.model.path, &model::Limits::default())?;
+    let digest = model.digest();
     // Before anything is written: an appliance that finds the address taken leaves everything else as it was.
     let server = config.metrics.listen.map(metrics::listen).transpose()?.map(Server::new).transpose()?;
     let acquire = &config.acquire;
     let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
     let (journal, recovery) = Journal::open(&config.journal.path, journal_options(config))?;
-    let metrics = metrics_of(config, model, &recovery)?;
-    log_start(config, model, &recovery);
+    let metrics = metrics_of(config, digest, &recovery)?;
+    log_start(config, digest, &recovery);
     let shared = Arc::new(Shared::new(metrics, stop_signals()?));
 
     let journal = Arc::new(journal);
@@ -91,7 +91,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         end: DeviceEnd::new(session(config, &recovery), &config.plc),
         shared: Arc::clone(&shared),
         journal: Arc::clone(&journal),
-        model,
+        model: digest,
         judge: judge.clone(),
         answers: answers.clone(),
         archiver: archiver.clone(),

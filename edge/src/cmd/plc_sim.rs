@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 #[command(after_help = "Examples:
   socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a line without hardware
   cellgate-edge plc-sim --port /tmp/plc --model model --parts 20 --images scans/*.tif --into /run/scans
-  cellgate-edge plc-sim --port /dev/ttyUSB1 --model 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
+  cellgate-edge plc-sim --port /dev/ttyUSB1 --model-digest 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
 pub(crate) struct Args {
     /// The serial port
     #[arg(long, value_name = "PATH")]
@@ -54,8 +54,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MS", default_value_t = 5_000)]
     deadline_ms: u32,
     /// The first 16 hexadecimal digits of a model's digest: a model that may let a part pass (several times: several)
-    #[arg(long, value_name = "DIGITS", value_parser = model)]
-    model: Vec<DigestStart>,
+    #[arg(long, value_name = "DIGITS", value_parser = model_digest)]
+    model_digest: Vec<DigestStart>,
     /// A model that may let a part pass
     #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
@@ -94,7 +94,7 @@ fn baud(text: &str) -> Result<u32, String> {
     baud.ok_or_else(|| format!("found {text}, expected one of {}", BAUDS.map(|baud| baud.to_string()).join(", ")))
 }
 
-fn model(text: &str) -> Result<DigestStart, String> {
+fn model_digest(text: &str) -> Result<DigestStart, String> {
     let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
     let bytes: Option<Vec<u8>> = (0..8).map(byte).collect();
     let bytes = bytes.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
@@ -117,7 +117,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(into) = args.into.as_deref().filter(|into| !into.is_dir()) {
         bail!("--into {}: found no such folder, expected the one that the appliance watches; make it", into.display());
     }
-    let mut models = args.model.clone();
+    let mut models = args.model_digest.clone();
     if let Some(path) = &args.model {
         let model = Model::open(path, &model::Limits::default()).context("the model was refused")?;
         models.push(DigestStart::of(model.digest().as_bytes()));

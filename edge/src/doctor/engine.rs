@@ -14,17 +14,17 @@ use std::time::Instant;
 /// The model with its engine, and before it what the GPU's engine needs, where that one is wanted.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = tensorrt::findings(&config.model);
-    findings.push(model(config));
+    findings.push(model_and_engine(config));
     findings
 }
 
 /// Model, engine, sandbox and golden images, as `run` takes them.
-fn model(config: &Config) -> Finding {
+fn model_and_engine(config: &Config) -> Finding {
     let what = "model and engine";
-    let model = match Model::open(&config.model.model, &model::Limits::default()) {
+    let model = match Model::open(&config.model.path, &model::Limits::default()) {
         Ok(model) => model,
         Err(error) => {
-            return Finding::failure(what, format!("{}; set [model] model to an exported one", one_line(&error)));
+            return Finding::failure(what, format!("{}; set [model] path to an exported one", one_line(&error)));
         }
     };
     let start = Instant::now();
@@ -36,7 +36,7 @@ fn model(config: &Config) -> Finding {
             let missing = pipeline.sandbox().protections().missing();
             let found = format!(
                 "{}: {chosen}; the golden images got their scores in {ms} ms, the slowest in {slowest} ms",
-                config.model.model.display()
+                config.model.path.display()
             );
             let is_unasked = config.model.engine == EngineChoice::Auto && !chosen.is_on_gpu;
             let gpu = gpu_node(Path::new("/dev")).filter(|_| is_unasked);

@@ -4,8 +4,8 @@ use super::{NoScore, SetupError};
 use crate::one_line::in_one_line;
 use crate::sandbox::SandboxError;
 use crate::tensorrt::GpuError;
-use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::engine::EngineError;
+use cellgate_models::model::{Expectation, Precision};
 
 /// Why an engine may not judge with this model.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,8 @@
 //! What is asked for: which engine, with what, on which of a model's networks.
 
 use crate::sandbox;
-use cellgate_models::model::Precision;
 use cellgate_models::engine::OnnxRuntimeOptions;
+use cellgate_models::model::Precision;
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! The proof before the first part: the engine gives the model's golden images their expected scores.
 
 use super::{Alive, NoScore, Pipeline, ProofError, Times};
-use cellgate_models::model::{Model, GoldenImage, Precision};
+use cellgate_models::model::{GoldenImage, Model, Precision};
 use std::time::Duration;
 
 impl Pipeline {

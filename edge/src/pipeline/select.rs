@@ -3,8 +3,8 @@
 use super::scorer::{CpuScorer, Scorer};
 use super::{ActivationError, Alive, EngineChoice, EngineOptions};
 use crate::tensorrt;
-use cellgate_models::model::{Model, Precision};
 use cellgate_models::engine::OnnxRuntime;
+use cellgate_models::model::{Model, Precision};
 use std::fmt;
 
 /// The engine that judges, in words.

@@ -9,7 +9,7 @@ use crate::pipeline::EngineChoice;
 use cellgate_models::plan::{Library, probe};
 
 /// A finding for each, unless the CPU's engine is asked for.
-pub(crate) fn findings(model: &Model) -> Vec<Finding> {
+pub(crate) fn findings(model: &ModelConfig) -> Vec<Finding> {
     let missing = match model.engine {
         EngineChoice::OnnxRuntime => return Vec::new(),
         EngineChoice::Auto => State::Warning,

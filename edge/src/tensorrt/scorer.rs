@@ -6,9 +6,9 @@ use crate::convert::cuda::{CudaConverter, CudaError};
 use crate::pipeline::{
     Activation, ActivationError, Alive, NoScore, Pipeline, Scorer, SetupError, Stage, Times, unwatched,
 };
-use cellgate_models::model::Model;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::engine::EngineError;
+use cellgate_models::model::Model;
 use cellgate_models::plan::cache::AuthenticPlan;
 use cellgate_models::plan::{PlanEngine, PlanError};
 use cellgate_models::policy::Reason;

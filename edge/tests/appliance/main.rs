@@ -104,7 +104,8 @@ fn what_is_no_image_or_does_not_come_is_a_reject_with_its_reason() {
 #[test]
 fn a_model_that_is_not_on_the_gate_s_list_lets_nothing_pass() {
     let plant = Plant::new("native", "part-id");
-    let mut plc = plant.program(&["plc-sim", "--port", "plc", "--json", "--model", "0123456789abcdef", "--parts", "1"]);
+    let mut plc =
+        plant.program(&["plc-sim", "--port", "plc", "--json", "--model-digest", "0123456789abcdef", "--parts", "1"]);
     let told = lines(&run(plc.args(["--into", "scans", "--images"]).arg(&plant.images[0]), 1));
     assert_eq!((&told[0]["device"], &told[0]["gate"]), (&Value::from("PASS"), &Value::from("REJECT")));
     assert_eq!(told[0]["reason"], "MODEL_NOT_ALLOWED");
@@ -321,7 +322,7 @@ fn misuse_is_status_2_and_help_has_examples() {
     program(&["run", "--config", "edge.toml", "--check"], 0);
     let output = program(&["run", "--config", "edge.toml"], 2);
     let text = stderr(&output);
-    assert!(text.contains("the model was refused: ") && text.contains("set [model] model to"), "{text}");
+    assert!(text.contains("the model was refused: ") && text.contains("set [model] path to"), "{text}");
     let missing = program(&["plc-sim", "--port", "none", "--images", "edge.toml", "--into", "scans"], 2);
     assert!(stderr(&missing).contains("--into scans: found no such folder"), "{}", stderr(&missing));
     let missing = program(&["run", "--config", "none.toml"], 2);

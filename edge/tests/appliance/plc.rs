@@ -4,7 +4,7 @@ use crate::plant::{Plant, wait_for};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{Options, PlcEnd};
 use cellgate_edge::serial::{Happened, Port};
-use cellgate_models::model::{Model, Limits};
+use cellgate_models::model::{Limits, Model};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::link::plc::Ends;

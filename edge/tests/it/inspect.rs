@@ -3,9 +3,9 @@
 //! Without ONNX Runtime these tests fail; scripts/setup installs it.
 
 use crate::support::*;
-use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::conversion::Size;
 use cellgate_models::digest::Digest;
+use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::policy::Policy;
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! A model's files on disk: listed and read under limits, links refused.
 
-use super::{ModelError, Limits, MemberName, NameError};
+use super::{Limits, MemberName, ModelError, NameError};
 use crate::plain_file::{Links, PlainFile, PlainFileError};
 use std::collections::BTreeSet;
 use std::fs;

@@ -18,14 +18,14 @@ mod samples;
 mod tests;
 mod writer;
 
-pub use error::{ModelError, ManifestError};
+pub use error::{ManifestError, ModelError};
 pub use limits::Limits;
 pub use manifest::{
     Counts, Dataset, Expectation, FORMAT, Golden, MAX_TOLERANCE, Manifest, Member, Network, PRODUCT, Recipe, Training,
 };
 pub use name::{MemberName, NameError};
 pub use precision::{ParsePrecisionError, Precision};
-pub use reader::{Model, GoldenImage};
+pub use reader::{GoldenImage, Model};
 pub use writer::{Contents, Existing, GoldenSource, write};
 
 /// The file that lists all others.

@@ -2,8 +2,8 @@
 
 use super::folder::{self, Listing};
 use super::{
-    ModelError, CONVERSION, Expectation, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member,
-    MemberName, POLICY, Precision, SIGNATURE,
+    CONVERSION, Expectation, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName,
+    ModelError, POLICY, Precision, SIGNATURE,
 };
 use crate::conversion::{ConversionSpec, Converter};
 use crate::digest::Digest;

@@ -3,8 +3,8 @@
 use super::folder::io;
 use super::reader::read_manifest;
 use super::{
-    Model, ModelError, CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, Golden, Limits, MANIFEST, MODEL_CARD,
-    Manifest, Member, MemberName, Network, POLICY, PRODUCT, Precision, Training,
+    CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, Member, MemberName,
+    Model, ModelError, Network, POLICY, PRODUCT, Precision, Training,
 };
 use crate::conversion::ConversionSpec;
 use crate::digest::Digest;

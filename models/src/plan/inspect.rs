@@ -2,9 +2,9 @@
 
 use super::PlanError;
 use super::error::of;
-use crate::model::Precision;
 use crate::conversion::Size;
 use crate::engine::{INPUT_NAME, MAX_PIXELS, OUTPUT_NAME};
+use crate::model::Precision;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use trtx::{DataType, NetworkDefinition};

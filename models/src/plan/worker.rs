@@ -10,9 +10,9 @@
 use super::cache::MAX_ENTRY_BYTES;
 use super::log::LOG_TARGET;
 use super::{Built, Network, PlanError, Progress, Request, Step, Target, TensorRt, build};
-use crate::model::Precision;
 use crate::conversion::Size;
 use crate::digest::Digest;
+use crate::model::Precision;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};

@@ -3,9 +3,9 @@
 #![expect(missing_docs, reason = "what a test reads stands with the test")]
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
-pub mod models;
 pub mod exposition;
 pub mod memory;
+pub mod models;
 mod place;
 pub mod pretended;
 pub mod process;

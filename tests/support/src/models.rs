@@ -1,10 +1,10 @@
 //! Models with tiny networks, flat radiographs, and the program itself.
 
+use cellgate_models::conversion::{ConversionSpec, Method, Size};
+use cellgate_models::digest::Digest;
 use cellgate_models::model::{
     Contents, Counts, Dataset, Existing, Expectation, GoldenSource, Precision, Recipe, Training, write,
 };
-use cellgate_models::conversion::{ConversionSpec, Method, Size};
-use cellgate_models::digest::Digest;
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
 use std::collections::BTreeMap;

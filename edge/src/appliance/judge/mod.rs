@@ -216,8 +216,7 @@ impl Judge {
             shared.beats.busy(Worker::Judge, LOAD_MOST);
             shared.go_on()
         });
-        let (pipeline, chosen): (Pipeline, Chosen) =
-            Pipeline::activate_telling(&self.model, &self.activation, &alive)?;
+        let (pipeline, chosen): (Pipeline, Chosen) = Pipeline::activate_telling(&self.model, &self.activation, &alive)?;
         self.shared.metrics.device.show_fallback(chosen.is_fallback);
         if chosen.is_fallback {
             tracing::warn!("judging with {chosen}");

@@ -3,8 +3,8 @@
 use super::Row;
 use crate::convert::Plan;
 use crate::convert::cuda::{CudaConverter, CudaError, Timings, compare, copy_rate, in_turns};
-use cellgate_models::model::Model;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Size};
+use cellgate_models::model::Model;
 use cellgate_models::radiograph::Radiograph;
 use std::time::{Duration, Instant};
 

@@ -4,7 +4,7 @@ use super::{Options, Row};
 use crate::finding::State;
 use crate::pipeline::{Activation, ActivationError, EngineChoice, Pipeline, ProofError, TensorRtOptions};
 use crate::tensorrt::plans::{NoPlan, Place, build};
-use cellgate_models::model::{Model, Expectation, Precision};
+use cellgate_models::model::{Expectation, Model, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
 use cellgate_models::plan::{ComputeCapability, PlanError, Request, Target, TensorRt};

@@ -4,8 +4,8 @@
 use super::building::{Running, building, ends, hanging_tensorrt};
 use super::device::{Device, compile};
 use crate::support::{DARK, contents, image, lines, mean_sigmoid, run, stderr};
-use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Distribution, Histogram, Method, Size};
+use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::plan::Library;
 use cellgate_models::radiograph::Radiograph;
 use rustix::process::{Pid, Signal, kill_process};

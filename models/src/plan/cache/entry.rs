@@ -5,8 +5,8 @@
 
 use super::key::KEY_BYTES;
 use super::{DeviceKey, Gpu, MAX_GPU_NAME_BYTES, PlanKey};
-use crate::model::Precision;
 use crate::digest::Digest;
+use crate::model::Precision;
 use crate::plan::{Built, ComputeCapability, Flavour, PlanError, TensorRt, Version};
 use std::borrow::Cow;
 use std::io::ErrorKind;

@@ -1,7 +1,7 @@
 //! What a plan belongs to.
 
-use crate::model::Precision;
 use crate::digest::Digest;
+use crate::model::Precision;
 use crate::plan::{ComputeCapability, Flavour, TensorRt};
 use std::fmt;
 

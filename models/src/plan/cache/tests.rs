@@ -1,9 +1,9 @@
 //! Golden bytes of the entry format; every cut, added and flipped bit is refused; the folder's ways.
 
 use super::*;
-use crate::model::Precision;
 use crate::conversion::Size;
 use crate::digest::Digest;
+use crate::model::Precision;
 use crate::plan::{Built, ComputeCapability, Flavour, Network, PlanError, TensorRt, Version};
 use cellgate_test_support::skipped;
 use proptest::prelude::*;

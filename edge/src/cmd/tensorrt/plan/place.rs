@@ -55,7 +55,7 @@ impl ModelArgs {
             (Some(model), _) => (model.clone(), None),
             (None, Some(config)) => {
                 let model = Config::read(config).context("the configuration was refused")?.model;
-                (model.model, Some(model.precision))
+                (model.path, Some(model.precision))
             }
             // clap lets nobody come here.
             (None, None) => anyhow::bail!("expected --model or --config"),
