@@ -3,7 +3,7 @@
 //! For each `NAME` that is read, `OUT/NAME.levels` gets width and height (u32) and the levels (u16), all little-endian.
 //! One line a file goes to stdout: the name, a tab, and `WIDTH x HEIGHT` or the error.
 
-use cellgate_models::radiograph::{Limits, Reader};
+use cellgate_models::radiograph::{RadiographLimits, RadiographReader};
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "tif" || extension == "tiff"));
     paths.sort();
-    let mut reader = Reader::new(Limits::default());
+    let mut reader = RadiographReader::new(RadiographLimits::default());
     for path in paths {
         let name = path.file_name().unwrap_or_default().display().to_string();
         match reader.read(&path) {

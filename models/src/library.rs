@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// A library as it is looked for.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct LibrarySpec {
     /// Its file name on Linux, such as `libonnxruntime.so`; `.1` or `.1.32.0` may follow.
     pub file_name: &'static str,
     /// The environment variable that names it.
@@ -16,12 +16,12 @@ pub struct Wanted {
     /// Whether that variable and the caller name the folder that holds the file, and those that belong to it; else the file.
     pub names_folder: bool,
     /// Where it is looked for, in order, when nobody names it.
-    pub places: Vec<Place>,
+    pub places: Vec<SearchPlace>,
 }
 
 /// A place to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum SearchPlace {
     /// A folder below the running program's own; the empty path is that folder itself.
     Program(&'static str),
     /// A folder below `.venv/lib/python3*/site-packages`, where a Python wheel has put the file; in the program's folder and each
@@ -37,7 +37,7 @@ pub enum Place {
 pub const MULTIARCH: &str =
     if cfg!(target_arch = "aarch64") { "/usr/lib/aarch64-linux-gnu" } else { "/usr/lib/x86_64-linux-gnu" };
 
-impl Place {
+impl SearchPlace {
     /// The places of a library that a wheel or its own installer brings: `lib` beside the program, the program's folder,
     /// `wheel`, the system's folders, `own`.
     #[must_use]
@@ -51,7 +51,7 @@ impl Place {
 #[derive(Debug)]
 pub struct Search {
     /// The library.
-    pub wanted: Wanted,
+    pub wanted: LibrarySpec,
     /// What the caller named. Nothing else is looked for.
     pub explicit: Option<PathBuf>,
     /// The value of the environment variable; empty counts as not set. Nothing else is looked for.
@@ -62,7 +62,7 @@ pub struct Search {
 
 /// What a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found<T> {
+pub enum FoundLibrary<T> {
     /// A file, which is not loaded yet.
     File(PathBuf),
     /// What the system's loader made of the file name.
@@ -107,7 +107,7 @@ impl fmt::Display for Missing {
 impl Search {
     /// The search of this process.
     #[must_use]
-    pub fn of_process(wanted: Wanted, explicit: Option<&Path>) -> Self {
+    pub fn of_process(wanted: LibrarySpec, explicit: Option<&Path>) -> Self {
         Self {
             explicit: explicit.map(Path::to_owned),
             environment: std::env::var_os(wanted.environment),
@@ -117,10 +117,10 @@ impl Search {
         }
     }
 
-    /// The first library file in the order of the places, of which [`Place::Loader`] is none.
+    /// The first library file in the order of the places, of which [`SearchPlace::Loader`] is none.
     pub(crate) fn find(&self) -> Result<PathBuf, Missing> {
         self.find_or_load(|_| None).map(|found| match found {
-            Found::File(path) | Found::Loaded(path) => path,
+            FoundLibrary::File(path) | FoundLibrary::Loaded(path) => path,
         })
     }
 
@@ -128,23 +128,23 @@ impl Search {
     ///
     /// # Errors
     /// [`Missing`]: the named file is not there, or no place has one.
-    pub fn find_or_load<T>(&self, mut load: impl FnMut(&Path) -> Option<T>) -> Result<Found<T>, Missing> {
+    pub fn find_or_load<T>(&self, mut load: impl FnMut(&Path) -> Option<T>) -> Result<FoundLibrary<T>, Missing> {
         if let Some(file) = self.named()? {
-            return Ok(Found::File(file));
+            return Ok(FoundLibrary::File(file));
         }
-        let Wanted { file_name, environment, ref places, .. } = self.wanted;
+        let LibrarySpec { file_name, environment, ref places, .. } = self.wanted;
         let mut looked_for = String::new();
         for place in places {
-            if *place == Place::Loader {
+            if *place == SearchPlace::Loader {
                 if let Some(loaded) = load(Path::new(file_name)) {
-                    return Ok(Found::Loaded(loaded));
+                    return Ok(FoundLibrary::Loaded(loaded));
                 }
                 // Writing to a String can't fail.
                 let _ = writeln!(looked_for, "  {file_name} by the system's loader");
             }
             for folder in self.folders(place) {
                 if let Some(path) = library_in(&folder, file_name) {
-                    return Ok(Found::File(path));
+                    return Ok(FoundLibrary::File(path));
                 }
                 let _ = writeln!(looked_for, "  {}", folder.join(file_name).display());
             }
@@ -154,7 +154,7 @@ impl Search {
 
     /// The file that the caller or the environment variable names; none where neither does.
     fn named(&self) -> Result<Option<PathBuf>, Missing> {
-        let Wanted { file_name, environment, names_folder, .. } = self.wanted;
+        let LibrarySpec { file_name, environment, names_folder, .. } = self.wanted;
         let variable = self.environment.as_ref().filter(|value| !value.is_empty());
         let (named, environment) = match (&self.explicit, variable) {
             (Some(path), _) => (path.clone(), None),
@@ -170,17 +170,17 @@ impl Search {
     }
 
     /// The folders of a place, in order.
-    fn folders(&self, place: &Place) -> Vec<PathBuf> {
+    fn folders(&self, place: &SearchPlace) -> Vec<PathBuf> {
         let beside = self.program.as_deref().and_then(Path::parent);
         match place {
-            Place::Program(below) => beside.map(|folder| folder.join(below)).into_iter().collect(),
-            Place::Wheel(wheel) => beside
+            SearchPlace::Program(below) => beside.map(|folder| folder.join(below)).into_iter().collect(),
+            SearchPlace::Wheel(wheel) => beside
                 .into_iter()
                 .flat_map(Path::ancestors)
                 .flat_map(|folder| virtual_environment_folders(folder, wheel))
                 .collect(),
-            Place::Loader => Vec::new(),
-            Place::Folder(folder) => vec![folder.clone()],
+            SearchPlace::Loader => Vec::new(),
+            SearchPlace::Folder(folder) => vec![folder.clone()],
         }
     }
 }
@@ -239,15 +239,15 @@ mod tests {
     /// A search from `root/target/debug/program` with `root/system` as the system's folder.
     fn search(root: &Path) -> Search {
         Search {
-            wanted: Wanted {
+            wanted: LibrarySpec {
                 file_name: "libonnxruntime.so",
                 environment: VARIABLE,
                 names_folder: false,
                 places: vec![
-                    Place::Program("lib"),
-                    Place::Program(""),
-                    Place::Wheel("onnxruntime/capi"),
-                    Place::Folder(root.join("system")),
+                    SearchPlace::Program("lib"),
+                    SearchPlace::Program(""),
+                    SearchPlace::Wheel("onnxruntime/capi"),
+                    SearchPlace::Folder(root.join("system")),
                 ],
             },
             explicit: None,
@@ -299,13 +299,16 @@ mod tests {
     fn the_loader_is_asked_in_its_turn() {
         let root = tempfile::tempdir().unwrap();
         let mut search = search(root.path());
-        search.wanted.places.insert(0, Place::Loader);
+        search.wanted.places.insert(0, SearchPlace::Loader);
         let file = touch(root.path(), "target/debug/libonnxruntime.so");
-        assert_eq!(search.find_or_load(|name| Some(name.to_owned())), Ok(Found::Loaded("libonnxruntime.so".into())));
-        assert_eq!(search.find_or_load(|_| None::<()>), Ok(Found::File(file)));
+        assert_eq!(
+            search.find_or_load(|name| Some(name.to_owned())),
+            Ok(FoundLibrary::Loaded("libonnxruntime.so".into()))
+        );
+        assert_eq!(search.find_or_load(|_| None::<()>), Ok(FoundLibrary::File(file)));
         search.wanted.places.rotate_left(1);
-        assert!(matches!(search.find_or_load(|_| Some(())), Ok(Found::File(_))));
-        search.wanted.places = vec![Place::Loader];
+        assert!(matches!(search.find_or_load(|_| Some(())), Ok(FoundLibrary::File(_))));
+        search.wanted.places = vec![SearchPlace::Loader];
         let looked_for = "  libonnxruntime.so by the system's loader\n".to_owned();
         assert_eq!(search.find_or_load(|_| None::<()>), Err(Missing::Nowhere { environment: VARIABLE, looked_for }));
     }

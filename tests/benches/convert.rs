@@ -7,7 +7,7 @@
 use anyhow::{Context as _, ensure};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
-use cellgate_models::radiograph::{Limits, Radiograph, Reader};
+use cellgate_models::radiograph::{Radiograph, RadiographLimits, RadiographReader};
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ fn measure() -> anyhow::Result<Vec<String>> {
     let mut missed = Vec::new();
     for (method, asked) in METHODS {
         let spec = ConversionSpec::new(method).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER);
-        let (mut reader, mut converter) = (Reader::new(Limits::default()), Converter::new(&spec)?);
+        let (mut reader, mut converter) = (RadiographReader::new(RadiographLimits::default()), Converter::new(&spec)?);
         run(&image, &mut reader, &mut converter, &mut tensor)?;
         let bytes: Vec<u8> = tensor.iter().flat_map(|value| value.to_ne_bytes()).collect();
         ensure!(python.ask("digest", method)? == Digest::of(&bytes).to_string(), "{method}: the tensors differ");
@@ -87,14 +87,19 @@ fn measure() -> anyhow::Result<Vec<String>> {
 }
 
 /// The whole way.
-fn run(image: &Path, reader: &mut Reader, converter: &mut Converter, tensor: &mut [f32]) -> anyhow::Result<()> {
+fn run(
+    image: &Path,
+    reader: &mut RadiographReader,
+    converter: &mut Converter,
+    tensor: &mut [f32],
+) -> anyhow::Result<()> {
     converter.to_tensor(reader.read(image)?, black_box(tensor))?;
     Ok(())
 }
 
 /// Where the time goes.
 fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
-    let mut reader = Reader::new(Limits::default());
+    let mut reader = RadiographReader::new(RadiographLimits::default());
     let radiograph = reader.read(image)?.clone();
     let spec = |method| -> anyhow::Result<ConversionSpec> {
         Ok(ConversionSpec::new(method).with_bounds(BOUNDS.parse::<Bounds>()?).with_size(Size::PAPER))

@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, ensure};
 use cellgate_edge::sandbox::{Options, Sandbox, SandboxFailure};
-use cellgate_models::radiograph::{Limits, Radiograph, Reader, write};
+use cellgate_models::radiograph::{Radiograph, RadiographLimits, RadiographReader, write};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -33,11 +33,11 @@ fn measure() -> anyhow::Result<()> {
     write(&path, &Radiograph::new(WIDTH, HEIGHT, levels)?)?;
     let bytes = std::fs::read(&path)?;
 
-    let limits = Limits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..Limits::default() };
+    let limits = RadiographLimits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..RadiographLimits::default() };
     let program = cellgate_test_support::program("cellgate-edge").context("cargo build --release -p cellgate-edge")?;
     let options = Options { program, ..Options::new(limits.clone()) };
     let mut sandbox = Sandbox::start(options.clone())?;
-    let mut reader = Reader::new(limits);
+    let mut reader = RadiographReader::new(limits);
     ensure!(sandbox.decode(&bytes, &path)? == reader.decode(&bytes, &path)?.view(), "the levels differ");
 
     let (mut direct, mut boxed) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@
 
 use anyhow::{Context as _, ensure};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method, Size, image_percentiles};
-use cellgate_models::radiograph::{Limits, Radiograph, read};
+use cellgate_models::radiograph::{Radiograph, RadiographLimits, read};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,7 +54,7 @@ fn shared_radiographs_equal_numpy_and_pillow() -> anyhow::Result<()> {
             state = next(state);
             let size = Size { height: 1 + (state >> 40) as u32 % 3000, width: 1 + (state >> 20) as u32 % 1500 };
             // What is refused is the reader's matter.
-            if let Ok(radiograph) = read(path, &Limits::default()) {
+            if let Ok(radiograph) = read(path, &RadiographLimits::default()) {
                 compare(&path.display().to_string(), &radiograph, size)?;
                 compared += 1;
             }

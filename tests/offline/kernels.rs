@@ -7,7 +7,7 @@
 use anyhow::{Context as _, Result, ensure};
 use cellgate_edge::convert::Plan;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size, image_percentiles};
-use cellgate_models::radiograph::{Limits, Radiograph, read};
+use cellgate_models::radiograph::{Radiograph, RadiographLimits, read};
 use cellgate_tests::kernels::{Order, run};
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -180,7 +180,7 @@ fn compare_folder(folder: &str, step: usize, sizes: &[Option<Size>]) -> Result<(
     let mut paths: Vec<PathBuf> = folder.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.sort();
     // A busy machine takes its time to read; that must not leave an image out.
-    let limits = Limits { max_time: Duration::from_secs(3600), ..Limits::default() };
+    let limits = RadiographLimits { max_time: Duration::from_secs(3600), ..RadiographLimits::default() };
     let mut compared = 0;
     for path in paths.iter().step_by(step) {
         match read(path, &limits) {

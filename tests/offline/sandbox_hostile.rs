@@ -11,7 +11,7 @@ use cellgate_edge::sandbox::{Options, Sandbox};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::engine::{Engine, EngineError};
 use cellgate_models::policy::{Policy, Reason, Verdict};
-use cellgate_models::radiograph::Limits;
+use cellgate_models::radiograph::RadiographLimits;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -63,7 +63,7 @@ struct Line {
 
 impl Line {
     fn start(deadline: Duration) -> Self {
-        let limits = Limits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..Limits::default() };
+        let limits = RadiographLimits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..RadiographLimits::default() };
         let program = cellgate_test_support::program("cellgate-edge").expect("the built program");
         let sandbox = Sandbox::start(Options { program, deadline, ..Options::new(limits) }).expect("a worker");
         eprintln!("protections: {}; missing: {}", sandbox.protections(), sandbox.protections().missing());

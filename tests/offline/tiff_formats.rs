@@ -1,7 +1,7 @@
 //! Each kind of TIFF that is read gives the levels that were put in, each other kind is refused by its name.
 
 use crate::tiff_builder::{Form, levels};
-use cellgate_models::radiograph::{Limits, Radiograph, ReadError, decode, read, write};
+use cellgate_models::radiograph::{Radiograph, RadiographLimits, ReadError, decode, read, write};
 use std::io::Write;
 
 const WIDTH: usize = 37;
@@ -11,8 +11,8 @@ const HEIGHT: usize = 21;
 fn decoded(bytes: &[u8]) -> Result<Radiograph, ReadError> {
     let mut file = tempfile::NamedTempFile::with_suffix(".tif").expect("a temporary file");
     file.write_all(bytes).expect("room for it");
-    let image = decode(bytes, file.path(), &Limits::default());
-    match (&image, read(file.path(), &Limits::default())) {
+    let image = decode(bytes, file.path(), &RadiographLimits::default());
+    match (&image, read(file.path(), &RadiographLimits::default())) {
         (Ok(image), Ok(from_file)) => assert_eq!(from_file.levels(), image.levels()),
         (Err(error), Err(from_file)) => assert_eq!(from_file.to_string(), error.to_string()),
         (image, from_file) => panic!("bytes give {image:?}, a file with them {from_file:?}"),
@@ -113,7 +113,7 @@ fn what_is_written_is_read_back() {
     for (width, height) in [(1, 1), (3, 1000), (1000, 3), (1219, 200)] {
         let image = Radiograph::new(width, height, levels((width * height) as usize, 16)).unwrap();
         write(&path, &image).unwrap();
-        assert_eq!(read(&path, &Limits::default()).unwrap(), image);
+        assert_eq!(read(&path, &RadiographLimits::default()).unwrap(), image);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Broken and hostile files end in an error of the right kind: no panic, bounded memory, bounded time.
 
 use crate::tiff_builder::{Entry, Form, levels, random};
-use cellgate_models::radiograph::{Limits, ReadError, Reader, decode};
+use cellgate_models::radiograph::{RadiographLimits, RadiographReader, ReadError, decode};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn error(bytes: &[u8]) -> ReadError {
-    decode(bytes, Path::new("test.tif"), &Limits::default()).expect_err("a broken file")
+    decode(bytes, Path::new("test.tif"), &RadiographLimits::default()).expect_err("a broken file")
 }
 
 #[test]
@@ -57,8 +57,8 @@ fn every_truncation_is_malformed() {
 
 #[test]
 fn mutated_files_give_an_image_or_an_error() {
-    let limits = Limits { max_pixels: 1 << 20, ..Limits::default() };
-    let mut reader = Reader::new(limits);
+    let limits = RadiographLimits { max_pixels: 1 << 20, ..RadiographLimits::default() };
+    let mut reader = RadiographReader::new(limits);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image.tif");
     let (seeds, mut state) = (seeds(), 7);
@@ -144,7 +144,7 @@ fn many_strips_on_the_same_bytes_end_by_the_clock() {
         (279, vec![len as u64 + 2; strips as usize]),
     ];
     form.append_directory(&mut file, &tags);
-    let limits = Limits { max_time: Duration::from_millis(50), ..Limits::default() };
+    let limits = RadiographLimits { max_time: Duration::from_millis(50), ..RadiographLimits::default() };
     let start = Instant::now();
     let error = decode(&file, Path::new("test.tif"), &limits).unwrap_err();
     assert!(matches!(error, ReadError::Limit { .. }), "{error}");
@@ -188,14 +188,17 @@ fn files_over_the_limit_and_odd_files_are_refused() {
     let file = seeds().remove(0);
     std::fs::write(&path, &file).unwrap();
     let len = file.len() as u64;
-    let mut reader = Reader::new(Limits { max_file_bytes: len, ..Limits::default() });
+    let mut reader = RadiographReader::new(RadiographLimits { max_file_bytes: len, ..RadiographLimits::default() });
     assert!(reader.read(&path).is_ok());
-    let mut reader = Reader::new(Limits { max_file_bytes: len - 1, ..Limits::default() });
+    let mut reader = RadiographReader::new(RadiographLimits { max_file_bytes: len - 1, ..RadiographLimits::default() });
     assert!(matches!(reader.read(&path), Err(ReadError::Limit { .. })));
     assert!(matches!(reader.decode(&file, &path), Err(ReadError::Limit { .. })));
-    let mut reader = Reader::new(Limits { max_pixels: (WIDTH * HEIGHT) as u64 - 1, ..Limits::default() });
+    let mut reader = RadiographReader::new(RadiographLimits {
+        max_pixels: (WIDTH * HEIGHT) as u64 - 1,
+        ..RadiographLimits::default()
+    });
     assert!(matches!(reader.read(&path), Err(ReadError::Limit { .. })));
-    let mut reader = Reader::new(Limits::default());
+    let mut reader = RadiographReader::new(RadiographLimits::default());
     assert!(matches!(reader.read(folder.path()), Err(ReadError::Io { .. })));
     assert!(matches!(reader.read(&folder.path().join("none.tif")), Err(ReadError::Io { .. })));
     // A device that never ends.
@@ -206,7 +209,7 @@ fn files_over_the_limit_and_odd_files_are_refused() {
 
 #[test]
 fn a_reader_keeps_nothing_of_earlier_images_and_errors() {
-    let mut reader = Reader::new(Limits::default());
+    let mut reader = RadiographReader::new(RadiographLimits::default());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image.tif");
     // What stays in the file's memory and what is unpacked, by turns.

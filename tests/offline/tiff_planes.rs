@@ -2,7 +2,7 @@
 //! metadata is read.
 
 use crate::tiff_builder::{Entry, Form, levels};
-use cellgate_models::radiograph::{Limits, ReadError, decode};
+use cellgate_models::radiograph::{RadiographLimits, ReadError, decode};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const UNDEFINED: u16 = 7;
 const BEHIND: u64 = 8 + 2 * (WIDTH * HEIGHT) as u64;
 
 fn read(file: &[u8]) -> Result<Vec<u16>, ReadError> {
-    decode(file, Path::new("test.tif"), &Limits::default()).map(|image| image.levels().to_vec())
+    decode(file, Path::new("test.tif"), &RadiographLimits::default()).map(|image| image.levels().to_vec())
 }
 
 fn image() -> Vec<u16> {
@@ -265,7 +265,7 @@ fn long_descriptions_end_by_limits() {
         for filling in ["\n", "[", "\"", "\\", "<", "a='", "<a>", "&", "\0{", "\"shape\":["] {
             let text = text(&[start, &filling.repeat((long - 64) / filling.len())].concat());
             let file = with([text]).build(WIDTH, &image());
-            let limits = Limits { max_time: Duration::from_millis(100), ..Limits::default() };
+            let limits = RadiographLimits { max_time: Duration::from_millis(100), ..RadiographLimits::default() };
             let begin = Instant::now();
             let outcome = decode(&file, Path::new("test.tif"), &limits);
             assert!(begin.elapsed() < Duration::from_secs(3), "{start}{filling}: {:?}", begin.elapsed());

@@ -4,7 +4,7 @@
 //! The collections lie in the folder `CELLGATE_SHARED` (default: `../shared` beside the repository's root); without it
 //! nothing is tested, and a line says so.
 
-use cellgate_models::radiograph::{Limits, ReadError, Reader, read};
+use cellgate_models::radiograph::{RadiographLimits, RadiographReader, ReadError, read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ fn each_file_ends_quietly_within_time_and_memory() {
 #[ignore = "run by each_file_ends_quietly_within_time_and_memory, in a process of its own"]
 fn child_reads_one_file() {
     let path = PathBuf::from(std::env::var_os(CHILD_INPUT).expect("the file to read"));
-    let outcome = match read(&path, &Limits::default()) {
+    let outcome = match read(&path, &RadiographLimits::default()) {
         Ok(image) => format!("image of {} x {}: {}", image.width(), image.height(), path.display()),
         Err(error) => error.to_string(),
     };
@@ -68,7 +68,7 @@ fn child_reads_one_file() {
 
 #[test]
 fn each_truncation_gives_an_image_or_an_error() {
-    let mut reader = Reader::new(Limits::default());
+    let mut reader = RadiographReader::new(RadiographLimits::default());
     let (mut images, mut refused) = (0, 0);
     for path in files() {
         let bytes = std::fs::read(&path).unwrap();

@@ -1,14 +1,14 @@
 //! Unusual ways of writing an image are read where they leave no doubt about its levels, and refused where they do.
 
 use crate::tiff_builder::{Entry, Form, levels};
-use cellgate_models::radiograph::{Limits, ReadError, decode};
+use cellgate_models::radiograph::{RadiographLimits, ReadError, decode};
 use std::path::Path;
 
 const WIDTH: usize = 37;
 const HEIGHT: usize = 21;
 
 fn read(file: &[u8]) -> Result<Vec<u16>, ReadError> {
-    decode(file, Path::new("test.tif"), &Limits::default()).map(|image| image.levels().to_vec())
+    decode(file, Path::new("test.tif"), &RadiographLimits::default()).map(|image| image.levels().to_vec())
 }
 
 /// The same for both byte orders and containers.

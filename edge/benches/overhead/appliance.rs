@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{self, Options};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
-use cellgate_models::model::{Expectation, Limits, Model, Precision};
+use cellgate_models::model::{Expectation, Model, ModelLimits, Precision};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::{BITS_PER_BYTE, CHECK, HEADER};
 use cellgate_protocol::modbus::map::SNAPSHOT_REGISTERS;
@@ -168,7 +168,7 @@ fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Model> {
              [plc]\nport = \"device\"\nprofile = \"{profile}\"\nbaud = {BAUD}\n[journal]\npath = \"verdicts.sqlite\"\n"
         ),
     )?;
-    Ok(Model::open(&path, &Limits::default())?)
+    Ok(Model::open(&path, &ModelLimits::default())?)
 }
 
 /// How long a verdict's bytes take on the line: the frame of 54 bytes of payload, two delimiters and one byte of stuffing, or the

@@ -21,7 +21,7 @@ use crate::sandbox;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::OnnxRuntimeOptions;
 use cellgate_models::model::{self, Model, ModelError};
-use cellgate_models::radiograph::Limits;
+use cellgate_models::radiograph::RadiographLimits;
 use cellgate_protocol::session::device::{DeviceConfig, DeviceSession};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use sd_notify::NotifyState;
@@ -72,7 +72,7 @@ pub enum Ended {
 /// # Errors
 /// [`RunError`]: it did not start.
 pub fn run(config: &Config) -> Result<Ended, RunError> {
-    let model = Model::open(&config.model.path, &model::Limits::default())?;
+    let model = Model::open(&config.model.path, &model::ModelLimits::default())?;
     let digest = model.digest();
     // Before anything is written: an appliance that finds the address taken leaves everything else as it was.
     let server = config.metrics.listen.map(metrics::listen).transpose()?.map(Server::new).transpose()?;
@@ -177,7 +177,11 @@ fn journal_options(config: &Config) -> Options {
 /// How the model's network is run and images are decoded, as the configuration says.
 #[must_use]
 pub fn activation(config: &Config) -> Activation {
-    let limits = Limits { max_pixels: config.acquire.largest_pixels.get(), max_time: DECODE_MOST, ..Limits::default() };
+    let limits = RadiographLimits {
+        max_pixels: config.acquire.largest_pixels.get(),
+        max_time: DECODE_MOST,
+        ..RadiographLimits::default()
+    };
     let sandbox = sandbox::Options {
         deadline: DECODE_MOST,
         require: !config.acquire.allow_weaker_sandbox,

@@ -71,7 +71,7 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 
 /// Runs `inspect`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let model = Model::open(&args.model, &model::Limits::default()).context("the model was refused")?;
+    let model = Model::open(&args.model, &model::ModelLimits::default()).context("the model was refused")?;
     let activation = Activation {
         precision: args.precision,
         engine: EngineOptions {
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 keep: true,
             },
         },
-        sandbox: sandbox::Options::new(radiograph::Limits::default()),
+        sandbox: sandbox::Options::new(radiograph::RadiographLimits::default()),
     };
     let (mut pipeline, _) = Pipeline::activate(&model, &activation).context("nothing was judged")?;
     let mut output = io::stdout().lock();

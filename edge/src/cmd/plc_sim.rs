@@ -119,7 +119,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut models = args.model_digest.clone();
     if let Some(path) = &args.model {
-        let model = Model::open(path, &model::Limits::default()).context("the model was refused")?;
+        let model = Model::open(path, &model::ModelLimits::default()).context("the model was refused")?;
         models.push(DigestStart::of(model.digest().as_bytes()));
     }
     if let Some(rate) = args.rate {

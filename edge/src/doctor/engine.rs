@@ -21,7 +21,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
 /// Model, engine, sandbox and golden images, as `run` takes them.
 fn model_and_engine(config: &Config) -> Finding {
     let what = "model and engine";
-    let model = match Model::open(&config.model.path, &model::Limits::default()) {
+    let model = match Model::open(&config.model.path, &model::ModelLimits::default()) {
         Ok(model) => model,
         Err(error) => {
             return Finding::failure(what, format!("{}; set [model] path to an exported one", one_line(&error)));

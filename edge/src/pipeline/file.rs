@@ -3,7 +3,7 @@
 use super::NoScore;
 use crate::acquire::Identity;
 use cellgate_models::plain_file::{Links, PlainFile, PlainFileError};
-use cellgate_models::radiograph::{Limits, ReadError, read_open_file};
+use cellgate_models::radiograph::{RadiographLimits, ReadError, read_open_file};
 use std::path::Path;
 
 /// Reads a plain file of at most `limits.max_file_bytes` into `memory`, which is used again, and gives its bytes. A pipe or a device
@@ -12,7 +12,7 @@ use std::path::Path;
 pub(super) fn read<'a>(
     path: &Path,
     expected: Option<&Identity>,
-    limits: &Limits,
+    limits: &RadiographLimits,
     memory: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], NoScore> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };

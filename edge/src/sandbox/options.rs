@@ -1,6 +1,6 @@
 //! What may be set about the sandbox.
 
-use cellgate_models::radiograph::Limits;
+use cellgate_models::radiograph::RadiographLimits;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ pub const OWN_PROGRAM: &str = "/proc/self/exe";
 pub struct Options {
     /// What an image may ask for. Decoding ends by itself, as over the limit, after `max_time` or three quarters of
     /// `deadline`, whichever is shorter.
-    pub limits: Limits,
+    pub limits: RadiographLimits,
     /// Longest time for one image, from handing it to the worker until its levels are there. Includes the rest of a
     /// replaced worker's start. More than an hour is an hour.
     pub deadline: Duration,
@@ -25,7 +25,7 @@ pub struct Options {
 impl Options {
     /// Options for `limits`: a deadline of 4/3 of their `max_time`, protections not required.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: RadiographLimits) -> Self {
         let deadline = limits.max_time.saturating_mul(4) / 3;
         Self { limits, deadline, require: false, program: OWN_PROGRAM.into() }
     }
@@ -36,7 +36,7 @@ impl Options {
     }
 
     /// The limits that the worker keeps.
-    pub(super) fn worker_limits(&self) -> Limits {
-        Limits { max_time: self.limits.max_time.min(self.deadline / 4 * 3), ..self.limits.clone() }
+    pub(super) fn worker_limits(&self) -> RadiographLimits {
+        RadiographLimits { max_time: self.limits.max_time.min(self.deadline / 4 * 3), ..self.limits.clone() }
     }
 }

@@ -5,7 +5,7 @@ use super::options::Options;
 use super::process::{Decoded, ExchangeError, LEVELS_START, Process};
 use super::protect::Protections;
 use super::timed::PipeError;
-use cellgate_models::radiograph::{Limits, RadiographView, ReadError};
+use cellgate_models::radiograph::{RadiographLimits, RadiographView, ReadError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use zerocopy::{FromBytes as _, IntoBytes as _};
@@ -58,7 +58,7 @@ impl Sandbox {
 
     /// What an image may ask for.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &RadiographLimits {
         &self.options.limits
     }
 

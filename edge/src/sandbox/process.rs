@@ -5,7 +5,7 @@ use super::protect::{self, Protections};
 use super::timed::{self, PipeError};
 use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, PLACE_BYTES, kind};
 use super::worker::SUBCOMMAND;
-use cellgate_models::radiograph::{BUFFER_START, Limits, ReadError};
+use cellgate_models::radiograph::{BUFFER_START, RadiographLimits, ReadError};
 use std::io;
 use std::ops::Range;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -113,7 +113,7 @@ impl Process {
         &mut self,
         bytes: &[u8],
         path: &Path,
-        limits: &Limits,
+        limits: &RadiographLimits,
         deadline: Instant,
         levels: &mut Vec<u16>,
     ) -> Result<Decoded, ExchangeError> {

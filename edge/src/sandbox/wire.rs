@@ -13,7 +13,7 @@
 //! | 6 in the file | width, height | u64: the byte of the file where the levels begin, 2 bytes each as this machine keeps them |
 //! | 3 malformed, 4 unsupported, 5 over the limit | lengths of two texts | the texts: what was found, what was expected |
 
-use cellgate_models::radiograph::Limits;
+use cellgate_models::radiograph::RadiographLimits;
 use std::time::Duration;
 
 /// Length of the settings in bytes.
@@ -74,7 +74,7 @@ pub(super) fn request_from_bytes(bytes: [u8; REQUEST_BYTES]) -> (u32, u64) {
     (u32::from_le_bytes(array(sequence)), u64::from_le_bytes(array(len)))
 }
 
-pub(super) fn settings_to_bytes(limits: &Limits) -> [u8; SETTINGS_BYTES] {
+pub(super) fn settings_to_bytes(limits: &RadiographLimits) -> [u8; SETTINGS_BYTES] {
     let max_time_us = u64::try_from(limits.max_time.as_micros()).unwrap_or(u64::MAX);
     let mut bytes = [0; SETTINGS_BYTES];
     for (place, value) in bytes.chunks_exact_mut(8).zip([limits.max_pixels, limits.max_file_bytes, max_time_us]) {
@@ -83,9 +83,9 @@ pub(super) fn settings_to_bytes(limits: &Limits) -> [u8; SETTINGS_BYTES] {
     bytes
 }
 
-pub(super) fn settings_from_bytes(bytes: [u8; SETTINGS_BYTES]) -> Limits {
+pub(super) fn settings_from_bytes(bytes: [u8; SETTINGS_BYTES]) -> RadiographLimits {
     let value = |at: usize| u64::from_le_bytes(array(&bytes[at..at + 8]));
-    Limits { max_pixels: value(0), max_file_bytes: value(8), max_time: Duration::from_micros(value(16)) }
+    RadiographLimits { max_pixels: value(0), max_file_bytes: value(8), max_time: Duration::from_micros(value(16)) }
 }
 
 /// The first `N` bytes; zeros where there are fewer.
@@ -108,7 +108,7 @@ mod tests {
             let answer = Answer { kind, sequence, a, b };
             prop_assert_eq!(Answer::from_bytes(answer.to_bytes()), answer);
             prop_assert_eq!(request_from_bytes(request_to_bytes(sequence, len)), (sequence, len));
-            let limits = Limits { max_pixels: pixels, max_file_bytes: len, max_time: Duration::from_micros(us) };
+            let limits = RadiographLimits { max_pixels: pixels, max_file_bytes: len, max_time: Duration::from_micros(us) };
             prop_assert_eq!(settings_from_bytes(settings_to_bytes(&limits)), limits);
         }
     }

@@ -2,7 +2,9 @@
 
 use super::protect;
 use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, PLACE_BYTES, REQUEST_BYTES, SETTINGS_BYTES, kind};
-use cellgate_models::radiograph::{BUFFER_START, Found, Limits, Radiograph, ReadError, Reader};
+use cellgate_models::radiograph::{
+    BUFFER_START, DecodedLevels, Radiograph, RadiographLimits, RadiographReader, ReadError,
+};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -26,7 +28,7 @@ pub fn run() -> io::Result<()> {
     bytes.try_reserve_exact(
         BUFFER_START.saturating_add(usize::try_from(limits.max_file_bytes).map_err(io::Error::other)?),
     )?;
-    let mut reader = Reader::new(limits.clone());
+    let mut reader = RadiographReader::new(limits.clone());
     let protections = protect::apply_all(limits.max_pixels.saturating_mul(2));
     write_all(&Answer { kind: kind::READY, sequence: 0, a: protections.bits(), b: 0 }.to_bytes())?;
     while let Some((sequence, len)) = request(&limits)? {
@@ -35,8 +37,8 @@ pub fn run() -> io::Result<()> {
             return Ok(());
         }
         match reader.find(&bytes[BUFFER_START..], Path::new("")) {
-            Ok(Found::Unpacked(image)) => send_image(sequence, image)?,
-            Ok(Found::InFile { width, height, at }) => send_place(sequence, (width, height), at)?,
+            Ok(DecodedLevels::Unpacked(image)) => send_image(sequence, image)?,
+            Ok(DecodedLevels::InFile { width, height, at }) => send_place(sequence, (width, height), at)?,
             Err(error) => send_refusal(sequence, error)?,
         }
     }
@@ -44,7 +46,7 @@ pub fn run() -> io::Result<()> {
 }
 
 /// The next request's sequence and length; none at the end.
-fn request(limits: &Limits) -> io::Result<Option<(u32, usize)>> {
+fn request(limits: &RadiographLimits) -> io::Result<Option<(u32, usize)>> {
     let mut request = [0; REQUEST_BYTES];
     if !read_exact(&mut request)? {
         return Ok(None);

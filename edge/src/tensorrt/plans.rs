@@ -5,7 +5,7 @@ use crate::convert::cuda::CudaError;
 use crate::journal::now_unix_ms;
 use cellgate_models::model::{Model, Precision};
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, CacheError, DeviceKey, DeviceKeyError, Gpu, Lookup, PlanKey};
-use cellgate_models::plan::{self, Library, PlanError, Request, Step, Target, TensorRt};
+use cellgate_models::plan::{self, BuildRequest, BuildStep, Library, PlanError, Target, TensorRt};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::ControlFlow;
@@ -101,7 +101,7 @@ pub struct Asked<'a> {
 /// [`NoPlan`], or `load`'s.
 pub fn with_plan<T, E: From<NoPlan> + Display>(
     asked: &Asked<'_>,
-    progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
+    progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>,
     load: impl FnMut(&AuthenticPlan, Origin) -> Result<T, E>,
     is_refusal: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
@@ -174,14 +174,14 @@ impl<'a> Wanted<'a> {
         })
     }
 
-    fn build(&self, progress: &dyn Fn(Step<'_>) -> ControlFlow<()>) -> Result<AuthenticPlan, NoPlan> {
+    fn build(&self, progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>) -> Result<AuthenticPlan, NoPlan> {
         let Asked { model, precision, place, .. } = *self.asked;
         tracing::info!("building the plan of {precision} for {}", self.gpu);
         let start = Instant::now();
         let network = model.network(precision).unwrap_or_default();
         let library = place.libraries.map(Path::to_owned);
         let plan = build(
-            &Request { network, precision, target: Target::Device, library },
+            &BuildRequest { network, precision, target: Target::Device, library },
             self.key(self.gpu.clone()),
             progress,
         )?;
@@ -232,9 +232,9 @@ const NOT_KEPT: &str =
 /// # Errors
 /// [`PlanError`].
 pub fn build(
-    request: &Request<'_>,
+    request: &BuildRequest<'_>,
     key: PlanKey,
-    progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
+    progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>,
 ) -> Result<AuthenticPlan, PlanError> {
     let built = plan::build_in_child(request, progress)?;
     AuthenticPlan::new(key, u64::try_from(now_unix_ms() / 1000).unwrap_or(0), built)

@@ -8,7 +8,7 @@ use crate::journal::format_utc_ms;
 use crate::pipeline::{ActivationError, Alive, Scorer, TensorRtOptions};
 use cellgate_models::model::{Model, Precision};
 use cellgate_models::plan::cache::{AuthenticPlan, Description, PlanKey};
-use cellgate_models::plan::{PlanEngine, PlanError, Step};
+use cellgate_models::plan::{BuildStep, PlanEngine, PlanError};
 use std::cell::Cell;
 
 /// Conversion and engine on the GPU, the engine in words, and whether its plan is new.
@@ -28,7 +28,7 @@ pub(crate) fn scorer(
     let place = Place { plans, key, libraries: libraries.as_deref() };
     let asked = Asked { model, precision, place, keep: *keep };
     let is_stopped = Cell::new(false);
-    let progress = |_: Step<'_>| {
+    let progress = |_: BuildStep<'_>| {
         let next = alive();
         is_stopped.set(next.is_break());
         next

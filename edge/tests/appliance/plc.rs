@@ -4,7 +4,7 @@ use crate::plant::{Plant, wait_for};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{Options, PlcEnd};
 use cellgate_edge::serial::{Happened, Port};
-use cellgate_models::model::{Limits, Model};
+use cellgate_models::model::{Model, ModelLimits};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::link::plc::Ends;
@@ -68,7 +68,7 @@ pub(crate) struct Plc {
 impl Plc {
     /// The PLC of this plant.
     pub(crate) fn new(plant: &Plant, profile: &str) -> Self {
-        let model = Model::open(&plant.path("model"), &Limits::default()).unwrap();
+        let model = Model::open(&plant.path("model"), &ModelLimits::default()).unwrap();
         let options = Options {
             port: plant.path("plc"),
             profile: if profile == "modbus" { Profile::Modbus } else { Profile::Native },

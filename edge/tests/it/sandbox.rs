@@ -2,7 +2,7 @@
 
 use crate::process::wait_for_end;
 use cellgate_edge::sandbox::{Options, Protection, Sandbox, SandboxError, SandboxFailure};
-use cellgate_models::radiograph::{Limits, Radiograph, ReadError, decode, write};
+use cellgate_models::radiograph::{Radiograph, RadiographLimits, ReadError, decode, write};
 use cellgate_test_support::skipped;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
@@ -17,7 +17,7 @@ const END_MOST: Duration = Duration::from_secs(5);
 
 /// Limits for small images; a deadline that a busy machine keeps too.
 fn options() -> Options {
-    let limits = Limits { max_pixels: 1 << 20, max_file_bytes: 4 << 20, max_time: Duration::from_secs(5) };
+    let limits = RadiographLimits { max_pixels: 1 << 20, max_file_bytes: 4 << 20, max_time: Duration::from_secs(5) };
     Options { program: env!("CARGO_BIN_EXE_cellgate-edge").into(), ..Options::new(limits) }
 }
 

@@ -17,7 +17,7 @@ pub const LIBRARY_ENV: &str = "CELLGATE_ONNXRUNTIME";
 pub const INPUT_NAME: &str = "image";
 /// The name of a network's only output.
 pub const OUTPUT_NAME: &str = "score";
-/// Largest input in pixels, height x width: that of [`radiograph::Limits`](crate::radiograph::Limits).
+/// Largest input in pixels, height x width: that of [`RadiographLimits`](crate::radiograph::RadiographLimits).
 pub(crate) const MAX_PIXELS: u64 = 64 << 20;
 
 /// Runs the network of a model on one image.

@@ -2,7 +2,7 @@
 
 use super::{Engine, EngineError, INPUT_NAME, LIBRARY_ENV, MAX_PIXELS, OUTPUT_NAME};
 use crate::conversion::Size;
-use crate::library::{Place, Search, Wanted};
+use crate::library::{LibrarySpec, Search, SearchPlace};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// How the library is looked for.
-fn wanted() -> Wanted {
-    Wanted {
+fn wanted() -> LibrarySpec {
+    LibrarySpec {
         file_name: "libonnxruntime.so",
         environment: LIBRARY_ENV,
         names_folder: false,
-        places: Place::usual("onnxruntime/capi", "/opt/onnxruntime/lib"),
+        places: SearchPlace::usual("onnxruntime/capi", "/opt/onnxruntime/lib"),
     }
 }
 

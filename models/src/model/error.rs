@@ -34,7 +34,7 @@ pub enum ModelError {
         /// What is wrong with the name.
         source: NameError,
     },
-    /// The model asks for more than [`Limits`](super::Limits) allow.
+    /// The model asks for more than [`ModelLimits`](super::ModelLimits) allow.
     #[error("{}: over the limit: {what}: found {found}, expected at most {expected}", path.display())]
     Limit {
         /// The file or folder.

@@ -1,6 +1,6 @@
 //! A model's files on disk: listed and read under limits, links refused.
 
-use super::{Limits, MemberName, ModelError, NameError};
+use super::{MemberName, ModelError, ModelLimits, NameError};
 use crate::plain_file::{Links, PlainFile, PlainFileError};
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ pub(super) struct Listing {
 }
 
 /// Lists `root`, which itself may be a link: its caller named it. Nothing inside may be one.
-pub(super) fn list(root: &Path, limits: &Limits) -> Result<Listing, ModelError> {
+pub(super) fn list(root: &Path, limits: &ModelLimits) -> Result<Listing, ModelError> {
     if !fs::metadata(root).map_err(io(root))?.is_dir() {
         return Err(ModelError::Kind { path: root.to_owned(), found: "a file", expected: "a model's folder" });
     }

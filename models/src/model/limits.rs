@@ -2,7 +2,7 @@
 
 /// Limits on reading one model, safe by default: what asks for more is refused before memory is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct ModelLimits {
     /// Largest `manifest.json` in bytes.
     pub max_manifest_bytes: u64,
     /// Largest other file in bytes.
@@ -15,7 +15,7 @@ pub struct Limits {
     pub max_depth: usize,
 }
 
-impl Default for Limits {
+impl Default for ModelLimits {
     /// 1 MiB, 512 MiB (ResNet-34 in f32 has 85 MB), 1 GiB, 256 entries, depth 4.
     fn default() -> Self {
         Self {

@@ -1,7 +1,8 @@
 //! `manifest.json`: what a model holds, where it comes from, and what it should score.
 
 use super::{
-    CONVERSION, GOLDEN_FOLDER, Limits, MANIFEST, MODEL_CARD, ManifestError, MemberName, POLICY, Precision, SIGNATURE,
+    CONVERSION, GOLDEN_FOLDER, MANIFEST, MODEL_CARD, ManifestError, MemberName, ModelLimits, POLICY, Precision,
+    SIGNATURE,
 };
 use crate::digest::Digest;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -29,13 +30,13 @@ pub struct Manifest {
     #[serde(deserialize_with = "map_without_duplicates")]
     pub members: BTreeMap<MemberName, Member>,
     /// The networks, one for each precision, at least one.
-    pub networks: Vec<Network>,
+    pub networks: Vec<NetworkEntry>,
     /// Where the networks come from.
-    pub training: Training,
+    pub training: TrainingRecord,
     /// How good they are: the trainer's figures, for people and reports; nothing is decided by them.
     pub metrics: serde_json::Map<String, serde_json::Value>,
     /// Images with the scores that they should get, at least one.
-    pub golden: Vec<Golden>,
+    pub golden: Vec<GoldenEntry>,
 }
 
 /// Size and digest of a file.
@@ -51,7 +52,7 @@ pub struct Member {
 /// A network in one precision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Network {
+pub struct NetworkEntry {
     /// What it computes in.
     pub precision: Precision,
     /// Its ONNX file.
@@ -61,13 +62,13 @@ pub struct Network {
 /// Where the networks come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Training {
+pub struct TrainingRecord {
     /// The trainer's version.
     pub trainer: String,
     /// What it was trained on.
-    pub dataset: Dataset,
+    pub dataset: DatasetRecord,
     /// How.
-    pub recipe: Recipe,
+    pub recipe: RecipeRecord,
     /// The seed of all random numbers.
     pub seed: u64,
     /// The digest of the backbone's weights file.
@@ -77,17 +78,17 @@ pub struct Training {
 /// A data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Dataset {
+pub struct DatasetRecord {
     /// The digest of all its images and labels.
     pub digest: Digest,
     /// How much it holds.
-    pub counts: Counts,
+    pub counts: DatasetCounts,
 }
 
 /// How much a data set holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Counts {
+pub struct DatasetCounts {
     /// Images.
     pub images: u64,
     /// Bundles of parts.
@@ -101,7 +102,7 @@ pub struct Counts {
 /// A recipe with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe {
+pub struct RecipeRecord {
     /// Its name, for example `paper` or `recommended`.
     pub name: String,
     /// All its settings, as the trainer names them.
@@ -111,7 +112,7 @@ pub struct Recipe {
 /// An image with the scores that it should get.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Golden {
+pub struct GoldenEntry {
     /// Its TIFF file, in the folder `golden`.
     pub member: MemberName,
     /// For each network of the model, what it should score.
@@ -142,7 +143,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ManifestError`], which names the field, what was found and what was expected.
-    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ManifestError> {
+    pub fn parse(bytes: &[u8], limits: &ModelLimits) -> Result<Self, ManifestError> {
         /// What all versions of the format have in common.
         #[derive(Deserialize)]
         struct AnyFormat {
@@ -174,12 +175,12 @@ impl Manifest {
 
     /// The network of this precision.
     #[must_use]
-    pub fn network(&self, precision: Precision) -> Option<&Network> {
+    pub fn network(&self, precision: Precision) -> Option<&NetworkEntry> {
         self.networks.iter().find(|network| network.precision == precision)
     }
 
     /// Checks what the types don't.
-    pub(super) fn check(&self, limits: &Limits) -> Result<(), ManifestError> {
+    pub(super) fn check(&self, limits: &ModelLimits) -> Result<(), ManifestError> {
         if self.product != PRODUCT {
             return Err(field("product", format_args!("{:?}", self.product), PRODUCT));
         }
@@ -193,7 +194,7 @@ impl Manifest {
         self.check_nothing_left_over()
     }
 
-    fn check_members(&self, limits: &Limits) -> Result<(), ManifestError> {
+    fn check_members(&self, limits: &ModelLimits) -> Result<(), ManifestError> {
         if self.members.len() > limits.max_entries {
             return Err(field("members", self.members.len(), format_args!("at most {}", limits.max_entries)));
         }

@@ -2,7 +2,7 @@
 //!
 //! `FORMAT.md` beside this crate describes every file and field. In short: `manifest.json` lists all other files with
 //! their sizes and SHA-256 digests; the digest of its own bytes names the model. [`Model::open`] reads everything
-//! into memory under [`Limits`], verifies it there, and only then parses those same bytes. [`write()`] makes a model,
+//! into memory under [`ModelLimits`], verifies it there, and only then parses those same bytes. [`write()`] makes a model,
 //! reads it back, and moves it into place.
 
 mod error;
@@ -19,9 +19,10 @@ mod tests;
 mod writer;
 
 pub use error::{ManifestError, ModelError};
-pub use limits::Limits;
+pub use limits::ModelLimits;
 pub use manifest::{
-    Counts, Dataset, Expectation, FORMAT, Golden, MAX_TOLERANCE, Manifest, Member, Network, PRODUCT, Recipe, Training,
+    DatasetCounts, DatasetRecord, Expectation, FORMAT, GoldenEntry, MAX_TOLERANCE, Manifest, Member, NetworkEntry,
+    PRODUCT, RecipeRecord, TrainingRecord,
 };
 pub use name::{MemberName, NameError};
 pub use precision::{ParsePrecisionError, Precision};

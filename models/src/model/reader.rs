@@ -2,8 +2,8 @@
 
 use super::folder::{self, Listing};
 use super::{
-    CONVERSION, Expectation, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName,
-    ModelError, POLICY, Precision, SIGNATURE,
+    CONVERSION, Expectation, GoldenEntry, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName,
+    ModelError, ModelLimits, POLICY, Precision, SIGNATURE,
 };
 use crate::conversion::{ConversionSpec, Converter};
 use crate::digest::Digest;
@@ -36,7 +36,7 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError`], which names the file, what was found and what was expected.
-    pub fn open(path: &Path, limits: &Limits) -> Result<Self, ModelError> {
+    pub fn open(path: &Path, limits: &ModelLimits) -> Result<Self, ModelError> {
         let listing = folder::list(path, limits)?;
         let manifest_path = path.join(MANIFEST);
         if !listing.files.contains(MANIFEST) {
@@ -119,7 +119,7 @@ impl Model {
 /// An image with the scores that it should get.
 #[derive(Debug)]
 pub struct GoldenImage<'b> {
-    golden: &'b Golden,
+    golden: &'b GoldenEntry,
     path: PathBuf,
     tiff: &'b [u8],
 }
@@ -141,13 +141,13 @@ impl GoldenImage<'_> {
     ///
     /// # Errors
     /// [`ReadError`] where it is no radiograph.
-    pub fn radiograph(&self, limits: &radiograph::Limits) -> Result<Radiograph, ReadError> {
+    pub fn radiograph(&self, limits: &radiograph::RadiographLimits) -> Result<Radiograph, ReadError> {
         radiograph::decode(self.tiff, &self.path, limits)
     }
 }
 
 /// The manifest in the file `path`, and its bytes.
-pub(super) fn read_manifest(path: &Path, limits: &Limits) -> Result<(Manifest, Vec<u8>), ModelError> {
+pub(super) fn read_manifest(path: &Path, limits: &ModelLimits) -> Result<(Manifest, Vec<u8>), ModelError> {
     let refused = |source| ModelError::Manifest { path: path.to_owned(), source };
     let expected = limits.max_manifest_bytes;
     let bytes = folder::read(path, expected, |found| refused(ManifestError::TooLong { found, expected }))?;

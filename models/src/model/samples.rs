@@ -1,6 +1,8 @@
 //! A small sound model for the tests.
 
-use super::{Contents, Counts, Dataset, Expectation, GoldenSource, Precision, Recipe, Training};
+use super::{
+    Contents, DatasetCounts, DatasetRecord, Expectation, GoldenSource, Precision, RecipeRecord, TrainingRecord,
+};
 use crate::conversion::{Bounds, ConversionSpec, Method, Size};
 use crate::digest::Digest;
 use crate::policy::Policy;
@@ -23,13 +25,13 @@ pub(super) fn contents() -> Contents {
             .with_size(Size { height: 4, width: 6 }),
         policy: Policy::new(0.25, 0.75).unwrap(),
         model_card: "# A model\n".to_owned(),
-        training: Training {
+        training: TrainingRecord {
             trainer: "0.1.0".to_owned(),
-            dataset: Dataset {
+            dataset: DatasetRecord {
                 digest: Digest::of(b"data set"),
-                counts: Counts { images: 714, bundles: 12, normal: 562, abnormal: 152 },
+                counts: DatasetCounts { images: 714, bundles: 12, normal: 562, abnormal: 152 },
             },
-            recipe: Recipe { name: "paper".to_owned(), config: serde_json::json!({"epochs": 50}) },
+            recipe: RecipeRecord { name: "paper".to_owned(), config: serde_json::json!({"epochs": 50}) },
             seed: u64::MAX,
             backbone: Digest::of(b"backbone"),
         },

@@ -25,7 +25,7 @@ fn written() -> Written {
 }
 
 fn open(path: &Path) -> Result<Model, ModelError> {
-    Model::open(path, &Limits::default())
+    Model::open(path, &ModelLimits::default())
 }
 
 fn manifest() -> Manifest {
@@ -36,7 +36,7 @@ fn manifest() -> Manifest {
 fn parse_changed(change: impl FnOnce(&mut serde_json::Value)) -> Result<Manifest, ManifestError> {
     let mut json = serde_json::to_value(manifest()).unwrap();
     change(&mut json);
-    Manifest::parse(&serde_json::to_vec(&json).unwrap(), &Limits::default())
+    Manifest::parse(&serde_json::to_vec(&json).unwrap(), &ModelLimits::default())
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn what_is_written_is_read_back() {
     for (read, source) in model.golden().zip(&contents.golden) {
         assert_eq!(read.name(), format!("golden/{}", source.name));
         assert_eq!(read.expected(Precision::F16), source.expected.get(&Precision::F16).copied());
-        let radiograph = read.radiograph(&radiograph::Limits::default()).unwrap();
+        let radiograph = read.radiograph(&radiograph::RadiographLimits::default()).unwrap();
         assert_eq!((radiograph.width(), radiograph.height()), (8, 5));
     }
     assert_eq!(model.golden().len(), 2);
@@ -162,17 +162,17 @@ fn what_is_no_model_is_refused() {
 #[test]
 fn each_limit_holds() {
     let written = written();
-    let default = Limits::default;
+    let default = ModelLimits::default;
     for limits in [
-        Limits { max_manifest_bytes: 100, ..default() },
-        Limits { max_member_bytes: 999, ..default() },
-        Limits { max_total_bytes: 1600, ..default() },
-        Limits { max_entries: 8, ..default() },
-        Limits { max_depth: 1, ..default() },
+        ModelLimits { max_manifest_bytes: 100, ..default() },
+        ModelLimits { max_member_bytes: 999, ..default() },
+        ModelLimits { max_total_bytes: 1600, ..default() },
+        ModelLimits { max_entries: 8, ..default() },
+        ModelLimits { max_depth: 1, ..default() },
     ] {
         assert!(Model::open(&written.path, &limits).is_err(), "{limits:?}");
     }
-    let exact = Limits { max_entries: 9, max_depth: 2, max_member_bytes: 1000, ..default() };
+    let exact = ModelLimits { max_entries: 9, max_depth: 2, max_member_bytes: 1000, ..default() };
     assert!(Model::open(&written.path, &exact).is_ok());
     let long = vec![b' '; (default().max_manifest_bytes + 1) as usize];
     fs::write(written.path.join(MANIFEST), &long).unwrap();
@@ -224,7 +224,7 @@ fn each_unsound_field_is_named() {
 
 #[test]
 fn names_that_leave_the_model_unknown_fields_and_duplicates_are_malformed() {
-    let malformed = |bytes: &[u8], word: &str| match Manifest::parse(bytes, &Limits::default()) {
+    let malformed = |bytes: &[u8], word: &str| match Manifest::parse(bytes, &ModelLimits::default()) {
         Err(ManifestError::Malformed { message }) => assert!(message.contains(word), "{message}"),
         other => panic!("{word}: {other:?}"),
     };
@@ -329,13 +329,13 @@ proptest! {
             }
         }
         // What is accepted is sound and says the same when it is written again.
-        if let Ok(manifest) = Manifest::parse(&bytes, &Limits::default()) {
-            prop_assert_eq!(Manifest::parse(&manifest.to_bytes(), &Limits::default()).unwrap(), manifest);
+        if let Ok(manifest) = Manifest::parse(&bytes, &ModelLimits::default()) {
+            prop_assert_eq!(Manifest::parse(&manifest.to_bytes(), &ModelLimits::default()).unwrap(), manifest);
         }
     }
 
     #[test]
     fn any_bytes_end_in_an_error(bytes: Vec<u8>) {
-        prop_assert!(Manifest::parse(&bytes, &Limits::default()).is_err());
+        prop_assert!(Manifest::parse(&bytes, &ModelLimits::default()).is_err());
     }
 }

@@ -3,8 +3,8 @@
 use super::folder::io;
 use super::reader::read_manifest;
 use super::{
-    CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, Member, MemberName,
-    Model, ModelError, Network, POLICY, PRODUCT, Precision, Training,
+    CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, GoldenEntry, MANIFEST, MODEL_CARD, Manifest, Member, MemberName,
+    Model, ModelError, ModelLimits, NetworkEntry, POLICY, PRODUCT, Precision, TrainingRecord,
 };
 use crate::conversion::ConversionSpec;
 use crate::digest::Digest;
@@ -30,7 +30,7 @@ pub struct Contents {
     /// What the model is for, Markdown.
     pub model_card: String,
     /// Where the networks come from.
-    pub training: Training,
+    pub training: TrainingRecord,
     /// How good they are.
     pub metrics: serde_json::Map<String, serde_json::Value>,
     /// Images with the scores that they should get, at least one.
@@ -82,7 +82,7 @@ pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Dig
     let new = folder.path().join("new");
     fs::create_dir(&new).map_err(io(&new))?;
     write_files(&new, contents)?;
-    let digest = Model::open(&new, &Limits::default())?.digest();
+    let digest = Model::open(&new, &ModelLimits::default())?.digest();
     move_into_place(&new, path, &folder.path().join("old"))?;
     sync_folder(parent)?;
     Ok(digest)
@@ -114,7 +114,7 @@ fn check_place(path: &Path, existing: Existing) -> Result<(), ModelError> {
 }
 
 fn has_sound_manifest(path: &Path) -> bool {
-    read_manifest(&path.join(MANIFEST), &Limits::default()).is_ok()
+    read_manifest(&path.join(MANIFEST), &ModelLimits::default()).is_ok()
 }
 
 fn write_files(folder: &Path, contents: &Contents) -> Result<(), ModelError> {
@@ -125,9 +125,9 @@ fn write_files(folder: &Path, contents: &Contents) -> Result<(), ModelError> {
     for (name, bytes) in &files {
         members.insert(named(name)?, Member { sha256: Digest::of(bytes), bytes: bytes.len() as u64 });
     }
-    let network = |&precision: &Precision| Ok(Network { precision, member: named(precision.member())? });
+    let network = |&precision: &Precision| Ok(NetworkEntry { precision, member: named(precision.member())? });
     let golden = |golden: &GoldenSource| {
-        Ok(Golden { member: named(&golden_member(golden))?, expected: golden.expected.clone() })
+        Ok(GoldenEntry { member: named(&golden_member(golden))?, expected: golden.expected.clone() })
     };
     let manifest = Manifest {
         format: FORMAT,
@@ -140,7 +140,7 @@ fn write_files(folder: &Path, contents: &Contents) -> Result<(), ModelError> {
         golden: contents.golden.iter().map(golden).collect::<Result<_, ModelError>>()?,
     };
     manifest
-        .check(&Limits::default())
+        .check(&ModelLimits::default())
         .map_err(|source| ModelError::Manifest { path: folder.join(MANIFEST), source })?;
     let golden_folder = folder.join(GOLDEN_FOLDER);
     fs::create_dir(&golden_folder).map_err(io(&golden_folder))?;

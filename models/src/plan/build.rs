@@ -3,8 +3,8 @@
 use super::error::of;
 use super::flavour::{FLAVOUR, set_target};
 use super::log::Log;
-use super::progress::{Monitor, Progress};
-use super::{Network, PlanError, Target, TensorRt, library, onnx};
+use super::progress::{BuildProgress, Monitor};
+use super::{ParsedNetwork, PlanError, Target, TensorRt, library, onnx};
 use crate::conversion::Size;
 use crate::model::Precision;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use trtx::{Builder, BuilderFlag, Logger, OnnxParser};
 
 /// What to build.
 #[derive(Debug, Clone)]
-pub struct Request<'r> {
+pub struct BuildRequest<'r> {
     /// The bytes of the ONNX file, weights inside.
     pub network: &'r [u8],
     /// What it computes in; a network that doesn't is refused.
@@ -31,7 +31,7 @@ pub struct Built {
     /// The plan's bytes.
     pub plan: Vec<u8>,
     /// The network as TensorRT has read it.
-    pub network: Network,
+    pub network: ParsedNetwork,
     /// Height and width of its input in pixels.
     pub size: Size,
     /// Who built it.
@@ -48,7 +48,7 @@ static BUILDING: Mutex<()> = Mutex::new(());
 /// # Errors
 /// [`PlanError`]: TensorRT is missing or another one, the ONNX file can't be read or breaks the contract, the target is none,
 /// `progress` said to stop, or TensorRT failed.
-pub fn build(request: &Request<'_>, progress: Progress) -> Result<Built, PlanError> {
+pub fn build(request: &BuildRequest<'_>, progress: BuildProgress) -> Result<Built, PlanError> {
     onnx::check(request.network)?;
     let tensorrt = library::load(request.library.as_deref())?.tensorrt;
     let log = Log::default();
@@ -58,7 +58,12 @@ pub fn build(request: &Request<'_>, progress: Progress) -> Result<Built, PlanErr
     result
 }
 
-fn build_with(request: &Request<'_>, progress: Progress, log: &Log, tensorrt: TensorRt) -> Result<Built, PlanError> {
+fn build_with(
+    request: &BuildRequest<'_>,
+    progress: BuildProgress,
+    log: &Log,
+    tensorrt: TensorRt,
+) -> Result<Built, PlanError> {
     // In this order, so that each is dropped before what it came from.
     let logger = Logger::new(log.clone()).map_err(of)?;
     let mut builder =
@@ -84,7 +89,7 @@ fn build_with(request: &Request<'_>, progress: Progress, log: &Log, tensorrt: Te
         .parse(request.network)
         .map_err(|error| PlanError::Network { message: log.take_errors(&error.to_string()) })?;
     let definition = parser.network_mut();
-    let network = Network::of(definition)?;
+    let network = ParsedNetwork::of(definition)?;
     let size = network.check(request.precision)?;
     match builder.build_serialized_network(definition, &mut config) {
         _ if stopped.load(Ordering::Relaxed) => {

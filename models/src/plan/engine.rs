@@ -3,7 +3,7 @@
 
 use super::cache::AuthenticPlan;
 use super::error::of;
-use super::inspect::{Tensor, contract};
+use super::inspect::{TensorInfo, contract};
 use super::log::Log;
 use super::{PlanError, library};
 use crate::conversion::Size;
@@ -102,7 +102,7 @@ fn size(engine: &CudaEngine<'_>) -> Result<Size, PlanError> {
         let shape = engine.tensor_shape(&name).map_err(of)?;
         let side =
             if engine.tensor_io_mode(&name).map_err(of)? == TensorIOMode::kINPUT { &mut inputs } else { &mut outputs };
-        side.push(Tensor { name, element, shape });
+        side.push(TensorInfo { name, element, shape });
     }
     contract(&inputs, &outputs)
 }

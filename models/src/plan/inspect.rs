@@ -42,7 +42,7 @@ impl From<DataType> for ElementType {
 
 /// An input or output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tensor {
+pub struct TensorInfo {
     /// Its name.
     pub name: String,
     /// What its elements are.
@@ -51,7 +51,7 @@ pub struct Tensor {
     pub shape: Vec<i64>,
 }
 
-impl fmt::Display for Tensor {
+impl fmt::Display for TensorInfo {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "`{}` {} {:?}", self.name.escape_debug(), self.element, self.shape)
     }
@@ -59,11 +59,11 @@ impl fmt::Display for Tensor {
 
 /// A network as TensorRT has parsed it, before it builds a plan of it. All of it is known without a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Network {
+pub struct ParsedNetwork {
     /// All inputs.
-    pub inputs: Vec<Tensor>,
+    pub inputs: Vec<TensorInfo>,
     /// All outputs.
-    pub outputs: Vec<Tensor>,
+    pub outputs: Vec<TensorInfo>,
     /// How many layers it has.
     pub layers: u32,
     /// How many of them give f16.
@@ -72,13 +72,13 @@ pub struct Network {
     pub layers_f32: u32,
 }
 
-impl Network {
+impl ParsedNetwork {
     /// Looks at a parsed network.
     pub(super) fn of(network: &NetworkDefinition<'_>) -> Result<Self, PlanError> {
-        let tensor = |tensor: trtx::Result<trtx::Tensor<'_>>| -> trtx::Result<Tensor> {
+        let tensor = |tensor: trtx::Result<trtx::Tensor<'_>>| -> trtx::Result<TensorInfo> {
             let tensor = tensor?;
             let element = tensor.data_type(network).into();
-            Ok(Tensor { name: tensor.name(network)?, element, shape: tensor.dimensions(network)? })
+            Ok(TensorInfo { name: tensor.name(network)?, element, shape: tensor.dimensions(network)? })
         };
         let inputs = (0..network.nb_inputs()).map(|index| tensor(network.input(index))).collect::<Result<_, _>>();
         let outputs = (0..network.nb_outputs()).map(|index| tensor(network.output(index))).collect::<Result<_, _>>();
@@ -117,7 +117,7 @@ impl Network {
 }
 
 /// Height and width of the input, where inputs and outputs are what the contract of [`engine`](crate::engine) wants.
-pub(super) fn contract(inputs: &[Tensor], outputs: &[Tensor]) -> Result<Size, PlanError> {
+pub(super) fn contract(inputs: &[TensorInfo], outputs: &[TensorInfo]) -> Result<Size, PlanError> {
     let size = match inputs {
         [input] => input_size(input),
         _ => None,
@@ -137,11 +137,11 @@ pub(super) fn contract(inputs: &[Tensor], outputs: &[Tensor]) -> Result<Size, Pl
     }
 }
 
-fn is_f32(tensor: &Tensor, name: &str) -> bool {
+fn is_f32(tensor: &TensorInfo, name: &str) -> bool {
     tensor.name == name && tensor.element == ElementType::F32
 }
 
-fn input_size(input: &Tensor) -> Option<Size> {
+fn input_size(input: &TensorInfo) -> Option<Size> {
     let [1, 3, height, width] = *input.shape else { return None };
     let size = Size { height: u32::try_from(height).ok()?, width: u32::try_from(width).ok()? };
     let pixels = u64::from(size.height) * u64::from(size.width);
@@ -149,7 +149,7 @@ fn input_size(input: &Tensor) -> Option<Size> {
 }
 
 /// Inputs or outputs in words.
-fn describe(tensors: &[Tensor]) -> String {
+fn describe(tensors: &[TensorInfo]) -> String {
     let words: Vec<_> = tensors.iter().map(ToString::to_string).collect();
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
@@ -158,12 +158,12 @@ fn describe(tensors: &[Tensor]) -> String {
 mod tests {
     use super::*;
 
-    fn tensor(name: &str, element: ElementType, shape: &[i64]) -> Tensor {
-        Tensor { name: name.to_owned(), element, shape: shape.to_owned() }
+    fn tensor(name: &str, element: ElementType, shape: &[i64]) -> TensorInfo {
+        TensorInfo { name: name.to_owned(), element, shape: shape.to_owned() }
     }
 
-    fn network() -> Network {
-        Network {
+    fn network() -> ParsedNetwork {
+        ParsedNetwork {
             inputs: vec![tensor("image", ElementType::F32, &[1, 3, 20, 10])],
             outputs: vec![tensor("score", ElementType::F32, &[1])],
             layers: 3,
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn only_the_contracts_network_passes() {
         assert_eq!(network().check(Precision::F32).unwrap(), Size { height: 20, width: 10 });
-        let refused = |change: &dyn Fn(&mut Network)| {
+        let refused = |change: &dyn Fn(&mut ParsedNetwork)| {
             let mut network = network();
             change(&mut network);
             network.check(Precision::F32).unwrap_err().to_string()

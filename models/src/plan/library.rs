@@ -11,14 +11,14 @@ use std::sync::{Mutex, PoisonError};
 
 /// A library that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct ProbedLibrary {
     /// Its file.
     pub path: PathBuf,
     /// Its version.
     pub tensorrt: TensorRt,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for ProbedLibrary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}, {}", self.tensorrt, self.path.display())
     }
@@ -31,7 +31,7 @@ impl fmt::Display for Found {
 ///
 /// # Errors
 /// [`PlanError`]: there is none, or it is no TensorRT, or one of another version.
-pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError> {
+pub fn probe(library: Library, folder: Option<&Path>) -> Result<ProbedLibrary, PlanError> {
     let path = locate(library, folder)?;
     let loaded = open(library, &path)?;
     let found =
@@ -41,7 +41,7 @@ pub fn probe(library: Library, folder: Option<&Path>) -> Result<Found, PlanError
         let expected = format!("{major}.{minor} or later, before {}", major + 1);
         return Err(PlanError::LibraryVersion { library, path, found, expected, install: INSTALL.into() });
     }
-    Ok(Found { path, tensorrt: TensorRt { flavour: FLAVOUR, version: found } })
+    Ok(ProbedLibrary { path, tensorrt: TensorRt { flavour: FLAVOUR, version: found } })
 }
 
 /// The file that is to be opened.
@@ -87,10 +87,10 @@ fn version(library: &libloading::Library) -> Result<Version, String> {
 }
 
 /// The builder that this process runs; `trtx` knows one a process.
-static LOADED: Mutex<Option<Found>> = Mutex::new(None);
+static LOADED: Mutex<Option<ProbedLibrary>> = Mutex::new(None);
 
 /// Finds, probes and loads builder and parser at the first call; later calls get the same.
-pub(super) fn load(folder: Option<&Path>) -> Result<Found, PlanError> {
+pub(super) fn load(folder: Option<&Path>) -> Result<ProbedLibrary, PlanError> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(found), None) = (&*loaded, folder) {
         return Ok(found.clone());

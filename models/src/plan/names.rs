@@ -1,7 +1,7 @@
 //! TensorRT's libraries by name.
 
 use super::flavour::{BUILDER, FLAVOUR, PARSER, WHEEL};
-use crate::library::{Place, Wanted};
+use crate::library::{LibrarySpec, SearchPlace};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -28,12 +28,12 @@ impl Library {
     }
 
     /// How it is looked for.
-    pub(super) fn wanted(self) -> Wanted {
-        Wanted {
+    pub(super) fn wanted(self) -> LibrarySpec {
+        LibrarySpec {
             file_name: self.file_name(),
             environment: LIBRARY_ENV,
             names_folder: true,
-            places: Place::usual(WHEEL, "/opt/tensorrt/lib"),
+            places: SearchPlace::usual(WHEEL, "/opt/tensorrt/lib"),
         }
     }
 }

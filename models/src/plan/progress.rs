@@ -9,7 +9,7 @@ use trtx::interfaces::MonitorProgress;
 
 /// How far TensorRT is. It names its phases itself; they nest, and it doesn't say how many there will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step<'s> {
+pub struct BuildStep<'s> {
     /// The phase.
     pub phase: &'s str,
     /// Steps of this phase that are done.
@@ -19,11 +19,11 @@ pub struct Step<'s> {
 }
 
 /// Told of each step, on a thread of TensorRT's; says whether to go on.
-pub type Progress = Arc<dyn Fn(Step<'_>) -> ControlFlow<()> + Send + Sync>;
+pub type BuildProgress = Arc<dyn Fn(BuildStep<'_>) -> ControlFlow<()> + Send + Sync>;
 
-/// TensorRT's monitor in front of a [`Progress`].
+/// TensorRT's monitor in front of a [`BuildProgress`].
 pub(super) struct Monitor {
-    progress: Progress,
+    progress: BuildProgress,
     /// Set once the caller has said to stop.
     stopped: Arc<AtomicBool>,
     /// How many steps the phases in hand have.
@@ -32,12 +32,12 @@ pub(super) struct Monitor {
 
 impl Monitor {
     /// A monitor, and what tells whether it has stopped the building.
-    pub(super) fn new(progress: Progress) -> (Self, Arc<AtomicBool>) {
+    pub(super) fn new(progress: BuildProgress) -> (Self, Arc<AtomicBool>) {
         let stopped = Arc::new(AtomicBool::new(false));
         (Self { progress, stopped: Arc::clone(&stopped), phases: Mutex::default() }, stopped)
     }
 
-    fn tell(&self, step: Step<'_>) -> ControlFlow<()> {
+    fn tell(&self, step: BuildStep<'_>) -> ControlFlow<()> {
         // C++ is above: a panic would end the process there, so it ends the building.
         let told = catch_unwind(AssertUnwindSafe(|| (self.progress)(step))).unwrap_or(ControlFlow::Break(()));
         if told.is_break() {
@@ -52,12 +52,12 @@ impl MonitorProgress for Monitor {
         let of = u32::try_from(steps).unwrap_or(0);
         self.phases.lock().unwrap_or_else(PoisonError::into_inner).insert(phase.to_owned(), of);
         // That it should stop is said at the next step: here TensorRT doesn't ask.
-        let _ = self.tell(Step { phase, done: 0, of });
+        let _ = self.tell(BuildStep { phase, done: 0, of });
     }
 
     fn step_complete(&self, phase: &str, step: i32) -> ControlFlow<()> {
         let of = self.phases.lock().unwrap_or_else(PoisonError::into_inner).get(phase).copied().unwrap_or(0);
-        self.tell(Step { phase, done: u32::try_from(step).unwrap_or(0).saturating_add(1), of })
+        self.tell(BuildStep { phase, done: u32::try_from(step).unwrap_or(0).saturating_add(1), of })
     }
 
     fn phase_finish(&self, phase: &str) {
@@ -73,7 +73,7 @@ mod tests {
     fn steps_are_told_and_once_stopped_it_stays_so() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&seen);
-        let (monitor, stopped) = Monitor::new(Arc::new(move |step: Step<'_>| {
+        let (monitor, stopped) = Monitor::new(Arc::new(move |step: BuildStep<'_>| {
             sink.lock().unwrap().push((step.phase.to_owned(), step.done, step.of));
             if step.done == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }));

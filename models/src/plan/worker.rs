@@ -9,7 +9,7 @@
 
 use super::cache::MAX_ENTRY_BYTES;
 use super::log::LOG_TARGET;
-use super::{Built, Network, PlanError, Progress, Request, Step, Target, TensorRt, build};
+use super::{BuildProgress, BuildRequest, BuildStep, Built, ParsedNetwork, PlanError, Target, TensorRt, build};
 use crate::conversion::Size;
 use crate::digest::Digest;
 use crate::model::Precision;
@@ -51,7 +51,7 @@ struct Asked {
 enum Said {
     Step { phase: String, done: u32, of: u32 },
     Error(PlanError),
-    Built { network: Network, size: Size, tensorrt: TensorRt, plan_bytes: u64, sha256: Digest },
+    Built { network: ParsedNetwork, size: Size, tensorrt: TensorRt, plan_bytes: u64, sha256: Digest },
 }
 
 /// What was read of it.
@@ -66,8 +66,8 @@ enum Heard {
 /// # Errors
 /// [`PlanError`], also [`PlanError::Crashed`] where the child ended without an answer, or gave no sign for 15 minutes.
 pub fn build_in_child(
-    request: &Request<'_>,
-    progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
+    request: &BuildRequest<'_>,
+    progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>,
 ) -> Result<Built, PlanError> {
     build_by(Command::new(OWN_PROGRAM).arg(SUBCOMMAND), request, progress)
 }
@@ -75,8 +75,8 @@ pub fn build_in_child(
 /// Builds a plan in the child that `command` starts.
 fn build_by(
     command: &mut Command,
-    request: &Request<'_>,
-    progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
+    request: &BuildRequest<'_>,
+    progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>,
 ) -> Result<Built, PlanError> {
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut worker = Worker(child.map_err(|error| crashed(format!("it could not be started: {error}")))?);
@@ -99,7 +99,7 @@ fn build_by(
 fn follow(
     worker: &mut Worker,
     heard: &Receiver<Heard>,
-    progress: &dyn Fn(Step<'_>) -> ControlFlow<()>,
+    progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>,
 ) -> Result<Built, PlanError> {
     let (mut phase, mut done, mut of) = ("starting".to_owned(), 0, 0);
     let mut sign = Instant::now();
@@ -113,7 +113,7 @@ fn follow(
             Err(RecvTimeoutError::Timeout) if sign.elapsed() < SILENT_MOST => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(worker.ended()),
         }
-        if progress(Step { phase: &phase, done, of }).is_break() {
+        if progress(BuildStep { phase: &phase, done, of }).is_break() {
             return Err(PlanError::Cancelled);
         }
     }
@@ -146,8 +146,8 @@ fn listen(output: impl Read, say: &SyncSender<Heard>) -> Option<()> {
 }
 
 /// Sends the request; the pipe is closed at its end.
-fn ask(input: impl Write, request: &Request<'_>) -> io::Result<()> {
-    let Request { network, precision, target, library } = request;
+fn ask(input: impl Write, request: &BuildRequest<'_>) -> io::Result<()> {
+    let BuildRequest { network, precision, target, library } = request;
     let asked =
         Asked { precision: *precision, target: *target, library: library.clone(), network_bytes: network.len() as u64 };
     let mut input = BufWriter::new(input);
@@ -225,7 +225,7 @@ pub fn serve() -> io::Result<()> {
     let Asked { precision, target, library, .. } = asked;
     let output = Arc::new(Mutex::new(io::stdout()));
     let steps = Arc::clone(&output);
-    let progress: Progress = Arc::new(move |step: Step<'_>| {
+    let progress: BuildProgress = Arc::new(move |step: BuildStep<'_>| {
         let said = Said::Step { phase: step.phase.to_owned(), done: step.done, of: step.of };
         let mut output = steps.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody listens any more: there is no use in going on.
@@ -234,7 +234,7 @@ pub fn serve() -> io::Result<()> {
             Err(_) => ControlFlow::Break(()),
         }
     });
-    let built = build(&Request { network: &network, precision, target, library }, progress);
+    let built = build(&BuildRequest { network: &network, precision, target, library }, progress);
     let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
     match built {
         Err(error) => write_line(&mut *output, &Said::Error(error))?,
@@ -257,7 +257,7 @@ mod tests {
         let target = Target::Named(ComputeCapability::new(8, 6));
         // Larger than a pipe holds: a child that never reads must not be waited for.
         let network = vec![0; 1 << 20];
-        let request = Request { network: &network, precision: Precision::F32, target, library: None };
+        let request = BuildRequest { network: &network, precision: Precision::F32, target, library: None };
         build_by(Command::new("sh").args(["-c", script]), &request, &|step| match step.done {
             9 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_child_that_says_nothing_is_stopped_too() {
-        let request = Request { network: &[], precision: Precision::F32, target: Target::Device, library: None };
+        let request = BuildRequest { network: &[], precision: Precision::F32, target: Target::Device, library: None };
         let (start, calls) = (Instant::now(), std::cell::Cell::new(0));
         let stopped = build_by(Command::new("sleep").arg("60"), &request, &|step| {
             assert_eq!((step.phase, step.done, step.of), ("starting", 0, 0));
@@ -296,7 +296,7 @@ mod tests {
     fn a_plan_that_was_cut_on_the_way_is_none() {
         let version = crate::plan::Version { major: 1, minor: 7, patch: 1, build: 116 };
         let said = Said::Built {
-            network: Network { inputs: Vec::new(), outputs: Vec::new(), layers: 1, layers_f16: 0, layers_f32: 1 },
+            network: ParsedNetwork { inputs: Vec::new(), outputs: Vec::new(), layers: 1, layers_f16: 0, layers_f32: 1 },
             size: Size { height: 2, width: 1 },
             tensorrt: TensorRt { flavour: crate::plan::Flavour::Rtx, version },
             plan_bytes: 4,

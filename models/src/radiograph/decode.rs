@@ -6,7 +6,7 @@ use super::directory::File;
 use super::error::Refusal;
 use super::kind::Compression;
 use super::layout::Layout;
-use super::limits::Limits;
+use super::limits::RadiographLimits;
 use super::pages::only_image;
 use super::planes::{refuse_by_tags, refuse_by_texts};
 use super::samples;
@@ -18,7 +18,7 @@ const PIECE_SAMPLES: usize = PIECE_BYTES / 2;
 ///
 /// # Errors
 /// All kinds of [`Refusal`].
-pub(super) fn layout<'a>(bytes: &'a [u8], limits: &Limits, clock: &mut Clock) -> Result<Layout<'a>, Refusal> {
+pub(super) fn layout<'a>(bytes: &'a [u8], limits: &RadiographLimits, clock: &mut Clock) -> Result<Layout<'a>, Refusal> {
     refuse_long_file(bytes.len() as u64, limits)?;
     let (file, first) = File::open(bytes)?;
     let page = only_image(&file, first)?;
@@ -61,7 +61,7 @@ pub(super) fn decode_into(
 ///
 /// # Errors
 /// [`Refusal::Limit`].
-pub(super) fn refuse_long_file(len: u64, limits: &Limits) -> Result<(), Refusal> {
+pub(super) fn refuse_long_file(len: u64, limits: &RadiographLimits) -> Result<(), Refusal> {
     if len > limits.max_file_bytes {
         let expected = format!("at most {} bytes", limits.max_file_bytes);
         return Err(Refusal::limit(format!("a file of {len} bytes"), expected));

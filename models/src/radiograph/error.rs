@@ -33,7 +33,7 @@ pub enum ReadError {
         /// What kind is read.
         expected: String,
     },
-    /// The file asks for more than [`Limits`](super::Limits) allow.
+    /// The file asks for more than [`RadiographLimits`](super::RadiographLimits) allow.
     #[error("{}: {}", path.display(), self.without_path())]
     Limit {
         /// The file.

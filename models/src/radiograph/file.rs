@@ -6,7 +6,7 @@
 use super::clock::Clock;
 use super::decode::refuse_long_file;
 use super::error::{ReadError, Refusal};
-use super::limits::Limits;
+use super::limits::RadiographLimits;
 use crate::plain_file::{Links, PlainFile, PlainFileError};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -54,7 +54,7 @@ fn grow<T: Copy + Default>(memory: &mut Vec<T>, count: usize) -> io::Result<()> 
 /// Reads the file at `path` into `memory`; gives its place in bytes there. What lies behind is of earlier files.
 pub(super) fn read(
     path: &Path,
-    limits: &Limits,
+    limits: &RadiographLimits,
     clock: &mut Clock,
     memory: &mut impl Memory,
 ) -> Result<Range<usize>, ReadError> {
@@ -75,7 +75,7 @@ pub fn read_open_file<'m>(
     file: &File,
     length: u64,
     path: &Path,
-    limits: &Limits,
+    limits: &RadiographLimits,
     memory: &'m mut Vec<u8>,
 ) -> Result<&'m [u8], ReadError> {
     let place = fill(file, length, path, limits, memory, || Ok(()))?;
@@ -86,7 +86,7 @@ fn fill(
     mut file: &File,
     length: u64,
     path: &Path,
-    limits: &Limits,
+    limits: &RadiographLimits,
     memory: &mut impl Memory,
     mut look: impl FnMut() -> Result<(), Refusal>,
 ) -> Result<Range<usize>, ReadError> {
@@ -126,7 +126,7 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).cycle().take(1000).collect();
         File::create(&path).unwrap().write_all(&bytes).unwrap();
         let file = || File::open(&path).unwrap();
-        let limits = |max_file_bytes: u64| Limits { max_file_bytes, ..Limits::default() };
+        let limits = |max_file_bytes: u64| RadiographLimits { max_file_bytes, ..RadiographLimits::default() };
         let mut memory = Vec::new();
         for length in [0, 1, 999, 1000] {
             assert_eq!(read_open_file(&file(), length, &path, &limits(1000), &mut memory).unwrap(), bytes, "{length}");

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::directory::{ByteOrder, Directory, File, Tag, Values};
 use super::error::Refusal;
 use super::kind::{Compression, Kind};
-use super::limits::Limits;
+use super::limits::RadiographLimits;
 
 pub(super) const IMAGE_WIDTH: Tag = Tag(256, "ImageWidth");
 pub(super) const IMAGE_LENGTH: Tag = Tag(257, "ImageLength");
@@ -64,7 +64,7 @@ impl<'a> Layout<'a> {
     pub(super) fn new(
         file: File<'a>,
         page: &Directory<'a>,
-        limits: &Limits,
+        limits: &RadiographLimits,
         clock: &mut Clock,
     ) -> Result<Self, Refusal> {
         let width = dimension(page, IMAGE_WIDTH)?;
@@ -278,7 +278,12 @@ fn dimension(page: &Directory<'_>, tag: Tag) -> Result<u32, Refusal> {
 }
 
 /// Refuses pixels over the limit; `tile` is a tile's width and height.
-fn refuse_many_pixels(width: u32, height: u32, tile: Option<(u32, u32)>, limits: &Limits) -> Result<(), Refusal> {
+fn refuse_many_pixels(
+    width: u32,
+    height: u32,
+    tile: Option<(u32, u32)>,
+    limits: &RadiographLimits,
+) -> Result<(), Refusal> {
     let padded = |length: u32, unit: u32| u64::from(length).div_ceil(u64::from(unit)) * u64::from(unit);
     let (tile_width, tile_height) = tile.unwrap_or((1, 1));
     let pixels = u128::from(padded(width, tile_width)) * u128::from(padded(height, tile_height));

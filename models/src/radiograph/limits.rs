@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Memory taken at most: the file's bytes, two bytes a pixel and 64 KiB. The levels' memory is only taken for a file
 /// whose compressed data is long enough to hold them, so a short file cannot ask for much.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct RadiographLimits {
     /// Largest number of pixels, those that pad tiles at the right and the lower edge counted too.
     pub max_pixels: u64,
     /// Largest file in bytes.
@@ -17,7 +17,7 @@ pub struct Limits {
     pub max_time: Duration,
 }
 
-impl Default for Limits {
+impl Default for RadiographLimits {
     /// 64 megapixels (25 times the paper's largest electrode), 256 MiB, 1 s.
     fn default() -> Self {
         Self { max_pixels: 64 << 20, max_file_bytes: 256 << 20, max_time: Duration::from_secs(1) }

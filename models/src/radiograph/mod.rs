@@ -64,6 +64,6 @@ mod write;
 pub use error::ReadError;
 pub use file::{BUFFER_START, read_open_file};
 pub use image::{Radiograph, RadiographView, ShapeError};
-pub use limits::Limits;
-pub use reader::{Found, Reader, decode, read};
+pub use limits::RadiographLimits;
+pub use reader::{DecodedLevels, RadiographReader, decode, read};
 pub use write::write;

@@ -7,13 +7,13 @@ use super::error::{ReadError, Refusal};
 use super::file;
 use super::image::{Radiograph, ShapeError};
 use super::layout::Layout;
-use super::limits::Limits;
+use super::limits::RadiographLimits;
 use std::path::Path;
 use zerocopy::IntoBytes as _;
 
 /// Reads radiographs one after the other; after the largest one it takes no more memory.
-pub struct Reader {
-    limits: Limits,
+pub struct RadiographReader {
+    limits: RadiographLimits,
     decompressor: Decompressor,
     /// The memory for files and the one for unpacked levels; one of them is away for as long as `image` holds it: the
     /// file's where its levels could stay where they are.
@@ -24,7 +24,7 @@ pub struct Reader {
 
 /// Where a decoded radiograph's levels are.
 #[derive(Debug)]
-pub enum Found<'a> {
+pub enum DecodedLevels<'a> {
     /// In the file itself, one after the other, as this machine keeps them.
     InFile {
         /// Pixels a row.
@@ -38,10 +38,10 @@ pub enum Found<'a> {
     Unpacked(&'a Radiograph),
 }
 
-impl Reader {
+impl RadiographReader {
     /// A reader that refuses whatever is over `limits`.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: RadiographLimits) -> Self {
         Self { limits, decompressor: Decompressor::new(), file: Vec::new(), levels: Vec::new(), image: None }
     }
 
@@ -69,14 +69,14 @@ impl Reader {
     ///
     /// # Errors
     /// As for [`Self::decode`].
-    pub fn find(&mut self, bytes: &[u8], path: &Path) -> Result<Found<'_>, ReadError> {
+    pub fn find(&mut self, bytes: &[u8], path: &Path) -> Result<DecodedLevels<'_>, ReadError> {
         let mut clock = Clock::start(self.limits.max_time);
         let layout = layout(bytes, &self.limits, &mut clock).map_err(|refusal| refusal.at(path))?;
         if let Some(at) = layout.ready_at() {
-            return Ok(Found::InFile { width: layout.width, height: layout.height, at });
+            return Ok(DecodedLevels::InFile { width: layout.width, height: layout.height, at });
         }
         let image = self.unpack(&layout, &mut clock).map_err(|refusal| refusal.at(path))?;
-        Ok(Found::Unpacked(self.image.insert(image)))
+        Ok(DecodedLevels::Unpacked(self.image.insert(image)))
     }
 
     fn read_image(&mut self, path: &Path) -> Result<Radiograph, ReadError> {
@@ -120,27 +120,31 @@ fn no_image(error: &ShapeError) -> Refusal {
     Refusal::malformed(error.to_string(), "an image")
 }
 
-impl std::fmt::Debug for Reader {
+impl std::fmt::Debug for RadiographReader {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Reader").field("limits", &self.limits).field("image", &self.image).finish_non_exhaustive()
+        out.debug_struct("RadiographReader")
+            .field("limits", &self.limits)
+            .field("image", &self.image)
+            .finish_non_exhaustive()
     }
 }
 
-/// Reads the radiograph in the file at `path`. [`Reader`] does the same for many files without taking memory each time.
+/// Reads the radiograph in the file at `path`. [`RadiographReader`] does the same for many files without taking memory
+/// each time.
 ///
 /// # Errors
 /// [`ReadError`], which names the file, what was found and what was expected.
-pub fn read(path: &Path, limits: &Limits) -> Result<Radiograph, ReadError> {
-    Reader::new(limits.clone()).read_image(path)
+pub fn read(path: &Path, limits: &RadiographLimits) -> Result<Radiograph, ReadError> {
+    RadiographReader::new(limits.clone()).read_image(path)
 }
 
 /// Decodes the radiograph in `bytes`; `path` only names it in errors.
 ///
 /// # Errors
 /// [`ReadError`], as for [`read`]; never [`ReadError::Io`].
-pub fn decode(bytes: &[u8], path: &Path, limits: &Limits) -> Result<Radiograph, ReadError> {
+pub fn decode(bytes: &[u8], path: &Path, limits: &RadiographLimits) -> Result<Radiograph, ReadError> {
     let mut clock = Clock::start(limits.max_time);
-    let image =
-        layout(bytes, limits, &mut clock).and_then(|layout| Reader::new(limits.clone()).unpack(&layout, &mut clock));
+    let image = layout(bytes, limits, &mut clock)
+        .and_then(|layout| RadiographReader::new(limits.clone()).unpack(&layout, &mut clock));
     image.map_err(|refusal| refusal.at(path))
 }

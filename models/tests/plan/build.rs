@@ -3,8 +3,8 @@
 use cellgate_models::conversion::Size;
 use cellgate_models::model::Precision;
 use cellgate_models::plan::{
-    Built, CAPABILITIES, ComputeCapability, ElementType, Flavour, Library, PlanError, Request, Step, Target, build,
-    faults, probe,
+    BuildRequest, BuildStep, Built, CAPABILITIES, ComputeCapability, ElementType, Flavour, Library, PlanError, Target,
+    build, faults, probe,
 };
 use cellgate_test_support::skipped;
 use std::ops::ControlFlow;
@@ -16,8 +16,8 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
 }
 
-fn request(network: &[u8], precision: Precision, target: Target) -> Request<'_> {
-    Request { network, precision, target, library: None }
+fn request(network: &[u8], precision: Precision, target: Target) -> BuildRequest<'_> {
+    BuildRequest { network, precision, target, library: None }
 }
 
 const SM86: Target = Target::Named(ComputeCapability::new(8, 6));
@@ -124,7 +124,7 @@ fn progress_is_told_and_stopping_ends_it_at_any_step() {
     let network = fixture("mean_sigmoid.onnx");
     let steps = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&steps);
-    let progress = move |step: Step<'_>| {
+    let progress = move |step: BuildStep<'_>| {
         sink.lock().unwrap().push((step.phase.to_owned(), step.done, step.of));
         ControlFlow::Continue(())
     };
@@ -136,7 +136,7 @@ fn progress_is_told_and_stopping_ends_it_at_any_step() {
     for last in [1, 2, 20, u32::try_from(steps.len()).unwrap() - 2] {
         let seen = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&seen);
-        let progress = move |_: Step<'_>| match counter.fetch_add(1, Ordering::Relaxed) + 1 {
+        let progress = move |_: BuildStep<'_>| match counter.fetch_add(1, Ordering::Relaxed) + 1 {
             count if count >= last => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
@@ -165,7 +165,7 @@ fn another_library_than_the_loaded_one_is_refused() {
     // Copied, not linked: a link would lead to the same file.
     std::fs::copy(&found.path, folder.path().join("libtensorrt_rtx.so")).unwrap();
     let network = fixture("mean_sigmoid.onnx");
-    let asked = Request { library: Some(folder.path().to_owned()), ..request(&network, Precision::F32, SM86) };
+    let asked = BuildRequest { library: Some(folder.path().to_owned()), ..request(&network, Precision::F32, SM86) };
     let error = build(&asked, Arc::new(|_| ControlFlow::Continue(()))).unwrap_err();
     assert!(matches!(error, PlanError::LibraryOther { .. }), "{error}");
 }

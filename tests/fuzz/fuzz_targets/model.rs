@@ -2,14 +2,14 @@
 
 #![no_main]
 
-use cellgate_models::model::{Limits, Manifest};
 use cellgate_models::conversion::ConversionSpec;
+use cellgate_models::model::{Manifest, ModelLimits};
 use cellgate_models::policy::Policy;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(manifest) = Manifest::parse(bytes, &Limits::default()) {
-        let again = Manifest::parse(&manifest.to_bytes(), &Limits::default());
+    if let Ok(manifest) = Manifest::parse(bytes, &ModelLimits::default()) {
+        let again = Manifest::parse(&manifest.to_bytes(), &ModelLimits::default());
         assert!(again.is_ok_and(|again| again == manifest), "a manifest changes when it is written");
     }
     if let Ok(spec) = serde_json::from_slice::<ConversionSpec>(bytes)

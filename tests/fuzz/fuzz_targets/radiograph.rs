@@ -3,21 +3,21 @@
 
 #![no_main]
 
-use cellgate_models::radiograph::{Limits, Radiograph, ReadError, Reader, decode};
+use cellgate_models::radiograph::{Radiograph, RadiographLimits, RadiographReader, ReadError, decode};
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
 thread_local! {
-    static READER: RefCell<Reader> = RefCell::new(Reader::new(limits()));
+    static READER: RefCell<RadiographReader> = RefCell::new(RadiographReader::new(limits()));
     /// One file for each process, as libFuzzer runs its jobs, written over and over.
     static FILE: PathBuf = std::env::temp_dir().join(format!("cellgate-fuzz-{}.tif", std::process::id()));
 }
 
 /// Small enough for many tries a second; no time limit, as it would make a crash hard to repeat.
-fn limits() -> Limits {
-    Limits { max_pixels: 1 << 18, max_file_bytes: 1 << 20, max_time: Duration::MAX }
+fn limits() -> RadiographLimits {
+    RadiographLimits { max_pixels: 1 << 18, max_file_bytes: 1 << 20, max_time: Duration::MAX }
 }
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,7 +3,8 @@
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::model::{
-    Contents, Counts, Dataset, Existing, Expectation, GoldenSource, Precision, Recipe, Training, write,
+    Contents, DatasetCounts, DatasetRecord, Existing, Expectation, GoldenSource, Precision, RecipeRecord,
+    TrainingRecord, write,
 };
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
@@ -40,10 +41,10 @@ pub fn contents(network: &str, golden_score: f32) -> Contents {
         conversion: ConversionSpec::new(Method::Naive).with_size(Size { height: 4, width: 6 }),
         policy: Policy::new(0.3, 0.7).unwrap(),
         model_card: "# Tiny\n".to_owned(),
-        training: Training {
+        training: TrainingRecord {
             trainer: "0.1.0".to_owned(),
-            dataset: Dataset { digest, counts: Counts { images: 2, bundles: 1, normal: 1, abnormal: 1 } },
-            recipe: Recipe { name: "none".to_owned(), config: serde_json::Value::Null },
+            dataset: DatasetRecord { digest, counts: DatasetCounts { images: 2, bundles: 1, normal: 1, abnormal: 1 } },
+            recipe: RecipeRecord { name: "none".to_owned(), config: serde_json::Value::Null },
             seed: 0,
             backbone: digest,
         },

@@ -5,7 +5,7 @@ use super::look::{Look, total};
 use crate::progress;
 use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, Histogram};
 use cellgate_models::digest::Digest;
-use cellgate_models::radiograph::{self, Limits, Radiograph, ReadError};
+use cellgate_models::radiograph::{self, Radiograph, RadiographLimits, ReadError};
 use rayon::prelude::*;
 use std::io::{Error, ErrorKind};
 use std::path::Path;
@@ -17,8 +17,8 @@ const HOT_PIXELS: f64 = 1e-4;
 /// Limits on reading one image of a data set: the defaults, but half a minute's time. A busy host or a slow network file
 /// system must not make a sound data set unreadable.
 #[must_use]
-pub fn limits() -> Limits {
-    Limits { max_time: Duration::from_secs(30), ..Limits::default() }
+pub fn limits() -> RadiographLimits {
+    RadiographLimits { max_time: Duration::from_secs(30), ..RadiographLimits::default() }
 }
 
 /// Reads the image at `path` within [`limits`].

@@ -20,7 +20,9 @@ pub use training_run::{BackboneFile, GoldenImage, HEAD, RUN, TrainingRun, Traini
 
 use crate::network::{Backbone, onnx, weights};
 use cellgate_models::digest::Digest;
-use cellgate_models::model::{self, Contents, Counts, Dataset, Existing, GoldenSource, Precision, Training};
+use cellgate_models::model::{
+    self, Contents, DatasetCounts, DatasetRecord, Existing, GoldenSource, Precision, TrainingRecord,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -82,11 +84,11 @@ pub fn export(folder: &Path, out: &Path, options: &Options) -> Result<Exported, 
         golden: golden.collect(),
         networks,
         model_card: card::write(&run, &head, &parity),
-        training: Training {
+        training: TrainingRecord {
             trainer: env!("CARGO_PKG_VERSION").into(),
-            dataset: Dataset {
+            dataset: DatasetRecord {
                 digest: run.dataset.digest,
-                counts: Counts {
+                counts: DatasetCounts {
                     images: run.dataset.images as u64,
                     bundles: run.dataset.bundles as u64,
                     normal: run.dataset.normal as u64,

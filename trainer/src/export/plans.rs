@@ -15,7 +15,7 @@ pub use cellgate_models::plan::{SUBCOMMAND as PLAN_WORKER, serve as serve_plan_w
 use cellgate_models::digest::Digest;
 use cellgate_models::model::{self, CONVERSION, Existing, Model, ModelError};
 use cellgate_models::plan::{
-    ComputeCapability, Library, ParseCapabilityError, PlanError, Request, Target, TensorRt, build_in_child, probe,
+    BuildRequest, ComputeCapability, Library, ParseCapabilityError, PlanError, Target, TensorRt, build_in_child, probe,
 };
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -94,7 +94,7 @@ impl Plans {
     /// # Errors
     /// [`PlansError`].
     pub fn write(&self) -> Result<Value, PlansError> {
-        let model = Model::open(&self.model, &model::Limits::default())?;
+        let model = Model::open(&self.model, &model::ModelLimits::default())?;
         let parent = match self.folder.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -133,7 +133,7 @@ impl Plans {
         folder: &Path,
     ) -> Result<Value, PlansError> {
         let network = model.network(precision).unwrap_or_default();
-        let request = Request { network, precision, target: Target::Named(target), library: None };
+        let request = BuildRequest { network, precision, target: Target::Named(target), library: None };
         let built = build_in_child(&request, &|_| ControlFlow::Continue(()))?;
         if built.tensorrt != self.tensorrt {
             return Err(PlanError::Changed { found: built.tensorrt, expected: self.tensorrt }.into());
@@ -141,7 +141,7 @@ impl Plans {
         let file = format!("{target}-{precision}.plan");
         write_file(&folder.join(&file), &built.plan)?;
         tracing::info!("{file}: {:.1} MB", built.plan.len() as f64 / 1e6);
-        let tensors = |tensors: &[cellgate_models::plan::Tensor]| -> Vec<String> {
+        let tensors = |tensors: &[cellgate_models::plan::TensorInfo]| -> Vec<String> {
             tensors.iter().map(ToString::to_string).collect()
         };
         Ok(json!({

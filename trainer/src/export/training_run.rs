@@ -7,7 +7,7 @@ use crate::network::head::HeadFileError;
 use crate::results::DatasetSummary;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
-use cellgate_models::model::Recipe;
+use cellgate_models::model::RecipeRecord;
 use cellgate_models::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct TrainingRun {
     /// What it was trained on.
     pub dataset: DatasetSummary,
     /// How.
-    pub recipe: Recipe,
+    pub recipe: RecipeRecord,
     /// The seed of all random numbers.
     pub seed: u64,
     /// How good it is, cross-validated, as `results.json` names the figures.

@@ -1,6 +1,6 @@
 //! What a report shows beyond the results themselves.
 
-use cellgate_models::radiograph::Limits;
+use cellgate_models::radiograph::RadiographLimits;
 use std::path::PathBuf;
 
 /// What a report shows beyond the results themselves.
@@ -15,7 +15,7 @@ pub struct ReportOptions {
     /// Longer side of a thumbnail in pixels.
     pub thumbnail_px: u32,
     /// Limits for reading an image.
-    pub limits: Limits,
+    pub limits: RadiographLimits,
 }
 
 impl Default for ReportOptions {
@@ -26,7 +26,7 @@ impl Default for ReportOptions {
             dataset_root: None,
             suspects: 24,
             thumbnail_px: 240,
-            limits: Limits::default(),
+            limits: RadiographLimits::default(),
         }
     }
 }

@@ -102,7 +102,7 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
         policy,
         backbone: BackboneFile { path: absolute(inputs.backbone_path)?, digest: inputs.network.digest() },
         dataset: dataset.summary(),
-        recipe: model::Recipe { name: inputs.recipe.name().into(), config },
+        recipe: model::RecipeRecord { name: inputs.recipe.name().into(), config },
         seed: inputs.seed,
         metrics: metrics(&known, &policy),
         golden: golden.collect::<Result<_, TrainingError>>()?,

@@ -2,7 +2,7 @@
 
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
-use cellgate_models::model::{Limits, Model, Precision, Recipe};
+use cellgate_models::model::{Model, ModelLimits, Precision, RecipeRecord};
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_trainer::dataset::Label;
@@ -44,7 +44,7 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
         policy: Policy::new(0.3, 0.7).unwrap(),
         backbone: BackboneFile { path: "zip.pth".into(), digest: Digest::of_file(&files[0]).unwrap() },
         dataset: DatasetSummary { images: 9, bundles: 2, normal: 6, abnormal: 3, digest },
-        recipe: Recipe { name: "recommended".into(), config: serde_json::json!({"epochs": 3}) },
+        recipe: RecipeRecord { name: "recommended".into(), config: serde_json::json!({"epochs": 3}) },
         seed: 7,
         metrics: serde_json::from_str(r#"{"overall": {"balanced_accuracy": 0.8125, "interval95": [0.75, 0.875]}}"#)
             .unwrap(),
@@ -56,7 +56,7 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
 
 /// libtorch's score of the file `image`.
 fn score(image: &Path, weights: &Path, head: &Head, conversion: &ConversionSpec) -> f32 {
-    let radiograph = radiograph::read(image, &radiograph::Limits::default()).unwrap();
+    let radiograph = radiograph::read(image, &radiograph::RadiographLimits::default()).unwrap();
     let mut tensor = vec![0.0; 3 * 64 * 48];
     Converter::new(conversion).unwrap().to_tensor(&radiograph, &mut tensor).unwrap();
     let backbone = Backbone::open(weights, tch::Device::Cpu).unwrap();
@@ -83,7 +83,7 @@ fn a_run_becomes_a_model_only_if_all_is_as_at_training() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(summary["parity"]["f16"]["largest_difference"].as_f64().unwrap() < 5e-3, "{summary}");
-    let model = Model::open(&out, &Limits::default()).unwrap();
+    let model = Model::open(&out, &ModelLimits::default()).unwrap();
     assert_eq!(summary["digest"], model.digest().to_string());
     assert_eq!((model.conversion(), model.policy()), (&trained.conversion, &trained.policy));
     assert!(model.network(Precision::F32).unwrap().len() > model.network(Precision::F16).unwrap().len());
@@ -159,7 +159,7 @@ fn plans_stand_beside_the_model_with_the_conversion() {
 
     let output = export_with(folder.path(), &out, &["--tensorrt", "sm86,sm89"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let model = Model::open(&out, &Limits::default()).unwrap();
+    let model = Model::open(&out, &ModelLimits::default()).unwrap();
     let read = |name: &str| -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(plans.join(name)).unwrap()).unwrap()
     };

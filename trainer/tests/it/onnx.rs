@@ -3,7 +3,7 @@
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
 use cellgate_models::model::Precision;
-use cellgate_models::radiograph::{self, Limits};
+use cellgate_models::radiograph::{self, RadiographLimits};
 use cellgate_trainer::export::tolerance;
 use cellgate_trainer::network::head::Activation;
 use cellgate_trainer::network::{Backbone, Block, Head, Layer, Weights, onnx};
@@ -112,7 +112,7 @@ fn shared_weights_and_radiographs_score_alike() {
         .step_by(paths.len() / 10)
         .map(|path| {
             let mut tensor = vec![0.0; 3 * size.pixels()];
-            converter.to_tensor(&radiograph::read(path, &Limits::default()).unwrap(), &mut tensor).unwrap();
+            converter.to_tensor(&radiograph::read(path, &RadiographLimits::default()).unwrap(), &mut tensor).unwrap();
             tensor
         })
         .collect();

@@ -6,7 +6,7 @@ use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, TensorRtO
 use cellgate_edge::sandbox;
 use cellgate_edge::tensorrt::gpu_check::{Options, examine, header, to_lines};
 use cellgate_models::model::{self, Model, Precision};
-use cellgate_models::radiograph::Limits;
+use cellgate_models::radiograph::RadiographLimits;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ pub(crate) struct Args {
 
 /// Runs `gpu-check`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let model = Model::open(&args.model, &model::Limits::default()).context("the model was refused")?;
+    let model = Model::open(&args.model, &model::ModelLimits::default()).context("the model was refused")?;
     let own = tempfile::tempdir().context("a folder for plans")?;
     let place = args.plans.as_deref().unwrap_or(own.path());
     let tensorrt = TensorRtOptions {
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         activation: Activation {
             precision: Precision::F32,
             engine: EngineOptions { choice: EngineChoice::TensorRt, tensorrt, ..EngineOptions::default() },
-            sandbox: sandbox::Options::new(Limits::default()),
+            sandbox: sandbox::Options::new(RadiographLimits::default()),
         },
     };
     let mut output = std::io::stdout().lock();

@@ -7,7 +7,7 @@
 
 use super::CudaError;
 use super::library::{CudaLibrary, system_folders};
-use cellgate_models::library::{Place, Search, Wanted};
+use cellgate_models::library::{LibrarySpec, Search, SearchPlace};
 use cellgate_models::one_line;
 use libloading::{Library, Symbol};
 use std::ffi::c_int;
@@ -89,9 +89,9 @@ pub fn driver_version() -> Result<(i32, i32), CudaError> {
 
 /// How the driver is looked for.
 fn driver() -> CudaLibrary {
-    let mut places = vec![Place::Loader];
+    let mut places = vec![SearchPlace::Loader];
     places.extend(system_folders(&["", "nvidia", "nvidia/current", "tegra"]));
-    let wanted = Wanted { file_name: "libcuda.so.1", environment: CUDA_ENV, names_folder: false, places };
+    let wanted = LibrarySpec { file_name: "libcuda.so.1", environment: CUDA_ENV, names_folder: false, places };
     CudaLibrary {
         search: Search::of_process(wanted, None),
         package: "the NVIDIA driver 580 or newer (Debian: nvidia-driver-cuda; JetPack: nvidia-l4t-cuda)",

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "loads shared libraries")]
 
 use super::CudaError;
-use cellgate_models::library::{Found, MULTIARCH, Missing, Place, Search};
+use cellgate_models::library::{FoundLibrary, MULTIARCH, Missing, Search, SearchPlace};
 use cellgate_models::one_line;
 use libloading::Library;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ impl CudaLibrary {
     pub(super) fn load(&self) -> Result<(PathBuf, Library), CudaError> {
         let found = self.search.find_or_load(|name| Some((name.to_owned(), self.open(name).ok()?)));
         match found.map_err(|missing| self.missing(missing))? {
-            Found::Loaded(loaded) => Ok(loaded),
-            Found::File(path) => self.open(&path).map(|library| (path, library)),
+            FoundLibrary::Loaded(loaded) => Ok(loaded),
+            FoundLibrary::File(path) => self.open(&path).map(|library| (path, library)),
         }
     }
 
@@ -56,9 +56,9 @@ impl CudaLibrary {
 }
 
 /// Folders of the system, each with some below it.
-pub(super) fn system_folders(below: &[&str]) -> Vec<Place> {
+pub(super) fn system_folders(below: &[&str]) -> Vec<SearchPlace> {
     let below = below.iter().map(|below| Path::new(MULTIARCH).join(below));
-    below.chain(["/usr/lib/wsl/lib".into()]).map(Place::Folder).collect()
+    below.chain(["/usr/lib/wsl/lib".into()]).map(SearchPlace::Folder).collect()
 }
 
 #[cfg(test)]

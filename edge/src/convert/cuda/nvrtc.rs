@@ -3,7 +3,7 @@
 
 use super::CudaError;
 use super::library::{CudaLibrary, system_folders};
-use cellgate_models::library::{Place, Search, Wanted};
+use cellgate_models::library::{LibrarySpec, Search, SearchPlace};
 use cellgate_models::one_line;
 use libloading::Library;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -157,11 +157,12 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// How the compiler is looked for.
-fn wanted() -> Wanted {
-    let mut places = vec![Place::Program("lib"), Place::Wheel("nvidia/cu13/lib"), Place::Loader];
+fn wanted() -> LibrarySpec {
+    let mut places = vec![SearchPlace::Program("lib"), SearchPlace::Wheel("nvidia/cu13/lib"), SearchPlace::Loader];
     places.extend(system_folders(&[""]));
-    places.extend(["/usr/local/cuda/lib64", "/usr/local/cuda-13/lib64"].map(|folder| Place::Folder(folder.into())));
-    Wanted { file_name: "libnvrtc.so.13", environment: NVRTC_ENV, names_folder: false, places }
+    places
+        .extend(["/usr/local/cuda/lib64", "/usr/local/cuda-13/lib64"].map(|folder| SearchPlace::Folder(folder.into())));
+    LibrarySpec { file_name: "libnvrtc.so.13", environment: NVRTC_ENV, names_folder: false, places }
 }
 
 /// The compiler's second library in `folder`: without it beforehand, the compiler asks the system's loader alone.
@@ -180,9 +181,9 @@ mod tests {
     #[test]
     fn what_lies_beside_the_program_goes_before_what_the_system_has() {
         let places = wanted().places;
-        let at = |wanted: &Place| places.iter().position(|place| place == wanted).unwrap();
-        assert_eq!(at(&Place::Program("lib")), 0);
-        assert!(at(&Place::Loader) < at(&Place::Folder("/usr/local/cuda/lib64".into())));
+        let at = |wanted: &SearchPlace| places.iter().position(|place| place == wanted).unwrap();
+        assert_eq!(at(&SearchPlace::Program("lib")), 0);
+        assert!(at(&SearchPlace::Loader) < at(&SearchPlace::Folder("/usr/local/cuda/lib64".into())));
     }
 
     #[test]

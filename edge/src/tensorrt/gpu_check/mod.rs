@@ -15,7 +15,7 @@ pub use row::{header, to_lines};
 
 use crate::finding::Finding;
 use cellgate_models::model::{Model, Precision};
-use cellgate_models::radiograph::{self, Limits, Radiograph};
+use cellgate_models::radiograph::{self, Radiograph, RadiographLimits};
 use plan::NO_GPU;
 use row::Row;
 
@@ -106,7 +106,7 @@ fn about(model: &Model) -> Row {
 /// The named images, where all can be read.
 fn read(options: &Options) -> (Row, Vec<Radiograph>) {
     let what = "images";
-    let read = options.images.iter().map(|path| radiograph::read(path, &Limits::default()));
+    let read = options.images.iter().map(|path| radiograph::read(path, &RadiographLimits::default()));
     match read.collect::<Result<Vec<_>, _>>() {
         Ok(images) if images.is_empty() => (Row::skipped(what, "none were named"), images),
         Ok(images) => (Row::ok(what, format!("radiographs: {}", images.len())), images),

@@ -7,7 +7,7 @@ use crate::tensorrt::plans::{NoPlan, Place, build};
 use cellgate_models::model::{Expectation, Model, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
-use cellgate_models::plan::{ComputeCapability, PlanError, Request, Target, TensorRt};
+use cellgate_models::plan::{BuildRequest, ComputeCapability, PlanError, Target, TensorRt};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -101,7 +101,7 @@ impl<'a> Wanted<'a> {
         // It takes minutes with TensorRT 11.
         tracing::info!("building the plan of {precision} for {}", self.gpu);
         let library = self.tensorrt_options().libraries.clone();
-        let request = Request { network, precision, target: Target::Device, library };
+        let request = BuildRequest { network, precision, target: Target::Device, library };
         // Before the minutes that building takes.
         let cache = self.cache()?;
         let plan = build(&request, self.key(), &|_| ControlFlow::Continue(()))?;

@@ -4,7 +4,7 @@ use super::*;
 use crate::conversion::Size;
 use crate::digest::Digest;
 use crate::model::Precision;
-use crate::plan::{Built, ComputeCapability, Flavour, Network, PlanError, TensorRt, Version};
+use crate::plan::{Built, ComputeCapability, Flavour, ParsedNetwork, PlanError, TensorRt, Version};
 use cellgate_test_support::skipped;
 use proptest::prelude::*;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -35,7 +35,7 @@ fn fresh(description: &Description, plan: &[u8]) -> AuthenticPlan {
 }
 
 fn built(plan: &[u8], tensorrt: TensorRt) -> Built {
-    let network = Network { inputs: Vec::new(), outputs: Vec::new(), layers: 1, layers_f16: 0, layers_f32: 1 };
+    let network = ParsedNetwork { inputs: Vec::new(), outputs: Vec::new(), layers: 1, layers_f16: 0, layers_f32: 1 };
     Built { plan: plan.to_vec(), network, size: Size { height: 2, width: 1 }, tensorrt }
 }
 

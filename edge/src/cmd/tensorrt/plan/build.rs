@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use cellgate_edge::tensorrt::plans;
 use cellgate_models::model::Precision;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Lookup, PlanKey};
-use cellgate_models::plan::{self, ComputeCapability, PlanError, Request, Step};
+use cellgate_models::plan::{self, BuildRequest, BuildStep, ComputeCapability, PlanError};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let (path, state, bytes) = match kept {
             Some(bytes) => (cache.path(&key), "kept", bytes),
             None => {
-                let request = Request { network, precision, target, library: args.tensorrt.clone() };
+                let request = BuildRequest { network, precision, target, library: args.tensorrt.clone() };
                 let plan = match build(&request, key, &stop) {
                     Err(PlanError::Cancelled) => {
                         tracing::warn!("stopped; the plan of {precision} was not built");
@@ -130,12 +130,12 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 /// Builds with a bar on a terminal, until `stop` is set.
-fn build(request: &Request<'_>, key: PlanKey, stop: &AtomicBool) -> Result<AuthenticPlan, PlanError> {
+fn build(request: &BuildRequest<'_>, key: PlanKey, stop: &AtomicBool) -> Result<AuthenticPlan, PlanError> {
     let style = "{spinner} {prefix} [{elapsed_precise}] {bar:30} {pos}/{len} {wide_msg}";
     let bar = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
         .with_prefix(format!("{} for {}", request.precision, request.target));
-    let progress = |step: Step<'_>| {
+    let progress = |step: BuildStep<'_>| {
         bar.set_length(u64::from(step.of));
         bar.set_position(u64::from(step.done));
         // A network names some of the phases; a terminal must not act on that.

@@ -60,7 +60,7 @@ impl ModelArgs {
             // clap lets nobody come here.
             (None, None) => anyhow::bail!("expected --model or --config"),
         };
-        let model = Model::open(&path, &model::Limits::default()).context("the model was refused")?;
+        let model = Model::open(&path, &model::ModelLimits::default()).context("the model was refused")?;
         Ok((model, precision))
     }
 }

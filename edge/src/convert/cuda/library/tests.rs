@@ -1,12 +1,12 @@
 //! The search without CUDA, and with files that are not CUDA.
 
 use super::*;
-use cellgate_models::library::Wanted;
+use cellgate_models::library::LibrarySpec;
 use std::fs;
 
 fn wanted(folders: Vec<PathBuf>) -> CudaLibrary {
-    let places = folders.into_iter().map(Place::Folder).collect();
-    let wanted = Wanted { file_name: "libcuda.so.1", environment: VARIABLE, names_folder: false, places };
+    let places = folders.into_iter().map(SearchPlace::Folder).collect();
+    let wanted = LibrarySpec { file_name: "libcuda.so.1", environment: VARIABLE, names_folder: false, places };
     let search = Search { wanted, explicit: None, environment: None, program: None };
     CudaLibrary { search, package: "the NVIDIA driver" }
 }
@@ -25,7 +25,7 @@ fn a_missing_library_is_an_error_with_places_package_and_variable() {
 #[test]
 fn a_named_file_that_is_missing_is_not_replaced_by_another() {
     let mut wanted = wanted(Vec::new());
-    wanted.search.wanted.places.push(Place::Loader);
+    wanted.search.wanted.places.push(SearchPlace::Loader);
     wanted.search.environment = Some("/nowhere/libcuda.so.1".into());
     assert!(wanted.load().unwrap_err().to_string().contains("/nowhere/libcuda.so.1"));
 }
@@ -45,7 +45,7 @@ fn places_are_looked_at_in_their_order() {
     fs::write(root.path().join("libm.so.6"), b"no library").unwrap();
     let mut wanted = wanted(vec![root.path().to_owned()]);
     wanted.search.wanted.file_name = "libm.so.6";
-    wanted.search.wanted.places.push(Place::Loader);
+    wanted.search.wanted.places.push(SearchPlace::Loader);
     assert!(wanted.load().is_err(), "the folder comes first, and its file can't be used");
     wanted.search.wanted.places.reverse();
     assert_eq!(wanted.load().unwrap().0, Path::new("libm.so.6"));
