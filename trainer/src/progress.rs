@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// From one line of a log to the next.
-const LINE_EVERY: Duration = Duration::from_secs(30);
+const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A bar over `total` steps, called `what`.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
     let (target, template) = if io::stderr().is_terminal() {
         (ProgressDrawTarget::stderr(), "{prefix:>12} [{wide_bar}] {human_pos}/{human_len} {msg} ({left} left)")
     } else {
-        let log = Log { next: Mutex::new(Instant::now() + LINE_EVERY) };
+        let log = Log { next: Mutex::new(Instant::now() + LINE_INTERVAL) };
         (
             ProgressDrawTarget::term_like_with_hz(Box::new(log), 1),
             "{prefix}: {human_pos}/{human_len} {msg} ({left} left)",
@@ -79,7 +79,7 @@ impl TermLike for Log {
         if text.is_empty() || Instant::now() < *next {
             return Ok(());
         }
-        *next = Instant::now() + LINE_EVERY;
+        *next = Instant::now() + LINE_INTERVAL;
         writeln!(io::stderr(), "{text}")
     }
     fn clear_line(&self) -> io::Result<()> {
@@ -106,7 +106,7 @@ mod tests {
         let log = Log { next: Mutex::new(Instant::now()) };
         log.write_str("features: 1/9").unwrap();
         let next = *log.next.lock().unwrap();
-        assert!(next > Instant::now() + LINE_EVERY / 2);
+        assert!(next > Instant::now() + LINE_INTERVAL / 2);
         log.write_str("features: 2/9").unwrap();
         assert_eq!(*log.next.lock().unwrap(), next);
     }

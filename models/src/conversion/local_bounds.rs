@@ -10,8 +10,9 @@ const GROUP_PIXELS: usize = 64;
 /// The same within a group that can't be passed over.
 const PART_PIXELS: usize = 16;
 
-/// So often an end's levels may be sorted out in one image; noise needs a few, a shading from top to bottom thousands.
-const MOST_SELECTIONS: u32 = 48;
+/// Most times that one end's levels are sorted out in one image; noise needs a few, a shading from top to bottom
+/// thousands.
+const MAX_SELECTIONS: u32 = 48;
 
 /// Working memory to find one image's bounds, used again from image to image.
 ///
@@ -120,7 +121,7 @@ impl Lowest {
 
     /// Whether too many had to be sorted out.
     fn is_given_up(&self) -> bool {
-        self.selections > MOST_SELECTIONS
+        self.selections > MAX_SELECTIONS
     }
 
     #[inline(always)]

@@ -25,7 +25,7 @@ pub struct Model {
     members: BTreeMap<MemberName, Vec<u8>>,
 }
 
-/// What the trainer's folder of a trained model has and no model needs.
+/// What a training run has and no model needs.
 const RUN: &str = "run.json";
 
 impl Model {

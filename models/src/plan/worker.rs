@@ -32,9 +32,9 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Longest line in bytes.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 /// How often the caller is told of the last step again while the child says nothing.
-const AGAIN_EVERY: Duration = Duration::from_millis(100);
+const REPEAT_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the child may say nothing. TensorRT 11 tries kernels on the GPU between two steps.
-const SILENT_MOST: Duration = Duration::from_secs(15 * 60);
+const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What the parent asks for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -104,13 +104,13 @@ fn follow(
     let (mut phase, mut done, mut of) = ("starting".to_owned(), 0, 0);
     let mut sign = Instant::now();
     loop {
-        match heard.recv_timeout(AGAIN_EVERY) {
+        match heard.recv_timeout(REPEAT_INTERVAL) {
             Ok(Heard::Step { phase: next_phase, done: next_done, of: next_of }) => {
                 (phase, done, of) = (next_phase, next_done, next_of);
                 sign = Instant::now();
             }
             Ok(Heard::End(built)) => return built,
-            Err(RecvTimeoutError::Timeout) if sign.elapsed() < SILENT_MOST => {}
+            Err(RecvTimeoutError::Timeout) if sign.elapsed() < MAX_SILENCE => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(worker.ended()),
         }
         if progress(BuildStep { phase: &phase, done, of }).is_break() {

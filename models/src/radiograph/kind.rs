@@ -26,7 +26,7 @@ pub(super) enum Compression {
 
 impl Compression {
     /// The most bytes that `compressed` bytes can unpack to: what is asked for beyond it cannot be there.
-    pub(super) fn most_unpacked(self, compressed: u64) -> u64 {
+    pub(super) fn max_unpacked_bytes(self, compressed: u64) -> u64 {
         match self {
             Self::None => compressed,
             // A match of 258 bytes takes at least two bits.

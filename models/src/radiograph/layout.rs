@@ -225,7 +225,7 @@ impl<'a> Layout<'a> {
     fn refuse_short_chunk(&self, index: u32, page: &Directory<'_>) -> Result<(), Refusal> {
         let chunk = self.chunk(index)?;
         let needed = self.row_bytes() * chunk.rows as u64;
-        if self.kind.compression.most_unpacked(chunk.bytes.len() as u64) < needed {
+        if self.kind.compression.max_unpacked_bytes(chunk.bytes.len() as u64) < needed {
             return Err(Refusal::malformed(
                 format!("{} of {} bytes", self.chunk_name(index), chunk.bytes.len()),
                 format!("enough for {needed} bytes unpacked"),
@@ -234,7 +234,7 @@ impl<'a> Layout<'a> {
         // Without compression, bytes beyond the chunk's own that another whole image would take may be one.
         let beyond = (chunk.bytes.len() as u64).saturating_sub(needed);
         let image = self.row_bytes() * u64::from(self.height);
-        if self.kind.compression == Compression::None && beyond >= image.max(LEAST_HIDDEN_BYTES) {
+        if self.kind.compression == Compression::None && beyond >= image.max(MIN_HIDDEN_BYTES) {
             return Err(Refusal::unsupported(
                 format!("{} of {} bytes, of which {needed} are the image's", self.chunk_name(index), chunk.bytes.len()),
                 "one image: save each as a TIFF of its own",
@@ -255,7 +255,7 @@ impl<'a> Layout<'a> {
 }
 
 /// Fewer bytes behind an image are padding.
-const LEAST_HIDDEN_BYTES: u64 = 256;
+const MIN_HIDDEN_BYTES: u64 = 256;
 
 /// The chunks' lengths; `None` where the file gives none, or only zeros, and the image's size says them: 16 bits a sample
 /// without compression.

@@ -3,7 +3,7 @@
 use super::network::NetworkArgs;
 use anyhow::Result;
 use cellgate_models::conversion::Method;
-use cellgate_trainer::crossval::{self, BoundsScope, Config, Folds, Inputs};
+use cellgate_trainer::crossval::{self, BoundsScope, CrossvalConfig, CrossvalInputs, Folds};
 use cellgate_trainer::network::device;
 use cellgate_trainer::results;
 use std::path::PathBuf;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut methods = args.methods.clone();
     let mut seen = std::collections::HashSet::new();
     methods.retain(|method| seen.insert(*method));
-    let config = Config {
+    let config = CrossvalConfig {
         trainer: env!("CARGO_PKG_VERSION").to_owned(),
         dataset: dataset.digest,
         backbone: network.backbone.digest(),
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         device: device::name(args.network.device),
         leaks,
     };
-    let inputs = Inputs {
+    let inputs = CrossvalInputs {
         dataset: &dataset,
         config: &config,
         backbone: &network.backbone,

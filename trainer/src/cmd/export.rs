@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use cellgate_models::model::{Existing, ModelError, Precision};
-use cellgate_trainer::export::{self, ExportError, Options, Plans};
+use cellgate_trainer::export::{self, ExportError, ExportOptions, Plans};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,7 +44,7 @@ pub(crate) struct Args {
 
 /// Runs `export`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let options = Options {
+    let options = ExportOptions {
         backbone: args.backbone.clone(),
         precisions: args.precision.clone(),
         existing: if args.replace { Existing::Replace } else { Existing::Refuse },

@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use cellgate_trainer::dataset::{Dataset, check};
 use std::fmt::Write;
 
-/// So many leaks are named.
-const NAMED: usize = 5;
+/// Most leaks that are named.
+const MAX_NAMED: usize = 5;
 
 /// What to do with leaks.
 #[derive(Debug, clap::Args)]
@@ -28,11 +28,11 @@ impl LeakArgs {
             return Ok(0);
         }
         let mut named = String::new();
-        for leak in leaks.iter().take(NAMED) {
+        for leak in leaks.iter().take(MAX_NAMED) {
             let _ = write!(named, "{}{}", if named.is_empty() { "" } else { "; " }, leak.message);
         }
-        if leaks.len() > NAMED {
-            let _ = write!(named, "; and {} more", leaks.len() - NAMED);
+        if leaks.len() > MAX_NAMED {
+            let _ = write!(named, "; and {} more", leaks.len() - MAX_NAMED);
         }
         let root = dataset.root.display();
         if !self.allow_leaks {

@@ -27,7 +27,7 @@ pub(crate) struct NetworkArgs {
 }
 
 /// What computes features, opened.
-pub(crate) struct Network {
+pub(crate) struct FeatureExtractor {
     /// The weights file.
     pub(crate) path: PathBuf,
     /// The frozen backbone on its device.
@@ -43,12 +43,12 @@ impl NetworkArgs {
     ///
     /// # Errors
     /// No weights are found, or they don't fit.
-    pub(crate) fn open(&self) -> Result<Network> {
+    pub(crate) fn open(&self) -> Result<FeatureExtractor> {
         let path = weights::find(self.backbone.as_deref())?;
         super::note(format_args!("backbone: {}", path.display()));
         let weights = Weights::read(&path)?;
         let classifier = weights.fc().map(|(weight, bias)| Classifier { weight, bias });
         let backbone = Backbone::new(&weights, self.device).with_context(|| path.display().to_string())?;
-        Ok(Network { path, backbone, classifier, store: FeatureStore::open(self.cache.as_deref())? })
+        Ok(FeatureExtractor { path, backbone, classifier, store: FeatureStore::open(self.cache.as_deref())? })
     }
 }

@@ -4,7 +4,7 @@ use super::{misuse, note, print, print_json};
 use anyhow::{Context, Result};
 use cellgate_models::conversion::Size;
 use cellgate_trainer::network::device;
-use cellgate_trainer::pretrain::{self, Plan, PretrainConfig, Run};
+use cellgate_trainer::pretrain::{self, Budget, PretrainConfig, Run};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ const BATCH_CUDA: usize = 256;
 /// Minutes, unless said otherwise.
 const MINUTES: f64 = 90.0;
 /// A year.
-const MOST_MINUTES: f64 = 525_600.0;
+const MAX_MINUTES: f64 = 525_600.0;
 
 /// Arguments of `pretrain`.
 #[derive(Debug, clap::Args)]
@@ -78,9 +78,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let error = || misuse(format!("--{name}: found {value:?}, expected more than 0, at most {most}"));
         (value > 0.0 && value <= most).then_some(value).ok_or_else(error)
     };
-    let plan = match args.steps {
-        Some(steps) => Plan::Steps(steps),
-        None => Plan::Minutes(within("minutes", args.minutes.unwrap_or(MINUTES), MOST_MINUTES)?),
+    let budget = match args.steps {
+        Some(steps) => Budget::Steps(steps),
+        None => Budget::Minutes(within("minutes", args.minutes.unwrap_or(MINUTES), MAX_MINUTES)?),
     };
     let usual = if args.device.is_cuda() { BATCH_CUDA } else { BATCH_CPU };
     let config = PretrainConfig {
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let command = std::iter::once("cellgate-trainer".to_owned()).chain(std::env::args().skip(1));
     let command = command.collect::<Vec<_>>().join(" ");
     let summary =
-        pretrain::run(&Run { out: &args.out, config, plan, device: args.device, stop: &stop, command: &command })?;
+        pretrain::run(&Run { out: &args.out, config, budget, device: args.device, stop: &stop, command: &command })?;
     if args.json {
         print_json(&summary)?;
     } else {

@@ -7,7 +7,7 @@ use super::recipe::RecipeArgs;
 use anyhow::Result;
 use cellgate_models::conversion::Method;
 use cellgate_trainer::network::device;
-use cellgate_trainer::training::{self, Inputs, Thresholds};
+use cellgate_trainer::training::{self, Thresholds, TrainingInputs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         costs: args.escape_cost.zip(args.overkill_cost),
         abnormal_share: args.abnormal_share,
     };
-    let inputs = Inputs {
+    let inputs = TrainingInputs {
         dataset: &dataset,
         network: &network.backbone,
         backbone_path: &network.path,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Everything that decides the results of a cross-validation, which is only ever continued with the same configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct CrossvalConfig {
     /// The trainer's version.
     pub trainer: String,
     /// Digest of the data set: images, bundles and labels.
@@ -63,7 +63,7 @@ pub enum BoundsScope {
     WholeDataset,
 }
 
-impl Config {
+impl CrossvalConfig {
     /// The first difference to `other` in words, or `None` where both are the same.
     ///
     /// # Errors

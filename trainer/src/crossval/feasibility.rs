@@ -1,6 +1,6 @@
 //! Whether a data set can be cross-validated at all: what its bundles and labels say, before hours go into features.
 
-use super::{CrossvalError, FeasibilityError, Fold, Inputs};
+use super::{CrossvalError, CrossvalInputs, FeasibilityError, Fold};
 use crate::dataset::{Dataset, Label};
 use crate::fit::Recipe;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method};
@@ -10,7 +10,7 @@ use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method};
 /// # Errors
 /// Fewer than two bundles, a fold whose training parts are of one class (or, where the operating point is chosen in them,
 /// too few bundles for that), a size that can't be carried out.
-pub(super) fn check(inputs: &Inputs<'_>, folds: &[Fold]) -> Result<(), CrossvalError> {
+pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), CrossvalError> {
     let dataset = inputs.dataset;
     if folds.len() < 2 {
         return Err(CrossvalError::OneBundle { root: dataset.root.clone(), bundles: folds.len() });

@@ -1,17 +1,17 @@
 //! What a cross-validation works on.
 
-use super::Config;
+use super::CrossvalConfig;
 use crate::dataset::Dataset;
 use crate::features::FeatureStore;
 use crate::fit::Classifier;
 use crate::network::Backbone;
 
 /// What a cross-validation works on.
-pub struct Inputs<'a> {
+pub struct CrossvalInputs<'a> {
     /// The labelled parts.
     pub dataset: &'a Dataset,
     /// The configuration, which `config.json` repeats.
-    pub config: &'a Config,
+    pub config: &'a CrossvalConfig,
     /// The frozen backbone.
     pub backbone: &'a Backbone,
     /// The cache of its features.

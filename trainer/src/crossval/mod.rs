@@ -8,10 +8,10 @@ mod folds;
 mod inputs;
 mod run;
 
-pub use config::{BoundsScope, Config, Folds};
+pub use config::{BoundsScope, CrossvalConfig, Folds};
 pub use conversions::LevelStatistics;
 pub use error::{CrossvalError, FeasibilityError};
 pub use feasibility::training as check_training;
 pub use folds::{FinishedFold, Fold, leave_one_bundle_out};
-pub use inputs::Inputs;
+pub use inputs::CrossvalInputs;
 pub use run::run;

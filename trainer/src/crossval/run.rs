@@ -1,7 +1,10 @@
 //! The cross-validation: fold after fold, each finished one in a file of its own, so that a killed one goes on where it was.
 
 use super::feasibility;
-use super::{BoundsScope, Config, CrossvalError, FinishedFold, Fold, Inputs, LevelStatistics, leave_one_bundle_out};
+use super::{
+    BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, LevelStatistics,
+    leave_one_bundle_out,
+};
 use crate::features::FeatureTable;
 use crate::files::{self, FileError};
 use crate::fit::TrainingSet;
@@ -20,7 +23,7 @@ use std::rc::Rc;
 /// # Errors
 /// The data set can't be cross-validated, `out` holds results of another configuration, an image can't be read, or a file
 /// can't be written.
-pub fn run(inputs: &Inputs<'_>, out: &Path) -> Result<Results, CrossvalError> {
+pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalError> {
     let folds = leave_one_bundle_out(inputs.dataset);
     feasibility::check(inputs, &folds)?;
     claim_folder(inputs.config, out)?;
@@ -42,15 +45,16 @@ pub fn run(inputs: &Inputs<'_>, out: &Path) -> Result<Results, CrossvalError> {
 }
 
 /// Writes `config.json`, or checks that the one there is the same.
-fn claim_folder(config: &Config, out: &Path) -> Result<(), CrossvalError> {
+fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError> {
     let path = out.join("config.json");
     match std::fs::read(&path) {
         Ok(text) => {
-            let mut there: Config = serde_json::from_slice(&text).map_err(|error| CrossvalError::Malformed {
-                path: path.clone(),
-                expected: "no configuration of this version",
-                found: error.to_string(),
-            })?;
+            let mut there: CrossvalConfig =
+                serde_json::from_slice(&text).map_err(|error| CrossvalError::Malformed {
+                    path: path.clone(),
+                    expected: "no configuration of this version",
+                    found: error.to_string(),
+                })?;
             // They follow from the data set, which is compared; an earlier version did not count them.
             let was_counted = std::mem::replace(&mut there.leaks, config.leaks) == config.leaks;
             if let Some(difference) = config.difference(&there)? {
@@ -68,7 +72,7 @@ fn claim_folder(config: &Config, out: &Path) -> Result<(), CrossvalError> {
 
 /// One method's way through the folds; the features of the last conversion are kept, since most folds share it.
 struct MethodRun<'a> {
-    inputs: &'a Inputs<'a>,
+    inputs: &'a CrossvalInputs<'a>,
     method: Method,
     statistics: &'a LevelStatistics,
     table: Option<(Digest, Rc<FeatureTable>)>,
@@ -76,7 +80,7 @@ struct MethodRun<'a> {
 
 impl MethodRun<'_> {
     fn fold(&mut self, fold: &Fold, out: &Path) -> Result<FinishedFold, CrossvalError> {
-        let Inputs { dataset, config, .. } = *self.inputs;
+        let CrossvalInputs { dataset, config, .. } = *self.inputs;
         let scope: Vec<usize> = match config.bounds {
             BoundsScope::Training => fold.training.clone(),
             BoundsScope::WholeDataset => (0..dataset.parts.len()).collect(),
@@ -119,7 +123,7 @@ impl MethodRun<'_> {
         match &self.table {
             Some((held, table)) if *held == digest => Ok(Rc::clone(table)),
             _ => {
-                let Inputs { dataset, backbone, store, .. } = *self.inputs;
+                let CrossvalInputs { dataset, backbone, store, .. } = *self.inputs;
                 let bar = progress::bar(dataset.parts.len() as u64, "features");
                 let table = Rc::new(store.features(&dataset.parts, conversion, backbone, &bar)?);
                 bar.finish_and_clear();
@@ -131,11 +135,11 @@ impl MethodRun<'_> {
 }
 
 fn write_results(
-    inputs: &Inputs<'_>,
+    inputs: &CrossvalInputs<'_>,
     methods: &[(Method, Vec<FinishedFold>)],
     out: &Path,
 ) -> Result<Results, CrossvalError> {
-    let Inputs { dataset, config, .. } = *inputs;
+    let CrossvalInputs { dataset, config, .. } = *inputs;
     let found = Results {
         dataset: dataset.summary(),
         config: serde_json::to_value(config)?,

@@ -3,8 +3,8 @@
 use super::left_out::LeftOut;
 use std::path::PathBuf;
 
-/// How many images of a kind an error names.
-const NAMED: usize = 5;
+/// Most images of a kind that an error names.
+const MAX_NAMED: usize = 5;
 
 /// Why a data set can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,7 @@ pub enum DatasetError {
 
 /// The first of `left_out`, and how many more there are.
 fn named(left_out: &[LeftOut]) -> String {
-    let named: Vec<_> = left_out.iter().take(NAMED).map(LeftOut::to_string).collect();
+    let named: Vec<_> = left_out.iter().take(MAX_NAMED).map(LeftOut::to_string).collect();
     format!("{}{}", named.join(", "), and_more(left_out.len()))
 }
 
@@ -98,10 +98,10 @@ fn named(left_out: &[LeftOut]) -> String {
 fn then(others: &[String]) -> String {
     match others {
         [] => String::new(),
-        _ => format!("; then {}{}", others[..others.len().min(NAMED - 1)].join(", "), and_more(others.len() + 1)),
+        _ => format!("; then {}{}", others[..others.len().min(MAX_NAMED - 1)].join(", "), and_more(others.len() + 1)),
     }
 }
 
 fn and_more(count: usize) -> String {
-    count.checked_sub(NAMED).filter(|more| *more > 0).map_or_else(String::new, |more| format!(" and {more} more"))
+    count.checked_sub(MAX_NAMED).filter(|more| *more > 0).map_or_else(String::new, |more| format!(" and {more} more"))
 }

@@ -1,6 +1,6 @@
 //! One file or folder in a data set's folders.
 
-use super::left_out::Reason;
+use super::left_out::LeftOutReason;
 use super::{DatasetError, natural_order};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// What an item is, links followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
+enum ItemKind {
     Folder,
     File,
     /// A pipe, a socket, a device.
@@ -30,7 +30,7 @@ pub(super) struct Item {
     pub(super) path: PathBuf,
     /// Whether it is a link.
     pub(super) is_link: bool,
-    kind: Kind,
+    kind: ItemKind,
 }
 
 /// What is in `folder`, in natural order of the names, hidden ones too; `prefix` and a name make the relative path.
@@ -43,11 +43,11 @@ pub(super) fn read(folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetErro
         let io = |source| DatasetError::Io { path: path.clone(), source };
         let is_link = fs::symlink_metadata(&path).map_err(io)?.is_symlink();
         let kind = match fs::metadata(&path) {
-            Ok(there) if there.is_dir() => Kind::Folder,
-            Ok(there) if there.is_file() => Kind::File,
-            Ok(_) => Kind::Special,
+            Ok(there) if there.is_dir() => ItemKind::Folder,
+            Ok(there) if there.is_file() => ItemKind::File,
+            Ok(_) => ItemKind::Special,
             Err(error) if is_link && error.kind() != ErrorKind::PermissionDenied => {
-                Kind::DanglingLink { target: fs::read_link(&path).map_err(io)? }
+                ItemKind::DanglingLink { target: fs::read_link(&path).map_err(io)? }
             }
             Err(error) => return Err(io(error)),
         };
@@ -60,7 +60,7 @@ pub(super) fn read(folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetErro
 impl Item {
     /// Whether it is a folder, or a link to one.
     pub(super) fn is_folder(&self) -> bool {
-        self.kind == Kind::Folder
+        self.kind == ItemKind::Folder
     }
 
     /// Whether its name begins with a full stop.
@@ -88,16 +88,16 @@ impl Item {
     }
 
     /// Why it is an image that is left out, `place` where it is a TIFF; none where it is no image.
-    pub(super) fn image_reason(&self, place: Reason) -> Result<Option<Reason>, DatasetError> {
+    pub(super) fn image_reason(&self, place: LeftOutReason) -> Result<Option<LeftOutReason>, DatasetError> {
         Ok(match &self.kind {
-            Kind::DanglingLink { target } => Some(Reason::DanglingLink { target: target.clone() }),
+            ItemKind::DanglingLink { target } => Some(LeftOutReason::DanglingLink { target: target.clone() }),
             _ if self.has_tiff_name() => Some(place),
-            Kind::Folder | Kind::Special => None,
-            Kind::File => {
+            ItemKind::Folder | ItemKind::Special => None,
+            ItemKind::File => {
                 let start = self.start().map_err(|source| DatasetError::Io { path: self.path.clone(), source })?;
                 match start[..] {
                     [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(place),
-                    _ => format_of(&start).map(Reason::OtherFormat),
+                    _ => format_of(&start).map(LeftOutReason::OtherFormat),
                 }
             }
         })

@@ -6,7 +6,7 @@
 
 use super::entry::{Entry, MANIFEST};
 use super::folder_item::{self, Item};
-use super::left_out::{LeftOut, Reason};
+use super::left_out::{LeftOut, LeftOutReason};
 use super::names::BundleNames;
 use super::{DatasetError, Label};
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) fn read(root: &Path) -> Result<Found, DatasetError> {
             bundle.check_name()?;
             found.bundle(root, &bundle, &names.composed(&bundle.name))?;
         } else {
-            found.stray(bundle, Reason::NoBundle)?;
+            found.stray(bundle, LeftOutReason::NoBundle)?;
         }
     }
     if !found.entries.is_empty() {
@@ -64,7 +64,7 @@ impl Found {
     fn bundle(&mut self, root: &Path, bundle: &Item, name: &str) -> Result<(), DatasetError> {
         for class in self.items(&bundle.path, &format!("{}/", bundle.relative))? {
             if !class.is_folder() {
-                self.stray(class, Reason::NoLabel)?;
+                self.stray(class, LeftOutReason::NoLabel)?;
                 continue;
             }
             let label: Label = class.name.parse().map_err(|_| DatasetError::Layout {
@@ -92,7 +92,7 @@ impl Found {
             } else if item.is_folder() {
                 self.deeper(item)?;
             } else {
-                let reason = item.image_reason(Reason::OtherName)?;
+                let reason = item.image_reason(LeftOutReason::OtherName)?;
                 self.keep(item, reason);
             }
         }
@@ -117,8 +117,10 @@ impl Found {
             }
             let reason = match item.is_folder() {
                 // Links can lead round in a circle.
-                true => Some(Reason::NotSearched),
-                false => item.image_reason(Reason::Deeper)?.filter(|reason| !matches!(reason, Reason::OtherFormat(_))),
+                true => Some(LeftOutReason::NotSearched),
+                false => item
+                    .image_reason(LeftOutReason::Deeper)?
+                    .filter(|reason| !matches!(reason, LeftOutReason::OtherFormat(_))),
             };
             self.left_out.extend(reason.map(|reason| LeftOut { path: item.relative, reason }));
         }
@@ -126,13 +128,13 @@ impl Found {
     }
 
     /// A file where folders are expected. Only TIFFs matter there: another picture may be a photo of the set-up.
-    fn stray(&mut self, item: Item, reason: Reason) -> Result<(), DatasetError> {
-        let reason = item.image_reason(reason)?.filter(|reason| !matches!(reason, Reason::OtherFormat(_)));
+    fn stray(&mut self, item: Item, reason: LeftOutReason) -> Result<(), DatasetError> {
+        let reason = item.image_reason(reason)?.filter(|reason| !matches!(reason, LeftOutReason::OtherFormat(_)));
         self.keep(item, reason);
         Ok(())
     }
 
-    fn keep(&mut self, item: Item, reason: Option<Reason>) {
+    fn keep(&mut self, item: Item, reason: Option<LeftOutReason>) {
         match reason {
             Some(reason) => self.left_out.push(LeftOut { path: item.relative, reason }),
             None => self.passed_by.push(item.relative),

@@ -9,12 +9,12 @@ pub struct LeftOut {
     /// Its path relative to the data set's folder.
     pub path: String,
     /// Why it is not listed.
-    pub reason: Reason,
+    pub reason: LeftOutReason,
 }
 
 /// Why an image is not listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub enum LeftOutReason {
     /// It lies in a folder below the class's folder.
     Deeper,
     /// It lies beside the bundles' folders.
@@ -34,7 +34,7 @@ pub enum Reason {
     NotSearched,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for LeftOutReason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deeper => out.write_str("in a folder below <bundle>/<normal|abnormal>/"),

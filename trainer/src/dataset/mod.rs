@@ -27,7 +27,7 @@ pub mod synth;
 pub use bundle_parts::BundleParts;
 pub use entry::{Entry, Listing};
 pub use error::DatasetError;
-pub use left_out::{LeftOut, Reason};
+pub use left_out::{LeftOut, LeftOutReason};
 
 pub use natural::natural_order;
 pub use part::{Label, ParseLabelError, Part};

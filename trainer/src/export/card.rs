@@ -3,7 +3,7 @@
 use super::gate::{Parity, tolerance};
 use super::training_run::TrainingRun;
 use crate::network::Head;
-use crate::network::weights::Origin;
+use crate::network::weights::WeightsOrigin;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -64,7 +64,7 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
          - Its figures have wide intervals where abnormal parts are few; see the report of the cross-validation.\n\
          - REVIEW is for a person. PASS is no proof that a part is free of faults that X-rays don't show.\n",
     );
-    let _ = writeln!(card, "- {}", Origin::of(run.backbone.digest).sentence());
+    let _ = writeln!(card, "- {}", WeightsOrigin::of(run.backbone.digest).sentence());
     if let Some(leaks) = run.recipe.config["leaks"].as_u64() {
         let _ = writeln!(
             card,

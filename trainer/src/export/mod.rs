@@ -16,7 +16,7 @@ pub use error::ExportError;
 pub use gate::{Parity, tolerance};
 pub use golden::{THRESHOLD_MARGIN, choose};
 pub use plans::{PLAN_WORKER, Plans, PlansError, serve_plan_worker};
-pub use training_run::{BackboneFile, GoldenImage, HEAD, RUN, TrainingRun, TrainingRunError};
+pub use training_run::{BackboneFile, GoldenFile, HEAD, RUN, TrainingRun, TrainingRunError};
 
 use crate::network::{Backbone, onnx, weights};
 use cellgate_models::digest::Digest;
@@ -29,7 +29,7 @@ use tch::Device;
 
 /// What to export and how.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ExportOptions {
     /// The backbone's weights instead of the file that was trained with; must have the same digest.
     pub backbone: Option<PathBuf>,
     /// One network for each; at least one.
@@ -53,7 +53,7 @@ pub struct Exported {
 /// # Errors
 /// [`ExportError`]: the training run can't be read, the backbone or a golden image is another one, the gate is not passed, or
 /// the model can't be written.
-pub fn export(folder: &Path, out: &Path, options: &Options) -> Result<Exported, ExportError> {
+pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Exported, ExportError> {
     let (run, head) = TrainingRun::load(folder)?;
     let path = options.backbone.clone().unwrap_or_else(|| folder.join(&run.backbone.path));
     let backbone = Backbone::open(&weights::find(Some(&path))?, Device::Cpu)?;

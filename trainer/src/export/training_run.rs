@@ -38,7 +38,7 @@ pub struct TrainingRun {
     /// How good it is, cross-validated, as `results.json` names the figures.
     pub metrics: serde_json::Map<String, serde_json::Value>,
     /// Training images that prove an exported network, see [`choose`](super::choose).
-    pub golden: Vec<GoldenImage>,
+    pub golden: Vec<GoldenFile>,
 }
 
 /// A file of backbone weights.
@@ -54,7 +54,7 @@ pub struct BackboneFile {
 /// A training image that proves an exported network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GoldenImage {
+pub struct GoldenFile {
     /// Where it was; relative to the training run's folder if not absolute.
     pub path: PathBuf,
     /// Its digest.

@@ -10,11 +10,11 @@ const VERSION: u32 = 1;
 
 /// Everything that an image's features depend on, but the image.
 #[derive(Debug, Clone)]
-pub(super) struct Recipe {
+pub(super) struct FeatureSettings {
     fields: Vec<Vec<u8>>,
 }
 
-impl Recipe {
+impl FeatureSettings {
     /// The conversion with its size, the backbone, the kind of device (CPU and CUDA differ in the last digits) and the
     /// layout of the numbers.
     pub(super) fn new(spec: &ConversionSpec, backbone: &Backbone) -> Self {
@@ -54,7 +54,7 @@ mod tests {
         let spec = ConversionSpec::new(Method::Global).with_bounds(bounds(2800)).with_size(size);
         let backbones = [1, 2].map(|seed| Backbone::new(&Weights::random(seed), Device::Cpu).unwrap());
         let key = |spec: &ConversionSpec, backbone: usize, image: &[u8]| {
-            Recipe::new(spec, &backbones[backbone]).key(Digest::of(image))
+            FeatureSettings::new(spec, &backbones[backbone]).key(Digest::of(image))
         };
         let with = |change: &dyn Fn(&mut ConversionSpec)| {
             let mut spec = spec.clone();

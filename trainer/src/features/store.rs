@@ -1,6 +1,6 @@
 //! The cache of features and the way to fill it.
 
-use super::key::Recipe;
+use super::key::FeatureSettings;
 use super::table::FeatureTable;
 use super::{FeatureError, compute, default_cache_root, file};
 use crate::dataset::Part;
@@ -57,7 +57,7 @@ impl FeatureStore {
         progress: &ProgressBar,
     ) -> Result<FeatureTable, FeatureError> {
         let parts: Vec<&Part> = parts.into_iter().collect();
-        let recipe = Recipe::new(spec, backbone);
+        let settings = FeatureSettings::new(spec, backbone);
         let blocks = Block::ALL;
         let a_part = VARIANTS * pooling::width(&blocks);
         let mut values = vec![0.0; parts.len() * a_part];
@@ -69,7 +69,7 @@ impl FeatureStore {
                 twins.push(index);
                 continue;
             }
-            let key = recipe.key(part.digest);
+            let key = settings.key(part.digest);
             match file::read(&self.path(key), key, a_part) {
                 Some(features) => {
                     place.copy_from_slice(&features);
@@ -84,7 +84,7 @@ impl FeatureStore {
         // What came out of the cache says nothing about the time left.
         progress.reset_eta();
         compute::features(&to_compute, spec, backbone, &blocks, |part, features| {
-            let key = recipe.key(part.digest);
+            let key = settings.key(part.digest);
             let path = self.path(key);
             file::write(&path, key, &features).map_err(|source| FeatureError::Io { path, source })?;
             for &index in &missing[&part.digest] {

@@ -13,7 +13,7 @@ const CONVERGED: f64 = 1e-2;
 const MAX_STEPS: usize = 25;
 
 /// Below this share of the largest one a variance is taken for rounding errors.
-const LEAST_VARIANCE: f64 = 1e-12;
+const MIN_VARIANCE: f64 = 1e-12;
 
 /// Settings of [`fit`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,7 +72,7 @@ fn principal_components(rows: &Tensor) -> Result<Tensor, FitError> {
     }
     let (vectors, values) = symmetric_svd(&rows.f_matmul(&rows.f_tr()?)?)?;
     let values = Vec::<f64>::try_from(values)?;
-    let with_variance = values.iter().take_while(|&&value| value > values[0] * LEAST_VARIANCE).count();
+    let with_variance = values.iter().take_while(|&&value| value > values[0] * MIN_VARIANCE).count();
     let with_variance = i64::try_from(with_variance)?;
     let lengths = Tensor::f_from_slice(&values)?.f_narrow(0, 0, with_variance)?.f_sqrt()?;
     Ok(rows.f_tr()?.f_matmul(&vectors.f_narrow(1, 0, with_variance)?)?.f_div(&lengths)?)

@@ -24,7 +24,7 @@ pub use recommended::RecommendedRecipe;
 pub use training::TrainingSet;
 
 use crate::network::Head;
-use crate::stats::{self, Scored, Weights};
+use crate::stats::{self, ErrorWeights, Scored};
 use calibration::Calibration;
 use out_of_fold::out_of_fold;
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,8 @@ impl Recipe {
                     error => error,
                 })?;
                 scored.iter_mut().for_each(|part| part.score = calibration.score(part.score));
-                let threshold = stats::smoothed(&known(&scored), Weights::BALANCED).ok_or(FitError::TooFewBundles)?;
+                let threshold =
+                    stats::smoothed(&known(&scored), ErrorWeights::BALANCED).ok_or(FitError::TooFewBundles)?;
                 Ok((Fitted { head: calibration.apply(head)?, threshold }, scored))
             }
         }

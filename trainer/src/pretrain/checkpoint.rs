@@ -2,7 +2,7 @@
 
 use super::config::PretrainConfig;
 use super::held_out::Figures;
-use super::network::{Network, all};
+use super::network::{TrainableNetwork, all};
 use super::optimizer::Optimizer;
 use super::{CheckpointError, PretrainError};
 use crate::files::{self, FileError};
@@ -63,7 +63,12 @@ impl State {
 ///
 /// # Errors
 /// A value that is no number; libtorch's; the file can't be written.
-pub(super) fn write(path: &Path, state: &State, network: &Network, optimizer: &Optimizer) -> Result<(), PretrainError> {
+pub(super) fn write(
+    path: &Path,
+    state: &State,
+    network: &TrainableNetwork,
+    optimizer: &Optimizer,
+) -> Result<(), PretrainError> {
     let moments = optimizer.moments.iter().flat_map(|(name, moments)| moments.iter().map(move |tensor| (name, tensor)));
     for (name, tensor) in network.tensors.iter().chain(moments) {
         let is_finite = tensor.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
@@ -103,7 +108,7 @@ pub(super) fn write(path: &Path, state: &State, network: &Network, optimizer: &O
 ///
 /// # Errors
 /// It can't be read, is damaged or of another version, or `device` fails.
-pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, Network, Optimizer)>, PretrainError> {
+pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, TrainableNetwork, Optimizer)>, PretrainError> {
     let file = match std::fs::read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -112,7 +117,7 @@ pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, Network
     parse(&file, device).map(Some).map_err(|source| PretrainError::Checkpoint { path: path.to_owned(), source })
 }
 
-fn parse(file: &[u8], device: Device) -> Result<(State, Network, Optimizer), CheckpointError> {
+fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimizer), CheckpointError> {
     let (_, header) = SafeTensors::read_metadata(file)?;
     let state = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE));
     let state = state.ok_or(CheckpointError::NoState { expected: STATE })?;
@@ -142,7 +147,7 @@ fn parse(file: &[u8], device: Device) -> Result<(State, Network, Optimizer), Che
         let tensor = read(PARTS[0], &name, &shape)?;
         tensors.insert(name, tensor);
     }
-    let network = Network::new(tensors, device)?;
+    let network = TrainableNetwork::new(tensors, device)?;
     let mut optimizer = Optimizer::new(&network)?;
     optimizer.steps = state.steps;
     for (name, moments) in &mut optimizer.moments {

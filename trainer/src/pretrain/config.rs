@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tch::Device;
 
-/// What decides a run, together with its plan: a checkpoint goes on only with the same.
+/// What decides a run, together with its budget: a checkpoint goes on only with the same.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {
@@ -23,7 +23,7 @@ pub struct PretrainConfig {
 /// When a run is done.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Plan {
+pub enum Budget {
     /// After so many steps.
     Steps(u64),
     /// After so many minutes of training, stops in between not counted. Weights then depend on the machine's speed.
@@ -38,7 +38,7 @@ pub struct Run<'a> {
     /// What decides it.
     pub config: PretrainConfig,
     /// When it is done.
-    pub plan: Plan,
+    pub budget: Budget,
     /// Where it computes.
     pub device: Device,
     /// Ends it after the current step, with a checkpoint.

@@ -130,14 +130,14 @@ impl Window {
         let zoom = random.random_range(ZOOM_JITTER.0..ZOOM_JITTER.1);
         let width = ((size.width as f32 / (ZOOM_X * zoom)) as u32).min(image_width);
         let height = ((size.height as f32 / (ZOOM_Y * zoom)) as u32).min(image_height);
-        let (most_left, most_top) = (image_width - width, image_height - height);
+        let (max_left, max_top) = (image_width - width, image_height - height);
         let aim = random.random_bool(AIMED_SHARE).then(|| aim(sample, random)).flatten();
         let (left, top) = match aim {
             Some((x, y)) => (
-                x.saturating_sub(random.random_range(0..width)).min(most_left),
-                y.saturating_sub(random.random_range(0..height)).min(most_top),
+                x.saturating_sub(random.random_range(0..width)).min(max_left),
+                y.saturating_sub(random.random_range(0..height)).min(max_top),
             ),
-            None => (random.random_range(0..=most_left), random.random_range(0..=most_top)),
+            None => (random.random_range(0..=max_left), random.random_range(0..=max_top)),
         };
         Self { left, top, width, height }
     }

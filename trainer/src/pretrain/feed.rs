@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 const QUEUE: usize = 2;
 
 /// A batch, and what it took on its thread.
-type Rendered = (Batch, Duration);
+type TimedBatch = (Batch, Duration);
 
 /// Batches in order, rendered ahead.
 pub(super) struct Feed {
-    receivers: Vec<Receiver<Result<Rendered, PretrainError>>>,
+    receivers: Vec<Receiver<Result<TimedBatch, PretrainError>>>,
     threads: Vec<JoinHandle<()>>,
     next: usize,
 }
@@ -48,7 +48,7 @@ impl Feed {
     ///
     /// # Errors
     /// Rendering failed.
-    pub(super) fn next(&mut self) -> Result<Rendered, PretrainError> {
+    pub(super) fn next(&mut self) -> Result<TimedBatch, PretrainError> {
         let receiver = &self.receivers[self.next];
         self.next = (self.next + 1) % self.receivers.len();
         receiver.recv().map_err(|_| PretrainError::NoRenderer)?

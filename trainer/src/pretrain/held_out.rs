@@ -2,7 +2,7 @@
 
 use super::PretrainError;
 use super::loss::{loss, normalised};
-use super::network::Network;
+use super::network::TrainableNetwork;
 use super::stream::{Batch, Stream, Tensors};
 use crate::dataset::Label;
 use crate::dataset::synth::sampler::{ABNORMAL_SEVERITY, KINDS};
@@ -50,7 +50,7 @@ impl HeldOut {
     ///
     /// # Errors
     /// libtorch's.
-    pub(super) fn figures(&self, network: &Network, step: u64) -> Result<Figures, PretrainError> {
+    pub(super) fn figures(&self, network: &TrainableNetwork, step: u64) -> Result<Figures, PretrainError> {
         let _guard = tch::no_grad_guard();
         let (mut total, mut right, mut crops) = (0.0, 0, 0);
         let mut of_cells: [Vec<Scored>; KINDS] = Default::default();

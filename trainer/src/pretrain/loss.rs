@@ -54,7 +54,7 @@ pub(super) fn loss(outputs: &Outputs, answers: &Tensors) -> Result<Loss, TchErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pretrain::network::Network;
+    use crate::pretrain::network::TrainableNetwork;
     use crate::pretrain::optimizer::Optimizer;
     use crate::pretrain::stream::Stream;
     use cellgate_models::conversion::Size;
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_few_steps_on_one_batch_make_it_smaller() {
         let answers = Stream::new(1, 8, Size { height: 64, width: 64 }).batch(0).unwrap().tensors(Device::Cpu).unwrap();
-        let network = Network::random(1, Device::Cpu).unwrap();
+        let network = TrainableNetwork::random(1, Device::Cpu).unwrap();
         let mut optimizer = Optimizer::new(&network).unwrap();
         let images = normalised(&answers.levels).unwrap();
         let mut totals = Vec::new();

@@ -34,7 +34,7 @@ mod run;
 mod stream;
 mod summary;
 
-pub use config::{Plan, PretrainConfig, Run};
+pub use config::{Budget, PretrainConfig, Run};
 pub use error::{CheckpointError, PretrainError};
 pub use held_out::Figures;
 pub use run::run;

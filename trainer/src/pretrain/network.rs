@@ -14,7 +14,7 @@ const NORM_MOMENTUM: f64 = 0.03;
 const MAP_BIAS: f64 = -3.0;
 
 /// The network with its heads.
-pub(super) struct Network {
+pub(super) struct TrainableNetwork {
     /// Under torchvision's names; those of heads begin with `head.`.
     pub(super) tensors: BTreeMap<String, Tensor>,
     device: Device,
@@ -69,7 +69,7 @@ pub(super) fn is_trained(name: &str) -> bool {
     !name.contains("running_")
 }
 
-impl Network {
+impl TrainableNetwork {
     /// Random convolutions named by `seed`, normalisations that change nothing, and heads that say the same of any crop.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn all_heads_answer_for_each_crop_and_cell() {
-        let network = Network::random(1, Device::Cpu).unwrap();
+        let network = TrainableNetwork::random(1, Device::Cpu).unwrap();
         let outputs = network.forward(&Tensor::randn([2, 3, 96, 64], (Kind::Float, Device::Cpu)), true).unwrap();
         assert_eq!(outputs.maps.each_ref().map(Tensor::size), [[2, 11, 6, 4], [2, 11, 3, 2]]);
         let rows = [outputs.severities, outputs.last_severities, outputs.coatings, outputs.styles];
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn evaluated_it_is_the_products_network() {
         let _guard = tch::no_grad_guard();
-        let mut network = Network::random(1, Device::Cpu).unwrap();
+        let mut network = TrainableNetwork::random(1, Device::Cpu).unwrap();
         // Other than 0, so that the head shows the means of stages 3 and 4.
         let eye = Tensor::eye(768, (Kind::Float, Device::Cpu)).narrow(0, 250, 11);
         network.tensors.insert("head.means.weight".into(), eye);

@@ -1,6 +1,6 @@
 //! AdamW (Loshchilov and Hutter 2017), with moments that can be saved, and the learning rate over a run.
 
-use super::network::{Network, is_trained};
+use super::network::{TrainableNetwork, is_trained};
 use std::collections::BTreeMap;
 use tch::{TchError, Tensor};
 
@@ -35,7 +35,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// libtorch's.
-    pub(super) fn new(network: &Network) -> Result<Self, TchError> {
+    pub(super) fn new(network: &TrainableNetwork) -> Result<Self, TchError> {
         let trained = network.tensors.iter().filter(|(name, _)| is_trained(name));
         let zeros = |tensor: &Tensor| tensor.detach().f_zeros_like();
         let moments = trained.map(|(name, tensor)| Ok((name.clone(), [zeros(tensor)?, zeros(tensor)?])));
@@ -46,7 +46,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// libtorch's.
-    pub(super) fn step(&mut self, network: &Network, learning_rate: f64) -> Result<(), TchError> {
+    pub(super) fn step(&mut self, network: &TrainableNetwork, learning_rate: f64) -> Result<(), TchError> {
         self.steps += 1;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let [first_sum, second_sum] = BETAS.map(|beta| 1.0 - beta.powi(steps));

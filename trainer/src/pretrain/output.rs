@@ -2,9 +2,9 @@
 
 use super::PretrainError;
 use super::checkpoint::State;
-use super::config::{Plan, Run};
+use super::config::{Budget, Run};
 use super::loss::TERMS;
-use super::network::{Network, exported};
+use super::network::{TrainableNetwork, exported};
 use super::summary::{Summary, WEIGHTS, summary};
 use crate::files::{self, FileError};
 use crate::network::device;
@@ -24,7 +24,7 @@ const CARD: &str = "model-card.md";
 ///
 /// # Errors
 /// A weight that is no number in f16; libtorch's; a file that can't be written.
-pub(super) fn write(run: &Run<'_>, state: &State, network: &Network) -> Result<(), PretrainError> {
+pub(super) fn write(run: &Run<'_>, state: &State, network: &TrainableNetwork) -> Result<(), PretrainError> {
     let summary = summary(run, state);
     let weights = weights(network, &format!("cellgate-trainer pretrain, seed {}", state.config.seed))?;
     let files = [
@@ -41,7 +41,7 @@ pub(super) fn write(run: &Run<'_>, state: &State, network: &Network) -> Result<(
 }
 
 /// The network as safetensors in f16, torchvision's names, without the task's heads: 43.6 MB.
-fn weights(network: &Network, note: &str) -> Result<Vec<u8>, PretrainError> {
+fn weights(network: &TrainableNetwork, note: &str) -> Result<Vec<u8>, PretrainError> {
     let mut tensors = Vec::new();
     for (name, shape) in exported() {
         let mut values: Tensor = network.tensors[&name].detach().f_to_device(Device::Cpu)?;
@@ -120,9 +120,9 @@ fn plot(state: &State) -> Markup {
 /// What a person should know of the weights.
 fn card(run: &Run<'_>, summary: &Summary, digest: Digest) -> String {
     let config = &run.config;
-    let plan = match run.plan {
-        Plan::Steps(steps) => format!("{steps} steps"),
-        Plan::Minutes(minutes) => format!("{minutes} minutes"),
+    let budget = match run.budget {
+        Budget::Steps(steps) => format!("{steps} steps"),
+        Budget::Minutes(minutes) => format!("{minutes} minutes"),
     };
     let number = |value: Option<f64>| value.map_or("none yet".to_owned(), |value| format!("{value:.3}"));
     let held_out = |value: fn(&super::Figures) -> f64| number(summary.held_out.as_ref().map(value));
@@ -132,7 +132,7 @@ fn card(run: &Run<'_>, summary: &Summary, digest: Digest) -> String {
         ("seed", config.seed.to_string()),
         ("steps", format!("{} of {} crops of {} (height x width)", summary.steps, config.batch, config.crop)),
         ("crops", summary.images.to_string()),
-        ("plan", format!("{plan}{}", if summary.finished { "" } else { ", not finished" })),
+        ("budget", format!("{budget}{}", if summary.finished { "" } else { ", not finished" })),
         ("time", format!("{:.1} minutes, {:.1} crops/s", summary.seconds / 60.0, summary.images_per_s)),
         ("machine", machine(run.device)),
         ("loss, first and last ten steps", format!("{}, {}", number(summary.first_loss), number(summary.last_loss))),

@@ -2,11 +2,11 @@
 
 use super::PretrainError;
 use super::checkpoint::{self, Row, State};
-use super::config::{Plan, PretrainConfig, Run};
+use super::config::{Budget, PretrainConfig, Run};
 use super::feed::Feed;
 use super::held_out::HeldOut;
 use super::loss::{TERMS, loss, normalised};
-use super::network::Network;
+use super::network::TrainableNetwork;
 use super::optimizer::{Optimizer, rate};
 use super::output;
 use super::stream::{Batch, Stream};
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use tch::{Cuda, Device, Kind, Tensor};
 
 /// From one checkpoint to the next.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
 /// Held by the process that trains in a folder.
 const LOCK: &str = ".lock";
 /// Steps that a line of the curve stands for.
@@ -39,7 +39,7 @@ pub fn run(run: &Run<'_>) -> Result<Summary, PretrainError> {
     let (state, network, optimizer) = match checkpoint::read(&path, run.device)? {
         Some(checkpoint) => checkpoint,
         None => {
-            let network = Network::random(run.config.seed, run.device)?;
+            let network = TrainableNetwork::random(run.config.seed, run.device)?;
             let optimizer = Optimizer::new(&network)?;
             (State::new(run.config), network, optimizer)
         }
@@ -87,7 +87,7 @@ struct Training<'a> {
     run: &'a Run<'a>,
     path: PathBuf,
     state: State,
-    network: Network,
+    network: TrainableNetwork,
     optimizer: Optimizer,
     held_out: HeldOut,
 }
@@ -104,7 +104,7 @@ impl Training<'_> {
         let (before, start) = (self.state.seconds, Instant::now());
         let mut saved = Instant::now();
         let (mut sums, mut summed) = (self.no_sums(), 0);
-        while share(self.run.plan, &self.state) < 1.0 && !self.run.stop.load(Ordering::Relaxed) {
+        while share(self.run.budget, &self.state) < 1.0 && !self.run.stop.load(Ordering::Relaxed) {
             let waiting = Instant::now();
             let (batch, took) = feed.next()?;
             self.state.waited_s += waiting.elapsed().as_secs_f64();
@@ -117,7 +117,7 @@ impl Training<'_> {
                 (sums, summed) = (self.no_sums(), 0);
                 self.show(&bar, start.elapsed(), before);
             }
-            if saved.elapsed() >= CHECKPOINT_EVERY && self.state.steps.is_multiple_of(ROW_STEPS) {
+            if saved.elapsed() >= CHECKPOINT_INTERVAL && self.state.steps.is_multiple_of(ROW_STEPS) {
                 self.save()?;
                 saved = Instant::now();
             }
@@ -132,7 +132,7 @@ impl Training<'_> {
 
     /// Trains on `batch`; the learning rate it used. Adds the loss's terms to `sums`, on the device.
     fn step(&mut self, batch: &Batch, sums: &mut Tensor) -> Result<f64, PretrainError> {
-        let learning_rate = self.run.config.learning_rate * rate(share(self.run.plan, &self.state));
+        let learning_rate = self.run.config.learning_rate * rate(share(self.run.budget, &self.state));
         let answers = batch.tensors(self.run.device)?;
         let loss = loss(&self.network.forward(&normalised(&answers.levels)?, true)?, &answers)?;
         loss.total.f_backward()?;
@@ -156,9 +156,9 @@ impl Training<'_> {
     }
 
     fn bar(&self) -> ProgressBar {
-        let (total, done, what) = match self.run.plan {
-            Plan::Steps(steps) => (steps, self.state.steps, "steps"),
-            Plan::Minutes(minutes) => ((60.0 * minutes) as u64, self.state.seconds as u64, "seconds"),
+        let (total, done, what) = match self.run.budget {
+            Budget::Steps(steps) => (steps, self.state.steps, "steps"),
+            Budget::Minutes(minutes) => ((60.0 * minutes) as u64, self.state.seconds as u64, "seconds"),
         };
         progress::resumed_bar(total, done, what)
     }
@@ -168,9 +168,9 @@ impl Training<'_> {
         let Some(row) = self.state.rows.last() else { return };
         let of_whole = images(row.step) / (before + elapsed.as_secs_f64());
         bar.set_message(format!("step {}, loss {:.3}, {of_whole:.1} images/s", row.step, row.loss));
-        bar.set_position(match self.run.plan {
-            Plan::Steps(_) => self.state.steps,
-            Plan::Minutes(_) => self.state.seconds as u64,
+        bar.set_position(match self.run.budget {
+            Budget::Steps(_) => self.state.steps,
+            Budget::Minutes(_) => self.state.seconds as u64,
         });
     }
 

@@ -1,7 +1,7 @@
 //! How far a run is, in figures.
 
 use super::checkpoint::State;
-use super::config::{Plan, Run};
+use super::config::{Budget, Run};
 use super::held_out::Figures;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ pub(super) const WEIGHTS: &str = "resnet34-electrodes.safetensors";
 pub struct Summary {
     /// The weights.
     pub weights: PathBuf,
-    /// Whether the plan is fulfilled.
+    /// Whether the budget is used up.
     pub finished: bool,
     /// Steps made.
     pub steps: u64,
@@ -36,11 +36,11 @@ pub struct Summary {
     pub held_out: Option<Figures>,
 }
 
-/// Share of the plan that is done.
-pub(super) fn share(plan: Plan, state: &State) -> f64 {
-    match plan {
-        Plan::Steps(steps) => state.steps as f64 / steps as f64,
-        Plan::Minutes(minutes) => state.seconds / (60.0 * minutes),
+/// Share of the budget that is used.
+pub(super) fn share(budget: Budget, state: &State) -> f64 {
+    match budget {
+        Budget::Steps(steps) => state.steps as f64 / steps as f64,
+        Budget::Minutes(minutes) => state.seconds / (60.0 * minutes),
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) fn summary(run: &Run<'_>, state: &State) -> Summary {
     let of_time = |seconds: f64| if state.seconds > 0.0 { seconds / state.seconds } else { 0.0 };
     Summary {
         weights: run.out.join(WEIGHTS),
-        finished: share(run.plan, state) >= 1.0,
+        finished: share(run.budget, state) >= 1.0,
         steps: state.steps,
         images,
         seconds: state.seconds,

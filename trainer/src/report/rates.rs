@@ -10,21 +10,21 @@ use maud::{Markup, html};
 const LIMITS: [f64; 5] = [0.2, 0.1, 0.05, 0.02, 0.01];
 
 /// One kind of error: its name, the parts it can happen to, errors and parts.
-struct Kind {
+struct RateKind {
     heading: &'static str,
     meaning: &'static str,
     parts: &'static str,
     errors_of: fn(&Confusion) -> (u64, u64),
 }
 
-const KINDS: [Kind; 2] = [
-    Kind {
+const KINDS: [RateKind; 2] = [
+    RateKind {
         heading: "Escapes",
         meaning: "abnormal parts that were passed",
         parts: "abnormal",
         errors_of: |counts| (counts.fn_, counts.abnormal()),
     },
-    Kind {
+    RateKind {
         heading: "Overkill",
         meaning: "normal parts that were rejected",
         parts: "normal",
@@ -48,7 +48,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-fn table(analysis: &Analysis<'_>, kind: &Kind) -> Markup {
+fn table(analysis: &Analysis<'_>, kind: &RateKind) -> Markup {
     html! {
         h3 { (kind.heading) ": " (kind.meaning) }
         div.scroll tabindex="0" {

@@ -8,14 +8,14 @@ use super::Scored;
 
 /// What the rate of escapes and the rate of overkill weigh against each other; both above 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weights {
+pub struct ErrorWeights {
     /// Weight of the escape rate, the share of abnormal parts that are passed.
     pub escape: f64,
     /// Weight of the overkill rate, the share of normal parts that are rejected.
     pub overkill: f64,
 }
 
-impl Weights {
+impl ErrorWeights {
     /// Both alike: the least weighted sum is the best balanced accuracy.
     pub const BALANCED: Self = Self { escape: 0.5, overkill: 0.5 };
 
@@ -32,7 +32,7 @@ impl Weights {
 ///
 /// Steadier than the threshold of the least error itself: a single part can't move it far.
 #[must_use]
-pub fn smoothed(scored: &[Scored], weights: Weights) -> Option<f64> {
+pub fn smoothed(scored: &[Scored], weights: ErrorWeights) -> Option<f64> {
     let gaps = Gaps::of(scored)?;
     let of_class = |abnormal: bool| {
         let odds: Vec<f64> = scored
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn separable_scores_are_parted_in_the_middle_of_the_log_odds() {
         let parts = scored(&[(0.1, 0), (0.2, 0), (0.8, 1), (0.9, 1)]);
-        assert!((smoothed(&parts, Weights::BALANCED).unwrap() - 0.5).abs() < 1e-12);
+        assert!((smoothed(&parts, ErrorWeights::BALANCED).unwrap() - 0.5).abs() < 1e-12);
         assert!((max_escape(&parts, 0.0).unwrap() - 0.5).abs() < 1e-12);
     }
 
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_shifted_scorer_gets_a_shifted_threshold() {
         let parts = scored(&[(0.01, 0), (0.015, 0), (0.02, 0), (0.05, 1), (0.06, 1), (0.08, 1)]);
-        let counts = Confusion::at_threshold(&parts, smoothed(&parts, Weights::BALANCED).unwrap());
+        let counts = Confusion::at_threshold(&parts, smoothed(&parts, ErrorWeights::BALANCED).unwrap());
         assert_eq!(counts.balanced_accuracy(), Some(1.0));
         assert_eq!(Confusion::at_threshold(&parts, 0.5).balanced_accuracy(), Some(0.5));
     }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_dear_escape_lowers_the_threshold() {
         let parts = scored(&[(0.1, 0), (0.3, 1), (0.4, 0), (0.5, 0), (0.6, 0), (0.8, 1), (0.9, 1)]);
-        let smooth = |escape_cost| smoothed(&parts, Weights::from_costs(escape_cost, 1.0, 0.2)).unwrap();
+        let smooth = |escape_cost| smoothed(&parts, ErrorWeights::from_costs(escape_cost, 1.0, 0.2)).unwrap();
         assert!(smooth(100.0) < smooth(0.1));
     }
 
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn one_class_has_no_operating_point() {
         let parts = scored(&[(0.1, 0), (0.9, 0)]);
-        assert_eq!(smoothed(&parts, Weights::BALANCED), None);
+        assert_eq!(smoothed(&parts, ErrorWeights::BALANCED), None);
         assert_eq!(max_escape(&[], 0.1), None);
     }
 
@@ -210,9 +210,9 @@ mod tests {
     fn one_part_more_hardly_moves_the_smoothed_threshold() {
         let mut parts: Vec<_> = (0..100).map(|step| (0.05 + 0.004 * f64::from(step), 0)).collect();
         parts.extend((0..30).map(|step| (0.4 + 0.015 * f64::from(step), 1)));
-        let before = smoothed(&scored(&parts), Weights::BALANCED).unwrap();
+        let before = smoothed(&scored(&parts), ErrorWeights::BALANCED).unwrap();
         parts.push((0.02, 1));
-        let after = smoothed(&scored(&parts), Weights::BALANCED).unwrap();
+        let after = smoothed(&scored(&parts), ErrorWeights::BALANCED).unwrap();
         assert!((before - after).abs() < 0.03, "{before} {after}");
     }
 
@@ -231,7 +231,7 @@ mod tests {
 
         #[test]
         fn smoothed_lies_within_0_and_1(parts in parts()) {
-            if let Some(threshold) = smoothed(&parts, Weights::BALANCED) {
+            if let Some(threshold) = smoothed(&parts, ErrorWeights::BALANCED) {
                 prop_assert!(0.0 < threshold && threshold <= 1.0);
             }
         }

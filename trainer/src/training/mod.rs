@@ -12,7 +12,7 @@ pub use thresholds::Thresholds;
 
 use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::{Dataset, Label};
-use crate::export::{BackboneFile, GoldenImage, RUN, TrainingRun, choose};
+use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
 use crate::features::FeatureStore;
 use crate::fit::{Classifier, Recipe, TrainingSet, known};
 use crate::network::Backbone;
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 const GOLDEN_IMAGES: usize = 8;
 
 /// What a model is trained from.
-pub struct Inputs<'a> {
+pub struct TrainingInputs<'a> {
     /// The labelled parts.
     pub dataset: &'a Dataset,
     /// The frozen backbone.
@@ -64,7 +64,7 @@ pub struct Trained {
 ///
 /// # Errors
 /// Fewer than two bundles or one class only, an image that can't be read, a file that can't be written.
-pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result<Trained, TrainingError> {
+pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -> Result<Trained, TrainingError> {
     let dataset = inputs.dataset;
     let bundles = dataset.bundles().len();
     if bundles < 2 {
@@ -89,7 +89,7 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
     let golden = choose(&scores, &labels, &policy, GOLDEN_IMAGES).into_iter().map(|part| {
         let entry = &dataset.parts[part];
         let path = absolute(&entry.path)?;
-        Ok(GoldenImage { path, digest: entry.digest, label: entry.label, score: scores[part] })
+        Ok(GoldenFile { path, digest: entry.digest, label: entry.label, score: scores[part] })
     });
     let mut config =
         serde_json::json!({ "settings": inputs.recipe, "thresholds": thresholds, "device": inputs.device });

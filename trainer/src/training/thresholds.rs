@@ -2,7 +2,7 @@
 
 use super::TrainingError;
 use crate::dataset::Label;
-use crate::stats::{self, Scored, Weights};
+use crate::stats::{self, ErrorWeights, Scored};
 use cellgate_models::policy::Policy;
 use serde::Serialize;
 
@@ -31,7 +31,8 @@ impl Thresholds {
             Some((escape, overkill)) => {
                 let abnormal = scored.iter().filter(|part| part.label == Label::Abnormal).count();
                 let share = self.abnormal_share.unwrap_or(abnormal as f64 / scored.len() as f64);
-                stats::smoothed(scored, Weights::from_costs(escape, overkill, share)).ok_or(TrainingError::OneClass)?
+                stats::smoothed(scored, ErrorWeights::from_costs(escape, overkill, share))
+                    .ok_or(TrainingError::OneClass)?
             }
         };
         let review_from = stats::max_escape(scored, self.max_escape).ok_or(TrainingError::OneClass)?.min(reject_from);

@@ -6,7 +6,7 @@ use cellgate_models::model::{Model, ModelLimits, Precision, RecipeRecord};
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_trainer::dataset::Label;
-use cellgate_trainer::export::{BackboneFile, GoldenImage, TrainingRun};
+use cellgate_trainer::export::{BackboneFile, GoldenFile, TrainingRun};
 use cellgate_trainer::network::head::Activation;
 use cellgate_trainer::network::{Backbone, Block, Head, Layer};
 use cellgate_trainer::results::DatasetSummary;
@@ -34,7 +34,7 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
     let conversion = ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 });
     let run = TrainingRun {
         version: TrainingRun::VERSION,
-        golden: vec![GoldenImage {
+        golden: vec![GoldenFile {
             digest: Digest::of_file(&image).unwrap(),
             score: score(&image, &files[0], &head, &conversion),
             path: "golden image.tif".into(),

@@ -22,7 +22,7 @@ const HEAD_BYTES: usize = 8 + 4 + 8 + 8;
 const TIME_BYTES: usize = 8;
 const CODE_BYTES: usize = 32;
 /// An entry without name and plan.
-const LEAST_BYTES: usize = HEAD_BYTES + TIME_BYTES + KEY_BYTES + CODE_BYTES;
+const MIN_BYTES: usize = HEAD_BYTES + TIME_BYTES + KEY_BYTES + CODE_BYTES;
 
 /// Why an entry is not to be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -170,8 +170,8 @@ pub(super) fn encode<'p>(description: &Description, plan: &'p [u8], key: &Device
 
 /// The fields after the head, once the code over all bytes is right. Looks at no length field before that.
 fn authentic<'b>(bytes: &'b [u8], key: &DeviceKey) -> Result<&'b [u8], EntryError> {
-    if bytes.len() < LEAST_BYTES {
-        return Err(malformed("its length", &bytes.len(), &format!("at least {LEAST_BYTES}")));
+    if bytes.len() < MIN_BYTES {
+        return Err(malformed("its length", &bytes.len(), &format!("at least {MIN_BYTES}")));
     }
     if bytes[..8] != MAGIC {
         return Err(malformed("its first bytes", &bytes[..8].escape_ascii(), &MAGIC.escape_ascii()));

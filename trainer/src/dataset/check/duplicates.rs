@@ -1,6 +1,6 @@
 //! The same image several times in one data set.
 
-use super::{Finding, ImageFacts, Kind, Listing};
+use super::{Finding, FindingKind, ImageFacts, Listing};
 use crate::dataset::{Dataset, Label};
 use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::ReadError;
@@ -33,7 +33,7 @@ pub fn leaks(dataset: &Dataset) -> Vec<Finding> {
     let mut findings = judge_all(dataset.parts.iter().map(|part| {
         (part.digest, Copy { file: part.digest, image: &part.image, bundle: &part.bundle, label: part.label })
     }));
-    findings.retain(|finding| finding.kind == Kind::Leak);
+    findings.retain(|finding| finding.kind == FindingKind::Leak);
     findings
 }
 
@@ -55,10 +55,10 @@ fn judge(copies: &[Copy<'_>]) -> Finding {
     let same_bundle = copies.iter().all(|copy| copy.bundle == first.bundle);
     let same_label = copies.iter().all(|copy| copy.label == first.label);
     let (kind, across) = match (same_bundle, same_label) {
-        (true, true) => (Kind::Duplicate, "within one bundle"),
-        (false, true) => (Kind::Leak, "across bundles"),
-        (true, false) => (Kind::Leak, "with different labels"),
-        (false, false) => (Kind::Leak, "across bundles and with different labels"),
+        (true, true) => (FindingKind::Duplicate, "within one bundle"),
+        (false, true) => (FindingKind::Leak, "across bundles"),
+        (true, false) => (FindingKind::Leak, "with different labels"),
+        (false, false) => (FindingKind::Leak, "across bundles and with different labels"),
     };
     let same = if same_file { "the same file" } else { "the same pixels in different files" };
     let named = copies.iter().map(|copy| format!("{} (`{}`, {})", copy.image, copy.bundle, copy.label));

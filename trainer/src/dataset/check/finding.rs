@@ -15,7 +15,7 @@ pub enum Severity {
 /// What a finding is about. As JSON in lower case with `-`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum FindingKind {
     /// An image that can't be read.
     Unreadable,
     /// An image in the folders that would be no part of the data set.
@@ -60,7 +60,7 @@ pub enum Kind {
     Disputed,
 }
 
-impl Kind {
+impl FindingKind {
     fn severity(self) -> Severity {
         match self {
             Self::Unreadable | Self::LeftOut | Self::Leak | Self::SimilarNames | Self::OneClass => Severity::Error,
@@ -75,7 +75,7 @@ pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// What it is about.
-    pub kind: Kind,
+    pub kind: FindingKind,
     /// What was found, in a sentence.
     pub message: String,
     /// The images that it is about.
@@ -83,7 +83,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(kind: Kind, message: String, images: Vec<String>) -> Self {
+    pub(super) fn new(kind: FindingKind, message: String, images: Vec<String>) -> Self {
         Self { severity: kind.severity(), kind, message, images }
     }
 }

@@ -1,6 +1,6 @@
 //! What is wrong or doubtful in a data set.
 
-use super::finding::{Finding, Kind};
+use super::finding::{Finding, FindingKind};
 use super::{Agreement, BundleParts, ImageFacts, Label, Listing, odd};
 use crate::dataset::LeftOut;
 use crate::dataset::folders::EXPECTED;
@@ -28,7 +28,7 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
         let mut add = |kind, message| findings.push(Finding::new(kind, message, vec![name.clone()]));
         let facts = match image {
             Err(error) => {
-                add(Kind::Unreadable, error.to_string());
+                add(FindingKind::Unreadable, error.to_string());
                 continue;
             }
             Ok(facts) => facts,
@@ -36,20 +36,26 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
         let (lo, hi) = facts.percentiles;
         let is_saturated = facts.saturated > SATURATED_SHARE;
         if lo.round_ties_even() >= hi.round_ties_even() {
-            add(Kind::Flat, format!("{name}: 99.98 % of the levels are {lo:.0}, the local conversion shows nothing"));
+            add(
+                FindingKind::Flat,
+                format!("{name}: 99.98 % of the levels are {lo:.0}, the local conversion shows nothing"),
+            );
         } else {
             looks.push(odd::Image { name, look: &facts.look, is_saturated });
         }
         if is_saturated {
             let percent = facts.saturated * 100.0;
             add(
-                Kind::Saturated,
+                FindingKind::Saturated,
                 format!("{name}: {percent:.2} % of the pixels are at the top of the detector's range"),
             );
         }
         if is_odd(facts.height, height) || is_odd(facts.width, width) {
             let size = format!("{} x {}", facts.height, facts.width);
-            add(Kind::OddSize, format!("{name}: {size} pixels (height x width), the median is {height} x {width}"));
+            add(
+                FindingKind::OddSize,
+                format!("{name}: {size} pixels (height x width), the median is {height} x {width}"),
+            );
         }
     }
     findings.extend(odd::of_looks(&looks));
@@ -62,12 +68,12 @@ pub(super) fn of_balance(bundles: &[BundleParts], all: &BundleParts) -> Vec<Find
     let mut findings = Vec::new();
     if all.has_one_class() {
         let message = format!("{}: nothing can be learnt from one class", all_are(all, only(all)));
-        findings.push(Finding::new(Kind::OneClass, message, Vec::new()));
+        findings.push(Finding::new(FindingKind::OneClass, message, Vec::new()));
         return findings;
     }
     if let [bundle] = bundles {
         let message = format!("`{}` is the only bundle: cross-validation needs two, to leave one out", bundle.name);
-        findings.push(Finding::new(Kind::OneBundle, message, Vec::new()));
+        findings.push(Finding::new(FindingKind::OneBundle, message, Vec::new()));
     } else if let Some(left_out) = bundles.iter().find(|bundle| !can_choose_without(bundle, bundles)) {
         let both = bundles.iter().filter(|bundle| !bundle.has_one_class()).count();
         let message = format!(
@@ -76,11 +82,11 @@ pub(super) fn of_balance(bundles: &[BundleParts], all: &BundleParts) -> Vec<Find
             bundles.len(),
             left_out.name
         );
-        findings.push(Finding::new(Kind::FewBundles, message, Vec::new()));
+        findings.push(Finding::new(FindingKind::FewBundles, message, Vec::new()));
     }
     for bundle in bundles.iter().filter(|bundle| bundle.has_one_class()) {
         let message = format!("`{}`: {}, so it has no balanced accuracy", bundle.name, all_are(bundle, only(bundle)));
-        findings.push(Finding::new(Kind::OneClassBundle, message, Vec::new()));
+        findings.push(Finding::new(FindingKind::OneClassBundle, message, Vec::new()));
     }
     findings
 }
@@ -117,7 +123,7 @@ pub(super) fn of_names(bundles: &[BundleParts]) -> Vec<Finding> {
                  a reader",
                 names.len()
             );
-            Finding::new(Kind::SimilarNames, message, Vec::new())
+            Finding::new(FindingKind::SimilarNames, message, Vec::new())
         })
         .collect()
 }
@@ -126,7 +132,7 @@ pub(super) fn of_names(bundles: &[BundleParts]) -> Vec<Finding> {
 pub(super) fn of_forms(bundles: &[String]) -> impl Iterator<Item = Finding> {
     bundles.iter().map(|bundle| {
         let message = format!("`{bundle}`: written in two Unicode forms (NFC and another one), taken as one bundle");
-        Finding::new(Kind::TwoForms, message, Vec::new())
+        Finding::new(FindingKind::TwoForms, message, Vec::new())
     })
 }
 
@@ -134,7 +140,7 @@ pub(super) fn of_forms(bundles: &[String]) -> impl Iterator<Item = Finding> {
 pub(super) fn of_left_out(left_out: &[LeftOut]) -> impl Iterator<Item = Finding> {
     left_out.iter().map(|image| {
         let message = format!("{}: left out: {}; expected {EXPECTED}", image.path, image.reason);
-        Finding::new(Kind::LeftOut, message, vec![image.path.clone()])
+        Finding::new(FindingKind::LeftOut, message, vec![image.path.clone()])
     })
 }
 
@@ -143,7 +149,7 @@ pub(super) fn of_passed_by(paths: &[String]) -> Option<Finding> {
     let first = paths.first()?;
     let files = if paths.len() == 1 { "1 file is" } else { &format!("{} files are", paths.len()) };
     let message = format!("{files} passed by, such as {first}: expected {EXPECTED}");
-    Some(Finding::new(Kind::PassedBy, message, Vec::new()))
+    Some(Finding::new(FindingKind::PassedBy, message, Vec::new()))
 }
 
 /// Disputed parts, and labels against the majority.
@@ -153,13 +159,17 @@ pub(super) fn of_agreement(agreement: &Agreement) -> Vec<Finding> {
         .iter()
         .map(|image| {
             let message = format!("{image}: most annotators call it otherwise than its label");
-            Finding::new(Kind::AgainstMajority, message, vec![image.clone()])
+            Finding::new(FindingKind::AgainstMajority, message, vec![image.clone()])
         })
         .collect();
     findings.extend(agreement.disputed.iter().map(|dispute| {
         let (image, label) = (&dispute.image, dispute.label);
         let votes = format!("{} normal, {} abnormal", dispute.normal, dispute.abnormal);
-        Finding::new(Kind::Disputed, format!("{image}: labelled {label}, annotators: {votes}"), vec![image.clone()])
+        Finding::new(
+            FindingKind::Disputed,
+            format!("{image}: labelled {label}, annotators: {votes}"),
+            vec![image.clone()],
+        )
     }));
     findings
 }

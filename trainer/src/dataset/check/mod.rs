@@ -7,7 +7,7 @@ mod odd;
 mod text;
 
 pub use duplicates::leaks;
-pub use finding::{Finding, Kind, Severity};
+pub use finding::{Finding, FindingKind, Severity};
 
 use super::agreement::Agreement;
 use super::images::{ImageFacts, global_bounds};

@@ -3,11 +3,11 @@
 //! The data set itself says what is usual: the median of all images at each place of their sorted levels, and in each field of
 //! their layout. A distance is the mean difference of sorted levels, in units of the usual image's range of levels.
 
-use super::finding::{Finding, Kind};
+use super::finding::{Finding, FindingKind};
 use crate::dataset::look::{Look, SAMPLE};
 
 /// Fewer images don't say what is usual.
-const FEWEST: usize = 4;
+const MIN_IMAGES: usize = 4;
 /// The places of the 1st and the 99th percentile in a sample.
 const LOW: usize = 2;
 const HIGH: usize = SAMPLE - 3;
@@ -62,19 +62,20 @@ impl Mistake {
         }
     }
 
-    fn finding(self) -> (Kind, String) {
+    fn finding(self) -> (FindingKind, String) {
         match self {
-            Self::Inverted => {
-                (Kind::Inverted, "looks like a negative of the other images: black and white are exchanged".into())
-            }
+            Self::Inverted => (
+                FindingKind::Inverted,
+                "looks like a negative of the other images: black and white are exchanged".into(),
+            ),
             Self::ByteSwapped => (
-                Kind::ByteSwapped,
+                FindingKind::ByteSwapped,
                 "its levels are like the other images' once the two bytes of each are exchanged".into(),
             ),
             Self::Scaled(power) => {
                 let factor = 2_u32.pow(power.unsigned_abs());
                 let times = if power > 0 { format!("{factor} times") } else { format!("1/{factor} of") };
-                (Kind::Scaled, format!("its levels are {times} the other images'"))
+                (FindingKind::Scaled, format!("its levels are {times} the other images'"))
             }
         }
     }
@@ -140,7 +141,7 @@ impl Usual {
         None
     }
 
-    fn judge(&self, image: &Image<'_>) -> Option<(Kind, String)> {
+    fn judge(&self, image: &Image<'_>) -> Option<(FindingKind, String)> {
         let look = image.look;
         if let Some(mistake) = self.mistake(look) {
             return Some(mistake.finding());
@@ -160,12 +161,12 @@ impl Usual {
                 "{:.0} % of its pixels are below level {level:.0}, far darker than the other images",
                 100.0 * dark
             );
-            return Some((Kind::PartlyBlank, text));
+            return Some((FindingKind::PartlyBlank, text));
         }
         let (level, share) = look.commonest;
         if share >= ONE_LEVEL.0 && self.one_level <= ONE_LEVEL.1 {
             return Some((
-                Kind::PartlyBlank,
+                FindingKind::PartlyBlank,
                 format!("{:.0} % of its pixels have the one level {level}", 100.0 * share),
             ));
         }
@@ -174,7 +175,7 @@ impl Usual {
                 "its levels, mostly {} to {}, are unlike the other images', mostly {:.0} to {:.0}",
                 look.sample[LOW], look.sample[HIGH], self.sample[LOW], self.sample[HIGH]
             );
-            return Some((Kind::OtherLevels, text));
+            return Some((FindingKind::OtherLevels, text));
         }
         None
     }
@@ -191,7 +192,7 @@ pub(super) struct Image<'a> {
 
 /// Findings on `images`.
 pub(super) fn of_looks(images: &[Image<'_>]) -> Vec<Finding> {
-    if images.len() < FEWEST {
+    if images.len() < MIN_IMAGES {
         return Vec::new();
     }
     let usual = Usual::of(&images.iter().map(|image| image.look).collect::<Vec<_>>());

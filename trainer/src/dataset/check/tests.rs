@@ -1,5 +1,5 @@
 use super::*;
-use crate::dataset::{Entry, LeftOut, Reason};
+use crate::dataset::{Entry, LeftOut, LeftOutReason};
 use cellgate_models::radiograph::Radiograph;
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ fn unreadable() -> Result<ImageFacts, ReadError> {
     Err(ReadError::Io { path: "x.tif".into(), source: std::io::ErrorKind::NotFound.into() })
 }
 
-fn kinds(report: &CheckReport) -> Vec<Kind> {
+fn kinds(report: &CheckReport) -> Vec<FindingKind> {
     report.findings.iter().map(|finding| finding.kind).collect()
 }
 
@@ -70,10 +70,10 @@ fn the_same_image_is_a_leak_across_bundles_or_labels_and_else_a_duplicate() {
         (report.findings[0].kind, report.findings[0].message.clone())
     };
     let (kind, message) = found([image(1, 1), image(2, 2), image(1, 1), image(4, 4)]);
-    assert_eq!(kind, Kind::Leak);
+    assert_eq!(kind, FindingKind::Leak);
     assert_eq!(message, "the same file across bundles: 1 (`b1`, normal), 3 (`b2`, normal)");
     let (kind, message) = found([image(1, 1), image(1, 9), image(3, 3), image(4, 4)]);
-    assert_eq!(kind, Kind::Leak);
+    assert_eq!(kind, FindingKind::Leak);
     assert!(message.starts_with("the same pixels in different files with different labels: 1 "), "{message}");
 
     let twice = listing(&[
@@ -87,7 +87,7 @@ fn the_same_image_is_a_leak_across_bundles_or_labels_and_else_a_duplicate() {
     ]);
     let images = [image(1, 1), image(1, 1), image(3, 3), image(4, 4), image(5, 5), image(6, 6), image(7, 7)];
     let report = CheckReport::new(&twice, &images);
-    assert_eq!((kinds(&report), report.count(Severity::Error)), (vec![Kind::Duplicate], 0));
+    assert_eq!((kinds(&report), report.count(Severity::Error)), (vec![FindingKind::Duplicate], 0));
 }
 
 #[test]
@@ -103,7 +103,10 @@ fn unreadable_flat_saturated_and_odd_images_are_named() {
         levels(60, 100, [[1007; 3000], [2000; 3000]].concat()),
     ];
     let report = CheckReport::new(&listing(&SOUND), &with_b3(images));
-    assert_eq!(kinds(&report), [Kind::Unreadable, Kind::Flat, Kind::Saturated, Kind::OddSize]);
+    assert_eq!(
+        kinds(&report),
+        [FindingKind::Unreadable, FindingKind::Flat, FindingKind::Saturated, FindingKind::OddSize]
+    );
     assert_eq!(report.count(Severity::Error), 1);
     assert!(report.findings[3].message.contains("100 x 60 pixels (height x width), the median is 100 x 50"));
     assert_eq!((report.digest, report.bundles[0].unreadable), (None, 1));
@@ -112,11 +115,11 @@ fn unreadable_flat_saturated_and_odd_images_are_named() {
 #[test]
 fn missing_classes_and_bundles_are_named() {
     let one_class = CheckReport::new(&listing(&[("1", "b", Normal), ("2", "c", Normal)]), &[image(1, 1), image(2, 2)]);
-    assert_eq!(kinds(&one_class), [Kind::OneClass]);
+    assert_eq!(kinds(&one_class), [FindingKind::OneClass]);
     let one_bundle = CheckReport::new(&listing(&SOUND[..2]), &[image(1, 1), image(2, 2)]);
-    assert_eq!((kinds(&one_bundle), one_bundle.count(Severity::Error)), (vec![Kind::OneBundle], 0));
+    assert_eq!((kinds(&one_bundle), one_bundle.count(Severity::Error)), (vec![FindingKind::OneBundle], 0));
     let partly = CheckReport::new(&listing(&SOUND[..3]), &[image(1, 1), image(2, 2), image(3, 3)]);
-    assert_eq!(kinds(&partly), [Kind::FewBundles, Kind::OneClassBundle]);
+    assert_eq!(kinds(&partly), [FindingKind::FewBundles, FindingKind::OneClassBundle]);
     assert!(partly.findings[1].message.starts_with("`b2`: the only image is normal"));
 }
 
@@ -128,12 +131,12 @@ fn bundles_too_few_for_the_default_recipe_are_counted() {
         (kinds(&report), report.findings.first().map(|finding| finding.message.clone()).unwrap_or_default())
     };
     let (kinds, message) = kinds_of(&SOUND[..4]);
-    assert_eq!(kinds, [Kind::FewBundles]);
+    assert_eq!(kinds, [FindingKind::FewBundles]);
     assert!(message.starts_with("found both classes in 2 of 2 bundles, expected three"), "{message}");
     // Bundles of one class each do too, where there are enough: no operating point lacks a class.
     let one_class = [("a", Normal), ("b", Normal), ("c", Normal), ("d", Abnormal), ("e", Abnormal), ("f", Abnormal)];
     let one_class = one_class.map(|(bundle, label)| (bundle, bundle, label));
-    assert_eq!(kinds_of(&one_class).0, [Kind::OneClassBundle; 6]);
+    assert_eq!(kinds_of(&one_class).0, [FindingKind::OneClassBundle; 6]);
 }
 
 #[test]
@@ -142,7 +145,7 @@ fn names_that_look_alike_are_an_error() {
     (lines[0].1, lines[2].1, lines[4].1) = ("bundle 1", "Bundle\u{200b} 01", "bundle 2");
     (lines[1].1, lines[3].1, lines[5].1) = ("bundle 1", "Bundle\u{200b} 01", "bundle 2");
     let report = CheckReport::new(&listing(&lines), &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
-    assert_eq!((kinds(&report), report.count(Severity::Error)), (vec![Kind::SimilarNames], 1));
+    assert_eq!((kinds(&report), report.count(Severity::Error)), (vec![FindingKind::SimilarNames], 1));
     let message = &report.findings[0].message;
     // What has no width is written out.
     assert!(
@@ -154,10 +157,10 @@ fn names_that_look_alike_are_an_error() {
 #[test]
 fn images_that_are_left_out_are_counted_one_by_one() {
     let mut set = listing(&SOUND);
-    let left_out = |path: &str| LeftOut { path: path.to_owned(), reason: Reason::Deeper };
+    let left_out = |path: &str| LeftOut { path: path.to_owned(), reason: LeftOutReason::Deeper };
     set.left_out = vec![left_out("b1/normal/x/1.tif"), left_out("b1/normal/x/2.tif")];
     let report = CheckReport::new(&set, &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
-    assert_eq!((kinds(&report), report.digest), (vec![Kind::LeftOut; 2], None));
+    assert_eq!((kinds(&report), report.digest), (vec![FindingKind::LeftOut; 2], None));
     assert_eq!(report.findings[1].images, ["b1/normal/x/2.tif"]);
 }
 
@@ -166,7 +169,7 @@ fn files_that_are_passed_by_are_counted() {
     let mut set = listing(&SOUND);
     set.passed_by = vec!["b1/1.tif".into(), "b1/normal/foto.jpg".into()];
     let report = CheckReport::new(&set, &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
-    assert_eq!(kinds(&report), [Kind::PassedBy]);
+    assert_eq!(kinds(&report), [FindingKind::PassedBy]);
     assert!(report.findings[0].message.starts_with("2 files are passed by, such as b1/1.tif"));
 }
 

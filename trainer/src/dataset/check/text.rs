@@ -4,8 +4,8 @@ use super::{Agreement, CheckReport, Finding, GroupFacts, Range, Severity};
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt;
 
-/// So many findings of one kind are printed; the others are counted.
-const FINDINGS_A_KIND: usize = 10;
+/// Most findings of one kind that are printed; the others are counted.
+const MAX_FINDINGS_PER_KIND: usize = 10;
 
 impl fmt::Display for CheckReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,10 +32,10 @@ impl fmt::Display for CheckReport {
             writeln!(out)?;
         }
         for findings in self.findings.chunk_by(|one, other| one.kind == other.kind) {
-            for finding in findings.iter().take(FINDINGS_A_KIND) {
+            for finding in findings.iter().take(MAX_FINDINGS_PER_KIND) {
                 writeln!(out, "{}: {}", name(finding), finding.message)?;
             }
-            if let Some(more) = findings.len().checked_sub(FINDINGS_A_KIND + 1) {
+            if let Some(more) = findings.len().checked_sub(MAX_FINDINGS_PER_KIND + 1) {
                 writeln!(out, "{}: and {} more of this kind (--json lists all)", name(&findings[0]), more + 1)?;
             }
         }

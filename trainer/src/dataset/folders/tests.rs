@@ -19,7 +19,7 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 }
 
 /// Paths and reasons of what is left out in the folder.
-fn left_out(root: &Path) -> Vec<(String, Reason)> {
+fn left_out(root: &Path) -> Vec<(String, LeftOutReason)> {
     read(root).unwrap().left_out.into_iter().map(|left_out| (left_out.path, left_out.reason)).collect()
 }
 
@@ -37,14 +37,14 @@ fn images_in_other_places_are_left_out_one_by_one() {
         ("b2/normal/12.tif.gz", b"\x1f\x8b\x08"),
     ]);
     let expected = [
-        ("8.Tiff", Reason::NoBundle),
-        ("b1/7.tif", Reason::NoLabel),
-        ("b1/normal/2026-11-28/6.tiff", Reason::Deeper),
-        ("b1/normal/2026-11-28/late/5.TIF", Reason::Deeper),
-        ("b2/normal/9", Reason::OtherName),
-        ("b2/normal/10.tif.bak", Reason::OtherName),
-        ("b2/normal/11.png", Reason::OtherFormat("a PNG")),
-        ("b2/normal/12.tif.gz", Reason::OtherFormat("an archive")),
+        ("8.Tiff", LeftOutReason::NoBundle),
+        ("b1/7.tif", LeftOutReason::NoLabel),
+        ("b1/normal/2026-11-28/6.tiff", LeftOutReason::Deeper),
+        ("b1/normal/2026-11-28/late/5.TIF", LeftOutReason::Deeper),
+        ("b2/normal/9", LeftOutReason::OtherName),
+        ("b2/normal/10.tif.bak", LeftOutReason::OtherName),
+        ("b2/normal/11.png", LeftOutReason::OtherFormat("a PNG")),
+        ("b2/normal/12.tif.gz", LeftOutReason::OtherFormat("an archive")),
     ];
     assert_eq!(left_out(root.path()), expected.map(|(path, reason)| (path.to_owned(), reason)));
     assert_eq!(read(root.path()).unwrap().entries.len(), 4);
@@ -89,12 +89,12 @@ fn links_are_followed_to_files_and_reported_where_they_lead_nowhere() {
     let sound = ["b1/abnormal/2.tif", "b1/normal/1.tif", "b1/normal/5.tif", "b2/abnormal/4.tif", "b2/normal/3.tif"];
     assert_eq!(images, [&sound[..], &["b2/normal/link.tif"]].concat());
     assert!(found.entries.iter().any(|entry| entry.image == "b3/normal/1.tif" && entry.bundle == "b3"));
-    let dangling = |target: &str| Reason::DanglingLink { target: target.into() };
+    let dangling = |target: &str| LeftOutReason::DanglingLink { target: target.into() };
     let expected = [
         ("b1/label", dangling("../gone")),
         ("b1/normal/6", dangling("6")),
         ("b1/normal/day", dangling("../gone")),
-        ("b2/normal/day/deep/round", Reason::NotSearched),
+        ("b2/normal/day/deep/round", LeftOutReason::NotSearched),
         ("b4", dangling("../gone")),
     ];
     let left_out = left_out(root.path()).into_iter().filter(|(path, _)| !path.starts_with("b3"));

@@ -2,12 +2,12 @@
 
 use super::area::Area;
 use super::electrode::Electrode;
-use super::kind::Kind;
+use super::kind::AnomalyKind;
 use super::mask::Mask;
 use super::random::Random;
 use super::texture::{profile, smooth};
 
-impl Kind {
+impl AnomalyKind {
     /// Draws it into `electrode`. `severity` is 0..=1: it makes an anomaly larger, more frequent and stronger.
     pub(super) fn draw(self, electrode: &mut Electrode, severity: f32, random: &mut Random) {
         match self {

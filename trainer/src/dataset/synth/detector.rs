@@ -1,7 +1,7 @@
 //! The flat-panel detector: the same one takes all images of a set, so what is wrong with it is in all of them.
 
 use super::SynthConfig;
-use super::plan::{LARGEST_HEIGHT_PX, LARGEST_WIDTH_PX, scaled};
+use super::design::{LARGEST_HEIGHT_PX, LARGEST_WIDTH_PX, scaled};
 use super::random::Random;
 use super::texture::{Texture, blur};
 

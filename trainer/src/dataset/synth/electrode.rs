@@ -1,8 +1,8 @@
 //! A flawless electrode: a sheet of substrate with a coated area, each with its texture, in its tray.
 
 use super::area::Area;
+use super::design::PartDesign;
 use super::mask::Field;
-use super::plan::PartPlan;
 use super::random::Random;
 use super::style::BundleStyle;
 use super::texture::{Texture, profile, smooth, wave};
@@ -34,9 +34,9 @@ pub(super) struct Electrode {
 }
 
 impl Electrode {
-    /// The electrode that `plan` describes, made the way of its bundle.
-    pub(super) fn new(style: &BundleStyle, plan: &PartPlan, px: f32, random: &mut Random) -> Self {
-        let (width, height) = (plan.width as usize, plan.height as usize);
+    /// The electrode that `design` describes, made the way of its bundle.
+    pub(super) fn new(style: &BundleStyle, design: &PartDesign, px: f32, random: &mut Random) -> Self {
+        let (width, height) = (design.width as usize, design.height as usize);
         let mut margin = || random.between(MARGIN_PX.0, MARGIN_PX.1) * px;
         let sheet =
             Area { left: margin(), top: margin(), right: width as f32 - margin(), bottom: height as f32 - margin() };
@@ -51,7 +51,7 @@ impl Electrode {
             coating: Field::new(width, height),
             tilt,
         };
-        electrode.fill(style, plan.loading, random);
+        electrode.fill(style, design.loading, random);
         electrode
     }
 

@@ -2,7 +2,7 @@
 
 /// A kind of anomaly that electrodes show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum AnomalyKind {
     Scratches,
     Lines,
     EdgeCuts,
@@ -16,7 +16,7 @@ pub(super) enum Kind {
     InkEntryExit,
 }
 
-impl Kind {
+impl AnomalyKind {
     /// All kinds, in the paper's order.
     pub(super) const ALL: [Self; 11] = [
         Self::Scratches,

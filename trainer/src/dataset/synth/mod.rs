@@ -2,7 +2,7 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `plan`, `apportion` | labels, anomalies and annotators of all parts, from the seed |
+//! | `design`, `apportion` | labels, anomalies and annotators of all parts, from the seed |
 //! | `style` | coating method and mixture of a bundle |
 //! | `tray`, `electrode` | a flawless electrode in its tray as three layers: tray, substrate and coating |
 //! | `kind`, `anomaly` | the paper's eleven kinds, drawn into the layers |
@@ -19,11 +19,11 @@
 mod anomaly;
 mod apportion;
 mod area;
+mod design;
 mod detector;
 mod electrode;
 mod kind;
 mod mask;
-mod plan;
 mod png;
 mod preview;
 mod random;

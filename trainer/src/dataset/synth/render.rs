@@ -1,9 +1,9 @@
-//! From a plan to a radiograph: the electrode's materials, its anomalies with their masks, and what the beam leaves of it.
+//! From a design to a radiograph: the electrode's materials, its anomalies with their masks, and what the beam leaves of it.
 
+use super::design::PartDesign;
 use super::detector::{Detector, OPEN_BEAM_LEVEL};
 use super::electrode::Electrode;
-use super::kind::Kind;
-use super::plan::PartPlan;
+use super::kind::AnomalyKind;
 use super::random::Random;
 use super::style::BundleStyle;
 use cellgate_models::radiograph::{Radiograph, ShapeError};
@@ -16,7 +16,7 @@ pub(super) const MASK_LEVELS: f32 = 3.0;
 pub(super) struct Rendered {
     /// The image.
     pub(super) radiograph: Radiograph,
-    /// For each of the plan's anomalies, where it is: 255 there, 0 elsewhere, row by row.
+    /// For each of the design's anomalies, where it is: 255 there, 0 elsewhere, row by row.
     pub(super) masks: Vec<Vec<u8>>,
 }
 
@@ -34,26 +34,32 @@ impl Renderer {
         Self { detector: Detector::new(config), px: config.scale as f32, seed: config.seed }
     }
 
-    /// The part that `plan` describes, made the way of its bundle.
+    /// The part that `design` describes, made the way of its bundle.
     ///
     /// # Errors
-    /// [`ShapeError`] for a plan of no pixels.
-    pub(super) fn render(&self, style: &BundleStyle, plan: &PartPlan) -> Result<Rendered, ShapeError> {
-        let mut random = Random::new(self.seed, plan.stream);
-        let mut electrode = Electrode::new(style, plan, self.px, &mut random);
-        let masks = plan
+    /// [`ShapeError`] for a design of no pixels.
+    pub(super) fn render(&self, style: &BundleStyle, design: &PartDesign) -> Result<Rendered, ShapeError> {
+        let mut random = Random::new(self.seed, design.stream);
+        let mut electrode = Electrode::new(style, design, self.px, &mut random);
+        let masks = design
             .anomalies
             .iter()
             .map(|(kind, severity)| draw(*kind, *severity, &mut electrode, style, &mut random))
             .collect();
-        let levels = transmitted(&electrode, style, plan.beam);
-        let levels = self.detector.take(levels, plan.width as usize, style.noise, &mut random);
-        Ok(Rendered { radiograph: Radiograph::new(plan.width, plan.height, levels)?, masks })
+        let levels = transmitted(&electrode, style, design.beam);
+        let levels = self.detector.take(levels, design.width as usize, style.noise, &mut random);
+        Ok(Rendered { radiograph: Radiograph::new(design.width, design.height, levels)?, masks })
     }
 }
 
 /// Draws an anomaly and returns its mask.
-fn draw(kind: Kind, severity: f32, electrode: &mut Electrode, style: &BundleStyle, random: &mut Random) -> Vec<u8> {
+fn draw(
+    kind: AnomalyKind,
+    severity: f32,
+    electrode: &mut Electrode,
+    style: &BundleStyle,
+    random: &mut Random,
+) -> Vec<u8> {
     let before = (electrode.substrate.values.clone(), electrode.coating.values.clone());
     kind.draw(electrode, severity, random);
     let before = before.0.iter().zip(&before.1);

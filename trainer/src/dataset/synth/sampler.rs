@@ -1,7 +1,7 @@
 //! Single electrodes outside of any data set, each named by a number alone: what `pretrain` learns from.
 
-use super::kind::Kind;
-use super::plan::Plan;
+use super::design::SetDesign;
+use super::kind::AnomalyKind;
 use super::random::Random;
 use super::render::Renderer;
 use super::style::CoatingMethod;
@@ -9,9 +9,9 @@ use super::{SynthConfig, SynthError};
 use cellgate_models::radiograph::{Radiograph, ShapeError};
 
 /// From this severity on an anomaly makes a part abnormal.
-pub(crate) const ABNORMAL_SEVERITY: f32 = super::plan::ABNORMAL_SEVERITY;
+pub(crate) const ABNORMAL_SEVERITY: f32 = super::design::ABNORMAL_SEVERITY;
 /// The number of kinds of anomaly.
-pub(crate) const KINDS: usize = Kind::ALL.len();
+pub(crate) const KINDS: usize = AnomalyKind::ALL.len();
 /// The number of coatings: methods, each lengthwise and crosswise.
 pub(crate) const COATINGS: usize = 2 * CoatingMethod::ALL.len();
 
@@ -23,7 +23,7 @@ const ANOMALY_STREAM: u64 = 1 << 43;
 /// Why an electrode could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SampleError {
-    /// The plan.
+    /// The design.
     #[error(transparent)]
     Synth(#[from] SynthError),
     /// The image.
@@ -76,13 +76,13 @@ impl Sampler {
     /// [`SampleError`]; a scale out of its range.
     pub(crate) fn sample(&self, number: u64) -> Result<Sample, SampleError> {
         let set = number / BUNDLES as u64;
-        let plan = Plan::new(&SynthConfig { seed: mixed(self.config.seed, set), ..self.config })?;
-        let mut part = plan.parts[(number % BUNDLES as u64) as usize].clone();
-        let style = &plan.bundles[part.bundle];
+        let design = SetDesign::new(&SynthConfig { seed: mixed(self.config.seed, set), ..self.config })?;
+        let mut part = design.parts[(number % BUNDLES as u64) as usize].clone();
+        let style = &design.bundles[part.bundle];
         let mut random = Random::new(self.config.seed, ANOMALY_STREAM + number);
         part.stream = number;
         part.anomalies.clear();
-        let mut kinds = Kind::ALL;
+        let mut kinds = AnomalyKind::ALL;
         random.shuffle(&mut kinds);
         if random.happens(5.0 / 6.0) {
             let count = 1 + random.below(4);

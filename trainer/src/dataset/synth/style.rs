@@ -1,7 +1,7 @@
 //! How the parts of a bundle look: one coating method and one mixture of ink for all of them.
 
 use super::SynthConfig;
-use super::kind::Kind;
+use super::kind::AnomalyKind;
 use super::random::Random;
 
 /// How ink is laid on the sheet.
@@ -31,12 +31,20 @@ impl CoatingMethod {
     }
 
     /// The anomalies that come with the method more often than others.
-    fn frequent(self) -> [Kind; 4] {
+    fn frequent(self) -> [AnomalyKind; 4] {
         match self {
-            Self::SlotDie => [Kind::Lines, Kind::InkEntryExit, Kind::InkFluctuations, Kind::EdgeInkFlow],
-            Self::Blade => [Kind::Scratches, Kind::Lines, Kind::EdgeTensions, Kind::Agglomerate],
-            Self::Spray => [Kind::Bubbles, Kind::Agglomerate, Kind::InkFluctuations, Kind::Smudges],
-            Self::ScreenPrint => [Kind::MissingInk, Kind::Smudges, Kind::EdgeInkFlow, Kind::Bubbles],
+            Self::SlotDie => {
+                [AnomalyKind::Lines, AnomalyKind::InkEntryExit, AnomalyKind::InkFluctuations, AnomalyKind::EdgeInkFlow]
+            }
+            Self::Blade => {
+                [AnomalyKind::Scratches, AnomalyKind::Lines, AnomalyKind::EdgeTensions, AnomalyKind::Agglomerate]
+            }
+            Self::Spray => {
+                [AnomalyKind::Bubbles, AnomalyKind::Agglomerate, AnomalyKind::InkFluctuations, AnomalyKind::Smudges]
+            }
+            Self::ScreenPrint => {
+                [AnomalyKind::MissingInk, AnomalyKind::Smudges, AnomalyKind::EdgeInkFlow, AnomalyKind::Bubbles]
+            }
         }
     }
 }
@@ -81,8 +89,8 @@ pub(super) struct BundleStyle {
     pub(super) heel: f32,
     /// Noise, relative to the detector's usual one.
     pub(super) noise: f32,
-    /// How often each of [`Kind::ALL`] occurs, relative to the others.
-    pub(super) frequency: [f32; Kind::ALL.len()],
+    /// How often each of [`AnomalyKind::ALL`] occurs, relative to the others.
+    pub(super) frequency: [f32; AnomalyKind::ALL.len()],
 }
 
 /// The looks of all bundles of `config`. Thickness is spread evenly over the bundles, methods take turns.
@@ -122,11 +130,11 @@ impl BundleStyle {
             CoatingMethod::Blade => 0.8,
             CoatingMethod::Spray | CoatingMethod::ScreenPrint => 0.15,
         };
-        let mut frequency = [1.0; Kind::ALL.len()];
-        let mut favour = |kind: Kind| frequency[kind as usize] += 5.0;
+        let mut frequency = [1.0; AnomalyKind::ALL.len()];
+        let mut favour = |kind: AnomalyKind| frequency[kind as usize] += 5.0;
         method.frequent().into_iter().for_each(&mut favour);
         // What the mixture is prone to.
-        favour(Kind::ALL[random.below(Kind::ALL.len())]);
+        favour(AnomalyKind::ALL[random.below(AnomalyKind::ALL.len())]);
         Self {
             name: format!("bundle {}", bundle + 1),
             method,

@@ -1,6 +1,6 @@
 //! The data set's folder: images, masks, manifest, and going on where an earlier run was stopped.
 
-use super::plan::{EXPERTS, PartPlan, Plan};
+use super::design::{EXPERTS, PartDesign, SetDesign};
 use super::render::Renderer;
 use super::{SynthConfig, SynthError, png};
 use crate::dataset::entry::MANIFEST;
@@ -61,29 +61,29 @@ pub struct Written {
 /// [`SynthError::Config`] where `config` is out of its range, [`SynthError::Foreign`] where `out` holds anything but a
 /// data set of the same configuration, and [`SynthError::Io`].
 pub fn write(out: &Path, config: &SynthConfig) -> Result<Written, SynthError> {
-    let plan = Plan::new(config)?;
+    let design = SetDesign::new(config)?;
     claim(out, config)?;
     for folder in ["images", "masks"].map(|name| out.join(name)) {
         std::fs::create_dir_all(&folder).map_err(|source| SynthError::Io { path: folder.clone(), source })?;
     }
     let renderer = Renderer::new(config);
 
-    let bar = progress::bar(plan.parts.len() as u64, "electrodes");
-    let made: Vec<bool> = plan
+    let bar = progress::bar(design.parts.len() as u64, "electrodes");
+    let made: Vec<bool> = design
         .parts
         .par_iter()
         .map(|part| {
-            let made = make(out, &renderer, &plan, part);
+            let made = make(out, &renderer, &design, part);
             bar.inc(1);
             made
         })
         .collect::<Result<_, _>>()?;
     bar.finish_and_clear();
 
-    let manifest = manifest(&plan).map_err(|source| SynthError::Io { path: out.join(MANIFEST), source })?;
+    let manifest = manifest(&design).map_err(|source| SynthError::Io { path: out.join(MANIFEST), source })?;
     write_whole(out.join(MANIFEST), |path| std::fs::write(path, &manifest))?;
     let made = made.into_iter().filter(|made| *made).count();
-    Ok(Written { made, kept: plan.parts.len() - made })
+    Ok(Written { made, kept: design.parts.len() - made })
 }
 
 /// Makes `out` the folder of `config`, unless it holds something else.
@@ -115,7 +115,7 @@ fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
 }
 
 /// Makes the image of `part` and its masks, unless they are there. Whether they were made.
-fn make(out: &Path, renderer: &Renderer, plan: &Plan, part: &PartPlan) -> Result<bool, SynthError> {
+fn make(out: &Path, renderer: &Renderer, design: &SetDesign, part: &PartDesign) -> Result<bool, SynthError> {
     let path = out.join(&part.image);
     let masks: Vec<_> = (0..part.anomalies.len()).map(|index| out.join(part.mask(index))).collect();
     let there = path.exists().then(|| radiograph::read(&path, &limits()).ok()).flatten();
@@ -126,7 +126,7 @@ fn make(out: &Path, renderer: &Renderer, plan: &Plan, part: &PartPlan) -> Result
         return Ok(false);
     }
     let rendered = renderer
-        .render(&plan.bundles[part.bundle], part)
+        .render(&design.bundles[part.bundle], part)
         .map_err(|error| SynthError::Io { path: path.clone(), source: io::Error::other(error) })?;
     for (mask, levels) in masks.into_iter().zip(&rendered.masks) {
         write_whole(mask, |path| png::write(path, part.width, png::Pixels::Grey(levels)))?;
@@ -136,12 +136,12 @@ fn make(out: &Path, renderer: &Renderer, plan: &Plan, part: &PartPlan) -> Result
 }
 
 /// The manifest's text.
-fn manifest(plan: &Plan) -> io::Result<Vec<u8>> {
+fn manifest(design: &SetDesign) -> io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let columns = ["image", "bundle", "label", "anomalies", "severities", "causes", "masks", "coating"];
     writer.write_record(columns.iter().chain(&EXPERTS))?;
-    for part in &plan.parts {
-        let style = &plan.bundles[part.bundle];
+    for part in &design.parts {
+        let style = &design.bundles[part.bundle];
         let each = |text: &dyn Fn(usize) -> String| (0..part.anomalies.len()).map(text).collect::<Vec<_>>().join(";");
         writer.write_field(&part.image)?;
         writer.write_field(&style.name)?;
@@ -182,11 +182,11 @@ mod tests {
     fn the_data_sets_reader_finds_what_was_planned() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &CONFIG).unwrap();
-        let plan = Plan::new(&CONFIG).unwrap();
+        let design = SetDesign::new(&CONFIG).unwrap();
         let listing = Listing::read(folder.path()).unwrap();
-        assert_eq!(listing.entries.len(), plan.parts.len());
-        for (entry, part) in listing.entries.iter().zip(&plan.parts) {
-            assert_eq!((&entry.image, &entry.bundle), (&part.image, &plan.bundles[part.bundle].name));
+        assert_eq!(listing.entries.len(), design.parts.len());
+        for (entry, part) in listing.entries.iter().zip(&design.parts) {
+            assert_eq!((&entry.image, &entry.bundle), (&part.image, &design.bundles[part.bundle].name));
             assert_eq!(entry.label, part.label);
             assert!(entry.anomalies.iter().eq(part.anomalies.iter().map(|(kind, _)| kind.name())));
             assert!(entry.experts.iter().map(|(_, label)| label).eq(&part.experts));
@@ -222,8 +222,8 @@ mod tests {
     fn a_mask_that_is_gone_or_cut_short_is_made_again_with_its_image() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &CONFIG).unwrap();
-        let plan = Plan::new(&CONFIG).unwrap();
-        let with_anomaly: Vec<_> = plan.parts.iter().filter(|part| !part.anomalies.is_empty()).take(2).collect();
+        let design = SetDesign::new(&CONFIG).unwrap();
+        let with_anomaly: Vec<_> = design.parts.iter().filter(|part| !part.anomalies.is_empty()).take(2).collect();
         let paths = [0, 1].map(|index| folder.path().join(with_anomaly[index].mask(0)));
         let before = paths.each_ref().map(|path| std::fs::read(path).unwrap());
         std::fs::remove_file(&paths[0]).unwrap();

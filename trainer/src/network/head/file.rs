@@ -50,12 +50,12 @@ struct Structure {
     version: u32,
     blocks: Vec<Block>,
     activation: Activation,
-    members: Vec<Vec<Kind>>,
+    members: Vec<Vec<LayerKind>>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+enum LayerKind {
     Affine,
     Slice { start: usize, length: usize },
     Relu,
@@ -98,11 +98,11 @@ impl Head {
                     Layer::Affine { inputs, outputs, weight, bias } => {
                         tensor("weight", vec![*outputs, *inputs], weight);
                         tensor("bias", vec![*outputs], bias);
-                        Kind::Affine
+                        LayerKind::Affine
                     }
-                    Layer::Slice { start, length } => Kind::Slice { start: *start, length: *length },
-                    Layer::Relu => Kind::Relu,
-                    Layer::SignedSqrt => Kind::SignedSqrt,
+                    Layer::Slice { start, length } => LayerKind::Slice { start: *start, length: *length },
+                    Layer::Relu => LayerKind::Relu,
+                    Layer::SignedSqrt => LayerKind::SignedSqrt,
                 });
             }
             members.push(kinds);
@@ -135,21 +135,21 @@ impl Head {
             let numbers = view.data().as_chunks().0.iter().map(|&number| f32::from_le_bytes(number));
             Ok((view.shape().to_vec(), numbers.collect::<Vec<f32>>()))
         };
-        let layer = |prefix: String, kind: &Kind| {
+        let layer = |prefix: String, kind: &LayerKind| {
             Ok(match kind {
-                Kind::Affine => {
+                LayerKind::Affine => {
                     let (shape, weight) = tensor(format!("{prefix}.weight"))?;
                     let [outputs, inputs] = shape[..] else {
                         return Err(malformed(path, format!("{prefix}.weight of shape {shape:?}"), "two dimensions"));
                     };
                     Layer::Affine { inputs, outputs, weight, bias: tensor(format!("{prefix}.bias"))?.1 }
                 }
-                Kind::Slice { start, length } => Layer::Slice { start: *start, length: *length },
-                Kind::Relu => Layer::Relu,
-                Kind::SignedSqrt => Layer::SignedSqrt,
+                LayerKind::Slice { start, length } => Layer::Slice { start: *start, length: *length },
+                LayerKind::Relu => Layer::Relu,
+                LayerKind::SignedSqrt => Layer::SignedSqrt,
             })
         };
-        let member = |(member, kinds): (usize, &Vec<Kind>)| {
+        let member = |(member, kinds): (usize, &Vec<LayerKind>)| {
             let layers = kinds.iter().enumerate().map(|(index, kind)| layer(format!("members.{member}.{index}"), kind));
             layers.collect::<Result<Vec<Layer>, HeadFileError>>()
         };

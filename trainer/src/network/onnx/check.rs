@@ -1,12 +1,12 @@
 //! A look at the finished graph, independent of how it was built. ONNX's own checker (Python) runs in the tests.
 
 use super::OnnxError;
-use super::proto::{FLOAT, FLOAT16, Graph, INT64, Tensor};
+use super::proto::{FLOAT, FLOAT16, GraphProto, INT64, TensorProto};
 use std::collections::HashSet;
 
 /// Checks that each value is made once and before it is used, that everything made is used, that each tensor has the
 /// bytes of its shape, and that all its numbers are finite.
-pub(super) fn check(graph: &Graph) -> Result<(), OnnxError> {
+pub(super) fn check(graph: &GraphProto) -> Result<(), OnnxError> {
     let unsound = |message: String| Err(OnnxError::Unsound(message));
     let mut made = HashSet::new();
     let mut used = HashSet::new();
@@ -32,7 +32,7 @@ pub(super) fn check(graph: &Graph) -> Result<(), OnnxError> {
     graph.initializer.iter().try_for_each(numbers)
 }
 
-fn numbers(tensor: &Tensor) -> Result<(), OnnxError> {
+fn numbers(tensor: &TensorProto) -> Result<(), OnnxError> {
     let count: i64 = tensor.dims.iter().product();
     let (size, finite) = match tensor.data_type {
         FLOAT => (4, tensor.raw_data.as_chunks().0.iter().all(|&number| f32::from_le_bytes(number).is_finite())),

@@ -1,8 +1,8 @@
 //! A graph under construction: nodes and the numbers they use, under names that are given out here.
 
 use super::proto::{
-    ATTRIBUTE_INT, ATTRIBUTE_INTS, Attribute, Dimension, FLOAT, FLOAT16, Graph, INT64, Node, Shape, Tensor, TensorType,
-    Type, ValueInfo,
+    ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, Dimension, FLOAT, FLOAT16, GraphProto, INT64, NodeProto,
+    TensorProto, TensorShapeProto, TensorType, TypeProto, ValueInfoProto,
 };
 
 /// The name of a value: a node's output, or an initialiser.
@@ -32,15 +32,15 @@ pub(super) enum With<'a> {
 
 #[derive(Default)]
 pub(super) struct Builder {
-    graph: Graph,
+    graph: GraphProto,
 }
 
 impl Builder {
     /// An f32 input or output of a fixed shape.
-    fn float_value(name: &str, shape: &[i64]) -> ValueInfo {
+    fn float_value(name: &str, shape: &[i64]) -> ValueInfoProto {
         let dim = shape.iter().map(|&size| Dimension { dim_value: Some(size) }).collect();
-        let tensor_type = TensorType { elem_type: FLOAT, shape: Some(Shape { dim }) };
-        ValueInfo { name: name.into(), r#type: Some(Type { tensor_type: Some(tensor_type) }) }
+        let tensor_type = TensorType { elem_type: FLOAT, shape: Some(TensorShapeProto { dim }) };
+        ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
     }
 
     pub(super) fn input(&mut self, name: &str, shape: &[i64]) -> Value {
@@ -51,15 +51,18 @@ impl Builder {
     /// A node with one output, called `name` as the node is; names are unique.
     pub(super) fn node(&mut self, op_type: &str, name: &str, inputs: &[&Value], with: &[With<'_>]) -> Value {
         let attribute = with.iter().map(|with| match with {
-            With::Int(name, value) => {
-                Attribute { name: (*name).into(), i: Some(*value), r#type: ATTRIBUTE_INT, ..Attribute::default() }
-            }
+            With::Int(name, value) => AttributeProto {
+                name: (*name).into(),
+                i: Some(*value),
+                r#type: ATTRIBUTE_INT,
+                ..AttributeProto::default()
+            },
             With::Ints(name, values) => {
                 let ints = values.to_vec();
-                Attribute { name: (*name).into(), ints, r#type: ATTRIBUTE_INTS, ..Attribute::default() }
+                AttributeProto { name: (*name).into(), ints, r#type: ATTRIBUTE_INTS, ..AttributeProto::default() }
             }
         });
-        self.graph.node.push(Node {
+        self.graph.node.push(NodeProto {
             input: inputs.iter().map(|&input| input.clone()).collect(),
             output: vec![name.into()],
             name: name.into(),
@@ -83,12 +86,12 @@ impl Builder {
     }
 
     fn tensor(&mut self, name: &str, dims: &[i64], data_type: i32, raw_data: Vec<u8>) -> Value {
-        self.graph.initializer.push(Tensor { dims: dims.to_vec(), data_type, name: name.into(), raw_data });
+        self.graph.initializer.push(TensorProto { dims: dims.to_vec(), data_type, name: name.into(), raw_data });
         name.into()
     }
 
     /// The whole graph; its output is the value called `output`.
-    pub(super) fn finish(mut self, name: &str, output: &str, shape: &[i64]) -> Graph {
+    pub(super) fn finish(mut self, name: &str, output: &str, shape: &[i64]) -> GraphProto {
         self.graph.name = name.into();
         self.graph.output.push(Self::float_value(output, shape));
         self.graph

@@ -61,14 +61,15 @@ pub fn write(
     head::head(&mut builder, head, &features, OUTPUT_NAME);
     let graph = builder.finish("cellgate", OUTPUT_NAME, &[1]);
     check::check(&graph)?;
-    let entry = |(key, value): &(&str, String)| proto::StringStringEntry { key: (*key).into(), value: value.clone() };
-    let model = proto::Model {
+    let entry =
+        |(key, value): &(&str, String)| proto::StringStringEntryProto { key: (*key).into(), value: value.clone() };
+    let model = proto::ModelProto {
         ir_version: IR_VERSION,
         producer_name: "cellgate-trainer".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         doc_string: "ResNet-34, pooling and head: a normalised radiograph in, the probability of `abnormal` out".into(),
         graph: Some(graph),
-        opset_import: vec![proto::OperatorSetId { domain: String::new(), version: OPSET }],
+        opset_import: vec![proto::OperatorSetIdProto { domain: String::new(), version: OPSET }],
         metadata_props: metadata.iter().map(entry).collect(),
     };
     Ok(model.encode_to_vec())

@@ -21,7 +21,7 @@ const PROGRAM: &str = include_str!("checkpoint.py");
 const VARIABLE: &str = "CELLGATE_PYTHON";
 /// Importing torch takes seconds, on a slow network file system a minute or two.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What the Python program says.
 #[derive(Deserialize)]
@@ -117,7 +117,7 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<ExitStatus> {
             child.wait()?;
             return Err(io::Error::new(io::ErrorKind::TimedOut, format!("it took longer than {} s", limit.as_secs())));
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 

@@ -10,8 +10,8 @@ const FIRST: &str = "conv1.weight";
 const BLOCKS: [usize; 4] = [3, 4, 6, 3];
 /// From this share of ResNet-34's tensors on, a file is taken for one with some missing, which are then named.
 const NEARLY: f64 = 0.9;
-/// So many tensors are named of a file that holds something else.
-const NAMED: usize = 3;
+/// Most tensors that are named of a file that holds something else.
+const MAX_NAMED: usize = 3;
 
 /// The prefix of ResNet-34's tensors among tensors with the names and shapes `tensors`.
 ///
@@ -90,10 +90,10 @@ fn name_of(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> String {
 fn listed(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> String {
     let below: Vec<_> = tensors.iter().filter(|(name, _)| name.starts_with(prefix)).collect();
     let first =
-        below.iter().take(NAMED).map(|(name, shape)| format!("{name} {shape:?}")).collect::<Vec<_>>().join(", ");
+        below.iter().take(MAX_NAMED).map(|(name, shape)| format!("{name} {shape:?}")).collect::<Vec<_>>().join(", ");
     match below.len() {
         0 => "no tensors".into(),
-        count if count <= NAMED => first,
+        count if count <= MAX_NAMED => first,
         count => format!("{count} tensors, such as {first}"),
     }
 }

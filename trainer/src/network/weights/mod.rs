@@ -10,7 +10,7 @@ mod safetensors_file;
 
 pub use error::WeightsError;
 pub use find::find;
-pub use origin::Origin;
+pub use origin::WeightsOrigin;
 
 use super::architecture;
 use cellgate_models::digest::Digest;

@@ -9,7 +9,7 @@ const IMAGENET: &str = "b627a593";
 
 /// What the weights of a file were trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum WeightsOrigin {
     /// Synthetic electrodes alone, by this project.
     Electrodes,
     /// ImageNet, by torchvision: `ResNet34_Weights.IMAGENET1K_V1`.
@@ -18,7 +18,7 @@ pub enum Origin {
     Unknown,
 }
 
-impl Origin {
+impl WeightsOrigin {
     /// The origin of the file whose digest is `file`.
     #[must_use]
     pub fn of(file: Digest) -> Self {
@@ -56,11 +56,15 @@ mod tests {
     #[test]
     fn the_digest_of_the_file_tells_the_origin() {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/weights/resnet34-electrodes.safetensors");
-        assert_eq!(Origin::of(Digest::of_file(&own).unwrap()), Origin::Electrodes);
+        assert_eq!(WeightsOrigin::of(Digest::of_file(&own).unwrap()), WeightsOrigin::Electrodes);
         let named = |first: &str| format!("{first:0<64}").parse().unwrap();
-        assert_eq!(Origin::of(named("b627a593")), Origin::ImageNet);
-        assert_eq!(Origin::of(named("b627a594")), Origin::Unknown);
-        assert!(Origin::ImageNet.sentence().contains("ImageNet"));
-        assert!(![Origin::Electrodes, Origin::Unknown].iter().any(|origin| origin.sentence().contains("ImageNet")));
+        assert_eq!(WeightsOrigin::of(named("b627a593")), WeightsOrigin::ImageNet);
+        assert_eq!(WeightsOrigin::of(named("b627a594")), WeightsOrigin::Unknown);
+        assert!(WeightsOrigin::ImageNet.sentence().contains("ImageNet"));
+        assert!(
+            ![WeightsOrigin::Electrodes, WeightsOrigin::Unknown]
+                .iter()
+                .any(|origin| origin.sentence().contains("ImageNet"))
+        );
     }
 }

@@ -8,8 +8,8 @@ const CONFIG: PretrainConfig =
 
 fn go(out: &Path, config: PretrainConfig, steps: u64) -> Result<Summary, PretrainError> {
     let stop = AtomicBool::new(false);
-    let plan = Plan::Steps(steps);
-    run(&Run { out, config, plan, device: Device::Cpu, stop: &stop, command: "pretrain" })
+    let budget = Budget::Steps(steps);
+    run(&Run { out, config, budget, device: Device::Cpu, stop: &stop, command: "pretrain" })
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_is_no_checkpoint_of_this_run_is_refused_with_the_reason() {
     let refused = |config| format!("{:#}", go(folder.path(), config, 1).unwrap_err());
     std::fs::write(&path, b"nothing of the kind").unwrap();
     assert!(refused(CONFIG).contains("no checkpoint to go on from"), "{}", refused(CONFIG));
-    let network = Network::random(1, Device::Cpu).unwrap();
+    let network = TrainableNetwork::random(1, Device::Cpu).unwrap();
     let optimizer = Optimizer::new(&network).unwrap();
     checkpoint::write(&path, &State::new(CONFIG), &network, &optimizer).unwrap();
     let other = refused(PretrainConfig { seed: 4, ..CONFIG });
@@ -66,10 +66,11 @@ fn what_is_no_checkpoint_of_this_run_is_refused_with_the_reason() {
 fn a_stop_ends_the_run_with_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let stop = AtomicBool::new(true);
-    let plan = Plan::Minutes(5.0);
+    let budget = Budget::Minutes(5.0);
     let config = CONFIG;
     let stopped =
-        run(&Run { out: folder.path(), config, plan, device: Device::Cpu, stop: &stop, command: "pretrain" }).unwrap();
+        run(&Run { out: folder.path(), config, budget, device: Device::Cpu, stop: &stop, command: "pretrain" })
+            .unwrap();
     assert_eq!((stopped.steps, stopped.finished), (0, false));
     assert!(checkpoint::read(&folder.path().join(checkpoint::FILE), Device::Cpu).unwrap().is_some());
 }

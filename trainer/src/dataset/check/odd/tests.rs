@@ -29,7 +29,7 @@ fn image<'a>(name: &'a str, look: &'a Look) -> Image<'a> {
 }
 
 /// What is found in eleven sound parts and one of `levels`.
-fn kinds(levels: Vec<u16>) -> Vec<(Kind, String)> {
+fn kinds(levels: Vec<u16>) -> Vec<(FindingKind, String)> {
     let mut looks: Vec<Look> = (0..11).map(|index| look(part(20 * index, index.into()))).collect();
     looks.push(look(levels));
     let names: Vec<String> = (1..=12).map(|number| format!("{number}.tif")).collect();
@@ -48,20 +48,20 @@ fn each_mistake_is_named_with_its_image() {
     let mut quarter = part(100, 99);
     quarter[SIDE * SIDE * 3 / 4..].iter_mut().enumerate().for_each(|(index, level)| *level = index as u16 % 7);
     for (levels, expected) in [
-        (change(&|level| 65_535 - level), Kind::Inverted),
-        (change(&|level| 16_383 - level), Kind::Inverted),
-        (change(&|level| 4095 - level), Kind::Inverted),
+        (change(&|level| 65_535 - level), FindingKind::Inverted),
+        (change(&|level| 16_383 - level), FindingKind::Inverted),
+        (change(&|level| 4095 - level), FindingKind::Inverted),
         // Within the levels that it had.
-        (change(&|level| 4800 - level), Kind::Inverted),
-        (change(&u16::swap_bytes), Kind::ByteSwapped),
-        (change(&|level| level * 16), Kind::Scaled),
-        (change(&|level| level * 4), Kind::Scaled),
-        (change(&|level| level / 8), Kind::Scaled),
-        (half(0), Kind::PartlyBlank),
-        (half(2400), Kind::PartlyBlank),
-        (half(40_000), Kind::PartlyBlank),
-        (quarter, Kind::PartlyBlank),
-        (change(&|level| level + 3000), Kind::OtherLevels),
+        (change(&|level| 4800 - level), FindingKind::Inverted),
+        (change(&u16::swap_bytes), FindingKind::ByteSwapped),
+        (change(&|level| level * 16), FindingKind::Scaled),
+        (change(&|level| level * 4), FindingKind::Scaled),
+        (change(&|level| level / 8), FindingKind::Scaled),
+        (half(0), FindingKind::PartlyBlank),
+        (half(2400), FindingKind::PartlyBlank),
+        (half(40_000), FindingKind::PartlyBlank),
+        (quarter, FindingKind::PartlyBlank),
+        (change(&|level| level + 3000), FindingKind::OtherLevels),
     ] {
         assert_eq!(kinds(levels), [(expected, "12.tif".to_owned())]);
     }

@@ -6,8 +6,8 @@
 mod canvas;
 mod font;
 
-use super::kind::Kind;
-use super::plan::{PartPlan, Plan};
+use super::design::{PartDesign, SetDesign};
+use super::kind::AnomalyKind;
 use super::png::{self, Pixels};
 use super::render::{Rendered, Renderer};
 use super::write::write_whole;
@@ -48,7 +48,7 @@ pub struct Shown {
 
 /// A part on the sheet.
 struct Picture {
-    plan: PartPlan,
+    design: PartDesign,
     rendered: Rendered,
 }
 
@@ -57,9 +57,9 @@ struct Picture {
 /// # Errors
 /// [`SynthError::Config`] where `config` is out of its range, and [`SynthError::Io`].
 pub fn preview(path: &Path, config: &SynthConfig) -> Result<Shown, SynthError> {
-    let plan = Plan::new(config)?;
+    let design = SetDesign::new(config)?;
     let error = |source| SynthError::Io { path: path.to_owned(), source };
-    let sheet = Sheet::draw(config, &plan).map_err(error)?;
+    let sheet = Sheet::draw(config, &design).map_err(error)?;
     let bytes = sheet.canvas.pixels.concat();
     write_whole(path.to_owned(), |path| png::write(path, sheet.canvas.width as u32, Pixels::Rgb(&bytes)))?;
     Ok(Shown { parts: sheet.parts, bounds: sheet.bounds })
@@ -72,19 +72,19 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn draw(config: &SynthConfig, plan: &Plan) -> io::Result<Self> {
-        let mut plans: Vec<PartPlan> =
-            (0..plan.bundles.len()).flat_map(|bundle| pair(plan, bundle)).flatten().collect();
-        let in_bundles = plans.len();
-        plans.extend(close_ups(plan));
+    fn draw(config: &SynthConfig, design: &SetDesign) -> io::Result<Self> {
+        let mut designs: Vec<PartDesign> =
+            (0..design.bundles.len()).flat_map(|bundle| pair(design, bundle)).flatten().collect();
+        let in_bundles = designs.len();
+        designs.extend(close_ups(design));
         let renderer = Renderer::new(config);
-        let bar = progress::bar(plans.len() as u64, "electrodes");
-        let pictures: Vec<Picture> = plans
+        let bar = progress::bar(designs.len() as u64, "electrodes");
+        let pictures: Vec<Picture> = designs
             .into_par_iter()
             .map(|part| {
-                let rendered = renderer.render(&plan.bundles[part.bundle], &part).map_err(io::Error::other)?;
+                let rendered = renderer.render(&design.bundles[part.bundle], &part).map_err(io::Error::other)?;
                 bar.inc(1);
-                Ok(Picture { plan: part, rendered })
+                Ok(Picture { design: part, rendered })
             })
             .collect::<io::Result<_>>()?;
         bar.finish_and_clear();
@@ -94,7 +94,7 @@ impl Sheet {
         )
         .ok_or_else(|| io::Error::other("no parts"))?;
 
-        let rows = plan.bundles.len().div_ceil(BUNDLES_A_ROW);
+        let rows = design.bundles.len().div_ceil(BUNDLES_A_ROW);
         let heading = 2 * font::LINE + GAP;
         let close_up_rows = 2 * (CLOSE_UP.1 + GAP) + 2 * font::LINE;
         let height = 4 * heading + rows * (THUMB.1 + CAPTION) + close_up_rows + 2 * THUMB.1 + CAPTION;
@@ -110,13 +110,13 @@ impl Sheet {
             bounds.hi()
         );
         let mut top = sheet.heading(&title, GAP);
-        sheet.bundles(plan, in_bundles, top)?;
+        sheet.bundles(design, in_bundles, top)?;
         top = sheet
             .heading("each kind of anomaly close by, and the outline of its mask", top + rows * (THUMB.1 + CAPTION));
         sheet.close_ups(close_ups, top)?;
         top = sheet.heading("one part after the four conversions from 16 to 8 bits", top + close_up_rows);
         if let Some(part) =
-            in_bundles.iter().find(|picture| picture.plan.label == Label::Abnormal).or(in_bundles.first())
+            in_bundles.iter().find(|picture| picture.design.label == Label::Abnormal).or(in_bundles.first())
         {
             sheet.conversions(&part.rendered.radiograph, top)?;
         }
@@ -129,18 +129,22 @@ impl Sheet {
     }
 
     /// A normal and an abnormal part of each bundle, and what they are.
-    fn bundles(&mut self, plan: &Plan, pictures: &[Picture], top: usize) -> io::Result<()> {
-        for (bundle, style) in plan.bundles.iter().enumerate() {
+    fn bundles(&mut self, design: &SetDesign, pictures: &[Picture], top: usize) -> io::Result<()> {
+        for (bundle, style) in design.bundles.iter().enumerate() {
             let top = top + bundle / BUNDLES_A_ROW * (THUMB.1 + CAPTION);
             for (column, label) in [Label::Normal, Label::Abnormal].into_iter().enumerate() {
                 let left = GAP + (2 * (bundle % BUNDLES_A_ROW) + column) * (THUMB.0 + GAP);
-                let is_here = |picture: &&Picture| picture.plan.bundle == bundle && picture.plan.label == label;
+                let is_here = |picture: &&Picture| picture.design.bundle == bundle && picture.design.label == label;
                 let mut lines = vec![format!("{}, {label}", style.name)];
                 if let Some(picture) = pictures.iter().find(is_here) {
                     let image = self.converted(&picture.rendered.radiograph, Method::Global)?;
                     self.canvas.put(&image.resized(THUMB.0, THUMB.1), left, top);
                     lines.extend(
-                        picture.plan.anomalies.iter().map(|(kind, severity)| format!("{} {severity:.2}", kind.name())),
+                        picture
+                            .design
+                            .anomalies
+                            .iter()
+                            .map(|(kind, severity)| format!("{} {severity:.2}", kind.name())),
                     );
                 } else {
                     lines.push("(has none)".into());
@@ -159,8 +163,8 @@ impl Sheet {
     /// Each kind of anomaly, above as it is and below with the outline of its mask.
     fn close_ups(&mut self, pictures: &[Picture], top: usize) -> io::Result<()> {
         for (column, picture) in pictures.iter().enumerate() {
-            let (kind, severity) = picture.plan.anomalies[0];
-            let (width, mask) = (picture.plan.width as usize, &picture.rendered.masks[0]);
+            let (kind, severity) = picture.design.anomalies[0];
+            let (width, mask) = (picture.design.width as usize, &picture.rendered.masks[0]);
             let image = self.converted(&picture.rendered.radiograph, Method::Global)?;
             let window = window(mask, width);
             let left = GAP + column * (CLOSE_UP.0 + GAP);
@@ -205,20 +209,20 @@ impl Sheet {
 
 /// The part of each label in `bundle` that shows most: a normal part with as little as possible, an abnormal part with
 /// the most severe anomaly.
-fn pair(plan: &Plan, bundle: usize) -> [Option<PartPlan>; 2] {
-    let worst = |part: &&PartPlan| part.anomalies.iter().map(|(_, severity)| (severity * 1000.0) as u32).max();
-    let of_label = |label| plan.parts.iter().filter(move |part| part.bundle == bundle && part.label == label);
+fn pair(design: &SetDesign, bundle: usize) -> [Option<PartDesign>; 2] {
+    let worst = |part: &&PartDesign| part.anomalies.iter().map(|(_, severity)| (severity * 1000.0) as u32).max();
+    let of_label = |label| design.parts.iter().filter(move |part| part.bundle == bundle && part.label == label);
     [of_label(Label::Normal).min_by_key(worst).cloned(), of_label(Label::Abnormal).max_by_key(worst).cloned()]
 }
 
 /// A part with each kind of anomaly alone, from a bundle that shows it well: of middling thickness.
-fn close_ups(plan: &Plan) -> impl Iterator<Item = PartPlan> {
-    let mut by_thickness: Vec<_> = (0..plan.bundles.len()).collect();
-    by_thickness.sort_by(|a, b| plan.bundles[*a].coating_depth.total_cmp(&plan.bundles[*b].coating_depth));
-    let middle = by_thickness[plan.bundles.len() / 2];
-    let part = plan.parts.iter().find(|part| part.bundle == middle);
+fn close_ups(design: &SetDesign) -> impl Iterator<Item = PartDesign> {
+    let mut by_thickness: Vec<_> = (0..design.bundles.len()).collect();
+    by_thickness.sort_by(|a, b| design.bundles[*a].coating_depth.total_cmp(&design.bundles[*b].coating_depth));
+    let middle = by_thickness[design.bundles.len() / 2];
+    let part = design.parts.iter().find(|part| part.bundle == middle);
     part.into_iter().flat_map(|part| {
-        Kind::ALL.into_iter().map(|kind| PartPlan {
+        AnomalyKind::ALL.into_iter().map(|kind| PartDesign {
             anomalies: vec![(kind, CLOSE_UP_SEVERITY)],
             label: Label::Abnormal,
             ..part.clone()
@@ -282,9 +286,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sheet.png");
         let shown = preview(&path, &config).unwrap();
-        let plan = Plan::new(&config).unwrap();
-        let with_both = (0..4).filter(|bundle| pair(&plan, *bundle).iter().all(Option::is_some)).count();
-        assert_eq!((with_both, shown.parts), (2, 6 + Kind::ALL.len()), "no abnormal part in two of the bundles");
+        let design = SetDesign::new(&config).unwrap();
+        let with_both = (0..4).filter(|bundle| pair(&design, *bundle).iter().all(Option::is_some)).count();
+        assert_eq!((with_both, shown.parts), (2, 6 + AnomalyKind::ALL.len()), "no abnormal part in two of the bundles");
         assert!(shown.bounds.lo() > 1500 && shown.bounds.hi() < 2900, "{}", shown.bounds);
         let (width, height) = png::size(&path).unwrap();
         assert!(width as usize == WIDTH && height > 1000, "{width} {height}");

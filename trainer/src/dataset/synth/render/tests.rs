@@ -1,7 +1,7 @@
 use super::*;
 use crate::dataset::synth::SynthConfig;
+use crate::dataset::synth::design::SetDesign;
 use crate::dataset::synth::detector::SCATTERED;
-use crate::dataset::synth::plan::Plan;
 use cellgate_models::conversion::{Bounds, Histogram};
 use cellgate_models::digest::Digest;
 
@@ -11,10 +11,10 @@ const SMALL: SynthConfig = SynthConfig { parts: 24, bundles: 4, scale: 0.1, seed
 /// change, make other images: then raise `GENERATOR` in `write.rs`.
 #[test]
 fn the_levels_of_generator_2_stay_as_they_are() {
-    let (plan, renderer) = (Plan::new(&SMALL).unwrap(), Renderer::new(&SMALL));
+    let (design, renderer) = (SetDesign::new(&SMALL).unwrap(), Renderer::new(&SMALL));
     let mut bytes = Vec::new();
-    for part in &plan.parts {
-        let rendered = renderer.render(&plan.bundles[part.bundle], part).unwrap();
+    for part in &design.parts {
+        let rendered = renderer.render(&design.bundles[part.bundle], part).unwrap();
         bytes.extend(rendered.radiograph.levels().iter().flat_map(|level| level.to_le_bytes()));
         rendered.masks.iter().for_each(|mask| bytes.extend(mask));
     }
@@ -24,11 +24,11 @@ fn the_levels_of_generator_2_stay_as_they_are() {
 #[test]
 fn levels_lie_where_the_papers_do() {
     let config = SynthConfig { parts: 60, bundles: 12, scale: 0.1, seed: 3 };
-    let (plan, renderer) = (Plan::new(&config).unwrap(), Renderer::new(&config));
+    let (design, renderer) = (SetDesign::new(&config).unwrap(), Renderer::new(&config));
     let mut all = Histogram::new();
     let mut percentiles = Vec::new();
-    for part in &plan.parts {
-        let image = renderer.render(&plan.bundles[part.bundle], part).unwrap().radiograph;
+    for part in &design.parts {
+        let image = renderer.render(&design.bundles[part.bundle], part).unwrap().radiograph;
         let histogram = Histogram::of(image.levels());
         let inside: u64 = histogram.counts()[1700..=2800].iter().sum();
         let share = inside as f64 / histogram.total() as f64;
@@ -45,16 +45,16 @@ fn levels_lie_where_the_papers_do() {
 }
 
 /// The middle of a bundle, without anomalies.
-fn flawless(plan: &Plan) -> PartPlan {
-    PartPlan { anomalies: Vec::new(), ..plan.parts[0].clone() }
+fn flawless(design: &SetDesign) -> PartDesign {
+    PartDesign { anomalies: Vec::new(), ..design.parts[0].clone() }
 }
 
 #[test]
 fn percentiles_survive_dead_and_hot_pixels() {
     // Large enough for bad pixels.
     let config = SynthConfig { parts: 1, bundles: 1, scale: 0.35, seed: 2 };
-    let (plan, renderer) = (Plan::new(&config).unwrap(), Renderer::new(&config));
-    let image = renderer.render(&plan.bundles[0], &flawless(&plan)).unwrap().radiograph;
+    let (design, renderer) = (SetDesign::new(&config).unwrap(), Renderer::new(&config));
+    let image = renderer.render(&design.bundles[0], &flawless(&design)).unwrap().radiograph;
     let (dead, hot): (Vec<u16>, Vec<u16>) =
         image.levels().iter().copied().filter(|level| !(1000..=3500).contains(level)).partition(|level| *level < 1000);
     assert!(!dead.is_empty() && !hot.is_empty(), "{dead:?} {hot:?}");
@@ -83,7 +83,12 @@ fn all_images_show_the_same_fixed_pattern() {
 }
 
 /// Levels without noise of the first part of a set with one anomaly, and its mask.
-fn with_anomaly(style: &BundleStyle, part: &PartPlan, anomaly: Option<(Kind, f32)>, seed: u64) -> (Vec<f32>, Vec<u8>) {
+fn with_anomaly(
+    style: &BundleStyle,
+    part: &PartDesign,
+    anomaly: Option<(AnomalyKind, f32)>,
+    seed: u64,
+) -> (Vec<f32>, Vec<u8>) {
     let mut electrode = Electrode::new(style, part, part.height as f32 / 2072.0, &mut Random::new(3, part.stream));
     let mut random = Random::new(seed, 1);
     let mask = anomaly.map(|(kind, severity)| draw(kind, severity, &mut electrode, style, &mut random));
@@ -92,11 +97,11 @@ fn with_anomaly(style: &BundleStyle, part: &PartPlan, anomaly: Option<(Kind, f32
 
 #[test]
 fn each_kind_changes_the_image_more_the_more_severe_it_is() {
-    let plan = Plan::new(&SMALL).unwrap();
-    for style in &plan.bundles {
-        let part = flawless(&plan);
+    let design = SetDesign::new(&SMALL).unwrap();
+    for style in &design.bundles {
+        let part = flawless(&design);
         let (clean, _) = with_anomaly(style, &part, None, 0);
-        for kind in Kind::ALL {
+        for kind in AnomalyKind::ALL {
             let change = |severity| {
                 let changed = (0..6).flat_map(|seed| with_anomaly(style, &part, Some((kind, severity)), seed).0);
                 changed.zip(clean.iter().cycle()).map(|(one, other)| f64::from((one - other).abs())).sum::<f64>()
@@ -110,13 +115,13 @@ fn each_kind_changes_the_image_more_the_more_severe_it_is() {
 #[test]
 fn each_kind_changes_the_image_where_its_mask_says_and_nowhere_else() {
     let config = SynthConfig { parts: 2, bundles: 2, scale: 0.25, seed: 4 };
-    let (plan, renderer) = (Plan::new(&config).unwrap(), Renderer::new(&config));
-    let part = flawless(&plan);
+    let (design, renderer) = (SetDesign::new(&config).unwrap(), Renderer::new(&config));
+    let part = flawless(&design);
     let width = part.width as usize;
-    for (style, seed) in plan.bundles.iter().zip(0..) {
+    for (style, seed) in design.bundles.iter().zip(0..) {
         let mut clean = with_anomaly(style, &part, None, 0).0;
         renderer.detector.spread(&mut clean, width);
-        for (kind, severity) in Kind::ALL.into_iter().flat_map(|kind| [(kind, 0.15), (kind, 0.9)]) {
+        for (kind, severity) in AnomalyKind::ALL.into_iter().flat_map(|kind| [(kind, 0.15), (kind, 0.9)]) {
             let (mut changed, mask) = with_anomaly(style, &part, Some((kind, severity)), seed);
             renderer.detector.spread(&mut changed, width);
             let change = |index: &usize| (clean[*index] - changed[*index]).abs();

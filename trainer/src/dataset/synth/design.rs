@@ -1,7 +1,7 @@
 //! What is to be made: bundles and their style, and each part with its label, anomalies and annotators.
 
 use super::apportion::{apportion, apportion_up_to};
-use super::kind::Kind;
+use super::kind::AnomalyKind;
 use super::random::Random;
 use super::style::{self, BundleStyle};
 use super::{SynthConfig, SynthError};
@@ -36,14 +36,14 @@ pub(super) const ABNORMAL_SEVERITY: f32 = 0.3;
 
 /// One part.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PartPlan {
+pub(super) struct PartDesign {
     /// Its image's path in the data set.
     pub(super) image: String,
-    /// Index into [`Plan::bundles`].
+    /// Index into [`SetDesign::bundles`].
     pub(super) bundle: usize,
     pub(super) label: Label,
     /// Kinds and severities, 0..=1.
-    pub(super) anomalies: Vec<(Kind, f32)>,
+    pub(super) anomalies: Vec<(AnomalyKind, f32)>,
     /// What each of [`EXPERTS`] calls it.
     pub(super) experts: [Label; EXPERTS.len()],
     /// Size in pixels.
@@ -59,14 +59,14 @@ pub(super) struct PartPlan {
 
 /// Everything that is to be made.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Plan {
+pub(super) struct SetDesign {
     pub(super) bundles: Vec<BundleStyle>,
     /// In the order of the manifest: bundle by bundle.
-    pub(super) parts: Vec<PartPlan>,
+    pub(super) parts: Vec<PartDesign>,
 }
 
-impl Plan {
-    /// The plan that follows from `config` alone.
+impl SetDesign {
+    /// The design that follows from `config` alone.
     pub(super) fn new(config: &SynthConfig) -> Result<Self, SynthError> {
         config.check()?;
         let pattern = |bundle: usize| BUNDLES[bundle % BUNDLES.len()];
@@ -90,14 +90,14 @@ impl Plan {
             Random::new(config.seed, LABEL_STREAM + bundle as u64).shuffle(&mut labels);
             for (place, label) in labels.into_iter().enumerate() {
                 let way = (place as f32 + 0.5) / sizes[bundle] as f32 - 0.5;
-                parts.push(PartPlan::new(config, parts.len(), bundle, &bundles[bundle], way, label));
+                parts.push(PartDesign::new(config, parts.len(), bundle, &bundles[bundle], way, label));
             }
         }
         Ok(Self { bundles, parts })
     }
 }
 
-impl PartPlan {
+impl PartDesign {
     /// Part `number` of all. `way` is its place in its bundle, -0.5 at the first part to 0.5 at the last.
     fn new(config: &SynthConfig, number: usize, bundle: usize, style: &BundleStyle, way: f32, label: Label) -> Self {
         let stream = 2 * number as u64;
@@ -124,7 +124,7 @@ impl PartPlan {
     }
 }
 
-impl PartPlan {
+impl PartDesign {
     /// The path in the data set of the mask of its anomaly `index`.
     pub(super) fn mask(&self, index: usize) -> String {
         let name = self.image.trim_start_matches("images/").trim_end_matches(".tif");
@@ -142,7 +142,7 @@ pub(super) fn scaled(pixels: f32, scale: f32) -> u32 {
 const LABEL_STREAM: u64 = 1 << 40;
 
 /// An abnormal part shows one anomaly or more; a normal part may show minor ones.
-fn anomalies(label: Label, style: &BundleStyle, random: &mut Random) -> Vec<(Kind, f32)> {
+fn anomalies(label: Label, style: &BundleStyle, random: &mut Random) -> Vec<(AnomalyKind, f32)> {
     let minor = |random: &mut Random| ABNORMAL_SEVERITY * random.between(0.15, 0.95);
     let mut severities = Vec::new();
     if label == Label::Abnormal {
@@ -162,7 +162,7 @@ fn anomalies(label: Label, style: &BundleStyle, random: &mut Random) -> Vec<(Kin
 }
 
 /// A kind by `frequency`, where its own becomes 0: each occurs once.
-fn draw_kind(frequency: &mut [f32; Kind::ALL.len()], random: &mut Random) -> Kind {
+fn draw_kind(frequency: &mut [f32; AnomalyKind::ALL.len()], random: &mut Random) -> AnomalyKind {
     let mut place = random.unit() * frequency.iter().sum::<f32>();
     let drawn = frequency.iter().position(|share| {
         place -= share;
@@ -171,7 +171,7 @@ fn draw_kind(frequency: &mut [f32; Kind::ALL.len()], random: &mut Random) -> Kin
     // Rounding may leave a little of the sum: then it is the last kind that is left.
     let drawn = drawn.or_else(|| frequency.iter().rposition(|share| *share > 0.0)).unwrap_or(0);
     frequency[drawn] = 0.0;
-    Kind::ALL[drawn]
+    AnomalyKind::ALL[drawn]
 }
 
 #[cfg(test)]
@@ -179,23 +179,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn plan(parts: usize, bundles: usize, seed: u64) -> Plan {
-        Plan::new(&SynthConfig { parts, bundles, scale: 1.0, seed }).unwrap()
+    fn design(parts: usize, bundles: usize, seed: u64) -> SetDesign {
+        SetDesign::new(&SynthConfig { parts, bundles, scale: 1.0, seed }).unwrap()
     }
 
     #[test]
     fn the_default_has_the_papers_numbers() {
-        let plan = plan(714, 12, 1);
-        let count = |label| plan.parts.iter().filter(|part| part.label == label).count();
-        assert_eq!((plan.parts.len(), count(Label::Normal), count(Label::Abnormal)), (714, 562, 152));
-        let mean = |size: fn(&PartPlan) -> u32| plan.parts.iter().map(size).sum::<u32>() as f32 / 714.0;
+        let design = design(714, 12, 1);
+        let count = |label| design.parts.iter().filter(|part| part.label == label).count();
+        assert_eq!((design.parts.len(), count(Label::Normal), count(Label::Abnormal)), (714, 562, 152));
+        let mean = |size: fn(&PartDesign) -> u32| design.parts.iter().map(size).sum::<u32>() as f32 / 714.0;
         let (width, height) = (mean(|part| part.width), mean(|part| part.height));
         assert!((width - 1145.0).abs() < 2.0 && (height - 2072.1).abs() < 2.0, "{width} {height}");
-        for part in &plan.parts {
+        for part in &design.parts {
             assert!((1119..=1219).contains(&part.width) && (2053..=2115).contains(&part.height), "{part:?}");
         }
         for (bundle, (parts, abnormal)) in BUNDLES.into_iter().enumerate() {
-            let of_bundle = || plan.parts.iter().filter(|part| part.bundle == bundle);
+            let of_bundle = || design.parts.iter().filter(|part| part.bundle == bundle);
             assert_eq!(of_bundle().count(), parts);
             assert_eq!(of_bundle().filter(|part| part.label == Label::Abnormal).count(), abnormal);
         }
@@ -203,16 +203,16 @@ mod tests {
 
     #[test]
     fn all_kinds_occur_and_severity_decides_the_label() {
-        let plan = plan(714, 12, 5);
-        for kind in Kind::ALL {
-            assert!(plan.parts.iter().any(|part| part.anomalies.iter().any(|(other, _)| *other == kind)), "{kind:?}");
+        let design = design(714, 12, 5);
+        for kind in AnomalyKind::ALL {
+            assert!(design.parts.iter().any(|part| part.anomalies.iter().any(|(other, _)| *other == kind)), "{kind:?}");
         }
-        for part in &plan.parts {
+        for part in &design.parts {
             let severe = part.anomalies.iter().any(|(_, severity)| *severity >= ABNORMAL_SEVERITY);
             assert_eq!(severe, part.label == Label::Abnormal, "{part:?}");
             assert!(part.experts.contains(&part.label), "{part:?}");
         }
-        let disputed = plan.parts.iter().filter(|part| part.experts.iter().any(|expert| *expert != part.experts[0]));
+        let disputed = design.parts.iter().filter(|part| part.experts.iter().any(|expert| *expert != part.experts[0]));
         assert!((20..100).contains(&disputed.clone().count()), "{}", disputed.count());
     }
 
@@ -220,18 +220,18 @@ mod tests {
     fn impossible_wishes_are_refused() {
         for (parts, bundles, scale) in [(0, 1, 1.0), (5, 0, 1.0), (5, 6, 1.0), (5, 2, 0.01), (5, 2, f64::NAN)] {
             let config = SynthConfig { parts, bundles, scale, seed: 0 };
-            assert!(matches!(Plan::new(&config), Err(SynthError::Config { .. })), "{config:?}");
+            assert!(matches!(SetDesign::new(&config), Err(SynthError::Config { .. })), "{config:?}");
         }
     }
 
     proptest! {
         #[test]
         fn every_plan_has_its_parts_and_no_empty_bundle(bundles in 1..40_usize, more in 0..300_usize, seed: u64) {
-            let plan = plan(bundles + more, bundles, seed);
-            prop_assert_eq!(plan.parts.len(), bundles + more);
-            prop_assert!((0..bundles).all(|bundle| plan.parts.iter().any(|part| part.bundle == bundle)));
-            let abnormal = plan.parts.iter().filter(|part| part.label == Label::Abnormal).count();
-            if plan.parts.len() >= 40 && bundles >= 6 {
+            let design = design(bundles + more, bundles, seed);
+            prop_assert_eq!(design.parts.len(), bundles + more);
+            prop_assert!((0..bundles).all(|bundle| design.parts.iter().any(|part| part.bundle == bundle)));
+            let abnormal = design.parts.iter().filter(|part| part.label == Label::Abnormal).count();
+            if design.parts.len() >= 40 && bundles >= 6 {
                 prop_assert_eq!(abnormal, ((bundles + more) * 152 + 357) / 714);
             }
         }
