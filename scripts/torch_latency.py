@@ -1,6 +1,6 @@
 """Times PyTorch's ResNet-34 with one output on the GPU: torch_latency.py CONVERSION_JSON ROUNDS [--json].
 
-The network's input has the size of the bundle's conversion and lies on the GPU; a time ends with the score on the host. Random
+The network's input has the size of the model's conversion and lies on the GPU; a time ends with the score on the host. Random
 weights: they don't change how long it takes. Prints rows as gpu-check does. Exit status: 3 where one of them is a failure.
 """
 

@@ -1,6 +1,6 @@
 //! What `doctor` and `gpu-check` say of one thing that was looked at.
 
-use cellgate_models::bundle::Precision;
+use cellgate_models::model::Precision;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

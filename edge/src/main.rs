@@ -1,4 +1,4 @@
-//! The appliance at the end of the line: judges radiographs with a model bundle.
+//! The appliance at the end of the line: judges radiographs with a model.
 
 mod cmd;
 
@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Judges radiographs of fuel cell electrodes with a model bundle.
+/// Judges radiographs of fuel cell electrodes with a model.
 ///
 /// Data goes to stdout, messages go to stderr.
 #[derive(Debug, Parser)]

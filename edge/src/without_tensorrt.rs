@@ -1,10 +1,10 @@
 //! The engine on the GPU in a program that was built without the feature `tensorrt`: the names that the rest of the program uses, and
 //! nothing behind them.
 
-use crate::config::Model;
+use crate::config::ModelConfig;
 use crate::finding::Finding;
 use crate::pipeline::{ActivationError, Alive, Scorer, TensorRtOptions};
-use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::model::{Model, Precision};
 
 /// Why the GPU did not convert; there is none.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ impl GpuError {
 
 /// None: this program was built without TensorRT.
 pub(crate) fn scorer(
-    _: &Bundle,
+    _: &Model,
     _: Precision,
     _: &TensorRtOptions,
     _: usize,

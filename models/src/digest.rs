@@ -1,4 +1,4 @@
-//! SHA-256 digests, the names of all content: images, bundle members, data sets, backbones.
+//! SHA-256 digests, the names of all content: images, model members, data sets, backbones.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};

@@ -6,7 +6,7 @@
 //! | [`conversion`] | the 16-to-8-bit conversions, resizing and the network's input tensor, from a specification as data |
 //! | [`engine`] | an inference engine: input tensor in, score out; the reference is ONNX Runtime on the CPU |
 //! | [`policy`] | score in, verdict out |
-//! | [`bundle`] | the model bundle: network, conversion, policy, golden images, verified before use |
+//! | [`model`] | the model: network, conversion, policy, golden images, verified before use |
 //! | [`digest`] | SHA-256 digests, the names of all content |
 //! | `plan` | TensorRT plans: built from ONNX, inspected, cached; only with the feature `tensorrt` |
 //! | [`library`] | where shared libraries are looked for that are loaded at run time |
@@ -24,7 +24,7 @@
     )
 )]
 
-pub mod bundle;
+pub mod model;
 pub mod conversion;
 pub mod digest;
 pub mod engine;

@@ -34,8 +34,8 @@ mod tests {
     fn causes_follow_once_and_without_frames() {
         let layer = |text: &str, source| Layer { text: text.to_owned(), source };
         let bottom = layer("no such file", None);
-        let middle = layer("bundle: no such file", Some(Box::new(bottom)));
-        assert_eq!(one_line(&layer("refused", Some(Box::new(middle)))), "refused: bundle: no such file");
+        let middle = layer("model: no such file", Some(Box::new(bottom)));
+        assert_eq!(one_line(&layer("refused", Some(Box::new(middle)))), "refused: model: no such file");
         let torch = layer("it failed\nException raised from here\nframe #1", None);
         assert_eq!(one_line(&torch), "it failed");
     }

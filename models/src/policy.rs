@@ -161,7 +161,7 @@ pub struct PolicyError {
     pub reject_from: f32,
 }
 
-/// Two thresholds on the score, the probability of "abnormal" in 0..=1; `policy.json` of a bundle.
+/// Two thresholds on the score, the probability of "abnormal" in 0..=1; `policy.json` of a model.
 ///
 /// Below `review_from` a part passes; from `reject_from` on it is rejected; between, a person reviews it. Equal
 /// thresholds leave no REVIEW; `review_from` 0 lets nothing pass.

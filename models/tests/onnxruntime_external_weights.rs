@@ -2,7 +2,7 @@
 
 use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
 
-/// Nothing vouches for a file beside the bundle, nor in the current folder.
+/// Nothing vouches for a file beside the model, nor in the current folder.
 #[test]
 fn weights_in_another_file_are_refused_even_where_the_file_is() {
     let network = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/external_weights.onnx")).unwrap();

@@ -116,19 +116,19 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
     ensure!(String::from_utf8(place.read("run/report.html")?)?.contains("</html>"));
 
     for method in ["global", "mixed", "clahe"] {
-        let (model, bundle) = (format!("model-{method}"), format!("bundle-{method}"));
-        place.trainer("train", &model, &["--method", method])?;
+        let (trained, model) = (format!("run-{method}"), format!("model-{method}"));
+        place.trainer("train", &trained, &["--method", method])?;
         let precisions = ["--precision", "f32,f16"];
-        let export = ["export", &place.path(&model), "--out", &place.path(&bundle), precisions[0], precisions[1]];
+        let export = ["export", &place.path(&trained), "--out", &place.path(&model), precisions[0], precisions[1]];
         stdout_of(TRAINER, &export, 0)?;
 
-        let scores = String::from_utf8(place.read(&format!("{model}/scores.csv"))?)?;
+        let scores = String::from_utf8(place.read(&format!("{trained}/scores.csv"))?)?;
         let rows: Vec<Vec<&str>> = scores.lines().skip(1).map(|line| line.split(',').collect()).collect();
         ensure!(rows.len() == 48, "one row a part: {scores}");
         let images: Vec<String> = rows.iter().map(|row| place.path(&format!("data/{}", row[0]))).collect();
-        let mut inspect = vec!["inspect", "--bundle"];
-        let bundle = place.path(&bundle);
-        inspect.push(&bundle);
+        let mut inspect = vec!["inspect", "--model"];
+        let model = place.path(&model);
+        inspect.push(&model);
         inspect.extend(images.iter().map(String::as_str));
         let output = run(EDGE, &inspect)?;
         ensure!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
@@ -142,7 +142,7 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
         if method != "clahe" {
             let file = place.path("judged.jsonl");
             std::fs::write(&file, &judged)?;
-            oracle("score.py", &[&bundle, &file])?;
+            oracle("score.py", &[&model, &file])?;
         }
     }
     Ok(())

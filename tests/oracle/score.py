@@ -1,8 +1,8 @@
-"""Scores by NumPy, Pillow and ONNX Runtime's own Python, from the TIFFs and a bundle, compared with the device's.
+"""Scores by NumPy, Pillow and ONNX Runtime's own Python, from the TIFFs and a model, compared with the device's.
 
-  score.py BUNDLE JUDGED.jsonl
+  score.py MODEL JUDGED.jsonl
       JUDGED.jsonl is what `cellgate-edge inspect` wrote. Each image is decoded, converted, resized, normalised and sent
-      through the bundle's network here, without any code of the device. Exit status 1 where a score differs by more
+      through the model's network here, without any code of the device. Exit status 1 where a score differs by more
       than 1e-4; the largest difference is printed.
 
 The paper's four conversions only; TIFFs that Pillow reads.
@@ -19,16 +19,16 @@ from PIL import Image
 from convert import channels
 
 
-def main(bundle, judged):
-    bundle = pathlib.Path(bundle)
-    conversion = json.loads((bundle / "conversion.json").read_text())
+def main(model, judged):
+    model = pathlib.Path(model)
+    conversion = json.loads((model / "conversion.json").read_text())
     bounds = conversion.get("bounds")
     bounds = (bounds["lo"], bounds["hi"]) if bounds else None
     size = (conversion["size"]["width"], conversion["size"]["height"])
     mean, std = (np.float32(conversion[name]).reshape(3, 1, 1) for name in ("mean", "std"))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(bundle / "network.onnx"), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(model / "network.onnx"), options, providers=["CPUExecutionProvider"])
 
     largest = 0.0
     lines = [json.loads(line) for line in pathlib.Path(judged).read_text().splitlines()]

@@ -24,8 +24,8 @@ pub struct Judged {
     /// The network's score, 0..=1, where there was one.
     #[serde(deserialize_with = "present")]
     pub score: Option<f64>,
-    /// The bundle of the model that judged.
-    pub bundle: Option<Digest>,
+    /// The digest of the model that judged.
+    pub model: Option<Digest>,
     /// The part's number on the line; a line of `inspect` has none.
     pub part: Option<u64>,
 }
@@ -182,7 +182,7 @@ impl Audit {
                 superseded_escapes += usize::from(*label == Label::Abnormal && before.verdict == Verdict::Pass);
             }
         }
-        let models: HashSet<Digest> = newest.values().filter_map(|verdict| verdict.bundle).collect();
+        let models: HashSet<Digest> = newest.values().filter_map(|verdict| verdict.model).collect();
         let (mut judged, mut not_judged) = (Vec::new(), Vec::new());
         for part in parts {
             match newest.get(&part.digest) {
@@ -252,7 +252,7 @@ mod tests {
     fn verdict(image: &str, verdict: &str, score: &str) -> String {
         let (image, model) = (Digest::of(image.as_bytes()), Digest::of(b"model"));
         format!(
-            r#"{{"image":"{image}","verdict":"{verdict}","reason":"R","score":{score},"bundle":"{model}","part":7}}"#
+            r#"{{"image":"{image}","verdict":"{verdict}","reason":"R","score":{score},"model":"{model}","part":7}}"#
         )
     }
 

@@ -1,4 +1,4 @@
-//! The trainer: from labelled radiographs to a cross-validated model bundle.
+//! The trainer: from labelled radiographs to a cross-validated model.
 //!
 //! | module | concept |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | [`stats`] | balanced accuracy, intervals, ROC, paired tests |
 //! | [`results`] | `results.json` and `predictions.csv` |
 //! | [`report`] | the run as one HTML file |
-//! | [`export`] | the model bundle and its parity gate |
+//! | [`export`] | the model and its parity gate |
 //! | [`training`] | one model on all bundles, with its thresholds |
 //! | [`audit`] | verdicts of an appliance against labels |
 //! | [`pretrain`] | a backbone of one's own, from synthetic radiographs |

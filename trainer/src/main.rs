@@ -33,7 +33,7 @@ enum Command {
     Report(cmd::report::Args),
     /// Trains a model on all bundles
     Train(cmd::train::Args),
-    /// Exports a trained model as a bundle for devices
+    /// Exports a training run as a model for devices
     Export(cmd::export::Args),
     /// Holds the verdicts of an appliance against labels: escapes, overkill, balanced accuracy
     Audit(cmd::audit::Args),

@@ -5,13 +5,13 @@ use crate::{BAUD, HEIGHT, SETTLED, TURN, WIDTH};
 use anyhow::{Context as _, ensure};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{self, Options};
-use cellgate_models::bundle::{Bundle, Expectation, Limits, Precision};
+use cellgate_models::model::{Model, Expectation, Limits, Precision};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::{BITS_PER_BYTE, CHECK, HEADER};
 use cellgate_protocol::modbus::map::SNAPSHOT_REGISTERS;
 use cellgate_protocol::modbus::unit::Unit;
-use cellgate_test_support::bundles as support;
+use cellgate_test_support::models as support;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub(crate) struct Appliance {
     name: &'static str,
     program: PathBuf,
     profile: Profile,
-    bundle: Bundle,
+    model: Model,
     /// Ended in this order.
     process: Running,
     _cable: Running,
@@ -52,7 +52,7 @@ impl Appliance {
         let folder = place.path();
         let cable = Running(Command::new("socat").args(["plc", "device"].map(|end| pty(folder, end))).spawn()?);
         wait_for(|| folder.join("plc").exists() && folder.join("device").exists());
-        let bundle = prepare(folder, profile)?;
+        let model = prepare(folder, profile)?;
         let process = Command::new(program)
             .args(["run", "--config", "edge.toml"])
             .current_dir(folder)
@@ -63,7 +63,7 @@ impl Appliance {
             name,
             program: program.to_owned(),
             profile,
-            bundle,
+            model,
             process: Running(process),
             _cable: cable,
             folder: place,
@@ -82,7 +82,7 @@ impl Appliance {
             unit: Unit::FIRST,
             baud: BAUD,
             parity: Parity::Even,
-            models: vec![DigestStart::of(self.bundle.digest().as_bytes())],
+            models: vec![DigestStart::of(self.model.digest().as_bytes())],
             first_part: self.decided.len() as u64 + 1,
             parts,
             every: Duration::ZERO,
@@ -141,8 +141,8 @@ fn last_lines(log: &str) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-/// The configuration, the bundle and the one image.
-fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
+/// The configuration, the model and the one image.
+fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Model> {
     let conversion =
         ConversionSpec::new(Method::Global).with_bounds("1700,2800".parse::<Bounds>()?).with_size(Size::PAPER);
     // What is dark to the naive conversion is dark to the global one.
@@ -151,7 +151,7 @@ fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
     contents.conversion = conversion;
     // Summing millions of values up in f32 is no more exact than this.
     contents.golden[0].expected.insert(Precision::F32, Expectation { score, tolerance: 2e-3 });
-    let path = support::bundle(folder, &contents);
+    let path = support::model(folder, &contents);
     // Noise, uncompressed, as scanners write it.
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let levels: Vec<u16> = (0..HEIGHT * WIDTH).map(|_| random.random_range(1650..2850)).collect();
@@ -163,12 +163,12 @@ fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Bundle> {
     fs::write(
         folder.join("edge.toml"),
         format!(
-            "[device]\nid = 1\n[model]\nbundle = \"model\"\n[acquire]\nfolder = \"scans\"\nmatch = \"part-id\"\n\
+            "[device]\nid = 1\n[model]\npath = \"model\"\n[acquire]\nfolder = \"scans\"\nmatch = \"part-id\"\n\
              archive = \"archive\"\narchive_quota_mib = 1000\nmin_free_mib = 1\nallow_weaker_sandbox = true\n\
              [plc]\nport = \"device\"\nprofile = \"{profile}\"\nbaud = {BAUD}\n[journal]\npath = \"verdicts.sqlite\"\n"
         ),
     )?;
-    Ok(Bundle::open(&path, &Limits::default())?)
+    Ok(Model::open(&path, &Limits::default())?)
 }
 
 /// How long a verdict's bytes take on the line: the frame of 54 bytes of payload, two delimiters and one byte of stuffing, or the

@@ -186,7 +186,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("archive");
         let mut archive = Archive::open(&root, 1, 0).unwrap();
-        let about = About { device: 1, bundle: String::new(), profile: "native" };
+        let about = About { device: 1, model: String::new(), profile: "native" };
         let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
         fs::remove_dir(&root).unwrap();
         fs::write(&root, "in the way").unwrap();

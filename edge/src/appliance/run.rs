@@ -18,7 +18,7 @@ use crate::journal::{Journal, JournalError, Options, Recovery, Retention};
 use crate::metrics::{self, About, ListenError, Metrics, MetricsError, Server};
 use crate::pipeline::{Activation, EngineOptions, TensorRtOptions};
 use crate::sandbox;
-use cellgate_models::bundle::{self, Bundle, BundleError};
+use cellgate_models::model::{self, Model, ModelError};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::OnnxRuntimeOptions;
 use cellgate_models::radiograph::Limits;
@@ -38,9 +38,9 @@ const DECODE_MOST: Duration = Duration::from_millis(200);
 /// Why the appliance can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The bundle was refused.
-    #[error("the bundle was refused: {0}; set [model] bundle to an exported one")]
-    Bundle(#[from] BundleError),
+    /// The model was refused.
+    #[error("the model was refused: {0}; set [model] model to an exported one")]
+    Model(#[from] ModelError),
     /// The journal can't be used.
     #[error("the journal can't be used: {0}")]
     Journal(#[from] JournalError),
@@ -72,8 +72,8 @@ pub enum Ended {
 /// # Errors
 /// [`RunError`]: it did not start.
 pub fn run(config: &Config) -> Result<Ended, RunError> {
-    let bundle = Bundle::open(&config.model.bundle, &bundle::Limits::default())?;
-    let model = bundle.digest();
+    let model = Model::open(&config.model.model, &model::Limits::default())?;
+    let model = model.digest();
     // Before anything is written: an appliance that finds the address taken leaves everything else as it was.
     let server = config.metrics.listen.map(metrics::listen).transpose()?.map(Server::new).transpose()?;
     let acquire = &config.acquire;
@@ -103,7 +103,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let (folder, matching) = (acquire.folder.clone(), acquire.matching);
 
     let mut services = Services::new(Arc::clone(&shared));
-    services.start(Judge::new(config, bundle, activation(config), Arc::clone(&shared), connections))?;
+    services.start(Judge::new(config, model, activation(config), Arc::clone(&shared), connections))?;
     services.start(Watcher { folder, matching, shared: Arc::clone(&shared), judge, archiver })?;
     let archiver =
         Archiver { archive, journal: Arc::clone(&journal), shared: Arc::clone(&shared), messages: to_archiver };
@@ -150,7 +150,7 @@ fn metrics_of(config: &Config, model: Digest, recovery: &Recovery) -> Result<Met
         Profile::Native => "native",
         Profile::Modbus => "modbus",
     };
-    let about = About { device: config.device.id, bundle: model.to_string(), profile };
+    let about = About { device: config.device.id, model: model.to_string(), profile };
     let deadline = Duration::from_millis(config.plc.deadline_ms.get().into());
     let metrics = Metrics::new(&about, deadline, &Worker::ALL.map(Worker::name))?;
     metrics.store.opened(recovery.rows);
@@ -163,7 +163,7 @@ fn log_start(config: &Config, model: Digest, recovery: &Recovery) {
         tracing::warn!(seq = row.seq, part = row.trigger.part, "in hand when the appliance ended: REJECT/RESTARTED");
     }
     tracing::info!(
-        device = config.device.id, boot_epoch = recovery.boot_epoch, rows = recovery.rows, bundle = %model,
+        device = config.device.id, boot_epoch = recovery.boot_epoch, rows = recovery.rows, model = %model,
         "the appliance starts"
     );
 }
@@ -174,7 +174,7 @@ fn journal_options(config: &Config) -> Options {
     Options { retention: Some(retention), ..Options::default() }
 }
 
-/// How the bundle's network is run and images are decoded, as the configuration says.
+/// How the model's network is run and images are decoded, as the configuration says.
 #[must_use]
 pub fn activation(config: &Config) -> Activation {
     let limits = Limits { max_pixels: config.acquire.largest_pixels.get(), max_time: DECODE_MOST, ..Limits::default() };

@@ -69,7 +69,7 @@ pub(super) mod tests {
 
     /// Of an appliance whose workers all live for the next minute.
     pub(in crate::appliance) fn shared() -> Shared {
-        let about = About { device: 1, bundle: String::new(), profile: "native" };
+        let about = About { device: 1, model: String::new(), profile: "native" };
         let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
         let shared = Shared::new(metrics, Arc::default());
         Worker::ALL.into_iter().for_each(|worker| shared.beats.busy(worker, Duration::from_secs(60)));

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use cellgate_edge::config::most_threads;
 use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, Judgement, Pipeline, TensorRtOptions};
 use cellgate_edge::sandbox;
-use cellgate_models::bundle::{self, Bundle, Precision};
+use cellgate_models::model::{self, Model, Precision};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::OnnxRuntimeOptions;
 use cellgate_models::policy::Verdict;
@@ -15,32 +15,32 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Judges radiographs with a model bundle: one JSON line for each image on stdout.
+/// Judges radiographs with a model: one JSON line for each image on stdout.
 ///
-/// Before the first image the engine must give the bundle's golden images their expected scores, else nothing is
+/// Before the first image the engine must give the model's golden images their expected scores, else nothing is
 /// judged. An image that can't be judged is a REJECT with its reason, and the next one goes on.
 ///
-/// Exit status: 0 all images are PASS, 1 some are not, 2 misuse: also a bundle, a library or a golden image at fault.
+/// Exit status: 0 all images are PASS, 1 some are not, 2 misuse: also a model, a library or a golden image at fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge inspect --bundle bundle part-001.tif
-  cellgate-edge inspect --bundle bundle --table scans/*.tif
-  cellgate-edge inspect --bundle bundle scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
+  cellgate-edge inspect --model model part-001.tif
+  cellgate-edge inspect --model model --table scans/*.tif
+  cellgate-edge inspect --model model scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
 
 ONNX Runtime is looked for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, \
 the folder lib beside this program and the program's own, .venv in the folders above it, the system's library \
 folders.")]
 pub(crate) struct Args {
-    /// Folder of the model bundle
-    #[arg(long, value_name = "BUNDLE")]
-    bundle: PathBuf,
+    /// Folder of the model
+    #[arg(long, value_name = "MODEL")]
+    model: PathBuf,
     /// Radiographs: TIFF files with one grey channel of 9 to 16 bits
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Prints a table instead of JSON lines, after the last image
     #[arg(long)]
     table: bool,
-    /// Which of the bundle's networks judges: f32 or f16
+    /// Which of the model's networks judges: f32 or f16
     #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32)]
     precision: Precision,
     /// The engine that runs it: auto (TensorRT where it can be used), tensorrt or onnxruntime
@@ -71,7 +71,7 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 
 /// Runs `inspect`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let bundle = Bundle::open(&args.bundle, &bundle::Limits::default()).context("the bundle was refused")?;
+    let model = Model::open(&args.model, &model::Limits::default()).context("the model was refused")?;
     let activation = Activation {
         precision: args.precision,
         engine: EngineOptions {
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         },
         sandbox: sandbox::Options::new(radiograph::Limits::default()),
     };
-    let (mut pipeline, _) = Pipeline::activate(&bundle, &activation).context("nothing was judged")?;
+    let (mut pipeline, _) = Pipeline::activate(&model, &activation).context("nothing was judged")?;
     let mut output = io::stdout().lock();
     let mut judgements = Vec::new();
     let mut all_pass = true;
@@ -95,7 +95,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         all_pass &= judgement.decision.verdict == Verdict::Pass;
         if args.table {
             judgements.push((path, judgement));
-        } else if !print_line(&mut output, &Line::new(path, &judgement, args.precision, bundle.digest()))? {
+        } else if !print_line(&mut output, &Line::new(path, &judgement, args.precision, model.digest()))? {
             // Nobody reads on, so nothing is shown to have passed.
             return Ok(ExitCode::from(1));
         }
@@ -117,7 +117,7 @@ struct Line<'j> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'j str>,
     precision: &'static str,
-    bundle: Digest,
+    model: Digest,
     image: Option<Digest>,
     ms: Milliseconds,
 }
@@ -133,7 +133,7 @@ struct Milliseconds {
 }
 
 impl<'j> Line<'j> {
-    fn new(path: &Path, judgement: &'j Judgement, precision: Precision, bundle: Digest) -> Self {
+    fn new(path: &Path, judgement: &'j Judgement, precision: Precision, model: Digest) -> Self {
         let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let times = &judgement.times;
         Self {
@@ -143,7 +143,7 @@ impl<'j> Line<'j> {
             score: judgement.score.filter(|score| score.is_finite()),
             detail: judgement.detail.as_deref(),
             precision: precision.name(),
-            bundle,
+            model,
             image: judgement.image,
             ms: Milliseconds {
                 read: ms(times.read),

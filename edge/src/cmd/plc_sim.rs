@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail, ensure};
 use cellgate_edge::config::{BAUDS, Parity, Profile};
 use cellgate_edge::percentile::percentile;
 use cellgate_edge::plc_sim::{self, Options, Scanner};
-use cellgate_models::bundle::{self, Bundle};
+use cellgate_models::model::{self, Model};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::gate::Decision;
 use cellgate_protocol::modbus::unit::Unit;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a line without hardware
-  cellgate-edge plc-sim --port /tmp/plc --bundle bundle --parts 20 --images scans/*.tif --into /run/scans
+  cellgate-edge plc-sim --port /tmp/plc --model model --parts 20 --images scans/*.tif --into /run/scans
   cellgate-edge plc-sim --port /dev/ttyUSB1 --model 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
 pub(crate) struct Args {
     /// The serial port
@@ -53,12 +53,12 @@ pub(crate) struct Args {
     /// What a part may take from trigger to verdict
     #[arg(long, value_name = "MS", default_value_t = 5_000)]
     deadline_ms: u32,
-    /// The first 16 hexadecimal digits of a bundle's digest: a model that may let a part pass (several times: several)
+    /// The first 16 hexadecimal digits of a model's digest: a model that may let a part pass (several times: several)
     #[arg(long, value_name = "DIGITS", value_parser = model)]
     model: Vec<DigestStart>,
-    /// A bundle that may let a part pass
-    #[arg(long, value_name = "BUNDLE")]
-    bundle: Option<PathBuf>,
+    /// A model that may let a part pass
+    #[arg(long, value_name = "MODEL")]
+    model: Option<PathBuf>,
     /// Images that a simulated scanner writes in turn, one before each trigger
     #[arg(long, value_name = "IMAGE", num_args = 1.., requires = "into")]
     images: Vec<PathBuf>,
@@ -118,9 +118,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("--into {}: found no such folder, expected the one that the appliance watches; make it", into.display());
     }
     let mut models = args.model.clone();
-    if let Some(path) = &args.bundle {
-        let bundle = Bundle::open(path, &bundle::Limits::default()).context("the bundle was refused")?;
-        models.push(DigestStart::of(bundle.digest().as_bytes()));
+    if let Some(path) = &args.model {
+        let model = Model::open(path, &model::Limits::default()).context("the model was refused")?;
+        models.push(DigestStart::of(model.digest().as_bytes()));
     }
     if let Some(rate) = args.rate {
         ensure!((0.01..=100_000.0).contains(&rate), "--rate: found {rate:?}, expected 0.01 to 100000");

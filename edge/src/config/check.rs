@@ -19,7 +19,7 @@ impl Config {
         };
         let value = |key, found: String, expected: &'static str| refuse(key, found, expected.into());
         for (key, named) in [
-            ("model.bundle", &self.model.bundle),
+            ("model.path", &self.model.path),
             ("acquire.folder", &self.acquire.folder),
             ("acquire.archive", &self.acquire.archive),
             ("plc.port", &self.plc.port),

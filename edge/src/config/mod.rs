@@ -10,7 +10,7 @@ mod number;
 pub use number::{BAUDS, most_threads};
 
 use crate::pipeline::{EngineChoice, TensorRtOptions};
-use cellgate_models::bundle::Precision;
+use cellgate_models::model::Precision;
 use cellgate_protocol::modbus::unit::Unit;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -25,7 +25,7 @@ pub struct Config {
     /// Who this appliance is.
     pub device: Device,
     /// What it judges with.
-    pub model: Model,
+    pub model: ModelConfig,
     /// Where images come from and go to.
     pub acquire: Acquire,
     /// The line to the PLC.
@@ -51,10 +51,10 @@ pub struct Device {
 /// `[model]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Model {
-    /// Folder of the model bundle.
-    pub bundle: PathBuf,
-    /// Which of the bundle's networks judges.
+pub struct ModelConfig {
+    /// Folder of the model.
+    pub path: PathBuf,
+    /// Which of the model's networks judges.
     #[serde(default = "defaults::precision")]
     pub precision: Precision,
     /// The engine that runs it.
@@ -72,7 +72,7 @@ pub struct Model {
     /// The key that tells this device's plans from others.
     #[serde(default = "defaults::plan_key")]
     pub plan_key: PathBuf,
-    /// Minutes between two checks of the running engine with the bundle's golden images.
+    /// Minutes between two checks of the running engine with the model's golden images.
     #[serde(default = "defaults::prove_every_minutes")]
     pub prove_every_minutes: NonZeroU32,
 }
@@ -313,7 +313,7 @@ impl Config {
         config.check(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for relative in [
-            Some(&mut config.model.bundle),
+            Some(&mut config.model.path),
             config.model.onnxruntime.as_mut(),
             config.model.tensorrt.as_mut(),
             Some(&mut config.model.plans),

@@ -5,7 +5,7 @@ const LEAST: &str = r#"
 [device]
 id = 1
 [model]
-bundle = "bundle"
+path = "model"
 [acquire]
 folder = "scans"
 match = "part-id"
@@ -35,7 +35,7 @@ fn the_example_names_every_key_with_its_default() {
 #[test]
 fn relative_paths_are_relative_to_the_file() {
     let config = parse(LEAST).unwrap();
-    assert_eq!(config.model.bundle, Path::new("/etc/cellgate/bundle"));
+    assert_eq!(config.model.path, Path::new("/etc/cellgate/model"));
     assert_eq!(config.plc.port, Path::new("/dev/ttyUSB0"));
 }
 
@@ -65,7 +65,7 @@ fn values_that_cannot_be_meant_are_named() {
         assert!(error.contains(named), "{error}");
     }
     for (key, value) in [
-        ("model.bundle", "bundle"),
+        ("model.path", "model"),
         ("acquire.folder", "scans"),
         ("acquire.archive", "archive"),
         ("plc.port", "/dev/ttyUSB0"),

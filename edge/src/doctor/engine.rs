@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::finding::{Finding, State};
 use crate::pipeline::{EngineChoice, Pipeline};
 use crate::tensorrt;
-use cellgate_models::bundle::{self, Bundle};
+use cellgate_models::model::{self, Model};
 use cellgate_models::one_line;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,25 +18,25 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Bundle, engine, sandbox and golden images, as `run` takes them.
+/// Model, engine, sandbox and golden images, as `run` takes them.
 fn model(config: &Config) -> Finding {
     let what = "model and engine";
-    let bundle = match Bundle::open(&config.model.bundle, &bundle::Limits::default()) {
-        Ok(bundle) => bundle,
+    let model = match Model::open(&config.model.model, &model::Limits::default()) {
+        Ok(model) => model,
         Err(error) => {
-            return Finding::failure(what, format!("{}; set [model] bundle to an exported one", one_line(&error)));
+            return Finding::failure(what, format!("{}; set [model] model to an exported one", one_line(&error)));
         }
     };
     let start = Instant::now();
     let mut activation = activation(config);
     activation.engine.tensorrt.keep = false;
-    match Pipeline::activate(&bundle, &activation) {
+    match Pipeline::activate(&model, &activation) {
         Ok((pipeline, chosen)) => {
             let (ms, slowest) = (start.elapsed().as_millis(), pipeline.slowest_inference().as_millis());
             let missing = pipeline.sandbox().protections().missing();
             let found = format!(
                 "{}: {chosen}; the golden images got their scores in {ms} ms, the slowest in {slowest} ms",
-                config.model.bundle.display()
+                config.model.model.display()
             );
             let is_unasked = config.model.engine == EngineChoice::Auto && !chosen.is_on_gpu;
             let gpu = gpu_node(Path::new("/dev")).filter(|_| is_unasked);

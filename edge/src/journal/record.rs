@@ -115,8 +115,8 @@ pub struct Entry {
     pub reason: String,
     /// Probability of "abnormal"; one that is no finite number is recorded as none.
     pub score: Option<f32>,
-    /// The model bundle that judged.
-    pub bundle: Option<Digest>,
+    /// The model that judged.
+    pub model: Option<Digest>,
     /// The very bytes that were judged.
     pub image: Option<Digest>,
     /// The image's file name, at most [`MAX_NAME_BYTES`]; empty where there was none.
@@ -154,7 +154,7 @@ impl Entry {
             verdict: Verdict::Reject,
             reason: RESTARTED.to_owned(),
             score: None,
-            bundle: None,
+            model: None,
             image: None,
             image_name: String::new(),
             bounds: None,

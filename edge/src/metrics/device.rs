@@ -10,8 +10,8 @@ use prometheus::{Gauge, IntCounter, IntGauge, Registry, Result};
 pub struct About {
     /// The number that the PLC knows it by.
     pub device: u32,
-    /// The bundle's digest.
-    pub bundle: String,
+    /// The model's digest.
+    pub model: String,
     /// What is spoken on the line.
     pub profile: &'static str,
 }
@@ -41,7 +41,7 @@ impl DeviceFigures {
             [
                 ("version", env!("CARGO_PKG_VERSION")),
                 ("device", &about.device.to_string()),
-                ("bundle", &about.bundle),
+                ("model", &about.model),
                 ("profile", about.profile),
             ],
         )?;

@@ -1,18 +1,18 @@
-//! From a bundle to a pipeline that has proven itself on the bundle's golden images.
+//! From a model to a pipeline that has proven itself on the model's golden images.
 
 use super::select;
 use super::{Activation, ActivationError, Alive, Chosen, Pipeline, ProofError, Scorer, unwatched};
 use crate::sandbox::Sandbox;
-use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::model::{Model, Precision};
 
 impl Pipeline {
-    /// A pipeline with the bundle's network, once its engine has given every golden image its expected score; and which
+    /// A pipeline with the model's network, once its engine has given every golden image its expected score; and which
     /// engine that is.
     ///
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
-    pub fn activate(bundle: &Bundle, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
-        Self::activate_telling(bundle, activation, &unwatched())
+    pub fn activate(model: &Model, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
+        Self::activate_telling(model, activation, &unwatched())
     }
 
     /// As [`Self::activate`]; `alive` is called again and again, while a plan is built and between the steps of loading, and can
@@ -21,24 +21,24 @@ impl Pipeline {
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged.
     pub fn activate_telling(
-        bundle: &Bundle,
+        model: &Model,
         activation: &Activation,
         alive: &Alive,
     ) -> Result<(Self, Chosen), ActivationError> {
         let max_pixels = activation.max_pixels();
-        let (scorer, chosen) = select::scorer(bundle, activation.precision, &activation.engine, max_pixels, alive)?;
-        Ok((Self::of_scorer(scorer, bundle, activation, alive)?, chosen))
+        let (scorer, chosen) = select::scorer(model, activation.precision, &activation.engine, max_pixels, alive)?;
+        Ok((Self::of_scorer(scorer, model, activation, alive)?, chosen))
     }
 
     /// A pipeline that scores with `scorer`, once it has proven itself.
     pub(crate) fn of_scorer(
         scorer: Box<dyn Scorer>,
-        bundle: &Bundle,
+        model: &Model,
         activation: &Activation,
         alive: &Alive,
     ) -> Result<Self, ActivationError> {
         let sandbox = Sandbox::start(activation.sandbox.clone())?;
-        Self::with_scorer(scorer, *bundle.policy(), sandbox)?.proven(bundle, activation.precision, alive)
+        Self::with_scorer(scorer, *model.policy(), sandbox)?.proven(model, activation.precision, alive)
     }
 
     /// The pipeline, once its engine has given every golden image its expected score. `alive` is called before each, and can
@@ -46,8 +46,8 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`ActivationError`]: then nothing may be judged with it any more.
-    pub fn proven(mut self, bundle: &Bundle, precision: Precision, alive: &Alive) -> Result<Self, ActivationError> {
-        match self.prove(bundle, precision, alive) {
+    pub fn proven(mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<Self, ActivationError> {
+        match self.prove(model, precision, alive) {
             Ok(()) => Ok(self),
             Err(ProofError::Stopped) => Err(ActivationError::Stopped),
             Err(error) if self.is_lost() => Err(ActivationError::Lost(error)),

@@ -1,13 +1,13 @@
-//! Why a bundle judges nothing here.
+//! Why a model judges nothing here.
 
 use super::{NoScore, SetupError};
 use crate::one_line::in_one_line;
 use crate::sandbox::SandboxError;
 use crate::tensorrt::GpuError;
-use cellgate_models::bundle::{Expectation, Precision};
+use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::engine::EngineError;
 
-/// Why an engine may not judge with this bundle.
+/// Why an engine may not judge with this model.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {
     /// A golden image got another score.
@@ -17,27 +17,27 @@ pub enum ProofError {
         expected.score, expected.tolerance
     )]
     Score {
-        /// The image's name in the bundle.
+        /// The image's name in the model.
         image: String,
         /// The network's precision.
         precision: Precision,
         /// The engine's score.
         found: f32,
-        /// The bundle's.
+        /// The model's.
         expected: Expectation,
     },
     /// A golden image got no score.
     #[error("golden image {image}: {source}")]
     NoScore {
-        /// The image's name in the bundle.
+        /// The image's name in the model.
         image: String,
         /// Why.
         source: NoScore,
     },
-    /// The bundle expects nothing of this precision.
+    /// The model expects nothing of this precision.
     #[error("golden image {image}: no expected score for precision {precision}")]
     NoExpectation {
-        /// The image's name in the bundle.
+        /// The image's name in the model.
         image: String,
         /// The network's precision.
         precision: Precision,
@@ -47,14 +47,14 @@ pub enum ProofError {
     Stopped,
 }
 
-/// Why a bundle judges nothing here.
+/// Why a model judges nothing here.
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
-    /// The bundle has no network of this precision.
+    /// The model has no network of this precision.
     #[error("{}: found networks of precision {found}, expected {expected}: set [model] precision to one that it has, or \
-         export the bundle with {expected}", path.display())]
+         export the model with {expected}", path.display())]
     NoNetwork {
-        /// The bundle.
+        /// The model.
         path: std::path::PathBuf,
         /// Precisions that it has.
         found: String,
@@ -66,7 +66,7 @@ pub enum ActivationError {
         "this program was built without TensorRT: build it with --features tensorrt, or set engine = \"onnxruntime\""
     )]
     WithoutTensorRt,
-    /// The GPU can't be used for this bundle.
+    /// The GPU can't be used for this model.
     #[error(transparent)]
     Gpu(#[from] GpuError),
     /// The engine can't be loaded, or does not take the network.

@@ -66,7 +66,7 @@ pub struct Judgement {
 }
 
 impl Pipeline {
-    /// A pipeline from a bundle's conversion and policy, an engine with its network, and the sandbox that decodes.
+    /// A pipeline from a model's conversion and policy, an engine with its network, and the sandbox that decodes.
     ///
     /// # Errors
     /// [`SetupError`]: the conversion and the network don't go together, or there is too little memory.

@@ -1,17 +1,17 @@
-//! What is asked for: which engine, with what, on which of a bundle's networks.
+//! What is asked for: which engine, with what, on which of a model's networks.
 
 use crate::sandbox;
-use cellgate_models::bundle::Precision;
+use cellgate_models::model::Precision;
 use cellgate_models::engine::OnnxRuntimeOptions;
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// How a bundle's network is run.
+/// How a model's network is run.
 #[derive(Debug, Clone)]
 pub struct Activation {
-    /// Which of the bundle's networks judges.
+    /// Which of the model's networks judges.
     pub precision: Precision,
     /// The engine that runs it.
     pub engine: EngineOptions,

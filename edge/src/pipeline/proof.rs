@@ -1,19 +1,19 @@
-//! The proof before the first part: the engine gives the bundle's golden images their expected scores.
+//! The proof before the first part: the engine gives the model's golden images their expected scores.
 
 use super::{Alive, NoScore, Pipeline, ProofError, Times};
-use cellgate_models::bundle::{Bundle, GoldenImage, Precision};
+use cellgate_models::model::{Model, GoldenImage, Precision};
 use std::time::Duration;
 
 impl Pipeline {
-    /// Scores every golden image of `bundle` and compares. `alive` is called before each, and can stop it.
+    /// Scores every golden image of `model` and compares. `alive` is called before each, and can stop it.
     ///
-    /// The bundle guarantees that no threshold lies within a tolerance, so scores that agree flip no verdict either.
+    /// The model guarantees that no threshold lies within a tolerance, so scores that agree flip no verdict either.
     ///
     /// # Errors
     /// [`ProofError`] at the first image that doesn't agree.
-    pub(super) fn prove(&mut self, bundle: &Bundle, precision: Precision, alive: &Alive) -> Result<(), ProofError> {
+    pub(super) fn prove(&mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<(), ProofError> {
         self.slowest = Duration::ZERO;
-        bundle.golden().try_for_each(|golden| {
+        model.golden().try_for_each(|golden| {
             if alive().is_break() {
                 return Err(ProofError::Stopped);
             }

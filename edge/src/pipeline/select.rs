@@ -3,7 +3,7 @@
 use super::scorer::{CpuScorer, Scorer};
 use super::{ActivationError, Alive, EngineChoice, EngineOptions};
 use crate::tensorrt;
-use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::model::{Model, Precision};
 use cellgate_models::engine::OnnxRuntime;
 use std::fmt;
 
@@ -28,21 +28,21 @@ impl fmt::Display for Chosen {
     }
 }
 
-/// Conversion and engine for the bundle's network of `precision`, as asked for.
+/// Conversion and engine for the model's network of `precision`, as asked for.
 pub(super) fn scorer(
-    bundle: &Bundle,
+    model: &Model,
     precision: Precision,
     options: &EngineOptions,
     max_pixels: usize,
     alive: &Alive,
 ) -> Result<(Box<dyn Scorer>, Chosen), ActivationError> {
-    let network = network(bundle, precision)?;
+    let network = network(model, precision)?;
     let on_cpu = |why: String, is_fallback| {
         if alive().is_break() {
             return Err(ActivationError::Stopped);
         }
         let engine = OnnxRuntime::new(network, &options.onnxruntime)?;
-        let scorer = CpuScorer::new(bundle.conversion(), Box::new(engine))?;
+        let scorer = CpuScorer::new(model.conversion(), Box::new(engine))?;
         let engine = "ONNX Runtime on the CPU".to_owned();
         Ok((
             Box::new(scorer) as Box<dyn Scorer>,
@@ -50,7 +50,7 @@ pub(super) fn scorer(
         ))
     };
     let on_gpu = |why: &str| {
-        let (scorer, engine, is_plan_new) = tensorrt::scorer(bundle, precision, &options.tensorrt, max_pixels, alive)?;
+        let (scorer, engine, is_plan_new) = tensorrt::scorer(model, precision, &options.tensorrt, max_pixels, alive)?;
         Ok((scorer, Chosen { engine, why: why.to_owned(), is_on_gpu: true, is_plan_new, is_fallback: false }))
     };
     match options.choice {
@@ -64,9 +64,9 @@ pub(super) fn scorer(
     }
 }
 
-fn network(bundle: &Bundle, precision: Precision) -> Result<&[u8], ActivationError> {
-    bundle.network(precision).ok_or_else(|| {
-        let found: Vec<_> = bundle.manifest().networks.iter().map(|network| network.precision.name()).collect();
-        ActivationError::NoNetwork { path: bundle.path().to_owned(), found: found.join(", "), expected: precision }
+fn network(model: &Model, precision: Precision) -> Result<&[u8], ActivationError> {
+    model.network(precision).ok_or_else(|| {
+        let found: Vec<_> = model.manifest().networks.iter().map(|network| network.precision.name()).collect();
+        ActivationError::NoNetwork { path: model.path().to_owned(), found: found.join(", "), expected: precision }
     })
 }

@@ -1,11 +1,11 @@
-//! Why the GPU can't be used for a bundle.
+//! Why the GPU can't be used for a model.
 
 use super::plans::NoPlan;
 use crate::convert::cuda::CudaError;
 use crate::pipeline::{NoScore, SetupError};
 use cellgate_models::plan::PlanError;
 
-/// Why the GPU can't be used for a bundle.
+/// Why the GPU can't be used for a model.
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {
     /// There is no plan for the GPU at hand.

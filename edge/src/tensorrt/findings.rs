@@ -1,7 +1,7 @@
 //! What `doctor` says of the GPU with its driver, and of TensorRT.
 
 use super::gpu;
-use crate::config::Model;
+use crate::config::ModelConfig;
 use crate::convert::cuda::driver_version;
 use crate::finding::{Finding, State};
 use crate::one_line::in_one_line;

@@ -3,7 +3,7 @@
 use super::gpu;
 use crate::convert::cuda::CudaError;
 use crate::journal::now_unix_ms;
-use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::model::{Model, Precision};
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, CacheError, DeviceKey, DeviceKeyError, Gpu, Lookup, PlanKey};
 use cellgate_models::plan::{self, Library, PlanError, Request, Step, Target, TensorRt};
 use std::collections::BTreeSet;
@@ -80,8 +80,8 @@ fn foreign_folder(key: &Path, user: u32) -> Option<String> {
 /// Which plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
-    /// The bundle.
-    pub bundle: &'a Bundle,
+    /// The model.
+    pub model: &'a Model,
     /// Which of its networks.
     pub precision: Precision,
     /// Where it is kept.
@@ -157,8 +157,8 @@ impl<'a> Wanted<'a> {
     }
 
     fn key(&self, gpu: Gpu) -> PlanKey {
-        let Asked { bundle, precision, .. } = *self.asked;
-        PlanKey { bundle: bundle.digest(), precision, gpu, tensorrt: self.tensorrt }
+        let Asked { model, precision, .. } = *self.asked;
+        PlanKey { model: model.digest(), precision, gpu, tensorrt: self.tensorrt }
     }
 
     /// One for this very GPU, else one for any of its compute capability.
@@ -175,10 +175,10 @@ impl<'a> Wanted<'a> {
     }
 
     fn build(&self, progress: &dyn Fn(Step<'_>) -> ControlFlow<()>) -> Result<AuthenticPlan, NoPlan> {
-        let Asked { bundle, precision, place, .. } = *self.asked;
+        let Asked { model, precision, place, .. } = *self.asked;
         tracing::info!("building the plan of {precision} for {}", self.gpu);
         let start = Instant::now();
-        let network = bundle.network(precision).unwrap_or_default();
+        let network = model.network(precision).unwrap_or_default();
         let library = place.libraries.map(Path::to_owned);
         let plan = build(
             &Request { network, precision, target: Target::Device, library },

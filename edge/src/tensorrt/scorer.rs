@@ -6,7 +6,7 @@ use crate::convert::cuda::{CudaConverter, CudaError};
 use crate::pipeline::{
     Activation, ActivationError, Alive, NoScore, Pipeline, Scorer, SetupError, Stage, Times, unwatched,
 };
-use cellgate_models::bundle::Bundle;
+use cellgate_models::model::Model;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::engine::EngineError;
 use cellgate_models::plan::cache::AuthenticPlan;
@@ -181,15 +181,15 @@ impl<N: Network> Parts<N> {
 impl Pipeline {
     /// A pipeline that runs `plan`, whatever is known of its GPU, once it has proven itself.
     pub(crate) fn of_plan(
-        bundle: &Bundle,
+        model: &Model,
         activation: &Activation,
         plan: &AuthenticPlan,
     ) -> Result<Self, ActivationError> {
         let libraries = activation.engine.tensorrt.libraries.as_deref();
         let (network, alive) = (|| PlanEngine::new(plan, libraries), unwatched());
         let scorer =
-            GpuScorer::new(bundle.conversion(), activation.max_pixels(), network, &alive).map_err(GpuError::from)?;
-        Self::of_scorer(Box::new(scorer), bundle, activation, &alive)
+            GpuScorer::new(model.conversion(), activation.max_pixels(), network, &alive).map_err(GpuError::from)?;
+        Self::of_scorer(Box::new(scorer), model, activation, &alive)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The engine on the GPU for a bundle, with the plan that this device built.
+//! The engine on the GPU for a model, with the plan that this device built.
 
 use super::plans::{Asked, Origin, Place, with_plan};
 use super::scorer::GpuScorer;
@@ -6,7 +6,7 @@ use super::{CudaError, GpuError, GpuScorerError};
 use crate::convert::Plan;
 use crate::journal::format_utc_ms;
 use crate::pipeline::{ActivationError, Alive, Scorer, TensorRtOptions};
-use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::model::{Model, Precision};
 use cellgate_models::plan::cache::{AuthenticPlan, Description, PlanKey};
 use cellgate_models::plan::{PlanEngine, PlanError, Step};
 use std::cell::Cell;
@@ -16,17 +16,17 @@ use std::cell::Cell;
 /// # Errors
 /// [`ActivationError`]: the GPU can't be used, or `alive` stopped it.
 pub(crate) fn scorer(
-    bundle: &Bundle,
+    model: &Model,
     precision: Precision,
     options: &TensorRtOptions,
     max_pixels: usize,
     alive: &Alive,
 ) -> Result<(Box<dyn Scorer>, String, bool), ActivationError> {
     // Before anything of the machine is looked at, as no machine has the kernels.
-    Plan::check(bundle.conversion()).map_err(|error| GpuError::from(CudaError::from(error)))?;
+    Plan::check(model.conversion()).map_err(|error| GpuError::from(CudaError::from(error)))?;
     let TensorRtOptions { libraries, plans, key, keep } = options;
     let place = Place { plans, key, libraries: libraries.as_deref() };
-    let asked = Asked { bundle, precision, place, keep: *keep };
+    let asked = Asked { model, precision, place, keep: *keep };
     let is_stopped = Cell::new(false);
     let progress = |_: Step<'_>| {
         let next = alive();
@@ -36,7 +36,7 @@ pub(crate) fn scorer(
     let load = |plan: &AuthenticPlan, origin| -> Result<_, GpuError> {
         let _ = alive();
         let network = || PlanEngine::new(plan, libraries.as_deref());
-        let scorer = GpuScorer::new(bundle.conversion(), max_pixels, network, alive)?;
+        let scorer = GpuScorer::new(model.conversion(), max_pixels, network, alive)?;
         Ok((Box::new(scorer) as Box<dyn Scorer>, in_words(plan.description()), origin == Origin::Built))
     };
     let loaded = with_plan(&asked, &progress, load, is_refusal);

@@ -9,8 +9,8 @@ use std::fs;
 
 #[test]
 fn an_engine_that_fails_costs_its_part_and_is_loaded_anew() {
-    let plant = Plant::with_bundle("native", "part-id", |folder| {
-        bundle(folder, &contents("fails_when_bright.onnx", mean_sigmoid(DARK)))
+    let plant = Plant::with_model("native", "part-id", |folder| {
+        model(folder, &contents("fails_when_bright.onnx", mean_sigmoid(DARK)))
     });
     let plc = Plc::new(&plant, "native");
     plc.pass(&plant, 1);

@@ -24,7 +24,7 @@ fn drive(client: &str) {
         }
         assert_eq!(told["verdict"], ["PASS", "REVIEW", "REJECT"][index % 3]);
         assert_eq!(told["score_e4"].as_f64(), row["score"].as_f64().map(|score| (score * 1e4).floor()), "{row}");
-        for (shown, stored) in [("model", "bundle"), ("image", "image")] {
+        for (shown, stored) in [("model", "model"), ("image", "image")] {
             assert!(row[stored].as_str().unwrap().starts_with(told[shown].as_str().unwrap()), "{told} {row}");
         }
     }

@@ -21,7 +21,7 @@ mod standstill;
 mod stop;
 mod unheard;
 
-use cellgate_test_support::bundles as support;
+use cellgate_test_support::models as support;
 use cellgate_test_support::{exposition, memory, process};
 use plant::{Plant, signal, wait_for};
 use plc::Plc;
@@ -233,8 +233,8 @@ fn free_running_images_that_came_while_it_was_down_are_judged_after_the_start() 
 /// Nothing to act on is held up by waiting, and a row without a score would be all that is ever known of the image.
 #[test]
 fn free_running_images_wait_for_an_engine_that_is_proven() {
-    let mut plant = Plant::with_bundle("native", "free-running", |folder| {
-        bundle(folder, &contents("mean_sigmoid.onnx", 1.0 - mean_sigmoid(DARK)))
+    let mut plant = Plant::with_model("native", "free-running", |folder| {
+        model(folder, &contents("mean_sigmoid.onnx", 1.0 - mean_sigmoid(DARK)))
     });
     wait_for("the engine's refusal", || plant.log().contains("not ready: the engine was refused"));
     plant.images.iter().enumerate().for_each(|(index, image)| plant.scan(index as u64, image));
@@ -242,7 +242,7 @@ fn free_running_images_wait_for_an_engine_that_is_proven() {
     assert_eq!((plant.rows().len(), plant.lying()), (0, 3));
     assert_eq!(plant.stop(), Some(0));
     fs::remove_dir_all(plant.path("model")).unwrap();
-    sound_bundle(plant.folder.path());
+    sound_model(plant.folder.path());
     plant.start();
     wait_for("three images in the archive", || plant.archived().len() == 3);
     let rows = plant.rows();
@@ -298,7 +298,7 @@ fn the_doctor_finds_a_sound_appliance_sound_and_names_what_a_broken_one_lacks() 
 #[test]
 fn what_needs_tensorrt_says_how_to_build_it() {
     for arguments in
-        [&["plan", "build", "--bundle", "bundle"][..], &["plan", "--help"], &["gpu-check", "--json", "1.tif"]]
+        [&["plan", "build", "--model", "model"][..], &["plan", "--help"], &["gpu-check", "--json", "1.tif"]]
     {
         let output = run(Command::new(env!("CARGO_BIN_EXE_cellgate-edge")).args(arguments), 2);
         let text = stderr(&output);
@@ -321,7 +321,7 @@ fn misuse_is_status_2_and_help_has_examples() {
     program(&["run", "--config", "edge.toml", "--check"], 0);
     let output = program(&["run", "--config", "edge.toml"], 2);
     let text = stderr(&output);
-    assert!(text.contains("the bundle was refused: ") && text.contains("set [model] bundle to"), "{text}");
+    assert!(text.contains("the model was refused: ") && text.contains("set [model] model to"), "{text}");
     let missing = program(&["plc-sim", "--port", "none", "--images", "edge.toml", "--into", "scans"], 2);
     assert!(stderr(&missing).contains("--into scans: found no such folder"), "{}", stderr(&missing));
     let missing = program(&["run", "--config", "none.toml"], 2);

@@ -26,17 +26,17 @@ pub(crate) struct Plant {
 impl Plant {
     /// The appliance of this profile, matching images to triggers in this way.
     pub(crate) fn new(profile: &str, matching: &str) -> Self {
-        Self::with_bundle(profile, matching, sound_bundle)
+        Self::with_model(profile, matching, sound_model)
     }
 
-    /// The same with a bundle of its own.
-    pub(crate) fn with_bundle(profile: &str, matching: &str, write: impl FnOnce(&Path) -> PathBuf) -> Self {
+    /// The same with a model of its own.
+    pub(crate) fn with_model(profile: &str, matching: &str, write: impl FnOnce(&Path) -> PathBuf) -> Self {
         Self::in_folder(folder_in_memory(), profile, matching, write)
     }
 
     /// By number, with its journal on the disk that the program was built on.
     pub(crate) fn on_disk(profile: &str) -> Self {
-        Self::in_folder(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), profile, "part-id", sound_bundle)
+        Self::in_folder(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), profile, "part-id", sound_model)
     }
 
     fn in_folder(
@@ -50,7 +50,7 @@ impl Plant {
         // As long as a part may take, and as long as a test by order has to pause.
         let lead_ms = 5_000;
         let config = format!(
-            "[device]\nid = 1\n[model]\nbundle = \"model\"\nthreads = 1\n[acquire]\nfolder = \"scans\"\n\
+            "[device]\nid = 1\n[model]\npath = \"model\"\nthreads = 1\n[acquire]\nfolder = \"scans\"\n\
              match = \"{matching}\"\nlead_ms = {lead_ms}\narchive = \"archive\"\nmin_free_mib = 1\nlargest_pixels = 100000\n\
              allow_weaker_sandbox = true\n[plc]\nport = \"device\"\nprofile = \"{profile}\"\n[journal]\npath = \"verdicts.sqlite\"\n"
         );
@@ -137,7 +137,7 @@ impl Plant {
     pub(crate) fn impatient_plc(&self, profile: &str, parts: u64, first: u64) -> Command {
         let (parts, first) = (parts.to_string(), first.to_string());
         let mut command =
-            self.program(&["plc-sim", "--port", "plc", "--profile", profile, "--json", "--bundle", "model"]);
+            self.program(&["plc-sim", "--port", "plc", "--profile", profile, "--json", "--model", "model"]);
         command.args(["--parts", &parts, "--first-part", &first]);
         command
     }

@@ -4,7 +4,7 @@ use crate::plant::{Plant, wait_for};
 use cellgate_edge::config::{Parity, Profile};
 use cellgate_edge::plc_sim::{Options, PlcEnd};
 use cellgate_edge::serial::{Happened, Port};
-use cellgate_models::bundle::{Bundle, Limits};
+use cellgate_models::model::{Model, Limits};
 use cellgate_protocol::code::Verdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::link::plc::Ends;
@@ -68,14 +68,14 @@ pub(crate) struct Plc {
 impl Plc {
     /// The PLC of this plant.
     pub(crate) fn new(plant: &Plant, profile: &str) -> Self {
-        let bundle = Bundle::open(&plant.path("model"), &Limits::default()).unwrap();
+        let model = Model::open(&plant.path("model"), &Limits::default()).unwrap();
         let options = Options {
             port: plant.path("plc"),
             profile: if profile == "modbus" { Profile::Modbus } else { Profile::Native },
             unit: Unit::FIRST,
             baud: BAUD,
             parity: Parity::Even,
-            models: vec![DigestStart::of(bundle.digest().as_bytes())],
+            models: vec![DigestStart::of(model.digest().as_bytes())],
             first_part: 0,
             parts: 0,
             every: Duration::ZERO,

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn a_slow_network_that_stands_still_is_a_timeout_at_the_deadline_and_then_a_restart() {
-    let mut plant = Plant::with_bundle("native", "part-id", |folder| {
-        bundle(folder, &contents("slow_mean_sigmoid.onnx", mean_sigmoid(DARK)))
+    let mut plant = Plant::with_model("native", "part-id", |folder| {
+        model(folder, &contents("slow_mean_sigmoid.onnx", mean_sigmoid(DARK)))
     });
     let plc = Plc::new(&plant, "native");
     // On a busy machine a part may take much longer than the next one, and the device's own end of it may come too late.

@@ -3,7 +3,7 @@
 use crate::plant::{Plant, signal, wait_for};
 use crate::plc::Plc;
 use crate::support::*;
-use cellgate_models::bundle::GoldenSource;
+use cellgate_models::model::GoldenSource;
 use cellgate_protocol::code::Verdict;
 use rustix::process::Signal;
 use std::fs;
@@ -58,7 +58,7 @@ fn a_part_whose_image_does_not_come_is_rejected_durably_also_where_nobody_reads(
 #[test]
 fn an_engine_that_is_being_proven_is_not_waited_for() {
     // 100 images of a large part of a second each.
-    let mut plant = Plant::with_bundle("native", "part-id", |folder| {
+    let mut plant = Plant::with_model("native", "part-id", |folder| {
         let mut contents = contents("slow_mean_sigmoid.onnx", mean_sigmoid(DARK));
         let golden = contents.golden.remove(0);
         contents.golden = (0..100)
@@ -68,7 +68,7 @@ fn an_engine_that_is_being_proven_is_not_waited_for() {
                 expected: golden.expected.clone(),
             })
             .collect();
-        bundle(folder, &contents)
+        model(folder, &contents)
     });
     wait_for("the start", || plant.log().contains("the appliance starts"));
     std::thread::sleep(Duration::from_secs(1));

@@ -24,5 +24,5 @@ mod sandbox;
 #[cfg(all(feature = "tensorrt", not(feature = "enterprise")))]
 mod tensorrt;
 
-use cellgate_test_support::bundles as support;
+use cellgate_test_support::models as support;
 use cellgate_test_support::{exposition, process};

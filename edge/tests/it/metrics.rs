@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const MOST: Duration = Duration::from_secs(120);
 
 fn metrics() -> Metrics {
-    let about = About { device: 7, bundle: "0123abcd".to_owned(), profile: "native" };
+    let about = About { device: 7, model: "0123abcd".to_owned(), profile: "native" };
     Metrics::new(&about, Duration::from_secs(5), &["watcher", "judge", "journal", "port", "archiver"]).unwrap()
 }
 
@@ -52,14 +52,14 @@ fn what_is_counted_is_what_is_served() {
     assert_eq!(value("cellgate_engine_proofs_total", &[("result", "passed")]), 1.0);
     assert_eq!(value("cellgate_engine_is_fallback", &[]), 1.0);
     assert!(value("cellgate_engine_proof_timestamp_seconds", &[("result", "passed")]) > 1.7e9);
-    assert_eq!(value("cellgate_appliance_info", &[("device", "7"), ("bundle", "0123abcd")]), 1.0);
+    assert_eq!(value("cellgate_appliance_info", &[("device", "7"), ("model", "0123abcd")]), 1.0);
 }
 
 #[test]
-fn a_bundle_s_name_can_forge_no_line() {
-    let about = About { device: 1, bundle: "a\"} 1\ncellgate_forged 1\\".to_owned(), profile: "native" };
+fn a_model_s_name_can_forge_no_line() {
+    let about = About { device: 1, model: "a\"} 1\ncellgate_forged 1\\".to_owned(), profile: "native" };
     let metrics = Metrics::new(&about, Duration::from_secs(5), &["judge"]).unwrap();
-    assert_eq!(page(&metrics).sum("cellgate_appliance_info", &[("bundle", &about.bundle)]), 1.0);
+    assert_eq!(page(&metrics).sum("cellgate_appliance_info", &[("model", &about.model)]), 1.0);
 }
 
 /// Nothing that is counted makes a series or a bucket: memory does not grow.

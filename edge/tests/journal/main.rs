@@ -32,7 +32,7 @@ fn entry(trigger: NonZeroU64) -> Entry {
         verdict: Verdict::Pass,
         reason: "SCORE_BELOW_REVIEW".to_owned(),
         score: Some(0.125),
-        bundle: Some(Digest::of(b"bundle")),
+        model: Some(Digest::of(b"model")),
         image: Some(Digest::of(b"image")),
         image_name: "1.tif".to_owned(),
         bounds: Some(Bounds { low: 1, high: 2 }),

@@ -21,7 +21,7 @@ pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> Entry {
         verdict,
         reason: "SCORE_BELOW_REVIEW".to_owned(),
         score: Some(part as f32 / 8.0),
-        bundle: Some(Digest::of(b"bundle")),
+        model: Some(Digest::of(b"model")),
         image: Some(Digest::of(&part.to_le_bytes())),
         image_name: format!("{part}.tif"),
         bounds: Some(Bounds { low: 100, high: 60_000 }),

@@ -20,7 +20,7 @@ pub const OUTPUT_NAME: &str = "score";
 /// Largest input in pixels, height x width: that of [`radiograph::Limits`](crate::radiograph::Limits).
 pub(crate) const MAX_PIXELS: u64 = 64 << 20;
 
-/// Runs the network of a bundle on one image.
+/// Runs the network of a model on one image.
 pub trait Engine {
     /// Height and width of the input in pixels.
     fn input_size(&self) -> Size;

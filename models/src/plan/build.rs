@@ -5,7 +5,7 @@ use super::flavour::{FLAVOUR, set_target};
 use super::log::Log;
 use super::progress::{Monitor, Progress};
 use super::{Network, PlanError, Target, TensorRt, library, onnx};
-use crate::bundle::Precision;
+use crate::model::Precision;
 use crate::conversion::Size;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;

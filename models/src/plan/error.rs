@@ -2,7 +2,7 @@
 
 use super::names::{LIBRARY_ENV, Library};
 use super::{ComputeCapability, Flavour, Target, TensorRt, Version};
-use crate::bundle::Precision;
+use crate::model::Precision;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use super::PlanError;
 use super::error::of;
-use crate::bundle::Precision;
+use crate::model::Precision;
 use crate::conversion::Size;
 use crate::engine::{INPUT_NAME, MAX_PIXELS, OUTPUT_NAME};
 use serde::{Deserialize, Serialize};

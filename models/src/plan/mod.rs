@@ -1,4 +1,4 @@
-//! TensorRT plans: built from a bundle's ONNX, inspected, and cached on the device that made them.
+//! TensorRT plans: built from a model's ONNX, inspected, and cached on the device that made them.
 //!
 //! A plan is the network compiled for one kind of GPU by one version of TensorRT. It is executable code, so the edge runs
 //! only what it built itself: see [`cache`].

@@ -10,7 +10,7 @@
 use super::cache::MAX_ENTRY_BYTES;
 use super::log::LOG_TARGET;
 use super::{Built, Network, PlanError, Progress, Request, Step, Target, TensorRt, build};
-use crate::bundle::Precision;
+use crate::model::Precision;
 use crate::conversion::Size;
 use crate::digest::Digest;
 use rustix::process::{Signal, set_parent_process_death_signal};

@@ -1,6 +1,6 @@
 //! Plans built by real TensorRT for RTX, without a GPU.
 
-use cellgate_models::bundle::Precision;
+use cellgate_models::model::Precision;
 use cellgate_models::conversion::Size;
 use cellgate_models::plan::{
     Built, CAPABILITIES, ComputeCapability, ElementType, Flavour, Library, PlanError, Request, Step, Target, build,

@@ -83,7 +83,7 @@ fn row(family: &Family) -> String {
     for (label, value) in family.series.iter().flat_map(|series| &series.labels).filter(|(label, _)| *label != "le") {
         labels.entry(label).or_default().insert(value);
     }
-    let is_open = |label: &str| ["version", "device", "bundle", "profile", "reason"].contains(&label);
+    let is_open = |label: &str| ["version", "device", "model", "profile", "reason"].contains(&label);
     let named = labels.into_iter().map(|(label, values)| {
         let values = if is_open(label) { String::new() } else { format!(": {}", Vec::from_iter(values).join(", ")) };
         format!("`{label}`{values}")

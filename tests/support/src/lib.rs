@@ -1,9 +1,9 @@
-//! What tests of several crates share: where things are, our programs, bundles with tiny networks, processes, a CUDA driver that
+//! What tests of several crates share: where things are, our programs, models with tiny networks, processes, a CUDA driver that
 //! only pretends, a reader of Prometheus' text.
 #![expect(missing_docs, reason = "what a test reads stands with the test")]
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
-pub mod bundles;
+pub mod models;
 pub mod exposition;
 pub mod memory;
 mod place;

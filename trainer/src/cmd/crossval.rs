@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[command(after_long_help = "\
 Examples:
   Compare the paper's four conversions at the paper's size:
-    cellgate-trainer crossval electrodes --out run
+    cellgate-trainer crossval electrodes --out results
   A quick look at one conversion, at a fifth of the size:
     cellgate-trainer crossval electrodes --out quick --methods global --size 400x200
   How much too good a random split looks:

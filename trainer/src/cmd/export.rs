@@ -1,7 +1,7 @@
-//! `cellgate-trainer export`: writes the model bundle.
+//! `cellgate-trainer export`: writes the model.
 
 use anyhow::anyhow;
-use cellgate_models::bundle::{BundleError, Existing, Precision};
+use cellgate_models::model::{ModelError, Existing, Precision};
 use cellgate_trainer::export::{self, ExportError, Options, Plans};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,23 +10,23 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  The bundle for devices:
-    cellgate-trainer export model --out bundle
-  With a second network in f16, in the place of an older bundle:
-    cellgate-trainer export model --out bundle --precision f32,f16 --replace
-  With TensorRT plans for two GPU architectures, in the folder bundle-plans:
-    cellgate-trainer export model --out bundle --tensorrt sm86,sm89
+  The model for devices:
+    cellgate-trainer export run --out model
+  With a second network in f16, in the place of an older model:
+    cellgate-trainer export run --out model --precision f32,f16 --replace
+  With TensorRT plans for two GPU architectures, in the folder model-plans:
+    cellgate-trainer export run --out model --tensorrt sm86,sm89
 
 Nothing is written unless ONNX Runtime and libtorch agree on the golden images: scores within 1e-4 (f32) or 5e-3 (f16), and
 no verdict flips.
 
-A TensorRT plan is executable code and belongs to one GPU architecture and one TensorRT: bundle-plans is for hosts that trust \
-this one. Devices build their own from the bundle (`cellgate-edge plan build`).")]
+A TensorRT plan is executable code and belongs to one GPU architecture and one TensorRT: model-plans is for hosts that trust \
+this one. Devices build their own from the model (`cellgate-edge plan build`).")]
 pub(crate) struct Args {
     /// The folder that `train` wrote
     run: PathBuf,
-    /// The bundle's folder
-    #[arg(long, value_name = "BUNDLE")]
+    /// The model's folder
+    #[arg(long, value_name = "MODEL")]
     out: PathBuf,
     /// One network for each precision
     #[arg(long, value_name = "f32,f16", value_delimiter = ',', default_value = "f32")]
@@ -34,10 +34,10 @@ pub(crate) struct Args {
     /// The backbone's weights, where they are no longer in the place that the run names
     #[arg(long, value_name = "PATH")]
     backbone: Option<PathBuf>,
-    /// Builds TensorRT plans for these compute capabilities too, into the folder BUNDLE-plans
+    /// Builds TensorRT plans for these compute capabilities too, into the folder MODEL-plans
     #[arg(long, value_name = "sm86,sm89", value_delimiter = ',')]
     tensorrt: Vec<String>,
-    /// Replaces a bundle that is already there
+    /// Replaces a model that is already there
     #[arg(long)]
     replace: bool,
 }
@@ -55,8 +55,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         [..] => Some(Plans::prepare(&args.tensorrt, &args.out, options.existing)?),
     };
     let exported = export::export(&args.run, &args.out, &options).map_err(|error| match error {
-        ExportError::Bundle(BundleError::Exists { path, .. }) if !args.replace => {
-            anyhow!("{}: exists already; give another --out, or --replace to replace a bundle", path.display())
+        ExportError::Model(ModelError::Exists { path, .. }) if !args.replace => {
+            anyhow!("{}: exists already; give another --out, or --replace to replace a model", path.display())
         }
         error => error.into(),
     })?;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (parity.precision.to_string(), serde_json::json!({"images": parity.images, "largest_difference": difference}))
     });
     let parity: serde_json::Map<String, serde_json::Value> = parity.collect();
-    let mut summary = serde_json::json!({"bundle": args.out, "digest": exported.digest, "parity": parity});
+    let mut summary = serde_json::json!({"model": args.out, "digest": exported.digest, "parity": parity});
     if let Some(plans) = plans {
         summary["plans"] = plans.write()?;
     }

@@ -31,7 +31,7 @@ Examples:
   On a GPU:
     cellgate-trainer pretrain --out backbone --device cuda --crop 224x224 --minutes 240
   Then:
-    cellgate-trainer crossval electrodes --out run --backbone backbone/resnet34-electrodes.safetensors
+    cellgate-trainer crossval electrodes --out results --backbone backbone/resnet34-electrodes.safetensors
 
 The same command goes on where it was stopped: by Ctrl-C, which ends it after the current step, or by a kill. More --steps
 or --minutes prolong a run; other options need another folder. The stream of crops follows from --seed, --batch and --crop;

@@ -19,8 +19,8 @@ Examples:
     cellgate-trainer train electrodes --out run --max-escape 0.02
   Choose the reject threshold by costs: an escape costs 50 times an overkill, 3 % of the line's parts are abnormal:
     cellgate-trainer train electrodes --out run --escape-cost 50 --overkill-cost 1 --abnormal-share 0.03
-  Then make the bundle for a device:
-    cellgate-trainer export run --out bundle
+  Then make the model for a device:
+    cellgate-trainer export run --out model
 
 Thresholds come from out-of-fold scores: every part is scored by a model that never saw its bundle. A score below the
 review threshold is a PASS, one from the reject threshold on a REJECT, between them a person REVIEWs the part.")]
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     network: NetworkArgs,
     #[command(flatten)]
     leaks: LeakArgs,
-    /// Print model.json on stdout instead of a table
+    /// Print run.json on stdout instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         super::print_json(&trained.model)?;
     } else {
         super::print(&format!("{}\n", training::summary_table(&trained)))?;
-        super::note(format!("next: cellgate-trainer export {:?} --out BUNDLE", args.out));
+        super::note(format!("next: cellgate-trainer export {:?} --out MODEL", args.out));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -112,7 +112,7 @@ impl Dataset {
         self.parts.iter().filter(|part| part.label == label).count()
     }
 
-    /// The data set as results and model bundles name it.
+    /// The data set as results and models name it.
     #[must_use]
     pub fn summary(&self) -> DatasetSummary {
         DatasetSummary {

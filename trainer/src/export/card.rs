@@ -1,14 +1,14 @@
 //! `MODEL_CARD.md`: what the model is for and how far it can be trusted, for people.
 
 use super::gate::{Parity, tolerance};
-use super::trained::TrainedModel;
+use super::training_run::TrainingRun;
 use crate::network::Head;
 use crate::network::weights::Origin;
 use serde_json::Value;
 use std::fmt::Write;
 
 /// The model card of `model`.
-pub(super) fn write(model: &TrainedModel, head: &Head, parity: &[Parity]) -> String {
+pub(super) fn write(model: &TrainingRun, head: &Head, parity: &[Parity]) -> String {
     let dataset = &model.dataset;
     let blocks: Vec<String> = head.blocks.iter().map(ToString::to_string).collect();
     let mut card = format!(

@@ -1,9 +1,9 @@
 //! Why a model was not exported.
 
-use super::TrainedModelError;
+use super::TrainingRunError;
 use crate::network::onnx::OnnxError;
 use crate::network::weights::WeightsError;
-use cellgate_models::bundle::{BundleError, Precision};
+use cellgate_models::model::{ModelError, Precision};
 use cellgate_models::conversion::ConversionError;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::EngineError;
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub enum ExportError {
     /// The run can't be read.
     #[error(transparent)]
-    Model(#[from] TrainedModelError),
+    Model(#[from] TrainingRunError),
     /// The backbone's weights can't be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -78,7 +78,7 @@ pub enum ExportError {
     /// libtorch and ONNX Runtime disagree.
     #[error(
         "parity gate, {precision}, {}: found a score of {onnx} ({onnx_verdict}) by ONNX Runtime, expected \
-         libtorch's {torch} ({torch_verdict}) within {tolerance} and the same verdict; no bundle was written",
+         libtorch's {torch} ({torch_verdict}) within {tolerance} and the same verdict; no model was written",
         path.display()
     )]
     Parity {
@@ -97,7 +97,7 @@ pub enum ExportError {
         /// The largest difference that is let through.
         tolerance: f32,
     },
-    /// The bundle could not be written.
+    /// The model could not be written.
     #[error(transparent)]
-    Bundle(#[from] BundleError),
+    Model(#[from] ModelError),
 }

@@ -1,10 +1,10 @@
 //! The parity gate: no network leaves the trainer that scores otherwise than libtorch did.
 
 use super::error::ExportError;
-use super::trained::TrainedModel;
+use super::training_run::TrainingRun;
 use crate::dataset::images::limits;
 use crate::network::{Backbone, Head};
-use cellgate_models::bundle::{Expectation, Precision};
+use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::conversion::{Converter, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
@@ -49,7 +49,7 @@ impl Golden {
 /// Reads the golden images of the model in the folder `run` and scores them with libtorch.
 pub(super) fn read(
     run: &Path,
-    model: &TrainedModel,
+    model: &TrainingRun,
     backbone: &Backbone,
     head: &Head,
 ) -> Result<Vec<Golden>, ExportError> {

@@ -1,4 +1,4 @@
-//! The model bundle and its parity gate.
+//! The model and its parity gate.
 
 mod card;
 mod created;
@@ -10,16 +10,16 @@ mod plans;
 #[cfg(not(feature = "tensorrt"))]
 #[path = "no_plans.rs"]
 mod plans;
-mod trained;
+mod training_run;
 
 pub use error::ExportError;
 pub use gate::{Parity, tolerance};
 pub use golden::{THRESHOLD_MARGIN, choose};
 pub use plans::{PLAN_WORKER, Plans, PlansError, serve_plan_worker};
-pub use trained::{BackboneFile, GoldenImage, HEAD, MODEL, TrainedModel, TrainedModelError};
+pub use training_run::{BackboneFile, GoldenImage, HEAD, RUN, TrainingRun, TrainingRunError};
 
 use crate::network::{Backbone, onnx, weights};
-use cellgate_models::bundle::{self, Contents, Counts, Dataset, Existing, GoldenSource, Precision, Training};
+use cellgate_models::model::{self, Contents, Counts, Dataset, Existing, GoldenSource, Precision, Training};
 use cellgate_models::digest::Digest;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,27 +32,27 @@ pub struct Options {
     pub backbone: Option<PathBuf>,
     /// One network for each; at least one.
     pub precisions: Vec<Precision>,
-    /// What happens to a bundle that is already there.
+    /// What happens to a model that is already there.
     pub existing: Existing,
 }
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exported {
-    /// The bundle's digest.
+    /// The model's digest.
     pub digest: Digest,
     /// How far ONNX Runtime and libtorch were apart, for each network.
     pub parity: Vec<Parity>,
 }
 
-/// Writes the trained model in the folder `run` as a bundle to `out`: one ONNX file for each precision, each through the
+/// Writes the trained model in the folder `run` as a model to `out`: one ONNX file for each precision, each through the
 /// parity gate against libtorch on the golden images. Nothing is written unless all of them pass.
 ///
 /// # Errors
 /// [`ExportError`]: the run can't be read, the backbone or a golden image is another one, the gate is not passed, or
-/// the bundle can't be written.
+/// the model can't be written.
 pub fn export(run: &Path, out: &Path, options: &Options) -> Result<Exported, ExportError> {
-    let (model, head) = TrainedModel::load(run)?;
+    let (model, head) = TrainingRun::load(run)?;
     let path = options.backbone.clone().unwrap_or_else(|| run.join(&model.backbone.path));
     let backbone = Backbone::open(&weights::find(Some(&path))?, Device::Cpu)?;
     if backbone.digest() != model.backbone.digest {
@@ -101,6 +101,6 @@ pub fn export(run: &Path, out: &Path, options: &Options) -> Result<Exported, Exp
         policy: model.policy,
         metrics: model.metrics,
     };
-    let digest = bundle::write(out, &contents, options.existing)?;
+    let digest = model::write(out, &contents, options.existing)?;
     Ok(Exported { digest, parity })
 }

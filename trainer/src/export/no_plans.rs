@@ -1,6 +1,6 @@
 //! In the place of `plans.rs` where the trainer was built without the feature `tensorrt`.
 
-use cellgate_models::bundle::Existing;
+use cellgate_models::model::Existing;
 use std::path::Path;
 
 /// There are no plans in this build.

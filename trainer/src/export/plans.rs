@@ -1,18 +1,18 @@
-//! TensorRT plans beside the bundle, for hosts of known GPU architectures that trust this one.
+//! TensorRT plans beside the model, for hosts of known GPU architectures that trust this one.
 //!
-//! The folder `BUNDLE-plans` holds
+//! The folder `MODEL-plans` holds
 //!
 //! | file | content |
 //! |---|---|
-//! | `sm86-f16.plan` and so on | one plan for each architecture and precision of the bundle, as TensorRT reads it |
-//! | `conversion.json` | the bundle's conversion with its bounds: what a radiograph must go through before the plan |
-//! | `plans.json` | of which bundle and by which TensorRT, and each plan's SHA-256 |
+//! | `sm86-f16.plan` and so on | one plan for each architecture and precision of the model, as TensorRT reads it |
+//! | `conversion.json` | the model's conversion with its bounds: what a radiograph must go through before the plan |
+//! | `plans.json` | of which model and by which TensorRT, and each plan's SHA-256 |
 //!
-//! It is no part of the bundle and has no signature: a plan is executable code. Devices never load it; they build their own.
+//! It is no part of the model and has no signature: a plan is executable code. Devices never load it; they build their own.
 
 pub use cellgate_models::plan::{SUBCOMMAND as PLAN_WORKER, serve as serve_plan_worker};
 
-use cellgate_models::bundle::{self, Bundle, BundleError, CONVERSION, Existing};
+use cellgate_models::model::{self, Model, ModelError, CONVERSION, Existing};
 use cellgate_models::digest::Digest;
 use cellgate_models::plan::{
     ComputeCapability, Library, ParseCapabilityError, PlanError, Request, Target, TensorRt, build_in_child, probe,
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 /// The file that lists the plans.
 const INDEX: &str = "plans.json";
 
-/// Why there are no plans. The bundle is there if it was written before.
+/// Why there are no plans. The model is there if it was written before.
 #[derive(Debug, thiserror::Error)]
 pub enum PlansError {
     /// No compute capability.
@@ -35,9 +35,9 @@ pub enum PlansError {
     /// TensorRT is missing, or built none.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The bundle that was written can't be read.
+    /// The model that was written can't be read.
     #[error(transparent)]
-    Bundle(#[from] BundleError),
+    Model(#[from] ModelError),
     /// The system refused.
     #[error("{}: {source}", path.display())]
     Io {
@@ -59,24 +59,24 @@ pub enum PlansError {
 /// Plans to be built.
 #[derive(Debug)]
 pub struct Plans {
-    bundle: PathBuf,
+    model: PathBuf,
     folder: PathBuf,
     targets: Vec<ComputeCapability>,
     tensorrt: TensorRt,
 }
 
 impl Plans {
-    /// Checks all that can be checked before the bundle is there: the architectures, TensorRT, and the place.
+    /// Checks all that can be checked before the model is there: the architectures, TensorRT, and the place.
     ///
     /// # Errors
     /// [`PlansError`].
-    pub fn prepare(targets: &[String], bundle: &Path, existing: Existing) -> Result<Self, PlansError> {
+    pub fn prepare(targets: &[String], model: &Path, existing: Existing) -> Result<Self, PlansError> {
         let targets = targets.iter().map(|text| text.parse()).collect::<Result<Vec<ComputeCapability>, _>>()?;
         let tensorrt = probe(Library::Builder, None)?.tensorrt;
         targets.iter().try_for_each(|target| target.check_named())?;
-        let mut name = bundle.file_name().unwrap_or_default().to_owned();
+        let mut name = model.file_name().unwrap_or_default().to_owned();
         name.push("-plans");
-        let folder = bundle.with_file_name(name);
+        let folder = model.with_file_name(name);
         let hint = match existing {
             _ if folder.symlink_metadata().is_err() => None,
             Existing::Refuse => Some("; remove it, name another place, or replace it with --replace"),
@@ -85,16 +85,16 @@ impl Plans {
         };
         match hint {
             Some(hint) => Err(PlansError::Exists { path: folder, hint }),
-            None => Ok(Self { bundle: bundle.to_owned(), folder, targets, tensorrt }),
+            None => Ok(Self { model: model.to_owned(), folder, targets, tensorrt }),
         }
     }
 
-    /// Builds the plans of the bundle that was written, and moves their folder into place when it is complete.
+    /// Builds the plans of the model that was written, and moves their folder into place when it is complete.
     ///
     /// # Errors
     /// [`PlansError`].
     pub fn write(&self) -> Result<Value, PlansError> {
-        let bundle = Bundle::open(&self.bundle, &bundle::Limits::default())?;
+        let model = Model::open(&self.model, &model::Limits::default())?;
         let parent = match self.folder.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -105,13 +105,13 @@ impl Plans {
         fs::create_dir(&new).map_err(io(&new))?;
         let mut plans = Vec::new();
         for &target in &self.targets {
-            for network in &bundle.manifest().networks {
-                plans.push(self.plan(&bundle, network.precision, target, &new)?);
+            for network in &model.manifest().networks {
+                plans.push(self.plan(&model, network.precision, target, &new)?);
             }
         }
-        write_file(&new.join(CONVERSION), &pretty(bundle.conversion()))?;
+        write_file(&new.join(CONVERSION), &pretty(model.conversion()))?;
         let index = json!({
-            "bundle": bundle.digest(),
+            "model": model.digest(),
             "tensorrt": self.tensorrt.to_string(),
             "conversion": CONVERSION,
             "plans": plans,
@@ -127,12 +127,12 @@ impl Plans {
     /// Builds one plan into `folder`; gives its line of the index.
     fn plan(
         &self,
-        bundle: &Bundle,
-        precision: bundle::Precision,
+        model: &Model,
+        precision: model::Precision,
         target: ComputeCapability,
         folder: &Path,
     ) -> Result<Value, PlansError> {
-        let network = bundle.network(precision).unwrap_or_default();
+        let network = model.network(precision).unwrap_or_default();
         let request = Request { network, precision, target: Target::Named(target), library: None };
         let built = build_in_child(&request, &|_| ControlFlow::Continue(()))?;
         if built.tensorrt != self.tensorrt {

@@ -1,7 +1,7 @@
 //! Why there is no trained model.
 
 use crate::crossval::{CrossvalError, FeasibilityError};
-use crate::export::TrainedModelError;
+use crate::export::TrainingRunError;
 use crate::features::FeatureError;
 use crate::files::FileError;
 use crate::fit::FitError;
@@ -33,7 +33,7 @@ pub enum TrainingError {
     /// A trained model is not written over.
     #[error("{}: found a trained model there already; give another --out", path.display())]
     Exists {
-        /// Its `model.json`.
+        /// Its `run.json`.
         path: PathBuf,
     },
     /// No thresholds can be chosen.
@@ -67,5 +67,5 @@ pub enum TrainingError {
     File(#[from] FileError),
     /// The model can't be written.
     #[error(transparent)]
-    Model(#[from] TrainedModelError),
+    Model(#[from] TrainingRunError),
 }

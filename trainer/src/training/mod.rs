@@ -12,7 +12,7 @@ pub use thresholds::Thresholds;
 
 use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::{Dataset, Label};
-use crate::export::{BackboneFile, GoldenImage, MODEL, TrainedModel, choose};
+use crate::export::{BackboneFile, GoldenImage, RUN, TrainingRun, choose};
 use crate::features::FeatureStore;
 use crate::fit::{Classifier, Recipe, TrainingSet, known};
 use crate::network::Backbone;
@@ -54,13 +54,13 @@ pub struct Inputs<'a> {
 /// A trained model and the scores that its thresholds were chosen from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
-    /// What `model.json` holds.
-    pub model: TrainedModel,
+    /// What `run.json` holds.
+    pub model: TrainingRun,
     /// Out-of-fold score and label of each part that has one.
     pub scored: Vec<Scored>,
 }
 
-/// Trains on all bundles and writes `scores.csv`, `head.safetensors` and `model.json` into the folder `out`.
+/// Trains on all bundles and writes `scores.csv`, `head.safetensors` and `run.json` into the folder `out`.
 ///
 /// # Errors
 /// Fewer than two bundles or one class only, an image that can't be read, a file that can't be written.
@@ -96,8 +96,8 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
     if inputs.leaks > 0 {
         config["leaks"] = inputs.leaks.into();
     }
-    let model = TrainedModel {
-        version: TrainedModel::VERSION,
+    let model = TrainingRun {
+        version: TrainingRun::VERSION,
         conversion,
         policy,
         backbone: BackboneFile { path: absolute(inputs.backbone_path)?, digest: inputs.network.digest() },
@@ -115,7 +115,7 @@ pub fn train(inputs: &Inputs<'_>, thresholds: &Thresholds, out: &Path) -> Result
 
 /// A folder that holds a trained model already is not written over.
 fn refuse_other_model(out: &Path) -> Result<(), TrainingError> {
-    let path = out.join(MODEL);
+    let path = out.join(RUN);
     if path.exists() { Err(TrainingError::Exists { path }) } else { Ok(()) }
 }
 

@@ -1,12 +1,12 @@
-//! `export` from a run's folder to a verified bundle, by the program itself.
+//! `export` from a run's folder to a verified model, by the program itself.
 
-use cellgate_models::bundle::{Bundle, Limits, Precision, Recipe};
+use cellgate_models::model::{Model, Limits, Precision, Recipe};
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_trainer::dataset::Label;
-use cellgate_trainer::export::{BackboneFile, GoldenImage, TrainedModel};
+use cellgate_trainer::export::{BackboneFile, GoldenImage, TrainingRun};
 use cellgate_trainer::network::head::Activation;
 use cellgate_trainer::network::{Backbone, Block, Head, Layer};
 use cellgate_trainer::results::DatasetSummary;
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// A run with random backbone weights and a head that ignores the image: its score is the bias's.
-fn run(folder: &Path, bias: f32) -> TrainedModel {
+fn run(folder: &Path, bias: f32) -> TrainingRun {
     let files = ["zip.pth", "legacy.pth"].map(|name| folder.join(name));
     cellgate_test_support::oracle(
         "resnet34.py",
@@ -32,8 +32,8 @@ fn run(folder: &Path, bias: f32) -> TrainedModel {
         activation: Activation::Sigmoid,
     };
     let conversion = ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 });
-    let model = TrainedModel {
-        version: TrainedModel::VERSION,
+    let model = TrainingRun {
+        version: TrainingRun::VERSION,
         golden: vec![GoldenImage {
             digest: Digest::of_file(&image).unwrap(),
             score: score(&image, &files[0], &head, &conversion),
@@ -50,7 +50,7 @@ fn run(folder: &Path, bias: f32) -> TrainedModel {
             .unwrap(),
     };
     model.save(folder, &head).unwrap();
-    assert_eq!(TrainedModel::load(folder).unwrap(), (model.clone(), head));
+    assert_eq!(TrainingRun::load(folder).unwrap(), (model.clone(), head));
     model
 }
 
@@ -73,21 +73,21 @@ fn export_with(run: &Path, out: &Path, more: &[&str]) -> Output {
 }
 
 #[test]
-fn a_run_becomes_a_bundle_only_if_all_is_as_at_training() {
+fn a_run_becomes_a_model_only_if_all_is_as_at_training() {
     let folder = tempfile::tempdir().unwrap();
-    let (run_folder, out) = (folder.path().join("run"), folder.path().join("bundle"));
+    let (run_folder, out) = (folder.path().join("run"), folder.path().join("model"));
     std::fs::create_dir(&run_folder).unwrap();
-    let model = run(&run_folder, 2.0);
+    let trained = run(&run_folder, 2.0);
 
     let output = export(&run_folder, &out);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(summary["parity"]["f16"]["largest_difference"].as_f64().unwrap() < 5e-3, "{summary}");
-    let bundle = Bundle::open(&out, &Limits::default()).unwrap();
-    assert_eq!(summary["digest"], bundle.digest().to_string());
-    assert_eq!((bundle.conversion(), bundle.policy()), (&model.conversion, &model.policy));
-    assert!(bundle.network(Precision::F32).unwrap().len() > bundle.network(Precision::F16).unwrap().len());
-    assert_eq!(bundle.golden().len(), 1);
+    let model = Model::open(&out, &Limits::default()).unwrap();
+    assert_eq!(summary["digest"], model.digest().to_string());
+    assert_eq!((model.conversion(), model.policy()), (&trained.conversion, &trained.policy));
+    assert!(model.network(Precision::F32).unwrap().len() > model.network(Precision::F16).unwrap().len());
+    assert_eq!(model.golden().len(), 1);
     for part in [
         "9 images of 2 bundles",
         "overall.balanced_accuracy | 0.8125",
@@ -95,7 +95,7 @@ fn a_run_becomes_a_bundle_only_if_all_is_as_at_training() {
         "Limits of use",
         "trained on is unknown",
     ] {
-        assert!(bundle.model_card().contains(part), "{part}: {}", bundle.model_card());
+        assert!(model.model_card().contains(part), "{part}: {}", model.model_card());
     }
 
     let output = export(&run_folder, &out);
@@ -105,7 +105,7 @@ fn a_run_becomes_a_bundle_only_if_all_is_as_at_training() {
         "{said}"
     );
 
-    // Another image in the place of the golden one, another backbone, an unfinished run: no bundle.
+    // Another image in the place of the golden one, another backbone, an unfinished run: no model.
     let refused = |expected: &str| {
         let out = folder.path().join("refused");
         let output = export(&run_folder, &out);
@@ -120,7 +120,7 @@ fn a_run_becomes_a_bundle_only_if_all_is_as_at_training() {
     std::fs::write(&image, bytes).unwrap();
     std::fs::copy(run_folder.join("legacy.pth"), run_folder.join("zip.pth")).unwrap();
     refused("which the model was trained with");
-    std::fs::remove_file(run_folder.join("model.json")).unwrap();
+    std::fs::remove_file(run_folder.join("run.json")).unwrap();
     refused("expected the folder of a finished `train` run");
 }
 
@@ -129,7 +129,7 @@ fn a_run_becomes_a_bundle_only_if_all_is_as_at_training() {
 fn without_the_feature_plans_are_refused_with_how_to_get_them() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), 2.0);
-    let out = folder.path().join("bundle");
+    let out = folder.path().join("model");
     let output = export_with(folder.path(), &out, &["--tensorrt", "sm86"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && said.contains("--features tensorrt"), "{said}");
@@ -139,11 +139,11 @@ fn without_the_feature_plans_are_refused_with_how_to_get_them() {
 /// Real TensorRT for RTX builds plans of the exported networks, for two architectures, on a machine without a GPU.
 #[cfg(feature = "tensorrt")]
 #[test]
-fn plans_stand_beside_the_bundle_with_the_conversion() {
+fn plans_stand_beside_the_model_with_the_conversion() {
     let folder = tempfile::tempdir().unwrap();
     let model = run(folder.path(), 2.0);
-    let out = folder.path().join("bundle");
-    let plans = folder.path().join("bundle-plans");
+    let out = folder.path().join("model");
+    let plans = folder.path().join("model-plans");
 
     let refused = |targets: &str, expected: &str| {
         let output = export_with(folder.path(), &out, &["--tensorrt", targets]);
@@ -159,12 +159,12 @@ fn plans_stand_beside_the_bundle_with_the_conversion() {
 
     let output = export_with(folder.path(), &out, &["--tensorrt", "sm86,sm89"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let bundle = Bundle::open(&out, &Limits::default()).unwrap();
+    let model = Model::open(&out, &Limits::default()).unwrap();
     let read = |name: &str| -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(plans.join(name)).unwrap()).unwrap()
     };
     let index = read("plans.json");
-    assert_eq!(index["bundle"], bundle.digest().to_string());
+    assert_eq!(index["model"], model.digest().to_string());
     let conversion: ConversionSpec = serde_json::from_value(read("conversion.json")).unwrap();
     assert_eq!(conversion, model.conversion);
     let lines = index["plans"].as_array().unwrap();

@@ -1,6 +1,6 @@
 //! The written ONNX file: sound by ONNX's own checker, and ONNX Runtime's scores are libtorch's.
 
-use cellgate_models::bundle::Precision;
+use cellgate_models::model::Precision;
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
 use cellgate_models::radiograph::{self, Limits};

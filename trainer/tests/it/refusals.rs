@@ -83,7 +83,7 @@ fn a_leak_is_refused_unless_allowed_and_then_written_down() {
     let allowed = place.trainer("train", &model, &["--method", "naive", "--allow-leaks"]);
     let text = said(&allowed);
     assert!(allowed.status.success() && text.contains("WARNING") && text.contains(words), "{text}");
-    assert_eq!(json(&model.join("model.json"))["recipe"]["config"]["leaks"], 1);
+    assert_eq!(json(&model.join("run.json"))["recipe"]["config"]["leaks"], 1);
 }
 
 /// What every command that reads the data set says, with its exit status.

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use crate::acquire::ImageFile;
 use crate::config::Config;
 use crate::pipeline::{Activation, ActivationError, Alive, Chosen, Pipeline, Stage};
-use cellgate_models::bundle::Bundle;
+use cellgate_models::model::Model;
 use cellgate_models::policy::Reason;
 use cellgate_protocol::reason::ReasonCode;
 use logic::{Effect, Logic, Next, Settings, View};
@@ -27,7 +27,7 @@ const PROVE_WAIT_MORE: Duration = Duration::from_secs(1);
 
 /// The service that judges.
 pub(super) struct Judge {
-    bundle: Bundle,
+    model: Model,
     activation: Activation,
     shared: Arc<Shared>,
     messages: Receiver<ToJudge>,
@@ -108,7 +108,7 @@ impl Judge {
     /// The service, as the configuration says.
     pub(super) fn new(
         config: &Config,
-        bundle: Bundle,
+        model: Model,
         activation: Activation,
         shared: Arc<Shared>,
         connections: Connections,
@@ -120,7 +120,7 @@ impl Judge {
             prove_every: Duration::from_secs(60 * u64::from(config.model.prove_every_minutes.get())),
             prove_wait_most: PROVE_WAIT_MORE + Duration::from_millis(config.plc.deadline_ms.get().into()),
         };
-        Self { bundle, activation, shared, messages, line, archiver, settings }
+        Self { model, activation, shared, messages, line, archiver, settings }
     }
 
     fn perform(&self, effects: &mut Vec<Effect>) {
@@ -167,13 +167,13 @@ impl Judge {
             self.shared.engine.set_starting();
             engine.pipeline = None;
         }
-        Judged::of(judgement, file, self.bundle.conversion())
+        Judged::of(judgement, file, self.model.conversion())
     }
 
     /// Loads the engine, or asks the running one again for the golden images' scores. Where it fails there is no pipeline.
     fn prove(&self, engine: &mut Engine) -> bool {
         self.shared.engine.set_starting();
-        let images = u32::try_from(self.bundle.golden().count()).unwrap_or(u32::MAX);
+        let images = u32::try_from(self.model.golden().count()).unwrap_or(u32::MAX);
         let running = engine.pipeline.take();
         let most = running.as_ref().map(|_| (engine.infer_most + 2 * STAGE_MOST).saturating_mul(images));
         self.shared.beats.busy(Worker::Judge, most.unwrap_or(LOAD_MOST));
@@ -183,7 +183,7 @@ impl Judge {
             Some(running) => {
                 let shared = Arc::clone(&self.shared);
                 let go_on: Alive = Arc::new(move || shared.go_on());
-                running.proven(&self.bundle, self.activation.precision, &go_on)
+                running.proven(&self.model, self.activation.precision, &go_on)
             }
         };
         if matches!(outcome, Err(ActivationError::Stopped)) {
@@ -217,7 +217,7 @@ impl Judge {
             shared.go_on()
         });
         let (pipeline, chosen): (Pipeline, Chosen) =
-            Pipeline::activate_telling(&self.bundle, &self.activation, &alive)?;
+            Pipeline::activate_telling(&self.model, &self.activation, &alive)?;
         self.shared.metrics.device.show_fallback(chosen.is_fallback);
         if chosen.is_fallback {
             tracing::warn!("judging with {chosen}");

@@ -100,7 +100,7 @@ impl Judged {
             verdict: policy_verdict(said.verdict),
             reason: said.reason.to_string(),
             score: self.score,
-            bundle: Some(model),
+            model: Some(model),
             image: self.image,
             image_name: self.file.as_ref().map(|file| name(&file.path)).unwrap_or_default(),
             bounds: self.bounds,
@@ -124,7 +124,7 @@ pub(in crate::appliance) fn record(row: &journal::Record, origin: Origin) -> Rec
         verdict: wire_verdict(entry.verdict),
         reason: recorded_reason(&entry.reason),
         score: score(entry.score),
-        model: digest_start(entry.bundle),
+        model: digest_start(entry.model),
         image: digest_start(entry.image),
         flags,
     };

@@ -5,24 +5,24 @@ use cellgate_edge::finding::State;
 use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, TensorRtOptions};
 use cellgate_edge::sandbox;
 use cellgate_edge::tensorrt::gpu_check::{Options, examine, header, to_lines};
-use cellgate_models::bundle::{self, Bundle, Precision};
+use cellgate_models::model::{self, Model, Precision};
 use cellgate_models::radiograph::Limits;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Compares the CUDA kernels with the CPU, builds and proves the bundle's plans of f32 and f16, and measures each stage on the
+/// Compares the CUDA kernels with the CPU, builds and proves the model's plans of f32 and f16, and measures each stage on the
 /// GPU at hand; one row a finding.
 ///
 /// Exit status: 0 all as it should be, 1 something is missing or differs, 2 misuse.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge gpu-check --bundle bundle scans/*.tif
-  cellgate-edge gpu-check --bundle bundle --json scans/*.tif > gpu.jsonl")]
+  cellgate-edge gpu-check --model model scans/*.tif
+  cellgate-edge gpu-check --model model --json scans/*.tif > gpu.jsonl")]
 pub(crate) struct Args {
-    /// Folder of the model bundle
-    #[arg(long, value_name = "BUNDLE")]
-    bundle: PathBuf,
+    /// Folder of the model
+    #[arg(long, value_name = "MODEL")]
+    model: PathBuf,
     /// Radiographs; without any no latency is measured
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
@@ -43,7 +43,7 @@ pub(crate) struct Args {
 
 /// Runs `gpu-check`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let bundle = Bundle::open(&args.bundle, &bundle::Limits::default()).context("the bundle was refused")?;
+    let model = Model::open(&args.model, &model::Limits::default()).context("the model was refused")?;
     let own = tempfile::tempdir().context("a folder for plans")?;
     let place = args.plans.as_deref().unwrap_or(own.path());
     let tensorrt = TensorRtOptions {
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut output = std::io::stdout().lock();
     let mut written = if args.json { Ok(()) } else { writeln!(output, "{}", header()) };
     let mut all_ok = true;
-    examine(&bundle, &options, &mut |finding| {
+    examine(&model, &options, &mut |finding| {
         all_ok &= finding.state != State::Failure;
         let line = if args.json { serde_json::to_string(&finding).unwrap_or_default() } else { to_lines(&finding) };
         if written.is_ok() {

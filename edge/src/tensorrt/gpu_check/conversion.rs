@@ -3,7 +3,7 @@
 use super::Row;
 use crate::convert::Plan;
 use crate::convert::cuda::{CudaConverter, CudaError, Timings, compare, copy_rate, in_turns};
-use cellgate_models::bundle::Bundle;
+use cellgate_models::model::Model;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Size};
 use cellgate_models::radiograph::Radiograph;
 use std::time::{Duration, Instant};
@@ -14,12 +14,12 @@ const CONVERSIONS: u32 = 200;
 const LARGEST: Size = Size { height: 2115, width: 1219 };
 
 /// Every method that has kernels on `named` and three images that are made here, each value compared with the reference.
-pub(super) fn kernels(bundle: &Bundle, named: &[Radiograph]) -> Row {
+pub(super) fn kernels(model: &Model, named: &[Radiograph]) -> Row {
     let made = [noise(LARGEST, 1), noise(LARGEST, 2), noise(Size { height: 1, width: 1 }, 3)];
     let [a, b, c] = made.each_ref().map(Radiograph::view);
     let radiographs: Vec<_> = in_turns(a, b, c).into_iter().chain(named.iter().map(Radiograph::view)).collect();
     let (mut values, mut different, mut largest_ulp) = (0, 0, 0);
-    for spec in specs(bundle) {
+    for spec in specs(model) {
         match compare(&spec, &radiographs) {
             Ok(comparison) => {
                 values += comparison.values;
@@ -45,9 +45,9 @@ pub(super) fn kernels(bundle: &Bundle, named: &[Radiograph]) -> Row {
     Row::of("kernels", looked).with_figures(figures)
 }
 
-/// All methods that have kernels, at the bundle's size and with its bounds where it has any.
-fn specs(bundle: &Bundle) -> impl Iterator<Item = ConversionSpec> {
-    let own = bundle.conversion();
+/// All methods that have kernels, at the model's size and with its bounds where it has any.
+fn specs(model: &Model) -> impl Iterator<Item = ConversionSpec> {
+    let own = model.conversion();
     let bounds = own.bounds.or_else(|| Bounds::new(1700, 2800).ok());
     let size = own.size.unwrap_or(Size::PAPER);
     Plan::METHODS.into_iter().map(move |method| {
@@ -78,19 +78,19 @@ pub(super) fn copy() -> (Row, Option<f64>) {
     }
 }
 
-/// The bundle's conversion of the largest electrode, beside the rate of [`copy`].
-pub(super) fn rate(bundle: &Bundle, copy: Option<f64>) -> Row {
-    in_parts(bundle, copy)
+/// The model's conversion of the largest electrode, beside the rate of [`copy`].
+pub(super) fn rate(model: &Model, copy: Option<f64>) -> Row {
+    in_parts(model, copy)
         .unwrap_or_else(|error| Row::failure("conversion", error.to_string()).losing_gpu(error.is_context_lost()))
 }
 
 /// The same, part by part.
-fn in_parts(bundle: &Bundle, copy: Option<f64>) -> Result<Row, CudaError> {
+fn in_parts(model: &Model, copy: Option<f64>) -> Result<Row, CudaError> {
     let start = Instant::now();
-    let mut converter = CudaConverter::new(bundle.conversion(), LARGEST.pixels())?;
+    let mut converter = CudaConverter::new(model.conversion(), LARGEST.pixels())?;
     let ready = start.elapsed();
     let Timings { staging, upload, kernels, is_graph } = converter.time(noise(LARGEST, 1).view(), CONVERSIONS)?;
-    let size = bundle.conversion().size.unwrap_or(LARGEST);
+    let size = model.conversion().size.unwrap_or(LARGEST);
     let levels = 2 * LARGEST.pixels();
     let own = per_second(levels + 3 * size.pixels() * size_of::<f32>(), kernels);
     let share = copy.map_or(String::new(), |copy| format!(", {:.0} % of the copy rate", 100.0 * own / copy));

@@ -14,12 +14,12 @@ pub use options::Options;
 pub use row::{header, to_lines};
 
 use crate::finding::Finding;
-use cellgate_models::bundle::{Bundle, Precision};
+use cellgate_models::model::{Model, Precision};
 use cellgate_models::radiograph::{self, Limits, Radiograph};
 use plan::NO_GPU;
 use row::Row;
 
-/// Each precision has its rows, whether the bundle has a network of it or not.
+/// Each precision has its rows, whether the model has a network of it or not.
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F16];
 
 /// Why nothing can be looked at after that: what is started on such a GPU fails too, or never ends.
@@ -27,7 +27,7 @@ const LOST: &str = "the GPU was lost before";
 
 /// Looks at everything, one row after the other, each told to `tell` as soon as it is there. Once the GPU was lost, nothing more
 /// is tried on it.
-pub fn examine(bundle: &Bundle, options: &Options, tell: &mut dyn FnMut(Finding)) {
+pub fn examine(model: &Model, options: &Options, tell: &mut dyn FnMut(Finding)) {
     let mut table = Table { tell, precision: None, why_not: None };
     let (row, has_driver) = machine::driver();
     table.tell(row);
@@ -37,20 +37,20 @@ pub fn examine(bundle: &Bundle, options: &Options, tell: &mut dyn FnMut(Finding)
     table.tell(machine::nvrtc());
     let (row, tensorrt) = machine::tensorrt(options.activation.engine.tensorrt.libraries.as_deref());
     table.tell(row);
-    table.tell(about(bundle));
+    table.tell(about(model));
     let (row, images) = read(options);
     table.tell(row);
-    table.look("kernels", || conversion::kernels(bundle, &images));
+    table.look("kernels", || conversion::kernels(model, &images));
     let mut copy = None;
     table.look("copy rate", || {
         let row;
         (row, copy) = conversion::copy();
         row
     });
-    table.look("conversion", || conversion::rate(bundle, copy));
+    table.look("conversion", || conversion::rate(model, copy));
     for precision in PRECISIONS {
         table.precision = Some(precision);
-        judge(plan::Wanted::new(bundle, precision, options, gpu.as_ref(), tensorrt), options, &mut table);
+        judge(plan::Wanted::new(model, precision, options, gpu.as_ref(), tensorrt), options, &mut table);
     }
 }
 
@@ -88,19 +88,19 @@ impl Table<'_> {
     }
 }
 
-/// The bundle, in a line.
-fn about(bundle: &Bundle) -> Row {
-    let networks: Vec<_> = bundle.manifest().networks.iter().map(|network| network.precision.name()).collect();
-    let spec = bundle.conversion();
+/// The model, in a line.
+fn about(model: &Model) -> Row {
+    let networks: Vec<_> = model.manifest().networks.iter().map(|network| network.precision.name()).collect();
+    let spec = model.conversion();
     let size = spec.size.map_or_else(|| "the image's own size".to_owned(), |size| size.to_string());
-    let golden = bundle.golden().len();
+    let golden = model.golden().len();
     let found = format!(
         "{}, {} to {size}, networks of {}, golden images: {golden}",
-        bundle.digest(),
+        model.digest(),
         spec.method,
         networks.join(", ")
     );
-    Row::ok("bundle", found)
+    Row::ok("model", found)
 }
 
 /// The named images, where all can be read.

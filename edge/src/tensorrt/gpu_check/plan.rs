@@ -4,7 +4,7 @@ use super::{Options, Row};
 use crate::finding::State;
 use crate::pipeline::{Activation, ActivationError, EngineChoice, Pipeline, ProofError, TensorRtOptions};
 use crate::tensorrt::plans::{NoPlan, Place, build};
-use cellgate_models::bundle::{Bundle, Expectation, Precision};
+use cellgate_models::model::{Model, Expectation, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
 use cellgate_models::plan::{ComputeCapability, PlanError, Request, Target, TensorRt};
@@ -16,7 +16,7 @@ pub(super) const NO_GPU: &str = "there is no GPU";
 
 /// A plan, with all that decides on it.
 pub(super) struct Wanted<'a> {
-    bundle: &'a Bundle,
+    model: &'a Model,
     network: &'a [u8],
     precision: Precision,
     options: &'a Options,
@@ -38,20 +38,20 @@ impl<'a> Wanted<'a> {
     /// # Errors
     /// All that is missing, in words.
     pub(super) fn new(
-        bundle: &'a Bundle,
+        model: &'a Model,
         precision: Precision,
         options: &'a Options,
         gpu: Option<&'a Gpu>,
         tensorrt: Option<TensorRt>,
     ) -> Result<Self, String> {
-        let network = bundle.network(precision);
+        let network = model.network(precision);
         match (network, gpu, tensorrt) {
             (Some(network), Some(gpu), Some(tensorrt)) => {
-                Ok(Self { bundle, network, precision, options, gpu, tensorrt })
+                Ok(Self { model, network, precision, options, gpu, tensorrt })
             }
             _ => {
                 let export = format!(
-                    "the bundle has no network of {precision}: export it with `cellgate-trainer export --precision f32,f16`"
+                    "the model has no network of {precision}: export it with `cellgate-trainer export --precision f32,f16`"
                 );
                 let missing = [
                     network.is_none().then_some(export.as_str()),
@@ -68,8 +68,8 @@ impl<'a> Wanted<'a> {
     }
 
     fn key(&self) -> PlanKey {
-        let &Self { bundle, precision, gpu, tensorrt, .. } = self;
-        PlanKey { bundle: bundle.digest(), precision, gpu: gpu.clone(), tensorrt }
+        let &Self { model, precision, gpu, tensorrt, .. } = self;
+        PlanKey { model: model.digest(), precision, gpu: gpu.clone(), tensorrt }
     }
 
     fn cache(&self) -> Result<Cache, NoPlan> {
@@ -162,9 +162,9 @@ impl<'a> Wanted<'a> {
         activation.engine.tensorrt.keep = true;
         match unlisted(self.gpu.capability()) {
             None => {
-                Pipeline::activate(self.bundle, &activation).map(|(pipeline, chosen)| (pipeline, chosen.is_plan_new))
+                Pipeline::activate(self.model, &activation).map(|(pipeline, chosen)| (pipeline, chosen.is_plan_new))
             }
-            Some(_) => Pipeline::of_plan(self.bundle, &activation, kept).map(|pipeline| (pipeline, false)),
+            Some(_) => Pipeline::of_plan(self.model, &activation, kept).map(|pipeline| (pipeline, false)),
         }
     }
 
@@ -173,12 +173,12 @@ impl<'a> Wanted<'a> {
         let what = "parity";
         // Of the deviation's share of what is tolerated, the deviation, and the tolerance.
         let mut worst = (0.0, 0.0, 0.0);
-        let golden = self.bundle.golden();
+        let golden = self.model.golden();
         let images = golden.len();
         for golden in golden {
-            let judgement = pipeline.judge(&self.bundle.path().join(golden.name()));
+            let judgement = pipeline.judge(&self.model.path().join(golden.name()));
             let (Some(found), Some(expected)) = (judgement.score, golden.expected(self.precision)) else {
-                let detail = judgement.detail.unwrap_or_else(|| "the bundle expects no score".to_owned());
+                let detail = judgement.detail.unwrap_or_else(|| "the model expects no score".to_owned());
                 let row = Row::failure(what, format!("{}: {detail}", golden.name()));
                 return row.losing_gpu(pipeline.is_lost());
             };

@@ -1,7 +1,7 @@
 //! The table's rows: one finding each.
 
 use crate::finding::{Finding, State};
-use cellgate_models::bundle::Precision;
+use cellgate_models::model::Precision;
 
 /// How many columns the table has.
 const COLUMNS: usize = 120;

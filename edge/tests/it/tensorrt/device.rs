@@ -1,7 +1,7 @@
-//! A device: a folder with a bundle, plans and their key, and a GPU that a CUDA driver pretends (`driver.c` of `cellgate-test-support`; gcc).
+//! A device: a folder with a model, plans and their key, and a GPU that a CUDA driver pretends (`driver.c` of `cellgate-test-support`; gcc).
 
 use crate::support;
-use cellgate_models::bundle::Contents;
+use cellgate_models::model::Contents;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,24 +11,24 @@ const DRIVER: &str = "libcuda.so.1";
 /// A folder that goes with it.
 pub(crate) struct Device {
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) bundle: PathBuf,
+    pub(crate) model: PathBuf,
     pub(crate) key: PathBuf,
 }
 
 impl Device {
-    /// One with a sound bundle of f32, and no GPU but the machine's own.
+    /// One with a sound model of f32, and no GPU but the machine's own.
     pub(crate) fn new() -> Self {
-        Self::of(support::sound_bundle)
+        Self::of(support::sound_model)
     }
 
-    /// The same with another bundle.
+    /// The same with another model.
     pub(crate) fn with(contents: &Contents) -> Self {
-        Self::of(|folder| support::bundle(folder, contents))
+        Self::of(|folder| support::model(folder, contents))
     }
 
-    fn of(bundle: impl FnOnce(&Path) -> PathBuf) -> Self {
+    fn of(model: impl FnOnce(&Path) -> PathBuf) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { bundle: bundle(folder.path()), key: folder.path().join("plan.key"), folder }
+        Self { model: model(folder.path()), key: folder.path().join("plan.key"), folder }
     }
 
     /// The same with a pretended GPU of that compute capability; `options` are the compiler's.

@@ -5,7 +5,7 @@ mod pack;
 
 use super::device::Device;
 use crate::support::{DARK, contents, fixture, image, lines, mean_sigmoid, run};
-use cellgate_models::bundle::{Contents, Expectation, Precision};
+use cellgate_models::model::{Contents, Expectation, Precision};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -18,7 +18,7 @@ const WHATS: [&str; 23] = [
     "GPU",
     "NVRTC",
     "TensorRT",
-    "bundle",
+    "model",
     "images",
     "kernels",
     "copy rate",
@@ -51,8 +51,8 @@ fn both() -> Contents {
 impl Device {
     /// `gpu-check` of one image. Nothing of it is as it should be without a GPU.
     fn check(&self) -> Command {
-        let mut command = self.program(&["gpu-check", "--bundle"]);
-        command.arg(&self.bundle).arg(image(self.folder.path(), "dark", DARK));
+        let mut command = self.program(&["gpu-check", "--model"]);
+        command.arg(&self.model).arg(image(self.folder.path(), "dark", DARK));
         command
     }
 }
@@ -89,7 +89,7 @@ fn without_a_driver_all_that_can_be_said_is_said() {
     assert_eq!(table.found("GPU", "failure"), "none without a driver");
     assert!(table.found("TensorRT", "ok").starts_with("TensorRT for RTX 1."));
     assert!(table.found("NVRTC", "ok").starts_with("13."));
-    assert!(table.found("bundle", "ok").ends_with("naive to 4x6, networks of f32, f16, golden images: 1"));
+    assert!(table.found("model", "ok").ends_with("naive to 4x6, networks of f32, f16, golden images: 1"));
     assert_eq!(table.found("images", "ok"), "radiographs: 1");
     for what in ["kernels", "copy rate", "conversion"] {
         assert_eq!(table.found(what, "failure"), "not looked at: there is no GPU", "{what}");
@@ -175,11 +175,11 @@ fn a_folder_of_plans_that_cannot_be_is_said_before_any_is_built() {
 }
 
 #[test]
-fn a_precision_that_the_bundle_lacks_is_a_failure() {
+fn a_precision_that_the_model_lacks_is_a_failure() {
     let device = Device::new().with_gpu((8, 6), WITHOUT_KERNELS);
     let table = Table::of(&mut device.check());
     let expected =
-        "not built: the bundle has no network of f16: export it with `cellgate-trainer export --precision f32,f16`";
+        "not built: the model has no network of f16: export it with `cellgate-trainer export --precision f32,f16`";
     assert_eq!(table.found("plan built f16", "failure"), expected);
     assert!(table.found("plan built f32", "failure").starts_with("TensorRT for RTX built no plan"));
 }
@@ -191,8 +191,8 @@ fn what_is_no_radiograph_is_a_failure_and_without_images_that_is_said() {
     fs::write(device.at("other.tif"), "no image").unwrap();
     let table = Table::of(device.check().env("CELLGATE_CUDA", &nowhere).arg(device.at("other.tif")));
     assert!(table.found("images", "failure").contains("other.tif"));
-    let mut command = device.program(&["gpu-check", "--bundle"]);
-    let table = Table::of(command.arg(&device.bundle).env("CELLGATE_CUDA", &nowhere));
+    let mut command = device.program(&["gpu-check", "--model"]);
+    let table = Table::of(command.arg(&device.model).env("CELLGATE_CUDA", &nowhere));
     assert_eq!(table.found("images", "skipped"), "none were named");
 }
 

@@ -2,7 +2,7 @@
 
 use super::building::{building, ends, hanging_tensorrt};
 use super::device::Device;
-use cellgate_models::bundle::Precision;
+use cellgate_models::model::Precision;
 use cellgate_models::plan::{Library, probe};
 use cellgate_test_support::skipped;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -21,7 +21,7 @@ impl Device {
 
     fn build_for(&self, target: &str) -> Command {
         let mut command = self.plan("build");
-        command.arg("--bundle").arg(&self.bundle).args(["--target", target]);
+        command.arg("--model").arg(&self.model).args(["--target", target]);
         command
     }
 
@@ -37,7 +37,7 @@ impl Device {
 
     fn prune(&self, target: &str) -> Command {
         let mut command = self.plan("prune");
-        command.arg("--bundle").arg(&self.bundle).args(["--target", target]);
+        command.arg("--model").arg(&self.model).args(["--target", target]);
         command
     }
 
@@ -112,7 +112,7 @@ fn damaged_and_foreign_plans_are_named_listed_and_built_anew() {
         fs::write(&path, bytes).unwrap();
         let listed = device.list();
         assert_eq!((listed.len(), listed[0]["state"].as_str()), (1, Some(state)));
-        assert!(listed[0]["detail"].as_str().unwrap().contains(expected) && listed[0]["bundle"].is_null());
+        assert!(listed[0]["detail"].as_str().unwrap().contains(expected) && listed[0]["model"].is_null());
         let pruned = run(device.prune("sm86").arg("--dry-run"), 0).stdout;
         assert!(String::from_utf8(pruned).unwrap().contains(expected));
         let output = run(&mut device.build_for("sm86"), 0);
@@ -138,7 +138,7 @@ fn without_a_driver_the_gpu_at_hand_is_an_error() {
     let device = Device::new();
     for action in ["build", "prune"] {
         let nowhere = device.at("nowhere.so");
-        let text = refused(device.plan(action).arg("--bundle").arg(&device.bundle).env("CELLGATE_CUDA", nowhere));
+        let text = refused(device.plan(action).arg("--model").arg(&device.model).env("CELLGATE_CUDA", nowhere));
         assert!(text.starts_with("error: the GPU at hand is not known; --target names another: "), "{text}");
         assert!(text.contains("libcuda.so.1") && text.contains("nvidia-driver"), "{text}");
     }

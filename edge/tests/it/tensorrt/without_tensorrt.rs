@@ -4,7 +4,7 @@
 use super::building::{Running, building, ends, hanging_tensorrt};
 use super::device::{Device, compile};
 use crate::support::{DARK, contents, image, lines, mean_sigmoid, run, stderr};
-use cellgate_models::bundle::{Expectation, Precision};
+use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Distribution, Histogram, Method, Size};
 use cellgate_models::plan::Library;
 use cellgate_models::radiograph::Radiograph;
@@ -26,7 +26,7 @@ impl Device {
     fn inspect(&self, engine: &str) -> Command {
         let mut command = self.program(&["inspect", "--threads", "1", "--engine", engine, "--plans"]);
         command.arg(self.at("plans")).arg("--plan-key").arg(&self.key);
-        command.arg("--bundle").arg(&self.bundle).arg(self.at("dark.tif"));
+        command.arg("--model").arg(&self.model).arg(self.at("dark.tif"));
         command
     }
 
@@ -44,7 +44,7 @@ impl Device {
     /// A kept plan for every GPU of this compute capability.
     fn build(&self) -> PathBuf {
         let mut command = self.program(&["plan", "build", "--target", "sm86", "--anew", "--plans"]);
-        command.arg(self.at("plans")).arg("--key").arg(&self.key).arg("--bundle").arg(&self.bundle);
+        command.arg(self.at("plans")).arg("--key").arg(&self.key).arg("--model").arg(&self.model);
         lines(&run(&mut command, 0))[0]["plan"].as_str().unwrap().into()
     }
 }
@@ -190,7 +190,7 @@ fn an_appliance_whose_conversion_has_no_kernels_says_so_in_its_log() {
 /// A configuration with this device's folders; nothing listens at its port.
 fn configure(device: &Device, engine: &str) -> PathBuf {
     let text = format!(
-        "[device]\nid = 1\n[model]\nbundle = \"{0}/model\"\nengine = \"{engine}\"\nplans = \"{0}/plans\"\nplan_key = \
+        "[device]\nid = 1\n[model]\npath = \"{0}/model\"\nengine = \"{engine}\"\nplans = \"{0}/plans\"\nplan_key = \
          \"{0}/plan.key\"\n[acquire]\nfolder = \"{0}/scans\"\nmatch = \"part-id\"\narchive = \"{0}/archive\"\nallow_weaker_sandbox = true\n[plc]\nport = \"{0}/port\"\n\
          [journal]\npath = \"{0}/verdicts.sqlite\"\n",
         device.folder.path().display()

@@ -5,7 +5,7 @@
 
 use super::key::KEY_BYTES;
 use super::{DeviceKey, Gpu, MAX_GPU_NAME_BYTES, PlanKey};
-use crate::bundle::Precision;
+use crate::model::Precision;
 use crate::digest::Digest;
 use crate::plan::{Built, ComputeCapability, Flavour, PlanError, TensorRt, Version};
 use std::borrow::Cow;
@@ -195,8 +195,8 @@ fn authentic<'b>(bytes: &'b [u8], key: &DeviceKey) -> Result<&'b [u8], EntryErro
 fn description(fields: &[u8]) -> Result<(Description, usize), EntryError> {
     let (fixed, rest) = fields.split_at(TIME_BYTES + KEY_BYTES);
     let built_unix_s = u64_at(fixed, 0);
-    let mut bundle = [0; 32];
-    bundle.copy_from_slice(&fixed[8..40]);
+    let mut model = [0; 32];
+    model.copy_from_slice(&fixed[8..40]);
     let precision = match fixed[40] {
         1 => Precision::F32,
         2 => Precision::F16,
@@ -217,7 +217,7 @@ fn description(fields: &[u8]) -> Result<(Description, usize), EntryError> {
         .and_then(|name| std::str::from_utf8(name).ok())
         .ok_or_else(|| malformed("the GPU's name", &format!("{name_bytes} bytes"), &"UTF-8 inside the entry"))?;
     let gpu = Gpu::new(Some(name), capability);
-    let key = PlanKey { bundle: Digest::from(bundle), precision, gpu, tensorrt: TensorRt { flavour, version } };
+    let key = PlanKey { model: Digest::from(model), precision, gpu, tensorrt: TensorRt { flavour, version } };
     Ok((Description { key, built_unix_s }, name_bytes))
 }
 

@@ -1,6 +1,6 @@
 //! What a plan belongs to.
 
-use crate::bundle::Precision;
+use crate::model::Precision;
 use crate::digest::Digest;
 use crate::plan::{ComputeCapability, Flavour, TensorRt};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::fmt;
 /// Longest GPU name in bytes; CUDA's own limit.
 pub const MAX_GPU_NAME_BYTES: usize = 255;
 
-/// Bytes of a key in an entry without the GPU's name: bundle, precision, flavour, version, capability, length of the name.
+/// Bytes of a key in an entry without the GPU's name: model, precision, flavour, version, capability, length of the name.
 pub(super) const KEY_BYTES: usize = 32 + 1 + 1 + 8 + 2 + 1;
 
 /// The GPU that a plan was built for.
@@ -58,9 +58,9 @@ impl fmt::Display for Gpu {
 /// What a plan belongs to: with any other of these it is another plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PlanKey {
-    /// The model bundle's digest.
-    pub bundle: Digest,
-    /// Which of the bundle's networks.
+    /// The model's digest.
+    pub model: Digest,
+    /// Which of the model's networks.
     pub precision: Precision,
     /// The GPU.
     pub gpu: Gpu,
@@ -79,10 +79,10 @@ impl PlanKey {
 
     /// Its fields, as they stand in an entry.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let Self { bundle, precision, gpu, tensorrt: TensorRt { flavour, version } } = self;
+        let Self { model, precision, gpu, tensorrt: TensorRt { flavour, version } } = self;
         let name = gpu.name().unwrap_or_default();
         let mut bytes = Vec::with_capacity(KEY_BYTES + name.len());
-        bytes.extend(bundle.as_bytes());
+        bytes.extend(model.as_bytes());
         bytes.push(match precision {
             Precision::F32 => 1,
             Precision::F16 => 2,
@@ -103,8 +103,8 @@ impl PlanKey {
 
 impl fmt::Display for PlanKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bundle, precision, gpu, tensorrt } = self;
-        write!(out, "bundle {bundle}, {precision}, {gpu}, {tensorrt}")
+        let Self { model, precision, gpu, tensorrt } = self;
+        write!(out, "model {model}, {precision}, {gpu}, {tensorrt}")
     }
 }
 

@@ -1,7 +1,7 @@
 //! Golden bytes of the entry format; every cut, added and flipped bit is refused; the folder's ways.
 
 use super::*;
-use crate::bundle::Precision;
+use crate::model::Precision;
 use crate::conversion::Size;
 use crate::digest::Digest;
 use crate::plan::{Built, ComputeCapability, Flavour, Network, PlanError, TensorRt, Version};
@@ -17,7 +17,7 @@ fn description() -> Description {
     let version = Version { major: 1, minor: 7, patch: 1, build: 116 };
     Description {
         key: PlanKey {
-            bundle: Digest::of(b"abc"),
+            model: Digest::of(b"abc"),
             precision: Precision::F16,
             gpu: Gpu::new(Some("NVIDIA RTX A6000"), ComputeCapability::new(8, 6)),
             tensorrt: TensorRt { flavour: Flavour::Rtx, version },
@@ -89,14 +89,14 @@ fn every_cut_every_addition_and_every_flipped_bit_is_refused() {
 
 prop_compose! {
     fn any_description()(
-        bundle in any::<[u8; 32]>(), is_f16 in any::<bool>(), is_rtx in any::<bool>(), numbers in any::<[u16; 4]>(),
+        model in any::<[u8; 32]>(), is_f16 in any::<bool>(), is_rtx in any::<bool>(), numbers in any::<[u16; 4]>(),
         name in ".{0,90}", major in any::<u8>(), minor in any::<u8>(), built_unix_s in any::<u64>(),
     ) -> Description {
         let [major_number, minor_number, patch, build] = numbers;
         let version = Version { major: major_number, minor: minor_number, patch, build };
         let flavour = if is_rtx { Flavour::Rtx } else { Flavour::Enterprise };
         let key = PlanKey {
-            bundle: bundle.into(),
+            model: model.into(),
             precision: if is_f16 { Precision::F16 } else { Precision::F32 },
             gpu: Gpu::new(Some(&name), ComputeCapability::new(major, minor)),
             tensorrt: TensorRt { flavour, version },
@@ -148,7 +148,7 @@ fn each_field_makes_another_file() {
     let cache = Cache::open(folder.path(), device_key()).unwrap();
     let key = description().key;
     let mut others = vec![key.clone(); 7];
-    others[1].bundle = Digest::of(b"another");
+    others[1].model = Digest::of(b"another");
     others[2].precision = Precision::F32;
     others[3].gpu = Gpu::new(None, ComputeCapability::new(8, 6));
     others[4].gpu = Gpu::new(key.gpu.name(), ComputeCapability::new(8, 9));
@@ -198,8 +198,8 @@ fn a_bad_entry_is_reported_and_replaced() {
         }),
         ("foreign: it was written with another device's key", &|| of_bytes(entry(&description, PLAN, &foreign))),
         (
-            "foreign: it is the plan of bundle ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, f32, \
-             NVIDIA RTX A6000 (sm86), TensorRT for RTX 1.7.1.116, expected bundle \
+            "foreign: it is the plan of model ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, f32, \
+             NVIDIA RTX A6000 (sm86), TensorRT for RTX 1.7.1.116, expected model \
              ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, f16, NVIDIA RTX A6000 (sm86), TensorRT for \
              RTX 1.7.1.116",
             &|| of_bytes(entry(&other, PLAN, &device_key())),

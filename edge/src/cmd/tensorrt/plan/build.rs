@@ -1,9 +1,9 @@
 //! `cellgate-edge plan build`.
 
-use super::place::{Model, Place, gpu_of, target};
+use super::place::{ModelArgs, Place, gpu_of, target};
 use anyhow::Context as _;
 use cellgate_edge::tensorrt::plans;
-use cellgate_models::bundle::Precision;
+use cellgate_models::model::Precision;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Lookup, PlanKey};
 use cellgate_models::plan::{self, ComputeCapability, PlanError, Request, Step};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,26 +17,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Builds the plans of a bundle on this device: one JSON line for each on stdout.
+/// Builds the plans of a model on this device: one JSON line for each on stdout.
 ///
 /// A plan that is there already and authentic is kept. An unreadable, damaged or foreign one is named and built anew.
 ///
-/// Exit status: 0 done, 2 misuse: also a bundle, a library, a key or a network at fault, 130 stopped by a signal; what was
+/// Exit status: 0 done, 2 misuse: also a model, a library, a key or a network at fault, 130 stopped by a signal; what was
 /// finished before is kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge plan build --config /etc/cellgate/edge.toml
-  cellgate-edge plan build --bundle bundle --precision f32,f16
-  cellgate-edge plan build --bundle bundle --target sm86 --plans plans --key plan.key
+  cellgate-edge plan build --model model --precision f32,f16
+  cellgate-edge plan build --model model --target sm86 --plans plans --key plan.key
 
 TensorRT is looked for in this order: --tensorrt, the environment variable CELLGATE_TENSORRT, the folder lib beside this \
 program and the program's own, .venv in the folders above it, the system's library folders.")]
 pub(super) struct Args {
     #[command(flatten)]
-    model: Model,
+    model: ModelArgs,
     #[command(flatten)]
     place: Place,
-    /// Which of the bundle's networks [default: the configuration's, else all that it has]
+    /// Which of the model's networks [default: the configuration's, else all that it has]
     #[arg(long, value_name = "f32,f16", value_delimiter = ',')]
     precision: Vec<Precision>,
     /// A compute capability such as sm86, for TensorRT for RTX [default: the GPU at hand]
@@ -68,20 +68,20 @@ const STOPPED: u8 = 130;
 
 /// Runs `plan build`.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (bundle, configured) = args.model.open()?;
+    let (model, configured) = args.model.open()?;
     let target = target(args.target);
     let tensorrt = plan::probe(plan::Library::Builder, args.tensorrt.as_deref())?.tensorrt;
     let gpu = gpu_of(target)?;
     let cache = args.place.open()?;
     let precisions: Vec<Precision> = match (&args.precision[..], configured) {
         ([], Some(precision)) => vec![precision],
-        ([], None) => bundle.manifest().networks.iter().map(|network| network.precision).collect(),
+        ([], None) => model.manifest().networks.iter().map(|network| network.precision).collect(),
         (named, _) => named.to_vec(),
     };
     let stop = stop_on_signals()?;
     for precision in precisions {
-        let network = bundle.network(precision).with_context(|| format!("the bundle has no network of {precision}"))?;
-        let key = PlanKey { bundle: bundle.digest(), precision, gpu: gpu.clone(), tensorrt };
+        let network = model.network(precision).with_context(|| format!("the model has no network of {precision}"))?;
+        let key = PlanKey { model: model.digest(), precision, gpu: gpu.clone(), tensorrt };
         let start = Instant::now();
         let kept = if args.anew { None } else { kept(&cache, &key) };
         let (path, state, bytes) = match kept {

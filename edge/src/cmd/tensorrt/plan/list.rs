@@ -31,7 +31,7 @@ struct Line {
     /// `ok`, `unreadable`, `damaged` or `foreign`.
     state: &'static str,
     bytes: u64,
-    bundle: Option<Digest>,
+    model: Option<Digest>,
     gpu: Option<String>,
     tensorrt: Option<String>,
     precision: Option<&'static str>,
@@ -49,7 +49,7 @@ impl Line {
                     plan,
                     state: "ok",
                     bytes,
-                    bundle: Some(description.key.bundle),
+                    model: Some(description.key.model),
                     gpu: Some(description.key.gpu.to_string()),
                     tensorrt: Some(description.key.tensorrt.to_string()),
                     precision: Some(description.key.precision.name()),
@@ -61,7 +61,7 @@ impl Line {
                 plan,
                 state: error.state(),
                 bytes,
-                bundle: None,
+                model: None,
                 gpu: None,
                 tensorrt: None,
                 precision: None,
@@ -84,11 +84,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["bundle", "precision", "GPU", "TensorRT", "MB", "built", "state"]);
+    table.set_header(["model", "precision", "GPU", "TensorRT", "MB", "built", "state"]);
     for line in lines {
         let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         table.add_row([
-            text(line.bundle.map(|bundle| bundle.to_string()[..12].to_owned())),
+            text(line.model.map(|model| model.to_string()[..12].to_owned())),
             text(line.precision.map(str::to_owned)),
             text(line.gpu),
             text(line.tensorrt),

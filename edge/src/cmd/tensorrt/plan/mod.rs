@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Builds, lists and removes this device's TensorRT plans.
 ///
-/// A plan is the bundle's network compiled for one kind of GPU by one version of TensorRT. It is executable code, so each is
+/// A plan is the model's network compiled for one kind of GPU by one version of TensorRT. It is executable code, so each is
 /// authenticated with a key of this device, and none is ever taken from elsewhere.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use cellgate_edge::config::Config;
 use cellgate_edge::pipeline::TensorRtOptions;
 use cellgate_edge::tensorrt::{gpu, plans};
-use cellgate_models::bundle::{self, Bundle, Precision};
+use cellgate_models::model::{self, Model, Precision};
 use cellgate_models::plan::cache::{Cache, Gpu};
 use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, Target};
 use std::path::PathBuf;
@@ -36,32 +36,32 @@ impl Place {
     }
 }
 
-/// Which bundle.
+/// Which model.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct Model {
-    /// Folder of the model bundle
-    #[arg(long, value_name = "BUNDLE")]
-    bundle: Option<PathBuf>,
-    /// The appliance's configuration, for its bundle and precision
+pub(super) struct ModelArgs {
+    /// Folder of the model
+    #[arg(long, value_name = "MODEL")]
+    model: Option<PathBuf>,
+    /// The appliance's configuration, for its model and precision
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-impl Model {
-    /// The bundle, and the precision that the configuration names.
-    pub(super) fn open(&self) -> anyhow::Result<(Bundle, Option<Precision>)> {
-        let (path, precision) = match (&self.bundle, &self.config) {
-            (Some(bundle), _) => (bundle.clone(), None),
+impl ModelArgs {
+    /// The model, and the precision that the configuration names.
+    pub(super) fn open(&self) -> anyhow::Result<(Model, Option<Precision>)> {
+        let (path, precision) = match (&self.model, &self.config) {
+            (Some(model), _) => (model.clone(), None),
             (None, Some(config)) => {
                 let model = Config::read(config).context("the configuration was refused")?.model;
-                (model.bundle, Some(model.precision))
+                (model.model, Some(model.precision))
             }
             // clap lets nobody come here.
-            (None, None) => anyhow::bail!("expected --bundle or --config"),
+            (None, None) => anyhow::bail!("expected --model or --config"),
         };
-        let bundle = Bundle::open(&path, &bundle::Limits::default()).context("the bundle was refused")?;
-        Ok((bundle, precision))
+        let model = Model::open(&path, &model::Limits::default()).context("the model was refused")?;
+        Ok((model, precision))
     }
 }
 

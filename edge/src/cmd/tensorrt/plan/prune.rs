@@ -1,6 +1,6 @@
 //! `cellgate-edge plan prune`.
 
-use super::place::{Model, Place, gpu_of, target};
+use super::place::{ModelArgs, Place, gpu_of, target};
 use cellgate_models::digest::Digest;
 use cellgate_models::plan::cache::{EntryError, Gpu, Listed};
 use cellgate_models::plan::{self, ComputeCapability, TensorRt};
@@ -8,19 +8,19 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Removes the plans that are not those of this bundle, GPU and TensorRT, and the unreadable, damaged and foreign ones.
+/// Removes the plans that are not those of this model, GPU and TensorRT, and the unreadable, damaged and foreign ones.
 ///
 /// One line for each removed file on stdout, with the reason. A folder is named on stderr and left. Nothing is removed where
-/// bundle, GPU or TensorRT is not known.
+/// model, GPU or TensorRT is not known.
 ///
-/// Exit status: 0, or 2 for misuse: also a bundle, a library or a key at fault.
+/// Exit status: 0, or 2 for misuse: also a model, a library or a key at fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge plan prune --config /etc/cellgate/edge.toml --dry-run
-  cellgate-edge plan prune --bundle bundle --target sm86 --plans plans --key plan.key")]
+  cellgate-edge plan prune --model model --target sm86 --plans plans --key plan.key")]
 pub(super) struct Args {
     #[command(flatten)]
-    model: Model,
+    model: ModelArgs,
     #[command(flatten)]
     place: Place,
     /// A compute capability such as sm86 [default: the GPU at hand]
@@ -36,7 +36,7 @@ pub(super) struct Args {
 
 /// What plans must belong to.
 struct Wanted {
-    bundle: Digest,
+    model: Digest,
     gpu: Gpu,
     tensorrt: TensorRt,
 }
@@ -48,8 +48,8 @@ impl Wanted {
             Err(error) => return Some(error.to_string()),
             Ok(description) => &description.key,
         };
-        if key.bundle != self.bundle {
-            Some(format!("another bundle: {}", key.bundle))
+        if key.model != self.model {
+            Some(format!("another model: {}", key.model))
         } else if !key.gpu.serves(&self.gpu) {
             Some(format!("another GPU: {}", key.gpu))
         } else if key.tensorrt != self.tensorrt {
@@ -62,9 +62,9 @@ impl Wanted {
 
 /// Runs `plan prune`.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (bundle, _) = args.model.open()?;
+    let (model, _) = args.model.open()?;
     let tensorrt = plan::probe(plan::Library::Builder, args.tensorrt.as_deref())?.tensorrt;
-    let wanted = Wanted { bundle: bundle.digest(), gpu: gpu_of(target(args.target))?, tensorrt };
+    let wanted = Wanted { model: model.digest(), gpu: gpu_of(target(args.target))?, tensorrt };
     let cache = args.place.look()?;
     let mut output = std::io::stdout().lock();
     for listed in cache.list()? {

@@ -75,25 +75,25 @@ fn sh(commands: &str, arguments: &[&OsStr]) {
 #[test]
 fn pack_refuses_what_would_not_be_a_whole_check() {
     let (device, checkout) = (Device::with(&both()), Checkout::new());
-    let (new, bundle) = (device.at("packed"), device.bundle.as_path());
+    let (new, model) = (device.at("packed"), device.model.as_path());
     let dark = image(device.folder.path(), "dark", DARK);
     let refused = |arguments: &[&Path], status| stderr(&checkout.pack(arguments, status)).to_owned();
-    assert!(refused(&[&new, bundle], 2).starts_with("usage: scripts/gpu-check pack FOLDER BUNDLE IMAGE..."));
+    assert!(refused(&[&new, model], 2).starts_with("usage: scripts/gpu-check pack FOLDER MODEL IMAGE..."));
     let said = refused(&[&new, device.folder.path(), &dark], 1);
-    assert!(said.contains("found no manifest.json, expected a bundle of cellgate-trainer export"), "{said}");
-    let said = refused(&[&new, bundle, &device.at("none.tif")], 1);
+    assert!(said.contains("found no manifest.json, expected a model of cellgate-trainer export"), "{said}");
+    let said = refused(&[&new, model, &device.at("none.tif")], 1);
     assert!(said.ends_with("none.tif: no such file\n"), "{said}");
-    let said = refused(&[device.folder.path(), bundle, &dark], 1);
+    let said = refused(&[device.folder.path(), model, &dark], 1);
     assert!(said.contains("found something there already; name a new folder"), "{said}");
 
     let sibling = device.at("sibling");
     fs::create_dir(&sibling).unwrap();
     symlink(&dark, sibling.join("dark.tif")).unwrap();
-    let said = refused(&[&new, bundle, &dark, &sibling.join("dark.tif")], 1);
+    let said = refused(&[&new, model, &dark, &sibling.join("dark.tif")], 1);
     assert_eq!(said, "error: found several images with the name dark.tif, expected one of each: rename them\n");
 
     let f32_only = Device::new();
-    let said = refused(&[&new, &f32_only.bundle, &dark], 1);
+    let said = refused(&[&new, &f32_only.model, &dark], 1);
     let expected =
         "found no network of f16, expected f32 and f16: export it with cellgate-trainer export --precision f32,f16\n";
     assert!(said.ends_with(expected), "{said}");
@@ -105,11 +105,11 @@ fn what_is_packed_is_whole_without_what_links_lead_to() {
     let (device, checkout) = (Device::with(&both()), Checkout::new());
     let links = device.at("links");
     fs::create_dir(&links).unwrap();
-    symlink(&device.bundle, links.join("bundle")).unwrap();
+    symlink(&device.model, links.join("model")).unwrap();
     symlink(image(device.folder.path(), "dark", DARK), links.join("part.tif")).unwrap();
     let new = links.join("packed");
     let mut command = checkout.command();
-    let output = run(command.args(["packed/", "bundle", "part.tif"]).current_dir(&links), 0);
+    let output = run(command.args(["packed/", "model", "part.tif"]).current_dir(&links), 0);
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(new.join("images/part.tif").is_file() && new.join("lib/libnvrtc.so.13").is_file());
     let needs = fs::read_to_string(new.join("needs")).unwrap();
@@ -131,7 +131,7 @@ fn what_is_packed_is_whole_without_what_links_lead_to() {
     command.env_remove("CELLGATE_TENSORRT").env("CELLGATE_CUDA", here.path().join("nowhere.so"));
     let output = run(&mut command, 1);
     let text = String::from_utf8(output.stdout).unwrap();
-    for row in ["bundle               ", "images               radiographs: 1", "PyTorch "] {
+    for row in ["model               ", "images               radiographs: 1", "PyTorch "] {
         assert!(text.contains(row), "{row}: {text}");
     }
     // The library that it brings comes first, wherever else there is one.
@@ -146,7 +146,7 @@ fn a_program_for_tensorrt_11_is_packed_without_nvrtc_where_there_is_none() {
     let (device, checkout) = (Device::with(&both()), Checkout::new());
     fs::remove_dir_all(checkout.0.path().join(".venv")).unwrap();
     let (new, dark) = (device.at("packed"), image(device.folder.path(), "dark", DARK));
-    let arguments: [&Path; 3] = [&new, &device.bundle, &dark];
+    let arguments: [&Path; 3] = [&new, &device.model, &dark];
     assert!(stderr(&checkout.pack(&arguments, 1)).contains("found no nvidia/cu13/lib in any Python's site-packages"));
     let output = run(checkout.command().args(arguments).env("CELLGATE_FEATURES", "enterprise"), 0);
     let said = String::from_utf8(output.stdout).unwrap();
@@ -210,8 +210,8 @@ fn the_packed_check_is_as_good_as_its_worst_part() {
     let packed = Packed::new("echo \"$@\"", "echo \"$@\"");
     let text = String::from_utf8(packed.check(&["--json", "7"], 0).stdout).unwrap();
     let folder = packed.folder.path().display();
-    assert!(text.starts_with(&format!("gpu-check --json --bundle {folder}/bundle --rounds 7 ")), "{text}");
-    assert!(text.ends_with(&format!("torch_latency.py {folder}/bundle/conversion.json 7 --json\n")), "{text}");
+    assert!(text.starts_with(&format!("gpu-check --json --model {folder}/model --rounds 7 ")), "{text}");
+    assert!(text.ends_with(&format!("torch_latency.py {folder}/model/conversion.json 7 --json\n")), "{text}");
     assert!(
         stderr(&packed.check(&["many"], 2)).starts_with("error: found many, expected --json or a number of rounds\n")
     );

@@ -1,11 +1,11 @@
-//! A trained model as `train` leaves it in a run's folder: `model.json` and `head.safetensors`.
+//! A trained model as `train` leaves it in a run's folder: `run.json` and `head.safetensors`.
 
 use crate::dataset::Label;
 use crate::files;
 use crate::network::Head;
 use crate::network::head::HeadFileError;
 use crate::results::DatasetSummary;
-use cellgate_models::bundle::Recipe;
+use cellgate_models::model::Recipe;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Policy;
@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The file of everything but the head's numbers.
-pub const MODEL: &str = "model.json";
+pub const RUN: &str = "run.json";
 /// The file of the head.
 pub const HEAD: &str = "head.safetensors";
 
-/// `model.json`: everything about a trained model but the head's numbers.
+/// `run.json`: everything about a trained model but the head's numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TrainedModel {
-    /// Version of this file, [`TrainedModel::VERSION`].
+pub struct TrainingRun {
+    /// Version of this file, [`TrainingRun::VERSION`].
     pub version: u32,
     /// From a radiograph to the network's input; with a size.
     pub conversion: ConversionSpec,
@@ -67,7 +67,7 @@ pub struct GoldenImage {
 
 /// Why a trained model could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum TrainedModelError {
+pub enum TrainingRunError {
     /// A file can't be read or written.
     #[error("{}: {source}; expected the folder of a finished `train` run", path.display())]
     Io {
@@ -76,8 +76,8 @@ pub enum TrainedModelError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// `model.json` is not what this version writes.
-    #[error("{}: found {found}, expected a model.json of version {}", path.display(), TrainedModel::VERSION)]
+    /// `run.json` is not what this version writes.
+    #[error("{}: found {found}, expected a run.json of version {}", path.display(), TrainingRun::VERSION)]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -89,20 +89,20 @@ pub enum TrainedModelError {
     Head(#[from] HeadFileError),
 }
 
-impl TrainedModel {
-    /// The version of `model.json` that is read and written.
+impl TrainingRun {
+    /// The version of `run.json` that is read and written.
     pub const VERSION: u32 = 1;
 
-    /// Writes the head and then `model.json` into the folder `run`, which exists: a `model.json` means that all is there.
+    /// Writes the head and then `run.json` into the folder `run`, which exists: a `run.json` means that all is there.
     ///
     /// # Errors
-    /// [`TrainedModelError`]: the head does not fit together, or a file can't be written.
-    pub fn save(&self, run: &Path, head: &Head) -> Result<(), TrainedModelError> {
-        let path = run.join(MODEL);
-        let io = |source| TrainedModelError::Io { path: path.clone(), source };
+    /// [`TrainingRunError`]: the head does not fit together, or a file can't be written.
+    pub fn save(&self, run: &Path, head: &Head) -> Result<(), TrainingRunError> {
+        let path = run.join(RUN);
+        let io = |source| TrainingRunError::Io { path: path.clone(), source };
         head.write(&run.join(HEAD))?;
         let mut json = serde_json::to_vec_pretty(self)
-            .map_err(|error| TrainedModelError::Malformed { path: path.clone(), found: error.to_string() })?;
+            .map_err(|error| TrainingRunError::Malformed { path: path.clone(), found: error.to_string() })?;
         json.push(b'\n');
         files::write(&path, &json).map_err(io)?;
         Ok(())
@@ -111,11 +111,11 @@ impl TrainedModel {
     /// Reads the trained model in the folder `run`.
     ///
     /// # Errors
-    /// [`TrainedModelError`]: a file is missing or not what this version writes.
-    pub fn load(run: &Path) -> Result<(Self, Head), TrainedModelError> {
-        let path = run.join(MODEL);
-        let malformed = |found: String| TrainedModelError::Malformed { path: path.clone(), found };
-        let bytes = std::fs::read(&path).map_err(|source| TrainedModelError::Io { path: path.clone(), source })?;
+    /// [`TrainingRunError`]: a file is missing or not what this version writes.
+    pub fn load(run: &Path) -> Result<(Self, Head), TrainingRunError> {
+        let path = run.join(RUN);
+        let malformed = |found: String| TrainingRunError::Malformed { path: path.clone(), found };
+        let bytes = std::fs::read(&path).map_err(|source| TrainingRunError::Io { path: path.clone(), source })?;
         let model: Self = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
         if model.version != Self::VERSION {
             return Err(malformed(format!("version {}", model.version)));

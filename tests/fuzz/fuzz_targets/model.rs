@@ -1,8 +1,8 @@
-//! Any bytes give the parts of a bundle or an error; what is accepted is written and read back as the same.
+//! Any bytes give the parts of a model or an error; what is accepted is written and read back as the same.
 
 #![no_main]
 
-use cellgate_models::bundle::{Limits, Manifest};
+use cellgate_models::model::{Limits, Manifest};
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::policy::Policy;
 use libfuzzer_sys::fuzz_target;

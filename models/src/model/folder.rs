@@ -1,6 +1,6 @@
-//! A bundle's files on disk: listed and read under limits, links refused.
+//! A model's files on disk: listed and read under limits, links refused.
 
-use super::{BundleError, Limits, MemberName, NameError};
+use super::{ModelError, Limits, MemberName, NameError};
 use crate::plain_file::{Links, PlainFile, PlainFileError};
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,9 +16,9 @@ pub(super) struct Listing {
 }
 
 /// Lists `root`, which itself may be a link: its caller named it. Nothing inside may be one.
-pub(super) fn list(root: &Path, limits: &Limits) -> Result<Listing, BundleError> {
+pub(super) fn list(root: &Path, limits: &Limits) -> Result<Listing, ModelError> {
     if !fs::metadata(root).map_err(io(root))?.is_dir() {
-        return Err(BundleError::Kind { path: root.to_owned(), found: "a file", expected: "a model bundle's folder" });
+        return Err(ModelError::Kind { path: root.to_owned(), found: "a file", expected: "a model's folder" });
     }
     let mut listing = Listing::default();
     let mut waiting = vec![(root.to_owned(), String::new())];
@@ -26,7 +26,7 @@ pub(super) fn list(root: &Path, limits: &Limits) -> Result<Listing, BundleError>
         for entry in fs::read_dir(&folder).map_err(io(&folder))? {
             let entry = entry.map_err(io(&folder))?;
             let name = MemberName::new(format!("{prefix}{}", to_text(root, &entry.file_name())?))
-                .map_err(|source| BundleError::Name { folder: root.to_owned(), source })?;
+                .map_err(|source| ModelError::Name { folder: root.to_owned(), source })?;
             // Not followed: this is the entry's own type.
             let kind = entry.file_type().map_err(io(&entry.path()))?;
             let depth = name.as_str().split('/').count();
@@ -44,7 +44,7 @@ pub(super) fn list(root: &Path, limits: &Limits) -> Result<Listing, BundleError>
                 listing.files.insert(name);
             } else {
                 let found = if kind.is_symlink() { "a symbolic link" } else { "a pipe, socket or device" };
-                return Err(BundleError::Kind { path: entry.path(), found, expected: "a plain file or folder" });
+                return Err(ModelError::Kind { path: entry.path(), found, expected: "a plain file or folder" });
             }
         }
     }
@@ -56,9 +56,9 @@ pub(super) fn list(root: &Path, limits: &Limits) -> Result<Listing, BundleError>
 pub(super) fn read(
     path: &Path,
     max_bytes: u64,
-    too_long: impl FnOnce(u64) -> BundleError,
-) -> Result<Vec<u8>, BundleError> {
-    let kind = |found| BundleError::Kind { path: path.to_owned(), found, expected: "a plain file" };
+    too_long: impl FnOnce(u64) -> ModelError,
+) -> Result<Vec<u8>, ModelError> {
+    let kind = |found| ModelError::Kind { path: path.to_owned(), found, expected: "a plain file" };
     PlainFile::open(path, Links::Refuse).and_then(|file| file.read(max_bytes)).map_err(|error| match error {
         PlainFileError::Io(source) => io(path)(source),
         PlainFileError::Folder => kind("a folder"),
@@ -68,17 +68,17 @@ pub(super) fn read(
 }
 
 /// An error of the system at `path`.
-pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BundleError {
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ModelError {
     let path = path.to_owned();
-    |source| BundleError::Io { path, source }
+    |source| ModelError::Io { path, source }
 }
 
-fn limit(path: &Path, what: &'static str, found: u64, expected: u64) -> BundleError {
-    BundleError::Limit { path: path.to_owned(), what, found, expected }
+fn limit(path: &Path, what: &'static str, found: u64, expected: u64) -> ModelError {
+    ModelError::Limit { path: path.to_owned(), what, found, expected }
 }
 
-fn to_text<'n>(root: &Path, name: &'n std::ffi::OsStr) -> Result<&'n str, BundleError> {
-    name.to_str().ok_or_else(|| BundleError::Name {
+fn to_text<'n>(root: &Path, name: &'n std::ffi::OsStr) -> Result<&'n str, ModelError> {
+    name.to_str().ok_or_else(|| ModelError::Name {
         folder: root.to_owned(),
         source: NameError { found: name.to_string_lossy().into_owned() },
     })
@@ -101,9 +101,9 @@ mod tests {
         let too_long = |found| limit(Path::new("file"), "bytes", found, 4);
         for name in ["link", "folder", "pipe"] {
             let error = read(&at(name), 5, too_long).unwrap_err();
-            assert!(matches!(&error, BundleError::Kind { path, .. } if *path == at(name)), "{name}: {error}");
+            assert!(matches!(&error, ModelError::Kind { path, .. } if *path == at(name)), "{name}: {error}");
         }
         assert_eq!(read(&at("file"), 5, too_long).unwrap(), b"12345");
-        assert!(matches!(read(&at("file"), 4, too_long), Err(BundleError::Limit { found: 5, .. })));
+        assert!(matches!(read(&at("file"), 4, too_long), Err(ModelError::Limit { found: 5, .. })));
     }
 }

@@ -1,6 +1,6 @@
-//! How much a bundle may ask for.
+//! How much a model may ask for.
 
-/// Limits on reading one bundle, safe by default: what asks for more is refused before memory is taken.
+/// Limits on reading one model, safe by default: what asks for more is refused before memory is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Largest `manifest.json` in bytes.

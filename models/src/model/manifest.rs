@@ -1,4 +1,4 @@
-//! `manifest.json`: what a bundle holds, where it comes from, and what it should score.
+//! `manifest.json`: what a model holds, where it comes from, and what it should score.
 
 use super::{
     CONVERSION, GOLDEN_FOLDER, Limits, MANIFEST, MODEL_CARD, ManifestError, MemberName, POLICY, Precision, SIGNATURE,
@@ -10,12 +10,12 @@ use std::fmt;
 
 /// The version of the format that is read and written.
 pub const FORMAT: u32 = 1;
-/// The product that a bundle is for.
+/// The product that a model is for.
 pub const PRODUCT: &str = "cellgate";
 /// The largest tolerance that a golden image may have: a wider one would prove nothing.
 pub const MAX_TOLERANCE: f32 = 0.02;
 
-/// What a bundle holds, where it comes from, and what it should score.
+/// What a model holds, where it comes from, and what it should score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -23,9 +23,9 @@ pub struct Manifest {
     pub format: u32,
     /// [`PRODUCT`].
     pub product: String,
-    /// When the bundle was made, by RFC 3339, as the exporter said.
+    /// When the model was made, by RFC 3339, as the exporter said.
     pub created: String,
-    /// All other files of the bundle.
+    /// All other files of the model.
     #[serde(deserialize_with = "map_without_duplicates")]
     pub members: BTreeMap<MemberName, Member>,
     /// The networks, one for each precision, at least one.
@@ -114,7 +114,7 @@ pub struct Recipe {
 pub struct Golden {
     /// Its TIFF file, in the folder `golden`.
     pub member: MemberName,
-    /// For each network of the bundle, what it should score.
+    /// For each network of the model, what it should score.
     #[serde(deserialize_with = "map_without_duplicates")]
     pub expected: BTreeMap<Precision, Expectation>,
 }
@@ -294,7 +294,7 @@ fn field(field: impl fmt::Display, found: impl fmt::Display, expected: impl fmt:
     ManifestError::Field { field: field.to_string(), found: found.to_string(), expected: expected.to_string() }
 }
 
-/// A map in which a key stands once. `serde_json` takes the last of two: two readers could see two bundles.
+/// A map in which a key stands once. `serde_json` takes the last of two: two readers could see two models.
 fn map_without_duplicates<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,13 +1,13 @@
-//! Why a bundle was refused.
+//! Why a model was refused.
 
 use super::{NameError, Precision};
 use crate::conversion::ConversionError;
 use crate::digest::Digest;
 use std::path::PathBuf;
 
-/// Why a bundle could not be read or written.
+/// Why a model could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum BundleError {
+pub enum ModelError {
     /// The system refused.
     #[error("{}: {source}", path.display())]
     Io {
@@ -16,7 +16,7 @@ pub enum BundleError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A bundle holds plain files and folders only: no links, pipes or devices.
+    /// A model holds plain files and folders only: no links, pipes or devices.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Kind {
         /// The entry.
@@ -29,12 +29,12 @@ pub enum BundleError {
     /// A file whose name no member can have.
     #[error("{}: {source}", folder.display())]
     Name {
-        /// The bundle.
+        /// The model.
         folder: PathBuf,
         /// What is wrong with the name.
         source: NameError,
     },
-    /// The bundle asks for more than [`Limits`](super::Limits) allow.
+    /// The model asks for more than [`Limits`](super::Limits) allow.
     #[error("{}: over the limit: {what}: found {found}, expected at most {expected}", path.display())]
     Limit {
         /// The file or folder.
@@ -55,19 +55,19 @@ pub enum BundleError {
         source: ManifestError,
     },
     /// A file that the manifest lists is not there.
-    #[error("{}: missing, but the manifest lists it; copy the bundle again", path.display())]
+    #[error("{}: missing, but the manifest lists it; copy the model again", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// A file that the manifest doesn't list.
-    #[error("{}: not listed in the manifest; a bundle holds nothing else", path.display())]
+    #[error("{}: not listed in the manifest; a model holds nothing else", path.display())]
     Unlisted {
         /// The file.
         path: PathBuf,
     },
     /// A file is longer or shorter than the manifest says.
-    #[error("{}: found {found} bytes, expected {expected} by the manifest; copy the bundle again", path.display())]
+    #[error("{}: found {found} bytes, expected {expected} by the manifest; copy the model again", path.display())]
     Size {
         /// The file.
         path: PathBuf,
@@ -117,7 +117,7 @@ pub enum BundleError {
         /// The tolerance.
         tolerance: f32,
     },
-    /// Something is at the place that the bundle was to be written to.
+    /// Something is at the place that the model was to be written to.
     #[error("{}: exists already{hint}", path.display())]
     Exists {
         /// The place.
@@ -145,7 +145,7 @@ pub enum ManifestError {
         message: String,
     },
     /// Another version of the format.
-    #[error("unsupported: found format {found}, expected {expected}; update this program or export the bundle again")]
+    #[error("unsupported: found format {found}, expected {expected}; update this program or export the model again")]
     Format {
         /// The manifest's version.
         found: u64,

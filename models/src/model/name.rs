@@ -1,4 +1,4 @@
-//! Names of members: paths that can't leave the bundle.
+//! Names of members: paths that can't leave the model.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_leave_the_bundle_or_hide_is_refused() {
+    fn what_could_leave_the_model_or_hide_is_refused() {
         let long = "a".repeat(129);
         for text in [
             "",

@@ -1,9 +1,9 @@
-//! Writing a bundle: beside its place, read back, then moved there.
+//! Writing a model: beside its place, read back, then moved there.
 
 use super::folder::io;
 use super::reader::read_manifest;
 use super::{
-    Bundle, BundleError, CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, Golden, Limits, MANIFEST, MODEL_CARD,
+    Model, ModelError, CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, Golden, Limits, MANIFEST, MODEL_CARD,
     Manifest, Member, MemberName, Network, POLICY, PRODUCT, Precision, Training,
 };
 use crate::conversion::ConversionSpec;
@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-/// Everything that goes into a bundle.
+/// Everything that goes into a model.
 #[derive(Debug, Clone)]
 pub struct Contents {
     /// When it was made: a time by RFC 3339 such as `2026-11-23T09:30:00Z`.
@@ -48,30 +48,30 @@ pub struct GoldenSource {
     pub expected: BTreeMap<Precision, Expectation>,
 }
 
-/// What happens to a bundle that is already at the place.
+/// What happens to a model that is already at the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// It stays, and writing is refused.
     Refuse,
-    /// It is replaced. Only a bundle is: another folder, or a file, stays and writing is refused.
+    /// It is replaced. Only a model is: another folder, or a file, stays and writing is refused.
     Replace,
 }
 
-/// Writes a bundle to the folder `path` and gives its digest.
+/// Writes a model to the folder `path` and gives its digest.
 ///
-/// The files are written to a folder beside `path`, flushed to disk, read back with [`Bundle::open`], and moved into
-/// place: at no moment is there half a bundle at `path`. A kill may leave a folder `.NAME.*.tmp` behind. Replacing
-/// takes two moves; a kill between them leaves the old bundle in such a folder and nothing at `path`.
+/// The files are written to a folder beside `path`, flushed to disk, read back with [`Model::open`], and moved into
+/// place: at no moment is there half a model at `path`. A kill may leave a folder `.NAME.*.tmp` behind. Replacing
+/// takes two moves; a kill between them leaves the old model in such a folder and nothing at `path`.
 ///
 /// # Errors
-/// [`BundleError`] as for [`Bundle::open`], or where `path` exists or can't be written.
-pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Digest, BundleError> {
+/// [`ModelError`] as for [`Model::open`], or where `path` exists or can't be written.
+pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Digest, ModelError> {
     check_place(path, existing)?;
     let (parent, name) = match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) if parent.as_os_str().is_empty() => (Path::new("."), name),
         (Some(parent), Some(name)) => (parent, name),
         _ => {
-            return Err(BundleError::Kind { path: path.to_owned(), found: "no name", expected: "a new folder's path" });
+            return Err(ModelError::Kind { path: path.to_owned(), found: "no name", expected: "a new folder's path" });
         }
     };
     let temporary = || {
@@ -82,46 +82,46 @@ pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Dig
     let new = folder.path().join("new");
     fs::create_dir(&new).map_err(io(&new))?;
     write_files(&new, contents)?;
-    let digest = Bundle::open(&new, &Limits::default())?.digest();
+    let digest = Model::open(&new, &Limits::default())?.digest();
     move_into_place(&new, path, &folder.path().join("old"))?;
     sync_folder(parent)?;
     Ok(digest)
 }
 
 /// Moves `new` to `path`; what is there goes to `old`, and comes back where that fails.
-fn move_into_place(new: &Path, path: &Path, old: &Path) -> Result<(), BundleError> {
+fn move_into_place(new: &Path, path: &Path, old: &Path) -> Result<(), ModelError> {
     let replaces = path.symlink_metadata().is_ok();
     if replaces {
         fs::rename(path, old).map_err(io(path))?;
     }
     fs::rename(new, path).map_err(|error| {
         if replaces && let Err(undo) = fs::rename(old, path) {
-            return io(path)(std::io::Error::other(format!("{error}; and putting the old bundle back: {undo}")));
+            return io(path)(std::io::Error::other(format!("{error}; and putting the old model back: {undo}")));
         }
         io(path)(error)
     })
 }
 
-/// Nothing is at `path`, or a bundle that is to be replaced.
-fn check_place(path: &Path, existing: Existing) -> Result<(), BundleError> {
+/// Nothing is at `path`, or a model that is to be replaced.
+fn check_place(path: &Path, existing: Existing) -> Result<(), ModelError> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     let hint = match existing {
         Existing::Refuse => "; remove it, name another place, or ask for it to be replaced",
         Existing::Replace if metadata.is_dir() && has_sound_manifest(path) => return Ok(()),
-        Existing::Replace => " and is no model bundle; remove it or name another place",
+        Existing::Replace => " and is no model; remove it or name another place",
     };
-    Err(BundleError::Exists { path: path.to_owned(), hint })
+    Err(ModelError::Exists { path: path.to_owned(), hint })
 }
 
 fn has_sound_manifest(path: &Path) -> bool {
     read_manifest(&path.join(MANIFEST), &Limits::default()).is_ok()
 }
 
-fn write_files(folder: &Path, contents: &Contents) -> Result<(), BundleError> {
+fn write_files(folder: &Path, contents: &Contents) -> Result<(), ModelError> {
     let files = files(contents);
     let mut members = BTreeMap::new();
     let named =
-        |name: &str| MemberName::new(name).map_err(|source| BundleError::Name { folder: folder.to_owned(), source });
+        |name: &str| MemberName::new(name).map_err(|source| ModelError::Name { folder: folder.to_owned(), source });
     for (name, bytes) in &files {
         members.insert(named(name)?, Member { sha256: Digest::of(bytes), bytes: bytes.len() as u64 });
     }
@@ -134,14 +134,14 @@ fn write_files(folder: &Path, contents: &Contents) -> Result<(), BundleError> {
         product: PRODUCT.to_owned(),
         created: contents.created.clone(),
         members,
-        networks: contents.networks.keys().map(network).collect::<Result<_, BundleError>>()?,
+        networks: contents.networks.keys().map(network).collect::<Result<_, ModelError>>()?,
         training: contents.training.clone(),
         metrics: contents.metrics.clone(),
-        golden: contents.golden.iter().map(golden).collect::<Result<_, BundleError>>()?,
+        golden: contents.golden.iter().map(golden).collect::<Result<_, ModelError>>()?,
     };
     manifest
         .check(&Limits::default())
-        .map_err(|source| BundleError::Manifest { path: folder.join(MANIFEST), source })?;
+        .map_err(|source| ModelError::Manifest { path: folder.join(MANIFEST), source })?;
     let golden_folder = folder.join(GOLDEN_FOLDER);
     fs::create_dir(&golden_folder).map_err(io(&golden_folder))?;
     for (name, bytes) in &files {
@@ -175,11 +175,11 @@ fn json<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
     let mut file = File::create_new(path).map_err(io(path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io(path))
 }
 
-fn sync_folder(path: &Path) -> Result<(), BundleError> {
+fn sync_folder(path: &Path) -> Result<(), ModelError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(io(path))
 }

@@ -1,4 +1,4 @@
-//! A small sound bundle for the tests.
+//! A small sound model for the tests.
 
 use super::{Contents, Counts, Dataset, Expectation, GoldenSource, Precision, Recipe, Training};
 use crate::conversion::{Bounds, ConversionSpec, Method, Size};
@@ -7,7 +7,7 @@ use crate::policy::Policy;
 use crate::radiograph::{self, Radiograph};
 use std::collections::BTreeMap;
 
-/// A bundle with two networks, which are no networks: a bundle doesn't look inside.
+/// A model with two networks, which are no networks: a model doesn't look inside.
 pub(super) fn contents() -> Contents {
     let expected = |score: f32| {
         BTreeMap::from([

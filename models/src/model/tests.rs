@@ -1,4 +1,4 @@
-//! Bundles on disk: the round trip, and every way to break one.
+//! Models on disk: the round trip, and every way to break one.
 
 use super::samples::contents;
 use super::*;
@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// A written bundle in a folder that is removed at the end.
+/// A written model in a folder that is removed at the end.
 struct Written {
     _folder: tempfile::TempDir,
     path: PathBuf,
@@ -24,8 +24,8 @@ fn written() -> Written {
     Written { _folder: folder, path, digest }
 }
 
-fn open(path: &Path) -> Result<Bundle, BundleError> {
-    Bundle::open(path, &Limits::default())
+fn open(path: &Path) -> Result<Model, ModelError> {
+    Model::open(path, &Limits::default())
 }
 
 fn manifest() -> Manifest {
@@ -42,25 +42,25 @@ fn parse_changed(change: impl FnOnce(&mut serde_json::Value)) -> Result<Manifest
 #[test]
 fn what_is_written_is_read_back() {
     let (written, contents) = (written(), contents());
-    let bundle = open(&written.path).unwrap();
-    assert_eq!(bundle.digest(), written.digest);
-    assert_eq!(bundle.digest(), Digest::of_file(&written.path.join(MANIFEST)).unwrap());
-    assert_eq!(bundle.conversion(), &contents.conversion);
-    assert_eq!(bundle.policy(), &contents.policy);
-    assert_eq!(bundle.model_card(), contents.model_card);
-    assert_eq!(bundle.manifest().training, contents.training);
-    assert_eq!(bundle.manifest().metrics, contents.metrics);
-    assert_eq!(bundle.manifest().created, contents.created);
+    let model = open(&written.path).unwrap();
+    assert_eq!(model.digest(), written.digest);
+    assert_eq!(model.digest(), Digest::of_file(&written.path.join(MANIFEST)).unwrap());
+    assert_eq!(model.conversion(), &contents.conversion);
+    assert_eq!(model.policy(), &contents.policy);
+    assert_eq!(model.model_card(), contents.model_card);
+    assert_eq!(model.manifest().training, contents.training);
+    assert_eq!(model.manifest().metrics, contents.metrics);
+    assert_eq!(model.manifest().created, contents.created);
     for precision in [Precision::F32, Precision::F16] {
-        assert_eq!(bundle.network(precision), contents.networks.get(&precision).map(Vec::as_slice));
+        assert_eq!(model.network(precision), contents.networks.get(&precision).map(Vec::as_slice));
     }
-    for (read, source) in bundle.golden().zip(&contents.golden) {
+    for (read, source) in model.golden().zip(&contents.golden) {
         assert_eq!(read.name(), format!("golden/{}", source.name));
         assert_eq!(read.expected(Precision::F16), source.expected.get(&Precision::F16).copied());
         let radiograph = read.radiograph(&radiograph::Limits::default()).unwrap();
         assert_eq!((radiograph.width(), radiograph.height()), (8, 5));
     }
-    assert_eq!(bundle.golden().len(), 2);
+    assert_eq!(model.golden().len(), 2);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn the_same_contents_give_the_same_digest() {
 }
 
 #[test]
-fn a_bundle_reached_by_a_link_is_read() {
+fn a_model_reached_by_a_link_is_read() {
     let written = written();
     let link = written.path.with_file_name("active");
     symlink(&written.path, &link).unwrap();
@@ -86,21 +86,21 @@ fn each_member_altered_shortened_lengthened_or_missing_is_named() {
         altered[sound.len() / 2] ^= 1;
         fs::write(&path, altered).unwrap();
         let error = open(&written.path).unwrap_err();
-        assert!(matches!(&error, BundleError::Digest { path: at, .. } if *at == path), "{name}: {error}");
+        assert!(matches!(&error, ModelError::Digest { path: at, .. } if *at == path), "{name}: {error}");
 
         for other in [&sound[..sound.len() - 1], &[&sound[..], b" "].concat(), b""] {
             fs::write(&path, other).unwrap();
             let error = open(&written.path).unwrap_err();
-            assert!(matches!(&error, BundleError::Size { path: at, .. } if *at == path), "{name}: {error}");
+            assert!(matches!(&error, ModelError::Size { path: at, .. } if *at == path), "{name}: {error}");
         }
 
         fs::remove_file(&path).unwrap();
         let error = open(&written.path).unwrap_err();
-        assert!(matches!(&error, BundleError::Missing { path: at } if *at == path), "{name}: {error}");
+        assert!(matches!(&error, ModelError::Missing { path: at } if *at == path), "{name}: {error}");
 
         fs::write(path.with_file_name("renamed"), &sound).unwrap();
         let error = open(&written.path).unwrap_err();
-        assert!(matches!(&error, BundleError::Missing { path: at } if *at == path), "{name}: {error}");
+        assert!(matches!(&error, ModelError::Missing { path: at } if *at == path), "{name}: {error}");
     }
 }
 
@@ -113,13 +113,13 @@ fn an_unlisted_file_or_folder_is_named_but_the_reserved_signature_is_let_be() {
         let path = written.path.join(name);
         fs::write(&path, b"").unwrap();
         let error = open(&written.path).unwrap_err();
-        assert!(matches!(&error, BundleError::Unlisted { path: at } if *at == path), "{error}");
+        assert!(matches!(&error, ModelError::Unlisted { path: at } if *at == path), "{error}");
         fs::remove_file(&path).unwrap();
     }
     let folder = written.path.join("empty");
     fs::create_dir(&folder).unwrap();
     let error = open(&written.path).unwrap_err();
-    assert!(matches!(&error, BundleError::Unlisted { path: at } if *at == folder), "{error}");
+    assert!(matches!(&error, ModelError::Unlisted { path: at } if *at == folder), "{error}");
 }
 
 #[test]
@@ -131,32 +131,32 @@ fn links_pipes_and_hidden_files_are_refused() {
         let _ = fs::remove_file(&path);
         symlink(&away, &path).unwrap();
         let error = open(&written.path).unwrap_err();
-        assert!(matches!(&error, BundleError::Kind { path: at, .. } if *at == path), "{name}: {error}");
+        assert!(matches!(&error, ModelError::Kind { path: at, .. } if *at == path), "{name}: {error}");
     }
     let written = written();
     let pipe = written.path.join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let error = open(&written.path).unwrap_err();
-    assert!(matches!(&error, BundleError::Kind { path: at, .. } if *at == pipe), "{error}");
+    assert!(matches!(&error, ModelError::Kind { path: at, .. } if *at == pipe), "{error}");
     fs::remove_file(pipe).unwrap();
     fs::write(written.path.join(".hidden"), b"").unwrap();
-    assert!(matches!(open(&written.path).unwrap_err(), BundleError::Name { .. }));
+    assert!(matches!(open(&written.path).unwrap_err(), ModelError::Name { .. }));
 }
 
 #[test]
-fn what_is_no_bundle_is_refused() {
+fn what_is_no_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let text = open(folder.path()).unwrap_err().to_string();
-    assert!(text.contains(MANIFEST) && text.contains("no model bundle"), "{text}");
+    assert!(text.contains(MANIFEST) && text.contains("no model"), "{text}");
     assert!(!text.contains("export"), "{text}");
-    fs::write(folder.path().join("model.json"), b"{}").unwrap();
+    fs::write(folder.path().join("run.json"), b"{}").unwrap();
     fs::write(folder.path().join("head.safetensors"), b"").unwrap();
     let text = open(folder.path()).unwrap_err().to_string();
-    assert!(text.contains("this is a trained model: `cellgate-trainer export`"), "{text}");
-    assert!(matches!(open(&folder.path().join("nowhere")).unwrap_err(), BundleError::Io { .. }));
+    assert!(text.contains("this is a training run: `cellgate-trainer export`"), "{text}");
+    assert!(matches!(open(&folder.path().join("nowhere")).unwrap_err(), ModelError::Io { .. }));
     let file = folder.path().join("file");
     fs::write(&file, b"").unwrap();
-    assert!(matches!(open(&file).unwrap_err(), BundleError::Kind { .. }));
+    assert!(matches!(open(&file).unwrap_err(), ModelError::Kind { .. }));
 }
 
 #[test]
@@ -170,14 +170,14 @@ fn each_limit_holds() {
         Limits { max_entries: 8, ..default() },
         Limits { max_depth: 1, ..default() },
     ] {
-        assert!(Bundle::open(&written.path, &limits).is_err(), "{limits:?}");
+        assert!(Model::open(&written.path, &limits).is_err(), "{limits:?}");
     }
     let exact = Limits { max_entries: 9, max_depth: 2, max_member_bytes: 1000, ..default() };
-    assert!(Bundle::open(&written.path, &exact).is_ok());
+    assert!(Model::open(&written.path, &exact).is_ok());
     let long = vec![b' '; (default().max_manifest_bytes + 1) as usize];
     fs::write(written.path.join(MANIFEST), &long).unwrap();
     let error = open(&written.path).unwrap_err();
-    assert!(matches!(error, BundleError::Manifest { source: ManifestError::TooLong { .. }, .. }), "{error}");
+    assert!(matches!(error, ModelError::Manifest { source: ManifestError::TooLong { .. }, .. }), "{error}");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn each_unsound_field_is_named() {
 }
 
 #[test]
-fn names_that_leave_the_bundle_unknown_fields_and_duplicates_are_malformed() {
+fn names_that_leave_the_model_unknown_fields_and_duplicates_are_malformed() {
     let malformed = |bytes: &[u8], word: &str| match Manifest::parse(bytes, &Limits::default()) {
         Err(ManifestError::Malformed { message }) => assert!(message.contains(word), "{message}"),
         other => panic!("{word}: {other:?}"),
@@ -253,22 +253,22 @@ fn verified_members_that_are_not_what_they_should_be_are_named() {
     let error = at(&|contents| contents.conversion.size = None);
     assert!(error.to_string().contains("conversion.json: size"), "{error}");
     let error = at(&|contents| contents.policy = Policy::new(0.1, 0.75).unwrap());
-    assert!(matches!(error, BundleError::GoldenAtThreshold { precision: Precision::F32, .. }), "{error}");
+    assert!(matches!(error, ModelError::GoldenAtThreshold { precision: Precision::F32, .. }), "{error}");
     let error = at(&|contents| contents.created.clear());
-    assert!(matches!(error, BundleError::Manifest { .. }), "{error}");
+    assert!(matches!(error, ModelError::Manifest { .. }), "{error}");
     let error = at(&|contents| contents.golden[1].name = "../01.tif".to_owned());
-    assert!(matches!(error, BundleError::Name { .. }), "{error}");
+    assert!(matches!(error, ModelError::Name { .. }), "{error}");
     let error = at(&|contents| contents.golden[1].name = "01.tif".to_owned());
     assert!(error.to_string().contains("two uses"), "{error}");
 }
 
 #[test]
-fn an_existing_bundle_is_replaced_only_on_demand_and_nothing_else_ever() {
+fn an_existing_model_is_replaced_only_on_demand_and_nothing_else_ever() {
     let written = written();
     let mut other = contents();
     other.model_card.push_str("second edition\n");
     let error = write(&written.path, &other, Existing::Refuse).unwrap_err();
-    assert!(matches!(error, BundleError::Exists { .. }), "{error}");
+    assert!(matches!(error, ModelError::Exists { .. }), "{error}");
     assert_eq!(open(&written.path).unwrap().digest(), written.digest);
     let digest = write(&written.path, &other, Existing::Replace).unwrap();
     assert_ne!(digest, written.digest);
@@ -278,7 +278,7 @@ fn an_existing_bundle_is_replaced_only_on_demand_and_nothing_else_ever() {
     fs::create_dir(&precious).unwrap();
     fs::write(precious.join("thesis.tex"), b"").unwrap();
     let error = write(&precious, &other, Existing::Replace).unwrap_err();
-    assert!(matches!(error, BundleError::Exists { .. }), "{error}");
+    assert!(matches!(error, ModelError::Exists { .. }), "{error}");
     assert!(precious.join("thesis.tex").exists());
     let names: Vec<_> = fs::read_dir(written.path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "no temporary folder stays: {names:?}");

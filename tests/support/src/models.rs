@@ -1,6 +1,6 @@
-//! Bundles with tiny networks, flat radiographs, and the program itself.
+//! Models with tiny networks, flat radiographs, and the program itself.
 
-use cellgate_models::bundle::{
+use cellgate_models::model::{
     Contents, Counts, Dataset, Existing, Expectation, GoldenSource, Precision, Recipe, Training, write,
 };
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
@@ -30,7 +30,7 @@ pub fn mean_sigmoid(level: u16) -> f32 {
     (1.0 / (1.0 + (-mean).exp())) as f32
 }
 
-/// What goes into a bundle with this network (of models/tests/fixtures), thresholds 0.3 and 0.7, and one golden image,
+/// What goes into a model with this network (of models/tests/fixtures), thresholds 0.3 and 0.7, and one golden image,
 /// a dark one with this score.
 pub fn contents(network: &str, golden_score: f32) -> Contents {
     let digest = Digest::of(b"not a real one");
@@ -56,16 +56,16 @@ pub fn contents(network: &str, golden_score: f32) -> Contents {
     }
 }
 
-/// Writes the bundle and gives its folder.
-pub fn bundle(folder: &Path, contents: &Contents) -> PathBuf {
+/// Writes the model and gives its folder.
+pub fn model(folder: &Path, contents: &Contents) -> PathBuf {
     let path = folder.join("model");
     write(&path, contents, Existing::Refuse).unwrap();
     path
 }
 
-/// A bundle with mean_sigmoid.onnx.
-pub fn sound_bundle(folder: &Path) -> PathBuf {
-    bundle(folder, &contents("mean_sigmoid.onnx", mean_sigmoid(DARK)))
+/// A model with mean_sigmoid.onnx.
+pub fn sound_model(folder: &Path) -> PathBuf {
+    model(folder, &contents("mean_sigmoid.onnx", mean_sigmoid(DARK)))
 }
 
 /// Bytes of a network; make_tiny_onnx.py beside it says what it does.

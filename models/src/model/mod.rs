@@ -1,8 +1,8 @@
-//! The model bundle: a folder with everything that a device needs to judge parts, verified before use.
+//! The model: a folder with everything that a device needs to judge parts, verified before use.
 //!
 //! `FORMAT.md` beside this crate describes every file and field. In short: `manifest.json` lists all other files with
-//! their sizes and SHA-256 digests; the digest of its own bytes names the bundle. [`Bundle::open`] reads everything
-//! into memory under [`Limits`], verifies it there, and only then parses those same bytes. [`write()`] makes a bundle,
+//! their sizes and SHA-256 digests; the digest of its own bytes names the model. [`Model::open`] reads everything
+//! into memory under [`Limits`], verifies it there, and only then parses those same bytes. [`write()`] makes a model,
 //! reads it back, and moves it into place.
 
 mod error;
@@ -18,14 +18,14 @@ mod samples;
 mod tests;
 mod writer;
 
-pub use error::{BundleError, ManifestError};
+pub use error::{ModelError, ManifestError};
 pub use limits::Limits;
 pub use manifest::{
     Counts, Dataset, Expectation, FORMAT, Golden, MAX_TOLERANCE, Manifest, Member, Network, PRODUCT, Recipe, Training,
 };
 pub use name::{MemberName, NameError};
 pub use precision::{ParsePrecisionError, Precision};
-pub use reader::{Bundle, GoldenImage};
+pub use reader::{Model, GoldenImage};
 pub use writer::{Contents, Existing, GoldenSource, write};
 
 /// The file that lists all others.

@@ -1,8 +1,8 @@
-//! Reading a bundle: listed, read, verified, and only then parsed.
+//! Reading a model: listed, read, verified, and only then parsed.
 
 use super::folder::{self, Listing};
 use super::{
-    BundleError, CONVERSION, Expectation, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member,
+    ModelError, CONVERSION, Expectation, Golden, Limits, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member,
     MemberName, POLICY, Precision, SIGNATURE,
 };
 use crate::conversion::{ConversionSpec, Converter};
@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A verified bundle, held in memory; the folder is not looked at again.
+/// A verified model, held in memory; the folder is not looked at again.
 #[derive(Debug)]
-pub struct Bundle {
+pub struct Model {
     path: PathBuf,
     digest: Digest,
     manifest: Manifest,
@@ -25,27 +25,27 @@ pub struct Bundle {
     members: BTreeMap<MemberName, Vec<u8>>,
 }
 
-/// What the trainer's folder of a trained model has and no bundle needs.
-const TRAINED: &str = "model.json";
+/// What the trainer's folder of a trained model has and no model needs.
+const RUN: &str = "run.json";
 
-impl Bundle {
-    /// Reads and verifies the bundle in the folder `path`.
+impl Model {
+    /// Reads and verifies the model in the folder `path`.
     ///
     /// Every file is read once, into memory, and its size and digest are compared there; what is parsed afterwards is
     /// those same bytes, so changing the folder meanwhile or later changes nothing.
     ///
     /// # Errors
-    /// [`BundleError`], which names the file, what was found and what was expected.
-    pub fn open(path: &Path, limits: &Limits) -> Result<Self, BundleError> {
+    /// [`ModelError`], which names the file, what was found and what was expected.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, ModelError> {
         let listing = folder::list(path, limits)?;
         let manifest_path = path.join(MANIFEST);
         if !listing.files.contains(MANIFEST) {
-            let hint = match listing.files.contains(TRAINED) {
-                true => "; this is a trained model: `cellgate-trainer export` makes a bundle of it",
+            let hint = match listing.files.contains(RUN) {
+                true => "; this is a training run: `cellgate-trainer export` makes a model of it",
                 false => "",
             };
-            let message = format!("missing: the folder is no model bundle{hint}");
-            return Err(BundleError::Content { path: manifest_path, message });
+            let message = format!("missing: the folder is no model{hint}");
+            return Err(ModelError::Content { path: manifest_path, message });
         }
         let (manifest, manifest_bytes) = read_manifest(&manifest_path, limits)?;
         compare_names(path, &listing, &manifest)?;
@@ -57,7 +57,7 @@ impl Bundle {
         let policy = json(path, &members, POLICY)?;
         check_golden(&manifest, &policy)?;
         let model_card = String::from_utf8(bytes_of(&members, MODEL_CARD).to_vec())
-            .map_err(|error| BundleError::Content { path: path.join(MODEL_CARD), message: error.to_string() })?;
+            .map_err(|error| ModelError::Content { path: path.join(MODEL_CARD), message: error.to_string() })?;
         let digest = Digest::of(&manifest_bytes);
         Ok(Self { path: path.to_owned(), digest, manifest, conversion, policy, model_card, members })
     }
@@ -68,7 +68,7 @@ impl Bundle {
         &self.path
     }
 
-    /// The bundle's name for all purposes: the digest of the manifest's bytes, which hold the digests of all others.
+    /// The model's name for all purposes: the digest of the manifest's bytes, which hold the digests of all others.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
@@ -99,7 +99,7 @@ impl Bundle {
         &self.model_card
     }
 
-    /// The bytes of the ONNX file of this precision; none where the bundle has no such network.
+    /// The bytes of the ONNX file of this precision; none where the model has no such network.
     #[must_use]
     pub fn network(&self, precision: Precision) -> Option<&[u8]> {
         let network = self.manifest.network(precision)?;
@@ -125,13 +125,13 @@ pub struct GoldenImage<'b> {
 }
 
 impl GoldenImage<'_> {
-    /// Its name in the bundle.
+    /// Its name in the model.
     #[must_use]
     pub fn name(&self) -> &str {
         self.golden.member.as_str()
     }
 
-    /// What the network of this precision should score; none where the bundle has no such network.
+    /// What the network of this precision should score; none where the model has no such network.
     #[must_use]
     pub fn expected(&self, precision: Precision) -> Option<Expectation> {
         self.golden.expected.get(&precision).copied()
@@ -147,17 +147,17 @@ impl GoldenImage<'_> {
 }
 
 /// The manifest in the file `path`, and its bytes.
-pub(super) fn read_manifest(path: &Path, limits: &Limits) -> Result<(Manifest, Vec<u8>), BundleError> {
-    let refused = |source| BundleError::Manifest { path: path.to_owned(), source };
+pub(super) fn read_manifest(path: &Path, limits: &Limits) -> Result<(Manifest, Vec<u8>), ModelError> {
+    let refused = |source| ModelError::Manifest { path: path.to_owned(), source };
     let expected = limits.max_manifest_bytes;
     let bytes = folder::read(path, expected, |found| refused(ManifestError::TooLong { found, expected }))?;
     Ok((Manifest::parse(&bytes, limits).map_err(refused)?, bytes))
 }
 
 /// The folder and the manifest name the same files.
-fn compare_names(root: &Path, listing: &Listing, manifest: &Manifest) -> Result<(), BundleError> {
+fn compare_names(root: &Path, listing: &Listing, manifest: &Manifest) -> Result<(), ModelError> {
     if let Some(name) = manifest.members.keys().find(|name| !listing.files.contains(*name)) {
-        return Err(BundleError::Missing { path: root.join(name.as_str()) });
+        return Err(ModelError::Missing { path: root.join(name.as_str()) });
     }
     let is_known = |name: &str| name == MANIFEST || name == SIGNATURE || manifest.members.contains_key(name);
     let holds_a_member = |folder: &str| {
@@ -166,13 +166,13 @@ fn compare_names(root: &Path, listing: &Listing, manifest: &Manifest) -> Result<
     let file = listing.files.iter().find(|name| !is_known(name.as_str()));
     let folder = listing.folders.iter().find(|name| !holds_a_member(name.as_str()));
     match file.or(folder) {
-        Some(name) => Err(BundleError::Unlisted { path: root.join(name.as_str()) }),
+        Some(name) => Err(ModelError::Unlisted { path: root.join(name.as_str()) }),
         None => Ok(()),
     }
 }
 
-fn read_verified(path: &Path, member: &Member) -> Result<Vec<u8>, BundleError> {
-    let size = |found| BundleError::Size { path: path.to_owned(), found, expected: member.bytes };
+fn read_verified(path: &Path, member: &Member) -> Result<Vec<u8>, ModelError> {
+    let size = |found| ModelError::Size { path: path.to_owned(), found, expected: member.bytes };
     let bytes = folder::read(path, member.bytes, size)?;
     let found = bytes.len() as u64;
     if found != member.bytes {
@@ -180,7 +180,7 @@ fn read_verified(path: &Path, member: &Member) -> Result<Vec<u8>, BundleError> {
     }
     let found = Digest::of(&bytes);
     if found != member.sha256 {
-        return Err(BundleError::Digest { path: path.to_owned(), found, expected: member.sha256 });
+        return Err(ModelError::Digest { path: path.to_owned(), found, expected: member.sha256 });
     }
     Ok(bytes)
 }
@@ -194,33 +194,33 @@ fn json<T: DeserializeOwned>(
     root: &Path,
     members: &BTreeMap<MemberName, Vec<u8>>,
     name: &str,
-) -> Result<T, BundleError> {
+) -> Result<T, ModelError> {
     serde_json::from_slice(bytes_of(members, name))
-        .map_err(|error| BundleError::Content { path: root.join(name), message: error.to_string() })
+        .map_err(|error| ModelError::Content { path: root.join(name), message: error.to_string() })
 }
 
 /// The specification, checked by making a converter of it. A network has one input size, so it is given.
-fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<ConversionSpec, BundleError> {
+fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<ConversionSpec, ModelError> {
     let spec: ConversionSpec = json(root, members, CONVERSION)?;
     let path = root.join(CONVERSION);
     if spec.size.is_none() {
         let message = "size: found null, expected the network's input height and width".to_owned();
-        return Err(BundleError::Content { path, message });
+        return Err(ModelError::Content { path, message });
     }
     match Converter::new(&spec) {
         Ok(_) => Ok(spec),
-        Err(source) => Err(BundleError::Conversion { path, source }),
+        Err(source) => Err(ModelError::Conversion { path, source }),
     }
 }
 
 /// An engine that agrees within the tolerances flips no golden verdict.
-fn check_golden(manifest: &Manifest, policy: &Policy) -> Result<(), BundleError> {
+fn check_golden(manifest: &Manifest, policy: &Policy) -> Result<(), ModelError> {
     for golden in &manifest.golden {
         for (&precision, &Expectation { score, tolerance }) in &golden.expected {
             let verdict = |score: f32| -> Verdict { policy.decide(score.clamp(0.0, 1.0)).verdict };
             if verdict(score - tolerance) != verdict(score + tolerance) {
                 let member = golden.member.to_string();
-                return Err(BundleError::GoldenAtThreshold { member, precision, score, tolerance });
+                return Err(ModelError::GoldenAtThreshold { member, precision, score, tolerance });
             }
         }
     }
