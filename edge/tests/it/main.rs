@@ -3,6 +3,7 @@
 //!
 //! | module | shows |
 //! |---|---|
+//! | `help` | the help of each command |
 //! | `inspect` | `cellgate-edge inspect` on real files with a real ONNX Runtime |
 //! | `metrics` | the figures for Prometheus and their server |
 //! | `protections`, `sandbox` | each protection of the decoder alone; the real worker, and workers that go wrong |
@@ -12,6 +13,7 @@
 
 #[cfg(feature = "cuda")]
 mod cuda_driver;
+mod help;
 mod inspect;
 #[cfg(feature = "cuda")]
 mod kernels;

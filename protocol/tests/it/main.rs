@@ -9,6 +9,7 @@ mod modbus_golden;
 mod modbus_noise;
 mod modbus_plc;
 mod modbus_session;
+mod reasons;
 mod sessions;
 mod simulated_line;
 

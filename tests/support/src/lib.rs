@@ -11,7 +11,9 @@ pub mod pretended;
 pub mod process;
 mod programs;
 mod skipped;
+mod transcript;
 
 pub use place::{root, shared};
 pub use programs::{oracle, program, run, stdout_of};
 pub use skipped::skipped;
+pub use transcript::transcript;

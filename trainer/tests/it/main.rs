@@ -5,6 +5,7 @@ mod checkpoints;
 mod dataset_commands;
 mod device;
 mod export;
+mod help;
 mod onnx;
 mod refusals;
 mod resnet34;

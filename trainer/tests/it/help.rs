@@ -1,0 +1,19 @@
+//! The help of each command.
+
+use cellgate_test_support::transcript;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn help() {
+    let commands = [
+        "", "check", "convert", "bounds", "levels", "features", "crossval", "report", "train", "export", "audit",
+        "synth", "pretrain",
+    ];
+    for command in commands {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"));
+        let output = program.args(command.split_whitespace()).arg("--help").output().unwrap();
+        let name = format!("help {command}").trim_end().replace(' ', "_");
+        insta::assert_snapshot!(name, transcript(&output, Path::new("/no folder")));
+    }
+}
