@@ -91,8 +91,8 @@ impl Archive {
             Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Stored::Gone),
             found => Identity::of(&found.map_err(|source| self.error(path, source))?),
         };
-        let Some((came, now)) = image.identity.zip(found) else { return Ok(Stored::Changed(Change::Replaced)) };
-        let (name, stored) = match came.change(&now) {
+        let Some(now) = found else { return Ok(Stored::Changed(Change::Replaced)) };
+        let (name, stored) = match image.change(&now) {
             None => (name.to_owned(), Stored::Moved),
             Some(Change::Attributes) => (unjudged_name(path, time), Stored::MovedUnjudged),
             Some(change) => return Ok(Stored::Changed(change)),
@@ -317,7 +317,9 @@ mod tests {
         fs::write(folder.path().join("next.tif"), [0; 10]).unwrap();
         fs::rename(folder.path().join("next.tif"), &first.path).unwrap();
         assert_eq!(store(&first), Stored::Changed(Change::Replaced), "another one was renamed to it");
-        let next = ImageFile::at(first.path.clone());
+        let mut next = ImageFile::at(first.path.clone());
+        next.read_content();
+        std::thread::sleep(Duration::from_millis(30));
         fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
         assert_eq!((store(&next), store(&next)), (Stored::Moved, Stored::Gone));
         assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));

@@ -77,7 +77,7 @@ impl Created {
             match writer_of(path) {
                 Writer::Gone => return false,
                 Writer::None(identity) => {
-                    whole.push(ImageFile { path: path.clone(), identity: Some(identity) });
+                    whole.push(ImageFile { path: path.clone(), identity: Some(identity), content: None });
                 }
                 Writer::Some => open.warn(path, now, WARN_OPEN),
                 Writer::Unknown => open.warn(path, now, WARN_UNKNOWN),

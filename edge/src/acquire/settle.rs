@@ -61,7 +61,8 @@ impl Settling {
             // A kernel that does not know says nothing against it.
             let is_open = writer_of(&lying.path) == Writer::Some && found.length() > 0;
             if !is_open {
-                let file = ImageFile { path: std::mem::take(&mut lying.path), identity: Some(found) };
+                let path = std::mem::take(&mut lying.path);
+                let file = ImageFile { path, identity: Some(found), content: None };
                 arrivals.push(Arrival { file, at: now });
             }
             is_open

@@ -8,6 +8,10 @@ use crate::acquire::{Arrival, Unjudged, WatchError, Watcher as FolderWatcher};
 use crate::config::Matching;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What reading the content of an image may take until the watcher counts as stuck.
+const READ_MOST: Duration = Duration::from_millis(200);
 
 /// The service that watches the scanner's folder.
 pub(super) struct Watcher {
@@ -64,6 +68,12 @@ impl Watcher {
                 self.send(&mut unsent);
             }
             watcher.next(PAUSE, &mut arrivals)?;
+            for arrival in &mut arrivals {
+                if !is_doubt_due {
+                    self.shared.beats.busy(Worker::Watcher, READ_MOST);
+                }
+                arrival.file.read_content();
+            }
             unsent.append(&mut arrivals);
             if !is_doubt_due {
                 self.send(&mut unsent);

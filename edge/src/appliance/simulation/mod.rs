@@ -195,7 +195,7 @@ impl Simulation {
         match what {
             What::Image(part) => {
                 let identity = Some(Identity::of_inode(part));
-                let file = ImageFile { path: format!("{part}.tif").into(), identity };
+                let file = ImageFile { path: format!("{part}.tif").into(), identity, content: None };
                 // A second event on a file that is in the archive by then is no second image.
                 if self.arrived.insert(part) {
                     self.images.insert(file.path.clone());

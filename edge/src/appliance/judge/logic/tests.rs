@@ -19,7 +19,7 @@ fn part(number: u64, triggered: Instant) -> Part {
 
 fn image(number: u64, at: Instant) -> Arrival {
     let identity = Some(Identity::of_inode(number));
-    Arrival { file: ImageFile { path: format!("scans/{number}.tif").into(), identity }, at }
+    Arrival { file: ImageFile { path: format!("scans/{number}.tif").into(), identity, content: None }, at }
 }
 
 fn ms(ms: u64) -> Duration {
