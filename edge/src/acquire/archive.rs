@@ -37,8 +37,8 @@ pub struct Archive {
 pub enum Stored {
     /// It is in the archive.
     Moved,
-    /// It is in the archive as an image that was not judged: its attributes were changed, so nobody can say whether its content
-    /// was. No event would tell of it again.
+    /// It is in the archive as an image that was not judged: its attributes were changed, and its content is not known to be
+    /// the one that came. The kernel may never report it again.
     MovedUnjudged,
     /// There is nothing at its path any more.
     Gone,
