@@ -317,7 +317,7 @@ mod tests {
         fs::write(folder.path().join("next.tif"), [0; 10]).unwrap();
         fs::rename(folder.path().join("next.tif"), &first.path).unwrap();
         assert_eq!(store(&first), Stored::Changed(Change::Replaced), "another one was renamed to it");
-        let mut next = ImageFile::at(first.path.clone());
+        let next = ImageFile::at(first.path.clone());
         next.read_content();
         std::thread::sleep(Duration::from_millis(30));
         fs::hard_link(&next.path, folder.path().join("backup")).unwrap();

@@ -7,6 +7,7 @@ use std::fs::Metadata;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// Content of longer files is not read when they arrive: it would hold up the images behind them.
 const MOST_BYTES: u64 = 64 << 20;
@@ -94,11 +95,11 @@ pub struct ImageFile {
     /// What it was when it arrived; `None` if the file vanished or was written to meanwhile. It is not judged then; a new event
     /// follows if another file appears at the path.
     pub identity: Option<Identity>,
-    /// Digest of its content then, once [`Self::read_content`] has read it.
+    /// Digest of its content then, once [`Self::read_content`] has read it; shared by all clones.
     ///
     /// A backup's hard link changes the time of the inode as a write through that link does whose program sets the time of
     /// the last write back. No metadata tells the two apart, so a file whose attributes alone changed is compared by content.
-    pub content: Option<Digest>,
+    pub content: Arc<OnceLock<Digest>>,
 }
 
 impl ImageFile {
@@ -106,13 +107,15 @@ impl ImageFile {
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
         let identity = path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata));
-        Self { path, identity, content: None }
+        Self { path, identity, content: Arc::default() }
     }
 
     /// Reads the content, if the file is what it was when it arrived. Without it every change of attributes counts as one of
     /// the content.
-    pub fn read_content(&mut self) {
-        self.content = self.identity.and_then(|identity| content(&self.path, &identity));
+    pub fn read_content(&self) {
+        if let Some(digest) = self.identity.and_then(|identity| content(&self.path, &identity)) {
+            let _ = self.content.set(digest);
+        }
     }
 
     /// How the file at its path, which is `now`, is not the one that arrived. Reads it where only its content can tell.
@@ -128,13 +131,13 @@ impl ImageFile {
         let Some((came, found)) = self.identity.zip(other.identity) else { return false };
         match came.change(&found) {
             None => true,
-            Some(Change::Attributes) => self.has_content(other.content),
+            Some(Change::Attributes) => self.has_content(other.content.get().copied()),
             Some(Change::Replaced | Change::Written) => false,
         }
     }
 
     fn has_content(&self, found: Option<Digest>) -> bool {
-        self.content.is_some() && self.content == found
+        found.is_some() && self.content.get() == found.as_ref()
     }
 }
 
@@ -171,16 +174,16 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("1.tif");
             fs::write(&path, b"bytes").unwrap();
-            let mut image = ImageFile::at(path.clone());
+            let image = ImageFile::at(path.clone());
             if is_read {
                 image.read_content();
             }
             std::thread::sleep(TICK);
             act(&path);
-            let now = ImageFile {
-                content: image.content.and(Some(Digest::of(&fs::read(&path).unwrap()))),
-                ..ImageFile::at(path.clone())
-            };
+            let now = ImageFile::at(path.clone());
+            if is_read {
+                now.read_content();
+            }
             let change = image.change(&identity(&path));
             assert_eq!(image.is_same(&now), change.is_none());
             change
@@ -249,15 +252,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         fs::write(&path, b"bytes").unwrap();
-        let mut image = ImageFile::at(path.clone());
+        let image = ImageFile::at(path.clone());
         std::thread::sleep(TICK);
         write_unseen(&path);
         image.read_content();
-        assert_eq!(image.content, None);
+        assert_eq!(image.content.get(), None);
         let long = File::create(&path).unwrap();
         long.set_len(MOST_BYTES + 1).unwrap();
-        let mut image = ImageFile::at(path);
+        let image = ImageFile::at(path);
         image.read_content();
-        assert_eq!(image.content, None);
+        assert_eq!(image.content.get(), None);
     }
 }

@@ -4,6 +4,7 @@ use super::writer::{Writer, writer_of};
 use super::{Arrival, Identity, ImageFile};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a file must lie unchanged. A scanner that pauses for longer in the middle of a file is not known, unless a process of
@@ -62,7 +63,7 @@ impl Settling {
             let is_open = writer_of(&lying.path) == Writer::Some && found.length() > 0;
             if !is_open {
                 let path = std::mem::take(&mut lying.path);
-                let file = ImageFile { path, identity: Some(found), content: None };
+                let file = ImageFile { path, identity: Some(found), content: Arc::default() };
                 arrivals.push(Arrival { file, at: now });
             }
             is_open

@@ -28,13 +28,13 @@ pub(super) fn read<'a>(
         _ => kind("a pipe, socket or device"),
     })?;
     let (file, metadata) = (plain.file(), plain.metadata());
-    let content = expected.and_then(|expected| expected.content);
     let opened = Identity::of(metadata);
     let came = expected.and_then(|expected| expected.identity).or(opened);
-    let is_certain = check(path, came, opened, content)?;
+    let content = || expected.and_then(|expected| expected.content.get().copied());
+    let is_certain = check(path, came, opened, content())?;
     let bytes = read_open_file(file, metadata.len(), path, limits, memory)?;
-    let is_certain = check(path, came, Identity::of(&file.metadata().map_err(io)?), content)? && is_certain;
-    Ok((bytes, content.filter(|_| !is_certain)))
+    let is_certain = check(path, came, Identity::of(&file.metadata().map_err(io)?), content())? && is_certain;
+    Ok((bytes, content().filter(|_| !is_certain)))
 }
 
 /// Refuses a file that is `now` and not what it was when it `came`. False where only its `content` can tell, which is known.
