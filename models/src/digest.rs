@@ -42,11 +42,18 @@ impl Digest {
     /// # Errors
     /// The file can't be opened or read.
     pub fn of_file(path: &Path) -> io::Result<Self> {
-        let mut file = std::fs::File::open(path)?;
+        Self::of_reader(std::fs::File::open(path)?)
+    }
+
+    /// The digest of all that `reader` gives, read in pieces.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
         let mut hasher = Sha256::new();
         let mut piece = vec![0; 1 << 16];
         loop {
-            match file.read(&mut piece)? {
+            match reader.read(&mut piece)? {
                 0 => return Ok(Self(hasher.finalize().into())),
                 read => hasher.update(&piece[..read]),
             }

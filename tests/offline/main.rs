@@ -8,6 +8,7 @@ mod kernels;
 mod modbus_clients;
 mod tiff_builder;
 mod tiff_formats;
+mod tiff_hidden;
 mod tiff_hostile;
 mod tiff_planes;
 mod tiff_unusual;

@@ -173,8 +173,8 @@ fn one_plane_with_such_metadata_is_read() {
         ij_labels(1).into(),
     ];
     for entries in entries {
-        // More bytes than one plane alone prove nothing.
-        for behind in [Vec::new(), second_plane()] {
+        // Some bytes more than one plane prove nothing.
+        for behind in [Vec::new(), vec![7; 200]] {
             let form = Form { behind, ..with(entries.clone()) };
             let found = read(&form.build(WIDTH, &image())).unwrap_or_else(|error| panic!("{form:?}: {error}"));
             assert_eq!(found, image(), "{form:?}");
@@ -186,7 +186,7 @@ fn one_plane_with_such_metadata_is_read() {
 fn pages_of_an_ome_series_are_read() {
     for compression in [1, 5, 8, 32773] {
         for text in [ome([1, 1, 3], &series(3)), ome([1, 3, 1], &series(3).replace("urn:uuid:1<", "urn:uuid:9<"))] {
-            for behind in [Vec::new(), second_plane()] {
+            for behind in [Vec::new(), vec![7; 200]] {
                 let form = Form { compression, behind, ..with([text.clone()]) };
                 assert_eq!(read(&form.build(WIDTH, &image())).expect("one plane of three"), image(), "{form:?}");
             }
@@ -235,7 +235,8 @@ fn sizes_of_ome_that_cannot_be_read_count_where_there_is_room() {
         let text = String::from_utf8(entry.bytes).expect("a text").replace("SizeZ=\"7\"", &format!("SizeZ=\"{size}\""));
         entry.bytes = text.into_bytes();
         entry.count = entry.bytes.len() as u64;
-        Form { behind: second_plane(), ..with([entry]) }
+        // A quarter of the image, as of a plane that is cut off.
+        Form { behind: vec![7; WIDTH * HEIGHT / 2 + 10], ..with([entry]) }
     });
     assert!(read(&good.build(WIDTH, &image())).is_ok());
     for form in [float, word] {
@@ -246,15 +247,15 @@ fn sizes_of_ome_that_cannot_be_read_count_where_there_is_room() {
 
 #[test]
 fn a_strip_that_holds_a_second_image_is_refused() {
-    let lengths = |bytes: usize| Form {
+    let one = 2 * WIDTH * HEIGHT;
+    let followed_by = |behind: Vec<u8>| Form {
         rows_per_strip: HEIGHT,
-        tags: vec![(279, vec![bytes as u64])],
-        behind: second_plane(),
+        tags: vec![(279, vec![(one + behind.len()) as u64])],
+        behind,
         ..Form::default()
     };
-    let one = 2 * WIDTH * HEIGHT;
-    assert!(read(&lengths(one + 100).build(WIDTH, &image())).is_ok(), "padding");
-    let outcome = read(&lengths(2 * one).build(WIDTH, &image()));
+    assert!(read(&followed_by(vec![0; 100]).build(WIDTH, &image())).is_ok(), "padding");
+    let outcome = read(&followed_by(second_plane()).build(WIDTH, &image()));
     assert!(matches!(outcome, Err(ReadError::Unsupported { .. })), "{outcome:?}");
 }
 

@@ -37,8 +37,8 @@ pub struct Archive {
 pub enum Stored {
     /// It is in the archive.
     Moved,
-    /// It is in the archive as an image that was not judged: its attributes were changed, so nobody can say whether its content
-    /// was. No event would tell of it again.
+    /// It is in the archive as an image that was not judged: its attributes were changed, and its content is not known to be
+    /// the one that came. The kernel may never report it again.
     MovedUnjudged,
     /// There is nothing at its path any more.
     Gone,
@@ -91,8 +91,8 @@ impl Archive {
             Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Stored::Gone),
             found => Identity::of(&found.map_err(|source| self.error(path, source))?),
         };
-        let Some((came, now)) = image.identity.zip(found) else { return Ok(Stored::Changed(Change::Replaced)) };
-        let (name, stored) = match came.change(&now) {
+        let Some(now) = found else { return Ok(Stored::Changed(Change::Replaced)) };
+        let (name, stored) = match image.change(&now) {
             None => (name.to_owned(), Stored::Moved),
             Some(Change::Attributes) => (unjudged_name(path, time), Stored::MovedUnjudged),
             Some(change) => return Ok(Stored::Changed(change)),
@@ -318,6 +318,8 @@ mod tests {
         fs::rename(folder.path().join("next.tif"), &first.path).unwrap();
         assert_eq!(store(&first), Stored::Changed(Change::Replaced), "another one was renamed to it");
         let next = ImageFile::at(first.path.clone());
+        next.read_content();
+        std::thread::sleep(Duration::from_millis(30));
         fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
         assert_eq!((store(&next), store(&next)), (Stored::Moved, Stored::Gone));
         assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));

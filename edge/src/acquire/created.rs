@@ -5,6 +5,7 @@ use super::writer::{Writer, writer_of};
 use super::{Identity, ImageFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often each is looked at.
@@ -77,7 +78,7 @@ impl Created {
             match writer_of(path) {
                 Writer::Gone => return false,
                 Writer::None(identity) => {
-                    whole.push(ImageFile { path: path.clone(), identity: Some(identity) });
+                    whole.push(ImageFile { path: path.clone(), identity: Some(identity), content: Arc::default() });
                 }
                 Writer::Some => open.warn(path, now, WARN_OPEN),
                 Writer::Unknown => open.warn(path, now, WARN_UNKNOWN),

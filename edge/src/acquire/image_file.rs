@@ -1,19 +1,25 @@
 //! Which file an image is: a path says neither which file it leads to nor what was written there since.
 
+use cellgate_models::digest::Digest;
+use cellgate_models::plain_file::{Links, PlainFile};
 use std::fmt;
 use std::fs::Metadata;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Content of longer files is not read when they arrive: it would hold up the images behind them.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// A plain file with its content at one moment, as far as the file system tells them from others: device, inode, length in
-/// bytes, number of names, and the times of the last change of content and of the inode (which nobody can set back) in s and
-/// ns. Two writes within one tick of the kernel's clock, 10 ms at most, may have the same times.
+/// bytes, and the times of the last change of content and of the inode (which nobody can set back) in s and ns. Two writes
+/// within one tick of the kernel's clock, 10 ms at most, may have the same times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
     inode: u64,
     length: u64,
-    names: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
@@ -25,8 +31,9 @@ pub enum Change {
     Replaced,
     /// Its length or the time of its last write is another.
     Written,
-    /// Something else of it was changed: owner, rights, times, extended attributes, or a name that came and went. Its content
-    /// may have been, too: a program that writes to a file can set the time of its last write back.
+    /// Something else of it was changed: owner, rights, times, extended attributes, or a hard link came or went. Its content
+    /// may have been, too: a program that writes to a file can set the time of its last write back. Only the content itself
+    /// can tell.
     Attributes,
 }
 
@@ -50,7 +57,6 @@ impl Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
             length: metadata.len(),
-            names: metadata.nlink(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
@@ -59,7 +65,7 @@ impl Identity {
     /// Of a file that only a test knows.
     #[cfg(test)]
     pub(crate) fn of_inode(inode: u64) -> Self {
-        Self { device: 0, inode, length: 0, names: 1, modified: (0, 0), changed: (0, 0) }
+        Self { device: 0, inode, length: 0, modified: (0, 0), changed: (0, 0) }
     }
 
     /// Its length in bytes.
@@ -69,10 +75,6 @@ impl Identity {
     }
 
     /// How the file is not what it was, where it is `now`; none where its content is the same.
-    ///
-    /// A hard link that was made or removed, by a backup for example, changes the time of the inode and leaves the content
-    /// alone. So the time of the inode may be another where the number of names is. Owner and rights don't excuse it in that
-    /// way: `cp -p` and its like write the content, set the time of the last write back, and change them, all in one go.
     #[must_use]
     pub fn change(&self, now: &Self) -> Option<Change> {
         if (self.device, self.inode) != (now.device, now.inode) {
@@ -80,7 +82,7 @@ impl Identity {
         } else if (self.length, self.modified) != (now.length, now.modified) {
             Some(Change::Written)
         } else {
-            (self.changed != now.changed && self.names == now.names).then_some(Change::Attributes)
+            (self.changed != now.changed).then_some(Change::Attributes)
         }
     }
 }
@@ -93,6 +95,11 @@ pub struct ImageFile {
     /// What it was when it arrived; `None` if the file vanished or was written to meanwhile. It is not judged then; a new event
     /// follows if another file appears at the path.
     pub identity: Option<Identity>,
+    /// Digest of its content then, once [`Self::read_content`] has read it; shared by all clones.
+    ///
+    /// A backup's hard link changes the time of the inode as a write through that link does whose program sets the time of
+    /// the last write back. No metadata tells the two apart, so a file whose attributes alone changed is compared by content.
+    pub content: Arc<OnceLock<Digest>>,
 }
 
 impl ImageFile {
@@ -100,8 +107,50 @@ impl ImageFile {
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
         let identity = path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata));
-        Self { path, identity }
+        Self { path, identity, content: Arc::default() }
     }
+
+    /// Reads the content, if the file is what it was when it arrived. Without it every change of attributes counts as one of
+    /// the content.
+    pub fn read_content(&self) {
+        if let Some(digest) = self.identity.and_then(|identity| content(&self.path, &identity)) {
+            let _ = self.content.set(digest);
+        }
+    }
+
+    /// How the file at its path, which is `now`, is not the one that arrived. Reads it where only its content can tell.
+    #[must_use]
+    pub fn change(&self, now: &Identity) -> Option<Change> {
+        let change = self.identity.map_or(Some(Change::Replaced), |came| came.change(now));
+        change.filter(|change| *change != Change::Attributes || !self.has_content(content(&self.path, now)))
+    }
+
+    /// Whether `other`, which arrived at the same path later, is the same file with the same content.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Some((came, found)) = self.identity.zip(other.identity) else { return false };
+        match came.change(&found) {
+            None => true,
+            Some(Change::Attributes) => self.has_content(other.content.get().copied()),
+            Some(Change::Replaced | Change::Written) => false,
+        }
+    }
+
+    fn has_content(&self, found: Option<Digest>) -> bool {
+        found.is_some() && self.content.get() == found.as_ref()
+    }
+}
+
+/// Digest of the content of the file at `path`; none where it is not what `identity` says.
+fn content(path: &Path, identity: &Identity) -> Option<Digest> {
+    if identity.length > MOST_BYTES {
+        return None;
+    }
+    let plain = PlainFile::open(path, Links::Refuse).ok()?;
+    let digest = Digest::of_reader(plain.file().take(MOST_BYTES)).ok()?;
+    // Unchanged now, it was so while it was read.
+    let after = Identity::of(&plain.file().metadata().ok()?)?;
+    (after == *identity).then_some(digest)
 }
 
 #[cfg(test)]
@@ -119,15 +168,30 @@ mod tests {
         Identity::of(&path.symlink_metadata().unwrap()).unwrap()
     }
 
-    /// What `act` changes of a file, in the view of who saw it before.
-    fn change(act: impl FnOnce(&Path)) -> Option<Change> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("1.tif");
-        fs::write(&path, b"bytes").unwrap();
-        let before = identity(&path);
-        std::thread::sleep(TICK);
-        act(&path);
-        before.change(&identity(&path))
+    /// What `act` changes of an image whose content was read when it came; and of one whose content was not.
+    fn changes(act: impl Fn(&Path)) -> [Option<Change>; 2] {
+        [true, false].map(|is_read| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("1.tif");
+            fs::write(&path, b"bytes").unwrap();
+            let image = ImageFile::at(path.clone());
+            if is_read {
+                image.read_content();
+            }
+            std::thread::sleep(TICK);
+            act(&path);
+            let now = ImageFile::at(path.clone());
+            if is_read {
+                now.read_content();
+            }
+            let change = image.change(&identity(&path));
+            assert_eq!(image.is_same(&now), change.is_none());
+            change
+        })
+    }
+
+    fn link(path: &Path) {
+        fs::hard_link(path, path.with_extension("backup")).unwrap();
     }
 
     /// As `cp -p` and `rsync --times --inplace` do.
@@ -138,33 +202,65 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leaves_the_content_alone() {
-        let link = |path: &Path| fs::hard_link(path, path.with_extension("backup")).unwrap();
-        assert_eq!(change(link), None);
-        let unlinked = change(|path| {
-            fs::hard_link(path, path.with_extension("backup")).unwrap();
-            fs::rename(path.with_extension("backup"), path.with_extension("kept")).unwrap();
-        });
-        assert_eq!(unlinked, None);
-        assert_eq!(change(|path| drop(File::open(path).unwrap())), None, "nor does reading");
+    fn attributes_are_no_change_where_the_content_is_known_to_be_the_same() {
+        let link_that_goes = |path: &Path| {
+            link(path);
+            fs::remove_file(path.with_extension("backup")).unwrap();
+        };
+        let mode = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+        let acts: [&dyn Fn(&Path); 3] = [&link, &link_that_goes, &mode];
+        for (n, act) in acts.into_iter().enumerate() {
+            assert_eq!(changes(act), [None, Some(Change::Attributes)], "{n}");
+        }
+        assert_eq!(changes(|path| drop(File::open(path).unwrap())), [None; 2], "reading is none");
+    }
+
+    /// A hard link hides it no better than other rights do.
+    #[test]
+    fn what_was_written_unseen_through_a_link_made_since_is_not_what_came() {
+        let through_link = |path: &Path| {
+            link(path);
+            write_unseen(&path.with_extension("backup"));
+        };
+        let link_gone = |path: &Path| {
+            through_link(path);
+            fs::remove_file(path.with_extension("backup")).unwrap();
+        };
+        assert_eq!(changes(through_link), [Some(Change::Attributes); 2]);
+        assert_eq!(changes(link_gone), [Some(Change::Attributes); 2]);
+        assert_eq!(changes(write_unseen), [Some(Change::Attributes); 2]);
     }
 
     #[test]
-    fn what_was_written_or_may_have_been_is_not_what_came() {
-        assert_eq!(change(|path| fs::write(path, b"other").unwrap()), Some(Change::Written));
-        assert_eq!(change(|path| fs::write(path, b"more bytes").unwrap()), Some(Change::Written));
+    fn what_was_written_or_replaced_is_not_what_came() {
+        assert_eq!(changes(|path| fs::write(path, b"other").unwrap()), [Some(Change::Written); 2]);
+        assert_eq!(changes(|path| fs::write(path, b"more bytes").unwrap()), [Some(Change::Written); 2]);
         let rename = |path: &Path| {
             fs::write(path.with_extension("new"), b"bytes").unwrap();
             fs::rename(path.with_extension("new"), path).unwrap();
         };
-        assert_eq!(change(rename), Some(Change::Replaced));
-        assert_eq!(change(write_unseen), Some(Change::Attributes));
-        let mode = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(change(mode), Some(Change::Attributes));
+        assert_eq!(changes(rename), [Some(Change::Replaced); 2]);
         let linked_and_written = |path: &Path| {
-            fs::hard_link(path, path.with_extension("backup")).unwrap();
+            link(path);
             fs::write(path, b"other").unwrap();
         };
-        assert_eq!(change(linked_and_written), Some(Change::Written));
+        assert_eq!(changes(linked_and_written), [Some(Change::Written); 2]);
+    }
+
+    #[test]
+    fn content_is_read_only_of_the_file_that_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.tif");
+        fs::write(&path, b"bytes").unwrap();
+        let image = ImageFile::at(path.clone());
+        std::thread::sleep(TICK);
+        write_unseen(&path);
+        image.read_content();
+        assert_eq!(image.content.get(), None);
+        let long = File::create(&path).unwrap();
+        long.set_len(MOST_BYTES + 1).unwrap();
+        let image = ImageFile::at(path);
+        image.read_content();
+        assert_eq!(image.content.get(), None);
     }
 }

@@ -6,7 +6,7 @@
 //! its trigger. Then every trigger is refused an image and every image set aside, until nothing has come for `lead`; what
 //! comes next begins a turn. This is right as long as an image and its trigger never lie further apart than `lead`.
 
-use super::{Arrival, Identity, ImageFile};
+use super::{Arrival, ImageFile};
 use crate::config::Matching;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -63,11 +63,8 @@ impl Matcher {
         self.waiting.retain(|waiting| waiting.file.path != arrival.file.path);
         // By number, a file that is gone or being written again arrives anew, and one that was closed twice is no second image.
         // Under another name it is another part's.
-        let is_taken = |identity: Identity| {
-            let taken = self.taken.as_ref().filter(|taken| taken.path == arrival.file.path);
-            taken.and_then(|taken| taken.identity).is_some_and(|taken| taken.change(&identity).is_none())
-        };
-        let is_known = arrival.file.identity.is_none_or(is_taken);
+        let is_taken = |taken: &ImageFile| taken.path == arrival.file.path && taken.is_same(&arrival.file);
+        let is_known = arrival.file.identity.is_none() || self.taken.as_ref().is_some_and(is_taken);
         if self.matching != Matching::PartId || !is_known {
             self.waiting.push(arrival);
         }

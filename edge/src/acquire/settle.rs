@@ -4,6 +4,7 @@ use super::writer::{Writer, writer_of};
 use super::{Arrival, Identity, ImageFile};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a file must lie unchanged. A scanner that pauses for longer in the middle of a file is not known, unless a process of
@@ -61,7 +62,8 @@ impl Settling {
             // A kernel that does not know says nothing against it.
             let is_open = writer_of(&lying.path) == Writer::Some && found.length() > 0;
             if !is_open {
-                let file = ImageFile { path: std::mem::take(&mut lying.path), identity: Some(found) };
+                let path = std::mem::take(&mut lying.path);
+                let file = ImageFile { path, identity: Some(found), content: Arc::default() };
                 arrivals.push(Arrival { file, at: now });
             }
             is_open

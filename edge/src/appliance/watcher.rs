@@ -6,8 +6,13 @@ use super::service::Service;
 use super::shared::Shared;
 use crate::acquire::{Arrival, Unjudged, WatchError, Watcher as FolderWatcher};
 use crate::config::Matching;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What reading the content of an image may take until the watcher counts as stuck.
+const READ_MOST: Duration = Duration::from_millis(200);
 
 /// The service that watches the scanner's folder.
 pub(super) struct Watcher {
@@ -53,7 +58,7 @@ impl Watcher {
             self.archiver.set_aside(lying, Unjudged::Unwatched);
         }
         let mut is_doubt_due = true;
-        let (mut arrivals, mut unsent) = (Vec::new(), Vec::new());
+        let (mut arrivals, mut unsent, mut unread) = (Vec::new(), Vec::new(), VecDeque::new());
         while !self.shared.is_shut_down() {
             is_doubt_due = is_doubt_due && !self.judge.try_send(ToJudge::Doubt);
             if is_doubt_due {
@@ -63,13 +68,22 @@ impl Watcher {
                 self.shared.beats.idle(Worker::Watcher);
                 self.send(&mut unsent);
             }
-            watcher.next(PAUSE, &mut arrivals)?;
+            let pause = if unread.is_empty() { PAUSE } else { Duration::ZERO };
+            watcher.next(pause, &mut arrivals)?;
+            unread.extend(arrivals.iter().map(|arrival| arrival.file.clone()));
             unsent.append(&mut arrivals);
             if !is_doubt_due {
                 self.send(&mut unsent);
             }
             // A trigger may have overtaken them.
             is_doubt_due |= !unsent.is_empty();
+            // One image a turn, and after it was sent: reading delays neither its verdict nor the images behind it.
+            if let Some(image) = unread.pop_front() {
+                if !is_doubt_due {
+                    self.shared.beats.busy(Worker::Watcher, READ_MOST);
+                }
+                image.read_content();
+            }
         }
         Ok(())
     }

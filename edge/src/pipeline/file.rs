@@ -1,20 +1,21 @@
 //! An image's bytes, read under limits.
 
 use super::NoScore;
-use crate::acquire::Identity;
+use crate::acquire::{Change, Identity, ImageFile};
+use cellgate_models::digest::Digest;
 use cellgate_models::plain_file::{Links, PlainFile, PlainFileError};
 use cellgate_models::radiograph::{RadiographLimits, ReadError, read_open_file};
 use std::path::Path;
 
-/// Reads a plain file of at most `limits.max_file_bytes` into `memory`, which is used again, and gives its bytes. A pipe or a device
-/// could keep the gate waiting for ever and is refused. So is a file that is not the `expected` one, where that is known, or is
-/// written to while it is read.
+/// Reads a plain file of at most `limits.max_file_bytes` into `memory`, which is used again. Gives its bytes, and the digest that
+/// they must have where only that can tell whether the file is the `expected` one. A pipe or a device could keep the gate waiting
+/// for ever and is refused. So is a file that is not the `expected` one, where that is known, or is written to while it is read.
 pub(super) fn read<'a>(
     path: &Path,
-    expected: Option<&Identity>,
+    expected: Option<&ImageFile>,
     limits: &RadiographLimits,
     memory: &'a mut Vec<u8>,
-) -> Result<&'a [u8], NoScore> {
+) -> Result<(&'a [u8], Option<Digest>), NoScore> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };
     let kind = |found: &str| ReadError::Unsupported {
         path: path.to_owned(),
@@ -27,15 +28,20 @@ pub(super) fn read<'a>(
         _ => kind("a pipe, socket or device"),
     })?;
     let (file, metadata) = (plain.file(), plain.metadata());
-    let before = Identity::of(metadata);
-    refuse_changed(path, expected, before.as_ref())?;
+    let opened = Identity::of(metadata);
+    let came = expected.and_then(|expected| expected.identity).or(opened);
+    let content = || expected.and_then(|expected| expected.content.get().copied());
+    let is_certain = check(path, came, opened, content())?;
     let bytes = read_open_file(file, metadata.len(), path, limits, memory)?;
-    refuse_changed(path, before.as_ref(), Identity::of(&file.metadata().map_err(io)?).as_ref())?;
-    Ok(bytes)
+    let is_certain = check(path, came, Identity::of(&file.metadata().map_err(io)?), content())? && is_certain;
+    Ok((bytes, content().filter(|_| !is_certain)))
 }
 
-/// Refuses a file that is not what it was, where that is known.
-fn refuse_changed(path: &Path, before: Option<&Identity>, now: Option<&Identity>) -> Result<(), NoScore> {
-    let change = before.zip(now).and_then(|(before, now)| before.change(now));
-    change.map_or(Ok(()), |change| Err(NoScore::Changed { path: path.to_owned(), change }))
+/// Refuses a file that is `now` and not what it was when it `came`. False where only its `content` can tell, which is known.
+fn check(path: &Path, came: Option<Identity>, now: Option<Identity>, content: Option<Digest>) -> Result<bool, NoScore> {
+    match came.zip(now).and_then(|(came, now)| came.change(&now)) {
+        None => Ok(true),
+        Some(Change::Attributes) if content.is_some() => Ok(false),
+        Some(change) => Err(NoScore::Changed { path: path.to_owned(), change }),
+    }
 }

@@ -21,7 +21,7 @@ pub use stage::{Stage, Times};
 pub(crate) use alive::unwatched;
 pub(crate) use scorer::Scorer;
 
-use crate::acquire::Identity;
+use crate::acquire::{Change, ImageFile};
 use crate::sandbox::Sandbox;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
@@ -106,12 +106,12 @@ impl Pipeline {
         self.judge_telling(path, None, &mut |_| {})
     }
 
-    /// As [`Self::judge`]; with `expected`, only the file that it identifies. `begins` is told of each stage before it begins,
+    /// As [`Self::judge`]; with `expected`, only the image that arrived as that. `begins` is told of each stage before it begins,
     /// so that a watcher knows what is under way.
     pub fn judge_telling(
         &mut self,
         path: &Path,
-        expected: Option<&Identity>,
+        expected: Option<&ImageFile>,
         begins: &mut dyn FnMut(Stage),
     ) -> Judgement {
         let mut times = Times::default();
@@ -131,15 +131,15 @@ impl Pipeline {
     fn score(
         &mut self,
         path: &Path,
-        expected: Option<&Identity>,
+        expected: Option<&ImageFile>,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> (Result<f32, NoScore>, Option<Digest>) {
         let Self { source: Source { sandbox, memory }, scorer, slowest, .. } = self;
         begins(Stage::Read);
         let start = Instant::now();
-        let bytes = match file::read(path, expected, sandbox.limits(), memory) {
-            Ok(bytes) => bytes,
+        let (bytes, must_be) = match file::read(path, expected, sandbox.limits(), memory) {
+            Ok(found) => found,
             Err(error) => {
                 times.read = start.elapsed();
                 return (Err(error), None);
@@ -158,6 +158,9 @@ impl Pipeline {
             // Without a thread for it, it comes afterwards.
             let digest = digest.ok().and_then(|digest| digest.join().ok()).unwrap_or_else(|| Digest::of(bytes));
             times.read += rest.elapsed();
+            if must_be.is_some_and(|must_be| must_be != digest) {
+                return (Err(NoScore::Changed { path: path.to_owned(), change: Change::Written }), None);
+            }
             (score, Some(digest))
         })
     }

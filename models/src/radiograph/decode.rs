@@ -8,7 +8,7 @@ use super::kind::Compression;
 use super::layout::Layout;
 use super::limits::RadiographLimits;
 use super::pages::only_image;
-use super::planes::{refuse_by_tags, refuse_by_texts};
+use super::planes::{refuse_by_tags, refuse_by_texts_and_room};
 use super::samples;
 
 /// Samples a piece: a multiple of eight, so that a piece of packed samples ends with a whole byte.
@@ -21,10 +21,10 @@ const PIECE_SAMPLES: usize = PIECE_BYTES / 2;
 pub(super) fn layout<'a>(bytes: &'a [u8], limits: &RadiographLimits, clock: &mut Clock) -> Result<Layout<'a>, Refusal> {
     refuse_long_file(bytes.len() as u64, limits)?;
     let (file, first) = File::open(bytes)?;
-    let page = only_image(&file, first)?;
-    refuse_by_tags(&page)?;
-    let layout = Layout::new(file, &page, limits, clock)?;
-    refuse_by_texts(&layout, &page, clock)?;
+    let pages = only_image(&file, first)?;
+    refuse_by_tags(&pages.image)?;
+    let layout = Layout::new(file, &pages.image, limits, clock)?;
+    refuse_by_texts_and_room(&layout, &pages, clock)?;
     Ok(layout)
 }
 

@@ -1,12 +1,14 @@
-//! What the text of ImageDescription says of further planes: ImageJ's and tifffile's ways, and OME-XML.
+//! What texts say of further planes: ImageJ's, SCIFIO's, tifffile's and Micro-Manager's ways, OME-XML and FITS.
 
 use super::claim::Planes;
 use super::clock::Clock;
-use super::directory::{Directory, Tag};
+use super::directory::{Directory, Entry, Tag};
 use super::error::Refusal;
-use super::ome;
+use super::json::{self, Member};
+use super::{fits, micro_manager, ome, scifio};
 
 const IMAGE_DESCRIPTION: Tag = Tag(270, "ImageDescription");
+const MICRO_MANAGER_METADATA: Tag = Tag(51123, "MicroManagerMetadata");
 /// OME-XML of a series of ten thousand files has some megabytes.
 const MAX_BYTES: usize = 16 << 20;
 /// NumPy's arrays have 64 dimensions at most.
@@ -22,38 +24,63 @@ pub(super) fn planes(
     height: u32,
     clock: &mut Clock,
 ) -> Result<Option<Planes>, Refusal> {
-    for entry in page.entries(IMAGE_DESCRIPTION) {
-        let bytes = entry.bytes.ok_or_else(|| {
-            let Tag(number, name) = IMAGE_DESCRIPTION;
-            Refusal::malformed(format!("tag {number} ({name}) beyond the end of the file"), "a text within the file")
-        })?;
-        if bytes.len() > MAX_BYTES {
-            let found = format!("tag {} ({}) of {} bytes", IMAGE_DESCRIPTION.0, IMAGE_DESCRIPTION.1, bytes.len());
-            return Err(Refusal::limit(found, format!("at most {MAX_BYTES} bytes")));
-        }
-        // One entry may hold several texts, each with a zero at its end.
-        for text in bytes.split(|byte| *byte == 0) {
-            clock.work(text.len() + 1)?;
-            let found = text_planes(text, width, height, clock)?;
-            if found.is_some() {
-                return Ok(found);
+    for tag in [IMAGE_DESCRIPTION, MICRO_MANAGER_METADATA] {
+        for entry in page.entries(tag) {
+            let bytes = text_bytes(tag, entry)?;
+            // One entry may hold several texts, each with a zero at its end.
+            for text in bytes.split(|byte| *byte == 0) {
+                clock.work(text.len() + 1)?;
+                let found = match tag {
+                    MICRO_MANAGER_METADATA => micro_manager::planes(text, tag, clock)?,
+                    _ => text_planes(text, width, height, clock)?,
+                };
+                if found.is_some() {
+                    return Ok(found);
+                }
             }
         }
     }
     Ok(None)
 }
 
+fn text_bytes(tag: Tag, entry: Entry<'_>) -> Result<&[u8], Refusal> {
+    let Tag(number, name) = tag;
+    let bytes = entry.bytes.ok_or_else(|| {
+        Refusal::malformed(format!("tag {number} ({name}) beyond the end of the file"), "a text within the file")
+    })?;
+    if bytes.len() > MAX_BYTES {
+        let found = format!("tag {number} ({name}) of {} bytes", bytes.len());
+        return Err(Refusal::limit(found, format!("at most {MAX_BYTES} bytes")));
+    }
+    Ok(bytes)
+}
+
 fn text_planes(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
     let starts_with = |start: &[u8]| text.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
-    if starts_with(b"ImageJ") || starts_with(b"SCIFIO=") {
+    if starts_with(b"ImageJ") {
         return by_imagej(text, clock);
+    }
+    if starts_with(b"SCIFIO=") {
+        let found = by_imagej(text, clock)?;
+        return if found.is_some() { Ok(found) } else { scifio::planes(text, IMAGE_DESCRIPTION, clock) };
+    }
+    if text.starts_with(b"SIMPLE") {
+        return fits::planes(text, IMAGE_DESCRIPTION, clock);
     }
     if let Some(shape) = text.strip_prefix(b"shape=") {
         return by_shape(shape, width, height);
     }
     if starts_with(b"{") {
-        return by_json(text, width, height, clock);
+        let found = by_tifffile(text, width, height, clock)?;
+        // Elsewhere the same names may mean anything, averaged frames for example.
+        let is_micro_manager = || ["MicroManager", "Micro-Manager"].iter().any(|name| contains(text, name.as_bytes()));
+        clock.work(2 * text.len())?;
+        return if found.is_none() && is_micro_manager() {
+            micro_manager::planes(text, IMAGE_DESCRIPTION, clock)
+        } else {
+            Ok(found)
+        };
     }
     if starts_with(b"<") {
         return Ok(ome::planes(text, clock)?.map(|said| Planes {
@@ -88,42 +115,15 @@ fn by_imagej(text: &[u8], clock: &mut Clock) -> Result<Option<Planes>, Refusal> 
 }
 
 /// tifffile's `{"shape": [planes, height, width], ...}`.
-///
-/// Not a parser of JSON: Python writes numbers into it that JSON does not know (NaN), and no memory is taken here.
-fn by_json(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
-    let (mut at, mut depth) = (0, 0_u32);
-    while let Some(byte) = text.get(at) {
-        at += 1;
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                let len = string_len(&text[at..]);
-                let (string, rest) = text[at..].split_at(len);
-                clock.work(len)?;
-                at += len + 1;
-                let value = rest.get(1..).unwrap_or_default().trim_ascii_start().strip_prefix(b":");
-                if let Some(value) = value.filter(|_| depth == 1 && string == b"shape")
-                    && let Some(planes) = by_shape(value, width, height)?
-                {
-                    return Ok(Some(planes));
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(None)
+fn by_tifffile(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
+    json::find(text, clock, |member| match member {
+        Member { depth: 1, name: b"shape", value } => by_shape(value, width, height),
+        _ => Ok(None),
+    })
 }
 
-/// Bytes before the quotation mark that ends a string.
-fn string_len(text: &[u8]) -> usize {
-    let mut escaped = false;
-    let end = text.iter().position(|byte| {
-        let ends = *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
-        ends
-    });
-    end.unwrap_or(text.len())
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window == word)
 }
 
 /// A list of whole numbers, `[2, 60, 80]` or `(2, 60, 80)`; another thing that is called shape says nothing.

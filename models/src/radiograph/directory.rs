@@ -53,8 +53,8 @@ pub(super) struct Entry<'a> {
     pub(super) count: u64,
     /// The values' bytes; `None` where they lie beyond the end of the file.
     pub(super) bytes: Option<&'a [u8]>,
-    /// They lie outside the directory.
-    outside: bool,
+    /// Of those that lie outside the directory, the number that the file has.
+    outside_bytes: u64,
 }
 
 /// The values of one entry, none of them negative.
@@ -155,10 +155,10 @@ impl<'a> Directory<'a> {
         self.all_entries().filter_map(move |(number, entry)| (number == tag.0).then_some(entry))
     }
 
-    /// Bytes of the directory itself and of the values that lie outside it.
+    /// Bytes of the directory itself and of the values that lie outside it, as far as the file has them.
     pub(super) fn bytes(&self) -> u64 {
-        let outside = |(_, entry): (u16, Entry<'_>)| entry.bytes.filter(|_| entry.outside).map_or(0, <[u8]>::len);
-        (self.place.end - self.place.start).saturating_add(self.all_entries().map(outside).sum::<usize>() as u64)
+        let outside = self.all_entries().map(|(_, entry)| entry.outside_bytes).fold(0, u64::saturating_add);
+        (self.place.end - self.place.start).saturating_add(outside)
     }
 
     fn all_entries(&self) -> impl Iterator<Item = (u16, Entry<'a>)> {
@@ -169,14 +169,16 @@ impl<'a> Directory<'a> {
             let (kind, count) = (field(2..4), unsigned(count, file.order));
             let len = count.saturating_mul(kind_len(kind) as u64);
             let outside = len > inline.len() as u64;
+            let start = unsigned(inline, file.order);
+            let outside_bytes = if outside { len.min((file.len() as u64).saturating_sub(start)) } else { 0 };
             let bytes = if outside {
-                file.slice(unsigned(inline, file.order), len)
+                file.slice(start, len)
             } else {
                 usize::try_from(len).ok().and_then(|len| inline.get(..len))
             };
             #[expect(clippy::cast_possible_truncation, reason = "two bytes")]
             let number = field(0..2) as u16;
-            (number, Entry { kind, count, bytes, outside })
+            (number, Entry { kind, count, bytes, outside_bytes })
         })
     }
 

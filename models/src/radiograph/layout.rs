@@ -10,11 +10,11 @@ pub(super) const IMAGE_WIDTH: Tag = Tag(256, "ImageWidth");
 pub(super) const IMAGE_LENGTH: Tag = Tag(257, "ImageLength");
 const STRIP_OFFSETS: Tag = Tag(273, "StripOffsets");
 const ROWS_PER_STRIP: Tag = Tag(278, "RowsPerStrip");
-const STRIP_BYTE_COUNTS: Tag = Tag(279, "StripByteCounts");
+pub(super) const STRIP_BYTE_COUNTS: Tag = Tag(279, "StripByteCounts");
 const TILE_WIDTH: Tag = Tag(322, "TileWidth");
 const TILE_LENGTH: Tag = Tag(323, "TileLength");
 const TILE_OFFSETS: Tag = Tag(324, "TileOffsets");
-const TILE_BYTE_COUNTS: Tag = Tag(325, "TileByteCounts");
+pub(super) const TILE_BYTE_COUNTS: Tag = Tag(325, "TileByteCounts");
 
 /// A radiograph's place and form in its file, checked against the limits and the file's length.
 #[derive(Debug)]
@@ -209,18 +209,6 @@ impl<'a> Layout<'a> {
         })
     }
 
-    /// Whether the bytes that neither the header nor `page` nor the chunks take are enough for another plane: a quarter of
-    /// the chunks', as another plane may be compressed better, and a file may be cut off.
-    pub(super) fn has_room_for_another(&self, page: &Directory<'_>, clock: &mut Clock) -> Result<bool, Refusal> {
-        let mut chunks = 0_u64;
-        for index in 0..self.chunks {
-            clock.work(16)?;
-            chunks = chunks.saturating_add(self.chunk(index)?.bytes.len() as u64);
-        }
-        let taken = chunks.saturating_add(self.file.header_len() + page.bytes());
-        Ok((self.file.len() as u64).saturating_sub(taken) >= chunks.div_ceil(4))
-    }
-
     /// Refuses a chunk that lies outside the file, or that is too short for what it should unpack to.
     fn refuse_short_chunk(&self, index: u32, page: &Directory<'_>) -> Result<(), Refusal> {
         let chunk = self.chunk(index)?;
@@ -255,7 +243,7 @@ impl<'a> Layout<'a> {
 }
 
 /// Fewer bytes behind an image are padding.
-const MIN_HIDDEN_BYTES: u64 = 256;
+pub(super) const MIN_HIDDEN_BYTES: u64 = 256;
 
 /// The chunks' lengths; `None` where the file gives none, or only zeros, and the image's size says them: 16 bits a sample
 /// without compression.

@@ -16,12 +16,14 @@
 //!
 //! | said by | how |
 //! |---|---|
-//! | ImageJ, SCIFIO | ImageDescription with `images`, `slices`, `frames` or `channels` above 1; labels or colour tables of several planes in IJMetadata |
+//! | ImageJ, SCIFIO | ImageDescription with `images`, `slices`, `frames` or `channels` above 1; SCIFIO's `lengths` of further axes; labels or colour tables of several planes in IJMetadata; IJMetadata whose lengths are missing or do not fit |
 //! | tifffile, scikit-image | ImageDescription with `"shape"` (or `shape=`) of more than height and width |
 //! | OME-XML | more planes than one in this file by SizeC, SizeZ, SizeT and TiffData, and room for them: a page of a series in several files is read |
 //! | MetaMorph | several values of UIC2, UIC3, UIC4, or of UIC1 as a fraction; UIC1 alone where the file has room for another plane |
-//! | volumes | ImageDepth or TileDepth above 1 |
-//! | Zeiss LSM, NIH Image, Micro-Manager | the dimensions in CZ_LSMINFO, nSlices, the index map |
+//! | volumes | ImageDepth or TileDepth above 1; a header of FITS as ImageDescription with `NAXIS3` above 1 |
+//! | Zeiss LSM, NIH Image, Micro-Manager | the dimensions in CZ_LSMINFO, nSlices, the index map; `Frames`, `Slices` or `Channels` above 1 in Micro-Manager's JSON |
+//! | PageNumber | a total of more pages than the file has |
+//! | nothing | bytes to which no directory refers, half as many as the image takes in the file: a plane whose directory was never written. Not found: one that is compressed to less than half of the image, or lies within bytes to which a tag refers |
 //!
 //! The orientation tag is not applied, as Pillow and tifffile do by default.
 //!
@@ -33,7 +35,9 @@
 //! |---|---|
 //! | `directory.rs` | header, directories, entries and their values |
 //! | `pages.rs` | which page is the image |
-//! | `planes.rs`, `description.rs`, `ome.rs` | what tags, texts and OME-XML say of further planes |
+//! | `planes.rs`, `description.rs` | what tags and texts say of further planes |
+//! | `ome.rs`, `scifio.rs`, `fits.rs`, `json.rs`, `micro_manager.rs` | the same, by kinds of text |
+//! | `room.rs` | bytes to which no directory refers |
 //! | `kind.rs` | the kind of samples: what is read, what is refused |
 //! | `layout.rs` | where the chunks lie, checked |
 //! | `decompress.rs` | the bytes of one chunk, piece by piece |
@@ -50,15 +54,20 @@ mod description;
 mod directory;
 mod error;
 mod file;
+mod fits;
 mod image;
+mod json;
 mod kind;
 mod layout;
 mod limits;
+mod micro_manager;
 mod ome;
 mod pages;
 mod planes;
 mod reader;
+mod room;
 mod samples;
+mod scifio;
 mod write;
 
 pub use error::ReadError;

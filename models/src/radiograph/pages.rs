@@ -6,6 +6,7 @@ use super::layout::{IMAGE_LENGTH, IMAGE_WIDTH};
 
 const NEW_SUBFILE_TYPE: Tag = Tag(254, "NewSubfileType");
 const SUBFILE_TYPE: Tag = Tag(255, "SubfileType");
+const PAGE_NUMBER: Tag = Tag(297, "PageNumber");
 const SUB_DIRECTORIES: Tag = Tag(330, "SubIFDs");
 
 /// Bits of NewSubfileType (TIFF 6.0, section 8).
@@ -16,18 +17,42 @@ const MASK: u64 = 4;
 /// So many pages are counted before the count is given as "at least".
 const MAX_PAGES_COUNTED: usize = 1000;
 
-/// The directory of the image, at byte `first` of `file`.
+/// The image's directory and those of its thumbnails.
+pub(super) struct Pages<'a> {
+    pub(super) image: Directory<'a>,
+    /// Their positions in the file.
+    pub(super) thumbnails: Vec<u64>,
+}
+
+/// Finds the directory of the image, at byte `first` of `file`, and its thumbnails.
 ///
 /// # Errors
 /// Malformed: a chain of pages that leads out of the file or round in a circle. Unsupported: further images that are not
-/// thumbnails of the first, in the chain of pages or in SubIFDs, or a first page that is itself a thumbnail or a mask.
-pub(super) fn only_image<'a>(file: &File<'a>, first: u64) -> Result<Directory<'a>, Refusal> {
-    let page = file.directory(first)?;
+/// thumbnails of the first, in the chain of pages or in SubIFDs, a first page that is itself a thumbnail or a mask, or a page
+/// of more than the file has.
+pub(super) fn only_image<'a>(file: &File<'a>, first: u64) -> Result<Pages<'a>, Refusal> {
+    let image = file.directory(first)?;
     let mut seen = vec![first];
-    refuse_further_pages(file, &page, &mut seen)?;
-    refuse_part_of_another(&page)?;
-    refuse_sub_images(file, &page, &mut seen)?;
-    Ok(page)
+    refuse_further_pages(file, &image, &mut seen)?;
+    refuse_missing_pages(&image, seen.len() as u64)?;
+    refuse_part_of_another(&image)?;
+    refuse_sub_images(file, &image, &mut seen)?;
+    Ok(Pages { image, thumbnails: seen.split_off(1) })
+}
+
+/// Refuses a page whose number is one of more pages than the file's chain has: the others were lost, or are not linked. A
+/// total of 0 is unknown (TIFF 6.0, section 12).
+fn refuse_missing_pages(page: &Directory<'_>, pages: u64) -> Result<(), Refusal> {
+    let Some(number) = page.find(PAGE_NUMBER)?.filter(|number| number.len() > 1) else { return Ok(()) };
+    let (index, total) = (number.get(0), number.get(1));
+    if total <= pages {
+        return Ok(());
+    }
+    let Tag(tag, name) = PAGE_NUMBER;
+    Err(Refusal::unsupported(
+        format!("{pages} of {total} pages: tag {tag} ({name}) = {index}, {total}"),
+        "one page: save each as a TIFF of its own",
+    ))
 }
 
 /// Follows the chain of pages behind `page`; thumbnails do not count. `seen` gets the positions.

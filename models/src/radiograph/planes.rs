@@ -9,6 +9,8 @@ use super::description;
 use super::directory::{ByteOrder, Directory, Tag};
 use super::error::Refusal;
 use super::layout::Layout;
+use super::pages::Pages;
+use super::room::Room;
 
 /// Libtiff's extension for volumes, by SGI.
 const IMAGE_DEPTH: Tag = Tag(32997, "ImageDepth");
@@ -40,15 +42,22 @@ pub(super) fn refuse_by_tags(page: &Directory<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses the image at `layout` where the texts of its page say that there are more planes.
+/// Refuses the image at `layout` where the texts of its page say that there are more planes, or the file has bytes of which
+/// nothing is said and which may be one.
 ///
 /// # Errors
 /// Unsupported: more planes. Malformed: a text that cannot be read, so that it may say anything. Limit: time or length.
-pub(super) fn refuse_by_texts(layout: &Layout<'_>, page: &Directory<'_>, clock: &mut Clock) -> Result<(), Refusal> {
+pub(super) fn refuse_by_texts_and_room(
+    layout: &Layout<'_>,
+    pages: &Pages<'_>,
+    clock: &mut Clock,
+) -> Result<(), Refusal> {
+    let page = &pages.image;
     let found = description::planes(page, layout.width, layout.height, clock)?;
+    let room = Room::of(layout, pages, clock)?;
     match found.or_else(|| metamorph_without_count(page)) {
-        Some(planes) if !planes.maybe_elsewhere || layout.has_room_for_another(page, clock)? => Err(planes.refusal()),
-        _ => Ok(()),
+        Some(planes) if !planes.maybe_elsewhere || room.is_enough_for_one_that_is_named() => Err(planes.refusal()),
+        _ => room.refuse_unnamed(),
     }
 }
 
@@ -101,21 +110,22 @@ fn by_nih_image(page: &Directory<'_>) -> Option<Planes> {
     (count > 1).then(|| Planes::of_tag(NIH_IMAGE_HEADER, count, &format!("nSlices {count}")))
 }
 
-/// Labels of slices, colour tables of channels: a list of kinds, each with the number of its members.
+/// Labels of slices, colour tables of channels: a list of kinds, each with the number of its members. IJMetadataByteCounts has
+/// the list's own length and that of each member.
 fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
     const KINDS: [(u64, &str); 2] = [(0x6c61_626c, "labels of slices"), (0x6c75_7473, "colour tables of channels")];
-    let (Some(counts), Some(bytes)) =
-        (page.find(IJ_METADATA_BYTE_COUNTS)?, page.entries(IJ_METADATA).next().and_then(|entry| entry.bytes))
-    else {
-        return Ok(None);
-    };
+    let Some(entry) = page.entries(IJ_METADATA).next() else { return Ok(None) };
+    let bytes = entry.bytes.ok_or_else(|| inconsistent("that lies beyond the end of the file"))?;
     let order = match bytes.get(..4) {
         Some(b"IJIJ") => ByteOrder::Big,
         Some(b"JIJI") => ByteOrder::Little,
         _ => return Ok(None),
     };
-    let header_len = usize::try_from(counts.get(0)).map_or(bytes.len(), |len| len.min(bytes.len()));
-    let (pairs, _) = bytes[..header_len].get(4..).unwrap_or_default().as_chunks::<8>();
+    let lengths = page.find(IJ_METADATA_BYTE_COUNTS)?.ok_or_else(|| inconsistent("without a length of each part"))?;
+    let list = usize::try_from(lengths.get(0)).ok().and_then(|len| bytes.get(4..len));
+    let list = list.ok_or_else(|| inconsistent("whose length of the list of its parts does not fit"))?;
+    let (pairs, rest) = list.as_chunks::<8>();
+    let mut members = 0_u64;
     for pair in pairs {
         let (kind, count) = (number(pair, 0, 4, order), number(pair, 4, 4, order).unwrap_or(0));
         if let Some((_, name)) = KINDS.iter().find(|(number, _)| kind == Some(*number))
@@ -123,8 +133,24 @@ fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
         {
             return Ok(Some(Planes::of_tag(IJ_METADATA, count, &format!("{count} {name}"))));
         }
+        members += count;
+    }
+    // Else the list could go on behind the length that is given.
+    if !rest.is_empty() || lengths.len() as u64 != 1 + members {
+        return Err(inconsistent(&format!("with {members} parts and {} lengths", lengths.len() - 1)));
+    }
+    // One byte more makes an odd number even.
+    let together = (0..lengths.len()).map(|index| lengths.get(index)).fold(0, u64::saturating_add);
+    if !(together..=together.saturating_add(1)).contains(&(bytes.len() as u64)) {
+        return Err(inconsistent(&format!("with {} bytes and lengths of {together} together", bytes.len())));
     }
     Ok(None)
+}
+
+fn inconsistent(how: &str) -> Refusal {
+    let (Tag(number, name), Tag(lengths, lengths_name)) = (IJ_METADATA, IJ_METADATA_BYTE_COUNTS);
+    let expected = format!("a length of each of its parts in tag {lengths} ({lengths_name}), or no such tag");
+    Refusal::malformed(format!("tag {number} ({name}) {how}"), expected)
 }
 
 fn by_micro_manager(page: &Directory<'_>) -> Option<Planes> {

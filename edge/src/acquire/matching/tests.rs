@@ -1,5 +1,6 @@
 use super::*;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 const LEAD: Duration = Duration::from_secs(1);
 
@@ -209,7 +210,8 @@ fn by_number_a_hard_link_to_the_last_image_is_the_image_of_its_own_name() {
 #[test]
 fn by_order_an_image_that_is_gone_still_takes_its_turn() {
     let (mut matcher, at) = in_step(Matching::ImageFirst);
-    matcher.add(Arrival { file: ImageFile { path: "1.tif".into(), identity: None }, at: at(0) });
+    matcher
+        .add(Arrival { file: ImageFile { path: "1.tif".into(), identity: None, content: Arc::default() }, at: at(0) });
     came(&mut matcher, "2.tif", at(100));
     assert_eq!(matcher.take(1, at(150)), Err(NoImage::OutOfStep));
 }

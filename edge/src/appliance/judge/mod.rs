@@ -149,11 +149,11 @@ impl Judge {
         let Some(pipeline) = &mut engine.pipeline else {
             return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven").with_file(file);
         };
-        let Some(expected) = &file.identity else {
+        if file.identity.is_none() {
             let detail = "the file was written to or replaced as soon as it had come";
             return Judged::reject(ReasonCode::IMAGE_MISMATCH, detail).with_file(file);
-        };
-        let judgement = pipeline.judge_telling(&file.path, Some(expected), &mut |stage| {
+        }
+        let judgement = pipeline.judge_telling(&file.path, Some(&file), &mut |stage| {
             let most = if stage == Stage::Infer { infer_most } else { STAGE_MOST };
             self.shared.beats.busy(Worker::Judge, most);
         });

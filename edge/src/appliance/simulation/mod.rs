@@ -33,6 +33,7 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How far image and trigger may lie apart.
@@ -195,7 +196,7 @@ impl Simulation {
         match what {
             What::Image(part) => {
                 let identity = Some(Identity::of_inode(part));
-                let file = ImageFile { path: format!("{part}.tif").into(), identity };
+                let file = ImageFile { path: format!("{part}.tif").into(), identity, content: Arc::default() };
                 // A second event on a file that is in the archive by then is no second image.
                 if self.arrived.insert(part) {
                     self.images.insert(file.path.clone());

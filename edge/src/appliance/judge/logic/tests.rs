@@ -1,6 +1,7 @@
 use super::*;
 use crate::acquire::{Arrival, Identity};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const LEAD: Duration = Duration::from_secs(1);
 
@@ -19,7 +20,7 @@ fn part(number: u64, triggered: Instant) -> Part {
 
 fn image(number: u64, at: Instant) -> Arrival {
     let identity = Some(Identity::of_inode(number));
-    Arrival { file: ImageFile { path: format!("scans/{number}.tif").into(), identity }, at }
+    Arrival { file: ImageFile { path: format!("scans/{number}.tif").into(), identity, content: Arc::default() }, at }
 }
 
 fn ms(ms: u64) -> Duration {

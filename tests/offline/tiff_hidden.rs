@@ -1,0 +1,171 @@
+//! Planes that few readers look for: said by rarer texts and tags, or by nothing but bytes to which no directory refers.
+
+use crate::tiff_builder::{Entry, Form, levels};
+use cellgate_models::radiograph::{Limits, ReadError, decode};
+use std::path::Path;
+
+const WIDTH: usize = 40;
+const HEIGHT: usize = 30;
+const ASCII: u16 = 2;
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+const UNDEFINED: u16 = 7;
+
+fn read(file: &[u8]) -> Result<Vec<u16>, ReadError> {
+    decode(file, Path::new("test.tif"), &Limits::default()).map(|image| image.levels().to_vec())
+}
+
+fn image() -> Vec<u16> {
+    levels(WIDTH * HEIGHT, 16)
+}
+
+fn bytes_of(levels: &[u16]) -> Vec<u8> {
+    levels.iter().flat_map(|level| level.to_le_bytes()).collect()
+}
+
+fn text(tag: u16, text: &str) -> Entry {
+    let bytes = [text.as_bytes(), &[0]].concat();
+    Entry { tag, kind: ASCII, count: bytes.len() as u64, bytes }
+}
+
+fn with(entries: impl IntoIterator<Item = Entry>) -> Form {
+    Form { entries: entries.into_iter().collect(), ..Form::default() }
+}
+
+/// Builds a file of each form, and checks that it is read where `found` is none, and refused with that text else.
+fn check(forms: impl IntoIterator<Item = (Form, Option<&'static str>)>) {
+    for (form, expected) in forms {
+        match (read(&form.build(WIDTH, &image())), expected) {
+            (Ok(levels), None) => assert_eq!(levels, image()),
+            (Err(ReadError::Unsupported { found, .. } | ReadError::Malformed { found, .. }), Some(expected)) => {
+                assert!(found.contains(expected), "{form:?}: {found}");
+            }
+            (outcome, _) => panic!("{form:?}: {expected:?}: {outcome:?}"),
+        }
+    }
+}
+
+#[test]
+fn texts_of_scifio_micro_manager_and_fits_count() {
+    let fits = |planes: u32| {
+        let cards = ["SIMPLE  = T".to_owned(), "NAXIS   = 3".to_owned(), format!("NAXIS3  = {planes} / planes")];
+        text(270, &cards.map(|card| format!("{card:<80}")).concat())
+    };
+    let summary = |planes: u32| format!(r#"{{"Summary": {{"MicroManagerVersion": "1.4", "Slices": {planes}}}}}"#);
+    check([
+        (with([text(270, "SCIFIO=0.37\naxes=X,Y,Z\nlengths=40,30,5\n")]), Some("5 planes by tag 270")),
+        (with([text(270, "SCIFIO=0.37\naxes=X,Y,Z\nlengths=40,30\n")]), Some("SCIFIO's lengths=40,30")),
+        (with([text(270, "SCIFIO=0.37\naxes=X,Y\nlengths=40,30\n")]), None),
+        (with([fits(5)]), Some("NAXIS3 = 5")),
+        (with([fits(1)]), None),
+        (with([text(270, &summary(3))]), Some("3 planes by tag 270")),
+        (with([text(270, &summary(1))]), None),
+        (with([text(270, r#"{"scanner": "X", "Frames": 16}"#)]), None),
+        (with([text(51123, r#"{"Frames": 4, "Frame": 0}"#)]), Some("4 planes by tag 51123")),
+        (with([text(51123, r#"{"FrameIndex": 4, "Slices": 1}"#)]), None),
+        (with([Entry { count: 1 << 30, ..text(51123, "{}   ") }]), Some("beyond the end")),
+    ]);
+}
+
+/// ImageJ's binary metadata with `labels` labels, and these lengths.
+fn ij_metadata(labels: u32, lengths: Option<&[u32]>) -> Form {
+    let header = [b"JIJI", b"lbal".as_slice(), &labels.to_le_bytes()].concat();
+    let bytes = [header, b"a\0".repeat(labels as usize)].concat();
+    let lengths = lengths.map(|lengths| Entry {
+        tag: 50838,
+        kind: LONG,
+        count: lengths.len() as u64,
+        bytes: lengths.iter().flat_map(|length| length.to_le_bytes()).collect(),
+    });
+    with([Entry { tag: 50839, kind: UNDEFINED, count: bytes.len() as u64, bytes }].into_iter().chain(lengths))
+}
+
+#[test]
+fn metadata_of_imagej_whose_lengths_do_not_fit_is_refused() {
+    check([
+        (ij_metadata(1, Some(&[12, 2])), None),
+        (ij_metadata(2, Some(&[12, 2, 2])), Some("2 labels of slices")),
+        (ij_metadata(2, None), Some("without a length")),
+        (ij_metadata(2, Some(&[4])), Some("16 bytes and lengths of 4 together")),
+        (ij_metadata(1, Some(&[12, 5])), Some("14 bytes and lengths of 17 together")),
+        (ij_metadata(2, Some(&[4, 2, 2])), Some("0 parts and 2 lengths")),
+        (ij_metadata(2, Some(&[0, 2])), Some("does not fit")),
+        (ij_metadata(2, Some(&[1 << 20, 2])), Some("does not fit")),
+    ]);
+}
+
+#[test]
+fn a_page_of_more_than_the_file_has_is_refused() {
+    let number = |index: u16, total: u16| {
+        let bytes = [index.to_le_bytes(), total.to_le_bytes()].concat();
+        with([Entry { tag: 297, kind: SHORT, count: 2, bytes }])
+    };
+    check([
+        (number(0, 1), None),
+        (number(0, 0), None),
+        (number(0, 2), Some("1 of 2 pages: tag 297 (PageNumber) = 0, 2")),
+        (number(1, 3), Some("1 of 3 pages")),
+    ]);
+}
+
+/// The image's own compression does not say how well another plane is compressed.
+#[test]
+fn a_plane_that_ome_names_is_found_however_well_it_is_compressed() {
+    let side = 600;
+    let xml = format!(
+        r#"<OME><Image ID="Image:0"><Pixels ID="Pixels:0" SizeX="{side}" SizeY="{side}" SizeC="1" SizeZ="2" SizeT="1"/></Image></OME>"#
+    );
+    for compression in [5, 8, 32773] {
+        let form = |behind| Form { compression, rows_per_strip: side, behind, ..with([text(270, &xml)]) };
+        let flat = Form { compression, rows_per_strip: side, ..Form::default() }.build(side, &vec![0; side * side]);
+        let image = levels(side * side, 16);
+        assert!(flat.len() < form(Vec::new()).build(side, &image).len() / 5, "less than a quarter of the first");
+        assert!(read(&form(Vec::new()).build(side, &image)).is_ok());
+        let outcome = read(&form(flat).build(side, &image));
+        assert!(matches!(outcome, Err(ReadError::Unsupported { .. })), "{compression}: {outcome:?}");
+    }
+}
+
+/// As a writer leaves it that is ended before it writes the directory.
+#[test]
+fn an_image_to_which_no_directory_refers_is_refused() {
+    let found = "to which no directory refers";
+    for compression in [1, 5, 8, 32773] {
+        let form = Form { compression, ..Form::default() };
+        let alone = form.build(WIDTH, &image());
+        let second = alone[8..].to_vec();
+        check([
+            (Form { behind: second.clone(), ..form.clone() }, Some(found)),
+            (Form { behind: vec![7; alone.len() / 4], ..form.clone() }, None),
+        ]);
+        let killed = [alone.clone(), second].concat();
+        let outcome = read(&killed);
+        let Err(ReadError::Unsupported { found: said, .. }) = &outcome else { panic!("{compression}: {outcome:?}") };
+        assert!(said.contains(found), "{said}");
+    }
+}
+
+/// A thumbnail's bytes, a preview's and a long text are the file's own.
+#[test]
+fn bytes_to_which_a_directory_refers_are_no_other_image() {
+    let long = text(270, &"scanner ".repeat(1000));
+    let profile = Entry { tag: 34675, kind: UNDEFINED, count: 5000, bytes: vec![7; 5000] };
+    let behind = bytes_of(&image());
+    let preview = Form { tags: vec![(513, vec![100]), (514, vec![behind.len() as u64])], ..Form::default() };
+    check([(with([long, profile]), None), (Form { behind: behind.clone(), ..preview }, None)]);
+    // Two thumbnails of a quarter of the pixels each, in the chain of pages.
+    let mut file = Form { behind: behind[..behind.len() / 2].to_vec(), ..Form::default() }.build(WIDTH, &image());
+    assert!(read(&file).is_err());
+    for part in 0..2 {
+        let end = file.len();
+        file[end - 4..].copy_from_slice(&(end as u32).to_le_bytes());
+        let place = 8 + 2 * (WIDTH * HEIGHT + part * WIDTH * HEIGHT / 4) as u64;
+        let length = (WIDTH * HEIGHT / 2) as u64;
+        let (width, height) = (WIDTH as u64 / 2, HEIGHT as u64 / 2);
+        let tags = [(254, 1), (256, width), (257, height), (258, 16), (273, place), (279, length)];
+        let mut directory = b"II*\0\x01\0\0\0".to_vec();
+        Form::default().append_directory(&mut directory, &tags.map(|(tag, value)| (tag, vec![value])));
+        file.extend(&directory[8..]);
+    }
+    assert_eq!(read(&file).expect("one image and its thumbnails"), image());
+}
