@@ -3,7 +3,7 @@
 mod engine;
 mod folder;
 
-use crate::acquire::FileSystem;
+use crate::acquire::{ArchiveError, FileSystem};
 use crate::config::Config;
 use crate::finding::{Finding, State};
 use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, now_unix_ms};
@@ -84,8 +84,12 @@ fn archive(config: &Config) -> Finding {
     }
     match statvfs(place) {
         Ok(disk) => {
-            let free_mib = (disk.f_bavail * disk.f_frsize) >> 20;
+            let [free_mib, disk_mib] = [disk.f_bavail, disk.f_blocks].map(|blocks| (blocks * disk.f_frsize) >> 20);
             let found = format!("{named}: {free_mib} MiB free");
+            if disk_mib < acquire.min_free_mib {
+                let (folder, min_free_mib) = (acquire.archive.clone(), acquire.min_free_mib);
+                return Finding::failure(what, ArchiveError::SmallDisk { folder, min_free_mib, disk_mib }.to_string());
+            }
             if free_mib >= acquire.min_free_mib {
                 Finding::ok(what, found)
             } else {
@@ -246,6 +250,14 @@ mod tests {
         config.acquire.archive = "archive-that-is-not-there-yet".into();
         config.acquire.folder = ".".into();
         assert_ne!(archive(&config).state, State::Failure, "{}", archive(&config).found);
+    }
+
+    #[test]
+    fn a_disk_smaller_than_what_is_to_stay_free_is_a_failure() {
+        let mut config = Config::parse(Config::EXAMPLE, Path::new("edge.toml")).unwrap();
+        config.acquire.folder = ".".into();
+        config.acquire.min_free_mib = u64::MAX;
+        assert_eq!(archive(&config).state, State::Failure);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Planes that few readers look for: said by rarer texts and tags, or by nothing but bytes to which no directory refers.
 
 use crate::tiff_builder::{Entry, Form, levels};
-use cellgate_models::radiograph::{Limits, ReadError, decode};
+use cellgate_models::radiograph::{RadiographLimits, ReadError, decode};
 use std::path::Path;
 
 const WIDTH: usize = 40;
@@ -12,7 +12,7 @@ const LONG: u16 = 4;
 const UNDEFINED: u16 = 7;
 
 fn read(file: &[u8]) -> Result<Vec<u16>, ReadError> {
-    decode(file, Path::new("test.tif"), &Limits::default()).map(|image| image.levels().to_vec())
+    decode(file, Path::new("test.tif"), &RadiographLimits::default()).map(|image| image.levels().to_vec())
 }
 
 fn image() -> Vec<u16> {

@@ -64,6 +64,17 @@ fn lengths_of_chunks_that_are_missing_or_zero_follow_from_the_size() {
 }
 
 #[test]
+fn one_strip_of_no_rows_is_the_whole_image() {
+    let whole = Form { rows_per_strip: HEIGHT, tags: vec![(278, vec![0])], ..Form::default() };
+    is_read(&whole);
+    is_read(&Form { without: vec![279], ..whole.clone() });
+    is_malformed(&Form { rows_per_strip: 4, ..whole.clone() });
+    // Other readers refuse these too.
+    is_malformed(&Form { compression: 8, ..whole.clone() });
+    is_malformed(&Form { bits: 12, ..whole });
+}
+
+#[test]
 fn an_image_without_a_length_that_was_cut_off_is_malformed() {
     let form = Form { rows_per_strip: HEIGHT, without: vec![279], ..Form::default() };
     // The directory begins where the last rows should be; and no offset at all.

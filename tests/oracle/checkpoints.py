@@ -62,6 +62,13 @@ def main(folder):
     with open("code.pkl", "wb") as file:
         pickle.dump(Code(os.path.abspath("code")), file, protocol=2)
     torch.save(torch.nn.Linear(3, 4), "module.pth")
+    others = {name: tensor for name, tensor in state.items() if name != "conv1.weight"}
+    weight = state["conv1.weight"].float()
+    torch.save({**others, "conv1.weight": weight.to_sparse()}, "sparse.pth")
+    torch.save({**others, "conv1.weight": torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8)}, "quantised.pth")
+    torch.save({**others, "conv1.weight": weight.to(torch.int8)}, "integers.pth")
+    torch.save({**others, "conv1.weight": weight.to("meta")}, "meta.pth")
+    torch.jit.save(torch.jit.script(torch.nn.Linear(3, 4)), "script.pt")
     # Nine numbers that claim to be a million times a million.
     torch.save({"conv1.weight": torch.zeros(9)[:1].expand(1_000_000, 1_000_000)}, "bomb.pth")
     with open("torn.pth", "wb") as torn, open("plain.pth", "rb") as whole:

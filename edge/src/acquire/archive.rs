@@ -12,14 +12,31 @@ use std::time::SystemTime;
 
 const MIB: u64 = 1 << 20;
 
-/// Why an image is not in the archive.
+/// Why an image is not in the archive, or the archive can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}; expected a folder that can be written, on the same file system as the scanner's folder", path.display())]
-pub struct ArchiveError {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// What the system said.
-    pub source: io::Error,
+pub enum ArchiveError {
+    /// A file or folder can't be used.
+    #[error("{}: {source}; expected a folder that can be written, on the same file system as the scanner's folder", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The disk is smaller than what is to stay free on it: every image would be deleted.
+    #[error(
+        "{}: found acquire.min_free_mib = {min_free_mib} on a disk of {disk_mib} MiB, expected less than the disk has, such as {}: \
+         with it no image could stay in the archive",
+        folder.display(), disk_mib / 10
+    )]
+    SmallDisk {
+        /// The archive's folder.
+        folder: PathBuf,
+        /// What is to stay free.
+        min_free_mib: u64,
+        /// The size of the disk.
+        disk_mib: u64,
+    },
 }
 
 /// Folders by day with images.
@@ -55,13 +72,15 @@ pub struct Kept {
     pub free: u64,
     /// Images that were deleted.
     pub deleted: u64,
+    /// The size of its disk in bytes, where that is less than what is to stay free; then no image is deleted for it.
+    pub small_disk: Option<u64>,
 }
 
 impl Archive {
     /// Opens the archive in `folder`, which is made if need be, and counts what is in it.
     ///
     /// # Errors
-    /// [`ArchiveError`].
+    /// [`ArchiveError`], also for a disk on which `min_free_mib` can't be free.
     pub fn open(folder: &Path, quota_mib: u64, min_free_mib: u64) -> Result<Self, ArchiveError> {
         let mut archive = Self {
             folder: folder.to_owned(),
@@ -70,6 +89,11 @@ impl Archive {
             days: BTreeMap::new(),
         };
         fs::create_dir_all(folder).map_err(|source| archive.error(folder, source))?;
+        let (disk, _) = archive.disk()?;
+        if disk < archive.min_free {
+            let folder = folder.to_owned();
+            return Err(ArchiveError::SmallDisk { folder, min_free_mib, disk_mib: disk / MIB });
+        }
         for entry in archive.entries(folder)? {
             // A link to a folder is none.
             if is_day(&entry.name) && entry.path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
@@ -112,16 +136,18 @@ impl Archive {
         self.days.values().sum()
     }
 
-    /// Deletes the oldest images until the archive keeps its quota and its disk has room.
+    /// Deletes the oldest images until the archive keeps its quota and its disk has room. A disk that became smaller than what is
+    /// to stay free, as another one is mounted there now, or none, costs no image.
     ///
     /// # Errors
     /// [`ArchiveError`]: an image can't be deleted, or the disk not be asked.
     pub fn tidy(&mut self) -> Result<Kept, ArchiveError> {
         let mut deleted = 0;
         loop {
-            let disk = statvfs(&self.folder).map_err(|errno| self.error(&self.folder, errno.into()))?;
-            let kept = Kept { bytes: self.bytes(), free: disk.f_bavail * disk.f_frsize, deleted };
-            let is_room = kept.bytes <= self.quota && kept.free >= self.min_free;
+            let (disk, free) = self.disk()?;
+            let small_disk = (disk < self.min_free).then_some(disk);
+            let kept = Kept { bytes: self.bytes(), free, deleted, small_disk };
+            let is_room = kept.bytes <= self.quota && (kept.free >= self.min_free || small_disk.is_some());
             let Some((day, _)) = self.days.first_key_value().filter(|_| !is_room) else { return Ok(kept) };
             let folder = self.folder.join(day);
             let Some(oldest) = self.images(&folder)?.into_iter().min_by(|a, b| a.path.cmp(&b.path)) else {
@@ -147,6 +173,12 @@ impl Archive {
         }
     }
 
+    /// The bytes of its disk, and those that are free.
+    fn disk(&self) -> Result<(u64, u64), ArchiveError> {
+        let disk = statvfs(&self.folder).map_err(|errno| self.error(&self.folder, errno.into()))?;
+        Ok((disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize))
+    }
+
     /// The appliance's own images in the folder of a day; a folder that is gone has none.
     fn images(&self, day: &Path) -> Result<Vec<Image>, ArchiveError> {
         let own = |entry: Entry| {
@@ -154,7 +186,7 @@ impl Archive {
             Some(Image { path: entry.path, bytes })
         };
         match self.entries(day) {
-            Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             entries => Ok(entries?.into_iter().filter_map(own).collect()),
         }
     }
@@ -167,7 +199,7 @@ impl Archive {
     }
 
     fn error(&self, path: &Path, source: io::Error) -> ArchiveError {
-        ArchiveError { path: path.to_owned(), source }
+        ArchiveError::Io { path: path.to_owned(), source }
     }
 }
 
@@ -272,9 +304,29 @@ mod tests {
     fn a_full_disk_deletes_images_and_ends() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("archive");
-        let mut archive = Archive::open(&root, u64::MAX, u64::MAX).unwrap();
+        let mut archive = Archive::open(&root, u64::MAX, 0).unwrap();
+        (archive.min_free, _) = archive.disk().unwrap();
         archive.store(&image(folder.path(), 10), FIRST, UNIX_EPOCH).unwrap();
         assert_eq!(archive.tidy().unwrap().deleted, 1, "there is never that much room");
+    }
+
+    /// A limit that no disk can keep would delete every image, one by one, for nothing.
+    #[test]
+    fn a_limit_beyond_the_disk_is_refused_and_deletes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("archive");
+        let mut archive = Archive::open(&root, 1, 0).unwrap();
+        let (disk, _) = archive.disk().unwrap();
+        for min_free_mib in [disk / MIB + 1, u64::MAX] {
+            let refused = Archive::open(&root, 1, min_free_mib).unwrap_err();
+            assert!(matches!(refused, ArchiveError::SmallDisk { disk_mib, .. } if disk_mib == disk / MIB), "{refused}");
+        }
+        archive.min_free = disk + 1;
+        for (name, bytes) in [(FIRST, 600_000), (SECOND, 600_000)] {
+            archive.store(&image(folder.path(), bytes), name, UNIX_EPOCH).unwrap();
+        }
+        let kept = archive.tidy().unwrap();
+        assert_eq!((kept.deleted, kept.bytes, kept.small_disk), (1, 600_000, Some(disk)), "the quota still counts");
     }
 
     /// What others keep in the archive's folder is theirs, whatever its quota.
@@ -293,7 +345,7 @@ mod tests {
         std::os::unix::fs::symlink(folder.path(), root.join("2024-10-06")).unwrap();
         std::os::unix::fs::symlink(root.join("db/verdicts.sqlite"), day.join("0000000006-6-PASS.tif")).unwrap();
         fs::write(day.join("0000000004-4-PASS.tif"), b"own").unwrap();
-        let mut archive = Archive::open(&root, 0, u64::MAX).unwrap();
+        let mut archive = Archive::open(&root, 0, 0).unwrap();
         let kept = archive.tidy().unwrap();
         assert_eq!((kept.deleted, kept.bytes), (1, 0));
         assert!(!day.join("0000000004-4-PASS.tif").exists());

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// Content of longer files is not read when they arrive: it would hold up the images behind them.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_CONTENT_BYTES: u64 = 64 << 20;
 
 /// A plain file with its content at one moment, as far as the file system tells them from others: device, inode, length in
 /// bytes, and the times of the last change of content and of the inode (which nobody can set back) in s and ns. Two writes
@@ -143,11 +143,11 @@ impl ImageFile {
 
 /// Digest of the content of the file at `path`; none where it is not what `identity` says.
 fn content(path: &Path, identity: &Identity) -> Option<Digest> {
-    if identity.length > MOST_BYTES {
+    if identity.length > MAX_CONTENT_BYTES {
         return None;
     }
     let plain = PlainFile::open(path, Links::Refuse).ok()?;
-    let digest = Digest::of_reader(plain.file().take(MOST_BYTES)).ok()?;
+    let digest = Digest::of_reader(plain.file().take(MAX_CONTENT_BYTES)).ok()?;
     // Unchanged now, it was so while it was read.
     let after = Identity::of(&plain.file().metadata().ok()?)?;
     (after == *identity).then_some(digest)
@@ -258,7 +258,7 @@ mod tests {
         image.read_content();
         assert_eq!(image.content.get(), None);
         let long = File::create(&path).unwrap();
-        long.set_len(MOST_BYTES + 1).unwrap();
+        long.set_len(MAX_CONTENT_BYTES + 1).unwrap();
         let image = ImageFile::at(path);
         image.read_content();
         assert_eq!(image.content.get(), None);

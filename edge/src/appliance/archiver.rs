@@ -135,6 +135,15 @@ fn tidy(archive: &mut Archive, metrics: &Metrics) {
     match archive.tidy() {
         Ok(kept) => {
             metrics.store.tidied(&kept);
+            if let Some(disk) = kept.small_disk {
+                metrics.store.archive_failed();
+                tracing::error!(
+                    disk_mib = disk >> 20,
+                    event = "archive_disk_too_small",
+                    "the archive's disk is smaller than min_free_mib, so no image is deleted for it; expected the disk that was \
+                     there at the start: mount it again, or lower min_free_mib"
+                );
+            }
             if kept.deleted > 0 && kept.bytes == 0 {
                 tracing::warn!(
                     deleted = kept.deleted,

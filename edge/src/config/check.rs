@@ -48,6 +48,11 @@ impl Config {
             let found = self.acquire.largest_pixels.to_string();
             return value("acquire.largest_pixels", found, "at most 268435456");
         }
+        if self.acquire.archive_quota_mib == 0 {
+            let expected = "1 or more MiB: nothing else says how much the archive may hold; for as much as the disk has room for, \
+                            a number larger than the disk, with min_free_mib as the limit";
+            return value("acquire.archive_quota_mib", "0".to_owned(), expected);
+        }
         let lead_ms = self.acquire.lead_ms;
         if lead_ms > MOST_LEAD_MS {
             return value("acquire.lead_ms", lead_ms.to_string(), "at most 86400000, a day");

@@ -45,6 +45,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Device {
     /// The number that the PLC knows this appliance by.
+    #[serde(deserialize_with = "number::id")]
     pub id: u32,
 }
 
@@ -61,6 +62,7 @@ pub struct ModelConfig {
     #[serde(default)]
     pub engine: EngineChoice,
     /// Threads of ONNX Runtime, at most [`most_threads`]; none for one a core.
+    #[serde(default, deserialize_with = "number::threads")]
     pub threads: Option<NonZeroUsize>,
     /// ONNX Runtime's library file; none for the documented search order.
     pub onnxruntime: Option<PathBuf>,
@@ -73,7 +75,7 @@ pub struct ModelConfig {
     #[serde(default = "defaults::plan_key")]
     pub plan_key: PathBuf,
     /// Minutes between two checks of the running engine with the model's golden images.
-    #[serde(default = "defaults::prove_every_minutes")]
+    #[serde(default = "defaults::prove_every_minutes", deserialize_with = "number::prove_every_minutes")]
     pub prove_every_minutes: NonZeroU32,
 }
 
@@ -88,10 +90,10 @@ pub struct Acquire {
     pub matching: Matching,
     /// How long before its trigger an image may have been completed, in ms. By order, how far image and trigger may lie
     /// apart, and the pause after which the order holds again.
-    #[serde(default = "defaults::lead_ms")]
+    #[serde(default = "defaults::lead_ms", deserialize_with = "number::lead_ms")]
     pub lead_ms: u64,
     /// The largest accepted image in pixels; buffers for it are taken at start.
-    #[serde(default = "defaults::largest_pixels")]
+    #[serde(default = "defaults::largest_pixels", deserialize_with = "number::largest_pixels")]
     pub largest_pixels: NonZeroU64,
     /// Whether decoding may go on where the kernel lacks one of the sandbox's protections.
     #[serde(default)]
@@ -99,10 +101,10 @@ pub struct Acquire {
     /// The folder that judged images are moved to, in folders by day. On the same file system as `folder`.
     pub archive: PathBuf,
     /// How much the archive may hold, in MiB; the oldest days go first.
-    #[serde(default = "defaults::archive_quota_mib")]
+    #[serde(default = "defaults::archive_quota_mib", deserialize_with = "number::archive_quota_mib")]
     pub archive_quota_mib: u64,
     /// How much of the archive's disk stays free, in MiB.
-    #[serde(default = "defaults::min_free_mib")]
+    #[serde(default = "defaults::min_free_mib", deserialize_with = "number::min_free_mib")]
     pub min_free_mib: u64,
 }
 
@@ -139,7 +141,7 @@ pub struct Plc {
     #[serde(default)]
     pub profile: Profile,
     /// Bits per second.
-    #[serde(default = "defaults::baud")]
+    #[serde(default = "defaults::baud", deserialize_with = "number::baud")]
     pub baud: NonZeroU32,
     /// Parity bit.
     #[serde(default)]
@@ -148,7 +150,7 @@ pub struct Plc {
     #[serde(default = "defaults::unit")]
     pub unit: Unit,
     /// Time from trigger to deadline where the PLC names none (Modbus), and the longest it may name, in ms.
-    #[serde(default = "defaults::deadline_ms")]
+    #[serde(default = "defaults::deadline_ms", deserialize_with = "number::deadline_ms")]
     pub deadline_ms: NonZeroU32,
 }
 
@@ -183,7 +185,7 @@ pub struct Journal {
     /// The journal's file.
     pub path: PathBuf,
     /// How many days of verdicts are kept.
-    #[serde(default = "defaults::keep_days")]
+    #[serde(default = "defaults::keep_days", deserialize_with = "number::keep_days")]
     pub keep_days: NonZeroU32,
 }
 

@@ -1,5 +1,10 @@
 //! What numbers can be meant, in `edge.toml` and on the command line alike.
 
+use serde::Deserializer;
+use serde::de::{Error, Unexpected, Visitor};
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+
 /// The speeds that serial ports know, in bits per second.
 pub const BAUDS: [u32; 10] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 921_600, 1_000_000];
 
@@ -8,4 +13,59 @@ pub const BAUDS: [u32; 10] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 4
 #[must_use]
 pub fn most_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Functions that read the value of the key of the same name. An error says the key's range and unit, not a type of Rust.
+macro_rules! keys {
+    ($($key:ident: $type:ty, $convert:expr, $expected:expr;)*) => {
+        $(pub(super) fn $key<'de, D: Deserializer<'de>>(value: D) -> Result<$type, D::Error> {
+            value.deserialize_u64(Number { convert: $convert, expected: $expected })
+        })*
+    };
+}
+
+keys! {
+    id: u32, |number| number.try_into().ok(), "a number from 0 to 4294967295";
+    threads: Option<NonZeroUsize>, |number| NonZeroUsize::try_from(nonzero(number)?).ok().map(Some),
+        "a number of threads from 1 to the cores of this machine";
+    prove_every_minutes: NonZeroU32, nonzero_u32, "1 to 525600 minutes";
+    lead_ms: u64, Some, "0 to 86400000 ms";
+    largest_pixels: NonZeroU64, nonzero, "1 to 268435456 pixels";
+    archive_quota_mib: u64, Some, "a number of MiB from 1 on";
+    min_free_mib: u64, Some, "a number of MiB from 0 on";
+    baud: NonZeroU32, nonzero_u32, "a number of bits per second that serial ports know, such as 115200";
+    deadline_ms: NonZeroU32, nonzero_u32, "50 to 600000 ms";
+    keep_days: NonZeroU32, nonzero_u32, "1 to 4294967295 days";
+}
+
+fn nonzero(number: u64) -> Option<NonZeroU64> {
+    NonZeroU64::new(number)
+}
+
+fn nonzero_u32(number: u64) -> Option<NonZeroU32> {
+    NonZeroU32::new(number.try_into().ok()?)
+}
+
+/// Takes whole numbers that `convert` takes.
+struct Number<T> {
+    convert: fn(u64) -> Option<T>,
+    /// Their range and unit, for people.
+    expected: &'static str,
+}
+
+impl<T> Visitor<'_> for Number<T> {
+    type Value = T;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.expected)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        (self.convert)(number).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self.expected))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        let invalid = || E::invalid_value(Unexpected::Signed(number), &self.expected);
+        u64::try_from(number).ok().and_then(self.convert).ok_or_else(invalid)
+    }
 }

@@ -53,7 +53,7 @@ fn values_that_cannot_be_meant_are_named() {
         ("[plc]\ndeadline_ms = 10", "plc.deadline_ms: found 10"),
         ("[acquire]\nlargest_pixels = 999999999999", "acquire.largest_pixels"),
         ("[model]\nthreads = 100000", "model.threads: found 100000, expected 1 to "),
-        ("[model]\nthreads = 0", "expected a nonzero usize"),
+        ("[model]\nthreads = 0", "integer `0`, expected a number of threads from 1 to the cores"),
         (
             "[model]\nprove_every_minutes = 4294967295",
             "model.prove_every_minutes: found 4294967295, expected 1 to 525600",
@@ -87,6 +87,39 @@ fn values_that_cannot_be_meant_are_named() {
     assert!(error.contains("acquire.lead_ms: found 0, expected more than 0"), "{error}");
     let error = parse(&format!("{LEAST}[metrics]\nlisten = \"0.0.0.0:9469\"")).unwrap_err().to_string();
     assert!(error.contains("metrics.listen: found 0.0.0.0:9469"), "{error}");
+}
+
+/// A type of Rust, such as a nonzero u32, tells nobody what to write.
+#[test]
+fn numbers_are_refused_with_their_range_and_unit() {
+    for (section, key, range) in [
+        ("device", "id", "0 to 4294967295"),
+        ("model", "threads", "threads from 1 to the cores"),
+        ("model", "prove_every_minutes", "1 to 525600 minutes"),
+        ("acquire", "lead_ms", "0 to 86400000 ms"),
+        ("acquire", "largest_pixels", "1 to 268435456 pixels"),
+        ("acquire", "archive_quota_mib", "MiB from 1 on"),
+        ("acquire", "min_free_mib", "MiB from 0 on"),
+        ("plc", "baud", "bits per second"),
+        ("plc", "deadline_ms", "50 to 600000 ms"),
+        ("journal", "keep_days", "1 to 4294967295 days"),
+    ] {
+        let least = LEAST.replace("id = 1\n", if key == "id" { "" } else { "id = 1\n" });
+        let with =
+            |value: &str| parse(&least.replace(&format!("[{section}]"), &format!("[{section}]\n{key} = {value}")));
+        for value in ["-1", "\"5\"", "1.5", "99999999999999999999"] {
+            let Err(ConfigError::Syntax { source, .. }) = with(value) else { panic!("{key} = {value}") };
+            let is_too_long = value.len() == 20;
+            assert!(is_too_long || source.message().contains(range), "{key} = {value}: {source}");
+        }
+        let may_be_zero = ["id", "lead_ms", "archive_quota_mib", "min_free_mib"].contains(&key);
+        let zero = with("0");
+        assert!(
+            may_be_zero || matches!(&zero, Err(ConfigError::Syntax { source, .. }) if source.message().contains(range))
+        );
+    }
+    let none = parse(&LEAST.replace("[acquire]", "[acquire]\narchive_quota_mib = 0"));
+    assert!(matches!(none, Err(ConfigError::Value { key: "acquire.archive_quota_mib", .. })), "{none:?}");
 }
 
 /// Each core may have a thread, and no more: a network would take minutes.

@@ -90,6 +90,17 @@ pub enum JournalError {
         /// The journal's file.
         path: PathBuf,
     },
+    /// What is to be read is a folder or an empty file.
+    #[error(
+        "{}: found {found}, expected a journal's file: the one that [journal] path in edge.toml names, such as journal.db",
+        path.display()
+    )]
+    NoJournal {
+        /// The path.
+        path: PathBuf,
+        /// What it leads to.
+        found: &'static str,
+    },
     /// Another process writes to this journal.
     #[error("{}: another process holds this journal; expected one appliance for each journal, stop the other", path.display())]
     InUse {

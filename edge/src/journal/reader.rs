@@ -39,15 +39,19 @@ impl Reader {
     /// Opens a journal that is there.
     ///
     /// # Errors
-    /// It is not there, not readable, no journal, or of another version.
+    /// It is not there, not readable, a folder, empty, no journal, or of another version.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         // SQLite's words for a file that is not there don't say so.
-        std::fs::metadata(path).map_err(|source| JournalError::Unreadable { path: path.to_owned(), source })?;
+        let metadata = std::fs::metadata(path);
+        let metadata = metadata.map_err(|source| JournalError::Unreadable { path: path.to_owned(), source })?;
+        let no_journal = |found| JournalError::NoJournal { path: path.to_owned(), found };
+        if metadata.is_dir() {
+            return Err(no_journal("a folder"));
+        }
         let mut opened = None;
         let source = readonly::steadily(path, &mut opened, |opened| {
             if !schema::is_journal(&opened.connection, path)? {
-                let what = "expected a journal, found an empty database".to_owned();
-                return Err(JournalError::Damaged { path: path.to_owned(), what });
+                return Err(no_journal("an empty file or database"));
             }
             Ok(opened.source)
         })?;
@@ -60,7 +64,7 @@ impl Reader {
         self.source
     }
 
-    /// Verifies all rows, the anchors, and SQLite's own structure, in one snapshot.
+    /// Verifies all rows, the anchors, the tables and SQLite's own structure, in one snapshot.
     ///
     /// # Errors
     /// The outer one where the file can't be read; the inner one is the first bad place.
@@ -70,6 +74,11 @@ impl Reader {
             let snapshot = connection.unchecked_transaction().map_err(unusable)?;
             let verdict = verify::verify(&snapshot, &self.path, u64::MAX)?;
             if verdict.is_ok() {
+                let foreign = schema::foreign(&snapshot).map_err(unusable)?;
+                if !foreign.is_empty() {
+                    let what = format!("found {}; expected a journal's own tables alone", foreign.join(", "));
+                    return Ok(Err(BadRow { place: "schema".to_owned(), what }));
+                }
                 let sql = "PRAGMA integrity_check(1)";
                 let found: String = snapshot.query_row(sql, [], |row| row.get(0)).map_err(unusable)?;
                 if found != "ok" {

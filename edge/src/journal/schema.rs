@@ -65,6 +65,22 @@ pub(super) fn is_journal(connection: &Connection, path: &Path) -> Answer<bool> {
     }
 }
 
+/// Tables, indexes, views and triggers that no journal has, for people. Triggers change rows unseen.
+pub(super) fn foreign(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut own = Connection::open_in_memory()?;
+    create(&mut own)?;
+    let own = objects(&own)?;
+    let foreign = objects(connection)?.into_iter().filter(|object| !own.contains(object));
+    // As Rust writes text: a name may hold what a terminal would act on.
+    Ok(foreign.map(|(kind, name, table)| format!("{kind} {name:?} of table {table:?}")).collect())
+}
+
+/// Kind, name and table of all in the schema, but for what SQLite makes for itself.
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<(String, String, String)>> {
+    let sql = "SELECT type, name, tbl_name FROM sqlite_schema WHERE type = 'trigger' OR name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name";
+    connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+}
+
 /// Makes the tables in one transaction, so that a crash leaves an empty file or all of them.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

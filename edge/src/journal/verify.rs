@@ -13,7 +13,7 @@ use std::path::Path;
 /// The first place where a journal is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
-    /// `row 17`, `anchor 2`, or `state`.
+    /// `row 17`, `anchor 2`, `state`, `schema` or `database`.
     pub place: String,
     /// What was found and expected.
     pub what: String,

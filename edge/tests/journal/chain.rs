@@ -64,6 +64,31 @@ fn removed_swapped_and_added_rows_are_found_but_a_cut_tail_only_by_its_number() 
     assert_eq!(tampered("DELETE FROM verdict WHERE seq = 4"), Ok(3));
 }
 
+/// A trigger can change rows while they are written.
+#[test]
+fn what_another_program_added_to_the_schema_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = filled(folder.path(), 2);
+    let added = |sql: &str| {
+        let copy = folder.path().join("copy.db");
+        std::fs::copy(&path, &copy).unwrap();
+        Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
+        let bad = Reader::open(&copy).unwrap().verify().unwrap().unwrap_err();
+        std::fs::remove_file(&copy).unwrap();
+        assert_eq!(bad.place, "schema");
+        bad.what
+    };
+    let both = added(
+        "CREATE TABLE notes (text); CREATE TRIGGER quiet BEFORE INSERT ON verdict BEGIN SELECT RAISE(IGNORE); END",
+    );
+    assert!(both.contains("table \"notes\"") && both.contains("trigger \"quiet\" of table \"verdict\""), "{both}");
+    assert!(added("CREATE VIEW rejects AS SELECT * FROM verdict").contains("view \"rejects\""));
+    assert!(added("CREATE INDEX by_part ON verdict (part)").contains("index \"by_part\""));
+    // What SQLite makes for itself.
+    Connection::open(&path).unwrap().execute_batch("ANALYZE").unwrap();
+    assert!(Reader::open(&path).unwrap().verify().unwrap().is_ok());
+}
+
 #[test]
 fn retention_removes_the_oldest_rows_and_the_rest_verifies() {
     let folder = tempfile::tempdir().unwrap();

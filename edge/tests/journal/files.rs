@@ -101,4 +101,8 @@ fn a_foreign_a_newer_and_a_damaged_file_are_refused_by_name() {
     std::fs::write(&text, "not a database, but long enough to be looked at".repeat(100)).unwrap();
     assert!(matches!(Journal::open(&text, Options::default()), Err(JournalError::Damaged { .. })));
     assert!(matches!(Reader::open(&folder.path().join("none.db")), Err(JournalError::Unreadable { .. })));
+    assert!(matches!(Reader::open(folder.path()), Err(JournalError::NoJournal { found: "a folder", .. })));
+    let empty = folder.path().join("empty.db");
+    std::fs::write(&empty, "").unwrap();
+    assert!(matches!(Reader::open(&empty), Err(JournalError::NoJournal { .. })));
 }

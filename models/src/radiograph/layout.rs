@@ -79,13 +79,8 @@ impl<'a> Layout<'a> {
             let (tile_width, tile_height) = (dimension(page, TILE_WIDTH)?, dimension(page, TILE_LENGTH)?);
             (page.require(TILE_OFFSETS)?, tile_width, tile_height)
         } else {
-            let rows = page.first_or(ROWS_PER_STRIP, u64::from(height))?.min(u64::from(height));
-            if rows == 0 {
-                return Err(Refusal::malformed("strips of 0 rows", "at least one row"));
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "at most `height`")]
-            let rows = rows as u32;
-            (page.require(STRIP_OFFSETS)?, width, rows)
+            let offsets = page.require(STRIP_OFFSETS)?;
+            (offsets, width, strip_rows(page, offsets, height, &kind)?)
         };
         let byte_counts = byte_counts(page, if tiled { TILE_BYTE_COUNTS } else { STRIP_BYTE_COUNTS }, &kind)?;
         refuse_many_pixels(width, height, tiled.then_some((chunk_width, chunk_height)), limits)?;
@@ -244,6 +239,16 @@ impl<'a> Layout<'a> {
 
 /// Fewer bytes behind an image are padding.
 pub(super) const MIN_HIDDEN_BYTES: u64 = 256;
+
+/// Rows of a strip, at most `height`, those of the image. One strip of 0 rows is the whole image where nothing has to be unpacked.
+fn strip_rows(page: &Directory<'_>, offsets: Values<'_>, height: u32, kind: &Kind) -> Result<u32, Refusal> {
+    let is_plain = kind.bits == 16 && kind.compression == Compression::None;
+    match page.first_or(ROWS_PER_STRIP, u64::from(height))? {
+        0 if is_plain && offsets.len() == 1 => Ok(height),
+        0 => Err(Refusal::malformed("strips of 0 rows", "at least one row")),
+        rows => Ok(u32::try_from(rows).map_or(height, |rows| rows.min(height))),
+    }
+}
 
 /// The chunks' lengths; `None` where the file gives none, or only zeros, and the image's size says them: 16 bits a sample
 /// without compression.

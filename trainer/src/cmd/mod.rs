@@ -21,6 +21,7 @@ pub(crate) mod unreadable;
 
 use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
+use tracing_subscriber::EnvFilter;
 
 /// Writes `text` to stdout. A reader that went away, such as `head`, is no error.
 pub(crate) fn print(text: &str) -> std::io::Result<()> {
@@ -63,13 +64,34 @@ pub(crate) fn misuse(text: impl Into<String>) -> anyhow::Error {
 /// What is logged where RUST_LOG is not set. The bindings to TensorRT (`trtx`) say nothing that ours don't.
 const LOGGED: &str = "info,trtx=warn";
 
+/// What is logged: `wanted`, the value of RUST_LOG, or the default where that is not set, empty or malformed.
+fn filter(wanted: Option<&str>) -> EnvFilter {
+    // An empty filter would leave out everything but errors.
+    let wanted = wanted.filter(|wanted| !wanted.trim().is_empty());
+    wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or_else(|| LOGGED.into())
+}
+
 /// Logs on stderr, coloured for a terminal only.
 pub(crate) fn start_logging() {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOGGED.into()))
+        .with_env_filter(filter(std::env::var(EnvFilter::DEFAULT_ENV).ok().as_deref()))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         // A line that can't be written, as nobody reads any more, is left out, and a long work goes on.
         .log_internal_errors(false)
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_filter_is_none() {
+        let logged = |wanted| filter(wanted).to_string();
+        for empty in [Some(""), Some(" "), Some("cellgate=noise"), None] {
+            assert_eq!(logged(empty), EnvFilter::from(LOGGED).to_string(), "{empty:?}");
+        }
+        assert_eq!(logged(Some("warn")), "warn");
+    }
 }

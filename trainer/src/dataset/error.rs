@@ -1,7 +1,7 @@
 //! Why a data set can't be used.
 
 use super::left_out::LeftOut;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Most images of a kind that an error names.
 const MAX_NAMED: usize = 5;
@@ -16,6 +16,16 @@ pub enum DatasetError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// This user may not read a file or enter a folder.
+    #[error(
+        "{}: no permission to read it; let this user read it, and enter its folder (`chmod -R u+rX` by its owner, or `g+rX` for a \
+         group that this user is in), or run as a user who may",
+        path.display()
+    )]
+    Denied {
+        /// The file or folder.
+        path: PathBuf,
     },
     /// The folder holds no data set, or one with folders of other names.
     #[error("{}: found {found}, expected {expected}", path.display())]
@@ -86,6 +96,17 @@ pub enum DatasetError {
         /// The others that can't be read.
         others: Vec<String>,
     },
+}
+
+impl DatasetError {
+    /// The error of the system `source` at `path`.
+    pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Self::Denied { path },
+            _ => Self::Io { path, source },
+        }
+    }
 }
 
 /// The first of `left_out`, and how many more there are.

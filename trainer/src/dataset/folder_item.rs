@@ -35,12 +35,12 @@ pub(super) struct Item {
 
 /// What is in `folder`, in natural order of the names, hidden ones too; `prefix` and a name make the relative path.
 pub(super) fn read(folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetError> {
-    let io = |source| DatasetError::Io { path: folder.to_owned(), source };
+    let io = |source| DatasetError::io(folder, source);
     let mut items = Vec::new();
     for item in fs::read_dir(folder).map_err(io)? {
         let path = item.map_err(io)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let io = |source| DatasetError::Io { path: path.clone(), source };
+        let io = |source| DatasetError::io(&path, source);
         let is_link = fs::symlink_metadata(&path).map_err(io)?.is_symlink();
         let kind = match fs::metadata(&path) {
             Ok(there) if there.is_dir() => ItemKind::Folder,
@@ -94,7 +94,7 @@ impl Item {
             _ if self.has_tiff_name() => Some(place),
             ItemKind::Folder | ItemKind::Special => None,
             ItemKind::File => {
-                let start = self.start().map_err(|source| DatasetError::Io { path: self.path.clone(), source })?;
+                let start = self.start().map_err(|source| DatasetError::io(&self.path, source))?;
                 match start[..] {
                     [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(place),
                     _ => format_of(&start).map(LeftOutReason::OtherFormat),

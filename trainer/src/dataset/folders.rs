@@ -2,7 +2,7 @@
 //!
 //! The folders are the list of images, so whatever looks like an image and stands elsewhere is left out of the data set: it is
 //! reported, and nothing is trained on the rest. What is certainly no image is passed by. Names that begin with a full stop are
-//! hidden, here as in a shell.
+//! hidden, here as in a shell; but a hidden folder that is laid out like a bundle's is reported too.
 
 use super::entry::{Entry, MANIFEST};
 use super::folder_item::{self, Item};
@@ -32,6 +32,7 @@ pub(super) struct Found {
 /// Looks through the folders of `root`.
 pub(super) fn read(root: &Path) -> Result<Found, DatasetError> {
     let (mut found, mut names) = (Found::default(), BundleNames::default());
+    found.hidden_bundles(root)?;
     for bundle in found.items(root, "")? {
         if bundle.is_folder() {
             bundle.check_name()?;
@@ -59,6 +60,21 @@ impl Found {
         let images = hidden.into_iter().filter(|item| item.has_tiff_name() && !item.name.starts_with("._"));
         self.passed_by.extend(images.map(|item| item.relative));
         Ok(items)
+    }
+
+    /// Images in hidden folders that are laid out as a bundle's, which may be one whose name happens to begin with a full stop
+    /// (`.5 mg`). Other hidden folders are no part of a data set (`.git`, `.Trash`), and may be closed to this user.
+    fn hidden_bundles(&mut self, root: &Path) -> Result<(), DatasetError> {
+        let within = |folder: &Item| {
+            let items = folder_item::read(&folder.path, &format!("{}/", folder.relative)).unwrap_or_default();
+            items.into_iter().filter(|item| !item.is_hidden())
+        };
+        let bundles = folder_item::read(root, "")?.into_iter().filter(|item| item.is_hidden() && item.is_folder());
+        let classes = bundles.flat_map(|bundle| within(&bundle));
+        let classes = classes.filter(|class| class.is_folder() && class.name.parse::<Label>().is_ok());
+        let images = classes.flat_map(|class| within(&class)).filter(Item::has_tiff_name);
+        self.left_out.extend(images.map(|image| LeftOut { path: image.relative, reason: Reason::HiddenBundle }));
+        Ok(())
     }
 
     fn bundle(&mut self, root: &Path, bundle: &Item, name: &str) -> Result<(), DatasetError> {

@@ -21,6 +21,8 @@ pub enum LeftOutReason {
     NoBundle,
     /// It lies in a bundle's folder, outside `normal` and `abnormal`.
     NoLabel,
+    /// Its bundle's folder has a name that begins with a full stop, which hides it.
+    HiddenBundle,
     /// It is a TIFF by its content; its name says otherwise.
     OtherName,
     /// It is an image or an archive of another format, by its content.
@@ -40,6 +42,9 @@ impl fmt::Display for LeftOutReason {
             Self::Deeper => out.write_str("in a folder below <bundle>/<normal|abnormal>/"),
             Self::NoBundle => out.write_str("in no bundle's folder"),
             Self::NoLabel => out.write_str("in a bundle's folder, but not in its normal/ or abnormal/"),
+            Self::HiddenBundle => out.write_str(
+                "in a bundle's folder whose name begins with a full stop; rename it, or move it out of the data set",
+            ),
             Self::OtherName => out.write_str("a TIFF whose name does not end with .tif or .tiff"),
             Self::OtherFormat(format) => write!(out, "{format}, no TIFF"),
             Self::DanglingLink { target } => write!(out, "a link to {}, which does not exist", target.display()),

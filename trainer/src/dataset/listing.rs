@@ -26,7 +26,7 @@ impl Listing {
     /// # Errors
     /// [`DatasetError`] where something can't be read, is missing or unknown.
     pub fn survey(root: &Path) -> Result<Self, DatasetError> {
-        let io = |source| DatasetError::Io { path: root.to_owned(), source };
+        let io = |source| DatasetError::io(root, source);
         let no_folder = |found: &str| DatasetError::Layout {
             path: root.to_owned(),
             found: found.into(),

@@ -39,7 +39,7 @@ impl Place<'_> {
     /// What the CSV reader could not take, such as a row with too few columns.
     fn csv_error(&self, error: csv::Error) -> DatasetError {
         match error.into_kind() {
-            csv::ErrorKind::Io(source) => DatasetError::Io { path: self.path.to_owned(), source },
+            csv::ErrorKind::Io(source) => DatasetError::io(self.path, source),
             csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
                 self.error("*", format!("{len} columns"), format!("{expected_len} columns, as in line 1"))
             }
@@ -58,7 +58,7 @@ impl Place<'_> {
 /// The images that the manifest in the folder `root` lists, and the bundles whose names it writes in two Unicode forms.
 pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
     let path = &root.join(MANIFEST);
-    let bytes = std::fs::read(path).map_err(|source| DatasetError::Io { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| DatasetError::io(path, source))?;
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes.as_slice());
     let header = Place { path, line: 1 };
     let names = reader.headers().map_err(|error| header.csv_error(error))?.clone();

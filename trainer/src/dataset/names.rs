@@ -2,8 +2,8 @@
 //!
 //! Two names that are the same text after NFC (Unicode Standard Annex 15) are one name: no reader tells them apart, and a Mac
 //! writes `ü` as two characters where Linux writes one. Names that only look alike are two, and are reported: they differ in
-//! case, spaces, characters without width, hyphens, full-width letters, `1`, `01` and `1.0`, or letters of other scripts
-//! (Unicode Technical Standard 39, by `unicode-security`).
+//! case, spaces, characters without width, hyphens, full stops, commas, full-width letters, `1`, `01` and `1.0`, `1`, `I` and `l`,
+//! `0` and `O`, or letters of other scripts (Unicode Technical Standard 39, by `unicode-security`).
 
 use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization as _;
@@ -39,13 +39,14 @@ impl BundleNames {
 /// A way to write names so that names that look alike become the same.
 struct Key {
     of: fn(&str) -> String,
-    /// Whether it says something about two names in ASCII too. Letters of other scripts don't: `K10` and `K1O` in one list
-    /// are meant to be two.
+    /// Whether it says something about two names in ASCII too. A skeleton does not: it takes `rn` for `m`.
     in_ascii: bool,
 }
 
-const KEYS: [Key; 3] = [
+const KEYS: [Key; 5] = [
     Key { of: folded, in_ascii: true },
+    Key { of: without_points, in_ascii: true },
+    Key { of: with_digits_for_letters, in_ascii: true },
     Key { of: |name| skeleton(&folded(name)).collect(), in_ascii: false },
     // Capitals of Greek and Cyrillic look like Latin ones more often than small letters do.
     Key { of: |name| folded(&skeleton(&joined(&plain(name))).collect::<String>()), in_ascii: false },
@@ -79,6 +80,32 @@ pub(super) fn look_alikes<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
 fn folded(name: &str) -> String {
     // By way of capitals `ß` becomes `ss`, as Unicode's case folding has it.
     joined(&plain(&plain(name).to_uppercase().to_lowercase()))
+}
+
+/// `name` as [`folded`], where `1.2`, `1,2`, `1 2` and `1-2` are the same, and points elsewhere are none: `b.1` is `b1`.
+fn without_points(name: &str) -> String {
+    let characters: Vec<char> = folded(name).chars().collect();
+    let is_digit = |index: Option<usize>| {
+        index.and_then(|index| characters.get(index)).is_some_and(|character| character.is_ascii_digit())
+    };
+    let written = |(index, &character): (usize, &char)| match character {
+        // At the beginning it belongs to a fraction: `.5` is not `5`.
+        '.' | ',' if is_digit(Some(index + 1)) && (index == 0 || is_digit(index.checked_sub(1))) => Some(' '),
+        '.' | ',' => None,
+        character => Some(character),
+    };
+    characters.iter().enumerate().filter_map(written).collect()
+}
+
+/// `name` with the digit for each letter that most fonts draw like it, without case. Zeros stay: `AO1` is like `A01` and not like
+/// `A1`.
+fn with_digits_for_letters(name: &str) -> String {
+    let digits = |character| match character {
+        'I' | 'l' | '|' => '1',
+        'O' => '0',
+        character => character,
+    };
+    plain(&name.chars().map(digits).collect::<String>()).to_lowercase()
 }
 
 /// `name` with full-width and other compatibility forms as plain characters (NFKC), every hyphen as `-`, and without spaces,
@@ -116,7 +143,9 @@ fn joined(plain: &str) -> String {
             let digits = |from: usize| characters[from..].iter().take_while(|c| c.is_ascii_digit()).count();
             let end = index + digits(index);
             let number: String = characters[index..end].iter().collect();
-            let number = number.trim_start_matches('0');
+            // Zeros count in the fraction of a number, `0.05`, and don't in a date, `2026.01.05`.
+            let is_fraction = is_only_fraction(&characters, index, end);
+            let number = if is_fraction { &number } else { number.trim_start_matches('0') };
             joined.push_str(if number.is_empty() { "0" } else { number });
             index = end;
             // A fraction of zeros, unless it is the middle of something like a version: 1.0.2.
@@ -140,6 +169,15 @@ fn joined(plain: &str) -> String {
         }
     }
     joined
+}
+
+/// Whether the digits `start..end` follow the one point of a number.
+fn is_only_fraction(characters: &[char], start: usize, end: usize) -> bool {
+    let is_point = |character: Option<&char>| matches!(character, Some('.' | ','));
+    let before = &characters[..start.saturating_sub(1)];
+    let whole = before.iter().rev().take_while(|character| character.is_ascii_digit()).count();
+    let goes_on = is_point(characters.get(end)) && characters.get(end + 1).is_some_and(char::is_ascii_digit);
+    start > 0 && is_point(characters.get(start - 1)) && !is_point(before[..before.len() - whole].last()) && !goes_on
 }
 
 /// Whether the number at the end of `characters` is what follows a full stop already.
@@ -214,6 +252,17 @@ mod tests {
             ("1", "1.0"),
             ("1", "1,00"),
             ("bundle 001", "bundle 1"),
+            ("bundle 1.5", "bundle 1,5"),
+            ("bundle 1.5", "bundle_1_5"),
+            ("2026.01.05", "2026-1-5"),
+            ("batch.1", "batch 1"),
+            ("batch, 1", "batch 1"),
+            ("K10", "K1O"),
+            ("bundle l", "bundle 1"),
+            ("bundle I", "bundle 1"),
+            ("BUNDLE I0", "BUNDLE 10"),
+            ("bundle IO", "bundle lO"),
+            ("AO1", "A01"),
             ("0", "000"),
             ("A1", "\u{ff21}\u{ff11}"),
             ("bundle IV", "bundle \u{2163}"),
@@ -242,8 +291,15 @@ mod tests {
             ("A+", "A-"),
             ("A-", "A"),
             ("-1", "1"),
-            ("K10", "K1O"),
-            ("bundle l", "bundle 1"),
+            ("0.05", "0.5"),
+            ("1.5", "15"),
+            ("loading 0,05", "loading 0,5"),
+            (".5", "5"),
+            ("AO1", "A1"),
+            ("bundle i", "bundle 1"),
+            ("bundle o", "bundle 0"),
+            ("bundle L", "bundle 1"),
+            ("corn", "com"),
             ("Bündel", "Bundel"),
             ("a", "ä"),
             ("ж", "x"),

@@ -3,7 +3,7 @@
 
 use cellgate_test_support::oracle;
 use cellgate_trainer::network::Weights;
-use cellgate_trainer::network::weights::WeightsError;
+use cellgate_trainer::network::weights::{NoWeights, WeightsError};
 use std::process::Command;
 
 #[test]
@@ -29,6 +29,14 @@ fn checkpoints_are_read_or_named_for_what_they_hold() {
     assert!(found.starts_with("1 of ") && found.contains("below `state_dict.module.`"), "{found}");
     assert!(other.contains(&"arch 'resnet34'".to_owned()), "{other:?}");
     assert!(other_network("ema.pth").0.contains("below `state_dict.` and `state_dict_ema.`"));
+
+    for name in ["sparse.pth", "quantised.pth", "integers.pth", "meta.pth"] {
+        let error = read(name).unwrap_err();
+        let WeightsError::NotPlain { tensors, .. } = &error else { panic!("{name}: {error}") };
+        assert!(matches!(&tensors[..], [one] if one.starts_with("conv1.weight (")), "{name}: {error}");
+    }
+    let script = read("script.pt").unwrap_err();
+    assert!(matches!(script, WeightsError::NoWeights { found: NoWeights::TorchScript, .. }), "{script}");
 
     for (name, object) in
         [("code.pth", "posix.mkdir"), ("code.pkl", "posix.mkdir"), ("module.pth", "torch.nn.modules.linear.Linear")]

@@ -71,6 +71,32 @@ fn what_is_no_image_is_passed_by() {
 }
 
 #[test]
+fn images_of_hidden_bundles_are_left_out_one_by_one() {
+    let root = folder(&[
+        (".5 mg/normal/5.tif", TIFF),
+        (".5 mg/abnormal/6.TIFF", TIFF),
+        (".5 mg/abnormal/._6.TIFF", b"\0\x05\x16\x07"),
+        (".5 mg/notes.txt", b"-"),
+        (".Trash/7.tif", TIFF),
+        (".Trash/b3/normal/8.tif", TIFF),
+    ]);
+    let expected = [".5 mg/abnormal/6.TIFF", ".5 mg/normal/5.tif"];
+    assert_eq!(left_out(root.path()), expected.map(|path| (path.to_owned(), Reason::HiddenBundle)));
+    let error = super::super::Listing::read(root.path()).unwrap_err();
+    assert!(matches!(&error, DatasetError::LeftOut { images: 4, left_out, .. } if left_out.len() == 2), "{error}");
+}
+
+#[test]
+fn a_folder_that_this_user_may_not_read_is_told_from_a_broken_one() {
+    use std::io::ErrorKind;
+    let error = |kind: ErrorKind| DatasetError::io(Path::new("b1/normal"), kind.into());
+    assert!(
+        matches!(error(ErrorKind::PermissionDenied), DatasetError::Denied { path } if path == Path::new("b1/normal"))
+    );
+    assert!(matches!(error(ErrorKind::NotADirectory), DatasetError::Io { .. }));
+}
+
+#[test]
 fn links_are_followed_to_files_and_reported_where_they_lead_nowhere() {
     let root = folder(&[]);
     let path = |name: &str| root.path().join(name);

@@ -3,7 +3,8 @@
     python -I -c "$(cat checkpoint.py)" CHECKPOINT OUT.safetensors
 
 torch.load(weights_only=True) builds tensors and plain containers and runs nothing that the file asks for. Stdout gets one JSON
-object: {"other": [...]} with what else the file holds, or {"error": KIND, "found": TEXT}.
+object: {"other": [...], "not_plain": [...]} with what else the file holds and which tensors are left out for their form, or
+{"error": KIND, "found": TEXT}.
 """
 import ctypes
 import json
@@ -12,6 +13,7 @@ import re
 import resource
 import struct
 import sys
+import zipfile
 
 # A hostile file must not take the machine's memory, disk or time.
 MAX_MEMORY_BYTES = 8 << 30
@@ -44,17 +46,34 @@ def allow_plain_data(torch):
     torch.serialization.add_safe_globals(allowed)
 
 
-def flatten(value, name, depth, tensors, other, torch):
+def other_form(tensor, torch):
+    """The form of a tensor whose numbers can't be taken as they are; None for a plain one, "" for one that is no weight."""
+    if tensor.is_meta:
+        return "without data, on the meta device"
+    if tensor.layout != torch.strided:
+        return f"sparse, {tensor.layout}"
+    if tensor.is_quantized:
+        return f"quantised, {tensor.dtype}"
+    if not tensor.is_floating_point():
+        # Counters, such as num_batches_tracked, have no dimension.
+        return f"{tensor.dtype}" if tensor.dim() > 1 else ""
+    return None
+
+
+def flatten(value, name, depth, tensors, other, not_plain, torch):
     """Tensors below `value` by their names, joined with full stops. Optimizers number their tensors; those have no name."""
     if isinstance(value, torch.Tensor):
-        if value.is_floating_point() and value.layout == torch.strided and not value.is_quantized:
+        form = other_form(value, torch)
+        if form:
+            not_plain.append(f"{name} ({form})")
+        elif form is None:
             if name in tensors or len(tensors) == MAX_TENSORS:
                 raise ValueError(f"two tensors called {name}, or more than {MAX_TENSORS}")
             tensors[name] = value
     elif isinstance(value, dict) and depth < MAX_DEPTH:
         for key, item in value.items():
             if isinstance(key, str):
-                flatten(item, f"{name}.{key}" if name else key, depth + 1, tensors, other, torch)
+                flatten(item, f"{name}.{key}" if name else key, depth + 1, tensors, other, not_plain, torch)
     elif depth <= 1:
         text = f"{value!r}"[:60] if isinstance(value, (str, int, float, bool)) else type(value).__name__
         other.append(f"{name} {text}" if name else text)
@@ -75,6 +94,15 @@ def refusal(text):
         return f"the Python object {name[1]}, which is code and no tensor"
     reason = re.search(r"WeightsUnpickler error:\s*(.*)", text)
     return f"a pickle that holds more than tensors and plain containers ({reason[1] if reason else 'no reason given'})"
+
+
+def is_torchscript(path):
+    """Whether the file is what torch.jit.save writes: a zip archive with code and its constants."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except Exception:
+        return False
 
 
 def write(path, tensors, torch):
@@ -103,15 +131,17 @@ def main(source, target):
     allow_plain_data(torch)
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
-        tensors, other = {}, []
-        flatten(content, "", 0, tensors, other, torch)
+        tensors, other, not_plain = {}, [], []
+        flatten(content, "", 0, tensors, other, not_plain, torch)
         write(target, tensors, torch)
     except pickle.UnpicklingError as error:
         say(error="refused", found=refusal(str(error)))
     except Exception as error:
+        if is_torchscript(source):
+            return say(error="torch-script")
         say(error="malformed", found=f"{type(error).__name__}: {error}")
     else:
-        say(other=other)
+        say(other=other, not_plain=not_plain)
 
 
 main(*sys.argv[1:])

@@ -5,6 +5,7 @@
 //! Python program is part of this one; it runs as a process of its own with limits on memory, disk and time.
 
 use super::error::WeightsError;
+use super::no_weights::NoWeights;
 use super::safetensors_file;
 use crate::network::libtorch;
 use serde::Deserialize;
@@ -31,22 +32,28 @@ struct Answer {
     found: String,
     #[serde(default)]
     other: Vec<String>,
+    #[serde(default)]
+    not_plain: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Refusal {
     NoTorch,
+    TorchScript,
     Refused,
     Malformed,
 }
 
 /// What a checkpoint holds.
+#[derive(Default)]
 pub(super) struct Content {
     /// Its tensors of floating-point numbers, by their names in all dictionaries, joined with full stops.
     pub(super) tensors: HashMap<String, Tensor>,
     /// What else it holds, for people.
     pub(super) other: Vec<String>,
+    /// Tensors that are quantised, sparse, without data or of integers, each with its name and which of these it is.
+    pub(super) not_plain: Vec<String>,
 }
 
 /// Whether `bytes` begin like a file of `torch.save`: a zip archive (since PyTorch 1.6), or pickles. The length of a safetensors
@@ -66,6 +73,9 @@ pub(super) fn read(path: &Path) -> Result<Content, WeightsError> {
     match answer.error {
         None => {}
         Some(Refusal::NoTorch) => return Err(failed(answer.found)),
+        Some(Refusal::TorchScript) => {
+            return Err(WeightsError::NoWeights { path: path.to_owned(), found: NoWeights::TorchScript });
+        }
         Some(Refusal::Refused) => {
             return Err(WeightsError::Unsupported {
                 path: path.to_owned(),
@@ -81,7 +91,8 @@ pub(super) fn read(path: &Path) -> Result<Content, WeightsError> {
         }
     }
     let bytes = std::fs::read(&converted).map_err(io)?;
-    Ok(Content { tensors: safetensors_file::parse(&bytes, path)?, other: answer.other })
+    let tensors = safetensors_file::parse(&bytes, path)?;
+    Ok(Content { tensors, other: answer.other, not_plain: answer.not_plain })
 }
 
 /// Runs the Python program.

@@ -1,5 +1,6 @@
 //! What can go wrong with weights.
 
+use super::no_weights::NoWeights;
 use std::path::PathBuf;
 
 /// The rest of the sentence about missing weights.
@@ -28,6 +29,14 @@ pub enum WeightsError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The path leads to something that holds no weights.
+    #[error("{}: found {found}", path.display())]
+    NoWeights {
+        /// The path.
+        path: PathBuf,
+        /// What it leads to.
+        found: NoWeights,
     },
     /// The file is damaged, or no weights file at all.
     #[error("{}: malformed weights: found {found}, expected {expected}", path.display())]
@@ -74,6 +83,18 @@ pub enum WeightsError {
         found: String,
         /// What else is in it.
         other: Vec<String>,
+    },
+    /// The file holds ResNet-34, or part of it, in a form whose numbers can't be taken as they are.
+    #[error(
+        "{}: found {} tensors that are not plain floating-point numbers, such as {}; expected all of ResNet-34's in F64, F32, F16 \
+         or BF16: save the network as it was before it was quantised, made sparse or moved to the meta device",
+        path.display(), tensors.len(), tensors.iter().take(3).cloned().collect::<Vec<_>>().join(", ")
+    )]
+    NotPlain {
+        /// The file.
+        path: PathBuf,
+        /// The names of these tensors, each with its form; at least one.
+        tensors: Vec<String>,
     },
     /// There is no Python to read a checkpoint with.
     #[error(

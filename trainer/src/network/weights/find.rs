@@ -1,6 +1,7 @@
 //! Where the backbone's weights are looked for.
 
 use super::error::WeightsError;
+use super::no_weights::NoWeights;
 use std::path::{Path, PathBuf};
 
 /// Names the file to use instead of the default places.
@@ -18,10 +19,13 @@ const FOLDER: &str = "models/weights";
 /// with `models/weights` in the working directory, else in a folder above the program.
 ///
 /// # Errors
-/// [`WeightsError::Missing`] with all places and how to get the official file.
+/// [`WeightsError::Missing`] with all places and how to get the official file; [`WeightsError::NoWeights`] where a folder is named.
 pub fn find(given: Option<&Path>) -> Result<PathBuf, WeightsError> {
     let named = given.map(Path::to_owned).or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from));
     let candidates = match named {
+        Some(path) if path.is_dir() => {
+            return Err(WeightsError::NoWeights { path: absolute(&path), found: NoWeights::Folder });
+        }
         Some(path) => vec![absolute(&path)],
         None => default_places(std::env::current_exe().ok().as_deref(), crate::features::default_cache_root()),
     };
@@ -58,6 +62,13 @@ fn first_that_exists(candidates: Vec<PathBuf>) -> Result<PathBuf, WeightsError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_named_folder_is_said_to_be_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = find(Some(folder.path())).unwrap_err();
+        assert!(matches!(error, WeightsError::NoWeights { found: NoWeights::Folder, .. }), "{error}");
+    }
 
     #[test]
     fn the_first_existing_file_wins_and_a_missing_one_is_explained() {

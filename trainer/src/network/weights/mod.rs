@@ -4,12 +4,14 @@ mod checkpoint;
 mod error;
 mod find;
 mod layout;
+mod no_weights;
 mod origin;
 mod random;
 mod safetensors_file;
 
 pub use error::WeightsError;
 pub use find::find;
+pub use no_weights::NoWeights;
 pub use origin::WeightsOrigin;
 
 use super::architecture;
@@ -38,7 +40,12 @@ impl Weights {
     /// [`WeightsError`]: unreadable, malformed, unsupported, or not a ResNet-34.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
         let io = |source| WeightsError::Io { path: path.to_owned(), source };
-        let bytes = std::fs::metadata(path).map_err(io)?.len();
+        let no_weights = |found| WeightsError::NoWeights { path: path.to_owned(), found };
+        let metadata = std::fs::metadata(path).map_err(io)?;
+        if metadata.is_dir() {
+            return Err(no_weights(NoWeights::Folder));
+        }
+        let bytes = metadata.len();
         if bytes > MAX_FILE_BYTES {
             return Err(WeightsError::Unsupported {
                 path: path.to_owned(),
@@ -47,13 +54,24 @@ impl Weights {
             });
         }
         let bytes = std::fs::read(path).map_err(io)?;
-        let (stored, other) = if checkpoint::is_checkpoint(&bytes) {
-            let checkpoint::Content { tensors, other } = checkpoint::read(path)?;
-            (tensors, other)
+        if let Some(found) = NoWeights::of(&bytes) {
+            return Err(no_weights(found));
+        }
+        let content = if checkpoint::is_checkpoint(&bytes) {
+            checkpoint::read(path)?
         } else {
-            (safetensors_file::parse(&bytes, path)?, Vec::new())
+            checkpoint::Content { tensors: safetensors_file::parse(&bytes, path)?, ..Default::default() }
         };
-        Self::check(without_prefix(stored, other, path)?, Digest::of(&bytes), path)
+        let checkpoint::Content { tensors, other, not_plain } = content;
+        let weights =
+            without_prefix(tensors, other, path).and_then(|tensors| Self::check(tensors, Digest::of(&bytes), path));
+        weights.map_err(|error| match error {
+            // Tensors that could not be taken are why others seem to be missing.
+            WeightsError::NotResNet34 { .. } | WeightsError::Tensor { .. } if !not_plain.is_empty() => {
+                WeightsError::NotPlain { path: path.to_owned(), tensors: not_plain }
+            }
+            error => error,
+        })
     }
 
     fn check(mut stored: HashMap<String, Tensor>, digest: Digest, path: &Path) -> Result<Self, WeightsError> {
@@ -156,11 +174,26 @@ mod tests {
     #[test]
     fn garbage_is_malformed() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for bytes in [&b""[..], b"PK\x03\x04", b"hello, this is no weights file", &[0x80, 2, b'.']] {
+        for bytes in [&b"PK\x03\x04"[..], b"hello, this is no weights file", &[0x80, 2, b'.']] {
             std::fs::write(file.path(), bytes).unwrap();
             let error = Weights::read(file.path()).unwrap_err();
             assert!(matches!(error, WeightsError::Malformed { .. }), "{error}");
         }
         assert!(matches!(Weights::read(Path::new("/nowhere/x.pth")), Err(WeightsError::Io { .. })));
+    }
+
+    #[test]
+    fn what_holds_no_weights_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = |path: &Path| match Weights::read(path).unwrap_err() {
+            WeightsError::NoWeights { found, .. } => found,
+            error => panic!("{error}"),
+        };
+        assert_eq!(found(folder.path()), NoWeights::Folder);
+        let file = folder.path().join("resnet34.pth");
+        for (bytes, expected) in [(&b""[..], NoWeights::Empty), (b"<html>", NoWeights::WebPage)] {
+            std::fs::write(&file, bytes).unwrap();
+            assert_eq!(found(&file), expected);
+        }
     }
 }
