@@ -4,7 +4,7 @@
 use super::clock::Clock;
 use super::directory::{Directory, Tag};
 use super::error::Refusal;
-use super::layout::{MIN_HIDDEN_BYTES, Layout, STRIP_BYTE_COUNTS, TILE_BYTE_COUNTS};
+use super::layout::{Layout, MIN_HIDDEN_BYTES, STRIP_BYTE_COUNTS, TILE_BYTE_COUNTS};
 use super::pages::Pages;
 
 /// A JPEG inside the file, a preview.

@@ -73,7 +73,7 @@ impl Found {
         let classes = bundles.flat_map(|bundle| within(&bundle));
         let classes = classes.filter(|class| class.is_folder() && class.name.parse::<Label>().is_ok());
         let images = classes.flat_map(|class| within(&class)).filter(Item::has_tiff_name);
-        self.left_out.extend(images.map(|image| LeftOut { path: image.relative, reason: Reason::HiddenBundle }));
+        self.left_out.extend(images.map(|image| LeftOut { path: image.relative, reason: LeftOutReason::HiddenBundle }));
         Ok(())
     }
 

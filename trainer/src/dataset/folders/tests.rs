@@ -81,7 +81,7 @@ fn images_of_hidden_bundles_are_left_out_one_by_one() {
         (".Trash/b3/normal/8.tif", TIFF),
     ]);
     let expected = [".5 mg/abnormal/6.TIFF", ".5 mg/normal/5.tif"];
-    assert_eq!(left_out(root.path()), expected.map(|path| (path.to_owned(), Reason::HiddenBundle)));
+    assert_eq!(left_out(root.path()), expected.map(|path| (path.to_owned(), LeftOutReason::HiddenBundle)));
     let error = super::super::Listing::read(root.path()).unwrap_err();
     assert!(matches!(&error, DatasetError::LeftOut { images: 4, left_out, .. } if left_out.len() == 2), "{error}");
 }
