@@ -31,7 +31,7 @@ pub const DEVICE_STALE_MS: u64 = 300;
 pub const PLC_SCAN_MS: u64 = 50;
 
 /// The longest wait between two repetitions.
-pub const REPEAT_MOST_MS: u64 = 250;
+pub const MAX_REPEAT_MS: u64 = 250;
 
 /// A health token is good for so long. With the time that a worker may stand still it must stay below
 /// [`DEVICE_STALE_MS`].
@@ -41,7 +41,7 @@ pub const HEALTH_VALID_MS: u64 = 100;
 pub const CONCLUDE_BEFORE_MS: u64 = 50;
 
 /// The longest deadline that a trigger may give.
-pub const DEADLINE_MOST_MS: u32 = 600_000;
+pub const MAX_DEADLINE_MS: u32 = 600_000;
 
 /// Models on a PLC's allow-list.
 pub const ALLOWED_MODELS: usize = 8;

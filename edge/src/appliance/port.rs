@@ -1,10 +1,10 @@
 //! Service: the serial port. Bytes go in and out, and the port is opened again by its name after it was lost.
 
-use super::beat::Worker;
-use super::line::{FINISH_MOST, Line};
+use super::line::{Line, MAX_FINISH_TIME};
+use super::liveness::Worker;
 use super::messages::ToLine;
 use super::service::{Role, Service};
-use crate::config::Plc;
+use crate::config::PlcConfig;
 use crate::serial::{self, Happened};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -15,17 +15,17 @@ use tokio::time::MissedTickBehavior;
 /// How often the session looks at the clock.
 const TICK: Duration = Duration::from_millis(10);
 /// More waiting bytes than that: the other end takes none, and the port is opened anew.
-const MOST_WAITING: usize = 16 << 10;
+const MAX_WAITING: usize = 16 << 10;
 
 /// The service that serves the line to the PLC.
-pub(super) struct Port {
-    pub(super) plc: Plc,
+pub(super) struct PortService {
+    pub(super) plc: PlcConfig,
     pub(super) line: Line,
     pub(super) messages: Receiver<ToLine>,
     pub(super) runtime: Runtime,
 }
 
-impl Service for Port {
+impl Service for PortService {
     fn name(&self) -> &'static str {
         Worker::Port.name()
     }
@@ -41,8 +41,8 @@ impl Service for Port {
     }
 }
 
-async fn serve(plc: Plc, mut line: Line, mut messages: Receiver<ToLine>) {
-    let mut port = serial::Port::new(&plc.port, plc.baud.get(), plc.parity);
+async fn serve(plc: PlcConfig, mut line: Line, mut messages: Receiver<ToLine>) {
+    let mut port = serial::SerialPort::new(&plc.port, plc.baud.get(), plc.parity);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut is_refusal_logged, mut stopped) = (false, None);
@@ -72,7 +72,7 @@ async fn serve(plc: Plc, mut line: Line, mut messages: Receiver<ToLine>) {
             // Stale bytes must not go out when the port is open again.
             port.out().clear();
         }
-        if port.out().len() > MOST_WAITING {
+        if port.out().len() > MAX_WAITING {
             port.close();
             lost = Some(ErrorKind::WriteZero.into());
         }
@@ -82,7 +82,7 @@ async fn serve(plc: Plc, mut line: Line, mut messages: Receiver<ToLine>) {
         }
         if line.is_stopping() {
             let since = *stopped.get_or_insert_with(Instant::now);
-            if (line.is_done() && port.out().is_empty()) || since.elapsed() > FINISH_MOST {
+            if (line.is_done() && port.out().is_empty()) || since.elapsed() > MAX_FINISH_TIME {
                 line.log_unfinished();
                 return;
             }

@@ -1,10 +1,10 @@
 //! Service: finds out which images are complete. A folder that was lost is watched anew as soon as it is there again.
 
-use super::beat::{PAUSE, Worker};
+use super::liveness::{PAUSE, Worker};
 use super::messages::{ArchiverQueue, JudgeQueue, ToJudge};
 use super::service::Service;
 use super::shared::Shared;
-use crate::acquire::{Arrival, Unjudged, WatchError, Watcher as FolderWatcher};
+use crate::acquire::{Arrival, FolderWatcher, Unjudged, WatchError};
 use crate::config::Matching;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What reading the content of an image may take until the watcher counts as stuck.
-const READ_MOST: Duration = Duration::from_millis(200);
+const MAX_READ_TIME: Duration = Duration::from_millis(200);
 
 /// The service that watches the scanner's folder.
 pub(super) struct Watcher {
@@ -37,7 +37,7 @@ impl Service for Watcher {
                 if !std::mem::replace(&mut is_lost, true) {
                     tracing::error!(%error, "not ready: the scanner's folder is lost; it is watched again once it is back");
                 }
-                self.shared.beats.unable(Worker::Watcher);
+                self.shared.liveness.unable(Worker::Watcher);
                 std::thread::sleep(PAUSE);
             }
         }
@@ -63,9 +63,9 @@ impl Watcher {
             is_doubt_due = is_doubt_due && !self.judge.try_send(ToJudge::Doubt);
             if is_doubt_due {
                 // By order, a part must not be judged before the judge knows of the doubt.
-                self.shared.beats.unable(Worker::Watcher);
+                self.shared.liveness.unable(Worker::Watcher);
             } else {
-                self.shared.beats.idle(Worker::Watcher);
+                self.shared.liveness.idle(Worker::Watcher);
                 self.send(&mut unsent);
             }
             let pause = if unread.is_empty() { PAUSE } else { Duration::ZERO };
@@ -80,7 +80,7 @@ impl Watcher {
             // One image a turn, and after it was sent: reading delays neither its verdict nor the images behind it.
             if let Some(image) = unread.pop_front() {
                 if !is_doubt_due {
-                    self.shared.beats.busy(Worker::Watcher, READ_MOST);
+                    self.shared.liveness.busy(Worker::Watcher, MAX_READ_TIME);
                 }
                 image.read_content();
             }

@@ -16,7 +16,7 @@ use std::time::Instant;
 const CAPABILITIES: [(u32, u32); 4] = [(7, 5), (8, 7), (9, 0), (12, 0)];
 
 /// Registers a thread that leave room for 1,024 threads at once on a multiprocessor, which has 65,536.
-const MOST_REGISTERS: u32 = 64;
+const MAX_REGISTERS: u32 = 64;
 
 fn spec(method: Method) -> ConversionSpec {
     ConversionSpec::new(method)
@@ -36,7 +36,7 @@ fn all_kernels_compile_for_all_capabilities_without_register_spills_and_with_roo
             let [registers, stores, loads] = assembled(&log, kernel).unwrap();
             println!("  {}: {registers} registers", kernel.name());
             assert_eq!((stores, loads), (0, 0), "{kernel:?} spills");
-            assert!(registers <= MOST_REGISTERS, "{kernel:?}: {registers} registers");
+            assert!(registers <= MAX_REGISTERS, "{kernel:?}: {registers} registers");
         }
     }
 }
@@ -97,9 +97,9 @@ fn scenario_nowhere() {
 #[test]
 fn a_wrong_specification_and_a_method_without_kernels_are_told_before_cuda_is_looked_for() {
     let refused = |spec: &ConversionSpec| CudaConverter::new(spec, 100).err().unwrap();
-    assert!(matches!(refused(&ConversionSpec::new(Method::Global)), CudaError::Plan(PlanError::Conversion(_))));
+    assert!(matches!(refused(&ConversionSpec::new(Method::Global)), CudaError::Sequence(PlanError::Conversion(_))));
     let clahe = spec(Method::Clahe);
-    assert_eq!(refused(&clahe), CudaError::Plan(PlanError::Method { method: Method::Clahe }));
+    assert_eq!(refused(&clahe), CudaError::Sequence(PlanError::Method { method: Method::Clahe }));
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Direction {
 
 /// What happened on the line since the framer was made; counts stop at their largest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct FrameCounts {
     /// Frames handed on, of any unit and function.
     pub frames: u32,
     /// Those of them that were found behind noise.
@@ -73,14 +73,14 @@ pub struct Framer {
     bytes: [u8; FRAME_MAX],
     used: usize,
     last_byte_ms: u64,
-    counts: Counts,
+    counts: FrameCounts,
 }
 
 impl Framer {
     /// Nothing received yet; see [`silence_ms`] for that parameter.
     #[must_use]
     pub const fn new(direction: Direction, silence_ms: u64) -> Self {
-        let counts = Counts { frames: 0, resynchronised: 0, bad_crc: 0, bytes_dropped: 0 };
+        let counts = FrameCounts { frames: 0, resynchronised: 0, bad_crc: 0, bytes_dropped: 0 };
         Self { direction, silence_ms, bytes: [0; FRAME_MAX], used: 0, last_byte_ms: 0, counts }
     }
 
@@ -149,7 +149,7 @@ impl Framer {
 
     /// Counts since the framer was made.
     #[must_use]
-    pub const fn counts(&self) -> Counts {
+    pub const fn counts(&self) -> FrameCounts {
         self.counts
     }
 
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(framer.poll_at_ms(), Some(20));
         assert_eq!(fed(&mut framer, &READ[3..], 19), 1);
         assert_eq!(framer.poll_at_ms(), None);
-        assert_eq!(framer.counts(), Counts { frames: 1, ..Counts::default() });
+        assert_eq!(framer.counts(), FrameCounts { frames: 1, ..FrameCounts::default() });
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(polled(&mut framer, 119), 0);
         assert_eq!(framer.counts().bytes_dropped, 3);
         assert_eq!(polled(&mut framer, 120), 0);
-        assert_eq!(framer.counts(), Counts { frames: 1, bytes_dropped: 8, ..Counts::default() });
+        assert_eq!(framer.counts(), FrameCounts { frames: 1, bytes_dropped: 8, ..FrameCounts::default() });
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(fed(&mut framer, &READ[..5], 0), 0);
         assert_eq!(fed(&mut framer, &READ, 3), 0);
         assert_eq!(polled(&mut framer, 23), 1);
-        assert_eq!(framer.counts(), Counts { frames: 1, resynchronised: 1, bad_crc: 1, bytes_dropped: 5 });
+        assert_eq!(framer.counts(), FrameCounts { frames: 1, resynchronised: 1, bad_crc: 1, bytes_dropped: 5 });
     }
 
     #[test]

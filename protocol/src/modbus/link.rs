@@ -1,8 +1,8 @@
 //! Framer and server together: bytes in, bytes out.
 
 use super::codec::FrameBuffer;
-use super::framer::{Counts as LineCounts, Direction, FRAME_MAX, Framer};
-use super::server::{Counts as RequestCounts, Server, Written};
+use super::framer::{Direction, FRAME_MAX, FrameCounts, Framer};
+use super::server::{RequestCounts, Server, Written};
 use super::snapshot::SnapshotRegisters;
 use super::unit::Unit;
 
@@ -86,7 +86,7 @@ impl Link {
 
     /// Counts of frames and bytes, and of requests.
     #[must_use]
-    pub const fn counts(&self) -> (LineCounts, RequestCounts) {
+    pub const fn counts(&self) -> (FrameCounts, RequestCounts) {
         (self.framer.counts(), self.server.counts())
     }
 }

@@ -1,4 +1,4 @@
-//! The serial line and the PLC.
+//! The serial link and the PLC.
 
 use super::make::{Family, Follower, counter, follower, followers, gauge};
 use cellgate_protocol::reason::ReasonCode;
@@ -7,7 +7,7 @@ use prometheus::{IntCounter, IntGauge, Registry, Result};
 
 /// What link and session have counted, whichever profile carries them. A count that fell began anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LineCounts {
+pub struct LinkCounts {
     /// Frames received whole and right.
     pub frames: u32,
     /// Native: bytes between two delimiters that were no frame. Modbus: requests found behind noise.
@@ -40,9 +40,9 @@ enum Fault {
     Acknowledgement,
 }
 
-/// The serial line and the PLC.
+/// The serial link and the PLC.
 #[derive(Debug)]
-pub struct LineFigures {
+pub struct LinkFigures {
     open: IntGauge,
     openings: IntCounter,
     losses: IntCounter,
@@ -56,7 +56,7 @@ pub struct LineFigures {
     plc_silences: IntCounter,
 }
 
-impl LineFigures {
+impl LinkFigures {
     pub(super) fn new(registry: &Registry) -> Result<Self> {
         Ok(Self {
             open: gauge(registry, "cellgate_line_open", "Whether the serial port is open: 0 or 1.")?,
@@ -129,7 +129,7 @@ impl LineFigures {
     }
 
     /// What link and session have counted until now.
-    pub fn show(&self, counts: &LineCounts) {
+    pub fn set(&self, counts: &LinkCounts) {
         self.frames.follow(counts.frames.into());
         self.resyncs.follow(counts.resyncs.into());
         self.bytes_dropped.follow(counts.bytes_dropped.into());
