@@ -5,7 +5,7 @@ mod folder;
 
 use crate::acquire::FileSystem;
 use crate::config::Config;
-use crate::finding::{Finding, State};
+use crate::finding::{Finding, FindingState};
 use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
 use cellgate_models::one_line;
@@ -46,7 +46,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
 fn scans(path: &Path) -> Finding {
     let what = "scanner's folder";
     let found = folder(what, path);
-    if found.state != State::Ok {
+    if found.state != FindingState::Ok {
         return found;
     }
     match FileSystem::of(path) {
@@ -118,7 +118,7 @@ fn journal(path: &Path) -> Finding {
         return Finding::warning(what, found);
     }
     let writable = folder(what, &place);
-    if writable.state != State::Ok {
+    if writable.state != FindingState::Ok {
         return writable;
     }
     if !path.exists() {
@@ -171,7 +171,7 @@ fn user(id: u32) -> String {
     name.map_or_else(|| id.to_string(), str::to_owned)
 }
 
-/// Whether the line can be opened; one that the running appliance has is no failure.
+/// Whether the port can be opened; one that the running appliance has is no failure.
 fn port(path: &Path, is_running: bool) -> Finding {
     let what = "serial port";
     // Without O_NONBLOCK opening would wait for the modem's carrier; without O_NOCTTY it would become our terminal.
@@ -222,7 +222,7 @@ fn clock() -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{Journal, Options};
+    use crate::journal::{Journal, JournalOptions};
 
     #[test]
     fn what_is_missing_is_named_with_what_to_do() {
@@ -232,11 +232,11 @@ mod tests {
         std::fs::write(place.path().join("port"), "").unwrap();
         let findings = examine(&config);
         let state = |what: &str| findings.iter().find(|finding| finding.what == what).unwrap();
-        assert_eq!(state("model and engine").state, State::Failure);
+        assert_eq!(state("model and engine").state, FindingState::Failure);
         assert!(state("scanner's folder").found.contains("no such folder; make it"), "{findings:?}");
         assert!(state("serial port").found.contains("found no serial port"), "{findings:?}");
-        assert_eq!((state("journal").state, state("clock").state), (State::Ok, State::Ok));
-        assert_eq!(findings[0].state, State::Failure, "what keeps it from running comes first");
+        assert_eq!((state("journal").state, state("clock").state), (FindingState::Ok, FindingState::Ok));
+        assert_eq!(findings[0].state, FindingState::Failure, "what keeps it from running comes first");
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing was made");
     }
 
@@ -245,13 +245,13 @@ mod tests {
         let mut config = Config::parse(Config::EXAMPLE, Path::new("edge.toml")).unwrap();
         config.acquire.archive = "archive-that-is-not-there-yet".into();
         config.acquire.folder = ".".into();
-        assert_ne!(archive(&config).state, State::Failure, "{}", archive(&config).found);
+        assert_ne!(archive(&config).state, FindingState::Failure, "{}", archive(&config).found);
     }
 
     #[test]
     fn a_folder_whose_files_the_kernel_does_not_report_is_a_warning() {
         let state = |of: &str| scans_on(Path::new("scans"), FileSystem::of(Path::new(of)).unwrap()).state;
-        assert_eq!((state("/dev/shm"), state("/proc")), (State::Ok, State::Warning));
+        assert_eq!((state("/dev/shm"), state("/proc")), (FindingState::Ok, FindingState::Warning));
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
         let mut config = Config::parse(Config::EXAMPLE, &place.path().join("edge.toml")).unwrap();
         config.acquire.min_free_mib = 0;
         assert!(!config.acquire.folder.exists());
-        assert_eq!(archive(&config).state, State::Ok, "{}", archive(&config).found);
+        assert_eq!(archive(&config).state, FindingState::Ok, "{}", archive(&config).found);
         config.acquire.folder = "/proc".into();
         let found = archive(&config).found;
         assert!(found.starts_with(config.acquire.archive.to_str().unwrap()) && found.contains("than /proc"), "{found}");
@@ -270,24 +270,24 @@ mod tests {
     fn a_journal_that_an_appliance_works_with_is_named() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
-        let (running, _) = Journal::open(&path, Options::default()).unwrap();
+        let (running, _) = Journal::open(&path, JournalOptions::default()).unwrap();
         let found = journal(&path);
-        assert!(found.state == State::Warning && found.found.contains("an appliance runs"), "{found:?}");
+        assert!(found.state == FindingState::Warning && found.found.contains("an appliance runs"), "{found:?}");
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         assert_eq!(
             [true, false].map(|is_running| metrics(address, is_running).state),
-            [State::Warning, State::Failure]
+            [FindingState::Warning, FindingState::Failure]
         );
         drop(running);
-        assert_ne!(journal(&path).state, State::Failure);
+        assert_ne!(journal(&path).state, FindingState::Failure);
     }
 
     #[test]
     fn the_journals_folder_is_where_a_link_leads() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
-        drop(Journal::open(&path, Options::default()).unwrap());
+        drop(Journal::open(&path, JournalOptions::default()).unwrap());
         let elsewhere = tempfile::tempdir().unwrap();
         let link = elsewhere.path().join("journal");
         std::os::unix::fs::symlink(&path, &link).unwrap();
@@ -301,7 +301,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
-        drop(Journal::open(&path, Options::default()).unwrap());
+        drop(Journal::open(&path, JournalOptions::default()).unwrap());
         let lock = place.path().join("journal.lock");
         set_permissions(place.path(), Permissions::from_mode(0o777)).unwrap();
         files_of(&path).iter().for_each(|file| set_permissions(file, Permissions::from_mode(0o666)).unwrap());
@@ -322,12 +322,12 @@ mod tests {
             );
             return;
         };
-        assert_eq!(found.state, State::Failure, "{found:?}");
+        assert_eq!(found.state, FindingState::Failure, "{found:?}");
         assert!(found.found.starts_with(lock.to_str().unwrap()), "{found:?}");
         let todo = if is_root { format!("chown {} {}", user(65534), lock.display()) } else { "chmod u+rw".to_owned() };
         assert!(found.found.contains(&todo), "{found:?}");
         assert!(!is_root || found.found.contains("of root: Permission denied"), "{found:?}");
         set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
-        assert_eq!(std::thread::scope(|scope| scope.spawn(look).join().unwrap()).unwrap().state, State::Ok);
+        assert_eq!(std::thread::scope(|scope| scope.spawn(look).join().unwrap()).unwrap().state, FindingState::Ok);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// How one thing is, from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum FindingState {
     /// As it should be.
     Ok,
     /// Not looked at, as nobody asked for it.
@@ -18,7 +18,7 @@ pub enum State {
     Failure,
 }
 
-impl State {
+impl FindingState {
     /// The word for it in a table.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -40,7 +40,7 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
     /// How it is.
-    pub state: State,
+    pub state: FindingState,
     /// What was found; where it is not as it should be, with what to do.
     pub found: String,
     /// The figures in it, by names that end in their unit.
@@ -50,23 +50,23 @@ pub struct Finding {
 
 impl Finding {
     /// A finding without precision and figures.
-    pub fn new(what: &'static str, state: State, found: impl Into<String>) -> Self {
+    pub fn new(what: &'static str, state: FindingState, found: impl Into<String>) -> Self {
         Self { what, precision: None, state, found: found.into(), figures: BTreeMap::new() }
     }
 
     /// Of what is as it should be.
     pub fn ok(what: &'static str, found: impl Into<String>) -> Self {
-        Self::new(what, State::Ok, found)
+        Self::new(what, FindingState::Ok, found)
     }
 
     /// Of what leaves the appliance with less than it should have.
     pub fn warning(what: &'static str, found: impl Into<String>) -> Self {
-        Self::new(what, State::Warning, found)
+        Self::new(what, FindingState::Warning, found)
     }
 
     /// Of what is missing or different.
     pub fn failure(what: &'static str, found: impl Into<String>) -> Self {
-        Self::new(what, State::Failure, found)
+        Self::new(what, FindingState::Failure, found)
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
         finding.figures = BTreeMap::from([("bytes_per_s", 1e9)]);
         let expected = r#"{"what":"copy rate","state":"ok","found":"1 GB/s","figures":{"bytes_per_s":1000000000.0}}"#;
         assert_eq!(json(&finding), expected);
-        let mut finding = Finding::new("latency", State::Skipped, "");
+        let mut finding = Finding::new("latency", FindingState::Skipped, "");
         finding.precision = Some(Precision::F32);
         assert_eq!(json(&finding), r#"{"what":"latency","precision":"f32","state":"skipped","found":""}"#);
         assert_eq!(json(&Finding::warning("clock", "a")), r#"{"what":"clock","state":"warning","found":"a"}"#);

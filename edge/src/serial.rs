@@ -1,4 +1,4 @@
-//! A serial port, as both ends of the line use it. Never flushed: `tcdrain` can hang for ever.
+//! A serial port, as both ends of the link use it. Never flushed: `tcdrain` can hang for ever.
 
 use crate::config::Parity;
 use rustix::fs::{Mode, OFlags};
@@ -18,7 +18,7 @@ use tokio_serial::{DataBits, FlowControl, SerialPortBuilderExt, SerialStream, St
 const OPEN_EVERY: Duration = Duration::from_millis(100);
 
 /// A serial port by its name, opened again where it was lost, and the bytes that wait to go out.
-pub struct Port {
+pub struct SerialPort {
     path: PathBuf,
     baud: u32,
     parity: Parity,
@@ -43,7 +43,7 @@ pub enum Happened<'p> {
     Lost(io::Error),
 }
 
-impl Port {
+impl SerialPort {
     /// The port at `path`, which the first [`Self::next`] opens: `baud` bits per second, 8 data bits, 1 stop bit, no flow
     /// control.
     #[must_use]
@@ -98,9 +98,12 @@ impl Port {
     }
 }
 
-impl fmt::Debug for Port {
+impl fmt::Debug for SerialPort {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Port").field("path", &self.path).field("is_open", &self.is_open()).finish_non_exhaustive()
+        out.debug_struct("SerialPort")
+            .field("path", &self.path)
+            .field("is_open", &self.is_open())
+            .finish_non_exhaustive()
     }
 }
 
@@ -213,7 +216,7 @@ mod tests {
         runtime.block_on(async {
             let place = tempfile::tempdir().unwrap();
             let path = place.path().join("port");
-            let mut port = Port::new(&path, 115_200, Parity::Even);
+            let mut port = SerialPort::new(&path, 115_200, Parity::Even);
             port.out().extend(b"nobody hears it");
             assert!(matches!(port.next().await, Happened::Refused(_)));
             for round in 0..2 {

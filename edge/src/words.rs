@@ -8,21 +8,21 @@ use cellgate_protocol::reason::ReasonCode;
 
 /// The verdict on the wire.
 #[must_use]
-pub fn wire_verdict(verdict: Verdict) -> code::Verdict {
+pub fn wire_verdict(verdict: Verdict) -> code::WireVerdict {
     match verdict {
-        Verdict::Pass => code::Verdict::Pass,
-        Verdict::Review => code::Verdict::Review,
-        Verdict::Reject => code::Verdict::Reject,
+        Verdict::Pass => code::WireVerdict::Pass,
+        Verdict::Review => code::WireVerdict::Review,
+        Verdict::Reject => code::WireVerdict::Reject,
     }
 }
 
 /// The verdict in policy and journal.
 #[must_use]
-pub fn policy_verdict(verdict: code::Verdict) -> Verdict {
+pub fn policy_verdict(verdict: code::WireVerdict) -> Verdict {
     match verdict {
-        code::Verdict::Pass => Verdict::Pass,
-        code::Verdict::Review => Verdict::Review,
-        code::Verdict::Reject => Verdict::Reject,
+        code::WireVerdict::Pass => Verdict::Pass,
+        code::WireVerdict::Review => Verdict::Review,
+        code::WireVerdict::Reject => Verdict::Reject,
     }
 }
 

@@ -1,12 +1,12 @@
-//! A simulated device on a serial line or a pseudo-terminal, for trying out a Modbus client.
+//! A simulated device on a serial link or a pseudo-terminal, for trying out a Modbus client.
 //!
 //! `cargo run -p cellgate-protocol --example modbus_server -- PORT [UNIT]`; the port must be in raw mode already. The session
 //! and the registers are the real ones. Each trigger is judged after 30 ms by its part number: a multiple of 3 is a PASS, one
 //! more a REVIEW, two more a REJECT; all of them say that they are simulated.
 
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;
-use cellgate_protocol::health::{Health, Progress};
+use cellgate_protocol::health::{Health, WorkerProgress};
 use cellgate_protocol::link::Output;
 use cellgate_protocol::modbus::device::ModbusDevice;
 use cellgate_protocol::modbus::framer::{FRAME_MAX, silence_ms};
@@ -15,7 +15,7 @@ use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::part::{Outcome, Trigger};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::score::ScoreE4;
-use cellgate_protocol::session::device::{Condition, DeviceConfig, DeviceSession, Event, Mode};
+use cellgate_protocol::session::device::{Condition, DeviceEvent, DeviceSession, DeviceSessionConfig, Mode};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use cellgate_protocol::to_plc::Flags;
 use std::fs::File;
@@ -38,7 +38,7 @@ fn main() -> Result<(), Error> {
     let mut port = File::options().read(true).write(true).open(port)?;
     let received = reader(port.try_clone()?);
     // Another one at each start, as that of a real device from its journal.
-    let config = DeviceConfig { device: 1, boot_epoch: std::process::id(), first_wait_ms: first_wait_ms(BAUD) };
+    let config = DeviceSessionConfig { device: 1, boot_epoch: std::process::id(), first_wait_ms: first_wait_ms(BAUD) };
     let mut device = ModbusDevice::new(DeviceSession::new(config), link, DEADLINE_MS);
     device.session().set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
     let mut judge = Judge { in_hand: None, verdict_seq: NonZeroU64::MIN };
@@ -51,13 +51,13 @@ fn main() -> Result<(), Error> {
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         let now_ms = start.elapsed().as_millis() as u64;
-        let health = Health::attest(now_ms, &[Progress { last_ms: now_ms, allowed_ms: 0 }]);
+        let health = Health::attest(now_ms, &[WorkerProgress { last_ms: now_ms, allowed_ms: 0 }]);
         judge.judge(now_ms, device.session(), health.as_ref());
         let mut out = [0; FRAME_MAX];
         while let Some(output) = device.poll(now_ms, health.as_ref(), &mut out) {
             match output {
                 Output::Bytes(bytes) => port.write_all(bytes)?,
-                Output::Event(Event::Triggered(trigger)) => {
+                Output::Event(DeviceEvent::Triggered(trigger)) => {
                     device.session().accept(&trigger);
                     judge.in_hand = Some((trigger, now_ms + JUDGING_MS));
                 }
@@ -102,9 +102,9 @@ impl Judge {
 
 fn outcome(part_id: u64) -> Outcome {
     let (verdict, reason, score) = match part_id % 3 {
-        0 => (Verdict::Pass, ReasonCode::SCORE_BELOW_REVIEW, ScoreE4(1_000)),
-        1 => (Verdict::Review, ReasonCode::SCORE_FROM_REVIEW, ScoreE4(5_000)),
-        _ => (Verdict::Reject, ReasonCode::SCORE_FROM_REJECT, ScoreE4(9_000)),
+        0 => (WireVerdict::Pass, ReasonCode::SCORE_BELOW_REVIEW, ScoreE4(1_000)),
+        1 => (WireVerdict::Review, ReasonCode::SCORE_FROM_REVIEW, ScoreE4(5_000)),
+        _ => (WireVerdict::Reject, ReasonCode::SCORE_FROM_REJECT, ScoreE4(9_000)),
     };
     Outcome { verdict, reason, score, model: DigestStart::NONE, image: DigestStart::NONE, flags: Flags::SIMULATED }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the gate does with a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum WireVerdict {
     /// The part is good.
     Pass,
     /// A person decides.
@@ -17,7 +17,7 @@ pub enum Verdict {
     Reject,
 }
 
-impl Verdict {
+impl WireVerdict {
     /// The stable name: `PASS`, `REVIEW` or `REJECT`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -59,7 +59,7 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for WireVerdict {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(self.name())
     }
@@ -87,11 +87,11 @@ impl VerdictCode {
 
     /// What the code says; any unknown value is a REJECT.
     #[must_use]
-    pub const fn verdict(self) -> Verdict {
+    pub const fn verdict(self) -> WireVerdict {
         match self {
-            Self::PASS => Verdict::Pass,
-            Self::REVIEW => Verdict::Review,
-            _ => Verdict::Reject,
+            Self::PASS => WireVerdict::Pass,
+            Self::REVIEW => WireVerdict::Review,
+            _ => WireVerdict::Reject,
         }
     }
 }
@@ -119,17 +119,17 @@ mod tests {
 
     #[test]
     fn only_three_registers_of_all_say_something_else_than_an_unknown_code() {
-        let known = (0..=u16::MAX).filter(|register| Verdict::from_register(*register).register() == *register);
+        let known = (0..=u16::MAX).filter(|register| WireVerdict::from_register(*register).register() == *register);
         assert_eq!(known.count(), 3);
-        assert_eq!((0..=u16::MAX).filter(|r| Verdict::from_register(*r) == Verdict::Pass).count(), 1);
+        assert_eq!((0..=u16::MAX).filter(|r| WireVerdict::from_register(*r) == WireVerdict::Pass).count(), 1);
     }
 
     #[test]
     fn a_code_within_15_bits_of_pass_is_no_pass_unless_it_is_pass() {
         for bit in 0..32 {
-            assert_eq!(VerdictCode(VerdictCode::PASS.0 ^ (1 << bit)).verdict(), Verdict::Reject);
+            assert_eq!(VerdictCode(VerdictCode::PASS.0 ^ (1 << bit)).verdict(), WireVerdict::Reject);
         }
-        for verdict in [Verdict::Pass, Verdict::Review, Verdict::Reject] {
+        for verdict in [WireVerdict::Pass, WireVerdict::Review, WireVerdict::Reject] {
             assert_eq!(verdict.code().verdict(), verdict);
         }
     }

@@ -3,7 +3,7 @@
 //! A PASS is a positive, fresh, matched proof. Every rule must hold; the first that doesn't gives the reason.
 
 use crate::{
-    code::{Verdict, VerdictCode},
+    code::{VerdictCode, WireVerdict},
     digest::DigestStart,
     limits::DEVICE_STALE_MS,
     reason::ReasonCode,
@@ -69,7 +69,7 @@ pub struct Known<'a> {
 
 /// What the gate does with the part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum GateDecision {
     /// The gate opens.
     Pass,
     /// The gate stays shut, a person decides: every rule holds, but the verdict is REVIEW.
@@ -78,7 +78,7 @@ pub enum Decision {
     Reject(ReasonCode),
 }
 
-impl Decision {
+impl GateDecision {
     /// Does the gate open?
     #[must_use]
     pub const fn is_pass(&self) -> bool {
@@ -87,11 +87,11 @@ impl Decision {
 
     /// The decision as a verdict.
     #[must_use]
-    pub const fn verdict(&self) -> Verdict {
+    pub const fn verdict(&self) -> WireVerdict {
         match self {
-            Self::Pass => Verdict::Pass,
-            Self::Review(_) => Verdict::Review,
-            Self::Reject(_) => Verdict::Reject,
+            Self::Pass => WireVerdict::Pass,
+            Self::Review(_) => WireVerdict::Review,
+            Self::Reject(_) => WireVerdict::Reject,
         }
     }
 }
@@ -100,7 +100,7 @@ impl Decision {
 ///
 /// A REJECT needs no proof: where only the verdict itself says REJECT its own reason is kept.
 #[must_use]
-pub fn judge(claim: &Claim, known: &Known<'_>) -> Decision {
+pub fn judge(claim: &Claim, known: &Known<'_>) -> GateDecision {
     let broken = if !claim.crc_right {
         Some(ReasonCode::CRC)
     } else if !claim.complement_right {
@@ -121,16 +121,16 @@ pub fn judge(claim: &Claim, known: &Known<'_>) -> Decision {
         None
     };
     if let Some(reason) = broken {
-        return Decision::Reject(reason);
+        return GateDecision::Reject(reason);
     }
     match claim.code {
-        VerdictCode::REJECT => Decision::Reject(claim.reason),
+        VerdictCode::REJECT => GateDecision::Reject(claim.reason),
         VerdictCode::PASS | VerdictCode::REVIEW if !is_allowed(claim.model, known.allowed_models) => {
-            Decision::Reject(ReasonCode::MODEL_NOT_ALLOWED)
+            GateDecision::Reject(ReasonCode::MODEL_NOT_ALLOWED)
         }
-        VerdictCode::PASS => Decision::Pass,
-        VerdictCode::REVIEW => Decision::Review(claim.reason),
-        _ => Decision::Reject(ReasonCode::UNKNOWN_CODE),
+        VerdictCode::PASS => GateDecision::Pass,
+        VerdictCode::REVIEW => GateDecision::Review(claim.reason),
+        _ => GateDecision::Reject(ReasonCode::UNKNOWN_CODE),
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_whole_proof_at_its_limits_opens_the_gate() {
         let (claim, known) = proof();
-        assert_eq!(judge(&claim, &known), Decision::Pass);
+        assert_eq!(judge(&claim, &known), GateDecision::Pass);
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
         for (break_it, reason) in breaks {
             let (mut claim, mut known) = proof();
             break_it(&mut claim, &mut known);
-            assert_eq!(judge(&claim, &known), Decision::Reject(reason));
+            assert_eq!(judge(&claim, &known), GateDecision::Reject(reason));
         }
     }
 
@@ -206,10 +206,10 @@ mod tests {
         let (mut claim, known) = proof();
         claim.code = VerdictCode::REVIEW;
         claim.reason = ReasonCode::SCORE_FROM_REVIEW;
-        assert_eq!(judge(&claim, &known), Decision::Review(ReasonCode::SCORE_FROM_REVIEW));
+        assert_eq!(judge(&claim, &known), GateDecision::Review(ReasonCode::SCORE_FROM_REVIEW));
         claim.code = VerdictCode::REJECT;
         claim.reason = ReasonCode::NO_IMAGE;
         claim.model = DigestStart::NONE;
-        assert_eq!(judge(&claim, &known), Decision::Reject(ReasonCode::NO_IMAGE));
+        assert_eq!(judge(&claim, &known), GateDecision::Reject(ReasonCode::NO_IMAGE));
     }
 }

@@ -4,7 +4,7 @@ use crate::limits::HEALTH_VALID_MS;
 
 /// What a supervisor knows of one worker: acquisition, inference, journal, serial task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct WorkerProgress {
     /// When the worker last showed progress; an idle one shows it by saying that it waits.
     pub last_ms: u64,
     /// How long it may stand still. With [`HEALTH_VALID_MS`] this must stay below
@@ -12,7 +12,7 @@ pub struct Progress {
     pub allowed_ms: u64,
 }
 
-impl Progress {
+impl WorkerProgress {
     /// Did the worker show progress within its time? A time in the future, beyond what a race explains, is a fault.
     #[must_use]
     pub const fn is_live(&self, now_ms: u64) -> bool {
@@ -39,7 +39,7 @@ pub struct Health {
 impl Health {
     /// A token, if there is at least one worker and none stands still.
     #[must_use]
-    pub fn attest(now_ms: u64, workers: &[Progress]) -> Option<Self> {
+    pub fn attest(now_ms: u64, workers: &[WorkerProgress]) -> Option<Self> {
         let live = !workers.is_empty() && workers.iter().all(|worker| worker.is_live(now_ms));
         live.then_some(Self { attested_ms: now_ms })
     }
@@ -62,9 +62,9 @@ mod tests {
 
     #[test]
     fn one_worker_that_stands_still_is_enough_for_no_health() {
-        let live = Progress { last_ms: 1_000, allowed_ms: 100 };
-        let still = Progress { last_ms: 899, allowed_ms: 100 };
-        let ahead = Progress { last_ms: 1_101, allowed_ms: 100 };
+        let live = WorkerProgress { last_ms: 1_000, allowed_ms: 100 };
+        let still = WorkerProgress { last_ms: 899, allowed_ms: 100 };
+        let ahead = WorkerProgress { last_ms: 1_101, allowed_ms: 100 };
         assert!(Health::attest(1_000, &[live, live]).is_some());
         assert!(Health::attest(1_000, &[live, still]).is_none());
         assert!(Health::attest(1_000, &[ahead]).is_none());
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn health_expires() {
-        let health = Health::attest(1_000, &[Progress { last_ms: 1_000, allowed_ms: 0 }]).unwrap();
+        let health = Health::attest(1_000, &[WorkerProgress { last_ms: 1_000, allowed_ms: 0 }]).unwrap();
         assert!(!health.is_valid(999));
         assert!(health.is_valid(1_000) && health.is_valid(999 + HEALTH_VALID_MS));
         assert!(!health.is_valid(1_000 + HEALTH_VALID_MS));

@@ -61,7 +61,7 @@
 //! ```
 
 use crate::{
-    code::Verdict,
+    code::WireVerdict,
     digest::DigestStart,
     reason::ReasonCode,
     score::ScoreE4,
@@ -122,7 +122,7 @@ impl Trigger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: WireVerdict,
     /// Why.
     pub reason: ReasonCode,
     /// The score.
@@ -140,7 +140,7 @@ impl Outcome {
     #[must_use]
     pub const fn reject(reason: ReasonCode) -> Self {
         Self {
-            verdict: Verdict::Reject,
+            verdict: WireVerdict::Reject,
             reason,
             score: ScoreE4::NONE,
             model: DigestStart::NONE,
@@ -152,7 +152,7 @@ impl Outcome {
 
 /// What the journal has to store before anything is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct PartEntry {
     /// The part.
     pub part_id: u64,
     /// The nonce of its trigger.
@@ -174,9 +174,9 @@ pub struct Pending {
 impl Pending {
     /// What the journal has to store.
     #[must_use]
-    pub fn entry(&self) -> Entry {
+    pub fn entry(&self) -> PartEntry {
         let Ticket { part_id, nonce, boot_epoch, .. } = self.ticket;
-        Entry { part_id, nonce, boot_epoch, outcome: self.outcome }
+        PartEntry { part_id, nonce, boot_epoch, outcome: self.outcome }
     }
 
     /// The journal holds the entry, durably, under this number.
@@ -225,7 +225,7 @@ impl Committed {
     }
 }
 
-impl Entry {
+impl PartEntry {
     /// The entry as information, for a replay from the journal.
     #[must_use]
     pub fn record(&self, verdict_seq: NonZeroU64, origin: Origin) -> Record {

@@ -4,7 +4,7 @@
 //! 0x0105 and 0x020D meant something once and are not given again.
 //! 1..=0xFF belong to the decision on an image, 0x100.. to the appliance, 0x200.. to the PLC's gate.
 
-use crate::code::Verdict;
+use crate::code::WireVerdict;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -33,11 +33,11 @@ pub enum Role {
 impl Role {
     /// The verdict that the reason belongs to; none for those that belong to no verdict of the device.
     #[must_use]
-    pub const fn verdict(self) -> Option<Verdict> {
+    pub const fn verdict(self) -> Option<WireVerdict> {
         match self {
-            Self::Pass => Some(Verdict::Pass),
-            Self::Review => Some(Verdict::Review),
-            Self::Reject | Self::RefusalOrReject => Some(Verdict::Reject),
+            Self::Pass => Some(WireVerdict::Pass),
+            Self::Review => Some(WireVerdict::Review),
+            Self::Reject | Self::RefusalOrReject => Some(WireVerdict::Reject),
             Self::Refusal | Self::Gate => None,
         }
     }

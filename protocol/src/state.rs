@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The appliance's state. The numbers are those of OPC 40100-1, 4 and 8 upwards are not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub enum State {
+pub enum DeviceState {
     /// Starting: nothing was proven yet.
     Preoperational = 1,
     /// Stopped by a person or by a shutdown.
@@ -21,7 +21,7 @@ pub enum State {
     SingleExecution = 7,
 }
 
-impl State {
+impl DeviceState {
     /// The stable name, for example `SINGLE_EXECUTION`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -42,7 +42,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for DeviceState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(self.name())
     }
@@ -56,14 +56,14 @@ pub struct StateCode(pub u8);
 impl StateCode {
     /// The state that the code says; none for one that this version doesn't know.
     #[must_use]
-    pub const fn state(self) -> Option<State> {
+    pub const fn state(self) -> Option<DeviceState> {
         Some(match self.0 {
-            1 => State::Preoperational,
-            2 => State::Halted,
-            3 => State::Error,
-            5 => State::Initialized,
-            6 => State::Ready,
-            7 => State::SingleExecution,
+            1 => DeviceState::Preoperational,
+            2 => DeviceState::Halted,
+            3 => DeviceState::Error,
+            5 => DeviceState::Initialized,
+            6 => DeviceState::Ready,
+            7 => DeviceState::SingleExecution,
             _ => return None,
         })
     }

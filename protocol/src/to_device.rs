@@ -23,7 +23,7 @@ pub struct TriggerRequest {
     /// Never used twice: tells this trigger from any other of the same part.
     #[serde(with = "postcard::fixint::le")]
     pub nonce: u32,
-    /// What is left of the part's time, in milliseconds, 1..=[`crate::limits::DEADLINE_MOST_MS`].
+    /// What is left of the part's time, in milliseconds, 1..=[`crate::limits::MAX_DEADLINE_MS`].
     #[serde(with = "postcard::fixint::le")]
     pub deadline_ms: u32,
 }

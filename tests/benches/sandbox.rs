@@ -3,7 +3,7 @@
 //! `cargo build --release -p cellgate-edge && cargo bench -p cellgate-tests --bench sandbox -- [ROUNDS]`
 
 use anyhow::{Context as _, ensure};
-use cellgate_edge::sandbox::{Options, Sandbox, SandboxFailure};
+use cellgate_edge::sandbox::{Sandbox, SandboxFailure, SandboxOptions};
 use cellgate_models::radiograph::{Radiograph, RadiographLimits, RadiographReader, write};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -35,7 +35,7 @@ fn measure() -> anyhow::Result<()> {
 
     let limits = RadiographLimits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..RadiographLimits::default() };
     let program = cellgate_test_support::program("cellgate-edge").context("cargo build --release -p cellgate-edge")?;
-    let options = Options { program, ..Options::new(limits.clone()) };
+    let options = SandboxOptions { program, ..SandboxOptions::new(limits.clone()) };
     let mut sandbox = Sandbox::start(options.clone())?;
     let mut reader = RadiographReader::new(limits);
     ensure!(sandbox.decode(&bytes, &path)? == reader.decode(&bytes, &path)?.view(), "the levels differ");

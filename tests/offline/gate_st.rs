@@ -1,8 +1,8 @@
 //! The gate in structured text and the one in Rust decide alike: the text is run by `tests/oracle/gate_st.py`.
 
-use cellgate_protocol::code::{Verdict, VerdictCode};
+use cellgate_protocol::code::{VerdictCode, WireVerdict};
 use cellgate_protocol::digest::DigestStart;
-use cellgate_protocol::gate::{Claim, Decision, Known, judge};
+use cellgate_protocol::gate::{Claim, GateDecision, Known, judge};
 use cellgate_protocol::limits::DEVICE_STALE_MS;
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::to_plc::Flags;
@@ -78,11 +78,11 @@ fn both_gates_decide_alike() -> anyhow::Result<()> {
         }));
         let decision = judge(&claim, &known);
         let reason = match decision {
-            Decision::Pass => claim.reason,
-            Decision::Review(reason) | Decision::Reject(reason) => reason,
+            GateDecision::Pass => claim.reason,
+            GateDecision::Review(reason) | GateDecision::Reject(reason) => reason,
         };
         passed += u64::from(decision.is_pass());
-        let is_review = matches!(decision, Decision::Review(_));
+        let is_review = matches!(decision, GateDecision::Review(_));
         expected
             .push(json!({"PASS": u8::from(decision.is_pass()), "REVIEW": u8::from(is_review), "OUT_REASON": reason.0}));
     }
@@ -98,8 +98,9 @@ fn codes_and_flags_of_registers_are_those_of_frames() -> anyhow::Result<()> {
     let code = |register: u16| json!({"block": "CELLGATE_CODE", "REGISTER": register});
     let outputs = run(&(0..=u16::MAX).map(code).collect::<Vec<_>>())?;
     for (register, output) in (0..=u16::MAX).zip(outputs) {
-        let verdict = [Verdict::Pass, Verdict::Review].into_iter().find(|verdict| verdict.register() == register);
-        let expected = verdict.unwrap_or(Verdict::Reject).code().0;
+        let verdict =
+            [WireVerdict::Pass, WireVerdict::Review].into_iter().find(|verdict| verdict.register() == register);
+        let expected = verdict.unwrap_or(WireVerdict::Reject).code().0;
         assert_eq!(output["CELLGATE_CODE"], expected, "{register:#06x}");
     }
     // All bits that have a meaning, and two of those that have none.

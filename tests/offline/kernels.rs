@@ -5,7 +5,7 @@
 //! shows the levels before the resize.
 
 use anyhow::{Context as _, Result, ensure};
-use cellgate_edge::convert::Plan;
+use cellgate_edge::convert::LaunchSequence;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size, image_percentiles};
 use cellgate_models::radiograph::{Radiograph, RadiographLimits, read};
 use cellgate_tests::kernels::{Order, run};
@@ -26,7 +26,7 @@ fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, orders: &
     let mut expected = vec![0.0; 3 * converter.output_size(radiograph).pixels()];
     converter.to_tensor(radiograph, &mut expected)?;
     for &order in orders {
-        let found = run(&Plan::new(spec, image)?, radiograph.levels(), order)?;
+        let found = run(&LaunchSequence::new(spec, image)?, radiograph.levels(), order)?;
         let differs = first_difference(&found, &expected);
         let method = spec.method;
         ensure!(
@@ -54,7 +54,7 @@ fn spec_for(method: Method, radiograph: &Radiograph, size: Option<Size>) -> Resu
 
 fn compare_all_methods(name: &str, radiograph: &Radiograph, sizes: &[Option<Size>], orders: &[Order]) -> Result<()> {
     for &size in sizes {
-        for method in Plan::METHODS {
+        for method in LaunchSequence::METHODS {
             compare(name, radiograph, &spec_for(method, radiograph, size)?, orders)?;
         }
     }
@@ -167,7 +167,7 @@ proptest! {
     fn any_image_of_any_size_by_any_method(
         radiograph in any_image(),
         to in proptest::option::of((1..150_u32, 1..150_u32)),
-        method in proptest::sample::select(&Plan::METHODS[..]),
+        method in proptest::sample::select(&LaunchSequence::METHODS[..]),
     ) {
         let size = to.map(|(height, width)| Size { height, width });
         compare("any", &radiograph, &spec_for(method, &radiograph, size).unwrap(), BOTH).unwrap();

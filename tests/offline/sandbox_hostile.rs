@@ -7,7 +7,7 @@
 mod tiff_builder;
 
 use cellgate_edge::pipeline::Pipeline;
-use cellgate_edge::sandbox::{Options, Sandbox};
+use cellgate_edge::sandbox::{Sandbox, SandboxOptions};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::engine::{Engine, EngineError};
 use cellgate_models::policy::{Policy, Reason, Verdict};
@@ -65,7 +65,8 @@ impl Line {
     fn start(deadline: Duration) -> Self {
         let limits = RadiographLimits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..RadiographLimits::default() };
         let program = cellgate_test_support::program("cellgate-edge").expect("the built program");
-        let sandbox = Sandbox::start(Options { program, deadline, ..Options::new(limits) }).expect("a worker");
+        let sandbox =
+            Sandbox::start(SandboxOptions { program, deadline, ..SandboxOptions::new(limits) }).expect("a worker");
         eprintln!("protections: {}; missing: {}", sandbox.protections(), sandbox.protections().missing());
         let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
         let policy = Policy::new(0.3, 0.7).expect("sound thresholds");

@@ -1,4 +1,4 @@
-//! The CUDA kernels run on the processor: the launches of a [`Plan`] executed in turn, the very sources and the very list
+//! The CUDA kernels run on the processor: the launches of a [`LaunchSequence`] executed in turn, the very sources and the very list
 //! that a GPU gets.
 //!
 //! It shows that the arithmetic, the addresses and the order of launches are right. It can't show races between threads
@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "calls the kernels, compiled from C++")]
 
 use anyhow::{Result, ensure};
-use cellgate_edge::convert::{Argument, Launch, Plan, Step};
+use cellgate_edge::convert::{Argument, Launch, LaunchSequence, LaunchStep};
 use std::ffi::{CStr, CString, c_char, c_void};
 
 unsafe extern "C" {
@@ -35,7 +35,7 @@ pub enum Order {
 /// What memory holds before anything is written to it, so that reading it shows.
 const GARBAGE: u8 = 0xa5;
 
-/// Bytes after the plan's memory, the tensor and shared memory that must stay as they are.
+/// Bytes after the sequence's memory, the tensor and shared memory that must stay as they are.
 const GUARD: usize = 4096;
 
 /// Memory aligned for a device, with a guard behind it.
@@ -47,8 +47,8 @@ struct Memory {
 
 impl Memory {
     fn new(len: usize) -> Self {
-        let bytes = vec![GARBAGE; len + GUARD + Plan::ALIGNMENT];
-        let start = bytes.as_ptr().align_offset(Plan::ALIGNMENT);
+        let bytes = vec![GARBAGE; len + GUARD + LaunchSequence::ALIGNMENT];
+        let start = bytes.as_ptr().align_offset(LaunchSequence::ALIGNMENT);
         Self { bytes, start, len }
     }
 
@@ -63,26 +63,26 @@ impl Memory {
     }
 }
 
-/// The tensor's bytes that `plan` makes of an image's `levels`.
+/// The tensor's bytes that `sequence` makes of an image's `levels`.
 ///
 /// # Errors
 /// A kernel writes behind its memory.
 ///
 /// # Panics
-/// The levels are not those of an image of the plan's size.
-pub fn run(plan: &Plan, levels: &[u16], order: Order) -> Result<Vec<u8>> {
-    assert_eq!(levels.len(), plan.image().pixels(), "levels of another size");
-    let mut memory = Memory::new(plan.bytes());
-    let mut tensor = Memory::new(plan.tensor_bytes());
-    memory.as_mut()[..plan.fixed().len()].copy_from_slice(plan.fixed());
-    let room = memory.as_mut()[plan.levels()].as_chunks_mut().0;
+/// The levels are not those of an image of the sequence's size.
+pub fn run(sequence: &LaunchSequence, levels: &[u16], order: Order) -> Result<Vec<u8>> {
+    assert_eq!(levels.len(), sequence.image().pixels(), "levels of another size");
+    let mut memory = Memory::new(sequence.bytes());
+    let mut tensor = Memory::new(sequence.tensor_bytes());
+    memory.as_mut()[..sequence.fixed().len()].copy_from_slice(sequence.fixed());
+    let room = memory.as_mut()[sequence.levels()].as_chunks_mut().0;
     room.iter_mut().zip(levels).for_each(|(to, level)| *to = level.to_ne_bytes());
-    for step in plan.steps() {
+    for step in sequence.steps() {
         match step {
-            Step::Clear(range) => memory.as_mut()[range.clone()].fill(0),
-            Step::Launch(launch) => launch_on_cpu(launch, &mut memory, &mut tensor, order)?,
+            LaunchStep::Clear(range) => memory.as_mut()[range.clone()].fill(0),
+            LaunchStep::Launch(launch) => launch_on_cpu(launch, &mut memory, &mut tensor, order)?,
         }
-        memory.check("the plan's memory")?;
+        memory.check("the sequence's memory")?;
         tensor.check("the tensor")?;
     }
     Ok(tensor.as_mut().to_vec())
@@ -119,7 +119,7 @@ fn launch_on_cpu(launch: &Launch, memory: &mut Memory, tensor: &mut Memory, orde
     let mut shared = Memory::new(launch.shared_bytes as usize);
     let name: &CStr = &CString::new(launch.kernel.name())?;
     // SAFETY: the arguments are alive until it returns, and their number and sizes are compared with those that the kernel
-    // takes. Where in the memory behind them it reads and writes is up to the plan, as on a device; the guards tell.
+    // takes. Where in the memory behind them it reads and writes is up to the sequence, as on a device; the guards tell.
     let found = unsafe {
         cellgate_run_kernel(
             name.as_ptr(),

@@ -4,7 +4,7 @@ use crate::figures::{Figures, Stages};
 use crate::{BAUD, HEIGHT, SETTLED, TURN, WIDTH};
 use anyhow::{Context as _, ensure};
 use cellgate_edge::config::{Parity, Profile};
-use cellgate_edge::plc_sim::{self, Options};
+use cellgate_edge::plc_sim::{self, SimulatorOptions};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
 use cellgate_models::model::{Expectation, Model, ModelLimits, Precision};
 use cellgate_protocol::digest::DigestStart;
@@ -76,7 +76,7 @@ impl Appliance {
     /// Lets the next `parts` through.
     pub(crate) fn judge(&mut self, parts: u64) -> anyhow::Result<()> {
         let folder = self.folder.path();
-        let options = Options {
+        let options = SimulatorOptions {
             port: folder.join("plc"),
             profile: self.profile,
             unit: Unit::FIRST,

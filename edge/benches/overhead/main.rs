@@ -32,9 +32,9 @@ const BAUD: u32 = 115_200;
 /// Parts of one turn.
 const TURN: u64 = 25;
 /// What is asked for, in ms.
-const MOST_MS: f64 = 20.0;
+const MAX_MS: f64 = 20.0;
 /// What is asked for of the median, against the other program's.
-const MOST_RATIO: f64 = 1.05;
+const MAX_RATIO: f64 = 1.05;
 /// Parts after which memory must not grow: until then the store's page cache and the heap of each thread fill, once.
 const SETTLED: u64 = 1000;
 /// Tolerated growth in KiB: 29 bytes a part over 10,000 parts.
@@ -110,8 +110,8 @@ fn measure() -> anyhow::Result<Vec<String>> {
     figures.iter().for_each(|figures| println!("{figures}"));
     let this = &figures[0];
     let mut missed = Vec::new();
-    if this.at(0.99) >= MOST_MS {
-        missed.push(format!("p99 {:.1} ms, asked: under {MOST_MS} ms", this.at(0.99)));
+    if this.at(0.99) >= MAX_MS {
+        missed.push(format!("p99 {:.1} ms, asked: under {MAX_MS} ms", this.at(0.99)));
     }
     if let Some((settled, last)) = this.growth_kib(SETTLED)
         && last > settled + MEMORY_TOLERANCE_KIB
@@ -123,10 +123,10 @@ fn measure() -> anyhow::Result<Vec<String>> {
     if let Some(other) = figures.get(1) {
         let (p50, p99) = (Ratio::of(this, other, 0.5), Ratio::of(this, other, 0.99));
         println!(
-            "this / other, with 95 % of the ratios of turns drawn anew: p50 {p50} (asked: at most {MOST_RATIO}), p99 {p99}"
+            "this / other, with 95 % of the ratios of turns drawn anew: p50 {p50} (asked: at most {MAX_RATIO}), p99 {p99}"
         );
-        if p50.found > MOST_RATIO {
-            missed.push(format!("p50 {:.3} times the other program's, asked: at most {MOST_RATIO}", p50.found));
+        if p50.found > MAX_RATIO {
+            missed.push(format!("p50 {:.3} times the other program's, asked: at most {MAX_RATIO}", p50.found));
         }
     }
     Ok(missed)

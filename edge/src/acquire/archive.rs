@@ -34,7 +34,7 @@ pub struct Archive {
 
 /// What became of an image that was to be archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stored {
+pub enum ArchiveOutcome {
     /// It is in the archive.
     Moved,
     /// It is in the archive as an image that was not judged: its attributes were changed, so nobody can say whether its content
@@ -85,17 +85,17 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError`]: then the image is where it was.
-    pub fn store(&mut self, image: &ImageFile, name: &str, time: SystemTime) -> Result<Stored, ArchiveError> {
+    pub fn store(&mut self, image: &ImageFile, name: &str, time: SystemTime) -> Result<ArchiveOutcome, ArchiveError> {
         let path = &image.path;
         let found = match path.symlink_metadata() {
-            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Stored::Gone),
+            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(ArchiveOutcome::Gone),
             found => Identity::of(&found.map_err(|source| self.error(path, source))?),
         };
-        let Some((came, now)) = image.identity.zip(found) else { return Ok(Stored::Changed(Change::Replaced)) };
+        let Some((came, now)) = image.identity.zip(found) else { return Ok(ArchiveOutcome::Changed(Change::Replaced)) };
         let (name, stored) = match came.change(&now) {
-            None => (name.to_owned(), Stored::Moved),
-            Some(Change::Attributes) => (unjudged_name(path, time), Stored::MovedUnjudged),
-            Some(change) => return Ok(Stored::Changed(change)),
+            None => (name.to_owned(), ArchiveOutcome::Moved),
+            Some(Change::Attributes) => (unjudged_name(path, time), ArchiveOutcome::MovedUnjudged),
+            Some(change) => return Ok(ArchiveOutcome::Changed(change)),
         };
         let day = day(time);
         let folder = self.folder.join(&day);
@@ -254,7 +254,7 @@ mod tests {
         let start = UNIX_EPOCH + DAY * 20_000;
         for (name, time) in [(FIRST, start), (SECOND, start), (THIRD, start + DAY)] {
             let scan = image(folder.path(), 900_000);
-            assert_eq!(archive.store(&scan, name, time).unwrap(), Stored::Moved);
+            assert_eq!(archive.store(&scan, name, time).unwrap(), ArchiveOutcome::Moved);
             assert!(!scan.path.exists());
         }
         let kept = archive.tidy().unwrap();
@@ -301,7 +301,7 @@ mod tests {
         assert!(day.join("0000000006-6-PASS.tif").is_symlink() && day.join("0000000005-5-PASS.tif").is_dir());
         assert!(folder.path().join("0000000007-7-PASS.tif").exists());
         let no_image = archive.store(&ImageFile::at(root.join("db")), FIRST, UNIX_EPOCH).unwrap();
-        assert_eq!(no_image, Stored::Changed(Change::Replaced), "a folder is no image");
+        assert_eq!(no_image, ArchiveOutcome::Changed(Change::Replaced), "a folder is no image");
     }
 
     #[test]
@@ -312,14 +312,14 @@ mod tests {
         let mut store = |image: &ImageFile| archive.store(image, FIRST, UNIX_EPOCH).unwrap();
         let first = image(folder.path(), 10);
         image(folder.path(), 11);
-        assert_eq!(store(&first), Stored::Changed(Change::Written), "written again in place");
+        assert_eq!(store(&first), ArchiveOutcome::Changed(Change::Written), "written again in place");
         let first = image(folder.path(), 10);
         fs::write(folder.path().join("next.tif"), [0; 10]).unwrap();
         fs::rename(folder.path().join("next.tif"), &first.path).unwrap();
-        assert_eq!(store(&first), Stored::Changed(Change::Replaced), "another one was renamed to it");
+        assert_eq!(store(&first), ArchiveOutcome::Changed(Change::Replaced), "another one was renamed to it");
         let next = ImageFile::at(first.path.clone());
         fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
-        assert_eq!((store(&next), store(&next)), (Stored::Moved, Stored::Gone));
+        assert_eq!((store(&next), store(&next)), (ArchiveOutcome::Moved, ArchiveOutcome::Gone));
         assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));
     }
 
@@ -333,7 +333,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(30));
         fs::set_permissions(&scan.path, fs::Permissions::from_mode(0o600)).unwrap();
         let time = UNIX_EPOCH + DAY * 20_000;
-        assert_eq!(archive.store(&scan, FIRST, time).unwrap(), Stored::MovedUnjudged);
+        assert_eq!(archive.store(&scan, FIRST, time).unwrap(), ArchiveOutcome::MovedUnjudged);
         assert!(root.join("2024-10-04/unjudged-1728000000000-scan.tif").exists() && archive.bytes() == 10);
     }
 

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How often each is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long one must lie unchanged until a warning names it, where nobody can say whether it has a writer.
 const WARN_UNKNOWN: Duration = Duration::from_secs(2);
 /// The same where it has one, or is empty.
 const WARN_OPEN: Duration = Duration::from_secs(5);
 /// Files that are looked at, at most. One more is named in a warning, and counts when it is closed.
-const MOST: usize = 1024;
+const MAX_FILES: usize = 1024;
 
 /// Files that were made and not closed.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ struct Open {
 impl Created {
     /// The plain file at `path` was made at `now`.
     pub(super) fn add(&mut self, path: PathBuf, now: Instant) {
-        if self.files.len() >= MOST && !self.files.contains_key(&path) {
+        if self.files.len() >= MAX_FILES && !self.files.contains_key(&path) {
             tracing::warn!(
                 event = "image_not_closed", image = %path.display(),
                 "too many images are open for writing; this one counts when it is closed"
@@ -67,7 +67,7 @@ impl Created {
 
     /// Those that nobody has open for writing. They stay until [`Self::take`]: an event of their closing may be on its way.
     pub(super) fn whole(&mut self, now: Instant) -> Vec<ImageFile> {
-        if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK) {
+        if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < POLL_INTERVAL) {
             return Vec::new();
         }
         self.looked = Some(now);
@@ -143,13 +143,13 @@ mod tests {
         let mut open = created(&written, start);
         assert_eq!(open.whole(start), [], "an empty file is not whole");
         writer.write_all(b"half").unwrap();
-        assert_eq!(open.whole(start + LOOK), []);
+        assert_eq!(open.whole(start + POLL_INTERVAL), []);
         fs::hard_link(&written, &link).unwrap();
         open.add(link.clone(), start);
-        assert_eq!(open.whole(start + LOOK), [], "nor is one whose other name is open");
+        assert_eq!(open.whole(start + POLL_INTERVAL), [], "nor is one whose other name is open");
         drop(writer);
-        assert_eq!(open.whole(start + LOOK * 3 / 2), [], "not looked at yet");
-        let whole = open.whole(start + LOOK * 2);
+        assert_eq!(open.whole(start + POLL_INTERVAL * 3 / 2), [], "not looked at yet");
+        let whole = open.whole(start + POLL_INTERVAL * 2);
         assert_eq!(whole, [ImageFile::at(link), ImageFile::at(written)]);
         assert!(whole.iter().all(|file| open.take(file) && !open.take(file)));
     }
@@ -164,7 +164,7 @@ mod tests {
         let whole = open.whole(start);
         open.written(&path);
         assert!(!open.take(&whole[0]) && open.contains(&path), "looked at again");
-        let whole = open.whole(start + LOOK);
+        let whole = open.whole(start + POLL_INTERVAL);
         assert!(open.remove(&path));
         assert!(!open.take(&whole[0]), "its closing was reported");
     }

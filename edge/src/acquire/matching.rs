@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Images that wait for a trigger, at most; the oldest are set aside.
-const MOST_WAITING: usize = 256;
+const MAX_WAITING: usize = 256;
 
 /// Why a trigger gets no image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -143,7 +143,7 @@ impl Matcher {
         if self.matching == Matching::FreeRunning {
             return Vec::new();
         }
-        let surplus = self.waiting.len().saturating_sub(MOST_WAITING);
+        let surplus = self.waiting.len().saturating_sub(MAX_WAITING);
         let lead = self.lead;
         let mut index = 0;
         let mut is_stale = |arrival: &mut Arrival| {

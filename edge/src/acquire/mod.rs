@@ -24,12 +24,12 @@ mod unjudged;
 mod watch;
 mod writer;
 
-pub use archive::{Archive, ArchiveError, Kept, Stored, unjudged_name};
+pub use archive::{Archive, ArchiveError, ArchiveOutcome, Kept, unjudged_name};
 pub use file_system::FileSystem;
 pub use image_file::{Change, Identity, ImageFile};
 pub use matching::{Matcher, NoImage};
 pub use unjudged::Unjudged;
-pub use watch::{WatchError, Watcher};
+pub use watch::{FolderWatcher, WatchError};
 
 use std::time::Instant;
 

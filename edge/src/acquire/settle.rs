@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// this machine keeps the file open for writing, and the kernel says so.
 pub(super) const SETTLED: Duration = Duration::from_secs(5);
 /// How often each is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Files that came while nobody watched, or on a file system whose kernel reports nothing of them.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Settling {
             if arrivals.iter().any(|arrival| arrival.file.path == lying.path) {
                 return false;
             }
-            if now.saturating_duration_since(lying.looked) < LOOK {
+            if now.saturating_duration_since(lying.looked) < POLL_INTERVAL {
                 return true;
             }
             let Some(found) = fresh(&lying.path) else { return false };

@@ -25,9 +25,9 @@ use std::time::{Duration, Instant};
 
 /// How often is looked whether the folder is still the one at its path, and may be read and written. The kernel tells of a
 /// folder that moves itself, not of one whose parent moves or whose link leads elsewhere.
-const LOOK: Duration = RESCAN;
+const POLL_INTERVAL: Duration = RESCAN;
 /// Non-regular paths that are remembered as reported, at most; beyond that they may be reported again.
-const MOST_TOLD: usize = 256;
+const MAX_REPORTED: usize = 256;
 
 /// Why the scanner's folder can't be watched (any longer).
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub enum WatchError {
 }
 
 /// Watches one folder for complete TIFFs.
-pub struct Watcher {
+pub struct FolderWatcher {
     folder: PathBuf,
     file_system: FileSystem,
     kernel: OwnedFd,
@@ -70,13 +70,13 @@ pub struct Watcher {
     listing: Option<Listing>,
 }
 
-impl fmt::Debug for Watcher {
+impl fmt::Debug for FolderWatcher {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Watcher").field("folder", &self.folder).finish_non_exhaustive()
+        out.debug_struct("FolderWatcher").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
-impl Watcher {
+impl FolderWatcher {
     /// Begins to watch `folder`: files that are completed from now on are reported. Also returns the TIFFs that lie there
     /// already, in the order of their names; whether they are whole is not known.
     ///
@@ -148,7 +148,7 @@ impl Watcher {
         self.read(arrivals, first)?;
         self.add_created(arrivals, first)?;
         let now = Instant::now();
-        let is_due = now.saturating_duration_since(self.looked) >= LOOK;
+        let is_due = now.saturating_duration_since(self.looked) >= POLL_INTERVAL;
         // What came is at the path only if the folder is.
         if arrivals.len() > first || is_due {
             self.check_identity()?;
@@ -279,7 +279,7 @@ fn ignore(told: &mut BTreeSet<PathBuf>, path: PathBuf) {
     if told.contains(&path) {
         return;
     }
-    if told.len() >= MOST_TOLD {
+    if told.len() >= MAX_REPORTED {
         told.clear();
     }
     let shown = path.display();

@@ -1,11 +1,11 @@
 //! Service: what is left to do when a part is done: images to the archive, old images and old verdicts away. No verdict needs
 //! it, and it can't hold one up.
 
-use super::beat::{Beats, Worker};
+use super::liveness::{Liveness, Worker};
 use super::messages::ToArchiver;
 use super::service::Service;
 use super::shared::Shared;
-use crate::acquire::{Archive, Change, ImageFile, Stored, Unjudged, unjudged_name};
+use crate::acquire::{Archive, ArchiveOutcome, Change, ImageFile, Unjudged, unjudged_name};
 use crate::journal::{Journal, now_unix_ms};
 use crate::metrics::Metrics;
 use std::collections::VecDeque;
@@ -18,11 +18,11 @@ pub(super) const PROTECT_DAYS: u32 = 7;
 /// How often archive and journal are kept to their limits.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How long the archiver waits for a message before it looks whether it is to return.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// What one message may take until the archiver counts as stuck, which is then logged.
-const MESSAGE_MOST: Duration = Duration::from_secs(30);
+const MAX_MESSAGE_TIME: Duration = Duration::from_secs(30);
 /// Images that could not be archived and are tried again, at most; the oldest are given up.
-const OWED_MOST: usize = 10_000;
+const MAX_OWED: usize = 10_000;
 
 /// The service that moves images to the archive.
 pub(super) struct Archiver {
@@ -40,21 +40,21 @@ impl Service for Archiver {
     /// Runs until it is shut down and every message is done.
     fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let Shared { beats, metrics, .. } = &*shared;
+        let Shared { liveness, metrics, .. } = &*shared;
         let mut tidied: Option<Instant> = None;
         let mut is_clock_doubted = false;
         let mut owed = VecDeque::new();
         loop {
-            beats.busy(Worker::Archiver, MESSAGE_MOST);
-            match self.messages.recv_timeout(LOOK) {
+            liveness.busy(Worker::Archiver, MAX_MESSAGE_TIME);
+            match self.messages.recv_timeout(POLL_INTERVAL) {
                 Ok(message) => self.receive(message, &mut owed),
                 Err(RecvTimeoutError::Timeout) if !shared.is_shut_down() => {}
                 Err(_) => return,
             }
-            owed.drain(..owed.len().saturating_sub(OWED_MOST));
+            owed.drain(..owed.len().saturating_sub(MAX_OWED));
             if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
                 tidied = Some(Instant::now());
-                store_owed(&mut self.archive, metrics, beats, &mut owed);
+                store_owed(&mut self.archive, metrics, liveness, &mut owed);
                 tidy(&mut self.archive, metrics);
                 prune(&self.journal, metrics, &mut is_clock_doubted);
             }
@@ -95,17 +95,21 @@ fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> 
     let path = file.path.display();
     match (&stored, why) {
         // The watcher reports whatever is at the path of an image that was not judged and is gone.
-        (Ok(Stored::Moved), None) | (Err(_), None) | (Ok(Stored::Gone | Stored::Changed(_)), Some(_)) => {}
-        (Ok(Stored::Moved | Stored::MovedUnjudged) | Err(_), Some(why)) => {
+        (Ok(ArchiveOutcome::Moved), None)
+        | (Err(_), None)
+        | (Ok(ArchiveOutcome::Gone | ArchiveOutcome::Changed(_)), Some(_)) => {}
+        (Ok(ArchiveOutcome::Moved | ArchiveOutcome::MovedUnjudged) | Err(_), Some(why)) => {
             metrics.parts.set_aside(*why, 1);
             tracing::warn!(image = %path, %why, "the image is set aside and not judged");
         }
-        (Ok(Stored::MovedUnjudged), None) => tracing::warn!(
+        (Ok(ArchiveOutcome::MovedUnjudged), None) => tracing::warn!(
             image = %path, name,
             "an image of a recorded part is in the archive as unjudged, since {}", Change::Attributes
         ),
-        (Ok(Stored::Gone), None) => tracing::warn!(image = %path, name, "a judged image is gone: not in the archive"),
-        (Ok(Stored::Changed(change)), None) => tracing::warn!(
+        (Ok(ArchiveOutcome::Gone), None) => {
+            tracing::warn!(image = %path, name, "a judged image is gone: not in the archive")
+        }
+        (Ok(ArchiveOutcome::Changed(change)), None) => tracing::warn!(
             image = %path, name,
             "a judged image is not in the archive, since {change}; the scanner should give each image a fresh name"
         ),
@@ -118,9 +122,9 @@ fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> 
 }
 
 /// Tries those again that could not be archived, until one can't: what is wrong with one mostly is with all.
-fn store_owed(archive: &mut Archive, metrics: &Metrics, beats: &Beats, owed: &mut VecDeque<Move>) {
+fn store_owed(archive: &mut Archive, metrics: &Metrics, liveness: &Liveness, owed: &mut VecDeque<Move>) {
     for _ in 0..owed.len() {
-        beats.busy(Worker::Archiver, MESSAGE_MOST);
+        liveness.busy(Worker::Archiver, MAX_MESSAGE_TIME);
         let Some(image) = owed.pop_front() else { break };
         if archive.store(&image.image, &image.name, SystemTime::now()).is_err() {
             metrics.store.archive_failed();
@@ -177,7 +181,7 @@ fn prune(journal: &Journal, metrics: &Metrics, doubted: &mut bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::appliance::beat::Clock;
+    use crate::appliance::liveness::Clock;
     use crate::metrics::About;
     use std::fs;
 
@@ -197,11 +201,11 @@ mod tests {
             let name = format!("000000000{part}-{part}-PASS");
             owed.extend(store(&mut archive, &metrics, Move { image: ImageFile::at(path), name, why: None }));
         }
-        let beats = Beats::new(Clock::start());
-        store_owed(&mut archive, &metrics, &beats, &mut owed);
+        let liveness = Liveness::new(Clock::start());
+        store_owed(&mut archive, &metrics, &liveness, &mut owed);
         assert_eq!(owed.len(), 2);
         fs::remove_file(&root).unwrap();
-        store_owed(&mut archive, &metrics, &beats, &mut owed);
+        store_owed(&mut archive, &metrics, &liveness, &mut owed);
         assert_eq!((owed.len(), archive.bytes()), (0, 2));
         assert!(!place.path().join("1.tif").exists() && !place.path().join("2.tif").exists());
     }

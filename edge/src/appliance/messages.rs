@@ -14,18 +14,18 @@ use super::part::Part;
 use super::part::judged::Judged;
 use super::shared::Shared;
 use crate::acquire::{Arrival, ImageFile, Unjudged};
-use crate::journal::{Accepted, Committed, JournalError};
+use crate::journal::{Accepted, CommitReceipt, JournalError};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Messages that wait for the judge, at most.
-const JUDGE_MOST: usize = 256;
+const MAX_JUDGE_MESSAGES: usize = 256;
 /// Messages that wait for the line, at most.
-const LINE_MOST: usize = 64;
+const MAX_LINE_MESSAGES: usize = 64;
 /// Messages that wait for the archiver, at most.
-const ARCHIVER_MOST: usize = 1024;
+const MAX_ARCHIVER_MESSAGES: usize = 1024;
 
 /// A message to the judge.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(super) enum ToLine {
         /// The part's number.
         number: u64,
         /// The row, or why it was not stored.
-        committed: Result<Box<Committed>, JournalError>,
+        committed: Result<Box<CommitReceipt>, JournalError>,
     },
 }
 
@@ -99,7 +99,7 @@ pub(super) struct JudgeQueue(SyncSender<ToJudge>);
 impl JudgeQueue {
     /// A queue and its end at the judge.
     pub(super) fn new() -> (Self, Receiver<ToJudge>) {
-        let (sender, receiver) = sync_channel(JUDGE_MOST);
+        let (sender, receiver) = sync_channel(MAX_JUDGE_MESSAGES);
         (Self(sender), receiver)
     }
 
@@ -116,7 +116,7 @@ pub(super) struct LineQueue(mpsc::Sender<ToLine>);
 impl LineQueue {
     /// A queue and its end at the line.
     pub(super) fn new() -> (Self, mpsc::Receiver<ToLine>) {
-        let (sender, receiver) = mpsc::channel(LINE_MOST);
+        let (sender, receiver) = mpsc::channel(MAX_LINE_MESSAGES);
         (Self(sender), receiver)
     }
 
@@ -136,7 +136,7 @@ pub(super) struct ArchiverQueue {
 impl ArchiverQueue {
     /// A queue and its end at the archiver.
     pub(super) fn new(shared: Arc<Shared>) -> (Self, Receiver<ToArchiver>) {
-        let (sender, receiver) = sync_channel(ARCHIVER_MOST);
+        let (sender, receiver) = sync_channel(MAX_ARCHIVER_MESSAGES);
         (Self { sender, shared }, receiver)
     }
 

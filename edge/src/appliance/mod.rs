@@ -12,7 +12,7 @@
 //! | `service` | the one shape of a service: run, shutdown, liveness |
 //! | `messages` | the messages between services, and the bounded queues that carry them |
 //! | `shared` | what all services share |
-//! | `beat` | signs of life; without them no PASS |
+//! | `liveness` | signs of life; without them no PASS |
 //! | `engine_state` | the state of the engine |
 //! | `part/lifecycle` | the life of one part, without clock, channel and thread |
 //! | `part/effect`, `part/judged` | what a life asks of the outside; the result of judging |
@@ -32,10 +32,10 @@
 //! recorded as REJECT/RESTARTED.
 
 mod archiver;
-mod beat;
 mod engine_state;
 mod judge;
 mod line;
+mod liveness;
 mod messages;
 mod page;
 mod part;

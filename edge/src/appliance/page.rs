@@ -1,6 +1,6 @@
 //! Service: the page of metrics for Prometheus. Optional: no verdict needs it.
 
-use super::beat::Worker;
+use super::liveness::Worker;
 use super::service::{Role, Service};
 use super::shared::Shared;
 use crate::metrics::Server;
@@ -32,10 +32,10 @@ impl Service for Page {
 
 /// The metrics as they are now, with the workers' signs of life.
 fn page(shared: &Shared) -> Option<String> {
-    let Shared { beats, metrics, .. } = shared;
-    metrics.device.show_health(beats.health().is_some());
+    let Shared { liveness, metrics, .. } = shared;
+    metrics.device.set_health(liveness.health().is_some());
     for worker in Worker::ALL {
-        metrics.device.show_worker(worker.name(), !beats.is_stuck(worker, Duration::ZERO));
+        metrics.device.set_worker(worker.name(), !liveness.is_stuck(worker, Duration::ZERO));
     }
     metrics.page().inspect_err(|error| tracing::error!(%error, "no metrics")).ok()
 }

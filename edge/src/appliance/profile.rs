@@ -1,24 +1,24 @@
 //! The session behind the configured profile.
 
-use crate::config::{Plc, Profile};
-use crate::metrics::LineCounts;
+use crate::config::{PlcConfig, Profile};
+use crate::metrics::LinkCounts;
 use cellgate_protocol::health::Health;
 use cellgate_protocol::limits::MAX_FRAME;
 use cellgate_protocol::link::{Counters, Output, device::DeviceLink};
 use cellgate_protocol::modbus::device::ModbusDevice;
 use cellgate_protocol::modbus::framer::{FRAME_MAX, silence_ms};
 use cellgate_protocol::modbus::link::Link;
-use cellgate_protocol::session::device::{DeviceSession, Event};
+use cellgate_protocol::session::device::{DeviceEvent, DeviceSession};
 
 /// A session and what carries it.
-pub(super) enum DeviceEnd {
+pub(super) enum PlcTransport {
     Native(Box<DeviceLink>),
     Modbus(Box<ModbusDevice>),
 }
 
-impl DeviceEnd {
+impl PlcTransport {
     /// The session behind the profile of the configuration.
-    pub(super) fn new(session: DeviceSession, plc: &Plc) -> Self {
+    pub(super) fn new(session: DeviceSession, plc: &PlcConfig) -> Self {
         let session = session.with_longest_deadline(plc.deadline_ms.get());
         match plc.profile {
             Profile::Native => Self::Native(Box::new(DeviceLink::new(session))),
@@ -37,21 +37,21 @@ impl DeviceEnd {
     }
 
     /// What link and session have counted. `heartbeat` is the one that the PLC sees.
-    pub(super) fn counts(&mut self, heartbeat: u32) -> LineCounts {
+    pub(super) fn counts(&mut self, heartbeat: u32) -> LinkCounts {
         let (bad_acks, refused) = (self.session().bad_acks(), *self.session().refused());
-        let counts = LineCounts { bad_acks, refused, heartbeat, ..LineCounts::default() };
+        let counts = LinkCounts { bad_acks, refused, heartbeat, ..LinkCounts::default() };
         match self {
             Self::Native(link) => {
                 let Counters { frames, dropped, incompatible, .. } = *link.counters();
-                LineCounts { frames, dropped, incompatible, resyncs: link.resyncs(), ..counts }
+                LinkCounts { frames, dropped, incompatible, resyncs: link.resyncs(), ..counts }
             }
             Self::Modbus(device) => {
-                let (line, requests) = device.link().counts();
-                LineCounts {
-                    frames: line.frames,
-                    resyncs: line.resynchronised,
-                    bad_crc: line.bad_crc,
-                    bytes_dropped: line.bytes_dropped,
+                let (received, requests) = device.link().counts();
+                LinkCounts {
+                    frames: received.frames,
+                    resyncs: received.resynchronised,
+                    bad_crc: received.bad_crc,
+                    bytes_dropped: received.bytes_dropped,
                     exceptions: requests.refused,
                     ..counts
                 }
@@ -83,7 +83,7 @@ impl DeviceEnd {
     }
 
     /// The next event, or none; bytes to send until then are added to `out`.
-    pub(super) fn poll(&mut self, now_ms: u64, health: Option<&Health>, out: &mut Vec<u8>) -> Option<Event> {
+    pub(super) fn poll(&mut self, now_ms: u64, health: Option<&Health>, out: &mut Vec<u8>) -> Option<DeviceEvent> {
         let (mut frame, mut answer) = ([0; MAX_FRAME], [0; FRAME_MAX]);
         loop {
             let output = match self {

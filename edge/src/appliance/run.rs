@@ -1,20 +1,20 @@
 //! All services together, until a signal ends them.
 
 use super::archiver::{Archiver, PROTECT_DAYS};
-use super::beat::Worker;
 use super::engine_state::EngineState;
 use super::judge::{Connections, Judge};
 use super::line::{Backlog, Line, Memory};
+use super::liveness::Worker;
 use super::messages::{ArchiverQueue, JudgeQueue, LineQueue};
 use super::page::Page;
-use super::port::Port;
-use super::profile::DeviceEnd;
+use super::port::PortService;
+use super::profile::PlcTransport;
 use super::service::Services;
 use super::shared::Shared;
 use super::watcher::Watcher;
 use crate::acquire::{Archive, ArchiveError};
 use crate::config::{Config, Profile};
-use crate::journal::{Journal, JournalError, Options, Recovery, Retention};
+use crate::journal::{Journal, JournalError, JournalOptions, Recovery, Retention};
 use crate::metrics::{self, About, ListenError, Metrics, MetricsError, Server};
 use crate::pipeline::{Activation, EngineOptions, TensorRtOptions};
 use crate::sandbox;
@@ -22,7 +22,7 @@ use cellgate_models::digest::Digest;
 use cellgate_models::engine::OnnxRuntimeOptions;
 use cellgate_models::model::{self, Model, ModelError};
 use cellgate_models::radiograph::RadiographLimits;
-use cellgate_protocol::session::device::{DeviceConfig, DeviceSession};
+use cellgate_protocol::session::device::{DeviceSession, DeviceSessionConfig};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// The exit status where a worker stands still or panicked, or the GPU is lost: the service manager starts the appliance anew.
 pub const STUCK: u8 = 70;
 /// What decoding one image may take.
-const DECODE_MOST: Duration = Duration::from_millis(200);
+const MAX_DECODE_TIME: Duration = Duration::from_millis(200);
 
 /// Why the appliance can't start.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +88,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let (answers, to_line) = LineQueue::new();
     let (archiver, to_archiver) = ArchiverQueue::new(Arc::clone(&shared));
     let line = Line {
-        end: DeviceEnd::new(session(config, &recovery), &config.plc),
+        end: PlcTransport::new(session(config, &recovery), &config.plc),
         shared: Arc::clone(&shared),
         journal: Arc::clone(&journal),
         model: digest,
@@ -108,7 +108,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let archiver =
         Archiver { archive, journal: Arc::clone(&journal), shared: Arc::clone(&shared), messages: to_archiver };
     services.start(archiver)?;
-    services.start(Port { plc: config.plc.clone(), line, messages: to_line, runtime })?;
+    services.start(PortService { plc: config.plc.clone(), line, messages: to_line, runtime })?;
     if let Some(server) = server {
         services.start(Page { server, shared: Arc::clone(&shared) })?;
     }
@@ -137,7 +137,7 @@ fn stop_signals() -> std::io::Result<Arc<AtomicBool>> {
 }
 
 fn session(config: &Config, recovery: &Recovery) -> DeviceSession {
-    DeviceSession::new(DeviceConfig {
+    DeviceSession::new(DeviceSessionConfig {
         device: config.device.id,
         boot_epoch: recovery.boot_epoch.get(),
         first_wait_ms: first_wait_ms(config.plc.baud.get()),
@@ -168,10 +168,10 @@ fn log_start(config: &Config, model: Digest, recovery: &Recovery) {
     );
 }
 
-fn journal_options(config: &Config) -> Options {
+fn journal_options(config: &Config) -> JournalOptions {
     let retention =
         Retention { keep_days: Some(config.journal.keep_days.get()), keep_rows: None, protect_days: PROTECT_DAYS };
-    Options { retention: Some(retention), ..Options::default() }
+    JournalOptions { retention: Some(retention), ..JournalOptions::default() }
 }
 
 /// How the model's network is run and images are decoded, as the configuration says.
@@ -179,13 +179,13 @@ fn journal_options(config: &Config) -> Options {
 pub fn activation(config: &Config) -> Activation {
     let limits = RadiographLimits {
         max_pixels: config.acquire.largest_pixels.get(),
-        max_time: DECODE_MOST,
+        max_time: MAX_DECODE_TIME,
         ..RadiographLimits::default()
     };
-    let sandbox = sandbox::Options {
-        deadline: DECODE_MOST,
+    let sandbox = sandbox::SandboxOptions {
+        deadline: MAX_DECODE_TIME,
         require: !config.acquire.allow_weaker_sandbox,
-        ..sandbox::Options::new(limits)
+        ..sandbox::SandboxOptions::new(limits)
     };
     let model = &config.model;
     Activation {

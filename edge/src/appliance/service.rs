@@ -1,6 +1,6 @@
 //! The one shape of a service: a thread that runs until it is shut down and shows that it lives.
 
-use super::beat::Worker;
+use super::liveness::Worker;
 use super::shared::Shared;
 use sd_notify::NotifyState;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 /// How long a worker may stand still beyond what it allowed itself before the process ends.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often the services are looked at.
-const LOOK: Duration = Duration::from_millis(50);
-/// How long the services may take to return once they are shut down. Together with [`super::line::FINISH_MOST`] it stays
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How long the services may take to return once they are shut down. Together with [`super::line::MAX_FINISH_TIME`] it stays
 /// below the systemd unit's `TimeoutStopSec`.
-const END_MOST: Duration = Duration::from_secs(3);
+const MAX_END_TIME: Duration = Duration::from_secs(3);
 
 /// A service of the appliance.
 ///
 /// - Run: [`Service::run`], in a thread of its own.
 /// - Shutdown: it returns soon after [`Shared::is_shut_down`], and is not waited for beyond 3 s.
-/// - Liveness: unless it is optional, it shows a sign of life to [`super::beat::Beats`] as often as it allowed itself, and the
+/// - Liveness: unless it is optional, it shows a sign of life to [`super::liveness::Liveness`] as often as it allowed itself, and the
 ///   appliance ends where it returns or panics before.
 ///
 /// Two are special. The port returns by itself once the appliance is to stop and nothing is in hand; the others are shut down
@@ -105,16 +105,16 @@ impl Services {
                 tracing::error!(worker = dead, "a worker died");
                 return false;
             }
-            if let Some(stuck) = self.shared.beats.stuck(GRACE).next() {
+            if let Some(stuck) = self.shared.liveness.stuck(GRACE).next() {
                 tracing::error!(worker = stuck.name(), "a worker stands still");
                 return false;
             }
-            let is_stuck = self.shared.beats.is_stuck(Worker::Archiver, Duration::ZERO);
+            let is_stuck = self.shared.liveness.is_stuck(Worker::Archiver, Duration::ZERO);
             if std::mem::replace(&mut is_archiving, !is_stuck) && is_stuck {
                 tracing::error!("the archiver stands still: images stay in the scanner's folder, verdicts go on");
             }
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -133,7 +133,7 @@ impl Services {
         drop(others);
         let start = Instant::now();
         while let Some(late) = running.iter().find(|service| !service.thread.is_finished()) {
-            if start.elapsed() > END_MOST {
+            if start.elapsed() > MAX_END_TIME {
                 tracing::error!(worker = late.name(), "a worker does not end");
                 return false;
             }

@@ -1,7 +1,7 @@
 //! What all services share.
 
-use super::beat::{Beats, Clock};
 use super::engine_state::EngineCell;
+use super::liveness::{Clock, Liveness};
 use crate::metrics::Metrics;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) clock: Clock,
-    pub(super) beats: Beats,
+    pub(super) liveness: Liveness,
     pub(super) engine: EngineCell,
     pub(super) metrics: Metrics,
     /// A signal asked the appliance to end, or its engine is lost.
@@ -24,8 +24,8 @@ impl Shared {
     /// The state at the start; `stop` is set by the signal handlers.
     pub(super) fn new(metrics: Metrics, stop: Arc<AtomicBool>) -> Self {
         let clock = Clock::start();
-        let (beats, engine) = (Beats::new(clock), EngineCell::default());
-        Self { clock, beats, engine, metrics, stop, is_shut_down: AtomicBool::new(false) }
+        let (liveness, engine) = (Liveness::new(clock), EngineCell::default());
+        Self { clock, liveness, engine, metrics, stop, is_shut_down: AtomicBool::new(false) }
     }
 
     /// Whether the appliance is to end: the part in hand is finished, nothing new is begun.
@@ -63,7 +63,7 @@ impl Shared {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::appliance::beat::Worker;
+    use crate::appliance::liveness::Worker;
     use crate::metrics::About;
     use std::time::Duration;
 
@@ -72,7 +72,7 @@ pub(super) mod tests {
         let about = About { device: 1, model: String::new(), profile: "native" };
         let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
         let shared = Shared::new(metrics, Arc::default());
-        Worker::ALL.into_iter().for_each(|worker| shared.beats.busy(worker, Duration::from_secs(60)));
+        Worker::ALL.into_iter().for_each(|worker| shared.liveness.busy(worker, Duration::from_secs(60)));
         shared
     }
 }

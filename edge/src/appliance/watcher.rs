@@ -1,10 +1,10 @@
 //! Service: finds out which images are complete. A folder that was lost is watched anew as soon as it is there again.
 
-use super::beat::{PAUSE, Worker};
+use super::liveness::{PAUSE, Worker};
 use super::messages::{ArchiverQueue, JudgeQueue, ToJudge};
 use super::service::Service;
 use super::shared::Shared;
-use crate::acquire::{Arrival, Unjudged, WatchError, Watcher as FolderWatcher};
+use crate::acquire::{Arrival, FolderWatcher, Unjudged, WatchError};
 use crate::config::Matching;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Service for Watcher {
                 if !std::mem::replace(&mut is_lost, true) {
                     tracing::error!(%error, "not ready: the scanner's folder is lost; it is watched again once it is back");
                 }
-                self.shared.beats.unable(Worker::Watcher);
+                self.shared.liveness.unable(Worker::Watcher);
                 std::thread::sleep(PAUSE);
             }
         }
@@ -58,9 +58,9 @@ impl Watcher {
             is_doubt_due = is_doubt_due && !self.judge.try_send(ToJudge::Doubt);
             if is_doubt_due {
                 // By order, a part must not be judged before the judge knows of the doubt.
-                self.shared.beats.unable(Worker::Watcher);
+                self.shared.liveness.unable(Worker::Watcher);
             } else {
-                self.shared.beats.idle(Worker::Watcher);
+                self.shared.liveness.idle(Worker::Watcher);
                 self.send(&mut unsent);
             }
             watcher.next(PAUSE, &mut arrivals)?;

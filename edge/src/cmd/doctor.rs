@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use cellgate_edge::config::Config;
 use cellgate_edge::doctor::examine;
-use cellgate_edge::finding::State;
+use cellgate_edge::finding::FindingState;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,11 +35,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         for finding in &findings {
             let state = match finding.state {
                 // Small, so that what is wrong stands out.
-                State::Ok => "ok",
+                FindingState::Ok => "ok",
                 state => state.name(),
             };
             writeln!(output, "{state:<8} {:<17} {}", finding.what, finding.found)?;
         }
     }
-    Ok(ExitCode::from(u8::from(findings.iter().any(|finding| finding.state == State::Failure))))
+    Ok(ExitCode::from(u8::from(findings.iter().any(|finding| finding.state == FindingState::Failure))))
 }

@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 keep: true,
             },
         },
-        sandbox: sandbox::Options::new(radiograph::RadiographLimits::default()),
+        sandbox: sandbox::SandboxOptions::new(radiograph::RadiographLimits::default()),
     };
     let (mut pipeline, _) = Pipeline::activate(&model, &activation).context("nothing was judged")?;
     let mut output = io::stdout().lock();

@@ -1,7 +1,7 @@
 //! `cellgate-edge journal`: reads the appliance's journal.
 
 use anyhow::Context as _;
-use cellgate_edge::journal::{Exported, Filter, JournalError, Line, Reader, Record, Source, parse_utc_ms};
+use cellgate_edge::journal::{ExportLine, Exported, Filter, JournalError, Reader, Source, VerdictRow, parse_utc_ms};
 use cellgate_models::policy::Verdict;
 use clap::{Subcommand, ValueEnum};
 use std::io::{self, BufWriter, Write};
@@ -185,9 +185,9 @@ fn export(args: &Export) -> anyhow::Result<ExitCode> {
         Format::Csv => {
             // Written by hand, so that an export of no rows has its header too.
             let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(&mut output);
-            table.write_record(Line::names())?;
+            table.write_record(ExportLine::names())?;
             reader.for_each(&filter, |record| {
-                table.serialize(Line(record)).map_err(|error| Stop::Output(csv_error(error)))
+                table.serialize(ExportLine(record)).map_err(|error| Stop::Output(csv_error(error)))
             })
         }
     }
@@ -218,8 +218,8 @@ fn csv_error(error: csv::Error) -> anyhow::Error {
     }
 }
 
-fn write_json(output: &mut impl Write, record: &Record) -> anyhow::Result<()> {
-    let mut text = serde_json::to_vec(&Line(record))?;
+fn write_json(output: &mut impl Write, record: &VerdictRow) -> anyhow::Result<()> {
+    let mut text = serde_json::to_vec(&ExportLine(record))?;
     text.push(b'\n');
     Ok(output.write_all(&text)?)
 }
@@ -236,12 +236,12 @@ const LISTED: [(&str, &str); 8] = [
     ("image_name", "image"),
 ];
 
-fn table(records: &[Record]) -> comfy_table::Table {
+fn table(records: &[VerdictRow]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(LISTED.map(|(_, heading)| heading));
     for record in records {
-        table.add_row(LISTED.map(|(column, _)| Line(record).value(column).map(cell)).into_iter().flatten());
+        table.add_row(LISTED.map(|(column, _)| ExportLine(record).value(column).map(cell)).into_iter().flatten());
     }
     table
 }

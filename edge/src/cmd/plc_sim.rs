@@ -1,12 +1,12 @@
-//! `cellgate-edge plc-sim`: the PLC's side of the line.
+//! `cellgate-edge plc-sim`: the PLC's side of the serial link.
 
 use anyhow::{Context as _, bail, ensure};
 use cellgate_edge::config::{BAUDS, Parity, Profile};
 use cellgate_edge::percentile::percentile;
-use cellgate_edge::plc_sim::{self, Options, Scanner};
+use cellgate_edge::plc_sim::{self, Scanner, SimulatorOptions};
 use cellgate_models::model::{self, Model};
 use cellgate_protocol::digest::DigestStart;
-use cellgate_protocol::gate::Decision;
+use cellgate_protocol::gate::GateDecision;
 use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::reason::Role;
 use cellgate_protocol::session::plc::Outcome;
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// unknown model, ...), 2 misuse or no device.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a line without hardware
+  socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a serial link without hardware
   cellgate-edge plc-sim --port /tmp/plc --model model --parts 20 --images scans/*.tif --into /run/scans
   cellgate-edge plc-sim --port /dev/ttyUSB1 --model-digest 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
 pub(crate) struct Args {
@@ -129,7 +129,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(parts > 0, "--parts: found 0, expected at least 1");
     let last = first.checked_add(parts - 1);
     ensure!(last.is_some(), "--first-part {first} with --parts {parts}: expected numbers of parts up to {}", u64::MAX);
-    let options = Options {
+    let options = SimulatorOptions {
         port: args.port.clone(),
         profile: match args.profile {
             ProfileArg::Native => Profile::Native,
@@ -180,10 +180,10 @@ fn print(output: &mut impl Write, outcome: &Outcome, json: bool) -> io::Result<(
 }
 
 /// The decision and its reason by their stable names; a PASS has none but itself.
-fn words(decision: &Decision) -> (&'static str, String) {
+fn words(decision: &GateDecision) -> (&'static str, String) {
     let reason = match decision {
-        Decision::Pass => String::new(),
-        Decision::Review(reason) | Decision::Reject(reason) => reason.to_string(),
+        GateDecision::Pass => String::new(),
+        GateDecision::Review(reason) | GateDecision::Reject(reason) => reason.to_string(),
     };
     (decision.verdict().name(), reason)
 }
@@ -191,9 +191,9 @@ fn words(decision: &Decision) -> (&'static str, String) {
 impl Summary {
     fn add(&mut self, outcome: &Outcome) {
         match outcome.decision {
-            Decision::Pass => self.passed += 1,
-            Decision::Review(_) => self.reviewed += 1,
-            Decision::Reject(reason) => {
+            GateDecision::Pass => self.passed += 1,
+            GateDecision::Review(_) => self.reviewed += 1,
+            GateDecision::Reject(reason) => {
                 self.rejected += 1;
                 self.by_gate += u64::from(reason.role() == Some(Role::Gate));
             }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
 /// The largest image that the reader accepts at all, in pixels.
-const MOST_PIXELS: u64 = 1 << 28;
+const MAX_PIXELS: u64 = 1 << 28;
 /// The longest between two proofs: a year. Who never wants to know whether the engine still judges right doesn't mean it.
-const MOST_PROVE_MINUTES: u32 = 525_600;
+const MAX_PROVE_MINUTES: u32 = 525_600;
 /// The longest that image and trigger may lie apart: a day.
-const MOST_LEAD_MS: u64 = 86_400_000;
+const MAX_LEAD_MS: u64 = 86_400_000;
 
 impl Config {
     /// Checks each value; `path` is for the error.
@@ -35,7 +35,7 @@ impl Config {
             return refuse("model.threads", threads.to_string(), expected.into());
         }
         let minutes = self.model.prove_every_minutes.get();
-        if minutes > MOST_PROVE_MINUTES {
+        if minutes > MAX_PROVE_MINUTES {
             return value("model.prove_every_minutes", minutes.to_string(), "1 to 525600, a year");
         }
         if !BAUDS.contains(&self.plc.baud.get()) {
@@ -44,12 +44,12 @@ impl Config {
         if !(50..=600_000).contains(&self.plc.deadline_ms.get()) {
             return value("plc.deadline_ms", self.plc.deadline_ms.to_string(), "50 to 600000");
         }
-        if self.acquire.largest_pixels.get() > MOST_PIXELS {
+        if self.acquire.largest_pixels.get() > MAX_PIXELS {
             let found = self.acquire.largest_pixels.to_string();
             return value("acquire.largest_pixels", found, "at most 268435456");
         }
         let lead_ms = self.acquire.lead_ms;
-        if lead_ms > MOST_LEAD_MS {
+        if lead_ms > MAX_LEAD_MS {
             return value("acquire.lead_ms", lead_ms.to_string(), "at most 86400000, a day");
         }
         if self.acquire.matching == Matching::TriggerFirst && lead_ms < u64::from(self.plc.deadline_ms.get()) {

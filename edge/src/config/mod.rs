@@ -23,27 +23,27 @@ use std::path::{Path, PathBuf};
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Who this appliance is.
-    pub device: Device,
+    pub device: DeviceConfig,
     /// What it judges with.
     pub model: ModelConfig,
     /// Where images come from and go to.
-    pub acquire: Acquire,
-    /// The line to the PLC.
-    pub plc: Plc,
+    pub acquire: AcquireConfig,
+    /// The serial link to the PLC.
+    pub plc: PlcConfig,
     /// The journal of verdicts.
-    pub journal: Journal,
+    pub journal: JournalConfig,
     /// Figures for monitoring.
     #[serde(default)]
-    pub metrics: Metrics,
+    pub metrics: MetricsConfig,
     /// What goes to the log.
     #[serde(default)]
-    pub log: Log,
+    pub log: LogConfig,
 }
 
 /// `[device]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Device {
+pub struct DeviceConfig {
     /// The number that the PLC knows this appliance by.
     pub id: u32,
 }
@@ -80,7 +80,7 @@ pub struct ModelConfig {
 /// `[acquire]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Acquire {
+pub struct AcquireConfig {
     /// The folder that the scanner writes radiographs to.
     pub folder: PathBuf,
     /// How an image finds its trigger.
@@ -132,7 +132,7 @@ impl Matching {
 /// `[plc]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plc {
+pub struct PlcConfig {
     /// The serial port, by a name that stays the same: /dev/serial/by-path/...
     pub port: PathBuf,
     /// What is spoken on it.
@@ -152,7 +152,7 @@ pub struct Plc {
     pub deadline_ms: NonZeroU32,
 }
 
-/// What is spoken on the serial line.
+/// What is spoken on the serial link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
@@ -163,7 +163,7 @@ pub enum Profile {
     Modbus,
 }
 
-/// The parity bit of the serial line.
+/// The parity bit of the serial link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Parity {
@@ -179,7 +179,7 @@ pub enum Parity {
 /// `[journal]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Journal {
+pub struct JournalConfig {
     /// The journal's file.
     pub path: PathBuf,
     /// How many days of verdicts are kept.
@@ -190,7 +190,7 @@ pub struct Journal {
 /// `[metrics]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Metrics {
+pub struct MetricsConfig {
     /// Address for Prometheus, on loopback; none: no figures are served.
     pub listen: Option<SocketAddr>,
 }
@@ -198,7 +198,7 @@ pub struct Metrics {
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Log {
+pub struct LogConfig {
     /// How lines look.
     #[serde(default)]
     pub format: LogFormat,

@@ -3,7 +3,7 @@
 use super::folder::{folder, or_here};
 use crate::appliance::activation;
 use crate::config::Config;
-use crate::finding::{Finding, State};
+use crate::finding::{Finding, FindingState};
 use crate::pipeline::{EngineChoice, Pipeline};
 use crate::tensorrt;
 use cellgate_models::model::{self, Model};
@@ -47,7 +47,7 @@ fn model_and_engine(config: &Config) -> Finding {
                 gpu.map(|node| gpu_hint(&node)),
             ];
             let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();
-            let state = if hints.is_empty() && !chosen.is_fallback { State::Ok } else { State::Warning };
+            let state = if hints.is_empty() && !chosen.is_fallback { FindingState::Ok } else { FindingState::Warning };
             Finding::new(what, state, found + &hints)
         }
         Err(error) => Finding::failure(what, error.in_one_line()),
@@ -57,7 +57,7 @@ fn model_and_engine(config: &Config) -> Finding {
 /// What to do about a plan that is not kept.
 fn plan_hint(plans: &Path) -> String {
     let place = if plans.is_dir() { plans } else { or_here(plans.parent().unwrap_or(plans)) };
-    let kept = if folder("plans", place).state == State::Ok { "keeps" } else { "can't keep" };
+    let kept = if folder("plans", place).state == FindingState::Ok { "keeps" } else { "can't keep" };
     format!(
         "the plan was built for this look and is not kept: the appliance builds it before it is ready, and {kept} it in {}; \
          `cellgate-edge plan build` does that now",

@@ -1,8 +1,8 @@
 //! The columns of `verdict`, each in one place: the table's declaration, writing, reading, the hash and exports follow.
 
 use super::fields::{Exported, Field, hash_optional};
-use super::record::{Bounds, Entry, Record, StageTimes, Trigger, TriggerKind};
 use super::values::optional;
+use super::verdict_row::{AcceptedTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry, VerdictRow};
 use cellgate_models::policy::Verdict;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -17,13 +17,13 @@ pub(super) struct Column {
     /// Its type, and what it may hold.
     pub(super) declared: &'static str,
     /// Its value in a record.
-    pub(super) store: fn(&Record) -> ValueRef<'_>,
+    pub(super) store: fn(&VerdictRow) -> ValueRef<'_>,
     /// Reads its value of a row into a record.
-    pub(super) read: fn(&mut Record, &Row<'_>) -> rusqlite::Result<()>,
+    pub(super) read: fn(&mut VerdictRow, &Row<'_>) -> rusqlite::Result<()>,
     /// Appends its bytes to those that are hashed. What is hashed together with another column has them there.
-    pub(super) hash: fn(&Record, &mut Vec<u8>),
+    pub(super) hash: fn(&VerdictRow, &mut Vec<u8>),
     /// Its value in an export.
-    pub(super) export: fn(&Record) -> Exported<'_>,
+    pub(super) export: fn(&VerdictRow) -> Exported<'_>,
 }
 
 /// A column that holds a field of a record.
@@ -91,7 +91,8 @@ const BOUNDS_LOW: Column = Column {
     store: |record| stored_level(record.entry.bounds.map(|bounds| bounds.low)),
     read: |record, row| {
         let level = |column| optional::<i64, u16>(row, column, |level| level.try_into().ok());
-        record.entry.bounds = level("bounds_low")?.zip(level("bounds_high")?).map(|(low, high)| Bounds { low, high });
+        record.entry.bounds =
+            level("bounds_low")?.zip(level("bounds_high")?).map(|(low, high)| RowBounds { low, high });
         Ok(())
     },
     hash: |record, bytes| {
@@ -116,7 +117,7 @@ fn stored_level(level: Option<u16>) -> ValueRef<'static> {
 }
 
 /// Nothing of this column is hashed in its place.
-fn elsewhere(_: &Record, _: &mut Vec<u8>) {}
+fn elsewhere(_: &VerdictRow, _: &mut Vec<u8>) {}
 
 /// The names, as a query lists them.
 pub(super) fn names() -> String {
@@ -133,19 +134,19 @@ pub(super) fn table() -> String {
 ///
 /// # Errors
 /// A value that no journal holds, by its column.
-pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<VerdictRow> {
     let mut record = blank();
     COLUMNS.iter().try_for_each(|column| (column.read)(&mut record, row))?;
     Ok(record)
 }
 
 /// What each column's value is read into.
-fn blank() -> Record {
-    Record {
+fn blank() -> VerdictRow {
+    VerdictRow {
         seq: NonZeroU64::MIN,
         boot_epoch: NonZeroU32::MIN,
-        trigger: Trigger { kind: TriggerKind::Plc, part: 0, nonce: 0, deadline_ms: 0, received_unix_ms: 0 },
-        entry: Entry {
+        trigger: AcceptedTrigger { kind: TriggerKind::Plc, part: 0, nonce: 0, deadline_ms: 0, received_unix_ms: 0 },
+        entry: VerdictEntry {
             trigger: NonZeroU64::MIN,
             verdict: Verdict::Reject,
             reason: String::new(),

@@ -2,14 +2,14 @@
 
 use super::columns::COLUMNS;
 use super::fields::Exported;
-use super::record::Record;
+use super::verdict_row::VerdictRow;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 /// A record as a line of an export: its columns, in order. JOURNAL.md documents them; they are only ever added to at the end.
 #[derive(Debug, Clone, Copy)]
-pub struct Line<'r>(pub &'r Record);
+pub struct ExportLine<'r>(pub &'r VerdictRow);
 
-impl<'r> Line<'r> {
+impl<'r> ExportLine<'r> {
     /// The names of the columns.
     pub fn names() -> impl Iterator<Item = &'static str> {
         COLUMNS.iter().map(|column| column.exported_as)
@@ -22,9 +22,9 @@ impl<'r> Line<'r> {
     }
 }
 
-impl Serialize for Line<'_> {
+impl Serialize for ExportLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut line = serializer.serialize_struct("Line", COLUMNS.len())?;
+        let mut line = serializer.serialize_struct("ExportLine", COLUMNS.len())?;
         for column in &COLUMNS {
             line.serialize_field(column.exported_as, &(column.export)(self.0))?;
         }
@@ -42,14 +42,14 @@ mod tests {
 
     #[test]
     fn a_line_never_drifts() {
-        assert_eq!(serde_json::to_string(&Line(&row())).unwrap(), GOLDEN);
+        assert_eq!(serde_json::to_string(&ExportLine(&row())).unwrap(), GOLDEN);
         let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-        table.write_record(Line::names()).unwrap();
-        table.serialize(Line(&row())).unwrap();
+        table.write_record(ExportLine::names()).unwrap();
+        table.serialize(ExportLine(&row())).unwrap();
         let table = String::from_utf8(table.into_inner().unwrap()).unwrap();
         let [header, line] = table.lines().collect::<Vec<_>>()[..] else { panic!("{table}") };
         let fields: serde_json::Map<_, _> = serde_json::from_str(GOLDEN).unwrap();
-        assert_eq!(header.split(',').collect::<Vec<_>>(), Line::names().collect::<Vec<_>>());
+        assert_eq!(header.split(',').collect::<Vec<_>>(), ExportLine::names().collect::<Vec<_>>());
         for (name, text) in header.split(',').zip(line.split(',')) {
             let field = &fields[name];
             let expected = field.as_str().map_or_else(|| field.to_string().replace("null", ""), str::to_owned);

@@ -1,8 +1,8 @@
 //! What a type is in a row: as SQLite stores it, in the bytes that are hashed, in an export.
 
-use super::record::TriggerKind;
 use super::time::format_utc_ms;
 use super::values::{optional, stored, value};
+use super::verdict_row::TriggerKind;
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use rusqlite::Row;

@@ -1,7 +1,7 @@
 //! The files beside the journal: its lock and SQLite's log.
 
 use super::JournalError;
-use super::record::Answer;
+use super::verdict_row::Answer;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt as _;
@@ -126,15 +126,15 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{Journal, Options};
+    use crate::journal::{Journal, JournalOptions};
 
     #[test]
     fn a_link_to_a_journal_is_the_same_journal() {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("journal"), folder.path().join("link"));
-        let (journal, _) = Journal::open(&path, Options::default()).unwrap();
+        let (journal, _) = Journal::open(&path, JournalOptions::default()).unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(matches!(Journal::open(&link, Options::default()), Err(JournalError::InUse { .. })));
+        assert!(matches!(Journal::open(&link, JournalOptions::default()), Err(JournalError::InUse { .. })));
         assert!(is_held(&path) && is_held(&link));
         drop(journal);
         assert!(!is_held(&link));
@@ -157,7 +157,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, log) = (folder.path().join("journal"), folder.path().join("journal-wal"));
         std::fs::write(&log, "verdicts").unwrap();
-        assert!(matches!(Journal::open(&path, Options::default()), Err(JournalError::Damaged { .. })));
+        assert!(matches!(Journal::open(&path, JournalOptions::default()), Err(JournalError::Damaged { .. })));
         assert_eq!(std::fs::read(&log).unwrap(), b"verdicts");
         assert!(!path.exists());
     }

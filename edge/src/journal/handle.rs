@@ -2,10 +2,10 @@
 
 use super::JournalError;
 use super::files::resolved;
-use super::options::{Health, Options, Recovery};
-use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
+use super::options::{JournalHealth, JournalOptions, Recovery};
 use super::retention::Pruned;
-use super::writer::{Reply, Request, State, Writer, locked};
+use super::verdict_row::{Accepted, AcceptedTrigger, Answer, CommitReceipt, OpenPart, VerdictEntry};
+use super::writer::{JournalRequest, Reply, Writer, WriterState, locked};
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -14,16 +14,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long the thread may be silent while it waits for requests.
-const WAITING_MOST: Duration = Duration::from_millis(150);
+const MAX_WAIT: Duration = Duration::from_millis(150);
 /// How long the thread may be silent while it tries to open the journal anew.
-const REOPENING_MOST: Duration = Duration::from_secs(30);
+const MAX_REOPENING_TIME: Duration = Duration::from_secs(30);
 
 /// The appliance's journal. Dropping it finishes what waits and closes it.
 pub struct Journal {
-    requests: Option<SyncSender<Request>>,
+    requests: Option<SyncSender<JournalRequest>>,
     queue: usize,
     stall: Duration,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<WriterState>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -33,7 +33,7 @@ impl Journal {
     ///
     /// # Errors
     /// Another process holds it; it is not usable, foreign, of another version, or damaged.
-    pub fn open(path: &Path, options: Options) -> Result<(Self, Recovery), JournalError> {
+    pub fn open(path: &Path, options: JournalOptions) -> Result<(Self, Recovery), JournalError> {
         let path = resolved(path)?;
         let (queue, stall) = (options.queue, options.stall);
         let (requests, receiver) = sync_channel(queue);
@@ -50,8 +50,8 @@ impl Journal {
     ///
     /// # Errors
     /// Any: the trigger was not accepted and gets no record. [`JournalError::AlreadyInHand`] for the same part and nonce.
-    pub fn accept(&self, trigger: Trigger) -> Result<Accepted, JournalError> {
-        self.ask(|reply| Request::Accept(trigger, Instant::now(), reply))
+    pub fn accept(&self, trigger: AcceptedTrigger) -> Result<Accepted, JournalError> {
+        self.ask(|reply| JournalRequest::Accept(trigger, Instant::now(), reply))
     }
 
     /// As [`Self::accept`], without waiting: the journal's thread calls `done` once with the answer.
@@ -60,10 +60,10 @@ impl Journal {
     /// [`JournalError::Overloaded`], [`JournalError::Closed`]: nothing was asked, and `done` is not called.
     pub fn accept_then(
         &self,
-        trigger: Trigger,
+        trigger: AcceptedTrigger,
         done: impl FnOnce(Result<Accepted, JournalError>) + Send + 'static,
     ) -> Result<(), JournalError> {
-        self.send(Request::Accept(trigger, Instant::now(), Box::new(done)))
+        self.send(JournalRequest::Accept(trigger, Instant::now(), Box::new(done)))
     }
 
     /// Records the terminal verdict of an accepted trigger. When this returns, it is durable and may be sent.
@@ -72,8 +72,8 @@ impl Journal {
     /// [`JournalError::NotWritten`], [`JournalError::NotReady`], [`JournalError::Overloaded`]: it is certainly not in the
     /// journal. [`JournalError::Unknown`]: once ready again, committing a REJECT for the trigger either succeeds or is
     /// [`JournalError::AlreadyTerminal`]. [`JournalError::NeverAccepted`]: misuse.
-    pub fn commit(&self, entry: Entry) -> Result<Committed, JournalError> {
-        self.ask(|reply| Request::Commit(Box::new(entry), Instant::now(), reply))
+    pub fn commit(&self, entry: VerdictEntry) -> Result<CommitReceipt, JournalError> {
+        self.ask(|reply| JournalRequest::Commit(Box::new(entry), Instant::now(), reply))
     }
 
     /// As [`Self::commit`], without waiting: the journal's thread calls `done` once with the answer.
@@ -82,10 +82,10 @@ impl Journal {
     /// [`JournalError::Overloaded`], [`JournalError::Closed`]: nothing was asked, and `done` is not called.
     pub fn commit_then(
         &self,
-        entry: Entry,
-        done: impl FnOnce(Result<Committed, JournalError>) + Send + 'static,
+        entry: VerdictEntry,
+        done: impl FnOnce(Result<CommitReceipt, JournalError>) + Send + 'static,
     ) -> Result<(), JournalError> {
-        self.send(Request::Commit(Box::new(entry), Instant::now(), Box::new(done)))
+        self.send(JournalRequest::Commit(Box::new(entry), Instant::now(), Box::new(done)))
     }
 
     /// Notes that the PLC acknowledged a record. It is written with the next transaction, a second later at most; losing
@@ -94,7 +94,7 @@ impl Journal {
     /// # Errors
     /// The queue is full or the journal closed.
     pub fn acknowledge(&self, seq: NonZeroU64) -> Result<(), JournalError> {
-        self.send(Request::Acknowledge(seq))
+        self.send(JournalRequest::Acknowledge(seq))
     }
 
     /// The accepted triggers that have no terminal record yet, in order.
@@ -102,16 +102,16 @@ impl Journal {
     /// # Errors
     /// The journal is not ready.
     pub fn open_parts(&self) -> Result<Vec<OpenPart>, JournalError> {
-        self.ask(Request::OpenParts)
+        self.ask(JournalRequest::OpenParts)
     }
 
-    /// Removes up to 1,000 of the oldest rows that [`Options::retention`] lets go; `now_unix_ms` is the time in
+    /// Removes up to 1,000 of the oldest rows that [`JournalOptions::retention`] lets go; `now_unix_ms` is the time in
     /// milliseconds since 1970. Meant to be called every few minutes, and again at once while it says `more`.
     ///
     /// # Errors
     /// The journal is not ready, or failed.
     pub fn prune(&self, now_unix_ms: i64) -> Result<Pruned, JournalError> {
-        self.ask(|reply| Request::Prune(now_unix_ms, reply))
+        self.ask(|reply| JournalRequest::Prune(now_unix_ms, reply))
     }
 
     /// Whether the journal's thread runs. Where it has panicked, requests that wait are never answered.
@@ -122,10 +122,10 @@ impl Journal {
 
     /// How the journal is, without waiting for it.
     #[must_use]
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> JournalHealth {
         let state = locked(&self.state);
         let stalled = state.busy_since.is_some_and(|since| since.elapsed() > self.stall);
-        Health {
+        JournalHealth {
             ready: state.is_ready() && !stalled,
             failures: state.failures,
             reopenings: state.reopenings,
@@ -140,14 +140,14 @@ impl Journal {
         let state = locked(&self.state);
         let last = state.busy_since.or(state.seen).unwrap_or_else(Instant::now);
         let most = match (state.is_ready(), state.busy_since) {
-            (false, _) => REOPENING_MOST,
+            (false, _) => MAX_REOPENING_TIME,
             (true, Some(_)) => self.stall,
-            (true, None) => WAITING_MOST,
+            (true, None) => MAX_WAIT,
         };
         (last, most)
     }
 
-    fn ask<T: Send + 'static>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
+    fn ask<T: Send + 'static>(&self, request: impl FnOnce(Reply<T>) -> JournalRequest) -> Answer<T> {
         let (reply, answer) = sync_channel(1);
         self.send(request(Box::new(move |value| {
             // Whoever asked has gone.
@@ -156,7 +156,7 @@ impl Journal {
         answer.recv().unwrap_or(Err(JournalError::Closed))
     }
 
-    fn send(&self, request: Request) -> Answer<()> {
+    fn send(&self, request: JournalRequest) -> Answer<()> {
         let requests = self.requests.as_ref().ok_or(JournalError::Closed)?;
         requests.try_send(request).map_err(|error| match error {
             TrySendError::Full(_) => JournalError::Overloaded { waiting: self.queue },

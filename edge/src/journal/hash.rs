@@ -3,7 +3,7 @@
 use super::anchor::Anchor;
 use super::columns::COLUMNS;
 use super::fields::Field as _;
-use super::record::Record;
+use super::verdict_row::VerdictRow;
 use cellgate_models::digest::Digest;
 
 const GENESIS_TAG: &[u8] = b"cellgate journal 1 genesis\0";
@@ -16,12 +16,12 @@ pub(super) fn genesis(identity: &[u8; 16]) -> Digest {
 }
 
 /// The hash of a row, over everything that it says but the hash itself.
-pub(super) fn of_row(record: &Record) -> Digest {
+pub(super) fn of_row(record: &VerdictRow) -> Digest {
     Digest::of(&row_bytes(record))
 }
 
 /// The canonical bytes of a row, see JOURNAL.md.
-pub(super) fn row_bytes(record: &Record) -> Vec<u8> {
+pub(super) fn row_bytes(record: &VerdictRow) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     bytes.extend_from_slice(ROW_TAG);
     record.previous.hash(&mut bytes);
@@ -44,7 +44,7 @@ pub(super) fn of_anchor(anchor: &Anchor) -> Digest {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::record::{Bounds, Entry, StageTimes, Trigger, TriggerKind};
+    use super::super::verdict_row::{AcceptedTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry};
     use super::super::{columns, rows, schema};
     use super::*;
     use cellgate_models::policy::Verdict;
@@ -56,18 +56,18 @@ pub(super) mod tests {
     use std::num::{NonZeroU32, NonZeroU64};
 
     /// A row with a different value in each field.
-    pub(in super::super) fn row() -> Record {
-        Record {
+    pub(in super::super) fn row() -> VerdictRow {
+        VerdictRow {
             seq: NonZeroU64::new(0x0102).unwrap(),
             boot_epoch: NonZeroU32::new(3).unwrap(),
-            trigger: Trigger {
+            trigger: AcceptedTrigger {
                 kind: TriggerKind::FreeRunning,
                 part: u64::MAX - 4,
                 nonce: 5,
                 deadline_ms: 6,
                 received_unix_ms: 7,
             },
-            entry: Entry {
+            entry: VerdictEntry {
                 trigger: NonZeroU64::new(8).unwrap(),
                 verdict: Verdict::Review,
                 reason: "SCORE_FROM_REVIEW".to_owned(),
@@ -75,7 +75,7 @@ pub(super) mod tests {
                 model: Some([9; 32].into()),
                 image: None,
                 image_name: "10.tif".to_owned(),
-                bounds: Some(Bounds { low: 11, high: 12 }),
+                bounds: Some(RowBounds { low: 11, high: 12 }),
                 age_ms: 13,
                 times: StageTimes { read_us: 14, convert_us: 15, infer_us: 16, decide_us: 17 },
                 simulated: true,
@@ -97,12 +97,12 @@ pub(super) mod tests {
     }
 
     /// A row that differs from [`row`] in each column.
-    fn other_row() -> Record {
-        Record {
+    fn other_row() -> VerdictRow {
+        VerdictRow {
             seq: NonZeroU64::new(0x0103).unwrap(),
             boot_epoch: NonZeroU32::new(4).unwrap(),
-            trigger: Trigger { kind: TriggerKind::Plc, part: 5, nonce: 6, deadline_ms: 7, received_unix_ms: 8 },
-            entry: Entry {
+            trigger: AcceptedTrigger { kind: TriggerKind::Plc, part: 5, nonce: 6, deadline_ms: 7, received_unix_ms: 8 },
+            entry: VerdictEntry {
                 trigger: NonZeroU64::new(9).unwrap(),
                 verdict: Verdict::Pass,
                 reason: "SCORE_BELOW_REVIEW".to_owned(),
@@ -110,7 +110,7 @@ pub(super) mod tests {
                 model: Some([10; 32].into()),
                 image: Some([11; 32].into()),
                 image_name: "11.tif".to_owned(),
-                bounds: Some(Bounds { low: 12, high: 13 }),
+                bounds: Some(RowBounds { low: 12, high: 13 }),
                 age_ms: 14,
                 times: StageTimes { read_us: 15, convert_us: 16, infer_us: 17, decide_us: 18 },
                 simulated: false,
@@ -159,23 +159,23 @@ pub(super) mod tests {
             bounds in of(any::<(u16, u16)>()),
             (age_ms, times) in any::<(u32, [u32; 4])>(),
             (free_running, simulated, degraded) in any::<(bool, bool, bool)>(),
-        ) -> Record {
-            let entry = Entry {
+        ) -> VerdictRow {
+            let entry = VerdictEntry {
                 trigger: NonZeroU64::new(trigger).unwrap(),
                 verdict, reason, score, image_name, age_ms, simulated, degraded, detail,
                 model: model.map(Digest::from),
                 image: image.map(Digest::from),
-                bounds: bounds.map(|(low, high)| Bounds { low, high }),
+                bounds: bounds.map(|(low, high)| RowBounds { low, high }),
                 times: StageTimes {
                     read_us: times[0], convert_us: times[1], infer_us: times[2], decide_us: times[3],
                 },
             };
             let kind = if free_running { TriggerKind::FreeRunning } else { TriggerKind::Plc };
-            let mut record = Record {
+            let mut record = VerdictRow {
                 // The store counts from 1; a journal of more than i64::MAX rows can't be.
                 seq: NonZeroU64::new(seq >> 1 | 1).unwrap(),
                 boot_epoch: NonZeroU32::new(epoch).unwrap(),
-                trigger: Trigger { kind, part, nonce, deadline_ms, received_unix_ms: received },
+                trigger: AcceptedTrigger { kind, part, nonce, deadline_ms, received_unix_ms: received },
                 entry: entry.bounded(),
                 committed_unix_ms: committed,
                 previous: previous.into(),

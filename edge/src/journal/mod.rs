@@ -18,7 +18,6 @@ mod options;
 mod place;
 mod reader;
 mod readonly;
-mod record;
 mod retention;
 mod room;
 mod rows;
@@ -26,22 +25,23 @@ mod schema;
 mod store;
 mod time;
 mod values;
+mod verdict_row;
 mod verify;
 mod writer;
 
 pub use anchor::Anchor;
 pub use error::JournalError;
-pub use export::Line;
+pub use export::ExportLine;
 pub use fields::Exported;
 pub(crate) use files::{files_of, folder_of, is_held};
 pub use handle::Journal;
-pub use options::{Health, Options, Recovery, Retention};
+pub use options::{JournalHealth, JournalOptions, Recovery, Retention};
 pub use reader::{Filter, Reader};
 pub use readonly::Source;
-pub use record::{
-    Accepted, Bounds, Committed, Entry, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, OpenPart, RESTARTED,
-    Record, StageTimes, Trigger, TriggerKind,
-};
 pub use retention::Pruned;
 pub use time::{ParseTimeError, format_utc_ms, now_unix_ms, parse_utc_ms};
+pub use verdict_row::{
+    Accepted, AcceptedTrigger, CommitReceipt, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, OpenPart, RESTARTED,
+    RowBounds, StageTimes, TriggerKind, VerdictEntry, VerdictRow,
+};
 pub use verify::{BadRow, Report};

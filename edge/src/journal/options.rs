@@ -1,12 +1,12 @@
 //! How a journal is opened, what opening found, and how it is.
 
-use super::record::Record;
+use super::verdict_row::VerdictRow;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How a journal is opened.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct JournalOptions {
     /// Newest rows whose chain is verified at each opening; `verify` does all of them.
     pub verify_rows: u64,
     /// Requests that may wait for the writer; one more is [`super::JournalError::Overloaded`].
@@ -19,7 +19,7 @@ pub struct Options {
     pub retention: Option<Retention>,
 }
 
-impl Default for Options {
+impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             verify_rows: 1000,
@@ -54,16 +54,16 @@ pub struct Recovery {
     /// Rows that it holds.
     pub rows: u64,
     /// Parts that were in hand and got their REJECT/RESTARTED now.
-    pub restarted: Vec<Record>,
+    pub restarted: Vec<VerdictRow>,
     /// Earlier records that the PLC has not acknowledged, the newest 1,000: to be sent as RECORD at most, never to be
     /// acted on. Those of `restarted` are among them.
-    pub unacknowledged: Vec<Record>,
+    pub unacknowledged: Vec<VerdictRow>,
 }
 
 /// How a journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// It takes requests, its disk has room for their rows, and none is under way for longer than [`Options::stall`].
+pub struct JournalHealth {
+    /// It takes requests, its disk has room for their rows, and none is under way for longer than [`JournalOptions::stall`].
     pub ready: bool,
     /// Errors met since it was opened.
     pub failures: u64,

@@ -3,8 +3,8 @@
 use super::JournalError;
 use super::files::{Identity, log_of};
 use super::readonly;
-use super::record::Answer;
 use super::store::Stored;
+use super::verdict_row::Answer;
 use std::io::{self, ErrorKind};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! Reading a journal, also while the appliance writes to it.
 
 use super::readonly::{self, Opened, Source};
-use super::record::{Answer, Record};
 use super::schema::{self, unusable};
 use super::values::stored;
+use super::verdict_row::{Answer, VerdictRow};
 use super::verify::{self, BadRow, Report};
 use super::{JournalError, columns};
 use cellgate_models::policy::Verdict;
@@ -88,7 +88,7 @@ impl Reader {
     ///
     /// # Errors
     /// The file can't be read, or holds what no journal holds.
-    pub fn newest(&self, filter: &Filter, limit: usize) -> Answer<Vec<Record>> {
+    pub fn newest(&self, filter: &Filter, limit: usize) -> Answer<Vec<VerdictRow>> {
         let mut records = self.query(filter, 0, "DESC", limit)?;
         records.reverse();
         Ok(records)
@@ -101,7 +101,7 @@ impl Reader {
     pub fn for_each<E: From<JournalError>>(
         &self,
         filter: &Filter,
-        mut each: impl FnMut(&Record) -> Result<(), E>,
+        mut each: impl FnMut(&VerdictRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut after = 0;
         loop {
@@ -114,7 +114,7 @@ impl Reader {
         }
     }
 
-    fn query(&self, filter: &Filter, after: i64, order: &str, limit: usize) -> Answer<Vec<Record>> {
+    fn query(&self, filter: &Filter, after: i64, order: &str, limit: usize) -> Answer<Vec<VerdictRow>> {
         let sql = format!(
             "SELECT {} FROM verdict WHERE seq > :after
              AND (:since IS NULL OR committed_unix_ms >= :since) AND (:until IS NULL OR committed_unix_ms < :until)
@@ -130,7 +130,7 @@ impl Reader {
             ":part": filter.part.map(stored),
             ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
-        let query = |connection: &Connection| -> rusqlite::Result<Vec<Record>> {
+        let query = |connection: &Connection| -> rusqlite::Result<Vec<VerdictRow>> {
             connection.prepare(&sql)?.query_map(values, columns::record)?.collect()
         };
         self.steadily(|connection| {

@@ -3,8 +3,8 @@
 use super::JournalError;
 use super::files::{index_of, is_held, log_of, resolved};
 use super::index::watched_reading;
-use super::record::Answer;
 use super::schema::unusable;
+use super::verdict_row::Answer;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::fmt::Write as _;
 use std::fs::{self, File};

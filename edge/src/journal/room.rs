@@ -5,7 +5,7 @@
 
 use super::JournalError;
 use super::files::folder_of;
-use super::record::Answer;
+use super::verdict_row::Answer;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 

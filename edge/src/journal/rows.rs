@@ -3,8 +3,8 @@
 use super::anchor::Anchor;
 use super::columns::COLUMNS;
 use super::fields::Field;
-use super::record::{OpenPart, Record, Trigger};
 use super::values::{stored, wrong};
+use super::verdict_row::{AcceptedTrigger, OpenPart, VerdictRow};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use std::num::{NonZeroU32, NonZeroU64};
@@ -35,7 +35,7 @@ pub(super) fn anchor(row: &Row<'_>) -> rusqlite::Result<Anchor> {
 }
 
 /// Writes a `verdict` row.
-pub(super) fn insert_record(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
+pub(super) fn insert_record(connection: &Connection, record: &VerdictRow) -> rusqlite::Result<()> {
     let places = COLUMNS.map(|_| "?").join(", ");
     let values = params_from_iter(COLUMNS.iter().map(|column| ToSqlOutput::Borrowed((column.store)(record))));
     connection.execute(&format!("INSERT INTO verdict VALUES ({places})"), values).map(drop)
@@ -45,7 +45,7 @@ pub(super) fn insert_record(connection: &Connection, record: &Record) -> rusqlit
 pub(super) fn insert_accepted(
     connection: &Connection,
     boot_epoch: NonZeroU32,
-    trigger: &Trigger,
+    trigger: &AcceptedTrigger,
 ) -> rusqlite::Result<NonZeroU64> {
     let values: [&dyn ToSql; 6] = [
         &boot_epoch.get(),
@@ -79,8 +79,8 @@ pub(super) fn insert_anchor(connection: &Connection, anchor: &Anchor) -> rusqlit
     Ok(())
 }
 
-fn trigger(row: &Row<'_>) -> rusqlite::Result<Trigger> {
-    Ok(Trigger {
+fn trigger(row: &Row<'_>) -> rusqlite::Result<AcceptedTrigger> {
+    Ok(AcceptedTrigger {
         kind: Field::read(row, "kind")?,
         part: Field::read(row, "part")?,
         nonce: Field::read(row, "nonce")?,

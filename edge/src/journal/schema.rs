@@ -1,7 +1,7 @@
 //! The tables, and whether a file is a journal of this version.
 
 use super::holders::holders;
-use super::record::Answer;
+use super::verdict_row::Answer;
 use super::{JournalError, columns};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;

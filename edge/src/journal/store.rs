@@ -1,8 +1,8 @@
 //! The open database: each function is one transaction, and nothing here survives its errors. `writer.rs` does.
 
-use super::record::{Answer, Entry, OpenPart, Record, Trigger, TriggerKind};
 use super::schema::{self, unusable};
 use super::values::stored;
+use super::verdict_row::{AcceptedTrigger, Answer, OpenPart, TriggerKind, VerdictEntry, VerdictRow};
 use super::{JournalError, columns, hash, index, rows, time, verify};
 use cellgate_models::digest::Digest;
 use rusqlite::config::DbConfig;
@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// Begins a new boot epoch and closes as REJECT/RESTARTED what the one before left in hand.
-    pub(super) fn start(&mut self) -> Result<(NonZeroU32, Vec<Record>), Failure> {
+    pub(super) fn start(&mut self) -> Result<(NonZeroU32, Vec<VerdictRow>), Failure> {
         let next =
             if self.boot_epoch == 0 { Some(first_epoch(time::now_unix_ms())) } else { self.boot_epoch.checked_add(1) };
         let epoch = next.and_then(NonZeroU32::new).ok_or_else(|| {
@@ -144,7 +144,7 @@ impl Store {
         transaction.execute("UPDATE state SET boot_epoch = ?1", [epoch.get()])?;
         let mut restarted = Vec::new();
         for part in open_parts(&transaction)? {
-            let entry = Entry::restarted(&part, time::now_unix_ms());
+            let entry = VerdictEntry::restarted(&part, time::now_unix_ms());
             let record = terminal(&transaction, part, entry, epoch, seq, previous)?;
             (seq, previous) = (record.seq.get(), record.hash);
             restarted.push(record);
@@ -155,7 +155,7 @@ impl Store {
     }
 
     /// Shows after an error that the journal takes writes again, and takes back acceptances that were never confirmed.
-    pub(super) fn restart(&mut self, withdrawn: &[Trigger]) -> rusqlite::Result<()> {
+    pub(super) fn restart(&mut self, withdrawn: &[AcceptedTrigger]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute("UPDATE state SET reopened = reopened + 1", [])?;
         for trigger in withdrawn {
@@ -168,7 +168,11 @@ impl Store {
     }
 
     /// Records that the trigger was accepted, and what the PLC acknowledged meanwhile.
-    pub(super) fn accept(&mut self, trigger: &Trigger, acknowledged: &[NonZeroU64]) -> Result<NonZeroU64, Failure> {
+    pub(super) fn accept(
+        &mut self,
+        trigger: &AcceptedTrigger,
+        acknowledged: &[NonZeroU64],
+    ) -> Result<NonZeroU64, Failure> {
         let epoch = self.epoch()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(part) = open_part(&transaction, trigger)? {
@@ -183,7 +187,7 @@ impl Store {
     }
 
     /// Records what was decided, and what the PLC acknowledged meanwhile.
-    pub(super) fn commit(&mut self, entry: Entry, acknowledged: &[NonZeroU64]) -> Result<Record, Failure> {
+    pub(super) fn commit(&mut self, entry: VerdictEntry, acknowledged: &[NonZeroU64]) -> Result<VerdictRow, Failure> {
         let epoch = self.epoch()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let sql = format!("SELECT {} FROM accepted WHERE trigger_id = ?1", rows::ACCEPTED_COLUMNS);
@@ -210,12 +214,12 @@ impl Store {
     }
 
     /// The trigger's number, where it is in hand.
-    pub(super) fn in_hand(&self, trigger: &Trigger) -> rusqlite::Result<Option<NonZeroU64>> {
+    pub(super) fn in_hand(&self, trigger: &AcceptedTrigger) -> rusqlite::Result<Option<NonZeroU64>> {
         Ok(open_part(&self.connection, trigger)?.map(|part| part.id))
     }
 
     /// The trigger's terminal record, where it has one.
-    pub(super) fn record_of(&self, trigger: NonZeroU64) -> rusqlite::Result<Option<Record>> {
+    pub(super) fn record_of(&self, trigger: NonZeroU64) -> rusqlite::Result<Option<VerdictRow>> {
         record_of(&self.connection, trigger)
     }
 
@@ -225,7 +229,7 @@ impl Store {
     }
 
     /// The newest records that the PLC has not acknowledged, in order.
-    pub(super) fn unacknowledged(&self) -> rusqlite::Result<Vec<Record>> {
+    pub(super) fn unacknowledged(&self) -> rusqlite::Result<Vec<VerdictRow>> {
         let sql = format!(
             "SELECT {} FROM verdict WHERE seq IN (SELECT seq FROM unacknowledged ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
             columns::names()
@@ -281,8 +285,8 @@ impl Store {
 /// device gave. A PLC that knew that one would take the new journal's verdicts for repetitions. At least 1, and small enough
 /// for later starts to count up.
 fn first_epoch(now_unix_ms: i64) -> u32 {
-    const MOST: i64 = u32::MAX as i64 / 2;
-    u32::try_from((now_unix_ms / 1000 - YEAR_2020_UNIX_S).clamp(1, MOST)).unwrap_or(1)
+    const MAX_EPOCH: i64 = u32::MAX as i64 / 2;
+    u32::try_from((now_unix_ms / 1000 - YEAR_2020_UNIX_S).clamp(1, MAX_EPOCH)).unwrap_or(1)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -326,12 +330,12 @@ fn sync_folder(path: &Path) -> Answer<()> {
 fn terminal(
     transaction: &Transaction<'_>,
     part: OpenPart,
-    entry: Entry,
+    entry: VerdictEntry,
     boot_epoch: NonZeroU32,
     newest_seq: u64,
     previous: Digest,
-) -> rusqlite::Result<Record> {
-    let mut record = Record {
+) -> rusqlite::Result<VerdictRow> {
+    let mut record = VerdictRow {
         seq: NonZeroU64::MIN.saturating_add(newest_seq),
         boot_epoch,
         trigger: part.trigger,
@@ -360,12 +364,12 @@ fn open_parts(connection: &Connection) -> rusqlite::Result<Vec<OpenPart>> {
     connection.prepare(&sql)?.query_map([], rows::open_part)?.collect()
 }
 
-fn open_part(connection: &Connection, trigger: &Trigger) -> rusqlite::Result<Option<OpenPart>> {
+fn open_part(connection: &Connection, trigger: &AcceptedTrigger) -> rusqlite::Result<Option<OpenPart>> {
     let sql = format!("SELECT {} FROM accepted WHERE part = ?1 AND nonce = ?2", rows::ACCEPTED_COLUMNS);
     connection.query_row(&sql, (stored(trigger.part), trigger.nonce), rows::open_part).optional()
 }
 
-fn record_of(connection: &Connection, trigger: NonZeroU64) -> rusqlite::Result<Option<Record>> {
+fn record_of(connection: &Connection, trigger: NonZeroU64) -> rusqlite::Result<Option<VerdictRow>> {
     let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", columns::names());
     connection.query_row(&sql, [stored(trigger.get())], columns::record).optional()
 }

@@ -1,8 +1,8 @@
 //! Whether the chain holds.
 
-use super::record::{Answer, Record};
 use super::schema::unusable;
 use super::values::stored;
+use super::verdict_row::{Answer, VerdictRow};
 use super::{JournalError, columns, hash, rows};
 use cellgate_models::digest::Digest;
 use rusqlite::Connection;
@@ -115,7 +115,7 @@ struct Link {
     epoch: u32,
 }
 
-fn check(record: &Record, link: &Link, boot_epoch: u32) -> Result<(), Stop> {
+fn check(record: &VerdictRow, link: &Link, boot_epoch: u32) -> Result<(), Stop> {
     let place = format!("row {}", record.seq);
     if record.previous != link.previous {
         let expected = link.previous;

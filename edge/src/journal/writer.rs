@@ -7,13 +7,13 @@
 use super::JournalError;
 use super::files::{Lock, lock, refuse_lone_log, rewrite_log};
 use super::index::watched;
-use super::options::{Options, Recovery, Retention};
+use super::options::{JournalOptions, Recovery, Retention};
 use super::place::Place;
-use super::record::{Accepted, Answer, Committed, Entry, OpenPart, Trigger};
 use super::retention::{self, Pruned};
 use super::room;
 use super::schema::unusable;
 use super::store::{Checkpoint, Failure, Store, Stored};
+use super::verdict_row::{Accepted, AcceptedTrigger, Answer, CommitReceipt, OpenPart, VerdictEntry};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -31,9 +31,9 @@ const LIFE: Duration = Duration::from_millis(40);
 pub(super) type Reply<T> = Box<dyn FnOnce(Answer<T>) + Send>;
 
 /// What callers ask of the thread.
-pub(super) enum Request {
-    Accept(Trigger, Instant, Reply<Accepted>),
-    Commit(Box<Entry>, Instant, Reply<Committed>),
+pub(super) enum JournalRequest {
+    Accept(AcceptedTrigger, Instant, Reply<Accepted>),
+    Commit(Box<VerdictEntry>, Instant, Reply<CommitReceipt>),
     Acknowledge(NonZeroU64),
     OpenParts(Reply<Vec<OpenPart>>),
     Prune(i64, Reply<Pruned>),
@@ -41,7 +41,7 @@ pub(super) enum Request {
 
 /// What callers see of the writer.
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct WriterState {
     pub(super) open: bool,
     /// The disk has no room for the next rows. What is asked all the same is tried.
     pub(super) is_full: bool,
@@ -53,7 +53,7 @@ pub(super) struct State {
     pub(super) last_error: Option<String>,
 }
 
-impl State {
+impl WriterState {
     /// Whether rows can be expected to be stored.
     pub(super) fn is_ready(&self) -> bool {
         self.open && !self.is_full
@@ -63,7 +63,7 @@ impl State {
 /// The journal's thread.
 pub(super) struct Writer {
     path: PathBuf,
-    options: Options,
+    options: JournalOptions,
     boot_epoch: NonZeroU32,
     place: Place,
     /// When it was last looked at whether the paths still lead to them.
@@ -72,10 +72,10 @@ pub(super) struct Writer {
     store: Option<Store>,
     /// What the last transaction that succeeded left.
     stored: Stored,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<WriterState>>,
     acknowledged: Vec<NonZeroU64>,
     /// Acceptances whose callers got an error, to be taken back.
-    withdrawn: Vec<Trigger>,
+    withdrawn: Vec<AcceptedTrigger>,
     transactions: u32,
     last_attempt: Instant,
     /// Dropped last.
@@ -90,14 +90,14 @@ impl Drop for Writer {
 
 impl Writer {
     /// Opens or makes the journal at the resolved `path`, begins a new boot epoch and closes what a crash left in hand.
-    pub(super) fn open(path: &Path, options: Options) -> Result<(Self, Recovery), JournalError> {
+    pub(super) fn open(path: &Path, options: JournalOptions) -> Result<(Self, Recovery), JournalError> {
         let lock = lock(path)?;
         refuse_lone_log(path)?;
         rewrite_log(path)?;
         let (store, recovery) = watched(|| Self::start(path, &options)).map_err(|failure| failure.at(path))?;
 
         let (place, stored) = (Place::of(path)?, store.stored());
-        let state = State { open: true, seen: Some(Instant::now()), ..State::default() };
+        let state = WriterState { open: true, seen: Some(Instant::now()), ..WriterState::default() };
         let writer = Self {
             path: path.to_owned(),
             options,
@@ -117,7 +117,7 @@ impl Writer {
     }
 
     /// Opens the database and begins a new boot epoch.
-    fn start(path: &Path, options: &Options) -> Result<(Store, Recovery), Failure> {
+    fn start(path: &Path, options: &JournalOptions) -> Result<(Store, Recovery), Failure> {
         let (mut store, created) = Store::open(path, options.verify_rows).map_err(Failure::Refused)?;
         let rows = store.rows();
         let (boot_epoch, restarted) = store.start()?;
@@ -129,12 +129,12 @@ impl Writer {
     }
 
     /// What callers see of it.
-    pub(super) fn state(&self) -> Arc<Mutex<State>> {
+    pub(super) fn state(&self) -> Arc<Mutex<WriterState>> {
         Arc::clone(&self.state)
     }
 
     /// Serves until nobody can ask any more, then writes what waits.
-    pub(super) fn run(mut self, requests: &Receiver<Request>) {
+    pub(super) fn run(mut self, requests: &Receiver<JournalRequest>) {
         let mut asked = Instant::now();
         let mut looked_for_room = None;
         loop {
@@ -170,10 +170,10 @@ impl Writer {
         self.maintain(|store| store.checkpoint(Checkpoint::Truncate));
     }
 
-    fn serve(&mut self, request: Request) {
+    fn serve(&mut self, request: JournalRequest) {
         let acknowledged = std::mem::take(&mut self.acknowledged);
         match request {
-            Request::Accept(trigger, asked, reply) => {
+            JournalRequest::Accept(trigger, asked, reply) => {
                 let answer = self.write(|store| store.accept(&trigger, &acknowledged), |store| store.in_hand(&trigger));
                 if matches!(answer, Err(JournalError::Unknown { .. })) {
                     self.withdrawn.push(trigger);
@@ -181,21 +181,21 @@ impl Writer {
                 self.kept(answer.is_err(), acknowledged);
                 reply(answer.map(|id| Accepted { id, duration: asked.elapsed() }));
             }
-            Request::Commit(entry, asked, reply) => {
+            JournalRequest::Commit(entry, asked, reply) => {
                 let trigger = entry.trigger;
                 let answer = self.write(|store| store.commit(*entry, &acknowledged), |store| store.record_of(trigger));
                 self.kept(answer.is_err(), acknowledged);
-                reply(answer.map(|record| Committed { record, duration: asked.elapsed() }));
+                reply(answer.map(|record| CommitReceipt { record, duration: asked.elapsed() }));
             }
-            Request::Acknowledge(seq) => {
+            JournalRequest::Acknowledge(seq) => {
                 self.acknowledged = acknowledged;
                 self.acknowledged.push(seq);
             }
-            Request::OpenParts(reply) => {
+            JournalRequest::OpenParts(reply) => {
                 self.acknowledged = acknowledged;
                 reply(self.write(|store| Ok(store.open_parts()?), |_| Ok(None)));
             }
-            Request::Prune(now_unix_ms, reply) => {
+            JournalRequest::Prune(now_unix_ms, reply) => {
                 self.acknowledged = acknowledged;
                 let retention: Option<Retention> = self.options.retention;
                 let prune = |store: &mut Store| match &retention {
@@ -363,6 +363,6 @@ impl Writer {
     }
 }
 
-pub(super) fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+pub(super) fn locked(state: &Mutex<WriterState>) -> MutexGuard<'_, WriterState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

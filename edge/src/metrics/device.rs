@@ -2,7 +2,7 @@
 
 use super::make::{Family, Follower, counters, follower, gauge, gauges, info, seconds, times};
 use crate::journal::now_unix_ms;
-use cellgate_protocol::state::State;
+use cellgate_protocol::state::DeviceState;
 use prometheus::{Gauge, IntCounter, IntGauge, Registry, Result};
 
 /// Who the appliance is.
@@ -12,7 +12,7 @@ pub struct About {
     pub device: u32,
     /// The model's digest.
     pub model: String,
-    /// What is spoken on the line.
+    /// What is spoken on the link.
     pub profile: &'static str,
 }
 
@@ -94,17 +94,17 @@ impl DeviceFigures {
     }
 
     /// The state that the session has now.
-    pub fn show_state(&self, state: State) {
+    pub fn set_state(&self, state: DeviceState) {
         self.state.set(i64::from(state.code().0));
     }
 
     /// Whether every worker lives.
-    pub fn show_health(&self, is_healthy: bool) {
+    pub fn set_health(&self, is_healthy: bool) {
         self.healthy.set(i64::from(is_healthy));
     }
 
     /// Whether this worker lives.
-    pub fn show_worker(&self, worker: &'static str, is_alive: bool) {
+    pub fn set_worker(&self, worker: &'static str, is_alive: bool) {
         if let Some(gauge) = self.workers.get(&worker) {
             gauge.set(i64::from(is_alive));
         }
@@ -122,12 +122,12 @@ impl DeviceFigures {
     }
 
     /// Whether another engine was loaded than the one that was wanted first.
-    pub fn show_fallback(&self, is_fallback: bool) {
+    pub fn set_fallback(&self, is_fallback: bool) {
         self.engine_is_fallback.set(i64::from(is_fallback));
     }
 
     /// How often the sandbox that decodes now has replaced its worker.
-    pub fn show_decoder_restarts(&self, restarts: u64) {
+    pub fn set_decoder_restarts(&self, restarts: u64) {
         self.decoder_restarts.follow(restarts);
     }
 }

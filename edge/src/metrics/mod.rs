@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `make` | counters, gauges and histograms with fixed labels, all made at the start |
 //! | `parts` | verdicts, and how long parts and their stages take |
-//! | `line` | the serial line and the PLC |
+//! | `link` | the serial link and the PLC |
 //! | `device` | who the appliance is, its state, workers and engine |
 //! | `store` | journal, archive, disk |
 //! | `serve` | HTTP on loopback |
@@ -14,14 +14,14 @@
 //! nothing else does.
 
 mod device;
-mod line;
+mod link;
 mod make;
 mod parts;
 mod serve;
 mod store;
 
 pub use device::{About, DeviceFigures};
-pub use line::{LineCounts, LineFigures};
+pub use link::{LinkCounts, LinkFigures};
 pub use parts::PartFigures;
 pub use serve::{ListenError, Server, listen};
 pub use store::StoreFigures;
@@ -43,8 +43,8 @@ pub struct Metrics {
     registry: Registry,
     /// Verdicts, and how long parts take.
     pub parts: PartFigures,
-    /// The serial line and the PLC.
-    pub line: LineFigures,
+    /// The serial link and the PLC.
+    pub link: LinkFigures,
     /// State, workers and engine.
     pub device: DeviceFigures,
     /// Journal, archive, disk.
@@ -59,10 +59,10 @@ impl Metrics {
     pub fn new(about: &About, deadline: Duration, workers: &[&'static str]) -> Result<Self, MetricsError> {
         let registry = Registry::new();
         let parts = PartFigures::new(&registry, deadline)?;
-        let line = LineFigures::new(&registry)?;
+        let link = LinkFigures::new(&registry)?;
         let device = DeviceFigures::new(&registry, about, workers)?;
         let store = StoreFigures::new(&registry)?;
-        Ok(Self { registry, parts, line, device, store })
+        Ok(Self { registry, parts, link, device, store })
     }
 
     /// All figures as they are now, in Prometheus' text format 0.0.4.

@@ -2,7 +2,7 @@
 
 use super::make::{Family, counter, counters, gauge, histograms};
 use crate::acquire::Unjudged;
-use crate::journal::{Entry, TriggerKind};
+use crate::journal::{TriggerKind, VerdictEntry};
 use crate::pipeline::Times;
 use crate::words::recorded_reason;
 use cellgate_protocol::reason::ReasonCode;
@@ -133,7 +133,7 @@ impl PartFigures {
     }
 
     /// A verdict is durable, `journal` after it was asked for and `age` after its trigger.
-    pub fn committed(&self, kind: TriggerKind, entry: &Entry, journal: Duration, age: Duration) {
+    pub fn committed(&self, kind: TriggerKind, entry: &VerdictEntry, journal: Duration, age: Duration) {
         self.has_verdict(entry);
         self.took(Stage::JournalVerdict, journal);
         if kind == TriggerKind::Plc {
@@ -142,7 +142,7 @@ impl PartFigures {
     }
 
     /// A verdict is in the journal: at the start that of a part that was in hand before.
-    pub fn has_verdict(&self, entry: &Entry) {
+    pub fn has_verdict(&self, entry: &VerdictEntry) {
         let reason = recorded_reason(&entry.reason);
         if let Some(count) = self.verdicts.get(&reason).or_else(|| self.verdicts.get(&ReasonCode::INTERNAL)) {
             count.inc();
@@ -166,12 +166,12 @@ impl PartFigures {
     }
 
     /// Whether a part is triggered and not concluded.
-    pub fn show_in_hand(&self, is_in_hand: bool) {
+    pub fn set_in_hand(&self, is_in_hand: bool) {
         self.in_hand.set(i64::from(is_in_hand));
     }
 
     /// How many images wait for their trigger.
-    pub fn show_waiting(&self, images: usize) {
+    pub fn set_waiting(&self, images: usize) {
         self.waiting.set(i64::try_from(images).unwrap_or(i64::MAX));
     }
 

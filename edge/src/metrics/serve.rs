@@ -20,11 +20,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 /// Connections at a time; more wait in the kernel's queue.
-const MOST_CONNECTIONS: usize = 32;
+const MAX_CONNECTIONS: usize = 32;
 /// What one connection may take, from its first byte to the last of the answer.
-const CONNECTION_MOST: Duration = Duration::from_secs(2);
+const MAX_CONNECTION_TIME: Duration = Duration::from_secs(2);
 /// Bytes of a request's head, the least that hyper takes.
-const HEAD_MOST: usize = 8 << 10;
+const MAX_HEAD_BYTES: usize = 8 << 10;
 /// Pause where no connection can be taken, and between two looks whether serving is over.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Of its thread: the lowest there is.
@@ -101,7 +101,7 @@ async fn accept(listener: TcpListener, page: Page) -> io::Error {
         Ok(listener) => listener,
         Err(error) => return error,
     };
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let place = match Arc::clone(&places).acquire_owned().await {
             Ok(place) => place,
@@ -111,7 +111,7 @@ async fn accept(listener: TcpListener, page: Page) -> io::Error {
             Ok((stream, _)) => {
                 let page = Arc::clone(&page);
                 tokio::spawn(async move {
-                    let _ = tokio::time::timeout(CONNECTION_MOST, answer_one(stream, page)).await;
+                    let _ = tokio::time::timeout(MAX_CONNECTION_TIME, answer_one(stream, page)).await;
                     drop(place);
                 });
             }
@@ -129,7 +129,7 @@ async fn answer_one(stream: TcpStream, page: Page) {
     });
     let _ = http1::Builder::new()
         .keep_alive(false)
-        .max_buf_size(HEAD_MOST)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }

@@ -2,7 +2,7 @@
 
 use super::make::{Follower, counter, follower, gauge};
 use crate::acquire::Kept;
-use crate::journal::Health;
+use crate::journal::JournalHealth;
 use prometheus::{IntCounter, IntGauge, Registry, Result};
 
 /// Journal, archive, disk.
@@ -70,7 +70,7 @@ impl StoreFigures {
     }
 
     /// How the journal is, and how many verdicts the PLC has not acknowledged.
-    pub fn show_journal(&self, health: &Health, unacknowledged: usize) {
+    pub fn set_journal(&self, health: &JournalHealth, unacknowledged: usize) {
         self.ready.set(i64::from(health.ready));
         self.failures.follow(health.failures);
         self.reopenings.follow(health.reopenings);

@@ -16,7 +16,7 @@ pub struct Activation {
     /// The engine that runs it.
     pub engine: EngineOptions,
     /// How images are decoded.
-    pub sandbox: sandbox::Options,
+    pub sandbox: sandbox::SandboxOptions,
 }
 
 impl Activation {

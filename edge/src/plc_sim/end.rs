@@ -1,6 +1,6 @@
 //! The PLC's session behind the chosen profile.
 
-use super::Options;
+use super::SimulatorOptions;
 use crate::config::Profile;
 use cellgate_protocol::limits::MAX_FRAME;
 use cellgate_protocol::link::{
@@ -9,7 +9,7 @@ use cellgate_protocol::link::{
 };
 use cellgate_protocol::modbus::framer::FRAME_MAX;
 use cellgate_protocol::modbus::plc::ModbusPlc;
-use cellgate_protocol::session::plc::{Event, PlcSession};
+use cellgate_protocol::session::plc::{PlcEvent, PlcSession};
 
 /// A session and what carries it.
 pub enum PlcEnd {
@@ -22,7 +22,7 @@ pub enum PlcEnd {
 impl PlcEnd {
     /// The session behind the profile of `options`.
     #[must_use]
-    pub fn new(now_ms: u64, session: PlcSession, options: &Options, ends: Ends) -> Self {
+    pub fn new(now_ms: u64, session: PlcSession, options: &SimulatorOptions, ends: Ends) -> Self {
         match options.profile {
             Profile::Native => Self::Native(Box::new(PlcLink::new(now_ms, session, ends))),
             Profile::Modbus => Self::Modbus(Box::new(ModbusPlc::new(now_ms, session, options.unit, ends))),
@@ -37,7 +37,7 @@ impl PlcEnd {
         }
     }
 
-    /// The line was lost and opened anew.
+    /// The port was lost and opened anew.
     pub fn reopened(&mut self) {
         match self {
             Self::Native(link) => link.reopened(),
@@ -54,7 +54,7 @@ impl PlcEnd {
     }
 
     /// The next event, or none; bytes to send until then are added to `out`.
-    pub fn poll(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Option<Event> {
+    pub fn poll(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Option<PlcEvent> {
         let (mut frame, mut request) = ([0; MAX_FRAME], [0; FRAME_MAX]);
         loop {
             let output = match self {

@@ -1,4 +1,4 @@
-//! The PLC's side of the line with its gate, for integrators and tests: triggers parts one after the other, and says what
+//! The PLC's side of the serial link with its gate, for integrators and tests: triggers parts one after the other, and says what
 //! became of each.
 
 mod end;
@@ -6,13 +6,13 @@ mod options;
 mod scanner;
 
 pub use end::PlcEnd;
-pub use options::Options;
+pub use options::SimulatorOptions;
 pub use scanner::{Scanner, ScannerError};
 
-use crate::serial::{Happened, Port};
+use crate::serial::{Happened, SerialPort};
 use cellgate_protocol::limits::ALLOWED_MODELS;
 use cellgate_protocol::link::plc::Ends;
-use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
+use cellgate_protocol::session::plc::{Outcome, PlcEvent, PlcSession, PlcSessionConfig};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -53,13 +53,13 @@ pub enum SimError {
     Scanner(#[from] ScannerError),
 }
 
-/// Runs the line until every part has its outcome; tells each one to `decided`. `scan` is asked to make the image of a part:
-/// just before its trigger, or [`Options::scan_after`] it.
+/// Runs the PLC until every part has its outcome; tells each one to `decided`. `scan` is asked to make the image of a part:
+/// just before its trigger, or [`SimulatorOptions::scan_after`] it.
 ///
 /// # Errors
 /// [`SimError`].
 pub async fn run(
-    options: &Options,
+    options: &SimulatorOptions,
     mut scan: impl FnMut(u64) -> Result<(), ScannerError>,
     mut decided: impl FnMut(&Outcome),
 ) -> Result<(), SimError> {
@@ -71,12 +71,12 @@ pub async fn run(
     }
     let start = Instant::now();
     let now_ms = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let session = PlcSession::new(PlcConfig { allowed_models: models, first_wait_ms });
+    let session = PlcSession::new(PlcSessionConfig { allowed_models: models, first_wait_ms });
     let first_link_id = crate::journal::now_unix_ms() as u32;
     let ends = Ends { plc: 1, device: None, first_link_id, first_wait_ms };
     let mut link = PlcEnd::new(now_ms(), session, options, ends);
 
-    let mut port = Port::new(&options.port, options.baud, options.parity);
+    let mut port = SerialPort::new(&options.port, options.baud, options.parity);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut done, mut open, mut next_at, mut ready_at) = (0, false, Instant::now(), Instant::now());
@@ -92,14 +92,14 @@ pub async fn run(
                 Happened::Received(bytes) => link.feed(now_ms(), bytes),
                 Happened::Sent => {}
                 Happened::Lost(error) => {
-                    tracing::warn!(port = %options.port.display(), %error, "the line is lost");
+                    tracing::warn!(port = %options.port.display(), %error, "the port is lost");
                 }
             },
             _ = tick.tick() => {}
         }
         while let Some(event) = link.poll(now_ms(), port.out()) {
             match event {
-                Event::Decided(outcome) => {
+                PlcEvent::Decided(outcome) => {
                     decided(&outcome);
                     (done, open, ready_at) = (done + 1, false, Instant::now());
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What the simulated PLC does.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct SimulatorOptions {
     /// The serial port.
     pub port: PathBuf,
     /// What is spoken on it.

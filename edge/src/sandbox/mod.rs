@@ -25,6 +25,6 @@ mod wire;
 pub mod worker;
 
 pub use error::{SandboxError, SandboxFailure};
-pub use options::{OWN_PROGRAM, Options};
+pub use options::{OWN_PROGRAM, SandboxOptions};
 pub use parent::Sandbox;
 pub use protect::{Protection, Protections};

@@ -9,7 +9,7 @@ pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// How the sandbox works.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct SandboxOptions {
     /// What an image may ask for. Decoding ends by itself, as over the limit, after `max_time` or three quarters of
     /// `deadline`, whichever is shorter.
     pub limits: RadiographLimits,
@@ -22,7 +22,7 @@ pub struct Options {
     pub program: PathBuf,
 }
 
-impl Options {
+impl SandboxOptions {
     /// Options for `limits`: a deadline of 4/3 of their `max_time`, protections not required.
     #[must_use]
     pub fn new(limits: RadiographLimits) -> Self {

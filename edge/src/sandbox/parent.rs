@@ -1,7 +1,7 @@
 //! One image after another through the worker, each with a deadline.
 
 use super::error::{SandboxError, SandboxFailure};
-use super::options::Options;
+use super::options::SandboxOptions;
 use super::process::{Decoded, ExchangeError, LEVELS_START, Process};
 use super::protect::Protections;
 use super::timed::PipeError;
@@ -18,7 +18,7 @@ const MAX_START_TIME: Duration = Duration::from_secs(5);
 /// The worker ends with the thread that started it, be it at the start or in [`Sandbox::decode`]: keep both in one thread
 /// that lives as long as the sandbox.
 pub struct Sandbox {
-    options: Options,
+    options: SandboxOptions,
     /// The first worker's.
     protections: Protections,
     process: Option<Process>,
@@ -33,7 +33,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// [`SandboxError`]: no worker, no memory, or a required protection is missing.
-    pub fn start(options: Options) -> Result<Self, SandboxError> {
+    pub fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let limits = &options.limits;
         let no_memory = || SandboxError::Memory { pixels: limits.max_pixels, file_bytes: limits.max_file_bytes };
         let mut levels = Vec::new();
@@ -173,12 +173,12 @@ impl std::fmt::Debug for Sandbox {
     }
 }
 
-fn spawn(options: &Options) -> Result<Process, SandboxError> {
+fn spawn(options: &SandboxOptions) -> Result<Process, SandboxError> {
     Process::spawn(options).map_err(|source| SandboxError::Spawn { program: options.program.clone(), source })
 }
 
 /// Waits until the worker is ready and, where it is required, protected.
-fn ready(process: &mut Process, options: &Options, deadline: Instant) -> Result<Protections, SandboxError> {
+fn ready(process: &mut Process, options: &SandboxOptions, deadline: Instant) -> Result<Protections, SandboxError> {
     let not_ready = |how| SandboxError::NotReady { how };
     let protections = process.ready(deadline).map_err(|error| match error {
         ExchangeError::Pipe(PipeError::TimedOut) => not_ready("no answer in time".to_owned()),

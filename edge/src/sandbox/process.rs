@@ -1,6 +1,6 @@
 //! The worker as the parent sees it.
 
-use super::options::Options;
+use super::options::SandboxOptions;
 use super::protect::{self, Protections};
 use super::timed::{self, PipeError};
 use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, PLACE_BYTES, kind};
@@ -59,7 +59,7 @@ impl From<PipeError> for ExchangeError {
 
 impl Process {
     /// Starts a worker without waiting until it is ready.
-    pub(super) fn spawn(options: &Options) -> io::Result<Self> {
+    pub(super) fn spawn(options: &SandboxOptions) -> io::Result<Self> {
         let mut child = Command::new(&options.program)
             .arg0(env!("CARGO_PKG_NAME"))
             .arg(SUBCOMMAND)

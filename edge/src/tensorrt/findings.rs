@@ -3,7 +3,7 @@
 use super::gpu;
 use crate::config::ModelConfig;
 use crate::convert::cuda::driver_version;
-use crate::finding::{Finding, State};
+use crate::finding::{Finding, FindingState};
 use crate::one_line::in_one_line;
 use crate::pipeline::EngineChoice;
 use cellgate_models::plan::{Library, probe};
@@ -12,14 +12,14 @@ use cellgate_models::plan::{Library, probe};
 pub(crate) fn findings(model: &ModelConfig) -> Vec<Finding> {
     let missing = match model.engine {
         EngineChoice::OnnxRuntime => return Vec::new(),
-        EngineChoice::Auto => State::Warning,
-        EngineChoice::TensorRt => State::Failure,
+        EngineChoice::Auto => FindingState::Warning,
+        EngineChoice::TensorRt => FindingState::Failure,
     };
     let finding = |what, found: Result<String, String>| match found {
         Ok(found) => Finding::ok(what, found),
         Err(found) => Finding::new(what, missing, found),
     };
-    let gpu = gpu::at_hand().and_then(|gpu| {
+    let gpu = gpu::detect().and_then(|gpu| {
         let (major, minor) = driver_version()?;
         Ok(format!("{gpu}, driver for CUDA {major}.{minor}"))
     });

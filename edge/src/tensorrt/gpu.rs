@@ -9,7 +9,7 @@ use cellgate_models::plan::cache::Gpu;
 ///
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or it knows no GPU.
-pub fn at_hand() -> Result<Gpu, CudaError> {
+pub fn detect() -> Result<Gpu, CudaError> {
     device_info().map(|info| gpu(&info))
 }
 
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_machine_without_driver_or_gpu_says_so() {
-        match at_hand() {
+        match detect() {
             Ok(gpu) => assert!(gpu.name().is_some() && gpu.capability().major >= 3, "{gpu}"),
             Err(error) => {
                 let text = error.to_string();

@@ -102,7 +102,7 @@ pub struct Asked<'a> {
 pub fn with_plan<T, E: From<NoPlan> + Display>(
     asked: &Asked<'_>,
     progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>,
-    load: impl FnMut(&AuthenticPlan, Origin) -> Result<T, E>,
+    load: impl FnMut(&AuthenticPlan, PlanOrigin) -> Result<T, E>,
     is_refusal: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
     let wanted = Wanted::new(asked)?;
@@ -111,7 +111,7 @@ pub fn with_plan<T, E: From<NoPlan> + Display>(
 
 /// Where a plan comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum PlanOrigin {
     /// This device built it before, and has kept it.
     Kept,
     /// It was built just now.
@@ -122,16 +122,16 @@ pub enum Origin {
 fn take<P, T, E: From<NoPlan> + Display>(
     kept: Option<P>,
     build: impl FnOnce() -> Result<P, NoPlan>,
-    mut load: impl FnMut(&P, Origin) -> Result<T, E>,
+    mut load: impl FnMut(&P, PlanOrigin) -> Result<T, E>,
     is_refusal: impl FnOnce(&E) -> bool,
 ) -> Result<T, E> {
     if let Some(plan) = kept {
-        match load(&plan, Origin::Kept) {
+        match load(&plan, PlanOrigin::Kept) {
             Err(error) if is_refusal(&error) => tracing::warn!("{error}; it is built anew"),
             loaded => return loaded,
         }
     }
-    load(&build()?, Origin::Built)
+    load(&build()?, PlanOrigin::Built)
 }
 
 /// Plans that this process has built and kept: where they are refused, they are not built again and again.
@@ -149,7 +149,7 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn new(asked: &'a Asked<'a>) -> Result<Self, NoPlan> {
-        let gpu = gpu::at_hand()?;
+        let gpu = gpu::detect()?;
         gpu.capability().check_at_hand()?;
         let tensorrt = plan::probe(Library::Builder, asked.place.libraries)?.tensorrt;
         let (cache, keep) = cache(asked)?;
@@ -254,7 +254,7 @@ mod tests {
         let seen = RefCell::new(Vec::new());
         let builds = Cell::new(0);
         let load = |plan: &String, origin| {
-            assert_eq!(origin == Origin::Built, plan == "built");
+            assert_eq!(origin == PlanOrigin::Built, plan == "built");
             seen.borrow_mut().push(plan.clone());
             if plan == good { Ok(plan.clone()) } else { Err(refused()) }
         };

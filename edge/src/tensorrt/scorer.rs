@@ -19,9 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What the first run may take: TensorRT for RTX compiles its kernels for the GPU at hand then.
-const FIRST_MOST: Duration = Duration::from_secs(60);
+const MAX_FIRST_RUN_TIME: Duration = Duration::from_secs(60);
 /// What any later run may take.
-const MOST: Duration = Duration::from_secs(2);
+const MAX_RUN_TIME: Duration = Duration::from_secs(2);
 /// Between two looks at the GPU: short beside what it is waited for, and it leaves the processor to others.
 const LOOK_EVERY: Duration = Duration::from_micros(50);
 
@@ -108,7 +108,7 @@ impl<N: Network> GpuScorer<N> {
         // where they are for as long as this is there, and `Drop` waits before they go.
         unsafe { network.bind(tensor.address, address) }?;
         let mut scorer = Self(Some(Parts { network, score, converter }));
-        scorer.run(dark, FIRST_MOST, &mut Times::default(), &mut |_| {})?;
+        scorer.run(dark, MAX_FIRST_RUN_TIME, &mut Times::default(), &mut |_| {})?;
         Ok(scorer)
     }
 
@@ -137,7 +137,7 @@ impl<N: Network> Scorer for GpuScorer<N> {
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore> {
-        self.run(radiograph, MOST, times, begins)
+        self.run(radiograph, MAX_RUN_TIME, times, begins)
     }
 
     fn is_lost(&self) -> bool {

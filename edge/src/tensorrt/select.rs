@@ -1,9 +1,9 @@
 //! The engine on the GPU for a model, with the plan that this device built.
 
-use super::plans::{Asked, Origin, Place, with_plan};
+use super::plans::{Asked, Place, PlanOrigin, with_plan};
 use super::scorer::GpuScorer;
 use super::{CudaError, GpuError, GpuScorerError};
-use crate::convert::Plan;
+use crate::convert::LaunchSequence;
 use crate::journal::format_utc_ms;
 use crate::pipeline::{ActivationError, Alive, Scorer, TensorRtOptions};
 use cellgate_models::model::{Model, Precision};
@@ -23,7 +23,7 @@ pub(crate) fn scorer(
     alive: &Alive,
 ) -> Result<(Box<dyn Scorer>, String, bool), ActivationError> {
     // Before anything of the machine is looked at, as no machine has the kernels.
-    Plan::check(model.conversion()).map_err(|error| GpuError::from(CudaError::from(error)))?;
+    LaunchSequence::check(model.conversion()).map_err(|error| GpuError::from(CudaError::from(error)))?;
     let TensorRtOptions { libraries, plans, key, keep } = options;
     let place = Place { plans, key, libraries: libraries.as_deref() };
     let asked = Asked { model, precision, place, keep: *keep };
@@ -37,7 +37,7 @@ pub(crate) fn scorer(
         let _ = alive();
         let network = || PlanEngine::new(plan, libraries.as_deref());
         let scorer = GpuScorer::new(model.conversion(), max_pixels, network, alive)?;
-        Ok((Box::new(scorer) as Box<dyn Scorer>, in_words(plan.description()), origin == Origin::Built))
+        Ok((Box::new(scorer) as Box<dyn Scorer>, in_words(plan.description()), origin == PlanOrigin::Built))
     };
     let loaded = with_plan(&asked, &progress, load, is_refusal);
     if is_stopped.get() { Err(ActivationError::Stopped) } else { Ok(loaded?) }

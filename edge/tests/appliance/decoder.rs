@@ -4,7 +4,7 @@ use crate::agree;
 use crate::plant::Plant;
 use crate::plc::Plc;
 use crate::process::{children, has_ended, wait_for_end};
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::reason::ReasonCode;
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn a_decoder_killed_or_standing_still_with_an_image_costs_that_image_and_no_othe
             let (_, outcome) = plc.outcome(part + 1);
             let reason = outcome.claim.unwrap().reason;
             part += 2;
-            assert!(outcome.decision.verdict() == Verdict::Reject || is_killed, "{outcome:?}");
+            assert!(outcome.decision.verdict() == WireVerdict::Reject || is_killed, "{outcome:?}");
             met = reason == expected;
             if met {
                 break;

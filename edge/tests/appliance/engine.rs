@@ -3,7 +3,7 @@
 use crate::plant::{Plant, wait_for};
 use crate::plc::Plc;
 use crate::support::*;
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::reason::ReasonCode;
 use std::fs;
 
@@ -18,7 +18,7 @@ fn an_engine_that_fails_costs_its_part_and_is_loaded_anew() {
     plant.scan(2, &plant.images[2]);
     plc.trigger(2, 5_000);
     let (_, outcome) = plc.outcome(2);
-    assert_eq!(outcome.decision.verdict(), Verdict::Reject, "{outcome:?}");
+    assert_eq!(outcome.decision.verdict(), WireVerdict::Reject, "{outcome:?}");
     assert_eq!(outcome.claim.unwrap().reason, ReasonCode::ENGINE_FAILED);
     wait_for("the engine to be proven again", || plant.log().matches("golden images their scores").count() == 2);
     assert!(plant.log().contains("the engine failed; it is loaded anew"), "{}", plant.log());

@@ -2,14 +2,14 @@
 
 use crate::plant::{Plant, wait_for};
 use cellgate_edge::config::{Parity, Profile};
-use cellgate_edge::plc_sim::{Options, PlcEnd};
-use cellgate_edge::serial::{Happened, Port};
+use cellgate_edge::plc_sim::{PlcEnd, SimulatorOptions};
+use cellgate_edge::serial::{Happened, SerialPort};
 use cellgate_models::model::{Model, ModelLimits};
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::link::plc::Ends;
 use cellgate_protocol::modbus::unit::Unit;
-use cellgate_protocol::session::plc::{Event, Outcome, PlcConfig, PlcSession};
+use cellgate_protocol::session::plc::{Outcome, PlcEvent, PlcSession, PlcSessionConfig};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     /// Each change of the device's heartbeat.
-    pub(crate) beats: Vec<(Instant, u32)>,
+    pub(crate) heartbeats: Vec<(Instant, u32)>,
     /// Since when a trigger would be accepted; none while it would not.
     pub(crate) ready: Option<Instant>,
     /// The parts that the device said BUSY for.
@@ -69,7 +69,7 @@ impl Plc {
     /// The PLC of this plant.
     pub(crate) fn new(plant: &Plant, profile: &str) -> Self {
         let model = Model::open(&plant.path("model"), &ModelLimits::default()).unwrap();
-        let options = Options {
+        let options = SimulatorOptions {
             port: plant.path("plc"),
             profile: if profile == "modbus" { Profile::Modbus } else { Profile::Native },
             unit: Unit::FIRST,
@@ -124,7 +124,7 @@ impl Plc {
     /// The heartbeat's first change at or after this moment.
     pub(crate) fn first_beat_since(&self, moment: Instant) -> Option<Instant> {
         let seen = self.seen.lock().unwrap();
-        seen.beats.iter().rev().map(|&(at, _)| at).take_while(|&at| at >= moment).last()
+        seen.heartbeats.iter().rev().map(|&(at, _)| at).take_while(|&at| at >= moment).last()
     }
 
     pub(crate) fn wait_accepted(&self, id: u64) {
@@ -148,7 +148,7 @@ impl Plc {
         plant.scan(id, &plant.images[0]);
         self.trigger(id, 5_000);
         let (_, outcome) = self.outcome(id);
-        assert_eq!(outcome.decision.verdict(), Verdict::Pass, "{outcome:?}");
+        assert_eq!(outcome.decision.verdict(), WireVerdict::Pass, "{outcome:?}");
     }
 }
 
@@ -159,15 +159,15 @@ impl Drop for Plc {
     }
 }
 
-async fn run(options: &Options, seen: &Mutex<Seen>, parts: &Receiver<Part>, stop: &AtomicBool) {
+async fn run(options: &SimulatorOptions, seen: &Mutex<Seen>, parts: &Receiver<Part>, stop: &AtomicBool) {
     let start = Instant::now();
     let now_ms = || start.elapsed().as_millis() as u64;
     let first_wait_ms = first_wait_ms(BAUD);
     let allowed_models = options.models.iter().copied().collect();
-    let session = PlcSession::new(PlcConfig { allowed_models, first_wait_ms });
+    let session = PlcSession::new(PlcSessionConfig { allowed_models, first_wait_ms });
     let ends = Ends { plc: 1, device: None, first_link_id: std::process::id(), first_wait_ms };
     let mut link = PlcEnd::new(0, session, options, ends);
-    let mut port = Port::new(&options.port, options.baud, options.parity);
+    let mut port = SerialPort::new(&options.port, options.baud, options.parity);
     let mut tick = tokio::time::interval(TICK);
     let mut nonce = 0;
     while !stop.load(Ordering::Acquire) {
@@ -182,14 +182,16 @@ async fn run(options: &Options, seen: &Mutex<Seen>, parts: &Receiver<Part>, stop
         let mut seen = seen.lock().unwrap();
         while let Some(event) = link.poll(now_ms(), port.out()) {
             match event {
-                Event::Accepted { part_id } => seen.accepted.push(part_id),
-                Event::Decided(outcome) => seen.outcomes.push((Instant::now(), outcome)),
-                Event::Information(_) => {}
+                PlcEvent::Accepted { part_id } => seen.accepted.push(part_id),
+                PlcEvent::Decided(outcome) => seen.outcomes.push((Instant::now(), outcome)),
+                PlcEvent::Information(_) => {}
             }
         }
         let counter = link.session().device_heartbeat().map(|heartbeat| heartbeat.counter);
-        if let Some(counter) = counter.filter(|&counter| seen.beats.last().is_none_or(|&(_, last)| last != counter)) {
-            seen.beats.push((Instant::now(), counter));
+        if let Some(counter) =
+            counter.filter(|&counter| seen.heartbeats.last().is_none_or(|&(_, last)| last != counter))
+        {
+            seen.heartbeats.push((Instant::now(), counter));
         }
         let is_ready = link.session().is_device_ready(now_ms());
         seen.ready = is_ready.then(|| seen.ready.unwrap_or_else(Instant::now));

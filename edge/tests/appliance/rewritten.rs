@@ -3,7 +3,7 @@
 use crate::plant::{Plant, wait_for};
 use crate::plc::Plc;
 use crate::{ORDER_PAUSE, SEEN};
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::reason::ReasonCode;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -24,7 +24,7 @@ fn a_file_that_is_being_written_again_is_no_pass(matching: &str) {
     next.sync_all().unwrap();
     plc.trigger(7, 2_000);
     let (_, outcome) = plc.outcome(7);
-    assert_eq!(outcome.decision.verdict(), Verdict::Reject, "{outcome:?}");
+    assert_eq!(outcome.decision.verdict(), WireVerdict::Reject, "{outcome:?}");
     assert_eq!(outcome.claim.unwrap().reason, ReasonCode::IMAGE_MISMATCH);
     let rows = plant.rows();
     assert_eq!((&rows[0]["score"], &rows[0]["image"]), (&serde_json::Value::Null, &serde_json::Value::Null));

@@ -5,7 +5,7 @@ use crate::frozen::Frozen;
 use crate::plant::Plant;
 use crate::plc::Plc;
 use crate::support::*;
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::reason::ReasonCode;
 use std::time::{Duration, Instant};
 
@@ -42,16 +42,16 @@ fn stands_still(plant: &mut Plant, plc: &Plc, first: u64) -> bool {
     let frozen = Frozen::new(plant.appliance.as_ref().unwrap(), "judge");
     let (decided, outcome) = plc.outcome(part);
     let was_on_its_way = decided < start + Duration::from_millis(300);
-    assert!(outcome.decision.verdict() == Verdict::Reject || was_on_its_way, "{outcome:?}");
+    assert!(outcome.decision.verdict() == WireVerdict::Reject || was_on_its_way, "{outcome:?}");
     assert_eq!(plant.ended(|| frozen.reap()), Some(70));
-    let (beat, _) = *plc.seen().beats.last().unwrap();
+    let (heartbeat, _) = *plc.seen().heartbeats.last().unwrap();
     let after = |moment: Instant| moment.saturating_duration_since(start);
     println!(
         "network {usual_ms} ms: {outcome:?} {:?} after the fault, last heartbeat {:?}",
         after(decided),
-        after(beat)
+        after(heartbeat)
     );
-    assert!(beat.elapsed() > Duration::from_secs(1), "the heartbeat stopped long before the end");
+    assert!(heartbeat.elapsed() > Duration::from_secs(1), "the heartbeat stopped long before the end");
     drop(frozen);
     plant.start();
     let is_its_own = outcome.claim.is_some_and(|claim| claim.reason == ReasonCode::TIMEOUT);

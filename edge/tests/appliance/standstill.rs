@@ -5,17 +5,17 @@
 use crate::frozen::Frozen;
 use crate::plant::Plant;
 use crate::plc::Plc;
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::{Duration, Instant};
 
 /// The longest time from a standstill to the heartbeat's last change.
-const BEAT_MOST: Duration = Duration::from_millis(300);
+const MAX_HEARTBEAT_DELAY: Duration = Duration::from_millis(300);
 /// The longest time from a standstill until the PLC may trigger again. On a busy machine half of the times may be longer.
-const BACK_MOST: Duration = Duration::from_secs(5);
+const MAX_RECOVERY_TIME: Duration = Duration::from_secs(5);
 /// The longest such time on a busy machine.
-const BACK_MOST_BUSY: Duration = Duration::from_secs(15);
+const MAX_RECOVERY_TIME_BUSY: Duration = Duration::from_secs(15);
 /// RestartSec of systemd/cellgate-edge.service, which starts the appliance again as these tests do.
 const RESTART: Duration = Duration::from_millis(200);
 /// The threads without which there is no verdict.
@@ -47,7 +47,7 @@ enum Moment {
 #[derive(Debug, Clone, Copy, Default)]
 struct Took {
     /// Until the heartbeat's last change.
-    beat: Duration,
+    heartbeat: Duration,
     /// Until a trigger would be accepted again.
     back: Duration,
 }
@@ -106,11 +106,11 @@ impl Trial {
                 None
             }
         };
-        let (counter_then, stopped) = (self.plc.seen().beats.last().unwrap().1, Instant::now());
+        let (counter_then, stopped) = (self.plc.seen().heartbeats.last().unwrap().1, Instant::now());
         match moment {
             Moment::Idle => {
                 // Until then nothing touches what stands still.
-                std::thread::sleep(2 * BEAT_MOST);
+                std::thread::sleep(2 * MAX_HEARTBEAT_DELAY);
                 self.plant.scan(part, &sound);
                 self.plc.trigger(part, DEADLINE_MS);
             }
@@ -125,27 +125,27 @@ impl Trial {
         std::thread::sleep(RESTART);
         let restarted = Instant::now();
         self.plant.start();
-        // The last change is from before the end: the appliance that was started just now has no beat yet.
-        let (last, counter) = *seen.beats.last().unwrap();
-        let beat = last.saturating_duration_since(start);
+        // The last change is from before the end: the appliance that was started just now has no heartbeat yet.
+        let (last, counter) = *seen.heartbeats.last().unwrap();
+        let heartbeat = last.saturating_duration_since(start);
         // The device's own count can't be late: it advances every 100 ms at most, so two more are 300 ms at most.
         let advanced = counter.wrapping_sub(counter_then);
         assert!(
-            beat <= BEAT_MOST || advanced <= 2,
-            "{fault:?} {moment:?}: a heartbeat after {beat:?}, {advanced} more"
+            heartbeat <= MAX_HEARTBEAT_DELAY || advanced <= 2,
+            "{fault:?} {moment:?}: a heartbeat after {heartbeat:?}, {advanced} more"
         );
         let (decided, outcome) = self.plc.outcome(part);
-        let is_before = matches!(moment, Moment::Judging) && decided <= stopped + BEAT_MOST;
+        let is_before = matches!(moment, Moment::Judging) && decided <= stopped + MAX_HEARTBEAT_DELAY;
         assert!(
-            outcome.decision.verdict() != Verdict::Pass || is_before,
+            outcome.decision.verdict() != WireVerdict::Pass || is_before,
             "{fault:?} {moment:?}: {outcome:?} {:?} after the fault",
             decided.saturating_duration_since(start)
         );
         let ready = self.plc.wait_ready_anew(restarted);
-        let took = Took { beat, back: ready.saturating_duration_since(start) };
-        assert!(took.back <= BACK_MOST_BUSY, "{fault:?} {moment:?}: back after {:?}", took.back);
+        let took = Took { heartbeat, back: ready.saturating_duration_since(start) };
+        assert!(took.back <= MAX_RECOVERY_TIME_BUSY, "{fault:?} {moment:?}: back after {:?}", took.back);
         self.backs.push(took.back);
-        self.most = Took { beat: self.most.beat.max(beat), back: self.most.back.max(took.back) };
+        self.most = Took { heartbeat: self.most.heartbeat.max(heartbeat), back: self.most.back.max(took.back) };
         took
     }
 
@@ -158,10 +158,10 @@ impl Trial {
         seen.agrees_with(&self.plant.rows(), self.part);
         println!(
             "heartbeat's last change {:?} after the fault at most, back after {:?}",
-            self.most.beat, self.most.back
+            self.most.heartbeat, self.most.back
         );
         self.backs.sort();
-        assert!(self.backs[self.backs.len() / 2] <= BACK_MOST, "{:?}", self.backs);
+        assert!(self.backs[self.backs.len() / 2] <= MAX_RECOVERY_TIME, "{:?}", self.backs);
         self.most
     }
 }
@@ -205,6 +205,9 @@ fn every_fault_at_every_moment_in_both_profiles() {
             println!("{profile}: round {round} of {rounds}, {} faults, at most {:?}", took.len(), trial.most);
         }
         let most = trial.settle();
-        assert!(most.beat <= BEAT_MOST && most.back <= BACK_MOST, "on a machine with nothing else to do: {most:?}");
+        assert!(
+            most.heartbeat <= MAX_HEARTBEAT_DELAY && most.back <= MAX_RECOVERY_TIME,
+            "on a machine with nothing else to do: {most:?}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use crate::plant::{Plant, signal, wait_for};
 use crate::plc::Plc;
 use crate::support::*;
 use cellgate_models::model::GoldenSource;
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ fn a_part_in_hand_gets_its_image_and_its_verdict_after_the_signal() {
     plant.scan(2, &plant.images[0]);
     assert_eq!(plant.ended(|| {}), Some(0));
     let (_, outcome) = plc.outcome(2);
-    assert_eq!(outcome.decision.verdict(), Verdict::Pass, "{outcome:?}");
+    assert_eq!(outcome.decision.verdict(), WireVerdict::Pass, "{outcome:?}");
     plc.seen().agrees_with(&plant.rows(), 2);
 }
 
@@ -50,7 +50,7 @@ fn a_part_whose_image_does_not_come_is_rejected_durably_also_where_nobody_reads(
         let rows = plant.rows();
         assert_eq!((&rows[0]["verdict"], &rows[0]["reason"]), (&"REJECT".into(), &"RESTARTED".into()), "{rows:?}");
         if reads {
-            assert_eq!(plc.outcome(1).1.claim.map(|claim| claim.code.verdict()), Some(Verdict::Reject));
+            assert_eq!(plc.outcome(1).1.claim.map(|claim| claim.code.verdict()), Some(WireVerdict::Reject));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::exposition::Page;
 use cellgate_edge::acquire::Unjudged;
-use cellgate_edge::metrics::{About, LineCounts, Metrics, Server, listen};
+use cellgate_edge::metrics::{About, LinkCounts, Metrics, Server, listen};
 use cellgate_edge::pipeline::Times;
 use proptest::prelude::*;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the server may take for anything, as it gives way to all others.
-const MOST: Duration = Duration::from_secs(120);
+const MAX_TIME: Duration = Duration::from_secs(120);
 
 fn metrics() -> Metrics {
     let about = About { device: 7, model: "0123abcd".to_owned(), profile: "native" };
@@ -38,9 +38,9 @@ fn what_is_counted_is_what_is_served() {
     metrics.parts.set_aside(Unjudged::Unwatched, 3);
     let ms = Duration::from_millis;
     metrics.parts.judged(&Times { read: ms(3), convert: ms(4), infer: Duration::ZERO, decide: ms(1) });
-    metrics.line.show(&LineCounts { frames: 5, bad_crc: 2, ..LineCounts::default() });
+    metrics.link.set(&LinkCounts { frames: 5, bad_crc: 2, ..LinkCounts::default() });
     metrics.device.proved(true);
-    metrics.device.show_fallback(true);
+    metrics.device.set_fallback(true);
     let page = page(&metrics);
     let value = |name, labels: &[(&str, &str)]| page.sum(name, labels);
     assert_eq!(value("cellgate_triggers_total", &[]), 1.0);
@@ -48,7 +48,7 @@ fn what_is_counted_is_what_is_served() {
     assert_eq!(value("cellgate_images_set_aside_total", &[]), 3.0);
     assert_eq!(value("cellgate_stage_duration_seconds_sum", &[]), 0.008);
     assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 0.0, "it was not reached");
-    assert_eq!(value("cellgate_line_errors_total", &[("kind", "crc")]), 2.0);
+    assert_eq!(value("cellgate_link_errors_total", &[("kind", "crc")]), 2.0);
     assert_eq!(value("cellgate_engine_proofs_total", &[("result", "passed")]), 1.0);
     assert_eq!(value("cellgate_engine_is_fallback", &[]), 1.0);
     assert!(value("cellgate_engine_proof_timestamp_seconds", &[("result", "passed")]) > 1.7e9);
@@ -74,8 +74,8 @@ fn ten_thousand_parts_add_no_series() {
         metrics.parts.sent(time);
         metrics.parts.acknowledged(time, time);
         metrics.parts.set_aside(Unjudged::TooLate, 1);
-        metrics.device.show_worker("somebody else", true);
-        metrics.line.show(&LineCounts { frames: part as u32, ..LineCounts::default() });
+        metrics.device.set_worker("somebody else", true);
+        metrics.link.set(&LinkCounts { frames: part as u32, ..LinkCounts::default() });
     }
     assert_eq!(names(metrics.page().unwrap()), before);
 }
@@ -213,7 +213,7 @@ fn clients_that_say_or_take_nothing_are_left_after_a_while() {
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| {
             let mut slow = TcpStream::connect(address).unwrap();
-            while slow.write_all(b"G").is_ok() && start.elapsed() < MOST {
+            while slow.write_all(b"G").is_ok() && start.elapsed() < MAX_TIME {
                 std::thread::sleep(Duration::from_millis(100));
             }
             start.elapsed()
@@ -225,8 +225,8 @@ fn clients_that_say_or_take_nothing_are_left_after_a_while() {
             }
         };
         println!("200 silent clients: figures after {} ms", scraped.as_millis());
-        assert!(scraped < MOST);
-        assert!(slow.join().unwrap() < MOST, "one byte after the other is slow, too");
+        assert!(scraped < MAX_TIME);
+        assert!(slow.join().unwrap() < MAX_TIME, "one byte after the other is slow, too");
     });
     drop(silent);
 }
@@ -239,7 +239,7 @@ fn an_address_in_use_is_named_and_free_again_after_the_server() {
     drop(server);
     let start = Instant::now();
     while listen(address).is_err() {
-        assert!(start.elapsed() < MOST, "it still listens");
+        assert!(start.elapsed() < MAX_TIME, "it still listens");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

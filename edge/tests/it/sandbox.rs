@@ -1,7 +1,7 @@
 //! The sandbox with the real program as its worker, and with workers that go wrong.
 
 use crate::process::wait_for_end;
-use cellgate_edge::sandbox::{Options, Protection, Sandbox, SandboxError, SandboxFailure};
+use cellgate_edge::sandbox::{Protection, Sandbox, SandboxError, SandboxFailure, SandboxOptions};
 use cellgate_models::radiograph::{Radiograph, RadiographLimits, ReadError, decode, write};
 use cellgate_test_support::skipped;
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 const NAME: &str = "part.tif";
 /// What the end of a killed worker may take.
-const END_MOST: Duration = Duration::from_secs(5);
+const MAX_END_TIME: Duration = Duration::from_secs(5);
 
 /// Limits for small images; a deadline that a busy machine keeps too.
-fn options() -> Options {
+fn options() -> SandboxOptions {
     let limits = RadiographLimits { max_pixels: 1 << 20, max_file_bytes: 4 << 20, max_time: Duration::from_secs(5) };
-    Options { program: env!("CARGO_BIN_EXE_cellgate-edge").into(), ..Options::new(limits) }
+    SandboxOptions { program: env!("CARGO_BIN_EXE_cellgate-edge").into(), ..SandboxOptions::new(limits) }
 }
 
 /// A TIFF of many different levels.
@@ -37,7 +37,7 @@ fn worker(sandbox: &Sandbox) -> Pid {
 /// Kills the worker and waits until it has ended.
 fn kill(worker: Pid) {
     kill_process(worker, Signal::KILL).unwrap();
-    wait_for_end(worker, END_MOST);
+    wait_for_end(worker, MAX_END_TIME);
 }
 
 /// A field of the worker's /proc/PID/status.
@@ -111,7 +111,7 @@ fn the_real_worker_is_protected() {
 
 #[test]
 fn a_worker_that_hangs_is_replaced_after_the_deadline() {
-    let mut sandbox = Sandbox::start(Options { deadline: Duration::from_millis(200), ..options() }).unwrap();
+    let mut sandbox = Sandbox::start(SandboxOptions { deadline: Duration::from_millis(200), ..options() }).unwrap();
     let (file, first) = (tiff(9, 9), worker(&sandbox));
     kill_process(first, Signal::STOP).unwrap();
     let start = Instant::now();
@@ -120,7 +120,7 @@ fn a_worker_that_hangs_is_replaced_after_the_deadline() {
     assert!(matches!(failure, SandboxFailure::TimedOut { .. }), "{failure}");
     assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(4), "{took:?}");
     assert_ne!(worker(&sandbox), first);
-    wait_for_end(first, END_MOST);
+    wait_for_end(first, MAX_END_TIME);
     std::thread::sleep(Duration::from_secs(1));
     assert!(sandbox.decode(&file, Path::new(NAME)).is_ok());
 }
@@ -205,7 +205,7 @@ fn outcome(answer: &[u8]) -> Result<(u32, u32, Vec<u16>), SandboxFailure> {
     let folder = tempfile::tempdir().unwrap();
     let program = impostor(folder.path(), u32::MAX, answer);
     let deadline = Duration::from_secs(5);
-    let mut sandbox = Sandbox::start(Options { program, deadline, ..options() }).unwrap();
+    let mut sandbox = Sandbox::start(SandboxOptions { program, deadline, ..options() }).unwrap();
     sandbox.decode(&tiff(2, 2), Path::new(NAME)).map(|image| (image.width(), image.height(), image.levels().to_vec()))
 }
 
@@ -250,9 +250,9 @@ fn required_protections_that_are_missing_are_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let no_seccomp = 0b011_1111;
     let program = impostor(folder.path(), no_seccomp, b"");
-    let error = Sandbox::start(Options { program: program.clone(), require: true, ..options() }).unwrap_err();
+    let error = Sandbox::start(SandboxOptions { program: program.clone(), require: true, ..options() }).unwrap_err();
     assert!(matches!(error, SandboxError::Unprotected { .. }) && error.to_string().contains("seccomp"), "{error}");
-    let sandbox = Sandbox::start(Options { program, ..options() }).unwrap();
+    let sandbox = Sandbox::start(SandboxOptions { program, ..options() }).unwrap();
     assert!(!sandbox.protections().contains(Protection::FewSystemCalls));
 }
 
@@ -260,7 +260,7 @@ fn required_protections_that_are_missing_are_refused_and_named() {
 fn a_later_worker_with_fewer_protections_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let program = impostor(folder.path(), u32::MAX, &header(9, 1, 0, 0));
-    let mut sandbox = Sandbox::start(Options { program, ..options() }).unwrap();
+    let mut sandbox = Sandbox::start(SandboxOptions { program, ..options() }).unwrap();
     lies(folder.path(), 0, b"");
     kill(worker(&sandbox));
     let file = tiff(2, 2);
@@ -272,7 +272,7 @@ fn a_later_worker_with_fewer_protections_is_refused() {
 
 #[test]
 fn a_program_that_is_no_worker_is_an_error_at_the_start() {
-    let start = |program: &str| Sandbox::start(Options { program: program.into(), ..options() }).unwrap_err();
+    let start = |program: &str| Sandbox::start(SandboxOptions { program: program.into(), ..options() }).unwrap_err();
     assert!(matches!(start("/nowhere/program"), SandboxError::Spawn { .. }));
     assert!(matches!(start("/bin/false"), SandboxError::NotReady { .. }));
 }

@@ -1,7 +1,7 @@
 //! The chain: what of tampering it finds, and that it holds where old rows go.
 
 use crate::{bad_place, entry, filled, trigger};
-use cellgate_edge::journal::{Filter, Journal, Options, Reader, Retention, now_unix_ms};
+use cellgate_edge::journal::{Filter, Journal, JournalOptions, Reader, Retention, now_unix_ms};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -69,7 +69,7 @@ fn retention_removes_the_oldest_rows_and_the_rest_verifies() {
     let folder = tempfile::tempdir().unwrap();
     let path = filled(folder.path(), 10);
     let retention = Retention { keep_days: None, keep_rows: Some(4), protect_days: 1 };
-    let options = Options { retention: Some(retention), ..Options::default() };
+    let options = JournalOptions { retention: Some(retention), ..JournalOptions::default() };
     let (journal, _) = Journal::open(&path, options).unwrap();
     assert_eq!(journal.prune(now_unix_ms()).unwrap().rows, 0, "all are younger than a day");
     let newest = |path: &Path| Reader::open(path).unwrap().newest(&Filter::default(), 1).unwrap()[0].committed_unix_ms;

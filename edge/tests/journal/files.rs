@@ -1,7 +1,7 @@
 //! Its files: moved, deleted, replaced, foreign, damaged.
 
 use crate::{entry, filled, open, trigger};
-use cellgate_edge::journal::{Health, Journal, JournalError, Options, Reader, Recovery};
+use cellgate_edge::journal::{Journal, JournalError, JournalHealth, JournalOptions, Reader, Recovery};
 use cellgate_test_support::memory::folder_in_memory;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
     assert!(!journal.health().ready && std::fs::read(&path).unwrap().is_empty(), "another file is not taken for it");
 }
 
-pub(crate) fn wait(journal: &Journal, what: &str, is_so: impl Fn(&Health) -> bool) {
+pub(crate) fn wait(journal: &Journal, what: &str, is_so: impl Fn(&JournalHealth) -> bool) {
     let start = Instant::now();
     while !is_so(&journal.health()) {
         assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", journal.health());
@@ -46,7 +46,7 @@ pub(crate) fn wait_ready(journal: &Journal) {
 fn a_log_that_is_deleted_or_moved_away_is_noticed_and_costs_no_verdict() {
     let folder = folder_in_memory();
     let (path, log) = (folder.path().join("journal.db"), folder.path().join("journal.db-wal"));
-    let (journal, Recovery { boot_epoch: begun, .. }) = Journal::open(&path, Options::default()).unwrap();
+    let (journal, Recovery { boot_epoch: begun, .. }) = Journal::open(&path, JournalOptions::default()).unwrap();
     let judge = |part| journal.commit(entry(journal.accept(trigger(part)).unwrap().id())).unwrap().seq().get();
     assert_eq!(judge(1), 1);
     std::fs::remove_file(&log).unwrap();
@@ -68,7 +68,7 @@ fn a_log_that_is_deleted_or_moved_away_is_noticed_and_costs_no_verdict() {
     wait_ready(&journal);
     drop(journal);
     assert_eq!(Reader::open(&path).unwrap().verify().unwrap().unwrap().rows, 3);
-    let (_, recovery) = Journal::open(&path, Options::default()).unwrap();
+    let (_, recovery) = Journal::open(&path, JournalOptions::default()).unwrap();
     assert_eq!((recovery.boot_epoch.get(), recovery.rows), (begun.get() + 1, 3));
 }
 
@@ -78,9 +78,9 @@ fn a_boot_epoch_is_not_given_again_where_the_log_is_lost() {
     let folder = folder_in_memory();
     let (path, copy) = (folder.path().join("journal.db"), folder.path().join("copy.db"));
     drop(open(&path));
-    let (_running, Recovery { boot_epoch, .. }) = Journal::open(&path, Options::default()).unwrap();
+    let (_running, Recovery { boot_epoch, .. }) = Journal::open(&path, JournalOptions::default()).unwrap();
     std::fs::copy(&path, &copy).unwrap();
-    let (_, recovery) = Journal::open(&copy, Options::default()).unwrap();
+    let (_, recovery) = Journal::open(&copy, JournalOptions::default()).unwrap();
     assert_eq!(recovery.boot_epoch.get(), boot_epoch.get() + 1);
 }
 
@@ -92,13 +92,13 @@ fn a_foreign_a_newer_and_a_damaged_file_are_refused_by_name() {
         let copy = folder.path().join("copy.db");
         std::fs::copy(&path, &copy).unwrap();
         Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
-        Journal::open(&copy, Options::default()).err().unwrap()
+        Journal::open(&copy, JournalOptions::default()).err().unwrap()
     };
     assert!(matches!(refused("PRAGMA user_version = 2"), JournalError::Schema { found: 2, expected: 1, .. }));
     assert!(matches!(refused("PRAGMA application_id = 5"), JournalError::Foreign { found: 5, .. }));
     assert!(matches!(refused("UPDATE verdict SET reason = 'x'"), JournalError::Damaged { .. }));
     let text = folder.path().join("text.db");
     std::fs::write(&text, "not a database, but long enough to be looked at".repeat(100)).unwrap();
-    assert!(matches!(Journal::open(&text, Options::default()), Err(JournalError::Damaged { .. })));
+    assert!(matches!(Journal::open(&text, JournalOptions::default()), Err(JournalError::Damaged { .. })));
     assert!(matches!(Reader::open(&folder.path().join("none.db")), Err(JournalError::Unreadable { .. })));
 }

@@ -2,7 +2,7 @@
 
 use crate::files::wait_ready;
 use crate::{cli, entry, trigger};
-use cellgate_edge::journal::{Journal, JournalError, Options, Reader};
+use cellgate_edge::journal::{Journal, JournalError, JournalOptions, Reader};
 use cellgate_test_support::memory::folder_in_memory;
 use rusqlite::Connection;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -57,7 +57,7 @@ impl Program {
 
 /// A journal that is closed for some seconds, as it was asked for a row while `sql` of another program kept it from writing.
 fn refused(path: &Path, sql: &str, begin: impl FnOnce(&Journal)) -> (Journal, Program) {
-    let options = Options { reopen_every: Duration::from_secs(3), ..Options::default() };
+    let options = JournalOptions { reopen_every: Duration::from_secs(3), ..JournalOptions::default() };
     let (journal, _) = Journal::open(path, options).unwrap();
     begin(&journal);
     let program = Program::start(path, sql);
@@ -117,7 +117,7 @@ fn a_locked_journal_is_an_error_of_its_own_also_at_the_start_and_for_readers() {
     let folder = folder_in_memory();
     let path = crate::filled(folder.path(), 1);
     let program = Program::start(&path, "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; CREATE TABLE t (c)");
-    let error = Journal::open(&path, Options::default()).err().unwrap();
+    let error = Journal::open(&path, JournalOptions::default()).err().unwrap();
     assert!(
         matches!(&error, JournalError::Locked { by, .. } if by.contains(&program.child.id().to_string())),
         "{error}"

@@ -10,8 +10,8 @@ mod reading;
 mod reopening;
 
 use cellgate_edge::journal::{
-    Bounds, Entry, Filter, Journal, JournalError, Options, RESTARTED, Reader, Recovery, StageTimes, Trigger,
-    TriggerKind,
+    AcceptedTrigger, Filter, Journal, JournalError, JournalOptions, RESTARTED, Reader, Recovery, RowBounds, StageTimes,
+    TriggerKind, VerdictEntry,
 };
 use cellgate_edge::percentile::percentile;
 use cellgate_models::digest::Digest;
@@ -22,12 +22,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-fn trigger(part: u64) -> Trigger {
-    Trigger { kind: TriggerKind::Plc, part, nonce: 7, deadline_ms: 500, received_unix_ms: 1_000 }
+fn trigger(part: u64) -> AcceptedTrigger {
+    AcceptedTrigger { kind: TriggerKind::Plc, part, nonce: 7, deadline_ms: 500, received_unix_ms: 1_000 }
 }
 
-fn entry(trigger: NonZeroU64) -> Entry {
-    Entry {
+fn entry(trigger: NonZeroU64) -> VerdictEntry {
+    VerdictEntry {
         trigger,
         verdict: Verdict::Pass,
         reason: "SCORE_BELOW_REVIEW".to_owned(),
@@ -35,7 +35,7 @@ fn entry(trigger: NonZeroU64) -> Entry {
         model: Some(Digest::of(b"model")),
         image: Some(Digest::of(b"image")),
         image_name: "1.tif".to_owned(),
-        bounds: Some(Bounds { low: 1, high: 2 }),
+        bounds: Some(RowBounds { low: 1, high: 2 }),
         age_ms: 40,
         times: StageTimes { read_us: 1, convert_us: 2, infer_us: 3, decide_us: 4 },
         simulated: false,
@@ -45,7 +45,7 @@ fn entry(trigger: NonZeroU64) -> Entry {
 }
 
 fn open(path: &Path) -> Journal {
-    Journal::open(path, Options::default()).unwrap().0
+    Journal::open(path, JournalOptions::default()).unwrap().0
 }
 
 /// A journal of `parts` PASS records, all acknowledged, closed.
@@ -101,20 +101,20 @@ fn a_trigger_gets_exactly_one_record() {
 fn what_was_in_hand_at_a_restart_is_rejected_and_stays_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
-    let (journal, Recovery { boot_epoch: begun, .. }) = Journal::open(&path, Options::default()).unwrap();
+    let (journal, Recovery { boot_epoch: begun, .. }) = Journal::open(&path, JournalOptions::default()).unwrap();
     let passed = journal.accept(trigger(1)).unwrap();
     journal.commit(entry(passed.id())).unwrap();
     journal.accept(trigger(2)).unwrap();
-    assert!(matches!(Journal::open(&path, Options::default()), Err(JournalError::InUse { .. })));
+    assert!(matches!(Journal::open(&path, JournalOptions::default()), Err(JournalError::InUse { .. })));
     drop(journal);
-    let (journal, recovery) = Journal::open(&path, Options::default()).unwrap();
+    let (journal, recovery) = Journal::open(&path, JournalOptions::default()).unwrap();
     assert_eq!((recovery.boot_epoch.get(), recovery.rows, recovery.created), (begun.get() + 1, 2, false));
     let [record] = &recovery.restarted[..] else { panic!("{recovery:?}") };
     assert_eq!((record.trigger.part, record.entry.verdict, &record.entry.reason[..]), (2, Verdict::Reject, RESTARTED));
     assert_eq!(recovery.unacknowledged.len(), 2);
     recovery.unacknowledged.iter().for_each(|record| journal.acknowledge(record.seq).unwrap());
     drop(journal);
-    assert!(Journal::open(&path, Options::default()).unwrap().1.unacknowledged.is_empty());
+    assert!(Journal::open(&path, JournalOptions::default()).unwrap().1.unacknowledged.is_empty());
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn hostile_texts_are_cut_and_survive() {
     let path = folder.path().join("journal.db");
     let journal = open(&path);
     let accepted = journal.accept(trigger(1)).unwrap();
-    let hostile = Entry {
+    let hostile = VerdictEntry {
         reason: "R".repeat(1000),
         score: Some(f32::NAN),
         image_name: "a\0ä".repeat(300),

@@ -1,7 +1,7 @@
 //! `cellgate-edge journal`: what it reads, and what it says where it can't.
 
 use crate::{cli, entry, filled, open, trigger};
-use cellgate_edge::journal::Entry;
+use cellgate_edge::journal::VerdictEntry;
 use cellgate_models::policy::Verdict;
 use rusqlite::Connection;
 
@@ -36,7 +36,7 @@ fn list_verify_and_export_read_while_the_appliance_writes() {
     let path = filled(folder.path(), 5);
     let journal = open(&path);
     let accepted = journal.accept(trigger(6)).unwrap();
-    journal.commit(Entry { verdict: Verdict::Reject, score: None, ..entry(accepted.id()) }).unwrap();
+    journal.commit(VerdictEntry { verdict: Verdict::Reject, score: None, ..entry(accepted.id()) }).unwrap();
 
     let json = cli(&["list", "--verdict", "reject", "--json"], &path, 0);
     let line: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();

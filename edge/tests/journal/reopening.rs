@@ -2,7 +2,7 @@
 
 use crate::full_disk::{Disk, fill};
 use crate::{entry, open, trigger};
-use cellgate_edge::journal::{Filter, Journal, Options, Reader};
+use cellgate_edge::journal::{Filter, Journal, JournalOptions, Reader};
 use rusqlite::Connection;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -79,7 +79,7 @@ fn readers_beside_a_journal_that_is_opened_again_and_again_on_a_full_disk() {
         });
         let mut opened = 0;
         while begun.elapsed() < Duration::from_secs(6) && !readers.iter().any(|reader| reader.is_finished()) {
-            opened += usize::from(Journal::open(&path, Options::default()).is_ok());
+            opened += usize::from(Journal::open(&path, JournalOptions::default()).is_ok());
         }
         is_over.store(true, Ordering::Relaxed);
         let read_times = readers.map(|reader| reader.join().unwrap());

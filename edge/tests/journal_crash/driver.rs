@@ -1,6 +1,8 @@
 //! The program under the shim: an appliance reduced to its journal. It says in marks what it was told.
 
-use cellgate_edge::journal::{Bounds, Entry, Journal, JournalError, Options, StageTimes, Trigger, TriggerKind};
+use cellgate_edge::journal::{
+    AcceptedTrigger, Journal, JournalError, JournalOptions, RowBounds, StageTimes, TriggerKind, VerdictEntry,
+};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use std::fs::OpenOptions;
@@ -14,9 +16,9 @@ use std::time::{Duration, Instant};
 pub(crate) const STORE_FAILED: &str = "STORE_FAILED";
 
 /// What the driver decides about `part`.
-pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> Entry {
+pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> VerdictEntry {
     let verdict = [Verdict::Pass, Verdict::Review, Verdict::Reject, Verdict::Pass][part as usize % 4];
-    Entry {
+    VerdictEntry {
         trigger,
         verdict,
         reason: "SCORE_BELOW_REVIEW".to_owned(),
@@ -24,7 +26,7 @@ pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> Entry {
         model: Some(Digest::of(b"model")),
         image: Some(Digest::of(&part.to_le_bytes())),
         image_name: format!("{part}.tif"),
-        bounds: Some(Bounds { low: 100, high: 60_000 }),
+        bounds: Some(RowBounds { low: 100, high: 60_000 }),
         age_ms: part as u32,
         times: StageTimes { read_us: 1, convert_us: 2, infer_us: 3, decide_us: 4 },
         simulated: false,
@@ -33,8 +35,8 @@ pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> Entry {
     }
 }
 
-fn failed(part: u64, trigger: NonZeroU64) -> Entry {
-    Entry { verdict: Verdict::Reject, reason: STORE_FAILED.to_owned(), ..entry(part, trigger) }
+fn failed(part: u64, trigger: NonZeroU64) -> VerdictEntry {
+    VerdictEntry { verdict: Verdict::Reject, reason: STORE_FAILED.to_owned(), ..entry(part, trigger) }
 }
 
 /// Not a test by itself: what `trace::drive` runs.
@@ -53,7 +55,7 @@ fn child() {
 fn run(folder: &Path, parts: u64) {
     let marks = OpenOptions::new().create(true).append(true).open(folder.join("marks")).unwrap();
     let say = |text: String| (&marks).write_all(text.as_bytes()).unwrap();
-    let options = Options { reopen_every: Duration::from_millis(20), ..Options::default() };
+    let options = JournalOptions { reopen_every: Duration::from_millis(20), ..JournalOptions::default() };
     let (journal, recovery) = match Journal::open(&folder.join("journal.db"), options) {
         Ok(opened) => opened,
         Err(error) => return say(format!("not-open {error}")),
@@ -88,7 +90,7 @@ fn watch(journal: &Journal, done: &AtomicBool, say: &dyn Fn(String)) {
 /// One part's way; false where the journal stays not ready.
 fn judge(journal: &Journal, part: u64, say: &dyn Fn(String)) -> bool {
     let trigger =
-        Trigger { kind: TriggerKind::Plc, part, nonce: part as u32, deadline_ms: 500, received_unix_ms: 1_000 };
+        AcceptedTrigger { kind: TriggerKind::Plc, part, nonce: part as u32, deadline_ms: 500, received_unix_ms: 1_000 };
     say(format!("accepting {part}"));
     let accepted = match journal.accept(trigger) {
         Ok(accepted) => accepted.id(),

@@ -2,7 +2,7 @@
 
 use crate::driver::{self, STORE_FAILED};
 use crate::trace::{Call, Note};
-use cellgate_edge::journal::{Filter, Journal, JournalError, Options, RESTARTED, Reader, Record};
+use cellgate_edge::journal::{Filter, Journal, JournalError, JournalOptions, RESTARTED, Reader, VerdictRow};
 use cellgate_models::policy::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
@@ -53,7 +53,7 @@ impl Promises {
     /// Opens the journal in `folder` like an appliance after a power cut, and checks everything that was promised.
     pub(crate) fn check(&self, folder: &Path) -> Result<(), String> {
         let path = folder.join("journal.db");
-        let options = Options { verify_rows: 20, ..Options::default() };
+        let options = JournalOptions { verify_rows: 20, ..JournalOptions::default() };
         let (journal, recovery) = Journal::open(&path, options).map_err(|error| error.to_string())?;
         drop(journal);
         if recovery.boot_epoch.get() <= self.epoch {
@@ -86,7 +86,7 @@ impl Promises {
     }
 
     /// Whether the record is one that was handed over, or a REJECT by the recovery.
-    fn may_be(&self, record: &Record) -> Result<(), Broken> {
+    fn may_be(&self, record: &VerdictRow) -> Result<(), Broken> {
         let part = record.trigger.part;
         let verdict = driver::entry(part, record.entry.trigger);
         let known = match record.entry.reason.as_str() {

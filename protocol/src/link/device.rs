@@ -7,7 +7,7 @@ use crate::{
     frame::{self, FrameError, Header},
     health::Health,
     limits::MAX_FRAME,
-    session::device::{Action, DeviceSession, Event},
+    session::device::{DeviceAction, DeviceEvent, DeviceSession},
     to_device::{Hello, ToDevice},
     to_plc::{HelloAck, ToPlc},
     version,
@@ -70,7 +70,7 @@ impl DeviceLink {
         self.open.is_some()
     }
 
-    /// The line was lost and opened anew: a half frame is forgotten, the link goes on.
+    /// The link was lost and opened anew: a half frame is forgotten, the link goes on.
     pub fn reopened(&mut self) {
         self.accumulator = Accumulator::new();
     }
@@ -94,16 +94,16 @@ impl DeviceLink {
         now_ms: u64,
         health: Option<&Health>,
         out: &'a mut [u8; MAX_FRAME],
-    ) -> Option<Output<'a, Event>> {
+    ) -> Option<Output<'a, DeviceEvent>> {
         let (link_id, message) = loop {
             if let Some(answer) = self.answers.pop_front() {
                 break answer;
             }
             match (self.session.poll(now_ms, health)?, self.open) {
-                (Action::Event(event), _) => return Some(Output::Event(event)),
-                (Action::Send(message), Some(open)) => break (open.link_id, message),
+                (DeviceAction::Event(event), _) => return Some(Output::Event(event)),
+                (DeviceAction::Send(message), Some(open)) => break (open.link_id, message),
                 // Nobody listens: a verdict is repeated, a record is replayed by the application.
-                (Action::Send(_), None) => {}
+                (DeviceAction::Send(_), None) => {}
             }
         };
         self.sent = self.sent.wrapping_add(1);

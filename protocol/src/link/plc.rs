@@ -7,7 +7,7 @@ use crate::{
     frame::{self, FrameError, Header},
     limits::{MAX_FRAME, PLC_SILENT_MS},
     session::{
-        plc::{Action, Event, PlcSession},
+        plc::{PlcAction, PlcEvent, PlcSession},
         repeat::Repeat,
     },
     to_device::{Hello, ToDevice},
@@ -30,7 +30,7 @@ pub struct Ends {
 
 /// Where the link stands.
 #[derive(Debug)]
-enum Stage {
+enum LinkStage {
     /// HELLO is repeated.
     Calling(Repeat),
     /// HELLO_ACK came from the device of this boot epoch.
@@ -44,7 +44,7 @@ pub struct PlcLink {
     session: PlcSession,
     ends: Ends,
     accumulator: Accumulator,
-    stage: Stage,
+    stage: LinkStage,
     open: Open,
     sent: u32,
     counters: Counters,
@@ -58,7 +58,7 @@ impl PlcLink {
             session,
             ends,
             accumulator: Accumulator::new(),
-            stage: Stage::Calling(Repeat::from(now_ms, ends.first_wait_ms)),
+            stage: LinkStage::Calling(Repeat::from(now_ms, ends.first_wait_ms)),
             open: Open { link_id: ends.first_link_id, received: 0 },
             sent: 0,
             counters: Counters::default(),
@@ -86,12 +86,12 @@ impl PlcLink {
     #[must_use]
     pub const fn boot_epoch(&self) -> Option<u32> {
         match self.stage {
-            Stage::Open { boot_epoch, .. } => Some(boot_epoch),
-            Stage::Calling(_) => None,
+            LinkStage::Open { boot_epoch, .. } => Some(boot_epoch),
+            LinkStage::Calling(_) => None,
         }
     }
 
-    /// The line was lost and opened anew: a half frame is forgotten, the link goes on.
+    /// The link was lost and opened anew: a half frame is forgotten, the link goes on.
     pub fn reopened(&mut self) {
         self.accumulator = Accumulator::new();
     }
@@ -110,24 +110,24 @@ impl PlcLink {
     }
 
     /// What to do now; bytes stand in `out`.
-    pub fn poll<'a>(&mut self, now_ms: u64, out: &'a mut [u8; MAX_FRAME]) -> Option<Output<'a, Event>> {
-        if let Stage::Open { heard_ms, .. } = self.stage
+    pub fn poll<'a>(&mut self, now_ms: u64, out: &'a mut [u8; MAX_FRAME]) -> Option<Output<'a, PlcEvent>> {
+        if let LinkStage::Open { heard_ms, .. } = self.stage
             && now_ms.saturating_sub(heard_ms) >= PLC_SILENT_MS
         {
             self.call(now_ms);
         }
         let message = loop {
-            if let Stage::Calling(repeat) = &mut self.stage
+            if let LinkStage::Calling(repeat) = &mut self.stage
                 && repeat.is_due(now_ms)
             {
                 repeat.said(now_ms);
                 break ToDevice::Hello(Hello { schema: version::SCHEMA, plc: self.ends.plc });
             }
             match (self.session.poll(now_ms)?, &self.stage) {
-                (Action::Event(event), _) => return Some(Output::Event(event)),
-                (Action::Send(message), Stage::Open { .. }) => break message,
+                (PlcAction::Event(event), _) => return Some(Output::Event(event)),
+                (PlcAction::Send(message), LinkStage::Open { .. }) => break message,
                 // No link: a trigger is repeated, a verdict that lacks its acknowledgement too.
-                (Action::Send(_), Stage::Calling(_)) => {}
+                (PlcAction::Send(_), LinkStage::Calling(_)) => {}
             }
         };
         self.sent = self.sent.wrapping_add(1);
@@ -148,9 +148,9 @@ impl PlcLink {
         }
         match (&mut self.stage, message) {
             (_, ToPlc::Error(error)) if error.fault == FaultCode::INCOMPATIBLE => self.incompatible(now_ms),
-            (Stage::Open { .. }, ToPlc::Error(_)) => self.call(now_ms),
-            (Stage::Calling(_), ToPlc::HelloAck(hello)) => self.hello_ack(now_ms, header, hello),
-            (Stage::Open { boot_epoch, heard_ms }, _)
+            (LinkStage::Open { .. }, ToPlc::Error(_)) => self.call(now_ms),
+            (LinkStage::Calling(_), ToPlc::HelloAck(hello)) => self.hello_ack(now_ms, header, hello),
+            (LinkStage::Open { boot_epoch, heard_ms }, _)
                 if *boot_epoch == header.boot_epoch && self.open.take(header, self.sent) =>
             {
                 *heard_ms = now_ms;
@@ -167,7 +167,7 @@ impl PlcLink {
         }
         self.open.received = header.seq;
         self.counters.links = self.counters.links.wrapping_add(1);
-        self.stage = Stage::Open { boot_epoch: header.boot_epoch, heard_ms: now_ms };
+        self.stage = LinkStage::Open { boot_epoch: header.boot_epoch, heard_ms: now_ms };
         self.session.device_found(now_ms, header.boot_epoch);
     }
 
@@ -175,7 +175,7 @@ impl PlcLink {
     fn incompatible(&mut self, now_ms: u64) {
         self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
         self.session.device_incompatible(now_ms);
-        if matches!(self.stage, Stage::Open { .. }) {
+        if matches!(self.stage, LinkStage::Open { .. }) {
             self.call(now_ms);
         }
     }
@@ -183,6 +183,6 @@ impl PlcLink {
     /// A new link, under a number that was not used before.
     fn call(&mut self, now_ms: u64) {
         self.open = Open { link_id: self.open.link_id.wrapping_add(1), received: 0 };
-        self.stage = Stage::Calling(Repeat::from(now_ms, self.ends.first_wait_ms));
+        self.stage = LinkStage::Calling(Repeat::from(now_ms, self.ends.first_wait_ms));
     }
 }

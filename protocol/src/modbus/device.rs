@@ -9,21 +9,21 @@ use super::framer::FRAME_MAX;
 use super::link::Link;
 use super::map::{low_u16, low_u32};
 use super::server::Written;
-use super::snapshot::{NO_VERDICT, SIMULATED, Snapshot};
+use super::snapshot::{ModbusSnapshot, NO_VERDICT, SIMULATED};
 use crate::{
     code::VerdictCode,
     health::Health,
     link::Output,
     reason::ReasonCode,
-    session::device::{Action, DeviceSession, Event, Snapshot as SessionSnapshot},
-    state::{State, Status},
+    session::device::{DeviceAction, DeviceEvent, DeviceSession, SessionSnapshot},
+    state::{DeviceState, Status},
     to_device::{Ack, TriggerRequest},
     to_plc::{Flags, Nak, Record, ToPlc, VerdictMessage},
 };
 use heapless::{Deque, Vec};
 
 /// A [`DeviceSession`] behind registers. After each input, and at least every 10 ms, call [`ModbusDevice::poll`] until it
-/// gives `None`: requests are answered there, those behind noise once the line was silent.
+/// gives `None`: requests are answered there, those behind noise once the link was silent.
 #[derive(Debug)]
 pub struct ModbusDevice {
     session: DeviceSession,
@@ -42,8 +42,8 @@ const COMMANDS: usize = 8;
 /// Bytes kept from one poll to the next: a whole request behind what may be left of another.
 const RECEIVED: usize = 2 * FRAME_MAX;
 
-/// What the registers tell of a part.
-enum Told {
+/// What the registers report of a part.
+enum PartReport {
     /// To act on.
     Verdict(VerdictMessage),
     /// Information.
@@ -68,13 +68,13 @@ impl ModbusDevice {
         &mut self.session
     }
 
-    /// The line, for its counts.
+    /// The link, for its counts.
     #[must_use]
     pub const fn link(&self) -> &Link {
         &self.link
     }
 
-    /// The line was closed and opened again: what was received in part is forgotten.
+    /// The port was closed and opened again: what was received in part is forgotten.
     pub fn reopened(&mut self) {
         self.received.clear();
         self.link.reopened();
@@ -91,7 +91,7 @@ impl ModbusDevice {
         self.received_ms = now_ms;
     }
 
-    /// When to poll because of the line, if no byte comes before: bytes wait for the silence that ends a request behind
+    /// When to poll because of the link, if no byte comes before: bytes wait for the silence that ends a request behind
     /// noise. None while nothing waits. Who polls every 10 ms need not ask: an answer is then 10 ms later at most.
     #[must_use]
     pub fn poll_at_ms(&self) -> Option<u64> {
@@ -104,18 +104,18 @@ impl ModbusDevice {
         now_ms: u64,
         health: Option<&Health>,
         out: &'a mut FrameBuffer,
-    ) -> Option<Output<'a, Event>> {
+    ) -> Option<Output<'a, DeviceEvent>> {
         if let Some(length) = self.serve(now_ms, health, out) {
             return Some(Output::Bytes(&out[..length]));
         }
         loop {
             match self.session.poll(now_ms, health)? {
-                Action::Event(event) => return Some(Output::Event(event)),
+                DeviceAction::Event(event) => return Some(Output::Event(event)),
                 // Told by the overrun bit: it must not hide the part in hand.
-                Action::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY => {}
-                Action::Send(ToPlc::Nak(nak)) => self.refused = Some(nak),
-                Action::Send(ToPlc::Record(record)) => self.replayed = Some(record),
-                Action::Send(_) => {}
+                DeviceAction::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY => {}
+                DeviceAction::Send(ToPlc::Nak(nak)) => self.refused = Some(nak),
+                DeviceAction::Send(ToPlc::Record(record)) => self.replayed = Some(record),
+                DeviceAction::Send(_) => {}
             }
         }
     }
@@ -149,10 +149,10 @@ impl ModbusDevice {
     }
 
     /// What a poll of registers shows now.
-    pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> Snapshot {
+    pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> ModbusSnapshot {
         let session = self.session.snapshot(now_ms, health);
         let (part_id, nonce) = session.part.unwrap_or_default();
-        let mut shown = Snapshot {
+        let mut shown = ModbusSnapshot {
             device: session.device,
             state: u16::from(session.state.code().0),
             heartbeat: low_u16(session.heartbeat),
@@ -161,16 +161,16 @@ impl ModbusDevice {
             backlog: session.backlog,
             part_id,
             nonce: low_u16(nonce),
-            ..Snapshot::EMPTY
+            ..ModbusSnapshot::EMPTY
         };
         if !self.link.is_armed() {
             shown.status.0 &= !Status::READY.0;
-            if session.state == State::Ready {
-                shown.state = u16::from(State::Initialized.code().0);
+            if session.state == DeviceState::Ready {
+                shown.state = u16::from(DeviceState::Initialized.code().0);
             }
         }
-        match self.told(&session) {
-            Some(Told::Verdict(verdict)) => {
+        match self.part_report(&session) {
+            Some(PartReport::Verdict(verdict)) => {
                 shown.sequence = low_u32(verdict.verdict_seq);
                 shown.verdict = verdict.code.verdict().register();
                 (shown.reason, shown.score) = (verdict.reason, verdict.score);
@@ -178,7 +178,7 @@ impl ModbusDevice {
                 (shown.model, shown.image) = (verdict.model, verdict.image);
                 shown.status = with_flags(shown.status, verdict.flags);
             }
-            Some(Told::Record { record, waits }) => {
+            Some(PartReport::Record { record, waits }) => {
                 (shown.part_id, shown.nonce) = (record.part_id, low_u16(record.nonce));
                 // Nothing to act on, so no verdict.
                 shown.sequence = low_u32(record.verdict_seq);
@@ -187,7 +187,7 @@ impl ModbusDevice {
                 (shown.model, shown.image) = (record.model, record.image);
                 shown.status = with_flags(shown.status, record.flags).with(Status::DONE, waits);
             }
-            Some(Told::Refused(refused)) => {
+            Some(PartReport::Refused(refused)) => {
                 (shown.part_id, shown.nonce) = (refused.part_id, low_u16(refused.nonce));
                 shown.reason = refused.reason;
             }
@@ -197,17 +197,17 @@ impl ModbusDevice {
     }
 
     /// What matters most now. The part in hand comes first; what waits for an acknowledgement comes before what doesn't.
-    fn told(&self, session: &SessionSnapshot) -> Option<Told> {
+    fn part_report(&self, session: &SessionSnapshot) -> Option<PartReport> {
         if let Some(verdict) = session.verdict {
-            return Some(Told::Verdict(verdict));
+            return Some(PartReport::Verdict(verdict));
         }
         // A part of which there is nothing to tell yet is being judged, accepted or not.
         let idle = session.part.is_none() || session.record.is_some();
         let done = session.status.has(Status::DONE);
-        let own = session.record.map(|record| Told::Record { record, waits: done });
-        let replayed = self.replayed.filter(|_| idle).map(|record| Told::Record { record, waits: true });
+        let own = session.record.map(|record| PartReport::Record { record, waits: done });
+        let replayed = self.replayed.filter(|_| idle).map(|record| PartReport::Record { record, waits: true });
         let is_to_show = |nak: &Nak| idle || session.part == Some((nak.part_id, nak.nonce));
-        let refused = self.refused.filter(is_to_show).map(Told::Refused);
+        let refused = self.refused.filter(is_to_show).map(PartReport::Refused);
         if done { own } else { replayed.or(refused).or(own) }
     }
 
@@ -244,12 +244,12 @@ impl ModbusDevice {
     fn awaited(&mut self, now_ms: u64, health: Option<&Health>) -> Option<(Ack, u32)> {
         let session = self.session.snapshot(now_ms, health);
         let ack = |verdict_seq, part_id, code: VerdictCode| Ack { verdict_seq, part_id, code };
-        match self.told(&session)? {
-            Told::Verdict(told) => Some((ack(told.verdict_seq, told.part_id, told.code), told.nonce)),
-            Told::Record { record: told, waits: true } => {
-                Some((ack(told.verdict_seq, told.part_id, told.code), told.nonce))
+        match self.part_report(&session)? {
+            PartReport::Verdict(report) => Some((ack(report.verdict_seq, report.part_id, report.code), report.nonce)),
+            PartReport::Record { record: report, waits: true } => {
+                Some((ack(report.verdict_seq, report.part_id, report.code), report.nonce))
             }
-            Told::Record { .. } | Told::Refused(_) => None,
+            PartReport::Record { .. } | PartReport::Refused(_) => None,
         }
     }
 }

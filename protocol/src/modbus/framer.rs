@@ -6,7 +6,7 @@
 //! frame), and last the whole of it (a function that we don't know). What remains is dropped and counted.
 //!
 //! A request that comes after silence is always found, at once, whatever was before it. One that comes right behind noise
-//! is found once the line is silent again, behind any number of bytes: the last [`FRAME_MAX`] are kept. It is lost only
+//! is found once the link is silent again, behind any number of bytes: the last [`FRAME_MAX`] are kept. It is lost only
 //! where a CRC fits by chance, 1 in 65,536 for each length that the noise may seem to have: when noise and the request's
 //! first bytes look like a frame, or when its last bytes alone do. The request after that one follows silence, as its client
 //! waited for an answer, so no more than one is lost.
@@ -52,9 +52,9 @@ impl Direction {
     }
 }
 
-/// What happened on the line since the framer was made; counts stop at their largest value.
+/// What happened on the link since the framer was made; counts stop at their largest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct FrameCounts {
     /// Frames handed on, of any unit and function.
     pub frames: u32,
     /// Those of them that were found behind noise.
@@ -73,14 +73,14 @@ pub struct Framer {
     bytes: [u8; FRAME_MAX],
     used: usize,
     last_byte_ms: u64,
-    counts: Counts,
+    counts: FrameCounts,
 }
 
 impl Framer {
     /// Nothing received yet; see [`silence_ms`] for that parameter.
     #[must_use]
     pub const fn new(direction: Direction, silence_ms: u64) -> Self {
-        let counts = Counts { frames: 0, resynchronised: 0, bad_crc: 0, bytes_dropped: 0 };
+        let counts = FrameCounts { frames: 0, resynchronised: 0, bad_crc: 0, bytes_dropped: 0 };
         Self { direction, silence_ms, bytes: [0; FRAME_MAX], used: 0, last_byte_ms: 0, counts }
     }
 
@@ -149,11 +149,11 @@ impl Framer {
 
     /// Counts since the framer was made.
     #[must_use]
-    pub const fn counts(&self) -> Counts {
+    pub const fn counts(&self) -> FrameCounts {
         self.counts
     }
 
-    /// Forgets waiting bytes, for a line that was reopened.
+    /// Forgets waiting bytes, for a port that was reopened.
     pub fn drop_all(&mut self) {
         self.dropped(self.used);
         self.used = 0;
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(framer.poll_at_ms(), Some(20));
         assert_eq!(fed(&mut framer, &READ[3..], 19), 1);
         assert_eq!(framer.poll_at_ms(), None);
-        assert_eq!(framer.counts(), Counts { frames: 1, ..Counts::default() });
+        assert_eq!(framer.counts(), FrameCounts { frames: 1, ..FrameCounts::default() });
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(polled(&mut framer, 119), 0);
         assert_eq!(framer.counts().bytes_dropped, 3);
         assert_eq!(polled(&mut framer, 120), 0);
-        assert_eq!(framer.counts(), Counts { frames: 1, bytes_dropped: 8, ..Counts::default() });
+        assert_eq!(framer.counts(), FrameCounts { frames: 1, bytes_dropped: 8, ..FrameCounts::default() });
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(fed(&mut framer, &READ[..5], 0), 0);
         assert_eq!(fed(&mut framer, &READ, 3), 0);
         assert_eq!(polled(&mut framer, 23), 1);
-        assert_eq!(framer.counts(), Counts { frames: 1, resynchronised: 1, bad_crc: 1, bytes_dropped: 5 });
+        assert_eq!(framer.counts(), FrameCounts { frames: 1, resynchronised: 1, bad_crc: 1, bytes_dropped: 5 });
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Framer and server together: bytes in, bytes out.
 
 use super::codec::FrameBuffer;
-use super::framer::{Counts as LineCounts, Direction, FRAME_MAX, Framer};
-use super::server::{Counts as RequestCounts, Server, Written};
+use super::framer::{Direction, FRAME_MAX, FrameCounts, Framer};
+use super::server::{RequestCounts, Server, Written};
 use super::snapshot::SnapshotRegisters;
 use super::unit::Unit;
 
-/// The device's end of the line.
+/// The device's end of the link.
 ///
-/// Half of the line at a time: send an answer before feeding more bytes.
+/// Half duplex: send an answer before feeding more bytes.
 #[derive(Debug, Clone)]
 pub struct Link {
     framer: Framer,
@@ -73,7 +73,7 @@ impl Link {
         length.map(|length| &out[..length])
     }
 
-    /// Forgets bytes that wait, for a line that was reopened.
+    /// Forgets bytes that wait, for a port that was reopened.
     pub fn reopened(&mut self) {
         self.framer.drop_all();
     }
@@ -86,7 +86,7 @@ impl Link {
 
     /// Counts of frames and bytes, and of requests.
     #[must_use]
-    pub const fn counts(&self) -> (LineCounts, RequestCounts) {
+    pub const fn counts(&self) -> (FrameCounts, RequestCounts) {
         (self.framer.counts(), self.server.counts())
     }
 }

@@ -8,15 +8,15 @@
 use super::codec::{FrameBuffer, Request, Response};
 use super::command::{Command, CommandBlock, CommandRegisters};
 use super::framer::{Direction, Framer, silence_ms};
+use super::from_snapshot;
 use super::map::{COMMAND_ADDRESS, SNAPSHOT_COUNT, low_u16};
 use super::registers::Registers;
-use super::snapshot::{Snapshot, SnapshotError, SnapshotRegisters};
-use super::told;
+use super::snapshot::{ModbusSnapshot, SnapshotError, SnapshotRegisters};
 use super::unit::Unit;
 use crate::{
     limits::PLC_SILENT_MS,
     link::{Counters, Output, plc::Ends},
-    session::plc::{Action, Event, PlcSession},
+    session::plc::{PlcAction, PlcEvent, PlcSession},
     state::Status,
     to_device::{ToDevice, TriggerRequest},
     to_plc::ToPlc,
@@ -55,7 +55,7 @@ pub struct ModbusPlc {
     counters: Counters,
 }
 
-/// A request on the line.
+/// A request on the link.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
     Read,
@@ -139,7 +139,7 @@ impl ModbusPlc {
         self.device.as_ref().filter(|device| device.is_heard(now_ms)).map(|device| device.boot_epoch)
     }
 
-    /// The line was lost and opened anew: half an answer is forgotten, and what was asked is asked again.
+    /// The link was lost and opened anew: half an answer is forgotten, and what was asked is asked again.
     pub fn reopened(&mut self) {
         self.framer.drop_all();
         self.asked = None;
@@ -151,17 +151,17 @@ impl ModbusPlc {
     }
 
     /// What to do now; bytes stand in `out`.
-    pub fn poll<'a>(&mut self, now_ms: u64, out: &'a mut FrameBuffer) -> Option<Output<'a, Event>> {
+    pub fn poll<'a>(&mut self, now_ms: u64, out: &'a mut FrameBuffer) -> Option<Output<'a, PlcEvent>> {
         self.hear(now_ms, |framer, on_frame| framer.poll(now_ms, on_frame));
         while let Some(action) = self.session.poll(now_ms) {
             match action {
-                Action::Event(event) => {
-                    if let Event::Decided(_) = event {
+                PlcAction::Event(event) => {
+                    if let PlcEvent::Decided(_) = event {
                         self.trigger = None;
                     }
                     return Some(Output::Event(event));
                 }
-                Action::Send(message) => self.put(&message),
+                PlcAction::Send(message) => self.put(&message),
             }
         }
         match self.asked {
@@ -244,7 +244,7 @@ impl ModbusPlc {
         let Some(answer) = answered else { return };
         let asked = self.asked.take();
         match answer {
-            Answer::Shown(registers) => match Snapshot::from_registers(&registers) {
+            Answer::Shown(registers) => match ModbusSnapshot::from_registers(&registers) {
                 Ok(shown) => self.shown(now_ms, &shown),
                 Err(SnapshotError::Magic(_) | SnapshotError::Version(_)) => self.incompatible(now_ms),
                 Err(SnapshotError::Crc | SnapshotError::Complement) => self.drop_answer(),
@@ -259,7 +259,7 @@ impl ModbusPlc {
     }
 
     /// The device at one moment.
-    fn shown(&mut self, now_ms: u64, shown: &Snapshot) {
+    fn shown(&mut self, now_ms: u64, shown: &ModbusSnapshot) {
         if self.ends.device.is_some_and(|device| device != shown.device) {
             return self.incompatible(now_ms);
         }
@@ -288,12 +288,12 @@ impl ModbusPlc {
         if let Some(device) = &mut self.device {
             device.ready = shown.status.has(Status::READY);
         }
-        self.session.receive(now_ms, &ToPlc::Heartbeat(told::heartbeat(shown)));
+        self.session.receive(now_ms, &ToPlc::Heartbeat(from_snapshot::heartbeat(shown)));
         let asked = self.part.filter(|part| (part.part_id, low_u16(part.nonce)) == (shown.part_id, shown.nonce));
         let nonce = asked.map_or(u32::from(shown.nonce), |part| part.nonce);
-        let Some(message) = told::of_part(shown, nonce) else { return };
+        let Some(message) = from_snapshot::of_part(shown, nonce) else { return };
         if let ToPlc::Verdict(_) | ToPlc::Record(_) = message {
-            let Snapshot { part_id, nonce, sequence, .. } = *shown;
+            let ModbusSnapshot { part_id, nonce, sequence, .. } = *shown;
             self.acknowledge = Some(Command::Acknowledge { part_id, nonce, sequence });
         }
         if asked.is_some() {

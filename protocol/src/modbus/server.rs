@@ -39,7 +39,7 @@ pub struct Served<'b> {
 
 /// Requests since the server was made; counts stop at their largest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct RequestCounts {
     /// Answered with registers or a receipt.
     pub answered: u32,
     /// Answered with an exception.
@@ -57,7 +57,7 @@ pub struct Server {
     /// The newest last.
     triggers: Deque<(u16, u64), TRIGGERS>,
     last_clear: Option<u16>,
-    counts: Counts,
+    counts: RequestCounts,
 }
 
 impl Server {
@@ -70,7 +70,7 @@ impl Server {
             armed: false,
             triggers: Deque::new(),
             last_clear: None,
-            counts: Counts::default(),
+            counts: RequestCounts::default(),
         }
     }
 
@@ -83,7 +83,7 @@ impl Server {
 
     /// Counts since the server was made.
     #[must_use]
-    pub const fn counts(&self) -> Counts {
+    pub const fn counts(&self) -> RequestCounts {
         self.counts
     }
 

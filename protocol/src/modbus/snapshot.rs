@@ -6,9 +6,9 @@ use crate::{digest::DigestStart, reason::ReasonCode, score::ScoreE4, state::Stat
 /// The registers of one snapshot, CRC-32C included.
 pub type SnapshotRegisters = [u16; SNAPSHOT_REGISTERS];
 
-/// The verdict register while there is no verdict. Like every word that is none of the three [`Verdict`]s it is no PASS.
+/// The verdict register while there is no verdict. Like every word that is none of the three [`WireVerdict`]s it is no PASS.
 ///
-/// [`Verdict`]: crate::code::Verdict
+/// [`WireVerdict`]: crate::code::WireVerdict
 pub const NO_VERDICT: u16 = 0;
 
 /// Status bit 7, which only this register has: no real part was judged, and a PASS is not to be acted on. The other bits
@@ -17,7 +17,7 @@ pub const SIMULATED: Status = Status(1 << 7);
 
 /// The device at one instant. Register numbers in brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct ModbusSnapshot {
     /// Which device \[2-3\].
     pub device: u32,
     /// Its state by OPC 40100-1's numbers \[4\].
@@ -36,7 +36,7 @@ pub struct Snapshot {
     pub part_id: u64,
     /// The nonce of that trigger \[16\].
     pub nonce: u16,
-    /// [`Verdict::register`](crate::code::Verdict::register), or [`NO_VERDICT`] \[17\]; its complement goes to \[18\].
+    /// [`WireVerdict::register`](crate::code::WireVerdict::register), or [`NO_VERDICT`] \[17\]; its complement goes to \[18\].
     pub verdict: u16,
     /// Why \[19\]; 0 while there is no verdict.
     pub reason: ReasonCode,
@@ -81,7 +81,7 @@ pub(super) const fn epoch_of(registers: &SnapshotRegisters) -> u32 {
     joined_u32([registers[6], registers[7]])
 }
 
-impl Snapshot {
+impl ModbusSnapshot {
     /// A device that did not start yet and has judged nothing.
     pub const EMPTY: Self = Self {
         device: 0,
@@ -168,27 +168,27 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::Verdict;
+    use crate::code::WireVerdict;
     use proptest::prelude::*;
 
     #[test]
     fn wrong_in_one_way_each() {
-        let right = Snapshot { verdict: Verdict::Pass.register(), ..Snapshot::EMPTY }.to_registers();
+        let right = ModbusSnapshot { verdict: WireVerdict::Pass.register(), ..ModbusSnapshot::EMPTY }.to_registers();
         let sealed = |at: usize, value: u16| {
             let mut registers = right;
             registers[at] = value;
             seal(&mut registers);
-            Snapshot::from_registers(&registers)
+            ModbusSnapshot::from_registers(&registers)
         };
         assert_eq!(sealed(0, 1), Err(SnapshotError::Version(1)));
         assert_eq!(sealed(1, 7), Err(SnapshotError::Magic(7)));
-        assert_eq!(sealed(17, Verdict::Reject.register()), Err(SnapshotError::Complement));
+        assert_eq!(sealed(17, WireVerdict::Reject.register()), Err(SnapshotError::Complement));
         assert_eq!(sealed(21, 9).unwrap().age_ms, 9);
     }
 
-    fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+    fn any_snapshot() -> impl Strategy<Value = ModbusSnapshot> {
         (any::<[u16; 9]>(), any::<[u32; 3]>(), any::<u64>(), any::<[u8; 8]>(), any::<[u8; 8]>()).prop_map(
-            |(words, [device, epoch, sequence], part_id, model, image)| Snapshot {
+            |(words, [device, epoch, sequence], part_id, model, image)| ModbusSnapshot {
                 device,
                 state: words[0],
                 heartbeat: words[1],
@@ -211,7 +211,7 @@ mod tests {
     proptest! {
         #[test]
         fn comes_back_as_it_was(snapshot in any_snapshot()) {
-            prop_assert_eq!(Snapshot::from_registers(&snapshot.to_registers()), Ok(snapshot));
+            prop_assert_eq!(ModbusSnapshot::from_registers(&snapshot.to_registers()), Ok(snapshot));
         }
 
         #[test]
@@ -219,7 +219,7 @@ mod tests {
             let mut torn = one.to_registers();
             torn[at..].copy_from_slice(&other.to_registers()[at..]);
             prop_assume!(torn != one.to_registers() && torn != other.to_registers());
-            prop_assert_eq!(Snapshot::from_registers(&torn), Err(SnapshotError::Crc));
+            prop_assert_eq!(ModbusSnapshot::from_registers(&torn), Err(SnapshotError::Crc));
         }
     }
 }

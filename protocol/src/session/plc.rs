@@ -4,7 +4,7 @@ use super::repeat::Repeat;
 use crate::{
     code::VerdictCode,
     digest::DigestStart,
-    gate::{self, Claim, Decision, Known},
+    gate::{self, Claim, GateDecision, Known},
     limits::{ALLOWED_MODELS, HEARTBEAT_MS},
     reason::ReasonCode,
     state::Status,
@@ -15,7 +15,7 @@ use heapless::{Deque, Vec};
 
 /// What does not change while a PLC runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlcConfig {
+pub struct PlcSessionConfig {
     /// The models that may let a part pass.
     pub allowed_models: Vec<DigestStart, ALLOWED_MODELS>,
     /// The wait before a trigger is repeated: [`super::repeat::first_wait_ms`].
@@ -30,7 +30,7 @@ pub struct Outcome {
     /// The nonce of its trigger.
     pub nonce: u32,
     /// What the gate does.
-    pub decision: Decision,
+    pub decision: GateDecision,
     /// The verdict that the gate judged; none where none came.
     pub claim: Option<Claim>,
     /// The device's start that the decision rests on; none where no device was found yet.
@@ -41,7 +41,7 @@ pub struct Outcome {
 
 /// Something for the PLC's program to do or to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum PlcEvent {
     /// The device accepted the trigger.
     Accepted {
         /// The part.
@@ -55,11 +55,11 @@ pub enum Event {
 
 /// What [`PlcSession::poll`] gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum PlcAction {
     /// Send this.
     Send(ToDevice),
     /// Do this.
-    Event(Event),
+    Event(PlcEvent),
 }
 
 /// A part is open: the window is one.
@@ -104,11 +104,11 @@ struct Device {
 /// The PLC's session. After each input, and at least every 10 ms, call [`PlcSession::poll`] until it gives `None`.
 #[derive(Debug)]
 pub struct PlcSession {
-    config: PlcConfig,
+    config: PlcSessionConfig,
     part: Option<OpenPart>,
     device: Option<Device>,
     acks: Deque<Ack, 4>,
-    events: Deque<Event, 8>,
+    events: Deque<PlcEvent, 8>,
     heartbeat: u32,
     heartbeat_due_ms: u64,
     duplicates: u32,
@@ -117,7 +117,7 @@ pub struct PlcSession {
 impl PlcSession {
     /// A session without part and device.
     #[must_use]
-    pub const fn new(config: PlcConfig) -> Self {
+    pub const fn new(config: PlcSessionConfig) -> Self {
         Self {
             config,
             part: None,
@@ -165,7 +165,7 @@ impl PlcSession {
         }
         let Some(part) = &mut self.part else { return };
         if part.asked_in.is_some_and(|asked| asked != boot_epoch) {
-            self.decide(now_ms, Decision::Reject(ReasonCode::RESTARTED), None);
+            self.decide(now_ms, GateDecision::Reject(ReasonCode::RESTARTED), None);
         } else {
             part.repeat.ask(now_ms);
         }
@@ -173,13 +173,13 @@ impl PlcSession {
 
     /// The device speaks another version: an open part ends as REJECT.
     pub fn device_incompatible(&mut self, now_ms: u64) {
-        self.decide(now_ms, Decision::Reject(ReasonCode::INCOMPATIBLE), None);
+        self.decide(now_ms, GateDecision::Reject(ReasonCode::INCOMPATIBLE), None);
     }
 
     /// A part stands in front of the gate: its number, a nonce that was never used before, and its time in milliseconds.
     ///
     /// # Errors
-    /// [`PartOpen`] until [`PlcSession::poll`] has given [`Event::Decided`] for the part before it, and all other events.
+    /// [`PartOpen`] until [`PlcSession::poll`] has given [`PlcEvent::Decided`] for the part before it, and all other events.
     pub fn trigger(&mut self, now_ms: u64, part_id: u64, nonce: u32, deadline_ms: u32) -> Result<(), PartOpen> {
         if self.part.is_some() || !self.events.is_empty() {
             return Err(PartOpen);
@@ -201,23 +201,23 @@ impl PlcSession {
                     && !part.accepted
                 {
                     part.accepted = true;
-                    let _ = self.events.push_back(Event::Accepted { part_id: busy.part_id });
+                    let _ = self.events.push_back(PlcEvent::Accepted { part_id: busy.part_id });
                 }
             }
             ToPlc::Nak(nak) => {
                 let ours = self.part.as_ref().is_some_and(|part| part.is(nak.part_id, nak.nonce));
                 // A busy device is asked again until the part's time is over.
                 if ours && nak.reason != ReasonCode::BUSY {
-                    self.decide(now_ms, Decision::Reject(nak.reason), None);
+                    self.decide(now_ms, GateDecision::Reject(nak.reason), None);
                 }
             }
             ToPlc::Verdict(verdict) => self.verdict(now_ms, verdict),
             ToPlc::Record(record) => {
                 self.acknowledge(record.verdict_seq, record.part_id, record.code);
                 if self.part.as_ref().is_some_and(|part| part.is(record.part_id, record.nonce)) {
-                    self.decide(now_ms, Decision::Reject(ReasonCode::RECORD_ONLY), None);
+                    self.decide(now_ms, GateDecision::Reject(ReasonCode::RECORD_ONLY), None);
                 } else {
-                    let _ = self.events.push_back(Event::Information(*record));
+                    let _ = self.events.push_back(PlcEvent::Information(*record));
                 }
             }
             // The link's own.
@@ -226,17 +226,17 @@ impl PlcSession {
     }
 
     /// What to do now; to be called until it gives `None`.
-    pub fn poll(&mut self, now_ms: u64) -> Option<Action> {
+    pub fn poll(&mut self, now_ms: u64) -> Option<PlcAction> {
         if let Some(ack) = self.acks.pop_front() {
-            return Some(Action::Send(ToDevice::Ack(ack)));
+            return Some(PlcAction::Send(ToDevice::Ack(ack)));
         }
         if self.part.as_ref().is_some_and(|part| part.elapsed_ms(now_ms) > u64::from(part.deadline_ms)) {
-            self.decide(now_ms, Decision::Reject(ReasonCode::LATE), None);
+            self.decide(now_ms, GateDecision::Reject(ReasonCode::LATE), None);
         }
         if let Some(event) = self.events.pop_front() {
-            return Some(Action::Event(event));
+            return Some(PlcAction::Event(event));
         }
-        self.poll_trigger(now_ms).or_else(|| self.poll_heartbeat(now_ms)).map(Action::Send)
+        self.poll_trigger(now_ms).or_else(|| self.poll_heartbeat(now_ms)).map(PlcAction::Send)
     }
 
     /// The trigger, until it is answered.
@@ -295,7 +295,7 @@ impl PlcSession {
 
     /// The open part ends. A full queue loses its oldest event, which is none of an end: a part is taken only when all
     /// events before it were fetched.
-    fn decide(&mut self, now_ms: u64, decision: Decision, claim: Option<Claim>) {
+    fn decide(&mut self, now_ms: u64, decision: GateDecision, claim: Option<Claim>) {
         if let Some(part) = self.part.take() {
             let OpenPart { part_id, nonce, .. } = part;
             let elapsed_ms = part.elapsed_ms(now_ms);
@@ -304,7 +304,7 @@ impl PlcSession {
             if self.events.is_full() {
                 self.events.pop_front();
             }
-            let _ = self.events.push_back(Event::Decided(outcome));
+            let _ = self.events.push_back(PlcEvent::Decided(outcome));
         }
     }
 

@@ -39,7 +39,7 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::device::{DeviceConfig, DeviceSession};
+    use crate::session::device::{DeviceSession, DeviceSessionConfig};
     use crate::to_device::TriggerRequest;
 
     #[test]
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn each_nak_is_counted_by_its_reason() {
-        let mut session = DeviceSession::new(DeviceConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
+        let mut session = DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
         for nonce in 0..3 {
             session.trigger(0, &TriggerRequest { part_id: 1, nonce, deadline_ms: 1000 });
         }

@@ -1,6 +1,6 @@
-//! When to say something again: first after a time that the line and the peer need, then ever more rarely.
+//! When to say something again: first after a time that the link and the peer need, then ever more rarely.
 
-use crate::limits::{PLC_SCAN_MS, REPEAT_MOST_MS, line_time_ms};
+use crate::limits::{MAX_REPEAT_MS, PLC_SCAN_MS, link_time_ms};
 
 /// Bytes of the longest exchange that a repetition waits for: a VERDICT, 54 bytes of payload.
 const VERDICT_FRAME: usize = 81;
@@ -8,7 +8,7 @@ const VERDICT_FRAME: usize = 81;
 /// The wait before the first repetition on a line of `baud` bits per second: two frame times and a PLC's scan.
 #[must_use]
 pub const fn first_wait_ms(baud: u32) -> u64 {
-    2 * line_time_ms(VERDICT_FRAME, baud) + PLC_SCAN_MS
+    2 * link_time_ms(VERDICT_FRAME, baud) + PLC_SCAN_MS
 }
 
 /// The next moment to say something, and the wait after it.
@@ -28,10 +28,10 @@ impl Repeat {
         now_ms >= self.next_ms
     }
 
-    /// It was said: the wait grows by half, up to [`REPEAT_MOST_MS`] or the first wait if that is longer.
+    /// It was said: the wait grows by half, up to [`MAX_REPEAT_MS`] or the first wait if that is longer.
     pub(crate) fn said(&mut self, now_ms: u64) {
         self.next_ms = now_ms.saturating_add(self.wait_ms);
-        self.wait_ms = (self.wait_ms + self.wait_ms.div_ceil(2)).min(REPEAT_MOST_MS.max(self.wait_ms));
+        self.wait_ms = (self.wait_ms + self.wait_ms.div_ceil(2)).min(MAX_REPEAT_MS.max(self.wait_ms));
     }
 
     /// The peer asked for it: due now.

@@ -2,7 +2,7 @@
 
 use cellgate_protocol::{
     accumulator::Accumulator,
-    code::{Verdict, VerdictCode},
+    code::{VerdictCode, WireVerdict},
     digest::DigestStart,
     fault::{FaultCode, LinkError},
     frame::{self, FrameError, Header, Message},
@@ -41,7 +41,7 @@ fn to_device() -> impl Strategy<Value = ToDevice> {
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    let verdict = prop_oneof![Just(Verdict::Pass), Just(Verdict::Review), Just(Verdict::Reject)];
+    let verdict = prop_oneof![Just(WireVerdict::Pass), Just(WireVerdict::Review), Just(WireVerdict::Reject)];
     (verdict, any::<(u16, u16, [u8; 8], [u8; 8], u16)>()).prop_map(|(verdict, (reason, score, model, image, flags))| {
         Outcome {
             verdict,

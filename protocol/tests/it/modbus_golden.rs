@@ -11,7 +11,7 @@ use cellgate_protocol::modbus::crc16;
 use cellgate_protocol::modbus::map::{COMMAND_ADDRESS, COMMAND_REGISTERS};
 use cellgate_protocol::modbus::registers::Registers;
 use cellgate_protocol::modbus::server::{Server, Written};
-use cellgate_protocol::modbus::snapshot::{Snapshot, SnapshotRegisters};
+use cellgate_protocol::modbus::snapshot::{ModbusSnapshot, SnapshotRegisters};
 
 const UNIT: u8 = 0x11;
 const EPOCH: u32 = 0x0003_0002;
@@ -138,7 +138,7 @@ fn served() -> (Server, SnapshotRegisters) {
 }
 
 fn snapshot() -> SnapshotRegisters {
-    Snapshot { device: 7, epoch: EPOCH, ..Snapshot::EMPTY }.to_registers()
+    ModbusSnapshot { device: 7, epoch: EPOCH, ..ModbusSnapshot::EMPTY }.to_registers()
 }
 
 /// What the server answers to a frame, and what was written.
@@ -190,7 +190,7 @@ fn reads_give_the_map_and_nothing_beside_it() {
     }
     let whole = asked(&mut server, &snapshot, &frame("04 00 00 00 20")).0.unwrap();
     let registers = Registers::from_bytes(&whole[3..67]).unwrap().to_array().unwrap();
-    assert_eq!(Snapshot::from_registers(&registers).unwrap().device, 7);
+    assert_eq!(ModbusSnapshot::from_registers(&registers).unwrap().device, 7);
 }
 
 #[test]

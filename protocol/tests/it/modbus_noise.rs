@@ -10,7 +10,7 @@ use cellgate_protocol::modbus::link::Link;
 use cellgate_protocol::modbus::map::COMMAND_ADDRESS;
 use cellgate_protocol::modbus::registers::Registers;
 use cellgate_protocol::modbus::server::{Server, Written};
-use cellgate_protocol::modbus::snapshot::{Snapshot, SnapshotRegisters};
+use cellgate_protocol::modbus::snapshot::{ModbusSnapshot, SnapshotRegisters};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -54,7 +54,7 @@ struct Line {
 impl Line {
     fn new() -> Self {
         let link = Link::new(UNIT.try_into().unwrap(), SILENCE_MS);
-        let mut line = Self { link, snapshot: Snapshot::EMPTY.to_registers(), now_ms: 0, written: Vec::new() };
+        let mut line = Self { link, snapshot: ModbusSnapshot::EMPTY.to_registers(), now_ms: 0, written: Vec::new() };
         assert!(line.asks(&block(1, Command::None)).is_some());
         line.written.clear();
         line
@@ -104,7 +104,7 @@ fn flip(frame: &mut [u8], bit: usize) {
 
 #[test]
 fn no_request_of_which_1_to_3_bits_are_flipped_is_served() {
-    let snapshot = Snapshot::EMPTY.to_registers();
+    let snapshot = ModbusSnapshot::EMPTY.to_registers();
     for request in requests().into_iter().filter(|request| request.len() < 50) {
         let bits = 8 * request.len();
         let mut server = Server::new(UNIT.try_into().unwrap());

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 use cellgate_protocol::{
-    code::Verdict,
+    code::WireVerdict,
     digest::DigestStart,
-    gate::Decision,
+    gate::GateDecision,
     link::{Output, plc::Ends},
     modbus::{
         codec::{Request, Response, open},
@@ -13,10 +13,10 @@ use cellgate_protocol::{
         map::COMMAND_ADDRESS,
         plc::{ANSWER_MS, ModbusPlc, READ_EVERY_MS},
         registers::Registers,
-        snapshot::{Snapshot, SnapshotRegisters},
+        snapshot::{ModbusSnapshot, SnapshotRegisters},
     },
     reason::ReasonCode,
-    session::plc::{Event, Outcome, PlcConfig, PlcSession},
+    session::plc::{Outcome, PlcEvent, PlcSession, PlcSessionConfig},
     state::Status,
 };
 
@@ -34,17 +34,17 @@ enum Said {
 struct Bench {
     plc: ModbusPlc,
     now_ms: u64,
-    shown: Snapshot,
-    events: Vec<Event>,
+    shown: ModbusSnapshot,
+    events: Vec<PlcEvent>,
 }
 
 impl Bench {
     fn new() -> Self {
-        let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms: 66 };
+        let mut config = PlcSessionConfig { allowed_models: Default::default(), first_wait_ms: 66 };
         config.allowed_models.push(MODEL).unwrap();
         let ends = Ends { plc: 0, device: Some(7), first_link_id: 0, first_wait_ms: 66 };
         let plc = ModbusPlc::new(0, PlcSession::new(config), UNIT.try_into().unwrap(), ends);
-        let shown = Snapshot { device: 7, epoch: 3, status: Status::STORE_OK, ..Snapshot::EMPTY };
+        let shown = ModbusSnapshot { device: 7, epoch: 3, status: Status::STORE_OK, ..ModbusSnapshot::EMPTY };
         Self { plc, now_ms: 0, shown, events: Vec::new() }
     }
 
@@ -137,18 +137,18 @@ impl Bench {
     fn decided(&mut self) -> Option<Outcome> {
         self.says();
         self.events.iter().find_map(|event| match event {
-            Event::Decided(outcome) => Some(*outcome),
+            PlcEvent::Decided(outcome) => Some(*outcome),
             _ => None,
         })
     }
 
-    fn pass(&self, part_id: u64) -> Snapshot {
-        Snapshot {
+    fn pass(&self, part_id: u64) -> ModbusSnapshot {
+        ModbusSnapshot {
             status: Status::VALID.with(Status::DONE, true).with(Status::STORE_OK, true),
             sequence: 77,
             part_id,
             nonce: NONCE as u16,
-            verdict: Verdict::Pass.register(),
+            verdict: WireVerdict::Pass.register(),
             reason: ReasonCode::SCORE_BELOW_REVIEW,
             model: MODEL,
             ..self.shown
@@ -209,7 +209,7 @@ fn a_pass_of_the_part_with_the_whole_nonce_opens_the_gate() {
     bench.shown = bench.pass(42);
     assert_eq!(bench.turn(), Said::Read);
     let outcome = bench.decided().unwrap();
-    assert_eq!((outcome.decision, outcome.nonce, outcome.boot_epoch), (Decision::Pass, NONCE, Some(3)));
+    assert_eq!((outcome.decision, outcome.nonce, outcome.boot_epoch), (GateDecision::Pass, NONCE, Some(3)));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn an_acknowledgement_goes_before_the_next_trigger() {
     let mut bench = Bench::ready();
     bench.trigger(42);
     bench.command(4);
-    bench.shown = Snapshot { status: Status::READY.with(Status::VALID, true), ..bench.pass(42) };
+    bench.shown = ModbusSnapshot { status: Status::READY.with(Status::VALID, true), ..bench.pass(42) };
     bench.turn();
     while bench.plc.session().trigger(bench.now_ms, 43, 6, 300).is_err() {
         let mut out = [0; 256];
@@ -225,7 +225,7 @@ fn an_acknowledgement_goes_before_the_next_trigger() {
     }
     let acknowledge = Command::Acknowledge { part_id: 42, nonce: NONCE as u16, sequence: 77 };
     assert_eq!(bench.command(4), Some(acknowledge));
-    bench.shown = Snapshot { status: Status::READY, ..bench.shown };
+    bench.shown = ModbusSnapshot { status: Status::READY, ..bench.shown };
     assert_eq!(bench.command(4), Some(Command::Trigger { part_id: 43, nonce: 6, epoch: 3 }));
 }
 
@@ -255,7 +255,7 @@ fn a_trigger_that_waits_is_dropped_with_its_part() {
     while bench.now_ms < 1_500 {
         assert!(!matches!(bench.turn(), Said::Wrote(CommandBlock { command: Command::Trigger { .. }, .. })));
     }
-    assert_eq!(bench.decided().unwrap().decision, Decision::Reject(ReasonCode::LATE));
+    assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(ReasonCode::LATE));
     bench.shown.status = Status::READY;
     assert_eq!(bench.command(10), None);
 }
@@ -265,9 +265,9 @@ fn after_a_start_of_the_device_its_part_is_rejected_and_command_0_comes_first() 
     let mut bench = Bench::ready();
     bench.trigger(42);
     assert!(bench.command(4).is_some());
-    bench.shown = Snapshot { epoch: 4, ..bench.pass(42) };
+    bench.shown = ModbusSnapshot { epoch: 4, ..bench.pass(42) };
     while bench.turn() != Said::Read {}
-    assert_eq!(bench.decided().unwrap().decision, Decision::Reject(ReasonCode::RESTARTED));
+    assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(ReasonCode::RESTARTED));
     // What the decision asked for was command 0: its answer is lost, so it is asked for again.
     bench.now_ms += ANSWER_MS;
     assert_eq!(bench.turn(), Said::Read);
@@ -275,7 +275,7 @@ fn after_a_start_of_the_device_its_part_is_rejected_and_command_0_comes_first() 
     assert!(matches!(bench.command(4), Some(Command::Acknowledge { sequence: 77, .. })));
     // The next part's trigger names the new start.
     bench.trigger(43);
-    bench.shown = Snapshot { status: Status::READY, ..bench.shown };
+    bench.shown = ModbusSnapshot { status: Status::READY, ..bench.shown };
     assert_eq!(bench.command(8), Some(Command::Trigger { part_id: 43, nonce: NONCE as u16, epoch: 4 }));
 }
 
@@ -292,9 +292,9 @@ fn refusals_and_records_end_the_part() {
         bench.trigger(42);
         bench.command(4);
         let nonce = NONCE as u16;
-        bench.shown = Snapshot { status, sequence, reason, part_id: 42, nonce, ..bench.shown };
+        bench.shown = ModbusSnapshot { status, sequence, reason, part_id: 42, nonce, ..bench.shown };
         while bench.turn() != Said::Read {}
-        assert_eq!(bench.decided().unwrap().decision, Decision::Reject(found));
+        assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(found));
     }
 }
 
@@ -303,7 +303,7 @@ fn an_answer_of_the_past_is_nothing_while_newer_ones_come() {
     let mut bench = Bench::ready();
     bench.trigger(42);
     bench.command(4);
-    let past = Snapshot { heartbeat: bench.shown.heartbeat.wrapping_sub(1), ..bench.pass(42) };
+    let past = ModbusSnapshot { heartbeat: bench.shown.heartbeat.wrapping_sub(1), ..bench.pass(42) };
     bench.until_read();
     bench.answers(&past.to_registers());
     assert_eq!(bench.decided(), None);
@@ -314,8 +314,8 @@ fn another_device_is_no_device() {
     let mut bench = Bench::ready();
     bench.trigger(42);
     bench.command(4);
-    bench.shown = Snapshot { device: 8, ..bench.pass(42) };
+    bench.shown = ModbusSnapshot { device: 8, ..bench.pass(42) };
     while bench.turn() != Said::Read {}
-    assert_eq!(bench.decided().unwrap().decision, Decision::Reject(ReasonCode::INCOMPATIBLE));
+    assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(ReasonCode::INCOMPATIBLE));
     assert_eq!(bench.plc.counters().incompatible, 1);
 }

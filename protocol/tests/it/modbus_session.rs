@@ -7,15 +7,15 @@ mod records;
 mod triggers;
 
 use bench::{Bench, UNIT, pass};
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::modbus::codec::Request;
 use cellgate_protocol::modbus::command::Command;
 use cellgate_protocol::modbus::snapshot::{NO_VERDICT, SIMULATED};
 use cellgate_protocol::part::Outcome;
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::score::ScoreE4;
-use cellgate_protocol::session::device::{Condition, Event, Mode};
-use cellgate_protocol::state::{State, Status};
+use cellgate_protocol::session::device::{Condition, DeviceEvent, Mode};
+use cellgate_protocol::state::{DeviceState, Status};
 use cellgate_protocol::to_plc::Flags;
 
 /// The requests and answers of the document's cycle.
@@ -45,7 +45,11 @@ fn the_cycle_of_the_document_byte_for_byte() {
         assert_eq!(found, answer, "request {at}:\ndevice {}", hex.join(" "));
         open = bench.triggered().or(open);
     }
-    assert!(matches!(bench.events[..], [Event::PlcBack, Event::Delivered { verdict_seq: 1 }]), "{:?}", bench.events);
+    assert!(
+        matches!(bench.events[..], [DeviceEvent::PlcBack, DeviceEvent::Delivered { verdict_seq: 1 }]),
+        "{:?}",
+        bench.events
+    );
 }
 
 #[test]
@@ -55,13 +59,13 @@ fn a_part_from_trigger_to_acknowledgement() {
     let shown = bench.shown();
     assert!(shown.status.has(Status::BUSY) && !shown.status.has(Status::READY));
     assert_eq!((shown.part_id, shown.nonce, shown.verdict), (42, 1, NO_VERDICT));
-    assert_eq!(shown.state, u16::from(State::SingleExecution.code().0));
+    assert_eq!(shown.state, u16::from(DeviceState::SingleExecution.code().0));
     bench.now_ms = 40;
     bench.concludes(trigger, pass(), 0x1_0000_0005);
     bench.now_ms = 45;
     let shown = bench.shown();
     assert!(shown.status.has(Status::VALID));
-    assert_eq!((shown.verdict, shown.sequence, shown.age_ms), (Verdict::Pass.register(), 5, 45));
+    assert_eq!((shown.verdict, shown.sequence, shown.age_ms), (WireVerdict::Pass.register(), 5, 45));
     assert_eq!((shown.model, shown.image), (pass().model, pass().image));
     for wrong in [
         Command::Acknowledge { part_id: 42, nonce: 1, sequence: 6 },
@@ -75,7 +79,7 @@ fn a_part_from_trigger_to_acknowledgement() {
     let shown = bench.shown();
     assert!(shown.status.has(Status::READY) && !shown.status.has(Status::VALID));
     assert_eq!((shown.verdict, shown.sequence), (NO_VERDICT, 5));
-    assert!(matches!(bench.events.last(), Some(Event::Delivered { verdict_seq: 0x1_0000_0005 })));
+    assert!(matches!(bench.events.last(), Some(DeviceEvent::Delivered { verdict_seq: 0x1_0000_0005 })));
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn a_pass_is_shown_only_healthy_and_in_time_and_to_a_live_plc() {
         let trigger = bench.trigger(42, 1);
         bench.now_ms = 40;
         bench.concludes(trigger, pass(), 5);
-        assert_eq!(bench.shown().verdict, Verdict::Pass.register());
+        assert_eq!(bench.shown().verdict, WireVerdict::Pass.register());
         bench.now_ms = 41;
         break_it(&mut bench);
         let shown = bench.shown();
@@ -115,7 +119,7 @@ fn a_reject_is_shown_even_unhealthy() {
     bench.healthy = false;
     bench.concludes(trigger, Outcome::reject(ReasonCode::ENGINE_FAILED), 5);
     let shown = bench.shown();
-    assert_eq!((shown.verdict, shown.reason), (Verdict::Reject.register(), ReasonCode::ENGINE_FAILED));
+    assert_eq!((shown.verdict, shown.reason), (WireVerdict::Reject.register(), ReasonCode::ENGINE_FAILED));
     assert_eq!(shown.score, ScoreE4::NONE);
 }
 

@@ -4,18 +4,18 @@ mod links;
 
 use crate::support::{actions, healthy, ready_session, trigger};
 use cellgate_protocol::{
-    code::{Verdict, VerdictCode},
+    code::{VerdictCode, WireVerdict},
     digest::DigestStart,
-    gate::Decision,
+    gate::GateDecision,
     limits::{CONCLUDE_BEFORE_MS, HEARTBEAT_MS, PLC_SILENT_MS},
     part::Outcome,
     reason::ReasonCode,
     score::ScoreE4,
     session::{
-        device::{Action, AlreadyConcluded, Condition, DeviceSession, Dispatch, Event, Mode},
-        plc::{self, PlcConfig, PlcSession},
+        device::{AlreadyConcluded, Condition, DeviceAction, DeviceEvent, DeviceSession, Dispatch, Mode},
+        plc::{PlcAction, PlcEvent, PlcSession, PlcSessionConfig},
     },
-    state::{State, Status},
+    state::{DeviceState, Status},
     to_device::{Ack, ToDevice, TriggerRequest},
     to_plc::{Busy, DeviceHeartbeat, Flags, Nak, Origin, ToPlc},
 };
@@ -24,13 +24,13 @@ use std::num::NonZeroU64;
 const REQUEST: TriggerRequest = TriggerRequest { part_id: 5, nonce: 6, deadline_ms: 400 };
 const MODEL: DigestStart = DigestStart([7; 8]);
 
-fn outcome(verdict: Verdict) -> Outcome {
+fn outcome(verdict: WireVerdict) -> Outcome {
     let reason = ReasonCode::SCORE_BELOW_REVIEW;
     Outcome { verdict, reason, score: ScoreE4(1), model: MODEL, image: MODEL, flags: Flags::default() }
 }
 
 /// A session that was given a committed verdict at `now_ms`, and how it went out.
-fn sent(verdict: Verdict, now_ms: u64, is_healthy: bool) -> (DeviceSession, Dispatch) {
+fn sent(verdict: WireVerdict, now_ms: u64, is_healthy: bool) -> (DeviceSession, Dispatch) {
     let mut session = ready_session(0);
     let token = trigger(&mut session, 0, &REQUEST);
     session.plc_heartbeat(now_ms, 1);
@@ -43,23 +43,23 @@ fn sent(verdict: Verdict, now_ms: u64, is_healthy: bool) -> (DeviceSession, Disp
 fn verdicts(session: &mut DeviceSession, now_ms: u64, is_healthy: bool) -> usize {
     let health = healthy(now_ms).filter(|_| is_healthy);
     let all = actions(session, now_ms, health.as_ref());
-    all.iter().filter(|action| matches!(action, Action::Send(ToPlc::Verdict(_)))).count()
+    all.iter().filter(|action| matches!(action, DeviceAction::Send(ToPlc::Verdict(_)))).count()
 }
 
 #[test]
 fn a_pass_goes_out_only_healthy_and_a_reject_always() {
-    assert_eq!(sent(Verdict::Pass, 100, true).1, Dispatch::Verdict);
-    assert_eq!(sent(Verdict::Pass, 100, false).1, Dispatch::Record(Origin::UNHEALTHY));
-    assert_eq!(sent(Verdict::Reject, 100, false).1, Dispatch::Verdict);
-    assert_eq!(sent(Verdict::Review, 100, false).1, Dispatch::Verdict);
+    assert_eq!(sent(WireVerdict::Pass, 100, true).1, Dispatch::Verdict);
+    assert_eq!(sent(WireVerdict::Pass, 100, false).1, Dispatch::Record(Origin::UNHEALTHY));
+    assert_eq!(sent(WireVerdict::Reject, 100, false).1, Dispatch::Verdict);
+    assert_eq!(sent(WireVerdict::Review, 100, false).1, Dispatch::Verdict);
 }
 
 #[test]
 fn a_verdict_after_its_deadline_is_a_record_and_a_rejected_one() {
-    let (mut session, dispatch) = sent(Verdict::Pass, 401, true);
+    let (mut session, dispatch) = sent(WireVerdict::Pass, 401, true);
     assert_eq!(dispatch, Dispatch::Record(Origin::LATE));
     let record = actions(&mut session, 401, None).into_iter().find_map(|action| match action {
-        Action::Send(ToPlc::Record(record)) => Some(record),
+        DeviceAction::Send(ToPlc::Record(record)) => Some(record),
         _ => None,
     });
     let record = record.unwrap();
@@ -68,7 +68,7 @@ fn a_verdict_after_its_deadline_is_a_record_and_a_rejected_one() {
 
 #[test]
 fn a_verdict_is_repeated_ever_more_rarely_and_then_recorded() {
-    let (mut session, _) = sent(Verdict::Pass, 0, true);
+    let (mut session, _) = sent(WireVerdict::Pass, 0, true);
     let mut at = Vec::new();
     for now_ms in 0..=400 {
         session.plc_heartbeat(now_ms, now_ms as u32 + 10);
@@ -76,14 +76,14 @@ fn a_verdict_is_repeated_ever_more_rarely_and_then_recorded() {
     }
     assert_eq!(at, [0, 66, 165, 314]);
     let after = actions(&mut session, 401, healthy(401).as_ref());
-    assert!(matches!(after[0], Action::Event(Event::Undelivered { verdict_seq: 1 })), "{after:?}");
-    assert!(matches!(after[1], Action::Send(ToPlc::Record(record)) if record.origin == Origin::LATE));
+    assert!(matches!(after[0], DeviceAction::Event(DeviceEvent::Undelivered { verdict_seq: 1 })), "{after:?}");
+    assert!(matches!(after[1], DeviceAction::Send(ToPlc::Record(record)) if record.origin == Origin::LATE));
     assert_eq!(verdicts(&mut session, 1_000, true), 0);
 }
 
 #[test]
 fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_plc_is_silent() {
-    let (mut session, _) = sent(Verdict::Pass, 0, true);
+    let (mut session, _) = sent(WireVerdict::Pass, 0, true);
     assert_eq!(verdicts(&mut session, 0, true), 1);
     assert_eq!(verdicts(&mut session, 70, false), 0);
     assert!(session.snapshot(70, None).verdict.is_none());
@@ -95,7 +95,7 @@ fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_plc_is_silent() {
 
 #[test]
 fn only_the_echo_of_number_part_and_code_ends_the_repetition() {
-    let (mut session, _) = sent(Verdict::Pass, 0, true);
+    let (mut session, _) = sent(WireVerdict::Pass, 0, true);
     let right = Ack { verdict_seq: 1, part_id: 5, code: VerdictCode::PASS };
     session.acknowledge(&Ack { part_id: 6, ..right });
     session.acknowledge(&Ack { code: VerdictCode::REJECT, ..right });
@@ -105,7 +105,7 @@ fn only_the_echo_of_number_part_and_code_ends_the_repetition() {
     session.acknowledge(&right);
     assert!(matches!(
         actions(&mut session, 1, healthy(1).as_ref())[..],
-        [Action::Event(Event::Delivered { verdict_seq: 1 })]
+        [DeviceAction::Event(DeviceEvent::Delivered { verdict_seq: 1 })]
     ));
     assert_eq!(verdicts(&mut session, 300, true), 0);
     // The same trigger again gets the same verdict again, not a second judgement.
@@ -114,7 +114,7 @@ fn only_the_echo_of_number_part_and_code_ends_the_repetition() {
     session.plc_heartbeat(401, 2);
     session.trigger(401, &REQUEST);
     let nak = actions(&mut session, 401, healthy(401).as_ref()).pop();
-    assert!(matches!(nak, Some(Action::Send(ToPlc::Nak(Nak { reason: ReasonCode::EXPIRED, .. })))), "{nak:?}");
+    assert!(matches!(nak, Some(DeviceAction::Send(ToPlc::Nak(Nak { reason: ReasonCode::EXPIRED, .. })))), "{nak:?}");
 }
 
 #[test]
@@ -123,14 +123,14 @@ fn a_part_that_nobody_concludes_is_concluded_by_the_session_once() {
     let token = trigger(&mut session, 0, &REQUEST);
     let at_ms = 400 - CONCLUDE_BEFORE_MS;
     assert!(actions(&mut session, at_ms - 1, None).is_empty());
-    let Some(Action::Event(Event::Concluded(pending))) = actions(&mut session, at_ms, None).pop() else {
+    let Some(DeviceAction::Event(DeviceEvent::Concluded(pending))) = actions(&mut session, at_ms, None).pop() else {
         panic!("the session has to ask for a commit");
     };
     assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::TIMEOUT));
     // Its acceptance is not stored yet, so nobody may rely on a record of it.
     session.trigger(at_ms, &REQUEST);
     assert!(actions(&mut session, at_ms, None).is_empty());
-    assert_eq!(session.conclude(at_ms, token, outcome(Verdict::Pass)).unwrap_err(), AlreadyConcluded);
+    assert_eq!(session.conclude(at_ms, token, outcome(WireVerdict::Pass)).unwrap_err(), AlreadyConcluded);
     assert_eq!(session.send_verdict(at_ms, pending.committed(NonZeroU64::MIN), None), Dispatch::Verdict);
     assert_eq!(verdicts(&mut session, at_ms, false), 1);
 }
@@ -144,9 +144,9 @@ fn the_window_is_one() {
     session.trigger(1, &TriggerRequest { nonce: 7, ..REQUEST });
     let said = actions(&mut session, 1, healthy(1).as_ref());
     let busy = Busy { part_id: 5, nonce: 6 };
-    assert!(matches!(said[0], Action::Send(ToPlc::Busy(found)) if found == busy));
-    assert!(matches!(said[1], Action::Send(ToPlc::Busy(found)) if found == busy));
-    assert!(matches!(said[2], Action::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY && nak.nonce == 7));
+    assert!(matches!(said[0], DeviceAction::Send(ToPlc::Busy(found)) if found == busy));
+    assert!(matches!(said[1], DeviceAction::Send(ToPlc::Busy(found)) if found == busy));
+    assert!(matches!(said[2], DeviceAction::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY && nak.nonce == 7));
     assert_eq!(said.len(), 3);
     assert!(session.snapshot(1, None).status.has(Status::OVERRUN));
     session.clear();
@@ -156,18 +156,24 @@ fn the_window_is_one() {
 #[test]
 fn a_silent_plc_makes_the_device_hold() {
     let mut session = ready_session(0);
-    assert_eq!(session.snapshot(0, healthy(0).as_ref()).state, State::Ready);
+    assert_eq!(session.snapshot(0, healthy(0).as_ref()).state, DeviceState::Ready);
     for now_ms in (0..=PLC_SILENT_MS).step_by(50) {
         session.plc_heartbeat(now_ms, 1); // Polls go on, but the PLC's program stands still.
     }
     let now_ms = PLC_SILENT_MS;
-    assert!(matches!(actions(&mut session, now_ms, healthy(now_ms).as_ref())[..], [Action::Event(Event::PlcSilent)]));
-    assert_eq!(session.state(now_ms), State::Initialized);
+    assert!(matches!(
+        actions(&mut session, now_ms, healthy(now_ms).as_ref())[..],
+        [DeviceAction::Event(DeviceEvent::PlcSilent)]
+    ));
+    assert_eq!(session.state(now_ms), DeviceState::Initialized);
     session.trigger(now_ms, &REQUEST);
     let nak = actions(&mut session, now_ms, healthy(now_ms).as_ref()).pop();
-    assert!(matches!(nak, Some(Action::Send(ToPlc::Nak(Nak { reason: ReasonCode::NOT_READY, .. })))));
+    assert!(matches!(nak, Some(DeviceAction::Send(ToPlc::Nak(Nak { reason: ReasonCode::NOT_READY, .. })))));
     session.plc_heartbeat(now_ms, 2);
-    assert!(matches!(actions(&mut session, now_ms, healthy(now_ms).as_ref())[..], [Action::Event(Event::PlcBack)]));
+    assert!(matches!(
+        actions(&mut session, now_ms, healthy(now_ms).as_ref())[..],
+        [DeviceAction::Event(DeviceEvent::PlcBack)]
+    ));
 }
 
 #[test]
@@ -178,7 +184,7 @@ fn the_heartbeat_advances_only_while_healthy() {
         let now_ms = beat * HEARTBEAT_MS;
         let health = healthy(now_ms).filter(|_| beat <= 3);
         while let Some(action) = session.poll(now_ms, health.as_ref()) {
-            if let Action::Send(ToPlc::Heartbeat(heartbeat)) = action {
+            if let DeviceAction::Send(ToPlc::Heartbeat(heartbeat)) = action {
                 counters.push(heartbeat.counter);
             }
         }
@@ -190,31 +196,31 @@ fn the_heartbeat_advances_only_while_healthy() {
 fn a_store_that_fails_is_a_nak_at_once_and_a_reject_later() {
     let mut session = ready_session(0);
     let token = trigger(&mut session, 0, &REQUEST);
-    let pending = session.conclude(10, token, outcome(Verdict::Pass)).unwrap();
+    let pending = session.conclude(10, token, outcome(WireVerdict::Pass)).unwrap();
     let pending = session.store_failed(pending);
     assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::STORE_FAILED));
     let nak = actions(&mut session, 10, healthy(10).as_ref()).pop();
-    assert!(matches!(nak, Some(Action::Send(ToPlc::Nak(Nak { reason: ReasonCode::STORE_FAILED, .. })))));
+    assert!(matches!(nak, Some(DeviceAction::Send(ToPlc::Nak(Nak { reason: ReasonCode::STORE_FAILED, .. })))));
     assert!(!session.snapshot(10, healthy(10).as_ref()).status.has(Status::STORE_OK));
     session.settle(pending);
-    assert_eq!(session.state(10), State::Error);
+    assert_eq!(session.state(10), DeviceState::Error);
 }
 
 fn plc_session() -> PlcSession {
-    let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms: 66 };
+    let mut config = PlcSessionConfig { allowed_models: Default::default(), first_wait_ms: 66 };
     config.allowed_models.push(MODEL).expect("one model fits");
     PlcSession::new(config)
 }
 
 fn beat(plc: &mut PlcSession, now_ms: u64, counter: u32) {
-    let state = State::Ready.code();
+    let state = DeviceState::Ready.code();
     plc.receive(now_ms, &ToPlc::Heartbeat(DeviceHeartbeat { counter, state, status: Status::READY, backlog: 0 }));
 }
 
-fn decided(plc: &mut PlcSession, now_ms: u64) -> Vec<Decision> {
+fn decided(plc: &mut PlcSession, now_ms: u64) -> Vec<GateDecision> {
     let all = std::iter::from_fn(|| plc.poll(now_ms));
     let ends = all.filter_map(|action| match action {
-        plc::Action::Event(plc::Event::Decided(outcome)) => Some(outcome.decision),
+        PlcAction::Event(PlcEvent::Decided(outcome)) => Some(outcome.decision),
         _ => None,
     });
     ends.collect()
@@ -228,15 +234,15 @@ fn a_verdict_passes_once_and_is_acknowledged_each_time() {
     beat(&mut plc, 90, 2);
     plc.trigger(90, 5, 6, 400).unwrap();
     assert!(decided(&mut plc, 90).is_empty());
-    let verdict = ToPlc::Verdict(crate::support::verdict(&REQUEST, outcome(Verdict::Pass), NonZeroU64::MIN, 20));
+    let verdict = ToPlc::Verdict(crate::support::verdict(&REQUEST, outcome(WireVerdict::Pass), NonZeroU64::MIN, 20));
     plc.receive(120, &verdict);
     plc.receive(130, &verdict);
     let all: Vec<_> = std::iter::from_fn(|| plc.poll(130)).collect();
-    let acks = all.iter().filter(|action| matches!(action, plc::Action::Send(ToDevice::Ack(ack)) if ack.part_id == 5));
+    let acks = all.iter().filter(|action| matches!(action, PlcAction::Send(ToDevice::Ack(ack)) if ack.part_id == 5));
     assert_eq!(acks.count(), 2);
-    let passes = all.iter().filter(
-        |action| matches!(action, plc::Action::Event(plc::Event::Decided(outcome)) if outcome.decision.is_pass()),
-    );
+    let passes = all
+        .iter()
+        .filter(|action| matches!(action, PlcAction::Event(PlcEvent::Decided(outcome)) if outcome.decision.is_pass()));
     assert_eq!((passes.count(), plc.duplicates()), (1, 1));
 }
 
@@ -247,8 +253,11 @@ fn a_heartbeat_that_was_not_seen_to_change_lets_nothing_pass() {
     beat(&mut plc, 0, 1);
     plc.trigger(0, 5, 6, 400).unwrap();
     decided(&mut plc, 0);
-    plc.receive(30, &ToPlc::Verdict(crate::support::verdict(&REQUEST, outcome(Verdict::Pass), NonZeroU64::MIN, 20)));
-    assert_eq!(decided(&mut plc, 30), [Decision::Reject(ReasonCode::STALE_HEARTBEAT)]);
+    plc.receive(
+        30,
+        &ToPlc::Verdict(crate::support::verdict(&REQUEST, outcome(WireVerdict::Pass), NonZeroU64::MIN, 20)),
+    );
+    assert_eq!(decided(&mut plc, 30), [GateDecision::Reject(ReasonCode::STALE_HEARTBEAT)]);
 }
 
 #[test]
@@ -256,13 +265,13 @@ fn a_part_without_an_answer_a_restarted_device_and_another_version_end_as_reject
     let mut plc = plc_session();
     plc.trigger(0, 5, 6, 400).unwrap();
     assert!(decided(&mut plc, 400).is_empty());
-    assert_eq!(decided(&mut plc, 401), [Decision::Reject(ReasonCode::LATE)]);
+    assert_eq!(decided(&mut plc, 401), [GateDecision::Reject(ReasonCode::LATE)]);
     plc.device_found(500, 3);
     plc.trigger(500, 6, 7, 400).unwrap();
     assert!(decided(&mut plc, 500).is_empty());
     plc.device_found(510, 4);
-    assert_eq!(decided(&mut plc, 510), [Decision::Reject(ReasonCode::RESTARTED)]);
+    assert_eq!(decided(&mut plc, 510), [GateDecision::Reject(ReasonCode::RESTARTED)]);
     plc.trigger(600, 7, 8, 400).unwrap();
     plc.device_incompatible(610);
-    assert_eq!(decided(&mut plc, 610), [Decision::Reject(ReasonCode::INCOMPATIBLE)]);
+    assert_eq!(decided(&mut plc, 610), [GateDecision::Reject(ReasonCode::INCOMPATIBLE)]);
 }

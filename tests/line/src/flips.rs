@@ -3,7 +3,7 @@
 use crate::{random::Random, sessions};
 use cellgate_protocol::{
     accumulator::Accumulator,
-    code::Verdict,
+    code::WireVerdict,
     digest::DigestStart,
     frame::{self, Header},
     limits::MAX_FRAME,
@@ -25,7 +25,7 @@ pub struct Found {
 /// A REJECT, which no flip may turn into anything else.
 pub fn verdict_frame() -> Vec<u8> {
     let outcome = Outcome {
-        verdict: Verdict::Reject,
+        verdict: WireVerdict::Reject,
         reason: ReasonCode::SCORE_FROM_REJECT,
         score: ScoreE4(9_731),
         model: DigestStart([0x9F, 0x2C, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55]),

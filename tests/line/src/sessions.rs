@@ -1,9 +1,9 @@
 //! Messages to test with. A verdict comes only from a session, here as everywhere.
 
 use cellgate_protocol::{
-    health::{Health, Progress},
+    health::{Health, WorkerProgress},
     part::{Outcome, Trigger},
-    session::device::{Action, Condition, DeviceConfig, DeviceSession, Event, Mode},
+    session::device::{Condition, DeviceAction, DeviceEvent, DeviceSession, DeviceSessionConfig, Mode},
     to_device::TriggerRequest,
     to_plc::{ToPlc, VerdictMessage},
 };
@@ -11,7 +11,7 @@ use std::num::NonZeroU64;
 
 /// A session of device 7 in boot epoch 3 that would take a trigger at `now_ms`.
 pub fn ready_session(now_ms: u64) -> DeviceSession {
-    let mut session = DeviceSession::new(DeviceConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 });
+    let mut session = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 });
     session.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
     session.link_opened(now_ms);
     while session.poll(now_ms, healthy(now_ms).as_ref()).is_some() {}
@@ -20,20 +20,20 @@ pub fn ready_session(now_ms: u64) -> DeviceSession {
 
 /// Every worker is well.
 pub fn healthy(now_ms: u64) -> Option<Health> {
-    Health::attest(now_ms, &[Progress { last_ms: now_ms, allowed_ms: 0 }])
+    Health::attest(now_ms, &[WorkerProgress { last_ms: now_ms, allowed_ms: 0 }])
 }
 
 /// What a session does now, heartbeats left out.
-pub fn actions(session: &mut DeviceSession, now_ms: u64, health: Option<&Health>) -> Vec<Action> {
+pub fn actions(session: &mut DeviceSession, now_ms: u64, health: Option<&Health>) -> Vec<DeviceAction> {
     let all = std::iter::from_fn(|| session.poll(now_ms, health));
-    all.filter(|action| !matches!(action, Action::Send(ToPlc::Heartbeat(_)))).collect()
+    all.filter(|action| !matches!(action, DeviceAction::Send(ToPlc::Heartbeat(_)))).collect()
 }
 
 /// The token of a trigger that a ready session takes.
 pub fn trigger(session: &mut DeviceSession, now_ms: u64, request: &TriggerRequest) -> Trigger {
     session.trigger(now_ms, request);
     match actions(session, now_ms, healthy(now_ms).as_ref()).pop() {
-        Some(Action::Event(Event::Triggered(trigger))) => trigger,
+        Some(DeviceAction::Event(DeviceEvent::Triggered(trigger))) => trigger,
         other => panic!("expected a trigger, found {other:?}"),
     }
 }
@@ -49,7 +49,7 @@ pub fn verdict(request: &TriggerRequest, outcome: Outcome, seq: NonZeroU64, age_
     actions(&mut session, now_ms, healthy(now_ms).as_ref())
         .into_iter()
         .find_map(|action| match action {
-            Action::Send(ToPlc::Verdict(verdict)) => Some(verdict),
+            DeviceAction::Send(ToPlc::Verdict(verdict)) => Some(verdict),
             _ => None,
         })
         .expect("the session sends its verdict")

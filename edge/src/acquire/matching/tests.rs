@@ -217,7 +217,7 @@ fn by_order_an_image_that_is_gone_still_takes_its_turn() {
 #[test]
 fn no_more_than_so_many_wait() {
     let now = Instant::now();
-    let names: Vec<String> = (0..MOST_WAITING + 3).map(|part| format!("{part}.tif")).collect();
+    let names: Vec<String> = (0..MAX_WAITING + 3).map(|part| format!("{part}.tif")).collect();
     let arrivals: Vec<(&str, Instant)> = names.iter().map(|name| (name.as_str(), now)).collect();
     let mut matcher = matcher(Matching::PartId, &arrivals);
     assert_eq!(matcher.stale(now).len(), 3);

@@ -7,11 +7,11 @@ use std::io::Write;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-fn watcher(folder: &Path) -> Watcher {
-    Watcher::new(folder).unwrap().0
+fn watcher(folder: &Path) -> FolderWatcher {
+    FolderWatcher::new(folder).unwrap().0
 }
 
-fn names(watcher: &mut Watcher) -> Vec<String> {
+fn names(watcher: &mut FolderWatcher) -> Vec<String> {
     let mut arrivals = Vec::new();
     watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
     let name = |arrival: &Arrival| arrival.file.path.file_name().unwrap().to_string_lossy().into_owned();
@@ -33,7 +33,7 @@ fn a_file_counts_when_it_was_closed_or_renamed_into_place() {
     fs::write(folder.path().join("notes.txt"), b"text").unwrap();
     fs::rename(folder.path().join(".8.tif"), folder.path().join("8.TIFF")).unwrap();
     assert_eq!(names(&mut watcher), ["8.TIFF"]);
-    assert_eq!(Watcher::new(folder.path()).unwrap().1.len(), 2);
+    assert_eq!(FolderWatcher::new(folder.path()).unwrap().1.len(), 2);
 }
 
 /// Also where both happened before anybody looked.
@@ -67,7 +67,7 @@ fn a_folder_that_goes_away_is_told_of() {
     fs::rename(&scans, folder.path().join("elsewhere")).unwrap();
     let found = watcher.next(Duration::from_millis(20), &mut Vec::new());
     assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
-    assert!(matches!(Watcher::new(&scans), Err(WatchError::Io { .. })));
+    assert!(matches!(FolderWatcher::new(&scans), Err(WatchError::Io { .. })));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn only_plain_files_are_images() {
         fs::rename(outside(what), scans.join(format!("{number}.tif"))).unwrap();
     }
     assert_eq!(names(&mut watcher), ["3.tif"]);
-    assert_eq!(Watcher::new(&scans).unwrap().1, [ImageFile::at(scans.join("3.tif"))]);
+    assert_eq!(FolderWatcher::new(&scans).unwrap().1, [ImageFile::at(scans.join("3.tif"))]);
 }
 
 /// It would be ready, and every part REJECT/IMAGE_UNREADABLE.
@@ -106,10 +106,10 @@ fn a_folder_that_may_not_be_read_any_more_is_noticed() {
         let mut watcher = watcher(folder.path());
         for refused in [0o000, 0o300, 0o500, 0o600] {
             mode(refused);
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
             let found = watcher.next(Duration::ZERO, &mut Vec::new());
             assert!(matches!(found, Err(WatchError::Io { .. })), "{refused:o}: {found:?}");
-            assert!(Watcher::new(folder.path()).is_err(), "{refused:o}");
+            assert!(FolderWatcher::new(folder.path()).is_err(), "{refused:o}");
         }
         mode(0o700);
         watcher.next(Duration::ZERO, &mut Vec::new()).unwrap();
@@ -135,7 +135,7 @@ fn a_folder_that_is_not_at_its_path_any_more_is_noticed() {
     assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
     assert_eq!(names(&mut by_parent), ["1.tif"]);
     fs::rename(path("parent"), path("moved")).unwrap();
-    std::thread::sleep(LOOK);
+    std::thread::sleep(POLL_INTERVAL);
     let found = by_parent.next(Duration::ZERO, &mut Vec::new());
     assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
 }

@@ -2,8 +2,8 @@
 //! input or output, no clock and no thread; the judge's thread carries it out.
 
 use crate::acquire::{ImageFile, Matcher, NoImage, Unjudged};
-use crate::appliance::beat::PAUSE;
 use crate::appliance::engine_state::EngineState;
+use crate::appliance::liveness::PAUSE;
 use crate::appliance::messages::ToJudge;
 use crate::appliance::part::Part;
 use crate::config::Matching;

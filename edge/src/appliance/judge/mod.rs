@@ -2,7 +2,7 @@
 
 pub(super) mod logic;
 
-use super::beat::Worker;
+use super::liveness::Worker;
 use super::messages::{ArchiverQueue, LineQueue, ToJudge, ToLine};
 use super::part::judged::Judged;
 use super::service::Service;
@@ -19,9 +19,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// What reading or converting an image may take until the judge counts as stuck.
-const STAGE_MOST: Duration = Duration::from_millis(200);
+const MAX_STAGE_TIME: Duration = Duration::from_millis(200);
 /// What a step of loading an engine or of its first proof may take. Nothing is a PASS meanwhile, as the appliance is not ready.
-const LOAD_MOST: Duration = Duration::from_secs(120);
+const MAX_LOAD_TIME: Duration = Duration::from_secs(120);
 /// How much longer than the longest deadline a proof of the running engine waits for the part in hand.
 const PROVE_WAIT_MORE: Duration = Duration::from_secs(1);
 
@@ -53,7 +53,7 @@ impl Service for Judge {
 
     fn run(self) {
         // The sandbox's worker process ends with the thread that started it, so the pipeline belongs to this thread.
-        let mut engine = Engine { pipeline: None, infer_most: STAGE_MOST };
+        let mut engine = RunningEngine { pipeline: None, infer_most: MAX_STAGE_TIME };
         let mut logic = Logic::new(self.settings, Instant::now());
         let mut effects = Vec::new();
         while !self.shared.is_shut_down() {
@@ -83,7 +83,7 @@ impl Service for Judge {
                     }
                 }
                 Next::Wait(most) => {
-                    self.shared.beats.idle(Worker::Judge);
+                    self.shared.liveness.idle(Worker::Judge);
                     match self.messages.recv_timeout(most) {
                         Ok(message) => logic.on_message(message, Instant::now(), &mut effects),
                         Err(RecvTimeoutError::Timeout) => {}
@@ -92,13 +92,13 @@ impl Service for Judge {
                     self.perform(&mut effects);
                 }
             }
-            self.shared.metrics.parts.show_waiting(logic.backlog());
+            self.shared.metrics.parts.set_waiting(logic.backlog());
         }
     }
 }
 
 /// The pipeline while its engine is proven.
-struct Engine {
+struct RunningEngine {
     pipeline: Option<Pipeline>,
     /// What its network may take for an image until the judge counts as stuck.
     infer_most: Duration,
@@ -144,7 +144,7 @@ impl Judge {
 
     /// Judges the image in `file`, if it is still the one that arrived. An engine that fails is given up: its other scores
     /// can't be trusted.
-    fn judge(&self, engine: &mut Engine, file: ImageFile) -> Judged {
+    fn judge(&self, engine: &mut RunningEngine, file: ImageFile) -> Judged {
         let infer_most = engine.infer_most;
         let Some(pipeline) = &mut engine.pipeline else {
             return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven").with_file(file);
@@ -154,11 +154,11 @@ impl Judge {
             return Judged::reject(ReasonCode::IMAGE_MISMATCH, detail).with_file(file);
         };
         let judgement = pipeline.judge_telling(&file.path, Some(expected), &mut |stage| {
-            let most = if stage == Stage::Infer { infer_most } else { STAGE_MOST };
-            self.shared.beats.busy(Worker::Judge, most);
+            let most = if stage == Stage::Infer { infer_most } else { MAX_STAGE_TIME };
+            self.shared.liveness.busy(Worker::Judge, most);
         });
         self.shared.metrics.parts.judged(&judgement.times);
-        self.shared.metrics.device.show_decoder_restarts(pipeline.sandbox().restarts());
+        self.shared.metrics.device.set_decoder_restarts(pipeline.sandbox().restarts());
         if pipeline.is_lost() {
             engine.pipeline = None;
             self.shared.give_up_engine(judgement.detail.as_deref().unwrap_or_default());
@@ -171,12 +171,12 @@ impl Judge {
     }
 
     /// Loads the engine, or asks the running one again for the golden images' scores. Where it fails there is no pipeline.
-    fn prove(&self, engine: &mut Engine) -> bool {
+    fn prove(&self, engine: &mut RunningEngine) -> bool {
         self.shared.engine.set_starting();
         let images = u32::try_from(self.model.golden().count()).unwrap_or(u32::MAX);
         let running = engine.pipeline.take();
-        let most = running.as_ref().map(|_| (engine.infer_most + 2 * STAGE_MOST).saturating_mul(images));
-        self.shared.beats.busy(Worker::Judge, most.unwrap_or(LOAD_MOST));
+        let most = running.as_ref().map(|_| (engine.infer_most + 2 * MAX_STAGE_TIME).saturating_mul(images));
+        self.shared.liveness.busy(Worker::Judge, most.unwrap_or(MAX_LOAD_TIME));
         let start = Instant::now();
         let outcome = match running {
             None => self.load(),
@@ -194,7 +194,7 @@ impl Judge {
         match outcome {
             Ok(proven) => {
                 // Twice what the slowest golden image took.
-                engine.infer_most = (2 * proven.slowest_inference()).max(STAGE_MOST);
+                engine.infer_most = (2 * proven.slowest_inference()).max(MAX_STAGE_TIME);
                 engine.pipeline = Some(proven);
                 self.shared.engine.set_proven();
                 tracing::info!(ms = start.elapsed().as_millis(), "the engine gave the golden images their scores");
@@ -213,11 +213,11 @@ impl Judge {
     fn load(&self) -> Result<Pipeline, ActivationError> {
         let shared = Arc::clone(&self.shared);
         let alive: Alive = Arc::new(move || {
-            shared.beats.busy(Worker::Judge, LOAD_MOST);
+            shared.liveness.busy(Worker::Judge, MAX_LOAD_TIME);
             shared.go_on()
         });
         let (pipeline, chosen): (Pipeline, Chosen) = Pipeline::activate_telling(&self.model, &self.activation, &alive)?;
-        self.shared.metrics.device.show_fallback(chosen.is_fallback);
+        self.shared.metrics.device.set_fallback(chosen.is_fallback);
         if chosen.is_fallback {
             tracing::warn!("judging with {chosen}");
         } else {

@@ -1,7 +1,7 @@
 //! Verdicts that the PLC has not acknowledged: each is sent as a RECORD, one after the other, until it is.
 
 use crate::appliance::part::judged;
-use crate::journal::Record as Row;
+use crate::journal::VerdictRow;
 use cellgate_protocol::to_device::Ack;
 use cellgate_protocol::to_plc::{Origin, Record};
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use std::num::NonZeroU64;
 /// Pause between two records.
 const REPLAY_EVERY_MS: u64 = 250;
 /// Rows that are kept to be sent again, at most; the journal keeps all.
-const ROWS_MOST: usize = 1000;
+const MAX_ROWS: usize = 1000;
 
 /// Verdicts that the PLC has not acknowledged.
 #[derive(Debug, Default)]
 pub(in crate::appliance) struct Backlog {
-    rows: BTreeMap<NonZeroU64, Row>,
+    rows: BTreeMap<NonZeroU64, VerdictRow>,
     due_ms: u64,
     /// The row that was sent last.
     sent: Option<NonZeroU64>,
@@ -23,14 +23,14 @@ pub(in crate::appliance) struct Backlog {
 
 impl Backlog {
     /// With the rows of earlier starts.
-    pub(in crate::appliance) fn new(rows: Vec<Row>) -> Self {
+    pub(in crate::appliance) fn new(rows: Vec<VerdictRow>) -> Self {
         Self { rows: rows.into_iter().map(|row| (row.seq, row)).collect(), due_ms: 0, sent: None }
     }
 
     /// A verdict is durable. Beyond 1,000, the oldest row is given up.
-    pub(super) fn insert(&mut self, row: Row) {
+    pub(super) fn insert(&mut self, row: VerdictRow) {
         self.rows.insert(row.seq, row);
-        while self.rows.len() > ROWS_MOST {
+        while self.rows.len() > MAX_ROWS {
             self.rows.pop_first();
         }
     }

@@ -6,7 +6,7 @@ use crate::acquire::Unjudged;
 use crate::appliance::messages::ToLine;
 use crate::appliance::part::Part;
 use crate::appliance::part::effect::Effect;
-use crate::journal::{self, Entry, JournalError, Trigger};
+use crate::journal::{self, AcceptedTrigger, JournalError, VerdictEntry};
 
 impl Line {
     /// Does what follows from the life of `part`.
@@ -43,7 +43,7 @@ impl Line {
         }
     }
 
-    fn accept(&mut self, number: u64, trigger: Trigger) {
+    fn accept(&mut self, number: u64, trigger: AcceptedTrigger) {
         let answers = self.answers.clone();
         let asked = self.journal.accept_then(trigger, move |accepted| {
             answers.send(ToLine::Accepted { number, accepted });
@@ -53,7 +53,7 @@ impl Line {
         }
     }
 
-    fn commit(&mut self, number: u64, entry: Entry) {
+    fn commit(&mut self, number: u64, entry: VerdictEntry) {
         let answers = self.answers.clone();
         let asked = self.journal.commit_then(entry, move |committed: Result<_, JournalError>| {
             answers.send(ToLine::Committed { number, committed: committed.map(Box::new) });
@@ -64,7 +64,7 @@ impl Line {
     }
 
     /// Counts a row.
-    pub(super) fn count(&self, kind: Kind, committed: &journal::Committed) {
+    pub(super) fn count(&self, kind: Kind, committed: &journal::CommitReceipt) {
         let Some(life) = self.memory.life(kind) else { return };
         let (row, age) = (committed.record(), life.part().triggered.elapsed());
         let metrics = &self.shared.metrics;

@@ -1,13 +1,13 @@
 //! What the line logs about verdicts.
 
-use crate::journal::{self, Entry};
+use crate::journal::{self, VerdictEntry};
 use cellgate_protocol::to_plc::Origin;
 
 /// A line of the log for each row; a warning where there is no score.
-pub(super) fn judged(committed: &journal::Committed) {
+pub(super) fn judged(committed: &journal::CommitReceipt) {
     let row = committed.record();
     let (entry, part) = (&row.entry, row.trigger.part);
-    let Entry { verdict, reason, score, image_name: image, age_ms, detail, .. } = entry;
+    let VerdictEntry { verdict, reason, score, image_name: image, age_ms, detail, .. } = entry;
     let journal_us = committed.duration().as_micros();
     match score {
         Some(score) => {

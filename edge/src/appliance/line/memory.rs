@@ -2,7 +2,7 @@
 
 use crate::appliance::part::lifecycle::Life;
 use cellgate_protocol::session::refused::Refused;
-use cellgate_protocol::state::State;
+use cellgate_protocol::state::DeviceState;
 use std::time::Instant;
 
 /// What the line remembers from one step to the next.
@@ -19,7 +19,7 @@ pub(in crate::appliance) struct Memory {
     /// Images without a trigger since the start.
     pub(super) free_runs: u32,
     /// The state that was logged last.
-    pub(super) logged: Option<State>,
+    pub(super) logged: Option<DeviceState>,
     /// Refused triggers, when they were last looked at.
     pub(super) refused: Refused,
     /// A trigger was refused or not judged, and the judge does not know it yet.

@@ -1,4 +1,4 @@
-//! The line to the PLC: the session, the part in hand and the verdicts that the PLC has not acknowledged. It has no input or
+//! The serial link to the PLC: the session, the part in hand and the verdicts that the PLC has not acknowledged. It has no input or
 //! output of its own: bytes come in and go out through [`super::port`].
 
 mod backlog;
@@ -9,34 +9,34 @@ mod memory;
 pub(super) use backlog::Backlog;
 pub(super) use memory::Memory;
 
-use super::beat::Worker;
+use super::liveness::Worker;
 use super::messages::{ArchiverQueue, JudgeQueue, LineQueue, ToJudge, ToLine};
 use super::part::Part;
 use super::part::judged::{self, Judged};
-use super::part::lifecycle::{Input, Life, Moment, Stored};
-use super::profile::DeviceEnd;
+use super::part::lifecycle::{Input, Life, Moment, StoreOutcome};
+use super::profile::PlcTransport;
 use super::shared::Shared;
 use crate::acquire::Unjudged;
 use crate::appliance::engine_state::EngineState;
 use crate::journal::{self, Journal, JournalError, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
-use cellgate_protocol::part::Trigger as Token;
+use cellgate_protocol::part::Trigger;
 use cellgate_protocol::reason::ReasonCode;
-use cellgate_protocol::session::device::{Condition, DeviceSession, Event, Mode};
-use cellgate_protocol::state::State;
+use cellgate_protocol::session::device::{Condition, DeviceEvent, DeviceSession, Mode};
+use cellgate_protocol::state::DeviceState;
 use cellgate_protocol::to_plc::Origin;
 use memory::Kind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long the part in hand may take when the appliance is told to stop, before it stops without it.
-pub(super) const FINISH_MOST: Duration = Duration::from_secs(10);
-/// After this much of [`FINISH_MOST`] the part is rejected; the rest is left for storing and sending that.
+pub(super) const MAX_FINISH_TIME: Duration = Duration::from_secs(10);
+/// After this much of [`MAX_FINISH_TIME`] the part is rejected; the rest is left for storing and sending that.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 
-/// The line to the PLC.
+/// The serial link to the PLC.
 pub(super) struct Line {
-    pub(super) end: DeviceEnd,
+    pub(super) end: PlcTransport,
     pub(super) shared: Arc<Shared>,
     pub(super) journal: Arc<Journal>,
     /// The model that judges.
@@ -58,12 +58,12 @@ impl Line {
     /// The port was opened, for the first time or again.
     pub(super) fn reopened(&mut self) {
         self.end.reopened();
-        self.shared.metrics.line.opened();
+        self.shared.metrics.link.opened();
     }
 
     /// The port was lost.
     pub(super) fn lost(&self) {
-        self.shared.metrics.line.lost();
+        self.shared.metrics.link.lost();
     }
 
     /// Whether the appliance is to end.
@@ -74,14 +74,14 @@ impl Line {
     /// Does everything that is due now; bytes for the PLC are added to `out`.
     pub(super) fn step(&mut self, out: &mut Vec<u8>) {
         let (seen, most) = self.journal.progress();
-        self.shared.beats.seen(Worker::Journal, seen, most);
-        self.shared.beats.idle(Worker::Port);
+        self.shared.liveness.seen(Worker::Journal, seen, most);
+        self.shared.liveness.idle(Worker::Port);
         self.update_condition();
         self.give_up_at_the_end();
         self.input(Kind::InHand, Input::Tick);
         self.input(Kind::FreeRunning, Input::Tick);
         loop {
-            let health = self.shared.beats.health();
+            let health = self.shared.liveness.health();
             let now_ms = self.shared.clock.now_ms();
             let event = self.end.poll(now_ms, health.as_ref(), out);
             self.notify_judge();
@@ -95,7 +95,7 @@ impl Line {
     /// The session's state alone does not tell: while the engine is not proven, it shows no part.
     pub(super) fn is_done(&mut self) -> bool {
         let Memory { in_hand, free_running, .. } = &self.memory;
-        in_hand.is_none() && free_running.is_none() && self.session_state() != State::SingleExecution
+        in_hand.is_none() && free_running.is_none() && self.session_state() != DeviceState::SingleExecution
     }
 
     /// A message from another service.
@@ -116,7 +116,7 @@ impl Line {
         self.end.session()
     }
 
-    fn session_state(&mut self) -> State {
+    fn session_state(&mut self) -> DeviceState {
         let now_ms = self.shared.clock.now_ms();
         self.session().state(now_ms)
     }
@@ -137,7 +137,7 @@ impl Line {
         self.session().set_condition(Condition { mode, store_ok: journal.ready, degraded: false, backlog });
         let state = self.session_state();
         // Each part passes through SINGLE_EXECUTION; that it was judged is logged by itself.
-        if state != State::SingleExecution && self.memory.logged.replace(state) != Some(state) {
+        if state != DeviceState::SingleExecution && self.memory.logged.replace(state) != Some(state) {
             tracing::info!(%state, "state");
         }
         self.update_metrics(state, &journal);
@@ -151,15 +151,15 @@ impl Line {
         }
     }
 
-    fn update_metrics(&mut self, state: State, journal: &journal::Health) {
-        let health = self.shared.beats.health();
+    fn update_metrics(&mut self, state: DeviceState, journal: &journal::JournalHealth) {
+        let health = self.shared.liveness.health();
         let now_ms = self.shared.clock.now_ms();
         let heartbeat = self.session().snapshot(now_ms, health.as_ref()).heartbeat;
         let metrics = &self.shared.metrics;
-        metrics.line.show(&self.end.counts(heartbeat));
-        metrics.device.show_state(state);
-        metrics.parts.show_in_hand(self.memory.in_hand.as_ref().is_some_and(Life::is_open));
-        metrics.store.show_journal(journal, self.backlog.len());
+        metrics.link.set(&self.end.counts(heartbeat));
+        metrics.device.set_state(state);
+        metrics.parts.set_in_hand(self.memory.in_hand.as_ref().is_some_and(Life::is_open));
+        metrics.store.set_journal(journal, self.backlog.len());
     }
 
     /// Rejects the part in hand where the appliance is to stop and judging takes too long.
@@ -193,42 +193,42 @@ impl Line {
         !self.memory.is_doubt_due
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: DeviceEvent) {
         match event {
-            Event::Triggered(token) => self.on_triggered(token),
-            Event::Concluded(pending) => self.input(Kind::InHand, Input::Concluded(pending)),
-            Event::Delivered { verdict_seq } => {
+            DeviceEvent::Triggered(token) => self.on_triggered(token),
+            DeviceEvent::Concluded(pending) => self.input(Kind::InHand, Input::Concluded(pending)),
+            DeviceEvent::Delivered { verdict_seq } => {
                 self.input(Kind::InHand, Input::Delivered(verdict_seq));
                 self.acknowledged(verdict_seq);
             }
-            Event::Undelivered { verdict_seq } => {
+            DeviceEvent::Undelivered { verdict_seq } => {
                 // The row is in the backlog since it was committed.
                 self.shared.metrics.parts.undelivered();
                 self.input(Kind::InHand, Input::Undelivered(verdict_seq));
             }
-            Event::RecordAcknowledged(ack) => {
+            DeviceEvent::RecordAcknowledged(ack) => {
                 if self.backlog.is_acknowledged_by(&ack) {
                     self.acknowledged(ack.verdict_seq);
                 }
             }
-            Event::PlcSilent => {
-                self.shared.metrics.line.plc_is_silent();
+            DeviceEvent::PlcSilent => {
+                self.shared.metrics.link.plc_is_silent();
                 tracing::warn!("the PLC is silent");
             }
-            Event::PlcBack => {
-                self.shared.metrics.line.plc_is_back();
+            DeviceEvent::PlcBack => {
+                self.shared.metrics.link.plc_is_back();
                 tracing::info!("the PLC is there");
             }
         }
     }
 
-    fn on_triggered(&mut self, token: Token) {
+    fn on_triggered(&mut self, token: Trigger) {
         self.shared.metrics.parts.triggered();
         let triggered = Instant::now();
         let deadline = self.shared.clock.instant(token.deadline_at_ms());
         let part = self.next_part(token.part_id(), triggered, deadline);
         let allowed = deadline.saturating_duration_since(triggered);
-        let trigger = journal::Trigger {
+        let trigger = journal::AcceptedTrigger {
             kind: TriggerKind::Plc,
             part: part.part_id,
             nonce: token.nonce(),
@@ -251,7 +251,7 @@ impl Line {
     fn on_free_running(&mut self, judged: Judged, at: Instant) {
         let part = self.next_part(0, at, at);
         self.memory.free_runs = self.memory.free_runs.wrapping_add(1);
-        let trigger = journal::Trigger {
+        let trigger = journal::AcceptedTrigger {
             kind: TriggerKind::FreeRunning,
             part: 0,
             // Tells the images from each other.
@@ -287,7 +287,7 @@ impl Line {
         }
     }
 
-    fn on_committed(&mut self, number: u64, committed: Result<Box<journal::Committed>, JournalError>) {
+    fn on_committed(&mut self, number: u64, committed: Result<Box<journal::CommitReceipt>, JournalError>) {
         let Some(kind) = self.kind_of(number) else { return };
         let stored = match committed {
             Ok(committed) => {
@@ -300,15 +300,15 @@ impl Line {
                         self.session().send_record(record);
                     }
                 }
-                Stored::Committed(committed.seq())
+                StoreOutcome::Committed(committed.seq())
             }
             Err(JournalError::AlreadyTerminal { seq, .. }) => {
                 tracing::warn!(%seq, "the part has its verdict in the journal already");
-                Stored::AlreadyTerminal
+                StoreOutcome::AlreadyTerminal
             }
             Err(error) => {
                 tracing::error!(%error, "the verdict could not be stored and is not sent");
-                Stored::Failed
+                StoreOutcome::Failed
             }
         };
         self.input(kind, Input::Stored(stored));
@@ -356,7 +356,7 @@ impl Line {
         let slot = self.memory.slot(kind);
         let Some(life) = slot.take() else { return };
         let part = *life.part();
-        let health = self.shared.beats.health();
+        let health = self.shared.liveness.health();
         // The clock is read after health, which is not valid before its own moment.
         let now = Instant::now();
         let moment = Moment {

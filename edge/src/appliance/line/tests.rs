@@ -3,7 +3,7 @@ use crate::acquire::ImageFile;
 use crate::appliance::messages::ToArchiver;
 use crate::appliance::shared::tests::shared;
 use crate::config::Config;
-use cellgate_protocol::session::device::{Action, DeviceConfig};
+use cellgate_protocol::session::device::{DeviceAction, DeviceSessionConfig};
 use cellgate_protocol::to_device::{Ack, TriggerRequest};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -21,14 +21,14 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::parse(Config::EXAMPLE, &folder.path().join("edge.toml")).unwrap();
-        let (journal, _) = Journal::open(&config.journal.path, journal::Options::default()).unwrap();
-        let session = DeviceSession::new(DeviceConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
+        let (journal, _) = Journal::open(&config.journal.path, journal::JournalOptions::default()).unwrap();
+        let session = DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
         let (judge, to_judge) = JudgeQueue::new();
         let (answers, messages) = LineQueue::new();
         let shared = Arc::new(shared());
         let (archiver, to_archiver) = ArchiverQueue::new(Arc::clone(&shared));
         let line = Line {
-            end: DeviceEnd::new(session, &config.plc),
+            end: PlcTransport::new(session, &config.plc),
             shared,
             journal: Arc::new(journal),
             model: Digest::of(b"model"),
@@ -43,14 +43,14 @@ impl Bench {
 
     /// The PLC triggers part 7 with this deadline.
     fn trigger(&mut self, deadline_ms: u32) {
-        let health = self.line.shared.beats.health();
+        let health = self.line.shared.liveness.health();
         let now_ms = self.line.shared.clock.now_ms();
         let session = self.line.end.session();
         session.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
         session.link_opened(now_ms);
         while session.poll(now_ms, health.as_ref()).is_some() {}
         session.trigger(now_ms, &TriggerRequest { part_id: 7, nonce: 1, deadline_ms });
-        let Some(Action::Event(event)) = session.poll(now_ms, health.as_ref()) else { panic!("not accepted") };
+        let Some(DeviceAction::Event(event)) = session.poll(now_ms, health.as_ref()) else { panic!("not accepted") };
         self.line.on_event(event);
         assert!(matches!(self.to_judge.try_recv(), Ok(ToJudge::Part(Part { part_id: 7, .. }))));
     }
@@ -134,7 +134,7 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
     let later_ms = bench.line.shared.clock.now_ms() + 1_990;
     let concluded =
         std::iter::from_fn(|| bench.line.end.session().poll(later_ms, None)).find_map(|action| match action {
-            Action::Event(event @ Event::Concluded(_)) => Some(event),
+            DeviceAction::Event(event @ DeviceEvent::Concluded(_)) => Some(event),
             _ => None,
         });
     bench.line.on_event(concluded.unwrap());

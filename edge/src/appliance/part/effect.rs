@@ -1,7 +1,7 @@
 //! What the life of a part asks of the outside: of the journal, the archive, the log and the metrics.
 
 use crate::acquire::ImageFile;
-use crate::journal::{Entry, Trigger};
+use crate::journal::{AcceptedTrigger, VerdictEntry};
 use cellgate_protocol::to_plc::Origin;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use std::time::Duration;
 #[derive(Debug, PartialEq)]
 pub(in crate::appliance) enum Effect {
     /// Store the acceptance. The answer is [`super::lifecycle::Input::Accepted`].
-    Accept(Trigger),
+    Accept(AcceptedTrigger),
     /// Store the verdict. The answer is [`super::lifecycle::Input::Stored`].
-    Commit(Box<Entry>),
+    Commit(Box<VerdictEntry>),
     /// Move the image of a recorded part to the archive, under this name.
     Archive {
         /// The image's file.

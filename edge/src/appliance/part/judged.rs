@@ -26,7 +26,7 @@ pub(in crate::appliance) struct Judged {
     /// The image's file, if there was one.
     pub(in crate::appliance) file: Option<ImageFile>,
     /// The conversion's bounds, if they are the same for every image.
-    bounds: Option<journal::Bounds>,
+    bounds: Option<journal::RowBounds>,
     times: StageTimes,
     detail: String,
 }
@@ -42,7 +42,7 @@ impl Judged {
             score: judgement.score,
             image: judgement.image,
             file: Some(file),
-            bounds: used.map(|bounds| journal::Bounds { low: bounds.lo(), high: bounds.hi() }),
+            bounds: used.map(|bounds| journal::RowBounds { low: bounds.lo(), high: bounds.hi() }),
             times: stage_times(&judgement.times),
             detail: judgement.detail.unwrap_or_default(),
         }
@@ -92,10 +92,10 @@ impl Judged {
         trigger: NonZeroU64,
         model: Digest,
         age: Duration,
-    ) -> journal::Entry {
+    ) -> journal::VerdictEntry {
         let found = format!("{}/{}", self.verdict, self.reason);
         let is_overruled = said.reason != self.reason;
-        journal::Entry {
+        journal::VerdictEntry {
             trigger,
             verdict: policy_verdict(said.verdict),
             reason: said.reason.to_string(),
@@ -114,7 +114,7 @@ impl Judged {
 }
 
 /// A row of the journal as a RECORD for the PLC: information, nothing to act on.
-pub(in crate::appliance) fn record(row: &journal::Record, origin: Origin) -> Record {
+pub(in crate::appliance) fn record(row: &journal::VerdictRow, origin: Origin) -> Record {
     let entry = &row.entry;
     let mut flags = Flags(0);
     for (flag, is_set) in [(Flags::SIMULATED, entry.simulated), (Flags::DEGRADED, entry.degraded)] {
@@ -128,8 +128,12 @@ pub(in crate::appliance) fn record(row: &journal::Record, origin: Origin) -> Rec
         image: digest_start(entry.image),
         flags,
     };
-    let part =
-        part::Entry { part_id: row.trigger.part, nonce: row.trigger.nonce, boot_epoch: row.boot_epoch.get(), outcome };
+    let part = part::PartEntry {
+        part_id: row.trigger.part,
+        nonce: row.trigger.nonce,
+        boot_epoch: row.boot_epoch.get(),
+        outcome,
+    };
     part.record(row.seq, origin)
 }
 
@@ -178,7 +182,7 @@ mod tests {
             let said = judged.outcome(Digest::of(b"model"));
             judged.entry(&said, NonZeroU64::MIN, Digest::of(b"model"), Duration::ZERO).bounds
         };
-        assert_eq!(bounds(&global, Some(0.1)), Some(journal::Bounds { low: 1_700, high: 2_800 }));
+        assert_eq!(bounds(&global, Some(0.1)), Some(journal::RowBounds { low: 1_700, high: 2_800 }));
         assert_eq!(bounds(&global, None), None);
         assert_eq!(bounds(&ConversionSpec::new(Method::Naive), Some(0.1)), None);
     }

@@ -18,72 +18,72 @@
 use super::Part;
 use super::effect::Effect;
 use super::judged::Judged;
-use crate::journal::{Trigger as JournalTrigger, TriggerKind};
+use crate::journal::{AcceptedTrigger, TriggerKind};
 use cellgate_models::digest::Digest;
-use cellgate_protocol::code::Verdict as Code;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::health::Health;
-use cellgate_protocol::part::{Committed, Pending, Trigger as Token};
+use cellgate_protocol::part::{Committed, Pending, Trigger};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::{DeviceSession, Dispatch};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 /// How long a PASS waits for a worker whose sign of life is a moment late; then it goes out as a RECORD.
-const HOLD_MOST: Duration = Duration::from_millis(300);
+const MAX_HOLD: Duration = Duration::from_millis(300);
 /// Pause between two attempts to store a verdict that is owed, while the journal says that it is ready.
 const RETRY_AFTER: Duration = Duration::from_millis(40);
 /// How long after its deadline a verdict that was sent may wait for the session's notice of how that ended.
-const NOTICE_MOST: Duration = Duration::from_secs(1);
+const MAX_NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 /// One part from its trigger, or one image without a trigger, until nothing is left to do for it.
 #[derive(Debug)]
 pub(in crate::appliance) struct Life {
     subject: Subject,
-    stage: Stage,
+    stage: LifeStage,
 }
 
 /// What does not change during a life.
 #[derive(Debug)]
 struct Subject {
     part: Part,
-    trigger: JournalTrigger,
+    trigger: AcceptedTrigger,
     /// The model that judges.
     model: Digest,
 }
 
 /// Where a life stands.
 #[derive(Debug)]
-enum Stage {
+enum LifeStage {
     /// Its acceptance is being stored, and it is being judged.
-    WaitingForBoth { token: Token },
+    WaitingForBoth { token: Trigger },
     /// It is judged or concluded; its acceptance is being stored.
-    WaitingForAcceptance(Decision),
+    WaitingForAcceptance(Decided),
     /// Its acceptance is durable, as trigger `id` of the journal; it is being judged.
-    WaitingForJudgement { token: Token, id: NonZeroU64 },
+    WaitingForJudgement { token: Trigger, id: NonZeroU64 },
     /// It is judged, and the session has concluded it by itself: that event is still on its way.
     WaitingForConclusion { id: NonZeroU64, judged: Judged },
     /// Its verdict is being stored.
-    Committing { id: NonZeroU64, verdict: Verdict },
+    Committing { id: NonZeroU64, verdict: OwnedVerdict },
     /// Its verdict is durable and not sent yet.
     Held { committed: Committed, until: Instant },
     /// Its verdict was sent.
     Sent { seq: NonZeroU64, at: Instant },
     /// Its verdict could not be stored: a REJECT is stored as soon as the journal is ready. `id` as far as it is known.
-    Owed { id: Option<NonZeroU64>, verdict: Verdict, retry_at: Instant },
+    Owed { id: Option<NonZeroU64>, verdict: OwnedVerdict, retry_at: Instant },
 }
 
 /// What is decided about a part whose acceptance is still being stored.
 #[derive(Debug)]
-enum Decision {
+enum Decided {
     /// Judged. The session still waits for it, so the trigger can still be refused.
-    Judged { token: Token, judged: Judged },
+    Judged { token: Trigger, judged: Judged },
     /// Concluded.
-    Concluded(Verdict),
+    Concluded(OwnedVerdict),
 }
 
 /// A verdict on its way into the journal.
 #[derive(Debug)]
-struct Verdict {
+struct OwnedVerdict {
     judged: Judged,
     /// Holds the session's window; none for an image without a trigger.
     pending: Option<Pending>,
@@ -101,7 +101,7 @@ pub(in crate::appliance) enum Input {
     /// The session concluded the part, as its time is nearly over.
     Concluded(Pending),
     /// The journal's answer to [`Effect::Commit`].
-    Stored(Stored),
+    Stored(StoreOutcome),
     /// The PLC acknowledged the verdict with this number.
     Delivered(u64),
     /// The verdict with this number is information only: it was not acknowledged in time, or never sent as a verdict.
@@ -112,7 +112,7 @@ pub(in crate::appliance) enum Input {
 
 /// How storing a verdict ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::appliance) enum Stored {
+pub(in crate::appliance) enum StoreOutcome {
     /// It is durable under this number.
     Committed(NonZeroU64),
     /// The journal holds another terminal record of the same trigger already.
@@ -138,26 +138,26 @@ impl Life {
     /// The life of a part that the PLC triggered. Its acceptance is to be stored, and it is to be judged.
     pub(in crate::appliance) fn triggered(
         part: Part,
-        trigger: JournalTrigger,
+        trigger: AcceptedTrigger,
         model: Digest,
-        token: Token,
+        token: Trigger,
         effects: &mut Vec<Effect>,
     ) -> Self {
         effects.push(Effect::Accept(trigger));
-        Self { subject: Subject { part, trigger, model }, stage: Stage::WaitingForBoth { token } }
+        Self { subject: Subject { part, trigger, model }, stage: LifeStage::WaitingForBoth { token } }
     }
 
     /// The life of an image without a trigger, judged already. It is to be stored; nothing is sent to act on.
     pub(in crate::appliance) fn free_running(
         part: Part,
-        trigger: JournalTrigger,
+        trigger: AcceptedTrigger,
         model: Digest,
         judged: Judged,
         effects: &mut Vec<Effect>,
     ) -> Self {
         effects.push(Effect::Accept(trigger));
-        let verdict = Verdict { judged, pending: None, is_owed: false };
-        let stage = Stage::WaitingForAcceptance(Decision::Concluded(verdict));
+        let verdict = OwnedVerdict { judged, pending: None, is_owed: false };
+        let stage = LifeStage::WaitingForAcceptance(Decided::Concluded(verdict));
         Self { subject: Subject { part, trigger, model }, stage }
     }
 
@@ -168,18 +168,19 @@ impl Life {
 
     /// The trigger, as the journal knows it.
     #[cfg(test)]
-    pub(in crate::appliance) fn trigger(&self) -> &JournalTrigger {
+    pub(in crate::appliance) fn trigger(&self) -> &AcceptedTrigger {
         &self.subject.trigger
     }
 
     /// Whether the part is neither judged nor concluded.
     pub(in crate::appliance) fn is_being_judged(&self) -> bool {
-        matches!(self.stage, Stage::WaitingForBoth { .. } | Stage::WaitingForJudgement { .. })
+        matches!(self.stage, LifeStage::WaitingForBoth { .. } | LifeStage::WaitingForJudgement { .. })
     }
 
     /// Whether its verdict is not on its way to the journal yet.
     pub(in crate::appliance) fn is_open(&self) -> bool {
-        let is_waiting = matches!(self.stage, Stage::WaitingForAcceptance(_) | Stage::WaitingForConclusion { .. });
+        let is_waiting =
+            matches!(self.stage, LifeStage::WaitingForAcceptance(_) | LifeStage::WaitingForConclusion { .. });
         is_waiting || self.is_being_judged()
     }
 
@@ -195,32 +196,32 @@ impl Life {
     ) -> Option<Self> {
         let is_being_judged = self.is_being_judged();
         let Self { subject, stage } = self;
-        let mut step = Step { subject: &subject, moment, session, effects };
+        let mut step = Transition { subject: &subject, moment, session, effects };
         let stage = match (stage, input) {
             (stage, Input::Judged(judged)) if !is_being_judged => {
                 step.set_aside(judged);
                 Some(stage)
             }
-            (Stage::WaitingForBoth { token }, input) => step.waiting_for_both(token, input),
-            (Stage::WaitingForAcceptance(decision), input) => step.waiting_for_acceptance(decision, input),
-            (Stage::WaitingForJudgement { token, id }, Input::Judged(judged)) => step.judged(token, id, judged),
-            (Stage::WaitingForJudgement { id, .. }, Input::Concluded(pending)) => {
-                step.commit(id, Verdict::timeout(pending))
+            (LifeStage::WaitingForBoth { token }, input) => step.waiting_for_both(token, input),
+            (LifeStage::WaitingForAcceptance(decision), input) => step.waiting_for_acceptance(decision, input),
+            (LifeStage::WaitingForJudgement { token, id }, Input::Judged(judged)) => step.judged(token, id, judged),
+            (LifeStage::WaitingForJudgement { id, .. }, Input::Concluded(pending)) => {
+                step.commit(id, OwnedVerdict::timeout(pending))
             }
-            (Stage::WaitingForConclusion { id, judged }, Input::Concluded(pending)) => {
-                step.commit(id, Verdict { judged, pending: Some(pending), is_owed: false })
+            (LifeStage::WaitingForConclusion { id, judged }, Input::Concluded(pending)) => {
+                step.commit(id, OwnedVerdict { judged, pending: Some(pending), is_owed: false })
             }
-            (Stage::Committing { id, verdict }, Input::Stored(stored)) => step.stored(id, verdict, stored),
-            (Stage::Held { committed, until }, Input::Tick) => step.send(committed, until),
-            (Stage::Sent { seq, at }, input) => step.sent(seq, at, &input),
-            (Stage::Owed { id, verdict, retry_at }, Input::Tick) => step.owed(id, verdict, retry_at),
+            (LifeStage::Committing { id, verdict }, Input::Stored(stored)) => step.stored(id, verdict, stored),
+            (LifeStage::Held { committed, until }, Input::Tick) => step.send(committed, until),
+            (LifeStage::Sent { seq, at }, input) => step.sent(seq, at, &input),
+            (LifeStage::Owed { id, verdict, retry_at }, Input::Tick) => step.owed(id, verdict, retry_at),
             (stage, _) => Some(stage),
         };
         stage.map(|stage| Self { subject, stage })
     }
 }
 
-impl Verdict {
+impl OwnedVerdict {
     /// Of a part that the session concluded before it was judged.
     fn timeout(pending: Pending) -> Self {
         let judged = Judged::reject(ReasonCode::TIMEOUT, "no result in time");
@@ -229,62 +230,64 @@ impl Verdict {
 }
 
 /// One step of one life.
-struct Step<'a, 'm> {
+struct Transition<'a, 'm> {
     subject: &'a Subject,
     moment: &'a Moment<'m>,
     session: &'a mut DeviceSession,
     effects: &'a mut Vec<Effect>,
 }
 
-impl Step<'_, '_> {
-    fn waiting_for_both(&mut self, token: Token, input: Input) -> Option<Stage> {
+impl Transition<'_, '_> {
+    fn waiting_for_both(&mut self, token: Trigger, input: Input) -> Option<LifeStage> {
         Some(match input {
             Input::Accepted(Some(id)) => {
                 self.session.accept(&token);
-                Stage::WaitingForJudgement { token, id }
+                LifeStage::WaitingForJudgement { token, id }
             }
             Input::Accepted(None) => return self.refuse(token),
-            Input::Judged(judged) => Stage::WaitingForAcceptance(Decision::Judged { token, judged }),
-            Input::Concluded(pending) => Stage::WaitingForAcceptance(Decision::Concluded(Verdict::timeout(pending))),
-            _ => Stage::WaitingForBoth { token },
+            Input::Judged(judged) => LifeStage::WaitingForAcceptance(Decided::Judged { token, judged }),
+            Input::Concluded(pending) => {
+                LifeStage::WaitingForAcceptance(Decided::Concluded(OwnedVerdict::timeout(pending)))
+            }
+            _ => LifeStage::WaitingForBoth { token },
         })
     }
 
-    fn waiting_for_acceptance(&mut self, decision: Decision, input: Input) -> Option<Stage> {
+    fn waiting_for_acceptance(&mut self, decision: Decided, input: Input) -> Option<LifeStage> {
         match (decision, input) {
-            (Decision::Judged { token, judged }, Input::Accepted(Some(id))) => {
+            (Decided::Judged { token, judged }, Input::Accepted(Some(id))) => {
                 self.session.accept(&token);
                 self.judged(token, id, judged)
             }
-            (Decision::Judged { token, judged }, Input::Accepted(None)) => {
+            (Decided::Judged { token, judged }, Input::Accepted(None)) => {
                 self.set_aside(judged);
                 self.refuse(token)
             }
-            (Decision::Judged { judged, .. }, Input::Concluded(pending)) => {
-                let verdict = Verdict { judged, pending: Some(pending), is_owed: false };
-                Some(Stage::WaitingForAcceptance(Decision::Concluded(verdict)))
+            (Decided::Judged { judged, .. }, Input::Concluded(pending)) => {
+                let verdict = OwnedVerdict { judged, pending: Some(pending), is_owed: false };
+                Some(LifeStage::WaitingForAcceptance(Decided::Concluded(verdict)))
             }
-            (Decision::Concluded(verdict), Input::Accepted(Some(id))) => self.commit(id, verdict),
-            (Decision::Concluded(verdict), Input::Accepted(None)) => Some(self.store_failed(None, verdict)),
-            (decision, _) => Some(Stage::WaitingForAcceptance(decision)),
+            (Decided::Concluded(verdict), Input::Accepted(Some(id))) => self.commit(id, verdict),
+            (Decided::Concluded(verdict), Input::Accepted(None)) => Some(self.store_failed(None, verdict)),
+            (decision, _) => Some(LifeStage::WaitingForAcceptance(decision)),
         }
     }
 
     /// The trigger can't be accepted: the PLC gets a NAK, and no record follows.
-    fn refuse(&mut self, token: Token) -> Option<Stage> {
+    fn refuse(&mut self, token: Trigger) -> Option<LifeStage> {
         self.session.refuse(token, ReasonCode::STORE_FAILED);
         None
     }
 
-    fn judged(&mut self, token: Token, id: NonZeroU64, judged: Judged) -> Option<Stage> {
+    fn judged(&mut self, token: Trigger, id: NonZeroU64, judged: Judged) -> Option<LifeStage> {
         let outcome = judged.outcome(self.subject.model);
         match self.session.conclude(self.moment.now_ms, token, outcome) {
-            Ok(pending) => self.commit(id, Verdict { judged, pending: Some(pending), is_owed: false }),
-            Err(_) => Some(Stage::WaitingForConclusion { id, judged }),
+            Ok(pending) => self.commit(id, OwnedVerdict { judged, pending: Some(pending), is_owed: false }),
+            Err(_) => Some(LifeStage::WaitingForConclusion { id, judged }),
         }
     }
 
-    fn commit(&mut self, id: NonZeroU64, verdict: Verdict) -> Option<Stage> {
+    fn commit(&mut self, id: NonZeroU64, verdict: OwnedVerdict) -> Option<LifeStage> {
         let model = self.subject.model;
         let said = match &verdict.pending {
             Some(pending) => pending.entry().outcome,
@@ -292,28 +295,28 @@ impl Step<'_, '_> {
         };
         let age = self.moment.now.saturating_duration_since(self.subject.part.triggered);
         self.effects.push(Effect::Commit(Box::new(verdict.judged.entry(&said, id, model, age))));
-        Some(Stage::Committing { id, verdict })
+        Some(LifeStage::Committing { id, verdict })
     }
 
-    fn stored(&mut self, id: NonZeroU64, mut verdict: Verdict, stored: Stored) -> Option<Stage> {
+    fn stored(&mut self, id: NonZeroU64, mut verdict: OwnedVerdict, stored: StoreOutcome) -> Option<LifeStage> {
         match stored {
-            Stored::Committed(seq) => {
+            StoreOutcome::Committed(seq) => {
                 let code = verdict.pending.as_ref().map(|pending| pending.entry().outcome.verdict);
                 self.archive(seq, &mut verdict, code);
-                let is_pass = code == Some(Code::Pass);
-                let until = self.moment.now + if is_pass { HOLD_MOST } else { Duration::ZERO };
+                let is_pass = code == Some(WireVerdict::Pass);
+                let until = self.moment.now + if is_pass { MAX_HOLD } else { Duration::ZERO };
                 self.send(verdict.pending?.committed(seq), until)
             }
-            Stored::AlreadyTerminal => {
+            StoreOutcome::AlreadyTerminal => {
                 self.set_aside(verdict.judged);
                 self.session.settle(verdict.pending?);
                 None
             }
-            Stored::Failed => Some(self.store_failed(Some(id), verdict)),
+            StoreOutcome::Failed => Some(self.store_failed(Some(id), verdict)),
         }
     }
 
-    fn archive(&mut self, seq: NonZeroU64, verdict: &mut Verdict, code: Option<Code>) {
+    fn archive(&mut self, seq: NonZeroU64, verdict: &mut OwnedVerdict, code: Option<WireVerdict>) {
         let Some(image) = verdict.judged.file.take() else { return };
         let code = code.unwrap_or_else(|| verdict.judged.outcome(self.subject.model).verdict);
         let name = match self.subject.trigger.kind {
@@ -323,38 +326,38 @@ impl Step<'_, '_> {
         self.effects.push(Effect::Archive { image, name });
     }
 
-    fn store_failed(&mut self, id: Option<NonZeroU64>, mut verdict: Verdict) -> Stage {
+    fn store_failed(&mut self, id: Option<NonZeroU64>, mut verdict: OwnedVerdict) -> LifeStage {
         verdict.pending = verdict.pending.map(|pending| self.session.store_failed(pending));
         if !std::mem::replace(&mut verdict.is_owed, true) {
             self.effects.push(Effect::Owed { image: verdict.judged.file.clone() });
         }
-        Stage::Owed { id, verdict, retry_at: self.moment.now + RETRY_AFTER }
+        LifeStage::Owed { id, verdict, retry_at: self.moment.now + RETRY_AFTER }
     }
 
-    fn owed(&mut self, id: Option<NonZeroU64>, verdict: Verdict, retry_at: Instant) -> Option<Stage> {
+    fn owed(&mut self, id: Option<NonZeroU64>, verdict: OwnedVerdict, retry_at: Instant) -> Option<LifeStage> {
         if !self.moment.is_journal_ready || self.moment.now < retry_at {
-            return Some(Stage::Owed { id, verdict, retry_at });
+            return Some(LifeStage::Owed { id, verdict, retry_at });
         }
         match id {
             Some(id) => self.commit(id, verdict),
             None => {
                 self.effects.push(Effect::Accept(self.subject.trigger));
-                Some(Stage::WaitingForAcceptance(Decision::Concluded(verdict)))
+                Some(LifeStage::WaitingForAcceptance(Decided::Concluded(verdict)))
             }
         }
     }
 
     /// Sends the stored verdict. A PASS waits until `until` for health.
-    fn send(&mut self, committed: Committed, until: Instant) -> Option<Stage> {
+    fn send(&mut self, committed: Committed, until: Instant) -> Option<LifeStage> {
         let Moment { now, now_ms, health, .. } = *self.moment;
         if health.is_none() && now < until {
-            return Some(Stage::Held { committed, until });
+            return Some(LifeStage::Held { committed, until });
         }
         let seq = committed.verdict_seq();
         match self.session.send_verdict(now_ms, committed, health) {
             Dispatch::Verdict => {
                 self.effects.push(Effect::Sent);
-                Some(Stage::Sent { seq, at: now })
+                Some(LifeStage::Sent { seq, at: now })
             }
             Dispatch::Record(origin) => {
                 self.effects.push(Effect::SentAsRecord { seq, origin });
@@ -363,7 +366,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn sent(&mut self, seq: NonZeroU64, at: Instant, input: &Input) -> Option<Stage> {
+    fn sent(&mut self, seq: NonZeroU64, at: Instant, input: &Input) -> Option<LifeStage> {
         match input {
             Input::Delivered(delivered) if *delivered == seq.get() => {
                 self.effects.push(Effect::Acknowledged(self.moment.now.saturating_duration_since(at)));
@@ -374,8 +377,8 @@ impl Step<'_, '_> {
                 None
             }
             // The session's queue was full and lost its notice.
-            Input::Tick if self.moment.now > self.subject.part.deadline + NOTICE_MOST => None,
-            _ => Some(Stage::Sent { seq, at }),
+            Input::Tick if self.moment.now > self.subject.part.deadline + MAX_NOTICE_DELAY => None,
+            _ => Some(LifeStage::Sent { seq, at }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A journal that keeps the real one's promises in simulated time, and fails as it may.
 
-use crate::journal::{Entry, Trigger};
+use crate::journal::{AcceptedTrigger, VerdictEntry};
 use cellgate_models::policy::Verdict;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
@@ -26,7 +26,7 @@ pub(super) struct SimulatedJournal {
 /// One accepted trigger.
 #[derive(Debug)]
 struct Row {
-    trigger: Trigger,
+    trigger: AcceptedTrigger,
     terminal: Option<(NonZeroU64, Verdict, String)>,
 }
 
@@ -70,7 +70,7 @@ impl SimulatedJournal {
         self.closed_until_ms = now_ms + 250;
     }
 
-    pub(super) fn accept(&mut self, now_ms: u64, trigger: Trigger, fate: Fate) -> Option<NonZeroU64> {
+    pub(super) fn accept(&mut self, now_ms: u64, trigger: AcceptedTrigger, fate: Fate) -> Option<NonZeroU64> {
         if !self.is_ready(now_ms) {
             return None;
         }
@@ -93,7 +93,7 @@ impl SimulatedJournal {
         Some(id)
     }
 
-    pub(super) fn commit(&mut self, now_ms: u64, entry: &Entry, fate: Fate) -> Result<NonZeroU64, Refusal> {
+    pub(super) fn commit(&mut self, now_ms: u64, entry: &VerdictEntry, fate: Fate) -> Result<NonZeroU64, Refusal> {
         if !self.is_ready(now_ms) {
             return Err(Refusal::Failed);
         }
@@ -144,7 +144,7 @@ impl SimulatedJournal {
     }
 
     /// The verdict, the part, the nonce and the image of this row.
-    pub(super) fn row(&self, seq: u64) -> Option<(Verdict, Trigger, &str)> {
+    pub(super) fn row(&self, seq: u64) -> Option<(Verdict, AcceptedTrigger, &str)> {
         self.triggers.values().find_map(|row| {
             let (own, verdict, image) = row.terminal.as_ref()?;
             (own.get() == seq).then_some((*verdict, row.trigger, image.as_str()))

@@ -9,12 +9,12 @@ use crate::appliance::part::Part;
 use crate::appliance::part::effect::Effect;
 use crate::appliance::part::judged::Judged;
 use crate::appliance::part::lifecycle::{Input, Life, Moment};
-use crate::journal::{Trigger, TriggerKind};
+use crate::journal::{AcceptedTrigger, TriggerKind};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use cellgate_protocol::code::VerdictCode;
-use cellgate_protocol::session::device::{Action, Condition, Event, Mode};
-use cellgate_protocol::state::State;
+use cellgate_protocol::session::device::{Condition, DeviceAction, DeviceEvent, Mode};
+use cellgate_protocol::state::DeviceState;
 use cellgate_protocol::to_plc::{ToPlc, VerdictMessage};
 use rand::RngExt as _;
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl Simulation {
     pub(super) fn serve_line(&mut self) {
         let is_idle = self.life.is_none()
             && self.free_running.is_none()
-            && self.session.state(self.now_ms) != State::SingleExecution;
+            && self.session.state(self.now_ms) != DeviceState::SingleExecution;
         if is_idle {
             self.engine.grant_proof();
         }
@@ -42,8 +42,8 @@ impl Simulation {
             self.session.poll(self.now_ms, health.as_ref())
         } {
             match action {
-                Action::Send(message) => self.send(message),
-                Action::Event(event) => self.on_event(event),
+                DeviceAction::Send(message) => self.send(message),
+                DeviceAction::Event(event) => self.on_event(event),
             }
         }
         let refused = *self.session.refused();
@@ -86,16 +86,16 @@ impl Simulation {
         self.passes += u64::from(std::mem::replace(&mut self.passed, message.part_id()) != message.part_id());
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: DeviceEvent) {
         let number = self.life.as_ref().map_or(0, |life| life.part().number);
         match event {
-            Event::Triggered(token) => {
+            DeviceEvent::Triggered(token) => {
                 assert!(self.life.is_none(), "two parts in hand");
                 self.lives += 1;
                 let deadline = self.start + Duration::from_millis(token.deadline_at_ms());
                 let (number, part_id) = (self.lives, token.part_id());
                 let part = Part { number, part_id, triggered: self.now(), deadline };
-                let trigger = Trigger {
+                let trigger = AcceptedTrigger {
                     kind: TriggerKind::Plc,
                     part: part_id,
                     nonce: token.nonce(),
@@ -109,14 +109,14 @@ impl Simulation {
                 self.after(delay_ms, What::ToJudge(ToJudge::Part(part)));
                 self.forget();
             }
-            Event::Concluded(pending) if self.goes_wrong(100) => {
+            DeviceEvent::Concluded(pending) if self.goes_wrong(100) => {
                 let delay_ms = self.random.random_range(1..20);
                 self.after(delay_ms, What::Concluded { number, pending });
             }
-            Event::Concluded(pending) => self.input(number, Input::Concluded(pending)),
-            Event::Delivered { verdict_seq } => self.input(number, Input::Delivered(verdict_seq)),
-            Event::Undelivered { verdict_seq } => self.input(number, Input::Undelivered(verdict_seq)),
-            Event::RecordAcknowledged(_) | Event::PlcSilent | Event::PlcBack => {}
+            DeviceEvent::Concluded(pending) => self.input(number, Input::Concluded(pending)),
+            DeviceEvent::Delivered { verdict_seq } => self.input(number, Input::Delivered(verdict_seq)),
+            DeviceEvent::Undelivered { verdict_seq } => self.input(number, Input::Undelivered(verdict_seq)),
+            DeviceEvent::RecordAcknowledged(_) | DeviceEvent::PlcSilent | DeviceEvent::PlcBack => {}
         }
     }
 
@@ -156,7 +156,7 @@ impl Simulation {
         let part = Part { number, part_id: 0, triggered: now, deadline: now };
         let nonce = u32::try_from(number).unwrap();
         let kind = TriggerKind::FreeRunning;
-        let trigger = Trigger { kind, part: 0, nonce, deadline_ms: u32::MAX, received_unix_ms: 0 };
+        let trigger = AcceptedTrigger { kind, part: 0, nonce, deadline_ms: u32::MAX, received_unix_ms: 0 };
         let mut effects = Vec::new();
         self.free_running = Some(Life::free_running(part, trigger, Digest::of(b"model"), judged, &mut effects));
         self.perform(part, effects);

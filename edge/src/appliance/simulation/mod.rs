@@ -15,13 +15,13 @@ use super::engine_state::EngineCell;
 use super::judge::logic::Logic;
 use super::messages::ToJudge;
 use super::part::judged::Judged;
-use super::part::lifecycle::{Input, Life, Stored};
+use super::part::lifecycle::{Input, Life, StoreOutcome};
 use crate::acquire::{Arrival, Identity, ImageFile};
 use crate::config::Matching;
-use crate::journal::{Entry, Trigger};
-use cellgate_protocol::health::{Health, Progress};
+use crate::journal::{AcceptedTrigger, VerdictEntry};
+use cellgate_protocol::health::{Health, WorkerProgress};
 use cellgate_protocol::part::Pending;
-use cellgate_protocol::session::device::{DeviceConfig, DeviceSession};
+use cellgate_protocol::session::device::{DeviceSession, DeviceSessionConfig};
 use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::to_plc::ToPlc;
 use journal::{Fate, Refusal, SimulatedJournal};
@@ -54,13 +54,13 @@ enum What {
     /// The journal comes to an acceptance, or to a verdict.
     Accept {
         number: u64,
-        trigger: Trigger,
+        trigger: AcceptedTrigger,
         fate: Fate,
         answer_ms: u64,
     },
     Commit {
         number: u64,
-        entry: Box<Entry>,
+        entry: Box<VerdictEntry>,
         fate: Fate,
         answer_ms: u64,
     },
@@ -68,9 +68,9 @@ enum What {
         number: u64,
         id: Option<NonZeroU64>,
     },
-    Stored {
+    StoreOutcome {
         number: u64,
-        stored: Stored,
+        stored: StoreOutcome,
     },
     /// The session's notice that it concluded a part, where it is handled late.
     Concluded {
@@ -167,7 +167,7 @@ impl Simulation {
 
     fn health(&self) -> Option<Health> {
         let last_ms = if self.now_ms < self.unhealthy_until_ms { 0 } else { self.now_ms };
-        Health::attest(self.now_ms, &[Progress { last_ms, allowed_ms: 1 }])
+        Health::attest(self.now_ms, &[WorkerProgress { last_ms, allowed_ms: 1 }])
     }
 
     /// Goes on until `parts` lives have begun, and then until nothing is open.
@@ -211,16 +211,16 @@ impl Simulation {
             }
             What::Commit { number, entry, fate, answer_ms } => {
                 let stored = match self.journal.commit(self.now_ms, &entry, fate) {
-                    Ok(seq) => Stored::Committed(seq),
-                    Err(Refusal::AlreadyTerminal) => Stored::AlreadyTerminal,
-                    Err(Refusal::Failed) => Stored::Failed,
+                    Ok(seq) => StoreOutcome::Committed(seq),
+                    Err(Refusal::AlreadyTerminal) => StoreOutcome::AlreadyTerminal,
+                    Err(Refusal::Failed) => StoreOutcome::Failed,
                 };
-                self.after(answer_ms, What::Stored { number, stored });
+                self.after(answer_ms, What::StoreOutcome { number, stored });
             }
             What::Concluded { number, pending } => self.input(number, Input::Concluded(pending)),
             What::Proved(has_passed) => self.proved(has_passed),
             What::Accepted { number, id } => self.input(number, Input::Accepted(id)),
-            What::Stored { number, stored } => self.input(number, Input::Stored(stored)),
+            What::StoreOutcome { number, stored } => self.input(number, Input::Stored(stored)),
             What::ToPlc(message) => self.plc_receives(message),
             What::Plc(step) => self.plc_does(step),
             What::Tick => {
@@ -257,7 +257,7 @@ impl Simulation {
 }
 
 fn session(boot_epoch: u32) -> DeviceSession {
-    DeviceSession::new(DeviceConfig { device: 1, boot_epoch, first_wait_ms: 50 })
+    DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch, first_wait_ms: 50 })
 }
 
 fn ms(time: Duration) -> u64 {

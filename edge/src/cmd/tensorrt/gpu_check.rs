@@ -1,10 +1,10 @@
 //! `cellgate-edge gpu-check`: what only a machine with a GPU can show.
 
 use anyhow::Context as _;
-use cellgate_edge::finding::State;
+use cellgate_edge::finding::FindingState;
 use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, TensorRtOptions};
 use cellgate_edge::sandbox;
-use cellgate_edge::tensorrt::gpu_check::{Options, examine, header, to_lines};
+use cellgate_edge::tensorrt::gpu_check::{GpuCheckOptions, examine, header, to_lines};
 use cellgate_models::model::{self, Model, Precision};
 use cellgate_models::radiograph::RadiographLimits;
 use std::io::Write as _;
@@ -52,20 +52,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         key: place.join("plan.key"),
         keep: true,
     };
-    let options = Options {
+    let options = GpuCheckOptions {
         images: args.images.clone(),
         rounds: args.rounds as usize,
         activation: Activation {
             precision: Precision::F32,
             engine: EngineOptions { choice: EngineChoice::TensorRt, tensorrt, ..EngineOptions::default() },
-            sandbox: sandbox::Options::new(RadiographLimits::default()),
+            sandbox: sandbox::SandboxOptions::new(RadiographLimits::default()),
         },
     };
     let mut output = std::io::stdout().lock();
     let mut written = if args.json { Ok(()) } else { writeln!(output, "{}", header()) };
     let mut all_ok = true;
     examine(&model, &options, &mut |finding| {
-        all_ok &= finding.state != State::Failure;
+        all_ok &= finding.state != FindingState::Failure;
         let line = if args.json { serde_json::to_string(&finding).unwrap_or_default() } else { to_lines(&finding) };
         if written.is_ok() {
             written = writeln!(output, "{line}");

@@ -1,7 +1,7 @@
 //! The GPU against the reference, for a machine that has one.
 
 use super::{CudaConverter, CudaError};
-use crate::convert::PlanError;
+use crate::convert::SequenceError;
 use cellgate_models::conversion::{ConversionSpec, Converter};
 use cellgate_models::radiograph::RadiographView;
 
@@ -33,7 +33,7 @@ pub fn compare(spec: &ConversionSpec, radiographs: &[RadiographView<'_>]) -> Res
 }
 
 /// `a`, `b`, `a`, `c`, `a`: with `b` of `a`'s size and `c` of another, `a` is converted kernel by kernel, as a graph captured
-/// with another image, and after another size's plan.
+/// with another image, and after another size's sequence.
 #[must_use]
 pub fn in_turns<'a>(a: RadiographView<'a>, b: RadiographView<'a>, c: RadiographView<'a>) -> [RadiographView<'a>; 5] {
     [a, b, a, c, a]
@@ -45,13 +45,13 @@ fn compare_with(
     radiographs: &[RadiographView<'_>],
     mut convert: impl FnMut(&[RadiographView<'_>]) -> Result<Vec<Vec<u8>>, CudaError>,
 ) -> Result<Comparison, CudaError> {
-    let mut reference = Converter::new(spec).map_err(PlanError::from)?;
+    let mut reference = Converter::new(spec).map_err(SequenceError::from)?;
     let mut comparison = Comparison::default();
     for images in radiographs.chunks(AT_ONCE) {
         let found = convert(images)?;
         for (index, &radiograph) in images.iter().enumerate() {
             let mut expected = vec![0.0; 3 * reference.output_size(radiograph).pixels()];
-            reference.to_tensor(radiograph, &mut expected).map_err(PlanError::from)?;
+            reference.to_tensor(radiograph, &mut expected).map_err(SequenceError::from)?;
             let found = found.get(index).map_or(&[][..], Vec::as_slice);
             comparison.add_tensor(found, &expected);
         }

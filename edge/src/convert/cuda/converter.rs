@@ -2,7 +2,7 @@
 
 use super::device::Device;
 use super::{CudaError, DeviceInfo};
-use crate::convert::Plan;
+use crate::convert::LaunchSequence;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::radiograph::RadiographView;
 use cudarc::driver::{CudaGraph, CudaStream};
@@ -27,7 +27,7 @@ pub struct CudaConverter {
 
 /// What is there for images of one size.
 struct Current {
-    plan: Plan,
+    sequence: LaunchSequence,
     /// From the second image on, where it could be captured.
     graph: Option<CudaGraph>,
 }
@@ -67,12 +67,12 @@ impl CudaConverter {
     /// carried out.
     pub fn new(spec: &ConversionSpec, max_pixels: usize) -> Result<Self, CudaError> {
         // Before the libraries: a wrong specification is told on any machine.
-        Plan::check(spec)?;
-        let max_pixels = max_pixels.clamp(1, Plan::MAX_PIXELS);
+        LaunchSequence::check(spec)?;
+        let max_pixels = max_pixels.clamp(1, LaunchSequence::MAX_PIXELS);
         let output_pixels = spec.size.map_or(max_pixels, Size::pixels);
         let device = Device::new(
-            &Plan::kernels(spec),
-            Plan::most_bytes(spec, max_pixels),
+            &LaunchSequence::kernels(spec),
+            LaunchSequence::most_bytes(spec, max_pixels),
             3 * output_pixels * size_of::<f32>(),
         )?;
         Ok(Self { spec: spec.clone(), max_pixels, captures: true, current: None, device })
@@ -93,7 +93,7 @@ impl CudaConverter {
     /// Starts the conversion of `radiograph`; the tensor is complete when its stream has come so far.
     ///
     /// # Errors
-    /// [`CudaError::TooLarge`], [`CudaError::Plan`], and what the driver says: after [`CudaError::ContextLost`] nothing here
+    /// [`CudaError::TooLarge`], [`CudaError::Sequence`], and what the driver says: after [`CudaError::ContextLost`] nothing here
     /// works any more.
     pub fn convert<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<DeviceTensor<'_>, CudaError> {
         let radiograph = radiograph.into();
@@ -102,7 +102,7 @@ impl CudaConverter {
             return Err(CudaError::TooLarge { found: image.pixels(), expected: self.max_pixels });
         }
         let output = match self.current.take() {
-            Some(current) if current.plan.image() == image => self.again(current, radiograph)?,
+            Some(current) if current.sequence.image() == image => self.again(current, radiograph)?,
             _ => self.first(image, radiograph)?,
         };
         Ok(DeviceTensor { address: self.device.tensor_address(), size: output, stream: self.device.stream() })
@@ -135,17 +135,19 @@ impl CudaConverter {
             self.convert(radiograph)?;
         }
         self.wait()?;
-        let Self { current: Some(Current { plan, graph }), device, .. } = self else { return Ok(Timings::default()) };
+        let Self { current: Some(Current { sequence, graph }), device, .. } = self else {
+            return Ok(Timings::default());
+        };
         let bytes = radiograph.levels().as_bytes();
         let start = Instant::now();
         (0..rounds).try_for_each(|_| device.stage(bytes))?;
         let staging = start.elapsed() / rounds;
         let upload =
-            device.time(|device| (0..rounds).try_for_each(|_| device.send(plan.levels().start, bytes.len())))?;
+            device.time(|device| (0..rounds).try_for_each(|_| device.send(sequence.levels().start, bytes.len())))?;
         let kernels = device.time(|device| {
             (0..rounds).try_for_each(|_| match &graph {
                 Some(graph) => device.start_graph(graph),
-                None => device.start(plan),
+                None => device.start(sequence),
             })
         })?;
         Ok(Timings { staging, upload: upload / rounds, kernels: kernels / rounds, is_graph: graph.is_some() })
@@ -159,22 +161,22 @@ impl CudaConverter {
         self.device.wait()
     }
 
-    /// An image of another size than the one before. An error leaves no plan behind.
+    /// An image of another size than the one before. An error leaves no sequence behind.
     fn first(&mut self, image: Size, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
-        let plan = Plan::new(&self.spec, image)?;
-        self.device.upload(0, plan.fixed())?;
-        self.device.upload(plan.levels().start, radiograph.levels().as_bytes())?;
-        self.device.start(&plan)?;
-        let output = plan.output();
-        self.current = Some(Current { plan, graph: None });
+        let sequence = LaunchSequence::new(&self.spec, image)?;
+        self.device.upload(0, sequence.fixed())?;
+        self.device.upload(sequence.levels().start, radiograph.levels().as_bytes())?;
+        self.device.start(&sequence)?;
+        let output = sequence.output();
+        self.current = Some(Current { sequence, graph: None });
         Ok(output)
     }
 
     /// An image of the same size.
     fn again(&mut self, mut current: Current, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
-        self.device.upload(current.plan.levels().start, radiograph.levels().as_bytes())?;
+        self.device.upload(current.sequence.levels().start, radiograph.levels().as_bytes())?;
         if current.graph.is_none() && self.captures {
-            match self.device.capture(&current.plan) {
+            match self.device.capture(&current.sequence) {
                 Ok(graph) => current.graph = Some(graph),
                 Err(error) if error.is_context_lost() => return Err(error),
                 Err(error) => {
@@ -185,9 +187,9 @@ impl CudaConverter {
         }
         match &current.graph {
             Some(graph) => self.device.start_graph(graph)?,
-            None => self.device.start(&current.plan)?,
+            None => self.device.start(&current.sequence)?,
         }
-        let output = current.plan.output();
+        let output = current.sequence.output();
         self.current = Some(current);
         Ok(output)
     }

@@ -1,10 +1,10 @@
-//! A device: its context, its one stream, the kernels, and how a plan is carried out on it.
+//! A device: its context, its one stream, the kernels, and how a sequence is carried out on it.
 #![expect(unsafe_code, reason = "hands addresses to the CUDA driver")]
 
 use super::error::{before, while_doing};
 use super::module::Module;
 use super::{CudaError, compile, driver_version};
-use crate::convert::{Argument, Kernel, Launch, Plan, Step};
+use crate::convert::{Argument, Kernel, Launch, LaunchSequence, LaunchStep};
 use cudarc::driver::sys::{
     CUdevice_attribute, CUdeviceptr, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode,
 };
@@ -47,7 +47,7 @@ pub fn device_info() -> Result<DeviceInfo, CudaError> {
     Ok(DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors })
 }
 
-/// A device that is ready, with memory for a plan.
+/// A device that is ready, with memory for a sequence.
 pub(super) struct Device {
     pub(super) info: DeviceInfo,
     stream: Arc<CudaStream>,
@@ -95,7 +95,7 @@ impl Device {
         self.tensor.address
     }
 
-    /// Copies `bytes` to the plan's memory, from `at` on, as soon as what came before is done; does not wait for it.
+    /// Copies `bytes` to the sequence's memory, from `at` on, as soon as what came before is done; does not wait for it.
     pub(super) fn upload(&mut self, at: usize, bytes: &[u8]) -> Result<(), CudaError> {
         self.stage(bytes)?;
         self.send(at, bytes.len())
@@ -111,43 +111,43 @@ impl Device {
         Ok(())
     }
 
-    /// Copies the first `bytes` of what was staged last to the plan's memory, from `at` on.
+    /// Copies the first `bytes` of what was staged last to the sequence's memory, from `at` on.
     pub(super) fn send(&mut self, at: usize, bytes: usize) -> Result<(), CudaError> {
         let staging = &mut self.staging[self.next];
         let staged = &while_doing("reaching pinned memory", staging.memory.as_slice())?[..bytes];
-        assert!(at + bytes <= self.memory.slice.len(), "the plan fits the memory");
+        assert!(at + bytes <= self.memory.slice.len(), "the sequence fits the memory");
         let to = self.memory.address + at as CUdeviceptr;
         while_doing("binding the context", self.stream.context().bind_to_thread())?;
-        // SAFETY: the place lies within the plan's memory. The source stays as it is until the event says that it was
+        // SAFETY: the place lies within the sequence's memory. The source stays as it is until the event says that it was
         // copied: nobody else writes to it, and `Drop` waits before it is given back.
         let copy = unsafe { result::memcpy_htod_async(to, staged, self.stream.cu_stream()) };
         while_doing("copying to the device", copy)?;
         while_doing("marking the end of a copy", staging.copied.record(&self.stream))
     }
 
-    /// Starts the steps of `plan`; does not wait for them.
-    pub(super) fn start(&self, plan: &Plan) -> Result<(), CudaError> {
-        assert!(plan.bytes() <= self.memory.slice.len(), "the plan fits the memory");
-        assert!(plan.tensor_bytes() <= self.tensor.slice.len(), "the tensor fits its memory");
+    /// Starts the steps of `sequence`; does not wait for them.
+    pub(super) fn start(&self, sequence: &LaunchSequence) -> Result<(), CudaError> {
+        assert!(sequence.bytes() <= self.memory.slice.len(), "the sequence fits the memory");
+        assert!(sequence.tensor_bytes() <= self.tensor.slice.len(), "the tensor fits its memory");
         while_doing("binding the context", self.stream.context().bind_to_thread())?;
-        plan.steps().iter().try_for_each(|step| match step {
-            Step::Clear(range) => {
+        sequence.steps().iter().try_for_each(|step| match step {
+            LaunchStep::Clear(range) => {
                 let from = self.memory.address + range.start as CUdeviceptr;
-                // SAFETY: the range lies within the plan's memory.
+                // SAFETY: the range lies within the sequence's memory.
                 let clear = unsafe { result::memset_d8_async(from, 0, range.len(), self.stream.cu_stream()) };
                 while_doing("clearing memory", clear)
             }
-            Step::Launch(launch) => self.launch(launch),
+            LaunchStep::Launch(launch) => self.launch(launch),
         })
     }
 
-    /// The steps of `plan` as a graph, to be started again and again.
-    pub(super) fn capture(&self, plan: &Plan) -> Result<CudaGraph, CudaError> {
+    /// The steps of `sequence` as a graph, to be started again and again.
+    pub(super) fn capture(&self, sequence: &LaunchSequence) -> Result<CudaGraph, CudaError> {
         let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
         // An error that was recorded earlier would be answered instead of ending the capture.
         let _ = self.stream.context().check_err();
         while_doing("capturing a graph", self.stream.begin_capture(mode))?;
-        let started = self.start(plan);
+        let started = self.start(sequence);
         // Ended in any case: nothing else can be done on a stream that is being captured.
         let graph = while_doing("ending a graph", self.stream.end_capture(CUgraphInstantiate_flags(0)));
         started?;
@@ -217,7 +217,7 @@ impl Device {
         let [x, y] = launch.blocks;
         // SAFETY: the arguments are as many and of the types that the kernel takes, which the tests on a processor show
         // with the same list; the driver copies them before it returns. The addresses lie in memory that lives as long as
-        // the stream, and is large enough for the plan.
+        // the stream, and is large enough for the sequence.
         let launched = unsafe {
             result::launch_kernel(
                 function,

@@ -1,6 +1,6 @@
 //! What can go wrong with a GPU.
 
-use super::super::PlanError;
+use super::super::SequenceError;
 use cudarc::driver::DriverError;
 use cudarc::driver::sys::CUresult;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub enum CudaError {
     },
     /// The specification or the image can't be converted.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Sequence(#[from] SequenceError),
     /// The image is larger than what the buffers were made for.
     #[error("radiograph of {found} pixels: the GPU's buffers hold {expected}")]
     TooLarge {
@@ -97,7 +97,7 @@ impl CudaError {
     /// Whether the image is at fault, and the GPU is as it was.
     #[must_use]
     pub fn is_of_the_image(&self) -> bool {
-        matches!(self, Self::Plan(_) | Self::TooLarge { .. })
+        matches!(self, Self::Sequence(_) | Self::TooLarge { .. })
     }
 
     /// Whether only a new process gets another context.

@@ -5,7 +5,7 @@
 //! | CUDA's libraries: looked for by the search of `cellgate_models::library`, and loaded | `library.rs` |
 //! | the driver, checked before cudarc calls it; the compiler, called by a handle of our own | `driver.rs`, `nvrtc.rs` |
 //! | kernels compiled for the device at hand, and loaded | `compile.rs`, `module.rs` |
-//! | a [`Plan`](super::Plan) carried out: memory, launches, the captured graph | `device.rs`, the only one that calls the driver |
+//! | a [`LaunchSequence`](super::LaunchSequence) carried out: memory, launches, the captured graph | `device.rs`, the only one that calls the driver |
 //! | images in, tensors on the device out | `converter.rs` |
 //! | against the reference, and the memory's own rate, on a machine with a GPU | `compare.rs`, `rate.rs` |
 //!

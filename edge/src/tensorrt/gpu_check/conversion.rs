@@ -1,7 +1,7 @@
 //! The kernels against the reference, and their rates against the GPU's own.
 
 use super::Row;
-use crate::convert::Plan;
+use crate::convert::LaunchSequence;
 use crate::convert::cuda::{CudaConverter, CudaError, Timings, compare, copy_rate, in_turns};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Size};
 use cellgate_models::model::Model;
@@ -33,7 +33,7 @@ pub(super) fn kernels(model: &Model, named: &[Radiograph]) -> Row {
         }
     }
     let images = named.len() + made.len();
-    let on = format!("{images} images ({} of them made here), {} methods", made.len(), Plan::METHODS.len());
+    let on = format!("{images} images ({} of them made here), {} methods", made.len(), LaunchSequence::METHODS.len());
     let looked = match different {
         0 => Ok(format!("byte-equal with the CPU: yes; {on}, {values} values")),
         _ => Err(format!(
@@ -50,7 +50,7 @@ fn specs(model: &Model) -> impl Iterator<Item = ConversionSpec> {
     let own = model.conversion();
     let bounds = own.bounds.or_else(|| Bounds::new(1700, 2800).ok());
     let size = own.size.unwrap_or(Size::PAPER);
-    Plan::METHODS.into_iter().map(move |method| {
+    LaunchSequence::METHODS.into_iter().map(move |method| {
         let spec = ConversionSpec::new(method).with_size(size);
         bounds.map_or(spec.clone(), |bounds| spec.with_bounds(bounds))
     })

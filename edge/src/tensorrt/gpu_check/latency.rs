@@ -1,6 +1,6 @@
 //! How long each stage of a part takes on the GPU.
 
-use super::{Options, Row};
+use super::{GpuCheckOptions, Row};
 use crate::percentile::percentile;
 use crate::pipeline::{Pipeline, Times};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const STAGES: [Stage; 4] = [
 pub(super) const WHATS: [&str; 4] = [STAGES[0].0, STAGES[1].0, STAGES[2].0, STAGES[3].0];
 
 /// A row for each stage, of `options.rounds` judgements of its images in turns.
-pub(super) fn rows(pipeline: &mut Pipeline, options: &Options) -> [Row; 4] {
+pub(super) fn rows(pipeline: &mut Pipeline, options: &GpuCheckOptions) -> [Row; 4] {
     if options.images.is_empty() {
         return WHATS.map(|what| Row::skipped(what, "no images were named"));
     }

@@ -35,7 +35,7 @@ pub(super) fn gpu(has_driver: bool) -> (Row, Option<Gpu>) {
     if !has_driver {
         return (Row::failure("GPU", "none without a driver"), None);
     }
-    match gpu::at_hand() {
+    match gpu::detect() {
         Ok(gpu) => (Row::ok("GPU", gpu.to_string()), Some(gpu)),
         Err(error) => (Row::failure("GPU", error.to_string()), None),
     }

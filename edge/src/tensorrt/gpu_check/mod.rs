@@ -10,7 +10,7 @@ mod options;
 mod plan;
 mod row;
 
-pub use options::Options;
+pub use options::GpuCheckOptions;
 pub use row::{header, to_lines};
 
 use crate::finding::Finding;
@@ -27,7 +27,7 @@ const LOST: &str = "the GPU was lost before";
 
 /// Looks at everything, one row after the other, each told to `tell` as soon as it is there. Once the GPU was lost, nothing more
 /// is tried on it.
-pub fn examine(model: &Model, options: &Options, tell: &mut dyn FnMut(Finding)) {
+pub fn examine(model: &Model, options: &GpuCheckOptions, tell: &mut dyn FnMut(Finding)) {
     let mut table = Table { tell, precision: None, why_not: None };
     let (row, has_driver) = machine::driver();
     table.tell(row);
@@ -104,7 +104,7 @@ fn about(model: &Model) -> Row {
 }
 
 /// The named images, where all can be read.
-fn read(options: &Options) -> (Row, Vec<Radiograph>) {
+fn read(options: &GpuCheckOptions) -> (Row, Vec<Radiograph>) {
     let what = "images";
     let read = options.images.iter().map(|path| radiograph::read(path, &RadiographLimits::default()));
     match read.collect::<Result<Vec<_>, _>>() {
@@ -115,7 +115,7 @@ fn read(options: &Options) -> (Row, Vec<Radiograph>) {
 }
 
 /// Plan, golden images and latencies of one precision.
-fn judge(wanted: Result<plan::Wanted<'_>, String>, options: &Options, table: &mut Table<'_>) {
+fn judge(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckOptions, table: &mut Table<'_>) {
     let (built, loaded, parity) = ("plan built", "plan loaded", "parity");
     let [read, convert, infer, all] = latency::WHATS;
     let whats = [built, loaded, parity, read, convert, infer, all];

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// What to look at.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct GpuCheckOptions {
     /// Radiographs, besides three that are made here.
     pub images: Vec<PathBuf>,
     /// How often each precision judges one of them.

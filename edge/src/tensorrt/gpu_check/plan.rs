@@ -1,7 +1,7 @@
 //! A precision's plan: built into the cache, then taken from there as the appliance takes it, and proven.
 
-use super::{Options, Row};
-use crate::finding::State;
+use super::{GpuCheckOptions, Row};
+use crate::finding::FindingState;
 use crate::pipeline::{Activation, ActivationError, EngineChoice, Pipeline, ProofError, TensorRtOptions};
 use crate::tensorrt::plans::{NoPlan, Place, build};
 use cellgate_models::model::{Expectation, Model, Precision};
@@ -19,7 +19,7 @@ pub(super) struct Wanted<'a> {
     model: &'a Model,
     network: &'a [u8],
     precision: Precision,
-    options: &'a Options,
+    options: &'a GpuCheckOptions,
     gpu: &'a Gpu,
     tensorrt: TensorRt,
 }
@@ -40,7 +40,7 @@ impl<'a> Wanted<'a> {
     pub(super) fn new(
         model: &'a Model,
         precision: Precision,
-        options: &'a Options,
+        options: &'a GpuCheckOptions,
         gpu: Option<&'a Gpu>,
         tensorrt: Option<TensorRt>,
     ) -> Result<Self, String> {
@@ -127,14 +127,14 @@ impl<'a> Wanted<'a> {
         match activated {
             Ok((pipeline, is_plan_new)) => {
                 let (state, building) = match is_plan_new {
-                    false => (State::Ok, "; nothing was built"),
-                    true => (State::Failure, "; TensorRT refused it, and it was built anew"),
+                    false => (FindingState::Ok, "; nothing was built"),
+                    true => (FindingState::Failure, "; TensorRT refused it, and it was built anew"),
                 };
                 (loaded(state, " with the golden images", building), Loaded::Proven(Box::new(pipeline)))
             }
             // Whether it was built anew, the error does not say.
             Err(ActivationError::Proof(error @ ProofError::Score { .. })) => {
-                (loaded(State::Ok, "", ""), Loaded::Disproven(one_line(&error)))
+                (loaded(FindingState::Ok, "", ""), Loaded::Disproven(one_line(&error)))
             }
             Err(error) => {
                 let row = Row::failure(what, format!("the kept one: {}", error.in_one_line()));

@@ -1,6 +1,6 @@
 //! The table's rows: one finding each.
 
-use crate::finding::{Finding, State};
+use crate::finding::{Finding, FindingState};
 use cellgate_models::model::Precision;
 
 /// How many columns the table has.
@@ -18,24 +18,24 @@ pub(super) struct Row {
 
 impl Row {
     /// A row of that state.
-    pub(super) fn new(what: &'static str, state: State, found: impl Into<String>) -> Self {
+    pub(super) fn new(what: &'static str, state: FindingState, found: impl Into<String>) -> Self {
         Self { finding: Finding::new(what, state, found), is_gpu_lost: false }
     }
 
     /// A row of what is as it should be.
     pub(super) fn ok(what: &'static str, found: impl Into<String>) -> Self {
-        Self::new(what, State::Ok, found)
+        Self::new(what, FindingState::Ok, found)
     }
 
     /// A row of what was not asked for.
     pub(super) fn skipped(what: &'static str, found: impl Into<String>) -> Self {
-        Self::new(what, State::Skipped, found)
+        Self::new(what, FindingState::Skipped, found)
     }
 
     /// A row of what is wrong; an error that lists places line by line becomes one line.
     pub(super) fn failure(what: &'static str, found: impl AsRef<str>) -> Self {
         let found: Vec<_> = found.as_ref().split_whitespace().collect();
-        Self::new(what, State::Failure, found.join(" "))
+        Self::new(what, FindingState::Failure, found.join(" "))
     }
 
     /// The row that becomes of a look.

@@ -8,7 +8,7 @@ use crate::{
 
 /// Something for the application to do or to know.
 #[derive(Debug)]
-pub enum Event {
+pub enum DeviceEvent {
     /// Judge this part. Call [`super::DeviceSession::accept`] once the acceptance is durable, or at once.
     Triggered(Trigger),
     /// The part's time is nearly over and nothing was concluded: commit this REJECT, then send it. What the application
@@ -34,11 +34,11 @@ pub enum Event {
 
 /// What [`super::DeviceSession::poll`] gives.
 #[derive(Debug)]
-pub enum Action {
-    /// Send this. The Modbus profile sends nothing by itself: it drops these and shows the [`super::Snapshot`].
+pub enum DeviceAction {
+    /// Send this. The Modbus profile sends nothing by itself: it drops these and shows the [`super::SessionSnapshot`].
     Send(ToPlc),
     /// Do this.
-    Event(Event),
+    Event(DeviceEvent),
 }
 
 /// How [`super::DeviceSession::send_verdict`] sent a verdict.

@@ -2,7 +2,7 @@
 
 /// What does not change while a device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceConfig {
+pub struct DeviceSessionConfig {
     /// The device's number.
     pub device: u32,
     /// The number of this start, from the device's store: counted up, never the same twice, never 0. A new store does not begin

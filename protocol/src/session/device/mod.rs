@@ -5,32 +5,32 @@ mod condition;
 mod snapshot;
 mod stage;
 
-pub use action::{Action, AlreadyConcluded, Dispatch, Event};
-pub use condition::{Condition, DeviceConfig, Mode};
-pub use snapshot::Snapshot;
+pub use action::{AlreadyConcluded, DeviceAction, DeviceEvent, Dispatch};
+pub use condition::{Condition, DeviceSessionConfig, Mode};
+pub use snapshot::SessionSnapshot;
 
 use super::refused::Refused;
 use super::repeat::Repeat;
 use crate::{
     health::{Health, is_healthy},
-    limits::{CONCLUDE_BEFORE_MS, DEADLINE_MOST_MS, HEARTBEAT_MS},
+    limits::{CONCLUDE_BEFORE_MS, HEARTBEAT_MS, MAX_DEADLINE_MS},
     part::{Committed, Outcome, Pending, Ticket, Trigger},
     reason::ReasonCode,
     to_device::{Ack, TriggerRequest},
     to_plc::{Busy, DeviceHeartbeat, Nak, Origin, Record, ToPlc},
 };
 use heapless::Deque;
-use stage::Stage;
+use stage::PartStage;
 
 /// The device's session. After each input, and at least every 10 ms, call [`DeviceSession::poll`] until it gives `None`.
 #[derive(Debug)]
 pub struct DeviceSession {
-    config: DeviceConfig,
+    config: DeviceSessionConfig,
     condition: Condition,
-    stage: Stage,
+    stage: PartStage,
     tickets: u64,
     replies: Deque<ToPlc, 8>,
-    events: Deque<Event, 8>,
+    events: Deque<DeviceEvent, 8>,
     overrun: bool,
     healthy: bool,
     heartbeat: u32,
@@ -46,11 +46,11 @@ pub struct DeviceSession {
 impl DeviceSession {
     /// A session that starts: not ready until the application says so and the PLC is heard.
     #[must_use]
-    pub const fn new(config: DeviceConfig) -> Self {
+    pub const fn new(config: DeviceSessionConfig) -> Self {
         Self {
             config,
             condition: Condition { mode: Mode::Starting, store_ok: false, degraded: false, backlog: 0 },
-            stage: Stage::Empty,
+            stage: PartStage::Empty,
             tickets: 0,
             replies: Deque::new(),
             events: Deque::new(),
@@ -63,7 +63,7 @@ impl DeviceSession {
             plc_live: false,
             bad_acks: 0,
             refused: Refused::new(),
-            longest_deadline_ms: DEADLINE_MOST_MS,
+            longest_deadline_ms: MAX_DEADLINE_MS,
         }
     }
 
@@ -76,7 +76,7 @@ impl DeviceSession {
 
     /// What the session was made with.
     #[must_use]
-    pub const fn config(&self) -> &DeviceConfig {
+    pub const fn config(&self) -> &DeviceSessionConfig {
         &self.config
     }
 
@@ -127,7 +127,7 @@ impl DeviceSession {
             self.nak(request, ReasonCode::BUSY);
         } else if !self.is_ready(now_ms) || self.events.is_full() {
             self.nak(request, ReasonCode::NOT_READY);
-        } else if !(1..=DEADLINE_MOST_MS).contains(&request.deadline_ms) {
+        } else if !(1..=MAX_DEADLINE_MS).contains(&request.deadline_ms) {
             self.nak(request, ReasonCode::DEADLINE_INVALID);
         } else {
             self.tickets += 1;
@@ -139,9 +139,9 @@ impl DeviceSession {
                 accepted_ms: now_ms,
                 deadline_ms: request.deadline_ms.min(self.longest_deadline_ms),
             };
-            self.stage = Stage::Judging { ticket, accepted: false };
+            self.stage = PartStage::Judging { ticket, accepted: false };
             // There is room: it was asked for above.
-            let _ = self.events.push_back(Event::Triggered(Trigger(ticket)));
+            let _ = self.events.push_back(DeviceEvent::Triggered(Trigger(ticket)));
         }
     }
 
@@ -153,20 +153,22 @@ impl DeviceSession {
     /// Answers a trigger that is known already.
     fn trigger_again(&mut self, now_ms: u64, request: &TriggerRequest) {
         match &mut self.stage {
-            Stage::Judging { accepted: false, .. } | Stage::Committing { accepted: false, .. } | Stage::Empty => {}
-            Stage::Judging { ticket, .. } | Stage::Committing { ticket, .. } => {
+            PartStage::Judging { accepted: false, .. }
+            | PartStage::Committing { accepted: false, .. }
+            | PartStage::Empty => {}
+            PartStage::Judging { ticket, .. } | PartStage::Committing { ticket, .. } => {
                 let busy = Busy { part_id: ticket.part_id, nonce: ticket.nonce };
                 self.reply(ToPlc::Busy(busy));
             }
-            Stage::Sending { repeat, .. } => repeat.ask(now_ms),
-            Stage::Delivered { committed, asked } if !committed.pending.ticket.is_over(now_ms) => *asked = true,
-            Stage::Delivered { .. } | Stage::Recorded { .. } => self.nak(request, ReasonCode::EXPIRED),
+            PartStage::Sending { repeat, .. } => repeat.ask(now_ms),
+            PartStage::Delivered { committed, asked } if !committed.pending.ticket.is_over(now_ms) => *asked = true,
+            PartStage::Delivered { .. } | PartStage::Recorded { .. } => self.nak(request, ReasonCode::EXPIRED),
         }
     }
 
     /// The part's acceptance is durable: the PLC is told BUSY.
     pub fn accept(&mut self, trigger: &Trigger) {
-        if let Stage::Judging { ticket, accepted } = &mut self.stage
+        if let PartStage::Judging { ticket, accepted } = &mut self.stage
             && *ticket == trigger.0
         {
             *accepted = true;
@@ -179,8 +181,8 @@ impl DeviceSession {
     /// the part already.
     #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
     pub fn refuse(&mut self, trigger: Trigger, reason: ReasonCode) {
-        if matches!(&self.stage, Stage::Judging { ticket, .. } if *ticket == trigger.0) {
-            self.stage = Stage::Empty;
+        if matches!(&self.stage, PartStage::Judging { ticket, .. } if *ticket == trigger.0) {
+            self.stage = PartStage::Empty;
             let Ticket { part_id, nonce, .. } = trigger.0;
             self.reply(ToPlc::Nak(Nak { part_id, nonce, reason }));
         }
@@ -189,12 +191,12 @@ impl DeviceSession {
     /// The application found out what the part is. After the deadline it is REJECT/TIMEOUT, whatever was found.
     ///
     /// # Errors
-    /// [`AlreadyConcluded`] where the session gave out [`Event::Concluded`] for the part: there is nothing to commit.
+    /// [`AlreadyConcluded`] where the session gave out [`DeviceEvent::Concluded`] for the part: there is nothing to commit.
     #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
     pub fn conclude(&mut self, now_ms: u64, trigger: Trigger, outcome: Outcome) -> Result<Pending, AlreadyConcluded> {
         match self.stage {
-            Stage::Judging { ticket, accepted } if ticket == trigger.0 => {
-                self.stage = Stage::Committing { ticket, accepted };
+            PartStage::Judging { ticket, accepted } if ticket == trigger.0 => {
+                self.stage = PartStage::Committing { ticket, accepted };
                 let late = ticket.is_over(now_ms);
                 let outcome = if late { Outcome::reject(ReasonCode::TIMEOUT) } else { outcome };
                 Ok(Pending { ticket, outcome })
@@ -217,8 +219,8 @@ impl DeviceSession {
     /// The journal holds the part's verdict under another entry than this one: the window is free again.
     #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
     pub fn settle(&mut self, pending: Pending) {
-        if matches!(&self.stage, Stage::Committing { ticket, .. } if *ticket == pending.ticket) {
-            self.stage = Stage::Empty;
+        if matches!(&self.stage, PartStage::Committing { ticket, .. } if *ticket == pending.ticket) {
+            self.stage = PartStage::Empty;
         }
     }
 
@@ -226,7 +228,7 @@ impl DeviceSession {
     pub fn send_verdict(&mut self, now_ms: u64, committed: Committed, health: Option<&Health>) -> Dispatch {
         self.healthy = is_healthy(health, now_ms);
         let ticket = committed.pending.ticket;
-        let in_hand = matches!(&self.stage, Stage::Committing { ticket: open, .. } if *open == ticket);
+        let in_hand = matches!(&self.stage, PartStage::Committing { ticket: open, .. } if *open == ticket);
         if !in_hand {
             // Of another session: information at most, and the part in hand stays.
             self.reply(ToPlc::Record(committed.record(Origin::REPLAY)));
@@ -238,7 +240,7 @@ impl DeviceSession {
             Origin::UNHEALTHY
         } else {
             let repeat = Repeat::from(now_ms, self.config.first_wait_ms);
-            self.stage = Stage::Sending { committed, repeat };
+            self.stage = PartStage::Sending { committed, repeat };
             return Dispatch::Verdict;
         };
         self.record_part(&committed, origin);
@@ -253,7 +255,7 @@ impl DeviceSession {
     /// The PLC says that something arrived. Only the echo of number, part and code ends the repetition.
     pub fn acknowledge(&mut self, ack: &Ack) {
         let told = match &self.stage {
-            Stage::Sending { committed, .. } | Stage::Delivered { committed, .. }
+            PartStage::Sending { committed, .. } | PartStage::Delivered { committed, .. }
                 if committed.verdict_seq.get() == ack.verdict_seq =>
             {
                 let Pending { ticket, outcome } = &committed.pending;
@@ -263,8 +265,8 @@ impl DeviceSession {
         };
         let Some(told) = told else {
             // A full queue loses this one; the PLC says it again when the record is repeated.
-            let told = self.events.push_back(Event::RecordAcknowledged(*ack)).is_ok();
-            if let Stage::Recorded { record, acknowledged, .. } = &mut self.stage {
+            let told = self.events.push_back(DeviceEvent::RecordAcknowledged(*ack)).is_ok();
+            if let PartStage::Recorded { record, acknowledged, .. } = &mut self.stage {
                 let ours =
                     (record.verdict_seq, record.part_id, record.code) == (ack.verdict_seq, ack.part_id, ack.code);
                 *acknowledged |= told && ours;
@@ -273,71 +275,71 @@ impl DeviceSession {
         };
         if told != (ack.part_id, ack.code) {
             self.bad_acks = self.bad_acks.wrapping_add(1);
-        } else if matches!(self.stage, Stage::Sending { .. }) && !self.events.is_full() {
-            if let Stage::Sending { committed, .. } = core::mem::replace(&mut self.stage, Stage::Empty) {
-                self.stage = Stage::Delivered { committed, asked: false };
+        } else if matches!(self.stage, PartStage::Sending { .. }) && !self.events.is_full() {
+            if let PartStage::Sending { committed, .. } = core::mem::replace(&mut self.stage, PartStage::Empty) {
+                self.stage = PartStage::Delivered { committed, asked: false };
             }
-            let _ = self.events.push_back(Event::Delivered { verdict_seq: ack.verdict_seq });
+            let _ = self.events.push_back(DeviceEvent::Delivered { verdict_seq: ack.verdict_seq });
         }
     }
 
     /// What to do now; to be called until it gives `None`.
-    pub fn poll(&mut self, now_ms: u64, health: Option<&Health>) -> Option<Action> {
+    pub fn poll(&mut self, now_ms: u64, health: Option<&Health>) -> Option<DeviceAction> {
         self.healthy = is_healthy(health, now_ms);
         if let Some(event) = self.events.pop_front() {
-            return Some(Action::Event(event));
+            return Some(DeviceAction::Event(event));
         }
         let live = self.is_plc_live(now_ms);
         if live != self.plc_live {
             self.plc_live = live;
-            return Some(Action::Event(if live { Event::PlcBack } else { Event::PlcSilent }));
+            return Some(DeviceAction::Event(if live { DeviceEvent::PlcBack } else { DeviceEvent::PlcSilent }));
         }
         if let Some(message) = self.replies.pop_front() {
-            return Some(Action::Send(message));
+            return Some(DeviceAction::Send(message));
         }
         self.poll_part(now_ms).or_else(|| self.poll_heartbeat(now_ms))
     }
 
     /// What the part in the window needs.
-    fn poll_part(&mut self, now_ms: u64) -> Option<Action> {
+    fn poll_part(&mut self, now_ms: u64) -> Option<DeviceAction> {
         match &self.stage {
-            Stage::Judging { ticket, accepted } => {
+            PartStage::Judging { ticket, accepted } => {
                 let before_ms = CONCLUDE_BEFORE_MS.min(u64::from(ticket.deadline_ms) / 2);
                 if now_ms + before_ms < ticket.ends_ms() {
                     return None;
                 }
                 let (ticket, accepted) = (*ticket, *accepted);
-                self.stage = Stage::Committing { ticket, accepted };
+                self.stage = PartStage::Committing { ticket, accepted };
                 let pending = Pending { ticket, outcome: Outcome::reject(ReasonCode::TIMEOUT) };
-                Some(Action::Event(Event::Concluded(pending)))
+                Some(DeviceAction::Event(DeviceEvent::Concluded(pending)))
             }
-            Stage::Sending { committed, .. } if committed.pending.ticket.is_over(now_ms) => {
-                let Stage::Sending { committed, .. } = core::mem::replace(&mut self.stage, Stage::Empty) else {
+            PartStage::Sending { committed, .. } if committed.pending.ticket.is_over(now_ms) => {
+                let PartStage::Sending { committed, .. } = core::mem::replace(&mut self.stage, PartStage::Empty) else {
                     return None;
                 };
                 self.record_part(&committed, Origin::LATE);
-                self.events.pop_front().map(Action::Event)
+                self.events.pop_front().map(DeviceAction::Event)
             }
-            Stage::Sending { committed, repeat } if repeat.is_due(now_ms) => {
+            PartStage::Sending { committed, repeat } if repeat.is_due(now_ms) => {
                 let verdict = self.sayable(now_ms, committed)?;
-                if let Stage::Sending { repeat, .. } = &mut self.stage {
+                if let PartStage::Sending { repeat, .. } = &mut self.stage {
                     repeat.said(now_ms);
                 }
-                Some(Action::Send(ToPlc::Verdict(verdict)))
+                Some(DeviceAction::Send(ToPlc::Verdict(verdict)))
             }
-            Stage::Delivered { committed, asked: true } => {
+            PartStage::Delivered { committed, asked: true } => {
                 let verdict = self.sayable(now_ms, committed)?;
-                if let Stage::Delivered { asked, .. } = &mut self.stage {
+                if let PartStage::Delivered { asked, .. } = &mut self.stage {
                     *asked = false;
                 }
-                Some(Action::Send(ToPlc::Verdict(verdict)))
+                Some(DeviceAction::Send(ToPlc::Verdict(verdict)))
             }
             _ => None,
         }
     }
 
     /// The heartbeat, every [`HEARTBEAT_MS`]: it always shows the state, but advances only while healthy.
-    fn poll_heartbeat(&mut self, now_ms: u64) -> Option<Action> {
+    fn poll_heartbeat(&mut self, now_ms: u64) -> Option<DeviceAction> {
         if now_ms < self.heartbeat_due_ms {
             return None;
         }
@@ -345,7 +347,7 @@ impl DeviceSession {
         if self.healthy {
             self.heartbeat = self.heartbeat.wrapping_add(1);
         }
-        Some(Action::Send(ToPlc::Heartbeat(DeviceHeartbeat {
+        Some(DeviceAction::Send(ToPlc::Heartbeat(DeviceHeartbeat {
             counter: self.heartbeat,
             state: self.state(now_ms).code(),
             status: self.status(now_ms),
@@ -356,10 +358,10 @@ impl DeviceSession {
     /// The part in hand goes out as a record.
     fn record_part(&mut self, committed: &Committed, origin: Origin) {
         let record = committed.record(origin);
-        self.stage = Stage::Recorded { ticket: committed.pending.ticket, record, acknowledged: false };
+        self.stage = PartStage::Recorded { ticket: committed.pending.ticket, record, acknowledged: false };
         self.reply(ToPlc::Record(record));
         // A full queue loses only this notice: a verdict counts as undelivered until it is acknowledged.
-        let _ = self.events.push_back(Event::Undelivered { verdict_seq: record.verdict_seq });
+        let _ = self.events.push_back(DeviceEvent::Undelivered { verdict_seq: record.verdict_seq });
     }
 
     fn nak(&mut self, request: &TriggerRequest, reason: ReasonCode) {

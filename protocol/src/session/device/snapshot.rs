@@ -1,24 +1,24 @@
 //! What can be seen of a session now: its state, its status bits, and the verdict that may be said.
 
-use super::{DeviceSession, Mode, stage::Stage};
+use super::{DeviceSession, Mode, stage::PartStage};
 use crate::{
-    code::Verdict,
+    code::WireVerdict,
     health::{Health, is_healthy},
     limits::PLC_SILENT_MS,
     part::{Committed, Pending},
-    state::{State, Status},
+    state::{DeviceState, Status},
     to_plc::{Origin, Record, VerdictMessage},
 };
 
 /// Everything that a poll of registers shows, at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct SessionSnapshot {
     /// The device's number.
     pub device: u32,
     /// The count of its starts.
     pub boot_epoch: u32,
     /// Its state.
-    pub state: State,
+    pub state: DeviceState,
     /// Its heartbeat.
     pub heartbeat: u32,
     /// Its status bits.
@@ -36,9 +36,9 @@ pub struct Snapshot {
 impl DeviceSession {
     /// Everything that a poll of registers shows. A PASS is shown to act on only with a good health token.
     #[must_use]
-    pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> Snapshot {
+    pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> SessionSnapshot {
         self.healthy = is_healthy(health, now_ms);
-        Snapshot {
+        SessionSnapshot {
             device: self.config.device,
             boot_epoch: self.config.boot_epoch,
             state: self.state(now_ms),
@@ -53,22 +53,24 @@ impl DeviceSession {
 
     /// The state now.
     #[must_use]
-    pub fn state(&self, now_ms: u64) -> State {
+    pub fn state(&self, now_ms: u64) -> DeviceState {
         match self.condition.mode {
-            Mode::Starting => State::Preoperational,
-            Mode::Failed => State::Error,
-            _ if !self.stage.is_free() => State::SingleExecution,
-            Mode::Halted => State::Halted,
-            Mode::Operating if !self.condition.store_ok => State::Error,
-            Mode::Operating if self.is_ready(now_ms) => State::Ready,
-            Mode::Operating => State::Initialized,
+            Mode::Starting => DeviceState::Preoperational,
+            Mode::Failed => DeviceState::Error,
+            _ if !self.stage.is_free() => DeviceState::SingleExecution,
+            Mode::Halted => DeviceState::Halted,
+            Mode::Operating if !self.condition.store_ok => DeviceState::Error,
+            Mode::Operating if self.is_ready(now_ms) => DeviceState::Ready,
+            Mode::Operating => DeviceState::Initialized,
         }
     }
 
     pub(super) fn status(&self, now_ms: u64) -> Status {
-        let busy =
-            matches!(self.stage, Stage::Judging { accepted: true, .. } | Stage::Committing { accepted: true, .. });
-        let done = matches!(self.stage, Stage::Sending { .. } | Stage::Recorded { acknowledged: false, .. });
+        let busy = matches!(
+            self.stage,
+            PartStage::Judging { accepted: true, .. } | PartStage::Committing { accepted: true, .. }
+        );
+        let done = matches!(self.stage, PartStage::Sending { .. } | PartStage::Recorded { acknowledged: false, .. });
         Status::default()
             .with(Status::READY, self.is_ready(now_ms))
             .with(Status::BUSY, busy)
@@ -82,7 +84,7 @@ impl DeviceSession {
     /// The verdict to act on, if there is one.
     fn verdict(&self, now_ms: u64) -> Option<VerdictMessage> {
         match &self.stage {
-            Stage::Sending { committed, .. } => self.sayable(now_ms, committed),
+            PartStage::Sending { committed, .. } => self.sayable(now_ms, committed),
             _ => None,
         }
     }
@@ -90,14 +92,14 @@ impl DeviceSession {
     /// The last verdict, where there is nothing to act on.
     fn information(&self, now_ms: u64) -> Option<Record> {
         match &self.stage {
-            Stage::Sending { committed, .. } => {
+            PartStage::Sending { committed, .. } => {
                 let late = committed.pending.ticket.is_over(now_ms);
                 let origin = if late { Origin::LATE } else { Origin::UNHEALTHY };
                 self.sayable(now_ms, committed).is_none().then(|| committed.record(origin))
             }
-            Stage::Delivered { committed, .. } => Some(committed.record(Origin::DELIVERED)),
-            Stage::Recorded { record, .. } => Some(*record),
-            Stage::Empty | Stage::Judging { .. } | Stage::Committing { .. } => None,
+            PartStage::Delivered { committed, .. } => Some(committed.record(Origin::DELIVERED)),
+            PartStage::Recorded { record, .. } => Some(*record),
+            PartStage::Empty | PartStage::Judging { .. } | PartStage::Committing { .. } => None,
         }
     }
 
@@ -109,9 +111,9 @@ impl DeviceSession {
     }
 
     /// A PASS needs health, a PLC that is heard and a store; a REJECT and a REVIEW need nothing.
-    pub(super) fn may_say(&self, now_ms: u64, verdict: Verdict) -> bool {
+    pub(super) fn may_say(&self, now_ms: u64, verdict: WireVerdict) -> bool {
         let sound = matches!(self.condition.mode, Mode::Operating | Mode::Halted) && self.condition.store_ok;
-        verdict != Verdict::Pass || (sound && self.healthy && self.is_plc_live(now_ms))
+        verdict != WireVerdict::Pass || (sound && self.healthy && self.is_plc_live(now_ms))
     }
 
     pub(super) fn is_ready(&self, now_ms: u64) -> bool {

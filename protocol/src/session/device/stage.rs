@@ -8,7 +8,7 @@ use crate::{
 
 /// Where the part in the window stands.
 #[derive(Debug)]
-pub(super) enum Stage {
+pub(super) enum PartStage {
     /// No part since the start.
     Empty,
     /// Given out to the application. `accepted`: the acceptance is durable.
@@ -23,7 +23,7 @@ pub(super) enum Stage {
     Recorded { ticket: Ticket, record: Record, acknowledged: bool },
 }
 
-impl Stage {
+impl PartStage {
     /// Is the window free for the next part?
     pub(super) fn is_free(&self) -> bool {
         matches!(self, Self::Empty | Self::Delivered { .. } | Self::Recorded { .. })

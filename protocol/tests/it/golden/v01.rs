@@ -3,14 +3,14 @@
 
 use crate::support;
 use cellgate_protocol::{
-    code::{Verdict, VerdictCode},
+    code::{VerdictCode, WireVerdict},
     digest::DigestStart,
     fault::{FaultCode, LinkError},
     frame::Header,
     part::Outcome,
     reason::ReasonCode,
     score::ScoreE4,
-    state::{State, Status},
+    state::{DeviceState, Status},
     to_device::{Ack, Hello, PlcHeartbeat, ToDevice, TriggerRequest},
     to_plc::{Busy, DeviceHeartbeat, Flags, HelloAck, Nak, Origin, Record, ToPlc},
 };
@@ -63,7 +63,7 @@ pub(crate) fn to_device() -> Vec<(&'static str, Header, ToDevice, &'static str)>
 pub(crate) fn to_plc() -> Vec<(&'static str, Header, ToPlc, &'static str)> {
     let header = |seq, ack| Header { link_id: 0x1122_3344, boot_epoch: 3, seq, ack };
     let outcome = Outcome {
-        verdict: Verdict::Pass,
+        verdict: WireVerdict::Pass,
         reason: ReasonCode::SCORE_BELOW_REVIEW,
         score: ScoreE4(1_206),
         model: DigestStart([0x9F, 0x2C, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55]),
@@ -86,7 +86,7 @@ pub(crate) fn to_plc() -> Vec<(&'static str, Header, ToPlc, &'static str)> {
     let nak = Nak { part_id: 1_000_001, nonce: 0xCAFE_0002, reason: ReasonCode::NOT_READY };
     let heartbeat = DeviceHeartbeat {
         counter: 77,
-        state: State::SingleExecution.code(),
+        state: DeviceState::SingleExecution.code(),
         status: Status::BUSY.with(Status::STORE_OK, true),
         backlog: 2,
     };
@@ -95,7 +95,7 @@ pub(crate) fn to_plc() -> Vec<(&'static str, Header, ToPlc, &'static str)> {
         (
             "HELLO_ACK",
             header(1, 1),
-            ToPlc::HelloAck(HelloAck { schema: 1, device: 7, state: State::Ready.code() }),
+            ToPlc::HelloAck(HelloAck { schema: 1, device: 7, state: DeviceState::Ready.code() }),
             "00 04 01 02 09 06 44 33 22 11 03 01 01 02 01 01 01 02 01 01 01 02 01 01 01 02 07 01 01 06 06 80 \
              AE 6F E2 00",
         ),

@@ -1,8 +1,8 @@
 //! A device behind registers, and the PLC's side of its cycle.
 
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;
-use cellgate_protocol::health::{Health, Progress};
+use cellgate_protocol::health::{Health, WorkerProgress};
 use cellgate_protocol::link::Output;
 use cellgate_protocol::modbus::codec::{Request, Response};
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
@@ -10,11 +10,11 @@ use cellgate_protocol::modbus::device::ModbusDevice;
 use cellgate_protocol::modbus::link::Link;
 use cellgate_protocol::modbus::map::COMMAND_ADDRESS;
 use cellgate_protocol::modbus::registers::Registers;
-use cellgate_protocol::modbus::snapshot::Snapshot;
+use cellgate_protocol::modbus::snapshot::ModbusSnapshot;
 use cellgate_protocol::part::{Outcome, Trigger};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::score::ScoreE4;
-use cellgate_protocol::session::device::{Condition, DeviceConfig, DeviceSession, Event, Mode};
+use cellgate_protocol::session::device::{Condition, DeviceEvent, DeviceSession, DeviceSessionConfig, Mode};
 use cellgate_protocol::state::Status;
 use cellgate_protocol::to_plc::Flags;
 use std::num::NonZeroU64;
@@ -25,7 +25,7 @@ pub(crate) const DEADLINE_MS: u32 = 1_000;
 
 pub(crate) fn pass() -> Outcome {
     Outcome {
-        verdict: Verdict::Pass,
+        verdict: WireVerdict::Pass,
         reason: ReasonCode::SCORE_BELOW_REVIEW,
         score: ScoreE4(123),
         model: DigestStart([0xA1, 0xA2, 0xA3, 0xA4, 0xA5, 0xA6, 0xA7, 0xA8]),
@@ -39,7 +39,7 @@ pub(crate) struct Bench {
     pub(crate) device: ModbusDevice,
     pub(crate) now_ms: u64,
     pub(crate) healthy: bool,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<DeviceEvent>,
     heartbeat: u16,
 }
 
@@ -50,7 +50,7 @@ impl Bench {
     }
 
     pub(crate) fn started(boot_epoch: u32) -> Self {
-        let config = DeviceConfig { device: 7, boot_epoch, first_wait_ms: 66 };
+        let config = DeviceSessionConfig { device: 7, boot_epoch, first_wait_ms: 66 };
         let session = DeviceSession::new(config);
         let mut device = ModbusDevice::new(session, Link::new(UNIT.try_into().unwrap(), 20), DEADLINE_MS);
         let condition = Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 };
@@ -67,7 +67,7 @@ impl Bench {
     }
 
     fn health(&self) -> Option<Health> {
-        let worker = Progress { last_ms: self.now_ms, allowed_ms: 100 };
+        let worker = WorkerProgress { last_ms: self.now_ms, allowed_ms: 100 };
         Health::attest(self.now_ms, &[worker]).filter(|_| self.healthy)
     }
 
@@ -92,12 +92,12 @@ impl Bench {
         assert_eq!(Response::decode(&answer, UNIT, &receipt), Ok(written));
     }
 
-    pub(crate) fn shown(&mut self) -> Snapshot {
+    pub(crate) fn shown(&mut self) -> ModbusSnapshot {
         let request = Request::ReadInput { address: 0, count: 32 };
         let mut out = [0; 256];
         let answer = self.asked(request.encode(UNIT, &mut out).unwrap());
         let Ok(Response::Registers(read)) = Response::decode(&answer, UNIT, &request) else { panic!("{answer:?}") };
-        Snapshot::from_registers(&read.to_array().unwrap()).unwrap()
+        ModbusSnapshot::from_registers(&read.to_array().unwrap()).unwrap()
     }
 
     /// A trigger whose acceptance is stored at once.
@@ -108,8 +108,8 @@ impl Bench {
     }
 
     pub(crate) fn not_yet_accepted(&mut self) -> Option<Trigger> {
-        let at = self.events.iter().position(|event| matches!(event, Event::Triggered(_)))?;
-        let Event::Triggered(trigger) = self.events.remove(at) else { unreachable!() };
+        let at = self.events.iter().position(|event| matches!(event, DeviceEvent::Triggered(_)))?;
+        let DeviceEvent::Triggered(trigger) = self.events.remove(at) else { unreachable!() };
         Some(trigger)
     }
 

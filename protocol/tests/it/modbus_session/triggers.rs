@@ -1,12 +1,12 @@
 //! Triggers: taken, refused, repeated, held back.
 
 use super::bench::{Bench, DEADLINE_MS, EPOCH, block, pass};
-use cellgate_protocol::code::Verdict;
+use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::modbus::command::Command;
 use cellgate_protocol::modbus::snapshot::NO_VERDICT;
 use cellgate_protocol::reason::ReasonCode;
-use cellgate_protocol::session::device::Event;
-use cellgate_protocol::state::{State, Status};
+use cellgate_protocol::session::device::DeviceEvent;
+use cellgate_protocol::state::{DeviceState, Status};
 
 /// Else a crash right then would leave an accepted part without a record.
 #[test]
@@ -23,7 +23,7 @@ fn a_part_is_busy_only_once_its_acceptance_is_stored() {
     bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
     bench.now_ms = u64::from(DEADLINE_MS);
     assert_eq!(is_busy(&mut bench), (43, false));
-    assert!(bench.events.iter().any(|event| matches!(event, Event::Concluded(_))), "{:?}", bench.events);
+    assert!(bench.events.iter().any(|event| matches!(event, DeviceEvent::Concluded(_))), "{:?}", bench.events);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_device_that_is_not_armed_is_not_ready() {
     assert!(bench.triggered().is_none());
     let shown = bench.shown();
     assert!(!shown.status.has(Status::READY));
-    assert_eq!(shown.state, u16::from(State::Initialized.code().0));
+    assert_eq!(shown.state, u16::from(DeviceState::Initialized.code().0));
     bench.command(Command::None);
     let _ = bench.trigger(42, 1);
 }
@@ -81,7 +81,7 @@ fn a_trigger_refused_as_busy_hides_nothing_of_the_part_in_hand() {
         assert_eq!(shown.verdict, NO_VERDICT);
     }
     bench.command(Command::Acknowledge { part_id: 42, nonce: 1, sequence: 5 });
-    assert!(matches!(bench.events.last(), Some(Event::RecordAcknowledged(ack)) if ack.verdict_seq == 5));
+    assert!(matches!(bench.events.last(), Some(DeviceEvent::RecordAcknowledged(ack)) if ack.verdict_seq == 5));
     let shown = bench.shown();
     assert_eq!((shown.part_id, shown.sequence, shown.status.has(Status::DONE)), (42, 5, false));
 }
@@ -128,5 +128,5 @@ fn a_trigger_of_another_epoch_disturbs_neither_the_part_in_hand_nor_its_verdict(
     };
     assert!(is_told_of_42(&mut bench).status.has(Status::BUSY));
     bench.concludes(trigger, pass(), 5);
-    assert_eq!(is_told_of_42(&mut bench).verdict, Verdict::Pass.register());
+    assert_eq!(is_told_of_42(&mut bench).verdict, WireVerdict::Pass.register());
 }

@@ -14,8 +14,8 @@ use cellgate_protocol::{
         plc::{Ends, PlcLink},
     },
     session::{
-        device::{Condition, DeviceConfig, DeviceSession, Mode},
-        plc::{PlcConfig, PlcSession},
+        device::{Condition, DeviceSession, DeviceSessionConfig, Mode},
+        plc::{PlcSession, PlcSessionConfig},
     },
     to_device::ToDevice,
     to_plc::ToPlc,
@@ -77,10 +77,10 @@ fn framed(body: &[u8]) -> Vec<u8> {
 pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
     let (mut down, mut up) = (Direction::default(), Direction::default());
-    let mut device = DeviceSession::new(DeviceConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 });
+    let mut device = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 });
     device.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
     let mut device = DeviceLink::new(device);
-    let plc = PlcSession::new(PlcConfig { allowed_models: Default::default(), first_wait_ms: 66 });
+    let plc = PlcSession::new(PlcSessionConfig { allowed_models: Default::default(), first_wait_ms: 66 });
     let mut plc = PlcLink::new(0, plc, Ends { plc: 0, device: None, first_link_id: 0, first_wait_ms: 66 });
     let mut now_ms = 0;
     let mut said = Reader::default();

@@ -2,13 +2,13 @@
 
 use super::steps::Steps;
 use cellgate_protocol::{
-    code::Verdict,
+    code::WireVerdict,
     digest::DigestStart,
-    health::{Health, Progress},
-    part::{Entry, Outcome, Pending, Trigger},
+    health::{Health, WorkerProgress},
+    part::{Outcome, PartEntry, Pending, Trigger},
     reason::ReasonCode,
     score::ScoreE4,
-    session::device::{Condition, DeviceConfig, DeviceSession, Dispatch, Event, Mode},
+    session::device::{Condition, DeviceEvent, DeviceSession, DeviceSessionConfig, Dispatch, Mode},
     to_plc::{Flags, Origin},
 };
 use std::num::NonZeroU64;
@@ -32,7 +32,7 @@ pub(crate) struct Application {
     open: Option<Open>,
     pending: Option<Pending>,
     /// What was committed last, and until when it may be said.
-    committed: Option<(u64, Entry, u64)>,
+    committed: Option<(u64, PartEntry, u64)>,
     verdict_seq: NonZeroU64,
     /// Verdicts that the PLC acknowledged.
     pub(crate) delivered: u32,
@@ -55,13 +55,13 @@ impl Application {
 
     /// A session of this application.
     pub(crate) fn session(&self) -> DeviceSession {
-        let mut session = DeviceSession::new(DeviceConfig { device: 7, boot_epoch: EPOCH, first_wait_ms: 66 });
+        let mut session = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: EPOCH, first_wait_ms: 66 });
         session.set_condition(self.condition);
         session
     }
 
     pub(crate) fn health(&self) -> Option<Health> {
-        let worker = Progress { last_ms: self.now_ms, allowed_ms: 0 };
+        let worker = WorkerProgress { last_ms: self.now_ms, allowed_ms: 0 };
         Health::attest(self.now_ms, &[worker]).filter(|_| self.healthy)
     }
 
@@ -105,7 +105,7 @@ impl Application {
             }
             8 => {
                 let outcome = Outcome::reject(ReasonCode::RESTARTED);
-                let entry = Entry { part_id: steps.byte().into(), nonce: 1, boot_epoch: EPOCH - 1, outcome };
+                let entry = PartEntry { part_id: steps.byte().into(), nonce: 1, boot_epoch: EPOCH - 1, outcome };
                 session.send_record(entry.record(self.verdict_seq, Origin::REPLAY));
             }
             _ => {
@@ -120,7 +120,8 @@ impl Application {
     }
 
     fn conclude(&mut self, session: &mut DeviceSession, trigger: Trigger, wish: u8) {
-        let verdict = [Verdict::Pass, Verdict::Pass, Verdict::Review, Verdict::Reject][usize::from(wish / 10 % 4)];
+        let verdict = [WireVerdict::Pass, WireVerdict::Pass, WireVerdict::Review, WireVerdict::Reject]
+            [usize::from(wish / 10 % 4)];
         let (score, image) = (ScoreE4(u16::from(wish)), DigestStart([wish; 8]));
         let flags = Flags(u16::from(wish >> 7));
         let reason = ReasonCode::SCORE_BELOW_REVIEW;
@@ -148,38 +149,38 @@ impl Application {
     }
 
     /// What the session tells.
-    pub(crate) fn hear(&mut self, event: Event) {
+    pub(crate) fn hear(&mut self, event: DeviceEvent) {
         match event {
-            Event::Triggered(trigger) => {
+            DeviceEvent::Triggered(trigger) => {
                 assert!(self.open.is_none() && self.pending.is_none(), "a second part in the window");
                 self.open = Some(Open { ends_ms: trigger.deadline_at_ms(), sent: false });
                 self.trigger = Some(trigger);
             }
-            Event::Concluded(pending) => {
+            DeviceEvent::Concluded(pending) => {
                 assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::TIMEOUT));
                 assert!(self.pending.replace(pending).is_none(), "a second conclusion of a part");
             }
-            Event::Delivered { verdict_seq } => {
+            DeviceEvent::Delivered { verdict_seq } => {
                 assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "nobody committed it");
                 (self.open, self.delivered) = (None, self.delivered + 1);
             }
-            Event::Undelivered { verdict_seq } => {
+            DeviceEvent::Undelivered { verdict_seq } => {
                 assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "nobody committed it");
                 self.open = None;
             }
-            Event::RecordAcknowledged(_) | Event::PlcSilent | Event::PlcBack => {}
+            DeviceEvent::RecordAcknowledged(_) | DeviceEvent::PlcSilent | DeviceEvent::PlcBack => {}
         }
     }
 
     /// A verdict goes out only committed and in time, a PASS only in health; the low bits are those that travel.
-    pub(crate) fn may_say(&self, (part_id, nonce, verdict_seq): (u64, u32, u64), verdict: Verdict) {
+    pub(crate) fn may_say(&self, (part_id, nonce, verdict_seq): (u64, u32, u64), verdict: WireVerdict) {
         let (seq, entry, ends_ms) = self.committed.expect("a verdict that nobody committed");
         assert_eq!((seq, entry.part_id, entry.nonce), (verdict_seq, part_id, nonce), "another part's verdict");
         assert_eq!(entry.outcome.verdict, verdict, "another verdict");
         assert!(self.now_ms <= ends_ms, "a late verdict");
         let Condition { mode, store_ok, .. } = self.condition;
         let sound = self.healthy && store_ok && matches!(mode, Mode::Operating | Mode::Halted);
-        assert!(verdict != Verdict::Pass || sound, "a PASS without health");
+        assert!(verdict != WireVerdict::Pass || sound, "a PASS without health");
     }
 
     /// A part that the application forgot is concluded by the session.

@@ -6,7 +6,7 @@ use super::application::{Application, EPOCH};
 use super::bits::{crc, crc_32c};
 use super::steps::Steps;
 use cellgate_protocol::{
-    code::Verdict,
+    code::WireVerdict,
     link::Output,
     modbus::{
         codec::Request,
@@ -15,10 +15,10 @@ use cellgate_protocol::{
         link::Link,
         map::{COMMAND_ADDRESS, COMMAND_REGISTERS},
         registers::Registers,
-        snapshot::Snapshot,
+        snapshot::ModbusSnapshot,
         unit::Unit,
     },
-    session::device::Event,
+    session::device::DeviceEvent,
     state::Status,
 };
 
@@ -66,7 +66,7 @@ pub fn run(input: &[u8]) -> u32 {
     let shown = line.shown();
     if shown.status.has(Status::VALID) {
         let in_hand = (shown.part_id, u32::from(shown.nonce), u64::from(shown.sequence));
-        line.application.may_say(in_hand, Verdict::from_register(shown.verdict));
+        line.application.may_say(in_hand, WireVerdict::from_register(shown.verdict));
     }
     line.application.delivered
 }
@@ -126,7 +126,7 @@ impl Line {
                     return;
                 }
                 Some(Output::Event(event)) => {
-                    if let Event::Triggered(trigger) = &event {
+                    if let DeviceEvent::Triggered(trigger) = &event {
                         triggered = Some((trigger.part_id(), trigger.nonce()));
                     }
                     self.application.hear(event);
@@ -184,10 +184,10 @@ impl Line {
         }
     }
 
-    fn shown(&mut self) -> Snapshot {
+    fn shown(&mut self) -> ModbusSnapshot {
         let bytes = self.read(&Request::ReadInput { address: 0, count: 32 });
         let registers = Registers::from_bytes(&bytes).and_then(|registers| registers.to_array());
-        Snapshot::from_registers(&registers.expect("32 registers")).expect("a sealed snapshot")
+        ModbusSnapshot::from_registers(&registers.expect("32 registers")).expect("a sealed snapshot")
     }
 }
 

@@ -1,19 +1,19 @@
 //! The device of the simulated line: its session, an application that judges, and a journal that survives restarts.
 
-use super::profile::{DeviceEnd, Profile};
+use super::profile::{DeviceTransport, Profile};
 use super::referee::{BAUD, Faults, Parts, chance};
 use crate::random::Random;
 use cellgate_protocol::{
-    code::Verdict,
+    code::WireVerdict,
     digest::DigestStart,
-    health::{Health, Progress},
+    health::{Health, WorkerProgress},
     link::Output,
     modbus::framer::FRAME_MAX,
     part::{Outcome, Pending, Trigger},
     reason::ReasonCode,
     score::ScoreE4,
     session::{
-        device::{Condition, DeviceConfig, DeviceSession, Dispatch, Event, Mode},
+        device::{Condition, DeviceEvent, DeviceSession, DeviceSessionConfig, Dispatch, Mode},
         repeat::first_wait_ms,
     },
     to_plc::{Flags, Origin, Record},
@@ -58,7 +58,7 @@ impl Journal {
             // The session may conclude before the acceptance was stored: then one row holds both.
             part.opened = part.opened.max(1);
             part.terminal += 1;
-            if record.code.verdict() == Verdict::Pass {
+            if record.code.verdict() == WireVerdict::Pass {
                 part.pass = Some((record.nonce, record.boot_epoch, now_ms));
             }
         }
@@ -70,7 +70,7 @@ impl Journal {
 pub struct Device {
     profile: Profile,
     journal: Journal,
-    link: Option<DeviceEnd>,
+    link: Option<DeviceTransport>,
     job: Job,
     restart_ms: Option<u64>,
     down_for_ms: u64,
@@ -128,7 +128,8 @@ impl Device {
         self.replay(now_ms, &mut link);
         let mut out = [0; FRAME_MAX];
         loop {
-            let worker = Progress { last_ms: if now_ms < self.hung_until_ms { 0 } else { now_ms }, allowed_ms: 100 };
+            let worker =
+                WorkerProgress { last_ms: if now_ms < self.hung_until_ms { 0 } else { now_ms }, allowed_ms: 100 };
             let health = Health::attest(now_ms, &[worker]);
             match link.poll(now_ms, health.as_ref(), &mut out) {
                 Some(Output::Bytes(bytes)) => send(bytes, random),
@@ -154,20 +155,20 @@ impl Device {
     fn start(&mut self, now_ms: u64, parts: &mut Parts) {
         for (part_id, nonce, boot_epoch) in self.journal.open.clone() {
             let outcome = Outcome::reject(ReasonCode::RESTARTED);
-            let entry = cellgate_protocol::part::Entry { part_id, nonce, boot_epoch, outcome };
+            let entry = cellgate_protocol::part::PartEntry { part_id, nonce, boot_epoch, outcome };
             self.journal.commit(now_ms, entry.record(NonZeroU64::MIN, Origin::REPLAY), parts);
         }
         self.journal.boot_epoch += 1;
         let config =
-            DeviceConfig { device: 7, boot_epoch: self.journal.boot_epoch, first_wait_ms: first_wait_ms(BAUD) };
+            DeviceSessionConfig { device: 7, boot_epoch: self.journal.boot_epoch, first_wait_ms: first_wait_ms(BAUD) };
         let mut session = DeviceSession::new(config);
         session.set_condition(condition(true));
-        self.link = Some(DeviceEnd::new(self.profile, session));
+        self.link = Some(DeviceTransport::new(self.profile, session));
     }
 
     /// The application's own work on the part in hand.
-    fn work(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts, link: &mut DeviceEnd) {
-        let health = Health::attest(now_ms, &[Progress { last_ms: now_ms, allowed_ms: 1 }]);
+    fn work(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts, link: &mut DeviceTransport) {
+        let health = Health::attest(now_ms, &[WorkerProgress { last_ms: now_ms, allowed_ms: 1 }]);
         let health = health.filter(|_| now_ms >= self.hung_until_ms);
         let session = link.session();
         self.job = match std::mem::replace(&mut self.job, Job::Idle) {
@@ -228,7 +229,7 @@ impl Device {
     }
 
     /// Sends the oldest unacknowledged verdict of an earlier part, as information.
-    fn replay(&mut self, now_ms: u64, link: &mut DeviceEnd) {
+    fn replay(&mut self, now_ms: u64, link: &mut DeviceTransport) {
         if let Some(record) = self.journal.backlog.front()
             && record.boot_epoch != self.journal.boot_epoch
             && link.is_open()
@@ -239,23 +240,23 @@ impl Device {
         }
     }
 
-    fn handle(&mut self, now_ms: u64, event: Event, random: &mut Random, faults: &Faults) {
+    fn handle(&mut self, now_ms: u64, event: DeviceEvent, random: &mut Random, faults: &Faults) {
         match event {
-            Event::Triggered(trigger) => {
+            DeviceEvent::Triggered(trigger) => {
                 if chance(random, faults.appliance) {
                     self.hung_until_ms = now_ms + random.below(800);
                 }
                 self.job = Job::Opening(trigger, now_ms + random.below(8));
             }
-            Event::Concluded(pending) => {
+            DeviceEvent::Concluded(pending) => {
                 self.job = Job::Committing(pending, now_ms + random.below(8), false);
             }
-            Event::Delivered { verdict_seq } => self.journal.backlog.retain(|r| r.verdict_seq != verdict_seq),
-            Event::RecordAcknowledged(ack) => self
+            DeviceEvent::Delivered { verdict_seq } => self.journal.backlog.retain(|r| r.verdict_seq != verdict_seq),
+            DeviceEvent::RecordAcknowledged(ack) => self
                 .journal
                 .backlog
                 .retain(|r| (r.verdict_seq, r.part_id, r.code) != (ack.verdict_seq, ack.part_id, ack.code)),
-            Event::Undelivered { .. } | Event::PlcSilent | Event::PlcBack => {}
+            DeviceEvent::Undelivered { .. } | DeviceEvent::PlcSilent | DeviceEvent::PlcBack => {}
         }
     }
 }
@@ -268,9 +269,9 @@ fn condition(store_ok: bool) -> Condition {
 fn judged(random: &mut Random) -> (u64, Outcome) {
     let takes_ms = if chance(random, 2_000) { random.below(1_000) } else { 5 + random.below(20) };
     let (verdict, reason) = match random.below(10) {
-        0 => (Verdict::Review, ReasonCode::SCORE_FROM_REVIEW),
-        1 | 2 => (Verdict::Reject, ReasonCode::SCORE_FROM_REJECT),
-        _ => (Verdict::Pass, ReasonCode::SCORE_BELOW_REVIEW),
+        0 => (WireVerdict::Review, ReasonCode::SCORE_FROM_REVIEW),
+        1 | 2 => (WireVerdict::Reject, ReasonCode::SCORE_FROM_REJECT),
+        _ => (WireVerdict::Pass, ReasonCode::SCORE_BELOW_REVIEW),
     };
     let image = DigestStart(random.next_u64().to_le_bytes());
     (takes_ms, Outcome { verdict, reason, score: ScoreE4(1_234), model: MODEL, image, flags: Flags::default() })

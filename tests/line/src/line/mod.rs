@@ -13,7 +13,7 @@ use cellgate_protocol::{
     link::{Output, plc::Ends},
     modbus::framer::FRAME_MAX,
     session::{
-        plc::{Event, PlcConfig, PlcSession},
+        plc::{PlcEvent, PlcSession, PlcSessionConfig},
         repeat::first_wait_ms,
     },
 };
@@ -173,7 +173,7 @@ impl Line {
                 Some(Output::Bytes(bytes)) => {
                     self.to_device.send(now_ms, bytes, &mut self.random, self.faults.frame);
                 }
-                Some(Output::Event(Event::Decided(outcome))) => {
+                Some(Output::Event(PlcEvent::Decided(outcome))) => {
                     if outcome.decision.is_pass() {
                         self.summary.passes += 1;
                         let part = &self.parts[&outcome.part_id];
@@ -215,7 +215,7 @@ impl Line {
 
 fn new_plc(profile: Profile, now_ms: u64, random: &mut Random) -> PlcEnd {
     let first_wait_ms = first_wait_ms(BAUD);
-    let mut config = PlcConfig { allowed_models: Default::default(), first_wait_ms };
+    let mut config = PlcSessionConfig { allowed_models: Default::default(), first_wait_ms };
     config.allowed_models.push(MODEL).expect("one model fits");
     let ends = Ends { plc: 1, device: Some(7), first_link_id: random.next_u64() as u32, first_wait_ms };
     PlcEnd::new(profile, now_ms, PlcSession::new(config), ends)

@@ -11,8 +11,8 @@ use cellgate_protocol::{
     },
     modbus::{codec::FrameBuffer, device::ModbusDevice, framer::silence_ms, link::Link, plc::ModbusPlc, unit::Unit},
     session::{
-        device::{DeviceSession, Event as DeviceEvent},
-        plc::{Event as PlcEvent, PlcSession},
+        device::{DeviceEvent, DeviceSession},
+        plc::{PlcEvent, PlcSession},
     },
 };
 
@@ -26,7 +26,7 @@ pub enum Profile {
 }
 
 /// The device's end.
-pub enum DeviceEnd {
+pub enum DeviceTransport {
     Native(Box<DeviceLink>),
     Modbus(Box<ModbusDevice>),
 }
@@ -42,7 +42,7 @@ fn native(out: &mut FrameBuffer) -> &mut [u8; MAX_FRAME] {
     out.first_chunk_mut().expect("a Modbus frame is the longer one")
 }
 
-impl DeviceEnd {
+impl DeviceTransport {
     pub fn new(profile: Profile, session: DeviceSession) -> Self {
         match profile {
             Profile::Native => Self::Native(Box::new(DeviceLink::new(session))),

@@ -69,7 +69,7 @@ impl ModelArgs {
 pub(super) fn gpu_of(target: Target) -> anyhow::Result<Gpu> {
     match target {
         Target::Named(capability) => Ok(Gpu::new(None, capability)),
-        Target::Device => gpu::at_hand().with_context(|| match CAPABILITIES {
+        Target::Device => gpu::detect().with_context(|| match CAPABILITIES {
             [] => format!("{FLAVOUR} builds for the GPU at hand only"),
             [..] => "the GPU at hand is not known; --target names another".to_owned(),
         }),

@@ -1,9 +1,9 @@
-//! Where what lies in a plan's memory.
+//! Where what lies in a sequence's memory.
 
 use std::ops::Range;
 use zerocopy::{Immutable, IntoBytes};
 
-/// What a plan's memory, and each part in it, is aligned to, in bytes.
+/// What a sequence's memory, and each part in it, is aligned to, in bytes.
 pub(super) const ALIGNMENT: usize = 256;
 
 /// The memory as it is laid out, each part aligned to [`ALIGNMENT`].

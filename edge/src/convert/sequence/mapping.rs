@@ -1,7 +1,7 @@
 //! What a level becomes before the resize: spreads between bounds, and the launches that find an image's own.
 
+use super::launch_step::{Argument, Launch, LaunchStep};
 use super::layout::Layout;
-use super::step::{Argument, Launch, Step};
 use crate::convert::Kernel;
 use cellgate_models::conversion::pieces::Spread;
 use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, ConversionSpec, Method, Size};
@@ -41,7 +41,7 @@ pub(super) struct Arguments {
 #[derive(Debug)]
 pub(super) struct Mapping {
     /// What makes it of an image.
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<LaunchStep>,
     pub(super) arguments: Arguments,
 }
 
@@ -94,7 +94,7 @@ impl Spreads {
     }
 
     /// As many bytes as spreads and counts may take, without alignment.
-    pub(super) const MOST_BYTES: usize = 3 * SPREAD_BYTES + LEVELS16 * size_of::<u32>();
+    pub(super) const MAX_BYTES: usize = 3 * SPREAD_BYTES + LEVELS16 * size_of::<u32>();
 }
 
 /// The kernels that find the bounds of `method`.
@@ -103,7 +103,7 @@ pub(super) fn kernels(method: Method) -> &'static [Kernel] {
 }
 
 /// The steps that find an image's own bounds, and write their spread at `spread`.
-fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) -> [Step; 3] {
+fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) -> [LaunchStep; 3] {
     let pixels = image.pixels() as u32;
     let histogram = Launch {
         kernel: Kernel::Histogram,
@@ -126,5 +126,5 @@ fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) 
         shared_bytes: (2 * Kernel::LocalBounds.threads() + 4) * 4,
         arguments: vec![Argument::Value(parameters), Argument::Memory(counts.start), Argument::Memory(spread)],
     };
-    [Step::Clear(counts.clone()), Step::Launch(histogram), Step::Launch(bounds)]
+    [LaunchStep::Clear(counts.clone()), LaunchStep::Launch(histogram), LaunchStep::Launch(bounds)]
 }

@@ -1,6 +1,6 @@
-//! What a snapshot tells, as the messages that a PLC's session takes.
+//! A snapshot's content, as the messages that a PLC's session takes.
 
-use super::snapshot::{SIMULATED, Snapshot};
+use super::snapshot::{ModbusSnapshot, SIMULATED};
 use crate::{
     code::{REGISTER_PASS, REGISTER_REJECT, REGISTER_REVIEW, VerdictCode},
     reason::ReasonCode,
@@ -12,7 +12,7 @@ use crate::{
 const UNKNOWN_BITS: u16 = 0xFF00;
 
 /// How the device is.
-pub(super) fn heartbeat(shown: &Snapshot) -> DeviceHeartbeat {
+pub(super) fn heartbeat(shown: &ModbusSnapshot) -> DeviceHeartbeat {
     DeviceHeartbeat {
         counter: u32::from(shown.heartbeat),
         // No state has a larger number.
@@ -24,8 +24,8 @@ pub(super) fn heartbeat(shown: &Snapshot) -> DeviceHeartbeat {
 
 /// What it tells of its part; `nonce` is the whole nonce of which the register has the low half. None for what was
 /// acknowledged before, or for nothing.
-pub(super) fn of_part(shown: &Snapshot, nonce: u32) -> Option<ToPlc> {
-    let Snapshot { part_id, reason, score, model, image, .. } = *shown;
+pub(super) fn of_part(shown: &ModbusSnapshot, nonce: u32) -> Option<ToPlc> {
+    let ModbusSnapshot { part_id, reason, score, model, image, .. } = *shown;
     let (verdict_seq, code) = (u64::from(shown.sequence), code(shown.verdict));
     Some(if shown.status.has(Status::VALID) {
         ToPlc::Verdict(VerdictMessage {
@@ -87,12 +87,12 @@ fn flags(status: Status) -> Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::Verdict;
+    use crate::code::WireVerdict;
 
-    fn shown(bits: Status) -> Snapshot {
+    fn shown(bits: Status) -> ModbusSnapshot {
         let (sequence, reason) = (9, ReasonCode::SCORE_BELOW_REVIEW);
-        let verdict = Verdict::Pass.register();
-        Snapshot { status: bits, sequence, part_id: 4, nonce: 5, verdict, reason, ..Snapshot::EMPTY }
+        let verdict = WireVerdict::Pass.register();
+        ModbusSnapshot { status: bits, sequence, part_id: 4, nonce: 5, verdict, reason, ..ModbusSnapshot::EMPTY }
     }
 
     #[test]
@@ -104,11 +104,11 @@ mod tests {
         assert_eq!((verdict.part_id, verdict.nonce, verdict.code), (4, whole, VerdictCode::PASS));
         assert!(matches!(of_part(&shown(Status::DONE), whole), Some(ToPlc::Record(record)) if record.verdict_seq == 9));
         assert_eq!(of_part(&shown(Status::READY), whole), None);
-        let refused = Snapshot { sequence: 0, ..shown(Status::READY) };
+        let refused = ModbusSnapshot { sequence: 0, ..shown(Status::READY) };
         assert!(matches!(of_part(&refused, whole), Some(ToPlc::Nak(nak)) if nak.reason == refused.reason));
-        let busy = Snapshot { reason: ReasonCode(0), sequence: 0, ..shown(Status::BUSY) };
+        let busy = ModbusSnapshot { reason: ReasonCode(0), sequence: 0, ..shown(Status::BUSY) };
         assert_eq!(of_part(&busy, whole), Some(ToPlc::Busy(Busy { part_id: 4, nonce: whole })));
-        assert_eq!(of_part(&Snapshot::EMPTY, 0), None);
+        assert_eq!(of_part(&ModbusSnapshot::EMPTY, 0), None);
     }
 
     #[test]

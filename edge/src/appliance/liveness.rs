@@ -1,6 +1,6 @@
 //! Signs of life: what each worker says of itself, and what follows for all of them.
 
-use cellgate_protocol::health::{Health, Progress};
+use cellgate_protocol::health::{Health, WorkerProgress};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -77,7 +77,7 @@ impl Worker {
 
 /// The last sign of life of each worker.
 #[derive(Debug)]
-pub(super) struct Beats {
+pub(super) struct Liveness {
     clock: Clock,
     cells: [Cell; Worker::ALL.len()],
 }
@@ -88,20 +88,20 @@ pub(super) struct Beats {
 struct Cell(AtomicU64);
 
 const ALLOWED_BITS: u32 = 24;
-const ALLOWED_MOST_MS: u64 = (1 << ALLOWED_BITS) - 1;
+const MAX_ALLOWED_MS: u64 = (1 << ALLOWED_BITS) - 1;
 
 impl Cell {
-    fn set(&self, Progress { last_ms, allowed_ms }: Progress) {
-        self.0.store(last_ms << ALLOWED_BITS | allowed_ms.min(ALLOWED_MOST_MS), Ordering::Release);
+    fn set(&self, WorkerProgress { last_ms, allowed_ms }: WorkerProgress) {
+        self.0.store(last_ms << ALLOWED_BITS | allowed_ms.min(MAX_ALLOWED_MS), Ordering::Release);
     }
 
-    fn get(&self) -> Progress {
+    fn get(&self) -> WorkerProgress {
         let both = self.0.load(Ordering::Acquire);
-        Progress { last_ms: both >> ALLOWED_BITS, allowed_ms: both & ALLOWED_MOST_MS }
+        WorkerProgress { last_ms: both >> ALLOWED_BITS, allowed_ms: both & MAX_ALLOWED_MS }
     }
 }
 
-impl Beats {
+impl Liveness {
     /// No worker has shown a sign of life yet.
     #[must_use]
     pub(super) fn new(clock: Clock) -> Self {
@@ -120,7 +120,7 @@ impl Beats {
 
     /// `worker` lived at `last`, and may be silent for `most` from then on.
     pub(super) fn seen(&self, worker: Worker, last: Instant, most: Duration) {
-        self.cells[worker as usize].set(Progress { last_ms: self.clock.at_ms(last), allowed_ms: in_ms(most) });
+        self.cells[worker as usize].set(WorkerProgress { last_ms: self.clock.at_ms(last), allowed_ms: in_ms(most) });
     }
 
     /// `worker` lives and can't do its work now: no health, but no standstill either.
@@ -129,7 +129,7 @@ impl Beats {
         self.seen(worker, now.checked_sub(UNABLE).unwrap_or(now), Duration::ZERO);
     }
 
-    fn progress(&self, worker: Worker) -> Progress {
+    fn progress(&self, worker: Worker) -> WorkerProgress {
         self.cells[worker as usize].get()
     }
 
@@ -137,7 +137,7 @@ impl Beats {
     /// valid before its own moment.
     #[must_use]
     pub(super) fn health(&self) -> Option<Health> {
-        // The clock is read last: a worker that beats meanwhile must not seem to be ahead of it.
+        // The clock is read last: a worker that reports meanwhile must not seem to be ahead of it.
         let workers = Worker::NEEDED.map(|worker| self.progress(worker));
         Health::attest(self.clock.now_ms(), &workers)
     }
@@ -149,7 +149,7 @@ impl Beats {
 
     /// Whether `worker` has stood still for longer than it may, and `grace` more.
     pub(super) fn is_stuck(&self, worker: Worker, grace: Duration) -> bool {
-        let Progress { last_ms, allowed_ms } = self.progress(worker);
+        let WorkerProgress { last_ms, allowed_ms } = self.progress(worker);
         self.clock.now_ms().saturating_sub(last_ms) > allowed_ms.saturating_add(in_ms(grace))
     }
 }
@@ -163,28 +163,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_worker_that_never_beat_is_enough_for_no_health() {
-        let beats = Beats::new(Clock::start());
+    fn one_worker_that_never_reported_is_enough_for_no_health() {
+        let liveness = Liveness::new(Clock::start());
         let (last, others) = Worker::NEEDED.split_last().unwrap();
-        others.iter().for_each(|&worker| beats.busy(worker, Duration::from_secs(60)));
+        others.iter().for_each(|&worker| liveness.busy(worker, Duration::from_secs(60)));
         std::thread::sleep(Duration::from_millis(2));
-        assert!(beats.health().is_none());
-        beats.idle(*last);
-        assert!(beats.health().is_some());
+        assert!(liveness.health().is_none());
+        liveness.idle(*last);
+        assert!(liveness.health().is_some());
     }
 
     #[test]
     fn a_worker_that_stands_still_longer_than_it_said_is_stuck() {
-        let beats = Beats::new(Clock::start());
-        Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
-        beats.busy(Worker::Judge, Duration::from_millis(5));
+        let liveness = Liveness::new(Clock::start());
+        Worker::NEEDED.into_iter().for_each(|worker| liveness.busy(worker, Duration::from_secs(60)));
+        liveness.busy(Worker::Judge, Duration::from_millis(5));
         std::thread::sleep(Duration::from_millis(30));
-        assert!(beats.health().is_none());
-        assert_eq!(beats.stuck(Duration::from_millis(10)).collect::<Vec<_>>(), [Worker::Judge]);
-        assert_eq!(beats.stuck(Duration::from_secs(10)).count(), 0);
-        beats.busy(Worker::Judge, Duration::from_secs(60));
+        assert!(liveness.health().is_none());
+        assert_eq!(liveness.stuck(Duration::from_millis(10)).collect::<Vec<_>>(), [Worker::Judge]);
+        assert_eq!(liveness.stuck(Duration::from_secs(10)).count(), 0);
+        liveness.busy(Worker::Judge, Duration::from_secs(60));
         assert!(
-            beats.is_stuck(Worker::Archiver, Duration::ZERO) && beats.health().is_some(),
+            liveness.is_stuck(Worker::Archiver, Duration::ZERO) && liveness.health().is_some(),
             "no verdict needs the archive"
         );
     }
@@ -192,32 +192,32 @@ mod tests {
     /// The process would end for it.
     #[test]
     fn no_moment_is_read_with_the_time_that_another_sign_of_life_allowed() {
-        let beats = Beats::new(Clock::start());
+        let liveness = Liveness::new(Clock::start());
         let start = Instant::now();
         std::thread::sleep(Duration::from_millis(50));
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 while start.elapsed() < Duration::from_millis(550) {
-                    beats.seen(Worker::Judge, start, Duration::from_secs(60));
-                    beats.seen(Worker::Judge, start + Duration::from_secs(3600), Duration::ZERO);
+                    liveness.seen(Worker::Judge, start, Duration::from_secs(60));
+                    liveness.seen(Worker::Judge, start + Duration::from_secs(3600), Duration::ZERO);
                 }
             });
-            beats.seen(Worker::Judge, start, Duration::from_secs(60));
+            liveness.seen(Worker::Judge, start, Duration::from_secs(60));
             while !writer.is_finished() {
-                assert!(!beats.is_stuck(Worker::Judge, Duration::ZERO));
+                assert!(!liveness.is_stuck(Worker::Judge, Duration::ZERO));
             }
         });
     }
 
     #[test]
     fn a_worker_that_cannot_work_is_no_health_and_no_standstill() {
-        let beats = Beats::new(Clock::start());
+        let liveness = Liveness::new(Clock::start());
         std::thread::sleep(UNABLE);
-        Worker::NEEDED.into_iter().for_each(|worker| beats.busy(worker, Duration::from_secs(60)));
-        beats.unable(Worker::Watcher);
-        assert!(beats.health().is_none());
-        assert_eq!(beats.stuck(Duration::from_secs(2)).count(), 0);
-        beats.idle(Worker::Watcher);
-        assert!(beats.health().is_some());
+        Worker::NEEDED.into_iter().for_each(|worker| liveness.busy(worker, Duration::from_secs(60)));
+        liveness.unable(Worker::Watcher);
+        assert!(liveness.health().is_none());
+        assert_eq!(liveness.stuck(Duration::from_secs(2)).count(), 0);
+        liveness.idle(Worker::Watcher);
+        assert!(liveness.health().is_some());
     }
 }

@@ -6,11 +6,11 @@ use cellgate_models::policy::Verdict;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-/// Most bytes of [`Entry::detail`]; the rest is cut off.
+/// Most bytes of [`VerdictEntry::detail`]; the rest is cut off.
 pub const MAX_DETAIL_BYTES: usize = 1000;
-/// Most bytes of [`Entry::image_name`]; the rest is cut off.
+/// Most bytes of [`VerdictEntry::image_name`]; the rest is cut off.
 pub const MAX_NAME_BYTES: usize = 255;
-/// Most bytes of [`Entry::reason`]; the rest is cut off.
+/// Most bytes of [`VerdictEntry::reason`]; the rest is cut off.
 pub const MAX_REASON_BYTES: usize = 64;
 /// The reason of a part that was in hand when the appliance stopped: always a REJECT.
 pub const RESTARTED: &str = "RESTARTED";
@@ -37,7 +37,7 @@ impl TriggerKind {
 
 /// A request to judge one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trigger {
+pub struct AcceptedTrigger {
     /// Who asks.
     pub kind: TriggerKind,
     /// The part's identity.
@@ -79,12 +79,12 @@ pub struct OpenPart {
     /// In which boot epoch it was accepted.
     pub boot_epoch: NonZeroU32,
     /// What was asked.
-    pub trigger: Trigger,
+    pub trigger: AcceptedTrigger,
 }
 
 /// The bounds in 16-bit levels that the conversion used, where it has any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct RowBounds {
     /// Lowest level.
     pub low: u16,
     /// Highest level.
@@ -106,7 +106,7 @@ pub struct StageTimes {
 
 /// What was decided about an accepted trigger; part, nonce and time of receipt come from its acceptance.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct VerdictEntry {
     /// The trigger's number, of [`Accepted::id`].
     pub trigger: NonZeroU64,
     /// The verdict.
@@ -122,7 +122,7 @@ pub struct Entry {
     /// The image's file name, at most [`MAX_NAME_BYTES`]; empty where there was none.
     pub image_name: String,
     /// The conversion's bounds.
-    pub bounds: Option<Bounds>,
+    pub bounds: Option<RowBounds>,
     /// Milliseconds from receipt to this commit, by a clock that is never set.
     pub age_ms: u32,
     /// Time of each stage.
@@ -135,7 +135,7 @@ pub struct Entry {
     pub detail: String,
 }
 
-impl Entry {
+impl VerdictEntry {
     /// The same entry within the limits of the format.
     pub(super) fn bounded(mut self) -> Self {
         cut(&mut self.reason, MAX_REASON_BYTES);
@@ -175,15 +175,15 @@ fn cut(text: &mut String, bytes: usize) {
 
 /// A row of the journal: the one terminal record of an accepted trigger.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record {
+pub struct VerdictRow {
     /// Its place: 1, 2, 3, ... without a gap.
     pub seq: NonZeroU64,
     /// The start of the appliance that wrote it.
     pub boot_epoch: NonZeroU32,
     /// What was asked.
-    pub trigger: Trigger,
+    pub trigger: AcceptedTrigger,
     /// What was decided.
-    pub entry: Entry,
+    pub entry: VerdictEntry,
     /// When: milliseconds since 1970, UTC, by a clock that may be set.
     pub committed_unix_ms: i64,
     /// Hash of the row before, of the journal's identity for the first.
@@ -194,12 +194,12 @@ pub struct Record {
 
 /// The receipt of a durable record; only the journal makes one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Committed {
-    pub(super) record: Record,
+pub struct CommitReceipt {
+    pub(super) record: VerdictRow,
     pub(super) duration: Duration,
 }
 
-impl Committed {
+impl CommitReceipt {
     /// The record's place in the journal.
     #[must_use]
     pub fn seq(&self) -> NonZeroU64 {
@@ -208,7 +208,7 @@ impl Committed {
 
     /// The record, as it is on the disk.
     #[must_use]
-    pub fn record(&self) -> &Record {
+    pub fn record(&self) -> &VerdictRow {
         &self.record
     }
 

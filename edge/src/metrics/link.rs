@@ -1,4 +1,4 @@
-//! The serial line and the PLC.
+//! The serial link and the PLC.
 
 use super::make::{Family, Follower, counter, follower, followers, gauge};
 use cellgate_protocol::reason::ReasonCode;
@@ -7,7 +7,7 @@ use prometheus::{IntCounter, IntGauge, Registry, Result};
 
 /// What link and session have counted, whichever profile carries them. A count that fell began anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LineCounts {
+pub struct LinkCounts {
     /// Frames received whole and right.
     pub frames: u32,
     /// Native: bytes between two delimiters that were no frame. Modbus: requests found behind noise.
@@ -40,9 +40,9 @@ enum Fault {
     Acknowledgement,
 }
 
-/// The serial line and the PLC.
+/// The serial link and the PLC.
 #[derive(Debug)]
-pub struct LineFigures {
+pub struct LinkFigures {
     open: IntGauge,
     openings: IntCounter,
     losses: IntCounter,
@@ -56,27 +56,27 @@ pub struct LineFigures {
     plc_silences: IntCounter,
 }
 
-impl LineFigures {
+impl LinkFigures {
     pub(super) fn new(registry: &Registry) -> Result<Self> {
         Ok(Self {
-            open: gauge(registry, "cellgate_line_open", "Whether the serial port is open: 0 or 1.")?,
-            openings: counter(registry, "cellgate_line_openings_total", "Times that the serial port was opened.")?,
-            losses: counter(registry, "cellgate_line_losses_total", "Times that the open serial port was lost.")?,
-            frames: follower(registry, "cellgate_line_frames_total", "Frames that were received whole and right.")?,
+            open: gauge(registry, "cellgate_link_open", "Whether the serial port is open: 0 or 1.")?,
+            openings: counter(registry, "cellgate_link_openings_total", "Times that the serial port was opened.")?,
+            losses: counter(registry, "cellgate_link_losses_total", "Times that the open serial port was lost.")?,
+            frames: follower(registry, "cellgate_link_frames_total", "Frames that were received whole and right.")?,
             resyncs: follower(
                 registry,
-                "cellgate_line_resyncs_total",
+                "cellgate_link_resyncs_total",
                 "Native: bytes between two delimiters that were no frame, also for their CRC. Modbus: requests found behind \
                  noise.",
             )?,
             bytes_dropped: follower(
                 registry,
-                "cellgate_line_dropped_bytes_total",
+                "cellgate_link_dropped_bytes_total",
                 "Bytes that were part of no frame (Modbus).",
             )?,
             errors: followers(
                 registry,
-                "cellgate_line_errors_total",
+                "cellgate_link_errors_total",
                 "Wrong CRC (Modbus), another link's frame or one received before, another version (native), answered with an \
                  exception (Modbus), acknowledgement of something else.",
                 "kind",
@@ -129,7 +129,7 @@ impl LineFigures {
     }
 
     /// What link and session have counted until now.
-    pub fn show(&self, counts: &LineCounts) {
+    pub fn set(&self, counts: &LinkCounts) {
         self.frames.follow(counts.frames.into());
         self.resyncs.follow(counts.resyncs.into());
         self.bytes_dropped.follow(counts.bytes_dropped.into());

@@ -1,4 +1,4 @@
-//! What a plan is made of: launches of kernels, and memory that is cleared.
+//! What a sequence is made of: launches of kernels, and memory that is cleared.
 
 use crate::convert::Kernel;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::ops::Range;
 pub enum Argument {
     /// These bytes: a structure as the kernel's source lays it out.
     Value(Vec<u8>),
-    /// The address this many bytes into the plan's memory.
+    /// The address this many bytes into the sequence's memory.
     Memory(usize),
     /// The address of the tensor.
     Tensor,
@@ -36,8 +36,8 @@ impl Launch {
 
 /// One step; each sees what those before it wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// These bytes of the plan's memory become 0.
+pub enum LaunchStep {
+    /// These bytes of the sequence's memory become 0.
     Clear(Range<usize>),
     /// A kernel runs.
     Launch(Launch),

@@ -1,14 +1,14 @@
 //! A conversion as a list of launches, for images of one size.
 //!
-//! All memory of a plan but the tensor lies in one block: first what is uploaded once (tables, resize weights), then the
+//! All memory of a sequence but the tensor lies in one block: first what is uploaded once (tables, resize weights), then the
 //! image's levels, then what the kernels leave for one another.
 
+mod launch_step;
 mod layout;
 mod mapping;
 mod resize;
-mod step;
 
-pub use step::{Argument, Launch, Step};
+pub use launch_step::{Argument, Launch, LaunchStep};
 
 use super::Kernel;
 use cellgate_models::conversion::{ConversionError, ConversionSpec, Converter, Method, Size};
@@ -16,9 +16,9 @@ use layout::{ALIGNMENT, Layout};
 use mapping::{Mapping, Spreads};
 use std::ops::Range;
 
-/// Why there is no plan.
+/// Why there is no sequence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
+pub enum SequenceError {
     /// The specification can't be carried out, or a side of the image is too long.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
@@ -42,20 +42,20 @@ pub enum PlanError {
 
 /// A conversion of images of one size.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct LaunchSequence {
     image: Size,
     output: Size,
     fixed: Vec<u8>,
     levels: Range<usize>,
     bytes: usize,
-    steps: Vec<Step>,
+    steps: Vec<LaunchStep>,
 }
 
-impl Plan {
+impl LaunchSequence {
     /// The most pixels of an image, 256 Mi; the paper's largest has 2.6 million.
     pub const MAX_PIXELS: usize = 1 << 28;
 
-    /// What the plan's memory, and each part in it, is aligned to, in bytes.
+    /// What the sequence's memory, and each part in it, is aligned to, in bytes.
     pub const ALIGNMENT: usize = ALIGNMENT;
 
     /// The conversions that have kernels. The others run on the CPU only: no measurement recommends them.
@@ -64,24 +64,24 @@ impl Plan {
     /// Whether `spec` can be carried out by kernels.
     ///
     /// # Errors
-    /// [`PlanError::Conversion`] for a specification that [`Converter`] refuses, [`PlanError::Method`] for one of another method
-    /// than [`Plan::METHODS`].
-    pub fn check(spec: &ConversionSpec) -> Result<(), PlanError> {
+    /// [`SequenceError::Conversion`] for a specification that [`Converter`] refuses, [`SequenceError::Method`] for one of another method
+    /// than [`LaunchSequence::METHODS`].
+    pub fn check(spec: &ConversionSpec) -> Result<(), SequenceError> {
         spec.validate()?;
-        if Self::METHODS.contains(&spec.method) { Ok(()) } else { Err(PlanError::Method { method: spec.method }) }
+        if Self::METHODS.contains(&spec.method) { Ok(()) } else { Err(SequenceError::Method { method: spec.method }) }
     }
 
-    /// The plan for images of size `image`, no side being 0.
+    /// The sequence for images of size `image`, no side being 0.
     ///
     /// # Errors
-    /// As [`Plan::check`]; and for a size that [`Converter`] refuses, or above [`Plan::MAX_PIXELS`].
-    pub fn new(spec: &ConversionSpec, image: Size) -> Result<Self, PlanError> {
+    /// As [`LaunchSequence::check`]; and for a size that [`Converter`] refuses, or above [`LaunchSequence::MAX_PIXELS`].
+    pub fn new(spec: &ConversionSpec, image: Size) -> Result<Self, SequenceError> {
         Self::check(spec)?;
         if image.height.max(image.width) > Converter::MAX_RADIOGRAPH_SIDE {
             return Err(ConversionError::RadiographSize { found: image }.into());
         }
         if image.pixels() > Self::MAX_PIXELS {
-            return Err(PlanError::Pixels { found: image, most: Self::MAX_PIXELS });
+            return Err(SequenceError::Pixels { found: image, most: Self::MAX_PIXELS });
         }
         let output = spec.size.unwrap_or(image);
         let mut layout = Layout::default();
@@ -90,17 +90,17 @@ impl Plan {
         let fixed = layout.end_of_fixed();
         let levels = layout.reserve(image.pixels() * size_of::<u16>());
         let Mapping { mut steps, arguments } = spreads.mapping(image, levels.start, &mut layout);
-        steps.push(Step::Launch(axes.launch(spec, levels.start, arguments)));
+        steps.push(LaunchStep::Launch(axes.launch(spec, levels.start, arguments)));
         Ok(Self { image, output, fixed, levels, bytes: layout.bytes(), steps })
     }
 
-    /// As many bytes as the memory of any plan for `spec` and images of up to `pixels` pixels may have.
+    /// As many bytes as the memory of any sequence for `spec` and images of up to `pixels` pixels may have.
     #[must_use]
     pub fn most_bytes(spec: &ConversionSpec, pixels: usize) -> usize {
         let side = pixels.min(Converter::MAX_RADIOGRAPH_SIDE as usize) as u32;
         let height = resize::Axes::most_bytes(side, spec.size.map(|size| size.height));
         let width = resize::Axes::most_bytes(side, spec.size.map(|size| size.width));
-        2 * pixels + height + width + Spreads::MOST_BYTES + 16 * Self::ALIGNMENT
+        2 * pixels + height + width + Spreads::MAX_BYTES + 16 * Self::ALIGNMENT
     }
 
     /// The kernels that plans for `spec` may use.
@@ -149,7 +149,7 @@ impl Plan {
 
     /// What is done for each image, in order.
     #[must_use]
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[LaunchStep] {
         &self.steps
     }
 }

@@ -1,8 +1,8 @@
 //! The launch that maps, resizes, normalises and lays out.
 
+use super::launch_step::{Argument, Launch};
 use super::layout::Layout;
 use super::mapping::{Arguments, Kind};
-use super::step::{Argument, Launch};
 use crate::convert::Kernel;
 use cellgate_models::conversion::pieces::{Axis, columns_first};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};

@@ -12,20 +12,23 @@ fn spec(method: Method, size: Option<Size>) -> ConversionSpec {
     spec
 }
 
-fn launches(plan: &Plan) -> impl Iterator<Item = &Launch> {
-    plan.steps().iter().filter_map(|step| match step {
-        Step::Launch(launch) => Some(launch),
-        Step::Clear(_) => None,
+fn launches(sequence: &LaunchSequence) -> impl Iterator<Item = &Launch> {
+    sequence.steps().iter().filter_map(|step| match step {
+        LaunchStep::Launch(launch) => Some(launch),
+        LaunchStep::Clear(_) => None,
     })
 }
 
 fn check(spec: &ConversionSpec, image: Size) {
-    let plan = Plan::new(spec, image).unwrap();
-    let most = Plan::most_bytes(spec, image.pixels());
-    assert!(plan.bytes() <= most, "{image} to {}: {} bytes, more than {most}", plan.output(), plan.bytes());
-    assert!(plan.fixed().len() <= plan.levels().start && plan.levels().start.is_multiple_of(Plan::ALIGNMENT));
-    let kernels = Plan::kernels(spec);
-    for launch in launches(&plan) {
+    let sequence = LaunchSequence::new(spec, image).unwrap();
+    let most = LaunchSequence::most_bytes(spec, image.pixels());
+    assert!(sequence.bytes() <= most, "{image} to {}: {} bytes, more than {most}", sequence.output(), sequence.bytes());
+    assert!(
+        sequence.fixed().len() <= sequence.levels().start
+            && sequence.levels().start.is_multiple_of(LaunchSequence::ALIGNMENT)
+    );
+    let kernels = LaunchSequence::kernels(spec);
+    for launch in launches(&sequence) {
         assert!(kernels.contains(&launch.kernel) && launch.shared_bytes <= Launch::SHARED_BYTES);
         assert!(launch.blocks[0] > 0 && launch.blocks[1] > 0 && launch.blocks[1] <= 65_535);
         assert!(launch.threads == launch.kernel.threads());
@@ -38,7 +41,7 @@ proptest! {
         height in 1..3000_u32,
         width in 1..3000_u32,
         to in proptest::option::of((1..3000_u32, 1..3000_u32)),
-        method in proptest::sample::select(&Plan::METHODS[..]),
+        method in proptest::sample::select(&LaunchSequence::METHODS[..]),
     ) {
         check(&spec(method, to.map(|(height, width)| Size { height, width })), Size { height, width });
     }
@@ -46,7 +49,7 @@ proptest! {
 
 #[test]
 fn the_longest_sides_have_plans() {
-    for method in Plan::METHODS {
+    for method in LaunchSequence::METHODS {
         for (height, width) in [(65_535, 1), (1, 65_535), (65_535, 4000)] {
             for size in [None, Some(Size { height: 1, width: 1 }), Some(Size { height: 16_384, width: 1024 })] {
                 check(&spec(method, size), Size { height, width });
@@ -58,8 +61,8 @@ fn the_longest_sides_have_plans() {
 #[test]
 fn an_electrode_goes_through_shared_memory_and_a_great_reduction_pixel_by_pixel() {
     let kernel = |image, size| {
-        let plan = Plan::new(&spec(Method::Global, Some(size)), image).unwrap();
-        launches(&plan).map(|launch| (launch.kernel, launch.blocks, launch.shared_bytes)).collect::<Vec<_>>()
+        let sequence = LaunchSequence::new(&spec(Method::Global, Some(size)), image).unwrap();
+        launches(&sequence).map(|launch| (launch.kernel, launch.blocks, launch.shared_bytes)).collect::<Vec<_>>()
     };
     let electrode = Size { height: 2115, width: 1219 };
     assert_eq!(kernel(electrode, Size::PAPER), [(Kernel::ConvertTile8, [16, 63], 5184)]);
@@ -69,8 +72,9 @@ fn an_electrode_goes_through_shared_memory_and_a_great_reduction_pixel_by_pixel(
 
 #[test]
 fn what_the_reference_refuses_is_refused() {
-    let refused =
-        |spec: &ConversionSpec, height, width| Plan::new(spec, Size { height, width }).unwrap_err().to_string();
+    let refused = |spec: &ConversionSpec, height, width| {
+        LaunchSequence::new(spec, Size { height, width }).unwrap_err().to_string()
+    };
     let naive = spec(Method::Naive, None);
     assert_eq!(refused(&naive, 65_536, 1), "radiograph of 65536x1 pixels: expected sides of at most 65535 pixels");
     let text = refused(&naive, 65_535, 5000);
@@ -82,11 +86,11 @@ fn what_the_reference_refuses_is_refused() {
 fn a_method_without_kernels_is_refused_by_name() {
     for method in Method::ALL {
         let spec = spec(method, None);
-        let planned = Plan::new(&spec, Size { height: 5, width: 5 }).map(|_| ());
-        assert_eq!(planned, Plan::check(&spec));
+        let made = LaunchSequence::new(&spec, Size { height: 5, width: 5 }).map(|_| ());
+        assert_eq!(made, LaunchSequence::check(&spec));
         match method {
-            Method::Equalize | Method::Clahe | Method::Dhe => assert_eq!(planned, Err(PlanError::Method { method })),
-            _ => assert_eq!(planned, Ok(()), "{method}"),
+            Method::Equalize | Method::Clahe | Method::Dhe => assert_eq!(made, Err(SequenceError::Method { method })),
+            _ => assert_eq!(made, Ok(()), "{method}"),
         }
     }
 }
