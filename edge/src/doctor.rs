@@ -175,7 +175,7 @@ fn user(id: u32) -> String {
     name.map_or_else(|| id.to_string(), str::to_owned)
 }
 
-/// Whether the line can be opened; one that the running appliance has is no failure.
+/// Whether the port can be opened; one that the running appliance has is no failure.
 fn port(path: &Path, is_running: bool) -> Finding {
     let what = "serial port";
     // Without O_NONBLOCK opening would wait for the modem's carrier; without O_NOCTTY it would become our terminal.

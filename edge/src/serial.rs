@@ -1,4 +1,4 @@
-//! A serial port, as both ends of the line use it. Never flushed: `tcdrain` can hang for ever.
+//! A serial port, as both ends of the link use it. Never flushed: `tcdrain` can hang for ever.
 
 use crate::config::Parity;
 use rustix::fs::{Mode, OFlags};

@@ -1,4 +1,4 @@
-//! A simulated device on a serial line or a pseudo-terminal, for trying out a Modbus client.
+//! A simulated device on a serial link or a pseudo-terminal, for trying out a Modbus client.
 //!
 //! `cargo run -p cellgate-protocol --example modbus_server -- PORT [UNIT]`; the port must be in raw mode already. The session
 //! and the registers are the real ones. Each trigger is judged after 30 ms by its part number: a multiple of 3 is a PASS, one

@@ -1,4 +1,4 @@
-//! The first bytes of a digest: enough to tell models and images apart on the line.
+//! The first bytes of a digest: enough to tell models and images apart on the link.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};

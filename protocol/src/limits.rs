@@ -15,7 +15,7 @@ pub const MAX_RAW: usize = HEADER + MAX_PAYLOAD + CHECK;
 /// Most bytes of a frame between its delimiters: COBS adds one byte to each 254 it is given.
 pub const MAX_STUFFED: usize = MAX_RAW + MAX_RAW.div_ceil(254);
 
-/// Most bytes of a frame on the line, with a delimiter on both sides.
+/// Most bytes of a frame on the link, with a delimiter on both sides.
 pub const MAX_FRAME: usize = MAX_STUFFED + 2;
 
 /// How often each side sends a heartbeat.
@@ -46,14 +46,14 @@ pub const MAX_DEADLINE_MS: u32 = 600_000;
 /// Models on a PLC's allow-list.
 pub const ALLOWED_MODELS: usize = 8;
 
-/// Bits that one byte takes on the line: start, eight bits, parity, stop.
+/// Bits that one byte takes on the link: start, eight bits, parity, stop.
 pub const BITS_PER_BYTE: u64 = 11;
 
 /// The time in milliseconds, rounded up, that `bytes` take on a line of `baud` bits per second.
 ///
 /// A `baud` of 0 is taken as 1.
 #[must_use]
-pub const fn line_time_ms(bytes: usize, baud: u32) -> u64 {
+pub const fn link_time_ms(bytes: usize, baud: u32) -> u64 {
     let bits = bytes as u64 * BITS_PER_BYTE;
     let baud = if baud == 0 { 1 } else { baud as u64 };
     (bits * 1000).div_ceil(baud)

@@ -1,4 +1,4 @@
-//! The score as the line sees it.
+//! The score as the link carries it.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};

@@ -31,7 +31,7 @@ enum Command {
     Crossval(cmd::crossval::Args),
     /// Writes the report of a cross-validation anew
     Report(cmd::report::Args),
-    /// Trains a model on all bundles
+    /// Trains on all bundles and writes a training run, from which `export` makes a model
     Train(cmd::train::Args),
     /// Exports a training run as a model for devices
     Export(cmd::export::Args),

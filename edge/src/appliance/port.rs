@@ -51,13 +51,13 @@ async fn serve(plc: PlcConfig, mut line: Line, mut messages: Receiver<ToLine>) {
         tokio::select! {
             happened = port.next() => match happened {
                 Happened::Opened => {
-                    tracing::info!(port = %plc.port.display(), "the line is open");
+                    tracing::info!(port = %plc.port.display(), "the port is open");
                     is_refusal_logged = false;
                     line.reopened();
                 }
                 Happened::Refused(error) => {
                     if !std::mem::replace(&mut is_refusal_logged, true) {
-                        tracing::error!(port = %plc.port.display(), %error, "the line can't be opened: trying again");
+                        tracing::error!(port = %plc.port.display(), %error, "the port can't be opened: trying again");
                     }
                 }
                 Happened::Received(bytes) => line.feed(bytes),
@@ -77,7 +77,7 @@ async fn serve(plc: PlcConfig, mut line: Line, mut messages: Receiver<ToLine>) {
             lost = Some(ErrorKind::WriteZero.into());
         }
         if let Some(error) = lost {
-            tracing::warn!(port = %plc.port.display(), %error, "the line is lost");
+            tracing::warn!(port = %plc.port.display(), %error, "the port is lost");
             line.lost();
         }
         if line.is_stopping() {

@@ -46,12 +46,12 @@ impl PlcTransport {
                 LinkCounts { frames, dropped, incompatible, resyncs: link.resyncs(), ..counts }
             }
             Self::Modbus(device) => {
-                let (line, requests) = device.link().counts();
+                let (received, requests) = device.link().counts();
                 LinkCounts {
-                    frames: line.frames,
-                    resyncs: line.resynchronised,
-                    bad_crc: line.bad_crc,
-                    bytes_dropped: line.bytes_dropped,
+                    frames: received.frames,
+                    resyncs: received.resynchronised,
+                    bad_crc: received.bad_crc,
+                    bytes_dropped: received.bytes_dropped,
                     exceptions: requests.refused,
                     ..counts
                 }

@@ -1,4 +1,4 @@
-//! `cellgate-edge plc-sim`: the PLC's side of the line.
+//! `cellgate-edge plc-sim`: the PLC's side of the serial link.
 
 use anyhow::{Context as _, bail, ensure};
 use cellgate_edge::config::{BAUDS, Parity, Profile};
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// unknown model, ...), 2 misuse or no device.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a line without hardware
+  socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a serial link without hardware
   cellgate-edge plc-sim --port /tmp/plc --model model --parts 20 --images scans/*.tif --into /run/scans
   cellgate-edge plc-sim --port /dev/ttyUSB1 --model-digest 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
 pub(crate) struct Args {

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs the appliance: judges each part that the PLC triggers, and answers it over the serial line.
+/// Runs the appliance: judges each part that the PLC triggers, and answers it over the serial link.
 ///
 /// Ends with SIGTERM or SIGINT, after the part in hand. Exit status: 0 ended by a signal, 2 misuse or not started, 70 a
 /// worker stood still or the GPU is lost: start it again, as edge/systemd/cellgate-edge.service does.

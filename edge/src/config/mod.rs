@@ -28,7 +28,7 @@ pub struct Config {
     pub model: ModelConfig,
     /// Where images come from and go to.
     pub acquire: AcquireConfig,
-    /// The line to the PLC.
+    /// The serial link to the PLC.
     pub plc: PlcConfig,
     /// The journal of verdicts.
     pub journal: JournalConfig,
@@ -154,7 +154,7 @@ pub struct PlcConfig {
     pub deadline_ms: NonZeroU32,
 }
 
-/// What is spoken on the serial line.
+/// What is spoken on the serial link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
@@ -165,7 +165,7 @@ pub enum Profile {
     Modbus,
 }
 
-/// The parity bit of the serial line.
+/// The parity bit of the serial link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Parity {

@@ -12,7 +12,7 @@ pub struct About {
     pub device: u32,
     /// The model's digest.
     pub model: String,
-    /// What is spoken on the line.
+    /// What is spoken on the link.
     pub profile: &'static str,
 }
 

@@ -59,24 +59,24 @@ pub struct LinkFigures {
 impl LinkFigures {
     pub(super) fn new(registry: &Registry) -> Result<Self> {
         Ok(Self {
-            open: gauge(registry, "cellgate_line_open", "Whether the serial port is open: 0 or 1.")?,
-            openings: counter(registry, "cellgate_line_openings_total", "Times that the serial port was opened.")?,
-            losses: counter(registry, "cellgate_line_losses_total", "Times that the open serial port was lost.")?,
-            frames: follower(registry, "cellgate_line_frames_total", "Frames that were received whole and right.")?,
+            open: gauge(registry, "cellgate_link_open", "Whether the serial port is open: 0 or 1.")?,
+            openings: counter(registry, "cellgate_link_openings_total", "Times that the serial port was opened.")?,
+            losses: counter(registry, "cellgate_link_losses_total", "Times that the open serial port was lost.")?,
+            frames: follower(registry, "cellgate_link_frames_total", "Frames that were received whole and right.")?,
             resyncs: follower(
                 registry,
-                "cellgate_line_resyncs_total",
+                "cellgate_link_resyncs_total",
                 "Native: bytes between two delimiters that were no frame, also for their CRC. Modbus: requests found behind \
                  noise.",
             )?,
             bytes_dropped: follower(
                 registry,
-                "cellgate_line_dropped_bytes_total",
+                "cellgate_link_dropped_bytes_total",
                 "Bytes that were part of no frame (Modbus).",
             )?,
             errors: followers(
                 registry,
-                "cellgate_line_errors_total",
+                "cellgate_link_errors_total",
                 "Wrong CRC (Modbus), another link's frame or one received before, another version (native), answered with an \
                  exception (Modbus), acknowledgement of something else.",
                 "kind",

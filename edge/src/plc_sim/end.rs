@@ -37,7 +37,7 @@ impl PlcEnd {
         }
     }
 
-    /// The line was lost and opened anew.
+    /// The port was lost and opened anew.
     pub fn reopened(&mut self) {
         match self {
             Self::Native(link) => link.reopened(),

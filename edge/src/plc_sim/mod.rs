@@ -1,4 +1,4 @@
-//! The PLC's side of the line with its gate, for integrators and tests: triggers parts one after the other, and says what
+//! The PLC's side of the serial link with its gate, for integrators and tests: triggers parts one after the other, and says what
 //! became of each.
 
 mod end;
@@ -53,7 +53,7 @@ pub enum SimError {
     Scanner(#[from] ScannerError),
 }
 
-/// Runs the line until every part has its outcome; tells each one to `decided`. `scan` is asked to make the image of a part:
+/// Runs the PLC until every part has its outcome; tells each one to `decided`. `scan` is asked to make the image of a part:
 /// just before its trigger, or [`SimulatorOptions::scan_after`] it.
 ///
 /// # Errors
@@ -92,7 +92,7 @@ pub async fn run(
                 Happened::Received(bytes) => link.feed(now_ms(), bytes),
                 Happened::Sent => {}
                 Happened::Lost(error) => {
-                    tracing::warn!(port = %options.port.display(), %error, "the line is lost");
+                    tracing::warn!(port = %options.port.display(), %error, "the port is lost");
                 }
             },
             _ = tick.tick() => {}

@@ -184,7 +184,7 @@ fn by_order_an_image_may_come_before_its_trigger() {
 #[test]
 fn free_running_each_image_is_recorded_and_nothing_is_told_to_act_on() {
     let plant = Plant::new("native", "free-running");
-    wait_for("readiness", || plant.log().contains("the line is open") && plant.log().contains("golden images"));
+    wait_for("readiness", || plant.log().contains("the port is open") && plant.log().contains("golden images"));
     for (index, image) in plant.images.iter().enumerate() {
         fs::copy(image, plant.path(".image.tif")).unwrap();
         fs::rename(plant.path(".image.tif"), plant.path(&format!("scans/any{index}.tif"))).unwrap();

@@ -109,9 +109,9 @@ fn figures_agree_with_the_journal(profile: &str) {
     assert_eq!(value("cellgate_appliance_info", &[("device", "1"), ("profile", profile)]), 1.0);
     assert!(value("cellgate_plc_silences_total", &[]) >= 1.0);
     assert_eq!(value("cellgate_state", &[]), 5.0, "initialized");
-    assert_eq!((value("cellgate_line_open", &[]), value("cellgate_line_openings_total", &[])), (1.0, 1.0));
+    assert_eq!((value("cellgate_link_open", &[]), value("cellgate_link_openings_total", &[])), (1.0, 1.0));
     assert_eq!((value("cellgate_engine_proven", &[]), value("cellgate_journal_ready", &[])), (1.0, 1.0));
-    assert!(value("cellgate_line_frames_total", &[]) > 14.0 && value("cellgate_heartbeats_total", &[]) > 5.0);
+    assert!(value("cellgate_link_frames_total", &[]) > 14.0 && value("cellgate_heartbeats_total", &[]) > 5.0);
     assert!(value("cellgate_archive_bytes", &[]) > 0.0 && value("cellgate_archive_free_bytes", &[]) > 0.0);
     assert_eq!(plant.stop(), Some(0));
     agrees(&page, &plant.rows());
@@ -139,12 +139,12 @@ fn what_goes_wrong_is_counted() {
     plant.tray("native", 1, 2, 0);
     reaches(address, "cellgate_decoder_restarts_total", &[], 1.0);
     plant.pull_out();
-    reaches(address, "cellgate_line_losses_total", &[], 1.0);
-    assert_eq!(scrape(address).sum("cellgate_line_open", &[]), 0.0);
+    reaches(address, "cellgate_link_losses_total", &[], 1.0);
+    assert_eq!(scrape(address).sum("cellgate_link_open", &[]), 0.0);
     plant.plug_in();
-    reaches(address, "cellgate_line_openings_total", &[], 2.0);
+    reaches(address, "cellgate_link_openings_total", &[], 2.0);
     fs::File::options().write(true).open(plant.path("plc")).unwrap().write_all(&[0, 1, 2, 3, 0, 9, 9, 0]).unwrap();
-    reaches(address, "cellgate_line_resyncs_total", &[], 2.0);
+    reaches(address, "cellgate_link_resyncs_total", &[], 2.0);
     plant.tray("native", 1, 3, 0);
     let page = scrape(address);
     assert_eq!(page.sum("cellgate_verdicts_total", &[]), 3.0);

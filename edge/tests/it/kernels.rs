@@ -5,7 +5,7 @@
 use cellgate_edge::convert::cuda::{
     CUDA_ENV, Compiled, CudaConverter, CudaError, NVRTC_ENV, compare, compile, in_turns, nvrtc_version,
 };
-use cellgate_edge::convert::{Kernel, Plan, PlanError};
+use cellgate_edge::convert::{Kernel, LaunchSequence, SequenceError};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
 use cellgate_models::radiograph::Radiograph;
 use cellgate_test_support::skipped;
@@ -56,8 +56,8 @@ fn assembled(report: &str, kernel: Kernel) -> Option<[u32; 3]> {
 
 #[test]
 fn the_kernels_of_each_method_compile_by_themselves() {
-    for method in Plan::METHODS {
-        let kernels = Plan::kernels(&spec(method));
+    for method in LaunchSequence::METHODS {
+        let kernels = LaunchSequence::kernels(&spec(method));
         let start = Instant::now();
         let compiled = compile(&kernels, (8, 7)).unwrap();
         println!("{method}: {} kernels in {:.2?}", kernels.len(), start.elapsed());
@@ -97,9 +97,9 @@ fn scenario_nowhere() {
 #[test]
 fn a_wrong_specification_and_a_method_without_kernels_are_told_before_cuda_is_looked_for() {
     let refused = |spec: &ConversionSpec| CudaConverter::new(spec, 100).err().unwrap();
-    assert!(matches!(refused(&ConversionSpec::new(Method::Global)), CudaError::Sequence(PlanError::Conversion(_))));
+    assert!(matches!(refused(&ConversionSpec::new(Method::Global)), CudaError::Sequence(SequenceError::Conversion(_))));
     let clahe = spec(Method::Clahe);
-    assert_eq!(refused(&clahe), CudaError::Sequence(PlanError::Method { method: Method::Clahe }));
+    assert_eq!(refused(&clahe), CudaError::Sequence(SequenceError::Method { method: Method::Clahe }));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_gpu_if_there_is_one_equals_the_reference() {
     };
     let [a, b, c] = [image(90, 200, 2_654_435_761), image(90, 200, 2_246_822_519), image(1, 1, 0)];
     let images = in_turns(a.view(), b.view(), c.view());
-    for method in Plan::METHODS {
+    for method in LaunchSequence::METHODS {
         match compare(&spec(method), &images) {
             Ok(comparison) => assert_eq!(comparison.different, 0, "{method}: {comparison:?}"),
             Err(error @ CudaError::LibraryMissing { .. }) => {

@@ -48,7 +48,7 @@ fn what_is_counted_is_what_is_served() {
     assert_eq!(value("cellgate_images_set_aside_total", &[]), 3.0);
     assert_eq!(value("cellgate_stage_duration_seconds_sum", &[]), 0.008);
     assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 0.0, "it was not reached");
-    assert_eq!(value("cellgate_line_errors_total", &[("kind", "crc")]), 2.0);
+    assert_eq!(value("cellgate_link_errors_total", &[("kind", "crc")]), 2.0);
     assert_eq!(value("cellgate_engine_proofs_total", &[("result", "passed")]), 1.0);
     assert_eq!(value("cellgate_engine_is_fallback", &[]), 1.0);
     assert!(value("cellgate_engine_proof_timestamp_seconds", &[("result", "passed")]) > 1.7e9);

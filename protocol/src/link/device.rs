@@ -70,7 +70,7 @@ impl DeviceLink {
         self.open.is_some()
     }
 
-    /// The line was lost and opened anew: a half frame is forgotten, the link goes on.
+    /// The link was lost and opened anew: a half frame is forgotten, the link goes on.
     pub fn reopened(&mut self) {
         self.accumulator = Accumulator::new();
     }

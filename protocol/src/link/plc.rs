@@ -91,7 +91,7 @@ impl PlcLink {
         }
     }
 
-    /// The line was lost and opened anew: a half frame is forgotten, the link goes on.
+    /// The link was lost and opened anew: a half frame is forgotten, the link goes on.
     pub fn reopened(&mut self) {
         self.accumulator = Accumulator::new();
     }

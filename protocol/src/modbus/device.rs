@@ -23,7 +23,7 @@ use crate::{
 use heapless::{Deque, Vec};
 
 /// A [`DeviceSession`] behind registers. After each input, and at least every 10 ms, call [`ModbusDevice::poll`] until it
-/// gives `None`: requests are answered there, those behind noise once the line was silent.
+/// gives `None`: requests are answered there, those behind noise once the link was silent.
 #[derive(Debug)]
 pub struct ModbusDevice {
     session: DeviceSession,
@@ -68,13 +68,13 @@ impl ModbusDevice {
         &mut self.session
     }
 
-    /// The line, for its counts.
+    /// The link, for its counts.
     #[must_use]
     pub const fn link(&self) -> &Link {
         &self.link
     }
 
-    /// The line was closed and opened again: what was received in part is forgotten.
+    /// The port was closed and opened again: what was received in part is forgotten.
     pub fn reopened(&mut self) {
         self.received.clear();
         self.link.reopened();
@@ -91,7 +91,7 @@ impl ModbusDevice {
         self.received_ms = now_ms;
     }
 
-    /// When to poll because of the line, if no byte comes before: bytes wait for the silence that ends a request behind
+    /// When to poll because of the link, if no byte comes before: bytes wait for the silence that ends a request behind
     /// noise. None while nothing waits. Who polls every 10 ms need not ask: an answer is then 10 ms later at most.
     #[must_use]
     pub fn poll_at_ms(&self) -> Option<u64> {

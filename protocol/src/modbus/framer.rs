@@ -6,7 +6,7 @@
 //! frame), and last the whole of it (a function that we don't know). What remains is dropped and counted.
 //!
 //! A request that comes after silence is always found, at once, whatever was before it. One that comes right behind noise
-//! is found once the line is silent again, behind any number of bytes: the last [`FRAME_MAX`] are kept. It is lost only
+//! is found once the link is silent again, behind any number of bytes: the last [`FRAME_MAX`] are kept. It is lost only
 //! where a CRC fits by chance, 1 in 65,536 for each length that the noise may seem to have: when noise and the request's
 //! first bytes look like a frame, or when its last bytes alone do. The request after that one follows silence, as its client
 //! waited for an answer, so no more than one is lost.
@@ -52,7 +52,7 @@ impl Direction {
     }
 }
 
-/// What happened on the line since the framer was made; counts stop at their largest value.
+/// What happened on the link since the framer was made; counts stop at their largest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FrameCounts {
     /// Frames handed on, of any unit and function.
@@ -153,7 +153,7 @@ impl Framer {
         self.counts
     }
 
-    /// Forgets waiting bytes, for a line that was reopened.
+    /// Forgets waiting bytes, for a port that was reopened.
     pub fn drop_all(&mut self) {
         self.dropped(self.used);
         self.used = 0;

@@ -6,9 +6,9 @@ use super::server::{RequestCounts, Server, Written};
 use super::snapshot::SnapshotRegisters;
 use super::unit::Unit;
 
-/// The device's end of the line.
+/// The device's end of the link.
 ///
-/// Half of the line at a time: send an answer before feeding more bytes.
+/// Half duplex: send an answer before feeding more bytes.
 #[derive(Debug, Clone)]
 pub struct Link {
     framer: Framer,
@@ -73,7 +73,7 @@ impl Link {
         length.map(|length| &out[..length])
     }
 
-    /// Forgets bytes that wait, for a line that was reopened.
+    /// Forgets bytes that wait, for a port that was reopened.
     pub fn reopened(&mut self) {
         self.framer.drop_all();
     }

@@ -55,7 +55,7 @@ pub struct ModbusPlc {
     counters: Counters,
 }
 
-/// A request on the line.
+/// A request on the link.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
     Read,
@@ -139,7 +139,7 @@ impl ModbusPlc {
         self.device.as_ref().filter(|device| device.is_heard(now_ms)).map(|device| device.boot_epoch)
     }
 
-    /// The line was lost and opened anew: half an answer is forgotten, and what was asked is asked again.
+    /// The link was lost and opened anew: half an answer is forgotten, and what was asked is asked again.
     pub fn reopened(&mut self) {
         self.framer.drop_all();
         self.asked = None;

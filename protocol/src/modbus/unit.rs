@@ -1,4 +1,4 @@
-//! The address of a device on a Modbus line.
+//! The address of a device on a Modbus link.
 
 use core::fmt;
 use serde::Deserialize;

@@ -1,6 +1,6 @@
-//! When to say something again: first after a time that the line and the peer need, then ever more rarely.
+//! When to say something again: first after a time that the link and the peer need, then ever more rarely.
 
-use crate::limits::{MAX_REPEAT_MS, PLC_SCAN_MS, line_time_ms};
+use crate::limits::{MAX_REPEAT_MS, PLC_SCAN_MS, link_time_ms};
 
 /// Bytes of the longest exchange that a repetition waits for: a VERDICT, 54 bytes of payload.
 const VERDICT_FRAME: usize = 81;
@@ -8,7 +8,7 @@ const VERDICT_FRAME: usize = 81;
 /// The wait before the first repetition on a line of `baud` bits per second: two frame times and a PLC's scan.
 #[must_use]
 pub const fn first_wait_ms(baud: u32) -> u64 {
-    2 * line_time_ms(VERDICT_FRAME, baud) + PLC_SCAN_MS
+    2 * link_time_ms(VERDICT_FRAME, baud) + PLC_SCAN_MS
 }
 
 /// The next moment to say something, and the wait after it.

@@ -1,4 +1,4 @@
-//! `cellgate-trainer train`: one model on all bundles, with its thresholds.
+//! `cellgate-trainer train`: one training run on all bundles, with its thresholds.
 
 use super::leaks::LeakArgs;
 use super::misuse;

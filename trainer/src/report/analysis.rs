@@ -6,7 +6,7 @@ use crate::results::{Confusion, MethodResults, Prediction, Results, bundle_names
 use crate::stats::{BundleBootstrap, PairedCalls, Scored, holm, is_called_abnormal, log_odds};
 use std::collections::HashMap;
 
-/// A run, looked at from all sides that the sections show.
+/// The results of a cross-validation, looked at from all sides that the sections show.
 pub(super) struct Analysis<'a> {
     pub(super) results: &'a Results,
     /// The bundles in the data set's order.

@@ -1,4 +1,4 @@
-//! The run's configuration, as a table and as JSON.
+//! The cross-validation's configuration, as a table and as JSON.
 
 use super::analysis::Analysis;
 use maud::{Markup, html};

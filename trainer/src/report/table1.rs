@@ -1,4 +1,4 @@
-//! Table 1 of this run: bundles by methods, balanced accuracy in %.
+//! Table 1 of these results: bundles by methods, balanced accuracy in %.
 
 use super::analysis::Analysis;
 use super::format::{NOT_APPLICABLE, interval, percent, percent_or};

@@ -1,4 +1,4 @@
-//! One model on all bundles: the head, the thresholds and the images that prove it later.
+//! One training run on all bundles: the head, the thresholds and the images that prove it later.
 
 mod error;
 mod scores;
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// Golden images that a training run names.
 const GOLDEN_IMAGES: usize = 8;
 
-/// What a model is trained from.
+/// What a training run works on.
 pub struct TrainingInputs<'a> {
     /// The labelled parts.
     pub dataset: &'a Dataset,

@@ -7,7 +7,7 @@ use crate::stats::Scored;
 use serde::Serialize;
 use std::path::Path;
 
-/// The file of the scores in a run's folder.
+/// The file of the scores in the folder of a training run.
 pub const SCORES: &str = "scores.csv";
 
 /// One row.

@@ -1,4 +1,4 @@
-//! The line to the PLC: the session, the part in hand and the verdicts that the PLC has not acknowledged. It has no input or
+//! The serial link to the PLC: the session, the part in hand and the verdicts that the PLC has not acknowledged. It has no input or
 //! output of its own: bytes come in and go out through [`super::port`].
 
 mod backlog;
@@ -34,7 +34,7 @@ pub(super) const MAX_FINISH_TIME: Duration = Duration::from_secs(10);
 /// After this much of [`MAX_FINISH_TIME`] the part is rejected; the rest is left for storing and sending that.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 
-/// The line to the PLC.
+/// The serial link to the PLC.
 pub(super) struct Line {
     pub(super) end: PlcTransport,
     pub(super) shared: Arc<Shared>,

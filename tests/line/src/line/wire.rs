@@ -2,7 +2,7 @@
 
 use super::referee::{BAUD, chance as strikes_by};
 use crate::random::Random;
-use cellgate_protocol::limits::line_time_ms;
+use cellgate_protocol::limits::link_time_ms;
 
 /// Frames that are kept to be played again.
 const KEPT: usize = 64;
@@ -35,7 +35,7 @@ impl Wire {
     /// Sends a frame; each of its faults has the same chance.
     pub fn send(&mut self, now_ms: u64, bytes: &[u8], random: &mut Random, chance: u32) {
         self.sent += 1;
-        self.taken_until_ms = self.taken_until_ms.max(now_ms) + line_time_ms(bytes.len(), BAUD);
+        self.taken_until_ms = self.taken_until_ms.max(now_ms) + link_time_ms(bytes.len(), BAUD);
         let arrives_ms = self.taken_until_ms;
         if self.kept.len() < KEPT {
             self.kept.push(bytes.to_vec());
