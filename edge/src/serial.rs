@@ -1,6 +1,6 @@
 //! A serial port, as both ends of the link use it. Never flushed: `tcdrain` can hang for ever.
 
-use crate::config::Parity;
+use crate::config::ParityConfig;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::tcgetattr;
@@ -21,7 +21,7 @@ const OPEN_EVERY: Duration = Duration::from_millis(100);
 pub struct SerialPort {
     path: PathBuf,
     baud: u32,
-    parity: Parity,
+    parity: ParityConfig,
     stream: Option<SerialStream>,
     open_at: Instant,
     out: Vec<u8>,
@@ -47,7 +47,7 @@ impl SerialPort {
     /// The port at `path`, which the first [`Self::next`] opens: `baud` bits per second, 8 data bits, 1 stop bit, no flow
     /// control.
     #[must_use]
-    pub fn new(path: &Path, baud: u32, parity: Parity) -> Self {
+    pub fn new(path: &Path, baud: u32, parity: ParityConfig) -> Self {
         let (stream, open_at) = (None, Instant::now());
         Self { path: path.to_owned(), baud, parity, stream, open_at, out: Vec::new(), buffer: [0; 1024] }
     }
@@ -108,11 +108,11 @@ impl fmt::Debug for SerialPort {
 }
 
 /// Opens `port` for this process alone.
-fn open(port: &Path, baud: u32, parity: Parity) -> tokio_serial::Result<SerialStream> {
+fn open(port: &Path, baud: u32, parity: ParityConfig) -> tokio_serial::Result<SerialStream> {
     let parity = match parity {
-        Parity::Even => tokio_serial::Parity::Even,
-        Parity::Odd => tokio_serial::Parity::Odd,
-        Parity::None => tokio_serial::Parity::None,
+        ParityConfig::Even => tokio_serial::Parity::Even,
+        ParityConfig::Odd => tokio_serial::Parity::Odd,
+        ParityConfig::None => tokio_serial::Parity::None,
     };
     let mut stream = tokio_serial::new(port.to_string_lossy(), baud)
         .parity(parity)
@@ -197,14 +197,14 @@ mod tests {
     fn what_is_no_serial_port_is_named_so() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let kind = |path: &str| open(Path::new(path), 115_200, Parity::Even).unwrap_err().kind;
+            let kind = |path: &str| open(Path::new(path), 115_200, ParityConfig::Even).unwrap_err().kind;
             assert_eq!(kind("/dev/null"), tokio_serial::ErrorKind::NoDevice);
             assert_eq!(
-                open(Path::new("/dev/zero"), 115_200, Parity::Even).unwrap_err().description,
+                open(Path::new("/dev/zero"), 115_200, ParityConfig::Even).unwrap_err().description,
                 no_port().description
             );
             assert_ne!(
-                open(Path::new("/there/is/none"), 115_200, Parity::Even).unwrap_err().description,
+                open(Path::new("/there/is/none"), 115_200, ParityConfig::Even).unwrap_err().description,
                 no_port().description
             );
         });
@@ -216,7 +216,7 @@ mod tests {
         runtime.block_on(async {
             let place = tempfile::tempdir().unwrap();
             let path = place.path().join("port");
-            let mut port = SerialPort::new(&path, 115_200, Parity::Even);
+            let mut port = SerialPort::new(&path, 115_200, ParityConfig::Even);
             port.out().extend(b"nobody hears it");
             assert!(matches!(port.next().await, Happened::Refused(_)));
             for round in 0..2 {

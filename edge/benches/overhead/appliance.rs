@@ -3,7 +3,7 @@
 use crate::figures::{Figures, Stages};
 use crate::{BAUD, HEIGHT, SETTLED, TURN, WIDTH};
 use anyhow::{Context as _, ensure};
-use cellgate_edge::config::{Parity, Profile};
+use cellgate_edge::config::{ParityConfig, Profile};
 use cellgate_edge::plc_sim::{self, SimulatorOptions};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
 use cellgate_models::model::{Expectation, Model, ModelLimits, Precision};
@@ -81,7 +81,7 @@ impl Appliance {
             profile: self.profile,
             unit: Unit::FIRST,
             baud: BAUD,
-            parity: Parity::Even,
+            parity: ParityConfig::Even,
             models: vec![DigestStart::of(self.model.digest().as_bytes())],
             first_part: self.decided.len() as u64 + 1,
             parts,

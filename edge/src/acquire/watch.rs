@@ -63,7 +63,7 @@ pub struct FolderWatcher {
     identity: (u64, u64),
     looked: Instant,
     /// Non-regular paths that were already reported.
-    told: BTreeSet<PathBuf>,
+    reported: BTreeSet<PathBuf>,
     created: Created,
     settling: Settling,
     /// Where the kernel does not report all files.
@@ -101,7 +101,7 @@ impl FolderWatcher {
             kernel,
             identity,
             looked: Instant::now(),
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             created: Created::default(),
             settling: Settling::default(),
             listing: None,
@@ -223,11 +223,11 @@ impl FolderWatcher {
             if let Some(name) = name.filter(|name| is_radiograph(name)) {
                 let (path, at) = (self.folder.join(name), Instant::now());
                 if flags.contains(ReadFlags::MODIFY) {
-                    let told = arrivals[first..].iter_mut().filter(|arrival| arrival.file.path == path);
-                    told.for_each(|arrival| arrival.file.identity = None);
+                    let reported = arrivals[first..].iter_mut().filter(|arrival| arrival.file.path == path);
+                    reported.for_each(|arrival| arrival.file.identity = None);
                     self.created.written(&path);
                 } else if !may_be_plain(&path) {
-                    ignore(&mut self.told, path);
+                    ignore(&mut self.reported, path);
                 } else if flags.contains(ReadFlags::CREATE) {
                     self.created.add(path, at);
                 } else {
@@ -248,7 +248,7 @@ impl FolderWatcher {
                 if may_be_plain(&path) {
                     paths.push(path);
                 } else {
-                    ignore(&mut self.told, path);
+                    ignore(&mut self.reported, path);
                 }
             }
         }
@@ -275,16 +275,16 @@ fn may_be_plain(path: &Path) -> bool {
 }
 
 /// Names what is no plain file in a warning, once.
-fn ignore(told: &mut BTreeSet<PathBuf>, path: PathBuf) {
-    if told.contains(&path) {
+fn ignore(reported: &mut BTreeSet<PathBuf>, path: PathBuf) {
+    if reported.contains(&path) {
         return;
     }
-    if told.len() >= MAX_REPORTED {
-        told.clear();
+    if reported.len() >= MAX_REPORTED {
+        reported.clear();
     }
     let shown = path.display();
     tracing::warn!(event = "not_a_file", path = %shown, "ignored: a folder, link or pipe is no image, whatever its name");
-    told.insert(path);
+    reported.insert(path);
 }
 
 /// Whether the name is that of a TIFF that is not hidden: scanners hide what they are still writing.

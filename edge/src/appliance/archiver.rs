@@ -107,7 +107,7 @@ fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> 
             "an image of a recorded part is in the archive as unjudged, since {}", Change::Attributes
         ),
         (Ok(ArchiveOutcome::Gone), None) => {
-            tracing::warn!(image = %path, name, "a judged image is gone: not in the archive")
+            tracing::warn!(image = %path, name, "a judged image is gone: not in the archive");
         }
         (Ok(ArchiveOutcome::Changed(change)), None) => tracing::warn!(
             image = %path, name,

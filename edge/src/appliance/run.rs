@@ -88,7 +88,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let (answers, to_line) = LineQueue::new();
     let (archiver, to_archiver) = ArchiverQueue::new(Arc::clone(&shared));
     let line = Line {
-        end: PlcTransport::new(session(config, &recovery), &config.plc),
+        transport: PlcTransport::new(session(config, &recovery), &config.plc),
         shared: Arc::clone(&shared),
         journal: Arc::clone(&journal),
         model: digest,

@@ -1,7 +1,7 @@
 //! `cellgate-edge plc-sim`: the PLC's side of the serial link.
 
 use anyhow::{Context as _, bail, ensure};
-use cellgate_edge::config::{BAUDS, Parity, Profile};
+use cellgate_edge::config::{BAUDS, ParityConfig, Profile};
 use cellgate_edge::percentile::percentile;
 use cellgate_edge::plc_sim::{self, Scanner, SimulatorOptions};
 use cellgate_models::model::{self, Model};
@@ -138,9 +138,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         unit: args.unit,
         baud: args.baud,
         parity: match args.parity {
-            ParityArg::Even => Parity::Even,
-            ParityArg::Odd => Parity::Odd,
-            ParityArg::None => Parity::None,
+            ParityArg::Even => ParityConfig::Even,
+            ParityArg::Odd => ParityConfig::Odd,
+            ParityArg::None => ParityConfig::None,
         },
         models,
         first_part: args.first_part,

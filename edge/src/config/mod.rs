@@ -145,7 +145,7 @@ pub struct PlcConfig {
     pub baud: NonZeroU32,
     /// Parity bit.
     #[serde(default)]
-    pub parity: Parity,
+    pub parity: ParityConfig,
     /// Modbus unit, 1..=247.
     #[serde(default = "defaults::unit")]
     pub unit: Unit,
@@ -168,7 +168,7 @@ pub enum Profile {
 /// The parity bit of the serial link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Parity {
+pub enum ParityConfig {
     /// An even number of ones; Modbus's default.
     #[default]
     Even,

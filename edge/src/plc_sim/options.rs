@@ -1,6 +1,6 @@
 //! What the simulated PLC does.
 
-use crate::config::{Parity, Profile};
+use crate::config::{ParityConfig, Profile};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::modbus::unit::Unit;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub struct SimulatorOptions {
     /// Bits per second.
     pub baud: u32,
     /// The parity bit.
-    pub parity: Parity,
+    pub parity: ParityConfig,
     /// The models that may let a part pass, at most [`ALLOWED_MODELS`](cellgate_protocol::limits::ALLOWED_MODELS).
     pub models: Vec<DigestStart>,
     /// The first part's number; the others count up.

@@ -33,7 +33,7 @@ pub enum NoPlan {
 
 /// Where plans are kept, and what builds them.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'p> {
+pub struct PlanPlace<'p> {
     /// The folder of plans.
     pub plans: &'p Path,
     /// The device's key.
@@ -42,7 +42,7 @@ pub struct Place<'p> {
     pub libraries: Option<&'p Path>,
 }
 
-impl Place<'_> {
+impl PlanPlace<'_> {
     /// The cache to be written to; folder and key are made where they are missing. A folder of another user's is warned of:
     /// the appliance as that user can't read what is made here.
     ///
@@ -85,7 +85,7 @@ pub struct Asked<'a> {
     /// Which of its networks.
     pub precision: Precision,
     /// Where it is kept.
-    pub place: Place<'a>,
+    pub place: PlanPlace<'a>,
     /// Whether one that is built now is kept; else nothing is changed.
     pub keep: bool,
 }
@@ -105,7 +105,7 @@ pub fn with_plan<T, E: From<NoPlan> + Display>(
     load: impl FnMut(&AuthenticPlan, PlanOrigin) -> Result<T, E>,
     is_refusal: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
-    let wanted = Wanted::new(asked)?;
+    let wanted = WantedPlan::new(asked)?;
     take(wanted.kept(), || wanted.build(progress), load, |error| is_refusal(error) && !wanted.is_own())
 }
 
@@ -138,7 +138,7 @@ fn take<P, T, E: From<NoPlan> + Display>(
 static OWN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// What is asked for, with all that decides on it.
-struct Wanted<'a> {
+struct WantedPlan<'a> {
     asked: &'a Asked<'a>,
     gpu: Gpu,
     tensorrt: TensorRt,
@@ -147,7 +147,7 @@ struct Wanted<'a> {
     keep: bool,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> WantedPlan<'a> {
     fn new(asked: &'a Asked<'a>) -> Result<Self, NoPlan> {
         let gpu = gpu::detect()?;
         gpu.capability().check_at_hand()?;

@@ -1,6 +1,6 @@
 //! The engine on the GPU for a model, with the plan that this device built.
 
-use super::plans::{Asked, Place, PlanOrigin, with_plan};
+use super::plans::{Asked, PlanOrigin, PlanPlace, with_plan};
 use super::scorer::GpuScorer;
 use super::{CudaError, GpuError, GpuScorerError};
 use crate::convert::LaunchSequence;
@@ -25,7 +25,7 @@ pub(crate) fn scorer(
     // Before anything of the machine is looked at, as no machine has the kernels.
     LaunchSequence::check(model.conversion()).map_err(|error| GpuError::from(CudaError::from(error)))?;
     let TensorRtOptions { libraries, plans, key, keep } = options;
-    let place = Place { plans, key, libraries: libraries.as_deref() };
+    let place = PlanPlace { plans, key, libraries: libraries.as_deref() };
     let asked = Asked { model, precision, place, keep: *keep };
     let is_stopped = Cell::new(false);
     let progress = |_: BuildStep<'_>| {

@@ -1,7 +1,7 @@
 //! The PLC's end of the line, watched at each step: when the device's heartbeat changed, what was accepted and decided.
 
 use crate::plant::{Plant, wait_for};
-use cellgate_edge::config::{Parity, Profile};
+use cellgate_edge::config::{ParityConfig, Profile};
 use cellgate_edge::plc_sim::{PlcEnd, SimulatorOptions};
 use cellgate_edge::serial::{Happened, SerialPort};
 use cellgate_models::model::{Model, ModelLimits};
@@ -74,7 +74,7 @@ impl Plc {
             profile: if profile == "modbus" { Profile::Modbus } else { Profile::Native },
             unit: Unit::FIRST,
             baud: BAUD,
-            parity: Parity::Even,
+            parity: ParityConfig::Even,
             models: vec![DigestStart::of(model.digest().as_bytes())],
             first_part: 0,
             parts: 0,

@@ -196,7 +196,7 @@ fn what_is_made_in_place_and_is_no_plain_file_is_named_once() {
     rustix::fs::mknodat(CWD, path("3.tif"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
     for _ in 0..2 {
         assert_eq!(names(&mut watcher), [""; 0]);
-        let named: Vec<_> = watcher.told.iter().cloned().collect();
+        let named: Vec<_> = watcher.reported.iter().cloned().collect();
         assert_eq!(named, ["1.tif", "2.tif", "3.tif"].map(path));
     }
 }

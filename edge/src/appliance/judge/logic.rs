@@ -25,7 +25,7 @@ pub(in crate::appliance) struct Settings {
     /// Time between two proofs of a running engine.
     pub(in crate::appliance) prove_every: Duration,
     /// How long a proof that is due waits for the line to have nothing in hand.
-    pub(in crate::appliance) prove_wait_most: Duration,
+    pub(in crate::appliance) max_prove_wait: Duration,
 }
 
 /// What the judge's thread knows.
@@ -181,7 +181,7 @@ impl Logic {
         }
         let Some(late) = now.checked_duration_since(self.prove_at) else { return false };
         let is_granted = view.engine == EngineState::ProofGranted;
-        if !view.is_running || is_granted || late > self.settings.prove_wait_most {
+        if !view.is_running || is_granted || late > self.settings.max_prove_wait {
             return true;
         }
         effects.push(Effect::RequestProof);

@@ -53,7 +53,7 @@ impl Service for Judge {
 
     fn run(self) {
         // The sandbox's worker process ends with the thread that started it, so the pipeline belongs to this thread.
-        let mut engine = RunningEngine { pipeline: None, infer_most: MAX_STAGE_TIME };
+        let mut engine = RunningEngine { pipeline: None, max_infer: MAX_STAGE_TIME };
         let mut logic = Logic::new(self.settings, Instant::now());
         let mut effects = Vec::new();
         while !self.shared.is_shut_down() {
@@ -101,7 +101,7 @@ impl Service for Judge {
 struct RunningEngine {
     pipeline: Option<Pipeline>,
     /// What its network may take for an image until the judge counts as stuck.
-    infer_most: Duration,
+    max_infer: Duration,
 }
 
 impl Judge {
@@ -118,7 +118,7 @@ impl Judge {
             matching: config.acquire.matching,
             lead: Duration::from_millis(config.acquire.lead_ms),
             prove_every: Duration::from_secs(60 * u64::from(config.model.prove_every_minutes.get())),
-            prove_wait_most: PROVE_WAIT_MORE + Duration::from_millis(config.plc.deadline_ms.get().into()),
+            max_prove_wait: PROVE_WAIT_MORE + Duration::from_millis(config.plc.deadline_ms.get().into()),
         };
         Self { model, activation, shared, messages, line, archiver, settings }
     }
@@ -145,7 +145,7 @@ impl Judge {
     /// Judges the image in `file`, if it is still the one that arrived. An engine that fails is given up: its other scores
     /// can't be trusted.
     fn judge(&self, engine: &mut RunningEngine, file: ImageFile) -> Judged {
-        let infer_most = engine.infer_most;
+        let max_infer = engine.max_infer;
         let Some(pipeline) = &mut engine.pipeline else {
             return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven").with_file(file);
         };
@@ -154,7 +154,7 @@ impl Judge {
             return Judged::reject(ReasonCode::IMAGE_MISMATCH, detail).with_file(file);
         }
         let judgement = pipeline.judge_telling(&file.path, Some(&file), &mut |stage| {
-            let most = if stage == Stage::Infer { infer_most } else { MAX_STAGE_TIME };
+            let most = if stage == Stage::Infer { max_infer } else { MAX_STAGE_TIME };
             self.shared.liveness.busy(Worker::Judge, most);
         });
         self.shared.metrics.parts.judged(&judgement.times);
@@ -175,7 +175,7 @@ impl Judge {
         self.shared.engine.set_starting();
         let images = u32::try_from(self.model.golden().count()).unwrap_or(u32::MAX);
         let running = engine.pipeline.take();
-        let most = running.as_ref().map(|_| (engine.infer_most + 2 * MAX_STAGE_TIME).saturating_mul(images));
+        let most = running.as_ref().map(|_| (engine.max_infer + 2 * MAX_STAGE_TIME).saturating_mul(images));
         self.shared.liveness.busy(Worker::Judge, most.unwrap_or(MAX_LOAD_TIME));
         let start = Instant::now();
         let outcome = match running {
@@ -194,7 +194,7 @@ impl Judge {
         match outcome {
             Ok(proven) => {
                 // Twice what the slowest golden image took.
-                engine.infer_most = (2 * proven.slowest_inference()).max(MAX_STAGE_TIME);
+                engine.max_infer = (2 * proven.slowest_inference()).max(MAX_STAGE_TIME);
                 engine.pipeline = Some(proven);
                 self.shared.engine.set_proven();
                 tracing::info!(ms = start.elapsed().as_millis(), "the engine gave the golden images their scores");

@@ -36,7 +36,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 
 /// The serial link to the PLC.
 pub(super) struct Line {
-    pub(super) end: PlcTransport,
+    pub(super) transport: PlcTransport,
     pub(super) shared: Arc<Shared>,
     pub(super) journal: Arc<Journal>,
     /// The model that judges.
@@ -52,12 +52,12 @@ pub(super) struct Line {
 impl Line {
     /// Bytes from the PLC.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
-        self.end.feed(self.shared.clock.now_ms(), bytes);
+        self.transport.feed(self.shared.clock.now_ms(), bytes);
     }
 
     /// The port was opened, for the first time or again.
     pub(super) fn reopened(&mut self) {
-        self.end.reopened();
+        self.transport.reopened();
         self.shared.metrics.link.opened();
     }
 
@@ -83,7 +83,7 @@ impl Line {
         loop {
             let health = self.shared.liveness.health();
             let now_ms = self.shared.clock.now_ms();
-            let event = self.end.poll(now_ms, health.as_ref(), out);
+            let event = self.transport.poll(now_ms, health.as_ref(), out);
             self.notify_judge();
             let Some(event) = event else { return };
             self.on_event(event);
@@ -113,7 +113,7 @@ impl Line {
     }
 
     fn session(&mut self) -> &mut DeviceSession {
-        self.end.session()
+        self.transport.session()
     }
 
     fn session_state(&mut self) -> DeviceState {
@@ -144,7 +144,7 @@ impl Line {
         let now_ms = self.shared.clock.now_ms();
         let is_open = self.memory.in_hand.as_ref().is_some_and(Life::is_open);
         if !is_open
-            && self.end.is_open()
+            && self.transport.is_open()
             && let Some(record) = self.backlog.next(now_ms)
         {
             self.session().send_record(record);
@@ -156,7 +156,7 @@ impl Line {
         let now_ms = self.shared.clock.now_ms();
         let heartbeat = self.session().snapshot(now_ms, health.as_ref()).heartbeat;
         let metrics = &self.shared.metrics;
-        metrics.link.set(&self.end.counts(heartbeat));
+        metrics.link.set(&self.transport.counts(heartbeat));
         metrics.device.set_state(state);
         metrics.parts.set_in_hand(self.memory.in_hand.as_ref().is_some_and(Life::is_open));
         metrics.store.set_journal(journal, self.backlog.len());
@@ -366,7 +366,7 @@ impl Line {
             is_journal_ready: self.journal.health().ready,
         };
         let mut effects = Vec::new();
-        *slot = life.next(input, &moment, self.end.session(), &mut effects);
+        *slot = life.next(input, &moment, self.transport.session(), &mut effects);
         let is_over = slot.is_none();
         self.perform(kind, &part, effects);
         self.memory.is_recorded |= is_over && kind == Kind::FreeRunning;

@@ -28,7 +28,7 @@ impl Bench {
         let shared = Arc::new(shared());
         let (archiver, to_archiver) = ArchiverQueue::new(Arc::clone(&shared));
         let line = Line {
-            end: PlcTransport::new(session, &config.plc),
+            transport: PlcTransport::new(session, &config.plc),
             shared,
             journal: Arc::new(journal),
             model: Digest::of(b"model"),
@@ -45,7 +45,7 @@ impl Bench {
     fn trigger(&mut self, deadline_ms: u32) {
         let health = self.line.shared.liveness.health();
         let now_ms = self.line.shared.clock.now_ms();
-        let session = self.line.end.session();
+        let session = self.line.transport.session();
         session.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
         session.link_opened(now_ms);
         while session.poll(now_ms, health.as_ref()).is_some() {}
@@ -133,7 +133,7 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
     bench.answer();
     let later_ms = bench.line.shared.clock.now_ms() + 1_990;
     let concluded =
-        std::iter::from_fn(|| bench.line.end.session().poll(later_ms, None)).find_map(|action| match action {
+        std::iter::from_fn(|| bench.line.transport.session().poll(later_ms, None)).find_map(|action| match action {
             DeviceAction::Event(event @ DeviceEvent::Concluded(_)) => Some(event),
             _ => None,
         });

@@ -73,7 +73,7 @@ impl Simulation {
 
 pub(super) fn logic_of(matching: Matching, now: Instant) -> Logic {
     let prove_every = Duration::from_secs(20);
-    Logic::new(Settings { matching, lead: LEAD, prove_every, prove_wait_most: Duration::from_secs(2) }, now)
+    Logic::new(Settings { matching, lead: LEAD, prove_every, max_prove_wait: Duration::from_secs(2) }, now)
 }
 
 pub(super) fn is_good(part: u64) -> bool {

@@ -3,7 +3,7 @@
 use super::{GpuCheckOptions, Row};
 use crate::finding::FindingState;
 use crate::pipeline::{Activation, ActivationError, EngineChoice, Pipeline, ProofError, TensorRtOptions};
-use crate::tensorrt::plans::{NoPlan, Place, build};
+use crate::tensorrt::plans::{NoPlan, PlanPlace, build};
 use cellgate_models::model::{Expectation, Model, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
@@ -74,7 +74,7 @@ impl<'a> Wanted<'a> {
 
     fn cache(&self) -> Result<Cache, NoPlan> {
         let TensorRtOptions { libraries, plans, key, .. } = self.tensorrt_options();
-        Place { plans, key, libraries: libraries.as_deref() }.open()
+        PlanPlace { plans, key, libraries: libraries.as_deref() }.open()
     }
 
     /// Has TensorRT build the plan for the GPU at hand, whatever is known of it, and keeps it.

@@ -7,7 +7,7 @@ const LEAD: Duration = Duration::from_secs(1);
 
 fn logic(matching: Matching, now: Instant) -> Logic {
     let prove_every = Duration::from_secs(600);
-    Logic::new(Settings { matching, lead: LEAD, prove_every, prove_wait_most: Duration::from_secs(2) }, now)
+    Logic::new(Settings { matching, lead: LEAD, prove_every, max_prove_wait: Duration::from_secs(2) }, now)
 }
 
 fn view(engine: EngineState) -> View {

@@ -1,6 +1,6 @@
 //! `cellgate-edge plan build`.
 
-use super::place::{ModelArgs, Place, gpu_of, target};
+use super::place::{ModelArgs, PlaceArgs, gpu_of, target};
 use anyhow::Context as _;
 use cellgate_edge::tensorrt::plans;
 use cellgate_models::model::Precision;
@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    place: Place,
+    place: PlaceArgs,
     /// Which of the model's networks [default: the configuration's, else all that it has]
     #[arg(long, value_name = "f32,f16", value_delimiter = ',')]
     precision: Vec<Precision>,

@@ -1,6 +1,6 @@
 //! `cellgate-edge plan list`.
 
-use super::place::Place;
+use super::place::PlaceArgs;
 use cellgate_edge::journal::format_utc_ms;
 use cellgate_models::digest::Digest;
 use cellgate_models::plan::cache::Listed;
@@ -18,7 +18,7 @@ use std::process::ExitCode;
   cellgate-edge plan list --json | jq -r 'select(.state != \"ok\") | .plan'")]
 pub(super) struct Args {
     #[command(flatten)]
-    place: Place,
+    place: PlaceArgs,
     /// Prints JSON lines instead of a table
     #[arg(long)]
     json: bool,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Where the plans are.
 #[derive(Debug, clap::Args)]
-pub(super) struct Place {
+pub(super) struct PlaceArgs {
     /// Folder of the plans
     #[arg(long, value_name = "FOLDER", default_value = TensorRtOptions::PLANS)]
     plans: PathBuf,
@@ -20,7 +20,7 @@ pub(super) struct Place {
     key: PathBuf,
 }
 
-impl Place {
+impl PlaceArgs {
     /// To be written to.
     pub(super) fn open(&self) -> anyhow::Result<Cache> {
         self.place().open().context("the cache was refused")
@@ -31,8 +31,8 @@ impl Place {
         self.place().look().context("the cache was refused")
     }
 
-    pub(super) fn place(&self) -> plans::Place<'_> {
-        plans::Place { plans: &self.plans, key: &self.key, libraries: None }
+    pub(super) fn place(&self) -> plans::PlanPlace<'_> {
+        plans::PlanPlace { plans: &self.plans, key: &self.key, libraries: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `cellgate-edge plan prune`.
 
-use super::place::{ModelArgs, Place, gpu_of, target};
+use super::place::{ModelArgs, PlaceArgs, gpu_of, target};
 use cellgate_models::digest::Digest;
 use cellgate_models::plan::cache::{EntryError, Gpu, Listed};
 use cellgate_models::plan::{self, ComputeCapability, TensorRt};
@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    place: Place,
+    place: PlaceArgs,
     /// A compute capability such as sm86 [default: the GPU at hand]
     #[arg(long, value_name = "CAPABILITY")]
     target: Option<ComputeCapability>,
