@@ -1,4 +1,4 @@
-//! What an appliance needs, looked at one by one, with what to do where it is missing.
+//! Checks what an appliance needs, one thing after the other, and says what to do about each problem.
 
 mod engine;
 mod folder;
@@ -18,13 +18,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// 2026-01-01 in milliseconds since 1970: before this program was written.
+/// 2026-01-01 in milliseconds since 1970. This program was written later, so an earlier clock is wrong.
 const WRITTEN_UNIX_MS: i64 = 1_767_225_600_000;
 
-/// What the journal's disk should have free: years of verdicts at a kilobyte each, and their log.
+/// Free space that the journal's disk should have: years of verdicts at a kilobyte each, and their log.
 const JOURNAL_MIN_FREE_MIB: u64 = 1024;
 
-/// Looks at everything that `config` names. Nothing is changed.
+/// Checks everything that `config` names. Changes nothing. Failures come first.
 #[must_use]
 pub fn examine(config: &Config) -> Vec<Finding> {
     let acquire = &config.acquire;
@@ -42,7 +42,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// The scanner's folder, also whether the kernel reports what comes there.
+/// Checks the scanner's folder, and whether the kernel reports new files there.
 fn scans(path: &Path) -> Finding {
     let what = "scanner's folder";
     let found = folder(what, path);
@@ -63,24 +63,27 @@ fn scans_on(path: &Path, kind: FileSystem) -> Finding {
     }
 }
 
-/// The archive, or the folder that it will be made in: writable, on the scanner's file system, with room.
+/// Checks the archive, or the folder in which it will be created: writable, on the scanner's file system, with room.
 fn archive(config: &Config) -> Finding {
     let what = "archive";
     let acquire = &config.acquire;
     let named = acquire.archive.display();
     let Some(place) = acquire.archive.ancestors().map(or_here).find(|place| place.is_dir()) else {
-        return Finding::failure(what, format!("{named}: no such place; name another"));
+        return Finding::failure(what, format!("{named}: no such folder; set [acquire] archive to another"));
     };
     if let Err(error) = access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
         return Finding::failure(what, format!("{named}: {error}; let this user read and write there"));
     }
     let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
-    // A scanner's folder that is missing has its own row.
+    // A missing scanner's folder has a finding of its own.
     if let (Ok(archive), Ok(folder)) = (device(place), device(&acquire.folder))
         && archive != folder
     {
         let found = format!("{named}: on another file system than {}", acquire.folder.display());
-        return Finding::failure(what, format!("{found}; judged images are renamed into it, so put both on one"));
+        return Finding::failure(
+            what,
+            format!("{found}; judged images are renamed into the archive, so put both on one file system"),
+        );
     }
     match statvfs(place) {
         Ok(disk) => {
@@ -93,8 +96,10 @@ fn archive(config: &Config) -> Finding {
             if free_mib >= acquire.min_free_mib {
                 Finding::ok(what, found)
             } else {
-                let found =
-                    format!("{found}, less than min_free_mib = {}: every image goes at once", acquire.min_free_mib);
+                let found = format!(
+                    "{found}, less than min_free_mib = {}: every archived image is deleted at once",
+                    acquire.min_free_mib
+                );
                 Finding::warning(what, found)
             }
         }
@@ -105,10 +110,7 @@ fn archive(config: &Config) -> Finding {
 fn journal(path: &Path) -> Finding {
     let what = "journal";
     if is_held(path) {
-        return Finding::warning(
-            what,
-            format!("{}: an appliance runs with it, so it is not looked at", path.display()),
-        );
+        return Finding::warning(what, format!("{}: not checked, because a running appliance uses it", path.display()));
     }
     if let Some(found) = unwritable(&files_of(path)) {
         return Finding::failure(what, found);
@@ -118,7 +120,7 @@ fn journal(path: &Path) -> Finding {
         && (disk.f_bavail * disk.f_frsize) >> 20 < JOURNAL_MIN_FREE_MIB
     {
         let found =
-            format!("{}: less than {JOURNAL_MIN_FREE_MIB} MiB free; a full disk stores no verdict", path.display());
+            format!("{}: less than {JOURNAL_MIN_FREE_MIB} MiB free; a full disk can't store verdicts", path.display());
         return Finding::warning(what, found);
     }
     let writable = folder(what, &place);
@@ -126,13 +128,13 @@ fn journal(path: &Path) -> Finding {
         return writable;
     }
     if !path.exists() {
-        return Finding::ok(what, format!("{}: will be made", path.display()));
+        return Finding::ok(what, format!("{}: will be created", path.display()));
     }
     match Reader::open(path).and_then(|reader| reader.newest(&Filter::default(), 1)) {
         Ok(rows) => {
             let newest = rows.first().map_or_else(
                 || "no row yet".to_owned(),
-                |row| format!("newest row {} of {}", row.seq, format_utc_ms(row.committed_unix_ms)),
+                |row| format!("newest row {} from {}", row.seq, format_utc_ms(row.committed_unix_ms)),
             );
             Finding::ok(what, format!("{}: {newest}; `journal verify` checks the whole chain", path.display()))
         }
@@ -140,7 +142,7 @@ fn journal(path: &Path) -> Finding {
     }
 }
 
-/// The files that this user may not read and write, with whose they are and what to do; one run as root leaves such.
+/// Describes the files that this user may not read and write: their owners and what to do. A single run as root leaves such files.
 fn unwritable(files: &[PathBuf]) -> Option<String> {
     let may = |file: &PathBuf| access(file, Access::READ_OK | Access::WRITE_OK);
     let refused: Vec<_> = files.iter().filter_map(|file| may(file).err().map(|error| (file, error))).collect();
@@ -149,22 +151,22 @@ fn unwritable(files: &[PathBuf]) -> Option<String> {
     let owners: Vec<_> = refused.iter().map(|(file, _)| file.metadata().map(|file| user(file.uid()))).collect();
     let paths: Vec<_> = refused.iter().map(|(file, _)| file.display().to_string()).collect();
     let of = |(path, owner): (&String, &std::io::Result<String>)| match owner {
-        Ok(owner) => format!("{path} of {owner}"),
+        Ok(owner) => format!("{path} (owner {owner})"),
         Err(_) => path.clone(),
     };
     let named: Vec<_> = paths.iter().zip(&owners).map(of).collect();
     let paths = paths.join(" ");
     let todo = if *error != rustix::io::Errno::ACCESS {
-        "expected files that can be written".to_owned()
+        "expected writable files".to_owned()
     } else if owners.iter().flatten().all(|owner| *owner == mine) {
         format!("`chmod u+rw {paths}`")
     } else {
-        format!("expected files of {mine}: as root `chown {mine} {paths}`, or run doctor as the appliance's user")
+        format!("expected files of {mine}: run `chown {mine} {paths}` as root, or run doctor as the appliance's user")
     };
     Some(format!("{}: {error}; {todo}", named.join(", ")))
 }
 
-/// The user's name, where the system's list has one, else the number.
+/// Returns the user's name from /etc/passwd, or the number if it has none.
 fn user(id: u32) -> String {
     let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = list.lines().find_map(|line| {
@@ -175,40 +177,43 @@ fn user(id: u32) -> String {
     name.map_or_else(|| id.to_string(), str::to_owned)
 }
 
-/// Whether the port can be opened; one that the running appliance has is no failure.
+/// Checks whether the port can be opened. A port that the running appliance uses is a warning only.
 fn port(path: &Path, is_running: bool) -> Finding {
     let what = "serial port";
-    // Without O_NONBLOCK opening would wait for the modem's carrier; without O_NOCTTY it would become our terminal.
+    // Without O_NONBLOCK, opening would wait for the modem's carrier. Without O_NOCTTY, the port would become our terminal.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     let opened = OpenOptions::new().read(true).write(true).custom_flags(flags.bits() as i32).open(path);
     match opened.map(|port: File| rustix::termios::isatty(&port)) {
         Ok(true) => Finding::ok(what, path.display().to_string()),
-        Ok(false) => Finding::failure(what, format!("{}: found no serial port, expected one", path.display())),
+        Ok(false) => {
+            Finding::failure(what, format!("{}: found something else, expected a serial port", path.display()))
+        }
         Err(error) => {
             let errno = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
             if is_running && errno == Some(rustix::io::Errno::BUSY) {
-                return Finding::warning(what, format!("{}: in use, as an appliance runs", path.display()));
+                return Finding::warning(what, format!("{}: in use by the running appliance", path.display()));
             }
             let hint = match errno {
                 Some(rustix::io::Errno::ACCESS) => "add this user to the group dialout",
-                Some(rustix::io::Errno::BUSY) => "another process has it: is an appliance running?",
-                _ => "is the cable's adapter plugged in? ls /dev/serial/by-path",
+                Some(rustix::io::Errno::BUSY) => "another process has it open; is an appliance running?",
+                _ => "is the adapter plugged in? See `ls /dev/serial/by-path`",
             };
             Finding::failure(what, format!("{}: {error}; {hint}", path.display()))
         }
     }
 }
 
-/// Whether Prometheus can be listened for; an address that the running appliance has is no failure.
+/// Checks whether the metrics' address is free. An address that the running appliance uses is a warning only.
 fn metrics(address: SocketAddr, is_running: bool) -> Finding {
     let what = "metrics";
     match listen(address) {
         Ok(_) => Finding::ok(what, format!("{address} is free")),
         Err(error) if error.source.kind() != ErrorKind::AddrInUse => Finding::failure(what, error.to_string()),
-        Err(_) if is_running => Finding::warning(what, format!("{address}: in use, as an appliance runs")),
-        Err(error) => {
-            Finding::failure(what, format!("{error}; no appliance runs with this journal: does one with another?"))
-        }
+        Err(_) if is_running => Finding::warning(what, format!("{address}: in use by the running appliance")),
+        Err(error) => Finding::failure(
+            what,
+            format!("{error}; no appliance uses this journal, but one with another journal may be running"),
+        ),
     }
 }
 
@@ -216,8 +221,9 @@ fn clock() -> Finding {
     let now = now_unix_ms();
     let text = format_utc_ms(now);
     if now < WRITTEN_UNIX_MS {
-        let found =
-            format!("{text} is before this program was written; set the clock: rows of the journal carry its time");
+        let found = format!(
+            "{text} is before this program was written; set the clock, because the journal's rows carry its time"
+        );
         return Finding::warning("clock", found);
     }
     Finding::ok("clock", text)
@@ -229,7 +235,7 @@ mod tests {
     use crate::journal::{Journal, JournalOptions};
 
     #[test]
-    fn what_is_missing_is_named_with_what_to_do() {
+    fn missing_things_are_found_and_nothing_is_created() {
         let place = tempfile::tempdir().unwrap();
         let text = Config::EXAMPLE.replace("/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0", "port");
         let config = Config::parse(&text, &place.path().join("edge.toml")).unwrap();
@@ -237,15 +243,15 @@ mod tests {
         let findings = examine(&config);
         let state = |what: &str| findings.iter().find(|finding| finding.what == what).unwrap();
         assert_eq!(state("model and engine").state, FindingState::Failure);
-        assert!(state("scanner's folder").found.contains("no such folder; make it"), "{findings:?}");
-        assert!(state("serial port").found.contains("found no serial port"), "{findings:?}");
+        assert_eq!(state("scanner's folder").state, FindingState::Failure, "{findings:?}");
+        assert_eq!(state("serial port").state, FindingState::Failure, "{findings:?}");
         assert_eq!((state("journal").state, state("clock").state), (FindingState::Ok, FindingState::Ok));
-        assert_eq!(findings[0].state, FindingState::Failure, "what keeps it from running comes first");
-        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing was made");
+        assert_eq!(findings[0].state, FindingState::Failure, "failures come first");
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "doctor created something");
     }
 
     #[test]
-    fn a_relative_archive_that_is_not_there_yet_is_none_missing() {
+    fn a_relative_archive_need_not_exist_yet() {
         let mut config = Config::parse(Config::EXAMPLE, Path::new("edge.toml")).unwrap();
         config.acquire.archive = "archive-that-is-not-there-yet".into();
         config.acquire.folder = ".".into();
@@ -253,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_smaller_than_what_is_to_stay_free_is_a_failure() {
+    fn a_disk_smaller_than_min_free_mib_is_a_failure() {
         let mut config = Config::parse(Config::EXAMPLE, Path::new("edge.toml")).unwrap();
         config.acquire.folder = ".".into();
         config.acquire.min_free_mib = u64::MAX;
@@ -261,30 +267,34 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_whose_files_the_kernel_does_not_report_is_a_warning() {
+    fn a_folder_on_a_file_system_without_events_is_a_warning() {
         let state = |of: &str| scans_on(Path::new("scans"), FileSystem::of(Path::new(of)).unwrap()).state;
         assert_eq!((state("/dev/shm"), state("/proc")), (FindingState::Ok, FindingState::Warning));
     }
 
     #[test]
-    fn a_missing_scanner_s_folder_is_no_other_file_system() {
+    fn only_an_existing_scanner_s_folder_is_compared_with_the_archive() {
         let place = tempfile::tempdir().unwrap();
         let mut config = Config::parse(Config::EXAMPLE, &place.path().join("edge.toml")).unwrap();
         config.acquire.min_free_mib = 0;
         assert!(!config.acquire.folder.exists());
         assert_eq!(archive(&config).state, FindingState::Ok, "{}", archive(&config).found);
         config.acquire.folder = "/proc".into();
-        let found = archive(&config).found;
-        assert!(found.starts_with(config.acquire.archive.to_str().unwrap()) && found.contains("than /proc"), "{found}");
+        let found = archive(&config);
+        assert_eq!(found.state, FindingState::Failure);
+        assert!(
+            found.found.contains(config.acquire.archive.to_str().unwrap()) && found.found.contains("/proc"),
+            "{found:?}"
+        );
     }
 
     #[test]
-    fn a_journal_that_an_appliance_works_with_is_named() {
+    fn a_journal_in_use_is_a_warning_and_so_are_port_and_address() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
         let (running, _) = Journal::open(&path, JournalOptions::default()).unwrap();
         let found = journal(&path);
-        assert!(found.state == FindingState::Warning && found.found.contains("an appliance runs"), "{found:?}");
+        assert_eq!(found.state, FindingState::Warning, "{found:?}");
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         assert_eq!(
@@ -296,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_journals_folder_is_where_a_link_leads() {
+    fn the_journals_folder_is_that_of_a_links_target() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
         drop(Journal::open(&path, JournalOptions::default()).unwrap());
@@ -308,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_with_files_of_another_user_is_refused_as_run_would_refuse_it() {
+    fn a_journal_with_files_of_another_user_is_a_failure() {
         use std::fs::{Permissions, set_permissions};
         use std::os::unix::fs::PermissionsExt as _;
         let place = tempfile::tempdir().unwrap();
@@ -319,7 +329,7 @@ mod tests {
         files_of(&path).iter().for_each(|file| set_permissions(file, Permissions::from_mode(0o666)).unwrap());
         set_permissions(&lock, Permissions::from_mode(0o444)).unwrap();
         let is_root = rustix::process::getuid().is_root();
-        // Root may write everything, so the one thread that looks is nobody's; the system call is that thread's alone.
+        // Root may write everything, so the checking thread switches to the user `nobody`. Only that thread is affected.
         let look = || {
             if is_root {
                 let nobody = rustix::process::Uid::from_raw(65534);
@@ -330,15 +340,16 @@ mod tests {
         };
         let Some(found) = std::thread::scope(|scope| scope.spawn(look).join().unwrap()) else {
             cellgate_test_support::skipped(
-                "this root can't look as another user, or that one can't reach the folder for temporary files",
+                "root can't switch to another user here, or that user can't reach the folder for temporary files",
             );
             return;
         };
         assert_eq!(found.state, FindingState::Failure, "{found:?}");
-        assert!(found.found.starts_with(lock.to_str().unwrap()), "{found:?}");
-        let todo = if is_root { format!("chown {} {}", user(65534), lock.display()) } else { "chmod u+rw".to_owned() };
+        assert!(found.found.contains(lock.to_str().unwrap()), "{found:?}");
+        let todo =
+            if is_root { format!("`chown {} {}`", user(65534), lock.display()) } else { "`chmod u+rw ".to_owned() };
         assert!(found.found.contains(&todo), "{found:?}");
-        assert!(!is_root || found.found.contains("of root: Permission denied"), "{found:?}");
+        assert!(!is_root || found.found.contains("root"), "{found:?}");
         set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
         assert_eq!(std::thread::scope(|scope| scope.spawn(look).join().unwrap()).unwrap().state, FindingState::Ok);
     }

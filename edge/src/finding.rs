@@ -1,25 +1,25 @@
-//! What `doctor` and `gpu-check` say of one thing that was looked at.
+//! One row of the report of `doctor` or `gpu-check`.
 
 use cellgate_models::model::Precision;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How one thing is, from good to bad.
+/// The result of one check, from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingState {
     /// As it should be.
     Ok,
-    /// Not looked at, as nobody asked for it.
+    /// Not checked, because it was not requested.
     Skipped,
-    /// The appliance would run, with less than it should have.
+    /// The appliance would run, but with less than it should have.
     Warning,
-    /// Missing or different, or not to be looked at for what is missing: the appliance would not start, or judge nothing.
+    /// Missing, wrong, or impossible to check: the appliance would not start, or would judge nothing.
     Failure,
 }
 
 impl FindingState {
-    /// The word for it in a table.
+    /// The word for a table.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -31,40 +31,40 @@ impl FindingState {
     }
 }
 
-/// One thing that was looked at. As JSON it has the fields that are not empty.
+/// The result of one check. Its JSON leaves out empty fields.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// What.
+    /// What was checked.
     pub what: &'static str,
-    /// Of which precision, where there is a finding for each.
+    /// The precision, where each precision has a finding of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// How it is.
+    /// The result.
     pub state: FindingState,
-    /// What was found; where it is not as it should be, with what to do.
+    /// What was found. A warning or failure also says what to do.
     pub found: String,
-    /// The figures in it, by names that end in their unit.
+    /// Figures by name. A name ends in its unit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<&'static str, f64>,
 }
 
 impl Finding {
-    /// A finding without precision and figures.
+    /// Returns a finding without precision and figures.
     pub fn new(what: &'static str, state: FindingState, found: impl Into<String>) -> Self {
         Self { what, precision: None, state, found: found.into(), figures: BTreeMap::new() }
     }
 
-    /// Of what is as it should be.
+    /// Returns a finding in the state OK.
     pub fn ok(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Ok, found)
     }
 
-    /// Of what leaves the appliance with less than it should have.
+    /// Returns a finding in the state WARNING.
     pub fn warning(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Warning, found)
     }
 
-    /// Of what is missing or different.
+    /// Returns a finding in the state FAILURE.
     pub fn failure(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Failure, found)
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_has_what_there_is() {
+    fn json_leaves_out_empty_fields() {
         let json = |finding: &Finding| serde_json::to_string(finding).unwrap();
         let mut finding = Finding::ok("copy rate", "1 GB/s");
         finding.figures = BTreeMap::from([("bytes_per_s", 1e9)]);

@@ -1,4 +1,5 @@
-//! The appliance at the end of the line, as parts that tests can drive one by one; `main.rs` and `cmd/` are the program.
+//! The appliance at the end of the production line, as modules that tests can drive one by one. `main.rs` and `cmd/` are the
+//! program.
 
 pub mod acquire;
 pub mod appliance;

@@ -1,4 +1,4 @@
-//! The appliance at the end of the line: judges radiographs with a model.
+//! The program of the appliance at the end of the production line.
 
 mod cmd;
 
@@ -6,15 +6,24 @@ use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Judges radiographs of fuel cell electrodes with a model.
+/// Judges radiographs of fuel cell electrodes with a model and reports verdicts to the line's PLC.
 ///
 /// Data goes to stdout, messages go to stderr.
 #[derive(Debug, Parser)]
-#[command(name = "cellgate-edge", version, max_term_width = 110)]
+#[command(name = "cellgate-edge", version, max_term_width = 110, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "Examples:
+  cellgate-edge run --example > edge.toml
+  cellgate-edge doctor --config edge.toml
+  cellgate-edge run --config edge.toml
+  cellgate-edge inspect --model model --table scans/*.tif
+  cellgate-edge journal list /var/lib/cellgate/verdicts.sqlite
+
+'cellgate-edge COMMAND --help' has more examples.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -25,18 +34,18 @@ enum Command {
     PlcSim(cmd::plc_sim::Args),
     #[command(flatten)]
     TensorRt(cmd::tensorrt::Command),
-    /// The child process that decodes images, started by the others
+    /// Decodes images in a child process. Other commands start it
     #[command(name = cellgate_edge::sandbox::worker::SUBCOMMAND, hide = true)]
     DecodeWorker,
 }
 
-/// The exit status of misuse and of everything that keeps the program from judging: clap's own.
+/// The exit status of misuse, and of anything else that keeps a command from its work. clap uses the same.
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     if matches!(command, Command::DecodeWorker) {
-        // Before anything is opened or started. Its parent sees from the pipes that it ended, and says so.
+        // The worker must start before anything is opened. Its parent notices from the pipes that it ended, and reports it.
         return ExitCode::from(u8::from(cellgate_edge::sandbox::worker::run().is_err()));
     }
     if !matches!(command, Command::Run(_)) {

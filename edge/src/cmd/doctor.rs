@@ -1,4 +1,4 @@
-//! `cellgate-edge doctor`: what an appliance needs, looked at one by one.
+//! `cellgate-edge doctor`: checks what an appliance needs.
 
 use anyhow::Context as _;
 use cellgate_edge::config::Config;
@@ -8,18 +8,20 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Looks at everything that the appliance needs, and says what to do where it is missing. Changes nothing.
+/// Checks everything that the appliance needs and says what to do about each problem. Changes nothing.
 ///
-/// Exit status: 0 it can run, 1 it can't, 2 misuse: also a configuration that was refused.
+/// Run it as the user that runs the appliance: it checks what that user may read and write.
+///
+/// Exit status: 0 the appliance can run, 1 it can't, 2 misuse or a configuration that was refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge doctor --config edge.toml
   cellgate-edge doctor --config edge.toml --json | jq '.[] | select(.state != \"ok\")'")]
 pub(crate) struct Args {
-    /// The appliance's configuration
+    /// Configuration of the appliance
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Prints JSON instead of lines
+    /// Print JSON instead of lines
     #[arg(long)]
     json: bool,
 }
@@ -34,7 +36,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         for finding in &findings {
             let state = match finding.state {
-                // Small, so that what is wrong stands out.
+                // In lower case, so that problems stand out.
                 FindingState::Ok => "ok",
                 state => state.name(),
             };

@@ -1,4 +1,4 @@
-//! `cellgate-edge inspect`: judges the given images once.
+//! `cellgate-edge inspect`: judges the given images.
 
 use anyhow::Context as _;
 use cellgate_edge::config::most_threads;
@@ -15,21 +15,21 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Judges radiographs with a model: one JSON line for each image on stdout.
+/// Judges radiographs with a model and prints one JSON line per image.
 ///
-/// Before the first image the engine must give the model's golden images their expected scores, else nothing is
-/// judged. An image that can't be judged is a REJECT with its reason, and the next one goes on.
+/// First the engine must reproduce the expected scores of the model's golden images. If it does not, no image is judged.
+/// An image that can't be judged gets the verdict REJECT with its reason, and the next image follows.
 ///
-/// Exit status: 0 all images are PASS, 1 some are not, 2 misuse: also a model, a library or a golden image at fault.
+/// Exit status: 0 all images are PASS, 1 some are not or the output was closed, 2 misuse, or a fault of the model, a library
+/// or a golden image.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge inspect --model model part-001.tif
   cellgate-edge inspect --model model --table scans/*.tif
   cellgate-edge inspect --model model scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
 
-ONNX Runtime is looked for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, \
-the folder lib beside this program and the program's own, .venv in the folders above it, the system's library \
-folders.")]
+ONNX Runtime is searched for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, the folder lib \
+beside this program, the folder of this program, .venv in the folders above it, the system's library folders.")]
 pub(crate) struct Args {
     /// Folder of the model
     #[arg(long, value_name = "MODEL")]
@@ -37,28 +37,28 @@ pub(crate) struct Args {
     /// Radiographs: TIFF files with one grey channel of 9 to 16 bits
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Prints a table instead of JSON lines, after the last image
+    /// Print a table after the last image instead of JSON lines
     #[arg(long)]
     table: bool,
-    /// Which of the model's networks judges: f32 or f16
+    /// Network of the model: f32 or f16
     #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32)]
     precision: Precision,
-    /// The engine that runs it: auto (TensorRT where it can be used), tensorrt or onnxruntime
+    /// Engine: auto (TensorRT if it can be used, else ONNX Runtime), tensorrt or onnxruntime
     #[arg(long, value_name = "ENGINE", default_value_t = EngineChoice::Auto)]
     engine: EngineChoice,
-    /// Threads of ONNX Runtime, at most one for each core [default: one for each core]
+    /// Threads of ONNX Runtime, at most one per core [default: one per core]
     #[arg(long, value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
-    /// ONNX Runtime's library file, libonnxruntime.so
+    /// Library file of ONNX Runtime, libonnxruntime.so
     #[arg(long, value_name = "PATH")]
     onnxruntime: Option<PathBuf>,
-    /// Folder with TensorRT's libraries
+    /// Folder of TensorRT's libraries
     #[arg(long, value_name = "FOLDER")]
     tensorrt: Option<PathBuf>,
-    /// Folder of TensorRT's plans
+    /// Folder of kept TensorRT plans
     #[arg(long, value_name = "FOLDER", default_value = TensorRtOptions::PLANS)]
     plans: PathBuf,
-    /// This device's key for its plans
+    /// Key file of this device, which authenticates its plans
     #[arg(long, value_name = "FILE", default_value = TensorRtOptions::KEY)]
     plan_key: PathBuf,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Args {
 fn threads(text: &str) -> Result<NonZeroUsize, String> {
     let cores = most_threads();
     let threads = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= cores);
-    threads.ok_or_else(|| format!("found {text}, expected 1 to {cores}, the cores of this machine"))
+    threads.ok_or_else(|| format!("found {text}, expected 1 to {cores}, the number of cores of this machine"))
 }
 
 /// Runs `inspect`.
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if args.table {
             judgements.push((path, judgement));
         } else if !print_line(&mut output, &Line::new(path, &judgement, args.precision, model.digest()))? {
-            // Nobody reads on, so nothing is shown to have passed.
+            // The reader has gone, so it can't know whether the remaining images pass.
             return Ok(ExitCode::from(1));
         }
     }
@@ -112,7 +112,7 @@ struct Line<'j> {
     path: String,
     verdict: &'static str,
     reason: &'static str,
-    /// None where there is no score, or one that JSON can't hold.
+    /// `None` if there is no score or JSON can't represent it.
     score: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'j str>,
@@ -122,7 +122,7 @@ struct Line<'j> {
     ms: Milliseconds,
 }
 
-/// Time of each stage in milliseconds; 0 where a stage was not reached.
+/// Time of each stage in milliseconds; 0 for a stage that was not reached.
 #[derive(Serialize)]
 struct Milliseconds {
     read: f64,
@@ -156,14 +156,14 @@ impl<'j> Line<'j> {
     }
 }
 
-/// Prints one line, at once; false where nobody reads any more.
+/// Prints and flushes one line. Returns false if the reader has closed stdout.
 fn print_line(output: &mut impl Write, line: &Line<'_>) -> anyhow::Result<bool> {
     let mut text = serde_json::to_string(line)?;
     text.push('\n');
     still_open(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
 }
 
-/// Whether the reader of stdout is still there, after writing to it.
+/// Returns whether stdout was still open for `written`, the result of writing to it.
 fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
     match written {
         Ok(()) => Ok(true),
@@ -172,13 +172,13 @@ fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
     }
 }
 
-/// The reason's name, and what went wrong without the path, which has its own column.
+/// Returns the reason's name and the error without the path, which has a column of its own.
 fn reason(judgement: &Judgement) -> String {
     let name = judgement.decision.reason.name();
     judgement.detail_without_path.as_ref().map_or_else(|| name.to_owned(), |detail| format!("{name}: {detail}"))
 }
 
-/// All judgements as a table.
+/// Returns all judgements as a table.
 fn table(judgements: &[(&PathBuf, Judgement)]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);

@@ -1,4 +1,4 @@
-//! `cellgate-edge journal`: reads the appliance's journal.
+//! `cellgate-edge journal`: lists, verifies and exports the journal.
 
 use anyhow::Context as _;
 use cellgate_edge::journal::{ExportLine, Exported, Filter, JournalError, Reader, Source, VerdictRow, parse_utc_ms};
@@ -8,8 +8,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Lists, verifies or exports the journal, also while the appliance runs.
+/// Lists, verifies or exports the journal of verdicts. The appliance may be running.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cellgate-edge journal list /var/lib/cellgate/verdicts.sqlite --verdict REJECT --since 2026-11-23
+  cellgate-edge journal verify /var/lib/cellgate/verdicts.sqlite
+  cellgate-edge journal export /var/lib/cellgate/verdicts.sqlite --format csv > journal.csv")]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -22,51 +26,50 @@ enum Action {
     Export(Export),
 }
 
-/// Shows the newest records, oldest first.
+/// Shows the newest records as a table, the oldest of them first.
 ///
-/// Exit status: 0, or 2 for misuse and a journal that can't be read.
+/// Exit status: 0 done, 2 misuse or a journal that can't be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge journal list /var/lib/cellgate/journal.db
-  cellgate-edge journal list journal.db --verdict REJECT --since 2026-11-23T06:00 --limit 20
-  cellgate-edge journal list journal.db --part 4711 --json | jq .reason")]
+  cellgate-edge journal list /var/lib/cellgate/verdicts.sqlite
+  cellgate-edge journal list verdicts.sqlite --verdict REJECT --since 2026-11-23T06:00 --limit 20
+  cellgate-edge journal list verdicts.sqlite --part 4711 --json | jq .reason")]
 struct List {
     #[command(flatten)]
     selection: Selection,
-    /// At most so many records
+    /// Show at most this many records
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: usize,
-    /// Prints JSON lines, with all columns, instead of a table
+    /// Print JSON lines with all columns instead of a table
     #[arg(long)]
     json: bool,
 }
 
-/// Verifies every row's hash and place, every anchor, and the file's structure.
+/// Verifies the hash and place of every row, every anchor, and the structure of the file.
 ///
-/// A chain can't tell that its newest rows were cut off: compare the newest sequence and hash that this prints with
-/// one noted elsewhere, by the PLC or in a log.
+/// The hash chain does not show that its newest rows were cut off. To detect that, compare the newest sequence number and
+/// hash that this command prints with a copy that was noted elsewhere, by the PLC or in a log.
 ///
-/// Exit status: 0 the journal is sound, 1 it is not and the first bad row is named, 2 misuse and a journal that can't
-/// be read.
+/// Exit status: 0 the journal is sound, 1 it is not (the first bad row is named), 2 misuse or a journal that can't be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  cellgate-edge journal verify /var/lib/cellgate/journal.db")]
+  cellgate-edge journal verify /var/lib/cellgate/verdicts.sqlite")]
 struct Verify {
-    /// The journal's file
+    /// File of the journal
     journal: PathBuf,
 }
 
-/// Writes records to stdout, oldest first, all columns.
+/// Writes records with all columns to stdout, oldest first.
 ///
-/// Exit status: 0, or 2 for misuse and a journal that can't be read.
+/// Exit status: 0 done, 2 misuse or a journal that can't be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge journal export journal.db --format csv > journal.csv
-  cellgate-edge journal export journal.db --format jsonl --since 2026-11-01 --until 2026-12-01 | gzip > november.jsonl.gz")]
+  cellgate-edge journal export verdicts.sqlite --format csv > journal.csv
+  cellgate-edge journal export verdicts.sqlite --format jsonl --since 2026-11-01 --until 2026-12-01 | gzip > november.gz")]
 struct Export {
     #[command(flatten)]
     selection: Selection,
-    /// csv: comma-separated with a header; jsonl: one JSON object a line
+    /// csv: comma-separated values with a header; jsonl: one JSON object per line
     #[arg(long, value_enum)]
     format: Format,
 }
@@ -79,18 +82,18 @@ enum Format {
 
 #[derive(Debug, clap::Args)]
 struct Selection {
-    /// The journal's file
+    /// File of the journal
     journal: PathBuf,
-    /// Committed at that UTC time or later, such as 2026-11-23 or 2026-11-23T09:30:00.250Z
+    /// Only records committed at or after this UTC time, such as 2026-11-23 or 2026-11-23T09:30:00.250Z
     #[arg(long, value_name = "TIME", value_parser = parse_utc_ms)]
     since: Option<i64>,
-    /// Committed before that UTC time
+    /// Only records committed before this UTC time
     #[arg(long, value_name = "TIME", value_parser = parse_utc_ms)]
     until: Option<i64>,
-    /// Only PASS, REVIEW or REJECT
+    /// Only records with this verdict: PASS, REVIEW or REJECT
     #[arg(long, value_name = "VERDICT", value_parser = parse_verdict)]
     verdict: Option<Verdict>,
-    /// Only this part
+    /// Only records of this part
     #[arg(long, value_name = "PART")]
     part: Option<u64>,
 }
@@ -115,14 +118,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Action::Verify(args) => verify(args),
         Action::Export(args) => export(args),
     };
-    // Whoever reads the output may have had enough.
+    // A reader that closes the output early, such as `head`, is no error.
     result.or_else(|error| match error.downcast_ref::<io::Error>() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         _ => Err(error),
     })
 }
 
-/// Opens the journal; says on stderr what may be missing where nothing can be written beside it.
+/// Opens the journal. If its folder can't be written, logs whether the newest rows may be missing.
 fn open(path: &Path) -> anyhow::Result<Reader> {
     let reader = Reader::open(path)?;
     let journal = path.display();
@@ -131,13 +134,17 @@ fn open(path: &Path) -> anyhow::Result<Reader> {
         Source::ReadOnly { log: true } => {
             tracing::warn!(
                 event = "journal_read_only",
-                "{journal}: nothing can be written there; its log (-wal) is read too"
+                %journal,
+                has_log = true,
+                "the journal's folder can't be written; its log (-wal) was read too"
             );
         }
         Source::ReadOnly { log: false } => tracing::warn!(
             event = "journal_read_only",
-            "{journal}: nothing can be written there, and there is no log (-wal) beside it; if an appliance was running when it \
-             was copied, the newest verdicts are in that log"
+            %journal,
+            has_log = false,
+            "the journal's folder can't be written and holds no log (-wal); if the journal was copied while an appliance ran, the \
+             newest verdicts are in the log that was left behind"
         ),
     }
     Ok(reader)
@@ -183,7 +190,7 @@ fn export(args: &Export) -> anyhow::Result<ExitCode> {
     match args.format {
         Format::Jsonl => reader.for_each(&filter, |record| write_json(&mut output, record).map_err(Stop::Output)),
         Format::Csv => {
-            // Written by hand, so that an export of no rows has its header too.
+            // csv writes a header only with the first row, but an empty export needs one too.
             let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(&mut output);
             table.write_record(ExportLine::names())?;
             reader.for_each(&filter, |record| {
@@ -224,7 +231,7 @@ fn write_json(output: &mut impl Write, record: &VerdictRow) -> anyhow::Result<()
     Ok(output.write_all(&text)?)
 }
 
-/// The columns that a person looks for first: an export's names, and the headings.
+/// The columns of the table: their names in an export and their headings.
 const LISTED: [(&str, &str); 8] = [
     ("seq", "seq"),
     ("committed", "committed"),
@@ -246,14 +253,14 @@ fn table(records: &[VerdictRow]) -> comfy_table::Table {
     table
 }
 
-/// A value for a person.
+/// Returns a value as text for the table.
 fn cell(value: Exported<'_>) -> String {
     match value {
         Exported::Number(Some(number)) => number.to_string(),
         Exported::Score(Some(score)) => format!("{score:.4}"),
         Exported::Flag(flag) => flag.to_string(),
         Exported::Time(time) => time,
-        // A file name may hold anything; a terminal must not act on it.
+        // A file name may contain control characters, which a terminal must not interpret.
         Exported::Text(text) => text.replace(char::is_control, "?"),
         Exported::Digest(Some(digest)) => digest.to_string(),
         Exported::Number(None) | Exported::Score(None) | Exported::Digest(None) => "-".to_owned(),

@@ -1,4 +1,4 @@
-//! The subcommands, one a file.
+//! The subcommands, one per file.
 
 pub(crate) mod doctor;
 pub(crate) mod inspect;
@@ -14,20 +14,21 @@ pub(crate) mod tensorrt;
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
-/// What is logged where RUST_LOG is not set. The bindings to TensorRT (`trtx`) say nothing that ours don't.
+/// The log filter if RUST_LOG is not set. The messages of TensorRT's bindings (`trtx`) only repeat ours.
 const LOGGED: &str = "info,trtx=warn";
 
-/// What is logged: `wanted`, the value of RUST_LOG, or the default where that is not set, empty or malformed.
+/// Returns the log filter `wanted`, the value of RUST_LOG, or the default if it is unset, empty or malformed.
 fn filter(wanted: Option<&str>) -> EnvFilter {
-    // An empty filter would leave out everything but errors.
+    // An empty filter would hide everything but errors.
     let wanted = wanted.filter(|wanted| !wanted.trim().is_empty());
     wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or_else(|| LOGGED.into())
 }
 
-/// Logs on stderr: lines for people and journald, coloured for a terminal only, or JSON.
+/// Starts logging to stderr, as JSON or as text lines. Only a terminal gets colours.
 pub(crate) fn start_logging(json: bool) {
     let filter = filter(std::env::var(EnvFilter::DEFAULT_ENV).ok().as_deref());
-    // A line that can't be written is left out. Told of on stderr, which is where it can't be written, it would be a panic.
+    // A line that can't be written is dropped. By default tracing reports that on stderr, which can't be written either, and
+    // panics.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     if json {
         log.json().init();
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_filter_is_none() {
+    fn an_empty_or_malformed_filter_is_the_default() {
         let logged = |wanted| filter(wanted).to_string();
         for empty in [Some(""), Some(" "), Some("cellgate=noise"), None] {
             assert_eq!(logged(empty), EnvFilter::from(LOGGED).to_string(), "{empty:?}");

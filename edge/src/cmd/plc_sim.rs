@@ -1,4 +1,4 @@
-//! `cellgate-edge plc-sim`: the PLC's side of the serial link.
+//! `cellgate-edge plc-sim`: simulates the PLC's side of the serial link.
 
 use anyhow::{Context as _, bail, ensure};
 use cellgate_edge::config::{BAUDS, ParityConfig, Profile};
@@ -16,20 +16,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Simulates the line's PLC: triggers parts, runs the gate, and prints what became of each.
+/// Simulates the line's PLC: triggers parts, runs the gate, and prints the outcome of each part.
 ///
-/// Exit status: 0 every part got a verdict of the device, 1 some were rejected by the gate itself (late, stale heartbeat,
-/// unknown model, ...), 2 misuse or no device.
+/// --images and --into add a simulated scanner.
+///
+/// Exit status: 0 the device gave every part a verdict, 1 the gate itself rejected some parts (late, stale heartbeat, unknown
+/// model, ...), 2 misuse or no device.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &     a serial link without hardware
+  socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &    make a serial link without hardware
   cellgate-edge plc-sim --port /tmp/plc --model model --parts 20 --images scans/*.tif --into /run/scans
   cellgate-edge plc-sim --port /dev/ttyUSB1 --model-digest 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
 pub(crate) struct Args {
-    /// The serial port
+    /// Serial port
     #[arg(long, value_name = "PATH")]
     port: PathBuf,
-    /// What is spoken on it
+    /// How the link is spoken: frames or Modbus registers
     #[arg(long, value_enum, default_value_t = ProfileArg::Native)]
     profile: ProfileArg,
     /// Modbus unit of the device, 1 to 247
@@ -41,37 +43,37 @@ pub(crate) struct Args {
     /// Parity bit
     #[arg(long, value_enum, default_value_t = ParityArg::Even)]
     parity: ParityArg,
-    /// How many parts
+    /// Number of parts to trigger
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     parts: u64,
-    /// Number of the first part
+    /// Part number of the first part
     #[arg(long, value_name = "PART", default_value_t = 1)]
     first_part: u64,
-    /// Parts a minute, at most: 0.01 to 100000 [default: as fast as the device answers]
+    /// At most this many parts per minute, 0.01 to 100000 [default: as fast as the device answers]
     #[arg(long, value_name = "PER_MINUTE", allow_negative_numbers = true)]
     rate: Option<f64>,
-    /// What a part may take from trigger to verdict
+    /// Longest time from a part's trigger to its verdict
     #[arg(long, value_name = "MS", default_value_t = 5_000)]
     deadline_ms: u32,
-    /// The first 16 hexadecimal digits of a model's digest: a model that may let a part pass (several times: several)
+    /// Digest of a model that may let a part pass, at least its first 16 hexadecimal digits. May be given several times
     #[arg(long, value_name = "DIGITS", value_parser = model_digest)]
     model_digest: Vec<DigestStart>,
-    /// A model that may let a part pass
+    /// Folder of a model that may let a part pass
     #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Images that a simulated scanner writes in turn, one before each trigger
+    /// Images that the simulated scanner writes in turn, one before each trigger
     #[arg(long, value_name = "IMAGE", num_args = 1.., requires = "into")]
     images: Vec<PathBuf>,
-    /// The folder that the appliance watches, for the simulated scanner
+    /// Folder that the appliance watches. The simulated scanner writes there
     #[arg(long, value_name = "FOLDER", requires = "images")]
     into: Option<PathBuf>,
-    /// From a part's trigger to its image; without it the image comes first
+    /// Time from a part's trigger to its image [default: the image comes before the trigger]
     #[arg(long, value_name = "MILLISECONDS", requires = "into", value_parser = clap::value_parser!(u64).range(..=86_400_000))]
     scan_after: Option<u64>,
-    /// How long to wait until the device is ready
+    /// Longest time to wait until the device is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400))]
     patience: u64,
-    /// Prints one JSON object a part
+    /// Print one JSON object per part
     #[arg(long)]
     json: bool,
 }
@@ -101,13 +103,13 @@ fn model_digest(text: &str) -> Result<DigestStart, String> {
     bytes.map(DigestStart).ok_or_else(|| format!("found `{text}`, expected at least 16 hexadecimal digits"))
 }
 
-/// What became of all parts.
+/// The outcomes of all parts.
 #[derive(Default)]
 struct Summary {
     passed: u64,
     reviewed: u64,
     rejected: u64,
-    /// Rejected by the gate, not by the device.
+    /// Parts that the gate rejected, not the device.
     by_gate: u64,
     times_ms: Vec<u64>,
 }
@@ -115,7 +117,10 @@ struct Summary {
 /// Runs `plc-sim`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(into) = args.into.as_deref().filter(|into| !into.is_dir()) {
-        bail!("--into {}: found no such folder, expected the one that the appliance watches; make it", into.display());
+        bail!(
+            "--into {}: found no such folder, expected the folder that the appliance watches; create it",
+            into.display()
+        );
     }
     let mut models = args.model_digest.clone();
     if let Some(path) = &args.model {
@@ -128,7 +133,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (first, parts) = (args.first_part, args.parts);
     ensure!(parts > 0, "--parts: found 0, expected at least 1");
     let last = first.checked_add(parts - 1);
-    ensure!(last.is_some(), "--first-part {first} with --parts {parts}: expected numbers of parts up to {}", u64::MAX);
+    ensure!(last.is_some(), "--first-part {first} with --parts {parts}: expected part numbers up to {}", u64::MAX);
     let options = SimulatorOptions {
         port: args.port.clone(),
         profile: match args.profile {
@@ -158,7 +163,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let scan = |part_id| scanner.as_mut().map_or(Ok(()), |scanner| scanner.scan(part_id).map(drop));
     runtime.block_on(plc_sim::run(&options, scan, |outcome| {
         summary.add(outcome);
-        // Whoever reads may go away; the line goes on.
+        // If the reader closes stdout, the simulation continues.
         let _ = print(&mut output, outcome, args.json);
     }))?;
     summary.print(&mut output, start.elapsed(), args.json)?;
@@ -179,7 +184,7 @@ fn print(output: &mut impl Write, outcome: &Outcome, json: bool) -> io::Result<(
     }
 }
 
-/// The decision and its reason by their stable names; a PASS has none but itself.
+/// Returns the stable names of the decision and its reason. A PASS has no reason.
 fn words(decision: &GateDecision) -> (&'static str, String) {
     let reason = match decision {
         GateDecision::Pass => String::new(),
@@ -216,7 +221,7 @@ impl Summary {
         writeln!(
             output,
             "{parts} parts: {passed} PASS, {reviewed} REVIEW, {rejected} REJECT ({by_gate} by the gate itself); trigger to \
-             verdict p50 {p50_ms} ms, p99 {p99_ms} ms; {per_minute:.0} parts a minute"
+             verdict p50 {p50_ms} ms, p99 {p99_ms} ms; {per_minute:.0} parts per minute"
         )
     }
 }

@@ -7,23 +7,25 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs the appliance: judges each part that the PLC triggers, and answers it over the serial link.
+/// Runs the appliance: judges each part that the PLC triggers and sends the verdict over the serial link.
 ///
-/// Ends with SIGTERM or SIGINT, after the part in hand. Exit status: 0 ended by a signal, 2 misuse or not started, 70 a
-/// worker stood still or the GPU is lost: start it again, as edge/systemd/cellgate-edge.service does.
+/// SIGTERM or SIGINT stops it. It first finishes the part that is being judged.
+///
+/// Exit status: 0 stopped by a signal, 2 misuse or the start failed, 70 a service hangs or the GPU is lost. Start it again
+/// after 70, as edge/systemd/cellgate-edge.service does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge run --example > edge.toml            a complete configuration to begin with
-  cellgate-edge run --config edge.toml --check       is it right?
-  cellgate-edge run --config edge.toml")]
+  cellgate-edge run --example > edge.toml         write a complete configuration to start from
+  cellgate-edge run --config edge.toml --check    check a configuration
+  cellgate-edge run --config edge.toml            run the appliance")]
 pub(crate) struct Args {
-    /// The appliance's configuration
+    /// Configuration of the appliance
     #[arg(long, value_name = "FILE", required_unless_present = "example")]
     config: Option<PathBuf>,
-    /// Reads the configuration and stops
+    /// Check the configuration and stop
     #[arg(long)]
     check: bool,
-    /// Prints a configuration with every key, its default and its meaning
+    /// Print a configuration with every key, its default and its meaning
     #[arg(long)]
     example: bool,
 }
@@ -42,8 +44,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::start_logging(config.log.format == LogFormat::Json);
     match appliance::run(&config)? {
         Ended::Asked => Ok(ExitCode::SUCCESS),
-        // A thread that stands still can't be waited for: neither by joining it, nor where it holds something that what
-        // libraries do at an orderly exit would wait for.
+        // A hanging thread can't be joined. It may also hold a lock that the exit handlers of libraries would wait for, so
+        // they must not run.
         Ended::Stuck => signal_hook::low_level::exit(i32::from(STUCK)),
     }
 }

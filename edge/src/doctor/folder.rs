@@ -1,4 +1,4 @@
-//! Folders that the appliance reads and writes.
+//! Checks folders that the appliance reads and writes.
 
 use crate::finding::Finding;
 use rustix::fs::{Access, access};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 pub(super) fn folder(what: &'static str, path: &Path) -> Finding {
     if !path.is_dir() {
-        return Finding::failure(what, format!("{}: no such folder; make it, or name another", path.display()));
+        return Finding::failure(what, format!("{}: no such folder; create it, or configure another", path.display()));
     }
     match access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => Finding::ok(what, path.display().to_string()),
@@ -16,7 +16,7 @@ pub(super) fn folder(what: &'static str, path: &Path) -> Finding {
     }
 }
 
-/// The path, where it is not the empty one that a relative path ends in.
+/// Returns `.` for the empty path, which is the parent of a relative file name.
 pub(super) fn or_here(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }

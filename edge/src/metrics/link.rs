@@ -1,28 +1,28 @@
-//! The serial link and the PLC.
+//! Metrics of the serial link and the PLC.
 
 use super::make::{Family, Follower, counter, follower, followers, gauge};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::refused::{REASONS, Refused};
 use prometheus::{IntCounter, IntGauge, Registry, Result};
 
-/// What link and session have counted, whichever profile carries them. A count that fell began anew.
+/// Counts of link and session, for both profiles. A count that is lower than before has restarted from zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinkCounts {
-    /// Frames received whole and right.
+    /// Frames received complete and correct.
     pub frames: u32,
-    /// Native: bytes between two delimiters that were no frame. Modbus: requests found behind noise.
+    /// Native: runs of bytes between two delimiters that were not a frame. Modbus: requests found after noise.
     pub resyncs: u32,
     /// Modbus: frames of a known length whose CRC was wrong.
     pub bad_crc: u32,
     /// Modbus: bytes that were part of no frame.
     pub bytes_dropped: u32,
-    /// Native: frames of another link or start, or received before.
+    /// Native: frames of another link or an earlier start, and duplicates.
     pub dropped: u32,
     /// Native: frames of another version.
     pub incompatible: u32,
     /// Modbus: requests answered with an exception.
     pub exceptions: u32,
-    /// Acknowledgements of another part or code than was told.
+    /// Acknowledgements that name another part or code than the verdict.
     pub bad_acks: u32,
     /// Triggers that were refused.
     pub refused: Refused,
@@ -30,7 +30,7 @@ pub struct LinkCounts {
     pub heartbeat: u32,
 }
 
-/// What is wrong with something received.
+/// A fault of a received frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Crc,
@@ -40,7 +40,7 @@ enum Fault {
     Acknowledgement,
 }
 
-/// The serial link and the PLC.
+/// Metrics of the serial link and the PLC.
 #[derive(Debug)]
 pub struct LinkFigures {
     open: IntGauge,
@@ -60,25 +60,25 @@ impl LinkFigures {
     pub(super) fn new(registry: &Registry) -> Result<Self> {
         Ok(Self {
             open: gauge(registry, "cellgate_link_open", "Whether the serial port is open: 0 or 1.")?,
-            openings: counter(registry, "cellgate_link_openings_total", "Times that the serial port was opened.")?,
-            losses: counter(registry, "cellgate_link_losses_total", "Times that the open serial port was lost.")?,
-            frames: follower(registry, "cellgate_link_frames_total", "Frames that were received whole and right.")?,
+            openings: counter(registry, "cellgate_link_openings_total", "Times the serial port was opened.")?,
+            losses: counter(registry, "cellgate_link_losses_total", "Times the open serial port was lost.")?,
+            frames: follower(registry, "cellgate_link_frames_total", "Frames received complete and correct.")?,
             resyncs: follower(
                 registry,
                 "cellgate_link_resyncs_total",
-                "Native: bytes between two delimiters that were no frame, also for their CRC. Modbus: requests found behind \
+                "Native: runs of bytes between two delimiters that were not a frame, wrong CRC included. Modbus: requests found after \
                  noise.",
             )?,
             bytes_dropped: follower(
                 registry,
                 "cellgate_link_dropped_bytes_total",
-                "Bytes that were part of no frame (Modbus).",
+                "Modbus: bytes that belong to no frame.",
             )?,
             errors: followers(
                 registry,
                 "cellgate_link_errors_total",
-                "Wrong CRC (Modbus), another link's frame or one received before, another version (native), answered with an \
-                 exception (Modbus), acknowledgement of something else.",
+                "crc: wrong CRC (Modbus). dropped: frame of another link or duplicate (native). incompatible: another version \
+                 (native). exception: answered with an exception (Modbus). acknowledgement: does not match the verdict.",
                 "kind",
                 [
                     (Fault::Crc, ["crc"]),
@@ -91,44 +91,44 @@ impl LinkFigures {
             refused: followers(
                 registry,
                 "cellgate_triggers_refused_total",
-                "Triggers that were refused (NAK), also those whose verdict could not be stored.",
+                "Refused triggers (NAK), including those whose acceptance or verdict could not be stored.",
                 "reason",
                 REASONS.into_iter().filter_map(|reason| Some((reason, [reason.name()?]))),
             )?,
             heartbeats: follower(
                 registry,
                 "cellgate_heartbeats_total",
-                "Advances of the heartbeat that the PLC sees: 10 a second while every worker lives.",
+                "Advances of the heartbeat that the PLC sees: 10 per second while every service shows progress.",
             )?,
             plc_connected: gauge(registry, "cellgate_plc_connected", "Whether the PLC shows signs of life: 0 or 1.")?,
-            plc_silences: counter(registry, "cellgate_plc_silences_total", "Times that the PLC fell silent.")?,
+            plc_silences: counter(registry, "cellgate_plc_silences_total", "Times the PLC fell silent.")?,
         })
     }
 
-    /// The serial port was opened.
+    /// Records that the serial port was opened.
     pub fn opened(&self) {
         self.open.set(1);
         self.openings.inc();
     }
 
-    /// It was lost.
+    /// Records that the serial port was lost.
     pub fn lost(&self) {
         self.open.set(0);
         self.losses.inc();
     }
 
-    /// The PLC is there (again).
+    /// Records that the PLC shows signs of life again.
     pub fn plc_is_back(&self) {
         self.plc_connected.set(1);
     }
 
-    /// The PLC fell silent.
+    /// Records that the PLC fell silent.
     pub fn plc_is_silent(&self) {
         self.plc_connected.set(0);
         self.plc_silences.inc();
     }
 
-    /// What link and session have counted until now.
+    /// Sets the counts of link and session.
     pub fn set(&self, counts: &LinkCounts) {
         self.frames.follow(counts.frames.into());
         self.resyncs.follow(counts.resyncs.into());

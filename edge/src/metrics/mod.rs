@@ -1,17 +1,16 @@
-//! Figures for Prometheus: what the appliance counts, and how it is served.
+//! Metrics for Prometheus: what the appliance counts, and how the metrics are served.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `make` | counters, gauges and histograms with fixed labels, all made at the start |
+//! | `make` | counters, gauges and histograms with fixed labels, all created at the start |
 //! | `parts` | verdicts, and how long parts and their stages take |
 //! | `link` | the serial link and the PLC |
-//! | `device` | who the appliance is, its state, workers and engine |
+//! | `device` | identity, state, services and engine of the appliance |
 //! | `store` | journal, archive, disk |
 //! | `serve` | HTTP on loopback |
 //!
-//! Counting is a few atomic additions: it never waits, allocates nothing, and goes on whether somebody asks or not. Serving
-//! is no worker that a PASS depends on: it has a thread of its own, which gives way to all others, and where it ends,
-//! nothing else does.
+//! Counting is a few atomic additions. It never waits, allocates nothing, and also happens without a client. Serving has a
+//! thread of its own with the lowest priority. No PASS depends on it, and its end ends nothing else.
 
 mod device;
 mod link;
@@ -29,33 +28,33 @@ pub use store::StoreFigures;
 use prometheus::{Registry, TextEncoder};
 use std::time::Duration;
 
-/// The type of what [`Metrics::page`] gives.
+/// The content type of [`Metrics::page`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// Why the figures can't be kept.
+/// The metrics can't be kept.
 #[derive(Debug, thiserror::Error)]
-#[error("the figures for Prometheus can't be kept: {0}")]
+#[error("the metrics for Prometheus can't be kept: {0}")]
 pub struct MetricsError(#[from] prometheus::Error);
 
-/// All figures of one appliance.
+/// All metrics of one appliance.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Verdicts, and how long parts take.
+    /// Verdicts, and times of parts.
     pub parts: PartFigures,
     /// The serial link and the PLC.
     pub link: LinkFigures,
-    /// State, workers and engine.
+    /// State, services and engine.
     pub device: DeviceFigures,
     /// Journal, archive, disk.
     pub store: StoreFigures,
 }
 
 impl Metrics {
-    /// All figures at zero. `deadline` is the longest time of a part, `workers` are those whose life is shown.
+    /// Creates all metrics at zero. `deadline` is the longest time of a part. `workers` are the services whose liveness is shown.
     ///
     /// # Errors
-    /// [`MetricsError`]: two of them have one name, or one has a name that is none.
+    /// [`MetricsError`]: a metric name is duplicated or invalid.
     pub fn new(about: &About, deadline: Duration, workers: &[&'static str]) -> Result<Self, MetricsError> {
         let registry = Registry::new();
         let parts = PartFigures::new(&registry, deadline)?;
@@ -65,10 +64,10 @@ impl Metrics {
         Ok(Self { registry, parts, link, device, store })
     }
 
-    /// All figures as they are now, in Prometheus' text format 0.0.4.
+    /// Returns the current metrics in Prometheus' text format 0.0.4.
     ///
     /// # Errors
-    /// [`MetricsError`].
+    /// [`MetricsError`]: the metrics can't be encoded.
     pub fn page(&self) -> Result<String, MetricsError> {
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
     }

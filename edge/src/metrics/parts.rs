@@ -1,4 +1,4 @@
-//! Verdicts, and how long parts and their stages take.
+//! Metrics of verdicts, and times of parts and their stages.
 
 use super::make::{Family, counter, counters, gauge, histograms};
 use crate::acquire::Unjudged;
@@ -9,12 +9,12 @@ use cellgate_protocol::reason::ReasonCode;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
 use std::time::Duration;
 
-/// Every verdict that the journal may hold: a reason belongs to one.
+/// Returns the label values of every reason that the journal may hold. A reason belongs to one verdict.
 fn verdicts() -> impl Iterator<Item = (ReasonCode, [&'static str; 2])> {
     ReasonCode::ALL.iter().filter_map(|reason| Some((*reason, [reason.role()?.verdict()?.name(), reason.name()?])))
 }
 
-/// A stage of a part's way.
+/// A stage between trigger and acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     WaitForImage,
@@ -27,7 +27,7 @@ enum Stage {
     Acknowledgement,
 }
 
-/// How far a part is.
+/// The end of a duration that begins with the trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     Committed,
@@ -35,7 +35,7 @@ enum Until {
     Acknowledged,
 }
 
-/// Verdicts, and how long parts take.
+/// Metrics of verdicts, and times of parts.
 #[derive(Debug)]
 pub struct PartFigures {
     triggers: IntCounter,
@@ -51,23 +51,23 @@ pub struct PartFigures {
 impl PartFigures {
     pub(super) fn new(registry: &Registry, deadline: Duration) -> Result<Self> {
         Ok(Self {
-            triggers: counter(registry, "cellgate_triggers_total", "Triggers that were taken: each gets one verdict.")?,
+            triggers: counter(registry, "cellgate_triggers_total", "Accepted triggers; each gets one verdict.")?,
             verdicts: counters(
                 registry,
                 "cellgate_verdicts_total",
-                "Verdicts in the journal since the start, also of images without a trigger.",
+                "Verdicts stored in the journal since the start, including those of images without a trigger.",
                 ["verdict", "reason"],
                 verdicts(),
             )?,
             undelivered: counter(
                 registry,
                 "cellgate_verdicts_undelivered_total",
-                "Verdicts that went out as information only: not acknowledged in time, or a PASS without health.",
+                "Verdicts sent for information only: not acknowledged in time, or a PASS while the appliance was not healthy.",
             )?,
             until: histograms(
                 registry,
                 "cellgate_part_duration_seconds",
-                "Time from a trigger until its verdict is in the journal, goes out for the first time, is acknowledged.",
+                "Time from a trigger until its verdict is stored in the journal, first sent, or acknowledged.",
                 "until",
                 deadline,
                 [(Until::Committed, ["committed"]), (Until::Sent, ["sent"]), (Until::Acknowledged, ["acknowledged"])],
@@ -75,7 +75,7 @@ impl PartFigures {
             stages: histograms(
                 registry,
                 "cellgate_stage_duration_seconds",
-                "Time of a stage; of a journal's stage until it is durable, of the acknowledgement since the verdict went out.",
+                "Time of a stage. Journal stages end when the row is durable; acknowledgement starts when the verdict is first sent.",
                 "stage",
                 deadline,
                 [
@@ -89,39 +89,35 @@ impl PartFigures {
                     (Stage::Acknowledgement, ["acknowledgement"]),
                 ],
             )?,
-            in_hand: gauge(
-                registry,
-                "cellgate_parts_in_hand",
-                "Parts that were triggered and not concluded yet: 0 or 1.",
-            )?,
+            in_hand: gauge(registry, "cellgate_parts_in_hand", "Parts in progress, from trigger to verdict: 0 or 1.")?,
             waiting: gauge(registry, "cellgate_images_waiting", "Images that wait for their trigger.")?,
             unjudged: counters(
                 registry,
                 "cellgate_images_set_aside_total",
-                "Images that went to the archive unjudged: no trigger in time, the order of images and triggers lost, their part \
-                 decided without them, there before anybody watched.",
+                "Images archived unjudged. no_trigger: no trigger in time. out_of_order: the order of images and triggers was lost. \
+                 too_late: the part was decided without the image. unwatched: the image arrived before the folder was watched.",
                 ["why"],
                 Unjudged::ALL.map(|why| (why, [why.name()])),
             )?,
         })
     }
 
-    /// A trigger was taken.
+    /// Records an accepted trigger.
     pub fn triggered(&self) {
         self.triggers.inc();
     }
 
-    /// Its acceptance is durable, `journal` after it was asked for.
+    /// Records that an acceptance is durable. `journal` is the time since it was requested.
     pub fn accepted(&self, journal: Duration) {
         self.took(Stage::JournalAcceptance, journal);
     }
 
-    /// Its image was there so long after the trigger.
+    /// Records that a part's image was found. `waited` is the time since the trigger.
     pub fn found_image(&self, waited: Duration) {
         self.took(Stage::WaitForImage, waited);
     }
 
-    /// An image was judged. A stage that it did not reach took no time.
+    /// Records the stages of a judged image. A stage with zero time was not reached and is not counted.
     pub fn judged(&self, times: &Times) {
         let Times { read, convert, infer, decide } = *times;
         let stages = [(Stage::Read, read), (Stage::Convert, convert), (Stage::Infer, infer), (Stage::Decide, decide)];
@@ -132,7 +128,7 @@ impl PartFigures {
         }
     }
 
-    /// A verdict is durable, `journal` after it was asked for and `age` after its trigger.
+    /// Records that a verdict is durable. `journal` is the time since it was requested, `age` the time since the trigger.
     pub fn committed(&self, kind: TriggerKind, entry: &VerdictEntry, journal: Duration, age: Duration) {
         self.has_verdict(entry);
         self.took(Stage::JournalVerdict, journal);
@@ -141,7 +137,7 @@ impl PartFigures {
         }
     }
 
-    /// A verdict is in the journal: at the start that of a part that was in hand before.
+    /// Counts a verdict in the journal. At the start these are the verdicts of parts that the last run did not conclude.
     pub fn has_verdict(&self, entry: &VerdictEntry) {
         let reason = recorded_reason(&entry.reason);
         if let Some(count) = self.verdicts.get(&reason).or_else(|| self.verdicts.get(&ReasonCode::INTERNAL)) {
@@ -149,33 +145,33 @@ impl PartFigures {
         }
     }
 
-    /// A verdict goes out for the first time, `age` after its trigger.
+    /// Records that a verdict is sent for the first time, `age` after its trigger.
     pub fn sent(&self, age: Duration) {
         self.reached(Until::Sent, age);
     }
 
-    /// The PLC has a verdict, `age` after its trigger and `waited` after it went out.
+    /// Records an acknowledgement, `age` after the trigger and `waited` after the verdict was first sent.
     pub fn acknowledged(&self, age: Duration, waited: Duration) {
         self.reached(Until::Acknowledged, age);
         self.took(Stage::Acknowledgement, waited);
     }
 
-    /// A verdict went out as information only.
+    /// Counts a verdict that was sent for information only.
     pub fn undelivered(&self) {
         self.undelivered.inc();
     }
 
-    /// Whether a part is triggered and not concluded.
+    /// Sets whether a part is in progress.
     pub fn set_in_hand(&self, is_in_hand: bool) {
         self.in_hand.set(i64::from(is_in_hand));
     }
 
-    /// How many images wait for their trigger.
+    /// Sets how many images wait for their trigger.
     pub fn set_waiting(&self, images: usize) {
         self.waiting.set(i64::try_from(images).unwrap_or(i64::MAX));
     }
 
-    /// So many images go to the archive unjudged.
+    /// Counts `images` that are archived unjudged.
     pub fn set_aside(&self, why: Unjudged, images: usize) {
         if let Some(count) = self.unjudged.get(&why) {
             count.inc_by(images as u64);

@@ -1,6 +1,6 @@
-//! HTTP on loopback: `GET /metrics`, and nothing else.
+//! HTTP on loopback: `GET /metrics` and nothing else.
 //!
-//! Bounded in connections, bytes and time, so that a slow or hostile client costs others' figures at most.
+//! Connections, bytes and time are bounded, so a slow or hostile client can at most keep other clients from the metrics.
 
 use super::CONTENT_TYPE;
 use http_body_util::Full;
@@ -19,36 +19,36 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-/// Connections at a time; more wait in the kernel's queue.
+/// Connections served at once. More wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 32;
-/// What one connection may take, from its first byte to the last of the answer.
+/// Longest time of a connection.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(2);
-/// Bytes of a request's head, the least that hyper takes.
+/// Bytes of a request's head. hyper accepts no lower limit.
 const MAX_HEAD_BYTES: usize = 8 << 10;
-/// Pause where no connection can be taken, and between two looks whether serving is over.
+/// Pause after a failed accept, and interval of checking whether serving should end.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Of its thread: the lowest there is.
+/// Priority of the serving thread: the lowest.
 const PRIORITY: i32 = 19;
 
-/// Nobody can listen at the configured address.
+/// The configured address can't be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("metrics.listen {listen}: {source}; set a free address on loopback, or leave the key out")]
+#[error("metrics.listen {listen}: {source}; set a free loopback address, or leave out the key")]
 pub struct ListenError {
     /// The address.
     pub listen: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
-/// Takes the address, for [`Server`].
+/// Binds the address for [`Server`].
 ///
 /// # Errors
-/// [`ListenError`]: it is in use, or not this machine's.
+/// [`ListenError`]: the address is in use, or does not belong to this machine.
 pub fn listen(listen: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(listen).map_err(|source| ListenError { listen, source })
 }
 
-/// What a request gets, made anew for each.
+/// Makes the text for a request.
 type Page = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Serves the metrics at an address.
@@ -64,22 +64,22 @@ impl Server {
     /// The system refuses the socket or its polling.
     pub fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        tracing::info!(address = %listener.local_addr()?, "figures for Prometheus are served");
+        tracing::info!(event = "metrics_served", address = %listener.local_addr()?, "metrics for Prometheus are served");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { listener, runtime })
     }
 
-    /// Serves `page` at `/metrics` until `is_over`; where there is no page, the answer is 500. The calling thread gets the
-    /// lowest priority.
+    /// Serves `page` at `/metrics` until `is_over` returns true. If `page` returns `None`, the answer is 500. The calling thread
+    /// gets the lowest priority.
     ///
     /// # Errors
-    /// Connections can't be taken any more.
+    /// Connections can no longer be accepted.
     pub fn run(
         self,
         page: impl Fn() -> Option<String> + Send + Sync + 'static,
         is_over: impl Fn() -> bool,
     ) -> io::Result<()> {
-        // On Linux this is the thread's alone. Without it the system shares out its time evenly.
+        // On Linux this affects only this thread. If it fails, the thread competes evenly with the others.
         let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
         self.runtime.block_on(async {
             let accepting = accept(self.listener, Arc::new(page));
@@ -95,7 +95,7 @@ impl Server {
     }
 }
 
-/// Takes connections, for as long as that is possible at all.
+/// Accepts connections until that is no longer possible, and returns the error.
 async fn accept(listener: TcpListener, page: Page) -> io::Error {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -115,13 +115,13 @@ async fn accept(listener: TcpListener, page: Page) -> io::Error {
                     drop(place);
                 });
             }
-            // The client is gone already, or there is no descriptor left just now.
+            // The client has gone already, or no file descriptor is free.
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-/// Answers one request. What goes wrong is the client's business.
+/// Answers one request. Errors concern only the client and are ignored.
 async fn answer_one(stream: TcpStream, page: Page) {
     let service = service_fn(|request| {
         let answer = answer(&request, &page);
@@ -136,13 +136,13 @@ async fn answer_one(stream: TcpStream, page: Page) {
 
 fn answer(request: &Request<Incoming>, page: &Page) -> Response<Full<Bytes>> {
     let (status, header, body) = if request.uri().path() != "/metrics" {
-        (StatusCode::NOT_FOUND, None, "only /metrics is here\n".to_owned())
+        (StatusCode::NOT_FOUND, None, "only /metrics exists\n".to_owned())
     } else if request.method() != Method::GET {
-        (StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, "GET")), "only GET is done here\n".to_owned())
+        (StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, "GET")), "only GET is allowed\n".to_owned())
     } else if let Some(text) = page() {
         (StatusCode::OK, Some((CONTENT_TYPE_HEADER, CONTENT_TYPE)), text)
     } else {
-        (StatusCode::INTERNAL_SERVER_ERROR, None, "the figures can't be written\n".to_owned())
+        (StatusCode::INTERNAL_SERVER_ERROR, None, "the metrics can't be encoded\n".to_owned())
     };
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;

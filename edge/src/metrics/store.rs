@@ -1,11 +1,11 @@
-//! Journal, archive, disk.
+//! Metrics of the journal, the archive and its disk.
 
 use super::make::{Follower, counter, follower, gauge};
 use crate::acquire::Kept;
 use crate::journal::JournalHealth;
 use prometheus::{IntCounter, IntGauge, Registry, Result};
 
-/// Journal, archive, disk.
+/// Metrics of the journal, the archive and its disk.
 #[derive(Debug)]
 pub struct StoreFigures {
     ready: IntGauge,
@@ -22,54 +22,54 @@ pub struct StoreFigures {
 impl StoreFigures {
     pub(super) fn new(registry: &Registry) -> Result<Self> {
         Ok(Self {
-            ready: gauge(registry, "cellgate_journal_ready", "Whether the journal can store: 0 or 1.")?,
+            ready: gauge(registry, "cellgate_journal_ready", "Whether the journal can store verdicts: 0 or 1.")?,
             rows: gauge(registry, "cellgate_journal_rows", "Verdicts in the journal.")?,
             unacknowledged: gauge(
                 registry,
                 "cellgate_verdicts_unacknowledged",
-                "Verdicts that the PLC has not acknowledged, at most 1000 are kept to be told again.",
+                "Verdicts that the PLC has not acknowledged. At most 1000 are kept to be sent again.",
             )?,
-            failures: follower(registry, "cellgate_journal_failures_total", "Errors of the journal; each closes it.")?,
+            failures: follower(registry, "cellgate_journal_failures_total", "Errors of the journal. Each closes it.")?,
             reopenings: follower(
                 registry,
                 "cellgate_journal_reopenings_total",
-                "Times that the journal was opened and verified again after an error.",
+                "Times the journal was opened and verified again after an error.",
             )?,
             archive: gauge(registry, "cellgate_archive_bytes", "Bytes of the images in the archive.")?,
             free: gauge(
                 registry,
                 "cellgate_archive_free_bytes",
-                "Bytes free on the archive's disk; as of the last tidying, every minute.",
+                "Free bytes on the archive's disk, measured every minute.",
             )?,
             deleted: counter(
                 registry,
                 "cellgate_archive_deleted_images_total",
-                "Images that were deleted to keep quota and free space.",
+                "Images deleted to keep the quota and the free space.",
             )?,
             archive_failures: counter(
                 registry,
                 "cellgate_archive_failures_total",
-                "Images that could not be archived, and tidyings that failed.",
+                "Images that could not be archived, and failed clean-ups of the archive.",
             )?,
         })
     }
 
-    /// The journal held so many verdicts when it was opened.
+    /// Sets the number of verdicts in the opened journal.
     pub fn opened(&self, rows: u64) {
         self.rows.set(signed(rows));
     }
 
-    /// A verdict was added.
+    /// Counts an added verdict.
     pub fn committed(&self) {
         self.rows.inc();
     }
 
-    /// The oldest verdicts were removed.
+    /// Subtracts the oldest verdicts, which were removed.
     pub fn pruned(&self, rows: u64) {
         self.rows.sub(signed(rows));
     }
 
-    /// How the journal is, and how many verdicts the PLC has not acknowledged.
+    /// Sets the journal's health and the number of unacknowledged verdicts.
     pub fn set_journal(&self, health: &JournalHealth, unacknowledged: usize) {
         self.ready.set(i64::from(health.ready));
         self.failures.follow(health.failures);
@@ -77,19 +77,19 @@ impl StoreFigures {
         self.unacknowledged.set(signed(unacknowledged as u64));
     }
 
-    /// The archive holds so many bytes.
+    /// Sets the bytes in the archive.
     pub fn archived(&self, bytes: u64) {
         self.archive.set(signed(bytes));
     }
 
-    /// The archive was tidied.
+    /// Records the result of a clean-up of the archive.
     pub fn tidied(&self, kept: &Kept) {
         self.archive.set(signed(kept.bytes));
         self.free.set(signed(kept.free));
         self.deleted.inc_by(kept.deleted);
     }
 
-    /// An image could not be archived, or the archive not be tidied.
+    /// Counts a failure to archive an image or to clean up the archive.
     pub fn archive_failed(&self) {
         self.archive_failures.inc();
     }

@@ -1,4 +1,4 @@
-//! From a model to a pipeline that has proven itself on the model's golden images.
+//! Makes a pipeline from a model and proves it on the model's golden images.
 
 use super::select;
 use super::{Activation, ActivationError, Alive, Chosen, Pipeline, ProofError, Scorer, unwatched};
@@ -6,20 +6,19 @@ use crate::sandbox::Sandbox;
 use cellgate_models::model::{Model, Precision};
 
 impl Pipeline {
-    /// A pipeline with the model's network, once its engine has given every golden image its expected score; and which
-    /// engine that is.
+    /// Loads the model's network and proves its engine on every golden image. Returns the pipeline and the chosen engine.
     ///
     /// # Errors
-    /// [`ActivationError`]: then nothing may be judged.
+    /// [`ActivationError`]: nothing may be judged.
     pub fn activate(model: &Model, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
         Self::activate_telling(model, activation, &unwatched())
     }
 
-    /// As [`Self::activate`]; `alive` is called again and again, while a plan is built and between the steps of loading, and can
-    /// stop it.
+    /// As [`Self::activate`]. `alive` is called repeatedly while a plan is built and between the steps of loading. It can stop the
+    /// activation.
     ///
     /// # Errors
-    /// [`ActivationError`]: then nothing may be judged.
+    /// [`ActivationError`]: nothing may be judged.
     pub fn activate_telling(
         model: &Model,
         activation: &Activation,
@@ -30,7 +29,7 @@ impl Pipeline {
         Ok((Self::of_scorer(scorer, model, activation, alive)?, chosen))
     }
 
-    /// A pipeline that scores with `scorer`, once it has proven itself.
+    /// Makes a pipeline that scores with `scorer` and proves it.
     pub(crate) fn of_scorer(
         scorer: Box<dyn Scorer>,
         model: &Model,
@@ -41,11 +40,11 @@ impl Pipeline {
         Self::with_scorer(scorer, *model.policy(), sandbox)?.proven(model, activation.precision, alive)
     }
 
-    /// The pipeline, once its engine has given every golden image its expected score. `alive` is called before each, and can
-    /// stop it.
+    /// Proves the engine on every golden image and returns the pipeline. `alive` is called before each image and can stop the
+    /// proof.
     ///
     /// # Errors
-    /// [`ActivationError`]: then nothing may be judged with it any more.
+    /// [`ActivationError`]: the pipeline may judge nothing any more.
     pub fn proven(mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<Self, ActivationError> {
         match self.prove(model, precision, alive) {
             Ok(()) => Ok(self),

@@ -1,4 +1,4 @@
-//! Why a model judges nothing here.
+//! Errors of activating a model on this machine.
 
 use super::{NoScore, SetupError};
 use crate::one_line::in_one_line;
@@ -7,13 +7,13 @@ use crate::tensorrt::GpuError;
 use cellgate_models::engine::EngineError;
 use cellgate_models::model::{Expectation, Precision};
 
-/// Why an engine may not judge with this model.
+/// The proof on the golden images failed, so the engine may not judge.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {
     /// A golden image got another score.
     #[error(
         "golden image {image} ({precision}): the engine scores {found}, expected {} within {}; this engine and the \
-         trainer disagree",
+         trainer's disagree, so nothing may be judged",
         expected.score, expected.tolerance
     )]
     Score {
@@ -23,7 +23,7 @@ pub enum ProofError {
         precision: Precision,
         /// The engine's score.
         found: f32,
-        /// The model's.
+        /// The score that the model expects, with its tolerance.
         expected: Expectation,
     },
     /// A golden image got no score.
@@ -31,37 +31,37 @@ pub enum ProofError {
     NoScore {
         /// The image's name in the model.
         image: String,
-        /// Why.
+        /// The cause.
         source: NoScore,
     },
-    /// The model expects nothing of this precision.
-    #[error("golden image {image}: no expected score for precision {precision}")]
+    /// The model has no expected score for this precision.
+    #[error("golden image {image}: no expected score for precision {precision}; export the model with it")]
     NoExpectation {
         /// The image's name in the model.
         image: String,
         /// The network's precision.
         precision: Precision,
     },
-    /// Whoever asked for it wants it no more.
+    /// The caller stopped it.
     #[error("stopped")]
     Stopped,
 }
 
-/// Why a model judges nothing here.
+/// A model could not be activated, so nothing may be judged.
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
     /// The model has no network of this precision.
-    #[error("{}: found networks of precision {found}, expected {expected}: set [model] precision to one that it has, or \
+    #[error("{}: found networks of precision {found}, expected {expected}: set [model] precision to one of these, or \
          export the model with {expected}", path.display())]
     NoNetwork {
         /// The model.
         path: std::path::PathBuf,
-        /// Precisions that it has.
+        /// The precisions that the model has.
         found: String,
-        /// The one that was asked for.
+        /// The requested precision.
         expected: Precision,
     },
-    /// TensorRT is asked for.
+    /// TensorRT was requested, but the program was built without it.
     #[error(
         "this program was built without TensorRT: build it with --features tensorrt, or set engine = \"onnxruntime\""
     )]
@@ -69,28 +69,28 @@ pub enum ActivationError {
     /// The GPU can't be used for this model.
     #[error(transparent)]
     Gpu(#[from] GpuError),
-    /// The engine can't be loaded, or does not take the network.
+    /// The engine can't be loaded, or does not accept the network.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// Images can't be decoded.
+    /// The image decoder can't be started.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     /// Conversion and network don't fit together.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// A golden image got another score.
+    /// The engine failed its proof.
     #[error("the engine was refused: {0}")]
     Proof(#[from] ProofError),
-    /// Whoever asked for it wants it no more.
+    /// The caller stopped it.
     #[error("stopped")]
     Stopped,
-    /// What runs the network failed, and nothing in this process can use it any more.
+    /// The GPU failed, and this process can't use it any more.
     #[error("{0}; start the program again")]
     Lost(ProofError),
 }
 
 impl ActivationError {
-    /// Whether only a new process can run the network again as configured.
+    /// Returns whether only a new process can run the network again as configured.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         match self {
@@ -100,7 +100,7 @@ impl ActivationError {
         }
     }
 
-    /// With its causes, on one line: some list each place that was looked at on a line of its own.
+    /// Returns the error with its causes on one line. Some causes list searched places on lines of their own.
     #[must_use]
     pub fn in_one_line(&self) -> String {
         in_one_line(self)
@@ -112,9 +112,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_places_is_one_line_too() {
+    fn a_list_of_places_is_put_on_one_line() {
         let looked_for = "  /nope (no such file)\n  /usr/lib\n".to_owned();
         let line = ActivationError::from(EngineError::LibraryMissing { looked_for }).in_one_line();
-        assert!(line.contains("/nope (no such file) /usr/lib") && !line.contains('\n'), "{line}");
+        assert!(line.contains("/nope") && line.contains("/usr/lib") && !line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn errors() {
+        let golden = || "golden/dark.tif".to_owned();
+        let precision = Precision::F16;
+        let score = ProofError::Score {
+            image: golden(),
+            precision,
+            found: 0.25,
+            expected: Expectation { score: 0.125, tolerance: 0.001 },
+        };
+        let lost = EngineError::Run { library: "ONNX Runtime".to_owned(), source: "no answer".into() };
+        let errors: [ActivationError; 6] = [
+            ActivationError::NoNetwork { path: "model".into(), found: "f32".to_owned(), expected: precision },
+            ActivationError::WithoutTensorRt,
+            score.into(),
+            ProofError::NoExpectation { image: golden(), precision }.into(),
+            ActivationError::Stopped,
+            ActivationError::Lost(ProofError::NoScore { image: golden(), source: lost.into() }),
+        ];
+        insta::assert_snapshot!("errors", errors.map(|error| error.in_one_line()).join("\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked for: which engine, with what, on which of a model's networks.
+//! Options of activating a model: engine, network, decoder.
 
 use crate::sandbox;
 use cellgate_models::engine::OnnxRuntimeOptions;
@@ -8,34 +8,34 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// How a model's network is run.
+/// How a model is activated.
 #[derive(Debug, Clone)]
 pub struct Activation {
-    /// Which of the model's networks judges.
+    /// The precision of the network that judges.
     pub precision: Precision,
-    /// The engine that runs it.
+    /// The engine that runs the network.
     pub engine: EngineOptions,
     /// How images are decoded.
     pub sandbox: sandbox::SandboxOptions,
 }
 
 impl Activation {
-    /// The pixels of the largest radiograph.
+    /// Returns the pixels of the largest radiograph.
     pub(crate) fn max_pixels(&self) -> usize {
         usize::try_from(self.sandbox.limits.max_pixels).unwrap_or(usize::MAX)
     }
 }
 
-/// The engine that is asked for.
+/// The requested engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
-    /// TensorRT where it can be used, else ONNX Runtime.
+    /// TensorRT if it can be used, else ONNX Runtime.
     #[default]
     Auto,
-    /// TensorRT on the GPU, or none.
+    /// TensorRT on the GPU only.
     TensorRt,
-    /// ONNX Runtime on the CPU.
+    /// ONNX Runtime on the CPU only.
     OnnxRuntime,
 }
 
@@ -43,7 +43,7 @@ impl EngineChoice {
     /// All choices.
     pub const ALL: [Self; 3] = [Self::Auto, Self::TensorRt, Self::OnnxRuntime];
 
-    /// Its name in `edge.toml`.
+    /// Returns the name that `edge.toml` uses.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -69,10 +69,10 @@ impl FromStr for EngineChoice {
     }
 }
 
-/// Which engine is asked for, and how each is run.
+/// The requested engine, and the options of each engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// Which.
+    /// The requested engine.
     pub choice: EngineChoice,
     /// ONNX Runtime's library and threads.
     pub onnxruntime: OnnxRuntimeOptions,
@@ -80,23 +80,23 @@ pub struct EngineOptions {
     pub tensorrt: TensorRtOptions,
 }
 
-/// How TensorRT is found, and where its plans are.
+/// Options of TensorRT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorRtOptions {
-    /// The folder with its libraries; none searches for it in the order that the README of `models` gives.
+    /// The folder of its libraries. `None` searches in the order that the README of `models` lists.
     pub libraries: Option<PathBuf>,
-    /// The folder of plans; its parent must be there.
+    /// The folder of plans. Its parent must exist.
     pub plans: PathBuf,
-    /// The device's key, which is made where it is missing.
+    /// The device's key. It is created if it is missing.
     pub key: PathBuf,
-    /// Whether a plan that is built is kept; else neither plan, folder nor key is made.
+    /// Whether a new plan is kept. If not, neither plan, folder nor key is created.
     pub keep: bool,
 }
 
 impl TensorRtOptions {
-    /// The folder of plans where nobody names another.
+    /// The default folder of plans.
     pub const PLANS: &str = "/var/lib/cellgate/plans";
-    /// The device's key where nobody names another.
+    /// The default file of the device's key.
     pub const KEY: &str = "/var/lib/cellgate/plan.key";
 }
 
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn names_parse_back() {
         for choice in EngineChoice::ALL {
             assert_eq!(choice.to_string().parse(), Ok(choice));
         }

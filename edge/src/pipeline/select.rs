@@ -1,4 +1,4 @@
-//! Which engine judges, and why that one.
+//! Chooses the engine.
 
 use super::scorer::{CpuScorer, Scorer};
 use super::{ActivationError, Alive, EngineChoice, EngineOptions};
@@ -7,18 +7,18 @@ use cellgate_models::engine::OnnxRuntime;
 use cellgate_models::model::{Model, Precision};
 use std::fmt;
 
-/// The engine that judges, in words.
+/// The chosen engine, described for logs and `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// Its name, and what it runs on.
+    /// Its name and processor.
     pub engine: String,
-    /// Why it was chosen.
+    /// The reason of the choice.
     pub why: String,
-    /// Whether it is the one on the GPU.
+    /// Whether it runs on the GPU.
     pub is_on_gpu: bool,
-    /// Whether its plan was not kept before, but built for it.
+    /// Whether its plan was built now, because none was kept.
     pub is_plan_new: bool,
-    /// Whether TensorRT, which this program was built with, would have been taken, if it could be used.
+    /// Whether the program was built with TensorRT, the choice is `auto`, and TensorRT can't be used.
     pub is_fallback: bool,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for Chosen {
     }
 }
 
-/// Conversion and engine for the model's network of `precision`, as asked for.
+/// Loads conversion and engine for the model's network of `precision`, as `options` request.
 pub(super) fn scorer(
     model: &Model,
     precision: Precision,

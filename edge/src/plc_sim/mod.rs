@@ -1,5 +1,5 @@
-//! The PLC's side of the serial link with its gate, for integrators and tests: triggers parts one after the other, and says what
-//! became of each.
+//! A simulated PLC with its gate, for integrators and tests. It triggers parts one after the other and reports the outcome of
+//! each.
 
 mod end;
 mod options;
@@ -18,34 +18,34 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
-/// How often the session looks at the clock.
+/// Interval at which the session checks the time.
 const TICK: Duration = Duration::from_millis(5);
-/// Records of the device that nobody asked for just now are answered for so long after the last part.
+/// Time after the last part in which unsolicited records of the device are still acknowledged.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// Why the simulated PLC gave up.
+/// The simulated PLC gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// The device did not get ready in time.
+    /// The device did not become ready in time.
     #[error("the device did not get ready within {} s: {}", waited.as_secs(), state)]
     NotReady {
-        /// How long.
+        /// The time waited.
         waited: Duration,
-        /// What was last heard of it.
+        /// The last reported state of the device.
         state: String,
     },
     /// The port can't be opened.
     #[error("{}: the port can't be opened: {why}", port.display())]
     Port {
-        /// Its name.
+        /// The port.
         port: PathBuf,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
-    /// Too many models.
+    /// More models than a PLC keeps.
     #[error("found {found} models, expected at most {ALLOWED_MODELS}")]
     Models {
-        /// How many there are.
+        /// The number of models.
         found: usize,
     },
     /// The simulated scanner can't write an image.
@@ -53,7 +53,7 @@ pub enum SimError {
     Scanner(#[from] ScannerError),
 }
 
-/// Runs the PLC until every part has its outcome; tells each one to `decided`. `scan` is asked to make the image of a part:
+/// Runs the PLC until every part has an outcome. Calls `decided` with each outcome. Calls `scan` to write the image of a part
 /// just before its trigger, or [`SimulatorOptions::scan_after`] it.
 ///
 /// # Errors
@@ -92,7 +92,7 @@ pub async fn run(
                 Happened::Received(bytes) => link.feed(now_ms(), bytes),
                 Happened::Sent => {}
                 Happened::Lost(error) => {
-                    tracing::warn!(port = %options.port.display(), %error, "the port is lost");
+                    tracing::warn!(event = "port_lost", port = %options.port.display(), %error, "the port was lost");
                 }
             },
             _ = tick.tick() => {}
@@ -103,7 +103,7 @@ pub async fn run(
                     decided(&outcome);
                     (done, open, ready_at) = (done + 1, false, Instant::now());
                 }
-                event => tracing::debug!(?event, "from the device"),
+                received => tracing::debug!(event = "device_event", ?received, "received from the device"),
             }
         }
         if let Some((_, part_id)) = scan_due.take_if(|(due, _)| Instant::now() >= *due) {
@@ -124,8 +124,13 @@ pub async fn run(
                 open = link.session().trigger(now_ms(), part_id, nonce, options.deadline_ms).is_ok();
             } else if ready_at.elapsed() > options.patience {
                 let heard = link.session().device_heartbeat().and_then(|heartbeat| heartbeat.state.state());
-                let state =
-                    heard.map_or_else(|| "nothing was heard of it".to_owned(), |state| format!("it is {state}"));
+                let state = heard.map_or_else(
+                    || {
+                        "found no heartbeat of a device; check the cable, the baud rate, the parity and the profile"
+                            .to_owned()
+                    },
+                    |state| format!("its state is {state}"),
+                );
                 if let Some(why) = no_port {
                     return Err(SimError::Port { port: options.port.clone(), why });
                 }

@@ -1,4 +1,4 @@
-//! What the simulated PLC does.
+//! Options of the simulated PLC.
 
 use crate::config::{ParityConfig, Profile};
 use cellgate_protocol::digest::DigestStart;
@@ -6,12 +6,12 @@ use cellgate_protocol::modbus::unit::Unit;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the simulated PLC does.
+/// Options of the simulated PLC.
 #[derive(Debug, Clone)]
 pub struct SimulatorOptions {
     /// The serial port.
     pub port: PathBuf,
-    /// What is spoken on it.
+    /// The profile of the link.
     pub profile: Profile,
     /// Modbus unit of the device.
     pub unit: Unit,
@@ -21,16 +21,16 @@ pub struct SimulatorOptions {
     pub parity: ParityConfig,
     /// The models that may let a part pass, at most [`ALLOWED_MODELS`](cellgate_protocol::limits::ALLOWED_MODELS).
     pub models: Vec<DigestStart>,
-    /// The first part's number; the others count up.
+    /// Number of the first part. The others count up.
     pub first_part: u64,
-    /// How many parts.
+    /// Number of parts.
     pub parts: u64,
-    /// From one trigger to the next, at least.
+    /// Shortest time from one trigger to the next.
     pub every: Duration,
-    /// From a part's trigger to its image; without it the image comes first.
+    /// Time from a part's trigger to its image. `None`: the image comes before the trigger.
     pub scan_after: Option<Duration>,
-    /// What a part may take, in ms.
+    /// Longest time of a part in ms.
     pub deadline_ms: u32,
-    /// The longest that the device may take to get ready before the first part and between two.
+    /// Longest wait for the device to become ready, before the first part and between parts.
     pub patience: Duration,
 }

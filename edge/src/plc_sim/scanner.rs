@@ -1,21 +1,21 @@
-//! A scanner that is not there: puts images into the folder that the appliance watches, as a careful scanner does: under a
-//! hidden name first, renamed when it is whole.
+//! A simulated scanner. It writes images into the folder that the appliance watches, first under a hidden name, and renames
+//! each image when it is complete.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why no image was written.
+/// An image could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct ScannerError {
     /// The file or folder.
     path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     source: io::Error,
 }
 
-/// Images in turn for parts in turn.
+/// Writes the given images in turn, one per part.
 #[derive(Debug)]
 pub struct Scanner {
     images: Vec<PathBuf>,
@@ -24,16 +24,17 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// Takes the images in turn, beginning anew after the last, and puts them into the folder `into`. None without images.
+    /// Makes a scanner that writes the images in turn into the folder `into` and starts again after the last. Returns `None` if
+    /// there are no images.
     #[must_use]
     pub fn new(images: Vec<PathBuf>, into: &Path) -> Option<Self> {
         (!images.is_empty()).then(|| Self { images, into: into.to_owned(), next: 0 })
     }
 
-    /// Writes the next image as that of the part `part_id`.
+    /// Writes the next image as that of part `part_id`.
     ///
     /// # Errors
-    /// [`ScannerError`].
+    /// [`ScannerError`]: an image can't be read, or the folder can't be written.
     pub fn scan(&mut self, part_id: u64) -> Result<&Path, ScannerError> {
         let image = &self.images[self.next % self.images.len()];
         self.next += 1;
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_come_in_turn_under_the_part_s_number() {
+    fn images_are_written_in_turn_under_the_part_number() {
         let folder = tempfile::tempdir().unwrap();
         let images: Vec<_> = ["a", "b"].map(|name| folder.path().join(name)).into();
         images.iter().for_each(|image| fs::write(image, image.to_str().unwrap()).unwrap());

@@ -1,4 +1,4 @@
-//! What can go wrong with the sandbox.
+//! Errors of the sandbox.
 
 use super::protect::Protections;
 use cellgate_models::radiograph::ReadError;
@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why there is no sandbox, or why its worker could not be replaced.
+/// The sandbox could not be started, or its worker could not be replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The worker could not be started.
@@ -14,35 +14,37 @@ pub enum SandboxError {
     Spawn {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The worker ended, hung or answered nonsense before it was ready.
+    /// The worker ended, hung or sent an impossible answer before it was ready.
     #[error("the image decoder did not get ready: {how}")]
     NotReady {
         /// What happened.
         how: String,
     },
-    /// Protections are required that this kernel does not give.
-    #[error("the image decoder lacks required protections: {missing}; newer kernels have them, or set require = false")]
+    /// The kernel lacks required protections.
+    #[error(
+        "the image decoder lacks required protections: {missing}; use a newer kernel, or set [acquire] allow_weaker_sandbox = true"
+    )]
     Unprotected {
-        /// Those that are missing.
+        /// The missing protections.
         missing: Protections,
     },
-    /// No memory for the largest image.
-    #[error("no memory for images of {pixels} pixels in files of {file_bytes} bytes; lower the limits")]
+    /// There is not enough memory for the largest image.
+    #[error("not enough memory for images of {pixels} pixels in files of {file_bytes} bytes; lower the limits")]
     Memory {
-        /// The most pixels.
+        /// The most pixels of an image.
         pixels: u64,
-        /// The longest file.
+        /// The longest file in bytes.
         file_bytes: u64,
     },
 }
 
-/// Why the sandbox gave no radiograph.
+/// The sandbox returned no radiograph.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxFailure {
-    /// The worker refused the file, in an orderly way.
+    /// The worker refused the file and continues.
     #[error(transparent)]
     Refused(#[from] ReadError),
     /// The worker took too long and was killed.
@@ -50,7 +52,7 @@ pub enum SandboxFailure {
     TimedOut {
         /// The image.
         path: PathBuf,
-        /// How long it might have taken.
+        /// The deadline.
         deadline: Duration,
     },
     /// The worker died.
@@ -61,12 +63,12 @@ pub enum SandboxFailure {
         /// How it ended.
         how: String,
     },
-    /// The worker's answer can't be true; it was killed.
+    /// The worker sent an impossible answer and was killed.
     #[error("{}: {}", path.display(), self.without_path())]
     Nonsense {
         /// The image.
         path: PathBuf,
-        /// What it answered.
+        /// The answer.
         found: String,
     },
     /// There is no worker.
@@ -74,13 +76,13 @@ pub enum SandboxFailure {
     NoWorker {
         /// The image.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: SandboxError,
     },
 }
 
 impl SandboxFailure {
-    /// What went wrong, without the path: for where the image is named beside it.
+    /// Returns the error's text without the path, for places that name the image separately.
     #[must_use]
     pub fn without_path(&self) -> String {
         match self {
@@ -89,7 +91,9 @@ impl SandboxFailure {
                 format!("the image decoder gave no answer within {} ms and was replaced", deadline.as_millis())
             }
             Self::Crashed { how, .. } => format!("the image decoder crashed ({how}) and was replaced"),
-            Self::Nonsense { found, .. } => format!("the image decoder answered nonsense ({found}) and was replaced"),
+            Self::Nonsense { found, .. } => {
+                format!("the image decoder sent an impossible answer ({found}) and was replaced")
+            }
             Self::NoWorker { source, .. } => format!("not decoded: {source}"),
         }
     }

@@ -1,19 +1,19 @@
-//! Decoding of untrusted image files in a child process that may do nothing but compute.
+//! Decodes untrusted image files in a child process that can only compute.
 //!
-//! The program starts itself again as `decode-worker` and talks with it over two pipes: bytes of a file in, levels or a
-//! refusal out. The parent never parses an image. Whatever the worker answers is checked, since it is trusted no longer
-//! once it has seen a hostile file; a worker that hangs, dies or answers nonsense is killed and replaced.
+//! The program starts itself again as `decode-worker`. Over two pipes it sends the bytes of a file and receives levels or a
+//! refusal. The parent never parses an image. A hostile file may take over the worker, so the parent checks every answer. A
+//! worker that hangs, dies or sends an impossible answer is killed and replaced.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `options.rs` | what may be set |
+//! | `options.rs` | options |
 //! | `parent.rs` | one image after another, each with a deadline |
 //! | `process.rs` | the worker as the parent sees it: start, exchange, end |
-//! | `timed.rs` | pipes read and written up to a deadline |
-//! | `wire.rs` | what goes over the pipes |
+//! | `timed.rs` | reading and writing pipes with a deadline |
+//! | `wire.rs` | the messages on the pipes |
 //! | `worker.rs` | the child's side |
-//! | `protect/` | what the child gives up before the first image |
-//! | `error.rs` | what can go wrong |
+//! | `protect/` | the rights that the child gives up before the first image |
+//! | `error.rs` | errors |
 
 mod error;
 mod options;

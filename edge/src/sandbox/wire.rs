@@ -1,4 +1,4 @@
-//! What goes over the pipes: fixed headers of little-endian integers, each followed by as many bytes as it says.
+//! Messages on the pipes: fixed headers of little-endian integers, each followed by the number of bytes that it announces.
 //!
 //! | direction | bytes |
 //! |---|---|
@@ -9,9 +9,9 @@
 //! | kind | a, b | followed by |
 //! |---|---|---|
 //! | 1 ready (sequence 0, once) | protections as bits, 0 | nothing |
-//! | 2 image | width, height | 2 bytes a level as this machine keeps them, row by row |
-//! | 6 in the file | width, height | u64: the byte of the file where the levels begin, 2 bytes each as this machine keeps them |
-//! | 3 malformed, 4 unsupported, 5 over the limit | lengths of two texts | the texts: what was found, what was expected |
+//! | 2 image | width, height | 2 bytes per level in this machine's byte order, row by row |
+//! | 6 in the file | width, height | u64: the file's byte where the levels begin, 2 bytes each in this machine's byte order |
+//! | 3 malformed, 4 unsupported, 5 over the limit | lengths of two texts | the two texts: found, expected |
 
 use cellgate_models::radiograph::RadiographLimits;
 use std::time::Duration;
@@ -22,12 +22,12 @@ pub(super) const SETTINGS_BYTES: usize = 24;
 pub(super) const REQUEST_BYTES: usize = 12;
 /// Length of an answer's header in bytes.
 pub(super) const ANSWER_BYTES: usize = 16;
-/// Length of the place of levels within a file, in bytes.
+/// Length of the place of levels in a file, in bytes.
 pub(super) const PLACE_BYTES: usize = 8;
 /// The longest text of a refusal in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 512;
 
-/// What an answer holds, as a number; unknown ones come from a worker gone wrong.
+/// Kinds of answers. An unknown kind shows a faulty or hostile worker.
 pub(super) mod kind {
     pub(in super::super) const READY: u32 = 1;
     pub(in super::super) const IMAGE: u32 = 2;
@@ -68,7 +68,7 @@ pub(super) fn request_to_bytes(sequence: u32, len: u64) -> [u8; REQUEST_BYTES] {
     bytes
 }
 
-/// Sequence and length.
+/// Returns sequence and length.
 pub(super) fn request_from_bytes(bytes: [u8; REQUEST_BYTES]) -> (u32, u64) {
     let (sequence, len) = bytes.split_at(4);
     (u32::from_le_bytes(array(sequence)), u64::from_le_bytes(array(len)))
@@ -88,7 +88,7 @@ pub(super) fn settings_from_bytes(bytes: [u8; SETTINGS_BYTES]) -> RadiographLimi
     RadiographLimits { max_pixels: value(0), max_file_bytes: value(8), max_time: Duration::from_micros(value(16)) }
 }
 
-/// The first `N` bytes; zeros where there are fewer.
+/// Returns the first `N` bytes, filled up with zeros.
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     for (place, byte) in array.iter_mut().zip(bytes) {

@@ -1,9 +1,9 @@
-//! Descriptors that the parent left open by mistake.
+//! Closes descriptors that the parent leaked.
 
 use std::io;
 
-/// Closes every descriptor but the three standard ones. Rust's own are closed when a program is started; this is for
-/// those of libraries that forget it. For a process of one thread that has opened nothing yet.
+/// Closes every descriptor but the three standard ones. Rust marks its descriptors close-on-exec; some libraries do not. The
+/// process must have one thread and must have opened nothing yet.
 ///
 /// # Errors
 /// `/proc/self/fd` can't be read.
@@ -12,13 +12,13 @@ pub fn close_foreign() -> io::Result<()> {
         .map(|entry| entry?.file_name().to_string_lossy().parse::<i32>().map_err(io::Error::other))
         .collect::<io::Result<Vec<_>>>()?;
     for descriptor in names.into_iter().filter(|&descriptor| descriptor > 2) {
-        // The list's own descriptor is among them, closed already: closing it again is an error without effect.
+        // The list contains its own descriptor, which is closed already. Closing it again fails without effect.
         close(descriptor);
     }
     Ok(())
 }
 
-#[expect(unsafe_code, reason = "a descriptor that nobody in this process knows has no owner that could close it")]
+#[expect(unsafe_code, reason = "a leaked descriptor has no owner in this process that could close it")]
 fn close(descriptor: i32) {
     // SAFETY: called while the process has one thread and has opened nothing itself, so no object owns `descriptor`, and
     // no other thread can have been given its number meanwhile.

@@ -1,4 +1,4 @@
-//! What the worker gives up before its first image. Each mechanism stands alone, so that each can be proven alone.
+//! The rights that the worker gives up before its first image. The mechanisms are independent, so each can be tested alone.
 
 mod descriptors;
 mod file_access;
@@ -12,27 +12,27 @@ pub use system_calls::allow_few;
 
 use std::fmt;
 
-/// One thing that the worker can't do any more.
+/// A protection: something that the worker can no longer do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
-    /// It gains no rights by starting a program (`no_new_privs`, Linux 3.5).
+    /// Starting a program gains it no rights (`no_new_privs`, Linux 3.5).
     NoNewPrivileges,
-    /// It ends with its parent (`PR_SET_PDEATHSIG`).
+    /// It ends with the parent's thread that started it (`PR_SET_PDEATHSIG`).
     EndsWithParent,
     /// It holds no descriptor but its two pipes and `/dev/null`.
     NoForeignDescriptors,
-    /// Memory is bounded; no new descriptors, files, processes or core dumps (`setrlimit`).
+    /// Its memory is bounded, and it can make no new descriptors, files, processes or core dumps (`setrlimit`).
     Resources,
-    /// It can open, make, run or remove no file (Landlock, Linux 5.13, where it is switched on).
+    /// It can't open, create, run or remove files (Landlock, Linux 5.13, if the kernel has it enabled).
     NoFiles,
-    /// It can bind and connect no TCP port (Landlock, Linux 6.7). Not required: without sockets there is no network.
+    /// It can't bind or connect TCP ports (Landlock, Linux 6.7). Not required, because seccomp forbids sockets.
     NoNetwork,
-    /// Any system call but the few that computing needs kills it; so no socket either (seccomp, Linux 4.14).
+    /// Any system call outside a short list kills it (seccomp, Linux 4.14). The list has no sockets.
     FewSystemCalls,
 }
 
 impl Protection {
-    /// All of them; the place in this list is the bit on the wire.
+    /// All protections. The index is the bit on the wire.
     pub const ALL: [Self; 7] = [
         Self::NoNewPrivileges,
         Self::EndsWithParent,
@@ -43,7 +43,7 @@ impl Protection {
         Self::FewSystemCalls,
     ];
 
-    /// A name for logs and `doctor`, with the mechanism.
+    /// Returns the name for logs and `doctor`, with the mechanism.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Protection {
         }
     }
 
-    /// Whether `require` asks for it: all but [`Self::NoNetwork`].
+    /// Returns whether `require` demands it: all but [`Self::NoNetwork`].
     #[must_use]
     pub fn is_required(self) -> bool {
         self != Self::NoNetwork
@@ -69,46 +69,46 @@ impl Protection {
 pub struct Protections(u32);
 
 impl Protections {
-    /// Whether `protection` is in the set.
+    /// Returns whether `protection` is in the set.
     #[must_use]
     pub fn contains(self, protection: Protection) -> bool {
         self.0 & 1 << protection as u32 != 0
     }
 
-    /// Those that are not in the set.
+    /// Returns the protections that are not in the set.
     #[must_use]
     pub fn missing(self) -> Self {
         Protection::ALL.into_iter().filter(|&protection| !self.contains(protection)).collect()
     }
 
-    /// Those that `later` has not.
+    /// Returns the protections that `later` lacks.
     pub(super) fn lost(self, later: Self) -> Self {
         self.iter().filter(|&protection| !later.contains(protection)).collect()
     }
 
-    /// Those in the set that [`Protection::is_required`].
+    /// Returns the members that are required.
     #[must_use]
     pub fn required(self) -> Self {
         self.iter().filter(|protection| protection.is_required()).collect()
     }
 
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The members.
+    /// Returns the members.
     pub fn iter(self) -> impl Iterator<Item = Protection> {
         Protection::ALL.into_iter().filter(move |&protection| self.contains(protection))
     }
 
-    /// As on the wire.
+    /// Encodes the set for the wire.
     pub(super) fn bits(self) -> u32 {
         self.0
     }
 
-    /// From the wire; bits without a meaning are dropped.
+    /// Decodes the set from the wire. Unknown bits are dropped.
     pub(super) fn from_bits(bits: u32) -> Self {
         Protection::ALL.into_iter().filter(|&protection| Self(bits).contains(protection)).collect()
     }
@@ -132,14 +132,14 @@ impl fmt::Display for Protections {
     }
 }
 
-/// Gives up everything that this kernel lets the calling thread give up, the only one of its process; `memory_bytes` is
-/// the memory still to be taken. What can't be given up is missing from the answer.
+/// Applies every protection that this kernel supports to the calling thread, which must be the only one of its process.
+/// `memory_bytes` is the memory that the process will still allocate. Returns the protections that were applied.
 #[must_use]
 pub fn apply_all(memory_bytes: u64) -> Protections {
     use rustix::process::{Signal, set_parent_process_death_signal};
     let no_new_privileges = rustix::thread::set_no_new_privs(true).is_ok();
-    // In this order: the lists of descriptors and of mapped memory are files, Landlock opens a descriptor, and the system
-    // calls of all the others are forbidden by the last.
+    // The order matters: the lists of descriptors and of mapped memory are files, Landlock opens a descriptor, and the last
+    // protection forbids the system calls of all others.
     let ends_with_parent = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
     let no_foreign_descriptors = close_foreign().is_ok();
     let mapped_bytes = mapped_bytes();
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_names_its_members_and_what_is_missing() {
+    fn a_set_names_its_members_and_the_missing_ones() {
         let set: Protections = [Protection::NoFiles, Protection::FewSystemCalls].into_iter().collect();
         assert_eq!(set.to_string(), "no files (landlock), few system calls (seccomp)");
         assert_eq!(Protections::from_bits(set.bits() | 1 << 31), set);

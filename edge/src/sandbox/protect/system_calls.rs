@@ -1,4 +1,4 @@
-//! A list of the system calls that computing needs; any other one kills the process.
+//! Allows the system calls that computing needs. Any other kills the process.
 
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -6,7 +6,7 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
-/// Allowed with any arguments: memory given back or moved, the clock, locks, ending.
+/// System calls allowed with any arguments: returning or moving memory, the clock, locks, exit.
 const ALLOWED: [libc::c_long; 13] = [
     libc::SYS_brk,
     libc::SYS_clock_gettime,
@@ -20,16 +20,16 @@ const ALLOWED: [libc::c_long; 13] = [
     libc::SYS_restart_syscall,
     libc::SYS_rt_sigreturn,
     libc::SYS_sched_yield,
-    // Rust's last step on its way out.
+    // Rust calls this last when the process exits.
     libc::SYS_sigaltstack,
 ];
 
-/// Lets the calling thread read descriptor 0, write descriptor 1, take memory that is no program code, and use the few
-/// calls without any effect outside the process. Everything else kills the process, sockets, files and processes among
-/// it. Sets `no_new_privs`.
+/// Restricts the calling thread to reading descriptor 0, writing descriptor 1, mapping memory that is not executable, and a few
+/// calls without effect outside the process. Any other call, such as for sockets, files or processes, kills the process. Sets
+/// `no_new_privs`.
 ///
 /// # Errors
-/// This kernel or processor knows no such filter.
+/// This kernel or processor does not support the filter.
 pub fn allow_few() -> Result<(), seccompiler::Error> {
     seccompiler::apply_filter(&filter()?)
 }
