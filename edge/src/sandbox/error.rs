@@ -98,3 +98,29 @@ impl SandboxFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Protection;
+
+    #[test]
+    fn errors() {
+        let missing = || [Protection::NoFiles, Protection::FewSystemCalls].into_iter().collect();
+        let path = || PathBuf::from("scans/1.tif");
+        let errors = [
+            SandboxError::Spawn { program: "/nowhere".into(), source: io::Error::other("no such file") },
+            SandboxError::NotReady { how: "no answer in time".to_owned() },
+            SandboxError::Unprotected { missing: missing() },
+            SandboxError::Memory { pixels: 100, file_bytes: 200 },
+        ];
+        let failures = [
+            SandboxFailure::TimedOut { path: path(), deadline: Duration::from_millis(200) },
+            SandboxFailure::Crashed { path: path(), how: "signal: 9 (SIGKILL)".to_owned() },
+            SandboxFailure::Nonsense { path: path(), found: "0 pixels".to_owned() },
+            SandboxFailure::NoWorker { path: path(), source: SandboxError::Unprotected { missing: missing() } },
+        ];
+        let lines = errors.iter().map(ToString::to_string).chain(failures.iter().map(ToString::to_string));
+        insta::assert_snapshot!("errors", lines.collect::<Vec<_>>().join("\n"));
+    }
+}

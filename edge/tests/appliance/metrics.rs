@@ -22,7 +22,7 @@ fn measured(profile: &str) -> (Plant, SocketAddr) {
     plant.start();
     let served = || {
         let log = plant.log();
-        let line = log.lines().find(|line| line.contains("figures for Prometheus are served"))?;
+        let line = log.lines().find(|line| line.contains("event=\"metrics_served\""))?;
         line.split("address=").nth(1)?.split_whitespace().next()?.parse().ok()
     };
     wait_for("the figures", || served().is_some());
