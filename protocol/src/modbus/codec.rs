@@ -136,7 +136,7 @@ impl core::error::Error for ResponseError {}
 
 impl core::fmt::Display for CountError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("expected 1 register up to the most that the function allows")
+        f.write_str("the count of registers is 0 or more than the function allows")
     }
 }
 

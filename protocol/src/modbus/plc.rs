@@ -270,7 +270,8 @@ impl ModbusPlc {
         match &mut self.device {
             Some(device) if device.boot_epoch == shown.epoch => {
                 let older = shown.heartbeat.wrapping_sub(device.heartbeat).cast_signed() < 0;
-                // A delayed answer is outdated. After a silence the counter may have advanced by any number, so it proves nothing.
+                // A delayed answer is outdated. After a silence the counter may have advanced by any number, so its order proves
+                // nothing.
                 if older && device.is_heard(now_ms) {
                     return self.drop_answer();
                 }

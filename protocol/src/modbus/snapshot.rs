@@ -6,9 +6,8 @@ use crate::{digest::DigestStart, reason::ReasonCode, score::ScoreE4, state::Stat
 /// The registers of one snapshot, CRC-32C included.
 pub type SnapshotRegisters = [u16; SNAPSHOT_REGISTERS];
 
-/// The verdict register while there is no verdict. The PLC must treat it, like every unknown value, as a REJECT.
-///
-/// See [`WireVerdict`](crate::code::WireVerdict) for the known values.
+/// The verdict register while there is no verdict to act on. Like every value that is not a
+/// [`WireVerdict`](crate::code::WireVerdict), it is never a PASS.
 pub const NO_VERDICT: u16 = 0;
 
 /// Status bit 7, which only this register has: no real part was judged, and the PLC must not act on a PASS. The other bits are
