@@ -150,7 +150,7 @@ reasons! {
     Gate NONCE_MISMATCH = 0x0204;
     /// Gate: the verdict comes from a simulation.
     Gate SIMULATED = 0x0205;
-    /// Gate: the appliance is degraded, or sets a flag that the gate does not know.
+    /// Gate: the appliance works with less than it should have, or sets a flag that the gate does not know.
     Gate DEGRADED = 0x0206;
     /// Gate: the model is not on the PLC's allow-list.
     Gate MODEL_NOT_ALLOWED = 0x0207;

@@ -85,7 +85,7 @@ impl Status {
     pub const VALID: Self = Self(1 << 3);
     /// A trigger was refused because a part was open. Set until the PLC clears it.
     pub const OVERRUN: Self = Self(1 << 4);
-    /// The appliance is degraded.
+    /// The appliance is degraded: it works with less than it should have.
     pub const DEGRADED: Self = Self(1 << 5);
     /// The journal can store verdicts.
     pub const STORE_OK: Self = Self(1 << 6);

@@ -54,7 +54,7 @@ pub struct Flags(#[serde(with = "postcard::fixint::le")] pub u16);
 impl Flags {
     /// The image or the engine is simulated.
     pub const SIMULATED: Self = Self(1 << 0);
-    /// The appliance is degraded.
+    /// The appliance is degraded: it works with less than it should have.
     pub const DEGRADED: Self = Self(1 << 1);
 
     /// Are all bits of `other` set?

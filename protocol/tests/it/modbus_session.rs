@@ -20,7 +20,7 @@ use cellgate_protocol::to_plc::Flags;
 
 /// The requests and answers of the cycle in the document.
 fn cycle() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let text = include_str!("../../MODBUS.md");
+    let text = include_str!("../../MODBUS.md").split("```text\n").nth(1).unwrap();
     let bytes = |hex: &str| hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
     let lines_of = |side: &'static str| text.lines().filter_map(move |line| line.strip_prefix(side)).map(bytes);
     lines_of("PLC    ").zip(lines_of("device ")).collect()

@@ -32,7 +32,7 @@ pub struct Condition {
     pub mode: Mode,
     /// Can the journal store verdicts?
     pub store_ok: bool,
-    /// Is the application degraded?
+    /// Is the application degraded: does it work with less than it should have?
     pub degraded: bool,
     /// Verdicts in the journal that the PLC has not acknowledged.
     pub backlog: u16,
