@@ -84,11 +84,11 @@ pub(super) enum ToArchiver {
         /// Its name in the archive: record number, part, verdict.
         name: String,
     },
-    /// Move images that will not be judged to the archive, under a name that says so.
+    /// Move images that will not be judged to the archive, under a name that starts with `unjudged-`.
     SetAside {
         /// Their files.
         images: Vec<ImageFile>,
-        /// Why.
+        /// The reason.
         why: Unjudged,
     },
 }

@@ -11,13 +11,13 @@
 //! | `run` | starts all services and waits until a signal ends them |
 //! | `service` | the interface of every service: run, shutdown, liveness |
 //! | `messages` | the messages between services, and the bounded queues that carry them |
-//! | `shared` | what all services share |
+//! | `shared` | the state that all services share |
 //! | `liveness` | signs of life of the workers; without them no part passes |
 //! | `engine_state` | the state of the engine |
 //! | `part/lifecycle` | the life of one part; pure logic without clock, channel or thread |
 //! | `part/effect`, `part/judged` | requests of a life to the other services; the result of judging |
 //! | `watcher` | service: finds complete images |
-//! | `judge` | service: from a trigger and its image to a result |
+//! | `judge` | service: judges the image of each trigger |
 //! | `judge/logic` | what the judge does next; pure logic without clock, channel or thread |
 //! | `port` | service: the serial port, reopened after a loss |
 //! | `line` | the session with the PLC, the part in progress, verdicts without acknowledgement; no I/O of its own |

@@ -171,7 +171,7 @@ fn log_start(config: &Config, model: Digest, recovery: &Recovery) {
     tracing::info!(
         event = "appliance_started",
         device = config.device.id, boot_epoch = recovery.boot_epoch, rows = recovery.rows, model = %model,
-        "the appliance starts"
+        "the appliance has started"
     );
 }
 

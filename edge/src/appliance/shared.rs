@@ -14,7 +14,7 @@ pub(super) struct Shared {
     pub(super) liveness: Liveness,
     pub(super) engine: EngineCell,
     pub(super) metrics: Metrics,
-    /// Set by a signal or when the engine is lost: the appliance stops.
+    /// Whether the appliance is stopping: set by a signal, or when the engine is lost.
     stop: Arc<AtomicBool>,
     /// The port has ended, so all services must return.
     is_shut_down: AtomicBool,

@@ -1,4 +1,4 @@
-//! A network that takes a large part of a second. A network that hangs can't be told from one that still computes, so the
+//! A network that takes a large part of a second. A network that hangs looks like one that still computes, so the
 //! heartbeat continues for as long as the network may take. No part can pass meanwhile, since the frozen thread is the one that
 //! judges.
 

@@ -35,7 +35,7 @@ pub(in crate::appliance) struct View {
     pub(in crate::appliance) engine: EngineState,
     /// Whether a pipeline with a proven engine exists.
     pub(in crate::appliance) is_running: bool,
-    /// Whether the appliance is to end.
+    /// Whether the appliance is stopping.
     pub(in crate::appliance) is_stopping: bool,
 }
 
