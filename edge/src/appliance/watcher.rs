@@ -9,10 +9,13 @@ use crate::config::Matching;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long reading the content of an image may take before the watcher counts as stuck.
 const MAX_READ_TIME: Duration = Duration::from_millis(200);
+/// How long an image waits before its content is read. Most images are judged and archived by then, so that reading takes no
+/// time from judging.
+const READ_DELAY: Duration = Duration::from_millis(100);
 
 /// The watcher service.
 pub(super) struct Watcher {
@@ -73,21 +76,24 @@ impl Watcher {
                 self.shared.liveness.idle(Worker::Watcher);
                 self.send(&mut unsent);
             }
-            let pause = if unread.is_empty() { PAUSE } else { Duration::ZERO };
+            let due = |arrival: &Arrival| (arrival.at + READ_DELAY).saturating_duration_since(Instant::now());
+            let pause = unread.front().map_or(PAUSE, |arrival| due(arrival).min(PAUSE));
             watcher.next(pause, &mut arrivals)?;
-            unread.extend(arrivals.iter().map(|arrival| arrival.file.clone()));
+            unread.extend(arrivals.iter().cloned());
             unsent.append(&mut arrivals);
             if !is_doubt_due {
                 self.send(&mut unsent);
             }
             // A trigger may have reached the judge before these arrivals.
             is_doubt_due |= !unsent.is_empty();
-            // Read one image a turn, after its arrival was sent, so that reading delays neither its verdict nor later images.
-            if let Some(image) = unread.pop_front() {
+            // Read one image a turn, so that reading does not delay later images.
+            if unread.front().is_some_and(|arrival| due(arrival).is_zero())
+                && let Some(arrival) = unread.pop_front()
+            {
                 if !is_doubt_due {
                     self.shared.liveness.busy(Worker::Watcher, MAX_READ_TIME);
                 }
-                image.read_content();
+                arrival.file.read_content();
             }
         }
         Ok(())
