@@ -24,7 +24,7 @@ pub enum ArchiveError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The disk is smaller than the space that must stay free on it: every image would be deleted.
@@ -55,7 +55,7 @@ pub struct Archive {
     days: BTreeMap<String, u64>,
 }
 
-/// What became of an image that was to be archived.
+/// The result of [`Archive::store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArchiveOutcome {
     /// It is in the archive.
@@ -69,14 +69,14 @@ pub enum ArchiveOutcome {
     Changed(Change),
 }
 
-/// What [`Archive::tidy`] left.
+/// The result of [`Archive::tidy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// Bytes in the archive.
+    /// The size of all images in bytes.
     pub bytes: u64,
-    /// Bytes free on its disk.
+    /// The free space on its disk in bytes.
     pub free: u64,
-    /// Images that were deleted.
+    /// The number of deleted images.
     pub deleted: u64,
     /// The size of its disk in bytes, if that is less than the space that must stay free. Then only the quota deletes images.
     pub small_disk: Option<u64>,

@@ -89,7 +89,7 @@ impl Identity {
 /// The file of an image, from its arrival until it is in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFile {
-    /// Where it is.
+    /// Its path in the scanner's folder.
     pub path: PathBuf,
     /// Its identity when it arrived; `None` if the file vanished or was written to meanwhile. It is not judged then. A new event
     /// follows if another file appears at the path.

@@ -22,7 +22,7 @@ impl Listing {
 
     /// Compares with `files`, which are all files of the folder. Those that are new or were written to without an event begin to
     /// settle. `has_event` tells for which files an event will come.
-    pub(super) fn look(
+    pub(super) fn compare(
         &mut self,
         files: Vec<ImageFile>,
         now: Instant,
@@ -72,9 +72,9 @@ mod tests {
         listing.add_reported([&old]);
         let mut settled = |listing: &mut Listing, files: &[&ImageFile], now: Instant| {
             let files = files.iter().map(|file| (*file).clone()).collect();
-            listing.look(files, now, &mut settling, |file| file.path == open.path);
+            listing.compare(files, now, &mut settling, |file| file.path == open.path);
             let mut arrivals = Vec::new();
-            settling.look(now, &mut arrivals);
+            settling.add_settled(now, &mut arrivals);
             listing.arrived(&arrivals);
             arrivals.into_iter().map(|arrival| arrival.file).collect::<Vec<_>>()
         };

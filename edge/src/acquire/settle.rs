@@ -16,11 +16,11 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Files that appeared while the folder was not watched, or without an inotify event.
 #[derive(Debug, Default)]
 pub(super) struct Settling {
-    files: Vec<Lying>,
+    files: Vec<SettlingFile>,
 }
 
 #[derive(Debug)]
-struct Lying {
+struct SettlingFile {
     path: PathBuf,
     last: Identity,
     checked_at: Instant,
@@ -31,38 +31,38 @@ impl Settling {
     /// Adds `file`, unless it is gone.
     pub(super) fn add(&mut self, file: ImageFile, now: Instant) {
         if let Some(last) = file.identity {
-            self.files.push(Lying { path: file.path, last, checked_at: now, unchanged_since: now });
+            self.files.push(SettlingFile { path: file.path, last, checked_at: now, unchanged_since: now });
         }
     }
 
     /// Whether the file at `path` is settling.
     pub(super) fn contains(&self, path: &Path) -> bool {
-        self.files.iter().any(|lying| lying.path == path)
+        self.files.iter().any(|file| file.path == path)
     }
 
     /// Adds the files that have settled to `arrivals`. A file that is already among the arrivals was completed by a writer and is
     /// no longer settling.
-    pub(super) fn look(&mut self, now: Instant, arrivals: &mut Vec<Arrival>) {
-        self.files.retain_mut(|lying| {
-            if arrivals.iter().any(|arrival| arrival.file.path == lying.path) {
+    pub(super) fn add_settled(&mut self, now: Instant, arrivals: &mut Vec<Arrival>) {
+        self.files.retain_mut(|file| {
+            if arrivals.iter().any(|arrival| arrival.file.path == file.path) {
                 return false;
             }
-            if now.saturating_duration_since(lying.checked_at) < POLL_INTERVAL {
+            if now.saturating_duration_since(file.checked_at) < POLL_INTERVAL {
                 return true;
             }
-            let Some(found) = fresh(&lying.path) else { return false };
-            lying.checked_at = now;
-            if lying.last.change(&found).is_some() {
-                lying.unchanged_since = now;
+            let Some(found) = fresh(&file.path) else { return false };
+            file.checked_at = now;
+            if file.last.change(&found).is_some() {
+                file.unchanged_since = now;
             }
-            lying.last = found;
-            if now.saturating_duration_since(lying.unchanged_since) < SETTLED {
+            file.last = found;
+            if now.saturating_duration_since(file.unchanged_since) < SETTLED {
                 return true;
             }
             // If the kernel does not tell, the file counts as closed.
-            let is_open = writer_of(&lying.path) == Writer::Some && found.length() > 0;
+            let is_open = writer_of(&file.path) == Writer::Some && found.length() > 0;
             if !is_open {
-                let path = std::mem::take(&mut lying.path);
+                let path = std::mem::take(&mut file.path);
                 let file = ImageFile { path, identity: Some(found), content: Arc::default() };
                 arrivals.push(Arrival { file, at: now });
             }
@@ -90,10 +90,10 @@ mod tests {
     }
 
     /// The names of the files that have settled at `now`. `closed` was closed just before.
-    fn look(settling: &mut Settling, now: Instant, closed: Option<PathBuf>) -> Vec<String> {
+    fn settled_names(settling: &mut Settling, now: Instant, closed: Option<PathBuf>) -> Vec<String> {
         let arrival = |path: PathBuf| Arrival { file: ImageFile::at(path), at: now };
         let mut arrivals: Vec<_> = closed.into_iter().map(arrival).collect();
-        settling.look(now, &mut arrivals);
+        settling.add_settled(now, &mut arrivals);
         let name = |arrival: &Arrival| arrival.file.path.file_name().unwrap().to_str().unwrap().to_owned();
         arrivals.iter().map(name).collect()
     }
@@ -106,13 +106,13 @@ mod tests {
         names.iter().for_each(|name| fs::write(path(name), b"bytes").unwrap());
         let start = Instant::now();
         let mut files = settling(names.map(path), start);
-        assert_eq!(look(&mut files, start + SETTLED / 2, Some(path("closed.tif"))), ["closed.tif"]);
+        assert_eq!(settled_names(&mut files, start + SETTLED / 2, Some(path("closed.tif"))), ["closed.tif"]);
         fs::write(path("growing.tif"), b"more bytes").unwrap();
         fs::remove_file(path("gone.tif")).unwrap();
-        assert_eq!(look(&mut files, start + SETTLED, None), ["whole.tif"]);
-        assert_eq!(look(&mut files, start + SETTLED * 3 / 2, None), [""; 0]);
-        assert_eq!(look(&mut files, start + SETTLED * 2, None), ["growing.tif"]);
-        assert_eq!(look(&mut files, start + SETTLED * 4, None), [""; 0]);
+        assert_eq!(settled_names(&mut files, start + SETTLED, None), ["whole.tif"]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 3 / 2, None), [""; 0]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 2, None), ["growing.tif"]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 4, None), [""; 0]);
     }
 
     #[test]
@@ -123,8 +123,8 @@ mod tests {
         let writer = File::options().append(true).open(&path).unwrap();
         let start = Instant::now();
         let mut files = settling([path], start);
-        assert_eq!(look(&mut files, start + SETTLED * 2, None), [""; 0]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 2, None), [""; 0]);
         drop(writer);
-        assert_eq!(look(&mut files, start + SETTLED * 3, None), ["1.tif"]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 3, None), ["1.tif"]);
     }
 }

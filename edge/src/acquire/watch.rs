@@ -43,7 +43,7 @@ pub enum WatchError {
     Io {
         /// The folder.
         path: PathBuf,
-        /// What the kernel said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The folder is gone: deleted, moved or unmounted.
@@ -166,7 +166,7 @@ impl FolderWatcher {
             self.checked_at = now;
             self.add_listed(arrivals)?;
         }
-        self.settling.look(now, arrivals);
+        self.settling.add_settled(now, arrivals);
         if let Some(listing) = &mut self.listing {
             listing.arrived(arrivals);
         }
@@ -203,7 +203,7 @@ impl FolderWatcher {
         let files = self.list()?;
         if let Some(listing) = &mut self.listing {
             listing.arrived(arrivals);
-            listing.look(files, Instant::now(), &mut self.settling, |file| self.created.contains(&file.path));
+            listing.compare(files, Instant::now(), &mut self.settling, |file| self.created.contains(&file.path));
         }
         Ok(())
     }

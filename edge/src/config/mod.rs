@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-/// The whole of `edge.toml`.
+/// The content of `edge.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -43,7 +43,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceConfig {
-    /// The number that the PLC knows this appliance by.
+    /// The number by which the PLC knows this appliance.
     #[serde(deserialize_with = "number::id")]
     pub id: u32,
 }
@@ -84,7 +84,7 @@ pub struct ModelConfig {
 pub struct AcquireConfig {
     /// The folder that the scanner writes radiographs to.
     pub folder: PathBuf,
-    /// How an image finds its trigger.
+    /// How an image is matched to a trigger.
     #[serde(rename = "match")]
     pub matching: Matching,
     /// How long before its trigger an image may have been completed, in ms. By order: how far image and trigger may be apart, and
@@ -107,7 +107,7 @@ pub struct AcquireConfig {
     pub min_free_mib: u64,
 }
 
-/// How an image finds its trigger.
+/// How an image is matched to a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Matching {

@@ -47,7 +47,7 @@ pub enum JournalError {
         /// Numbers and names of the processes; empty if this user can't see them.
         by: String,
     },
-    /// The disk has no room for the next rows.
+    /// The disk has no space for the next rows.
     #[error("{}: the disk is full: found no space for {} KiB; free some, and the journal recovers automatically", folder.display(), bytes / 1024)]
     Full {
         /// The journal's folder.
@@ -128,7 +128,7 @@ pub enum JournalError {
         path: PathBuf,
         /// Its version.
         found: i32,
-        /// The one that this program knows.
+        /// The version of this program.
         expected: i32,
     },
     /// The file is damaged, or its chain is broken.

@@ -32,17 +32,17 @@ pub(super) trait Field: Sized {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Exported<'r> {
-    /// A whole number.
+    /// A number, or no value.
     Number(Option<u64>),
-    /// Yes or no.
+    /// A flag.
     Flag(bool),
     /// A text.
     Text(&'r str),
     /// A time as text.
     Time(String),
-    /// A score.
+    /// A score, or no value.
     Score(Option<f32>),
-    /// A hash.
+    /// A hash, or no value.
     Digest(Option<Digest>),
 }
 

@@ -50,7 +50,7 @@ thread_local! {
 pub(super) fn watched<T, E: From<rusqlite::Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let _watching = Watching::begin(Watch::Writing);
     let outcome = work();
-    is_whole()?;
+    check_intact()?;
     outcome
 }
 
@@ -58,7 +58,7 @@ pub(super) fn watched<T, E: From<rusqlite::Error>>(work: impl FnOnce() -> Result
 ///
 /// # Errors
 /// As [`watched`].
-pub(super) fn is_whole() -> rusqlite::Result<()> {
+pub(super) fn check_intact() -> rusqlite::Result<()> {
     if IS_REFUSED.get() {
         let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
         let what = "the disk has no space for a page of the index beside the journal (-shm)".to_owned();

@@ -250,7 +250,7 @@ impl Store {
     /// and it must not be truncated.
     pub(super) fn empty_wal(&self) -> rusqlite::Result<bool> {
         let is_moved = self.move_wal("FULL")?;
-        index::is_whole()?;
+        index::check_intact()?;
         if is_moved {
             self.move_wal("TRUNCATE")?;
         }

@@ -136,7 +136,7 @@ pub struct VerdictEntry {
 }
 
 impl VerdictEntry {
-    /// The same entry within the limits of the format.
+    /// The entry, with values cut to the limits of the format.
     pub(super) fn bounded(mut self) -> Self {
         cut(&mut self.reason, MAX_REASON_BYTES);
         cut(&mut self.image_name, MAX_NAME_BYTES);

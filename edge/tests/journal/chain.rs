@@ -107,11 +107,7 @@ fn retention_removes_the_oldest_rows_and_the_rest_is_verified() {
         let accepted = journal.accept(trigger(part)).unwrap();
         journal.commit(entry(accepted.id())).unwrap();
     }
-    assert_eq!(
-        journal.prune(newest(&path) + DAY_MS).unwrap().rows,
-        4,
-        "rows without an acknowledgement are kept"
-    );
+    assert_eq!(journal.prune(newest(&path) + DAY_MS).unwrap().rows, 4, "rows without an acknowledgement are kept");
     drop(journal);
     let report = Reader::open(&path).unwrap().verify().unwrap().unwrap();
     assert_eq!((report.rows, report.pruned_rows, report.first.unwrap().get()), (4, 10, 11));

@@ -26,6 +26,7 @@ fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
     std::fs::write(&path, "").unwrap();
     std::thread::sleep(Duration::from_millis(400));
     assert!(!journal.health().ready && std::fs::read(&path).unwrap().is_empty(), "another file is not accepted");
+    wait(&journal, "the other file is reported", |health| health.last_error.as_ref() != Some(&moved));
     let replaced = journal.health().last_error.unwrap();
     let texts = [moved, replaced].join("\n").replace(&*folder.path().to_string_lossy(), "FOLDER");
     insta::assert_snapshot!("a_moved_and_a_replaced_journal", texts);
@@ -65,6 +66,7 @@ fn a_deleted_or_moved_wal_is_noticed_and_loses_no_verdict() {
     wait(&journal, "another WAL is not accepted", |health| !health.ready);
     std::thread::sleep(Duration::from_millis(500));
     assert!(!journal.health().ready, "nor later");
+    wait(&journal, "the other file is reported", |health| health.last_error.as_ref() != Some(&lost));
     let replaced = journal.health().last_error.unwrap();
     let texts = [lost, replaced].join("\n").replace(&*folder.path().to_string_lossy(), "FOLDER");
     insta::assert_snapshot!("a_lost_and_a_replaced_wal", texts);

@@ -91,31 +91,31 @@ fn watch(journal: &Journal, done: &AtomicBool, mark: &dyn Fn(String)) {
 fn judge(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
     let trigger =
         AcceptedTrigger { kind: TriggerKind::Plc, part, nonce: part as u32, deadline_ms: 500, received_unix_ms: 1_000 };
-    say(format!("accepting {part}"));
+    mark(format!("accepting {part}"));
     let accepted = match journal.accept(trigger) {
         Ok(accepted) => accepted.id(),
         Err(error) => {
-            say(format!("not-accepted {part} {error}"));
+            mark(format!("not-accepted {part} {error}"));
             return ready(journal);
         }
     };
-    say(format!("accepted {part} {accepted}"));
-    say(format!("committing {part} {accepted}"));
+    mark(format!("accepted {part} {accepted}"));
+    mark(format!("committing {part} {accepted}"));
     let mut answer = journal.commit(entry(part, accepted));
     while let Err(error) = &answer {
         if matches!(error, JournalError::AlreadyTerminal { .. }) {
-            say(format!("terminal-already {part} {accepted}"));
+            mark(format!("terminal-already {part} {accepted}"));
             return true;
         }
-        say(format!("not-committed {part} {error}"));
+        mark(format!("not-committed {part} {error}"));
         if !ready(journal) {
             return false;
         }
-        say(format!("committing-reject {part} {accepted}"));
+        mark(format!("committing-reject {part} {accepted}"));
         answer = journal.commit(failed(part, accepted));
     }
     let seq = answer.unwrap().seq();
-    say(format!("committed {part} {accepted} {seq}"));
+    mark(format!("committed {part} {accepted} {seq}"));
     // Every fifth record is not acknowledged.
     if !part.is_multiple_of(5) {
         let _ = journal.acknowledge(seq);
