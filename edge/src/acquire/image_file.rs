@@ -13,8 +13,8 @@ use std::sync::{Arc, OnceLock};
 const MAX_CONTENT_BYTES: u64 = 64 << 20;
 
 /// The identity of a regular file and its state at one moment, as far as metadata shows it: device, inode, length in bytes, and
-/// the times of the last change of content (mtime) and of the inode (ctime, which no program can set back) in s and ns. Two writes
-/// within one tick of the kernel's clock, at most 10 ms, may have the same times.
+/// the times of the last change of content (mtime) and of the inode (ctime, which no program can set back) in s and ns. Two
+/// writes within one tick of the kernel's clock, at most 10 ms, may have the same times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     device: u64,

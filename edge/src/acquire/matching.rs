@@ -1,4 +1,5 @@
-//! Which image belongs to a trigger. In doubt a trigger gets no image: an image that might belong to another part is never judged.
+//! Which image belongs to a trigger. In doubt a trigger gets no image: an image that might belong to another part is never
+//! judged.
 //!
 //! By number, the file's name tells the part. By order, only the time does, so images and triggers must alternate, beginning with
 //! an image on an image-first line and with a trigger on a trigger-first line. These events put them out of step:
@@ -49,7 +50,8 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Image and trigger may be up to `lead` apart. By order, it begins out of step at `now`, as it is not known what came before.
+    /// Image and trigger may be up to `lead` apart. By order, it begins out of step at `now`, as it is not known what came
+    /// before.
     #[must_use]
     pub fn new(matching: Matching, lead: Duration, now: Instant) -> Self {
         let out_of_step = matching.is_by_order().then_some(now);
@@ -66,8 +68,8 @@ impl Matcher {
             }
         }
         self.waiting.retain(|waiting| waiting.file.path != arrival.file.path);
-        // By number, a file that vanished or is being rewritten arrives again later, and a file that is closed twice is one image.
-        // The same file under another name is the image of another part.
+        // By number, a file that vanished or is being rewritten arrives again later, and a file that is closed twice is one
+        // image. The same file under another name is the image of another part.
         let is_taken = |taken: &ImageFile| taken.path == arrival.file.path && taken.is_same(&arrival.file);
         let is_known = arrival.file.identity.is_none() || self.taken.as_ref().is_some_and(is_taken);
         if self.matching != Matching::PartId || !is_known {
@@ -139,8 +141,8 @@ impl Matcher {
         self.waiting.len()
     }
 
-    /// Takes the images that no trigger will get any more: those that are too old, those beyond the limit of waiting images, and by
-    /// order those that came out of step. Always empty when free-running.
+    /// Takes the images that no trigger will get any more: those that are too old, those beyond the limit of waiting images,
+    /// and by order those that came out of step. Always empty when free-running.
     pub fn stale(&mut self, now: Instant) -> Vec<ImageFile> {
         if self.matching == Matching::FreeRunning {
             return Vec::new();

@@ -179,7 +179,8 @@ impl FolderWatcher {
         if complete.is_empty() {
             return Ok(());
         }
-        // If one of them was closed meanwhile, its event is there by now: the kernel reports the close before it releases the file.
+        // If one of them was closed meanwhile, its event is there by now: the kernel reports the close before it releases the
+        // file.
         self.read(arrivals, first)?;
         for file in complete {
             if !self.created.take(&file) {
@@ -208,8 +209,8 @@ impl FolderWatcher {
         Ok(())
     }
 
-    /// Reads the kernel's events and adds the completed files to `arrivals`. A file after `first` that was written to meanwhile loses
-    /// its identity.
+    /// Reads the kernel's events and adds the completed files to `arrivals`. A file after `first` that was written to meanwhile
+    /// loses its identity.
     fn read(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
         let mut buffer = [MaybeUninit::uninit(); 4096];

@@ -15,8 +15,8 @@ pub(super) enum Writer {
     None(Identity),
     /// At least one process has.
     Some,
-    /// The kernel does not tell: the file belongs to another user and this process lacks `CAP_LEASE`, or the file can't be read, or
-    /// its file system has no leases.
+    /// The kernel does not tell: the file belongs to another user and this process lacks `CAP_LEASE`, or the file can't be
+    /// read, or its file system has no leases.
     Unknown,
     /// There is no regular file at the path.
     Gone,

@@ -1,7 +1,7 @@
 //! `edge.toml`: the configuration of an appliance.
 //!
-//! `edge/edge.toml` has every key with its default and meaning; [`Config::EXAMPLE`] holds that file. An unknown key is an error, as a
-//! misspelt key would silently leave its default in force. Relative paths are relative to the file's folder.
+//! `edge/edge.toml` has every key with its default and meaning; [`Config::EXAMPLE`] holds that file. An unknown key is an
+//! error, as a misspelt key would silently leave its default in force. Relative paths are relative to the file's folder.
 
 mod check;
 mod number;

@@ -47,8 +47,8 @@ macro_rules! column {
     };
 }
 
-/// In the order of the table, of the hashed bytes, and of exports. A new column needs a new version of the table and of the hash's
-/// tag, and goes to the end of an export.
+/// In the order of the table, of the hashed bytes, and of exports. A new column needs a new version of the table and of the
+/// hash's tag, and goes to the end of an export.
 pub(super) const COLUMNS: [Column; 27] = [
     column!("seq", "INTEGER PRIMARY KEY CHECK (seq > 0)", seq),
     column!("boot_epoch", "INTEGER NOT NULL", boot_epoch),

@@ -137,8 +137,8 @@ impl Journal {
         }
     }
 
-    /// The last sign of life of the journal's thread, and how long it may be silent from then on. That is long while the journal is
-    /// not ready, as no verdict waits for it then.
+    /// The last sign of life of the journal's thread, and how long it may be silent from then on. That is long while the
+    /// journal is not ready, as no verdict waits for it then.
     #[must_use]
     pub fn progress(&self) -> (Instant, Duration) {
         let state = locked(&self.state);

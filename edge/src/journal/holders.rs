@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// The bytes that SQLite locks in the database file and in the WAL index. Every process that has the journal open locks the last one
-/// of the index.
+/// The bytes that SQLite locks in the database file and in the WAL index. Every process that has the journal open locks the
+/// last one of the index.
 const DATABASE: RangeInclusive<u64> = 0x4000_0000..=0x4000_01ff;
 const INDEX: RangeInclusive<u64> = 120..=127;
 const INDEX_OPEN: RangeInclusive<u64> = 128..=128;
 
-/// The processes that have locked the journal at `path`, such as `4711 (sqlite3)`. If no lock is visible, those that have it open.
-/// Empty if this user can't see any.
+/// The processes that have locked the journal at `path`, such as `4711 (sqlite3)`. If no lock is visible, those that have it
+/// open. Empty if this user can't see any.
 pub(super) fn holders(path: &Path) -> String {
     let Ok(locks) = fs::read_to_string("/proc/locks") else { return String::new() };
     let inode = |suffix: &str| {

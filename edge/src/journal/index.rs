@@ -4,11 +4,12 @@
 //! disk. It fails with SIGBUS, which ends the process. Such pages occur on btrfs at each write after a write-back, on ext4 with
 //! blocks below 4 KiB, and in holes of any file. JOURNAL.md lists the alternatives and why they were not chosen.
 //!
-//! This module catches the signal. While a thread works with SQLite in [`watched`], a refused page makes the whole index a private
-//! copy in this process's memory, with the same addresses and bytes. SQLite finishes its transaction on the copy. The caller treats
-//! the transaction as failed, closes the database, and reopens it when there is space.
+//! This module catches the signal. While a thread works with SQLite in [`watched`], a refused page makes the whole index a
+//! private copy in this process's memory, with the same addresses and bytes. SQLite finishes its transaction on the copy. The
+//! caller treats the transaction as failed, closes the database, and reopens it when there is space.
 //!
-//! - Other processes keep the index as it was before that transaction. SQLite publishes a transaction by writing the first page of
+//! - Other processes keep the index as it was before that transaction. SQLite publishes a transaction by writing the first page
+//! of
 //!   the index last, and nothing after the refused page reaches the file.
 //! - No row was acknowledged. What the transaction left in the WAL is found or overwritten when the journal is reopened.
 //! - The WAL is truncated only after all of it is in the database and the file of the index shows that. Otherwise other processes
@@ -16,8 +17,8 @@
 //! - Only a readable page is replaced. If the page can't be read (the file was truncated, the disk failed), continuing could lose
 //!   rows. Then the process ends, as it does for a SIGBUS in any other thread or mapping.
 //!
-//! A reader never writes to the index, so a full disk does not affect it. If a page that it reads is gone ([`watched_reading`]), it
-//! reads zeros, and everything it has read is discarded.
+//! A reader never writes to the index, so a full disk does not affect it. If a page that it reads is gone
+//! ([`watched_reading`]), it reads zeros, and everything it has read is discarded.
 
 #![expect(unsafe_code, reason = "a signal's handler and mapped memory have no safe interface")]
 
@@ -45,8 +46,8 @@ thread_local! {
 /// Does `work`, which may write with SQLite, in this thread.
 ///
 /// # Errors
-/// Those of `work`. `SQLITE_FULL` if the disk refused a page of an index meanwhile: then the result of `work` is discarded, and the
-/// caller must close its connection.
+/// Those of `work`. `SQLITE_FULL` if the disk refused a page of an index meanwhile: then the result of `work` is discarded, and
+/// the caller must close its connection.
 pub(super) fn watched<T, E: From<rusqlite::Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let _watching = Watching::begin(Watch::Writing);
     let outcome = work();
@@ -105,8 +106,8 @@ static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 fn install() {
     BEFORE.get_or_init(|| {
         let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: the pointers lead to structures of the right type that live through the calls. An action of zeroes is valid, and
-        // the handler has the signature that SA_SIGINFO requires.
+        // SAFETY: the pointers lead to structures of the right type that live through the calls. An action of zeroes is valid,
+        // and the handler has the signature that SA_SIGINFO requires.
         unsafe {
             libc::sigaction(libc::SIGBUS, ptr::null(), before.as_mut_ptr());
             let mut action: libc::sigaction = mem::zeroed();
@@ -154,8 +155,8 @@ struct Mapping {
     is_writable: bool,
 }
 
-/// Replaces, with `put`, all mappings of the file that is mapped at `address`. Only mappings with this `is_writable` count. `None`
-/// if a mapping can't be replaced.
+/// Replaces, with `put`, all mappings of the file that is mapped at `address`. Only mappings with this `is_writable` count.
+/// `None` if a mapping can't be replaced.
 fn detach(address: usize, is_writable: bool, put: fn(&Mapping) -> Option<()>) -> Option<()> {
     let hit = mapping(|mapping| mapping.is_writable == is_writable && (mapping.start..mapping.end).contains(&address))?;
     while let Some(mapping) = mapping(|mapping| mapping.is_writable == is_writable && mapping.file == hit.file) {
@@ -187,8 +188,9 @@ fn replace(mapping: &Mapping) -> Option<()> {
     // SAFETY: `copy` is `length` bytes that only this function knows.
     let read = unsafe { libc::pread(own.0, copy, length, i64::try_from(mapping.start).ok()?) };
     if usize::try_from(read) == Ok(length) {
-        // SAFETY: `copy` moves to the address of `mapping`. The memory there has the same length and bytes, is writable before and
-        // after, and its owner can unmap it as before. Only this thread uses it, as each SQLite connection belongs to one thread.
+        // SAFETY: `copy` moves to the address of `mapping`. The memory there has the same length and bytes, is writable before
+        // and after, and its owner can unmap it as before. Only this thread uses it, as each SQLite connection belongs to one
+        // thread.
         let moved = unsafe {
             libc::mremap(
                 copy,

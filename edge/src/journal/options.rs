@@ -55,8 +55,8 @@ pub struct Recovery {
     pub rows: u64,
     /// The new REJECT/RESTARTED records of the parts that were being judged when the appliance stopped.
     pub restarted: Vec<VerdictRow>,
-    /// The newest 1,000 earlier records that the PLC has not acknowledged, including those in `restarted`. They may only be sent as
-    /// RECORD, and are never acted on.
+    /// The newest 1,000 earlier records that the PLC has not acknowledged, including those in `restarted`. They may only be
+    /// sent as RECORD, and are never acted on.
     pub unacknowledged: Vec<VerdictRow>,
 }
 

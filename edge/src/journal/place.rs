@@ -42,8 +42,8 @@ impl Place {
         }
     }
 
-    /// As [`Self::check`], while the journal is closed. If another program was the last to close the journal, SQLite moved the WAL
-    /// into the database and deleted it. That is accepted if the database alone holds everything in `stored`.
+    /// As [`Self::check`], while the journal is closed. If another program was the last to close the journal, SQLite moved the
+    /// WAL into the database and deleted it. That is accepted if the database alone holds everything in `stored`.
     pub(super) fn check_closed(&self, boot_epoch: NonZeroU32, stored: &Stored) -> Answer<()> {
         let found = self.check();
         let wal = wal_of(&self.path).metadata();

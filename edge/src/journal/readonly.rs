@@ -20,8 +20,8 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
-/// SQLite's parameter to use the WAL index without writing to it. A write could end this process on a full disk, see `index.rs`. If
-/// no writer maintains the index, SQLite builds one in memory.
+/// SQLite's parameter to use the WAL index without writing to it. A write could end this process on a full disk, see
+/// `index.rs`. If no writer maintains the index, SQLite builds one in memory.
 const SHARED: &str = "readonly_shm=1";
 /// For a private copy.
 const PLAIN: &str = "";
@@ -30,8 +30,8 @@ const ALONE: &str = "immutable=1";
 
 /// How long a reader retries while a writer opens the journal.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The pause between two attempts. The reader has no file open meanwhile, as the writer can't recreate the index while any process
-/// has it open.
+/// The pause between two attempts. The reader has no file open meanwhile, as the writer can't recreate the index while any
+/// process has it open.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a reader reads from.

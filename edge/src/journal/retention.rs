@@ -20,8 +20,8 @@ pub struct Pruned {
     pub rows: u64,
     /// Whether more rows may be left to remove: call again.
     pub more: bool,
-    /// Nothing was removed, as the clock is not plausible: it is before the newest row, or it jumped ahead by more than the protected
-    /// days.
+    /// Nothing was removed, as the clock is not plausible: it is before the newest row, or it jumped ahead by more than the
+    /// protected days.
     pub clock_doubted: bool,
 }
 
@@ -86,8 +86,8 @@ pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) 
 }
 
 /// Whether `now` follows the times of the rows without a jump of more than `leap` ms, neither after the newest row nor within the
-/// last `leap` ms. So a wrong clock is accepted only after it has run for `leap` ms. After a pause longer than `leap`, pruning also
-/// waits for that long.
+/// last `leap` ms. So a wrong clock is accepted only after it has run for `leap` ms. After a pause longer than `leap`, pruning
+/// also waits for that long.
 fn is_plausible(
     now: i64,
     leap: i64,

@@ -84,8 +84,8 @@ impl Stored {
 }
 
 impl Store {
-    /// Opens or creates the journal. Checks the database, the newest `verify_rows` rows and all anchors, and moves the WAL into the
-    /// database. Returns the store and whether it was created.
+    /// Opens or creates the journal. Checks the database, the newest `verify_rows` rows and all anchors, and moves the WAL into
+    /// the database. Returns the store and whether it was created.
     pub(super) fn open(path: &Path, verify_rows: u64) -> Answer<(Self, bool)> {
         let unusable = |error| unusable(path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -245,9 +245,9 @@ impl Store {
         }
     }
 
-    /// Moves all of the WAL into the database, syncs it and truncates the WAL. Returns false if a reader prevents that. It takes two
-    /// steps because the disk may refuse a page of the index in the first one. Then other processes still look for rows in the WAL,
-    /// and it must not be truncated.
+    /// Moves all of the WAL into the database, syncs it and truncates the WAL. Returns false if a reader prevents that. It
+    /// takes two steps because the disk may refuse a page of the index in the first one. Then other processes still look for
+    /// rows in the WAL, and it must not be truncated.
     pub(super) fn empty_wal(&self) -> rusqlite::Result<bool> {
         let is_moved = self.move_wal("FULL")?;
         index::check_intact()?;
@@ -282,8 +282,9 @@ impl Store {
     }
 }
 
-/// The first boot epoch of a new journal: the seconds since 2020. So it differs from those of an earlier journal of the same device;
-/// with an old epoch, the PLC would treat new verdicts as repetitions. At least 1, and small enough for later starts to count up.
+/// The first boot epoch of a new journal: the seconds since 2020. So it differs from those of an earlier journal of the same
+/// device; with an old epoch, the PLC would treat new verdicts as repetitions. At least 1, and small enough for later starts to
+/// count up.
 fn first_epoch(now_unix_ms: i64) -> u32 {
     const MAX_EPOCH: i64 = u32::MAX as i64 / 2;
     u32::try_from((now_unix_ms / 1000 - YEAR_2020_UNIX_S).clamp(1, MAX_EPOCH)).unwrap_or(1)
@@ -303,8 +304,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_millis(100))
 }
 
-/// Switches the WAL on, and queries the mode afterwards. The switch itself returns "wal" before its commit, which may fail silently;
-/// then rows would be acknowledged without a WAL.
+/// Switches the WAL on, and queries the mode afterwards. The switch itself returns "wal" before its commit, which may fail
+/// silently; then rows would be acknowledged without a WAL.
 fn write_ahead(connection: &Connection, path: &Path) -> Answer<()> {
     let mode = || -> rusqlite::Result<String> {
         connection.pragma_update(None, "journal_mode", "WAL")?;

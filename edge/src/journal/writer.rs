@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 /// Transactions between two checkpoints. A checkpoint runs after a caller was answered.
 const CHECKPOINT_EVERY: u32 = 250;
-/// Pause without requests after which waiting acknowledgements are written in a transaction of their own. Also the interval of the
-/// checks of files and free space.
+/// Pause without requests after which waiting acknowledgements are written in a transaction of their own. Also the interval of
+/// the checks of files and free space.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often the thread gives a sign of life while there are no requests.
 const LIFE: Duration = Duration::from_millis(40);
@@ -306,7 +306,8 @@ impl Writer {
         }
     }
 
-    /// Checks that the open files are still at their paths. Otherwise the journal is not ready: writes would go to unlinked files.
+    /// Checks that the open files are still at their paths. Otherwise the journal is not ready: writes would go to unlinked
+    /// files.
     fn check_place(&mut self) {
         self.checked_at = Instant::now();
         if self.store.is_some()

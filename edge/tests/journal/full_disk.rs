@@ -165,8 +165,8 @@ fn child() {
     assert!(report.rows >= stored, "{report:?} of {stored}");
 }
 
-/// Judges until the journal was not ready for two seconds without a break. Returns how often it was ready and could not store a row:
-/// emptying the WAL may free space for a few more rows.
+/// Judges until the journal was not ready for two seconds without a break. Returns how often it was ready and could not store a
+/// row: emptying the WAL may free space for a few more rows.
 fn judge_until_steady(
     journal: &Journal,
     folder: &Path,

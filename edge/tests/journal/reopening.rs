@@ -1,4 +1,5 @@
-//! Tests readers of a journal that is reopened meanwhile: they don't die by a signal, and don't report an intact journal as damaged.
+//! Tests readers of a journal that is reopened meanwhile: they don't die by a signal, and don't report an intact journal as
+//! damaged.
 
 use crate::full_disk::{Disk, fill};
 use crate::{entry, open, trigger};
@@ -23,8 +24,8 @@ fn read(what: &str, path: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_cellgate-edge")).args(["journal", what]).arg(path).output().unwrap()
 }
 
-/// Resets the index to its state while a journal is opened: all zeros, without blocks. Another process does it, as closing the file in
-/// this process would release the journal's own locks on it.
+/// Resets the index to its state while a journal is opened: all zeros, without blocks. Another process does it, as closing the
+/// file in this process would release the journal's own locks on it.
 fn empty_index(path: &Path) {
     let index = path.with_extension("sqlite-shm");
     let status = Command::new("fallocate").args(["-p", "-o", "0", "-l", "32768"]).arg(index).status().unwrap();

@@ -1,7 +1,7 @@
 //! Simulates power cuts and disk errors at every call that the journal makes.
 //!
-//! `shim.c` is preloaded into a driver and records each write, truncation, sync and unlink with its data. From this trace, `disk.rs`
-//! rebuilds the possible contents of a disk after each call, and `promises.rs` opens the journal there.
+//! `shim.c` is preloaded into a driver and records each write, truncation, sync and unlink with its data. From this trace,
+//! `disk.rs` rebuilds the possible contents of a disk after each call, and `promises.rs` opens the journal there.
 //!
 //! To run it with 1,000 verdicts and progress:
 //! `cargo test -p cellgate-edge --test journal_crash -- --ignored --nocapture`
@@ -127,8 +127,8 @@ fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
 const FAULTS: [(&str, bool); 5] =
     [("eio", false), ("enospc", false), ("short", false), ("eio", true), ("enospc", true)];
 
-/// Statistics on injected errors: the times until the driver got an error; and for each call how often it failed, and how often the
-/// driver got no error.
+/// Statistics on injected errors: the times until the driver got an error; and for each call how often it failed, and how often
+/// the driver got no error.
 #[derive(Default)]
 struct Met {
     reported: Vec<Duration>,
