@@ -9,8 +9,7 @@
 //! caller treats the transaction as failed, closes the database, and reopens it when there is space.
 //!
 //! - Other processes keep the index as it was before that transaction. SQLite publishes a transaction by writing the first page
-//! of
-//!   the index last, and nothing after the refused page reaches the file.
+//!   of the index last, and nothing after the refused page reaches the file.
 //! - No row was acknowledged. What the transaction left in the WAL is found or overwritten when the journal is reopened.
 //! - The WAL is truncated only after all of it is in the database and the file of the index shows that. Otherwise other processes
 //!   would look for rows in an empty WAL.
