@@ -11,6 +11,8 @@ use std::sync::{Arc, OnceLock};
 
 /// The content of longer files is not read when they arrive, as that would delay the next images.
 const MAX_CONTENT_BYTES: u64 = 64 << 20;
+/// How often the names of an image may change while it arrives.
+const MAX_LINK_CHANGES: usize = 3;
 
 /// The identity of a regular file and its state at one moment, as far as metadata shows it: device, inode, length in bytes, and
 /// the times of the last change of content (mtime) and of the inode (ctime, which no program can set back) in s and ns. Two
@@ -112,8 +114,30 @@ impl ImageFile {
     /// Computes the digest of the content, if the file is unchanged since it arrived. Without the digest, every change of
     /// attributes counts as a change of the content.
     pub fn read_content(&self) {
-        if let Some(digest) = self.identity.and_then(|identity| content(&self.path, &identity)) {
+        if self.content.get().is_none()
+            && let Some(digest) = self.identity.and_then(|identity| content(&self.path, &identity))
+        {
             let _ = self.content.set(digest);
+        }
+    }
+
+    /// Reads the content at once if the file has several names. A program that publishes an image by a hard link then removes the
+    /// other name, which changes the ctime and must not cost the part. If that happened already, the new identity counts.
+    pub fn read_content_if_linked(&mut self) {
+        for _ in 0..MAX_LINK_CHANGES {
+            let Some((arrived, metadata)) = self.identity.zip(self.path.symlink_metadata().ok()) else { return };
+            let Some(now) = Identity::of(&metadata) else { return };
+            match arrived.change(&now) {
+                None => {}
+                Some(Change::Attributes) => self.identity = Some(now),
+                Some(Change::Replaced | Change::Written) => return,
+            }
+            if metadata.nlink() > 1 {
+                self.read_content();
+            }
+            if metadata.nlink() == 1 || self.content.get().is_some() {
+                return;
+            }
         }
     }
 
@@ -244,6 +268,30 @@ mod tests {
             fs::write(path, b"other").unwrap();
         };
         assert_eq!(changes(linked_and_written), [Some(Change::Written); 2]);
+    }
+
+    #[test]
+    fn an_image_published_by_a_hard_link_may_lose_its_other_name_at_any_time() {
+        let removed_before = |path: &Path, other: &Path, image: &mut ImageFile| {
+            fs::remove_file(other).unwrap();
+            image.read_content_if_linked();
+            assert_eq!((image.content.get(), image.identity), (None, Some(identity(path))));
+        };
+        let removed_after = |_: &Path, other: &Path, image: &mut ImageFile| {
+            image.read_content_if_linked();
+            fs::remove_file(other).unwrap();
+        };
+        let steps: [&dyn Fn(&Path, &Path, &mut ImageFile); 2] = [&removed_before, &removed_after];
+        for step in steps {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, other) = (folder.path().join("1.tif"), folder.path().join("other"));
+            fs::write(&other, b"bytes").unwrap();
+            fs::hard_link(&other, &path).unwrap();
+            let mut image = ImageFile::at(path.clone());
+            std::thread::sleep(TICK);
+            step(&path, &other, &mut image);
+            assert_eq!(image.change(&identity(&path)), None);
+        }
     }
 
     #[test]

@@ -79,6 +79,10 @@ impl Watcher {
             let due = |arrival: &Arrival| (arrival.at + READ_DELAY).saturating_duration_since(Instant::now());
             let pause = unread.front().map_or(PAUSE, |arrival| due(arrival).min(PAUSE));
             watcher.next(pause, &mut arrivals)?;
+            for arrival in &mut arrivals {
+                self.allow_reading(is_doubt_due);
+                arrival.file.read_content_if_linked();
+            }
             unread.extend(arrivals.iter().cloned());
             unsent.append(&mut arrivals);
             if !is_doubt_due {
@@ -90,13 +94,18 @@ impl Watcher {
             if unread.front().is_some_and(|arrival| due(arrival).is_zero())
                 && let Some(arrival) = unread.pop_front()
             {
-                if !is_doubt_due {
-                    self.shared.liveness.busy(Worker::Watcher, MAX_READ_TIME);
-                }
+                self.allow_reading(is_doubt_due);
                 arrival.file.read_content();
             }
         }
         Ok(())
+    }
+
+    /// Allows the watcher the time that reading an image takes.
+    fn allow_reading(&self, is_doubt_due: bool) {
+        if !is_doubt_due {
+            self.shared.liveness.busy(Worker::Watcher, MAX_READ_TIME);
+        }
     }
 
     /// Sends arrivals in order until the judge's queue is full. The rest stays in `unsent`.
