@@ -40,7 +40,6 @@ impl Clock {
                 let max_ms = self.max_time.as_millis();
                 Err(Refusal::limit(format!("decoding unfinished after {max_ms} ms"), format!("at most {max_ms} ms")))
             }
-            }
             _ => Ok(()),
         }
     }

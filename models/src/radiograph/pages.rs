@@ -92,7 +92,7 @@ fn refuse_part_of_another(page: &Directory<'_>) -> Result<(), Refusal> {
         "a transparency mask"
     } else if new & REDUCED != 0 || number == SUBFILE_TYPE.0 {
         "a reduced-resolution image"
-        } else {
+    } else {
         "not a full-resolution image"
     };
     Err(Refusal::unsupported(
