@@ -64,8 +64,8 @@ impl Room {
         }
         let Self { unclaimed, image, .. } = self;
         Err(Refusal::unsupported(
-            format!("{unclaimed} unreferenced bytes besides an image of {image} bytes, which may be a second image"),
-            "unreferenced bytes of less than half the image: save each image as a separate TIFF",
+            format!("{unclaimed} unreferenced bytes, perhaps a second image, beside an image of {image} bytes"),
+            "fewer unreferenced bytes than half of the image: save each image as a separate TIFF",
         ))
     }
 }
