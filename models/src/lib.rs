@@ -10,7 +10,7 @@
 //! | [`digest`] | SHA-256 digests, by which all content is named |
 //! | `plan` | TensorRT plans: built from ONNX, inspected, cached; only with the feature `tensorrt` |
 //! | [`library`] | the search for shared libraries that are loaded at run time |
-//! | [`plain_file`] | plain files in folders that others write to: opened without waiting, read under a limit |
+//! | [`plain_file`] | regular files in folders that others write to: opened without waiting, read under a limit |
 //! | [`one_line()`] | an error and its causes on one line |
 // No cast may change a number silently. Tests may cast: they choose their numbers.
 #![cfg_attr(

@@ -1,4 +1,4 @@
-//! Plain files in folders that others write to. They are opened without waiting and read under a limit.
+//! Regular files in folders that others write to. They are opened without waiting and read under a limit.
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -12,28 +12,28 @@ use std::path::Path;
 pub enum Links {
     /// Follow it.
     Follow,
-    /// Refuse it as not a plain file.
+    /// Refuse it as not a regular file.
     Refuse,
 }
 
-/// A plain file that was opened to be read.
+/// A regular file that was opened to be read.
 #[derive(Debug)]
 pub struct PlainFile {
     file: File,
     metadata: Metadata,
 }
 
-/// Why a plain file could not be opened or read.
+/// Why a regular file could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum PlainFileError {
     /// The system reported an error.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The path is a folder.
-    #[error("found a folder, expected a plain file")]
+    #[error("found a folder, expected a regular file")]
     Folder,
     /// The path is a link, pipe, socket or device.
-    #[error("found a link, pipe, socket or device, expected a plain file")]
+    #[error("found a link, pipe, socket or device, expected a regular file")]
     Other,
     /// The file is longer than the caller allows.
     #[error("found {found} bytes, expected at most {expected}")]
@@ -46,7 +46,7 @@ pub enum PlainFileError {
 }
 
 impl PlainFile {
-    /// Opens the plain file at `path`.
+    /// Opens the regular file at `path`.
     ///
     /// Anything else is refused before it is opened: opening a pipe could wait forever, and opening a device could have effects. If
     /// the file is replaced by one of these in between, it is opened without waiting, and then refused.

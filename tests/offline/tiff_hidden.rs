@@ -154,7 +154,7 @@ fn a_plane_that_ome_names_is_found_however_well_it_is_compressed() {
 
 /// A writer leaves such a file if it is killed before it writes the directory.
 #[test]
-fn an_image_to_which_no_directory_refers_is_refused() {
+fn an_unreferenced_image_is_refused() {
     for compression in [1, 5, 8, 32773] {
         let form = Form { compression, ..Form::default() };
         let alone = form.build(WIDTH, &image());

@@ -16,7 +16,7 @@ pub enum ModelError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// A model holds plain files and folders only: no links, pipes or devices.
+    /// A model holds regular files and folders only: no links, pipes or devices.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Kind {
         /// The entry.

@@ -9,7 +9,7 @@ use std::path::Path;
 /// What a folder holds, by names relative to it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
-    /// All plain files, at any depth.
+    /// All regular files, at any depth.
     pub(super) files: BTreeSet<MemberName>,
     /// All folders.
     pub(super) folders: BTreeSet<MemberName>,
@@ -44,7 +44,7 @@ pub(super) fn list(root: &Path, limits: &ModelLimits) -> Result<Listing, ModelEr
                 listing.files.insert(name);
             } else {
                 let found = if kind.is_symlink() { "a symbolic link" } else { "a pipe, socket or device" };
-                return Err(ModelError::Kind { path: entry.path(), found, expected: "a plain file or folder" });
+                return Err(ModelError::Kind { path: entry.path(), found, expected: "a regular file or folder" });
             }
         }
     }
@@ -58,7 +58,7 @@ pub(super) fn read(
     max_bytes: u64,
     too_long: impl FnOnce(u64) -> ModelError,
 ) -> Result<Vec<u8>, ModelError> {
-    let kind = |found| ModelError::Kind { path: path.to_owned(), found, expected: "a plain file" };
+    let kind = |found| ModelError::Kind { path: path.to_owned(), found, expected: "a regular file" };
     PlainFile::open(path, Links::Refuse).and_then(|file| file.read(max_bytes)).map_err(|error| match error {
         PlainFileError::Io(source) => io(path)(source),
         PlainFileError::Folder => kind("a folder"),

@@ -353,7 +353,7 @@ fn error_texts() {
     let digest = |text: &str| Digest::of(text.as_bytes());
     let errors = [
         ModelError::Io { path: path(), source: std::io::Error::other("SYSTEM'S ERROR") },
-        ModelError::Kind { path: path(), found: "a symbolic link", expected: "a plain file or folder" },
+        ModelError::Kind { path: path(), found: "a symbolic link", expected: "a regular file or folder" },
         ModelError::Name { folder: "model".into(), source: MemberName::new(".hidden").unwrap_err() },
         ModelError::Limit { path: path(), what: "files and folders", found: 257, expected: 256 },
         ModelError::Manifest { path: path(), source: ManifestError::TooLong { found: 1 << 21, expected: 1 << 20 } },

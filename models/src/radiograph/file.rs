@@ -66,7 +66,7 @@ pub(super) fn read(
     fill(file.file(), file.metadata().len(), path, limits, memory, || clock.look())
 }
 
-/// Reads the plain file `file`, opened at `path`, into `memory` and returns its bytes. `length` is its expected length. The
+/// Reads the regular file `file`, opened at `path`, into `memory` and returns its bytes. `length` is its expected length. The
 /// limit of bytes in `limits` applies, the limit of time does not.
 ///
 /// # Errors

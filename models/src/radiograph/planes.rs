@@ -56,7 +56,7 @@ pub(super) fn refuse_by_texts_and_room(
     let found = description::planes(page, layout.width, layout.height, clock)?;
     let room = Room::of(layout, pages, clock)?;
     match found.or_else(|| metamorph_without_count(page)) {
-        Some(planes) if !planes.maybe_elsewhere || room.is_enough_for_one_that_is_named() => Err(planes.refusal()),
+        Some(planes) if !planes.maybe_elsewhere || room.has_room_for_named_plane() => Err(planes.refusal()),
         _ => room.refuse_unnamed(),
     }
 }

@@ -48,7 +48,7 @@ impl Room {
 
     /// Whether the file has enough unreferenced bytes for another plane that its metadata names. A quarter of the image's bytes is
     /// enough, since the file may be cut off; so is the compressed size of a plane of one level.
-    pub(super) fn is_enough_for_one_that_is_named(&self) -> bool {
+    pub(super) fn has_room_for_named_plane(&self) -> bool {
         let least = self.image.div_ceil(4).min(MIN_HIDDEN_BYTES.max(self.unpacked / BEST_COMPRESSION));
         self.unclaimed >= least
     }
