@@ -10,7 +10,7 @@ const HEIGHT: usize = 21;
 /// Decodes the bytes, and reads a file with them. Checks that both give the same.
 fn decoded(bytes: &[u8]) -> Result<Radiograph, ReadError> {
     let mut file = tempfile::NamedTempFile::with_suffix(".tif").expect("a temporary file");
-    file.write_all(bytes).expect("room for it");
+    file.write_all(bytes).expect("a written file");
     let image = decode(bytes, file.path(), &RadiographLimits::default());
     match (&image, read(file.path(), &RadiographLimits::default())) {
         (Ok(image), Ok(from_file)) => assert_eq!(from_file.levels(), image.levels()),

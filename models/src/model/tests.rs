@@ -249,7 +249,7 @@ fn verified_members_with_invalid_content_are_named() {
         let mut contents = contents();
         change(&mut contents);
         let error = write(&folder.path().join("model"), &contents, Existing::Refuse).unwrap_err();
-        assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left behind");
+        assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "no file remains");
         error
     };
     let error = at(&|contents| contents.conversion.size = None);
@@ -288,7 +288,7 @@ fn only_a_model_is_replaced_and_only_on_demand() {
     assert!(matches!(error, ModelError::Exists { .. }), "{error}");
     assert!(precious.join("thesis.tex").exists());
     let names: Vec<_> = fs::read_dir(written.path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 2, "no temporary folder stays: {names:?}");
+    assert_eq!(names.len(), 2, "no temporary folder remains: {names:?}");
 }
 
 #[test]

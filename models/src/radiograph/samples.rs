@@ -117,7 +117,7 @@ mod tests {
         }
 
         #[test]
-        fn undoing_prediction_in_parts_equals_undoing_it_at_once(levels in prop::collection::vec(any::<u16>(), 1..100), at in 0_usize..100) {
+        fn prediction_undone_in_parts_equals_the_whole(levels in prop::collection::vec(any::<u16>(), 1..100), at in 0_usize..100) {
             let differences: Vec<u16> =
                 levels.iter().enumerate().map(|(i, level)| level.wrapping_sub(if i == 0 { 0 } else { levels[i - 1] })).collect();
             let mut restored = differences;

@@ -33,8 +33,8 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn agree(first: &Result<Radiograph, ReadError>, again: Result<&Radiograph, ReadError>) {
     match (first, again) {
-        (Ok(first), Ok(again)) => assert!(first == again, "a used reader gives other levels"),
+        (Ok(first), Ok(again)) => assert!(first == again, "a used reader returned other levels"),
         (Err(first), Err(again)) => assert_eq!(first.to_string(), again.to_string()),
-        (first, again) => panic!("a used reader gives another outcome: {first:?}, {again:?}"),
+        (first, again) => panic!("a used reader had another outcome: {first:?}, {again:?}"),
     }
 }
