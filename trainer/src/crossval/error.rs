@@ -22,8 +22,8 @@ pub enum FeasibilityError {
     },
     /// An operating point can't be chosen.
     #[error(
-        "too few bundles with both classes: the operating point is chosen on training bundles that are left out in turn, so at \
-         least two of the training bundles must have both classes (three bundles in total); add bundles, or use --recipe paper, \
+        "too few bundles: the operating point is chosen on training bundles that are left out in turn, so each class must be in \
+         at least two of the bundles that are trained on (in three for a cross-validation); add bundles, or use --recipe paper, \
          which has a fixed threshold"
     )]
     NoOperatingPoint,

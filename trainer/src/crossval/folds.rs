@@ -73,7 +73,7 @@ impl FinishedFold {
         };
         let damaged = |found| CrossvalError::Malformed {
             path: path.to_owned(),
-            expected: "expected a finished fold of this cross-validation; remove the file, and the fold is computed again",
+            expected: "expected a finished fold of this cross-validation; remove the file to compute the fold again",
             found,
         };
         let found: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;

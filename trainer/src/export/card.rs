@@ -55,7 +55,8 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
          | at least {reject} | REJECT |\n\
          | not a number from 0 to 1 | REJECT |\n\n\
          ## Proof of the export\n\n\
-         The exported networks were run on the golden images, and their scores were compared with those of training.\n\n",
+         ONNX Runtime ran the exported networks on the golden images. The scores were compared with those of libtorch, which \
+         trained the head.\n\n",
         review = policy.review_from(),
         reject = policy.reject_from(),
     );

@@ -1,4 +1,4 @@
-//! The parity gate. A network is exported only if ONNX Runtime computes the same scores with it as libtorch at training.
+//! The parity gate. A network is exported only if ONNX Runtime computes the same scores with it as libtorch.
 
 use super::error::ExportError;
 use super::training_run::TrainingRun;

@@ -27,7 +27,8 @@ pub enum FitError {
     },
     /// Too few out-of-fold scores to choose an operating point.
     #[error(
-        "too few bundles with both classes: the operating point is chosen on bundles that are left out of training"
+        "too few bundles: the operating point is chosen on training bundles that are left out in turn, so each class must be in \
+         at least two of them"
     )]
     TooFewBundles,
     /// The head does not end with a layer that a calibration can change.

@@ -1,7 +1,7 @@
 //! Section "Paired comparison of the methods".
 
 use super::analysis::{Analysis, Pair, Reading};
-use super::format::{count, p_value, points};
+use super::format::{count, counted, p_value, points};
 use maud::{Markup, html};
 
 pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
@@ -16,7 +16,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
             "Each row compares two methods on the same parts. " b { "Only one right" } " counts the parts that only the first or "
             "only the second method judged correctly. McNemar’s exact test gives the probability of such an uneven split by "
             "chance (" b { "p" } "). The corrected p is adjusted for the number of comparisons (Holm, "
-            (analysis.pairs.len()) " comparisons). " b { "Difference" } " is the balanced accuracy of the first method minus that "
+            (counted(analysis.pairs.len() as u64, "comparison", "comparisons")) "). " b { "Difference" } " is the balanced accuracy of the first method minus that "
             "of the second, in percentage points, with its 95 % interval over bundles."
         }
         p {

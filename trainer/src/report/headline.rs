@@ -59,7 +59,7 @@ fn tiles(analysis: &Analysis<'_>, best: usize) -> Markup {
                 span.label { "Overkill" }
                 span.figure { (percent_or(counts.overkill_rate(), 1)) span.unit { " %" } }
                 span.note {
-                    (count(counts.fp)) " of " (count(counts.normal())) " normal parts rejected" br;
+                    (count(counts.fp)) " of " (count(counts.normal())) " normal parts are rejected" br;
                     "95 % interval " (interval(wilson95(counts.fp, counts.normal()))) " %"
                 }
             }

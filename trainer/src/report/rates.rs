@@ -42,7 +42,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
         }
         @for kind in &KINDS { (table(analysis, kind)) }
         p.small {
-            "\u{2013}: this rate is above the limit, or more than " (count(MAX_PARTS)) " parts would be needed. "
+            "\u{2013}: the present rate is not below the limit, or more than " (count(MAX_PARTS)) " parts would be needed. "
             "The numbers assume independent parts. The parts of a bundle are alike, so plan for more parts, from several "
             "bundles."
         }

@@ -110,7 +110,8 @@ fn visible_text(html: &str) -> String {
         match (name, tag.starts_with('/')) {
             ("head" | "svg", false) => hidden += 1,
             ("head" | "svg", true) => hidden -= 1,
-            ("b" | "code" | "br" | "span", _) => text.push(' '),
+            ("b" | "code", _) => {}
+            ("br" | "span", _) => text.push(' '),
             _ => text.push('\n'),
         }
         if hidden == 0 {

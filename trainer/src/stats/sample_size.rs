@@ -7,7 +7,7 @@
 
 use super::binomial_cdf;
 
-/// Probability that the statement is wrong if the true rate equals the limit.
+/// Largest probability that a limit counts as shown although the true rate is not below it.
 const ALPHA: f64 = 0.05;
 
 /// Largest number of parts that is considered. A larger demand is returned as `None`.
