@@ -82,7 +82,7 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
     if let Some(leaks) = run.recipe.config["leaks"].as_u64() {
         let _ = writeln!(
             card,
-            "- **Trained with --allow-leaks**: the data set has {leaks} leak(s), which are the same image in two bundles or with two \
+            "- **Trained with --allow-leaks**: the data set has {leaks} leak(s): the same image in two bundles or with two \
              labels, or bundles with similar names. The figures are too good.",
         );
     }

@@ -43,7 +43,10 @@ pub enum ExportError {
     #[error("the training run has no golden images, expected at least one to prove the network with: train again")]
     NoGolden,
     /// A golden image is missing or differs from the one at training.
-    #[error("{}: found {found}, expected the golden image with SHA-256 {expected}: restore the image, or train again", path.display())]
+    #[error(
+        "{}: found {found}, expected the golden image with SHA-256 {expected}: restore the image, or train again",
+        path.display()
+    )]
     Golden {
         /// The image.
         path: PathBuf,

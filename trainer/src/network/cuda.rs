@@ -51,8 +51,8 @@ pub enum CudaError {
     },
     /// This machine has no NVIDIA driver.
     #[error(
-        "found no NVIDIA driver: {DRIVER} can't be loaded ({detail}); install the NVIDIA driver if this machine has an NVIDIA GPU, \
-         or use --device cpu"
+        "found no NVIDIA driver: {DRIVER} can't be loaded ({detail}); install the NVIDIA driver if this machine has an NVIDIA \
+         GPU, or use --device cpu"
     )]
     NoDriver {
         /// The loader's error.

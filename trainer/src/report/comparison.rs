@@ -14,10 +14,10 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     html! {
         p {
             "Each row compares two methods on the same parts. " b { "Only one right" } " counts the parts that only the first or "
-            "only the second method judged correctly. McNemar’s exact test gives the probability of such an uneven split by "
-            "chance (" b { "p" } "). The corrected p is adjusted for the number of comparisons (Holm, "
-            (counted(analysis.pairs.len() as u64, "comparison", "comparisons")) "). " b { "Difference" } " is the balanced accuracy of the first method minus that "
-            "of the second, in percentage points, with its 95 % interval over bundles."
+            "only the second method judged correctly. McNemar’s exact test gives " b { "p" } ", the probability of a split at "
+            "least this uneven if both methods were equally good. The corrected p is adjusted for the number of comparisons (Holm, "
+            (counted(analysis.pairs.len() as u64, "comparison", "comparisons")) "). " b { "Difference" } " is the balanced "
+            "accuracy of the first method minus that of the second, in percentage points, with its 95 % interval over bundles."
         }
         p {
             b { "Conclusion: " } "a method is called better only if both agree: the corrected p is below 0.05, and the interval "

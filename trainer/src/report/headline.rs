@@ -117,7 +117,7 @@ fn meaning(analysis: &Analysis<'_>, best: usize) -> Markup {
         p {
             b { "What the figures do not show. " }
             "Wrong labels are not detected: the labels count as correct. Other coatings, another scanner or another share of "
-            "abnormal parts may give other figures. There are only two verdicts here, normal and abnormal; REVIEW is not included."
+            "abnormal parts may give other figures. Parts are judged normal or abnormal here; the verdict REVIEW is not included."
         }
         @if dataset.bundles < FEW_BUNDLES {
             p #few-bundles .warning {

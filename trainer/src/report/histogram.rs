@@ -12,8 +12,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     html! {
         p {
             "The distribution of the scores in each class, in per cent of the class: " span.key.normal { "normal" } " upwards, "
-            span.key.abnormal { "abnormal" } " downwards. Each bundle has its own threshold. The dashed line is the median of the "
-            "thresholds, and the grey band reaches from the lowest to the highest. Normal parts right of the threshold are "
+            span.key.abnormal { "abnormal" } " downwards. Each bundle has its own threshold. The dashed line is the median of "
+            "the thresholds, and the grey band reaches from the lowest to the highest. Normal parts right of the threshold are "
             "overkill, abnormal parts left of it are escapes."
         }
         div.plots {

@@ -67,8 +67,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
         }
         @if methods.iter().any(|method| paper(&method.method).is_some()) {
             p.small {
-                "The last row is from Jensen, Moeslund and Andreasen (VISAPP 2022, Table 1). It is for orientation only: the paper "
-                "used other parts and other labels, and took the bounds of the conversion from the test bundle too."
+                "The last row is from Jensen, Moeslund and Andreasen (VISAPP 2022, Table 1). It is for orientation only: the "
+                "paper used other parts and other labels, and took the bounds of the conversion from the test bundle too."
             }
         }
     }

@@ -2,8 +2,8 @@
 
     python -I -c "$(cat checkpoint.py)" CHECKPOINT OUT.safetensors
 
-torch.load(weights_only=True) creates tensors and plain containers only. It runs no code from the file. The program prints one JSON
-object:
+torch.load(weights_only=True) creates tensors and plain containers only. It runs no code from the file. The program prints one
+JSON object:
 
     {"other": [...], "not_plain": [...]}   other content of the file; tensors that were left out because of their form
     {"error": KIND, "found": TEXT}         the reason why nothing was converted
@@ -63,8 +63,8 @@ def other_form(tensor, torch):
 
 
 def flatten(value, name, depth, tensors, other, not_plain, torch):
-    """Collects the tensors below `value`. Their names are joined with full stops. Tensors of optimizers have numbers as keys and are
-    skipped."""
+    """Collects the tensors below `value`. A tensor's name is its keys, joined with full stops. Items with other keys than strings are
+    skipped: optimizers number their tensors."""
     if isinstance(value, torch.Tensor):
         form = other_form(value, torch)
         if form:
@@ -83,8 +83,12 @@ def flatten(value, name, depth, tensors, other, not_plain, torch):
 
 
 def limit_resources():
-    limits = [(resource.RLIMIT_DATA, MAX_MEMORY_BYTES), (resource.RLIMIT_FSIZE, 2 * MAX_OUT_BYTES), (resource.RLIMIT_CPU, MAX_CPU_S)]
-    for kind, limit in limits:
+    limits = {
+        resource.RLIMIT_DATA: MAX_MEMORY_BYTES,
+        resource.RLIMIT_FSIZE: 2 * MAX_OUT_BYTES,
+        resource.RLIMIT_CPU: MAX_CPU_S,
+    }
+    for kind, limit in limits.items():
         _, hard = resource.getrlimit(kind)
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(kind, (limit, limit))

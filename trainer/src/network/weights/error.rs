@@ -72,8 +72,8 @@ pub enum WeightsError {
     },
     /// The file does not hold exactly one ResNet-34.
     #[error(
-        "{}: found {found}{}; expected one ResNet-34 with torchvision's names, with or without a prefix: save the network alone with \
-         torch.save(network.state_dict(), FILE)",
+        "{}: found {found}{}; expected one ResNet-34 with torchvision's names, with or without a prefix: save the network alone \
+         with torch.save(network.state_dict(), FILE)",
         path.display(), besides(other)
     )]
     NotResNet34 {
@@ -86,8 +86,8 @@ pub enum WeightsError {
     },
     /// Tensors of ResNet-34 are quantised, sparse, without data or of integers.
     #[error(
-        "{}: found {} tensor(s) that are not plain floating-point numbers, such as {}; expected all tensors of ResNet-34 in F64, F32, \
-         F16 or BF16: save the network before it is quantised, made sparse or moved to the meta device",
+        "{}: found {} tensor(s) that are not plain floating-point numbers, such as {}; expected all tensors of ResNet-34 in F64, \
+         F32, F16 or BF16: save the network before it is quantised, made sparse or moved to the meta device",
         path.display(), tensors.len(), tensors.iter().take(3).cloned().collect::<Vec<_>>().join(", ")
     )]
     NotPlain {
@@ -98,8 +98,8 @@ pub enum WeightsError {
     },
     /// There is no Python to read a checkpoint with.
     #[error(
-        "{}: reading a checkpoint of torch.save needs a Python with PyTorch, found none at {}: run scripts/setup, name a Python in \
-         CELLGATE_PYTHON, or use a .safetensors file",
+        "{}: reading a checkpoint of torch.save needs a Python with PyTorch, found none at {}: run scripts/setup, name a Python \
+         in CELLGATE_PYTHON, or use a .safetensors file",
         path.display(), looked_for.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     NoPython {
@@ -110,8 +110,8 @@ pub enum WeightsError {
     },
     /// The Python that reads a checkpoint failed.
     #[error(
-        "{}: the Python {} failed to read it: {detail}; expected a Python with PyTorch: run scripts/setup, or name another Python in \
-         CELLGATE_PYTHON",
+        "{}: the Python {} failed to read it: {detail}; expected a Python with PyTorch: run scripts/setup, or name another Python \
+         in CELLGATE_PYTHON",
         path.display(), python.display()
     )]
     Python {

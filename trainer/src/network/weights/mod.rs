@@ -36,7 +36,7 @@ impl Weights {
     /// | format | needs |
     /// |---|---|
     /// | safetensors in f64, f32, f16 or bf16 | |
-    /// | checkpoint that Python's `torch.save` wrote (`.pth`, `.pt`, `.ckpt`) | a Python with PyTorch; runs no code from the file |
+    /// | checkpoint of Python's `torch.save` (`.pth`, `.pt`, `.ckpt`) | a Python with PyTorch; runs no code from the file |
     ///
     /// ResNet-34 may be inside dictionaries and have a prefix such as `module.`. The tensors of the last layer (`fc`) may
     /// be missing. Tensors that do not belong to ResNet-34 are ignored.
