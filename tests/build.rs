@@ -8,8 +8,8 @@ fn main() {
         .cpp(true)
         .std("c++17")
         .file("kernels/cpu.cpp")
-        // Each operation is rounded on its own, as on the device and in Rust. In the time of an unoptimised build the
-        // tests would crawl.
+        // No fused multiply-add: each operation is rounded separately, as on the device and in Rust. Without optimisation
+        // the tests would be too slow.
         .flag("-ffp-contract=off")
         .opt_level(2)
         .warnings_into_errors(true)

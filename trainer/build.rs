@@ -1,4 +1,4 @@
-//! Writes the folder of libtorch into the programs' run path, so that they start without any environment variable.
+//! Adds the folder of libtorch to the run path of the programs, so that they start without environment variables.
 
 use std::path::Path;
 
@@ -15,6 +15,6 @@ fn main() {
         println!("cargo::error=no libtorch_cpu.so in {}: run scripts/setup, or set LIBTORCH", lib.display());
         return;
     }
-    // $ORIGIN/lib first: a program that is moved to another host can bring its libraries along.
+    // $ORIGIN/lib comes first, so that a program that is copied to another host can bring its libraries along.
     println!("cargo::rustc-link-arg=-Wl,-rpath,$ORIGIN/lib:{}", lib.display());
 }

@@ -1,4 +1,4 @@
-//! A serial port, as both ends of the link use it. Never flushed: `tcdrain` can hang for ever.
+//! A serial port for both ends of the link. It is never flushed, because `tcdrain` can block for ever.
 
 use crate::config::ParityConfig;
 use rustix::fs::{Mode, OFlags};
@@ -14,10 +14,10 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
 use tokio_serial::{DataBits, FlowControl, SerialPortBuilderExt, SerialStream, StopBits};
 
-/// Pause between two attempts to open a port.
+/// The pause between two attempts to open a port.
 const OPEN_EVERY: Duration = Duration::from_millis(100);
 
-/// A serial port by its name, opened again where it was lost, and the bytes that wait to go out.
+/// A serial port, addressed by its path and reopened after a loss, with a buffer of bytes to send.
 pub struct SerialPort {
     path: PathBuf,
     baud: u32,
@@ -31,46 +31,46 @@ pub struct SerialPort {
 /// What happened at a port.
 #[derive(Debug)]
 pub enum Happened<'p> {
-    /// It is open.
+    /// The port is open now.
     Opened,
-    /// It can't be opened; it is tried again.
+    /// The port can't be opened. The next attempt follows after 100 ms.
     Refused(tokio_serial::Error),
-    /// These bytes came in.
+    /// These bytes were received.
     Received(&'p [u8]),
-    /// Some bytes went out.
+    /// Some bytes were sent.
     Sent,
-    /// It was open and is lost; what waited to go out is, too.
+    /// The open port was lost, and with it the bytes that were not sent yet.
     Lost(io::Error),
 }
 
 impl SerialPort {
-    /// The port at `path`, which the first [`Self::next`] opens: `baud` bits per second, 8 data bits, 1 stop bit, no flow
-    /// control.
+    /// The port at `path` with `baud` bits per second, 8 data bits, 1 stop bit and no flow control. The first [`Self::next`]
+    /// opens it.
     #[must_use]
     pub fn new(path: &Path, baud: u32, parity: ParityConfig) -> Self {
         let (stream, open_at) = (None, Instant::now());
         Self { path: path.to_owned(), baud, parity, stream, open_at, out: Vec::new(), buffer: [0; 1024] }
     }
 
-    /// Whether it is open.
+    /// Whether the port is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.stream.is_some()
     }
 
-    /// What waits to go out. While the port is closed nobody hears it, and [`Self::next`] forgets it: what is stale is worse
-    /// than nothing.
+    /// The bytes to send. [`Self::next`] discards them while the port is closed, so that no stale bytes go out after it is open
+    /// again.
     pub fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
 
-    /// Closes it; it is opened again.
+    /// Closes the port and discards the bytes to send. [`Self::next`] opens it again.
     pub fn close(&mut self) {
         self.stream = None;
         self.out.clear();
     }
 
-    /// Waits until something happens. Nothing is lost where the future is dropped before. To be called in a tokio runtime.
+    /// Waits for the next event. Dropping the future early loses no bytes. Needs a tokio runtime.
     pub async fn next(&mut self) -> Happened<'_> {
         let Some(stream) = &mut self.stream else {
             self.out.clear();
@@ -107,7 +107,7 @@ impl fmt::Debug for SerialPort {
     }
 }
 
-/// Opens `port` for this process alone.
+/// Opens `port` exclusively.
 fn open(port: &Path, baud: u32, parity: ParityConfig) -> tokio_serial::Result<SerialStream> {
     let parity = match parity {
         ParityConfig::Even => tokio_serial::Parity::Even,
@@ -120,39 +120,39 @@ fn open(port: &Path, baud: u32, parity: ParityConfig) -> tokio_serial::Result<Se
         .stop_bits(StopBits::One)
         .flow_control(FlowControl::None)
         .open_native_async()
-        .map_err(|error| if is_other_than_port(port) { no_port() } else { error })?;
+        .map_err(|error| if is_not_a_port(port) { not_a_port() } else { error })?;
     stream.set_exclusive(true)?;
     Ok(stream)
 }
 
-/// Whether there is something that takes no settings of a serial port, such as /dev/null. The library's error does not keep the
-/// system's number, which says so.
-fn is_other_than_port(path: &Path) -> bool {
+/// Whether `path` is a file that has no settings of a serial port, such as /dev/null. tokio-serial's error does not keep the
+/// error number (ENOTTY) that would show this.
+fn is_not_a_port(path: &Path) -> bool {
     // Without O_NONBLOCK opening would wait for the modem's carrier; without O_NOCTTY it would become our terminal.
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     rustix::fs::open(path, flags, Mode::empty()).and_then(tcgetattr).err() == Some(Errno::NOTTY)
 }
 
-fn no_port() -> tokio_serial::Error {
-    tokio_serial::Error::new(tokio_serial::ErrorKind::NoDevice, "this is no serial port")
+fn not_a_port() -> tokio_serial::Error {
+    tokio_serial::Error::new(tokio_serial::ErrorKind::NoDevice, "not a serial port")
 }
 
-/// What moved over the port.
+/// What was transferred over the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moved {
-    /// So many bytes came in.
+    /// The number of bytes received.
     In(usize),
-    /// So many bytes went out.
+    /// The number of bytes sent.
     Out(usize),
 }
 
-/// Waits until bytes come in to `buffer` or go out from `out`. Nothing is lost where the future is dropped before.
+/// Waits until bytes are received into `buffer` or sent from `out`. Dropping the future early loses no bytes.
 ///
-/// The stream's own `readable` with `try_read` would be wrong here: they don't clear the readiness that they found
-/// (tokio-serial 5.4), so that the next wait ends at once, for ever, at the price of a processor core.
+/// The stream's own `readable` and `try_read` don't work here: they don't clear the readiness that they found (tokio-serial
+/// 5.4). Each later wait would return at once and occupy a processor core.
 ///
 /// # Errors
-/// The port is lost; also where the other end hung up.
+/// The port is lost, or the other end hung up.
 async fn exchange(stream: &mut SerialStream, buffer: &mut [u8], out: &[u8]) -> io::Result<Moved> {
     std::future::poll_fn(|context| {
         let mut incoming = ReadBuf::new(buffer);
@@ -194,30 +194,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_serial_port_is_named_so() {
+    fn a_file_that_is_not_a_serial_port_has_its_own_error() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let kind = |path: &str| open(Path::new(path), 115_200, ParityConfig::Even).unwrap_err().kind;
             assert_eq!(kind("/dev/null"), tokio_serial::ErrorKind::NoDevice);
             assert_eq!(
                 open(Path::new("/dev/zero"), 115_200, ParityConfig::Even).unwrap_err().description,
-                no_port().description
+                not_a_port().description
             );
             assert_ne!(
-                open(Path::new("/there/is/none"), 115_200, ParityConfig::Even).unwrap_err().description,
-                no_port().description
+                open(Path::new("/no/such/port"), 115_200, ParityConfig::Even).unwrap_err().description,
+                not_a_port().description
             );
         });
     }
 
     #[test]
-    fn a_port_that_is_lost_is_opened_again() {
+    fn a_lost_port_is_opened_again() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let place = tempfile::tempdir().unwrap();
             let path = place.path().join("port");
             let mut port = SerialPort::new(&path, 115_200, ParityConfig::Even);
-            port.out().extend(b"nobody hears it");
+            port.out().extend(b"discarded");
             assert!(matches!(port.next().await, Happened::Refused(_)));
             for round in 0..2 {
                 let (mut there, here) = SerialStream::pair().unwrap();
@@ -230,7 +230,7 @@ mod tests {
                 assert!(port.is_open() && port.out().is_empty());
                 port.out().extend(b"hello");
                 assert!(matches!(port.next().await, Happened::Sent));
-                // The other end still knows that this one was closed once.
+                // The first reads still report that this end was closed.
                 while !matches!(exchange(&mut there, &mut [0; 16], &[]).await, Ok(Moved::In(5))) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_hung_up_is_an_error() {
+    fn a_hang_up_of_the_other_end_is_an_error() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (mut here, there) = SerialStream::pair().unwrap();
@@ -252,7 +252,7 @@ mod tests {
         });
     }
 
-    /// Of this thread.
+    /// The processor time that this thread has used.
     fn processor_time() -> Duration {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

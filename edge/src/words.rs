@@ -1,6 +1,6 @@
-//! The terms of models (policy) and protocol (wire) for the same facts, mapped in one place.
+//! Maps verdicts and reasons between the crates models (policy) and protocol (wire).
 //!
-//! Each match is exhaustive: a verdict or a reason that is not mapped does not compile.
+//! Each match is exhaustive: a new verdict or reason without a mapping does not compile.
 
 use cellgate_models::policy::{Reason, Verdict};
 use cellgate_protocol::code;
@@ -46,7 +46,7 @@ pub fn wire_reason(reason: Reason) -> ReasonCode {
     }
 }
 
-/// The reason whose stable name the journal holds. A row of a program that knew more reasons reads as INTERNAL.
+/// The reason with this stable name, as the journal stores it. A name that only a later version knows becomes INTERNAL.
 #[must_use]
 pub fn recorded_reason(name: &str) -> ReasonCode {
     ReasonCode::from_name(name).unwrap_or(ReasonCode::INTERNAL)
@@ -66,6 +66,6 @@ mod tests {
             assert_eq!(wire_verdict(reason.verdict()), verdict);
             assert_eq!((verdict.name(), recorded_reason(reason.name())), (reason.verdict().name(), wire));
         }
-        assert_eq!(recorded_reason("OF_A_LATER_PROGRAM"), ReasonCode::INTERNAL);
+        assert_eq!(recorded_reason("REASON_OF_A_LATER_VERSION"), ReasonCode::INTERNAL);
     }
 }

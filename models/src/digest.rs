@@ -1,4 +1,4 @@
-//! SHA-256 digests, the names of all content: images, model members, data sets, backbones.
+//! SHA-256 digests, by which all content is named: images, model members, data sets, backbones.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
-/// A text that is no digest.
+/// The text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a SHA-256 digest of 64 hexadecimal digits, found `{found}`")]
 pub struct ParseDigestError {
@@ -45,10 +45,10 @@ impl Digest {
         Self::of_reader(std::fs::File::open(path)?)
     }
 
-    /// The digest of all that `reader` gives, read in pieces.
+    /// The digest of everything that `reader` returns, read in pieces.
     ///
     /// # Errors
-    /// It can't be read.
+    /// Reading fails.
     pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
         let mut hasher = Sha256::new();
         let mut piece = vec![0; 1 << 16];

@@ -1,18 +1,18 @@
-//! What the trainer and the device must agree on.
+//! Code that the trainer and the device share, so that both treat a radiograph alike.
 //!
 //! | module | concept |
 //! |---|---|
-//! | [`radiograph`] | a 16-bit grey image, read from a TIFF under limits |
+//! | [`radiograph`] | a 16-bit grey image, read from a TIFF file under limits |
 //! | [`conversion`] | the 16-to-8-bit conversions, resizing and the network's input tensor, from a specification as data |
 //! | [`engine`] | an inference engine: input tensor in, score out; the reference is ONNX Runtime on the CPU |
 //! | [`policy`] | score in, verdict out |
 //! | [`model`] | the model: network, conversion, policy, golden images, verified before use |
-//! | [`digest`] | SHA-256 digests, the names of all content |
+//! | [`digest`] | SHA-256 digests, by which all content is named |
 //! | `plan` | TensorRT plans: built from ONNX, inspected, cached; only with the feature `tensorrt` |
-//! | [`library`] | where shared libraries are looked for that are loaded at run time |
-//! | [`plain_file`] | plain files in folders that others write to: opened without waiting, read under a limit |
-//! | [`one_line()`] | errors as people read them |
-// No number changes silently; a test's casts are of numbers that it has chosen.
+//! | [`library`] | the search for shared libraries that are loaded at run time |
+//! | [`plain_file`] | regular files in folders that others write to: opened without waiting, read under a limit |
+//! | [`one_line()`] | an error and its causes on one line |
+// No cast may change a number silently. Tests may cast: they choose their numbers.
 #![cfg_attr(
     not(test),
     warn(

@@ -1,9 +1,9 @@
-//! Errors as people read them.
+//! An error and its causes as one line.
 
 use std::error::Error;
 
-/// An error with its causes on one line; a cause that the text before it repeats already is left out, and so are the stack
-/// frames that libtorch prints behind its messages.
+/// An error with its causes on one line. It omits a cause that the text before already contains, and the stack frames that
+/// libtorch appends to its messages.
 #[must_use]
 pub fn one_line(error: &(dyn Error + 'static)) -> String {
     let mut line = String::new();

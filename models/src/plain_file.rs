@@ -1,4 +1,4 @@
-//! Plain files in folders that others write to: opened without waiting, and read under a limit.
+//! Regular files in folders that others write to. They are opened without waiting and read under a limit.
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -7,38 +7,38 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// What becomes of a link at the end of a path. Links to folders on the way are followed.
+/// How to treat a symbolic link at the end of a path. Links to folders on the way are always followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// It is followed.
+    /// Follow it.
     Follow,
-    /// It is no plain file.
+    /// Refuse it as not a regular file.
     Refuse,
 }
 
-/// A plain file that was opened to be read.
+/// A regular file that was opened to be read.
 #[derive(Debug)]
 pub struct PlainFile {
     file: File,
     metadata: Metadata,
 }
 
-/// Why a plain file was not opened or read.
+/// Why a regular file could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum PlainFileError {
-    /// The system refused.
+    /// The system reported an error.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is a folder.
-    #[error("found a folder, expected a plain file")]
+    /// The path is a folder.
+    #[error("found a folder, expected a regular file")]
     Folder,
-    /// It is a link, pipe, socket or device.
-    #[error("found a link, pipe, socket or device, expected a plain file")]
+    /// The path is a link, pipe, socket or device.
+    #[error("found a link, pipe, socket or device, expected a regular file")]
     Other,
-    /// It is longer than its reader allows.
+    /// The file is longer than the caller allows.
     #[error("found {found} bytes, expected at most {expected}")]
     TooLong {
-        /// Its length; one more than expected where it grew while it was read.
+        /// Its length; one more than expected if it grew while it was read.
         found: u64,
         /// The limit.
         expected: u64,
@@ -46,10 +46,10 @@ pub enum PlainFileError {
 }
 
 impl PlainFile {
-    /// Opens the plain file at `path`.
+    /// Opens the regular file at `path`.
     ///
-    /// Anything else is refused without being opened: a pipe could wait for its other end for ever, and a device could act. If
-    /// one takes the file's place meanwhile, it is opened without waiting, and refused by what was opened.
+    /// Anything else is refused before it is opened: opening a pipe could wait forever, and opening a device could have effects. If
+    /// the file is replaced by one of these in between, it is opened without waiting, and then refused.
     ///
     /// # Errors
     /// [`PlainFileError`], never [`PlainFileError::TooLong`].
@@ -77,13 +77,13 @@ impl PlainFile {
         &self.file
     }
 
-    /// What the system said of it when it was opened.
+    /// The metadata from when the file was opened.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// All its bytes. The limit counts before the first is read, and for a file that grows meanwhile.
+    /// All its bytes. The limit is checked before reading, and again for a file that grows meanwhile.
     ///
     /// # Errors
     /// [`PlainFileError::Io`] and [`PlainFileError::TooLong`].
@@ -93,7 +93,7 @@ impl PlainFile {
             return Err(PlainFileError::TooLong { found: length, expected: max_bytes });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        // A byte more than allowed shows that there are too many.
+        // One byte more than allowed shows that the file is too long.
         (&self.file).take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
         let found = bytes.len() as u64;
         if found > max_bytes {
@@ -121,14 +121,14 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn only_plain_files_are_opened_and_nothing_is_waited_for() {
+    fn only_plain_files_are_opened_and_opening_never_waits() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("file"), b"12345").unwrap();
         symlink(at("file"), at("link")).unwrap();
         symlink(folder.path(), at("link to a folder")).unwrap();
         symlink("nowhere", at("link to nowhere")).unwrap();
-        // Nobody will ever write to it.
+        // Opening this pipe for reading would wait forever.
         assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
         let _socket = UnixListener::bind(at("socket")).unwrap();
         for links in [Links::Follow, Links::Refuse] {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_counts_before_and_while_reading() {
+    fn the_limit_is_checked_before_and_while_reading() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, b"12345").unwrap();

@@ -1,7 +1,7 @@
 //! From a score to a verdict.
 //!
-//! The rule of the gate: PASS is a positive proof, everything else is not PASS. A part passes only with a finite score
-//! in 0..=1 below the lower threshold; whatever went wrong before the score ends as REJECT with its [`Reason`].
+//! The rule of the gate: PASS needs a positive proof. A part passes only with a finite score in 0..=1 below the lower threshold.
+//! Any failure before the score ends as REJECT with its [`Reason`].
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,7 +14,7 @@ pub enum Verdict {
     Pass,
     /// A person decides.
     Review,
-    /// The part is bad, or nothing could be proven about it.
+    /// The part is bad, or could not be judged.
     Reject,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Why a verdict is what it is. The names are stable and reasons are only ever appended.
+/// The reason for a verdict. The names are stable, and reasons are only appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Reason {
@@ -48,23 +48,23 @@ pub enum Reason {
     ScoreFromReject,
     /// REJECT: the score is NaN, infinite or outside 0..=1.
     ScoreInvalid,
-    /// REJECT: the image's file could not be read from its disk.
+    /// REJECT: the image file could not be read from disk.
     ImageUnreadable,
-    /// REJECT: the image's bytes are no valid TIFF.
+    /// REJECT: the image's bytes are not a valid TIFF.
     ImageMalformed,
-    /// REJECT: the image is no radiograph: one grey channel, unsigned, 9 to 16 bits, one page of one plane.
+    /// REJECT: the image is a TIFF but not a radiograph (one page of one plane, one grey channel, unsigned, 9 to 16 bits).
     ImageUnsupported,
-    /// REJECT: the image is larger, or takes longer, than the limits allow.
+    /// REJECT: the image is larger than the limits allow, or decoding it takes longer.
     ImageOverLimit,
-    /// REJECT: the file is not the one, or not with the content, that came for the part.
+    /// REJECT: the file was replaced or changed after it had arrived for the part.
     ImageMismatch,
     /// REJECT: the image could not be converted to the network's input.
     ConversionFailed,
-    /// REJECT: the engine gave no score.
+    /// REJECT: the engine returned no score.
     EngineFailed,
-    /// REJECT: the process that decodes images gave no answer in time.
+    /// REJECT: the process that decodes images did not answer in time.
     DecoderTimedOut,
-    /// REJECT: the process that decodes images crashed, answered nonsense or could not be started.
+    /// REJECT: the process that decodes images crashed, sent an invalid answer or could not be started.
     DecoderFailed,
 }
 
@@ -106,7 +106,7 @@ impl Reason {
         }
     }
 
-    /// The verdict that this reason stands for; each reason belongs to exactly one.
+    /// The verdict of this reason. Each reason has exactly one.
     #[must_use]
     pub fn verdict(self) -> Verdict {
         match self {
@@ -133,7 +133,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A verdict with its reason; made from the [`Reason`] alone, so the two can't contradict each other.
+/// A verdict with its reason. It is made from the [`Reason`] alone, so the two can't contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Decision {
     /// What the gate does with the part.
@@ -148,7 +148,7 @@ impl From<Reason> for Decision {
     }
 }
 
-/// Thresholds that are out of their range or the wrong way round.
+/// The thresholds are out of range or in the wrong order.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
     "policy: found review_from {review_from}, reject_from {reject_from}; \
@@ -163,8 +163,8 @@ pub struct PolicyError {
 
 /// Two thresholds on the score, the probability of "abnormal" in 0..=1; `policy.json` of a model.
 ///
-/// Below `review_from` a part passes; from `reject_from` on it is rejected; between, a person reviews it. Equal
-/// thresholds leave no REVIEW; `review_from` 0 lets nothing pass.
+/// A part passes below `review_from` and is rejected from `reject_from` on. Between the two, a person reviews it. With equal
+/// thresholds there is no REVIEW. With `review_from` 0 nothing passes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Thresholds")]
 pub struct Policy {
@@ -172,7 +172,7 @@ pub struct Policy {
     reject_from: f32,
 }
 
-/// The thresholds as they stand in a file, before they are checked.
+/// The thresholds as read from a file, not yet checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Thresholds {
@@ -194,7 +194,7 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`] unless 0 <= `review_from` <= `reject_from` <= 1, both finite.
     pub fn new(review_from: f32, reject_from: f32) -> Result<Self, PolicyError> {
-        // Written so that a NaN fails it.
+        // The comparisons are false for NaN.
         if 0.0 <= review_from && review_from <= reject_from && reject_from <= 1.0 {
             Ok(Self { review_from, reject_from })
         } else {
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_unsound_thresholds_is_refused() {
+    fn a_file_with_invalid_thresholds_is_refused() {
         for text in [
             r#"{"review_from":0.6,"reject_from":0.4}"#,
             r#"{"review_from":-0.1,"reject_from":0.4}"#,

@@ -1,6 +1,7 @@
-//! The simulated line, a large count: `cargo run --release -p cellgate-protocol --example line -- --profile native|modbus
-//! --cycles N --seed S`.
-//! Exit status 1 where a PASS was false or a part had not exactly one terminal record.
+//! A large run of the simulated production line.
+//!
+//! `cargo run --release -p cellgate-protocol --example line -- --profile native|modbus --cycles N --seed S`. The exit status is 1
+//! if a PASS was false or a part did not have exactly one terminal record.
 
 use cellgate_test_line::line::{Faults, Line, profile::Profile};
 use std::{process::ExitCode, time::Instant};
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         if so_far.cycles != shown {
             shown = so_far.cycles;
             let rate = so_far.cycles as f64 / began.elapsed().as_secs_f64();
-            eprint!("\r{} of {cycles} cycles, {rate:.0} a second, {} false", so_far.cycles, so_far.false_passes);
+            eprint!("\r{} of {cycles} cycles, {rate:.0}/s, {} false passes", so_far.cycles, so_far.false_passes);
         }
     });
     eprintln!();

@@ -1,8 +1,8 @@
-//! A simulated device on a serial link or a pseudo-terminal, for trying out a Modbus client.
+//! A simulated device on a serial port or a pseudo-terminal, to try a Modbus client with.
 //!
-//! `cargo run -p cellgate-protocol --example modbus_server -- PORT [UNIT]`; the port must be in raw mode already. The session
-//! and the registers are the real ones. Each trigger is judged after 30 ms by its part number: a multiple of 3 is a PASS, one
-//! more a REVIEW, two more a REJECT; all of them say that they are simulated.
+//! `cargo run -p cellgate-protocol --example modbus_server -- PORT [UNIT]`. The port must already be in raw mode. The session and
+//! the registers are the real ones. Each part gets a verdict after 30 ms, which depends on its number modulo 3: 0 is PASS, 1 is
+//! REVIEW, 2 is REJECT. Every verdict has the flag "simulated".
 
 use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;
@@ -37,17 +37,17 @@ fn main() -> Result<(), Error> {
     let link = Link::new(Unit::try_from(unit).map_err(Error::other)?, silence_ms(BAUD));
     let mut port = File::options().read(true).write(true).open(port)?;
     let received = reader(port.try_clone()?);
-    // Another one at each start, as that of a real device from its journal.
+    // The boot epoch differs at each start. A real device takes it from its journal.
     let config = DeviceSessionConfig { device: 1, boot_epoch: std::process::id(), first_wait_ms: first_wait_ms(BAUD) };
     let mut device = ModbusDevice::new(DeviceSession::new(config), link, DEADLINE_MS);
     device.session().set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
-    let mut judge = Judge { in_hand: None, verdict_seq: NonZeroU64::MIN };
+    let mut judge = Judge { open: None, verdict_seq: NonZeroU64::MIN };
     let start = Instant::now();
     loop {
         match received.recv_timeout(Duration::from_millis(POLL_MS)) {
             Ok(bytes) => device.feed(start.elapsed().as_millis() as u64, &bytes),
             Err(RecvTimeoutError::Timeout) => {}
-            // The client's side was closed.
+            // The other side closed the port.
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         let now_ms = start.elapsed().as_millis() as u64;
@@ -59,7 +59,7 @@ fn main() -> Result<(), Error> {
                 Output::Bytes(bytes) => port.write_all(bytes)?,
                 Output::Event(DeviceEvent::Triggered(trigger)) => {
                     device.session().accept(&trigger);
-                    judge.in_hand = Some((trigger, now_ms + JUDGING_MS));
+                    judge.open = Some((trigger, now_ms + JUDGING_MS));
                 }
                 Output::Event(_) => {}
             }
@@ -67,7 +67,7 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Reads in a thread of its own, until the port is closed.
+/// Reads in its own thread until the port is closed.
 fn reader(mut port: File) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -81,16 +81,17 @@ fn reader(mut port: File) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// What a real device does with a scanner, a network and a journal.
+/// Replaces the scanner, the network and the journal of a real device.
 struct Judge {
-    in_hand: Option<(Trigger, u64)>,
+    /// The open part, and when it gets its verdict.
+    open: Option<(Trigger, u64)>,
     verdict_seq: NonZeroU64,
 }
 
 impl Judge {
-    /// Concludes the part in hand when it is time; nothing is stored, so it counts as committed at once.
+    /// Concludes the open part when it is time. Nothing is stored, so the verdict counts as committed at once.
     fn judge(&mut self, now_ms: u64, session: &mut DeviceSession, health: Option<&Health>) {
-        let Some((trigger, _)) = self.in_hand.take_if(|(_, at_ms)| now_ms >= *at_ms) else { return };
+        let Some((trigger, _)) = self.open.take_if(|(_, at_ms)| now_ms >= *at_ms) else { return };
         let outcome = outcome(trigger.part_id());
         if let Ok(pending) = session.conclude(now_ms, trigger, outcome) {
             let committed = pending.committed(self.verdict_seq);

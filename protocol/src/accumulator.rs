@@ -1,4 +1,4 @@
-//! Bytes to frames: finds the delimiters, and finds its way back after noise.
+//! Bytes to frames: splits a byte stream at its delimiters and resynchronises after noise.
 
 use crate::{
     frame::{self, FrameError, Header, Message},
@@ -6,38 +6,38 @@ use crate::{
 };
 use heapless::Vec;
 
-/// Collects bytes until a delimiter. Whatever it is fed, it never panics and never keeps more than one frame.
+/// Collects bytes until a delimiter. It never panics on any input and never keeps more than one frame.
 #[derive(Debug, Default)]
 pub struct Accumulator {
     buffer: Vec<u8, MAX_STUFFED>,
-    /// More bytes than any frame has came since the last delimiter: all up to the next one are dropped.
+    /// More bytes than the longest frame came since the last delimiter. All bytes up to the next one are dropped.
     overlong: bool,
     resyncs: u32,
 }
 
-/// What came out of some bytes.
+/// The result of one call of [`Accumulator::feed`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fed<'a, M> {
-    /// A frame, or why what stood between two delimiters is none; `None` where no delimiter came.
+    /// A frame, or why the bytes between two delimiters are not a frame. `None` if no delimiter came.
     pub frame: Option<Result<(Header, M), FrameError>>,
-    /// The bytes behind it, to be fed again.
+    /// The bytes after the frame. Feed them again.
     pub rest: &'a [u8],
 }
 
 impl Accumulator {
-    /// An empty one, which takes its first byte for the begin of a frame.
+    /// An empty accumulator. It treats the first byte as the start of a frame.
     #[must_use]
     pub const fn new() -> Self {
         Self { buffer: Vec::new(), overlong: false, resyncs: 0 }
     }
 
-    /// How often bytes between two delimiters were no frame, wrapping.
+    /// How often the bytes between two delimiters were not a frame, wrapping.
     #[must_use]
     pub const fn resyncs(&self) -> u32 {
         self.resyncs
     }
 
-    /// Takes bytes up to the end of the first frame, good or bad, and hands back the rest.
+    /// Consumes bytes up to the end of the first frame, valid or not, and returns the rest.
     pub fn feed<'a, M: Message>(&mut self, mut bytes: &'a [u8]) -> Fed<'a, M> {
         loop {
             let end = bytes.iter().position(|byte| *byte == 0);
@@ -50,7 +50,7 @@ impl Accumulator {
             let frame = if self.overlong {
                 Err(FrameError::Stuffing)
             } else if self.buffer.is_empty() {
-                // Two delimiters in a row: the end of one frame and the begin of the next.
+                // Two delimiters in a row: the end of one frame and the start of the next.
                 continue;
             } else {
                 frame::decode(&self.buffer)

@@ -1,7 +1,7 @@
-//! Verdict codes, chosen so that no small fault turns one into another.
+//! Verdict codes, chosen so that a few flipped bits never turn one code into another.
 //!
-//! On the wire a code is a raw integer: an unknown one is a REJECT, not a malformed frame. PASS and REJECT differ in all
-//! bits; REVIEW differs from both in half of them.
+//! A code travels as a raw integer. An unknown code is a REJECT; it does not make a frame malformed. PASS and REJECT differ
+//! in all bits. REVIEW differs from both in half of them.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub enum WireVerdict {
     Pass,
     /// A person decides.
     Review,
-    /// The part is bad, or nothing could be proven about it.
+    /// The part is bad, or the appliance could not prove that it is good.
     Reject,
 }
 
@@ -48,7 +48,7 @@ impl WireVerdict {
         }
     }
 
-    /// The verdict that a Modbus register says; any unknown value is a REJECT.
+    /// The verdict in a Modbus register. Any unknown value is a REJECT.
     #[must_use]
     pub const fn from_register(register: u16) -> Self {
         match register {
@@ -67,12 +67,12 @@ impl fmt::Display for WireVerdict {
 
 /// PASS in a Modbus register.
 pub const REGISTER_PASS: u16 = 0x5A96;
-/// REVIEW in a Modbus register: 8 bits from PASS and from REJECT.
+/// REVIEW in a Modbus register. It differs from PASS and from REJECT in 8 bits.
 pub const REGISTER_REVIEW: u16 = 0x5566;
-/// REJECT in a Modbus register: all 16 bits from PASS.
+/// REJECT in a Modbus register. It differs from PASS in all 16 bits.
 pub const REGISTER_REJECT: u16 = 0xA569;
 
-/// A verdict as it travels in a frame: any 32 bits.
+/// A verdict code in a frame. Any 32 bits are a valid value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct VerdictCode(#[serde(with = "postcard::fixint::le")] pub u32);
@@ -80,12 +80,12 @@ pub struct VerdictCode(#[serde(with = "postcard::fixint::le")] pub u32);
 impl VerdictCode {
     /// PASS.
     pub const PASS: Self = Self(0x5AC3_96E1);
-    /// REVIEW: 16 bits from PASS and from REJECT.
+    /// REVIEW. It differs from PASS and from REJECT in 16 bits.
     pub const REVIEW: Self = Self(0x5533_9911);
-    /// REJECT: all 32 bits from PASS.
+    /// REJECT. It differs from PASS in all 32 bits.
     pub const REJECT: Self = Self(0xA53C_691E);
 
-    /// What the code says; any unknown value is a REJECT.
+    /// The verdict of the code. Any unknown value is a REJECT.
     #[must_use]
     pub const fn verdict(self) -> WireVerdict {
         match self {
@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn only_three_registers_of_all_say_something_else_than_an_unknown_code() {
+    fn only_three_register_values_are_known_codes() {
         let known = (0..=u16::MAX).filter(|register| WireVerdict::from_register(*register).register() == *register);
         assert_eq!(known.count(), 3);
         assert_eq!((0..=u16::MAX).filter(|r| WireVerdict::from_register(*r) == WireVerdict::Pass).count(), 1);
     }
 
     #[test]
-    fn a_code_within_15_bits_of_pass_is_no_pass_unless_it_is_pass() {
+    fn a_pass_with_one_flipped_bit_is_a_reject() {
         for bit in 0..32 {
             assert_eq!(VerdictCode(VerdictCode::PASS.0 ^ (1 << bit)).verdict(), WireVerdict::Reject);
         }

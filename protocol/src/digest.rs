@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct DigestStart(pub [u8; 8]);
 
 impl DigestStart {
-    /// No model or no image: nothing was judged.
+    /// No model or no image, because nothing was judged.
     pub const NONE: Self = Self([0; 8]);
 
-    /// The first 8 bytes of a whole digest.
+    /// The first 8 bytes of a complete digest.
     #[must_use]
     pub const fn of(digest: &[u8; 32]) -> Self {
         let [a, b, c, d, e, f, g, h, ..] = *digest;

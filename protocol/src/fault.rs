@@ -1,24 +1,24 @@
-//! ERROR: what is wrong with the link, in both directions.
+//! The message ERROR, sent in both directions: a fault of the link.
 
 use crate::version;
 use serde::{Deserialize, Serialize};
 
-/// What is wrong, as it travels: any 16 bits. An unknown one closes the link, like every other.
+/// The fault as a raw number. Any 16 bits are valid. An unknown fault closes the link, as every known one does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FaultCode(#[serde(with = "postcard::fixint::le")] pub u16);
 
 impl FaultCode {
-    /// The sides have different versions; no HELLO will help before one of them is changed.
+    /// The sides have different versions. HELLO cannot succeed until one of them is updated.
     pub const INCOMPATIBLE: Self = Self(1);
-    /// The frame belongs to no link that the sender of this error knows: it restarted. HELLO is expected.
+    /// The sender of this error does not know the frame's link, for example because it restarted. It expects HELLO.
     pub const UNKNOWN_LINK: Self = Self(2);
 }
 
-/// The payload of ERROR. Its layout never changes, so that sides of different versions still understand it.
+/// The payload of ERROR. Its layout never changes, so that sides of different versions can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkError {
-    /// What is wrong.
+    /// The fault.
     pub fault: FaultCode,
     /// The sender's [`version::WIRE`].
     pub wire: u8,
@@ -28,7 +28,7 @@ pub struct LinkError {
 }
 
 impl LinkError {
-    /// An error that this side sends.
+    /// An error with this side's own versions.
     #[must_use]
     pub const fn new(fault: FaultCode) -> Self {
         Self { fault, wire: version::WIRE, schema: version::SCHEMA }

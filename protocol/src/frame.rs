@@ -1,7 +1,7 @@
 //! Frames: `00 | COBS(header | payload | CRC-32C little endian) | 00`.
 //!
-//! Receiving goes from what proves most to what proves least: the check sum, then the length, then the version, then
-//! the payload to its last byte, and in the end the whole frame is built again and must come out the same.
+//! [`decode`] checks a frame in this order: byte stuffing, CRC, length, version, type, payload to its last byte. At the end it
+//! encodes the frame again and requires the same bytes.
 
 pub use crate::frame_type::FrameType;
 use crate::{
@@ -17,26 +17,26 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 /// CRC-32C (Castagnoli, RFC 3720): Hamming distance at least 6 up to 650 bytes.
 static CRC_32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
-/// The CRC-32C of some bytes.
+/// The CRC-32C of the bytes.
 #[must_use]
 pub fn crc_32c(bytes: &[u8]) -> u32 {
     CRC_32C.checksum(bytes)
 }
 
-/// The first 20 bytes of a frame, little endian; version and length are written by [`encode`] and checked by [`decode`].
+/// The header fields that a caller sets. [`encode`] writes the others (version, type, length) and [`decode`] checks them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Header {
-    /// Chosen afresh by the PLC for each HELLO; both sides carry it until the next.
+    /// A new number that the PLC chooses for each link. Both sides send it in every frame of that link.
     pub link_id: u32,
-    /// The device's count of its own starts; in the PLC's frames the one that the PLC knows, 0 before HELLO_ACK.
+    /// The device's count of its own starts. The PLC sends the one that it knows, 0 before HELLO_ACK.
     pub boot_epoch: u32,
     /// The sender's count of its frames, wrapping.
     pub seq: u32,
-    /// The greatest `seq` that the sender has received on this link, 0 for none.
+    /// The last `seq` that the sender accepted on this link, 0 before the first.
     pub ack: u32,
 }
 
-/// The header as it stands in the frame.
+/// The 20 bytes of the header as they are in the frame, little endian.
 #[derive(Serialize, Deserialize)]
 struct RawHeader {
     version: u8,
@@ -53,28 +53,28 @@ struct RawHeader {
     ack: u32,
 }
 
-/// Why bytes between two delimiters are no frame.
+/// Why the bytes between two delimiters are not a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameError {
-    /// Byte stuffing is wrong, or there are too few or too many bytes.
+    /// The byte stuffing is wrong, or there are too few or too many bytes.
     Stuffing,
-    /// The check sum is wrong.
+    /// The CRC-32C is wrong.
     Check,
-    /// The check sum is right, but the header's length is not the payload's.
+    /// The CRC-32C is right, but the header's length is not the length of the payload.
     Length,
-    /// The check sum is right, but the frame has another version: the sides are incompatible.
+    /// The CRC-32C is right, but the frame has another version: the sides are incompatible.
     Version {
         /// The frame's version.
         found: u8,
     },
-    /// A type that this direction doesn't know.
+    /// The type does not exist in this direction.
     Type {
         /// The frame's type.
         found: u8,
     },
-    /// The payload is not what its type says, or has bytes left.
+    /// The payload does not have the layout of its type: it is too short, or bytes remain after it.
     Payload,
-    /// Built again, the frame would look different.
+    /// Encoding the same content gives other bytes.
     Canon,
 }
 
@@ -82,19 +82,19 @@ impl fmt::Display for FrameError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stuffing => out.write_str("the byte stuffing is wrong"),
-            Self::Check => out.write_str("the check sum is wrong"),
-            Self::Length => out.write_str("the header's length is not the payload's"),
+            Self::Check => out.write_str("the CRC-32C is wrong"),
+            Self::Length => out.write_str("the length in the header is not the length of the payload"),
             Self::Version { found } => write!(out, "found version {found}, expected {}", version::WIRE),
-            Self::Type { found } => write!(out, "found type {found}, which this direction doesn't know"),
-            Self::Payload => out.write_str("the payload is not what its type says"),
-            Self::Canon => out.write_str("the frame is not written in the one right way"),
+            Self::Type { found } => write!(out, "found type {found}, which does not exist in this direction"),
+            Self::Payload => out.write_str("the payload does not have the layout of its type"),
+            Self::Canon => out.write_str("encoding the same content gives other bytes"),
         }
     }
 }
 
 impl core::error::Error for FrameError {}
 
-/// A message of one direction, to and from a payload.
+/// A message of one direction, which can be encoded and decoded.
 pub trait Message: Payload {}
 impl Message for ToDevice {}
 impl Message for ToPlc {}
@@ -102,22 +102,22 @@ impl Message for ToPlc {}
 mod sealed {
     use super::{FrameError, FrameType};
 
-    /// Payloads; sealed, so that no message is built outside this crate.
+    /// Conversion of a message to and from a payload. Sealed, so that other crates cannot add messages.
     pub trait Payload: Sized {
         fn frame_type(&self) -> FrameType;
-        /// Writes the payload; `None` where it doesn't fit.
+        /// Writes the payload and returns its length, or `None` if it does not fit.
         fn write(&self, out: &mut [u8]) -> Option<usize>;
         fn read(frame_type: FrameType, payload: &[u8]) -> Result<Self, FrameError>;
     }
 }
 use sealed::Payload;
 
-/// Writes one payload; `None` where it doesn't fit.
+/// Writes one payload and returns its length, or `None` if it does not fit.
 fn write<T: Serialize>(value: &T, out: &mut [u8]) -> Option<usize> {
     postcard::to_slice(value, out).ok().map(|written| written.len())
 }
 
-/// Reads one payload to its last byte.
+/// Reads one payload. Remaining bytes are an error.
 fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, FrameError> {
     match postcard::take_from_bytes(payload) {
         Ok((value, [])) => Ok(value),
@@ -183,12 +183,12 @@ impl Payload for ToPlc {
     }
 }
 
-/// Writes a frame with both delimiters into the caller's buffer; gives its bytes.
+/// Writes a frame with both delimiters into `out` and returns its bytes.
 ///
-/// Messages of both directions can be written, but a [`ToPlc::Verdict`] comes only from a session.
+/// Callers can encode messages of both directions, but only a session can make a [`ToPlc::Verdict`].
 ///
 /// # Errors
-/// [`FrameError::Length`] where the payload is longer than [`MAX_PAYLOAD`]; no message of this version is.
+/// [`FrameError::Length`] if the payload is longer than [`MAX_PAYLOAD`]. No message of this version is.
 pub fn encode<'a, M: Message>(
     header: &Header,
     message: &M,
@@ -217,10 +217,10 @@ pub fn encode<'a, M: Message>(
     Ok(&out[..stuffed + 2])
 }
 
-/// Reads what stood between two delimiters.
+/// Reads the bytes between two delimiters.
 ///
 /// # Errors
-/// The first [`FrameError`] in the order of its variants.
+/// The first check that fails, in the order of the variants of [`FrameError`].
 pub fn decode<M: Message>(stuffed: &[u8]) -> Result<(Header, M), FrameError> {
     let mut raw = [0; MAX_STUFFED];
     if stuffed.len() > MAX_STUFFED {

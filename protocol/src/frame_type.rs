@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a frame holds, as it travels: any 8 bits.
+/// The type of a frame as a raw number. Any 8 bits are a valid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FrameType(pub u8);
@@ -16,16 +16,16 @@ impl FrameType {
     pub const TRIGGER: Self = Self(3);
     /// To the PLC: the trigger was accepted.
     pub const BUSY: Self = Self(4);
-    /// To the PLC: something to act on.
+    /// To the PLC: a verdict to act on.
     pub const VERDICT: Self = Self(5);
     /// To the device: a verdict or a record arrived.
     pub const ACK: Self = Self(6);
     /// To the PLC: the trigger was refused.
     pub const NAK: Self = Self(7);
-    /// Both ways, with different payloads: the sender is alive.
+    /// In both directions, with different payloads: the sender is alive.
     pub const HEARTBEAT: Self = Self(8);
-    /// To the PLC: information.
+    /// To the PLC: a verdict for information only.
     pub const RECORD: Self = Self(9);
-    /// Both ways: something is wrong with the link.
+    /// In both directions: a fault of the link.
     pub const ERROR: Self = Self(10);
 }

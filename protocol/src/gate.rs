@@ -1,6 +1,6 @@
-//! The PLC's gate: the last word on a part. `gate.st` holds the same rules for a PLC.
+//! The PLC's gate: the final decision on a part. `gate.st` has the same rules in structured text.
 //!
-//! A PASS is a positive, fresh, matched proof. Every rule must hold; the first that doesn't gives the reason.
+//! A part passes only on a fresh PASS that matches the part. Every rule must hold. The first rule that fails is the reason.
 
 use crate::{
     code::{VerdictCode, WireVerdict},
@@ -10,31 +10,31 @@ use crate::{
     to_plc::{Flags, VerdictMessage},
 };
 
-/// What a received verdict says, whichever profile it came by.
+/// The content of a received verdict, from either profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
-    /// Was the check sum over all of it right?
+    /// Was the CRC of the whole frame or register block right?
     pub crc_right: bool,
-    /// Do the code and its complement, in the width of the profile, fit together?
+    /// Is the complement the inverted code, in the width of the profile?
     pub complement_right: bool,
     /// The part.
     pub part_id: u64,
-    /// The nonce of the trigger that is answered.
+    /// The nonce of the trigger that the verdict answers.
     pub nonce: u32,
     /// The verdict.
     pub code: VerdictCode,
-    /// Why.
+    /// The reason of the verdict.
     pub reason: ReasonCode,
-    /// Milliseconds from the trigger's acceptance to the sending of the verdict.
+    /// Milliseconds from the trigger's arrival at the device to the sending of the verdict.
     pub age_ms: u32,
     /// The model that judged.
     pub model: DigestStart,
-    /// What else is true of it.
+    /// The flags of the verdict.
     pub flags: Flags,
 }
 
 impl From<&VerdictMessage> for Claim {
-    /// A message was decoded, so its check sum was right.
+    /// A decoded message had a right CRC.
     fn from(message: &VerdictMessage) -> Self {
         Self {
             crc_right: true,
@@ -50,18 +50,18 @@ impl From<&VerdictMessage> for Claim {
     }
 }
 
-/// What the PLC knows by itself.
+/// What the PLC knows without the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known<'a> {
     /// The part in front of the gate.
     pub part_id: u64,
     /// The nonce of its trigger.
     pub nonce: u32,
-    /// The time that the part may take, in milliseconds from its first trigger.
+    /// The time allowed for the part, in milliseconds from its first trigger.
     pub deadline_ms: u32,
     /// Milliseconds since the PLC first sent that trigger, by its own clock.
     pub elapsed_ms: u64,
-    /// Milliseconds since the device's heartbeat last changed, by the PLC's clock; `u64::MAX` if it never did.
+    /// Milliseconds since the device's heartbeat last changed, by the PLC's clock. `u64::MAX` if it never changed.
     pub heartbeat_age_ms: u64,
     /// The models that may let a part pass.
     pub allowed_models: &'a [DigestStart],
@@ -72,7 +72,7 @@ pub struct Known<'a> {
 pub enum GateDecision {
     /// The gate opens.
     Pass,
-    /// The gate stays shut, a person decides: every rule holds, but the verdict is REVIEW.
+    /// The gate stays shut and a person decides. Every rule holds, but the verdict is REVIEW.
     Review(ReasonCode),
     /// The gate stays shut.
     Reject(ReasonCode),
@@ -98,7 +98,7 @@ impl GateDecision {
 
 /// Judges a received verdict.
 ///
-/// A REJECT needs no proof: where only the verdict itself says REJECT its own reason is kept.
+/// If every rule holds and the verdict is REJECT, the decision keeps the verdict's own reason. A REJECT needs no allowed model.
 #[must_use]
 pub fn judge(claim: &Claim, known: &Known<'_>) -> GateDecision {
     let broken = if !claim.crc_right {
@@ -134,7 +134,7 @@ pub fn judge(claim: &Claim, known: &Known<'_>) -> GateDecision {
     }
 }
 
-/// No model is never allowed, whatever the list says.
+/// [`DigestStart::NONE`] is never allowed, even if it is on the list.
 fn is_allowed(model: DigestStart, allowed: &[DigestStart]) -> bool {
     model != DigestStart::NONE && allowed.contains(&model)
 }
@@ -169,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_proof_at_its_limits_opens_the_gate() {
+    fn a_valid_pass_at_its_time_limits_opens_the_gate() {
         let (claim, known) = proof();
         assert_eq!(judge(&claim, &known), GateDecision::Pass);
     }
 
     #[test]
-    fn each_rule_alone_shuts_the_gate_with_its_reason() {
+    fn each_failed_rule_alone_shuts_the_gate_with_its_reason() {
         type Break = fn(&mut Claim, &mut Known<'_>);
         const NOTHING: &[DigestStart] = &[DigestStart::NONE];
         let breaks: [(Break, ReasonCode); 14] = [
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn review_and_reject_are_no_pass() {
+    fn review_and_reject_keep_their_reason() {
         let (mut claim, known) = proof();
         claim.code = VerdictCode::REVIEW;
         claim.reason = ReasonCode::SCORE_FROM_REVIEW;

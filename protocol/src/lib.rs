@@ -1,11 +1,13 @@
-//! The words that the device and the line's PLC exchange, and the machines that exchange them.
+//! The protocol between the device and the PLC of a production line: messages, frames, registers and sessions.
 //!
-//! No input, output or clock: fed bytes and a time in milliseconds, the machines give bytes and events. Neither the
-//! standard library nor an allocator is needed, so the same code runs in a device, a PLC's gateway or a
-//! microcontroller. `SPEC.md` beside the sources describes every byte.
+//! The crate does no input or output and reads no clock. A caller feeds bytes and a time in milliseconds and gets bytes and
+//! events. The crate needs neither the standard library nor an allocator, so the same code runs in a device, a gateway or a
+//! microcontroller.
+//!
+//! `SPEC.md` describes the native frames, `MODBUS.md` the registers, `REASONS.md` the reason codes.
 #![no_std]
 #![forbid(unsafe_code)]
-// No number changes silently; a test's casts are of numbers that it has chosen.
+// A cast must not change a number silently. Tests cast only numbers that they chose.
 #![cfg_attr(
     not(test),
     warn(

@@ -1,4 +1,4 @@
-//! Sizes in bytes and times in milliseconds that both sides rely on.
+//! Sizes in bytes and times in milliseconds. Both sides rely on them.
 
 /// Bytes of a frame's header.
 pub const HEADER: usize = 20;
@@ -6,52 +6,52 @@ pub const HEADER: usize = 20;
 /// Most bytes of a frame's payload.
 pub const MAX_PAYLOAD: usize = 200;
 
-/// Bytes of the check sum behind the payload.
+/// Bytes of the CRC-32C after the payload.
 pub const CHECK: usize = 4;
 
-/// Most bytes of a frame before byte stuffing: header, payload, check sum.
+/// Most bytes of a frame before byte stuffing: header, payload, CRC-32C.
 pub const MAX_RAW: usize = HEADER + MAX_PAYLOAD + CHECK;
 
-/// Most bytes of a frame between its delimiters: COBS adds one byte to each 254 it is given.
+/// Most bytes of a frame between its delimiters. COBS adds at most one byte per 254 bytes.
 pub const MAX_STUFFED: usize = MAX_RAW + MAX_RAW.div_ceil(254);
 
-/// Most bytes of a frame on the link, with a delimiter on both sides.
+/// Most bytes of a frame on the link, with both delimiters.
 pub const MAX_FRAME: usize = MAX_STUFFED + 2;
 
-/// How often each side sends a heartbeat.
+/// The interval of the heartbeats of each side.
 pub const HEARTBEAT_MS: u64 = 100;
 
-/// The PLC's heartbeat unchanged for so long: the device holds.
+/// The device holds when the PLC's heartbeat has not changed for this time.
 pub const PLC_SILENT_MS: u64 = 500;
 
-/// The device's heartbeat unchanged for so long: the PLC rejects.
+/// The PLC rejects when the device's heartbeat has not changed for longer than this.
 pub const DEVICE_STALE_MS: u64 = 300;
 
-/// What a PLC may need to answer: its scan and its gateway, added to two frame times before the first repetition.
+/// The time that a PLC and its gateway may need to answer. The first repetition waits for it and two frame times.
 pub const PLC_SCAN_MS: u64 = 50;
 
 /// The longest wait between two repetitions.
 pub const MAX_REPEAT_MS: u64 = 250;
 
-/// A health token is good for so long. With the time that a worker may stand still it must stay below
+/// The validity of a health token. The sum of this and the time that a worker may stand still must be less than
 /// [`DEVICE_STALE_MS`].
 pub const HEALTH_VALID_MS: u64 = 100;
 
-/// The session concludes a part by itself this long before its deadline, so that the REJECT still arrives in time.
+/// The session concludes a part automatically this long before its deadline, so that the REJECT still arrives in time.
 pub const CONCLUDE_BEFORE_MS: u64 = 50;
 
-/// The longest deadline that a trigger may give.
+/// The longest deadline that a trigger may have.
 pub const MAX_DEADLINE_MS: u32 = 600_000;
 
-/// Models on a PLC's allow-list.
+/// The most models on a PLC's allow-list.
 pub const ALLOWED_MODELS: usize = 8;
 
-/// Bits that one byte takes on the link: start, eight bits, parity, stop.
+/// Bits of one byte on the link: start, eight data bits, parity, stop.
 pub const BITS_PER_BYTE: u64 = 11;
 
-/// The time in milliseconds, rounded up, that `bytes` take on a line of `baud` bits per second.
+/// The time in milliseconds, rounded up, that `bytes` take on a link of `baud` bits per second.
 ///
-/// A `baud` of 0 is taken as 1.
+/// A `baud` of 0 counts as 1.
 #[must_use]
 pub const fn link_time_ms(bytes: usize, baud: u32) -> u64 {
     let bits = bytes as u64 * BITS_PER_BYTE;

@@ -1,10 +1,10 @@
-//! One part's way to its verdict, as types: [`Trigger`], then [`Pending`], then [`Committed`].
+//! The steps from a trigger to a verdict, as types: [`Trigger`], then [`Pending`], then [`Committed`].
 //!
-//! A verdict goes out only from a [`Committed`]; that comes only from a [`Pending`], by saying under which number the
-//! journal holds it; that comes only from a session which gave out the [`Trigger`] and still waits for its part. None
-//! of them can be copied, and each step uses up the one before it.
+//! A session sends a verdict only from a [`Committed`]. A [`Committed`] is made only from a [`Pending`] and the number under
+//! which the journal stored it. A [`Pending`] is made only by the session that issued the [`Trigger`] and still waits for the
+//! part. These types cannot be copied, and each step consumes the previous one.
 //!
-//! A committed entry can't be made by hand:
+//! A committed entry cannot be built by hand:
 //!
 //! ```compile_fail,E0451
 //! use cellgate_protocol::part::{Committed, Pending};
@@ -13,7 +13,7 @@
 //! }
 //! ```
 //!
-//! nor copied:
+//! A pending verdict cannot be committed twice:
 //!
 //! ```compile_fail,E0382
 //! use cellgate_protocol::part::{Committed, Pending};
@@ -22,7 +22,7 @@
 //! }
 //! ```
 //!
-//! A trigger is used once:
+//! A trigger can be concluded only once:
 //!
 //! ```compile_fail,E0382
 //! use cellgate_protocol::{part::{Outcome, Trigger}, session::device::DeviceSession};
@@ -32,26 +32,26 @@
 //! }
 //! ```
 //!
-//! and can't be made by hand either:
+//! A trigger cannot be built by hand:
 //!
 //! ```compile_fail,E0423
 //! let forged = cellgate_protocol::part::Trigger(panic!());
 //! ```
 //!
-//! The right way compiles:
+//! This compiles:
 //!
 //! ```
 //! use cellgate_protocol::{health::Health, part::{Outcome, Trigger}, session::device::{DeviceSession, Dispatch}};
 //! use core::num::NonZeroU64;
 //! fn right(session: &mut DeviceSession, trigger: Trigger, outcome: Outcome, health: Option<&Health>) {
 //!     if let Ok(pending) = session.conclude(7, trigger, outcome) {
-//!         let verdict_seq = NonZeroU64::MIN; // the number that the journal gave to pending.entry()
+//!         let verdict_seq = NonZeroU64::MIN; // the journal's number for pending.entry()
 //!         let dispatch: Dispatch = session.send_verdict(9, pending.committed(verdict_seq), health);
 //!     }
 //! }
 //! ```
 //!
-//! Without saying how healthy the appliance is there is no verdict at all:
+//! A verdict cannot be sent without an argument for the health of the appliance:
 //!
 //! ```compile_fail,E0061
 //! use cellgate_protocol::{part::Committed, session::device::DeviceSession};
@@ -69,13 +69,13 @@ use crate::{
 };
 use core::num::NonZeroU64;
 
-/// A part that the session waits for.
+/// The identity and time limit of a part that the session waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub(crate) part_id: u64,
     pub(crate) nonce: u32,
     pub(crate) boot_epoch: u32,
-    /// The session's own count of triggers: no two tickets of a session are the same.
+    /// The session's own count of triggers. It makes every ticket of a session different.
     pub(crate) number: u64,
     pub(crate) accepted_ms: u64,
     pub(crate) deadline_ms: u32,
@@ -93,7 +93,7 @@ impl Ticket {
     }
 }
 
-/// A fresh trigger of the PLC, given out once.
+/// A new trigger of the PLC. The session issues it once.
 #[derive(Debug)]
 #[must_use = "a trigger that is dropped ends as REJECT/TIMEOUT"]
 pub struct Trigger(pub(crate) Ticket);
@@ -111,19 +111,19 @@ impl Trigger {
         self.0.nonce
     }
 
-    /// The last moment of the part's time, on the clock that the session is fed.
+    /// The last moment of the part's time, on the caller's clock.
     #[must_use]
     pub fn deadline_at_ms(&self) -> u64 {
         self.0.ends_ms()
     }
 }
 
-/// What the application found out about a part.
+/// The application's result for a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     /// The verdict.
     pub verdict: WireVerdict,
-    /// Why.
+    /// The reason of the verdict.
     pub reason: ReasonCode,
     /// The score.
     pub score: ScoreE4,
@@ -131,12 +131,12 @@ pub struct Outcome {
     pub model: DigestStart,
     /// The image that was judged.
     pub image: DigestStart,
-    /// What else is true of it.
+    /// The flags of the verdict.
     pub flags: Flags,
 }
 
 impl Outcome {
-    /// A REJECT for a reason, without score, model and image.
+    /// A REJECT with a reason and without score, model and image.
     #[must_use]
     pub const fn reject(reason: ReasonCode) -> Self {
         Self {
@@ -150,20 +150,20 @@ impl Outcome {
     }
 }
 
-/// What the journal has to store before anything is sent.
+/// The entry that the journal must store before a verdict is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartEntry {
     /// The part.
     pub part_id: u64,
     /// The nonce of its trigger.
     pub nonce: u32,
-    /// The boot epoch that it was judged in.
+    /// The boot epoch in which it was judged.
     pub boot_epoch: u32,
-    /// What was found out.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// A part with its verdict, which the journal doesn't hold yet.
+/// A part with a verdict that the journal has not stored yet.
 #[derive(Debug)]
 #[must_use = "a verdict that is not committed keeps the window shut"]
 pub struct Pending {
@@ -172,20 +172,20 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// What the journal has to store.
+    /// The entry that the journal must store.
     #[must_use]
     pub fn entry(&self) -> PartEntry {
         let Ticket { part_id, nonce, boot_epoch, .. } = self.ticket;
         PartEntry { part_id, nonce, boot_epoch, outcome: self.outcome }
     }
 
-    /// The journal holds the entry, durably, under this number.
+    /// Call this when the journal has stored the entry durably under this number.
     pub fn committed(self, verdict_seq: NonZeroU64) -> Committed {
         Committed { pending: self, verdict_seq }
     }
 }
 
-/// A part whose verdict the journal holds.
+/// A part whose verdict the journal has stored.
 #[derive(Debug)]
 #[must_use = "a committed verdict that is not sent keeps the window shut until the deadline"]
 pub struct Committed {
@@ -200,7 +200,7 @@ impl Committed {
         self.verdict_seq
     }
 
-    /// The message as it is sent now. Whether it may be sent is the session's to know.
+    /// The message if it is sent now. The session decides whether it may be sent.
     pub(crate) fn message(&self, now_ms: u64) -> VerdictMessage {
         let Pending { ticket, outcome } = &self.pending;
         let code = outcome.verdict.code();
@@ -219,14 +219,14 @@ impl Committed {
         }
     }
 
-    /// The verdict as information.
+    /// The verdict as a record.
     pub(crate) fn record(&self, origin: Origin) -> Record {
         self.pending.entry().record(self.verdict_seq, origin)
     }
 }
 
 impl PartEntry {
-    /// The entry as information, for a replay from the journal.
+    /// The entry as a record, for a replay from the journal.
     #[must_use]
     pub fn record(&self, verdict_seq: NonZeroU64, origin: Origin) -> Record {
         let Outcome { verdict, reason, score, model, image, flags } = self.outcome;

@@ -1,19 +1,24 @@
-//! Reasons: why a verdict is what it is, and why a trigger was refused.
+//! Reasons: why a verdict is what it is, and why a trigger was refused. `REASONS.md` has the same table for integrators.
 //!
-//! On the wire a reason is a raw 16-bit integer; an unknown one is shown as its number. Numbers are only ever appended;
-//! 0x0105 and 0x020D meant something once and are not given again.
-//! 1..=0xFF belong to the decision on an image, 0x100.. to the appliance, 0x200.. to the PLC's gate.
+//! A reason travels as a raw 16-bit integer. An unknown one is shown as its number. Numbers are only appended and never used
+//! again; 0x0105 and 0x020D had a meaning once and stay unused.
+//!
+//! | codes | belong to |
+//! |---|---|
+//! | 0x0001 to 0x00FF | the decision on an image |
+//! | 0x0100 to 0x01FF | the appliance |
+//! | 0x0200 to 0x02FF | the PLC's gate |
 
 use crate::code::WireVerdict;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A reason as it travels: any 16 bits.
+/// A reason as a raw number. Any 16 bits are a valid value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReasonCode(#[serde(with = "postcard::fixint::le")] pub u16);
 
-/// What a reason is given for.
+/// What carries a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A PASS.
@@ -22,16 +27,16 @@ pub enum Role {
     Review,
     /// A REJECT.
     Reject,
-    /// Refusing a trigger, which then gets no verdict.
+    /// A refusal of a trigger, which then gets no verdict.
     Refusal,
-    /// Refusing a trigger, or a REJECT.
+    /// A refusal of a trigger, or a REJECT.
     RefusalOrReject,
-    /// The PLC's gate; the device never gives it.
+    /// A decision of the PLC's gate. The device never sends it.
     Gate,
 }
 
 impl Role {
-    /// The verdict that the reason belongs to; none for those that belong to no verdict of the device.
+    /// The verdict that carries the reason. `None` if no verdict of the device does.
     #[must_use]
     pub const fn verdict(self) -> Option<WireVerdict> {
         match self {
@@ -42,14 +47,14 @@ impl Role {
         }
     }
 
-    /// Whether a trigger may be refused with the reason.
+    /// May the device refuse a trigger with this reason?
     #[must_use]
     pub const fn is_refusal(self) -> bool {
         matches!(self, Self::Refusal | Self::RefusalOrReject)
     }
 }
 
-/// The table of reasons: a constant, a role, a name and a line for each, from one place.
+/// Makes the constant, the role, the name and the documentation of each reason from one table.
 macro_rules! reasons {
     ($($(#[doc = $text:literal])+ $role:ident $name:ident = $value:literal;)+) => {
         impl ReasonCode {
@@ -58,7 +63,7 @@ macro_rules! reasons {
             /// Every reason that this version knows.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// The stable name, for example `SCORE_BELOW_REVIEW`; none for a code that this version doesn't know.
+            /// The stable name, for example `SCORE_BELOW_REVIEW`. `None` for a code that this version does not know.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
@@ -67,7 +72,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// What the reason is given for; none for a code that this version doesn't know.
+            /// What carries the reason. `None` for a code that this version does not know.
             #[must_use]
             pub const fn role(self) -> Option<Role> {
                 match self.0 {
@@ -76,7 +81,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// The reason of this stable name.
+            /// The reason with this stable name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|reason| reason.name() == Some(name))
@@ -92,72 +97,72 @@ reasons! {
     Review SCORE_FROM_REVIEW = 0x0002;
     /// REJECT: the score is at or above the upper threshold.
     Reject SCORE_FROM_REJECT = 0x0003;
-    /// REJECT: the score is no number from 0 to 1.
+    /// REJECT: the score is not a number from 0 to 1.
     Reject SCORE_INVALID = 0x0004;
-    /// REJECT: the image's file could not be read from its disk.
+    /// REJECT: the image's file could not be read from disk.
     Reject IMAGE_UNREADABLE = 0x0005;
-    /// REJECT: the image's bytes are no valid TIFF.
+    /// REJECT: the image's bytes are not a valid TIFF.
     Reject IMAGE_MALFORMED = 0x0006;
-    /// REJECT: the image is no radiograph.
+    /// REJECT: the TIFF is not a radiograph: one grey channel, unsigned, 9 to 16 bits, one plane.
     Reject IMAGE_UNSUPPORTED = 0x0007;
-    /// REJECT: the image is larger, or takes longer, than the limits allow.
+    /// REJECT: the image is larger, or takes longer to decode, than the limits allow.
     Reject IMAGE_OVER_LIMIT = 0x0008;
     /// REJECT: the image could not be converted to the network's input.
     Reject CONVERSION_FAILED = 0x0009;
-    /// REJECT: the engine gave no score.
+    /// REJECT: the engine returned no score.
     Reject ENGINE_FAILED = 0x000A;
 
     /// REJECT: the appliance did not conclude before the part's deadline.
     Reject TIMEOUT = 0x0101;
-    /// Refused: another part is in hand, the window is one.
+    /// Refusal: the appliance has another open part. It handles one part at a time.
     Refusal BUSY = 0x0102;
     /// REJECT: no image came for the part.
     Reject NO_IMAGE = 0x0103;
-    /// Refused: the appliance is not ready.
+    /// Refusal: the appliance is not ready.
     Refusal NOT_READY = 0x0104;
-    /// REJECT: the part was in hand when the appliance restarted.
+    /// REJECT: the appliance restarted while the part was open.
     Reject RESTARTED = 0x0106;
-    /// Refused or REJECT: the verdict could not be stored, so it could not be sent.
+    /// Refusal or REJECT: the acceptance or the verdict could not be stored.
     RefusalOrReject STORE_FAILED = 0x0107;
     /// REJECT: the process that decodes images failed.
     Reject DECODER_FAILED = 0x0108;
-    /// REJECT: the process that decodes images did not end in time.
+    /// REJECT: the process that decodes images did not answer in time.
     Reject DECODER_TIMED_OUT = 0x0109;
-    /// REJECT: the image does not belong to the part: its name or its order says otherwise.
+    /// REJECT: the image does not belong to the part, or its file changed after it arrived.
     Reject IMAGE_MISMATCH = 0x010A;
-    /// Refused: the trigger's deadline is 0 or longer than allowed.
+    /// Refusal: the trigger's deadline is 0 or longer than allowed.
     Refusal DEADLINE_INVALID = 0x010B;
-    /// Refused: the part's deadline is over.
+    /// Refusal: the part's deadline is over.
     Refusal EXPIRED = 0x010C;
-    /// REJECT: a fault of the appliance that has no reason of its own.
+    /// REJECT: a fault of the appliance without a reason of its own.
     Reject INTERNAL = 0x010D;
-    /// Refused: the trigger was meant for another start of the appliance (Modbus registers only; a native frame of another
-    /// start never reaches the session).
+    /// Refusal: the trigger names another start of the appliance. Modbus registers only: a native frame of another start never
+    /// reaches the session.
     Refusal EPOCH_MISMATCH = 0x010E;
 
-    /// Gate: the check sum is wrong.
+    /// Gate: the CRC is wrong.
     Gate CRC = 0x0201;
-    /// Gate: the code and its complement don't fit together.
+    /// Gate: the complement is not the inverted verdict code.
     Gate COMPLEMENT = 0x0202;
-    /// Gate: the verdict is on another part.
+    /// Gate: the verdict is for another part.
     Gate PART_MISMATCH = 0x0203;
     /// Gate: the verdict answers another trigger.
     Gate NONCE_MISMATCH = 0x0204;
     /// Gate: the verdict comes from a simulation.
     Gate SIMULATED = 0x0205;
-    /// Gate: the appliance works with less than it should, or sets a flag that this version doesn't know.
+    /// Gate: the appliance works with less than it should have, or sets a flag that the gate does not know.
     Gate DEGRADED = 0x0206;
-    /// Gate: the model is not on the allow-list.
+    /// Gate: the model is not on the PLC's allow-list.
     Gate MODEL_NOT_ALLOWED = 0x0207;
-    /// Gate: the appliance's heartbeat stands still.
+    /// Gate: the appliance's heartbeat does not change.
     Gate STALE_HEARTBEAT = 0x0208;
-    /// Gate: the verdict, or none, came after the deadline.
+    /// Gate: no verdict came before the deadline.
     Gate LATE = 0x0209;
-    /// Gate: only a RECORD came for the part; it is information and nothing to act on.
+    /// Gate: only a record came for the part. A record is information, not a verdict to act on.
     Gate RECORD_ONLY = 0x020A;
-    /// Gate: the appliance speaks another version.
+    /// Gate: the appliance speaks another version, or is another device than expected.
     Gate INCOMPATIBLE = 0x020B;
-    /// Gate: the code is none of the three.
+    /// Gate: the verdict code is not PASS, REVIEW or REJECT.
     Gate UNKNOWN_CODE = 0x020C;
 }
 
@@ -181,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_has_a_number_and_a_name_of_its_own() {
+    fn numbers_ascend_and_names_are_unique() {
         for (i, reason) in ReasonCode::ALL.iter().enumerate() {
             assert_eq!(ReasonCode::from_name(reason.name().unwrap()), Some(*reason));
             assert!(ReasonCode::ALL[i + 1..].iter().all(|other| other.0 > reason.0), "{reason} is out of order");

@@ -1,27 +1,27 @@
-//! The score as the link carries it.
+//! The score on the link.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// The probability of "abnormal" in ten-thousandths, 0..=10000, rounded down; the journal holds the exact value.
+/// The score in ten-thousandths, 0..=10000, rounded down. The journal has the exact value.
 ///
-/// An integer, so that both profiles show the same and no PLC meets a NaN.
+/// It is an integer so that both profiles carry the same value and no PLC has to handle a NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ScoreE4(#[serde(with = "postcard::fixint::le")] pub u16);
 
 impl ScoreE4 {
-    /// There is no score, or none that is a number from 0 to 1.
+    /// There is no score, or it is not a number from 0 to 1.
     pub const NONE: Self = Self(0xFFFF);
 
-    /// The score of a probability; [`ScoreE4::NONE`] outside 0..=1 and for NaN.
+    /// The score for the network's output. [`ScoreE4::NONE`] outside 0..=1 and for NaN.
     #[must_use]
     pub fn from_probability(probability: f32) -> Self {
         if (0.0..=1.0).contains(&probability) {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "within 0..=10000, and meant to be rounded down; in f64 the product is exact enough for that"
+                reason = "the value is within 0..=10000 and is rounded down; f64 holds the product exactly enough"
             )]
             Self((f64::from(probability) * 10_000.0) as u16)
         } else {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_number_outside_0_to_1_is_a_score() {
+    fn a_number_outside_0_to_1_is_not_a_score() {
         for probability in [f32::NAN, f32::INFINITY, -f32::MIN_POSITIVE, 1.000_000_1] {
             assert_eq!(ScoreE4::from_probability(probability), ScoreE4::NONE);
         }

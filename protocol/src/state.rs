@@ -1,23 +1,23 @@
-//! What state the appliance is in, numbered as in OPC 40100-1 (machine vision), and its status bits.
+//! The appliance's state, numbered as in OPC 40100-1 (machine vision), and its status bits.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// The appliance's state. The numbers are those of OPC 40100-1, 4 and 8 upwards are not used.
+/// The appliance's state. The numbers are those of OPC 40100-1. 4 and all from 8 are unused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum DeviceState {
-    /// Starting: nothing was proven yet.
+    /// Starting. The engine has not proved itself yet.
     Preoperational = 1,
     /// Stopped by a person or by a shutdown.
     Halted = 2,
-    /// Something must be mended first: the store, the engine, the golden images.
+    /// Needs repair before it can judge, for example the store or the engine.
     Error = 3,
-    /// Could work, but holds: the PLC is silent or a worker stands still.
+    /// Able to work, but on hold: the PLC is silent or a worker stands still.
     Initialized = 5,
-    /// Waits for a trigger.
+    /// Waiting for a trigger.
     Ready = 6,
-    /// Has a part in hand.
+    /// A part is open.
     SingleExecution = 7,
 }
 
@@ -35,7 +35,7 @@ impl DeviceState {
         }
     }
 
-    /// The state on the wire.
+    /// The state as a number.
     #[must_use]
     pub const fn code(self) -> StateCode {
         StateCode(self as u8)
@@ -48,13 +48,13 @@ impl fmt::Display for DeviceState {
     }
 }
 
-/// A state as it travels: any 8 bits.
+/// A state as a raw number. Any 8 bits are a valid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StateCode(pub u8);
 
 impl StateCode {
-    /// The state that the code says; none for one that this version doesn't know.
+    /// The state with this number. `None` if this version does not know it.
     #[must_use]
     pub const fn state(self) -> Option<DeviceState> {
         Some(match self.0 {
@@ -69,25 +69,25 @@ impl StateCode {
     }
 }
 
-/// Status bits, the same in a HEARTBEAT and in a Modbus register; unknown bits are kept and mean nothing.
+/// Status bits, the same in a HEARTBEAT and in a Modbus register. Unknown bits are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Status(#[serde(with = "postcard::fixint::le")] pub u16);
 
 impl Status {
-    /// A trigger would be accepted.
+    /// The device would accept a trigger.
     pub const READY: Self = Self(1 << 0);
-    /// A part is being judged.
+    /// A part was accepted and is being judged.
     pub const BUSY: Self = Self(1 << 1);
-    /// The last part has its terminal entry in the journal, and the PLC did not acknowledge it yet.
+    /// The journal has stored the last part's verdict, and the PLC has not acknowledged it yet.
     pub const DONE: Self = Self(1 << 2);
-    /// The verdict that is shown may be acted on: it was committed, its deadline is not over, a PASS is healthy.
+    /// The PLC may act on the verdict: it was committed, its deadline is not over, and for a PASS the appliance is healthy.
     pub const VALID: Self = Self(1 << 3);
-    /// A trigger was refused because a part was in hand; stays until it is cleared.
+    /// A trigger was refused because a part was open. Set until the PLC clears it.
     pub const OVERRUN: Self = Self(1 << 4);
-    /// The appliance works with less than it should.
+    /// The appliance is degraded: it works with less than it should have.
     pub const DEGRADED: Self = Self(1 << 5);
-    /// The journal can store.
+    /// The journal can store verdicts.
     pub const STORE_OK: Self = Self(1 << 6);
 
     /// Are all bits of `other` set?
@@ -96,7 +96,7 @@ impl Status {
         self.0 & other.0 == other.0
     }
 
-    /// These bits, and those of `other` where `on`.
+    /// These bits, and those of `other` if `on`.
     #[must_use]
     pub const fn with(self, other: Self, on: bool) -> Self {
         if on { Self(self.0 | other.0) } else { self }
@@ -108,14 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_survive_the_wire_and_unknown_ones_are_not_malformed() {
+    fn known_states_keep_their_number_and_unknown_ones_have_no_state() {
         let known = (0..=u8::MAX).filter_map(|code| StateCode(code).state().map(|state| (code, state)));
         assert!(known.clone().all(|(code, state)| state.code().0 == code));
         assert_eq!(known.count(), 6);
     }
 
     #[test]
-    fn status_bits_add_up() {
+    fn status_bits_combine() {
         let status = Status::READY.with(Status::STORE_OK, true).with(Status::BUSY, false);
         assert!(status.has(Status::READY) && status.has(Status::STORE_OK) && !status.has(Status::BUSY));
     }

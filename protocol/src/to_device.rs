@@ -1,34 +1,34 @@
-//! What the PLC says to the device.
+//! Messages from the PLC to the device.
 
 use crate::{code::VerdictCode, frame_type::FrameType, state::Status};
 use serde::{Deserialize, Serialize};
 
-/// Opens a link. Its layout never changes, so that sides of different versions still understand it.
+/// Opens a link. Its layout never changes, so that sides of different versions can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The sender's [`crate::version::SCHEMA`].
     #[serde(with = "postcard::fixint::le")]
     pub schema: u32,
-    /// The PLC's number, for the journal; 0 where it has none.
+    /// The PLC's number, for the journal. 0 if it has none.
     #[serde(with = "postcard::fixint::le")]
     pub plc: u32,
 }
 
-/// Asks for the verdict on one part.
+/// Asks for the verdict on a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerRequest {
     /// The part's number.
     #[serde(with = "postcard::fixint::le")]
     pub part_id: u64,
-    /// Never used twice: tells this trigger from any other of the same part.
+    /// A number that is never used twice. It distinguishes this trigger from any other of the same part.
     #[serde(with = "postcard::fixint::le")]
     pub nonce: u32,
-    /// What is left of the part's time, in milliseconds, 1..=[`crate::limits::MAX_DEADLINE_MS`].
+    /// The remaining time of the part in milliseconds, 1..=[`crate::limits::MAX_DEADLINE_MS`].
     #[serde(with = "postcard::fixint::le")]
     pub deadline_ms: u32,
 }
 
-/// Says that a VERDICT or a RECORD arrived; echoes what it said. It does not say what the gate made of it.
+/// Acknowledges a VERDICT or a RECORD and echoes its number, part and code. It does not carry the gate's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     /// The number of the verdict.
@@ -44,10 +44,10 @@ pub struct Ack {
 /// The PLC is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlcHeartbeat {
-    /// Advanced by one each time, wrapping.
+    /// Increases by one with each heartbeat, wrapping.
     #[serde(with = "postcard::fixint::le")]
     pub counter: u32,
-    /// For later use; 0.
+    /// Reserved, 0.
     pub status: Status,
 }
 
@@ -62,7 +62,7 @@ pub enum ToDevice {
     Ack(Ack),
     /// The PLC is alive.
     Heartbeat(PlcHeartbeat),
-    /// Something is wrong with the link.
+    /// A fault of the link.
     Error(crate::fault::LinkError),
 }
 

@@ -1,7 +1,7 @@
-//! What the device says to the PLC.
+//! Messages from the device to the PLC.
 //!
-//! Every message can be read by everyone. A [`VerdictMessage`] can be made only by a session
-//! ([`crate::session::device`]), and only from a committed journal entry.
+//! Any code can read every message. Only a session ([`crate::session::device`]) can make a [`VerdictMessage`], and only from a
+//! committed journal entry.
 
 use crate::{
     code::VerdictCode, digest::DigestStart, fault::LinkError, frame_type::FrameType, reason::ReasonCode,
@@ -22,7 +22,7 @@ pub struct HelloAck {
     pub state: StateCode,
 }
 
-/// The trigger was accepted: exactly one verdict follows.
+/// The trigger was accepted: the part gets exactly one verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Busy {
     /// The part.
@@ -33,7 +33,7 @@ pub struct Busy {
     pub nonce: u32,
 }
 
-/// The trigger was refused, or its verdict can't be stored: no verdict follows.
+/// The trigger was refused, or its verdict cannot be stored: no verdict follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nak {
     /// The part.
@@ -42,11 +42,11 @@ pub struct Nak {
     /// The trigger's nonce.
     #[serde(with = "postcard::fixint::le")]
     pub nonce: u32,
-    /// Why.
+    /// The reason of the refusal.
     pub reason: ReasonCode,
 }
 
-/// What else is true of a verdict; bits that this version doesn't know are kept, and are no PASS.
+/// The flags of a verdict. Bits that this version does not know are kept. The gate lets no part pass if any bit is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Flags(#[serde(with = "postcard::fixint::le")] pub u16);
@@ -54,7 +54,7 @@ pub struct Flags(#[serde(with = "postcard::fixint::le")] pub u16);
 impl Flags {
     /// The image or the engine is simulated.
     pub const SIMULATED: Self = Self(1 << 0);
-    /// The appliance works with less than it should.
+    /// The appliance is degraded: it works with less than it should have.
     pub const DEGRADED: Self = Self(1 << 1);
 
     /// Are all bits of `other` set?
@@ -70,7 +70,7 @@ impl Flags {
     }
 }
 
-/// VERDICT: something to act on, for the gate to judge.
+/// VERDICT: a verdict for the gate to act on. Other crates cannot build one:
 ///
 /// ```compile_fail,E0451
 /// use cellgate_protocol::{code::VerdictCode, to_plc::VerdictMessage};
@@ -103,7 +103,7 @@ impl VerdictMessage {
         self.part_id
     }
 
-    /// The nonce of the trigger that this answers.
+    /// The nonce of the trigger that the verdict answers.
     #[must_use]
     pub const fn nonce(&self) -> u32 {
         self.nonce
@@ -121,13 +121,13 @@ impl VerdictMessage {
         self.code
     }
 
-    /// The verdict once more, every bit turned.
+    /// The verdict code with every bit inverted.
     #[must_use]
     pub const fn complement(&self) -> u32 {
         self.complement
     }
 
-    /// Why.
+    /// The reason of the verdict.
     #[must_use]
     pub const fn reason(&self) -> ReasonCode {
         self.reason
@@ -139,7 +139,7 @@ impl VerdictMessage {
         self.score
     }
 
-    /// Milliseconds from the device's acceptance of the trigger to the sending of this very frame.
+    /// Milliseconds from the trigger's arrival at the device to the sending of this frame.
     #[must_use]
     pub const fn age_ms(&self) -> u32 {
         self.age_ms
@@ -157,51 +157,51 @@ impl VerdictMessage {
         self.image
     }
 
-    /// What else is true of it.
+    /// The flags of the verdict.
     #[must_use]
     pub const fn flags(&self) -> Flags {
         self.flags
     }
 }
 
-/// Why a verdict is only a record; any 8 bits.
+/// Why a verdict is sent as a record, as a raw number. Any 8 bits are a valid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Origin(pub u8);
 
 impl Origin {
-    /// The Modbus profile's registers don't tell.
-    pub const NOT_TOLD: Self = Self(0);
+    /// Unknown, because the registers of the Modbus profile do not carry the origin.
+    pub const UNKNOWN: Self = Self(0);
     /// The part's deadline was over before the verdict was acknowledged.
     pub const LATE: Self = Self(1);
-    /// A PASS, but a worker stood still or the PLC was silent when it should have gone out.
+    /// A PASS, but a worker stood still, the store had failed or the PLC was silent when it was to be sent.
     pub const UNHEALTHY: Self = Self(2);
-    /// Read from the journal, after a restart.
+    /// Replayed from the journal after a restart.
     pub const REPLAY: Self = Self(3);
     /// Judged without a trigger.
     pub const FREE_RUNNING: Self = Self(4);
-    /// Acknowledged already: shown in registers, never sent.
+    /// Already acknowledged. Only shown in registers, never sent.
     pub const DELIVERED: Self = Self(5);
 }
 
-/// RECORD: information about a verdict, never something to act on.
+/// RECORD: a verdict for information only. The PLC must not act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The part.
     #[serde(with = "postcard::fixint::le")]
     pub part_id: u64,
-    /// The nonce of its trigger; 0 where there was none.
+    /// The nonce of its trigger. 0 if there was no trigger.
     #[serde(with = "postcard::fixint::le")]
     pub nonce: u32,
     /// The journal's number of the verdict.
     #[serde(with = "postcard::fixint::le")]
     pub verdict_seq: u64,
-    /// The boot epoch that it was judged in.
+    /// The boot epoch in which it was judged.
     #[serde(with = "postcard::fixint::le")]
     pub boot_epoch: u32,
     /// The verdict.
     pub code: VerdictCode,
-    /// Why.
+    /// The reason of the verdict.
     pub reason: ReasonCode,
     /// The score.
     pub score: ScoreE4,
@@ -209,23 +209,23 @@ pub struct Record {
     pub model: DigestStart,
     /// The image that was judged.
     pub image: DigestStart,
-    /// What else is true of it.
+    /// The flags of the verdict.
     pub flags: Flags,
-    /// Why it is only a record.
+    /// Why it is a record.
     pub origin: Origin,
 }
 
-/// The device is alive, and how it is.
+/// The device is alive, with its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceHeartbeat {
-    /// Advanced by one each time, wrapping, and only while every worker shows progress.
+    /// Increases by one with each heartbeat, wrapping, but only while every worker makes progress.
     #[serde(with = "postcard::fixint::le")]
     pub counter: u32,
     /// The state.
     pub state: StateCode,
     /// The status bits.
     pub status: Status,
-    /// Verdicts in the journal that the PLC did not acknowledge; 65535 for more.
+    /// Verdicts in the journal that the PLC has not acknowledged, at most 65535.
     #[serde(with = "postcard::fixint::le")]
     pub backlog: u16,
 }
@@ -237,15 +237,15 @@ pub enum ToPlc {
     HelloAck(HelloAck),
     /// The trigger was accepted.
     Busy(Busy),
-    /// Something to act on.
+    /// A verdict to act on.
     Verdict(VerdictMessage),
     /// The trigger was refused.
     Nak(Nak),
     /// The device is alive.
     Heartbeat(DeviceHeartbeat),
-    /// Information.
+    /// A verdict for information only.
     Record(Record),
-    /// Something is wrong with the link.
+    /// A fault of the link.
     Error(LinkError),
 }
 

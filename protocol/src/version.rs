@@ -1,13 +1,14 @@
-//! The version of the wire and its policy.
+//! The versions of the native protocol and when they change.
 //!
-//! Variants, fields and codes are only ever appended. Two sides talk only when their [`WIRE`] and their [`SCHEMA`] are
-//! the same; any other pair is incompatible, and an incompatible pair never yields a PASS.
+//! Messages, fields and codes are only appended. Two sides open a link only if both [`WIRE`] and [`SCHEMA`] are the same. Any
+//! other pair is incompatible and never leads to a PASS.
 //!
-//! [`WIRE`] grows when the header, the framing or HELLO changes: a side can't read the other's frames at all.
-//! [`SCHEMA`] grows when a message, a field or the meaning of a code is added: HELLO carries it, so that the
-//! difference is found before the first part.
+//! | version | increases when | effect of a difference |
+//! |---|---|---|
+//! | [`WIRE`] | the header, the framing, HELLO, HELLO_ACK or ERROR changes | a side drops the other's frames |
+//! | [`SCHEMA`] | a message, a field or the meaning of a code is added | HELLO carries it, so no link opens |
 
-/// The version that every frame carries in its first byte.
+/// The version in the first byte of every frame.
 pub const WIRE: u8 = 1;
 
 /// The version of the messages, compared in HELLO and HELLO_ACK.

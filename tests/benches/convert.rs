@@ -1,8 +1,9 @@
-//! From a TIFF to the network's input: this code against the paper's Python way, turn by turn in one run.
+//! Compares this code with the paper's way in Python, from a TIFF to the network's input, alternating within one run.
 //!
-//! `cargo bench -p cellgate-tests --bench convert -- [ROUNDS]`, or `scripts/bench`. One core each. The floor is the time
-//! that writing the tensor's 24 MB alone takes, measured in the same turns. Exit status 1, and one line that says why, where a target
-//! is missed; 2 where nothing could be measured.
+//! `cargo bench -p cellgate-tests --bench convert -- [ROUNDS]`, or `scripts/bench`. Both use one core. The floor is the time to
+//! write only the 24 MB of the tensor, measured in the same rounds.
+//!
+//! Exit status 0: all targets are met. 1: a target is missed, named in one line. 2: nothing could be measured.
 
 use anyhow::{Context as _, ensure};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size};
@@ -18,9 +19,9 @@ use std::time::Instant;
 const HEIGHT: u32 = 2115;
 const WIDTH: u32 = 1219;
 const BOUNDS: &str = "1700,2800";
-/// Images of one turn: a stream of parts finds the caches as the part before left them.
+/// Images per round, so that the caches are in the state that the previous part left, as in production.
 const IN_A_ROW: usize = 4;
-/// What is asked for: so many times faster than the Python way.
+/// The methods with their targets: the factor by which this code must be faster than Python.
 const METHODS: [(Method, f64); 2] = [(Method::Global, 5.0), (Method::Local, 10.0)];
 
 fn main() -> ExitCode {
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures; gives the targets that were missed.
+/// Measures, and returns the missed targets.
 fn measure() -> anyhow::Result<Vec<String>> {
     let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(31);
     let folder = tempfile::tempdir()?;
@@ -86,7 +87,7 @@ fn measure() -> anyhow::Result<Vec<String>> {
     Ok(missed)
 }
 
-/// The whole way.
+/// From the TIFF to the tensor.
 fn run(
     image: &Path,
     reader: &mut RadiographReader,
@@ -97,7 +98,7 @@ fn run(
     Ok(())
 }
 
-/// Where the time goes.
+/// Times of the single steps.
 fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
     let mut reader = RadiographReader::new(RadiographLimits::default());
     let radiograph = reader.read(image)?.clone();
@@ -120,7 +121,7 @@ fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
     })?;
     stage("global: to the tensor", &mut || Ok(global.to_tensor(&radiograph, black_box(&mut tensor))?))?;
     stage("local: to the tensor", &mut || Ok(local.to_tensor(&radiograph, black_box(&mut tensor))?))?;
-    // Ever darker rows: hardly a pixel can be passed over on the way to the local bounds.
+    // Each row is darker than the one before, so the search for the local bounds can hardly skip a pixel.
     let shade = |(at, level): (usize, &u16)| level + 1000 - (1000 * at / radiograph.levels().len()) as u16;
     let shaded = radiograph.levels().iter().enumerate().map(shade).collect();
     let shaded = Radiograph::new(WIDTH, HEIGHT, shaded)?;
@@ -167,7 +168,7 @@ fn milliseconds(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64
     Ok(start.elapsed().as_secs_f64() * 1e3)
 }
 
-/// What several turns took; the best one is the least disturbed by other programs.
+/// Times of several rounds. The best one is the least disturbed by other programs.
 struct Times {
     median: f64,
     best: f64,
@@ -186,11 +187,11 @@ impl std::fmt::Display for Times {
     }
 }
 
-/// Levels of 1700..2800 as the paper gives them: a bright coating with a soft shading and noise, on a darker frame.
+/// Levels of 1700..2800, as in the paper: a bright coating with a soft shading and noise, on a darker frame.
 fn electrode() -> Radiograph {
     let mut state = 1_u64;
     let mut noise = || {
-        // A sum of uniform numbers is nearly normal.
+        // A sum of uniform numbers is approximately normal.
         (0..4).fold(0.0, |sum, _| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             sum + (state >> 40) as f64 / f64::from(1 << 24) - 0.5
@@ -205,7 +206,7 @@ fn electrode() -> Radiograph {
     Radiograph::new(WIDTH, HEIGHT, levels.collect()).expect("as many levels as pixels")
 }
 
-/// A little-endian TIFF of one strip without compression, as scanners write them.
+/// A little-endian TIFF of one strip without compression, as scanners write it.
 fn uncompressed_tiff(radiograph: &Radiograph) -> Vec<u8> {
     let pixels: Vec<u8> = radiograph.levels().iter().flat_map(|level| level.to_le_bytes()).collect();
     let entries: [[u32; 3]; 9] = [

@@ -1,7 +1,7 @@
-"""The paper's Python way from a TIFF to the network's input, timed on request by benches/convert.rs.
+"""The paper's way from a TIFF to the network's input in Python. benches/convert.rs starts it and requests timings.
 
 Usage: convert_python_way.py IMAGE HEIGHTxWIDTH LO,HI
-Reads one request a line, answers one line:
+Reads one request per line and answers each with one line:
   time METHOD    milliseconds of one conversion (global or local)
   digest METHOD  SHA-256 of the tensor's bytes
 """

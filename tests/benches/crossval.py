@@ -1,13 +1,13 @@
-"""Cross-validation of the paper's recipe: from cached features, against a forward pass of every image in every epoch.
+"""Compares cross-validation from cached features with a forward pass of every image in every epoch, for the paper's recipe.
 
   crossval.py PROGRAM
 
-PROGRAM is cellgate-trainer. Both ways get the same synthetic electrodes, weights and size, one conversion, all cores. The
-program cross-validates twice: once with an empty cache, once from the cache. The paper's way, in PyTorch, is measured
-over a few steps (forward through the frozen network, backward through the head, Adam) and extrapolated by count: training
-images of a fold x epochs x folds; reading and converting images is left out of it, in its favour.
+PROGRAM is cellgate-trainer. Both use the same synthetic electrodes, weights and size, one conversion and all cores. The
+program cross-validates twice: with an empty cache, then from the cache. The paper's way, in PyTorch, is measured over a few
+steps (forward through the frozen network, backward through the head, Adam) and extrapolated to training images of a fold x
+epochs x folds. Its time does not include reading and converting images, which is in its favour.
 
-Exit status 1, and one line that says why, where the cached way is not 100 times as fast.
+If cross-validation from the cache is not 100 times as fast, the exit status is 1 and one line says so.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-//! Decoding in the sandbox against decoding directly, turn by turn in one run, and the cost of replacing a worker.
+//! Compares decoding in the sandbox with decoding directly, alternating within one run, and measures the cost of replacing a worker.
 //!
 //! `cargo build --release -p cellgate-edge && cargo bench -p cellgate-tests --bench sandbox -- [ROUNDS]`
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The paper's largest electrode.
 const HEIGHT: u32 = 2115;
 const WIDTH: u32 = 1219;
-/// Workers that are replaced.
+/// Number of workers to replace.
 const REPLACED: usize = 50;
 
 fn main() -> ExitCode {
@@ -63,7 +63,7 @@ fn measure() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From handing an image to a dead worker until its replacement has answered the next one, which is tiny.
+/// The time from sending an image to a dead worker until its replacement has answered the next image, which is tiny.
 fn replaced(sandbox: &mut Sandbox, path: &Path) -> anyhow::Result<Duration> {
     let id = sandbox.worker_id().context("no worker")?;
     ensure!(Command::new("kill").args(["-9", &id.to_string()]).status()?.success(), "kill {id}");

@@ -1,4 +1,4 @@
-// All kernels of edge/kernels, to be run on a processor.
+// All kernels of edge/kernels, for running on a processor.
 
 #include "cpu.h"
 
@@ -13,8 +13,8 @@
     if (!std::strcmp(name, #kernel))                                                                                  \
         return launch(kernel, blocks, threads, shared, backward, {addresses, sizes, number});
 
-// Runs the kernel of that name with `blocks[0] * blocks[1]` blocks and `number` arguments; false where there is none that
-// takes arguments of these sizes.
+// Runs the kernel `name` with `blocks[0] * blocks[1]` blocks and `number` arguments. Returns false if there is no such kernel with
+// arguments of these sizes.
 extern "C" bool cellgate_run_kernel(const char* name, const unsigned* blocks, unsigned threads, unsigned char* shared,
                                     bool backward, const void* const* addresses,
                                     const std::size_t* sizes, std::size_t number)

@@ -1,8 +1,8 @@
-// The words of edge/kernels/gpu.h on a processor: a block's threads run one after the other, from the first to the last or
-// from the last to the first, and so do the blocks.
+// The macros of edge/kernels/gpu.h for a processor. Blocks, and the threads of each block, run one after the other, either from
+// the first to the last or from the last to the first.
 //
-// What one thread of a block does to shared memory within one EACH_THREAD, and another one reads within the same, shows as
-// a difference between the two orders. That is all that running them in turns can show of races.
+// If a thread writes shared memory within an EACH_THREAD and another thread reads it within the same one, the two orders give
+// different results. Sequential execution can show no other races.
 
 #include <cmath>
 #include <cstddef>
@@ -35,7 +35,7 @@ static inline unsigned in_order(unsigned step, unsigned of) { return running.bac
 using std::floor;
 using std::rint;
 
-// What lies at an address; memcpy, as arguments lie in memory for bytes.
+// Reads an argument at an address, by memcpy, since arguments are stored as bytes.
 template <typename Argument> static Argument argument_at(const void* address)
 {
     Argument argument;
@@ -49,14 +49,14 @@ static void call(void (*kernel)(Arguments...), const void* const* arguments, std
     kernel(argument_at<Arguments>(arguments[Index])...);
 }
 
-// The arguments of a launch: their addresses, as cuLaunchKernel takes them, their sizes, and how many they are.
+// The arguments of a launch: their addresses, as for cuLaunchKernel, their sizes, and their number.
 struct Given {
     const void* const* addresses;
     const std::size_t* sizes;
     std::size_t number;
 };
 
-// Runs a kernel's blocks; false where it takes other arguments.
+// Runs a kernel's blocks. Returns false if the kernel has other arguments.
 template <typename... Arguments>
 static bool launch(void (*kernel)(Arguments...), const unsigned* blocks, unsigned threads, unsigned char* shared,
                    bool backward, const Given& given)

@@ -1,8 +1,8 @@
 //! The four conversions of the paper, resizing and the tensor are byte-equal with NumPy and Pillow.
 //!
 //! tests/oracle/convert.py computes the same from the same levels. It needs Python with NumPy and Pillow: `.venv` of
-//! `scripts/setup`, or the interpreter that CELLGATE_PYTHON names. The radiographs are generated ones, and every
-//! readable one under CELLGATE_SHARED (default: `shared` beside the repository).
+//! `scripts/setup`, or the interpreter that CELLGATE_PYTHON names. The radiographs are generated, plus every readable one under
+//! CELLGATE_SHARED (default: `shared` beside the repository).
 
 use anyhow::{Context as _, ensure};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method, Size, image_percentiles};
@@ -35,7 +35,7 @@ fn generated_images_equal_numpy_and_pillow() -> anyhow::Result<()> {
 fn images_of_few_levels_equal_numpy_and_pillow() -> anyhow::Result<()> {
     let constant = Radiograph::new(5, 4, vec![1234; 20])?;
     compare("constant", &constant, Size { height: 7, width: 3 })?;
-    // The percentiles of so many pixels fall between two order statistics, so the bounds are rounded.
+    // With this number of pixels the percentiles fall between two order statistics, so the bounds are rounded.
     let two = Radiograph::new(101, 99, (0..101 * 99).map(|at| 1000 + u16::from(at < 5000)).collect())?;
     compare("two levels", &two, Size { height: 33, width: 200 })?;
     let halves = Radiograph::new(5001, 1, (0..5001).map(|at| if at == 0 { 1000 } else { 1001 }).collect())?;
@@ -53,7 +53,7 @@ fn shared_radiographs_equal_numpy_and_pillow() -> anyhow::Result<()> {
         for path in &paths {
             state = next(state);
             let size = Size { height: 1 + (state >> 40) as u32 % 3000, width: 1 + (state >> 20) as u32 % 1500 };
-            // What is refused is the reader's matter.
+            // Other tests cover files that the reader refuses.
             if let Ok(radiograph) = read(path, &RadiographLimits::default()) {
                 compare(&path.display().to_string(), &radiograph, size)?;
                 compared += 1;
@@ -65,7 +65,7 @@ fn shared_radiographs_equal_numpy_and_pillow() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compares everything that is made of `radiograph`, at its own size, two usual ones and `size`.
+/// Compares all results for `radiograph`: at its own size, two usual sizes and `size`.
 fn compare(name: &str, radiograph: &Radiograph, size: Size) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let write = |file: &str, bytes: &[u8]| std::fs::write(folder.path().join(file), bytes);
@@ -82,7 +82,7 @@ fn compare(name: &str, radiograph: &Radiograph, size: Size) -> anyhow::Result<()
             let mut converter = Converter::new(&spec)?;
             let levels8 = format!("{}.levels8", images.len());
             write(&levels8, &converter.to_levels8(radiograph)?.levels)?;
-            // One tensor of one channel and one of three are enough: they are large.
+            // Tensors are large, so only one with one channel and one with three are compared.
             let tensor = if size.is_some_and(|size| size.height == 224) {
                 let mut values = vec![0.0; 3 * converter.output_size(radiograph).pixels()];
                 converter.to_tensor(radiograph, &mut values)?;

@@ -1,5 +1,5 @@
-//! From synthetic electrodes to verdicts, with the programs as a user runs them: `synth`, `crossval` (killed at random
-//! moments on the way), `train`, `export`, and the device's `inspect`, whose scores Python computes again from the TIFFs.
+//! From synthetic electrodes to verdicts with the programs as a user runs them: `synth`, `crossval` (killed at random moments),
+//! `train`, `export`, and the device's `inspect`. Python computes the scores again from the TIFFs.
 
 use anyhow::{Context as _, Result, ensure};
 use cellgate_test_support::{oracle, program, run, shared, stdout_of};
@@ -11,7 +11,7 @@ use std::time::Duration;
 const TRAINER: &str = "cellgate-trainer";
 const EDGE: &str = "cellgate-edge";
 
-/// A small data set, random weights and a cache of features, all in one folder.
+/// A folder with a small data set, random weights and a cache of features.
 struct Workplace {
     folder: tempfile::TempDir,
 }
@@ -52,7 +52,7 @@ impl Workplace {
     }
 }
 
-/// The files below a folder with their times of writing.
+/// The files below a folder with their modification times.
 fn times(folder: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -70,7 +70,7 @@ fn times(folder: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
 }
 
 #[test]
-fn a_run_that_is_killed_again_and_again_ends_with_the_same_results() -> Result<()> {
+fn a_cross_validation_that_is_killed_repeatedly_ends_with_the_same_results() -> Result<()> {
     let place = Workplace::new()?;
     let options = ["--methods", "global,local", "--recipe", "paper", "--epochs", "3", "--seed", "11"];
     place.trainer("crossval", "whole", &options)?;
@@ -81,7 +81,7 @@ fn a_run_that_is_killed_again_and_again_ends_with_the_same_results() -> Result<(
     for kill in 0..10 {
         let mut child =
             Command::new(program(TRAINER)?).args(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        // From starting up to the last folds.
+        // The delays cover the time from the start to the last folds.
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         std::thread::sleep(Duration::from_millis(100 + 150 * kill + (state >> 33) % 300));
         child.kill()?;
@@ -93,16 +93,18 @@ fn a_run_that_is_killed_again_and_again_ends_with_the_same_results() -> Result<(
     let after = [times(Path::new(&folds)), times(Path::new(&cached))].concat();
     let unfinished = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".writing-"));
     for file in before.iter().filter(|(path, _)| !unfinished(path)) {
-        ensure!(after.contains(file), "{} was made again", file.0.display());
+        ensure!(after.contains(file), "{} was computed again", file.0.display());
     }
     for file in ["results.json", "predictions.csv"] {
         ensure!(place.read(&format!("killed/{file}"))? == place.read(&format!("whole/{file}"))?, "{file} differs");
     }
 
+    let times_of_folds = times(Path::new(&folds));
     let other = place.arguments("crossval", "killed", &["--methods", "global", "--recipe", "paper", "--epochs", "4"]);
     let refused = run(TRAINER, &other.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let said = String::from_utf8_lossy(&refused.stderr);
-    ensure!(refused.status.code() == Some(1) && said.contains("other settings"), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    ensure!(refused.status.code() == Some(1) && stderr.contains("killed"), "{stderr}");
+    ensure!(times(Path::new(&folds)) == times_of_folds, "folds of other settings were overwritten");
     Ok(())
 }
 
@@ -149,8 +151,8 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
 }
 
 #[test]
-fn naive_images_whose_features_hardly_differ_are_cross_validated() -> Result<()> {
-    // Only with real weights most features of nearly black images are exactly 0.
+fn naive_images_with_nearly_equal_features_are_cross_validated() -> Result<()> {
+    // With real weights, most features of nearly black images are exactly 0.
     let Some(weights) = shared("weights/resnet34-standin-f16.safetensors") else { return Ok(()) };
     let place = Workplace::new()?;
     let weights = weights.to_string_lossy();

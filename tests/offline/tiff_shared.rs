@@ -1,8 +1,8 @@
-//! Each TIFF of the shared collections, and truncations of it, gives an image or an error: in a process of its own under
-//! 1 s and 512 MiB, with nothing on stderr.
+//! Each TIFF of the shared collections gives an image or an error, in a separate process within 1 s and 512 MiB, without output on
+//! stderr. So does each truncation of it.
 //!
-//! The collections lie in the folder `CELLGATE_SHARED` (default: `../shared` beside the repository's root); without it
-//! nothing is tested, and a line says so.
+//! The collections lie in the folder `CELLGATE_SHARED` (default: `../shared` beside the repository's root). Without it nothing is
+//! tested, and a line says so.
 
 use cellgate_models::radiograph::{RadiographLimits, RadiographReader, ReadError, read};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ fn each_file_ends_quietly_within_time_and_memory() {
 }
 
 #[test]
-#[ignore = "run by each_file_ends_quietly_within_time_and_memory, in a process of its own"]
+#[ignore = "run by each_file_ends_quietly_within_time_and_memory, in a separate process"]
 fn child_reads_one_file() {
     let path = PathBuf::from(std::env::var_os(CHILD_INPUT).expect("the file to read"));
     let outcome = match read(&path, &RadiographLimits::default()) {
@@ -75,7 +75,7 @@ fn each_truncation_gives_an_image_or_an_error() {
         if reader.decode(&bytes, &path).is_err() {
             continue;
         }
-        // All lengths of a small file; of a larger one those near both ends and 200 between.
+        // All lengths of a small file. For a larger one those near both ends and 200 between.
         let step = (bytes.len() / 200).max(1);
         let near_the_ends = |len: usize| len < 300 || bytes.len() - len < 300;
         for len in (0..bytes.len()).filter(|len| bytes.len() < 10_000 || near_the_ends(*len) || len % step == 0) {

@@ -1,4 +1,4 @@
-//! Unusual ways of writing an image are read where they leave no doubt about its levels, and refused where they do.
+//! Unusual files are read if their levels are unambiguous, and refused otherwise.
 
 use crate::tiff_builder::{Entry, Form, levels};
 use cellgate_models::radiograph::{RadiographLimits, ReadError, decode};
@@ -11,7 +11,7 @@ fn read(file: &[u8]) -> Result<Vec<u16>, ReadError> {
     decode(file, Path::new("test.tif"), &RadiographLimits::default()).map(|image| image.levels().to_vec())
 }
 
-/// The same for both byte orders and containers.
+/// The same form in both byte orders and containers.
 fn containers(form: Form) -> impl Iterator<Item = Form> {
     [(false, false), (false, true), (true, false), (true, true)].into_iter().map(move |(big, little)| Form {
         big,
@@ -57,7 +57,7 @@ fn lengths_of_chunks_that_are_missing_or_zero_follow_from_the_size() {
                 is_malformed(&Form { without: vec![tag], ..other.clone() });
                 is_malformed(&Form { tags: vec![(tag, vec![0; chunks])], ..other });
             }
-            // Packed, or two bytes each: only the length would tell.
+            // Without a length, packed samples can't be distinguished from two bytes each.
             is_malformed(&Form { bits: 12, without: vec![tag], ..form });
         }
     }
@@ -75,15 +75,15 @@ fn one_strip_of_no_rows_is_the_whole_image() {
 }
 
 #[test]
-fn an_image_without_a_length_that_was_cut_off_is_malformed() {
+fn a_truncated_image_without_a_length_is_malformed() {
     let form = Form { rows_per_strip: HEIGHT, without: vec![279], ..Form::default() };
-    // The directory begins where the last rows should be; and no offset at all.
+    // The directory overlaps the last rows; and an offset of 0.
     is_malformed(&Form { tags: vec![(257, vec![HEIGHT as u64 + 1]), (278, vec![HEIGHT as u64 + 1])], ..form.clone() });
     is_malformed(&Form { tags: vec![(273, vec![0])], ..form });
 }
 
 #[test]
-fn levels_stand_as_they_are_where_the_file_does_not_say_what_is_white() {
+fn levels_are_read_as_stored_without_a_photometric_interpretation() {
     is_read(&Form { without: vec![262], ..Form::default() });
     is_read(&Form { without: vec![262], bits: 12, ..Form::default() });
     let three = Form { without: vec![262], tags: vec![(277, vec![3])], ..Form::default() };
@@ -97,7 +97,7 @@ fn undefined_samples_are_unsigned() {
 }
 
 #[test]
-fn reversed_bits_are_turned_round() {
+fn reversed_bits_are_reversed_again() {
     for white_is_zero in [false, true] {
         for tile in STRIPS {
             for form in containers(Form { tags: vec![(266, vec![2])], white_is_zero, tile, ..Form::default() }) {
@@ -125,7 +125,7 @@ fn reversed_bits_are_turned_round() {
 
 #[test]
 fn signed_sizes_are_read_and_negative_ones_refused() {
-    // SSHORT and SLONG, and LONG8's sister.
+    // SSHORT, SLONG and SLONG8.
     for (kind, width) in [(8, 2), (9, 4), (17, 8)] {
         for form in containers(Form { rows_per_strip: HEIGHT, ..Form::default() }) {
             let data = if form.big { 16 } else { 8 };
@@ -153,7 +153,7 @@ fn fewer_bits_in_samples_of_two_bytes_are_read() {
                 let mut expected = levels(WIDTH * HEIGHT, bits as u32);
                 let found = read(&form.build(WIDTH, &expected)).unwrap_or_else(|error| panic!("{form:?}: {error}"));
                 assert_eq!(found, expected, "{form:?}");
-                // A level that does not fit: shifted to the left, or in the other byte order.
+                // A level above the bits, as if shifted to the left or in the other byte order.
                 expected[WIDTH * HEIGHT - 1] = 1 << bits;
                 let outcome = read(&form.build(WIDTH, &expected));
                 assert!(matches!(outcome, Err(ReadError::Malformed { .. })), "{form:?}: {outcome:?}");
@@ -163,7 +163,7 @@ fn fewer_bits_in_samples_of_two_bytes_are_read() {
 }
 
 #[test]
-fn fewer_bits_where_white_is_zero_are_turned_round_within_their_bits() {
+fn fewer_bits_with_white_as_zero_are_inverted_within_their_bits() {
     let levels = levels(WIDTH * HEIGHT, 12);
     let stored: Vec<u16> = levels.iter().map(|level| 4095 - level).collect();
     let form = Form { tags: vec![(258, vec![12]), (262, vec![0])], ..Form::default() };

@@ -1,6 +1,6 @@
-"""Checkpoints as training scripts write them, around the ResNet-34 of resnet34.py in f16.
+"""Writes checkpoints as training scripts do, with the ResNet-34 of resnet34.py in f16.
 
-    checkpoints.py FOLDER       writes the files that main() names
+    checkpoints.py FOLDER       writes the files listed in main()
 """
 import argparse
 import collections
@@ -15,7 +15,7 @@ import resnet34
 
 
 class Code:
-    """Unpickled by a reader that runs code, it leaves a folder."""
+    """Creates a folder when it is unpickled by a reader that runs code."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -48,7 +48,7 @@ def main(folder):
         os.remove(name)
     torch.save(state, "plain.pth")
     torch.save(state, "legacy.pth", _use_new_zipfile_serialization=False)
-    # As PyTorch's own ImageNet example does it, on several GPUs.
+    # The form of PyTorch's ImageNet example on several GPUs.
     epoch = {"epoch": 90, "arch": "resnet34", "best_acc1": np.float64(73.3), "args": argparse.Namespace(lr=0.1)}
     optimizer = optimizer_state(state)
     torch.save({**epoch, "state_dict": prefixed(state, "module."), "optimizer": optimizer}, "example.pth")
@@ -69,7 +69,7 @@ def main(folder):
     torch.save({**others, "conv1.weight": weight.to(torch.int8)}, "integers.pth")
     torch.save({**others, "conv1.weight": weight.to("meta")}, "meta.pth")
     torch.jit.save(torch.jit.script(torch.nn.Linear(3, 4)), "script.pt")
-    # Nine numbers that claim to be a million times a million.
+    # Nine numbers with a declared shape of a million times a million.
     torch.save({"conv1.weight": torch.zeros(9)[:1].expand(1_000_000, 1_000_000)}, "bomb.pth")
     with open("torn.pth", "wb") as torn, open("plain.pth", "rb") as whole:
         torn.write(whole.read(100_000))

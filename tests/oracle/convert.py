@@ -1,15 +1,15 @@
-"""The conversion's oracle: NumPy and Pillow compute what this code must give byte for byte.
+"""The oracle of the conversion: computes with NumPy and Pillow what the Rust code must match byte for byte.
 
   convert.py cases FOLDER
-      FOLDER/cases.json, as tests/offline/convert_oracle.rs writes it, holds one image's levels and what was made of
-      them: percentiles, local bounds, 8-bit images and tensors. Each is computed again and compared.
+      tests/offline/convert_oracle.rs writes FOLDER/cases.json: the levels of an image and the results for them, which are
+      percentiles, bounds, 8-bit images and tensors. Each result is computed again and compared.
 
   convert.py command TEMPLATE IMAGE...
-      Runs a program on each TIFF, for each method and size, and compares its PNG. In the template {image}, {out},
-      {method} and {options} are replaced; options are --bounds LO,HI and --size HxW where they apply:
+      Runs a program on each TIFF for each method and size, and compares its PNG. {image}, {out}, {method} and {options}
+      in the template are replaced. {options} are --bounds LO,HI and --size HxW, if they apply:
       convert.py command 'cellgate-trainer convert {image} {out} --method {method} {options}' a.tif b.tif
 
-Exit status: 0 all equal, 1 something differs, 2 misuse.
+Exit status: 0 all equal, 1 a result differs, 2 misuse.
 """
 
 import json
@@ -40,7 +40,7 @@ def local_bounds(levels):
 
 
 def between(levels, bounds):
-    """The paper's formula in double precision; levels above equal bounds are 255, all others 0."""
+    """The paper's formula in double precision. With equal bounds, levels above them are 255, all others 0."""
     lo, hi = (np.float64(bound) for bound in bounds)
     if lo == hi:
         return np.where(levels > lo, 255, 0).astype(np.uint8)
@@ -67,13 +67,13 @@ def convert(levels, method, bounds, size):
 
 
 def tensor(levels8):
-    """The network's input, as torchvision's to_tensor and normalize compute it."""
+    """The network's input, computed as by torchvision's to_tensor and normalize."""
     shares = np.broadcast_to(levels8, (3, *levels8.shape[1:])).astype(np.float32) / np.float32(255)
     return (shares - MEAN[:, None, None]) / STD[:, None, None]
 
 
 def difference(found, expected):
-    """What to say where two arrays differ, else None."""
+    """A description of the difference of two arrays, or None if they are equal."""
     if found.shape != expected.shape:
         return f"shape {found.shape}, expected {expected.shape}"
     if found.tobytes() == expected.tobytes():
@@ -84,7 +84,7 @@ def difference(found, expected):
 
 
 def check_cases(folder):
-    """Yields what differs in the cases of one folder."""
+    """Yields the differences in the cases of one folder."""
     case = json.loads((folder / "cases.json").read_text())
     levels = np.fromfile(folder / "levels", np.uint16).reshape(case["height"], case["width"])
     for percent, found in case["percentiles"]:
@@ -112,7 +112,7 @@ def check_cases(folder):
 
 
 def read_tiff(path):
-    """The levels of a radiograph by Pillow alone, or None and the reason where that is not possible."""
+    """The levels of a radiograph as Pillow reads them, or None and the reason."""
     try:
         with Image.open(path) as image:
             if not image.mode.startswith("I;16"):
@@ -122,12 +122,12 @@ def read_tiff(path):
                 return None, f"{getattr(image, 'n_frames', 1)} pages, {bits} bits, sample format {kind}"
             levels = np.asarray(image).astype(np.uint16)
             return (65535 - levels if image.tag_v2.get(262) == 0 else levels), None
-    except Exception as error:  # Pillow has no common base class for what broken files cause.
+    except Exception as error:  # Pillow has no common base class for the errors of broken files.
         return None, f"Pillow: {error}"
 
 
 def check_command(template, paths):
-    """Yields what differs between a program's PNGs and the oracle; skipped files are named on stdout."""
+    """Yields the differences between a program's PNGs and the oracle. Prints skipped files."""
     images = {}
     for path in paths:
         levels, reason = read_tiff(path)

@@ -1,10 +1,10 @@
 """Runs the gate in structured text, protocol/gate.st, on cases: gate_st.py GATE CASES
 
-CASES is a file with a JSON object a line: the inputs of one of its blocks, whose name stands under "block". Prints the
-block's outputs, or the function's value, as a JSON object a line. TON is simulated: a case of CELLGATE_HEARTBEAT is one
-scan, "now_ms" its time, and the block keeps its memory from case to case.
+CASES is a file with one JSON object per line: the inputs of a block, whose name is under "block". For each line it prints a
+JSON object with the outputs of the block or the value of the function. TON is simulated: each case of CELLGATE_HEARTBEAT is
+one scan at the time "now_ms", and the block keeps its memory from case to case.
 
-Structured text is turned into Python line by line; a line of a form that is not known here is an error.
+Structured text is translated to Python line by line. A line of an unknown form is an error.
 """
 
 import json
@@ -44,7 +44,7 @@ FORMS = [
 
 
 def python_of(lines):
-    """Python of the statements."""
+    """Translates the statements to Python."""
     depth, out = 0, []
     for line in lines:
         for form, make in FORMS:
@@ -55,12 +55,12 @@ def python_of(lines):
                 depth += after
                 break
         else:
-            raise SystemExit(f"gate.st: found `{line}`, which has no form that is known here")
+            raise SystemExit(f"gate.st: found `{line}`, expected a form that gate_st.py knows")
     return "\n".join(out)
 
 
 class Block:
-    """A function or a function block with its memory."""
+    """A function, or a function block with its memory."""
 
     def __init__(self, name, is_function, text):
         self.name, self.is_function = name, is_function

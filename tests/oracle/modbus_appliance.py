@@ -1,9 +1,10 @@
-"""Modbus clients that nobody here wrote drive the appliance itself through whole cycles.
+"""Third-party Modbus clients drive the appliance through whole cycles.
 
-usage: modbus_appliance.py PORT UNIT CLIENT FOLDER IMAGE..., where PORT is the PLC's end of the line, CLIENT is pymodbus,
-minimalmodbus or mbpoll, and FOLDER is the one that the appliance watches. A part for each image: its file is put there
-under the part's number, the part triggered, the verdict polled for and acknowledged. Prints one JSON line a part, as the
-registers showed it; the exit status is 0 when all went as protocol/MODBUS.md says.
+usage: modbus_appliance.py PORT UNIT CLIENT FOLDER IMAGE...
+PORT is the PLC's end of the link, CLIENT is pymodbus, minimalmodbus or mbpoll, and FOLDER is the folder that the appliance
+watches. For each image there is one part: the script puts the file into FOLDER under the part's number, triggers the part,
+polls for the verdict and acknowledges it. It prints one JSON line per part with the values of the registers. The exit status is
+0 if everything happened as in protocol/MODBUS.md.
 """
 
 import json
@@ -22,7 +23,7 @@ PATIENCE_S = 20
 
 
 class Line:
-    """The appliance behind one client. The heartbeat changes with each write."""
+    """The appliance through one client. Each write changes the heartbeat."""
 
     def __init__(self, client):
         self.client = client
@@ -33,7 +34,7 @@ class Line:
         expect(self.client.write(COMMAND_ADDRESS, block(self.heartbeat, command, **what)), 0)
 
     def wait(self, for_what, is_there):
-        """Keeps the heartbeat going and reads until `is_there` says so of a snapshot, which is given back."""
+        """Sends heartbeats and reads until `is_there` accepts a snapshot of the registers. Returns that snapshot."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             self.write(NONE)
@@ -54,7 +55,7 @@ class Line:
         sequence = number(seen[10:12])
         self.write(ACKNOWLEDGE, nonce=nonce, part_id=part_id, argument=sequence)
         after = self.wait("the end of the part", lambda seen: not seen[8] & (VALID | DONE))
-        # The verdict is gone, and nothing waits to be told.
+        # The verdict is no longer shown, and no other is pending.
         expect((after[17], after[9]), (0, 0))
         return {
             "part": part_id,

@@ -1,8 +1,9 @@
-"""Modbus clients that nobody here wrote drive whole cycles: pymodbus, minimalmodbus, mbpoll (on libmodbus).
+"""Third-party Modbus clients drive whole cycles: pymodbus, minimalmodbus, mbpoll (on libmodbus).
 
-usage: modbus_clients.py SERVER CLIENT, where SERVER is the built example `modbus_server` and CLIENT one of the three
-names. The two are joined by a pair of pseudo-terminals from socat, which know no parity. Prints one line per cycle; the exit status is 0 when all
-went as expected. The register map and its CRC-32C are computed here without our code, from protocol/MODBUS.md.
+usage: modbus_clients.py SERVER CLIENT
+SERVER is the built example `modbus_server`, and CLIENT is one of the three names. A pair of pseudo-terminals of socat, which
+have no parity, connects the two. Prints one line per cycle. The exit status is 0 if everything happened as expected. The
+register map and its CRC-32C are implemented here from protocol/MODBUS.md, without the product's code.
 """
 
 import os
@@ -31,7 +32,7 @@ def crc32c(registers):
 
 
 def words(value, count):
-    """The high word first."""
+    """Registers of a number, the high word first."""
     return [value >> 16 * at & 0xFFFF for at in reversed(range(count))]
 
 
@@ -67,7 +68,7 @@ class Pymodbus:
         return -result.exception_code if result.isError() else result.registers
 
     def more(self):
-        """Functions 06 and 23, and exceptions, which the cycle does not use."""
+        """Tests functions 06 and 23, and exceptions, which a cycle does not use."""
         registers = block(500, NONE)
         read = self.client.readwrite_registers(
             read_address=0, read_count=32, write_address=COMMAND_ADDRESS, values=registers, device_id=UNIT
@@ -83,7 +84,7 @@ class Pymodbus:
         self.client.comm_params.timeout_connect = 0.2
         try:
             answer = self.client.read_input_registers(0, count=1, device_id=UNIT + 1)
-            raise AssertionError(f"another unit was answered: {answer}")
+            raise AssertionError(f"a request to another unit was answered: {answer}")
         except ModbusIOException:
             pass
         finally:
@@ -97,7 +98,7 @@ class Minimalmodbus:
         self.error = minimalmodbus.IllegalRequestError
         self.instrument = minimalmodbus.Instrument(port, UNIT)
         self.instrument.serial.baudrate = BAUD
-        # It always waits this long for an exception, as it expects the longer answer.
+        # On an exception it always waits for this timeout, since it expects a longer answer.
         self.instrument.serial.timeout = 1
 
     def refused(self, ask):
@@ -154,7 +155,7 @@ class Mbpoll:
 
     def more(self):
         expect(self.run("-t", "0", "-r", "0", "-c", "1", self.port), -1)
-        # One value is written with function 06.
+        # mbpoll writes a single value with function 06.
         expect(self.write(COMMAND_ADDRESS, [502]), 0)
         expect(self.read_holding(COMMAND_ADDRESS, 1), [502])
 
@@ -176,7 +177,7 @@ def epoch(client):
 
 
 def stale(client, nonce, part_id):
-    """A trigger that was meant for another start of the device is refused by name, and nothing is judged."""
+    """A trigger for another start of the device is refused with its reason, and nothing is judged."""
     expect(client.write(COMMAND_ADDRESS, block(nonce, TRIGGER, nonce, part_id, epoch(client) ^ 1)), 0)
     seen = snapshot(client.read(0, 32))
     expect((seen[16], number(seen[12:16])), (nonce, part_id))
@@ -184,7 +185,7 @@ def stale(client, nonce, part_id):
 
 
 def cycle(client, nonce, part_id):
-    """Trigger, busy, verdict, acknowledgement, as MODBUS.md has them."""
+    """Trigger, busy, verdict and acknowledgement, as in MODBUS.md."""
     expect(client.write(COMMAND_ADDRESS, block(nonce, TRIGGER, nonce, part_id, epoch(client))), 0)
     heartbeat = nonce
     deadline = time.monotonic() + 5
@@ -208,7 +209,7 @@ def cycle(client, nonce, part_id):
 def whole(client):
     seen = snapshot(client.read(0, 32))
     expect(seen[8] & READY, 0)
-    # Each heartbeat differs from the one before it: the first cycle's is 1.
+    # Each heartbeat differs from the previous one; that of the first cycle is 1.
     expect(client.write(COMMAND_ADDRESS, block(0xFFFF, NONE)), 0)
     expect(snapshot(client.read(0, 32))[8] & READY, READY)
     expect(client.read_holding(0, 2), [2, 0x4367])

@@ -1,4 +1,4 @@
-"""ONNX's own checker, shapes included: onnx_check.py FILE...; prints the types of the initialisers of each."""
+"""Runs ONNX's own checker, including shapes, on each file and prints the types of its initialisers: onnx_check.py FILE..."""
 import collections
 import sys
 

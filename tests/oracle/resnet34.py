@@ -1,7 +1,7 @@
-"""ResNet-34 in plain PyTorch, built from torchvision's key names: the oracle for the trainer's own network.
+"""ResNet-34 in plain PyTorch with torchvision's key names: the oracle for the trainer's network.
 
     resnet34.py make-weights SEED ZIP.pth LEGACY.pth       random weights in both formats of torch.save
-    resnet34.py stages WEIGHTS INPUT.f32 HEIGHT WIDTH OUT.f32   maps of the four stages, one after the other
+    resnet34.py stages WEIGHTS INPUT.f32 HEIGHT WIDTH OUT.f32   the maps of the four stages, one after the other
 """
 import collections
 import json
@@ -16,7 +16,7 @@ STAGES = [(3, 64), (4, 128), (6, 256), (3, 512)]
 
 
 def convolutions():
-    """(name of the convolution, of its batch normalisation, outputs, inputs, kernel) of all 36."""
+    """Yields (name of the convolution, name of its batch normalisation, outputs, inputs, kernel) for all 36."""
     yield "conv1", "bn1", 64, 3, 7
     inputs = 64
     for stage, (depth, channels) in enumerate(STAGES, 1):
@@ -34,7 +34,7 @@ def make_weights(seed, zip_path, legacy_path):
     state = collections.OrderedDict()
     for conv, norm, outputs, inputs, kernel in convolutions():
         spread = (2.0 / (inputs * kernel * kernel)) ** 0.5
-        # As torchvision's own file: what was trained is a Parameter.
+        # As in torchvision's own file: trained tensors are Parameters.
         state[f"{conv}.weight"] = torch.nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) * spread)
         scale = 0.3 if norm.endswith("bn2") else 1.0
         state[f"{norm}.weight"] = torch.nn.Parameter((0.8 + 0.4 * torch.rand(outputs)) * scale)

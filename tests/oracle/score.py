@@ -1,11 +1,11 @@
-"""Scores by NumPy, Pillow and ONNX Runtime's own Python, from the TIFFs and a model, compared with the device's.
+"""Computes scores from TIFFs and a model with NumPy, Pillow and ONNX Runtime for Python, and compares them with the device's.
 
   score.py MODEL JUDGED.jsonl
-      JUDGED.jsonl is what `cellgate-edge inspect` wrote. Each image is decoded, converted, resized, normalised and sent
-      through the model's network here, without any code of the device. Exit status 1 where a score differs by more
-      than 1e-4; the largest difference is printed.
+      JUDGED.jsonl is the output of `cellgate-edge inspect`. Each image is decoded, converted, resized, normalised and sent
+      through the model's network, without any code of the device. Prints the largest difference. Exit status 1 if a score
+      differs by more than 1e-4.
 
-The paper's four conversions only; TIFFs that Pillow reads.
+It supports the paper's four conversions and TIFFs that Pillow reads.
 """
 
 import json

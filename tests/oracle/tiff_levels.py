@@ -4,10 +4,10 @@
     cargo run -p cellgate-models --example dump_levels FOLDER OUT
     python tests/oracle/tiff_levels.py FOLDER OUT
 
-FOLDER holds the TIFFs, OUT what the example wrote. The readers are Pillow, and tifffile (with imagecodecs) where it is
-installed; white-is-zero files are inverted here, as both readers leave them as stored or do so only for some depths. A file that does
-not say which it is has its levels as stored.
-Exit status 1 where levels differ, or where an image could be compared with no reader at all.
+FOLDER contains the TIFFs, OUT the output of the example. The readers are Pillow and, if installed, tifffile (with imagecodecs).
+This script inverts WhiteIsZero files, since both readers leave them as stored or invert only some depths. Without a
+PhotometricInterpretation, levels are used as stored.
+Exit status 1 if levels differ, or if no reader could read an image.
 """
 
 import struct
@@ -66,7 +66,7 @@ def main(folder, out):
             try:
                 equal = np.array_equal(levels(folder / name), ours)
                 outcomes[reader] = "equal" if equal else "DIFFERENT"
-            except Exception as error:  # any failure of a reader: it cannot be asked about this file
+            except Exception as error:  # The reader can't read this file, for whatever reason.
                 outcomes[reader] = f"cannot read ({error})"
         failures += "DIFFERENT" in outcomes.values() or "equal" not in outcomes.values()
         print(name, "; ".join(f"{reader}: {outcome}" for reader, outcome in outcomes.items()), sep="\t")

@@ -1,9 +1,9 @@
-//! The CUDA kernels run on the processor: the launches of a [`LaunchSequence`] executed in turn, the very sources and the very list
-//! that a GPU gets.
+//! Runs the CUDA kernels on the processor: executes the launches of a [`LaunchSequence`] one after the other, from the same sources
+//! and the same list that a GPU gets.
 //!
-//! It shows that the arithmetic, the addresses and the order of launches are right. It can't show races between threads
-//! (but for those that the order of threads gives away), what a GPU's memory model allows, or that the device's compiler
-//! and its memory are in order: `compare` of `cellgate_edge::convert::cuda` does that on a GPU.
+//! This proves the arithmetic, the addresses and the order of launches. It can't show races between threads (except those that
+//! depend on the order of threads), effects of a GPU's memory model, or faults of the device's compiler and memory.
+//! `compare` of `cellgate_edge::convert::cuda` checks these on a GPU.
 #![expect(unsafe_code, reason = "calls the kernels, compiled from C++")]
 
 use anyhow::{Result, ensure};
@@ -23,7 +23,7 @@ unsafe extern "C" {
     ) -> bool;
 }
 
-/// In which order blocks, and the threads of each, take their turns.
+/// The order in which blocks, and the threads of each block, run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// From the first to the last.
@@ -32,13 +32,13 @@ pub enum Order {
     Backward,
 }
 
-/// What memory holds before anything is written to it, so that reading it shows.
+/// The initial content of memory, so that reading uninitialised memory changes results.
 const GARBAGE: u8 = 0xa5;
 
-/// Bytes after the sequence's memory, the tensor and shared memory that must stay as they are.
+/// Guard bytes after the sequence's memory, the tensor and shared memory. They must not change.
 const GUARD: usize = 4096;
 
-/// Memory aligned for a device, with a guard behind it.
+/// Memory aligned for a device, followed by guard bytes.
 struct Memory {
     bytes: Vec<u8>,
     start: usize,
@@ -63,13 +63,13 @@ impl Memory {
     }
 }
 
-/// The tensor's bytes that `sequence` makes of an image's `levels`.
+/// Runs `sequence` on an image's `levels` and returns the bytes of the tensor.
 ///
 /// # Errors
-/// A kernel writes behind its memory.
+/// A kernel writes beyond its memory.
 ///
 /// # Panics
-/// The levels are not those of an image of the sequence's size.
+/// The number of levels is not that of the sequence's image size.
 pub fn run(sequence: &LaunchSequence, levels: &[u16], order: Order) -> Result<Vec<u8>> {
     assert_eq!(levels.len(), sequence.image().pixels(), "levels of another size");
     let mut memory = Memory::new(sequence.bytes());
@@ -118,8 +118,8 @@ fn launch_on_cpu(launch: &Launch, memory: &mut Memory, tensor: &mut Memory, orde
         .collect();
     let mut shared = Memory::new(launch.shared_bytes as usize);
     let name: &CStr = &CString::new(launch.kernel.name())?;
-    // SAFETY: the arguments are alive until it returns, and their number and sizes are compared with those that the kernel
-    // takes. Where in the memory behind them it reads and writes is up to the sequence, as on a device; the guards tell.
+    // SAFETY: the arguments live until it returns, and their number and sizes are compared with those of the kernel. The sequence
+    // decides where the kernel reads and writes in the memory of its arguments, as on a device. The guard bytes detect overruns.
     let found = unsafe {
         cellgate_run_kernel(
             name.as_ptr(),

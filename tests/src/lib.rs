@@ -1,3 +1,3 @@
-//! The CUDA kernels run on the processor, for the tests and benches that need more than one crate.
+//! Runs the CUDA kernels on the processor, for tests.
 
 pub mod kernels;

@@ -1,4 +1,4 @@
-//! `results.json` and `predictions.csv`: what a cross-validation found.
+//! The results of a cross-validation: `results.json` and `predictions.csv`.
 
 mod files;
 mod table;
@@ -12,18 +12,18 @@ use crate::stats::{BundleBootstrap, Scored, auroc};
 use cellgate_models::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-/// `results.json`. Abnormal is the positive class.
+/// The content of `results.json`. Abnormal is the positive class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// The data set.
     pub dataset: DatasetSummary,
     /// The cross-validation's configuration, as in `config.json`.
     pub config: serde_json::Value,
-    /// One entry a conversion method.
+    /// One entry per conversion method.
     pub methods: Vec<MethodResults>,
 }
 
-/// What a data set holds, and its digest.
+/// Counts of a data set, and its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetSummary {
     /// Number of images.
@@ -38,14 +38,14 @@ pub struct DatasetSummary {
     pub digest: Digest,
 }
 
-/// What one conversion method reached.
+/// The figures of one conversion method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MethodResults {
     /// The method's name, such as `global`.
     pub method: String,
-    /// From the summed counts of all bundles.
+    /// Figures from the summed counts of all bundles.
     pub overall: Overall,
-    /// One entry a test bundle, in the data set's order.
+    /// One entry per test bundle, in the data set's order.
     pub bundles: Vec<BundleResults>,
 }
 
@@ -55,9 +55,9 @@ pub struct Overall {
     /// Counts.
     #[serde(flatten)]
     pub confusion: Confusion,
-    /// (TPR + TNR) / 2, 0..=1; null without both classes.
+    /// (TPR + TNR) / 2, 0..=1; null without parts of both classes.
     pub balanced_accuracy: Option<f64>,
-    /// 95 % interval of the balanced accuracy: a bootstrap over bundles.
+    /// 95 % interval of the balanced accuracy, by a bootstrap over bundles.
     pub interval95: Option<[f64; 2]>,
     /// Area under the ROC curve of the pooled scores, 0..=1.
     pub auroc: Option<f64>,
@@ -71,13 +71,13 @@ pub struct BundleResults {
     /// Counts.
     #[serde(flatten)]
     pub confusion: Confusion,
-    /// (TPR + TNR) / 2, 0..=1; null where the bundle has one class.
+    /// (TPR + TNR) / 2, 0..=1; null if the bundle has one class only.
     pub balanced_accuracy: Option<f64>,
-    /// The score from which on a part was called abnormal; chosen inside the training bundles.
+    /// Parts with this score and above were called abnormal. Chosen inside the training bundles.
     pub threshold: f64,
 }
 
-/// One row of `predictions.csv`: the score of a part by a model that never saw its bundle.
+/// One row of `predictions.csv`: the score of a part by a model that was trained without the part's bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The image's path relative to the data set.
@@ -88,11 +88,11 @@ pub struct Prediction {
     pub label: Label,
     /// The conversion method.
     pub method: String,
-    /// Probability of "abnormal", 0..=1.
+    /// The score, 0..=1.
     pub score: f64,
 }
 
-/// The bundles of all methods, in the order of their first mention.
+/// The bundles of all methods, in the order in which they first occur.
 #[must_use]
 pub fn bundle_names(results: &Results) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
@@ -111,7 +111,7 @@ impl MethodResults {
         self.bundles.iter().find(|bundle| bundle.bundle == name)
     }
 
-    /// The figures of `method`: `bundles` summed up, with the bootstrap's interval and the AUROC of the pooled scores.
+    /// Summarises `method`: sums the counts of `bundles`, and adds the bootstrap interval and the AUROC of the pooled scores.
     #[must_use]
     pub fn summarise(
         method: &str,
@@ -132,7 +132,7 @@ impl MethodResults {
 }
 
 impl BundleResults {
-    /// The figures of the bundle called `bundle` from its parts' scores and the threshold that was chosen for it.
+    /// The figures of the bundle called `bundle`, from the scores of its parts and the threshold chosen for it.
     #[must_use]
     pub fn at_threshold(bundle: &str, parts: &[Scored], threshold: f64) -> Self {
         let confusion = Confusion::at_threshold(parts, threshold);
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_method_is_summed_up_from_its_bundles() {
+    fn a_method_is_summarised_from_its_bundles() {
         let parts = [(0.1, Label::Normal), (0.8, Label::Abnormal), (0.6, Label::Normal), (0.3, Label::Abnormal)]
             .map(|(score, label)| Scored { score, label });
         let bundles = vec![

@@ -1,4 +1,4 @@
-//! One program with its folder, its cable and the PLC at the other end.
+//! One program with its folder, its cable and the simulated PLC.
 
 use crate::figures::{Figures, Stages};
 use crate::{BAUD, HEIGHT, SETTLED, TURN, WIDTH};
@@ -24,9 +24,9 @@ use tempfile::TempDir;
 use tiff::encoder::TiffEncoder;
 use tiff::encoder::colortype::Gray16;
 
-/// From a trigger to its image: long enough for the acceptance to be stored.
+/// The time from a trigger to its image. Within it the acceptance is stored.
 const SCAN_AFTER: Duration = Duration::from_millis(30);
-/// Parts after which memory is shown first.
+/// The number of parts after which memory is measured first.
 const FIRST: u64 = 100;
 
 /// A running program.
@@ -35,13 +35,13 @@ pub(crate) struct Appliance {
     program: PathBuf,
     profile: Profile,
     model: Model,
-    /// Ended in this order.
+    /// Fields are dropped in order, so the program ends before its cable.
     process: Running,
     _cable: Running,
     folder: TempDir,
-    /// When each part's image was closed.
+    /// When the image of each part was closed.
     closed: BTreeMap<u64, Instant>,
-    /// When its verdict was at the PLC.
+    /// When the PLC had the verdict of each part.
     decided: BTreeMap<u64, Instant>,
     memory: Vec<(u64, u64)>,
 }
@@ -73,7 +73,7 @@ impl Appliance {
         })
     }
 
-    /// Lets the next `parts` through.
+    /// Lets the program judge the next `parts` parts.
     pub(crate) fn judge(&mut self, parts: u64) -> anyhow::Result<()> {
         let folder = self.folder.path();
         let options = SimulatorOptions {
@@ -93,7 +93,7 @@ impl Appliance {
         let (closed, decided, memory) = (&mut self.closed, &mut self.decided, &mut self.memory);
         let scan = |part: u64| {
             let hidden = folder.join("scans").join(format!(".{part}.tif"));
-            // A file of its own, as a scanner writes it: links to one file change each other's times when they are archived.
+            // Each part has its own file, like a scanner's: hard links to one file would change each other's times when archived.
             fs::copy(folder.join("electrode.tif"), &hidden).unwrap();
             fs::rename(&hidden, folder.join("scans").join(format!("{part}.tif"))).unwrap();
             closed.insert(part, Instant::now());
@@ -114,7 +114,7 @@ impl Appliance {
         Ok(outcome?)
     }
 
-    /// Ends the program and looks up its times.
+    /// Ends the program and reads its times from the journal.
     pub(crate) fn finish(mut self) -> anyhow::Result<Figures> {
         let done = self.decided.len() as u64;
         if self.memory.last().is_none_or(|(parts, _)| *parts != done) {
@@ -125,8 +125,9 @@ impl Appliance {
         let mut stages = stages(&program, folder.path())?;
         let (mut times, mut all) = (Vec::new(), Vec::new());
         for (part, decided) in &decided {
-            let closed = closed.get(part).context("a part without an image")?;
-            let stages = stages.remove(part).with_context(|| format!("no verdict on part {part} in the journal"))?;
+            let closed = closed.get(part).with_context(|| format!("found no image of part {part}"))?;
+            let stages =
+                stages.remove(part).with_context(|| format!("found no verdict on part {part} in the journal"))?;
             times.push(decided.duration_since(*closed).as_secs_f64() * 1e3 - stages.infer_ms + verdict_ms(profile));
             all.push(stages);
         }
@@ -135,24 +136,24 @@ impl Appliance {
     }
 }
 
-/// The end of the appliance's log.
+/// The last 20 lines of the appliance's log.
 fn last_lines(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-/// The configuration, the model and the one image.
+/// Writes the configuration, the model and the image of every part.
 fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Model> {
     let conversion =
         ConversionSpec::new(Method::Global).with_bounds("1700,2800".parse::<Bounds>()?).with_size(Size::PAPER);
-    // What is dark to the naive conversion is dark to the global one.
+    // The golden image is dark in both the naive and the global conversion, so it has the same score.
     let score = support::mean_sigmoid(support::DARK);
     let mut contents = support::contents("mean_sigmoid_large.onnx", score);
     contents.conversion = conversion;
-    // Summing millions of values up in f32 is no more exact than this.
+    // A sum of millions of values in f32 is no more precise than this.
     contents.golden[0].expected.insert(Precision::F32, Expectation { score, tolerance: 2e-3 });
     let path = support::model(folder, &contents);
-    // Noise, uncompressed, as scanners write it.
+    // Uncompressed noise, the format of scanners.
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let levels: Vec<u16> = (0..HEIGHT * WIDTH).map(|_| random.random_range(1650..2850)).collect();
     let mut file = BufWriter::new(fs::File::create(folder.join("electrode.tif"))?);
@@ -171,8 +172,8 @@ fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Model> {
     Ok(Model::open(&path, &ModelLimits::default())?)
 }
 
-/// How long a verdict's bytes take on the line: the frame of 54 bytes of payload, two delimiters and one byte of stuffing, or the
-/// request and the answer that read the registers.
+/// The transmission time of a verdict in ms: of the frame (54 bytes of payload, two delimiters and one byte of stuffing), or of the
+/// request and answer that read the registers.
 pub(crate) fn verdict_ms(profile: Profile) -> f64 {
     let bytes = match profile {
         Profile::Native => HEADER + 54 + CHECK + 3,
@@ -181,7 +182,7 @@ pub(crate) fn verdict_ms(profile: Profile) -> f64 {
     bytes as f64 * BITS_PER_BYTE as f64 / f64::from(BAUD) * 1e3
 }
 
-/// What the journal says about each part.
+/// The stage times of each part, from the journal.
 fn stages(program: &Path, folder: &Path) -> anyhow::Result<BTreeMap<u64, Stages>> {
     let output = Command::new(program)
         .args(["journal", "export", "verdicts.sqlite", "--format", "jsonl"])
@@ -191,7 +192,10 @@ fn stages(program: &Path, folder: &Path) -> anyhow::Result<BTreeMap<u64, Stages>
     let mut all = BTreeMap::new();
     for line in String::from_utf8(output.stdout)?.lines() {
         let row: serde_json::Value = serde_json::from_str(line)?;
-        ensure!(row["reason"].as_str().is_some_and(|reason| reason.starts_with("SCORE_")), "not judged: {row}");
+        ensure!(
+            row["reason"].as_str().is_some_and(|reason| reason.starts_with("SCORE_")),
+            "found a part without a score: {row}"
+        );
         let ms = |name: &str| row[name].as_f64().map(|us| us / 1e3).with_context(|| name.to_owned());
         let stages = Stages { read_ms: ms("read_us")?, convert_ms: ms("convert_us")?, infer_ms: ms("infer_us")? };
         all.insert(row["part"].as_u64().context("part")?, stages);
@@ -199,8 +203,8 @@ fn stages(program: &Path, folder: &Path) -> anyhow::Result<BTreeMap<u64, Stages>
     Ok(all)
 }
 
-/// Memory that the process `pid` and those that it started have taken: heaps and stacks. Pages of programs, libraries and
-/// the journal's index, which come as they are first used and can be had back at any time, are not counted.
+/// The anonymous memory (heaps and stacks) of the process `pid` and its children, in KiB. Pages of programs, libraries and the
+/// journal's index are not counted: they are loaded on first use, and the kernel can reclaim them at any time.
 fn memory_kib(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let children = tasks.flat_map(|task| {
@@ -220,13 +224,13 @@ fn pty(folder: &Path, end: &str) -> String {
     format!("pty,raw,echo=0,link={}", folder.join(end).display())
 }
 
-fn wait_for(mut is_there: impl FnMut() -> bool) {
-    while !is_there() {
+fn wait_for(mut is_true: impl FnMut() -> bool) {
+    while !is_true() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// A process that ends with the bench.
+/// A process that is killed on drop.
 struct Running(Child);
 
 impl Drop for Running {

@@ -1,37 +1,37 @@
-//! What was measured of a program, and how two compare.
+//! The figures of a program, and the comparison of two.
 
 use cellgate_edge::percentile::percentile;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
 
-/// How often turns are drawn anew for an interval.
+/// The number of bootstrap samples for an interval.
 const DRAWS: usize = 2000;
 
-/// Some of a part's times.
+/// The times of some stages of a part.
 pub(crate) struct Stages {
     pub(crate) read_ms: f64,
     pub(crate) convert_ms: f64,
     pub(crate) infer_ms: f64,
 }
 
-/// What was measured of one program.
+/// The figures of one program.
 pub(crate) struct Figures {
     pub(crate) name: &'static str,
-    /// What each part of each turn took, in ms, less the network.
+    /// The time of each part of each turn in ms, less the network.
     pub(crate) turns: Vec<Vec<f64>>,
     pub(crate) stages: Vec<Stages>,
-    /// Parts so far, and the memory in KiB.
+    /// The number of parts so far, and the memory then in KiB.
     pub(crate) memory: Vec<(u64, u64)>,
 }
 
 impl Figures {
-    /// The time that this share of the parts does not exceed, in ms.
+    /// The percentile `share` (0 to 1) of the parts' times, in ms.
     pub(crate) fn at(&self, share: f64) -> f64 {
         at(self.turns.iter().flatten().copied().collect(), share)
     }
 
-    /// Memory in KiB after [`SETTLED`] parts and at the end; `None` for a run of fewer parts.
+    /// The memory in KiB after `parts` parts and at the end; `None` for a run with fewer parts.
     pub(crate) fn growth_kib(&self, parts: u64) -> Option<(u64, u64)> {
         let (_, settled) = self.memory.iter().find(|(after, _)| *after >= parts)?;
         Some((*settled, self.memory.last()?.1))
@@ -45,7 +45,7 @@ impl fmt::Display for Figures {
             format!("p50 {:.1} p99 {:.1}", at(times.clone(), 0.5), at(times, 0.99))
         };
         let (name, [p50, p99, most]) = (self.name, [0.5, 0.99, 1.0].map(|share| self.at(share)));
-        writeln!(out, "{name:5} p50 {p50:.2}, p99 {p99:.2}, most {most:.2}")?;
+        writeln!(out, "{name:5} p50 {p50:.2}, p99 {p99:.2}, max {most:.2}")?;
         let (read, convert) = (stage(|stages| stages.read_ms), stage(|stages| stages.convert_ms));
         let network = stage(|stages| stages.infer_ms);
         writeln!(out, "      reading and decoding {read}, converting {convert} (the network {network})")?;
@@ -58,8 +58,8 @@ fn at(mut times: Vec<f64>, share: f64) -> f64 {
     percentile(&mut times, share).unwrap_or(f64::NAN)
 }
 
-/// A percentile of one program by that of another, and where 95 % of such ratios lie when turns are drawn anew. Whole turns,
-/// the same of both: what disturbs one part disturbs its neighbours too.
+/// The ratio of a percentile of two programs, with its 95 % bootstrap interval. The bootstrap draws whole turns, the same ones for
+/// both programs, because a disturbance affects neighbouring parts too.
 pub(crate) struct Ratio {
     pub(crate) found: f64,
     low: f64,

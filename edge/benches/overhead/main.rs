@@ -1,17 +1,20 @@
-//! What the appliance adds to its network: from closing an image's file to the last byte of the verdict at the PLC, less the
-//! time that the network itself took; and the memory that it holds.
+//! Measures the appliance's overhead: the time from closing an image's file to the last byte of the verdict at the PLC, less the
+//! time of the network; and the memory that the appliance uses.
 //!
-//! `cargo bench -p cellgate-edge --bench overhead -- [PARTS] [native|modbus] [--against PROGRAM]`: 500 parts, native. The real
-//! program judges electrodes of the paper's largest size with a network that does nearly nothing, over a pair of
-//! pseudo-terminals (socat). Those pass bytes on at once, so the time that the verdict's bytes take at 115,200 bits per second is
-//! added.
+//! `cargo bench -p cellgate-edge --bench overhead -- [PARTS] [native|modbus] [--against PROGRAM]`. The defaults are 500 parts and
+//! native frames. The real program judges electrodes of the paper's largest size with a trivial network, over a pair of
+//! pseudo-terminals (socat). Pseudo-terminals transfer bytes at once, so the time that the verdict's bytes take at 115,200 bits
+//! per second is added.
 //!
-//! With `--against`, another built `cellgate-edge` judges as many parts in the same run, each program with a folder and a cable of
-//! its own, by turns of 25 parts.
+//! With `--against`, another build of `cellgate-edge` judges the same number of parts in the same run. The programs take turns of
+//! 25 parts; each has its own folder and cable.
 //!
-//! Exit status 1, and one line that says why, where the 99th percentile is over 20 ms, memory grew after the 1,000th part, or the
-//! median is more than 1.05 times the other program's; 2 where nothing could be measured.
-#![expect(clippy::unwrap_used, reason = "a bench that can't go on says so by stopping")]
+//! | exit status | meaning |
+//! |---|---|
+//! | 0 | every target is met |
+//! | 1 | a target is missed: the 99th percentile is 20 ms or more, memory grew after the 1,000th part, or the median is more than 1.05 times the other program's. One line says which |
+//! | 2 | nothing could be measured |
+#![expect(clippy::unwrap_used, reason = "a failed measurement stops the bench")]
 
 mod appliance;
 mod figures;
@@ -24,23 +27,23 @@ use figures::{Figures, Ratio};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The paper's largest electrode.
+/// The height of the paper's largest electrode, in pixels.
 const HEIGHT: u32 = 2115;
-/// See [`HEIGHT`].
+/// The width of the paper's largest electrode, in pixels.
 const WIDTH: u32 = 1219;
 const BAUD: u32 = 115_200;
-/// Parts of one turn.
+/// The number of parts in one turn.
 const TURN: u64 = 25;
-/// What is asked for, in ms.
+/// The target for the 99th percentile, in ms.
 const MAX_MS: f64 = 20.0;
-/// What is asked for of the median, against the other program's.
+/// The target for the ratio of the median to the other program's.
 const MAX_RATIO: f64 = 1.05;
-/// Parts after which memory must not grow: until then the store's page cache and the heap of each thread fill, once.
+/// The number of parts after which memory must not grow. Until then the journal's page cache and the heap of each thread fill up.
 const SETTLED: u64 = 1000;
-/// Tolerated growth in KiB: 29 bytes a part over 10,000 parts.
+/// The tolerated growth in KiB: 29 bytes for each part after the first 1,000 of a run of 10,000.
 const MEMORY_TOLERANCE_KIB: u64 = 256;
 
-/// What is measured.
+/// The command line.
 struct Arguments {
     parts: u64,
     profile: Profile,
@@ -56,7 +59,8 @@ impl Arguments {
                 "native" => found.profile = Profile::Native,
                 "modbus" => found.profile = Profile::Modbus,
                 "--against" => {
-                    let program = arguments.next().context("--against: found no program after it, expected one")?;
+                    let program =
+                        arguments.next().context("--against: found no value, expected the path of a program")?;
                     let program = Path::new(&program).canonicalize().with_context(|| program.clone())?;
                     found.against = Some(program);
                 }
@@ -84,7 +88,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures; gives the targets that were missed.
+/// Runs the measurement, prints the figures and returns the targets that were missed.
 fn measure() -> anyhow::Result<Vec<String>> {
     let Arguments { parts, profile, against } = Arguments::read()?;
     let mut appliances = vec![Appliance::start("this", Path::new(env!("CARGO_BIN_EXE_cellgate-edge")), profile)?];
@@ -104,29 +108,29 @@ fn measure() -> anyhow::Result<Vec<String>> {
     let figures: Vec<Figures> = appliances.into_iter().map(Appliance::finish).collect::<anyhow::Result<_>>()?;
 
     println!("{parts} electrodes of {HEIGHT} x {WIDTH}, to 3 x {}, {profile:?}, milliseconds", Size::PAPER);
-    println!("image closed to verdict's last byte ({:.1} ms at {BAUD} bits per second), less the network:", {
+    println!("from image closed to last byte of verdict ({:.1} ms at {BAUD} bits per second), less the network:", {
         appliance::verdict_ms(profile)
     });
     figures.iter().for_each(|figures| println!("{figures}"));
     let this = &figures[0];
     let mut missed = Vec::new();
     if this.at(0.99) >= MAX_MS {
-        missed.push(format!("p99 {:.1} ms, asked: under {MAX_MS} ms", this.at(0.99)));
+        missed.push(format!("p99 is {:.1} ms, expected less than {MAX_MS} ms", this.at(0.99)));
     }
     if let Some((settled, last)) = this.growth_kib(SETTLED)
         && last > settled + MEMORY_TOLERANCE_KIB
     {
         missed.push(format!(
-            "memory grew from {settled} to {last} KiB, asked: by at most {MEMORY_TOLERANCE_KIB} KiB after {SETTLED} parts"
+            "memory grew from {settled} to {last} KiB after {SETTLED} parts, expected at most {MEMORY_TOLERANCE_KIB} KiB more"
         ));
     }
     if let Some(other) = figures.get(1) {
         let (p50, p99) = (Ratio::of(this, other, 0.5), Ratio::of(this, other, 0.99));
         println!(
-            "this / other, with 95 % of the ratios of turns drawn anew: p50 {p50} (asked: at most {MAX_RATIO}), p99 {p99}"
+            "this / other, with 95 % bootstrap intervals over turns: p50 {p50} (expected at most {MAX_RATIO}), p99 {p99}"
         );
         if p50.found > MAX_RATIO {
-            missed.push(format!("p50 {:.3} times the other program's, asked: at most {MAX_RATIO}", p50.found));
+            missed.push(format!("p50 is {:.3} times the other program's, expected at most {MAX_RATIO}", p50.found));
         }
     }
     Ok(missed)

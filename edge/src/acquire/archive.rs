@@ -1,8 +1,12 @@
-//! Where images go when they were judged: folders by day, no larger than a quota. Disk pressure deletes images, never
-//! verdicts, and nothing that the appliance did not name itself: other folders and files are never touched.
+//! The archive of judged images: one folder for each day, limited by a quota. Disk pressure deletes images, never verdicts.
+//! Only files and folders that the appliance named itself are touched.
+
+mod names;
+
+pub use names::unjudged_name;
 
 use super::{Change, Identity, ImageFile};
-use crate::journal::format_utc_ms;
+use names::{day, is_day, is_own};
 use rustix::fs::statvfs;
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,67 +24,69 @@ pub enum ArchiveError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The disk is smaller than what is to stay free on it: every image would be deleted.
+    /// The disk is smaller than the space that must stay free on it: every image would be deleted.
     #[error(
-        "{}: found acquire.min_free_mib = {min_free_mib} on a disk of {disk_mib} MiB, expected less than the disk has, such as {}: \
-         with it no image could stay in the archive",
+        "{}: found acquire.min_free_mib = {min_free_mib} on a disk of {disk_mib} MiB, expected less than the size of the \
+         disk, such as {}; otherwise no image could stay in the archive",
         folder.display(), disk_mib / 10
     )]
     SmallDisk {
         /// The archive's folder.
         folder: PathBuf,
-        /// What is to stay free.
+        /// The space that must stay free, in MiB.
         min_free_mib: u64,
-        /// The size of the disk.
+        /// The size of the disk, in MiB.
         disk_mib: u64,
     },
 }
 
-/// Folders by day with images.
+/// The archive: a folder of images for each day.
 #[derive(Debug)]
 pub struct Archive {
     folder: PathBuf,
+    /// In bytes.
     quota: u64,
+    /// In bytes.
     min_free: u64,
-    /// The bytes of each day, oldest first.
+    /// The size of each day's images in bytes, oldest day first.
     days: BTreeMap<String, u64>,
 }
 
-/// What became of an image that was to be archived.
+/// The result of [`Archive::store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArchiveOutcome {
     /// It is in the archive.
     Moved,
-    /// It is in the archive as an image that was not judged: its attributes were changed, and its content is not known to be
-    /// the one that came. The kernel may never report it again.
+    /// It is in the archive under the name of an image that was not judged. Its attributes changed, and its content may differ
+    /// from the one that arrived. It can't stay where it was, as the kernel may never report it again.
     MovedUnjudged,
-    /// There is nothing at its path any more.
+    /// The file at its path was moved or deleted.
     Gone,
-    /// It is not what it was: that is another image, or may be, and stays where it is.
+    /// The file at its path may be another image. It stays where it is.
     Changed(Change),
 }
 
-/// What [`Archive::tidy`] left.
+/// The result of [`Archive::tidy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// Bytes in the archive.
+    /// The size of all images in bytes.
     pub bytes: u64,
-    /// Bytes free on its disk.
+    /// The free space on its disk in bytes.
     pub free: u64,
-    /// Images that were deleted.
+    /// The number of deleted images.
     pub deleted: u64,
-    /// The size of its disk in bytes, where that is less than what is to stay free; then no image is deleted for it.
+    /// The size of its disk in bytes, if that is less than the space that must stay free. Then only the quota deletes images.
     pub small_disk: Option<u64>,
 }
 
 impl Archive {
-    /// Opens the archive in `folder`, which is made if need be, and counts what is in it.
+    /// Opens the archive in `folder`, creates the folder if necessary, and counts the bytes in it.
     ///
     /// # Errors
-    /// [`ArchiveError`], also for a disk on which `min_free_mib` can't be free.
+    /// [`ArchiveError`], also if the disk is smaller than `min_free_mib`.
     pub fn open(folder: &Path, quota_mib: u64, min_free_mib: u64) -> Result<Self, ArchiveError> {
         let mut archive = Self {
             folder: folder.to_owned(),
@@ -95,7 +101,7 @@ impl Archive {
             return Err(ArchiveError::SmallDisk { folder, min_free_mib, disk_mib: disk / MIB });
         }
         for entry in archive.entries(folder)? {
-            // A link to a folder is none.
+            // A symbolic link to a folder is not followed.
             if is_day(&entry.name) && entry.path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
                 let bytes = archive.images(&entry.path)?.iter().map(|image| image.bytes).sum();
                 archive.days.insert(entry.name, bytes);
@@ -104,11 +110,11 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Moves the image into the folder of the day of `time` (UTC), as `name` and the image's ending, if it is still the one
-    /// that arrived; under another name where that is not certain.
+    /// Moves the image into the folder of the day of `time` (UTC), if it is still the one that arrived. Its name there is
+    /// `name` with the image's extension, or [`unjudged_name`] if its content may have changed.
     ///
     /// # Errors
-    /// [`ArchiveError`]: then the image is where it was.
+    /// [`ArchiveError`]: the image was not moved.
     pub fn store(&mut self, image: &ImageFile, name: &str, time: SystemTime) -> Result<ArchiveOutcome, ArchiveError> {
         let path = &image.path;
         let found = match path.symlink_metadata() {
@@ -130,17 +136,17 @@ impl Archive {
         Ok(stored)
     }
 
-    /// Bytes of the images in it.
+    /// The size of all images in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.days.values().sum()
     }
 
-    /// Deletes the oldest images until the archive keeps its quota and its disk has room. A disk that became smaller than what is
-    /// to stay free, as another one is mounted there now, or none, costs no image.
+    /// Deletes the oldest images until the archive is within its quota and its disk has enough free space. If the disk became
+    /// smaller than the required free space (another disk or none is mounted there), only the quota counts.
     ///
     /// # Errors
-    /// [`ArchiveError`]: an image can't be deleted, or the disk not be asked.
+    /// [`ArchiveError`]: an image can't be deleted, or the size of the disk can't be read.
     pub fn tidy(&mut self) -> Result<Kept, ArchiveError> {
         let mut deleted = 0;
         loop {
@@ -151,7 +157,7 @@ impl Archive {
             let Some((day, _)) = self.days.first_key_value().filter(|_| !is_room) else { return Ok(kept) };
             let folder = self.folder.join(day);
             let Some(oldest) = self.images(&folder)?.into_iter().min_by(|a, b| a.path.cmp(&b.path)) else {
-                // What is not the appliance's own stays, and so does its folder.
+                // A folder with files of others stays.
                 match fs::remove_dir(&folder) {
                     Err(source) if !matches!(source.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => {
                         return Err(self.error(&folder, source));
@@ -173,13 +179,13 @@ impl Archive {
         }
     }
 
-    /// The bytes of its disk, and those that are free.
+    /// The size of its disk and the free space there, in bytes.
     fn disk(&self) -> Result<(u64, u64), ArchiveError> {
         let disk = statvfs(&self.folder).map_err(|errno| self.error(&self.folder, errno.into()))?;
         Ok((disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize))
     }
 
-    /// The appliance's own images in the folder of a day; a folder that is gone has none.
+    /// The images that the appliance named itself in the folder of a day; empty if the folder is gone.
     fn images(&self, day: &Path) -> Result<Vec<Image>, ArchiveError> {
         let own = |entry: Entry| {
             let bytes = is_own(&entry.name).then(|| plain_file(&entry.path).ok())??;
@@ -203,24 +209,6 @@ impl Archive {
     }
 }
 
-/// The name in the archive, without its ending, of an image that was not judged and lay at `path` until `time`.
-#[must_use]
-pub fn unjudged_name(path: &Path, time: SystemTime) -> String {
-    format!("unjudged-{}-{}", unix_ms(time), path.file_stem().unwrap_or_default().to_string_lossy())
-}
-
-fn unix_ms(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    i64::try_from(since).unwrap_or(i64::MAX)
-}
-
-/// The day of `time` as `2026-11-23`, UTC.
-fn day(time: SystemTime) -> String {
-    let mut utc = format_utc_ms(unix_ms(time));
-    utc.truncate("2026-11-23".len());
-    utc
-}
-
 struct Entry {
     path: PathBuf,
     name: String,
@@ -231,176 +219,12 @@ struct Image {
     bytes: u64,
 }
 
-/// The length of a plain file; folders, links and pipes are refused.
+/// The length of a regular file in bytes; folders, links and pipes are refused.
 fn plain_file(path: &Path) -> io::Result<u64> {
     let metadata = path.symlink_metadata()?;
     let is_plain = metadata.is_file();
-    is_plain.then_some(metadata.len()).ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "not a plain file"))
-}
-
-/// Whether the name is that of a day, such as `2026-11-23`.
-fn is_day(name: &str) -> bool {
-    name.len() == "2026-11-23".len()
-        && name
-            .bytes()
-            .enumerate()
-            .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() })
-}
-
-/// Whether the appliance gave the name: `0000000007-12-PASS.tif`, `0000000008-free-REJECT.tif` or
-/// `unjudged-1795432671000-12.tif`.
-fn is_own(name: &str) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let Some((stem, ending)) = name.rsplit_once('.') else { return false };
-    let is_radiograph = ["tif", "tiff"].iter().any(|known| ending.eq_ignore_ascii_case(known));
-    let mut words = stem.splitn(3, '-');
-    let (Some(first), Some(second), Some(third)) = (words.next(), words.next(), words.next()) else { return false };
-    let is_judged = first.len() >= 10
-        && is_number(first)
-        && (second == "free" || is_number(second))
-        && matches!(third, "PASS" | "REVIEW" | "REJECT");
-    is_radiograph && (is_judged || (first == "unjudged" && is_number(second)))
+    is_plain.then_some(metadata.len()).ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "not a regular file"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
-
-    const DAY: Duration = Duration::from_secs(86_400);
-    const FIRST: &str = "0000000001-17-PASS";
-    const SECOND: &str = "0000000002-free-REVIEW";
-    const THIRD: &str = "unjudged-1795432671000-a-name";
-
-    fn image(folder: &Path, bytes: usize) -> ImageFile {
-        let path = folder.join("scan.tif");
-        fs::write(&path, vec![0; bytes]).unwrap();
-        ImageFile::at(path)
-    }
-
-    #[test]
-    fn images_lie_in_folders_by_day_and_the_oldest_go_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("archive");
-        let mut archive = Archive::open(&root, 2, 0).unwrap();
-        let start = UNIX_EPOCH + DAY * 20_000;
-        for (name, time) in [(FIRST, start), (SECOND, start), (THIRD, start + DAY)] {
-            let scan = image(folder.path(), 900_000);
-            assert_eq!(archive.store(&scan, name, time).unwrap(), ArchiveOutcome::Moved);
-            assert!(!scan.path.exists());
-        }
-        let kept = archive.tidy().unwrap();
-        assert_eq!((kept.deleted, kept.bytes), (1, 1_800_000));
-        let is_there = |day: &str, name: &str| root.join(day).join(format!("{name}.tif")).exists();
-        assert!(!is_there("2024-10-04", FIRST) && is_there("2024-10-04", SECOND));
-        // Opened anew it counts the same; with no room at all everything goes.
-        let mut again = Archive::open(&root, 0, 0).unwrap();
-        let kept = again.tidy().unwrap();
-        assert_eq!((kept.deleted, kept.bytes), (2, 0));
-        assert!(!root.join("2024-10-04").exists() && !is_there("2024-10-05", THIRD));
-    }
-
-    #[test]
-    fn a_full_disk_deletes_images_and_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("archive");
-        let mut archive = Archive::open(&root, u64::MAX, 0).unwrap();
-        (archive.min_free, _) = archive.disk().unwrap();
-        archive.store(&image(folder.path(), 10), FIRST, UNIX_EPOCH).unwrap();
-        assert_eq!(archive.tidy().unwrap().deleted, 1, "there is never that much room");
-    }
-
-    /// A limit that no disk can keep would delete every image, one by one, for nothing.
-    #[test]
-    fn a_limit_beyond_the_disk_is_refused_and_deletes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("archive");
-        let mut archive = Archive::open(&root, 1, 0).unwrap();
-        let (disk, _) = archive.disk().unwrap();
-        for min_free_mib in [disk / MIB + 1, u64::MAX] {
-            let refused = Archive::open(&root, 1, min_free_mib).unwrap_err();
-            assert!(matches!(refused, ArchiveError::SmallDisk { disk_mib, .. } if disk_mib == disk / MIB), "{refused}");
-        }
-        archive.min_free = disk + 1;
-        for (name, bytes) in [(FIRST, 600_000), (SECOND, 600_000)] {
-            archive.store(&image(folder.path(), bytes), name, UNIX_EPOCH).unwrap();
-        }
-        let kept = archive.tidy().unwrap();
-        assert_eq!((kept.deleted, kept.bytes, kept.small_disk), (1, 600_000, Some(disk)), "the quota still counts");
-    }
-
-    /// What others keep in the archive's folder is theirs, whatever its quota.
-    #[test]
-    fn nothing_but_its_own_images_is_ever_deleted() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("data");
-        let day = root.join("2024-10-04");
-        for folder in ["db", "incoming", "2024-10-04/0000000005-5-PASS.tif", "2024-10-05"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        let foreign =
-            ["db/verdicts.sqlite", "incoming/0000000001-1-PASS.tif", "2024-10-04/notes.txt", "2024-10-04/17.tif"];
-        foreign.iter().for_each(|name| fs::write(root.join(name), b"theirs").unwrap());
-        fs::write(folder.path().join("0000000007-7-PASS.tif"), b"elsewhere").unwrap();
-        std::os::unix::fs::symlink(folder.path(), root.join("2024-10-06")).unwrap();
-        std::os::unix::fs::symlink(root.join("db/verdicts.sqlite"), day.join("0000000006-6-PASS.tif")).unwrap();
-        fs::write(day.join("0000000004-4-PASS.tif"), b"own").unwrap();
-        let mut archive = Archive::open(&root, 0, 0).unwrap();
-        let kept = archive.tidy().unwrap();
-        assert_eq!((kept.deleted, kept.bytes), (1, 0));
-        assert!(!day.join("0000000004-4-PASS.tif").exists());
-        assert!(foreign.iter().all(|name| root.join(name).exists()));
-        assert!(day.join("0000000006-6-PASS.tif").is_symlink() && day.join("0000000005-5-PASS.tif").is_dir());
-        assert!(folder.path().join("0000000007-7-PASS.tif").exists());
-        let no_image = archive.store(&ImageFile::at(root.join("db")), FIRST, UNIX_EPOCH).unwrap();
-        assert_eq!(no_image, ArchiveOutcome::Changed(Change::Replaced), "a folder is no image");
-    }
-
-    #[test]
-    fn an_image_that_is_gone_or_whose_place_another_took_is_not_archived() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("archive");
-        let mut archive = Archive::open(&root, 1, 0).unwrap();
-        let mut store = |image: &ImageFile| archive.store(image, FIRST, UNIX_EPOCH).unwrap();
-        let first = image(folder.path(), 10);
-        image(folder.path(), 11);
-        assert_eq!(store(&first), ArchiveOutcome::Changed(Change::Written), "written again in place");
-        let first = image(folder.path(), 10);
-        fs::write(folder.path().join("next.tif"), [0; 10]).unwrap();
-        fs::rename(folder.path().join("next.tif"), &first.path).unwrap();
-        assert_eq!(store(&first), ArchiveOutcome::Changed(Change::Replaced), "another one was renamed to it");
-        let next = ImageFile::at(first.path.clone());
-        next.read_content();
-        std::thread::sleep(Duration::from_millis(30));
-        fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
-        assert_eq!((store(&next), store(&next)), (ArchiveOutcome::Moved, ArchiveOutcome::Gone));
-        assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));
-    }
-
-    #[test]
-    fn an_image_whose_attributes_were_changed_is_archived_as_not_judged() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("archive");
-        let mut archive = Archive::open(&root, 1, 0).unwrap();
-        let scan = image(folder.path(), 10);
-        std::thread::sleep(Duration::from_millis(30));
-        fs::set_permissions(&scan.path, fs::Permissions::from_mode(0o600)).unwrap();
-        let time = UNIX_EPOCH + DAY * 20_000;
-        assert_eq!(archive.store(&scan, FIRST, time).unwrap(), ArchiveOutcome::MovedUnjudged);
-        assert!(root.join("2024-10-04/unjudged-1728000000000-scan.tif").exists() && archive.bytes() == 10);
-    }
-
-    #[test]
-    fn an_archive_that_cannot_be_written_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("archive");
-        let mut archive = Archive::open(&root, 1, 0).unwrap();
-        fs::remove_dir(&root).unwrap();
-        fs::write(&root, "in the way").unwrap();
-        let scan = image(folder.path(), 10);
-        let error = archive.store(&scan, FIRST, UNIX_EPOCH).unwrap_err();
-        assert!(error.to_string().starts_with(root.to_str().unwrap()), "{error}");
-        assert!(scan.path.exists());
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! Files whose name was made, and that nobody was seen to close or to rename: their writer is not done yet, or their name is
-//! a hard link (link(2), linkat(2)) to a file that was whole before.
+//! Files that were created in the folder, and for which no event of a close or a rename came. Either their writer has not closed
+//! them yet, or the name is a hard link (link(2), linkat(2)) to a file that was complete before.
 
 use super::writer::{Writer, writer_of};
 use super::{Identity, ImageFile};
@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often each is looked at.
+/// How often each file is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// How long one must lie unchanged until a warning names it, where nobody can say whether it has a writer.
+/// A file unchanged for this long is named in a warning, if the kernel does not say whether it has a writer.
 const WARN_UNKNOWN: Duration = Duration::from_secs(2);
-/// The same where it has one, or is empty.
+/// The same for a file that has a writer or is empty.
 const WARN_OPEN: Duration = Duration::from_secs(5);
-/// Files that are looked at, at most. One more is named in a warning, and counts when it is closed.
+/// At most this many files are checked. Any further file is named in a warning, and arrives when it is closed.
 const MAX_FILES: usize = 1024;
 
-/// Files that were made and not closed.
+/// Files that were created and not closed.
 #[derive(Debug, Default)]
 pub(super) struct Created {
     files: BTreeMap<PathBuf, Open>,
-    looked: Option<Instant>,
+    checked_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -29,74 +29,75 @@ struct Open {
     last: Option<Identity>,
     unchanged_since: Instant,
     is_warned: bool,
-    /// Written to since it was looked at last.
+    /// Whether it was written to since the last check.
     is_written: bool,
 }
 
 impl Created {
-    /// The plain file at `path` was made at `now`.
+    /// Notes that the regular file at `path` was created at `now`.
     pub(super) fn add(&mut self, path: PathBuf, now: Instant) {
         if self.files.len() >= MAX_FILES && !self.files.contains_key(&path) {
             tracing::warn!(
                 event = "image_not_closed", image = %path.display(),
-                "too many images are open for writing; this one counts when it is closed"
+                "too many images are open for writing; this one is judged after it is closed"
             );
             return;
         }
-        // The next look is at once.
-        self.looked = None;
+        // Makes the next check due at once.
+        self.checked_at = None;
         let open = Open { last: None, unchanged_since: now, is_warned: false, is_written: false };
         self.files.insert(path, open);
     }
 
-    /// The file at `path` was closed or replaced, which is reported by itself. Returns whether it was one of these.
+    /// Forgets the file at `path`: it was closed or replaced, and an event reported that. Returns whether it was known.
     pub(super) fn remove(&mut self, path: &Path) -> bool {
         self.files.remove(path).is_some()
     }
 
-    /// The file at `path` was written to.
+    /// Notes that the file at `path` was written to.
     pub(super) fn written(&mut self, path: &Path) {
         if let Some(open) = self.files.get_mut(path) {
             open.is_written = true;
         }
     }
 
-    /// Whether the file at `path` is one of these.
+    /// Whether the file at `path` is known and not closed.
     pub(super) fn contains(&self, path: &Path) -> bool {
         self.files.contains_key(path)
     }
 
-    /// Those that nobody has open for writing. They stay until [`Self::take`]: an event of their closing may be on its way.
-    pub(super) fn whole(&mut self, now: Instant) -> Vec<ImageFile> {
-        if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < POLL_INTERVAL) {
+    /// The files that no process has open for writing. They stay until [`Self::take`], as the event of their close may be on its
+    /// way.
+    pub(super) fn complete(&mut self, now: Instant) -> Vec<ImageFile> {
+        if self.checked_at.is_some_and(|at| now.saturating_duration_since(at) < POLL_INTERVAL) {
             return Vec::new();
         }
-        self.looked = Some(now);
-        let mut whole = Vec::new();
+        self.checked_at = Some(now);
+        let mut complete = Vec::new();
         self.files.retain(|path, open| {
             open.is_written = false;
             match writer_of(path) {
                 Writer::Gone => return false,
                 Writer::None(identity) => {
-                    whole.push(ImageFile { path: path.clone(), identity: Some(identity), content: Arc::default() });
+                    complete.push(ImageFile { path: path.clone(), identity: Some(identity), content: Arc::default() });
                 }
                 Writer::Some => open.warn(path, now, WARN_OPEN),
                 Writer::Unknown => open.warn(path, now, WARN_UNKNOWN),
             }
             true
         });
-        whole
+        complete
     }
 
-    /// Whether `whole`, found by [`Self::whole`], is still one of these and was not written to since. It is none of them then.
-    pub(super) fn take(&mut self, whole: &ImageFile) -> bool {
-        let is_whole = self.files.get(&whole.path).is_some_and(|open| !open.is_written);
-        is_whole && self.remove(&whole.path)
+    /// Takes a file that [`Self::complete`] returned out of the list. False if its close was reported or it was written to since.
+    pub(super) fn take(&mut self, file: &ImageFile) -> bool {
+        let is_complete = self.files.get(&file.path).is_some_and(|open| !open.is_written);
+        is_complete && self.remove(&file.path)
     }
 }
 
 impl Open {
-    /// Names a file that lies unchanged for `limit`, once.
+    /// Logs one warning for a file that is unchanged for `limit`.
     fn warn(&mut self, path: &Path, now: Instant, limit: Duration) {
         let identity = path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata));
         if identity != self.last {
@@ -110,14 +111,14 @@ impl Open {
         if limit == WARN_OPEN {
             tracing::warn!(
                 event = "image_not_closed", %image,
-                "the image is not judged: it is empty, or a process keeps it open for writing; it counts when that one closes it"
+                "the image is not judged yet: it is empty, or a process has it open for writing; it is judged after it is closed"
             );
         } else {
             tracing::warn!(
                 event = "image_not_closed", %image,
-                "the image is not judged: its name was made, by a hard link perhaps, and nobody has closed it. The kernel does not \
-                 say whether a process still writes to it; on a local file system it does with AmbientCapabilities=CAP_LEASE in \
-                 the service's unit. Or let the scanner rename images into place"
+                "the image is not judged yet: it was created, perhaps as a hard link, and not closed. The kernel does not tell \
+                 whether a process still writes to it. On a local file system it does if the service's unit has \
+                 AmbientCapabilities=CAP_LEASE. Otherwise let the scanner rename images into place"
             );
         }
     }
@@ -136,49 +137,49 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_whole_at_once_and_a_file_that_is_written_once_it_is_closed() {
+    fn a_hard_link_is_complete_at_once_and_a_written_file_when_it_is_closed() {
         let folder = tempfile::tempdir().unwrap();
         let (link, written) = (folder.path().join("1.tif"), folder.path().join("2.tif"));
         let start = Instant::now();
         let mut writer = File::create(&written).unwrap();
         let mut open = created(&written, start);
-        assert_eq!(open.whole(start), [], "an empty file is not whole");
+        assert_eq!(open.complete(start), [], "an empty file is not complete");
         writer.write_all(b"half").unwrap();
-        assert_eq!(open.whole(start + POLL_INTERVAL), []);
+        assert_eq!(open.complete(start + POLL_INTERVAL), []);
         fs::hard_link(&written, &link).unwrap();
         open.add(link.clone(), start);
-        assert_eq!(open.whole(start + POLL_INTERVAL), [], "nor is one whose other name is open");
+        assert_eq!(open.complete(start + POLL_INTERVAL), [], "the file is open under its other name");
         drop(writer);
-        assert_eq!(open.whole(start + POLL_INTERVAL * 3 / 2), [], "not looked at yet");
-        let whole = open.whole(start + POLL_INTERVAL * 2);
-        assert_eq!(whole, [ImageFile::at(link), ImageFile::at(written)]);
-        assert!(whole.iter().all(|file| open.take(file) && !open.take(file)));
+        assert_eq!(open.complete(start + POLL_INTERVAL * 3 / 2), [], "not checked yet");
+        let complete = open.complete(start + POLL_INTERVAL * 2);
+        assert_eq!(complete, [ImageFile::at(link), ImageFile::at(written)]);
+        assert!(complete.iter().all(|file| open.take(file) && !open.take(file)));
     }
 
     #[test]
-    fn a_file_that_is_closed_or_written_to_meanwhile_is_not_told_of_twice() {
+    fn a_file_that_is_closed_or_written_to_meanwhile_is_not_reported_twice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         fs::write(&path, b"bytes").unwrap();
         let start = Instant::now();
         let mut open = created(&path, start);
-        let whole = open.whole(start);
+        let complete = open.complete(start);
         open.written(&path);
-        assert!(!open.take(&whole[0]) && open.contains(&path), "looked at again");
-        let whole = open.whole(start + POLL_INTERVAL);
+        assert!(!open.take(&complete[0]) && open.contains(&path), "it is checked again");
+        let complete = open.complete(start + POLL_INTERVAL);
         assert!(open.remove(&path));
-        assert!(!open.take(&whole[0]), "its closing was reported");
+        assert!(!open.take(&complete[0]), "its close was reported");
     }
 
     #[test]
-    fn a_file_that_stays_open_is_named_once() {
+    fn a_file_that_stays_open_is_warned_about_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         let mut writer = File::create(&path).unwrap();
         let start = Instant::now();
         let mut open = created(&path, start);
         let is_warned = |open: &mut Created, at: Instant| {
-            assert_eq!(open.whole(at), []);
+            assert_eq!(open.complete(at), []);
             open.files[&path].is_warned
         };
         assert!(!is_warned(&mut open, start) && !is_warned(&mut open, start + WARN_OPEN / 2));
@@ -186,7 +187,7 @@ mod tests {
         assert!(!is_warned(&mut open, start + WARN_OPEN), "it was written to");
         assert!(is_warned(&mut open, start + WARN_OPEN * 2));
         fs::remove_file(&path).unwrap();
-        assert_eq!(open.whole(start + WARN_OPEN * 3), []);
+        assert_eq!(open.complete(start + WARN_OPEN * 3), []);
         assert!(!open.contains(&path));
     }
 }

@@ -1,4 +1,4 @@
-//! What kind of file system a folder is on: on some, files appear and change without an event of the kernel.
+//! The file system that a folder is on. On some kinds, files appear and change without an inotify event.
 
 use super::settle::SETTLED;
 use rustix::io::Errno;
@@ -6,22 +6,21 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-/// How often a folder is listed where the kernel does not report all files.
+/// How often a folder is listed if the kernel does not report all files.
 pub(super) const RESCAN: Duration = Duration::from_secs(1);
 
 /// Who can change files on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Changes {
-    /// Processes of this machine, through this file system: the kernel reports each change.
+    /// Only processes of this machine, through this file system. The kernel reports each change.
     Here,
-    /// Also whoever writes to the layers below, past this file system; no event comes of that.
+    /// Also processes that write to the layers below this file system. The kernel does not report that.
     Below,
-    /// Also other machines, or a program that serves the file system; no event comes of that.
+    /// Also other machines, or a program that serves the file system. The kernel does not report that.
     Elsewhere,
 }
 
-/// The kinds that are known, by the number that statfs(2) gives; from the kernel's `linux/magic.h` and the file systems'
-/// own sources.
+/// Known kinds by their number in statfs(2), from the kernel's `linux/magic.h` and the sources of the file systems.
 const KINDS: [(u32, &str, Changes); 44] = [
     (0x0000_ef53, "ext", Changes::Here),
     (0x5846_5342, "xfs", Changes::Here),
@@ -73,18 +72,18 @@ const KINDS: [(u32, &str, Changes); 44] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileSystem {
     number: u32,
-    /// None where the kind is not known.
+    /// `None` if the kind is not known.
     kind: Option<(&'static str, Changes)>,
 }
 
 impl FileSystem {
-    /// That of the file or folder at `path`.
+    /// The file system of the file or folder at `path`.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of statfs(2).
     pub fn of(path: &Path) -> Result<Self, Errno> {
         let found = rustix::fs::statfs(path)?;
-        // The kernel's numbers have 32 bits, whatever the width of the field.
+        // The kernel's numbers have 32 bits. The width of the field depends on the architecture.
         Ok(Self::of_number(found.f_type as u32))
     }
 
@@ -93,36 +92,36 @@ impl FileSystem {
         Self { number, kind: known.map(|(_, name, changes)| (*name, *changes)) }
     }
 
-    /// Whether the kernel reports every file that appears. Where the kind is not known, nobody can say so.
+    /// Whether the kernel reports every file that appears. False for an unknown kind.
     #[must_use]
     pub fn reports_all(&self) -> bool {
         matches!(self.kind, Some((_, Changes::Here)))
     }
 
-    /// Whether a file can be open for writing without this machine's kernel knowing.
+    /// Whether a file can be open for writing without the knowledge of this machine's kernel.
     pub(super) fn has_unseen_writers(&self) -> bool {
         !matches!(self.kind, Some((_, Changes::Here | Changes::Below)))
     }
 
-    /// What follows for a scanner's folder; none where the kernel reports every file.
+    /// What this means for a scanner's folder, as a text for people. `None` if the kernel reports every file.
     #[must_use]
     pub fn consequence(&self) -> Option<String> {
         let unseen = match self.kind {
             Some((_, Changes::Here)) => return None,
-            Some((_, Changes::Below)) => "what is written to the layers below it",
-            Some((_, Changes::Elsewhere)) => "what other machines write",
-            None => "everything on a file system of that kind, as far as is known",
+            Some((_, Changes::Below)) => "files written to the layers below it",
+            Some((_, Changes::Elsewhere)) => "files written by other machines",
+            None => "every file, as far as is known",
         };
         let (rescan_s, settled_s) = (RESCAN.as_secs(), SETTLED.as_secs());
         let cached = if self.has_unseen_writers() {
-            "; its mount must not cache attributes for longer (NFS, CIFS: actimeo=1)"
+            ". The mount must not cache attributes for longer than 1 s (NFS, CIFS: actimeo=1)"
         } else {
             ""
         };
         Some(format!(
-            "{self}: the kernel does not report {unseen}. The folder is listed every {rescan_s} s, and an image without an \
-             event counts once it is unchanged for {settled_s} s, {} s after its last write at most{cached}. Where that is too \
-             late for the line, let the scanner write to a folder on a local disk",
+            "{self}: the kernel does not report {unseen}. The folder is listed every {rescan_s} s. An image without an event \
+             arrives once it is unchanged for {settled_s} s, at most {} s after its last write{cached}. If that is too late \
+             for the line, let the scanner write to a local disk",
             settled_s + 2 * rescan_s
         ))
     }
@@ -143,7 +142,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn only_local_kinds_that_are_known_report_all() {
+    fn only_known_local_kinds_report_all_files() {
         for (number, reports_all, has_unseen_writers) in [
             (0xef53, true, false),
             (0x9123_683e, true, false),
@@ -157,12 +156,14 @@ mod tests {
             assert_eq!((found.reports_all(), found.has_unseen_writers()), (reports_all, has_unseen_writers), "{found}");
             assert_eq!(found.consequence().is_none(), reports_all, "{found}");
         }
+        let consequences = [0x794c_7630, 0x6969, 0x1234_5678].map(|number| FileSystem::of_number(number).consequence());
+        insta::assert_snapshot!("consequences", consequences.map(Option::unwrap).join("\n"));
         let numbers: BTreeSet<_> = KINDS.iter().map(|(number, ..)| number).collect();
-        assert_eq!(numbers.len(), KINDS.len(), "each number stands once");
+        assert_eq!(numbers.len(), KINDS.len(), "a number is listed twice");
     }
 
     #[test]
-    fn the_kind_of_a_folder_is_what_the_system_says() {
+    fn the_kind_of_a_folder_is_read_from_the_system() {
         assert_eq!(FileSystem::of(Path::new("/proc")).unwrap().number, 0x9fa0);
         assert!(!FileSystem::of(Path::new("/proc")).unwrap().reports_all());
         assert_eq!(FileSystem::of(Path::new("/dev/shm")).unwrap().to_string(), "tmpfs");

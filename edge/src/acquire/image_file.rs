@@ -1,4 +1,4 @@
-//! Which file an image is: a path says neither which file it leads to nor what was written there since.
+//! The identity of an image's file. A path alone does not tell whether the file was replaced or written to.
 
 use cellgate_models::digest::Digest;
 use cellgate_models::plain_file::{Links, PlainFile};
@@ -9,12 +9,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// Content of longer files is not read when they arrive: it would hold up the images behind them.
+/// The content of longer files is not read when they arrive, as that would delay the next images.
 const MAX_CONTENT_BYTES: u64 = 64 << 20;
+/// How often the names of an image may change while it arrives.
+const MAX_LINK_CHANGES: usize = 3;
 
-/// A plain file with its content at one moment, as far as the file system tells them from others: device, inode, length in
-/// bytes, and the times of the last change of content and of the inode (which nobody can set back) in s and ns. Two writes
-/// within one tick of the kernel's clock, 10 ms at most, may have the same times.
+/// The identity of a regular file and its state at one moment, as far as metadata shows it: device, inode, length in bytes, and
+/// the times of the last change of content (mtime) and of the inode (ctime, which no program can set back) in s and ns. Two
+/// writes within one tick of the kernel's clock, at most 10 ms, may have the same times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
@@ -24,23 +26,22 @@ pub struct Identity {
     changed: (i64, i64),
 }
 
-/// How a file is not what it was.
+/// How a file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It is another file.
+    /// Another file has its path.
     Replaced,
-    /// Its length or the time of its last write is another.
+    /// Its length or the time of its last write changed.
     Written,
-    /// Something else of it was changed: owner, rights, times, extended attributes, or a hard link came or went. Its content
-    /// may have been, too: a program that writes to a file can set the time of its last write back. Only the content itself
-    /// can tell.
+    /// Other attributes changed: owner, rights, times, extended attributes, or the number of hard links. The content may have
+    /// changed as well, since a program can set the time of the last write back. Only a comparison of the content can tell.
     Attributes,
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(match self {
-            Self::Replaced => "another file has its name",
+            Self::Replaced => "another file has its path",
             Self::Written => "it was written to",
             Self::Attributes => {
                 "its owner, rights, times, extended attributes or links were changed, which can hide that it was written to"
@@ -50,7 +51,7 @@ impl fmt::Display for Change {
 }
 
 impl Identity {
-    /// Of an open file, or one that was looked up; none for what is no plain file.
+    /// The identity from the metadata of a file; `None` if it is not a regular file.
     #[must_use]
     pub fn of(metadata: &Metadata) -> Option<Self> {
         metadata.is_file().then(|| Self {
@@ -62,7 +63,7 @@ impl Identity {
         })
     }
 
-    /// Of a file that only a test knows.
+    /// An identity for tests, of a file that does not exist.
     #[cfg(test)]
     pub(crate) fn of_inode(inode: u64) -> Self {
         Self { device: 0, inode, length: 0, modified: (0, 0), changed: (0, 0) }
@@ -74,7 +75,7 @@ impl Identity {
         self.length
     }
 
-    /// How the file is not what it was, where it is `now`; none where its content is the same.
+    /// How the file changed from `self` to `now`; `None` if it did not.
     #[must_use]
     pub fn change(&self, now: &Self) -> Option<Change> {
         if (self.device, self.inode) != (now.device, now.inode) {
@@ -90,46 +91,69 @@ impl Identity {
 /// The file of an image, from its arrival until it is in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFile {
-    /// Where it is.
+    /// Its path in the scanner's folder.
     pub path: PathBuf,
-    /// What it was when it arrived; `None` if the file vanished or was written to meanwhile. It is not judged then; a new event
+    /// Its identity when it arrived; `None` if the file vanished or was written to meanwhile. It is not judged then. A new event
     /// follows if another file appears at the path.
     pub identity: Option<Identity>,
-    /// Digest of its content then, once [`Self::read_content`] has read it; shared by all clones.
+    /// Digest of its content when it arrived, after [`Self::read_content`]; shared by all clones.
     ///
-    /// A backup's hard link changes the time of the inode as a write through that link does whose program sets the time of
-    /// the last write back. No metadata tells the two apart, so a file whose attributes alone changed is compared by content.
+    /// A hard link made by a backup changes the ctime. So does a write through such a link by a program that then sets the mtime
+    /// back. Metadata does not tell these two apart, so a file of which only attributes changed is compared by content.
     pub content: Arc<OnceLock<Digest>>,
 }
 
 impl ImageFile {
-    /// What is at `path` now; a link is not followed.
+    /// The file that is at `path` now; a symbolic link is not followed.
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
         let identity = path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata));
         Self { path, identity, content: Arc::default() }
     }
 
-    /// Reads the content, if the file is what it was when it arrived. Without it every change of attributes counts as one of
-    /// the content.
+    /// Computes the digest of the content, if the file is unchanged since it arrived. Without the digest, every change of
+    /// attributes counts as a change of the content.
     pub fn read_content(&self) {
-        if let Some(digest) = self.identity.and_then(|identity| content(&self.path, &identity)) {
+        if self.content.get().is_none()
+            && let Some(digest) = self.identity.and_then(|identity| content(&self.path, &identity))
+        {
             let _ = self.content.set(digest);
         }
     }
 
-    /// How the file at its path, which is `now`, is not the one that arrived. Reads it where only its content can tell.
+    /// Reads the content at once if the file has several names. A program that publishes an image by a hard link then removes the
+    /// other name, which changes the ctime and must not cost the part. If that happened already, the new identity counts.
+    pub fn read_content_if_linked(&mut self) {
+        for _ in 0..MAX_LINK_CHANGES {
+            let Some((arrived, metadata)) = self.identity.zip(self.path.symlink_metadata().ok()) else { return };
+            let Some(now) = Identity::of(&metadata) else { return };
+            match arrived.change(&now) {
+                None => {}
+                Some(Change::Attributes) => self.identity = Some(now),
+                Some(Change::Replaced | Change::Written) => return,
+            }
+            if metadata.nlink() > 1 {
+                self.read_content();
+            }
+            if metadata.nlink() == 1 || self.content.get().is_some() {
+                return;
+            }
+        }
+    }
+
+    /// How the file at its path, with the identity `now`, differs from the one that arrived. Reads the file if only attributes
+    /// changed.
     #[must_use]
     pub fn change(&self, now: &Identity) -> Option<Change> {
-        let change = self.identity.map_or(Some(Change::Replaced), |came| came.change(now));
+        let change = self.identity.map_or(Some(Change::Replaced), |arrived| arrived.change(now));
         change.filter(|change| *change != Change::Attributes || !self.has_content(content(&self.path, now)))
     }
 
-    /// Whether `other`, which arrived at the same path later, is the same file with the same content.
+    /// Whether `other`, which arrived at the same path later, is the same file with unchanged content.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let Some((came, found)) = self.identity.zip(other.identity) else { return false };
-        match came.change(&found) {
+        let Some((arrived, found)) = self.identity.zip(other.identity) else { return false };
+        match arrived.change(&found) {
             None => true,
             Some(Change::Attributes) => self.has_content(other.content.get().copied()),
             Some(Change::Replaced | Change::Written) => false,
@@ -141,14 +165,14 @@ impl ImageFile {
     }
 }
 
-/// Digest of the content of the file at `path`; none where it is not what `identity` says.
+/// Digest of the content of the file at `path`; `None` if it does not have this `identity`.
 fn content(path: &Path, identity: &Identity) -> Option<Digest> {
     if identity.length > MAX_CONTENT_BYTES {
         return None;
     }
     let plain = PlainFile::open(path, Links::Refuse).ok()?;
     let digest = Digest::of_reader(plain.file().take(MAX_CONTENT_BYTES)).ok()?;
-    // Unchanged now, it was so while it was read.
+    // If the file is unchanged now, it was unchanged while it was read.
     let after = Identity::of(&plain.file().metadata().ok()?)?;
     (after == *identity).then_some(digest)
 }
@@ -168,7 +192,7 @@ mod tests {
         Identity::of(&path.symlink_metadata().unwrap()).unwrap()
     }
 
-    /// What `act` changes of an image whose content was read when it came; and of one whose content was not.
+    /// The change that `act` makes to an image whose content was read on arrival, and to one whose content was not read.
     fn changes(act: impl Fn(&Path)) -> [Option<Change>; 2] {
         [true, false].map(|is_read| {
             let folder = tempfile::tempdir().unwrap();
@@ -194,45 +218,44 @@ mod tests {
         fs::hard_link(path, path.with_extension("backup")).unwrap();
     }
 
-    /// As `cp -p` and `rsync --times --inplace` do.
-    fn write_unseen(path: &Path) {
+    /// Writes and sets the mtime back, as `cp -p` and `rsync --times --inplace` do.
+    fn write_and_reset_mtime(path: &Path) {
         let written = path.metadata().unwrap().modified().unwrap();
         fs::write(path, b"other").unwrap();
         File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
     }
 
     #[test]
-    fn attributes_are_no_change_where_the_content_is_known_to_be_the_same() {
-        let link_that_goes = |path: &Path| {
+    fn changed_attributes_are_ignored_if_the_content_is_known_to_be_the_same() {
+        let link_and_unlink = |path: &Path| {
             link(path);
             fs::remove_file(path.with_extension("backup")).unwrap();
         };
         let mode = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
-        let acts: [&dyn Fn(&Path); 3] = [&link, &link_that_goes, &mode];
+        let acts: [&dyn Fn(&Path); 3] = [&link, &link_and_unlink, &mode];
         for (n, act) in acts.into_iter().enumerate() {
             assert_eq!(changes(act), [None, Some(Change::Attributes)], "{n}");
         }
-        assert_eq!(changes(|path| drop(File::open(path).unwrap())), [None; 2], "reading is none");
+        assert_eq!(changes(|path| drop(File::open(path).unwrap())), [None; 2], "reading changes nothing");
     }
 
-    /// A hard link hides it no better than other rights do.
     #[test]
-    fn what_was_written_unseen_through_a_link_made_since_is_not_what_came() {
+    fn a_write_through_a_new_hard_link_is_found_although_the_mtime_was_reset() {
         let through_link = |path: &Path| {
             link(path);
-            write_unseen(&path.with_extension("backup"));
+            write_and_reset_mtime(&path.with_extension("backup"));
         };
-        let link_gone = |path: &Path| {
+        let link_removed_again = |path: &Path| {
             through_link(path);
             fs::remove_file(path.with_extension("backup")).unwrap();
         };
         assert_eq!(changes(through_link), [Some(Change::Attributes); 2]);
-        assert_eq!(changes(link_gone), [Some(Change::Attributes); 2]);
-        assert_eq!(changes(write_unseen), [Some(Change::Attributes); 2]);
+        assert_eq!(changes(link_removed_again), [Some(Change::Attributes); 2]);
+        assert_eq!(changes(write_and_reset_mtime), [Some(Change::Attributes); 2]);
     }
 
     #[test]
-    fn what_was_written_or_replaced_is_not_what_came() {
+    fn a_written_or_replaced_file_is_another_image() {
         assert_eq!(changes(|path| fs::write(path, b"other").unwrap()), [Some(Change::Written); 2]);
         assert_eq!(changes(|path| fs::write(path, b"more bytes").unwrap()), [Some(Change::Written); 2]);
         let rename = |path: &Path| {
@@ -248,13 +271,37 @@ mod tests {
     }
 
     #[test]
-    fn content_is_read_only_of_the_file_that_came() {
+    fn an_image_published_by_a_hard_link_may_lose_its_other_name_at_any_time() {
+        let removed_before = |path: &Path, other: &Path, image: &mut ImageFile| {
+            fs::remove_file(other).unwrap();
+            image.read_content_if_linked();
+            assert_eq!((image.content.get(), image.identity), (None, Some(identity(path))));
+        };
+        let removed_after = |_: &Path, other: &Path, image: &mut ImageFile| {
+            image.read_content_if_linked();
+            fs::remove_file(other).unwrap();
+        };
+        let steps: [&dyn Fn(&Path, &Path, &mut ImageFile); 2] = [&removed_before, &removed_after];
+        for step in steps {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, other) = (folder.path().join("1.tif"), folder.path().join("other"));
+            fs::write(&other, b"bytes").unwrap();
+            fs::hard_link(&other, &path).unwrap();
+            let mut image = ImageFile::at(path.clone());
+            std::thread::sleep(TICK);
+            step(&path, &other, &mut image);
+            assert_eq!(image.change(&identity(&path)), None);
+        }
+    }
+
+    #[test]
+    fn content_is_read_only_of_the_file_that_arrived() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         fs::write(&path, b"bytes").unwrap();
         let image = ImageFile::at(path.clone());
         std::thread::sleep(TICK);
-        write_unseen(&path);
+        write_and_reset_mtime(&path);
         image.read_content();
         assert_eq!(image.content.get(), None);
         let long = File::create(&path).unwrap();

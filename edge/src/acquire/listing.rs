@@ -1,5 +1,5 @@
-//! Files that appear without an event of the kernel, on file systems on which others write: found by listing the folder, whole
-//! once they have settled.
+//! Finds files that appear without an inotify event, by listing the folder. Needed on file systems to which other machines or
+//! processes write unseen. Such a file is complete once it has settled.
 
 use super::settle::Settling;
 use super::{Arrival, Change, Identity, ImageFile};
@@ -7,27 +7,27 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// What of a folder is known already.
+/// The files of a folder that were already reported.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     known: BTreeMap<PathBuf, Identity>,
 }
 
 impl Listing {
-    /// These files are reported.
-    pub(super) fn told<'a>(&mut self, files: impl IntoIterator<Item = &'a ImageFile>) {
+    /// Notes `files` as reported.
+    pub(super) fn add_reported<'a>(&mut self, files: impl IntoIterator<Item = &'a ImageFile>) {
         let known = |file: &ImageFile| Some((file.path.clone(), file.identity?));
         self.known.extend(files.into_iter().filter_map(known));
     }
 
-    /// These are all files of the folder. Those that are new or were written to without an event begin to settle; `is_told`
-    /// says of which an event will come.
-    pub(super) fn look(
+    /// Compares with `files`, which are all files of the folder. Those that are new or were written to without an event begin to
+    /// settle. `has_event` tells for which files an event will come.
+    pub(super) fn compare(
         &mut self,
         files: Vec<ImageFile>,
         now: Instant,
         settling: &mut Settling,
-        is_told: impl Fn(&ImageFile) -> bool,
+        has_event: impl Fn(&ImageFile) -> bool,
     ) {
         let mut before = std::mem::take(&mut self.known);
         for file in files {
@@ -36,19 +36,19 @@ impl Listing {
                 Some(known) if !is_other(&known, &found) => {
                     self.known.insert(file.path, known);
                 }
-                _ if is_told(&file) || settling.contains(&file.path) => {}
+                _ if has_event(&file) || settling.contains(&file.path) => {}
                 _ => settling.add(file, now),
             }
         }
     }
 
-    /// Notes the arrivals that are reported.
+    /// Notes the files of `arrivals` as reported.
     pub(super) fn arrived(&mut self, arrivals: &[Arrival]) {
-        self.told(arrivals.iter().map(|arrival| &arrival.file));
+        self.add_reported(arrivals.iter().map(|arrival| &arrival.file));
     }
 }
 
-/// Whether there is another image where one was known. Attributes alone make none.
+/// Whether the file was replaced or written to. A change of attributes alone does not make it another image.
 fn is_other(known: &Identity, found: &Identity) -> bool {
     matches!(known.change(found), Some(Change::Replaced | Change::Written))
 }
@@ -60,7 +60,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn what_no_event_was_told_of_settles_once() {
+    fn a_file_without_an_event_settles_once() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, bytes: &[u8]| {
             fs::write(folder.path().join(name), bytes).unwrap();
@@ -69,12 +69,12 @@ mod tests {
         let start = Instant::now();
         let (mut listing, mut settling) = (Listing::default(), Settling::default());
         let (old, new, open) = (file("old.tif", b"old"), file("new.tif", b"new"), file("open.tif", b"open"));
-        listing.told([&old]);
+        listing.add_reported([&old]);
         let mut settled = |listing: &mut Listing, files: &[&ImageFile], now: Instant| {
             let files = files.iter().map(|file| (*file).clone()).collect();
-            listing.look(files, now, &mut settling, |file| file.path == open.path);
+            listing.compare(files, now, &mut settling, |file| file.path == open.path);
             let mut arrivals = Vec::new();
-            settling.look(now, &mut arrivals);
+            settling.add_settled(now, &mut arrivals);
             listing.arrived(&arrivals);
             arrivals.into_iter().map(|arrival| arrival.file).collect::<Vec<_>>()
         };

@@ -1,30 +1,36 @@
-//! Which image belongs to a trigger. In doubt there is none: an image that might be another part's is never judged.
+//! Which image belongs to a trigger. In doubt a trigger gets no image: an image that might belong to another part is never
+//! judged.
 //!
-//! By number the file's name says it. By order only time does, so images and triggers have to take turns: image, trigger,
-//! image, trigger on an image-first line; trigger, image on a trigger-first one. Whatever breaks the turn puts both out of
-//! step: a start, a folder watched anew, a refused trigger, two images or none for one trigger, an image on the wrong side of
-//! its trigger. Then every trigger is refused an image and every image set aside, until nothing has come for `lead`; what
-//! comes next begins a turn. This is right as long as an image and its trigger never lie further apart than `lead`.
+//! By number, the file's name tells the part. By order, only the time does, so images and triggers must alternate, beginning with
+//! an image on an image-first line and with a trigger on a trigger-first line. These events put them out of step:
+//!
+//! - a start, or a folder that is watched again after it was lost
+//! - a refused trigger
+//! - two images or no image for one trigger
+//! - an image on the wrong side of its trigger
+//!
+//! While they are out of step, no trigger gets an image and every image is set aside. Once neither has come for `lead`, they are
+//! in step again. This is correct as long as an image and its trigger are never further apart than `lead`.
 
 use super::{Arrival, ImageFile};
 use crate::config::Matching;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Images that wait for a trigger, at most; the oldest are set aside.
+/// At most this many images wait for a trigger. Beyond that, the oldest are set aside.
 const MAX_WAITING: usize = 256;
 
 /// Why a trigger gets no image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoImage {
-    /// None has come yet.
+    /// No image has come yet.
     #[error("no image has come")]
     NotYet,
-    /// Several came of which each could be it.
+    /// Several images came, and each could belong to the trigger.
     #[error("several images came for one trigger")]
     Several,
-    /// Matched by order, which is in doubt. It holds again after a pause of `lead` without image and trigger.
-    #[error("the order of images and triggers is in doubt; it holds again after a pause of lead_ms without either")]
+    /// Images and triggers are matched by order and are out of step.
+    #[error("images and triggers are out of step; they are in step again when neither has come for lead_ms")]
     OutOfStep,
 }
 
@@ -35,34 +41,35 @@ pub struct Matcher {
     lead: Duration,
     waiting: Vec<Arrival>,
     /// Images that no trigger will get.
-    nobodys: Vec<ImageFile>,
-    /// What the last trigger got.
+    discarded: Vec<ImageFile>,
+    /// The image of the last trigger.
     taken: Option<ImageFile>,
-    /// By order, the last thing that happened since the order was in doubt; none while images and triggers are in step.
-    /// Then nothing waits.
+    /// By order: the time of the last image or trigger while they are out of step; `None` while they are in step. While out of
+    /// step, no image waits.
     out_of_step: Option<Instant>,
 }
 
 impl Matcher {
-    /// By `lead` image and trigger may lie apart. By order it begins out of step at `now`: nobody knows what came before.
+    /// Image and trigger may be up to `lead` apart. By order, it begins out of step at `now`, as it is not known what came
+    /// before.
     #[must_use]
     pub fn new(matching: Matching, lead: Duration, now: Instant) -> Self {
         let out_of_step = matching.is_by_order().then_some(now);
-        Self { matching, lead, waiting: Vec::new(), nobodys: Vec::new(), taken: None, out_of_step }
+        Self { matching, lead, waiting: Vec::new(), discarded: Vec::new(), taken: None, out_of_step }
     }
 
-    /// An image has come. One of the same name that waits is replaced: its file was.
+    /// Adds an image that has come. It replaces a waiting image with the same path.
     pub fn add(&mut self, arrival: Arrival) {
         if self.matching.is_by_order() {
-            // The second one before a trigger came for the first: whose is which?
+            // A second image before a trigger came for the first one: either could belong to the next trigger.
             if !self.is_in_step(arrival.at) || !self.waiting.is_empty() {
                 self.lose_step(arrival.at);
                 return self.discard(arrival.file);
             }
         }
         self.waiting.retain(|waiting| waiting.file.path != arrival.file.path);
-        // By number, a file that is gone or being written again arrives anew, and one that was closed twice is no second image.
-        // Under another name it is another part's.
+        // By number, a file that vanished or is being rewritten arrives again later, and a file that is closed twice is one
+        // image. The same file under another name is the image of another part.
         let is_taken = |taken: &ImageFile| taken.path == arrival.file.path && taken.is_same(&arrival.file);
         let is_known = arrival.file.identity.is_none() || self.taken.as_ref().is_some_and(is_taken);
         if self.matching != Matching::PartId || !is_known {
@@ -70,10 +77,10 @@ impl Matcher {
         }
     }
 
-    /// The image of the part `part_id`, triggered at `triggered`.
+    /// Takes the image of the part `part_id`, triggered at `triggered`.
     ///
     /// # Errors
-    /// [`NoImage`]: there is none, or no telling which.
+    /// [`NoImage`]: no image came, or it is not certain which one belongs to the trigger.
     pub fn take(&mut self, part_id: u64, triggered: Instant) -> Result<ImageFile, NoImage> {
         if self.matching.is_by_order() {
             return self.take_by_order(triggered);
@@ -97,11 +104,11 @@ impl Matcher {
             return Err(NoImage::OutOfStep);
         }
         let image = self.waiting.pop().ok_or(NoImage::NotYet)?;
-        let is_its = match self.matching {
+        let belongs = match self.matching {
             Matching::TriggerFirst => image.at >= triggered,
             _ => image.at <= triggered && triggered.duration_since(image.at) <= self.lead,
         };
-        if is_its {
+        if belongs {
             return Ok(image.file);
         }
         self.discard(image.file);
@@ -109,20 +116,20 @@ impl Matcher {
         Err(NoImage::OutOfStep)
     }
 
-    /// Something happened at `now` after which nobody knows which image is whose by order: a trigger was refused, or
-    /// nobody watched for images.
+    /// Puts images and triggers out of step at `now`, if they are matched by order. For a refused trigger, or a time in which the
+    /// folder was not watched.
     pub fn doubt(&mut self, now: Instant) {
         if self.matching.is_by_order() {
             self.lose_step(now);
         }
     }
 
-    /// The image that has waited longest, of those that need no trigger.
+    /// Takes the image that has waited longest, for free-running.
     pub fn take_oldest(&mut self) -> Option<ImageFile> {
         (!self.waiting.is_empty()).then(|| self.waiting.remove(0).file)
     }
 
-    /// By how much image and trigger may lie apart.
+    /// How far apart image and trigger may be.
     #[must_use]
     pub fn lead(&self) -> Duration {
         self.lead
@@ -134,8 +141,8 @@ impl Matcher {
         self.waiting.len()
     }
 
-    /// The images that no trigger will want any more: too old now, or more than are kept waiting, or by order in doubt.
-    /// Free-running, none.
+    /// Takes the images that no trigger will get any more: those that are too old, those beyond the limit of waiting images,
+    /// and by order those that came out of step. Always empty when free-running.
     pub fn stale(&mut self, now: Instant) -> Vec<ImageFile> {
         if self.matching == Matching::FreeRunning {
             return Vec::new();
@@ -152,27 +159,27 @@ impl Matcher {
             self.doubt(arrival.at + lead);
             self.discard(arrival.file);
         }
-        std::mem::take(&mut self.nobodys)
+        std::mem::take(&mut self.discarded)
     }
 
-    /// A trigger ended at `now` without an image, or could not tell which was its. Returns the images that belong to no part now: matched by
-    /// order all that wait, as a late one would be taken for the next part's.
+    /// Notes that a trigger ended at `now` without an image. Returns the images that belong to no part: by number those of this
+    /// part; by order all that wait, as a late image could be matched to the next part.
     pub fn missed(&mut self, part_id: u64, now: Instant) -> Vec<ImageFile> {
         self.doubt(now);
         let its: Vec<_> =
             self.waiting.extract_if(.., |arrival| named_part(&arrival.file.path) == Some(part_id)).collect();
         its.into_iter().for_each(|arrival| self.discard(arrival.file));
-        std::mem::take(&mut self.nobodys)
+        std::mem::take(&mut self.discarded)
     }
 
-    /// Whether images and triggers are in step for what happens at `now`: they are again after a pause. By number always.
+    /// Whether images and triggers are in step at `now`. Always true by number.
     pub fn is_in_step(&mut self, now: Instant) -> bool {
         let lead = self.lead;
         self.out_of_step = self.out_of_step.filter(|last| now.saturating_duration_since(*last) <= lead);
         self.out_of_step.is_none()
     }
 
-    /// What waits belongs to no part, and so does all that comes until a pause after `at`.
+    /// Goes out of step at `at` and discards the waiting images.
     fn lose_step(&mut self, at: Instant) {
         self.out_of_step = self.out_of_step.max(Some(at));
         for arrival in std::mem::take(&mut self.waiting) {
@@ -180,14 +187,14 @@ impl Matcher {
         }
     }
 
-    /// Of a file that was written again, what it is now.
+    /// Notes an image that no trigger will get. It replaces an earlier one with the same path.
     fn discard(&mut self, file: ImageFile) {
-        self.nobodys.retain(|known| known.path != file.path);
-        self.nobodys.push(file);
+        self.discarded.retain(|known| known.path != file.path);
+        self.discarded.push(file);
     }
 }
 
-/// The part's number that is the file's name: decimal digits only, with leading zeros or not.
+/// The part's number from a file name of decimal digits, with or without leading zeros.
 fn named_part(path: &Path) -> Option<u64> {
     let stem = path.file_stem()?.to_str()?;
     stem.bytes().all(|byte| byte.is_ascii_digit()).then(|| stem.parse().ok())?

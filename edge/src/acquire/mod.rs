@@ -1,17 +1,17 @@
-//! From the scanner's folder to the image of a part, and on to the archive.
+//! The way of an image: from the scanner's folder to its trigger, and on to the archive.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `image_file` | which file an image is, and how it changed |
+//! | `image_file` | the identity of an image's file, and how the file changed |
 //! | `file_system` | whether the kernel reports every file of a folder |
-//! | `watch` | which files are complete, told by the kernel |
-//! | `created` | which files are complete, of those whose name was made and that were not closed: hard links |
+//! | `watch` | which files are complete, by inotify |
+//! | `created` | which created files are complete without a close: hard links |
 //! | `writer` | whether a process has a file open for writing |
-//! | `listing` | which files appeared without an event of the kernel |
-//! | `settle` | which files are complete, where nobody watched their writer |
+//! | `listing` | which files appeared without an inotify event |
+//! | `settle` | which files are complete if their writer was not watched |
 //! | `matching` | which image belongs to a trigger |
 //! | `unjudged` | why an image is set aside |
-//! | `archive` | where images go afterwards, and how much is kept |
+//! | `archive` | where judged images go, and how much is kept |
 
 mod archive;
 mod created;
@@ -33,11 +33,14 @@ pub use watch::{FolderWatcher, WatchError};
 
 use std::time::Instant;
 
-/// An image whose writer is done with it.
+#[cfg(test)]
+mod tests;
+
+/// A complete image: its writer has finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
-    /// Its file, as it was then.
+    /// Its file at that time.
     pub file: ImageFile,
-    /// When it was complete.
+    /// When it was found complete.
     pub at: Instant,
 }

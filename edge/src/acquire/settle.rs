@@ -1,4 +1,4 @@
-//! Files whose writer nobody saw: whole once they have lain unchanged for a while.
+//! Files whose writer was not watched. They count as complete once they are unchanged for [`SETTLED`].
 
 use super::writer::{Writer, writer_of};
 use super::{Arrival, Identity, ImageFile};
@@ -7,62 +7,62 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a file must lie unchanged. A scanner that pauses for longer in the middle of a file is not known, unless a process of
-/// this machine keeps the file open for writing, and the kernel says so.
+/// How long a file must be unchanged. A scanner must not pause for longer in the middle of a file, unless the kernel tells that a
+/// process of this machine has the file open for writing.
 pub(super) const SETTLED: Duration = Duration::from_secs(5);
-/// How often each is looked at.
+/// How often each file is checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Files that came while nobody watched, or on a file system whose kernel reports nothing of them.
+/// Files that appeared while the folder was not watched, or without an inotify event.
 #[derive(Debug, Default)]
 pub(super) struct Settling {
-    files: Vec<Lying>,
+    files: Vec<SettlingFile>,
 }
 
 #[derive(Debug)]
-struct Lying {
+struct SettlingFile {
     path: PathBuf,
     last: Identity,
-    looked: Instant,
+    checked_at: Instant,
     unchanged_since: Instant,
 }
 
 impl Settling {
-    /// Begins to look at `file`; one that is gone is forgotten.
+    /// Adds `file`, unless it is gone.
     pub(super) fn add(&mut self, file: ImageFile, now: Instant) {
         if let Some(last) = file.identity {
-            self.files.push(Lying { path: file.path, last, looked: now, unchanged_since: now });
+            self.files.push(SettlingFile { path: file.path, last, checked_at: now, unchanged_since: now });
         }
     }
 
-    /// Whether the file at `path` is one of these.
+    /// Whether the file at `path` is settling.
     pub(super) fn contains(&self, path: &Path) -> bool {
-        self.files.iter().any(|lying| lying.path == path)
+        self.files.iter().any(|file| file.path == path)
     }
 
-    /// Adds the files that have settled to `arrivals`. A file that is among them already was completed by a writer since,
-    /// and is not waited for any more.
-    pub(super) fn look(&mut self, now: Instant, arrivals: &mut Vec<Arrival>) {
-        self.files.retain_mut(|lying| {
-            if arrivals.iter().any(|arrival| arrival.file.path == lying.path) {
+    /// Adds the files that have settled to `arrivals`. A file that is already among the arrivals was completed by a writer and is
+    /// no longer settling.
+    pub(super) fn add_settled(&mut self, now: Instant, arrivals: &mut Vec<Arrival>) {
+        self.files.retain_mut(|file| {
+            if arrivals.iter().any(|arrival| arrival.file.path == file.path) {
                 return false;
             }
-            if now.saturating_duration_since(lying.looked) < POLL_INTERVAL {
+            if now.saturating_duration_since(file.checked_at) < POLL_INTERVAL {
                 return true;
             }
-            let Some(found) = fresh(&lying.path) else { return false };
-            lying.looked = now;
-            if lying.last.change(&found).is_some() {
-                lying.unchanged_since = now;
+            let Some(found) = fresh(&file.path) else { return false };
+            file.checked_at = now;
+            if file.last.change(&found).is_some() {
+                file.unchanged_since = now;
             }
-            lying.last = found;
-            if now.saturating_duration_since(lying.unchanged_since) < SETTLED {
+            file.last = found;
+            if now.saturating_duration_since(file.unchanged_since) < SETTLED {
                 return true;
             }
-            // A kernel that does not know says nothing against it.
-            let is_open = writer_of(&lying.path) == Writer::Some && found.length() > 0;
+            // If the kernel does not tell, the file counts as closed.
+            let is_open = writer_of(&file.path) == Writer::Some && found.length() > 0;
             if !is_open {
-                let path = std::mem::take(&mut lying.path);
+                let path = std::mem::take(&mut file.path);
                 let file = ImageFile { path, identity: Some(found), content: Arc::default() };
                 arrivals.push(Arrival { file, at: now });
             }
@@ -71,9 +71,9 @@ impl Settling {
     }
 }
 
-/// What is at `path` now, also on a server whose answer of some seconds ago the kernel would repeat.
+/// The identity of the file at `path`, asked from the server if the file system has one. The kernel would use a cached answer.
 fn fresh(path: &Path) -> Option<Identity> {
-    // Its answer is not needed: afterwards what the kernel remembers is right.
+    // This call only refreshes the kernel's cache.
     let _ = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS);
     path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata))
 }
@@ -89,42 +89,42 @@ mod tests {
         settling
     }
 
-    /// The names of what has settled at `now`, where `closed` was closed just before.
-    fn look(settling: &mut Settling, now: Instant, closed: Option<PathBuf>) -> Vec<String> {
+    /// The names of the files that have settled at `now`. `closed` was closed just before.
+    fn settled_names(settling: &mut Settling, now: Instant, closed: Option<PathBuf>) -> Vec<String> {
         let arrival = |path: PathBuf| Arrival { file: ImageFile::at(path), at: now };
         let mut arrivals: Vec<_> = closed.into_iter().map(arrival).collect();
-        settling.look(now, &mut arrivals);
+        settling.add_settled(now, &mut arrivals);
         let name = |arrival: &Arrival| arrival.file.path.file_name().unwrap().to_str().unwrap().to_owned();
         arrivals.iter().map(name).collect()
     }
 
     #[test]
-    fn a_file_arrives_once_it_lay_unchanged_for_a_while() {
+    fn a_file_arrives_once_it_is_unchanged_for_the_settling_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let names = ["whole.tif", "growing.tif", "gone.tif", "closed.tif"];
         names.iter().for_each(|name| fs::write(path(name), b"bytes").unwrap());
         let start = Instant::now();
         let mut files = settling(names.map(path), start);
-        assert_eq!(look(&mut files, start + SETTLED / 2, Some(path("closed.tif"))), ["closed.tif"]);
+        assert_eq!(settled_names(&mut files, start + SETTLED / 2, Some(path("closed.tif"))), ["closed.tif"]);
         fs::write(path("growing.tif"), b"more bytes").unwrap();
         fs::remove_file(path("gone.tif")).unwrap();
-        assert_eq!(look(&mut files, start + SETTLED, None), ["whole.tif"]);
-        assert_eq!(look(&mut files, start + SETTLED * 3 / 2, None), [""; 0]);
-        assert_eq!(look(&mut files, start + SETTLED * 2, None), ["growing.tif"]);
-        assert_eq!(look(&mut files, start + SETTLED * 4, None), [""; 0]);
+        assert_eq!(settled_names(&mut files, start + SETTLED, None), ["whole.tif"]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 3 / 2, None), [""; 0]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 2, None), ["growing.tif"]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 4, None), [""; 0]);
     }
 
     #[test]
-    fn a_file_that_is_open_for_writing_has_not_settled_however_long_it_lies() {
+    fn a_file_that_is_open_for_writing_never_settles() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         fs::write(&path, b"half").unwrap();
         let writer = File::options().append(true).open(&path).unwrap();
         let start = Instant::now();
         let mut files = settling([path], start);
-        assert_eq!(look(&mut files, start + SETTLED * 2, None), [""; 0]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 2, None), [""; 0]);
         drop(writer);
-        assert_eq!(look(&mut files, start + SETTLED * 3, None), ["1.tif"]);
+        assert_eq!(settled_names(&mut files, start + SETTLED * 3, None), ["1.tif"]);
     }
 }

@@ -1,17 +1,17 @@
-//! Why an image goes to the archive without having been judged.
+//! Why an image goes to the archive without a verdict.
 
 use std::fmt;
 
-/// Why an image goes to the archive without having been judged.
+/// Why an image goes to the archive without a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unjudged {
     /// No trigger asked for it in time.
     NoTrigger,
     /// Its part was decided without it.
     TooLate,
-    /// It came while nobody watched: nobody knows whether it is whole, or whose.
+    /// It came while the folder was not watched: neither its completeness nor its part is known.
     Unwatched,
-    /// Matched by order, which was lost, also by this image.
+    /// Matched by order, and images and triggers were out of step or this image put them out of step.
     OutOfOrder,
 }
 
@@ -36,8 +36,8 @@ impl fmt::Display for Unjudged {
         out.pad(match self {
             Self::NoTrigger => "no trigger asked for it in time",
             Self::TooLate => "its part was decided without it",
-            Self::Unwatched => "it came while nobody watched",
-            Self::OutOfOrder => "the order of images and triggers was lost, so nobody knows whose it is",
+            Self::Unwatched => "it came while the folder was not watched",
+            Self::OutOfOrder => "the order of images and triggers was lost, so its part is not known",
         })
     }
 }

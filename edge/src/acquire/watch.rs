@@ -1,7 +1,13 @@
-//! Which files in the scanner's folder are complete: those that were closed after writing or renamed into place, as the
-//! kernel tells (inotify); those whose name was made, once nobody has them open for writing; and where the kernel does not report
-//! all files, also those that lie unchanged for a while. A half-written file is not an image, nor is a path that is not a
-//! regular file.
+//! Which files in the scanner's folder are complete.
+//!
+//! | file | complete when | source |
+//! |---|---|---|
+//! | written in place | it is closed after writing | inotify |
+//! | renamed into the folder | at once | inotify |
+//! | created and not closed, such as a hard link | no process has it open for writing | `created` |
+//! | without an event of the kernel | it is unchanged for a while | `listing`, `settle` |
+//!
+//! Only regular files are images.
 
 use super::created::Created;
 use super::file_system::RESCAN;
@@ -23,21 +29,21 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often is looked whether the folder is still the one at its path, and may be read and written. The kernel tells of a
-/// folder that moves itself, not of one whose parent moves or whose link leads elsewhere.
+/// How often the folder is checked: it must be the one at its path, readable and writable. The kernel reports a folder that is
+/// moved, but not one whose parent is moved or whose symbolic link changes.
 const POLL_INTERVAL: Duration = RESCAN;
-/// Non-regular paths that are remembered as reported, at most; beyond that they may be reported again.
+/// At most this many non-regular paths are remembered as reported. Beyond that they may be reported again.
 const MAX_REPORTED: usize = 256;
 
-/// Why the scanner's folder can't be watched (any longer).
+/// Why the scanner's folder can't be watched, or not any longer.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// The kernel refuses.
-    #[error("{}: {source}; expected a folder that this user may read and write: make it, or set acquire.folder", path.display())]
+    /// The kernel refuses to watch the folder, or this user may not read and write it.
+    #[error("{}: {source}; expected a folder that this user may read and write: create it, or set acquire.folder", path.display())]
     Io {
         /// The folder.
         path: PathBuf,
-        /// What the kernel said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The folder is gone: deleted, moved or unmounted.
@@ -46,8 +52,8 @@ pub enum WatchError {
         /// The folder.
         path: PathBuf,
     },
-    /// More files came than the kernel remembers.
-    #[error("{}: more files came than the kernel could tell of; some were missed", path.display())]
+    /// The kernel's queue of events overflowed.
+    #[error("{}: more files came than the kernel could report; some were missed", path.display())]
     Overflow {
         /// The folder.
         path: PathBuf,
@@ -61,12 +67,12 @@ pub struct FolderWatcher {
     kernel: OwnedFd,
     /// Device and inode of the folder.
     identity: (u64, u64),
-    looked: Instant,
+    checked_at: Instant,
     /// Non-regular paths that were already reported.
     reported: BTreeSet<PathBuf>,
     created: Created,
     settling: Settling,
-    /// Where the kernel does not report all files.
+    /// `None` if the kernel reports all files.
     listing: Option<Listing>,
 }
 
@@ -77,11 +83,11 @@ impl fmt::Debug for FolderWatcher {
 }
 
 impl FolderWatcher {
-    /// Begins to watch `folder`: files that are completed from now on are reported. Also returns the TIFFs that lie there
-    /// already, in the order of their names; whether they are whole is not known.
+    /// Begins to watch `folder`: files that are completed from now on are reported. Also returns the TIFFs that are already
+    /// there, in the order of their names. Whether those are complete is not known.
     ///
     /// # Errors
-    /// [`WatchError::Io`], or [`WatchError::Gone`] where it changes at that moment.
+    /// [`WatchError::Io`], or [`WatchError::Gone`] if the folder is replaced at that moment.
     pub fn new(folder: &Path) -> Result<(Self, Vec<ImageFile>), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: folder.to_owned(), source: errno.into() };
         let kernel = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(io)?;
@@ -100,28 +106,31 @@ impl FolderWatcher {
             file_system,
             kernel,
             identity,
-            looked: Instant::now(),
+            checked_at: Instant::now(),
             reported: BTreeSet::new(),
             created: Created::default(),
             settling: Settling::default(),
             listing: None,
         };
         watcher.check_identity()?;
-        let lying = watcher.list()?;
+        let present = watcher.list()?;
         if let Some(consequence) = file_system.consequence() {
-            tracing::warn!(event = "folder_listed", folder = %folder.display(), "{consequence}");
-            watcher.listing.insert(Listing::default()).told(&lying);
+            tracing::warn!(
+                event = "folder_listed", folder = %folder.display(), consequence,
+                "the kernel does not report every file in the folder; it is listed at intervals"
+            );
+            watcher.listing.insert(Listing::default()).add_reported(&present);
         }
-        Ok((watcher, lying))
+        Ok((watcher, present))
     }
 
-    /// Tells of `files` once they have lain unchanged for a while, and no process of this machine has them open for writing.
+    /// Reports `files` later, once they are unchanged for a while and no process of this machine has them open for writing.
     pub fn settle(&mut self, files: Vec<ImageFile>) {
         let now = Instant::now();
         files.into_iter().for_each(|file| self.settling.add(file, now));
     }
 
-    /// Checks that the watched folder is the one at its path, and that images can be read there and moved away.
+    /// Checks that the watched folder is still the one at its path, and that images can be read there and moved away.
     fn check_identity(&self) -> Result<(), WatchError> {
         match identity(&self.folder) {
             Ok(now) if now == self.identity => {
@@ -133,10 +142,10 @@ impl FolderWatcher {
         }
     }
 
-    /// Waits for files until `wait` is over, and adds those that were completed to `arrivals`.
+    /// Waits for files for at most `wait`, and adds those that were completed to `arrivals`.
     ///
     /// # Errors
-    /// [`WatchError`]: the folder must be watched anew, and files may have been missed.
+    /// [`WatchError`]: files may have been missed, and a new watcher is needed.
     pub fn next(&mut self, wait: Duration, arrivals: &mut Vec<Arrival>) -> Result<(), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
         let timeout = Timespec::try_from(wait).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
@@ -148,31 +157,32 @@ impl FolderWatcher {
         self.read(arrivals, first)?;
         self.add_created(arrivals, first)?;
         let now = Instant::now();
-        let is_due = now.saturating_duration_since(self.looked) >= POLL_INTERVAL;
-        // What came is at the path only if the folder is.
+        let is_due = now.saturating_duration_since(self.checked_at) >= POLL_INTERVAL;
+        // An arrival is at the reported path only if the folder is.
         if arrivals.len() > first || is_due {
             self.check_identity()?;
         }
         if is_due {
-            self.looked = now;
+            self.checked_at = now;
             self.add_listed(arrivals)?;
         }
-        self.settling.look(now, arrivals);
+        self.settling.add_settled(now, arrivals);
         if let Some(listing) = &mut self.listing {
             listing.arrived(arrivals);
         }
         Ok(())
     }
 
-    /// Adds the files whose name was made and that nobody has open for writing.
+    /// Adds the created files that no process has open for writing.
     fn add_created(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
-        let whole = self.created.whole(Instant::now());
-        if whole.is_empty() {
+        let complete = self.created.complete(Instant::now());
+        if complete.is_empty() {
             return Ok(());
         }
-        // Of one that was closed since, the event is there by now: the kernel reports it before the writer counts as gone.
+        // If one of them was closed meanwhile, its event is there by now: the kernel reports the close before it releases the
+        // file.
         self.read(arrivals, first)?;
-        for file in whole {
+        for file in complete {
             if !self.created.take(&file) {
                 continue;
             }
@@ -186,7 +196,7 @@ impl FolderWatcher {
         Ok(())
     }
 
-    /// Lets files settle that came without an event, where there can be such.
+    /// Lets files without an event settle, if the kernel does not report all files.
     fn add_listed(&mut self, arrivals: &[Arrival]) -> Result<(), WatchError> {
         if self.listing.is_none() {
             return Ok(());
@@ -194,12 +204,13 @@ impl FolderWatcher {
         let files = self.list()?;
         if let Some(listing) = &mut self.listing {
             listing.arrived(arrivals);
-            listing.look(files, Instant::now(), &mut self.settling, |file| self.created.contains(&file.path));
+            listing.compare(files, Instant::now(), &mut self.settling, |file| self.created.contains(&file.path));
         }
         Ok(())
     }
 
-    /// Adds what the kernel reported, from `first` on. A file that was written to again meanwhile loses its identity.
+    /// Reads the kernel's events and adds the completed files to `arrivals`. A file after `first` that was written to meanwhile
+    /// loses its identity.
     fn read(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
         let mut buffer = [MaybeUninit::uninit(); 4096];
@@ -226,7 +237,7 @@ impl FolderWatcher {
                     let reported = arrivals[first..].iter_mut().filter(|arrival| arrival.file.path == path);
                     reported.for_each(|arrival| arrival.file.identity = None);
                     self.created.written(&path);
-                } else if !may_be_plain(&path) {
+                } else if !may_be_regular(&path) {
                     ignore(&mut self.reported, path);
                 } else if flags.contains(ReadFlags::CREATE) {
                     self.created.add(path, at);
@@ -238,14 +249,14 @@ impl FolderWatcher {
         }
     }
 
-    /// The TIFFs that lie in the folder, in the order of their names.
+    /// The TIFFs in the folder, in the order of their names.
     fn list(&mut self) -> Result<Vec<ImageFile>, WatchError> {
         let io = |source| WatchError::Io { path: self.folder.clone(), source };
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(&self.folder).map_err(io)? {
             let path = entry.map_err(io)?.path();
             if path.file_name().is_some_and(|name| is_radiograph(Path::new(name))) {
-                if may_be_plain(&path) {
+                if may_be_regular(&path) {
                     paths.push(path);
                 } else {
                     ignore(&mut self.reported, path);
@@ -269,12 +280,12 @@ fn identity(path: &Path) -> Result<(u64, u64), WatchError> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// Whether nothing is known against a plain file at `path`: one that is gone by now may have been one.
-fn may_be_plain(path: &Path) -> bool {
+/// Whether there is a regular file at `path`. Also true if nothing is there any more.
+fn may_be_regular(path: &Path) -> bool {
     path.symlink_metadata().map_or(true, |metadata| metadata.is_file())
 }
 
-/// Names what is no plain file in a warning, once.
+/// Logs one warning for a path that is not a regular file.
 fn ignore(reported: &mut BTreeSet<PathBuf>, path: PathBuf) {
     if reported.contains(&path) {
         return;
@@ -283,15 +294,15 @@ fn ignore(reported: &mut BTreeSet<PathBuf>, path: PathBuf) {
         reported.clear();
     }
     let shown = path.display();
-    tracing::warn!(event = "not_a_file", path = %shown, "ignored: a folder, link or pipe is no image, whatever its name");
+    tracing::warn!(event = "not_a_file", path = %shown, "ignored: a folder, link or pipe is not an image");
     reported.insert(path);
 }
 
-/// Whether the name is that of a TIFF that is not hidden: scanners hide what they are still writing.
+/// Whether the name is that of a TIFF and not hidden. Scanners may hide files that they are still writing.
 fn is_radiograph(name: &Path) -> bool {
     let is_hidden = name.as_os_str().as_bytes().starts_with(b".");
-    let ending = name.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
-    !is_hidden && matches!(ending.as_deref(), Some("tif" | "tiff"))
+    let extension = name.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+    !is_hidden && matches!(extension.as_deref(), Some("tif" | "tiff"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Whether anybody has a file open for writing. The kernel grants a read lease (fcntl(2), `F_SETLEASE`) only where nobody has,
-//! and a shared writable mapping counts as open; so a granted lease proves that a file is whole, whatever its name came by.
+//! Whether a process has a file open for writing. The kernel grants a read lease (fcntl(2), `F_SETLEASE`) only if no process has,
+//! and a shared writable mapping counts as open. So a granted lease proves that the file is complete.
 
 use super::Identity;
 use rustix::fs::{Mode, OFlags, open};
@@ -11,19 +11,19 @@ use std::path::Path;
 /// Whether a process of this machine has a file open for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writer {
-    /// None has; what the file is, taken at a moment at which none had.
+    /// No process has. The identity is from a moment at which none had.
     None(Identity),
-    /// At least one has.
+    /// At least one process has.
     Some,
-    /// The kernel does not say: the file is another user's and this process lacks `CAP_LEASE`, it can't be read, or its file
-    /// system has no leases.
+    /// The kernel does not tell: the file belongs to another user and this process lacks `CAP_LEASE`, or the file can't be
+    /// read, or its file system has no leases.
     Unknown,
-    /// There is no plain file at the path.
+    /// There is no regular file at the path.
     Gone,
 }
 
-/// Asks for the plain file at `path`. An empty file is not looked at and counts as open: between the event of its making
-/// and its maker's own open it would look closed, and a lease at that moment could be in the maker's way.
+/// Asks the kernel about the file at `path`. An empty file counts as open without a question: between its creation and the open
+/// call of its creator it would appear closed, and a lease at that moment could delay the creator.
 pub(super) fn writer_of(path: &Path) -> Writer {
     match path.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() => return Writer::Gone,
@@ -35,7 +35,7 @@ pub(super) fn writer_of(path: &Path) -> Writer {
     let file = match open(path, flags, Mode::empty()) {
         Ok(file) => File::from(file),
         Err(Errno::NOENT | Errno::LOOP) => return Writer::Gone,
-        // Another process's write lease is in the way; it is asked to give it up.
+        // Another process has a write lease; the kernel asks it to give the lease up.
         Err(Errno::WOULDBLOCK) => return Writer::Some,
         Err(_) => return Writer::Unknown,
     };
@@ -44,13 +44,13 @@ pub(super) fn writer_of(path: &Path) -> Writer {
         Err(Errno::WOULDBLOCK) => Writer::Some,
         Err(_) => Writer::Unknown,
     }
-    // Closing the file gives the lease back.
+    // Closing the file releases the lease.
 }
 
-/// Takes a read lease. Who opens the file for writing meanwhile waits until it is given back, some microseconds later.
+/// Takes a read lease. A process that opens the file for writing meanwhile waits for its release, some microseconds later.
 #[expect(unsafe_code, reason = "neither std nor rustix has leases")]
 fn lease(file: &File) -> Result<(), Errno> {
-    /// `F_SETSIG` of Linux, on all architectures.
+    /// Linux's `F_SETSIG`, the same on all architectures.
     const SET_SIGNAL: libc::c_int = 10;
     let call = |command, argument: libc::c_int| {
         // SAFETY: the descriptor is open, and both commands take a number and touch no memory.
@@ -59,7 +59,8 @@ fn lease(file: &File) -> Result<(), Errno> {
             _ => Ok(()),
         }
     };
-    // SIGIO, which tells the holder that somebody waits, would end this process; SIGURG is ignored.
+    // The kernel signals the holder of a lease when a process waits for it. SIGIO, the default, would end this process; SIGURG is
+    // ignored.
     call(SET_SIGNAL, libc::SIGURG)?;
     call(libc::F_SETLEASE, libc::F_RDLCK)
 }
@@ -73,7 +74,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn a_file_has_a_writer_until_the_last_one_has_closed_it() {
+    fn a_file_has_a_writer_until_the_last_one_closes_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         assert_eq!(writer_of(&path), Writer::Gone);
@@ -83,7 +84,7 @@ mod tests {
         assert_eq!(writer_of(&path), Writer::Some);
         let other = folder.path().join("other");
         fs::hard_link(&path, &other).unwrap();
-        assert_eq!(writer_of(&other), Writer::Some, "by whatever name it was opened");
+        assert_eq!(writer_of(&other), Writer::Some, "it is open under its other name");
         drop(file);
         let whole = Identity::of(&path.metadata().unwrap()).unwrap();
         assert_eq!(writer_of(&path), Writer::None(whole));
@@ -98,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn of_another_user_s_file_the_kernel_says_nothing_without_the_capability() {
+    fn without_the_capability_the_writer_of_another_users_file_is_unknown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         fs::write(&path, b"bytes").unwrap();
         let mode = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         mode(folder.path(), 0o755);
         mode(&path, 0o644);
-        // The system call is this one thread's alone.
+        // The system call changes the user of this thread only.
         let look = || {
             let nobody = rustix::process::Uid::from_raw(65534);
             rustix::thread::set_thread_res_uid(nobody, nobody, nobody).ok()?;
@@ -114,13 +115,13 @@ mod tests {
         };
         match std::thread::scope(|scope| scope.spawn(look).join().unwrap()) {
             Some(found) => assert_eq!(found, Writer::Unknown),
-            None => skipped("this user can't look as another one"),
+            None => skipped("this user can't act as another one"),
         }
     }
 
-    /// Also where it comes at the very moment of the lease, and without an end of this process by its signal.
+    /// Opens at the moment of the lease wait for its release, and the kernel's signal must not end this process.
     #[test]
-    fn who_opens_a_file_for_writing_is_not_held_up() {
+    fn a_process_that_opens_a_file_for_writing_is_not_blocked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         fs::write(&path, b"bytes").unwrap();

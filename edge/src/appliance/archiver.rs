@@ -1,5 +1,4 @@
-//! Service: what is left to do when a part is done: images to the archive, old images and old verdicts away. No verdict needs
-//! it, and it can't hold one up.
+//! Service: moves images to the archive, and deletes old images and old verdicts. No verdict depends on it or waits for it.
 
 use super::liveness::{Liveness, Worker};
 use super::messages::ToArchiver;
@@ -13,16 +12,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Verdicts of the last 7 days stay, whatever is configured.
+/// Verdicts of the last 7 days are kept, whatever the configuration.
 pub(super) const PROTECT_DAYS: u32 = 7;
-/// How often archive and journal are kept to their limits.
+/// How often the limits of archive and journal are enforced.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
-/// How long the archiver waits for a message before it looks whether it is to return.
+/// How long the archiver waits for a message before it checks for shutdown.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// What one message may take until the archiver counts as stuck, which is then logged.
+/// How long one message may take before the archiver counts as stuck, which is logged.
 const MAX_MESSAGE_TIME: Duration = Duration::from_secs(30);
-/// Images that could not be archived and are tried again, at most; the oldest are given up.
-const MAX_OWED: usize = 10_000;
+/// The most images that wait for another attempt. Beyond that the oldest are dropped from the list and stay in their folder.
+const MAX_RETRIES: usize = 10_000;
 
 /// The service that moves images to the archive.
 pub(super) struct Archiver {
@@ -37,24 +36,24 @@ impl Service for Archiver {
         Worker::Archiver.name()
     }
 
-    /// Runs until it is shut down and every message is done.
+    /// Runs until it is shut down and the queue is empty.
     fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let Shared { liveness, metrics, .. } = &*shared;
         let mut tidied: Option<Instant> = None;
         let mut is_clock_doubted = false;
-        let mut owed = VecDeque::new();
+        let mut retries = VecDeque::new();
         loop {
             liveness.busy(Worker::Archiver, MAX_MESSAGE_TIME);
             match self.messages.recv_timeout(POLL_INTERVAL) {
-                Ok(message) => self.receive(message, &mut owed),
+                Ok(message) => self.receive(message, &mut retries),
                 Err(RecvTimeoutError::Timeout) if !shared.is_shut_down() => {}
                 Err(_) => return,
             }
-            owed.drain(..owed.len().saturating_sub(MAX_OWED));
+            retries.drain(..retries.len().saturating_sub(MAX_RETRIES));
             if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
                 tidied = Some(Instant::now());
-                store_owed(&mut self.archive, metrics, liveness, &mut owed);
+                retry(&mut self.archive, metrics, liveness, &mut retries);
                 tidy(&mut self.archive, metrics);
                 prune(&self.journal, metrics, &mut is_clock_doubted);
             }
@@ -63,72 +62,77 @@ impl Service for Archiver {
 }
 
 impl Archiver {
-    fn receive(&mut self, message: ToArchiver, owed: &mut VecDeque<Move>) {
+    fn receive(&mut self, message: ToArchiver, retries: &mut VecDeque<Move>) {
         let metrics = &self.shared.metrics;
         match message {
             ToArchiver::Archive { image, name } => {
-                owed.extend(store(&mut self.archive, metrics, Move { image, name, why: None }));
+                retries.extend(store(&mut self.archive, metrics, Move { image, name, why: None }));
             }
             ToArchiver::SetAside { images, why } => {
                 for image in images {
                     let name = unjudged_name(&image.path, SystemTime::now());
-                    owed.extend(store(&mut self.archive, metrics, Move { image, name, why: Some(why) }));
+                    retries.extend(store(&mut self.archive, metrics, Move { image, name, why: Some(why) }));
                 }
             }
         }
     }
 }
 
-/// An image on its way to the archive.
+/// An image that is to be moved to the archive.
 struct Move {
     image: ImageFile,
-    /// Its name there.
+    /// Its name in the archive.
     name: String,
-    /// Why it was not judged, if it was not.
+    /// Why it was not judged; `None` if it was.
     why: Option<Unjudged>,
 }
 
-/// Moves an image to the archive; gives it back where that failed.
+/// Moves an image to the archive. Returns it if that failed.
 fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> {
     let Move { image: file, name, why } = &image;
     let stored = archive.store(file, name, SystemTime::now());
     let path = file.path.display();
     match (&stored, why) {
-        // The watcher reports whatever is at the path of an image that was not judged and is gone.
+        // An unjudged image that is gone or changed needs no log line: the watcher reports the file that is at its path now.
         (Ok(ArchiveOutcome::Moved), None)
         | (Err(_), None)
         | (Ok(ArchiveOutcome::Gone | ArchiveOutcome::Changed(_)), Some(_)) => {}
         (Ok(ArchiveOutcome::Moved | ArchiveOutcome::MovedUnjudged) | Err(_), Some(why)) => {
             metrics.parts.set_aside(*why, 1);
-            tracing::warn!(image = %path, %why, "the image is set aside and not judged");
+            let (why, detail) = (why.name(), why);
+            tracing::warn!(event = "image_set_aside", image = %path, why, %detail, "the image is not judged");
         }
         (Ok(ArchiveOutcome::MovedUnjudged), None) => tracing::warn!(
-            image = %path, name,
-            "an image of a recorded part is in the archive as unjudged, since {}", Change::Attributes
+            event = "judged_image_archived_as_unjudged",
+            image = %path, name, detail = %Change::Attributes,
+            "the image of a recorded part is archived as unjudged"
         ),
-        (Ok(ArchiveOutcome::Gone), None) => {
-            tracing::warn!(image = %path, name, "a judged image is gone: not in the archive");
-        }
-        (Ok(ArchiveOutcome::Changed(change)), None) => tracing::warn!(
+        (Ok(ArchiveOutcome::Gone), None) => tracing::warn!(
+            event = "judged_image_gone",
             image = %path, name,
-            "a judged image is not in the archive, since {change}; the scanner should give each image a fresh name"
+            "a judged image was not archived: the file is gone"
+        ),
+        (Ok(ArchiveOutcome::Changed(change)), None) => tracing::warn!(
+            event = "judged_image_changed",
+            image = %path, name, ?change, detail = %change,
+            "a judged image was not archived; the scanner should give each image a fresh name"
         ),
     }
     metrics.store.archived(archive.bytes());
     let error = stored.err()?;
     metrics.store.archive_failed();
-    tracing::error!(%error, "an image could not be archived and stays where it is; it is tried again every minute");
+    tracing::error!(event = "archive_failed", %error, "the image could not be archived; next attempt within a minute");
     Some(image)
 }
 
-/// Tries those again that could not be archived, until one can't: what is wrong with one mostly is with all.
-fn store_owed(archive: &mut Archive, metrics: &Metrics, liveness: &Liveness, owed: &mut VecDeque<Move>) {
-    for _ in 0..owed.len() {
+/// Tries to archive the images of `retries` again. Stops at the first failure, because its cause mostly affects all of them.
+fn retry(archive: &mut Archive, metrics: &Metrics, liveness: &Liveness, retries: &mut VecDeque<Move>) {
+    for _ in 0..retries.len() {
         liveness.busy(Worker::Archiver, MAX_MESSAGE_TIME);
-        let Some(image) = owed.pop_front() else { break };
+        let Some(image) = retries.pop_front() else { break };
         if archive.store(&image.image, &image.name, SystemTime::now()).is_err() {
             metrics.store.archive_failed();
-            owed.push_back(image);
+            retries.push_back(image);
             break;
         }
     }
@@ -142,30 +146,30 @@ fn tidy(archive: &mut Archive, metrics: &Metrics) {
             if let Some(disk) = kept.small_disk {
                 metrics.store.archive_failed();
                 tracing::error!(
-                    disk_mib = disk >> 20,
                     event = "archive_disk_too_small",
-                    "the archive's disk is smaller than min_free_mib, so no image is deleted for it; expected the disk that was \
-                     there at the start: mount it again, or lower min_free_mib"
+                    disk_mib = disk >> 20,
+                    "the archive's disk is smaller than min_free_mib, so no image is deleted; expected the disk that was there at \
+                     the start: mount it again, or lower min_free_mib"
                 );
             }
             if kept.deleted > 0 && kept.bytes == 0 {
                 tracing::warn!(
-                    deleted = kept.deleted,
                     event = "archive_emptied",
+                    deleted = kept.deleted,
                     "every image in the archive was deleted: archive_quota_mib or min_free_mib leaves no room for one"
                 );
             } else if kept.deleted > 0 {
-                tracing::info!(deleted = kept.deleted, "the oldest images were deleted");
+                tracing::info!(event = "images_deleted", deleted = kept.deleted, "the oldest images were deleted");
             }
         }
         Err(error) => {
             metrics.store.archive_failed();
-            tracing::error!(%error, "the archive could not be tidied");
+            tracing::error!(event = "archive_tidy_failed", %error, "the limits of the archive could not be enforced");
         }
     }
 }
 
-/// `doubted`: that the clock is not believed was logged already.
+/// Deletes old verdicts. `doubted`: the clock is known to be implausible, and that was logged.
 fn prune(journal: &Journal, metrics: &Metrics, doubted: &mut bool) {
     loop {
         match journal.prune(now_unix_ms()) {
@@ -173,8 +177,10 @@ fn prune(journal: &Journal, metrics: &Metrics, doubted: &mut bool) {
                 metrics.store.pruned(pruned.rows);
                 if pruned.clock_doubted && !*doubted {
                     tracing::warn!(
-                        "old verdicts stay: the clock does not follow from the newest ones; check the clock. After a \
-                         standstill of more than {PROTECT_DAYS} days that ends by itself {PROTECT_DAYS} days later"
+                        event = "clock_doubted",
+                        protect_days = PROTECT_DAYS,
+                        "no old verdict is deleted: the clock does not fit the newest verdicts; check the clock. If the line \
+                         stood still for more than protect_days, deleting resumes automatically protect_days later"
                     );
                 }
                 *doubted = pruned.clock_doubted;
@@ -182,7 +188,9 @@ fn prune(journal: &Journal, metrics: &Metrics, doubted: &mut bool) {
                     return;
                 }
             }
-            Err(error) => return tracing::warn!(%error, "old verdicts stay for now"),
+            Err(error) => {
+                return tracing::warn!(event = "prune_failed", %error, "old verdicts could not be deleted; next attempt in a minute");
+            }
         }
     }
 }
@@ -195,7 +203,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn what_could_not_be_archived_is_tried_again() {
+    fn an_image_that_could_not_be_archived_is_tried_again() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("archive");
         let mut archive = Archive::open(&root, 1, 0).unwrap();
@@ -203,19 +211,19 @@ mod tests {
         let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
         fs::remove_dir(&root).unwrap();
         fs::write(&root, "in the way").unwrap();
-        let mut owed = VecDeque::new();
+        let mut retries = VecDeque::new();
         for part in ["1", "2"] {
             let path = place.path().join(part).with_extension("tif");
             fs::write(&path, part).unwrap();
             let name = format!("000000000{part}-{part}-PASS");
-            owed.extend(store(&mut archive, &metrics, Move { image: ImageFile::at(path), name, why: None }));
+            retries.extend(store(&mut archive, &metrics, Move { image: ImageFile::at(path), name, why: None }));
         }
         let liveness = Liveness::new(Clock::start());
-        store_owed(&mut archive, &metrics, &liveness, &mut owed);
-        assert_eq!(owed.len(), 2);
+        retry(&mut archive, &metrics, &liveness, &mut retries);
+        assert_eq!(retries.len(), 2);
         fs::remove_file(&root).unwrap();
-        store_owed(&mut archive, &metrics, &liveness, &mut owed);
-        assert_eq!((owed.len(), archive.bytes()), (0, 2));
+        retry(&mut archive, &metrics, &liveness, &mut retries);
+        assert_eq!((retries.len(), archive.bytes()), (0, 2));
         assert!(!place.path().join("1.tif").exists() && !place.path().join("2.tif").exists());
     }
 }

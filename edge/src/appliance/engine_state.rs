@@ -1,4 +1,4 @@
-//! The state of the engine, shared by the judge, which changes it, and the line, which reports it to the PLC.
+//! The state of the engine. The judge changes it, and the line reports it to the PLC.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -6,41 +6,41 @@ use std::sync::atomic::{AtomicU8, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum EngineState {
-    /// It is being loaded, or asked for the golden images' scores.
+    /// The engine is being loaded or proven.
     Starting,
-    /// It gave the golden images their scores.
+    /// The engine passed its last proof.
     Proven,
-    /// Proven, and to be asked again as soon as the line has nothing in hand.
+    /// The engine is proven, and a new proof is due as soon as no part is in progress.
     ProofDue,
-    /// The line has nothing in hand: the judge may ask again. No trigger is accepted until it did.
+    /// No part is in progress, so the judge may start the proof that is due. No trigger is accepted until it ends.
     ProofGranted,
-    /// It did not give the golden images their scores, or could not be loaded.
+    /// The engine could not be loaded or failed its proof.
     Failed,
-    /// Only a new process can run it again.
+    /// Only a new process can run the engine again.
     Lost,
 }
 
 impl EngineState {
     const ALL: [Self; 6] = [Self::Starting, Self::Proven, Self::ProofDue, Self::ProofGranted, Self::Failed, Self::Lost];
 
-    /// Whether its scores count.
+    /// Whether its scores may be used.
     pub(super) fn is_proven(self) -> bool {
         matches!(self, Self::Proven | Self::ProofDue)
     }
 }
 
-/// The state of the engine as threads share it. A lost engine stays lost.
+/// The state of the engine, shared between threads. [`EngineState::Lost`] is final.
 #[derive(Debug, Default)]
 pub(super) struct EngineCell(AtomicU8);
 
 impl EngineCell {
-    /// The state now.
+    /// The current state.
     pub(super) fn get(&self) -> EngineState {
-        // Only discriminants of the enum are ever stored.
+        // Only discriminants of the enum are stored.
         EngineState::ALL[usize::from(self.0.load(Ordering::Acquire))]
     }
 
-    /// Changes the state as `change` says; it stays where `change` gives none.
+    /// Changes the state as `change` says; `None` leaves it as it is.
     fn update(&self, change: impl Fn(EngineState) -> Option<EngineState>) {
         let change = |state: u8| change(EngineState::ALL[usize::from(state)]).map(|state| state as u8);
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
@@ -50,32 +50,32 @@ impl EngineCell {
         self.update(|now| (now != EngineState::Lost).then_some(state));
     }
 
-    /// The judge loads it, or asks it for the golden images' scores.
+    /// The judge loads or proves the engine.
     pub(super) fn set_starting(&self) {
         self.set(EngineState::Starting);
     }
 
-    /// It gave the golden images their scores.
+    /// The engine passed its proof.
     pub(super) fn set_proven(&self) {
         self.set(EngineState::Proven);
     }
 
-    /// It did not.
+    /// The engine could not be loaded or failed its proof.
     pub(super) fn set_failed(&self) {
         self.set(EngineState::Failed);
     }
 
-    /// From now on only a new process can run it.
+    /// Only a new process can run the engine again.
     pub(super) fn set_lost(&self) {
         self.set(EngineState::Lost);
     }
 
-    /// The judge wants to ask a proven engine again.
+    /// The judge wants to prove a proven engine again.
     pub(super) fn request_proof(&self) {
         self.update(|now| (now == EngineState::Proven).then_some(EngineState::ProofDue));
     }
 
-    /// The line has nothing in hand: if the judge wants to ask again, it may.
+    /// No part is in progress: a proof that is due may start.
     pub(super) fn grant_proof(&self) {
         self.update(|now| (now == EngineState::ProofDue).then_some(EngineState::ProofGranted));
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_state_is_read_as_it_was_stored() {
+    fn each_state_is_read_back_as_stored() {
         for (number, state) in EngineState::ALL.into_iter().enumerate() {
             assert_eq!(number, state as usize);
             let cell = EngineCell::default();
@@ -106,7 +106,7 @@ mod tests {
         cell.grant_proof();
         assert_eq!(cell.get(), EngineState::Proven);
         cell.request_proof();
-        assert!(cell.get().is_proven(), "until the line has nothing in hand");
+        assert!(cell.get().is_proven(), "until no part is in progress");
         cell.grant_proof();
         assert!(cell.get() == EngineState::ProofGranted && !cell.get().is_proven());
     }

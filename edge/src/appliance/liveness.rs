@@ -1,17 +1,17 @@
-//! Signs of life: what each worker says of itself, and what follows for all of them.
+//! Signs of life of the workers, and the health token and the stuck workers that follow from them.
 
 use cellgate_protocol::health::{Health, WorkerProgress};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long an idle worker may stand still; with the 100 ms of a health token a stop is seen within 300 ms.
+/// How long an idle worker may go without a sign of life. With the 100 ms of a health token, a stuck worker is noticed within 300 ms.
 const IDLE: Duration = Duration::from_millis(150);
-/// The age of the sign of life of a worker that can't do its work: too old for health, too young for a standstill.
+/// The age of the sign of life of a worker that can't do its work: too old for health, too young to count as stuck.
 const UNABLE: Duration = Duration::from_millis(500);
-/// The longest that a worker waits for something to do before it shows that it lives.
+/// The longest time that a worker waits for work before it gives its next sign of life.
 pub(super) const PAUSE: Duration = Duration::from_millis(40);
 
-/// The appliance's clock in whole milliseconds since it started; never set.
+/// The appliance's monotonic clock, in whole milliseconds since the start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock(Instant);
 
@@ -22,47 +22,47 @@ impl Clock {
         Self(Instant::now())
     }
 
-    /// Now.
+    /// The current time.
     #[must_use]
     pub(super) fn now_ms(&self) -> u64 {
         self.at_ms(Instant::now())
     }
 
-    /// The moment on this clock.
+    /// `moment` on this clock.
     #[must_use]
     pub(super) fn at_ms(&self, moment: Instant) -> u64 {
         u64::try_from(moment.saturating_duration_since(self.0).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The moment that this clock shows as `ms`.
+    /// The moment at which this clock shows `ms`.
     #[must_use]
     pub(super) fn instant(&self, ms: u64) -> Instant {
         self.0 + Duration::from_millis(ms)
     }
 }
 
-/// A thread whose standstill is seen.
+/// A supervised thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Worker {
     /// Watches the scanner's folder.
     Watcher,
-    /// Decodes, converts, infers, decides.
+    /// Decodes, converts, infers and decides.
     Judge,
-    /// Stores acceptances and verdicts. The port passes the signs of life of the journal's thread on.
+    /// Stores acceptances and verdicts. The port forwards the signs of life of the journal's thread.
     Journal,
-    /// Speaks with the PLC. While it stands still no heartbeat is sent anyway; it is listed so that the supervisor notices.
+    /// Communicates with the PLC. While it is stuck it sends no heartbeat anyway; it is listed for the supervisor.
     Port,
-    /// Moves images to the archive. No verdict needs it.
+    /// Moves images to the archive. No verdict depends on it.
     Archiver,
 }
 
 impl Worker {
-    /// Those whose progress a PASS depends on.
+    /// The workers that a PASS depends on.
     pub(super) const NEEDED: [Self; 4] = [Self::Watcher, Self::Judge, Self::Journal, Self::Port];
-    /// All of them.
+    /// All workers.
     pub(super) const ALL: [Self; 5] = [Self::Watcher, Self::Judge, Self::Journal, Self::Port, Self::Archiver];
 
-    /// Its name: of its thread, in logs and in metrics.
+    /// The name of its thread, also in logs and metrics.
     #[must_use]
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -82,8 +82,8 @@ pub(super) struct Liveness {
     cells: [Cell; Worker::ALL.len()],
 }
 
-/// A sign of life in one piece, so that no thread reads the moment of one and the allowed time of another: the moment in ms,
-/// and in the lowest [`ALLOWED_BITS`] bits the time allowed from then on, in ms (4 hours at most).
+/// A sign of life: its time in ms, and in the lowest [`ALLOWED_BITS`] bits the time allowed from then on, in ms (4 hours at
+/// most). Both are in one atomic value, so that no thread reads the time of one sign of life with the allowance of another.
 #[derive(Debug, Default)]
 struct Cell(AtomicU64);
 
@@ -96,34 +96,34 @@ impl Cell {
     }
 
     fn get(&self) -> WorkerProgress {
-        let both = self.0.load(Ordering::Acquire);
-        WorkerProgress { last_ms: both >> ALLOWED_BITS, allowed_ms: both & MAX_ALLOWED_MS }
+        let packed = self.0.load(Ordering::Acquire);
+        WorkerProgress { last_ms: packed >> ALLOWED_BITS, allowed_ms: packed & MAX_ALLOWED_MS }
     }
 }
 
 impl Liveness {
-    /// No worker has shown a sign of life yet.
+    /// The state at the start: no worker has given a sign of life.
     #[must_use]
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, cells: Default::default() }
     }
 
-    /// `worker` lives, and waits for something to do.
+    /// A sign of life of `worker`, which waits for work.
     pub(super) fn idle(&self, worker: Worker) {
         self.busy(worker, IDLE);
     }
 
-    /// `worker` lives, and begins something that takes `most` at most.
+    /// A sign of life of `worker`, which begins work that takes `most` at most.
     pub(super) fn busy(&self, worker: Worker, most: Duration) {
         self.seen(worker, Instant::now(), most);
     }
 
-    /// `worker` lived at `last`, and may be silent for `most` from then on.
+    /// A sign of life of `worker` at `last`; the next one is due after `most`.
     pub(super) fn seen(&self, worker: Worker, last: Instant, most: Duration) {
         self.cells[worker as usize].set(WorkerProgress { last_ms: self.clock.at_ms(last), allowed_ms: in_ms(most) });
     }
 
-    /// `worker` lives and can't do its work now: no health, but no standstill either.
+    /// A sign of life of `worker`, which can't do its work now: there is no health, but the worker does not count as stuck.
     pub(super) fn unable(&self, worker: Worker) {
         let now = Instant::now();
         self.seen(worker, now.checked_sub(UNABLE).unwrap_or(now), Duration::ZERO);
@@ -133,21 +133,21 @@ impl Liveness {
         self.cells[worker as usize].get()
     }
 
-    /// The token of health, if every worker that a PASS needs lives. Read the clock afterwards to check the token: it is not
-    /// valid before its own moment.
+    /// The health token, if every worker that a PASS depends on gave its sign of life in time. Read the clock after this call to
+    /// check the token: it is not valid before its own time.
     #[must_use]
     pub(super) fn health(&self) -> Option<Health> {
-        // The clock is read last: a worker that reports meanwhile must not seem to be ahead of it.
+        // Read the clock last: a sign of life given meanwhile must not be in the future.
         let workers = Worker::NEEDED.map(|worker| self.progress(worker));
         Health::attest(self.clock.now_ms(), &workers)
     }
 
-    /// The workers that a PASS needs and that have stood still for longer than they may, and `grace` more.
+    /// The workers that a PASS depends on and whose sign of life is overdue by more than `grace`.
     pub(super) fn stuck(&self, grace: Duration) -> impl Iterator<Item = Worker> {
         Worker::NEEDED.into_iter().filter(move |&worker| self.is_stuck(worker, grace))
     }
 
-    /// Whether `worker` has stood still for longer than it may, and `grace` more.
+    /// Whether the sign of life of `worker` is overdue by more than `grace`.
     pub(super) fn is_stuck(&self, worker: Worker, grace: Duration) -> bool {
         let WorkerProgress { last_ms, allowed_ms } = self.progress(worker);
         self.clock.now_ms().saturating_sub(last_ms) > allowed_ms.saturating_add(in_ms(grace))
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_worker_that_never_reported_is_enough_for_no_health() {
+    fn there_is_no_health_while_one_worker_never_reported() {
         let liveness = Liveness::new(Clock::start());
         let (last, others) = Worker::NEEDED.split_last().unwrap();
         others.iter().for_each(|&worker| liveness.busy(worker, Duration::from_secs(60)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_stands_still_longer_than_it_said_is_stuck() {
+    fn a_worker_is_stuck_after_the_time_that_it_allowed_itself() {
         let liveness = Liveness::new(Clock::start());
         Worker::NEEDED.into_iter().for_each(|worker| liveness.busy(worker, Duration::from_secs(60)));
         liveness.busy(Worker::Judge, Duration::from_millis(5));
@@ -185,13 +185,13 @@ mod tests {
         liveness.busy(Worker::Judge, Duration::from_secs(60));
         assert!(
             liveness.is_stuck(Worker::Archiver, Duration::ZERO) && liveness.health().is_some(),
-            "no verdict needs the archive"
+            "no verdict depends on the archiver"
         );
     }
 
-    /// The process would end for it.
+    /// Otherwise the supervisor would end the process by mistake.
     #[test]
-    fn no_moment_is_read_with_the_time_that_another_sign_of_life_allowed() {
+    fn the_time_of_a_sign_of_life_is_never_read_with_the_allowance_of_another() {
         let liveness = Liveness::new(Clock::start());
         let start = Instant::now();
         std::thread::sleep(Duration::from_millis(50));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_cannot_work_is_no_health_and_no_standstill() {
+    fn a_worker_that_cannot_work_means_no_health_and_is_not_stuck() {
         let liveness = Liveness::new(Clock::start());
         std::thread::sleep(UNABLE);
         Worker::NEEDED.into_iter().for_each(|worker| liveness.busy(worker, Duration::from_secs(60)));

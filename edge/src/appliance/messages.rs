@@ -2,13 +2,13 @@
 //!
 //! | queue | from | to | when it is full |
 //! |---|---|---|---|
-//! | [`JudgeQueue`], 256 | watcher, port | judge | the watcher keeps arrivals and tries again, with no health until they are sent; a part is REJECT/INTERNAL; a doubt and that an image is recorded are sent with the next step |
-//! | [`LineQueue`], 64 | judge, journal | port | the sender waits, which stops its sign of life: no PASS, and the process starts anew |
+//! | [`JudgeQueue`], 256 | watcher, port | judge | the watcher keeps arrivals and tries again, without health until they are sent; a part is REJECT/INTERNAL; `Doubt` and `Recorded` are sent with the next step |
+//! | [`LineQueue`], 64 | judge, journal | port | the sender blocks, which stops its sign of life: no PASS, and the process restarts |
 //! | [`ArchiverQueue`], 1024 | watcher, judge, port | archiver | the images stay in the scanner's folder; each is logged and counted |
 //! | the journal's own, 16 | port, archiver | journal | the request fails: `JournalError::Overloaded` |
 //!
-//! The line has one part in hand, so the queues to it and to the journal hold a few messages at most. What waits outside of
-//! queues is a path for each image in the scanner's folder: with the watcher, and free-running with the judge.
+//! The line handles one part at a time, so the queues to it and to the journal hold a few messages at most. Outside the queues,
+//! the watcher keeps one path for each image in the scanner's folder; free-running, the judge does.
 
 use super::part::Part;
 use super::part::judged::Judged;
@@ -20,11 +20,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// Messages that wait for the judge, at most.
+/// The capacity of the judge's queue.
 const MAX_JUDGE_MESSAGES: usize = 256;
-/// Messages that wait for the line, at most.
+/// The capacity of the line's queue.
 const MAX_LINE_MESSAGES: usize = 64;
-/// Messages that wait for the archiver, at most.
+/// The capacity of the archiver's queue.
 const MAX_ARCHIVER_MESSAGES: usize = 1024;
 
 /// A message to the judge.
@@ -34,9 +34,10 @@ pub(super) enum ToJudge {
     Part(Part),
     /// An image is complete.
     Arrival(Arrival),
-    /// A trigger was refused, or images were not watched: by order, it is no longer known which image is whose.
+    /// A trigger was refused, or the folder was not watched for a while. When matching by order, the next image can no longer be
+    /// assigned to a trigger.
     Doubt,
-    /// The image that came without a trigger is recorded: the next one may be judged.
+    /// The image without a trigger is recorded, so the next one may be judged.
     Recorded,
 }
 
@@ -57,18 +58,18 @@ pub(super) enum ToLine {
         /// When judging it ended.
         at: Instant,
     },
-    /// The journal's answer on an acceptance.
+    /// The journal's answer to an acceptance.
     Accepted {
         /// The part's number.
         number: u64,
-        /// Its trigger in the journal, or why it was not stored.
+        /// The stored trigger, or why it was not stored.
         accepted: Result<Accepted, JournalError>,
     },
-    /// The journal's answer on a verdict.
+    /// The journal's answer to a verdict.
     Committed {
         /// The part's number.
         number: u64,
-        /// The row, or why it was not stored.
+        /// The stored row, or why it was not stored.
         committed: Result<Box<CommitReceipt>, JournalError>,
     },
 }
@@ -80,53 +81,54 @@ pub(super) enum ToArchiver {
     Archive {
         /// The image's file.
         image: ImageFile,
-        /// Its name in the archive: number of the record, part, verdict.
+        /// Its name in the archive: record number, part, verdict.
         name: String,
     },
-    /// Move images that will not be judged there too, marked as such.
+    /// Move images that will not be judged to the archive, under a name that starts with `unjudged-`.
     SetAside {
         /// Their files.
         images: Vec<ImageFile>,
-        /// Why.
+        /// The reason.
         why: Unjudged,
     },
 }
 
-/// Sends to the judge.
+/// The sending end of the judge's queue.
 #[derive(Debug, Clone)]
 pub(super) struct JudgeQueue(SyncSender<ToJudge>);
 
 impl JudgeQueue {
-    /// A queue and its end at the judge.
+    /// The sending and the receiving end.
     pub(super) fn new() -> (Self, Receiver<ToJudge>) {
         let (sender, receiver) = sync_channel(MAX_JUDGE_MESSAGES);
         (Self(sender), receiver)
     }
 
-    /// Queues `message`; false where the queue is full, or the judge has ended.
+    /// Queues `message`. Returns false if the queue is full or the judge has ended.
     pub(super) fn try_send(&self, message: ToJudge) -> bool {
         self.0.try_send(message).is_ok()
     }
 }
 
-/// Sends to the line.
+/// The sending end of the line's queue.
 #[derive(Debug, Clone)]
 pub(super) struct LineQueue(mpsc::Sender<ToLine>);
 
 impl LineQueue {
-    /// A queue and its end at the line.
+    /// The sending and the receiving end.
     pub(super) fn new() -> (Self, mpsc::Receiver<ToLine>) {
         let (sender, receiver) = mpsc::channel(MAX_LINE_MESSAGES);
         (Self(sender), receiver)
     }
 
-    /// Queues `message`, waiting while the queue is full; false once the line has ended. Never to be called by the line itself.
+    /// Queues `message` and blocks while the queue is full. Returns false if the line has ended. The line itself must not call
+    /// this: it would wait for itself.
     pub(super) fn send(&self, message: ToLine) -> bool {
         self.0.blocking_send(message).is_ok()
     }
 }
 
-/// Sends to the archiver.
+/// The sending end of the archiver's queue.
 #[derive(Debug, Clone)]
 pub(super) struct ArchiverQueue {
     sender: SyncSender<ToArchiver>,
@@ -134,7 +136,7 @@ pub(super) struct ArchiverQueue {
 }
 
 impl ArchiverQueue {
-    /// A queue and its end at the archiver.
+    /// The sending and the receiving end.
     pub(super) fn new(shared: Arc<Shared>) -> (Self, Receiver<ToArchiver>) {
         let (sender, receiver) = sync_channel(MAX_ARCHIVER_MESSAGES);
         (Self { sender, shared }, receiver)
@@ -164,7 +166,11 @@ impl ArchiverQueue {
         for image in images {
             self.shared.metrics.store.archive_failed();
             let image = image.path.display();
-            tracing::error!(%image, "an image stays in the scanner's folder: the archiver is too far behind, or has ended");
+            tracing::error!(
+                event = "archiver_queue_full",
+                %image,
+                "the image stays in the scanner's folder: the archiver is too slow or has ended"
+            );
         }
     }
 }

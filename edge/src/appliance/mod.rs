@@ -8,27 +8,27 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `run` | all services together, until a signal ends them |
-//! | `service` | the one shape of a service: run, shutdown, liveness |
+//! | `run` | starts all services and waits until a signal ends them |
+//! | `service` | the interface of every service: run, shutdown, liveness |
 //! | `messages` | the messages between services, and the bounded queues that carry them |
-//! | `shared` | what all services share |
-//! | `liveness` | signs of life; without them no PASS |
+//! | `shared` | the state that all services share |
+//! | `liveness` | signs of life of the workers; without them no part passes |
 //! | `engine_state` | the state of the engine |
-//! | `part/lifecycle` | the life of one part, without clock, channel and thread |
-//! | `part/effect`, `part/judged` | what a life asks of the outside; the result of judging |
-//! | `watcher` | service: which images are complete |
-//! | `judge` | service: from a trigger and its image to a result |
-//! | `judge/logic` | what the judge does next, without clock, channel and thread |
-//! | `port` | service: the serial port, opened again when it was lost |
-//! | `line` | the session with the PLC, the part in hand, verdicts that are not acknowledged; no input or output |
-//! | `profile` | the session behind native frames or Modbus registers |
-//! | `archiver` | service: images to the archive, old images and old verdicts away |
+//! | `part/lifecycle` | the life of one part; pure logic without clock, channel or thread |
+//! | `part/effect`, `part/judged` | requests of a life to the other services; the result of judging |
+//! | `watcher` | service: finds complete images |
+//! | `judge` | service: judges the image of each trigger |
+//! | `judge/logic` | what the judge does next; pure logic without clock, channel or thread |
+//! | `port` | service: the serial port, reopened after a loss |
+//! | `line` | the session with the PLC, the part in progress, verdicts without acknowledgement; no I/O of its own |
+//! | `profile` | the session over native frames or Modbus registers |
+//! | `archiver` | service: moves images to the archive, deletes old images and old verdicts |
 //! | `page` | service: metrics |
 //!
-//! The journal (`crate::journal`) has a thread of its own, which calls back when a request is done.
+//! The journal (`crate::journal`) has its own thread, which calls back when a request is done.
 //!
-//! While a worker that a PASS needs stands still, the heartbeat stops, and the PLC rejects. A worker that stays so, or panics,
-//! ends the process with a status of its own, and the service manager starts it anew; the part that was in hand is then
+//! The heartbeat stops while a worker that a PASS depends on is stuck; the PLC then rejects every part. If the worker stays stuck
+//! or panics, the process ends with exit status 70 and the service manager restarts it. The part that was in progress is then
 //! recorded as REJECT/RESTARTED.
 
 mod archiver;

@@ -1,4 +1,4 @@
-//! Service: the page of metrics for Prometheus. Optional: no verdict needs it.
+//! Service: the metrics page for Prometheus. Optional: no verdict depends on it.
 
 use super::liveness::Worker;
 use super::service::{Role, Service};
@@ -23,19 +23,21 @@ impl Service for Page {
     }
 
     fn run(self) {
-        let (shown, shared) = (Arc::clone(&self.shared), self.shared);
-        if let Err(error) = self.server.run(move || page(&shown), move || shared.is_shut_down()) {
-            tracing::error!(%error, "metrics are not served any more");
+        let (source, shared) = (Arc::clone(&self.shared), self.shared);
+        if let Err(error) = self.server.run(move || page(&source), move || shared.is_shut_down()) {
+            tracing::error!(event = "metrics_stopped", %error, "metrics are no longer served");
         }
     }
 }
 
-/// The metrics as they are now, with the workers' signs of life.
+/// The current metrics, with the workers' signs of life.
 fn page(shared: &Shared) -> Option<String> {
     let Shared { liveness, metrics, .. } = shared;
     metrics.device.set_health(liveness.health().is_some());
     for worker in Worker::ALL {
         metrics.device.set_worker(worker.name(), !liveness.is_stuck(worker, Duration::ZERO));
     }
-    metrics.page().inspect_err(|error| tracing::error!(%error, "no metrics")).ok()
+    let page = metrics.page();
+    page.inspect_err(|error| tracing::error!(event = "metrics_failed", %error, "the metrics page could not be written"))
+        .ok()
 }

@@ -1,4 +1,4 @@
-//! Service: the serial port. Bytes go in and out, and the port is opened again by its name after it was lost.
+//! Service: the serial port. It passes bytes between port and line, and reopens the port by its path after a loss.
 
 use super::line::{Line, MAX_FINISH_TIME};
 use super::liveness::Worker;
@@ -12,12 +12,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::MissedTickBehavior;
 
-/// How often the session looks at the clock.
+/// How often the session checks its timers.
 const TICK: Duration = Duration::from_millis(10);
-/// More waiting bytes than that: the other end takes none, and the port is opened anew.
+/// With more bytes than this to send, the other end does not read, and the port is closed and reopened.
 const MAX_WAITING: usize = 16 << 10;
 
-/// The service that serves the line to the PLC.
+/// The port service.
 pub(super) struct PortService {
     pub(super) plc: PlcConfig,
     pub(super) line: Line,
@@ -34,7 +34,7 @@ impl Service for PortService {
         Role::Last
     }
 
-    /// Runs until the appliance is to stop and nothing is in hand.
+    /// Runs until the appliance is stopping and no part is in progress.
     fn run(self) {
         let Self { plc, line, messages, runtime } = self;
         runtime.block_on(serve(plc, line, messages));
@@ -51,13 +51,14 @@ async fn serve(plc: PlcConfig, mut line: Line, mut messages: Receiver<ToLine>) {
         tokio::select! {
             happened = port.next() => match happened {
                 Happened::Opened => {
-                    tracing::info!(port = %plc.port.display(), "the port is open");
+                    tracing::info!(event = "port_opened", port = %plc.port.display(), "the port is open");
                     is_refusal_logged = false;
                     line.reopened();
                 }
                 Happened::Refused(error) => {
                     if !std::mem::replace(&mut is_refusal_logged, true) {
-                        tracing::error!(port = %plc.port.display(), %error, "the port can't be opened: trying again");
+                        let port = plc.port.display();
+                        tracing::error!(event = "port_not_opened", %port, %error, "the port can't be opened; retrying");
                     }
                 }
                 Happened::Received(bytes) => line.feed(bytes),
@@ -69,7 +70,7 @@ async fn serve(plc: PlcConfig, mut line: Line, mut messages: Receiver<ToLine>) {
         }
         line.step(port.out());
         if !port.is_open() {
-            // Stale bytes must not go out when the port is open again.
+            // Bytes that are stale by the time the port is open must not be sent.
             port.out().clear();
         }
         if port.out().len() > MAX_WAITING {
@@ -77,7 +78,7 @@ async fn serve(plc: PlcConfig, mut line: Line, mut messages: Receiver<ToLine>) {
             lost = Some(ErrorKind::WriteZero.into());
         }
         if let Some(error) = lost {
-            tracing::warn!(port = %plc.port.display(), %error, "the port is lost");
+            tracing::warn!(event = "port_lost", port = %plc.port.display(), %error, "the port was lost; reopening it");
             line.lost();
         }
         if line.is_stopping() {

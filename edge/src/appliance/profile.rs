@@ -1,4 +1,4 @@
-//! The session behind the configured profile.
+//! The session over the configured profile.
 
 use crate::config::{PlcConfig, Profile};
 use crate::metrics::LinkCounts;
@@ -10,14 +10,14 @@ use cellgate_protocol::modbus::framer::{FRAME_MAX, silence_ms};
 use cellgate_protocol::modbus::link::Link;
 use cellgate_protocol::session::device::{DeviceEvent, DeviceSession};
 
-/// A session and what carries it.
+/// A session and the protocol that carries it.
 pub(super) enum PlcTransport {
     Native(Box<DeviceLink>),
     Modbus(Box<ModbusDevice>),
 }
 
 impl PlcTransport {
-    /// The session behind the profile of the configuration.
+    /// The session over the configured profile.
     pub(super) fn new(session: DeviceSession, plc: &PlcConfig) -> Self {
         let session = session.with_longest_deadline(plc.deadline_ms.get());
         match plc.profile {
@@ -36,7 +36,7 @@ impl PlcTransport {
         }
     }
 
-    /// What link and session have counted. `heartbeat` is the one that the PLC sees.
+    /// The counters of link and session. `heartbeat` is the value that the PLC reads.
     pub(super) fn counts(&mut self, heartbeat: u32) -> LinkCounts {
         let (bad_acks, refused) = (self.session().bad_acks(), *self.session().refused());
         let counts = LinkCounts { bad_acks, refused, heartbeat, ..LinkCounts::default() };
@@ -59,11 +59,11 @@ impl PlcTransport {
         }
     }
 
-    /// Whether somebody is there to hear a record.
+    /// Whether a RECORD can be sent.
     pub(super) fn is_open(&self) -> bool {
         match self {
             Self::Native(link) => link.is_open(),
-            // It is shown until it is acknowledged or another one is.
+            // The registers show a RECORD until it is acknowledged or replaced.
             Self::Modbus(_) => true,
         }
     }
@@ -82,7 +82,7 @@ impl PlcTransport {
         }
     }
 
-    /// The next event, or none; bytes to send until then are added to `out`.
+    /// The next event, if any. Bytes to send before it are added to `out`.
     pub(super) fn poll(&mut self, now_ms: u64, health: Option<&Health>, out: &mut Vec<u8>) -> Option<DeviceEvent> {
         let (mut frame, mut answer) = ([0; MAX_FRAME], [0; FRAME_MAX]);
         loop {

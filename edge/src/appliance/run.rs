@@ -1,4 +1,4 @@
-//! All services together, until a signal ends them.
+//! Starts all services and waits until a signal ends them.
 
 use super::archiver::{Archiver, PROTECT_DAYS};
 use super::engine_state::EngineState;
@@ -30,16 +30,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// The exit status where a worker stands still or panicked, or the GPU is lost: the service manager starts the appliance anew.
+/// The exit status after a worker got stuck or panicked, or after the GPU was lost. The service manager then restarts the appliance.
 pub const STUCK: u8 = 70;
-/// What decoding one image may take.
+/// How long decoding one image may take.
 const MAX_DECODE_TIME: Duration = Duration::from_millis(200);
 
 /// Why the appliance can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The model was refused.
-    #[error("the model was refused: {0}; set [model] path to an exported one")]
+    #[error("the model was refused: {0}; set [model] path to an exported model")]
     Model(#[from] ModelError),
     /// The journal can't be used.
     #[error("the journal can't be used: {0}")]
@@ -47,34 +47,34 @@ pub enum RunError {
     /// The archive can't be used.
     #[error("the archive can't be used: {0}")]
     Archive(#[from] ArchiveError),
-    /// The address for Prometheus is in use, or not this machine's.
+    /// The address for Prometheus is in use or does not belong to this machine.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The figures for Prometheus can't be kept.
+    /// The metrics could not be registered.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// A thread, a signal handler or the serial task can't be made.
-    #[error("the system refused: {0}")]
+    /// A thread, a signal handler or the serial task could not be created.
+    #[error("the system refused a thread, a signal handler or the serial task: {0}")]
     System(#[from] std::io::Error),
 }
 
 /// How the appliance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// By a signal; the part in hand was finished.
+    /// By a signal. The part in progress was finished.
     Asked,
-    /// A worker stood still or panicked, or the GPU is lost: the process is to end with [`STUCK`], without waiting for anything.
+    /// A worker got stuck or panicked, or the GPU was lost. The process must end with [`STUCK`] at once, without waiting.
     Stuck,
 }
 
 /// Runs the appliance until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// [`RunError`]: it did not start.
+/// [`RunError`] if it could not start.
 pub fn run(config: &Config) -> Result<Ended, RunError> {
     let model = Model::open(&config.model.path, &model::ModelLimits::default())?;
     let digest = model.digest();
-    // Before anything is written: an appliance that finds the address taken leaves everything else as it was.
+    // First of all: if the address is in use, the appliance ends before it has changed any file.
     let server = config.metrics.listen.map(metrics::listen).transpose()?.map(Server::new).transpose()?;
     let acquire = &config.acquire;
     let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
@@ -122,12 +122,12 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     Ok(ended(have_returned, &shared))
 }
 
-/// How the appliance ended, once its port has.
+/// How the appliance ended, after all services were shut down.
 fn ended(have_returned: bool, shared: &Shared) -> Ended {
     if have_returned && shared.engine.get() != EngineState::Lost { Ended::Asked } else { Ended::Stuck }
 }
 
-/// A flag that SIGTERM and SIGINT set.
+/// Registers a flag that SIGTERM and SIGINT set.
 fn stop_signals() -> std::io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
@@ -144,7 +144,7 @@ fn session(config: &Config, recovery: &Recovery) -> DeviceSession {
     })
 }
 
-/// Metrics that count from now on, and what opening the journal found.
+/// Metrics that start at zero, with the rows that were found or written when the journal was opened.
 fn metrics_of(config: &Config, model: Digest, recovery: &Recovery) -> Result<Metrics, MetricsError> {
     let profile = match config.plc.profile {
         Profile::Native => "native",
@@ -160,11 +160,18 @@ fn metrics_of(config: &Config, model: Digest, recovery: &Recovery) -> Result<Met
 
 fn log_start(config: &Config, model: Digest, recovery: &Recovery) {
     for row in &recovery.restarted {
-        tracing::warn!(seq = row.seq, part = row.trigger.part, "in hand when the appliance ended: REJECT/RESTARTED");
+        let (seq, part) = (row.seq, row.trigger.part);
+        tracing::warn!(
+            event = "part_restarted",
+            seq,
+            part,
+            "the part was in progress when the appliance ended: it is REJECT/RESTARTED"
+        );
     }
     tracing::info!(
+        event = "appliance_started",
         device = config.device.id, boot_epoch = recovery.boot_epoch, rows = recovery.rows, model = %model,
-        "the appliance starts"
+        "the appliance has started"
     );
 }
 
@@ -174,7 +181,7 @@ fn journal_options(config: &Config) -> JournalOptions {
     JournalOptions { retention: Some(retention), ..JournalOptions::default() }
 }
 
-/// How the model's network is run and images are decoded, as the configuration says.
+/// The configuration's settings for the engine and the sandbox.
 #[must_use]
 pub fn activation(config: &Config) -> Activation {
     let limits = RadiographLimits {
@@ -210,7 +217,7 @@ mod tests {
     use crate::appliance::shared::tests::shared;
 
     #[test]
-    fn a_lost_gpu_is_an_end_for_the_service_manager() {
+    fn a_lost_gpu_ends_the_process_as_stuck() {
         let shared = shared();
         shared.engine.set_proven();
         assert_eq!(ended(true, &shared), Ended::Asked);

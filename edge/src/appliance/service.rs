@@ -1,4 +1,4 @@
-//! The one shape of a service: a thread that runs until it is shut down and shows that it lives.
+//! The interface of every service: a thread that runs until shutdown and gives signs of life. Also their supervisor.
 
 use super::liveness::Worker;
 use super::shared::Shared;
@@ -7,44 +7,45 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a worker may stand still beyond what it allowed itself before the process ends.
+/// How long a worker's sign of life may be overdue before the process ends.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often the services are looked at.
+/// How often the services are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// How long the services may take to return once they are shut down. Together with [`super::line::MAX_FINISH_TIME`] it stays
-/// below the systemd unit's `TimeoutStopSec`.
+/// How long the services may take to return after shutdown. The sum of this and [`super::line::MAX_FINISH_TIME`] must stay below
+/// the systemd unit's `TimeoutStopSec`.
 const MAX_END_TIME: Duration = Duration::from_secs(3);
 
 /// A service of the appliance.
 ///
-/// - Run: [`Service::run`], in a thread of its own.
-/// - Shutdown: it returns soon after [`Shared::is_shut_down`], and is not waited for beyond 3 s.
-/// - Liveness: unless it is optional, it shows a sign of life to [`super::liveness::Liveness`] as often as it allowed itself, and the
-///   appliance ends where it returns or panics before.
+/// - Run: [`Service::run`], in its own thread.
+/// - Shutdown: it returns soon after [`Shared::is_shut_down`] is set. The supervisor waits 3 s at most.
+/// - Liveness: unless it is optional, it gives [`super::liveness::Liveness`] a sign of life within the time that it allowed itself.
+///   The appliance ends if the service returns or panics before shutdown.
 ///
-/// Two are special. The port returns by itself once the appliance is to stop and nothing is in hand; the others are shut down
-/// then. The journal, which other programs use without an appliance, makes its own thread; see [`Services::depend_on`].
+/// Two threads are special. The port returns without shutdown once the appliance is stopping and no part is in progress; then the
+/// others are shut down. The journal starts its own thread, because other programs use it without an appliance; see
+/// [`Services::depend_on`].
 pub(super) trait Service: Send + 'static {
     /// The name of its thread.
     fn name(&self) -> &'static str;
 
-    /// What its end means.
+    /// What its end means for the appliance.
     fn role(&self) -> Role {
         Role::Needed
     }
 
-    /// Runs until the appliance is shut down.
+    /// Runs until shutdown.
     fn run(self);
 }
 
-/// What the end of a service means.
+/// What the end of a service means for the appliance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The appliance ends where it ends before it is shut down.
+    /// The appliance ends if this service ends before shutdown.
     Needed,
-    /// The appliance goes on without it.
+    /// The appliance continues without this service.
     Optional,
-    /// It returns once the appliance is to stop, and the others are shut down then.
+    /// This service returns once the appliance is stopping. Then the others are shut down.
     Last,
 }
 
@@ -52,12 +53,12 @@ pub(super) enum Role {
 pub(super) struct Services {
     shared: Arc<Shared>,
     running: Vec<Running>,
-    /// Threads that others made, and whether they run.
-    others: Vec<Other>,
+    /// Threads that are needed and were not started here.
+    dependencies: Vec<Dependency>,
 }
 
-/// A thread that is no service's: its name, and whether it runs.
-type Other = (&'static str, Box<dyn Fn() -> bool>);
+/// The name of a thread that is not a service's, and whether it runs.
+type Dependency = (&'static str, Box<dyn Fn() -> bool>);
 
 struct Running {
     thread: JoinHandle<()>,
@@ -71,20 +72,20 @@ impl Running {
 }
 
 impl Services {
-    /// No service yet.
+    /// No service is running yet.
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, running: Vec::new(), others: Vec::new() }
+        Self { shared, running: Vec::new(), dependencies: Vec::new() }
     }
 
-    /// The appliance ends where `is_running` says that this thread, which is no service's, has ended.
+    /// Adds a needed thread that is not a service's. The appliance ends when `is_running` returns false.
     pub(super) fn depend_on(&mut self, name: &'static str, is_running: impl Fn() -> bool + 'static) {
-        self.others.push((name, Box::new(is_running)));
+        self.dependencies.push((name, Box::new(is_running)));
     }
 
     /// Starts a service.
     ///
     /// # Errors
-    /// The system refuses a thread.
+    /// The thread could not be created.
     pub(super) fn start(&mut self, service: impl Service) -> std::io::Result<()> {
         let role = service.role();
         let thread = std::thread::Builder::new().name(service.name().to_owned()).spawn(move || service.run())?;
@@ -92,8 +93,8 @@ impl Services {
         Ok(())
     }
 
-    /// Looks at the services until the last one has returned; false where another one returned or stood still before, or the
-    /// last one returned without being asked to.
+    /// Supervises the services until the one with [`Role::Last`] returns. Returns false if another one returned or got stuck before
+    /// that, or if the last one returned without a request to stop.
     pub(super) fn supervise(&self) -> bool {
         let mut is_archiving = true;
         loop {
@@ -102,39 +103,39 @@ impl Services {
                 return true;
             }
             if let Some(dead) = has_ended.or_else(|| self.ended(Role::Needed)) {
-                tracing::error!(worker = dead, "a worker died");
+                tracing::error!(event = "worker_died", worker = dead, "the worker's thread ended");
                 return false;
             }
             if let Some(stuck) = self.shared.liveness.stuck(GRACE).next() {
-                tracing::error!(worker = stuck.name(), "a worker stands still");
+                tracing::error!(event = "worker_stuck", worker = stuck.name(), "the worker is stuck");
                 return false;
             }
             let is_stuck = self.shared.liveness.is_stuck(Worker::Archiver, Duration::ZERO);
             if std::mem::replace(&mut is_archiving, !is_stuck) && is_stuck {
-                tracing::error!("the archiver stands still: images stay in the scanner's folder, verdicts go on");
+                tracing::error!(event = "archiver_stuck", "images stay in the scanner's folder; verdicts continue");
             }
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
             std::thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// The name of a thread of this role that has ended, if there is one.
+    /// The name of a thread with this role that has ended, if any.
     fn ended(&self, role: Role) -> Option<&str> {
         let mut services = self.running.iter().filter(|service| service.role == role);
         let service = services.find(|service| service.thread.is_finished()).map(Running::name);
-        let mut others = self.others.iter().filter(|_| role == Role::Needed);
-        service.or_else(|| others.find(|(_, is_running)| !is_running()).map(|(name, _)| *name))
+        let mut dependencies = self.dependencies.iter().filter(|_| role == Role::Needed);
+        service.or_else(|| dependencies.find(|(_, is_running)| !is_running()).map(|(name, _)| *name))
     }
 
-    /// Shuts the services down; false where one takes too long or has panicked.
+    /// Shuts the services down. Returns false if one takes too long or has panicked.
     pub(super) fn shut_down(self) -> bool {
-        let Self { shared, running, others } = self;
+        let Self { shared, running, dependencies } = self;
         shared.shut_down();
-        drop(others);
+        drop(dependencies);
         let start = Instant::now();
         while let Some(late) = running.iter().find(|service| !service.thread.is_finished()) {
             if start.elapsed() > MAX_END_TIME {
-                tracing::error!(worker = late.name(), "a worker does not end");
+                tracing::error!(event = "worker_not_ending", worker = late.name(), "the worker does not end");
                 return false;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -148,9 +149,9 @@ mod tests {
     use super::*;
     use crate::appliance::shared::tests::shared;
 
-    struct Trial<F>(&'static str, Role, F);
+    struct TestService<F>(&'static str, Role, F);
 
-    impl<F: FnOnce() + Send + 'static> Service for Trial<F> {
+    impl<F: FnOnce() + Send + 'static> Service for TestService<F> {
         fn name(&self) -> &'static str {
             self.0
         }
@@ -165,19 +166,19 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_is_supervised_until_the_last_service_has_finished_its_part() {
+    fn services_are_supervised_until_the_last_one_returns() {
         let shared = Arc::new(shared());
         shared.engine.set_proven();
         let mut services = Services::new(Arc::clone(&shared));
         let seen = Arc::clone(&shared);
-        // It ends as the port does: when it is told to, and has sent what there was to send.
+        // Like the port: it returns some time after the request to stop.
         let port = move || {
             while !seen.is_stopping() {
                 std::thread::sleep(Duration::from_millis(1));
             }
             std::thread::sleep(Duration::from_millis(100));
         };
-        services.start(Trial("port", Role::Last, port)).unwrap();
+        services.start(TestService("port", Role::Last, port)).unwrap();
         let start = Instant::now();
         shared.give_up_engine("a context is lost");
         assert!(services.supervise() && start.elapsed() >= Duration::from_millis(100));
@@ -185,48 +186,48 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_panicked_ends_the_appliance_also_where_no_verdict_needs_it() {
+    fn a_panic_of_the_archiver_ends_the_appliance() {
         let mut services = Services::new(Arc::new(shared()));
-        services.start(Trial("port", Role::Last, || std::thread::sleep(Duration::from_secs(60)))).unwrap();
-        services.start(Trial("archiver", Role::Needed, || panic!("on purpose"))).unwrap();
+        services.start(TestService("port", Role::Last, || std::thread::sleep(Duration::from_secs(60)))).unwrap();
+        services.start(TestService("archiver", Role::Needed, || panic!("on purpose"))).unwrap();
         let start = Instant::now();
         assert!(!services.supervise());
         assert!(start.elapsed() < Duration::from_secs(30));
     }
 
     #[test]
-    fn a_port_that_returned_unasked_and_a_dead_journal_end_the_appliance() {
+    fn a_port_that_returns_too_early_and_a_dead_journal_end_the_appliance() {
         let mut services = Services::new(Arc::new(shared()));
-        services.start(Trial("port", Role::Last, || {})).unwrap();
+        services.start(TestService("port", Role::Last, || {})).unwrap();
         assert!(!services.supervise());
         let mut services = Services::new(Arc::new(shared()));
-        services.start(Trial("port", Role::Last, || std::thread::sleep(Duration::from_secs(60)))).unwrap();
+        services.start(TestService("port", Role::Last, || std::thread::sleep(Duration::from_secs(60)))).unwrap();
         services.depend_on("journal", || false);
         assert!(!services.supervise());
     }
 
     #[test]
-    fn the_appliance_goes_on_and_ends_well_without_an_optional_service() {
+    fn a_panic_of_an_optional_service_does_not_end_the_appliance() {
         let shared = Arc::new(shared());
         let mut services = Services::new(Arc::clone(&shared));
-        services.start(Trial("metrics", Role::Optional, || panic!("on purpose"))).unwrap();
+        services.start(TestService("metrics", Role::Optional, || panic!("on purpose"))).unwrap();
         let seen = Arc::clone(&shared);
         let port = move || {
             std::thread::sleep(Duration::from_millis(200));
-            seen.give_up_engine("the way to a stop that a test has");
+            seen.give_up_engine("a test stops the appliance this way");
         };
-        services.start(Trial("port", Role::Last, port)).unwrap();
+        services.start(TestService("port", Role::Last, port)).unwrap();
         assert!(services.supervise());
         assert!(services.shut_down());
     }
 
     #[test]
-    fn a_service_that_does_not_return_is_not_waited_for_for_ever() {
+    fn the_wait_for_a_service_that_does_not_return_is_limited() {
         let mut services = Services::new(Arc::new(shared()));
-        services.start(Trial("judge", Role::Needed, || {})).unwrap();
+        services.start(TestService("judge", Role::Needed, || {})).unwrap();
         assert!(services.shut_down());
         let mut services = Services::new(Arc::new(shared()));
-        services.start(Trial("archiver", Role::Needed, || std::thread::sleep(Duration::from_secs(60)))).unwrap();
+        services.start(TestService("archiver", Role::Needed, || std::thread::sleep(Duration::from_secs(60)))).unwrap();
         assert!(!services.shut_down());
     }
 }

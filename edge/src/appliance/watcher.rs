@@ -1,4 +1,4 @@
-//! Service: finds out which images are complete. A folder that was lost is watched anew as soon as it is there again.
+//! Service: finds complete images in the scanner's folder. If the folder is lost, it is watched again as soon as it is back.
 
 use super::liveness::{PAUSE, Worker};
 use super::messages::{ArchiverQueue, JudgeQueue, ToJudge};
@@ -9,12 +9,15 @@ use crate::config::Matching;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// What reading the content of an image may take until the watcher counts as stuck.
+/// How long reading the content of an image may take before the watcher counts as stuck.
 const MAX_READ_TIME: Duration = Duration::from_millis(200);
+/// How long an image waits before its content is read. Most images are judged and archived by then, so that reading takes no
+/// time from judging.
+const READ_DELAY: Duration = Duration::from_millis(100);
 
-/// The service that watches the scanner's folder.
+/// The watcher service.
 pub(super) struct Watcher {
     pub(super) folder: PathBuf,
     pub(super) matching: Matching,
@@ -28,14 +31,18 @@ impl Service for Watcher {
         Worker::Watcher.name()
     }
 
-    /// Runs until the port has ended: after a signal the part in hand still needs its image. While the folder can't be watched
-    /// there is no health, hence no PASS; the process lives on.
+    /// Runs until the port has ended, because after a signal the part in progress still needs its image. While the folder can't be
+    /// watched there is no health, so no part passes; the process continues.
     fn run(self) {
         let mut is_lost = false;
         while !self.shared.is_shut_down() {
             if let Err(error) = self.watch(&mut is_lost) {
                 if !std::mem::replace(&mut is_lost, true) {
-                    tracing::error!(%error, "not ready: the scanner's folder is lost; it is watched again once it is back");
+                    tracing::error!(
+                        event = "folder_lost",
+                        %error,
+                        "not ready: the scanner's folder is lost; it is watched again once it is back"
+                    );
                 }
                 self.shared.liveness.unable(Worker::Watcher);
                 std::thread::sleep(PAUSE);
@@ -45,50 +52,63 @@ impl Service for Watcher {
 }
 
 impl Watcher {
-    /// Watches until the folder is lost. Arrivals that were not sent by then are dropped: their files may have moved.
+    /// Watches until the folder is lost. Arrivals that are still unsent are dropped then, because their files may have moved.
     fn watch(&self, is_lost: &mut bool) -> Result<(), WatchError> {
-        let (mut watcher, lying) = FolderWatcher::new(&self.folder)?;
+        let (mut watcher, already_there) = FolderWatcher::new(&self.folder)?;
         if std::mem::take(is_lost) {
-            tracing::info!(folder = %self.folder.display(), "the scanner's folder is watched again");
+            let folder = self.folder.display();
+            tracing::info!(event = "folder_watched_again", %folder, "the scanner's folder is watched again");
         }
-        // Whether an image that lies here already is whole is not known yet, and which trigger it came for never will be.
+        // Images that are already there may be incomplete, and the trigger that they belong to can't be known.
         if self.matching == Matching::FreeRunning {
-            watcher.settle(lying);
+            watcher.settle(already_there);
         } else {
-            self.archiver.set_aside(lying, Unjudged::Unwatched);
+            self.archiver.set_aside(already_there, Unjudged::Unwatched);
         }
         let mut is_doubt_due = true;
         let (mut arrivals, mut unsent, mut unread) = (Vec::new(), Vec::new(), VecDeque::new());
         while !self.shared.is_shut_down() {
             is_doubt_due = is_doubt_due && !self.judge.try_send(ToJudge::Doubt);
             if is_doubt_due {
-                // By order, a part must not be judged before the judge knows of the doubt.
+                // By order, no part may be judged before the judge has received the doubt.
                 self.shared.liveness.unable(Worker::Watcher);
             } else {
                 self.shared.liveness.idle(Worker::Watcher);
                 self.send(&mut unsent);
             }
-            let pause = if unread.is_empty() { PAUSE } else { Duration::ZERO };
+            let due = |arrival: &Arrival| (arrival.at + READ_DELAY).saturating_duration_since(Instant::now());
+            let pause = unread.front().map_or(PAUSE, |arrival| due(arrival).min(PAUSE));
             watcher.next(pause, &mut arrivals)?;
-            unread.extend(arrivals.iter().map(|arrival| arrival.file.clone()));
+            for arrival in &mut arrivals {
+                self.allow_reading(is_doubt_due);
+                arrival.file.read_content_if_linked();
+            }
+            unread.extend(arrivals.iter().cloned());
             unsent.append(&mut arrivals);
             if !is_doubt_due {
                 self.send(&mut unsent);
             }
-            // A trigger may have overtaken them.
+            // A trigger may have reached the judge before these arrivals.
             is_doubt_due |= !unsent.is_empty();
-            // One image a turn, and after it was sent: reading delays neither its verdict nor the images behind it.
-            if let Some(image) = unread.pop_front() {
-                if !is_doubt_due {
-                    self.shared.liveness.busy(Worker::Watcher, MAX_READ_TIME);
-                }
-                image.read_content();
+            // Read one image a turn, so that reading does not delay later images.
+            if unread.front().is_some_and(|arrival| due(arrival).is_zero())
+                && let Some(arrival) = unread.pop_front()
+            {
+                self.allow_reading(is_doubt_due);
+                arrival.file.read_content();
             }
         }
         Ok(())
     }
 
-    /// Sends arrivals in their order; those that find the judge's queue full stay.
+    /// Allows the watcher the time that reading an image takes.
+    fn allow_reading(&self, is_doubt_due: bool) {
+        if !is_doubt_due {
+            self.shared.liveness.busy(Worker::Watcher, MAX_READ_TIME);
+        }
+    }
+
+    /// Sends arrivals in order until the judge's queue is full. The rest stays in `unsent`.
     fn send(&self, unsent: &mut Vec<Arrival>) {
         let is_sent = |arrival: &Arrival| self.judge.try_send(ToJudge::Arrival(arrival.clone()));
         let sent = unsent.iter().take_while(|arrival| is_sent(arrival)).count();

@@ -1,18 +1,18 @@
-//! Values that the types allow and that still can't be meant.
+//! Checks of values that their types allow but that make no sense.
 
 use super::{BAUDS, Config, ConfigError, Matching, most_threads};
 use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
-/// The largest image that the reader accepts at all, in pixels.
+/// The largest image that the TIFF reader accepts, in pixels.
 const MAX_PIXELS: u64 = 1 << 28;
-/// The longest between two proofs: a year. Who never wants to know whether the engine still judges right doesn't mean it.
+/// The longest interval between two proofs: a year.
 const MAX_PROVE_MINUTES: u32 = 525_600;
-/// The longest that image and trigger may lie apart: a day.
+/// The longest time between image and trigger: a day.
 const MAX_LEAD_MS: u64 = 86_400_000;
 
 impl Config {
-    /// Checks each value; `path` is for the error.
+    /// Checks each value. `path` is named in the error.
     pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let refuse = |key, found: String, expected: Cow<'static, str>| {
             Err(ConfigError::Value { path: path.to_owned(), key, found, expected })
@@ -31,7 +31,8 @@ impl Config {
         }
         let cores = most_threads();
         if let Some(threads) = self.model.threads.filter(|threads| threads.get() > cores) {
-            let expected = format!("1 to {cores}, the cores of this machine, or none for one a core");
+            let expected =
+                format!("1 to {cores}, the number of this machine's cores; without the key, one thread for each core");
             return refuse("model.threads", threads.to_string(), expected.into());
         }
         let minutes = self.model.prove_every_minutes.get();
@@ -39,7 +40,7 @@ impl Config {
             return value("model.prove_every_minutes", minutes.to_string(), "1 to 525600, a year");
         }
         if !BAUDS.contains(&self.plc.baud.get()) {
-            return value("plc.baud", self.plc.baud.to_string(), "a speed that serial ports know, such as 115200");
+            return value("plc.baud", self.plc.baud.to_string(), "a speed that serial ports support, such as 115200");
         }
         if !(50..=600_000).contains(&self.plc.deadline_ms.get()) {
             return value("plc.deadline_ms", self.plc.deadline_ms.to_string(), "50 to 600000");
@@ -49,8 +50,7 @@ impl Config {
             return value("acquire.largest_pixels", found, "at most 268435456");
         }
         if self.acquire.archive_quota_mib == 0 {
-            let expected = "1 or more MiB: nothing else says how much the archive may hold; for as much as the disk has room for, \
-                            a number larger than the disk, with min_free_mib as the limit";
+            let expected = "1 or more MiB; to limit the archive by min_free_mib alone, a number larger than the disk";
             return value("acquire.archive_quota_mib", "0".to_owned(), expected);
         }
         let lead_ms = self.acquire.lead_ms;
@@ -58,21 +58,20 @@ impl Config {
             return value("acquire.lead_ms", lead_ms.to_string(), "at most 86400000, a day");
         }
         if self.acquire.matching == Matching::TriggerFirst && lead_ms < u64::from(self.plc.deadline_ms.get()) {
-            let expected = "at least plc.deadline_ms with match = \"trigger-first\": so late an image may come";
+            let expected = "at least plc.deadline_ms with match = \"trigger-first\", as an image may come that late";
             return value("acquire.lead_ms", lead_ms.to_string(), expected);
         }
         if self.acquire.matching == Matching::ImageFirst && lead_ms == 0 {
-            let expected = "more than 0 with match = \"image-first\": so early an image may come";
+            let expected = "more than 0 with match = \"image-first\", as each image comes before its trigger";
             return value("acquire.lead_ms", lead_ms.to_string(), expected);
         }
         if let Some(listen) = self.metrics.listen.filter(|listen| !listen.ip().is_loopback()) {
-            return value("metrics.listen", listen.to_string(), "an address on loopback, such as 127.0.0.1:9469");
+            return value("metrics.listen", listen.to_string(), "a loopback address, such as 127.0.0.1:9469");
         }
         Ok(())
     }
 
-    /// Checks that tidying the archive, watching for images and storing verdicts stay out of one another's way; `path` is
-    /// for the error.
+    /// Checks that archive, scanner's folder and journal do not lie within one another. `path` is named in the error.
     pub(super) fn check_places(&self, path: &Path) -> Result<(), ConfigError> {
         let scans = ("acquire.folder", &self.acquire.folder);
         let archive = ("acquire.archive", &self.acquire.archive);
@@ -80,9 +79,9 @@ impl Config {
         for ((key, inner), (_, outer)) in [(archive, scans), (scans, archive), (journal, archive), (journal, scans)] {
             if real(inner).starts_with(real(outer)) {
                 let expected = match key {
-                    "acquire.archive" => "a folder that does not lie in acquire.folder",
-                    "acquire.folder" => "a folder that does not lie in acquire.archive",
-                    _ => "a file that lies neither in acquire.archive nor in acquire.folder",
+                    "acquire.archive" => "a folder outside acquire.folder",
+                    "acquire.folder" => "a folder outside acquire.archive",
+                    _ => "a file outside acquire.archive and acquire.folder",
                 };
                 let found = inner.display().to_string();
                 return Err(ConfigError::Value { path: path.to_owned(), key, found, expected: expected.into() });
@@ -92,7 +91,7 @@ impl Config {
     }
 }
 
-/// Where `path` leads: without links as far as it exists, and without `..`.
+/// The absolute path without `..`, and without symbolic links as far as it exists.
 fn real(path: &Path) -> PathBuf {
     let mut real = PathBuf::new();
     for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {

@@ -1,8 +1,7 @@
-//! `edge.toml`: what an appliance is told.
+//! `edge.toml`: the configuration of an appliance.
 //!
-//! Every key stands with its default and its meaning in `edge/edge.toml`, which is what [`Config::EXAMPLE`] holds. An
-//! unknown key is an error: a misspelt key that silently leaves its default in force is how a gate comes to run with
-//! settings that nobody chose. Relative paths are relative to the file's folder.
+//! `edge/edge.toml` has every key with its default and meaning; [`Config::EXAMPLE`] holds that file. An unknown key is an
+//! error, as a misspelt key would silently leave its default in force. Relative paths are relative to the file's folder.
 
 mod check;
 mod number;
@@ -18,15 +17,15 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-/// The whole of `edge.toml`.
+/// The content of `edge.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Who this appliance is.
+    /// The identity of this appliance.
     pub device: DeviceConfig,
-    /// What it judges with.
+    /// The model and its engine.
     pub model: ModelConfig,
-    /// Where images come from and go to.
+    /// The folders of images, and their matching to triggers.
     pub acquire: AcquireConfig,
     /// The serial link to the PLC.
     pub plc: PlcConfig,
@@ -35,7 +34,7 @@ pub struct Config {
     /// Figures for monitoring.
     #[serde(default)]
     pub metrics: MetricsConfig,
-    /// What goes to the log.
+    /// The format of the log.
     #[serde(default)]
     pub log: LogConfig,
 }
@@ -44,7 +43,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceConfig {
-    /// The number that the PLC knows this appliance by.
+    /// The number by which the PLC knows this appliance.
     #[serde(deserialize_with = "number::id")]
     pub id: u32,
 }
@@ -61,17 +60,17 @@ pub struct ModelConfig {
     /// The engine that runs it.
     #[serde(default)]
     pub engine: EngineChoice,
-    /// Threads of ONNX Runtime, at most [`most_threads`]; none for one a core.
+    /// Threads of ONNX Runtime, at most [`most_threads`]; `None`: one for each core.
     #[serde(default, deserialize_with = "number::threads")]
     pub threads: Option<NonZeroUsize>,
-    /// ONNX Runtime's library file; none for the documented search order.
+    /// ONNX Runtime's library file; `None`: the documented search order.
     pub onnxruntime: Option<PathBuf>,
-    /// Folder with TensorRT's libraries; none for the documented search order.
+    /// Folder with TensorRT's libraries; `None`: the documented search order.
     pub tensorrt: Option<PathBuf>,
     /// Folder of TensorRT's plans.
     #[serde(default = "defaults::plans")]
     pub plans: PathBuf,
-    /// The key that tells this device's plans from others.
+    /// The key that authenticates the plans of this device.
     #[serde(default = "defaults::plan_key")]
     pub plan_key: PathBuf,
     /// Minutes between two checks of the running engine with the model's golden images.
@@ -85,46 +84,45 @@ pub struct ModelConfig {
 pub struct AcquireConfig {
     /// The folder that the scanner writes radiographs to.
     pub folder: PathBuf,
-    /// How an image finds its trigger.
+    /// How an image is matched to a trigger.
     #[serde(rename = "match")]
     pub matching: Matching,
-    /// How long before its trigger an image may have been completed, in ms. By order, how far image and trigger may lie
-    /// apart, and the pause after which the order holds again.
+    /// How long before its trigger an image may have been completed, in ms. By order: how far image and trigger may be apart, and
+    /// the pause after which they are in step again.
     #[serde(default = "defaults::lead_ms", deserialize_with = "number::lead_ms")]
     pub lead_ms: u64,
-    /// The largest accepted image in pixels; buffers for it are taken at start.
+    /// The largest accepted image in pixels. Buffers for it are allocated at the start.
     #[serde(default = "defaults::largest_pixels", deserialize_with = "number::largest_pixels")]
     pub largest_pixels: NonZeroU64,
-    /// Whether decoding may go on where the kernel lacks one of the sandbox's protections.
+    /// Whether to decode images even if the kernel lacks one of the sandbox's protections.
     #[serde(default)]
     pub allow_weaker_sandbox: bool,
     /// The folder that judged images are moved to, in folders by day. On the same file system as `folder`.
     pub archive: PathBuf,
-    /// How much the archive may hold, in MiB; the oldest days go first.
+    /// The quota of the archive in MiB. The oldest images are deleted first.
     #[serde(default = "defaults::archive_quota_mib", deserialize_with = "number::archive_quota_mib")]
     pub archive_quota_mib: u64,
-    /// How much of the archive's disk stays free, in MiB.
+    /// The space that must stay free on the archive's disk, in MiB.
     #[serde(default = "defaults::min_free_mib", deserialize_with = "number::min_free_mib")]
     pub min_free_mib: u64,
 }
 
-/// How an image finds its trigger.
+/// How an image is matched to a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Matching {
-    /// The file's name without its ending is the part's number in decimal.
+    /// The file's name without its extension is the part's number in decimal.
     PartId,
-    /// By order: each part's image is completed before its trigger, by `lead_ms` at most.
+    /// By order: each part's image is completed before its trigger, at most `lead_ms` before.
     ImageFirst,
     /// By order: each part's image is completed after its trigger, until the part's deadline.
     TriggerFirst,
-    /// There are no triggers: each image is judged and recorded as it comes, and nothing is a PASS to act on. A trigger that
-    /// comes all the same is a REJECT.
+    /// Without triggers: each image is judged and recorded as it comes, and no PASS may be acted on. A trigger gets a REJECT.
     FreeRunning,
 }
 
 impl Matching {
-    /// Whether nothing but time tells whose an image is.
+    /// Whether images are matched to triggers by time alone.
     #[must_use]
     pub fn is_by_order(self) -> bool {
         matches!(self, Self::ImageFirst | Self::TriggerFirst)
@@ -135,9 +133,9 @@ impl Matching {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlcConfig {
-    /// The serial port, by a name that stays the same: /dev/serial/by-path/...
+    /// The serial port, by a stable name: /dev/serial/by-path/...
     pub port: PathBuf,
-    /// What is spoken on it.
+    /// The profile of the link.
     #[serde(default)]
     pub profile: Profile,
     /// Bits per second.
@@ -149,12 +147,12 @@ pub struct PlcConfig {
     /// Modbus unit, 1..=247.
     #[serde(default = "defaults::unit")]
     pub unit: Unit,
-    /// Time from trigger to deadline where the PLC names none (Modbus), and the longest it may name, in ms.
+    /// The longest time from trigger to verdict, in ms. Also the default if the PLC names none (Modbus).
     #[serde(default = "defaults::deadline_ms", deserialize_with = "number::deadline_ms")]
     pub deadline_ms: NonZeroU32,
 }
 
-/// What is spoken on the serial link.
+/// How the link is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
@@ -169,10 +167,10 @@ pub enum Profile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ParityConfig {
-    /// An even number of ones; Modbus's default.
+    /// Even parity; Modbus's default.
     #[default]
     Even,
-    /// An odd number of ones.
+    /// Odd parity.
     Odd,
     /// No parity bit.
     None,
@@ -184,7 +182,7 @@ pub enum ParityConfig {
 pub struct JournalConfig {
     /// The journal's file.
     pub path: PathBuf,
-    /// How many days of verdicts are kept.
+    /// For how many days verdicts are kept.
     #[serde(default = "defaults::keep_days", deserialize_with = "number::keep_days")]
     pub keep_days: NonZeroU32,
 }
@@ -193,7 +191,7 @@ pub struct JournalConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsConfig {
-    /// Address for Prometheus, on loopback; none: no figures are served.
+    /// Loopback address for Prometheus; `None`: no figures are served.
     pub listen: Option<SocketAddr>,
 }
 
@@ -201,12 +199,12 @@ pub struct MetricsConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogConfig {
-    /// How lines look.
+    /// The format of lines.
     #[serde(default)]
     pub format: LogFormat,
 }
 
-/// How the log's lines look.
+/// The format of the log's lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
@@ -217,7 +215,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What a key is where the file does not name it. `edge/edge.toml` says the same, which a test checks.
+/// The defaults of keys. A test checks that `edge/edge.toml` has the same.
 mod defaults {
     use super::*;
 
@@ -267,18 +265,18 @@ pub enum ConfigError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// It is no TOML, lacks a key, or has one that does not exist.
+    /// The file is not valid TOML, lacks a key, or has an unknown key or a value of the wrong type.
     #[error("{}: {source}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with line and column.
+        /// The parser's error, with line and column.
         source: Box<toml::de::Error>,
     },
-    /// A value can't be meant.
+    /// A value is out of range or contradicts another one.
     #[error("{}: {key}: found {found}, expected {expected}", path.display())]
     Value {
         /// The file.
@@ -287,19 +285,19 @@ pub enum ConfigError {
         key: &'static str,
         /// Its value.
         found: String,
-        /// What it may be.
+        /// The allowed values.
         expected: Cow<'static, str>,
     },
 }
 
 impl Config {
-    /// A complete `edge.toml`: each key with its default and what it means.
+    /// A complete `edge.toml`: each key with its default and meaning.
     pub const EXAMPLE: &str = include_str!("../../edge.toml");
 
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`ConfigError`] where it can't be read, is no such file, or holds a value that can't be meant.
+    /// [`ConfigError`] if the file can't be read, is not such a file, or holds an invalid value.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
         Self::parse(&text, path)

@@ -1,21 +1,21 @@
-//! What numbers can be meant, in `edge.toml` and on the command line alike.
+//! Ranges of numbers, for `edge.toml` and the command line.
 
 use serde::Deserializer;
 use serde::de::{Error, Unexpected, Visitor};
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
-/// The speeds that serial ports know, in bits per second.
+/// The speeds that serial ports support, in bits per second.
 pub const BAUDS: [u32; 10] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 921_600, 1_000_000];
 
-/// The most threads that ONNX Runtime may be given: the cores of this machine that this process may use. More are no faster:
-/// they spin while they wait for one another, and with some hundred of them a network takes minutes or never ends.
+/// The largest number of threads for ONNX Runtime: the number of cores that this process may use. More threads are not faster, as
+/// they spin while they wait for each other. With hundreds of threads, a network takes minutes or never ends.
 #[must_use]
 pub fn most_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Functions that read the value of the key of the same name. An error says the key's range and unit, not a type of Rust.
+/// Defines functions that read the value of the key with the same name. Errors name the key's range and unit, not a Rust type.
 macro_rules! keys {
     ($($key:ident: $type:ty, $convert:expr, $expected:expr;)*) => {
         $(pub(super) fn $key<'de, D: Deserializer<'de>>(value: D) -> Result<$type, D::Error> {
@@ -27,13 +27,13 @@ macro_rules! keys {
 keys! {
     id: u32, |number| number.try_into().ok(), "a number from 0 to 4294967295";
     threads: Option<NonZeroUsize>, |number| NonZeroUsize::try_from(nonzero(number)?).ok().map(Some),
-        "a number of threads from 1 to the cores of this machine";
+        "a number of threads from 1 to the number of this machine's cores";
     prove_every_minutes: NonZeroU32, nonzero_u32, "1 to 525600 minutes";
     lead_ms: u64, Some, "0 to 86400000 ms";
     largest_pixels: NonZeroU64, nonzero, "1 to 268435456 pixels";
-    archive_quota_mib: u64, Some, "a number of MiB from 1 on";
-    min_free_mib: u64, Some, "a number of MiB from 0 on";
-    baud: NonZeroU32, nonzero_u32, "a number of bits per second that serial ports know, such as 115200";
+    archive_quota_mib: u64, Some, "1 or more MiB";
+    min_free_mib: u64, Some, "0 or more MiB";
+    baud: NonZeroU32, nonzero_u32, "a number of bits per second that serial ports support, such as 115200";
     deadline_ms: NonZeroU32, nonzero_u32, "50 to 600000 ms";
     keep_days: NonZeroU32, nonzero_u32, "1 to 4294967295 days";
 }
@@ -46,10 +46,10 @@ fn nonzero_u32(number: u64) -> Option<NonZeroU32> {
     NonZeroU32::new(number.try_into().ok()?)
 }
 
-/// Takes whole numbers that `convert` takes.
+/// Accepts the whole numbers that `convert` accepts.
 struct Number<T> {
     convert: fn(u64) -> Option<T>,
-    /// Their range and unit, for people.
+    /// The range and unit, as a text for people.
     expected: &'static str,
 }
 

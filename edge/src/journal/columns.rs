@@ -1,4 +1,4 @@
-//! The columns of `verdict`, each in one place: the table's declaration, writing, reading, the hash and exports follow.
+//! The columns of the table `verdict`. Declaration, writing, reading, hash and export of a column are defined in one place.
 
 use super::fields::{Exported, Field, hash_optional};
 use super::values::optional;
@@ -14,19 +14,19 @@ pub(super) struct Column {
     pub(super) name: &'static str,
     /// Its name in an export.
     pub(super) exported_as: &'static str,
-    /// Its type, and what it may hold.
+    /// Its SQL type and constraints.
     pub(super) declared: &'static str,
-    /// Its value in a record.
+    /// Its value in a record, as SQLite stores it.
     pub(super) store: fn(&VerdictRow) -> ValueRef<'_>,
-    /// Reads its value of a row into a record.
+    /// Reads its value from a row into a record.
     pub(super) read: fn(&mut VerdictRow, &Row<'_>) -> rusqlite::Result<()>,
-    /// Appends its bytes to those that are hashed. What is hashed together with another column has them there.
+    /// Appends its bytes to those that are hashed. [`nothing`] for a column that is hashed with another one.
     pub(super) hash: fn(&VerdictRow, &mut Vec<u8>),
     /// Its value in an export.
     pub(super) export: fn(&VerdictRow) -> Exported<'_>,
 }
 
-/// A column that holds a field of a record.
+/// A column for one field of a record.
 macro_rules! column {
     ($name:literal, $declared:literal, $($field:ident).+) => {
         column!($name as $name, $declared, $($field).+)
@@ -47,8 +47,8 @@ macro_rules! column {
     };
 }
 
-/// In the order of the table, of the bytes that are hashed, and of exports. A new one makes a new version of the table and of
-/// the hash's tag, and goes to the end of an export.
+/// In the order of the table, of the hashed bytes, and of exports. A new column needs a new version of the table and of the
+/// hash's tag, and goes to the end of an export.
 pub(super) const COLUMNS: [Column; 27] = [
     column!("seq", "INTEGER PRIMARY KEY CHECK (seq > 0)", seq),
     column!("boot_epoch", "INTEGER NOT NULL", boot_epoch),
@@ -76,14 +76,14 @@ pub(super) const COLUMNS: [Column; 27] = [
         hash: |record, bytes| bytes.push(u8::from(record.entry.simulated) | u8::from(record.entry.degraded) << 1),
         ..column!("simulated", "INTEGER NOT NULL CHECK (simulated IN (0, 1))", entry.simulated)
     },
-    Column { hash: elsewhere, ..column!("degraded", "INTEGER NOT NULL CHECK (degraded IN (0, 1))", entry.degraded) },
+    Column { hash: nothing, ..column!("degraded", "INTEGER NOT NULL CHECK (degraded IN (0, 1))", entry.degraded) },
     column!("detail", "TEXT NOT NULL", entry.detail),
-    // Hashed before all others.
-    Column { hash: elsewhere, ..column!("previous", "BLOB NOT NULL CHECK (length(previous) = 32)", previous) },
-    Column { hash: elsewhere, ..column!("hash", "BLOB NOT NULL CHECK (length(hash) = 32)", hash) },
+    // The previous hash is hashed first, before the columns.
+    Column { hash: nothing, ..column!("previous", "BLOB NOT NULL CHECK (length(previous) = 32)", previous) },
+    Column { hash: nothing, ..column!("hash", "BLOB NOT NULL CHECK (length(hash) = 32)", hash) },
 ];
 
-/// Both bounds are there, or none, and they are hashed as one value.
+/// Either both bounds have a value or neither. They are hashed as one value.
 const BOUNDS_LOW: Column = Column {
     name: "bounds_low",
     exported_as: "bounds_low",
@@ -108,7 +108,7 @@ const BOUNDS_HIGH: Column = Column {
     declared: "INTEGER CHECK ((bounds_low IS NULL) = (bounds_high IS NULL))",
     store: |record| stored_level(record.entry.bounds.map(|bounds| bounds.high)),
     read: |_, _| Ok(()),
-    hash: elsewhere,
+    hash: nothing,
     export: |record| Exported::Number(record.entry.bounds.map(|bounds| bounds.high.into())),
 };
 
@@ -116,15 +116,15 @@ fn stored_level(level: Option<u16>) -> ValueRef<'static> {
     level.map_or(ValueRef::Null, |level| ValueRef::Integer(level.into()))
 }
 
-/// Nothing of this column is hashed in its place.
-fn elsewhere(_: &VerdictRow, _: &mut Vec<u8>) {}
+/// For a column that adds no bytes of its own to the hash.
+fn nothing(_: &VerdictRow, _: &mut Vec<u8>) {}
 
-/// The names, as a query lists them.
+/// The column names as a list for a query.
 pub(super) fn names() -> String {
     COLUMNS.map(|column| column.name).join(", ")
 }
 
-/// The statement that makes the table.
+/// The statement that creates the table.
 pub(super) fn table() -> String {
     let columns = COLUMNS.map(|Column { name, declared, .. }| format!("  {name} {declared}")).join(",\n");
     format!("CREATE TABLE verdict (\n{columns}\n) STRICT;")
@@ -133,14 +133,14 @@ pub(super) fn table() -> String {
 /// Reads a row that has all columns.
 ///
 /// # Errors
-/// A value that no journal holds, by its column.
+/// An invalid value, with its column.
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<VerdictRow> {
     let mut record = blank();
     COLUMNS.iter().try_for_each(|column| (column.read)(&mut record, row))?;
     Ok(record)
 }
 
-/// What each column's value is read into.
+/// A record without values, to read the columns into.
 fn blank() -> VerdictRow {
     VerdictRow {
         seq: NonZeroU64::MIN,
@@ -203,7 +203,7 @@ mod tests {
 ) STRICT;";
 
     #[test]
-    fn the_table_never_drifts() {
+    fn the_table_does_not_change() {
         assert_eq!(table(), GOLDEN);
     }
 }

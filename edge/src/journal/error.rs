@@ -1,61 +1,61 @@
-//! What can go wrong with the journal, in words that say what to do.
+//! The errors of the journal. Their texts say what to do.
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
-/// What to do about an error of SQLite.
+/// What the user can do about an error of SQLite.
 fn advice(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error().map(|error| error.extended_code) {
         Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ) => {
-            "its log, the file beside it with the ending -wal, is missing or cut; put it back, or stop the appliance, which \
-             saves what it can, and verify"
+            "the write-ahead log beside it (-wal) is missing or truncated; put it back, or stop the appliance, which saves what \
+             it can, and run verify"
         }
-        Some(rusqlite::ffi::SQLITE_FULL) => "make room on the disk; the journal then works again by itself",
-        _ => "check that the folder exists, that this user may write there, and the disk",
+        Some(rusqlite::ffi::SQLITE_FULL) => "free space on the disk; the journal then recovers automatically",
+        _ => "check the disk, that the folder exists, and that this user may write there",
     }
 }
 
 /// An error of the journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The journal can't be opened or read at all.
+    /// SQLite can't open or read the journal.
     #[error("{}: {source}; {}", path.display(), advice(source))]
     Unusable {
         /// The journal's file.
         path: PathBuf,
-        /// SQLite's words.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// A file beside the journal, or its folder, can't be used.
-    #[error("{}: {source}; check that the folder exists, that this user may write there, and the disk", path.display())]
+    #[error("{}: {source}; check the disk, that the folder exists, and that this user may write there", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
-    /// Another program has locked the database.
+    /// Another program has locked the journal.
     #[error(
-        "{}: another program has locked this journal{}{by}; only the appliance may write to it: end what it does there, or the \
-         program; then the journal works again by itself",
+        "{}: another program has locked this journal{}{by}; only the appliance may write to it: close the program's connection or \
+         end the program; the journal then recovers automatically",
         path.display(),
         if by.is_empty() { "" } else { ": process " }
     )]
     Locked {
         /// The journal's file.
         path: PathBuf,
-        /// Its processes with their names, where they can be seen.
+        /// Numbers and names of the processes; empty if this user can't see them.
         by: String,
     },
-    /// The disk has no room for the next rows.
-    #[error("{}: the disk is full: found no room for {} KiB, make some; the journal then works again by itself", folder.display(), bytes / 1024)]
+    /// The disk has no space for the next rows.
+    #[error("{}: the disk is full: found no space for {} KiB; free some, and the journal recovers automatically", folder.display(), bytes / 1024)]
     Full {
         /// The journal's folder.
         folder: PathBuf,
-        /// What has to be free.
+        /// The space that must be free, in bytes.
         bytes: usize,
     },
-    /// The journal that is to be read is not there, or may not be read.
+    /// The journal to read does not exist, or this user may not read it.
     #[error("{}: {source}; name a journal that this user may read", path.display())]
     Unreadable {
         /// The file.
@@ -63,53 +63,53 @@ pub enum JournalError {
         /// Why.
         source: std::io::Error,
     },
-    /// A journal beside which nothing can be written has to be copied to be read with its log, and can't be.
+    /// A journal in a read-only place must be copied to read its WAL, and can't be copied.
     #[error(
-        "{}: nothing can be written beside it, so that it has to be copied to be read with its log; {}: {source}; set TMPDIR to a \
-         folder with room for {bytes} bytes",
+        "{}: its folder is read-only, so the journal must be copied to read its write-ahead log; {}: {source}; set TMPDIR to a \
+         folder with {bytes} bytes of free space",
         path.display(),
         folder.display()
     )]
     Copy {
         /// The journal's file.
         path: PathBuf,
-        /// Where the copy should go.
+        /// The folder for the copy.
         folder: PathBuf,
-        /// The length of the journal and its log.
+        /// The length of the journal and its WAL in bytes.
         bytes: u64,
         /// Why.
         source: std::io::Error,
     },
-    /// A reader found no usable index of the log for some seconds.
+    /// A reader found no usable WAL index (`-shm`) for some seconds.
     #[error(
-        "{}: the appliance has not finished opening this journal, or opened it anew meanwhile: found no usable index (-shm) of its \
-         log; try again, and restart the appliance where that does not help",
+        "{}: found no usable index (-shm) of the write-ahead log: the appliance is still opening this journal, or reopened it \
+         meanwhile; try again, and restart the appliance if that does not help",
         path.display()
     )]
     Reopened {
         /// The journal's file.
         path: PathBuf,
     },
-    /// What is to be read is a folder or an empty file.
+    /// The path to read is a folder or an empty file.
     #[error(
-        "{}: found {found}, expected a journal's file: the one that [journal] path in edge.toml names, such as journal.db",
+        "{}: found {found}, expected a journal's file: the one that [journal] path in edge.toml names, such as verdicts.sqlite",
         path.display()
     )]
     NoJournal {
         /// The path.
         path: PathBuf,
-        /// What it leads to.
+        /// What is there.
         found: &'static str,
     },
     /// Another process writes to this journal.
-    #[error("{}: another process holds this journal; expected one appliance for each journal, stop the other", path.display())]
+    #[error("{}: another process uses this journal; expected one appliance for each journal: stop the other one", path.display())]
     InUse {
         /// The journal's lock file.
         path: PathBuf,
     },
-    /// The file is an SQLite database, but no journal.
+    /// The file is an SQLite database of another program.
     #[error(
-        "{}: found application id {found:#010x}, expected {expected:#010x}; this is another program's database: name \
+        "{}: found application id {found:#010x}, expected {expected:#010x}; this database belongs to another program: name \
          another file",
         path.display()
     )]
@@ -118,22 +118,22 @@ pub enum JournalError {
         path: PathBuf,
         /// Its application id.
         found: i32,
-        /// A journal's.
+        /// The application id of a journal.
         expected: i32,
     },
-    /// The journal was written by a program that knows another schema.
+    /// The journal has another version of the schema.
     #[error("{}: found schema version {found}, expected {expected}; open it with the program that wrote it", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: i32,
-        /// The one that this program knows.
+        /// The version of this program.
         expected: i32,
     },
-    /// What the file holds is damaged, or its chain is broken.
+    /// The file is damaged, or its chain is broken.
     #[error(
-        "{}: {what}; keep the file for an investigation, move it and its -wal away, and start again with an empty journal",
+        "{}: {what}; keep the file for an investigation: move it and its -wal away, and start again with an empty journal",
         path.display()
     )]
     Damaged {
@@ -142,32 +142,32 @@ pub enum JournalError {
         /// What was found and expected.
         what: String,
     },
-    /// The journal met an error before and is not ready; nothing was written.
+    /// The journal had an error before and is not ready. Nothing was written.
     #[error("the journal is not ready: {why}")]
     NotReady {
         /// The error that made it so.
         why: String,
     },
-    /// An input/output error; the journal was reopened and the row is certainly not in it.
+    /// An input/output error. The journal was reopened, and the row is certainly not in it.
     #[error("nothing was written: {why}")]
     NotWritten {
         /// The error.
         why: String,
     },
-    /// An input/output error, and the journal could not be reopened: whether the row is in it shows later.
-    #[error("whether the row was written is not known yet: {why}")]
+    /// An input/output error, and the journal could not be reopened. Whether the row is in it is known after it is reopened.
+    #[error("it is not known yet whether the row was written: {why}")]
     Unknown {
         /// The error.
         why: String,
     },
     /// More requests wait than the queue holds; nothing was written.
-    #[error("{waiting} requests wait for the journal already; nothing was written")]
+    #[error("{waiting} requests already wait for the journal; nothing was written")]
     Overloaded {
         /// Length of the queue.
         waiting: usize,
     },
-    /// The trigger has its terminal record already.
-    #[error("trigger {trigger} has its terminal record already: sequence {seq}")]
+    /// The trigger already has its terminal record.
+    #[error("trigger {trigger} already has its terminal record: sequence {seq}")]
     AlreadyTerminal {
         /// The trigger.
         trigger: NonZeroU64,
@@ -180,17 +180,59 @@ pub enum JournalError {
         /// The trigger.
         trigger: NonZeroU64,
     },
-    /// The same part and nonce are in hand.
-    #[error("part {part} with nonce {nonce} is in hand already, as trigger {trigger}")]
+    /// The same part and nonce are being judged.
+    #[error("part {part} with nonce {nonce} is already being judged, as trigger {trigger}")]
     AlreadyInHand {
         /// The part.
         part: u64,
         /// Its nonce.
         nonce: u32,
-        /// The trigger that has it.
+        /// Its trigger.
         trigger: NonZeroU64,
     },
-    /// The writer thread is gone: the journal was closed.
+    /// The journal was closed: its thread has ended.
     #[error("the journal is closed")]
     Closed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+    use std::io;
+
+    #[test]
+    fn errors() {
+        let path = || PathBuf::from("verdicts.sqlite");
+        let source = || io::Error::other("REASON");
+        let sqlite = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("REASON".to_owned()));
+        let why = || "REASON".to_owned();
+        let (trigger, seq) = (NonZeroU64::MIN, NonZeroU64::MIN);
+        let errors = [
+            JournalError::Unusable { path: path(), source: sqlite(ffi::SQLITE_CANTOPEN) },
+            JournalError::Unusable { path: path(), source: sqlite(ffi::SQLITE_IOERR_SHORT_READ) },
+            JournalError::Unusable { path: path(), source: sqlite(ffi::SQLITE_FULL) },
+            JournalError::Io { path: path(), source: source() },
+            JournalError::Locked { path: path(), by: String::new() },
+            JournalError::Locked { path: path(), by: "4711 (sqlite3), 4712".to_owned() },
+            JournalError::Full { folder: "journal".into(), bytes: 256 << 10 },
+            JournalError::Unreadable { path: path(), source: source() },
+            JournalError::Copy { path: path(), folder: "/tmp".into(), bytes: 5_000_000, source: source() },
+            JournalError::Reopened { path: path() },
+            JournalError::NoJournal { path: path(), found: "a folder" },
+            JournalError::InUse { path: path() },
+            JournalError::Foreign { path: path(), found: 5, expected: 0x4347_4a31 },
+            JournalError::Schema { path: path(), found: 2, expected: 1 },
+            JournalError::Damaged { path: path(), what: why() },
+            JournalError::NotReady { why: why() },
+            JournalError::NotWritten { why: why() },
+            JournalError::Unknown { why: why() },
+            JournalError::Overloaded { waiting: 16 },
+            JournalError::AlreadyTerminal { trigger, seq },
+            JournalError::NeverAccepted { trigger },
+            JournalError::AlreadyInHand { part: 7, nonce: 3, trigger },
+            JournalError::Closed,
+        ];
+        insta::assert_snapshot!("errors", errors.map(|error| error.to_string()).join("\n"));
+    }
 }

@@ -1,11 +1,11 @@
-//! A record as a line of an export.
+//! A record as one line of an export.
 
 use super::columns::COLUMNS;
 use super::fields::Exported;
 use super::verdict_row::VerdictRow;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-/// A record as a line of an export: its columns, in order. JOURNAL.md documents them; they are only ever added to at the end.
+/// A record as one line of an export, with its columns in the order of JOURNAL.md. New columns are only added at the end.
 #[derive(Debug, Clone, Copy)]
 pub struct ExportLine<'r>(pub &'r VerdictRow);
 
@@ -15,7 +15,7 @@ impl<'r> ExportLine<'r> {
         COLUMNS.iter().map(|column| column.exported_as)
     }
 
-    /// The value in the column of this name, where there is one.
+    /// The value in the column with this name; `None` if there is no such column.
     #[must_use]
     pub fn value(self, name: &str) -> Option<Exported<'r>> {
         COLUMNS.iter().find(|column| column.exported_as == name).map(|column| (column.export)(self.0))
@@ -37,11 +37,11 @@ mod tests {
     use super::super::hash::tests::row;
     use super::*;
 
-    /// What scripts read. Never to be edited; a new column goes to the end.
+    /// Scripts read this format. Never to be edited; a new column goes to the end.
     const GOLDEN: &str = r#"{"seq":258,"boot_epoch":3,"trigger":8,"kind":"FREE_RUNNING","part":18446744073709551611,"nonce":5,"deadline_ms":6,"received":"1970-01-01T00:00:00.007Z","committed":"1969-12-31T23:59:59.981Z","age_ms":13,"verdict":"REVIEW","reason":"SCORE_FROM_REVIEW","score":0.5,"model":"0909090909090909090909090909090909090909090909090909090909090909","image":null,"image_name":"10.tif","bounds_low":11,"bounds_high":12,"read_us":14,"convert_us":15,"infer_us":16,"decide_us":17,"simulated":true,"degraded":false,"detail":"eighteen","previous":"1414141414141414141414141414141414141414141414141414141414141414","hash":"0000000000000000000000000000000000000000000000000000000000000000"}"#;
 
     #[test]
-    fn a_line_never_drifts() {
+    fn the_format_of_a_line_does_not_change() {
         assert_eq!(serde_json::to_string(&ExportLine(&row())).unwrap(), GOLDEN);
         let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         table.write_record(ExportLine::names()).unwrap();

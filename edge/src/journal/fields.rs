@@ -1,4 +1,4 @@
-//! What a type is in a row: as SQLite stores it, in the bytes that are hashed, in an export.
+//! The forms of a field's type: in SQLite, in the hashed bytes, and in an export.
 
 use super::time::format_utc_ms;
 use super::values::{optional, stored, value};
@@ -12,19 +12,19 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 /// A type that a column can hold.
 pub(super) trait Field: Sized {
-    /// As SQLite stores it.
+    /// The value as SQLite stores it.
     fn stored(&self) -> ValueRef<'_>;
 
-    /// Reads it.
+    /// Reads the value from `column`.
     ///
     /// # Errors
-    /// A value that no journal holds, by its column.
+    /// An invalid value, with its column.
     fn read(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Self>;
 
-    /// Appends the bytes that are hashed: numbers little endian, see JOURNAL.md.
+    /// Appends the bytes that are hashed. Numbers are little endian; see JOURNAL.md.
     fn hash(&self, bytes: &mut Vec<u8>);
 
-    /// As an export has it.
+    /// The value in an export.
     fn exported(&self) -> Exported<'_>;
 }
 
@@ -32,17 +32,17 @@ pub(super) trait Field: Sized {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Exported<'r> {
-    /// A whole number.
+    /// A number, or no value.
     Number(Option<u64>),
-    /// Yes or no.
+    /// A flag.
     Flag(bool),
     /// A text.
     Text(&'r str),
-    /// A time, as text.
+    /// A time as text.
     Time(String),
-    /// A score.
+    /// A score, or no value.
     Score(Option<f32>),
-    /// A hash.
+    /// A hash, or no value.
     Digest(Option<Digest>),
 }
 
@@ -118,7 +118,7 @@ impl Field for NonZeroU32 {
     }
 }
 
-/// A time, in milliseconds since 1970: the only signed number.
+/// A time in milliseconds since 1970, the only signed number.
 impl Field for i64 {
     fn stored(&self) -> ValueRef<'_> {
         ValueRef::Integer(*self)
@@ -168,9 +168,9 @@ impl Field for String {
         row.get(column)
     }
 
-    /// Its length in bytes, 4 bytes, then the bytes.
+    /// The length in bytes as 4 bytes, then the bytes.
     fn hash(&self, bytes: &mut Vec<u8>) {
-        // Texts are bounded far below 4 GiB when they enter, and a row that holds more can't have been written here.
+        // `VerdictEntry::bounded` cuts texts far below 4 GiB, so a longer one was not written by this program.
         u32::try_from(self.len()).unwrap_or(u32::MAX).hash(bytes);
         bytes.extend_from_slice(self.as_bytes());
     }
@@ -234,7 +234,7 @@ impl Field for Option<f32> {
     }
 
     fn read(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Self> {
-        // Every f32 is an f64, so a number that is no f32 was not written here.
+        // SQLite stores f64. A number that is not exactly an f32 was not written by this program.
         optional(row, column, |score: f64| {
             let narrow = score as f32;
             (f64::from(narrow) == score).then_some(narrow)
@@ -286,7 +286,7 @@ impl Field for Option<Digest> {
     }
 }
 
-/// Something of known length that may be absent: a byte 0, or a byte 1 and the bytes.
+/// Appends an optional value of fixed length: a byte 0, or a byte 1 and the bytes.
 pub(super) fn hash_optional(bytes: &mut Vec<u8>, value: Option<&[u8]>) {
     bytes.push(value.is_some().into());
     bytes.extend_from_slice(value.unwrap_or_default());

@@ -1,4 +1,4 @@
-//! The files beside the journal: its lock and SQLite's log.
+//! The files beside the journal: its lock, and SQLite's write-ahead log (WAL) with its index.
 
 use super::JournalError;
 use super::verdict_row::Answer;
@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// The journal's own path, whatever links lead to it, so that each appliance means the same files beside it.
+/// The journal's path without symbolic links, so that every appliance uses the same files beside it.
 pub(super) fn resolved(path: &Path) -> Answer<PathBuf> {
     let io = |source| JournalError::Io { path: path.to_owned(), source };
     match path.canonicalize() {
@@ -23,41 +23,41 @@ pub(super) fn resolved(path: &Path) -> Answer<PathBuf> {
     }
 }
 
-/// Refuses a log whose database is gone: SQLite would throw the verdicts in it away.
-pub(super) fn refuse_lone_log(path: &Path) -> Answer<()> {
-    let log = log_of(path);
-    if !path.exists() && log.metadata().is_ok_and(|metadata| metadata.len() > 0) {
-        let what = "expected the database of this log beside it, found none: put it back".to_owned();
-        return Err(JournalError::Damaged { path: log, what });
+/// Refuses a WAL without its database file: SQLite would discard the verdicts in it.
+pub(super) fn refuse_lone_wal(path: &Path) -> Answer<()> {
+    let wal = wal_of(path);
+    if !path.exists() && wal.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+        let what = "expected the journal of this write-ahead log beside it, found no such file: put it back".to_owned();
+        return Err(JournalError::Damaged { path: wal, what });
     }
     Ok(())
 }
 
-/// Which file it is: its device and its number there.
+/// The identity of a file: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity(u64, u64);
 
 impl Identity {
-    /// The file that has this name now.
+    /// The file that is at `path` now.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         path.metadata().map(|metadata| Self(metadata.dev(), metadata.ino()))
     }
 }
 
-/// Whether an appliance holds the journal. The lock is taken for a moment where none does; no file is made.
+/// Whether an appliance uses the journal. Otherwise this takes the lock for a moment. Creates no file.
 pub(crate) fn is_held(path: &Path) -> bool {
     let Ok(path) = resolved(path) else { return false };
     let Ok(file) = File::open(beside(&path, ".lock")).map(Lock) else { return false };
     matches!(file.0.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// The journal, SQLite's log and its index, and the lock: those of them that are there.
+/// Those of the journal's files that exist: the journal itself, WAL, WAL index, lock.
 pub(crate) fn files_of(path: &Path) -> Vec<PathBuf> {
     let Ok(path) = resolved(path) else { return Vec::new() };
     ["", "-wal", "-shm", ".lock"].map(|suffix| beside(&path, suffix)).into_iter().filter(|file| file.exists()).collect()
 }
 
-/// The folder that the journal is in, wherever a link in its place leads.
+/// The folder of the journal, after following symbolic links.
 pub(crate) fn folder_of(path: &Path) -> PathBuf {
     let path = resolved(path).unwrap_or_else(|_| path.to_owned());
     match path.parent() {
@@ -66,13 +66,13 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// The lock file beside a journal, and the lock where it was taken, until this is dropped.
+/// The lock file beside a journal. Releases the lock on drop, if it was taken.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closed alone, it would still be held by a process that another thread is just starting, until that runs its program.
+        // A close alone is not enough: a child process that another thread is just starting has the file open until its exec.
         let _ = self.0.unlock();
     }
 }
@@ -89,10 +89,10 @@ pub(super) fn lock(path: &Path) -> Answer<Lock> {
     }
 }
 
-/// Writes the log's bytes over themselves and syncs them. After a failed sync Linux holds pages as clean that never
-/// reached the disk: reading them proves nothing, and the next sync would not write them.
-pub(super) fn rewrite_log(path: &Path) -> Answer<()> {
-    let path = log_of(path);
+/// Rewrites the WAL with its own bytes and syncs it. After a failed sync, Linux marks pages as clean although they never reached
+/// the disk: reading them proves nothing, and the next sync would not write them.
+pub(super) fn rewrite_wal(path: &Path) -> Answer<()> {
+    let path = wal_of(path);
     let rewrite = || -> io::Result<()> {
         let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -107,12 +107,12 @@ pub(super) fn rewrite_log(path: &Path) -> Answer<()> {
     rewrite().map_err(|source| JournalError::Io { path: path.clone(), source })
 }
 
-/// SQLite's log of the database at `path`: verdicts are in it until the next checkpoint.
-pub(super) fn log_of(path: &Path) -> PathBuf {
+/// The WAL of the journal at `path`. New verdicts are in it until the next checkpoint.
+pub(super) fn wal_of(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-/// SQLite's index of that log.
+/// The WAL index of the journal at `path`.
 pub(super) fn index_of(path: &Path) -> PathBuf {
     beside(path, "-shm")
 }
@@ -129,7 +129,7 @@ mod tests {
     use crate::journal::{Journal, JournalOptions};
 
     #[test]
-    fn a_link_to_a_journal_is_the_same_journal() {
+    fn a_symbolic_link_to_a_journal_is_the_same_journal() {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("journal"), folder.path().join("link"));
         let (journal, _) = Journal::open(&path, JournalOptions::default()).unwrap();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_that_is_being_started_has_of_the_lock_keeps_nobody_out() {
+    fn a_child_process_with_the_lock_file_open_does_not_keep_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let held = lock(&path).unwrap();
@@ -153,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn a_log_without_its_database_is_refused_and_stays() {
+    fn a_wal_without_its_database_is_refused_and_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, log) = (folder.path().join("journal"), folder.path().join("journal-wal"));
-        std::fs::write(&log, "verdicts").unwrap();
+        let (path, wal) = (folder.path().join("journal"), folder.path().join("journal-wal"));
+        std::fs::write(&wal, "verdicts").unwrap();
         assert!(matches!(Journal::open(&path, JournalOptions::default()), Err(JournalError::Damaged { .. })));
-        assert_eq!(std::fs::read(&log).unwrap(), b"verdicts");
+        assert_eq!(std::fs::read(&wal).unwrap(), b"verdicts");
         assert!(!path.exists());
     }
 }

@@ -1,4 +1,5 @@
-//! The journal as callers hold it: each request goes to the journal's thread, which calls back with the answer, or is waited for.
+//! The journal's interface for callers. Each request goes to the journal's thread. The caller waits for the answer or passes a
+//! callback.
 
 use super::JournalError;
 use super::files::resolved;
@@ -15,10 +16,10 @@ use std::time::{Duration, Instant};
 
 /// How long the thread may be silent while it waits for requests.
 const MAX_WAIT: Duration = Duration::from_millis(150);
-/// How long the thread may be silent while it tries to open the journal anew.
+/// How long the thread may be silent while it tries to reopen the journal.
 const MAX_REOPENING_TIME: Duration = Duration::from_secs(30);
 
-/// The appliance's journal. Dropping it finishes what waits and closes it.
+/// The appliance's journal. Dropping it finishes the waiting requests and closes it.
 pub struct Journal {
     requests: Option<SyncSender<JournalRequest>>,
     queue: usize,
@@ -28,11 +29,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens or makes the journal, begins a new boot epoch, and closes as REJECT/RESTARTED what a crash left in hand; all
-    /// of it is durable when this returns.
+    /// Opens or creates the journal, begins a new boot epoch, and records REJECT/RESTARTED for the parts that were being judged
+    /// when the appliance stopped. All of it is durable when this returns.
     ///
     /// # Errors
-    /// Another process holds it; it is not usable, foreign, of another version, or damaged.
+    /// The journal is used by another process, unusable, of another program or version, or damaged.
     pub fn open(path: &Path, options: JournalOptions) -> Result<(Self, Recovery), JournalError> {
         let path = resolved(path)?;
         let (queue, stall) = (options.queue, options.stall);
@@ -49,7 +50,8 @@ impl Journal {
     /// Records that `trigger` was accepted. When this returns, it is durable and BUSY may go out.
     ///
     /// # Errors
-    /// Any: the trigger was not accepted and gets no record. [`JournalError::AlreadyInHand`] for the same part and nonce.
+    /// On any error the trigger was not accepted and gets no record. [`JournalError::AlreadyInHand`]: the same part and nonce are
+    /// being judged.
     pub fn accept(&self, trigger: AcceptedTrigger) -> Result<Accepted, JournalError> {
         self.ask(|reply| JournalRequest::Accept(trigger, Instant::now(), reply))
     }
@@ -57,7 +59,7 @@ impl Journal {
     /// As [`Self::accept`], without waiting: the journal's thread calls `done` once with the answer.
     ///
     /// # Errors
-    /// [`JournalError::Overloaded`], [`JournalError::Closed`]: nothing was asked, and `done` is not called.
+    /// [`JournalError::Overloaded`], [`JournalError::Closed`]: the request was not sent, and `done` is not called.
     pub fn accept_then(
         &self,
         trigger: AcceptedTrigger,
@@ -69,9 +71,11 @@ impl Journal {
     /// Records the terminal verdict of an accepted trigger. When this returns, it is durable and may be sent.
     ///
     /// # Errors
-    /// [`JournalError::NotWritten`], [`JournalError::NotReady`], [`JournalError::Overloaded`]: it is certainly not in the
-    /// journal. [`JournalError::Unknown`]: once ready again, committing a REJECT for the trigger either succeeds or is
-    /// [`JournalError::AlreadyTerminal`]. [`JournalError::NeverAccepted`]: misuse.
+    /// | error | meaning |
+    /// |---|---|
+    /// | `NotWritten`, `NotReady`, `Overloaded` | the verdict is certainly not in the journal |
+    /// | `Unknown` | once ready again, committing a REJECT for the trigger either succeeds or returns `AlreadyTerminal` |
+    /// | `NeverAccepted` | misuse |
     pub fn commit(&self, entry: VerdictEntry) -> Result<CommitReceipt, JournalError> {
         self.ask(|reply| JournalRequest::Commit(Box::new(entry), Instant::now(), reply))
     }
@@ -79,7 +83,7 @@ impl Journal {
     /// As [`Self::commit`], without waiting: the journal's thread calls `done` once with the answer.
     ///
     /// # Errors
-    /// [`JournalError::Overloaded`], [`JournalError::Closed`]: nothing was asked, and `done` is not called.
+    /// [`JournalError::Overloaded`], [`JournalError::Closed`]: the request was not sent, and `done` is not called.
     pub fn commit_then(
         &self,
         entry: VerdictEntry,
@@ -88,8 +92,8 @@ impl Journal {
         self.send(JournalRequest::Commit(Box::new(entry), Instant::now(), Box::new(done)))
     }
 
-    /// Notes that the PLC acknowledged a record. It is written with the next transaction, a second later at most; losing
-    /// it means that the record is sent once more, as RECORD.
+    /// Notes that the PLC acknowledged a record. It is written with the next transaction, at most a second later. If it is lost,
+    /// the record is sent once more, as RECORD.
     ///
     /// # Errors
     /// The queue is full or the journal closed.
@@ -105,8 +109,8 @@ impl Journal {
         self.ask(JournalRequest::OpenParts)
     }
 
-    /// Removes up to 1,000 of the oldest rows that [`JournalOptions::retention`] lets go; `now_unix_ms` is the time in
-    /// milliseconds since 1970. Meant to be called every few minutes, and again at once while it says `more`.
+    /// Removes up to 1,000 of the oldest rows as [`JournalOptions::retention`] allows. `now_unix_ms` is the time in milliseconds
+    /// since 1970. To be called every few minutes, and again at once while it returns `more`.
     ///
     /// # Errors
     /// The journal is not ready, or failed.
@@ -114,13 +118,13 @@ impl Journal {
         self.ask(|reply| JournalRequest::Prune(now_unix_ms, reply))
     }
 
-    /// Whether the journal's thread runs. Where it has panicked, requests that wait are never answered.
+    /// Whether the journal's thread runs. After a panic of it, waiting requests are never answered.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// How the journal is, without waiting for it.
+    /// The journal's health. Does not wait for its thread.
     #[must_use]
     pub fn health(&self) -> JournalHealth {
         let state = locked(&self.state);
@@ -133,8 +137,8 @@ impl Journal {
         }
     }
 
-    /// The last sign of life of the journal's thread, and how long it may be silent from then on. While the journal is known
-    /// not to be ready that is long, as nothing depends on it then.
+    /// The last sign of life of the journal's thread, and how long it may be silent from then on. That is long while the
+    /// journal is not ready, as no verdict waits for it then.
     #[must_use]
     pub fn progress(&self) -> (Instant, Duration) {
         let state = locked(&self.state);
@@ -150,7 +154,7 @@ impl Journal {
     fn ask<T: Send + 'static>(&self, request: impl FnOnce(Reply<T>) -> JournalRequest) -> Answer<T> {
         let (reply, answer) = sync_channel(1);
         self.send(request(Box::new(move |value| {
-            // Whoever asked has gone.
+            // It fails only if the caller is gone.
             let _ = reply.send(value);
         })))?;
         answer.recv().unwrap_or(Err(JournalError::Closed))
@@ -169,7 +173,7 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.requests = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the journal's thread panicked");
+            tracing::error!(event = "journal_panicked", "the journal's thread panicked");
         }
     }
 }

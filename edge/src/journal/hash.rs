@@ -1,4 +1,4 @@
-//! The bytes that are hashed, and the hashes. This never changes: a new form of row gets a new tag.
+//! The hashed bytes and the hashes. They never change: a new form of row gets a new tag.
 
 use super::anchor::Anchor;
 use super::columns::COLUMNS;
@@ -10,12 +10,12 @@ const GENESIS_TAG: &[u8] = b"cellgate journal 1 genesis\0";
 const ROW_TAG: &[u8] = b"cellgate journal 1 row\0";
 const ANCHOR_TAG: &[u8] = b"cellgate journal 1 anchor\0";
 
-/// What the first row, and the first anchor, have as the hash before: bound to this journal's identity.
+/// The previous hash of the first row and of the first anchor. It depends on this journal's identity.
 pub(super) fn genesis(identity: &[u8; 16]) -> Digest {
     Digest::of(&[GENESIS_TAG, identity].concat())
 }
 
-/// The hash of a row, over everything that it says but the hash itself.
+/// The hash of a row, over all its values except the hash itself.
 pub(super) fn of_row(record: &VerdictRow) -> Digest {
     Digest::of(&row_bytes(record))
 }
@@ -29,7 +29,7 @@ pub(super) fn row_bytes(record: &VerdictRow) -> Vec<u8> {
     bytes
 }
 
-/// The hash of an anchor, over everything that it says but the hash itself.
+/// The hash of an anchor, over all its values except the hash itself.
 pub(super) fn of_anchor(anchor: &Anchor) -> Digest {
     let Anchor { number, previous, first_kept, last_pruned, pruned_rows, pruned_unix_ms, hash: _ } = anchor;
     let mut bytes = ANCHOR_TAG.to_vec();
@@ -92,7 +92,7 @@ pub(super) mod tests {
     const GOLDEN: &str = "4da6b004c9369b72fce7a7519c25e2a0d837e8b8a825dd7c50132abef019e186";
 
     #[test]
-    fn the_hash_of_a_row_never_drifts() {
+    fn the_hash_of_a_row_does_not_change() {
         assert_eq!(of_row(&row()).to_string(), GOLDEN);
     }
 
@@ -124,7 +124,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_hash_changes_with_each_column_but_its_own() {
+    fn the_hash_changes_with_each_column_except_its_own() {
         let (row, other) = (row(), other_row());
         let mut connection = Connection::open_in_memory().unwrap();
         schema::create(&mut connection).unwrap();
@@ -172,7 +172,7 @@ pub(super) mod tests {
             };
             let kind = if free_running { TriggerKind::FreeRunning } else { TriggerKind::Plc };
             let mut record = VerdictRow {
-                // The store counts from 1; a journal of more than i64::MAX rows can't be.
+                // The store counts from 1, and SQLite's keys end at i64::MAX.
                 seq: NonZeroU64::new(seq >> 1 | 1).unwrap(),
                 boot_epoch: NonZeroU32::new(epoch).unwrap(),
                 trigger: AcceptedTrigger { kind, part, nonce, deadline_ms, received_unix_ms: received },

@@ -1,18 +1,18 @@
-//! Which other processes keep SQLite from writing to a journal.
+//! The processes that keep SQLite from writing to a journal.
 
 use std::fs;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// The bytes that SQLite locks in the database's file, and in the index of the log; the index's last one is held by whoever
-/// has the journal open.
+/// The bytes that SQLite locks in the database file and in the WAL index. Every process that has the journal open locks the
+/// last one of the index.
 const DATABASE: RangeInclusive<u64> = 0x4000_0000..=0x4000_01ff;
 const INDEX: RangeInclusive<u64> = 120..=127;
 const INDEX_OPEN: RangeInclusive<u64> = 128..=128;
 
-/// The processes that have locked the journal at `path`; where no lock is seen, those that have it open. Empty where this user
-/// can't see any.
+/// The processes that have locked the journal at `path`, such as `4711 (sqlite3)`. If no lock is visible, those that have it
+/// open. Empty if this user can't see any.
 pub(super) fn holders(path: &Path) -> String {
     let Ok(locks) = fs::read_to_string("/proc/locks") else { return String::new() };
     let inode = |suffix: &str| {
@@ -52,7 +52,7 @@ fn named(process: u32) -> String {
 struct Lock<'l> {
     kind: &'l str,
     process: u32,
-    /// The file's number. Its device is not compared: btrfs gives another one here than to who asks for the file's.
+    /// The file's inode. The device is not compared: on btrfs it differs from the one that stat(2) returns.
     inode: u64,
     first: u64,
 }

@@ -1,26 +1,23 @@
-//! A full disk that refuses a page of SQLite's index of the log (`-shm`).
+//! Survives a full disk that refuses a page of SQLite's WAL index (`-shm`).
 //!
-//! SQLite shares that index between processes as a memory-mapped file. Where a page of it needs a block when it is written
-//! to (btrfs at each write after a write-back, ext4 with blocks below 4 KiB, holes anywhere), a full disk answers a plain
-//! store with SIGBUS, which ends the process. Reserving the blocks beforehand does not help on a file system that copies on
-//! write. `locking_mode=EXCLUSIVE` does without the file, but then no other process can read the journal. A rollback
-//! journal needs no index, but any reader would hold up verdicts.
+//! SQLite shares this index between processes as a memory-mapped file. A store to a page that needs a new block fails on a full
+//! disk. It fails with SIGBUS, which ends the process. Such pages occur on btrfs at each write after a write-back, on ext4 with
+//! blocks below 4 KiB, and in holes of any file. JOURNAL.md lists the alternatives and why they were not chosen.
 //!
-//! So the signal is caught here. While a thread works with SQLite ([`watched`]), a refused page makes the whole index a copy
-//! in this process's own memory: same addresses, same bytes. SQLite ends its transaction on the copy, and the caller treats
-//! the transaction as failed, closes the database, and opens it anew when there is room.
+//! This module catches the signal. While a thread works with SQLite in [`watched`], a refused page makes the whole index a
+//! private copy in this process's memory, with the same addresses and bytes. SQLite finishes its transaction on the copy. The
+//! caller treats the transaction as failed, closes the database, and reopens it when there is space.
 //!
-//! - Other processes keep the index as it was before that transaction: SQLite publishes a transaction by writing the index's
-//!   first page last, and from the refused page on nothing of it reaches the file.
-//! - Nothing was acknowledged: what the transaction left in the log is found, or written over, when the journal is opened
-//!   anew.
-//! - A log is cut only after all of it was moved into the database and the index's file says so: else other processes would look
-//!   for rows in a log that is empty.
-//! - Only a page that can be read is replaced. Where it can't (the file was cut, the disk failed), going on could lose rows;
-//!   then, and in any other thread or mapping, the process ends as it would have without this.
+//! - Other processes keep the index as it was before that transaction. SQLite publishes a transaction by writing the first page
+//!   of the index last, and nothing after the refused page reaches the file.
+//! - No row was acknowledged. What the transaction left in the WAL is found or overwritten when the journal is reopened.
+//! - The WAL is truncated only after all of it is in the database and the file of the index shows that. Otherwise other processes
+//!   would look for rows in an empty WAL.
+//! - Only a readable page is replaced. If the page can't be read (the file was truncated, the disk failed), continuing could lose
+//!   rows. Then the process ends, as it does for a SIGBUS in any other thread or mapping.
 //!
-//! A reader never writes to the index, so no disk is too full for it. Where a page that it reads is gone ([`watched_reading`]), it
-//! reads zeros, and all that it read is thrown away.
+//! A reader never writes to the index, so a full disk does not affect it. If a page that it reads is gone
+//! ([`watched_reading`]), it reads zeros, and everything it has read is discarded.
 
 #![expect(unsafe_code, reason = "a signal's handler and mapped memory have no safe interface")]
 
@@ -29,62 +26,62 @@ use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::OnceLock;
 
-/// What this thread does with SQLite.
+/// How this thread uses SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watch {
     Off,
-    /// It writes the index: its bytes are kept.
+    /// It may write to the index. A refused page is replaced by a copy.
     Writing,
-    /// It only reads it: nothing that it reads from then on counts.
+    /// It only reads the index. A page that is gone is replaced by zeros.
     Reading,
 }
 
 thread_local! {
-    // Constant and without a destructor, so that the handler may use them.
+    // A signal handler may use these, as they are initialised by constants and have no destructor.
     static WATCH: Cell<Watch> = const { Cell::new(Watch::Off) };
     static IS_REFUSED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does `work` with SQLite in this thread.
+/// Does `work`, which may write with SQLite, in this thread.
 ///
 /// # Errors
-/// Those of `work`, and that the disk is full, where it refused a page of an index meanwhile: whatever `work` says then is not
-/// to be trusted, and its connection is to be closed.
+/// Those of `work`. `SQLITE_FULL` if the disk refused a page of an index meanwhile: then the result of `work` is discarded, and
+/// the caller must close its connection.
 pub(super) fn watched<T, E: From<rusqlite::Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let _watching = Watching::begin(Watch::Writing);
     let outcome = work();
-    is_whole()?;
+    check_intact()?;
     outcome
 }
 
-/// For long [`watched`] work: whether the disk has refused no page of an index so far.
+/// Checks inside [`watched`] work that the disk has refused no page of an index so far.
 ///
 /// # Errors
 /// As [`watched`].
-pub(super) fn is_whole() -> rusqlite::Result<()> {
+pub(super) fn check_intact() -> rusqlite::Result<()> {
     if IS_REFUSED.get() {
         let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
-        let what = "the disk has no room for a page of the index beside the journal, -shm".to_owned();
+        let what = "the disk has no space for a page of the index beside the journal (-shm)".to_owned();
         return Err(rusqlite::Error::SqliteFailure(full, Some(what)));
     }
     Ok(())
 }
 
-/// A page of the index was gone while it was read: the file was cut, or the disk failed.
+/// A page of the index was gone when it was read: the file was truncated, or the disk failed.
 #[derive(Debug)]
 pub(super) struct Gone;
 
-/// Does `work` in this thread, which only reads with SQLite.
+/// Does `work`, which only reads with SQLite, in this thread.
 ///
 /// # Errors
-/// [`Gone`]: whatever `work` says then is not to be trusted, and its connection is to be closed.
+/// [`Gone`]: the result of `work` is discarded, and the caller must close its connection.
 pub(super) fn watched_reading<T>(work: impl FnOnce() -> T) -> Result<T, Gone> {
     let _watching = Watching::begin(Watch::Reading);
     let outcome = work();
     if IS_REFUSED.get() { Err(Gone) } else { Ok(outcome) }
 }
 
-/// Until it is dropped, also where `work` panics.
+/// Restores the state before it on drop, so also after a panic.
 struct Watching(Watch, bool);
 
 impl Watching {
@@ -101,15 +98,15 @@ impl Drop for Watching {
     }
 }
 
-/// The action for SIGBUS that was there before: the standard library's, or the system's.
+/// The previous action for SIGBUS: that of the standard library, or the system's default.
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
-/// Installs the handler, once in a process.
+/// Installs the handler, once per process.
 fn install() {
     BEFORE.get_or_init(|| {
         let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: the pointers lead to structures of the right type that live through the calls. An action of zeroes is a
-        // valid one, and the handler has the signature that SA_SIGINFO asks for.
+        // SAFETY: the pointers lead to structures of the right type that live through the calls. An action of zeroes is valid,
+        // and the handler has the signature that SA_SIGINFO requires.
         unsafe {
             libc::sigaction(libc::SIGBUS, ptr::null(), before.as_mut_ptr());
             let mut action: libc::sigaction = mem::zeroed();
@@ -122,9 +119,9 @@ fn install() {
     });
 }
 
-/// The handler. It calls only what may be called in one: system calls, and functions that don't allocate.
+/// The signal handler. It only makes system calls and calls functions that don't allocate.
 extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut libc::c_void) {
-    /// There is no such page: what a full disk, a cut file and a failing disk have in common.
+    /// The page does not exist: the code for a full disk, a truncated file and a failing disk.
     const BUS_ADRERR: i32 = 2;
     // SAFETY: the kernel gives a valid `about`, with an address for this signal; errno is this thread's own.
     let (address, code, errno) = unsafe { ((*about).si_addr() as usize, (*about).si_code, *libc::__errno_location()) };
@@ -136,8 +133,8 @@ extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut l
     if replaced.is_some() {
         IS_REFUSED.set(true);
     } else {
-        // After the return the store is tried again, and its signal goes to the handler that was there before.
-        // SAFETY: both are valid actions; one of zeroes is the system's own.
+        // After the return the CPU repeats the access, and the new signal goes to the previous handler.
+        // SAFETY: both are valid actions; one of zeroes is the system's default.
         unsafe {
             let system: libc::sigaction = mem::zeroed();
             libc::sigaction(libc::SIGBUS, BEFORE.get().unwrap_or(&system), ptr::null_mut());
@@ -152,12 +149,13 @@ extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut l
 struct Mapping {
     start: usize,
     end: usize,
-    /// Which file: its device's two numbers, its own.
+    /// The file: major and minor number of its device, and its inode.
     file: [u64; 3],
     is_writable: bool,
 }
 
-/// Puts something else in the place of all such mappings of the file that is mapped at `address`; none where that can't be done.
+/// Replaces, with `put`, all mappings of the file that is mapped at `address`. Only mappings with this `is_writable` count.
+/// `None` if a mapping can't be replaced.
 fn detach(address: usize, is_writable: bool, put: fn(&Mapping) -> Option<()>) -> Option<()> {
     let hit = mapping(|mapping| mapping.is_writable == is_writable && (mapping.start..mapping.end).contains(&address))?;
     while let Some(mapping) = mapping(|mapping| mapping.is_writable == is_writable && mapping.file == hit.file) {
@@ -166,32 +164,32 @@ fn detach(address: usize, is_writable: bool, put: fn(&Mapping) -> Option<()>) ->
     Some(())
 }
 
-/// Puts zeros in the mapping's place.
+/// Replaces the mapping by zeros.
 fn blank(mapping: &Mapping) -> Option<()> {
     let (length, flags) = (mapping.end - mapping.start, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED);
-    // SAFETY: the memory there has the same length and can be read, not written, before and after; whoever mapped it can unmap it
-    // as before. It is the index of a log, which may change at any time anyway.
+    // SAFETY: the memory has the same length and is read-only before and after; its owner can unmap it as before. It is a WAL
+    // index, whose content may change at any time anyway.
     let put = unsafe { libc::mmap(mapping.start as *mut libc::c_void, length, libc::PROT_READ, flags, -1, 0) };
     (put != libc::MAP_FAILED).then_some(())
 }
 
-/// Puts a copy of its bytes in the mapping's place; none, and nothing changed, where a byte can't be read.
+/// Replaces the mapping by a private copy of its bytes. `None`, and nothing is changed, if a byte can't be read.
 fn replace(mapping: &Mapping) -> Option<()> {
     let length = mapping.end - mapping.start;
     let own = Descriptor::open(c"/proc/self/mem")?;
     let (read_write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a new mapping, wherever the kernel has room for it.
+    // SAFETY: a new mapping at an address that the kernel chooses.
     let copy = unsafe { libc::mmap(ptr::null_mut(), length, read_write, private, -1, 0) };
     if copy == libc::MAP_FAILED {
         return None;
     }
-    // Read as a file: a page that can't be read is an error here, not a second signal.
-    // SAFETY: `copy` is `length` bytes of our own that nobody else knows.
+    // Reads through a file, so that an unreadable page is an error and not a second signal.
+    // SAFETY: `copy` is `length` bytes that only this function knows.
     let read = unsafe { libc::pread(own.0, copy, length, i64::try_from(mapping.start).ok()?) };
     if usize::try_from(read) == Ok(length) {
-        // SAFETY: `copy` goes to where `mapping` was. That has the same length, is writable memory before and after, holds
-        // the same bytes, and whoever mapped it can unmap it as before. Only this thread uses it: a connection of SQLite
-        // belongs to one thread here.
+        // SAFETY: `copy` moves to the address of `mapping`. The memory there has the same length and bytes, is writable before
+        // and after, and its owner can unmap it as before. Only this thread uses it, as each SQLite connection belongs to one
+        // thread.
         let moved = unsafe {
             libc::mremap(
                 copy,
@@ -205,12 +203,12 @@ fn replace(mapping: &Mapping) -> Option<()> {
             return Some(());
         }
     }
-    // SAFETY: nobody else knows it.
+    // SAFETY: only this function knows `copy`.
     unsafe { libc::munmap(copy, length) };
     None
 }
 
-/// A file that is open for reading. The standard library's allocates for its path.
+/// A file that is open for reading. The standard library's `File` would allocate, which a signal handler may not.
 struct Descriptor(i32);
 
 impl Descriptor {
@@ -223,21 +221,21 @@ impl Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: it is open, and ours.
+        // SAFETY: the descriptor is open and owned by this value.
         unsafe { libc::close(self.0) };
     }
 }
 
-/// The first shared mapping of a file that `is_it`.
-fn mapping(is_it: impl Fn(&Mapping) -> bool) -> Option<Mapping> {
+/// The first shared mapping of a file for which `is_wanted` is true.
+fn mapping(is_wanted: impl Fn(&Mapping) -> bool) -> Option<Mapping> {
     let list = Descriptor::open(c"/proc/self/maps")?;
     let mut lines = Lines::default();
     let mut bytes = [0_u8; 1024];
     loop {
-        // SAFETY: `bytes` is that long.
+        // SAFETY: the length is that of `bytes`.
         let read = unsafe { libc::read(list.0, bytes.as_mut_ptr().cast(), bytes.len()) };
         let read = usize::try_from(read).ok().filter(|&read| read > 0)?;
-        if let Some(found) = bytes[..read].iter().filter_map(|&byte| lines.feed(byte)).find(&is_it) {
+        if let Some(found) = bytes[..read].iter().filter_map(|&byte| lines.feed(byte)).find(&is_wanted) {
             return Some(found);
         }
     }
@@ -246,7 +244,7 @@ fn mapping(is_it: impl Fn(&Mapping) -> bool) -> Option<Mapping> {
 /// Reads lines of `/proc/self/maps`, such as `7f0a-7f0b rw-s 00000000 fd:01 1234   /var/journal-shm`, byte by byte.
 #[derive(Debug, Default)]
 struct Lines {
-    /// Which word of the line this is.
+    /// The number of the current word in the line, from 0.
     word: usize,
     number: u64,
     is_shared: bool,
@@ -254,7 +252,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// Takes the next byte; the mapping at the end of its line, where it is a shared one of a file.
+    /// Takes the next byte. At the end of a line, returns its mapping if that is a shared mapping of a file.
     fn feed(&mut self, byte: u8) -> Option<Mapping> {
         let digit = |radix| (byte as char).to_digit(radix).map(u64::from);
         match (self.word, byte) {
@@ -310,7 +308,7 @@ mod tests {
         assert_eq!(found, expected);
     }
 
-    /// Runs [`child`] in a process of its own, on a small disk; none where this user can't make one.
+    /// Runs [`child`] in another process on a small disk. `None` if this user can't mount one.
     fn on_a_full_disk(what: &str) -> Option<std::process::ExitStatus> {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("image");
@@ -328,7 +326,7 @@ mod tests {
         Some(status).filter(|status| status.code() != Some(77))
     }
 
-    /// Not a test by itself: what [`on_a_full_disk`] runs.
+    /// Not a test: the process that [`on_a_full_disk`] runs.
     #[test]
     fn child() {
         let Some(folder) = std::env::var_os("INDEX_TEST_DISK") else { return };
@@ -354,7 +352,7 @@ mod tests {
             "refused" => {
                 let found = put_all(&[0, 1, 2, 3, 4, 5, 6, 7]);
                 assert!(matches!(found, Err(Error::SqliteFailure(error, _)) if error.extended_code == 13), "{found:?}");
-                // What was there and what was written since are here; nothing of the latter is in the file.
+                // The memory holds the old and the new bytes; the file holds only the old ones.
                 // SAFETY: as above.
                 let seen = |page: usize| unsafe { *((maps[page / 4] + page % 4 * PAGE) as *const u8) };
                 assert!((0..PAGES).all(|page| seen(page) == 1 + page as u8));
@@ -382,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_the_disk_refuses_is_an_error_and_what_cannot_be_read_or_is_not_watched_ends_the_process() {
+    fn a_refused_page_is_an_error_and_an_unreadable_or_unwatched_one_ends_the_process() {
         let Some(refused) = on_a_full_disk("refused") else {
             return cellgate_test_support::skipped("a small disk needs root, mkfs.ext4 and a loop device");
         };

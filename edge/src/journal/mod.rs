@@ -1,8 +1,12 @@
 //! The journal: one durable, hash-chained terminal record for every accepted trigger.
 //!
-//! `JOURNAL.md` beside this crate's README documents the file, the bytes that are hashed, and what a chain proves.
-//! In one sentence: [`Journal::accept`] before BUSY goes out, [`Journal::commit`] before the verdict goes out, and
-//! [`Journal::open`] closes what a crash left open as REJECT/RESTARTED before anything else is accepted.
+//! `JOURNAL.md` beside this crate's README documents the files, the hashed bytes, and what the chain proves.
+//!
+//! | call | when |
+//! |---|---|
+//! | [`Journal::open`] | at the start; records REJECT/RESTARTED for parts without a verdict before anything else is accepted |
+//! | [`Journal::accept`] | before BUSY is sent |
+//! | [`Journal::commit`] | before the verdict is sent |
 
 mod anchor;
 mod columns;

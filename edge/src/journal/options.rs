@@ -1,4 +1,4 @@
-//! How a journal is opened, what opening found, and how it is.
+//! The options of a journal, the result of opening it, and its health.
 
 use super::verdict_row::VerdictRow;
 use std::num::NonZeroU32;
@@ -7,15 +7,15 @@ use std::time::Duration;
 /// How a journal is opened.
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
-    /// Newest rows whose chain is verified at each opening; `verify` does all of them.
+    /// How many of the newest rows are verified at each opening. The command `verify` verifies all.
     pub verify_rows: u64,
-    /// Requests that may wait for the writer; one more is [`super::JournalError::Overloaded`].
+    /// How many requests may wait. A further one is [`super::JournalError::Overloaded`].
     pub queue: usize,
-    /// A request under way for longer makes the journal not ready.
+    /// A request that takes longer makes the journal not ready.
     pub stall: Duration,
     /// Pause between two attempts to reopen after an error.
     pub reopen_every: Duration,
-    /// What [`super::Journal::prune`] may remove; none: nothing.
+    /// The rows that [`super::Journal::prune`] may remove; `None`: no rows.
     pub retention: Option<Retention>,
 }
 
@@ -31,44 +31,44 @@ impl Default for JournalOptions {
     }
 }
 
-/// Which rows may be removed: the oldest ones that are over a limit, unless something protects them. The newest row, rows
-/// that the PLC has not acknowledged and rows younger than `protect_days` always stay; all do while the clock can't be
-/// believed, see [`super::Pruned::clock_doubted`].
+/// Which rows may be removed: the oldest ones beyond a limit. The newest row, rows that the PLC has not acknowledged and rows
+/// younger than `protect_days` are always kept. While the clock is not plausible, all rows are kept; see
+/// [`super::Pruned::clock_doubted`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Rows older than that may go.
+    /// Rows older than this may be removed.
     pub keep_days: Option<u32>,
-    /// More rows than that may go.
+    /// Rows beyond this number may be removed.
     pub keep_rows: Option<u64>,
-    /// Rows younger than that stay, whatever their number.
+    /// Rows younger than this are kept, whatever their number.
     pub protect_days: u32,
 }
 
-/// What opening a journal found and did.
+/// The result of opening a journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovery {
-    /// The number of this start, durable already.
+    /// The number of this start; already durable.
     pub boot_epoch: NonZeroU32,
-    /// The journal was not there before.
+    /// Whether the journal is new.
     pub created: bool,
-    /// Rows that it holds.
+    /// The number of rows in it.
     pub rows: u64,
-    /// Parts that were in hand and got their REJECT/RESTARTED now.
+    /// The new REJECT/RESTARTED records of the parts that were being judged when the appliance stopped.
     pub restarted: Vec<VerdictRow>,
-    /// Earlier records that the PLC has not acknowledged, the newest 1,000: to be sent as RECORD at most, never to be
-    /// acted on. Those of `restarted` are among them.
+    /// The newest 1,000 earlier records that the PLC has not acknowledged, including those in `restarted`. They may only be
+    /// sent as RECORD, and are never acted on.
     pub unacknowledged: Vec<VerdictRow>,
 }
 
-/// How a journal is.
+/// The health of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalHealth {
-    /// It takes requests, its disk has room for their rows, and none is under way for longer than [`JournalOptions::stall`].
+    /// It takes requests, its disk has space for their rows, and no request takes longer than [`JournalOptions::stall`].
     pub ready: bool,
-    /// Errors met since it was opened.
+    /// Number of errors since it was opened.
     pub failures: u64,
-    /// Times that it was opened and verified again after one.
+    /// How often it was reopened and verified after an error.
     pub reopenings: u64,
-    /// The newest of them.
+    /// The newest error.
     pub last_error: Option<String>,
 }

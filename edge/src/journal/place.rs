@@ -1,7 +1,7 @@
-//! Whether the journal's paths lead to the files that were opened.
+//! Whether the files that were opened are still at the journal's paths.
 
 use super::JournalError;
-use super::files::{Identity, log_of};
+use super::files::{Identity, wal_of};
 use super::readonly;
 use super::store::Stored;
 use super::verdict_row::Answer;
@@ -13,38 +13,42 @@ use std::path::{Path, PathBuf};
 pub(super) struct Place {
     path: PathBuf,
     database: Identity,
-    /// None after the log was lost and what it held was saved, until there is a new one.
-    log: Option<Identity>,
+    /// `None` after the WAL was lost and its content was saved, until there is a new WAL.
+    wal: Option<Identity>,
 }
 
 impl Place {
-    /// The files that are at the resolved `path` now.
+    /// The files that are at `path`, which is resolved, and beside it now.
     pub(super) fn of(path: &Path) -> Answer<Self> {
         let identity = |path: PathBuf| Identity::of(&path).map_err(|source| JournalError::Io { path, source });
-        Ok(Self { path: path.to_owned(), database: identity(path.to_owned())?, log: Some(identity(log_of(path))?) })
+        Ok(Self { path: path.to_owned(), database: identity(path.to_owned())?, wal: Some(identity(wal_of(path))?) })
     }
 
-    /// Whether they are still there.
-    pub(super) fn look(&self) -> Answer<()> {
-        self.look_for_database()?;
-        let path = log_of(&self.path);
+    /// Checks that the files are still in their place.
+    pub(super) fn check(&self) -> Answer<()> {
+        self.check_database()?;
+        let path = wal_of(&self.path);
         let found = Identity::of(&path);
         let other = |what: &str| Err(JournalError::Io { path, source: io::Error::other(what) });
-        match (self.log, found) {
-            (Some(log), Ok(found)) if log == found => Ok(()),
-            (Some(_), _) => other("the journal's log was deleted, moved or replaced; the newest verdicts are in it"),
+        match (self.wal, found) {
+            (Some(wal), Ok(found)) if wal == found => Ok(()),
+            (Some(_), _) => {
+                other("the journal's write-ahead log was deleted, moved or replaced; the newest verdicts are in it")
+            }
             (None, Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
-            (None, _) => other("another file is in the place of the journal's log, which was saved: move it away"),
+            (None, _) => other(
+                "another file is in the place of the journal's write-ahead log, whose content was saved: move that file away",
+            ),
         }
     }
 
-    /// As [`Self::look`], while the journal is closed. Another program that closes it as the last one moves the log into the
-    /// database and deletes it; then the database alone has all that was stored, and that is looked up.
-    pub(super) fn look_closed(&self, boot_epoch: NonZeroU32, stored: &Stored) -> Answer<()> {
-        let found = self.look();
-        let log = log_of(&self.path).metadata();
-        let is_without = log.map_or_else(|error| error.kind() == ErrorKind::NotFound, |log| log.len() == 0);
-        if found.is_err() && self.log.is_some() && is_without && self.has_database() {
+    /// As [`Self::check`], while the journal is closed. If another program was the last to close the journal, SQLite moved the
+    /// WAL into the database and deleted it. That is accepted if the database alone holds everything in `stored`.
+    pub(super) fn check_closed(&self, boot_epoch: NonZeroU32, stored: &Stored) -> Answer<()> {
+        let found = self.check();
+        let wal = wal_of(&self.path).metadata();
+        let is_without_wal = wal.map_or_else(|error| error.kind() == ErrorKind::NotFound, |wal| wal.len() == 0);
+        if found.is_err() && self.wal.is_some() && is_without_wal && self.has_database() {
             let alone = readonly::alone(&self.path).and_then(|database| stored.is_in(&database, boot_epoch));
             if matches!(alone, Ok(true)) {
                 return Ok(());
@@ -55,26 +59,26 @@ impl Place {
 
     /// Whether the database is in its place.
     pub(super) fn has_database(&self) -> bool {
-        self.look_for_database().is_ok()
+        self.check_database().is_ok()
     }
 
-    fn look_for_database(&self) -> Answer<()> {
+    fn check_database(&self) -> Answer<()> {
         let io = |source| JournalError::Io { path: self.path.clone(), source };
         if Identity::of(&self.path).map_err(io)? == self.database {
             return Ok(());
         }
-        Err(io(io::Error::other("this is not the file that was opened at the start: it was moved or replaced")))
+        Err(io(io::Error::other("the journal that was opened at the start was moved or replaced")))
     }
 
-    /// What the log held is in the database.
-    pub(super) fn log_is_saved(&mut self) {
-        self.log = None;
+    /// Notes that the content of the lost WAL is in the database.
+    pub(super) fn wal_is_saved(&mut self) {
+        self.wal = None;
     }
 
-    /// The journal was opened again, or that failed: there may be a new log.
+    /// Notes that the journal was reopened, or that the attempt failed. There may be a new WAL.
     pub(super) fn opened(&mut self, is_open: bool) {
-        if is_open || self.log.is_none() {
-            self.log = Identity::of(&log_of(&self.path)).ok();
+        if is_open || self.wal.is_none() {
+            self.wal = Identity::of(&wal_of(&self.path)).ok();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading a journal, also while the appliance writes to it.
+//! Reads a journal, also while the appliance writes to it.
 
 use super::readonly::{self, Opened, Source};
 use super::schema::{self, unusable};
@@ -11,15 +11,15 @@ use rusqlite::{Connection, named_params};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-/// Rows read at a time: a slow reader must not hold the log of a running appliance.
+/// Rows per query. A slow reader must not keep the WAL of a running appliance from being emptied.
 const PAGE: usize = 1000;
 
-/// Which records to read; the default is all.
+/// Selects records; the default selects all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter {
-    /// Committed at that time or later, in milliseconds since 1970.
+    /// Committed at this time or later, in milliseconds since 1970.
     pub since_unix_ms: Option<i64>,
-    /// Committed before that time.
+    /// Committed before this time, in milliseconds since 1970.
     pub until_unix_ms: Option<i64>,
     /// With this verdict.
     pub verdict: Option<Verdict>,
@@ -30,18 +30,18 @@ pub struct Filter {
 /// A journal opened for reading only.
 pub struct Reader {
     path: PathBuf,
-    /// None between two attempts, while the appliance opens the journal anew.
+    /// `None` between two attempts, while the appliance reopens the journal.
     opened: RefCell<Option<Opened>>,
     source: Source,
 }
 
 impl Reader {
-    /// Opens a journal that is there.
+    /// Opens an existing journal.
     ///
     /// # Errors
-    /// It is not there, not readable, a folder, empty, no journal, or of another version.
+    /// The path does not exist, is unreadable, a folder, an empty file, not a journal, or a journal of another version.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        // SQLite's words for a file that is not there don't say so.
+        // SQLite's error for a missing file does not say that it is missing.
         let metadata = std::fs::metadata(path);
         let metadata = metadata.map_err(|source| JournalError::Unreadable { path: path.to_owned(), source })?;
         let no_journal = |found| JournalError::NoJournal { path: path.to_owned(), found };
@@ -58,7 +58,7 @@ impl Reader {
         Ok(Self { path: path.to_owned(), opened: RefCell::new(opened), source })
     }
 
-    /// What it reads: the journal in its place, or one on a medium that can't be written.
+    /// Where it reads: from the journal in its place, or from one in a read-only place.
     #[must_use]
     pub fn source(&self) -> Source {
         self.source
@@ -67,7 +67,7 @@ impl Reader {
     /// Verifies all rows, the anchors, the tables and SQLite's own structure, in one snapshot.
     ///
     /// # Errors
-    /// The outer one where the file can't be read; the inner one is the first bad place.
+    /// The outer error if the file can't be read; the inner one is the first bad place.
     pub fn verify(&self) -> Answer<Result<Report, BadRow>> {
         let unusable = |error| unusable(&self.path, error);
         self.steadily(|connection| {
@@ -76,7 +76,7 @@ impl Reader {
             if verdict.is_ok() {
                 let foreign = schema::foreign(&snapshot).map_err(unusable)?;
                 if !foreign.is_empty() {
-                    let what = format!("found {}; expected a journal's own tables alone", foreign.join(", "));
+                    let what = format!("found {}; expected only the tables of a journal", foreign.join(", "));
                     return Ok(Err(BadRow { place: "schema".to_owned(), what }));
                 }
                 let sql = "PRAGMA integrity_check(1)";
@@ -96,17 +96,17 @@ impl Reader {
     /// The newest `limit` records, oldest first.
     ///
     /// # Errors
-    /// The file can't be read, or holds what no journal holds.
+    /// The file can't be read, or holds an invalid value.
     pub fn newest(&self, filter: &Filter, limit: usize) -> Answer<Vec<VerdictRow>> {
         let mut records = self.query(filter, 0, "DESC", limit)?;
         records.reverse();
         Ok(records)
     }
 
-    /// Gives all records to `each`, oldest first, until it fails.
+    /// Calls `each` with every record, oldest first, until it fails.
     ///
     /// # Errors
-    /// As [`Self::newest`], or what `each` says.
+    /// As [`Self::newest`], or the error of `each`.
     pub fn for_each<E: From<JournalError>>(
         &self,
         filter: &Filter,

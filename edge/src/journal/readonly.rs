@@ -1,7 +1,13 @@
-//! Opening a database for reading, whoever writes to it and wherever it lies.
+//! Opens a journal for reading, also while the appliance writes to it, and on read-only media.
+//!
+//! | journal | opened as |
+//! |---|---|
+//! | a WAL index is there, or can be created | in its place, with the index read-only |
+//! | read-only place, with a WAL | a copy in a temporary folder |
+//! | read-only place, without a WAL | in its place, without locks |
 
 use super::JournalError;
-use super::files::{index_of, is_held, log_of, resolved};
+use super::files::{index_of, is_held, resolved, wal_of};
 use super::index::watched_reading;
 use super::schema::unusable;
 use super::verdict_row::Answer;
@@ -14,65 +20,65 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
-/// Uses the index of the log that a writer keeps, and writes nothing to it: on a full disk that would end this process, see
-/// `index.rs`. Where no writer keeps it, SQLite makes one of its own in memory.
+/// SQLite's parameter to use the WAL index without writing to it. A write could end this process on a full disk, see
+/// `index.rs`. If no writer maintains the index, SQLite builds one in memory.
 const SHARED: &str = "readonly_shm=1";
-/// For a copy, beside which nobody else works.
+/// For a private copy.
 const PLAIN: &str = "";
-/// The database's file by itself: no log is looked for, no lock is taken.
+/// SQLite's parameter to read the database file alone, without WAL and locks.
 const ALONE: &str = "immutable=1";
 
-/// How long a reader tries again while a writer opens the journal.
+/// How long a reader retries while a writer opens the journal.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Between two of these attempts. Meanwhile the reader has nothing open: as long as any process has the index open, the writer
-/// can't make it anew.
+/// The pause between two attempts. The reader has no file open meanwhile, as the writer can't recreate the index while any
+/// process has it open.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Where a reader reads.
+/// Where a reader reads from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The journal in its place.
     Place,
-    /// A journal beside which nothing can be written, with or without a log (`-wal`) that holds anything. The newest verdicts
-    /// are in the log alone until they are moved into the journal's file.
+    /// A journal in a read-only place. The newest verdicts are only in its WAL (`-wal`) until a checkpoint moves them into the
+    /// journal's file.
     ReadOnly {
-        /// It has a log, which is read too.
+        /// Whether it has a WAL with content, which is read too.
         log: bool,
     },
 }
 
-/// A database open for reading.
+/// A journal open for reading.
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) source: Source,
-    /// What the files were like, where they are read without a lock.
+    /// The state of the files when they were opened, if they are read without a lock.
     unlocked: Option<Files>,
-    /// Goes last.
+    /// Dropped last.
     _copy: Option<TempDir>,
 }
 
 impl Opened {
-    /// Whether somebody has written to the files that it reads without a lock.
+    /// Whether the files that it reads without a lock were written to.
     pub(super) fn is_outdated(&self, path: &Path) -> bool {
         self.unlocked.as_ref().is_some_and(|files| resolved(path).is_ok_and(|place| Files::of(&place) != *files))
     }
 }
 
-/// Length and time of the last change of a database and its log.
+/// Length and modification time of the database file and its WAL.
 #[derive(Debug, PartialEq, Eq)]
 struct Files([Option<(u64, SystemTime)>; 2]);
 
 impl Files {
     fn of(place: &Path) -> Self {
-        Self([place, &log_of(place)].map(|file| {
+        Self([place, &wal_of(place)].map(|file| {
             let metadata = file.metadata().ok()?;
             Some((metadata.len(), metadata.modified().ok()?))
         }))
     }
 }
 
-/// Opens the database at `path`, which is there, and does `work` with it; does both again, for some seconds, where a writer was
-/// opening it meanwhile. `opened` is what an earlier call left.
+/// Opens the journal at `path`, which must exist, and does `work` with it. Repeats both for up to [`PATIENCE`] if a writer was
+/// opening it meanwhile. `opened` keeps the connection between calls.
 pub(super) fn steadily<T>(
     path: &Path,
     opened: &mut Option<Opened>,
@@ -91,7 +97,7 @@ pub(super) fn steadily<T>(
         })
         .unwrap_or_else(|_| Err(reopened(path)));
         match outcome {
-            Err(error) if is_passing(&error) => {
+            Err(error) if is_temporary(&error) => {
                 *opened = None;
                 if is_last {
                     return Err(error);
@@ -107,12 +113,12 @@ fn reopened(path: &Path) -> JournalError {
     JournalError::Reopened { path: path.to_owned() }
 }
 
-/// Whether the error can be of a moment at which a writer opens or closes the journal.
-fn is_passing(error: &JournalError) -> bool {
+/// Whether the error can be temporary, as a writer is opening or closing the journal.
+fn is_temporary(error: &JournalError) -> bool {
     match error {
         JournalError::Reopened { .. } => true,
         JournalError::Unusable { source, .. } => {
-            is_about_unmade_index(source)
+            is_about_unfilled_index(source)
                 || matches!(source.sqlite_error(), Some(error) if error.extended_code == ffi::SQLITE_IOERR_SHORT_READ)
         }
         _ => false,
@@ -120,32 +126,32 @@ fn is_passing(error: &JournalError) -> bool {
 }
 
 /// Whether a writer holds the index and has not filled it yet.
-fn is_about_unmade_index(error: &rusqlite::Error) -> bool {
+fn is_about_unfilled_index(error: &rusqlite::Error) -> bool {
     let Some(error) = error.sqlite_error() else { return false };
     let codes = [ffi::SQLITE_READONLY_RECOVERY, ffi::SQLITE_READONLY_CANTINIT, ffi::SQLITE_PROTOCOL];
     codes.contains(&error.extended_code)
 }
 
-/// Opens it once. `is_last`: nobody is going to make an index that is not there or not filled.
+/// Makes one attempt to open it. `is_last`: no further attempt follows that could wait for a writer to fill the index.
 fn open(path: &Path, is_last: bool) -> Answer<Opened> {
     let place = resolved(path)?;
     let error = match connect(&place, SHARED) {
         Ok(connection) => return Ok(in_place(connection, &place)),
-        Err(error) if is_about_unmade_index(&error) && (!is_last || is_held(&place)) => return Err(reopened(path)),
+        Err(error) if is_about_unfilled_index(&error) && (!is_last || is_held(&place)) => return Err(reopened(path)),
         Err(error) if !is_about_files_beside(&error) => return Err(unusable(path, error)),
         Err(error) => error,
     };
     if is_held(&place) {
-        // A writer's database without its index can't be read; its files are not to be trusted by themselves.
+        // Without the index, the files of a running writer may be inconsistent.
         return Err(if index_of(&place).exists() { unusable(path, error) } else { reopened(path) });
     }
-    // An empty index is enough for SQLite to make one in memory.
+    // With an empty file as index, SQLite builds one in memory.
     if File::create_new(index_of(&place)).is_ok()
         && let Ok(connection) = connect(&place, SHARED)
     {
         return Ok(in_place(connection, &place));
     }
-    if has_log(&place) {
+    if has_wal(&place) {
         return copied(path, &place);
     }
     let unlocked = Some(Files::of(&place));
@@ -153,7 +159,7 @@ fn open(path: &Path, is_last: bool) -> Answer<Opened> {
     Ok(Opened { connection, source: Source::ReadOnly { log: false }, unlocked, _copy: None })
 }
 
-/// Opens the database's file at the resolved `path` by itself, as it would be without its log. For files that nobody writes.
+/// Opens the database file at the resolved `path` without its WAL. For files that no process writes to.
 pub(super) fn alone(path: &Path) -> rusqlite::Result<Connection> {
     connect(path, ALONE)
 }
@@ -161,21 +167,21 @@ pub(super) fn alone(path: &Path) -> rusqlite::Result<Connection> {
 fn in_place(connection: Connection, place: &Path) -> Opened {
     let is_read_only = |disk: &rustix::fs::StatVfs| disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
     let source = match rustix::fs::statvfs(place) {
-        Ok(disk) if is_read_only(&disk) => Source::ReadOnly { log: has_log(place) },
+        Ok(disk) if is_read_only(&disk) => Source::ReadOnly { log: has_wal(place) },
         _ => Source::Place,
     };
     Opened { connection, source, unlocked: None, _copy: None }
 }
 
-/// Opens a copy of the database and its log: SQLite can't read a log beside which it can make no index.
+/// Opens a copy of the journal and its WAL. SQLite can't read a WAL if it can't create an index beside it.
 fn copied(path: &Path, place: &Path) -> Answer<Opened> {
-    let (log, before) = (log_of(place), Files::of(place));
+    let (wal, before) = (wal_of(place), Files::of(place));
     let length = |file: &Path| file.metadata().map_or(0, |metadata| metadata.len());
-    let bytes = length(place) + length(&log);
+    let bytes = length(place) + length(&wal);
     let full = |source| JournalError::Copy { path: path.to_owned(), folder: std::env::temp_dir(), bytes, source };
     let folder = tempfile::Builder::new().prefix("cellgate-journal-").tempdir().map_err(full)?;
     let copy = folder.path().join("journal");
-    for (from, to) in [(place, &copy), (&log, &log_of(&copy))] {
+    for (from, to) in [(place, &copy), (&wal, &wal_of(&copy))] {
         let mut from_file =
             File::open(from).map_err(|source| JournalError::Unreadable { path: from.into(), source })?;
         File::create(to).and_then(|mut to| io::copy(&mut from_file, &mut to)).map_err(full)?;
@@ -187,8 +193,8 @@ fn copied(path: &Path, place: &Path) -> Answer<Opened> {
     Ok(Opened { connection, source: Source::ReadOnly { log: true }, unlocked: None, _copy: Some(folder) })
 }
 
-fn has_log(path: &Path) -> bool {
-    fs::metadata(log_of(path)).is_ok_and(|metadata| metadata.len() > 0)
+fn has_wal(path: &Path) -> bool {
+    fs::metadata(wal_of(path)).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 fn connect(path: &Path, parameters: &str) -> rusqlite::Result<Connection> {
@@ -196,12 +202,12 @@ fn connect(path: &Path, parameters: &str) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(uri(path, parameters), flags)?;
     connection.busy_timeout(Duration::from_secs(2))?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    // The first query opens the files beside it.
+    // SQLite opens the files beside the database at the first query.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     Ok(connection)
 }
 
-/// The resolved path as SQLite reads it where it takes parameters.
+/// The resolved path and the parameters as a URI for SQLite.
 fn uri(path: &Path, parameters: &str) -> String {
     let mut uri = "file:".to_owned();
     for &byte in path.as_os_str().as_bytes() {
@@ -214,7 +220,7 @@ fn uri(path: &Path, parameters: &str) -> String {
     uri + "?" + parameters
 }
 
-/// Whether the error can be of log and index, which SQLite opens, and makes, even to read.
+/// Whether the error can come from the WAL or its index. SQLite opens and creates them also for reading.
 fn is_about_files_beside(error: &rusqlite::Error) -> bool {
     let Some(error) = error.sqlite_error() else { return false };
     matches!(

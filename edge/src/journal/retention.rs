@@ -1,4 +1,4 @@
-//! Removing the oldest rows, by the configured retention only.
+//! Removes the oldest rows, as the configured retention allows.
 
 use super::anchor::Anchor;
 use super::options::Retention;
@@ -9,23 +9,23 @@ use rusqlite::{OptionalExtension, TransactionBehavior};
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 
-/// Most rows removed at once, so that a verdict waits for milliseconds only.
+/// At most this many rows are removed at once, so that a verdict waits only for milliseconds.
 const BATCH: i64 = 1000;
 const MS_PER_DAY: i64 = 86_400_000;
 
-/// What [`super::Journal::prune`] removed.
+/// The result of [`super::Journal::prune`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {
-    /// Rows removed.
+    /// Number of removed rows.
     pub rows: u64,
-    /// A batch was full: call again.
+    /// Whether more rows may be left to remove: call again.
     pub more: bool,
-    /// Nothing was removed, as the clock can't be believed: it is before the newest row, or it is or was moved ahead by more
-    /// than the protected days.
+    /// Nothing was removed, as the clock is not plausible: it is before the newest row, or it jumped ahead by more than the
+    /// protected days.
     pub clock_doubted: bool,
 }
 
-/// Removes the oldest rows that may go, at most a batch, and leaves an anchor.
+/// Removes the oldest rows that may be removed, at most [`BATCH`], and writes an anchor.
 pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) -> Result<Pruned, Failure> {
     let transaction = store.connection().transaction_with_behavior(TransactionBehavior::Immediate)?;
     let number = |sql: &str, values: &[i64]| {
@@ -39,7 +39,7 @@ pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) 
         let sql = "SELECT min(seq) FROM verdict WHERE seq < ?1 AND committed_unix_ms >= ?2";
         number(sql, &[batch_end, since]).map(|seq| seq.unwrap_or(batch_end))
     };
-    // The first row to keep, by each rule.
+    // The first row to keep by each rule.
     let by_age = retention.keep_days.map_or(Ok(oldest), first_since)?;
     let by_rows = retention.keep_rows.map_or(oldest, |rows| (newest + 1).saturating_sub_unsigned(rows));
     let protected = first_since(retention.protect_days)?;
@@ -52,7 +52,7 @@ pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) 
         let sql = "SELECT committed_unix_ms FROM verdict WHERE seq = ?1";
         transaction.query_row(sql, [seq], |row| row.get::<_, i64>(0))
     };
-    if !is_believable(now_unix_ms, i64::from(retention.protect_days) * MS_PER_DAY, oldest..=newest, committed)? {
+    if !is_plausible(now_unix_ms, i64::from(retention.protect_days) * MS_PER_DAY, oldest..=newest, committed)? {
         return Ok(Pruned { clock_doubted: true, ..Pruned::default() });
     }
 
@@ -85,10 +85,10 @@ pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) 
     Ok(Pruned { rows: pruned_rows, more: first_kept == oldest + BATCH, clock_doubted: false })
 }
 
-/// Whether `now` follows the rows' own times without a leap of more than `leap` ms: neither from the newest row, nor
-/// within the last `leap` ms. So rows that a wrong clock wrote don't vouch for it before it has run for that long; after a
-/// holiday pruning waits for as long.
-fn is_believable(
+/// Whether `now` follows the times of the rows without a jump of more than `leap` ms, neither after the newest row nor within the
+/// last `leap` ms. So a wrong clock is accepted only after it has run for `leap` ms. After a pause longer than `leap`, pruning
+/// also waits for that long.
+fn is_plausible(
     now: i64,
     leap: i64,
     rows: RangeInclusive<i64>,
@@ -97,7 +97,7 @@ fn is_believable(
     if !(0..=leap).contains(&(now - committed(*rows.end())?)) {
         return Ok(false);
     }
-    // The first row of the last `leap` ms. By halves, as there may be millions of rows.
+    // Finds the first row of the last `leap` ms by bisection, as there may be millions of rows.
     let (mut before, mut first) = rows.into_inner();
     if committed(before)? >= now - leap {
         return Ok(true);
@@ -119,22 +119,22 @@ mod tests {
 
     const DAY: i64 = MS_PER_DAY;
 
-    /// Whether the time `now` is believed after rows of these times, in days.
-    fn believed(now: i64, days: &[i64]) -> bool {
+    /// Whether the time `now` is plausible after rows of these times, in days.
+    fn plausible(now: i64, days: &[i64]) -> bool {
         let committed = |seq: i64| Ok(days[usize::try_from(seq).unwrap() - 1] * DAY);
-        is_believable(now * DAY, 7 * DAY, 1..=i64::try_from(days.len()).unwrap(), committed).unwrap()
+        is_plausible(now * DAY, 7 * DAY, 1..=i64::try_from(days.len()).unwrap(), committed).unwrap()
     }
 
     #[test]
-    fn a_clock_that_leaps_is_not_believed_also_where_rows_were_written_by_it() {
+    fn a_clock_that_jumps_is_not_plausible_even_if_it_wrote_rows() {
         let year: Vec<i64> = (0..365).collect();
-        assert!(believed(365, &year) && believed(371, &year) && believed(3, &[3]) && believed(2, &[0, 1]));
-        assert!(!believed(363, &year), "before the newest row");
-        assert!(!believed(372, &year) && !believed(365 + 730, &year), "ahead");
+        assert!(plausible(365, &year) && plausible(371, &year) && plausible(3, &[3]) && plausible(2, &[0, 1]));
+        assert!(!plausible(363, &year), "before the newest row");
+        assert!(!plausible(372, &year) && !plausible(365 + 730, &year), "ahead");
         let mut wrong = year;
         wrong.extend([1095, 1096, 1097]);
-        assert!(!believed(1097, &wrong), "rows of three days by a wrong clock");
+        assert!(!plausible(1097, &wrong), "a wrong clock wrote rows for three days");
         wrong.extend(1098..1110);
-        assert!(believed(1110, &wrong), "that clock has run for two weeks");
+        assert!(plausible(1110, &wrong), "that clock ran for two weeks");
     }
 }

@@ -1,7 +1,7 @@
-//! Whether the disk has room for the next rows.
+//! Whether the disk has space for the next rows.
 //!
-//! A journal on a full disk can be opened, and its log, emptied by that, even takes a few pages: that one write succeeds
-//! does not show that the next part's rows will.
+//! One successful write does not show this. A journal on a full disk can be opened; that empties its WAL, which then has space
+//! for a few pages.
 
 use super::JournalError;
 use super::files::folder_of;
@@ -9,29 +9,29 @@ use super::verdict_row::Answer;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-/// What has to be free: some ten parts' rows in the log, and the pages of the database that they change.
+/// The space that must be free, in bytes: enough for the rows of about ten parts in the WAL and the database pages they change.
 const ROOM_BYTES: usize = 256 * 1024;
-/// Above this the disk is not full, whatever the file system leaves out of its count.
+/// With this many free bytes the disk is certainly not full, although a file system's count may be inexact.
 const PLENTY_BYTES: u64 = 16 << 20;
 
-/// Finds out whether the disk that holds `path` has room; does not write where much is free.
+/// Checks that the disk with `path` has space. Writes only if little is free.
 ///
 /// # Errors
-/// There is none. Whatever else may be wrong with the disk shows when a row is written.
-pub(super) fn look(path: &Path) -> Answer<()> {
+/// [`JournalError::Full`]. Other errors of the disk are ignored here; they appear when a row is written.
+pub(super) fn check(path: &Path) -> Answer<()> {
     let is_free = |disk: rustix::fs::StatVfs| disk.f_bavail.saturating_mul(disk.f_frsize) >= PLENTY_BYTES;
     if rustix::fs::statvfs(path).is_ok_and(is_free) { Ok(()) } else { attempt(path) }
 }
 
-/// Finds it out by taking the room for a moment: how much is free is an estimate on some file systems, and says nothing of
+/// Checks it by allocating the space for a moment. The count of free blocks is an estimate on some file systems, and ignores
 /// quotas.
 ///
 /// # Errors
-/// As [`look`].
+/// As [`check`].
 pub(super) fn attempt(path: &Path) -> Answer<()> {
     let folder = folder_of(path);
-    let taken = tempfile::tempfile_in(&folder).and_then(|mut file| file.write_all(&[0; ROOM_BYTES]));
-    match taken {
+    let outcome = tempfile::tempfile_in(&folder).and_then(|mut file| file.write_all(&[0; ROOM_BYTES]));
+    match outcome {
         Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
             Err(JournalError::Full { folder, bytes: ROOM_BYTES })
         }

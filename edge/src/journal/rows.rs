@@ -1,4 +1,4 @@
-//! Rows as values.
+//! Reads and writes rows.
 
 use super::anchor::Anchor;
 use super::columns::COLUMNS;
@@ -41,7 +41,7 @@ pub(super) fn insert_record(connection: &Connection, record: &VerdictRow) -> rus
     connection.execute(&format!("INSERT INTO verdict VALUES ({places})"), values).map(drop)
 }
 
-/// Writes an `accepted` row and gives its number.
+/// Writes an `accepted` row and returns its number.
 pub(super) fn insert_accepted(
     connection: &Connection,
     boot_epoch: NonZeroU32,

@@ -1,4 +1,4 @@
-//! The tables, and whether a file is a journal of this version.
+//! The tables, and the check that a file is a journal of this version.
 
 use super::holders::holders;
 use super::verdict_row::Answer;
@@ -11,7 +11,7 @@ const APPLICATION_ID: i32 = 0x4347_4a31;
 /// `user_version`: the schema that this program writes and reads.
 const SCHEMA_VERSION: i32 = 1;
 
-/// The tables before `verdict`. Unsigned 64-bit numbers (part, seq, trigger) are stored as the signed number with the same bits.
+/// The tables before `verdict`. Unsigned 64-bit numbers (part, seq, trigger) are stored as signed numbers with the same bits.
 const TABLES: &str = "
 CREATE TABLE state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -33,7 +33,7 @@ CREATE TABLE accepted (
 
 ";
 
-/// Those after it.
+/// The tables after `verdict`.
 const MORE_TABLES: &str = "
 
 CREATE TABLE unacknowledged (seq INTEGER PRIMARY KEY) STRICT;
@@ -49,7 +49,7 @@ CREATE TABLE anchor (
 ) STRICT;
 ";
 
-/// Whether the file is a journal of this version; false: it is empty.
+/// Whether the file is a journal of this version. False for an empty file; anything else is an error.
 pub(super) fn is_journal(connection: &Connection, path: &Path) -> Answer<bool> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let query = || -> rusqlite::Result<(i32, i32, i64)> {
@@ -65,23 +65,23 @@ pub(super) fn is_journal(connection: &Connection, path: &Path) -> Answer<bool> {
     }
 }
 
-/// Tables, indexes, views and triggers that no journal has, for people. Triggers change rows unseen.
+/// Names tables, indexes, views and triggers that do not belong to a journal. A trigger could change rows unnoticed.
 pub(super) fn foreign(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut own = Connection::open_in_memory()?;
     create(&mut own)?;
     let own = objects(&own)?;
     let foreign = objects(connection)?.into_iter().filter(|object| !own.contains(object));
-    // As Rust writes text: a name may hold what a terminal would act on.
+    // Escaped by `{:?}`, as a name may contain control characters.
     Ok(foreign.map(|(kind, name, table)| format!("{kind} {name:?} of table {table:?}")).collect())
 }
 
-/// Kind, name and table of all in the schema, but for what SQLite makes for itself.
+/// Kind, name and table of all objects in the schema, except those that SQLite creates for itself.
 fn objects(connection: &Connection) -> rusqlite::Result<Vec<(String, String, String)>> {
     let sql = "SELECT type, name, tbl_name FROM sqlite_schema WHERE type = 'trigger' OR name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name";
     connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
 
-/// Makes the tables in one transaction, so that a crash leaves an empty file or all of them.
+/// Creates the tables in one transaction, so that a crash leaves either an empty file or all tables.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(&format!("{TABLES}{}{MORE_TABLES}", columns::table()))?;
@@ -90,16 +90,17 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// An error of SQLite at this file: damage and locks by their names, anything else as unusable.
+/// Converts an error of SQLite: damage and locks have variants of their own, anything else is [`JournalError::Unusable`].
 pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> JournalError {
     match source.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => JournalError::Damaged {
             path: path.to_owned(),
-            what: "this is no journal (name the right file), or its beginning is damaged".to_owned(),
+            what: "this is not a journal (name the right file), or its beginning is damaged".to_owned(),
         },
-        Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
-            JournalError::Damaged { path: path.to_owned(), what: format!("expected a sound journal, found: {source}") }
-        }
+        Some(rusqlite::ErrorCode::DatabaseCorrupt) => JournalError::Damaged {
+            path: path.to_owned(),
+            what: format!("expected an intact journal, found: {source}"),
+        },
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
             JournalError::Locked { path: path.to_owned(), by: holders(path) }
         }

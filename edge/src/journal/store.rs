@@ -1,4 +1,4 @@
-//! The open database: each function is one transaction, and nothing here survives its errors. `writer.rs` does.
+//! The open journal. Each function is one transaction. After an error the store must be closed; `writer.rs` reopens it.
 
 use super::schema::{self, unusable};
 use super::values::stored;
@@ -13,16 +13,16 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Most unacknowledged records that [`Store::unacknowledged`] gives.
+/// The maximum number of records that [`Store::unacknowledged`] returns.
 const MAX_UNACKNOWLEDGED: u32 = 1000;
 
 /// 2020-01-01 in seconds since 1970.
 const YEAR_2020_UNIX_S: i64 = 1_577_836_800;
 
-/// Why a transaction gave nothing.
+/// Why a transaction failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It must not be done; nothing is wrong with the journal.
+    /// The request is not allowed. The journal works.
     Refused(JournalError),
     /// The journal failed.
     Broken(rusqlite::Error),
@@ -35,7 +35,7 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Failure {
-    /// As an error of the journal at `path`.
+    /// Converts it to an error of the journal at `path`.
     pub(super) fn at(self, path: &Path) -> JournalError {
         match self {
             Self::Refused(error) => error,
@@ -44,12 +44,12 @@ impl Failure {
     }
 }
 
-/// How the log is moved into the database.
+/// How the WAL is moved into the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checkpoint {
-    /// Without waiting for readers; the log's space is used again.
+    /// Without waiting for readers. The space in the WAL is reused.
     Passive,
-    /// Waiting for readers up to the busy time; the log is empty afterwards, unless one stays.
+    /// Waits for readers up to the busy timeout. Then the WAL is empty, unless a reader is still active.
     Truncate,
 }
 
@@ -60,11 +60,11 @@ pub(super) struct Store {
     rows: u64,
     newest_seq: u64,
     newest_hash: Digest,
-    /// The newest trigger that was accepted; 0: none.
+    /// The newest accepted trigger; 0 if no trigger was accepted.
     newest_trigger: u64,
 }
 
-/// What is in a journal for certain.
+/// The newest data that is certainly in a journal.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stored {
     newest_seq: u64,
@@ -73,7 +73,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Whether all of it is in this database, with this boot epoch.
+    /// Whether `database` holds all of it and this boot epoch.
     pub(super) fn is_in(&self, database: &Connection, boot_epoch: NonZeroU32) -> rusqlite::Result<bool> {
         let sql = "SELECT (SELECT boot_epoch FROM state) = ?1
              AND coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'accepted'), 0) >= ?2
@@ -84,8 +84,8 @@ impl Stored {
 }
 
 impl Store {
-    /// Opens or makes the journal; checks the database, the newest `verify_rows` rows and all anchors, and moves what the
-    /// log holds into the database. True beside it: it was made now.
+    /// Opens or creates the journal. Checks the database, the newest `verify_rows` rows and all anchors, and moves the WAL into
+    /// the database. Returns the store and whether it was created.
     pub(super) fn open(path: &Path, verify_rows: u64) -> Answer<(Self, bool)> {
         let unusable = |error| unusable(path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -116,28 +116,28 @@ impl Store {
         let (rows, newest_trigger) = (rows.cast_unsigned(), newest_trigger.cast_unsigned());
         let store = Self { connection, boot_epoch, rows, newest_seq, newest_hash, newest_trigger };
         store.checkpoint(Checkpoint::Truncate).map_err(unusable)?;
-        // SQLite syncs the names of its files too, but does not say when that fails.
+        // SQLite syncs the folder too, but does not report an error of that.
         sync_folder(path)?;
         Ok((store, created))
     }
 
-    /// Rows in the journal when it was opened.
+    /// The number of rows when the journal was opened.
     pub(super) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// The number of the newest start; 0: never started.
+    /// The number of the newest start; 0 if there was none.
     pub(super) fn boot_epoch(&self) -> u32 {
         self.boot_epoch
     }
 
-    /// Begins a new boot epoch and closes as REJECT/RESTARTED what the one before left in hand.
+    /// Begins a new boot epoch and records REJECT/RESTARTED for the parts that the previous one left without a verdict.
     pub(super) fn start(&mut self) -> Result<(NonZeroU32, Vec<VerdictRow>), Failure> {
         let next =
             if self.boot_epoch == 0 { Some(first_epoch(time::now_unix_ms())) } else { self.boot_epoch.checked_add(1) };
         let epoch = next.and_then(NonZeroU32::new).ok_or_else(|| {
             let path = PathBuf::from(self.connection.path().unwrap_or_default());
-            Failure::Refused(JournalError::Damaged { path, what: "found the last boot epoch there is".to_owned() })
+            Failure::Refused(JournalError::Damaged { path, what: "found the largest possible boot epoch".to_owned() })
         })?;
         let (mut seq, mut previous) = (self.newest_seq, self.newest_hash);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -154,7 +154,7 @@ impl Store {
         Ok((epoch, restarted))
     }
 
-    /// Shows after an error that the journal takes writes again, and takes back acceptances that were never confirmed.
+    /// Proves after an error that the journal can be written, and removes acceptances that were never confirmed.
     pub(super) fn restart(&mut self, withdrawn: &[AcceptedTrigger]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute("UPDATE state SET reopened = reopened + 1", [])?;
@@ -167,7 +167,7 @@ impl Store {
         transaction.commit()
     }
 
-    /// Records that the trigger was accepted, and what the PLC acknowledged meanwhile.
+    /// Records that the trigger was accepted, and the acknowledgements since the last transaction.
     pub(super) fn accept(
         &mut self,
         trigger: &AcceptedTrigger,
@@ -186,7 +186,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Records what was decided, and what the PLC acknowledged meanwhile.
+    /// Records a verdict, and the acknowledgements since the last transaction.
     pub(super) fn commit(&mut self, entry: VerdictEntry, acknowledged: &[NonZeroU64]) -> Result<VerdictRow, Failure> {
         let epoch = self.epoch()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -206,19 +206,19 @@ impl Store {
         Ok(record)
     }
 
-    /// Records what the PLC acknowledged.
+    /// Records acknowledgements.
     pub(super) fn acknowledge(&mut self, acknowledged: &[NonZeroU64]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         acknowledge(&transaction, acknowledged)?;
         transaction.commit()
     }
 
-    /// The trigger's number, where it is in hand.
-    pub(super) fn in_hand(&self, trigger: &AcceptedTrigger) -> rusqlite::Result<Option<NonZeroU64>> {
+    /// The number of an accepted trigger without a terminal record; `None` if there is no such trigger.
+    pub(super) fn accepted_id(&self, trigger: &AcceptedTrigger) -> rusqlite::Result<Option<NonZeroU64>> {
         Ok(open_part(&self.connection, trigger)?.map(|part| part.id))
     }
 
-    /// The trigger's terminal record, where it has one.
+    /// The trigger's terminal record, if it has one.
     pub(super) fn record_of(&self, trigger: NonZeroU64) -> rusqlite::Result<Option<VerdictRow>> {
         record_of(&self.connection, trigger)
     }
@@ -237,34 +237,35 @@ impl Store {
         self.connection.prepare(&sql)?.query_map([MAX_UNACKNOWLEDGED], columns::record)?.collect()
     }
 
-    /// Moves what the log holds into the database, as far as readers allow, and syncs both.
+    /// Moves the WAL into the database, as far as readers allow, and syncs both.
     pub(super) fn checkpoint(&self, checkpoint: Checkpoint) -> rusqlite::Result<()> {
         match checkpoint {
-            Checkpoint::Passive => self.move_log("PASSIVE").map(drop),
-            Checkpoint::Truncate => self.empty_log().map(drop),
+            Checkpoint::Passive => self.move_wal("PASSIVE").map(drop),
+            Checkpoint::Truncate => self.empty_wal().map(drop),
         }
     }
 
-    /// Moves all that the log holds into the database, syncs it and empties the log; false where a reader keeps some of it from
-    /// that. In two steps: where the disk refused a page of the index meanwhile, other processes still look for rows in the log.
-    pub(super) fn empty_log(&self) -> rusqlite::Result<bool> {
-        let is_moved = self.move_log("FULL")?;
-        index::is_whole()?;
+    /// Moves all of the WAL into the database, syncs it and truncates the WAL. Returns false if a reader prevents that. It
+    /// takes two steps because the disk may refuse a page of the index in the first one. Then other processes still look for
+    /// rows in the WAL, and it must not be truncated.
+    pub(super) fn empty_wal(&self) -> rusqlite::Result<bool> {
+        let is_moved = self.move_wal("FULL")?;
+        index::check_intact()?;
         if is_moved {
-            self.move_log("TRUNCATE")?;
+            self.move_wal("TRUNCATE")?;
         }
         Ok(is_moved)
     }
 
-    /// Whether all of the log is in the database now.
-    fn move_log(&self, mode: &str) -> rusqlite::Result<bool> {
+    /// Makes a checkpoint. Returns whether all of the WAL is in the database now.
+    fn move_wal(&self, mode: &str) -> rusqlite::Result<bool> {
         self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             let (is_busy, in_log, moved) = (row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
             Ok(!is_busy || in_log == moved)
         })
     }
 
-    /// What the last transaction left.
+    /// The newest data after the last transaction.
     pub(super) fn stored(&self) -> Stored {
         let Self { newest_seq, newest_hash, newest_trigger, .. } = *self;
         Stored { newest_seq, newest_hash, newest_trigger }
@@ -281,30 +282,30 @@ impl Store {
     }
 }
 
-/// The first boot epoch of a new journal: the seconds since 2020, so that it is none that an earlier journal of the same
-/// device gave. A PLC that knew that one would take the new journal's verdicts for repetitions. At least 1, and small enough
-/// for later starts to count up.
+/// The first boot epoch of a new journal: the seconds since 2020. So it differs from those of an earlier journal of the same
+/// device; with an old epoch, the PLC would treat new verdicts as repetitions. At least 1, and small enough for later starts to
+/// count up.
 fn first_epoch(now_unix_ms: i64) -> u32 {
     const MAX_EPOCH: i64 = u32::MAX as i64 / 2;
     u32::try_from((now_unix_ms / 1000 - YEAR_2020_UNIX_S).clamp(1, MAX_EPOCH)).unwrap_or(1)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    // A checkpoint says whether it succeeded only when asked for: neither by itself nor while closing.
+    // Only an explicit checkpoint reports whether it succeeded. An automatic one and the one at close do not.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
-    // In KiB. Rows are added at the end only; a larger cache would just make memory grow for the first thousands of parts.
+    // In KiB. Rows are only added at the end, so a larger cache would only use more memory.
     connection.pragma_update(None, "cache_size", -256)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(Duration::from_millis(100))
 }
 
-/// Switches the log on, and asks afterwards: the switch says "wal" in a row that comes before its own commit, which may
-/// fail unheard, and then acknowledged rows would stand on another kind of journal.
+/// Switches the WAL on, and queries the mode afterwards. The switch itself returns "wal" before its commit, which may fail
+/// silently; then rows would be acknowledged without a WAL.
 fn write_ahead(connection: &Connection, path: &Path) -> Answer<()> {
     let mode = || -> rusqlite::Result<String> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -326,7 +327,7 @@ fn sync_folder(path: &Path) -> Answer<()> {
         .map_err(|source| JournalError::Io { path: folder.to_owned(), source })
 }
 
-/// Writes the terminal record of a part in hand, after the row `newest_seq`.
+/// Writes the terminal record of an accepted part, after the row `newest_seq`.
 fn terminal(
     transaction: &Transaction<'_>,
     part: OpenPart,
@@ -379,7 +380,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_journal_does_not_give_the_boot_epochs_of_the_one_before() {
+    fn a_new_journal_does_not_repeat_boot_epochs_of_an_earlier_one() {
         assert_eq!(first_epoch(0), 1, "a clock that was never set");
         assert_eq!(first_epoch(1_577_836_800_000 + 86_400_000), 86_400);
         assert_eq!(first_epoch(i64::MAX), u32::MAX / 2);

@@ -1,11 +1,11 @@
-//! UTC times as text. The journal counts milliseconds since 1970; people read `2026-11-23T09:30:00.000Z`.
+//! Converts between milliseconds since 1970 and UTC times as text, such as `2026-11-23T09:30:00.000Z`.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A text that is no time.
+/// A text that is not a UTC time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a UTC time such as 2026-11-23, 2026-11-23T09:30 or 2026-11-23T09:30:00.250Z, found `{found}`")]
 pub struct ParseTimeError {
@@ -13,14 +13,14 @@ pub struct ParseTimeError {
     pub found: String,
 }
 
-/// Now, in milliseconds since 1970, by the system's clock; 0 where that stands before 1970.
+/// Now, in milliseconds since 1970, by the system's clock; 0 if that is before 1970.
 #[must_use]
 pub fn now_unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The time as `YYYY-MM-DDThh:mm:ss.mmmZ`; outside the years 0 to 9999 as the bare number.
+/// The time as `YYYY-MM-DDThh:mm:ss.mmmZ`; as a plain number outside the years 0 to 9999.
 #[must_use]
 pub fn format_utc_ms(unix_ms: i64) -> String {
     let utc = Timestamp::from_millisecond(unix_ms).map(|time| TimeZone::UTC.to_datetime(time)).ok();
@@ -31,12 +31,12 @@ pub fn format_utc_ms(unix_ms: i64) -> String {
 /// Reads a date, or a date and time, with or without seconds, milliseconds and `Z`.
 ///
 /// # Errors
-/// [`ParseTimeError`] for anything else, a 30th of February too.
+/// [`ParseTimeError`] for anything else, including dates that don't exist.
 pub fn parse_utc_ms(text: &str) -> Result<i64, ParseTimeError> {
     parse(text).ok_or_else(|| ParseTimeError { found: text.chars().take(80).collect() })
 }
 
-/// Stricter than `jiff`'s own parser, which takes offsets, time zones and other precisions as well.
+/// Stricter than `jiff`'s parser, which also accepts offsets, time zones and other precisions.
 fn parse(text: &str) -> Option<i64> {
     const FORM: &[u8] = b"0000-00-00T00:00:00.000";
     let text = text.strip_suffix('Z').filter(|rest| rest.len() > 10).unwrap_or(text);
@@ -58,7 +58,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn known_times() {
+    fn known_times_are_formatted_and_parsed() {
         assert_eq!(format_utc_ms(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(format_utc_ms(951_826_154_321), "2000-02-29T12:09:14.321Z");
         assert_eq!(format_utc_ms(-1), "1969-12-31T23:59:59.999Z");
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn no_times() {
+    fn invalid_times_are_refused() {
         for text in ["", "2026", "2026-02-30", "2026-13-01", "2026-11-23T24:00", "2026-11-23Z", "2026-11-23T9:30", "ä"]
         {
             assert!(parse_utc_ms(text).is_err(), "{text}");
@@ -77,12 +77,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_time_survives_its_text(unix_ms in -62_167_219_200_000..253_402_300_799_999_i64) {
+        fn a_formatted_time_is_parsed_to_the_same_value(unix_ms in -62_167_219_200_000..253_402_300_799_999_i64) {
             prop_assert_eq!(parse_utc_ms(&format_utc_ms(unix_ms)), Ok(unix_ms));
         }
 
         #[test]
-        fn foreign_text_is_no_panic(text in ".{0,30}") {
+        fn arbitrary_text_does_not_panic(text in ".{0,30}") {
             let _ = parse_utc_ms(&text);
         }
     }

@@ -1,4 +1,4 @@
-//! Values of columns, within their ranges.
+//! Reads values of columns and checks their ranges.
 
 use rusqlite::Row;
 use rusqlite::types::{FromSql, Type};
@@ -8,16 +8,16 @@ pub(super) fn stored(number: u64) -> i64 {
     number.cast_signed()
 }
 
-/// A column's value, within its range.
+/// Reads a column's value; `read` returns `None` for a value that is out of range.
 pub(super) fn value<S: FromSql, T>(
     row: &Row<'_>,
     column: &'static str,
     read: impl FnOnce(S) -> Option<T>,
 ) -> rusqlite::Result<T> {
-    read(row.get(column)?).ok_or_else(|| wrong(column, "a value that a journal holds"))
+    read(row.get(column)?).ok_or_else(|| wrong(column, "a valid value"))
 }
 
-/// A column's value, within its range, or NULL.
+/// As [`value`], for a column that may be NULL.
 pub(super) fn optional<S: FromSql, T>(
     row: &Row<'_>,
     column: &'static str,
@@ -25,11 +25,11 @@ pub(super) fn optional<S: FromSql, T>(
 ) -> rusqlite::Result<Option<T>> {
     match row.get::<_, Option<S>>(column)? {
         None => Ok(None),
-        Some(found) => read(found).map(Some).ok_or_else(|| wrong(column, "a value that a journal holds, or NULL")),
+        Some(found) => read(found).map(Some).ok_or_else(|| wrong(column, "a valid value or NULL")),
     }
 }
 
-/// A column whose value is not `expected`.
+/// The error for a column whose value is not `expected`.
 pub(super) fn wrong(column: &'static str, expected: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Null, format!("column {column}: expected {expected}").into())
 }

@@ -1,4 +1,4 @@
-//! What is recorded of a part.
+//! The types of accepted triggers, verdicts and rows.
 
 use super::JournalError;
 use cellgate_models::digest::Digest;
@@ -6,21 +6,21 @@ use cellgate_models::policy::Verdict;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-/// Most bytes of [`VerdictEntry::detail`]; the rest is cut off.
+/// Maximum length of [`VerdictEntry::detail`] in bytes; the rest is cut off.
 pub const MAX_DETAIL_BYTES: usize = 1000;
-/// Most bytes of [`VerdictEntry::image_name`]; the rest is cut off.
+/// Maximum length of [`VerdictEntry::image_name`] in bytes; the rest is cut off.
 pub const MAX_NAME_BYTES: usize = 255;
-/// Most bytes of [`VerdictEntry::reason`]; the rest is cut off.
+/// Maximum length of [`VerdictEntry::reason`] in bytes; the rest is cut off.
 pub const MAX_REASON_BYTES: usize = 64;
-/// The reason of a part that was in hand when the appliance stopped: always a REJECT.
+/// The reason for a part that was being judged when the appliance stopped. The verdict is always REJECT.
 pub const RESTARTED: &str = "RESTARTED";
 
-/// Who asked for a part to be judged.
+/// What triggered the judging of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TriggerKind {
     /// The PLC.
     Plc,
-    /// An image that arrived by itself.
+    /// An image that arrived without a trigger.
     FreeRunning,
 }
 
@@ -38,15 +38,15 @@ impl TriggerKind {
 /// A request to judge one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcceptedTrigger {
-    /// Who asks.
+    /// What triggered it.
     pub kind: TriggerKind,
     /// The part's identity.
     pub part: u64,
-    /// Tells two triggers of one part from each other.
+    /// Distinguishes two triggers of one part.
     pub nonce: u32,
     /// Milliseconds from receipt until the verdict is due.
     pub deadline_ms: u32,
-    /// When it was received: milliseconds since 1970, UTC.
+    /// When it was received, in milliseconds since 1970, UTC.
     pub received_unix_ms: i64,
 }
 
@@ -58,13 +58,13 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// The trigger's number in this journal: rises, never used again.
+    /// The trigger's number in this journal. Numbers rise and are never reused.
     #[must_use]
     pub fn id(&self) -> NonZeroU64 {
         self.id
     }
 
-    /// From asking to durable.
+    /// The time from the request until it was durable.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.duration
@@ -76,22 +76,22 @@ impl Accepted {
 pub struct OpenPart {
     /// The trigger's number in this journal.
     pub id: NonZeroU64,
-    /// In which boot epoch it was accepted.
+    /// The boot epoch in which it was accepted.
     pub boot_epoch: NonZeroU32,
-    /// What was asked.
+    /// The trigger as it was accepted.
     pub trigger: AcceptedTrigger,
 }
 
-/// The bounds in 16-bit levels that the conversion used, where it has any.
+/// The bounds of the conversion, in 16-bit levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowBounds {
-    /// Lowest level.
+    /// Lower bound.
     pub low: u16,
-    /// Highest level.
+    /// Upper bound.
     pub high: u16,
 }
 
-/// Time of each stage in microseconds; 0 for a stage not reached.
+/// The time of each stage in microseconds; 0 for a stage that was not reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StageTimes {
     /// Reading and decoding.
@@ -104,49 +104,49 @@ pub struct StageTimes {
     pub decide_us: u32,
 }
 
-/// What was decided about an accepted trigger; part, nonce and time of receipt come from its acceptance.
+/// The verdict for an accepted trigger. Part, nonce and time of receipt come from its acceptance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerdictEntry {
     /// The trigger's number, of [`Accepted::id`].
     pub trigger: NonZeroU64,
     /// The verdict.
     pub verdict: Verdict,
-    /// Why, by a stable name of at most [`MAX_REASON_BYTES`].
+    /// The reason's stable name, at most [`MAX_REASON_BYTES`].
     pub reason: String,
-    /// Probability of "abnormal"; one that is no finite number is recorded as none.
+    /// The network's score, 0 to 1. A score that is not finite is recorded as no score.
     pub score: Option<f32>,
-    /// The model that judged.
+    /// Digest of the manifest of the model that judged.
     pub model: Option<Digest>,
-    /// The very bytes that were judged.
+    /// Digest of the bytes that were judged.
     pub image: Option<Digest>,
-    /// The image's file name, at most [`MAX_NAME_BYTES`]; empty where there was none.
+    /// The image's file name, at most [`MAX_NAME_BYTES`]; empty if there was no image.
     pub image_name: String,
-    /// The conversion's bounds.
+    /// The bounds of the conversion, if it has bounds that are the same for every image.
     pub bounds: Option<RowBounds>,
-    /// Milliseconds from receipt to this commit, by a clock that is never set.
+    /// Milliseconds from receipt to this commit, by a monotonic clock.
     pub age_ms: u32,
-    /// Time of each stage.
+    /// The time of each stage.
     pub times: StageTimes,
-    /// A simulated image or engine: never to be acted on.
+    /// Whether image or engine were simulated. Such a verdict is never acted on.
     pub simulated: bool,
-    /// Judged with something missing: never a PASS at the gate.
+    /// Whether it was judged with something missing. Such a part never passes the gate.
     pub degraded: bool,
-    /// What went wrong, in words, at most [`MAX_DETAIL_BYTES`]; empty where nothing did.
+    /// A text that says what went wrong, at most [`MAX_DETAIL_BYTES`]; empty if nothing did.
     pub detail: String,
 }
 
 impl VerdictEntry {
-    /// The same entry within the limits of the format.
+    /// The entry, with values cut to the limits of the format.
     pub(super) fn bounded(mut self) -> Self {
         cut(&mut self.reason, MAX_REASON_BYTES);
         cut(&mut self.image_name, MAX_NAME_BYTES);
         cut(&mut self.detail, MAX_DETAIL_BYTES);
-        // SQLite knows no negative zero.
+        // SQLite stores -0.0 as 0.0, which would change the hash.
         self.score = self.score.filter(|score| score.is_finite()).map(|score| score + 0.0);
         self
     }
 
-    /// The terminal record of a part that was in hand when the appliance stopped.
+    /// The terminal record of a part that was being judged when the appliance stopped.
     pub(super) fn restarted(part: &OpenPart, now_unix_ms: i64) -> Self {
         let age_ms = now_unix_ms.saturating_sub(part.trigger.received_unix_ms);
         Self {
@@ -162,12 +162,12 @@ impl VerdictEntry {
             times: StageTimes::default(),
             simulated: false,
             degraded: false,
-            detail: format!("in hand in boot epoch {}, which ended before its verdict", part.boot_epoch),
+            detail: format!("accepted in boot epoch {}, which ended before the verdict", part.boot_epoch),
         }
     }
 }
 
-/// Cuts `text` to at most `bytes`, between two characters. Many readers of SQLite end a text at a NUL, so none gets in.
+/// Cuts `text` to at most `bytes`, between two characters. Removes NULs, as many readers of SQLite end a text there.
 fn cut(text: &mut String, bytes: usize) {
     text.retain(|character| character != '\0');
     text.truncate(text.floor_char_boundary(bytes));
@@ -176,23 +176,23 @@ fn cut(text: &mut String, bytes: usize) {
 /// A row of the journal: the one terminal record of an accepted trigger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerdictRow {
-    /// Its place: 1, 2, 3, ... without a gap.
+    /// Its number: 1, 2, 3, ... without a gap.
     pub seq: NonZeroU64,
     /// The start of the appliance that wrote it.
     pub boot_epoch: NonZeroU32,
-    /// What was asked.
+    /// The trigger as it was accepted.
     pub trigger: AcceptedTrigger,
-    /// What was decided.
+    /// The verdict.
     pub entry: VerdictEntry,
-    /// When: milliseconds since 1970, UTC, by a clock that may be set.
+    /// When it was committed, in milliseconds since 1970, UTC, by the system's clock, which may be changed.
     pub committed_unix_ms: i64,
-    /// Hash of the row before, of the journal's identity for the first.
+    /// Hash of the previous row; for the first one a hash of the journal's identity.
     pub previous: Digest,
     /// Hash of this row.
     pub hash: Digest,
 }
 
-/// The receipt of a durable record; only the journal makes one.
+/// The receipt of a durable record. Only the journal creates one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommitReceipt {
     pub(super) record: VerdictRow,
@@ -200,7 +200,7 @@ pub struct CommitReceipt {
 }
 
 impl CommitReceipt {
-    /// The record's place in the journal.
+    /// The record's number in the journal.
     #[must_use]
     pub fn seq(&self) -> NonZeroU64 {
         self.record.seq
@@ -212,12 +212,12 @@ impl CommitReceipt {
         &self.record
     }
 
-    /// From asking to durable.
+    /// The time from the request until it was durable.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.duration
     }
 }
 
-/// What every request to the journal gives.
+/// The answer to a request to the journal.
 pub(super) type Answer<T> = Result<T, JournalError>;

@@ -1,4 +1,4 @@
-//! Whether the chain holds.
+//! Verifies the chain of rows and anchors.
 
 use super::schema::unusable;
 use super::values::stored;
@@ -10,7 +10,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::path::Path;
 
-/// The first place where a journal is not what was written.
+/// The first place where a journal differs from what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
     /// `row 17`, `anchor 2`, `state`, `schema` or `database`.
@@ -25,25 +25,25 @@ impl fmt::Display for BadRow {
     }
 }
 
-/// A chain that holds. Whoever wants to notice removed newest rows compares `last` with one noted elsewhere.
+/// The report on an intact chain. To detect that the newest rows were removed, compare `last` with a note from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Rows verified.
+    /// Number of verified rows.
     pub rows: u64,
-    /// The oldest row in the journal, none where it has no rows.
+    /// The oldest row in the journal; `None` if it has no rows.
     pub first: Option<NonZeroU64>,
-    /// The newest row and its hash.
+    /// The newest row and its hash; `None` if it has no rows.
     pub last: Option<(NonZeroU64, Digest)>,
-    /// Rows that retention removed, in all.
+    /// Number of all rows that retention removed.
     pub pruned_rows: u64,
-    /// Accepted triggers without a terminal record.
+    /// Number of accepted triggers without a terminal record.
     pub in_hand: u64,
 }
 
-/// Verifies the newest `limit` rows, all anchors, and what the other tables say about rows.
+/// Verifies the newest `limit` rows, all anchors, and the references from the other tables to rows.
 ///
 /// # Errors
-/// The outer one where the file can't be read; the inner one is the first bad place.
+/// The outer error if the file can't be read; the inner one is the first bad place.
 pub(super) fn verify(connection: &Connection, path: &Path, limit: u64) -> Answer<Result<Report, BadRow>> {
     match walk(connection, limit) {
         Ok(report) => Ok(Ok(report)),
@@ -108,7 +108,7 @@ fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
     Ok(report)
 }
 
-/// What the row before says about the next one.
+/// What the previous row tells about the next one.
 struct Link {
     expected_seq: u64,
     previous: Digest,
@@ -119,11 +119,11 @@ fn check(record: &VerdictRow, link: &Link, boot_epoch: u32) -> Result<(), Stop> 
     let place = format!("row {}", record.seq);
     if record.previous != link.previous {
         let expected = link.previous;
-        return Err(bad(place, format!("found {} as the hash before it, expected {expected}", record.previous)));
+        return Err(bad(place, format!("found previous hash {}, expected {expected}", record.previous)));
     }
     let expected = hash::of_row(record);
     if record.hash != expected {
-        return Err(bad(place, format!("found hash {}, expected {expected} for what the row says", record.hash)));
+        return Err(bad(place, format!("found hash {}, expected {expected} for the content of the row", record.hash)));
     }
     let epochs = link.epoch..=boot_epoch;
     if !epochs.contains(&record.boot_epoch.get()) {
@@ -133,7 +133,7 @@ fn check(record: &VerdictRow, link: &Link, boot_epoch: u32) -> Result<(), Stop> 
     Ok(())
 }
 
-/// Verifies the anchors; gives the rows that they removed and what the oldest row must be.
+/// Verifies the anchors. Returns the number of removed rows and what the oldest row must match.
 fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, Link), Stop> {
     let mut statement = connection.prepare("SELECT * FROM anchor ORDER BY number")?;
     let mut found = statement.query([])?;
@@ -145,12 +145,12 @@ fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, Link), Stop
         let anchor = rows::anchor(row).map_err(|error| value_or(error, &place))?;
         pruned = pruned.saturating_add(anchor.pruned_rows);
         if anchor.number != count || anchor.previous != previous || anchor.hash != hash::of_anchor(&anchor) {
-            return Err(bad(place, "its number or hash does not fit what it says and the anchor before it"));
+            return Err(bad(place, "its number or hash does not match its content and the previous anchor"));
         }
         if pruned.checked_add(1) != Some(anchor.first_kept.get()) {
             return Err(bad(
                 place,
-                format!("{pruned} rows removed so far, but the first kept is {}", anchor.first_kept),
+                format!("{pruned} rows were removed so far, but the first kept row is {}", anchor.first_kept),
             ));
         }
         previous = anchor.hash;
@@ -159,7 +159,7 @@ fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, Link), Stop
     Ok((pruned, link))
 }
 
-/// What the row before `seq` says, taken on trust: only the rows from `seq` on are verified.
+/// The link from the row before `seq`. That row is trusted: only the rows from `seq` on are verified.
 fn link_before(connection: &Connection, seq: u64) -> Result<Link, Stop> {
     let sql = format!("SELECT {} FROM verdict WHERE seq = ?1", columns::names());
     let place = format!("row {}", seq - 1);
@@ -168,24 +168,27 @@ fn link_before(connection: &Connection, seq: u64) -> Result<Link, Stop> {
     Ok(Link { expected_seq: seq, previous: record.hash, epoch: record.boot_epoch.get() })
 }
 
-/// The tables without hashes must fit the rows.
+/// Verifies that the tables without hashes are consistent with the rows.
 fn others(connection: &Connection, newest: u64) -> Result<(), Stop> {
     let both = "SELECT trigger_id FROM accepted INTERSECT SELECT trigger_id FROM verdict";
     if let Some(row) = connection.prepare(both)?.query([])?.next()? {
-        return Err(bad(format!("trigger {}", row.get::<_, i64>(0)?), "in hand and terminal at once"));
+        return Err(bad(
+            format!("trigger {}", row.get::<_, i64>(0)?),
+            "found it both as open and with a terminal record",
+        ));
     }
     let beyond = "SELECT seq FROM unacknowledged WHERE seq NOT IN (SELECT seq FROM verdict)";
     if let Some(row) = connection.prepare(beyond)?.query([])?.next()? {
         let seq = row.get::<_, i64>(0)?;
         return Err(bad(
             format!("row {seq}"),
-            format!("missing, but waits for an acknowledgement; newest is {newest}"),
+            format!("missing, but waits for an acknowledgement; the newest row is {newest}"),
         ));
     }
     Ok(())
 }
 
-/// A value that no journal holds is a bad row; anything else is the file's fault.
+/// An invalid value is a bad row. Any other error means that the file can't be read.
 fn value_or(error: rusqlite::Error, place: impl fmt::Display) -> Stop {
     match error {
         rusqlite::Error::FromSqlConversionFailure(_, _, what) => bad(place, what),

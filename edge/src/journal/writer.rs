@@ -1,11 +1,14 @@
-//! The journal's thread: it alone writes.
+//! The journal's thread. Only this thread writes.
 //!
-//! After an error nothing is tried again blindly. The journal is not ready, the database is closed, its log is written
-//! anew and synced, it is opened and verified like at a start, a write must succeed; then it is looked up whether the
-//! request's row got in, and the caller is told.
+//! After an error, a request is not simply repeated:
+//!
+//! 1. The journal is not ready, and the database is closed.
+//! 2. The WAL is rewritten and synced.
+//! 3. The database is opened and verified as at a start, and a write must succeed.
+//! 4. The writer looks up whether the row of the request was written, and answers the caller.
 
 use super::JournalError;
-use super::files::{Lock, lock, refuse_lone_log, rewrite_log};
+use super::files::{Lock, lock, refuse_lone_wal, rewrite_wal};
 use super::index::watched;
 use super::options::{JournalOptions, Recovery, Retention};
 use super::place::Place;
@@ -20,17 +23,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Transactions after which the log is moved into the database, when nobody waits.
+/// Transactions between two checkpoints. A checkpoint runs after a caller was answered.
 const CHECKPOINT_EVERY: u32 = 250;
-/// Pause after which waiting acknowledgements are written on their own.
+/// Pause without requests after which waiting acknowledgements are written in a transaction of their own. Also the interval of
+/// the checks of files and free space.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often the thread shows that it lives while nobody asks for anything.
+/// How often the thread gives a sign of life while there are no requests.
 const LIFE: Duration = Duration::from_millis(40);
 
-/// What the thread does with its answer.
+/// Takes the answer to a request.
 pub(super) type Reply<T> = Box<dyn FnOnce(Answer<T>) + Send>;
 
-/// What callers ask of the thread.
+/// A request of a caller to the thread.
 pub(super) enum JournalRequest {
     Accept(AcceptedTrigger, Instant, Reply<Accepted>),
     Commit(Box<VerdictEntry>, Instant, Reply<CommitReceipt>),
@@ -39,11 +43,11 @@ pub(super) enum JournalRequest {
     Prune(i64, Reply<Pruned>),
 }
 
-/// What callers see of the writer.
+/// The state of the writer that callers see.
 #[derive(Default)]
 pub(super) struct WriterState {
     pub(super) open: bool,
-    /// The disk has no room for the next rows. What is asked all the same is tried.
+    /// The disk has no space for the next rows. Requests are still tried.
     pub(super) is_full: bool,
     /// The thread's last sign of life while it waits for requests.
     pub(super) seen: Option<Instant>,
@@ -66,15 +70,15 @@ pub(super) struct Writer {
     options: JournalOptions,
     boot_epoch: NonZeroU32,
     place: Place,
-    /// When it was last looked at whether the paths still lead to them.
-    looked: Instant,
-    /// None: not ready.
+    /// When `place` was last checked.
+    checked_at: Instant,
+    /// `None` while the journal is not ready.
     store: Option<Store>,
-    /// What the last transaction that succeeded left.
+    /// The newest data after the last successful transaction.
     stored: Stored,
     state: Arc<Mutex<WriterState>>,
     acknowledged: Vec<NonZeroU64>,
-    /// Acceptances whose callers got an error, to be taken back.
+    /// Acceptances whose callers got an error. They are removed when the journal is reopened.
     withdrawn: Vec<AcceptedTrigger>,
     transactions: u32,
     last_attempt: Instant,
@@ -89,11 +93,11 @@ impl Drop for Writer {
 }
 
 impl Writer {
-    /// Opens or makes the journal at the resolved `path`, begins a new boot epoch and closes what a crash left in hand.
+    /// Opens or creates the journal at the resolved `path`, begins a new boot epoch, and rejects the parts without a verdict.
     pub(super) fn open(path: &Path, options: JournalOptions) -> Result<(Self, Recovery), JournalError> {
         let lock = lock(path)?;
-        refuse_lone_log(path)?;
-        rewrite_log(path)?;
+        refuse_lone_wal(path)?;
+        rewrite_wal(path)?;
         let (store, recovery) = watched(|| Self::start(path, &options)).map_err(|failure| failure.at(path))?;
 
         let (place, stored) = (Place::of(path)?, store.stored());
@@ -103,7 +107,7 @@ impl Writer {
             options,
             boot_epoch: recovery.boot_epoch,
             place,
-            looked: Instant::now(),
+            checked_at: Instant::now(),
             store: Some(store),
             stored,
             state: Arc::new(Mutex::new(state)),
@@ -121,42 +125,42 @@ impl Writer {
         let (mut store, created) = Store::open(path, options.verify_rows).map_err(Failure::Refused)?;
         let rows = store.rows();
         let (boot_epoch, restarted) = store.start()?;
-        // Else the new epoch would live in the log alone, and be given again where that is lost.
+        // Otherwise the new epoch would only be in the WAL, and would be used again if the WAL is lost.
         store.checkpoint(Checkpoint::Truncate)?;
         let unacknowledged = store.unacknowledged()?;
         let rows = rows + restarted.len() as u64;
         Ok((store, Recovery { boot_epoch, created, rows, restarted, unacknowledged }))
     }
 
-    /// What callers see of it.
+    /// The state that callers see.
     pub(super) fn state(&self) -> Arc<Mutex<WriterState>> {
         Arc::clone(&self.state)
     }
 
-    /// Serves until nobody can ask any more, then writes what waits.
+    /// Serves requests until all senders are gone, then writes waiting acknowledgements and empties the WAL.
     pub(super) fn run(mut self, requests: &Receiver<JournalRequest>) {
-        let mut asked = Instant::now();
-        let mut looked_for_room = None;
+        let mut last_request = Instant::now();
+        let mut checked_space_at = None;
         loop {
             locked(&self.state).seen = Some(Instant::now());
             if self.store.is_none() && self.last_attempt.elapsed() >= self.options.reopen_every {
                 self.reopen();
             }
-            if self.looked.elapsed() >= IDLE {
-                self.look_at_file();
+            if self.checked_at.elapsed() >= IDLE {
+                self.check_place();
             }
-            if looked_for_room.is_none_or(|at: Instant| at.elapsed() >= IDLE) {
-                looked_for_room = Some(Instant::now());
-                self.look_for_room();
+            if checked_space_at.is_none_or(|at: Instant| at.elapsed() >= IDLE) {
+                checked_space_at = Some(Instant::now());
+                self.check_space();
             }
             match requests.recv_timeout(LIFE) {
                 Ok(request) => {
                     self.serve(request);
-                    asked = Instant::now();
+                    last_request = Instant::now();
                 }
-                Err(RecvTimeoutError::Timeout) if asked.elapsed() >= IDLE => {
+                Err(RecvTimeoutError::Timeout) if last_request.elapsed() >= IDLE => {
                     self.write_acknowledgements();
-                    asked = Instant::now();
+                    last_request = Instant::now();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -174,17 +178,18 @@ impl Writer {
         let acknowledged = std::mem::take(&mut self.acknowledged);
         match request {
             JournalRequest::Accept(trigger, asked, reply) => {
-                let answer = self.write(|store| store.accept(&trigger, &acknowledged), |store| store.in_hand(&trigger));
+                let answer =
+                    self.write(|store| store.accept(&trigger, &acknowledged), |store| store.accepted_id(&trigger));
                 if matches!(answer, Err(JournalError::Unknown { .. })) {
                     self.withdrawn.push(trigger);
                 }
-                self.kept(answer.is_err(), acknowledged);
+                self.keep_if(answer.is_err(), acknowledged);
                 reply(answer.map(|id| Accepted { id, duration: asked.elapsed() }));
             }
             JournalRequest::Commit(entry, asked, reply) => {
                 let trigger = entry.trigger;
                 let answer = self.write(|store| store.commit(*entry, &acknowledged), |store| store.record_of(trigger));
-                self.kept(answer.is_err(), acknowledged);
+                self.keep_if(answer.is_err(), acknowledged);
                 reply(answer.map(|record| CommitReceipt { record, duration: asked.elapsed() }));
             }
             JournalRequest::Acknowledge(seq) => {
@@ -207,20 +212,20 @@ impl Writer {
         }
     }
 
-    /// Acknowledgements of a transaction that failed wait for the next one.
-    fn kept(&mut self, failed: bool, acknowledged: Vec<NonZeroU64>) {
+    /// Keeps the acknowledgements of a failed transaction for the next one.
+    fn keep_if(&mut self, failed: bool, acknowledged: Vec<NonZeroU64>) {
         if failed {
             self.acknowledged = acknowledged;
         }
     }
 
-    /// One transaction; after an error, what `look` finds of it once the journal is open again.
+    /// Makes one transaction. After an error, `look_up` searches its result in the reopened journal.
     fn write<T>(
         &mut self,
         transaction: impl FnOnce(&mut Store) -> Result<T, Failure>,
-        look: impl FnOnce(&Store) -> rusqlite::Result<Option<T>>,
+        look_up: impl FnOnce(&Store) -> rusqlite::Result<Option<T>>,
     ) -> Answer<T> {
-        self.look_at_file();
+        self.check_place();
         let Some(store) = self.store.as_mut() else {
             let why = locked(&self.state).last_error.clone().unwrap_or_default();
             return Err(JournalError::NotReady { why });
@@ -236,7 +241,7 @@ impl Writer {
             Err(Failure::Broken(error)) => {
                 let why = self.fail(&unusable(&self.path, error));
                 self.reopen();
-                match self.store.as_ref().map(|store| watched(|| look(store))) {
+                match self.store.as_ref().map(|store| watched(|| look_up(store))) {
                     Some(Ok(Some(value))) => Ok(value),
                     Some(Ok(None)) => Err(JournalError::NotWritten { why }),
                     Some(Err(error)) => Err(JournalError::Unknown { why: self.fail(&unusable(&self.path, error)) }),
@@ -248,10 +253,10 @@ impl Writer {
         answer
     }
 
-    /// A transaction that nobody waits for.
+    /// Makes a transaction for which no caller waits.
     fn maintain(&mut self, transaction: impl FnOnce(&mut Store) -> rusqlite::Result<()>) {
         if self.store.is_some() {
-            // The error is in the log and in the health already.
+            // `write` has logged the error and noted it in the state.
             let _ = self.write(|store| Ok(transaction(store)?), |_| Ok(Some(())));
         }
     }
@@ -262,17 +267,17 @@ impl Writer {
             let failures = locked(&self.state).failures;
             self.maintain(|store| store.acknowledge(&acknowledged));
             let failed = self.store.is_none() || locked(&self.state).failures != failures;
-            self.kept(failed, acknowledged);
+            self.keep_if(failed, acknowledged);
         }
     }
 
-    /// Not ready: closes the database and says why.
+    /// Closes the journal, which is not ready then. Logs and returns the reason.
     fn fail(&mut self, error: &JournalError) -> String {
         let why = error.to_string();
         let mut state = locked(&self.state);
-        // Attempts to reopen follow each other quickly; one that fails like the one before is no news.
+        // Attempts to reopen follow each other quickly. Repeated errors are logged once.
         if state.open || state.last_error.as_ref() != Some(&why) {
-            tracing::error!("the journal failed and is closed: {why}");
+            tracing::error!(event = "journal_failed", why, "the journal failed and is closed");
         }
         state.open = false;
         state.failures += 1;
@@ -293,7 +298,7 @@ impl Writer {
                 (state.open, state.is_full) = (true, false);
                 state.reopenings += 1;
                 drop(state);
-                tracing::warn!("the journal is open and verified again");
+                tracing::warn!(event = "journal_reopened", "the journal was reopened and verified");
             }
             Err(error) => {
                 self.fail(&error);
@@ -301,33 +306,34 @@ impl Writer {
         }
     }
 
-    /// Not ready where the path does not lead to the open file any more: what is written there nobody would find.
-    fn look_at_file(&mut self) {
-        self.looked = Instant::now();
+    /// Checks that the open files are still at their paths. Otherwise the journal is not ready: writes would go to unlinked
+    /// files.
+    fn check_place(&mut self) {
+        self.checked_at = Instant::now();
         if self.store.is_some()
-            && let Err(error) = self.place.look()
+            && let Err(error) = self.place.check()
         {
-            self.save_lost_log();
+            self.save_lost_wal();
             self.fail(&error);
         }
     }
 
-    /// Not ready while the disk is full, also where nobody asks for anything; a part in hand may find room all the same.
-    fn look_for_room(&self) {
+    /// Checks that the disk has space; otherwise the journal is not ready. A part that is being judged is still tried.
+    fn check_space(&self) {
         if self.store.is_none() {
             return;
         }
         let was_full = locked(&self.state).is_full;
-        let found = if was_full { room::attempt(&self.path) } else { room::look(&self.path) };
+        let found = if was_full { room::attempt(&self.path) } else { room::check(&self.path) };
         let mut state = locked(&self.state);
         match found {
             Ok(()) if was_full => {
                 state.is_full = false;
-                tracing::warn!(event = "journal_has_room", "the journal's disk has room again");
+                tracing::warn!(event = "journal_has_room", "the journal's disk has free space again");
             }
             Err(error) if !was_full => {
                 let why = error.to_string();
-                tracing::error!(event = "journal_has_no_room", "the journal is not ready: {why}");
+                tracing::error!(event = "journal_has_no_room", why, "the journal is not ready: its disk is full");
                 state.is_full = true;
                 state.failures += 1;
                 state.last_error = Some(why);
@@ -336,20 +342,20 @@ impl Writer {
         }
     }
 
-    /// A log that has lost its name is open here still, and the only place of the newest verdicts: they go to the database.
-    fn save_lost_log(&mut self) {
+    /// Moves a WAL that was deleted or moved into the database. It is still open here, and only it holds the newest verdicts.
+    fn save_lost_wal(&mut self) {
         if self.place.has_database()
             && let Some(store) = &self.store
-            && matches!(watched(|| store.empty_log()), Ok(true))
+            && matches!(watched(|| store.empty_wal()), Ok(true))
         {
-            self.place.log_is_saved();
+            self.place.wal_is_saved();
         }
     }
 
     fn reopened(&mut self) -> Answer<Store> {
-        // Opening would make new files.
-        self.place.look_closed(self.boot_epoch, &self.stored)?;
-        rewrite_log(&self.path)?;
+        // Before opening, which would create new files.
+        self.place.check_closed(self.boot_epoch, &self.stored)?;
+        rewrite_wal(&self.path)?;
         let store = watched(|| Store::open(&self.path, self.options.verify_rows).map_err(Failure::Refused));
         self.place.opened(store.is_ok());
         let (mut store, _) = store.map_err(|failure| failure.at(&self.path))?;

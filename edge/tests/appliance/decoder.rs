@@ -1,6 +1,6 @@
-//! The process that decodes images dies or stands still: at most the image that it has is lost, as a REJECT.
+//! The image decoder is killed or stopped: at most the image that it has becomes a REJECT.
 
-use crate::agree;
+use crate::assert_agree;
 use crate::plant::Plant;
 use crate::plc::Plc;
 use crate::process::{children, has_ended, wait_for_end};
@@ -9,10 +9,10 @@ use cellgate_protocol::reason::ReasonCode;
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
-/// The one process that the appliance started.
+/// The process id of the decoder, the only child of the appliance.
 fn decoder(plant: &Plant) -> Pid {
     let mut decoders = children(plant.appliance.as_ref().unwrap());
-    // One that was killed may not have been waited for.
+    // A killed decoder may still be a zombie.
     decoders.retain(|&decoder| !has_ended(decoder));
     assert_eq!(decoders.len(), 1);
     decoders[0]
@@ -21,23 +21,23 @@ fn decoder(plant: &Plant) -> Pid {
 #[test]
 fn a_decoder_killed_while_idle_costs_no_image() {
     let plant = Plant::new("native", "part-id");
-    let mut outcomes = plant.tray("native", 3, 1, 0)[..3].to_vec();
-    let decoder = decoder(&plant);
-    kill_process(decoder, Signal::KILL).unwrap();
-    wait_for_end(decoder, Duration::from_secs(20));
-    outcomes.extend_from_slice(&plant.tray("native", 4, 4, 0)[..4]);
-    agree(&plant.rows(), &outcomes, 1);
-    assert!(plant.log().contains("ended while it waited"), "{}", plant.log());
+    let mut outcomes = plant.run_parts("native", 3, 1, 0)[..3].to_vec();
+    let killed = decoder(&plant);
+    kill_process(killed, Signal::KILL).unwrap();
+    wait_for_end(killed, Duration::from_secs(20));
+    outcomes.extend_from_slice(&plant.run_parts("native", 4, 4, 0)[..4]);
+    assert_agree(&plant.rows(), &outcomes, 1);
+    assert_ne!(decoder(&plant), killed, "the decoder was replaced");
 }
 
 #[test]
-fn a_decoder_killed_or_standing_still_with_an_image_costs_that_image_and_no_other() {
+fn a_decoder_killed_or_stopped_with_an_image_costs_only_that_image() {
     let plant = Plant::new("native", "part-id");
     let plc = Plc::new(&plant, "native");
     let mut part = 1;
-    // Whether the image is with the decoder just then can't be seen from outside; where it was not, it is a PASS.
+    // The test can't see whether the decoder has the image at that moment. If it has not, the part passes, and the test tries again.
     for (is_killed, expected) in [(true, ReasonCode::DECODER_FAILED), (false, ReasonCode::DECODER_TIMED_OUT)] {
-        let mut met = false;
+        let mut is_found = false;
         for _ in 0..10 {
             plc.pass(&plant, part);
             plc.wait_ready();
@@ -54,13 +54,13 @@ fn a_decoder_killed_or_standing_still_with_an_image_costs_that_image_and_no_othe
             let reason = outcome.claim.unwrap().reason;
             part += 2;
             assert!(outcome.decision.verdict() == WireVerdict::Reject || is_killed, "{outcome:?}");
-            met = reason == expected;
-            if met {
+            is_found = reason == expected;
+            if is_found {
                 break;
             }
         }
-        assert!(met, "never {expected}");
+        assert!(is_found, "{expected} did not occur");
     }
     plc.pass(&plant, part);
-    plc.seen().agrees_with(&plant.rows(), part);
+    plc.seen().assert_agrees_with(&plant.rows(), part);
 }

@@ -1,4 +1,4 @@
-//! A thread of another process that stands still, without any hook in that process: the kernel stops it for a tracer.
+//! Freezes a thread of another process with ptrace, so that the process needs no test hook.
 
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -6,19 +6,17 @@ use nix::unistd::Pid;
 use std::fs;
 use std::process::Child;
 
-/// A stopped thread; it goes on when this is dropped. To be used in the thread that made it, as that one is the tracer.
+/// A frozen thread. Dropping this lets it continue. Use it only in the thread that created it, because that one is the tracer.
 pub(crate) struct Frozen {
     thread: Pid,
 }
 
 impl Frozen {
-    /// Stops the thread of `process` with this name; it stands still when this returns.
+    /// Freezes the thread of `process` with this name.
     pub(crate) fn new(process: &Child, name: &str) -> Self {
         let thread = thread(process, name);
         if let Err(error) = ptrace::seize(thread, ptrace::Options::empty()) {
-            panic!(
-                "this test stops a thread with ptrace, which was refused: {error}; a container needs CAP_SYS_PTRACE"
-            );
+            panic!("ptrace was refused: {error}; this test needs it, and a container needs CAP_SYS_PTRACE");
         }
         ptrace::interrupt(thread).unwrap();
         let stopped = waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
@@ -26,7 +24,7 @@ impl Frozen {
         Self { thread }
     }
 
-    /// Takes note of the thread's end: a traced thread that nobody takes note of keeps its process from ending.
+    /// Reaps the thread if it has ended. Until its tracer has done so, the process can't end.
     pub(crate) fn reap(&self) {
         let _ = waitpid(self.thread, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG));
     }
@@ -34,18 +32,18 @@ impl Frozen {
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        // Fails where it has ended.
+        // This fails if the thread has ended.
         let _ = ptrace::detach(self.thread, None);
     }
 }
 
-/// The number of the thread with this name; the first one has that of the process.
+/// The id of the thread with this name.
 fn thread(process: &Child, name: &str) -> Pid {
     let tasks = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
     let mut found = tasks.filter_map(|task| {
         let task = task.unwrap();
-        let called = fs::read_to_string(task.path().join("comm")).ok()?;
-        (called.trim_end() == name).then(|| task.file_name().to_str().unwrap().parse().unwrap())
+        let comm = fs::read_to_string(task.path().join("comm")).ok()?;
+        (comm.trim_end() == name).then(|| task.file_name().to_str().unwrap().parse().unwrap())
     });
     Pid::from_raw(found.next().unwrap_or_else(|| panic!("the appliance has no thread {name}")))
 }

@@ -1,4 +1,4 @@
-//! The figures for Prometheus of a working appliance.
+//! The Prometheus metrics of a running appliance.
 
 use super::exposition::Page;
 use super::process::children;
@@ -11,8 +11,8 @@ use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A plant whose appliance serves its figures, and where.
-fn measured(profile: &str) -> (Plant, SocketAddr) {
+/// Starts a plant whose appliance serves metrics. Returns it with the address.
+fn start_with_metrics(profile: &str) -> (Plant, SocketAddr) {
     let mut plant = Plant::new(profile, "part-id");
     plant.kill();
     let path = plant.path("edge.toml");
@@ -30,30 +30,30 @@ fn measured(profile: &str) -> (Plant, SocketAddr) {
     (plant, address)
 }
 
-/// What a client gets for this; empty where the appliance closes without a word.
-fn ask(address: SocketAddr, request: &[u8]) -> String {
+/// Sends `bytes` and returns the answer. It is empty if the appliance closes the connection without one.
+fn request(address: SocketAddr, bytes: &[u8]) -> String {
     let Ok(mut stream) = TcpStream::connect(address) else { return String::new() };
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let _ = stream.write_all(request);
+    let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// On a busy machine the server may leave a client before it comes to answer it: then it is asked again.
+/// Reads the metrics. On a busy machine the server may time out before it answers; then the request is repeated.
 fn scrape(address: SocketAddr) -> Page {
-    let ask = |_| ask(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let answer = (0..5).map(ask).find(|answer| !answer.is_empty()).expect("an answer");
+    let attempt = |_| request(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = (0..5).map(attempt).find(|answer| !answer.is_empty()).expect("an answer");
     Page::read(answer.split_once("\r\n\r\n").unwrap().1)
 }
 
-/// Waits until this sum is that much.
-fn reaches(address: SocketAddr, name: &str, labels: &[(&str, &str)], value: f64) {
+/// Waits until the sum of these metrics is `value`.
+fn wait_for_metric(address: SocketAddr, name: &str, labels: &[(&str, &str)], value: f64) {
     wait_for(name, || scrape(address).sum(name, labels) == value);
 }
 
-/// Counters and histograms against the journal's rows, all of them triggered since the start.
-fn agrees(page: &Page, rows: &[Value]) {
+/// Compares counters and histograms with the journal's rows. All rows must have been triggered since the start.
+fn assert_metrics_agree(page: &Page, rows: &[Value]) {
     let mut by_reason: BTreeMap<(&str, &str), f64> = BTreeMap::new();
     for row in rows {
         *by_reason.entry((row["verdict"].as_str().unwrap(), row["reason"].as_str().unwrap())).or_default() += 1.0;
@@ -69,8 +69,8 @@ fn agrees(page: &Page, rows: &[Value]) {
     for until in ["committed", "sent", "acknowledged"] {
         assert_eq!(page.sum("cellgate_part_duration_seconds_count", &[("until", until)]), count, "{until}");
     }
-    // The journal's age of a verdict is in whole milliseconds, and ends where its writing begins. On a busy machine the threads
-    // wait for each other in between.
+    // The journal has a verdict's age in whole milliseconds, up to the start of writing it. On a busy machine the threads wait for
+    // each other in between.
     let sum = |until| page.sum("cellgate_part_duration_seconds_sum", &[("until", until)]);
     let ages = rows.iter().map(|row| row["age_ms"].as_f64().unwrap() / 1e3).sum::<f64>();
     assert!(ages <= sum("committed") && sum("committed") <= sum("sent") && sum("sent") <= sum("acknowledged"));
@@ -84,21 +84,21 @@ fn agrees(page: &Page, rows: &[Value]) {
     }
 }
 
-fn figures_agree_with_the_journal(profile: &str) {
-    let (mut plant, address) = measured(profile);
-    plant.tray(profile, 6, 1, 0);
+fn check_metrics_against_the_journal(profile: &str) {
+    let (mut plant, address) = start_with_metrics(profile);
+    plant.run_parts(profile, 6, 1, 0);
     fs::write(plant.path("scans/.7"), b"not a radiograph").unwrap();
     fs::rename(plant.path("scans/.7"), plant.path("scans/7.tif")).unwrap();
     run(&mut plant.plc(profile, 1, 7), 0);
-    // The PLC went away.
-    reaches(address, "cellgate_plc_connected", &[], 0.0);
-    reaches(address, "cellgate_healthy", &[], 1.0);
-    reaches(address, "cellgate_worker_alive", &[], 5.0);
-    reaches(address, "cellgate_verdicts_unacknowledged", &[], 0.0);
+    // The PLC is gone.
+    wait_for_metric(address, "cellgate_plc_connected", &[], 0.0);
+    wait_for_metric(address, "cellgate_healthy", &[], 1.0);
+    wait_for_metric(address, "cellgate_worker_alive", &[], 5.0);
+    wait_for_metric(address, "cellgate_verdicts_unacknowledged", &[], 0.0);
     let page = scrape(address);
     assert!(
         include_str!("../../README.md").contains(&page.table()),
-        "the README's table is not this one:\n{}",
+        "the README has another table than this:\n{}",
         page.table()
     );
     let value = |name, labels: &[(&str, &str)]| page.sum(name, labels);
@@ -114,43 +114,43 @@ fn figures_agree_with_the_journal(profile: &str) {
     assert!(value("cellgate_link_frames_total", &[]) > 14.0 && value("cellgate_heartbeats_total", &[]) > 5.0);
     assert!(value("cellgate_archive_bytes", &[]) > 0.0 && value("cellgate_archive_free_bytes", &[]) > 0.0);
     assert_eq!(plant.stop(), Some(0));
-    agrees(&page, &plant.rows());
+    assert_metrics_agree(&page, &plant.rows());
 }
 
 #[test]
-fn figures_agree_with_the_journal_over_native_frames() {
-    figures_agree_with_the_journal("native");
+fn metrics_agree_with_the_journal_over_native_frames() {
+    check_metrics_against_the_journal("native");
 }
 
 #[test]
-fn figures_agree_with_the_journal_over_modbus() {
-    figures_agree_with_the_journal("modbus");
+fn metrics_agree_with_the_journal_over_modbus() {
+    check_metrics_against_the_journal("modbus");
 }
 
 #[test]
-fn what_goes_wrong_is_counted() {
-    let (mut plant, address) = measured("native");
-    plant.tray("native", 1, 1, 0);
-    // An image of no part, one that nobody asks for in time, a decoder that dies, a cable that is pulled.
+fn faults_are_counted() {
+    let (mut plant, address) = start_with_metrics("native");
+    plant.run_parts("native", 1, 1, 0);
+    // Faults: an image without a trigger, a killed decoder, a disconnected cable, noise on the link.
     fs::copy(&plant.images[0], plant.path("scans/99.tif")).unwrap();
-    reaches(address, "cellgate_images_waiting", &[], 1.0);
-    reaches(address, "cellgate_images_set_aside_total", &[("why", "no_trigger")], 1.0);
+    wait_for_metric(address, "cellgate_images_waiting", &[], 1.0);
+    wait_for_metric(address, "cellgate_images_set_aside_total", &[("why", "no_trigger")], 1.0);
     kill_process(children(plant.appliance.as_ref().unwrap())[0], Signal::KILL).unwrap();
-    plant.tray("native", 1, 2, 0);
-    reaches(address, "cellgate_decoder_restarts_total", &[], 1.0);
-    plant.pull_out();
-    reaches(address, "cellgate_link_losses_total", &[], 1.0);
+    plant.run_parts("native", 1, 2, 0);
+    wait_for_metric(address, "cellgate_decoder_restarts_total", &[], 1.0);
+    plant.disconnect_cable();
+    wait_for_metric(address, "cellgate_link_losses_total", &[], 1.0);
     assert_eq!(scrape(address).sum("cellgate_link_open", &[]), 0.0);
-    plant.plug_in();
-    reaches(address, "cellgate_link_openings_total", &[], 2.0);
+    plant.connect_cable();
+    wait_for_metric(address, "cellgate_link_openings_total", &[], 2.0);
     fs::File::options().write(true).open(plant.path("plc")).unwrap().write_all(&[0, 1, 2, 3, 0, 9, 9, 0]).unwrap();
-    reaches(address, "cellgate_link_resyncs_total", &[], 2.0);
-    plant.tray("native", 1, 3, 0);
+    wait_for_metric(address, "cellgate_link_resyncs_total", &[], 2.0);
+    plant.run_parts("native", 1, 3, 0);
     let page = scrape(address);
     assert_eq!(page.sum("cellgate_verdicts_total", &[]), 3.0);
 }
 
-/// How much each thread of a process gives way to others, -20 to 19.
+/// The nice value (-20 to 19) of each thread of a process.
 fn niceness(process: &Child) -> BTreeMap<String, i32> {
     let tasks = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
     let of_task = |task: fs::DirEntry| {
@@ -162,26 +162,26 @@ fn niceness(process: &Child) -> BTreeMap<String, i32> {
     tasks.map(|task| of_task(task.unwrap())).collect()
 }
 
-/// Ends what others do, also when a test fails meanwhile.
-struct Stopping<'a>(&'a AtomicBool);
+/// Stops other threads when dropped, even if the test fails.
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Stopping<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// Nothing that a client does may cost a part its verdict, or its time.
+/// Clients can't prevent or delay a verdict.
 #[test]
-fn hostile_clients_of_the_figures_disturb_no_part() {
-    let (mut plant, address) = measured("native");
+fn hostile_metrics_clients_disturb_no_part() {
+    let (mut plant, address) = start_with_metrics("native");
     let stop = AtomicBool::new(false);
-    let going = || !stop.load(Ordering::Relaxed);
+    let is_running = || !stop.load(Ordering::Relaxed);
     let parts = 60;
-    let mut told = std::thread::scope(|scope| {
-        // 200 that say a byte now and then, one that shouts, one that asks and asks.
+    let mut outcomes = std::thread::scope(|scope| {
+        // 200 clients that send a byte now and then, one that sends 1 MiB at once, and one that polls without pause.
         scope.spawn(|| {
-            while going() {
+            while is_running() {
                 let mut slow: Vec<_> = (0..200).filter_map(|_| TcpStream::connect(address).ok()).collect();
                 for _ in 0..10 {
                     slow.iter_mut().for_each(|client| drop(client.write(b"G")));
@@ -191,60 +191,60 @@ fn hostile_clients_of_the_figures_disturb_no_part() {
         });
         let line = [b"GET /".as_slice(), &vec![b'a'; 1 << 20]].concat();
         scope.spawn(move || {
-            while going() {
-                ask(address, &line);
+            while is_running() {
+                request(address, &line);
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
         scope.spawn(|| {
-            while going() {
-                ask(address, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+            while is_running() {
+                request(address, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
                 std::thread::sleep(Duration::from_millis(10));
             }
         });
-        let _stopping = Stopping(&stop);
-        plant.tray("native", parts, 1, 0)
+        let _guard = StopOnDrop(&stop);
+        plant.run_parts("native", parts, 1, 0)
     });
-    let summary = told.pop().unwrap();
+    let summary = outcomes.pop().unwrap();
     println!("{summary}");
     let niceness = niceness(plant.appliance.as_ref().unwrap());
-    assert!(niceness["metrics"] == 19 && niceness["judge"] < 19, "whoever serves them gives way: {niceness:?}");
+    assert!(
+        niceness["metrics"] == 19 && niceness["judge"] < 19,
+        "the metrics thread has the lowest priority: {niceness:?}"
+    );
     assert_eq!(summary["rejected_by_gate"].as_u64(), Some(0));
-    reaches(address, "cellgate_verdicts_unacknowledged", &[], 0.0);
+    wait_for_metric(address, "cellgate_verdicts_unacknowledged", &[], 0.0);
     let page = scrape(address);
     assert_eq!(plant.stop(), Some(0));
     let rows = plant.rows();
-    agree(&rows, &told, 1);
-    agrees(&page, &rows);
+    assert_agree(&rows, &outcomes, 1);
+    assert_metrics_agree(&page, &rows);
 }
 
 #[test]
-fn an_address_in_use_keeps_the_appliance_from_starting_and_the_doctor_says_so() {
-    let (mut plant, address) = measured("native");
-    plant.tray("native", 1, 1, 0);
+fn an_address_in_use_prevents_the_start_and_doctor_reports_it() {
+    let (mut plant, address) = start_with_metrics("native");
+    plant.run_parts("native", 1, 1, 0);
     assert_eq!(plant.stop(), Some(0));
-    let doctor = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 0);
-    assert!(String::from_utf8_lossy(&doctor.stdout).contains("ok       metrics"), "port 0 is always free");
+    assert!(plant.doctor(0).contains(&"metrics: ok".into()), "port 0 is always free");
     let taken = TcpListener::bind(address).unwrap();
     let path = plant.path("edge.toml");
     let text = fs::read_to_string(&path).unwrap().replace("127.0.0.1:0", &address.to_string());
     fs::write(&path, text).unwrap();
     let refused = run(&mut plant.program(&["run", "--config", "edge.toml"]), 2);
-    assert!(stderr(&refused).contains(&format!("metrics.listen {address}: ")), "{}", stderr(&refused));
-    let doctor = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 1);
-    let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
-    assert!(text.contains("FAILURE  metrics") && text.contains("no appliance runs with this journal"), "{text}");
+    assert!(stderr(&refused).contains(&format!("metrics.listen {address}")), "{}", stderr(&refused));
+    assert!(plant.doctor(1).contains(&"metrics: failure".into()));
     drop(taken);
     plant.start();
-    plant.tray("native", 1, 2, 0);
+    plant.run_parts("native", 1, 2, 0);
     let epochs: Vec<_> = plant.rows().iter().map(|row| row["boot_epoch"].as_u64().unwrap()).collect();
-    assert_eq!(epochs[1], epochs[0] + 1, "the refused start left no trace");
+    assert_eq!(epochs[1], epochs[0] + 1, "the refused start has no boot epoch");
 }
 
 #[test]
-fn without_an_address_nobody_listens() {
+fn without_an_address_no_metrics_are_served() {
     let plant = Plant::new("native", "part-id");
-    plant.tray("native", 1, 1, 0);
+    plant.run_parts("native", 1, 1, 0);
     let threads = niceness(plant.appliance.as_ref().unwrap());
     assert!(threads.contains_key("judge") && !threads.contains_key("metrics"), "{threads:?}");
 }

@@ -1,4 +1,4 @@
-//! A line with its appliance: the real program, its folders and the cable to the PLC.
+//! A line with the real appliance program, its folders and the cable to the PLC.
 
 use crate::memory::folder_in_memory;
 use crate::support::*;
@@ -10,31 +10,31 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// One line at a time: the gate's times are those of a device that has its machine for itself.
-static ONE: Mutex<()> = Mutex::new(());
+/// Only one line runs at a time, because the PLC's time limits assume an unloaded machine.
+static EXCLUSIVE: Mutex<()> = Mutex::new(());
 
-/// A line with its appliance; both end with it.
+/// A line with its appliance. Dropping it ends the appliance and removes the cable.
 pub(crate) struct Plant {
-    _one: MutexGuard<'static, ()>,
+    _exclusive: MutexGuard<'static, ()>,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) cable: Option<Child>,
     pub(crate) appliance: Option<Child>,
-    /// A radiograph of each verdict: PASS, REVIEW, REJECT.
+    /// One radiograph for each verdict: PASS, REVIEW, REJECT.
     pub(crate) images: Vec<PathBuf>,
 }
 
 impl Plant {
-    /// The appliance of this profile, matching images to triggers in this way.
+    /// Starts an appliance with this profile and this kind of matching.
     pub(crate) fn new(profile: &str, matching: &str) -> Self {
         Self::with_model(profile, matching, sound_model)
     }
 
-    /// The same with a model of its own.
+    /// Like [`Self::new`], with the model that `write` writes.
     pub(crate) fn with_model(profile: &str, matching: &str, write: impl FnOnce(&Path) -> PathBuf) -> Self {
         Self::in_folder(folder_in_memory(), profile, matching, write)
     }
 
-    /// By number, with its journal on the disk that the program was built on.
+    /// Matching by part number, with the journal on a real disk: the one with the build folder.
     pub(crate) fn on_disk(profile: &str) -> Self {
         Self::in_folder(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), profile, "part-id", sound_model)
     }
@@ -47,7 +47,7 @@ impl Plant {
     ) -> Self {
         write(folder.path());
         fs::create_dir(folder.path().join("scans")).unwrap();
-        // As long as a part may take, and as long as a test by order has to pause.
+        // The longest time that a part may take, and the pause that a test by order needs.
         let lead_ms = 5_000;
         let config = format!(
             "[device]\nid = 1\n[model]\npath = \"model\"\nthreads = 1\n[acquire]\nfolder = \"scans\"\n\
@@ -57,9 +57,9 @@ impl Plant {
         fs::write(folder.path().join("edge.toml"), config).unwrap();
         let levels = [("dark", DARK), ("middle", MIDDLE), ("bright", BRIGHT)];
         let images = levels.map(|(name, level)| image(folder.path(), name, level)).into();
-        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut plant = Self { _one: one, folder, cable: None, appliance: None, images };
-        plant.plug_in();
+        let exclusive = EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plant = Self { _exclusive: exclusive, folder, cable: None, appliance: None, images };
+        plant.connect_cable();
         plant.start();
         plant
     }
@@ -74,15 +74,15 @@ impl Plant {
         command
     }
 
-    pub(crate) fn plug_in(&mut self) {
+    pub(crate) fn connect_cable(&mut self) {
         let end = |name: &str| format!("pty,raw,echo=0,link={}", self.path(name).display());
         let socat = Command::new("socat").args([end("plc"), end("device")]).stderr(Stdio::null()).spawn();
         self.cable = Some(socat.expect("these tests need socat, which scripts/setup installs"));
         wait_for("the cable", || self.path("plc").exists() && self.path("device").exists());
     }
 
-    pub(crate) fn pull_out(&mut self) {
-        // The names first: the kernel gives the numbers of these terminals to the next cable that anybody plugs in.
+    pub(crate) fn disconnect_cable(&mut self) {
+        // Remove the links first: the kernel may reuse the numbers of these terminals for any new pair.
         fs::remove_file(self.path("plc")).unwrap();
         fs::remove_file(self.path("device")).unwrap();
         end(self.cable.take());
@@ -92,7 +92,7 @@ impl Plant {
         self.start_with(&[]);
     }
 
-    /// Starts the appliance with more environment variables.
+    /// Starts the appliance with additional environment variables.
     pub(crate) fn start_with(&mut self, environment: &[(&str, &Path)]) {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = self.program(&["run", "--config", "edge.toml"]);
@@ -100,41 +100,42 @@ impl Plant {
         self.appliance = Some(command.stderr(log).spawn().unwrap());
     }
 
-    /// Ends the appliance as a service manager does; its exit status.
+    /// Stops the appliance with SIGTERM, as a service manager does. Returns its exit status.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         signal(self.appliance.as_ref().unwrap(), Signal::TERM);
-        self.ended(|| {})
+        self.wait_for_exit(|| {})
     }
 
-    /// Kills the appliance at once, without a chance to put anything in order.
+    /// Kills the appliance with SIGKILL.
     pub(crate) fn kill(&mut self) {
         end(self.appliance.take());
     }
 
-    /// Waits until the appliance has ended by itself, and calls `meanwhile` again and again; its exit status.
-    pub(crate) fn ended(&mut self, mut meanwhile: impl FnMut()) -> Option<i32> {
+    /// Waits until the appliance has ended, calling `meanwhile` repeatedly. Returns its exit status.
+    pub(crate) fn wait_for_exit(&mut self, mut meanwhile: impl FnMut()) -> Option<i32> {
         let mut appliance = self.appliance.take().unwrap();
-        wait_for("the appliance's end", || {
+        wait_for("the end of the appliance", || {
             meanwhile();
             appliance.try_wait().unwrap().is_some()
         });
         appliance.wait().unwrap().code()
     }
 
-    /// Writes the image of a part as a careful scanner does.
+    /// Writes the image of a part under a hidden name and renames it, as a careful scanner does.
     pub(crate) fn scan(&self, part: u64, image: &Path) {
         fs::copy(image, self.path(".scan")).unwrap();
         fs::rename(self.path(".scan"), self.path(&format!("scans/{part}.tif"))).unwrap();
     }
 
-    /// The simulated PLC, to be given more arguments.
+    /// The command for the simulated PLC. It waits 20 s for the appliance to get ready.
     pub(crate) fn plc(&self, profile: &str, parts: u64, first: u64) -> Command {
-        let mut command = self.impatient_plc(profile, parts, first);
+        let mut command = self.plc_without_patience(profile, parts, first);
         command.args(["--patience", "20"]);
         command
     }
 
-    pub(crate) fn impatient_plc(&self, profile: &str, parts: u64, first: u64) -> Command {
+    /// The command for the simulated PLC, without `--patience`.
+    pub(crate) fn plc_without_patience(&self, profile: &str, parts: u64, first: u64) -> Command {
         let (parts, first) = (parts.to_string(), first.to_string());
         let mut command =
             self.program(&["plc-sim", "--port", "plc", "--profile", profile, "--json", "--model", "model"]);
@@ -142,21 +143,45 @@ impl Plant {
         command
     }
 
-    /// Lets parts through with images in turn; a line a part, and the summary.
-    pub(crate) fn tray(&self, profile: &str, parts: u64, first: u64, status: i32) -> Vec<Value> {
+    /// Runs parts over the line, with the images in turn. Returns one outcome for each part, and the summary.
+    pub(crate) fn run_parts(&self, profile: &str, parts: u64, first: u64, status: i32) -> Vec<Value> {
         let output =
             run(self.plc(profile, parts, first).args(["--into", "scans", "--images"]).args(&self.images), status);
         lines(&output)
     }
 
-    /// The journal's rows, oldest first, after it was verified.
+    /// Verifies the journal and returns its rows, oldest first.
     pub(crate) fn rows(&self) -> Vec<Value> {
         run(&mut self.program(&["journal", "verify", "verdicts.sqlite"]), 0);
         lines(&run(&mut self.program(&["journal", "export", "verdicts.sqlite", "--format", "jsonl"]), 0))
     }
 
+    /// Runs `doctor`, which must end with this exit status. Returns its findings, such as `journal: ok`.
+    pub(crate) fn doctor(&self, status: i32) -> Vec<String> {
+        let output = run(&mut self.program(&["doctor", "--config", "edge.toml", "--json"]), status);
+        let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        findings.iter().map(|finding| format!("{}: {}", text(&finding["what"]), text(&finding["state"]))).collect()
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    /// The lines of the log with this event.
+    pub(crate) fn log_lines(&self, event: &str) -> Vec<String> {
+        let field = format!("event={event:?}");
+        self.log().lines().filter(|line| line.split_whitespace().any(|word| word == field)).map(str::to_owned).collect()
+    }
+
+    /// The number of log lines with this event.
+    pub(crate) fn events(&self, event: &str) -> usize {
+        self.log_lines(event).len()
+    }
+
+    /// Waits until the log has at least `count` lines with this event.
+    pub(crate) fn wait_for_events(&self, event: &str, count: usize) {
+        wait_for(event, || self.events(event) >= count);
     }
 
     /// The names of the images in the archive.
@@ -166,8 +191,8 @@ impl Plant {
         names.map(|image| image.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    /// How many images lie in the scanner's folder.
-    pub(crate) fn lying(&self) -> usize {
+    /// The number of files in the scanner's folder.
+    pub(crate) fn scan_count(&self) -> usize {
         fs::read_dir(self.path("scans")).unwrap().count()
     }
 }
@@ -193,10 +218,10 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-pub(crate) fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !is_there() {
-        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+    while !is_true() {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited 20 s for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

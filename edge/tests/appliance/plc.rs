@@ -1,4 +1,4 @@
-//! The PLC's end of the line, watched at each step: when the device's heartbeat changed, what was accepted and decided.
+//! A PLC in the test process. It records the changes of the device's heartbeat, the accepted parts and the outcomes.
 
 use crate::plant::{Plant, wait_for};
 use cellgate_edge::config::{ParityConfig, Profile};
@@ -20,44 +20,48 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const BAUD: u32 = 115_200;
-/// How often the PLC looks at the clock, and tries to open a lost port.
+/// How often the PLC checks its timers and tries to open a lost port.
 const TICK: Duration = Duration::from_millis(5);
 
-/// What the PLC has seen so far.
+/// The PLC's observations so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
-    /// Each change of the device's heartbeat.
+    /// The changes of the device's heartbeat.
     pub(crate) heartbeats: Vec<(Instant, u32)>,
-    /// Since when a trigger would be accepted; none while it would not.
+    /// Since when a trigger would be accepted; `None` while it would not.
     pub(crate) ready: Option<Instant>,
-    /// The parts that the device said BUSY for.
+    /// The parts that the device answered BUSY for.
     pub(crate) accepted: Vec<u64>,
-    /// The parts' ends.
+    /// The outcomes of the parts.
     pub(crate) outcomes: Vec<(Instant, Outcome)>,
 }
 
 impl Seen {
-    /// The journal says of each of the `parts` parts what the PLC was told, in one row; a part without a row was never accepted.
-    pub(crate) fn agrees_with(&self, rows: &[Value], parts: u64) {
+    /// Checks that each of the `parts` parts has one outcome and at most one row, that the row has the verdict that the PLC received,
+    /// and that each accepted part has a row.
+    pub(crate) fn assert_agrees_with(&self, rows: &[Value], parts: u64) {
         let numbers: BTreeSet<u64> = rows.iter().map(|row| row["part"].as_u64().unwrap()).collect();
         assert_eq!(numbers.len(), rows.len(), "a part has two rows");
         assert!(self.accepted.iter().all(|part| numbers.contains(part)), "an accepted part has no row");
-        assert_eq!(self.outcomes.len() as u64, parts, "each part has one end");
+        assert_eq!(self.outcomes.len() as u64, parts, "each part has one outcome");
         for (_, outcome) in &self.outcomes {
             let row = rows.iter().find(|row| row["part"] == outcome.part_id);
-            let said = outcome.claim.map(|claim| claim.code.verdict().name());
-            assert!(said.is_none() || row.is_some_and(|row| row["verdict"] == said.unwrap()), "{outcome:?} {row:?}");
+            let received = outcome.claim.map(|claim| claim.code.verdict().name());
+            assert!(
+                received.is_none_or(|verdict| row.is_some_and(|row| row["verdict"] == verdict)),
+                "{outcome:?} {row:?}"
+            );
         }
     }
 }
 
-/// A part in front of the gate.
+/// A part to trigger.
 struct Part {
     id: u64,
     deadline_ms: u32,
 }
 
-/// A PLC at work, until it is dropped.
+/// A running PLC. Dropping it ends it.
 pub(crate) struct Plc {
     seen: Arc<Mutex<Seen>>,
     parts: Sender<Part>,
@@ -66,7 +70,7 @@ pub(crate) struct Plc {
 }
 
 impl Plc {
-    /// The PLC of this plant.
+    /// Starts a PLC at the other end of the plant's cable.
     pub(crate) fn new(plant: &Plant, profile: &str) -> Self {
         let model = Model::open(&plant.path("model"), &ModelLimits::default()).unwrap();
         let options = SimulatorOptions {
@@ -85,18 +89,18 @@ impl Plc {
         };
         let (parts, received) = channel();
         let (seen, stop) = (Arc::default(), Arc::default());
-        let (told, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
+        let (shared_seen, shared_stop) = (Arc::clone(&seen), Arc::clone(&stop));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let thread = std::thread::spawn(move || runtime.block_on(run(&options, &told, &received, &stopped)));
+        let thread = std::thread::spawn(move || runtime.block_on(run(&options, &shared_seen, &received, &shared_stop)));
         Self { seen, parts, stop, thread: Some(thread) }
     }
 
-    /// What it has seen until now.
+    /// A copy of its observations so far.
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Has a part judged.
+    /// Triggers a part.
     pub(crate) fn trigger(&self, id: u64, deadline_ms: u32) {
         self.parts.send(Part { id, deadline_ms }).unwrap();
     }
@@ -111,8 +115,8 @@ impl Plc {
         wait_for("no readiness", || self.seen.lock().unwrap().ready.is_none());
     }
 
-    /// Waits until the device has got ready after this moment; since when it is.
-    pub(crate) fn wait_ready_anew(&self, moment: Instant) -> Instant {
+    /// Waits until the device has become ready after `moment`. Returns when that was.
+    pub(crate) fn wait_ready_after(&self, moment: Instant) -> Instant {
         let mut since = None;
         wait_for("readiness after a start", || {
             since = self.seen.lock().unwrap().ready.filter(|&since| since > moment);
@@ -121,8 +125,8 @@ impl Plc {
         since.unwrap()
     }
 
-    /// The heartbeat's first change at or after this moment.
-    pub(crate) fn first_beat_since(&self, moment: Instant) -> Option<Instant> {
+    /// The time of the heartbeat's first change at or after `moment`.
+    pub(crate) fn first_heartbeat_since(&self, moment: Instant) -> Option<Instant> {
         let seen = self.seen.lock().unwrap();
         seen.heartbeats.iter().rev().map(|&(at, _)| at).take_while(|&at| at >= moment).last()
     }
@@ -131,10 +135,10 @@ impl Plc {
         wait_for("BUSY", || self.seen.lock().unwrap().accepted.contains(&id));
     }
 
-    /// The part's end, once it is there.
+    /// Waits for the outcome of a part.
     pub(crate) fn outcome(&self, id: u64) -> (Instant, Outcome) {
         let mut found = None;
-        wait_for("the part's end", || {
+        wait_for("the part's outcome", || {
             let seen = self.seen.lock().unwrap();
             found = seen.outcomes.iter().find(|(_, outcome)| outcome.part_id == id).copied();
             found.is_some()
@@ -142,7 +146,7 @@ impl Plc {
         found.unwrap()
     }
 
-    /// Lets a part through whose image is sound: it must be a PASS, so that a PASS is possible now.
+    /// Runs a part with a good image and checks that it passes.
     pub(crate) fn pass(&self, plant: &Plant, id: u64) {
         self.wait_ready();
         plant.scan(id, &plant.images[0]);

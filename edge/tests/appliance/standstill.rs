@@ -1,6 +1,6 @@
-//! Each thread of the appliance stands still in turn, and the whole of it is killed: the heartbeat stops within 300 ms, nothing
-//! passes meanwhile, and within 5 s the appliance is there again. Both are counted from just before the thread was stopped;
-//! "there again" is the moment at which the PLC, having seen the new start's heartbeat change, would send a trigger.
+//! Each thread of the appliance is frozen in turn, and the whole process is killed. The heartbeat must stop within 300 ms, no part
+//! may pass meanwhile, and the appliance must recover within 5 s. Both times begin just before the fault. The appliance has recovered
+//! when the PLC has seen the heartbeat of the new start change and would send a trigger.
 
 use crate::frozen::Frozen;
 use crate::plant::Plant;
@@ -10,64 +10,71 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::{Duration, Instant};
 
-/// The longest time from a standstill to the heartbeat's last change.
+/// The longest time from a fault to the heartbeat's last change.
 const MAX_HEARTBEAT_DELAY: Duration = Duration::from_millis(300);
-/// The longest time from a standstill until the PLC may trigger again. On a busy machine half of the times may be longer.
+/// The longest time from a fault until the PLC may trigger again. On a busy machine half of the times may be longer.
 const MAX_RECOVERY_TIME: Duration = Duration::from_secs(5);
-/// The longest such time on a busy machine.
+/// The longest recovery time on a busy machine.
 const MAX_RECOVERY_TIME_BUSY: Duration = Duration::from_secs(15);
-/// RestartSec of systemd/cellgate-edge.service, which starts the appliance again as these tests do.
-const RESTART: Duration = Duration::from_millis(200);
-/// The threads without which there is no verdict.
+/// `RestartSec` of systemd/cellgate-edge.service: the tests restart the appliance after this time.
+const RESTART_DELAY: Duration = Duration::from_millis(200);
+/// The threads that a verdict depends on.
 const THREADS: [&str; 4] = ["watcher", "judge", "journal", "port"];
-/// What a part in hand may take: less than until the appliance ends by itself.
+/// The deadline of a part. It is shorter than the time until the appliance ends because of the stuck thread.
 const DEADLINE_MS: u32 = 1_500;
 
-/// What goes wrong.
+/// An injected fault.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
-    /// A thread stands still.
+    /// The thread with this name is frozen.
     Thread(&'static str),
-    /// SIGKILL for all of it.
+    /// The process is killed with SIGKILL.
     Killed,
 }
 
-/// What the appliance is doing just then.
+/// The state of the appliance at the time of the fault.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// It waits for a trigger; one comes with its image when the heartbeat must have stopped.
+    /// It waits for a trigger. A trigger and its image follow when the heartbeat must have stopped.
     Idle,
-    /// A part is in hand, whose image comes right afterwards.
+    /// A part is in progress. Its image follows right after the fault.
     Waiting,
-    /// A part is in hand, and so is its image.
+    /// A part and its image are in progress.
     Judging,
 }
 
-/// How long it took, from just before the fault.
+/// Times since just before the fault.
 #[derive(Debug, Clone, Copy, Default)]
 struct Took {
-    /// Until the heartbeat's last change.
+    /// The heartbeat's last change.
     heartbeat: Duration,
-    /// Until a trigger would be accepted again.
-    back: Duration,
+    /// The recovery: a trigger would be accepted again.
+    recovery: Duration,
 }
 
-/// A line that goes through faults one after another.
+/// A line in which one fault after the other is injected.
 struct Trial {
     plant: Plant,
     plc: Plc,
     random: ChaCha8Rng,
     part: u64,
-    /// The longest of each.
-    most: Took,
-    /// How long each fault took until the PLC might trigger again.
-    backs: Vec<Duration>,
+    /// The longest times so far.
+    max: Took,
+    /// The recovery time of each fault.
+    recoveries: Vec<Duration>,
 }
 
 impl Trial {
     fn new(plant: Plant, profile: &str, seed: u64) -> Self {
         let plc = Plc::new(&plant, profile);
-        Self { plant, plc, random: ChaCha8Rng::seed_from_u64(seed), part: 0, most: Took::default(), backs: Vec::new() }
+        Self {
+            plant,
+            plc,
+            random: ChaCha8Rng::seed_from_u64(seed),
+            part: 0,
+            max: Took::default(),
+            recoveries: Vec::new(),
+        }
     }
 
     fn next_part(&mut self) -> u64 {
@@ -75,15 +82,15 @@ impl Trial {
         self.part
     }
 
-    fn pause(&mut self, most_ms: u64) {
-        std::thread::sleep(Duration::from_micros(self.random.random_range(0..=1_000 * most_ms)));
+    fn pause(&mut self, max_ms: u64) {
+        std::thread::sleep(Duration::from_micros(self.random.random_range(0..=1_000 * max_ms)));
     }
 
-    fn go_through(&mut self, fault: Fault, moment: Moment) -> Took {
+    fn inject(&mut self, fault: Fault, moment: Moment) -> Took {
         let part = self.next_part();
         self.plc.pass(&self.plant, part);
         let part = self.next_part();
-        let sound = self.plant.images[0].clone();
+        let good = self.plant.images[0].clone();
         self.plc.wait_ready();
         match moment {
             Moment::Idle => self.pause(100),
@@ -93,7 +100,7 @@ impl Trial {
                 self.pause(100);
             }
             Moment::Judging => {
-                self.plant.scan(part, &sound);
+                self.plant.scan(part, &good);
                 self.plc.trigger(part, DEADLINE_MS);
                 self.pause(25);
             }
@@ -109,26 +116,27 @@ impl Trial {
         let (counter_then, stopped) = (self.plc.seen().heartbeats.last().unwrap().1, Instant::now());
         match moment {
             Moment::Idle => {
-                // Until then nothing touches what stands still.
+                // Nothing interacts with the frozen thread until then.
                 std::thread::sleep(2 * MAX_HEARTBEAT_DELAY);
-                self.plant.scan(part, &sound);
+                self.plant.scan(part, &good);
                 self.plc.trigger(part, DEADLINE_MS);
             }
-            Moment::Waiting => self.plant.scan(part, &sound),
+            Moment::Waiting => self.plant.scan(part, &good),
             Moment::Judging => {}
         }
         if let Some(frozen) = &frozen {
-            assert_eq!(self.plant.ended(|| frozen.reap()), Some(70), "{fault:?} {moment:?}");
+            assert_eq!(self.plant.wait_for_exit(|| frozen.reap()), Some(70), "{fault:?} {moment:?}");
         }
         let seen = self.plc.seen();
         drop(frozen);
-        std::thread::sleep(RESTART);
+        std::thread::sleep(RESTART_DELAY);
         let restarted = Instant::now();
         self.plant.start();
-        // The last change is from before the end: the appliance that was started just now has no heartbeat yet.
+        // The last change is one of the old process: the new one has no heartbeat yet.
         let (last, counter) = *seen.heartbeats.last().unwrap();
         let heartbeat = last.saturating_duration_since(start);
-        // The device's own count can't be late: it advances every 100 ms at most, so two more are 300 ms at most.
+        // On a busy machine the test may see the heartbeat late, but its counter is exact: it advances at most once every 100 ms, so
+        // two more counts are 300 ms at most.
         let advanced = counter.wrapping_sub(counter_then);
         assert!(
             heartbeat <= MAX_HEARTBEAT_DELAY || advanced <= 2,
@@ -141,49 +149,51 @@ impl Trial {
             "{fault:?} {moment:?}: {outcome:?} {:?} after the fault",
             decided.saturating_duration_since(start)
         );
-        let ready = self.plc.wait_ready_anew(restarted);
-        let took = Took { heartbeat, back: ready.saturating_duration_since(start) };
-        assert!(took.back <= MAX_RECOVERY_TIME_BUSY, "{fault:?} {moment:?}: back after {:?}", took.back);
-        self.backs.push(took.back);
-        self.most = Took { heartbeat: self.most.heartbeat.max(heartbeat), back: self.most.back.max(took.back) };
+        let ready = self.plc.wait_ready_after(restarted);
+        let took = Took { heartbeat, recovery: ready.saturating_duration_since(start) };
+        assert!(took.recovery <= MAX_RECOVERY_TIME_BUSY, "{fault:?} {moment:?}: recovered after {:?}", took.recovery);
+        self.recoveries.push(took.recovery);
+        let Took { heartbeat: max_heartbeat, recovery: max_recovery } = self.max;
+        self.max = Took { heartbeat: max_heartbeat.max(heartbeat), recovery: max_recovery.max(took.recovery) };
         took
     }
 
-    /// The journal says of each part what the PLC was told, once.
-    fn settle(mut self) -> Took {
+    /// Checks that the journal agrees with the verdicts that the PLC received. Returns the longest times.
+    fn finish(mut self) -> Took {
         let part = self.next_part();
         self.plc.pass(&self.plant, part);
         let seen = self.plc.seen();
         assert_eq!(self.plant.stop(), Some(0));
-        seen.agrees_with(&self.plant.rows(), self.part);
+        seen.assert_agrees_with(&self.plant.rows(), self.part);
         println!(
-            "heartbeat's last change {:?} after the fault at most, back after {:?}",
-            self.most.heartbeat, self.most.back
+            "longest times after a fault: heartbeat's last change {:?}, recovery {:?}",
+            self.max.heartbeat, self.max.recovery
         );
-        self.backs.sort();
-        assert!(self.backs[self.backs.len() / 2] <= MAX_RECOVERY_TIME, "{:?}", self.backs);
-        self.most
+        self.recoveries.sort();
+        let median = self.recoveries[self.recoveries.len() / 2];
+        assert!(median <= MAX_RECOVERY_TIME, "{:?}", self.recoveries);
+        self.max
     }
 }
 
 #[test]
-fn each_thread_that_stands_still_while_idle_stops_the_heartbeat_and_the_appliance_is_back_soon() {
+fn a_thread_frozen_while_idle_stops_the_heartbeat_and_the_appliance_recovers() {
     let mut trial = Trial::new(Plant::new("native", "part-id"), "native", 1);
     for thread in THREADS {
-        trial.go_through(Fault::Thread(thread), Moment::Idle);
+        trial.inject(Fault::Thread(thread), Moment::Idle);
     }
-    trial.go_through(Fault::Killed, Moment::Idle);
-    trial.settle();
+    trial.inject(Fault::Killed, Moment::Idle);
+    trial.finish();
 }
 
 #[test]
-fn each_thread_that_stands_still_with_a_part_in_hand_lets_nothing_pass() {
+fn no_part_passes_after_a_thread_was_frozen_with_a_part_in_progress() {
     let mut trial = Trial::new(Plant::new("modbus", "part-id"), "modbus", 2);
     for thread in THREADS {
-        trial.go_through(Fault::Thread(thread), Moment::Waiting);
+        trial.inject(Fault::Thread(thread), Moment::Waiting);
     }
-    trial.go_through(Fault::Killed, Moment::Waiting);
-    trial.settle();
+    trial.inject(Fault::Killed, Moment::Waiting);
+    trial.finish();
 }
 
 /// Acceptance: `cargo test --release -p cellgate-edge --test appliance -- --ignored --nocapture standstill`, with the number
@@ -200,14 +210,14 @@ fn every_fault_at_every_moment_in_both_profiles() {
         for round in 1..=rounds {
             for moment in [Moment::Idle, Moment::Waiting, Moment::Judging] {
                 let faults = THREADS.map(Fault::Thread).into_iter().chain([Fault::Killed]);
-                took.extend(faults.map(|fault| trial.go_through(fault, moment)));
+                took.extend(faults.map(|fault| trial.inject(fault, moment)));
             }
-            println!("{profile}: round {round} of {rounds}, {} faults, at most {:?}", took.len(), trial.most);
+            println!("{profile}: round {round} of {rounds}, {} faults, at most {:?}", took.len(), trial.max);
         }
-        let most = trial.settle();
+        let max = trial.finish();
         assert!(
-            most.heartbeat <= MAX_HEARTBEAT_DELAY && most.back <= MAX_RECOVERY_TIME,
-            "on a machine with nothing else to do: {most:?}"
+            max.heartbeat <= MAX_HEARTBEAT_DELAY && max.recovery <= MAX_RECOVERY_TIME,
+            "on an unloaded machine: {max:?}"
         );
     }
 }

@@ -1,6 +1,6 @@
-//! A signal while a part is in hand: it is finished, or rejected durably; the appliance ends in order.
+//! SIGTERM while a part is in progress: the part is finished or rejected durably, and the appliance ends with status 0.
 
-use crate::plant::{Plant, signal, wait_for};
+use crate::plant::{Plant, signal};
 use crate::plc::Plc;
 use crate::support::*;
 use cellgate_models::model::GoldenSource;
@@ -10,7 +10,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_part_in_hand_gets_its_image_and_its_verdict_after_the_signal() {
+fn a_part_in_progress_gets_its_image_and_verdict_after_the_signal() {
     let mut plant = Plant::new("native", "part-id");
     let plc = Plc::new(&plant, "native");
     plc.pass(&plant, 1);
@@ -18,17 +18,17 @@ fn a_part_in_hand_gets_its_image_and_its_verdict_after_the_signal() {
     plc.trigger(2, 9_000);
     plc.wait_accepted(2);
     signal(plant.appliance.as_ref().unwrap(), Signal::TERM);
-    // Longer than a worker may stand still.
+    // Longer than a worker may be stuck.
     std::thread::sleep(Duration::from_secs(3));
     plant.scan(2, &plant.images[0]);
-    assert_eq!(plant.ended(|| {}), Some(0));
+    assert_eq!(plant.wait_for_exit(|| {}), Some(0));
     let (_, outcome) = plc.outcome(2);
     assert_eq!(outcome.decision.verdict(), WireVerdict::Pass, "{outcome:?}");
-    plc.seen().agrees_with(&plant.rows(), 2);
+    plc.seen().assert_agrees_with(&plant.rows(), 2);
 }
 
 #[test]
-fn a_part_whose_image_does_not_come_is_rejected_durably_also_where_nobody_reads() {
+fn a_part_without_an_image_is_rejected_durably_even_if_the_plc_does_not_read() {
     for reads in [true, false] {
         let mut plant = Plant::new("native", "part-id");
         plant.kill();
@@ -46,7 +46,7 @@ fn a_part_whose_image_does_not_come_is_rejected_durably_also_where_nobody_reads(
         let start = Instant::now();
         assert_eq!(plant.stop(), Some(0));
         println!("ended after {:?}", start.elapsed());
-        assert!(start.elapsed() < Duration::from_secs(15), "the service manager's patience");
+        assert!(start.elapsed() < Duration::from_secs(15), "below the service manager's TimeoutStopSec");
         let rows = plant.rows();
         assert_eq!((&rows[0]["verdict"], &rows[0]["reason"]), (&"REJECT".into(), &"RESTARTED".into()), "{rows:?}");
         if reads {
@@ -56,8 +56,8 @@ fn a_part_whose_image_does_not_come_is_rejected_durably_also_where_nobody_reads(
 }
 
 #[test]
-fn an_engine_that_is_being_proven_is_not_waited_for() {
-    // 100 images of a large part of a second each.
+fn a_stop_does_not_wait_for_a_proof() {
+    // 100 golden images, each of which takes a large part of a second.
     let mut plant = Plant::with_model("native", "part-id", |folder| {
         let mut contents = contents("slow_mean_sigmoid.onnx", mean_sigmoid(DARK));
         let golden = contents.golden.remove(0);
@@ -70,8 +70,8 @@ fn an_engine_that_is_being_proven_is_not_waited_for() {
             .collect();
         model(folder, &contents)
     });
-    wait_for("the start", || plant.log().contains("the appliance starts"));
+    plant.wait_for_events("appliance_started", 1);
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(plant.stop(), Some(0), "{}", plant.log());
-    assert!(plant.log().contains("stopped before the engine was proven"), "{}", plant.log());
+    assert_eq!((plant.events("proof_stopped"), plant.events("engine_proven")), (1, 0), "{}", plant.log());
 }

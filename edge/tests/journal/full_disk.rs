@@ -1,7 +1,7 @@
-//! A disk that is full: nothing dies of it, nothing is lost, and the journal works again by itself when there is room.
+//! Tests full disks: no process dies, no row is lost, and the journal recovers automatically when there is space.
 
 use crate::files::{wait, wait_ready};
-use crate::locked::{Program, log_of};
+use crate::locked::{Program, wal_of};
 use crate::{cli, entry, open, trigger};
 use cellgate_edge::journal::{Journal, JournalError, Reader};
 use std::fs::File;
@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Names, for [`child`], the folder on the small disk.
+/// The environment variable that passes the folder on the small disk to [`child`].
 const FOLDER: &str = "JOURNAL_FULL_DISK";
 
-/// A file system in a file, mounted until this is dropped.
+/// A file system in a file. Unmounted on drop.
 pub(crate) struct Disk {
     place: tempfile::TempDir,
 }
 
 impl Disk {
-    /// None, and the reason is printed, where this user can't mount or there is no such `mkfs`.
+    /// `None` if this user can't mount or the `mkfs` is missing; the reason is printed.
     pub(crate) fn mounted(mkfs: &[&str], mib: u64) -> Option<Self> {
         let disk = Self { place: tempfile::tempdir().unwrap() };
         let (image, folder) = (disk.place.path().join("image"), disk.folder());
@@ -76,7 +76,7 @@ fn ext4_with_blocks_of_4_kib() {
 }
 
 #[test]
-fn ext4_with_blocks_of_1_kib_and_no_log_of_its_own() {
+fn ext4_with_blocks_of_1_kib_without_its_journal() {
     on_a_full(&["mkfs.ext4", "-q", "-F", "-b", "1024", "-O", "^has_journal"], 8);
 }
 
@@ -105,22 +105,22 @@ fn xfs_with_blocks_of_1_kib() {
     on_a_full(&["mkfs.xfs", "-q", "-f", "-b", "size=1024"], 320);
 }
 
-/// With the index alone on a full disk.
+/// Only the index is on the full disk.
 #[test]
-fn a_log_is_not_cut_while_the_index_says_that_rows_are_in_it() {
+fn a_wal_is_not_truncated_while_the_index_has_rows_in_it() {
     let Some(disk) = Disk::mounted(&["mkfs.btrfs", "-q", "-f", "--mixed"], 40) else { return };
     let place = tempfile::tempdir().unwrap();
-    let (path, index) = (place.path().join("journal.db"), place.path().join("journal.db-shm"));
+    let (path, index) = (place.path().join("verdicts.sqlite"), place.path().join("verdicts.sqlite-shm"));
     [&index, &disk.folder().join("index")].iter().for_each(|file| drop(File::create(file).unwrap()));
     run(Command::new("mount").arg("--bind").args([&disk.folder().join("index"), &index])).unwrap();
     let _unmount = Unmount(&index);
     let journal = open(&path);
     (1..=3).for_each(|part| drop(journal.commit(entry(journal.accept(trigger(part)).unwrap().id())).unwrap()));
-    // Has the index open, so that it is not made anew.
+    // Keeps the index open, so that it is not recreated.
     let program = Program::start(&path, "SELECT count(*) FROM verdict");
     fill(&disk.folder());
     drop(journal);
-    assert!(log_of(&path).metadata().unwrap().len() > 0);
+    assert!(wal_of(&path).metadata().unwrap().len() > 0);
     assert_eq!(rows(&path), 3);
     program.kill();
     assert_eq!(rows(&path), 3);
@@ -134,11 +134,11 @@ impl Drop for Unmount<'_> {
     }
 }
 
-/// Not a test by itself: what [`on_a_full`] runs, as a signal would end it.
+/// Not a test: the process that [`on_a_full`] runs, as a signal could end it.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
-    let path = folder.join("journal.db");
+    let path = folder.join("verdicts.sqlite");
     let journal = open(&path);
     let mut part = 0;
     let mut stored = 0;
@@ -152,11 +152,11 @@ fn child() {
     (0..10).for_each(|_| judge(&journal).unwrap());
     let before = rows(&path);
     fill(&folder);
-    wait(&journal, "it is seen where nobody asks for anything", |health| !health.ready);
+    wait(&journal, "it is noticed without a request", |health| !health.ready);
     let refused = judge_until_steady(&journal, &folder, &mut judge);
     println!("refused {refused} while ready, then: {:?}", journal.health());
     assert!(refused <= 5);
-    assert!(rows(&path) >= before, "also read where the disk is full");
+    assert!(rows(&path) >= before, "it can be read while the disk is full");
     std::fs::remove_file(folder.join("fill")).unwrap();
     wait_ready(&journal);
     (0..10).for_each(|_| judge(&journal).unwrap());
@@ -165,8 +165,8 @@ fn child() {
     assert!(report.rows >= stored, "{report:?} of {stored}");
 }
 
-/// Judges until the journal has not been ready for two seconds on end; gives how often it was, and could not store. What it
-/// frees when it empties its log may be room for some rows more.
+/// Judges until the journal was not ready for two seconds without a break. Returns how often it was ready and could not store a
+/// row: emptying the WAL may free space for a few more rows.
 fn judge_until_steady(
     journal: &Journal,
     folder: &Path,
@@ -186,17 +186,17 @@ fn judge_until_steady(
     refused
 }
 
-/// Writes back what is in memory only: a page that was clean needs room again where the file system copies on write.
+/// Writes dirty pages back. On a file system that copies on write, the next store to a clean page needs new space.
 fn write_back(folder: &Path) {
     let _ = rustix::fs::syncfs(File::open(folder).unwrap());
 }
 
-/// Rows, as another process sees them.
+/// The number of rows that another process reads.
 fn rows(path: &Path) -> usize {
     cli(&["export", "--format", "jsonl"], path, 0).stdout.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// Takes all the room there is.
+/// Fills the disk.
 pub(crate) fn fill(folder: &Path) {
     let mut file = File::create(folder.join("fill")).unwrap();
     for length in [1 << 20, 4096, 512, 1] {

@@ -1,20 +1,21 @@
-//! Another program that locks the journal, and closes it as the last one.
+//! Tests another program that locks the journal, and that is the last one to close it.
 
 use crate::files::wait_ready;
 use crate::{cli, entry, trigger};
 use cellgate_edge::journal::{Journal, JournalError, JournalOptions, Reader};
 use cellgate_test_support::memory::folder_in_memory;
+use cellgate_test_support::transcript;
 use rusqlite::Connection;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// Names, for [`program`], the journal and what to do with it.
+/// The environment variables that pass the journal and the SQL to [`program`].
 const JOURNAL: &str = "JOURNAL_LOCKED";
 const SQL: &str = "JOURNAL_LOCKED_SQL";
 
-/// Not a test by itself: the other program. It ends, and closes the journal, when its standard input does.
+/// Not a test: the other program. It closes the journal and ends when its standard input is closed.
 #[test]
 fn program() {
     let (Some(path), Ok(sql)) = (std::env::var_os(JOURNAL), std::env::var(SQL)) else { return };
@@ -26,8 +27,8 @@ fn program() {
 
 pub(crate) struct Program {
     child: Child,
-    /// Kept open for what it says at its end.
-    _said: BufReader<ChildStdout>,
+    /// Kept open, as the program prints at its end.
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Program {
@@ -39,9 +40,9 @@ impl Program {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        assert!(said.by_ref().lines().any(|line| line.unwrap() == "locked"));
-        Self { child, _said: said }
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        assert!(stdout.by_ref().lines().any(|line| line.unwrap() == "locked"));
+        Self { child, _stdout: stdout }
     }
 
     fn close(mut self) {
@@ -55,7 +56,7 @@ impl Program {
     }
 }
 
-/// A journal that is closed for some seconds, as it was asked for a row while `sql` of another program kept it from writing.
+/// A journal that is closed for some seconds after an error: another program held a lock with `sql` while a row was written.
 fn refused(path: &Path, sql: &str, begin: impl FnOnce(&Journal)) -> (Journal, Program) {
     let options = JournalOptions { reopen_every: Duration::from_secs(3), ..JournalOptions::default() };
     let (journal, _) = Journal::open(path, options).unwrap();
@@ -63,8 +64,7 @@ fn refused(path: &Path, sql: &str, begin: impl FnOnce(&Journal)) -> (Journal, Pr
     let program = Program::start(path, sql);
     assert!(journal.accept(trigger(2)).is_err());
     let why = journal.health().last_error.unwrap();
-    assert!(!journal.health().ready && why.contains("another program has locked this journal"), "{why}");
-    assert!(why.contains(&format!("process {} (", program.child.id())), "{why}");
+    assert!(!journal.health().ready && why.contains(&format!(" {} (", program.child.id())), "{why}");
     (journal, program)
 }
 
@@ -72,18 +72,18 @@ fn judge(journal: &Journal, part: u64) {
     journal.commit(entry(journal.accept(trigger(part)).unwrap().id())).unwrap();
 }
 
-pub(crate) fn log_of(path: &Path) -> PathBuf {
-    path.with_extension("db-wal")
+pub(crate) fn wal_of(path: &Path) -> PathBuf {
+    path.with_extension("sqlite-wal")
 }
 
 #[test]
-fn a_program_that_locks_the_journal_is_named_and_may_close_it_as_the_last_one() {
+fn a_program_that_locks_the_journal_is_named_and_may_be_the_last_to_close_it() {
     for sql in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE", "BEGIN IMMEDIATE; CREATE TABLE t (c)"] {
         let folder = folder_in_memory();
-        let path = folder.path().join("journal.db");
+        let path = folder.path().join("verdicts.sqlite");
         let (journal, program) = refused(&path, sql, |journal| judge(journal, 1));
         program.close();
-        assert!(!log_of(&path).exists(), "it moved the log into the database and deleted it");
+        assert!(!wal_of(&path).exists(), "it moved the WAL into the database and deleted it");
         wait_ready(&journal);
         judge(&journal, 2);
         drop(journal);
@@ -92,28 +92,28 @@ fn a_program_that_locks_the_journal_is_named_and_may_close_it_as_the_last_one() 
 }
 
 #[test]
-fn a_log_that_is_lost_with_rows_while_the_journal_is_closed_is_not_done_without() {
+fn a_wal_with_rows_that_is_lost_while_the_journal_is_closed_must_come_back() {
     let folder = folder_in_memory();
-    let path = folder.path().join("journal.db");
+    let path = folder.path().join("verdicts.sqlite");
     let mut reader = None;
     let (journal, program) = refused(&path, "BEGIN IMMEDIATE", |journal| {
-        // Keeps the row from being moved into the database.
+        // This reader prevents that the row is moved into the database.
         reader = Some(Program::start(&path, "BEGIN; SELECT count(*) FROM verdict"));
         judge(journal, 1);
     });
     program.kill();
     reader.unwrap().kill();
     let away = folder.path().join("away");
-    std::fs::rename(log_of(&path), &away).unwrap();
+    std::fs::rename(wal_of(&path), &away).unwrap();
     std::thread::sleep(Duration::from_secs(4));
-    assert!(!journal.health().ready && !log_of(&path).exists());
-    std::fs::rename(&away, log_of(&path)).unwrap();
+    assert!(!journal.health().ready && !wal_of(&path).exists());
+    std::fs::rename(&away, wal_of(&path)).unwrap();
     wait_ready(&journal);
     judge(&journal, 2);
 }
 
 #[test]
-fn a_locked_journal_is_an_error_of_its_own_also_at_the_start_and_for_readers() {
+fn a_locked_journal_is_an_error_at_the_start_and_for_readers() {
     let folder = folder_in_memory();
     let path = crate::filled(folder.path(), 1);
     let program = Program::start(&path, "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; CREATE TABLE t (c)");
@@ -122,7 +122,9 @@ fn a_locked_journal_is_an_error_of_its_own_also_at_the_start_and_for_readers() {
         matches!(&error, JournalError::Locked { by, .. } if by.contains(&program.child.id().to_string())),
         "{error}"
     );
-    let list = cli(&["list"], &path, 2);
-    assert!(String::from_utf8(list.stderr).unwrap().contains(&format!("process {} (", program.child.id())));
+    let list = transcript(&cli(&["list"], &path, 2), folder.path());
+    insta::with_settings!({filters => vec![(r"process \d+ \(.*?\)", "process NUMBER (NAME)")]}, {
+        insta::assert_snapshot!("a_reader_of_a_locked_journal", list);
+    });
     program.kill();
 }

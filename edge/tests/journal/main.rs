@@ -1,4 +1,4 @@
-//! The journal through its API and `cellgate-edge journal`: order, exactly one record, tampering, retention, reading.
+//! Tests the journal through its API and `cellgate-edge journal`: order, exactly one record, tampering, retention, reading.
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 mod chain;
@@ -50,7 +50,7 @@ fn open(path: &Path) -> Journal {
 
 /// A journal of `parts` PASS records, all acknowledged, closed.
 fn filled(folder: &Path, parts: u64) -> PathBuf {
-    let path = folder.join("journal.db");
+    let path = folder.join("verdicts.sqlite");
     let journal = open(&path);
     for part in 1..=parts {
         let accepted = journal.accept(trigger(part)).unwrap();
@@ -65,7 +65,7 @@ fn cli(arguments: &[&str], path: &Path, status: i32) -> Output {
     cli_by(None, arguments, path, status)
 }
 
-/// As [`cli`], as another user.
+/// As [`cli`], but run by another user.
 fn cli_by(user: Option<u32>, arguments: &[&str], path: &Path, status: i32) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
     command.args(["journal", arguments[0]]).arg(path).args(&arguments[1..]);
@@ -84,7 +84,7 @@ fn bad_place(path: &Path) -> Option<String> {
 #[test]
 fn a_trigger_gets_exactly_one_record() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = open(&folder.path().join("journal.db"));
+    let journal = open(&folder.path().join("verdicts.sqlite"));
     let accepted = journal.accept(trigger(u64::MAX)).unwrap();
     assert!(matches!(journal.accept(trigger(u64::MAX)), Err(JournalError::AlreadyInHand { .. })));
     let committed = journal.commit(entry(accepted.id())).unwrap();
@@ -98,9 +98,9 @@ fn a_trigger_gets_exactly_one_record() {
 }
 
 #[test]
-fn what_was_in_hand_at_a_restart_is_rejected_and_stays_told() {
+fn a_part_without_a_verdict_is_rejected_at_a_restart_and_reported_until_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.db");
+    let path = folder.path().join("verdicts.sqlite");
     let (journal, Recovery { boot_epoch: begun, .. }) = Journal::open(&path, JournalOptions::default()).unwrap();
     let passed = journal.accept(trigger(1)).unwrap();
     journal.commit(entry(passed.id())).unwrap();
@@ -118,9 +118,9 @@ fn what_was_in_hand_at_a_restart_is_rejected_and_stays_told() {
 }
 
 #[test]
-fn hostile_texts_are_cut_and_survive() {
+fn hostile_texts_are_cut_and_stored() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.db");
+    let path = folder.path().join("verdicts.sqlite");
     let journal = open(&path);
     let accepted = journal.accept(trigger(1)).unwrap();
     let hostile = VerdictEntry {
@@ -143,10 +143,10 @@ fn hostile_texts_are_cut_and_survive() {
 
 /// `cargo test --release -p cellgate-edge --test journal -- --ignored --nocapture`, on the disk that `TMPDIR` names.
 #[test]
-#[ignore = "a measurement of this disk"]
+#[ignore = "measures this disk"]
 fn time_of_a_thousand_acceptances_and_verdicts() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = open(&folder.path().join("journal.db"));
+    let journal = open(&folder.path().join("verdicts.sqlite"));
     let (mut accepts, mut commits) = (Vec::new(), Vec::new());
     let begun = Instant::now();
     for part in 1..=1000 {

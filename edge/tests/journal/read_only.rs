@@ -1,13 +1,14 @@
-//! Journals beside which nothing can be written: read-only media, other users' folders.
+//! Tests journals in read-only places: read-only media, folders of other users.
 
 use crate::{cli_by, entry, filled, open, trigger};
-use cellgate_test_support::skipped;
+use cellgate_edge::journal::{Reader, Source};
+use cellgate_test_support::{skipped, transcript};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs `list`, `verify` and `export` on `path`, which all must find `rows`; gives what was said on stderr.
+/// Runs `list`, `verify` and `export` on `path`. All must find `rows`. Returns stderr of `verify`.
 fn read(path: &Path, rows: usize, user: Option<u32>) -> String {
     let lines = |output: &Output| output.stdout.iter().filter(|byte| **byte == b'\n').count();
     let listed = cli_by(user, &["list", "--json"], path, 0);
@@ -15,20 +16,19 @@ fn read(path: &Path, rows: usize, user: Option<u32>) -> String {
     let verified = cli_by(user, &["verify"], path, 0);
     assert_eq!((lines(&listed), lines(&exported)), (rows, rows));
     let text = String::from_utf8_lossy(&verified.stdout);
-    assert!(text.contains(&format!("sound: {rows} rows")), "{text}");
+    assert!(text.contains(&format!(" {rows} rows")), "{text}");
     String::from_utf8(verified.stderr).unwrap()
 }
 
-/// A journal's file with three rows, and its log with a fourth one.
-fn with_log(folder: &Path) -> (Vec<u8>, Vec<u8>) {
+/// The database file of a journal with three rows, and its WAL with a fourth row.
+fn with_wal(folder: &Path) -> (Vec<u8>, Vec<u8>) {
     let path = filled(folder, 3);
     let journal = open(&path);
     journal.commit(entry(journal.accept(trigger(4)).unwrap().id())).unwrap();
-    (fs::read(&path).unwrap(), fs::read(folder.join("journal.db-wal")).unwrap())
+    (fs::read(&path).unwrap(), fs::read(folder.join("verdicts.sqlite-wal")).unwrap())
 }
 
-/// A file system that can't be written, with these files, until the process ends; none, and the reason is printed, where this
-/// user can't mount.
+/// Mounts a read-only file system with `files`. Returns false if this user can't mount one; the reason is printed.
 fn medium(place: &Path, files: &[(&str, &[u8])], kind: &str) -> bool {
     let (content, mounted) = (place.join("content"), place.join("medium"));
     fs::create_dir_all(&content).unwrap();
@@ -54,32 +54,37 @@ impl Drop for Unmount<'_> {
 }
 
 #[test]
-fn a_journal_on_a_read_only_medium_is_read_with_its_log_or_without() {
+fn a_journal_on_a_read_only_medium_is_read_with_and_without_a_wal() {
     for kind in ["tmpfs", "squashfs"] {
         let place = tempfile::tempdir().unwrap();
-        let (database, log) = with_log(place.path());
-        let (name, log_name, index) = ("v 1?.sqlite", "v 1?.sqlite-wal", "v 1?.sqlite-shm");
-        for (files, rows, says) in [
-            (&[(name, &database[..])][..], 3, "there is no log (-wal)"),
-            (&[(name, &database[..]), (log_name, b"")], 3, "there is no log (-wal)"),
-            (&[(name, &database[..]), (log_name, &log)], 4, "its log (-wal) is read too"),
-            (&[(name, &database[..]), (log_name, &log), (index, &[7; 32768])], 4, "its log (-wal) is read too"),
+        let (database, wal) = with_wal(place.path());
+        let (name, wal_name, index) = ("v 1?.sqlite", "v 1?.sqlite-wal", "v 1?.sqlite-shm");
+        for (files, rows, has_wal) in [
+            (&[(name, &database[..])][..], 3, false),
+            (&[(name, &database[..]), (wal_name, b"")], 3, false),
+            (&[(name, &database[..]), (wal_name, &wal)], 4, true),
+            (&[(name, &database[..]), (wal_name, &wal), (index, &[7; 32768])], 4, true),
         ] {
             let place = tempfile::tempdir().unwrap();
             let _unmount = Unmount(place.path());
             if medium(place.path(), files, kind) {
-                let said = read(&place.path().join("medium").join(name), rows, None);
-                assert!(said.contains(says), "{kind}: {said}");
+                let path = place.path().join("medium").join(name);
+                assert_eq!(Reader::open(&path).unwrap().source(), Source::ReadOnly { log: has_wal }, "{kind}");
+                let stderr = read(&path, rows, None);
+                assert!(stderr.contains(READ_ONLY), "{kind}: {stderr}");
             }
         }
     }
 }
 
-/// The user `nobody`, who may read and write nothing here.
+/// The event of the warning that a journal is in a read-only place.
+const READ_ONLY: &str = "journal_read_only";
+
+/// The user `nobody`, who owns no file here.
 const NOBODY: u32 = 65534;
 
 #[test]
-fn a_journal_in_another_users_folder_is_read_with_its_log_or_without() {
+fn a_journal_in_another_users_folder_is_read_with_and_without_a_wal() {
     if !rustix::process::getuid().is_root() {
         return skipped("only root can be another user");
     }
@@ -95,48 +100,48 @@ fn a_journal_in_another_users_folder_is_read_with_its_log_or_without() {
     assert_eq!(files(), before);
     let copies = tempfile::tempdir().unwrap();
     fs::set_permissions(copies.path(), Permissions::from_mode(0o755)).unwrap();
-    let copy = copies.path().join("copy.db");
+    let copy = copies.path().join("copy.sqlite");
     fs::copy(&path, &copy).unwrap();
     fs::set_permissions(&copy, Permissions::from_mode(0o444)).unwrap();
-    assert!(read(&copy, 3, Some(NOBODY)).contains("there is no log (-wal)"));
-    fs::copy(folder.path().join("journal.db-wal"), copies.path().join("copy.db-wal")).unwrap();
-    assert!(read(&copy, 4, Some(NOBODY)).contains("its log (-wal) is read too"));
-    fs::set_permissions(copies.path().join("copy.db-wal"), Permissions::from_mode(0o0)).unwrap();
-    let refused = String::from_utf8(cli_by(Some(NOBODY), &["list"], &copy, 2).stderr).unwrap();
-    assert!(refused.contains("copy.db-wal: Permission denied"), "{refused}");
+    assert!(read(&copy, 3, Some(NOBODY)).contains(READ_ONLY));
+    fs::copy(folder.path().join("verdicts.sqlite-wal"), copies.path().join("copy.sqlite-wal")).unwrap();
+    assert!(read(&copy, 4, Some(NOBODY)).contains(READ_ONLY));
+    fs::set_permissions(copies.path().join("copy.sqlite-wal"), Permissions::from_mode(0o0)).unwrap();
+    let refused = cli_by(Some(NOBODY), &["list"], &copy, 2);
+    insta::assert_snapshot!("an_unreadable_wal", transcript(&refused, copies.path()));
     assert_eq!(fs::read_dir(copies.path()).unwrap().count(), 2);
 }
 
 #[test]
-fn an_index_that_a_reader_makes_is_the_journals_owners_and_empty() {
+fn an_index_that_a_reader_creates_is_empty_and_has_the_journals_owner() {
     if !rustix::process::getuid().is_root() {
         return skipped("only root can be another user");
     }
-    for log in [true, false] {
+    for has_wal in [true, false] {
         let folder = tempfile::tempdir().unwrap();
-        let (database, bytes) = with_log(folder.path());
+        let (database, bytes) = with_wal(folder.path());
         let copies = tempfile::tempdir().unwrap();
-        let (path, index) = (copies.path().join("copy.db"), copies.path().join("copy.db-shm"));
+        let (path, index) = (copies.path().join("copy.sqlite"), copies.path().join("copy.sqlite-shm"));
         fs::write(&path, database).unwrap();
-        if log {
-            fs::write(copies.path().join("copy.db-wal"), bytes).unwrap();
+        if has_wal {
+            fs::write(copies.path().join("copy.sqlite-wal"), bytes).unwrap();
         }
         chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        read(&path, if log { 4 } else { 3 }, None);
+        read(&path, if has_wal { 4 } else { 3 }, None);
         let made = fs::metadata(&index).unwrap();
         assert_eq!((made.uid(), made.gid(), made.mode() & 0o777, made.len()), (NOBODY, NOBODY, 0o640, 0));
     }
 }
 
 #[test]
-fn a_running_appliances_journal_without_its_index_is_not_read() {
+fn a_running_appliances_journal_is_not_read_without_its_index() {
     let folder = tempfile::tempdir().unwrap();
     let path = filled(folder.path(), 3);
     let journal = open(&path);
-    fs::remove_file(folder.path().join("journal.db-shm")).unwrap();
-    let refused = String::from_utf8(cli_by(None, &["list"], &path, 2).stderr).unwrap();
-    assert!(refused.contains("found no usable index"), "{refused}");
+    fs::remove_file(folder.path().join("verdicts.sqlite-shm")).unwrap();
+    let refused = cli_by(None, &["list"], &path, 2);
+    insta::assert_snapshot!("no_index", transcript(&refused, folder.path()));
     drop(journal);
     read(&path, 3, None);
 }

@@ -1,33 +1,31 @@
-//! `cellgate-edge journal`: what it reads, and what it says where it can't.
+//! Tests `cellgate-edge journal`: its output, and its errors for files that it can't read.
 
 use crate::{cli, entry, filled, open, trigger};
 use cellgate_edge::journal::VerdictEntry;
 use cellgate_models::policy::Verdict;
+use cellgate_test_support::transcript;
 use rusqlite::Connection;
 
 #[test]
-fn a_reader_says_what_to_do_where_there_is_no_journal() {
+fn a_missing_journal_and_another_file_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let missing = cli(&["list"], &folder.path().join("nope.sqlite"), 2);
-    let stderr = String::from_utf8_lossy(&missing.stderr);
-    assert!(stderr.contains("name a journal that this user may read") && !stderr.contains("write"), "{stderr}");
+    insta::assert_snapshot!("a_missing_journal", transcript(&missing, folder.path()));
     let other = folder.path().join("edge.toml");
     std::fs::write(&other, include_str!("../../edge.toml")).unwrap();
     let other = cli(&["verify"], &other, 2);
-    let stderr = String::from_utf8_lossy(&other.stderr);
-    assert!(stderr.contains("edge.toml: this is no journal (name the right file), or its"), "{stderr}");
+    insta::assert_snapshot!("another_file", transcript(&other, folder.path()));
 }
 
 #[test]
-fn a_reader_says_that_the_log_is_missing() {
+fn a_truncated_wal_is_an_error_for_a_reader() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.db");
+    let path = folder.path().join("verdicts.sqlite");
     let journal = open(&path);
     journal.commit(entry(journal.accept(trigger(1)).unwrap().id())).unwrap();
-    std::fs::File::options().write(true).open(folder.path().join("journal.db-wal")).unwrap().set_len(0).unwrap();
+    std::fs::File::options().write(true).open(folder.path().join("verdicts.sqlite-wal")).unwrap().set_len(0).unwrap();
     let output = cli(&["list"], &path, 2);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("its log, the file beside it with the ending -wal"), "{stderr}");
+    insta::assert_snapshot!("a_truncated_wal", transcript(&output, folder.path()));
 }
 
 #[test]
@@ -54,13 +52,15 @@ fn list_verify_and_export_read_while_the_appliance_writes() {
     let lines = cli(&["export", "--format", "jsonl", "--since", "2020-01-01"], &path, 0).stdout;
     assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), 6);
     assert!(cli(&["export", "--format", "jsonl", "--until", "2020-01-01"], &path, 0).stdout.is_empty());
-    let sound = String::from_utf8(cli(&["verify"], &path, 0).stdout).unwrap();
-    assert!(sound.contains("sound: 6 rows") && sound.contains("newest: 6 "), "{sound}");
+    let intact = transcript(&cli(&["verify"], &path, 0), folder.path());
     drop(journal);
 
     Connection::open(&path).unwrap().execute("UPDATE verdict SET verdict = 'PASS' WHERE seq = 6", []).unwrap();
-    let bad = String::from_utf8(cli(&["verify"], &path, 1).stdout).unwrap();
-    assert!(bad.contains("not sound: row 6: found hash"), "{bad}");
-    let missing = cli(&["verify"], &folder.path().join("none.db"), 2);
-    assert!(String::from_utf8(missing.stderr).unwrap().contains("none.db"));
+    let changed = transcript(&cli(&["verify"], &path, 1), folder.path());
+    insta::with_settings!({filters => vec![("[0-9a-f]{64}", "HASH")]}, {
+        insta::assert_snapshot!("verify_an_intact_journal", intact);
+        insta::assert_snapshot!("verify_a_changed_row", changed);
+    });
+    let missing = cli(&["verify"], &folder.path().join("none.sqlite"), 2);
+    assert!(String::from_utf8(missing.stderr).unwrap().contains("none.sqlite"));
 }

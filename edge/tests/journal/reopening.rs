@@ -1,8 +1,10 @@
-//! Readers beside a journal that is closed and opened again: none dies by a signal, none calls a sound journal damaged.
+//! Tests readers of a journal that is reopened meanwhile: they don't die by a signal, and don't report an intact journal as
+//! damaged.
 
 use crate::full_disk::{Disk, fill};
 use crate::{entry, open, trigger};
-use cellgate_edge::journal::{Filter, Journal, JournalOptions, Reader};
+use cellgate_edge::journal::{Filter, Journal, JournalError, JournalOptions, Reader};
+use cellgate_test_support::transcript;
 use rusqlite::Connection;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -11,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A file system on which a page of the index needs room when it is first written to.
+/// A file system on which a page of the index needs space when it is first written to.
 const MKFS: [&str; 5] = ["mkfs.ext4", "-q", "-F", "-b", "1024"];
 
 fn judge(journal: &Journal, part: u64) {
@@ -22,27 +24,26 @@ fn read(what: &str, path: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_cellgate-edge")).args(["journal", what]).arg(path).output().unwrap()
 }
 
-/// Takes the index back to where it is while a journal is opened: all zeros, without blocks. By another process: closing the file
-/// here would undo the journal's own locks on it.
+/// Resets the index to its state while a journal is opened: all zeros, without blocks. Another process does it, as closing the
+/// file in this process would release the journal's own locks on it.
 fn empty_index(path: &Path) {
-    let index = path.with_extension("db-shm");
+    let index = path.with_extension("sqlite-shm");
     let status = Command::new("fallocate").args(["-p", "-o", "0", "-l", "32768"]).arg(index).status().unwrap();
     assert!(status.success());
 }
 
-/// The reader wrote the index that the appliance was about to write, and died by SIGBUS of it.
+/// Once, a reader wrote the index before the appliance did, and died by SIGBUS.
 #[test]
-fn a_reader_does_not_make_the_index_in_the_appliances_place() {
+fn a_reader_does_not_fill_the_index_for_the_appliance() {
     let Some(disk) = Disk::mounted(&MKFS, 12) else { return };
-    let path = disk.folder().join("journal.db");
+    let path = disk.folder().join("verdicts.sqlite");
     let journal = open(&path);
     (1..=3).for_each(|part| judge(&journal, part));
     empty_index(&path);
     fill(&disk.folder());
     let output = read("list", &path);
-    let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert!(said.contains("opened it anew"), "{said}");
+    insta::assert_snapshot!("an_index_that_is_not_filled", transcript(&output, &disk.folder()));
     std::fs::remove_file(disk.folder().join("fill")).unwrap();
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| read("verify", &path));
@@ -54,23 +55,24 @@ fn a_reader_does_not_make_the_index_in_the_appliances_place() {
 }
 
 #[test]
-fn readers_beside_a_journal_that_is_opened_again_and_again_on_a_full_disk() {
+fn readers_work_while_a_journal_is_reopened_repeatedly_on_a_full_disk() {
     let Some(disk) = Disk::mounted(&MKFS, 12) else { return };
-    let path = disk.folder().join("journal.db");
+    let path = disk.folder().join("verdicts.sqlite");
     let journal = open(&path);
     (1..=50).for_each(|part| judge(&journal, part));
     drop(journal);
     fill(&disk.folder());
+    let error = JournalError::Reopened { path: path.clone() };
+    let reopened = format!("error: {error}\n").into_bytes();
     let (is_over, begun) = (AtomicBool::new(false), Instant::now());
     std::thread::scope(|scope| {
         let readers = ["verify", "list", "verify"].map(|what| {
-            let (is_over, path) = (&is_over, &path);
+            let (is_over, path, reopened) = (&is_over, &path, &reopened);
             scope.spawn(move || {
                 let mut read_times = 0;
                 while !is_over.load(Ordering::Relaxed) {
                     let output = read(what, path);
-                    let said = String::from_utf8_lossy(&output.stderr);
-                    let is_late = output.status.code() == Some(2) && said.contains("opened it anew");
+                    let is_late = output.status.code() == Some(2) && output.stderr == *reopened;
                     assert!(output.status.success() || is_late, "{output:?}");
                     read_times += usize::from(output.status.success());
                 }
@@ -88,10 +90,10 @@ fn readers_beside_a_journal_that_is_opened_again_and_again_on_a_full_disk() {
     });
 }
 
-/// Names, for [`child`], the journal to read.
+/// The environment variable that passes the journal to [`child`].
 const JOURNAL: &str = "JOURNAL_WITH_CUT_INDEX";
 
-/// Not a test by itself: a reader whose index is cut between two reads, as a signal would end it.
+/// Not a test: a reader whose index is truncated between two reads. It runs in a process of its own, as a signal could end it.
 #[test]
 fn child() {
     let Some(path) = std::env::var_os(JOURNAL) else { return };
@@ -102,17 +104,17 @@ fn child() {
     assert_eq!(reader.newest(&Filter::default(), 9).unwrap().len(), 3);
 }
 
-/// Or that is lost with a failing disk.
+/// The index may also be lost on a failing disk.
 #[test]
-fn a_reader_survives_an_index_that_is_cut_while_it_is_open() {
+fn a_reader_survives_an_index_that_is_truncated_while_it_is_open() {
     let (folder, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let journal = open(&folder.path().join("journal.db"));
+    let journal = open(&folder.path().join("verdicts.sqlite"));
     (1..=3).for_each(|part| judge(&journal, part));
-    for name in ["journal.db", "journal.db-wal"] {
+    for name in ["verdicts.sqlite", "verdicts.sqlite-wal"] {
         std::fs::copy(folder.path().join(name), copies.path().join(name)).unwrap();
     }
-    let path = copies.path().join("journal.db");
-    // Keeps the index, and would die of what happens to it if it were used again or closed.
+    let path = copies.path().join("verdicts.sqlite");
+    // Keeps the index in use. It is never used again or closed, as that would end this process by SIGBUS.
     let holder = Connection::open(&path).unwrap();
     holder.query_row("SELECT count(*) FROM verdict", [], |row| row.get::<_, i64>(0)).unwrap();
     std::mem::forget(holder);
@@ -125,7 +127,7 @@ fn a_reader_survives_an_index_that_is_cut_while_it_is_open() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().ends_with("read")));
-    File::options().write(true).open(path.with_extension("db-shm")).unwrap().set_len(0).unwrap();
+    File::options().write(true).open(path.with_extension("sqlite-shm")).unwrap().set_len(0).unwrap();
     drop(child.stdin.take());
     let rest: Vec<_> = lines.map(Result::unwrap).collect();
     let status = child.wait().unwrap();

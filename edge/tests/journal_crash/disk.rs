@@ -1,21 +1,21 @@
-//! What a disk may hold after the power went: all that was synced, and of the rest anything.
+//! Simulates the content of a disk after a power cut: all that was synced, and any part of the rest.
 
 use crate::trace::{Call, Note};
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Disks write sectors of this size whole or not at all.
+/// A disk writes a sector of this many bytes completely or not at all.
 const SECTOR: usize = 512;
 
-/// Files as the disk has them, and what is still on its way there.
+/// Files on the disk, and writes that were not synced.
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
     files: Vec<File>,
-    /// Names as the program sees them, and as they are on the disk for certain.
+    /// Names as the program sees them, and names that are certainly on the disk.
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
-    /// A failed sync throws away what it should have written, as Linux does.
+    /// Whether a failed sync discards the data it should have written, as Linux does.
     pub(crate) failed_sync_loses: bool,
 }
 
@@ -31,17 +31,17 @@ enum Pending {
     Truncate { length: usize },
 }
 
-/// What becomes of what was not synced.
+/// What happens to data that was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Kept,
     Lost,
-    /// Each write and each change of a name kept, lost, or torn at sectors, by chance.
-    Chance,
+    /// Each write and each change of a name is kept, lost, or torn at sectors, at random.
+    Random,
 }
 
 impl Disk {
-    /// A disk that holds the files of `folder`, all of them durable.
+    /// A disk with the files of `folder`, all of them durable.
     pub(crate) fn of(folder: &Path) -> Self {
         let mut disk = Self::default();
         for file in std::fs::read_dir(folder).unwrap() {
@@ -54,7 +54,7 @@ impl Disk {
         disk
     }
 
-    /// The next call of the program.
+    /// Applies the next call of the program.
     pub(crate) fn apply(&mut self, note: &Note) {
         let file = self.names.get(&note.name).copied();
         match &note.call {
@@ -71,7 +71,7 @@ impl Disk {
             Call::Truncated { length } => {
                 self.files[file.unwrap()].pending.push(Pending::Truncate { length: *length });
             }
-            // The folder itself: its names are durable now, not the files' content.
+            // A sync of the folder makes its names durable, but not the content of the files.
             Call::Synced if note.name.is_empty() => self.durable_names.clone_from(&self.names),
             Call::Synced => {
                 let file = &mut self.files[file.unwrap()];
@@ -88,11 +88,11 @@ impl Disk {
         }
     }
 
-    /// Writes what is left after a power cut into an empty folder. The index of the log (-shm) is shared memory in a
-    /// file, never synced and made anew by whoever opens first: by chance it is garbage here. Locks are not content.
+    /// Writes the content of the disk after a power cut into an empty folder. The WAL index (-shm) is never synced, and the first
+    /// process that opens the journal recreates it: it is missing here, or garbage at random. The lock file is omitted.
     pub(crate) fn cut(&self, folder: &Path, fate: Fate, random: &mut impl Rng) {
         let mut names = if fate == Fate::Kept { self.names.clone() } else { self.durable_names.clone() };
-        if fate == Fate::Chance {
+        if fate == Fate::Random {
             let both: Vec<_> = self.names.keys().chain(self.durable_names.keys()).cloned().collect();
             for name in both {
                 let file = if random.random() { self.names.get(&name) } else { self.durable_names.get(&name) };
@@ -107,10 +107,10 @@ impl Disk {
                 std::fs::write(folder.join(name), self.files[*file].after(fate, random)).unwrap();
             }
         }
-        if fate == Fate::Chance && random.random() {
+        if fate == Fate::Random && random.random() {
             let mut garbage = vec![0_u8; 32 * 1024];
             random.fill_bytes(&mut garbage);
-            std::fs::write(folder.join("journal.db-shm"), garbage).unwrap();
+            std::fs::write(folder.join("verdicts.sqlite-shm"), garbage).unwrap();
         }
     }
 }

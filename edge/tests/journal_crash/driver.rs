@@ -1,4 +1,4 @@
-//! The program under the shim: an appliance reduced to its journal. It says in marks what it was told.
+//! The program under the shim: an appliance reduced to its journal. It writes the journal's answers as marks.
 
 use cellgate_edge::journal::{
     AcceptedTrigger, Journal, JournalError, JournalOptions, RowBounds, StageTimes, TriggerKind, VerdictEntry,
@@ -12,10 +12,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The reason of what the driver commits after an error.
+/// The reason of the verdict that the driver commits after an error.
 pub(crate) const STORE_FAILED: &str = "STORE_FAILED";
 
-/// What the driver decides about `part`.
+/// The driver's verdict for `part`.
 pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> VerdictEntry {
     let verdict = [Verdict::Pass, Verdict::Review, Verdict::Reject, Verdict::Pass][part as usize % 4];
     VerdictEntry {
@@ -39,7 +39,7 @@ fn failed(part: u64, trigger: NonZeroU64) -> VerdictEntry {
     VerdictEntry { verdict: Verdict::Reject, reason: STORE_FAILED.to_owned(), ..entry(part, trigger) }
 }
 
-/// Not a test by itself: what `trace::drive` runs.
+/// Not a test: the process that `trace::drive` runs.
 #[test]
 fn child() {
     let (Some(folder), Some(parts)) =
@@ -51,72 +51,72 @@ fn child() {
     run(Path::new(&folder), parts);
 }
 
-/// Judges `parts` parts and says what happened. Gives up when the journal stays not ready for a quarter of a second.
+/// Judges `parts` parts and writes marks. Gives up if the journal is not ready for a quarter of a second.
 fn run(folder: &Path, parts: u64) {
     let marks = OpenOptions::new().create(true).append(true).open(folder.join("marks")).unwrap();
-    let say = |text: String| (&marks).write_all(text.as_bytes()).unwrap();
+    let mark = |text: String| (&marks).write_all(text.as_bytes()).unwrap();
     let options = JournalOptions { reopen_every: Duration::from_millis(20), ..JournalOptions::default() };
-    let (journal, recovery) = match Journal::open(&folder.join("journal.db"), options) {
+    let (journal, recovery) = match Journal::open(&folder.join("verdicts.sqlite"), options) {
         Ok(opened) => opened,
-        Err(error) => return say(format!("not-open {error}")),
+        Err(error) => return mark(format!("not-open {error}")),
     };
-    say(format!("epoch {}", recovery.boot_epoch));
+    mark(format!("epoch {}", recovery.boot_epoch));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| watch(&journal, &done, &say));
+        scope.spawn(|| watch(&journal, &done, &mark));
         for part in 1..=parts {
-            if !judge(&journal, part, &say) {
-                say("gave-up".to_owned());
+            if !judge(&journal, part, &mark) {
+                mark("gave-up".to_owned());
                 break;
             }
         }
         done.store(true, Ordering::Release);
     });
     drop(journal);
-    say("closed".to_owned());
+    mark("closed".to_owned());
 }
 
-/// What a supervisor would see.
-fn watch(journal: &Journal, done: &AtomicBool, say: &dyn Fn(String)) {
+/// Writes a mark when the journal's health shows an error, as a supervisor would see it.
+fn watch(journal: &Journal, done: &AtomicBool, mark: &dyn Fn(String)) {
     while !done.load(Ordering::Acquire) {
         let health = journal.health();
         if !health.ready || health.failures > 0 {
-            return say("not-ready".to_owned());
+            return mark("not-ready".to_owned());
         }
         std::thread::sleep(Duration::from_micros(200));
     }
 }
 
-/// One part's way; false where the journal stays not ready.
-fn judge(journal: &Journal, part: u64, say: &dyn Fn(String)) -> bool {
+/// Judges one part. Returns false if the journal stays not ready.
+fn judge(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
     let trigger =
         AcceptedTrigger { kind: TriggerKind::Plc, part, nonce: part as u32, deadline_ms: 500, received_unix_ms: 1_000 };
-    say(format!("accepting {part}"));
+    mark(format!("accepting {part}"));
     let accepted = match journal.accept(trigger) {
         Ok(accepted) => accepted.id(),
         Err(error) => {
-            say(format!("not-accepted {part} {error}"));
+            mark(format!("not-accepted {part} {error}"));
             return ready(journal);
         }
     };
-    say(format!("accepted {part} {accepted}"));
-    say(format!("committing {part} {accepted}"));
+    mark(format!("accepted {part} {accepted}"));
+    mark(format!("committing {part} {accepted}"));
     let mut answer = journal.commit(entry(part, accepted));
     while let Err(error) = &answer {
         if matches!(error, JournalError::AlreadyTerminal { .. }) {
-            say(format!("terminal-already {part} {accepted}"));
+            mark(format!("terminal-already {part} {accepted}"));
             return true;
         }
-        say(format!("not-committed {part} {error}"));
+        mark(format!("not-committed {part} {error}"));
         if !ready(journal) {
             return false;
         }
-        say(format!("committing-reject {part} {accepted}"));
+        mark(format!("committing-reject {part} {accepted}"));
         answer = journal.commit(failed(part, accepted));
     }
     let seq = answer.unwrap().seq();
-    say(format!("committed {part} {accepted} {seq}"));
-    // Every fifth record is left without an acknowledgement.
+    mark(format!("committed {part} {accepted} {seq}"));
+    // Every fifth record is not acknowledged.
     if !part.is_multiple_of(5) {
         let _ = journal.acknowledge(seq);
     }

@@ -1,9 +1,9 @@
-//! Power cuts and errors of the disk, at every call that the journal makes.
+//! Simulates power cuts and disk errors at every call that the journal makes.
 //!
-//! `shim.c` is preloaded into a driver and notes each write, truncation, sync and unlink with its data. From the trace
-//! `disk.rs` rebuilds what a disk may hold after each of these calls, and `promises.rs` opens the journal there.
+//! `shim.c` is preloaded into a driver and records each write, truncation, sync and unlink with its data. From this trace,
+//! `disk.rs` rebuilds the possible contents of a disk after each call, and `promises.rs` opens the journal there.
 //!
-//! The run of 1,000 verdicts, with progress:
+//! To run it with 1,000 verdicts and progress:
 //! `cargo test -p cellgate-edge --test journal_crash -- --ignored --nocapture`
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use trace::{Call, Fault, Note, drive};
 
-/// What becomes of unsynced data at each point.
-const FATES: [Fate; 4] = [Fate::Kept, Fate::Lost, Fate::Chance, Fate::Chance];
+/// What happens to unsynced data at each point.
+const FATES: [Fate; 4] = [Fate::Kept, Fate::Lost, Fate::Random, Fate::Random];
 
 #[test]
 fn no_power_cut_loses_an_acknowledged_verdict() {
@@ -32,13 +32,13 @@ fn no_power_cut_loses_an_acknowledged_verdict() {
 }
 
 #[test]
-#[ignore = "takes minutes: for the acceptance, see the top of this file"]
+#[ignore = "takes minutes; see the top of this file"]
 fn no_power_cut_in_a_thousand_verdicts_loses_an_acknowledged_one() {
     power_cuts(1_000, 200);
 }
 
-/// Cuts the power after each call of a run of `parts` verdicts; at about `recoveries` of the points also after each call
-/// of the recovery.
+/// Cuts the power after each call of a run of `parts` verdicts, and at about `recoveries` of these points also after each call of
+/// the recovery.
 fn power_cuts(parts: u64, recoveries: usize) {
     let begun = Instant::now();
     let folder = folder_in_memory();
@@ -84,13 +84,13 @@ fn power_cuts(parts: u64, recoveries: usize) {
     );
 }
 
-/// Gives the disk and the promises after each call that changes the disk, and before the first.
+/// Calls `each` with the disk and the promises before the first call and after each call that changes the disk.
 fn each_point(mut disk: Disk, mut promises: Promises, notes: &[Note], mut each: impl FnMut(usize, &Disk, &Promises)) {
     each(0, &disk, &promises);
     for (index, note) in notes.iter().enumerate() {
         disk.apply(note);
         promises.apply(note);
-        // A mark promises something about the disk as it was; what follows changes it.
+        // A mark promises something about the current disk, so the next call must be one that changes it.
         let changed_next = notes.get(index + 1).is_none_or(|next| !matches!(next.call, Call::Mark(_)));
         if changed_next {
             each(index + 1, &disk, &promises);
@@ -98,7 +98,7 @@ fn each_point(mut disk: Disk, mut promises: Promises, notes: &[Note], mut each: 
     }
 }
 
-/// One power cut, and the promises after it.
+/// Makes one power cut and checks the promises.
 fn cut(disk: &Disk, promises: &Promises, fate: Fate, seed: u64) {
     let folder = folder_in_memory();
     disk.cut(folder.path(), fate, &mut ChaCha8Rng::seed_from_u64(seed));
@@ -107,10 +107,10 @@ fn cut(disk: &Disk, promises: &Promises, fate: Fate, seed: u64) {
     }
 }
 
-/// A power cut by chance, and another one after each call of the recovery from it; gives their number.
+/// Makes a random power cut, and another one after each call of the recovery from it. Returns the number of cuts.
 fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
     let folder = folder_in_memory();
-    disk.cut(folder.path(), Fate::Chance, &mut ChaCha8Rng::seed_from_u64(seed));
+    disk.cut(folder.path(), Fate::Random, &mut ChaCha8Rng::seed_from_u64(seed));
     let disk = Disk::of(folder.path());
     let notes = drive(folder.path(), 0, None);
     let mut cuts = 0;
@@ -123,20 +123,20 @@ fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
     cuts
 }
 
-/// How calls fail, and whether all later ones do too.
+/// How calls fail, and whether all later calls fail too.
 const FAULTS: [(&str, bool); 5] =
     [("eio", false), ("enospc", false), ("short", false), ("eio", true), ("enospc", true)];
 
-/// What came of faults: the longest time until it was told; how often each call failed, and how often without a
-/// consequence.
+/// Statistics on injected errors: the times until the driver got an error; and for each call how often it failed, and how often
+/// the driver got no error.
 #[derive(Default)]
 struct Met {
-    told: Vec<Duration>,
+    reported: Vec<Duration>,
     calls: BTreeMap<String, [usize; 2]>,
 }
 
 #[test]
-fn an_error_at_any_call_is_told_and_loses_nothing() {
+fn an_error_at_any_call_is_reported_and_loses_nothing() {
     let begun = Instant::now();
     let met = Mutex::new(Met::default());
     std::thread::scope(|scope| {
@@ -145,19 +145,19 @@ fn an_error_at_any_call_is_told_and_loses_nothing() {
             scope.spawn(move || (1..).all(|at| fault(Fault { at, how, stays }, met)));
         }
     });
-    let Met { mut told, calls } = met.into_inner().unwrap();
-    told.sort();
-    let (most, slowest) = (told[told.len() * 9 / 10], told[told.len() - 1]);
-    println!("calls made to fail, and those without a consequence: {calls:?}");
-    println!("told after {most:?}, {slowest:?} at most, in {:.1} s", begun.elapsed().as_secs_f64());
-    // Some hundred processes, several at a time: now and then one has to wait for its turn.
+    let Met { mut reported, calls } = met.into_inner().unwrap();
+    reported.sort();
+    let (most, slowest) = (reported[reported.len() * 9 / 10], reported[reported.len() - 1]);
+    println!("failed calls, and those of them without an error for the driver: {calls:?}");
+    println!("reported after {most:?} (p90), {slowest:?} (maximum); total {:.1} s", begun.elapsed().as_secs_f64());
+    // Hundreds of processes run, several at a time, so one may have to wait for a core.
     assert!(most < Duration::from_millis(300) && slowest < Duration::from_secs(2), "{most:?}, {slowest:?}");
     for call in ["open", "read", "write", "ftruncate", "fdatasync", "unlink"] {
         assert!(calls.contains_key(call), "{call} never failed: {calls:?}");
     }
 }
 
-/// One run with a call that fails, and power cuts at some of its points; false where the run has not that many calls.
+/// Makes one run with a failing call, and power cuts at some of its points. Returns false if the run has fewer calls.
 fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
     const PARTS: u64 = 4;
     let folder = folder_in_memory();
@@ -166,17 +166,17 @@ fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
     let Fault { at, how, stays } = fault;
     let context = format!("{how} at call {at} ({call} of {}), stays: {stays}", failed.name);
     let promises = promises_of(&notes);
-    let told = notes.iter().find(|note| is_trouble(note));
-    // Where nothing was told, SQLite did without that call; then all must be as if nothing had happened.
-    assert!(told.is_some() || promises.committed() == PARTS as usize, "{context}: nothing told, but not all committed");
+    let reported = notes.iter().find(|note| is_trouble(note));
+    // If no error was reported, SQLite did not need that call, and all verdicts must be committed.
+    assert!(reported.is_some() || promises.committed() == PARTS as usize, "{context}: no error, but not all committed");
     {
         let mut met = met.lock().unwrap();
         let [times, silent] = met.calls.entry(call.to_owned()).or_default();
         *times += 1;
-        *silent += usize::from(told.is_none());
-        met.told.extend(told.map(|told| Duration::from_nanos(told.time_ns.saturating_sub(failed.time_ns))));
+        *silent += usize::from(reported.is_none());
+        met.reported.extend(reported.map(|note| Duration::from_nanos(note.time_ns.saturating_sub(failed.time_ns))));
     }
-    // The process ends here; what it was told must hold now, and after a power cut.
+    // The process has ended. The promises must hold now, and after a power cut.
     if let Err(broken) = promises.check(folder.path()) {
         panic!("{context}: {broken}");
     }
@@ -188,7 +188,7 @@ fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
             if random.random_range(0..24) > 0 && point != notes.len() {
                 return;
             }
-            for fate in [Fate::Kept, Fate::Lost, Fate::Chance] {
+            for fate in [Fate::Kept, Fate::Lost, Fate::Random] {
                 let folder = folder_in_memory();
                 disk.cut(folder.path(), fate, &mut random);
                 if let Err(broken) = promises.check(folder.path()) {

@@ -1,4 +1,4 @@
-//! What the journal promised up to some point of a trace, and whether a journal keeps it.
+//! The promises of the journal up to a point of a trace, and the check that a journal keeps them.
 
 use crate::driver::{self, STORE_FAILED};
 use crate::trace::{Call, Note};
@@ -8,22 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::path::Path;
 
-/// Taken from the driver's marks.
+/// The promises, from the driver's marks.
 #[derive(Clone, Default)]
 pub(crate) struct Promises {
     epoch: u32,
-    /// Parts that may have been accepted, parts that were: with their triggers.
+    /// Parts that may have been accepted; and parts that were accepted, with their triggers.
     accepting: BTreeSet<u64>,
     accepted: BTreeMap<u64, NonZeroU64>,
-    /// Parts whose verdict, or whose REJECT after an error, was handed over.
+    /// Parts whose verdict was passed to the journal; and those whose REJECT after an error was.
     committing: BTreeSet<u64>,
     committing_reject: BTreeSet<u64>,
-    /// Parts with a durable record: its sequence.
+    /// Parts with a durable record, with its sequence number.
     committed: BTreeMap<u64, u64>,
 }
 
 impl Promises {
-    /// The next note of the trace.
+    /// Applies the next note of the trace.
     pub(crate) fn apply(&mut self, note: &Note) {
         let Call::Mark(text) = &note.call else { return };
         let mut words = text.split(' ');
@@ -45,14 +45,14 @@ impl Promises {
         }
     }
 
-    /// Parts that have a durable record.
+    /// The number of parts with a durable record.
     pub(crate) fn committed(&self) -> usize {
         self.committed.len()
     }
 
-    /// Opens the journal in `folder` like an appliance after a power cut, and checks everything that was promised.
+    /// Opens the journal in `folder` like an appliance after a power cut, and checks all promises.
     pub(crate) fn check(&self, folder: &Path) -> Result<(), String> {
-        let path = folder.join("journal.db");
+        let path = folder.join("verdicts.sqlite");
         let options = JournalOptions { verify_rows: 20, ..JournalOptions::default() };
         let (journal, recovery) = Journal::open(&path, options).map_err(|error| error.to_string())?;
         drop(journal);
@@ -62,7 +62,7 @@ impl Promises {
         let reader = Reader::open(&path).map_err(|error| error.to_string())?;
         let report = reader.verify().map_err(|error| error.to_string())?.map_err(|bad| bad.to_string())?;
         if report.in_hand != 0 {
-            return Err(format!("{} parts in hand after recovery", report.in_hand));
+            return Err(format!("{} parts without a record after recovery", report.in_hand));
         }
         let mut parts = BTreeMap::new();
         reader
@@ -85,7 +85,7 @@ impl Promises {
         }
     }
 
-    /// Whether the record is one that was handed over, or a REJECT by the recovery.
+    /// Checks that the record was passed to the journal or is a REJECT by the recovery.
     fn may_be(&self, record: &VerdictRow) -> Result<(), Broken> {
         let part = record.trigger.part;
         let verdict = driver::entry(part, record.entry.trigger);
@@ -99,7 +99,7 @@ impl Promises {
             _ => self.committing.contains(&part) && record.entry == verdict,
         };
         let same_trigger = self.accepted.get(&part).is_none_or(|trigger| *trigger == record.entry.trigger);
-        if known && same_trigger { Ok(()) } else { Err(Broken(format!("a row that nobody wrote: {record:?}"))) }
+        if known && same_trigger { Ok(()) } else { Err(Broken(format!("a row that was not written: {record:?}"))) }
     }
 }
 

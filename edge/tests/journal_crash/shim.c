@@ -1,13 +1,13 @@
-/* Preloaded into a program that writes a journal: notes every call that changes files of one folder, with its data, and
- * makes the k-th call fail. Everything else goes to libc untouched.
+/* A library to preload into a program that writes a journal. It records every call that changes files in one folder, with its data,
+ * and makes the k-th call fail. All other calls go to the kernel unchanged.
  *
  * JOURNAL_SHIM_FOLDER  the folder whose files are watched
- * JOURNAL_SHIM_TRACE   where notes are appended: a header (struct note) with `length` bytes of data behind it
- * JOURNAL_SHIM_FAIL    number of the call that fails, from 1; absent or 0: none
+ * JOURNAL_SHIM_TRACE   the file to append notes to; each is a header (struct note) and `length` bytes of data
+ * JOURNAL_SHIM_FAIL    number of the call that fails, from 1; absent or 0: no call fails
  * JOURNAL_SHIM_HOW     eio, enospc, or short: half is written, and the next write is ENOSPC
  * JOURNAL_SHIM_STAYS   1: every later call fails too
  *
- * The file "marks" is the program's own voice: what it writes there becomes a note, and never fails. */
+ * The program can add notes of its own: a write to the file "marks" becomes a note, and never fails. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 enum { FDS = 1024, NAME = 32 };
-/* Kinds of notes: C created, W written, T truncated, S synced, E sync failed, U unlinked, M mark, X a call was made to fail */
+/* Kinds of notes: C created, W written, T truncated, S synced, E sync failed, U unlinked, M mark, X the shim made a call fail */
 struct note {
     uint64_t time_ns, offset, length;
     char kind, name[NAME - 1];
@@ -71,7 +71,7 @@ static void note(char kind, const char *name, uint64_t offset, const void *data,
     if (syscall(SYS_writev, trace, parts, length ? 2 : 1) != (ssize_t)(sizeof header + length)) abort();
 }
 
-/* Whether this call fails. `call` is noted, so that a test can say what failed. */
+/* Whether this call fails. Its name, `call`, is noted for the messages of tests. */
 static int fails(const char *call, const char *name, int is_write) {
     if (!strcmp(name, "marks")) return 0;
     calls++;
@@ -82,7 +82,7 @@ static int fails(const char *call, const char *name, int is_write) {
 }
 
 static int watched_open(int at, const char *path, int flags, mode_t mode) {
-    /* A file without a name is no part of the journal. */
+    /* An unnamed file is not part of the journal. */
     const char *name = (flags & O_TMPFILE) == O_TMPFILE ? NULL : inside(path);
     if (!name) return (int)syscall(SYS_openat, at, path, flags, mode);
     pthread_mutex_lock(&mutex);
@@ -117,7 +117,7 @@ int close(int fd) {
     return (int)syscall(SYS_close, fd);
 }
 
-/* Reading at an offset, or at the descriptor's position (-1). */
+/* Reads at an offset, or at the descriptor's position (-1). */
 static ssize_t watched_read(int fd, void *data, size_t length, off_t offset) {
     const char *name = name_of(fd);
     int failed = 0;
@@ -200,7 +200,7 @@ int unlink(const char *path) {
     return result;
 }
 
-/* The journal renames nothing; if that changes, the replay must learn it. */
+/* The journal renames no file. If that changes, disk.rs must support it. */
 int rename(const char *from, const char *to) {
     if (inside(from) || inside(to)) abort();
     return (int)syscall(SYS_rename, from, to);

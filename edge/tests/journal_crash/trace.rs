@@ -1,4 +1,4 @@
-//! The notes of shim.c, and running a program under it.
+//! Runs the driver under shim.c and reads its notes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,11 +24,11 @@ pub(crate) enum Call {
     SyncFailed,
     Unlinked,
     Mark(String),
-    /// A call of that name was made to fail.
+    /// The shim made the call with this name fail.
     Failed(String),
 }
 
-/// Reads a trace; `struct note` of shim.c says the form.
+/// Reads a trace. Its format is `struct note` in shim.c.
 pub(crate) fn read(path: &Path) -> Vec<Note> {
     const HEADER: usize = 56;
     let bytes = std::fs::read(path).unwrap();
@@ -57,7 +57,7 @@ pub(crate) fn read(path: &Path) -> Vec<Note> {
     notes
 }
 
-/// Which call fails, and how.
+/// An error to inject: which call fails, and how.
 #[derive(Clone, Copy)]
 pub(crate) struct Fault {
     pub(crate) at: u64,
@@ -65,7 +65,7 @@ pub(crate) struct Fault {
     pub(crate) stays: bool,
 }
 
-/// The shim, built once a run.
+/// The path of the shim, which is built once.
 fn shim() -> &'static Path {
     static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = BUILT.get_or_init(|| {
@@ -83,7 +83,7 @@ fn shim() -> &'static Path {
     path
 }
 
-/// Runs this test program's driver in `folder` under the shim and gives the trace.
+/// Runs this test program's driver in `folder` under the shim and returns the trace.
 pub(crate) fn drive(folder: &Path, parts: u64, fault: Option<Fault>) -> Vec<Note> {
     let trace = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());

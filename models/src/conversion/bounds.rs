@@ -1,4 +1,4 @@
-//! Bounds of the levels that are spread over 0..=255.
+//! Bounds: the two levels that a conversion spreads to 0 and 255.
 
 use super::Histogram;
 use crate::radiograph::Radiograph;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The percentiles that the paper's bounds come from (section 2.3.2), in percent.
+/// The percentiles behind the paper's bounds (section 2.3.2), in percent.
 pub const BOUND_PERCENTILES: (f64, f64) = (0.01, 99.99);
 
 /// The lowest and highest level of the range that is spread over 0..=255; `lo <= hi`. As text `LO,HI`.
@@ -17,7 +17,7 @@ pub struct Bounds {
     hi: u16,
 }
 
-/// Bounds as they stand in a file, not yet checked.
+/// Bounds as read from a file, not yet checked.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawBounds {
@@ -25,7 +25,7 @@ struct RawBounds {
     hi: u16,
 }
 
-/// Bounds that are the wrong way round.
+/// The lower bound is above the upper one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("bounds {lo},{hi}: expected LO <= HI")]
 pub struct BoundsError {
@@ -35,7 +35,7 @@ pub struct BoundsError {
     pub hi: u16,
 }
 
-/// A text that is no pair of bounds.
+/// The text is not a pair of bounds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseBoundsError {
     /// Not two levels.
@@ -44,7 +44,7 @@ pub enum ParseBoundsError {
         /// The text.
         found: String,
     },
-    /// The wrong way round.
+    /// The lower bound is above the upper one.
     #[error(transparent)]
     Order(#[from] BoundsError),
 }
@@ -56,27 +56,26 @@ impl Bounds {
     /// The range `lo..=hi`.
     ///
     /// # Errors
-    /// [`BoundsError`] where `lo` lies above `hi`. Equal bounds are allowed: levels above them become 255, all others 0.
+    /// [`BoundsError`] if `lo` is above `hi`. Equal bounds are allowed: levels above them become 255, all others 0.
     pub fn new(lo: u16, hi: u16) -> Result<Self, BoundsError> {
         if lo > hi { Err(BoundsError { lo, hi }) } else { Ok(Self { lo, hi }) }
     }
 
-    /// At and below this level the result is 0.
+    /// The lower bound. Levels up to it become 0.
     #[must_use]
     pub fn lo(self) -> u16 {
         self.lo
     }
 
-    /// From this level on the result is 255, as long as it lies above the lower bound.
+    /// The upper bound. Levels from it on become 255, if it is above the lower bound.
     #[must_use]
     pub fn hi(self) -> u16 {
         self.hi
     }
 
-    /// Global bounds as the paper computes them (section 2.3.2), from each image's [`image_percentiles`]: the
-    /// smallest and the largest of them over all images, each rounded to the nearest hundred (half to even, as
-    /// `numpy.round(bound, -2)` does).
-    /// `None` without images, and where a percentile is no level.
+    /// Global bounds as in the paper (section 2.3.2), from each image's [`image_percentiles`]: the smallest and the largest over all
+    /// images, each rounded to the nearest hundred (half to even, as in `numpy.round(bound, -2)`).
+    /// `None` without images, and if a percentile is not a level.
     #[must_use]
     pub fn global(percentiles: impl IntoIterator<Item = (f64, f64)>) -> Option<Self> {
         let widest = |(lo, hi): (f64, f64), (low, high): (f64, f64)| (lo.min(low), hi.max(high));
@@ -86,13 +85,13 @@ impl Bounds {
     }
 
     /// The bounds of one image's own levels (paper, section 2.3.3): its [`BOUND_PERCENTILES`], each rounded to the
-    /// nearest whole level, half to even. `None` for a histogram of nothing.
+    /// nearest whole level, half to even. `None` for an empty histogram.
     #[must_use]
     pub fn local(histogram: &Histogram) -> Option<Self> {
         Self::between_percentiles(|percent| histogram.percentile(percent))
     }
 
-    /// The bounds of [`Self::local`] from what tells an image's percentiles.
+    /// The bounds of [`Self::local`] from a function that returns an image's percentile.
     pub(super) fn between_percentiles(percentile: impl Fn(f64) -> Option<f64>) -> Option<Self> {
         let whole = |percent| level_from(percentile(percent)?.round_ties_even());
         Self::new(whole(BOUND_PERCENTILES.0)?, whole(BOUND_PERCENTILES.1)?).ok()
@@ -107,7 +106,7 @@ pub fn image_percentiles(radiograph: &Radiograph) -> (f64, f64) {
     (percentile(BOUND_PERCENTILES.0), percentile(BOUND_PERCENTILES.1))
 }
 
-/// A whole number as a level.
+/// Converts a whole number to a level; `None` if it is out of range.
 fn level_from(value: f64) -> Option<u16> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the levels, and whole")]
     (0.0..=f64::from(u16::MAX)).contains(&value).then_some(value as u16)
@@ -168,11 +167,11 @@ mod tests {
     }
 
     #[test]
-    fn the_wrong_way_round_is_refused_everywhere() {
+    fn reversed_bounds_are_refused_everywhere() {
         let error = BoundsError { lo: 9, hi: 3 };
         assert_eq!(Bounds::new(9, 3), Err(error.clone()));
         assert_eq!("9,3".parse::<Bounds>(), Err(error.clone().into()));
-        assert!(serde_json::from_str::<Bounds>(r#"{"lo":9,"hi":3}"#).unwrap_err().to_string().contains("LO <= HI"));
+        insta::assert_snapshot!("reversed_in_json", serde_json::from_str::<Bounds>(r#"{"lo":9,"hi":3}"#).unwrap_err());
         assert!(serde_json::from_str::<Bounds>(r#"{"lo":3,"hi":9,"mid":5}"#).is_err());
     }
 

@@ -1,4 +1,4 @@
-//! What one channel's 8-bit levels come from.
+//! The mapping from levels to 8-bit levels for one channel.
 
 use super::clahe::Clahe;
 use super::local_bounds::LocalBounds;
@@ -8,26 +8,26 @@ use super::table::Table;
 use super::{Bounds, ConversionSpec, Distribution, Method, Size, dhe};
 use crate::radiograph::RadiographView;
 
-/// A channel's mapping, with what it keeps from image to image.
+/// A channel's mapping, with the buffers that it reuses for each image.
 #[derive(Debug)]
 pub(super) enum Channel {
     /// The upper byte (paper, section 2.3.1).
     Naive,
-    /// Spread between bounds that hold for all images.
+    /// Spread between bounds of all images.
     Global(Spread),
     /// Spread between each image's own bounds.
     Local(Spread),
     /// One table for all images.
     Fixed(Table),
-    /// A table from each image's histogram after the global conversion.
+    /// A table from each image's histogram, after the global conversion.
     Dhe { global: Spread, table: Table },
     /// Each image's levels, equalised after the global conversion.
     Clahe { global: Spread, tiles: Size, state: Option<Clahe>, levels: Vec<u8> },
 }
 
 impl Channel {
-    /// The channels of `spec`, one or three; `None` where a member that the method needs is missing, and for the method
-    /// without an 8-bit step.
+    /// The channels of `spec`, one or three. `None` if a member that the method needs is missing, and for the method without an 8-bit
+    /// step.
     pub(super) fn all_of(spec: &ConversionSpec) -> Option<Vec<Self>> {
         let global = || spec.bounds.map(Spread::new);
         Some(match spec.method {
@@ -47,7 +47,7 @@ impl Channel {
         })
     }
 
-    /// Makes it ready for `radiograph`; `finder` is working memory.
+    /// Adapts the mapping to `radiograph`. `finder` is working memory.
     pub(super) fn adapt(&mut self, radiograph: RadiographView<'_>, finder: &mut LocalBounds) {
         let levels = radiograph.levels();
         match self {
@@ -76,7 +76,7 @@ impl Channel {
         }
     }
 
-    /// Hands the rows of `radiograph`, for which it was made ready, to `sink`, converted and resized.
+    /// Converts and resizes the rows of `radiograph`, to which the mapping was adapted, and passes them to `sink`.
     pub(super) fn rows(
         &self,
         radiograph: RadiographView<'_>,
@@ -93,7 +93,7 @@ impl Channel {
     }
 }
 
-/// The table of equalisation with a training set's distribution.
+/// The table that equalises by a training set's distribution.
 fn equalising(distribution: &Distribution) -> Table {
     Table::from_fn(|x| distribution.level8(x))
 }

@@ -1,31 +1,31 @@
 //! Contrast-limited adaptive histogram equalisation (Zuiderveld, "Contrast Limited Adaptive Histogram Equalization",
-//! Graphics Gems IV, 1994), of 8-bit levels, in whole numbers.
+//! Graphics Gems IV, 1994) of 8-bit levels, in integer arithmetic.
 //!
-//! The image is parted into tiles. Each tile's histogram is clipped, what was cut off is spread over all levels, and the
-//! tile's mapping is that histogram's equalisation. A pixel's level is interpolated bilinearly between the mappings of
-//! the four tiles whose centres are nearest.
+//! The image is divided into tiles. Each tile's histogram is clipped, and the clipped counts are spread over all levels. The
+//! tile's mapping is the equalisation by that histogram. A pixel's level is interpolated bilinearly between the mappings of
+//! the four tiles with the nearest centres.
 
 use super::Size;
 use serde::{Deserialize, Serialize};
 
-/// Bits behind the point of an interpolation weight: 8 for the level and twice these fill 32 bits.
+/// Fractional bits of an interpolation weight. A level of 8 bits times two weights fills 32 bits.
 const WEIGHT_BITS: u32 = 12;
 
 /// Settings of contrast-limited adaptive histogram equalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaheSettings {
-    /// Tiles along the height and along the width, 1..=64 each; in an image with fewer pixels, as many as pixels.
+    /// Tiles along the height and along the width, 1..=64 each. A side with fewer pixels has one tile per pixel.
     pub tiles: Size,
-    /// How many times the mean count a level of a tile may hold, in percent: always [`ClaheSettings::CLIP_LIMIT_PERCENT`], as
-    /// the specification's version 1 has it.
+    /// The largest count of a level in a tile, in percent of the mean count. Version 1 of the specification requires
+    /// [`ClaheSettings::CLIP_LIMIT_PERCENT`].
     pub clip_limit_percent: u32,
 }
 
 impl ClaheSettings {
     /// The largest number of tiles along one side.
     pub const MAX_TILES: u32 = 64;
-    /// The one [`ClaheSettings::clip_limit_percent`]: 100 would leave no contrast to be gained, 25600 limit nothing.
+    /// The only allowed [`ClaheSettings::clip_limit_percent`]. 100 would add no contrast, 25600 would limit nothing.
     pub const CLIP_LIMIT_PERCENT: u32 = 200;
 }
 
@@ -36,24 +36,24 @@ impl Default for ClaheSettings {
     }
 }
 
-/// The tiles along one side, and where each pixel lies between their centres.
+/// The tiles along one side, and each pixel's position between their centres.
 #[derive(Debug)]
 struct Side {
-    /// Where each tile starts, and the end of the last.
+    /// The start of each tile, and the end of the last.
     edges: Vec<usize>,
-    /// Of each pixel.
+    /// For each pixel.
     between: Vec<Between>,
 }
 
-/// Of a pixel: the tile before it, the tile after it, the weight of the latter with 12 bits behind the point.
+/// For a pixel: the tile before it, the tile after it, and the weight of the latter with 12 fractional bits.
 type Between = (usize, usize, u32);
 
 impl Side {
-    /// `tiles` tiles, or as many as pixels, along `pixels` pixels, both at least 1.
+    /// Divides `pixels` pixels into `tiles` tiles, or one tile per pixel if there are fewer pixels. Both are at least 1.
     fn new(pixels: u32, tiles: u32) -> Self {
         let (pixels, tiles) = (pixels as usize, tiles.min(pixels) as usize);
         let edges: Vec<usize> = (0..=tiles).map(|tile| tile * pixels / tiles).collect();
-        // Centres and pixels in half pixels.
+        // Positions in units of half a pixel.
         let centres: Vec<usize> = edges.windows(2).map(|edge| edge[0] + edge[1]).collect();
         let between = (0..pixels).map(|pixel| {
             let place = 2 * pixel + 1;
@@ -80,7 +80,7 @@ impl Side {
     }
 }
 
-/// The conversion for images of one size; keeps its buffers from image to image.
+/// The conversion for images of one size. It reuses its buffers for each image.
 #[derive(Debug)]
 pub(super) struct Clahe {
     size: Size,
@@ -90,14 +90,14 @@ pub(super) struct Clahe {
 }
 
 impl Clahe {
-    /// For images of `size`, no side being 0, in `tiles`.
+    /// For images of `size`, whose sides are not 0, in `tiles`.
     pub(super) fn new(tiles: Size, size: Size) -> Self {
         let rows = Side::new(size.height, tiles.height);
         let columns = Side::new(size.width, tiles.width);
         Self { size, mappings: vec![[0; 256]; rows.tiles() * columns.tiles()], rows, columns }
     }
 
-    /// The size of its images.
+    /// The size of the images.
     pub(super) fn size(&self) -> Size {
         self.size
     }
@@ -128,12 +128,12 @@ impl Clahe {
     }
 }
 
-/// `a` and `b` by weights that sum to 2^[`WEIGHT_BITS`].
+/// Blends `a` and `b` with weights that sum to 2^[`WEIGHT_BITS`].
 fn blend(a: u32, b: u32, weight_of_b: u32) -> u32 {
     a * ((1 << WEIGHT_BITS) - weight_of_b) + b * weight_of_b
 }
 
-/// The clipped and equalised mapping of a tile with histogram `counts`, not empty.
+/// The clipped and equalised mapping of a tile with the histogram `counts`, which is not empty.
 fn tile_mapping(mut counts: [u64; 256]) -> [u8; 256] {
     let pixels: u64 = counts.iter().sum();
     let limit = (pixels * u64::from(ClaheSettings::CLIP_LIMIT_PERCENT) / 25_600).max(1);
@@ -142,7 +142,7 @@ fn tile_mapping(mut counts: [u64; 256]) -> [u8; 256] {
         excess += count.saturating_sub(limit);
         *count = (*count).min(limit);
     }
-    // What does not divide by 256 goes to levels at equal distances.
+    // The remainder of the division by 256 goes to equally spaced levels.
     let mut spread = 0;
     let mut seen = 0;
     std::array::from_fn(|level| {

@@ -1,4 +1,4 @@
-//! A specification made ready to run.
+//! Runs a conversion's specification.
 
 use super::channel::Channel;
 use super::error::MAX_RADIOGRAPH_SIDE;
@@ -19,9 +19,9 @@ pub struct Image8 {
     pub levels: Vec<u8>,
 }
 
-/// A specification made ready to run, with its tables and buffers; one a thread.
+/// Runs a conversion's specification, with its tables and buffers. Each thread needs its own.
 ///
-/// Images of the same size as the one before take no memory, other than a result that is given away.
+/// For an image of the same size as the previous one it allocates nothing but the returned result.
 #[derive(Debug)]
 pub struct Converter {
     spec: ConversionSpec,
@@ -29,30 +29,29 @@ pub struct Converter {
     finder: LocalBounds,
 }
 
-/// The way from levels to the resized levels.
+/// The steps from levels to resized levels.
 #[derive(Debug)]
 enum Stage {
-    /// Over 8 bits.
+    /// With an 8-bit step.
     Eight { channels: Vec<Channel>, resizer: Option<Resizer<u8>> },
-    /// From `lo` over `range` levels in 16 bits, without an 8-bit step.
+    /// In 16 bits, without an 8-bit step: `range` levels from `lo` on.
     Sixteen { lo: u16, range: u16, resizer: Option<Resizer<u16>> },
 }
 
 impl Converter {
-    /// The longest side of a radiograph that is converted, in pixels. The paper's longest is 2115; resizing takes memory
-    /// by the side.
+    /// The longest side of a radiograph that is converted, in pixels. The paper's longest is 2115. Resizing takes memory in
+    /// proportion to a side.
     pub const MAX_RADIOGRAPH_SIDE: u32 = MAX_RADIOGRAPH_SIDE;
 
-    /// Checks `spec` and makes its tables.
+    /// Checks `spec` and computes its tables.
     ///
     /// # Errors
-    /// [`ConversionError::Spec`] where a member is missing, out of its range or of no use, see
-    /// [`ConversionSpec::validate`].
+    /// [`ConversionError::Spec`] if a member is missing, out of range or unused, see [`ConversionSpec::validate`].
     pub fn new(spec: &ConversionSpec) -> Result<Self, ConversionError> {
         spec.validate()?;
         let stage = match (Channel::all_of(spec), spec.bounds) {
             (Some(channels), _) => Stage::Eight { channels, resizer: None },
-            // Equal bounds part the levels in two, as in 8 bits: 0 up to them, 1 above.
+            // Equal bounds give two values, as in 8 bits: 0 up to them, 1 above.
             (None, Some(bounds)) => {
                 Stage::Sixteen { lo: bounds.lo(), range: (bounds.hi() - bounds.lo()).max(1), resizer: None }
             }
@@ -61,7 +60,7 @@ impl Converter {
         Ok(Self { spec: spec.clone(), stage, finder: LocalBounds::default() })
     }
 
-    /// The specification that it carries out.
+    /// The specification.
     #[must_use]
     pub fn spec(&self) -> &ConversionSpec {
         &self.spec
@@ -97,11 +96,11 @@ impl Converter {
         Ok(image)
     }
 
-    /// The network's input: 3 x height x width values, channel by channel, normalised. A method of one channel gives it
-    /// three times.
+    /// Fills `tensor` with the network's input: 3 x height x width values, channel by channel, normalised. A method with one channel
+    /// fills all three with it.
     ///
     /// # Errors
-    /// [`ConversionError::TensorLength`] where `tensor` has another length, [`ConversionError::RadiographSize`].
+    /// [`ConversionError::TensorLength`] if `tensor` has another length, [`ConversionError::RadiographSize`].
     pub fn to_tensor<'a>(
         &mut self,
         radiograph: impl Into<RadiographView<'a>>,
@@ -139,7 +138,7 @@ impl Converter {
     }
 }
 
-/// The planes of a tensor that one channel fills, one after the other.
+/// The consecutive planes of a tensor that one channel fills.
 struct Planes<'a> {
     size: Size,
     normalisations: &'a [Normalisation],
@@ -147,13 +146,13 @@ struct Planes<'a> {
 }
 
 impl<'a> Planes<'a> {
-    /// The planes of `normalisations`, from plane `first` of `tensor` on.
+    /// One plane per normalisation, from plane `first` of `tensor` on.
     fn new(size: Size, tensor: &'a mut [f32], first: usize, normalisations: &'a [Normalisation]) -> Self {
         let values = &mut tensor[first * size.pixels()..][..normalisations.len() * size.pixels()];
         Self { size, normalisations, values }
     }
 
-    /// Writes row `y` of levels, of which `full` becomes 1 before the normalisation.
+    /// Writes row `y`. The level `full` becomes 1 before the normalisation.
     fn fill<S: Sample + Into<f32>>(&mut self, y: usize, levels: &[S], full: f32) {
         run_wide(NormaliseRow {
             levels,
@@ -166,7 +165,7 @@ impl<'a> Planes<'a> {
     }
 }
 
-/// The resizer for `radiograph`, kept as long as the images have the same size.
+/// The resizer for `radiograph`. It is kept as long as the images have the same size.
 fn resizer_for<'a, S: Sample>(
     slot: &'a mut Option<Resizer<S>>,
     radiograph: RadiographView<'_>,
@@ -190,7 +189,7 @@ fn without_bounds(spec: &ConversionSpec) -> ConversionError {
     ConversionError::Spec {
         member: "bounds",
         found: "nothing".into(),
-        expected: format!("a value, method {} needs it", spec.method),
+        expected: format!("a value, which method {} needs", spec.method),
     }
 }
 
@@ -234,7 +233,7 @@ mod tests {
         for method in Method::ALL.into_iter().filter(|&method| method != Method::Linear16) {
             let spec = spec(method).with_size(Size { height: 21, width: 17 });
             let mut converter = Converter::new(&spec).unwrap();
-            // A second image of another size goes through the same buffers.
+            // The second image has another size and uses the same buffers.
             for radiograph in [radiograph(50, 40), radiograph(33, 70)] {
                 let image = converter.to_levels8(&radiograph).unwrap();
                 let mut tensor = vec![f32::NAN; 3 * 21 * 17];
@@ -257,12 +256,12 @@ mod tests {
         converter.to_tensor(&image, &mut tensor).unwrap();
         let plane = [0.0, 0.0, 1.0 / 1100.0, 1.0_f32].map(|share| (share - 0.485) / 0.229);
         assert_eq!(tensor[..4], plane);
-        let error = converter.to_levels8(&image).unwrap_err().to_string();
-        assert_eq!(error, "conversion specification: method: found linear16, expected a method with an 8-bit step");
+        let error = converter.to_levels8(&image).unwrap_err();
+        assert!(matches!(error, ConversionError::Spec { member: "method", .. }), "{error}");
     }
 
     #[test]
-    fn linear16_with_equal_bounds_parts_the_levels_in_two() {
+    fn linear16_with_equal_bounds_gives_two_values() {
         let spec = ConversionSpec::new(Method::Linear16).with_bounds(Bounds::new(7, 7).unwrap());
         let mut tensor = [0.0; 9];
         let image = Radiograph::new(3, 1, vec![6, 7, 8]).unwrap();
@@ -293,8 +292,9 @@ mod tests {
     fn a_side_that_would_take_much_memory_is_refused() {
         let long = Radiograph::new(1, 65_536, vec![0; 65_536]).unwrap();
         let mut converter = Converter::new(&spec(Method::Naive)).unwrap();
-        let error = converter.to_levels8(&long).unwrap_err().to_string();
-        assert_eq!(error, "radiograph of 65536x1 pixels: expected sides of at most 65535 pixels");
+        let error = converter.to_levels8(&long).unwrap_err();
+        assert_eq!(error, ConversionError::RadiographSize { found: Size { height: 65_536, width: 1 } });
+        insta::assert_snapshot!("long_side", error);
         assert!(converter.to_levels8(&Radiograph::new(1, 65_535, vec![0; 65_535]).unwrap()).is_ok());
     }
 

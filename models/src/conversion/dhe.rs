@@ -1,9 +1,9 @@
 //! Dynamic histogram equalisation (Abdullah-Al-Wadud, Kabir, Dewan, Chae, "A Dynamic Histogram Equalization for Image
 //! Contrast Enhancement", IEEE Transactions on Consumer Electronics 53(2), 2007).
 //!
-//! The histogram is parted at its local minima; a part that is not dominated by its middle is parted again; each part
-//! gets a range of grey levels by its span, and is equalised within it. So small details keep
-//! a range of their own, which plain equalisation would take away from them. Whole numbers throughout.
+//! The histogram is divided at its local minima. A part with a dominating section is divided again around that section. Each part
+//! gets a range of grey levels in proportion to its span and is equalised within it. So small details keep a range, which plain
+//! equalisation would take from them. All arithmetic is in integers.
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -12,17 +12,17 @@ use std::ops::Range;
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DheSettings {
-    /// How much the number of pixels of a part counts against its span when ranges are given out, the paper's exponent x:
-    /// always [`DheSettings::EMPHASIS`], as the specification's version 1 has it.
+    /// The weight of a part's number of pixels, relative to its span, when ranges are assigned: the exponent x of the publication.
+    /// Version 1 of the specification requires [`DheSettings::EMPHASIS`].
     pub emphasis: u32,
 }
 
 impl DheSettings {
-    /// The one [`DheSettings::emphasis`]: the span alone counts.
+    /// The only allowed [`DheSettings::emphasis`]: only the span counts.
     pub const EMPHASIS: u32 = 0;
 }
 
-/// The equalised level of each 8-bit level, for an image with histogram `counts`.
+/// The equalised level of each 8-bit level, for an image with the histogram `counts`.
 pub(super) fn equalised(counts: &[u64; 256]) -> [u8; 256] {
     let parts: Vec<Range<usize>> =
         parts_between_minima(counts).into_iter().flat_map(|part| parts_without_domination(counts, part)).collect();
@@ -30,7 +30,7 @@ pub(super) fn equalised(counts: &[u64; 256]) -> [u8; 256] {
     let mut levels = [0; 256];
     let mut given = 0;
     for part in &parts {
-        // The ends of the ranges, rounded down from the sum of all spans so far: together they fill 0..=255.
+        // Each range ends at the rounded-down sum of all spans so far, so that together they fill 0..=255.
         let start = 255 * given / total;
         given += part.len() as u128;
         let range = 255 * given / total - start;
@@ -49,7 +49,7 @@ pub(super) fn equalised(counts: &[u64; 256]) -> [u8; 256] {
     levels
 }
 
-/// The occupied levels, parted at the local minima of the histogram smoothed over three levels.
+/// The occupied levels, divided at the local minima of the histogram, which is smoothed over three levels.
 fn parts_between_minima(counts: &[u64; 256]) -> Vec<Range<usize>> {
     let Some(first) = counts.iter().position(|&count| count > 0) else { return Vec::new() };
     let end = counts.iter().rposition(|&count| count > 0).map_or(first, |last| last + 1);
@@ -60,7 +60,7 @@ fn parts_between_minima(counts: &[u64; 256]) -> Vec<Range<usize>> {
     for level in first + 1..end {
         let (before, now) = (smoothed(level - 1), smoothed(level));
         if falling && now > before {
-            // The minimum, or the last level of a flat one, ends its part.
+            // A part ends with the minimum, or with the last level of a flat minimum.
             parts.push(start..level);
             start = level;
         }
@@ -70,8 +70,8 @@ fn parts_between_minima(counts: &[u64; 256]) -> Vec<Range<usize>> {
     parts
 }
 
-/// A part as it is where at least 68.3 % of its pixels lie within one standard deviation of its mean; otherwise cut
-/// there, where its middle is cut once more by the same rule.
+/// Returns a part unchanged if at least 68.3 % of its pixels lie within one standard deviation of its mean. Otherwise divides it
+/// there, and its middle once more by the same rule.
 fn parts_without_domination(counts: &[u64; 256], part: Range<usize>) -> Vec<Range<usize>> {
     let Some(middle) = dominated_middle(counts, &part) else { return vec![part] };
     let inner = dominated_middle(counts, &middle).unwrap_or(middle.clone());
@@ -79,11 +79,11 @@ fn parts_without_domination(counts: &[u64; 256], part: Range<usize>) -> Vec<Rang
     cuts.windows(2).map(|cut| cut[0]..cut[1]).filter(|piece| !piece.is_empty()).collect()
 }
 
-/// The levels within one standard deviation of the mean of `part`, where they hold less than 68.3 % of its pixels.
+/// The levels within one standard deviation of the mean of `part`, if they hold less than 68.3 % of its pixels.
 fn dominated_middle(counts: &[u64; 256], part: &Range<usize>) -> Option<Range<usize>> {
     let moment = |power: u32| part.clone().map(|level| u128::from(counts[level]) * (level as u128).pow(power)).sum();
     let (pixels, sum, squares): (u128, u128, u128) = (moment(0), moment(1), moment(2));
-    // Within: |level - sum / pixels| <= deviation, both sides times the number of pixels, squared.
+    // Within means |level - sum / pixels| <= deviation. Here both sides are multiplied by the number of pixels and squared.
     let variance = pixels * squares - sum * sum;
     let within = |&level: &usize| (level as u128 * pixels).abs_diff(sum).pow(2) <= variance;
     let start = part.clone().find(within)?;
@@ -117,19 +117,19 @@ mod tests {
     }
 
     #[test]
-    fn two_humps_are_parted_at_the_valley_and_share_the_range_by_span() {
+    fn two_humps_are_divided_at_the_valley_and_share_the_range_by_span() {
         let mut counts = [0; 256];
         for (level, count) in [(10, 4), (11, 9), (12, 4), (13, 1), (14, 1), (15, 5), (16, 900), (17, 5)] {
             counts[level] = count;
         }
         assert_eq!(parts_between_minima(&counts), [10..14, 14..18]);
         let levels = equalised(&counts);
-        // Plain equalisation would leave the dark hump 255 * 18 / 929 = 4 levels; here it has half of them.
+        // Plain equalisation would leave the dark hump 255 * 18 / 929 = 4 levels. Here it has half of them.
         assert_eq!((levels[9], levels[13], levels[17], levels[18]), (0, 127, 255, 255));
     }
 
     #[test]
-    fn an_empty_histogram_makes_no_trouble() {
+    fn an_empty_histogram_does_not_panic() {
         assert_eq!(equalised(&[0; 256]), [255; 256]);
     }
 }

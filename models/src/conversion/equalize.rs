@@ -1,19 +1,19 @@
-//! Histogram equalisation with the distribution of many images.
+//! Histogram equalisation by the distribution of many images.
 
 use super::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// The distribution of a training set's levels, as the levels at which the equalised 8-bit level goes up by one.
+/// The distribution of a training set's levels, as the levels (cuts) at which the equalised 8-bit level increases by one.
 ///
-/// The 8-bit level of x is the number of cuts at or below x. In a file a list of at most 255 levels in ascending
-/// order, where a level may stand several times.
+/// The 8-bit level of x is the number of cuts at or below x. In a file it is a list of at most 255 levels in ascending order, in
+/// which a level may repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u16>", into = "Vec<u16>")]
 pub struct Distribution {
     cuts: Vec<u16>,
 }
 
-/// Cuts that are no distribution.
+/// The cuts are not a distribution.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("distribution: expected at most 255 levels in ascending order, found {found}")]
 pub struct DistributionError {
@@ -22,10 +22,10 @@ pub struct DistributionError {
 }
 
 impl Distribution {
-    /// The distribution of the levels that `histogram` has counted; `None` for a histogram of nothing.
+    /// The distribution of the levels in `histogram`; `None` for an empty one.
     ///
-    /// The equalised level of x is 256 times the share of pixels that are darker than x, where the pixels of x itself
-    /// count half, rounded down and clamped to 255.
+    /// The equalised level of x is 256 times the share of pixels darker than x, rounded down and clamped to 255. Pixels of level x
+    /// count half.
     #[must_use]
     pub fn of(histogram: &Histogram) -> Option<Self> {
         let total = u128::from(histogram.total());
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_file_with_other_cuts_is_refused() {
         assert!(serde_json::from_str::<Distribution>("[1,1,5]").is_ok());
-        assert!(serde_json::from_str::<Distribution>("[5,1]").unwrap_err().to_string().contains("1 after 5"));
+        insta::assert_snapshot!("descending_cuts", serde_json::from_str::<Distribution>("[5,1]").unwrap_err());
         assert!(Distribution::try_from(vec![0; 256]).is_err());
         assert_eq!(Distribution::of(&Histogram::new()), None);
     }

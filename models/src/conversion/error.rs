@@ -1,21 +1,21 @@
-//! Why a conversion fails.
+//! Errors of a conversion.
 
 use super::Size;
 
-/// As [`Converter::MAX_RADIOGRAPH_SIDE`](super::Converter::MAX_RADIOGRAPH_SIDE), which the error names.
+/// The value of [`Converter::MAX_RADIOGRAPH_SIDE`](super::Converter::MAX_RADIOGRAPH_SIDE), here for the error's text.
 pub(super) const MAX_RADIOGRAPH_SIDE: u32 = 65_535;
 
-/// Why a specification can't be carried out.
+/// Why a conversion can't be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConversionError {
-    /// A member of the specification is missing, out of its range or of no use.
+    /// A member of the specification is missing, out of range or unused.
     #[error("conversion specification: {member}: found {found}, expected {expected}")]
     Spec {
         /// The member's name.
         member: &'static str,
-        /// What stands there.
+        /// What was found.
         found: String,
-        /// What should stand there.
+        /// What was expected.
         expected: String,
     },
     /// A side of the radiograph is longer than [`Converter::MAX_RADIOGRAPH_SIDE`](super::Converter::MAX_RADIOGRAPH_SIDE).
@@ -24,10 +24,10 @@ pub enum ConversionError {
         /// Its height and width.
         found: Size,
     },
-    /// The tensor to be filled has another length.
+    /// The tensor to fill has another length.
     #[error("the input tensor has {found} values, expected {expected}")]
     TensorLength {
-        /// Values handed in.
+        /// Number of values passed in.
         found: usize,
         /// 3 x height x width.
         expected: usize,

@@ -1,10 +1,10 @@
 //! The histogram of radiographs and its percentiles.
 
-/// Number of levels of 16 bits.
+/// Number of 16-bit levels.
 pub(super) const LEVELS: usize = 1 << 16;
 
-/// Equal levels tend to be neighbours, and a counter can't be read again before its last increment has left the store
-/// buffer: neighbours are counted in different lanes.
+/// Number of separate counters per level. Neighbouring pixels are counted in different lanes: they often have equal levels, and a
+/// counter can't be read again before its last increment has left the store buffer.
 const LANES: usize = 4;
 
 /// How often each of the 65,536 levels occurs.
@@ -17,7 +17,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// A histogram of nothing.
+    /// An empty histogram.
     #[must_use]
     pub fn new() -> Self {
         let lanes = std::array::from_fn(|_| Box::new([0; LEVELS]));
@@ -32,9 +32,9 @@ impl Histogram {
         histogram
     }
 
-    /// Counts `levels` too, in one pass; no memory is taken.
+    /// Adds `levels` in one pass. Allocates nothing.
     pub fn add(&mut self, levels: &[u16]) {
-        // A lane's counter can't overflow within so many levels.
+        // Within one chunk the counter of a lane can't overflow.
         levels.chunks(u32::MAX as usize).for_each(|levels| self.add_chunk(levels));
     }
 
@@ -55,13 +55,13 @@ impl Histogram {
         self.total += levels.len() as u64;
     }
 
-    /// Adds what `other` has counted.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
         self.total += other.total;
     }
 
-    /// Forgets everything; the memory is kept.
+    /// Sets all counts to zero and keeps the memory.
     pub fn clear(&mut self) {
         self.counts.fill(0);
         self.total = 0;
@@ -79,10 +79,10 @@ impl Histogram {
         self.total
     }
 
-    /// The level below which `percent` percent of the pixels lie, to the last bit what
-    /// `numpy.percentile(levels, percent)` returns (its default method, linear interpolation between order statistics).
+    /// The level below which `percent` percent of the pixels lie. Bit-exact with `numpy.percentile(levels, percent)` (its default
+    /// method, linear interpolation between order statistics).
     ///
-    /// `None` for a histogram of nothing, and where `percent` is not in 0..=100.
+    /// `None` for an empty histogram, and if `percent` is not in 0..=100.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Option<f64> {
         percentile(self.total, percent, |rank| self.level_at(rank))
@@ -100,14 +100,14 @@ impl Histogram {
     }
 }
 
-/// [`Histogram::percentile`] of `total` levels, of which `level_at` tells the one at a rank (0 the darkest) in ascending
-/// order; it is asked for the two ranks around the percentile.
+/// [`Histogram::percentile`] of `total` levels. `level_at` returns the level at a rank in ascending order (0 is the darkest) and is
+/// called for the two ranks around the percentile.
 pub(super) fn percentile(total: u64, percent: f64, level_at: impl Fn(u64) -> u16) -> Option<f64> {
     if total == 0 || !(0.0..=100.0).contains(&percent) {
         return None;
     }
-    // NumPy's order of operations (`_quantile`, `_lerp` in numpy/lib/_function_base_impl.py), each one rounded to
-    // double precision: first percent / 100, then the place among the sorted levels.
+    // NumPy's order of operations (`_quantile`, `_lerp` in numpy/lib/_function_base_impl.py), each one rounded to double precision:
+    // first percent / 100, then the position among the sorted levels.
     let last = total - 1;
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 levels, which no memory holds")]
     let last_place = last as f64;
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_percentile_and_neither_has_a_percentage_out_of_range() {
+    fn an_empty_histogram_and_a_percentage_out_of_range_have_no_percentile() {
         assert_eq!(Histogram::new().percentile(50.0), None);
         for percent in [-0.001, 100.001, f64::NAN] {
             assert_eq!(Histogram::of(&[1]).percentile(percent), None);

@@ -1,37 +1,37 @@
-//! Finding the bounds of one image's own levels.
+//! Finds the bounds of one image's own levels.
 
 use super::histogram::percentile;
 use super::resize::{Loop, run_wide};
 use super::{Bounds, Histogram};
 
-/// Pixels that are passed over together where none of them is among the darkest or brightest so far.
+/// Pixels that are skipped together if none of them is among the darkest or brightest so far.
 const GROUP_PIXELS: usize = 64;
 
-/// The same within a group that can't be passed over.
+/// Pixels that are skipped together within a group that can't be skipped as a whole.
 const PART_PIXELS: usize = 16;
 
-/// Most times that one end's levels are sorted out in one image; noise needs a few, a shading from top to bottom
-/// thousands.
+/// How often the levels of one end may be selected in one image before counting in a histogram takes over. Noise needs a few
+/// selections, a shading from top to bottom thousands.
 const MAX_SELECTIONS: u32 = 48;
 
-/// Working memory to find one image's bounds, used again from image to image.
+/// Working memory to find one image's bounds, reused for each image.
 ///
-/// The bounds hang on the few pixels in 10,000 at both ends; passing over all others is twice as fast as counting them in a
-/// histogram. Where ever darker or ever brighter pixels keep coming, so that few can be passed over, they are counted.
+/// The bounds depend on a few pixels in 10,000 at both ends. Skipping all others is twice as fast as counting them in a
+/// histogram. If the pixels keep getting darker or brighter, few can be skipped; then a histogram is used.
 #[derive(Debug, Default)]
 pub(super) struct LocalBounds {
     darkest: Lowest,
-    /// Of the levels upside down.
+    /// The lowest of the inverted levels.
     brightest: Lowest,
     histogram: Histogram,
 }
 
 impl LocalBounds {
-    /// What [`Bounds::local`] gives for the histogram of `levels`.
+    /// The same bounds as [`Bounds::local`] of the histogram of `levels`.
     pub(super) fn find(&mut self, levels: &[u16]) -> Option<Bounds> {
         let Self { darkest, brightest, histogram } = self;
-        // The bounds lie between the levels at two ranks each, at most one farther from the end than a 10,000th of all
-        // levels; a third one is for roundings of the rank.
+        // Each bound lies between the levels at two ranks, at most one rank farther from the end than a 10,000th of all levels. A
+        // third rank allows for rounding.
         let needed = levels.len() / 10_000 + 3;
         darkest.clear(needed);
         brightest.clear(needed);
@@ -98,28 +98,28 @@ fn all_between<const COUNT: usize>(levels: &[u16; COUNT], lowest: u16, highest: 
     least >= lowest && most <= highest
 }
 
-/// The lowest of all levels that were offered.
+/// The lowest of all offered levels.
 #[derive(Debug, Default)]
 struct Lowest {
-    /// How many are asked for, at least one.
+    /// The number of levels to keep, at least one.
     needed: usize,
-    /// At most twice as many as needed, the needed ones among them as far as they lie below the largest level.
+    /// The kept levels, at most twice the needed number. A needed level of 65535 may be missing.
     levels: Vec<u16>,
-    /// Levels from here on change nothing any more.
+    /// Levels from this one on can no longer matter.
     limit: u16,
-    /// How often the needed ones were sorted out.
+    /// How often the needed levels were selected.
     selections: u32,
 }
 
 impl Lowest {
-    /// Forgets all levels; from now on the `needed` lowest are asked for.
+    /// Removes all levels and starts to keep the `needed` lowest.
     fn clear(&mut self, needed: usize) {
         self.levels.clear();
         self.levels.reserve(2 * needed);
         (self.needed, self.limit, self.selections) = (needed, u16::MAX, 0);
     }
 
-    /// Whether too many had to be sorted out.
+    /// Whether there were too many selections.
     fn is_given_up(&self) -> bool {
         self.selections > MAX_SELECTIONS
     }
@@ -140,9 +140,9 @@ impl Lowest {
         self.levels.sort_unstable();
     }
 
-    /// The level at `rank` (0 the lowest, below the number needed) in ascending order, once they are sorted.
+    /// The level at `rank` in ascending order (0 is the lowest, below the needed number). The levels must be sorted.
     fn level_at(&self, rank: u64) -> u16 {
-        // What is missing was too large to be kept.
+        // A missing level was 65535.
         usize::try_from(rank).ok().and_then(|rank| self.levels.get(rank)).copied().unwrap_or(u16::MAX)
     }
 }
@@ -154,7 +154,7 @@ mod tests {
 
     fn agree(levels: &[u16]) {
         let expected = Bounds::local(&Histogram::of(levels));
-        // Used again, with something else before.
+        // The working memory has been used for other levels before.
         let mut bounds = LocalBounds::default();
         bounds.find(&[3; 70_000]);
         assert_eq!(bounds.find(levels), expected);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_levels_count_too() {
+    fn bounds_at_both_ends_of_the_levels_are_found() {
         for level in [0, 7, u16::MAX] {
             agree(&vec![level; 50_000]);
         }

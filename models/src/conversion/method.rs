@@ -1,22 +1,22 @@
-//! The methods by name.
+//! The conversion methods and their names.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A conversion from 16 to 8 bits (paper, section 2.3; the last four are ours). As text the name in lower case.
+/// A conversion from 16 to 8 bits. The first four are the paper's (section 2.3). As text: the name in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
     /// Level / 256.
     Naive,
-    /// Between bounds that hold for all images.
+    /// Between bounds of all images.
     Global,
     /// Between the image's own bounds.
     Local,
     /// Channel 1 naive, channel 2 global, channel 3 local.
     Mixed,
-    /// Histogram equalisation with the training set's distribution.
+    /// Histogram equalisation by the training set's distribution.
     Equalize,
     /// Contrast-limited adaptive histogram equalisation, after the global conversion.
     Clahe,
@@ -26,9 +26,9 @@ pub enum Method {
     Linear16,
 }
 
-/// A text that names no method.
+/// The text is not the name of a method.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a method, one of naive, global, local, mixed, equalize, clahe, dhe, linear16, found `{found}`")]
+#[error("expected a method, one of {}, found `{found}`", Method::ALL.map(Method::name).join(", "))]
 pub struct ParseMethodError {
     /// The text, cut after 80 characters.
     pub found: String,
@@ -57,7 +57,7 @@ impl Method {
         }
     }
 
-    /// Whether it needs bounds that hold for all images.
+    /// Whether it needs bounds of all images.
     #[must_use]
     pub fn needs_bounds(self) -> bool {
         matches!(self, Self::Global | Self::Mixed | Self::Clahe | Self::Dhe | Self::Linear16)
@@ -90,11 +90,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_json_give_the_same_name() {
+    fn text_and_json_use_the_same_name() {
         for method in Method::ALL {
             assert_eq!(method.to_string().parse(), Ok(method));
             assert_eq!(serde_json::to_string(&method).unwrap(), format!("\"{method}\""));
         }
-        assert!("Naive".parse::<Method>().is_err());
+        insta::assert_snapshot!("parse_error", "Naive".parse::<Method>().unwrap_err());
     }
 }

@@ -1,4 +1,4 @@
-//! From a radiograph to the network's input: 16 to 8 bits, resize, normalise; from a specification as data.
+//! Converts a radiograph to the network's input: 16 to 8 bits, resize, normalise. The specification is data.
 //!
 //! ```
 //! use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size};

@@ -1,5 +1,5 @@
-//! The tables in whole numbers that [`Converter`](super::Converter) works with, for code that carries a conversion out on
-//! another device: the same tables give the same bytes.
+//! The integer tables of [`Converter`](super::Converter), for code that runs a conversion on another device: the same tables
+//! give the same bytes.
 
 pub use super::resize::{Axis, Window, columns_first};
 pub use super::spread::Spread;

@@ -4,17 +4,17 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// Height and width in pixels; as text `HEIGHTxWIDTH`, the paper's `2000x1000`.
+/// Height and width in pixels. As text: `HEIGHTxWIDTH`, such as the paper's `2000x1000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Size {
     /// Rows.
     pub height: u32,
-    /// Pixels a row.
+    /// Pixels per row.
     pub width: u32,
 }
 
-/// A text that is no size.
+/// The text is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a size as HEIGHTxWIDTH in pixels, such as 2000x1000, found `{found}`")]
 pub struct ParseSizeError {

@@ -1,4 +1,4 @@
-//! The specification as data, `conversion.json`: from it alone trainer and edge do the same.
+//! The specification of a conversion as data, `conversion.json`. It alone decides what the trainer and the edge compute.
 
 use super::tensor::{IMAGENET_MEAN, IMAGENET_STD};
 use super::{Bounds, ClaheSettings, ConversionError, DheSettings, Distribution, Method, Size};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-/// How levels are interpolated when the size changes.
+/// The interpolation of levels when the size changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
@@ -17,7 +17,7 @@ pub enum Interpolation {
 
 /// Everything that decides how a radiograph becomes an input tensor.
 ///
-/// Members that the method has no use for are absent, so one conversion has one specification and one digest.
+/// Members that the method does not use are absent, so that each conversion has exactly one specification and one digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversionSpec {
@@ -25,21 +25,21 @@ pub struct ConversionSpec {
     pub version: u32,
     /// The conversion.
     pub method: Method,
-    /// The bounds that hold for all images: of global, mixed, clahe, dhe and linear16.
+    /// The bounds of all images, for global, mixed, clahe, dhe and linear16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Bounds>,
-    /// The training set's distribution: of equalize.
+    /// The training set's distribution, for equalize.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribution: Option<Distribution>,
-    /// Settings of clahe.
+    /// Settings for clahe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clahe: Option<ClaheSettings>,
-    /// Settings of dhe.
+    /// Settings for dhe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dhe: Option<DheSettings>,
-    /// The size of the network's input; none keeps the image's own.
+    /// The size of the network's input; `None` keeps the image's own size.
     pub size: Option<Size>,
-    /// How the size is changed, after the conversion.
+    /// The interpolation of the resize, which follows the conversion.
     pub interpolation: Interpolation,
     /// Mean of each channel, of levels / 255.
     pub mean: [f32; 3],
@@ -48,18 +48,18 @@ pub struct ConversionSpec {
 }
 
 impl ConversionSpec {
-    /// The version that this code carries out.
+    /// The version that this code implements.
     pub const VERSION: u32 = 1;
 
     /// The longest side of the network's input in pixels.
     pub const MAX_SIDE: u32 = 1 << 14;
 
-    /// The largest number of pixels of the network's input, 16 Mi: a tensor of 192 MiB.
+    /// The largest number of pixels of the network's input: 16 Mi, a tensor of 192 MiB.
     pub const MAX_PIXELS: usize = 1 << 24;
 
-    /// `method` at the image's own size with ImageNet's normalisation and, for clahe and dhe, their default settings.
+    /// A specification of `method` at the image's own size, with ImageNet's normalisation and the default settings of clahe and dhe.
     ///
-    /// Bounds or a distribution, where the method needs them, are still to be added.
+    /// The caller adds bounds or a distribution if the method needs them.
     #[must_use]
     pub fn new(method: Method) -> Self {
         Self {
@@ -76,25 +76,25 @@ impl ConversionSpec {
         }
     }
 
-    /// The same with the bounds that hold for all images; a method that has no use for them stays without.
+    /// Adds the bounds of all images, if the method uses them.
     #[must_use]
     pub fn with_bounds(self, bounds: Bounds) -> Self {
         Self { bounds: self.method.needs_bounds().then_some(bounds), ..self }
     }
 
-    /// The same with the training set's distribution; a method that has no use for it stays without.
+    /// Adds the training set's distribution, if the method uses it.
     #[must_use]
     pub fn with_distribution(self, distribution: Distribution) -> Self {
         Self { distribution: (self.method == Method::Equalize).then_some(distribution), ..self }
     }
 
-    /// The same with the size of the network's input.
+    /// Sets the size of the network's input.
     #[must_use]
     pub fn with_size(self, size: Size) -> Self {
         Self { size: Some(size), ..self }
     }
 
-    /// The digest of its compact JSON: the same for the same conversion, so features can be kept by it.
+    /// The digest of the compact JSON. It is the same for the same conversion, so it can name cached features.
     ///
     /// # Panics
     /// Never: numbers and names always become JSON.
@@ -103,10 +103,10 @@ impl ConversionSpec {
         Digest::of(&serde_json::to_vec(self).expect("numbers and names always become JSON"))
     }
 
-    /// Whether this code can carry it out.
+    /// Checks that this code can run the specification.
     ///
     /// # Errors
-    /// [`ConversionError::Spec`], which names the member that is missing, out of its range or of no use to the method.
+    /// [`ConversionError::Spec`], which names the member that is missing, out of range or not used by the method.
     pub fn validate(&self) -> Result<(), ConversionError> {
         let method = self.method;
         within("version", self.version, Self::VERSION..=Self::VERSION)?;
@@ -133,7 +133,7 @@ impl ConversionSpec {
     }
 }
 
-/// An error where `found` lies outside of `range`.
+/// Checks that `found` is in `range`.
 fn within<T: PartialOrd + Display + Copy>(
     member: &'static str,
     found: T,
@@ -147,18 +147,18 @@ fn within<T: PartialOrd + Display + Copy>(
     Err(ConversionError::Spec { member, found: found.to_string(), expected })
 }
 
-/// An error where a member is missing, or stands there without a use.
+/// Checks that a member is present exactly if the method needs it.
 fn present(member: &'static str, found: bool, needed: bool, method: Method) -> Result<(), ConversionError> {
     match (found, needed) {
         (false, true) => Err(ConversionError::Spec {
             member,
             found: "nothing".into(),
-            expected: format!("a value, method {method} needs it"),
+            expected: format!("a value, which method {method} needs"),
         }),
         (true, false) => Err(ConversionError::Spec {
             member,
             found: "a value".into(),
-            expected: format!("nothing, method {method} has no use for it"),
+            expected: format!("nothing, since method {method} does not use it"),
         }),
         _ => Ok(()),
     }
@@ -200,7 +200,7 @@ mod tests {
     ];
 
     #[test]
-    fn settings_that_are_constant_stay_in_the_file_and_no_other_value_is_taken() {
+    fn constant_settings_are_written_and_other_values_are_refused() {
         for (golden, method) in GOLDEN_ADAPTIVE.into_iter().zip([Method::Clahe, Method::Dhe]) {
             let spec = ConversionSpec::new(method).with_bounds(Bounds::new(1700, 2800).unwrap()).with_size(Size::PAPER);
             assert_eq!(serde_json::to_string(&spec).unwrap(), golden);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_and_bounds_the_wrong_way_round_are_no_specification() {
+    fn unknown_members_and_reversed_bounds_are_refused() {
         let parse = |json: &str| serde_json::from_str::<ConversionSpec>(json);
         assert!(parse(&GOLDEN.replace("\"size\"", "\"sise\"")).is_err());
         assert!(parse(&GOLDEN.replace("1700", "2900")).is_err());
@@ -257,10 +257,17 @@ mod tests {
         assert_eq!(fault(&|spec| spec.size = Some(Size { height: 16_384, width: 16_384 })), "size (pixels)");
         assert_eq!(fault(&|spec| spec.mean[1] = f32::NAN), "mean");
         assert_eq!(fault(&|spec| spec.std[2] = 0.0), "std");
-        let error = ConversionSpec::new(Method::Equalize).validate().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "conversion specification: distribution: found nothing, expected a value, method equalize needs it"
-        );
+    }
+
+    #[test]
+    fn error_texts() {
+        let unused = ConversionSpec { method: Method::Naive, ..global() };
+        let too_wide = global().with_size(Size { height: 5, width: 16_385 });
+        let old = ConversionSpec { version: 0, ..global() };
+        let errors = [ConversionSpec::new(Method::Equalize), unused, too_wide, old].map(|spec| {
+            let error = spec.validate().expect_err("an invalid specification");
+            error.to_string()
+        });
+        insta::assert_snapshot!("errors", errors.join("\n"));
     }
 }

@@ -1,35 +1,34 @@
-//! Levels between two bounds, spread over 0..=255.
+//! Spreads the levels between two bounds over 0..=255.
 
 use super::Bounds;
 
-/// Bits behind the point of [`Spread::step`].
+/// Fractional bits of [`Spread::step`].
 const STEP_BITS: u32 = 32;
 
-/// Paper, sections 2.3.2 and 2.3.3: `trunc((x - lo) / (hi - lo) * 256)`, clamped to 0..=255; with equal bounds 255 above
-/// them and else 0.
+/// The mapping of the paper, sections 2.3.2 and 2.3.3: `trunc((x - lo) / (hi - lo) * 256)`, clamped to 0..=255. With equal bounds,
+/// levels above them become 255 and all others 0.
 ///
-/// In whole numbers the formula is 256 a / r rounded down, where a = x - lo and r = hi - lo, and double precision gives
-/// the same for all levels: the product by 256 is exact, so the only rounding is that of the quotient. Where that is not
-/// whole, it lies at least 1 / r > 2^-16 below the next whole number, and the rounding moves it by less than 2^-44; whole
-/// numbers stay what they are.
+/// In integers the formula is 256 a / r rounded down, where a = x - lo and r = hi - lo. Double precision gives the same for all
+/// levels: the product by 256 is exact, so only the quotient is rounded. If the quotient is not an integer, it lies at least
+/// 1 / r > 2^-16 below the next integer, and rounding moves it by less than 2^-44. Integers are not changed.
 ///
-/// The division by r is a multiplication by 256 / r, rounded up to `STEP_BITS` behind the point: that is less than
-/// 2^-32 too much, the product by a < 2^16 so less than 2^-16, which never reaches the next whole number either.
+/// The division by r is done as a multiplication by 256 / r, rounded up to `STEP_BITS` fractional bits. The factor is less than
+/// 2^-32 too large. Its product by a < 2^16 is less than 2^-16 too large, so it never reaches the next integer.
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
-    /// At and below this level the result is 0.
+    /// The lower bound. Levels up to it become 0.
     pub lo: u16,
-    /// Levels from there to 255, at least 1.
+    /// The number of levels from `lo` to the upper bound, at least 1.
     pub range: u16,
-    /// 256 / `range`, in parts of 16 bits: the whole one with the upper half of what is behind the point, and the rest.
+    /// 256 / `range` with 32 fractional bits, in two parts: the integer part with the upper 16 fractional bits, and the lower 16.
     pub step: [u32; 2],
 }
 
 impl Spread {
-    /// Between `bounds`.
+    /// The mapping for `bounds`.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        // Equal bounds: the level above is one above 0, which is clamped to 255.
+        // With equal bounds, the first level above them maps to 256, which is clamped to 255.
         let range = (bounds.hi() - bounds.lo()).max(1);
         let step = (256_u64 << STEP_BITS).div_ceil(u64::from(range));
         #[expect(clippy::cast_possible_truncation, reason = "256 in parts of 32 bits has 41 bits, so 25 are left")]
@@ -42,7 +41,7 @@ impl Spread {
     #[must_use]
     pub fn level8(&self, x: u16) -> u8 {
         let above = u32::from(x.saturating_sub(self.lo).min(self.range));
-        // The product has at most 9 + 32 bits; its last 16 are left out, in vectors of 32 bits.
+        // The product has at most 9 + 32 bits. Its last 16 bits are dropped, so that it fits into vectors of 32 bits.
         let product = above * self.step[0] + ((above * self.step[1]) >> 16);
         (product >> (STEP_BITS - 16)).min(255) as u8
     }
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_bounds_part_the_levels_in_two() {
+    fn equal_bounds_give_two_values() {
         for bound in [0, 7, 65535] {
             let spread = Spread::new(Bounds::new(bound, bound).unwrap());
             assert!((0..=u16::MAX).all(|x| spread.level8(x) == if x > bound { 255 } else { 0 }));

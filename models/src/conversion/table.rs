@@ -1,4 +1,4 @@
-//! Tables from a 16-bit level to an 8-bit one.
+//! Tables from 16-bit to 8-bit levels.
 
 use super::histogram::LEVELS;
 
@@ -7,14 +7,14 @@ use super::histogram::LEVELS;
 pub(super) struct Table(Box<[u8; LEVELS]>);
 
 impl Table {
-    /// The table of `level8`.
+    /// Tabulates `level8`.
     pub(super) fn from_fn(level8: impl Fn(u16) -> u8) -> Self {
         let mut table = Self(Box::new([0; LEVELS]));
         table.fill(level8);
         table
     }
 
-    /// Makes it the table of `level8` in its own memory.
+    /// Overwrites the table with `level8`.
     pub(super) fn fill(&mut self, level8: impl Fn(u16) -> u8) {
         self.0.iter_mut().zip(0..=u16::MAX).for_each(|(level, x)| *level = level8(x));
     }

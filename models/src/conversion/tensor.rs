@@ -1,4 +1,4 @@
-//! From levels to the values that the network sees.
+//! Converts levels to the values of the network's input.
 
 use super::resize::{Loop, Sample};
 
@@ -8,28 +8,28 @@ pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// The standard deviations of ImageNet's red, green and blue, of levels / 255.
 pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// Levels that are worked on together: their shares stay in the first cache, or in registers, for all planes.
+/// Levels that are processed together. Their shares stay in the first-level cache or in registers for all planes.
 const LEVELS_AT_ONCE: usize = 64;
 
-/// (share - `mean`) / `std` in single precision, where the share is level / full; each step rounded, as torchvision's
-/// `to_tensor` and `normalize` compute it.
+/// (share - `mean`) / `std` in single precision, where the share is level / full. Each step is rounded, as in torchvision's
+/// `to_tensor` and `normalize`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Normalisation {
     pub(super) mean: f32,
     pub(super) std: f32,
 }
 
-/// One row of levels into the same row of each plane.
+/// Writes one row of levels to the same row of each plane.
 pub(super) struct NormaliseRow<'a, S> {
     pub(super) levels: &'a [S],
-    /// The level whose share is 1: 255 of 8-bit levels.
+    /// The level whose share is 1, such as 255 for 8-bit levels.
     pub(super) full: f32,
     /// A normalisation for each plane.
     pub(super) normalisations: &'a [Normalisation],
     /// The planes one after the other, of `plane_len` values each.
     pub(super) planes: &'a mut [f32],
     pub(super) plane_len: usize,
-    /// Where the row starts in each plane.
+    /// The start of the row in each plane.
     pub(super) start: usize,
 }
 

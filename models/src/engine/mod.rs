@@ -1,8 +1,8 @@
 //! An inference engine: the network's input tensor in, the score out.
 //!
-//! The contract with a network, on every engine: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x
-//! width; one output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`, the probability of "abnormal". A network of
-//! another precision casts inside.
+//! Every engine requires the same of a network: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x width, and one
+//! output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`, the probability of "abnormal". A network of another precision casts
+//! inside.
 
 mod onnxruntime;
 
@@ -17,7 +17,7 @@ pub const LIBRARY_ENV: &str = "CELLGATE_ONNXRUNTIME";
 pub const INPUT_NAME: &str = "image";
 /// The name of a network's only output.
 pub const OUTPUT_NAME: &str = "score";
-/// Largest input in pixels, height x width: that of [`RadiographLimits`](crate::radiograph::RadiographLimits).
+/// Largest input in pixels, height x width: the default of [`RadiographLimits`](crate::radiograph::RadiographLimits).
 pub(crate) const MAX_PIXELS: u64 = 64 << 20;
 
 /// Runs the network of a model on one image.
@@ -25,45 +25,45 @@ pub trait Engine {
     /// Height and width of the input in pixels.
     fn input_size(&self) -> Size;
 
-    /// What the network says about one input: 3 x height x width values, channel by channel.
+    /// The network's score for one input of 3 x height x width values, channel by channel.
     ///
-    /// The score is handed on as it is: that it is finite and in 0..=1 is for [`Policy`](crate::policy::Policy) to see.
+    /// The score is not checked: [`Policy`](crate::policy::Policy) checks that it is finite and in 0..=1.
     ///
     /// # Errors
-    /// [`EngineError`] where the tensor has another length or the library fails.
+    /// [`EngineError`] if the tensor has another length or the library fails.
     fn score(&mut self, input: &[f32]) -> Result<f32, EngineError>;
 }
 
-/// Why there is no engine, or no score. Plain text throughout: making one of these never calls into a library.
+/// Why there is no engine or no score. The fields are plain text, so that constructing an error never calls into a library.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The input tensor has another length.
     #[error("the input tensor has {found} values, expected {expected}")]
     InputLength {
-        /// Values handed in.
+        /// Number of values passed in.
         found: usize,
         /// 3 x height x width.
         expected: usize,
     },
-    /// No ONNX Runtime on this machine.
+    /// ONNX Runtime is not installed on this machine.
     #[error(
         "ONNX Runtime was not found. Looked for:\n{looked_for}\
          Install it with scripts/setup or `pip install onnxruntime`, \
          and name its libonnxruntime.so in {LIBRARY_ENV} if it lies elsewhere"
     )]
     LibraryMissing {
-        /// Every place that was looked at, one a line, each ended.
+        /// Every place that was tried, one line each, with line feeds.
         looked_for: String,
     },
-    /// The file is no ONNX Runtime, or one that is too old.
+    /// The file is not ONNX Runtime, or too old.
     #[error("{}: not usable as ONNX Runtime: {message}; expected libonnxruntime.so of version 1.24 or later", path.display())]
     LibraryUnusable {
         /// The file.
         path: PathBuf,
-        /// What the loader said.
+        /// The loader's error.
         message: String,
     },
-    /// A process holds one ONNX Runtime for its life.
+    /// Another ONNX Runtime is already loaded. A process can only load one.
     #[error("{} was asked for, but this process already runs {}", asked.display(), loaded.display())]
     LibraryOther {
         /// The library that was asked for.
@@ -74,23 +74,45 @@ pub enum EngineError {
     /// The library can't load the network.
     #[error("the network could not be loaded: {message}")]
     Network {
-        /// What the library said.
+        /// The library's error.
         message: String,
     },
-    /// The network has other inputs or outputs than the contract wants.
+    /// The network has other inputs or outputs than required.
     #[error("the network's {side}: found {found}, expected {expected}")]
     Contract {
         /// `inputs` or `outputs`.
         side: &'static str,
-        /// What it has.
+        /// The network's inputs or outputs.
         found: String,
-        /// What it should have.
+        /// The required ones.
         expected: String,
     },
     /// The library failed on an input.
     #[error("the network failed: {message}")]
     Run {
-        /// What the library said.
+        /// The library's error.
         message: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_texts() {
+        let library = || PathBuf::from("folder/libonnxruntime.so");
+        let message = || "LIBRARY'S ERROR".to_owned();
+        let errors = [
+            EngineError::InputLength { found: 71, expected: 72 },
+            EngineError::LibraryMissing { looked_for: "  folder/libonnxruntime.so\n".into() },
+            EngineError::LibraryUnusable { path: library(), message: message() },
+            EngineError::LibraryOther { asked: library(), loaded: "other/libonnxruntime.so".into() },
+            EngineError::Network { message: message() },
+            EngineError::Contract { side: "inputs", found: "FOUND".into(), expected: "EXPECTED".into() },
+            EngineError::Run { message: message() },
+        ];
+        let texts: String = errors.iter().map(|error| format!("{error}\n")).collect();
+        insta::assert_snapshot!("errors", texts);
+    }
 }

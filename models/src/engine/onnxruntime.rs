@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// How the library is looked for.
+/// Where to look for the library.
 fn wanted() -> LibrarySpec {
     LibrarySpec {
         file_name: "libonnxruntime.so",
@@ -22,16 +22,16 @@ fn wanted() -> LibrarySpec {
     }
 }
 
-/// How ONNX Runtime is found and run.
+/// Options for finding and running ONNX Runtime.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OnnxRuntimeOptions {
-    /// The library file; none searches for it in the order that the crate's README gives.
+    /// The library file. `None` searches for it in the order of the crate's README.
     pub library: Option<PathBuf>,
-    /// Threads within an operation; none leaves it to the library, which takes one for each core.
+    /// Threads within an operation. `None` leaves it to the library, which uses one per core.
     pub threads: Option<NonZeroUsize>,
 }
 
-/// A network loaded into ONNX Runtime on the CPU. Its memory arena is kept from one image to the next.
+/// A network loaded into ONNX Runtime on the CPU. Its memory arena is reused for each image.
 #[derive(Debug)]
 pub struct OnnxRuntime {
     session: Session,
@@ -39,14 +39,13 @@ pub struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Loads the library if this process has not yet, then the network from the bytes of its ONNX file.
+    /// Loads the library unless this process already has, then the network from the bytes of its ONNX file.
     ///
-    /// The bytes are all there is: a network that refers to files for its weights is refused, since nothing vouches
-    /// for those.
+    /// A network with weights in other files is refused, since no digest covers those files.
     ///
     /// # Errors
-    /// [`EngineError`] where the library is missing or unusable, or the network can't be loaded or breaks the
-    /// [contract](super).
+    /// [`EngineError`] if the library is missing or unusable, or if the network can't be loaded or has
+    /// [other inputs or outputs](super).
     pub fn new(network: &[u8], options: &OnnxRuntimeOptions) -> Result<Self, EngineError> {
         let environment = environment(options.library.as_deref())?;
         let session = open(&environment, network, options.threads)
@@ -73,18 +72,20 @@ impl Engine for OnnxRuntime {
         let outputs = self.session.run(ort::inputs![INPUT_NAME => tensor]).map_err(failed)?;
         let output = outputs
             .get(OUTPUT_NAME)
-            .ok_or_else(|| EngineError::Run { message: format!("it gave no output `{OUTPUT_NAME}`") })?;
+            .ok_or_else(|| EngineError::Run { message: format!("it returned no output `{OUTPUT_NAME}`") })?;
         match output.try_extract_tensor::<f32>().map_err(failed)? {
             (_, &[score]) => Ok(score),
-            (_, values) => Err(EngineError::Run { message: format!("it gave {} values, expected 1", values.len()) }),
+            (_, values) => {
+                Err(EngineError::Run { message: format!("it returned {} values, expected 1", values.len()) })
+            }
         }
     }
 }
 
-/// The library's environment; ONNX Runtime knows one a process, and it lives as long.
+/// The library's environment. ONNX Runtime has one per process, for the life of the process.
 static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
-/// Finds, probes and loads the library at the first call; later calls get the same one.
+/// Finds, probes and loads the library at the first call. Later calls return the same one.
 fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
     let mut loaded = LOADED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = match (&*loaded, explicit) {
@@ -102,18 +103,18 @@ fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
         };
     }
     let unusable = |message: String| EngineError::LibraryUnusable { path: path.clone(), message };
-    // `init_from` is the probe: it opens the file and looks at its version before `ort` calls anything else in it, and
-    // its error, unlike `ort::Error`, is made without the library.
+    // `init_from` is the probe: it opens the file and reads its version before `ort` calls anything else in it. Unlike
+    // `ort::Error`, its error is made without the library.
     let builder = ort::init_from(&path).map_err(|error| unusable(error.to_string()))?;
     let environment =
         builder.with_name("cellgate").with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
-    // Errors come back as values; the library would print them to stderr as well.
+    // Errors are returned as values. The library would also print them to stderr.
     environment.set_log_level(LogLevel::Fatal);
     *loaded = Some((path, environment.clone()));
     Ok(environment)
 }
 
-/// A session on the CPU. Graph optimisations are on; they are what makes it fast.
+/// Opens a session on the CPU. Graph optimisations are on, for speed.
 fn open(environment: &Environment, network: &[u8], threads: Option<NonZeroUsize>) -> ort::Result<Session> {
     let mut builder = Session::builder(environment)?
         .with_log_level(LogLevel::Fatal)?
@@ -121,7 +122,7 @@ fn open(environment: &Environment, network: &[u8], threads: Option<NonZeroUsize>
         .with_memory_pattern(true)?
         .with_deterministic_compute(true)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        // Weights in other files would be looked for here: nowhere.
+        // The folder of weights in other files. There are no files below /dev/null.
         .with_config_entry("session.model_external_initializers_file_folder_path", "/dev/null")?;
     if let Some(threads) = threads {
         builder = builder.with_intra_threads(threads.get())?;
@@ -129,7 +130,7 @@ fn open(environment: &Environment, network: &[u8], threads: Option<NonZeroUsize>
     builder.commit_from_memory(network)
 }
 
-/// Height and width, from the only input.
+/// Height and width of the network's only input.
 fn input_size(inputs: &[Outlet]) -> Result<Size, EngineError> {
     let size = |outlet: &Outlet| {
         let &[1, 3, height, width] = f32_shape(outlet, INPUT_NAME)? else { return None };
@@ -147,7 +148,7 @@ fn input_size(inputs: &[Outlet]) -> Result<Size, EngineError> {
     })
 }
 
-/// Checks the only output.
+/// Checks the network's only output.
 fn check_output(outputs: &[Outlet]) -> Result<(), EngineError> {
     match outputs {
         [output] if matches!(f32_shape(output, OUTPUT_NAME), Some([1] | [1, 1])) => Ok(()),
@@ -159,13 +160,13 @@ fn check_output(outputs: &[Outlet]) -> Result<(), EngineError> {
     }
 }
 
-/// The shape of an f32 tensor of this name; -1 stands for a dimension that is not fixed.
+/// The shape of an f32 tensor of this name; -1 is a dimension that is not fixed.
 fn f32_shape<'o>(outlet: &'o Outlet, name: &str) -> Option<&'o [i64]> {
     let is_f32 = outlet.dtype().tensor_type() == Some(TensorElementType::Float32);
     (outlet.name() == name && is_f32).then(|| outlet.dtype().tensor_shape().map(|shape| &**shape)).flatten()
 }
 
-/// Inputs or outputs in words.
+/// Inputs or outputs as text.
 fn describe(outlets: &[Outlet]) -> String {
     let words: Vec<_> = outlets.iter().map(|outlet| format!("`{}` {}", outlet.name(), outlet.dtype())).collect();
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }

@@ -1,4 +1,4 @@
-//! Why a model was refused.
+//! Errors of reading and writing a model.
 
 use super::{NameError, Precision};
 use crate::conversion::ConversionError;
@@ -8,25 +8,25 @@ use std::path::PathBuf;
 /// Why a model could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The system refused.
+    /// The system reported an error.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A model holds plain files and folders only: no links, pipes or devices.
+    /// A model holds regular files and folders only: no links, pipes or devices.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Kind {
         /// The entry.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         found: &'static str,
-        /// What it should be.
+        /// The allowed kinds.
         expected: &'static str,
     },
-    /// A file whose name no member can have.
+    /// A file with a name that is not allowed for members.
     #[error("{}: {source}", folder.display())]
     Name {
         /// The model.
@@ -34,19 +34,19 @@ pub enum ModelError {
         /// What is wrong with the name.
         source: NameError,
     },
-    /// The model asks for more than [`ModelLimits`](super::ModelLimits) allow.
+    /// The model is over the [`ModelLimits`](super::ModelLimits).
     #[error("{}: over the limit: {what}: found {found}, expected at most {expected}", path.display())]
     Limit {
         /// The file or folder.
         path: PathBuf,
         /// What is too large.
         what: &'static str,
-        /// How much it is; for a count, the first that was too many.
+        /// The amount; for a count, the first number over the limit.
         found: u64,
-        /// How much is allowed.
+        /// The limit.
         expected: u64,
     },
-    /// The manifest is unsound.
+    /// The manifest is invalid.
     #[error("{}: {source}", path.display())]
     Manifest {
         /// The manifest.
@@ -54,39 +54,39 @@ pub enum ModelError {
         /// What is wrong.
         source: ManifestError,
     },
-    /// A file that the manifest lists is not there.
+    /// A file that the manifest lists is missing.
     #[error("{}: missing, but the manifest lists it; copy the model again", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// A file that the manifest doesn't list.
-    #[error("{}: not listed in the manifest; a model holds nothing else", path.display())]
+    #[error("{}: not listed in the manifest; a model holds listed files only", path.display())]
     Unlisted {
         /// The file.
         path: PathBuf,
     },
-    /// A file is longer or shorter than the manifest says.
-    #[error("{}: found {found} bytes, expected {expected} by the manifest; copy the model again", path.display())]
+    /// A file has another length than in the manifest.
+    #[error("{}: found {found} bytes, expected {expected} (from the manifest); copy the model again", path.display())]
     Size {
         /// The file.
         path: PathBuf,
         /// Its size.
         found: u64,
-        /// The manifest's.
+        /// Its size in the manifest.
         expected: u64,
     },
-    /// A file has another content than the manifest says.
-    #[error("{}: found SHA-256 {found}, expected {expected} by the manifest: the file was altered", path.display())]
+    /// A file has another digest than in the manifest.
+    #[error("{}: found SHA-256 {found}, expected {expected} (from the manifest): the file was altered", path.display())]
     Digest {
         /// The file.
         path: PathBuf,
         /// The digest of its content.
         found: Digest,
-        /// The manifest's.
+        /// Its digest in the manifest.
         expected: Digest,
     },
-    /// A verified file is not what its name says.
+    /// A verified file has invalid content.
     #[error("{}: {message}", path.display())]
     Content {
         /// The file.
@@ -117,12 +117,12 @@ pub enum ModelError {
         /// The tolerance.
         tolerance: f32,
     },
-    /// Something is at the place that the model was to be written to.
+    /// The path to which the model should be written already exists.
     #[error("{}: exists already{hint}", path.display())]
     Exists {
-        /// The place.
+        /// The path.
         path: PathBuf,
-        /// What can be done about it, or nothing.
+        /// What to do about it; may be empty.
         hint: &'static str,
     },
 }
@@ -138,10 +138,10 @@ pub enum ManifestError {
         /// The limit.
         expected: u64,
     },
-    /// No JSON, or not with these fields and types.
+    /// Not JSON, or not with the required fields and types.
     #[error("malformed: {message}")]
     Malformed {
-        /// What the parser said, with line and column.
+        /// The parser's error, with line and column.
         message: String,
     },
     /// Another version of the format.
@@ -152,14 +152,14 @@ pub enum ManifestError {
         /// The version that is read.
         expected: u32,
     },
-    /// A field says something that it can't.
+    /// A field has an invalid value.
     #[error("{field}: found {found}, expected {expected}")]
     Field {
         /// The field's path.
         field: String,
-        /// What stands there.
+        /// The value that was found.
         found: String,
-        /// What should stand there.
+        /// The values that are allowed.
         expected: String,
     },
 }

@@ -9,13 +9,13 @@ use std::path::Path;
 /// What a folder holds, by names relative to it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
-    /// All plain files, at any depth.
+    /// All regular files, at any depth.
     pub(super) files: BTreeSet<MemberName>,
     /// All folders.
     pub(super) folders: BTreeSet<MemberName>,
 }
 
-/// Lists `root`, which itself may be a link: its caller named it. Nothing inside may be one.
+/// Lists `root`. `root` itself may be a link, since the caller named it. Links inside are refused.
 pub(super) fn list(root: &Path, limits: &ModelLimits) -> Result<Listing, ModelError> {
     if !fs::metadata(root).map_err(io(root))?.is_dir() {
         return Err(ModelError::Kind { path: root.to_owned(), found: "a file", expected: "a model's folder" });
@@ -27,7 +27,7 @@ pub(super) fn list(root: &Path, limits: &ModelLimits) -> Result<Listing, ModelEr
             let entry = entry.map_err(io(&folder))?;
             let name = MemberName::new(format!("{prefix}{}", to_text(root, &entry.file_name())?))
                 .map_err(|source| ModelError::Name { folder: root.to_owned(), source })?;
-            // Not followed: this is the entry's own type.
+            // This does not follow links: it is the type of the entry itself.
             let kind = entry.file_type().map_err(io(&entry.path()))?;
             let depth = name.as_str().split('/').count();
             if depth > limits.max_depth {
@@ -44,21 +44,21 @@ pub(super) fn list(root: &Path, limits: &ModelLimits) -> Result<Listing, ModelEr
                 listing.files.insert(name);
             } else {
                 let found = if kind.is_symlink() { "a symbolic link" } else { "a pipe, socket or device" };
-                return Err(ModelError::Kind { path: entry.path(), found, expected: "a plain file or folder" });
+                return Err(ModelError::Kind { path: entry.path(), found, expected: "a regular file or folder" });
             }
         }
     }
     Ok(listing)
 }
 
-/// Reads a listed file of at most `max_bytes`; `too_long` makes the error of a longer one from its length. What takes its place
-/// meanwhile is refused as [`list`] refuses it.
+/// Reads a listed file of at most `max_bytes`. `too_long` makes the error for a longer file from its length. If the file was
+/// replaced since it was listed, the rules of [`list`] apply to the new one.
 pub(super) fn read(
     path: &Path,
     max_bytes: u64,
     too_long: impl FnOnce(u64) -> ModelError,
 ) -> Result<Vec<u8>, ModelError> {
-    let kind = |found| ModelError::Kind { path: path.to_owned(), found, expected: "a plain file" };
+    let kind = |found| ModelError::Kind { path: path.to_owned(), found, expected: "a regular file" };
     PlainFile::open(path, Links::Refuse).and_then(|file| file.read(max_bytes)).map_err(|error| match error {
         PlainFileError::Io(source) => io(path)(source),
         PlainFileError::Folder => kind("a folder"),
@@ -67,7 +67,7 @@ pub(super) fn read(
     })
 }
 
-/// An error of the system at `path`.
+/// Makes an error of the system at `path`.
 pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ModelError {
     let path = path.to_owned();
     |source| ModelError::Io { path, source }
@@ -90,13 +90,13 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn what_takes_a_listed_files_place_is_refused_and_not_waited_for() {
+    fn a_link_folder_or_pipe_that_replaces_a_listed_file_is_refused_without_waiting() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("file"), b"12345").unwrap();
         symlink(at("file"), at("link")).unwrap();
         fs::create_dir(at("folder")).unwrap();
-        // Nobody will ever write to it.
+        // Opening this pipe for reading would wait forever.
         assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
         let too_long = |found| limit(Path::new("file"), "bytes", found, 4);
         for name in ["link", "folder", "pipe"] {

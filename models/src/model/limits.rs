@@ -1,13 +1,13 @@
-//! How much a model may ask for.
+//! Limits on models.
 
-/// Limits on reading one model, safe by default: what asks for more is refused before memory is taken.
+/// Limits on reading one model, safe by default. A model over a limit is refused before memory is allocated for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelLimits {
     /// Largest `manifest.json` in bytes.
     pub max_manifest_bytes: u64,
     /// Largest other file in bytes.
     pub max_member_bytes: u64,
-    /// Largest sum of all files but the manifest in bytes; all of it is held in memory.
+    /// Largest sum of all files except the manifest, in bytes. All of them are held in memory.
     pub max_total_bytes: u64,
     /// Most files and folders.
     pub max_entries: usize,

@@ -1,4 +1,4 @@
-//! `manifest.json`: what a model holds, where it comes from, and what it should score.
+//! `manifest.json`: the members of a model, its origin, and the scores of its golden images.
 
 use super::{
     CONVERSION, GOLDEN_FOLDER, MANIFEST, MODEL_CARD, ManifestError, MemberName, ModelLimits, POLICY, Precision,
@@ -16,7 +16,7 @@ pub const PRODUCT: &str = "cellgate";
 /// The largest tolerance that a golden image may have: a wider one would prove nothing.
 pub const MAX_TOLERANCE: f32 = 0.02;
 
-/// What a model holds, where it comes from, and what it should score.
+/// The members of a model, its origin, and the scores of its golden images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -24,18 +24,18 @@ pub struct Manifest {
     pub format: u32,
     /// [`PRODUCT`].
     pub product: String,
-    /// When the model was made, by RFC 3339, as the exporter said.
+    /// When the model was made, as the exporter stated it: a time by RFC 3339.
     pub created: String,
     /// All other files of the model.
     #[serde(deserialize_with = "map_without_duplicates")]
     pub members: BTreeMap<MemberName, Member>,
     /// The networks, one for each precision, at least one.
     pub networks: Vec<NetworkEntry>,
-    /// Where the networks come from.
+    /// How the networks were trained.
     pub training: TrainingRecord,
-    /// How good they are: the trainer's figures, for people and reports; nothing is decided by them.
+    /// The trainer's figures on the networks, for people and reports. No program decides by them.
     pub metrics: serde_json::Map<String, serde_json::Value>,
-    /// Images with the scores that they should get, at least one.
+    /// Images with their expected scores, at least one.
     pub golden: Vec<GoldenEntry>,
 }
 
@@ -53,21 +53,21 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkEntry {
-    /// What it computes in.
+    /// The number format that it computes in.
     pub precision: Precision,
     /// Its ONNX file.
     pub member: MemberName,
 }
 
-/// Where the networks come from.
+/// How the networks were trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRecord {
     /// The trainer's version.
     pub trainer: String,
-    /// What it was trained on.
+    /// The training data.
     pub dataset: DatasetRecord,
-    /// How.
+    /// The recipe.
     pub recipe: RecipeRecord,
     /// The seed of all random numbers.
     pub seed: u64,
@@ -81,11 +81,11 @@ pub struct TrainingRecord {
 pub struct DatasetRecord {
     /// The digest of all its images and labels.
     pub digest: Digest,
-    /// How much it holds.
+    /// Its numbers of images and bundles.
     pub counts: DatasetCounts,
 }
 
-/// How much a data set holds.
+/// Numbers of images and bundles in a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetCounts {
@@ -109,18 +109,18 @@ pub struct RecipeRecord {
     pub config: serde_json::Value,
 }
 
-/// An image with the scores that it should get.
+/// An image with its expected scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenEntry {
     /// Its TIFF file, in the folder `golden`.
     pub member: MemberName,
-    /// For each network of the model, what it should score.
+    /// The expected score for each network of the model.
     #[serde(deserialize_with = "map_without_duplicates")]
     pub expected: BTreeMap<Precision, Expectation>,
 }
 
-/// A score and how far an engine may be from it.
+/// An expected score and its tolerance.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
@@ -131,7 +131,7 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// Whether an engine's score agrees; a NaN never does.
+    /// Whether an engine's score is within the tolerance. NaN never is.
     #[must_use]
     pub fn agrees(&self, score: f32) -> bool {
         (score - self.score).abs() <= self.tolerance
@@ -139,12 +139,12 @@ impl Expectation {
 }
 
 impl Manifest {
-    /// Parses and checks the bytes of a `manifest.json`. Any bytes may be given: they end in a manifest or an error.
+    /// Parses and checks the bytes of a `manifest.json`. Safe for any bytes.
     ///
     /// # Errors
     /// [`ManifestError`], which names the field, what was found and what was expected.
     pub fn parse(bytes: &[u8], limits: &ModelLimits) -> Result<Self, ManifestError> {
-        /// What all versions of the format have in common.
+        /// The fields that all versions of the format have.
         #[derive(Deserialize)]
         struct AnyFormat {
             format: u64,
@@ -165,7 +165,7 @@ impl Manifest {
     /// The bytes of a `manifest.json`: JSON, indented by two blanks, ended by a line feed.
     ///
     /// # Panics
-    /// Never: all keys are texts, and `serde_json` fails on nothing else here.
+    /// Never: all keys are texts, and `serde_json` has no other reason to fail here.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("a manifest is always JSON");
@@ -179,7 +179,7 @@ impl Manifest {
         self.networks.iter().find(|network| network.precision == precision)
     }
 
-    /// Checks what the types don't.
+    /// Checks the rules that the types do not enforce.
     pub(super) fn check(&self, limits: &ModelLimits) -> Result<(), ManifestError> {
         if self.product != PRODUCT {
             return Err(field("product", format_args!("{:?}", self.product), PRODUCT));
@@ -211,7 +211,7 @@ impl Manifest {
             if member.bytes > limits.max_member_bytes {
                 return Err(field(path, member.bytes, format_args!("at most {} bytes", limits.max_member_bytes)));
             }
-            // At most max_entries sizes of at most max_member_bytes: saturating costs nothing and hides nothing.
+            // At most max_entries sizes of at most max_member_bytes: the sum never saturates under real limits.
             total = total.saturating_add(member.bytes);
         }
         if total > limits.max_total_bytes {
@@ -265,7 +265,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// Each member has exactly one use.
+    /// Checks that each member has exactly one use.
     fn check_nothing_left_over(&self) -> Result<(), ManifestError> {
         let mut unused: BTreeSet<&str> = self.members.keys().map(MemberName::as_str).collect();
         let networks = self.networks.iter().map(|network| network.member.as_str());
@@ -287,7 +287,7 @@ impl Manifest {
         if self.members.contains_key(member) {
             return Ok(());
         }
-        Err(field(field_name, format_args!("no member {member}"), "it to be listed in members"))
+        Err(field(field_name, format_args!("no member {member}"), "a member that `members` lists"))
     }
 }
 
@@ -295,7 +295,7 @@ fn field(field: impl fmt::Display, found: impl fmt::Display, expected: impl fmt:
     ManifestError::Field { field: field.to_string(), found: found.to_string(), expected: expected.to_string() }
 }
 
-/// A map in which a key stands once. `serde_json` takes the last of two: two readers could see two models.
+/// Reads a map and refuses duplicate keys. `serde_json` would take the last of two, and another reader perhaps the first.
 fn map_without_duplicates<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     D: Deserializer<'de>,
@@ -324,7 +324,7 @@ where
     deserializer.deserialize_map(Visitor(std::marker::PhantomData))
 }
 
-/// Whether `text` has the shape of RFC 3339's date-time: digits and signs in their places, each number in its range.
+/// Whether `text` has the form of an RFC 3339 date-time: digits and signs in their places, each number in its range.
 fn is_rfc3339(text: &str) -> bool {
     let number = |at: usize, range: std::ops::RangeInclusive<u32>| {
         text.get(at..at + 2).and_then(|two| two.parse().ok()).is_some_and(|number| range.contains(&number))

@@ -1,9 +1,9 @@
 //! The model: a folder with everything that a device needs to judge parts, verified before use.
 //!
-//! `FORMAT.md` beside this crate describes every file and field. In short: `manifest.json` lists all other files with
-//! their sizes and SHA-256 digests; the digest of its own bytes names the model. [`Model::open`] reads everything
-//! into memory under [`ModelLimits`], verifies it there, and only then parses those same bytes. [`write()`] makes a model,
-//! reads it back, and moves it into place.
+//! `FORMAT.md` in this crate describes every file and field. In short: `manifest.json` lists all other files with their sizes and
+//! SHA-256 digests, and the digest of its own bytes names the model. [`Model::open`] reads everything into memory under
+//! [`ModelLimits`], verifies it there, and only then parses those same bytes. [`write()`] writes a model, reads it back and moves
+//! it into place.
 
 mod error;
 mod folder;
@@ -31,14 +31,14 @@ pub use writer::{Contents, Existing, GoldenSource, write};
 
 /// The file that lists all others.
 pub const MANIFEST: &str = "manifest.json";
-/// Reserved for the signature of the manifest's bytes, which a later version of the format brings. A reader of this
-/// version accepts a file of this name and doesn't look at it.
+/// Reserved for a signature of the manifest's bytes in a later version of the format. A reader of this version accepts a file of
+/// this name and ignores it.
 pub const SIGNATURE: &str = "manifest.sig";
 /// The conversion's specification, a [`ConversionSpec`](crate::conversion::ConversionSpec).
 pub const CONVERSION: &str = "conversion.json";
-/// The decision's thresholds, a [`Policy`](crate::policy::Policy).
+/// The thresholds, a [`Policy`](crate::policy::Policy).
 pub const POLICY: &str = "policy.json";
-/// What the model is for, for people.
+/// A description of the model for people.
 pub const MODEL_CARD: &str = "MODEL_CARD.md";
 /// The folder of the golden images.
 pub const GOLDEN_FOLDER: &str = "golden";

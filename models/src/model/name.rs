@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 128;
 #[serde(try_from = "String", into = "String")]
 pub struct MemberName(String);
 
-/// A text that is no member's name.
+/// The text is not a member's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a relative path of at most 128 letters, digits and `._-/`, no part empty or starting with a dot, \
@@ -28,7 +28,7 @@ impl MemberName {
     /// Checks `text`.
     ///
     /// # Errors
-    /// [`NameError`] where the text breaks the rules above.
+    /// [`NameError`] if the text breaks the rules of [`MemberName`].
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
         let byte_is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
@@ -81,14 +81,14 @@ mod tests {
     use std::path::{Component, Path};
 
     #[test]
-    fn ordinary_names_are_names() {
+    fn ordinary_names_are_accepted() {
         for text in ["network.onnx", "golden/part_001-a.tif", "a/b/c", "MODEL_CARD.md", "a..b"] {
             assert_eq!(MemberName::new(text).unwrap().as_str(), text);
         }
     }
 
     #[test]
-    fn what_could_leave_the_model_or_hide_is_refused() {
+    fn paths_outside_the_model_and_hidden_names_are_refused() {
         let long = "a".repeat(129);
         for text in [
             "",

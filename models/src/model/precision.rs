@@ -40,7 +40,7 @@ impl fmt::Display for Precision {
     }
 }
 
-/// A text that names no precision.
+/// The text is not a precision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected f32 or f16, found `{found}`")]
 pub struct ParsePrecisionError {

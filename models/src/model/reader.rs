@@ -1,4 +1,4 @@
-//! Reading a model: listed, read, verified, and only then parsed.
+//! Reads a model: lists it, reads it, verifies it, and only then parses it.
 
 use super::folder::{self, Listing};
 use super::{
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A verified model, held in memory; the folder is not looked at again.
+/// A verified model, held in memory. The folder is not read again.
 #[derive(Debug)]
 pub struct Model {
     path: PathBuf,
@@ -25,14 +25,14 @@ pub struct Model {
     members: BTreeMap<MemberName, Vec<u8>>,
 }
 
-/// What a training run has and no model needs.
+/// A file that every training run has and no model.
 const RUN: &str = "run.json";
 
 impl Model {
     /// Reads and verifies the model in the folder `path`.
     ///
-    /// Every file is read once, into memory, and its size and digest are compared there; what is parsed afterwards is
-    /// those same bytes, so changing the folder meanwhile or later changes nothing.
+    /// Every file is read into memory once, and its size and digest are checked there. The same bytes are parsed afterwards, so later
+    /// changes to the folder have no effect.
     ///
     /// # Errors
     /// [`ModelError`], which names the file, what was found and what was expected.
@@ -41,10 +41,10 @@ impl Model {
         let manifest_path = path.join(MANIFEST);
         if !listing.files.contains(MANIFEST) {
             let hint = match listing.files.contains(RUN) {
-                true => "; this is a training run: `cellgate-trainer export` makes a model of it",
+                true => "; it is a training run: `cellgate-trainer export` makes a model from it",
                 false => "",
             };
-            let message = format!("missing: the folder is no model{hint}");
+            let message = format!("missing: the folder is not a model{hint}");
             return Err(ModelError::Content { path: manifest_path, message });
         }
         let (manifest, manifest_bytes) = read_manifest(&manifest_path, limits)?;
@@ -62,13 +62,13 @@ impl Model {
         Ok(Self { path: path.to_owned(), digest, manifest, conversion, policy, model_card, members })
     }
 
-    /// The folder that it was read from.
+    /// The folder that the model was read from.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The model's name for all purposes: the digest of the manifest's bytes, which hold the digests of all others.
+    /// The digest that names the model: that of the manifest's bytes, which contain the digests of all other files.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
@@ -99,7 +99,7 @@ impl Model {
         &self.model_card
     }
 
-    /// The bytes of the ONNX file of this precision; none where the model has no such network.
+    /// The bytes of the ONNX file of this precision; `None` if the model has no such network.
     #[must_use]
     pub fn network(&self, precision: Precision) -> Option<&[u8]> {
         let network = self.manifest.network(precision)?;
@@ -116,7 +116,7 @@ impl Model {
     }
 }
 
-/// An image with the scores that it should get.
+/// An image with its expected scores.
 #[derive(Debug)]
 pub struct GoldenImage<'b> {
     golden: &'b GoldenEntry,
@@ -131,7 +131,7 @@ impl GoldenImage<'_> {
         self.golden.member.as_str()
     }
 
-    /// What the network of this precision should score; none where the model has no such network.
+    /// The expected score of the network of this precision; `None` if the model has no such network.
     #[must_use]
     pub fn expected(&self, precision: Precision) -> Option<Expectation> {
         self.golden.expected.get(&precision).copied()
@@ -140,13 +140,13 @@ impl GoldenImage<'_> {
     /// The image, decoded at each call.
     ///
     /// # Errors
-    /// [`ReadError`] where it is no radiograph.
+    /// [`ReadError`] if it is not a radiograph.
     pub fn radiograph(&self, limits: &radiograph::RadiographLimits) -> Result<Radiograph, ReadError> {
         radiograph::decode(self.tiff, &self.path, limits)
     }
 }
 
-/// The manifest in the file `path`, and its bytes.
+/// Reads the manifest in the file `path`. Returns it and its bytes.
 pub(super) fn read_manifest(path: &Path, limits: &ModelLimits) -> Result<(Manifest, Vec<u8>), ModelError> {
     let refused = |source| ModelError::Manifest { path: path.to_owned(), source };
     let expected = limits.max_manifest_bytes;
@@ -154,7 +154,7 @@ pub(super) fn read_manifest(path: &Path, limits: &ModelLimits) -> Result<(Manife
     Ok((Manifest::parse(&bytes, limits).map_err(refused)?, bytes))
 }
 
-/// The folder and the manifest name the same files.
+/// Checks that the folder and the manifest name the same files.
 fn compare_names(root: &Path, listing: &Listing, manifest: &Manifest) -> Result<(), ModelError> {
     if let Some(name) = manifest.members.keys().find(|name| !listing.files.contains(*name)) {
         return Err(ModelError::Missing { path: root.join(name.as_str()) });
@@ -185,7 +185,7 @@ fn read_verified(path: &Path, member: &Member) -> Result<Vec<u8>, ModelError> {
     Ok(bytes)
 }
 
-/// The bytes of a member that the manifest's check has found in the list.
+/// The bytes of a member that the check of the manifest has found to be listed.
 fn bytes_of<'m>(members: &'m BTreeMap<MemberName, Vec<u8>>, name: &str) -> &'m [u8] {
     members.get(name).map_or(&[], Vec::as_slice)
 }
@@ -199,7 +199,8 @@ fn json<T: DeserializeOwned>(
         .map_err(|error| ModelError::Content { path: root.join(name), message: error.to_string() })
 }
 
-/// The specification, checked by making a converter of it. A network has one input size, so it is given.
+/// Reads the conversion's specification and checks it by making a converter. It must have a size, since a network has one input
+/// size.
 fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<ConversionSpec, ModelError> {
     let spec: ConversionSpec = json(root, members, CONVERSION)?;
     let path = root.join(CONVERSION);
@@ -213,7 +214,7 @@ fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<Co
     }
 }
 
-/// An engine that agrees within the tolerances flips no golden verdict.
+/// Checks that every score within a tolerance gives the same verdict as the expected score.
 fn check_golden(manifest: &Manifest, policy: &Policy) -> Result<(), ModelError> {
     for golden in &manifest.golden {
         for (&precision, &Expectation { score, tolerance }) in &golden.expected {

@@ -1,4 +1,4 @@
-//! A small sound model for the tests.
+//! A small valid model for the tests.
 
 use super::{
     Contents, DatasetCounts, DatasetRecord, Expectation, GoldenSource, Precision, RecipeRecord, TrainingRecord,
@@ -9,7 +9,7 @@ use crate::policy::Policy;
 use crate::radiograph::{self, Radiograph};
 use std::collections::BTreeMap;
 
-/// A model with two networks, which are no networks: a model doesn't look inside.
+/// A model with two networks of arbitrary bytes: reading a model does not parse networks.
 pub(super) fn contents() -> Contents {
     let expected = |score: f32| {
         BTreeMap::from([

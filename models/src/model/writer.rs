@@ -1,4 +1,4 @@
-//! Writing a model: beside its place, read back, then moved there.
+//! Writes a model beside its destination, reads it back, then moves it there.
 
 use super::folder::io;
 use super::reader::read_manifest;
@@ -27,13 +27,13 @@ pub struct Contents {
     pub conversion: ConversionSpec,
     /// How a score becomes a verdict.
     pub policy: Policy,
-    /// What the model is for, Markdown.
+    /// A description of the model for people, Markdown.
     pub model_card: String,
-    /// Where the networks come from.
+    /// How the networks were trained.
     pub training: TrainingRecord,
-    /// How good they are.
+    /// The trainer's figures on the networks.
     pub metrics: serde_json::Map<String, serde_json::Value>,
-    /// Images with the scores that they should get, at least one.
+    /// Images with their expected scores, at least one.
     pub golden: Vec<GoldenSource>,
 }
 
@@ -44,27 +44,27 @@ pub struct GoldenSource {
     pub name: String,
     /// The bytes of its TIFF file.
     pub tiff: Vec<u8>,
-    /// What each network should score, for each of [`Contents::networks`]. No threshold may lie within a tolerance.
+    /// The expected score for each of [`Contents::networks`]. No threshold may lie within a tolerance.
     pub expected: BTreeMap<Precision, Expectation>,
 }
 
-/// What happens to a model that is already at the place.
+/// What to do with a model that already exists at the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
-    /// It stays, and writing is refused.
+    /// Keep it and refuse to write.
     Refuse,
-    /// It is replaced. Only a model is: another folder, or a file, stays and writing is refused.
+    /// Replace it. Only a model is replaced: for another folder or a file, writing is refused.
     Replace,
 }
 
-/// Writes a model to the folder `path` and gives its digest.
+/// Writes a model to the folder `path` and returns its digest.
 ///
-/// The files are written to a folder beside `path`, flushed to disk, read back with [`Model::open`], and moved into
-/// place: at no moment is there half a model at `path`. A kill may leave a folder `.NAME.*.tmp` behind. Replacing
-/// takes two moves; a kill between them leaves the old model in such a folder and nothing at `path`.
+/// The files are written to a folder beside `path`, flushed to disk, read back with [`Model::open`] and moved into place. So
+/// `path` never holds a partial model. If the process is killed, a folder `.NAME.*.tmp` may remain. Replacing takes two moves: a
+/// kill between them leaves the old model in such a folder and nothing at `path`.
 ///
 /// # Errors
-/// [`ModelError`] as for [`Model::open`], or where `path` exists or can't be written.
+/// [`ModelError`] as for [`Model::open`], or if `path` exists or can't be written.
 pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Digest, ModelError> {
     check_place(path, existing)?;
     let (parent, name) = match (path.parent(), path.file_name()) {
@@ -88,7 +88,7 @@ pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Dig
     Ok(digest)
 }
 
-/// Moves `new` to `path`; what is there goes to `old`, and comes back where that fails.
+/// Moves `new` to `path` and anything there to `old`. If that fails, `old` is moved back.
 fn move_into_place(new: &Path, path: &Path, old: &Path) -> Result<(), ModelError> {
     let replaces = path.symlink_metadata().is_ok();
     if replaces {
@@ -96,19 +96,19 @@ fn move_into_place(new: &Path, path: &Path, old: &Path) -> Result<(), ModelError
     }
     fs::rename(new, path).map_err(|error| {
         if replaces && let Err(undo) = fs::rename(old, path) {
-            return io(path)(std::io::Error::other(format!("{error}; and putting the old model back: {undo}")));
+            return io(path)(std::io::Error::other(format!("{error}; moving the old model back also failed: {undo}")));
         }
         io(path)(error)
     })
 }
 
-/// Nothing is at `path`, or a model that is to be replaced.
+/// Checks that `path` does not exist, or is a model that may be replaced.
 fn check_place(path: &Path, existing: Existing) -> Result<(), ModelError> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     let hint = match existing {
-        Existing::Refuse => "; remove it, name another place, or ask for it to be replaced",
+        Existing::Refuse => "; remove it, choose another path, or ask for it to be replaced",
         Existing::Replace if metadata.is_dir() && has_sound_manifest(path) => return Ok(()),
-        Existing::Replace => " and is no model; remove it or name another place",
+        Existing::Replace => " and is not a model; remove it or choose another path",
     };
     Err(ModelError::Exists { path: path.to_owned(), hint })
 }
@@ -152,7 +152,7 @@ fn write_files(folder: &Path, contents: &Contents) -> Result<(), ModelError> {
     sync_folder(folder)
 }
 
-/// All files but the manifest.
+/// All files except the manifest.
 fn files(contents: &Contents) -> Vec<(String, Cow<'_, [u8]>)> {
     let mut files = vec![
         (CONVERSION.to_owned(), Cow::Owned(json(&contents.conversion))),

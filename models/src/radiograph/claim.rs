@@ -1,21 +1,21 @@
-//! A file's statement that it holds more planes than one.
+//! A claim in a file's metadata that the file holds more than one plane.
 
 use super::directory::Tag;
 use super::error::Refusal;
 
-/// A statement that there are more planes.
+/// A claim that there is more than one plane.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Planes {
-    /// How many, at least 2; `None` where the text cannot be understood.
+    /// The number of planes, at least 2; `None` if the text cannot be understood.
     pub(super) count: Option<u64>,
-    /// The place where this is said, and how.
+    /// The source of the claim and its wording, for the error.
     pub(super) said_by: String,
-    /// The others may lie in other files, so it only counts where this one has room for another plane.
+    /// The other planes may lie in other files. The claim then counts only if this file has enough bytes for another plane.
     pub(super) maybe_elsewhere: bool,
 }
 
 impl Planes {
-    /// `count` planes, said by the value of `tag`.
+    /// `count` planes according to the value of `tag`.
     pub(super) fn of_tag(tag: Tag, count: u64, how: &str) -> Self {
         let said_by = format!("tag {} ({}): {how}", tag.0, tag.1);
         Self { count: Some(count), said_by, maybe_elsewhere: false }
@@ -23,9 +23,9 @@ impl Planes {
 
     pub(super) fn refusal(&self) -> Refusal {
         let found = match self.count {
-            Some(count) => format!("{count} planes by {}", self.said_by),
-            None => format!("maybe several planes by {}", self.said_by),
+            Some(count) => format!("{count} planes according to {}", self.said_by),
+            None => format!("possibly several planes according to {}", self.said_by),
         };
-        Refusal::unsupported(found, "one plane: save each as a TIFF of its own")
+        Refusal::unsupported(found, "one plane: save each plane as a separate TIFF")
     }
 }

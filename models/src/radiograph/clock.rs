@@ -1,21 +1,21 @@
-//! The time limit: work is counted in bytes, and the clock is looked at now and then.
+//! The time limit. Work is counted in bytes, and the clock is read after every 256 KiB of work.
 
 use super::error::Refusal;
 use std::time::{Duration, Instant};
 
-/// Bytes of work between two looks at the clock: less than a millisecond.
+/// Bytes of work between two readings of the clock: less than a millisecond.
 const LOOK_EVERY_BYTES: usize = 256 << 10;
 
-/// Counts work and refuses to go on when the time is over.
+/// Counts work and returns an error once the time limit has passed.
 pub(super) struct Clock {
-    /// `None`: a limit so long that the clock cannot express it.
+    /// `None` if the limit is too long for the clock to express.
     deadline: Option<Instant>,
     max_time: Duration,
     unlooked_bytes: usize,
 }
 
 impl Clock {
-    /// Starts the time of `max_time`.
+    /// Starts a clock with the limit `max_time`.
     pub(super) fn start(max_time: Duration) -> Self {
         Self { deadline: Instant::now().checked_add(max_time), max_time, unlooked_bytes: 0 }
     }
@@ -23,21 +23,22 @@ impl Clock {
     /// Counts `bytes` of work.
     ///
     /// # Errors
-    /// [`Refusal::Limit`] when the time is over.
+    /// [`Refusal::Limit`] if the time limit has passed.
     pub(super) fn work(&mut self, bytes: usize) -> Result<(), Refusal> {
         self.unlooked_bytes += bytes;
         if self.unlooked_bytes < LOOK_EVERY_BYTES { Ok(()) } else { self.look() }
     }
 
-    /// Looks at the clock now.
+    /// Reads the clock now.
     ///
     /// # Errors
-    /// [`Refusal::Limit`] when the time is over.
+    /// [`Refusal::Limit`] if the time limit has passed.
     pub(super) fn look(&mut self) -> Result<(), Refusal> {
         self.unlooked_bytes = 0;
         match self.deadline {
             Some(deadline) if Instant::now() > deadline => {
-                Err(Refusal::limit("more time needed", format!("at most {} ms", self.max_time.as_millis())))
+                let max_ms = self.max_time.as_millis();
+                Err(Refusal::limit(format!("decoding unfinished after {max_ms} ms"), format!("at most {max_ms} ms")))
             }
             _ => Ok(()),
         }
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_over_is_noticed_after_some_work() {
+    fn the_time_limit_is_noticed_after_some_work() {
         let mut clock = Clock::start(Duration::ZERO);
         std::thread::sleep(Duration::from_millis(1));
         assert!(clock.work(LOOK_EVERY_BYTES - 1).is_ok());
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_limit_never_ends() {
+    fn an_unlimited_clock_never_expires() {
         let mut clock = Clock::start(Duration::MAX);
         assert!(clock.work(usize::MAX / 2).is_ok());
     }

@@ -1,4 +1,4 @@
-//! All chunks into one image.
+//! Decodes all chunks into one image.
 
 use super::clock::Clock;
 use super::decompress::{Decompressor, PIECE_BYTES};
@@ -11,10 +11,10 @@ use super::pages::only_image;
 use super::planes::{refuse_by_tags, refuse_by_texts_and_room};
 use super::samples;
 
-/// Samples a piece: a multiple of eight, so that a piece of packed samples ends with a whole byte.
+/// Samples per piece: a multiple of eight, so that a piece of packed samples ends at a byte boundary.
 const PIECE_SAMPLES: usize = PIECE_BYTES / 2;
 
-/// Finds out where and how the radiograph lies in `bytes`, the content of a file.
+/// Finds position and layout of the radiograph in `bytes`, the content of a file.
 ///
 /// # Errors
 /// All kinds of [`Refusal`].
@@ -28,10 +28,10 @@ pub(super) fn layout<'a>(bytes: &'a [u8], limits: &RadiographLimits, clock: &mut
     Ok(layout)
 }
 
-/// Decodes all chunks of `layout` into `levels`, whose memory is used again.
+/// Decodes all chunks of `layout` into `levels`, whose memory is reused.
 ///
 /// # Errors
-/// All kinds of [`Refusal`]; `levels` then holds nothing of use.
+/// All kinds of [`Refusal`]; the content of `levels` is then undefined.
 pub(super) fn decode_into(
     layout: &Layout<'_>,
     clock: &mut Clock,
@@ -44,7 +44,7 @@ pub(super) fn decode_into(
     levels
         .try_reserve_exact(count - levels.len())
         .map_err(|_| Refusal::limit(format!("{width} x {height} pixels"), "pixels that fit into memory"))?;
-    // Each level is overwritten below, or an error comes back.
+    // Each level is overwritten below, or an error is returned.
     levels.resize(count, 0);
     for index in 0..layout.chunks {
         decode_chunk(layout, index, clock, decompressor, levels).map_err(|refusal| match refusal {
@@ -92,21 +92,22 @@ fn decode_chunk(
             start += samples_in_piece;
         }
     }
-    // Compressed samples of 9 to 15 bits may be stored two bytes each against the standard, and would be misread.
+    // Some writers store compressed samples of 9 to 15 bits in two bytes each, against the standard. Read as packed samples
+    // they would be misread, but then bytes are left over.
     let packed = layout.stored_bits < 16;
     if packed || layout.kind.compression == Compression::Deflate {
         let ends = stream.ends_within(chunk.padding_rows * layout.row_bytes(), clock)?;
         if packed && !ends {
             return Err(Refusal::malformed(
                 format!("bytes left over after all samples of {} bits", layout.kind.bits),
-                "samples that follow one another without gaps",
+                "packed samples without gaps",
             ));
         }
     }
     Ok(())
 }
 
-/// Turns the bytes of one piece into `levels`; `left` is the level before the first one, and the last one comes back.
+/// Converts the bytes of one piece to `levels`. `left` is the level before the first one. Returns the last level.
 fn decode_samples(layout: &Layout<'_>, piece: &[u8], left: u16, levels: &mut [u16]) -> Result<u16, Refusal> {
     let kind = &layout.kind;
     if layout.stored_bits < 16 {

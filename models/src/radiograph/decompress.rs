@@ -1,4 +1,4 @@
-//! The bytes of one chunk, unpacked piece by piece so that the time limit holds within a chunk too.
+//! Unpacks the bytes of one chunk piece by piece, so that the time limit also holds within a chunk.
 
 use super::clock::Clock;
 use super::error::Refusal;
@@ -8,14 +8,14 @@ use weezl::{BitOrder, LzwStatus};
 
 /// The longest piece in bytes.
 pub(super) const PIECE_BYTES: usize = 64 << 10;
-/// Input is offered in windows of this many bytes, so that input which unpacks to nothing takes bounded steps.
+/// Input is passed on in windows of this many bytes. So a step is bounded even for input that unpacks to nothing.
 const WINDOW_BYTES: usize = 64 << 10;
-/// Steps in a row that neither take nor give a byte. weezl 0.1.12 sometimes gives nothing and says `NoProgress` although
-/// it has more, after an output that was just full (the crate `tiff` refuses valid LZW tiles for it); so many of them mean
-/// that there is really nothing more to come.
+/// After this many consecutive steps without input or output, the stream has ended. One such step does not mean that: weezl
+/// 0.1.12 sometimes reports `NoProgress` after it filled the output exactly, although more follows. (The crate `tiff`
+/// refuses valid LZW tiles because of it.)
 const MAX_IDLE_STEPS: u32 = 16;
 
-/// The decompressors' state and the buffer for a piece, used again from chunk to chunk.
+/// The decompressors' state and the buffer for a piece, reused for each chunk.
 pub(super) struct Decompressor {
     deflate: Decompress,
     lzw: weezl::decode::Decoder,
@@ -35,7 +35,7 @@ impl Decompressor {
         }
     }
 
-    /// Begins with the compressed bytes of a chunk.
+    /// Starts unpacking the compressed bytes of a chunk.
     pub(super) fn start<'s, 'a>(&'s mut self, compression: Compression, bytes: &'a [u8]) -> Stream<'s, 'a> {
         match compression {
             Compression::None => {}
@@ -47,14 +47,14 @@ impl Decompressor {
     }
 }
 
-/// A chunk in the course of unpacking.
+/// A chunk that is being unpacked.
 pub(super) struct Stream<'s, 'a> {
     state: &'s mut Decompressor,
     compression: Compression,
     input: &'a [u8],
 }
 
-/// What one step took, gave, and whether the stream says that it has ended.
+/// The result of one step: bytes read, bytes written, and whether the decompressor reports the end of the stream.
 struct Step {
     taken: usize,
     given: usize,
@@ -65,7 +65,7 @@ impl Stream<'_, '_> {
     /// The next `len` unpacked bytes, at most [`PIECE_BYTES`].
     ///
     /// # Errors
-    /// Malformed: the data is broken or ends before. Limit: the time is over.
+    /// Malformed: the data is broken or ends too early. Limit: the time limit has passed.
     pub(super) fn piece(&mut self, len: usize, clock: &mut Clock) -> Result<&[u8], Refusal> {
         let given = if self.compression == Compression::None {
             clock.work(len)?;
@@ -83,7 +83,7 @@ impl Stream<'_, '_> {
         Ok(&self.state.piece[..len])
     }
 
-    /// Whether the data ends here or within the next `padding` bytes; for deflate its checksum is compared too.
+    /// Whether the data ends here or within the next `padding` bytes. For deflate this also verifies the checksum.
     ///
     /// # Errors
     /// As [`Self::piece`].
@@ -103,7 +103,7 @@ impl Stream<'_, '_> {
         Ok(self.fill(1, clock)? == 0)
     }
 
-    /// Unpacks into the buffer until it has `len` bytes or the stream has ended; gives their number.
+    /// Unpacks into the buffer until it holds `len` bytes or the stream has ended. Returns the number of bytes.
     fn fill(&mut self, len: usize, clock: &mut Clock) -> Result<usize, Refusal> {
         let (mut filled, mut idle) = (0, 0);
         while filled < len {
@@ -157,13 +157,13 @@ fn broken(what: &str, error: &dyn std::fmt::Display) -> Refusal {
 
 /// The state of PackBits between two steps (TIFF 6.0, section 9).
 enum PackBits {
-    /// The next byte says what follows.
+    /// The next byte is a header.
     Header,
-    /// So many bytes follow as they are.
+    /// This number of literal bytes follows.
     Literal(usize),
-    /// The next byte is repeated so many times.
+    /// The next byte is repeated this number of times.
     Repeated(usize),
-    /// The byte that is repeated, so many times more.
+    /// This byte is repeated this number of times.
     Repeating(u8, usize),
 }
 
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn pack_bits_golden() {
-        // The example of TIFF 6.0, section 9 (Apple's), with a no-op put in.
+        // The example of TIFF 6.0, section 9 (Apple's), with a no-op inserted.
         let packed = [0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0x80, 0xfd, 0xaa, 0x03, 0x80, 0x00, 0x2a, 0x22, 0xf7, 0xaa];
         let expected = [
             0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0x22, 0xaa, 0xaa, 0xaa, 0xaa,
@@ -237,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn input_that_unpacks_to_nothing_ends_by_the_clock() {
+    fn input_that_unpacks_to_nothing_is_stopped_by_the_clock() {
         let (mut state, mut clock) = (Decompressor::new(), Clock::start(Duration::ZERO));
         let nothing = vec![128; 1 << 20];
         let mut stream = state.start(Compression::PackBits, &nothing);
         assert!(matches!(stream.piece(1, &mut clock), Err(Refusal::Limit { .. })));
-        // No more than the work between two looks at the clock was done.
+        // It stopped after the work between two readings of the clock.
         assert_eq!(stream.input.len(), (1 << 20) - (256 << 10));
     }
 

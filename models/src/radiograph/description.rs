@@ -1,4 +1,4 @@
-//! What texts say of further planes: ImageJ's, SCIFIO's, tifffile's and Micro-Manager's ways, OME-XML and FITS.
+//! Claims of further planes in texts: by ImageJ, SCIFIO, tifffile, Micro-Manager, OME-XML and FITS.
 
 use super::claim::Planes;
 use super::clock::Clock;
@@ -9,15 +9,16 @@ use super::{fits, micro_manager, ome, scifio};
 
 const IMAGE_DESCRIPTION: Tag = Tag(270, "ImageDescription");
 const MICRO_MANAGER_METADATA: Tag = Tag(51123, "MicroManagerMetadata");
-/// OME-XML of a series of ten thousand files has some megabytes.
+/// OME-XML of a series of ten thousand files has a few megabytes.
 const MAX_BYTES: usize = 16 << 20;
 /// NumPy's arrays have 64 dimensions at most.
 const MAX_DIMENSIONS: usize = 64;
 
-/// What `page`, of `width` x `height` pixels, says in its descriptions; there may be several.
+/// The first claim of several planes in the descriptions of `page`, which has `width` x `height` pixels. A page may have several
+/// descriptions.
 ///
 /// # Errors
-/// Malformed: a text that lies beyond the file's end, or a number of planes that is no number. Limit: time or length.
+/// Malformed: a text beyond the end of the file, or a number of planes that is not a number. Limit: time or length.
 pub(super) fn planes(
     page: &Directory<'_>,
     width: u32,
@@ -27,7 +28,7 @@ pub(super) fn planes(
     for tag in [IMAGE_DESCRIPTION, MICRO_MANAGER_METADATA] {
         for entry in page.entries(tag) {
             let bytes = text_bytes(tag, entry)?;
-            // One entry may hold several texts, each with a zero at its end.
+            // One entry may hold several texts, each with a terminating zero.
             for text in bytes.split(|byte| *byte == 0) {
                 clock.work(text.len() + 1)?;
                 let found = match tag {
@@ -73,7 +74,7 @@ fn text_planes(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Resul
     }
     if starts_with(b"{") {
         let found = by_tifffile(text, width, height, clock)?;
-        // Elsewhere the same names may mean anything, averaged frames for example.
+        // In other programs' JSON the same names may mean something else, averaged frames for example.
         let is_micro_manager = || ["MicroManager", "Micro-Manager"].iter().any(|name| contains(text, name.as_bytes()));
         clock.work(2 * text.len())?;
         return if found.is_none() && is_micro_manager() {
@@ -100,10 +101,10 @@ fn by_imagej(text: &[u8], clock: &mut Clock) -> Result<Option<Planes>, Refusal> 
         let Some(equals) = line.iter().position(|byte| *byte == b'=') else { continue };
         let (key, value) = (line[..equals].trim_ascii(), line[equals + 1..].trim_ascii());
         let Some(key) = KEYS.into_iter().find(|name| key.eq_ignore_ascii_case(name.as_bytes())) else { continue };
-        // ImageJ takes a fraction too.
+        // ImageJ accepts a fraction too.
         let number = str::from_utf8(value).ok().and_then(|value| value.parse::<f64>().ok());
         let Some(number) = number.filter(|number| number.is_finite()) else {
-            return Err(not_understood(&format!("ImageJ's {key} that is no number")));
+            return Err(not_understood(&format!("an ImageJ value `{key}` that is not a number")));
         };
         if number > 1.0 {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and it saturates")]
@@ -126,7 +127,7 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|window| window == word)
 }
 
-/// A list of whole numbers, `[2, 60, 80]` or `(2, 60, 80)`; another thing that is called shape says nothing.
+/// Reads a list of whole numbers, `[2, 60, 80]` or `(2, 60, 80)`. Any other value called "shape" is ignored.
 fn by_shape(text: &[u8], width: u32, height: u32) -> Result<Option<Planes>, Refusal> {
     let Some((b'[' | b'(', list)) = text.trim_ascii_start().split_first() else {
         return Ok(None);
@@ -146,19 +147,19 @@ fn by_shape(text: &[u8], width: u32, height: u32) -> Result<Option<Planes>, Refu
         count += 1;
     }
     if end.is_none() {
-        return Err(not_understood("tifffile's shape that is cut off"));
+        return Err(not_understood("a truncated tifffile shape"));
     }
     let shape = &dimensions[..count];
     let planes = planes_of_shape(shape, u64::from(width), u64::from(height));
     Ok((planes > 1).then(|| Planes::of_tag(IMAGE_DESCRIPTION, planes, &format!("tifffile's shape {shape:?}"))))
 }
 
-/// Planes in an array of `shape` whose last two dimensions are height and width, perhaps with one sample a pixel behind.
+/// Planes in an array of `shape` whose last two dimensions are height and width, perhaps followed by one sample per pixel.
 fn planes_of_shape(shape: &[u64], width: u64, height: u64) -> u64 {
     let leading = match shape {
         [leading @ .., h, w] if (*h, *w) == (height, width) => leading,
         [leading @ .., h, w, 1] if (*h, *w) == (height, width) => leading,
-        // The page was cut to another size by a program that kept the description.
+        // Another size: a program cropped the page and kept the description.
         [leading @ .., _, _, 1] | [leading @ .., _, _] => leading,
         _ => &[],
     };
@@ -167,7 +168,7 @@ fn planes_of_shape(shape: &[u64], width: u64, height: u64) -> u64 {
 
 fn not_understood(what: &str) -> Refusal {
     let Tag(number, name) = IMAGE_DESCRIPTION;
-    Refusal::malformed(format!("tag {number} ({name}) with {what}"), "the number of planes, or a text without it")
+    Refusal::malformed(format!("tag {number} ({name}) with {what}"), "a readable number of planes, or none")
 }
 
 #[cfg(test)]
@@ -175,7 +176,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// Planes in a text of a page of 60 rows of 80 pixels; 1 where it says nothing.
+    /// Planes according to a text of a page of 60 rows of 80 pixels; 1 if it claims none.
     fn planes_in(text: &str) -> u64 {
         let mut clock = Clock::start(Duration::from_secs(60));
         let found =
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn imagej_says_planes_by_any_of_four_keys() {
+    fn any_of_four_imagej_keys_claims_planes() {
         for (text, planes) in [
             ("ImageJ=1.54p\nimages=2\nslices=2\nloop=false\n", 2),
             ("ImageJ=1.54p\r\nimages=1\r\nframes = 7\r\n", 7),
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn tifffile_says_planes_by_its_shape() {
+    fn the_tifffile_shape_claims_planes() {
         for (text, planes) in [
             (r#"{"shape": [2, 60, 80]}"#, 2),
             (r#"{"shape": [3, 2, 60, 80], "axes": "TZYX"}"#, 6),

@@ -1,12 +1,12 @@
-//! Header, directories, entries and their values, straight from the file's bytes: nothing is copied, no memory is taken
-//! on the file's word, and each length is held against the real size first.
+//! Header, directories, entries and their values, read in place from the file's bytes. Nothing is copied, no memory is allocated
+//! by a length in the file, and each length is compared with the real size first.
 //!
 //! Source: TIFF 6.0, section 2; BigTIFF, <https://libtiff.gitlab.io/libtiff/specification/bigtiff.html>.
 
 use super::error::Refusal;
 use std::ops::Range;
 
-/// A page's directory may have this many entries; real ones have some twenty.
+/// The most entries that a page's directory may have. Real ones have about twenty.
 const MAX_ENTRIES: u64 = 4096;
 
 /// The byte order of all numbers in a file.
@@ -25,7 +25,7 @@ impl ByteOrder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tag(pub(super) u16, pub(super) &'static str);
 
-/// A file's bytes with what its header says of them.
+/// A file's bytes with the values of its header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct File<'a> {
     bytes: &'a [u8],
@@ -37,27 +37,27 @@ pub(super) struct File<'a> {
 #[derive(Debug)]
 pub(super) struct Directory<'a> {
     pub(super) file: File<'a>,
-    /// The bytes of the file where it lies.
+    /// Its range of bytes in the file.
     pub(super) place: Range<u64>,
     entries: &'a [u8],
     /// Position of the next directory in the chain; 0 in the last one.
     pub(super) next: u64,
 }
 
-/// An entry as it stands, for tags whose type or number of values is part of what they say.
+/// An unchecked entry, for tags whose type or number of values matters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry<'a> {
     /// Number of the values' type.
     pub(super) kind: u64,
     /// Number of values.
     pub(super) count: u64,
-    /// The values' bytes; `None` where they lie beyond the end of the file.
+    /// The values' bytes; `None` if they lie beyond the end of the file.
     pub(super) bytes: Option<&'a [u8]>,
-    /// Of those that lie outside the directory, the number that the file has.
+    /// The number of values' bytes outside the directory, as far as they lie within the file.
     outside_bytes: u64,
 }
 
-/// The values of one entry, none of them negative.
+/// The values of one entry, all 0 or above.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Values<'a> {
     bytes: &'a [u8],
@@ -66,7 +66,7 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> File<'a> {
-    /// Reads the header; gives the position of the first page's directory too.
+    /// Reads the header. Returns the file and the position of the first page's directory.
     ///
     /// # Errors
     /// Malformed: no TIFF header, or no page.
@@ -119,7 +119,7 @@ impl<'a> File<'a> {
     /// The directory at byte `at`.
     ///
     /// # Errors
-    /// Malformed: it does not lie within the file, or has too many entries.
+    /// Malformed: the directory does not lie within the file, or has too many entries.
     pub(super) fn directory(&self, at: u64) -> Result<Directory<'a>, Refusal> {
         let (count_width, entry_len, next_width) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
         let what = || format!("a page's directory at byte {at}");
@@ -155,7 +155,7 @@ impl<'a> Directory<'a> {
         self.all_entries().filter_map(move |(number, entry)| (number == tag.0).then_some(entry))
     }
 
-    /// Bytes of the directory itself and of the values that lie outside it, as far as the file has them.
+    /// Bytes of the directory itself and of its values outside it, as far as they lie within the file.
     pub(super) fn bytes(&self) -> u64 {
         let outside = self.all_entries().map(|(_, entry)| entry.outside_bytes).fold(0, u64::saturating_add);
         (self.place.end - self.place.start).saturating_add(outside)
@@ -182,10 +182,10 @@ impl<'a> Directory<'a> {
         })
     }
 
-    /// The values of `tag`, at least one; `None` where the tag is absent. Of a tag given twice the first counts.
+    /// The values of `tag`, at least one; `None` if the tag is absent. Of duplicate tags the first counts.
     ///
     /// # Errors
-    /// Malformed: values that are no whole numbers, negative ones, none, or beyond the end of the file.
+    /// Malformed: values that are not whole numbers, are negative or lie beyond the end of the file; a tag without values.
     pub(super) fn find(&self, tag: Tag) -> Result<Option<Values<'a>>, Refusal> {
         let (order, Tag(number, name)) = (self.file.order, tag);
         let Some(entry) = self.entries(tag).next() else {
@@ -220,15 +220,15 @@ impl<'a> Directory<'a> {
         Ok(Some(values))
     }
 
-    /// The values of a tag that has to be there.
+    /// The values of a required tag.
     ///
     /// # Errors
-    /// Malformed: no such tag, or as [`Self::find`].
+    /// Malformed: the tag is missing, or as [`Self::find`].
     pub(super) fn require(&self, tag: Tag) -> Result<Values<'a>, Refusal> {
         self.find(tag)?.ok_or_else(|| Refusal::malformed(format!("no tag {} ({})", tag.0, tag.1), "this tag"))
     }
 
-    /// The first value of `tag`, or `default` where the tag is absent.
+    /// The first value of `tag`, or `default` if the tag is absent.
     ///
     /// # Errors
     /// As [`Self::find`].
@@ -238,7 +238,7 @@ impl<'a> Directory<'a> {
 }
 
 impl Values<'_> {
-    /// How many there are, at least one.
+    /// The number of values, at least one.
     pub(super) fn len(&self) -> usize {
         self.bytes.len() / self.width
     }
@@ -246,18 +246,18 @@ impl Values<'_> {
     /// The value at `index`.
     ///
     /// # Panics
-    /// Panics where `index` is not below [`Self::len`].
+    /// Panics if `index` is not below [`Self::len`].
     pub(super) fn get(&self, index: usize) -> u64 {
         unsigned(&self.bytes[index * self.width..][..self.width], self.order)
     }
 
-    /// Whether the value at `index` is negative where the type is a signed one.
+    /// Whether the value at `index` is negative, if its type is signed.
     fn is_negative(&self, index: usize) -> bool {
         self.get(index) >> (8 * self.width - 1) == 1
     }
 }
 
-/// Bytes of a value; of an unknown type as if it were bytes.
+/// Bytes per value of a type; 1 for an unknown type.
 fn kind_len(kind: u64) -> usize {
     match kind {
         3 | 8 => 2,
@@ -267,7 +267,7 @@ fn kind_len(kind: u64) -> usize {
     }
 }
 
-/// The number in at most eight bytes.
+/// Reads an unsigned number of at most eight bytes.
 pub(super) fn unsigned(bytes: &[u8], order: ByteOrder) -> u64 {
     let append = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
     match order {

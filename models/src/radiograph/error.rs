@@ -1,8 +1,8 @@
-//! Why a file gave no radiograph.
+//! Errors of reading a radiograph.
 
 use std::path::{Path, PathBuf};
 
-/// Why a file gave no radiograph.
+/// Why no radiograph could be read from a file.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file could not be read.
@@ -10,17 +10,17 @@ pub enum ReadError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The bytes are no valid TIFF, or end too early.
+    /// The bytes are not a valid TIFF, or end too early.
     #[error("{}: {}", path.display(), self.without_path())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What stands there.
+        /// What was found.
         found: String,
-        /// What should stand there.
+        /// What was expected.
         expected: String,
     },
     /// A valid TIFF of another kind than a radiograph.
@@ -46,7 +46,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// What is wrong, without the path: for where the file is named beside it.
+    /// The message without the path, for output that names the file separately.
     #[must_use]
     pub fn without_path(&self) -> String {
         match self {
@@ -79,7 +79,7 @@ impl Refusal {
         Self::Limit { found: found.into(), expected: expected.into() }
     }
 
-    /// The same, said of the file at `path`.
+    /// The error for the file at `path`.
     pub(super) fn at(self, path: &Path) -> ReadError {
         let path = path.to_owned();
         match self {

@@ -1,7 +1,7 @@
-//! A file's bytes, read under limits into memory that is used again.
+//! Reads a file's bytes under limits into reused memory.
 //!
-//! It is opened as any [`PlainFile`]. It is not read as one: its bytes go to a certain place of memory that is there already, and
-//! the clock is looked at between its parts.
+//! The file is opened as a [`PlainFile`], but not read by it: here the bytes go to a certain offset in existing memory, and the
+//! clock is read between parts.
 
 use super::clock::Clock;
 use super::decode::refuse_long_file;
@@ -14,18 +14,18 @@ use std::ops::Range;
 use std::path::Path;
 use zerocopy::IntoBytes as _;
 
-/// A file is read in parts of this many bytes, with a look at the clock between them.
+/// A file is read in parts of this many bytes. The clock is read between them.
 const PART_BYTES: usize = 4 << 20;
 
-/// Where in its memory a large image's bytes should begin: at this byte, an even one.
+/// The offset, an even one, at which a large image's bytes should begin in a buffer.
 ///
-/// The allocator's large memories begin 16 bytes into a page, and copying other pages, of a file or a pipe, to nearly the
-/// same place of one's own is slow on many processors: 2.4 ms instead of 0.5 for an electrode of 5 MB.
+/// The allocator's large buffers begin 16 bytes into a page. Copying pages of a file or a pipe to nearly the same offset within
+/// a page is slow on many processors: 2.4 ms instead of 0.5 ms for an electrode of 5 MB.
 pub const BUFFER_START: usize = 2048;
 
 /// Memory for a file.
 pub(super) trait Memory {
-    /// At least `count` bytes, those before `filled` as they are.
+    /// At least `count` bytes. The bytes that are already there keep their values.
     fn bytes(&mut self, count: usize) -> io::Result<&mut [u8]>;
 }
 
@@ -51,7 +51,7 @@ fn grow<T: Copy + Default>(memory: &mut Vec<T>, count: usize) -> io::Result<()> 
     Ok(())
 }
 
-/// Reads the file at `path` into `memory`; gives its place in bytes there. What lies behind is of earlier files.
+/// Reads the file at `path` into `memory`. Returns its range of bytes there. Bytes after that range belong to earlier files.
 pub(super) fn read(
     path: &Path,
     limits: &RadiographLimits,
@@ -66,11 +66,11 @@ pub(super) fn read(
     fill(file.file(), file.metadata().len(), path, limits, memory, || clock.look())
 }
 
-/// Reads the plain file `file`, which was opened at `path` and seems to have `length` bytes, into `memory`; gives its bytes. No
-/// more are read than `limits` allow, and their time is not looked at.
+/// Reads the regular file `file`, opened at `path`, into `memory` and returns its bytes. `length` is its expected length. The
+/// limit of bytes in `limits` applies, the limit of time does not.
 ///
 /// # Errors
-/// [`ReadError::Io`]; [`ReadError::Limit`] where it is longer.
+/// [`ReadError::Io`]; [`ReadError::Limit`] if the file is too long.
 pub fn read_open_file<'m>(
     file: &File,
     length: u64,
@@ -94,7 +94,7 @@ fn fill(
     refuse_long_file(length, limits).map_err(|refusal| refusal.at(path))?;
     let (mut filled, mut expected) = (BUFFER_START, length);
     loop {
-        // A byte more than expected shows whether the file has grown meanwhile.
+        // One byte more than expected shows whether the file has grown meanwhile.
         #[expect(clippy::cast_possible_truncation, reason = "at most the limit of a file's bytes")]
         let wanted = BUFFER_START + expected as usize + 1;
         let bytes = memory.bytes(wanted).map_err(io)?;

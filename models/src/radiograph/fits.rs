@@ -1,4 +1,4 @@
-//! A header of FITS that a converter kept as the description: cards of 80 characters, or a line each.
+//! A FITS header that a converter kept as the description: cards of 80 characters, or one card per line.
 
 use super::claim::Planes;
 use super::clock::Clock;
@@ -7,10 +7,10 @@ use super::error::Refusal;
 
 const CARD_BYTES: usize = 80;
 
-/// What `text`, the value of `tag`, says of more than one plane: `NAXIS3` and further ones above 1.
+/// The claim of several planes in `text`, the value of `tag`: `NAXIS3` or a higher axis above 1.
 ///
 /// # Errors
-/// Limit: the time is over.
+/// Limit: the time limit has passed.
 pub(super) fn planes(text: &[u8], tag: Tag, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
     for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
         clock.work(line.len() + 1)?;
@@ -18,13 +18,13 @@ pub(super) fn planes(text: &[u8], tag: Tag, clock: &mut Clock) -> Result<Option<
             let Some((axis, length)) = axis_of(card).filter(|(axis, length)| *axis > 2 && *length > 1) else {
                 continue;
             };
-            return Ok(Some(Planes::of_tag(tag, length, &format!("NAXIS{axis} = {length} of FITS"))));
+            return Ok(Some(Planes::of_tag(tag, length, &format!("FITS NAXIS{axis} = {length}"))));
         }
     }
     Ok(None)
 }
 
-/// The number and length of the axis that `card` is about.
+/// The number and length of the axis in `card`.
 fn axis_of(card: &[u8]) -> Option<(u64, u64)> {
     let (key, value) = str::from_utf8(card).ok()?.split_once('=')?;
     let axis = key.trim().strip_prefix("NAXIS")?.parse().ok()?;

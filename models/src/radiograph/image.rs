@@ -1,4 +1,4 @@
-//! The image itself.
+//! The decoded image.
 
 /// A grey image of unsigned 16-bit levels, row by row from the top left; a larger level is always brighter.
 ///
@@ -6,13 +6,13 @@
 pub struct Radiograph {
     width: u32,
     height: u32,
-    /// The levels, maybe with something else before and behind.
+    /// The levels, perhaps with other data before and after them.
     buffer: Vec<u16>,
-    /// Where the levels begin.
+    /// Index of the first level.
     start: usize,
 }
 
-/// A radiograph whose levels lie in somebody else's memory.
+/// A radiograph with borrowed levels.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RadiographView<'a> {
     width: u32,
@@ -20,15 +20,15 @@ pub struct RadiographView<'a> {
     levels: &'a [u16],
 }
 
-/// A number of levels that does not fill the rectangle, or an empty rectangle.
+/// The number of levels is not width times height, or the image is empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {width} x {height} levels, at least one, found {found}")]
 pub struct ShapeError {
-    /// Pixels a row.
+    /// Pixels per row.
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// Levels handed in.
+    /// The number of levels that was passed in.
     pub found: usize,
 }
 
@@ -36,16 +36,16 @@ impl Radiograph {
     /// An image of `width` x `height` pixels from its levels, row by row.
     ///
     /// # Errors
-    /// [`ShapeError`] where `levels` does not hold exactly `width * height` values, or holds none.
+    /// [`ShapeError`] unless `levels` holds exactly `width * height` values and at least one.
     pub fn new(width: u32, height: u32, levels: Vec<u16>) -> Result<Self, ShapeError> {
         RadiographView::new(width, height, &levels)?;
         Ok(Self { width, height, buffer: levels, start: 0 })
     }
 
-    /// An image whose levels begin at index `start` of `buffer`; what lies before and behind is of no meaning.
+    /// An image whose levels begin at index `start` of `buffer`. Values before and after them are ignored.
     ///
     /// # Errors
-    /// [`ShapeError`] where they don't lie within it, or are none.
+    /// [`ShapeError`] if the levels do not lie within `buffer`, or the image is empty.
     pub(super) fn within(width: u32, height: u32, buffer: Vec<u16>, start: usize) -> Result<Self, ShapeError> {
         let expected = u64::from(width) * u64::from(height);
         let found = buffer.len().saturating_sub(start);
@@ -55,13 +55,13 @@ impl Radiograph {
         Ok(Self { width, height, buffer, start })
     }
 
-    /// The same image, borrowed.
+    /// A view of the image.
     #[must_use]
     pub fn view(&self) -> RadiographView<'_> {
         RadiographView { width: self.width, height: self.height, levels: self.levels() }
     }
 
-    /// Pixels a row.
+    /// Pixels per row.
     #[must_use]
     pub fn width(&self) -> u32 {
         self.width
@@ -79,7 +79,7 @@ impl Radiograph {
         &self.buffer[self.start..][..self.width as usize * self.height as usize]
     }
 
-    /// The memory, to be used again, and the index where the levels began in it.
+    /// The buffer, for reuse, and the index of the first level.
     pub(super) fn into_buffer(self) -> (Vec<u16>, usize) {
         (self.buffer, self.start)
     }
@@ -89,7 +89,7 @@ impl<'a> RadiographView<'a> {
     /// An image of `width` x `height` pixels from its levels, row by row.
     ///
     /// # Errors
-    /// [`ShapeError`] where `levels` does not hold exactly `width * height` values, or holds none.
+    /// [`ShapeError`] unless `levels` holds exactly `width * height` values and at least one.
     pub fn new(width: u32, height: u32, levels: &'a [u16]) -> Result<Self, ShapeError> {
         let expected = u64::from(width) * u64::from(height);
         if expected == 0 || expected != levels.len() as u64 {
@@ -98,7 +98,7 @@ impl<'a> RadiographView<'a> {
         Ok(Self { width, height, levels })
     }
 
-    /// Pixels a row.
+    /// Pixels per row.
     #[must_use]
     pub fn width(self) -> u32 {
         self.width
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_within_a_larger_memory_is_just_its_levels() {
+    fn an_image_within_a_larger_buffer_is_only_its_levels() {
         let within = Radiograph::within(2, 1, vec![9, 7, 8, 9, 9], 1).unwrap();
         assert_eq!(within.levels(), [7, 8]);
         assert_eq!(within, Radiograph::new(2, 1, vec![7, 8]).unwrap());

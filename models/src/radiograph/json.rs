@@ -1,24 +1,24 @@
-//! The members of a text in JSON.
+//! Finds the members of a text in JSON.
 //!
-//! Not a parser of JSON: Python writes numbers into it that JSON does not know (NaN), and no memory is taken here.
+//! It is not a JSON parser: Python writes numbers that JSON does not have (NaN), and this code allocates no memory.
 
 use super::claim::Planes;
 use super::clock::Clock;
 use super::error::Refusal;
 
-/// A name with what follows it.
+/// A name and the text after it.
 pub(super) struct Member<'a> {
-    /// Objects and lists that it lies in: 1 for the members of the outermost object.
+    /// The number of enclosing objects and lists: 1 for the members of the outermost object.
     pub(super) depth: u32,
     pub(super) name: &'a [u8],
-    /// The text behind the colon, to the end of the whole.
+    /// The text from the colon to the end of the whole text.
     pub(super) value: &'a [u8],
 }
 
-/// What `claim` makes of the first member of `text` in which it finds planes.
+/// Calls `claim` for each member of `text` until it returns planes, and returns those.
 ///
 /// # Errors
-/// Limit: the time is over; and those of `claim`.
+/// Limit: the time limit has passed. All errors of `claim`.
 pub(super) fn find(
     text: &[u8],
     clock: &mut Clock,

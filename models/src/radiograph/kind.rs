@@ -1,4 +1,4 @@
-//! The kind of samples that a page has: what is read, what is refused by name.
+//! The kind of a page's samples: which are read, which are refused by name.
 
 use super::directory::{Directory, Tag};
 use super::error::Refusal;
@@ -12,7 +12,7 @@ const SAMPLES_PER_PIXEL: Tag = Tag(277, "SamplesPerPixel");
 const PREDICTOR: Tag = Tag(317, "Predictor");
 const SAMPLE_FORMAT: Tag = Tag(339, "SampleFormat");
 
-/// Depths that are read.
+/// Bits per sample that are read.
 const BITS: RangeInclusive<u64> = 9..=16;
 
 /// How a chunk's bytes are compressed.
@@ -25,13 +25,13 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    /// The most bytes that `compressed` bytes can unpack to: what is asked for beyond it cannot be there.
+    /// The most bytes that `compressed` bytes can unpack to.
     pub(super) fn max_unpacked_bytes(self, compressed: u64) -> u64 {
         match self {
             Self::None => compressed,
             // A match of 258 bytes takes at least two bits.
             Self::Deflate => compressed.saturating_mul(1032),
-            // A code of at least nine bits stands for less than 4096 bytes.
+            // A code of at least nine bits represents less than 4096 bytes.
             Self::Lzw => compressed.saturating_mul(4096),
             // Two bytes repeat one 128 times.
             Self::PackBits => compressed.saturating_mul(64),
@@ -39,10 +39,10 @@ impl Compression {
     }
 }
 
-/// One unsigned grey channel, and how its samples are written.
+/// One unsigned grey channel and the encoding of its samples.
 #[derive(Debug)]
 pub(super) struct Kind {
-    /// Bits a sample as declared, 9 to 16.
+    /// Bits per sample as declared, 9 to 16.
     pub(super) bits: u32,
     /// Level 0 is white.
     pub(super) inverted: bool,
@@ -57,13 +57,13 @@ impl Kind {
     /// Reads the tags of `page`.
     ///
     /// # Errors
-    /// Unsupported: another kind of samples. Malformed: values that no kind has.
+    /// Unsupported: another kind of samples. Malformed: values that no kind of samples has.
     pub(super) fn of(page: &Directory<'_>) -> Result<Self, Refusal> {
         let (bits, inverted) = one_grey_channel(page)?;
         let compression = compression(page)?;
         let predicted = predicted(page, bits)?;
         let reversed = page.first_or(FILL_ORDER, 1)? != 1;
-        // libtiff, tifffile and Pillow agree on 16 bits without compression alone.
+        // libtiff, tifffile and Pillow agree only on 16 bits without compression.
         if reversed && (bits != 16 || compression != Compression::None || predicted) {
             return Err(Refusal::unsupported(
                 "fill order 2 (each byte's bits reversed)",
@@ -74,9 +74,9 @@ impl Kind {
     }
 }
 
-/// Refuses by name all but one unsigned grey channel; gives its bits a sample, and whether level 0 is white.
+/// Refuses by name everything but one unsigned grey channel. Returns its bits per sample and whether level 0 is white.
 fn one_grey_channel(page: &Directory<'_>) -> Result<(u32, bool), Refusal> {
-    // Without the tag ImageJ, GDAL, tifffile and Pillow all give the levels as they are stored.
+    // Without the tag, ImageJ, GDAL, tifffile and Pillow all return the levels as stored.
     let photometric = page.first_or(PHOTOMETRIC, 1)?;
     let kind = match photometric {
         0 | 1 => "grey",
@@ -95,7 +95,7 @@ fn one_grey_channel(page: &Directory<'_>) -> Result<(u32, bool), Refusal> {
     let samples = page.first_or(SAMPLES_PER_PIXEL, 1)?;
     if samples != 1 {
         let kind = if kind == "grey" { "grey and alpha or other extra samples" } else { kind };
-        return Err(Refusal::unsupported(format!("{samples} samples a pixel ({kind})"), "one grey sample a pixel"));
+        return Err(Refusal::unsupported(format!("{samples} samples per pixel ({kind})"), "one grey sample per pixel"));
     }
     if photometric > 1 {
         return Err(Refusal::unsupported(
@@ -108,7 +108,7 @@ fn one_grey_channel(page: &Directory<'_>) -> Result<(u32, bool), Refusal> {
         1 => ("unsigned", true),
         2 => ("signed", false),
         3 => ("floating-point", false),
-        // To be read as if the tag were absent (TIFF 6.0, section 19).
+        // Read as if the tag were absent (TIFF 6.0, section 19).
         4 => ("undefined", true),
         5 | 6 => ("complex", false),
         _ => ("unknown", false),

@@ -1,4 +1,4 @@
-//! Where each chunk of the image lies, checked against the limits and the file's length.
+//! The position of each chunk of the image, checked against the limits and the file's length.
 
 use super::clock::Clock;
 use super::directory::{ByteOrder, Directory, File, Tag, Values};
@@ -16,18 +16,18 @@ const TILE_LENGTH: Tag = Tag(323, "TileLength");
 const TILE_OFFSETS: Tag = Tag(324, "TileOffsets");
 pub(super) const TILE_BYTE_COUNTS: Tag = Tag(325, "TileByteCounts");
 
-/// A radiograph's place and form in its file, checked against the limits and the file's length.
+/// A radiograph's position and form in its file, checked against the limits and the file's length.
 #[derive(Debug)]
 pub(super) struct Layout<'a> {
     file: File<'a>,
-    /// Pixels a row of the image.
+    /// Pixels per row of the image.
     pub(super) width: u32,
     /// Rows of the image.
     pub(super) height: u32,
     pub(super) kind: Kind,
-    /// Bits that a sample takes in the file: 16 where samples of fewer bits are stored two bytes each.
+    /// Bits that a sample takes in the file: 16 if samples of fewer bits are stored in two bytes each.
     pub(super) stored_bits: u32,
-    /// Samples a row of a chunk, padding included.
+    /// Samples per row of a chunk, padding included.
     pub(super) chunk_width: u32,
     chunk_height: u32,
     chunks_across: u32,
@@ -35,14 +35,14 @@ pub(super) struct Layout<'a> {
     pub(super) chunks: u32,
     tiled: bool,
     offsets: Values<'a>,
-    /// `None` where the file does not say and the image's size does.
+    /// `None` if the file has no lengths and they follow from the image's size.
     byte_counts: Option<Values<'a>>,
 }
 
 /// One strip or tile.
 #[derive(Debug)]
 pub(super) struct Chunk<'a> {
-    /// Compressed.
+    /// The compressed bytes.
     pub(super) bytes: &'a [u8],
     /// First column in the image.
     pub(super) left: usize,
@@ -52,12 +52,12 @@ pub(super) struct Chunk<'a> {
     pub(super) columns: usize,
     /// Rows that belong to the image.
     pub(super) rows: usize,
-    /// Rows below the image that a tile has, and the last strip in some files.
+    /// Rows of padding below the image: in a tile, and in the last strip of some files.
     pub(super) padding_rows: u64,
 }
 
 impl<'a> Layout<'a> {
-    /// Reads the tags of `page`, the page of `file` that is read.
+    /// Reads the tags of `page`, the image's page in `file`.
     ///
     /// # Errors
     /// All kinds of [`Refusal`].
@@ -71,8 +71,8 @@ impl<'a> Layout<'a> {
         let height = dimension(page, IMAGE_LENGTH)?;
         let kind = Kind::of(page)?;
         let tiled = match (page.find(STRIP_OFFSETS)?.is_some(), page.find(TILE_OFFSETS)?.is_some()) {
-            (true, true) => return Err(Refusal::malformed("strips and tiles at once", "either")),
-            (false, false) => return Err(Refusal::malformed("no strips and no tiles", "either")),
+            (true, true) => return Err(Refusal::malformed("strips and tiles", "strips or tiles, not both")),
+            (false, false) => return Err(Refusal::malformed("no strips and no tiles", "strips or tiles")),
             (_, tiled) => tiled,
         };
         let (offsets, chunk_width, chunk_height) = if tiled {
@@ -99,7 +99,7 @@ impl<'a> Layout<'a> {
             offsets,
             byte_counts,
         };
-        // At most one chunk a pixel, and there are few enough pixels for 64 bits.
+        // At most one chunk per pixel, and the limit of pixels keeps the product within 64 bits.
         layout.chunks = layout.checked_chunks(u64::from(chunks_across) * u64::from(down))?;
         if layout.samples_take_two_bytes(clock)? {
             layout.stored_bits = 16;
@@ -111,7 +111,7 @@ impl<'a> Layout<'a> {
         Ok(layout)
     }
 
-    /// `chunks`, the number that the image's size asks for, where the file gives as many.
+    /// Returns `chunks`, the number that follows from the image's size, if the file has that number.
     fn checked_chunks(&self, chunks: u64) -> Result<u32, Refusal> {
         let name = if self.tiled { "tiles" } else { "strips" };
         let lengths = self.byte_counts.map_or(chunks, |counts| counts.len() as u64);
@@ -125,8 +125,8 @@ impl<'a> Layout<'a> {
             .map_err(|_| Refusal::limit(format!("{chunks} {name}"), format!("at most {} {name}", u32::MAX)))
     }
 
-    /// Whether samples of 9 to 15 bits are stored two bytes each, as cameras do against the standard: all chunks are
-    /// exactly as long as that takes, and packed samples would take less.
+    /// Whether samples of 9 to 15 bits are stored in two bytes each, as cameras do against the standard. Then all chunks have
+    /// exactly the length that this takes, and packed samples would be shorter.
     fn samples_take_two_bytes(&self, clock: &mut Clock) -> Result<bool, Refusal> {
         let two_bytes_each = 2 * u64::from(self.chunk_width);
         if self.kind.bits == 16 || self.kind.compression != Compression::None || self.row_bytes() == two_bytes_each {
@@ -148,8 +148,8 @@ impl<'a> Layout<'a> {
         self.file.order
     }
 
-    /// At which byte of the file all levels follow one another as this machine keeps them in memory; none where they
-    /// don't.
+    /// The byte of the file at which all levels begin, if they follow one another in this machine's own format. `None` if they have
+    /// to be decoded.
     pub(super) fn ready_at(&self) -> Option<usize> {
         let as_in_memory = self.kind.bits == 16
             && self.order() == ByteOrder::NATIVE
@@ -165,7 +165,7 @@ impl<'a> Layout<'a> {
         usize::try_from(first).ok().filter(|_| ready)
     }
 
-    /// Bytes of a row of a chunk, padding included.
+    /// Bytes per row of a chunk, padding included.
     pub(super) fn row_bytes(&self) -> u64 {
         (u64::from(self.chunk_width) * u64::from(self.stored_bits)).div_ceil(8)
     }
@@ -204,43 +204,43 @@ impl<'a> Layout<'a> {
         })
     }
 
-    /// Refuses a chunk that lies outside the file, or that is too short for what it should unpack to.
+    /// Refuses a chunk that lies outside the file, or is too short for its rows, or is long enough for a second image.
     fn refuse_short_chunk(&self, index: u32, page: &Directory<'_>) -> Result<(), Refusal> {
         let chunk = self.chunk(index)?;
         let needed = self.row_bytes() * chunk.rows as u64;
         if self.kind.compression.max_unpacked_bytes(chunk.bytes.len() as u64) < needed {
             return Err(Refusal::malformed(
                 format!("{} of {} bytes", self.chunk_name(index), chunk.bytes.len()),
-                format!("enough for {needed} bytes unpacked"),
+                format!("enough for {needed} unpacked bytes"),
             ));
         }
-        // Without compression, bytes beyond the chunk's own that another whole image would take may be one.
+        // Without compression, extra bytes in a chunk may be a second image if they are enough for one.
         let beyond = (chunk.bytes.len() as u64).saturating_sub(needed);
         let image = self.row_bytes() * u64::from(self.height);
         if self.kind.compression == Compression::None && beyond >= image.max(MIN_HIDDEN_BYTES) {
             return Err(Refusal::unsupported(
-                format!("{} of {} bytes, of which {needed} are the image's", self.chunk_name(index), chunk.bytes.len()),
-                "one image: save each as a TIFF of its own",
+                format!("{} of {} bytes, of which the image takes {needed}", self.chunk_name(index), chunk.bytes.len()),
+                "one image: save each image as a separate TIFF",
             ));
         }
-        // A length that is only computed shows nothing of data that was cut off.
+        // A computed length can't show that the data was cut off.
         let start = self.offsets.get(index as usize);
         let end = start + chunk.bytes.len() as u64;
         let in_the_way = start < self.file.header_len() || (start < page.place.end && page.place.start < end);
         if self.byte_counts.is_none() && in_the_way {
             return Err(Refusal::malformed(
-                format!("{} without a length, and its {needed} bytes reach into the directory", self.chunk_name(index)),
-                "the image's data beside it",
+                format!("{} without a length, whose {needed} bytes overlap the directory", self.chunk_name(index)),
+                "image data outside the directory",
             ));
         }
         Ok(())
     }
 }
 
-/// Fewer bytes behind an image are padding.
+/// Fewer extra bytes than this are padding.
 pub(super) const MIN_HIDDEN_BYTES: u64 = 256;
 
-/// Rows of a strip, at most `height`, those of the image. One strip of 0 rows is the whole image where nothing has to be unpacked.
+/// Rows per strip, at most `height`, the image's rows. A single strip of 0 rows is the whole image if nothing has to be unpacked.
 fn strip_rows(page: &Directory<'_>, offsets: Values<'_>, height: u32, kind: &Kind) -> Result<u32, Refusal> {
     let is_plain = kind.bits == 16 && kind.compression == Compression::None;
     match page.first_or(ROWS_PER_STRIP, u64::from(height))? {
@@ -250,7 +250,7 @@ fn strip_rows(page: &Directory<'_>, offsets: Values<'_>, height: u32, kind: &Kin
     }
 }
 
-/// The chunks' lengths; `None` where the file gives none, or only zeros, and the image's size says them: 16 bits a sample
+/// The chunks' lengths. `None` if the file has none, or only zeros, and they follow from the image's size: at 16 bits per sample
 /// without compression.
 fn byte_counts<'a>(page: &Directory<'a>, tag: Tag, kind: &Kind) -> Result<Option<Values<'a>>, Refusal> {
     let computable = kind.bits == 16 && kind.compression == Compression::None;
@@ -270,7 +270,7 @@ fn dimension(page: &Directory<'_>, tag: Tag) -> Result<u32, Refusal> {
     }
 }
 
-/// Refuses pixels over the limit; `tile` is a tile's width and height.
+/// Refuses an image over the limit of pixels. `tile` is the width and height of a tile.
 fn refuse_many_pixels(
     width: u32,
     height: u32,

@@ -1,19 +1,19 @@
-//! How much a file may ask for.
+//! Limits on files.
 
 use std::time::Duration;
 
-/// Limits on reading one radiograph, safe by default: a file that asks for more is refused before memory is taken.
+/// Limits on reading one radiograph, safe by default: a file that asks for more is refused before memory is allocated.
 ///
-/// Memory taken at most: the file's bytes, two bytes a pixel and 64 KiB. The levels' memory is only taken for a file
-/// whose compressed data is long enough to hold them, so a short file cannot ask for much.
+/// Largest memory: the file's bytes, two bytes per pixel and 64 KiB. Memory for the levels is only allocated if the compressed data
+/// is long enough for them, so a short file cannot ask for much.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RadiographLimits {
-    /// Largest number of pixels, those that pad tiles at the right and the lower edge counted too.
+    /// Largest number of pixels, including those that pad tiles at the right and lower edges.
     pub max_pixels: u64,
     /// Largest file in bytes.
     pub max_file_bytes: u64,
-    /// Longest time for reading and decoding one file. The clock is looked at every 256 KiB of work; a system call that
-    /// hangs, as on a broken network file system, is not cut short.
+    /// Longest time for reading and decoding one file. The clock is read every 256 KiB of work. A system call that
+    /// hangs, as on a broken network file system, is not interrupted.
     pub max_time: Duration,
 }
 

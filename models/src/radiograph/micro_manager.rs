@@ -1,4 +1,4 @@
-//! Micro-Manager's metadata in JSON: an object with the numbers of frames, slices and channels, or one inside it (`Summary`).
+//! Micro-Manager's metadata in JSON: an object, or one inside it (`Summary`), has the numbers of frames, slices and channels.
 
 use super::claim::Planes;
 use super::clock::Clock;
@@ -6,10 +6,10 @@ use super::directory::Tag;
 use super::error::Refusal;
 use super::json::{self, Member};
 
-/// What `text`, the value of `tag`, says of more than one plane.
+/// The claim of several planes in `text`, the value of `tag`.
 ///
 /// # Errors
-/// Limit: the time is over.
+/// Limit: the time limit has passed.
 pub(super) fn planes(text: &[u8], tag: Tag, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
     const NAMES: [&str; 3] = ["Frames", "Slices", "Channels"];
     json::find(text, clock, |Member { name, value, .. }| {
@@ -18,7 +18,7 @@ pub(super) fn planes(text: &[u8], tag: Tag, clock: &mut Clock) -> Result<Option<
         let value = value.strip_prefix(b"\"").unwrap_or(value);
         let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let number = str::from_utf8(&value[..digits]).ok().filter(|digits| !digits.is_empty());
-        // One that is too large for 64 bits is more than one all the same.
+        // A number too large for 64 bits is above one too.
         let count = number.map_or(1, |digits| digits.parse().unwrap_or(u64::MAX));
         Ok((count > 1).then(|| Planes::of_tag(tag, count, &format!("Micro-Manager's {name} {count}"))))
     })

@@ -1,32 +1,32 @@
-//! OME-XML: how many planes a file of an OME-TIFF series holds.
+//! OME-XML: the number of planes in one file of an OME-TIFF series.
 //!
-//! Source: <https://docs.openmicroscopy.org/ome-model/6.2.2/ome-tiff/specification.html>. The text describes the whole
-//! series, and each of its files has it; `TiffData` says which planes lie in which file.
+//! Source: <https://docs.openmicroscopy.org/ome-model/6.2.2/ome-tiff/specification.html>. Each file of a series carries the same
+//! text, which describes the whole series. `TiffData` assigns planes to files.
 
 use super::clock::Clock;
 use super::error::Refusal;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-/// A UUID's text is shorter.
+/// The most bytes of a UUID's text; real ones are shorter.
 const MAX_UUID_BYTES: usize = 256;
 
-/// Elements within elements: OME-XML has some ten. The reader remembers each of them.
+/// The deepest nesting of elements; OME-XML has about ten. The XML reader keeps memory for each level.
 const MAX_DEPTH: u32 = 256;
 
-/// What OME-XML says of more than one plane in this file.
+/// A claim in OME-XML of more than one plane in this file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Said {
-    /// How many; `None` where the text is broken.
+    /// The number of planes; `None` if the text is broken.
     pub(super) count: Option<u64>,
-    /// Where.
+    /// The wording of the claim, for the error.
     pub(super) how: String,
 }
 
-/// What `text` says of more than one plane in this file; `None` where it says one, or is no OME-XML.
+/// The claim in `text` of more than one plane in this file; `None` if it claims one plane, or is not OME-XML.
 ///
 /// # Errors
-/// Limit: the time is over.
+/// Limit: the time limit has passed.
 pub(super) fn planes(text: &[u8], clock: &mut Clock) -> Result<Option<Said>, Refusal> {
     let mut reader = Reader::from_reader(text);
     let mut document = Document::default();
@@ -53,17 +53,17 @@ pub(super) fn planes(text: &[u8], clock: &mut Clock) -> Result<Option<Said>, Ref
 }
 
 fn broken_text() -> Said {
-    Said { count: None, how: "OME-XML that is broken".to_owned() }
+    Said { count: None, how: "broken OME-XML".to_owned() }
 }
 
-/// What was read so far.
+/// The state after the events so far.
 #[derive(Default)]
 struct Document {
     is_ome: bool,
-    /// A size is no number.
+    /// A size is not a number.
     is_broken: bool,
     depth: u32,
-    /// This file's; empty where the text does not say.
+    /// This file's UUID; empty if the text has none.
     uuid: String,
     pixels: Pixels,
     planes: u64,
@@ -77,14 +77,14 @@ struct Pixels {
     /// SizeC, SizeZ, SizeT.
     sizes: [u64; 3],
     samples: Option<u64>,
-    /// Planes of the current `TiffData`, until another file is named for it.
+    /// Planes of the current `TiffData`; `None` once another file is named for it.
     tiff_data: Option<u64>,
     planes_here: Option<u64>,
     in_uuid: bool,
 }
 
 impl Pixels {
-    /// All planes, in whichever file; samples of a pixel count as channels.
+    /// All planes in all files. Samples of a pixel count as channels.
     fn planes(&self) -> u64 {
         let [channels, slices, frames] = self.sizes;
         channels.div_ceil(self.samples.unwrap_or(1).max(1)).saturating_mul(slices).saturating_mul(frames)
@@ -92,7 +92,7 @@ impl Pixels {
 }
 
 impl Document {
-    /// Goes on with `event`; false where this is no OME-XML.
+    /// Processes `event`. Returns false if the text is not OME-XML.
     fn take(&mut self, event: &Event<'_>) -> bool {
         match event {
             Event::Start(start) => {
@@ -128,7 +128,7 @@ impl Document {
         let value = |name| text_of(start, name).and_then(|text| text.trim().parse().ok());
         match name.as_ref() {
             "Pixels" => {
-                // Sizes that can't be read may say anything.
+                // A size that can't be read could mean any number of planes.
                 let is_number = |name| text_of(start, name).is_none_or(|text| text.trim().parse::<u64>().is_ok());
                 self.is_broken |= !["SizeC", "SizeZ", "SizeT"].into_iter().all(is_number);
                 let sizes = ["SizeC", "SizeZ", "SizeT"].map(|name| value(name).unwrap_or(1));
@@ -158,7 +158,7 @@ impl Document {
                 // Without TiffData all planes are in this file.
                 let (all, [channels, slices, frames]) = (pixels.planes(), pixels.sizes);
                 let here = pixels.planes_here.unwrap_or(all);
-                // TiffData that names more planes than the sizes do is believed where the sizes name one.
+                // If TiffData names more planes than the sizes, it counts only if the sizes name one plane.
                 self.planes = self.planes.saturating_add(if all > 1 { all.min(here) } else { here });
                 if self.planes > 1 && self.sizes.is_none() {
                     self.sizes = Some(format!("SizeC {channels}, SizeZ {slices}, SizeT {frames}"));
@@ -174,7 +174,7 @@ impl Document {
     }
 }
 
-/// The value of an attribute, if it is there and short enough.
+/// The value of an attribute, if it is present and short enough.
 fn text_of(start: &BytesStart<'_>, name: &str) -> Option<String> {
     let mut attributes = start.attributes();
     let attribute = attributes.with_checks(false).flatten().find(|attribute| attribute.key.as_ref() == name)?;
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// OME-XML of one file with these elements in it.
+    /// OME-XML of one file with these elements.
     fn ome(images: &str) -> String {
         format!(
             r#"<?xml version="1.0"?><!-- <OME> --><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1">{images}</OME>"#
@@ -200,7 +200,7 @@ mod tests {
         )
     }
 
-    /// Planes in this file, 1 where the text says no more; `None` for broken text.
+    /// Planes in this file, 1 without a claim; `None` for a broken text.
     fn planes_in(text: &str) -> Option<u64> {
         let mut clock = Clock::start(Duration::from_secs(60));
         planes(text.as_bytes(), &mut clock).unwrap().map_or(Some(1), |said| said.count)
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_text_may_say_anything() {
+    fn broken_text_counts_as_a_claim_of_several_planes() {
         let text = ome(&image([1, 2, 1], ""));
         let end_of_root = text.find("UUID=\"urn:uuid:1\">").unwrap() + 18;
         for len in end_of_root..text.len() {

@@ -1,4 +1,4 @@
-//! Which page is the image: the only one in full resolution; thumbnails beside it are passed over.
+//! Finds the page with the image: the only one in full resolution. Thumbnails are skipped.
 
 use super::directory::{Directory, File, Tag};
 use super::error::Refusal;
@@ -14,7 +14,7 @@ const REDUCED: u64 = 1;
 const PAGE_OF_SEVERAL: u64 = 2;
 const MASK: u64 = 4;
 
-/// So many pages are counted before the count is given as "at least".
+/// The most pages that are counted. Beyond them the error says "at least".
 const MAX_PAGES_COUNTED: usize = 1000;
 
 /// The image's directory and those of its thumbnails.
@@ -27,9 +27,9 @@ pub(super) struct Pages<'a> {
 /// Finds the directory of the image, at byte `first` of `file`, and its thumbnails.
 ///
 /// # Errors
-/// Malformed: a chain of pages that leads out of the file or round in a circle. Unsupported: further images that are not
-/// thumbnails of the first, in the chain of pages or in SubIFDs, a first page that is itself a thumbnail or a mask, or a page
-/// of more than the file has.
+/// Malformed: a chain of pages that leaves the file or forms a cycle. Unsupported: further images, in the chain of pages or in
+/// SubIFDs, that are not thumbnails of the first; a first page that is a thumbnail or a mask; a page number whose total is
+/// above the file's number of pages.
 pub(super) fn only_image<'a>(file: &File<'a>, first: u64) -> Result<Pages<'a>, Refusal> {
     let image = file.directory(first)?;
     let mut seen = vec![first];
@@ -40,8 +40,8 @@ pub(super) fn only_image<'a>(file: &File<'a>, first: u64) -> Result<Pages<'a>, R
     Ok(Pages { image, thumbnails: seen.split_off(1) })
 }
 
-/// Refuses a page whose number is one of more pages than the file's chain has: the others were lost, or are not linked. A
-/// total of 0 is unknown (TIFF 6.0, section 12).
+/// Refuses a page whose PageNumber has a total above the number of pages in the file: the others were lost or are not linked.
+/// A total of 0 means unknown (TIFF 6.0, section 12).
 fn refuse_missing_pages(page: &Directory<'_>, pages: u64) -> Result<(), Refusal> {
     let Some(number) = page.find(PAGE_NUMBER)?.filter(|number| number.len() > 1) else { return Ok(()) };
     let (index, total) = (number.get(0), number.get(1));
@@ -51,16 +51,16 @@ fn refuse_missing_pages(page: &Directory<'_>, pages: u64) -> Result<(), Refusal>
     let Tag(tag, name) = PAGE_NUMBER;
     Err(Refusal::unsupported(
         format!("{pages} of {total} pages: tag {tag} ({name}) = {index}, {total}"),
-        "one page: save each as a TIFF of its own",
+        "one page: save each page as a separate TIFF",
     ))
 }
 
-/// Follows the chain of pages behind `page`; thumbnails do not count. `seen` gets the positions.
+/// Follows the chain of pages after `page`; thumbnails do not count. Adds the positions to `seen`.
 fn refuse_further_pages(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u64>) -> Result<(), Refusal> {
     let (mut next, mut pages, mut thumbnails) = (page.next, 1, 0);
     while next != 0 && seen.len() < MAX_PAGES_COUNTED {
         if seen.contains(&next) {
-            return Err(Refusal::malformed("a chain of pages that leads back into itself", "one page"));
+            return Err(Refusal::malformed("a cycle in the chain of pages", "one page"));
         }
         seen.push(next);
         let further = file.directory(next)?;
@@ -74,11 +74,11 @@ fn refuse_further_pages(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u6
     let thumbnails = if thumbnails == 0 { String::new() } else { format!(" and {thumbnails} thumbnails") };
     Err(Refusal::unsupported(
         format!("{at_least}{pages} pages{thumbnails}"),
-        "one page: save each as a TIFF of its own",
+        "one page: save each page as a separate TIFF",
     ))
 }
 
-/// Refuses a page that says of itself that it is not the image in full resolution.
+/// Refuses a page that is marked as something other than the full-resolution image.
 fn refuse_part_of_another(page: &Directory<'_>) -> Result<(), Refusal> {
     let new = page.first_or(NEW_SUBFILE_TYPE, 0)?;
     let (Tag(number, name), value) = if new & !PAGE_OF_SEVERAL != 0 {
@@ -91,17 +91,17 @@ fn refuse_part_of_another(page: &Directory<'_>) -> Result<(), Refusal> {
     let kind = if new & MASK != 0 {
         "a transparency mask"
     } else if new & REDUCED != 0 || number == SUBFILE_TYPE.0 {
-        "an image of reduced resolution"
+        "a reduced-resolution image"
     } else {
-        "no image in full resolution"
+        "not a full-resolution image"
     };
     Err(Refusal::unsupported(
         format!("tag {number} ({name}) = {value}: {kind}"),
-        "a page that is the image in full resolution: save that one as a TIFF of its own",
+        "the full-resolution image: save it as a separate TIFF",
     ))
 }
 
-/// Refuses images below `page`, and below the others that were `seen`, that are not thumbnails.
+/// Refuses SubIFDs of `page` and of the directories in `seen` that are not thumbnails.
 fn refuse_sub_images(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u64>) -> Result<(), Refusal> {
     let mut index = 0;
     while let Some(at) = seen.get(index) {
@@ -134,13 +134,13 @@ fn sub_image(directory: &Directory<'_>) -> Result<Refusal, Refusal> {
     let (width, height) = (directory.first_or(IMAGE_WIDTH, 0)?, directory.first_or(IMAGE_LENGTH, 0)?);
     let Tag(number, name) = SUB_DIRECTORIES;
     Ok(Refusal::unsupported(
-        format!("a second image of {width} x {height} pixels, no thumbnail, behind tag {number} ({name})"),
-        "one image: save each as a TIFF of its own",
+        format!("a second image of {width} x {height} pixels in tag {number} ({name}), which is not a thumbnail"),
+        "one image: save each image as a separate TIFF",
     ))
 }
 
-/// Whether `directory` says that it is an image of reduced resolution, and is: at most half as wide and half as high as `page`,
-/// rounded up. A larger one may be another image, whatever it says.
+/// Whether `directory` is marked as a reduced-resolution image and is at most half as wide and half as high as `page`, rounded
+/// up. A larger image may be another part, whatever its mark.
 fn is_thumbnail(directory: &Directory<'_>, page: &Directory<'_>) -> Result<bool, Refusal> {
     let is_half =
         |side| -> Result<bool, Refusal> { Ok(directory.first_or(side, 0)? <= page.first_or(side, 0)?.div_ceil(2)) };

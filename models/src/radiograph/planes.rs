@@ -1,7 +1,7 @@
-//! What a file says of images beyond the one that its page's strips or tiles hold.
+//! Claims of images beyond the one in the page's strips or tiles.
 //!
-//! Several programs write one directory for a whole stack: its tags describe the first plane, and the others follow in the
-//! file. A reader of plain TIFF sees one image and misses the rest.
+//! Several programs write one directory for a whole stack. Its tags describe the first plane, and the others follow in the file.
+//! A reader of plain TIFF sees one image and misses the rest.
 
 use super::claim::Planes;
 use super::clock::Clock;
@@ -15,7 +15,7 @@ use super::room::Room;
 /// Libtiff's extension for volumes, by SGI.
 const IMAGE_DEPTH: Tag = Tag(32997, "ImageDepth");
 const TILE_DEPTH: Tag = Tag(32998, "TileDepth");
-/// MetaMorph: UIC2 to UIC4 have one value a plane; so had UIC1 while it was a fraction.
+/// MetaMorph: UIC2 to UIC4 have one value per plane, and so has UIC1 if its type is a fraction.
 const UIC1: Tag = Tag(33628, "UIC1");
 const UIC_PER_PLANE: [Tag; 3] = [Tag(33629, "UIC2"), Tag(33630, "UIC3"), Tag(33631, "UIC4")];
 const KIND_FRACTION: u64 = 5;
@@ -23,14 +23,14 @@ const KIND_FRACTION: u64 = 5;
 const CZ_LSMINFO: Tag = Tag(34412, "CZ_LSMINFO");
 /// NIH Image, the predecessor of ImageJ.
 const NIH_IMAGE_HEADER: Tag = Tag(43314, "NIHImageHeader");
-/// ImageJ, in binary.
+/// ImageJ's binary metadata.
 const IJ_METADATA_BYTE_COUNTS: Tag = Tag(50838, "IJMetadataByteCounts");
 const IJ_METADATA: Tag = Tag(50839, "IJMetadata");
-/// Micro-Manager keeps a list of its images behind these numbers, the first of them just behind the header.
+/// Magic numbers of Micro-Manager's list of images. The first one directly follows the header.
 const INDEX_MAP_OFFSET_HEADER: u64 = 54_773_648;
 const INDEX_MAP_HEADER: u64 = 3_453_623;
 
-/// Refuses a page whose tags say that there are more planes.
+/// Refuses a page whose tags claim several planes.
 ///
 /// # Errors
 /// Unsupported: more planes. Malformed: a tag that cannot be read.
@@ -42,11 +42,11 @@ pub(super) fn refuse_by_tags(page: &Directory<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses the image at `layout` where the texts of its page say that there are more planes, or the file has bytes of which
-/// nothing is said and which may be one.
+/// Refuses the image at `layout` if the texts of its page claim several planes, or if the file has enough unreferenced bytes for
+/// another plane.
 ///
 /// # Errors
-/// Unsupported: more planes. Malformed: a text that cannot be read, so that it may say anything. Limit: time or length.
+/// Unsupported: more planes. Malformed: an unreadable text, which could claim any number. Limit: time or length.
 pub(super) fn refuse_by_texts_and_room(
     layout: &Layout<'_>,
     pages: &Pages<'_>,
@@ -56,7 +56,7 @@ pub(super) fn refuse_by_texts_and_room(
     let found = description::planes(page, layout.width, layout.height, clock)?;
     let room = Room::of(layout, pages, clock)?;
     match found.or_else(|| metamorph_without_count(page)) {
-        Some(planes) if !planes.maybe_elsewhere || room.is_enough_for_one_that_is_named() => Err(planes.refusal()),
+        Some(planes) if !planes.maybe_elsewhere || room.has_room_for_named_plane() => Err(planes.refusal()),
         _ => room.refuse_unnamed(),
     }
 }
@@ -75,10 +75,10 @@ fn by_metamorph(page: &Directory<'_>) -> Option<Planes> {
     let per_plane = UIC_PER_PLANE.into_iter().flat_map(|tag| page.entries(tag).map(move |entry| (tag, entry)));
     let old = page.entries(UIC1).filter(|entry| entry.kind == KIND_FRACTION).map(|entry| (UIC1, entry));
     let (tag, entry) = per_plane.chain(old).find(|(_, entry)| entry.count > 1)?;
-    Some(Planes::of_tag(tag, entry.count, &format!("{} values, one a plane", entry.count)))
+    Some(Planes::of_tag(tag, entry.count, &format!("{} values, one per plane", entry.count)))
 }
 
-/// A stack that does not say how many planes it has: ImageJ takes as many as there are.
+/// A stack without its number of planes. ImageJ reads as many as the file holds.
 fn metamorph_without_count(page: &Directory<'_>) -> Option<Planes> {
     let counted = UIC_PER_PLANE.into_iter().any(|tag| page.entries(tag).next().is_some());
     let unknown = page.entries(UIC1).any(|entry| entry.kind != KIND_FRACTION) && !counted;
@@ -89,7 +89,7 @@ fn metamorph_without_count(page: &Directory<'_>) -> Option<Planes> {
     })
 }
 
-/// Depth, times, positions and mosaic of the structure CZ_LSMINFO; channels are samples of a pixel.
+/// Depth, times, positions and tiles in the structure CZ_LSMINFO. Channels are samples of a pixel.
 fn by_lsm(page: &Directory<'_>) -> Option<Planes> {
     const MAGIC: [u64; 2] = [50_350_412, 67_127_628];
     const DIMENSIONS: [usize; 4] = [16, 24, 264, 268];
@@ -101,7 +101,7 @@ fn by_lsm(page: &Directory<'_>) -> Option<Planes> {
     let structure_len = field(4)?;
     let dimension = |at: usize| field(at).filter(|value| at as u64 + 4 <= structure_len && *value < 1 << 31);
     let count = DIMENSIONS.into_iter().map(|at| dimension(at).unwrap_or(1).max(1)).fold(1, u64::saturating_mul);
-    (count > 1).then(|| Planes::of_tag(CZ_LSMINFO, count, "depth, times, positions and tiles multiplied"))
+    (count > 1).then(|| Planes::of_tag(CZ_LSMINFO, count, "depth x times x positions x tiles"))
 }
 
 fn by_nih_image(page: &Directory<'_>) -> Option<Planes> {
@@ -110,12 +110,12 @@ fn by_nih_image(page: &Directory<'_>) -> Option<Planes> {
     (count > 1).then(|| Planes::of_tag(NIH_IMAGE_HEADER, count, &format!("nSlices {count}")))
 }
 
-/// Labels of slices, colour tables of channels: a list of kinds, each with the number of its members. IJMetadataByteCounts has
-/// the list's own length and that of each member.
+/// Labels of slices and colour tables of channels. The metadata begins with a list of kinds, each with its number of members.
+/// IJMetadataByteCounts has the length of the list, then the length of each member.
 fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
     const KINDS: [(u64, &str); 2] = [(0x6c61_626c, "labels of slices"), (0x6c75_7473, "colour tables of channels")];
     let Some(entry) = page.entries(IJ_METADATA).next() else { return Ok(None) };
-    let bytes = entry.bytes.ok_or_else(|| inconsistent("that lies beyond the end of the file"))?;
+    let bytes = entry.bytes.ok_or_else(|| inconsistent("beyond the end of the file"))?;
     let order = match bytes.get(..4) {
         Some(b"IJIJ") => ByteOrder::Big,
         Some(b"JIJI") => ByteOrder::Little,
@@ -123,7 +123,7 @@ fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
     };
     let lengths = page.find(IJ_METADATA_BYTE_COUNTS)?.ok_or_else(|| inconsistent("without a length of each part"))?;
     let list = usize::try_from(lengths.get(0)).ok().and_then(|len| bytes.get(4..len));
-    let list = list.ok_or_else(|| inconsistent("whose length of the list of its parts does not fit"))?;
+    let list = list.ok_or_else(|| inconsistent("whose list of parts has an impossible length"))?;
     let (pairs, rest) = list.as_chunks::<8>();
     let mut members = 0_u64;
     for pair in pairs {
@@ -135,21 +135,21 @@ fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
         }
         members += count;
     }
-    // Else the list could go on behind the length that is given.
+    // Otherwise the list could be longer than its stated length.
     if !rest.is_empty() || lengths.len() as u64 != 1 + members {
         return Err(inconsistent(&format!("with {members} parts and {} lengths", lengths.len() - 1)));
     }
-    // One byte more makes an odd number even.
+    // An odd length may be padded to an even one.
     let together = (0..lengths.len()).map(|index| lengths.get(index)).fold(0, u64::saturating_add);
     if !(together..=together.saturating_add(1)).contains(&(bytes.len() as u64)) {
-        return Err(inconsistent(&format!("with {} bytes and lengths of {together} together", bytes.len())));
+        return Err(inconsistent(&format!("of {} bytes, whose parts have {together}", bytes.len())));
     }
     Ok(None)
 }
 
 fn inconsistent(how: &str) -> Refusal {
     let (Tag(number, name), Tag(lengths, lengths_name)) = (IJ_METADATA, IJ_METADATA_BYTE_COUNTS);
-    let expected = format!("a length of each of its parts in tag {lengths} ({lengths_name}), or no such tag");
+    let expected = format!("the length of each part in tag {lengths} ({lengths_name}), or neither tag");
     Refusal::malformed(format!("tag {number} ({name}) {how}"), expected)
 }
 

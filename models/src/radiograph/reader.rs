@@ -1,4 +1,4 @@
-//! Reading files, with buffers that are used again.
+//! Reads radiographs with reused buffers.
 
 use super::clock::Clock;
 use super::decode::{decode_into, layout};
@@ -11,41 +11,41 @@ use super::limits::RadiographLimits;
 use std::path::Path;
 use zerocopy::IntoBytes as _;
 
-/// Reads radiographs one after the other; after the largest one it takes no more memory.
+/// Reads radiographs one after the other. It allocates only for an image larger than all before.
 pub struct RadiographReader {
     limits: RadiographLimits,
     decompressor: Decompressor,
-    /// The memory for files and the one for unpacked levels; one of them is away for as long as `image` holds it: the
-    /// file's where its levels could stay where they are.
+    /// The buffer for files. `image` holds this buffer, or that for unpacked levels, until the next call: this one if the levels
+    /// needed no decoding.
     file: Vec<u16>,
     levels: Vec<u16>,
     image: Option<Radiograph>,
 }
 
-/// Where a decoded radiograph's levels are.
+/// Where the levels of a decoded radiograph are.
 #[derive(Debug)]
 pub enum DecodedLevels<'a> {
-    /// In the file itself, one after the other, as this machine keeps them.
+    /// In the file itself, one after the other, in this machine's byte order.
     InFile {
-        /// Pixels a row.
+        /// Pixels per row.
         width: u32,
         /// Rows.
         height: u32,
-        /// The byte of the file where they begin; all of them lie within it.
+        /// The byte of the file where they begin. All of them lie within the file.
         at: usize,
     },
-    /// Unpacked.
+    /// Decoded into the reader's buffer.
     Unpacked(&'a Radiograph),
 }
 
 impl RadiographReader {
-    /// A reader that refuses whatever is over `limits`.
+    /// A reader that refuses files over `limits`.
     #[must_use]
     pub fn new(limits: RadiographLimits) -> Self {
         Self { limits, decompressor: Decompressor::new(), file: Vec::new(), levels: Vec::new(), image: None }
     }
 
-    /// Reads the radiograph in the file at `path`; it stays until the next call.
+    /// Reads the radiograph in the file at `path`. The result is valid until the next call.
     ///
     /// # Errors
     /// [`ReadError`], which names the file, what was found and what was expected.
@@ -110,7 +110,7 @@ impl RadiographReader {
     fn take_back(&mut self) {
         if let Some(image) = self.image.take() {
             let (buffer, start) = image.into_buffer();
-            // A file's header stands before its levels.
+            // In a file the header precedes the levels, so only the file's buffer has a start above 0.
             *if start == 0 { &mut self.levels } else { &mut self.file } = buffer;
         }
     }
@@ -129,8 +129,7 @@ impl std::fmt::Debug for RadiographReader {
     }
 }
 
-/// Reads the radiograph in the file at `path`. [`RadiographReader`] does the same for many files without taking memory
-/// each time.
+/// Reads the radiograph in the file at `path`. For many files, [`RadiographReader`] does it without allocating each time.
 ///
 /// # Errors
 /// [`ReadError`], which names the file, what was found and what was expected.

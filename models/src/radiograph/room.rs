@@ -1,5 +1,5 @@
-//! Bytes of a file that neither its directories nor its images take: they may be an image that no directory refers to, as a
-//! writer leaves one that was ended before it wrote the directory.
+//! Unreferenced bytes: those that belong to no directory, no value and no image. They may be an image without a directory, which
+//! a writer leaves if it is killed before it writes the directory.
 
 use super::clock::Clock;
 use super::directory::{Directory, Tag};
@@ -7,25 +7,25 @@ use super::error::Refusal;
 use super::layout::{Layout, MIN_HIDDEN_BYTES, STRIP_BYTE_COUNTS, TILE_BYTE_COUNTS};
 use super::pages::Pages;
 
-/// A JPEG inside the file, a preview.
+/// The length of a JPEG preview inside the file.
 const JPEG_LENGTH: Tag = Tag(514, "JPEGInterchangeFormatLength");
-/// A plane may be compressed to this part of its bytes, by deflate where it is all of one level.
+/// The best compression of a plane: by deflate, if all its pixels have one level.
 const BEST_COMPRESSION: u64 = 1032;
 
-/// How many bytes there are, and what to compare them with.
+/// The number of unreferenced bytes, and the sizes to compare it with.
 pub(super) struct Room {
     unclaimed: u64,
-    /// Bytes of the image in the file.
+    /// Bytes that the image takes in the file.
     image: u64,
-    /// The same without compression.
+    /// Bytes that the image would take without compression.
     unpacked: u64,
 }
 
 impl Room {
-    /// That of the file with the image at `layout`.
+    /// Counts the unreferenced bytes of the file with the image at `layout`.
     ///
     /// # Errors
-    /// Malformed: a chunk or a thumbnail's directory outside the file. Limit: the time is over.
+    /// Malformed: a chunk or a thumbnail's directory outside the file. Limit: the time limit has passed.
     pub(super) fn of(layout: &Layout<'_>, pages: &Pages<'_>, clock: &mut Clock) -> Result<Self, Refusal> {
         let file = pages.image.file;
         let mut image = 0_u64;
@@ -46,15 +46,15 @@ impl Room {
         Ok(Self { unclaimed: (file.len() as u64).saturating_sub(claimed), image, unpacked })
     }
 
-    /// Whether another plane that the file names may be here: a quarter of the image's bytes, as a file may be cut off, or as
-    /// few as a plane of one level is compressed to.
-    pub(super) fn is_enough_for_one_that_is_named(&self) -> bool {
+    /// Whether the file has enough unreferenced bytes for another plane that its metadata names. A quarter of the image's bytes is
+    /// enough, since the file may be cut off; so is the compressed size of a plane of one level.
+    pub(super) fn has_room_for_named_plane(&self) -> bool {
         let least = self.image.div_ceil(4).min(MIN_HIDDEN_BYTES.max(self.unpacked / BEST_COMPRESSION));
         self.unclaimed >= least
     }
 
-    /// Refuses bytes of which nothing is said that may be another image: half of those that the image takes, as another one
-    /// may be compressed better. A quarter may be a thumbnail.
+    /// Refuses unreferenced bytes that may be another image although no metadata names one. The limit is half of the image's bytes,
+    /// since another image may be compressed better. A quarter may still be a thumbnail.
     ///
     /// # Errors
     /// Unsupported.
@@ -64,13 +64,13 @@ impl Room {
         }
         let Self { unclaimed, image, .. } = self;
         Err(Refusal::unsupported(
-            format!("{unclaimed} bytes to which no directory refers, beside an image of {image}"),
-            "one image, and less than half of its bytes beside it: save each image as a TIFF of its own",
+            format!("{unclaimed} unreferenced bytes, perhaps a second image, beside an image of {image} bytes"),
+            "fewer unreferenced bytes than half of the image: save each image as a separate TIFF",
         ))
     }
 }
 
-/// The sum of the values of `tag`; 0 where it can't be read.
+/// The sum of the values of `tag`; 0 if it can't be read.
 fn sum(directory: &Directory<'_>, tag: Tag, clock: &mut Clock) -> Result<u64, Refusal> {
     let Ok(Some(values)) = directory.find(tag) else { return Ok(0) };
     let mut sum = 0_u64;

@@ -1,8 +1,8 @@
-//! Bytes to levels.
+//! Converts bytes to levels.
 
 use super::directory::ByteOrder;
 
-/// Turns `bytes` into as many levels of 16 bits.
+/// Fills `levels` from `bytes`, two bytes per level.
 pub(super) fn levels_from_bytes(bytes: &[u8], order: ByteOrder, levels: &mut [u16]) {
     debug_assert!(bytes.len() >= 2 * levels.len());
     let pairs = bytes.as_chunks::<2>().0;
@@ -12,9 +12,9 @@ pub(super) fn levels_from_bytes(bytes: &[u8], order: ByteOrder, levels: &mut [u1
     }
 }
 
-/// Unpacks levels of `bits` (1 to 16) bits that follow one another without gaps, the most significant bit first.
+/// Unpacks levels of `bits` (1 to 16) bits without gaps, the most significant bit first.
 ///
-/// Packed samples are a stream of bits, so the file's byte order does not matter to them (as in libtiff and tifffile).
+/// Packed samples are a stream of bits, so the file's byte order does not matter (as in libtiff and tifffile).
 pub(super) fn levels_from_packed(bytes: &[u8], bits: u32, levels: &mut [u16]) {
     debug_assert!(bytes.len() * 8 >= levels.len() * bits as usize);
     let mask = (1_u32 << bits) - 1;
@@ -34,7 +34,7 @@ pub(super) fn levels_from_packed(bytes: &[u8], bits: u32, levels: &mut [u16]) {
 
 /// Undoes the horizontal predictor on part of a row: each level is the sum of all differences so far, modulo 65,536.
 ///
-/// `left` is the level left of the first one, 0 at the start of a row; the last level comes back.
+/// `left` is the level left of the first one, 0 at the start of a row. Returns the last level.
 pub(super) fn undo_prediction(left: u16, levels: &mut [u16]) -> u16 {
     levels.iter_mut().fold(left, |left, level| {
         *level = level.wrapping_add(left);
@@ -54,7 +54,7 @@ pub(super) fn brightest(bits: u32) -> u16 {
     u16::MAX >> (16 - bits)
 }
 
-/// Turns levels of `bits` bits round, so that the darkest becomes the brightest.
+/// Inverts levels of `bits` bits: the darkest becomes the brightest.
 pub(super) fn invert(bits: u32, levels: &mut [u16]) {
     let brightest = brightest(bits);
     for level in levels {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Packs `levels` bit by bit, the slow and obvious way.
+    /// Packs `levels` bit by bit, in the slow and obvious way.
     fn packed(bits: u32, levels: &[u16]) -> Vec<u8> {
         let stream: Vec<bool> =
             levels.iter().flat_map(|level| (0..bits).rev().map(move |bit| level >> bit & 1 == 1)).collect();
@@ -117,7 +117,7 @@ mod tests {
         }
 
         #[test]
-        fn prediction_in_parts_is_prediction_as_a_whole(levels in prop::collection::vec(any::<u16>(), 1..100), at in 0_usize..100) {
+        fn prediction_undone_in_parts_equals_the_whole(levels in prop::collection::vec(any::<u16>(), 1..100), at in 0_usize..100) {
             let differences: Vec<u16> =
                 levels.iter().enumerate().map(|(i, level)| level.wrapping_sub(if i == 0 { 0 } else { levels[i - 1] })).collect();
             let mut restored = differences;

@@ -1,15 +1,15 @@
-//! SCIFIO's text: lines of `axes=X,Y,Z` and `lengths=80,60,5`, beside those that ImageJ knows.
+//! SCIFIO's text: lines such as `axes=X,Y,Z` and `lengths=80,60,5`, besides ImageJ's keys.
 
 use super::claim::Planes;
 use super::clock::Clock;
 use super::directory::Tag;
 use super::error::Refusal;
 
-/// What `text`, the value of `tag`, says of more than one plane by its lengths: all but those of X and Y count, or all but the
-/// first two where the axes have no names.
+/// The claim of several planes in `text`, the value of `tag`, by its lengths. The lengths of X and Y do not count; without names
+/// of the axes the first two do not count.
 ///
 /// # Errors
-/// Malformed: lengths that are no numbers, or not one an axis. Limit: the time is over.
+/// Malformed: a length that is not a number, or not one length per axis. Limit: the time limit has passed.
 pub(super) fn planes(text: &[u8], tag: Tag, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
     clock.work(2 * text.len())?;
     let Some(lengths) = value_of(text, "lengths") else { return Ok(None) };
@@ -17,7 +17,7 @@ pub(super) fn planes(text: &[u8], tag: Tag, clock: &mut Clock) -> Result<Option<
     let not_understood = || {
         let Tag(number, name) = tag;
         let found = format!("tag {number} ({name}) with SCIFIO's lengths={lengths:.80}");
-        Refusal::malformed(found, "a number for each of its axes")
+        Refusal::malformed(found, "one number per axis")
     };
     let mut count = 1_u64;
     for (index, length) in lengths.split(',').enumerate() {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_all_axes_but_those_of_a_plane_count() {
+    fn lengths_of_all_axes_but_x_and_y_count() {
         for (text, expected) in [
             ("SCIFIO=0.37\naxes=X,Y,Z\nlengths=80,60,5\n", Some(5)),
             ("SCIFIO=0.37\r\naxes=Channel,X,Y,Time\r\nlengths=2, 80, 60, 3\r\n", Some(6)),

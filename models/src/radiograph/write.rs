@@ -1,4 +1,4 @@
-//! Writing radiographs, for synthetic data, golden images and benches.
+//! Writes radiographs, for synthetic data, golden images and benches.
 
 use super::image::Radiograph;
 use std::fs::File;
@@ -9,7 +9,7 @@ use tiff::encoder::{Compression, DeflateLevel, Predictor, TiffEncoder, colortype
 /// Writes `radiograph` to `path` as a 16-bit grey TIFF: little-endian, strips, horizontal predictor, deflate.
 ///
 /// # Errors
-/// The file could not be written; a part of it may be left.
+/// The file could not be written. A partial file may remain.
 pub fn write(path: &Path, radiograph: &Radiograph) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     TiffEncoder::new(&mut file)

@@ -14,20 +14,20 @@ use crate::{
 };
 use heapless::Deque;
 
-/// At most one complaint about another version in so many milliseconds, so that two sides can't keep each other busy.
-const COMPLAIN_MS: u64 = 1_000;
+/// The least time between two ERROR/INCOMPATIBLE, so that two sides cannot answer each other's errors without end.
+const INCOMPATIBLE_EVERY_MS: u64 = 1_000;
 
 /// A [`DeviceSession`] behind frames. After each input, and at least every 10 ms, call [`DeviceLink::poll`] until it
-/// gives `None`.
+/// returns `None`.
 #[derive(Debug)]
 pub struct DeviceLink {
     session: DeviceSession,
     accumulator: Accumulator,
     open: Option<Open>,
     sent: u32,
-    /// HELLO_ACK and ERROR, each with the link that it is about.
+    /// HELLO_ACK and ERROR, each with its link id.
     answers: Deque<(u32, ToPlc), 4>,
-    complained_ms: Option<u64>,
+    incompatible_sent_ms: Option<u64>,
     counters: Counters,
 }
 
@@ -42,23 +42,23 @@ impl DeviceLink {
             open: None,
             sent: 0,
             answers: Deque::new(),
-            complained_ms: None,
+            incompatible_sent_ms: None,
             counters,
         }
     }
 
-    /// The session behind it.
+    /// The session behind the link.
     pub fn session(&mut self) -> &mut DeviceSession {
         &mut self.session
     }
 
-    /// What the link met.
+    /// The counters of the link.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// How often bytes between two delimiters were no frame, wrapping.
+    /// How often the bytes between two delimiters were not a frame, wrapping.
     #[must_use]
     pub const fn resyncs(&self) -> u32 {
         self.accumulator.resyncs()
@@ -70,25 +70,25 @@ impl DeviceLink {
         self.open.is_some()
     }
 
-    /// The link was lost and opened anew: a half frame is forgotten, the link goes on.
+    /// Call this when the port was lost and reopened. Drops a partial frame; the link continues.
     pub fn reopened(&mut self) {
         self.accumulator = Accumulator::new();
     }
 
-    /// Bytes that came.
+    /// Feeds received bytes.
     pub fn feed(&mut self, now_ms: u64, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let fed = self.accumulator.feed::<ToDevice>(bytes);
             bytes = fed.rest;
             match fed.frame {
                 Some(Ok((header, message))) => self.receive(now_ms, &header, &message),
-                Some(Err(FrameError::Version { .. })) => self.complain(now_ms, 0),
+                Some(Err(FrameError::Version { .. })) => self.report_incompatible(now_ms, 0),
                 Some(Err(_)) | None => {}
             }
         }
     }
 
-    /// What to do now; bytes stand in `out`.
+    /// The next action. Bytes to send are in `out`.
     pub fn poll<'a>(
         &mut self,
         now_ms: u64,
@@ -102,7 +102,7 @@ impl DeviceLink {
             match (self.session.poll(now_ms, health)?, self.open) {
                 (DeviceAction::Event(event), _) => return Some(Output::Event(event)),
                 (DeviceAction::Send(message), Some(open)) => break (open.link_id, message),
-                // Nobody listens: a verdict is repeated, a record is replayed by the application.
+                // No link is open. The session repeats a verdict; the application replays a record.
                 (DeviceAction::Send(_), None) => {}
             }
         };
@@ -126,7 +126,7 @@ impl DeviceLink {
         let boot_epoch = self.session.config().boot_epoch;
         match &mut self.open {
             Some(open) if open.link_id == header.link_id && header.boot_epoch == boot_epoch => {
-                if !open.take(header, self.sent) {
+                if !open.accept(header, self.sent) {
                     self.counters.dropped = self.counters.dropped.wrapping_add(1);
                     return;
                 }
@@ -151,13 +151,13 @@ impl DeviceLink {
     fn hello(&mut self, now_ms: u64, header: &Header, hello: &Hello) {
         if hello.schema != version::SCHEMA {
             self.open = None;
-            self.complain(now_ms, header.link_id);
+            self.report_incompatible(now_ms, header.link_id);
             return;
         }
         match &mut self.open {
-            // The same HELLO again: its answer was lost.
+            // A repeated HELLO: the answer to it was lost.
             Some(open) if open.link_id == header.link_id => {
-                if !open.take(header, self.sent) {
+                if !open.accept(header, self.sent) {
                     self.counters.dropped = self.counters.dropped.wrapping_add(1);
                     return;
                 }
@@ -173,11 +173,11 @@ impl DeviceLink {
         self.answer(header.link_id, ToPlc::HelloAck(HelloAck { schema: version::SCHEMA, device, state }));
     }
 
-    /// The peer has another version.
-    fn complain(&mut self, now_ms: u64, link_id: u32) {
+    /// Counts a frame of a peer with another version and answers with ERROR/INCOMPATIBLE.
+    fn report_incompatible(&mut self, now_ms: u64, link_id: u32) {
         self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
-        if self.complained_ms.is_none_or(|last_ms| now_ms.saturating_sub(last_ms) >= COMPLAIN_MS) {
-            self.complained_ms = Some(now_ms);
+        if self.incompatible_sent_ms.is_none_or(|last_ms| now_ms.saturating_sub(last_ms) >= INCOMPATIBLE_EVERY_MS) {
+            self.incompatible_sent_ms = Some(now_ms);
             self.answer(link_id, ToPlc::Error(LinkError::new(FaultCode::INCOMPATIBLE)));
         }
     }

@@ -1,17 +1,17 @@
-//! The native profile: a session behind frames. A link is opened by the PLC's HELLO; both sides drop what belongs to
-//! another link, another start of the device, or was received before.
+//! The native profile: a session behind frames. The PLC's HELLO opens a link. Both sides drop frames of another link, of
+//! another boot epoch, and frames that are not newer than the last.
 
 pub mod device;
 pub mod plc;
 
 use crate::frame::Header;
 
-/// What a link met, all wrapping counts.
+/// Counters of a link, all wrapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Frames received whole and right.
+    /// Valid frames received.
     pub frames: u32,
-    /// Frames of another link, another start, or received before.
+    /// Valid frames that were dropped: of another link or boot epoch, or not newer than the last.
     pub dropped: u32,
     /// Frames of another version.
     pub incompatible: u32,
@@ -19,31 +19,31 @@ pub struct Counters {
     pub links: u32,
 }
 
-/// One link as one side sees it.
+/// The state of one link on one side.
 #[derive(Debug, Clone, Copy)]
 struct Open {
     link_id: u32,
-    /// The greatest `seq` received, as far as wrapping numbers have one.
+    /// The newest `seq` received.
     received: u32,
 }
 
 impl Open {
-    /// Takes a header of this link if it is newer than all before, and acknowledges nothing that was never sent.
-    fn take(&mut self, header: &Header, sent: u32) -> bool {
-        let newer = header.seq.wrapping_sub(self.received).cast_signed() > 0;
-        let answers = sent.wrapping_sub(header.ack).cast_signed() >= 0;
-        if newer && answers {
+    /// Accepts a header of this link if its `seq` is newer than all before and its `ack` is not newer than `sent`.
+    fn accept(&mut self, header: &Header, sent: u32) -> bool {
+        let is_newer = header.seq.wrapping_sub(self.received).cast_signed() > 0;
+        let was_sent = sent.wrapping_sub(header.ack).cast_signed() >= 0;
+        if is_newer && was_sent {
             self.received = header.seq;
         }
-        newer && answers
+        is_newer && was_sent
     }
 }
 
-/// Bytes to send, or something to do.
+/// Bytes to send, or an event to handle.
 #[derive(Debug)]
 pub enum Output<'a, E> {
     /// Send these bytes.
     Bytes(&'a [u8]),
-    /// Do this.
+    /// Handle this event.
     Event(E),
 }

@@ -15,29 +15,29 @@ use crate::{
     version,
 };
 
-/// Who is at the two ends.
+/// The identities of both ends, and the settings of their link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ends {
-    /// The PLC's own number; 0 where it has none.
+    /// The PLC's own number. 0 if it has none.
     pub plc: u32,
-    /// The device's number; `None` accepts any.
+    /// The device's number. `None` accepts any device.
     pub device: Option<u32>,
-    /// The first link's number, different at each start: the next ones count up from it.
+    /// The link id of the first link. It must differ at each start of the PLC. Later links count up from it.
     pub first_link_id: u32,
     /// The wait before HELLO is repeated: [`crate::session::repeat::first_wait_ms`].
     pub first_wait_ms: u64,
 }
 
-/// Where the link stands.
+/// The stage of the link.
 #[derive(Debug)]
 enum LinkStage {
     /// HELLO is repeated.
     Calling(Repeat),
-    /// HELLO_ACK came from the device of this boot epoch.
+    /// HELLO_ACK came from the device in this boot epoch.
     Open { boot_epoch: u32, heard_ms: u64 },
 }
 
-/// A [`PlcSession`] behind frames. After each input, and at least every 10 ms, call [`PlcLink::poll`] until it gives
+/// A [`PlcSession`] behind frames. After each input, and at least every 10 ms, call [`PlcLink::poll`] until it returns
 /// `None`.
 #[derive(Debug)]
 pub struct PlcLink {
@@ -51,7 +51,7 @@ pub struct PlcLink {
 }
 
 impl PlcLink {
-    /// A link that calls the device.
+    /// A link that starts by sending HELLO.
     #[must_use]
     pub fn new(now_ms: u64, session: PlcSession, ends: Ends) -> Self {
         Self {
@@ -65,18 +65,18 @@ impl PlcLink {
         }
     }
 
-    /// The session behind it.
+    /// The session behind the link.
     pub fn session(&mut self) -> &mut PlcSession {
         &mut self.session
     }
 
-    /// What the link met.
+    /// The counters of the link.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// How often bytes between two delimiters were no frame, wrapping.
+    /// How often the bytes between two delimiters were not a frame, wrapping.
     #[must_use]
     pub const fn resyncs(&self) -> u32 {
         self.accumulator.resyncs()
@@ -91,12 +91,12 @@ impl PlcLink {
         }
     }
 
-    /// The link was lost and opened anew: a half frame is forgotten, the link goes on.
+    /// Call this when the port was lost and reopened. Drops a partial frame; the link continues.
     pub fn reopened(&mut self) {
         self.accumulator = Accumulator::new();
     }
 
-    /// Bytes that came.
+    /// Feeds received bytes.
     pub fn feed(&mut self, now_ms: u64, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let fed = self.accumulator.feed::<ToPlc>(bytes);
@@ -109,7 +109,7 @@ impl PlcLink {
         }
     }
 
-    /// What to do now; bytes stand in `out`.
+    /// The next action. Bytes to send are in `out`.
     pub fn poll<'a>(&mut self, now_ms: u64, out: &'a mut [u8; MAX_FRAME]) -> Option<Output<'a, PlcEvent>> {
         if let LinkStage::Open { heard_ms, .. } = self.stage
             && now_ms.saturating_sub(heard_ms) >= PLC_SILENT_MS
@@ -120,13 +120,13 @@ impl PlcLink {
             if let LinkStage::Calling(repeat) = &mut self.stage
                 && repeat.is_due(now_ms)
             {
-                repeat.said(now_ms);
+                repeat.sent(now_ms);
                 break ToDevice::Hello(Hello { schema: version::SCHEMA, plc: self.ends.plc });
             }
             match (self.session.poll(now_ms)?, &self.stage) {
                 (PlcAction::Event(event), _) => return Some(Output::Event(event)),
                 (PlcAction::Send(message), LinkStage::Open { .. }) => break message,
-                // No link: a trigger is repeated, a verdict that lacks its acknowledgement too.
+                // No link is open. The session repeats a trigger; the device repeats an unacknowledged verdict.
                 (PlcAction::Send(_), LinkStage::Calling(_)) => {}
             }
         };
@@ -151,7 +151,7 @@ impl PlcLink {
             (LinkStage::Open { .. }, ToPlc::Error(_)) => self.call(now_ms),
             (LinkStage::Calling(_), ToPlc::HelloAck(hello)) => self.hello_ack(now_ms, header, hello),
             (LinkStage::Open { boot_epoch, heard_ms }, _)
-                if *boot_epoch == header.boot_epoch && self.open.take(header, self.sent) =>
+                if *boot_epoch == header.boot_epoch && self.open.accept(header, self.sent) =>
             {
                 *heard_ms = now_ms;
                 self.session.receive(now_ms, message);
@@ -171,7 +171,7 @@ impl PlcLink {
         self.session.device_found(now_ms, header.boot_epoch);
     }
 
-    /// The device has another version, or is another device: nothing of it is a PASS.
+    /// The device has another version, or is another device: nothing from it may be a PASS.
     fn incompatible(&mut self, now_ms: u64) {
         self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
         self.session.device_incompatible(now_ms);
@@ -180,7 +180,7 @@ impl PlcLink {
         }
     }
 
-    /// A new link, under a number that was not used before.
+    /// Starts a new link with a link id that was not used before.
     fn call(&mut self, now_ms: u64) {
         self.open = Open { link_id: self.open.link_id.wrapping_add(1), received: 0 };
         self.stage = LinkStage::Calling(Repeat::from(now_ms, self.ends.first_wait_ms));

@@ -1,13 +1,13 @@
 //! Requests, responses and exceptions as bytes, for both sides (Modbus Application Protocol V1.1b3, sections 6.3, 6.4,
 //! 6.6, 6.12, 6.17 and 7).
 //!
-//! Only the five functions of the profile are known: 03 read holding registers, 04 read input registers, 06 write one
-//! register, 16 write registers, 23 write and read registers. A frame is judged in a fixed order: CRC, unit, function,
-//! every length.
+//! The codec knows only the five functions of the profile: 03 read holding registers, 04 read input registers, 06 write one
+//! register, 16 write registers, 23 write and read registers. It checks a frame in a fixed order: CRC, unit, function, lengths.
+//! The function and its data are the PDU (protocol data unit); unit and CRC surround it.
 //!
-//! The codec is our own because the two that were measured fail on foreign bytes: tokio-modbus 0.17's RTU server stops
-//! after 21 bytes of noise and answers every unit, and rmodbus 0.13 answers unknown functions without checking the CRC and
-//! panics on a function 16 of byte count 255 when overflow checks are on.
+//! The codec is our own because the two libraries that were measured fail on invalid bytes. The RTU server of tokio-modbus 0.17
+//! stops after 21 bytes of noise and answers every unit. rmodbus 0.13 answers unknown functions without checking the CRC, and
+//! with overflow checks it panics on function 16 with a byte count of 255.
 
 use super::crc16;
 use super::framer::FRAME_MAX;
@@ -22,10 +22,10 @@ pub const WRITE_MAX: u16 = 123;
 /// The most registers that function 23 may write.
 pub const READ_WRITE_MAX: u16 = 121;
 
-/// A frame under construction or ready to send: at most [`FRAME_MAX`] bytes.
+/// A buffer for any frame: [`FRAME_MAX`] bytes.
 pub type FrameBuffer = [u8; FRAME_MAX];
 
-/// What a client asks for. Addresses are those on the wire, from 0.
+/// A request of a client. Addresses are those on the link, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Function 03.
@@ -53,7 +53,7 @@ pub enum Request<'a> {
     WriteMultiple {
         /// The first register.
         address: u16,
-        /// Their new values, 1 to [`WRITE_MAX`].
+        /// The new values, 1 to [`WRITE_MAX`].
         values: Registers<'a>,
     },
     /// Function 23: writes, then reads holding registers.
@@ -64,29 +64,29 @@ pub enum Request<'a> {
         read_count: u16,
         /// The first register to write.
         write_address: u16,
-        /// Their new values, 1 to [`READ_WRITE_MAX`].
+        /// The new values, 1 to [`READ_WRITE_MAX`].
         values: Registers<'a>,
     },
 }
 
-/// Why a server refuses a request, as the code that it answers.
+/// Why a server refuses a request, with the code of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exception {
-    /// The function is none of ours.
+    /// The function is not one of the five.
     IllegalFunction = 1,
-    /// A register of the request is not in the map, or can't be written.
+    /// A register of the request is not in the map, or cannot be written.
     IllegalAddress = 2,
     /// A count or length in the request is impossible, or a command contradicts itself.
     IllegalValue = 3,
 }
 
-/// What a server answers.
+/// A response of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Response<'a> {
     /// To functions 03, 04 and 23.
     Registers(Registers<'a>),
-    /// To function 06: the request's own words.
+    /// To function 06: a copy of the request.
     WrittenSingle {
         /// The register.
         address: u16,
@@ -100,24 +100,24 @@ pub enum Response<'a> {
         /// How many.
         count: u16,
     },
-    /// To anything. The code is raw, as a server may know more of them than we do.
+    /// To any function. The code is raw, because a server may use codes that this crate does not know.
     Exception(u8),
 }
 
-/// Why a frame is no response to the request that was sent.
+/// Why a frame is not the response to the request that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseError {
-    /// The CRC is wrong, or there is no room for one.
+    /// The CRC is wrong, or the frame is too short to have one.
     Crc,
-    /// Another unit speaks.
+    /// It comes from this other unit.
     Unit(u8),
-    /// It answers another function.
+    /// It answers this other function.
     Function(u8),
-    /// It is too short or too long for what was asked, or names other registers.
+    /// Its length does not fit the request, or it names other registers.
     Mismatch,
 }
 
-/// Why a request or response could not be written as a frame: it holds more registers than its function allows, or none.
+/// A request or response cannot be written as a frame: it has more registers than its function allows, or 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountError;
 
@@ -125,8 +125,8 @@ impl core::fmt::Display for ResponseError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Crc => f.write_str("the CRC is wrong"),
-            Self::Unit(unit) => write!(f, "unit {unit} spoke, not the one that was asked"),
-            Self::Function(function) => write!(f, "function {function} is answered, not the one that was asked"),
+            Self::Unit(unit) => write!(f, "the response comes from unit {unit}, not from the unit of the request"),
+            Self::Function(function) => write!(f, "the response is to function {function}, not to that of the request"),
             Self::Mismatch => f.write_str("the response does not fit the request"),
         }
     }
@@ -136,27 +136,27 @@ impl core::error::Error for ResponseError {}
 
 impl core::fmt::Display for CountError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("more registers than the function allows, or none")
+        f.write_str("the count of registers is 0 or more than the function allows")
     }
 }
 
 impl core::error::Error for CountError {}
 
-/// The unit of a frame and what it says, function first; none when the CRC is wrong or a part is missing.
+/// The unit and the PDU of a frame. `None` if the CRC is wrong, the PDU is empty or the frame is too long.
 #[must_use]
 pub fn open(frame: &[u8]) -> Option<(u8, &[u8])> {
-    let (&unit, said) = crc16::checked(frame)?.split_first()?;
-    (!said.is_empty() && frame.len() <= FRAME_MAX).then_some((unit, said))
+    let (&unit, pdu) = crc16::checked(frame)?.split_first()?;
+    (!pdu.is_empty() && frame.len() <= FRAME_MAX).then_some((unit, pdu))
 }
 
 impl<'a> Request<'a> {
-    /// Reads what [`open`] gave.
+    /// Reads the PDU that [`open`] returned.
     ///
     /// # Errors
-    /// [`Exception::IllegalFunction`] for a function that is none of the five, then [`Exception::IllegalValue`] for a length
-    /// or count that is wrong.
-    pub fn decode(said: &'a [u8]) -> Result<Self, Exception> {
-        let (&function, data) = said.split_first().ok_or(Exception::IllegalFunction)?;
+    /// [`Exception::IllegalFunction`] for a function that is not one of the five, then [`Exception::IllegalValue`] for a wrong
+    /// length or count.
+    pub fn decode(pdu: &'a [u8]) -> Result<Self, Exception> {
+        let (&function, data) = pdu.split_first().ok_or(Exception::IllegalFunction)?;
         match function {
             0x03 | 0x04 | 0x06 => {
                 let [address, second] = words(data).ok_or(Exception::IllegalValue)?;
@@ -199,7 +199,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Writes the frame into `out` and gives it.
+    /// Writes the frame into `out` and returns its bytes.
     ///
     /// # Errors
     /// [`CountError`] for a count of registers that the function does not allow.
@@ -231,13 +231,13 @@ impl<'a> Response<'a> {
     /// Reads a frame as the response to `request`, sent to `unit`.
     ///
     /// # Errors
-    /// [`ResponseError`] for everything that does not answer just this request.
+    /// [`ResponseError`] if the frame does not answer this request.
     pub fn decode(frame: &'a [u8], unit: u8, request: &Request<'_>) -> Result<Self, ResponseError> {
-        let (from, said) = open(frame).ok_or(ResponseError::Crc)?;
+        let (from, pdu) = open(frame).ok_or(ResponseError::Crc)?;
         if from != unit {
             return Err(ResponseError::Unit(from));
         }
-        let (&function, data) = said.split_first().ok_or(ResponseError::Crc)?;
+        let (&function, data) = pdu.split_first().ok_or(ResponseError::Crc)?;
         if function == request.function() | 0x80 {
             return if let [code] = *data { Ok(Self::Exception(code)) } else { Err(ResponseError::Mismatch) };
         }
@@ -258,10 +258,10 @@ impl<'a> Response<'a> {
         response.ok_or(ResponseError::Mismatch)
     }
 
-    /// Writes the frame that answers `function` into `out` and gives it.
+    /// Writes the frame that answers `function` into `out` and returns its bytes.
     ///
     /// # Errors
-    /// [`CountError`] for more registers than a response holds, or none.
+    /// [`CountError`] for more registers than a response can have, or 0.
     pub fn encode<'b>(&self, unit: u8, function: u8, out: &'b mut FrameBuffer) -> Result<&'b [u8], CountError> {
         let function = if let Self::Exception(_) = self { function | 0x80 } else { function };
         let mut frame = Writer::new(out, unit, function);
@@ -279,12 +279,12 @@ impl<'a> Response<'a> {
     }
 }
 
-/// Exactly `N` words.
+/// The bytes as exactly `N` words.
 fn words<const N: usize>(bytes: &[u8]) -> Option<[u16; N]> {
     Registers::from_bytes(bytes)?.to_array()
 }
 
-/// A byte count and exactly the `count` registers that it promises, 1 to `most`.
+/// The registers of `data`, which must be a byte count and exactly `count` registers, 1 to `most`.
 fn counted(data: &[u8], count: u16, most: u16) -> Option<Registers<'_>> {
     let (&bytes, data) = data.split_first()?;
     let fits = (1..=most).contains(&count) && u16::from(bytes) == 2 * count && data.len() == usize::from(bytes);
@@ -295,7 +295,7 @@ fn checked_count(count: usize, most: u16) -> Result<u16, CountError> {
     u16::try_from(count).ok().filter(|count| (1..=most).contains(count)).ok_or(CountError)
 }
 
-/// Fills a buffer. The counts were checked against the limits above, under which no frame exceeds [`FRAME_MAX`].
+/// Fills a buffer. The callers check all counts first, and with the limits above no frame exceeds [`FRAME_MAX`].
 struct Writer<'b> {
     out: &'b mut FrameBuffer,
     used: usize,
@@ -323,7 +323,7 @@ impl<'b> Writer<'b> {
     }
 
     fn counted(&mut self, registers: Registers<'_>) {
-        // At most 250, as at most 125 registers were let through.
+        // At most 250, because the callers allow at most 125 registers.
         self.byte(u8::try_from(2 * registers.len()).unwrap_or(u8::MAX));
         self.words(registers.iter());
     }

@@ -1,11 +1,11 @@
-//! What the PLC tells: a block of 13 registers with one command.
+//! The command block: 13 registers that the PLC writes, with one command.
 
 use super::map::{COMMAND_REGISTERS, is_sealed, joined_u32, joined_u64, seal, split_u32, split_u64};
 
 /// The registers of the command block, CRC-32C included.
 pub type CommandRegisters = [u16; COMMAND_REGISTERS];
 
-/// The numbers of the commands, as in the block's second register.
+/// The numbers of the commands in the block's second register.
 mod code {
     pub(super) const NONE: u16 = 0;
     pub(super) const TRIGGER: u16 = 1;
@@ -13,22 +13,22 @@ mod code {
     pub(super) const CLEAR: u16 = 3;
 }
 
-/// What the device is to do.
+/// A command of the PLC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Command {
-    /// 0: nothing; the block only carries the heartbeat.
+    /// 0: no command. The block only carries the heartbeat.
     #[default]
     None,
     /// 1: judge this part.
     Trigger {
-        /// The part, which comes back with the verdict.
+        /// The part. The verdict repeats it.
         part_id: u64,
-        /// A number that the trigger before did not have; comes back too.
+        /// A number that differs from the previous trigger's. The verdict repeats it.
         nonce: u16,
-        /// The start of the device that is asked: its epoch as its registers showed it when the part came.
+        /// The device's boot epoch, as read when the part came.
         epoch: u32,
     },
-    /// 2: this verdict was received and acted on.
+    /// 2: the PLC received this verdict.
     Acknowledge {
         /// The verdict's part.
         part_id: u64,
@@ -37,14 +37,14 @@ pub enum Command {
         /// The verdict's number.
         sequence: u32,
     },
-    /// 3: forget the overrun.
+    /// 3: clear the overrun bit.
     Clear {
-        /// A number that the clear before did not have.
+        /// A number that differs from the previous clear's.
         nonce: u16,
     },
 }
 
-/// The whole block.
+/// The content of the command block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommandBlock {
     /// Changes at least every 500 ms while the PLC runs.
@@ -53,23 +53,23 @@ pub struct CommandBlock {
     pub command: Command,
 }
 
-/// Why a block takes no effect.
+/// Why a block has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandError {
-    /// The CRC-32C does not fit.
+    /// The CRC-32C is wrong.
     Crc,
-    /// The command's number has no meaning.
+    /// The command's number is unknown.
     Unknown(u16),
-    /// The epoch or sequence and its complement contradict each other.
+    /// The complement is not the inverted epoch or sequence.
     Complement,
 }
 
 impl core::fmt::Display for CommandError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Crc => f.write_str("the CRC-32C does not fit the command block"),
-            Self::Unknown(number) => write!(f, "command {number} has no meaning"),
-            Self::Complement => f.write_str("the epoch or sequence and its complement contradict each other"),
+            Self::Crc => f.write_str("the CRC-32C of the command block is wrong"),
+            Self::Unknown(number) => write!(f, "found command {number}, expected 0 to 3"),
+            Self::Complement => f.write_str("the complement is not the inverted epoch or sequence"),
         }
     }
 }
@@ -77,7 +77,7 @@ impl core::fmt::Display for CommandError {
 impl core::error::Error for CommandError {}
 
 impl CommandBlock {
-    /// As registers; what a command does not use is 0.
+    /// Converts to registers. Fields that the command does not use are 0.
     #[must_use]
     pub fn to_registers(&self) -> CommandRegisters {
         let (code, nonce, part_id, argument) = match self.command {
@@ -95,7 +95,7 @@ impl CommandBlock {
         registers
     }
 
-    /// From registers. What a command does not use may hold anything.
+    /// Converts from registers. Fields that the command does not use may have any value.
     ///
     /// # Errors
     /// [`CommandError`]; the CRC-32C is checked first.
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_contradicting_commands_are_refused() {
+    fn an_unknown_command_and_a_wrong_complement_are_refused() {
         for command in [
             Command::Trigger { part_id: 1, nonce: 2, epoch: 3 },
             Command::Acknowledge { part_id: 1, nonce: 2, sequence: 3 },
@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn registers_of_zeros_are_no_block() {
+    fn zeros_are_not_a_block() {
         assert_eq!(CommandBlock::from_registers(&[0; COMMAND_REGISTERS]), Err(CommandError::Crc));
     }
 
     proptest! {
         #[test]
-        fn comes_back_as_it_was(heartbeat: u16, command in any_command()) {
+        fn a_block_survives_the_round_trip(heartbeat: u16, command in any_command()) {
             let block = CommandBlock { heartbeat, command };
             prop_assert_eq!(CommandBlock::from_registers(&block.to_registers()), Ok(block));
         }

@@ -1,7 +1,7 @@
-//! The device's end: commands drive the session, and its state fills the registers.
+//! The device's end: commands drive the session, and the session's state fills the registers.
 //!
-//! A poll of registers is all that the PLC hears, so the session's own messages say nothing new; of them only a refusal and
-//! a record of the journal are kept, to be shown.
+//! The PLC only reads registers, so most messages of the session are not needed. Only refusals and records of the journal are
+//! kept, to be shown in the registers.
 
 use super::codec::FrameBuffer;
 use super::command::Command;
@@ -23,7 +23,7 @@ use crate::{
 use heapless::{Deque, Vec};
 
 /// A [`DeviceSession`] behind registers. After each input, and at least every 10 ms, call [`ModbusDevice::poll`] until it
-/// gives `None`: requests are answered there, those behind noise once the link was silent.
+/// returns `None`. It answers requests; a request that follows noise is answered when the link was silent.
 #[derive(Debug)]
 pub struct ModbusDevice {
     session: DeviceSession,
@@ -32,38 +32,38 @@ pub struct ModbusDevice {
     received: Vec<u8, RECEIVED>,
     received_ms: u64,
     refused: Option<Nak>,
-    /// Sent as information: of the journal, or the window's own, which is the session's to show.
+    /// The last record that the session sent.
     replayed: Option<Record>,
 }
 
-/// Commands that one piece of input may hold.
+/// The most commands in the input of one poll.
 const COMMANDS: usize = 8;
 
-/// Bytes kept from one poll to the next: a whole request behind what may be left of another.
+/// Bytes kept between two polls: one complete request after the rest of another.
 const RECEIVED: usize = 2 * FRAME_MAX;
 
-/// What the registers report of a part.
+/// What the registers report about a part.
 enum PartReport {
-    /// To act on.
+    /// A verdict to act on.
     Verdict(VerdictMessage),
-    /// Information.
+    /// A verdict for information only.
     Record {
         record: Record,
-        /// It waits for its acknowledgement.
+        /// The record waits for its acknowledgement.
         waits: bool,
     },
-    /// Its trigger was refused.
+    /// The refusal of its trigger.
     Refused(Nak),
 }
 
 impl ModbusDevice {
-    /// The session on this link; `deadline_ms` is the time of a part from its trigger, which the registers don't carry.
+    /// The session on this link. `deadline_ms` is the time of a part from its trigger. The registers do not carry it.
     #[must_use]
     pub const fn new(session: DeviceSession, link: Link, deadline_ms: u32) -> Self {
         Self { session, link, deadline_ms, received: Vec::new(), received_ms: 0, refused: None, replayed: None }
     }
 
-    /// The session behind it.
+    /// The session behind the registers.
     pub fn session(&mut self) -> &mut DeviceSession {
         &mut self.session
     }
@@ -74,14 +74,14 @@ impl ModbusDevice {
         &self.link
     }
 
-    /// The port was closed and opened again: what was received in part is forgotten.
+    /// Call this when the port was lost and reopened. Drops a partial request.
     pub fn reopened(&mut self) {
         self.received.clear();
         self.link.reopened();
     }
 
-    /// Bytes that came. Those of one call belong together: a silence can be told only between two calls, with
-    /// [`ModbusDevice::poll`] after each. Of more than 512 without a poll only the last stay.
+    /// Feeds received bytes. Bytes of one call count as sent without a pause: a silence is noticed only between two calls, with
+    /// [`ModbusDevice::poll`] after each. If more than 512 bytes come without a poll, only the last 512 are kept.
     pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
         let bytes = &bytes[bytes.len().saturating_sub(RECEIVED)..];
         let too_many = (self.received.len() + bytes.len()).saturating_sub(RECEIVED);
@@ -91,14 +91,14 @@ impl ModbusDevice {
         self.received_ms = now_ms;
     }
 
-    /// When to poll because of the link, if no byte comes before: bytes wait for the silence that ends a request behind
-    /// noise. None while nothing waits. Who polls every 10 ms need not ask: an answer is then 10 ms later at most.
+    /// When to call [`ModbusDevice::poll`] next if no byte comes before: a request after noise ends with a silence. `None` if no
+    /// bytes wait. A caller that polls every 10 ms does not need this; its answers are at most 10 ms later.
     #[must_use]
     pub fn poll_at_ms(&self) -> Option<u64> {
         if self.received.is_empty() { self.link.poll_at_ms() } else { Some(self.received_ms) }
     }
 
-    /// What to do now; bytes stand in `out`.
+    /// The next action. Bytes to send are in `out`.
     pub fn poll<'a>(
         &mut self,
         now_ms: u64,
@@ -111,7 +111,7 @@ impl ModbusDevice {
         loop {
             match self.session.poll(now_ms, health)? {
                 DeviceAction::Event(event) => return Some(Output::Event(event)),
-                // Told by the overrun bit: it must not hide the part in hand.
+                // The overrun bit reports this refusal. It must not hide the open part.
                 DeviceAction::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY => {}
                 DeviceAction::Send(ToPlc::Nak(nak)) => self.refused = Some(nak),
                 DeviceAction::Send(ToPlc::Record(record)) => self.replayed = Some(record),
@@ -120,7 +120,7 @@ impl ModbusDevice {
         }
     }
 
-    /// Carries out what was asked; the length of the answer in `out`, if there is one.
+    /// Executes the received requests. Returns the length of the answer in `out`, if there is one.
     fn serve(&mut self, now_ms: u64, health: Option<&Health>, out: &mut FrameBuffer) -> Option<usize> {
         let silent = self.link.poll_at_ms().is_some_and(|at_ms| now_ms >= at_ms);
         if self.received.is_empty() && !silent {
@@ -129,7 +129,7 @@ impl ModbusDevice {
         let registers = self.snapshot(now_ms, health).to_registers();
         let mut commands: Deque<Written, COMMANDS> = Deque::new();
         let on_written = |written| {
-            // More commands at once than fit are not a PLC's, which waits for the answer to each.
+            // A PLC waits for the answer to each command, so commands that do not fit are not from a PLC.
             let _ = commands.push_back(written);
         };
         let answer = if self.received.is_empty() {
@@ -143,12 +143,12 @@ impl ModbusDevice {
         });
         self.received.clear();
         while let Some(written) = commands.pop_front() {
-            self.obey(now_ms, written, health);
+            self.execute(now_ms, written, health);
         }
         length
     }
 
-    /// What a poll of registers shows now.
+    /// The content of the registers now.
     pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> ModbusSnapshot {
         let session = self.session.snapshot(now_ms, health);
         let (part_id, nonce) = session.part.unwrap_or_default();
@@ -180,7 +180,7 @@ impl ModbusDevice {
             }
             Some(PartReport::Record { record, waits }) => {
                 (shown.part_id, shown.nonce) = (record.part_id, low_u16(record.nonce));
-                // Nothing to act on, so no verdict.
+                // A record is not to be acted on, so the verdict register stays 0.
                 shown.sequence = low_u32(record.verdict_seq);
                 shown.verdict = NO_VERDICT;
                 (shown.reason, shown.score) = (record.reason, record.score);
@@ -196,22 +196,23 @@ impl ModbusDevice {
         shown
     }
 
-    /// What matters most now. The part in hand comes first; what waits for an acknowledgement comes before what doesn't.
+    /// The report with the highest priority. The open part comes first. A record that waits for its acknowledgement comes before
+    /// one that does not.
     fn part_report(&self, session: &SessionSnapshot) -> Option<PartReport> {
         if let Some(verdict) = session.verdict {
             return Some(PartReport::Verdict(verdict));
         }
-        // A part of which there is nothing to tell yet is being judged, accepted or not.
+        // A part without a verdict or record is being judged, accepted or not.
         let idle = session.part.is_none() || session.record.is_some();
         let done = session.status.has(Status::DONE);
         let own = session.record.map(|record| PartReport::Record { record, waits: done });
         let replayed = self.replayed.filter(|_| idle).map(|record| PartReport::Record { record, waits: true });
-        let is_to_show = |nak: &Nak| idle || session.part == Some((nak.part_id, nak.nonce));
-        let refused = self.refused.filter(is_to_show).map(PartReport::Refused);
+        let is_visible = |nak: &Nak| idle || session.part == Some((nak.part_id, nak.nonce));
+        let refused = self.refused.filter(is_visible).map(PartReport::Refused);
         if done { own } else { replayed.or(refused).or(own) }
     }
 
-    fn obey(&mut self, now_ms: u64, written: Written, health: Option<&Health>) {
+    fn execute(&mut self, now_ms: u64, written: Written, health: Option<&Health>) {
         self.session.plc_heartbeat(now_ms, u32::from(written.heartbeat));
         match written.command {
             Command::None => {}
@@ -225,8 +226,8 @@ impl ModbusDevice {
                 }
             }
             Command::Acknowledge { part_id, nonce, sequence } => {
-                let acknowledged = self.awaited(now_ms, health).filter(|(ack, told_nonce)| {
-                    low_u32(ack.verdict_seq) == sequence && ack.part_id == part_id && low_u16(*told_nonce) == nonce
+                let acknowledged = self.awaited(now_ms, health).filter(|(ack, shown_nonce)| {
+                    low_u32(ack.verdict_seq) == sequence && ack.part_id == part_id && low_u16(*shown_nonce) == nonce
                 });
                 if let Some((ack, _)) = acknowledged {
                     self.replayed = self.replayed.filter(|record| record.verdict_seq != ack.verdict_seq);
@@ -240,7 +241,7 @@ impl ModbusDevice {
         }
     }
 
-    /// The acknowledgement that the registers ask for, and its nonce.
+    /// The acknowledgement that the registers wait for, and its nonce.
     fn awaited(&mut self, now_ms: u64, health: Option<&Health>) -> Option<(Ack, u32)> {
         let session = self.session.snapshot(now_ms, health);
         let ack = |verdict_seq, part_id, code: VerdictCode| Ack { verdict_seq, part_id, code };

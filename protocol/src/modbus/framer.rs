@@ -1,15 +1,18 @@
-//! Bytes and a time become frames, in noise too.
+//! Bytes and their times to frames, also in noise.
 //!
-//! Serial adapters and operating systems hold bytes back for longer than the 1.5 and 3.5 characters of silence by which
-//! Modbus RTU tells frames apart. Here a frame ends with the length that its function gives, checked by its CRC, at once.
-//! Whatever is not such a frame waits for [silence](silence_ms); then each end of it is tried as a frame (noise, then a
-//! frame), and last the whole of it (a function that we don't know). What remains is dropped and counted.
+//! Modbus RTU separates frames by silences of 1.5 and 3.5 characters. Serial adapters and operating systems delay bytes for
+//! longer than that. This framer therefore ends a frame as soon as it has the length that its function implies and a right CRC.
+//! Other bytes wait for a [silence](silence_ms). Then the framer looks for a frame of a known function at the end of the bytes,
+//! and last takes all bytes as a frame of an unknown function. Remaining bytes are dropped and counted.
 //!
-//! A request that comes after silence is always found, at once, whatever was before it. One that comes right behind noise
-//! is found once the link is silent again, behind any number of bytes: the last [`FRAME_MAX`] are kept. It is lost only
-//! where a CRC fits by chance, 1 in 65,536 for each length that the noise may seem to have: when noise and the request's
-//! first bytes look like a frame, or when its last bytes alone do. The request after that one follows silence, as its client
-//! waited for an answer, so no more than one is lost.
+//! | a request that comes | is found |
+//! |---|---|
+//! | after a silence | at once, whatever came before the silence |
+//! | directly after noise of any length | at the next silence; the last [`FRAME_MAX`] bytes are kept |
+//! | directly after noise, and a CRC matches by chance | not: 1 in 65,536 for each length that the noise can imply |
+//!
+//! A CRC can match by chance for noise with the request's first bytes, or for the request's last bytes alone. Only that one
+//! request is lost: its client waits for an answer, so the next request comes after a silence.
 
 use super::crc16;
 
@@ -19,8 +22,8 @@ pub const FRAME_MAX: usize = 256;
 /// Bytes of the shortest frame: unit, function, CRC.
 pub const FRAME_MIN: usize = 4;
 
-/// Milliseconds without a byte after which an unfinished frame is dropped: 3.5 characters of 11 bits, rounded up, and no
-/// less than 20, as adapters deliver the bytes of one frame up to 16 apart. A `baud` of 0 is taken as 1.
+/// Milliseconds without a byte after which an unfinished frame is dropped: 3.5 characters of 11 bits, rounded up, but at least
+/// 20, because adapters deliver the bytes of one frame up to 16 ms apart. A `baud` of 0 counts as 1.
 #[must_use]
 pub const fn silence_ms(baud: u32) -> u64 {
     let baud = if baud == 0 { 1 } else { baud as u64 };
@@ -28,7 +31,7 @@ pub const fn silence_ms(baud: u32) -> u64 {
     if characters < 20 { 20 } else { characters }
 }
 
-/// Which side's frames are expected: the two have different lengths.
+/// The direction of the expected frames. Requests and responses have different lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Frames that a server receives.
@@ -38,7 +41,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Bytes of the frame that begins with `start`, when its function is one of ours and enough of it is there to tell.
+    /// Bytes of the frame that begins with `start`. `None` if the function is unknown, or too few bytes are there.
     fn length(self, start: &[u8]) -> Option<usize> {
         let counted = |at: usize| start.get(at).map(|&count| at + 1 + usize::from(count) + 2);
         match (self, *start.get(1)?) {
@@ -52,20 +55,20 @@ impl Direction {
     }
 }
 
-/// What happened on the link since the framer was made; counts stop at their largest value.
+/// Counts since the framer was created. They stop at their largest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FrameCounts {
-    /// Frames handed on, of any unit and function.
+    /// Frames found, of any unit and function.
     pub frames: u32,
-    /// Those of them that were found behind noise.
+    /// Frames found after noise.
     pub resynchronised: u32,
-    /// Frames of a known length whose CRC was wrong.
+    /// Frames of a known length with a wrong CRC.
     pub bad_crc: u32,
-    /// Bytes dropped because they were part of no frame.
+    /// Bytes dropped because they did not belong to a frame.
     pub bytes_dropped: u32,
 }
 
-/// Collects bytes into frames whose CRC is right.
+/// Collects bytes into frames with a right CRC.
 #[derive(Debug, Clone)]
 pub struct Framer {
     direction: Direction,
@@ -77,17 +80,17 @@ pub struct Framer {
 }
 
 impl Framer {
-    /// Nothing received yet; see [`silence_ms`] for that parameter.
+    /// A framer without bytes. [`silence_ms`] computes the parameter of that name.
     #[must_use]
     pub const fn new(direction: Direction, silence_ms: u64) -> Self {
         let counts = FrameCounts { frames: 0, resynchronised: 0, bad_crc: 0, bytes_dropped: 0 };
         Self { direction, silence_ms, bytes: [0; FRAME_MAX], used: 0, last_byte_ms: 0, counts }
     }
 
-    /// Takes bytes that arrived at `now_ms` and calls `on_frame` with each frame that they complete, CRC included.
+    /// Feeds bytes that arrived at `now_ms` and calls `on_frame` with each frame that they complete, CRC included.
     ///
-    /// Frames that silence alone could have ended are lost when nobody [polled](Self::poll) in between: more has been said
-    /// since, and an answer would be taken for the answer to that.
+    /// Waiting bytes that a silence ended are dropped if [`poll`](Self::poll) was not called before: the peer has sent more
+    /// bytes since, and would take a late answer for the answer to those.
     pub fn feed(&mut self, bytes: &[u8], now_ms: u64, mut on_frame: impl FnMut(&[u8])) {
         if bytes.is_empty() {
             return;
@@ -118,14 +121,14 @@ impl Framer {
         }
     }
 
-    /// When [`poll`](Self::poll) is to be called if no byte comes before; none while nothing waits.
+    /// When to call [`poll`](Self::poll) if no byte comes before. `None` if no bytes wait.
     #[must_use]
     pub const fn poll_at_ms(&self) -> Option<u64> {
         if self.used == 0 { None } else { Some(self.last_byte_ms.saturating_add(self.silence_ms)) }
     }
 
-    /// Ends what silence ends: calls `on_frame` with the frame that the waiting bytes are or end with, if any, and drops
-    /// them. Does nothing before [`poll_at_ms`](Self::poll_at_ms).
+    /// Ends the waiting bytes if the link was silent: calls `on_frame` with the frame that they are or end with, if any, and
+    /// drops them. Does nothing before [`poll_at_ms`](Self::poll_at_ms).
     pub fn poll(&mut self, now_ms: u64, on_frame: impl FnOnce(&[u8])) {
         if !self.is_silent(now_ms) {
             return;
@@ -135,7 +138,7 @@ impl Framer {
             let length = self.direction.length(frame);
             length == Some(frame.len()) && crc16::checked(frame).is_some()
         };
-        // The shortest end first: noise is long enough to look like a frame by chance, a request is not.
+        // Try the shortest end first: a long run of noise can look like a frame by chance.
         let known = (0..waiting.len()).rev().find(|&start| is_whole(&waiting[start..]));
         let start = known.or((waiting.len() >= FRAME_MIN && crc16::checked(waiting).is_some()).then_some(0));
         if let Some(start) = start {
@@ -147,13 +150,13 @@ impl Framer {
         self.drop_all();
     }
 
-    /// Counts since the framer was made.
+    /// Counts since the framer was created.
     #[must_use]
     pub const fn counts(&self) -> FrameCounts {
         self.counts
     }
 
-    /// Forgets waiting bytes, for a port that was reopened.
+    /// Drops waiting bytes. Call this when the port was reopened.
     pub fn drop_all(&mut self) {
         self.dropped(self.used);
         self.used = 0;
@@ -176,7 +179,7 @@ fn add(count: &mut u32, more: u32) {
 mod tests {
     use super::*;
 
-    // Modbus Application Protocol V1.1b3, section 6.3: read registers 108-110; unit and CRC added.
+    // Modbus Application Protocol V1.1b3, section 6.3: read registers 108-110. Unit and CRC were added.
     const READ: [u8; 8] = [0x11, 0x03, 0x00, 0x6B, 0x00, 0x03, 0x76, 0x87];
 
     fn framer() -> Framer {
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_right_behind_a_partial_one_is_found_at_silence() {
+    fn a_frame_directly_after_a_partial_one_is_found_at_silence() {
         let mut framer = framer();
         assert_eq!(fed(&mut framer, &READ[..5], 0), 0);
         assert_eq!(fed(&mut framer, &READ, 3), 0);
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_right_behind_much_noise_is_found_at_silence() {
+    fn a_frame_directly_after_long_noise_is_found_at_silence() {
         for noise in [1, 2, 7, 8, 9, 247, 248, 249, 256, 257, 4096] {
             let mut framer = framer();
             assert_eq!(fed(&mut framer, &[0xA5; 4096][..noise], 0), 0);
@@ -249,7 +252,7 @@ mod tests {
         let mut frame = [0x11, 0x2B, 0x0E, 0x01, 0x00, 0, 0];
         let crc = crc16::bytes_of(&frame[..5]);
         frame[5..].copy_from_slice(&crc);
-        framer.feed(&frame, 0, |_| panic!("its length is not known"));
+        framer.feed(&frame, 0, |_| panic!("a frame of unknown length was found before silence"));
         let mut found = 0;
         framer.poll(20, |found_frame| {
             assert_eq!(found_frame, frame);
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn responses_have_their_own_lengths() {
+    fn responses_have_other_lengths_than_requests() {
         let mut framer = Framer::new(Direction::Responses, 20);
         let response = [0x11, 0x03, 0x06, 0xAE, 0x41, 0x56, 0x52, 0x43, 0x40, 0x49, 0xAD];
         let exception = [0x0A, 0x81, 0x02, 0xB0, 0x53];

@@ -1,4 +1,4 @@
-//! A snapshot's content, as the messages that a PLC's session takes.
+//! The content of a snapshot as messages for the PLC's session.
 
 use super::snapshot::{ModbusSnapshot, SIMULATED};
 use crate::{
@@ -8,22 +8,22 @@ use crate::{
     to_plc::{Busy, DeviceHeartbeat, Flags, Nak, Origin, Record, ToPlc, VerdictMessage},
 };
 
-/// Status bits that no version gave a meaning.
+/// Status bits without a meaning in this version.
 const UNKNOWN_BITS: u16 = 0xFF00;
 
-/// How the device is.
+/// The device's heartbeat and state.
 pub(super) fn heartbeat(shown: &ModbusSnapshot) -> DeviceHeartbeat {
     DeviceHeartbeat {
         counter: u32::from(shown.heartbeat),
-        // No state has a larger number.
+        // A larger number is an unknown state.
         state: StateCode(u8::try_from(shown.state).unwrap_or(u8::MAX)),
         status: shown.status,
         backlog: shown.backlog,
     }
 }
 
-/// What it tells of its part; `nonce` is the whole nonce of which the register has the low half. None for what was
-/// acknowledged before, or for nothing.
+/// The message about the part in the snapshot. `nonce` is the complete nonce; the register has its low half. `None` if the
+/// snapshot has no part, or one that was acknowledged before.
 pub(super) fn of_part(shown: &ModbusSnapshot, nonce: u32) -> Option<ToPlc> {
     let ModbusSnapshot { part_id, reason, score, model, image, .. } = *shown;
     let (verdict_seq, code) = (u64::from(shown.sequence), code(shown.verdict));
@@ -33,7 +33,7 @@ pub(super) fn of_part(shown: &ModbusSnapshot, nonce: u32) -> Option<ToPlc> {
             nonce,
             verdict_seq,
             code,
-            // That of the register was checked with the snapshot.
+            // The complement in the registers was checked with the snapshot.
             complement: !code.0,
             reason,
             score,
@@ -43,7 +43,7 @@ pub(super) fn of_part(shown: &ModbusSnapshot, nonce: u32) -> Option<ToPlc> {
             flags: flags(shown.status),
         })
     } else if shown.status.has(Status::DONE) {
-        let (boot_epoch, flags, origin) = (shown.epoch, flags(shown.status), Origin::NOT_TOLD);
+        let (boot_epoch, flags, origin) = (shown.epoch, flags(shown.status), Origin::UNKNOWN);
         ToPlc::Record(Record {
             part_id,
             nonce,
@@ -68,7 +68,7 @@ pub(super) fn of_part(shown: &ModbusSnapshot, nonce: u32) -> Option<ToPlc> {
     })
 }
 
-/// The code of a frame for that of a register; a register that is none of the three gives no code either.
+/// The frame's verdict code for a register's. An unknown register becomes an unknown code.
 fn code(register: u16) -> VerdictCode {
     match register {
         REGISTER_PASS => VerdictCode::PASS,
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn each_status_is_one_message() {
+    fn each_status_becomes_its_message() {
         let whole = 0x1_0005;
         let Some(ToPlc::Verdict(verdict)) = of_part(&shown(Status::VALID.with(Status::DONE, true)), whole) else {
             panic!("it is valid")
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_pass_has_the_code_and_flags_of_one() {
+    fn unknown_bits_set_flags_and_only_the_pass_register_is_a_pass() {
         for bit in 4..16 {
             let status = Status(Status::VALID.0 | 1 << bit);
             let Some(ToPlc::Verdict(verdict)) = of_part(&shown(status), 5) else { panic!("it is valid") };

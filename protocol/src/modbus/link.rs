@@ -1,4 +1,4 @@
-//! Framer and server together: bytes in, bytes out.
+//! Framer and server together: received bytes to bytes to send.
 
 use super::codec::FrameBuffer;
 use super::framer::{Direction, FRAME_MAX, FrameCounts, Framer};
@@ -8,7 +8,7 @@ use super::unit::Unit;
 
 /// The device's end of the link.
 ///
-/// Half duplex: send an answer before feeding more bytes.
+/// The link is half duplex: send an answer before feeding more bytes.
 #[derive(Debug, Clone)]
 pub struct Link {
     framer: Framer,
@@ -17,17 +17,17 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link for this unit; see [`silence_ms`](super::framer::silence_ms) for that parameter.
+    /// A link for this unit. [`silence_ms`](super::framer::silence_ms) computes the parameter of that name.
     #[must_use]
     pub fn new(unit: Unit, silence_ms: u64) -> Self {
         let framer = Framer::new(Direction::Requests, silence_ms);
         Self { framer, server: Server::new(unit), out: [0; FRAME_MAX] }
     }
 
-    /// Takes bytes that arrived at `now_ms`, answers from `snapshot`, and hands each right command block to `on_written`.
+    /// Feeds bytes that arrived at `now_ms`, answers from `snapshot`, and passes each valid command block to `on_written`.
     ///
-    /// Gives the bytes to send, if any. When several requests came at once, all are carried out and the last is answered:
-    /// the client gave up waiting for the others.
+    /// Returns the bytes to send, if any. If several requests came at once, all are executed and only the last is answered,
+    /// because the client has stopped waiting for the others.
     pub fn receive(
         &mut self,
         bytes: &[u8],
@@ -38,13 +38,13 @@ impl Link {
         self.serve(snapshot, on_written, |framer, on_frame| framer.feed(bytes, now_ms, on_frame))
     }
 
-    /// When to [`poll`](Self::poll) if no byte comes before; none while nothing waits.
+    /// When to call [`poll`](Self::poll) if no byte comes before. `None` if no bytes wait.
     #[must_use]
     pub const fn poll_at_ms(&self) -> Option<u64> {
         self.framer.poll_at_ms()
     }
 
-    /// Ends what silence ends; like [`receive`](Self::receive).
+    /// Serves the request that a silence ended. Otherwise like [`receive`](Self::receive).
     pub fn poll(
         &mut self,
         now_ms: u64,
@@ -54,7 +54,7 @@ impl Link {
         self.serve(snapshot, on_written, |framer, on_frame| framer.poll(now_ms, on_frame))
     }
 
-    /// Serves each frame that comes from the framer; the last answer counts.
+    /// Serves each frame of the framer. Returns the last answer.
     fn serve(
         &mut self,
         snapshot: &SnapshotRegisters,
@@ -73,12 +73,12 @@ impl Link {
         length.map(|length| &out[..length])
     }
 
-    /// Forgets bytes that wait, for a port that was reopened.
+    /// Drops waiting bytes. Call this when the port was reopened.
     pub fn reopened(&mut self) {
         self.framer.drop_all();
     }
 
-    /// Whether commands are done, see [`Server::is_armed`].
+    /// Does the server execute commands? See [`Server::is_armed`].
     #[must_use]
     pub const fn is_armed(&self) -> bool {
         self.server.is_armed()

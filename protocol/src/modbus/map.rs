@@ -1,20 +1,20 @@
-//! Where things stand: the addresses of the register map, and the checksum that protects each of its two blocks.
+//! The addresses of the register map, and the CRC-32C that protects each of its two blocks.
 //!
-//! Numbers of 32 and 64 bits take 2 and 4 registers, the high word first. The CRC-32C of a block is computed over its
-//! registers in order of address, the high byte of each first: the order in which they travel.
+//! Numbers of 32 and 64 bits take 2 and 4 registers, the high word first. The CRC-32C of a block covers its registers in order
+//! of address, the high byte of each first. This is the order on the link.
 
 use crate::frame::crc_32c;
 
-/// The version of the map, in input register 0. Registers are only ever appended; whatever else changes makes a new version.
+/// The version of the map, in input register 0. Registers are only appended. Any other change makes a new version.
 pub const VERSION: u16 = 2;
 
-/// Input register 1: the letters `Cg`. It tells a wrong unit or offset from a wrong value.
+/// Input register 1: the letters `Cg`. It distinguishes a wrong unit or offset from a wrong value.
 pub const MAGIC: u16 = 0x4367;
 
-/// Registers of a snapshot. They are input registers from address 0, and again read-only holding registers from address 0
+/// Registers of a snapshot. They are input registers from address 0. They are also read-only holding registers from address 0,
 /// for clients that use function 03 or 23.
 pub const SNAPSHOT_REGISTERS: usize = SNAPSHOT_COUNT as usize;
-/// The same, as a request counts them.
+/// [`SNAPSHOT_REGISTERS`] in the type of a request's count.
 pub const SNAPSHOT_COUNT: u16 = 32;
 
 /// The first register of the command block, which the PLC writes.
@@ -23,7 +23,7 @@ pub const COMMAND_ADDRESS: u16 = 0x100;
 /// Registers of the command block.
 pub const COMMAND_REGISTERS: usize = 13;
 
-/// Writes the CRC-32C of all registers but the last two into these.
+/// Writes the CRC-32C of all registers but the last two into the last two.
 pub(super) fn seal<const N: usize>(registers: &mut [u16; N]) {
     let crc = seal_of(registers);
     registers[N - 2..].copy_from_slice(&crc);
@@ -39,12 +39,12 @@ fn seal_of<const N: usize>(registers: &[u16; N]) -> [u16; 2] {
     split_u32(crc_32c(registers.map(u16::to_be_bytes)[..N - 2].as_flattened()))
 }
 
-/// The lower half: what a register shows of a counter or a nonce.
+/// The low 16 bits of a counter or a nonce, as one register has them.
 pub(super) const fn low_u16(value: u32) -> u16 {
     (value & 0xffff) as u16
 }
 
-/// The lower half: what two registers show of a counter.
+/// The low 32 bits of a counter, as two registers have them.
 pub(super) const fn low_u32(value: u64) -> u32 {
     (value & 0xffff_ffff) as u32
 }
@@ -71,8 +71,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_seal_is_the_crc_of_the_bytes_on_the_wire() {
-        // RFC 3720, B.4: 32 bytes that count up.
+    fn the_seal_is_the_crc_of_the_bytes_on_the_link() {
+        // RFC 3720, B.4: 32 bytes from 0 to 31.
         let mut registers: [u16; 18] = core::array::from_fn(|at| u16::from_be_bytes([2 * at as u8, 2 * at as u8 + 1]));
         assert!(!is_sealed(&registers));
         seal(&mut registers);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn high_words_first() {
+    fn the_high_word_comes_first() {
         assert_eq!(split_u32(0x0102_0304), [0x0102, 0x0304]);
         assert_eq!(split_u64(0x0102_0304_0506_0708), [0x0102, 0x0304, 0x0506, 0x0708]);
         assert_eq!(joined_u64(split_u64(0x8182_0304_0506_F7F8)), 0x8182_0304_0506_F7F8);

@@ -1,9 +1,12 @@
-//! The PLC's end: reads the registers, tells the session what they say, writes one command at a time.
+//! The PLC's end: reads the registers, passes their content to the session, and writes one command at a time.
 //!
-//! A client may ask only when the answer before came or its time is over, so everything waits for its turn: after each
-//! write a read, so that what is written rests on what the device shows now. Of what is to be written goes first: command 0
-//! where the device started anew ([arming](super::server::Server::is_armed)), an acknowledgement, a trigger once the
-//! device shows that it is ready, and else the heartbeat.
+//! A client may send a request only after the answer to the previous one or its time-out. Each write is followed by a read, so
+//! that every command is based on the device's current state. Writes have this priority:
+//!
+//! 1. command 0 after a restart of the device ([arming](super::server::Server::is_armed)),
+//! 2. an acknowledgement,
+//! 3. a trigger, when the device shows that it is ready,
+//! 4. the heartbeat.
 
 use super::codec::{FrameBuffer, Request, Response};
 use super::command::{Command, CommandBlock, CommandRegisters};
@@ -22,30 +25,30 @@ use crate::{
     to_plc::ToPlc,
 };
 
-/// How often the registers are read.
+/// The interval of reads.
 pub const READ_EVERY_MS: u64 = 20;
 
-/// The least time that an answer is waited for.
+/// The shortest time-out of an answer.
 pub const ANSWER_MS: u64 = 100;
 
 /// A [`PlcSession`] that reads and writes registers. After each input, and at least every 10 ms, call
-/// [`ModbusPlc::poll`] until it gives `None`.
+/// [`ModbusPlc::poll`] until it returns `None`.
 ///
-/// The registers hold only the low 16 bits of a nonce: those must differ from the trigger's before. A part's deadline is
-/// configured on both sides; that of the session counts from its trigger here, the device's from when it has it.
+/// The registers have only the low 16 bits of a nonce. These must differ from those of the previous trigger. A part's deadline
+/// is configured on both sides. The PLC counts it from the session's trigger, the device from the arrival of the trigger.
 #[derive(Debug)]
 pub struct ModbusPlc {
     session: PlcSession,
     unit: Unit,
     ends: Ends,
     framer: Framer,
-    /// The request that waits for its answer, and until when.
+    /// The request that waits for its answer, and the time of its time-out.
     asked: Option<(Asked, u64)>,
     device: Option<Device>,
-    /// What was sent last was a read.
+    /// The last request was a read.
     has_read: bool,
     read_due_ms: u64,
-    /// The part that the session asked for last.
+    /// The session's last trigger.
     part: Option<TriggerRequest>,
     trigger: Option<Command>,
     acknowledge: Option<Command>,
@@ -73,19 +76,19 @@ impl Asked {
     }
 }
 
-/// The device as its registers show it.
+/// The device's state from its registers.
 #[derive(Debug)]
 struct Device {
     boot_epoch: u32,
     heartbeat: u16,
     heard_ms: u64,
-    /// It answered a command 0 of ours since its start.
+    /// It answered a command 0 of this client since its start.
     armed: bool,
-    /// It showed that it is ready, and nothing was written since.
+    /// It was ready at the last read, and nothing was written since.
     ready: bool,
 }
 
-/// What an answer holds.
+/// The content of an answer.
 enum Answer {
     Shown(SnapshotRegisters),
     Written,
@@ -93,8 +96,8 @@ enum Answer {
 }
 
 impl ModbusPlc {
-    /// A client of this unit. Of the ends only the device's number counts here, and the wait, which is that for an answer
-    /// where it is longer than [`ANSWER_MS`].
+    /// A client of this unit. It uses only two fields of `ends`: `device`, and `first_wait_ms`, which is the time-out of an
+    /// answer if it is longer than [`ANSWER_MS`].
     #[must_use]
     pub fn new(now_ms: u64, session: PlcSession, unit: Unit, ends: Ends) -> Self {
         Self {
@@ -116,18 +119,19 @@ impl ModbusPlc {
         }
     }
 
-    /// The session behind it.
+    /// The session behind the registers.
     pub fn session(&mut self) -> &mut PlcSession {
         &mut self.session
     }
 
-    /// What it met: `frames` are answers, `dropped` those of them that could not be used, `links` starts of the device.
+    /// The counters of the link: `frames` are answers, `dropped` are answers that could not be used, `links` are starts of the
+    /// device.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Requests without an answer in time, wrapping.
+    /// Requests that timed out, wrapping.
     #[must_use]
     pub const fn unanswered(&self) -> u32 {
         self.unanswered
@@ -139,20 +143,20 @@ impl ModbusPlc {
         self.device.as_ref().filter(|device| device.is_heard(now_ms)).map(|device| device.boot_epoch)
     }
 
-    /// The link was lost and opened anew: half an answer is forgotten, and what was asked is asked again.
+    /// Call this when the port was lost and reopened. Drops a partial answer and the request that waited for it.
     pub fn reopened(&mut self) {
         self.framer.drop_all();
         self.asked = None;
     }
 
-    /// Bytes that came.
+    /// Feeds received bytes.
     pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
-        self.hear(now_ms, |framer, on_frame| framer.feed(bytes, now_ms, on_frame));
+        self.receive(now_ms, |framer, on_frame| framer.feed(bytes, now_ms, on_frame));
     }
 
-    /// What to do now; bytes stand in `out`.
+    /// The next action. Bytes to send are in `out`.
     pub fn poll<'a>(&mut self, now_ms: u64, out: &'a mut FrameBuffer) -> Option<Output<'a, PlcEvent>> {
-        self.hear(now_ms, |framer, on_frame| framer.poll(now_ms, on_frame));
+        self.receive(now_ms, |framer, on_frame| framer.poll(now_ms, on_frame));
         while let Some(action) = self.session.poll(now_ms) {
             match action {
                 PlcAction::Event(event) => {
@@ -161,7 +165,7 @@ impl ModbusPlc {
                     }
                     return Some(Output::Event(event));
                 }
-                PlcAction::Send(message) => self.put(&message),
+                PlcAction::Send(message) => self.queue(&message),
             }
         }
         match self.asked {
@@ -177,18 +181,18 @@ impl ModbusPlc {
         asked.request().encode(self.unit.number(), out).ok().map(Output::Bytes)
     }
 
-    /// Something that the session wants to say waits for its turn.
-    fn put(&mut self, message: &ToDevice) {
+    /// Queues a message of the session as a command.
+    fn queue(&mut self, message: &ToDevice) {
         match message {
             ToDevice::Trigger(request) => {
                 self.part = Some(*request);
                 let (part_id, nonce) = (request.part_id, low_u16(request.nonce));
-                // The session repeats what finds no device.
+                // Without a device there is no trigger to queue. The session repeats it.
                 let epoch = self.device.as_ref().map(|device| device.boot_epoch);
                 self.trigger = epoch.map(|epoch| Command::Trigger { part_id, nonce, epoch });
             }
             ToDevice::Heartbeat(_) => self.heartbeat_due = true,
-            // The registers that asked for an acknowledgement have more to echo, see `shown`. The others are native.
+            // `snapshot_received` queues acknowledgements, because they need the registers' nonce. The others are native only.
             ToDevice::Ack(_) | ToDevice::Hello(_) | ToDevice::Error(_) => {}
         }
     }
@@ -222,8 +226,8 @@ impl ModbusPlc {
         Some(Asked::Read)
     }
 
-    /// Takes the first frame that answers what was asked.
-    fn hear(&mut self, now_ms: u64, frames: impl FnOnce(&mut Framer, &mut dyn FnMut(&[u8]))) {
+    /// Handles the first frame that answers the pending request.
+    fn receive(&mut self, now_ms: u64, frames: impl FnOnce(&mut Framer, &mut dyn FnMut(&[u8]))) {
         let (unit, counters) = (self.unit.number(), &mut self.counters);
         let mut answered = None;
         let mut on_frame = |frame: &[u8]| {
@@ -245,7 +249,7 @@ impl ModbusPlc {
         let asked = self.asked.take();
         match answer {
             Answer::Shown(registers) => match ModbusSnapshot::from_registers(&registers) {
-                Ok(shown) => self.shown(now_ms, &shown),
+                Ok(shown) => self.snapshot_received(now_ms, &shown),
                 Err(SnapshotError::Magic(_) | SnapshotError::Version(_)) => self.incompatible(now_ms),
                 Err(SnapshotError::Crc | SnapshotError::Complement) => self.drop_answer(),
             },
@@ -258,15 +262,16 @@ impl ModbusPlc {
         }
     }
 
-    /// The device at one moment.
-    fn shown(&mut self, now_ms: u64, shown: &ModbusSnapshot) {
+    /// Handles a valid snapshot of the device.
+    fn snapshot_received(&mut self, now_ms: u64, shown: &ModbusSnapshot) {
         if self.ends.device.is_some_and(|device| device != shown.device) {
             return self.incompatible(now_ms);
         }
         match &mut self.device {
             Some(device) if device.boot_epoch == shown.epoch => {
                 let older = shown.heartbeat.wrapping_sub(device.heartbeat).cast_signed() < 0;
-                // An answer that was held up: what it shows is past. Who was silent may have counted on by any number.
+                // A delayed answer is outdated. After a silence the counter may have advanced by any number, so its order proves
+                // nothing.
                 if older && device.is_heard(now_ms) {
                     return self.drop_answer();
                 }
@@ -297,13 +302,13 @@ impl ModbusPlc {
             self.acknowledge = Some(Command::Acknowledge { part_id, nonce, sequence });
         }
         if asked.is_some() {
-            // It has the trigger.
+            // The device has the trigger.
             self.trigger = None;
         }
         self.session.receive(now_ms, &message);
     }
 
-    /// The device has another map, or is another device: nothing of it is a PASS.
+    /// The device has another map, or is another device: nothing from it may be a PASS.
     fn incompatible(&mut self, now_ms: u64) {
         self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
         self.device = None;

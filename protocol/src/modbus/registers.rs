@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// A run of registers: words in memory, or the bytes of a frame that hold them, high byte first.
+/// Consecutive registers: words in memory, or bytes of a frame, high byte first.
 #[derive(Clone, Copy)]
 pub struct Registers<'a>(Source<'a>);
 
@@ -13,20 +13,20 @@ enum Source<'a> {
 }
 
 impl<'a> Registers<'a> {
-    /// These words.
+    /// Registers with these values.
     #[must_use]
     pub const fn new(words: &'a [u16]) -> Self {
         Self(Source::Words(words))
     }
 
-    /// The registers that a frame's bytes hold; none when a byte is left over.
+    /// The registers in a frame's bytes. `None` if the number of bytes is odd.
     #[must_use]
     pub const fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
         let (pairs, rest) = bytes.as_chunks::<2>();
         if rest.is_empty() { Some(Self(Source::Bytes(pairs))) } else { None }
     }
 
-    /// How many.
+    /// The number of registers.
     #[must_use]
     pub const fn len(&self) -> usize {
         match self.0 {
@@ -35,13 +35,13 @@ impl<'a> Registers<'a> {
         }
     }
 
-    /// True for none.
+    /// Are there no registers?
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The register at `index`; none past the end.
+    /// The register at `index`. `None` past the end.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<u16> {
         match self.0 {
@@ -50,13 +50,13 @@ impl<'a> Registers<'a> {
         }
     }
 
-    /// One after another.
+    /// The registers in order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + 'a {
         let registers = *self;
         (0..registers.len()).map_while(move |index| registers.get(index))
     }
 
-    /// All of them, when there are exactly `N`.
+    /// All registers, if there are exactly `N`.
     #[must_use]
     pub fn to_array<const N: usize>(&self) -> Option<[u16; N]> {
         (self.len() == N).then(|| core::array::from_fn(|index| self.get(index).unwrap_or_default()))

@@ -1,11 +1,11 @@
-//! The server: one request in, one answer out, or silence.
+//! The server: answers one request at a time.
 //!
-//! Silence answers a wrong CRC, another unit, and every broadcast: reading makes no sense there, and a command that reaches
-//! several devices at once is more likely a mistake than a wish. Everything else gets its registers or an exception.
+//! It does not answer a wrong CRC, another unit, or a broadcast. A command that reaches several devices at once is most likely a
+//! mistake. Every other request gets registers or an exception.
 //!
-//! Writes are all or nothing. A write that touches the last register of the command block closes the block: only then is
-//! it judged, and a block that is not right is answered with [`Exception::IllegalValue`] and leaves all registers as they
-//! were. So a client that can only write single registers may do so, the last one last.
+//! A write has an effect on all of its registers or on none. A write to the last register of the command block closes the
+//! block, and the server checks the block only then. An invalid block gets [`Exception::IllegalValue`] and leaves all registers
+//! unchanged. A client that can only write single registers therefore writes the last one last.
 
 use super::codec::{CountError, Exception, FrameBuffer, Request, Response, open};
 use super::command::{Command, CommandBlock, CommandRegisters};
@@ -15,36 +15,36 @@ use super::snapshot::{SnapshotRegisters, epoch_of};
 use super::unit::Unit;
 use heapless::Deque;
 
-/// Triggers that are remembered: one of them that comes again, held up on its way, is not done again.
+/// How many triggers the server remembers. It does not execute a remembered trigger again when a delayed copy arrives.
 pub const TRIGGERS: usize = 64;
 
-/// A block that was closed and is right.
+/// A valid block that was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     /// The PLC's heartbeat.
     pub heartbeat: u16,
-    /// The command, if it is to be done now, or a trigger of another epoch than the snapshot's: that is to be refused.
-    /// [`Command::None`] when it was done before, or is to wait.
+    /// The command to execute, or a trigger of another epoch than the snapshot's, which the caller must refuse.
+    /// [`Command::None`] if the command was executed before, or the server is not [armed](Server::is_armed).
     pub command: Command,
 }
 
-/// What became of one frame.
+/// The result of one frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Served<'b> {
-    /// The bytes to send; none for silence.
+    /// The bytes to send, if there is an answer.
     pub answer: Option<&'b [u8]>,
-    /// What the PLC wrote, if the request closed its block.
+    /// The written block, if the request closed it.
     pub written: Option<Written>,
 }
 
-/// Requests since the server was made; counts stop at their largest value.
+/// Counts of requests since the server was created. They stop at their largest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestCounts {
-    /// Answered with registers or a receipt.
+    /// Answered with registers or a confirmation of a write.
     pub answered: u32,
     /// Answered with an exception.
     pub refused: u32,
-    /// Right frames of other units, and broadcasts.
+    /// Valid frames for other units, and broadcasts.
     pub foreign: u32,
 }
 
@@ -54,14 +54,14 @@ pub struct Server {
     unit: Unit,
     block: CommandRegisters,
     armed: bool,
-    /// The newest last.
+    /// Nonce and part of each remembered trigger, the newest last.
     triggers: Deque<(u16, u64), TRIGGERS>,
     last_clear: Option<u16>,
     counts: RequestCounts,
 }
 
 impl Server {
-    /// A server for this unit, not [armed](Self::is_armed) yet.
+    /// A server for this unit. It is not [armed](Self::is_armed) yet.
     #[must_use]
     pub fn new(unit: Unit) -> Self {
         Self {
@@ -74,33 +74,33 @@ impl Server {
         }
     }
 
-    /// Whether commands are done. After a start none is until the PLC wrote [`Command::None`] once: a PLC that writes its
-    /// block over and over would otherwise have a part judged again after each restart of the device.
+    /// Does the server execute commands? After a start it does so only after the PLC wrote [`Command::None`] once. Otherwise a
+    /// PLC that writes its block cyclically would trigger the same part again after each restart of the device.
     #[must_use]
     pub const fn is_armed(&self) -> bool {
         self.armed
     }
 
-    /// Counts since the server was made.
+    /// Counts since the server was created.
     #[must_use]
     pub const fn counts(&self) -> RequestCounts {
         self.counts
     }
 
-    /// Answers a frame from the `snapshot`, in `out`.
+    /// Answers a frame from `snapshot`. The answer is in `out`.
     pub fn serve<'b>(&mut self, frame: &[u8], snapshot: &SnapshotRegisters, out: &'b mut FrameBuffer) -> Served<'b> {
-        let Some((unit, said)) = open(frame) else {
+        let Some((unit, pdu)) = open(frame) else {
             return Served { answer: None, written: None };
         };
         if unit != self.unit.number() {
             self.counts.foreign = self.counts.foreign.saturating_add(1);
             return Served { answer: None, written: None };
         }
-        // `open` gives no frame without a function.
-        let function = said.first().copied().unwrap_or_default();
+        // `open` never returns an empty PDU.
+        let function = pdu.first().copied().unwrap_or_default();
         let mut written = None;
         let mut holding = [0; HOLDING_REGISTERS];
-        let response = Request::decode(said).and_then(|request| match request {
+        let response = Request::decode(pdu).and_then(|request| match request {
             Request::ReadInput { address, count } => {
                 part_of(snapshot, address, count).map(|found| Response::Registers(Registers::new(found)))
             }
@@ -130,7 +130,7 @@ impl Server {
         Served { answer: answer.ok(), written }
     }
 
-    /// Writes all of `values` or, on an exception, none.
+    /// Writes all of `values` or, on an exception, no value.
     fn write(
         &mut self,
         address: u16,
@@ -154,10 +154,10 @@ impl Server {
         Ok(written)
     }
 
-    /// The command if it is new, else [`Command::None`].
+    /// Returns the command if it is new, otherwise [`Command::None`].
     fn once(&mut self, command: Command, now_epoch: u32) -> Result<Command, Exception> {
         let is_new = match command {
-            // Held up through a start of the device: it is no trigger of this start, so it is not remembered as one.
+            // A trigger that was delayed over a restart of the device. It is not remembered, because it is not of this start.
             Command::Trigger { epoch, .. } if epoch != now_epoch => true,
             Command::None => {
                 self.armed = true;
@@ -167,7 +167,7 @@ impl Server {
             Command::Trigger { part_id, nonce, .. } => {
                 let is_new = !self.triggers.iter().any(|known| *known == (nonce, part_id));
                 if is_new {
-                    // The nonce belongs to another part: to do nothing silently would leave the PLC waiting.
+                    // The nonce belongs to another part. Without an exception the PLC would wait in vain.
                     if self.triggers.back().is_some_and(|(last_nonce, _)| *last_nonce == nonce) {
                         return Err(Exception::IllegalValue);
                     }
@@ -179,14 +179,14 @@ impl Server {
                 }
                 is_new
             }
-            // Done again it does nothing; one that came too late must count when its record is shown again.
+            // Repeating an acknowledgement is harmless. One that came too late must count when its record is shown again.
             Command::Acknowledge { .. } => true,
             Command::Clear { nonce } => self.last_clear.replace(nonce) != Some(nonce),
         };
         Ok(if is_new { command } else { Command::None })
     }
 
-    /// All holding registers: the snapshot again, then the command block.
+    /// All holding registers: a copy of the snapshot, then the command block.
     fn holding(&self, snapshot: &SnapshotRegisters) -> [u16; HOLDING_REGISTERS] {
         let mut holding = [0; HOLDING_REGISTERS];
         holding[..SNAPSHOT_REGISTERS].copy_from_slice(snapshot);
@@ -202,7 +202,7 @@ fn part_of(registers: &[u16], address: u16, count: u16) -> Result<&[u16], Except
     registers.get(start..start + usize::from(count)).ok_or(Exception::IllegalAddress)
 }
 
-/// From the snapshot's copy, or from the command block; the addresses between them are in no map.
+/// Registers of the snapshot's copy, or of the command block. The addresses between them are not in the map.
 fn part_of_holding(holding: &[u16; HOLDING_REGISTERS], address: u16, count: u16) -> Result<Response<'_>, Exception> {
     let (snapshot, block) = holding.split_at(SNAPSHOT_REGISTERS);
     let found = match address.checked_sub(COMMAND_ADDRESS) {

@@ -1,4 +1,4 @@
-//! What the device tells: 32 registers, all of the same instant.
+//! The snapshot: 32 registers that the device serves, all of one moment.
 
 use super::map::{MAGIC, SNAPSHOT_REGISTERS, VERSION, is_sealed, joined_u32, joined_u64, seal, split_u32, split_u64};
 use crate::{digest::DigestStart, reason::ReasonCode, score::ScoreE4, state::Status};
@@ -6,43 +6,42 @@ use crate::{digest::DigestStart, reason::ReasonCode, score::ScoreE4, state::Stat
 /// The registers of one snapshot, CRC-32C included.
 pub type SnapshotRegisters = [u16; SNAPSHOT_REGISTERS];
 
-/// The verdict register while there is no verdict. Like every word that is none of the three [`WireVerdict`]s it is no PASS.
-///
-/// [`WireVerdict`]: crate::code::WireVerdict
+/// The verdict register while there is no verdict to act on. Like every value that is not a
+/// [`WireVerdict`](crate::code::WireVerdict), it is never a PASS.
 pub const NO_VERDICT: u16 = 0;
 
-/// Status bit 7, which only this register has: no real part was judged, and a PASS is not to be acted on. The other bits
-/// are [`Status`]'s.
+/// Status bit 7, which only this register has: no real part was judged, and the PLC must not act on a PASS. The other bits are
+/// those of [`Status`].
 pub const SIMULATED: Status = Status(1 << 7);
 
-/// The device at one instant. Register numbers in brackets.
+/// The device at one moment. Register numbers are in brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModbusSnapshot {
-    /// Which device \[2-3\].
+    /// The device's number \[2-3\].
     pub device: u32,
-    /// Its state by OPC 40100-1's numbers \[4\].
+    /// The state as its number in OPC 40100-1 \[4\].
     pub state: u16,
-    /// Changes at least every 300 ms while the device is alive \[5\].
+    /// The heartbeat counter. It changes at least every 300 ms while the device is healthy \[5\].
     pub heartbeat: u16,
-    /// Changes with each start of the device \[6-7\].
+    /// The boot epoch. It changes with each start of the device \[6-7\].
     pub epoch: u32,
-    /// The status bits, [`SIMULATED`] among them \[8\].
+    /// The status bits, including [`SIMULATED`] \[8\].
     pub status: Status,
-    /// Recorded verdicts that were never acknowledged \[9\].
+    /// Verdicts in the journal that were never acknowledged \[9\].
     pub backlog: u16,
-    /// The verdict's number, its low 32 bits \[10-11\].
+    /// The low 32 bits of the verdict's number \[10-11\].
     pub sequence: u32,
-    /// The part that was triggered last \[12-15\].
+    /// The part \[12-15\].
     pub part_id: u64,
-    /// The nonce of that trigger \[16\].
+    /// The low 16 bits of the trigger's nonce \[16\].
     pub nonce: u16,
-    /// [`WireVerdict::register`](crate::code::WireVerdict::register), or [`NO_VERDICT`] \[17\]; its complement goes to \[18\].
+    /// [`WireVerdict::register`](crate::code::WireVerdict::register), or [`NO_VERDICT`] \[17\]. \[18\] is its complement.
     pub verdict: u16,
-    /// Why \[19\]; 0 while there is no verdict.
+    /// The reason of the verdict or of the refusal. 0 if there is neither \[19\].
     pub reason: ReasonCode,
     /// The score \[20\].
     pub score: ScoreE4,
-    /// Milliseconds since the trigger; stops at 65535 \[21\].
+    /// Milliseconds since the trigger, at most 65535 \[21\].
     pub age_ms: u16,
     /// The model that judged \[22-25\].
     pub model: DigestStart,
@@ -50,39 +49,39 @@ pub struct ModbusSnapshot {
     pub image: DigestStart,
 }
 
-/// Why registers are no snapshot to be trusted.
+/// Why registers are not a valid snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotError {
-    /// The CRC-32C does not fit: damaged, or read in pieces of different instants.
+    /// The CRC-32C is wrong: the registers are damaged, or were read in several requests.
     Crc,
-    /// Register 1 is not [`MAGIC`]: these are not this map's registers.
+    /// Register 1 is not [`MAGIC`]: the registers do not belong to this map.
     Magic(u16),
-    /// Register 0 names a version of the map other than [`VERSION`].
+    /// Register 0 is not [`VERSION`].
     Version(u16),
-    /// The verdict and its complement contradict each other.
+    /// Register 18 is not the inverted verdict.
     Complement,
 }
 
 impl core::fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Crc => f.write_str("the CRC-32C does not fit the registers"),
+            Self::Crc => f.write_str("the CRC-32C of the registers is wrong"),
             Self::Magic(found) => write!(f, "register 1 holds {found:#06x}, expected {MAGIC:#06x}"),
-            Self::Version(found) => write!(f, "the map has version {found}, expected {VERSION}"),
-            Self::Complement => f.write_str("the verdict and its complement contradict each other"),
+            Self::Version(found) => write!(f, "found version {found} of the register map, expected {VERSION}"),
+            Self::Complement => f.write_str("register 18 is not the complement of the verdict in register 17"),
         }
     }
 }
 
 impl core::error::Error for SnapshotError {}
 
-/// The epoch that these registers show.
+/// The boot epoch in these registers.
 pub(super) const fn epoch_of(registers: &SnapshotRegisters) -> u32 {
     joined_u32([registers[6], registers[7]])
 }
 
 impl ModbusSnapshot {
-    /// A device that did not start yet and has judged nothing.
+    /// The snapshot of a device that has not started.
     pub const EMPTY: Self = Self {
         device: 0,
         state: 0,
@@ -101,7 +100,7 @@ impl ModbusSnapshot {
         image: DigestStart::NONE,
     };
 
-    /// As registers.
+    /// Converts to registers.
     #[must_use]
     pub fn to_registers(&self) -> SnapshotRegisters {
         let mut registers = [0; SNAPSHOT_REGISTERS];
@@ -127,7 +126,7 @@ impl ModbusSnapshot {
         registers
     }
 
-    /// From registers, everything checked that the device promises.
+    /// Converts from registers and checks CRC-32C, magic, version and complement.
     ///
     /// # Errors
     /// [`SnapshotError`]; the CRC-32C is checked first.
@@ -172,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn wrong_in_one_way_each() {
+    fn each_check_has_its_error() {
         let right = ModbusSnapshot { verdict: WireVerdict::Pass.register(), ..ModbusSnapshot::EMPTY }.to_registers();
         let sealed = |at: usize, value: u16| {
             let mut registers = right;
@@ -210,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn comes_back_as_it_was(snapshot in any_snapshot()) {
+        fn a_snapshot_survives_the_round_trip(snapshot in any_snapshot()) {
             prop_assert_eq!(ModbusSnapshot::from_registers(&snapshot.to_registers()), Ok(snapshot));
         }
 

@@ -3,12 +3,12 @@
 use core::fmt;
 use serde::Deserialize;
 
-/// A unit, 1 to 247: 0 is the broadcast, 248 to 255 are reserved (Modbus over Serial Line V1.02, section 2.2).
+/// A unit, 1 to 247. 0 is the broadcast address, 248 to 255 are reserved (Modbus over Serial Line V1.02, section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u8")]
 pub struct Unit(u8);
 
-/// The number is no unit's.
+/// The number is not a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnitError {
     /// The number.
@@ -24,10 +24,10 @@ impl fmt::Display for UnitError {
 impl core::error::Error for UnitError {}
 
 impl Unit {
-    /// Unit 1, what a device is where nobody says otherwise.
+    /// Unit 1, the default.
     pub const FIRST: Self = Self(1);
 
-    /// The number, as it travels.
+    /// The number of the unit.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.0
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_addresses_of_single_devices_are_units() {
+    fn only_1_to_247_are_units() {
         let units = (0..=u8::MAX).filter_map(|number| Unit::try_from(number).ok());
         assert!(units.map(Unit::number).eq(1..=247));
         assert_eq!(Unit::try_from(1), Ok(Unit::FIRST));

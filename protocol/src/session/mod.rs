@@ -1,5 +1,7 @@
-//! What is said between device and PLC, whichever profile carries it. A session does no input or output and has no
-//! clock: it is told what came and what time it is, and is asked what to do until it says nothing.
+//! The exchange between device and PLC, independent of the profile that carries it.
+//!
+//! A session does no input or output and has no clock. The caller passes in messages and the time, and polls the session for
+//! actions until it returns `None`.
 
 pub mod device;
 pub mod plc;

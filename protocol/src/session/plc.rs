@@ -1,4 +1,4 @@
-//! The PLC's side: sends triggers, receives verdicts, asks the gate. Every part ends with exactly one [`Outcome`].
+//! The PLC's side: sends triggers, receives verdicts, applies the gate. Every part ends with exactly one [`Outcome`].
 
 use super::repeat::Repeat;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 use heapless::{Deque, Vec};
 
-/// What does not change while a PLC runs.
+/// Settings that do not change while a PLC runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlcSessionConfig {
     /// The models that may let a part pass.
@@ -22,24 +22,24 @@ pub struct PlcSessionConfig {
     pub first_wait_ms: u64,
 }
 
-/// What became of a part.
+/// How a part ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     /// The part.
     pub part_id: u64,
     /// The nonce of its trigger.
     pub nonce: u32,
-    /// What the gate does.
+    /// The decision of the gate.
     pub decision: GateDecision,
-    /// The verdict that the gate judged; none where none came.
+    /// The verdict that the gate judged. `None` if no verdict came.
     pub claim: Option<Claim>,
-    /// The device's start that the decision rests on; none where no device was found yet.
+    /// The device's boot epoch at the decision. `None` if no device was found yet.
     pub boot_epoch: Option<u32>,
     /// Milliseconds from the first trigger to the decision.
     pub elapsed_ms: u64,
 }
 
-/// Something for the PLC's program to do or to know.
+/// An event for the PLC's program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlcEvent {
     /// The device accepted the trigger.
@@ -47,22 +47,22 @@ pub enum PlcEvent {
         /// The part.
         part_id: u64,
     },
-    /// The part's end: open the gate, or don't.
+    /// The part ended: open the gate or keep it shut.
     Decided(Outcome),
-    /// Information on a part that is not, or no longer, in front of the gate.
+    /// A record of a part that is not, or no longer, in front of the gate.
     Information(Record),
 }
 
-/// What [`PlcSession::poll`] gives.
+/// What the caller of [`PlcSession::poll`] has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlcAction {
-    /// Send this.
+    /// Send this message.
     Send(ToDevice),
-    /// Do this.
+    /// Handle this event.
     Event(PlcEvent),
 }
 
-/// A part is open: the window is one.
+/// A part is still open. A session handles one part at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartOpen;
 
@@ -74,7 +74,7 @@ struct OpenPart {
     deadline_ms: u32,
     started_ms: u64,
     accepted: bool,
-    /// A trigger went out in this boot epoch of the device.
+    /// The device's boot epoch in which a trigger was sent.
     asked_in: Option<u32>,
     repeat: Repeat,
 }
@@ -84,24 +84,25 @@ impl OpenPart {
         now_ms.saturating_sub(self.started_ms)
     }
 
-    fn is(&self, part_id: u64, nonce: u32) -> bool {
+    fn matches(&self, part_id: u64, nonce: u32) -> bool {
         self.part_id == part_id && self.nonce == nonce
     }
 }
 
-/// The device as the PLC hears it.
+/// What the PLC knows about the device.
 #[derive(Debug, Clone, Copy)]
 struct Device {
     boot_epoch: u32,
-    /// The heartbeat's counter and the time of its last change; none before the second different one.
+    /// The counter of the last heartbeat.
     counter: Option<u32>,
+    /// When the counter last changed. `None` until two different counters were received.
     changed_ms: Option<u64>,
     last: Option<DeviceHeartbeat>,
-    /// The greatest number of a verdict that was handled.
+    /// The greatest number of a handled verdict.
     verdict_seq: u64,
 }
 
-/// The PLC's session. After each input, and at least every 10 ms, call [`PlcSession::poll`] until it gives `None`.
+/// The PLC's session. After each input, and at least every 10 ms, call [`PlcSession::poll`] until it returns `None`.
 #[derive(Debug)]
 pub struct PlcSession {
     config: PlcSessionConfig,
@@ -115,7 +116,7 @@ pub struct PlcSession {
 }
 
 impl PlcSession {
-    /// A session without part and device.
+    /// A session without a part and a device.
     #[must_use]
     pub const fn new(config: PlcSessionConfig) -> Self {
         Self {
@@ -130,34 +131,34 @@ impl PlcSession {
         }
     }
 
-    /// The device's last heartbeat in its present boot epoch.
+    /// The device's last heartbeat in its current boot epoch.
     #[must_use]
     pub fn device_heartbeat(&self) -> Option<&DeviceHeartbeat> {
         self.device.as_ref().and_then(|device| device.last.as_ref())
     }
 
-    /// Milliseconds since the device's heartbeat last changed; `u64::MAX` if it never did.
+    /// Milliseconds since the device's heartbeat last changed. `u64::MAX` if it never changed.
     #[must_use]
     pub fn heartbeat_age_ms(&self, now_ms: u64) -> u64 {
         let changed_ms = self.device.and_then(|device| device.changed_ms);
         changed_ms.map_or(u64::MAX, |changed_ms| now_ms.saturating_sub(changed_ms))
     }
 
-    /// Does the device say that it would accept a trigger, and is its heartbeat fresh?
+    /// Does the device report that it would accept a trigger, and is its heartbeat fresh?
     #[must_use]
     pub fn is_device_ready(&self, now_ms: u64) -> bool {
         self.heartbeat_age_ms(now_ms) <= crate::limits::DEVICE_STALE_MS
             && self.device_heartbeat().is_some_and(|heartbeat| heartbeat.status.has(Status::READY))
     }
 
-    /// Verdicts that came more than once, wrapping.
+    /// How many verdicts were repetitions of handled ones, wrapping.
     #[must_use]
     pub const fn duplicates(&self) -> u32 {
         self.duplicates
     }
 
-    /// A link to the device of this boot epoch is open. A part that an earlier epoch was asked about ends as REJECT: the
-    /// device may have forgotten it, and must not be asked twice.
+    /// Call this when a link to the device in this boot epoch is open. A part that was triggered in an earlier epoch ends as
+    /// REJECT: the device may have forgotten it, and must not be asked twice.
     pub fn device_found(&mut self, now_ms: u64, boot_epoch: u32) {
         if self.device.is_none_or(|device| device.boot_epoch != boot_epoch) {
             let fresh = Device { boot_epoch, counter: None, changed_ms: None, last: None, verdict_seq: 0 };
@@ -167,19 +168,20 @@ impl PlcSession {
         if part.asked_in.is_some_and(|asked| asked != boot_epoch) {
             self.decide(now_ms, GateDecision::Reject(ReasonCode::RESTARTED), None);
         } else {
-            part.repeat.ask(now_ms);
+            part.repeat.make_due(now_ms);
         }
     }
 
-    /// The device speaks another version: an open part ends as REJECT.
+    /// Call this when the device speaks another version. An open part ends as REJECT.
     pub fn device_incompatible(&mut self, now_ms: u64) {
         self.decide(now_ms, GateDecision::Reject(ReasonCode::INCOMPATIBLE), None);
     }
 
-    /// A part stands in front of the gate: its number, a nonce that was never used before, and its time in milliseconds.
+    /// Triggers the part in front of the gate. `nonce` must never have been used before. `deadline_ms` is the time allowed for
+    /// the part.
     ///
     /// # Errors
-    /// [`PartOpen`] until [`PlcSession::poll`] has given [`PlcEvent::Decided`] for the part before it, and all other events.
+    /// [`PartOpen`] until [`PlcSession::poll`] has returned [`PlcEvent::Decided`] for the previous part and all other events.
     pub fn trigger(&mut self, now_ms: u64, part_id: u64, nonce: u32, deadline_ms: u32) -> Result<(), PartOpen> {
         if self.part.is_some() || !self.events.is_empty() {
             return Err(PartOpen);
@@ -191,13 +193,13 @@ impl PlcSession {
         Ok(())
     }
 
-    /// A message of the device, of the link that is open.
+    /// Handles a message of the device on the open link.
     pub fn receive(&mut self, now_ms: u64, message: &ToPlc) {
         match message {
-            ToPlc::Heartbeat(heartbeat) => self.heard(now_ms, heartbeat),
+            ToPlc::Heartbeat(heartbeat) => self.heartbeat_received(now_ms, heartbeat),
             ToPlc::Busy(busy) => {
                 if let Some(part) = &mut self.part
-                    && part.is(busy.part_id, busy.nonce)
+                    && part.matches(busy.part_id, busy.nonce)
                     && !part.accepted
                 {
                     part.accepted = true;
@@ -205,27 +207,27 @@ impl PlcSession {
                 }
             }
             ToPlc::Nak(nak) => {
-                let ours = self.part.as_ref().is_some_and(|part| part.is(nak.part_id, nak.nonce));
+                let is_open = self.part.as_ref().is_some_and(|part| part.matches(nak.part_id, nak.nonce));
                 // A busy device is asked again until the part's time is over.
-                if ours && nak.reason != ReasonCode::BUSY {
+                if is_open && nak.reason != ReasonCode::BUSY {
                     self.decide(now_ms, GateDecision::Reject(nak.reason), None);
                 }
             }
             ToPlc::Verdict(verdict) => self.verdict(now_ms, verdict),
             ToPlc::Record(record) => {
                 self.acknowledge(record.verdict_seq, record.part_id, record.code);
-                if self.part.as_ref().is_some_and(|part| part.is(record.part_id, record.nonce)) {
+                if self.part.as_ref().is_some_and(|part| part.matches(record.part_id, record.nonce)) {
                     self.decide(now_ms, GateDecision::Reject(ReasonCode::RECORD_ONLY), None);
                 } else {
                     let _ = self.events.push_back(PlcEvent::Information(*record));
                 }
             }
-            // The link's own.
+            // The link handles these.
             ToPlc::HelloAck(_) | ToPlc::Error(_) => {}
         }
     }
 
-    /// What to do now; to be called until it gives `None`.
+    /// The next action. Call it until it returns `None`.
     pub fn poll(&mut self, now_ms: u64) -> Option<PlcAction> {
         if let Some(ack) = self.acks.pop_front() {
             return Some(PlcAction::Send(ToDevice::Ack(ack)));
@@ -239,11 +241,11 @@ impl PlcSession {
         self.poll_trigger(now_ms).or_else(|| self.poll_heartbeat(now_ms)).map(PlcAction::Send)
     }
 
-    /// The trigger, until it is answered.
+    /// The trigger, repeated until the device answers it.
     fn poll_trigger(&mut self, now_ms: u64) -> Option<ToDevice> {
         let boot_epoch = self.device?.boot_epoch;
         let part = self.part.as_mut().filter(|part| !part.accepted && part.repeat.is_due(now_ms))?;
-        part.repeat.said(now_ms);
+        part.repeat.sent(now_ms);
         part.asked_in = Some(boot_epoch);
         let left_ms = u64::from(part.deadline_ms).saturating_sub(part.elapsed_ms(now_ms));
         let deadline_ms = u32::try_from(left_ms).unwrap_or(part.deadline_ms);
@@ -259,8 +261,8 @@ impl PlcSession {
         Some(ToDevice::Heartbeat(PlcHeartbeat { counter: self.heartbeat, status: Status::default() }))
     }
 
-    /// A heartbeat counts only when it differs from the one before: the first says nothing about whether it moves.
-    fn heard(&mut self, now_ms: u64, heartbeat: &DeviceHeartbeat) {
+    /// Only a changed counter is a sign of life. The first heartbeat does not show whether the counter changes.
+    fn heartbeat_received(&mut self, now_ms: u64, heartbeat: &DeviceHeartbeat) {
         let Some(device) = &mut self.device else { return };
         if device.counter.is_some_and(|before| before != heartbeat.counter) {
             device.changed_ms = Some(now_ms);
@@ -269,7 +271,7 @@ impl PlcSession {
         device.last = Some(*heartbeat);
     }
 
-    /// A verdict: acknowledged always, judged once, and only if it is on the part in front of the gate.
+    /// Acknowledges every verdict. Judges a verdict once, and only if it is for the part in front of the gate.
     fn verdict(&mut self, now_ms: u64, verdict: &VerdictMessage) {
         self.acknowledge(verdict.verdict_seq, verdict.part_id, verdict.code);
         let Some(device) = &mut self.device else { return };
@@ -278,7 +280,7 @@ impl PlcSession {
             return;
         }
         device.verdict_seq = verdict.verdict_seq;
-        if let Some(part) = self.part.as_ref().filter(|part| part.is(verdict.part_id, verdict.nonce)) {
+        if let Some(part) = self.part.as_ref().filter(|part| part.matches(verdict.part_id, verdict.nonce)) {
             let claim = Claim::from(verdict);
             let known = Known {
                 part_id: part.part_id,
@@ -293,8 +295,8 @@ impl PlcSession {
         }
     }
 
-    /// The open part ends. A full queue loses its oldest event, which is none of an end: a part is taken only when all
-    /// events before it were fetched.
+    /// Ends the open part. A full queue loses its oldest event. That is never a decision, because [`PlcSession::trigger`]
+    /// requires an empty queue.
     fn decide(&mut self, now_ms: u64, decision: GateDecision, claim: Option<Claim>) {
         if let Some(part) = self.part.take() {
             let OpenPart { part_id, nonce, .. } = part;
@@ -308,7 +310,7 @@ impl PlcSession {
         }
     }
 
-    /// Queues an acknowledgement; a full queue loses its oldest, which will be asked for again.
+    /// Queues an acknowledgement. A full queue loses its oldest one; the device then repeats the verdict or record.
     fn acknowledge(&mut self, verdict_seq: u64, part_id: u64, code: VerdictCode) {
         if self.acks.is_full() {
             self.acks.pop_front();

@@ -1,4 +1,4 @@
-//! How often triggers were refused, by reason.
+//! Counts of refusals by reason.
 
 use crate::reason::ReasonCode;
 
@@ -12,18 +12,18 @@ pub const REASONS: [ReasonCode; 6] = [
     ReasonCode::EPOCH_MISMATCH,
 ];
 
-/// Counts of NAKs since the session was made, wrapping.
+/// Counts of NAKs since the session was created, wrapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Refused([u32; REASONS.len()]);
 
 impl Refused {
-    /// None yet.
+    /// All counts 0.
     #[must_use]
     pub const fn new() -> Self {
         Self([0; REASONS.len()])
     }
 
-    /// A NAK for `reason`; one that is none of [`REASONS`] is not counted.
+    /// Counts a NAK. A reason that is not in [`REASONS`] is not counted.
     pub(super) fn count(&mut self, reason: ReasonCode) {
         if let Some(at) = REASONS.iter().position(|known| *known == reason) {
             self.0[at] = self.0[at].wrapping_add(1);

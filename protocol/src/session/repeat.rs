@@ -1,17 +1,17 @@
-//! When to say something again: first after a time that the link and the peer need, then ever more rarely.
+//! When to repeat a message: first after the time that link and peer need, then at growing intervals.
 
 use crate::limits::{MAX_REPEAT_MS, PLC_SCAN_MS, link_time_ms};
 
-/// Bytes of the longest exchange that a repetition waits for: a VERDICT, 54 bytes of payload.
+/// Bytes of a VERDICT frame, the longest frame that is repeated: 54 bytes of payload.
 const VERDICT_FRAME: usize = 81;
 
-/// The wait before the first repetition on a line of `baud` bits per second: two frame times and a PLC's scan.
+/// The wait before the first repetition on a link of `baud` bits per second: two frame times and [`PLC_SCAN_MS`].
 #[must_use]
 pub const fn first_wait_ms(baud: u32) -> u64 {
     2 * link_time_ms(VERDICT_FRAME, baud) + PLC_SCAN_MS
 }
 
-/// The next moment to say something, and the wait after it.
+/// The time of the next repetition, and the wait after it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Repeat {
     next_ms: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Repeat {
 }
 
 impl Repeat {
-    /// Due now; then first after `first_wait_ms`.
+    /// Due now. The first repetition is due after `first_wait_ms`.
     pub(crate) fn from(now_ms: u64, first_wait_ms: u64) -> Self {
         Self { next_ms: now_ms, wait_ms: first_wait_ms.max(1) }
     }
@@ -28,14 +28,14 @@ impl Repeat {
         now_ms >= self.next_ms
     }
 
-    /// It was said: the wait grows by half, up to [`MAX_REPEAT_MS`] or the first wait if that is longer.
-    pub(crate) fn said(&mut self, now_ms: u64) {
+    /// The message was sent. The wait grows by half, up to [`MAX_REPEAT_MS`] or to the first wait if that is longer.
+    pub(crate) fn sent(&mut self, now_ms: u64) {
         self.next_ms = now_ms.saturating_add(self.wait_ms);
         self.wait_ms = (self.wait_ms + self.wait_ms.div_ceil(2)).min(MAX_REPEAT_MS.max(self.wait_ms));
     }
 
-    /// The peer asked for it: due now.
-    pub(crate) fn ask(&mut self, now_ms: u64) {
+    /// Makes the message due now, for example because the peer asked for it.
+    pub(crate) fn make_due(&mut self, now_ms: u64) {
         self.next_ms = self.next_ms.min(now_ms);
     }
 }
@@ -45,11 +45,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_by_half_up_to_the_most() {
+    fn waits_grow_by_half_up_to_the_maximum() {
         let (mut repeat, mut now_ms, mut waits) = (Repeat::from(0, 66), 0, std::vec::Vec::new());
         for _ in 0..6 {
             assert!(repeat.is_due(now_ms));
-            repeat.said(now_ms);
+            repeat.sent(now_ms);
             let wait = (1..).find(|wait| repeat.is_due(now_ms + wait)).unwrap();
             waits.push(wait);
             now_ms += wait;

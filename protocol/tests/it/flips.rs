@@ -1,10 +1,10 @@
-//! Turned bits of a VERDICT frame, a small count; `cargo run --release -p cellgate-protocol --example flips` turns all
-//! three and 10^8 random ones.
+//! A small count of flipped bits in a VERDICT frame. The large run, with all flips of 3 bits and 10^8 random ones of 4 and 5, is
+//! `cargo run --release -p cellgate-protocol --example flips`.
 
 use cellgate_test_line::{flips, random};
 
 #[test]
-fn no_flip_of_one_or_two_bits_is_taken_for_a_frame() {
+fn no_flip_of_one_or_two_bits_is_accepted() {
     let frame = flips::verdict_frame();
     let bits = frame.len() as u64 * 8;
     assert_eq!(flips::all(&frame, 1), flips::Found { tried: bits, accepted: 0 });
@@ -12,7 +12,7 @@ fn no_flip_of_one_or_two_bits_is_taken_for_a_frame() {
 }
 
 #[test]
-fn no_random_flip_of_three_to_five_bits_is_taken_for_a_frame() {
+fn no_random_flip_of_three_to_five_bits_is_accepted() {
     let frame = flips::verdict_frame();
     let mut random = random::Random::new(1);
     for bits in 3..=5 {

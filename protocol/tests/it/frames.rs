@@ -1,4 +1,4 @@
-//! Frames and the accumulator: what is written is read, what is damaged is not, and the next clean frame always is.
+//! Frames and the accumulator: a valid frame is read, a damaged one is not, and the next clean frame always is.
 
 use cellgate_protocol::{
     accumulator::Accumulator,
@@ -60,7 +60,7 @@ fn verdict() -> impl Strategy<Value = ToPlc> {
         ToPlc::Verdict(crate::support::verdict(
             &request,
             outcome,
-            NonZeroU64::new(seq).expect("a test knows its case"),
+            NonZeroU64::new(seq).expect("the range starts at 1"),
             age_ms,
         ))
     })
@@ -105,61 +105,62 @@ fn to_plc() -> impl Strategy<Value = ToPlc> {
 }
 
 fn encoded<M: Message>(header: &Header, message: &M) -> Vec<u8> {
-    frame::encode(header, message, &mut [0; MAX_FRAME]).expect("a test knows its case").to_vec()
+    frame::encode(header, message, &mut [0; MAX_FRAME]).expect("every message fits").to_vec()
 }
 
-/// All frames in some bytes, and how often there was none.
+/// The result for each piece of the bytes between two delimiters.
 fn frames<M: Message>(accumulator: &mut Accumulator, mut bytes: &[u8]) -> Vec<Result<(Header, M), FrameError>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let fed = accumulator.feed(bytes);
-        assert!(fed.rest.len() < bytes.len(), "no byte was taken");
+        assert!(fed.rest.len() < bytes.len(), "no byte was consumed");
         bytes = fed.rest;
         found.extend(fed.frame);
     }
     found
 }
 
-/// The frame between some bytes and a clean one is read, or lost; the clean one is read.
-fn clean_frame_follows<M: Message + Debug + PartialEq + Copy>(before: &[u8], header: &Header, message: &M) {
+/// Feeds `before` and then a clean frame, and requires that the clean frame is read.
+fn assert_clean_frame_is_read_after<M: Message + Debug + PartialEq + Copy>(
+    before: &[u8],
+    header: &Header,
+    message: &M,
+) {
     let mut accumulator = Accumulator::new();
     frames::<M>(&mut accumulator, before);
     let found = frames::<M>(&mut accumulator, &encoded(header, message));
-    assert_eq!(
-        found.last().expect("a test knows its case").as_ref().expect("a test knows its case"),
-        &(*header, *message)
-    );
+    assert_eq!(found.last(), Some(&Ok((*header, *message))));
 }
 
-/// Every cut of a frame costs that frame at most.
-fn every_cut_costs_one_frame<M: Message + Debug + PartialEq + Copy>(header: &Header, message: &M) {
+/// Cuts a frame at every byte. Each cut may lose that frame, but not the next one.
+fn assert_every_cut_loses_one_frame<M: Message + Debug + PartialEq + Copy>(header: &Header, message: &M) {
     let whole = encoded(header, message);
     for end in 0..whole.len() {
-        clean_frame_follows(&whole[..end], header, message);
+        assert_clean_frame_is_read_after(&whole[..end], header, message);
         let mut accumulator = Accumulator::new();
         let cut = frames::<M>(&mut accumulator, &whole[..end]);
-        assert!(cut.is_empty(), "a cut frame was taken");
+        assert!(cut.is_empty(), "a cut frame was accepted");
         let rest = frames::<M>(&mut Accumulator::new(), &whole[whole.len() - end..]);
-        // Without its first delimiter alone, a frame at the begin of a stream is still whole.
-        assert!(end + 1 == whole.len() || rest.iter().all(Result::is_err), "the end of a frame was taken");
+        // At the start of a stream a frame is complete without its first delimiter.
+        assert!(end + 1 == whole.len() || rest.iter().all(Result::is_err), "the end of a frame was accepted");
     }
 }
 
 proptest! {
     #[test]
-    fn what_the_plc_says_arrives(header in header(), message in to_device()) {
+    fn messages_of_the_plc_survive_the_round_trip(header in header(), message in to_device()) {
         let bytes = encoded(&header, &message);
         prop_assert_eq!(frames(&mut Accumulator::new(), &bytes), vec![Ok((header, message))]);
     }
 
     #[test]
-    fn what_the_device_says_arrives(header in header(), message in to_plc()) {
+    fn messages_of_the_device_survive_the_round_trip(header in header(), message in to_plc()) {
         let bytes = encoded(&header, &message);
         prop_assert_eq!(frames(&mut Accumulator::new(), &bytes), vec![Ok((header, message))]);
     }
 
     #[test]
-    fn frames_arrive_whatever_pieces_they_come_in(
+    fn frames_are_read_from_pieces_of_any_size(
         messages in prop::collection::vec((header(), to_plc()), 1..8),
         piece in 1usize..300,
     ) {
@@ -171,30 +172,30 @@ proptest! {
     }
 
     #[test]
-    fn every_truncation_costs_at_most_one_frame(header in header(), down in to_device(), up in to_plc()) {
-        every_cut_costs_one_frame(&header, &down);
-        every_cut_costs_one_frame(&header, &up);
+    fn every_truncation_loses_at_most_one_frame(header in header(), down in to_device(), up in to_plc()) {
+        assert_every_cut_loses_one_frame(&header, &down);
+        assert_every_cut_loses_one_frame(&header, &up);
     }
 
     #[test]
-    fn a_clean_frame_is_read_behind_any_noise(
+    fn a_clean_frame_is_read_after_any_noise(
         noise in prop::collection::vec(any::<u8>(), 1..=4096),
         header in header(),
         message in to_device(),
     ) {
-        clean_frame_follows(&noise, &header, &message);
+        assert_clean_frame_is_read_after(&noise, &header, &message);
     }
 
     #[test]
-    fn foreign_bytes_are_never_a_frame(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn random_bytes_are_never_a_frame(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
         for found in frames::<ToPlc>(&mut Accumulator::new(), &bytes) {
             prop_assert!(found.is_err());
         }
     }
 
     #[test]
-    fn a_right_check_sum_does_not_make_a_frame(body in prop::collection::vec(any::<u8>(), 0..MAX_RAW - 4)) {
-        // Random bytes are no header with the right version, length and type but by chance; then they are canonical.
+    fn a_right_crc_alone_does_not_make_a_frame(body in prop::collection::vec(any::<u8>(), 0..MAX_RAW - 4)) {
+        // Random bytes can be a valid header by chance. Then encoding them again must give the same bytes.
         let mut raw = body.clone();
         raw.extend(frame::crc_32c(&body).to_le_bytes());
         let mut stuffed = vec![0; raw.len() + 2];
@@ -207,13 +208,13 @@ proptest! {
 }
 
 #[test]
-fn noise_of_every_length_costs_no_clean_frame() {
+fn a_clean_frame_is_read_after_noise_of_every_length() {
     let message = ToDevice::Hello(Hello { schema: 1, plc: 1 });
     let header = Header { link_id: 1, boot_epoch: 2, seq: 3, ack: 4 };
     for length in 1..=4096usize {
-        // Noise without a delimiter is the worst: nothing ends it but the frame's own.
+        // Noise without a delimiter is the worst case: only the delimiter of the clean frame ends it.
         let noise: Vec<u8> = (0..length).map(|i| 1 + (i * 31 % 255) as u8).collect();
-        clean_frame_follows(&noise, &header, &message);
+        assert_clean_frame_is_read_after(&noise, &header, &message);
     }
 }
 
@@ -226,7 +227,7 @@ fn resynchronisations_are_counted() {
     assert_eq!(accumulator.resyncs(), 3);
 }
 
-/// A frame with a right check sum whose content is given byte by byte.
+/// A frame with this content and a right CRC.
 fn forged(body: &[u8]) -> Vec<u8> {
     let raw = [body, &frame::crc_32c(body).to_le_bytes()].concat();
     let mut stuffed = vec![0; raw.len() + 2];
@@ -236,12 +237,12 @@ fn forged(body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn each_check_on_receipt_has_its_error() {
+fn each_check_of_decode_has_its_error() {
     let message = ToDevice::Trigger(TriggerRequest { part_id: 1, nonce: 2, deadline_ms: 3 });
     let whole = encoded(&Header::default(), &message);
     let stuffed = &whole[1..whole.len() - 1];
     let mut raw = [0; MAX_FRAME];
-    let length = cobs::decode(stuffed, &mut raw).expect("a test knows its case") - 4;
+    let length = cobs::decode(stuffed, &mut raw).unwrap() - 4;
     let body = &raw[..length];
     let changed = |index: usize, value: u8| {
         let mut body = body.to_vec();
@@ -249,9 +250,9 @@ fn each_check_on_receipt_has_its_error() {
         frame::decode::<ToDevice>(&forged(&body)).unwrap_err()
     };
     assert_eq!(changed(0, 2), FrameError::Version { found: 2 });
-    assert_eq!(changed(1, 5), FrameError::Type { found: 5 }, "a VERDICT is nothing that a device hears");
+    assert_eq!(changed(1, 5), FrameError::Type { found: 5 }, "a device does not receive a VERDICT");
     assert_eq!(changed(1, 6), FrameError::Payload, "an ACK is longer");
-    assert_eq!(changed(1, 8), FrameError::Payload, "a HEARTBEAT is shorter: bytes are left");
+    assert_eq!(changed(1, 8), FrameError::Payload, "a HEARTBEAT is shorter, so bytes remain");
     assert_eq!(changed(2, 15), FrameError::Length);
     assert_eq!(changed(3, 1), FrameError::Length);
     let wrong = [&forged(body)[..stuffed.len() - 1], &[stuffed[stuffed.len() - 1] ^ 1]].concat();

@@ -1,14 +1,14 @@
-//! What the fuzz targets of `tests/fuzz` do, with a few random inputs and with whole cycles that were changed a little.
+//! The fuzz targets of `tests/fuzz`, with a few random inputs and with complete cycles that were changed slightly.
 
 use cellgate_test_line::fuzz::{EPOCH, accumulator, modbus, session};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
-/// A cycle as its steps.
+/// The steps of one cycle.
 type Seed = Vec<Vec<u8>>;
 
-/// Cycles, one after the other, with changed conditions and pauses between their steps and some bytes replaced. `pause` is
-/// the number of that step.
+/// Several cycles with changed conditions and pauses between their steps and with some bytes replaced. `pause` is the number of
+/// the step that lets time pass.
 fn cycles(seed: Seed, pause: u8) -> impl Strategy<Value = Vec<u8>> {
     let between = prop_oneof![
         6 => Just(Vec::new()),
@@ -36,7 +36,7 @@ fn accumulator_seed() -> Seed {
     vec![hello, vec![0, 3, 1, 2, 3], heartbeat, vec![3, 10], busy]
 }
 
-/// A whole cycle: HELLO, TRIGGER, the judging, ACK.
+/// A complete cycle: HELLO, TRIGGER, the judging, ACK.
 fn session_seed() -> Seed {
     let (hello, trigger) = (vec![0, 0, 0, 0, 0], vec![0, 1, 42, 1, 100, 0]);
     let (accept, conclude, commit) = (vec![3, 0], vec![3, 2], vec![3, 4]);
@@ -44,7 +44,7 @@ fn session_seed() -> Seed {
     vec![hello, trigger, accept, vec![6, 10], conclude, commit, vec![6, 2], acknowledge]
 }
 
-/// A whole cycle: command 0, trigger, the judging, acknowledgement.
+/// A complete cycle: command 0, trigger, the judging, acknowledgement.
 fn modbus_seed() -> Seed {
     let arm = vec![0, 4, 0, 0, 0, 0, 0];
     let trigger = vec![0, 9, 42, 1, EPOCH as u8, 0, 0];
@@ -55,12 +55,12 @@ fn modbus_seed() -> Seed {
 }
 
 #[test]
-fn a_seed_is_a_whole_cycle() {
+fn a_seed_is_a_complete_cycle() {
     assert_eq!((session::run(&session_seed().concat()), modbus::run(&modbus_seed().concat())), (1, 1));
     assert_eq!(accumulator::run(&accumulator_seed().concat()), 3);
 }
 
-/// `CELLGATE_FUZZ_SEEDS=FOLDER cargo test -p cellgate-protocol --test fuzzed write_seeds -- --ignored`
+/// `CELLGATE_FUZZ_SEEDS=FOLDER cargo test -p cellgate-protocol --test it fuzzed::write_seeds -- --ignored`
 #[test]
 #[ignore = "writes the first inputs of the fuzz targets to CELLGATE_FUZZ_SEEDS/TARGET/"]
 fn write_seeds() {
@@ -81,24 +81,24 @@ proptest! {
     })]
 
     #[test]
-    fn any_bytes_are_survived(input in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn random_bytes_cause_no_failure(input in prop::collection::vec(any::<u8>(), 0..400)) {
         accumulator::run(&input);
         session::run(&input);
         modbus::run(&input);
     }
 
     #[test]
-    fn changed_native_cycles_are_survived(input in cycles(session_seed(), 6)) {
+    fn changed_native_cycles_cause_no_failure(input in cycles(session_seed(), 6)) {
         session::run(&input);
     }
 
     #[test]
-    fn changed_frames_are_survived(input in cycles(accumulator_seed(), 3)) {
+    fn changed_frames_cause_no_failure(input in cycles(accumulator_seed(), 3)) {
         accumulator::run(&input);
     }
 
     #[test]
-    fn changed_modbus_cycles_are_survived(input in cycles(modbus_seed(), 5)) {
+    fn changed_modbus_cycles_cause_no_failure(input in cycles(modbus_seed(), 5)) {
         modbus::run(&input);
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes of each version, and the examples in SPEC.md.
+//! The golden bytes of each version, and the examples in SPEC.md.
 
 mod v01;
 
@@ -8,29 +8,29 @@ use cellgate_protocol::{
 };
 use std::{collections::BTreeMap, fmt::Debug};
 
-/// A frame's bytes as text.
+/// The bytes as hexadecimal text.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ")
 }
 
-fn same_both_ways<M: Message + Debug + PartialEq>((name, header, message, golden): (&str, Header, M, &str)) {
+fn assert_golden<M: Message + Debug + PartialEq>((name, header, message, golden): (&str, Header, M, &str)) {
     let mut out = [0; MAX_FRAME];
-    let bytes = frame::encode(&header, &message, &mut out).expect("a test knows its case");
-    assert_eq!(hex(bytes), golden, "{name} is written in another way");
-    let read = frame::decode::<M>(&bytes[1..bytes.len() - 1]).expect("a test knows its case");
-    assert_eq!(read, (header, message), "{name} is read in another way");
+    let bytes = frame::encode(&header, &message, &mut out).expect("every message fits");
+    assert_eq!(hex(bytes), golden, "{name} is encoded differently");
+    let read = frame::decode::<M>(&bytes[1..bytes.len() - 1]);
+    assert_eq!(read, Ok((header, message)), "{name} is decoded differently");
 }
 
 #[test]
-fn version_1_is_written_and_read_as_ever() {
-    v01::to_device().into_iter().for_each(same_both_ways);
-    v01::to_plc().into_iter().for_each(same_both_ways);
+fn version_1_matches_its_golden_bytes() {
+    v01::to_device().into_iter().for_each(assert_golden);
+    v01::to_plc().into_iter().for_each(assert_golden);
 }
 
 #[test]
 fn the_examples_of_the_specification_are_the_golden_bytes() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md")).expect("a test knows its case");
-    let block = text.split("```hex\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a test knows its case");
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md")).unwrap();
+    let block = text.split("```hex\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let mut examples = BTreeMap::new();
     let mut name = "";
     for line in block.lines() {

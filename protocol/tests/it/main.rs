@@ -1,5 +1,5 @@
-//! The protocol from outside, in one program: frames and sessions, registers, golden bytes, turned bits, fuzz bodies, the simulated
-//! line.
+//! Tests of the public API, in one program: frames, sessions, registers, golden bytes, flipped bits, fuzz targets, the simulated
+//! production line.
 
 mod flips;
 mod frames;

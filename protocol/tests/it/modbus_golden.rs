@@ -1,9 +1,9 @@
-//! Requests and responses byte by byte, and what the server answers.
+//! Requests and responses byte by byte, and the answers of the server.
 //!
-//! Function and data are the examples of the Modbus Application Protocol V1.1b3, sections 6.3, 6.4, 6.6, 6.12, 6.17 and 7;
-//! unit 17 and the CRC, computed bit by bit by another program, were added.
+//! Function and data are the examples of the Modbus Application Protocol V1.1b3, sections 6.3, 6.4, 6.6, 6.12, 6.17 and 7. Unit
+//! 17 and the CRC were added. The CRC was computed by another program.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
 use cellgate_protocol::modbus::codec::{CountError, Exception, Request, Response, ResponseError, open};
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
@@ -20,10 +20,10 @@ fn bytes(hex: &str) -> Vec<u8> {
     hex.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
 }
 
-/// A frame of unit 17 with its CRC.
-fn frame(said: &str) -> Vec<u8> {
+/// A frame of unit 17 with this PDU and a right CRC.
+fn frame(pdu: &str) -> Vec<u8> {
     let mut frame = vec![UNIT];
-    frame.extend(bytes(said));
+    frame.extend(bytes(pdu));
     let crc = crc16::bytes_of(&frame);
     frame.extend(crc);
     frame
@@ -85,29 +85,29 @@ fn each_request_and_its_response() {
         assert_eq!(request.encode(UNIT, &mut out).unwrap(), bytes(request_hex), "{request:?}");
         assert_eq!(response.encode(UNIT, request.function(), &mut out).unwrap(), bytes(response_hex), "{response:?}");
         let request_bytes = bytes(request_hex);
-        let (unit, said) = open(&request_bytes).unwrap();
-        assert_eq!((unit, Request::decode(said)), (UNIT, Ok(request)));
+        let (unit, pdu) = open(&request_bytes).unwrap();
+        assert_eq!((unit, Request::decode(pdu)), (UNIT, Ok(request)));
         assert_eq!(Response::decode(&bytes(response_hex), UNIT, &request), Ok(response));
     }
 }
 
 #[test]
-fn a_response_is_taken_only_for_its_request() {
-    let asked = Request::ReadInput { address: 8, count: 1 };
-    let decode = |said: &str| Response::decode(&frame(said), UNIT, &asked).map(|_| ()).unwrap_err();
+fn a_response_is_accepted_only_for_its_request() {
+    let request = Request::ReadInput { address: 8, count: 1 };
+    let decode = |pdu: &str| Response::decode(&frame(pdu), UNIT, &request).map(|_| ()).unwrap_err();
     assert_eq!(decode("03 02 00 0A"), ResponseError::Function(3));
     assert_eq!(decode("83 02"), ResponseError::Function(0x83));
     for mismatch in ["04", "04 02", "04 02 00", "04 04 00 0A 00 0B", "04 03 00 0A 00", "84", "84 02 02"] {
         assert_eq!(decode(mismatch), ResponseError::Mismatch, "{mismatch}");
     }
-    assert_eq!(Response::decode(&frame("04 02 00 0A"), 5, &asked), Err(ResponseError::Unit(UNIT)));
-    assert_eq!(Response::decode(&bytes("11 04 02 00 0B F8 F4"), UNIT, &asked), Err(ResponseError::Crc));
-    let asked = Request::WriteMultiple { address: 1, values: Registers::new(&[5, 6]) };
+    assert_eq!(Response::decode(&frame("04 02 00 0A"), 5, &request), Err(ResponseError::Unit(UNIT)));
+    assert_eq!(Response::decode(&bytes("11 04 02 00 0B F8 F4"), UNIT, &request), Err(ResponseError::Crc));
+    let request = Request::WriteMultiple { address: 1, values: Registers::new(&[5, 6]) };
     for mismatch in ["10 00 02 00 02", "10 00 01 00 01", "10 00 01 00"] {
-        assert_eq!(Response::decode(&frame(mismatch), UNIT, &asked), Err(ResponseError::Mismatch), "{mismatch}");
+        assert_eq!(Response::decode(&frame(mismatch), UNIT, &request), Err(ResponseError::Mismatch), "{mismatch}");
     }
-    let asked = Request::WriteSingle { address: 1, value: 5 };
-    assert_eq!(Response::decode(&frame("06 00 01 00 04"), UNIT, &asked), Err(ResponseError::Mismatch));
+    let request = Request::WriteSingle { address: 1, value: 5 };
+    assert_eq!(Response::decode(&frame("06 00 01 00 04"), UNIT, &request), Err(ResponseError::Mismatch));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn no_more_registers_than_a_function_allows() {
     assert_eq!(Response::Registers(values(126)).encode(UNIT, 3, &mut out), Err(CountError));
 }
 
-/// A server that was given a command of 0, and its snapshot.
+/// An armed server, and its snapshot.
 fn served() -> (Server, SnapshotRegisters) {
     let mut server = Server::new(UNIT.try_into().unwrap());
     write(&mut server, Command::None).unwrap();
@@ -141,19 +141,19 @@ fn snapshot() -> SnapshotRegisters {
     ModbusSnapshot { device: 7, epoch: EPOCH, ..ModbusSnapshot::EMPTY }.to_registers()
 }
 
-/// What the server answers to a frame, and what was written.
-fn asked(server: &mut Server, snapshot: &SnapshotRegisters, frame: &[u8]) -> (Option<Vec<u8>>, Option<Written>) {
+/// The server's answer to a frame, and the block that the frame closed.
+fn serve(server: &mut Server, snapshot: &SnapshotRegisters, frame: &[u8]) -> (Option<Vec<u8>>, Option<Written>) {
     let mut out = [0; 256];
     let served = server.serve(frame, snapshot, &mut out);
     (served.answer.map(<[u8]>::to_vec), served.written)
 }
 
-/// Writes a whole block; gives what is to be done, or the exception's code.
+/// Writes a complete block. Returns the command to execute, or the code of the exception.
 fn write(server: &mut Server, command: Command) -> Result<Command, u8> {
     let registers = CommandBlock { heartbeat: 1, command }.to_registers();
     let request = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&registers) };
     let mut out = [0; 256];
-    let (answer, written) = asked(server, &snapshot(), request.encode(UNIT, &mut out).unwrap());
+    let (answer, written) = serve(server, &snapshot(), request.encode(UNIT, &mut out).unwrap());
     match Response::decode(&answer.unwrap(), UNIT, &request).unwrap() {
         Response::Exception(code) => {
             assert_eq!(written, None);
@@ -164,7 +164,7 @@ fn write(server: &mut Server, command: Command) -> Result<Command, u8> {
 }
 
 #[test]
-fn reads_give_the_map_and_nothing_beside_it() {
+fn reads_return_only_registers_of_the_map() {
     let (mut server, snapshot) = served();
     let cases = [
         ("04 00 02 00 02", "04 04 00 00 00 07"),
@@ -186,15 +186,15 @@ fn reads_give_the_map_and_nothing_beside_it() {
         ("04 00 00 00 01 00", "84 03"),
     ];
     for (request, answer) in cases {
-        assert_eq!(asked(&mut server, &snapshot, &frame(request)), (Some(frame(answer)), None), "{request}");
+        assert_eq!(serve(&mut server, &snapshot, &frame(request)), (Some(frame(answer)), None), "{request}");
     }
-    let whole = asked(&mut server, &snapshot, &frame("04 00 00 00 20")).0.unwrap();
+    let whole = serve(&mut server, &snapshot, &frame("04 00 00 00 20")).0.unwrap();
     let registers = Registers::from_bytes(&whole[3..67]).unwrap().to_array().unwrap();
     assert_eq!(ModbusSnapshot::from_registers(&registers).unwrap().device, 7);
 }
 
 #[test]
-fn other_functions_are_exception_1_and_writes_beside_the_block_2() {
+fn unknown_functions_get_exception_1_and_writes_outside_the_block_get_2() {
     let (mut server, snapshot) = served();
     let cases = [
         ("01 00 00 00 01", "81 01"),
@@ -215,36 +215,36 @@ fn other_functions_are_exception_1_and_writes_beside_the_block_2() {
         ("17 00 00 00 01 00 00 00 01 02 00 09", "97 02"),
     ];
     for (request, answer) in cases {
-        assert_eq!(asked(&mut server, &snapshot, &frame(request)), (Some(frame(answer)), None), "{request}");
+        assert_eq!(serve(&mut server, &snapshot, &frame(request)), (Some(frame(answer)), None), "{request}");
     }
-    // Nothing of them was kept.
-    assert_eq!(asked(&mut server, &snapshot, &frame("03 01 00 00 01")).0, Some(frame("03 02 00 01")));
+    // The block is unchanged.
+    assert_eq!(serve(&mut server, &snapshot, &frame("03 01 00 00 01")).0, Some(frame("03 02 00 01")));
 }
 
 #[test]
-fn silent_on_other_units_and_broadcasts_and_bad_crcs() {
+fn other_units_broadcasts_and_wrong_crcs_get_no_answer() {
     let (mut server, snapshot) = served();
     for unit in (0..=255).filter(|&unit| unit != UNIT) {
-        for said in [&[0x03, 0, 0, 0, 1][..], &[0x06, 1, 0, 0, 9], &[0x2B, 1]] {
+        for pdu in [&[0x03, 0, 0, 0, 1][..], &[0x06, 1, 0, 0, 9], &[0x2B, 1]] {
             let mut frame = vec![unit];
-            frame.extend(said);
+            frame.extend(pdu);
             frame.extend(crc16::bytes_of(&frame));
-            assert_eq!(asked(&mut server, &snapshot, &frame), (None, None));
+            assert_eq!(serve(&mut server, &snapshot, &frame), (None, None));
         }
     }
     for bad in ["11 03 00 00 00 01 86 9B", "11 2B 00 00", "11", "FF FF"] {
-        assert_eq!(asked(&mut server, &snapshot, &bytes(bad)), (None, None));
+        assert_eq!(serve(&mut server, &snapshot, &bytes(bad)), (None, None));
     }
-    assert_eq!(asked(&mut server, &snapshot, &frame("03 01 00 00 01")).0, Some(frame("03 02 00 01")));
+    assert_eq!(serve(&mut server, &snapshot, &frame("03 01 00 00 01")).0, Some(frame("03 02 00 01")));
     assert_eq!(server.counts().foreign, 255 * 3);
 }
 
 #[test]
-fn a_command_is_done_once() {
+fn a_command_is_executed_once() {
     let (mut server, _) = served();
     let trigger = |part_id, nonce| Command::Trigger { part_id, nonce, epoch: EPOCH };
     let acknowledge = |sequence| Command::Acknowledge { part_id: 5, nonce: 1, sequence };
-    for (command, done) in [
+    for (command, executed) in [
         (trigger(5, 1), Ok(trigger(5, 1))),
         (trigger(5, 1), Ok(Command::None)),
         (acknowledge(8), Ok(acknowledge(8))),
@@ -256,7 +256,7 @@ fn a_command_is_done_once() {
         (trigger(6, 1), Err(3)),
         (trigger(5, 1), Ok(Command::None)),
         (trigger(6, 2), Ok(trigger(6, 2))),
-        // Held up on its way.
+        // A delayed copy.
         (trigger(5, 1), Ok(Command::None)),
         (trigger(7, 1), Ok(trigger(7, 1))),
         (trigger(6, 2), Ok(Command::None)),
@@ -264,12 +264,12 @@ fn a_command_is_done_once() {
         (Command::Clear { nonce: 2 }, Ok(Command::None)),
         (Command::Clear { nonce: 3 }, Ok(Command::Clear { nonce: 3 })),
     ] {
-        assert_eq!(write(&mut server, command), done, "{command:?}");
+        assert_eq!(write(&mut server, command), executed, "{command:?}");
     }
 }
 
 #[test]
-fn a_trigger_of_another_epoch_comes_to_be_refused_and_is_not_remembered() {
+fn a_trigger_of_another_epoch_is_handed_on_for_refusal_and_not_remembered() {
     let trigger = |epoch| Command::Trigger { part_id: 5, nonce: 1, epoch };
     for epoch in [EPOCH - 1, EPOCH + 1, 0, 2, EPOCH.swap_bytes()] {
         let mut server = Server::new(UNIT.try_into().unwrap());
@@ -285,7 +285,7 @@ fn a_trigger_of_another_epoch_comes_to_be_refused_and_is_not_remembered() {
 }
 
 #[test]
-fn nothing_is_done_after_a_start_before_a_command_of_0() {
+fn no_command_is_executed_after_a_start_before_command_0() {
     let mut server = Server::new(UNIT.try_into().unwrap());
     let trigger = Command::Trigger { part_id: 5, nonce: 1, epoch: EPOCH };
     assert_eq!(write(&mut server, trigger), Ok(Command::None));
@@ -296,9 +296,9 @@ fn nothing_is_done_after_a_start_before_a_command_of_0() {
 }
 
 #[test]
-fn a_wrong_block_is_refused_and_leaves_nothing_behind() {
+fn an_invalid_block_is_refused_and_changes_no_register() {
     let (mut server, snapshot) = served();
-    let before = asked(&mut server, &snapshot, &frame("03 01 00 00 0D"));
+    let before = serve(&mut server, &snapshot, &frame("03 01 00 00 0D"));
     let right =
         CommandBlock { heartbeat: 4, command: Command::Trigger { part_id: 1, nonce: 2, epoch: EPOCH } }.to_registers();
     for at in 0..COMMAND_REGISTERS {
@@ -308,8 +308,8 @@ fn a_wrong_block_is_refused_and_leaves_nothing_behind() {
         let request = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&wrong) };
         let request = request.encode(UNIT, &mut out).unwrap();
         let answer = Some(frame(&format!("90 {:02X}", Exception::IllegalValue as u8)));
-        assert_eq!(asked(&mut server, &snapshot, request), (answer, None));
-        assert_eq!(asked(&mut server, &snapshot, &frame("03 01 00 00 0D")), before);
+        assert_eq!(serve(&mut server, &snapshot, request), (answer, None));
+        assert_eq!(serve(&mut server, &snapshot, &frame("03 01 00 00 0D")), before);
     }
 }
 
@@ -322,10 +322,10 @@ fn single_writes_close_the_block_with_its_last_register() {
         let request = Request::WriteSingle { address: COMMAND_ADDRESS + at as u16, value };
         let mut out = [0; 256];
         let frame = request.encode(UNIT, &mut out).unwrap().to_vec();
-        let (answer, written) = asked(&mut server, &snapshot, &frame);
+        let (answer, written) = serve(&mut server, &snapshot, &frame);
         assert_eq!(answer, Some(frame));
-        let done = (at == 12).then_some(Written { heartbeat: 77, command: trigger });
-        assert_eq!(written, done, "register {at}");
+        let executed = (at == 12).then_some(Written { heartbeat: 77, command: trigger });
+        assert_eq!(written, executed, "register {at}");
     }
 }
 
@@ -341,7 +341,7 @@ fn function_23_writes_then_reads() {
             values: Registers::new(&registers),
         };
         let mut out = [0; 256];
-        let (answer, written) = asked(&mut server, &snapshot, request.encode(UNIT, &mut out).unwrap());
+        let (answer, written) = serve(&mut server, &snapshot, request.encode(UNIT, &mut out).unwrap());
         assert_eq!(written, Some(Written { heartbeat: 0x1234, command: Command::None }));
         let answer = answer.unwrap();
         let Ok(Response::Registers(read)) = Response::decode(&answer, UNIT, &request) else { panic!("{answer:?}") };

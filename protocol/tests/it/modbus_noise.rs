@@ -1,7 +1,7 @@
-//! Foreign bytes: noise, truncations, flips. No panic, no answer to a bad CRC, and the next clean request is answered: always
-//! after a silence, and right behind noise unless a CRC fits by chance.
+//! Noise, truncated requests and flipped bits. Nothing panics, a wrong CRC gets no answer, and the next clean request is
+//! answered: always after a silence, and directly after noise unless a CRC matches by chance.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
 use cellgate_protocol::modbus::codec::Request;
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
@@ -29,7 +29,7 @@ fn block(heartbeat: u16, command: Command) -> Vec<u8> {
 
 const TRIGGER: Command = Command::Trigger { part_id: 0x0000_0001_0000_002A, nonce: 9, epoch: 0 };
 
-/// One request of each function, and the shortest and the longest.
+/// Requests of each function, including the shortest and the longest.
 fn requests() -> Vec<Vec<u8>> {
     let registers = CommandBlock { heartbeat: 5, command: TRIGGER }.to_registers();
     let values = Registers::new(&registers);
@@ -44,55 +44,55 @@ fn requests() -> Vec<Vec<u8>> {
 }
 
 /// A link under test with its own clock.
-struct Line {
+struct Bench {
     link: Link,
     snapshot: SnapshotRegisters,
     now_ms: u64,
     written: Vec<Written>,
 }
 
-impl Line {
+impl Bench {
     fn new() -> Self {
         let link = Link::new(UNIT.try_into().unwrap(), SILENCE_MS);
-        let mut line = Self { link, snapshot: ModbusSnapshot::EMPTY.to_registers(), now_ms: 0, written: Vec::new() };
-        assert!(line.asks(&block(1, Command::None)).is_some());
-        line.written.clear();
-        line
+        let mut bench = Self { link, snapshot: ModbusSnapshot::EMPTY.to_registers(), now_ms: 0, written: Vec::new() };
+        assert!(bench.ask(&block(1, Command::None)).is_some());
+        bench.written.clear();
+        bench
     }
 
-    /// Feeds bytes; checks that an answer has a right CRC.
-    fn hears(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    /// Feeds bytes and checks that an answer has a right CRC.
+    fn feed(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let answer = self.link.receive(bytes, self.now_ms, &self.snapshot, |written| self.written.push(written));
         answer.inspect(|answer| assert!(crc16::checked(answer).is_some())).map(<[u8]>::to_vec)
     }
 
-    /// Lets time pass as the link asks for.
-    fn waits(&mut self) -> Option<Vec<u8>> {
+    /// Lets time pass until the link wants to be polled.
+    fn wait(&mut self) -> Option<Vec<u8>> {
         self.now_ms = self.link.poll_at_ms()?;
         self.link.poll(self.now_ms, &self.snapshot, |written| self.written.push(written)).map(<[u8]>::to_vec)
     }
 
-    /// Sends a request and waits for the answer as a client does.
-    fn asks(&mut self, request: &[u8]) -> Option<Vec<u8>> {
-        let at_once = self.hears(request);
-        let answer = at_once.or_else(|| self.waits());
+    /// Sends a request and waits for the answer, as a client does.
+    fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+        let at_once = self.feed(request);
+        let answer = at_once.or_else(|| self.wait());
         self.now_ms += 5;
         answer
     }
 }
 
 #[test]
-fn each_truncation_of_each_request_costs_no_later_poll() {
+fn a_truncated_request_does_not_lose_the_next_one() {
     for request in requests() {
         for end in 0..request.len() {
             for pause_ms in [0, 1, SILENCE_MS - 1, SILENCE_MS, 500] {
-                let mut line = Line::new();
-                assert_eq!(line.hears(&request[..end]), None);
-                assert_eq!(line.written, []);
-                line.now_ms += pause_ms;
+                let mut bench = Bench::new();
+                assert_eq!(bench.feed(&request[..end]), None);
+                assert_eq!(bench.written, []);
+                bench.now_ms += pause_ms;
                 let poll = encoded(Request::ReadInput { address: 0, count: 32 });
-                assert_eq!(line.asks(&poll).map(|answer| answer.len()), Some(69), "{end} bytes, {pause_ms} ms");
-                assert_eq!(line.asks(&poll).map(|answer| answer.len()), Some(69));
+                assert_eq!(bench.ask(&poll).map(|answer| answer.len()), Some(69), "{end} bytes, {pause_ms} ms");
+                assert_eq!(bench.ask(&poll).map(|answer| answer.len()), Some(69));
             }
         }
     }
@@ -103,7 +103,7 @@ fn flip(frame: &mut [u8], bit: usize) {
 }
 
 #[test]
-fn no_request_of_which_1_to_3_bits_are_flipped_is_served() {
+fn a_request_with_1_to_3_flipped_bits_is_not_served() {
     let snapshot = ModbusSnapshot::EMPTY.to_registers();
     for request in requests().into_iter().filter(|request| request.len() < 50) {
         let bits = 8 * request.len();
@@ -133,13 +133,13 @@ fn no_request_of_which_1_to_3_bits_are_flipped_is_served() {
     }
 }
 
-/// Flips in the function and the byte count change the length that a frame seems to have, so they are tried on the line,
-/// where the rest of the frame follows: one there with any two others, or with any one.
+/// A flip in the function or the byte count changes the length that a frame seems to have, and the rest of the frame follows in
+/// the stream. The test tries one flip there with any two others, or with any one.
 #[test]
-fn a_flipped_request_on_the_line_is_never_carried_out() {
+fn a_damaged_request_in_a_stream_is_never_executed() {
     let request = block(5, TRIGGER);
     let bits = 8 * request.len();
-    let mut line = Line::new();
+    let mut bench = Bench::new();
     for one in (8..16).chain(48..56) {
         for two in 0..bits {
             for three in two..bits {
@@ -151,17 +151,17 @@ fn a_flipped_request_on_the_line_is_never_carried_out() {
                 if three != two && three != one {
                     flip(&mut frame, three);
                 }
-                line.asks(&frame);
-                assert_eq!(line.written, [], "bits {one}, {two} and {three}");
+                bench.ask(&frame);
+                assert_eq!(bench.written, [], "bits {one}, {two} and {three}");
             }
         }
     }
-    assert!(line.asks(&encoded(Request::ReadInput { address: 0, count: 32 })).is_some());
+    assert!(bench.ask(&encoded(Request::ReadInput { address: 0, count: 32 })).is_some());
 }
 
 #[test]
-fn traffic_of_other_units_costs_no_poll() {
-    let mut line = Line::new();
+fn traffic_of_other_units_loses_no_request() {
+    let mut bench = Bench::new();
     let other = |request: Request<'_>, unit: u8| {
         let mut out = [0; 256];
         request.encode(unit, &mut out).unwrap().to_vec()
@@ -172,23 +172,23 @@ fn traffic_of_other_units_costs_no_poll() {
         response.encode(7, 0x04, &mut out).unwrap().to_vec()
     };
     for count in 1..=125 {
-        assert_eq!(line.hears(&other(Request::ReadInput { address: 0, count }, 7)), None);
-        assert_eq!(line.hears(&response(&[0x0104; 125][..usize::from(count)])), None);
-        line.now_ms += 2;
-        assert!(line.asks(&encoded(Request::ReadInput { address: 0, count: 32 })).is_some(), "{count}");
+        assert_eq!(bench.feed(&other(Request::ReadInput { address: 0, count }, 7)), None);
+        assert_eq!(bench.feed(&response(&[0x0104; 125][..usize::from(count)])), None);
+        bench.now_ms += 2;
+        assert!(bench.ask(&encoded(Request::ReadInput { address: 0, count: 32 })).is_some(), "{count}");
     }
 }
 
 #[test]
 fn requests_that_come_at_once_get_one_answer() {
-    let mut line = Line::new();
+    let mut bench = Bench::new();
     let mut both = block(2, TRIGGER);
     both.extend(encoded(Request::ReadInput { address: 0, count: 1 }));
-    assert_eq!(line.hears(&both).map(|answer| answer.len()), Some(7));
-    assert_eq!(line.written, [Written { heartbeat: 2, command: TRIGGER }]);
+    assert_eq!(bench.feed(&both).map(|answer| answer.len()), Some(7));
+    assert_eq!(bench.written, [Written { heartbeat: 2, command: TRIGGER }]);
 }
 
-/// Noise of many kinds: any bytes, one byte over and over, and pieces of requests.
+/// Noise of several kinds: random bytes, one repeated byte, and pieces of requests.
 fn noise(most: usize) -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::collection::vec((0..requests().len(), any::<prop::sample::Index>()), 1..60);
     prop_oneof![
@@ -204,10 +204,10 @@ fn noise(most: usize) -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Noise that ends where the request begins: the request's first bytes are the CRC that fits the noise. So much is lost to
-/// chance only without a silence between them, and only once.
+/// The request's first bytes are the right CRC of the noise before it. The request is lost only without a silence between them,
+/// and the next request is not lost.
 #[test]
-fn noise_whose_crc_is_the_start_of_a_request_costs_one_poll_unless_silence_follows_it() {
+fn noise_that_ends_in_a_matching_crc_loses_one_request_unless_a_silence_follows() {
     let poll = encoded(Request::ReadInput { address: 0, count: 32 });
     let mut noise = (0..=u16::MAX)
         .map(|free| [UNIT, 0x04, 0, 0, (free >> 8) as u8, free as u8])
@@ -216,25 +216,25 @@ fn noise_whose_crc_is_the_start_of_a_request_costs_one_poll_unless_silence_follo
         .to_vec();
     for _ in 0..2 {
         for pause_ms in [0, SILENCE_MS - 1] {
-            let mut line = Line::new();
-            line.hears(&noise);
-            line.now_ms += pause_ms;
-            line.hears(&poll[..2]);
-            assert_eq!(line.hears(&poll[2..]), None);
-            assert_eq!(line.waits(), None);
-            assert!(line.hears(&poll).is_some());
+            let mut bench = Bench::new();
+            bench.feed(&noise);
+            bench.now_ms += pause_ms;
+            bench.feed(&poll[..2]);
+            assert_eq!(bench.feed(&poll[2..]), None);
+            assert_eq!(bench.wait(), None);
+            assert!(bench.feed(&poll).is_some());
         }
         for is_polled in [false, true] {
-            let mut line = Line::new();
-            line.hears(&noise);
+            let mut bench = Bench::new();
+            bench.feed(&noise);
             if is_polled {
-                line.waits();
+                bench.wait();
             } else {
-                line.now_ms += SILENCE_MS;
+                bench.now_ms += SILENCE_MS;
             }
-            assert_eq!(line.hears(&poll).map(|answer| answer.len()), Some(69));
+            assert_eq!(bench.feed(&poll).map(|answer| answer.len()), Some(69));
         }
-        // The same of another unit: nobody answers the frame that there seems to be.
+        // The same with another unit: noise and CRC look like a frame that gets no answer.
         noise = (0..=u16::MAX)
             .map(|free| [7, 0x04, 0, 0, (free >> 8) as u8, free as u8])
             .find(|noise| crc16::bytes_of(noise) == poll[..2])
@@ -254,36 +254,36 @@ proptest! {
         bursts in prop::collection::vec((noise(4096), 0_u64..60), 1..4),
         chunk in 1_usize..300,
     ) {
-        let mut line = Line::new();
+        let mut bench = Bench::new();
         for (at, (noise, pause_ms)) in bursts.into_iter().enumerate() {
             for part in noise.chunks(chunk) {
-                line.hears(part);
+                bench.feed(part);
             }
-            line.now_ms += pause_ms;
+            bench.now_ms += pause_ms;
             let command = Command::Trigger { part_id: 70, nonce: 100 + at as u16, epoch: 0 };
-            let before = line.written.len();
+            let before = bench.written.len();
             let request = block(3, command);
-            let mut answer = if pause_ms < SILENCE_MS { line.asks(&request) } else { line.hears(&request) };
+            let mut answer = if pause_ms < SILENCE_MS { bench.ask(&request) } else { bench.feed(&request) };
             if pause_ms < SILENCE_MS && answer.is_none() {
-                // A CRC fitted by chance.
-                line.now_ms += SILENCE_MS;
-                answer = line.hears(&request);
+                // A CRC matched by chance.
+                bench.now_ms += SILENCE_MS;
+                answer = bench.feed(&request);
             }
             prop_assert_eq!(answer.map(|answer| answer.len()), Some(8));
-            prop_assert_eq!(&line.written[before..], &[Written { heartbeat: 3, command }]);
+            prop_assert_eq!(&bench.written[before..], &[Written { heartbeat: 3, command }]);
         }
     }
 
     #[test]
-    fn any_bytes_at_any_time_are_survived(chunks in prop::collection::vec((noise(400), any::<u16>()), 0..20)) {
-        let mut line = Line::new();
+    fn a_request_is_answered_after_any_bytes_at_any_time(chunks in prop::collection::vec((noise(400), any::<u16>()), 0..20)) {
+        let mut bench = Bench::new();
         for (bytes, pause_ms) in chunks {
-            line.hears(&bytes);
-            line.now_ms += u64::from(pause_ms) % 41;
-            line.waits();
+            bench.feed(&bytes);
+            bench.now_ms += u64::from(pause_ms) % 41;
+            bench.wait();
         }
         let poll = encoded(Request::ReadInput { address: 0, count: 32 });
-        prop_assert!(line.asks(&poll).is_some());
+        prop_assert!(bench.ask(&poll).is_some());
     }
 
     #[test]
@@ -295,9 +295,9 @@ proptest! {
     }
 
     #[test]
-    fn any_right_frame_gets_a_right_answer(said in prop::collection::vec(any::<u8>(), 1..253), known in any::<bool>()) {
+    fn any_valid_frame_gets_a_valid_answer(pdu in prop::collection::vec(any::<u8>(), 1..253), known in any::<bool>()) {
         let mut frame = vec![UNIT];
-        frame.extend(said);
+        frame.extend(pdu);
         if known {
             frame[1] = [0x03, 0x04, 0x06, 0x10, 0x17][usize::from(frame[1]) % 5];
         }

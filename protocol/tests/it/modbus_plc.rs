@@ -1,6 +1,6 @@
-//! The PLC's end of the Modbus profile against a device that the test plays: what is asked when, and what counts.
+//! The PLC's end of the Modbus profile. The test plays the device.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
 use cellgate_protocol::{
     code::WireVerdict,
@@ -22,11 +22,11 @@ use cellgate_protocol::{
 
 const UNIT: u8 = 9;
 const MODEL: DigestStart = DigestStart([7; 8]);
-/// Its low half is what the registers hold.
+/// The registers have its low half.
 const NONCE: u32 = 0x3_0005;
 
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
+enum Sent {
     Read,
     Wrote(CommandBlock),
 }
@@ -48,7 +48,7 @@ impl Bench {
         Self { plc, now_ms: 0, shown, events: Vec::new() }
     }
 
-    /// Armed, its heartbeat fresh, ready, and nothing asked.
+    /// The device is armed and ready, its heartbeat is fresh, and no request is pending.
     fn ready() -> Self {
         let mut bench = Self::new();
         for _ in 0..8 {
@@ -59,18 +59,18 @@ impl Bench {
         bench
     }
 
-    fn says(&mut self) -> Option<Said> {
+    fn next_request(&mut self) -> Option<Sent> {
         let mut out = [0; 256];
         loop {
             match self.plc.poll(self.now_ms, &mut out)? {
                 Output::Event(event) => self.events.push(event),
                 Output::Bytes(bytes) => {
-                    let (unit, said) = open(bytes).unwrap();
+                    let (unit, request) = open(bytes).unwrap();
                     assert_eq!(unit, UNIT);
-                    return Some(match Request::decode(said).unwrap() {
-                        Request::ReadInput { address: 0, count: 32 } => Said::Read,
+                    return Some(match Request::decode(request).unwrap() {
+                        Request::ReadInput { address: 0, count: 32 } => Sent::Read,
                         Request::WriteMultiple { address: COMMAND_ADDRESS, values } => {
-                            Said::Wrote(CommandBlock::from_registers(&values.to_array().unwrap()).unwrap())
+                            Sent::Wrote(CommandBlock::from_registers(&values.to_array().unwrap()).unwrap())
                         }
                         other => panic!("{other:?}"),
                     });
@@ -79,53 +79,53 @@ impl Bench {
         }
     }
 
-    fn answers(&mut self, registers: &SnapshotRegisters) {
+    fn answer(&mut self, registers: &SnapshotRegisters) {
         let mut out = [0; 256];
         let response = Response::Registers(Registers::new(registers));
         self.plc.feed(self.now_ms, response.encode(UNIT, 0x04, &mut out).unwrap());
     }
 
-    fn receipt(&mut self) {
+    fn confirm_write(&mut self) {
         let mut out = [0; 256];
         let response = Response::WrittenMultiple { address: COMMAND_ADDRESS, count: 13 };
         self.plc.feed(self.now_ms, response.encode(UNIT, 0x10, &mut out).unwrap());
     }
 
-    /// The next request that comes within 100 ms, answered.
-    fn turn(&mut self) -> Said {
-        let said = loop {
-            match self.says() {
-                Some(said) => break said,
+    /// Waits for the next request and answers it.
+    fn turn(&mut self) -> Sent {
+        let request = loop {
+            match self.next_request() {
+                Some(request) => break request,
                 None => self.now_ms += 1,
             }
         };
         self.now_ms += 7;
-        match said {
-            Said::Read => {
+        match request {
+            Sent::Read => {
                 self.shown.heartbeat = (self.now_ms / 30) as u16;
                 let registers = self.shown.to_registers();
-                self.answers(&registers);
+                self.answer(&registers);
             }
-            Said::Wrote(_) => self.receipt(),
+            Sent::Wrote(_) => self.confirm_write(),
         }
-        said
+        request
     }
 
-    /// The next read, not answered.
+    /// Waits for the next read and does not answer it.
     fn until_read(&mut self) {
         loop {
-            match self.says() {
-                Some(Said::Read) => break,
-                Some(Said::Wrote(_)) => self.receipt(),
+            match self.next_request() {
+                Some(Sent::Read) => break,
+                Some(Sent::Wrote(_)) => self.confirm_write(),
                 None => self.now_ms += 1,
             }
         }
     }
 
-    /// The next command that is more than a heartbeat, within the given requests.
+    /// The next command other than 0 within this number of requests.
     fn command(&mut self, requests: usize) -> Option<Command> {
         (0..requests).find_map(|_| match self.turn() {
-            Said::Wrote(CommandBlock { command, .. }) if command != Command::None => Some(command),
+            Sent::Wrote(CommandBlock { command, .. }) if command != Command::None => Some(command),
             _ => None,
         })
     }
@@ -135,7 +135,7 @@ impl Bench {
     }
 
     fn decided(&mut self) -> Option<Outcome> {
-        self.says();
+        self.next_request();
         self.events.iter().find_map(|event| match event {
             PlcEvent::Decided(outcome) => Some(*outcome),
             _ => None,
@@ -160,31 +160,31 @@ impl Bench {
 fn it_reads_arms_and_triggers_only_a_ready_device() {
     let mut bench = Bench::new();
     bench.trigger(42);
-    assert_eq!(bench.turn(), Said::Read);
-    assert_eq!(bench.turn(), Said::Wrote(CommandBlock { heartbeat: 1, command: Command::None }));
+    assert_eq!(bench.turn(), Sent::Read);
+    assert_eq!(bench.turn(), Sent::Wrote(CommandBlock { heartbeat: 1, command: Command::None }));
     assert_eq!(bench.command(6), None);
     bench.shown.status = bench.shown.status.with(Status::READY, true);
     assert_eq!(bench.command(3), Some(Command::Trigger { part_id: 42, nonce: NONCE as u16, epoch: 3 }));
 }
 
 #[test]
-fn one_request_at_a_time_and_again_after_its_time() {
+fn a_request_is_sent_again_after_its_time_out() {
     let mut bench = Bench::new();
-    assert_eq!(bench.says(), Some(Said::Read));
+    assert_eq!(bench.next_request(), Some(Sent::Read));
     bench.now_ms = ANSWER_MS - 1;
-    assert_eq!(bench.says(), None);
+    assert_eq!(bench.next_request(), None);
     bench.now_ms = ANSWER_MS;
-    assert_eq!((bench.says(), bench.plc.unanswered()), (Some(Said::Read), 1));
-    // Behind noise, it ends with silence.
+    assert_eq!((bench.next_request(), bench.plc.unanswered()), (Some(Sent::Read), 1));
+    // An answer after noise is found at the next silence.
     bench.plc.feed(bench.now_ms, &[0xFF]);
     let shown = bench.shown.to_registers();
-    bench.answers(&shown);
+    bench.answer(&shown);
     bench.now_ms += 19;
-    assert_eq!((bench.says(), bench.plc.boot_epoch(bench.now_ms)), (None, None));
+    assert_eq!((bench.next_request(), bench.plc.boot_epoch(bench.now_ms)), (None, None));
     bench.now_ms += 1;
-    assert!(matches!(bench.says(), Some(Said::Wrote(_))) && bench.plc.boot_epoch(bench.now_ms) == Some(3));
+    assert!(matches!(bench.next_request(), Some(Sent::Wrote(_))) && bench.plc.boot_epoch(bench.now_ms) == Some(3));
     bench.plc.reopened();
-    assert_eq!(bench.says(), Some(Said::Read));
+    assert_eq!(bench.next_request(), Some(Sent::Read));
 }
 
 #[test]
@@ -193,8 +193,8 @@ fn the_heartbeat_changes_with_each_block_and_comes_every_100_ms() {
     let (mut blocks, mut reads, begin_ms) = (Vec::new(), 0, bench.now_ms);
     while bench.now_ms < begin_ms + 1_000 {
         match bench.turn() {
-            Said::Wrote(block) => blocks.push(block.heartbeat),
-            Said::Read => reads += 1,
+            Sent::Wrote(block) => blocks.push(block.heartbeat),
+            Sent::Read => reads += 1,
         }
     }
     assert!((9..=11).contains(&blocks.len()) && blocks.is_sorted_by(|a, b| *b == *a + 1), "{blocks:?}");
@@ -207,7 +207,7 @@ fn a_pass_of_the_part_with_the_whole_nonce_opens_the_gate() {
     bench.trigger(42);
     assert!(matches!(bench.command(4), Some(Command::Trigger { part_id: 42, .. })));
     bench.shown = bench.pass(42);
-    assert_eq!(bench.turn(), Said::Read);
+    assert_eq!(bench.turn(), Sent::Read);
     let outcome = bench.decided().unwrap();
     assert_eq!((outcome.decision, outcome.nonce, outcome.boot_epoch), (GateDecision::Pass, NONCE, Some(3)));
 }
@@ -230,7 +230,7 @@ fn an_acknowledgement_goes_before_the_next_trigger() {
 }
 
 #[test]
-fn registers_with_a_wrong_crc_are_nothing() {
+fn registers_with_a_wrong_crc_are_dropped() {
     let mut bench = Bench::ready();
     bench.trigger(42);
     bench.command(4);
@@ -240,20 +240,20 @@ fn registers_with_a_wrong_crc_are_nothing() {
         bench.until_read();
         let mut wrong = right;
         wrong[at] ^= 1;
-        bench.answers(&wrong);
+        bench.answer(&wrong);
     }
     assert_eq!(bench.plc.counters().dropped - dropped, 32);
     assert_eq!(bench.decided(), None);
 }
 
 #[test]
-fn a_trigger_that_waits_is_dropped_with_its_part() {
+fn a_waiting_trigger_is_dropped_with_its_part() {
     let mut bench = Bench::ready();
     bench.shown.status = Status::STORE_OK;
     bench.turn();
     bench.trigger(42);
     while bench.now_ms < 1_500 {
-        assert!(!matches!(bench.turn(), Said::Wrote(CommandBlock { command: Command::Trigger { .. }, .. })));
+        assert!(!matches!(bench.turn(), Sent::Wrote(CommandBlock { command: Command::Trigger { .. }, .. })));
     }
     assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(ReasonCode::LATE));
     bench.shown.status = Status::READY;
@@ -261,17 +261,17 @@ fn a_trigger_that_waits_is_dropped_with_its_part() {
 }
 
 #[test]
-fn after_a_start_of_the_device_its_part_is_rejected_and_command_0_comes_first() {
+fn after_a_restart_of_the_device_its_part_is_rejected_and_command_0_comes_first() {
     let mut bench = Bench::ready();
     bench.trigger(42);
     assert!(bench.command(4).is_some());
     bench.shown = ModbusSnapshot { epoch: 4, ..bench.pass(42) };
-    while bench.turn() != Said::Read {}
+    while bench.turn() != Sent::Read {}
     assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(ReasonCode::RESTARTED));
-    // What the decision asked for was command 0: its answer is lost, so it is asked for again.
+    // `decided` polled a write of command 0 and did not answer it, so the write times out and is repeated.
     bench.now_ms += ANSWER_MS;
-    assert_eq!(bench.turn(), Said::Read);
-    assert!(matches!(bench.turn(), Said::Wrote(CommandBlock { command: Command::None, .. })));
+    assert_eq!(bench.turn(), Sent::Read);
+    assert!(matches!(bench.turn(), Sent::Wrote(CommandBlock { command: Command::None, .. })));
     assert!(matches!(bench.command(4), Some(Command::Acknowledge { sequence: 77, .. })));
     // The next part's trigger names the new start.
     bench.trigger(43);
@@ -293,29 +293,29 @@ fn refusals_and_records_end_the_part() {
         bench.command(4);
         let nonce = NONCE as u16;
         bench.shown = ModbusSnapshot { status, sequence, reason, part_id: 42, nonce, ..bench.shown };
-        while bench.turn() != Said::Read {}
+        while bench.turn() != Sent::Read {}
         assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(found));
     }
 }
 
 #[test]
-fn an_answer_of_the_past_is_nothing_while_newer_ones_come() {
+fn a_delayed_answer_is_dropped() {
     let mut bench = Bench::ready();
     bench.trigger(42);
     bench.command(4);
     let past = ModbusSnapshot { heartbeat: bench.shown.heartbeat.wrapping_sub(1), ..bench.pass(42) };
     bench.until_read();
-    bench.answers(&past.to_registers());
+    bench.answer(&past.to_registers());
     assert_eq!(bench.decided(), None);
 }
 
 #[test]
-fn another_device_is_no_device() {
+fn another_device_is_incompatible() {
     let mut bench = Bench::ready();
     bench.trigger(42);
     bench.command(4);
     bench.shown = ModbusSnapshot { device: 8, ..bench.pass(42) };
-    while bench.turn() != Said::Read {}
+    while bench.turn() != Sent::Read {}
     assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(ReasonCode::INCOMPATIBLE));
     assert_eq!(bench.plc.counters().incompatible, 1);
 }

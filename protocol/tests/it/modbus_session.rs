@@ -1,6 +1,6 @@
-//! The session behind registers: a whole cycle, byte for byte as `MODBUS.md` has it, and what goes wrong.
+//! The session behind registers: the cycle in `MODBUS.md` byte for byte, and faults.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
 mod bench;
 mod records;
@@ -18,12 +18,12 @@ use cellgate_protocol::session::device::{Condition, DeviceEvent, Mode};
 use cellgate_protocol::state::{DeviceState, Status};
 use cellgate_protocol::to_plc::Flags;
 
-/// The requests and answers of the document's cycle.
+/// The requests and answers of the cycle in the document.
 fn cycle() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let text = include_str!("../../MODBUS.md");
+    let text = include_str!("../../MODBUS.md").split("```text\n").nth(1).unwrap();
     let bytes = |hex: &str| hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
-    let said = |side: &'static str| text.lines().filter_map(move |line| line.strip_prefix(side)).map(bytes);
-    said("PLC    ").zip(said("device ")).collect()
+    let lines_of = |side: &'static str| text.lines().filter_map(move |line| line.strip_prefix(side)).map(bytes);
+    lines_of("PLC    ").zip(lines_of("device ")).collect()
 }
 
 #[test]
@@ -38,12 +38,12 @@ fn the_cycle_of_the_document_byte_for_byte() {
         if at == 5
             && let Some(trigger) = open.take()
         {
-            bench.concludes(trigger, pass(), 1);
+            bench.conclude(trigger, pass(), 1);
         }
-        let found = bench.asked(&request);
+        let found = bench.exchange(&request);
         let hex: Vec<String> = found.iter().map(|byte| format!("{byte:02X}")).collect();
         assert_eq!(found, answer, "request {at}:\ndevice {}", hex.join(" "));
-        open = bench.triggered().or(open);
+        open = bench.accept_trigger().or(open);
     }
     assert!(
         matches!(bench.events[..], [DeviceEvent::PlcBack, DeviceEvent::Delivered { verdict_seq: 1 }]),
@@ -56,14 +56,14 @@ fn the_cycle_of_the_document_byte_for_byte() {
 fn a_part_from_trigger_to_acknowledgement() {
     let mut bench = Bench::ready();
     let trigger = bench.trigger(42, 1);
-    let shown = bench.shown();
+    let shown = bench.read();
     assert!(shown.status.has(Status::BUSY) && !shown.status.has(Status::READY));
     assert_eq!((shown.part_id, shown.nonce, shown.verdict), (42, 1, NO_VERDICT));
     assert_eq!(shown.state, u16::from(DeviceState::SingleExecution.code().0));
     bench.now_ms = 40;
-    bench.concludes(trigger, pass(), 0x1_0000_0005);
+    bench.conclude(trigger, pass(), 0x1_0000_0005);
     bench.now_ms = 45;
-    let shown = bench.shown();
+    let shown = bench.read();
     assert!(shown.status.has(Status::VALID));
     assert_eq!((shown.verdict, shown.sequence, shown.age_ms), (WireVerdict::Pass.register(), 5, 45));
     assert_eq!((shown.model, shown.image), (pass().model, pass().image));
@@ -73,17 +73,17 @@ fn a_part_from_trigger_to_acknowledgement() {
         Command::Acknowledge { part_id: 42, nonce: 2, sequence: 5 },
     ] {
         bench.command(wrong);
-        assert!(bench.shown().status.has(Status::VALID), "{wrong:?}");
+        assert!(bench.read().status.has(Status::VALID), "{wrong:?}");
     }
     bench.command(Command::Acknowledge { part_id: 42, nonce: 1, sequence: 5 });
-    let shown = bench.shown();
+    let shown = bench.read();
     assert!(shown.status.has(Status::READY) && !shown.status.has(Status::VALID));
     assert_eq!((shown.verdict, shown.sequence), (NO_VERDICT, 5));
     assert!(matches!(bench.events.last(), Some(DeviceEvent::Delivered { verdict_seq: 0x1_0000_0005 })));
 }
 
 #[test]
-fn a_pass_is_shown_only_healthy_and_in_time_and_to_a_live_plc() {
+fn a_pass_is_shown_only_while_healthy_in_time_and_with_a_live_plc() {
     type Break = fn(&mut Bench);
     let breaks: [Break; 4] = [
         |bench| bench.healthy = false,
@@ -103,22 +103,22 @@ fn a_pass_is_shown_only_healthy_and_in_time_and_to_a_live_plc() {
         let mut bench = Bench::ready();
         let trigger = bench.trigger(42, 1);
         bench.now_ms = 40;
-        bench.concludes(trigger, pass(), 5);
-        assert_eq!(bench.shown().verdict, WireVerdict::Pass.register());
+        bench.conclude(trigger, pass(), 5);
+        assert_eq!(bench.read().verdict, WireVerdict::Pass.register());
         bench.now_ms = 41;
         break_it(&mut bench);
-        let shown = bench.shown();
+        let shown = bench.read();
         assert_eq!((shown.verdict, shown.status.has(Status::VALID)), (NO_VERDICT, false));
     }
 }
 
 #[test]
-fn a_reject_is_shown_even_unhealthy() {
+fn a_reject_is_shown_even_while_unhealthy() {
     let mut bench = Bench::ready();
     let trigger = bench.trigger(42, 1);
     bench.healthy = false;
-    bench.concludes(trigger, Outcome::reject(ReasonCode::ENGINE_FAILED), 5);
-    let shown = bench.shown();
+    bench.conclude(trigger, Outcome::reject(ReasonCode::ENGINE_FAILED), 5);
+    let shown = bench.read();
     assert_eq!((shown.verdict, shown.reason), (WireVerdict::Reject.register(), ReasonCode::ENGINE_FAILED));
     assert_eq!(shown.score, ScoreE4::NONE);
 }
@@ -130,29 +130,29 @@ fn flags_of_the_verdict_are_status_bits() {
     {
         let mut bench = Bench::ready();
         let trigger = bench.trigger(42, 1);
-        bench.concludes(trigger, Outcome { flags, ..pass() }, 5);
-        let shown = bench.shown();
+        bench.conclude(trigger, Outcome { flags, ..pass() }, 5);
+        let shown = bench.read();
         assert!(shown.status.has(bits), "{flags:?}");
         assert_eq!(shown.status.0 & (SIMULATED.0 | Status::DEGRADED.0), bits.0);
     }
 }
 
 #[test]
-fn bytes_beyond_the_kept_ones_cost_the_oldest() {
+fn only_the_last_512_bytes_are_kept() {
     let mut bench = Bench::ready();
     let mut out = [0; 256];
     let read = Request::ReadInput { address: 0, count: 32 }.encode(UNIT, &mut out).unwrap().to_vec();
     let mut bytes = vec![0xA5; 5_000];
     bytes.extend(&read);
-    assert_eq!(bench.asked(&bytes), []);
+    assert_eq!(bench.exchange(&bytes), []);
     bench.now_ms = bench.device.poll_at_ms().unwrap();
-    assert_eq!(bench.asked(&[]).len(), 69);
+    assert_eq!(bench.exchange(&[]).len(), 69);
     for byte in &bytes[4_000..] {
         bench.device.feed(bench.now_ms, &[*byte]);
     }
-    bench.asked(&[]);
+    bench.exchange(&[]);
     bench.now_ms += 20;
-    assert_eq!(bench.asked(&[]).len(), 69);
+    assert_eq!(bench.exchange(&[]).len(), 69);
     bench.device.feed(bench.now_ms, &read[..4]);
     bench.device.reopened();
     assert_eq!(bench.device.poll_at_ms(), None);

@@ -1,9 +1,9 @@
-//! REASONS.md lists the reasons as the code does.
+//! REASONS.md lists the same reasons as the code.
 
 use cellgate_protocol::reason::{ReasonCode, Role};
 
-/// What the table says in its column `given for`.
-fn given_for(role: Role) -> &'static str {
+/// The text in the column `carried by`.
+fn carried_by(role: Role) -> &'static str {
     match role {
         Role::Pass => "PASS",
         Role::Review => "REVIEW",
@@ -25,7 +25,7 @@ fn the_document_lists_each_code_with_its_name_and_role() {
         .iter()
         .map(|reason| {
             let (name, role) = (reason.name().unwrap(), reason.role().unwrap());
-            format!("| {:#06X} | `{name}` | {} ", reason.0, given_for(role))
+            format!("| {:#06X} | `{name}` | {} ", reason.0, carried_by(role))
         })
         .collect();
     assert_eq!(rows, expected);

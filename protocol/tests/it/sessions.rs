@@ -1,4 +1,4 @@
-//! The session machines, one rule a test, in simulated time.
+//! The sessions of both sides, in simulated time. Each test checks one rule.
 
 mod links;
 
@@ -29,12 +29,12 @@ fn outcome(verdict: WireVerdict) -> Outcome {
     Outcome { verdict, reason, score: ScoreE4(1), model: MODEL, image: MODEL, flags: Flags::default() }
 }
 
-/// A session that was given a committed verdict at `now_ms`, and how it went out.
+/// A session that got a committed verdict at `now_ms`, and how it sent the verdict.
 fn sent(verdict: WireVerdict, now_ms: u64, is_healthy: bool) -> (DeviceSession, Dispatch) {
     let mut session = ready_session(0);
     let token = trigger(&mut session, 0, &REQUEST);
     session.plc_heartbeat(now_ms, 1);
-    let pending = session.conclude(now_ms, token, outcome(verdict)).expect("nobody concluded it");
+    let pending = session.conclude(now_ms, token, outcome(verdict)).expect("the part is not concluded yet");
     let health = healthy(now_ms).filter(|_| is_healthy);
     let dispatch = session.send_verdict(now_ms, pending.committed(NonZeroU64::MIN), health.as_ref());
     (session, dispatch)
@@ -47,7 +47,7 @@ fn verdicts(session: &mut DeviceSession, now_ms: u64, is_healthy: bool) -> usize
 }
 
 #[test]
-fn a_pass_goes_out_only_healthy_and_a_reject_always() {
+fn a_pass_is_sent_only_while_healthy_and_a_reject_always() {
     assert_eq!(sent(WireVerdict::Pass, 100, true).1, Dispatch::Verdict);
     assert_eq!(sent(WireVerdict::Pass, 100, false).1, Dispatch::Record(Origin::UNHEALTHY));
     assert_eq!(sent(WireVerdict::Reject, 100, false).1, Dispatch::Verdict);
@@ -55,7 +55,7 @@ fn a_pass_goes_out_only_healthy_and_a_reject_always() {
 }
 
 #[test]
-fn a_verdict_after_its_deadline_is_a_record_and_a_rejected_one() {
+fn a_verdict_after_its_deadline_is_a_record_with_reject() {
     let (mut session, dispatch) = sent(WireVerdict::Pass, 401, true);
     assert_eq!(dispatch, Dispatch::Record(Origin::LATE));
     let record = actions(&mut session, 401, None).into_iter().find_map(|action| match action {
@@ -67,7 +67,7 @@ fn a_verdict_after_its_deadline_is_a_record_and_a_rejected_one() {
 }
 
 #[test]
-fn a_verdict_is_repeated_ever_more_rarely_and_then_recorded() {
+fn a_verdict_is_repeated_at_growing_intervals_and_then_recorded() {
     let (mut session, _) = sent(WireVerdict::Pass, 0, true);
     let mut at = Vec::new();
     for now_ms in 0..=400 {
@@ -94,7 +94,7 @@ fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_plc_is_silent() {
 }
 
 #[test]
-fn only_the_echo_of_number_part_and_code_ends_the_repetition() {
+fn only_the_right_number_part_and_code_end_the_repetition() {
     let (mut session, _) = sent(WireVerdict::Pass, 0, true);
     let right = Ack { verdict_seq: 1, part_id: 5, code: VerdictCode::PASS };
     session.acknowledge(&Ack { part_id: 6, ..right });
@@ -108,7 +108,7 @@ fn only_the_echo_of_number_part_and_code_ends_the_repetition() {
         [DeviceAction::Event(DeviceEvent::Delivered { verdict_seq: 1 })]
     ));
     assert_eq!(verdicts(&mut session, 300, true), 0);
-    // The same trigger again gets the same verdict again, not a second judgement.
+    // A repeated trigger gets the same verdict again. The part is not judged again.
     session.trigger(300, &REQUEST);
     assert_eq!(verdicts(&mut session, 300, true), 1);
     session.plc_heartbeat(401, 2);
@@ -118,7 +118,7 @@ fn only_the_echo_of_number_part_and_code_ends_the_repetition() {
 }
 
 #[test]
-fn a_part_that_nobody_concludes_is_concluded_by_the_session_once() {
+fn the_session_concludes_a_forgotten_part_once() {
     let mut session = ready_session(0);
     let token = trigger(&mut session, 0, &REQUEST);
     let at_ms = 400 - CONCLUDE_BEFORE_MS;
@@ -127,7 +127,7 @@ fn a_part_that_nobody_concludes_is_concluded_by_the_session_once() {
         panic!("the session has to ask for a commit");
     };
     assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::TIMEOUT));
-    // Its acceptance is not stored yet, so nobody may rely on a record of it.
+    // The acceptance is not stored yet, so a repeated trigger gets no BUSY.
     session.trigger(at_ms, &REQUEST);
     assert!(actions(&mut session, at_ms, None).is_empty());
     assert_eq!(session.conclude(at_ms, token, outcome(WireVerdict::Pass)).unwrap_err(), AlreadyConcluded);
@@ -136,18 +136,20 @@ fn a_part_that_nobody_concludes_is_concluded_by_the_session_once() {
 }
 
 #[test]
-fn the_window_is_one() {
+fn a_second_part_is_refused_while_one_is_open() {
     let mut session = ready_session(0);
     let token = trigger(&mut session, 0, &REQUEST);
     session.accept(&token);
     session.trigger(1, &REQUEST);
     session.trigger(1, &TriggerRequest { nonce: 7, ..REQUEST });
-    let said = actions(&mut session, 1, healthy(1).as_ref());
+    let sent_messages = actions(&mut session, 1, healthy(1).as_ref());
     let busy = Busy { part_id: 5, nonce: 6 };
-    assert!(matches!(said[0], DeviceAction::Send(ToPlc::Busy(found)) if found == busy));
-    assert!(matches!(said[1], DeviceAction::Send(ToPlc::Busy(found)) if found == busy));
-    assert!(matches!(said[2], DeviceAction::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY && nak.nonce == 7));
-    assert_eq!(said.len(), 3);
+    assert!(matches!(sent_messages[0], DeviceAction::Send(ToPlc::Busy(found)) if found == busy));
+    assert!(matches!(sent_messages[1], DeviceAction::Send(ToPlc::Busy(found)) if found == busy));
+    assert!(
+        matches!(sent_messages[2], DeviceAction::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY && nak.nonce == 7)
+    );
+    assert_eq!(sent_messages.len(), 3);
     assert!(session.snapshot(1, None).status.has(Status::OVERRUN));
     session.clear();
     assert!(!session.snapshot(1, None).status.has(Status::OVERRUN));
@@ -158,7 +160,7 @@ fn a_silent_plc_makes_the_device_hold() {
     let mut session = ready_session(0);
     assert_eq!(session.snapshot(0, healthy(0).as_ref()).state, DeviceState::Ready);
     for now_ms in (0..=PLC_SILENT_MS).step_by(50) {
-        session.plc_heartbeat(now_ms, 1); // Polls go on, but the PLC's program stands still.
+        session.plc_heartbeat(now_ms, 1); // The counter does not change, so the PLC's program stands still.
     }
     let now_ms = PLC_SILENT_MS;
     assert!(matches!(
@@ -193,7 +195,7 @@ fn the_heartbeat_advances_only_while_healthy() {
 }
 
 #[test]
-fn a_store_that_fails_is_a_nak_at_once_and_a_reject_later() {
+fn a_failed_store_is_a_nak_at_once_and_a_reject_later() {
     let mut session = ready_session(0);
     let token = trigger(&mut session, 0, &REQUEST);
     let pending = session.conclude(10, token, outcome(WireVerdict::Pass)).unwrap();
@@ -247,7 +249,7 @@ fn a_verdict_passes_once_and_is_acknowledged_each_time() {
 }
 
 #[test]
-fn a_heartbeat_that_was_not_seen_to_change_lets_nothing_pass() {
+fn no_part_passes_before_the_heartbeat_changed() {
     let mut plc = plc_session();
     plc.device_found(0, 3);
     beat(&mut plc, 0, 1);
@@ -261,7 +263,7 @@ fn a_heartbeat_that_was_not_seen_to_change_lets_nothing_pass() {
 }
 
 #[test]
-fn a_part_without_an_answer_a_restarted_device_and_another_version_end_as_reject() {
+fn a_part_ends_as_reject_without_an_answer_after_a_restart_and_with_another_version() {
     let mut plc = plc_session();
     plc.trigger(0, 5, 6, 400).unwrap();
     assert!(decided(&mut plc, 400).is_empty());

@@ -1,5 +1,5 @@
-//! Bytes on a native line, some of them right frames, through the accumulator and the links of both sides. What is
-//! checked: `../../line/src/fuzz/accumulator.rs`.
+//! Bytes of a native link, partly valid frames, through the accumulator and the links of both sides. The checks are in
+//! `../../line/src/fuzz/accumulator.rs`.
 
 #![no_main]
 

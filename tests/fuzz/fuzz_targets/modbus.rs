@@ -1,5 +1,5 @@
-//! Requests, times and what the application does, through the device's session behind Modbus registers. What is
-//! checked: `../../line/src/fuzz/modbus.rs`.
+//! Requests, times and actions of the application through the device's session with Modbus registers. The checks are in
+//! `../../line/src/fuzz/modbus.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes give the parts of a model or an error; what is accepted is written and read back as the same.
+//! Any bytes give the parts of a model or an error. Accepted parts are unchanged after writing and reading.
 
 #![no_main]
 

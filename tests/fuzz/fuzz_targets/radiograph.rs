@@ -1,5 +1,5 @@
-//! Any bytes give a radiograph or an error, in bounded time and memory, and what is read comes back from a reader that
-//! has been used before, from the bytes and from a file with them.
+//! Any bytes give a radiograph or an error, in bounded time and memory. A reader that has been used before gives the same result,
+//! from the bytes and from a file with them.
 
 #![no_main]
 
@@ -11,11 +11,11 @@ use std::time::Duration;
 
 thread_local! {
     static READER: RefCell<RadiographReader> = RefCell::new(RadiographReader::new(limits()));
-    /// One file for each process, as libFuzzer runs its jobs, written over and over.
+    /// One file per process, since libFuzzer runs its jobs as processes. It is overwritten for each input.
     static FILE: PathBuf = std::env::temp_dir().join(format!("cellgate-fuzz-{}.tif", std::process::id()));
 }
 
-/// Small enough for many tries a second; no time limit, as it would make a crash hard to repeat.
+/// Small enough for many runs per second. Without a time limit, which would make crashes hard to reproduce.
 fn limits() -> RadiographLimits {
     RadiographLimits { max_pixels: 1 << 18, max_file_bytes: 1 << 20, max_time: Duration::MAX }
 }
@@ -33,8 +33,8 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn agree(first: &Result<Radiograph, ReadError>, again: Result<&Radiograph, ReadError>) {
     match (first, again) {
-        (Ok(first), Ok(again)) => assert!(first == again, "a used reader gives other levels"),
+        (Ok(first), Ok(again)) => assert!(first == again, "a used reader returned other levels"),
         (Err(first), Err(again)) => assert_eq!(first.to_string(), again.to_string()),
-        (first, again) => panic!("a used reader gives another outcome: {first:?}, {again:?}"),
+        (first, again) => panic!("a used reader had another outcome: {first:?}, {again:?}"),
     }
 }

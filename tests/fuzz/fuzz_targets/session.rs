@@ -1,5 +1,5 @@
-//! Frames, times and what the application does, through the device's session on a native link. What is
-//! checked: `../../line/src/fuzz/session.rs`.
+//! Frames, times and actions of the application through the device's session on a native link. The checks are in
+//! `../../line/src/fuzz/session.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A VERDICT frame with turned bits.
+//! A VERDICT frame with flipped bits.
 
 use crate::{random::Random, sessions};
 use cellgate_protocol::{
@@ -15,14 +15,14 @@ use cellgate_protocol::{
 };
 use std::num::NonZeroU64;
 
-/// How many were tried, and how many were taken for a frame.
+/// How many flips were tried, and how many results were accepted as a frame.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub tried: u64,
     pub accepted: u64,
 }
 
-/// A REJECT, which no flip may turn into anything else.
+/// The frame of a REJECT. No flip may turn it into another frame.
 pub fn verdict_frame() -> Vec<u8> {
     let outcome = Outcome {
         verdict: WireVerdict::Reject,
@@ -38,7 +38,7 @@ pub fn verdict_frame() -> Vec<u8> {
     frame::encode(&header, &verdict, &mut [0; MAX_FRAME]).expect("a verdict fits").to_vec()
 }
 
-/// Is anything in these bytes taken for a frame?
+/// Does the accumulator find a frame in these bytes?
 fn is_accepted(bytes: &[u8]) -> bool {
     let mut accumulator = Accumulator::new();
     let mut rest = bytes;
@@ -56,9 +56,9 @@ fn flip(bytes: &mut [u8], bit: usize) {
     bytes[bit / 8] ^= 1 << (bit % 8);
 }
 
-/// All flips of `bits` bits in the bytes between the delimiters, and in the delimiters.
+/// All flips of `bits` bits in the frame, including its delimiters.
 pub fn all(frame: &[u8], bits: u32) -> Found {
-    fn deeper(bytes: &mut [u8], from: usize, left: u32, found: &mut Found) {
+    fn flip_rest(bytes: &mut [u8], from: usize, left: u32, found: &mut Found) {
         if left == 0 {
             found.tried += 1;
             found.accepted += u64::from(is_accepted(bytes));
@@ -66,12 +66,12 @@ pub fn all(frame: &[u8], bits: u32) -> Found {
         }
         for bit in from..bytes.len() * 8 {
             flip(bytes, bit);
-            deeper(bytes, bit + 1, left - 1, found);
+            flip_rest(bytes, bit + 1, left - 1, found);
             flip(bytes, bit);
         }
     }
     let mut found = Found::default();
-    deeper(&mut frame.to_vec(), 0, bits, &mut found);
+    flip_rest(&mut frame.to_vec(), 0, bits, &mut found);
     found
 }
 

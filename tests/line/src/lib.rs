@@ -1,6 +1,6 @@
-//! What tests, examples and fuzz targets of the protocol share: sessions to begin with, a simulated line, turned bits, and the
+//! Shared code of the protocol's tests, examples and fuzz targets: sessions, a simulated production line, flipped bits, and the
 //! bodies of the fuzz targets.
-#![expect(missing_docs, reason = "what a test reads stands with the test")]
+#![expect(missing_docs, reason = "test code; names say what is not documented")]
 
 pub mod flips;
 pub mod fuzz;

@@ -1,4 +1,4 @@
-//! Messages to test with. A verdict comes only from a session, here as everywhere.
+//! Sessions and messages for tests. Only a session can make a verdict, also in tests.
 
 use cellgate_protocol::{
     health::{Health, WorkerProgress},
@@ -9,7 +9,7 @@ use cellgate_protocol::{
 };
 use std::num::NonZeroU64;
 
-/// A session of device 7 in boot epoch 3 that would take a trigger at `now_ms`.
+/// A session of device 7 in boot epoch 3 that would accept a trigger at `now_ms`.
 pub fn ready_session(now_ms: u64) -> DeviceSession {
     let mut session = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 });
     session.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
@@ -18,18 +18,18 @@ pub fn ready_session(now_ms: u64) -> DeviceSession {
     session
 }
 
-/// Every worker is well.
+/// A health token of `now_ms`.
 pub fn healthy(now_ms: u64) -> Option<Health> {
     Health::attest(now_ms, &[WorkerProgress { last_ms: now_ms, allowed_ms: 0 }])
 }
 
-/// What a session does now, heartbeats left out.
+/// The actions of a session now, without heartbeats.
 pub fn actions(session: &mut DeviceSession, now_ms: u64, health: Option<&Health>) -> Vec<DeviceAction> {
     let all = std::iter::from_fn(|| session.poll(now_ms, health));
     all.filter(|action| !matches!(action, DeviceAction::Send(ToPlc::Heartbeat(_)))).collect()
 }
 
-/// The token of a trigger that a ready session takes.
+/// The token of a trigger that a ready session accepts.
 pub fn trigger(session: &mut DeviceSession, now_ms: u64, request: &TriggerRequest) -> Trigger {
     session.trigger(now_ms, request);
     match actions(session, now_ms, healthy(now_ms).as_ref()).pop() {
@@ -44,7 +44,7 @@ pub fn verdict(request: &TriggerRequest, outcome: Outcome, seq: NonZeroU64, age_
     let token = trigger(&mut session, 1_000, request);
     let now_ms = 1_000 + u64::from(age_ms);
     session.plc_heartbeat(now_ms, 1);
-    let pending = session.conclude(now_ms, token, outcome).expect("a test knows its case");
+    let pending = session.conclude(now_ms, token, outcome).expect("the part is not concluded yet");
     session.send_verdict(now_ms, pending.committed(seq), healthy(now_ms).as_ref());
     actions(&mut session, now_ms, healthy(now_ms).as_ref())
         .into_iter()

@@ -1,5 +1,5 @@
-// A CUDA driver without a GPU: memory is the host's, copies are done at once, kernels only counted. Any function can be told to
-// fail. It shows how the run-time deals with a driver, not what a GPU would do.
+// A CUDA driver without a GPU. Memory is the host's, copies are done immediately, kernels are only counted. Any function can be
+// made to fail. It tests how the run-time handles a driver, not what a GPU would do.
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +24,9 @@ static int entry(const char *name)
     return at;
 }
 
-// From now on `name` answers `status`; 0 lets it work.
+// From now on `name` returns `status`; with 0 it works.
 void pretend_status(const char *name, int status) { functions[entry(name)].status = status; }
-// How often `name` was called.
+// Returns how often `name` was called.
 int pretend_calls(const char *name) { return functions[entry(name)].calls; }
 
 static int called(const char *name)
@@ -35,7 +35,7 @@ static int called(const char *name)
 #ifndef FAILS_WITH
 #define FAILS_WITH 999
 #endif
-    // The compiler is told of a function that never works, and of its status: else CUDA_ERROR_UNKNOWN.
+    // -DFAILS names a function that always fails, -DFAILS_WITH its status (default: 999, CUDA_ERROR_UNKNOWN).
     if (!strcmp(name, FAILS))
         return FAILS_WITH;
 #endif
@@ -72,7 +72,7 @@ int cuDeviceGetName(char *name, int length, int device)
     BEGIN strncpy(name, "Pretended", length);
     return 0;
 }
-// Compute capability 8.7, or another that the compiler is told; with memory pools.
+// Compute capability 8.7 unless -DMAJOR and -DMINOR name another. All other attributes are 1, so there are memory pools.
 #ifndef MAJOR
 #define MAJOR 8
 #endif
@@ -82,11 +82,11 @@ int cuDeviceGetName(char *name, int length, int device)
 GIVES(cuDeviceGetAttribute, attribute == 75 ? MAJOR : attribute == 76 ? MINOR : 1, int *to, int attribute, int device)
 int cuGetErrorString(int status, const char **text)
 {
-    *text = "as it was told to";
+    *text = "the configured error";
     return 0;
 }
 
-// NVRTC asks for it, and does without.
+// NVRTC calls this, and works without it.
 int cuGetExportTable(const void **table, const void *which) { return NOT_THERE; }
 
 static void *current;

@@ -1,8 +1,8 @@
-//! A strict reader of Prometheus' text format 0.0.4: whatever is not as the format and its guide to names say is a panic.
+//! A strict reader of Prometheus' text format 0.0.4. It panics on any violation of the format or of the naming conventions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a scrape gave.
+/// The result of a scrape.
 pub struct Page(Vec<Family>);
 
 /// One metric with all its series.
@@ -13,10 +13,10 @@ struct Family {
     series: Vec<Series>,
 }
 
-/// Values by name.
+/// A label's value by its name.
 type Labels = BTreeMap<String, String>;
 
-/// One line.
+/// One line with a value.
 struct Series {
     name: String,
     labels: Labels,
@@ -58,13 +58,13 @@ impl Page {
         Self(families)
     }
 
-    /// All metrics as the README has them.
+    /// All metrics as the table in the README.
     pub fn table(&self) -> String {
         let rows: String = self.0.iter().map(row).collect();
         format!("| metric | type | labels | meaning |\n|---|---|---|---|\n{rows}")
     }
 
-    /// The sum of all series of this name that have these labels.
+    /// The sum of all series with this name and these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |series: &&Series| {
             series.name == name
@@ -77,7 +77,7 @@ impl Page {
     }
 }
 
-/// A row of the README's table. A label whose values are a fixed few has them behind it.
+/// A row of the README's table. Values of a label follow its name if they are a fixed set.
 fn row(family: &Family) -> String {
     let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (label, value) in family.series.iter().flat_map(|series| &series.labels).filter(|(label, _)| *label != "le") {
@@ -149,7 +149,7 @@ fn check(family: &Family) {
     }
 }
 
-/// Buckets add up, end with the count, and the sum is one that they allow.
+/// Checks that buckets are cumulative and end with the count, and that the sum is possible with them.
 fn check_histogram(family: &Family) {
     let mut by_labels: BTreeMap<Labels, Vec<(&Series, Option<f64>)>> = BTreeMap::new();
     for series in &family.series {

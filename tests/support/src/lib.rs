@@ -1,7 +1,7 @@
-//! What tests of several crates share: where things are, our programs, models with tiny networks, processes, a CUDA driver that
-//! only pretends, a reader of Prometheus' text.
-#![expect(missing_docs, reason = "what a test reads stands with the test")]
-#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+//! Code that tests of several crates share: paths, the product's programs, models with tiny networks, processes, a pretended CUDA
+//! driver, a reader of Prometheus' text format.
+#![expect(missing_docs, reason = "helpers of tests, explained where they are used")]
+#![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 pub mod exposition;
 pub mod memory;

@@ -1,6 +1,6 @@
-//! Where tests keep journals whose syncs are not what they test: a disk that others keep busy would cost them their times.
+//! A place for journals of tests that do not test syncs: on a disk that others keep busy these tests would miss their deadlines.
 
-/// A folder in memory where there is one.
+/// A temporary folder, in memory if the system has /dev/shm.
 pub fn folder_in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

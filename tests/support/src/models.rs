@@ -1,4 +1,4 @@
-//! Models with tiny networks, flat radiographs, and the program itself.
+//! Models with tiny networks, radiographs of one level, and runs of programs.
 
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::digest::Digest;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Levels whose naive 8-bit level is 0, 114 and 255.
+/// A level whose naive 8-bit level is 0. [`MIDDLE`] has 114, [`BRIGHT`] 255.
 pub const DARK: u16 = 0;
 /// See [`DARK`].
 pub const MIDDLE: u16 = 114 * 256 + 255;
@@ -23,16 +23,16 @@ pub const BRIGHT: u16 = 65_535;
 const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const STD: [f64; 3] = [0.229, 0.224, 0.225];
 
-/// What mean_sigmoid.onnx says about a radiograph of one level, worked out by hand: the naive conversion divides by
-/// 256, resizing a flat image leaves it flat, and each channel is normalised.
+/// The score of mean_sigmoid.onnx for a radiograph of one level, derived by hand: the naive conversion divides by 256, resizing
+/// does not change an image of one level, and each channel is normalised.
 pub fn mean_sigmoid(level: u16) -> f32 {
     let grey = f64::from(level / 256) / 255.0;
     let mean: f64 = (0..3).map(|c| (grey - MEAN[c]) / STD[c]).sum::<f64>() / 3.0;
     (1.0 / (1.0 + (-mean).exp())) as f32
 }
 
-/// What goes into a model with this network (of models/tests/fixtures), thresholds 0.3 and 0.7, and one golden image,
-/// a dark one with this score.
+/// The contents of a model with this network (of models/tests/fixtures), thresholds 0.3 and 0.7, and one dark golden image with
+/// this score.
 pub fn contents(network: &str, golden_score: f32) -> Contents {
     let digest = Digest::of(b"not a real one");
     Contents {
@@ -57,7 +57,7 @@ pub fn contents(network: &str, golden_score: f32) -> Contents {
     }
 }
 
-/// Writes the model and gives its folder.
+/// Writes the model and returns its folder.
 pub fn model(folder: &Path, contents: &Contents) -> PathBuf {
     let path = folder.join("model");
     write(&path, contents, Existing::Refuse).unwrap();
@@ -69,7 +69,7 @@ pub fn sound_model(folder: &Path) -> PathBuf {
     model(folder, &contents("mean_sigmoid.onnx", mean_sigmoid(DARK)))
 }
 
-/// Bytes of a network; make_tiny_onnx.py beside it says what it does.
+/// The bytes of a network. make_tiny_onnx.py beside it documents each network.
 pub fn fixture(name: &str) -> Vec<u8> {
     let path = crate::root().join("models/tests/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

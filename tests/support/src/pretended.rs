@@ -1,17 +1,17 @@
-//! The pretended driver of `driver.c`: built, told what to answer, and asked what was called.
+//! Builds the pretended driver of `driver.c`, sets its answers and reads its counts of calls.
 //!
-//! Each scenario has a process of its own, as a process keeps the driver that it loaded, and the loader's path is read at its
-//! start.
-#![expect(unsafe_code, reason = "tells the pretended driver what to do")]
+//! Each scenario runs in a separate process, since a process keeps the driver that it has loaded, and since the loader's path is
+//! only read at the start of a process.
+#![expect(unsafe_code, reason = "calls the pretended driver")]
 
 use std::ffi::{CString, c_char, c_int};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The variable by which the run-time is told where the driver is.
+/// The variable that names the driver for the run-time.
 const CUDA_ENV: &str = "CELLGATE_CUDA";
 
-/// The functions that the run-time says it calls.
+/// The functions that the run-time lists as those that it calls.
 pub fn listed() -> Vec<&'static str> {
     let source = include_str!("../../../edge/src/convert/cuda/driver.rs");
     let (_, list) = source.split_once("const FUNCTIONS").expect("the list");
@@ -19,7 +19,7 @@ pub fn listed() -> Vec<&'static str> {
     names.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name).chain(["cuDriverGetVersion"]).collect()
 }
 
-/// Builds the driver in `folder`, with those functions alone, under both of its usual names.
+/// Builds the driver in `folder` with only these functions, under both of its usual names.
 pub fn build(folder: &Path, functions: &[&str]) -> PathBuf {
     let (library, exports) = (folder.join("libcuda.so.1"), folder.join("exports"));
     std::fs::write(&exports, format!("{{ global: pretend_*; {}; local: *; }};", functions.join("; "))).unwrap();
@@ -35,12 +35,13 @@ pub fn build(folder: &Path, functions: &[&str]) -> PathBuf {
     library
 }
 
-/// The driver's source, for a build of its own.
+/// The driver's source, for tests that build it themselves.
 pub fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/driver.c")
 }
 
-/// Runs the scenario, an ignored test of `module` (`module_path!()`), in a process whose loader looks into `path` first; `driver` is the one that is named.
+/// Runs the scenario, an ignored test of `module` (`module_path!()`), in a separate process. Its loader looks in `path` first, and
+/// `CELLGATE_CUDA` names `driver`.
 pub fn run(module: &str, scenario: &str, path: &Path, driver: &Path) {
     let name = module.split_once("::").map_or(scenario.to_owned(), |(_, module)| format!("{module}::{scenario}"));
     let run = Command::new(std::env::current_exe().unwrap())
@@ -53,7 +54,7 @@ pub fn run(module: &str, scenario: &str, path: &Path, driver: &Path) {
     assert!(run.status.success() && text.contains("1 passed"), "{}: {text}", run.status);
 }
 
-/// The same with one driver, sound or without a function.
+/// Runs the scenario with one driver, complete or without one function.
 pub fn run_alone(module: &str, scenario: &str, without: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let functions: Vec<_> = listed().into_iter().filter(|&name| Some(name) != without).collect();
@@ -61,12 +62,12 @@ pub fn run_alone(module: &str, scenario: &str, without: Option<&str>) {
     run(module, scenario, folder.path(), &driver);
 }
 
-/// The pretended driver's own functions.
+/// The functions that control the pretended driver.
 pub struct Pretended(libloading::Library);
 
 impl Pretended {
     pub fn open() -> Self {
-        // SAFETY: the library that was built here.
+        // SAFETY: the library was built by this module.
         Self(unsafe { libloading::Library::new(std::env::var_os(CUDA_ENV).unwrap()) }.unwrap())
     }
 

@@ -1,11 +1,11 @@
-//! What the kernel says of processes.
+//! Processes, as the kernel reports them.
 
 use rustix::process::Pid;
 use std::fs;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// The processes that `parent` started, by any of its threads; none where it is gone.
+/// The processes that any thread of `parent` started. Empty if `parent` has ended.
 pub fn children(parent: &Child) -> Vec<Pid> {
     let threads = fs::read_dir(format!("/proc/{}/task", parent.id())).into_iter().flatten().flatten();
     let lists = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
@@ -14,13 +14,13 @@ pub fn children(parent: &Child) -> Vec<Pid> {
     ids.into_iter().filter_map(Pid::from_raw).collect()
 }
 
-/// Whether the process is gone, or only its parent's notice of that is missing.
+/// Whether the process has ended. A zombie counts as ended.
 pub fn has_ended(process: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
     status.map_or(true, |status| status.contains(") Z"))
 }
 
-/// Waits until the process has ended, for `most` at the longest.
+/// Waits until the process has ended, at most for `most`.
 pub fn wait_for_end(process: Pid, most: Duration) {
     let start = Instant::now();
     while !has_ended(process) {

@@ -1,14 +1,14 @@
-//! Our programs and the oracles in Python, run to their end.
+//! Runs the product's programs and the oracles in Python to their end.
 
 use crate::place::root;
 use anyhow::{Context as _, Result, ensure};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// The path of one of our programs, built in the same profile as the running test.
+/// The path of one of the product's programs, built in the same profile as the running test.
 ///
 /// # Errors
-/// It is not there: `cargo build --workspace` makes it, which `scripts/test` does first.
+/// The program was not built. `cargo build --workspace` builds it; `scripts/test` does that first.
 pub fn program(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
@@ -17,7 +17,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Runs one of our programs to its end.
+/// Runs one of the product's programs to its end.
 ///
 /// # Errors
 /// It can't be started.
@@ -25,10 +25,10 @@ pub fn run(name: &str, arguments: &[&str]) -> Result<Output> {
     Command::new(program(name)?).args(arguments).output().with_context(|| name.to_owned())
 }
 
-/// Runs one of our programs and gives what it wrote to stdout.
+/// Runs one of the product's programs and returns its stdout.
 ///
 /// # Errors
-/// It can't be started, or its exit status is not `status`: then with what it wrote to stderr.
+/// It can't be started, or its exit status is not `status`; the error then contains its stderr.
 pub fn stdout_of(name: &str, arguments: &[&str], status: i32) -> Result<String> {
     let output = run(name, arguments)?;
     ensure!(
@@ -40,10 +40,10 @@ pub fn stdout_of(name: &str, arguments: &[&str], status: i32) -> Result<String> 
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Runs a script of `tests/oracle` with the Python of `.venv`, or of `CELLGATE_PYTHON`; gives what it wrote to stdout.
+/// Runs a script of `tests/oracle` with the Python of `.venv`, or the one that `CELLGATE_PYTHON` names. Returns its stdout.
 ///
 /// # Errors
-/// Python is missing, or the script fails: then with what it wrote.
+/// Python is missing, or the script fails; the error then contains its output.
 pub fn oracle(script: &str, arguments: &[&str]) -> Result<String> {
     let python = std::env::var_os("CELLGATE_PYTHON").map_or_else(|| root().join(".venv/bin/python"), PathBuf::from);
     let output = Command::new(&python)

@@ -1,9 +1,9 @@
-//! Tests that can't run here say so.
+//! A message for tests that can't run on this machine.
 
 use std::io::Write as _;
 
-/// Says that the running test, or a part of it, is skipped, and why. What a test prints is shown only where it fails; this goes
-/// past that to stderr, so that whoever runs the tests sees it.
+/// Prints that the running test, or a part of it, is skipped, and why. `cargo test` captures `println!` of tests that pass. This
+/// writes to stderr directly, so that the line is always visible.
 pub fn skipped(why: &str) {
     let thread = std::thread::current();
     let why = why.lines().map(str::trim).collect::<Vec<_>>().join(" ");

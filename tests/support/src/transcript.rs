@@ -1,11 +1,11 @@
-//! What a program printed, as text for a snapshot.
+//! The output of a program as text for a snapshot.
 
 use std::path::Path;
 use std::process::Output;
 
-/// Exit status, stdout and stderr of a program, with `folder`'s path replaced by `FOLDER`.
+/// Exit status, stdout and stderr of a program, with the path of `folder` replaced by `FOLDER`.
 ///
-/// What else differs from run to run (times, digests, process numbers) is for the filters of the snapshot.
+/// Other values that differ between runs (times, digests, process ids) need filters of the snapshot.
 #[must_use]
 pub fn transcript(output: &Output, folder: &Path) -> String {
     let status = output.status.code().map_or_else(|| output.status.to_string(), |code| code.to_string());

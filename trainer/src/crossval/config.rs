@@ -1,11 +1,12 @@
-//! What decides the result of a cross-validation, written to `config.json`.
+//! The configuration of a cross-validation, written to `config.json`.
 
 use crate::fit::Recipe;
 use cellgate_models::conversion::{Method, Size};
 use cellgate_models::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-/// Everything that decides the results of a cross-validation, which is only ever continued with the same configuration.
+/// All settings that the results of a cross-validation depend on. A cross-validation is only continued with the same
+/// configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CrossvalConfig {
@@ -19,55 +20,55 @@ pub struct CrossvalConfig {
     pub methods: Vec<Method>,
     /// Height and width of the network's input.
     pub size: Size,
-    /// What is left out at a time.
+    /// The parts that each fold leaves out.
     #[serde(default)]
     pub folds: Folds,
-    /// Which images the global bounds are computed from.
+    /// The images that the global bounds are computed from.
     pub bounds: BoundsScope,
-    /// How a head is trained and its operating point chosen, with all its settings.
+    /// The recipe with all its settings.
     pub recipe: Recipe,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// Where the network runs: `cpu`, `cuda:0`.
+    /// The device that the network runs on, such as `cpu` or `cuda:0`.
     pub device: String,
-    /// Groups of the same file in two bundles or with two labels, and of bundles whose names look alike, that `--allow-leaks`
-    /// let through; left out where none.
+    /// Number of leaks that `--allow-leaks` allowed: groups of images with the same content in two bundles or with two
+    /// labels, and groups of bundles with similar names. Omitted if 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub leaks: usize,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// What a fold leaves out and tests on.
+/// The parts that a fold leaves out and tests on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Folds {
-    /// One bundle: its parts are judged by a model that saw no part like them.
+    /// One bundle: its parts are judged by a model that was trained without this bundle.
     #[default]
     Bundles,
-    /// As many random parts as each bundle has: the model saw others of the same bundles, so figures are too good. Only to
-    /// see by how much.
+    /// Random parts, in folds of the same sizes as the bundles. The models are trained on parts of the same bundles, so the
+    /// figures are too good. Use it only to see by how much.
     Random,
 }
 
-/// Which images the global bounds (and the other statistics of a conversion) are computed from.
+/// The images that the global bounds and other statistics of a conversion are computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum BoundsScope {
-    /// The training bundles of each fold: the test bundle stays unseen.
+    /// The training bundles of each fold, without the test bundle.
     Training,
-    /// All images, the test bundle's too, as the paper does: it leaks.
+    /// All images including the test bundle, as in the paper. Information about the test bundle leaks into the training.
     WholeDataset,
 }
 
 impl CrossvalConfig {
-    /// The first difference to `other` in words, or `None` where both are the same.
+    /// Describes the first difference to `other`. `None` if both are equal.
     ///
     /// # Errors
-    /// A configuration can't be written as JSON.
+    /// A configuration can't be expressed in JSON.
     pub fn difference(&self, other: &Self) -> serde_json::Result<Option<String>> {
         let (ours, theirs) = (serde_json::to_value(self)?, serde_json::to_value(other)?);
         Ok(first_difference("", &ours, &theirs))

@@ -1,4 +1,4 @@
-//! The conversion of a fold, from the levels of the images that it may look at.
+//! The conversion of a fold, computed from the levels of the images that the fold may use.
 
 use super::CrossvalError;
 use crate::dataset::Dataset;
@@ -8,18 +8,18 @@ use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogra
 use cellgate_models::radiograph;
 use rayon::prelude::*;
 
-/// What the conversions need to know of a data set's levels; each image is read once, or not at all for conversions that
-/// look at one image at a time.
+/// Statistics of a data set's levels that the conversions need. Each image is read once. No image is read if all methods
+/// work on single images.
 #[derive(Debug, Clone)]
 pub struct LevelStatistics {
-    /// Of each part the 0.01th and 99.99th percentile.
+    /// The 0.01th and 99.99th percentile of each part's levels.
     percentiles: Vec<(f64, f64)>,
-    /// Of each bundle its parts, and the histogram of all their pixels where a method needs it.
+    /// The parts of each bundle, and the histogram of all their pixels if a method needs it.
     bundles: Vec<(Vec<usize>, Option<Histogram>)>,
 }
 
 impl LevelStatistics {
-    /// Reads what `methods` need of all images of `dataset`, on all cores.
+    /// Computes the statistics that `methods` need from all images of `dataset`, on all cores.
     ///
     /// # Errors
     /// An image can't be read.
@@ -51,7 +51,7 @@ impl LevelStatistics {
         Ok(Self { percentiles, bundles })
     }
 
-    /// The conversion by `method` to `size` with the bounds (or the distribution) of `parts`, which are whole bundles.
+    /// The conversion by `method` to `size`, with the bounds or the distribution of `parts`. `parts` must be whole bundles.
     ///
     /// # Errors
     /// `parts` is empty.

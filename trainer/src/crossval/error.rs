@@ -1,4 +1,4 @@
-//! Why there is no cross-validation.
+//! Errors of a cross-validation.
 
 use crate::features::FeatureError;
 use crate::files::FileError;
@@ -9,11 +9,11 @@ use cellgate_models::conversion::{BoundsError, ConversionError};
 use cellgate_models::radiograph::ReadError;
 use std::path::PathBuf;
 
-/// Why a data set can't be trained on.
+/// Why a data set does not suffice for training.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeasibilityError {
     /// One label is missing.
-    #[error("found {normal} normal and {abnormal} abnormal parts, expected some of both")]
+    #[error("found {normal} normal and {abnormal} abnormal parts, expected at least one of both")]
     OneClass {
         /// Parts labelled normal.
         normal: usize,
@@ -22,18 +22,19 @@ pub enum FeasibilityError {
     },
     /// An operating point can't be chosen.
     #[error(
-        "the operating point comes from bundles that a model did not see, so both classes are needed in at least two bundles of \
-         those that are trained on, three of all; recipe `paper` does without (--recipe paper)"
+        "too few bundles: the operating point is chosen on training bundles that are left out in turn, so each class must be in \
+         at least two of the bundles that are trained on (in three for a cross-validation); add bundles, or use --recipe paper, \
+         which has a fixed threshold"
     )]
     NoOperatingPoint,
 }
 
-/// Why there is no cross-validation.
+/// Error of a cross-validation.
 #[derive(Debug, thiserror::Error)]
 pub enum CrossvalError {
-    /// No bundle can be left out.
+    /// There are fewer than two bundles.
     #[error(
-        "{}: found {bundles} bundle, expected at least 2: leaving one bundle out needs another to train on",
+        "{}: found {bundles} bundle(s), expected at least 2: one bundle is left out and the others are trained on",
         root.display()
     )]
     OneBundle {
@@ -42,8 +43,8 @@ pub enum CrossvalError {
         /// The number of bundles, 0 or 1.
         bundles: usize,
     },
-    /// Without a bundle there is too little to train on.
-    #[error("{}: without {bundle} there is too little to train on: {source}", root.display())]
+    /// Without one of the bundles, the data set does not suffice for training.
+    #[error("{}: too little to train on without bundle {bundle}: {source}", root.display())]
     TooLittle {
         /// The data set's folder.
         root: PathBuf,
@@ -52,14 +53,17 @@ pub enum CrossvalError {
         /// What is missing.
         source: FeasibilityError,
     },
-    /// Nothing to take a conversion's bounds or distribution from.
-    #[error("found no image to take {what} from")]
+    /// There is no image to compute a conversion's bounds or distribution from.
+    #[error("found no image to compute {what} from")]
     NoImages {
-        /// Bounds or a distribution.
+        /// `bounds` or `a distribution`.
         what: &'static str,
     },
     /// The folder holds results of another configuration.
-    #[error("{}: holds results with other settings ({difference}): give another --out, or the same settings", out.display())]
+    #[error(
+        "{}: holds results with other settings ({difference}); name another folder with --out, or use the same settings",
+        out.display()
+    )]
     OtherResults {
         /// The folder of the results.
         out: PathBuf,
@@ -71,42 +75,42 @@ pub enum CrossvalError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file of the results is not what this version writes.
-    #[error("{}: {expected}: {found}", path.display())]
+    /// A file of the results is malformed or from another version.
+    #[error("{}: {found}; {expected}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What should be there, and what to do.
+        /// The content expected, and what the user can do.
         expected: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         found: String,
     },
-    /// A head could not be trained.
-    #[error("{method}, without {bundle}: {source}")]
+    /// A head can't be trained.
+    #[error("method {method}, without bundle {bundle}: {source}")]
     Fit {
-        /// The conversion.
+        /// The conversion method.
         method: String,
         /// The bundle that is left out.
         bundle: String,
-        /// Why not.
+        /// The reason.
         source: FitError,
     },
-    /// The configuration is no JSON.
-    #[error("the configuration: {0}")]
+    /// The configuration can't be expressed in JSON.
+    #[error("the configuration can't be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// An image can't be read.
     #[error("{0}")]
     Image(#[from] ReadError),
-    /// Features could not be had.
+    /// The features can't be computed, read or cached.
     #[error("{0}")]
     Features(#[from] FeatureError),
-    /// A conversion can't be carried out.
+    /// The conversion can't be applied.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
-    /// Bounds out of order.
+    /// The bounds are invalid.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
     /// A file can't be written.
@@ -118,4 +122,27 @@ pub enum CrossvalError {
     /// The report can't be made.
     #[error(transparent)]
     Report(#[from] ReportError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors() {
+        let root = || PathBuf::from("data");
+        let source = FeasibilityError::OneClass { normal: 7, abnormal: 0 };
+        let no_operating_point = FeasibilityError::NoOperatingPoint;
+        let errors = [
+            CrossvalError::OneBundle { root: root(), bundles: 1 },
+            CrossvalError::TooLittle { root: root(), bundle: "b1".into(), source },
+            CrossvalError::TooLittle { root: root(), bundle: "b1".into(), source: no_operating_point },
+            CrossvalError::NoImages { what: "bounds" },
+            CrossvalError::OtherResults { out: "out".into(), difference: "seed is 1 there, 2 here".into() },
+            CrossvalError::Fit { method: "global".into(), bundle: "b1".into(), source: FitError::TooFewBundles },
+            CrossvalError::Fit { method: "global".into(), bundle: "b1".into(), source: FitError::NoClassifier },
+            CrossvalError::Fit { method: "global".into(), bundle: "b1".into(), source: FitError::NoImages },
+        ];
+        insta::assert_snapshot!("errors", errors.iter().map(|error| format!("{error}\n")).collect::<String>());
+    }
 }

@@ -1,4 +1,4 @@
-//! Whether a data set can be cross-validated at all: what its bundles and labels say, before hours go into features.
+//! Checks whether a data set can be cross-validated, before hours are spent on features.
 
 use super::{CrossvalError, CrossvalInputs, FeasibilityError, Fold};
 use crate::dataset::{Dataset, Label};
@@ -8,8 +8,9 @@ use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method};
 /// Checks the bundles, the labels and the settings of a cross-validation.
 ///
 /// # Errors
-/// Fewer than two bundles, a fold whose training parts are of one class (or, where the operating point is chosen in them,
-/// too few bundles for that), a size that can't be carried out.
+/// - There are fewer than two bundles.
+/// - The training parts of a fold have one class only, or too few bundles to choose an operating point from.
+/// - The size is invalid.
 pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), CrossvalError> {
     let dataset = inputs.dataset;
     if folds.len() < 2 {
@@ -22,22 +23,22 @@ pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), C
             source,
         })?;
     }
-    // The size is the same for all methods; naive needs nothing else, global the bounds.
+    // The size is the same for all methods, so one conversion suffices for the check. The global method needs bounds.
     let spec = ConversionSpec::new(Method::Global).with_bounds(Bounds::new(0, u16::MAX)?);
     Converter::new(&spec.with_size(inputs.config.size))?;
     Ok(())
 }
 
-/// Whether `recipe` can be trained on `parts`.
+/// Checks whether `recipe` can be trained on `parts`.
 ///
 /// # Errors
-/// They are of one class, or an operating point can't be chosen in them.
+/// The parts have one class only, or too few bundles to choose an operating point from.
 pub fn training(dataset: &Dataset, parts: &[usize], recipe: &Recipe) -> Result<(), FeasibilityError> {
     both_classes(parts.iter().map(|&part| dataset.parts[part].label))?;
     if matches!(recipe, Recipe::Paper(_)) {
         return Ok(());
     }
-    // Scores come from the bundles without which both classes are still there.
+    // A bundle gets out-of-fold scores if the other bundles have both classes.
     let without = |bundle: &str| {
         let others = parts.iter().filter(|&&part| dataset.parts[part].bundle != bundle);
         both_classes(others.map(|&part| dataset.parts[part].label)).is_ok()

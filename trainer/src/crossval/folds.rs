@@ -1,4 +1,4 @@
-//! The folds of leave-one-bundle-out and the files of finished ones.
+//! The folds of leave-one-bundle-out, and the files of finished folds.
 
 use super::CrossvalError;
 use crate::dataset::Dataset;
@@ -7,7 +7,7 @@ use cellgate_models::conversion::{ConversionSpec, Method};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// One fold: a bundle to test on, all others to train on.
+/// One fold: a bundle to test on, and all others to train on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fold {
     /// Number of the fold, from 1, in the order of [`Dataset::bundles`].
@@ -20,7 +20,7 @@ pub struct Fold {
     pub training: Vec<usize>,
 }
 
-/// The folds of `dataset`, one a bundle.
+/// The folds of `dataset`, one per bundle.
 #[must_use]
 pub fn leave_one_bundle_out(dataset: &Dataset) -> Vec<Fold> {
     dataset
@@ -35,7 +35,7 @@ pub fn leave_one_bundle_out(dataset: &Dataset) -> Vec<Fold> {
         .collect()
 }
 
-/// What a finished fold found.
+/// The results of a finished fold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FinishedFold {
@@ -43,24 +43,23 @@ pub struct FinishedFold {
     pub bundle: String,
     /// The conversion, with the bounds of this fold.
     pub conversion: ConversionSpec,
-    /// The score from which on a part is called abnormal, chosen in the training bundles.
+    /// Parts with this score and above are called abnormal. Chosen inside the training bundles.
     pub threshold: f64,
-    /// One entry a part of the test bundle.
+    /// One entry for each part of the test bundle.
     pub predictions: Vec<Prediction>,
 }
 
 impl FinishedFold {
-    /// Where the fold's file stands in the folder of the results.
+    /// The path of the fold's file in the folder of the results.
     #[must_use]
     pub fn path(folder: &Path, method: Method, fold: &Fold) -> PathBuf {
         folder.join("folds").join(method.to_string()).join(format!("{:03}.json", fold.number))
     }
 
-    /// Reads the finished fold at `path`, which tested on `fold` of `dataset` after `conversion`; `None` where it isn't
-    /// finished.
+    /// Reads the results of `fold` from `path`. `None` if the file does not exist.
     ///
     /// # Errors
-    /// The file can't be read, or holds another fold or a damaged one.
+    /// The file can't be read, is damaged, or does not belong to `fold` of `dataset` with `conversion`.
     pub fn load(
         path: &Path,
         dataset: &Dataset,
@@ -74,7 +73,7 @@ impl FinishedFold {
         };
         let damaged = |found| CrossvalError::Malformed {
             path: path.to_owned(),
-            expected: "expected a finished fold; remove the file to have it made again",
+            expected: "expected a finished fold of this cross-validation; remove the file to compute the fold again",
             found,
         };
         let found: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
@@ -82,11 +81,11 @@ impl FinishedFold {
         Ok(Some(found))
     }
 
-    /// Says what is wrong with it as the finished `fold`.
+    /// Checks that these are the results of `fold`. Returns the fault.
     fn check(&self, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<(), String> {
         let ensure = |holds: bool, found: String| if holds { Ok(()) } else { Err(found) };
         ensure(self.bundle == fold.bundle, format!("found bundle {}, expected {}", self.bundle, fold.bundle))?;
-        ensure(self.conversion == *conversion, "found another conversion than the fold's".into())?;
+        ensure(self.conversion == *conversion, "found a conversion that is not this fold's".into())?;
         ensure(self.threshold.is_finite(), format!("found a threshold of {}, expected a number", self.threshold))?;
         let (found, expected) = (self.predictions.len(), fold.test.len());
         ensure(found == expected, format!("found {found} predictions, expected {expected}"))?;
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_tested_once_by_a_fold_that_did_not_train_on_its_bundle() {
+    fn every_part_is_tested_once_by_a_fold_that_leaves_out_its_bundle() {
         let (normal, abnormal) = (Label::Normal, Label::Abnormal);
         let dataset = dataset(&[("b", normal), ("a", abnormal), ("b", abnormal), ("c", normal)]);
         let folds = leave_one_bundle_out(&dataset);
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_fold_is_named_and_never_counted() {
+    fn a_damaged_fold_is_refused() {
         let dataset = dataset(&[("a", Label::Normal), ("a", Label::Abnormal), ("b", Label::Normal)]);
         let fold = &leave_one_bundle_out(&dataset)[0];
         let conversion = ConversionSpec::new(Method::Local).with_size(Size { height: 8, width: 8 });
@@ -161,18 +160,21 @@ mod tests {
             let mut changed = finished.clone();
             change(&mut changed);
             crate::files::write_json(&path, &changed).unwrap();
-            FinishedFold::load(&path, &dataset, fold, &conversion).map_err(|error| error.to_string())
+            FinishedFold::load(&path, &dataset, fold, &conversion)
         };
-        assert_eq!(load(&|_| ()), Ok(Some(finished.clone())));
-        for (change, expected) in [
-            ((|fold| fold.predictions.truncate(1)) as fn(&mut FinishedFold), "found 1 predictions, expected 2"),
-            (|fold| fold.predictions[1].score = 7.5, "found a score of 7.5"),
-            (|fold| fold.predictions.swap(0, 1), "found a prediction of 1.tif, expected one of 0.tif"),
-            (|fold| fold.bundle = "b".into(), "found bundle b, expected a"),
-            (|fold| fold.conversion.method = Method::Naive, "another conversion"),
-        ] {
-            let said = load(&change).unwrap_err();
-            assert!(said.contains(expected) && said.contains("001.json"), "{said}");
-        }
+        assert_eq!(load(&|_| ()).unwrap(), Some(finished.clone()));
+        let changes: [fn(&mut FinishedFold); 5] = [
+            |fold| fold.predictions.truncate(1),
+            |fold| fold.predictions[1].score = 7.5,
+            |fold| fold.predictions.swap(0, 1),
+            |fold| fold.bundle = "b".into(),
+            |fold| fold.conversion.method = Method::Naive,
+        ];
+        let errors = changes.iter().map(|change| {
+            let error = load(change).unwrap_err();
+            assert!(matches!(&error, CrossvalError::Malformed { path: found, .. } if *found == path), "{error}");
+            format!("{error}\n").replace(&folder.path().display().to_string(), "FOLDER")
+        });
+        insta::assert_snapshot!("damaged_folds", errors.collect::<String>());
     }
 }

@@ -1,4 +1,4 @@
-//! What a cross-validation works on.
+//! Input of a cross-validation.
 
 use super::CrossvalConfig;
 use crate::dataset::Dataset;
@@ -6,16 +6,16 @@ use crate::features::FeatureStore;
 use crate::fit::Classifier;
 use crate::network::Backbone;
 
-/// What a cross-validation works on.
+/// Input of a cross-validation.
 pub struct CrossvalInputs<'a> {
     /// The labelled parts.
     pub dataset: &'a Dataset,
-    /// The configuration, which `config.json` repeats.
+    /// The configuration, as it is written to `config.json`.
     pub config: &'a CrossvalConfig,
     /// The frozen backbone.
     pub backbone: &'a Backbone,
     /// The cache of its features.
     pub store: &'a FeatureStore,
-    /// The backbone's own last layer, which the paper's recipe trains on.
+    /// The backbone's own last layer. The paper's recipe starts from it.
     pub classifier: Option<&'a Classifier>,
 }

@@ -1,4 +1,4 @@
-//! Leave one bundle out: every bundle is judged by a model that never saw it (paper, section 3.2).
+//! Cross-validation: every bundle is judged by a model that was trained without it (paper, section 3.2).
 
 mod config;
 mod conversions;

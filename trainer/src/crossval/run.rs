@@ -1,4 +1,5 @@
-//! The cross-validation: fold after fold, each finished one in a file of its own, so that a killed one goes on where it was.
+//! The run of a cross-validation. Each finished fold is saved to its own file, so a cross-validation that was killed can be
+//! continued.
 
 use super::feasibility;
 use super::{
@@ -17,8 +18,8 @@ use cellgate_models::digest::Digest;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Cross-validates into the folder `out`, going on from what is there, and writes `config.json`, `results.json`,
-/// `predictions.csv` and `report.html`.
+/// Cross-validates and writes `config.json`, `results.json`, `predictions.csv` and `report.html` into the folder `out`.
+/// Continues from the finished folds in `out`.
 ///
 /// # Errors
 /// The data set can't be cross-validated, `out` holds results of another configuration, an image can't be read, or a file
@@ -44,7 +45,7 @@ pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalE
     write_results(inputs, &methods, out)
 }
 
-/// Writes `config.json`, or checks that the one there is the same.
+/// Writes `config.json`, or checks that an existing one is the same.
 fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError> {
     let path = out.join("config.json");
     match std::fs::read(&path) {
@@ -52,10 +53,10 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
             let mut there: CrossvalConfig =
                 serde_json::from_slice(&text).map_err(|error| CrossvalError::Malformed {
                     path: path.clone(),
-                    expected: "no configuration of this version",
+                    expected: "expected a configuration of this version; name another folder with --out",
                     found: error.to_string(),
                 })?;
-            // They follow from the data set, which is compared; an earlier version did not count them.
+            // The leaks follow from the data set, whose digest is compared. An earlier version did not count them.
             let was_counted = std::mem::replace(&mut there.leaks, config.leaks) == config.leaks;
             if let Some(difference) = config.difference(&there)? {
                 return Err(CrossvalError::OtherResults { out: out.to_owned(), difference });
@@ -70,7 +71,7 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
     }
 }
 
-/// One method's way through the folds; the features of the last conversion are kept, since most folds share it.
+/// Runs the folds of one method. Keeps the features of the last conversion, because most folds share it.
 struct MethodRun<'a> {
     inputs: &'a CrossvalInputs<'a>,
     method: Method,

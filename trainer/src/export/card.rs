@@ -1,4 +1,4 @@
-//! `MODEL_CARD.md`: what the model is for and how far it can be trusted, for people.
+//! The model card, `MODEL_CARD.md`. It tells people the purpose of a model, its figures and its limits.
 
 use super::gate::{Parity, tolerance};
 use super::training_run::TrainingRun;
@@ -7,20 +7,21 @@ use crate::network::weights::WeightsOrigin;
 use serde_json::Value;
 use std::fmt::Write;
 
-/// The card of the model that is made from `run`.
+/// The card of the model that is exported from `run`.
 pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String {
     let dataset = &run.dataset;
     let blocks: Vec<String> = head.blocks.iter().map(ToString::to_string).collect();
     let mut card = format!(
         "# Model card\n\n\
-         Tells normal from abnormal fuel cell electrodes by one 16-bit X-ray image each. The network gives a score, the \
-         probability of \"abnormal\"; two thresholds turn it into PASS, REVIEW or REJECT.\n\n\
+         This model judges fuel cell electrodes as normal or abnormal, each from one 16-bit X-ray image. The network computes a \
+         score from 0 to 1; a higher score means that the part is more likely abnormal. Two thresholds turn the score into PASS, \
+         REVIEW or REJECT.\n\n\
          ## Training\n\n\
          | | |\n|---|---|\n\
-         | data set | {} images of {} bundles: {} normal, {} abnormal |\n\
-         | its digest | `{}` |\n\
+         | data set | {} images in {} bundles: {} normal, {} abnormal |\n\
+         | digest of the data set | `{}` |\n\
          | conversion | {} to {} pixels (height x width){} |\n\
-         | backbone | ResNet-34, frozen, weights of SHA-256 `{}` |\n\
+         | backbone | ResNet-34, frozen, weights file with SHA-256 `{}` |\n\
          | features | {} ({} numbers) |\n\
          | head | {} member(s), recipe `{}`, seed {} |\n\n",
         dataset.images,
@@ -38,43 +39,57 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
         run.recipe.name,
         run.seed,
     );
-    card.push_str("## Cross-validated figures\n\nOf models that never saw the bundle they judged.\n\n| figure | value |\n|---|---|\n");
+    card.push_str(
+        "## Cross-validated figures\n\n\
+         Each bundle was judged by a model that was trained without it.\n\n\
+         | figure | value |\n|---|---|\n",
+    );
     rows(&mut card, "", &Value::Object(run.metrics.clone()));
     let policy = &run.policy;
     let _ = write!(
         card,
-        "\n## Decision\n\nA score below {} is PASS, from {} on REJECT, between them REVIEW. A score that is not a number \
-         in 0..=1 is REJECT.\n\n## Proof of the export\n\n",
-        policy.review_from(),
-        policy.reject_from(),
+        "\n## Policy\n\n\
+         | score | verdict |\n|---|---|\n\
+         | below {review} | PASS |\n\
+         | at least {review} and below {reject} | REVIEW |\n\
+         | at least {reject} | REJECT |\n\
+         | not a number from 0 to 1 | REJECT |\n\n\
+         ## Proof of the export\n\n\
+         ONNX Runtime ran the exported networks on the golden images. The scores were compared with those of libtorch, which \
+         trained the head.\n\n",
+        review = policy.review_from(),
+        reject = policy.reject_from(),
     );
     for Parity { precision, images, largest_difference } in parity {
         let _ = writeln!(
             card,
-            "- {precision}: on {images} golden images ONNX Runtime and libtorch differ by at most {largest_difference:.1e} \
-             (allowed {:.0e}), no verdict flips.",
+            "- {precision}: on {images} golden image(s), the scores of ONNX Runtime and libtorch differ by at most \
+             {largest_difference:.1e} (limit {:.0e}). All verdicts are equal.",
             tolerance(*precision),
         );
     }
     card.push_str(
         "\n## Limits of use\n\n\
-         - Valid for parts, scanner and exposure like those it was trained on; the figures say nothing about others. A new \
-         coating or scanner needs new images and a new cross-validation.\n\
-         - It judges a radiograph as a whole: it neither finds nor names an anomaly.\n\
-         - Its figures have wide intervals where abnormal parts are few; see the report of the cross-validation.\n\
-         - REVIEW is for a person. PASS is no proof that a part is free of faults that X-rays don't show.\n",
+         - The figures are valid only for parts, a scanner and an exposure like those of the training images. A new coating or \
+         scanner needs new images and a new cross-validation.\n\
+         - The model judges a radiograph as a whole. It does not locate or name an anomaly.\n\
+         - The figures are uncertain if the data set has few abnormal parts; see the intervals in the report of the \
+         cross-validation.\n\
+         - A person must decide about a part with REVIEW.\n\
+         - PASS does not exclude faults that X-rays don't show.\n",
     );
     let _ = writeln!(card, "- {}", WeightsOrigin::of(run.backbone.digest).sentence());
     if let Some(leaks) = run.recipe.config["leaks"].as_u64() {
         let _ = writeln!(
             card,
-            "- **Trained with --allow-leaks**: {leaks} image(s) in two bundles or with two labels, or bundles whose names look alike. The figures are too good.",
+            "- **Trained with --allow-leaks**: the data set has {leaks} leak(s): the same image in two bundles or with two \
+             labels, or bundles with similar names. The figures are too good.",
         );
     }
     card
 }
 
-/// One row a figure, with the path to it as its name; a list is one value.
+/// One row per figure. Its name is the dotted path to it. A list is one value.
 fn rows(card: &mut String, path: &str, value: &Value) {
     match value {
         Value::Object(members) => {

@@ -1,8 +1,8 @@
-//! The time of day by RFC 3339.
+//! The time of creation in the format of RFC 3339.
 
 use jiff::Timestamp;
 
-/// Now, in UTC, such as `2026-11-23T09:30:00Z`.
+/// The present time in UTC, such as `2026-11-23T09:30:00Z`.
 pub(super) fn now() -> String {
     rfc3339(Timestamp::now())
 }
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_gnu_date() {
+    fn times_equal_those_of_gnu_date() {
         // date -u -d @SECONDS +%FT%TZ
         let text = |seconds: i64| rfc3339(Timestamp::from_second(seconds).unwrap());
         assert_eq!(text(0), "1970-01-01T00:00:00Z");

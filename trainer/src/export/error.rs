@@ -1,4 +1,4 @@
-//! Why a model was not exported.
+//! Errors of exporting a model.
 
 use super::TrainingRunError;
 use crate::network::onnx::OnnxError;
@@ -11,7 +11,7 @@ use cellgate_models::policy::Verdict;
 use cellgate_models::radiograph::ReadError;
 use std::path::PathBuf;
 
-/// Why a model was not exported. Nothing was written.
+/// Error of exporting a model. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The training run can't be read.
@@ -20,8 +20,12 @@ pub enum ExportError {
     /// The backbone's weights can't be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// Another backbone than the one the model was trained with.
-    #[error("{}: found a backbone of SHA-256 {found}, expected {expected}, which the model was trained with", path.display())]
+    /// The weights file differs from the one that the head was trained with.
+    #[error(
+        "{}: found a backbone with SHA-256 {found}, expected {expected}, which the head was trained with; name that file with \
+         --backbone",
+        path.display()
+    )]
     Backbone {
         /// The weights file.
         path: PathBuf,
@@ -30,26 +34,31 @@ pub enum ExportError {
         /// The digest in the training run.
         expected: Digest,
     },
-    /// A network has one input size.
-    #[error("the training run's conversion keeps each image's own size, expected one size for all: train with --size")]
+    /// The conversion has no size, but a network has one input size.
+    #[error(
+        "the training run's conversion keeps the size of each image, expected one size for all images: train with --size"
+    )]
     NoSize,
-    /// Without golden images nothing can be proven.
+    /// The training run has no golden images to prove the network with.
     #[error("the training run has no golden images, expected at least one to prove the network with: train again")]
     NoGolden,
-    /// A golden image is not there, or another one than at training.
-    #[error("{}: found {found}, expected the golden image of SHA-256 {expected}", path.display())]
+    /// A golden image is missing or differs from the one at training.
+    #[error(
+        "{}: found {found}, expected the golden image with SHA-256 {expected}: restore the image, or train again",
+        path.display()
+    )]
     Golden {
         /// The image.
         path: PathBuf,
-        /// What is there.
+        /// The system's error, or the digest found.
         found: String,
         /// Its digest at training.
         expected: Digest,
     },
-    /// libtorch scores a golden image otherwise than it did at training.
+    /// libtorch computes another score for a golden image than at training.
     #[error(
-        "{}: found a score of {found}, expected {expected} as at training: the head, the trainer or libtorch is another \
-         one; train again",
+        "{}: found a score of {found}, expected {expected} as at training: the head, the trainer or libtorch has changed; \
+         train again",
         path.display()
     )]
     Retrained {
@@ -60,25 +69,25 @@ pub enum ExportError {
         /// The score at training.
         expected: f32,
     },
-    /// A golden image is no radiograph.
+    /// A golden image can't be decoded.
     #[error(transparent)]
     Radiograph(#[from] ReadError),
-    /// The conversion can't be carried out.
+    /// The conversion can't be applied.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
-    /// No ONNX file could be written.
+    /// The network can't be written as ONNX.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
     /// ONNX Runtime failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// libtorch and ONNX Runtime disagree.
+    /// libtorch and ONNX Runtime disagree on a golden image.
     #[error(
-        "parity gate, {precision}, {}: found a score of {onnx} ({onnx_verdict}) by ONNX Runtime, expected \
-         libtorch's {torch} ({torch_verdict}) within {tolerance} and the same verdict; no model was written",
+        "{}: the {precision} network does not match libtorch: found a score of {onnx} ({onnx_verdict}) from ONNX Runtime, \
+         expected {torch} ({torch_verdict}) as from libtorch, within {tolerance} and with the same verdict; no model was written",
         path.display()
     )]
     Parity {
@@ -88,16 +97,43 @@ pub enum ExportError {
         path: PathBuf,
         /// ONNX Runtime's score.
         onnx: f32,
-        /// The verdict on it.
+        /// The verdict for ONNX Runtime's score.
         onnx_verdict: Verdict,
         /// libtorch's score.
         torch: f32,
-        /// The verdict on it.
+        /// The verdict for libtorch's score.
         torch_verdict: Verdict,
-        /// The largest difference that is let through.
+        /// The largest difference allowed.
         tolerance: f32,
     },
-    /// The model could not be written.
+    /// The model can't be written.
     #[error(transparent)]
     Model(#[from] ModelError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors() {
+        let path = || PathBuf::from("part.tif");
+        let errors = [
+            ExportError::NoSize,
+            ExportError::NoGolden,
+            ExportError::Retrained { path: path(), found: 0.25, expected: 0.5 },
+            ExportError::Parity {
+                precision: Precision::F16,
+                path: path(),
+                onnx: 0.75,
+                onnx_verdict: Verdict::Reject,
+                torch: 0.25,
+                torch_verdict: Verdict::Pass,
+                tolerance: 0.005,
+            },
+            ExportError::Onnx(OnnxError::OutOfRange { tensor: "conv1.weight".into() }),
+            ExportError::Onnx(OnnxError::Unsound("two values called score".into())),
+        ];
+        insta::assert_snapshot!("errors", errors.map(|error| format!("{error}\n")).concat());
+    }
 }

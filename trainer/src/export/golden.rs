@@ -1,15 +1,18 @@
-//! Which training images prove an exported network.
+//! The choice of golden images among the training images.
 
 use crate::dataset::Label;
 use cellgate_models::policy::Policy;
 
-/// No golden image scores nearer to a threshold than this: twice the tolerance of f16, so that an engine within its
-/// tolerance can't flip the verdict.
+/// The score of a golden image has at least this distance from both thresholds. It is twice the tolerance of f16, so an
+/// engine within its tolerance gives the same verdict.
 pub const THRESHOLD_MARGIN: f32 = 0.01;
 
-/// Up to `count` images, by index, from all training images' scores by the trained head and their labels: the nearest
-/// ones to each threshold from either side, then by turns of both classes, spread over their scores. None is nearer to a
-/// threshold than [`THRESHOLD_MARGIN`]; the same scores always give the same choice.
+/// Chooses up to `count` golden images. Returns their indices into `scores` (by the trained head) and `labels`.
+///
+/// 1. For each threshold, the images with the nearest scores below and above it.
+/// 2. Then images of both classes in turn, spread over the scores of their class.
+///
+/// All of them keep [`THRESHOLD_MARGIN`]. The same scores always give the same choice.
 #[must_use]
 pub fn choose(scores: &[f32], labels: &[Label], policy: &Policy, count: usize) -> Vec<usize> {
     let thresholds = [policy.review_from(), policy.reject_from()];
@@ -33,7 +36,7 @@ pub fn choose(scores: &[f32], labels: &[Label], policy: &Policy, count: usize) -
     });
     for step in 0..count {
         for class in sorted.iter().filter(|class| !class.is_empty()) {
-            // 0, 1/2, 1/4, 3/4, ...: the first few are spread already (van der Corput's sequence).
+            // Van der Corput's sequence 0, 1/2, 1/4, 3/4, ...: even its first few values are spread over the range.
             let position = ((step as u32).reverse_bits() as usize * class.len()) >> 32;
             choose(class[position]);
         }
@@ -47,7 +50,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_nearest_to_the_thresholds_come_first() {
+    fn the_scores_nearest_to_the_thresholds_come_first() {
         let policy = Policy::new(0.3, 0.7).unwrap();
         let scores = [0.05, 0.28, 0.295, 0.32, 0.5, 0.68, 0.72, 0.9];
         let labels = [0, 0, 0, 0, 1, 1, 1, 1].map(|label| [Label::Normal, Label::Abnormal][label]);
@@ -58,7 +61,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_classes_and_no_doubtful_one(
+        fn both_classes_are_chosen_and_the_margin_is_kept(
             parts in proptest::collection::vec((0.0_f32..=1.0, any::<bool>()), 0..60),
             (low, high) in (0.0_f32..=1.0, 0.0_f32..=1.0),
         ) {

@@ -1,4 +1,4 @@
-//! The model and its parity gate.
+//! Export of a training run as a model, with the parity gate.
 
 mod card;
 mod created;
@@ -27,32 +27,34 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
-/// What to export and how.
+/// Options of an export.
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
-    /// The backbone's weights instead of the file that was trained with; must have the same digest.
+    /// The backbone's weights file. Without it, the path in the training run is used. It must have the same digest as at
+    /// training.
     pub backbone: Option<PathBuf>,
-    /// One network for each; at least one.
+    /// The model gets one network for each precision; at least one.
     pub precisions: Vec<Precision>,
-    /// What happens to a model that is already there.
+    /// Whether an existing model is replaced.
     pub existing: Existing,
 }
 
-/// What was written.
+/// The exported model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exported {
     /// The model's digest.
     pub digest: Digest,
-    /// How far ONNX Runtime and libtorch were apart, for each network.
+    /// The difference between ONNX Runtime and libtorch, for each network.
     pub parity: Vec<Parity>,
 }
 
-/// Writes the training run in `folder` as a model to `out`: one ONNX file for each precision, each through the
-/// parity gate against libtorch on the golden images. Nothing is written unless all of them pass.
+/// Writes the training run in `folder` as a model to `out`, with one ONNX file for each precision.
+///
+/// Each network must pass the parity gate on the golden images. Nothing is written unless all of them pass.
 ///
 /// # Errors
-/// [`ExportError`]: the training run can't be read, the backbone or a golden image is another one, the gate is not passed, or
-/// the model can't be written.
+/// [`ExportError`]: the training run can't be read, the backbone or a golden image has changed, a network does not pass the gate,
+/// or the model can't be written.
 pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Exported, ExportError> {
     let (run, head) = TrainingRun::load(folder)?;
     let path = options.backbone.clone().unwrap_or_else(|| folder.join(&run.backbone.path));

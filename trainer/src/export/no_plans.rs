@@ -1,9 +1,9 @@
-//! In the place of `plans.rs` where the trainer was built without the feature `tensorrt`.
+//! Replaces `plans.rs` in builds without the feature `tensorrt`.
 
 use cellgate_models::model::Existing;
 use std::path::Path;
 
-/// There are no plans in this build.
+/// This build can't make plans.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "--tensorrt: this cellgate-trainer was built without TensorRT; build it with \
@@ -14,7 +14,7 @@ pub struct PlansError;
 /// The hidden subcommand of the child process that builds plans.
 pub const PLAN_WORKER: &str = "plan-worker";
 
-/// Refuses: nothing starts such a process in this build.
+/// Always fails: this build has no such process.
 ///
 /// # Errors
 /// Always.
@@ -22,12 +22,12 @@ pub fn serve_plan_worker() -> Result<(), PlansError> {
     Err(PlansError)
 }
 
-/// Plans to be built: none in this build.
+/// Has no values, because this build can't make plans.
 #[derive(Debug)]
 pub enum Plans {}
 
 impl Plans {
-    /// Refuses.
+    /// Always fails.
     ///
     /// # Errors
     /// Always.
@@ -35,10 +35,10 @@ impl Plans {
         Err(PlansError)
     }
 
-    /// Never called.
+    /// Can't be called, as there are no values of this type.
     ///
     /// # Errors
-    /// None.
+    /// Never returns.
     pub fn write(&self) -> Result<serde_json::Value, PlansError> {
         match *self {}
     }

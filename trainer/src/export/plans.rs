@@ -1,14 +1,15 @@
-//! TensorRT plans beside the model, for hosts of known GPU architectures that trust this one.
+//! TensorRT plans beside the model, for other programs on hosts with a known GPU architecture that trust this host.
 //!
-//! The folder `MODEL-plans` holds
+//! The folder `MODEL-plans` holds:
 //!
 //! | file | content |
 //! |---|---|
-//! | `sm86-f16.plan` and so on | one plan for each architecture and precision of the model, as TensorRT reads it |
-//! | `conversion.json` | the model's conversion with its bounds: what a radiograph must go through before the plan |
-//! | `plans.json` | of which model and by which TensorRT, and each plan's SHA-256 |
+//! | `sm86-f16.plan` and so on | one plan for each architecture and each precision of the model, in TensorRT's format |
+//! | `conversion.json` | the model's conversion with its bounds; it must be applied to a radiograph before the plan is run |
+//! | `plans.json` | the model's digest, TensorRT's version, and the SHA-256 of each plan |
 //!
-//! It is no part of the model and has no signature: a plan is executable code. Devices never load it; they build their own.
+//! The folder is not part of the model and has no signature, although a plan is executable code. Devices never load it.
+//! They build their own plans.
 
 pub use cellgate_models::plan::{SUBCOMMAND as PLAN_WORKER, serve as serve_plan_worker};
 
@@ -26,32 +27,32 @@ use std::path::{Path, PathBuf};
 /// The file that lists the plans.
 const INDEX: &str = "plans.json";
 
-/// Why there are no plans. The model is there if it was written before.
+/// Error of making plans. A model that was written before stays.
 #[derive(Debug, thiserror::Error)]
 pub enum PlansError {
-    /// No compute capability.
+    /// An option is not a compute capability.
     #[error("--tensorrt: {0}")]
     Capability(#[from] ParseCapabilityError),
-    /// TensorRT is missing, or built none.
+    /// TensorRT is missing, or could not build a plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The model that was written can't be read.
+    /// The exported model can't be read.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The system refused.
+    /// A file or folder can't be written or moved.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Something is at the place of the plans.
+    /// The plans' folder exists already.
     #[error("{}: exists already{hint}", path.display())]
     Exists {
-        /// The place.
+        /// The folder.
         path: PathBuf,
-        /// What can be done about it.
+        /// What the user can do.
         hint: &'static str,
     },
 }
@@ -66,7 +67,7 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// Checks all that can be checked before the model is there: the architectures, TensorRT, and the place.
+    /// Checks everything that can be checked before the model is written: the architectures, TensorRT, and the plans' folder.
     ///
     /// # Errors
     /// [`PlansError`].
@@ -79,9 +80,9 @@ impl Plans {
         let folder = model.with_file_name(name);
         let hint = match existing {
             _ if folder.symlink_metadata().is_err() => None,
-            Existing::Refuse => Some("; remove it, name another place, or replace it with --replace"),
+            Existing::Refuse => Some("; remove it, name another --out, or replace it with --replace"),
             Existing::Replace if folder.join(INDEX).is_file() => None,
-            Existing::Replace => Some(" and holds no plans; remove it or name another place"),
+            Existing::Replace => Some(" and holds no plans; remove it, or name another --out"),
         };
         match hint {
             Some(hint) => Err(PlansError::Exists { path: folder, hint }),
@@ -89,7 +90,7 @@ impl Plans {
         }
     }
 
-    /// Builds the plans of the model that was written, and moves their folder into place when it is complete.
+    /// Builds the plans of the exported model. Their folder is moved into place once it is complete.
     ///
     /// # Errors
     /// [`PlansError`].
@@ -124,7 +125,7 @@ impl Plans {
         Ok(json!({"folder": self.folder, "index": index}))
     }
 
-    /// Builds one plan into `folder`; gives its line of the index.
+    /// Builds one plan into `folder`. Returns its entry for the index.
     fn plan(
         &self,
         model: &Model,
@@ -140,7 +141,7 @@ impl Plans {
         }
         let file = format!("{target}-{precision}.plan");
         write_file(&folder.join(&file), &built.plan)?;
-        tracing::info!("{file}: {:.1} MB", built.plan.len() as f64 / 1e6);
+        tracing::info!(event = "plan_written", file, bytes = built.plan.len(), "a TensorRT plan was written");
         let tensors = |tensors: &[cellgate_models::plan::TensorInfo]| -> Vec<String> {
             tensors.iter().map(ToString::to_string).collect()
         };

@@ -1,4 +1,4 @@
-//! A training run, the folder that `train` writes: `run.json` and `head.safetensors`.
+//! The folder of a training run, as `train` writes it: `run.json` and `head.safetensors`.
 
 use crate::dataset::Label;
 use crate::files;
@@ -12,60 +12,60 @@ use cellgate_models::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The file of everything but the head's numbers.
+/// The file with everything except the head.
 pub const RUN: &str = "run.json";
-/// The file of the head.
+/// The file with the head.
 pub const HEAD: &str = "head.safetensors";
 
-/// `run.json`: everything about a training run but the head's numbers.
+/// The content of `run.json`: everything about a training run except the head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRun {
     /// Version of this file, [`TrainingRun::VERSION`].
     pub version: u32,
-    /// From a radiograph to the network's input; with a size.
+    /// The conversion of a radiograph to the network's input. It has a size.
     pub conversion: ConversionSpec,
-    /// From a score to a verdict.
+    /// The policy with the chosen thresholds.
     pub policy: Policy,
     /// The frozen backbone.
     pub backbone: BackboneFile,
-    /// What it was trained on.
+    /// The training data set.
     pub dataset: DatasetSummary,
-    /// How.
+    /// The recipe and its settings.
     pub recipe: RecipeRecord,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// How good it is, cross-validated, as `results.json` names the figures.
+    /// Cross-validated figures, named as in `results.json`.
     pub metrics: serde_json::Map<String, serde_json::Value>,
-    /// Training images that prove an exported network, see [`choose`](super::choose).
+    /// The golden images, see [`choose`](super::choose).
     pub golden: Vec<GoldenFile>,
 }
 
-/// A file of backbone weights.
+/// The weights file of the backbone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackboneFile {
-    /// Where it was; relative to the training run's folder if not absolute.
+    /// Its path at training. A relative path is relative to the training run's folder.
     pub path: PathBuf,
     /// Its digest.
     pub digest: Digest,
 }
 
-/// A training image that proves an exported network.
+/// A training image that is used as a golden image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenFile {
-    /// Where it was; relative to the training run's folder if not absolute.
+    /// Its path at training. A relative path is relative to the training run's folder.
     pub path: PathBuf,
     /// Its digest.
     pub digest: Digest,
     /// Its label.
     pub label: Label,
-    /// The trained head's score, as `train` computed it.
+    /// The trained head's score, computed by `train`.
     pub score: f32,
 }
 
-/// Why a training run could not be read or written.
+/// Error of reading or writing a training run.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingRunError {
     /// A file can't be read or written.
@@ -73,15 +73,19 @@ pub enum TrainingRunError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// `run.json` is not what this version writes.
-    #[error("{}: found {found}, expected a run.json of version {}", path.display(), TrainingRun::VERSION)]
+    /// `run.json` is malformed or has another version.
+    #[error(
+        "{}: found {found}, expected a run.json of version {}; train again with this version of the trainer",
+        path.display(),
+        TrainingRun::VERSION
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault or the version found.
         found: String,
     },
     /// The head can't be read or written.
@@ -93,10 +97,11 @@ impl TrainingRun {
     /// The version of `run.json` that is read and written.
     pub const VERSION: u32 = 1;
 
-    /// Writes the head and then `run.json` into `folder`, which exists: a `run.json` means that all is there.
+    /// Writes the head and then `run.json` into `folder`, which must exist. `run.json` comes last, so its presence means
+    /// that the training run is complete.
     ///
     /// # Errors
-    /// [`TrainingRunError`]: the head does not fit together, or a file can't be written.
+    /// [`TrainingRunError`]: the head is inconsistent, or a file can't be written.
     pub fn save(&self, folder: &Path, head: &Head) -> Result<(), TrainingRunError> {
         let path = folder.join(RUN);
         let io = |source| TrainingRunError::Io { path: path.clone(), source };
@@ -111,7 +116,7 @@ impl TrainingRun {
     /// Reads the training run in `folder`.
     ///
     /// # Errors
-    /// [`TrainingRunError`]: a file is missing or not what this version writes.
+    /// [`TrainingRunError`]: a file is missing or malformed, or has another version.
     pub fn load(folder: &Path) -> Result<(Self, Head), TrainingRunError> {
         let path = folder.join(RUN);
         let malformed = |found: String| TrainingRunError::Malformed { path: path.clone(), found };

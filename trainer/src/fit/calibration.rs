@@ -1,4 +1,4 @@
-//! From a ranking to a probability: Platt's scaling (1999) on out-of-fold scores.
+//! Calibration of scores by Platt's scaling (1999) on out-of-fold scores.
 
 use super::{FitError, linear};
 use crate::dataset::Label;
@@ -6,7 +6,7 @@ use crate::network::{Head, Layer};
 use crate::stats::Scored;
 use tch::{Kind, Tensor};
 
-/// `logit -> slope * logit + offset`.
+/// The map `logit -> slope * logit + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Calibration {
     slope: f64,
@@ -14,11 +14,11 @@ pub(super) struct Calibration {
 }
 
 impl Calibration {
-    /// The calibration after which `scored` are probabilities, were both classes equally frequent: 0.5 is where a part
-    /// is as likely to be the one as the other.
+    /// Fits a calibration to `scored`. Afterwards a score is the probability of an abnormal part, if both classes were
+    /// equally frequent. At 0.5 both classes are equally likely.
     ///
     /// # Errors
-    /// One class only; libtorch's errors.
+    /// `scored` has one class only, or libtorch fails.
     pub(super) fn of(scored: &[Scored]) -> Result<Self, FitError> {
         let logits: Vec<f64> = scored.iter().flat_map(|part| [logit(part.score), 1.0]).collect();
         let targets: Vec<f64> = scored.iter().map(|part| f64::from(part.label == Label::Abnormal)).collect();
@@ -27,19 +27,19 @@ impl Calibration {
         let (targets, weights) = (Tensor::f_from_slice(&targets)?, Tensor::f_from_slice(&weights)?);
         let theta = linear::newton(&design, &targets, &weights, 1e-6)?;
         let (slope, offset) = (theta.double_value(&[0]), theta.double_value(&[1]));
-        // Scores that rank the wrong way round are left as they are: a negative slope would hide the defect.
+        // Scores that rank the classes the wrong way round stay unchanged. A negative slope would hide the defect.
         Ok(if slope > 0.0 { Self { slope, offset } } else { Self { slope: 1.0, offset: 0.0 } })
     }
 
-    /// A score, calibrated.
+    /// Calibrates a score.
     pub(super) fn score(self, score: f64) -> f64 {
         1.0 / (1.0 + (-(self.slope * logit(score) + self.offset)).exp())
     }
 
-    /// The head whose scores are calibrated: its members' last layers take slope and offset in.
+    /// Calibrates `head`: slope and offset go into the last layer of each member.
     ///
     /// # Errors
-    /// A member does not end with an affine layer.
+    /// A member does not end with an affine layer, or a number is no longer finite.
     pub(super) fn apply(self, mut head: Head) -> Result<Head, FitError> {
         for member in &mut head.members {
             let Some(Layer::Affine { weight, bias, .. }) = member.last_mut() else {

@@ -1,43 +1,46 @@
-//! Why a head could not be trained.
+//! Errors of training a head.
 
 use crate::dataset::Label;
 use crate::network::head::HeadError;
 use std::num::TryFromIntError;
 use tch::TchError;
 
-/// Why a head could not be trained.
+/// Error of training a head.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
-    /// Recipe `paper` trains on the backbone's last layer.
+    /// Recipe `paper` starts from the backbone's last layer.
     #[error(
-        "the backbone's file has no last layer (fc.weight, fc.bias), which recipe `paper` trains on: use a file that has one, or \
-         recipe `recommended`"
+        "the backbone's file has no last layer (fc.weight, fc.bias), but recipe `paper` starts from it: use a file with this \
+         layer, or recipe `recommended`"
     )]
     NoClassifier,
-    /// There is nothing to train on.
+    /// The training set is empty.
     #[error("found no image to train on, expected at least one")]
     NoImages,
-    /// All parts have one label.
-    #[error("found only {found} parts to train on, expected {missing} ones too")]
+    /// All parts have the same label.
+    #[error("found only {found} parts to train on, expected {missing} parts too")]
     OneClass {
-        /// The label that there is.
+        /// The label of all parts.
         found: Label,
-        /// The label that there is not.
+        /// The other label.
         missing: Label,
     },
-    /// No operating point can be chosen.
-    #[error("too few bundles with both classes: an operating point comes from bundles that a model did not see")]
+    /// Too few out-of-fold scores to choose an operating point.
+    #[error(
+        "too few bundles: the operating point is chosen on training bundles that are left out in turn, so each class must be in \
+         at least two of them"
+    )]
     TooFewBundles,
-    /// The head has no last layer that a calibration could change.
+    /// The head does not end with a layer that a calibration can change.
     #[error("the head can't be calibrated: it does not end with an affine layer")]
     NotAffine,
-    /// The layers don't fit together, or have numbers that are not finite.
+    /// The calibrated head has layers that don't fit together, or numbers that are not finite.
     #[error("calibration: {0}")]
     Head(#[from] HeadError),
-    /// libtorch failed: no memory, a decomposition that does not converge.
+    /// libtorch failed, for example because memory ran out or a decomposition did not converge.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
-    /// A number of images or outputs that libtorch can't count.
-    #[error("too large a number: {0}")]
+    /// The number of images or outputs does not fit libtorch's integers.
+    #[error("a count is too large: {0}")]
     TooMany(#[from] TryFromIntError),
 }

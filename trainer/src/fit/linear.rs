@@ -1,26 +1,26 @@
-//! A linear scorer: standardised features, their principal components, logistic regression.
+//! A linear scorer: standardised features, principal components, logistic regression.
 
 use super::FitError;
 use crate::dataset::Label;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
-/// Largest change of a logit in one Newton step: keeps the first steps from overshooting.
+/// Largest change of a logit in one Newton step. It keeps the first steps from overshooting.
 const LARGEST_STEP: f64 = 8.0;
-/// Newton stops once no logit changes by more.
+/// Newton's method stops once no logit changes by more than this.
 const CONVERGED: f64 = 1e-2;
-/// Newton's steps, at most.
+/// Largest number of Newton steps.
 const MAX_STEPS: usize = 25;
 
-/// Below this share of the largest one a variance is taken for rounding errors.
+/// A variance below this share of the largest variance counts as rounding error.
 const MIN_VARIANCE: f64 = 1e-12;
 
 /// Settings of [`fit`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Settings {
-    /// Principal components that are kept.
+    /// Number of principal components that are kept.
     pub(super) components: i64,
-    /// L2 penalty of the logistic regression, for features whose variances sum up to 1.
+    /// L2 penalty of the logistic regression, for features whose variances sum to 1.
     pub(super) penalty: f64,
 }
 
@@ -31,12 +31,14 @@ pub(super) struct Linear {
     pub(super) bias: f64,
 }
 
-/// Fits a linear scorer to `rows` (N x D, f64): each feature standardised, each of the `blocks` (widths that sum up to D)
-/// with the same share of the variance; projected on the principal components; logistic regression of `targets` (N,
-/// 1 for abnormal) with `weights` (N, mean 1) by Newton's method.
+/// Fits a linear scorer to `rows` (N x D, f64).
+///
+/// 1. Standardises each feature. Each of the `blocks` (widths that sum to D) gets the same share of the variance.
+/// 2. Projects the rows onto the principal components.
+/// 3. Fits a logistic regression of `targets` (N, 1 for abnormal) with `weights` (N, mean 1) by Newton's method.
 ///
 /// # Errors
-/// libtorch's: no memory, a decomposition that does not converge.
+/// libtorch runs out of memory, or a decomposition does not converge.
 pub(super) fn fit(
     rows: &Tensor,
     blocks: &[usize],
@@ -60,11 +62,11 @@ pub(super) fn fit(
     Ok(Linear { weight: Vec::try_from(weight)?, bias })
 }
 
-/// The principal components of `rows` (N x D) as columns, the one of the largest variance first; at most N and at most D.
+/// The principal components of `rows` (N x D) as columns, largest variance first. Their number is at most min(N, D).
 ///
-/// They come from the smaller of the two products of the rows with themselves: the covariance of the features, or where there
-/// are fewer rows than features the rows' Gram matrix, whose singular vectors the rows turn into components. Components without
-/// variance are left out there, as nothing but rounding errors would turn into them.
+/// If N >= D, they are the singular vectors of the covariance matrix (D x D). Otherwise the smaller Gram matrix (N x N) is
+/// decomposed, and the transposed rows map its singular vectors to components. In that case components without variance are
+/// left out, because they would consist of rounding errors.
 fn principal_components(rows: &Tensor) -> Result<Tensor, FitError> {
     let (count, width) = rows.size2()?;
     if count >= width {
@@ -78,10 +80,10 @@ fn principal_components(rows: &Tensor) -> Result<Tensor, FitError> {
     Ok(rows.f_tr()?.f_matmul(&vectors.f_narrow(1, 0, with_variance)?)?.f_div(&lengths)?)
 }
 
-/// Singular vectors as columns and singular values, the largest first, of a symmetric matrix without negative eigenvalues.
+/// Singular vectors (as columns) and singular values of a symmetric matrix without negative eigenvalues, largest first.
 ///
-/// LAPACK's symmetric eigensolver is twice as quick as the general decomposition, but does not converge on some covariances of
-/// dark images, where many features are always 0.
+/// LAPACK's symmetric eigensolver is twice as fast as the general decomposition. It does not converge on some covariances
+/// of dark images, where many features are always 0; then the general decomposition is used.
 fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor), FitError> {
     if let Ok((values, vectors)) = matrix.f_linalg_eigh("L") {
         return Ok((vectors.f_flip([1])?, values.f_flip([0])?));
@@ -90,8 +92,8 @@ fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor), FitError> {
     Ok((vectors, values))
 }
 
-/// Mean and scale of each feature. A deviation is floored by a thousandth of its block's, so that a feature that hardly
-/// varies is not blown up.
+/// Mean and scale of each feature. A thousandth of the block's standard deviation is added to the feature's, so that a
+/// feature that hardly varies is not scaled up without limit.
 fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor), FitError> {
     let mut scales = Vec::new();
     let mut start = 0;
@@ -106,7 +108,7 @@ fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor), 
     Ok((rows.f_mean_dim(&[0_i64][..], false, Kind::Double)?, Tensor::f_cat(&scales, 0)?))
 }
 
-/// Logistic regression by Newton's method; the last column of `design` is the bias, which has no penalty.
+/// Logistic regression by Newton's method. The last column of `design` is the bias, which has no penalty.
 pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalty: f64) -> Result<Tensor, FitError> {
     let (count, width) = design.size2()?;
     let options = (Kind::Double, Device::Cpu);
@@ -131,8 +133,9 @@ pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalt
     Ok(theta)
 }
 
-/// A weight for each part, with a mean of 1: both classes weigh the same; within a class a bundle weighs as the square
-/// root of its number of parts, between counting every part and counting every bundle alike.
+/// A weight for each part, with a mean of 1. Both classes have the same total weight. Within a class, the total weight of a
+/// bundle is proportional to the square root of its number of parts. That is a compromise between equal weights for parts and
+/// equal weights for bundles.
 pub(super) fn weights<'a>(parts: impl Iterator<Item = (&'a str, Label)> + Clone) -> Result<Vec<f64>, FitError> {
     let mut groups: BTreeMap<(Label, &str), f64> = BTreeMap::new();
     for (bundle, label) in parts.clone() {
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn features_that_are_always_zero_carry_no_weight() {
+    fn features_that_are_always_zero_get_no_weight() {
         let targets: Vec<f64> = (0..40).map(|row| f64::from(row % 4 == 0)).collect();
         let row = |row: usize| {
             (0..60).map(move |feature: usize| match feature % 3 {
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn components_of_few_rows_are_those_of_the_features_covariance() {
+    fn the_gram_matrix_gives_the_components_of_the_covariance() {
         let value = |at: i64| ((at * 7919) % 1009) as f64 / 1009.0;
         // Rank 5: the last row is the mean of two others.
         let mut rows: Vec<f64> = (0..5 * 12).map(value).collect();
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_all_look_the_same_score_the_same() {
+    fn identical_parts_get_identical_scores() {
         let rows: Vec<f64> = (0..20).flat_map(|_| (0..60).map(|feature| f64::from(feature % 7))).collect();
         let targets: Vec<f64> = (0..20).map(|row| f64::from(row % 2)).collect();
         let found = logits(&fit_rows(&rows, 60, &targets), &rows);

@@ -1,14 +1,14 @@
-//! Recipes: from features and labels to a head and its operating point.
+//! Recipes: they make a head and its threshold from features and labels.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `training` | what a recipe learns from |
+//! | `training` | the training set |
 //! | `paper` | the paper's recipe |
-//! | `recommended` | ours |
+//! | `recommended` | the recommended recipe |
 //! | `linear` | a linear scorer: principal components and logistic regression |
-//! | `calibration` | from a ranking to a probability |
-//! | `out_of_fold` | scores of training parts by heads that did not see their bundle |
-//! | `error` | why a head could not be trained |
+//! | `calibration` | calibration of the scores |
+//! | `out_of_fold` | scores of training parts by heads that were trained without their bundle |
+//! | `error` | errors of training a head |
 
 mod calibration;
 mod error;
@@ -29,27 +29,27 @@ use calibration::Calibration;
 use out_of_fold::out_of_fold;
 use serde::{Deserialize, Serialize};
 
-/// How a head is trained and its operating point chosen.
+/// How a head is trained and how its threshold is chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub enum Recipe {
-    /// As in the paper: the operating point is a score of 0.5.
+    /// As in the paper, with a fixed threshold of 0.5.
     Paper(PaperRecipe),
-    /// The best one known; the operating point comes from out-of-fold scores inside the training bundles.
+    /// The best recipe so far. Its threshold is chosen from out-of-fold scores inside the training bundles.
     Recommended(RecommendedRecipe),
 }
 
-/// A head and the score from which on it calls a part abnormal.
+/// A head and its threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
-    /// From features to the score.
+    /// The trained head.
     pub head: Head,
-    /// The operating point, 0..=1.
+    /// Parts with this score and above are called abnormal, 0..=1.
     pub threshold: f64,
 }
 
 impl Recipe {
-    /// Its name on the command line.
+    /// The recipe's name on the command line.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -58,10 +58,10 @@ impl Recipe {
         }
     }
 
-    /// Trains a head on `training`; the same seed gives the same head on the same machine.
+    /// Trains a head on `training`. The same seed gives the same head on the same machine.
     ///
     /// # Errors
-    /// One class only, too little memory, or numbers that do not converge.
+    /// `training` has one class only, memory runs out, or a decomposition does not converge.
     pub fn head(
         &self,
         training: &TrainingSet<'_>,
@@ -74,7 +74,7 @@ impl Recipe {
         }
     }
 
-    /// Trains a head and chooses its operating point, without any part outside of `training`.
+    /// Trains a head and chooses its threshold. Uses no part outside of `training`.
     ///
     /// # Errors
     /// As [`Self::head`].
@@ -90,9 +90,9 @@ impl Recipe {
         }
     }
 
-    /// As [`Self::fit`], with the out-of-fold scores of the training parts, in their order (NaN for a bundle without which
-    /// there is one class only):
-    /// what thresholds are chosen from, and an honest estimate of how good the head is.
+    /// As [`Self::fit`], and also returns the out-of-fold scores of the training parts, in their order. Thresholds are
+    /// chosen from them, and they estimate how good the head is on new bundles. A score is NaN if the other bundles have
+    /// one class only.
     ///
     /// # Errors
     /// As [`Self::head`].
@@ -120,7 +120,7 @@ impl Recipe {
     }
 }
 
-/// Those of `scored` that have a score.
+/// The items of `scored` whose score is not NaN.
 #[must_use]
 pub fn known(scored: &[Scored]) -> Vec<Scored> {
     scored.iter().filter(|part| !part.score.is_nan()).copied().collect()

@@ -1,20 +1,20 @@
-//! Scores of training parts by heads that did not see their bundle: what an operating point is chosen from.
+//! Out-of-fold scores: each training part is scored by a head that was trained without the part's bundle.
 
 use super::{FitError, TrainingSet};
 use crate::network::Head;
 use crate::stats::Scored;
 use rayon::prelude::*;
 
-/// The score of each part of `training`, in order, by the head that `train` makes of all other bundles; NaN for a bundle without which
-/// there is one class only. Folds run on all cores.
+/// The out-of-fold score of each part of `training`, in order. `train` makes each head. A score is NaN if the other bundles
+/// have one class only. Folds run on all cores.
 ///
 /// # Errors
-/// As `train`.
+/// Those of `train`.
 pub(super) fn out_of_fold(
     training: &TrainingSet<'_>,
     train: impl Fn(&TrainingSet<'_>) -> Result<Head, FitError> + Sync,
 ) -> Result<Vec<Scored>, FitError> {
-    // One fit uses one thread of libtorch: several fits at a time keep the cores busier than several threads a fit.
+    // Several fits at a time with one libtorch thread each keep the cores busier than several threads per fit.
     let threads = tch::get_num_threads();
     let folds: Result<Vec<_>, FitError> = training
         .leave_one_bundle_out()

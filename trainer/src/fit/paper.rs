@@ -1,5 +1,6 @@
-//! The paper's recipe (section 2.4): ResNet-34's own 512 -> 1000 layer is trained on, followed by fully connected layers
-//! of 512 and 256 and a softmax of 2; cross-entropy; every image flipped at random each epoch.
+//! The paper's recipe (section 2.4). Training starts from ResNet-34's own 512 -> 1000 layer, followed by fully connected
+//! layers with 512 and 256 outputs and a softmax over 2. The loss is cross-entropy. Every image is flipped at random in
+//! each epoch.
 
 use super::{FitError, TrainingSet};
 use crate::dataset::Label;
@@ -13,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use tch::nn::{self, OptimizerConfig};
 use tch::{Device, Kind, Tensor};
 
-/// Outputs of the fully connected layers: ImageNet's classes, the paper's two layers, normal and abnormal.
+/// Outputs of the fully connected layers: ImageNet's 1000 classes, the paper's two layers, and the two classes.
 const WIDTHS: [i64; 4] = [1000, 512, 256, 2];
 
-/// The backbone's own last layer, 512 -> 1000, which this recipe trains on.
+/// The backbone's own last layer, 512 -> 1000. Training starts from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classifier {
     /// 1000 x 512 numbers, row by row.
@@ -25,7 +26,7 @@ pub struct Classifier {
     pub bias: Vec<f32>,
 }
 
-/// Settings of the paper's recipe. What the paper leaves open is set as the documentation of each field says.
+/// Settings of the paper's recipe. Where the paper gives no value, the field's documentation says so and gives ours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperRecipe {
@@ -33,11 +34,11 @@ pub struct PaperRecipe {
     pub epochs: u32,
     /// Learning rate of the first epoch; 0.001 in the paper.
     pub learning_rate: f64,
-    /// The learning rate is decayed after this many epochs; 10 in the paper.
+    /// The learning rate decays each time after this number of epochs; 10 in the paper.
     pub decay_epochs: u32,
-    /// The factor of a decay. Not in the paper: 0.1.
+    /// The factor of a decay. Not given in the paper; 0.1 here.
     pub decay_factor: f64,
-    /// Images a step. Not in the paper: 32.
+    /// Images per step. Not given in the paper; 32 here.
     pub batch: usize,
 }
 
@@ -48,12 +49,14 @@ impl Default for PaperRecipe {
 }
 
 impl PaperRecipe {
-    /// Trains a head on the frozen backbone's averaged last stage with Adam and ReLU between the layers (neither is in
-    /// the paper). The batch norms are frozen, so an image has four possible feature vectors, one a flip: a random
-    /// flip is a random choice among them, exactly as if the image were flipped and sent through the network.
+    /// Trains a head on the mean of the frozen backbone's last stage. It uses Adam, and ReLU between the layers; the paper
+    /// names neither.
+    ///
+    /// The batch normalisations are frozen, so an image has exactly four feature vectors, one for each flip. Choosing one
+    /// of them at random gives the same result as flipping the image at random and running the network.
     ///
     /// # Errors
-    /// An empty training set; libtorch's errors.
+    /// The training set is empty, or libtorch fails.
     pub fn head(&self, training: &TrainingSet<'_>, classifier: &Classifier, seed: u64) -> Result<Head, FitError> {
         if training.is_empty() {
             return Err(FitError::NoImages);
@@ -91,7 +94,7 @@ impl PaperRecipe {
     }
 }
 
-/// The training images' features: images x variants x features.
+/// The features of the training images: images x variants x features.
 fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor, FitError> {
     let rows = (0..training.len()).flat_map(|part| (0..VARIANTS).map(move |variant| (part, variant)));
     let values: Vec<f32> = rows.flat_map(|(part, variant)| training.features(part, variant, blocks)).collect();
@@ -99,8 +102,8 @@ fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor, FitE
     Ok(Tensor::f_from_slice(&values)?.f_view(shape)?)
 }
 
-/// The layers of the head: the backbone's own classifier first, the new ones as PyTorch initialises them, evenly between
-/// -1 and 1 over the root of the number of inputs.
+/// The initial layers of the head. The first is the backbone's own classifier. The others are initialised as PyTorch does it:
+/// uniformly between -1/sqrt(inputs) and 1/sqrt(inputs).
 fn layers(root: &nn::Path<'_>, classifier: &Classifier, random: &mut ChaCha8Rng) -> Result<Vec<nn::Linear>, FitError> {
     let mut inputs = 512;
     let mut layers = Vec::new();

@@ -1,5 +1,5 @@
-//! Our recipe: an ensemble of two linear scorers, of what stages 3 and 4 see on average and of what occurs together in
-//! stage 3.
+//! The recommended recipe: an ensemble of two linear scorers. One uses the means of stages 3 and 4, the other the
+//! covariance of stage 3.
 
 use super::FitError;
 use super::TrainingSet;
@@ -12,11 +12,11 @@ use crate::network::{Block, Head, Layer};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-/// Settings of our recipe.
+/// Settings of the recommended recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecommendedRecipe {
-    /// Principal components of each scorer's features.
+    /// Number of principal components of each scorer's features.
     pub components: u32,
     /// L2 penalty of the logistic regressions.
     pub penalty: f64,
@@ -31,7 +31,7 @@ impl Default for RecommendedRecipe {
 /// One linear scorer of the ensemble.
 struct Member {
     blocks: &'static [Block],
-    /// Whether signed square roots of the features are taken first, as is usual for second-order features.
+    /// Whether signed square roots of the features are taken first. This is usual for second-order features.
     is_rooted: bool,
 }
 
@@ -41,10 +41,10 @@ const MEMBERS: [Member; 2] = [
 ];
 
 impl RecommendedRecipe {
-    /// Trains a head on all four flips of each part. There is nothing random in it.
+    /// Trains a head on all four flips of each part. Uses no random numbers.
     ///
     /// # Errors
-    /// One class only; libtorch's errors.
+    /// The training set is empty or has one class only, or libtorch fails.
     pub fn head(&self, training: &TrainingSet<'_>) -> Result<Head, FitError> {
         if training.is_empty() {
             return Err(FitError::NoImages);
@@ -70,7 +70,7 @@ impl RecommendedRecipe {
     }
 }
 
-/// The member's features of all parts and flips, f64.
+/// The features of `member` for all parts and flips, as f64.
 fn rows(training: &TrainingSet<'_>, member: &Member) -> Result<Tensor, FitError> {
     let rows = (0..training.len()).flat_map(|part| (0..VARIANTS).map(move |variant| (part, variant)));
     let values: Vec<f32> = rows.flat_map(|(part, variant)| training.features(part, variant, member.blocks)).collect();

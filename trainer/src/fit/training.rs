@@ -1,4 +1,4 @@
-//! What a recipe learns from.
+//! The training set of a recipe.
 
 use crate::dataset::{Dataset, Label};
 use crate::features::FeatureTable;
@@ -13,7 +13,7 @@ pub struct TrainingSet<'a> {
 }
 
 impl<'a> TrainingSet<'a> {
-    /// The `parts` (indices into `dataset`) with their features in `table`, which holds one row a part of `dataset`.
+    /// The `parts` (indices into `dataset`) with their features. `table` holds one row for each part of `dataset`.
     #[must_use]
     pub fn new(dataset: &'a Dataset, table: &'a FeatureTable, parts: &[usize]) -> Self {
         Self { dataset, table, parts: parts.to_vec() }
@@ -25,7 +25,7 @@ impl<'a> TrainingSet<'a> {
         self.parts.len()
     }
 
-    /// Whether there is no part.
+    /// Whether the set has no parts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
@@ -36,24 +36,25 @@ impl<'a> TrainingSet<'a> {
         self.parts.iter().map(|&part| self.dataset.parts[part].label)
     }
 
-    /// Whether there are normal and abnormal parts.
+    /// Whether the set has normal and abnormal parts.
     #[must_use]
     pub fn has_both_classes(&self) -> bool {
         [Label::Normal, Label::Abnormal].into_iter().all(|label| self.labels().any(|found| found == label))
     }
 
-    /// The bundle's name of each part.
+    /// The name of each part's bundle.
     pub fn bundles(&self) -> impl Iterator<Item = &'a str> + '_ {
         self.parts.iter().map(|&part| self.dataset.parts[part].bundle.as_str())
     }
 
-    /// The features of the part at `index`, flipped as `variant` says, of `blocks` only.
+    /// The features of `blocks` for the part at `index`, flipped according to `variant`.
     #[must_use]
     pub fn features(&self, index: usize, variant: usize, blocks: &[Block]) -> Vec<f32> {
         self.table.select_row(self.parts[index], variant, blocks)
     }
 
-    /// Leaves one bundle out at a time: the set of all others, and the positions in this set of the bundle's parts.
+    /// Leaves out one bundle at a time. Returns the set of all other parts, and the positions of the bundle's parts in
+    /// `self`.
     #[must_use]
     pub fn leave_one_bundle_out(&self) -> Vec<(Self, Vec<usize>)> {
         let mut names: Vec<&str> = self.bundles().collect();

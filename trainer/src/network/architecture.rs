@@ -1,17 +1,17 @@
-//! The layers of ResNet-34 and torchvision's names for them, as data, so that weights, libtorch and ONNX follow one list.
+//! The layers of ResNet-34 with torchvision's names, as data. The weights, libtorch and ONNX code all use this list.
 //!
-//! Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015, table 1; names as in torchvision.
+//! Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015, table 1. Names as in torchvision.
 
-/// Residual blocks of each stage.
+/// Number of residual blocks of each stage.
 const DEPTHS: [usize; 4] = [3, 4, 6, 3];
-/// Output channels of each stage.
+/// Number of output channels of each stage.
 pub(crate) const CHANNELS: [i64; 4] = [64, 128, 256, 512];
 /// Added to the variance by batch normalisation.
 pub(crate) const NORM_EPSILON: f64 = 1e-5;
-/// The last layer's inputs and outputs (ImageNet's classes).
+/// Number of inputs and outputs of the last layer. The outputs are ImageNet's classes.
 pub(crate) const FC: [i64; 2] = [512, 1000];
 
-/// One convolution without bias and the batch normalisation behind it.
+/// A convolution without bias, and the batch normalisation that follows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConvSpec {
     /// Name of the convolution, such as `layer1.0.conv1`.
@@ -24,12 +24,12 @@ pub(crate) struct ConvSpec {
     pub(crate) outputs: i64,
     /// Height and width of the kernel; odd.
     pub(crate) kernel: i64,
-    /// Step between positions, both ways.
+    /// Step between positions, in both directions.
     pub(crate) stride: i64,
 }
 
 impl ConvSpec {
-    /// Zeros added on all four sides: a stride of 1 keeps the size.
+    /// Number of zeros added on each of the four sides. With it, a stride of 1 keeps the size.
     pub(crate) fn padding(&self) -> i64 {
         self.kernel / 2
     }
@@ -40,11 +40,11 @@ impl ConvSpec {
 pub(crate) struct ResidualSpec {
     pub(crate) first: ConvSpec,
     pub(crate) second: ConvSpec,
-    /// Where the size changes; elsewhere x itself is added.
+    /// The shortcut where the size changes. `None` if the shortcut is x itself.
     pub(crate) downsample: Option<ConvSpec>,
 }
 
-/// The first convolution; a maximum over 3 x 3 with stride 2 and padding 1 follows it.
+/// The first convolution. A max pooling over 3 x 3 with stride 2 and padding 1 follows it.
 pub(crate) fn stem() -> ConvSpec {
     ConvSpec { name: "conv1".into(), norm: "bn1".into(), inputs: 3, outputs: 64, kernel: 7, stride: 2 }
 }
@@ -102,14 +102,14 @@ mod tests {
 
     #[test]
     fn the_number_of_parameters_is_torchvisions() {
-        // torchvision.models.resnet34: 21,797,672 parameters; running means and variances are no parameters.
+        // torchvision.models.resnet34 has 21,797,672 parameters. Running means and variances do not count.
         let parameters = tensors().into_iter().filter(|(name, _)| !name.contains("running"));
         let count: i64 = parameters.map(|(_, shape)| shape.iter().product::<i64>()).sum();
         assert_eq!(count + FC[0] * FC[1] + FC[1], 21_797_672);
     }
 
     #[test]
-    fn downsampling_stands_where_the_size_changes() {
+    fn downsampling_occurs_where_the_size_changes() {
         let names: Vec<String> = convolutions().into_iter().map(|conv| conv.name).collect();
         assert_eq!(names.len(), 36);
         let downsampling: Vec<&str> = names.iter().map(String::as_str).filter(|n| n.contains("downsample")).collect();

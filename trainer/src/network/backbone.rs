@@ -1,4 +1,4 @@
-//! Network, digest and device in one: what computes features.
+//! The backbone: computes features with a network on a device, and knows the digest of its weights.
 
 use super::pooling::Block;
 use super::resnet34::ResNet34;
@@ -7,12 +7,13 @@ use cellgate_models::digest::Digest;
 use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// An image's appearances under flips, in the order of features: as it is, mirrored left to right, mirrored top to
-/// bottom, and both.
+/// Number of flip variants of an image, in this order: unchanged, mirrored left to right, mirrored top to bottom, mirrored
+/// both ways.
 pub const VARIANTS: usize = 4;
 
-/// Images of more pixels go through the network one variant at a time instead of all four together, to bound memory
-/// (four variants of 2000 x 1000 take about 3 GB). Depends on the size alone, so results never depend on the machine.
+/// An image with more pixels runs through the network one variant at a time instead of all four together. This limits
+/// memory: four variants of 2000 x 1000 take about 3 GB. The choice depends only on the size, so results do not depend on
+/// the machine.
 const MAX_PIXELS_TOGETHER: i64 = 4_000_000;
 
 /// A frozen ResNet-34 that computes pooled features.
@@ -26,7 +27,7 @@ impl Backbone {
     /// The backbone with `weights` on `device`.
     ///
     /// # Errors
-    /// libtorch's, such as a device without memory.
+    /// libtorch fails, for example because the device has too little memory.
     pub fn new(weights: &Weights, device: Device) -> Result<Self, TchError> {
         Ok(Self { network: ResNet34::new(weights, device)?, digest: weights.digest() })
     }
@@ -34,7 +35,7 @@ impl Backbone {
     /// Reads weights from the file at `path`.
     ///
     /// # Errors
-    /// The file can't be read or does not hold ResNet-34; libtorch's errors.
+    /// The file can't be read or does not hold ResNet-34, or libtorch fails.
     pub fn open(path: &Path, device: Device) -> Result<Self, WeightsError> {
         let weights = Weights::read(path)?;
         Self::new(&weights, device).map_err(|source| WeightsError::Torch { path: path.to_owned(), source })
@@ -46,7 +47,7 @@ impl Backbone {
         self.digest
     }
 
-    /// Where it computes.
+    /// The device that it runs on.
     #[must_use]
     pub fn device(&self) -> Device {
         self.network.device()
@@ -58,21 +59,21 @@ impl Backbone {
         &self.network
     }
 
-    /// The features of one image, [`width`](super::pooling::width)`(blocks)` numbers, from its 3 x `height` x `width`
-    /// normalised values, channel by channel.
+    /// The features of one image: [`width`](super::pooling::width)`(blocks)` numbers. `tensor` holds the image's 3 x
+    /// `height` x `width` normalised values, channel by channel.
     ///
     /// # Errors
-    /// libtorch's: a wrong number of values, no memory.
+    /// `tensor` has a wrong length, a block does not exist, or libtorch fails.
     pub fn features(&self, tensor: &[f32], height: u32, width: u32, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
         let image = self.image(tensor, height, width)?;
         self.pooled(&image, blocks)
     }
 
-    /// The features of an image's four variants, one variant after the other; the first equals [`Self::features`] up to
+    /// The features of an image's four variants, one variant after the other. The first equals [`Self::features`] up to
     /// rounding.
     ///
     /// # Errors
-    /// libtorch's: a wrong number of values, no memory.
+    /// As [`Self::features`].
     pub fn features_of_variants(
         &self,
         tensor: &[f32],
@@ -104,7 +105,7 @@ impl Backbone {
         tch::no_grad(|| {
             let pool = |block: &Block| match usize::from(block.stage).checked_sub(1).and_then(|stage| maps.get(stage)) {
                 Some(maps) if block.width() > 0 => block.apply(maps, &self.network.basis),
-                _ => Err(TchError::Shape(format!("block {block}: expected one that exists"))),
+                _ => Err(TchError::Shape(format!("block {block} does not exist"))),
             };
             let pooled = blocks.iter().map(pool).collect::<Result<Vec<_>, _>>()?;
             let features = Tensor::f_cat(&pooled, 1)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
@@ -142,15 +143,15 @@ mod tests {
         let features = |image: &[f32]| backbone.features(image, 40, 56, &blocks).unwrap();
         assert!(close(part(0), &features(&plain)));
         assert!(close(part(1), &features(&mirrored)));
-        assert!(!close(part(0), &features(&mirrored)), "the test image is symmetric");
-        // Top to bottom is left to right after turning by half a turn: all values of a channel in reverse order.
+        assert!(!close(part(0), &features(&mirrored)), "the test image must not be symmetric");
+        // Both flips together are a rotation by 180 degrees: the values of a channel in reverse order.
         let turned: Vec<f32> = plain.chunks(40 * 56).flat_map(|channel| channel.iter().rev().copied()).collect();
         assert!(close(part(3), &features(&turned)));
         assert!(close(part(2), &features(&flipped(&turned, 40, 56))));
     }
 
     #[test]
-    fn selecting_blocks_selects_numbers() {
+    fn fewer_blocks_give_a_part_of_the_features() {
         let backbone = Backbone::new(&Weights::random(2), Device::Cpu).unwrap();
         let all = backbone.features(&image(64, 64), 64, 64, &Block::ALL).unwrap();
         let first = backbone.features(&image(64, 64), 64, 64, &[Block::MEAN_3]).unwrap();

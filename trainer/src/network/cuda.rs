@@ -1,9 +1,14 @@
-//! libtorch's CUDA library, opened at run time.
+//! Opens libtorch's CUDA library at run time.
 //!
-//! libtorch learns of CUDA from a table that libtorch_cuda fills while it is loaded, and reads that table once. Nothing in this
-//! program refers to libtorch_cuda, so the linker drops it; linked by force it would slow down every start by seconds and gigabytes of
-//! mappings. So it is opened here: from the folder of the libtorch that runs, for all libraries to see, before libtorch's first
-//! question about CUDA, and only where CUDA is asked for.
+//! libtorch finds CUDA through a table that libtorch_cuda fills while it is loaded. libtorch reads this table only once.
+//! This program uses no symbol of libtorch_cuda, so the linker drops the library. Linking it anyway would add seconds and
+//! gigabytes of mappings to every start.
+//!
+//! This module therefore opens libtorch_cuda itself, with these conditions:
+//! - from the folder of the running libtorch,
+//! - with global symbols (`RTLD_GLOBAL`),
+//! - before libtorch uses CUDA for the first time,
+//! - and only if the user asks for CUDA.
 #![expect(unsafe_code, reason = "opens shared libraries and calls CUDA's run time")]
 
 use super::libtorch;
@@ -13,27 +18,27 @@ use std::ffi::{CStr, c_char, c_int};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The CUDA half of libtorch, in the same folder.
+/// The CUDA part of libtorch. It is in libtorch's folder.
 const LIBTORCH_CUDA: &str = "libtorch_cuda.so";
-/// NVIDIA's driver.
+/// The library of NVIDIA's driver.
 const DRIVER: &str = "libcuda.so.1";
 
 /// Why CUDA can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CudaError {
-    /// The running libtorch has no known folder.
-    #[error("the folder of the running libtorch is unknown: {detail}")]
+    /// The folder of the running libtorch can't be found.
+    #[error("the folder of the running libtorch can't be found: {detail}")]
     NoLibtorch {
-        /// What the system said.
+        /// The system's error.
         detail: String,
     },
-    /// libtorch was built for processors alone.
+    /// libtorch was built without CUDA.
     #[error(
         "libtorch was built without CUDA: found no {}; run scripts/setup, or build against a libtorch 2.11 with CUDA (LIBTORCH)",
         path.display()
     )]
     NotBuilt {
-        /// The file that was looked for.
+        /// The file that is missing.
         path: PathBuf,
     },
     /// libtorch's CUDA library, or one that it needs, can't be loaded.
@@ -41,25 +46,25 @@ pub enum CudaError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What the loader said.
+        /// The loader's error.
         detail: String,
     },
     /// This machine has no NVIDIA driver.
     #[error(
-        "no NVIDIA driver: the system's loader can't load {DRIVER} ({detail}); install the NVIDIA driver on a machine with an \
-         NVIDIA GPU, or use --device cpu"
+        "found no NVIDIA driver: {DRIVER} can't be loaded ({detail}); install the NVIDIA driver if this machine has an NVIDIA \
+         GPU, or use --device cpu"
     )]
     NoDriver {
-        /// What the loader said.
+        /// The loader's error.
         detail: String,
     },
-    /// There is a driver, but libtorch sees no GPU.
+    /// There is a driver, but libtorch finds no GPU.
     #[error(
-        "the NVIDIA driver ({DRIVER}) is there, but libtorch found no GPU: {detail}; nvidia-smi must list a GPU, \
-         CUDA_VISIBLE_DEVICES ({visible}) must not hide it, and the driver must not be older than libtorch's CUDA"
+        "the NVIDIA driver ({DRIVER}) is installed, but libtorch found no GPU: {detail}; check that nvidia-smi lists a GPU, that \
+         CUDA_VISIBLE_DEVICES ({visible}) does not hide it, and that the driver is not older than libtorch's CUDA"
     )]
     NoGpu {
-        /// What CUDA said.
+        /// CUDA's error.
         detail: String,
         /// The value of `CUDA_VISIBLE_DEVICES`, or that it is not set.
         visible: String,
@@ -69,7 +74,7 @@ pub enum CudaError {
 /// The number of GPUs that libtorch can use, at least one.
 ///
 /// # Errors
-/// [`CudaError`]: why there is none.
+/// [`CudaError`]: the reason why libtorch can use no GPU.
 pub(super) fn device_count() -> Result<usize, CudaError> {
     // Never closed: libtorch keeps pointers into it.
     static OPENED: OnceLock<Result<Library, CudaError>> = OnceLock::new();
@@ -80,26 +85,27 @@ pub(super) fn device_count() -> Result<usize, CudaError> {
     }
 }
 
-/// Opens the CUDA library of the libtorch that runs.
+/// Opens the CUDA library of the running libtorch.
 fn open_beside_libtorch() -> Result<Library, CudaError> {
     open(&libtorch::folder().map_err(|error| CudaError::NoLibtorch { detail: error.to_string() })?)
 }
 
-/// Opens libtorch's CUDA library in `folder`, for all libraries to see.
+/// Opens libtorch's CUDA library in `folder`, with global symbols.
 fn open(folder: &Path) -> Result<Library, CudaError> {
     let path = folder.join(LIBTORCH_CUDA);
     if !path.exists() {
         return Err(CudaError::NotBuilt { path });
     }
-    // SAFETY: loading runs the library's start-up code. It is part of the libtorch that this program runs already, and that code does
-    // no more than enter functions in libtorch's tables.
+    // SAFETY: loading runs the library's start-up code. The library is part of the libtorch that this program already runs,
+    // and its start-up code only registers functions in libtorch's tables.
     let opened = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) };
     opened.map_err(|error| CudaError::Unusable { path, detail: one_line(&error) })
 }
 
-/// Why libtorch sees no GPU: no driver, or what CUDA's run time, which `library` depends on, says about the driver.
+/// The reason why libtorch finds no GPU: a missing driver, or the error of CUDA's run time, which is loaded with `library`.
 fn why_no_gpu(library: &Library) -> CudaError {
-    // SAFETY: loading runs the start-up code of NVIDIA's driver; CUDA's run time has just loaded the same file by the same name.
+    // SAFETY: loading runs the start-up code of NVIDIA's driver; CUDA's run time has just loaded the same file by the same
+    // name.
     if let Err(error) = unsafe { Library::open(Some(DRIVER), RTLD_NOW) } {
         return CudaError::NoDriver { detail: one_line(&error) };
     }
@@ -108,9 +114,9 @@ fn why_no_gpu(library: &Library) -> CudaError {
     CudaError::NoGpu { detail: run_time_error(library), visible }
 }
 
-/// What CUDA's run time says when it is asked for its devices.
+/// The error of CUDA's run time on counting devices.
 fn run_time_error(library: &Library) -> String {
-    // SAFETY: the types are those of CUDA's `cuda_runtime_api.h`; they have been the same in all versions.
+    // SAFETY: the types are those of CUDA's `cuda_runtime_api.h`. They are the same in all versions.
     let functions = unsafe {
         library.get::<unsafe extern "C" fn(*mut c_int) -> c_int>(b"cudaGetDeviceCount\0").and_then(|count| {
             Ok((count, library.get::<unsafe extern "C" fn(c_int) -> *const c_char>(b"cudaGetErrorString\0")?))
@@ -121,17 +127,19 @@ fn run_time_error(library: &Library) -> String {
         Err(error) => return one_line(&error),
     };
     let mut devices = 0;
-    // SAFETY: the pointer is to a live integer; the function has no other demands.
+    // SAFETY: the pointer is to a live integer. The function has no other requirements.
     let code = unsafe { count_devices(&raw mut devices) };
     if code == 0 {
-        return format!("CUDA counts {devices} devices, and libtorch was asked before its CUDA library was loaded");
+        return format!(
+            "CUDA counts {devices} devices, but libtorch counted devices before its CUDA library was loaded"
+        );
     }
-    // SAFETY: any code is allowed; the text is static and ends with a zero.
+    // SAFETY: any code is allowed. The text is static and ends with a zero.
     let text = unsafe { error_text(code) };
     if text.is_null() {
         return format!("CUDA error {code}");
     }
-    // SAFETY: as above; not null.
+    // SAFETY: the text is static, ends with a zero, and is not null.
     let text = unsafe { CStr::from_ptr(text) };
     format!("CUDA error {code}, {}", text.to_string_lossy())
 }
@@ -141,7 +149,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_libtorch_without_cuda_is_named() {
+    fn errors() {
+        let (detail, path) = (|| "DETAIL".to_owned(), || PathBuf::from("torch/lib/libtorch_cuda.so"));
+        let errors = [
+            CudaError::NoLibtorch { detail: detail() },
+            CudaError::NotBuilt { path: path() },
+            CudaError::Unusable { path: path(), detail: detail() },
+            CudaError::NoDriver { detail: detail() },
+            CudaError::NoGpu { detail: detail(), visible: "not set".into() },
+        ];
+        insta::assert_snapshot!("errors", errors.map(|error| format!("{error}\n")).concat());
+    }
+
+    #[test]
+    fn a_libtorch_without_cuda_and_a_damaged_library_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(LIBTORCH_CUDA);
         assert_eq!(open(folder.path()).unwrap_err(), CudaError::NotBuilt { path: path.clone() });

@@ -3,10 +3,10 @@
 use super::cuda::{self, CudaError};
 use tch::Device;
 
-/// Why a name on the command line can't be used as a device.
+/// Error of a device name on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// A name that is no device.
+    /// The name is not that of a device.
     #[error("device `{found}`: expected cpu, cuda or cuda:N")]
     Name {
         /// The name.
@@ -17,11 +17,13 @@ pub enum DeviceError {
     Cuda {
         /// The name.
         found: String,
-        /// Why not.
+        /// The reason.
         reason: CudaError,
     },
-    /// There are GPUs, but not as many.
-    #[error("device `{found}`: expected cpu or one of the {devices} CUDA devices that libtorch sees, counted from 0")]
+    /// There are GPUs, but none with this number.
+    #[error(
+        "device `{found}`: expected cpu or one of the {devices} CUDA device(s) that libtorch finds, counted from 0"
+    )]
     NoSuchGpu {
         /// The name.
         found: String,
@@ -30,16 +32,17 @@ pub enum DeviceError {
     },
 }
 
-/// The device called `name`; `cuda` is the first GPU. The first name of a GPU opens libtorch's CUDA library, so names are parsed before
-/// any tensor is made.
+/// The device called `name`. `cuda` is the first GPU.
+///
+/// The name of a GPU opens libtorch's CUDA library. This function must therefore be called before any tensor is created.
 ///
 /// # Errors
-/// [`DeviceError`] for another name and for a GPU that libtorch does not see.
+/// [`DeviceError`]: the name is not that of a device, or libtorch does not find this GPU.
 pub fn parse(name: &str) -> Result<Device, DeviceError> {
     parse_among(name, cuda::device_count)
 }
 
-/// As [`parse`], where `device_count` counts the GPUs; called for the name of a GPU alone.
+/// As [`parse`]. `device_count` counts the GPUs. It is only called for the name of a GPU.
 fn parse_among(name: &str, device_count: impl FnOnce() -> Result<usize, CudaError>) -> Result<Device, DeviceError> {
     let found = || name.to_owned();
     let index = match name {
@@ -52,7 +55,7 @@ fn parse_among(name: &str, device_count: impl FnOnce() -> Result<usize, CudaErro
         }
     };
     let devices = device_count().map_err(|reason| DeviceError::Cuda { found: found(), reason })?;
-    // A number that is too large to be read is no GPU's either.
+    // A number too large for usize is not the number of a GPU either.
     let index = index.parse().ok().filter(|index| *index < devices);
     index.map(Device::Cuda).ok_or_else(|| DeviceError::NoSuchGpu { found: found(), devices })
 }
@@ -71,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_devices_or_errors() {
+    fn names_are_parsed_or_refused() {
         assert_eq!(parse("cpu"), Ok(Device::Cpu));
         assert_eq!((name(Device::Cpu).as_str(), name(Device::Cuda(1)).as_str()), ("cpu", "cuda:1"));
         for found in ["gpu", "cuda:-1", "cuda:", "CUDA"] {
@@ -80,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_that_is_not_there_is_named_with_the_number_of_those_that_are() {
+    fn a_missing_gpu_is_refused_with_the_number_of_gpus() {
         assert_eq!(parse_among("cuda:1", || Ok(2)), Ok(Device::Cuda(1)));
         for found in ["cuda:2", "cuda:99999", "cuda:99999999999999999999"] {
             let found = || found.to_owned();

@@ -1,24 +1,24 @@
-//! The libtorch that runs.
+//! The running libtorch.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The part of libtorch that the program is linked with.
+/// The library of libtorch that the program is linked with.
 const LIBRARY: &str = "libtorch_cpu.so";
-/// The libraries that this process has loaded.
+/// The system's list of this process's loaded libraries.
 const LOADED: &str = "/proc/self/maps";
 
 /// The folder that the running libtorch was loaded from.
 ///
 /// # Errors
-/// The system's: its list of loaded libraries can't be read, or libtorch is not in it, as it was replaced since.
+/// The list of loaded libraries can't be read, or libtorch is not in it because its file was replaced after the start.
 pub(super) fn folder() -> io::Result<PathBuf> {
     let not_found = || io::Error::new(io::ErrorKind::NotFound, format!("found no {LIBRARY} in {LOADED}"));
     folder_of(LIBRARY, &std::fs::read_to_string(LOADED)?).ok_or_else(not_found)
 }
 
-/// The folder of the loaded library called `name`, by `maps` in the format of `/proc/self/maps`: a path is all from the first
-/// slash on.
+/// The folder of the loaded library called `name`. `maps` has the format of `/proc/self/maps`, where a line's path begins
+/// at its first slash.
 fn folder_of(name: &str, maps: &str) -> Option<PathBuf> {
     let mut paths = maps.lines().filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])));
     paths.find(|path| path.file_name().is_some_and(|file| file == name))?.parent().map(Path::to_owned)
@@ -36,7 +36,7 @@ mod tests {
 ";
 
     #[test]
-    fn the_folder_is_that_of_the_loaded_library() {
+    fn the_folder_of_the_loaded_library_is_found() {
         assert_eq!(folder_of(LIBRARY, MAPS), Some("/opt/cell gate/torch/lib".into()));
         assert_eq!(folder_of("libtorch_cpu.so.2", MAPS), None);
         assert!(folder().unwrap().join(LIBRARY).is_file());

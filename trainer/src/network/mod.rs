@@ -2,17 +2,17 @@
 //!
 //! | module | concept |
 //! |---|---|
-//! | `basis` | the directions of stage 3 that its covariance is taken in |
-//! | `cuda` | libtorch's CUDA library, opened where CUDA is asked for |
-//! | `libtorch` | the folder of the libtorch that runs |
-//! | `architecture` | the layers of ResNet-34 and torchvision's names for them, as data |
-//! | [`weights`] | reading them from a file, and finding that file |
-//! | [`resnet34`] | the frozen network in libtorch: an image in, the maps of four stages out |
-//! | [`pooling`] | from maps to a feature vector |
-//! | [`backbone`] | network, digest and device in one: what computes features |
+//! | `basis` | the directions of stage 3 for its covariance |
+//! | `cuda` | opens libtorch's CUDA library when CUDA is used |
+//! | `libtorch` | the folder of the running libtorch |
+//! | `architecture` | the layers of ResNet-34 with torchvision's names, as data |
+//! | [`weights`] | finds and reads the file of weights |
+//! | [`resnet34`] | the frozen network in libtorch: computes the maps of four stages from images |
+//! | [`pooling`] | turns maps into features |
+//! | [`backbone`] | computes features: network and pooling on a device |
 //! | [`device`] | the name of a device on the command line |
-//! | [`head`] | from a feature vector to the score |
-//! | [`onnx`] | backbone, pooling and head as one ONNX file |
+//! | [`head`] | computes the score from a feature vector |
+//! | [`onnx`] | writes backbone, pooling and head as one ONNX file |
 
 pub(crate) mod architecture;
 pub mod backbone;

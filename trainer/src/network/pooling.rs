@@ -1,4 +1,4 @@
-//! From the maps of a stage to numbers.
+//! Pooling: turns the maps of a stage into features.
 
 use super::architecture::CHANNELS;
 use super::basis;
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use tch::{Kind, TchError, Tensor};
 
-/// How the maps of a stage become numbers that don't depend on their size.
+/// A way of pooling. The number of features does not depend on the size of the maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pool {
-    /// Of each channel the mean over all positions.
+    /// The mean of each channel over all positions.
     Mean,
-    /// Of stage 3 the covariance over all positions (divided by their number) of 32 directions, see `network::basis`:
-    /// 528 numbers, the upper triangle row by row with the diagonal. Which features occur together says more of a
-    /// texture than how much there is of each (bilinear pooling: Lin, RoyChowdhury, Maji 2015).
+    /// The covariance of 32 directions of stage 3 (see `network::basis`) over all positions, divided by their number. It
+    /// has 528 numbers: the upper triangle with the diagonal, row by row. A texture is better described by the features
+    /// that occur together than by their means (bilinear pooling: Lin, RoyChowdhury, Maji 2015).
     Covariance,
 }
 
-/// A piece of a feature vector: one stage of the backbone, pooled one way. A feature vector is the concatenation of its
-/// blocks in order.
+/// A part of a feature vector: one stage of the backbone, pooled in one way. A feature vector is the concatenation of its
+/// blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
@@ -32,11 +32,11 @@ pub struct Block {
 impl Block {
     /// Mean of stage 3: 256 numbers.
     pub const MEAN_3: Self = Self { stage: 3, pool: Pool::Mean };
-    /// Mean of stage 4, which torchvision's last layer takes: 512 numbers.
+    /// Mean of stage 4: 512 numbers. It is the input of torchvision's last layer.
     pub const MEAN_4: Self = Self { stage: 4, pool: Pool::Mean };
     /// Covariance of stage 3: 528 numbers.
     pub const COVARIANCE_3: Self = Self { stage: 3, pool: Pool::Covariance };
-    /// All blocks that recipes use: the layout of cached features, 1,296 numbers.
+    /// All blocks that recipes use, in the layout of cached features: 1,296 numbers.
     pub const ALL: [Self; 3] = [Self::MEAN_3, Self::MEAN_4, Self::COVARIANCE_3];
 
     /// The number of features; 0 for a block that does not exist.
@@ -52,10 +52,10 @@ impl Block {
         }
     }
 
-    /// Pools the stage's maps, N x C x H x W, into N x [`Self::width`]; `basis` is the backbone's.
+    /// Pools the stage's maps, N x C x H x W, to N x [`Self::width`]. `basis` is the backbone's.
     ///
     /// # Errors
-    /// libtorch's: another shape, no memory.
+    /// `maps` has another shape, or libtorch fails.
     pub(super) fn apply(self, maps: &Tensor, basis: &Tensor) -> Result<Tensor, TchError> {
         match self.pool {
             Pool::Mean => maps.f_mean_dim(&[2_i64, 3][..], false, Kind::Float),
@@ -71,7 +71,7 @@ impl Block {
     }
 }
 
-/// The places of the upper triangle, with the diagonal, in a flattened [`basis::RANK`] x [`basis::RANK`] matrix.
+/// The indices of the upper triangle, with the diagonal, in a flattened [`basis::RANK`] x [`basis::RANK`] matrix.
 pub(super) fn upper_triangle() -> Vec<i64> {
     (0..basis::RANK).flat_map(|row| (row..basis::RANK).map(move |column| row * basis::RANK + column)).collect()
 }
@@ -87,7 +87,7 @@ impl fmt::Display for Block {
     }
 }
 
-/// The number of features of `blocks` together.
+/// The total number of features of `blocks`.
 #[must_use]
 pub fn width(blocks: &[Block]) -> usize {
     blocks.iter().map(|block| block.width()).sum()
@@ -119,7 +119,7 @@ mod tests {
             let found = Block::COVARIANCE_3.apply(&(&maps + offset), &basis()).unwrap();
             let found = Vec::<f32>::try_from(found.view([-1])).unwrap();
             assert_eq!(found.len(), Block::COVARIANCE_3.width());
-            // Row 0 holds 32 entries, row 1 begins behind them.
+            // Row 0 has 32 entries, then row 1 begins.
             assert_eq!((found[0], found[1], found[2], found[32], found[33]), (5.0, 2.0, 0.0, 1.0, 0.0));
         }
     }

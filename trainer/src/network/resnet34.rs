@@ -1,12 +1,12 @@
-//! The frozen network in libtorch: images in, the maps of four stages out.
+//! The frozen network in libtorch. It computes the maps of four stages from images.
 
 use super::architecture::{self, ConvSpec};
 use super::basis;
 use super::weights::Weights;
 use tch::{Device, Kind, TchError, Tensor, nn};
 
-/// A convolution with the batch normalisation behind it folded into its weight and bias. Exact for a frozen network, as
-/// batch normalisation in evaluation mode is the same affine map of a channel for every image.
+/// A convolution. The batch normalisation that follows it is folded into its weight and bias. For a frozen network this is
+/// exact, because batch normalisation in evaluation mode applies the same affine map to a channel of every image.
 #[derive(Debug)]
 pub(crate) struct FoldedConv {
     pub(crate) weight: Tensor,
@@ -15,7 +15,7 @@ pub(crate) struct FoldedConv {
 }
 
 impl FoldedConv {
-    /// Folds on the CPU in f64, rounds to f32 once, and places the result in `root` under torchvision's name.
+    /// Folds on the CPU in f64, rounds once to f32, and stores the result in `root` under torchvision's name.
     fn new(weights: &Weights, spec: ConvSpec, root: &nn::Path<'_>) -> Result<Self, TchError> {
         let get = |layer: &str, member: &str| weights.tensor(&format!("{layer}.{member}")).f_to_kind(Kind::Double);
         let deviation = get(&spec.norm, "running_var")?.f_add_scalar(architecture::NORM_EPSILON)?.f_sqrt()?;
@@ -30,7 +30,7 @@ impl FoldedConv {
         })
     }
 
-    /// cuDNN is told to be deterministic and to keep full f32 products: TF32 would cost three decimal digits.
+    /// Makes cuDNN deterministic and disables TF32, which would lose three decimal digits.
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         const DETERMINISTIC: bool = true;
         const CUDNN: bool = true;
@@ -72,13 +72,13 @@ impl Residual {
     }
 }
 
-/// ResNet-34 without its last layer, frozen, batch normalisation in evaluation mode and folded.
+/// ResNet-34 without its last layer. It is frozen, and its batch normalisations are folded.
 #[derive(Debug)]
 pub struct ResNet34 {
     store: nn::VarStore,
     pub(crate) stem: FoldedConv,
     pub(crate) stages: [Vec<Residual>; 4],
-    /// Directions of stage 3, see [`basis`].
+    /// The directions of stage 3 for [`Pool::Covariance`](super::Pool::Covariance), see [`basis`].
     pub(crate) basis: Tensor,
 }
 
@@ -86,7 +86,7 @@ impl ResNet34 {
     /// The network with `weights` on `device`.
     ///
     /// # Errors
-    /// libtorch's, such as a device without memory.
+    /// libtorch fails, for example because the device has too little memory.
     pub fn new(weights: &Weights, device: Device) -> Result<Self, TchError> {
         let _guard = tch::no_grad_guard();
         let mut store = nn::VarStore::new(device);
@@ -107,17 +107,17 @@ impl ResNet34 {
         Ok(Self { store, stem, stages, basis })
     }
 
-    /// Where the weights are.
+    /// The device that holds the weights.
     #[must_use]
     pub fn device(&self) -> Device {
         self.store.device()
     }
 
-    /// The maps of the first `stages` stages (1..=4) of N x 3 x H x W normalised images on the same device: tensors of
-    /// N x C x H/s x W/s, sizes rounded up, with C = 64, 128, 256, 512 and s = 4, 8, 16, 32.
+    /// The maps of the first `stages` stages (1..=4). `images` are N x 3 x H x W normalised images on the same device. The
+    /// maps are N x C x H/s x W/s, with sizes rounded up, C = 64, 128, 256, 512 and s = 4, 8, 16, 32.
     ///
     /// # Errors
-    /// libtorch's: another shape, no memory.
+    /// `images` has another shape, or libtorch fails.
     pub fn forward(&self, images: &Tensor, stages: usize) -> Result<Vec<Tensor>, TchError> {
         tch::no_grad(|| {
             let stem = self.stem.forward(images)?.f_relu_()?;
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_halve_and_are_rounded_up() {
+    fn each_stage_halves_the_size_and_rounds_up() {
         let network = ResNet34::new(&Weights::random(1), Device::Cpu).unwrap();
         let maps = network.forward(&Tensor::zeros([2, 3, 65, 100], (Kind::Float, Device::Cpu)), 4).unwrap();
         let sizes: Vec<Vec<i64>> = maps.iter().map(Tensor::size).collect();

@@ -1,4 +1,4 @@
-//! Everything that a run needs to go on, in one file that is there whole or not at all.
+//! The checkpoint: everything that is needed to continue a run, in one file that is written atomically.
 
 use super::config::PretrainConfig;
 use super::held_out::Figures;
@@ -13,16 +13,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// Its name in the run's folder.
+/// Name of the checkpoint in the run's folder.
 pub(super) const FILE: &str = "checkpoint.safetensors";
-/// The member of the file's metadata that holds the [`State`].
+/// The metadata entry with the [`State`].
 const STATE: &str = "cellgate pretrain";
-/// Raised when the stream, the network or the loss changes, so that a run can't go on as something else.
+/// Version of the checkpoint. It increases when the stream, the network or the loss changes, because a run must not
+/// continue with other ones.
 const FORMAT: u32 = 1;
-/// Before a tensor's name: its weight, its moments.
+/// Prefixes of tensor names: the weight, the first moment, the second moment.
 const PARTS: [&str; 3] = ["weight:", "first:", "second:"];
 
-/// One line of the loss curve: means since the line before.
+/// One line of the loss curve: means over the steps since the previous line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Row {
@@ -33,36 +34,38 @@ pub(super) struct Row {
     pub(super) terms: Vec<f64>,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct State {
     format: u32,
     pub(super) config: PretrainConfig,
-    /// Batches trained on; the next batch of the stream bears this number.
+    /// Number of batches trained on. It is also the number of the next batch in the stream.
     pub(super) steps: u64,
-    /// Time spent in all runs together, from the first batch on.
+    /// Time spent from the first batch on, in seconds. Interruptions do not count.
     pub(super) seconds: f64,
-    /// Of these, waiting for batches.
+    /// The part of `seconds` spent waiting for batches.
     pub(super) waited_s: f64,
-    /// What rendering the batches took, on threads of its own.
+    /// Time that the rendering threads took for the batches, in seconds.
     pub(super) rendered_s: f64,
     pub(super) rows: Vec<Row>,
     pub(super) held_out: Vec<Figures>,
 }
 
 impl State {
-    /// The state of a run that has not begun.
+    /// The state of a run before its first step.
     pub(super) fn new(config: PretrainConfig) -> Self {
         let (steps, seconds, waited_s, rendered_s) = (0, 0.0, 0.0, 0.0);
         Self { format: FORMAT, config, steps, seconds, waited_s, rendered_s, rows: vec![], held_out: vec![] }
     }
 }
 
-/// Writes the checkpoint to `path`: 261 MB. One that could not be gone on from never takes the place of one that can.
+/// Writes the checkpoint to `path`. It has 261 MB.
+///
+/// A state that is not finite is refused, so it never replaces a good checkpoint.
 ///
 /// # Errors
-/// A value that is no number; libtorch's; the file can't be written.
+/// A value is not finite, libtorch fails, or the file can't be written.
 pub(super) fn write(
     path: &Path,
     state: &State,
@@ -104,10 +107,10 @@ pub(super) fn write(
     Ok(files::write(path, &file).map_err(FileError::writing(path))?)
 }
 
-/// Reads the checkpoint at `path`; none where there is no such file.
+/// Reads the checkpoint at `path`. `None` if there is no such file.
 ///
 /// # Errors
-/// It can't be read, is damaged or of another version, or `device` fails.
+/// The file can't be read, is damaged or from another version, or libtorch fails.
 pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, TrainableNetwork, Optimizer)>, PretrainError> {
     let file = match std::fs::read(path) {
         Ok(file) => file,
@@ -140,7 +143,7 @@ fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimi
         }
         let tensor = Tensor::f_from_data_size(view.data(), shape, Kind::Float)?;
         let is_finite = tensor.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
-        if is_finite { Ok(tensor) } else { Err(error("a NaN or an infinity".into(), "numbers".into())) }
+        if is_finite { Ok(tensor) } else { Err(error("a NaN or an infinity".into(), "finite numbers".into())) }
     };
     let mut tensors = BTreeMap::new();
     for (name, shape) in all() {
@@ -158,7 +161,7 @@ fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimi
     Ok((state, network, optimizer))
 }
 
-/// A tensor's single-precision numbers as they lie in memory.
+/// The bytes of a tensor's f32 numbers, little-endian.
 fn bytes(tensor: &Tensor) -> Result<Vec<u8>, PretrainError> {
     let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut bytes = vec![0; 4 * tensor.numel()];

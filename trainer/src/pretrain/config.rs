@@ -1,4 +1,4 @@
-//! What decides a run.
+//! The settings of a run.
 
 use cellgate_models::conversion::Size;
 use serde::{Deserialize, Serialize};
@@ -6,43 +6,43 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tch::Device;
 
-/// What decides a run, together with its budget: a checkpoint goes on only with the same.
+/// The settings that a run's weights depend on, together with its budget. A run is only continued with the same settings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {
-    /// Names the random numbers.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// Crops a step, at least 2.
+    /// Crops per step, at least 2.
     pub batch: usize,
-    /// Size of a crop, multiples of 32 from 64 to 1024.
+    /// Size of a crop. Both sides are multiples of 32 from 64 to 1024.
     pub crop: Size,
     /// The highest learning rate.
     pub learning_rate: f64,
 }
 
-/// When a run is done.
+/// The length of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
-    /// After so many steps.
+    /// Number of steps.
     Steps(u64),
-    /// After so many minutes of training, stops in between not counted. Weights then depend on the machine's speed.
+    /// Minutes of training. Interruptions do not count. The weights then depend on the machine's speed.
     Minutes(f64),
 }
 
-/// A run to begin or to go on with.
+/// A run to start or to continue.
 #[derive(Debug)]
 pub struct Run<'a> {
     /// Its folder.
     pub out: &'a Path,
-    /// What decides it.
+    /// Its settings.
     pub config: PretrainConfig,
-    /// When it is done.
+    /// Its length.
     pub budget: Budget,
-    /// Where it computes.
+    /// The device that it runs on.
     pub device: Device,
-    /// Ends it after the current step, with a checkpoint.
+    /// If set, the run writes a checkpoint and stops after the current step.
     pub stop: &'a AtomicBool,
-    /// The command, for the model card.
+    /// The command line, for the model card.
     pub command: &'a str,
 }

@@ -1,4 +1,4 @@
-//! A crop of an electrode as the product would see it, and what there is to know of it.
+//! A crop of an electrode, as the product's network would see it, with its targets.
 
 use super::PretrainError;
 use crate::dataset::synth::sampler::{KINDS, Sample};
@@ -7,42 +7,43 @@ use cellgate_models::radiograph::Radiograph;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// The product resizes electrodes of about 2072 x 1145 pixels to 2000 x 1000: so many of its pixels for one, both ways.
+/// Zoom of the product: it resizes electrodes of about 1145 x 2072 pixels (width x height) to 1000 x 2000.
 const ZOOM_X: f32 = 1000.0 / 1145.0;
 const ZOOM_Y: f32 = 2000.0 / 2072.0;
-/// How far a crop's zoom may lie from that.
+/// Smallest and largest random factor on the product's zoom.
 const ZOOM_JITTER: (f32, f32) = (0.75, 1.1);
-/// Where the bounds of the global conversion may lie, in levels.
+/// Range of the lower and of the upper bound of the global conversion, in levels.
 const GLOBAL_LO: (f32, f32) = (1300.0, 1900.0);
 const GLOBAL_HI: (f32, f32) = (2700.0, 3100.0);
-/// How far local bounds may be moved, as a share of their range.
+/// Largest random shift of a local bound, as a share of the distance between the bounds.
 const LOCAL_JITTER: f32 = 0.05;
-/// Share of crops that are put onto an anomaly.
+/// Share of crops that are placed on an anomaly.
 const AIMED_SHARE: f64 = 0.6;
-/// An anomaly is asked for from so many pixels on; with fewer, nothing is asked.
+/// Smallest visible area of an anomaly, in pixels. A smaller one is neither present nor absent, so its kind is left out of
+/// the loss.
 const VISIBLE_PX: f32 = 16.0;
-/// Sides of the maps' cells, in pixels: the strides of stages 3 and 4.
+/// Side of a map's cell in pixels, for the maps of stages 3 and 4. It is the stride of the stage.
 pub(super) const CELLS: [u32; 2] = [16, 32];
 
-/// A crop and its answers.
+/// A crop and its targets.
 pub(super) struct Crop {
     /// Three channels of 8-bit levels, channel by channel, row by row.
     pub(super) levels: Vec<u8>,
-    /// For each of [`CELLS`], kind by kind and row by row, 0..=1: the area of the anomaly in the cell over the cell's
-    /// side, so that a line of one pixel through it gives 1.
+    /// The maps for each of [`CELLS`], kind by kind and row by row, 0..=1. A value is the area of the anomaly in the cell
+    /// divided by the cell's side, so a line of one pixel width through the cell gives 1.
     pub(super) maps: [Vec<f32>; 2],
-    /// The severity of each kind in the crop, 0 where it is absent.
+    /// The severity of each kind in the crop; 0 if it is absent.
     pub(super) severities: [f32; KINDS],
-    /// 1, or 0 for kinds of which too little is in the crop to ask for.
+    /// 1 for kinds that count in the loss. 0 for kinds with a visible area below [`VISIBLE_PX`].
     pub(super) asked: [f32; KINDS],
-    /// Thickness, mottle and the logarithm of the grain's size, each about -1..1.
+    /// Thickness, mottle and the logarithm of the grain size, each scaled to about -1..1.
     pub(super) style: [f32; STYLES],
 }
 
-/// Number of [`Crop::style`].
+/// Number of values in [`Crop::style`].
 pub(super) const STYLES: usize = 3;
 
-/// The rectangle of the radiograph that becomes a crop.
+/// The rectangle of the radiograph that is resized to a crop, in pixels.
 struct Window {
     left: u32,
     top: u32,
@@ -51,10 +52,10 @@ struct Window {
 }
 
 impl Crop {
-    /// A random crop of `sample` of `size`, whose sides are multiples of 32.
+    /// A random crop of `sample`. The sides of `size` are multiples of 32.
     ///
     /// # Errors
-    /// None that a sound sample could cause.
+    /// The crop can't be cut out or converted. This does not happen with samples of the generator.
     pub(super) fn new(sample: &Sample, size: Size, random: &mut ChaCha8Rng) -> Result<Self, PretrainError> {
         let window = Window::draw(sample, size, random);
         let levels = levels(sample, &window, size, random)?;
@@ -81,7 +82,7 @@ impl Crop {
         Ok(crop)
     }
 
-    /// Enters an anomaly's `mask`, rows of `mask_width` pixels, into the maps; its area in pixels of the crop.
+    /// Draws an anomaly's `mask` (rows of `mask_width` pixels) into the maps. Returns its area in pixels of the crop.
     fn mark(&mut self, kind: usize, mask: &[u8], mask_width: u32, window: &Window, size: Size) -> f32 {
         let area = (size.width * size.height) as f32 / (window.width * window.height) as f32;
         let mut total = 0.0;
@@ -113,7 +114,7 @@ impl Crop {
 fn flip<T>(planes: &mut [T], width: u32, height: u32, left_to_right: bool, top_to_bottom: bool) {
     let (width, plane) = (width as usize, (width * height) as usize);
     for plane in planes.chunks_exact_mut(plane) {
-        // All rows the other way round is both flips.
+        // Reversing all values flips in both directions.
         if top_to_bottom {
             plane.reverse();
         }
@@ -124,7 +125,8 @@ fn flip<T>(planes: &mut [T], width: u32, height: u32, left_to_right: bool, top_t
 }
 
 impl Window {
-    /// A window for a crop of `size`, often on an anomaly. At least the whole image where that is smaller.
+    /// A random window for a crop of `size`, often on an anomaly. Along a side where the image is too small, the window
+    /// covers all of it.
     fn draw(sample: &Sample, size: Size, random: &mut ChaCha8Rng) -> Self {
         let (image_width, image_height) = (sample.radiograph.width(), sample.radiograph.height());
         let zoom = random.random_range(ZOOM_JITTER.0..ZOOM_JITTER.1);
@@ -143,7 +145,7 @@ impl Window {
     }
 }
 
-/// A place in an anomaly, all anomalies equally often.
+/// A random pixel of a random anomaly. `None` without anomalies.
 fn aim(sample: &Sample, random: &mut ChaCha8Rng) -> Option<(u32, u32)> {
     if sample.anomalies.is_empty() {
         return None;
@@ -155,7 +157,7 @@ fn aim(sample: &Sample, random: &mut ChaCha8Rng) -> Option<(u32, u32)> {
     Some((place % sample.radiograph.width(), place / sample.radiograph.width()))
 }
 
-/// The window's levels after a random one of the paper's conversions, resized to `size`, in three channels.
+/// The levels of the window in three channels, after a random conversion of the paper, resized to `size`.
 fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng) -> Result<Vec<u8>, PretrainError> {
     let image = &sample.radiograph;
     let rows = window.top..window.top + window.height;
@@ -178,7 +180,7 @@ fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng)
     Ok((0..3).flat_map(|channel| channels[channel % channels.len()].iter().copied()).collect())
 }
 
-/// Bounds near those that the product would use for `image`.
+/// Random bounds near those that the product would use for `image`.
 fn bounds(method: Method, image: &Radiograph, random: &mut ChaCha8Rng) -> Result<Bounds, PretrainError> {
     let (lo, hi) = if method == Method::Local {
         let (lo, hi) = image_percentiles(image);
@@ -188,7 +190,7 @@ fn bounds(method: Method, image: &Radiograph, random: &mut ChaCha8Rng) -> Result
     } else {
         (random.random_range(GLOBAL_LO.0..GLOBAL_LO.1), random.random_range(GLOBAL_HI.0..GLOBAL_HI.1))
     };
-    // The casts cut off at 0 and 65,535.
+    // The casts clamp to 0 and 65,535.
     Bounds::new(lo as u16, hi as u16).map_err(|_| PretrainError::NoBounds)
 }
 
@@ -197,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flips_turn_levels_and_maps_alike() {
+    fn flips_mirror_each_plane() {
         let turned = |left_to_right, top_to_bottom| {
             let mut planes = [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16];
             flip(&mut planes, 3, 2, left_to_right, top_to_bottom);
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_marks_the_cells_that_it_covers_and_no_others() {
+    fn a_mask_marks_only_the_cells_that_it_covers() {
         let size = Size { height: 64, width: 64 };
         let mut crop = Crop {
             levels: Vec::new(),
@@ -218,8 +220,8 @@ mod tests {
             asked: [1.0; KINDS],
             style: [0.0; STYLES],
         };
-        // The window is twice as fine as the crop: 128 x 128 at (10, 20) of an image of 200 x 200. A line of two pixels
-        // along its row 66 is one pixel of the crop in row 33.
+        // The window has 128 x 128 pixels at (10, 20) in an image of 200 x 200, so two of its pixels are one of the crop. A
+        // line of two pixels height in rows 66 and 67 of the window is a line of one pixel in row 33 of the crop.
         let mut mask = vec![0; 200 * 200];
         for row in [86, 87] {
             mask[row * 200 + 10..row * 200 + 138].fill(255);

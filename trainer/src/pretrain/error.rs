@@ -1,4 +1,4 @@
-//! Why a backbone could not be trained.
+//! Errors of training a backbone.
 
 use crate::dataset::synth::SynthError;
 use crate::dataset::synth::sampler::SampleError;
@@ -9,98 +9,102 @@ use safetensors::SafeTensorError;
 use std::path::PathBuf;
 use tch::TchError;
 
-/// Why a backbone could not be trained.
+/// Error of training a backbone.
 #[derive(Debug, thiserror::Error)]
 pub enum PretrainError {
-    /// A file or folder of the run can't be read or made.
+    /// A file or folder of the run can't be read or created.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Another process trains in the folder.
-    #[error("{}: another process trains there", path.display())]
+    #[error("{}: another process is training here; wait for it, or name another folder with --out", path.display())]
     Locked {
         /// The run's folder.
         path: PathBuf,
     },
-    /// The folder belongs to something else.
+    /// The folder holds files, but no run.
     #[error(
-        "{}: found other files and no {expected}, expected a new or empty folder, or one of `pretrain`",
+        "{}: found other files and no {expected}, expected a new or empty folder, or the folder of a run of `pretrain`",
         path.display()
     )]
     OtherFiles {
         /// The folder.
         path: PathBuf,
-        /// The file of a run that is not there.
+        /// The missing file of a run.
         expected: &'static str,
     },
     /// The folder holds a run with other options.
-    #[error("{}: found a run of {found}, expected {expected}; give its options, or name another folder", path.display())]
+    #[error(
+        "{}: found a run with {found}, expected {expected}; use the options of the run, or name another folder with --out",
+        path.display()
+    )]
     OtherRun {
-        /// The run's folder.
+        /// The checkpoint of the run.
         path: PathBuf,
-        /// The options of the run there.
+        /// The options of the run.
         found: String,
         /// The options that were given.
         expected: String,
     },
-    /// The checkpoint is not what this program writes.
+    /// The checkpoint is damaged or from another version.
     #[error(
-        "{}: no checkpoint to go on from; remove it to begin anew, or name another folder: {source}",
+        "{}: the run can't be continued from this checkpoint: {source}; remove the file to start again, or name another folder \
+         with --out",
         path.display()
     )]
     Checkpoint {
         /// The checkpoint.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         source: CheckpointError,
     },
-    /// Training went astray.
-    #[error("step {step}: found {found}, expected a number; a lower --learning-rate may help")]
+    /// Training diverged: a loss or a weight is not finite.
+    #[error("training diverged at step {step}: found {found}, expected a finite number; try a lower --learning-rate")]
     Diverged {
         /// The step.
         step: u64,
-        /// What is no number.
+        /// The number that is not finite, and where it is.
         found: String,
     },
-    /// A trained number is too large for the file of weights.
-    #[error("tensor {name}: found a value beyond f16, expected at most 65504")]
+    /// A trained number is too large for f16.
+    #[error("tensor {name}: found a value beyond f16, expected at most 65504; try a lower --learning-rate")]
     BeyondF16 {
         /// The tensor.
         name: String,
     },
-    /// A thread that renders has ended.
-    #[error("a rendering thread stopped")]
+    /// A rendering thread has panicked.
+    #[error("a rendering thread has stopped; its error is above")]
     NoRenderer,
-    /// A synthetic radiograph has no levels to take bounds from.
-    #[error("found no bounds in a synthetic radiograph")]
+    /// All levels of a synthetic radiograph are equal, so they have no bounds.
+    #[error("all levels of a synthetic radiograph are equal, so they have no bounds")]
     NoBounds,
-    /// A synthetic radiograph can't be made.
+    /// A synthetic radiograph can't be rendered.
     #[error(transparent)]
     Synth(#[from] SynthError),
-    /// A crop can't be cut.
+    /// A crop can't be cut out.
     #[error(transparent)]
     Shape(#[from] ShapeError),
     /// A crop can't be converted.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
-    /// libtorch failed, such as for want of memory.
+    /// libtorch failed, for example because memory ran out.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
-    /// Tensors can't be stored.
+    /// Tensors can't be written as safetensors.
     #[error("safetensors: {0}")]
     Tensors(#[from] SafeTensorError),
-    /// The state can't be stored.
-    #[error("the state of the run: {0}")]
+    /// The state of the run can't be written as JSON.
+    #[error("the state of the run can't be written: {0}")]
     State(#[from] serde_json::Error),
-    /// The curve is no table.
-    #[error("the curve: {0}")]
+    /// The loss curve can't be written as CSV.
+    #[error("the loss curve can't be written: {0}")]
     Curve(#[from] csv::Error),
-    /// A file can't be written.
-    #[error("the run's files: {0}")]
+    /// A file of the run can't be written.
+    #[error(transparent)]
     File(#[from] FileError),
 }
 
@@ -113,40 +117,69 @@ impl From<SampleError> for PretrainError {
     }
 }
 
-/// What is wrong with a checkpoint.
+/// A fault of a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// It has no state.
-    #[error("found no `{expected}` in its metadata, expected the state of a run")]
+    /// The checkpoint has no state.
+    #[error("found no metadata entry `{expected}`, expected the state of a run there")]
     NoState {
-        /// The name of the state in the metadata.
+        /// The name of the metadata entry.
         expected: &'static str,
     },
-    /// It is of another version of the program.
-    #[error("found version {found}, expected {expected}, the one of this program")]
+    /// The checkpoint is from another version of the program.
+    #[error("found version {found}, expected version {expected}")]
     Version {
-        /// Its version.
+        /// The version of the checkpoint.
         found: String,
-        /// This program's.
+        /// The version of this program.
         expected: u32,
     },
-    /// A tensor does not fit.
+    /// A tensor has another shape or type, or is not finite.
     #[error("tensor {name}: found {found}, expected {expected}")]
     Tensor {
-        /// Its name.
+        /// The tensor's name.
         name: String,
-        /// Its shape and type, or what is in it.
+        /// Its shape and type, or the value that is not finite.
         found: String,
-        /// What should be there.
+        /// The shape and type expected, or finite numbers.
         expected: String,
     },
-    /// It is no safetensors file.
+    /// The file is not in the safetensors format, or a tensor is missing.
     #[error("safetensors: {0}")]
     Tensors(#[from] SafeTensorError),
-    /// Its state is none.
+    /// The state is malformed.
     #[error("the state of the run: {0}")]
     State(#[from] serde_json::Error),
-    /// libtorch failed, such as for want of memory.
+    /// libtorch failed, for example because memory ran out.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors() {
+        let path = || PathBuf::from("run/checkpoint.safetensors");
+        let text = str::to_owned;
+        let found = "[3] of F32".to_owned();
+        let checkpoint = [
+            CheckpointError::NoState { expected: "cellgate pretrain" },
+            CheckpointError::Version { found: text("2"), expected: 1 },
+            CheckpointError::Tensor { name: text("weight:bn1.bias"), found, expected: text("[64] of F32") },
+        ];
+        let checkpoint = checkpoint.map(|source| PretrainError::Checkpoint { path: path(), source });
+        let errors = [
+            PretrainError::Locked { path: "run".into() },
+            PretrainError::OtherFiles { path: "run".into(), expected: "checkpoint.safetensors" },
+            PretrainError::OtherRun { path: path(), found: text("FOUND"), expected: text("EXPECTED") },
+            PretrainError::Diverged { step: 7, found: text("a loss of NaN") },
+            PretrainError::BeyondF16 { name: text("fc.weight") },
+            PretrainError::NoRenderer,
+            PretrainError::NoBounds,
+        ];
+        let lines = errors.iter().chain(&checkpoint).map(|error| format!("{error}\n"));
+        insta::assert_snapshot!("errors", lines.collect::<String>());
+    }
 }

@@ -1,5 +1,5 @@
-//! Threads that render ahead of the training. Each makes every n-th batch whole, so their order is the stream's, however
-//! the threads are scheduled.
+//! Threads that render batches ahead of the training. Each of n threads renders every n-th batch, so the order of the
+//! batches does not depend on scheduling.
 
 use super::PretrainError;
 use super::stream::{Batch, Stream};
@@ -8,13 +8,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Batches that wait for the training, at most, for each thread.
+/// Largest number of finished batches that wait for the training, for each thread.
 const QUEUE: usize = 2;
 
-/// A batch, and what it took on its thread.
+/// A batch, and the time that its thread took to render it.
 type TimedBatch = (Batch, Duration);
 
-/// Batches in order, rendered ahead.
+/// Batches in order, rendered ahead of the training.
 pub(super) struct Feed {
     receivers: Vec<Receiver<Result<TimedBatch, PretrainError>>>,
     threads: Vec<JoinHandle<()>>,
@@ -22,7 +22,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// The batches of `stream` from number `first` on, rendered by `threads` threads, at least one.
+    /// Renders the batches of `stream` from number `first` on. Uses `threads` threads, at least one.
     pub(super) fn new(stream: &Arc<Stream>, first: u64, threads: usize) -> Self {
         let mut feed = Self { receivers: Vec::new(), threads: Vec::new(), next: 0 };
         for thread in 0..threads.max(1) {
@@ -31,10 +31,10 @@ impl Feed {
             feed.receivers.push(receiver);
             feed.threads.push(std::thread::spawn(move || {
                 let numbers = (first + thread as u64..).step_by(threads.max(1));
-                // Sending fails once nobody wants any more.
                 for number in numbers {
                     let start = Instant::now();
                     let batch = stream.batch(number);
+                    // Sending fails once the feed is dropped.
                     if sender.send(batch.map(|batch| (batch, start.elapsed()))).is_err() {
                         return;
                     }
@@ -44,10 +44,10 @@ impl Feed {
         feed
     }
 
-    /// The next batch, as soon as it is there.
+    /// Waits for the next batch.
     ///
     /// # Errors
-    /// Rendering failed.
+    /// Rendering failed, or the rendering thread panicked.
     pub(super) fn next(&mut self) -> Result<TimedBatch, PretrainError> {
         let receiver = &self.receivers[self.next];
         self.next = (self.next + 1) % self.receivers.len();
@@ -60,7 +60,7 @@ impl Drop for Feed {
     fn drop(&mut self) {
         self.receivers.clear();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has said so itself.
+            // A panic was already reported on stderr.
             let _ = thread.join();
         }
     }
@@ -72,7 +72,7 @@ mod tests {
     use cellgate_models::conversion::Size;
 
     #[test]
-    fn any_number_of_threads_gives_the_streams_order() {
+    fn any_number_of_threads_gives_the_same_order() {
         let stream = Arc::new(Stream::new(1, 2, Size { height: 32, width: 32 }));
         for threads in [1, 3] {
             let mut feed = Feed::new(&stream, 4, threads);

@@ -1,4 +1,4 @@
-//! Figures on electrodes of another seed, which are never trained on: other bundles, another detector.
+//! Figures on held-out electrodes. They have another seed, so they come from other bundles and another detector.
 
 use super::PretrainError;
 use super::loss::{loss, normalised};
@@ -11,36 +11,36 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-/// Sets the held-out stream's seed apart.
+/// Changes the run's seed to that of the held-out stream.
 const SEED: u64 = 0x6865_6c64_206f_7574;
-/// Batches that are held out.
+/// Number of held-out batches.
 const BATCHES: u64 = 8;
 
-/// What the network says of held-out crops, normalised by its running statistics.
+/// Figures on held-out crops. Batch normalisation uses the running statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figures {
-    /// Steps trained until then.
+    /// Number of steps trained so far.
     pub step: u64,
     /// The loss.
     pub loss: f64,
-    /// Mean over the kinds of the area under the ROC curve, cells of 32 x 32 pixels with the kind against those without.
+    /// AUROC of cells of 32 x 32 pixels with a kind of anomaly against cells without it. Mean over the kinds.
     pub cells_auroc: f64,
-    /// The same for whole crops: the kind at a severity that makes a part abnormal against none of it, from the means
-    /// of stages 3 and 4.
+    /// AUROC of crops with a kind at a severity that makes a part abnormal against crops without it. Mean over the kinds.
+    /// Computed from the means of stages 3 and 4.
     pub crops_auroc: f64,
-    /// Share of crops whose coating method and direction are recognised; one in eight by chance.
+    /// Share of crops whose coating method and direction are recognised. Guessing gives one in eight.
     pub coating_accuracy: f64,
 }
 
-/// Crops that are never trained on.
+/// The held-out crops.
 pub(super) struct HeldOut(Vec<Batch>);
 
 impl HeldOut {
-    /// The held-out crops of a run with this seed, in batches like those trained on.
+    /// The held-out crops of a run with this seed, in batches like those of the training.
     ///
     /// # Errors
-    /// Rendering failed.
+    /// Rendering fails.
     pub(super) fn new(seed: u64, batch: usize, size: cellgate_models::conversion::Size) -> Result<Self, PretrainError> {
         let stream = Stream::new(seed ^ SEED, batch, size);
         Ok(Self((0..BATCHES).into_par_iter().map(|number| stream.batch(number)).collect::<Result<_, PretrainError>>()?))
@@ -49,7 +49,7 @@ impl HeldOut {
     /// The figures of `network` after `step` steps.
     ///
     /// # Errors
-    /// libtorch's.
+    /// libtorch fails.
     pub(super) fn figures(&self, network: &TrainableNetwork, step: u64) -> Result<Figures, PretrainError> {
         let _guard = tch::no_grad_guard();
         let (mut total, mut right, mut crops) = (0.0, 0, 0);
@@ -59,22 +59,22 @@ impl HeldOut {
             let answers: Tensors = batch.tensors(network.device())?;
             let outputs = network.forward(&normalised(&answers.levels)?, false)?;
             total += loss(&outputs, &answers)?.total.double_value(&[]);
-            let said = outputs.coatings.f_argmax(1, false)?;
-            right += said.f_eq_tensor(&answers.coatings)?.f_sum(Kind::Int64)?.int64_value(&[]);
+            let coatings = outputs.coatings.f_argmax(1, false)?;
+            right += coatings.f_eq_tensor(&answers.coatings)?.f_sum(Kind::Int64)?.int64_value(&[]);
             crops += answers.coatings.size1()?;
             for kind in 0..KINDS {
-                let (said, truth) = (column(&outputs.maps[1], kind)?, column(&answers.maps[1], kind)?);
-                // A cell with next to nothing of it is neither.
-                of_cells[kind].extend(said.iter().zip(&truth).filter_map(|(said, truth)| match truth {
-                    0.0 => Some(scored(*said, false)),
-                    0.5.. => Some(scored(*said, true)),
+                let (output, truth) = (column(&outputs.maps[1], kind)?, column(&answers.maps[1], kind)?);
+                // A cell with very little of the anomaly counts neither as with nor as without it.
+                of_cells[kind].extend(output.iter().zip(&truth).filter_map(|(output, truth)| match truth {
+                    0.0 => Some(scored(*output, false)),
+                    0.5.. => Some(scored(*output, true)),
                     _ => None,
                 }));
-                let (said, truth) = (column(&outputs.severities, kind)?, column(&answers.severities, kind)?);
+                let (output, truth) = (column(&outputs.severities, kind)?, column(&answers.severities, kind)?);
                 let asked = column(&answers.asked, kind)?;
-                of_crops[kind].extend(said.iter().zip(&truth).zip(&asked).filter_map(|((said, truth), asked)| {
+                of_crops[kind].extend(output.iter().zip(&truth).zip(&asked).filter_map(|((output, truth), asked)| {
                     let is_clear = *asked > 0.0 && (*truth == 0.0 || *truth >= ABNORMAL_SEVERITY.into());
-                    is_clear.then(|| scored(*said, *truth > 0.0))
+                    is_clear.then(|| scored(*output, *truth > 0.0))
                 }));
             }
         }
@@ -88,17 +88,17 @@ impl HeldOut {
     }
 }
 
-fn scored(score: f64, is_there: bool) -> Scored {
-    Scored { score, label: if is_there { Label::Abnormal } else { Label::Normal } }
+fn scored(score: f64, is_present: bool) -> Scored {
+    Scored { score, label: if is_present { Label::Abnormal } else { Label::Normal } }
 }
 
-/// All values of one kind, dimension 1.
+/// All values of one kind, which is an index of dimension 1.
 fn column(values: &Tensor, kind: usize) -> Result<Vec<f64>, PretrainError> {
     let column = values.f_narrow(1, kind as i64, 1)?.f_reshape([-1])?;
     Ok(Vec::<f64>::try_from(column.f_to_kind(Kind::Double)?)?)
 }
 
-/// The mean area over those kinds that are there.
+/// The mean AUROC over the kinds that have both positive and negative examples.
 fn mean(kinds: &[Vec<Scored>]) -> f64 {
     let areas: Vec<_> = kinds.iter().filter_map(|scored| auroc(scored)).collect();
     areas.iter().sum::<f64>() / areas.len().max(1) as f64

@@ -1,14 +1,14 @@
-//! What the heads are asked for, as one number to make small.
+//! The loss of the task.
 
 use super::network::Outputs;
 use super::stream::Tensors;
 use cellgate_models::conversion::{IMAGENET_MEAN, IMAGENET_STD};
 use tch::{Kind, Reduction, TchError, Tensor};
 
-/// The terms of the loss, as columns of the curve, and their weights.
+/// The terms of the loss with their weights. The names are columns of the loss curve.
 pub(super) const TERMS: [(&str, f64); 6] =
     [("map3", 6.0), ("map4", 6.0), ("severities", 1.0), ("last", 0.5), ("coating", 0.2), ("style", 0.2)];
-/// A cell with an anomaly counts as so many without: most have none.
+/// Weight of a cell with an anomaly, relative to a cell without one. It is above 1, because most cells have no anomaly.
 const CELL_WEIGHT: f64 = 3.0;
 
 /// The loss and its [`TERMS`], each on the device.
@@ -17,27 +17,27 @@ pub(super) struct Loss {
     pub(super) terms: Tensor,
 }
 
-/// Levels of 0..=255 as the product's networks get them: mean and standard deviation of ImageNet.
+/// Normalises levels of 0..=255 as the product does, with the mean and standard deviation of ImageNet.
 ///
 /// # Errors
-/// libtorch's.
+/// libtorch fails.
 pub(super) fn normalised(levels: &Tensor) -> Result<Tensor, TchError> {
     let constant = |values: [f32; 3]| Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1])?.f_to_device(levels.device());
     let shares = levels.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?;
     shares.f_sub(&constant(IMAGENET_MEAN)?)?.f_div(&constant(IMAGENET_STD)?)
 }
 
-/// How far `outputs` are from the answers.
+/// The loss of `outputs` for the targets `answers`.
 ///
 /// # Errors
-/// libtorch's.
+/// libtorch fails.
 pub(super) fn loss(outputs: &Outputs, answers: &Tensors) -> Result<Loss, TchError> {
-    let cross_entropy = |said: &Tensor, truth: &Tensor, weight: Option<&Tensor>, positive: Option<&Tensor>| {
-        said.f_binary_cross_entropy_with_logits(truth, weight, positive, Reduction::Mean)
+    let cross_entropy = |output: &Tensor, truth: &Tensor, weight: Option<&Tensor>, positive: Option<&Tensor>| {
+        output.f_binary_cross_entropy_with_logits(truth, weight, positive, Reduction::Mean)
     };
     let positive = Tensor::f_full([1], CELL_WEIGHT, (Kind::Float, outputs.severities.device()))?;
     let map = |stage: usize| cross_entropy(&outputs.maps[stage], &answers.maps[stage], None, Some(&positive));
-    let severities = |said: &Tensor| cross_entropy(said, &answers.severities, Some(&answers.asked), None);
+    let severities = |output: &Tensor| cross_entropy(output, &answers.severities, Some(&answers.asked), None);
     let terms = [
         map(0)?,
         map(1)?,
@@ -61,7 +61,7 @@ mod tests {
     use tch::Device;
 
     #[test]
-    fn a_few_steps_on_one_batch_make_it_smaller() {
+    fn a_few_steps_on_one_batch_reduce_the_loss() {
         let answers = Stream::new(1, 8, Size { height: 64, width: 64 }).batch(0).unwrap().tensors(Device::Cpu).unwrap();
         let network = TrainableNetwork::random(1, Device::Cpu).unwrap();
         let mut optimizer = Optimizer::new(&network).unwrap();

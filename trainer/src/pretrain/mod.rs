@@ -1,24 +1,27 @@
-//! Training the backbone from random weights on an endless stream of synthetic radiographs.
+//! Trains the backbone from random weights on an endless stream of synthetic radiographs.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `stream` | batch after batch of crops, each from the seed and its number alone |
-//! | `crop` | a crop of an electrode at a random zoom and conversion, and what there is to know of it |
-//! | `feed` | threads that render ahead of the training |
-//! | `network` | ResNet-34 that can be trained, with the heads that the task needs |
-//! | `loss` | the task: what the heads are asked for |
+//! | `stream` | the endless stream of batches; a batch depends only on the seed and its number |
+//! | `crop` | a crop of an electrode at a random zoom and conversion, with its targets |
+//! | `feed` | threads that render batches ahead of the training |
+//! | `network` | the trainable ResNet-34 with the heads of the task |
+//! | `loss` | the loss of the task |
 //! | `optimizer` | AdamW and the learning rate |
-//! | `config` | what decides a run |
-//! | `checkpoint` | everything that a run needs to go on |
+//! | `config` | the settings of a run |
+//! | `checkpoint` | everything that is needed to continue a run |
 //! | `held_out` | figures on electrodes that are never trained on |
-//! | `run` | the loop |
-//! | `summary` | how far a run is, in figures |
-//! | `output` | the files for people: weights, curve, model card |
+//! | `run` | the training loop |
+//! | `summary` | the summary of a run in figures |
+//! | `output` | weights, loss curve and model card |
 //!
-//! The task is supervised by what the generator knows: where which kind of anomaly is (a map of each kind from stage 3,
-//! one cell for 16 x 16 pixels, and from stage 4, 32 x 32), how severe each is in the crop, and coating method,
-//! direction, thickness and mottle of the bundle. The maps give hundreds of answers an image, which is what makes a few
-//! CPU hours enough. The heads are dropped afterwards.
+//! The generator knows the targets of the task:
+//!
+//! - the position of each kind of anomaly, as a map from stage 3 (a cell for 16 x 16 pixels) and from stage 4 (32 x 32);
+//! - the severity of each kind in the crop;
+//! - coating method, direction, thickness and mottle of the bundle.
+//!
+//! The maps give hundreds of targets per image, so a few CPU hours suffice. The heads are dropped after the training.
 
 mod checkpoint;
 mod config;

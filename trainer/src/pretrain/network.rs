@@ -1,4 +1,4 @@
-//! ResNet-34 that can be trained: batch normalisation apart from its convolution, and the heads of the task.
+//! The trainable ResNet-34: its batch normalisations are not folded, and it has the heads of the task.
 
 use super::crop::STYLES;
 use crate::dataset::synth::sampler::{COATINGS, KINDS};
@@ -7,26 +7,26 @@ use crate::network::architecture::{self, CHANNELS, ConvSpec, FC, NORM_EPSILON};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Weight of a new batch in running means and variances. Less than torchvision's 0.1: batches here are small and mixed,
-/// and the network is used with these statistics ever after.
+/// Weight of a new batch in running means and variances. It is less than torchvision's 0.1, because batches here are small
+/// and mixed, and the finished network uses these statistics.
 const NORM_MOMENTUM: f64 = 0.03;
-/// The bias that maps begin with: most cells show no anomaly.
+/// Initial bias of the maps. It is negative, because most cells show no anomaly.
 const MAP_BIAS: f64 = -3.0;
 
 /// The network with its heads.
 pub(super) struct TrainableNetwork {
-    /// Under torchvision's names; those of heads begin with `head.`.
+    /// The tensors by torchvision's names. Names of the heads begin with `head.`.
     pub(super) tensors: BTreeMap<String, Tensor>,
     device: Device,
 }
 
-/// What the heads say of N crops, before sigmoid and softmax.
+/// The outputs of the heads for N crops, before sigmoid and softmax.
 pub(super) struct Outputs {
     /// N x kinds x rows x columns, from stages 3 and 4.
     pub(super) maps: [Tensor; 2],
-    /// N x kinds: linear in the means of stages 3 and 4, as recipes use them.
+    /// N x kinds: linear in the means of stages 3 and 4, which the recipes use.
     pub(super) severities: Tensor,
-    /// N x kinds: linear in the last layer of 1000 outputs, as the paper's recipe uses it.
+    /// N x kinds: linear in the last layer of 1000 outputs, which the paper's recipe uses.
     pub(super) last_severities: Tensor,
     /// N x coatings.
     pub(super) coatings: Tensor,
@@ -50,7 +50,7 @@ fn heads() -> [(&'static str, Vec<i64>); 8] {
     ]
 }
 
-/// Names and shapes of all that is exported: the network with its last layer, without heads.
+/// Names and shapes of the exported tensors: the network with its last layer, without the heads.
 pub(super) fn exported() -> Vec<(String, Vec<i64>)> {
     let [inputs, outputs] = FC;
     let mut tensors = architecture::tensors();
@@ -64,16 +64,17 @@ pub(super) fn all() -> Vec<(String, Vec<i64>)> {
     exported().into_iter().chain(heads().map(|(name, shape)| (name.to_owned(), shape))).collect()
 }
 
-/// Whether the optimizer changes it; running statistics follow the batches by themselves.
+/// Whether the optimizer changes this tensor. Batch normalisation itself updates the running statistics.
 pub(super) fn is_trained(name: &str) -> bool {
     !name.contains("running_")
 }
 
 impl TrainableNetwork {
-    /// Random convolutions named by `seed`, normalisations that change nothing, and heads that say the same of any crop.
+    /// The network at the start: random convolutions from `seed`, normalisations without effect, and heads whose outputs do
+    /// not depend on the crop.
     ///
     /// # Errors
-    /// libtorch's.
+    /// libtorch fails.
     pub(super) fn random(seed: u64, device: Device) -> Result<Self, TchError> {
         let random = Weights::random(seed);
         let mut tensors = BTreeMap::new();
@@ -91,10 +92,10 @@ impl TrainableNetwork {
         Self::new(tensors, device)
     }
 
-    /// The network of `tensors`, which are [`all`].
+    /// The network with `tensors`, which must be those of [`all`].
     ///
     /// # Errors
-    /// libtorch's.
+    /// libtorch fails.
     pub(super) fn new(tensors: BTreeMap<String, Tensor>, device: Device) -> Result<Self, TchError> {
         let place = |(name, tensor): (String, Tensor)| {
             let tensor = tensor.f_to_device(device)?.f_set_requires_grad(is_trained(&name))?;
@@ -103,16 +104,16 @@ impl TrainableNetwork {
         Ok(Self { tensors: tensors.into_iter().map(place).collect::<Result<_, TchError>>()?, device })
     }
 
-    /// Where it computes.
+    /// The device that it runs on.
     pub(super) fn device(&self) -> Device {
         self.device
     }
 
-    /// What it says of N x 3 x height x width normalised images. `training` normalises by the batch and moves the
-    /// running statistics.
+    /// The outputs for N x 3 x height x width normalised images. With `training`, batch normalisation uses the statistics
+    /// of the batch and updates the running statistics.
     ///
     /// # Errors
-    /// libtorch's.
+    /// libtorch fails.
     pub(super) fn forward(&self, images: &Tensor, training: bool) -> Result<Outputs, TchError> {
         let stem = self.convolve(images, &architecture::stem(), training)?.f_relu_()?;
         let mut x = stem.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
@@ -182,7 +183,7 @@ mod tests {
     use crate::network::resnet34::ResNet34;
 
     #[test]
-    fn all_heads_answer_for_each_crop_and_cell() {
+    fn all_heads_have_outputs_for_each_crop_and_cell() {
         let network = TrainableNetwork::random(1, Device::Cpu).unwrap();
         let outputs = network.forward(&Tensor::randn([2, 3, 96, 64], (Kind::Float, Device::Cpu)), true).unwrap();
         assert_eq!(outputs.maps.each_ref().map(Tensor::size), [[2, 11, 6, 4], [2, 11, 3, 2]]);
@@ -191,10 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn evaluated_it_is_the_products_network() {
+    fn in_evaluation_mode_it_equals_the_frozen_network() {
         let _guard = tch::no_grad_guard();
         let mut network = TrainableNetwork::random(1, Device::Cpu).unwrap();
-        // Other than 0, so that the head shows the means of stages 3 and 4.
+        // With these weights instead of 0, the head's output is a part of the means of stages 3 and 4.
         let eye = Tensor::eye(768, (Kind::Float, Device::Cpu)).narrow(0, 250, 11);
         network.tensors.insert("head.means.weight".into(), eye);
         let images = Tensor::randn([2, 3, 96, 64], (Kind::Float, Device::Cpu));

@@ -1,4 +1,4 @@
-//! AdamW (Loshchilov and Hutter 2017), with moments that can be saved, and the learning rate over a run.
+//! AdamW (Loshchilov and Hutter 2017) with moments that can be saved, and the schedule of the learning rate.
 
 use super::network::{TrainableNetwork, is_trained};
 use std::collections::BTreeMap;
@@ -6,35 +6,35 @@ use tch::{TchError, Tensor};
 
 const BETAS: [f64; 2] = [0.9, 0.99];
 const EPSILON: f64 = 1e-8;
-/// Share of the learning rate that weights of more than one dimension shrink by in a step.
+/// Weight decay per step, relative to the learning rate. It applies to weights with more than one dimension.
 const WEIGHT_DECAY: f64 = 0.02;
 /// Share of a run in which the learning rate rises.
 const WARM_UP: f64 = 0.03;
-/// The learning rate at the end, relative to the highest.
+/// Learning rate at the start and at the end, relative to the highest.
 const LAST: f64 = 0.01;
 
 /// The moments of all trained tensors.
 pub(super) struct Optimizer {
-    /// First and second moment of each, by name.
+    /// First and second moment of each tensor, by name.
     pub(super) moments: BTreeMap<String, [Tensor; 2]>,
-    /// Steps made.
+    /// Number of steps done.
     pub(super) steps: u64,
 }
 
-/// The learning rate at `share` of the run, 0..=1, relative to the highest: up in a line, then down along a cosine.
+/// The learning rate at `share` of the run (0..=1), relative to the highest. It rises linearly and then falls along a cosine.
 pub(super) fn rate(share: f64) -> f64 {
     if share < WARM_UP {
         return (share / WARM_UP).max(LAST);
     }
-    let way = ((share - WARM_UP) / (1.0 - WARM_UP)).min(1.0);
-    LAST + (1.0 - LAST) * 0.5 * (1.0 + (std::f64::consts::PI * way).cos())
+    let phase = ((share - WARM_UP) / (1.0 - WARM_UP)).min(1.0);
+    LAST + (1.0 - LAST) * 0.5 * (1.0 + (std::f64::consts::PI * phase).cos())
 }
 
 impl Optimizer {
-    /// Moments of 0.
+    /// The optimizer at the start, with all moments 0.
     ///
     /// # Errors
-    /// libtorch's.
+    /// libtorch fails.
     pub(super) fn new(network: &TrainableNetwork) -> Result<Self, TchError> {
         let trained = network.tensors.iter().filter(|(name, _)| is_trained(name));
         let zeros = |tensor: &Tensor| tensor.detach().f_zeros_like();
@@ -42,10 +42,10 @@ impl Optimizer {
         Ok(Self { moments: moments.collect::<Result<_, TchError>>()?, steps: 0 })
     }
 
-    /// Moves the weights against their gradients, which become 0.
+    /// Updates the weights from their gradients, and sets the gradients to 0.
     ///
     /// # Errors
-    /// libtorch's.
+    /// libtorch fails.
     pub(super) fn step(&mut self, network: &TrainableNetwork, learning_rate: f64) -> Result<(), TchError> {
         self.steps += 1;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);

@@ -1,4 +1,4 @@
-//! The files for people and for `--backbone`: weights, loss curve, model card.
+//! The output of a run: the weights for `--backbone`, and the loss curve and model card for people.
 
 use super::PretrainError;
 use super::checkpoint::State;
@@ -20,10 +20,10 @@ const CURVE: &str = "loss.csv";
 const PLOT: &str = "loss.svg";
 const CARD: &str = "model-card.md";
 
-/// Writes all of them into the run's folder.
+/// Writes all output files into the run's folder.
 ///
 /// # Errors
-/// A weight that is no number in f16; libtorch's; a file that can't be written.
+/// A weight is not finite in f16, libtorch fails, or a file can't be written.
 pub(super) fn write(run: &Run<'_>, state: &State, network: &TrainableNetwork) -> Result<(), PretrainError> {
     let summary = summary(run, state);
     let weights = weights(network, &format!("cellgate-trainer pretrain, seed {}", state.config.seed))?;
@@ -40,13 +40,13 @@ pub(super) fn write(run: &Run<'_>, state: &State, network: &TrainableNetwork) ->
     Ok(())
 }
 
-/// The network as safetensors in f16, torchvision's names, without the task's heads: 43.6 MB.
+/// The network as safetensors in f16, with torchvision's names and without the task's heads. It has 43.6 MB.
 fn weights(network: &TrainableNetwork, note: &str) -> Result<Vec<u8>, PretrainError> {
     let mut tensors = Vec::new();
     for (name, shape) in exported() {
         let mut values: Tensor = network.tensors[&name].detach().f_to_device(Device::Cpu)?;
         if name.contains("running_") {
-            // A channel that spreads wider than f16 reaches is nearly silent after its normalisation either way.
+            // A variance beyond f16 can be clamped: either way, normalisation makes the channel almost constant.
             values = values.f_clamp(-65504.0, 65504.0)?;
         }
         let halves: Tensor = values.f_to_kind(Kind::Half)?;
@@ -65,7 +65,7 @@ fn weights(network: &TrainableNetwork, note: &str) -> Result<Vec<u8>, PretrainEr
     Ok(safetensors::serialize(views.collect::<Result<Vec<_>, PretrainError>>()?, Some(note))?)
 }
 
-/// The loss as a table.
+/// The loss curve as CSV.
 fn curve(state: &State) -> Result<Vec<u8>, PretrainError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let columns = ["step", "seconds", "learning_rate", "loss"];
@@ -80,7 +80,7 @@ fn curve(state: &State) -> Result<Vec<u8>, PretrainError> {
     writer.into_inner().map_err(|error| PretrainError::Curve(error.into_error().into()))
 }
 
-/// The loss as a picture: training as a line, held-out crops as dots.
+/// The loss curve as SVG: the training loss as a line, the held-out loss as dots.
 fn plot(state: &State) -> Markup {
     const SIZE: (f64, f64) = (640.0, 320.0);
     const INNER: (f64, f64, f64, f64) = (56.0, 16.0, 624.0, 276.0);
@@ -107,7 +107,7 @@ fn plot(state: &State) -> Markup {
                 text x=(x(step)) y=(bottom + 18.0) text-anchor="middle" { (step) }
             }
             text x=(f64::midpoint(left, right)) y=(SIZE.1 - 8.0) text-anchor="middle" {
-                "step; line: loss in training, dots: on held-out electrodes"
+                "step (line: training loss, dots: held-out loss)"
             }
             polyline points=(line.trim_end()) fill="none" stroke="#1f6fb2" stroke-width="1.2" {}
             @for figures in &state.held_out {
@@ -117,29 +117,30 @@ fn plot(state: &State) -> Markup {
     }
 }
 
-/// What a person should know of the weights.
+/// The model card of the weights.
 fn card(run: &Run<'_>, summary: &Summary, digest: Digest) -> String {
     let config = &run.config;
     let budget = match run.budget {
         Budget::Steps(steps) => format!("{steps} steps"),
         Budget::Minutes(minutes) => format!("{minutes} minutes"),
     };
-    let number = |value: Option<f64>| value.map_or("none yet".to_owned(), |value| format!("{value:.3}"));
+    let number = |value: Option<f64>| value.map_or("not yet known".to_owned(), |value| format!("{value:.3}"));
     let held_out = |value: fn(&super::Figures) -> f64| number(summary.held_out.as_ref().map(value));
     let rows = [
         ("command", format!("`{}`", run.command.replace('|', "\\|"))),
-        ("digest of the weights", digest.to_string()),
+        ("SHA-256 of the weights", digest.to_string()),
         ("seed", config.seed.to_string()),
         ("steps", format!("{} of {} crops of {} (height x width)", summary.steps, config.batch, config.crop)),
         ("crops", summary.images.to_string()),
         ("budget", format!("{budget}{}", if summary.finished { "" } else { ", not finished" })),
         ("time", format!("{:.1} minutes, {:.1} crops/s", summary.seconds / 60.0, summary.images_per_s)),
         ("machine", machine(run.device)),
-        ("loss, first and last ten steps", format!("{}, {}", number(summary.first_loss), number(summary.last_loss))),
+        ("mean loss of the first ten steps", number(summary.first_loss)),
+        ("mean loss of the last ten steps", number(summary.last_loss)),
         ("held out: loss", held_out(|figures| figures.loss)),
-        ("held out: area under ROC, cells of 32 x 32", held_out(|figures| figures.cells_auroc)),
-        ("held out: area under ROC, crops", held_out(|figures| figures.crops_auroc)),
-        ("held out: coating recognised (chance 0.125)", held_out(|figures| figures.coating_accuracy)),
+        ("held out: AUROC of cells of 32 x 32 pixels", held_out(|figures| figures.cells_auroc)),
+        ("held out: AUROC of crops", held_out(|figures| figures.crops_auroc)),
+        ("held out: accuracy of the coating (chance: 0.125)", held_out(|figures| figures.coating_accuracy)),
     ];
     let mut table = String::from("| | |\n|---|---|\n");
     for (name, value) in rows {
@@ -148,29 +149,38 @@ fn card(run: &Run<'_>, summary: &Summary, digest: Digest) -> String {
     }
     format!(
         "# {WEIGHTS}\n\n\
-         ResNet-34 in torchvision's layout (f16, with its last layer, 512 -> 1000), trained from random weights on \
-         synthetic radiographs of fuel cell electrodes alone. No photograph, no ImageNet, no real radiograph.\n\n{table}\n\
+         This file holds ResNet-34 in torchvision's layout (f16, with its last layer, 512 -> 1000). It was trained from random \
+         weights, only on synthetic radiographs of fuel cell electrodes. No photographs, no ImageNet images and no real \
+         radiographs were used.\n\n{table}\n\
          ![loss]({PLOT})\n\n\
-         ## The task\n\n\
-         Crops of an endless stream of synthetic electrodes (every coating method and direction, thickness and mottle; the \
-         eleven kinds of anomaly equally often, severity 0.1 to 1) at zooms from a 200 pixels wide input to a 1000 pixels \
-         wide one, after a random one of the naive, global, local and mixed conversions with moved bounds, flipped at \
-         random. From each crop the network tells: a map of each kind from stage 3 and from stage 4, each kind's severity \
-         from the means of stages 3 and 4 and from the last layer, the coating method with its direction, and thickness, \
-         mottle and grain. The last layer's 1000 outputs are hidden units of that task, no classes.\n\n\
-         Held-out figures are on electrodes of another seed: other bundles, another detector, the same generator. Both \
-         areas are means over the kinds; 0.5 is chance.\n\n\
-         ## Good for\n\n\
-         The frozen backbone of `cellgate-trainer` (`--backbone {WEIGHTS}`) on radiographs of coated sheets, where \
-         ImageNet's weights may not be used or can't be had.\n\n\
-         ## Not good for\n\n\
-         Judging parts by itself: it has no head and no threshold. Colour images and photographs. It has seen only what \
-         the generator can draw, with the generator's own idea of an anomaly: on synthetic electrodes it is at home, so \
-         figures there say nothing about real parts. Compare it with other weights on your own data before you use it.\n"
+         ## Training images\n\n\
+         The training images are crops of an endless stream of synthetic electrodes:\n\n\
+         - all coating methods, directions, thicknesses and mottles;\n\
+         - the eleven kinds of anomaly equally often, with a severity of 0.1 to 1;\n\
+         - zooms as for network inputs of 200 to 1000 pixels width;\n\
+         - one of the naive, global, local and mixed conversions, chosen at random, with random changes of the bounds;\n\
+         - random flips.\n\n\
+         ## Training task\n\n\
+         | output | computed from |\n|---|---|\n\
+         | a map of each kind of anomaly | stage 3, and again stage 4 |\n\
+         | the severity of each kind | the means of stages 3 and 4, and again the last layer |\n\
+         | coating method with its direction | the last layer |\n\
+         | thickness, mottle and grain | the last layer |\n\n\
+         The 1000 outputs of the last layer are hidden units of this task. They are not classes.\n\n\
+         The held-out figures are from electrodes of another seed: other bundles and another detector, but the same generator. \
+         Both AUROC are means over the kinds of anomaly; guessing gives 0.5.\n\n\
+         ## Intended use\n\n\
+         Use it as the frozen backbone of `cellgate-trainer` (`--backbone {WEIGHTS}`) on radiographs of coated sheets, if \
+         ImageNet weights are not available or not allowed.\n\n\
+         ## Limits of use\n\n\
+         - It can't judge parts alone, because it has no head and no threshold.\n\
+         - It is not suitable for colour images and photographs.\n\
+         - It knows only the anomalies that the generator draws. Figures on synthetic electrodes say nothing about real parts.\n\
+         - Compare it with other weights on your own data before you use it.\n"
     )
 }
 
-/// The processor, and the GPU where it computed on one.
+/// The processor, and the GPU if one was used.
 fn machine(place: Device) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let after_colon = |text: &str, key: &str| {

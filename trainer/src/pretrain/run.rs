@@ -1,4 +1,4 @@
-//! The loop: batch, step, now and then a checkpoint.
+//! The training loop: batches, steps, and regular checkpoints.
 
 use super::PretrainError;
 use super::checkpoint::{self, Row, State};
@@ -21,18 +21,19 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tch::{Cuda, Device, Kind, Tensor};
 
-/// From one checkpoint to the next.
+/// Time between two checkpoints.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
-/// Held by the process that trains in a folder.
+/// Lock file of a run's folder. The process that trains there holds the lock.
 const LOCK: &str = ".lock";
-/// Steps that a line of the curve stands for.
+/// Number of steps in one line of the loss curve.
 const ROW_STEPS: u64 = 10;
 
-/// Begins the run, or goes on with it where its folder holds a checkpoint.
+/// Starts the run, or continues it if its folder holds a checkpoint.
 ///
 /// # Errors
-/// Another process trains in the folder, or it holds something else; a checkpoint of another configuration or a damaged one; a
-/// loss that is not finite; libtorch's; files that can't be written.
+/// - Another process trains in the folder, or the folder holds other files.
+/// - The checkpoint is damaged or has other settings.
+/// - The loss is not finite, libtorch fails, or a file can't be written.
 pub fn run(run: &Run<'_>) -> Result<Summary, PretrainError> {
     let _lock = lock(run.out)?;
     let path = run.out.join(checkpoint::FILE);
@@ -51,12 +52,12 @@ pub fn run(run: &Run<'_>) -> Result<Summary, PretrainError> {
     let PretrainConfig { seed, batch, crop, .. } = run.config;
     let held_out = HeldOut::new(seed, batch, crop)?;
     let mut training = Training { run, path, state, network, optimizer, held_out };
-    training.go_on()?;
+    training.train()?;
     Ok(summary(run, &training.state))
 }
 
-/// Keeps other processes out of the run's folder, which is made where it is missing, and removes what a kill left half
-/// written.
+/// Creates the run's folder if it is missing, locks it against other processes, and removes temporary files of a process
+/// that was killed.
 fn lock(folder: &Path) -> Result<File, PretrainError> {
     let io = |source| PretrainError::Io { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(io)?;
@@ -70,19 +71,19 @@ fn lock(folder: &Path) -> Result<File, PretrainError> {
     let entries = std::fs::read_dir(folder).map_err(io)?.collect::<std::io::Result<Vec<_>>>();
     let mut names: Vec<_> = entries.map_err(io)?.iter().map(std::fs::DirEntry::file_name).collect();
     names.retain(|name| name != LOCK);
-    let is_begun = names.iter().any(|name| name == checkpoint::FILE);
+    let has_checkpoint = names.iter().any(|name| name == checkpoint::FILE);
     for name in names.iter().filter(|name| name.to_string_lossy().starts_with(files::TEMPORARY)) {
         std::fs::remove_file(folder.join(name)).map_err(io)?;
     }
     names.retain(|name| !name.to_string_lossy().starts_with(files::TEMPORARY));
-    if is_begun || names.is_empty() {
+    if has_checkpoint || names.is_empty() {
         Ok(file)
     } else {
         Err(PretrainError::OtherFiles { path: folder.to_owned(), expected: checkpoint::FILE })
     }
 }
 
-/// A run under way.
+/// A run in progress.
 struct Training<'a> {
     run: &'a Run<'a>,
     path: PathBuf,
@@ -93,7 +94,7 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    fn go_on(&mut self) -> Result<(), PretrainError> {
+    fn train(&mut self) -> Result<(), PretrainError> {
         let PretrainConfig { seed, batch, crop, .. } = self.run.config;
         if self.run.device.is_cuda() {
             Cuda::cudnn_set_benchmark(true);
@@ -130,7 +131,7 @@ impl Training<'_> {
         Tensor::zeros([TERMS.len() as i64], (Kind::Float, self.run.device))
     }
 
-    /// Trains on `batch`; the learning rate it used. Adds the loss's terms to `sums`, on the device.
+    /// Trains on `batch`. Adds the terms of the loss to `sums`, on the device. Returns the learning rate.
     fn step(&mut self, batch: &Batch, sums: &mut Tensor) -> Result<f64, PretrainError> {
         let learning_rate = self.run.config.learning_rate * rate(share(self.run.budget, &self.state));
         let answers = batch.tensors(self.run.device)?;
@@ -142,7 +143,8 @@ impl Training<'_> {
         Ok(learning_rate)
     }
 
-    /// `sums` are over `summed` steps: after a stop fewer than since the row before.
+    /// Adds a row to the loss curve. `sums` holds the terms of the last `summed` steps. After an interruption these are
+    /// fewer steps than since the previous row.
     fn add_row(&mut self, sums: &Tensor, summed: u64, learning_rate: f64) -> Result<(), PretrainError> {
         let step = self.state.steps;
         let sums = Vec::<f32>::try_from(sums.f_to_device(Device::Cpu)?)?;
@@ -156,25 +158,25 @@ impl Training<'_> {
     }
 
     fn bar(&self) -> ProgressBar {
-        let (total, done, what) = match self.run.budget {
+        let (total, done, unit) = match self.run.budget {
             Budget::Steps(steps) => (steps, self.state.steps, "steps"),
             Budget::Minutes(minutes) => ((60.0 * minutes) as u64, self.state.seconds as u64, "seconds"),
         };
-        progress::resumed_bar(total, done, what)
+        progress::resumed_bar(total, done, unit)
     }
 
     fn show(&self, bar: &ProgressBar, elapsed: Duration, before: f64) {
         let images = |steps: u64| steps as f64 * self.run.config.batch as f64;
         let Some(row) = self.state.rows.last() else { return };
-        let of_whole = images(row.step) / (before + elapsed.as_secs_f64());
-        bar.set_message(format!("step {}, loss {:.3}, {of_whole:.1} images/s", row.step, row.loss));
+        let images_per_s = images(row.step) / (before + elapsed.as_secs_f64());
+        bar.set_message(format!("step {}, loss {:.3}, {images_per_s:.1} images/s", row.step, row.loss));
         bar.set_position(match self.run.budget {
             Budget::Steps(_) => self.state.steps,
             Budget::Minutes(_) => self.state.seconds as u64,
         });
     }
 
-    /// Writes checkpoint, weights, curve and model card.
+    /// Writes checkpoint, weights, loss curve and model card.
     fn save(&mut self) -> Result<(), PretrainError> {
         let step = self.state.steps;
         if self.state.held_out.last().is_none_or(|figures| figures.step != step) {
@@ -185,8 +187,12 @@ impl Training<'_> {
     }
 }
 
-/// On a CPU, libtorch itself takes all cores and rendering is a small part of the work; a GPU is faster than several
-/// cores can render.
+/// The number of rendering threads.
+///
+/// | device | threads | reason |
+/// |---|---|---|
+/// | CPU | 1 | libtorch uses all cores, and rendering is a small part of the work |
+/// | GPU | all cores but one | the GPU trains faster than several cores can render |
 fn rendering_threads(device: Device) -> usize {
     if device.is_cuda() {
         std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1))

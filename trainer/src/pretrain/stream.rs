@@ -1,5 +1,5 @@
-//! Batch after batch of crops, without an end, each from the seed and its number alone: so a run can go on anywhere, and
-//! any number of threads gives the same.
+//! The endless stream of batches. A batch depends only on the seed and its number. A run can therefore be continued at any
+//! batch, and the number of rendering threads does not change the batches.
 
 use super::PretrainError;
 use super::crop::{CELLS, Crop, STYLES};
@@ -9,15 +9,15 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Scales that electrodes are rendered at, and in how many of 20. Small ones are cheaper, and what a quick
-/// cross-validation at 400 x 200 sees.
+/// Scales that electrodes are rendered at, each with its number among 20 electrodes. Small electrodes are cheaper to
+/// render. They also resemble the input of a quick cross-validation at 400 x 200.
 const SCALES: [(f64, usize); 4] = [(0.2, 8), (0.35, 5), (0.6, 4), (1.0, 3)];
-/// Crops of one electrode in a batch.
+/// Number of crops of one electrode in a batch.
 const CROPS: usize = 4;
-/// Sets the crops' stream of random numbers apart from the generator's.
+/// Changes the seed, so that the crops' random numbers are independent of the generator's.
 const CROP_SEED: u64 = 0x63_726f_7073;
 
-/// The endless stream of one seed.
+/// The endless stream of batches of one seed.
 pub(super) struct Stream {
     seed: u64,
     batch: usize,
@@ -25,7 +25,7 @@ pub(super) struct Stream {
     samplers: Vec<Sampler>,
 }
 
-/// A batch of N crops in plain memory.
+/// A batch of N crops in main memory.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Batch {
     /// N x 3 x height x width.
@@ -43,9 +43,9 @@ pub(super) struct Batch {
     size: [i64; 2],
 }
 
-/// A batch in libtorch.
+/// A batch as libtorch tensors.
 pub(super) struct Tensors {
-    /// N x 3 x height x width, levels of 0..=255 as they are.
+    /// N x 3 x height x width, levels of 0..=255.
     pub(super) levels: Tensor,
     /// N x kinds x rows x columns, for each of [`CELLS`].
     pub(super) maps: [Tensor; 2],
@@ -68,7 +68,7 @@ impl Stream {
     /// Batch `number`.
     ///
     /// # Errors
-    /// None that a sound generator could cause.
+    /// Rendering fails. This does not happen with the sizes that `pretrain` allows.
     pub(super) fn batch(&self, number: u64) -> Result<Batch, PretrainError> {
         let mut batch = Batch { size: [self.size.height, self.size.width].map(i64::from), ..Batch::default() };
         let electrodes = self.batch.div_ceil(CROPS);
@@ -101,10 +101,10 @@ impl Batch {
         self.styles.extend(crop.style);
     }
 
-    /// Copies it to `device`.
+    /// Copies the batch to `device`.
     ///
     /// # Errors
-    /// libtorch's.
+    /// libtorch fails.
     pub(super) fn tensors(&self, device: Device) -> Result<Tensors, TchError> {
         let count = self.coatings.len() as i64;
         let [height, width] = self.size;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_follows_from_seed_and_number_alone() {
+    fn a_batch_depends_only_on_seed_and_number() {
         let first = batch(5, 3);
         assert!(first == batch(5, 3));
         assert!(first != batch(5, 4) && first != batch(6, 3));
@@ -145,9 +145,9 @@ mod tests {
     }
 
     #[test]
-    fn answers_agree_with_the_maps() {
+    fn severities_agree_with_the_maps() {
         let stream = Stream::new(2, 40, SIZE);
-        let (mut shown, mut quiet) = (0, 0);
+        let (mut present, mut absent) = (0, 0);
         for number in 0..2 {
             let batch = stream.batch(number).unwrap();
             assert!(batch.coatings.iter().all(|coating| (0..COATINGS as i64).contains(coating)));
@@ -158,9 +158,9 @@ mod tests {
                     [&batch.maps[0][fine], &batch.maps[1][coarse]].map(|map| map.iter().any(|cell| *cell > 0.0));
                 assert_eq!(marked[0], marked[1]);
                 assert_eq!(marked[0], *severity > 0.0 || *asked == 0.0, "{place}");
-                if marked[0] { shown += 1 } else { quiet += 1 }
+                if marked[0] { present += 1 } else { absent += 1 }
             }
         }
-        assert!(shown > 40 && quiet > 400, "{shown} {quiet}");
+        assert!(present > 40 && absent > 400, "{present} {absent}");
     }
 }

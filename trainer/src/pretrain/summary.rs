@@ -1,4 +1,4 @@
-//! How far a run is, in figures.
+//! The summary of a run in figures.
 
 use super::checkpoint::State;
 use super::config::{Budget, Run};
@@ -6,37 +6,37 @@ use super::held_out::Figures;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// The weights' file.
+/// Name of the weights file.
 pub(super) const WEIGHTS: &str = "resnet34-electrodes.safetensors";
 
-/// A run so far.
+/// The summary of a finished or unfinished run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// The weights.
+    /// Path of the weights file.
     pub weights: PathBuf,
     /// Whether the budget is used up.
     pub finished: bool,
-    /// Steps made.
+    /// Number of steps done.
     pub steps: u64,
-    /// Crops trained on.
+    /// Number of crops trained on.
     pub images: u64,
-    /// Time spent.
+    /// Time spent, in seconds.
     pub seconds: f64,
-    /// Crops a second.
+    /// Crops per second.
     pub images_per_s: f64,
-    /// Rendering on its threads, as a share of the time spent: above 1 where several threads render.
+    /// Rendering time of all threads, relative to the time spent. It can be above 1 with several threads.
     pub render_share: f64,
-    /// Share of the time spent that training waited for a batch.
+    /// Share of the time spent in which training waited for a batch.
     pub waiting_share: f64,
     /// Mean loss of the first ten steps.
     pub first_loss: Option<f64>,
     /// Mean loss of the last ten steps.
     pub last_loss: Option<f64>,
-    /// The last figures on held-out electrodes.
+    /// The latest figures on held-out electrodes.
     pub held_out: Option<Figures>,
 }
 
-/// Share of the budget that is used.
+/// The used share of the budget.
 pub(super) fn share(budget: Budget, state: &State) -> f64 {
     match budget {
         Budget::Steps(steps) => state.steps as f64 / steps as f64,
@@ -44,7 +44,7 @@ pub(super) fn share(budget: Budget, state: &State) -> f64 {
     }
 }
 
-/// What `state` comes to.
+/// Summarises `state`.
 pub(super) fn summary(run: &Run<'_>, state: &State) -> Summary {
     let images = state.steps * state.config.batch as u64;
     let of_time = |seconds: f64| if state.seconds > 0.0 { seconds / state.seconds } else { 0.0 };

@@ -1,4 +1,5 @@
-//! Predictions joined with thresholds and checked against the results; pairs of methods; suspects.
+//! The analysis behind the report: joins predictions with thresholds, checks them against the results, compares pairs of
+//! methods, and finds images that may be mislabelled.
 
 use super::ReportError;
 use crate::dataset::Label;
@@ -6,7 +7,7 @@ use crate::results::{Confusion, MethodResults, Prediction, Results, bundle_names
 use crate::stats::{BundleBootstrap, PairedCalls, Scored, holm, is_called_abnormal, log_odds};
 use std::collections::HashMap;
 
-/// The results of a cross-validation, looked at from all sides that the sections show.
+/// The analysed results of a cross-validation. All sections of the report are made from it.
 pub(super) struct Analysis<'a> {
     pub(super) results: &'a Results,
     /// The bundles in the data set's order.
@@ -17,16 +18,16 @@ pub(super) struct Analysis<'a> {
     pub(super) pairs: Vec<Pair>,
 }
 
-/// A part and what each method made of it.
+/// A part with the call of each method.
 pub(super) struct PartCalls<'a> {
     pub(super) image: &'a str,
     pub(super) bundle: &'a str,
     pub(super) label: Label,
-    /// By method, in the results' order.
+    /// One item per method, in the results' order. `None` if the method did not judge the part.
     pub(super) calls: Vec<Option<Call>>,
 }
 
-/// What one method made of a part.
+/// The call of one method on a part.
 #[derive(Clone, Copy)]
 pub(super) struct Call {
     pub(super) score: f64,
@@ -35,17 +36,17 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Loss against the operating point: the logistic loss of how far, in log odds, the score lies from the threshold.
+    /// The logistic loss of the distance, in log odds, between score and threshold. It is large if the call is clearly wrong.
     fn loss(&self, label: Label) -> f64 {
         let score = Scored { score: self.score, label }.rank_score();
         let margin = log_odds(score) - log_odds(self.threshold);
-        let towards_wrong = if label == Label::Abnormal { -margin } else { margin };
-        towards_wrong.exp().ln_1p()
+        let error_margin = if label == Label::Abnormal { -margin } else { margin };
+        error_margin.exp().ln_1p()
     }
 }
 
 impl PartCalls<'_> {
-    /// How many methods judged the part wrong, and how many judged it.
+    /// The number of methods that judged the part wrongly, and the number of methods that judged it.
     pub(super) fn wrong_of(&self) -> (usize, usize) {
         let judged = self.calls.iter().flatten();
         (judged.clone().filter(|call| !call.is_right).count(), judged.count())
@@ -67,19 +68,19 @@ pub(super) struct Pair {
     /// McNemar's exact p value, and after Holm's correction over all pairs.
     pub(super) p_value: f64,
     pub(super) p_corrected: f64,
-    /// Balanced accuracy of the first less that of the second, and its 95 % interval.
+    /// Balanced accuracy of the first minus that of the second, and the 95 % interval of this difference.
     pub(super) difference: Option<f64>,
     pub(super) interval95: Option<[f64; 2]>,
 }
 
-/// What a pair shows.
+/// The conclusion from a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// Both the test and the interval speak for the method with this index.
+    /// Both the test and the interval show that the method with this index is better.
     Better(usize),
-    /// Only one of the two does.
+    /// Only one of the two shows a difference, or they disagree. The text says which.
     Hint(&'static str),
-    /// Neither.
+    /// Neither shows a difference.
     NotShown,
 }
 
@@ -95,9 +96,9 @@ impl Pair {
             if self.calls.only_first_right >= self.calls.only_second_right { self.first } else { self.second };
         match by_bundles {
             Some(better) if by_test && better == fewer_errors => Reading::Better(better),
-            Some(_) if by_test => Reading::Hint("the test and the interval point opposite ways"),
-            Some(_) => Reading::Hint("only the interval over bundles leaves out 0"),
-            None if by_test => Reading::Hint("only the test finds a difference, bundles vary too much"),
+            Some(_) if by_test => Reading::Hint("the test and the interval favour different methods"),
+            Some(_) => Reading::Hint("only the interval over bundles excludes 0, the test finds no difference"),
+            None if by_test => Reading::Hint("only the test finds a difference, the bundles vary too much"),
             None => Reading::NotShown,
         }
     }
@@ -107,8 +108,8 @@ impl<'a> Analysis<'a> {
     /// Joins `results` and `predictions`.
     ///
     /// # Errors
-    /// [`ReportError::Inconsistent`] where a method or bundle is unknown, an image comes twice with a method or under
-    /// two labels, or the counts at the thresholds are not those of the results.
+    /// [`ReportError::Inconsistent`] if a method or bundle is unknown, an image has two scores for a method or two labels,
+    /// or the counts at the thresholds differ from those of the results.
     pub(super) fn new(results: &'a Results, predictions: &'a [Prediction]) -> Result<Self, ReportError> {
         let parts = join(results, predictions)?;
         for (index, method) in results.methods.iter().enumerate() {
@@ -123,7 +124,7 @@ impl<'a> Analysis<'a> {
         &self.results.methods
     }
 
-    /// The method with the best overall balanced accuracy; of equals the first.
+    /// The method with the best overall balanced accuracy; the first of several equal ones.
     pub(super) fn best_method(&self) -> Option<usize> {
         let figure = |index: &usize| self.methods()[*index].overall.balanced_accuracy.unwrap_or(-1.0);
         (0..self.methods().len()).rev().max_by(|left, right| figure(left).total_cmp(&figure(right)))
@@ -137,7 +138,7 @@ impl<'a> Analysis<'a> {
             .collect()
     }
 
-    /// Parts that more than half of the methods judged wrong, by mean loss, largest first; at most `count`.
+    /// The parts that more than half of the methods judged wrongly, sorted by mean loss, largest first; at most `count`.
     pub(super) fn suspects(&self, count: usize) -> Vec<&PartCalls<'a>> {
         let mut suspects: Vec<_> = self
             .parts
@@ -166,7 +167,10 @@ fn join<'a>(results: &'a Results, predictions: &'a [Prediction]) -> Result<Vec<P
     for row in predictions {
         let key = (row.method.as_str(), row.bundle.as_str());
         let &(method, threshold) = thresholds.get(&key).ok_or_else(|| {
-            inconsistent(format!("method `{}` with bundle `{}`", row.method, row.bundle), "those of the results")
+            inconsistent(
+                format!("method `{}` with bundle `{}`", row.method, row.bundle),
+                "a method and a bundle of the results",
+            )
         })?;
         let index = *index_of.entry(&row.image).or_insert_with(|| {
             let calls = vec![None; results.methods.len()];
@@ -177,21 +181,21 @@ fn join<'a>(results: &'a Results, predictions: &'a [Prediction]) -> Result<Vec<P
         if part.label != row.label || part.bundle != row.bundle {
             return Err(inconsistent(
                 format!("image `{}` with two labels or bundles", row.image),
-                "one label and one bundle for an image",
+                "one label and one bundle for each image",
             ));
         }
         let is_right = is_called_abnormal(row.score, threshold) == (row.label == Label::Abnormal);
         if part.calls[method].replace(Call { score: row.score, threshold, is_right }).is_some() {
             return Err(inconsistent(
                 format!("image `{}` twice with method `{}`", row.image, row.method),
-                "one score for an image and a method",
+                "one score for each image and method",
             ));
         }
     }
     Ok(parts)
 }
 
-/// Compares each bundle's counts with those of the results.
+/// Checks that the calls of each bundle give the counts of the results.
 fn check_counts(method: &MethodResults, index: usize, parts: &[PartCalls<'_>]) -> Result<(), ReportError> {
     let mut counts: HashMap<&str, Confusion> = HashMap::new();
     for part in parts {
@@ -204,15 +208,15 @@ fn check_counts(method: &MethodResults, index: usize, parts: &[PartCalls<'_>]) -
         let found = counts.get(bundle.bundle.as_str()).copied().unwrap_or_default();
         if found != bundle.confusion {
             return Err(ReportError::Inconsistent {
-                found: format!("{} for method `{}`, bundle `{}`", in_words(found), method.method, bundle.bundle),
-                expected: in_words(bundle.confusion),
+                found: format!("{} for method `{}`, bundle `{}`", counts_text(found), method.method, bundle.bundle),
+                expected: counts_text(bundle.confusion),
             });
         }
     }
     Ok(())
 }
 
-fn in_words(counts: Confusion) -> String {
+fn counts_text(counts: Confusion) -> String {
     let Confusion { tp, fp, tn, fn_ } = counts;
     format!("{tp} true and {fp} false positives, {tn} true and {fn_} false negatives")
 }

@@ -1,4 +1,4 @@
-//! Confusion: overall as a matrix, by bundle as a heat table.
+//! Section "Errors by bundle": the confusion matrix over all bundles, and a heat table by bundle.
 
 use super::analysis::Analysis;
 use super::format::count;
@@ -7,13 +7,14 @@ use maud::{Markup, html};
 
 pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     html! {
-        p { "Calls against labels, over all bundles:" }
+        p { "Labels (rows) and verdicts (columns) over all bundles:" }
         div.matrices {
             @for method in analysis.methods() { (matrix(&method.method, &method.overall.confusion)) }
         }
         p {
-            "By bundle: " b { "escapes" } " of the abnormal parts and " b { "overkill" } " of the normal ones. "
-            "The stronger the colour, the larger the share. A row that stands out points at a bundle that differs from the others."
+            "By bundle: " b { "esc." } " are escapes / abnormal parts, " b { "over." } " is overkill / normal parts, "
+            b { "thr." } " is the threshold. A stronger colour means a larger share. A row with strong colours is a bundle "
+            "that differs from the others."
         }
         div.scroll tabindex="0" {
             table.figures.heat {
@@ -48,7 +49,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// `errors/parts`, in a colour the stronger the larger the share.
+/// `errors/parts`. A larger share gives a stronger colour.
 fn heat(errors: u64, parts: u64, class: &str) -> Markup {
     let share = if parts > 0 { errors as f64 / parts as f64 } else { 0.0 };
     html! {
@@ -62,7 +63,7 @@ fn matrix(name: &str, counts: &Confusion) -> Markup {
     html! {
         table.matrix {
             caption { (name) }
-            thead { tr { th {} th scope="col" { "called" br; "normal" } th scope="col" { "called" br; "abnormal" } } }
+            thead { tr { th {} th scope="col" { "judged" br; "normal" } th scope="col" { "judged" br; "abnormal" } } }
             tbody {
                 tr {
                     th scope="row" { "normal" }

@@ -1,22 +1,27 @@
-//! Paired comparison of the methods.
+//! Section "Paired comparison of the methods".
 
 use super::analysis::{Analysis, Pair, Reading};
-use super::format::{count, p_value, points};
+use super::format::{count, counted, p_value, points};
 use maud::{Markup, html};
 
 pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     if analysis.pairs.is_empty() {
-        return html! { p { "One method was run: there is nothing to compare." } };
+        return html! { p { "Only one method was run, so there is nothing to compare." } };
     }
     // All bars share one scale: the largest end of any interval, in steps of 5 points.
     let largest = analysis.pairs.iter().filter_map(|pair| pair.interval95).flatten().map(f64::abs).fold(0.0, f64::max);
     let span = ((largest * 20.0).ceil() / 20.0).max(0.05);
     html! {
         p {
-            "The same parts, judged by two methods. " b { "Only one right" } " counts the parts on which they part; "
-            "McNemar’s exact test asks whether an uneven split could be chance (corrected: Holm, for "
-            (analysis.pairs.len()) " comparisons). The difference of the balanced accuracies is given in percentage "
-            "points, with its 95 % interval over bundles. A difference is called shown where both agree."
+            "Each row compares two methods on the same parts. " b { "Only one right" } " counts the parts that only the first or "
+            "only the second method judged correctly. McNemar’s exact test gives " b { "p" } ", the probability of a split at "
+            "least this uneven if both methods were equally good. The corrected p is adjusted for the number of comparisons (Holm, "
+            (counted(analysis.pairs.len() as u64, "comparison", "comparisons")) "). " b { "Difference" } " is the balanced "
+            "accuracy of the first method minus that of the second, in percentage points, with its 95 % interval over bundles."
+        }
+        p {
+            b { "Conclusion: " } "a method is called better only if both agree: the corrected p is below 0.05, and the interval "
+            "does not contain 0."
         }
         div.scroll tabindex="0" {
             table.figures.pairs {
@@ -25,8 +30,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
                         th.name rowspan="2" { "Methods" }
                         th colspan="2" { "Only one right" }
                         th colspan="2" { "McNemar’s p" }
-                        th colspan="3" { "Difference in points, first less second" }
-                        th.text rowspan="2" { "Reading" }
+                        th colspan="3" { "Difference in points, first minus second" }
+                        th.text rowspan="2" { "Conclusion" }
                     }
                     tr {
                         th { "first" } th { "second" }
@@ -67,7 +72,7 @@ fn row(analysis: &Analysis<'_>, pair: &Pair, span: f64) -> Markup {
             td.text {
                 @match pair.reading() {
                     Reading::Better(index) => { b { (name(index)) " is better" } }
-                    Reading::Hint(why) => { "A hint at most: " (why) }
+                    Reading::Hint(why) => { "Not certain: " (why) }
                     Reading::NotShown => { "No difference shown" }
                 }
             }

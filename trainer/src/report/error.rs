@@ -1,19 +1,21 @@
-//! Why there is no report.
+//! Errors of making a report.
 
 use crate::results::ResultsError;
 
-/// Why there is no report.
+/// Error of making a report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A file of the results can't be read.
     #[error(transparent)]
     Results(#[from] ResultsError),
-    /// Results and predictions don't belong together.
-    #[error("predictions and results don't belong together: found {found}, expected {expected}; run crossval again")]
+    /// Results and predictions come from different cross-validations, or one of them was changed.
+    #[error(
+        "predictions.csv does not match results.json: found {found}, expected {expected}; run crossval again to make both anew"
+    )]
     Inconsistent {
-        /// What stands in the predictions.
+        /// The content of the predictions.
         found: String,
-        /// What the results ask for.
+        /// The content that the results require.
         expected: String,
     },
 }

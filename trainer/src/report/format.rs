@@ -1,9 +1,9 @@
-//! Numbers as text.
+//! Formats numbers as text.
 
-/// No figure.
+/// Text in place of a figure that does not exist.
 pub(super) const NOT_APPLICABLE: &str = "n/a";
 
-/// A share (0..=1) in per cent with `digits` decimals and without the sign.
+/// A share (0..=1) in per cent with `digits` decimals, without the % sign.
 pub(super) fn percent(share: f64, digits: usize) -> String {
     format!("{:.digits$}", share * 100.0)
 }
@@ -48,9 +48,9 @@ pub(super) fn count(value: u64) -> String {
     text
 }
 
-/// A score in three decimals, or "no number".
+/// A score with three decimals, or "no score" for NaN.
 pub(super) fn score(value: f64) -> String {
-    if value.is_nan() { "no number".into() } else { format!("{value:.3}") }
+    if value.is_nan() { "no score".into() } else { format!("{value:.3}") }
 }
 
 /// "1 part", "2 parts".
@@ -84,5 +84,6 @@ mod tests {
         assert_eq!(p_value(1.0), "1.000");
         assert_eq!(interval(Some([0.781, 0.86])), "78.1\u{a0}to\u{a0}86.0");
         assert_eq!(list(&["a", "b", "c"]), "a, b and c");
+        assert_eq!((score(0.25), score(f64::NAN)), ("0.250".to_owned(), "no score".to_owned()));
     }
 }

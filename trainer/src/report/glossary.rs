@@ -1,30 +1,30 @@
-//! How the figures were made, and the words.
+//! Sections "How the figures were made" and "Glossary".
 
 use super::analysis::Analysis;
 use crate::stats::BundleBootstrap;
 use maud::{Markup, html};
 
-/// Evaluation and intervals in short.
+/// Section "How the figures were made": evaluation and intervals in short.
 pub(super) fn method(analysis: &Analysis<'_>) -> Markup {
     let bootstrap = BundleBootstrap::default();
     html! {
         ul {
             li {
-                b { "Leave one bundle out. " } "For each of the " (analysis.bundles.len()) " bundles a model was trained "
-                "on the others and judged this one. Everything that is fitted, the operating point too, was fitted "
-                "without it, unless the configuration says otherwise for the bounds of the conversion."
+                b { "Leave one bundle out. " } "For each of the " (analysis.bundles.len()) " bundles, a model was trained on "
+                "the other bundles and judged this one. The threshold was chosen without this bundle too. The bounds of the "
+                "conversion may come from all bundles; the configuration below says so in " code { "bounds" } "."
             }
             li {
-                b { "Overall. " } "Counts of all bundles are summed up before rates are taken, so large bundles weigh "
-                "more and bundles of one class count too."
+                b { "Overall. " } "The counts of all bundles are added up before rates are computed. Large bundles therefore "
+                "weigh more, and bundles of one class count too."
             }
             li {
-                b { "Intervals of the balanced accuracy " } "are percentile bootstraps that draw whole bundles ("
-                (bootstrap.resamples) " draws for each difference): parts of one bundle are alike, so single parts would "
-                "make them too narrow. Models are not trained anew in the draws."
+                b { "95 % intervals of the balanced accuracy and of differences. " } "Bootstrap with percentiles, "
+                (bootstrap.resamples) " resamples. Each resample draws whole bundles, because the parts of a bundle are alike "
+                "and drawing single parts would give intervals that are too narrow. Models are not trained again for a resample."
             }
             li {
-                b { "Intervals of rates " } "are Wilson’s; they take parts as independent and are rather too narrow where "
+                b { "95 % intervals of rates. " } "Wilson’s interval. It assumes independent parts, so it is too narrow if the "
                 "bundles differ."
             }
         }
@@ -32,24 +32,34 @@ pub(super) fn method(analysis: &Analysis<'_>) -> Markup {
 }
 
 const WORDS: [(&str, &str); 9] = [
-    ("Abnormal", "The part can't be used. The positive class: a true positive is an abnormal part called abnormal."),
-    ("AUROC", "Area under the ROC curve: how often an abnormal part scores above a normal one. It needs no threshold."),
+    (
+        "Abnormal",
+        "The label of a part that must not be used. It is the positive class: a true positive is an abnormal part that was \
+         judged abnormal.",
+    ),
+    (
+        "AUROC",
+        "Area under the ROC curve: the probability that an abnormal part gets a higher score than a normal one. It does not \
+         depend on a threshold. 50 % is guessing.",
+    ),
     (
         "Balanced accuracy",
-        "Mean of the share of abnormal parts and the share of normal parts that were judged right. 50 % is guessing, whatever the share of abnormal parts.",
+        "Mean of two shares: abnormal parts that were judged correctly, and normal parts that were judged correctly. Guessing \
+         gives 50 %, whatever the share of abnormal parts.",
     ),
-    ("Bundle", "Parts made with one coating method and mixture."),
-    ("Escape", "An abnormal part that was passed. Escape rate: escapes among abnormal parts."),
-    ("Method", "A way of converting 16-bit radiographs to the network's 8 bits."),
-    ("Operating point", "The escape and overkill rates that a threshold gives."),
-    ("Overkill", "A normal part that was rejected. Overkill rate: overkill among normal parts."),
+    ("Bundle", "Parts that were coated alike."),
+    ("Escape", "An abnormal part that passes. Escape rate: escapes divided by abnormal parts."),
+    ("Method", "A conversion of 16-bit radiographs to the 8-bit input of the network."),
+    ("Operating point", "A threshold with its escape and overkill rates."),
+    ("Overkill", "A normal part that is rejected. Overkill rate: overkill divided by normal parts."),
     (
         "Score, threshold",
-        "The model's probability of abnormal, 0 to 1. From the threshold on, a part is called abnormal.",
+        "The score is the network's estimate, 0 to 1, that a part is abnormal. A part whose score is at or above the threshold \
+         is judged abnormal.",
     ),
 ];
 
-/// The words.
+/// Section "Glossary".
 pub(super) fn section() -> Markup {
     html! {
         dl { @for (word, meaning) in WORDS { dt { (word) } dd { (meaning) } } }

@@ -1,13 +1,13 @@
-//! The headline: the best method, the data set, and what the figures mean.
+//! The head of the report: the data set, the best method, and the meaning of the figures.
 
 use super::analysis::{Analysis, Reading};
 use super::format::{count, counted, interval, list, percent_or};
 use crate::stats::wilson95;
 use maud::{Markup, html};
 
-/// Below this many bundles, an interval over bundles is not to be relied on.
+/// With fewer bundles, intervals over bundles are unreliable.
 const FEW_BUNDLES: usize = 8;
-/// Below this many parts of a class, a single part moves its rate by more than 3 points.
+/// With fewer parts of a class, a single part changes its rate by more than 3 percentage points.
 const FEW_PARTS: usize = 30;
 
 pub(super) fn section(analysis: &Analysis<'_>, title: &str) -> Markup {
@@ -26,7 +26,7 @@ pub(super) fn section(analysis: &Analysis<'_>, title: &str) -> Markup {
                 (tiles(analysis, best))
                 (meaning(analysis, best))
             } @else {
-                p { "No method was run." }
+                p #no-methods { "No method was run." }
             }
         }
     }
@@ -51,7 +51,7 @@ fn tiles(analysis: &Analysis<'_>, best: usize) -> Markup {
                 span.label { "Escapes" }
                 span.figure { (percent_or(counts.escape_rate(), 1)) span.unit { " %" } }
                 span.note {
-                    (count(counts.fn_)) " of " (count(counts.abnormal())) " abnormal parts passed" br;
+                    (count(counts.fn_)) " of " (count(counts.abnormal())) " abnormal parts pass" br;
                     "95 % interval " (interval(wilson95(counts.fn_, counts.abnormal()))) " %"
                 }
             }
@@ -59,14 +59,14 @@ fn tiles(analysis: &Analysis<'_>, best: usize) -> Markup {
                 span.label { "Overkill" }
                 span.figure { (percent_or(counts.overkill_rate(), 1)) span.unit { " %" } }
                 span.note {
-                    (count(counts.fp)) " of " (count(counts.normal())) " normal parts rejected" br;
+                    (count(counts.fp)) " of " (count(counts.normal())) " normal parts are rejected" br;
                     "95 % interval " (interval(wilson95(counts.fp, counts.normal()))) " %"
                 }
             }
             div.tile {
                 span.label { "AUROC" }
                 span.figure { (percent_or(method.overall.auroc, 1)) span.unit { " %" } }
-                span.note { "an abnormal part scores above a normal one this often; 50 % is chance" }
+                span.note { "probability that an abnormal part gets a higher score than a normal one; 50 % is guessing" }
             }
         }
     }
@@ -82,52 +82,53 @@ fn meaning(analysis: &Analysis<'_>, best: usize) -> Markup {
     }
     html! {
         @if analysis.results.config["folds"] == "random" {
-            p.warning {
-                "These figures are too good: parts were left out at random (" code { "--folds random" } "), so each was "
-                "judged by a model that had seen others of its bundle. A new bundle will be judged worse."
+            p #random-folds .warning {
+                "These figures are too good. The test parts were chosen at random (" code { "--folds random" } "), so each model "
+                "was trained on other parts of the same bundles. Expect worse figures on a new bundle."
             }
         } @else {
-        p {
-            b { "What it means. " }
-            "Each part was judged by a model that had seen no part of its bundle, at a threshold that was chosen "
-            "without its bundle. So the figures estimate how a part of a new bundle, made and labelled like these, "
-            "would be judged."
-        }
+            p #meaning {
+                b { "What the figures mean. " }
+                "Each part was judged by a model that was trained without the part’s bundle. The threshold was chosen without "
+                "this bundle too. The figures therefore estimate how well parts of a new bundle are judged, if they are made "
+                "and labelled like these."
+            }
         }
         @if let Some(leaks) = analysis.results.config["leaks"].as_u64() {
-            p.warning {
-                "These figures are too good: " (counted(leaks, "image stands", "images stand")) " in two bundles or with two "
-                "labels, or bundles have names that look alike, let through (" code { "--allow-leaks" } "): models had seen what they were tested on."
+            p #leaks .warning {
+                "These figures are too good. The data set has " (counted(leaks, "leak", "leaks")) ": the same image in two "
+                "bundles or with two labels, or bundles with similar names. " code { "--allow-leaks" } " allowed this, so models "
+                "may have been trained on parts that they were tested on."
             }
         }
         @if !analysis.pairs.is_empty() {
             p {
-                b { "Between the methods. " }
+                b { "Comparison of the methods. " }
                 b { (name) }
                 @if beaten.is_empty() {
-                    " came first, but no difference from " (list(&open)) " was shown"
+                    " has the best balanced accuracy, but is not shown to be better than " (list(&open))
                 } @else {
-                    " was shown to be better than " (list(&beaten))
-                    @if !open.is_empty() { ", not better than " (list(&open)) }
+                    " is shown to be better than " (list(&beaten))
+                    @if !open.is_empty() { ", but not better than " (list(&open)) }
                 }
-                ". The best of several on the same parts is a little flattered."
+                ". Its figures are slightly too good, because it was selected as the best on the same parts."
             }
         }
         p {
-            b { "What it does not mean. " }
-            "Labels are taken as right. Other coatings, another scanner or another share of abnormal parts may give "
-            "other figures. The gate’s third verdict, REVIEW, is not part of them."
+            b { "What the figures do not show. " }
+            "Wrong labels are not detected: the labels count as correct. Other coatings, another scanner or another share of "
+            "abnormal parts may give other figures. Parts are judged normal or abnormal here; the verdict REVIEW is not included."
         }
         @if dataset.bundles < FEW_BUNDLES {
-            p.warning {
+            p #few-bundles .warning {
                 "Only " (counted(dataset.bundles as u64, "bundle", "bundles"))
-                ": intervals over bundles are too narrow or missing. Read the figures as a first look."
+                ": intervals over bundles are too narrow or missing. Treat the figures as preliminary."
             }
         }
         @if dataset.normal.min(dataset.abnormal) < FEW_PARTS {
-            p.warning {
+            p #few-parts .warning {
                 "Only " (counted(dataset.normal.min(dataset.abnormal) as u64, "part", "parts")) " of the rarer class: "
-                "a single part moves the figures by points."
+                "a single part changes the figures by several percentage points."
             }
         }
     }

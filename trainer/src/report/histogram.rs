@@ -1,20 +1,20 @@
-//! Histogram of the scores by class.
+//! Section "Scores by class": histograms.
 
 use super::analysis::Analysis;
 use super::plot::{BOTTOM, TOP, Tick, at, plot, x, y};
 use crate::stats::Scored;
 use maud::{Markup, html};
 
-/// Bars over 0..=1.
+/// Number of bars over 0..=1.
 const BINS: usize = 25;
 
 pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     html! {
         p {
-            "How the scores of each class lie: " span.key.normal { "normal" } " upwards, "
-            span.key.abnormal { "abnormal" } " downwards, in per cent of the class. The dashed line is the median of "
-            "the bundles’ thresholds, the band spans all of them. Normal bars right of it are overkill, abnormal bars "
-            "left of it escapes."
+            "The distribution of the scores in each class, in per cent of the class: " span.key.normal { "normal" } " upwards, "
+            span.key.abnormal { "abnormal" } " downwards. Each bundle has its own threshold. The dashed line is the median of "
+            "the thresholds, and the grey band reaches from the lowest to the highest. Normal parts right of the threshold are "
+            "overkill, abnormal parts left of it are escapes."
         }
         div.plots {
             @for (index, method) in analysis.methods().iter().enumerate() {
@@ -27,7 +27,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// The thresholds of a method's bundles within 0..=1, ascending.
+/// The thresholds of a method's bundles, clamped to 0..=1, ascending.
 fn thresholds(analysis: &Analysis<'_>, method: usize) -> Vec<f64> {
     let mut thresholds: Vec<f64> =
         analysis.methods()[method].bundles.iter().map(|bundle| bundle.threshold.clamp(0.0, 1.0)).collect();
@@ -35,7 +35,7 @@ fn thresholds(analysis: &Analysis<'_>, method: usize) -> Vec<f64> {
     thresholds
 }
 
-/// The share of the class in each bin; a score that is not a number is in the last.
+/// The share of the class in each bin. NaN falls into the last bin.
 fn shares(scored: &[Scored], abnormal: bool) -> [f64; BINS] {
     let mut counts = [0_u32; BINS];
     for part in scored.iter().filter(|part| part.is_abnormal() == abnormal) {
@@ -53,7 +53,7 @@ fn histogram(name: &str, scored: &[Scored], thresholds: &[f64]) -> Markup {
     let label = |share: f64| format!("{:.0}", share * 100.0);
     let y_ticks: [Tick; 3] = [(0.0, label(top)), (0.5, "0".into()), (1.0, label(top))];
     let x_ticks: Vec<Tick> = [0.0, 0.25, 0.5, 0.75, 1.0].map(|score| (score, format!("{score}"))).into();
-    // Half of the height a class.
+    // Each class takes half of the height.
     let height = |share: f64| share / top * (y(0.5) - y(1.0));
     let width = x(1.0 / BINS as f64) - x(0.0) - 1.0;
     let content = html! {
@@ -74,6 +74,7 @@ fn histogram(name: &str, scored: &[Scored], thresholds: &[f64]) -> Markup {
             line.threshold x1=(at(x(median))) x2=(at(x(median))) y1=(at(TOP)) y2=(at(BOTTOM)) {}
         }
     };
-    let description = format!("Scores of {name}: share of normal parts upwards, of abnormal parts downwards, by score");
-    plot(&description, ["score (probability of abnormal)", "share of the class, %"], &x_ticks, &y_ticks, &content)
+    let description =
+        format!("Histogram of the scores of {name}: share of normal parts upwards, of abnormal parts downwards");
+    plot(&description, ["score", "share of the class, %"], &x_ticks, &y_ticks, &content)
 }

@@ -1,16 +1,16 @@
-//! The results of a cross-validation as one HTML file that opens offline.
+//! The report of a cross-validation: one HTML file that opens offline.
 //!
-//! No script and nothing from elsewhere: styles, plots (SVG) and thumbnails (PNG) are inside the file, and a content
-//! security policy in it forbids everything else. All text is escaped by the templates.
+//! The file holds its styles, plots (SVG) and thumbnails (PNG). It has no scripts and loads nothing. A content security
+//! policy in the file forbids everything else. The templates escape all text.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `analysis` | predictions joined with thresholds and checked against the results; pairs of methods; suspects |
+//! | `analysis` | joins predictions with thresholds, checks them, compares methods, finds images that may be mislabelled |
 //! | `page` | the frame: head, style, navigation |
 //! | `headline` .. `glossary` | one section each |
 //! | `plot` | axes of the SVG plots |
-//! | `thumbnail` | a small picture of a radiograph |
-//! | `format` | numbers as text |
+//! | `thumbnail` | a small preview of a radiograph |
+//! | `format` | formats numbers as text |
 
 mod analysis;
 mod bundles;
@@ -37,20 +37,20 @@ use crate::results::{Prediction, Results};
 use analysis::Analysis;
 use std::path::Path;
 
-/// The report as HTML.
+/// Renders the report as HTML.
 ///
 /// # Errors
-/// [`ReportError::Inconsistent`] where `predictions` are not those that `results` were counted from. An image that
-/// can't be read is no error: its place in the report says why.
+/// [`ReportError::Inconsistent`] if `predictions` do not match the counts of `results`. An unreadable image is not an
+/// error: the report shows the reason in its place.
 pub fn render(results: &Results, predictions: &[Prediction], options: &ReportOptions) -> Result<String, ReportError> {
     let analysis = Analysis::new(results, predictions)?;
     Ok(page::page(&analysis, options).into_string())
 }
 
-/// The report of the results in `folder`, from its `results.json` and `predictions.csv`.
+/// Renders the report of the results in `folder`, from `results.json` and `predictions.csv`.
 ///
 /// # Errors
-/// [`ReportError`], as for [`render`], or where one of the files can't be read.
+/// [`ReportError`]: as for [`render`], or one of the files can't be read.
 pub fn from_folder(folder: &Path, options: &ReportOptions) -> Result<String, ReportError> {
     render(&Results::read(folder)?, &Prediction::read_all(folder)?, options)
 }

@@ -1,16 +1,16 @@
-//! What a report shows beyond the results themselves.
+//! Options of a report.
 
 use cellgate_models::radiograph::RadiographLimits;
 use std::path::PathBuf;
 
-/// What a report shows beyond the results themselves.
+/// Options of a report.
 #[derive(Debug, Clone)]
 pub struct ReportOptions {
     /// The heading.
     pub title: String,
-    /// The data set's folder, which image paths are relative to; without it there are no thumbnails.
+    /// The data set's folder. Image paths are relative to it. Without it the report has no thumbnails.
     pub dataset_root: Option<PathBuf>,
-    /// Largest number of images shown as most likely mislabelled.
+    /// Largest number of images shown as possibly mislabelled.
     pub suspects: usize,
     /// Longer side of a thumbnail in pixels.
     pub thumbnail_px: u32,

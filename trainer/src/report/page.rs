@@ -1,4 +1,4 @@
-//! The frame: head, style, navigation.
+//! The frame of the report: head, style, navigation.
 
 use super::analysis::Analysis;
 use super::{
@@ -6,7 +6,7 @@ use super::{
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// Nothing may be fetched or run; styles and pictures are inside the file.
+/// The content security policy. Nothing may be loaded or run; styles and images inside the file are allowed.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 /// The whole document.
@@ -18,7 +18,7 @@ pub(super) fn page(analysis: &Analysis<'_>, options: &ReportOptions) -> Markup {
         ("roc", "ROC curves", roc::section(analysis)),
         ("scores", "Scores by class", histogram::section(analysis)),
         ("bundles", "Errors by bundle", bundles::section(analysis)),
-        ("suspects", "Images most likely mislabelled", suspects::section(analysis, options)),
+        ("suspects", "Images that may be mislabelled", suspects::section(analysis, options)),
         ("method", "How the figures were made", glossary::method(analysis)),
         ("configuration", "Configuration", configuration::section(analysis)),
         ("glossary", "Glossary", glossary::section()),

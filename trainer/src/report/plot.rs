@@ -2,22 +2,22 @@
 
 use maud::{Markup, html};
 
-/// Width of a plot with its labels; all plots have the same, so that they line up.
+/// Width of a plot with its labels. It is the same for all plots, so that they line up.
 pub(super) const WIDTH: f64 = 264.0;
 /// Height of a plot with its labels.
 pub(super) const HEIGHT: f64 = 230.0;
-/// The inner rectangle.
+/// Left edge of the plot area inside the labels; likewise the other three edges.
 pub(super) const LEFT: f64 = 44.0;
 pub(super) const RIGHT: f64 = 252.0;
 pub(super) const TOP: f64 = 10.0;
 pub(super) const BOTTOM: f64 = 188.0;
 
-/// Horizontal place of `share`, 0..=1.
+/// Horizontal coordinate of `share`, 0..=1.
 pub(super) fn x(share: f64) -> f64 {
     LEFT + share * (RIGHT - LEFT)
 }
 
-/// Vertical place of `share`, 0..=1 from the bottom.
+/// Vertical coordinate of `share`, 0..=1 from the bottom.
 pub(super) fn y(share: f64) -> f64 {
     BOTTOM - share * (BOTTOM - TOP)
 }
@@ -27,10 +27,10 @@ pub(super) fn at(coordinate: f64) -> String {
     format!("{coordinate:.1}")
 }
 
-/// A label on an axis: its place, 0..=1, and its text.
+/// A label on an axis: its position, 0..=1, and its text.
 pub(super) type Tick = (f64, String);
 
-/// Frame, grid, ticks and titles around `content`; `description` is read out where the plot can't be seen.
+/// Draws grid, ticks and titles around `content`. Screen readers read `description`.
 pub(super) fn plot(
     description: &str,
     titles: [&str; 2],

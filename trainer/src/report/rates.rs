@@ -1,4 +1,4 @@
-//! Escape and overkill rates with intervals, and the parts still needed to show a rate.
+//! Section "Escapes and overkill": rates with intervals, and the further parts needed to show a rate.
 
 use super::analysis::Analysis;
 use super::format::{count, interval, percent, percent_or};
@@ -6,10 +6,10 @@ use crate::results::Confusion;
 use crate::stats::{MAX_PARTS, still_needed_at_same_rate, still_needed_without_error, wilson95};
 use maud::{Markup, html};
 
-/// The limits that parts are counted for.
+/// The limits for which the further parts are counted.
 const LIMITS: [f64; 5] = [0.2, 0.1, 0.05, 0.02, 0.01];
 
-/// One kind of error: its name, the parts it can happen to, errors and parts.
+/// One kind of error. `errors_of` returns the number of errors and the number of parts that can have this error.
 struct RateKind {
     heading: &'static str,
     meaning: &'static str,
@@ -20,13 +20,13 @@ struct RateKind {
 const KINDS: [RateKind; 2] = [
     RateKind {
         heading: "Escapes",
-        meaning: "abnormal parts that were passed",
+        meaning: "abnormal parts that pass",
         parts: "abnormal",
         errors_of: |counts| (counts.fn_, counts.abnormal()),
     },
     RateKind {
         heading: "Overkill",
-        meaning: "normal parts that were rejected",
+        meaning: "normal parts that are rejected",
         parts: "normal",
         errors_of: |counts| (counts.fp, counts.normal()),
     },
@@ -35,14 +35,15 @@ const KINDS: [RateKind; 2] = [
 pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     html! {
         p {
-            "Rates with Wilson’s 95 % interval. To the right, " b { "the parts still needed" } " to show, with 95 % "
-            "confidence, that the rate is at most so many per cent (exact one-sided bound of Clopper and Pearson), "
-            "if every further part is judged right and if errors go on at the rate seen here."
+            "Rates with Wilson’s 95 % interval. The columns on the right give the " b { "further parts needed" } " to show with "
+            "95 % confidence that the rate is not above the limit in the heading (exact one-sided bound of Clopper and Pearson). "
+            "The upper number of a cell holds if all further parts are judged correctly, the lower number if errors continue at "
+            "the present rate. " b { "shown" } ": the parts of this data set suffice."
         }
         @for kind in &KINDS { (table(analysis, kind)) }
         p.small {
-            "\u{2013}: out of reach at this rate, or with more than " (count(MAX_PARTS)) " parts. "
-            "The counts take parts as independent; parts of one bundle are alike, so plan for more, and over several "
+            "\u{2013}: the present rate is not below the limit, or more than " (count(MAX_PARTS)) " parts would be needed. "
+            "The numbers assume independent parts. The parts of a bundle are alike, so plan for more parts, from several "
             "bundles."
         }
     }
@@ -59,10 +60,10 @@ fn table(analysis: &Analysis<'_>, kind: &RateKind) -> Markup {
                         th rowspan="2" { "Errors / " (kind.parts) }
                         th rowspan="2" { "Rate in %" }
                         th rowspan="2" { "95 % interval" }
-                        th.group colspan=(LIMITS.len() + 1) { "Further " (kind.parts) " parts needed to show at most" }
+                        th.group colspan=(LIMITS.len() + 1) { "Further " (kind.parts) " parts needed to show a rate of at most" }
                     }
                     tr {
-                        th { "If further parts are" }
+                        th { "If further parts have" }
                         @for limit in LIMITS { th { (percent(limit, 0)) " %" } }
                     }
                 }
@@ -74,7 +75,7 @@ fn table(analysis: &Analysis<'_>, kind: &RateKind) -> Markup {
                             td { (count(errors)) " / " (count(parts)) }
                             td { b { (percent_or((parts > 0).then(|| errors as f64 / parts as f64), 1)) } }
                             td { (interval(wilson95(errors, parts))) }
-                            td.needed { span { "all judged right" } span.quiet { "judged as here" } }
+                            td.needed { span { "no errors" } span.quiet { "the present rate" } }
                             @for limit in LIMITS {
                                 td.needed {
                                     (needed(still_needed_without_error(errors, parts, limit)))

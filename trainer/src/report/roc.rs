@@ -1,4 +1,4 @@
-//! ROC curves with the operating point.
+//! Section "ROC curves": the curves with the operating point.
 
 use super::analysis::Analysis;
 use super::format::percent_or;
@@ -12,9 +12,9 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     let paths: Vec<Option<String>> = curves.iter().map(|curve| curve.as_ref().map(points)).collect();
     html! {
         p {
-            "Share of abnormal parts found against share of normal parts rejected, for all thresholds on the pooled "
-            "scores; the other methods in grey. The dot is the operating point that was reached: each bundle had its "
-            "own threshold, so it need not lie on the curve."
+            "Each curve shows, for all thresholds on the scores of all bundles, how many abnormal parts are found if this many "
+            "normal parts are rejected. The other methods are drawn in grey. The dot shows the rates that were reached. Each "
+            "bundle had its own threshold, so the dot can lie beside the curve."
         }
         div.plots {
             @for (index, method) in analysis.methods().iter().enumerate() {
@@ -22,7 +22,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
                     figcaption { b { (method.method) } " \u{b7} AUROC " (percent_or(method.overall.auroc, 1)) " %" }
                     @match &paths[index] {
                         Some(path) => (curve(analysis, index, path, &paths)),
-                        None => p.placeholder { "No curve: the parts are of one class." },
+                        None => p.placeholder.no-curve { "No curve: all parts have the same label." },
                     }
                     p.caption {
                         "Escapes\u{a0}" (percent_or(method.overall.confusion.escape_rate(), 1))
@@ -34,12 +34,12 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// The corners of the curve as the points of a polyline.
+/// The corners of the curve as points of an SVG polyline.
 fn points(roc: &Roc) -> String {
     let mut places: Vec<(String, String)> = Vec::new();
     for point in &roc.points {
         let place = (at(x(point.false_positive_rate)), at(y(point.true_positive_rate)));
-        // On a straight run, the last point replaces the one before.
+        // On a straight line, the new point replaces the one before it.
         let length = places.len();
         if length >= 2 {
             let (before, last) = (&places[length - 2], &places[length - 1]);

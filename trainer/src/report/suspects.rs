@@ -1,4 +1,4 @@
-//! The images most likely mislabelled.
+//! Section "Images that may be mislabelled".
 
 use super::ReportOptions;
 use super::analysis::{Analysis, PartCalls};
@@ -11,15 +11,15 @@ use rayon::prelude::*;
 pub(super) fn section(analysis: &Analysis<'_>, options: &ReportOptions) -> Markup {
     let suspects = analysis.suspects(options.suspects);
     if suspects.is_empty() {
-        return html! { p { "None: no part was judged wrong by most methods." } };
+        return html! { p { "None: no part was judged against its label by most methods." } };
     }
     let pictures: Vec<_> = suspects.par_iter().map(|part| data_address(part.image, options)).collect();
     html! {
         p {
-            "Parts that most methods judged against their label, the most certain first (mean loss against the "
-            "operating point). Either the label is wrong or the model is: have an expert look at them again. "
-            "Changing labels only here would flatter the model; look at as many unsuspicious parts in the same way. "
-            "Grey levels are spread over each image’s own range."
+            "More than half of the methods judged these parts against their label. The clearest cases come first: those whose "
+            "scores are farthest on the wrong side of the threshold. Either the label or the model is wrong, so have an expert "
+            "check the label. Do not correct labels only here, because that makes the figures too good: check the same number of "
+            "other parts too. The brightness of each preview is stretched to the image’s own range of levels."
         }
         div.cards {
             @for (part, picture) in suspects.iter().zip(&pictures) { (card(analysis, part, picture)) }
@@ -37,12 +37,12 @@ fn card(analysis: &Analysis<'_>, part: &PartCalls<'_>, picture: &Result<String, 
         article.card {
             @match picture {
                 Ok(address) => img src=(address) alt={ "Radiograph " (part.image) };,
-                Err(reason) => p.placeholder { "No picture: " (reason) },
+                Err(reason) => p.placeholder.no-preview { "No preview: " (reason) },
             }
             p.path { (part.image) }
             p.quiet { "Bundle: " (part.bundle) }
             p {
-                "Labelled " b { (label) } ", called " b { (called) } " by " (wrong) " of " (judged)
+                "Labelled " b { (label) } ", judged " b { (called) } " by " (wrong) " of " (judged) " methods"
             }
             table.scores {
                 thead { tr { th { "method" } th { "score" } th { "threshold" } } }

@@ -1,4 +1,4 @@
-//! Table 1 of these results: bundles by methods, balanced accuracy in %.
+//! Section "Balanced accuracy by bundle", like Table 1 of the paper: balanced accuracy in % by bundle and method.
 
 use super::analysis::Analysis;
 use super::format::{NOT_APPLICABLE, interval, percent, percent_or};
@@ -13,9 +13,9 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     let overall: Vec<Option<f64>> = methods.iter().map(|method| method.overall.balanced_accuracy).collect();
     html! {
         p {
-            "Balanced accuracy in %, the mean of the shares of abnormal and of normal parts that were judged right. "
-            "The best figure of a row is marked. " b { (NOT_APPLICABLE) } ": the bundle has parts of one class only; "
-            "they still count in the overall row, which is made from the summed counts."
+            "Balanced accuracy in %: the mean of the share of abnormal parts and the share of normal parts that were judged "
+            "correctly. The best figure of a row is marked. " b { (NOT_APPLICABLE) } ": the bundle has parts of one class only. "
+            "They still count in the overall row, which is computed from the counts of all bundles."
         }
         div.scroll tabindex="0" {
             table.figures {
@@ -67,8 +67,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
         }
         @if methods.iter().any(|method| paper(&method.method).is_some()) {
             p.small {
-                "The last row is from Jensen, Moeslund and Andreasen (VISAPP 2022, Table 1): other parts, other labels "
-                "and bounds that saw the test bundle. It stands here for orientation only."
+                "The last row is from Jensen, Moeslund and Andreasen (VISAPP 2022, Table 1). It is for orientation only: the "
+                "paper used other parts and other labels, and took the bounds of the conversion from the test bundle too."
             }
         }
     }
@@ -78,7 +78,7 @@ fn paper(method: &str) -> Option<f64> {
     PAPER.iter().find(|(name, _)| *name == method).map(|&(_, figure)| figure)
 }
 
-/// One cell a method; the best marked, unless all are equal.
+/// One cell per method. The best is marked, unless all are equal.
 fn cells(figures: &[Option<f64>]) -> Markup {
     let best = figures.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
     let worst = figures.iter().flatten().copied().fold(f64::INFINITY, f64::min);

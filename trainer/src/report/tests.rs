@@ -1,4 +1,4 @@
-//! Made-up results like the paper's, and results that break reports: tiny, huge, of one class, with hostile names.
+//! Renders artificial results: some like the paper's, and some extreme ones (tiny, huge, one class, hostile names).
 
 use super::*;
 use crate::dataset::Label;
@@ -10,7 +10,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// Normal and abnormal parts by bundle: 562 and 152 in all, three bundles of one class.
+/// Normal and abnormal parts by bundle: 562 and 152 in total, three bundles with one class only.
 const PAPER_LIKE: [(usize, usize); 12] =
     [(32, 8), (2, 12), (40, 0), (104, 37), (64, 4), (88, 31), (72, 23), (4, 0), (20, 10), (0, 12), (84, 2), (52, 13)];
 
@@ -18,12 +18,12 @@ fn uniform(random: &mut ChaCha8Rng) -> f64 {
     f64::from(random.next_u32()) / f64::from(u32::MAX)
 }
 
-/// About normal, with the deviation 1.
+/// Approximately normally distributed, with standard deviation 1.
 fn noise(random: &mut ChaCha8Rng) -> f64 {
     (0..6).map(|_| uniform(random) - 0.5).sum::<f64>() * 2.0_f64.sqrt()
 }
 
-/// Made-up results: a part is hard or easy for all methods alike, a bundle shifts all scores.
+/// Artificial results. A part is equally hard for all methods, and a bundle shifts all of its scores.
 fn made_up_results(bundles: &[(String, usize, usize)], methods: &[&str]) -> (Results, Vec<Prediction>) {
     let mut random = ChaCha8Rng::seed_from_u64(12);
     let mut parts = Vec::new();
@@ -84,7 +84,7 @@ fn paper_like() -> Vec<(String, usize, usize)> {
 
 const METHODS: [&str; 8] = ["naive", "global", "local", "mixed", "equalize", "clahe", "dhe", "linear16"];
 
-/// Renders, checks what every report must hold, and keeps the file for a look where `CELLGATE_REPORTS` names a folder.
+/// Renders a report and checks the properties of every report. Saves it if `CELLGATE_REPORTS` names a folder.
 fn rendered(name: &str, results: &Results, predictions: &[Prediction], options: &ReportOptions) -> String {
     let html = render(results, predictions, options).unwrap();
     if let Some(folder) = std::env::var_os("CELLGATE_REPORTS") {
@@ -98,6 +98,37 @@ fn rendered(name: &str, results: &Results, predictions: &[Prediction], options: 
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{name}: {tag}");
     }
     html
+}
+
+/// The visible text of a report, one line per block element, without the plots.
+fn visible_text(html: &str) -> String {
+    let mut text = String::new();
+    let mut hidden = 0;
+    for piece in html.split('<').skip(1) {
+        let (tag, content) = piece.split_once('>').unwrap();
+        let name = tag.split([' ', '/']).find(|name| !name.is_empty()).unwrap();
+        match (name, tag.starts_with('/')) {
+            ("head" | "svg", false) => hidden += 1,
+            ("head" | "svg", true) => hidden -= 1,
+            ("b" | "code", _) => {}
+            ("br" | "span", _) => text.push(' '),
+            _ => text.push('\n'),
+        }
+        if hidden == 0 {
+            text.push_str(content);
+        }
+    }
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.lines().map(words).filter(|line| !line.is_empty()).map(|line| line + "\n").collect()
+}
+
+#[test]
+fn the_texts_of_a_small_report() {
+    let bundles = [("first".to_owned(), 9, 5), ("second".to_owned(), 8, 6), ("third".to_owned(), 7, 0)];
+    let (mut results, predictions) = made_up_results(&bundles, &METHODS[..2]);
+    results.config["leaks"] = 1.into();
+    let options = ReportOptions { suspects: 1, ..ReportOptions::default() };
+    insta::assert_snapshot!("small_report", visible_text(&rendered("small", &results, &predictions, &options)));
 }
 
 #[test]
@@ -122,10 +153,12 @@ fn results_like_the_paper_s_have_all_sections_and_figures() {
     assert_eq!(html.matches("<td class=\"none\">n/a</td>").count(), 3 * 4, "three bundles of one class");
     assert_eq!(html.matches("class=\"operating\"").count(), 4);
     assert_eq!(html.matches("<article").count(), 24);
-    assert!(html.contains("src=\"data:image/png;base64,") && html.contains("No picture: "));
-    assert!(!html.contains(&folder.path().display().to_string()), "no paths of this machine");
-    assert!(html.contains("85.18") && html.contains("Not comparable"));
-    assert!(html.contains("562 normal, 152 abnormal (21.3 %)"));
+    assert!(html.contains("src=\"data:image/png;base64,") && html.contains("class=\"placeholder no-preview\""));
+    assert!(!html.contains(&folder.path().display().to_string()), "the report names a folder of this machine");
+    assert!(html.contains("85.18") && html.contains("class=\"apart\""));
+    for count in ["562", "152", "21.3"] {
+        assert!(visible_text(&html).contains(count), "{count}");
+    }
 }
 
 #[test]
@@ -139,7 +172,7 @@ fn one_to_eight_methods_and_two_to_thirty_bundles_can_be_shown() {
         let list: Vec<_> = (0..bundles).map(|index| (format!("{index}"), 3 + index % 5, 1 + index % 3)).collect();
         let (results, predictions) = made_up_results(&list, &METHODS[..2]);
         let html = rendered(&format!("bundles-{bundles}"), &results, &predictions, &ReportOptions::default());
-        assert_eq!(html.contains("intervals over bundles are too narrow"), bundles == 2);
+        assert_eq!(html.contains("id=\"few-bundles\""), bundles == 2);
     }
 }
 
@@ -148,11 +181,12 @@ fn results_of_one_class_or_of_nothing_can_be_shown() {
     let list = vec![("a".to_owned(), 5, 0), ("b".to_owned(), 4, 0)];
     let (results, predictions) = made_up_results(&list, &METHODS[..2]);
     let html = rendered("one-class", &results, &predictions, &ReportOptions::default());
-    assert!(html.contains("No curve: the parts are of one class."));
+    assert_eq!(html.matches("class=\"placeholder no-curve\"").count(), 2);
     let (results, predictions) = made_up_results(&[], &METHODS[..1]);
     rendered("no-bundles", &results, &predictions, &ReportOptions::default());
     let (results, predictions) = made_up_results(&paper_like(), &[]);
-    assert!(rendered("no-methods", &results, &predictions, &ReportOptions::default()).contains("No method was run."));
+    let html = rendered("no-methods", &results, &predictions, &ReportOptions::default());
+    assert!(html.contains("id=\"no-methods\""));
 }
 
 #[test]
@@ -185,33 +219,39 @@ fn a_score_that_is_not_a_number_counts_as_called_abnormal() {
     let (mut results, _) = made_up_results(&[("a".into(), 3, 2), ("b".into(), 3, 2)], &["local"]);
     results.methods = vec![MethodResults::summarise("local", bundles, &pooled, &BundleBootstrap::default())];
     let html = render(&results, &predictions, &ReportOptions::default()).unwrap();
-    assert!(html.contains("no number"));
+    assert!(html.contains(&format!("<td class=\"wrong\">{}</td>", format::score(f64::NAN))));
 }
 
 #[test]
-fn a_path_out_of_the_data_set_is_not_read() {
+fn a_path_outside_the_data_set_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let options = ReportOptions { dataset_root: Some(folder.path().join("data")), ..ReportOptions::default() };
     radiograph::write(&folder.path().join("secret.tif"), &Radiograph::new(2, 2, vec![1, 2, 3, 4]).unwrap()).unwrap();
     let absolute = folder.path().join("secret.tif").display().to_string();
+    std::fs::create_dir_all(folder.path().join("data/x")).unwrap();
+    std::fs::copy(folder.path().join("secret.tif"), folder.path().join("data/open.tif")).unwrap();
+    assert!(thumbnail::data_address("open.tif", &options).is_ok());
     for name in ["../secret.tif", "x/../../secret.tif", absolute.as_str()] {
-        assert_eq!(thumbnail::data_address(name, &options).unwrap_err(), "the path leaves the data set's folder");
+        assert!(thumbnail::data_address(name, &options).is_err(), "{name}");
     }
 }
 
 #[test]
 fn results_and_predictions_of_two_cross_validations_are_refused() {
     let (results, predictions) = made_up_results(&paper_like(), &METHODS[..2]);
-    let message = |change: &dyn Fn(&mut Vec<Prediction>)| {
+    let changes: [fn(&mut Vec<Prediction>); 5] = [
+        |rows| rows[..40].iter_mut().for_each(|row| row.score = 0.0),
+        |rows| rows[0].method = "other".into(),
+        |rows| rows.push(rows[3].clone()),
+        |rows| rows[0].label = Label::Abnormal,
+        |rows| rows.truncate(700),
+    ];
+    let errors = changes.iter().map(|change| {
         let mut changed = predictions.clone();
         change(&mut changed);
-        render(&results, &changed, &ReportOptions::default()).unwrap_err().to_string()
-    };
-    assert!(message(&|rows| rows[..40].iter_mut().for_each(|row| row.score = 0.0)).contains("true and"));
-    assert!(message(&|rows| rows[0].method = "other".into()).contains("found method `other` with bundle `bundle 1`"));
-    assert!(message(&|rows| rows.push(rows[3].clone())).contains("twice with method `naive`"));
-    assert!(message(&|rows| rows[0].label = Label::Abnormal).contains("with two labels or bundles"));
-    assert!(message(&|rows| rows.truncate(700)).contains("true and"));
+        format!("{}\n", render(&results, &changed, &ReportOptions::default()).unwrap_err())
+    });
+    insta::assert_snapshot!("errors", errors.collect::<String>());
 }
 
 #[test]
@@ -229,19 +269,29 @@ fn a_folder_of_results_gives_the_same_report_each_time() {
 }
 
 #[test]
-fn a_random_split_is_said_to_be_too_good() {
+fn random_folds_give_a_warning() {
     let (mut results, predictions) = made_up_results(&paper_like(), &["global"]);
-    let honest = rendered("bundles", &results, &predictions, &ReportOptions::default());
-    assert!(honest.contains("had seen no part of its bundle") && !honest.contains("too good"));
+    let (meaning, warning) = ("id=\"meaning\"", "id=\"random-folds\"");
+    let html = rendered("bundles", &results, &predictions, &ReportOptions::default());
+    assert!(html.contains(meaning) && !html.contains(warning));
     results.config["folds"] = "random".into();
-    let random = rendered("random", &results, &predictions, &ReportOptions::default());
-    assert!(random.contains("These figures are too good") && !random.contains("had seen no part of its bundle"));
+    let html = rendered("random", &results, &predictions, &ReportOptions::default());
+    assert!(!html.contains(meaning) && html.contains(warning));
+    insta::assert_snapshot!("random_folds", paragraph(&html, "random-folds"));
 }
 
 #[test]
-fn leaks_that_were_let_through_are_said() {
+fn allowed_leaks_give_a_warning() {
     let (mut results, predictions) = made_up_results(&paper_like(), &["global"]);
+    assert!(!rendered("no-leaks", &results, &predictions, &ReportOptions::default()).contains("id=\"leaks\""));
     results.config["leaks"] = 2.into();
-    let leaky = rendered("leaks", &results, &predictions, &ReportOptions::default());
-    assert!(leaky.contains("images stand in two bundles or with two labels"));
+    let html = rendered("leaks", &results, &predictions, &ReportOptions::default());
+    insta::assert_snapshot!("leaks", paragraph(&html, "leaks"));
+}
+
+/// The visible text of the paragraph with this id.
+fn paragraph(html: &str, id: &str) -> String {
+    let start = html.find(&format!("id=\"{id}\"")).unwrap();
+    let start = html[..start].rfind('<').unwrap();
+    visible_text(&html[start..start + html[start..].find("</p>").unwrap()])
 }

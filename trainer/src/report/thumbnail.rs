@@ -1,4 +1,4 @@
-//! A small picture of a radiograph.
+//! A small preview of a radiograph.
 
 use super::ReportOptions;
 use base64::Engine as _;
@@ -7,10 +7,11 @@ use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::radiograph::{Radiograph, read};
 use std::path::{Component, Path};
 
-/// The image `name` of the data set as the `data:` address of a PNG, its own levels spread (the local conversion).
+/// The image `name` of the data set as a PNG in a `data:` URL. The local conversion stretches the image's own range of
+/// levels.
 ///
 /// # Errors
-/// The reason why there is no picture, for the reader of the report.
+/// The reason, for the reader of the report.
 pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String, String> {
     let root = options.dataset_root.as_ref().ok_or("the report was made without the data set")?;
     let relative = Path::new(name);
@@ -18,7 +19,7 @@ pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String
         return Err("the path leaves the data set's folder".into());
     }
     let radiograph = read(&root.join(relative), &options.limits).map_err(|error| {
-        // Without the folder: where the data set lay says nothing to the reader, and reports are passed on.
+        // The data set's folder is removed from the text. Reports are passed on, and their readers don't have this folder.
         error.to_string().replace(&format!("{}/", root.display()), "")
     })?;
     let spec = ConversionSpec::new(Method::Local).with_size(fit(&radiograph, options.thumbnail_px));
@@ -35,7 +36,7 @@ pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
 }
 
-/// The size with the longer side of `longest` pixels, or the image's own where that is smaller.
+/// The size whose longer side has `longest` pixels. A smaller image keeps its size.
 fn fit(radiograph: &Radiograph, longest: u32) -> Size {
     let (height, width) = (radiograph.height(), radiograph.width());
     let scale = (f64::from(longest) / f64::from(height.max(width))).min(1.0);

@@ -1,36 +1,36 @@
-//! The two files of a cross-validation's results: written whole or not at all, and read back to the last bit.
+//! The two files of a cross-validation's results. They are written atomically, and numbers are read back bit by bit.
 
 use super::{Prediction, Results};
 use crate::files;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The name of the results in the folder of the results.
+/// Name of the results file.
 pub const RESULTS_FILE: &str = "results.json";
-/// The name of the predictions in the folder of the results.
+/// Name of the predictions file.
 pub const PREDICTIONS_FILE: &str = "predictions.csv";
 /// The columns of `predictions.csv`.
 const PREDICTION_COLUMNS: [&str; 5] = ["image", "bundle", "label", "method", "score"];
 
-/// Why a file of the results could not be read or written.
+/// Error of reading or writing a file of the results.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// The file could not be read or written.
+    /// The file can't be read or written.
     #[error("{} can't be read or written", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file holds something else.
+    /// The file has other content than expected.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What stands there, with its line.
+        /// The content found, with its line.
         found: String,
-        /// What should stand there.
+        /// The content expected.
         expected: &'static str,
     },
 }
@@ -51,7 +51,7 @@ impl Results {
             .map_err(|source| ResultsError::Io { path, source })
     }
 
-    /// Reads `results.json` out of `folder`.
+    /// Reads `results.json` from `folder`.
     ///
     /// # Errors
     /// [`ResultsError`].
@@ -69,13 +69,13 @@ impl Results {
 }
 
 impl Prediction {
-    /// Writes `predictions.csv` into `folder`; scores in the fewest digits that give the same number back.
+    /// Writes `predictions.csv` into `folder`. Scores have the fewest digits that give the same number when read back.
     ///
     /// # Errors
     /// [`ResultsError::Io`].
     pub fn write_all(predictions: &[Self], folder: &Path) -> Result<(), ResultsError> {
         let path = folder.join(PREDICTIONS_FILE);
-        // The header is written by hand: without predictions, none would be.
+        // The header is written explicitly, because serde writes none if there are no predictions.
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         writer
             .write_record(PREDICTION_COLUMNS)
@@ -86,10 +86,10 @@ impl Prediction {
             .map_err(|source| ResultsError::Io { path, source })
     }
 
-    /// Reads `predictions.csv` out of `folder`.
+    /// Reads `predictions.csv` from `folder`.
     ///
     /// # Errors
-    /// [`ResultsError`], with the line.
+    /// [`ResultsError`], with the line number if a line is malformed.
     pub fn read_all(folder: &Path) -> Result<Vec<Self>, ResultsError> {
         let path = folder.join(PREDICTIONS_FILE);
         let bytes = match std::fs::read(&path) {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_has_the_contract_s_names() {
+    fn results_json_has_the_documented_names() {
         let folder = tempfile::tempdir().unwrap();
         results(0.5).write(folder.path()).unwrap();
         let json: serde_json::Value =
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_csv_has_exactly_the_contract_s_header() {
+    fn predictions_csv_has_the_documented_header() {
         let folder = tempfile::tempdir().unwrap();
         Prediction::write_all(&[prediction(0.25, "bundle 1")], folder.path()).unwrap();
         let text = std::fs::read_to_string(folder.path().join("predictions.csv")).unwrap();
@@ -186,29 +186,29 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_refused_by_name_and_line() {
+    fn malformed_files_are_refused_with_name_and_line() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(Results::read(folder.path()), Err(ResultsError::Io { .. })));
-        std::fs::write(folder.path().join("results.json"), "{}").unwrap();
-        let error = Results::read(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("results.json: found missing field `dataset`"), "{error}");
-        std::fs::write(folder.path().join("predictions.csv"), "image,label\n").unwrap();
-        let error = Prediction::read_all(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("found the columns image,label, expected"), "{error}");
-        std::fs::write(folder.path().join("predictions.csv"), "image,bundle,label,method,score\na,b,good,c,1\n")
-            .unwrap();
-        let error = Prediction::read_all(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("line: 2"), "{error}");
+        let path = |name: &str| folder.path().join(name);
+        let mut errors = vec![Results::read(folder.path()).unwrap_err()];
+        assert!(matches!(&errors[0], ResultsError::Io { path: found, .. } if *found == path("results.json")));
+        std::fs::write(path("results.json"), "{}").unwrap();
+        errors.push(Results::read(folder.path()).unwrap_err());
+        for text in ["image,label\n", "image,bundle,label,method,score\na,b,good,c,1\n"] {
+            std::fs::write(path("predictions.csv"), text).unwrap();
+            errors.push(Prediction::read_all(folder.path()).unwrap_err());
+        }
+        let lines = errors.iter().map(|error| format!("{error}\n")).collect::<String>();
+        insta::assert_snapshot!("errors", lines.replace(&folder.path().display().to_string(), "FOLDER"));
     }
 
     #[test]
-    fn others_may_read_the_files_and_nothing_is_left_behind() {
+    fn files_have_the_usual_permissions_and_no_temporary_file_remains() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         results(0.5).write(folder.path()).unwrap();
         let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
         assert_eq!(files.len(), 1);
-        // As any new file: the umask decides, not the temporary file.
+        // The permissions are those of any new file, decided by the umask.
         std::fs::write(folder.path().join("plain"), "").unwrap();
         let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode("results.json"), mode("plain"));
@@ -217,7 +217,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn numbers_come_back_to_the_last_bit(score in 0.0..=1.0f64) {
+        fn numbers_are_read_back_bit_by_bit(score in 0.0..=1.0f64) {
             let folder = tempfile::tempdir().unwrap();
             let predictions = vec![prediction(score, "b"), prediction(score.powi(9), "c\n<d>")];
             Prediction::write_all(&predictions, folder.path()).unwrap();

@@ -2,8 +2,8 @@
 
 /// P(X <= `hits`) of the binomial distribution with `trials` trials of the probability `rate`, 0..=1.
 ///
-/// The terms are summed outwards from the largest of them until they no longer count, so the work grows with the
-/// spread, not with `trials`; relative error below 1e-9 up to millions of trials.
+/// The sum starts at the largest term and stops once a term no longer changes it. The work therefore grows with the
+/// distribution's spread, not with `trials`. The relative error is below 1e-9 up to millions of trials.
 #[must_use]
 pub fn binomial_cdf(hits: u64, trials: u64, rate: f64) -> f64 {
     if hits >= trials || rate <= 0.0 {
@@ -20,7 +20,7 @@ pub fn binomial_cdf(hits: u64, trials: u64, rate: f64) -> f64 {
     (1.0 - sum_downwards(trials - hits - 1, trials, 1.0 - rate)).max(0.0)
 }
 
-/// P(X <= `hits`) for `hits` up to the mode, where the terms fall with each step down.
+/// P(X <= `hits`) for `hits` up to the mode. Below the mode each term is smaller than the one above it.
 fn sum_downwards(hits: u64, trials: u64, rate: f64) -> f64 {
     let odds = (1.0 - rate) / rate;
     let mut term = ln_probability(hits, trials, rate).exp();
@@ -41,7 +41,7 @@ fn ln_probability(hits: u64, trials: u64, rate: f64) -> f64 {
     ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k) + k * rate.ln() + (n - k) * (-rate).ln_1p()
 }
 
-/// Natural logarithm of n!: a sum for small n, else Stirling's series (Abramowitz and Stegun 6.1.41).
+/// Natural logarithm of n!. A sum for n below 32, Stirling's series from there on (Abramowitz and Stegun 6.1.41).
 fn ln_factorial(n: f64) -> f64 {
     if n < 32.0 {
         return (2..=n as u32).map(|factor| f64::from(factor).ln()).sum();

@@ -1,19 +1,19 @@
-//! Interval of the balanced accuracy, and of a difference: resampling of whole bundles.
+//! Confidence intervals of the balanced accuracy and of differences in it, by resampling whole bundles.
 //!
-//! Parts of one bundle share a coating and its faults, so the bundle is the unit that is drawn with replacement
-//! (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). With few bundles the interval is rather too narrow.
+//! Parts of one bundle share a coating and its faults. The bundle is therefore the unit that is drawn with replacement
+//! (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). With few bundles the interval tends to be too narrow.
 
 use super::Confusion;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// How a bootstrap is done.
+/// Settings of a bootstrap over bundles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BundleBootstrap {
-    /// How often the bundles are drawn.
+    /// Number of resamples.
     pub resamples: usize,
-    /// Seed of the random numbers; the same seed gives the same interval on every machine.
+    /// Seed of the random numbers. The same seed gives the same interval on every machine.
     pub seed: u64,
 }
 
@@ -27,25 +27,25 @@ impl Default for BundleBootstrap {
 /// A percentile interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BootstrapInterval {
-    /// The 2.5th and the 97.5th percentile (linear, as NumPy's default) over the resamples.
+    /// The 2.5th and the 97.5th percentile over the resamples, interpolated linearly as NumPy does by default.
     pub interval95: [f64; 2],
-    /// Resamples left out because they drew one class only.
+    /// Number of resamples without both classes. They are not part of the interval.
     pub skipped: usize,
 }
 
 impl BundleBootstrap {
-    /// The 95 % interval of the balanced accuracy (0..=1) from the summed counts of `bundles`.
+    /// The 95 % interval of the balanced accuracy (0..=1). Each resample sums the counts of the bundles it drew.
     ///
-    /// None with fewer than two bundles, or where no resample had both classes.
+    /// `None` with fewer than two bundles, or if no resample had both classes.
     #[must_use]
     pub fn balanced_accuracy(&self, bundles: &[Confusion]) -> Option<BootstrapInterval> {
         self.interval(bundles.len(), |draw| draw.map(|index| bundles[index]).sum::<Confusion>().balanced_accuracy())
     }
 
-    /// The 95 % interval of the first method's balanced accuracy less the second's (-1..=1), both from the same draws.
+    /// The 95 % interval of the first method's balanced accuracy minus the second's (-1..=1). Both use the same draws.
     ///
-    /// `first` and `second` hold the counts of the same bundles in the same order. None where they differ in length,
-    /// with fewer than two bundles, or where no resample had both classes.
+    /// `first` and `second` hold the counts of the same bundles in the same order. `None` if they differ in length,
+    /// if there are fewer than two bundles, or if no resample had both classes.
     #[must_use]
     pub fn difference(&self, first: &[Confusion], second: &[Confusion]) -> Option<BootstrapInterval> {
         if first.len() != second.len() {
@@ -77,13 +77,13 @@ impl BundleBootstrap {
     }
 }
 
-/// An index below `count`. The bias of the multiplication is below count / 2^32, and unlike a library's range it stays
-/// the same with every version of it.
+/// A random index below `count`. Multiplication has a bias below count / 2^32. It is used instead of the library's
+/// range function because that may draw other numbers after an update.
 fn draw_index(random: &mut impl Rng, count: usize) -> usize {
     ((u64::from(random.next_u32()) * count as u64) >> 32) as usize
 }
 
-/// The linear percentile of ascending `values` at `share`, 0..=1; none without values.
+/// The linearly interpolated percentile of ascending `values` at `share`, 0..=1. `None` without values.
 fn percentile(values: &[f64], share: f64) -> Option<f64> {
     let position = share * values.len().checked_sub(1)? as f64;
     let below = position.floor();
@@ -114,7 +114,7 @@ mod tests {
         assert!(first.interval95[0] < estimate && estimate < first.interval95[1]);
     }
 
-    /// Two bundles give three sums: AA (1/4), AB (1/2), BB (1/4); so the ends are those of AA and BB.
+    /// Two bundles give three sums: AA (1/4), AB (1/2), BB (1/4). The ends of the interval are those of AA and BB.
     #[test]
     fn two_bundles_span_their_own_figures() {
         let bundles = [counts(10, 0, 10, 0), counts(5, 5, 5, 5)];
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(found, BootstrapInterval { interval95: [0.5, 1.0], skipped: 0 });
     }
 
-    /// Only a draw of both bundles has both classes: one half of all.
+    /// A resample has both classes only if it drew both bundles. Half of them did.
     #[test]
     fn resamples_of_one_class_are_skipped_and_counted() {
         let bundles = [counts(9, 1, 0, 0), counts(0, 0, 7, 3)];
@@ -143,7 +143,7 @@ mod tests {
         let weaker: Vec<_> = (0..12).map(|bundle| counts(6, 4, 40 + bundle, 10)).collect();
         let stronger: Vec<_> = (0..12).map(|bundle| counts(8, 2, 40 + bundle, 10)).collect();
         let [lo, hi] = BundleBootstrap::default().difference(&stronger, &weaker).unwrap().interval95;
-        // The draws cancel out: the difference is 0.1 in every resample.
+        // Both methods have the same true negative rate in every resample, so the difference is always 0.1.
         assert!((lo - 0.1).abs() < 1e-12 && (hi - 0.1).abs() < 1e-12, "{lo} {hi}");
         let same = BundleBootstrap::default().difference(&weaker, &weaker).unwrap();
         assert_eq!(same.interval95, [0.0, 0.0]);

@@ -1,4 +1,4 @@
-//! Counts of right and wrong calls, and their rates.
+//! The confusion matrix: counts of right and wrong calls, and their rates.
 
 use super::{Scored, is_called_abnormal};
 use crate::dataset::Label;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::iter::Sum;
 use std::ops::Add;
 
-/// Counts of right and wrong calls; abnormal is positive.
+/// Counts of right and wrong calls. Abnormal is the positive class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion {
     /// Abnormal, called abnormal.
@@ -20,7 +20,7 @@ pub struct Confusion {
     pub fn_: u64,
 }
 
-/// `part / whole`; none where the whole is 0.
+/// `part / whole`; `None` if `whole` is 0.
 fn rate(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
@@ -65,31 +65,31 @@ impl Confusion {
         self.abnormal() + self.normal()
     }
 
-    /// TPR: the share of abnormal parts that were called abnormal, 0..=1; none without abnormal parts.
+    /// TPR: the share of abnormal parts that were called abnormal, 0..=1. `None` without abnormal parts.
     #[must_use]
     pub fn true_positive_rate(&self) -> Option<f64> {
         rate(self.tp, self.abnormal())
     }
 
-    /// TNR: the share of normal parts that were called normal, 0..=1; none without normal parts.
+    /// TNR: the share of normal parts that were called normal, 0..=1. `None` without normal parts.
     #[must_use]
     pub fn true_negative_rate(&self) -> Option<f64> {
         rate(self.tn, self.normal())
     }
 
-    /// The share of abnormal parts that were passed, 0..=1; none without abnormal parts.
+    /// The share of abnormal parts that passed, 0..=1. `None` without abnormal parts.
     #[must_use]
     pub fn escape_rate(&self) -> Option<f64> {
         rate(self.fn_, self.abnormal())
     }
 
-    /// The share of normal parts that were rejected, 0..=1; none without normal parts.
+    /// The share of normal parts that were rejected, 0..=1. `None` without normal parts.
     #[must_use]
     pub fn overkill_rate(&self) -> Option<f64> {
         rate(self.fp, self.normal())
     }
 
-    /// (TPR + TNR) / 2, 0..=1 (paper, section 3.1); none unless both classes are there.
+    /// (TPR + TNR) / 2, 0..=1 (paper, section 3.1). `None` without parts of both classes.
     #[must_use]
     pub fn balanced_accuracy(&self) -> Option<f64> {
         Some((self.true_positive_rate()? + self.true_negative_rate()?) / 2.0)

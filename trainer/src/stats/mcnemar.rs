@@ -1,17 +1,17 @@
-//! Exact test of two methods on the same parts, and Holm's correction.
+//! McNemar's exact test of two methods on the same parts, and Holm's correction for several tests.
 
 use super::binomial_cdf;
 
-/// How two methods did on the same parts.
+/// Counts of right and wrong calls of two methods on the same parts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PairedCalls {
-    /// Parts that both judged right.
+    /// Parts that both judged correctly.
     pub both_right: u64,
-    /// Parts that only the first judged right.
+    /// Parts that only the first judged correctly.
     pub only_first_right: u64,
-    /// Parts that only the second judged right.
+    /// Parts that only the second judged correctly.
     pub only_second_right: u64,
-    /// Parts that both judged wrong.
+    /// Parts that both judged wrongly.
     pub both_wrong: u64,
 }
 
@@ -27,10 +27,11 @@ impl PairedCalls {
         *count += 1;
     }
 
-    /// The two-sided exact p value of McNemar's test: the probability, if both methods err equally often, of a split
-    /// of the parts that only one judged right at least as uneven as this one. 1 where there is no such part.
+    /// The two-sided exact p value of McNemar's test. It looks at the discordant parts, which only one method judged
+    /// correctly. The p value is the probability that they split at least as unevenly as here, if both methods err equally
+    /// often. It is 1 without discordant parts.
     ///
-    /// The parts are taken as independent; parts of one bundle are alike, so the true evidence is rather weaker.
+    /// The test assumes independent parts. Parts of one bundle are alike, so the true evidence is weaker than the p value.
     #[must_use]
     pub fn p_value(&self) -> f64 {
         let discordant = self.only_first_right + self.only_second_right;
@@ -39,7 +40,7 @@ impl PairedCalls {
     }
 }
 
-/// Holm's step-down correction of several p values (Holm 1979, Scand. J. Stat. 6, 65-70), in the given order.
+/// Corrects several p values by Holm's step-down method (Holm 1979, Scand. J. Stat. 6, 65-70). Keeps the order.
 #[must_use]
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_counted_by_who_was_right() {
+    fn parts_are_counted_by_which_method_was_right() {
         let mut calls = PairedCalls::default();
         for (first, second) in [(true, true), (true, false), (true, false), (false, true), (false, false)] {
             calls.record(first, second);

@@ -1,19 +1,20 @@
 //! Balanced accuracy, intervals, ROC, paired tests.
 //!
-//! Abnormal is the positive class throughout; a score is the probability of "abnormal", 0..=1. A part is called
-//! abnormal from the threshold on, and where its score is not a number: the gate never passes what it can't judge.
+//! Abnormal is the positive class throughout. A score is 0..=1, and higher means more likely abnormal. A part is called
+//! abnormal if its score is at or above the threshold. It is also called abnormal if its score is NaN, because a part
+//! without a score must not pass.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `scored` | a score with its label, and what a threshold makes of it |
+//! | `scored` | a score with its label, and its comparison with a threshold |
 //! | `confusion` | counts of right and wrong calls, and their rates |
-//! | `wilson` | interval of a rate |
-//! | `bootstrap` | interval of the balanced accuracy, and of a difference: resampling of whole bundles |
+//! | `wilson` | confidence interval of a rate |
+//! | `bootstrap` | confidence intervals of the balanced accuracy and of differences, by resampling whole bundles |
 //! | `roc` | ROC curve and the area under it |
-//! | `threshold` | the operating point, chosen from out-of-fold scores |
+//! | `threshold` | the choice of a threshold from out-of-fold scores |
 //! | `mcnemar` | exact test of two methods on the same parts, and Holm's correction |
 //! | `binomial` | the binomial distribution |
-//! | `sample_size` | how many parts are still needed to show a rate |
+//! | `sample_size` | how many further parts are needed to show a rate |
 
 mod binomial;
 mod bootstrap;

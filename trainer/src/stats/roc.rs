@@ -5,7 +5,7 @@ use super::Scored;
 /// One point of a ROC curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RocPoint {
-    /// Parts with this score and above are called abnormal; infinite for the point where none is.
+    /// Parts with this score and above are called abnormal. Infinite for the first point, where all are called normal.
     pub threshold: f64,
     /// Share of normal parts called abnormal, 0..=1.
     pub false_positive_rate: f64,
@@ -16,14 +16,15 @@ pub struct RocPoint {
 /// A ROC curve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Roc {
-    /// One point for each distinct score, from (0, 0) to (1, 1); parts with equal scores make one step together.
+    /// The points from (0, 0) to (1, 1), one for each distinct score after the first point. Parts with equal scores form
+    /// one step.
     pub points: Vec<RocPoint>,
-    /// Area under the curve, 0..=1; 0.5 for scores that say nothing.
+    /// Area under the curve, 0..=1. Scores unrelated to the label give 0.5.
     pub area: f64,
 }
 
 impl Roc {
-    /// The curve of `scored`; a score that is not a number counts as the highest. None unless both classes are there.
+    /// The curve of `scored`. NaN counts as the highest score. `None` without parts of both classes.
     #[must_use]
     pub fn of(scored: &[Scored]) -> Option<Self> {
         let abnormal = scored.iter().filter(|part| part.is_abnormal()).count() as u64;
@@ -42,19 +43,19 @@ impl Roc {
         let (mut false_positives, mut true_positives, mut doubled_area) = (0, 0, 0_u128);
         for ties in sorted.chunk_by(|left, right| left.rank_score() == right.rank_score()) {
             let hits = ties.iter().filter(|part| part.is_abnormal()).count() as u64;
-            let false_alarms = ties.len() as u64 - hits;
-            // Pairs of a normal part here and an abnormal one above win; a tie within the group is half a win.
-            doubled_area += u128::from(false_alarms) * u128::from(2 * true_positives + hits);
+            let misses = ties.len() as u64 - hits;
+            // A normal part of this group and an abnormal part above it count 1; two parts within the group count 1/2.
+            doubled_area += u128::from(misses) * u128::from(2 * true_positives + hits);
             true_positives += hits;
-            false_positives += false_alarms;
+            false_positives += misses;
             points.push(point(ties[0].rank_score(), false_positives, true_positives));
         }
         Some(Self { points, area: doubled_area as f64 / (2.0 * abnormal as f64 * normal as f64) })
     }
 }
 
-/// Area under the ROC curve, 0..=1: the probability that an abnormal part scores above a normal one, ties half (the
-/// Mann-Whitney statistic). None unless both classes are there.
+/// Area under the ROC curve, 0..=1: the probability that an abnormal part scores higher than a normal one, where a tie
+/// counts one half (the Mann-Whitney statistic). `None` without parts of both classes.
 #[must_use]
 pub fn auroc(scored: &[Scored]) -> Option<f64> {
     Roc::of(scored).map(|roc| roc.area)

@@ -1,15 +1,16 @@
-//! How many parts are still needed to show a rate.
+//! How many further parts are needed to show that an error rate is below a limit.
 //!
-//! "Shown" means: the exact one-sided 95 % upper bound (Clopper and Pearson 1934) is not above the limit, or in other
-//! words, if the true rate were at the limit, so few errors would come up in at most one of twenty such runs. It never
-//! promises more than 95 %, unlike Wilson's. Without errors it is the rule of three: 300 parts show at most 1 %.
+//! A limit is shown if the exact one-sided 95 % upper bound of the rate (Clopper and Pearson 1934) is not above it. In
+//! other words: if the true rate were equal to the limit, at most one run in twenty would have this few errors. Unlike
+//! Wilson's interval, the exact bound never covers less than 95 %. Without errors it equals the rule of three: 300 parts
+//! show a rate of at most 1 %.
 
 use super::binomial_cdf;
 
-/// Error probability of the statement.
+/// Largest probability that a limit counts as shown although the true rate is not below it.
 const ALPHA: f64 = 0.05;
 
-/// Plans of more parts than this are not made.
+/// Largest number of parts that is considered. A larger demand is returned as `None`.
 pub const MAX_PARTS: u64 = 100_000;
 
 /// Whether `errors` among `parts` parts show, with 95 % confidence, that the true rate is at most `limit`, 0..=1.
@@ -18,19 +19,22 @@ pub fn shows_at_most(errors: u64, parts: u64, limit: f64) -> bool {
     errors <= parts && binomial_cdf(errors, parts, limit) <= ALPHA
 }
 
-/// The smallest number of further parts, all without error, after which `errors` among all show at most `limit`.
+/// The smallest number of further parts after which the rate is shown to be at most `limit`, if all of them are judged
+/// correctly.
 ///
-/// None where that takes more than [`MAX_PARTS`] parts in all.
+/// `None` if more than [`MAX_PARTS`] parts in total are needed.
 #[must_use]
 pub fn still_needed_without_error(errors: u64, parts: u64, limit: f64) -> Option<u64> {
     let total = smallest_total(errors, parts.max(errors), MAX_PARTS, limit)?;
     Some(total - parts)
 }
 
-/// The smallest number of further parts after which errors that go on at the observed rate show at most `limit`.
+/// The smallest number of further parts after which the rate is shown to be at most `limit`, if errors continue at the
+/// observed rate.
 ///
-/// The number of errors among n parts is taken as the observed rate times n, rounded up. None where that takes more
-/// than [`MAX_PARTS`] parts in all; so always where the observed rate is not below the limit, and without parts.
+/// The number of errors among n parts is assumed to be the observed rate times n, rounded up. `None` if more than
+/// [`MAX_PARTS`] parts in total are needed. It is always `None` without parts and if the observed rate is not below the
+/// limit.
 #[must_use]
 pub fn still_needed_at_same_rate(errors: u64, parts: u64, limit: f64) -> Option<u64> {
     if parts == 0 || errors as f64 >= limit * parts as f64 {
@@ -39,7 +43,7 @@ pub fn still_needed_at_same_rate(errors: u64, parts: u64, limit: f64) -> Option<
     if errors == 0 {
         return still_needed_without_error(0, parts, limit);
     }
-    // With each number of errors goes a range of totals; within it, more parts show more.
+    // Each number of errors belongs to a range of totals. Within a range, more parts give a lower bound.
     let mut from = parts;
     for expected in errors.. {
         let to = (expected * parts / errors).min(MAX_PARTS);
@@ -109,7 +113,7 @@ mod tests {
     fn a_rate_above_the_limit_never_shows_it() {
         assert_eq!(still_needed_at_same_rate(31, 152, 0.2), None);
         assert_eq!(still_needed_at_same_rate(0, 0, 0.2), None);
-        assert_eq!(still_needed_at_same_rate(999, 20_000, 0.05), None, "more parts than planned for");
+        assert_eq!(still_needed_at_same_rate(999, 20_000, 0.05), None, "more than MAX_PARTS");
         assert_eq!(still_needed_without_error(0, 0, 0.000_001), None);
     }
 

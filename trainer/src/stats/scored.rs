@@ -1,19 +1,19 @@
-//! A score with its label, and what a threshold makes of it.
+//! A score with its label, and its comparison with a threshold.
 
 use crate::dataset::Label;
 use std::cmp::Ordering;
 
-/// A part's score by a model that never saw it, and its label.
+/// The label of a part, and its score from a model that was not trained on it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// Probability of "abnormal", 0..=1.
+    /// The score, 0..=1; higher means more likely abnormal.
     pub score: f64,
-    /// What the part was labelled as.
+    /// The label.
     pub label: Label,
 }
 
 impl Scored {
-    /// Pairs each score with its label; the longer of the two is cut.
+    /// Pairs each score with its label. Surplus items of the longer sequence are ignored.
     pub fn zip<'a>(
         scores: impl IntoIterator<Item = &'a f64>,
         labels: impl IntoIterator<Item = &'a Label>,
@@ -27,14 +27,14 @@ impl Scored {
         self.label == Label::Abnormal
     }
 
-    /// The score for sorting: what is not a number is above all others, as it is always called abnormal.
+    /// The score for sorting. NaN ranks above all other scores, because such a part is always called abnormal.
     #[must_use]
     pub fn rank_score(&self) -> f64 {
         if self.score.is_nan() { f64::INFINITY } else { self.score }
     }
 }
 
-/// Whether a part with `score` is called abnormal: from `threshold` on, and where either is not a number.
+/// Whether a part with `score` is called abnormal: at or above `threshold`, or if either is NaN.
 #[must_use]
 pub fn is_called_abnormal(score: f64, threshold: f64) -> bool {
     score.partial_cmp(&threshold) != Some(Ordering::Less)
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_is_never_passed() {
+    fn nan_is_always_called_abnormal() {
         assert!(is_called_abnormal(f64::NAN, 0.5));
         assert!(is_called_abnormal(0.1, f64::NAN));
     }

@@ -1,36 +1,36 @@
-//! The operating point, chosen from out-of-fold scores.
+//! The choice of a threshold from out-of-fold scores.
 //!
-//! Each function wants scores of parts by models that did not see them; a threshold from training scores is no
-//! operating point. Distances between scores are taken as log odds, in which a head's noise is about even; scores
-//! within 1e-9 of 0 or 1 count as equal to each other.
+//! All functions expect out-of-fold scores: each part is scored by a model that was not trained on it. A threshold chosen
+//! from training scores would be too optimistic. Distances between scores are measured in log odds, where the noise of a
+//! head is about the same everywhere. Scores within 1e-9 of 0 (or of 1) count as equal.
 
 use super::Scored;
 
-/// What the rate of escapes and the rate of overkill weigh against each other; both above 0.
+/// Weights of the escape rate and the overkill rate. Both are above 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ErrorWeights {
-    /// Weight of the escape rate, the share of abnormal parts that are passed.
+    /// Weight of the escape rate, the share of abnormal parts that pass.
     pub escape: f64,
     /// Weight of the overkill rate, the share of normal parts that are rejected.
     pub overkill: f64,
 }
 
 impl ErrorWeights {
-    /// Both alike: the least weighted sum is the best balanced accuracy.
+    /// Equal weights. The smallest weighted sum then gives the best balanced accuracy.
     pub const BALANCED: Self = Self { escape: 0.5, overkill: 0.5 };
 
-    /// The expected cost of a part: what an escape costs, what an overkill costs, and the share of abnormal parts on
-    /// the line (`abnormal_share`, 0..=1), which is hardly ever that of the data set.
+    /// Weights whose weighted sum is the expected cost of a part. `abnormal_share` (0..=1) is the share of abnormal parts on
+    /// the production line. It usually differs from that of the data set.
     #[must_use]
     pub fn from_costs(escape_cost: f64, overkill_cost: f64, abnormal_share: f64) -> Self {
         Self { escape: escape_cost * abnormal_share, overkill: overkill_cost * (1.0 - abnormal_share) }
     }
 }
 
-/// The threshold of the least weighted error after each class's scores were smoothed by a logistic kernel, with
-/// Silverman's bandwidth of that class. In 0..1; none unless both classes are there.
+/// The threshold with the smallest weighted error after smoothing. The scores of each class are smoothed by a logistic
+/// kernel with Silverman's bandwidth for that class. In 0..1; `None` without parts of both classes.
 ///
-/// Steadier than the threshold of the least error itself: a single part can't move it far.
+/// Without smoothing, a single part could move the threshold far.
 #[must_use]
 pub fn smoothed(scored: &[Scored], weights: ErrorWeights) -> Option<f64> {
     let gaps = Gaps::of(scored)?;
@@ -55,10 +55,10 @@ pub fn smoothed(scored: &[Scored], weights: ErrorWeights) -> Option<f64> {
         .map(|(threshold, _)| threshold)
 }
 
-/// The highest threshold, and with it the least overkill, at which at most `rate` (0..=1) of the abnormal parts are
-/// passed; in the middle between the scores that it lies between. In 0..1; none unless both classes are there.
+/// The highest threshold at which at most `rate` (0..=1) of the abnormal parts pass. Of all such thresholds it has the
+/// least overkill. It lies in the middle of the gap between two scores. In 0..1; `None` without parts of both classes.
 ///
-/// It holds for the given parts; what it shows about others is for the report's intervals.
+/// The rate holds for the given parts only. The report's intervals estimate it for other parts.
 #[must_use]
 pub fn max_escape(scored: &[Scored], rate: f64) -> Option<f64> {
     let gaps = Gaps::of(scored)?;
@@ -69,7 +69,7 @@ pub fn max_escape(scored: &[Scored], rate: f64) -> Option<f64> {
 /// Largest absolute log odds, of the probability 1 - 1e-9.
 const MAX_LOG_ODDS: f64 = 20.72;
 
-/// The places between neighbouring scores where a threshold can lie.
+/// The gaps between neighbouring scores where a threshold can lie.
 struct Gaps {
     list: Vec<Gap>,
     abnormal: u64,
@@ -77,10 +77,10 @@ struct Gaps {
 
 #[derive(Clone, Copy)]
 struct Gap {
-    /// The scores around the gap; a threshold t does the same for all `below < t <= above`.
+    /// The scores around the gap. All thresholds t with `below < t <= above` give the same calls.
     below: f64,
     above: f64,
-    /// Abnormal parts below.
+    /// Number of abnormal parts below the gap.
     escapes: u64,
 }
 
@@ -115,14 +115,14 @@ impl Gap {
         log_odds(self.above) - log_odds(self.below)
     }
 
-    /// The middle by log odds, always above `below` and not over `above`.
+    /// The middle in log odds. Always above `below` and at most `above`.
     fn middle(&self) -> f64 {
         let middle = probability(f64::midpoint(log_odds(self.below), log_odds(self.above)));
         if middle > self.below && middle <= self.above { middle } else { self.above }
     }
 }
 
-/// Natural log odds of `probability`, held within the log odds of 1 - 1e-9; not a number where that is none.
+/// Natural log odds of `probability`, clamped to the log odds of 1e-9 and 1 - 1e-9. NaN for NaN.
 #[must_use]
 pub fn log_odds(probability: f64) -> f64 {
     let probability = probability.clamp(0.0, 1.0);
@@ -133,7 +133,8 @@ fn probability(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// Silverman's bandwidth (1986, equation 3.31), for a logistic kernel of the same spread; at least 0.05.
+/// Silverman's bandwidth (1986, equation 3.31), converted to a logistic kernel of the same standard deviation; at least
+/// 0.05.
 fn bandwidth(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
@@ -143,7 +144,7 @@ fn bandwidth(values: &[f64]) -> f64 {
     let quartile = |share: f64| sorted[(share * (count - 1.0)).round() as usize];
     let range = (quartile(0.75) - quartile(0.25)) / 1.34;
     let spread = if range > 0.0 { deviation.min(range) } else { deviation };
-    // The logistic distribution's deviation is pi / sqrt 3 of its scale.
+    // The standard deviation of a logistic distribution is pi / sqrt(3) times its scale.
     let logistic_scale = 3.0_f64.sqrt() / std::f64::consts::PI;
     (0.9 * spread * count.powf(-0.2) * logistic_scale).max(0.05)
 }
@@ -166,15 +167,15 @@ mod tests {
     }
 
     #[test]
-    fn separable_scores_are_parted_in_the_middle_of_the_log_odds() {
+    fn separable_scores_are_split_in_the_middle_of_the_log_odds() {
         let parts = scored(&[(0.1, 0), (0.2, 0), (0.8, 1), (0.9, 1)]);
         assert!((smoothed(&parts, ErrorWeights::BALANCED).unwrap() - 0.5).abs() < 1e-12);
         assert!((max_escape(&parts, 0.0).unwrap() - 0.5).abs() < 1e-12);
     }
 
-    /// The defect that the nested choice mends: a scorer that ranks well, far from 0.5.
+    /// Scores can rank the parts well and still lie far from 0.5. A fixed threshold of 0.5 would fail on them.
     #[test]
-    fn a_shifted_scorer_gets_a_shifted_threshold() {
+    fn shifted_scores_get_a_shifted_threshold() {
         let parts = scored(&[(0.01, 0), (0.015, 0), (0.02, 0), (0.05, 1), (0.06, 1), (0.08, 1)]);
         let counts = Confusion::at_threshold(&parts, smoothed(&parts, ErrorWeights::BALANCED).unwrap());
         assert_eq!(counts.balanced_accuracy(), Some(1.0));
@@ -182,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dear_escape_lowers_the_threshold() {
+    fn costly_escapes_lower_the_threshold() {
         let parts = scored(&[(0.1, 0), (0.3, 1), (0.4, 0), (0.5, 0), (0.6, 0), (0.8, 1), (0.9, 1)]);
         let smooth = |escape_cost| smoothed(&parts, ErrorWeights::from_costs(escape_cost, 1.0, 0.2)).unwrap();
         assert!(smooth(100.0) < smooth(0.1));
     }
 
     #[test]
-    fn the_allowed_escapes_are_used_up_and_not_exceeded() {
+    fn max_escape_allows_exactly_the_given_rate() {
         let parts: Vec<_> = (1..=10).map(|step| (f64::from(step) / 20.0, 1)).chain([(0.02, 0), (0.9, 0)]).collect();
         let parts = scored(&parts);
         for (rate, escapes) in [(0.0, 0), (0.1, 1), (0.15, 1), (0.3, 3), (0.999, 9), (1.0, 10)] {
@@ -199,15 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn one_class_has_no_operating_point() {
+    fn one_class_has_no_threshold() {
         let parts = scored(&[(0.1, 0), (0.9, 0)]);
         assert_eq!(smoothed(&parts, ErrorWeights::BALANCED), None);
         assert_eq!(max_escape(&[], 0.1), None);
     }
 
-    /// A single outlier on the far side moves the smoothed threshold little.
     #[test]
-    fn one_part_more_hardly_moves_the_smoothed_threshold() {
+    fn one_outlier_hardly_moves_the_smoothed_threshold() {
         let mut parts: Vec<_> = (0..100).map(|step| (0.05 + 0.004 * f64::from(step), 0)).collect();
         parts.extend((0..30).map(|step| (0.4 + 0.015 * f64::from(step), 1)));
         let before = smoothed(&scored(&parts), ErrorWeights::BALANCED).unwrap();
@@ -218,7 +218,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn max_escape_is_the_highest_that_keeps_its_word(parts in parts(), rate in 0.0..=1.0f64, other in 0.0..1.0f64) {
+        fn max_escape_is_the_highest_threshold_that_keeps_the_rate(
+            parts in parts(), rate in 0.0..=1.0f64, other in 0.0..1.0f64,
+        ) {
             if let Some(threshold) = max_escape(&parts, rate) {
                 let counts = Confusion::at_threshold(&parts, threshold);
                 prop_assert!(counts.escape_rate().unwrap() <= rate + 1e-9);

@@ -1,4 +1,4 @@
-//! Why there is no training run.
+//! Errors of a training run.
 
 use crate::crossval::{CrossvalError, FeasibilityError};
 use crate::export::TrainingRunError;
@@ -8,12 +8,12 @@ use crate::fit::FitError;
 use cellgate_models::policy::PolicyError;
 use std::path::PathBuf;
 
-/// Why there is no training run.
+/// Error of a training run.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
-    /// Thresholds need bundles that a model did not see.
+    /// With fewer than two bundles, none can be left out of training to choose the thresholds on.
     #[error(
-        "{}: found {bundles} bundle, expected at least 2: thresholds come from bundles that a model did not see",
+        "{}: found {bundles} bundle(s), expected at least 2: the thresholds are chosen on bundles that are left out of training",
         root.display()
     )]
     OneBundle {
@@ -22,7 +22,7 @@ pub enum TrainingError {
         /// The number of bundles, 0 or 1.
         bundles: usize,
     },
-    /// The data set can't be trained on.
+    /// The data set does not suffice for training.
     #[error("{}: {source}", root.display())]
     TooLittle {
         /// The data set's folder.
@@ -30,36 +30,36 @@ pub enum TrainingError {
         /// What is missing.
         source: FeasibilityError,
     },
-    /// A training run is not written over.
-    #[error("{}: found a training run there already; give another --out", path.display())]
+    /// The folder holds a training run already. It is not overwritten.
+    #[error("{}: a training run exists here already; name another folder with --out", path.display())]
     Exists {
         /// Its `run.json`.
         path: PathBuf,
     },
-    /// No thresholds can be chosen.
-    #[error("found one class only, expected normal and abnormal parts to choose thresholds from")]
+    /// Thresholds need out-of-fold scores of both classes.
+    #[error("found out-of-fold scores of one class only, expected normal and abnormal parts to choose thresholds from")]
     OneClass,
-    /// The scores are no table.
-    #[error("the scores: {0}")]
+    /// The scores can't be written as CSV.
+    #[error("scores.csv can't be written: {0}")]
     Table(#[from] csv::Error),
-    /// A file or folder can't be made or found.
+    /// The folder can't be created, or a path can't be made absolute.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// An image can't be read, or its levels can't be converted.
     #[error("{0}")]
     Conversion(#[from] CrossvalError),
-    /// Features could not be had.
+    /// The features can't be computed, read or cached.
     #[error("{0}")]
     Features(#[from] FeatureError),
-    /// The head could not be trained.
+    /// The head can't be trained.
     #[error(transparent)]
     Fit(#[from] FitError),
-    /// The thresholds are no policy.
+    /// The thresholds don't form a valid policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// A file can't be written.
@@ -68,4 +68,23 @@ pub enum TrainingError {
     /// The training run can't be written.
     #[error(transparent)]
     TrainingRun(#[from] TrainingRunError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Label;
+
+    #[test]
+    fn errors() {
+        let errors = [
+            TrainingError::OneBundle { root: "data".into(), bundles: 1 },
+            TrainingError::TooLittle { root: "data".into(), source: FeasibilityError::NoOperatingPoint },
+            TrainingError::Exists { path: "run/run.json".into() },
+            TrainingError::OneClass,
+            TrainingError::Fit(FitError::OneClass { found: Label::Normal, missing: Label::Abnormal }),
+            TrainingError::Fit(FitError::NotAffine),
+        ];
+        insta::assert_snapshot!("errors", errors.map(|error| format!("{error}\n")).concat());
+    }
 }

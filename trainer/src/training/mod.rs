@@ -1,4 +1,4 @@
-//! One training run on all bundles: the head, the thresholds and the images that prove it later.
+//! A training run on all bundles: it makes the head, chooses the thresholds, and selects the golden images.
 
 mod error;
 mod scores;
@@ -22,18 +22,18 @@ use cellgate_models::conversion::{Method, Size};
 use cellgate_models::model;
 use std::path::{Path, PathBuf};
 
-/// Golden images that a training run names.
+/// Number of golden images in a training run.
 const GOLDEN_IMAGES: usize = 8;
 
-/// What a training run works on.
+/// Input of a training run.
 pub struct TrainingInputs<'a> {
     /// The labelled parts.
     pub dataset: &'a Dataset,
     /// The frozen backbone.
     pub network: &'a Backbone,
-    /// The file that the backbone came from.
+    /// The file of the backbone's weights.
     pub backbone_path: &'a Path,
-    /// The backbone's own last layer, which the paper's recipe trains on.
+    /// The backbone's own last layer. The paper's recipe starts from it.
     pub classifier: Option<&'a Classifier>,
     /// The cache of features.
     pub store: &'a FeatureStore,
@@ -43,27 +43,28 @@ pub struct TrainingInputs<'a> {
     pub size: Size,
     /// How the head is trained.
     pub recipe: &'a Recipe,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// Where the network ran.
+    /// The device that the backbone runs on, such as `cpu` or `cuda:0`.
     pub device: &'a str,
-    /// Groups of the same file in two bundles or with two labels, and of bundles whose names look alike, that were let through.
+    /// Number of leaks that were allowed: groups of images with the same content in two bundles or with two labels, and
+    /// groups of bundles with similar names.
     pub leaks: usize,
 }
 
 /// A training run and the scores that its thresholds were chosen from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
-    /// What `run.json` holds.
+    /// The content of `run.json`.
     pub run: TrainingRun,
-    /// Out-of-fold score and label of each part that has one.
+    /// Score and label of each part that has an out-of-fold score.
     pub scored: Vec<Scored>,
 }
 
 /// Trains on all bundles and writes `scores.csv`, `head.safetensors` and `run.json` into the folder `out`.
 ///
 /// # Errors
-/// Fewer than two bundles or one class only, an image that can't be read, a file that can't be written.
+/// There are fewer than two bundles or one class only, an image can't be read, or a file can't be written.
 pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -> Result<Trained, TrainingError> {
     let dataset = inputs.dataset;
     let bundles = dataset.bundles().len();
@@ -113,7 +114,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     Ok(Trained { run, scored: known })
 }
 
-/// A folder that holds a training run already is not written over.
+/// An existing training run must not be overwritten.
 fn refuse_other_run(out: &Path) -> Result<(), TrainingError> {
     let path = out.join(RUN);
     if path.exists() { Err(TrainingError::Exists { path }) } else { Ok(()) }
@@ -123,7 +124,7 @@ fn absolute(path: &Path) -> Result<PathBuf, TrainingError> {
     std::path::absolute(path).map_err(|source| TrainingError::Io { path: path.to_owned(), source })
 }
 
-/// The out-of-fold figures, under the names of `results.json` where it has them.
+/// The out-of-fold figures, named as in `results.json` where that has the same figure.
 fn metrics(scored: &[Scored], policy: &cellgate_models::policy::Policy) -> serde_json::Map<String, serde_json::Value> {
     let confusion = crate::results::Confusion::at_threshold(scored, f64::from(policy.reject_from()));
     let passed = |label: Label| {

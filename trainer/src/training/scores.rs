@@ -1,4 +1,4 @@
-//! `scores.csv`: how the trained head scores each part of the data set, and how a model that never saw its bundle does.
+//! `scores.csv`: the scores of each part by the trained head, and by a model that was trained without the part's bundle.
 
 use super::TrainingError;
 use crate::dataset::{Dataset, Label};
@@ -16,13 +16,13 @@ struct Row<'a> {
     image: &'a str,
     bundle: &'a str,
     label: Label,
-    /// By the trained head, which learnt from this very part: what an exported network has to give.
+    /// By the trained head, which was trained on this part too. An exported network must give the same score.
     score: f32,
-    /// By a model that never saw the part's bundle: what the thresholds were chosen from.
+    /// By a model that was trained without the part's bundle. The thresholds were chosen from these scores.
     out_of_fold: Option<f64>,
 }
 
-/// Writes `scores.csv` into the folder `run`, one row a part in the order of `dataset`.
+/// Writes `scores.csv` into the folder `run`, one row per part in the order of `dataset`.
 pub(super) fn write(
     run: &Path,
     dataset: &Dataset,

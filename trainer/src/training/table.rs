@@ -1,4 +1,4 @@
-//! How parts are judged by heads that did not see them, as a table for the terminal.
+//! The out-of-fold verdicts as a table for the terminal.
 
 use super::Trained;
 use crate::dataset::Label;
@@ -6,7 +6,7 @@ use crate::stats::wilson95;
 use cellgate_models::policy::Verdict;
 use comfy_table::{Table, presets};
 
-/// One row a class: how many of its parts pass, are reviewed and are rejected, with Wilson's 95 % intervals.
+/// One row per class: how many of its parts pass, are reviewed and are rejected, with Wilson's 95 % intervals.
 #[must_use]
 pub fn summary_table(trained: &Trained) -> Table {
     let policy = &trained.run.policy;

@@ -1,4 +1,4 @@
-//! The two thresholds of the policy, from out-of-fold scores.
+//! The choice of the policy's two thresholds from out-of-fold scores.
 
 use super::TrainingError;
 use crate::dataset::Label;
@@ -6,25 +6,25 @@ use crate::stats::{self, ErrorWeights, Scored};
 use cellgate_models::policy::Policy;
 use serde::Serialize;
 
-/// What the thresholds shall achieve.
+/// Demands on the thresholds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Thresholds {
-    /// Largest share of abnormal parts that may pass, 0..=1: sets the review threshold.
+    /// Largest share of abnormal parts that may pass, 0..=1. It sets the review threshold.
     pub max_escape: f64,
-    /// What an escape and an overkill cost: sets the reject threshold. Without it, the recipe's operating point does.
+    /// Costs of an escape and of an overkill. They set the reject threshold; without them the recipe's threshold is used.
     pub costs: Option<(f64, f64)>,
-    /// Share of abnormal parts on the line, 0..1; without it, that of the data set.
+    /// Share of abnormal parts on the line, 0..1. Without it, that of the data set is used.
     pub abnormal_share: Option<f64>,
 }
 
 impl Thresholds {
-    /// The policy for `scored`, where the recipe's own operating point is `threshold`.
+    /// The policy for `scored`. `threshold` is the recipe's own.
     ///
-    /// The review threshold never lies above the reject threshold: where fewer escapes than allowed come with the reject
-    /// threshold already, nothing is reviewed.
+    /// The review threshold is never above the reject threshold. If the reject threshold alone keeps the allowed escape rate,
+    /// both are equal and nothing is reviewed.
     ///
     /// # Errors
-    /// One class only.
+    /// `scored` has one class only.
     pub fn policy(&self, scored: &[Scored], threshold: f64) -> Result<Policy, TrainingError> {
         let reject_from = match self.costs {
             None => threshold,
@@ -44,7 +44,7 @@ impl Thresholds {
 mod tests {
     use super::*;
 
-    /// Abnormal parts at 0.35, 0.45 .. 0.95, normal ones at 0.05, 0.15 .. 0.65: they overlap in the middle.
+    /// Abnormal parts at 0.35, 0.45 .. 0.95 and normal ones at 0.05, 0.15 .. 0.65. They overlap in the middle.
     fn scored() -> Vec<Scored> {
         let ladder =
             |start: usize, label| (0..7).map(move |step| Scored { score: (start + step) as f64 / 10.0 + 0.05, label });
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_escapes_mean_more_reviews() {
+    fn a_lower_allowed_escape_rate_lowers_the_review_threshold() {
         let (strict, loose) = (thresholds(0.0, None), thresholds(0.15, None));
         assert!(strict.review_from() < 0.35 && strict.review_from() > 0.25);
         assert!(loose.review_from() > 0.35 && loose.review_from() < 0.45);
@@ -70,14 +70,15 @@ mod tests {
     }
 
     #[test]
-    fn dear_escapes_lower_the_reject_threshold() {
-        let (dear, cheap) = (thresholds(0.0, Some((20.0, 1.0))), thresholds(0.0, Some((1.0, 20.0))));
-        assert!(dear.reject_from() < cheap.reject_from());
+    fn costly_escapes_lower_the_reject_threshold() {
+        let (costly, cheap) = (thresholds(0.0, Some((20.0, 1.0))), thresholds(0.0, Some((1.0, 20.0))));
+        assert!(costly.reject_from() < cheap.reject_from());
     }
 
     #[test]
     fn one_class_is_an_error() {
         let normal: Vec<Scored> = scored().into_iter().take(7).collect();
-        assert!(Thresholds { max_escape: 0.1, costs: None, abnormal_share: None }.policy(&normal, 0.5).is_err());
+        let found = Thresholds { max_escape: 0.1, costs: None, abnormal_share: None }.policy(&normal, 0.5);
+        assert!(matches!(found, Err(TrainingError::OneClass)), "{found:?}");
     }
 }

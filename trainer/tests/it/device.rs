@@ -1,17 +1,17 @@
-//! `--device`: libtorch's CUDA library is opened where CUDA is asked for, and what is missing is named. The loader itself (glibc) says
-//! what it loads.
+//! Tests of `--device`: libtorch's CUDA library is opened only if CUDA is used, and errors name what is missing. The log of
+//! the loader (glibc) shows which libraries were loaded.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// What a command said on stderr, its exit status, and what the loader says about its libraries.
+/// Exit status and stderr of a command, and the loader's log.
 struct Done {
     status: Option<i32>,
     stderr: String,
     loader: String,
 }
 
-/// Every command that has `--device`, with arguments that are complete.
+/// All commands that have `--device`, with complete arguments. Each of them fails later, because of other arguments.
 const COMMANDS: [&[&str]; 4] = [
     &["features", "nowhere"],
     &["crossval", "nowhere", "--out", "nowhere/run"],
@@ -34,13 +34,13 @@ fn run(arguments: &[&str], device: &str, libraries: Option<&Path>) -> Done {
 }
 
 impl Done {
-    /// Whether the start-up code of libtorch's CUDA library was run.
+    /// Whether the loader ran the start-up code of libtorch's CUDA library.
     fn has_loaded_cuda(&self) -> bool {
         self.loader.lines().any(|line| line.contains("calling init: ") && line.ends_with("/libtorch_cuda.so"))
     }
 }
 
-/// A folder with a driver that has no function at all.
+/// A folder with a driver library that has no functions, and the path of this library.
 fn empty_driver() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let (source, path) = (folder.path().join("empty.c"), folder.path().join("libcuda.so.1"));
@@ -51,30 +51,28 @@ fn empty_driver() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn cuda_is_loaded_where_it_is_asked_for_only() {
+fn cuda_is_loaded_only_if_the_device_is_a_gpu() {
     for command in COMMANDS {
         let cpu = run(command, "cpu", None);
         assert!(!cpu.stderr.contains("CUDA") && !cpu.has_loaded_cuda(), "{command:?}: {}", cpu.stderr);
         let cuda = run(command, "cuda", None);
         assert!(cuda.has_loaded_cuda(), "{command:?}: {}", cuda.stderr);
-        // On a machine with a GPU the command goes on, to what else is wrong with it.
+        // On a machine with a GPU, the command fails later.
         if !cuda.stderr.contains("nowhere") && !cuda.stderr.contains("--crop:") {
             assert_eq!(cuda.status, Some(2));
-            assert!(cuda.stderr.contains("NVIDIA driver"), "{command:?}: {}", cuda.stderr);
-            assert!(!cuda.stderr.contains("0 CUDA devices"), "{command:?}: {}", cuda.stderr);
+            assert!(cuda.stderr.contains("libcuda.so.1"), "{command:?}: {}", cuda.stderr);
         }
     }
 }
 
+/// Only the error for a driver without a GPU names nvidia-smi and CUDA's own error.
 #[test]
-fn a_driver_without_a_gpu_is_told_from_no_driver() {
+fn a_driver_without_a_gpu_has_another_error_than_a_missing_driver() {
     let (folder, path) = empty_driver();
     let done = run(&["features", "nowhere"], "cuda:1", Some(folder.path()));
     assert!(path.is_file() && done.has_loaded_cuda(), "{}", done.loader);
-    assert!(
-        done.status == Some(2) && done.stderr.contains("the NVIDIA driver (libcuda.so.1) is there"),
-        "{}",
-        done.stderr
-    );
-    assert!(done.stderr.contains("CUDA error") && done.stderr.contains("nvidia-smi"), "{}", done.stderr);
+    assert_eq!(done.status, Some(2), "{}", done.stderr);
+    for token in ["libcuda.so.1", "nvidia-smi", "CUDA_VISIBLE_DEVICES", "CUDA error"] {
+        assert!(done.stderr.contains(token), "{token}: {}", done.stderr);
+    }
 }

@@ -1,5 +1,5 @@
-//! The trainer from outside, in one program: linking libtorch takes as long as many of the tests.
-#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+//! Tests of the trainer from outside. They are one program, because linking libtorch takes long.
+#![expect(clippy::unwrap_used, reason = "a test fails at the first unexpected error")]
 
 mod checkpoints;
 mod dataset_commands;

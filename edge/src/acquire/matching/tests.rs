@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 const LEAD: Duration = Duration::from_secs(1);
 
-/// A file of its own content for each name.
+/// A file whose content is its name.
 fn file(name: &str) -> ImageFile {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image");
@@ -33,7 +33,7 @@ fn matcher(matching: Matching, arrivals: &[(&str, Instant)]) -> Matcher {
 }
 
 #[test]
-fn a_part_gets_the_image_of_its_number_once() {
+fn by_number_a_part_gets_its_image_once() {
     let now = Instant::now();
     let mut matcher = matcher(Matching::PartId, &[("0012.tif", now), ("13.tif", now), ("x12.tif", now)]);
     assert_eq!(path(matcher.take(13, now)), Ok("13.tif".into()));
@@ -43,7 +43,7 @@ fn a_part_gets_the_image_of_its_number_once() {
 }
 
 #[test]
-fn two_files_of_one_number_are_nobodys() {
+fn two_files_with_one_number_match_no_trigger() {
     let now = Instant::now();
     let mut matcher = matcher(Matching::PartId, &[("012.tif", now), ("12.tif", now)]);
     assert_eq!(matcher.take(12, now), Err(NoImage::Several));
@@ -61,7 +61,7 @@ fn an_image_from_long_before_the_trigger_is_stale() {
     assert_eq!(matcher.backlog(), 0);
 }
 
-/// A matcher by order whose pause is over, and its clock in ms since then.
+/// A matcher by order that is in step, and a clock in ms since then.
 fn in_step(matching: Matching) -> (Matcher, impl Fn(u64) -> Instant) {
     let start = Instant::now();
     let at = move |ms: u64| start + LEAD + Duration::from_millis(1 + ms);
@@ -73,7 +73,7 @@ fn came(matcher: &mut Matcher, name: &str, at: Instant) {
 }
 
 #[test]
-fn by_order_each_trigger_gets_the_one_image_on_its_own_side() {
+fn by_order_each_trigger_gets_the_image_on_its_side() {
     let (mut before, at) = in_step(Matching::ImageFirst);
     let (mut after, _) = in_step(Matching::TriggerFirst);
     for part in 0..5 {
@@ -86,9 +86,9 @@ fn by_order_each_trigger_gets_the_one_image_on_its_own_side() {
     }
 }
 
-/// A stray image, then trigger and image by turns: no image may become another part's.
+/// A stray image, then trigger and image in turn: no image may be matched to another part.
 #[test]
-fn by_order_a_stray_image_shifts_no_verdict() {
+fn by_order_a_stray_image_shifts_no_image_to_another_part() {
     for matching in [Matching::ImageFirst, Matching::TriggerFirst] {
         let (mut matcher, at) = in_step(matching);
         came(&mut matcher, "stray.tif", at(0));
@@ -105,18 +105,18 @@ fn by_order_a_stray_image_shifts_no_verdict() {
 }
 
 #[test]
-fn by_order_an_image_on_the_wrong_side_of_its_trigger_is_nobodys() {
+fn by_order_an_image_on_the_wrong_side_of_its_trigger_is_refused() {
     let (mut before, at) = in_step(Matching::ImageFirst);
     assert_eq!(before.take(1, at(0)), Err(NoImage::NotYet));
     came(&mut before, "2.tif", at(150));
-    assert_eq!(before.take(1, at(0)), Err(NoImage::OutOfStep), "its own did not come, and this is the next part's");
+    assert_eq!(before.take(1, at(0)), Err(NoImage::OutOfStep), "the image belongs to the next part");
     let (mut after, at) = in_step(Matching::TriggerFirst);
     came(&mut after, "0.tif", at(0));
     assert_eq!(after.take(1, at(150)), Err(NoImage::OutOfStep));
 }
 
 #[test]
-fn by_order_a_start_and_each_doubt_needs_a_pause() {
+fn by_order_a_pause_must_follow_a_start_and_each_doubt() {
     let start = Instant::now();
     let at = |ms: u64| start + Duration::from_millis(ms);
     let mut matcher = Matcher::new(Matching::ImageFirst, LEAD, start);
@@ -136,7 +136,7 @@ fn by_order_a_start_and_each_doubt_needs_a_pause() {
 }
 
 #[test]
-fn by_order_an_image_that_finds_no_trigger_ends_the_order_until_a_pause() {
+fn by_order_an_image_without_a_trigger_breaks_the_order_until_a_pause() {
     let (mut matcher, at) = in_step(Matching::ImageFirst);
     came(&mut matcher, "1.tif", at(0));
     assert_eq!(paths(matcher.stale(at(1001))), [PathBuf::from("1.tif")]);
@@ -144,9 +144,9 @@ fn by_order_an_image_that_finds_no_trigger_ends_the_order_until_a_pause() {
     assert_eq!(matcher.take(1, at(1200)), Err(NoImage::OutOfStep), "or 1 would get the image of 2");
 }
 
-/// Else the late image of one part would be taken for that of the next.
+/// Otherwise the late image of one part would be matched to the next part.
 #[test]
-fn by_order_a_missed_image_ends_the_order_until_a_pause() {
+fn by_order_a_missed_image_breaks_the_order_until_a_pause() {
     let (mut matcher, at) = in_step(Matching::TriggerFirst);
     assert_eq!(matcher.take(1, at(0)), Err(NoImage::NotYet));
     matcher.missed(1, at(500));
@@ -158,9 +158,8 @@ fn by_order_a_missed_image_ends_the_order_until_a_pause() {
     assert_eq!(path(matcher.take(3, at(1901))), Ok("3.tif".into()));
 }
 
-/// By number nothing of this matters.
 #[test]
-fn by_number_a_doubt_changes_nothing() {
+fn by_number_there_is_no_order_to_lose() {
     let now = Instant::now();
     let mut matcher = matcher(Matching::PartId, &[("1.tif", now), ("2.tif", now)]);
     matcher.doubt(now);
@@ -169,15 +168,15 @@ fn by_number_a_doubt_changes_nothing() {
 }
 
 #[test]
-fn a_file_that_was_written_again_waits_once() {
+fn a_rewritten_file_waits_once() {
     let now = Instant::now();
     let mut matcher = matcher(Matching::PartId, &[("5.tif", now), ("5.tif", now)]);
     assert_eq!((matcher.backlog(), path(matcher.take(5, now))), (1, Ok("5.tif".into())));
 }
 
-/// Else it would wait for a trigger in vain, and be missed in the archive.
+/// Otherwise it would wait for a trigger that never comes, and be missing in the archive.
 #[test]
-fn by_number_a_file_that_is_closed_twice_or_gone_is_no_second_image() {
+fn by_number_a_file_that_is_closed_twice_or_gone_is_not_a_second_image() {
     let now = Instant::now();
     let mut matcher = matcher(Matching::PartId, &[]);
     let first = arrival("5.tif", now);
@@ -187,15 +186,15 @@ fn by_number_a_file_that_is_closed_twice_or_gone_is_no_second_image() {
     assert_eq!(matcher.backlog(), 0, "closed twice");
     let gone = ImageFile { identity: None, ..first.file.clone() };
     matcher.add(Arrival { file: gone, at: now });
-    assert_eq!(matcher.backlog(), 0, "in the archive when it was closed again");
+    assert_eq!(matcher.backlog(), 0, "it was in the archive when it was closed again");
     let retake = Arrival { file: ImageFile { path: "5.tif".into(), ..file("another") }, at: now };
     matcher.add(retake.clone());
     assert_eq!(matcher.take(5, now), Ok(retake.file));
 }
 
-/// `cp -l` makes one: it was neither judged nor reported.
+/// `cp -l` makes such links. They were neither judged nor reported.
 #[test]
-fn by_number_a_hard_link_to_the_last_image_is_the_image_of_its_own_name() {
+fn by_number_a_hard_link_to_the_last_image_is_an_image_of_its_own() {
     let now = Instant::now();
     let mut matcher = matcher(Matching::PartId, &[]);
     let first = arrival("5.tif", now);
@@ -206,7 +205,7 @@ fn by_number_a_hard_link_to_the_last_image_is_the_image_of_its_own_name() {
     assert_eq!(matcher.take(6, now), Ok(link.file));
 }
 
-/// Forgetting it would leave the next image alone with its trigger.
+/// Otherwise the next image would be matched to its trigger.
 #[test]
 fn by_order_an_image_that_is_gone_still_takes_its_turn() {
     let (mut matcher, at) = in_step(Matching::ImageFirst);
@@ -217,7 +216,7 @@ fn by_order_an_image_that_is_gone_still_takes_its_turn() {
 }
 
 #[test]
-fn no_more_than_so_many_wait() {
+fn at_most_max_waiting_images_wait() {
     let now = Instant::now();
     let names: Vec<String> = (0..MAX_WAITING + 3).map(|part| format!("{part}.tif")).collect();
     let arrivals: Vec<(&str, Instant)> = names.iter().map(|name| (name.as_str(), now)).collect();

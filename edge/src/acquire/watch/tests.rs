@@ -19,13 +19,13 @@ fn names(watcher: &mut FolderWatcher) -> Vec<String> {
 }
 
 #[test]
-fn a_file_counts_when_it_was_closed_or_renamed_into_place() {
+fn a_file_arrives_when_it_is_closed_or_renamed_into_place() {
     let folder = tempfile::tempdir().unwrap();
     let mut watcher = watcher(folder.path());
     let mut file = File::create(folder.path().join("7.tif")).unwrap();
     file.write_all(b"half").unwrap();
     file.sync_all().unwrap();
-    assert_eq!(names(&mut watcher), [""; 0], "its writer is not done");
+    assert_eq!(names(&mut watcher), [""; 0], "its writer has not closed it");
     drop(file);
     assert_eq!(names(&mut watcher), ["7.tif"]);
 
@@ -36,9 +36,9 @@ fn a_file_counts_when_it_was_closed_or_renamed_into_place() {
     assert_eq!(FolderWatcher::new(folder.path()).unwrap().1.len(), 2);
 }
 
-/// Also where both happened before anybody looked.
+/// Both events may wait in the kernel's queue at once.
 #[test]
-fn a_file_that_is_written_to_again_is_not_the_one_that_came() {
+fn a_file_that_is_written_to_again_arrives_again_with_another_identity() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scan.tif");
     let mut watcher = watcher(folder.path());
@@ -59,7 +59,7 @@ fn a_file_that_is_written_to_again_is_not_the_one_that_came() {
 }
 
 #[test]
-fn a_folder_that_goes_away_is_told_of() {
+fn a_folder_that_is_moved_away_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let scans = folder.path().join("scans");
     fs::create_dir(&scans).unwrap();
@@ -71,7 +71,7 @@ fn a_folder_that_goes_away_is_told_of() {
 }
 
 #[test]
-fn only_plain_files_are_images() {
+fn only_regular_files_are_images() {
     let folder = tempfile::tempdir().unwrap();
     let scans = folder.path().join("scans");
     fs::create_dir(&scans).unwrap();
@@ -89,10 +89,10 @@ fn only_plain_files_are_images() {
     assert_eq!(FolderWatcher::new(&scans).unwrap().1, [ImageFile::at(scans.join("3.tif"))]);
 }
 
-/// It would be ready, and every part REJECT/IMAGE_UNREADABLE.
+/// Otherwise the appliance would be ready, and every part would be REJECT/IMAGE_UNREADABLE.
 #[test]
-fn a_folder_that_may_not_be_read_any_more_is_noticed() {
-    // Root may all; a thread without these two does not.
+fn a_folder_that_becomes_unreadable_is_an_error() {
+    // Root may read everything; a thread without these two capabilities may not.
     let thread = std::thread::spawn(|| {
         let no_override = |mut set: CapabilitySet| {
             set.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
@@ -117,9 +117,9 @@ fn a_folder_that_may_not_be_read_any_more_is_noticed() {
     thread.join().unwrap();
 }
 
-/// The kernel tells nothing of these.
+/// The kernel does not report these changes.
 #[test]
-fn a_folder_that_is_not_at_its_path_any_more_is_noticed() {
+fn a_folder_that_is_no_longer_at_its_path_is_an_error() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     fs::create_dir_all(path("parent/scans")).unwrap();
@@ -129,7 +129,7 @@ fn a_folder_that_is_not_at_its_path_any_more_is_noticed() {
     let mut by_link = watcher(&path("link"));
     fs::remove_file(path("link")).unwrap();
     std::os::unix::fs::symlink(path("other"), path("link")).unwrap();
-    // At once where a file comes, as it is not at the path that it would be reported by.
+    // A new file triggers the check at once, as it is not at the path that would be reported.
     fs::write(path("parent/scans/1.tif"), b"bytes").unwrap();
     let found = by_link.next(Duration::ZERO, &mut Vec::new());
     assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
@@ -140,9 +140,9 @@ fn a_folder_that_is_not_at_its_path_any_more_is_noticed() {
     assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
 }
 
-/// Qt's QFile::rename, atomicwrites, `cp -l`; and a file without a name that gets one.
+/// Qt's QFile::rename, atomicwrites and `cp -l` make hard links; so does a program that names an unnamed file (O_TMPFILE).
 #[test]
-fn a_name_that_is_a_hard_link_to_a_whole_file_counts() {
+fn a_hard_link_to_a_complete_file_arrives() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let mut watcher = watcher(folder.path());
@@ -156,7 +156,7 @@ fn a_name_that_is_a_hard_link_to_a_whole_file_counts() {
     unnamed.write_all(b"half").unwrap();
     let proc = format!("/proc/self/fd/{}", unnamed.as_raw_fd());
     linkat(CWD, proc, CWD, path("2.tif"), AtFlags::SYMLINK_FOLLOW).unwrap();
-    assert_eq!(names(&mut watcher), [""; 0], "its writer is not done");
+    assert_eq!(names(&mut watcher), [""; 0], "its writer has not closed it");
     unnamed.write_all(b"whole").unwrap();
     drop(unnamed);
     std::thread::sleep(Duration::from_millis(150));
@@ -164,9 +164,9 @@ fn a_name_that_is_a_hard_link_to_a_whole_file_counts() {
     assert_eq!(names(&mut watcher), [""; 0]);
 }
 
-/// Its closing is reported, and it is not reported by its creation as well.
+/// Its close is reported, and its creation must not report it a second time.
 #[test]
-fn a_file_that_is_written_in_place_counts_once_and_when_it_is_closed() {
+fn a_file_that_is_written_in_place_arrives_once_when_it_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.tif");
     let mut watcher = watcher(folder.path());
@@ -178,7 +178,7 @@ fn a_file_that_is_written_in_place_counts_once_and_when_it_is_closed() {
     watcher.next(Duration::ZERO, &mut arrivals).unwrap();
     assert_eq!(arrivals, []);
     std::thread::sleep(Duration::from_millis(150));
-    // Closed between the two looks of one call.
+    // Closed between the two steps of `next`.
     watcher.read(&mut arrivals, 0).unwrap();
     drop(file);
     watcher.add_created(&mut arrivals, 0).unwrap();
@@ -187,7 +187,7 @@ fn a_file_that_is_written_in_place_counts_once_and_when_it_is_closed() {
 }
 
 #[test]
-fn what_is_made_in_place_and_is_no_plain_file_is_named_once() {
+fn a_path_that_is_not_a_regular_file_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let mut watcher = watcher(folder.path());
@@ -201,9 +201,9 @@ fn what_is_made_in_place_and_is_no_plain_file_is_named_once() {
     }
 }
 
-/// What is written to a layer below makes no event.
+/// The kernel does not report writes to a layer below.
 #[test]
-fn on_an_overlay_what_is_written_below_it_counts_once_it_has_settled() {
+fn on_an_overlay_a_file_written_to_a_layer_below_arrives_once_it_has_settled() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     ["lower", "upper", "work", "merged"].iter().for_each(|name| fs::create_dir(path(name)).unwrap());
@@ -213,7 +213,7 @@ fn on_an_overlay_what_is_written_below_it_counts_once_it_has_settled() {
     let mut watcher = watcher(&path("merged"));
     assert!(watcher.listing.is_some());
     fs::write(path("merged/1.tif"), b"bytes").unwrap();
-    assert_eq!(names(&mut watcher), ["1.tif"], "through the overlay it counts at once");
+    assert_eq!(names(&mut watcher), ["1.tif"], "through the overlay it arrives at once");
     fs::write(path("merged/.2"), b"bytes").unwrap();
     fs::hard_link(path("merged/.2"), path("merged/2.tif")).unwrap();
     assert_eq!(names(&mut watcher), ["2.tif"]);
@@ -231,14 +231,15 @@ fn on_an_overlay_what_is_written_below_it_counts_once_it_has_settled() {
     assert!(took >= crate::acquire::settle::SETTLED, "{took:?}");
 }
 
-/// The overlay's mount, until it is dropped.
+/// Mounts an overlay.
 mod overlay {
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
+    /// Unmounts on drop.
     pub(super) struct Mounted(PathBuf);
 
-    /// Of the folders `lower`, `upper` and `work` in `place` on `merged` there; none where this user may not.
+    /// Mounts the folders `lower`, `upper` and `work` in `place` on `merged` there. `None` if this user may not mount.
     pub(super) fn mount(place: &Path) -> Option<Mounted> {
         let at = |name: &str| place.join(name).display().to_string();
         let options = format!("lowerdir={},upperdir={},workdir={}", at("lower"), at("upper"), at("work"));

@@ -1,5 +1,5 @@
-//! What the judge does next: which image belongs to which part, when the engine is to prove itself, and what waits. It has no
-//! input or output, no clock and no thread; the judge's thread carries it out.
+//! Decides what the judge does next: which image belongs to which part, and when the engine is proven. Pure logic without I/O,
+//! clock or thread; the judge's thread carries the decisions out.
 
 use crate::acquire::{ImageFile, Matcher, NoImage, Unjudged};
 use crate::appliance::engine_state::EngineState;
@@ -10,73 +10,73 @@ use crate::config::Matching;
 use cellgate_protocol::reason::ReasonCode;
 use std::time::{Duration, Instant};
 
-/// How long before its deadline a part without an image is given up; the rest is for storing and sending its REJECT.
+/// A part without an image is rejected this long before its deadline. The rest of its time is for storing and sending the REJECT.
 const GIVE_UP_BEFORE: Duration = Duration::from_millis(100);
-/// Pause before an engine that failed its proof is tried again.
+/// The pause before an engine that failed its proof is tried again.
 const PROVE_AGAIN: Duration = Duration::from_secs(10);
 
-/// What does not change.
+/// The settings, fixed at the start.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::appliance) struct Settings {
     /// How an image finds its trigger.
     pub(in crate::appliance) matching: Matching,
-    /// By how much image and trigger may lie apart.
+    /// The longest time between an image and its trigger.
     pub(in crate::appliance) lead: Duration,
     /// Time between two proofs of a running engine.
     pub(in crate::appliance) prove_every: Duration,
-    /// How long a proof that is due waits for the line to have nothing in hand.
+    /// How long a proof that is due waits until no part is in progress.
     pub(in crate::appliance) max_prove_wait: Duration,
 }
 
-/// What the judge's thread knows.
+/// The state outside of [`Logic`] that its decisions depend on.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::appliance) struct View {
     /// The state of the engine.
     pub(in crate::appliance) engine: EngineState,
-    /// Whether there is a pipeline with a proven engine.
+    /// Whether a pipeline with a proven engine exists.
     pub(in crate::appliance) is_running: bool,
-    /// Whether the appliance is to end.
+    /// Whether the appliance is stopping.
     pub(in crate::appliance) is_stopping: bool,
 }
 
 /// What to do next.
 #[derive(Debug, PartialEq)]
 pub(in crate::appliance) enum Next {
-    /// Load the engine, or ask the running one again for the golden images' scores; then [`Logic::proved`].
+    /// Load and prove the engine, or prove the running one again. Then call [`Logic::proved`].
     Prove,
-    /// Judge this image, of `part` or without a trigger; then [`Logic::judged`].
+    /// Judge this image. Then call [`Logic::judged`].
     Judge {
-        /// Its part's number; none without a trigger.
+        /// The number of its part; `None` without a trigger.
         number: Option<u64>,
         /// The image.
         file: ImageFile,
     },
-    /// Wait for a message, for so long at most.
+    /// Wait for a message, at most this long.
     Wait(Duration),
 }
 
-/// What else is to be done.
+/// What the judge's thread has to do besides [`Next`].
 #[derive(Debug, PartialEq)]
 pub(in crate::appliance) enum Effect {
-    /// The part is a REJECT without having been judged.
+    /// Reject the part without judging an image.
     Reject {
         /// The part's number.
         number: u64,
-        /// Why.
+        /// The reason.
         reason: ReasonCode,
-        /// The same in words.
+        /// The reason in words.
         detail: String,
     },
-    /// An image was found, so long after the trigger.
+    /// The part's image was found this long after the trigger.
     Found(Duration),
-    /// These images will not be judged.
+    /// Archive these images without judging them.
     SetAside(Vec<ImageFile>, Unjudged),
-    /// Ask the line for a moment in which the running engine can prove itself.
+    /// Ask the line for permission to prove the running engine.
     RequestProof,
-    /// By order, it is not known any longer which image is whose.
+    /// Matching by order: images can no longer be assigned to triggers.
     OrderLost,
-    /// It is known again.
-    OrderHolds,
+    /// Matching by order: images can be assigned to triggers again.
+    OrderRestored,
 }
 
 /// The judge without its thread.
@@ -84,36 +84,37 @@ pub(in crate::appliance) enum Effect {
 pub(in crate::appliance) struct Logic {
     settings: Settings,
     matcher: Matcher,
-    /// The part whose image is waited for.
+    /// The part that waits for its image.
     waiting: Option<Part>,
-    /// An image without a trigger is being recorded; the next one waits until it is.
+    /// An image without a trigger is being judged or recorded. The next one waits until that is done.
     is_recording: bool,
     prove_at: Instant,
-    is_in_step: bool,
+    /// Whether the order was known when it was last reported.
+    is_order_known: bool,
 }
 
 impl Logic {
-    /// At `now` nothing waits, and the engine is to be loaded.
+    /// The state at the start: no part, no image, and the engine is not loaded yet.
     pub(in crate::appliance) fn new(settings: Settings, now: Instant) -> Self {
         let matcher = Matcher::new(settings.matching, settings.lead, now);
-        Self { settings, matcher, waiting: None, is_recording: false, prove_at: now, is_in_step: true }
+        Self { settings, matcher, waiting: None, is_recording: false, prove_at: now, is_order_known: true }
     }
 
-    /// Images that wait.
+    /// The number of images that wait for their trigger.
     pub(in crate::appliance) fn backlog(&self) -> usize {
         self.matcher.backlog()
     }
 
-    /// A message.
+    /// Handles a message to the judge.
     pub(in crate::appliance) fn on_message(&mut self, message: ToJudge, now: Instant, effects: &mut Vec<Effect>) {
         match message {
             ToJudge::Part(part) if self.settings.matching == Matching::FreeRunning => effects.push(Effect::Reject {
                 number: part.number,
                 reason: ReasonCode::NO_IMAGE,
-                detail: "free-running, no image belongs to a trigger".to_owned(),
+                detail: "matching is free-running, so triggers get no image".to_owned(),
             }),
             ToJudge::Part(part) => {
-                // The line has one part in hand: the one before is decided by now.
+                // The line handles one part at a time, so the previous one is already decided.
                 if let Some(before) = self.waiting.replace(part) {
                     self.miss(before.part_id, now, effects);
                 }
@@ -124,7 +125,7 @@ impl Logic {
         }
     }
 
-    /// What to do at `now`. What else is to be done is added to `effects`.
+    /// Returns what to do at `now`, and adds further work to `effects`.
     pub(in crate::appliance) fn next(&mut self, now: Instant, view: &View, effects: &mut Vec<Effect>) -> Next {
         if self.is_time_to_prove(now, view, effects) {
             return Next::Prove;
@@ -132,8 +133,8 @@ impl Logic {
         let stale = self.matcher.stale(now);
         self.set_aside(stale, Unjudged::NoTrigger, effects);
         self.report_order(now, effects);
-        let takes_free = self.takes_free(view);
-        if takes_free && let Some(file) = self.matcher.take_oldest() {
+        let may_judge_untriggered = self.may_judge_untriggered(view);
+        if may_judge_untriggered && let Some(file) = self.matcher.take_oldest() {
             self.is_recording = true;
             return Next::Judge { number: None, file };
         }
@@ -157,21 +158,21 @@ impl Logic {
         }
     }
 
-    /// The engine was asked for its proof, which ended at `now`.
+    /// The engine's proof ended at `now`.
     pub(in crate::appliance) fn proved(&mut self, now: Instant, has_passed: bool) {
         self.prove_at = now + if has_passed { self.settings.prove_every } else { PROVE_AGAIN };
     }
 
-    /// An image was judged by `now`. `is_mismatch`: its file was not the one that arrived.
+    /// The judging of an image ended at `now`. `is_mismatch`: its file was not the one that had arrived.
     pub(in crate::appliance) fn judged(&mut self, now: Instant, is_mismatch: bool) {
         if is_mismatch {
-            // By order, it is not known whose the file is now.
+            // By order, the file that is there now can't be assigned to a part.
             self.matcher.doubt(now);
         }
     }
 
-    /// Whether the engine is to be loaded, or to prove itself again, now. A running engine waits until the line has nothing in
-    /// hand, but not for ever.
+    /// Whether the engine is to be loaded or proven again now. The proof of a running engine waits until no part is in progress,
+    /// for at most `max_prove_wait`.
     fn is_time_to_prove(&self, now: Instant, view: &View, effects: &mut Vec<Effect>) -> bool {
         if self.waiting.is_some() || view.engine == EngineState::Lost || view.is_stopping {
             return false;
@@ -188,29 +189,30 @@ impl Logic {
         false
     }
 
-    /// Whether an image without a trigger may be judged. Images that arrive while the appliance is to end, while no engine is
-    /// proven or while one is being recorded stay in the scanner's folder.
-    fn takes_free(&self, view: &View) -> bool {
+    /// Whether an image without a trigger may be judged. While the appliance is stopping, while no engine is proven and while
+    /// another such image is being recorded, images stay in the scanner's folder.
+    fn may_judge_untriggered(&self, view: &View) -> bool {
         let is_able = view.is_running && !view.is_stopping && !self.is_recording;
         self.settings.matching == Matching::FreeRunning && is_able
     }
 
-    /// `part_id` ended without an image.
+    /// The part ended without an image.
     fn miss(&mut self, part_id: u64, now: Instant, effects: &mut Vec<Effect>) {
         let missed = self.matcher.missed(part_id, now);
         self.set_aside(missed, Unjudged::TooLate, effects);
     }
 
     fn report_order(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let is_in_step = self.matcher.is_in_step(now);
-        match (std::mem::replace(&mut self.is_in_step, is_in_step), is_in_step) {
+        let is_known = self.matcher.is_in_step(now);
+        match (std::mem::replace(&mut self.is_order_known, is_known), is_known) {
             (true, false) => effects.push(Effect::OrderLost),
-            (false, true) => effects.push(Effect::OrderHolds),
+            (false, true) => effects.push(Effect::OrderRestored),
             _ => {}
         }
     }
 
-    /// By order, an image that belongs to no part ended the order or came while it was lost.
+    /// Sets images aside. When matching by order, the reason is always that the order is lost: an image without a part either
+    /// caused that or came afterwards.
     fn set_aside(&self, images: Vec<ImageFile>, why: Unjudged, effects: &mut Vec<Effect>) {
         let why = if self.settings.matching.is_by_order() { Unjudged::OutOfOrder } else { why };
         if !images.is_empty() {
@@ -219,7 +221,7 @@ impl Logic {
     }
 }
 
-/// When a part without an image is given up.
+/// When a part without an image is rejected.
 fn give_up_at(part: &Part) -> Instant {
     part.deadline.checked_sub(GIVE_UP_BEFORE).unwrap_or(part.triggered)
 }

@@ -1,4 +1,4 @@
-//! Service: from a trigger and its image to a result. [`logic`] decides what to do; this thread does it.
+//! Service: judges the image of each trigger. [`logic`] decides what to do; this thread does it.
 
 pub(super) mod logic;
 
@@ -18,14 +18,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// What reading or converting an image may take until the judge counts as stuck.
+/// How long reading or converting an image may take before the judge counts as stuck.
 const MAX_STAGE_TIME: Duration = Duration::from_millis(200);
-/// What a step of loading an engine or of its first proof may take. Nothing is a PASS meanwhile, as the appliance is not ready.
+/// How long a step of loading an engine or of its first proof may take. The appliance is not ready meanwhile, so no part passes.
 const MAX_LOAD_TIME: Duration = Duration::from_secs(120);
-/// How much longer than the longest deadline a proof of the running engine waits for the part in hand.
+/// How much longer than the longest deadline a proof of the running engine waits for the part in progress.
 const PROVE_WAIT_MORE: Duration = Duration::from_secs(1);
 
-/// The service that judges.
+/// The judge service.
 pub(super) struct Judge {
     model: Model,
     activation: Activation,
@@ -36,7 +36,7 @@ pub(super) struct Judge {
     settings: Settings,
 }
 
-/// How the judge is connected to the other services.
+/// The judge's queues.
 pub(super) struct Connections {
     /// The judge's own queue.
     pub(super) messages: Receiver<ToJudge>,
@@ -52,7 +52,7 @@ impl Service for Judge {
     }
 
     fn run(self) {
-        // The sandbox's worker process ends with the thread that started it, so the pipeline belongs to this thread.
+        // The sandbox's worker process ends with the thread that started it, so this thread must own the pipeline.
         let mut engine = RunningEngine { pipeline: None, max_infer: MAX_STAGE_TIME };
         let mut logic = Logic::new(self.settings, Instant::now());
         let mut effects = Vec::new();
@@ -79,7 +79,11 @@ impl Service for Judge {
                     });
                     if !is_sent {
                         let image = path.display();
-                        tracing::warn!(%image, "judged while the appliance ends: not recorded, it stays where it is");
+                        tracing::warn!(
+                            event = "result_discarded",
+                            %image,
+                            "the image was judged while the appliance ended: it is not recorded and stays in its folder"
+                        );
                     }
                 }
                 Next::Wait(most) => {
@@ -97,15 +101,15 @@ impl Service for Judge {
     }
 }
 
-/// The pipeline while its engine is proven.
+/// The pipeline, as long as its engine is proven.
 struct RunningEngine {
     pipeline: Option<Pipeline>,
-    /// What its network may take for an image until the judge counts as stuck.
+    /// How long the network may take for one image before the judge counts as stuck.
     max_infer: Duration,
 }
 
 impl Judge {
-    /// The service, as the configuration says.
+    /// The service with the settings of the configuration.
     pub(super) fn new(
         config: &Config,
         model: Model,
@@ -133,24 +137,27 @@ impl Judge {
                 Effect::SetAside(images, why) => self.archiver.set_aside(images, why),
                 Effect::RequestProof => self.shared.engine.request_proof(),
                 Effect::OrderLost => tracing::warn!(
+                    event = "order_lost",
                     lead_ms = self.settings.lead.as_millis(),
-                    "the order of images and triggers is not known: every part is REJECT/IMAGE_MISMATCH until neither has come \
-                     for lead_ms; pause the line for that long"
+                    "images can't be assigned to triggers: every part is REJECT/IMAGE_MISMATCH until neither has come for \
+                     lead_ms; pause the line for that long"
                 ),
-                Effect::OrderHolds => tracing::info!("the order of images and triggers holds"),
+                Effect::OrderRestored => {
+                    tracing::info!(event = "order_restored", "images can be assigned to triggers again");
+                }
             }
         }
     }
 
-    /// Judges the image in `file`, if it is still the one that arrived. An engine that fails is given up: its other scores
-    /// can't be trusted.
+    /// Judges the image in `file`, if it is still the file that arrived. An engine that fails is unloaded, because its other scores
+    /// can't be trusted either.
     fn judge(&self, engine: &mut RunningEngine, file: ImageFile) -> Judged {
         let max_infer = engine.max_infer;
         let Some(pipeline) = &mut engine.pipeline else {
-            return Judged::reject(ReasonCode::ENGINE_FAILED, "there is no engine that was proven").with_file(file);
+            return Judged::reject(ReasonCode::ENGINE_FAILED, "no engine is proven").with_file(file);
         };
         if file.identity.is_none() {
-            let detail = "the file was written to or replaced as soon as it had come";
+            let detail = "the file was written to or replaced right after it arrived";
             return Judged::reject(ReasonCode::IMAGE_MISMATCH, detail).with_file(file);
         }
         let judgement = pipeline.judge_telling(&file.path, Some(&file), &mut |stage| {
@@ -163,14 +170,18 @@ impl Judge {
             engine.pipeline = None;
             self.shared.give_up_engine(judgement.detail.as_deref().unwrap_or_default());
         } else if judgement.decision.reason == Reason::EngineFailed {
-            tracing::error!(detail = judgement.detail, "not ready: the engine failed; it is loaded anew");
+            tracing::error!(
+                event = "engine_failed",
+                detail = judgement.detail,
+                "not ready: the engine is loaded again"
+            );
             self.shared.engine.set_starting();
             engine.pipeline = None;
         }
         Judged::of(judgement, file, self.model.conversion())
     }
 
-    /// Loads the engine, or asks the running one again for the golden images' scores. Where it fails there is no pipeline.
+    /// Loads and proves the engine, or proves the running one again. Returns whether it passed; if not, no pipeline is left.
     fn prove(&self, engine: &mut RunningEngine) -> bool {
         self.shared.engine.set_starting();
         let images = u32::try_from(self.model.golden().count()).unwrap_or(u32::MAX);
@@ -182,12 +193,12 @@ impl Judge {
             None => self.load(),
             Some(running) => {
                 let shared = Arc::clone(&self.shared);
-                let go_on: Alive = Arc::new(move || shared.go_on());
-                running.proven(&self.model, self.activation.precision, &go_on)
+                let alive: Alive = Arc::new(move || shared.continue_unless_stopping());
+                running.proven(&self.model, self.activation.precision, &alive)
             }
         };
         if matches!(outcome, Err(ActivationError::Stopped)) {
-            tracing::info!("stopped before the engine was proven");
+            tracing::info!(event = "proof_stopped", "the appliance stops before the engine is proven");
             return false;
         }
         self.shared.metrics.device.proved(outcome.is_ok());
@@ -197,14 +208,15 @@ impl Judge {
                 engine.max_infer = (2 * proven.slowest_inference()).max(MAX_STAGE_TIME);
                 engine.pipeline = Some(proven);
                 self.shared.engine.set_proven();
-                tracing::info!(ms = start.elapsed().as_millis(), "the engine gave the golden images their scores");
+                let ms = start.elapsed().as_millis();
+                tracing::info!(event = "engine_proven", ms, "the engine gave the golden images their expected scores");
                 return true;
             }
             Err(error) if error.is_lost() => self.shared.give_up_engine(&error.in_one_line()),
             Err(error) => {
                 self.shared.engine.set_failed();
                 let error = error.in_one_line();
-                tracing::error!(error, "not ready: the engine was refused; trying again in 10 s");
+                tracing::error!(event = "engine_refused", error, "not ready: the next attempt follows in 10 s");
             }
         }
         false
@@ -214,14 +226,15 @@ impl Judge {
         let shared = Arc::clone(&self.shared);
         let alive: Alive = Arc::new(move || {
             shared.liveness.busy(Worker::Judge, MAX_LOAD_TIME);
-            shared.go_on()
+            shared.continue_unless_stopping()
         });
         let (pipeline, chosen): (Pipeline, Chosen) = Pipeline::activate_telling(&self.model, &self.activation, &alive)?;
         self.shared.metrics.device.set_fallback(chosen.is_fallback);
+        let Chosen { engine, why, .. } = &chosen;
         if chosen.is_fallback {
-            tracing::warn!("judging with {chosen}");
+            tracing::warn!(event = "engine_fallback", engine, why, "judging on the CPU, because the GPU can't be used");
         } else {
-            tracing::info!("judging with {chosen}");
+            tracing::info!(event = "engine_chosen", engine, why, "judging with this engine");
         }
         Ok(pipeline)
     }

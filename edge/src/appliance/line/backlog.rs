@@ -1,4 +1,4 @@
-//! Verdicts that the PLC has not acknowledged: each is sent as a RECORD, one after the other, until it is.
+//! Verdicts that the PLC has not acknowledged. They are sent in turn as RECORDs until they are acknowledged.
 
 use crate::appliance::part::judged;
 use crate::journal::VerdictRow;
@@ -7,9 +7,9 @@ use cellgate_protocol::to_plc::{Origin, Record};
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-/// Pause between two records.
+/// The pause between two RECORDs.
 const REPLAY_EVERY_MS: u64 = 250;
-/// Rows that are kept to be sent again, at most; the journal keeps all.
+/// The most rows that are kept for sending. The journal keeps all.
 const MAX_ROWS: usize = 1000;
 
 /// Verdicts that the PLC has not acknowledged.
@@ -22,12 +22,12 @@ pub(in crate::appliance) struct Backlog {
 }
 
 impl Backlog {
-    /// With the rows of earlier starts.
+    /// A backlog with the unacknowledged rows of earlier starts.
     pub(in crate::appliance) fn new(rows: Vec<VerdictRow>) -> Self {
         Self { rows: rows.into_iter().map(|row| (row.seq, row)).collect(), due_ms: 0, sent: None }
     }
 
-    /// A verdict is durable. Beyond 1,000, the oldest row is given up.
+    /// Adds a durable verdict. Beyond 1,000 rows the oldest is dropped.
     pub(super) fn insert(&mut self, row: VerdictRow) {
         self.rows.insert(row.seq, row);
         while self.rows.len() > MAX_ROWS {
@@ -35,22 +35,22 @@ impl Backlog {
         }
     }
 
-    /// How many rows it holds.
+    /// The number of rows.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// How many rows it holds, as the PLC is shown it.
+    /// The number of rows as the PLC reads it.
     pub(super) fn count(&self) -> u16 {
         u16::try_from(self.rows.len()).unwrap_or(u16::MAX)
     }
 
-    /// The part's own verdict goes out now: the next record waits its turn.
-    pub(super) fn give_way(&mut self, now_ms: u64) {
+    /// Delays the next RECORD, because a verdict is being sent now.
+    pub(super) fn postpone(&mut self, now_ms: u64) {
         self.due_ms = now_ms + REPLAY_EVERY_MS;
     }
 
-    /// The record that is due, if one is: the rows in turn.
+    /// The RECORD that is due at `now_ms`, if any. The rows take turns.
     pub(super) fn next(&mut self, now_ms: u64) -> Option<Record> {
         if now_ms < self.due_ms {
             return None;
@@ -70,7 +70,7 @@ impl Backlog {
         record.is_some_and(|record| (record.part_id, record.code) == (ack.part_id, ack.code))
     }
 
-    /// The PLC acknowledged the row with this number.
+    /// Removes the row with this number, because the PLC acknowledged it.
     pub(super) fn remove(&mut self, verdict_seq: u64) -> Option<NonZeroU64> {
         let seq = NonZeroU64::new(verdict_seq)?;
         self.rows.remove(&seq);

@@ -1,4 +1,4 @@
-//! What follows from the life of a part: requests to the journal, images to the archive, log lines and metrics.
+//! Carries out the effects of a part's life: requests to the journal and the archiver, log lines and metrics.
 
 use super::memory::Kind;
 use super::{Line, log};
@@ -9,7 +9,7 @@ use crate::appliance::part::effect::Effect;
 use crate::journal::{self, AcceptedTrigger, JournalError, VerdictEntry};
 
 impl Line {
-    /// Does what follows from the life of `part`.
+    /// Carries out the effects of the life of `part`.
     pub(super) fn perform(&mut self, kind: Kind, part: &Part, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
@@ -19,23 +19,26 @@ impl Line {
                 Effect::SetAside(image) => self.archiver.set_aside(vec![image], Unjudged::TooLate),
                 Effect::Sent => {
                     self.shared.metrics.parts.sent(part.triggered.elapsed());
-                    self.backlog.give_way(self.shared.clock.now_ms());
+                    self.backlog.postpone(self.shared.clock.now_ms());
                 }
                 Effect::SentAsRecord { seq, origin } => {
-                    tracing::warn!(%seq, why = log::why_record(origin), "the verdict goes out as information only");
-                    self.backlog.give_way(self.shared.clock.now_ms());
+                    let why = log::why_record(origin);
+                    tracing::warn!(event = "verdict_sent_as_record", %seq, why, "the verdict is sent as information only");
+                    self.backlog.postpone(self.shared.clock.now_ms());
                 }
                 Effect::Acknowledged(after) => {
                     self.shared.metrics.parts.acknowledged(part.triggered.elapsed(), after);
                 }
-                Effect::NotAcknowledged(seq) => tracing::warn!(%seq, "the PLC did not acknowledge in time"),
+                Effect::NotAcknowledged(seq) => {
+                    tracing::warn!(event = "verdict_not_acknowledged", %seq, "the PLC did not acknowledge the verdict in time");
+                }
                 Effect::Owed { image } => {
                     let image = image.map(|image| image.path.display().to_string()).unwrap_or_default();
-                    let part = (kind == Kind::InHand).then_some(part.part_id);
+                    let part = (kind == Kind::Triggered).then_some(part.part_id);
                     tracing::error!(
+                        event = "verdict_owed",
                         part,
                         image,
-                        event = "verdict_owed",
                         "the verdict is kept and will be stored as soon as the journal is ready again"
                     );
                 }
@@ -45,25 +48,25 @@ impl Line {
 
     fn accept(&mut self, number: u64, trigger: AcceptedTrigger) {
         let answers = self.answers.clone();
-        let asked = self.journal.accept_then(trigger, move |accepted| {
+        let queued = self.journal.accept_then(trigger, move |accepted| {
             answers.send(ToLine::Accepted { number, accepted });
         });
-        if let Err(error) = asked {
+        if let Err(error) = queued {
             self.on_message(ToLine::Accepted { number, accepted: Err(error) });
         }
     }
 
     fn commit(&mut self, number: u64, entry: VerdictEntry) {
         let answers = self.answers.clone();
-        let asked = self.journal.commit_then(entry, move |committed: Result<_, JournalError>| {
+        let queued = self.journal.commit_then(entry, move |committed: Result<_, JournalError>| {
             answers.send(ToLine::Committed { number, committed: committed.map(Box::new) });
         });
-        if let Err(error) = asked {
+        if let Err(error) = queued {
             self.on_message(ToLine::Committed { number, committed: Err(error) });
         }
     }
 
-    /// Counts a row.
+    /// Counts a stored verdict in the metrics.
     pub(super) fn count(&self, kind: Kind, committed: &journal::CommitReceipt) {
         let Some(life) = self.memory.life(kind) else { return };
         let (row, age) = (committed.record(), life.part().triggered.elapsed());

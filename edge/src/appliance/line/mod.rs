@@ -1,5 +1,5 @@
-//! The serial link to the PLC: the session, the part in hand and the verdicts that the PLC has not acknowledged. It has no input or
-//! output of its own: bytes come in and go out through [`super::port`].
+//! The appliance's side of the link to the PLC: the session, the part in progress and the verdicts that the PLC has not
+//! acknowledged. It has no I/O of its own: [`super::port`] passes bytes in and out.
 
 mod backlog;
 mod effects;
@@ -29,20 +29,20 @@ use memory::Kind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the part in hand may take when the appliance is told to stop, before it stops without it.
+/// How long the part in progress may take after a request to stop. Then the appliance ends without finishing it.
 pub(super) const MAX_FINISH_TIME: Duration = Duration::from_secs(10);
-/// After this much of [`MAX_FINISH_TIME`] the part is rejected; the rest is left for storing and sending that.
+/// The part is rejected this long after a request to stop. The rest of [`MAX_FINISH_TIME`] is for storing and sending the REJECT.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 
-/// The serial link to the PLC.
+/// The link to the PLC with the parts on it.
 pub(super) struct Line {
     pub(super) transport: PlcTransport,
     pub(super) shared: Arc<Shared>,
     pub(super) journal: Arc<Journal>,
-    /// The model that judges.
+    /// The digest of the model that judges.
     pub(super) model: Digest,
     pub(super) judge: JudgeQueue,
-    /// Where the journal's answers are sent.
+    /// The line's own queue, for the journal's answers.
     pub(super) answers: LineQueue,
     pub(super) archiver: ArchiverQueue,
     pub(super) backlog: Backlog,
@@ -50,12 +50,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Bytes from the PLC.
+    /// Takes bytes from the PLC.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.transport.feed(self.shared.clock.now_ms(), bytes);
     }
 
-    /// The port was opened, for the first time or again.
+    /// The port was opened, for the first time or after a loss.
     pub(super) fn reopened(&mut self) {
         self.transport.reopened();
         self.shared.metrics.link.opened();
@@ -66,19 +66,19 @@ impl Line {
         self.shared.metrics.link.lost();
     }
 
-    /// Whether the appliance is to end.
+    /// Whether the appliance is stopping.
     pub(super) fn is_stopping(&self) -> bool {
         self.shared.is_stopping()
     }
 
-    /// Does everything that is due now; bytes for the PLC are added to `out`.
+    /// Does everything that is due now and adds bytes for the PLC to `out`.
     pub(super) fn step(&mut self, out: &mut Vec<u8>) {
         let (seen, most) = self.journal.progress();
         self.shared.liveness.seen(Worker::Journal, seen, most);
         self.shared.liveness.idle(Worker::Port);
         self.update_condition();
-        self.give_up_at_the_end();
-        self.input(Kind::InHand, Input::Tick);
+        self.reject_when_stopping();
+        self.input(Kind::Triggered, Input::Tick);
         self.input(Kind::FreeRunning, Input::Tick);
         loop {
             let health = self.shared.liveness.health();
@@ -90,20 +90,20 @@ impl Line {
         }
     }
 
-    /// Whether the appliance may end: nothing is on its way from its trigger to its acknowledged verdict.
+    /// Whether the appliance may end: no part is between its trigger and its acknowledged verdict.
     ///
-    /// The session's state alone does not tell: while the engine is not proven, it shows no part.
+    /// The session's state alone is not enough: while the engine is not proven, it does not show a part.
     pub(super) fn is_done(&mut self) -> bool {
-        let Memory { in_hand, free_running, .. } = &self.memory;
-        in_hand.is_none() && free_running.is_none() && self.session_state() != DeviceState::SingleExecution
+        let Memory { triggered, free_running, .. } = &self.memory;
+        triggered.is_none() && free_running.is_none() && self.session_state() != DeviceState::SingleExecution
     }
 
-    /// A message from another service.
+    /// Handles a message from another service.
     pub(super) fn on_message(&mut self, message: ToLine) {
         match message {
             ToLine::Judged { number, judged } => match self.kind_of(number) {
                 Some(kind) => self.input(kind, Input::Judged(judged)),
-                // The part is over: refused, or decided without its image.
+                // The part is over: it was refused or decided without its image.
                 None => self.archiver.set_aside(judged.file.into_iter().collect(), Unjudged::TooLate),
             },
             ToLine::FreeRunning { judged, at } => self.on_free_running(judged, at),
@@ -121,7 +121,7 @@ impl Line {
         self.session().state(now_ms)
     }
 
-    /// Tells the session how the appliance is, and sends records that are due.
+    /// Updates the session with the appliance's condition, and sends the RECORD that is due.
     fn update_condition(&mut self) {
         if self.is_done() {
             self.shared.engine.grant_proof();
@@ -136,13 +136,13 @@ impl Line {
         let backlog = self.backlog.count();
         self.session().set_condition(Condition { mode, store_ok: journal.ready, degraded: false, backlog });
         let state = self.session_state();
-        // Each part passes through SINGLE_EXECUTION; that it was judged is logged by itself.
+        // Each part passes through SINGLE_EXECUTION. It is not logged, since each verdict has its own log line.
         if state != DeviceState::SingleExecution && self.memory.logged.replace(state) != Some(state) {
-            tracing::info!(%state, "state");
+            tracing::info!(event = "state_changed", %state, "the state changed");
         }
         self.update_metrics(state, &journal);
         let now_ms = self.shared.clock.now_ms();
-        let is_open = self.memory.in_hand.as_ref().is_some_and(Life::is_open);
+        let is_open = self.memory.triggered.as_ref().is_some_and(Life::is_open);
         if !is_open
             && self.transport.is_open()
             && let Some(record) = self.backlog.next(now_ms)
@@ -158,26 +158,25 @@ impl Line {
         let metrics = &self.shared.metrics;
         metrics.link.set(&self.transport.counts(heartbeat));
         metrics.device.set_state(state);
-        metrics.parts.set_in_hand(self.memory.in_hand.as_ref().is_some_and(Life::is_open));
+        metrics.parts.set_in_hand(self.memory.triggered.as_ref().is_some_and(Life::is_open));
         metrics.store.set_journal(journal, self.backlog.len());
     }
 
-    /// Rejects the part in hand where the appliance is to stop and judging takes too long.
-    fn give_up_at_the_end(&mut self) {
+    /// Rejects the part in progress if the appliance is stopping and judging takes too long.
+    fn reject_when_stopping(&mut self) {
         if !self.shared.is_stopping() {
             return;
         }
         let since = *self.memory.stopping.get_or_insert_with(Instant::now);
-        let is_being_judged = self.memory.in_hand.as_ref().is_some_and(Life::is_being_judged);
+        let is_being_judged = self.memory.triggered.as_ref().is_some_and(Life::is_being_judged);
         if since.elapsed() >= GIVE_UP_AFTER && is_being_judged {
-            let judged =
-                Judged::reject(ReasonCode::RESTARTED, "the appliance was asked to end before there was a result");
-            self.input(Kind::InHand, Input::Judged(judged));
+            let judged = Judged::reject(ReasonCode::RESTARTED, "the appliance stopped before there was a result");
+            self.input(Kind::Triggered, Input::Judged(judged));
         }
     }
 
-    /// Tells the judge that an image was recorded, and of refused triggers: their images must not be taken for another part's.
-    /// Where its queue is full, with the next step.
+    /// Informs the judge of recorded images and refused triggers, so that it does not assign the image of a refused trigger to
+    /// another part. If the judge's queue is full, the next step tries again.
     fn notify_judge(&mut self) {
         if self.memory.is_recorded && self.judge.try_send(ToJudge::Recorded) {
             self.memory.is_recorded = false;
@@ -187,7 +186,7 @@ impl Line {
         self.send_doubt();
     }
 
-    /// Whether the judge knows of every doubt.
+    /// Sends [`ToJudge::Doubt`] if it is due. Returns whether the judge is informed.
     fn send_doubt(&mut self) -> bool {
         self.memory.is_doubt_due = self.memory.is_doubt_due && !self.judge.try_send(ToJudge::Doubt);
         !self.memory.is_doubt_due
@@ -195,16 +194,16 @@ impl Line {
 
     fn on_event(&mut self, event: DeviceEvent) {
         match event {
-            DeviceEvent::Triggered(token) => self.on_triggered(token),
-            DeviceEvent::Concluded(pending) => self.input(Kind::InHand, Input::Concluded(pending)),
+            DeviceEvent::Triggered(trigger) => self.on_triggered(trigger),
+            DeviceEvent::Concluded(pending) => self.input(Kind::Triggered, Input::Concluded(pending)),
             DeviceEvent::Delivered { verdict_seq } => {
-                self.input(Kind::InHand, Input::Delivered(verdict_seq));
+                self.input(Kind::Triggered, Input::Delivered(verdict_seq));
                 self.acknowledged(verdict_seq);
             }
             DeviceEvent::Undelivered { verdict_seq } => {
-                // The row is in the backlog since it was committed.
+                // The row has been in the backlog since it was committed.
                 self.shared.metrics.parts.undelivered();
-                self.input(Kind::InHand, Input::Undelivered(verdict_seq));
+                self.input(Kind::Triggered, Input::Undelivered(verdict_seq));
             }
             DeviceEvent::RecordAcknowledged(ack) => {
                 if self.backlog.is_acknowledged_by(&ack) {
@@ -213,54 +212,55 @@ impl Line {
             }
             DeviceEvent::PlcSilent => {
                 self.shared.metrics.link.plc_is_silent();
-                tracing::warn!("the PLC is silent");
+                tracing::warn!(event = "plc_silent", "the PLC is silent");
             }
             DeviceEvent::PlcBack => {
                 self.shared.metrics.link.plc_is_back();
-                tracing::info!("the PLC is there");
+                tracing::info!(event = "plc_back", "the PLC sends heartbeats");
             }
         }
     }
 
-    fn on_triggered(&mut self, token: Trigger) {
+    fn on_triggered(&mut self, trigger: Trigger) {
         self.shared.metrics.parts.triggered();
-        let triggered = Instant::now();
-        let deadline = self.shared.clock.instant(token.deadline_at_ms());
-        let part = self.next_part(token.part_id(), triggered, deadline);
-        let allowed = deadline.saturating_duration_since(triggered);
-        let trigger = journal::AcceptedTrigger {
+        let now = Instant::now();
+        let deadline = self.shared.clock.instant(trigger.deadline_at_ms());
+        let part = self.next_part(trigger.part_id(), now, deadline);
+        let allowed = deadline.saturating_duration_since(now);
+        let accepted = journal::AcceptedTrigger {
             kind: TriggerKind::Plc,
             part: part.part_id,
-            nonce: token.nonce(),
+            nonce: trigger.nonce(),
             deadline_ms: u32::try_from(allowed.as_millis()).unwrap_or(u32::MAX),
             received_unix_ms: now_unix_ms(),
         };
         let mut effects = Vec::new();
-        self.memory.in_hand = Some(Life::triggered(part, trigger, self.model, token, &mut effects));
-        // Both at once: judging need not wait for the disk, only the answer to the PLC must.
-        self.perform(Kind::InHand, &part, effects);
-        // By order, a part that the judge does not know of, or learns of before an earlier doubt, leaves its image to the next.
-        if self.memory.in_hand.is_some() && !(self.send_doubt() && self.judge.try_send(ToJudge::Part(part))) {
+        self.memory.triggered = Some(Life::triggered(part, accepted, self.model, trigger, &mut effects));
+        // Storing and judging start together: only the answer to the PLC has to wait for the disk.
+        self.perform(Kind::Triggered, &part, effects);
+        // By order, the judge must get an earlier doubt before this part, and must get this part: otherwise the next part would
+        // get this part's image.
+        if self.memory.triggered.is_some() && !(self.send_doubt() && self.judge.try_send(ToJudge::Part(part))) {
             self.memory.is_doubt_due = true;
-            let judged = Judged::reject(ReasonCode::INTERNAL, "too many messages wait for the judge");
-            self.input(Kind::InHand, Input::Judged(judged));
+            let judged = Judged::reject(ReasonCode::INTERNAL, "the judge's queue is full");
+            self.input(Kind::Triggered, Input::Judged(judged));
         }
     }
 
-    /// An image without a trigger is recorded and sent as information.
+    /// Records an image without a trigger and sends its verdict as information.
     fn on_free_running(&mut self, judged: Judged, at: Instant) {
         let part = self.next_part(0, at, at);
         self.memory.free_runs = self.memory.free_runs.wrapping_add(1);
-        let trigger = journal::AcceptedTrigger {
+        let accepted = journal::AcceptedTrigger {
             kind: TriggerKind::FreeRunning,
             part: 0,
-            // Tells the images from each other.
+            // Distinguishes the images.
             nonce: self.memory.free_runs,
             deadline_ms: u32::MAX,
             received_unix_ms: now_unix_ms(),
         };
         let mut effects = Vec::new();
-        self.memory.free_running = Some(Life::free_running(part, trigger, self.model, judged, &mut effects));
+        self.memory.free_running = Some(Life::free_running(part, accepted, self.model, judged, &mut effects));
         self.perform(Kind::FreeRunning, &part, effects);
     }
 
@@ -275,10 +275,11 @@ impl Line {
                 self.shared.metrics.parts.accepted(accepted.duration());
                 Some(accepted.id())
             }
-            // From an attempt whose outcome was unknown.
+            // Stored by an earlier attempt whose outcome was unknown.
             Err(JournalError::AlreadyInHand { trigger, .. }) => Some(trigger),
             Err(error) => {
-                tracing::error!(part = self.part_id_of(number), %error, "an acceptance could not be stored");
+                let part = self.part_id_of(number);
+                tracing::error!(event = "acceptance_not_stored", part, %error, "the acceptance could not be stored");
                 None
             }
         };
@@ -294,7 +295,7 @@ impl Line {
                 self.count(kind, &committed);
                 log::judged(&committed);
                 match kind {
-                    Kind::InHand => self.backlog.insert(committed.record().clone()),
+                    Kind::Triggered => self.backlog.insert(committed.record().clone()),
                     Kind::FreeRunning => {
                         let record = judged::record(committed.record(), Origin::FREE_RUNNING);
                         self.session().send_record(record);
@@ -303,61 +304,61 @@ impl Line {
                 StoreOutcome::Committed(committed.seq())
             }
             Err(JournalError::AlreadyTerminal { seq, .. }) => {
-                tracing::warn!(%seq, "the part has its verdict in the journal already");
+                tracing::warn!(event = "already_recorded", %seq, "the journal already has a verdict for this part");
                 StoreOutcome::AlreadyTerminal
             }
             Err(error) => {
-                tracing::error!(%error, "the verdict could not be stored and is not sent");
+                tracing::error!(event = "verdict_not_stored", %error, "the verdict could not be stored and is not sent");
                 StoreOutcome::Failed
             }
         };
         self.input(kind, Input::Stored(stored));
     }
 
-    /// A row was acknowledged.
+    /// The PLC acknowledged the row with this number.
     fn acknowledged(&mut self, verdict_seq: u64) {
         if let Some(seq) = self.backlog.remove(verdict_seq) {
-            // A lost acknowledgement costs one RECORD more.
+            // If this acknowledgement is lost, the row is sent as a RECORD once more.
             let _ = self.journal.acknowledge(seq);
         }
     }
 
-    /// Which life has this number; none where it is over.
+    /// The life with this number; `None` if it is over.
     fn kind_of(&self, number: u64) -> Option<Kind> {
         let has_number = |kind: &Kind| self.memory.life(*kind).is_some_and(|life| life.part().number == number);
-        [Kind::InHand, Kind::FreeRunning].into_iter().find(has_number)
+        [Kind::Triggered, Kind::FreeRunning].into_iter().find(has_number)
     }
 
-    /// The PLC's identity of the part in hand, if it has this number.
+    /// The PLC's identity of the triggered part, if it has this number.
     fn part_id_of(&self, number: u64) -> Option<u64> {
-        self.memory.in_hand.as_ref().map(Life::part).filter(|part| part.number == number).map(|part| part.part_id)
+        self.memory.triggered.as_ref().map(Life::part).filter(|part| part.number == number).map(|part| part.part_id)
     }
 
-    /// The appliance ends: logs what was not finished.
+    /// Logs the parts that are unfinished when the appliance ends.
     pub(super) fn log_unfinished(&self) {
-        if let Some(life) = &self.memory.in_hand {
+        if let Some(life) = &self.memory.triggered {
             let part = life.part().part_id;
             tracing::warn!(
-                part,
                 event = "unfinished",
+                part,
                 "the appliance ends before this part is finished; see the journal after the next start"
             );
         }
         if self.memory.free_running.is_some() {
             tracing::warn!(
                 event = "unfinished",
-                "the appliance ends before the image in hand is recorded: it stays in its folder and is judged after the next start"
+                "the appliance ends before the image is recorded: it stays in its folder and is judged after the next start"
             );
         }
     }
 
-    /// Gives an input to a life, and does what follows from it.
+    /// Passes an input to a life and carries out its effects.
     fn input(&mut self, kind: Kind, input: Input) {
         let slot = self.memory.slot(kind);
         let Some(life) = slot.take() else { return };
         let part = *life.part();
         let health = self.shared.liveness.health();
-        // The clock is read after health, which is not valid before its own moment.
+        // Read the clock after health: a health token is not valid before its own time.
         let now = Instant::now();
         let moment = Moment {
             now,

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::Receiver;
 
 /// A line without port and threads, with a real journal.
-struct Bench {
+struct LineBench {
     line: Line,
     messages: tokio::sync::mpsc::Receiver<ToLine>,
     to_judge: Receiver<ToJudge>,
@@ -17,7 +17,7 @@ struct Bench {
     _folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl LineBench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::parse(Config::EXAMPLE, &folder.path().join("edge.toml")).unwrap();
@@ -61,7 +61,7 @@ impl Bench {
         self.line.on_message(message);
     }
 
-    /// The result on part 7 reaches the line.
+    /// The result for part 7 reaches the line.
     fn judged(&mut self) {
         let judged = Judged::reject(ReasonCode::INTERNAL, "").with_file(ImageFile::at("scans/7.tif".into()));
         self.line.on_message(ToLine::Judged { number: 1, judged });
@@ -81,23 +81,23 @@ impl Bench {
 }
 
 #[test]
-fn a_plc_that_allows_more_time_than_configured_gets_the_configured_one() {
+fn a_longer_deadline_than_configured_is_shortened() {
     let config = Config::parse(Config::EXAMPLE, Path::new("edge.toml")).unwrap();
     let longest = config.plc.deadline_ms.get();
     let deadline = |ms| {
-        let mut bench = Bench::new();
+        let mut bench = LineBench::new();
         bench.trigger(ms);
         bench.answer();
         bench.line.journal.open_parts().unwrap()[0].trigger.deadline_ms
     };
     assert!((longest - 1_000..=longest).contains(&deadline(10 * longest)));
-    assert!((1_000..=2_000).contains(&deadline(2_000)), "less is as asked");
+    assert!((1_000..=2_000).contains(&deadline(2_000)), "a shorter deadline is kept");
 }
 
-/// A proof in the middle of a part would take its PASS away.
+/// A proof while a part is in progress would prevent its PASS.
 #[test]
-fn a_proof_that_is_due_waits_for_the_part_in_hand() {
-    let mut bench = Bench::new();
+fn a_proof_that_is_due_waits_for_the_part_in_progress() {
+    let mut bench = LineBench::new();
     bench.line.shared.engine.set_proven();
     bench.trigger(2_000);
     assert!(!bench.may_prove(), "being judged");
@@ -107,8 +107,8 @@ fn a_proof_that_is_due_waits_for_the_part_in_hand() {
     assert!(!bench.may_prove(), "its verdict is being stored");
     bench.answer();
     assert!(!bench.may_prove() && bench.line.shared.engine.get().is_proven(), "being sent");
-    let row = bench.line.backlog.next(u64::MAX / 2).unwrap();
-    bench.line.session().acknowledge(&Ack { verdict_seq: row.verdict_seq, part_id: 7, code: row.code });
+    let record = bench.line.backlog.next(u64::MAX / 2).unwrap();
+    bench.line.session().acknowledge(&Ack { verdict_seq: record.verdict_seq, part_id: 7, code: record.code });
     bench.line.step(&mut Vec::new());
     assert!(bench.may_prove(), "acknowledged");
     assert_eq!(bench.line.backlog.len(), 0);
@@ -117,7 +117,7 @@ fn a_proof_that_is_due_waits_for_the_part_in_hand() {
 #[test]
 fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
     for judged_first in [true, false] {
-        let mut bench = Bench::new();
+        let mut bench = LineBench::new();
         bench.trigger(2_000);
         if judged_first {
             bench.judged();
@@ -128,7 +128,7 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
         }
         assert!(bench.is_set_aside(), "refused, judged first: {judged_first}");
     }
-    let mut bench = Bench::new();
+    let mut bench = LineBench::new();
     bench.trigger(2_000);
     bench.answer();
     let later_ms = bench.line.shared.clock.now_ms() + 1_990;
@@ -143,10 +143,10 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
     assert!(bench.is_set_aside(), "timed out");
 }
 
-/// A part whose refusal the judge never learns of would give its image to the next one.
+/// Otherwise the judge would assign the image of the refused part to the next one.
 #[test]
-fn the_judge_learns_of_a_refused_trigger_also_when_its_queue_was_full() {
-    let mut bench = Bench::new();
+fn the_judge_is_informed_of_a_refused_trigger_even_after_its_queue_was_full() {
+    let mut bench = LineBench::new();
     bench.line.shared.engine.set_proven();
     while bench.line.judge.try_send(ToJudge::Recorded) {}
     let request = TriggerRequest { part_id: 7, nonce: 1, deadline_ms: 0 };
@@ -159,10 +159,10 @@ fn the_judge_learns_of_a_refused_trigger_also_when_its_queue_was_full() {
     assert!(bench.to_judge.try_recv().is_err(), "once");
 }
 
-/// It was judged and lost: no row, and nothing tried again.
+/// Such an image once was lost: it got no row, and storing was not tried again.
 #[test]
-fn an_image_without_a_trigger_that_could_not_be_stored_is_recorded_when_the_journal_is_ready_again() {
-    let mut bench = Bench::new();
+fn an_untriggered_image_is_recorded_once_the_journal_is_ready_again() {
+    let mut bench = LineBench::new();
     let judged = Judged::reject(ReasonCode::INTERNAL, "").with_file(ImageFile::at("scans/free.tif".into()));
     bench.line.on_message(ToLine::FreeRunning { judged, at: Instant::now() });
     let accepted = bench.messages.blocking_recv().unwrap();

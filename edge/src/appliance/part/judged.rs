@@ -1,4 +1,4 @@
-//! The result of judging a part, in the terms of policy, wire and journal.
+//! The result of judging a part, and its form on the wire and in the journal.
 
 use crate::acquire::ImageFile;
 use crate::journal::{self, StageTimes};
@@ -25,16 +25,16 @@ pub(in crate::appliance) struct Judged {
     image: Option<Digest>,
     /// The image's file, if there was one.
     pub(in crate::appliance) file: Option<ImageFile>,
-    /// The conversion's bounds, if they are the same for every image.
+    /// The conversion's bounds, if they are fixed for the model.
     bounds: Option<journal::RowBounds>,
     times: StageTimes,
     detail: String,
 }
 
 impl Judged {
-    /// The verdict on the image in `file`, converted as `conversion` says.
+    /// The result for the image in `file`, which was converted according to `conversion`.
     pub(in crate::appliance) fn of(judgement: Judgement, file: ImageFile, conversion: &ConversionSpec) -> Self {
-        let used = conversion.bounds.filter(|_| judgement.score.is_some());
+        let bounds = conversion.bounds.filter(|_| judgement.score.is_some());
         let Decision { verdict, reason } = judgement.decision;
         Self {
             verdict,
@@ -42,13 +42,13 @@ impl Judged {
             score: judgement.score,
             image: judgement.image,
             file: Some(file),
-            bounds: used.map(|bounds| journal::RowBounds { low: bounds.lo(), high: bounds.hi() }),
+            bounds: bounds.map(|bounds| journal::RowBounds { low: bounds.lo(), high: bounds.hi() }),
             times: stage_times(&judgement.times),
             detail: judgement.detail.unwrap_or_default(),
         }
     }
 
-    /// A part that could not be judged.
+    /// The REJECT of a part that could not be judged.
     pub(in crate::appliance) fn reject(reason: ReasonCode, detail: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Reject,
@@ -62,17 +62,17 @@ impl Judged {
         }
     }
 
-    /// The same result, for the image in `file`.
+    /// The same result with the image's file.
     pub(in crate::appliance) fn with_file(self, file: ImageFile) -> Self {
         Self { file: Some(file), ..self }
     }
 
-    /// Whether the file is not the one that arrived for the part.
+    /// Whether the file was not the one that had arrived for the part.
     pub(in crate::appliance) fn is_mismatch(&self) -> bool {
         self.reason == ReasonCode::IMAGE_MISMATCH
     }
 
-    /// The result as it goes on the wire; `model` is the model that judged.
+    /// The result on the wire. `model` is the model that judged.
     pub(in crate::appliance) fn outcome(&self, model: Digest) -> Outcome {
         Outcome {
             verdict: wire_verdict(self.verdict),
@@ -84,21 +84,21 @@ impl Judged {
         }
     }
 
-    /// The result as it goes into the journal. `said` is the session's outcome, which wins: a part whose time is over is a
-    /// TIMEOUT, whatever the image showed.
+    /// The result in the journal. `concluded` is the session's outcome, which takes precedence: a part whose time is over is a
+    /// TIMEOUT, whatever its image showed.
     pub(in crate::appliance) fn entry(
         &self,
-        said: &Outcome,
+        concluded: &Outcome,
         trigger: NonZeroU64,
         model: Digest,
         age: Duration,
     ) -> journal::VerdictEntry {
         let found = format!("{}/{}", self.verdict, self.reason);
-        let is_overruled = said.reason != self.reason;
+        let is_overruled = concluded.reason != self.reason;
         journal::VerdictEntry {
             trigger,
-            verdict: policy_verdict(said.verdict),
-            reason: said.reason.to_string(),
+            verdict: policy_verdict(concluded.verdict),
+            reason: concluded.reason.to_string(),
             score: self.score,
             model: Some(model),
             image: self.image,
@@ -106,14 +106,14 @@ impl Judged {
             bounds: self.bounds,
             age_ms: u32::try_from(age.as_millis()).unwrap_or(u32::MAX),
             times: self.times,
-            simulated: said.flags.has(Flags::SIMULATED),
-            degraded: said.flags.has(Flags::DEGRADED),
+            simulated: concluded.flags.has(Flags::SIMULATED),
+            degraded: concluded.flags.has(Flags::DEGRADED),
             detail: if is_overruled { format!("found {found}. {}", self.detail) } else { self.detail.clone() },
         }
     }
 }
 
-/// A row of the journal as a RECORD for the PLC: information, nothing to act on.
+/// A row of the journal as a RECORD for the PLC, for information only.
 pub(in crate::appliance) fn record(row: &journal::VerdictRow, origin: Origin) -> Record {
     let entry = &row.entry;
     let mut flags = Flags(0);
@@ -166,7 +166,7 @@ mod tests {
     use cellgate_models::policy::Reason;
 
     #[test]
-    fn a_row_has_the_bounds_that_its_image_was_converted_with() {
+    fn a_row_has_the_bounds_of_its_images_conversion() {
         let global = ConversionSpec::new(Method::Global).with_bounds(Bounds::new(1_700, 2_800).unwrap());
         let bounds = |conversion: &ConversionSpec, score: Option<f32>| {
             let reason = if score.is_some() { Reason::ScoreBelowReview } else { Reason::ImageMalformed };
@@ -179,8 +179,8 @@ mod tests {
                 times: Times::default(),
             };
             let judged = Judged::of(judgement, ImageFile::at("7.tif".into()), conversion);
-            let said = judged.outcome(Digest::of(b"model"));
-            judged.entry(&said, NonZeroU64::MIN, Digest::of(b"model"), Duration::ZERO).bounds
+            let outcome = judged.outcome(Digest::of(b"model"));
+            judged.entry(&outcome, NonZeroU64::MIN, Digest::of(b"model"), Duration::ZERO).bounds
         };
         assert_eq!(bounds(&global, Some(0.1)), Some(journal::RowBounds { low: 1_700, high: 2_800 }));
         assert_eq!(bounds(&global, None), None);

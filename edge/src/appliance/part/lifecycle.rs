@@ -1,5 +1,5 @@
-//! The life of one part, from its trigger to the PLC's acknowledgement: one enum, and one function from an input and the
-//! time to the next stage and its effects. It has no channel, no clock and no thread, so tests run it in simulated time.
+//! The life of one part, from its trigger to the PLC's acknowledgement. It is a state machine: [`Life::next`] turns an input and
+//! the time into the next stage and effects. It has no channel, clock or thread, so tests run it in simulated time.
 //!
 //! ```text
 //!                    accepted                          judged
@@ -11,9 +11,12 @@
 //!                             +--------------------------- Owed ----+
 //! ```
 //!
-//! The session (crate protocol) may conclude a part by itself when its time is nearly over; it then counts as judged. A part
-//! whose acceptance can't be stored is over, unless it is concluded: then it is owed. So is one whose verdict the journal holds
-//! already.
+//! | special case | next stage |
+//! |---|---|
+//! | the session (crate protocol) concludes the part, because its time is nearly over | as if it were judged |
+//! | the acceptance can't be stored, and the part is not concluded | over; the trigger is refused |
+//! | the acceptance can't be stored, and the part is concluded | `Owed` |
+//! | the journal already has a verdict for this trigger | over |
 
 use super::Part;
 use super::effect::Effect;
@@ -28,137 +31,138 @@ use cellgate_protocol::session::device::{DeviceSession, Dispatch};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// How long a PASS waits for a worker whose sign of life is a moment late; then it goes out as a RECORD.
+/// How long a PASS waits for health, in case a worker's sign of life is a little late. After that it is sent as a RECORD.
 const MAX_HOLD: Duration = Duration::from_millis(300);
-/// Pause between two attempts to store a verdict that is owed, while the journal says that it is ready.
+/// The pause between two attempts to store a verdict that is owed, while the journal reports that it is ready.
 const RETRY_AFTER: Duration = Duration::from_millis(40);
-/// How long after its deadline a verdict that was sent may wait for the session's notice of how that ended.
+/// How long after the deadline a sent verdict waits for the session to report whether it was acknowledged.
 const MAX_NOTICE_DELAY: Duration = Duration::from_secs(1);
 
-/// One part from its trigger, or one image without a trigger, until nothing is left to do for it.
+/// The life of one triggered part, or of one image without a trigger.
 #[derive(Debug)]
 pub(in crate::appliance) struct Life {
     subject: Subject,
     stage: LifeStage,
 }
 
-/// What does not change during a life.
+/// The data that stays the same during a life.
 #[derive(Debug)]
 struct Subject {
     part: Part,
-    trigger: AcceptedTrigger,
-    /// The model that judges.
+    accepted: AcceptedTrigger,
+    /// The digest of the model that judges.
     model: Digest,
 }
 
-/// Where a life stands.
+/// The stage of a life.
 #[derive(Debug)]
 enum LifeStage {
-    /// Its acceptance is being stored, and it is being judged.
-    WaitingForBoth { token: Trigger },
-    /// It is judged or concluded; its acceptance is being stored.
+    /// The acceptance is being stored, and the part is being judged.
+    WaitingForBoth { trigger: Trigger },
+    /// The part is judged or concluded, and its acceptance is being stored.
     WaitingForAcceptance(Decided),
-    /// Its acceptance is durable, as trigger `id` of the journal; it is being judged.
-    WaitingForJudgement { token: Trigger, id: NonZeroU64 },
-    /// It is judged, and the session has concluded it by itself: that event is still on its way.
+    /// The acceptance is durable, as trigger `id` of the journal, and the part is being judged.
+    WaitingForJudgement { trigger: Trigger, id: NonZeroU64 },
+    /// The part is judged, but the session has concluded it before; the session's event is still to come.
     WaitingForConclusion { id: NonZeroU64, judged: Judged },
-    /// Its verdict is being stored.
+    /// The verdict is being stored.
     Committing { id: NonZeroU64, verdict: OwnedVerdict },
-    /// Its verdict is durable and not sent yet.
+    /// The verdict is durable and not sent yet.
     Held { committed: Committed, until: Instant },
-    /// Its verdict was sent.
+    /// The verdict was sent.
     Sent { seq: NonZeroU64, at: Instant },
-    /// Its verdict could not be stored: a REJECT is stored as soon as the journal is ready. `id` as far as it is known.
+    /// The verdict could not be stored: a REJECT is stored as soon as the journal is ready. `id` is `None` if the acceptance was
+    /// not stored either.
     Owed { id: Option<NonZeroU64>, verdict: OwnedVerdict, retry_at: Instant },
 }
 
-/// What is decided about a part whose acceptance is still being stored.
+/// The decision about a part whose acceptance is still being stored.
 #[derive(Debug)]
 enum Decided {
-    /// Judged. The session still waits for it, so the trigger can still be refused.
-    Judged { token: Trigger, judged: Judged },
-    /// Concluded.
+    /// The part is judged. The session still waits for the result, so the trigger can still be refused.
+    Judged { trigger: Trigger, judged: Judged },
+    /// The session concluded the part.
     Concluded(OwnedVerdict),
 }
 
-/// A verdict on its way into the journal.
+/// A verdict that is to be stored.
 #[derive(Debug)]
 struct OwnedVerdict {
     judged: Judged,
-    /// Holds the session's window; none for an image without a trigger.
+    /// Keeps the session's window for this part; `None` for an image without a trigger.
     pending: Option<Pending>,
-    /// An attempt to store it failed.
+    /// Whether an attempt to store it has failed.
     is_owed: bool,
 }
 
-/// What happens to a part.
+/// An input to a life.
 #[derive(Debug)]
 pub(in crate::appliance) enum Input {
-    /// The journal's answer to [`Effect::Accept`]: durable under this number, or not stored.
+    /// The journal's answer to [`Effect::Accept`]: the number of the durable trigger, or `None` if it was not stored.
     Accepted(Option<NonZeroU64>),
     /// The judge's result.
     Judged(Judged),
-    /// The session concluded the part, as its time is nearly over.
+    /// The session concluded the part, because its time is nearly over.
     Concluded(Pending),
     /// The journal's answer to [`Effect::Commit`].
     Stored(StoreOutcome),
     /// The PLC acknowledged the verdict with this number.
     Delivered(u64),
-    /// The verdict with this number is information only: it was not acknowledged in time, or never sent as a verdict.
+    /// The verdict with this number is information only: it was not acknowledged in time or never sent as a verdict.
     Undelivered(u64),
     /// Time passed.
     Tick,
 }
 
-/// How storing a verdict ended.
+/// The outcome of storing a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::appliance) enum StoreOutcome {
-    /// It is durable under this number.
+    /// The verdict is durable under this number.
     Committed(NonZeroU64),
-    /// The journal holds another terminal record of the same trigger already.
+    /// The journal already has a terminal record of the same trigger.
     AlreadyTerminal,
-    /// It is not stored, or that is not known.
+    /// The verdict was not stored, or the outcome is unknown.
     Failed,
 }
 
-/// What a life needs to know of the present.
+/// The current time and conditions, as a life needs them.
 #[derive(Debug)]
 pub(in crate::appliance) struct Moment<'a> {
-    /// Now.
+    /// The current time.
     pub(in crate::appliance) now: Instant,
-    /// Now, on the session's clock.
+    /// The current time on the session's clock.
     pub(in crate::appliance) now_ms: u64,
-    /// The token without which nothing is a PASS.
+    /// The health token. Without it no PASS is sent.
     pub(in crate::appliance) health: Option<&'a Health>,
     /// Whether the journal can store.
     pub(in crate::appliance) is_journal_ready: bool,
 }
 
 impl Life {
-    /// The life of a part that the PLC triggered. Its acceptance is to be stored, and it is to be judged.
+    /// The life of a part that the PLC triggered. The caller stores the acceptance (see `effects`) and has the part judged.
     pub(in crate::appliance) fn triggered(
         part: Part,
-        trigger: AcceptedTrigger,
+        accepted: AcceptedTrigger,
         model: Digest,
-        token: Trigger,
+        trigger: Trigger,
         effects: &mut Vec<Effect>,
     ) -> Self {
-        effects.push(Effect::Accept(trigger));
-        Self { subject: Subject { part, trigger, model }, stage: LifeStage::WaitingForBoth { token } }
+        effects.push(Effect::Accept(accepted));
+        Self { subject: Subject { part, accepted, model }, stage: LifeStage::WaitingForBoth { trigger } }
     }
 
-    /// The life of an image without a trigger, judged already. It is to be stored; nothing is sent to act on.
+    /// The life of an image without a trigger that is already judged. Its verdict is stored and sent for information only.
     pub(in crate::appliance) fn free_running(
         part: Part,
-        trigger: AcceptedTrigger,
+        accepted: AcceptedTrigger,
         model: Digest,
         judged: Judged,
         effects: &mut Vec<Effect>,
     ) -> Self {
-        effects.push(Effect::Accept(trigger));
+        effects.push(Effect::Accept(accepted));
         let verdict = OwnedVerdict { judged, pending: None, is_owed: false };
         let stage = LifeStage::WaitingForAcceptance(Decided::Concluded(verdict));
-        Self { subject: Subject { part, trigger, model }, stage }
+        Self { subject: Subject { part, accepted, model }, stage }
     }
 
     /// The part.
@@ -166,27 +170,27 @@ impl Life {
         &self.subject.part
     }
 
-    /// The trigger, as the journal knows it.
+    /// The trigger as stored in the journal.
     #[cfg(test)]
-    pub(in crate::appliance) fn trigger(&self) -> &AcceptedTrigger {
-        &self.subject.trigger
+    pub(in crate::appliance) fn accepted_trigger(&self) -> &AcceptedTrigger {
+        &self.subject.accepted
     }
 
-    /// Whether the part is neither judged nor concluded.
+    /// Whether the part is neither judged nor concluded yet.
     pub(in crate::appliance) fn is_being_judged(&self) -> bool {
         matches!(self.stage, LifeStage::WaitingForBoth { .. } | LifeStage::WaitingForJudgement { .. })
     }
 
-    /// Whether its verdict is not on its way to the journal yet.
+    /// Whether the verdict has not been passed to the journal yet.
     pub(in crate::appliance) fn is_open(&self) -> bool {
         let is_waiting =
             matches!(self.stage, LifeStage::WaitingForAcceptance(_) | LifeStage::WaitingForConclusion { .. });
         is_waiting || self.is_being_judged()
     }
 
-    /// The next stage after `input`; none once nothing is left to do. What is to be done is added to `effects`.
+    /// Returns the next stage after `input`, or `None` if the life is over. Adds the actions to carry out to `effects`.
     ///
-    /// An input that does not fit the stage changes nothing; the image of a result that comes too late is set aside.
+    /// An input that does not fit the stage changes nothing. The image of a result that comes too late is set aside.
     pub(in crate::appliance) fn next(
         self,
         input: Input,
@@ -202,9 +206,9 @@ impl Life {
                 step.set_aside(judged);
                 Some(stage)
             }
-            (LifeStage::WaitingForBoth { token }, input) => step.waiting_for_both(token, input),
+            (LifeStage::WaitingForBoth { trigger }, input) => step.waiting_for_both(trigger, input),
             (LifeStage::WaitingForAcceptance(decision), input) => step.waiting_for_acceptance(decision, input),
-            (LifeStage::WaitingForJudgement { token, id }, Input::Judged(judged)) => step.judged(token, id, judged),
+            (LifeStage::WaitingForJudgement { trigger, id }, Input::Judged(judged)) => step.judged(trigger, id, judged),
             (LifeStage::WaitingForJudgement { id, .. }, Input::Concluded(pending)) => {
                 step.commit(id, OwnedVerdict::timeout(pending))
             }
@@ -222,14 +226,14 @@ impl Life {
 }
 
 impl OwnedVerdict {
-    /// Of a part that the session concluded before it was judged.
+    /// The verdict on a part that the session concluded before it was judged.
     fn timeout(pending: Pending) -> Self {
         let judged = Judged::reject(ReasonCode::TIMEOUT, "no result in time");
         Self { judged, pending: Some(pending), is_owed: false }
     }
 }
 
-/// One step of one life.
+/// The context of one step of a life.
 struct Transition<'a, 'm> {
     subject: &'a Subject,
     moment: &'a Moment<'m>,
@@ -238,30 +242,30 @@ struct Transition<'a, 'm> {
 }
 
 impl Transition<'_, '_> {
-    fn waiting_for_both(&mut self, token: Trigger, input: Input) -> Option<LifeStage> {
+    fn waiting_for_both(&mut self, trigger: Trigger, input: Input) -> Option<LifeStage> {
         Some(match input {
             Input::Accepted(Some(id)) => {
-                self.session.accept(&token);
-                LifeStage::WaitingForJudgement { token, id }
+                self.session.accept(&trigger);
+                LifeStage::WaitingForJudgement { trigger, id }
             }
-            Input::Accepted(None) => return self.refuse(token),
-            Input::Judged(judged) => LifeStage::WaitingForAcceptance(Decided::Judged { token, judged }),
+            Input::Accepted(None) => return self.refuse(trigger),
+            Input::Judged(judged) => LifeStage::WaitingForAcceptance(Decided::Judged { trigger, judged }),
             Input::Concluded(pending) => {
                 LifeStage::WaitingForAcceptance(Decided::Concluded(OwnedVerdict::timeout(pending)))
             }
-            _ => LifeStage::WaitingForBoth { token },
+            _ => LifeStage::WaitingForBoth { trigger },
         })
     }
 
     fn waiting_for_acceptance(&mut self, decision: Decided, input: Input) -> Option<LifeStage> {
         match (decision, input) {
-            (Decided::Judged { token, judged }, Input::Accepted(Some(id))) => {
-                self.session.accept(&token);
-                self.judged(token, id, judged)
+            (Decided::Judged { trigger, judged }, Input::Accepted(Some(id))) => {
+                self.session.accept(&trigger);
+                self.judged(trigger, id, judged)
             }
-            (Decided::Judged { token, judged }, Input::Accepted(None)) => {
+            (Decided::Judged { trigger, judged }, Input::Accepted(None)) => {
                 self.set_aside(judged);
-                self.refuse(token)
+                self.refuse(trigger)
             }
             (Decided::Judged { judged, .. }, Input::Concluded(pending)) => {
                 let verdict = OwnedVerdict { judged, pending: Some(pending), is_owed: false };
@@ -273,15 +277,15 @@ impl Transition<'_, '_> {
         }
     }
 
-    /// The trigger can't be accepted: the PLC gets a NAK, and no record follows.
-    fn refuse(&mut self, token: Trigger) -> Option<LifeStage> {
-        self.session.refuse(token, ReasonCode::STORE_FAILED);
+    /// Refuses a trigger that can't be accepted: the PLC gets a NAK and no RECORD.
+    fn refuse(&mut self, trigger: Trigger) -> Option<LifeStage> {
+        self.session.refuse(trigger, ReasonCode::STORE_FAILED);
         None
     }
 
-    fn judged(&mut self, token: Trigger, id: NonZeroU64, judged: Judged) -> Option<LifeStage> {
+    fn judged(&mut self, trigger: Trigger, id: NonZeroU64, judged: Judged) -> Option<LifeStage> {
         let outcome = judged.outcome(self.subject.model);
-        match self.session.conclude(self.moment.now_ms, token, outcome) {
+        match self.session.conclude(self.moment.now_ms, trigger, outcome) {
             Ok(pending) => self.commit(id, OwnedVerdict { judged, pending: Some(pending), is_owed: false }),
             Err(_) => Some(LifeStage::WaitingForConclusion { id, judged }),
         }
@@ -289,12 +293,12 @@ impl Transition<'_, '_> {
 
     fn commit(&mut self, id: NonZeroU64, verdict: OwnedVerdict) -> Option<LifeStage> {
         let model = self.subject.model;
-        let said = match &verdict.pending {
+        let outcome = match &verdict.pending {
             Some(pending) => pending.entry().outcome,
             None => verdict.judged.outcome(model),
         };
         let age = self.moment.now.saturating_duration_since(self.subject.part.triggered);
-        self.effects.push(Effect::Commit(Box::new(verdict.judged.entry(&said, id, model, age))));
+        self.effects.push(Effect::Commit(Box::new(verdict.judged.entry(&outcome, id, model, age))));
         Some(LifeStage::Committing { id, verdict })
     }
 
@@ -319,8 +323,8 @@ impl Transition<'_, '_> {
     fn archive(&mut self, seq: NonZeroU64, verdict: &mut OwnedVerdict, code: Option<WireVerdict>) {
         let Some(image) = verdict.judged.file.take() else { return };
         let code = code.unwrap_or_else(|| verdict.judged.outcome(self.subject.model).verdict);
-        let name = match self.subject.trigger.kind {
-            TriggerKind::Plc => format!("{seq:010}-{}-{code}", self.subject.trigger.part),
+        let name = match self.subject.accepted.kind {
+            TriggerKind::Plc => format!("{seq:010}-{}-{code}", self.subject.accepted.part),
             TriggerKind::FreeRunning => format!("{seq:010}-free-{code}"),
         };
         self.effects.push(Effect::Archive { image, name });
@@ -341,13 +345,13 @@ impl Transition<'_, '_> {
         match id {
             Some(id) => self.commit(id, verdict),
             None => {
-                self.effects.push(Effect::Accept(self.subject.trigger));
+                self.effects.push(Effect::Accept(self.subject.accepted));
                 Some(LifeStage::WaitingForAcceptance(Decided::Concluded(verdict)))
             }
         }
     }
 
-    /// Sends the stored verdict. A PASS waits until `until` for health.
+    /// Sends the stored verdict. Without health, a PASS waits until `until`.
     fn send(&mut self, committed: Committed, until: Instant) -> Option<LifeStage> {
         let Moment { now, now_ms, health, .. } = *self.moment;
         if health.is_none() && now < until {
@@ -376,7 +380,7 @@ impl Transition<'_, '_> {
                 self.effects.push(Effect::NotAcknowledged(seq));
                 None
             }
-            // The session's queue was full and lost its notice.
+            // The session's report is missing, because its queue was full.
             Input::Tick if self.moment.now > self.subject.part.deadline + MAX_NOTICE_DELAY => None,
             _ => Some(LifeStage::Sent { seq, at }),
         }

@@ -1,4 +1,4 @@
-//! One part: who it is, what was found out about it, and its life from the trigger to the PLC's acknowledgement.
+//! One part: its identity, the result of judging it, and its life from the trigger to the PLC's acknowledgement.
 
 pub(super) mod effect;
 pub(super) mod judged;
@@ -6,10 +6,10 @@ pub(super) mod lifecycle;
 
 use std::time::Instant;
 
-/// A part that the PLC triggered, as the threads know it.
+/// A part in progress.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
-    /// The line's own count of triggers. Results that carry an older part number are discarded.
+    /// The line's own part number, counted up from the start. Results that carry an older part number are discarded.
     pub(super) number: u64,
     /// The PLC's identity of the part.
     pub(super) part_id: u64,

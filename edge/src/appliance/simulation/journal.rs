@@ -1,4 +1,4 @@
-//! A journal that keeps the real one's promises in simulated time, and fails as it may.
+//! A simulated journal with the guarantees of the real one and injected failures.
 
 use crate::journal::{AcceptedTrigger, VerdictEntry};
 use cellgate_models::policy::Verdict;
@@ -11,14 +11,15 @@ pub(super) struct SimulatedJournal {
     triggers: HashMap<NonZeroU64, Row>,
     /// Accepted triggers without a terminal record, by part and nonce.
     open: HashMap<(u64, u32), NonZeroU64>,
-    /// Acceptances whose caller got an error: taken back when the journal is opened again.
+    /// Acceptances whose caller got an error. They are deleted when the journal is opened again.
     withdrawn: Vec<NonZeroU64>,
     next_id: u64,
     next_seq: u64,
-    taken_back: u64,
-    /// Triggers whose verdict was written, while its caller got an error.
+    /// The number of acceptances that were deleted.
+    deleted: u64,
+    /// Triggers whose verdict was written although its caller got an error.
     written_unknown: HashSet<NonZeroU64>,
-    /// Not open until then.
+    /// When the journal is open again.
     closed_until_ms: u64,
     is_closed: bool,
 }
@@ -30,20 +31,20 @@ struct Row {
     terminal: Option<(NonZeroU64, Verdict, String)>,
 }
 
-/// How a transaction ends.
+/// The outcome of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It succeeds.
     Good,
-    /// It fails, and nothing was written.
+    /// It fails, and the caller learns that nothing was written.
     NotWritten,
-    /// It fails, and it is not known whether it was written: it was.
+    /// It was written, but the caller learns only that the outcome is unknown.
     UnknownWritten,
-    /// It fails, and it is not known whether it was written: it was not.
+    /// It was not written, and the caller learns only that the outcome is unknown.
     UnknownLost,
 }
 
-/// Why nothing is known to be stored.
+/// The error of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     AlreadyTerminal,
@@ -58,7 +59,7 @@ impl SimulatedJournal {
                 if self.triggers.get(&id).is_some_and(|row| row.terminal.is_none()) {
                     let row = self.triggers.remove(&id).unwrap();
                     self.open.remove(&(row.trigger.part, row.trigger.nonce));
-                    self.taken_back += 1;
+                    self.deleted += 1;
                 }
             }
         }
@@ -118,14 +119,14 @@ impl SimulatedJournal {
         Ok(seq)
     }
 
-    /// Checks that no accepted trigger is forgotten: each open one is of a life that goes on, or will be taken back.
+    /// Checks that each open trigger belongs to a current life or will be deleted.
     pub(super) fn check_open(&self, lives: &[Option<(u64, u32)>]) {
         for (trigger, id) in &self.open {
             assert!(lives.contains(&Some(*trigger)) || self.withdrawn.contains(id), "{trigger:?} is forgotten");
         }
     }
 
-    /// The appliance starts anew: what was in hand is REJECT/RESTARTED.
+    /// The appliance restarts: open triggers become REJECT/RESTARTED.
     pub(super) fn restart(&mut self) {
         self.is_closed = false;
         self.withdrawn.clear();
@@ -137,21 +138,21 @@ impl SimulatedJournal {
         }
     }
 
-    /// Whether the acceptance of this trigger is durable, or was and has its terminal record.
+    /// Whether this trigger was accepted durably. It may have its terminal record already.
     pub(super) fn has_accepted(&self, part: u64, nonce: u32) -> bool {
         self.open.contains_key(&(part, nonce))
             || self.triggers.values().any(|row| (row.trigger.part, row.trigger.nonce) == (part, nonce))
     }
 
-    /// The verdict, the part, the nonce and the image of this row.
+    /// The verdict, the trigger and the image of this row.
     pub(super) fn row(&self, seq: u64) -> Option<(Verdict, AcceptedTrigger, &str)> {
         self.triggers.values().find_map(|row| {
-            let (own, verdict, image) = row.terminal.as_ref()?;
-            (own.get() == seq).then_some((*verdict, row.trigger, image.as_str()))
+            let (row_seq, verdict, image) = row.terminal.as_ref()?;
+            (row_seq.get() == seq).then_some((*verdict, row.trigger, image.as_str()))
         })
     }
 
-    /// Forgets all records but the newest.
+    /// Deletes all but the newest records, to save memory.
     pub(super) fn forget(&mut self) {
         let kept_from = self.next_seq.saturating_sub(8);
         let is_kept = |row: &Row| row.terminal.as_ref().is_none_or(|(seq, ..)| seq.get() >= kept_from);
@@ -159,18 +160,18 @@ impl SimulatedJournal {
         self.written_unknown.retain(|id| self.triggers.contains_key(id));
     }
 
-    /// Accepted triggers without a terminal record.
+    /// The number of accepted triggers without a terminal record.
     pub(super) fn open_triggers(&self) -> usize {
         self.open.len()
     }
 
-    /// Terminal records written so far.
+    /// The number of terminal records written so far.
     pub(super) fn records(&self) -> u64 {
         self.next_seq
     }
 
-    /// Acceptances written so far, less those that were taken back.
+    /// The number of acceptances written so far, less the deleted ones.
     pub(super) fn acceptances(&self) -> u64 {
-        self.next_id - self.taken_back
+        self.next_id - self.deleted
     }
 }

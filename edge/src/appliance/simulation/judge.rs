@@ -1,6 +1,6 @@
-//! The judge of the simulated line: its real logic, and a network that knows good parts from bad ones.
+//! The judge of the simulated line: the real logic, and a network that always recognises good and bad parts.
 
-use super::{LEAD, Simulation, What};
+use super::{LEAD, SimulatedEvent, Simulation};
 use crate::acquire::ImageFile;
 use crate::appliance::judge::logic::{Effect, Logic, Next, Settings, View};
 use crate::appliance::part::judged::Judged;
@@ -12,7 +12,7 @@ use rand::RngExt as _;
 use std::time::{Duration, Instant};
 
 impl Simulation {
-    /// The engine was asked for the golden images' scores.
+    /// The engine's proof ended.
     pub(super) fn proved(&mut self, has_passed: bool) {
         self.is_running = has_passed;
         if has_passed {
@@ -39,33 +39,33 @@ impl Simulation {
                 self.is_running = false;
                 self.judging_until_ms = self.now_ms + 50;
                 let has_passed = !self.goes_wrong(100);
-                self.after(50, What::Proved(has_passed));
+                self.after(50, SimulatedEvent::Proved(has_passed));
             }
             Next::Judge { number, file } => {
                 let took_ms = if self.goes_wrong(10) { 600 } else { self.random.random_range(5..60) };
                 self.judging_until_ms = self.now_ms + took_ms;
                 let judged = judged(file);
                 let Some(number) = number else {
-                    self.after(took_ms, What::FreeRunning(judged));
+                    self.after(took_ms, SimulatedEvent::FreeRunning(judged));
                     return;
                 };
                 if self.goes_wrong(5) {
-                    self.after(took_ms + 1, What::Judged { number, judged: judged.clone() });
+                    self.after(took_ms + 1, SimulatedEvent::Judged { number, judged: judged.clone() });
                 }
-                self.after(took_ms, What::Judged { number, judged });
+                self.after(took_ms, SimulatedEvent::Judged { number, judged });
             }
             Next::Wait(_) => {}
         }
         for effect in effects {
             match effect {
                 Effect::Reject { number, reason, detail } => {
-                    self.after(0, What::Judged { number, judged: Judged::reject(reason, detail) });
+                    self.after(0, SimulatedEvent::Judged { number, judged: Judged::reject(reason, detail) });
                 }
                 Effect::RequestProof => self.engine.request_proof(),
                 Effect::SetAside(images, _) => {
                     self.images.retain(|path| images.iter().all(|image| image.path != *path));
                 }
-                Effect::Found(_) | Effect::OrderLost | Effect::OrderHolds => {}
+                Effect::Found(_) | Effect::OrderLost | Effect::OrderRestored => {}
             }
         }
     }
@@ -80,7 +80,7 @@ pub(super) fn is_good(part: u64) -> bool {
     !part.is_multiple_of(3)
 }
 
-/// The result for this image: PASS for a good part.
+/// The result for this image: PASS for a good part, else REJECT.
 fn judged(file: ImageFile) -> Judged {
     let part: u64 = file.path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok()).unwrap();
     let reason = if is_good(part) { Reason::ScoreBelowReview } else { Reason::ScoreFromReject };

@@ -1,8 +1,8 @@
-//! The appliance's line of the simulated line: the session, the life of the part in hand, and checks of what goes out.
+//! The appliance's `Line` in the simulation: the session, the life of the part in progress, and checks of sent messages.
 
 use super::journal::Fate;
 use super::judge::is_good;
-use super::{DEADLINE_MS, Simulation, What};
+use super::{DEADLINE_MS, SimulatedEvent, Simulation};
 use crate::appliance::engine_state::EngineState;
 use crate::appliance::messages::ToJudge;
 use crate::appliance::part::Part;
@@ -49,33 +49,34 @@ impl Simulation {
         let refused = *self.session.refused();
         if std::mem::replace(&mut self.refused, refused) != refused {
             let delay_ms = self.random.random_range(0..3);
-            self.after(delay_ms, What::ToJudge(ToJudge::Doubt));
+            self.after(delay_ms, SimulatedEvent::ToJudge(ToJudge::Doubt));
         }
     }
 
-    /// Checks what goes out, and passes it on.
+    /// Checks a message to the PLC and delivers it.
     fn send(&mut self, message: ToPlc) {
         match &message {
             ToPlc::Busy(busy) => {
-                assert!(self.journal.has_accepted(busy.part_id, busy.nonce), "BUSY before it is durable");
+                assert!(self.journal.has_accepted(busy.part_id, busy.nonce), "BUSY before the acceptance is durable");
             }
             ToPlc::Verdict(verdict) if verdict.code() == VerdictCode::PASS => self.check_pass(verdict),
             _ => {}
         }
         let delay_ms = self.random.random_range(1..10);
         if !self.goes_wrong(20) {
-            self.after(delay_ms, What::ToPlc(message));
+            self.after(delay_ms, SimulatedEvent::ToPlc(message));
         }
     }
 
-    /// Forgets what is long over.
+    /// Deletes old records and arrivals, to save memory.
     fn forget(&mut self) {
         self.journal.forget();
         self.arrived = self.arrived.split_off(&self.plc.part().saturating_sub(100));
     }
 
     fn check_pass(&mut self, message: &VerdictMessage) {
-        let (verdict, trigger, image) = self.journal.row(message.verdict_seq()).expect("a PASS that is not stored");
+        let (verdict, trigger, image) =
+            self.journal.row(message.verdict_seq()).expect("a PASS is stored before it is sent");
         assert_eq!((verdict, trigger.part, trigger.nonce), (Verdict::Pass, message.part_id(), message.nonce()));
         assert!(
             is_good(message.part_id()) && image == format!("{}.tif", message.part_id()),
@@ -89,29 +90,29 @@ impl Simulation {
     fn on_event(&mut self, event: DeviceEvent) {
         let number = self.life.as_ref().map_or(0, |life| life.part().number);
         match event {
-            DeviceEvent::Triggered(token) => {
-                assert!(self.life.is_none(), "two parts in hand");
+            DeviceEvent::Triggered(trigger) => {
+                assert!(self.life.is_none(), "two parts in progress");
                 self.lives += 1;
-                let deadline = self.start + Duration::from_millis(token.deadline_at_ms());
-                let (number, part_id) = (self.lives, token.part_id());
+                let deadline = self.start + Duration::from_millis(trigger.deadline_at_ms());
+                let (number, part_id) = (self.lives, trigger.part_id());
                 let part = Part { number, part_id, triggered: self.now(), deadline };
-                let trigger = AcceptedTrigger {
+                let accepted = AcceptedTrigger {
                     kind: TriggerKind::Plc,
                     part: part_id,
-                    nonce: token.nonce(),
+                    nonce: trigger.nonce(),
                     deadline_ms: DEADLINE_MS,
                     received_unix_ms: 0,
                 };
                 let mut effects = Vec::new();
-                self.life = Some(Life::triggered(part, trigger, Digest::of(b"model"), token, &mut effects));
+                self.life = Some(Life::triggered(part, accepted, Digest::of(b"model"), trigger, &mut effects));
                 self.perform(part, effects);
                 let delay_ms = self.random.random_range(0..3);
-                self.after(delay_ms, What::ToJudge(ToJudge::Part(part)));
+                self.after(delay_ms, SimulatedEvent::ToJudge(ToJudge::Part(part)));
                 self.forget();
             }
             DeviceEvent::Concluded(pending) if self.goes_wrong(100) => {
                 let delay_ms = self.random.random_range(1..20);
-                self.after(delay_ms, What::Concluded { number, pending });
+                self.after(delay_ms, SimulatedEvent::Concluded { number, pending });
             }
             DeviceEvent::Concluded(pending) => self.input(number, Input::Concluded(pending)),
             DeviceEvent::Delivered { verdict_seq } => self.input(number, Input::Delivered(verdict_seq)),
@@ -121,11 +122,11 @@ impl Simulation {
     }
 
     pub(super) fn input(&mut self, number: u64, input: Input) {
-        let is_its = |life: &mut Life| life.part().number == number;
-        let in_hand = self.life.take_if(is_its);
-        let is_in_hand = in_hand.is_some();
-        let Some(life) = in_hand.or_else(|| self.free_running.take_if(is_its)) else {
-            // Too late: its image is set aside.
+        let has_number = |life: &mut Life| life.part().number == number;
+        let triggered = self.life.take_if(has_number);
+        let is_triggered = triggered.is_some();
+        let Some(life) = triggered.or_else(|| self.free_running.take_if(has_number)) else {
+            // The life is over, so the image of a late result is set aside.
             if let Input::Judged(Judged { file: Some(file), .. }) = input {
                 self.images.remove(&file.path);
             }
@@ -137,12 +138,12 @@ impl Simulation {
         let moment = Moment { now: self.now(), now_ms: self.now_ms, health: health.as_ref(), is_journal_ready };
         let mut effects = Vec::new();
         let next = life.next(input, &moment, &mut self.session, &mut effects);
-        if is_in_hand {
+        if is_triggered {
             self.life = next;
         } else {
             self.free_running = next;
             if self.free_running.is_none() {
-                self.after(0, What::ToJudge(ToJudge::Recorded));
+                self.after(0, SimulatedEvent::ToJudge(ToJudge::Recorded));
             }
         }
         self.perform(part, effects);
@@ -156,9 +157,9 @@ impl Simulation {
         let part = Part { number, part_id: 0, triggered: now, deadline: now };
         let nonce = u32::try_from(number).unwrap();
         let kind = TriggerKind::FreeRunning;
-        let trigger = AcceptedTrigger { kind, part: 0, nonce, deadline_ms: u32::MAX, received_unix_ms: 0 };
+        let accepted = AcceptedTrigger { kind, part: 0, nonce, deadline_ms: u32::MAX, received_unix_ms: 0 };
         let mut effects = Vec::new();
-        self.free_running = Some(Life::free_running(part, trigger, Digest::of(b"model"), judged, &mut effects));
+        self.free_running = Some(Life::free_running(part, accepted, Digest::of(b"model"), judged, &mut effects));
         self.perform(part, effects);
         self.forget();
     }
@@ -170,10 +171,10 @@ impl Simulation {
                 if self.goes_wrong(5) { self.random.random_range(250..500) } else { self.random.random_range(1..8) };
             match effect {
                 Effect::Accept(trigger) => {
-                    self.after(1, What::Accept { number: part.number, trigger, fate, answer_ms: delay_ms });
+                    self.after(1, SimulatedEvent::Accept { number: part.number, trigger, fate, answer_ms: delay_ms });
                 }
                 Effect::Commit(entry) => {
-                    self.after(1, What::Commit { number: part.number, entry, fate, answer_ms: delay_ms });
+                    self.after(1, SimulatedEvent::Commit { number: part.number, entry, fate, answer_ms: delay_ms });
                 }
                 Effect::Archive { image, .. } | Effect::SetAside(image) => {
                     self.images.remove(&image.path);
@@ -191,7 +192,7 @@ impl Simulation {
     }
 }
 
-/// Part and nonce of the trigger that a life is about.
+/// Part and nonce of a life's trigger.
 pub(super) fn trigger_of(life: Option<&Life>) -> Option<(u64, u32)> {
-    life.map(|life| (life.trigger().part, life.trigger().nonce))
+    life.map(|life| (life.accepted_trigger().part, life.accepted_trigger().nonce))
 }

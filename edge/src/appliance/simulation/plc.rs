@@ -1,6 +1,6 @@
-//! The PLC of the simulated line: one trigger after the other, with everything that a bad cable does to it.
+//! The PLC of the simulated line. It triggers one part after the other over a link with injected faults.
 
-use super::{DEADLINE_MS, LEAD, Simulation, What, ms};
+use super::{DEADLINE_MS, LEAD, SimulatedEvent, Simulation, ms};
 use crate::config::Matching;
 use cellgate_protocol::code::VerdictCode;
 use cellgate_protocol::reason::ReasonCode;
@@ -8,22 +8,22 @@ use cellgate_protocol::to_device::{Ack, TriggerRequest};
 use cellgate_protocol::to_plc::ToPlc;
 use rand::RngExt as _;
 
-/// What the PLC does at a moment.
+/// An action of the PLC.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
-    /// It shows that it lives.
+    /// It sends its heartbeat.
     Heartbeat,
     /// The next part comes.
     Next,
-    /// It asks for a verdict.
+    /// It triggers a part.
     Trigger(TriggerRequest),
-    /// It acknowledges.
+    /// It acknowledges a verdict.
     Acknowledge(Ack),
     /// The part's time is over.
     Over(u64),
 }
 
-/// What the PLC knows.
+/// The state of the PLC.
 #[derive(Debug, Default)]
 pub(super) struct SimulatedPlc {
     part: u64,
@@ -35,7 +35,7 @@ pub(super) struct SimulatedPlc {
 }
 
 impl SimulatedPlc {
-    /// The part that is on the line.
+    /// The current part.
     pub(super) fn part(&self) -> u64 {
         self.part
     }
@@ -52,7 +52,7 @@ impl Simulation {
                     self.plc.counter = self.plc.counter.wrapping_add(1);
                     self.session.plc_heartbeat(self.now_ms, self.plc.counter);
                 }
-                self.after(100, What::Plc(Step::Heartbeat));
+                self.after(100, SimulatedEvent::Plc(Step::Heartbeat));
             }
             Step::Next if self.plc.is_at_rest => {}
             Step::Next => self.next_part(),
@@ -63,11 +63,11 @@ impl Simulation {
         }
     }
 
-    /// The line pauses where the order of images and triggers is lost.
+    /// Schedules the next part. If the order of images and triggers is lost, the line pauses first.
     fn next_after_pause(&mut self) {
         let order_ms = if std::mem::take(&mut self.plc.is_order_lost) { 2 * ms(LEAD) } else { 0 };
         let pause_ms = order_ms + self.random.random_range(1..20);
-        self.after(pause_ms, What::Plc(Step::Next));
+        self.after(pause_ms, SimulatedEvent::Plc(Step::Next));
     }
 
     fn next_part(&mut self) {
@@ -80,46 +80,47 @@ impl Simulation {
             Matching::TriggerFirst => (0..20, 30..90),
             Matching::PartId | Matching::FreeRunning => (0..20, 0..60),
         };
-        // By order, an image is taken for another part's where both a trigger and an image go missing; only numbers tell.
+        // Without part numbers, a lost trigger together with a lost image goes unnoticed, and the next image is assigned to the wrong
+        // part. So these faults are injected only when matching by part number.
         let is_by_number = self.matching == Matching::PartId;
         let triggers = if self.matching == Matching::FreeRunning { 0 } else { 1 + usize::from(self.goes_wrong(30)) };
         for _ in 0..triggers {
             if !(is_by_number && self.goes_wrong(10)) {
                 let delay_ms = self.random.random_range(trigger_ms.clone());
-                self.after(delay_ms, What::Plc(Step::Trigger(request)));
+                self.after(delay_ms, SimulatedEvent::Plc(Step::Trigger(request)));
             }
         }
         for _ in 0..=usize::from(is_by_number && self.goes_wrong(20)) {
             if !self.goes_wrong(20) {
                 let late_ms = if self.goes_wrong(20) { 500 } else { 0 };
                 let delay_ms = late_ms + self.random.random_range(image_ms.clone());
-                self.after(delay_ms, What::Image(part));
+                self.after(delay_ms, SimulatedEvent::Image(part));
             }
         }
-        self.after(u64::from(DEADLINE_MS) + 60, What::Plc(Step::Over(part)));
+        self.after(u64::from(DEADLINE_MS) + 60, SimulatedEvent::Plc(Step::Over(part)));
     }
 
     pub(super) fn plc_receives(&mut self, message: ToPlc) {
         let ack = match &message {
-            ToPlc::Verdict(said) => Ack { verdict_seq: said.verdict_seq(), part_id: said.part_id(), code: said.code() },
-            ToPlc::Record(said) => Ack { verdict_seq: said.verdict_seq, part_id: said.part_id, code: said.code },
+            ToPlc::Verdict(sent) => Ack { verdict_seq: sent.verdict_seq(), part_id: sent.part_id(), code: sent.code() },
+            ToPlc::Record(sent) => Ack { verdict_seq: sent.verdict_seq, part_id: sent.part_id, code: sent.code },
             _ => return,
         };
-        if let ToPlc::Verdict(said) = &message {
-            let is_without_image = [ReasonCode::IMAGE_MISMATCH, ReasonCode::NO_IMAGE].contains(&said.reason());
+        if let ToPlc::Verdict(sent) = &message {
+            let is_without_image = [ReasonCode::IMAGE_MISMATCH, ReasonCode::NO_IMAGE].contains(&sent.reason());
             self.plc.is_order_lost = self.matching.is_by_order() && is_without_image;
         }
         if self.goes_wrong(20) {
             return;
         }
         let wrong = Ack { code: VerdictCode(!ack.code.0), ..ack };
-        let said = if self.goes_wrong(10) { wrong } else { ack };
+        let sent_ack = if self.goes_wrong(10) { wrong } else { ack };
         for _ in 0..=usize::from(self.goes_wrong(20)) {
             let delay_ms = self.random.random_range(1..15);
-            self.after(delay_ms, What::Plc(Step::Acknowledge(said)));
+            self.after(delay_ms, SimulatedEvent::Plc(Step::Acknowledge(sent_ack)));
         }
         if matches!(message, ToPlc::Verdict(_)) && ack.part_id == self.plc.part {
-            // The part that is over does not end twice.
+            // Skips this part's `Over`, so that it does not end twice.
             self.plc.part += 1;
             self.next_after_pause();
         }

@@ -227,7 +227,7 @@ fn fallback(device: &Device, driver: &str) -> String {
     let mut command = device.program(&["run", "--config"]);
     command.arg(configure(device, "auto")).env("CELLGATE_CUDA", device.at(driver)).stderr(log);
     let mut appliance = Running(command.spawn().unwrap());
-    let (start, line) = (Instant::now(), |line: &&str| line.contains("judging with"));
+    let (start, line) = (Instant::now(), |line: &&str| line.contains("event=\"engine_fallback\""));
     let line = loop {
         if let Some(line) = fs::read_to_string(device.at("log")).unwrap().lines().find(line) {
             break line.to_owned();
@@ -237,7 +237,7 @@ fn fallback(device: &Device, driver: &str) -> String {
     };
     kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
     assert_eq!(appliance.end(), Some(0));
-    assert!(line.contains("WARN") && line.contains("judging with ONNX Runtime on the CPU, as TensorRT can't be used"));
+    assert!(line.contains(" WARN ") && line.contains("engine=\"ONNX Runtime on the CPU\""), "{line}");
     line
 }
 

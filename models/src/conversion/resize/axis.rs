@@ -1,6 +1,6 @@
-//! Which input pixels make an output pixel along one axis, and with which weights.
+//! The input pixels of each output pixel along one axis, and their weights.
 
-/// Bits behind the point of a weight: 32 less 8 for the level and 2 to spare, as in Pillow.
+/// Fractional bits of a weight: 32, less 8 for the level and 2 in reserve, as in Pillow.
 pub(super) const WEIGHT_BITS: u32 = 22;
 
 /// The weights along one axis: each output pixel is the sum of [`Axis::taps`] neighbouring input pixels.
@@ -11,7 +11,7 @@ pub struct Axis {
     weights: Vec<u32>,
 }
 
-/// One output pixel: its first input pixel and the weights from there on, with 22 bits behind the point.
+/// One output pixel: its first input pixel and the weights from there on, with 22 fractional bits.
 #[derive(Debug, Clone, Copy)]
 pub struct Window<'a> {
     /// The first input pixel.
@@ -21,7 +21,7 @@ pub struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// The input pixel after its last one.
+    /// The input pixel after the last one of this window.
     #[must_use]
     pub fn end(&self) -> usize {
         self.first + self.weights.len()
@@ -31,9 +31,9 @@ impl Window<'_> {
 impl Axis {
     /// Weights of the triangle filter from `input` to `output` pixels, both at least 1.
     ///
-    /// When shrinking, the triangle is widened by the scale (antialiasing). The definition is Pillow's
-    /// (`src/libImaging/Resample.c`): the same double precision steps in the same order, the weights normalised, then
-    /// rounded to 22 bits behind the point. All windows are given the same length by weights of zero, which change nothing.
+    /// When shrinking, the triangle is widened by the scale (antialiasing). The definition is Pillow's (`src/libImaging/Resample.c`):
+    /// the same steps in double precision in the same order, then the weights are normalised and rounded to 22 fractional bits.
+    /// Weights of zero pad all windows to the same length.
     #[must_use]
     pub fn new(input: u32, output: u32) -> Self {
         let exact: Vec<(usize, Vec<u32>)> = (0..output).map(|at| window(input, output, at)).collect();
@@ -50,13 +50,13 @@ impl Axis {
         axis
     }
 
-    /// Input pixels of each output pixel.
+    /// Number of input pixels per output pixel.
     #[must_use]
     pub fn taps(&self) -> usize {
         self.taps
     }
 
-    /// The windows of all output pixels in order; the first input pixels never go back.
+    /// The windows of all output pixels in order. Their first input pixels never decrease.
     pub fn windows(&self) -> impl ExactSizeIterator<Item = Window<'_>> {
         let weights = self.weights.chunks_exact(self.taps);
         self.firsts.iter().zip(weights).map(|(&first, weights)| Window { first, weights })
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_size_takes_each_pixel_as_it_is() {
+    fn the_same_size_keeps_each_pixel() {
         let axis = Axis::new(5, 5);
         assert_eq!((axis.taps, axis.firsts, axis.weights), (1, vec![0, 1, 2, 3, 4], vec![1 << WEIGHT_BITS; 5]));
     }

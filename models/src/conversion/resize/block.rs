@@ -2,13 +2,13 @@
 
 use super::sample::Sample;
 
-/// Levels that are worked on at once.
+/// Levels that are processed at once.
 pub(super) const LANES: usize = 16;
 
-/// Levels side by side: 16 columns of a row, or 16 rows of a column.
+/// Neighbouring levels: 16 columns of a row, or 16 rows of a column.
 pub(super) type Group<S> = [S; LANES];
 
-/// Groups that hold a row.
+/// Number of groups per row.
 pub(super) fn groups(width: u32) -> usize {
     (width as usize).div_ceil(LANES)
 }
@@ -25,7 +25,7 @@ pub(super) fn weighted_sum<S: Sample, const TAPS: usize>(groups: [&Group<S>; TAP
     sums.map(S::from_sum)
 }
 
-/// The same of a number of groups that the compiler does not know.
+/// The weighted sum of groups whose number is only known at run time.
 #[inline(always)]
 pub(super) fn weighted_sum_of_many<'a, S: Sample + 'a>(
     terms: impl Iterator<Item = (&'a Group<S>, &'a u32)>,
@@ -39,9 +39,9 @@ pub(super) fn weighted_sum_of_many<'a, S: Sample + 'a>(
     sums.map(S::from_sum)
 }
 
-/// Rows become columns.
+/// Transposes a block.
 ///
-/// Shuffling row i with row i + 8, four times over, is the transposition; each shuffle is one or two instructions.
+/// Interleaving row i with row i + 8, four times, is the transposition. Each interleaving is one or two instructions.
 #[inline(always)]
 pub(super) fn transpose<S: Sample>(block: &mut [Group<S>; LANES]) {
     const HALF: usize = LANES / 2;

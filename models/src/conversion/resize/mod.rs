@@ -1,8 +1,8 @@
 //! Bilinear resizing with antialiasing, bit-exact with Pillow's `Image.resize(size, BILINEAR)` on 8-bit grey levels.
 //!
-//! Two passes in whole numbers, one along the rows and one along the columns, each rounded to whole levels. Rows come in
-//! blocks of 16, which the pass along the rows lays out column by column, so that both passes are sums of neighbouring
-//! groups of 16 levels: the compiler makes vector instructions of that, whatever the sizes and the processor.
+//! Two passes in integer arithmetic, one along the rows and one along the columns, each rounded to whole levels. Rows are processed
+//! in blocks of 16, which the pass along the rows stores column by column. So both passes are sums of neighbouring groups of 16
+//! levels, which the compiler turns into vector instructions for any size and processor.
 
 mod axis;
 mod block;
@@ -20,23 +20,23 @@ use block::{Group, LANES, groups};
 use passes::{Narrow, shorten};
 use recent::RecentRows;
 
-/// Resizes images of one size to another; keeps its weights and buffers from image to image.
+/// Resizes images from one size to another. It keeps its weights and buffers for the next image.
 #[derive(Debug)]
 pub(super) struct Resizer<S> {
     from: Size,
     to: Size,
     narrow: Narrow<S>,
     columns: Axis,
-    /// What the pass along the columns reads.
+    /// The input of the pass along the columns.
     recent: RecentRows<S>,
-    /// 16 rows that the pass along the rows reads.
+    /// 16 rows, the input of the pass along the rows.
     block: Vec<Group<S>>,
     /// Rows of the output, 16 or 1 at a time.
     output: Vec<Group<S>>,
 }
 
 impl<S: Sample> Resizer<S> {
-    /// Weights and buffers for images of size `from`, no side of either being 0.
+    /// Weights and buffers for images of size `from`. No side of either size may be 0.
     pub(super) fn new(from: Size, to: Size) -> Self {
         let narrow = Narrow::new(from.width, to.width);
         let columns = Axis::new(from.height, to.height);
@@ -52,13 +52,12 @@ impl<S: Sample> Resizer<S> {
         }
     }
 
-    /// The sizes of its input and its output.
+    /// The sizes of the input and the output.
     pub(super) fn sizes(&self) -> (Size, Size) {
         (self.from, self.to)
     }
 
-    /// Resizes the image whose pixels, sent through `level`, are the levels, and hands each row of the output to
-    /// `sink`, from the top.
+    /// Resizes the image whose levels are `level` of each pixel. Passes each row of the output to `sink`, from the top.
     pub(super) fn run<P: Copy>(&mut self, pixels: &[P], level: impl Fn(P) -> S + Copy, sink: impl FnMut(usize, &[S])) {
         self.recent.clear();
         let rows = Rows { pixels, width: self.from.width as usize, level };
@@ -81,7 +80,7 @@ impl<S: Sample> Resizer<S> {
             while self.recent.end() < window.end() {
                 let first = self.recent.end();
                 for (lane, levels) in self.block.chunks_exact_mut(row_groups).enumerate() {
-                    // Below the last row that row is repeated; nobody reads what comes of it.
+                    // Below the image the last row is repeated. The result of these rows is not used.
                     rows.write((first + lane).min(height - 1), levels);
                 }
                 self.narrow.run(&self.block, self.recent.room_for(LANES, window.first));
@@ -116,9 +115,9 @@ impl<S: Sample> Resizer<S> {
     }
 }
 
-/// Whether the pass along the columns comes first, which changes the roundings: where the height loses more than twice
-/// as many pixels as the width. This is Pillow's choice from version 13 on, found by comparing outputs over thousands of
-/// sizes; before, the pass along the rows always came first. The paper's size is the same either way.
+/// Whether the pass along the columns comes first, which changes the roundings. It does if the height loses more than twice as
+/// many pixels as the width. Pillow does so from version 13 on, as a comparison over thousands of sizes showed; before, the pass
+/// along the rows always came first. The result for the paper's size is the same either way.
 #[must_use]
 pub fn columns_first(from: Size, to: Size) -> bool {
     let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
@@ -126,7 +125,7 @@ pub fn columns_first(from: Size, to: Size) -> bool {
     rows > 0 && rows > 2 * columns
 }
 
-/// An image's rows, and what makes a level of a pixel.
+/// An image's rows, and the function from a pixel to its level.
 struct Rows<'a, P, F> {
     pixels: &'a [P],
     width: usize,

@@ -4,11 +4,11 @@ use super::axis::Axis;
 use super::block::{Group, LANES, groups, transpose, weighted_sum, weighted_sum_of_many};
 use super::{Loop, Sample, run_wide};
 
-/// The pass along the rows, 16 of them at a time.
+/// The pass along the rows, 16 rows at a time.
 #[derive(Debug)]
 pub(super) struct Narrow<S> {
     axis: Axis,
-    /// The rows column by column, before and after.
+    /// The rows column by column, before and after the pass.
     before: Vec<Group<S>>,
     after: Vec<Group<S>>,
 }
@@ -19,7 +19,7 @@ impl<S: Sample> Narrow<S> {
         Self { axis: Axis::new(from, to), before: zeros(from), after: zeros(to) }
     }
 
-    /// Makes 16 rows of `output` of 16 rows of `input`.
+    /// Computes 16 rows of `output` from 16 rows of `input`.
     pub(super) fn run(&mut self, input: &[Group<S>], output: &mut [Group<S>]) {
         run_wide(NarrowBlock { narrow: self, input, output });
     }
@@ -59,7 +59,7 @@ impl<S: Sample> Loop for NarrowBlock<'_, S> {
     }
 }
 
-/// With a number of taps that the compiler knows: no loop over them is left.
+/// For a number of taps that is known at compile time, so that the loop over them is unrolled.
 #[inline(always)]
 fn narrow_few<S: Sample, const TAPS: usize>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S>]) {
     for (column, window) in after.iter_mut().zip(axis.windows()) {
@@ -78,9 +78,9 @@ fn narrow_many<S: Sample>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S
     }
 }
 
-/// The pass along the columns: makes `output`, one row, of `rows` that lie one after the other.
+/// The pass along the columns: computes one row, `output`, from the consecutive `rows`.
 pub(super) fn shorten<S: Sample>(rows: &[Group<S>], weights: &[u32], output: &mut [Group<S>]) {
-    // Many windows are shorter than the longest one, whose length all have.
+    // All windows are padded to the longest one's length, but most are shorter.
     let taps = weights.iter().rposition(|&weight| weight != 0).map_or(1, |last| last + 1);
     let weights = &weights[..taps];
     run_wide(ShortenRow { rows, weights, output });

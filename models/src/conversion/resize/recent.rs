@@ -1,41 +1,41 @@
-//! The last rows between the two passes.
+//! The most recent rows between the two passes.
 
 use super::Sample;
 use super::block::{Group, LANES, groups};
 
-/// Blocks of rows that are kept beyond those needed, so that rows seldom have to be moved.
+/// Blocks of rows that fit beyond the needed ones, so that rows are rarely moved.
 const SPARE_BLOCKS: usize = 4;
 
-/// Neighbouring rows of an image, of which the oldest make room for new ones.
+/// Consecutive rows of an image. New rows replace the oldest ones.
 #[derive(Debug)]
 pub(super) struct RecentRows<S> {
     rows: Vec<Group<S>>,
-    /// Groups of a row.
+    /// Groups per row.
     groups: usize,
-    /// The image's rows `first..end` are there.
+    /// The rows `first..end` of the image are stored.
     first: usize,
     end: usize,
 }
 
 impl<S: Sample> RecentRows<S> {
-    /// For rows of `width` levels, of which `needed` are looked at together.
+    /// For rows of `width` levels, of which `needed` are read together.
     pub(super) fn new(width: u32, needed: usize) -> Self {
         let groups = groups(width);
         let rows = vec![[S::default(); LANES]; (needed + SPARE_BLOCKS * LANES) * groups];
         Self { rows, groups, first: 0, end: 0 }
     }
 
-    /// Forgets all rows.
+    /// Removes all rows.
     pub(super) fn clear(&mut self) {
         (self.first, self.end) = (0, 0);
     }
 
-    /// The row that comes next.
+    /// The number of the next row.
     pub(super) fn end(&self) -> usize {
         self.end
     }
 
-    /// Memory for the next `count` rows, at most 16; rows before `needed` are no longer looked at.
+    /// Memory for the next `count` rows, at most 16. Rows before `needed` may be overwritten.
     pub(super) fn room_for(&mut self, count: usize, needed: usize) -> &mut [Group<S>] {
         if (self.end + count - self.first) * self.groups > self.rows.len() {
             let kept = (needed - self.first) * self.groups..(self.end - self.first) * self.groups;

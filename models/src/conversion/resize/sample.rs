@@ -2,18 +2,18 @@
 
 use super::axis::WEIGHT_BITS;
 
-/// A level, and the sum of weighted levels in whole numbers.
+/// A level, with integer sums of weighted levels.
 pub(crate) trait Sample: Copy + Default {
-    /// Holds any sum of levels by weights. A weight is an exact one rounded half up, so it is at most twice as large,
-    /// and the exact ones sum to one: a sum of 8-bit levels stays below 2 x 255 x 2^22 + 2^21 < 2^32.
+    /// Large enough for any weighted sum of levels. The exact weights sum to one, and a weight rounded half up is at most twice the
+    /// exact one. So a sum of 8-bit levels stays below 2 x 255 x 2^22 + 2^21 < 2^32.
     type Sum: Copy;
-    /// One half, with which a sum starts so that it rounds to the nearest level, half up.
+    /// One half. Sums start with it, so that they round to the nearest level, half up.
     const HALF: Self::Sum;
 
     /// `sum + self * weight`.
     fn weighted(self, weight: u32, sum: Self::Sum) -> Self::Sum;
 
-    /// The level of a sum. Weights are rounded, so the sum may lie a little above the largest level.
+    /// The level of a sum. It is clamped: weights are rounded, so the sum may be slightly above the largest level.
     fn from_sum(sum: Self::Sum) -> Self;
 }
 

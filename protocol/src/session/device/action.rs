@@ -1,4 +1,4 @@
-//! What the session tells the application to do.
+//! Actions and events of the session for the application.
 
 use crate::{
     part::{Pending, Trigger},
@@ -6,38 +6,39 @@ use crate::{
     to_plc::{Origin, ToPlc},
 };
 
-/// Something for the application to do or to know.
+/// An event for the application.
 #[derive(Debug)]
 pub enum DeviceEvent {
-    /// Judge this part. Call [`super::DeviceSession::accept`] once the acceptance is durable, or at once.
+    /// Judge this part. Call [`super::DeviceSession::accept`] when the acceptance is durable, or at once without a journal.
     Triggered(Trigger),
-    /// The part's time is nearly over and nothing was concluded: commit this REJECT, then send it. What the application
-    /// still concludes from the part's trigger is refused.
+    /// The part's time is nearly over and the application concluded nothing. Commit this REJECT, then send it. A later
+    /// [`super::DeviceSession::conclude`] for the part fails.
     Concluded(Pending),
-    /// The PLC has the verdict.
+    /// The PLC acknowledged the verdict.
     Delivered {
         /// The journal's number.
         verdict_seq: u64,
     },
-    /// The verdict went out as a RECORD only; it may be sent again as one until it is acknowledged.
+    /// The verdict was sent only as a record. It may be sent again as a record until it is acknowledged.
     Undelivered {
         /// The journal's number.
         verdict_seq: u64,
     },
-    /// The PLC acknowledged something that is not in hand: a record, if its part and code are those of the journal.
+    /// The PLC acknowledged something other than the open verdict. It is a record if part and code match the journal.
     RecordAcknowledged(Ack),
-    /// The PLC's heartbeat stands still: the device holds.
+    /// The PLC's heartbeat stopped changing: the device holds.
     PlcSilent,
-    /// The PLC's heartbeat is back.
+    /// The PLC's heartbeat changes again.
     PlcBack,
 }
 
-/// What [`super::DeviceSession::poll`] gives.
+/// What the caller of [`super::DeviceSession::poll`] has to do.
 #[derive(Debug)]
 pub enum DeviceAction {
-    /// Send this. The Modbus profile sends nothing by itself: it drops these and shows the [`super::SessionSnapshot`].
+    /// Send this message. The Modbus profile cannot send without a request: it drops most messages and serves the
+    /// [`super::SessionSnapshot`].
     Send(ToPlc),
-    /// Do this.
+    /// Handle this event.
     Event(DeviceEvent),
 }
 
@@ -46,10 +47,10 @@ pub enum DeviceAction {
 pub enum Dispatch {
     /// As a VERDICT, repeated until it is acknowledged or its time is over.
     Verdict,
-    /// As a RECORD, for this reason.
+    /// As a RECORD, with this origin.
     Record(Origin),
 }
 
-/// The session already concluded the part, so there is nothing to commit.
+/// The session has already concluded the part, so there is nothing to commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadyConcluded;

@@ -1,39 +1,39 @@
-//! What the application tells the session about itself.
+//! The settings and the condition of the application, as the session needs them.
 
-/// What does not change while a device runs.
+/// Settings that do not change while a device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceSessionConfig {
     /// The device's number.
     pub device: u32,
-    /// The number of this start, from the device's store: counted up, never the same twice, never 0. A new store does not begin
-    /// at 1 but, for example, at the time, as a PLC may remember the starts of the store before.
+    /// The number of this start, from the device's store. It increases with each start, is never used twice and is never 0. A
+    /// new store must not begin at 1, because a PLC may remember starts of the previous store. It can begin at the current time.
     pub boot_epoch: u32,
     /// The wait before a verdict is repeated: [`crate::session::repeat::first_wait_ms`].
     pub first_wait_ms: u64,
 }
 
-/// What the application wants, or can do.
+/// The operating mode of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Starting: no triggers yet.
+    /// Starting: accepts no triggers yet.
     Starting,
-    /// Working.
+    /// Accepts triggers.
     Operating,
-    /// No new triggers; the part in hand is finished.
+    /// Finishes the open part but accepts no new triggers.
     Halted,
-    /// Something must be mended: no triggers, no PASS.
+    /// Needs repair: accepts no triggers and sends no PASS.
     Failed,
 }
 
-/// How the application is.
+/// The condition of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Condition {
-    /// What it wants.
+    /// The operating mode.
     pub mode: Mode,
-    /// Can the journal store?
+    /// Can the journal store verdicts?
     pub store_ok: bool,
-    /// Does it work with less than it should?
+    /// Is the application degraded: does it work with less than it should have?
     pub degraded: bool,
-    /// Verdicts in the journal that the PLC did not acknowledge.
+    /// Verdicts in the journal that the PLC has not acknowledged.
     pub backlog: u16,
 }

@@ -1,4 +1,5 @@
-//! The device's side: takes triggers, gives out tokens, sends what was committed, in time and healthy.
+//! The device's side: accepts triggers, issues tokens, and sends committed verdicts while they are in time and, for a PASS,
+//! the appliance is healthy.
 
 mod action;
 mod condition;
@@ -22,7 +23,7 @@ use crate::{
 use heapless::Deque;
 use stage::PartStage;
 
-/// The device's session. After each input, and at least every 10 ms, call [`DeviceSession::poll`] until it gives `None`.
+/// The device's session. After each input, and at least every 10 ms, call [`DeviceSession::poll`] until it returns `None`.
 #[derive(Debug)]
 pub struct DeviceSession {
     config: DeviceSessionConfig,
@@ -44,7 +45,8 @@ pub struct DeviceSession {
 }
 
 impl DeviceSession {
-    /// A session that starts: not ready until the application says so and the PLC is heard.
+    /// A session in the mode [`Mode::Starting`]. It is not ready until [`DeviceSession::set_condition`] says so and the PLC is
+    /// live.
     #[must_use]
     pub const fn new(config: DeviceSessionConfig) -> Self {
         Self {
@@ -67,44 +69,44 @@ impl DeviceSession {
         }
     }
 
-    /// The session with a longest time of a part: a trigger that allows more is taken as if it allowed that.
+    /// Sets the longest time of a part. A longer deadline in a trigger is shortened to it.
     #[must_use]
     pub const fn with_longest_deadline(mut self, ms: u32) -> Self {
         self.longest_deadline_ms = ms;
         self
     }
 
-    /// What the session was made with.
+    /// The settings of the session.
     #[must_use]
     pub const fn config(&self) -> &DeviceSessionConfig {
         &self.config
     }
 
-    /// How the application is from now on.
+    /// Sets the condition of the application.
     pub fn set_condition(&mut self, condition: Condition) {
         self.condition = condition;
     }
 
-    /// Acknowledgements whose number was right and whose part or code was not, wrapping.
+    /// How many acknowledgements had the right number but a wrong part or code, wrapping.
     #[must_use]
     pub const fn bad_acks(&self) -> u32 {
         self.bad_acks
     }
 
-    /// Triggers that were refused, and verdicts that could not be stored: every NAK.
+    /// Counts of all NAKs: refused triggers, and verdicts that could not be stored.
     #[must_use]
     pub const fn refused(&self) -> &Refused {
         &self.refused
     }
 
-    /// A PLC opened a link: it is alive, and what it wanted cleared is cleared.
+    /// Call this when a PLC opened a link. The PLC is live and the overrun bit is cleared.
     pub fn link_opened(&mut self, now_ms: u64) {
         self.plc_counter = None;
         self.plc_seen_ms = Some(now_ms);
         self.clear();
     }
 
-    /// The PLC's heartbeat; only a changed one is a sign of life.
+    /// Handles a heartbeat of the PLC. Only a changed counter is a sign of life.
     pub fn plc_heartbeat(&mut self, now_ms: u64, counter: u32) {
         if self.plc_counter != Some(counter) {
             self.plc_counter = Some(counter);
@@ -112,12 +114,13 @@ impl DeviceSession {
         }
     }
 
-    /// The PLC clears the overrun bit.
+    /// Clears the overrun bit.
     pub fn clear(&mut self) {
         self.overrun = false;
     }
 
-    /// The PLC asks for a verdict. The same part and nonce again is answered by where the part stands, never judged again.
+    /// Handles a trigger. A trigger with the same part and nonce again is answered according to the part's stage. It is never
+    /// judged again.
     pub fn trigger(&mut self, now_ms: u64, request: &TriggerRequest) {
         let same = |ticket: &Ticket| ticket.part_id == request.part_id && ticket.nonce == request.nonce;
         if self.stage.ticket().is_some_and(same) {
@@ -140,17 +143,17 @@ impl DeviceSession {
                 deadline_ms: request.deadline_ms.min(self.longest_deadline_ms),
             };
             self.stage = PartStage::Judging { ticket, accepted: false };
-            // There is room: it was asked for above.
+            // There is room: a full queue was refused above.
             let _ = self.events.push_back(DeviceEvent::Triggered(Trigger(ticket)));
         }
     }
 
-    /// The PLC asks another start of the device for a verdict: the trigger was held up on its way. Nothing is judged.
+    /// Refuses a trigger that names another start of the device, because it was delayed on its way.
     pub fn trigger_of_another_start(&mut self, request: &TriggerRequest) {
         self.nak(request, ReasonCode::EPOCH_MISMATCH);
     }
 
-    /// Answers a trigger that is known already.
+    /// Answers a repeated trigger.
     fn trigger_again(&mut self, now_ms: u64, request: &TriggerRequest) {
         match &mut self.stage {
             PartStage::Judging { accepted: false, .. }
@@ -160,13 +163,13 @@ impl DeviceSession {
                 let busy = Busy { part_id: ticket.part_id, nonce: ticket.nonce };
                 self.reply(ToPlc::Busy(busy));
             }
-            PartStage::Sending { repeat, .. } => repeat.ask(now_ms),
+            PartStage::Sending { repeat, .. } => repeat.make_due(now_ms),
             PartStage::Delivered { committed, asked } if !committed.pending.ticket.is_over(now_ms) => *asked = true,
             PartStage::Delivered { .. } | PartStage::Recorded { .. } => self.nak(request, ReasonCode::EXPIRED),
         }
     }
 
-    /// The part's acceptance is durable: the PLC is told BUSY.
+    /// Call this when the part's acceptance is durable. Sends BUSY to the PLC.
     pub fn accept(&mut self, trigger: &Trigger) {
         if let PartStage::Judging { ticket, accepted } = &mut self.stage
             && *ticket == trigger.0
@@ -177,9 +180,9 @@ impl DeviceSession {
         }
     }
 
-    /// The part can't be accepted: the PLC is told NAK, and no verdict follows. Nothing happens if the session concluded
-    /// the part already.
-    #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
+    /// Call this when the part cannot be accepted. Sends NAK to the PLC, and no verdict follows. Does nothing if the session
+    /// has already concluded the part.
+    #[expect(clippy::needless_pass_by_value, reason = "the token is consumed")]
     pub fn refuse(&mut self, trigger: Trigger, reason: ReasonCode) {
         if matches!(&self.stage, PartStage::Judging { ticket, .. } if *ticket == trigger.0) {
             self.stage = PartStage::Empty;
@@ -188,11 +191,11 @@ impl DeviceSession {
         }
     }
 
-    /// The application found out what the part is. After the deadline it is REJECT/TIMEOUT, whatever was found.
+    /// Takes the application's result for a part. After the deadline the result is replaced by REJECT/TIMEOUT.
     ///
     /// # Errors
-    /// [`AlreadyConcluded`] where the session gave out [`DeviceEvent::Concluded`] for the part: there is nothing to commit.
-    #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
+    /// [`AlreadyConcluded`] if the session returned [`DeviceEvent::Concluded`] for the part. Then there is nothing to commit.
+    #[expect(clippy::needless_pass_by_value, reason = "the token is consumed")]
     pub fn conclude(&mut self, now_ms: u64, trigger: Trigger, outcome: Outcome) -> Result<Pending, AlreadyConcluded> {
         match self.stage {
             PartStage::Judging { ticket, accepted } if ticket == trigger.0 => {
@@ -205,9 +208,9 @@ impl DeviceSession {
         }
     }
 
-    /// The journal could not store: the PLC is told NAK, and the part waits for its REJECT/STORE_FAILED, which is given
-    /// back to be committed once the journal works again. If it turns out then that the journal holds the part's verdict
-    /// after all, call [`DeviceSession::settle`] instead.
+    /// Call this when the journal could not store the verdict. Sends NAK to the PLC and returns a REJECT/STORE_FAILED for the
+    /// part. Commit it when the journal works again. If the journal then turns out to have stored the part's verdict after all,
+    /// call [`DeviceSession::settle`] instead.
     pub fn store_failed(&mut self, mut pending: Pending) -> Pending {
         self.condition.store_ok = false;
         let Ticket { part_id, nonce, .. } = pending.ticket;
@@ -216,27 +219,29 @@ impl DeviceSession {
         pending
     }
 
-    /// The journal holds the part's verdict under another entry than this one: the window is free again.
-    #[expect(clippy::needless_pass_by_value, reason = "the token is used up")]
+    /// Call this when the journal has stored the part's verdict as another entry than this one. The session is free for the
+    /// next part.
+    #[expect(clippy::needless_pass_by_value, reason = "the token is consumed")]
     pub fn settle(&mut self, pending: Pending) {
         if matches!(&self.stage, PartStage::Committing { ticket, .. } if *ticket == pending.ticket) {
             self.stage = PartStage::Empty;
         }
     }
 
-    /// Sends what was committed: as a VERDICT in time and, for a PASS, only healthy; else as a RECORD.
+    /// Sends a committed verdict. It goes out as a VERDICT if it is in time and, for a PASS, the appliance is healthy, and
+    /// otherwise as a RECORD.
     pub fn send_verdict(&mut self, now_ms: u64, committed: Committed, health: Option<&Health>) -> Dispatch {
         self.healthy = is_healthy(health, now_ms);
         let ticket = committed.pending.ticket;
-        let in_hand = matches!(&self.stage, PartStage::Committing { ticket: open, .. } if *open == ticket);
-        if !in_hand {
-            // Of another session: information at most, and the part in hand stays.
+        let is_open = matches!(&self.stage, PartStage::Committing { ticket: open, .. } if *open == ticket);
+        if !is_open {
+            // It belongs to another session, so it is only information. The open part is not affected.
             self.reply(ToPlc::Record(committed.record(Origin::REPLAY)));
             return Dispatch::Record(Origin::REPLAY);
         }
         let origin = if ticket.is_over(now_ms) {
             Origin::LATE
-        } else if !self.may_say(now_ms, committed.pending.outcome.verdict) {
+        } else if !self.may_send(now_ms, committed.pending.outcome.verdict) {
             Origin::UNHEALTHY
         } else {
             let repeat = Repeat::from(now_ms, self.config.first_wait_ms);
@@ -247,14 +252,14 @@ impl DeviceSession {
         Dispatch::Record(origin)
     }
 
-    /// Sends information from the journal: after a restart, or on a part without a trigger.
+    /// Sends a record from the journal, after a restart or for a part without a trigger.
     pub fn send_record(&mut self, record: Record) {
         self.reply(ToPlc::Record(record));
     }
 
-    /// The PLC says that something arrived. Only the echo of number, part and code ends the repetition.
+    /// Handles an acknowledgement. Only the right number, part and code end the repetition of the verdict.
     pub fn acknowledge(&mut self, ack: &Ack) {
-        let told = match &self.stage {
+        let expected = match &self.stage {
             PartStage::Sending { committed, .. } | PartStage::Delivered { committed, .. }
                 if committed.verdict_seq.get() == ack.verdict_seq =>
             {
@@ -263,17 +268,17 @@ impl DeviceSession {
             }
             _ => None,
         };
-        let Some(told) = told else {
-            // A full queue loses this one; the PLC says it again when the record is repeated.
-            let told = self.events.push_back(DeviceEvent::RecordAcknowledged(*ack)).is_ok();
+        let Some(expected) = expected else {
+            // A full queue loses this one. The PLC acknowledges again when the record is repeated.
+            let queued = self.events.push_back(DeviceEvent::RecordAcknowledged(*ack)).is_ok();
             if let PartStage::Recorded { record, acknowledged, .. } = &mut self.stage {
-                let ours =
+                let same =
                     (record.verdict_seq, record.part_id, record.code) == (ack.verdict_seq, ack.part_id, ack.code);
-                *acknowledged |= told && ours;
+                *acknowledged |= queued && same;
             }
             return;
         };
-        if told != (ack.part_id, ack.code) {
+        if expected != (ack.part_id, ack.code) {
             self.bad_acks = self.bad_acks.wrapping_add(1);
         } else if matches!(self.stage, PartStage::Sending { .. }) && !self.events.is_full() {
             if let PartStage::Sending { committed, .. } = core::mem::replace(&mut self.stage, PartStage::Empty) {
@@ -283,7 +288,7 @@ impl DeviceSession {
         }
     }
 
-    /// What to do now; to be called until it gives `None`.
+    /// The next action. Call it until it returns `None`.
     pub fn poll(&mut self, now_ms: u64, health: Option<&Health>) -> Option<DeviceAction> {
         self.healthy = is_healthy(health, now_ms);
         if let Some(event) = self.events.pop_front() {
@@ -300,7 +305,7 @@ impl DeviceSession {
         self.poll_part(now_ms).or_else(|| self.poll_heartbeat(now_ms))
     }
 
-    /// What the part in the window needs.
+    /// The next action for the current part.
     fn poll_part(&mut self, now_ms: u64) -> Option<DeviceAction> {
         match &self.stage {
             PartStage::Judging { ticket, accepted } => {
@@ -321,14 +326,14 @@ impl DeviceSession {
                 self.events.pop_front().map(DeviceAction::Event)
             }
             PartStage::Sending { committed, repeat } if repeat.is_due(now_ms) => {
-                let verdict = self.sayable(now_ms, committed)?;
+                let verdict = self.sendable(now_ms, committed)?;
                 if let PartStage::Sending { repeat, .. } = &mut self.stage {
-                    repeat.said(now_ms);
+                    repeat.sent(now_ms);
                 }
                 Some(DeviceAction::Send(ToPlc::Verdict(verdict)))
             }
             PartStage::Delivered { committed, asked: true } => {
-                let verdict = self.sayable(now_ms, committed)?;
+                let verdict = self.sendable(now_ms, committed)?;
                 if let PartStage::Delivered { asked, .. } = &mut self.stage {
                     *asked = false;
                 }
@@ -338,7 +343,7 @@ impl DeviceSession {
         }
     }
 
-    /// The heartbeat, every [`HEARTBEAT_MS`]: it always shows the state, but advances only while healthy.
+    /// The heartbeat, every [`HEARTBEAT_MS`]. It always carries the state, but its counter increases only while healthy.
     fn poll_heartbeat(&mut self, now_ms: u64) -> Option<DeviceAction> {
         if now_ms < self.heartbeat_due_ms {
             return None;
@@ -355,12 +360,12 @@ impl DeviceSession {
         })))
     }
 
-    /// The part in hand goes out as a record.
+    /// Sends the open part as a record, which ends it.
     fn record_part(&mut self, committed: &Committed, origin: Origin) {
         let record = committed.record(origin);
         self.stage = PartStage::Recorded { ticket: committed.pending.ticket, record, acknowledged: false };
         self.reply(ToPlc::Record(record));
-        // A full queue loses only this notice: a verdict counts as undelivered until it is acknowledged.
+        // A full queue loses only this event. A verdict counts as undelivered until it is acknowledged.
         let _ = self.events.push_back(DeviceEvent::Undelivered { verdict_seq: record.verdict_seq });
     }
 
@@ -368,7 +373,7 @@ impl DeviceSession {
         self.reply(ToPlc::Nak(Nak { part_id: request.part_id, nonce: request.nonce, reason }));
     }
 
-    /// Queues an answer; a full queue loses its oldest, which the PLC will ask for again.
+    /// Queues an answer. A full queue loses its oldest one; the PLC then repeats its trigger.
     fn reply(&mut self, message: ToPlc) {
         if let ToPlc::Nak(nak) = &message {
             self.refused.count(nak.reason);

@@ -1,4 +1,4 @@
-//! What can be seen of a session now: its state, its status bits, and the verdict that may be said.
+//! The state of a session at one moment: its status bits and the verdict that may be sent.
 
 use super::{DeviceSession, Mode, stage::PartStage};
 use crate::{
@@ -10,31 +10,31 @@ use crate::{
     to_plc::{Origin, Record, VerdictMessage},
 };
 
-/// Everything that a poll of registers shows, at one moment.
+/// The content for the registers, all of one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionSnapshot {
     /// The device's number.
     pub device: u32,
-    /// The count of its starts.
+    /// The device's count of its starts.
     pub boot_epoch: u32,
-    /// Its state.
+    /// The device's state.
     pub state: DeviceState,
-    /// Its heartbeat.
+    /// The device's heartbeat counter.
     pub heartbeat: u32,
-    /// Its status bits.
+    /// The device's status bits.
     pub status: Status,
-    /// Verdicts that the PLC did not acknowledge.
+    /// Verdicts that the PLC has not acknowledged.
     pub backlog: u16,
-    /// The part in hand, or the last one: its number and nonce.
+    /// Number and nonce of the open part, or of the last one.
     pub part: Option<(u64, u32)>,
-    /// The verdict to act on: present exactly while [`Status::VALID`] is set.
+    /// The verdict to act on. Present exactly while [`Status::VALID`] is set.
     pub verdict: Option<VerdictMessage>,
-    /// The last part's verdict as information, where it was committed and there is nothing to act on (any more).
+    /// The last part's committed verdict for information, while there is no verdict to act on.
     pub record: Option<Record>,
 }
 
 impl DeviceSession {
-    /// Everything that a poll of registers shows. A PASS is shown to act on only with a good health token.
+    /// The content for the registers. It has a PASS to act on only with a valid health token.
     #[must_use]
     pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> SessionSnapshot {
         self.healthy = is_healthy(health, now_ms);
@@ -84,18 +84,18 @@ impl DeviceSession {
     /// The verdict to act on, if there is one.
     fn verdict(&self, now_ms: u64) -> Option<VerdictMessage> {
         match &self.stage {
-            PartStage::Sending { committed, .. } => self.sayable(now_ms, committed),
+            PartStage::Sending { committed, .. } => self.sendable(now_ms, committed),
             _ => None,
         }
     }
 
-    /// The last verdict, where there is nothing to act on.
+    /// The last verdict for information, if there is no verdict to act on.
     fn information(&self, now_ms: u64) -> Option<Record> {
         match &self.stage {
             PartStage::Sending { committed, .. } => {
                 let late = committed.pending.ticket.is_over(now_ms);
                 let origin = if late { Origin::LATE } else { Origin::UNHEALTHY };
-                self.sayable(now_ms, committed).is_none().then(|| committed.record(origin))
+                self.sendable(now_ms, committed).is_none().then(|| committed.record(origin))
             }
             PartStage::Delivered { committed, .. } => Some(committed.record(Origin::DELIVERED)),
             PartStage::Recorded { record, .. } => Some(*record),
@@ -103,15 +103,15 @@ impl DeviceSession {
         }
     }
 
-    /// The message, if it may be said now.
-    pub(super) fn sayable(&self, now_ms: u64, committed: &Committed) -> Option<VerdictMessage> {
+    /// The message, if it may be sent now.
+    pub(super) fn sendable(&self, now_ms: u64, committed: &Committed) -> Option<VerdictMessage> {
         let Pending { ticket, outcome } = &committed.pending;
-        let sayable = !ticket.is_over(now_ms) && self.may_say(now_ms, outcome.verdict);
-        sayable.then(|| committed.message(now_ms))
+        let sendable = !ticket.is_over(now_ms) && self.may_send(now_ms, outcome.verdict);
+        sendable.then(|| committed.message(now_ms))
     }
 
-    /// A PASS needs health, a PLC that is heard and a store; a REJECT and a REVIEW need nothing.
-    pub(super) fn may_say(&self, now_ms: u64, verdict: WireVerdict) -> bool {
+    /// A PASS needs health, a live PLC and a working store. A REJECT and a REVIEW need nothing.
+    pub(super) fn may_send(&self, now_ms: u64, verdict: WireVerdict) -> bool {
         let sound = matches!(self.condition.mode, Mode::Operating | Mode::Halted) && self.condition.store_ok;
         verdict != WireVerdict::Pass || (sound && self.healthy && self.is_plc_live(now_ms))
     }

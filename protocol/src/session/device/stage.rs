@@ -1,4 +1,4 @@
-//! The window of one part.
+//! The stages of a part. A session has at most one open part.
 
 use crate::{
     part::{Committed, Ticket},
@@ -6,25 +6,25 @@ use crate::{
     to_plc::Record,
 };
 
-/// Where the part in the window stands.
+/// The stage of the current part.
 #[derive(Debug)]
 pub(super) enum PartStage {
-    /// No part since the start.
+    /// No part, or a part that ended without a verdict to repeat.
     Empty,
-    /// Given out to the application. `accepted`: the acceptance is durable.
+    /// The application is judging. `accepted`: the acceptance is durable.
     Judging { ticket: Ticket, accepted: bool },
-    /// Concluded, on its way to the journal.
+    /// Concluded, not yet stored in the journal.
     Committing { ticket: Ticket, accepted: bool },
-    /// Committed and not acknowledged.
+    /// Committed, not yet acknowledged.
     Sending { committed: Committed, repeat: Repeat },
-    /// Acknowledged; kept to answer a repeated trigger. `asked`: the PLC asked again.
+    /// Acknowledged. Kept to answer a repeated trigger. `asked`: the PLC repeated its trigger.
     Delivered { committed: Committed, asked: bool },
-    /// Went out as a record; kept to answer a repeated trigger.
+    /// Sent as a record. Kept to answer a repeated trigger.
     Recorded { ticket: Ticket, record: Record, acknowledged: bool },
 }
 
 impl PartStage {
-    /// Is the window free for the next part?
+    /// Is the session free for the next part?
     pub(super) fn is_free(&self) -> bool {
         matches!(self, Self::Empty | Self::Delivered { .. } | Self::Recorded { .. })
     }

@@ -1,4 +1,4 @@
-//! A device behind registers, and the PLC's side of its cycle.
+//! A device behind registers, and a test that plays the PLC.
 
 use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;
@@ -34,7 +34,7 @@ pub(crate) fn pass() -> Outcome {
     }
 }
 
-/// A device whose workers are well, at a time that the test sets.
+/// A device at a time that the test sets.
 pub(crate) struct Bench {
     pub(crate) device: ModbusDevice,
     pub(crate) now_ms: u64,
@@ -44,7 +44,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Operating, but no PLC was heard yet.
+    /// A device in operation that has not received anything from a PLC.
     pub(crate) fn new() -> Self {
         Self::started(EPOCH)
     }
@@ -58,11 +58,11 @@ impl Bench {
         Self { device, now_ms: 0, healthy: true, events: Vec::new(), heartbeat: 0 }
     }
 
-    /// Heard and armed.
+    /// A device that is armed and ready.
     pub(crate) fn ready() -> Self {
         let mut bench = Self::new();
         bench.command(Command::None);
-        assert!(bench.shown().status.has(Status::READY));
+        assert!(bench.read().status.has(Status::READY));
         bench
     }
 
@@ -71,7 +71,7 @@ impl Bench {
         Health::attest(self.now_ms, &[worker]).filter(|_| self.healthy)
     }
 
-    pub(crate) fn asked(&mut self, request: &[u8]) -> Vec<u8> {
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Vec<u8> {
         let health = self.health();
         self.device.feed(self.now_ms, request);
         let (mut answer, mut out) = (Vec::new(), [0; 256]);
@@ -86,28 +86,28 @@ impl Bench {
 
     pub(crate) fn command(&mut self, command: Command) {
         self.heartbeat += 1;
-        let answer = self.asked(&block(self.heartbeat, command));
+        let answer = self.exchange(&block(self.heartbeat, command));
         let receipt = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&[0; 13]) };
         let written = Response::WrittenMultiple { address: COMMAND_ADDRESS, count: 13 };
         assert_eq!(Response::decode(&answer, UNIT, &receipt), Ok(written));
     }
 
-    pub(crate) fn shown(&mut self) -> ModbusSnapshot {
+    pub(crate) fn read(&mut self) -> ModbusSnapshot {
         let request = Request::ReadInput { address: 0, count: 32 };
         let mut out = [0; 256];
-        let answer = self.asked(request.encode(UNIT, &mut out).unwrap());
+        let answer = self.exchange(request.encode(UNIT, &mut out).unwrap());
         let Ok(Response::Registers(read)) = Response::decode(&answer, UNIT, &request) else { panic!("{answer:?}") };
         ModbusSnapshot::from_registers(&read.to_array().unwrap()).unwrap()
     }
 
-    /// A trigger whose acceptance is stored at once.
-    pub(crate) fn triggered(&mut self) -> Option<Trigger> {
-        let trigger = self.not_yet_accepted()?;
+    /// The trigger of the last request, accepted at once.
+    pub(crate) fn accept_trigger(&mut self) -> Option<Trigger> {
+        let trigger = self.take_trigger()?;
         self.device.session().accept(&trigger);
         Some(trigger)
     }
 
-    pub(crate) fn not_yet_accepted(&mut self) -> Option<Trigger> {
+    pub(crate) fn take_trigger(&mut self) -> Option<Trigger> {
         let at = self.events.iter().position(|event| matches!(event, DeviceEvent::Triggered(_)))?;
         let DeviceEvent::Triggered(trigger) = self.events.remove(at) else { unreachable!() };
         Some(trigger)
@@ -115,10 +115,10 @@ impl Bench {
 
     pub(crate) fn trigger(&mut self, part_id: u64, nonce: u16) -> Trigger {
         self.command(Command::Trigger { part_id, nonce, epoch: EPOCH });
-        self.triggered().unwrap()
+        self.accept_trigger().unwrap()
     }
 
-    pub(crate) fn concludes(&mut self, trigger: Trigger, outcome: Outcome, verdict_seq: u64) {
+    pub(crate) fn conclude(&mut self, trigger: Trigger, outcome: Outcome, verdict_seq: u64) {
         let (now_ms, health) = (self.now_ms, self.health());
         let session = self.device.session();
         let committed =

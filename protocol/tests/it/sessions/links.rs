@@ -1,4 +1,4 @@
-//! Native links: who may talk to whom.
+//! Native links: which frames a device accepts.
 
 use crate::support::{healthy, ready_session};
 use cellgate_protocol::{
@@ -11,18 +11,18 @@ use cellgate_protocol::{
     version::SCHEMA,
 };
 
-fn fed(link: &mut DeviceLink, header: Header, message: ToDevice) {
+fn feed(link: &mut DeviceLink, header: Header, message: ToDevice) {
     let mut out = [0; MAX_FRAME];
     link.feed(0, frame::encode(&header, &message, &mut out).expect("a message fits"));
 }
 
-/// What the device says now, heartbeats left out.
-fn said(link: &mut DeviceLink) -> Vec<(Header, ToPlc)> {
+/// The messages that the device sends now, without heartbeats.
+fn sent_by(link: &mut DeviceLink) -> Vec<(Header, ToPlc)> {
     let mut all = Vec::new();
     let mut out = [0; MAX_FRAME];
     while let Some(output) = link.poll(0, healthy(0).as_ref(), &mut out) {
         if let Output::Bytes([0, stuffed @ .., 0]) = output {
-            all.push(frame::decode(stuffed).expect("the device writes frames"));
+            all.push(frame::decode(stuffed).expect("the device sends valid frames"));
         }
     }
     all.retain(|(_, message)| !matches!(message, ToPlc::Heartbeat(_)));
@@ -38,25 +38,25 @@ fn header(link_id: u32, seq: u32) -> Header {
 }
 
 #[test]
-fn another_schema_opens_no_link_and_is_told_once() {
+fn another_schema_opens_no_link_and_gets_one_error() {
     let mut link = DeviceLink::new(ready_session(0));
-    fed(&mut link, header(9, 1), hello(SCHEMA + 1));
-    fed(&mut link, header(9, 2), hello(SCHEMA + 1));
-    let said = said(&mut link);
-    assert!(matches!(said[..], [(_, ToPlc::Error(error))] if error.fault == FaultCode::INCOMPATIBLE), "{said:?}");
+    feed(&mut link, header(9, 1), hello(SCHEMA + 1));
+    feed(&mut link, header(9, 2), hello(SCHEMA + 1));
+    let sent = sent_by(&mut link);
+    assert!(matches!(sent[..], [(_, ToPlc::Error(error))] if error.fault == FaultCode::INCOMPATIBLE), "{sent:?}");
     assert!(!link.is_open());
 }
 
 #[test]
-fn a_trigger_of_a_foreign_link_or_an_earlier_start_is_not_judged() {
+fn a_trigger_of_another_link_or_an_earlier_start_is_not_judged() {
     let mut link = DeviceLink::new(ready_session(0));
-    fed(&mut link, header(9, 1), hello(SCHEMA));
-    assert!(matches!(said(&mut link)[..], [(_, ToPlc::HelloAck(_))]) && link.is_open());
+    feed(&mut link, header(9, 1), hello(SCHEMA));
+    assert!(matches!(sent_by(&mut link)[..], [(_, ToPlc::HelloAck(_))]) && link.is_open());
     let trigger = ToDevice::Trigger(TriggerRequest { part_id: 1, nonce: 1, deadline_ms: 100 });
     for foreign in [header(8, 2), Header { boot_epoch: 2, ..header(9, 2) }] {
-        fed(&mut link, foreign, trigger);
-        let said = said(&mut link);
-        assert!(matches!(said[..], [(header, ToPlc::Error(error))]
+        feed(&mut link, foreign, trigger);
+        let sent = sent_by(&mut link);
+        assert!(matches!(sent[..], [(header, ToPlc::Error(error))]
             if error.fault == FaultCode::UNKNOWN_LINK && header.link_id == foreign.link_id));
     }
     assert_eq!(link.counters().dropped, 2);
@@ -64,15 +64,15 @@ fn a_trigger_of_a_foreign_link_or_an_earlier_start_is_not_judged() {
 }
 
 #[test]
-fn frames_that_are_not_newer_and_answers_to_what_was_never_sent_are_dropped() {
+fn old_frames_and_acks_of_unsent_frames_are_dropped() {
     let mut link = DeviceLink::new(ready_session(0));
-    fed(&mut link, header(9, u32::MAX), hello(SCHEMA));
-    said(&mut link);
+    feed(&mut link, header(9, u32::MAX), hello(SCHEMA));
+    sent_by(&mut link);
     let heartbeat = ToDevice::Heartbeat(PlcHeartbeat { counter: 1, status: Default::default() });
-    fed(&mut link, header(9, u32::MAX), heartbeat);
-    fed(&mut link, header(9, u32::MAX - 5), heartbeat);
-    fed(&mut link, Header { ack: 1_000, ..header(9, 0) }, heartbeat);
+    feed(&mut link, header(9, u32::MAX), heartbeat);
+    feed(&mut link, header(9, u32::MAX - 5), heartbeat);
+    feed(&mut link, Header { ack: 1_000, ..header(9, 0) }, heartbeat);
     assert_eq!(link.counters().dropped, 3);
-    fed(&mut link, header(9, 0), heartbeat);
+    feed(&mut link, header(9, 0), heartbeat);
     assert_eq!(link.counters().dropped, 3);
 }

@@ -1,5 +1,5 @@
-//! Any bytes in any pieces, some of them with right check sums: the accumulator takes no frame whose check sum is wrong by
-//! another computation, and both sides' links live through all of it and say only frames.
+//! Any bytes in pieces of any size, some of them with a right CRC. The accumulator accepts no frame whose CRC is wrong according
+//! to a second implementation. The links of both sides never panic and send only frames.
 
 use super::bits::crc_32c;
 use super::native::Reader;
@@ -21,29 +21,29 @@ use cellgate_protocol::{
     to_plc::ToPlc,
 };
 
-/// One direction: its accumulator, and what it should find.
+/// One direction: its accumulator, and a second decoder to compare it with.
 #[derive(Default)]
 struct Direction {
     accumulator: Accumulator,
     reader: Reader,
-    taken: u32,
+    accepted: u32,
 }
 
 impl Direction {
     fn feed<M: Message>(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let fed = self.accumulator.feed::<M>(bytes);
-            let (taken, rest) = bytes.split_at(bytes.len() - fed.rest.len());
-            assert!(!taken.is_empty(), "no byte was taken");
-            let mut bodies = self.reader.read(taken);
+            let (consumed, rest) = bytes.split_at(bytes.len() - fed.rest.len());
+            assert!(!consumed.is_empty(), "no byte was consumed");
+            let mut bodies = self.reader.read(consumed);
             match (fed.frame, bodies.pop()) {
                 (Some(Ok((header, _))), Some(body)) => {
-                    assert_eq!(header, header_of(&body), "the header is another");
-                    self.taken += 1;
+                    assert_eq!(header, header_of(&body), "the header differs");
+                    self.accepted += 1;
                 }
-                (Some(Ok(_)), None) => panic!("a frame with a wrong check sum was taken"),
-                (Some(Err(FrameError::Check)), Some(_)) => panic!("a right check sum was taken for a wrong one"),
-                (None, Some(_)) => panic!("a frame was passed over"),
+                (Some(Ok(_)), None) => panic!("a frame with a wrong CRC was accepted"),
+                (Some(Err(FrameError::Check)), Some(_)) => panic!("a frame with a right CRC was refused"),
+                (None, Some(_)) => panic!("a frame was skipped"),
                 (Some(Err(_)) | None, _) => {}
             }
             bytes = rest;
@@ -56,7 +56,7 @@ fn header_of(body: &[u8]) -> Header {
     Header { link_id: number(4), boot_epoch: number(8), seq: number(12), ack: number(16) }
 }
 
-/// A frame of any body, with a right check sum.
+/// A frame with this body and a right CRC.
 fn framed(body: &[u8]) -> Vec<u8> {
     let raw = [body, &crc_32c(body).to_le_bytes()].concat();
     let mut frame = vec![0];
@@ -73,7 +73,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Says how many frames were taken in both directions.
+/// Returns how many frames were accepted in both directions.
 pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
     let (mut down, mut up) = (Direction::default(), Direction::default());
@@ -83,14 +83,14 @@ pub fn run(input: &[u8]) -> u32 {
     let plc = PlcSession::new(PlcSessionConfig { allowed_models: Default::default(), first_wait_ms: 66 });
     let mut plc = PlcLink::new(0, plc, Ends { plc: 0, device: None, first_link_id: 0, first_wait_ms: 66 });
     let mut now_ms = 0;
-    let mut said = Reader::default();
+    let mut sent = Reader::default();
     while !steps.is_over() {
         let kind = steps.byte();
         let bytes = match kind % 4 {
             0 => steps.bytes().to_vec(),
             1 => framed(steps.bytes()),
             2 => {
-                // The header says what is true: version, a type, the payload's length.
+                // A valid header: version, a type, the payload's length.
                 let (frame_type, payload) = (steps.byte() % 12, steps.bytes());
                 let mut body = vec![1, frame_type, payload.len() as u8, 0];
                 body.extend(
@@ -113,19 +113,19 @@ pub fn run(input: &[u8]) -> u32 {
             device.feed(now_ms, piece);
             plc.feed(now_ms, piece);
         }
-        assert_eq!((device.counters().frames, device.resyncs()), (down.taken, down.accumulator.resyncs()));
-        assert_eq!((plc.counters().frames, plc.resyncs()), (up.taken, up.accumulator.resyncs()));
+        assert_eq!((device.counters().frames, device.resyncs()), (down.accepted, down.accumulator.resyncs()));
+        assert_eq!((plc.counters().frames, plc.resyncs()), (up.accepted, up.accumulator.resyncs()));
         let mut out = [0; MAX_FRAME];
         while let Some(output) = device.poll(now_ms, None, &mut out) {
             if let Output::Bytes(bytes) = output {
-                assert_eq!(said.read(bytes).len(), 1, "the device says something that is no frame");
+                assert_eq!(sent.read(bytes).len(), 1, "the device sent bytes that are not one frame");
             }
         }
         while let Some(output) = plc.poll(now_ms, &mut out) {
             if let Output::Bytes(bytes) = output {
-                assert_eq!(said.read(bytes).len(), 1, "the PLC says something that is no frame");
+                assert_eq!(sent.read(bytes).len(), 1, "the PLC sent bytes that are not one frame");
             }
         }
     }
-    down.taken + up.taken
+    down.accepted + up.accepted
 }

@@ -1,4 +1,4 @@
-//! An application that does with its session whatever the input says, and a referee that knows what the session may say.
+//! An application that uses its session as the input directs, and checks that the session sends only verdicts that it may send.
 
 use super::steps::Steps;
 use cellgate_protocol::{
@@ -13,17 +13,17 @@ use cellgate_protocol::{
 };
 use std::num::NonZeroU64;
 
-/// The device's start.
+/// The device's boot epoch.
 pub const EPOCH: u32 = 3;
 
-/// The part in the window.
+/// The open part.
 struct Open {
     ends_ms: u64,
-    /// Its committed verdict was given to the session.
+    /// The session got its committed verdict.
     sent: bool,
 }
 
-/// The device's application. What it may do in which order is the types' business; the rest is tried.
+/// The device's application. It calls the session in every order that the types allow.
 pub(crate) struct Application {
     pub(crate) now_ms: u64,
     healthy: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Application {
     trigger: Option<Trigger>,
     open: Option<Open>,
     pending: Option<Pending>,
-    /// What was committed last, and until when it may be said.
+    /// Number and content of the last committed verdict, and until when it may be sent.
     committed: Option<(u64, PartEntry, u64)>,
     verdict_seq: NonZeroU64,
     /// Verdicts that the PLC acknowledged.
@@ -53,7 +53,7 @@ impl Application {
         }
     }
 
-    /// A session of this application.
+    /// A session for this application.
     pub(crate) fn session(&self) -> DeviceSession {
         let mut session = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: EPOCH, first_wait_ms: 66 });
         session.set_condition(self.condition);
@@ -65,10 +65,10 @@ impl Application {
         Health::attest(self.now_ms, &[worker]).filter(|_| self.healthy)
     }
 
-    /// Does one thing.
+    /// Takes one action.
     pub(crate) fn act(&mut self, session: &mut DeviceSession, steps: &mut Steps<'_>) {
-        let wish = steps.byte();
-        match wish % 10 {
+        let choice = steps.byte();
+        match choice % 10 {
             0 => {
                 if let Some(trigger) = &self.trigger {
                     session.accept(trigger);
@@ -77,13 +77,13 @@ impl Application {
             1 => {
                 if let Some(trigger) = self.trigger.take() {
                     session.refuse(trigger, ReasonCode::STORE_FAILED);
-                    // The session may have concluded it before.
+                    // The session may have concluded the part before.
                     self.open = self.open.take().filter(|open| open.sent || self.pending.is_some());
                 }
             }
             2 | 3 => {
                 if let Some(trigger) = self.trigger.take() {
-                    self.conclude(session, trigger, wish);
+                    self.conclude(session, trigger, choice);
                 }
             }
             4 | 5 => {
@@ -119,11 +119,11 @@ impl Application {
         }
     }
 
-    fn conclude(&mut self, session: &mut DeviceSession, trigger: Trigger, wish: u8) {
+    fn conclude(&mut self, session: &mut DeviceSession, trigger: Trigger, choice: u8) {
         let verdict = [WireVerdict::Pass, WireVerdict::Pass, WireVerdict::Review, WireVerdict::Reject]
-            [usize::from(wish / 10 % 4)];
-        let (score, image) = (ScoreE4(u16::from(wish)), DigestStart([wish; 8]));
-        let flags = Flags(u16::from(wish >> 7));
+            [usize::from(choice / 10 % 4)];
+        let (score, image) = (ScoreE4(u16::from(choice)), DigestStart([choice; 8]));
+        let flags = Flags(u16::from(choice >> 7));
         let reason = ReasonCode::SCORE_BELOW_REVIEW;
         let outcome = Outcome { verdict, reason, score, model: DigestStart::NONE, image, flags };
         let concluded = session.conclude(self.now_ms, trigger, outcome);
@@ -139,7 +139,7 @@ impl Application {
         let entry = pending.entry();
         let seq = self.verdict_seq;
         self.verdict_seq = seq.saturating_add(1);
-        let open = self.open.as_mut().expect("what is committed is of the part in the window");
+        let open = self.open.as_mut().expect("a committed verdict belongs to the open part");
         open.sent = true;
         self.committed = Some((seq.get(), entry, open.ends_ms));
         let dispatch = session.send_verdict(self.now_ms, pending.committed(seq), self.health().as_ref());
@@ -148,11 +148,11 @@ impl Application {
         }
     }
 
-    /// What the session tells.
-    pub(crate) fn hear(&mut self, event: DeviceEvent) {
+    /// Handles an event of the session.
+    pub(crate) fn handle(&mut self, event: DeviceEvent) {
         match event {
             DeviceEvent::Triggered(trigger) => {
-                assert!(self.open.is_none() && self.pending.is_none(), "a second part in the window");
+                assert!(self.open.is_none() && self.pending.is_none(), "a second open part");
                 self.open = Some(Open { ends_ms: trigger.deadline_at_ms(), sent: false });
                 self.trigger = Some(trigger);
             }
@@ -161,20 +161,20 @@ impl Application {
                 assert!(self.pending.replace(pending).is_none(), "a second conclusion of a part");
             }
             DeviceEvent::Delivered { verdict_seq } => {
-                assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "nobody committed it");
+                assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "a verdict that was not committed");
                 (self.open, self.delivered) = (None, self.delivered + 1);
             }
             DeviceEvent::Undelivered { verdict_seq } => {
-                assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "nobody committed it");
+                assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "a verdict that was not committed");
                 self.open = None;
             }
             DeviceEvent::RecordAcknowledged(_) | DeviceEvent::PlcSilent | DeviceEvent::PlcBack => {}
         }
     }
 
-    /// A verdict goes out only committed and in time, a PASS only in health; the low bits are those that travel.
-    pub(crate) fn may_say(&self, (part_id, nonce, verdict_seq): (u64, u32, u64), verdict: WireVerdict) {
-        let (seq, entry, ends_ms) = self.committed.expect("a verdict that nobody committed");
+    /// Checks a verdict that the session sent: it is committed and in time, and a PASS only while healthy.
+    pub(crate) fn check_verdict(&self, (part_id, nonce, verdict_seq): (u64, u32, u64), verdict: WireVerdict) {
+        let (seq, entry, ends_ms) = self.committed.expect("a verdict without a commit");
         assert_eq!((seq, entry.part_id, entry.nonce), (verdict_seq, part_id, nonce), "another part's verdict");
         assert_eq!(entry.outcome.verdict, verdict, "another verdict");
         assert!(self.now_ms <= ends_ms, "a late verdict");
@@ -183,7 +183,7 @@ impl Application {
         assert!(verdict != WireVerdict::Pass || sound, "a PASS without health");
     }
 
-    /// A part that the application forgot is concluded by the session.
+    /// Is a part open that the session must still conclude?
     pub(crate) fn is_waiting(&self) -> bool {
         self.open.as_ref().is_some_and(|open| !open.sent) && self.pending.is_none()
     }

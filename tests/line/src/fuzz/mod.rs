@@ -1,4 +1,4 @@
-//! What the fuzz targets of `tests/fuzz` do with their inputs, so that the protocol's own tests do it too.
+//! The bodies of the fuzz targets in `tests/fuzz`. The protocol's own tests run them too.
 
 pub mod accumulator;
 mod application;

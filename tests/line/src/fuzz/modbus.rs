@@ -1,6 +1,9 @@
-//! The device behind Modbus registers, driven by steps of time, bytes and events: no panic, an answer only to a frame with a
-//! right CRC by another computation, a part judged only for a sealed trigger of this start, and after all of it and a silence
-//! the next request is answered, at once.
+//! The device behind Modbus registers, driven by steps of time, bytes and events. The test checks that:
+//!
+//! - nothing panics,
+//! - only a frame whose CRC is right according to a second implementation is answered,
+//! - only a trigger of this boot epoch in a block with a right CRC-32C has a part judged,
+//! - after a silence the next request is answered at once.
 
 use super::application::{Application, EPOCH};
 use super::bits::{crc, crc_32c};
@@ -27,48 +30,48 @@ const SILENCE_MS: u64 = 20;
 /// The longest frame.
 const LONGEST: usize = 256;
 
-struct Line {
+struct Bench {
     device: ModbusDevice,
     application: Application,
-    /// The end of all that was said, and how much of it is new.
-    said: Vec<u8>,
+    /// The last bytes that the device received, and how many of them are new.
+    received: Vec<u8>,
     new: usize,
 }
 
-/// Says how many verdicts were acknowledged.
+/// Returns how many verdicts were acknowledged.
 pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
     let application = Application::new();
     let device = ModbusDevice::new(application.session(), Link::new(UNIT, SILENCE_MS), 400);
-    let mut line = Line { device, application, said: Vec::new(), new: 0 };
+    let mut bench = Bench { device, application, received: Vec::new(), new: 0 };
     while !steps.is_over() {
         match steps.byte() % 8 {
-            0..=2 => line.hears_command(&mut steps),
-            3 | 4 => line.application.act(line.device.session(), &mut steps),
-            5 => line.application.now_ms += u64::from(steps.byte()),
+            0..=2 => bench.feed_command(&mut steps),
+            3 | 4 => bench.application.act(bench.device.session(), &mut steps),
+            5 => bench.application.now_ms += u64::from(steps.byte()),
             6 => {
                 let mut frame = [&[UNIT.number()], steps.bytes()].concat();
                 frame.extend(crc_16(&frame).to_le_bytes());
                 steps.damage(&mut frame);
-                line.hears(&frame);
+                bench.feed(&frame);
             }
-            _ => line.hears(steps.bytes()),
+            _ => bench.feed(steps.bytes()),
         }
-        line.drain();
+        bench.drain();
     }
-    if line.application.is_waiting() {
-        line.application.now_ms += 700_000;
-        line.drain();
-        assert!(!line.application.is_waiting(), "a part that nobody concludes");
+    if bench.application.is_waiting() {
+        bench.application.now_ms += 700_000;
+        bench.drain();
+        assert!(!bench.application.is_waiting(), "a part was not concluded");
     }
-    line.application.now_ms += SILENCE_MS;
-    line.drain();
-    let shown = line.shown();
+    bench.application.now_ms += SILENCE_MS;
+    bench.drain();
+    let shown = bench.shown();
     if shown.status.has(Status::VALID) {
-        let in_hand = (shown.part_id, u32::from(shown.nonce), u64::from(shown.sequence));
-        line.application.may_say(in_hand, WireVerdict::from_register(shown.verdict));
+        let verdict = (shown.part_id, u32::from(shown.nonce), u64::from(shown.sequence));
+        bench.application.check_verdict(verdict, WireVerdict::from_register(shown.verdict));
     }
-    line.application.delivered
+    bench.application.delivered
 }
 
 fn crc_16(bytes: &[u8]) -> u16 {
@@ -79,9 +82,9 @@ fn encoded(request: &Request<'_>) -> Vec<u8> {
     request.encode(UNIT.number(), &mut [0; LONGEST]).expect("no more registers than fit").to_vec()
 }
 
-impl Line {
-    /// A command block or a piece of one, sealed but for some bits, its frame whole or damaged.
-    fn hears_command(&mut self, steps: &mut Steps<'_>) {
+impl Bench {
+    /// Feeds a command block or a part of one, sometimes with flipped bits in the block or in the frame.
+    fn feed_command(&mut self, steps: &mut Steps<'_>) {
         let (shape, part_id, nonce, argument) = (steps.byte(), steps.byte(), steps.byte(), steps.byte());
         let (part_id, nonce, argument) = (u64::from(part_id), u16::from(nonce), u32::from(argument));
         let command = match shape % 4 {
@@ -99,20 +102,20 @@ impl Line {
         let request = Request::WriteMultiple { address: COMMAND_ADDRESS + first as u16, values };
         let mut frame = encoded(&request);
         steps.damage(&mut frame);
-        self.hears(&frame);
+        self.feed(&frame);
     }
 
-    fn hears(&mut self, bytes: &[u8]) {
+    fn feed(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         self.device.feed(self.application.now_ms, bytes);
-        self.said.drain(..self.said.len().saturating_sub(LONGEST));
-        self.said.extend(bytes);
+        self.received.drain(..self.received.len().saturating_sub(LONGEST));
+        self.received.extend(bytes);
         self.new = bytes.len();
     }
 
-    /// Polls until there is nothing to do, and judges what is said.
+    /// Polls until there is nothing to do, and checks the answers.
     fn drain(&mut self) {
         let (now_ms, health) = (self.application.now_ms, self.application.health());
         let mut triggered = None;
@@ -121,7 +124,7 @@ impl Line {
             match self.device.poll(now_ms, health.as_ref(), &mut out) {
                 None => {
                     if let Some((part_id, nonce)) = triggered {
-                        self.is_asked_for(part_id, nonce);
+                        self.check_trigger(part_id, nonce);
                     }
                     return;
                 }
@@ -129,70 +132,70 @@ impl Line {
                     if let DeviceEvent::Triggered(trigger) = &event {
                         triggered = Some((trigger.part_id(), trigger.nonce()));
                     }
-                    self.application.hear(event);
+                    self.application.handle(event);
                 }
                 Some(Output::Bytes(bytes)) => {
-                    assert!(is_ours(bytes), "an answer with a wrong CRC");
-                    assert!(self.is_answerable(), "an answer to no frame");
+                    assert!(is_valid(bytes), "an answer with a wrong CRC");
+                    assert!(self.is_answerable(), "an answer without a request");
                 }
             }
         }
-        panic!("the session never comes to rest");
+        panic!("100 polls without an end");
     }
 
-    /// Did a frame of our unit with a right CRC end in what was said just now?
+    /// Does a frame of our unit with a right CRC end in the newest bytes?
     fn is_answerable(&self) -> bool {
-        let newest = self.said.len() - self.new;
-        // A frame's CRC, continued over itself, is 0.
+        let newest = self.received.len() - self.new;
+        // The CRC over a frame including its CRC is 0.
         let ends = |start: usize| {
             let mut crc_now = 0xFFFF;
-            (start..self.said.len().min(start + LONGEST)).any(|at| {
-                crc_now = crc(&self.said[at..=at], 0xA001, crc_now);
+            (start..self.received.len().min(start + LONGEST)).any(|at| {
+                crc_now = crc(&self.received[at..=at], 0xA001, crc_now);
                 crc_now == 0 && at + 1 >= start + 4 && at >= newest
             })
         };
-        is_ours(&self.said[newest..])
-            || (0..self.said.len()).any(|start| self.said[start] == UNIT.number() && ends(start))
+        is_valid(&self.received[newest..])
+            || (0..self.received.len()).any(|start| self.received[start] == UNIT.number() && ends(start))
     }
 
-    /// A part is judged only for the block that the device holds: sealed, a trigger, of this start. Where the frame did not
-    /// come alone, something may wait behind it.
-    fn is_asked_for(&mut self, part_id: u64, nonce: u32) {
-        if !is_ours(&self.said[self.said.len() - self.new..]) {
+    /// Checks that the device has a valid block with this trigger and this boot epoch. Skipped if the frame did not come alone,
+    /// because other bytes may wait after it.
+    fn check_trigger(&mut self, part_id: u64, nonce: u32) {
+        if !is_valid(&self.received[self.received.len() - self.new..]) {
             return;
         }
         let block = self.read(&Request::ReadHolding { address: COMMAND_ADDRESS, count: COMMAND_REGISTERS as u16 });
         let (registers, seal) = block.split_at(22);
-        assert_eq!(crc_32c(registers).to_be_bytes(), seal, "a block that is not sealed");
+        assert_eq!(crc_32c(registers).to_be_bytes(), seal, "a block with a wrong CRC-32C");
         let number = |at: usize, count: usize| {
             registers[2 * at..2 * (at + count)].iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
         };
-        // Several requests at once leave the last one's block.
+        // After several requests at once the block is that of the last one.
         if number(1, 1) == 1 && number(3, 4) == part_id {
-            assert_eq!((number(2, 1), number(7, 2)), (nonce.into(), EPOCH.into()), "a trigger of another start");
+            assert_eq!((number(2, 1), number(7, 2)), (nonce.into(), EPOCH.into()), "a trigger of another boot epoch");
         }
     }
 
-    /// The bytes of these registers; the line is silent before.
+    /// The bytes of these registers, read after a silence.
     fn read(&mut self, request: &Request<'_>) -> Vec<u8> {
         let (now_ms, health) = (self.application.now_ms, self.application.health());
         self.device.feed(now_ms, &encoded(request));
         let mut out = [0; LONGEST];
         match self.device.poll(now_ms, health.as_ref(), &mut out) {
-            Some(Output::Bytes(answer)) if is_ours(answer) => answer[3..answer.len() - 2].to_vec(),
-            other => panic!("a poll after silence is lost: {other:?}"),
+            Some(Output::Bytes(answer)) if is_valid(answer) => answer[3..answer.len() - 2].to_vec(),
+            other => panic!("a request after a silence was lost: {other:?}"),
         }
     }
 
     fn shown(&mut self) -> ModbusSnapshot {
         let bytes = self.read(&Request::ReadInput { address: 0, count: 32 });
         let registers = Registers::from_bytes(&bytes).and_then(|registers| registers.to_array());
-        ModbusSnapshot::from_registers(&registers.expect("32 registers")).expect("a sealed snapshot")
+        ModbusSnapshot::from_registers(&registers.expect("32 registers")).expect("a valid snapshot")
     }
 }
 
-/// A frame of our unit with a right CRC.
-fn is_ours(frame: &[u8]) -> bool {
-    let Some((said, check)) = frame.split_last_chunk::<2>() else { return false };
-    said.len() >= 2 && said[0] == UNIT.number() && crc_16(said).to_le_bytes() == *check
+/// Is this a frame of our unit with a right CRC?
+fn is_valid(frame: &[u8]) -> bool {
+    let Some((content, check)) = frame.split_last_chunk::<2>() else { return false };
+    content.len() >= 2 && content[0] == UNIT.number() && crc_16(content).to_le_bytes() == *check
 }

@@ -1,8 +1,8 @@
-//! Native frames once more, written plainly, to hold the protocol's own against.
+//! A second, simple decoder of native frames, to compare the protocol's decoder with.
 
 use super::bits::crc_32c;
 
-/// What stood between two delimiters, less its check sum, where that is right.
+/// The body of a frame between two delimiters. `None` if its CRC is wrong.
 fn opened(stuffed: &[u8]) -> Option<Vec<u8>> {
     let (mut raw, mut rest) = (Vec::new(), stuffed);
     while let Some((code, after)) = rest.split_first() {
@@ -17,14 +17,14 @@ fn opened(stuffed: &[u8]) -> Option<Vec<u8>> {
     (crc_32c(body).to_le_bytes() == *check).then(|| body.to_vec())
 }
 
-/// Collects what stands between delimiters.
+/// Collects the bytes between delimiters.
 #[derive(Default)]
 pub(crate) struct Reader {
     waiting: Vec<u8>,
 }
 
 impl Reader {
-    /// The bodies of the frames with a right check sum that end in these bytes.
+    /// The bodies of the frames with a right CRC that end in these bytes.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut bodies = Vec::new();
         for byte in bytes {

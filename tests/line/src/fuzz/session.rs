@@ -1,4 +1,4 @@
-//! The device's session behind native frames, driven by steps of time, bytes and events, most of which mean something.
+//! The device's session behind native frames, driven by steps of time, bytes and events, most of them valid.
 
 use super::application::{Application, EPOCH};
 use super::native::Reader;
@@ -15,41 +15,41 @@ use cellgate_protocol::{
     version::SCHEMA,
 };
 
-struct Line {
+struct Bench {
     link: DeviceLink,
     application: Application,
-    /// What the device hears, and what it says.
-    heard: Reader,
-    said: Reader,
+    /// Second decoders for the received and the sent frames.
+    received: Reader,
+    sent: Reader,
     seq: u32,
 }
 
-/// Says how many verdicts were acknowledged.
+/// Returns how many verdicts were acknowledged.
 pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
     let application = Application::new();
     let link = DeviceLink::new(application.session());
-    let mut line = Line { link, application, heard: Reader::default(), said: Reader::default(), seq: 0 };
+    let mut bench = Bench { link, application, received: Reader::default(), sent: Reader::default(), seq: 0 };
     while !steps.is_over() {
         match steps.byte() % 8 {
-            0..=2 => line.hears_message(&mut steps),
-            3..=5 => line.application.act(line.link.session(), &mut steps),
-            6 => line.application.now_ms += u64::from(steps.byte()) * 4,
-            _ => line.hears(steps.bytes()),
+            0..=2 => bench.feed_message(&mut steps),
+            3..=5 => bench.application.act(bench.link.session(), &mut steps),
+            6 => bench.application.now_ms += u64::from(steps.byte()) * 4,
+            _ => bench.feed(steps.bytes()),
         }
-        line.drain();
+        bench.drain();
     }
-    if line.application.is_waiting() {
-        line.application.now_ms += 700_000;
-        line.drain();
-        assert!(!line.application.is_waiting(), "a part that nobody concludes");
+    if bench.application.is_waiting() {
+        bench.application.now_ms += 700_000;
+        bench.drain();
+        assert!(!bench.application.is_waiting(), "a part was not concluded");
     }
-    line.application.delivered
+    bench.application.delivered
 }
 
-impl Line {
-    /// A message of the PLC, right or with some fields wrong, its frame whole or damaged.
-    fn hears_message(&mut self, steps: &mut Steps<'_>) {
+impl Bench {
+    /// Feeds a message of the PLC, sometimes with wrong fields or a damaged frame.
+    fn feed_message(&mut self, steps: &mut Steps<'_>) {
         let (shape, first, second) = (steps.byte(), steps.byte(), steps.byte());
         let message = match shape % 8 {
             0 => ToDevice::Hello(Hello { schema: SCHEMA + u32::from(first == 0xFF), plc: 1 }),
@@ -77,36 +77,36 @@ impl Line {
         let mut out = [0; MAX_FRAME];
         let mut frame = frame::encode(&header, &message, &mut out).expect("each message fits").to_vec();
         steps.damage(&mut frame);
-        self.hears(&frame);
+        self.feed(&frame);
     }
 
-    /// Of what comes only frames with a right check sum count, by another computation.
-    fn hears(&mut self, bytes: &[u8]) {
+    /// Feeds bytes. The link accepts only frames whose CRC is right according to a second implementation.
+    fn feed(&mut self, bytes: &[u8]) {
         let before = self.link.counters().frames;
         self.link.feed(self.application.now_ms, bytes);
-        let taken = self.link.counters().frames.wrapping_sub(before) as usize;
-        assert!(taken <= self.heard.read(bytes).len(), "a frame with a wrong check sum was taken");
+        let accepted = self.link.counters().frames.wrapping_sub(before) as usize;
+        assert!(accepted <= self.received.read(bytes).len(), "a frame with a wrong CRC was accepted");
     }
 
-    /// Polls until there is nothing to do, and judges what is said.
+    /// Polls until there is nothing to do, and checks the sent frames.
     fn drain(&mut self) {
         let (now_ms, health) = (self.application.now_ms, self.application.health());
         let mut out = [0; MAX_FRAME];
         for _ in 0..100 {
             match self.link.poll(now_ms, health.as_ref(), &mut out) {
                 None => return,
-                Some(Output::Event(event)) => self.application.hear(event),
+                Some(Output::Event(event)) => self.application.handle(event),
                 Some(Output::Bytes(bytes)) => {
-                    let [body] = &self.said.read(bytes)[..] else { panic!("something that is no frame") };
+                    let [body] = &self.sent.read(bytes)[..] else { panic!("bytes that are not one frame") };
                     if FrameType(body[1]) == FrameType::VERDICT {
                         let message = frame::decode(&bytes[1..bytes.len() - 1]).expect("a message").1;
                         let ToPlc::Verdict(verdict) = message else { panic!("a frame of another type") };
-                        let said = (verdict.part_id(), verdict.nonce(), verdict.verdict_seq());
-                        self.application.may_say(said, verdict.code().verdict());
+                        let numbers = (verdict.part_id(), verdict.nonce(), verdict.verdict_seq());
+                        self.application.check_verdict(numbers, verdict.code().verdict());
                     }
                 }
             }
         }
-        panic!("the session never comes to rest");
+        panic!("100 polls without an end");
     }
 }

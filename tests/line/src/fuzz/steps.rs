@@ -1,6 +1,6 @@
-//! An input as a list of steps: whatever the bytes are, they mean something.
+//! A fuzzer's input as a list of steps. Every input is valid.
 
-/// What is left of an input; behind its end there are zeros.
+/// The rest of an input. After its end come zeros.
 pub(crate) struct Steps<'a>(&'a [u8]);
 
 impl<'a> Steps<'a> {
@@ -18,7 +18,7 @@ impl<'a> Steps<'a> {
         *first
     }
 
-    /// So many bytes as the first of them says, as far as there are that many.
+    /// Reads a length byte and then that number of bytes, or as many as there are.
     pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()).min(self.0.len());
         let (bytes, rest) = self.0.split_at(length);
@@ -26,11 +26,11 @@ impl<'a> Steps<'a> {
         bytes
     }
 
-    /// Turns up to 8 bits, where the next byte asks for it: one in four does.
+    /// Flips up to 8 bits if the next byte is 0xC0 or more, which is one in four.
     pub(crate) fn damage(&mut self, frame: &mut [u8]) {
-        let wish = self.byte();
-        for _ in 0..wish.saturating_sub(0xB8) / 8 {
-            let at = usize::from(self.byte()) * 2 + usize::from(wish & 1);
+        let choice = self.byte();
+        for _ in 0..choice.saturating_sub(0xB8) / 8 {
+            let at = usize::from(self.byte()) * 2 + usize::from(choice & 1);
             frame[at % frame.len()] ^= 1 << (self.byte() % 8);
         }
     }

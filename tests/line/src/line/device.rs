@@ -22,40 +22,40 @@ use std::{collections::VecDeque, num::NonZeroU64};
 
 /// The model that judges.
 pub const MODEL: DigestStart = DigestStart(*b"modelnr1");
-/// A record of the backlog is sent again after this time.
+/// The interval at which a record of the backlog is sent again.
 const REPLAY_MS: u64 = 500;
 
-/// What the application is doing with the part in hand.
+/// The application's current step for the open part, and when it ends.
 enum Job {
     Idle,
-    /// The acceptance is on its way to the journal.
+    /// The journal is storing the acceptance.
     Opening(Trigger, u64),
     Judging(Trigger, u64, Outcome),
-    /// The verdict is on its way to the journal; `fails`: the store will say that it could not.
+    /// The journal is storing the verdict. `true`: the store will report a failure.
     Committing(Pending, u64, bool),
-    /// The store failed; `durable`: the journal holds the verdict all the same.
-    Mending(Pending, u64, bool),
+    /// The store reported a failure. `true`: the journal has stored the verdict all the same.
+    Repairing(Pending, u64, bool),
 }
 
-/// What survives a restart.
+/// The state that survives a restart.
 #[derive(Default)]
 struct Journal {
     boot_epoch: u32,
     verdict_seq: u64,
-    /// Accepted parts without a terminal entry.
+    /// Part, nonce and boot epoch of accepted parts without a terminal record.
     open: Vec<(u64, u32, u32)>,
     /// Verdicts that were not acknowledged.
     backlog: VecDeque<Record>,
 }
 
 impl Journal {
-    /// Stores a terminal entry, durably.
+    /// Stores a terminal record durably and returns its number.
     fn commit(&mut self, now_ms: u64, record: Record, parts: &mut Parts) -> NonZeroU64 {
         self.verdict_seq += 1;
         self.open.retain(|(part_id, ..)| *part_id != record.part_id);
         self.backlog.push_back(Record { verdict_seq: self.verdict_seq, ..record });
         if let Some(part) = parts.get_mut(&record.part_id) {
-            // The session may conclude before the acceptance was stored: then one row holds both.
+            // The session may conclude before the acceptance was stored. Then one row has both.
             part.opened = part.opened.max(1);
             part.terminal += 1;
             if record.code.verdict() == WireVerdict::Pass {
@@ -66,7 +66,7 @@ impl Journal {
     }
 }
 
-/// The device: down while it has no link.
+/// The device. It is down while `link` is `None`.
 pub struct Device {
     profile: Profile,
     journal: Journal,
@@ -95,20 +95,20 @@ impl Device {
         }
     }
 
-    /// The power goes at a time, and comes back later.
+    /// Cuts the power at `at_ms` for `down_for_ms`.
     pub fn restart_at(&mut self, at_ms: u64, down_for_ms: u64) {
         self.restart_ms = Some(at_ms);
         self.down_for_ms = down_for_ms;
     }
 
-    /// Bytes that came; lost where the device is down.
+    /// Feeds received bytes. They are lost while the device is down.
     pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
         if let Some(link) = &mut self.link {
             link.feed(now_ms, bytes);
         }
     }
 
-    /// Does what is to be done now.
+    /// Does everything that is due now.
     pub fn run(
         &mut self,
         now_ms: u64,
@@ -140,7 +140,7 @@ impl Device {
         self.link = Some(link);
     }
 
-    /// Everything but the journal is gone. A commit under way may or may not have become durable.
+    /// Loses everything but the journal. A commit in progress may or may not have become durable.
     fn power_cut(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts) {
         let job = std::mem::replace(&mut self.job, Job::Idle);
         if let Job::Committing(pending, ..) = job
@@ -151,7 +151,7 @@ impl Device {
         (self.link, self.restart_ms, self.up_ms) = (None, None, now_ms + self.down_for_ms);
     }
 
-    /// Parts that were in hand get their terminal entry before anything is said.
+    /// Starts the device. Parts that were open get their terminal record before anything is sent.
     fn start(&mut self, now_ms: u64, parts: &mut Parts) {
         for (part_id, nonce, boot_epoch) in self.journal.open.clone() {
             let outcome = Outcome::reject(ReasonCode::RESTARTED);
@@ -166,7 +166,7 @@ impl Device {
         self.link = Some(DeviceTransport::new(self.profile, session));
     }
 
-    /// The application's own work on the part in hand.
+    /// The application's work on the open part.
     fn work(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts, link: &mut DeviceTransport) {
         let health = Health::attest(now_ms, &[WorkerProgress { last_ms: now_ms, allowed_ms: 1 }]);
         let health = health.filter(|_| now_ms >= self.hung_until_ms);
@@ -196,12 +196,12 @@ impl Device {
                     if durable {
                         self.journal.commit(now_ms, original.record(NonZeroU64::MIN, Origin::REPLAY), parts);
                     }
-                    Job::Mending(pending, now_ms + 200, durable)
+                    Job::Repairing(pending, now_ms + 200, durable)
                 } else {
                     self.commit(now_ms, pending, session, health.as_ref(), parts)
                 }
             }
-            Job::Mending(pending, until_ms, durable) if now_ms >= until_ms => {
+            Job::Repairing(pending, until_ms, durable) if now_ms >= until_ms => {
                 session.set_condition(condition(true));
                 if durable {
                     session.settle(pending);
@@ -228,7 +228,7 @@ impl Device {
         Job::Idle
     }
 
-    /// Sends the oldest unacknowledged verdict of an earlier part, as information.
+    /// Sends the oldest unacknowledged verdict of an earlier start as a record.
     fn replay(&mut self, now_ms: u64, link: &mut DeviceTransport) {
         if let Some(record) = self.journal.backlog.front()
             && record.boot_epoch != self.journal.boot_epoch
@@ -265,7 +265,7 @@ fn condition(store_ok: bool) -> Condition {
     Condition { mode: Mode::Operating, store_ok, degraded: false, backlog: 0 }
 }
 
-/// How long a part takes, and what is found: mostly quick and good, sometimes too late.
+/// The time and the result of judging a part. Most parts are judged quickly and are good; some are judged too late.
 fn judged(random: &mut Random) -> (u64, Outcome) {
     let takes_ms = if chance(random, 2_000) { random.below(1_000) } else { 5 + random.below(20) };
     let (verdict, reason) = match random.below(10) {

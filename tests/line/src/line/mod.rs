@@ -1,5 +1,5 @@
-//! A simulated line: the session machines of both sides, a lossy wire between them, a device with a journal that
-//! survives restarts, and a referee. Time is simulated; a seed gives the same run on every machine.
+//! A simulated production line: the sessions of both sides, a faulty link between them, a device with a journal that survives
+//! restarts, and a referee that checks every part. Time is simulated. A seed gives the same run on every machine.
 
 pub mod device;
 pub mod profile;
@@ -23,29 +23,29 @@ use referee::{BAUD, DEADLINE_MS, chance};
 use std::collections::VecDeque;
 use wire::Wire;
 
-/// A part is looked at by the referee so long after its trigger: longer than anything may still happen to it.
+/// The referee checks a part this long after its trigger, when nothing can happen to it any more.
 const SETTLED_MS: u64 = 30_000;
 
-/// What came out.
+/// The results of a run.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
     /// Parts that were triggered.
     pub cycles: u64,
     /// Parts that passed the gate.
     pub passes: u64,
-    /// PASS at the gate without a committed PASS of this part, nonce and epoch, in time.
+    /// Parts that passed the gate without a committed PASS for the same part, nonce and boot epoch, or too late.
     pub false_passes: u64,
-    /// Accepted parts whose journal has not exactly one terminal entry, and parts without exactly one decision.
+    /// Accepted parts without exactly one terminal record in the journal, and parts without exactly one decision of the gate.
     pub wrong_records: u64,
     /// Restarts of the device and of the PLC.
     pub restarts: [u64; 2],
-    /// Frames that were sent, and those of them that met a fault.
+    /// Sent frames, and faults of the link.
     pub frames: [u64; 2],
     /// Simulated milliseconds.
     pub simulated_ms: u64,
 }
 
-/// The PLC and everything around it.
+/// The simulated line.
 pub struct Line {
     profile: Profile,
     random: Random,
@@ -66,7 +66,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line that starts.
+    /// A line at time 0.
     pub fn new(profile: Profile, seed: u64, faults: Faults) -> Self {
         let mut random = Random::new(seed);
         Self {
@@ -132,10 +132,10 @@ impl Line {
     fn trigger(&mut self) {
         let now_ms = self.now_ms;
         self.part_id += 1;
-        // Counts up like a PLC's retained counter: never the same twice, and a neighbour is one bit away.
+        // Counts up like a retained counter of a PLC. It is never the same twice, and neighbours often differ in one bit.
         self.nonce = match self.profile {
             Profile::Native => self.nonce.wrapping_add(1),
-            // As wide as the register.
+            // The register has 16 bits.
             Profile::Modbus => u32::from((self.nonce as u16).wrapping_add(1)),
         };
         if self.plc.session().trigger(now_ms, self.part_id, self.nonce, DEADLINE_MS).is_err() {
@@ -154,7 +154,7 @@ impl Line {
         }
     }
 
-    /// The PLC restarts: it records what it had open, and knows nothing any more but its counters.
+    /// Restarts the PLC. It decides the open part and forgets everything but its counters.
     fn restart_plc(&mut self) {
         self.summary.restarts[1] += 1;
         self.decided(self.part_id);
@@ -199,7 +199,7 @@ impl Line {
         self.next_part_ms = self.now_ms + self.random.below(20);
     }
 
-    /// Looks at parts to which nothing can happen any more.
+    /// Checks the parts to which nothing can happen any more.
     fn settle(&mut self, now_ms: u64) {
         while let Some(part_id) = self.unsettled.front()
             && self.parts[part_id].triggered_ms.saturating_add(SETTLED_MS) < now_ms

@@ -1,4 +1,4 @@
-//! The ends of the line in either profile, behind one face.
+//! The ends of the link in either profile, behind one interface.
 
 use super::referee::{BAUD, DEADLINE_MS};
 use cellgate_protocol::{
@@ -16,7 +16,7 @@ use cellgate_protocol::{
     },
 };
 
-/// Which profile the line speaks.
+/// The profile of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// Frames of the native profile.
@@ -37,9 +37,9 @@ pub enum PlcEnd {
     Modbus(Box<ModbusPlc>),
 }
 
-/// The buffer of the shorter frames.
+/// The start of the buffer, as long as the longest native frame.
 fn native(out: &mut FrameBuffer) -> &mut [u8; MAX_FRAME] {
-    out.first_chunk_mut().expect("a Modbus frame is the longer one")
+    out.first_chunk_mut().expect("the longest Modbus frame is longer")
 }
 
 impl DeviceTransport {
@@ -60,7 +60,7 @@ impl DeviceTransport {
         }
     }
 
-    /// Does a PLC listen?
+    /// Is a PLC connected?
     pub fn is_open(&self) -> bool {
         match self {
             Self::Native(link) => link.is_open(),

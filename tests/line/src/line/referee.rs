@@ -1,41 +1,41 @@
-//! What the whole line goes by: its speed, how bad it is, and what the referee knows.
+//! The settings of the simulated line, and what the referee knows about each part.
 
 use crate::random::Random;
 use std::collections::HashMap;
 
-/// The line's speed in bits per second.
+/// The speed of the link in bits per second.
 pub(crate) const BAUD: u32 = 115_200;
-/// A part's time.
+/// The time of a part.
 pub(crate) const DEADLINE_MS: u32 = 300;
-/// How bad the line is: chances in 100,000.
+/// The chances of faults, in 100,000.
 #[derive(Debug, Clone, Copy)]
 pub struct Faults {
-    /// Of each frame: lost, doubled, damaged, delayed past others, an old one played again.
+    /// Each of these for a frame: it is lost, doubled, damaged or delayed, noise comes before it, an old frame is replayed.
     pub frame: u32,
-    /// Of each part: the device or the PLC restarts.
+    /// For each part: the device restarts; and, separately, the PLC restarts.
     pub restart: u32,
-    /// Of each part: a worker hangs, the store fails, the judging takes too long.
+    /// For each part: a worker of the appliance hangs.
     pub appliance: u32,
 }
 
 /// What the referee knows about a part.
 #[derive(Debug, Default)]
 pub struct Part {
-    /// Times that the journal took its acceptance.
+    /// How often the journal stored its acceptance.
     pub opened: u32,
-    /// Terminal entries in the journal.
+    /// Terminal records in the journal.
     pub terminal: u32,
-    /// The nonce, epoch and time of a committed PASS.
+    /// The nonce, boot epoch and time of a committed PASS.
     pub pass: Option<(u32, u32, u64)>,
-    /// Decisions at the gate.
+    /// Decisions of the gate.
     pub(crate) decided: u32,
     pub(crate) triggered_ms: u64,
 }
 
-/// What the referee knows about all parts that are not settled.
+/// What the referee knows about the parts that it has not checked yet.
 pub type Parts = HashMap<u64, Part>;
 
-/// True in `of_100_000` of 100,000 cases.
+/// True with a chance of `of_100_000` in 100,000.
 pub(crate) fn chance(random: &mut Random, of_100_000: u32) -> bool {
     random.below(100_000) < u64::from(of_100_000)
 }

@@ -1,80 +1,83 @@
-//! One direction of a bad line.
+//! One direction of a faulty link.
 
-use super::referee::{BAUD, chance as strikes_by};
+use super::referee::{BAUD, chance as happens_by};
 use crate::random::Random;
 use cellgate_protocol::limits::link_time_ms;
 
-/// Frames that are kept to be played again.
+/// How many frames are kept, to be replayed later.
 const KEPT: usize = 64;
 
-/// Bytes on their way, and what can go wrong with them.
+/// Bytes in transit, and random faults.
 #[derive(Debug, Default)]
 pub struct Wire {
-    under_way: Vec<(u64, Vec<u8>)>,
+    /// Arrival times and bytes.
+    in_transit: Vec<(u64, Vec<u8>)>,
     kept: Vec<Vec<u8>>,
-    /// The time until which the line is taken by the bytes before.
-    taken_until_ms: u64,
-    /// Frames given to the wire.
+    /// When the bytes sent before leave the link free.
+    free_at_ms: u64,
+    /// Frames sent.
     pub sent: u64,
-    /// Faults that it made.
+    /// Faults made.
     pub faults: u64,
 }
 
 impl Wire {
-    /// The next arrival.
+    /// The time of the next arrival.
     pub fn next_ms(&self) -> Option<u64> {
-        self.under_way.iter().map(|(at_ms, _)| *at_ms).min()
+        self.in_transit.iter().map(|(at_ms, _)| *at_ms).min()
     }
 
-    /// Bytes that have arrived, the oldest first.
+    /// The oldest bytes that have arrived.
     pub fn take(&mut self, now_ms: u64) -> Option<Vec<u8>> {
-        let (index, (at_ms, _)) = self.under_way.iter().enumerate().min_by_key(|(_, (at_ms, _))| *at_ms)?;
-        (*at_ms <= now_ms).then(|| self.under_way.remove(index).1)
+        let (index, (at_ms, _)) = self.in_transit.iter().enumerate().min_by_key(|(_, (at_ms, _))| *at_ms)?;
+        (*at_ms <= now_ms).then(|| self.in_transit.remove(index).1)
     }
 
-    /// Sends a frame; each of its faults has the same chance.
+    /// Sends a frame. Each kind of fault happens with the same chance.
     pub fn send(&mut self, now_ms: u64, bytes: &[u8], random: &mut Random, chance: u32) {
         self.sent += 1;
-        self.taken_until_ms = self.taken_until_ms.max(now_ms) + link_time_ms(bytes.len(), BAUD);
-        let arrives_ms = self.taken_until_ms;
+        self.free_at_ms = self.free_at_ms.max(now_ms) + link_time_ms(bytes.len(), BAUD);
+        let arrives_ms = self.free_at_ms;
         if self.kept.len() < KEPT {
             self.kept.push(bytes.to_vec());
         } else {
             self.kept[(self.sent % KEPT as u64) as usize] = bytes.to_vec();
         }
         let mut faults = 0;
-        let mut strikes = |random: &mut Random| {
-            let strikes = strikes_by(random, chance);
-            faults += u64::from(strikes);
-            strikes
+        let mut happens = |random: &mut Random| {
+            let happens = happens_by(random, chance);
+            faults += u64::from(happens);
+            happens
         };
-        if strikes(random) {
-            // Played again: any of the last frames, some time later.
+        if happens(random) {
+            // Replay one of the last frames later.
             let old = self.kept[random.below(self.kept.len() as u64) as usize].clone();
-            self.under_way.push((arrives_ms + random.below(600), old));
+            self.in_transit.push((arrives_ms + random.below(600), old));
         }
-        if strikes(random) {
-            // Noise of its own.
+        if happens(random) {
+            // Noise.
             let noise = (0..1 + random.below(300)).map(|_| random.next_u64() as u8).collect();
-            self.under_way.push((arrives_ms, noise));
+            self.in_transit.push((arrives_ms, noise));
         }
-        if strikes(random) {
-            self.under_way.push((arrives_ms + random.below(50), bytes.to_vec()));
+        if happens(random) {
+            // A second copy of the frame.
+            self.in_transit.push((arrives_ms + random.below(50), bytes.to_vec()));
         }
-        if !strikes(random) {
+        // Otherwise the frame is lost.
+        if !happens(random) {
             let mut bytes = bytes.to_vec();
-            if strikes(random) {
+            if happens(random) {
                 damage(&mut bytes, random);
             }
-            // Delayed past others: reordered.
-            let delay_ms = if strikes(random) { random.below(400) } else { 0 };
-            self.under_way.push((arrives_ms + delay_ms, bytes));
+            // A delay can reorder frames.
+            let delay_ms = if happens(random) { random.below(400) } else { 0 };
+            self.in_transit.push((arrives_ms + delay_ms, bytes));
         }
         self.faults += faults;
     }
 }
 
-/// Turns bits, cuts, or puts bytes in between.
+/// Flips bits, truncates, or inserts a byte.
 fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
     match random.below(3) {
         0 => {

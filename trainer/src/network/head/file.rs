@@ -1,5 +1,5 @@
-//! A head as a file, `head.safetensors`: the layers' kinds as JSON in the metadata entry `cellgate.head`, their numbers
-//! as f32 tensors named `members.<member>.<layer>.<weight|bias>`.
+//! The file of a head, `head.safetensors`. The metadata entry `cellgate.head` holds the kinds of the layers as JSON. Their
+//! numbers are f32 tensors named `members.<member>.<layer>.<weight|bias>`.
 
 use super::{Activation, Head, HeadError, Layer};
 use crate::files;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const METADATA: &str = "cellgate.head";
 const VERSION: u32 = 1;
 
-/// Why a head could not be read or written.
+/// Error of reading or writing a head.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadFileError {
     /// The file can't be read or written.
@@ -21,25 +21,25 @@ pub enum HeadFileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file is no head.
+    /// The file does not hold a head.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What stands there.
+        /// The content found, or the fault.
         found: String,
-        /// What should stand there.
+        /// The content expected.
         expected: String,
     },
-    /// The parts of the head don't fit together.
+    /// The head is inconsistent.
     #[error("{}: {source}", path.display())]
     Head {
         /// The file.
         path: PathBuf,
-        /// Where they don't.
+        /// The first fault.
         source: HeadError,
     },
 }
@@ -63,7 +63,7 @@ enum LayerKind {
 }
 
 impl Head {
-    /// Writes the head to `path`, whole or not at all.
+    /// Writes the head to `path` atomically.
     ///
     /// # Errors
     /// [`HeadFileError`]: the head fails [`Head::check`], or the file can't be written.
@@ -76,7 +76,7 @@ impl Head {
     /// Reads the head at `path` and checks it.
     ///
     /// # Errors
-    /// [`HeadFileError`]: unreadable, no head, or its parts don't fit together.
+    /// [`HeadFileError`]: the file can't be read, does not hold a head, or holds an inconsistent one.
     pub fn read(path: &Path) -> Result<Self, HeadFileError> {
         let bytes = std::fs::read(path).map_err(|source| HeadFileError::Io { path: path.to_owned(), source })?;
         Self::from_bytes(&bytes, path)
@@ -118,7 +118,7 @@ impl Head {
     }
 
     fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, HeadFileError> {
-        let no_head = |error: String| malformed(path, error, "a head.safetensors");
+        let no_head = |error: String| malformed(path, error, "a head.safetensors as `train` writes it");
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| no_head(error.to_string()))?;
         let structure = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA));
         let structure = structure.ok_or_else(|| no_head(format!("no metadata entry {METADATA}")))?;
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_survives_its_file_bit_by_bit() {
+    fn a_head_is_read_back_bit_by_bit() {
         let folder = tempfile::tempdir().unwrap();
         for activation in [Activation::Softmax, Activation::Sigmoid] {
             let (head, path) = (head(activation), folder.path().join("head.safetensors"));
@@ -178,12 +178,12 @@ mod tests {
             assert_eq!(Head::read(&path).unwrap(), head);
             let bytes = std::fs::read(&path).unwrap();
             head.write(&path).unwrap();
-            assert_eq!(std::fs::read(&path).unwrap(), bytes, "the same head gives the same file");
+            assert_eq!(std::fs::read(&path).unwrap(), bytes, "the same head must give the same file");
         }
     }
 
     #[test]
-    fn every_truncation_is_an_error() {
+    fn a_truncated_file_is_an_error() {
         let path = Path::new("head.safetensors");
         let bytes = head(Activation::Sigmoid).to_bytes(path).unwrap();
         for length in (0..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
@@ -192,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn other_safetensors_files_are_no_heads() {
+    fn other_safetensors_files_are_refused() {
         let bytes = safetensors::serialize([("a", TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap())], None);
-        let error = Head::from_bytes(&bytes.unwrap(), Path::new("x")).unwrap_err().to_string();
-        assert_eq!(error, "x: found no metadata entry cellgate.head, expected a head.safetensors");
+        let error = Head::from_bytes(&bytes.unwrap(), Path::new("x")).unwrap_err();
+        insta::assert_snapshot!("no_head", error.to_string());
     }
 }

@@ -1,6 +1,6 @@
 //! One layer of a head.
 
-/// One layer: a vector in, a vector out.
+/// One layer. It maps a vector to a vector.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layer {
     /// `weight * x + bias`.
@@ -9,12 +9,12 @@ pub enum Layer {
         inputs: usize,
         /// Length of the output.
         outputs: usize,
-        /// `outputs * inputs` numbers, a row an output.
+        /// `outputs * inputs` numbers, one row per output.
         weight: Vec<f32>,
         /// `outputs` numbers.
         bias: Vec<f32>,
     },
-    /// `length` elements from `start` on: the features that a member of an ensemble looks at.
+    /// `length` elements from `start` on: the features that a member of an ensemble uses.
     Slice {
         /// The first element.
         start: usize,
@@ -23,26 +23,32 @@ pub enum Layer {
     },
     /// `max(x, 0)`.
     Relu,
-    /// `sign(x) * sqrt(|x|)`, which tames the long tails of pooled features.
+    /// `sign(x) * sqrt(|x|)`, which shortens the long tails of pooled features.
     SignedSqrt,
 }
 
 impl Layer {
-    /// The length of the output for an input of `width` numbers, or what was found and what was expected.
+    /// Checks the layer. Returns the length of its output for an input of `width` numbers, or a pair of what was found and
+    /// what was expected.
     pub(super) fn outputs_for(&self, width: usize) -> Result<usize, (String, String)> {
         let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
         let (outputs, all_finite) = match self {
             Self::Affine { inputs, outputs, weight, bias } => {
                 let sound = *inputs == width && Some(weight.len()) == inputs.checked_mul(*outputs);
                 if !sound || bias.len() != *outputs {
-                    let found = format!("{} weights, {} biases, {inputs} -> {outputs}", weight.len(), bias.len());
-                    return Err((found, format!("{width} inputs, as many weights as inputs x outputs")));
+                    let (weights, biases) = (weight.len(), bias.len());
+                    let found = format!("{inputs} inputs, {outputs} outputs, {weights} weights and {biases} biases");
+                    let expected = format!("{width} inputs, inputs x outputs weights, and one bias for each output");
+                    return Err((found, expected));
                 }
                 (*outputs, finite(weight) && finite(bias))
             }
             Self::Slice { start, length } => {
                 if start.checked_add(*length).is_none_or(|end| end > width) {
-                    return Err((format!("{length} elements from {start} on"), format!("no more than {width}")));
+                    return Err((
+                        format!("a slice of {length} elements from {start} on"),
+                        format!("a slice within {width} elements"),
+                    ));
                 }
                 (*length, true)
             }
@@ -51,7 +57,7 @@ impl Layer {
         if all_finite { Ok(outputs) } else { Err(("a number that is not finite".into(), "finite numbers".into())) }
     }
 
-    /// The output; the layer fits the input's length.
+    /// The layer's output. The length of `values` must fit the layer.
     pub(super) fn forward(&self, mut values: Vec<f64>) -> Vec<f64> {
         match self {
             Self::Affine { inputs, weight, bias, .. } => {
@@ -60,7 +66,7 @@ impl Layer {
                 return rows.map(|(row, &bias)| dot(row) + f64::from(bias)).collect();
             }
             Self::Slice { start, length } => return values.drain(*start..start + length).collect(),
-            // Not f64::max, which would turn NaN into 0: a part without a score must not pass.
+            // f64::max would turn NaN into 0, and a part without a score could pass.
             Self::Relu => values.iter_mut().filter(|value| **value < 0.0).for_each(|value| *value = 0.0),
             Self::SignedSqrt => values.iter_mut().for_each(|value| *value = value.signum() * value.abs().sqrt()),
         }

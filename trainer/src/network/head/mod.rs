@@ -1,4 +1,4 @@
-//! From a feature vector to the score: what training makes.
+//! The head: computes the score from a feature vector.
 
 mod file;
 mod layer;
@@ -9,13 +9,13 @@ pub use layer::Layer;
 use super::pooling::{self, Block};
 use serde::{Deserialize, Serialize};
 
-/// What turns the logits into the probability of "abnormal".
+/// The function from logits to the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
-    /// Of two logits, normal and abnormal; the score is the second one's share.
+    /// Softmax of two logits, normal and abnormal. The score is its second output.
     Softmax,
-    /// Of one logit.
+    /// Sigmoid of one logit.
     Sigmoid,
 }
 
@@ -30,49 +30,53 @@ impl Activation {
     }
 }
 
-/// A trained head: an ensemble of one or more members, each a chain of layers from the features to logits; the logits'
-/// mean goes through the activation.
+/// A trained head. It is an ensemble of one or more members, each a chain of layers from the features to logits. The
+/// activation is applied to the mean of the members' logits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
-    /// The features that it takes: these blocks' concatenation.
+    /// The blocks of its input. The input is their concatenation.
     pub blocks: Vec<Block>,
-    /// At least one chain of layers.
+    /// The members, at least one.
     pub members: Vec<Vec<Layer>>,
-    /// From mean logits to the score.
+    /// The function from mean logits to the score.
     pub activation: Activation,
 }
 
-/// A head whose parts don't fit together.
+/// A fault of an inconsistent head.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("head: {place}: found {found}, expected {expected}")]
 pub struct HeadError {
-    /// Where, such as `member 0, layer 2`.
+    /// The location of the fault, such as `member 0, layer 2`.
     pub place: String,
-    /// What stands there.
+    /// The content found.
     pub found: String,
-    /// What should stand there.
+    /// The content expected.
     pub expected: String,
 }
 
 impl Head {
-    /// The number of features that it takes.
+    /// The number of features in its input.
     #[must_use]
     pub fn width(&self) -> usize {
         pooling::width(&self.blocks)
     }
 
-    /// Checks that each chain leads from the features to the logits and that all numbers are finite.
+    /// Checks that the layers of each member fit together, from the features to the logits, and that all numbers are finite.
     ///
     /// # Errors
-    /// [`HeadError`] for the first place that does not fit.
+    /// [`HeadError`] for the first fault.
     pub fn check(&self) -> Result<(), HeadError> {
         let error = |place: String, found: String, expected: String| Err(HeadError { place, found, expected });
         if let Some(block) = self.blocks.iter().find(|block| block.width() == 0) {
-            return error("blocks".into(), format!("stage {}", block.stage), "a stage of 1..=4".into());
+            return error(
+                "blocks".into(),
+                format!("the block {block}"),
+                "the mean of stage 1 to 4 or 3covariance".into(),
+            );
         }
         if self.blocks.is_empty() || self.members.is_empty() {
-            let found = format!("{} blocks, {} members", self.blocks.len(), self.members.len());
-            return error("the whole".into(), found, "at least one of each".into());
+            let found = format!("{} blocks and {} members", self.blocks.len(), self.members.len());
+            return error("structure".into(), found, "at least one of each".into());
         }
         for (index, layers) in self.members.iter().enumerate() {
             let mut width = self.width();
@@ -84,14 +88,14 @@ impl Head {
                 })?;
             }
             if width != self.activation.logits() {
-                let expected = format!("{} for {:?}", self.activation.logits(), self.activation);
+                let expected = format!("{} for the activation {:?}", self.activation.logits(), self.activation);
                 return error(format!("member {index}"), format!("{width} outputs"), expected);
             }
         }
         Ok(())
     }
 
-    /// The mean logits of one feature vector, in f64 throughout.
+    /// The mean logits of one feature vector, computed in f64.
     ///
     /// # Panics
     /// If `features` does not hold [`Self::width`] numbers, or the head fails [`Self::check`].
@@ -108,7 +112,7 @@ impl Head {
         mean
     }
 
-    /// The score of one feature vector: the probability of "abnormal", 0..=1; NaN if a feature is NaN.
+    /// The score of one feature vector, 0..=1. NaN if a feature is NaN.
     ///
     /// # Panics
     /// As [`Self::logits`].
@@ -128,7 +132,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::network::pooling::Pool;
 
-    /// Two members of all kinds of layers, 512 -> 3 -> logits.
+    /// Two members with all kinds of layers, 512 -> 3 -> logits.
     pub(crate) fn head(activation: Activation) -> Head {
         let wave = |count: usize, step: f32| (0..count).map(|index| (index as f32 * step).sin() * 0.1).collect();
         let member = |step: f32| {
@@ -145,7 +149,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_small_head_by_hand() {
+    fn a_small_head_gives_logits_computed_by_hand() {
         let affine = |bias: f32| Layer::Affine {
             inputs: 64,
             outputs: 1,
@@ -160,7 +164,7 @@ pub(crate) mod tests {
         head.check().unwrap();
         let mut features = vec![9.0; 64];
         features[..2].copy_from_slice(&[1.0, 3.5]);
-        // 1 - 3.5 + 0.5 = -2 of the first member, relu of it = 0 of the second, mean -1.
+        // The first member gives 1 - 3.5 + 0.5 = -2, the second relu(-2) = 0. Their mean is -1.
         assert_eq!(head.logits(&features), [-1.0]);
         assert!((head.score(&features) - 0.268_941_42).abs() < 1e-7);
         features[0] = f32::NAN;
@@ -169,7 +173,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn softmax_takes_the_second_logit() {
+    fn the_softmax_score_is_the_share_of_the_second_logit() {
         let mut head = head(Activation::Softmax);
         head.check().unwrap();
         let features: Vec<f32> = (0..512).map(|index| index as f32 / 256.0).collect();
@@ -180,30 +184,27 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
-        let broken = |change: fn(&mut Head)| {
+    fn an_inconsistent_head_is_refused() {
+        let changes: [fn(&mut Head); 7] = [
+            |head| head.blocks[0].stage = 3,
+            |head| head.activation = Activation::Softmax,
+            |head| head.members.clear(),
+            |head| head.blocks[0].stage = 0,
+            |head| head.members[1][1] = Layer::Slice { start: 1, length: 512 },
+            |head| match &mut head.members[1][2] {
+                Layer::Affine { bias, .. } => bias[0] = f32::NAN,
+                other => panic!("{other:?}"),
+            },
+            |head| match &mut head.members[1][2] {
+                Layer::Affine { bias, .. } => bias.clear(),
+                other => panic!("{other:?}"),
+            },
+        ];
+        let errors = changes.iter().map(|change| {
             let mut head = head(Activation::Sigmoid);
             change(&mut head);
-            head.check().unwrap_err().to_string()
-        };
-        assert_eq!(
-            broken(|head| head.blocks[0].stage = 3),
-            "head: member 0, layer 1: found 512 elements from 0 on, expected no more than 256"
-        );
-        assert_eq!(
-            broken(|head| head.activation = Activation::Softmax),
-            "head: member 0: found 1 outputs, expected 2 for Softmax"
-        );
-        assert!(broken(|head| head.members.clear()).contains("0 members"));
-        assert!(broken(|head| head.blocks[0].stage = 0).contains("stage 0"));
-        assert!(
-            broken(|head| head.members[1][1] = Layer::Slice { start: 1, length: 512 })
-                .contains("member 1, layer 1: found 512 elements from 1 on")
-        );
-        let not_finite = |head: &mut Head| match &mut head.members[1][2] {
-            Layer::Affine { bias, .. } => bias[0] = f32::NAN,
-            other => panic!("{other:?}"),
-        };
-        assert!(broken(not_finite).contains("member 1, layer 2: found a number that is not finite"));
+            format!("{}\n", head.check().unwrap_err())
+        });
+        insta::assert_snapshot!("errors", errors.collect::<String>());
     }
 }

@@ -1,33 +1,33 @@
-//! A look at the finished graph, independent of how it was built. ONNX's own checker (Python) runs in the tests.
+//! Checks the finished graph, independently of the code that built it. ONNX's own checker (in Python) runs in the tests.
 
 use super::OnnxError;
 use super::proto::{FLOAT, FLOAT16, GraphProto, INT64, TensorProto};
 use std::collections::HashSet;
 
-/// Checks that each value is made once and before it is used, that everything made is used, that each tensor has the
-/// bytes of its shape, and that all its numbers are finite.
+/// Checks that each value is defined once and before its use, that each value is used, that each tensor has as many bytes
+/// as its shape requires, and that all numbers are finite.
 pub(super) fn check(graph: &GraphProto) -> Result<(), OnnxError> {
     let unsound = |message: String| Err(OnnxError::Unsound(message));
-    let mut made = HashSet::new();
+    let mut defined = HashSet::new();
     let mut used = HashSet::new();
     let given = graph.input.iter().map(|input| &input.name).chain(graph.initializer.iter().map(|tensor| &tensor.name));
     for name in given {
-        if !made.insert(name) {
+        if !defined.insert(name) {
             return unsound(format!("two values called {name}"));
         }
     }
     for node in &graph.node {
-        if let Some(missing) = node.input.iter().find(|input| !made.contains(input)) {
-            return unsound(format!("node {} uses {missing} before it is made", node.name));
+        if let Some(missing) = node.input.iter().find(|input| !defined.contains(input)) {
+            return unsound(format!("node {} uses {missing} before it is defined", node.name));
         }
         used.extend(&node.input);
-        if let Some(twice) = node.output.iter().find(|output| !made.insert(output)) {
+        if let Some(twice) = node.output.iter().find(|output| !defined.insert(output)) {
             return unsound(format!("two values called {twice}"));
         }
     }
     used.extend(graph.output.iter().map(|output| &output.name));
-    if let Some(name) = made.symmetric_difference(&used).next() {
-        return unsound(format!("{name} is made or used, but not both"));
+    if let Some(name) = defined.symmetric_difference(&used).next() {
+        return unsound(format!("{name} is defined but not used, or used but not defined"));
     }
     graph.initializer.iter().try_for_each(numbers)
 }

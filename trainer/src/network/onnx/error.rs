@@ -1,23 +1,23 @@
-//! Why no ONNX file could be written.
+//! Errors of writing an ONNX file.
 
 use crate::network::head::HeadError;
 
-/// Why no ONNX file could be written.
+/// Error of writing an ONNX file.
 #[derive(Debug, thiserror::Error)]
 pub enum OnnxError {
-    /// The head does not fit together.
+    /// The head is inconsistent.
     #[error(transparent)]
     Head(#[from] HeadError),
-    /// libtorch did not give its numbers.
+    /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
-    /// A number of the backbone is too large for f16.
-    #[error("{tensor}: found a number that is not finite in f16, expected at most 65504: export f32")]
+    /// A weight is not finite, or is too large for f16.
+    #[error("tensor {tensor}: found a number beyond f16, expected at most 65504: export with --precision f32")]
     OutOfRange {
         /// The tensor.
         tensor: String,
     },
-    /// The written graph breaks a rule of ONNX: a defect of this program.
-    #[error("the written network is unsound: {0}")]
+    /// The written graph breaks a rule of ONNX. This is a defect of this program.
+    #[error("the written network is invalid ({0}); this is a defect of the trainer, please report it")]
     Unsound(String),
 }

@@ -1,11 +1,11 @@
-//! A graph under construction: nodes and the numbers they use, under names that are given out here.
+//! Builds an ONNX graph from nodes and initialisers.
 
 use super::proto::{
     ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, Dimension, FLOAT, FLOAT16, GraphProto, INT64, NodeProto,
     TensorProto, TensorShapeProto, TensorType, TypeProto, ValueInfoProto,
 };
 
-/// The name of a value: a node's output, or an initialiser.
+/// The name of a value: the graph's input, a node's output, or an initialiser.
 pub(super) type Value = String;
 
 /// Number format of a float initialiser.
@@ -48,7 +48,7 @@ impl Builder {
         name.into()
     }
 
-    /// A node with one output, called `name` as the node is; names are unique.
+    /// Adds a node with one output. Node and output are both called `name`, which must be unique.
     pub(super) fn node(&mut self, op_type: &str, name: &str, inputs: &[&Value], with: &[With<'_>]) -> Value {
         let attribute = with.iter().map(|with| match with {
             With::Int(name, value) => AttributeProto {
@@ -90,7 +90,7 @@ impl Builder {
         name.into()
     }
 
-    /// The whole graph; its output is the value called `output`.
+    /// Returns the graph, whose output is the value called `output`.
     pub(super) fn finish(mut self, name: &str, output: &str, shape: &[i64]) -> GraphProto {
         self.graph.name = name.into();
         self.graph.output.push(Self::float_value(output, shape));

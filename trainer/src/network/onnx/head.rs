@@ -1,9 +1,9 @@
-//! A head as nodes, in f32 always.
+//! A head as ONNX nodes, always in f32.
 
 use super::graph::{Builder, Element, Value, With};
 use crate::network::head::{Activation, Head, Layer};
 
-/// From each block's features (1 x C) to the score, a value called `output` of shape `[1]`.
+/// Adds the nodes from the features of each block (1 x C) to the score. The score is a value called `output` of shape `[1]`.
 pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], output: &str) {
     let features: Vec<&Value> = features.iter().collect();
     let features = builder.node("Concat", "features", &features, &[With::Int("axis", 1)]);

@@ -1,9 +1,11 @@
-//! Backbone, pooling and head as one ONNX file (opset 17), written directly.
+//! Writes backbone, pooling and head as one ONNX file (opset 17).
 //!
-//! The file's contract is [`cellgate_models::engine`]'s: one f32 input of the fixed shape 1 x 3 x height x width, one f32
-//! output of shape `[1]`. Batch normalisation is folded into the convolutions, with the very numbers that libtorch uses.
-//! In f16 the backbone's numbers and maps are f16, with a cast behind the input and one behind each stage in use; pooling
-//! and head stay in f32. Types are explicit throughout, as TensorRT's strongly typed networks want them.
+//! The file follows the contract of [`cellgate_models::engine`]: one f32 input of the fixed shape 1 x 3 x height x width,
+//! and one f32 output of shape `[1]`. Batch normalisation is folded into the convolutions, with the same numbers that
+//! libtorch uses.
+//!
+//! In f16, the backbone's weights and maps are f16. One cast follows the input, and one follows each stage in use. Pooling
+//! and head stay in f32. All types are explicit, as TensorRT's strongly typed networks require.
 
 mod backbone;
 mod check;
@@ -22,16 +24,16 @@ use cellgate_models::model::Precision;
 use graph::Element;
 use prost::Message;
 
-/// The version of ONNX's operators.
+/// Version of the operator set.
 const OPSET: i64 = 17;
-/// The version of the file format that goes with it (ONNX 1.12).
+/// Version of the file format that belongs to it (ONNX 1.12).
 const IR_VERSION: i64 = 8;
 
-/// The bytes of an ONNX file: `network` and `head` for an input of `size`, the backbone in `precision`. `metadata` is
-/// kept in the file for people: pairs of key and value.
+/// The bytes of an ONNX file with `network` and `head` for an input of `size`. The backbone has the given `precision`.
+/// `metadata` holds pairs of key and value for people; they are stored in the file.
 ///
 /// # Errors
-/// [`OnnxError`]: the head does not fit together, or a weight is too large for f16.
+/// [`OnnxError`]: the head is inconsistent, or a weight is too large for f16.
 pub fn write(
     network: &ResNet34,
     head: &Head,
@@ -50,7 +52,7 @@ pub fn write(
     let mut seen = Vec::new();
     let mut features = Vec::new();
     for &block in &head.blocks {
-        // A block that is named twice is computed once.
+        // A block that occurs twice is computed once.
         let pooled = match seen.iter().position(|&other| other == block) {
             Some(index) => String::clone(&features[index]),
             None => backbone::pooled(&mut builder, network, block, &maps[usize::from(block.stage) - 1], size)?,

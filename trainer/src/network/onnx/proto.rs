@@ -1,6 +1,7 @@
-//! The messages of an ONNX file that are written here, by hand instead of a code generator: few, and they never change.
+//! The protobuf messages of an ONNX file. They are written by hand instead of by a code generator, because they are few and
+//! never change.
 //!
-//! Source: onnx/onnx.proto3 of ONNX 1.17; the tags are its field numbers. Fields that stay empty are left out.
+//! Source: onnx/onnx.proto3 of ONNX 1.17. The tags are its field numbers. Fields that are never set are omitted.
 
 use prost::Message;
 
@@ -70,7 +71,7 @@ pub(super) struct NodeProto {
 pub(super) struct AttributeProto {
     #[prost(string, tag = "1")]
     pub(super) name: String,
-    /// Optional, so that a value of 0 is written.
+    /// Optional, because prost omits a plain field with the value 0.
     #[prost(int64, optional, tag = "3")]
     pub(super) i: Option<i64>,
     #[prost(int64, repeated, tag = "8")]

@@ -1,10 +1,12 @@
-"""Writes the tensors of a PyTorch checkpoint as safetensors, for cellgate-trainer, which runs this with the Python of its libtorch.
+"""Converts a PyTorch checkpoint to safetensors. cellgate-trainer runs this program with the Python of its libtorch.
 
     python -I -c "$(cat checkpoint.py)" CHECKPOINT OUT.safetensors
 
-torch.load(weights_only=True) builds tensors and plain containers and runs nothing that the file asks for. Stdout gets one JSON
-object: {"other": [...], "not_plain": [...]} with what else the file holds and which tensors are left out for their form, or
-{"error": KIND, "found": TEXT}.
+torch.load(weights_only=True) creates tensors and plain containers only. It runs no code from the file. The program prints one
+JSON object:
+
+    {"other": [...], "not_plain": [...]}   other content of the file; tensors that were left out because of their form
+    {"error": KIND, "found": TEXT}         the reason why nothing was converted
 """
 import ctypes
 import json
@@ -15,7 +17,7 @@ import struct
 import sys
 import zipfile
 
-# A hostile file must not take the machine's memory, disk or time.
+# A hostile file must not exhaust the machine's memory, disk or time.
 MAX_MEMORY_BYTES = 8 << 30
 MAX_OUT_BYTES = 1 << 30
 MAX_CPU_S = 240
@@ -23,13 +25,13 @@ MAX_DEPTH = 16
 MAX_TENSORS = 20_000
 
 
-def say(**answer):
+def answer_with(**answer):
     json.dump(answer, sys.stdout)
     sys.stdout.flush()
 
 
 def allow_plain_data(torch):
-    """What training scripts save beside the tensors: numbers of NumPy and parsed arguments, which are data alone."""
+    """Allows what training scripts save beside the tensors: NumPy numbers and parsed arguments. They are data, not code."""
     import argparse
 
     allowed = [argparse.Namespace]
@@ -47,7 +49,7 @@ def allow_plain_data(torch):
 
 
 def other_form(tensor, torch):
-    """The form of a tensor whose numbers can't be taken as they are; None for a plain one, "" for one that is no weight."""
+    """The form of a tensor that can't be converted. None for a plain tensor, "" for one that is not a weight."""
     if tensor.is_meta:
         return "without data, on the meta device"
     if tensor.layout != torch.strided:
@@ -55,13 +57,14 @@ def other_form(tensor, torch):
     if tensor.is_quantized:
         return f"quantised, {tensor.dtype}"
     if not tensor.is_floating_point():
-        # Counters, such as num_batches_tracked, have no dimension.
+        # Counters such as num_batches_tracked are not weights. They have no dimension.
         return f"{tensor.dtype}" if tensor.dim() > 1 else ""
     return None
 
 
 def flatten(value, name, depth, tensors, other, not_plain, torch):
-    """Tensors below `value` by their names, joined with full stops. Optimizers number their tensors; those have no name."""
+    """Collects the tensors below `value`. A tensor's name is its keys, joined with full stops. Items with other keys than strings are
+    skipped: optimizers number their tensors."""
     if isinstance(value, torch.Tensor):
         form = other_form(value, torch)
         if form:
@@ -80,24 +83,28 @@ def flatten(value, name, depth, tensors, other, not_plain, torch):
 
 
 def limit_resources():
-    limits = [(resource.RLIMIT_DATA, MAX_MEMORY_BYTES), (resource.RLIMIT_FSIZE, 2 * MAX_OUT_BYTES), (resource.RLIMIT_CPU, MAX_CPU_S)]
-    for kind, limit in limits:
+    limits = {
+        resource.RLIMIT_DATA: MAX_MEMORY_BYTES,
+        resource.RLIMIT_FSIZE: 2 * MAX_OUT_BYTES,
+        resource.RLIMIT_CPU: MAX_CPU_S,
+    }
+    for kind, limit in limits.items():
         _, hard = resource.getrlimit(kind)
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(kind, (limit, limit))
 
 
 def refusal(text):
-    """What weights_only refused; without torch's advice to switch it off."""
+    """Describes what weights_only refused. torch's own text advises to switch weights_only off, so it is not passed on."""
     name = re.search(r"GLOBAL (\S+)", text)
     if name:
-        return f"the Python object {name[1]}, which is code and no tensor"
+        return f"the Python object {name[1]}, which is code and not a tensor"
     reason = re.search(r"WeightsUnpickler error:\s*(.*)", text)
     return f"a pickle that holds more than tensors and plain containers ({reason[1] if reason else 'no reason given'})"
 
 
 def is_torchscript(path):
-    """Whether the file is what torch.jit.save writes: a zip archive with code and its constants."""
+    """Whether torch.jit.save wrote the file: a zip archive with code and its constants."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
@@ -118,7 +125,7 @@ def write(path, tensors, torch):
         out.write(struct.pack("<Q", len(header)) + header)
         for tensor in tensors.values():
             plain = tensor.detach().to(torch.float32).contiguous()
-            # Without NumPy, which not every environment has.
+            # Tensor.numpy() is not used, because not every environment has NumPy.
             out.write(ctypes.string_at(plain.data_ptr(), 4 * plain.numel()) if plain.numel() else b"")
 
 
@@ -126,7 +133,7 @@ def main(source, target):
     try:
         import torch
     except Exception as error:
-        return say(error="no-torch", found=f"{type(error).__name__}: {error}")
+        return answer_with(error="no-torch", found=f"{type(error).__name__}: {error}")
     limit_resources()
     allow_plain_data(torch)
     try:
@@ -135,13 +142,14 @@ def main(source, target):
         flatten(content, "", 0, tensors, other, not_plain, torch)
         write(target, tensors, torch)
     except pickle.UnpicklingError as error:
-        say(error="refused", found=refusal(str(error)))
+        answer_with(error="refused", found=refusal(str(error)))
     except Exception as error:
         if is_torchscript(source):
-            return say(error="torch-script")
-        say(error="malformed", found=f"{type(error).__name__}: {error}")
+            return answer_with(error="torch-script")
+        answer_with(error="malformed", found=f"{type(error).__name__}: {error}")
     else:
-        say(other=other, not_plain=not_plain)
+        answer_with(other=other, not_plain=not_plain)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,25 +1,25 @@
-//! What can go wrong with weights.
+//! Errors of reading weights.
 
 use super::no_weights::NoWeights;
 use std::path::PathBuf;
 
-/// The rest of the sentence about missing weights.
+/// Advice after the list of paths that were tried.
 const HOW_TO_GET: &str = "\
-Use --backbone PATH or CELLGATE_BACKBONE=PATH to name a file, or put one there. The official weights are torchvision's \
-ResNet34_Weights.IMAGENET1K_V1: https://download.pytorch.org/models/resnet34-b627a593.pth (83 MB; its SHA-256 begins \
-with the b627a593 of its name). Without a network, fetch it on another machine and copy it";
+Name a file with --backbone PATH or CELLGATE_BACKBONE=PATH, or copy it to one of these paths. The official weights are \
+torchvision's ResNet34_Weights.IMAGENET1K_V1: https://download.pytorch.org/models/resnet34-b627a593.pth (83 MB; its SHA-256 \
+begins with b627a593, as its name says). If this machine is offline, download the file on another one and copy it";
 
-/// Why weights could not be had.
+/// Error of reading weights.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// No file at any of the places that were looked at.
+    /// No file exists at any of the paths that were tried.
     #[error(
-        "no backbone weights; looked for: {}. {}",
+        "found no backbone weights; tried {}. {}",
         looked_for.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
         HOW_TO_GET
     )]
     Missing {
-        /// The places, in order.
+        /// The paths that were tried, in order.
         looked_for: Vec<PathBuf>,
     },
     /// The file can't be read.
@@ -27,35 +27,35 @@ pub enum WeightsError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The path leads to something that holds no weights.
+    /// The path is a folder, or a file that can't hold weights.
     #[error("{}: found {found}", path.display())]
     NoWeights {
         /// The path.
         path: PathBuf,
-        /// What it leads to.
+        /// The kind of thing found.
         found: NoWeights,
     },
-    /// The file is damaged, or no weights file at all.
+    /// The file is damaged, or is not a weights file.
     #[error("{}: malformed weights: found {found}, expected {expected}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What stands there.
+        /// The fault.
         found: String,
-        /// What should stand there.
+        /// The content expected.
         expected: String,
     },
-    /// A sound file with something in it that is not read here.
+    /// The file is well-formed, but holds something that is not supported.
     #[error("{}: unsupported weights: found {found}, expected {expected}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What stands there.
+        /// The content found.
         found: String,
-        /// What is supported.
+        /// The content that is supported.
         expected: String,
     },
     /// A tensor of ResNet-34 is missing, has another shape or is not finite.
@@ -65,29 +65,29 @@ pub enum WeightsError {
         path: PathBuf,
         /// The tensor's name in torchvision.
         name: String,
-        /// Its shape, or that it is missing.
+        /// Its shape, that it is missing, or that it is not finite.
         found: String,
         /// The shape in ResNet-34.
         expected: String,
     },
-    /// The file holds other tensors than those of ResNet-34.
+    /// The file does not hold exactly one ResNet-34.
     #[error(
-        "{}: found {found}{}; expected one ResNet-34 under torchvision's names, and whatever prefix: save it alone with \
-         torch.save(network.state_dict(), FILE)",
+        "{}: found {found}{}; expected one ResNet-34 with torchvision's names, with or without a prefix: save the network alone \
+         with torch.save(network.state_dict(), FILE)",
         path.display(), besides(other)
     )]
     NotResNet34 {
         /// The file.
         path: PathBuf,
-        /// The network or tensors in it.
+        /// The networks or tensors in it.
         found: String,
-        /// What else is in it.
+        /// Its other content.
         other: Vec<String>,
     },
-    /// The file holds ResNet-34, or part of it, in a form whose numbers can't be taken as they are.
+    /// Tensors of ResNet-34 are quantised, sparse, without data or of integers.
     #[error(
-        "{}: found {} tensors that are not plain floating-point numbers, such as {}; expected all of ResNet-34's in F64, F32, F16 \
-         or BF16: save the network as it was before it was quantised, made sparse or moved to the meta device",
+        "{}: found {} tensor(s) that are not plain floating-point numbers, such as {}; expected all tensors of ResNet-34 in F64, \
+         F32, F16 or BF16: save the network before it is quantised, made sparse or moved to the meta device",
         path.display(), tensors.len(), tensors.iter().take(3).cloned().collect::<Vec<_>>().join(", ")
     )]
     NotPlain {
@@ -98,19 +98,20 @@ pub enum WeightsError {
     },
     /// There is no Python to read a checkpoint with.
     #[error(
-        "{}: a file of torch.save is read by Python with PyTorch, found none at {}: run scripts/setup, name one in \
-         CELLGATE_PYTHON, or take a .safetensors file",
+        "{}: reading a checkpoint of torch.save needs a Python with PyTorch, found none at {}: run scripts/setup, name a Python \
+         in CELLGATE_PYTHON, or use a .safetensors file",
         path.display(), looked_for.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     NoPython {
         /// The file.
         path: PathBuf,
-        /// Where Python was looked for, in order.
+        /// The paths of Python that were tried, in order.
         looked_for: Vec<PathBuf>,
     },
     /// The Python that reads a checkpoint failed.
     #[error(
-        "{}: {} could not read it: {detail}; expected a Python with PyTorch: run scripts/setup, or name one in CELLGATE_PYTHON",
+        "{}: the Python {} failed to read it: {detail}; expected a Python with PyTorch: run scripts/setup, or name another Python \
+         in CELLGATE_PYTHON",
         path.display(), python.display()
     )]
     Python {
@@ -118,7 +119,7 @@ pub enum WeightsError {
         path: PathBuf,
         /// The Python.
         python: PathBuf,
-        /// What happened.
+        /// The failure.
         detail: String,
     },
     /// libtorch failed.
@@ -126,12 +127,43 @@ pub enum WeightsError {
     Torch {
         /// The file.
         path: PathBuf,
-        /// What libtorch said.
+        /// libtorch's error.
         source: tch::TchError,
     },
 }
 
-/// The other content of a checkpoint, after what was found.
+/// The other content of a checkpoint, as the continuation of a sentence.
 fn besides(other: &[String]) -> String {
     if other.is_empty() { String::new() } else { format!(", and {}", other.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors() {
+        let path = || PathBuf::from("x.pth");
+        let text = str::to_owned;
+        let no_weights =
+            [NoWeights::Folder, NoWeights::Empty, NoWeights::WebPage, NoWeights::LfsPointer, NoWeights::TorchScript];
+        let no_weights = no_weights.map(|found| WeightsError::NoWeights { path: path(), found });
+        let tensors = ["a", "b", "c", "d"].map(|name| format!("{name} (sparse)")).to_vec();
+        let errors = [
+            WeightsError::Missing { looked_for: vec!["/a/resnet34.safetensors".into(), "/b/resnet34.pth".into()] },
+            WeightsError::Malformed { path: path(), found: text("FOUND"), expected: text("EXPECTED") },
+            WeightsError::Unsupported { path: path(), found: text("FOUND"), expected: text("EXPECTED") },
+            WeightsError::NotResNet34 { path: path(), found: text("no tensors"), other: vec![] },
+            WeightsError::NotResNet34 {
+                path: path(),
+                found: text("ResNet-18"),
+                other: vec![text("epoch 90"), text("arch 'resnet18'")],
+            },
+            WeightsError::NotPlain { path: path(), tensors },
+            WeightsError::NoPython { path: path(), looked_for: vec!["/a/python3".into(), "/b/python3".into()] },
+            WeightsError::Python { path: path(), python: "/a/python3".into(), detail: text("DETAIL") },
+        ];
+        let lines = no_weights.iter().chain(&errors).map(|error| format!("{error}\n"));
+        insta::assert_snapshot!("errors", lines.collect::<String>());
+    }
 }

@@ -1,22 +1,23 @@
-//! Where in a file ResNet-34 is: training scripts put a network into dictionaries (`state_dict`, `model`) and modules
-//! (`module.`, `backbone.`, `encoder.`), which prefix its tensors' names.
+//! Finds ResNet-34 among the tensors of a file. Training scripts put a network into dictionaries (`state_dict`, `model`)
+//! and modules (`module.`, `backbone.`, `encoder.`). These become a prefix of the tensors' names.
 
 use crate::network::architecture;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What every ResNet begins with.
+/// The first tensor of every ResNet.
 const FIRST: &str = "conv1.weight";
-/// Blocks of the four stages of ResNet-34.
+/// Number of blocks in the four stages of ResNet-34.
 const BLOCKS: [usize; 4] = [3, 4, 6, 3];
-/// From this share of ResNet-34's tensors on, a file is taken for one with some missing, which are then named.
+/// A file with at least this share of ResNet-34's tensors counts as ResNet-34 with missing tensors. The caller then names a
+/// missing one.
 const NEARLY: f64 = 0.9;
-/// Most tensors that are named of a file that holds something else.
+/// Largest number of tensors that an error lists.
 const MAX_NAMED: usize = 3;
 
-/// The prefix of ResNet-34's tensors among tensors with the names and shapes `tensors`.
+/// The prefix of ResNet-34's tensors. `tensors` holds the names and shapes of all tensors in a file.
 ///
 /// # Errors
-/// What the file holds instead, for people.
+/// A description of the file's content, for people.
 pub(super) fn prefix(tensors: &BTreeMap<String, Vec<i64>>) -> Result<String, String> {
     let names = architecture::tensors();
     let held = |prefix: &str| {
@@ -35,23 +36,27 @@ pub(super) fn prefix(tensors: &BTreeMap<String, Vec<i64>>) -> Result<String, Str
         [] => {}
         [..] => {
             let quoted: Vec<_> = complete.iter().map(|(prefix, _)| format!("`{prefix}`")).collect();
-            return Err(format!("{} networks of ResNet-34's layers, below {}", complete.len(), quoted.join(" and ")));
+            return Err(format!("{} ResNet-34 networks, with the prefixes {}", complete.len(), quoted.join(" and ")));
         }
     }
     let Some((prefix, held)) = prefixes.into_iter().max_by_key(|(_, held)| *held) else {
         return Err(listed(tensors, ""));
     };
-    let place = if prefix.is_empty() { String::new() } else { format!(" below `{prefix}`") };
+    let with_prefix = if prefix.is_empty() { String::new() } else { format!(" with the prefix `{prefix}`") };
     if !is_resnet34(tensors, prefix) && held > 1 {
-        return Err(format!("{}{place}", name_of(tensors, prefix)));
+        return Err(format!("{}{with_prefix}", name_of(tensors, prefix)));
     }
     if (held as f64) < NEARLY * names.len() as f64 {
-        return Err(format!("{held} of {} tensors of ResNet-34{place}: {}", names.len(), listed(tensors, prefix)));
+        return Err(format!(
+            "{held} of the {} tensors of ResNet-34{with_prefix}: {}",
+            names.len(),
+            listed(tensors, prefix)
+        ));
     }
     Ok(prefix.to_owned())
 }
 
-/// Whether the residual network below `prefix` has ResNet-34's blocks.
+/// Whether the residual network with this prefix has the blocks of ResNet-34.
 fn is_resnet34(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> bool {
     blocks(tensors, prefix) == (BLOCKS, false)
 }
@@ -72,13 +77,14 @@ fn blocks(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> ([usize; 4], bo
     (found.map(|blocks| blocks.len()), bottleneck)
 }
 
-/// The name of the residual network below `prefix`.
+/// The name of the residual network with this prefix.
 fn name_of(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> String {
     match blocks(tensors, prefix) {
         ([2, 2, 2, 2], false) => "ResNet-18".into(),
-        ([3, 4, 6, 3], true) => "ResNet-50, or a network of its layers".into(),
-        ([3, 4, 23, 3], true) => "ResNet-101, or a network of its layers".into(),
-        ([3, 8, 36, 3], true) => "ResNet-152, or a network of its layers".into(),
+        // Wide ResNets and ResNeXts have the same blocks, with other widths.
+        ([3, 4, 6, 3], true) => "ResNet-50 or a variant of it".into(),
+        ([3, 4, 23, 3], true) => "ResNet-101 or a variant of it".into(),
+        ([3, 8, 36, 3], true) => "ResNet-152 or a variant of it".into(),
         (blocks, bottleneck) => {
             let kind = if bottleneck { "bottleneck" } else { "basic" };
             format!("a residual network with {blocks:?} {kind} blocks")
@@ -86,7 +92,7 @@ fn name_of(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> String {
     }
 }
 
-/// The number of tensors below `prefix`, and the first of them.
+/// The number of tensors with this prefix, and the first of them.
 fn listed(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> String {
     let below: Vec<_> = tensors.iter().filter(|(name, _)| name.starts_with(prefix)).collect();
     let first =
@@ -102,7 +108,7 @@ fn listed(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Tensors of a residual network with `blocks`, below `prefix`.
+    /// The tensors of a residual network with these blocks, with a prefix.
     fn network(prefix: &str, blocks: [usize; 4], convolutions: usize) -> BTreeMap<String, Vec<i64>> {
         let mut names = vec![FIRST.to_owned()];
         names.extend(
@@ -122,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn resnet34_is_found_below_any_prefix_and_among_others() {
+    fn resnet34_is_found_with_any_prefix_and_among_other_tensors() {
         for expected in ["", "module.", "state_dict.module.", "model.encoder.backbone."] {
             let mut tensors = resnet34(expected);
             tensors.insert("optimizer.step".into(), vec![]);
@@ -132,39 +138,28 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_a_tensor_missing_is_still_one() {
+    fn a_file_with_one_missing_tensor_counts_as_resnet34() {
         let mut tensors = resnet34("module.");
         tensors.remove("module.bn1.bias");
         assert_eq!(prefix(&tensors), Ok("module.".to_owned()));
     }
 
     #[test]
-    fn two_networks_are_not_chosen_between() {
-        let mut tensors = resnet34("state_dict.");
-        tensors.extend(resnet34("state_dict_ema."));
-        let expected = "2 networks of ResNet-34's layers, below `state_dict.` and `state_dict_ema.`";
-        assert_eq!(prefix(&tensors), Err(expected.to_owned()));
-    }
-
-    #[test]
-    fn other_networks_are_named() {
-        for (blocks, convolutions, expected) in [
-            ([2, 2, 2, 2], 2, "ResNet-18 below `module.`"),
-            ([3, 4, 6, 3], 3, "ResNet-50, or a network of its layers below `module.`"),
-            ([3, 4, 23, 3], 3, "ResNet-101, or a network of its layers below `module.`"),
-            ([1, 1, 1, 1], 2, "a residual network with [1, 1, 1, 1] basic blocks below `module.`"),
-        ] {
-            assert_eq!(prefix(&network("module.", blocks, convolutions)), Err(expected.to_owned()));
-        }
-        let one = BTreeMap::from([("a.conv1.weight".to_owned(), vec![64, 3, 7, 7])]);
-        let total = architecture::tensors().len();
-        assert_eq!(
-            prefix(&one),
-            Err(format!("1 of {total} tensors of ResNet-34 below `a.`: a.conv1.weight [64, 3, 7, 7]"))
-        );
-        let vgg = (0..9).map(|layer| (format!("features.{layer}.weight"), vec![64])).collect();
-        let expected = "9 tensors, such as features.0.weight [64], features.1.weight [64], features.2.weight [64]";
-        assert_eq!(prefix(&vgg), Err(expected.to_owned()));
-        assert_eq!(prefix(&BTreeMap::new()), Err("no tensors".to_owned()));
+    fn other_content_is_described() {
+        let mut two_networks = resnet34("state_dict.");
+        two_networks.extend(resnet34("state_dict_ema."));
+        let contents = [
+            two_networks,
+            network("module.", [2, 2, 2, 2], 2),
+            network("module.", [3, 4, 6, 3], 3),
+            network("module.", [3, 4, 23, 3], 3),
+            network("module.", [3, 8, 36, 3], 3),
+            network("module.", [1, 1, 1, 1], 2),
+            BTreeMap::from([("a.conv1.weight".to_owned(), vec![64, 3, 7, 7])]),
+            (0..9).map(|layer| (format!("features.{layer}.weight"), vec![64])).collect(),
+            BTreeMap::new(),
+        ];
+        let descriptions = contents.iter().map(|tensors| format!("{}\n", prefix(tensors).unwrap_err()));
+        insta::assert_snapshot!("other_content", descriptions.collect::<String>());
     }
 }

@@ -1,4 +1,4 @@
-//! The backbone's weights: read from safetensors or a checkpoint of PyTorch, checked against the architecture.
+//! The backbone's weights. They are read from safetensors or a PyTorch checkpoint, and checked against the architecture.
 
 mod checkpoint;
 mod error;
@@ -20,10 +20,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tch::{Kind, Tensor};
 
-/// Largest weights file that is read: ResNet-34 in f32 takes 87 MB.
+/// Largest weights file that is read. ResNet-34 in f32 takes 87 MB.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// The weights of a ResNet-34 under torchvision's names: f32 on the CPU, all finite.
+/// The weights of a ResNet-34 under torchvision's names. They are f32, on the CPU, and finite.
 #[derive(Debug)]
 pub struct Weights {
     tensors: HashMap<String, Tensor>,
@@ -31,42 +31,34 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads the file at `path`: safetensors in f64, f32, f16 or bf16, or a checkpoint that Python's `torch.save` wrote (`.pth`,
-    /// `.pt`, `.ckpt`), which needs a Python with PyTorch and runs no code of the file. Which one it is, its content decides.
-    /// ResNet-34 may lie in dictionaries and below prefixes such as `module.`. The tensors of the last layer (`fc`) may be missing;
-    /// tensors that ResNet-34 does not know are ignored.
+    /// Reads the file at `path`. The format is detected from the content:
+    ///
+    /// | format | needs |
+    /// |---|---|
+    /// | safetensors in f64, f32, f16 or bf16 | |
+    /// | checkpoint of Python's `torch.save` (`.pth`, `.pt`, `.ckpt`) | a Python with PyTorch; runs no code from the file |
+    ///
+    /// ResNet-34 may be inside dictionaries and have a prefix such as `module.`. The tensors of the last layer (`fc`) may
+    /// be missing. Tensors that do not belong to ResNet-34 are ignored.
     ///
     /// # Errors
-    /// [`WeightsError`]: unreadable, malformed, unsupported, or not a ResNet-34.
+    /// [`WeightsError`]: the file can't be read, is malformed or unsupported, or does not hold ResNet-34.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
-        let io = |source| WeightsError::Io { path: path.to_owned(), source };
-        let no_weights = |found| WeightsError::NoWeights { path: path.to_owned(), found };
-        let metadata = std::fs::metadata(path).map_err(io)?;
-        if metadata.is_dir() {
-            return Err(no_weights(NoWeights::Folder));
-        }
-        let bytes = metadata.len();
-        if bytes > MAX_FILE_BYTES {
-            return Err(WeightsError::Unsupported {
-                path: path.to_owned(),
-                found: format!("{bytes} bytes"),
-                expected: format!("at most {MAX_FILE_BYTES}"),
-            });
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
-        if let Some(found) = NoWeights::of(&bytes) {
-            return Err(no_weights(found));
-        }
+        let bytes = file(path)?;
         let content = if checkpoint::is_checkpoint(&bytes) {
             checkpoint::read(path)?
         } else {
             checkpoint::Content { tensors: safetensors_file::parse(&bytes, path)?, ..Default::default() }
         };
+        Self::of(content, Digest::of(&bytes), path)
+    }
+
+    /// Takes the ResNet-34 from the content of the file at `path`.
+    fn of(content: checkpoint::Content, digest: Digest, path: &Path) -> Result<Self, WeightsError> {
         let checkpoint::Content { tensors, other, not_plain } = content;
-        let weights =
-            without_prefix(tensors, other, path).and_then(|tensors| Self::check(tensors, Digest::of(&bytes), path));
+        let weights = without_prefix(tensors, other, path).and_then(|tensors| Self::check(tensors, digest, path));
         weights.map_err(|error| match error {
-            // Tensors that could not be taken are why others seem to be missing.
+            // Tensors that are not plain were left out. They are the reason if tensors seem to be missing.
             WeightsError::NotResNet34 { .. } | WeightsError::Tensor { .. } if !not_plain.is_empty() => {
                 WeightsError::NotPlain { path: path.to_owned(), tensors: not_plain }
             }
@@ -86,7 +78,7 @@ impl Weights {
                 found,
                 expected: format!("ResNet-34's shape {shape:?}"),
             };
-            let Some(tensor) = stored.remove(&name) else { return Err(error("none".into(), name)) };
+            let Some(tensor) = stored.remove(&name) else { return Err(error("no such tensor".into(), name)) };
             if tensor.size() != shape {
                 return Err(error(format!("{:?}", tensor.size()), name));
             }
@@ -106,16 +98,38 @@ impl Weights {
         self.digest
     }
 
-    /// The last layer, 512 -> 1000: weight (1000 x 512, a row an output) and bias; none where the file has none.
+    /// The last layer, 512 -> 1000: weight (1000 x 512, one row per output) and bias. `None` if the file has no last layer.
     #[must_use]
     pub fn fc(&self) -> Option<(Vec<f32>, Vec<f32>)> {
         let values = |name| self.tensors.get(name).and_then(|tensor| Vec::<f32>::try_from(tensor.flatten(0, -1)).ok());
         values("fc.weight").zip(values("fc.bias"))
     }
 
-    /// A tensor of the architecture by its name.
+    /// A tensor of the architecture. Panics for another name.
     pub(crate) fn tensor(&self, name: &str) -> &Tensor {
         &self.tensors[name]
+    }
+}
+
+/// The bytes of the file at `path`, which may hold weights.
+fn file(path: &Path) -> Result<Vec<u8>, WeightsError> {
+    let io = |source| WeightsError::Io { path: path.to_owned(), source };
+    let no_weights = |found| WeightsError::NoWeights { path: path.to_owned(), found };
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    if metadata.is_dir() {
+        return Err(no_weights(NoWeights::Folder));
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(WeightsError::Unsupported {
+            path: path.to_owned(),
+            found: format!("{} bytes", metadata.len()),
+            expected: format!("at most {MAX_FILE_BYTES} bytes"),
+        });
+    }
+    let bytes = std::fs::read(path).map_err(io)?;
+    match NoWeights::of(&bytes) {
+        Some(found) => Err(no_weights(found)),
+        None => Ok(bytes),
     }
 }
 
@@ -137,42 +151,44 @@ mod tests {
     use super::*;
     use tch::Device;
 
-    fn check(change: impl Fn(&mut HashMap<String, Tensor>)) -> Result<Weights, String> {
+    fn check(change: impl Fn(&mut HashMap<String, Tensor>)) -> Result<Weights, WeightsError> {
         let mut tensors = Weights::random(1).tensors;
         change(&mut tensors);
-        Weights::check(tensors, Digest::of(b""), Path::new("x.pth")).map_err(|error| error.to_string())
+        Weights::check(tensors, Digest::of(b""), Path::new("x.pth"))
     }
 
     #[test]
-    fn other_networks_are_refused_by_tensor() {
-        let wrong = Tensor::zeros([256, 128, 1, 1], (Kind::Float, Device::Cpu));
-        let shape = check(|tensors| drop(tensors.insert("layer3.0.conv1.weight".into(), wrong.copy())));
-        assert_eq!(
-            shape.unwrap_err(),
-            "x.pth: tensor layer3.0.conv1.weight: found [256, 128, 1, 1], expected ResNet-34's shape [256, 128, 3, 3]"
-        );
-        let missing = check(|t| drop(t.remove("bn1.running_var")));
-        assert_eq!(missing.unwrap_err(), "x.pth: tensor bn1.running_var: found none, expected ResNet-34's shape [64]");
-        let nan =
-            check(|t| drop(t.insert("bn1.bias".into(), Tensor::full([64], f64::NAN, (Kind::Float, Device::Cpu)))));
-        assert_eq!(
-            nan.unwrap_err(),
-            "x.pth: tensor bn1.bias: found a NaN or an infinity, expected ResNet-34's shape [64]"
-        );
+    fn a_tensor_with_another_shape_a_missing_one_and_nan_are_refused() {
+        type Change = fn(&mut HashMap<String, Tensor>);
+        const OPTIONS: (Kind, Device) = (Kind::Float, Device::Cpu);
+        let changes: [(&str, Change); 3] = [
+            ("layer3.0.conv1.weight", |tensors| {
+                tensors.insert("layer3.0.conv1.weight".into(), Tensor::zeros([256, 128, 1, 1], OPTIONS));
+            }),
+            ("bn1.running_var", |tensors| drop(tensors.remove("bn1.running_var"))),
+            ("bn1.bias", |tensors| drop(tensors.insert("bn1.bias".into(), Tensor::full([64], f64::NAN, OPTIONS)))),
+        ];
+        let errors = changes.map(|(changed, change)| {
+            let error = check(change).unwrap_err();
+            assert!(matches!(&error, WeightsError::Tensor { name, .. } if name == changed), "{error}");
+            format!("{error}\n")
+        });
+        insta::assert_snapshot!("tensors", errors.concat());
     }
 
     #[test]
-    fn the_last_layer_may_be_missing_but_not_by_half() {
+    fn the_last_layer_may_be_missing_only_as_a_whole() {
         let (weight, bias) = Weights::random(1).fc().unwrap();
         assert_eq!((weight.len(), bias.len()), (512_000, 1000));
         let without = check(|t| t.retain(|name, _| !name.starts_with("fc.")));
         assert!(without.unwrap().fc().is_none());
-        assert!(check(|t| drop(t.remove("fc.bias"))).unwrap_err().contains("fc.bias"));
+        let error = check(|t| drop(t.remove("fc.bias"))).unwrap_err();
+        assert!(matches!(&error, WeightsError::Tensor { name, .. } if name == "fc.bias"), "{error}");
         assert!(check(|t| drop(t.insert("bn1.num_batches_tracked".into(), Tensor::from(7_i64)))).is_ok());
     }
 
     #[test]
-    fn garbage_is_malformed() {
+    fn damaged_files_are_malformed() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for bytes in [&b"PK\x03\x04"[..], b"hello, this is no weights file", &[0x80, 2, b'.']] {
             std::fs::write(file.path(), bytes).unwrap();
@@ -183,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_weights_is_named() {
+    fn a_folder_an_empty_file_and_a_web_page_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let found = |path: &Path| match Weights::read(path).unwrap_err() {
             WeightsError::NoWeights { found, .. } => found,

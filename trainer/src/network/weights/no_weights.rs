@@ -1,24 +1,24 @@
-//! Files that hold no weights, known by their first bytes: what comes of a download or a copy that went wrong.
+//! Detects files that can't hold weights by their first bytes. They usually come from a failed download or copy.
 
 use std::fmt;
 
-/// What a path leads to instead of a file of weights.
+/// What was found instead of a weights file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoWeights {
     /// A folder.
     Folder,
-    /// A file of no bytes.
+    /// An empty file.
     Empty,
-    /// A web page, or an answer of a server in XML.
+    /// A web page, or a server's response in XML.
     WebPage,
-    /// A pointer of Git LFS, which stands for the file in a repository.
+    /// A Git LFS pointer, which replaces the file in a repository.
     LfsPointer,
-    /// A program of TorchScript (`torch.jit.save`).
+    /// A TorchScript program (`torch.jit.save`).
     TorchScript,
 }
 
 impl NoWeights {
-    /// What a file that begins with `bytes` is; none where it may hold weights.
+    /// The kind of a file that begins with `bytes`. `None` if it may hold weights.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() {
             return Some(Self::Empty);
@@ -36,18 +36,17 @@ impl fmt::Display for NoWeights {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Folder => "a folder, expected a file: name the .safetensors or .pth file in it",
-            Self::Empty => "an empty file, expected weights: its download or copy failed, fetch it again",
+            Self::Empty => "an empty file, expected weights: the download or copy failed, download it again",
             Self::WebPage => {
-                "a web page (HTML or XML), expected weights: the server sent a page instead of the file. Open it in a browser to \
-                 read why, and download the file by its direct link"
+                "a web page (HTML or XML), expected weights: the server sent a page instead of the file. Open the page in a \
+                 browser to read the reason, and download the file by its direct link"
             }
             Self::LfsPointer => {
-                "a pointer of Git LFS, expected the file that it stands for: run `git lfs pull` in its repository, or download \
-                 the file itself"
+                "a Git LFS pointer, expected the weights themselves: run `git lfs pull` in the repository, or download the file"
             }
             Self::TorchScript => {
-                "a TorchScript program (torch.jit.save), expected tensors: in Python, \
-                 torch.save(torch.jit.load(FILE).state_dict(), NEW) writes them"
+                "a TorchScript program (torch.jit.save), expected tensors: convert it in Python with \
+                 torch.save(torch.jit.load(FILE).state_dict(), NEW)"
             }
         })
     }
@@ -58,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_and_pointers_are_known_by_their_first_bytes() {
+    fn files_without_weights_are_detected_by_their_first_bytes() {
         let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 87276581\n";
         for (bytes, expected) in [
             (&b""[..], Some(NoWeights::Empty)),
@@ -66,7 +65,7 @@ mod tests {
             (b"<!DOCTYPE html><title>403</title>", Some(NoWeights::WebPage)),
             (b"\xef\xbb\xbf\r\n <HTML lang=\"en\">", Some(NoWeights::WebPage)),
             (b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>", Some(NoWeights::WebPage)),
-            // A safetensors header of 60 bytes: its length begins with `<`.
+            // A safetensors file with a header of 60 bytes begins with `<`, which is 60 in ASCII.
             (b"<\0\0\0\0\0\0\0{\"a\":", None),
             (b"PK\x03\x04", None),
             (b" ", None),

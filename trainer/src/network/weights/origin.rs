@@ -1,25 +1,25 @@
-//! What is known of where weights come from, by the digest of their file.
+//! The origin of weights, known from the digest of their file.
 
 use cellgate_models::digest::Digest;
 
 /// This repository's own weights, `models/weights/resnet34-electrodes.safetensors`.
 const ELECTRODES: &str = "8ee7ce443450b44d43a9cf3607d4d22e0738151df4957b95dd6d2721a92b3a87";
-/// torchvision names a file of weights by the first eight digits of its SHA-256: `resnet34-b627a593.pth`.
+/// The first eight digits of the SHA-256 of torchvision's file, which are part of its name: `resnet34-b627a593.pth`.
 const IMAGENET: &str = "b627a593";
 
-/// What the weights of a file were trained on.
+/// The training data of the weights in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightsOrigin {
-    /// Synthetic electrodes alone, by this project.
+    /// Synthetic electrodes only. This project trained them.
     Electrodes,
-    /// ImageNet, by torchvision: `ResNet34_Weights.IMAGENET1K_V1`.
+    /// ImageNet. They are torchvision's `ResNet34_Weights.IMAGENET1K_V1`.
     ImageNet,
     /// Any other file.
     Unknown,
 }
 
 impl WeightsOrigin {
-    /// The origin of the file whose digest is `file`.
+    /// The origin of the file with the digest `file`.
     #[must_use]
     pub fn of(file: Digest) -> Self {
         match file.to_string() {
@@ -29,20 +29,20 @@ impl WeightsOrigin {
         }
     }
 
-    /// A sentence for people on what the weights were trained on, and their licence.
+    /// A sentence for people about the training data of the weights and their licence.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Electrodes => {
-                "The backbone was trained on synthetic electrodes alone, by the Cellgate project; see its card, \
-                 models/weights/README.md there."
+                "The Cellgate project trained the backbone on synthetic electrodes only; see models/weights/README.md in its \
+                 repository."
             }
             Self::ImageNet => {
-                "The backbone is torchvision's, trained on ImageNet; its licence and that of its training images apply to \
-                 the weights."
+                "The backbone comes from torchvision and was trained on ImageNet. torchvision's licence and the terms of \
+                 ImageNet apply to its weights."
             }
             Self::Unknown => {
-                "What the backbone was trained on is unknown here; its licence is that of where its file came from."
+                "The training data of the backbone is unknown. Ask the source of its weights file for the licence."
             }
         }
     }
@@ -54,17 +54,14 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn the_digest_of_the_file_tells_the_origin() {
+    fn the_digest_of_the_file_gives_the_origin() {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/weights/resnet34-electrodes.safetensors");
         assert_eq!(WeightsOrigin::of(Digest::of_file(&own).unwrap()), WeightsOrigin::Electrodes);
         let named = |first: &str| format!("{first:0<64}").parse().unwrap();
         assert_eq!(WeightsOrigin::of(named("b627a593")), WeightsOrigin::ImageNet);
         assert_eq!(WeightsOrigin::of(named("b627a594")), WeightsOrigin::Unknown);
-        assert!(WeightsOrigin::ImageNet.sentence().contains("ImageNet"));
-        assert!(
-            ![WeightsOrigin::Electrodes, WeightsOrigin::Unknown]
-                .iter()
-                .any(|origin| origin.sentence().contains("ImageNet"))
-        );
+        let origins = [WeightsOrigin::Electrodes, WeightsOrigin::ImageNet, WeightsOrigin::Unknown];
+        let sentences = origins.map(|origin| format!("{origin:?}: {}\n", origin.sentence()));
+        insta::assert_snapshot!("origins", sentences.concat());
     }
 }

@@ -1,4 +1,4 @@
-//! Random weights, for tests and for trying things out without a file.
+//! Random weights, for tests and as the start of `pretrain`.
 
 use super::Weights;
 use crate::network::architecture::{self, FC};
@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
 impl Weights {
-    /// Weights drawn with `seed`, the same on every machine: convolutions after He et al. 2015 (uniform), batch
-    /// normalisations with statistics unlike 0 and 1, the second one of each residual block small, so that values stay
-    /// in the range of f16.
+    /// Random weights from `seed`, the same on every machine.
+    ///
+    /// Convolutions are initialised uniformly after He et al. 2015. Batch normalisations get statistics other than 0 and 1.
+    /// The scale of the second one in each residual block is small, so that values stay in the range of f16.
     #[must_use]
     pub fn random(seed: u64) -> Self {
         let mut drawn = 0;
@@ -40,8 +41,8 @@ impl Weights {
     }
 }
 
-/// The numbers `first..first + count` of a sequence of uniform f32 in 0..1: SplitMix64 (Steele, Lea, Flood 2014) on whole
-/// tensors, which makes 21 million numbers at once in a debug build too.
+/// The numbers `first..first + count` of a sequence of uniform f32 in 0..1, by SplitMix64 (Steele, Lea, Flood 2014). It
+/// works on whole tensors, so that 21 million numbers are fast in a debug build too.
 fn splitmix(seed: u64, first: i64, count: i64) -> Tensor {
     let shifted = |x: &Tensor, bits: i64| x.bitwise_right_shift_tensor_scalar(bits).bitwise_and(i64::MAX >> (bits - 1));
     let mixed = |x: &Tensor, bits: i64| x.bitwise_xor_tensor(&shifted(x, bits));
@@ -57,8 +58,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sequence_is_splitmix64s() {
-        // The first outputs of the published generator for seed 1234567, their upper 24 bits.
+    fn the_sequence_equals_splitmix64() {
+        // The upper 24 bits of the published generator's first outputs for seed 1234567.
         let expected = [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         let expected = expected.map(|output| (output >> 40) as f32 / (1 << 24) as f32);
         assert_eq!(Vec::<f32>::try_from(splitmix(1_234_567, 0, 3)).unwrap(), expected);
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides() {
+    fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
         let sum = |seed| Weights::random(seed).tensor("conv1.weight").double_value(&[3, 1, 2, 2]);
         assert_eq!(sum(1), sum(1));
         assert_ne!(sum(1), sum(2));

@@ -1,4 +1,4 @@
-//! Weights in a safetensors file.
+//! Reads weights from a safetensors file.
 
 use super::error::WeightsError;
 use safetensors::{Dtype, SafeTensors};
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// All tensors of floating-point numbers in `bytes`; integers (`num_batches_tracked`) are left out.
+/// All floating-point tensors in `bytes`. Integers called `num_batches_tracked` are skipped.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<HashMap<String, Tensor>, WeightsError> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| WeightsError::Malformed {
         path: path.to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<HashMap<String, Tensor>
     Ok(tensors)
 }
 
-/// A tensor of `shape` from little-endian bytes; the caller has checked their number.
+/// A tensor of `shape` from little-endian bytes. The caller has checked the number of bytes.
 fn tensor_from_bytes(bytes: &[u8], shape: &[i64], kind: Kind, path: &Path) -> Result<Tensor, WeightsError> {
     Tensor::f_from_data_size(bytes, shape, kind)
         .and_then(|tensor| tensor.f_to_device(Device::Cpu))
@@ -53,15 +53,15 @@ mod tests {
     }
 
     #[test]
-    fn halves_become_the_numbers_that_they_are() {
+    fn f16_numbers_keep_their_values() {
         let halves: Vec<u8> = [1.5, -0.25].iter().flat_map(|&x| half::f16::from_f32(x).to_le_bytes()).collect();
         let tensors = parse(&file(Dtype::F16, &halves), Path::new("x")).unwrap();
         assert_eq!(Vec::<f32>::try_from(tensors["a"].to_kind(Kind::Float)).unwrap(), [1.5, -0.25]);
     }
 
     #[test]
-    fn integers_are_named_as_unsupported() {
+    fn integers_are_unsupported() {
         let error = parse(&file(Dtype::I32, &[0; 8]), Path::new("x")).unwrap_err();
-        assert_eq!(error.to_string(), "x: unsupported weights: found tensor a of I32, expected F64, F32, F16 or BF16");
+        assert!(matches!(&error, WeightsError::Unsupported { found, .. } if found.contains("I32")), "{error}");
     }
 }

@@ -28,7 +28,7 @@ fn ms(ms: u64) -> Duration {
 }
 
 #[test]
-fn the_engine_is_loaded_first_and_again_10_s_after_it_failed() {
+fn the_engine_is_loaded_at_the_start_and_10_s_after_a_failure() {
     let start = Instant::now();
     let mut logic = logic(Matching::PartId, start);
     let mut effects = Vec::new();
@@ -44,7 +44,7 @@ fn the_engine_is_loaded_first_and_again_10_s_after_it_failed() {
 }
 
 #[test]
-fn a_running_engine_proves_itself_when_the_line_grants_it_and_at_last_without() {
+fn a_running_engine_is_proven_when_the_line_grants_it_or_after_the_longest_wait() {
     let start = Instant::now();
     let mut logic = logic(Matching::PartId, start);
     let mut effects = Vec::new();
@@ -61,7 +61,7 @@ fn a_running_engine_proves_itself_when_the_line_grants_it_and_at_last_without() 
 }
 
 #[test]
-fn a_part_gets_its_image_or_a_reject_100_ms_before_its_deadline() {
+fn a_part_gets_its_image_or_is_rejected_100_ms_before_its_deadline() {
     let start = Instant::now();
     let proven = view(EngineState::Proven);
     let mut effects = Vec::new();
@@ -80,7 +80,7 @@ fn a_part_gets_its_image_or_a_reject_100_ms_before_its_deadline() {
 }
 
 #[test]
-fn a_trigger_while_free_running_is_a_reject_at_once() {
+fn a_trigger_while_free_running_is_rejected_at_once() {
     let start = Instant::now();
     let mut effects = Vec::new();
     let mut logic = logic(Matching::FreeRunning, start);
@@ -89,9 +89,9 @@ fn a_trigger_while_free_running_is_a_reject_at_once() {
     assert!(matches!(&effects[..], [Effect::Reject { number: 1, reason: ReasonCode::NO_IMAGE, .. }]));
 }
 
-/// Judged while the journal could not store, they were never recorded.
+/// If several were judged while the journal could not store, their results would be lost.
 #[test]
-fn an_image_without_a_trigger_waits_until_the_one_before_is_recorded() {
+fn an_image_without_a_trigger_waits_until_the_previous_one_is_recorded() {
     let start = Instant::now();
     let proven = view(EngineState::Proven);
     let mut effects = Vec::new();
@@ -111,29 +111,29 @@ fn an_image_without_a_trigger_waits_until_the_one_before_is_recorded() {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Happening {
+enum LogicEvent {
     Image,
     Trigger,
     Doubt,
     Pause(u64),
 }
 
-fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+fn events() -> impl Strategy<Value = Vec<LogicEvent>> {
     let one = prop_oneof![
-        4 => Just(Happening::Image),
-        4 => Just(Happening::Trigger),
-        1 => Just(Happening::Doubt),
-        3 => (1..600_u64).prop_map(Happening::Pause),
-        1 => (1_100..2_000_u64).prop_map(Happening::Pause),
+        4 => Just(LogicEvent::Image),
+        4 => Just(LogicEvent::Trigger),
+        1 => Just(LogicEvent::Doubt),
+        3 => (1..600_u64).prop_map(LogicEvent::Pause),
+        1 => (1_100..2_000_u64).prop_map(LogicEvent::Pause),
     ];
     proptest::collection::vec(one, 1..60)
 }
 
 proptest! {
-    /// Whatever happens in whatever order, an image is given out once, to one part or to none.
+    /// In any order of events, each image is judged for one part or set aside, once.
     #[test]
     fn an_image_is_judged_or_set_aside_once(
-        happenings in happenings(),
+        events in events(),
         matching in prop_oneof![Just(Matching::PartId), Just(Matching::ImageFirst), Just(Matching::TriggerFirst)],
     ) {
         let start = Instant::now();
@@ -142,27 +142,27 @@ proptest! {
         logic.proved(start, true);
         let proven = view(EngineState::Proven);
         let (mut images, mut triggers) = (0, 0);
-        let (mut given, mut answered) = (Vec::new(), Vec::new());
-        for happening in happenings.into_iter().chain([Happening::Pause(600), Happening::Pause(1_500)]) {
+        let (mut used, mut answered) = (Vec::new(), Vec::new());
+        for event in events.into_iter().chain([LogicEvent::Pause(600), LogicEvent::Pause(1_500)]) {
             let mut effects = Vec::new();
-            match happening {
-                Happening::Image => {
+            match event {
+                LogicEvent::Image => {
                     images += 1;
                     logic.on_message(ToJudge::Arrival(image(images, now)), now, &mut effects);
                 }
-                Happening::Trigger => {
+                LogicEvent::Trigger => {
                     triggers += 1;
                     logic.on_message(ToJudge::Part(part(triggers, now)), now, &mut effects);
                 }
-                Happening::Doubt => logic.on_message(ToJudge::Doubt, now, &mut effects),
-                Happening::Pause(pause) => now += ms(pause),
+                LogicEvent::Doubt => logic.on_message(ToJudge::Doubt, now, &mut effects),
+                LogicEvent::Pause(pause) => now += ms(pause),
             }
             loop {
                 match logic.next(now, &proven, &mut effects) {
                     Next::Prove => logic.proved(now, true),
                     Next::Judge { number, file } => {
                         answered.extend(number);
-                        given.push(file);
+                        used.push(file);
                     }
                     Next::Wait(most) if most.is_zero() => {}
                     Next::Wait(_) => break,
@@ -171,16 +171,16 @@ proptest! {
             for effect in effects {
                 match effect {
                     Effect::Reject { number, .. } => answered.push(number),
-                    Effect::SetAside(files, _) => given.extend(files),
+                    Effect::SetAside(files, _) => used.extend(files),
                     _ => {}
                 }
             }
         }
-        let mut paths: Vec<_> = given.iter().map(|file| file.path.clone()).collect();
+        let mut paths: Vec<_> = used.iter().map(|file| file.path.clone()).collect();
         paths.sort();
         paths.dedup();
-        prop_assert_eq!(paths.len(), given.len(), "given out twice");
-        prop_assert_eq!(given.len() as u64 + logic.backlog() as u64, images, "lost");
+        prop_assert_eq!(paths.len(), used.len(), "judged or set aside twice");
+        prop_assert_eq!(used.len() as u64 + logic.backlog() as u64, images, "lost");
         let mut parts = answered.clone();
         parts.dedup();
         prop_assert!(parts == answered && answered.is_sorted(), "answered twice: {:?}", answered);

@@ -1,11 +1,11 @@
-//! What becomes of an appliance whose log goes nowhere.
+//! The reader of the appliance's log goes away.
 
 use crate::plant::Plant;
 use crate::plc::Plc;
 use std::process::Stdio;
 
 #[test]
-fn a_log_that_nobody_reads_any_more_stops_no_line() {
+fn a_closed_log_does_not_stop_the_line() {
     let mut plant = Plant::new("native", "part-id");
     plant.kill();
     let mut appliance = plant.program(&["run", "--config", "edge.toml"]).stderr(Stdio::piped()).spawn().unwrap();
@@ -15,5 +15,5 @@ fn a_log_that_nobody_reads_any_more_stops_no_line() {
     plc.pass(&plant, 1);
     plc.pass(&plant, 2);
     assert_eq!(plant.stop(), Some(0));
-    plc.seen().agrees_with(&plant.rows(), 2);
+    plc.seen().assert_agrees_with(&plant.rows(), 2);
 }

@@ -1,21 +1,21 @@
-//! An appliance that waits leaves the processor to others.
+//! An idle appliance uses little processor time.
 
 use crate::plant::Plant;
 use crate::plc::Plc;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// The processor time that the process has used.
+/// The processor time that the process has used so far.
 fn used(process: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    // utime and stime, in hundredths of a second on every Linux.
+    // utime and stime, in 1/100 s on every Linux.
     let ticks: u64 = fields[11..=12].iter().map(|field| field.parse::<u64>().unwrap()).sum();
     Duration::from_millis(10 * ticks)
 }
 
 #[test]
-fn an_appliance_that_waits_for_a_trigger_needs_little_of_the_processor() {
+fn an_appliance_that_waits_for_a_trigger_uses_little_processor_time() {
     for profile in ["native", "modbus"] {
         let plant = Plant::new(profile, "part-id");
         let plc = Plc::new(&plant, profile);

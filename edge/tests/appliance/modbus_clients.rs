@@ -1,11 +1,11 @@
-//! Modbus clients that nobody here wrote drive the appliance: pymodbus, minimalmodbus and mbpoll, which scripts/setup installs.
+//! Independent Modbus clients drive the appliance: pymodbus, minimalmodbus and mbpoll, which scripts/setup installs.
 
 use crate::plant::Plant;
 use crate::support::*;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Parts through the appliance with this client: what it read from the registers is what the journal holds.
+/// Runs six parts with this client and checks that the registers it read agree with the journal.
 fn drive(client: &str) {
     let mut plant = Plant::new("modbus", "part-id");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -14,18 +14,18 @@ fn drive(client: &str) {
     script.arg(root.join("tests/oracle/modbus_appliance.py")).arg(plant.path("plc")).args(["1", client]);
     script.arg(plant.path("scans")).args(plant.images.iter().cycle().take(6));
     assert!(python.exists(), "{}: run scripts/setup, or set CELLGATE_PYTHON", python.display());
-    let told = lines(&run(&mut script, 0));
+    let outcomes = lines(&run(&mut script, 0));
     assert_eq!(plant.stop(), Some(0));
     let rows = plant.rows();
-    assert_eq!((told.len(), rows.len()), (6, 6));
-    for (index, (told, row)) in told.iter().zip(&rows).enumerate() {
+    assert_eq!((outcomes.len(), rows.len()), (6, 6));
+    for (index, (outcome, row)) in outcomes.iter().zip(&rows).enumerate() {
         for field in ["part", "nonce", "boot_epoch", "seq", "verdict"] {
-            assert_eq!(told[field], row[field], "{field}: {told} {row}");
+            assert_eq!(outcome[field], row[field], "{field}: {outcome} {row}");
         }
-        assert_eq!(told["verdict"], ["PASS", "REVIEW", "REJECT"][index % 3]);
-        assert_eq!(told["score_e4"].as_f64(), row["score"].as_f64().map(|score| (score * 1e4).floor()), "{row}");
-        for (shown, stored) in [("model", "model"), ("image", "image")] {
-            assert!(row[stored].as_str().unwrap().starts_with(told[shown].as_str().unwrap()), "{told} {row}");
+        assert_eq!(outcome["verdict"], ["PASS", "REVIEW", "REJECT"][index % 3]);
+        assert_eq!(outcome["score_e4"].as_f64(), row["score"].as_f64().map(|score| (score * 1e4).floor()), "{row}");
+        for digest in ["model", "image"] {
+            assert!(row[digest].as_str().unwrap().starts_with(outcome[digest].as_str().unwrap()), "{outcome} {row}");
         }
     }
 }

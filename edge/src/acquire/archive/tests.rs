@@ -1,0 +1,138 @@
+use super::*;
+use std::time::{Duration, UNIX_EPOCH};
+
+const DAY: Duration = Duration::from_secs(86_400);
+const FIRST: &str = "0000000001-17-PASS";
+const SECOND: &str = "0000000002-free-REVIEW";
+const THIRD: &str = "unjudged-1795432671000-a-name";
+
+fn image(folder: &Path, bytes: usize) -> ImageFile {
+    let path = folder.join("scan.tif");
+    fs::write(&path, vec![0; bytes]).unwrap();
+    ImageFile::at(path)
+}
+
+#[test]
+fn images_are_stored_by_day_and_the_oldest_are_deleted_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let mut archive = Archive::open(&root, 2, 0).unwrap();
+    let start = UNIX_EPOCH + DAY * 20_000;
+    for (name, time) in [(FIRST, start), (SECOND, start), (THIRD, start + DAY)] {
+        let scan = image(folder.path(), 900_000);
+        assert_eq!(archive.store(&scan, name, time).unwrap(), ArchiveOutcome::Moved);
+        assert!(!scan.path.exists());
+    }
+    let kept = archive.tidy().unwrap();
+    assert_eq!((kept.deleted, kept.bytes), (1, 1_800_000));
+    let is_there = |day: &str, name: &str| root.join(day).join(format!("{name}.tif")).exists();
+    assert!(!is_there("2024-10-04", FIRST) && is_there("2024-10-04", SECOND));
+    // Reopened, it counts the same. A quota of 0 deletes everything.
+    let mut again = Archive::open(&root, 0, 0).unwrap();
+    let kept = again.tidy().unwrap();
+    assert_eq!((kept.deleted, kept.bytes), (2, 0));
+    assert!(!root.join("2024-10-04").exists() && !is_there("2024-10-05", THIRD));
+}
+
+#[test]
+fn on_a_full_disk_tidying_deletes_images_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let mut archive = Archive::open(&root, u64::MAX, 0).unwrap();
+    (archive.min_free, _) = archive.disk().unwrap();
+    archive.store(&image(folder.path(), 10), FIRST, UNIX_EPOCH).unwrap();
+    assert_eq!(archive.tidy().unwrap().deleted, 1, "the whole disk can't be free");
+}
+
+/// A limit larger than the disk would delete every image without reaching the limit.
+#[test]
+fn a_limit_beyond_the_disk_is_refused_and_deletes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let mut archive = Archive::open(&root, 1, 0).unwrap();
+    let (disk, _) = archive.disk().unwrap();
+    for min_free_mib in [disk / MIB + 1, u64::MAX] {
+        let refused = Archive::open(&root, 1, min_free_mib).unwrap_err();
+        assert!(matches!(refused, ArchiveError::SmallDisk { disk_mib, .. } if disk_mib == disk / MIB), "{refused}");
+    }
+    archive.min_free = disk + 1;
+    for (name, bytes) in [(FIRST, 600_000), (SECOND, 600_000)] {
+        archive.store(&image(folder.path(), bytes), name, UNIX_EPOCH).unwrap();
+    }
+    let kept = archive.tidy().unwrap();
+    assert_eq!((kept.deleted, kept.bytes, kept.small_disk), (1, 600_000, Some(disk)), "only the quota counts");
+}
+
+/// Other programs may keep files in the archive's folder.
+#[test]
+fn only_images_that_the_appliance_named_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("data");
+    let day = root.join("2024-10-04");
+    for folder in ["db", "incoming", "2024-10-04/0000000005-5-PASS.tif", "2024-10-05"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let foreign = ["db/verdicts.sqlite", "incoming/0000000001-1-PASS.tif", "2024-10-04/notes.txt", "2024-10-04/17.tif"];
+    foreign.iter().for_each(|name| fs::write(root.join(name), b"theirs").unwrap());
+    fs::write(folder.path().join("0000000007-7-PASS.tif"), b"elsewhere").unwrap();
+    std::os::unix::fs::symlink(folder.path(), root.join("2024-10-06")).unwrap();
+    std::os::unix::fs::symlink(root.join("db/verdicts.sqlite"), day.join("0000000006-6-PASS.tif")).unwrap();
+    fs::write(day.join("0000000004-4-PASS.tif"), b"own").unwrap();
+    let mut archive = Archive::open(&root, 0, 0).unwrap();
+    let kept = archive.tidy().unwrap();
+    assert_eq!((kept.deleted, kept.bytes), (1, 0));
+    assert!(!day.join("0000000004-4-PASS.tif").exists());
+    assert!(foreign.iter().all(|name| root.join(name).exists()));
+    assert!(day.join("0000000006-6-PASS.tif").is_symlink() && day.join("0000000005-5-PASS.tif").is_dir());
+    assert!(folder.path().join("0000000007-7-PASS.tif").exists());
+    let no_image = archive.store(&ImageFile::at(root.join("db")), FIRST, UNIX_EPOCH).unwrap();
+    assert_eq!(no_image, ArchiveOutcome::Changed(Change::Replaced), "a folder is not an image");
+}
+
+#[test]
+fn a_deleted_or_replaced_image_is_not_archived() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let mut archive = Archive::open(&root, 1, 0).unwrap();
+    let mut store = |image: &ImageFile| archive.store(image, FIRST, UNIX_EPOCH).unwrap();
+    let first = image(folder.path(), 10);
+    image(folder.path(), 11);
+    assert_eq!(store(&first), ArchiveOutcome::Changed(Change::Written), "written again in place");
+    let first = image(folder.path(), 10);
+    fs::write(folder.path().join("next.tif"), [0; 10]).unwrap();
+    fs::rename(folder.path().join("next.tif"), &first.path).unwrap();
+    assert_eq!(store(&first), ArchiveOutcome::Changed(Change::Replaced), "another file was renamed to its path");
+    let next = ImageFile::at(first.path.clone());
+    next.read_content();
+    std::thread::sleep(Duration::from_millis(30));
+    fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
+    assert_eq!((store(&next), store(&next)), (ArchiveOutcome::Moved, ArchiveOutcome::Gone));
+    assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));
+}
+
+#[test]
+fn an_image_with_changed_attributes_is_archived_as_unjudged() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let mut archive = Archive::open(&root, 1, 0).unwrap();
+    let scan = image(folder.path(), 10);
+    std::thread::sleep(Duration::from_millis(30));
+    fs::set_permissions(&scan.path, fs::Permissions::from_mode(0o600)).unwrap();
+    let time = UNIX_EPOCH + DAY * 20_000;
+    assert_eq!(archive.store(&scan, FIRST, time).unwrap(), ArchiveOutcome::MovedUnjudged);
+    assert!(root.join("2024-10-04/unjudged-1728000000000-scan.tif").exists() && archive.bytes() == 10);
+}
+
+#[test]
+fn an_archive_that_cannot_be_written_is_named_in_the_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let mut archive = Archive::open(&root, 1, 0).unwrap();
+    fs::remove_dir(&root).unwrap();
+    fs::write(&root, "in the way").unwrap();
+    let scan = image(folder.path(), 10);
+    let error = archive.store(&scan, FIRST, UNIX_EPOCH).unwrap_err();
+    assert!(matches!(&error, ArchiveError::Io { path, .. } if path.starts_with(&root)), "{error}");
+    assert!(scan.path.exists());
+}
