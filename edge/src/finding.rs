@@ -1,25 +1,26 @@
-//! One row of the report of `doctor` or `gpu-check`.
+//! The result of one check of `doctor` or `gpu-check`.
 
 use cellgate_models::model::Precision;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The result of one check, from good to bad.
+/// The state of a finding, from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingState {
     /// As it should be.
     Ok,
-    /// Not checked, because it was not requested.
+    /// Not checked, because it was not asked for.
     Skipped,
     /// The appliance would run, but with less than it should have.
     Warning,
-    /// Missing, wrong, or impossible to check: the appliance would not start, or would judge nothing.
+    /// Missing or different, or not checkable because something else is missing. The appliance would not start, or would not
+    /// judge.
     Failure,
 }
 
 impl FindingState {
-    /// The word for a table.
+    /// The word in a table.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -31,19 +32,19 @@ impl FindingState {
     }
 }
 
-/// The result of one check. Its JSON leaves out empty fields.
+/// The result of one check. JSON leaves empty fields out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
     /// What was checked.
     pub what: &'static str,
-    /// The precision, where each precision has a finding of its own.
+    /// The precision, if each precision has its own finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// The result.
+    /// From good to bad.
     pub state: FindingState,
-    /// What was found. A warning or failure also says what to do.
+    /// What was found. For a warning or a failure also what to do.
     pub found: String,
-    /// Figures by name. A name ends in its unit.
+    /// The figures in `found`. Each name ends in its unit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<&'static str, f64>,
 }
@@ -54,17 +55,17 @@ impl Finding {
         Self { what, precision: None, state, found: found.into(), figures: BTreeMap::new() }
     }
 
-    /// Returns a finding in the state OK.
+    /// A finding with the state `Ok`.
     pub fn ok(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Ok, found)
     }
 
-    /// Returns a finding in the state WARNING.
+    /// A finding with the state `Warning`.
     pub fn warning(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Warning, found)
     }
 
-    /// Returns a finding in the state FAILURE.
+    /// A finding with the state `Failure`.
     pub fn failure(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Failure, found)
     }
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_leaves_out_empty_fields() {
+    fn json_leaves_empty_fields_out() {
         let json = |finding: &Finding| serde_json::to_string(finding).unwrap();
         let mut finding = Finding::ok("copy rate", "1 GB/s");
         finding.figures = BTreeMap::from([("bytes_per_s", 1e9)]);

@@ -1,8 +1,8 @@
-//! Errors for one line of a table or log.
+//! Errors as one line, for tables and logs.
 
 use std::error::Error;
 
-/// Returns an error with its causes on one line. Some errors list places on lines of their own; these are joined too.
+/// An error with its causes on one line. Line breaks within its text become spaces.
 pub(crate) fn in_one_line(error: &(dyn Error + 'static)) -> String {
     cellgate_models::one_line(error).lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

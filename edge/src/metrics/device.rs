@@ -1,14 +1,14 @@
-//! Metrics of the appliance: its identity, state, services and engine.
+//! The appliance's identity, state, services and engine.
 
 use super::make::{Family, Follower, counters, follower, gauge, gauges, info, seconds, times};
 use crate::journal::now_unix_ms;
 use cellgate_protocol::state::DeviceState;
 use prometheus::{Gauge, IntCounter, IntGauge, Registry, Result};
 
-/// The identity of the appliance.
+/// The appliance's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
-    /// The device number that the PLC knows it by.
+    /// The device's number on the link.
     pub device: u32,
     /// The model's digest.
     pub model: String,
@@ -16,7 +16,7 @@ pub struct About {
     pub profile: &'static str,
 }
 
-/// Metrics of state, services and engine.
+/// State, services and engine.
 #[derive(Debug)]
 pub struct DeviceFigures {
     state: IntGauge,
@@ -29,7 +29,7 @@ pub struct DeviceFigures {
     decoder_restarts: Follower,
 }
 
-/// Results of a proof, with their labels.
+/// Results of a proof: whether every golden image got its expected score.
 const RESULTS: [(bool, [&str; 1]); 2] = [(true, ["passed"]), (false, ["failed"])];
 
 impl DeviceFigures {
@@ -37,7 +37,7 @@ impl DeviceFigures {
         info(
             registry,
             "cellgate_appliance_info",
-            "Identity of the appliance in its labels; always 1.",
+            "The appliance's identity; always 1.",
             [
                 ("version", env!("CARGO_PKG_VERSION")),
                 ("device", &about.device.to_string()),
@@ -51,24 +51,20 @@ impl DeviceFigures {
             state: gauge(
                 registry,
                 "cellgate_state",
-                "State according to OPC 40100-1: 1 preoperational, 2 halted, 3 error, 5 initialized, 6 ready, 7 single execution.",
+                "State defined by OPC 40100-1: 1 preoperational, 2 halted, 3 error, 5 initialized, 6 ready, 7 single execution.",
             )?,
-            healthy: gauge(
-                registry,
-                "cellgate_healthy",
-                "Whether every service that a PASS needs shows progress: 0 or 1.",
-            )?,
+            healthy: gauge(registry, "cellgate_healthy", "Whether every service that a PASS needs is alive: 0 or 1.")?,
             workers: gauges(
                 registry,
                 "cellgate_worker_alive",
-                "Whether the service shows progress as often as it must: 0 or 1.",
+                "Whether the service gives its sign of life in time: 0 or 1.",
                 "worker",
                 workers.iter().map(|worker| (*worker, [*worker])),
             )?,
             engine_proven: gauge(
                 registry,
                 "cellgate_engine_proven",
-                "Whether the last proof on the golden images passed: 0 or 1.",
+                "Whether the engine passed its last proof on the golden images: 0 or 1.",
             )?,
             engine_is_fallback: gauge(
                 registry,
@@ -85,19 +81,19 @@ impl DeviceFigures {
             proven_at: times(
                 registry,
                 "cellgate_engine_proof_timestamp_seconds",
-                "Time of the last proof with this result, in seconds since 1970; 0 if there was none.",
+                "When a proof last had this result, in seconds since 1970; 0: never.",
                 "result",
                 RESULTS,
             )?,
             decoder_restarts: follower(
                 registry,
                 "cellgate_decoder_restarts_total",
-                "Times the decode worker was replaced because it crashed, was late or sent an impossible answer.",
+                "Times that the image decoder was replaced after it crashed, timed out or sent an invalid answer.",
             )?,
         })
     }
 
-    /// Sets the state of the session.
+    /// Sets the session's current state.
     pub fn set_state(&self, state: DeviceState) {
         self.state.set(i64::from(state.code().0));
     }
@@ -107,14 +103,14 @@ impl DeviceFigures {
         self.healthy.set(i64::from(is_healthy));
     }
 
-    /// Sets whether this service is alive.
+    /// Sets whether this service is alive. Unknown names are ignored.
     pub fn set_worker(&self, worker: &'static str, is_alive: bool) {
         if let Some(gauge) = self.workers.get(&worker) {
             gauge.set(i64::from(is_alive));
         }
     }
 
-    /// Records a proof of the engine.
+    /// Counts a proof and notes its time.
     pub fn proved(&self, passed: bool) {
         self.engine_proven.set(i64::from(passed));
         if let Some(count) = self.proofs.get(&passed) {
@@ -125,7 +121,7 @@ impl DeviceFigures {
         }
     }
 
-    /// Sets whether the preferred engine could not be used and another was loaded.
+    /// Sets whether ONNX Runtime was loaded because TensorRT can't be used.
     pub fn set_fallback(&self, is_fallback: bool) {
         self.engine_is_fallback.set(i64::from(is_fallback));
     }

@@ -1,4 +1,4 @@
-//! Metrics for Prometheus: what the appliance counts, and how the metrics are served.
+//! Metrics for Prometheus: what the appliance counts, and how it is served.
 //!
 //! | file | concept |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | `store` | journal, archive, disk |
 //! | `serve` | HTTP on loopback |
 //!
-//! Counting is a few atomic additions. It never waits, allocates nothing, and also happens without a client. Serving has a
-//! thread of its own with the lowest priority. No PASS depends on it, and its end ends nothing else.
+//! Counting is a few atomic additions. It never waits, never allocates and does not depend on the server. The server has its own
+//! thread of the lowest priority. No PASS depends on it, and its end affects no other service.
 
 mod device;
 mod link;
@@ -31,9 +31,9 @@ use std::time::Duration;
 /// The content type of [`Metrics::page`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// The metrics can't be kept.
+/// The metrics can't be created or written.
 #[derive(Debug, thiserror::Error)]
-#[error("the metrics for Prometheus can't be kept: {0}")]
+#[error("the metrics for Prometheus: {0}")]
 pub struct MetricsError(#[from] prometheus::Error);
 
 /// All metrics of one appliance.
@@ -51,7 +51,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Creates all metrics at zero. `deadline` is the longest time of a part. `workers` are the services whose liveness is shown.
+    /// Creates all metrics with the value zero. `deadline` is the longest time of a part. `workers` are the services whose
+    /// liveness is shown.
     ///
     /// # Errors
     /// [`MetricsError`]: a metric name is duplicated or invalid.
@@ -64,10 +65,10 @@ impl Metrics {
         Ok(Self { registry, parts, link, device, store })
     }
 
-    /// Returns the current metrics in Prometheus' text format 0.0.4.
+    /// The current values in Prometheus' text format 0.0.4.
     ///
     /// # Errors
-    /// [`MetricsError`]: the metrics can't be encoded.
+    /// [`MetricsError`]: they can't be written as text.
     pub fn page(&self) -> Result<String, MetricsError> {
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
     }

@@ -9,12 +9,12 @@ use cellgate_protocol::reason::ReasonCode;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
 use std::time::Duration;
 
-/// Returns the label values of every reason that the journal may hold. A reason belongs to one verdict.
+/// Every pair of reason and verdict that the journal can hold. A reason belongs to one verdict.
 fn verdicts() -> impl Iterator<Item = (ReasonCode, [&'static str; 2])> {
     ReasonCode::ALL.iter().filter_map(|reason| Some((*reason, [reason.role()?.verdict()?.name(), reason.name()?])))
 }
 
-/// A stage between trigger and acknowledgement.
+/// A stage between a part's trigger and its acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     WaitForImage,
@@ -27,7 +27,7 @@ enum Stage {
     Acknowledgement,
 }
 
-/// The end of a duration that begins with the trigger.
+/// A point in a part's life. Durations are measured from the trigger to this point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     Committed,
@@ -51,11 +51,11 @@ pub struct PartFigures {
 impl PartFigures {
     pub(super) fn new(registry: &Registry, deadline: Duration) -> Result<Self> {
         Ok(Self {
-            triggers: counter(registry, "cellgate_triggers_total", "Accepted triggers; each gets one verdict.")?,
+            triggers: counter(registry, "cellgate_triggers_total", "Accepted triggers. Each gets one verdict.")?,
             verdicts: counters(
                 registry,
                 "cellgate_verdicts_total",
-                "Verdicts stored in the journal since the start, including those of images without a trigger.",
+                "Verdicts stored since the start, including those of images without a trigger.",
                 ["verdict", "reason"],
                 verdicts(),
             )?,
@@ -67,7 +67,7 @@ impl PartFigures {
             until: histograms(
                 registry,
                 "cellgate_part_duration_seconds",
-                "Time from a trigger until its verdict is stored in the journal, first sent, or acknowledged.",
+                "Time from a trigger until its verdict is stored (committed), first sent, or acknowledged.",
                 "until",
                 deadline,
                 [(Until::Committed, ["committed"]), (Until::Sent, ["sent"]), (Until::Acknowledged, ["acknowledged"])],
@@ -75,7 +75,7 @@ impl PartFigures {
             stages: histograms(
                 registry,
                 "cellgate_stage_duration_seconds",
-                "Time of a stage. Journal stages end when the row is durable; acknowledgement starts when the verdict is first sent.",
+                "Time of a stage. A journal stage ends when the row is durable; acknowledgement starts when the verdict is sent.",
                 "stage",
                 deadline,
                 [
@@ -89,35 +89,40 @@ impl PartFigures {
                     (Stage::Acknowledgement, ["acknowledgement"]),
                 ],
             )?,
-            in_hand: gauge(registry, "cellgate_parts_in_hand", "Parts in progress, from trigger to verdict: 0 or 1.")?,
+            in_hand: gauge(
+                registry,
+                "cellgate_parts_in_hand",
+                "Parts that were triggered and are not concluded yet: 0 or 1.",
+            )?,
             waiting: gauge(registry, "cellgate_images_waiting", "Images that wait for their trigger.")?,
             unjudged: counters(
                 registry,
                 "cellgate_images_set_aside_total",
-                "Images archived unjudged. no_trigger: no trigger in time. out_of_order: the order of images and triggers was lost. \
-                 too_late: the part was decided without the image. unwatched: the image arrived before the folder was watched.",
+                "Images archived without being judged. no_trigger: no trigger in time; out_of_order: the order of images and \
+                 triggers was lost; too_late: the part was decided without it; unwatched: it came while nothing watched the \
+                 folder.",
                 ["why"],
                 Unjudged::ALL.map(|why| (why, [why.name()])),
             )?,
         })
     }
 
-    /// Records an accepted trigger.
+    /// Counts an accepted trigger.
     pub fn triggered(&self) {
         self.triggers.inc();
     }
 
-    /// Records that an acceptance is durable. `journal` is the time since it was requested.
+    /// Notes that an acceptance is durable. The journal took the time `journal` for it.
     pub fn accepted(&self, journal: Duration) {
         self.took(Stage::JournalAcceptance, journal);
     }
 
-    /// Records that a part's image was found. `waited` is the time since the trigger.
+    /// Notes that the image was found, `waited` after the trigger.
     pub fn found_image(&self, waited: Duration) {
         self.took(Stage::WaitForImage, waited);
     }
 
-    /// Records the stages of a judged image. A stage with zero time was not reached and is not counted.
+    /// Notes the times of a judged image. Stages that were not reached are left out.
     pub fn judged(&self, times: &Times) {
         let Times { read, convert, infer, decide } = *times;
         let stages = [(Stage::Read, read), (Stage::Convert, convert), (Stage::Infer, infer), (Stage::Decide, decide)];
@@ -128,7 +133,7 @@ impl PartFigures {
         }
     }
 
-    /// Records that a verdict is durable. `journal` is the time since it was requested, `age` the time since the trigger.
+    /// Notes that a verdict is durable, `age` after its trigger. The journal took the time `journal` for it.
     pub fn committed(&self, kind: TriggerKind, entry: &VerdictEntry, journal: Duration, age: Duration) {
         self.has_verdict(entry);
         self.took(Stage::JournalVerdict, journal);
@@ -137,7 +142,7 @@ impl PartFigures {
         }
     }
 
-    /// Counts a verdict in the journal. At the start these are the verdicts of parts that the last run did not conclude.
+    /// Counts a verdict in the journal. Called alone at the start, for a part that was in progress before.
     pub fn has_verdict(&self, entry: &VerdictEntry) {
         let reason = recorded_reason(&entry.reason);
         if let Some(count) = self.verdicts.get(&reason).or_else(|| self.verdicts.get(&ReasonCode::INTERNAL)) {
@@ -145,12 +150,12 @@ impl PartFigures {
         }
     }
 
-    /// Records that a verdict is sent for the first time, `age` after its trigger.
+    /// Notes that a verdict is sent for the first time, `age` after its trigger.
     pub fn sent(&self, age: Duration) {
         self.reached(Until::Sent, age);
     }
 
-    /// Records an acknowledgement, `age` after the trigger and `waited` after the verdict was first sent.
+    /// Notes that the PLC acknowledged a verdict, `age` after its trigger and `waited` after it was sent.
     pub fn acknowledged(&self, age: Duration, waited: Duration) {
         self.reached(Until::Acknowledged, age);
         self.took(Stage::Acknowledgement, waited);
@@ -161,17 +166,17 @@ impl PartFigures {
         self.undelivered.inc();
     }
 
-    /// Sets whether a part is in progress.
+    /// Sets whether a part is triggered and not concluded.
     pub fn set_in_hand(&self, is_in_hand: bool) {
         self.in_hand.set(i64::from(is_in_hand));
     }
 
-    /// Sets how many images wait for their trigger.
+    /// Sets the number of images that wait for their trigger.
     pub fn set_waiting(&self, images: usize) {
         self.waiting.set(i64::try_from(images).unwrap_or(i64::MAX));
     }
 
-    /// Counts `images` that are archived unjudged.
+    /// Counts images that are archived without being judged.
     pub fn set_aside(&self, why: Unjudged, images: usize) {
         if let Some(count) = self.unjudged.get(&why) {
             count.inc_by(images as u64);

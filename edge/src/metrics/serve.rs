@@ -1,6 +1,6 @@
-//! HTTP on loopback: `GET /metrics` and nothing else.
+//! The HTTP server on loopback. It answers only `GET /metrics`.
 //!
-//! Connections, bytes and time are bounded, so a slow or hostile client can at most keep other clients from the metrics.
+//! Connections, bytes and time are bounded. A slow or hostile client can at most delay other clients.
 
 use super::CONTENT_TYPE;
 use http_body_util::Full;
@@ -19,18 +19,18 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-/// Connections served at once. More wait in the kernel's queue.
+/// Connections served at the same time. Further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 32;
-/// Longest time of a connection.
+/// Longest time of one connection, from its acceptance to the last byte of the answer.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(2);
-/// Bytes of a request's head. hyper accepts no lower limit.
+/// Longest head of a request in bytes. This is hyper's minimum.
 const MAX_HEAD_BYTES: usize = 8 << 10;
-/// Pause after a failed accept, and interval of checking whether serving should end.
+/// Pause after a connection could not be accepted, and interval for checking whether to stop.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Priority of the serving thread: the lowest.
+/// Priority of the server's thread: the lowest on Linux.
 const PRIORITY: i32 = 19;
 
-/// The configured address can't be listened on.
+/// The server can't listen at the configured address.
 #[derive(Debug, thiserror::Error)]
 #[error("metrics.listen {listen}: {source}; set a free loopback address, or leave out the key")]
 pub struct ListenError {
@@ -40,7 +40,7 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// Binds the address for [`Server`].
+/// Binds the address, for [`Server`].
 ///
 /// # Errors
 /// [`ListenError`]: the address is in use, or does not belong to this machine.
@@ -48,10 +48,10 @@ pub fn listen(listen: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(listen).map_err(|source| ListenError { listen, source })
 }
 
-/// Makes the text for a request.
+/// Creates the page for a request. `None` if that failed.
 type Page = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// Serves the metrics at an address.
+/// Serves the metrics.
 pub struct Server {
     listener: TcpListener,
     runtime: Runtime,
@@ -61,25 +61,25 @@ impl Server {
     /// Prepares serving at `listener`.
     ///
     /// # Errors
-    /// The system refuses the socket or its polling.
+    /// The system refuses to poll the socket.
     pub fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        tracing::info!(event = "metrics_served", address = %listener.local_addr()?, "metrics for Prometheus are served");
+        tracing::info!(event = "metrics_served", address = %listener.local_addr()?, "metrics are served for Prometheus");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { listener, runtime })
     }
 
-    /// Serves `page` at `/metrics` until `is_over` returns true. If `page` returns `None`, the answer is 500. The calling thread
-    /// gets the lowest priority.
+    /// Serves `page` at `/metrics` until `is_over` returns true. If `page` returns `None`, the status is 500. Sets the calling
+    /// thread to the lowest priority.
     ///
     /// # Errors
-    /// Connections can no longer be accepted.
+    /// Connections can't be accepted any more.
     pub fn run(
         self,
         page: impl Fn() -> Option<String> + Send + Sync + 'static,
         is_over: impl Fn() -> bool,
     ) -> io::Result<()> {
-        // On Linux this affects only this thread. If it fails, the thread competes evenly with the others.
+        // On Linux this priority is per thread. Failure is harmless: the thread keeps the normal priority.
         let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
         self.runtime.block_on(async {
             let accepting = accept(self.listener, Arc::new(page));
@@ -95,7 +95,7 @@ impl Server {
     }
 }
 
-/// Accepts connections until that is no longer possible, and returns the error.
+/// Accepts connections. Returns only if that has become impossible.
 async fn accept(listener: TcpListener, page: Page) -> io::Error {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -115,13 +115,13 @@ async fn accept(listener: TcpListener, page: Page) -> io::Error {
                     drop(place);
                 });
             }
-            // The client has gone already, or no file descriptor is free.
+            // The client has disconnected, or no descriptor is free.
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-/// Answers one request. Errors concern only the client and are ignored.
+/// Answers one request. Errors of the connection are ignored: they concern only the client.
 async fn answer_one(stream: TcpStream, page: Page) {
     let service = service_fn(|request| {
         let answer = answer(&request, &page);
@@ -136,13 +136,13 @@ async fn answer_one(stream: TcpStream, page: Page) {
 
 fn answer(request: &Request<Incoming>, page: &Page) -> Response<Full<Bytes>> {
     let (status, header, body) = if request.uri().path() != "/metrics" {
-        (StatusCode::NOT_FOUND, None, "only /metrics exists\n".to_owned())
+        (StatusCode::NOT_FOUND, None, "not found: the only path is /metrics\n".to_owned())
     } else if request.method() != Method::GET {
-        (StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, "GET")), "only GET is allowed\n".to_owned())
+        (StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, "GET")), "method not allowed: use GET\n".to_owned())
     } else if let Some(text) = page() {
         (StatusCode::OK, Some((CONTENT_TYPE_HEADER, CONTENT_TYPE)), text)
     } else {
-        (StatusCode::INTERNAL_SERVER_ERROR, None, "the metrics can't be encoded\n".to_owned())
+        (StatusCode::INTERNAL_SERVER_ERROR, None, "the metrics can't be written\n".to_owned())
     };
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;

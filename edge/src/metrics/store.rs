@@ -27,9 +27,9 @@ impl StoreFigures {
             unacknowledged: gauge(
                 registry,
                 "cellgate_verdicts_unacknowledged",
-                "Verdicts that the PLC has not acknowledged. At most 1000 are kept to be sent again.",
+                "Verdicts that the PLC has not acknowledged. At most 1000 are kept for sending again.",
             )?,
-            failures: follower(registry, "cellgate_journal_failures_total", "Errors of the journal. Each closes it.")?,
+            failures: follower(registry, "cellgate_journal_failures_total", "Errors of the journal. Each error closes it.")?,
             reopenings: follower(
                 registry,
                 "cellgate_journal_reopenings_total",
@@ -39,37 +39,37 @@ impl StoreFigures {
             free: gauge(
                 registry,
                 "cellgate_archive_free_bytes",
-                "Free bytes on the archive's disk, measured every minute.",
+                "Free bytes on the archive's disk, updated every minute.",
             )?,
             deleted: counter(
                 registry,
                 "cellgate_archive_deleted_images_total",
-                "Images deleted to keep the quota and the free space.",
+                "Images deleted to keep within the quota and the free space.",
             )?,
             archive_failures: counter(
                 registry,
                 "cellgate_archive_failures_total",
-                "Images that could not be archived, and failed clean-ups of the archive.",
+                "Images that could not be archived, and failed cleanups of the archive.",
             )?,
         })
     }
 
-    /// Sets the number of verdicts in the opened journal.
+    /// Sets the number of verdicts in the journal when it was opened.
     pub fn opened(&self, rows: u64) {
         self.rows.set(signed(rows));
     }
 
-    /// Counts an added verdict.
+    /// Counts a verdict that was added to the journal.
     pub fn committed(&self) {
         self.rows.inc();
     }
 
-    /// Subtracts the oldest verdicts, which were removed.
+    /// Notes that the oldest `rows` verdicts were removed.
     pub fn pruned(&self, rows: u64) {
         self.rows.sub(signed(rows));
     }
 
-    /// Sets the journal's health and the number of unacknowledged verdicts.
+    /// Sets the journal's health and the number of verdicts that the PLC has not acknowledged.
     pub fn set_journal(&self, health: &JournalHealth, unacknowledged: usize) {
         self.ready.set(i64::from(health.ready));
         self.failures.follow(health.failures);
@@ -77,19 +77,19 @@ impl StoreFigures {
         self.unacknowledged.set(signed(unacknowledged as u64));
     }
 
-    /// Sets the bytes in the archive.
+    /// Sets the bytes of the images in the archive.
     pub fn archived(&self, bytes: u64) {
         self.archive.set(signed(bytes));
     }
 
-    /// Records the result of a clean-up of the archive.
+    /// Takes over the result of a cleanup of the archive.
     pub fn tidied(&self, kept: &Kept) {
         self.archive.set(signed(kept.bytes));
         self.free.set(signed(kept.free));
         self.deleted.inc_by(kept.deleted);
     }
 
-    /// Counts a failure to archive an image or to clean up the archive.
+    /// Counts an image that could not be archived, or a failed cleanup of the archive.
     pub fn archive_failed(&self) {
         self.archive_failures.inc();
     }

@@ -1,4 +1,4 @@
-//! Makes a pipeline from a model and proves it on the model's golden images.
+//! Activation: a model becomes a pipeline whose engine has passed its proof.
 
 use super::select;
 use super::{Activation, ActivationError, Alive, Chosen, Pipeline, ProofError, Scorer, unwatched};
@@ -6,19 +6,19 @@ use crate::sandbox::Sandbox;
 use cellgate_models::model::{Model, Precision};
 
 impl Pipeline {
-    /// Loads the model's network and proves its engine on every golden image. Returns the pipeline and the chosen engine.
+    /// Creates a pipeline with the model's network and proves its engine on the golden images. Returns it with the engine chosen.
     ///
     /// # Errors
-    /// [`ActivationError`]: nothing may be judged.
+    /// [`ActivationError`]: the model must not judge.
     pub fn activate(model: &Model, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
         Self::activate_telling(model, activation, &unwatched())
     }
 
-    /// As [`Self::activate`]. `alive` is called repeatedly while a plan is built and between the steps of loading. It can stop the
-    /// activation.
+    /// Like [`Self::activate`]. Calls `alive` repeatedly while a plan is built and between the steps of loading; `alive` can stop
+    /// the activation.
     ///
     /// # Errors
-    /// [`ActivationError`]: nothing may be judged.
+    /// [`ActivationError`]: the model must not judge.
     pub fn activate_telling(
         model: &Model,
         activation: &Activation,
@@ -29,7 +29,7 @@ impl Pipeline {
         Ok((Self::of_scorer(scorer, model, activation, alive)?, chosen))
     }
 
-    /// Makes a pipeline that scores with `scorer` and proves it.
+    /// Creates a pipeline that scores with `scorer` and proves it.
     pub(crate) fn of_scorer(
         scorer: Box<dyn Scorer>,
         model: &Model,
@@ -40,11 +40,11 @@ impl Pipeline {
         Self::with_scorer(scorer, *model.policy(), sandbox)?.proven(model, activation.precision, alive)
     }
 
-    /// Proves the engine on every golden image and returns the pipeline. `alive` is called before each image and can stop the
-    /// proof.
+    /// Returns the pipeline if its engine gives every golden image its expected score. Calls `alive` before each image; `alive`
+    /// can stop the proof.
     ///
     /// # Errors
-    /// [`ActivationError`]: the pipeline may judge nothing any more.
+    /// [`ActivationError`]: the pipeline must not judge any more. It is dropped.
     pub fn proven(mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<Self, ActivationError> {
         match self.prove(model, precision, alive) {
             Ok(()) => Ok(self),

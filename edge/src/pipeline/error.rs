@@ -1,4 +1,4 @@
-//! Errors of activating a model on this machine.
+//! Errors of activation and proof.
 
 use super::{NoScore, SetupError};
 use crate::one_line::in_one_line;
@@ -7,13 +7,13 @@ use crate::tensorrt::GpuError;
 use cellgate_models::engine::EngineError;
 use cellgate_models::model::{Expectation, Precision};
 
-/// The proof on the golden images failed, so the engine may not judge.
+/// An engine failed its proof, so it must not judge with this model.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {
-    /// A golden image got another score.
+    /// The score of a golden image is outside its tolerance.
     #[error(
-        "golden image {image} ({precision}): the engine scores {found}, expected {} within {}; this engine and the \
-         trainer's disagree, so nothing may be judged",
+        "golden image {image} ({precision}): found score {found}, expected {} within {}; this engine does not compute what the \
+         trainer computed",
         expected.score, expected.tolerance
     )]
     Score {
@@ -23,7 +23,7 @@ pub enum ProofError {
         precision: Precision,
         /// The engine's score.
         found: f32,
-        /// The score that the model expects, with its tolerance.
+        /// The model's score and its tolerance.
         expected: Expectation,
     },
     /// A golden image got no score.
@@ -35,33 +35,33 @@ pub enum ProofError {
         source: NoScore,
     },
     /// The model has no expected score for this precision.
-    #[error("golden image {image}: no expected score for precision {precision}; export the model with it")]
+    #[error("golden image {image}: the model has no expected score for precision {precision}")]
     NoExpectation {
         /// The image's name in the model.
         image: String,
         /// The network's precision.
         precision: Precision,
     },
-    /// The caller stopped it.
+    /// Stopped by [`Alive`](super::Alive).
     #[error("stopped")]
     Stopped,
 }
 
-/// A model could not be activated, so nothing may be judged.
+/// A model can't be activated, so it must not judge.
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
     /// The model has no network of this precision.
-    #[error("{}: found networks of precision {found}, expected {expected}: set [model] precision to one of these, or \
-         export the model with {expected}", path.display())]
+    #[error("{}: found networks of precision {found}, expected {expected}; set [model] precision to a precision that was found, \
+         or export the model with {expected}", path.display())]
     NoNetwork {
-        /// The model.
+        /// The model's folder.
         path: std::path::PathBuf,
-        /// The precisions that the model has.
+        /// The model's precisions.
         found: String,
-        /// The requested precision.
+        /// The configured precision.
         expected: Precision,
     },
-    /// TensorRT was requested, but the program was built without it.
+    /// TensorRT is configured, but this program was built without it.
     #[error(
         "this program was built without TensorRT: build it with --features tensorrt, or set engine = \"onnxruntime\""
     )]
@@ -69,28 +69,28 @@ pub enum ActivationError {
     /// The GPU can't be used for this model.
     #[error(transparent)]
     Gpu(#[from] GpuError),
-    /// The engine can't be loaded, or does not accept the network.
+    /// The engine can't be loaded, or refuses the network.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The image decoder can't be started.
+    /// The sandbox can't be started.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// Conversion and network don't fit together.
+    /// The conversion does not fit the network, or memory is missing.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The engine failed its proof.
-    #[error("the engine was refused: {0}")]
+    #[error("the engine failed its proof: {0}")]
     Proof(#[from] ProofError),
-    /// The caller stopped it.
+    /// Stopped by [`Alive`](super::Alive).
     #[error("stopped")]
     Stopped,
     /// The GPU failed, and this process can't use it any more.
-    #[error("{0}; start the program again")]
+    #[error("{0}; restart the program")]
     Lost(ProofError),
 }
 
 impl ActivationError {
-    /// Returns whether only a new process can run the network again as configured.
+    /// Whether only a new process can run the network as configured.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         match self {
@@ -100,7 +100,7 @@ impl ActivationError {
         }
     }
 
-    /// Returns the error with its causes on one line. Some causes list searched places on lines of their own.
+    /// The error with its causes on one line. Some causes are lists with one path a line.
     #[must_use]
     pub fn in_one_line(&self) -> String {
         in_one_line(self)
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_places_is_put_on_one_line() {
+    fn a_list_of_paths_becomes_one_line() {
         let looked_for = "  /nope (no such file)\n  /usr/lib\n".to_owned();
         let line = ActivationError::from(EngineError::LibraryMissing { looked_for }).in_one_line();
         assert!(line.contains("/nope") && line.contains("/usr/lib") && !line.contains('\n'), "{line}");

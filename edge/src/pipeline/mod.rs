@@ -32,44 +32,44 @@ use scorer::CpuScorer;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Judges one radiograph after another and reuses its buffers. Each thread needs its own.
+/// Judges one radiograph after another and reuses its buffers. Each thread needs its own pipeline.
 pub struct Pipeline {
     source: Source,
     scorer: Box<dyn Scorer>,
     policy: Policy,
-    /// The longest time of the network since the last proof began.
+    /// The network's longest time since the last proof began.
     slowest: Duration,
 }
 
-/// Reads and decodes radiographs.
+/// Turns a path into a radiograph.
 struct Source {
     sandbox: Sandbox,
     /// Buffer for the file's bytes.
     memory: Vec<u8>,
 }
 
-/// The verdict on one image, and how it was reached.
+/// The result for one image.
 #[derive(Debug)]
 pub struct Judgement {
     /// The verdict and its reason.
     pub decision: Decision,
-    /// The network's unchecked score, if there is one.
+    /// The network's score, unrounded. `None` if there is no score.
     pub score: Option<f32>,
-    /// The digest of the file's bytes, if they could be read.
+    /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
     /// The error, if there was one.
     pub detail: Option<String>,
-    /// The same without the image's path, for places that name the image separately.
+    /// The error without the image's path, for output that names the image anyway.
     pub detail_without_path: Option<String>,
     /// How long each stage took.
     pub times: Times,
 }
 
 impl Pipeline {
-    /// Makes a pipeline from a model's conversion and policy, an engine with its network, and the sandbox that decodes.
+    /// Creates a pipeline from a model's conversion and policy, an engine with its network, and the sandbox that decodes.
     ///
     /// # Errors
-    /// [`SetupError`]: the conversion does not fit the network, or there is too little memory.
+    /// [`SetupError`]: the conversion does not fit the network, or memory is missing.
     pub fn new(
         conversion: &ConversionSpec,
         policy: Policy,
@@ -89,25 +89,25 @@ impl Pipeline {
         &self.source.sandbox
     }
 
-    /// Returns the longest time of the network for an image since the last proof began.
+    /// The network's longest time for an image since the last proof began.
     #[must_use]
     pub fn slowest_inference(&self) -> Duration {
         self.slowest
     }
 
-    /// Returns whether the GPU failed and only a new process can use it again.
+    /// Whether the GPU failed in a way that only a new process can recover from.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.scorer.is_lost()
     }
 
-    /// Judges the image in the file at `path`. Any error is a REJECT with its reason.
+    /// Judges the image in the file at `path`. Every error becomes a REJECT with its reason.
     pub fn judge(&mut self, path: &Path) -> Judgement {
         self.judge_telling(path, None, &mut |_| {})
     }
 
-    /// As [`Self::judge`]. With `expected`, the file must still be the image that arrived. `begins` is called before each stage, so
-    /// that a watchdog knows the current one.
+    /// Like [`Self::judge`]. With `expected`, any other file at `path` is refused. Calls `begins` before each stage, so that a
+    /// supervisor knows the current stage.
     pub fn judge_telling(
         &mut self,
         path: &Path,
@@ -126,8 +126,8 @@ impl Pipeline {
         Judgement { decision, score: score.ok(), image, detail, detail_without_path, times }
     }
 
-    /// Returns the score and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes. It
-    /// takes about as long as the conversion, so a second thread computes it meanwhile.
+    /// Returns the score and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes.
+    /// The digest takes about as long as the conversion, so both run in parallel.
     fn score(
         &mut self,
         path: &Path,
@@ -155,7 +155,7 @@ impl Pipeline {
             *slowest = (*slowest).max(times.infer);
             begins(Stage::Read);
             let rest = Instant::now();
-            // If no thread could be started, the digest is computed here.
+            // If the thread could not be started, the digest is computed here.
             let digest = digest.ok().and_then(|digest| digest.join().ok()).unwrap_or_else(|| Digest::of(bytes));
             times.read += rest.elapsed();
             if must_be.is_some_and(|must_be| must_be != digest) {

@@ -1,4 +1,4 @@
-//! Errors of setting up a pipeline, and of scoring an image.
+//! Errors of an image that gets no score, and of a pipeline that can't be set up.
 
 use crate::acquire::Change;
 use crate::sandbox::SandboxFailure;
@@ -15,33 +15,33 @@ pub enum SetupError {
     /// The conversion is not possible.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
-    /// The size of the conversion is not that of the network's input.
-    #[error("the conversion's size is {}, but the network takes {}", in_words(*conversion), in_words(Some(*network)))]
+    /// The conversion's output does not fit the network's input.
+    #[error("the conversion: found size {}, expected the network's {}", in_words(*conversion), in_words(Some(*network)))]
     Size {
-        /// The size of the conversion, or `None` for the image's own.
+        /// The conversion's output size. `None`: the size of the image.
         conversion: Option<Size>,
-        /// The size of the network's input.
+        /// The network's input size.
         network: Size,
     },
-    /// There is not enough memory for the longest file.
+    /// No memory for the longest file.
     #[error("not enough memory for files of {file_bytes} bytes; lower the limits")]
     Memory {
-        /// The longest file in bytes.
+        /// The limit of a file's length.
         file_bytes: u64,
     },
 }
 
 fn in_words(size: Option<Size>) -> String {
-    size.map_or_else(|| "the image's own".to_owned(), |size| format!("{}x{}", size.height, size.width))
+    size.map_or_else(|| "of the image".to_owned(), |size| format!("{}x{}", size.height, size.width))
 }
 
-/// An image could not be scored.
+/// An image got no score.
 #[derive(Debug, thiserror::Error)]
 pub enum NoScore {
     /// The image could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The file is not, or no longer, the image that arrived.
+    /// The file is not the expected one, or it changed while it was read.
     #[error("{}: {}", path.display(), self.without_path())]
     Changed {
         /// The file.
@@ -49,7 +49,7 @@ pub enum NoScore {
         /// What changed.
         change: Change,
     },
-    /// The image decoder failed, or refused the image.
+    /// The sandbox refused the image, or failed.
     #[error(transparent)]
     Sandbox(#[from] SandboxFailure),
     /// The image could not be converted.
@@ -58,13 +58,13 @@ pub enum NoScore {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The GPU did not convert the image.
+    /// The GPU failed.
     #[error(transparent)]
     Gpu(#[from] CudaError),
 }
 
 impl NoScore {
-    /// Returns the error's text without the image's path.
+    /// The error without the image's path.
     pub(crate) fn without_path(&self) -> String {
         match self {
             Self::Read(error) => error.without_path(),
@@ -76,7 +76,7 @@ impl NoScore {
         }
     }
 
-    /// Returns the reason of the verdict.
+    /// The reason of the verdict.
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Read(error) | Self::Sandbox(SandboxFailure::Refused(error)) => match error {

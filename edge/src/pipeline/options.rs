@@ -1,4 +1,4 @@
-//! Options of activating a model: engine, network, decoder.
+//! Settings of the pipeline: the engine, its libraries and plans, and the model's network that it runs.
 
 use crate::sandbox;
 use cellgate_models::engine::OnnxRuntimeOptions;
@@ -8,32 +8,32 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// How a model is activated.
+/// Settings for activating a model.
 #[derive(Debug, Clone)]
 pub struct Activation {
     /// The precision of the network that judges.
     pub precision: Precision,
     /// The engine that runs the network.
     pub engine: EngineOptions,
-    /// How images are decoded.
+    /// The sandbox that decodes images.
     pub sandbox: sandbox::SandboxOptions,
 }
 
 impl Activation {
-    /// Returns the pixels of the largest radiograph.
+    /// The number of pixels of the largest radiograph.
     pub(crate) fn max_pixels(&self) -> usize {
         usize::try_from(self.sandbox.limits.max_pixels).unwrap_or(usize::MAX)
     }
 }
 
-/// The requested engine.
+/// The configured engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
     /// TensorRT if it can be used, else ONNX Runtime.
     #[default]
     Auto,
-    /// TensorRT on the GPU only.
+    /// TensorRT on the GPU. If it can't be used, the model is not activated.
     TensorRt,
     /// ONNX Runtime on the CPU only.
     OnnxRuntime,
@@ -69,10 +69,10 @@ impl FromStr for EngineChoice {
     }
 }
 
-/// The requested engine, and the options of each engine.
+/// The configured engine and the settings of each engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// The requested engine.
+    /// The configured engine.
     pub choice: EngineChoice,
     /// ONNX Runtime's library and threads.
     pub onnxruntime: OnnxRuntimeOptions,
@@ -80,16 +80,16 @@ pub struct EngineOptions {
     pub tensorrt: TensorRtOptions,
 }
 
-/// Options of TensorRT.
+/// Paths of TensorRT's libraries and plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorRtOptions {
-    /// The folder of its libraries. `None` searches in the order that the README of `models` lists.
+    /// The folder with the libraries. `None`: they are searched in the order listed in the README of `models`.
     pub libraries: Option<PathBuf>,
     /// The folder of plans. Its parent must exist.
     pub plans: PathBuf,
-    /// The device's key. It is created if it is missing.
+    /// The file with the device's key. It is created if it is missing.
     pub key: PathBuf,
-    /// Whether a new plan is kept. If not, neither plan, folder nor key is created.
+    /// Whether a built plan is kept. If false, neither plan nor folder nor key is created.
     pub keep: bool,
 }
 
@@ -111,13 +111,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_parse_back() {
+    fn names_survive_a_round_trip() {
         for choice in EngineChoice::ALL {
             assert_eq!(choice.to_string().parse(), Ok(choice));
         }
-        assert_eq!(
-            "TensorRT".parse::<EngineChoice>().unwrap_err(),
-            "expected auto, tensorrt or onnxruntime, found `TensorRT`"
-        );
+        let error = "TensorRT".parse::<EngineChoice>().unwrap_err();
+        let named = ["auto", "tensorrt", "onnxruntime", "`TensorRT`"];
+        assert!(named.iter().all(|name| error.contains(name)), "{error}");
     }
 }

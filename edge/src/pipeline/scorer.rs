@@ -1,4 +1,4 @@
-//! Scores a radiograph: conversion and network.
+//! Conversion and network: a radiograph gets its score.
 
 use super::{NoScore, SetupError, Stage, Times};
 use cellgate_models::conversion::{ConversionSpec, Converter};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Scores radiographs on one kind of processor.
 pub(crate) trait Scorer {
-    /// Converts and infers. Notes the time of both stages and calls `begins` before each.
+    /// Converts and infers. Writes the time of both into `times` and calls `begins` before each.
     fn score(
         &mut self,
         radiograph: RadiographView<'_>,
@@ -16,13 +16,13 @@ pub(crate) trait Scorer {
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore>;
 
-    /// Returns whether the processor failed and this process can't use it any more.
+    /// Whether the processor failed in a way that only a new process can recover from.
     fn is_lost(&self) -> bool {
         false
     }
 }
 
-/// Scores on the CPU.
+/// Conversion and network on the CPU.
 pub(super) struct CpuScorer {
     converter: Converter,
     engine: Box<dyn Engine>,
@@ -31,7 +31,7 @@ pub(super) struct CpuScorer {
 }
 
 impl CpuScorer {
-    /// Checks that `conversion` fits the input of `engine`, and allocates the tensor.
+    /// Checks that the output of `conversion` fits the input of `engine`, and allocates the tensor.
     pub(super) fn new(conversion: &ConversionSpec, engine: Box<dyn Engine>) -> Result<Self, SetupError> {
         let size = engine.input_size();
         if conversion.size != Some(size) {
@@ -56,7 +56,7 @@ impl Scorer for CpuScorer {
     }
 }
 
-/// Runs `stage` and notes its time, whatever its result.
+/// Runs `stage` and writes its time into `time`, also if it fails.
 fn timed<T>(time: &mut Duration, stage: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = stage();

@@ -1,4 +1,4 @@
-//! Chooses the engine.
+//! Selects the engine that judges.
 
 use super::scorer::{CpuScorer, Scorer};
 use super::{ActivationError, Alive, EngineChoice, EngineOptions};
@@ -7,18 +7,18 @@ use cellgate_models::engine::OnnxRuntime;
 use cellgate_models::model::{Model, Precision};
 use std::fmt;
 
-/// The chosen engine, described for logs and `doctor`.
+/// The engine that judges, as text for logs and `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// Its name and processor.
+    /// Its name and its processor.
     pub engine: String,
-    /// The reason of the choice.
+    /// Why it was selected.
     pub why: String,
     /// Whether it runs on the GPU.
     pub is_on_gpu: bool,
-    /// Whether its plan was built now, because none was kept.
+    /// Whether its plan was built now, because no kept plan could be used.
     pub is_plan_new: bool,
-    /// Whether the program was built with TensorRT, the choice is `auto`, and TensorRT can't be used.
+    /// Whether `auto` selected ONNX Runtime because TensorRT, which this program was built with, can't be used.
     pub is_fallback: bool,
 }
 
@@ -28,7 +28,16 @@ impl fmt::Display for Chosen {
     }
 }
 
-/// Loads conversion and engine for the model's network of `precision`, as `options` request.
+/// Creates conversion and engine for the model's network of `precision`.
+///
+/// | choice | program built with TensorRT | TensorRT can be used | engine |
+/// |---|---|---|---|
+/// | `onnxruntime` | any | any | ONNX Runtime |
+/// | `tensorrt` | yes | yes | TensorRT |
+/// | `tensorrt` | otherwise | | error |
+/// | `auto` | yes | yes | TensorRT |
+/// | `auto` | yes | no | ONNX Runtime, as a fallback |
+/// | `auto` | no | | ONNX Runtime |
 pub(super) fn scorer(
     model: &Model,
     precision: Precision,

@@ -13,10 +13,10 @@ pub enum Stage {
     Infer,
 }
 
-/// Time of each stage; zero for a stage that was not reached.
+/// The time of each stage. Zero for a stage that was not reached.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Times {
-    /// Reading, decoding, and waiting for the digest after the score is known.
+    /// Reading the file, decoding, and waiting for the digest after the score is known.
     pub read: Duration,
     /// Converting the radiograph to the network's input.
     pub convert: Duration,
@@ -27,7 +27,7 @@ pub struct Times {
 }
 
 impl Times {
-    /// Returns the sum of all stages.
+    /// The sum of all stages.
     pub fn total(&self) -> Duration {
         self.read + self.convert + self.infer + self.decide
     }

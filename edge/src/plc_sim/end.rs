@@ -11,7 +11,7 @@ use cellgate_protocol::modbus::framer::FRAME_MAX;
 use cellgate_protocol::modbus::plc::ModbusPlc;
 use cellgate_protocol::session::plc::{PlcEvent, PlcSession};
 
-/// A session on one of the profiles.
+/// The PLC's end of the link: a session and the profile that carries it.
 pub enum PlcEnd {
     /// Native frames.
     Native(Box<PlcLink>),
@@ -20,7 +20,7 @@ pub enum PlcEnd {
 }
 
 impl PlcEnd {
-    /// Puts the session on the profile of `options`.
+    /// `session` with the profile of `options`.
     #[must_use]
     pub fn new(now_ms: u64, session: PlcSession, options: &SimulatorOptions, ends: Ends) -> Self {
         match options.profile {
@@ -29,7 +29,7 @@ impl PlcEnd {
         }
     }
 
-    /// Returns the session.
+    /// The session.
     pub fn session(&mut self) -> &mut PlcSession {
         match self {
             Self::Native(link) => link.session(),
@@ -37,7 +37,7 @@ impl PlcEnd {
         }
     }
 
-    /// Must be called when the port was lost and opened again.
+    /// Notes that the port was lost and opened again.
     pub fn reopened(&mut self) {
         match self {
             Self::Native(link) => link.reopened(),
@@ -45,7 +45,7 @@ impl PlcEnd {
         }
     }
 
-    /// Processes received bytes.
+    /// Takes received bytes.
     pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
         match self {
             Self::Native(link) => link.feed(now_ms, bytes),
@@ -53,7 +53,7 @@ impl PlcEnd {
         }
     }
 
-    /// Returns the next event, or `None`. Appends bytes to send to `out`.
+    /// Returns the next event, or `None`. Appends the bytes to send to `out`.
     pub fn poll(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Option<PlcEvent> {
         let (mut frame, mut request) = ([0; MAX_FRAME], [0; FRAME_MAX]);
         loop {

@@ -1,5 +1,5 @@
-//! A simulated PLC with its gate, for integrators and tests. It triggers parts one after the other and reports the outcome of
-//! each.
+//! A simulated PLC with its gate, for integrators and tests. It triggers one part after another over the serial link and reports
+//! the outcome of each.
 
 mod end;
 mod options;
@@ -18,26 +18,26 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
-/// Interval at which the session checks the time.
+/// Interval at which the session checks the clock.
 const TICK: Duration = Duration::from_millis(5);
-/// Time after the last part in which unsolicited records of the device are still acknowledged.
+/// How long the simulator stays after the last part, to acknowledge records that the device sends again.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// The simulated PLC gave up.
+/// Why the simulated PLC stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
     /// The device did not become ready in time.
     #[error("the device did not get ready within {} s: {}", waited.as_secs(), state)]
     NotReady {
-        /// The time waited.
+        /// How long it had.
         waited: Duration,
-        /// The last reported state of the device.
+        /// The device's last heartbeat in words.
         state: String,
     },
     /// The port can't be opened.
     #[error("{}: the port can't be opened: {why}", port.display())]
     Port {
-        /// The port.
+        /// The port's name.
         port: PathBuf,
         /// The system's error.
         why: String,
@@ -45,7 +45,7 @@ pub enum SimError {
     /// More models than a PLC keeps.
     #[error("found {found} models, expected at most {ALLOWED_MODELS}")]
     Models {
-        /// The number of models.
+        /// How many were given.
         found: usize,
     },
     /// The simulated scanner can't write an image.
@@ -53,8 +53,8 @@ pub enum SimError {
     Scanner(#[from] ScannerError),
 }
 
-/// Runs the PLC until every part has an outcome. Calls `decided` with each outcome. Calls `scan` to write the image of a part
-/// just before its trigger, or [`SimulatorOptions::scan_after`] it.
+/// Runs the PLC until every part has an outcome. Calls `decided` with each outcome. Calls `scan` with a part's number to write
+/// its image, just before the trigger or [`SimulatorOptions::scan_after`] it.
 ///
 /// # Errors
 /// [`SimError`].
@@ -92,7 +92,8 @@ pub async fn run(
                 Happened::Received(bytes) => link.feed(now_ms(), bytes),
                 Happened::Sent => {}
                 Happened::Lost(error) => {
-                    tracing::warn!(event = "port_lost", port = %options.port.display(), %error, "the port was lost");
+                    let port = options.port.display();
+                    tracing::warn!(event = "port_lost", %port, %error, "the port was lost; it is opened again");
                 }
             },
             _ = tick.tick() => {}
@@ -103,7 +104,7 @@ pub async fn run(
                     decided(&outcome);
                     (done, open, ready_at) = (done + 1, false, Instant::now());
                 }
-                received => tracing::debug!(event = "device_event", ?received, "received from the device"),
+                received => tracing::debug!(event = "session_event", ?received, "the session reported an event"),
             }
         }
         if let Some((_, part_id)) = scan_due.take_if(|(due, _)| Instant::now() >= *due) {
@@ -124,13 +125,8 @@ pub async fn run(
                 open = link.session().trigger(now_ms(), part_id, nonce, options.deadline_ms).is_ok();
             } else if ready_at.elapsed() > options.patience {
                 let heard = link.session().device_heartbeat().and_then(|heartbeat| heartbeat.state.state());
-                let state = heard.map_or_else(
-                    || {
-                        "found no heartbeat of a device; check the cable, the baud rate, the parity and the profile"
-                            .to_owned()
-                    },
-                    |state| format!("its state is {state}"),
-                );
+                let state =
+                    heard.map_or_else(|| "no heartbeat received".to_owned(), |state| format!("its state is {state}"));
                 if let Some(why) = no_port {
                     return Err(SimError::Port { port: options.port.clone(), why });
                 }

@@ -1,4 +1,4 @@
-//! Options of the simulated PLC.
+//! Settings of the simulated PLC.
 
 use crate::config::{ParityConfig, Profile};
 use cellgate_protocol::digest::DigestStart;
@@ -6,7 +6,7 @@ use cellgate_protocol::modbus::unit::Unit;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Options of the simulated PLC.
+/// Settings of the simulated PLC.
 #[derive(Debug, Clone)]
 pub struct SimulatorOptions {
     /// The serial port.
@@ -17,20 +17,20 @@ pub struct SimulatorOptions {
     pub unit: Unit,
     /// Bits per second.
     pub baud: u32,
-    /// The parity bit.
+    /// The port's parity.
     pub parity: ParityConfig,
     /// The models that may let a part pass, at most [`ALLOWED_MODELS`](cellgate_protocol::limits::ALLOWED_MODELS).
     pub models: Vec<DigestStart>,
-    /// Number of the first part. The others count up.
+    /// The first part's number. Each further part has the next number.
     pub first_part: u64,
-    /// Number of parts.
+    /// How many parts are triggered.
     pub parts: u64,
-    /// Shortest time from one trigger to the next.
+    /// Least time from one trigger to the next.
     pub every: Duration,
-    /// Time from a part's trigger to its image. `None`: the image comes before the trigger.
+    /// Time from a part's trigger to its image. `None`: the image is written before the trigger.
     pub scan_after: Option<Duration>,
-    /// Longest time of a part in ms.
+    /// The deadline of a part after its trigger, in ms.
     pub deadline_ms: u32,
-    /// Longest wait for the device to become ready, before the first part and between parts.
+    /// The longest time that the device may need to become ready, before the first part and between two parts.
     pub patience: Duration,
 }

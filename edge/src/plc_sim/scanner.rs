@@ -1,5 +1,5 @@
-//! A simulated scanner. It writes images into the folder that the appliance watches, first under a hidden name, and renames
-//! each image when it is complete.
+//! A simulated scanner. It writes images into the folder that the appliance watches, under a hidden name first, and renames each
+//! when it is complete.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ pub struct ScannerError {
     source: io::Error,
 }
 
-/// Writes the given images in turn, one per part.
+/// Writes an image for each part, from a list of images.
 #[derive(Debug)]
 pub struct Scanner {
     images: Vec<PathBuf>,
@@ -24,14 +24,13 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// Makes a scanner that writes the images in turn into the folder `into` and starts again after the last. Returns `None` if
-    /// there are no images.
+    /// Uses `images` in order, from the start again after the last, and writes into the folder `into`. `None` without images.
     #[must_use]
     pub fn new(images: Vec<PathBuf>, into: &Path) -> Option<Self> {
         (!images.is_empty()).then(|| Self { images, into: into.to_owned(), next: 0 })
     }
 
-    /// Writes the next image as that of part `part_id`.
+    /// Writes the next image for the part `part_id`. Returns the path of its source.
     ///
     /// # Errors
     /// [`ScannerError`]: an image can't be read, or the folder can't be written.
@@ -52,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_are_written_in_turn_under_the_part_number() {
+    fn each_part_gets_the_next_image_under_its_number() {
         let folder = tempfile::tempdir().unwrap();
         let images: Vec<_> = ["a", "b"].map(|name| folder.path().join(name)).into();
         images.iter().for_each(|image| fs::write(image, image.to_str().unwrap()).unwrap());
