@@ -50,7 +50,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Returns a finding without precision and figures.
+    /// A finding without precision and figures.
     pub fn new(what: &'static str, state: FindingState, found: impl Into<String>) -> Self {
         Self { what, precision: None, state, found: found.into(), figures: BTreeMap::new() }
     }

@@ -45,7 +45,7 @@ impl DeviceFigures {
                 ("profile", about.profile),
             ],
         )?;
-        seconds(registry, "process_start_time_seconds", "Start of the appliance, in seconds since 1970.")?
+        seconds(registry, "process_start_time_seconds", "When the appliance started, in seconds since 1970.")?
             .set(now_seconds());
         Ok(Self {
             state: gauge(
@@ -132,7 +132,7 @@ impl DeviceFigures {
     }
 }
 
-/// Returns the time in seconds since 1970.
+/// Seconds since 1970.
 fn now_seconds() -> f64 {
     now_unix_ms() as f64 / 1000.0
 }

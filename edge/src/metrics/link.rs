@@ -1,4 +1,4 @@
-//! Metrics of the serial link and the PLC.
+//! The serial link and the PLC.
 
 use super::make::{Family, Follower, counter, follower, followers, gauge};
 use cellgate_protocol::reason::ReasonCode;
@@ -40,7 +40,7 @@ enum Fault {
     Acknowledgement,
 }
 
-/// Metrics of the serial link and the PLC.
+/// The serial link and the PLC.
 #[derive(Debug)]
 pub struct LinkFigures {
     open: IntGauge,

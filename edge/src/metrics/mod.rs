@@ -5,7 +5,7 @@
 //! | `make` | counters, gauges and histograms with fixed labels, all created at the start |
 //! | `parts` | verdicts, and how long parts and their stages take |
 //! | `link` | the serial link and the PLC |
-//! | `device` | identity, state, services and engine of the appliance |
+//! | `device` | who the appliance is, its state, workers and engine |
 //! | `store` | journal, archive, disk |
 //! | `serve` | HTTP on loopback |
 //!
@@ -40,11 +40,11 @@ pub struct MetricsError(#[from] prometheus::Error);
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Verdicts, and times of parts.
+    /// Verdicts, and how long parts take.
     pub parts: PartFigures,
     /// The serial link and the PLC.
     pub link: LinkFigures,
-    /// State, services and engine.
+    /// State, workers and engine.
     pub device: DeviceFigures,
     /// Journal, archive, disk.
     pub store: StoreFigures,

@@ -1,4 +1,4 @@
-//! Metrics of verdicts, and times of parts and their stages.
+//! Verdicts, and how long parts and their stages take.
 
 use super::make::{Family, counter, counters, gauge, histograms};
 use crate::acquire::Unjudged;
@@ -35,7 +35,7 @@ enum Until {
     Acknowledged,
 }
 
-/// Metrics of verdicts, and times of parts.
+/// Verdicts, and how long parts take.
 #[derive(Debug)]
 pub struct PartFigures {
     triggers: IntCounter,

@@ -32,7 +32,7 @@ const PRIORITY: i32 = 19;
 
 /// The server can't listen at the configured address.
 #[derive(Debug, thiserror::Error)]
-#[error("metrics.listen {listen}: {source}; set a free loopback address, or leave out the key")]
+#[error("metrics.listen {listen}: {source}; set a free address on loopback, or leave the key out")]
 pub struct ListenError {
     /// The address.
     pub listen: SocketAddr,

@@ -1,11 +1,11 @@
-//! Metrics of the journal, the archive and its disk.
+//! Journal, archive, disk.
 
 use super::make::{Follower, counter, follower, gauge};
 use crate::acquire::Kept;
 use crate::journal::JournalHealth;
 use prometheus::{IntCounter, IntGauge, Registry, Result};
 
-/// Metrics of the journal, the archive and its disk.
+/// Journal, archive, disk.
 #[derive(Debug)]
 pub struct StoreFigures {
     ready: IntGauge,
@@ -22,7 +22,7 @@ pub struct StoreFigures {
 impl StoreFigures {
     pub(super) fn new(registry: &Registry) -> Result<Self> {
         Ok(Self {
-            ready: gauge(registry, "cellgate_journal_ready", "Whether the journal can store verdicts: 0 or 1.")?,
+            ready: gauge(registry, "cellgate_journal_ready", "Whether the journal can store: 0 or 1.")?,
             rows: gauge(registry, "cellgate_journal_rows", "Verdicts in the journal.")?,
             unacknowledged: gauge(
                 registry,
@@ -33,7 +33,7 @@ impl StoreFigures {
             reopenings: follower(
                 registry,
                 "cellgate_journal_reopenings_total",
-                "Times the journal was opened and verified again after an error.",
+                "Times that the journal was opened and verified again after an error.",
             )?,
             archive: gauge(registry, "cellgate_archive_bytes", "Bytes of the images in the archive.")?,
             free: gauge(

@@ -83,7 +83,7 @@ impl Pipeline {
         Ok(Self { source: Source::new(sandbox)?, scorer, policy, slowest: Duration::ZERO })
     }
 
-    /// Returns the sandbox that decodes.
+    /// The sandbox that decodes.
     #[must_use]
     pub fn sandbox(&self) -> &Sandbox {
         &self.source.sandbox

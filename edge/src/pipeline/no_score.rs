@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// A pipeline can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The conversion is not possible.
+    /// The conversion can't be carried out.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
     /// The conversion's output does not fit the network's input.

@@ -35,7 +35,7 @@ pub enum EngineChoice {
     Auto,
     /// TensorRT on the GPU. If it can't be used, the model is not activated.
     TensorRt,
-    /// ONNX Runtime on the CPU only.
+    /// ONNX Runtime on the CPU.
     OnnxRuntime,
 }
 
@@ -43,7 +43,7 @@ impl EngineChoice {
     /// All choices.
     pub const ALL: [Self; 3] = [Self::Auto, Self::TensorRt, Self::OnnxRuntime];
 
-    /// Returns the name that `edge.toml` uses.
+    /// Its name in `edge.toml`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

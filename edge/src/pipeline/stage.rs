@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A stage of judging.
+/// A stage of judging that takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Reading the file and decoding.

@@ -26,7 +26,7 @@ const LINGER: Duration = Duration::from_millis(300);
 /// Why the simulated PLC stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// The device did not become ready in time.
+    /// The device did not get ready in time.
     #[error("the device did not get ready within {} s: {}", waited.as_secs(), state)]
     NotReady {
         /// How long it had.
@@ -42,7 +42,7 @@ pub enum SimError {
         /// The system's error.
         why: String,
     },
-    /// More models than a PLC keeps.
+    /// Too many models.
     #[error("found {found} models, expected at most {ALLOWED_MODELS}")]
     Models {
         /// How many were given.

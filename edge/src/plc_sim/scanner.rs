@@ -33,7 +33,7 @@ impl Scanner {
     /// Writes the next image for the part `part_id`. Returns the path of its source.
     ///
     /// # Errors
-    /// [`ScannerError`]: an image can't be read, or the folder can't be written.
+    /// [`ScannerError`].
     pub fn scan(&mut self, part_id: u64) -> Result<&Path, ScannerError> {
         let image = &self.images[self.next % self.images.len()];
         self.next += 1;

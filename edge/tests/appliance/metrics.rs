@@ -20,12 +20,9 @@ fn start_with_metrics(profile: &str) -> (Plant, SocketAddr) {
     fs::write(path, format!("{text}[metrics]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
     fs::remove_file(plant.path("log")).unwrap();
     plant.start();
-    let served = || {
-        let log = plant.log();
-        let line = log.lines().find(|line| line.contains("event=\"metrics_served\""))?;
-        line.split("address=").nth(1)?.split_whitespace().next()?.parse().ok()
-    };
-    wait_for("the figures", || served().is_some());
+    // Only the line about the metrics has this field.
+    let served = || plant.log().split("address=").nth(1)?.split_whitespace().next()?.parse().ok();
+    wait_for("the metrics", || served().is_some());
     let address = served().unwrap();
     (plant, address)
 }
