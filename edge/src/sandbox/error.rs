@@ -89,8 +89,38 @@ impl SandboxFailure {
                 format!("the image decoder did not answer within {} ms and was replaced", deadline.as_millis())
             }
             Self::Crashed { how, .. } => format!("the image decoder crashed ({how}) and was replaced"),
-            Self::Nonsense { found, .. } => format!("the image decoder sent an invalid answer ({found}) and was replaced"),
+            Self::Nonsense { found, .. } => {
+                format!("the image decoder sent an invalid answer ({found}) and was replaced")
+            }
             Self::NoWorker { source, .. } => format!("the image could not be decoded: {source}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::protect::Protection;
+    use super::*;
+
+    #[test]
+    fn errors() {
+        let path = || PathBuf::from("/scans/7.tif");
+        let missing: Protections = [Protection::NoFiles, Protection::FewSystemCalls].into_iter().collect();
+        let errors = [
+            SandboxError::Spawn { program: "/nowhere".into(), source: io::Error::other("SYSTEM") },
+            SandboxError::NotReady { how: "exit status: 1".to_owned() },
+            SandboxError::Unprotected { missing },
+            SandboxError::Memory { pixels: 100, file_bytes: 200 },
+        ]
+        .map(|error| error.to_string());
+        let source = SandboxError::NotReady { how: "exit status: 1".to_owned() };
+        let failures = [
+            SandboxFailure::TimedOut { path: path(), deadline: Duration::from_millis(200) },
+            SandboxFailure::Crashed { path: path(), how: "signal: 9 (SIGKILL)".to_owned() },
+            SandboxFailure::Nonsense { path: path(), found: "ANSWER".to_owned() },
+            SandboxFailure::NoWorker { path: path(), source },
+        ]
+        .map(|failure| failure.to_string());
+        insta::assert_snapshot!("errors", [errors, failures].concat().join("\n"));
     }
 }
