@@ -68,11 +68,7 @@ impl LinkFigures {
                 "cellgate_link_resyncs_total",
                 "Native: invalid frames between two delimiters, wrong CRC included. Modbus: requests found after noise.",
             )?,
-            bytes_dropped: follower(
-                registry,
-                "cellgate_link_dropped_bytes_total",
-                "Bytes outside frames (Modbus).",
-            )?,
+            bytes_dropped: follower(registry, "cellgate_link_dropped_bytes_total", "Bytes outside frames (Modbus).")?,
             errors: followers(
                 registry,
                 "cellgate_link_errors_total",
@@ -99,7 +95,11 @@ impl LinkFigures {
                 "cellgate_heartbeats_total",
                 "Increments of the heartbeat sent to the PLC: 10 a second while every service is alive.",
             )?,
-            plc_connected: gauge(registry, "cellgate_plc_connected", "Whether the PLC is connected and not silent: 0 or 1.")?,
+            plc_connected: gauge(
+                registry,
+                "cellgate_plc_connected",
+                "Whether the PLC is connected and not silent: 0 or 1.",
+            )?,
             plc_silences: counter(registry, "cellgate_plc_silences_total", "Times that the PLC fell silent.")?,
         })
     }

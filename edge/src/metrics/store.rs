@@ -29,7 +29,11 @@ impl StoreFigures {
                 "cellgate_verdicts_unacknowledged",
                 "Verdicts that the PLC has not acknowledged. At most 1000 are kept for sending again.",
             )?,
-            failures: follower(registry, "cellgate_journal_failures_total", "Errors of the journal. Each error closes it.")?,
+            failures: follower(
+                registry,
+                "cellgate_journal_failures_total",
+                "Errors of the journal. Each error closes it.",
+            )?,
             reopenings: follower(
                 registry,
                 "cellgate_journal_reopenings_total",

@@ -110,6 +110,36 @@ impl ActivationError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acquire::Change;
+    use cellgate_models::conversion::Size;
+
+    #[test]
+    fn errors() {
+        let (image, precision) = (|| "golden/1.tif".to_owned(), Precision::F16);
+        let expected = Expectation { score: 0.5, tolerance: 0.01 };
+        let changed = NoScore::Changed { path: "/scans/7.tif".into(), change: Change::Written };
+        let proofs = [
+            ProofError::Score { image: image(), precision, found: 0.75, expected },
+            ProofError::NoExpectation { image: image(), precision },
+            ProofError::NoScore { image: image(), source: changed },
+            ProofError::Stopped,
+        ]
+        .map(|error| error.to_string());
+        let missing = || ProofError::NoExpectation { image: image(), precision };
+        let network = Size { height: 224, width: 448 };
+        let activations = [
+            ActivationError::NoNetwork { path: "/models/a".into(), found: "f32".to_owned(), expected: precision },
+            ActivationError::WithoutTensorRt,
+            SetupError::Size { conversion: None, network }.into(),
+            SetupError::Size { conversion: Some(Size { height: 10, width: 20 }), network }.into(),
+            SetupError::Memory { file_bytes: 200 }.into(),
+            missing().into(),
+            ActivationError::Stopped,
+            ActivationError::Lost(missing()),
+        ]
+        .map(|error| error.to_string());
+        insta::assert_snapshot!("errors", [&proofs[..], &activations[..]].concat().join("\n"));
+    }
 
     #[test]
     fn a_list_of_paths_becomes_one_line() {

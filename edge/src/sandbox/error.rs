@@ -10,33 +10,31 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The worker could not be started.
-    #[error("{}: could not be started as the image decoder: {source}", program.display())]
+    #[error("{}: can't be started as the image decoder: {source}", program.display())]
     Spawn {
         /// The program.
         program: PathBuf,
         /// The system's error.
         source: io::Error,
     },
-    /// The worker ended, hung or sent an impossible answer before it was ready.
-    #[error("the image decoder did not get ready: {how}")]
+    /// The worker ended, hung or sent an invalid answer before it was ready.
+    #[error("the image decoder did not become ready: {how}")]
     NotReady {
         /// What happened.
         how: String,
     },
     /// The kernel lacks required protections.
-    #[error(
-        "the image decoder lacks required protections: {missing}; use a newer kernel, or set [acquire] allow_weaker_sandbox = true"
-    )]
+    #[error("the image decoder lacks required protections: {missing}; use a newer kernel, or set require = false")]
     Unprotected {
         /// The missing protections.
         missing: Protections,
     },
-    /// There is not enough memory for the largest image.
+    /// Not enough memory for the largest image.
     #[error("not enough memory for images of {pixels} pixels in files of {file_bytes} bytes; lower the limits")]
     Memory {
-        /// The most pixels of an image.
+        /// The limit of an image's pixels.
         pixels: u64,
-        /// The longest file in bytes.
+        /// The limit of a file's length.
         file_bytes: u64,
     },
 }
@@ -44,7 +42,7 @@ pub enum SandboxError {
 /// The sandbox returned no radiograph.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxFailure {
-    /// The worker refused the file and continues.
+    /// The worker refused the file. It keeps running.
     #[error(transparent)]
     Refused(#[from] ReadError),
     /// The worker took too long and was killed.
@@ -52,7 +50,7 @@ pub enum SandboxFailure {
     TimedOut {
         /// The image.
         path: PathBuf,
-        /// The deadline.
+        /// The time it had.
         deadline: Duration,
     },
     /// The worker died.
@@ -63,15 +61,15 @@ pub enum SandboxFailure {
         /// How it ended.
         how: String,
     },
-    /// The worker sent an impossible answer and was killed.
+    /// The worker sent an invalid answer and was killed.
     #[error("{}: {}", path.display(), self.without_path())]
     Nonsense {
         /// The image.
         path: PathBuf,
-        /// The answer.
+        /// The invalid answer.
         found: String,
     },
-    /// There is no worker.
+    /// No worker could be started.
     #[error("{}: {}", path.display(), self.without_path())]
     NoWorker {
         /// The image.
@@ -82,45 +80,47 @@ pub enum SandboxFailure {
 }
 
 impl SandboxFailure {
-    /// Returns the error's text without the path, for places that name the image separately.
+    /// The error without the path, for output that names the image anyway.
     #[must_use]
     pub fn without_path(&self) -> String {
         match self {
             Self::Refused(error) => error.without_path(),
             Self::TimedOut { deadline, .. } => {
-                format!("the image decoder gave no answer within {} ms and was replaced", deadline.as_millis())
+                format!("the image decoder did not answer within {} ms and was replaced", deadline.as_millis())
             }
             Self::Crashed { how, .. } => format!("the image decoder crashed ({how}) and was replaced"),
             Self::Nonsense { found, .. } => {
-                format!("the image decoder sent an impossible answer ({found}) and was replaced")
+                format!("the image decoder sent an invalid answer ({found}) and was replaced")
             }
-            Self::NoWorker { source, .. } => format!("not decoded: {source}"),
+            Self::NoWorker { source, .. } => format!("the image could not be decoded: {source}"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::protect::Protection;
     use super::*;
-    use crate::sandbox::Protection;
 
     #[test]
     fn errors() {
-        let missing = || [Protection::NoFiles, Protection::FewSystemCalls].into_iter().collect();
-        let path = || PathBuf::from("scans/1.tif");
+        let path = || PathBuf::from("/scans/7.tif");
+        let missing: Protections = [Protection::NoFiles, Protection::FewSystemCalls].into_iter().collect();
         let errors = [
-            SandboxError::Spawn { program: "/nowhere".into(), source: io::Error::other("no such file") },
-            SandboxError::NotReady { how: "no answer in time".to_owned() },
-            SandboxError::Unprotected { missing: missing() },
+            SandboxError::Spawn { program: "/nowhere".into(), source: io::Error::other("SYSTEM") },
+            SandboxError::NotReady { how: "exit status: 1".to_owned() },
+            SandboxError::Unprotected { missing },
             SandboxError::Memory { pixels: 100, file_bytes: 200 },
-        ];
+        ]
+        .map(|error| error.to_string());
+        let source = SandboxError::NotReady { how: "exit status: 1".to_owned() };
         let failures = [
             SandboxFailure::TimedOut { path: path(), deadline: Duration::from_millis(200) },
             SandboxFailure::Crashed { path: path(), how: "signal: 9 (SIGKILL)".to_owned() },
-            SandboxFailure::Nonsense { path: path(), found: "0 pixels".to_owned() },
-            SandboxFailure::NoWorker { path: path(), source: SandboxError::Unprotected { missing: missing() } },
-        ];
-        let lines = errors.iter().map(ToString::to_string).chain(failures.iter().map(ToString::to_string));
-        insta::assert_snapshot!("errors", lines.collect::<Vec<_>>().join("\n"));
+            SandboxFailure::Nonsense { path: path(), found: "ANSWER".to_owned() },
+            SandboxFailure::NoWorker { path: path(), source },
+        ]
+        .map(|failure| failure.to_string());
+        insta::assert_snapshot!("errors", [errors, failures].concat().join("\n"));
     }
 }

@@ -1,16 +1,16 @@
 //! Decodes untrusted image files in a child process that can only compute.
 //!
-//! The program starts itself again as `decode-worker`. Over two pipes it sends the bytes of a file and receives levels or a
-//! refusal. The parent never parses an image. A hostile file may take over the worker, so the parent checks every answer. A
-//! worker that hangs, dies or sends an impossible answer is killed and replaced.
+//! The program starts itself again as `decode-worker` and talks to it over two pipes: a file's bytes go in, levels or a refusal
+//! come out. The parent never parses an image. It checks every answer, because a hostile file may have taken over the worker.
+//! A worker that hangs, dies or sends an invalid answer is killed and replaced.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `options.rs` | options |
+//! | `options.rs` | settings |
 //! | `parent.rs` | one image after another, each with a deadline |
-//! | `process.rs` | the worker as the parent sees it: start, exchange, end |
+//! | `process.rs` | the worker's process: start, exchange, end |
 //! | `timed.rs` | reading and writing pipes with a deadline |
-//! | `wire.rs` | the messages on the pipes |
+//! | `wire.rs` | the format of the messages |
 //! | `worker.rs` | the child's side |
 //! | `protect/` | the rights that the child gives up before the first image |
 //! | `error.rs` | errors |

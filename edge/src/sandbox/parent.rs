@@ -10,29 +10,29 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-/// Longest time until the first worker is ready. A later worker shares the deadline of the image that waits for it.
+/// Longest time until the first worker is ready. Later workers share the deadline of the image that waits for them.
 const MAX_START_TIME: Duration = Duration::from_secs(5);
 
-/// Decodes files in a worker that is replaced when it fails. Allocates memory for the largest image at the start.
+/// Decodes files in a worker that is replaced when it fails. Memory for the largest image is allocated at the start.
 ///
-/// The kernel kills the worker when the thread that started it ends. Both [`Sandbox::start`] and [`Sandbox::decode`] start
-/// workers, so call both from one thread that lives as long as the sandbox.
+/// The kernel kills the worker when the thread that started it ends. [`Sandbox::start`] and [`Sandbox::decode`] both start
+/// workers: call them in one thread that lives as long as the sandbox.
 pub struct Sandbox {
     options: SandboxOptions,
-    /// Protections of the first worker.
+    /// The protections of the first worker.
     protections: Protections,
     process: Option<Process>,
-    /// Number of replaced workers.
+    /// How many workers were replaced.
     restarts: u64,
     /// Buffer for levels that the worker sends. They begin at [`LEVELS_START`].
     levels: Vec<u16>,
 }
 
 impl Sandbox {
-    /// Starts a worker, waits until it is ready, and logs its protections.
+    /// Starts a worker, waits until it is ready, and logs its protections and the missing ones.
     ///
     /// # Errors
-    /// [`SandboxError`]: the worker does not start, there is too little memory, or a required protection is missing.
+    /// [`SandboxError`]: no worker could be started, or memory or a required protection is missing.
     pub fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let limits = &options.limits;
         let no_memory = || SandboxError::Memory { pixels: limits.max_pixels, file_bytes: limits.max_file_bytes };
@@ -43,29 +43,26 @@ impl Sandbox {
         let protections = ready(&mut process, &options, Instant::now() + MAX_START_TIME)?;
         let missing = protections.missing();
         if !missing.required().is_empty() {
-            tracing::warn!(
-                event = "decoder_lacks_protections", %missing, present = %protections,
-                "the image decoder lacks protections that newer kernels have"
-            );
+            tracing::warn!(event = "decoder_not_protected", %missing, holds = %protections, "the kernel lacks protections");
         } else {
-            tracing::debug!(event = "decoder_protected", %missing, present = %protections, "the image decoder is protected");
+            tracing::debug!(event = "decoder_protected", %missing, holds = %protections, "the image decoder is protected");
         }
         Ok(Self { options, protections, process: Some(process), restarts: 0, levels })
     }
 
-    /// Returns the protections of the first worker. A later worker with fewer is refused.
+    /// The protections of the first worker. A later worker with fewer protections is refused.
     #[must_use]
     pub fn protections(&self) -> Protections {
         self.protections
     }
 
-    /// Returns the limits of an image.
+    /// The limits of an image.
     #[must_use]
     pub fn limits(&self) -> &RadiographLimits {
         &self.options.limits
     }
 
-    /// Returns the process ID of the worker, if there is one now.
+    /// The worker's process ID. `None` while there is no worker.
     #[must_use]
     pub fn worker_id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
@@ -77,14 +74,14 @@ impl Sandbox {
         self.restarts
     }
 
-    /// Decodes the radiograph in `bytes`, the content of a file. `path` serves for messages only. Levels that need no decoding stay
-    /// in `bytes`, if both `bytes` and the levels begin at an even address.
+    /// Decodes the radiograph in `bytes`, the content of a file. `path` is only used in errors. Levels that need no decoding are
+    /// not copied if `bytes` begins at an even address and the levels at an even offset.
     ///
-    /// A worker that ended while it was idle is replaced first, because the image did not cause that. If a worker ends while it
-    /// decodes, the image may be the cause, so it is not tried again.
+    /// A worker that ended while it was idle is replaced first, because the image did not cause its end. If a worker ends while
+    /// it decodes the image, the image may be the cause and is not tried again.
     ///
     /// # Errors
-    /// [`SandboxFailure`]. After any failure but [`SandboxFailure::Refused`] the worker is replaced.
+    /// [`SandboxFailure`]. After every error except [`SandboxFailure::Refused`] the worker is replaced.
     pub fn decode<'a>(&'a mut self, bytes: &'a [u8], path: &Path) -> Result<RadiographView<'a>, SandboxFailure> {
         let deadline = self.options.deadline_from_now();
         let limits = &self.options.limits;
@@ -136,7 +133,7 @@ impl Sandbox {
         Err(failure)
     }
 
-    /// Returns levels in place, or copies them if their address is odd.
+    /// Levels that lie in a file. They are copied if their address is odd.
     fn viewed<'a>(&'a mut self, found: &'a [u8]) -> &'a [u16] {
         <[u16]>::ref_from_bytes(found).unwrap_or_else(|_| {
             self.levels.resize(LEVELS_START + found.len() / 2, 0);
@@ -145,7 +142,7 @@ impl Sandbox {
         })
     }
 
-    /// Takes the worker, if it still runs.
+    /// Takes the idle worker out, if it still runs.
     fn waiting(&mut self) -> Option<Process> {
         let mut process = self.process.take()?;
         match process.ended() {
@@ -158,7 +155,7 @@ impl Sandbox {
         }
     }
 
-    /// Starts the next worker without waiting for it. If that fails, the next image tries again.
+    /// Starts the next worker without waiting until it is ready. If that fails, the next image tries again.
     fn replace(&mut self, old: Process) {
         drop(old);
         self.restarts += 1;
@@ -180,11 +177,11 @@ fn spawn(options: &SandboxOptions) -> Result<Process, SandboxError> {
     Process::spawn(options).map_err(|source| SandboxError::Spawn { program: options.program.clone(), source })
 }
 
-/// Waits until the worker is ready, and checks its protections if they are required.
+/// Waits until the worker is ready. Checks its protections if they are required.
 fn ready(process: &mut Process, options: &SandboxOptions, deadline: Instant) -> Result<Protections, SandboxError> {
     let not_ready = |how| SandboxError::NotReady { how };
     let protections = process.ready(deadline).map_err(|error| match error {
-        ExchangeError::Pipe(PipeError::TimedOut) => not_ready("no answer in time".to_owned()),
+        ExchangeError::Pipe(PipeError::TimedOut) => not_ready("it did not answer in time".to_owned()),
         ExchangeError::Pipe(PipeError::Ended) => not_ready(process.end()),
         ExchangeError::Pipe(PipeError::Io(error)) => not_ready(error.to_string()),
         ExchangeError::Nonsense(found) => not_ready(found),

@@ -1,4 +1,4 @@
-//! The parent's view of the worker: start, exchange, end.
+//! The worker's process, on the parent's side.
 
 use super::options::SandboxOptions;
 use super::protect::{self, Protections};
@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes as _;
 
-/// Longest wait for the end of a killed worker. After that it is left to the system.
+/// Longest wait for the end of a killed worker.
 const MAX_END_TIME: Duration = Duration::from_millis(20);
 
 /// Index of the first level in the buffer for levels.
@@ -37,17 +37,17 @@ pub(super) struct Decoded {
     pub(super) width: u32,
     /// Rows.
     pub(super) height: u32,
-    /// Place of the levels in the file, or `None` if they are in the buffer for levels.
+    /// The bytes of the file that hold the levels. `None`: the levels are in the buffer.
     pub(super) in_file: Option<Range<usize>>,
 }
 
 /// An exchange returned no levels.
 pub(super) enum ExchangeError {
-    /// The worker refused the image and continues.
+    /// The worker refused the image and keeps running.
     Refused(ReadError),
-    /// A pipe failed. The worker must be replaced.
+    /// The pipes failed. The worker must be replaced.
     Pipe(PipeError),
-    /// The answer is impossible. The worker must be replaced.
+    /// The answer is invalid. The worker must be replaced.
     Nonsense(String),
 }
 
@@ -69,7 +69,7 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        let no_pipe = || io::Error::other("found no pipe, expected one");
+        let no_pipe = || io::Error::other("the worker's process has no pipe");
         let to_worker = child.stdin.take().ok_or_else(no_pipe)?;
         let from_worker = child.stdout.take().ok_or_else(no_pipe)?;
         let mut process = Self { child, to_worker, from_worker, protections: None, sequence: 0 };
@@ -78,19 +78,19 @@ impl Process {
         // This never blocks: the new pipe has room for the settings.
         let settings = wire::settings_to_bytes(&options.worker_limits());
         match io::Write::write_all(&mut process.to_worker, &settings) {
-            // The worker has ended already. `ready` returns the cause.
+            // The worker has ended already. `ready` reports how.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             written => written?,
         }
         Ok(process)
     }
 
-    /// Returns the worker's process ID.
+    /// The worker's process ID.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Returns how the worker ended, or `None` while it runs.
+    /// How the worker ended. `None` while it runs.
     pub(super) fn ended(&mut self) -> Option<String> {
         self.child.try_wait().ok().flatten().map(in_words)
     }
@@ -102,12 +102,13 @@ impl Process {
         }
         let answer = self.answer(deadline)?;
         if (answer.kind, answer.sequence, answer.b) != (kind::READY, 0, 0) {
-            return Err(ExchangeError::Nonsense(format!("found {answer:?}, expected the answer `ready`")));
+            return Err(ExchangeError::Nonsense(format!("found {answer:?}, expected kind {}", kind::READY)));
         }
         Ok(*self.protections.insert(Protections::from_bits(answer.a)))
     }
 
-    /// Sends a file and receives the answer. Decoded levels are written to `levels` from [`LEVELS_START`] on; its memory is reused.
+    /// Sends a file and reads the answer. Levels that had to be decoded are written to the reused buffer `levels` from
+    /// [`LEVELS_START`] on.
     pub(super) fn exchange(
         &mut self,
         bytes: &[u8],
@@ -133,7 +134,7 @@ impl Process {
                 if pixels == 0 || pixels > limits.max_pixels {
                     return Err(nonsense(&answer));
                 }
-                // At most `max_pixels`, so the cast is exact and the buffer, allocated at the start, does not grow.
+                // At most `max_pixels`. The buffer was allocated for that many levels at the start, so it does not grow.
                 let pixels = pixels as usize;
                 let in_file = if answer.kind == kind::IMAGE {
                     levels.resize(LEVELS_START + pixels, 0);
@@ -155,8 +156,8 @@ impl Process {
         Ok(Answer::from_bytes(bytes))
     }
 
-    /// Receives the place of the levels in `bytes`. A place outside is refused. A wrong place inside yields wrong levels, which a
-    /// hostile worker could send anyway.
+    /// Reads where the levels lie in `bytes`. A place outside is an invalid answer. A wrong place inside can't be detected, just
+    /// as wrong levels sent by the worker can't.
     fn place(&mut self, pixels: usize, bytes: &[u8], deadline: Instant) -> Result<Range<usize>, ExchangeError> {
         let mut place = [0; PLACE_BYTES];
         timed::read_exact(&mut self.from_worker, &mut place, deadline)?;
@@ -174,7 +175,7 @@ impl Process {
             }
             let mut bytes = vec![0; len as usize];
             timed::read_exact(&mut self.from_worker, &mut bytes, deadline)?;
-            // Control characters could forge a log line or move a terminal's cursor.
+            // Control characters could forge a line of a log or move a terminal's cursor.
             let legible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
             Ok(String::from_utf8_lossy(&bytes).chars().map(legible).collect())
         };
@@ -192,14 +193,14 @@ impl Process {
 
     /// Kills the worker and returns how it ended.
     pub(super) fn end(&mut self) -> String {
-        // A worker that is ending already keeps its own exit status.
+        // If the worker is already ending, it keeps its own exit status.
         let _ = self.child.kill();
         let start = Instant::now();
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => return in_words(status),
                 Ok(None) if start.elapsed() < MAX_END_TIME => std::thread::sleep(Duration::from_micros(100)),
-                Ok(None) => return "killed, but not gone yet".to_owned(),
+                Ok(None) => return "killed, but still ending".to_owned(),
                 Err(error) => return error.to_string(),
             }
         }
@@ -216,10 +217,10 @@ fn nonsense(answer: &Answer) -> ExchangeError {
     ExchangeError::Nonsense(format!("{answer:?}"))
 }
 
-/// Describes an exit status, with the meaning of the signals that the protections send.
+/// An exit status, with the meaning of the signals that protections raise.
 fn in_words(status: ExitStatus) -> String {
     let meaning = match status.signal() {
-        Some(libc::SIGSYS) => " = forbidden system call, or a fault in memory",
+        Some(libc::SIGSYS) => " = forbidden system call, or a memory fault",
         Some(libc::SIGXCPU) => " = too much processor time",
         Some(libc::SIGXFSZ) => " = wrote a file",
         _ => "",

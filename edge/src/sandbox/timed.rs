@@ -6,24 +6,24 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-/// A pipe transferred too little.
+/// A read or write was incomplete.
 #[derive(Debug)]
 pub(super) enum PipeError {
     /// The deadline has passed.
     TimedOut,
-    /// The other side closed it.
+    /// The other side closed the pipe.
     Ended,
-    /// The system reported another error.
+    /// The system reported an error.
     Io(io::Error),
 }
 
-/// Capacity of a pipe in bytes: Linux' default limit for ordinary users.
+/// The largest pipe that Linux grants an unprivileged user by default, in bytes.
 const PIPE_BYTES: usize = 1 << 20;
 
-/// Makes this end of a pipe non-blocking and enlarges the pipe, which saves switches between the two processes.
+/// Makes this end of a pipe non-blocking and enlarges the pipe. A larger pipe needs fewer context switches.
 ///
 /// # Errors
-/// The end could not be made non-blocking. A smaller pipe is no error; it is only slower.
+/// The pipe can't be made non-blocking. A failure to enlarge it is ignored, because a smaller pipe is only slower.
 pub(super) fn prepare(pipe: impl AsFd) -> io::Result<()> {
     let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_BYTES);
     Ok(fcntl_setfl(&pipe, fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?)
@@ -47,7 +47,8 @@ pub(super) fn read_exact(pipe: &mut (impl Read + AsFd), bytes: &mut [u8], deadli
     Ok(())
 }
 
-/// Waits for one transfer of at least a byte. Checks the deadline each time, because a sender may send one byte at a time.
+/// Waits for and makes one transfer of at least one byte. Checks the deadline before each transfer, so that a slow trickle of
+/// bytes times out too.
 fn step<P: AsFd>(
     pipe: &mut P,
     flags: PollFlags,

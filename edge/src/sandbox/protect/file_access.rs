@@ -5,10 +5,10 @@ use landlock::{
 };
 use landlock::{CompatLevel, Ruleset, RulesetError, Scope};
 
-/// The access that Landlock now denies.
+/// What Landlock denies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Denied {
-    /// All access to files by name.
+    /// All access to files by path.
     pub files: bool,
     /// Binding and connecting TCP ports.
     pub network: bool,
@@ -18,7 +18,7 @@ pub struct Denied {
 /// descriptors stay usable.
 #[must_use]
 pub fn deny_files_and_network() -> Denied {
-    // The newest version that we request. An older kernel applies the part that it supports.
+    // The newest ABI in use. An older kernel applies the parts that it supports.
     let asked = ABI::V6;
     let restrict = || -> Result<_, RulesetError> {
         Ruleset::default()

@@ -1,4 +1,4 @@
-//! Allows the system calls that computing needs. Any other kills the process.
+//! A filter that allows only the system calls that computing needs. Every other call kills the process.
 
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -6,7 +6,7 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
-/// System calls allowed with any arguments: returning or moving memory, the clock, locks, exit.
+/// Calls allowed with any arguments: freeing and moving memory, the clock, locks, exit.
 const ALLOWED: [libc::c_long; 13] = [
     libc::SYS_brk,
     libc::SYS_clock_gettime,
@@ -20,16 +20,16 @@ const ALLOWED: [libc::c_long; 13] = [
     libc::SYS_restart_syscall,
     libc::SYS_rt_sigreturn,
     libc::SYS_sched_yield,
-    // Rust calls this last when the process exits.
+    // Rust's runtime calls this at exit.
     libc::SYS_sigaltstack,
 ];
 
-/// Restricts the calling thread to reading descriptor 0, writing descriptor 1, mapping memory that is not executable, and a few
-/// calls without effect outside the process. Any other call, such as for sockets, files or processes, kills the process. Sets
-/// `no_new_privs`.
+/// Allows the calling thread to read descriptor 0, write descriptor 1, map memory that is not executable, and make a few calls
+/// that have no effect outside the process. Any other call kills the process, including those for sockets, files and processes.
+/// Sets `no_new_privs`.
 ///
 /// # Errors
-/// This kernel or processor does not support the filter.
+/// The kernel or the processor does not support such a filter.
 pub fn allow_few() -> Result<(), seccompiler::Error> {
     seccompiler::apply_filter(&filter()?)
 }
