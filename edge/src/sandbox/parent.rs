@@ -68,7 +68,7 @@ impl Sandbox {
         self.process.as_ref().map(Process::id)
     }
 
-    /// Returns how often the worker was replaced since the start.
+    /// How often the worker was replaced since the start.
     #[must_use]
     pub fn restarts(&self) -> u64 {
         self.restarts

@@ -20,7 +20,7 @@ const MAX_END_TIME: Duration = Duration::from_millis(20);
 /// Index of the first level in the buffer for levels.
 pub(super) const LEVELS_START: usize = BUFFER_START / size_of::<u16>();
 
-/// A started worker. It is killed when dropped.
+/// A started worker. Killed when dropped.
 pub(super) struct Process {
     child: Child,
     to_worker: ChildStdin,
@@ -33,7 +33,7 @@ pub(super) struct Process {
 
 /// A decoded radiograph.
 pub(super) struct Decoded {
-    /// Pixels per row.
+    /// Pixels a row.
     pub(super) width: u32,
     /// Rows.
     pub(super) height: u32,
@@ -75,7 +75,7 @@ impl Process {
         let mut process = Self { child, to_worker, from_worker, protections: None, sequence: 0 };
         timed::prepare(&process.to_worker)?;
         timed::prepare(&process.from_worker)?;
-        // This never blocks: the new pipe has room for the settings.
+        // The new pipe has room for the settings.
         let settings = wire::settings_to_bytes(&options.worker_limits());
         match io::Write::write_all(&mut process.to_worker, &settings) {
             // The worker has ended already. `ready` reports how.

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use zerocopy::IntoBytes as _;
 
-/// The hidden subcommand that starts the worker.
+/// The hidden subcommand that the parent starts the program with.
 pub const SUBCOMMAND: &str = "decode-worker";
 
 /// Runs the worker on stdin and stdout until stdin ends. Must be called before the process starts a thread or opens a file.

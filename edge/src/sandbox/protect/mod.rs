@@ -15,13 +15,13 @@ use std::fmt;
 /// A mechanism that limits the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
-    /// Starting a program gains it no rights (`no_new_privs`, Linux 3.5).
+    /// It gains no rights by starting a program (`no_new_privs`, Linux 3.5).
     NoNewPrivileges,
-    /// It ends with the parent's thread that started it (`PR_SET_PDEATHSIG`).
+    /// It ends with its parent (`PR_SET_PDEATHSIG`).
     EndsWithParent,
     /// It has no descriptors except its two pipes and `/dev/null`.
     NoForeignDescriptors,
-    /// Its memory is bounded, and it can make no new descriptors, files, processes or core dumps (`setrlimit`).
+    /// Memory is bounded; no new descriptors, files, processes or core dumps (`setrlimit`).
     Resources,
     /// It can't open, create, run or remove files (Landlock, Linux 5.13, if the kernel enables it).
     NoFiles,
@@ -69,7 +69,7 @@ impl Protection {
 pub struct Protections(u32);
 
 impl Protections {
-    /// Returns whether `protection` is in the set.
+    /// Whether `protection` is in the set.
     #[must_use]
     pub fn contains(self, protection: Protection) -> bool {
         self.0 & 1 << protection as u32 != 0
@@ -92,7 +92,7 @@ impl Protections {
         self.iter().filter(|protection| protection.is_required()).collect()
     }
 
-    /// Returns whether the set is empty.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
