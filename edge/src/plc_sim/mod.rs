@@ -26,8 +26,8 @@ const LINGER: Duration = Duration::from_millis(300);
 /// Why the simulated PLC stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// The device did not get ready in time.
-    #[error("the device did not get ready within {} s: {}", waited.as_secs(), state)]
+    /// The device did not become ready in time.
+    #[error("the device did not become ready within {} s: {}", waited.as_secs(), state)]
     NotReady {
         /// How long it had.
         waited: Duration,
