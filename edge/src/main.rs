@@ -17,10 +17,13 @@ struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
+  # set up and run an appliance
   cellgate-edge run --example > edge.toml
   cellgate-edge doctor --config edge.toml
   cellgate-edge run --config edge.toml
+  # judge image files without a PLC
   cellgate-edge inspect --model model --table scans/*.tif
+  # show the newest verdicts
   cellgate-edge journal list /var/lib/cellgate/verdicts.sqlite
 
 'cellgate-edge COMMAND --help' has more examples.";

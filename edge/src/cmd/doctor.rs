@@ -16,6 +16,9 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge doctor --config edge.toml
+  # as the service's user
+  runuser -u cellgate -- cellgate-edge doctor --config /etc/cellgate/edge.toml
+  # problems only
   cellgate-edge doctor --config edge.toml --json | jq '.[] | select(.state != \"ok\")'")]
 pub(crate) struct Args {
     /// Configuration of the appliance

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   cellgate-edge inspect --model model part-001.tif
   cellgate-edge inspect --model model --table scans/*.tif
+  # images that do not pass
   cellgate-edge inspect --model model scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
 
 ONNX Runtime is searched for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, the folder lib \

@@ -65,7 +65,7 @@ struct Verify {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge journal export verdicts.sqlite --format csv > journal.csv
-  cellgate-edge journal export verdicts.sqlite --format jsonl --since 2026-11-01 --until 2026-12-01 | gzip > november.gz")]
+  cellgate-edge journal export verdicts.sqlite --format jsonl --since 2026-11-01 --until 2026-12-01")]
 struct Export {
     #[command(flatten)]
     selection: Selection,

@@ -24,14 +24,17 @@ use std::time::{Duration, Instant};
 /// model, ...), 2 misuse or no device.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &    make a serial link without hardware
-  cellgate-edge plc-sim --port /tmp/plc --model model --parts 20 --images scans/*.tif --into /run/scans
-  cellgate-edge plc-sim --port /dev/ttyUSB1 --model-digest 9f2c41d200a1b3c4 --parts 1000 --rate 30 --json")]
+  # a link without hardware: /tmp/plc for this command, /tmp/device for the appliance
+  socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &
+  # 10 parts and a simulated scanner
+  cellgate-edge plc-sim --port /tmp/plc --model model --images scans/*.tif --into incoming
+  # 30 parts per minute, as JSON
+  cellgate-edge plc-sim --port /dev/ttyUSB1 --model-digest 9f2c41d200a1b3c4 --rate 30 --json")]
 pub(crate) struct Args {
     /// Serial port
     #[arg(long, value_name = "PATH")]
     port: PathBuf,
-    /// How the link is spoken: frames or Modbus registers
+    /// How the link is spoken: native frames or Modbus registers
     #[arg(long, value_enum, default_value_t = ProfileArg::Native)]
     profile: ProfileArg,
     /// Modbus unit of the device, 1 to 247
@@ -55,7 +58,7 @@ pub(crate) struct Args {
     /// Longest time from a part's trigger to its verdict
     #[arg(long, value_name = "MS", default_value_t = 5_000)]
     deadline_ms: u32,
-    /// Digest of a model that may let a part pass, at least its first 16 hexadecimal digits. May be given several times
+    /// Digest of a model that may let a part pass, at least its first 16 hexadecimal digits; repeatable
     #[arg(long, value_name = "DIGITS", value_parser = model_digest)]
     model_digest: Vec<DigestStart>,
     /// Folder of a model that may let a part pass

@@ -11,13 +11,16 @@ use std::process::ExitCode;
 ///
 /// SIGTERM or SIGINT stops it. It first finishes the part that is being judged.
 ///
-/// Exit status: 0 stopped by a signal, 2 misuse or the start failed, 70 a service hangs or the GPU is lost. Start it again
-/// after 70, as edge/systemd/cellgate-edge.service does.
+/// Exit status: 0 stopped by a signal, 2 misuse or the start failed, 70 a service hangs or the GPU is lost. After 70 the service
+/// manager must start it again, as edge/systemd/cellgate-edge.service does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge run --example > edge.toml         write a complete configuration to start from
-  cellgate-edge run --config edge.toml --check    check a configuration
-  cellgate-edge run --config edge.toml            run the appliance")]
+  # write a complete configuration to start from
+  cellgate-edge run --example > edge.toml
+  # check it
+  cellgate-edge run --config edge.toml --check
+  # run the appliance
+  cellgate-edge run --config edge.toml")]
 pub(crate) struct Args {
     /// Configuration of the appliance
     #[arg(long, value_name = "FILE", required_unless_present = "example")]
