@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let config = Config::read(path).context("the configuration was refused")?;
     if args.check {
-        writeln!(std::io::stdout(), "{}: the configuration is right", path.display())?;
+        writeln!(std::io::stdout(), "{}: the configuration is valid", path.display())?;
         return Ok(ExitCode::SUCCESS);
     }
     super::start_logging(config.log.format == LogFormat::Json);

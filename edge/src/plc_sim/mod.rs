@@ -43,7 +43,7 @@ pub enum SimError {
         why: String,
     },
     /// Too many models.
-    #[error("found {found} models, expected at most {ALLOWED_MODELS}")]
+    #[error("found {found} models, expected at most {ALLOWED_MODELS}; name fewer with --model and --model-digest")]
     Models {
         /// How many were given.
         found: usize,
@@ -63,12 +63,12 @@ pub async fn run(
     mut scan: impl FnMut(u64) -> Result<(), ScannerError>,
     mut decided: impl FnMut(&Outcome),
 ) -> Result<(), SimError> {
-    let models = options.models.iter().copied().collect();
-    let first_wait_ms = first_wait_ms(options.baud);
     let found = options.models.len();
     if found > ALLOWED_MODELS {
         return Err(SimError::Models { found });
     }
+    let models = options.models.iter().copied().collect();
+    let first_wait_ms = first_wait_ms(options.baud);
     let start = Instant::now();
     let now_ms = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let session = PlcSession::new(PlcSessionConfig { allowed_models: models, first_wait_ms });
