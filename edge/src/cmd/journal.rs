@@ -172,7 +172,7 @@ fn verify(args: &Verify) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(1));
         }
     };
-    writeln!(output, "{journal}: sound: {} rows, {} in hand", report.rows, report.in_hand)?;
+    writeln!(output, "{journal}: sound: {} rows, {} parts in progress", report.rows, report.in_hand)?;
     if report.pruned_rows > 0 {
         writeln!(output, "removed by retention: {} rows", report.pruned_rows)?;
     }

@@ -89,7 +89,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plans = [folder.path().join("plans"), "plans-beside-the-configuration".into(), "/nowhere/at/all".into()];
         let hints = plans.map(|plans| plan_hint(&plans)).join("\n");
-        insta::assert_snapshot!("plan hints", hints.replace(folder.path().to_str().unwrap(), "FOLDER"));
+        insta::assert_snapshot!("plan_hints", hints.replace(folder.path().to_str().unwrap(), "FOLDER"));
     }
 
     #[test]
