@@ -68,7 +68,7 @@ fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
         let u = random.between(0.03, 0.97);
         let start = if random.happens(0.6) { 0.0 } else { random.between(0.0, 0.5) };
         let end = if random.happens(0.6) { 1.0 } else { random.between(start + 0.2, 1.0) };
-        let points = [start, end].map(|along| electrode.on_the_way(u, along));
+        let points = [start, end].map(|along| electrode.along_and_across(u, along));
         let half_width = random.between(1.0, 2.0 + 5.0 * severity) * electrode.px;
         let change = random.sign() * random.between(0.03 + 0.06 * severity, 0.08 + 0.34 * severity);
         let mask = Mask::stroke(&electrode.coating, &points, half_width, 1.0);
@@ -217,7 +217,7 @@ fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
 
 /// The flow of ink varied over time: bands across the coating's direction.
 fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Random) {
-    let (length, px) = (electrode.way().0, electrode.px);
+    let (length, px) = (electrode.length_and_breadth().0, electrode.px);
     let mut bands = profile(length, random.between(25.0, 70.0) * px, random);
     let reach = random.between(0.2, 0.35 + 0.6 * severity) * length as f32;
     let (middle, amplitude) = (random.unit() * length as f32, 0.025 + 0.11 * severity);
@@ -230,7 +230,7 @@ fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Rando
 
 /// The start or the end of the coating: a thick, ragged ridge, and too little ink next to it.
 fn ink_entry_exit(electrode: &mut Electrode, severity: f32, random: &mut Random) {
-    let (breadth, px) = (electrode.way().1, electrode.px);
+    let (breadth, px) = (electrode.length_and_breadth().1, electrode.px);
     let at_entry = random.happens(0.5);
     let Area { left, top, right, bottom } = electrode.coated;
     let (entry, exit) = if electrode.crosswise { (left, right) } else { (top, bottom) };

@@ -63,13 +63,13 @@ impl Electrode {
 
     /// Returns a point of the coated area in the image's coordinates. `along` and `across` are 0..=1, along the coating's
     /// direction and across it.
-    pub(super) fn on_the_way(&self, across: f32, along: f32) -> (f32, f32) {
+    pub(super) fn along_and_across(&self, across: f32, along: f32) -> (f32, f32) {
         let (u, v) = if self.crosswise { (along, across) } else { (across, along) };
         self.to_image(self.coated.at(u, v))
     }
 
     /// Returns the image's size along the coating's direction and across it, in pixels.
-    pub(super) fn way(&self) -> (usize, usize) {
+    pub(super) fn length_and_breadth(&self) -> (usize, usize) {
         let (width, height) = (self.coating.width, self.coating.height);
         if self.crosswise { (width, height) } else { (height, width) }
     }
