@@ -68,7 +68,7 @@ fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
         let u = random.between(0.03, 0.97);
         let start = if random.happens(0.6) { 0.0 } else { random.between(0.0, 0.5) };
         let end = if random.happens(0.6) { 1.0 } else { random.between(start + 0.2, 1.0) };
-        let points = [start, end].map(|along| electrode.along_and_across(u, along));
+        let points = [start, end].map(|along| electrode.coated_point(u, along));
         let half_width = random.between(1.0, 2.0 + 5.0 * severity) * electrode.px;
         let change = random.sign() * random.between(0.03 + 0.06 * severity, 0.08 + 0.34 * severity);
         let mask = Mask::stroke(&electrode.coating, &points, half_width, 1.0);
@@ -132,9 +132,9 @@ fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 3, severity, random) {
         let px = electrode.px;
         let (x, y) = anywhere(electrode, random);
-        let (mut way_x, mut way_y) = (random.normal(), random.normal());
-        let norm = (way_x * way_x + way_y * way_y).sqrt().max(0.1);
-        (way_x, way_y) = (way_x / norm, way_y / norm);
+        let (mut unit_x, mut unit_y) = (random.normal(), random.normal());
+        let norm = (unit_x * unit_x + unit_y * unit_y).sqrt().max(0.1);
+        (unit_x, unit_y) = (unit_x / norm, unit_y / norm);
         let length = random.between(90.0, 150.0 + 260.0 * severity) * px;
         let bend = random.normal() * 0.25;
         let change = random.between(0.05 + 0.14 * severity, 0.08 + 0.32 * severity);
@@ -147,7 +147,7 @@ fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
                 .map(|step| {
                     let along = start + (end - start) * step as f32 / 6.0;
                     let (forth, side) = (along * length, aside + bend * along * along * length);
-                    (x + way_x * forth - way_y * side, y + way_y * forth + way_x * side)
+                    (x + unit_x * forth - unit_y * side, y + unit_y * forth + unit_x * side)
                 })
                 .collect();
             let taken = change * random.between(0.5, 1.0);

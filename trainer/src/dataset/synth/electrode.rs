@@ -63,7 +63,7 @@ impl Electrode {
 
     /// Returns a point of the coated area in the image's coordinates. `along` and `across` are 0..=1, along the coating's
     /// direction and across it.
-    pub(super) fn along_and_across(&self, across: f32, along: f32) -> (f32, f32) {
+    pub(super) fn coated_point(&self, across: f32, along: f32) -> (f32, f32) {
         let (u, v) = if self.crosswise { (along, across) } else { (across, along) };
         self.to_image(self.coated.at(u, v))
     }

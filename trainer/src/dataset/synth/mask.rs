@@ -134,8 +134,8 @@ fn distance_to_segment(point: (f32, f32), from: (f32, f32), to: (f32, f32)) -> f
     let (along_x, along_y) = (to.0 - from.0, to.1 - from.1);
     let (x, y) = (point.0 - from.0, point.1 - from.1);
     let length2 = (along_x * along_x + along_y * along_y).max(1e-6);
-    let way = ((x * along_x + y * along_y) / length2).clamp(0.0, 1.0);
-    let (dx, dy) = (x - way * along_x, y - way * along_y);
+    let share = ((x * along_x + y * along_y) / length2).clamp(0.0, 1.0);
+    let (dx, dy) = (x - share * along_x, y - share * along_y);
     (dx * dx + dy * dy).sqrt()
 }
 
