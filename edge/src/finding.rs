@@ -1,25 +1,26 @@
-//! What `doctor` and `gpu-check` say of one thing that was looked at.
+//! The result of one check of `doctor` or `gpu-check`.
 
 use cellgate_models::model::Precision;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How one thing is, from good to bad.
+/// The state of a finding, from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingState {
     /// As it should be.
     Ok,
-    /// Not looked at, as nobody asked for it.
+    /// Not checked, because it was not asked for.
     Skipped,
-    /// The appliance would run, with less than it should have.
+    /// The appliance would run, but with less than it should have.
     Warning,
-    /// Missing or different, or not to be looked at for what is missing: the appliance would not start, or judge nothing.
+    /// Missing or different, or not checkable because something else is missing. The appliance would not start, or would not
+    /// judge.
     Failure,
 }
 
 impl FindingState {
-    /// The word for it in a table.
+    /// The word in a table.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -31,19 +32,19 @@ impl FindingState {
     }
 }
 
-/// One thing that was looked at. As JSON it has the fields that are not empty.
+/// The result of one check. JSON leaves empty fields out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// What.
+    /// What was checked.
     pub what: &'static str,
-    /// Of which precision, where there is a finding for each.
+    /// The precision, if each precision has its own finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// How it is.
+    /// From good to bad.
     pub state: FindingState,
-    /// What was found; where it is not as it should be, with what to do.
+    /// What was found. For a warning or a failure also what to do.
     pub found: String,
-    /// The figures in it, by names that end in their unit.
+    /// The figures in `found`. Each name ends in its unit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<&'static str, f64>,
 }
@@ -54,17 +55,17 @@ impl Finding {
         Self { what, precision: None, state, found: found.into(), figures: BTreeMap::new() }
     }
 
-    /// Of what is as it should be.
+    /// A finding with the state `Ok`.
     pub fn ok(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Ok, found)
     }
 
-    /// Of what leaves the appliance with less than it should have.
+    /// A finding with the state `Warning`.
     pub fn warning(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Warning, found)
     }
 
-    /// Of what is missing or different.
+    /// A finding with the state `Failure`.
     pub fn failure(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Failure, found)
     }
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_has_what_there_is() {
+    fn json_leaves_empty_fields_out() {
         let json = |finding: &Finding| serde_json::to_string(finding).unwrap();
         let mut finding = Finding::ok("copy rate", "1 GB/s");
         finding.figures = BTreeMap::from([("bytes_per_s", 1e9)]);

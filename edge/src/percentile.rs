@@ -1,9 +1,9 @@
-//! What a share of all measured values stays below.
+//! Percentiles of measured values.
 
 use std::cmp::Ordering;
 
-/// The smallest of `values` that `share` (0 to 1) of them do not exceed, to the nearest place; none where there are no values.
-/// Sorts them.
+/// The percentile `share` (0 to 1) of `values` by the nearest rank, without interpolation. `None` if `values` is empty. Sorts
+/// `values`.
 #[must_use]
 pub fn percentile<T: Copy + PartialOrd>(values: &mut [T], share: f64) -> Option<T> {
     values.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_and_the_middle_are_values_that_were_measured() {
+    fn a_percentile_is_one_of_the_values() {
         let mut values = [3, 1, 2, 5, 4];
         let shares = [0.0, 0.5, 0.99, 1.0];
         assert_eq!(shares.map(|share| percentile(&mut values, share)), [1, 3, 5, 5].map(Some));

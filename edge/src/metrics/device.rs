@@ -1,22 +1,22 @@
-//! Who the appliance is, its state, workers and engine.
+//! The appliance's identity, state, services and engine.
 
 use super::make::{Family, Follower, counters, follower, gauge, gauges, info, seconds, times};
 use crate::journal::now_unix_ms;
 use cellgate_protocol::state::DeviceState;
 use prometheus::{Gauge, IntCounter, IntGauge, Registry, Result};
 
-/// Who the appliance is.
+/// The appliance's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
-    /// The number that the PLC knows it by.
+    /// The device's number on the link.
     pub device: u32,
     /// The model's digest.
     pub model: String,
-    /// What is spoken on the link.
+    /// The profile of the link.
     pub profile: &'static str,
 }
 
-/// State, workers and engine.
+/// State, services and engine.
 #[derive(Debug)]
 pub struct DeviceFigures {
     state: IntGauge,
@@ -29,7 +29,7 @@ pub struct DeviceFigures {
     decoder_restarts: Follower,
 }
 
-/// Whether the engine gave the golden images their scores.
+/// Results of a proof: whether every golden image got its expected score.
 const RESULTS: [(bool, [&str; 1]); 2] = [(true, ["passed"]), (false, ["failed"])];
 
 impl DeviceFigures {
@@ -37,7 +37,7 @@ impl DeviceFigures {
         info(
             registry,
             "cellgate_appliance_info",
-            "Who the appliance is; always 1.",
+            "The appliance's identity; always 1.",
             [
                 ("version", env!("CARGO_PKG_VERSION")),
                 ("device", &about.device.to_string()),
@@ -51,66 +51,66 @@ impl DeviceFigures {
             state: gauge(
                 registry,
                 "cellgate_state",
-                "The state by OPC 40100-1: 1 preoperational, 2 halted, 3 error, 5 initialized, 6 ready, 7 single execution.",
+                "State defined by OPC 40100-1: 1 preoperational, 2 halted, 3 error, 5 initialized, 6 ready, 7 single execution.",
             )?,
-            healthy: gauge(registry, "cellgate_healthy", "Whether every worker that a PASS needs lives: 0 or 1.")?,
+            healthy: gauge(registry, "cellgate_healthy", "Whether every service that a PASS needs is alive: 0 or 1.")?,
             workers: gauges(
                 registry,
                 "cellgate_worker_alive",
-                "Whether the worker showed progress as often as it must: 0 or 1.",
+                "Whether the service gives its sign of life in time: 0 or 1.",
                 "worker",
                 workers.iter().map(|worker| (*worker, [*worker])),
             )?,
             engine_proven: gauge(
                 registry,
                 "cellgate_engine_proven",
-                "Whether the engine gave the golden images their scores when it was last asked: 0 or 1.",
+                "Whether the engine passed its last proof on the golden images: 0 or 1.",
             )?,
             engine_is_fallback: gauge(
                 registry,
                 "cellgate_engine_is_fallback",
-                "Whether ONNX Runtime judges on the CPU, as engine = \"auto\" can't use the GPU: 0 or 1.",
+                "Whether ONNX Runtime judges on the CPU because engine = \"auto\" can't use the GPU: 0 or 1.",
             )?,
             proofs: counters(
                 registry,
                 "cellgate_engine_proofs_total",
-                "Times that the engine was asked for the golden images' scores.",
+                "Proofs of the engine on the golden images.",
                 ["result"],
                 RESULTS,
             )?,
             proven_at: times(
                 registry,
                 "cellgate_engine_proof_timestamp_seconds",
-                "When the golden images last had this result, in seconds since 1970; 0: never.",
+                "When a proof last had this result, in seconds since 1970; 0: never.",
                 "result",
                 RESULTS,
             )?,
             decoder_restarts: follower(
                 registry,
                 "cellgate_decoder_restarts_total",
-                "Times that the decode worker was replaced, as it crashed, was late or answered nonsense.",
+                "Times that the image decoder was replaced after it crashed, timed out or sent an invalid answer.",
             )?,
         })
     }
 
-    /// The state that the session has now.
+    /// Sets the session's current state.
     pub fn set_state(&self, state: DeviceState) {
         self.state.set(i64::from(state.code().0));
     }
 
-    /// Whether every worker lives.
+    /// Sets whether every service that a PASS needs is alive.
     pub fn set_health(&self, is_healthy: bool) {
         self.healthy.set(i64::from(is_healthy));
     }
 
-    /// Whether this worker lives.
+    /// Sets whether this service is alive. Unknown names are ignored.
     pub fn set_worker(&self, worker: &'static str, is_alive: bool) {
         if let Some(gauge) = self.workers.get(&worker) {
             gauge.set(i64::from(is_alive));
         }
     }
 
-    /// The engine was asked for the golden images' scores.
+    /// Counts a proof and notes its time.
     pub fn proved(&self, passed: bool) {
         self.engine_proven.set(i64::from(passed));
         if let Some(count) = self.proofs.get(&passed) {
@@ -121,12 +121,12 @@ impl DeviceFigures {
         }
     }
 
-    /// Whether another engine was loaded than the one that was wanted first.
+    /// Sets whether ONNX Runtime was loaded because TensorRT can't be used.
     pub fn set_fallback(&self, is_fallback: bool) {
         self.engine_is_fallback.set(i64::from(is_fallback));
     }
 
-    /// How often the sandbox that decodes now has replaced its worker.
+    /// Sets how often the current sandbox has replaced its worker.
     pub fn set_decoder_restarts(&self, restarts: u64) {
         self.decoder_restarts.follow(restarts);
     }

@@ -5,32 +5,32 @@ use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::refused::{REASONS, Refused};
 use prometheus::{IntCounter, IntGauge, Registry, Result};
 
-/// What link and session have counted, whichever profile carries them. A count that fell began anew.
+/// Counts of link and session, for both profiles. A count that became smaller has restarted at zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinkCounts {
-    /// Frames received whole and right.
+    /// Valid frames received.
     pub frames: u32,
-    /// Native: bytes between two delimiters that were no frame. Modbus: requests found behind noise.
+    /// Native: invalid frames between two delimiters. Modbus: requests found after noise.
     pub resyncs: u32,
-    /// Modbus: frames of a known length whose CRC was wrong.
+    /// Modbus: frames of a known length with a wrong CRC.
     pub bad_crc: u32,
-    /// Modbus: bytes that were part of no frame.
+    /// Modbus: bytes outside frames.
     pub bytes_dropped: u32,
-    /// Native: frames of another link or start, or received before.
+    /// Native: frames of another link or start, and repeated frames.
     pub dropped: u32,
-    /// Native: frames of another version.
+    /// Native: frames of another protocol version.
     pub incompatible: u32,
     /// Modbus: requests answered with an exception.
     pub exceptions: u32,
-    /// Acknowledgements of another part or code than was told.
+    /// Acknowledgements with another part or code than the verdict sent.
     pub bad_acks: u32,
     /// Triggers that were refused.
     pub refused: Refused,
-    /// The heartbeat that the PLC sees.
+    /// The heartbeat counter sent to the PLC.
     pub heartbeat: u32,
 }
 
-/// What is wrong with something received.
+/// A fault of a received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Crc,
@@ -62,23 +62,18 @@ impl LinkFigures {
             open: gauge(registry, "cellgate_link_open", "Whether the serial port is open: 0 or 1.")?,
             openings: counter(registry, "cellgate_link_openings_total", "Times that the serial port was opened.")?,
             losses: counter(registry, "cellgate_link_losses_total", "Times that the open serial port was lost.")?,
-            frames: follower(registry, "cellgate_link_frames_total", "Frames that were received whole and right.")?,
+            frames: follower(registry, "cellgate_link_frames_total", "Valid frames received.")?,
             resyncs: follower(
                 registry,
                 "cellgate_link_resyncs_total",
-                "Native: bytes between two delimiters that were no frame, also for their CRC. Modbus: requests found behind \
-                 noise.",
+                "Native: invalid frames between two delimiters, wrong CRC included. Modbus: requests found after noise.",
             )?,
-            bytes_dropped: follower(
-                registry,
-                "cellgate_link_dropped_bytes_total",
-                "Bytes that were part of no frame (Modbus).",
-            )?,
+            bytes_dropped: follower(registry, "cellgate_link_dropped_bytes_total", "Bytes outside frames (Modbus).")?,
             errors: followers(
                 registry,
                 "cellgate_link_errors_total",
-                "Wrong CRC (Modbus), another link's frame or one received before, another version (native), answered with an \
-                 exception (Modbus), acknowledgement of something else.",
+                "crc: wrong CRC (Modbus); dropped: frame of another link or repeated; incompatible: another protocol version \
+                 (native); exception: request answered with an exception (Modbus); acknowledgement: of another part or code.",
                 "kind",
                 [
                     (Fault::Crc, ["crc"]),
@@ -91,44 +86,48 @@ impl LinkFigures {
             refused: followers(
                 registry,
                 "cellgate_triggers_refused_total",
-                "Triggers that were refused (NAK), also those whose verdict could not be stored.",
+                "Triggers that were refused (NAK), including those whose verdict could not be stored.",
                 "reason",
                 REASONS.into_iter().filter_map(|reason| Some((reason, [reason.name()?]))),
             )?,
             heartbeats: follower(
                 registry,
                 "cellgate_heartbeats_total",
-                "Advances of the heartbeat that the PLC sees: 10 a second while every worker lives.",
+                "Increments of the heartbeat sent to the PLC: 10 a second while every service is alive.",
             )?,
-            plc_connected: gauge(registry, "cellgate_plc_connected", "Whether the PLC shows signs of life: 0 or 1.")?,
+            plc_connected: gauge(
+                registry,
+                "cellgate_plc_connected",
+                "Whether the PLC is connected and not silent: 0 or 1.",
+            )?,
             plc_silences: counter(registry, "cellgate_plc_silences_total", "Times that the PLC fell silent.")?,
         })
     }
 
-    /// The serial port was opened.
+    /// Notes that the serial port was opened.
     pub fn opened(&self) {
         self.open.set(1);
         self.openings.inc();
     }
 
-    /// It was lost.
+    /// Notes that the serial port was lost.
     pub fn lost(&self) {
         self.open.set(0);
         self.losses.inc();
     }
 
-    /// The PLC is there (again).
+    /// Notes that the PLC is connected.
     pub fn plc_is_back(&self) {
         self.plc_connected.set(1);
     }
 
-    /// The PLC fell silent.
+    /// Notes that the PLC fell silent.
     pub fn plc_is_silent(&self) {
         self.plc_connected.set(0);
         self.plc_silences.inc();
     }
 
-    /// What link and session have counted until now.
+    /// Takes over the current counts of link and session.
     pub fn set(&self, counts: &LinkCounts) {
         self.frames.follow(counts.frames.into());
         self.resyncs.follow(counts.resyncs.into());

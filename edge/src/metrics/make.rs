@@ -1,5 +1,5 @@
-//! Counters, gauges and histograms with fixed labels, all made at the start: a figure that is zero is there too, and
-//! counting looks nothing up by text.
+//! Counters, gauges and histograms with fixed labels. All are created at the start, so that zeros are served too and counting
+//! needs no lookup by label text.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -9,18 +9,18 @@ use prometheus::{
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// One figure for each value of a label.
+/// One metric for each value of a label.
 #[derive(Debug)]
 pub(super) struct Family<K, M>(Vec<(K, M)>);
 
 impl<K: PartialEq, M> Family<K, M> {
-    /// The figure of `key`; none where the family was made without it.
+    /// The metric of `key`. `None` if the family has no such key.
     pub(super) fn get(&self, key: &K) -> Option<&M> {
         self.0.iter().find(|(known, _)| known == key).map(|(_, figure)| figure)
     }
 }
 
-/// A counter of something that is counted elsewhere too, and may begin anew there.
+/// A counter that follows a count kept elsewhere. That count may restart at zero.
 #[derive(Debug)]
 pub(super) struct Follower {
     counter: IntCounter,
@@ -28,7 +28,7 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// The count elsewhere is `count` now; one that fell began anew.
+    /// Adds the difference to the last `count`. A smaller `count` than the last one has restarted at zero.
     pub(super) fn follow(&self, count: u64) {
         let last = self.last.swap(count, Ordering::Relaxed);
         self.counter.inc_by(count.checked_sub(last).unwrap_or(count));
@@ -51,7 +51,7 @@ pub(super) fn seconds(registry: &Registry, name: &str, help: &str) -> Result<Gau
     registered(registry, Gauge::new(name, help)?)
 }
 
-/// A counter for each member: its key and the values of `labels`.
+/// One counter for each member. A member is a key and the values of `labels`.
 pub(super) fn counters<K, const N: usize>(
     registry: &Registry,
     name: &str,
@@ -63,7 +63,7 @@ pub(super) fn counters<K, const N: usize>(
     family(members, |values| all.get_metric_with_label_values(values))
 }
 
-/// As [`counters`], each following a count that is kept elsewhere.
+/// Like [`counters`], but each follows a count kept elsewhere.
 pub(super) fn followers<K>(
     registry: &Registry,
     name: &str,
@@ -76,7 +76,7 @@ pub(super) fn followers<K>(
     family(members, |values| all.get_metric_with_label_values(values).map(follower))
 }
 
-/// As [`counters`], of gauges.
+/// Like [`counters`], for gauges.
 pub(super) fn gauges<K>(
     registry: &Registry,
     name: &str,
@@ -88,7 +88,7 @@ pub(super) fn gauges<K>(
     family(members, |values| all.get_metric_with_label_values(values))
 }
 
-/// As [`gauges`], of seconds with a fraction.
+/// Like [`gauges`], for seconds with a fraction.
 pub(super) fn times<K>(
     registry: &Registry,
     name: &str,
@@ -100,7 +100,7 @@ pub(super) fn times<K>(
     family(members, |values| all.get_metric_with_label_values(values))
 }
 
-/// As [`counters`], of histograms of seconds.
+/// Like [`counters`], for histograms in seconds.
 pub(super) fn histograms<K>(
     registry: &Registry,
     name: &str,
@@ -114,7 +114,7 @@ pub(super) fn histograms<K>(
     family(members, |values| all.get_metric_with_label_values(values))
 }
 
-/// A figure that never changes: all it says is in its labels.
+/// A metric with the constant value 1. Its labels carry the information.
 pub(super) fn info(registry: &Registry, name: &str, help: &str, labels: [(&str, &str); 4]) -> Result<()> {
     let options =
         labels.into_iter().fold(Opts::new(name, help), |options, (label, value)| options.const_label(label, value));
@@ -135,8 +135,8 @@ fn registered<M: Collector + Clone + 'static>(registry: &Registry, figure: M) ->
     Ok(figure)
 }
 
-/// Upper bounds in seconds: 1, 2 and 5 of each power of ten from a millisecond up, and the deadline, beyond which nothing
-/// is of use to the PLC.
+/// Upper bounds in seconds: 1, 2 and 5 times each power of ten from a millisecond up, then the deadline. The PLC can't use a
+/// verdict after the deadline.
 fn buckets(deadline: Duration) -> Vec<f64> {
     let deadline = deadline.as_secs_f64();
     let ladder =
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_begins_anew_elsewhere_goes_on_here() {
+    fn a_follower_keeps_counting_when_its_source_restarts() {
         let registry = Registry::new();
         let follower = follower(&registry, "a_total", "A.").unwrap();
         for count in [3, 3, 5, 0, 2] {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_there_already_is_refused() {
+    fn a_duplicate_name_is_refused() {
         let registry = Registry::new();
         let _first = counter(&registry, "a_total", "A.").unwrap();
         assert!(counter(&registry, "a_total", "A.").is_err());

@@ -1,17 +1,16 @@
-//! Figures for Prometheus: what the appliance counts, and how it is served.
+//! Metrics for Prometheus: what the appliance counts, and how it is served.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `make` | counters, gauges and histograms with fixed labels, all made at the start |
+//! | `make` | counters, gauges and histograms with fixed labels, all created at the start |
 //! | `parts` | verdicts, and how long parts and their stages take |
 //! | `link` | the serial link and the PLC |
 //! | `device` | who the appliance is, its state, workers and engine |
 //! | `store` | journal, archive, disk |
 //! | `serve` | HTTP on loopback |
 //!
-//! Counting is a few atomic additions: it never waits, allocates nothing, and goes on whether somebody asks or not. Serving
-//! is no worker that a PASS depends on: it has a thread of its own, which gives way to all others, and where it ends,
-//! nothing else does.
+//! Counting is a few atomic additions. It never waits, never allocates and does not depend on the server. The server has its own
+//! thread of the lowest priority. No PASS depends on it, and its end affects no other service.
 
 mod device;
 mod link;
@@ -29,15 +28,15 @@ pub use store::StoreFigures;
 use prometheus::{Registry, TextEncoder};
 use std::time::Duration;
 
-/// The type of what [`Metrics::page`] gives.
+/// The content type of [`Metrics::page`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// Why the figures can't be kept.
+/// The metrics can't be created or written.
 #[derive(Debug, thiserror::Error)]
-#[error("the figures for Prometheus can't be kept: {0}")]
+#[error("the metrics for Prometheus: {0}")]
 pub struct MetricsError(#[from] prometheus::Error);
 
-/// All figures of one appliance.
+/// All metrics of one appliance.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -52,10 +51,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All figures at zero. `deadline` is the longest time of a part, `workers` are those whose life is shown.
+    /// Creates all metrics with the value zero. `deadline` is the longest time of a part. `workers` are the services whose
+    /// liveness is shown.
     ///
     /// # Errors
-    /// [`MetricsError`]: two of them have one name, or one has a name that is none.
+    /// [`MetricsError`]: a metric name is duplicated or invalid.
     pub fn new(about: &About, deadline: Duration, workers: &[&'static str]) -> Result<Self, MetricsError> {
         let registry = Registry::new();
         let parts = PartFigures::new(&registry, deadline)?;
@@ -65,10 +65,10 @@ impl Metrics {
         Ok(Self { registry, parts, link, device, store })
     }
 
-    /// All figures as they are now, in Prometheus' text format 0.0.4.
+    /// The current values in Prometheus' text format 0.0.4.
     ///
     /// # Errors
-    /// [`MetricsError`].
+    /// [`MetricsError`]: they can't be written as text.
     pub fn page(&self) -> Result<String, MetricsError> {
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
     }

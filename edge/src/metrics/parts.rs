@@ -9,12 +9,12 @@ use cellgate_protocol::reason::ReasonCode;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
 use std::time::Duration;
 
-/// Every verdict that the journal may hold: a reason belongs to one.
+/// Every pair of reason and verdict that the journal can hold. A reason belongs to one verdict.
 fn verdicts() -> impl Iterator<Item = (ReasonCode, [&'static str; 2])> {
     ReasonCode::ALL.iter().filter_map(|reason| Some((*reason, [reason.role()?.verdict()?.name(), reason.name()?])))
 }
 
-/// A stage of a part's way.
+/// A stage between a part's trigger and its acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     WaitForImage,
@@ -27,7 +27,7 @@ enum Stage {
     Acknowledgement,
 }
 
-/// How far a part is.
+/// A point in a part's life. Durations are measured from the trigger to this point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     Committed,
@@ -51,23 +51,23 @@ pub struct PartFigures {
 impl PartFigures {
     pub(super) fn new(registry: &Registry, deadline: Duration) -> Result<Self> {
         Ok(Self {
-            triggers: counter(registry, "cellgate_triggers_total", "Triggers that were taken: each gets one verdict.")?,
+            triggers: counter(registry, "cellgate_triggers_total", "Accepted triggers. Each gets one verdict.")?,
             verdicts: counters(
                 registry,
                 "cellgate_verdicts_total",
-                "Verdicts in the journal since the start, also of images without a trigger.",
+                "Verdicts stored since the start, including those of images without a trigger.",
                 ["verdict", "reason"],
                 verdicts(),
             )?,
             undelivered: counter(
                 registry,
                 "cellgate_verdicts_undelivered_total",
-                "Verdicts that went out as information only: not acknowledged in time, or a PASS without health.",
+                "Verdicts sent for information only: not acknowledged in time, or a PASS while the appliance was not healthy.",
             )?,
             until: histograms(
                 registry,
                 "cellgate_part_duration_seconds",
-                "Time from a trigger until its verdict is in the journal, goes out for the first time, is acknowledged.",
+                "Time from a trigger until its verdict is stored (committed), first sent, or acknowledged.",
                 "until",
                 deadline,
                 [(Until::Committed, ["committed"]), (Until::Sent, ["sent"]), (Until::Acknowledged, ["acknowledged"])],
@@ -75,7 +75,7 @@ impl PartFigures {
             stages: histograms(
                 registry,
                 "cellgate_stage_duration_seconds",
-                "Time of a stage; of a journal's stage until it is durable, of the acknowledgement since the verdict went out.",
+                "Time of a stage. A journal stage ends when the row is durable; acknowledgement starts when the verdict is sent.",
                 "stage",
                 deadline,
                 [
@@ -92,36 +92,37 @@ impl PartFigures {
             in_hand: gauge(
                 registry,
                 "cellgate_parts_in_hand",
-                "Parts that were triggered and not concluded yet: 0 or 1.",
+                "Parts that were triggered and are not concluded yet: 0 or 1.",
             )?,
             waiting: gauge(registry, "cellgate_images_waiting", "Images that wait for their trigger.")?,
             unjudged: counters(
                 registry,
                 "cellgate_images_set_aside_total",
-                "Images that went to the archive unjudged: no trigger in time, the order of images and triggers lost, their part \
-                 decided without them, there before anybody watched.",
+                "Images archived without being judged. no_trigger: no trigger in time; out_of_order: the order of images and \
+                 triggers was lost; too_late: the part was decided without it; unwatched: it came while nothing watched the \
+                 folder.",
                 ["why"],
                 Unjudged::ALL.map(|why| (why, [why.name()])),
             )?,
         })
     }
 
-    /// A trigger was taken.
+    /// Counts an accepted trigger.
     pub fn triggered(&self) {
         self.triggers.inc();
     }
 
-    /// Its acceptance is durable, `journal` after it was asked for.
+    /// Notes that an acceptance is durable. The journal took the time `journal` for it.
     pub fn accepted(&self, journal: Duration) {
         self.took(Stage::JournalAcceptance, journal);
     }
 
-    /// Its image was there so long after the trigger.
+    /// Notes that the image was found, `waited` after the trigger.
     pub fn found_image(&self, waited: Duration) {
         self.took(Stage::WaitForImage, waited);
     }
 
-    /// An image was judged. A stage that it did not reach took no time.
+    /// Notes the times of a judged image. Stages that were not reached are left out.
     pub fn judged(&self, times: &Times) {
         let Times { read, convert, infer, decide } = *times;
         let stages = [(Stage::Read, read), (Stage::Convert, convert), (Stage::Infer, infer), (Stage::Decide, decide)];
@@ -132,7 +133,7 @@ impl PartFigures {
         }
     }
 
-    /// A verdict is durable, `journal` after it was asked for and `age` after its trigger.
+    /// Notes that a verdict is durable, `age` after its trigger. The journal took the time `journal` for it.
     pub fn committed(&self, kind: TriggerKind, entry: &VerdictEntry, journal: Duration, age: Duration) {
         self.has_verdict(entry);
         self.took(Stage::JournalVerdict, journal);
@@ -141,7 +142,7 @@ impl PartFigures {
         }
     }
 
-    /// A verdict is in the journal: at the start that of a part that was in hand before.
+    /// Counts a verdict in the journal. Called alone at the start, for a part that was in progress before.
     pub fn has_verdict(&self, entry: &VerdictEntry) {
         let reason = recorded_reason(&entry.reason);
         if let Some(count) = self.verdicts.get(&reason).or_else(|| self.verdicts.get(&ReasonCode::INTERNAL)) {
@@ -149,33 +150,33 @@ impl PartFigures {
         }
     }
 
-    /// A verdict goes out for the first time, `age` after its trigger.
+    /// Notes that a verdict is sent for the first time, `age` after its trigger.
     pub fn sent(&self, age: Duration) {
         self.reached(Until::Sent, age);
     }
 
-    /// The PLC has a verdict, `age` after its trigger and `waited` after it went out.
+    /// Notes that the PLC acknowledged a verdict, `age` after its trigger and `waited` after it was sent.
     pub fn acknowledged(&self, age: Duration, waited: Duration) {
         self.reached(Until::Acknowledged, age);
         self.took(Stage::Acknowledgement, waited);
     }
 
-    /// A verdict went out as information only.
+    /// Counts a verdict that was sent for information only.
     pub fn undelivered(&self) {
         self.undelivered.inc();
     }
 
-    /// Whether a part is triggered and not concluded.
+    /// Sets whether a part is triggered and not concluded.
     pub fn set_in_hand(&self, is_in_hand: bool) {
         self.in_hand.set(i64::from(is_in_hand));
     }
 
-    /// How many images wait for their trigger.
+    /// Sets the number of images that wait for their trigger.
     pub fn set_waiting(&self, images: usize) {
         self.waiting.set(i64::try_from(images).unwrap_or(i64::MAX));
     }
 
-    /// So many images go to the archive unjudged.
+    /// Counts images that are archived without being judged.
     pub fn set_aside(&self, why: Unjudged, images: usize) {
         if let Some(count) = self.unjudged.get(&why) {
             count.inc_by(images as u64);

@@ -1,6 +1,6 @@
-//! HTTP on loopback: `GET /metrics`, and nothing else.
+//! The HTTP server on loopback. It answers only `GET /metrics`.
 //!
-//! Bounded in connections, bytes and time, so that a slow or hostile client costs others' figures at most.
+//! Connections, bytes and time are bounded. A slow or hostile client can at most delay other clients.
 
 use super::CONTENT_TYPE;
 use http_body_util::Full;
@@ -19,39 +19,39 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-/// Connections at a time; more wait in the kernel's queue.
+/// Connections served at the same time. Further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 32;
-/// What one connection may take, from its first byte to the last of the answer.
+/// Longest time of one connection, from its acceptance to the last byte of the answer.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(2);
-/// Bytes of a request's head, the least that hyper takes.
+/// Longest head of a request in bytes. This is hyper's minimum.
 const MAX_HEAD_BYTES: usize = 8 << 10;
-/// Pause where no connection can be taken, and between two looks whether serving is over.
+/// Pause after a connection could not be accepted, and interval for checking whether to stop.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Of its thread: the lowest there is.
+/// Priority of the server's thread: the lowest on Linux.
 const PRIORITY: i32 = 19;
 
-/// Nobody can listen at the configured address.
+/// The server can't listen at the configured address.
 #[derive(Debug, thiserror::Error)]
 #[error("metrics.listen {listen}: {source}; set a free address on loopback, or leave the key out")]
 pub struct ListenError {
     /// The address.
     pub listen: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
-/// Takes the address, for [`Server`].
+/// Binds the address, for [`Server`].
 ///
 /// # Errors
-/// [`ListenError`]: it is in use, or not this machine's.
+/// [`ListenError`]: the address is in use, or does not belong to this machine.
 pub fn listen(listen: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(listen).map_err(|source| ListenError { listen, source })
 }
 
-/// What a request gets, made anew for each.
+/// Creates the page for a request. `None` if that failed.
 type Page = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// Serves the metrics at an address.
+/// Serves the metrics.
 pub struct Server {
     listener: TcpListener,
     runtime: Runtime,
@@ -61,25 +61,25 @@ impl Server {
     /// Prepares serving at `listener`.
     ///
     /// # Errors
-    /// The system refuses the socket or its polling.
+    /// The system refuses to poll the socket.
     pub fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        tracing::info!(address = %listener.local_addr()?, "figures for Prometheus are served");
+        tracing::info!(event = "metrics_served", address = %listener.local_addr()?, "metrics are served for Prometheus");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { listener, runtime })
     }
 
-    /// Serves `page` at `/metrics` until `is_over`; where there is no page, the answer is 500. The calling thread gets the
-    /// lowest priority.
+    /// Serves `page` at `/metrics` until `is_over` returns true. If `page` returns `None`, the status is 500. Sets the calling
+    /// thread to the lowest priority.
     ///
     /// # Errors
-    /// Connections can't be taken any more.
+    /// Connections can't be accepted any more.
     pub fn run(
         self,
         page: impl Fn() -> Option<String> + Send + Sync + 'static,
         is_over: impl Fn() -> bool,
     ) -> io::Result<()> {
-        // On Linux this is the thread's alone. Without it the system shares out its time evenly.
+        // On Linux this priority is per thread. Failure is harmless: the thread keeps the normal priority.
         let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
         self.runtime.block_on(async {
             let accepting = accept(self.listener, Arc::new(page));
@@ -95,7 +95,7 @@ impl Server {
     }
 }
 
-/// Takes connections, for as long as that is possible at all.
+/// Accepts connections. Returns only if that has become impossible.
 async fn accept(listener: TcpListener, page: Page) -> io::Error {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -115,13 +115,13 @@ async fn accept(listener: TcpListener, page: Page) -> io::Error {
                     drop(place);
                 });
             }
-            // The client is gone already, or there is no descriptor left just now.
+            // The client has disconnected, or no descriptor is free.
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-/// Answers one request. What goes wrong is the client's business.
+/// Answers one request. Errors of the connection are ignored: they concern only the client.
 async fn answer_one(stream: TcpStream, page: Page) {
     let service = service_fn(|request| {
         let answer = answer(&request, &page);
@@ -136,13 +136,13 @@ async fn answer_one(stream: TcpStream, page: Page) {
 
 fn answer(request: &Request<Incoming>, page: &Page) -> Response<Full<Bytes>> {
     let (status, header, body) = if request.uri().path() != "/metrics" {
-        (StatusCode::NOT_FOUND, None, "only /metrics is here\n".to_owned())
+        (StatusCode::NOT_FOUND, None, "not found: the only path is /metrics\n".to_owned())
     } else if request.method() != Method::GET {
-        (StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, "GET")), "only GET is done here\n".to_owned())
+        (StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, "GET")), "method not allowed: use GET\n".to_owned())
     } else if let Some(text) = page() {
         (StatusCode::OK, Some((CONTENT_TYPE_HEADER, CONTENT_TYPE)), text)
     } else {
-        (StatusCode::INTERNAL_SERVER_ERROR, None, "the figures can't be written\n".to_owned())
+        (StatusCode::INTERNAL_SERVER_ERROR, None, "the metrics can't be written\n".to_owned())
     };
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;

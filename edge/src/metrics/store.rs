@@ -27,9 +27,13 @@ impl StoreFigures {
             unacknowledged: gauge(
                 registry,
                 "cellgate_verdicts_unacknowledged",
-                "Verdicts that the PLC has not acknowledged, at most 1000 are kept to be told again.",
+                "Verdicts that the PLC has not acknowledged. At most 1000 are kept for sending again.",
             )?,
-            failures: follower(registry, "cellgate_journal_failures_total", "Errors of the journal; each closes it.")?,
+            failures: follower(
+                registry,
+                "cellgate_journal_failures_total",
+                "Errors of the journal. Each error closes it.",
+            )?,
             reopenings: follower(
                 registry,
                 "cellgate_journal_reopenings_total",
@@ -39,37 +43,37 @@ impl StoreFigures {
             free: gauge(
                 registry,
                 "cellgate_archive_free_bytes",
-                "Bytes free on the archive's disk; as of the last tidying, every minute.",
+                "Free bytes on the archive's disk, updated every minute.",
             )?,
             deleted: counter(
                 registry,
                 "cellgate_archive_deleted_images_total",
-                "Images that were deleted to keep quota and free space.",
+                "Images deleted to keep within the quota and the free space.",
             )?,
             archive_failures: counter(
                 registry,
                 "cellgate_archive_failures_total",
-                "Images that could not be archived, and tidyings that failed.",
+                "Images that could not be archived, and failed cleanups of the archive.",
             )?,
         })
     }
 
-    /// The journal held so many verdicts when it was opened.
+    /// Sets the number of verdicts in the journal when it was opened.
     pub fn opened(&self, rows: u64) {
         self.rows.set(signed(rows));
     }
 
-    /// A verdict was added.
+    /// Counts a verdict that was added to the journal.
     pub fn committed(&self) {
         self.rows.inc();
     }
 
-    /// The oldest verdicts were removed.
+    /// Notes that the oldest `rows` verdicts were removed.
     pub fn pruned(&self, rows: u64) {
         self.rows.sub(signed(rows));
     }
 
-    /// How the journal is, and how many verdicts the PLC has not acknowledged.
+    /// Sets the journal's health and the number of verdicts that the PLC has not acknowledged.
     pub fn set_journal(&self, health: &JournalHealth, unacknowledged: usize) {
         self.ready.set(i64::from(health.ready));
         self.failures.follow(health.failures);
@@ -77,19 +81,19 @@ impl StoreFigures {
         self.unacknowledged.set(signed(unacknowledged as u64));
     }
 
-    /// The archive holds so many bytes.
+    /// Sets the bytes of the images in the archive.
     pub fn archived(&self, bytes: u64) {
         self.archive.set(signed(bytes));
     }
 
-    /// The archive was tidied.
+    /// Takes over the result of a cleanup of the archive.
     pub fn tidied(&self, kept: &Kept) {
         self.archive.set(signed(kept.bytes));
         self.free.set(signed(kept.free));
         self.deleted.inc_by(kept.deleted);
     }
 
-    /// An image could not be archived, or the archive not be tidied.
+    /// Counts an image that could not be archived, or a failed cleanup of the archive.
     pub fn archive_failed(&self) {
         self.archive_failures.inc();
     }

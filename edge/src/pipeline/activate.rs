@@ -1,4 +1,4 @@
-//! From a model to a pipeline that has proven itself on the model's golden images.
+//! Activation: a model becomes a pipeline whose engine has passed its proof.
 
 use super::select;
 use super::{Activation, ActivationError, Alive, Chosen, Pipeline, ProofError, Scorer, unwatched};
@@ -6,20 +6,19 @@ use crate::sandbox::Sandbox;
 use cellgate_models::model::{Model, Precision};
 
 impl Pipeline {
-    /// A pipeline with the model's network, once its engine has given every golden image its expected score; and which
-    /// engine that is.
+    /// Creates a pipeline with the model's network and proves its engine on the golden images. Returns it with the engine chosen.
     ///
     /// # Errors
-    /// [`ActivationError`]: then nothing may be judged.
+    /// [`ActivationError`]: the model must not judge.
     pub fn activate(model: &Model, activation: &Activation) -> Result<(Self, Chosen), ActivationError> {
         Self::activate_telling(model, activation, &unwatched())
     }
 
-    /// As [`Self::activate`]; `alive` is called again and again, while a plan is built and between the steps of loading, and can
-    /// stop it.
+    /// Like [`Self::activate`]. Calls `alive` repeatedly while a plan is built and between the steps of loading; `alive` can stop
+    /// the activation.
     ///
     /// # Errors
-    /// [`ActivationError`]: then nothing may be judged.
+    /// [`ActivationError`]: the model must not judge.
     pub fn activate_telling(
         model: &Model,
         activation: &Activation,
@@ -30,7 +29,7 @@ impl Pipeline {
         Ok((Self::of_scorer(scorer, model, activation, alive)?, chosen))
     }
 
-    /// A pipeline that scores with `scorer`, once it has proven itself.
+    /// Creates a pipeline that scores with `scorer` and proves it.
     pub(crate) fn of_scorer(
         scorer: Box<dyn Scorer>,
         model: &Model,
@@ -41,11 +40,11 @@ impl Pipeline {
         Self::with_scorer(scorer, *model.policy(), sandbox)?.proven(model, activation.precision, alive)
     }
 
-    /// The pipeline, once its engine has given every golden image its expected score. `alive` is called before each, and can
-    /// stop it.
+    /// Returns the pipeline if its engine gives every golden image its expected score. Calls `alive` before each image; `alive`
+    /// can stop the proof.
     ///
     /// # Errors
-    /// [`ActivationError`]: then nothing may be judged with it any more.
+    /// [`ActivationError`]: the pipeline must not judge any more. It is dropped.
     pub fn proven(mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<Self, ActivationError> {
         match self.prove(model, precision, alive) {
             Ok(()) => Ok(self),

@@ -1,13 +1,13 @@
-//! Whoever waits for an engine that is loaded.
+//! A callback for sign of life and stop while an engine is loaded.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Called again and again while an engine is loaded: building a plan takes minutes with TensorRT 11. Where this says to
-/// break, it ends as [`ActivationError::Stopped`](super::ActivationError::Stopped).
+/// Called repeatedly while an engine is loaded, because TensorRT 11 needs minutes to build a plan. If it returns `Break`, loading
+/// ends with [`ActivationError::Stopped`](super::ActivationError::Stopped).
 pub type Alive = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 
-/// For an engine that nobody waits for, and nobody stops.
+/// An [`Alive`] that does nothing and never stops loading.
 pub(crate) fn unwatched() -> Alive {
     Arc::new(|| ControlFlow::Continue(()))
 }

@@ -1,4 +1,4 @@
-//! Why a model judges nothing here.
+//! Errors of activation and proof.
 
 use super::{NoScore, SetupError};
 use crate::one_line::in_one_line;
@@ -7,13 +7,13 @@ use crate::tensorrt::GpuError;
 use cellgate_models::engine::EngineError;
 use cellgate_models::model::{Expectation, Precision};
 
-/// Why an engine may not judge with this model.
+/// An engine failed its proof, so it must not judge with this model.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {
-    /// A golden image got another score.
+    /// The score of a golden image is outside its tolerance.
     #[error(
-        "golden image {image} ({precision}): the engine scores {found}, expected {} within {}; this engine and the \
-         trainer disagree",
+        "golden image {image} ({precision}): found score {found}, expected {} within {}; this engine does not compute what the \
+         trainer computed",
         expected.score, expected.tolerance
     )]
     Score {
@@ -23,7 +23,7 @@ pub enum ProofError {
         precision: Precision,
         /// The engine's score.
         found: f32,
-        /// The model's.
+        /// The model's score and its tolerance.
         expected: Expectation,
     },
     /// A golden image got no score.
@@ -31,37 +31,37 @@ pub enum ProofError {
     NoScore {
         /// The image's name in the model.
         image: String,
-        /// Why.
+        /// The cause.
         source: NoScore,
     },
-    /// The model expects nothing of this precision.
-    #[error("golden image {image}: no expected score for precision {precision}")]
+    /// The model has no expected score for this precision.
+    #[error("golden image {image}: the model has no expected score for precision {precision}")]
     NoExpectation {
         /// The image's name in the model.
         image: String,
         /// The network's precision.
         precision: Precision,
     },
-    /// Whoever asked for it wants it no more.
+    /// Stopped by [`Alive`](super::Alive).
     #[error("stopped")]
     Stopped,
 }
 
-/// Why a model judges nothing here.
+/// A model can't be activated, so it must not judge.
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
     /// The model has no network of this precision.
-    #[error("{}: found networks of precision {found}, expected {expected}: set [model] precision to one that it has, or \
-         export the model with {expected}", path.display())]
+    #[error("{}: found networks of precision {found}, expected {expected}; set [model] precision to a precision that was found, \
+         or export the model with {expected}", path.display())]
     NoNetwork {
-        /// The model.
+        /// The model's folder.
         path: std::path::PathBuf,
-        /// Precisions that it has.
+        /// The model's precisions.
         found: String,
-        /// The one that was asked for.
+        /// The configured precision.
         expected: Precision,
     },
-    /// TensorRT is asked for.
+    /// TensorRT is configured, but this program was built without it.
     #[error(
         "this program was built without TensorRT: build it with --features tensorrt, or set engine = \"onnxruntime\""
     )]
@@ -69,28 +69,28 @@ pub enum ActivationError {
     /// The GPU can't be used for this model.
     #[error(transparent)]
     Gpu(#[from] GpuError),
-    /// The engine can't be loaded, or does not take the network.
+    /// The engine can't be loaded, or refuses the network.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// Images can't be decoded.
+    /// The sandbox can't be started.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// Conversion and network don't fit together.
+    /// The conversion does not fit the network, or memory is missing.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// A golden image got another score.
-    #[error("the engine was refused: {0}")]
+    /// The engine failed its proof.
+    #[error("the engine failed its proof: {0}")]
     Proof(#[from] ProofError),
-    /// Whoever asked for it wants it no more.
+    /// Stopped by [`Alive`](super::Alive).
     #[error("stopped")]
     Stopped,
-    /// What runs the network failed, and nothing in this process can use it any more.
-    #[error("{0}; start the program again")]
+    /// The GPU failed, and this process can't use it any more.
+    #[error("{0}; restart the program")]
     Lost(ProofError),
 }
 
 impl ActivationError {
-    /// Whether only a new process can run the network again as configured.
+    /// Whether only a new process can run the network as configured.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         match self {
@@ -100,7 +100,7 @@ impl ActivationError {
         }
     }
 
-    /// With its causes, on one line: some list each place that was looked at on a line of its own.
+    /// The error with its causes on one line. Some causes are lists with one path a line.
     #[must_use]
     pub fn in_one_line(&self) -> String {
         in_one_line(self)
@@ -110,9 +110,39 @@ impl ActivationError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acquire::Change;
+    use cellgate_models::conversion::Size;
 
     #[test]
-    fn a_list_of_places_is_one_line_too() {
+    fn errors() {
+        let (image, precision) = (|| "golden/1.tif".to_owned(), Precision::F16);
+        let expected = Expectation { score: 0.5, tolerance: 0.01 };
+        let changed = NoScore::Changed { path: "/scans/7.tif".into(), change: Change::Written };
+        let proofs = [
+            ProofError::Score { image: image(), precision, found: 0.75, expected },
+            ProofError::NoExpectation { image: image(), precision },
+            ProofError::NoScore { image: image(), source: changed },
+            ProofError::Stopped,
+        ]
+        .map(|error| error.to_string());
+        let missing = || ProofError::NoExpectation { image: image(), precision };
+        let network = Size { height: 224, width: 448 };
+        let activations = [
+            ActivationError::NoNetwork { path: "/models/a".into(), found: "f32".to_owned(), expected: precision },
+            ActivationError::WithoutTensorRt,
+            SetupError::Size { conversion: None, network }.into(),
+            SetupError::Size { conversion: Some(Size { height: 10, width: 20 }), network }.into(),
+            SetupError::Memory { file_bytes: 200 }.into(),
+            missing().into(),
+            ActivationError::Stopped,
+            ActivationError::Lost(missing()),
+        ]
+        .map(|error| error.to_string());
+        insta::assert_snapshot!("errors", [&proofs[..], &activations[..]].concat().join("\n"));
+    }
+
+    #[test]
+    fn a_list_of_paths_becomes_one_line() {
         let looked_for = "  /nope (no such file)\n  /usr/lib\n".to_owned();
         let line = ActivationError::from(EngineError::LibraryMissing { looked_for }).in_one_line();
         assert!(line.contains("/nope (no such file) /usr/lib") && !line.contains('\n'), "{line}");

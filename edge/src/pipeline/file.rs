@@ -1,4 +1,4 @@
-//! An image's bytes, read under limits.
+//! Reads an image's bytes within limits.
 
 use super::NoScore;
 use crate::acquire::{Change, Identity, ImageFile};
@@ -7,9 +7,11 @@ use cellgate_models::plain_file::{Links, PlainFile, PlainFileError};
 use cellgate_models::radiograph::{RadiographLimits, ReadError, read_open_file};
 use std::path::Path;
 
-/// Reads a plain file of at most `limits.max_file_bytes` into `memory`, which is used again. Gives its bytes, and the digest that
-/// they must have where only that can tell whether the file is the `expected` one. A pipe or a device could keep the gate waiting
-/// for ever and is refused. So is a file that is not the `expected` one, where that is known, or is written to while it is read.
+/// Reads a regular file of at most `limits.max_file_bytes` into the reused buffer `memory`. Returns the bytes. Also returns the
+/// digest that they must have if the file's attributes alone don't prove that it is the `expected` file.
+///
+/// Refuses a pipe or a device, which could block forever. Refuses a file that is not the `expected` one or that changes while
+/// it is read.
 pub(super) fn read<'a>(
     path: &Path,
     expected: Option<&ImageFile>,
@@ -37,7 +39,8 @@ pub(super) fn read<'a>(
     Ok((bytes, content().filter(|_| !is_certain)))
 }
 
-/// Refuses a file that is `now` and not what it was when it `came`. False where only its `content` can tell, which is known.
+/// Compares a file's identity `now` with its identity when it `came`. Refuses the file if it changed. Returns true if it is
+/// unchanged, and false if only the known digest of its `content` can decide.
 fn check(path: &Path, came: Option<Identity>, now: Option<Identity>, content: Option<Digest>) -> Result<bool, NoScore> {
     match came.zip(now).and_then(|(came, now)| came.change(&now)) {
         None => Ok(true),

@@ -1,4 +1,4 @@
-//! One part's way through: read, convert, infer, decide.
+//! Judges one image: read, convert, infer, decide.
 
 mod activate;
 mod alive;
@@ -32,44 +32,44 @@ use scorer::CpuScorer;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Judges one radiograph after another. Buffers are kept between images; one pipeline a thread.
+/// Judges one radiograph after another and reuses its buffers. Each thread needs its own pipeline.
 pub struct Pipeline {
     source: Source,
     scorer: Box<dyn Scorer>,
     policy: Policy,
-    /// The longest that the network has taken since the last proof began.
+    /// The network's longest time since the last proof began.
     slowest: Duration,
 }
 
-/// From a path to a radiograph.
+/// Turns a path into a radiograph.
 struct Source {
     sandbox: Sandbox,
-    /// For the file's bytes.
+    /// Buffer for the file's bytes.
     memory: Vec<u8>,
 }
 
-/// What the gate says about one image, and how it came to it.
+/// The result for one image.
 #[derive(Debug)]
 pub struct Judgement {
     /// The verdict and its reason.
     pub decision: Decision,
-    /// The network's score as it came, where there is one.
+    /// The network's score, unrounded. `None` if there is no score.
     pub score: Option<f32>,
-    /// The digest of the file's bytes, where they could be read.
+    /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
-    /// What went wrong, where something did.
+    /// The error, if there was one.
     pub detail: Option<String>,
-    /// The same without the image's path, for where that is named beside it.
+    /// The error without the image's path, for output that names the image anyway.
     pub detail_without_path: Option<String>,
     /// How long each stage took.
     pub times: Times,
 }
 
 impl Pipeline {
-    /// A pipeline from a model's conversion and policy, an engine with its network, and the sandbox that decodes.
+    /// Creates a pipeline from a model's conversion and policy, an engine with its network, and the sandbox that decodes.
     ///
     /// # Errors
-    /// [`SetupError`]: the conversion and the network don't go together, or there is too little memory.
+    /// [`SetupError`]: the conversion does not fit the network, or memory is missing.
     pub fn new(
         conversion: &ConversionSpec,
         policy: Policy,
@@ -89,25 +89,25 @@ impl Pipeline {
         &self.source.sandbox
     }
 
-    /// The longest that the network has taken for an image since its last proof began.
+    /// The network's longest time for an image since the last proof began.
     #[must_use]
     pub fn slowest_inference(&self) -> Duration {
         self.slowest
     }
 
-    /// Whether what runs the network failed so that only a new process can use it again.
+    /// Whether the GPU failed in a way that only a new process can recover from.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.scorer.is_lost()
     }
 
-    /// Judges the image in the file at `path`. Whatever goes wrong is a REJECT with its reason.
+    /// Judges the image in the file at `path`. Every error becomes a REJECT with its reason.
     pub fn judge(&mut self, path: &Path) -> Judgement {
         self.judge_telling(path, None, &mut |_| {})
     }
 
-    /// As [`Self::judge`]; with `expected`, only the image that arrived as that. `begins` is told of each stage before it begins,
-    /// so that a watcher knows what is under way.
+    /// Like [`Self::judge`]. With `expected`, any other file at `path` is refused. Calls `begins` before each stage, so that a
+    /// supervisor knows the current stage.
     pub fn judge_telling(
         &mut self,
         path: &Path,
@@ -126,8 +126,8 @@ impl Pipeline {
         Judgement { decision, score: score.ok(), image, detail, detail_without_path, times }
     }
 
-    /// The score and the digest of the file's bytes, which are read once: the digest is that of the very bytes that are
-    /// decoded. It takes about as long as the conversion, so both are done at once.
+    /// Returns the score and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes.
+    /// The digest takes about as long as the conversion, so both run in parallel.
     fn score(
         &mut self,
         path: &Path,
@@ -155,7 +155,7 @@ impl Pipeline {
             *slowest = (*slowest).max(times.infer);
             begins(Stage::Read);
             let rest = Instant::now();
-            // Without a thread for it, it comes afterwards.
+            // If the thread could not be started, the digest is computed here.
             let digest = digest.ok().and_then(|digest| digest.join().ok()).unwrap_or_else(|| Digest::of(bytes));
             times.read += rest.elapsed();
             if must_be.is_some_and(|must_be| must_be != digest) {
@@ -167,7 +167,7 @@ impl Pipeline {
 }
 
 impl Source {
-    /// Takes the memory for the longest file.
+    /// Allocates the buffer for the longest file.
     fn new(sandbox: Sandbox) -> Result<Self, SetupError> {
         let file_bytes = sandbox.limits().max_file_bytes;
         let most = usize::try_from(file_bytes).unwrap_or(usize::MAX).saturating_add(BUFFER_START + 1);

@@ -1,4 +1,4 @@
-//! Why an image has no score, and why a pipeline can't be set up for any.
+//! Errors of an image that gets no score, and of a pipeline that can't be set up.
 
 use crate::acquire::Change;
 use crate::sandbox::SandboxFailure;
@@ -9,62 +9,62 @@ use cellgate_models::policy::Reason;
 use cellgate_models::radiograph::ReadError;
 use std::path::PathBuf;
 
-/// Why a pipeline can't be set up.
+/// A pipeline can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The conversion can't be carried out.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
-    /// The conversion makes another input than the network takes.
-    #[error("the conversion's size is {}, but the network takes {}", in_words(*conversion), in_words(Some(*network)))]
+    /// The conversion's output does not fit the network's input.
+    #[error("the conversion: found size {}, expected the network's {}", in_words(*conversion), in_words(Some(*network)))]
     Size {
-        /// What the conversion makes.
+        /// The conversion's output size. `None`: the size of the image.
         conversion: Option<Size>,
-        /// What the network takes.
+        /// The network's input size.
         network: Size,
     },
     /// No memory for the longest file.
-    #[error("no memory for files of {file_bytes} bytes; lower the limits")]
+    #[error("not enough memory for files of {file_bytes} bytes; lower the limits")]
     Memory {
-        /// The longest file.
+        /// The limit of a file's length.
         file_bytes: u64,
     },
 }
 
 fn in_words(size: Option<Size>) -> String {
-    size.map_or_else(|| "the image's own".to_owned(), |size| format!("{}x{}", size.height, size.width))
+    size.map_or_else(|| "of the image".to_owned(), |size| format!("{}x{}", size.height, size.width))
 }
 
-/// Why there is no score.
+/// An image got no score.
 #[derive(Debug, thiserror::Error)]
 pub enum NoScore {
     /// The image could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// It is not the image that it was taken for.
+    /// The file is not the expected one, or it changed while it was read.
     #[error("{}: {}", path.display(), self.without_path())]
     Changed {
         /// The file.
         path: PathBuf,
-        /// What is known of it.
+        /// What changed.
         change: Change,
     },
-    /// The process that decodes it failed, or refused it.
+    /// The sandbox refused the image, or failed.
     #[error(transparent)]
     Sandbox(#[from] SandboxFailure),
-    /// It could not be converted.
+    /// The image could not be converted.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The GPU did not convert it.
+    /// The GPU failed.
     #[error(transparent)]
     Gpu(#[from] CudaError),
 }
 
 impl NoScore {
-    /// What went wrong, without the image's path.
+    /// The error without the image's path.
     pub(crate) fn without_path(&self) -> String {
         match self {
             Self::Read(error) => error.without_path(),
@@ -76,7 +76,7 @@ impl NoScore {
         }
     }
 
-    /// The reason that the verdict carries.
+    /// The reason of the verdict.
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Read(error) | Self::Sandbox(SandboxFailure::Refused(error)) => match error {

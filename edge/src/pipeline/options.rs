@@ -1,4 +1,4 @@
-//! What is asked for: which engine, with what, on which of a model's networks.
+//! Settings of the pipeline: the engine, its libraries and plans, and the model's network that it runs.
 
 use crate::sandbox;
 use cellgate_models::engine::OnnxRuntimeOptions;
@@ -8,32 +8,32 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// How a model's network is run.
+/// Settings for activating a model.
 #[derive(Debug, Clone)]
 pub struct Activation {
-    /// Which of the model's networks judges.
+    /// The precision of the network that judges.
     pub precision: Precision,
-    /// The engine that runs it.
+    /// The engine that runs the network.
     pub engine: EngineOptions,
-    /// How images are decoded.
+    /// The sandbox that decodes images.
     pub sandbox: sandbox::SandboxOptions,
 }
 
 impl Activation {
-    /// The pixels of the largest radiograph.
+    /// The number of pixels of the largest radiograph.
     pub(crate) fn max_pixels(&self) -> usize {
         usize::try_from(self.sandbox.limits.max_pixels).unwrap_or(usize::MAX)
     }
 }
 
-/// The engine that is asked for.
+/// The configured engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
-    /// TensorRT where it can be used, else ONNX Runtime.
+    /// TensorRT if it can be used, else ONNX Runtime.
     #[default]
     Auto,
-    /// TensorRT on the GPU, or none.
+    /// TensorRT on the GPU. If it can't be used, the model is not activated.
     TensorRt,
     /// ONNX Runtime on the CPU.
     OnnxRuntime,
@@ -69,10 +69,10 @@ impl FromStr for EngineChoice {
     }
 }
 
-/// Which engine is asked for, and how each is run.
+/// The configured engine and the settings of each engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// Which.
+    /// The configured engine.
     pub choice: EngineChoice,
     /// ONNX Runtime's library and threads.
     pub onnxruntime: OnnxRuntimeOptions,
@@ -80,23 +80,23 @@ pub struct EngineOptions {
     pub tensorrt: TensorRtOptions,
 }
 
-/// How TensorRT is found, and where its plans are.
+/// Paths of TensorRT's libraries and plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorRtOptions {
-    /// The folder with its libraries; none searches for it in the order that the README of `models` gives.
+    /// The folder with the libraries. `None`: they are searched in the order listed in the README of `models`.
     pub libraries: Option<PathBuf>,
-    /// The folder of plans; its parent must be there.
+    /// The folder of plans. Its parent must exist.
     pub plans: PathBuf,
-    /// The device's key, which is made where it is missing.
+    /// The file with the device's key. It is created if it is missing.
     pub key: PathBuf,
-    /// Whether a plan that is built is kept; else neither plan, folder nor key is made.
+    /// Whether a built plan is kept. If false, neither plan nor folder nor key is created.
     pub keep: bool,
 }
 
 impl TensorRtOptions {
-    /// The folder of plans where nobody names another.
+    /// The default folder of plans.
     pub const PLANS: &str = "/var/lib/cellgate/plans";
-    /// The device's key where nobody names another.
+    /// The default file of the device's key.
     pub const KEY: &str = "/var/lib/cellgate/plan.key";
 }
 
@@ -111,13 +111,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn names_survive_a_round_trip() {
         for choice in EngineChoice::ALL {
             assert_eq!(choice.to_string().parse(), Ok(choice));
         }
-        assert_eq!(
-            "TensorRT".parse::<EngineChoice>().unwrap_err(),
-            "expected auto, tensorrt or onnxruntime, found `TensorRT`"
-        );
+        let error = "TensorRT".parse::<EngineChoice>().unwrap_err();
+        let named = ["auto", "tensorrt", "onnxruntime", "`TensorRT`"];
+        assert!(named.iter().all(|name| error.contains(name)), "{error}");
     }
 }

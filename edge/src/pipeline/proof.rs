@@ -1,16 +1,16 @@
-//! The proof before the first part: the engine gives the model's golden images their expected scores.
+//! The proof: the engine must give every golden image of the model its expected score.
 
 use super::{Alive, NoScore, Pipeline, ProofError, Times};
 use cellgate_models::model::{GoldenImage, Model, Precision};
 use std::time::Duration;
 
 impl Pipeline {
-    /// Scores every golden image of `model` and compares. `alive` is called before each, and can stop it.
+    /// Scores every golden image of `model` and compares the scores. Calls `alive` before each image; `alive` can stop the proof.
     ///
-    /// The model guarantees that no threshold lies within a tolerance, so scores that agree flip no verdict either.
+    /// The model guarantees that no threshold lies within a tolerance. So scores within the tolerance give the same verdict.
     ///
     /// # Errors
-    /// [`ProofError`] at the first image that doesn't agree.
+    /// [`ProofError`] at the first image whose score is missing or outside its tolerance.
     pub(super) fn prove(&mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<(), ProofError> {
         self.slowest = Duration::ZERO;
         model.golden().try_for_each(|golden| {

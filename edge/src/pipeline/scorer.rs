@@ -1,4 +1,4 @@
-//! From a radiograph to its score: conversion and network.
+//! Conversion and network: a radiograph gets its score.
 
 use super::{NoScore, SetupError, Stage, Times};
 use cellgate_models::conversion::{ConversionSpec, Converter};
@@ -6,9 +6,9 @@ use cellgate_models::engine::Engine;
 use cellgate_models::radiograph::RadiographView;
 use std::time::{Duration, Instant};
 
-/// Gives a radiograph its score, on one kind of processor.
+/// Scores radiographs on one kind of processor.
 pub(crate) trait Scorer {
-    /// Converts and infers. Notes how long both took, and says of each when it begins.
+    /// Converts and infers. Writes the time of both into `times` and calls `begins` before each.
     fn score(
         &mut self,
         radiograph: RadiographView<'_>,
@@ -16,13 +16,13 @@ pub(crate) trait Scorer {
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore>;
 
-    /// Whether the processor failed so that nothing in this process can use it any more.
+    /// Whether the processor failed in a way that only a new process can recover from.
     fn is_lost(&self) -> bool {
         false
     }
 }
 
-/// On the CPU.
+/// Conversion and network on the CPU.
 pub(super) struct CpuScorer {
     converter: Converter,
     engine: Box<dyn Engine>,
@@ -31,7 +31,7 @@ pub(super) struct CpuScorer {
 }
 
 impl CpuScorer {
-    /// Checks that `conversion` makes what `engine` takes, and takes the memory for it.
+    /// Checks that the output of `conversion` fits the input of `engine`, and allocates the tensor.
     pub(super) fn new(conversion: &ConversionSpec, engine: Box<dyn Engine>) -> Result<Self, SetupError> {
         let size = engine.input_size();
         if conversion.size != Some(size) {
@@ -56,7 +56,7 @@ impl Scorer for CpuScorer {
     }
 }
 
-/// Runs `stage` and notes how long it took, whatever its result.
+/// Runs `stage` and writes its time into `time`, also if it fails.
 fn timed<T>(time: &mut Duration, stage: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = stage();

@@ -1,4 +1,4 @@
-//! Which engine judges, and why that one.
+//! Selects the engine that judges.
 
 use super::scorer::{CpuScorer, Scorer};
 use super::{ActivationError, Alive, EngineChoice, EngineOptions};
@@ -7,18 +7,18 @@ use cellgate_models::engine::OnnxRuntime;
 use cellgate_models::model::{Model, Precision};
 use std::fmt;
 
-/// The engine that judges, in words.
+/// The engine that judges, as text for logs and `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// Its name, and what it runs on.
+    /// Its name and its processor.
     pub engine: String,
-    /// Why it was chosen.
+    /// Why it was selected.
     pub why: String,
-    /// Whether it is the one on the GPU.
+    /// Whether it runs on the GPU.
     pub is_on_gpu: bool,
-    /// Whether its plan was not kept before, but built for it.
+    /// Whether its plan was built now, because no kept plan could be used.
     pub is_plan_new: bool,
-    /// Whether TensorRT, which this program was built with, would have been taken, if it could be used.
+    /// Whether `auto` selected ONNX Runtime because TensorRT, which this program was built with, can't be used.
     pub is_fallback: bool,
 }
 
@@ -28,7 +28,16 @@ impl fmt::Display for Chosen {
     }
 }
 
-/// Conversion and engine for the model's network of `precision`, as asked for.
+/// Creates conversion and engine for the model's network of `precision`.
+///
+/// | choice | program built with TensorRT | TensorRT can be used | engine |
+/// |---|---|---|---|
+/// | `onnxruntime` | any | any | ONNX Runtime |
+/// | `tensorrt` | yes | yes | TensorRT |
+/// | `tensorrt` | otherwise | | error |
+/// | `auto` | yes | yes | TensorRT |
+/// | `auto` | yes | no | ONNX Runtime, as a fallback |
+/// | `auto` | no | | ONNX Runtime |
 pub(super) fn scorer(
     model: &Model,
     precision: Precision,

@@ -1,33 +1,33 @@
-//! The stages of judging, and how long each took.
+//! The stages of judging and their times.
 
 use std::time::Duration;
 
 /// A stage of judging that takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The file to memory, and decoding.
+    /// Reading the file and decoding.
     Read,
-    /// The radiograph to the network's input.
+    /// Converting the radiograph to the network's input.
     Convert,
-    /// The network.
+    /// Running the network.
     Infer,
 }
 
-/// How long each stage took; zero for a stage that was not reached.
+/// The time of each stage. Zero for a stage that was not reached.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Times {
-    /// The file to memory, decoding, and what of its digest is left when the score is there.
+    /// Reading the file, decoding, and waiting for the digest after the score is known.
     pub read: Duration,
-    /// The radiograph to the network's input.
+    /// Converting the radiograph to the network's input.
     pub convert: Duration,
-    /// The network.
+    /// Running the network.
     pub infer: Duration,
-    /// The thresholds.
+    /// Applying the policy.
     pub decide: Duration,
 }
 
 impl Times {
-    /// All stages.
+    /// The sum of all stages.
     pub fn total(&self) -> Duration {
         self.read + self.convert + self.infer + self.decide
     }

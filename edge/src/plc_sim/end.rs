@@ -1,4 +1,4 @@
-//! The PLC's session behind the chosen profile.
+//! The PLC's session with the chosen profile.
 
 use super::SimulatorOptions;
 use crate::config::Profile;
@@ -11,16 +11,16 @@ use cellgate_protocol::modbus::framer::FRAME_MAX;
 use cellgate_protocol::modbus::plc::ModbusPlc;
 use cellgate_protocol::session::plc::{PlcEvent, PlcSession};
 
-/// A session and what carries it.
+/// The PLC's end of the link: a session and the profile that carries it.
 pub enum PlcEnd {
-    /// Frames.
+    /// Native frames.
     Native(Box<PlcLink>),
-    /// Registers.
+    /// Modbus registers.
     Modbus(Box<ModbusPlc>),
 }
 
 impl PlcEnd {
-    /// The session behind the profile of `options`.
+    /// `session` with the profile of `options`.
     #[must_use]
     pub fn new(now_ms: u64, session: PlcSession, options: &SimulatorOptions, ends: Ends) -> Self {
         match options.profile {
@@ -29,7 +29,7 @@ impl PlcEnd {
         }
     }
 
-    /// The session behind it.
+    /// The session.
     pub fn session(&mut self) -> &mut PlcSession {
         match self {
             Self::Native(link) => link.session(),
@@ -37,7 +37,7 @@ impl PlcEnd {
         }
     }
 
-    /// The port was lost and opened anew.
+    /// Notes that the port was lost and opened again.
     pub fn reopened(&mut self) {
         match self {
             Self::Native(link) => link.reopened(),
@@ -45,7 +45,7 @@ impl PlcEnd {
         }
     }
 
-    /// Bytes that came.
+    /// Takes received bytes.
     pub fn feed(&mut self, now_ms: u64, bytes: &[u8]) {
         match self {
             Self::Native(link) => link.feed(now_ms, bytes),
@@ -53,7 +53,7 @@ impl PlcEnd {
         }
     }
 
-    /// The next event, or none; bytes to send until then are added to `out`.
+    /// Returns the next event, or `None`. Appends the bytes to send to `out`.
     pub fn poll(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Option<PlcEvent> {
         let (mut frame, mut request) = ([0; MAX_FRAME], [0; FRAME_MAX]);
         loop {

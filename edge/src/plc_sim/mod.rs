@@ -1,5 +1,5 @@
-//! The PLC's side of the serial link with its gate, for integrators and tests: triggers parts one after the other, and says what
-//! became of each.
+//! A simulated PLC with its gate, for integrators and tests. It triggers one part after another over the serial link and reports
+//! the outcome of each.
 
 mod end;
 mod options;
@@ -18,34 +18,34 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
-/// How often the session looks at the clock.
+/// Interval at which the session checks the clock.
 const TICK: Duration = Duration::from_millis(5);
-/// Records of the device that nobody asked for just now are answered for so long after the last part.
+/// How long the simulator stays after the last part, to acknowledge records that the device sends again.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// Why the simulated PLC gave up.
+/// Why the simulated PLC stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// The device did not get ready in time.
-    #[error("the device did not get ready within {} s: {}", waited.as_secs(), state)]
+    /// The device did not become ready in time.
+    #[error("the device did not become ready within {} s: {}", waited.as_secs(), state)]
     NotReady {
-        /// How long.
+        /// How long it had.
         waited: Duration,
-        /// What was last heard of it.
+        /// The device's last heartbeat in words.
         state: String,
     },
     /// The port can't be opened.
     #[error("{}: the port can't be opened: {why}", port.display())]
     Port {
-        /// Its name.
+        /// The port's name.
         port: PathBuf,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
     /// Too many models.
     #[error("found {found} models, expected at most {ALLOWED_MODELS}")]
     Models {
-        /// How many there are.
+        /// How many were given.
         found: usize,
     },
     /// The simulated scanner can't write an image.
@@ -53,8 +53,8 @@ pub enum SimError {
     Scanner(#[from] ScannerError),
 }
 
-/// Runs the PLC until every part has its outcome; tells each one to `decided`. `scan` is asked to make the image of a part:
-/// just before its trigger, or [`SimulatorOptions::scan_after`] it.
+/// Runs the PLC until every part has an outcome. Calls `decided` with each outcome. Calls `scan` with a part's number to write
+/// its image, just before the trigger or [`SimulatorOptions::scan_after`] it.
 ///
 /// # Errors
 /// [`SimError`].
@@ -92,7 +92,8 @@ pub async fn run(
                 Happened::Received(bytes) => link.feed(now_ms(), bytes),
                 Happened::Sent => {}
                 Happened::Lost(error) => {
-                    tracing::warn!(port = %options.port.display(), %error, "the port is lost");
+                    let port = options.port.display();
+                    tracing::warn!(event = "port_lost", %port, %error, "the port was lost; it is opened again");
                 }
             },
             _ = tick.tick() => {}
@@ -103,7 +104,7 @@ pub async fn run(
                     decided(&outcome);
                     (done, open, ready_at) = (done + 1, false, Instant::now());
                 }
-                event => tracing::debug!(?event, "from the device"),
+                received => tracing::debug!(event = "session_event", ?received, "the session reported an event"),
             }
         }
         if let Some((_, part_id)) = scan_due.take_if(|(due, _)| Instant::now() >= *due) {
@@ -125,7 +126,7 @@ pub async fn run(
             } else if ready_at.elapsed() > options.patience {
                 let heard = link.session().device_heartbeat().and_then(|heartbeat| heartbeat.state.state());
                 let state =
-                    heard.map_or_else(|| "nothing was heard of it".to_owned(), |state| format!("it is {state}"));
+                    heard.map_or_else(|| "no heartbeat received".to_owned(), |state| format!("its state is {state}"));
                 if let Some(why) = no_port {
                     return Err(SimError::Port { port: options.port.clone(), why });
                 }

@@ -1,4 +1,4 @@
-//! What the simulated PLC does.
+//! Settings of the simulated PLC.
 
 use crate::config::{ParityConfig, Profile};
 use cellgate_protocol::digest::DigestStart;
@@ -6,31 +6,31 @@ use cellgate_protocol::modbus::unit::Unit;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the simulated PLC does.
+/// Settings of the simulated PLC.
 #[derive(Debug, Clone)]
 pub struct SimulatorOptions {
     /// The serial port.
     pub port: PathBuf,
-    /// What is spoken on it.
+    /// The profile of the link.
     pub profile: Profile,
     /// Modbus unit of the device.
     pub unit: Unit,
     /// Bits per second.
     pub baud: u32,
-    /// The parity bit.
+    /// The port's parity.
     pub parity: ParityConfig,
     /// The models that may let a part pass, at most [`ALLOWED_MODELS`](cellgate_protocol::limits::ALLOWED_MODELS).
     pub models: Vec<DigestStart>,
-    /// The first part's number; the others count up.
+    /// The first part's number. Each further part has the next number.
     pub first_part: u64,
-    /// How many parts.
+    /// How many parts are triggered.
     pub parts: u64,
-    /// From one trigger to the next, at least.
+    /// Least time from one trigger to the next.
     pub every: Duration,
-    /// From a part's trigger to its image; without it the image comes first.
+    /// Time from a part's trigger to its image. `None`: the image is written before the trigger.
     pub scan_after: Option<Duration>,
-    /// What a part may take, in ms.
+    /// The deadline of a part after its trigger, in ms.
     pub deadline_ms: u32,
-    /// The longest that the device may take to get ready before the first part and between two.
+    /// The longest time that the device may need to become ready, before the first part and between two parts.
     pub patience: Duration,
 }

@@ -1,21 +1,21 @@
-//! A scanner that is not there: puts images into the folder that the appliance watches, as a careful scanner does: under a
-//! hidden name first, renamed when it is whole.
+//! A simulated scanner. It writes images into the folder that the appliance watches, under a hidden name first, and renames each
+//! when it is complete.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why no image was written.
+/// An image could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct ScannerError {
     /// The file or folder.
     path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     source: io::Error,
 }
 
-/// Images in turn for parts in turn.
+/// Writes an image for each part, from a list of images.
 #[derive(Debug)]
 pub struct Scanner {
     images: Vec<PathBuf>,
@@ -24,13 +24,13 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// Takes the images in turn, beginning anew after the last, and puts them into the folder `into`. None without images.
+    /// Uses `images` in order, from the start again after the last, and writes into the folder `into`. `None` without images.
     #[must_use]
     pub fn new(images: Vec<PathBuf>, into: &Path) -> Option<Self> {
         (!images.is_empty()).then(|| Self { images, into: into.to_owned(), next: 0 })
     }
 
-    /// Writes the next image as that of the part `part_id`.
+    /// Writes the next image for the part `part_id`. Returns the path of its source.
     ///
     /// # Errors
     /// [`ScannerError`].
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_come_in_turn_under_the_part_s_number() {
+    fn each_part_gets_the_next_image_under_its_number() {
         let folder = tempfile::tempdir().unwrap();
         let images: Vec<_> = ["a", "b"].map(|name| folder.path().join(name)).into();
         images.iter().for_each(|image| fs::write(image, image.to_str().unwrap()).unwrap());

@@ -1,4 +1,4 @@
-//! What can go wrong with the sandbox.
+//! Errors of the sandbox.
 
 use super::protect::Protections;
 use cellgate_models::radiograph::ReadError;
@@ -6,43 +6,43 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why there is no sandbox, or why its worker could not be replaced.
+/// The sandbox could not be started, or its worker could not be replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The worker could not be started.
-    #[error("{}: could not be started as the image decoder: {source}", program.display())]
+    #[error("{}: can't be started as the image decoder: {source}", program.display())]
     Spawn {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The worker ended, hung or answered nonsense before it was ready.
-    #[error("the image decoder did not get ready: {how}")]
+    /// The worker ended, hung or sent an invalid answer before it was ready.
+    #[error("the image decoder did not become ready: {how}")]
     NotReady {
         /// What happened.
         how: String,
     },
-    /// Protections are required that this kernel does not give.
-    #[error("the image decoder lacks required protections: {missing}; newer kernels have them, or set require = false")]
+    /// The kernel lacks required protections.
+    #[error("the image decoder lacks required protections: {missing}; use a newer kernel, or set require = false")]
     Unprotected {
-        /// Those that are missing.
+        /// The missing protections.
         missing: Protections,
     },
-    /// No memory for the largest image.
-    #[error("no memory for images of {pixels} pixels in files of {file_bytes} bytes; lower the limits")]
+    /// Not enough memory for the largest image.
+    #[error("not enough memory for images of {pixels} pixels in files of {file_bytes} bytes; lower the limits")]
     Memory {
-        /// The most pixels.
+        /// The limit of an image's pixels.
         pixels: u64,
-        /// The longest file.
+        /// The limit of a file's length.
         file_bytes: u64,
     },
 }
 
-/// Why the sandbox gave no radiograph.
+/// The sandbox returned no radiograph.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxFailure {
-    /// The worker refused the file, in an orderly way.
+    /// The worker refused the file. It keeps running.
     #[error(transparent)]
     Refused(#[from] ReadError),
     /// The worker took too long and was killed.
@@ -50,7 +50,7 @@ pub enum SandboxFailure {
     TimedOut {
         /// The image.
         path: PathBuf,
-        /// How long it might have taken.
+        /// The time it had.
         deadline: Duration,
     },
     /// The worker died.
@@ -61,36 +61,66 @@ pub enum SandboxFailure {
         /// How it ended.
         how: String,
     },
-    /// The worker's answer can't be true; it was killed.
+    /// The worker sent an invalid answer and was killed.
     #[error("{}: {}", path.display(), self.without_path())]
     Nonsense {
         /// The image.
         path: PathBuf,
-        /// What it answered.
+        /// The invalid answer.
         found: String,
     },
-    /// There is no worker.
+    /// No worker could be started.
     #[error("{}: {}", path.display(), self.without_path())]
     NoWorker {
         /// The image.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: SandboxError,
     },
 }
 
 impl SandboxFailure {
-    /// What went wrong, without the path: for where the image is named beside it.
+    /// The error without the path, for output that names the image anyway.
     #[must_use]
     pub fn without_path(&self) -> String {
         match self {
             Self::Refused(error) => error.without_path(),
             Self::TimedOut { deadline, .. } => {
-                format!("the image decoder gave no answer within {} ms and was replaced", deadline.as_millis())
+                format!("the image decoder did not answer within {} ms and was replaced", deadline.as_millis())
             }
             Self::Crashed { how, .. } => format!("the image decoder crashed ({how}) and was replaced"),
-            Self::Nonsense { found, .. } => format!("the image decoder answered nonsense ({found}) and was replaced"),
-            Self::NoWorker { source, .. } => format!("not decoded: {source}"),
+            Self::Nonsense { found, .. } => {
+                format!("the image decoder sent an invalid answer ({found}) and was replaced")
+            }
+            Self::NoWorker { source, .. } => format!("the image could not be decoded: {source}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::protect::Protection;
+    use super::*;
+
+    #[test]
+    fn errors() {
+        let path = || PathBuf::from("/scans/7.tif");
+        let missing: Protections = [Protection::NoFiles, Protection::FewSystemCalls].into_iter().collect();
+        let errors = [
+            SandboxError::Spawn { program: "/nowhere".into(), source: io::Error::other("SYSTEM") },
+            SandboxError::NotReady { how: "exit status: 1".to_owned() },
+            SandboxError::Unprotected { missing },
+            SandboxError::Memory { pixels: 100, file_bytes: 200 },
+        ]
+        .map(|error| error.to_string());
+        let source = SandboxError::NotReady { how: "exit status: 1".to_owned() };
+        let failures = [
+            SandboxFailure::TimedOut { path: path(), deadline: Duration::from_millis(200) },
+            SandboxFailure::Crashed { path: path(), how: "signal: 9 (SIGKILL)".to_owned() },
+            SandboxFailure::Nonsense { path: path(), found: "ANSWER".to_owned() },
+            SandboxFailure::NoWorker { path: path(), source },
+        ]
+        .map(|failure| failure.to_string());
+        insta::assert_snapshot!("errors", [errors, failures].concat().join("\n"));
     }
 }

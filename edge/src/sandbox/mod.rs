@@ -1,19 +1,19 @@
-//! Decoding of untrusted image files in a child process that may do nothing but compute.
+//! Decodes untrusted image files in a child process that can only compute.
 //!
-//! The program starts itself again as `decode-worker` and talks with it over two pipes: bytes of a file in, levels or a
-//! refusal out. The parent never parses an image. Whatever the worker answers is checked, since it is trusted no longer
-//! once it has seen a hostile file; a worker that hangs, dies or answers nonsense is killed and replaced.
+//! The program starts itself again as `decode-worker` and talks to it over two pipes: a file's bytes go in, levels or a refusal
+//! come out. The parent never parses an image. It checks every answer, because a hostile file may have taken over the worker.
+//! A worker that hangs, dies or sends an invalid answer is killed and replaced.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `options.rs` | what may be set |
+//! | `options.rs` | settings |
 //! | `parent.rs` | one image after another, each with a deadline |
-//! | `process.rs` | the worker as the parent sees it: start, exchange, end |
-//! | `timed.rs` | pipes read and written up to a deadline |
-//! | `wire.rs` | what goes over the pipes |
+//! | `process.rs` | the worker's process: start, exchange, end |
+//! | `timed.rs` | reading and writing pipes with a deadline |
+//! | `wire.rs` | the format of the messages |
 //! | `worker.rs` | the child's side |
-//! | `protect/` | what the child gives up before the first image |
-//! | `error.rs` | what can go wrong |
+//! | `protect/` | the rights that the child gives up before the first image |
+//! | `error.rs` | errors |
 
 mod error;
 mod options;

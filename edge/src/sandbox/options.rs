@@ -1,41 +1,41 @@
-//! What may be set about the sandbox.
+//! Settings of the sandbox.
 
 use cellgate_models::radiograph::RadiographLimits;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The running program itself, also after its file was replaced by an upgrade.
+/// The path of the running program. It stays valid after an upgrade has replaced the program's file.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// How the sandbox works.
+/// Settings of the sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
-    /// What an image may ask for. Decoding ends by itself, as over the limit, after `max_time` or three quarters of
-    /// `deadline`, whichever is shorter.
+    /// Limits of an image. The worker refuses an image as over the limit after `max_time` or three quarters of `deadline`,
+    /// whichever is shorter.
     pub limits: RadiographLimits,
-    /// Longest time for one image, from handing it to the worker until its levels are there. Includes the rest of a
-    /// replaced worker's start. More than an hour is an hour.
+    /// Longest time for one image, from sending it to the worker until its levels are received. Includes the rest of the start
+    /// of a replaced worker. At most an hour; longer values count as an hour.
     pub deadline: Duration,
-    /// Refuses to work where the kernel lacks a required protection; otherwise what is missing is logged.
+    /// Whether a missing required protection is an error. If false, missing protections are only logged.
     pub require: bool,
-    /// The program that is started as the worker; [`OWN_PROGRAM`] but in tests.
+    /// The program that is started as the worker: [`OWN_PROGRAM`], except in tests.
     pub program: PathBuf,
 }
 
 impl SandboxOptions {
-    /// Options for `limits`: a deadline of 4/3 of their `max_time`, protections not required.
+    /// Settings for `limits`, with a deadline of 4/3 of their `max_time` and without required protections.
     #[must_use]
     pub fn new(limits: RadiographLimits) -> Self {
         let deadline = limits.max_time.saturating_mul(4) / 3;
         Self { limits, deadline, require: false, program: OWN_PROGRAM.into() }
     }
 
-    /// When an image that is handed in now must be done.
+    /// The deadline of an image that is sent now.
     pub(super) fn deadline_from_now(&self) -> Instant {
         Instant::now() + self.deadline.min(Duration::from_secs(3600))
     }
 
-    /// The limits that the worker keeps.
+    /// The limits that the worker checks.
     pub(super) fn worker_limits(&self) -> RadiographLimits {
         RadiographLimits { max_time: self.limits.max_time.min(self.deadline / 4 * 3), ..self.limits.clone() }
     }

@@ -1,4 +1,4 @@
-//! One image after another through the worker, each with a deadline.
+//! Sends one image after another to the worker, each with a deadline.
 
 use super::error::{SandboxError, SandboxFailure};
 use super::options::SandboxOptions;
@@ -10,29 +10,29 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-/// How long the first worker may take until it is ready. Later ones share the deadline of the image that waits for them.
+/// Longest time until the first worker is ready. Later workers share the deadline of the image that waits for them.
 const MAX_START_TIME: Duration = Duration::from_secs(5);
 
-/// Decodes files in a worker that is replaced when it fails. Memory for the largest image is taken at the start.
+/// Decodes files in a worker that is replaced when it fails. Memory for the largest image is allocated at the start.
 ///
-/// The worker ends with the thread that started it, be it at the start or in [`Sandbox::decode`]: keep both in one thread
-/// that lives as long as the sandbox.
+/// The kernel kills the worker when the thread that started it ends. [`Sandbox::start`] and [`Sandbox::decode`] both start
+/// workers: call them in one thread that lives as long as the sandbox.
 pub struct Sandbox {
     options: SandboxOptions,
-    /// The first worker's.
+    /// The protections of the first worker.
     protections: Protections,
     process: Option<Process>,
-    /// Workers that were replaced by the next one.
+    /// How many workers were replaced.
     restarts: u64,
-    /// Memory for levels that the worker sends; they begin at [`LEVELS_START`].
+    /// Buffer for levels that the worker sends. They begin at [`LEVELS_START`].
     levels: Vec<u16>,
 }
 
 impl Sandbox {
-    /// Starts a worker and waits until it is ready; logs which protections hold and which are missing.
+    /// Starts a worker, waits until it is ready, and logs its protections and the missing ones.
     ///
     /// # Errors
-    /// [`SandboxError`]: no worker, no memory, or a required protection is missing.
+    /// [`SandboxError`]: no worker could be started, or memory or a required protection is missing.
     pub fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let limits = &options.limits;
         let no_memory = || SandboxError::Memory { pixels: limits.max_pixels, file_bytes: limits.max_file_bytes };
@@ -43,26 +43,26 @@ impl Sandbox {
         let protections = ready(&mut process, &options, Instant::now() + MAX_START_TIME)?;
         let missing = protections.missing();
         if !missing.required().is_empty() {
-            tracing::warn!(%missing, holds = %protections, "the image decoder lacks protections that newer kernels have");
+            tracing::warn!(event = "decoder_not_protected", %missing, holds = %protections, "the kernel lacks protections");
         } else {
-            tracing::debug!(%missing, holds = %protections, "the image decoder is protected");
+            tracing::debug!(event = "decoder_protected", %missing, holds = %protections, "the image decoder is protected");
         }
         Ok(Self { options, protections, process: Some(process), restarts: 0, levels })
     }
 
-    /// What the first worker gave up before its first image. A later one that gives up less is refused.
+    /// The protections of the first worker. A later worker with fewer protections is refused.
     #[must_use]
     pub fn protections(&self) -> Protections {
         self.protections
     }
 
-    /// What an image may ask for.
+    /// The limits of an image.
     #[must_use]
     pub fn limits(&self) -> &RadiographLimits {
         &self.options.limits
     }
 
-    /// The process number of the worker, where there is one now.
+    /// The worker's process ID. `None` while there is no worker.
     #[must_use]
     pub fn worker_id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
@@ -74,14 +74,14 @@ impl Sandbox {
         self.restarts
     }
 
-    /// Decodes the radiograph in `bytes`, the content of a file. `path` only names it. Levels that need no decoding stay in
-    /// `bytes`, if these begin at an even address and the levels at an even place.
+    /// Decodes the radiograph in `bytes`, the content of a file. `path` is only used in errors. Levels that need no decoding are
+    /// not copied if `bytes` begins at an even address and the levels at an even offset.
     ///
-    /// A worker that ended while it waited is replaced first: that is not the image's fault. One that ends while it has the
-    /// image may have ended because of it, so the image is not tried again.
+    /// A worker that ended while it was idle is replaced first, because the image did not cause its end. If a worker ends while
+    /// it decodes the image, the image may be the cause and is not tried again.
     ///
     /// # Errors
-    /// [`SandboxFailure`]. After all but [`SandboxFailure::Refused`] the worker is a new one.
+    /// [`SandboxFailure`]. After every error except [`SandboxFailure::Refused`] the worker is replaced.
     pub fn decode<'a>(&'a mut self, bytes: &'a [u8], path: &Path) -> Result<RadiographView<'a>, SandboxFailure> {
         let deadline = self.options.deadline_from_now();
         let limits = &self.options.limits;
@@ -133,7 +133,7 @@ impl Sandbox {
         Err(failure)
     }
 
-    /// Levels as they lie in a file; at an odd address they must move.
+    /// Levels that lie in a file. They are copied if their address is odd.
     fn viewed<'a>(&'a mut self, found: &'a [u8]) -> &'a [u16] {
         <[u16]>::ref_from_bytes(found).unwrap_or_else(|_| {
             self.levels.resize(LEVELS_START + found.len() / 2, 0);
@@ -142,20 +142,20 @@ impl Sandbox {
         })
     }
 
-    /// The worker, if it still runs.
+    /// Takes the idle worker out, if it still runs.
     fn waiting(&mut self) -> Option<Process> {
         let mut process = self.process.take()?;
         match process.ended() {
             None => Some(process),
             Some(how) => {
-                tracing::warn!(%how, "the image decoder ended while it waited and is replaced");
+                tracing::warn!(event = "decoder_ended", %how, "the image decoder ended while it was idle; it is replaced");
                 self.restarts += 1;
                 None
             }
         }
     }
 
-    /// Starts the next worker, which gets ready while nobody waits. Where that fails the next image tries again.
+    /// Starts the next worker without waiting until it is ready. If that fails, the next image tries again.
     fn replace(&mut self, old: Process) {
         drop(old);
         self.restarts += 1;
@@ -177,11 +177,11 @@ fn spawn(options: &SandboxOptions) -> Result<Process, SandboxError> {
     Process::spawn(options).map_err(|source| SandboxError::Spawn { program: options.program.clone(), source })
 }
 
-/// Waits until the worker is ready and, where it is required, protected.
+/// Waits until the worker is ready. Checks its protections if they are required.
 fn ready(process: &mut Process, options: &SandboxOptions, deadline: Instant) -> Result<Protections, SandboxError> {
     let not_ready = |how| SandboxError::NotReady { how };
     let protections = process.ready(deadline).map_err(|error| match error {
-        ExchangeError::Pipe(PipeError::TimedOut) => not_ready("no answer in time".to_owned()),
+        ExchangeError::Pipe(PipeError::TimedOut) => not_ready("it did not answer in time".to_owned()),
         ExchangeError::Pipe(PipeError::Ended) => not_ready(process.end()),
         ExchangeError::Pipe(PipeError::Io(error)) => not_ready(error.to_string()),
         ExchangeError::Nonsense(found) => not_ready(found),

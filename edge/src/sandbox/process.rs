@@ -1,4 +1,4 @@
-//! The worker as the parent sees it.
+//! The worker's process, on the parent's side.
 
 use super::options::SandboxOptions;
 use super::protect::{self, Protections};
@@ -14,10 +14,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes as _;
 
-/// How long the end of a killed worker is waited for; then it is left to the system.
+/// Longest wait for the end of a killed worker.
 const MAX_END_TIME: Duration = Duration::from_millis(20);
 
-/// Where the levels begin in the memory that they are read to.
+/// Index of the first level in the buffer for levels.
 pub(super) const LEVELS_START: usize = BUFFER_START / size_of::<u16>();
 
 /// A started worker. Killed when dropped.
@@ -25,9 +25,9 @@ pub(super) struct Process {
     child: Child,
     to_worker: ChildStdin,
     from_worker: ChildStdout,
-    /// None until it has said that it is ready.
+    /// `None` until the worker has reported that it is ready.
     protections: Option<Protections>,
-    /// Of the latest request.
+    /// Sequence number of the latest request.
     sequence: u32,
 }
 
@@ -37,17 +37,17 @@ pub(super) struct Decoded {
     pub(super) width: u32,
     /// Rows.
     pub(super) height: u32,
-    /// Where the levels lie in the file; none: they were put into memory for them.
+    /// The bytes of the file that hold the levels. `None`: the levels are in the buffer.
     pub(super) in_file: Option<Range<usize>>,
 }
 
-/// Why an exchange gave no levels.
+/// An exchange returned no levels.
 pub(super) enum ExchangeError {
-    /// An orderly refusal; the worker goes on.
+    /// The worker refused the image and keeps running.
     Refused(ReadError),
-    /// The pipes failed; the worker is of no use any more.
+    /// The pipes failed. The worker must be replaced.
     Pipe(PipeError),
-    /// The answer can't be true; the worker is of no use any more.
+    /// The answer is invalid. The worker must be replaced.
     Nonsense(String),
 }
 
@@ -69,7 +69,7 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        let no_pipe = || io::Error::other("found no pipe, expected one");
+        let no_pipe = || io::Error::other("the worker's process has no pipe");
         let to_worker = child.stdin.take().ok_or_else(no_pipe)?;
         let from_worker = child.stdout.take().ok_or_else(no_pipe)?;
         let mut process = Self { child, to_worker, from_worker, protections: None, sequence: 0 };
@@ -78,37 +78,37 @@ impl Process {
         // The new pipe has room for the settings.
         let settings = wire::settings_to_bytes(&options.worker_limits());
         match io::Write::write_all(&mut process.to_worker, &settings) {
-            // It has ended already; whoever waits until it is ready learns how.
+            // The worker has ended already. `ready` reports how.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             written => written?,
         }
         Ok(process)
     }
 
-    /// The worker's process number.
+    /// The worker's process ID.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// How the worker ended by itself; none while it runs.
+    /// How the worker ended. `None` while it runs.
     pub(super) fn ended(&mut self) -> Option<String> {
         self.child.try_wait().ok().flatten().map(in_words)
     }
 
-    /// Waits until the worker is ready; gives what it did to itself.
+    /// Waits until the worker is ready and returns its protections.
     pub(super) fn ready(&mut self, deadline: Instant) -> Result<Protections, ExchangeError> {
         if let Some(protections) = self.protections {
             return Ok(protections);
         }
         let answer = self.answer(deadline)?;
         if (answer.kind, answer.sequence, answer.b) != (kind::READY, 0, 0) {
-            return Err(ExchangeError::Nonsense(format!("{answer:?} instead of being ready")));
+            return Err(ExchangeError::Nonsense(format!("found {answer:?}, expected kind {}", kind::READY)));
         }
         Ok(*self.protections.insert(Protections::from_bits(answer.a)))
     }
 
-    /// Sends a file and takes the answer. Levels that had to be decoded are in `levels`, from [`LEVELS_START`] on; its memory
-    /// is used again.
+    /// Sends a file and reads the answer. Levels that had to be decoded are written to the reused buffer `levels` from
+    /// [`LEVELS_START`] on.
     pub(super) fn exchange(
         &mut self,
         bytes: &[u8],
@@ -134,7 +134,7 @@ impl Process {
                 if pixels == 0 || pixels > limits.max_pixels {
                     return Err(nonsense(&answer));
                 }
-                // Not above `max_pixels`, for whose levels memory was taken at the start: the number fits, nothing grows.
+                // At most `max_pixels`. The buffer was allocated for that many levels at the start, so it does not grow.
                 let pixels = pixels as usize;
                 let in_file = if answer.kind == kind::IMAGE {
                     levels.resize(LEVELS_START + pixels, 0);
@@ -156,8 +156,8 @@ impl Process {
         Ok(Answer::from_bytes(bytes))
     }
 
-    /// Where in `bytes` the levels lie. A place outside is nonsense; a wrong one within gives wrong levels, which a worker
-    /// gone wrong could send as well.
+    /// Reads where the levels lie in `bytes`. A place outside is an invalid answer. A wrong place inside can't be detected, just
+    /// as wrong levels sent by the worker can't.
     fn place(&mut self, pixels: usize, bytes: &[u8], deadline: Instant) -> Result<Range<usize>, ExchangeError> {
         let mut place = [0; PLACE_BYTES];
         timed::read_exact(&mut self.from_worker, &mut place, deadline)?;
@@ -175,7 +175,7 @@ impl Process {
             }
             let mut bytes = vec![0; len as usize];
             timed::read_exact(&mut self.from_worker, &mut bytes, deadline)?;
-            // Nothing that could forge a line of a log or move a terminal's cursor.
+            // Control characters could forge a line of a log or move a terminal's cursor.
             let legible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
             Ok(String::from_utf8_lossy(&bytes).chars().map(legible).collect())
         };
@@ -191,16 +191,16 @@ impl Process {
         })
     }
 
-    /// Kills the worker and says how it ended: by itself, where it had done so before.
+    /// Kills the worker and returns how it ended.
     pub(super) fn end(&mut self) -> String {
-        // One that is ending already keeps the status of its own end.
+        // If the worker is already ending, it keeps its own exit status.
         let _ = self.child.kill();
         let start = Instant::now();
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => return in_words(status),
                 Ok(None) if start.elapsed() < MAX_END_TIME => std::thread::sleep(Duration::from_micros(100)),
-                Ok(None) => return "killed, but not gone yet".to_owned(),
+                Ok(None) => return "killed, but still ending".to_owned(),
                 Err(error) => return error.to_string(),
             }
         }
@@ -217,10 +217,10 @@ fn nonsense(answer: &Answer) -> ExchangeError {
     ExchangeError::Nonsense(format!("{answer:?}"))
 }
 
-/// An exit status, with the meaning that a signal has here.
+/// An exit status, with the meaning of the signals that protections raise.
 fn in_words(status: ExitStatus) -> String {
     let meaning = match status.signal() {
-        Some(libc::SIGSYS) => " = forbidden system call, or a fault in memory",
+        Some(libc::SIGSYS) => " = forbidden system call, or a memory fault",
         Some(libc::SIGXCPU) => " = too much processor time",
         Some(libc::SIGXFSZ) => " = wrote a file",
         _ => "",

@@ -1,4 +1,4 @@
-//! Pipes read and written up to a deadline.
+//! Reads and writes pipes with a deadline.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -6,24 +6,24 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-/// Why a pipe gave or took too little.
+/// A read or write was incomplete.
 #[derive(Debug)]
 pub(super) enum PipeError {
     /// The deadline has passed.
     TimedOut,
-    /// The other side closed it.
+    /// The other side closed the pipe.
     Ended,
-    /// The system refused.
+    /// The system reported an error.
     Io(io::Error),
 }
 
-/// The most that an ordinary user may ask for on Linux by default, in bytes.
+/// The largest pipe that Linux grants an unprivileged user by default, in bytes.
 const PIPE_BYTES: usize = 1 << 20;
 
-/// Makes this end of a pipe never wait, and the pipe long: fewer changes between the two processes.
+/// Makes this end of a pipe non-blocking and enlarges the pipe. A larger pipe needs fewer context switches.
 ///
 /// # Errors
-/// The system refused the first; a shorter pipe is merely slower.
+/// The pipe can't be made non-blocking. A failure to enlarge it is ignored, because a smaller pipe is only slower.
 pub(super) fn prepare(pipe: impl AsFd) -> io::Result<()> {
     let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_BYTES);
     Ok(fcntl_setfl(&pipe, fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?)
@@ -47,7 +47,8 @@ pub(super) fn read_exact(pipe: &mut (impl Read + AsFd), bytes: &mut [u8], deadli
     Ok(())
 }
 
-/// One transfer of at least a byte, waited for. Looks at the clock each time: bytes that trickle in are late too.
+/// Waits for and makes one transfer of at least one byte. Checks the deadline before each transfer, so that a slow trickle of
+/// bytes times out too.
 fn step<P: AsFd>(
     pipe: &mut P,
     flags: PollFlags,
@@ -79,7 +80,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_full_or_silent_pipe_is_left_at_the_deadline_and_a_closed_one_at_once() {
+    fn a_full_or_silent_pipe_times_out_and_a_closed_one_ends_at_once() {
         let (mut reader, mut writer) = io::pipe().unwrap();
         prepare(&reader).unwrap();
         prepare(&writer).unwrap();
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_there_do_not_outlast_the_deadline() {
+    fn available_bytes_are_not_read_after_the_deadline() {
         let (mut reader, mut writer) = io::pipe().unwrap();
         writer.write_all(&[1; 9]).unwrap();
         assert!(matches!(read_exact(&mut reader, &mut [0; 9], Instant::now()), Err(PipeError::TimedOut)));

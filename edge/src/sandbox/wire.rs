@@ -1,16 +1,16 @@
-//! What goes over the pipes: fixed headers of little-endian integers, each followed by as many bytes as it says.
+//! The messages on the pipes: fixed headers of little-endian integers, each followed by the number of bytes that it states.
 //!
-//! | direction | bytes |
+//! | message | bytes |
 //! |---|---|
-//! | settings, once, to the worker | most pixels u64, most bytes of a file u64, longest time in microseconds u64 |
+//! | settings, once, to the worker | limit of pixels u64, limit of a file's bytes u64, longest time in microseconds u64 |
 //! | request, to the worker | sequence u32, length u64, that many bytes of the file |
 //! | answer, to the parent | kind u32, sequence u32, a u32, b u32, and by kind as below |
 //!
 //! | kind | a, b | followed by |
 //! |---|---|---|
 //! | 1 ready (sequence 0, once) | protections as bits, 0 | nothing |
-//! | 2 image | width, height | 2 bytes a level as this machine keeps them, row by row |
-//! | 6 in the file | width, height | u64: the byte of the file where the levels begin, 2 bytes each as this machine keeps them |
+//! | 2 image | width, height | 2 bytes a level in native byte order, row by row |
+//! | 6 in the file | width, height | u64: offset of the levels in the file, where each has 2 bytes in native byte order |
 //! | 3 malformed, 4 unsupported, 5 over the limit | lengths of two texts | the texts: what was found, what was expected |
 
 use cellgate_models::radiograph::RadiographLimits;
@@ -22,12 +22,12 @@ pub(super) const SETTINGS_BYTES: usize = 24;
 pub(super) const REQUEST_BYTES: usize = 12;
 /// Length of an answer's header in bytes.
 pub(super) const ANSWER_BYTES: usize = 16;
-/// Length of the place of levels within a file, in bytes.
+/// Length of the offset of levels in a file, in bytes.
 pub(super) const PLACE_BYTES: usize = 8;
 /// The longest text of a refusal in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 512;
 
-/// What an answer holds, as a number; unknown ones come from a worker gone wrong.
+/// Kinds of answers. An unknown kind is an invalid answer.
 pub(super) mod kind {
     pub(in super::super) const READY: u32 = 1;
     pub(in super::super) const IMAGE: u32 = 2;
@@ -68,7 +68,7 @@ pub(super) fn request_to_bytes(sequence: u32, len: u64) -> [u8; REQUEST_BYTES] {
     bytes
 }
 
-/// Sequence and length.
+/// Returns sequence and length.
 pub(super) fn request_from_bytes(bytes: [u8; REQUEST_BYTES]) -> (u32, u64) {
     let (sequence, len) = bytes.split_at(4);
     (u32::from_le_bytes(array(sequence)), u64::from_le_bytes(array(len)))
@@ -88,7 +88,7 @@ pub(super) fn settings_from_bytes(bytes: [u8; SETTINGS_BYTES]) -> RadiographLimi
     RadiographLimits { max_pixels: value(0), max_file_bytes: value(8), max_time: Duration::from_micros(value(16)) }
 }
 
-/// The first `N` bytes; zeros where there are fewer.
+/// The first `N` bytes, padded with zeros.
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     for (place, byte) in array.iter_mut().zip(bytes) {
@@ -104,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_survive(kind: u32, sequence: u32, a: u32, b: u32, len: u64, pixels: u64, us: u64) {
+        fn headers_survive_a_round_trip(kind: u32, sequence: u32, a: u32, b: u32, len: u64, pixels: u64, us: u64) {
             let answer = Answer { kind, sequence, a, b };
             prop_assert_eq!(Answer::from_bytes(answer.to_bytes()), answer);
             prop_assert_eq!(request_from_bytes(request_to_bytes(sequence, len)), (sequence, len));

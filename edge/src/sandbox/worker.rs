@@ -1,4 +1,4 @@
-//! The child's side: gives up its rights, then decodes one file after another until its parent closes the pipe.
+//! The child's side: gives up its rights, then decodes one file after another until the parent closes the pipe.
 
 use super::protect;
 use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, PLACE_BYTES, REQUEST_BYTES, SETTINGS_BYTES, kind};
@@ -13,17 +13,17 @@ use zerocopy::IntoBytes as _;
 /// The hidden subcommand that the parent starts the program with.
 pub const SUBCOMMAND: &str = "decode-worker";
 
-/// Runs the worker on stdin and stdout, until stdin ends. For a process that has started no thread and opened nothing.
+/// Runs the worker on stdin and stdout until stdin ends. Must be called before the process starts a thread or opens a file.
 ///
 /// # Errors
-/// A pipe failed, the parent sent what it never sends, or there is no memory for the longest file.
+/// A pipe failed, a request is over the limits, or memory for the longest file is missing.
 pub fn run() -> io::Result<()> {
     let mut settings = [0; SETTINGS_BYTES];
     if !read_exact(&mut settings)? {
         return Ok(());
     }
     let limits = wire::settings_from_bytes(settings);
-    // Taken now, so that the bound on memory holds for what is still to come. Costs nothing until it is used.
+    // Allocated now, because the memory limit is the memory mapped so far plus that for the levels. Unused pages cost nothing.
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(
         BUFFER_START.saturating_add(usize::try_from(limits.max_file_bytes).map_err(io::Error::other)?),
@@ -45,7 +45,7 @@ pub fn run() -> io::Result<()> {
     Ok(())
 }
 
-/// The next request's sequence and length; none at the end.
+/// Reads the next request's sequence and length. `None` at the end of stdin.
 fn request(limits: &RadiographLimits) -> io::Result<Option<(u32, usize)>> {
     let mut request = [0; REQUEST_BYTES];
     if !read_exact(&mut request)? {
@@ -83,7 +83,7 @@ fn send_refusal(sequence: u32, error: ReadError) -> io::Result<()> {
         other => return Err(io::Error::other(other)),
     };
     let (found, expected) = (bounded(&found), bounded(&expected));
-    // Not above `MAX_TEXT_BYTES`, so they fit.
+    // At most `MAX_TEXT_BYTES`, so the lengths fit into u32.
     let answer = Answer { kind, sequence, a: found.len() as u32, b: expected.len() as u32 };
     let mut message = Vec::with_capacity(ANSWER_BYTES + found.len() + expected.len());
     message.extend(answer.to_bytes());
@@ -91,12 +91,12 @@ fn send_refusal(sequence: u32, error: ReadError) -> io::Result<()> {
     write_all(&message)
 }
 
-/// The beginning of `text`, in whole characters.
+/// The start of `text`, at most `MAX_TEXT_BYTES`, cut between characters.
 fn bounded(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
 }
 
-/// Fills `bytes` from stdin; false where it ends before.
+/// Fills `bytes` from stdin. Returns false if stdin ends before.
 fn read_exact(bytes: &mut [u8]) -> io::Result<bool> {
     let stdin = io::stdin();
     let mut filled = 0;
@@ -111,7 +111,7 @@ fn read_exact(bytes: &mut [u8]) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Writes `bytes` to stdout at once, without a buffer that looks for line ends.
+/// Writes `bytes` to stdout directly. The standard library's stdout would buffer lines.
 fn write_all(mut bytes: &[u8]) -> io::Result<()> {
     let stdout = io::stdout();
     while !bytes.is_empty() {

@@ -1,8 +1,8 @@
 #!/bin/sh
-# A worker of the sandbox that lies. Called by a link: what it says lies beside that link, in the files "ready" and "answer".
+# A faulty worker of the sandbox. It is started by a link and sends the files "ready" and "answer" from the link's folder.
 export PATH=/usr/bin:/bin
 here=${0%/*}
-# Settings are 24 bytes, a request's header 12.
+# The settings have 24 bytes, the header of a request 12.
 head -c 24 >/dev/null
 cat "$here/ready"
 head -c 12 >/dev/null

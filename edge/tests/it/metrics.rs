@@ -1,18 +1,18 @@
-//! The figures for Prometheus without an appliance: their format, their table in the README, and the server among clients that
-//! are slow, greedy or hostile.
+//! The metrics for Prometheus without an appliance: their format, their table in the README, and the server with slow, greedy or
+//! hostile clients.
 
 use crate::exposition::Page;
 use cellgate_edge::acquire::Unjudged;
 use cellgate_edge::metrics::{About, LinkCounts, Metrics, Server, listen};
 use cellgate_edge::pipeline::Times;
 use proptest::prelude::*;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the server may take for anything, as it gives way to all others.
+/// Longest time that any test waits for the server. It is long, because the server's thread has the lowest priority.
 const MAX_TIME: Duration = Duration::from_secs(120);
 
 fn metrics() -> Metrics {
@@ -25,14 +25,14 @@ fn page(metrics: &Metrics) -> Page {
 }
 
 #[test]
-fn the_readme_has_each_figure_as_it_is_served() {
+fn the_readme_lists_every_metric_as_served() {
     let readme = include_str!("../../README.md");
     let table = page(&metrics()).table();
     assert!(readme.contains(&table), "the README's table of metrics is not this one:\n{table}");
 }
 
 #[test]
-fn what_is_counted_is_what_is_served() {
+fn counts_are_served() {
     let metrics = metrics();
     metrics.parts.triggered();
     metrics.parts.set_aside(Unjudged::Unwatched, 3);
@@ -47,7 +47,7 @@ fn what_is_counted_is_what_is_served() {
     assert_eq!(value("cellgate_images_set_aside_total", &[("why", "unwatched")]), 3.0);
     assert_eq!(value("cellgate_images_set_aside_total", &[]), 3.0);
     assert_eq!(value("cellgate_stage_duration_seconds_sum", &[]), 0.008);
-    assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 0.0, "it was not reached");
+    assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 0.0, "the stage was not reached");
     assert_eq!(value("cellgate_link_errors_total", &[("kind", "crc")]), 2.0);
     assert_eq!(value("cellgate_engine_proofs_total", &[("result", "passed")]), 1.0);
     assert_eq!(value("cellgate_engine_is_fallback", &[]), 1.0);
@@ -56,13 +56,13 @@ fn what_is_counted_is_what_is_served() {
 }
 
 #[test]
-fn a_model_s_name_can_forge_no_line() {
+fn a_model_name_can_t_forge_a_line() {
     let about = About { device: 1, model: "a\"} 1\ncellgate_forged 1\\".to_owned(), profile: "native" };
     let metrics = Metrics::new(&about, Duration::from_secs(5), &["judge"]).unwrap();
     assert_eq!(page(&metrics).sum("cellgate_appliance_info", &[("model", &about.model)]), 1.0);
 }
 
-/// Nothing that is counted makes a series or a bucket: memory does not grow.
+/// Counting adds no series and no bucket, so memory does not grow.
 #[test]
 fn ten_thousand_parts_add_no_series() {
     let metrics = metrics();
@@ -83,7 +83,7 @@ fn ten_thousand_parts_add_no_series() {
 proptest! {
     /// [`Page::read`] checks buckets, count and sum of each histogram against each other.
     #[test]
-    fn histograms_hold_together(times in prop::collection::vec(0_u64..20_000_000_000, 0..50)) {
+    fn histograms_are_consistent(times in prop::collection::vec(0_u64..20_000_000_000, 0..50)) {
         let metrics = metrics();
         for ns in &times {
             metrics.parts.found_image(Duration::from_nanos(*ns));
@@ -97,7 +97,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_read_while_others_count_holds_together() {
+fn a_page_is_consistent_while_threads_count() {
     let metrics = Arc::new(metrics());
     let stop = Arc::new(AtomicBool::new(false));
     let counting: Vec<_> = (0..3)
@@ -144,7 +144,7 @@ fn server() -> (Served, SocketAddr) {
     (served, address)
 }
 
-/// Sends `request`; everything that comes until the other side closes, or an error ends it.
+/// Sends `request` and returns everything received until the server closes the connection or an error occurs.
 fn ask(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -154,8 +154,7 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// The answer to `request`. On a busy machine the server may leave a client before it comes to answer it: then it is asked
-/// again.
+/// The answer to `request`. On a busy machine the server may close a connection before it answers; then the request is repeated.
 fn answer(address: SocketAddr, request: &[u8]) -> String {
     let answer = (0..5).map(|_| ask(address, request)).find(|answer| !answer.is_empty());
     answer.expect("an answer")
@@ -170,7 +169,7 @@ fn scrape(address: SocketAddr) -> Page {
 }
 
 #[test]
-fn only_get_metrics_is_answered() {
+fn only_get_of_metrics_succeeds() {
     let (_server, address) = server();
     assert_eq!(scrape(address).sum("cellgate_appliance_info", &[]), 1.0);
     for (request, status) in [
@@ -188,11 +187,11 @@ fn only_get_metrics_is_answered() {
 }
 
 #[test]
-fn a_request_that_is_too_long_is_refused_at_once() {
+fn an_oversized_request_is_refused_at_once() {
     let (_server, address) = server();
     let long = |start: &str| [start.as_bytes(), &vec![b'a'; 1 << 20]].concat();
     for request in [long("GET /"), long("GET /metrics HTTP/1.1\r\nX: "), long("")] {
-        // A client that is only left at the end of its time waits 2 s, each time.
+        // Without an immediate refusal the connection would end after its longest time, 2 s.
         let is_at_once = (0..10).any(|_| {
             let start = Instant::now();
             let answer = ask(address, &request);
@@ -205,11 +204,11 @@ fn a_request_that_is_too_long_is_refused_at_once() {
 }
 
 #[test]
-fn clients_that_say_or_take_nothing_are_left_after_a_while() {
+fn silent_and_slow_clients_are_disconnected() {
     let (_server, address) = server();
     let start = Instant::now();
     let silent: Vec<_> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
-    // Behind all of them: 32 at a time, 2 s each.
+    // The next client waits for all of them: 32 at a time, 2 s each.
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| {
             let mut slow = TcpStream::connect(address).unwrap();
@@ -224,22 +223,23 @@ fn clients_that_say_or_take_nothing_are_left_after_a_while() {
                 break start.elapsed();
             }
         };
-        println!("200 silent clients: figures after {} ms", scraped.as_millis());
+        println!("200 silent clients: metrics after {} ms", scraped.as_millis());
         assert!(scraped < MAX_TIME);
-        assert!(slow.join().unwrap() < MAX_TIME, "one byte after the other is slow, too");
+        assert!(slow.join().unwrap() < MAX_TIME, "a client that sends single bytes was not disconnected");
     });
     drop(silent);
 }
 
 #[test]
-fn an_address_in_use_is_named_and_free_again_after_the_server() {
+fn an_address_in_use_is_an_error_and_is_freed_with_the_server() {
     let (server, address) = server();
-    let error = listen(address).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("metrics.listen {address}: ")) && error.contains("in use"), "{error}");
+    let error = listen(address).unwrap_err();
+    assert_eq!((error.listen, error.source.kind()), (address, ErrorKind::AddrInUse), "{error}");
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
     drop(server);
     let start = Instant::now();
     while listen(address).is_err() {
-        assert!(start.elapsed() < MAX_TIME, "it still listens");
+        assert!(start.elapsed() < MAX_TIME, "the server still listens");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,5 +1,5 @@
-//! Each protection of the decode worker, proven by what fails under it: a child process of this test applies it to itself
-//! and tries what it forbids. Without it the same attempt succeeds.
+//! Tests each protection of the decode worker. A child process applies the protection to itself and attempts an action that it
+//! forbids. Without the protection the same attempt must succeed.
 
 use cellgate_edge::sandbox::protect::{
     Protection, allow_cpu_time, allow_few, apply_all, bound, close_foreign, deny_files_and_network, mapped_bytes,
@@ -12,12 +12,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// `PROTECTION ATTEMPT`, for the child.
+/// Environment variable with `PROTECTION ATTEMPT` for the child.
 const TASK: &str = "CELLGATE_TEST_TASK";
 const DONE: &str = "attempt: done";
 const REFUSED: &str = "attempt: refused";
 
-/// Runs the child; gives how it ended and what it printed.
+/// Runs the child and returns its exit status and output.
 fn child(protection: &str, attempt: &str) -> (ExitStatus, String) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "protections::child_attempts", "--ignored", "--nocapture", "--test-threads=1"])
@@ -27,21 +27,21 @@ fn child(protection: &str, attempt: &str) -> (ExitStatus, String) {
     (output.status, String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The attempt succeeds without the protection.
+/// Asserts that the attempt succeeds without the protection.
 fn works_without(attempt: &str) {
     let (status, text) = child("none", attempt);
     assert!(status.success() && text.contains(DONE), "{attempt} without protection: {status} {text}");
 }
 
-/// The attempt is an error under the protection.
+/// Asserts that the attempt fails with an error under the protection.
 fn is_refused(protection: &str, attempt: &str) {
     works_without(attempt);
-    // How it ends after that is for the other protections to say.
+    // The exit status is not checked: other effects of the protection may end the child afterwards.
     let (status, text) = child(protection, attempt);
     assert!(text.contains(REFUSED), "{attempt} under {protection}: {status} {text}");
 }
 
-/// The attempt ends the process under the protection.
+/// Asserts that the attempt ends the process with `signal` under the protection.
 fn is_killed(protection: &str, attempt: &str, signal: i32) {
     works_without(attempt);
     let (status, text) = child(protection, attempt);
@@ -49,7 +49,7 @@ fn is_killed(protection: &str, attempt: &str, signal: i32) {
     assert!(!text.contains("attempt:"), "{attempt} under {protection}: {text}");
 }
 
-/// Whether this kernel has Landlock; says so where not.
+/// Whether this kernel has Landlock. If not, reports the test as skipped.
 fn has_landlock() -> bool {
     let has = child("files", "probe").1.contains(DONE);
     if !has {
@@ -69,7 +69,7 @@ fn landlock_refuses_files_and_network() {
 }
 
 #[test]
-fn seccomp_kills_whoever_calls_anything_else() {
+fn seccomp_kills_the_process_on_any_other_system_call() {
     for attempt in
         ["open", "create", "list", "run", "listen", "udp", "thread", "read another", "write another", "stderr"]
     {
@@ -78,7 +78,7 @@ fn seccomp_kills_whoever_calls_anything_else() {
 }
 
 #[test]
-fn what_computing_needs_is_still_allowed_under_all_protections() {
+fn computing_still_works_under_all_protections() {
     for attempt in ["memory 1", "clock", "standard output"] {
         let (status, text) = child("all", attempt);
         assert!(text.contains(DONE), "{attempt}: {status} {text}");
@@ -93,17 +93,17 @@ fn resource_limits_refuse_memory_and_descriptors_and_kill_a_writer() {
 }
 
 #[test]
-fn processor_time_runs_out() {
+fn the_limit_of_processor_time_kills() {
     is_killed("processor time", "spin", libc::SIGXCPU);
 }
 
 #[test]
-fn foreign_descriptors_are_closed() {
+fn inherited_descriptors_are_closed() {
     is_refused("descriptors", "read another");
 }
 
 #[test]
-fn together_they_kill_and_bound_too() {
+fn all_protections_together_kill_and_limit_too() {
     for attempt in ["open", "run", "listen", "thread", "read another"] {
         is_killed("all", attempt, libc::SIGSYS);
     }
@@ -118,7 +118,7 @@ fn child_attempts() {
         .into_iter()
         .find_map(|name| Some((name, task.strip_prefix(name)?.trim_start())))
         .expect("a known protection");
-    // Opened before: what is open already must be of no use either.
+    // Opened before the protection applies: an open descriptor must not be usable either.
     let mut another = tempfile::tempfile().unwrap();
     another.write_all(b"content").unwrap();
     another.rewind().unwrap();
@@ -149,8 +149,8 @@ fn child_attempts() {
         "read another" => another.read(&mut [0]).map(drop),
         "write another" => another.write(b"more").map(drop),
         "stderr" => std::io::stderr().write_all(b"text"),
-        "memory 1" => taken(1),
-        "memory 512" => taken(512),
+        "memory 1" => allocate(1),
+        "memory 512" => allocate(512),
         "clock" => {
             std::hint::black_box(Instant::now());
             Ok(())
@@ -163,13 +163,13 @@ fn child_attempts() {
         }
         other => panic!("no attempt `{other}`"),
     };
-    // Closed already under one protection, which the standard library would stop at.
+    // The protection "descriptors" has closed it already. Closing it again would make the standard library abort.
     std::mem::forget(another);
     println!("{}", if outcome.is_ok() { DONE } else { REFUSED });
 }
 
-/// Takes and uses memory.
-fn taken(mebibytes: usize) -> std::io::Result<()> {
+/// Allocates memory and uses the first mebibyte.
+fn allocate(mebibytes: usize) -> std::io::Result<()> {
     let mut bytes: Vec<u8> = Vec::new();
     bytes.try_reserve_exact(mebibytes << 20)?;
     bytes.resize(1 << 20, 1);

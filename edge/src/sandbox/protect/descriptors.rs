@@ -1,9 +1,9 @@
-//! Descriptors that the parent left open by mistake.
+//! Closes descriptors inherited from the parent.
 
 use std::io;
 
-/// Closes every descriptor but the three standard ones. Rust's own are closed when a program is started; this is for
-/// those of libraries that forget it. For a process of one thread that has opened nothing yet.
+/// Closes every descriptor except the three standard ones. Rust opens its own with close-on-exec; this closes those of libraries
+/// that don't. The process must have one thread and must not have opened anything yet.
 ///
 /// # Errors
 /// `/proc/self/fd` can't be read.
@@ -12,15 +12,15 @@ pub fn close_foreign() -> io::Result<()> {
         .map(|entry| entry?.file_name().to_string_lossy().parse::<i32>().map_err(io::Error::other))
         .collect::<io::Result<Vec<_>>>()?;
     for descriptor in names.into_iter().filter(|&descriptor| descriptor > 2) {
-        // The list's own descriptor is among them, closed already: closing it again is an error without effect.
+        // The list contains the descriptor that it was read with. That one is closed already, so closing it has no effect.
         close(descriptor);
     }
     Ok(())
 }
 
-#[expect(unsafe_code, reason = "a descriptor that nobody in this process knows has no owner that could close it")]
+#[expect(unsafe_code, reason = "an inherited descriptor has no owner in this process that could close it")]
 fn close(descriptor: i32) {
-    // SAFETY: called while the process has one thread and has opened nothing itself, so no object owns `descriptor`, and
-    // no other thread can have been given its number meanwhile.
+    // SAFETY: the process has one thread and has opened nothing itself. So no object owns `descriptor`, and no other thread
+    // can have opened a file with the same number meanwhile.
     let _ = unsafe { rustix::io::try_close(descriptor) };
 }

@@ -1,24 +1,24 @@
-//! No files and no network, by Landlock.
+//! Denies files and network with Landlock.
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, Compatible as _, LandlockStatus, RulesetAttr as _, RulesetStatus,
 };
 use landlock::{CompatLevel, Ruleset, RulesetError, Scope};
 
-/// What Landlock denies from now on.
+/// What Landlock denies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Denied {
-    /// All access to files by their name.
+    /// All access to files by path.
     pub files: bool,
-    /// TCP.
+    /// Binding and connecting TCP ports.
     pub network: bool,
 }
 
-/// Denies the calling thread all access to files and the network that this kernel's Landlock knows; needs
-/// `no_new_privs`. Descriptors that are open stay usable.
+/// Denies the calling thread all access to files and network that this kernel's Landlock can deny. Needs `no_new_privs`. Open
+/// descriptors stay usable.
 #[must_use]
 pub fn deny_files_and_network() -> Denied {
-    // The newest interface asked for; an older kernel does what it knows of it.
+    // The newest ABI in use. An older kernel applies the parts that it supports.
     let asked = ABI::V6;
     let restrict = || -> Result<_, RulesetError> {
         Ruleset::default()

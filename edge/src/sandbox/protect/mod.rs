@@ -1,4 +1,4 @@
-//! What the worker gives up before its first image. Each mechanism stands alone, so that each can be proven alone.
+//! The rights that the worker gives up before its first image. Each mechanism is independent, so that each can be tested alone.
 
 mod descriptors;
 mod file_access;
@@ -12,27 +12,27 @@ pub use system_calls::allow_few;
 
 use std::fmt;
 
-/// One thing that the worker can't do any more.
+/// A mechanism that limits the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
     /// It gains no rights by starting a program (`no_new_privs`, Linux 3.5).
     NoNewPrivileges,
     /// It ends with its parent (`PR_SET_PDEATHSIG`).
     EndsWithParent,
-    /// It holds no descriptor but its two pipes and `/dev/null`.
+    /// It has no descriptors except its two pipes and `/dev/null`.
     NoForeignDescriptors,
     /// Memory is bounded; no new descriptors, files, processes or core dumps (`setrlimit`).
     Resources,
-    /// It can open, make, run or remove no file (Landlock, Linux 5.13, where it is switched on).
+    /// It can't open, create, run or remove files (Landlock, Linux 5.13, if the kernel enables it).
     NoFiles,
-    /// It can bind and connect no TCP port (Landlock, Linux 6.7). Not required: without sockets there is no network.
+    /// It can't bind or connect TCP ports (Landlock, Linux 6.7). Not required, because `FewSystemCalls` denies all sockets.
     NoNetwork,
-    /// Any system call but the few that computing needs kills it; so no socket either (seccomp, Linux 4.14).
+    /// Every system call except the few that computing needs kills it, sockets included (seccomp, Linux 4.14).
     FewSystemCalls,
 }
 
 impl Protection {
-    /// All of them; the place in this list is the bit on the wire.
+    /// All protections. The index in this list is the bit on the wire.
     pub const ALL: [Self; 7] = [
         Self::NoNewPrivileges,
         Self::EndsWithParent,
@@ -43,7 +43,7 @@ impl Protection {
         Self::FewSystemCalls,
     ];
 
-    /// A name for logs and `doctor`, with the mechanism.
+    /// The name in logs and `doctor`, with its mechanism.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Protection {
         }
     }
 
-    /// Whether `require` asks for it: all but [`Self::NoNetwork`].
+    /// Whether `require` includes it. True for all except [`Self::NoNetwork`].
     #[must_use]
     pub fn is_required(self) -> bool {
         self != Self::NoNetwork
@@ -75,18 +75,18 @@ impl Protections {
         self.0 & 1 << protection as u32 != 0
     }
 
-    /// Those that are not in the set.
+    /// The protections that are not in the set.
     #[must_use]
     pub fn missing(self) -> Self {
         Protection::ALL.into_iter().filter(|&protection| !self.contains(protection)).collect()
     }
 
-    /// Those that `later` has not.
+    /// The protections in the set that `later` lacks.
     pub(super) fn lost(self, later: Self) -> Self {
         self.iter().filter(|&protection| !later.contains(protection)).collect()
     }
 
-    /// Those in the set that [`Protection::is_required`].
+    /// The protections in the set that are [required](Protection::is_required).
     #[must_use]
     pub fn required(self) -> Self {
         self.iter().filter(|protection| protection.is_required()).collect()
@@ -98,17 +98,17 @@ impl Protections {
         self.0 == 0
     }
 
-    /// The members.
+    /// Iterates over the set.
     pub fn iter(self) -> impl Iterator<Item = Protection> {
         Protection::ALL.into_iter().filter(move |&protection| self.contains(protection))
     }
 
-    /// As on the wire.
+    /// The set as bits on the wire.
     pub(super) fn bits(self) -> u32 {
         self.0
     }
 
-    /// From the wire; bits without a meaning are dropped.
+    /// The set from bits on the wire. Unknown bits are ignored.
     pub(super) fn from_bits(bits: u32) -> Self {
         Protection::ALL.into_iter().filter(|&protection| Self(bits).contains(protection)).collect()
     }
@@ -132,14 +132,14 @@ impl fmt::Display for Protections {
     }
 }
 
-/// Gives up everything that this kernel lets the calling thread give up, the only one of its process; `memory_bytes` is
-/// the memory still to be taken. What can't be given up is missing from the answer.
+/// Applies every protection to the calling thread, which must be the only one of its process. `memory_bytes` is the memory that
+/// the process may still allocate. Returns the protections that this kernel could apply.
 #[must_use]
 pub fn apply_all(memory_bytes: u64) -> Protections {
     use rustix::process::{Signal, set_parent_process_death_signal};
     let no_new_privileges = rustix::thread::set_no_new_privs(true).is_ok();
-    // In this order: the lists of descriptors and of mapped memory are files, Landlock opens a descriptor, and the system
-    // calls of all the others are forbidden by the last.
+    // The order matters. The lists of descriptors and of mapped memory are files, so both are read before Landlock. Landlock
+    // opens a descriptor, so it comes before the resource limits. The filter forbids calls that all others need, so it is last.
     let ends_with_parent = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
     let no_foreign_descriptors = close_foreign().is_ok();
     let mapped_bytes = mapped_bytes();
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_names_its_members_and_what_is_missing() {
+    fn a_set_names_its_members_and_the_missing_ones() {
         let set: Protections = [Protection::NoFiles, Protection::FewSystemCalls].into_iter().collect();
         assert_eq!(set.to_string(), "no files (landlock), few system calls (seccomp)");
         assert_eq!(Protections::from_bits(set.bits() | 1 << 31), set);

@@ -4,10 +4,10 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit, setrlimit};
 use std::io;
 use std::time::Duration;
 
-/// Memory for stacks, small buffers and the allocator's own needs, in bytes.
-const SMALL_CHANGE_BYTES: u64 = 64 << 20;
+/// Extra memory for stacks, small buffers and the allocator, in bytes.
+const RESERVE_BYTES: u64 = 64 << 20;
 
-/// The memory that this process has mapped by now, in bytes.
+/// The memory that this process has mapped, in bytes.
 ///
 /// # Errors
 /// `/proc/self/statm` can't be read.
@@ -18,14 +18,14 @@ pub fn mapped_bytes() -> io::Result<u64> {
     Ok(pages.saturating_mul(rustix::param::page_size() as u64))
 }
 
-/// Lets this process have `memory_bytes` of memory mapped and some small change, and make no new descriptor, file content,
-/// process or core dump. For the superuser the kernel does not count processes; there `allow_few` forbids them.
+/// Limits the mapped memory of this process to `memory_bytes` and a small reserve. Denies new descriptors, file writes, processes
+/// and core dumps. The kernel does not limit the number of root's processes; for root, `allow_few` denies them.
 ///
 /// # Errors
-/// A limit was refused.
+/// The system refused a limit.
 pub fn bound(memory_bytes: u64) -> io::Result<()> {
     for (resource, most) in [
-        (Resource::As, memory_bytes.saturating_add(SMALL_CHANGE_BYTES)),
+        (Resource::As, memory_bytes.saturating_add(RESERVE_BYTES)),
         (Resource::Core, 0),
         (Resource::Fsize, 0),
         (Resource::Nproc, 0),
@@ -37,14 +37,14 @@ pub fn bound(memory_bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets the process `pid` use `allowance` of processor time from now on, rounded up to whole seconds, and a second; it is
-/// killed after that even if nobody is left to wait for it.
+/// Limits the process `pid` to a further `allowance` of processor time, rounded up to whole seconds, plus a second. The kernel
+/// then kills it, even if its parent has ended.
 ///
 /// # Errors
-/// There is no such process, or it belongs to someone else.
+/// There is no such process, or it belongs to another user.
 pub fn allow_cpu_time(pid: Pid, allowance: Duration) -> io::Result<()> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
-    // After the program's name in brackets, fields 3 and up: those of user and system time are 14 and 15.
+    // The text after the program's name in brackets starts with field 3. User and system time are fields 14 and 15.
     let fields = stat.rsplit(')').next().unwrap_or_default();
     let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
     let used = ticks / rustix::param::clock_ticks_per_second().max(1);

@@ -1,4 +1,4 @@
-//! A list of the system calls that computing needs; any other one kills the process.
+//! A filter that allows only the system calls that computing needs. Every other call kills the process.
 
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -6,7 +6,7 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
-/// Allowed with any arguments: memory given back or moved, the clock, locks, ending.
+/// Calls allowed with any arguments: freeing and moving memory, the clock, locks, exit.
 const ALLOWED: [libc::c_long; 13] = [
     libc::SYS_brk,
     libc::SYS_clock_gettime,
@@ -20,16 +20,16 @@ const ALLOWED: [libc::c_long; 13] = [
     libc::SYS_restart_syscall,
     libc::SYS_rt_sigreturn,
     libc::SYS_sched_yield,
-    // Rust's last step on its way out.
+    // Rust's runtime calls this at exit.
     libc::SYS_sigaltstack,
 ];
 
-/// Lets the calling thread read descriptor 0, write descriptor 1, take memory that is no program code, and use the few
-/// calls without any effect outside the process. Everything else kills the process, sockets, files and processes among
-/// it. Sets `no_new_privs`.
+/// Allows the calling thread to read descriptor 0, write descriptor 1, map memory that is not executable, and make a few calls
+/// that have no effect outside the process. Any other call kills the process, including those for sockets, files and processes.
+/// Sets `no_new_privs`.
 ///
 /// # Errors
-/// This kernel or processor knows no such filter.
+/// The kernel or the processor does not support such a filter.
 pub fn allow_few() -> Result<(), seccompiler::Error> {
     seccompiler::apply_filter(&filter()?)
 }
