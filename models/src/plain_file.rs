@@ -137,7 +137,9 @@ mod tests {
             for name in ["pipe", "socket", "/dev/null"] {
                 assert!(matches!(PlainFile::open(&at(name), links), Err(PlainFileError::Other)), "{name}");
             }
-            let Err(PlainFileError::Io(error)) = PlainFile::open(&at("none"), links) else { panic!("there is none") };
+            let Err(PlainFileError::Io(error)) = PlainFile::open(&at("none"), links) else {
+                panic!("a missing file was opened")
+            };
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
         }
         for name in ["link", "link to a folder", "link to nowhere"] {

@@ -272,24 +272,21 @@ mod tests {
 
     #[test]
     fn an_image_published_by_a_hard_link_may_lose_its_other_name_at_any_time() {
-        let removed_before = |path: &Path, other: &Path, image: &mut ImageFile| {
-            fs::remove_file(other).unwrap();
-            image.read_content_if_linked();
-            assert_eq!((image.content.get(), image.identity), (None, Some(identity(path))));
-        };
-        let removed_after = |_: &Path, other: &Path, image: &mut ImageFile| {
-            image.read_content_if_linked();
-            fs::remove_file(other).unwrap();
-        };
-        let steps: [&dyn Fn(&Path, &Path, &mut ImageFile); 2] = [&removed_before, &removed_after];
-        for step in steps {
+        for is_removed_before in [true, false] {
             let folder = tempfile::tempdir().unwrap();
             let (path, other) = (folder.path().join("1.tif"), folder.path().join("other"));
             fs::write(&other, b"bytes").unwrap();
             fs::hard_link(&other, &path).unwrap();
             let mut image = ImageFile::at(path.clone());
             std::thread::sleep(TICK);
-            step(&path, &other, &mut image);
+            if is_removed_before {
+                fs::remove_file(&other).unwrap();
+            }
+            image.read_content_if_linked();
+            assert_eq!(image.content.get().is_none(), is_removed_before);
+            if !is_removed_before {
+                fs::remove_file(&other).unwrap();
+            }
             assert_eq!(image.change(&identity(&path)), None);
         }
     }

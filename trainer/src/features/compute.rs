@@ -1,4 +1,4 @@
-//! Images into features: some threads read and convert ahead while libtorch computes.
+//! Computes features from images. Reader threads read and convert images ahead while libtorch computes.
 
 use super::FeatureError;
 use crate::dataset::Part;
@@ -11,14 +11,15 @@ use cellgate_models::radiograph;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-/// Converted images that wait for libtorch, at most; bounds memory (one of 2000 x 1000 takes 24 MB).
+/// The most converted images that wait for libtorch. It limits memory: an image of 2000 x 1000 pixels takes 24 MB.
 const QUEUE: usize = 4;
-/// On a CPU, libtorch itself takes all cores and converting is a small part of the work.
+/// Reader threads when libtorch runs on the CPU: it uses all cores, and converting is a small part of the work.
 const READERS_CPU: usize = 1;
-/// A GPU is faster than one core can convert.
+/// Reader threads when libtorch runs on a GPU: it computes faster than one core converts.
 const READERS_CUDA: usize = 8;
 
-/// Computes the features of `parts` (all four variants, `blocks`) and hands each to `done`, in any order.
+/// Computes the features of `parts` and passes each part's to `done`. Each vector holds all four variants of the image with
+/// all of `blocks`. The order of the parts is not defined.
 pub(super) fn features<'a>(
     parts: &[&'a Part],
     spec: &ConversionSpec,
@@ -38,7 +39,7 @@ pub(super) fn features<'a>(
                     Err(error) => return drop(sender.send((parts[0], Err(error.into())))),
                 };
                 while let Some(&part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // Fails once the receiver has stopped at an error: nothing left to do.
+                    // The receiver is gone: it stopped at an error.
                     if sender.send((part, read(part, &mut converter))).is_err() {
                         return;
                     }
@@ -59,7 +60,7 @@ pub(super) fn features<'a>(
     })
 }
 
-/// The network's input of one part and its size.
+/// Returns the network's input for `part` (3 x height x width) and its size.
 fn read(part: &Part, converter: &mut Converter) -> Result<(Vec<f32>, Size), FeatureError> {
     let path = &part.path;
     let bytes = std::fs::read(path).map_err(|source| FeatureError::Io { path: path.clone(), source })?;

@@ -1,4 +1,4 @@
-//! One image's features as a file: believed only if every byte is as written.
+//! The cache file with one image's features. It is used only if key, count and digest match.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -8,8 +8,9 @@
 //! | 32 | SHA-256 of the numbers' bytes |
 //! | 4 x count | numbers, f32 little-endian |
 //!
-//! A file is written under another name and renamed, so a killed program leaves none or a whole one. It isn't flushed to
-//! the disk: after a power cut the digest tells a torn file, which costs computing one image again.
+//! The file is written under a temporary name and renamed, so a killed program never leaves an incomplete file under the
+//! final name. It isn't flushed to the disk. After a power cut the digest shows that a file is damaged, and its image is
+//! computed again.
 
 use cellgate_models::digest::Digest;
 use std::io::{self, Write};
@@ -18,14 +19,14 @@ use std::path::Path;
 const MAGIC: &[u8; 8] = b"CGFEAT1\n";
 const HEADER_BYTES: usize = 8 + 32 + 4 + 32;
 
-/// The file's bytes.
+/// Returns the file's bytes.
 fn encode(key: Digest, features: &[f32]) -> Vec<u8> {
     let numbers: Vec<u8> = features.iter().flat_map(|number| number.to_le_bytes()).collect();
     let count = (features.len() as u32).to_le_bytes();
     [MAGIC, key.as_bytes().as_slice(), &count, Digest::of(&numbers).as_bytes(), &numbers].concat()
 }
 
-/// The features, or none if a single byte is not as written for this key and count.
+/// Returns the features, or `None` if key, count, length or digest do not match.
 fn decode(bytes: &[u8], key: Digest, count: usize) -> Option<Vec<f32>> {
     let (header, numbers) = bytes.split_at_checked(HEADER_BYTES)?;
     let expected = [MAGIC, key.as_bytes().as_slice(), &u32::try_from(count).ok()?.to_le_bytes()].concat();
@@ -34,17 +35,21 @@ fn decode(bytes: &[u8], key: Digest, count: usize) -> Option<Vec<f32>> {
     sound.then(|| numbers.as_chunks().0.iter().map(|&number| f32::from_le_bytes(number)).collect())
 }
 
-/// Reads the features of `key` at `path`; none if there is no file, or none that can be believed.
+/// Reads the features of `key` from `path`. Returns `None` if the file is missing or damaged.
 pub(super) fn read(path: &Path, key: Digest, count: usize) -> Option<Vec<f32>> {
     let bytes = std::fs::read(path).ok()?;
     let features = decode(&bytes, key, count);
     if features.is_none() {
-        tracing::warn!(path = %path.display(), "damaged cache file; its image is computed again");
+        tracing::warn!(
+            event = "cache_file_damaged",
+            path = %path.display(),
+            "a cache file is damaged; the features of its image are computed again"
+        );
     }
     features
 }
 
-/// Writes the features of `key` to `path`, whole or not at all; makes its folder.
+/// Writes the features of `key` to `path` atomically. Creates the folder if it is missing.
 pub(super) fn write(path: &Path, key: Digest, features: &[f32]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -70,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_and_a_longer_file_are_refused() {
+    fn truncated_longer_and_mismatched_files_are_refused() {
         let key = Digest::of(b"key");
         let mut bytes = encode(key, &[1.0, 2.0, 3.0]);
         assert!((0..bytes.len()).all(|length| decode(&bytes[..length], key, 3).is_none()));
@@ -82,7 +87,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_survive_bit_by_bit(bits in proptest::collection::vec(any::<u32>(), 0..50)) {
+        fn numbers_are_read_back_bit_for_bit(bits in proptest::collection::vec(any::<u32>(), 0..50)) {
             let features: Vec<f32> = bits.iter().copied().map(f32::from_bits).collect();
             let read = decode(&encode(Digest::of(b"k"), &features), Digest::of(b"k"), features.len()).unwrap();
             prop_assert_eq!(read.iter().map(|number| number.to_bits()).collect::<Vec<_>>(), bits);

@@ -1,22 +1,22 @@
-//! What a cached feature vector depends on.
+//! The cache key of a feature vector: a digest of everything that the vector depends on.
 
 use crate::network::backbone::{Backbone, VARIANTS};
 use crate::network::pooling::Block;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 
-/// Raised when the same inputs begin to give other numbers: another way to convert or to compute.
+/// To be raised when a change of the conversion or the computation gives other numbers for the same inputs.
 const VERSION: u32 = 1;
 
-/// Everything that an image's features depend on, but the image.
+/// Everything that an image's features depend on, except the image itself.
 #[derive(Debug, Clone)]
 pub(super) struct FeatureSettings {
     fields: Vec<Vec<u8>>,
 }
 
 impl FeatureSettings {
-    /// The conversion with its size, the backbone, the kind of device (CPU and CUDA differ in the last digits) and the
-    /// layout of the numbers.
+    /// Combines the conversion with its size, the backbone, the kind of device and the layout of the numbers. The device
+    /// counts because CPU and CUDA results differ in the last digits.
     pub(super) fn new(spec: &ConversionSpec, backbone: &Backbone) -> Self {
         let layout = Block::ALL.iter().map(Block::to_string).collect::<Vec<_>>().join(" ");
         let device = if backbone.device().is_cuda() { "cuda" } else { "cpu" };
@@ -32,7 +32,7 @@ impl FeatureSettings {
         }
     }
 
-    /// The name of `image`'s features.
+    /// Returns the key of the features of the image with the digest `image`.
     pub(super) fn key(&self, image: Digest) -> Digest {
         let fields: Vec<&[u8]> =
             std::iter::once(image.as_bytes().as_slice()).chain(self.fields.iter().map(Vec::as_slice)).collect();

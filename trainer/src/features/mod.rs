@@ -1,7 +1,7 @@
 //! The frozen backbone's pooled features, computed once and cached.
 //!
-//! A frozen backbone gives an image the same features in every epoch and fold, and flips have four outcomes only. So each
-//! image goes through the network once for each conversion, and everything after works on a table of numbers.
+//! A frozen backbone computes the same features for an image in every epoch and fold, and flips yield only four variants.
+//! So each image goes through the network once for each conversion and variant. All later steps use a table of numbers.
 
 mod compute;
 mod error;

@@ -1,4 +1,4 @@
-//! The cache of features and the way to fill it.
+//! The cache of features.
 
 use super::key::FeatureSettings;
 use super::table::FeatureTable;
@@ -13,42 +13,42 @@ use indicatif::ProgressBar;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Names another folder than the default one.
+/// The environment variable that overrides the default folder.
 const VARIABLE: &str = "CELLGATE_CACHE";
 
-/// A folder of cached features: one file an image, conversion and backbone, shared by all folds, epochs and runs, and by
-/// programs that run at the same time.
+/// A folder of cached features, with one file for each image, conversion and backbone. All folds, epochs and runs share it,
+/// and several programs may use it at the same time.
 #[derive(Debug, Clone)]
 pub struct FeatureStore {
     folder: PathBuf,
 }
 
 impl FeatureStore {
-    /// The store in `folder` (`--cache`) if there is one, else in the one named by the environment variable
-    /// `CELLGATE_CACHE`, else in `~/.cache/cellgate/features`. The folder is made when the first file is written.
+    /// Opens the store in `folder` (`--cache`). Without `folder` the environment variable `CELLGATE_CACHE` names it, and
+    /// without that it is `features` in [`default_cache_root`]. The folder is created when the first file is written.
     ///
     /// # Errors
-    /// [`FeatureError::NoFolder`] where none of them is there.
+    /// [`FeatureError::NoFolder`] if there is neither a given folder nor a default one.
     pub fn open(folder: Option<&Path>) -> Result<Self, FeatureError> {
         let named = folder.map(Path::to_owned).or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from));
         let folder = named.or_else(|| default_cache_root().map(|root| root.join("features")));
         Ok(Self { folder: folder.ok_or(FeatureError::NoFolder)? })
     }
 
-    /// Where it is.
+    /// Returns the folder of the store.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The features of `parts` with all blocks ([`Block::ALL`]), converted as `spec` says: out of the cache, or computed
-    /// and cached. `progress` is moved on by one for each part.
+    /// Returns the features of `parts` with all blocks ([`Block::ALL`]), for images converted by `spec`. Reads them from
+    /// the cache, or computes and caches them. Advances `progress` by one for each part.
     ///
-    /// The numbers depend on image, conversion, backbone and kind of device alone, not on the other parts, nor on what
-    /// was cached before.
+    /// The numbers depend only on the image, the conversion, the backbone and the kind of device. The other parts and the
+    /// content of the cache do not change them.
     ///
     /// # Errors
-    /// [`FeatureError`] for the first part that fails; everything computed until then stays in the cache.
+    /// [`FeatureError`] for the first part that fails. Features that were computed before stay in the cache.
     pub fn features<'a>(
         &self,
         parts: impl IntoIterator<Item = &'a Part>,
@@ -81,7 +81,7 @@ impl FeatureStore {
                 }
             }
         }
-        // What came out of the cache says nothing about the time left.
+        // Reading from the cache is much faster than computing, so it must not enter the estimate of the time left.
         progress.reset_eta();
         compute::features(&to_compute, spec, backbone, &blocks, |part, features| {
             let key = settings.key(part.digest);
@@ -96,7 +96,7 @@ impl FeatureStore {
         Ok(FeatureTable::new(blocks.to_vec(), values))
     }
 
-    /// 256 folders keep each of them small.
+    /// The path of the file for `key`. Files are spread over 256 folders to keep each folder small.
     fn path(&self, key: Digest) -> PathBuf {
         let name = key.to_string();
         self.folder.join(&name[..2]).join(format!("{name}.features"))
@@ -112,7 +112,7 @@ mod tests {
     use cellgate_models::radiograph::{self, Radiograph};
     use tch::Device;
 
-    /// Three parts, the last one's image byte-identical with the first one's.
+    /// Three parts. The images of the first and the last are byte-identical.
     fn parts(folder: &Path) -> Vec<Part> {
         let part = |name: &str, step: usize| {
             let path = folder.join(name);
@@ -149,16 +149,16 @@ mod tests {
         let files = cached_files(&store);
         assert_eq!(files.len(), 2, "identical images are computed once: {files:?}");
 
-        // What a kill or a power cut may leave behind: a torn file, one of zeros, one that never got its name.
+        // A kill or a power cut may leave a truncated file, a file of zeros, or a file under its temporary name.
         let whole = std::fs::read(&files[0]).unwrap();
         std::fs::write(files[0].with_file_name(".writing-x"), &whole[..100]).unwrap();
         for damaged in [whole[..whole.len() / 2].to_vec(), vec![0; whole.len()], vec![]] {
             std::fs::write(&files[0], damaged).unwrap();
             assert_eq!(features(&parts).unwrap(), first);
-            assert_eq!(std::fs::read(&files[0]).unwrap(), whole, "mended");
+            assert_eq!(std::fs::read(&files[0]).unwrap(), whole, "the cache file is repaired");
         }
 
-        // With everything cached no image is opened.
+        // No image is opened while all features are cached.
         parts.iter().for_each(|part| std::fs::remove_file(&part.path).unwrap());
         assert_eq!(features(&parts).unwrap(), first);
         std::fs::remove_file(&files[0]).unwrap();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_changed_and_a_broken_specification_are_errors() {
+    fn a_changed_image_and_an_invalid_specification_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let mut parts = parts(folder.path());
         let store = FeatureStore::open(Some(folder.path())).unwrap();

@@ -8,7 +8,8 @@ use super::random::Random;
 use super::texture::{profile, smooth};
 
 impl AnomalyKind {
-    /// Draws it into `electrode`. `severity` is 0..=1: it makes an anomaly larger, more frequent and stronger.
+    /// Draws an anomaly of this kind into `electrode`. A higher `severity` (0..=1) makes it larger, stronger and more
+    /// numerous.
     pub(super) fn draw(self, electrode: &mut Electrode, severity: f32, random: &mut Random) {
         match self {
             Self::Scratches => scratches(electrode, severity, random),
@@ -26,17 +27,17 @@ impl AnomalyKind {
     }
 }
 
-/// A number of things: `least` at severity 0, up to `most` at 1.
+/// Draws a count: `least` at severity 0, up to `most` at severity 1.
 fn count(least: usize, most: usize, severity: f32, random: &mut Random) -> usize {
     least + ((most - least) as f32 * severity * random.between(0.6, 1.0) + 0.5) as usize
 }
 
-/// A place somewhere in the coated area.
+/// Returns a random point of the coated area, in the image's coordinates.
 fn anywhere(electrode: &Electrode, random: &mut Random) -> (f32, f32) {
     electrode.to_image(electrode.coated.at(random.between(0.03, 0.97), random.between(0.03, 0.97)))
 }
 
-/// Something dragged over the coating took some of it away: thin, long, slightly bent.
+/// An object was dragged over the coating and removed some of it: thin, long, slightly bent traces.
 fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 9, severity, random) {
         let (mut x, mut y) = anywhere(electrode, random);
@@ -53,7 +54,7 @@ fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
         }
         let half_width = random.between(0.9, 1.6 + 3.2 * severity) * electrode.px;
         let taken = random.between(0.25, 0.4 + 0.5 * severity);
-        // What was taken lies at both sides.
+        // The removed material lies at both sides.
         let sides = Mask::stroke(&electrode.coating, &points, half_width * 2.2, 1.0);
         electrode.coating.change(&sides, |coating, strength| coating * (1.0 + 0.2 * taken * strength));
         let mask = Mask::stroke(&electrode.coating, &points, half_width, 1.0);
@@ -61,13 +62,13 @@ fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// The coating head left straight lines along its way.
+/// The coating head left straight lines along the coating's direction.
 fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 6, severity, random) {
         let u = random.between(0.03, 0.97);
         let start = if random.happens(0.6) { 0.0 } else { random.between(0.0, 0.5) };
         let end = if random.happens(0.6) { 1.0 } else { random.between(start + 0.2, 1.0) };
-        let points = [start, end].map(|along| electrode.on_the_way(u, along));
+        let points = [start, end].map(|along| electrode.coated_point(u, along));
         let half_width = random.between(1.0, 2.0 + 5.0 * severity) * electrode.px;
         let change = random.sign() * random.between(0.03 + 0.06 * severity, 0.08 + 0.34 * severity);
         let mask = Mask::stroke(&electrode.coating, &points, half_width, 1.0);
@@ -75,19 +76,19 @@ fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// A place on one of the sheet's four edges, and the direction into the sheet.
+/// Returns a random point on one of the four edges of `area`, in the sheet's coordinates, and the direction into the area.
 fn on_an_edge(area: Area, random: &mut Random) -> ((f32, f32), (f32, f32)) {
     let along = random.between(0.05, 0.95);
     match random.below(6) {
         0 => (area.at(along, 0.0), (0.0, 1.0)),
         1 => (area.at(along, 1.0), (0.0, -1.0)),
-        // The long sides are twice as long.
+        // The sides at the left and right are twice as long, so they are twice as likely.
         2 | 3 => (area.at(0.0, along), (1.0, 0.0)),
         _ => (area.at(1.0, along), (-1.0, 0.0)),
     }
 }
 
-/// Pieces of the sheet are missing at its edge.
+/// Pieces of the sheet's edge are missing.
 fn edge_cuts(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 3, severity, random) {
         let (place, (in_x, in_y)) = on_an_edge(electrode.sheet, random);
@@ -101,7 +102,7 @@ fn edge_cuts(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// The coating was stretched at an edge: fine cracks into the sheet, and ripples.
+/// The coating was stretched at an edge: fine cracks into the sheet and a thicker area around them.
 fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let (place, (in_x, in_y)) = on_an_edge(electrode.coated, random);
     let px = electrode.px;
@@ -126,14 +127,14 @@ fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) 
     electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
 }
 
-/// Ink was wiped while it was wet: soft parallel traces, thinner in their middle, thicker where the ink was pushed to.
+/// Wet ink was wiped: soft parallel traces of thinner coating, each with a thicker spot at its end.
 fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 3, severity, random) {
         let px = electrode.px;
         let (x, y) = anywhere(electrode, random);
-        let (mut way_x, mut way_y) = (random.normal(), random.normal());
-        let norm = (way_x * way_x + way_y * way_y).sqrt().max(0.1);
-        (way_x, way_y) = (way_x / norm, way_y / norm);
+        let (mut unit_x, mut unit_y) = (random.normal(), random.normal());
+        let norm = (unit_x * unit_x + unit_y * unit_y).sqrt().max(0.1);
+        (unit_x, unit_y) = (unit_x / norm, unit_y / norm);
         let length = random.between(90.0, 150.0 + 260.0 * severity) * px;
         let bend = random.normal() * 0.25;
         let change = random.between(0.05 + 0.14 * severity, 0.08 + 0.32 * severity);
@@ -146,7 +147,7 @@ fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
                 .map(|step| {
                     let along = start + (end - start) * step as f32 / 6.0;
                     let (forth, side) = (along * length, aside + bend * along * along * length);
-                    (x + way_x * forth - way_y * side, y + way_y * forth + way_x * side)
+                    (x + unit_x * forth - unit_y * side, y + unit_y * forth + unit_x * side)
                 })
                 .collect();
             let taken = change * random.between(0.5, 1.0);
@@ -159,7 +160,7 @@ fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// Ink ran over the edge of the coated area into the border.
+/// Ink flowed over the edge of the coated area into the border.
 fn edge_ink_flow(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 5, severity, random) {
         let (place, (in_x, in_y)) = on_an_edge(electrode.coated, random);
@@ -172,7 +173,7 @@ fn edge_ink_flow(electrode: &mut Electrode, severity: f32, random: &mut Random) 
     }
 }
 
-/// Air under or in the ink: thin inside, with a thicker rim.
+/// Air in or under the ink: thin coating inside, with a thicker rim.
 fn bubbles(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let group = anywhere(electrode, random);
     for _ in 0..count(2, 45, severity, random) {
@@ -214,9 +215,9 @@ fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// The flow of ink varied in time: bands across the coating's way.
+/// The flow of ink varied over time: bands across the coating's direction.
 fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Random) {
-    let (length, px) = (electrode.way().0, electrode.px);
+    let (length, px) = (electrode.length_and_breadth().0, electrode.px);
     let mut bands = profile(length, random.between(25.0, 70.0) * px, random);
     let reach = random.between(0.2, 0.35 + 0.6 * severity) * length as f32;
     let (middle, amplitude) = (random.unit() * length as f32, 0.025 + 0.11 * severity);
@@ -227,9 +228,9 @@ fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Rando
     electrode.scale_coating(|along, _| bands[along]);
 }
 
-/// Where the ink starts or stops: a thick, ragged ridge, and too little ink behind it.
+/// The start or the end of the coating: a thick, ragged ridge, and too little ink next to it.
 fn ink_entry_exit(electrode: &mut Electrode, severity: f32, random: &mut Random) {
-    let (breadth, px) = (electrode.way().1, electrode.px);
+    let (breadth, px) = (electrode.length_and_breadth().1, electrode.px);
     let at_entry = random.happens(0.5);
     let Area { left, top, right, bottom } = electrode.coated;
     let (entry, exit) = if electrode.crosswise { (left, right) } else { (top, bottom) };

@@ -1,33 +1,33 @@
-//! The flat-panel detector: the same one takes all images of a set, so what is wrong with it is in all of them.
+//! The flat-panel detector. One detector takes all images of a set, so its defects appear in every image.
 
 use super::SynthConfig;
 use super::design::{LARGEST_HEIGHT_PX, LARGEST_WIDTH_PX, scaled};
 use super::random::Random;
 use super::texture::{Texture, blur};
 
-/// The level of the beam where nothing stands in its way.
+/// The level where nothing absorbs the beam.
 pub(super) const OPEN_BEAM_LEVEL: f32 = 2760.0;
-/// Standard deviation of the quantum noise at the open beam's level, at full scale.
+/// Standard deviation of the quantum noise at [`OPEN_BEAM_LEVEL`], at full scale.
 const NOISE_LEVELS: f32 = 14.0;
-/// Share of the beam that arrives scattered, and from how far away, in pixels at full scale.
+/// Share of the beam that arrives scattered, and the distance over which it scatters, in pixels at full scale.
 pub(super) const SCATTERED: f32 = 0.06;
 const SCATTER_PX: f32 = 60.0;
-/// Standard deviations of gain: of pixels, of columns, and of the readout blocks that columns belong to.
+/// Standard deviations of the gain of pixels, of columns, and of readout blocks of `BLOCK_PX` columns at full scale.
 const PIXEL_GAIN: f32 = 0.0015;
 const COLUMN_GAIN: f32 = 0.0008;
 const BLOCK_GAIN: f32 = 0.0012;
 const BLOCK_PX: f32 = 128.0;
-/// Amplitude of the beam's own unevenness.
+/// Amplitude of the variation of the beam over the image.
 const SHADING: f32 = 0.004;
-/// Share of pixels that always read nearly nothing, or far too much. Together less than the 0.01 % that percentiles
-/// leave out at either end.
+/// Shares of dead pixels, which always read nearly 0, and of hot pixels, which always read far too much. Together they are
+/// less than the 0.01 % that the percentiles leave out at either end.
 const DEAD_SHARE: f32 = 0.000_02;
 const HOT_SHARE: f32 = 0.000_03;
-/// The streams of the gain and of the bad pixels, far above those of parts.
+/// Random streams of the gain and of the bad pixels, far above the streams of parts.
 const GAIN_STREAM: u64 = 1 << 42;
 const BAD_STREAM: u64 = GAIN_STREAM + 1;
 
-/// A pixel that always reads the same.
+/// A pixel that always reads the same level.
 #[derive(Debug, Clone, Copy)]
 struct BadPixel {
     x: usize,
@@ -35,19 +35,19 @@ struct BadPixel {
     level: u16,
 }
 
-/// A detector of the size of the largest image; smaller images are cut out of it.
+/// A detector of the size of the largest image. A smaller image uses a random section of it.
 pub(super) struct Detector {
     width: usize,
     height: usize,
     /// Length of a full-scale pixel in pixels.
     px: f32,
-    /// Each pixel's gain, with the beam's unevenness: the fixed pattern.
+    /// The fixed pattern: each pixel's gain, including the variation of the beam.
     gain: Vec<f32>,
     bad: Vec<BadPixel>,
 }
 
 impl Detector {
-    /// The detector that takes the images of `config`.
+    /// Makes the detector for the images of `config`.
     pub(super) fn new(config: &SynthConfig) -> Self {
         let px = config.scale as f32;
         let (width, height) = (scaled(LARGEST_WIDTH_PX, px) as usize, scaled(LARGEST_HEIGHT_PX, px) as usize);
@@ -76,13 +76,13 @@ impl Detector {
         (self.width, self.height)
     }
 
-    /// The radiograph's levels from the primary beam's `levels` behind the electrode, rows of `width` pixels. `noise` is
-    /// relative to the detector's usual one.
+    /// Returns the radiograph's levels. `levels` are those of the primary beam behind the electrode, in rows of `width`
+    /// pixels. `noise` is relative to the detector's usual noise.
     pub(super) fn take(&self, mut levels: Vec<f32>, width: usize, noise: f32, random: &mut Random) -> Vec<u16> {
         self.spread(&mut levels, width);
         let height = levels.len() / width;
         let (left, top) = (random.below(self.width - width + 1), random.below(self.height - height + 1));
-        // Pixels of a smaller image stand for several of the detector's: less noise each.
+        // A pixel of a scaled-down image covers several pixels at full scale, so it has less noise.
         let scale = NOISE_LEVELS * noise * (0.35 + 0.65 * self.px.min(1.0));
         let mut row_noise = vec![0.0; width];
         let mut whole = Vec::with_capacity(levels.len());
@@ -91,7 +91,7 @@ impl Detector {
             let gain = &self.gain[(top + y) * self.width + left..][..width];
             whole.extend(row.iter().zip(&row_noise).zip(gain).map(|((level, noise), gain)| {
                 let deviation = scale * (level * (1.0 / OPEN_BEAM_LEVEL)).sqrt();
-                // The cast cuts off at 0 and 65,535.
+                // The cast saturates at 0 and 65,535.
                 ((level + deviation * noise) * gain + 0.5) as u16
             }));
         }
@@ -103,7 +103,7 @@ impl Detector {
         whole
     }
 
-    /// Scatter and the scintillator's blur.
+    /// Adds the scattered radiation and the scintillator's blur to `levels`.
     pub(super) fn spread(&self, levels: &mut [f32], width: usize) {
         let scatter = Texture::of_means(levels, width, SCATTER_PX * self.px, 4);
         let mut buffer = Vec::new();
@@ -111,16 +111,16 @@ impl Detector {
             row.iter_mut().for_each(|level| *level *= 1.0 - SCATTERED);
             scatter.add_row(y, SCATTERED, row, &mut buffer);
         }
-        // A full-scale pixel sees more of its neighbours than the larger pixels of a smaller image.
+        // The scintillator blurs over a fixed length: that is more pixels at full scale than at a small scale.
         for _ in 0..if self.px < 0.5 { 1 } else { 2 } {
             blur(levels, width);
         }
     }
 }
 
-/// Dead and hot pixels, each at its own level.
+/// Draws the positions and levels of dead and hot pixels.
 fn bad_pixels(width: usize, height: usize, random: &mut Random) -> Vec<BadPixel> {
-    // Rounded down: small detectors have none, as one alone would move their images' percentiles.
+    // Counts are rounded down. A small detector has no bad pixels, because a single one would move its images' percentiles.
     let mut count = |share: f32| ((width * height) as f32 * share * random.between(0.5, 1.5)) as usize;
     let (dead, hot) = (count(DEAD_SHARE), count(HOT_SHARE));
     (0..dead + hot)

@@ -1,6 +1,6 @@
-//! The paper's eleven kinds of anomaly by name (section 2.1).
+//! The paper's eleven kinds of anomaly (section 2.1).
 
-/// A kind of anomaly that electrodes show.
+/// A kind of anomaly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnomalyKind {
     Scratches,
@@ -49,7 +49,7 @@ impl AnomalyKind {
         }
     }
 
-    /// What most often causes it, for the manifest. The paper names none; these are ours.
+    /// Its most frequent cause, for the manifest. The paper does not name causes; we chose these.
     pub(super) fn cause(self) -> &'static str {
         match self {
             Self::Scratches => "dragged over a hard edge when dry",

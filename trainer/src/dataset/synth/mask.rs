@@ -1,4 +1,4 @@
-//! Shapes with soft edges, drawn into a rectangle of an image: where and how strongly an anomaly acts.
+//! Shapes with soft edges. They define where and how strongly an anomaly changes an image.
 
 use super::random::Random;
 use super::texture::{Texture, smooth};
@@ -15,7 +15,7 @@ impl Field {
         Self { width, height, values: vec![0.0; width * height] }
     }
 
-    /// Replaces each value under `mask` by `change(value, strength)`, strength above 0 and at most 1.
+    /// Replaces each value where `mask` is above 0 by `change(value, strength)`. The strength is above 0 and at most 1.
     pub(super) fn change(&mut self, mask: &Mask, change: impl Fn(f32, f32) -> f32) {
         for y in 0..mask.height {
             let start = (mask.top + y) * self.width + mask.left;
@@ -29,7 +29,7 @@ impl Field {
     }
 }
 
-/// Strengths 0..=1 in a rectangle of an image; 0 elsewhere.
+/// Strengths of 0..=1 in a rectangle of an image. The strength is 0 outside.
 pub(super) struct Mask {
     left: usize,
     top: usize,
@@ -39,7 +39,7 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    /// An empty mask over the part of the rectangle from (`x0`, `y0`) to (`x1`, `y1`) that lies in `field`.
+    /// Makes an empty mask over the rectangle from (`x0`, `y0`) to (`x1`, `y1`), cropped to `field`.
     pub(super) fn over(field: &Field, x0: f32, y0: f32, x1: f32, y1: f32) -> Self {
         // A cast from a negative number gives 0.
         let (left, top) = ((x0 as usize).min(field.width), (y0 as usize).min(field.height));
@@ -49,7 +49,7 @@ impl Mask {
         Self { left, top, width, height, strengths: vec![0.0; width * height] }
     }
 
-    /// Raises each strength to `strength(x, y)` where that is larger.
+    /// Raises each strength to `strength(x, y)` where that value is larger.
     pub(super) fn draw(&mut self, strength: impl Fn(f32, f32) -> f32) {
         for y in 0..self.height {
             for x in 0..self.width {
@@ -59,8 +59,8 @@ impl Mask {
         }
     }
 
-    /// A line along `points`, `half_width` pixels to either side; thinner than a pixel, it is fainter instead. Its edges
-    /// fall off over `soft` pixels, at least 1.
+    /// A line along `points` that reaches `half_width` pixels to either side. Its edges fall off over `soft` pixels, raised
+    /// to at least 1. A line thinner than a pixel is drawn fainter instead.
     pub(super) fn stroke(field: &Field, points: &[(f32, f32)], half_width: f32, soft: f32) -> Self {
         let soft = soft.max(1.0);
         let reach = half_width + soft;
@@ -87,8 +87,8 @@ impl Mask {
         mask
     }
 
-    /// An ellipse about `centre` with a ragged edge: `ragged` 0 is smooth, 1 very ragged. The strength falls from 1 to 0
-    /// over the share `soft` of the radius, above 0.
+    /// An ellipse around `centre`. `ragged` is 0 for a smooth edge and 1 for a very ragged one. The strength falls from 1 to
+    /// 0 over the share `soft` of the radius, above 0.
     pub(super) fn blob(
         field: &Field,
         centre: (f32, f32),
@@ -97,7 +97,7 @@ impl Mask {
         soft: f32,
         random: &mut Random,
     ) -> Self {
-        // Smaller than a pixel, it is fainter instead.
+        // An ellipse smaller than a pixel is drawn fainter instead.
         let full = (radius.0 * radius.1).min(1.0);
         let radius = (radius.0.max(1.0), radius.1.max(1.0));
         let reach = 1.0 + ragged;
@@ -120,7 +120,7 @@ impl Mask {
         mask
     }
 
-    /// Raises the strengths under `piece`, which lies inside.
+    /// Raises each strength to that of `piece` where that is larger. `piece` must lie inside this mask.
     fn raise(&mut self, piece: &Self) {
         for y in 0..piece.height {
             let start = (piece.top + y - self.top) * self.width + piece.left - self.left;
@@ -134,8 +134,8 @@ fn distance_to_segment(point: (f32, f32), from: (f32, f32), to: (f32, f32)) -> f
     let (along_x, along_y) = (to.0 - from.0, to.1 - from.1);
     let (x, y) = (point.0 - from.0, point.1 - from.1);
     let length2 = (along_x * along_x + along_y * along_y).max(1e-6);
-    let way = ((x * along_x + y * along_y) / length2).clamp(0.0, 1.0);
-    let (dx, dy) = (x - way * along_x, y - way * along_y);
+    let share = ((x * along_x + y * along_y) / length2).clamp(0.0, 1.0);
+    let (dx, dy) = (x - share * along_x, y - share * along_y);
     (dx * dx + dy * dy).sqrt()
 }
 
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stroke_covers_its_width_and_nothing_beyond() {
+    fn a_stroke_covers_its_width_and_nothing_else() {
         let mut field = Field::new(20, 10);
         let mask = Mask::stroke(&field, &[(-5.0, 4.0), (30.0, 4.0)], 1.0, 0.0);
         field.change(&mask, |_, strength| strength);

@@ -1,19 +1,20 @@
-//! Smooth random fields: values on a coarse grid, blended between its points.
+//! Smooth random fields: random values on a coarse grid with smooth interpolation between the grid points.
 
 use super::random::Random;
 
-/// A random field over an image: independent values of mean 0 and variance 1 on a grid, blended smoothly in between.
+/// A smooth field over an image: values on a grid with smooth interpolation between the grid points.
 pub(super) struct Texture {
-    /// Grid points a row.
+    /// Grid points in a row.
     columns: usize,
     cell_height_px: f32,
     points: Vec<f32>,
-    /// For each x the grid column left of it and how far it is on the way to the next one.
+    /// For each x the grid column to its left, and the interpolation weight of the next column.
     place_of_x: Vec<(usize, f32)>,
 }
 
 impl Texture {
-    /// A field over `width` x `height` pixels with grid cells of the given size, at least 1 pixel.
+    /// A random field over `width` x `height` pixels. The values at the grid points are independent, with mean 0 and
+    /// variance 1. Grid cells have the size `cell_px` (width, height), raised to at least 1 pixel.
     pub(super) fn new(width: usize, height: usize, cell_px: [f32; 2], random: &mut Random) -> Self {
         let [cell_width_px, cell_height_px] = cell_px.map(|cell| cell.max(1.0));
         let columns = (width as f32 / cell_width_px) as usize + 2;
@@ -24,8 +25,8 @@ impl Texture {
         Self { columns, cell_height_px, points, place_of_x }
     }
 
-    /// The means of `values`, rows of `width` pixels, about grid points `cell_px` pixels apart, at least 1, blurred over
-    /// their neighbours `blurs` times.
+    /// A field of local means of `values`, which are rows of `width` pixels. Grid points are `cell_px` pixels apart, raised
+    /// to at least 1. The values at the grid points are blurred `blurs` times.
     pub(super) fn of_means(values: &[f32], width: usize, cell_px: f32, blurs: usize) -> Self {
         let cell_px = cell_px.max(1.0);
         let height = values.len() / width;
@@ -42,7 +43,7 @@ impl Texture {
             }
         }
         let mut points: Vec<f32> = sums.iter().zip(&counts).map(|(sum, count)| sum / (*count).max(1) as f32).collect();
-        // The last columns and rows may have no pixel near: they repeat those before them.
+        // The last columns and rows may have no pixel nearby. They repeat the column or row before them.
         let filled = nearest(width - 1) + 1;
         for index in (0..points.len()).filter(|&index| counts[index] == 0) {
             points[index] = if index % columns >= filled { points[index - 1] } else { points[index - columns] };
@@ -54,20 +55,20 @@ impl Texture {
         Self { columns, cell_height_px: cell_px, points, place_of_x }
     }
 
-    /// Adds `amplitude` times row `y` of the field to `row`; `blended` is a buffer.
+    /// Adds `amplitude` times row `y` of the field to `row`. `blended` is a buffer that callers reuse between rows.
     pub(super) fn add_row(&self, y: usize, amplitude: f32, row: &mut [f32], blended: &mut Vec<f32>) {
-        let (above, way) = place(y as f32 / self.cell_height_px);
+        let (above, weight) = place(y as f32 / self.cell_height_px);
         let lines = &self.points[above * self.columns..];
         let (upper, lower) = (&lines[..self.columns], &lines[self.columns..2 * self.columns]);
         blended.clear();
-        blended.extend(upper.iter().zip(lower).map(|(a, b)| (a + (b - a) * way) * amplitude));
-        for (value, &(left, way)) in row.iter_mut().zip(&self.place_of_x) {
-            *value += blended[left] + (blended[left + 1] - blended[left]) * way;
+        blended.extend(upper.iter().zip(lower).map(|(a, b)| (a + (b - a) * weight) * amplitude));
+        for (value, &(left, weight)) in row.iter_mut().zip(&self.place_of_x) {
+            *value += blended[left] + (blended[left + 1] - blended[left]) * weight;
         }
     }
 }
 
-/// Random values along a line of `length` pixels with a grid of `cell_px`: mean 0, variance at most 1.
+/// A one-dimensional random field of `length` pixels with grid points `cell_px` apart: mean 0, variance at most 1.
 pub(super) fn profile(length: usize, cell_px: f32, random: &mut Random) -> Vec<f32> {
     let texture = Texture::new(length, 1, [cell_px, 1.0], random);
     let mut values = vec![0.0; length];
@@ -75,13 +76,13 @@ pub(super) fn profile(length: usize, cell_px: f32, random: &mut Random) -> Vec<f
     values
 }
 
-/// The grid point before `position`, and how far it is on the way to the next: 0 to 1, smoothed at both ends.
+/// Returns the grid point before `position` and the interpolation weight of the next one, 0 to 1 with a smooth step.
 fn place(position: f32) -> (usize, f32) {
     let before = position as usize;
     (before, smooth(position - before as f32))
 }
 
-/// Weights 1, 6, 1 of 8 along rows, then along columns, of rows of `width` values.
+/// Blurs rows of `width` values with the weights 1/8, 6/8, 1/8, first along rows, then along columns.
 pub(super) fn blur(values: &mut [f32], width: usize) {
     let spread = |before: f32, here: f32, after: f32| (before + 6.0 * here + after) * 0.125;
     for row in values.chunks_exact_mut(width) {
@@ -110,7 +111,7 @@ pub(super) fn wave(position: f32) -> f32 {
     2.0 * smooth(1.0 - (2.0 * share - 1.0).abs()) - 1.0
 }
 
-/// 0 up to 0, 1 from 1 on, and a smooth step in between.
+/// The smoothstep function: 0 for values up to 0, 1 for values from 1 on, and `3 v^2 - 2 v^3` in between.
 pub(super) fn smooth(value: f32) -> f32 {
     let value = value.clamp(0.0, 1.0);
     value * value * (3.0 - 2.0 * value)
@@ -121,10 +122,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blurring_keeps_an_even_image_and_spreads_a_point() {
-        let mut even = vec![5.0; 12];
-        blur(&mut even, 4);
-        assert_eq!(even, vec![5.0; 12]);
+    fn blurring_keeps_a_uniform_image_and_spreads_a_point() {
+        let mut uniform = vec![5.0; 12];
+        blur(&mut uniform, 4);
+        assert_eq!(uniform, vec![5.0; 12]);
         let mut point = vec![0.0; 9];
         point[4] = 64.0;
         blur(&mut point, 3);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn means_of_an_even_image_are_even_whatever_the_grid() {
+    fn means_of_a_uniform_image_are_uniform_on_any_grid() {
         for (width, height, cell) in [(10, 7, 3.0), (64, 20, 6.4), (5, 5, 40.0), (9, 9, 0.1)] {
             let means = Texture::of_means(&vec![3.0; width * height], width, cell, 2);
             for y in 0..height {

@@ -1,23 +1,23 @@
-//! The tray that the electrode lies in: a floor, a raised rim around its pocket, relief holes in the pocket's corners and
-//! cut-outs for fingers at the long sides.
+//! The tray that holds the electrode. It has a floor, a raised rim around the pocket, relief holes in the pocket's corners
+//! and finger cut-outs at the long sides.
 
 use super::area::Area;
 use super::mask::Field;
 use super::random::Random;
 use super::texture::{Texture, smooth};
 
-/// Optical depth of the tray's floor, and what the rim adds to it.
+/// Optical depth of the tray's floor, and the depth that the rim adds.
 const FLOOR_DEPTH: f32 = 0.022;
 const RIM_DEPTH: f32 = 0.09;
-/// Amplitude of the depth's unevenness.
+/// Amplitude of the variation of the floor's depth.
 const UNEVENNESS: f32 = 0.0015;
-/// From the sheet to the pocket's wall, in pixels at full scale.
+/// Nominal gap between the sheet and the pocket's wall, in pixels at full scale.
 const PLAY_PX: f32 = 7.0;
-/// Radius of a relief hole, and of a cut-out for a finger, in pixels at full scale.
+/// Radius of a relief hole and of a finger cut-out, in pixels at full scale.
 const HOLE_PX: f32 = 13.0;
 const FINGER_PX: f32 = 46.0;
 
-/// The optical depth of a tray with a pocket for `sheet`, which may lie a little askew in it.
+/// Returns the optical depth of a tray with a pocket for `sheet`. The gap to the sheet differs on each side.
 pub(super) fn depth(width: usize, height: usize, sheet: Area, px: f32, random: &mut Random) -> Field {
     let mut play = || random.between(0.6, 1.4) * PLAY_PX * px;
     let pocket = Area {
@@ -41,7 +41,7 @@ pub(super) fn depth(width: usize, height: usize, sheet: Area, px: f32, random: &
     let corners = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)].map(|(u, v)| (pocket.at(u, v), HOLE_PX));
     let fingers = [(0.0, 0.5), (1.0, 0.5)].map(|(u, v)| {
         let (x, y) = pocket.at(u, v);
-        // Mostly in the rim: a shallow arc reaches under the sheet.
+        // The centre lies in the rim, so that only a shallow arc reaches under the sheet.
         ((x + (2.0 * u - 1.0) * 0.72 * FINGER_PX * px, y), FINGER_PX)
     });
     for (centre, radius) in corners.into_iter().chain(fingers) {
@@ -50,10 +50,10 @@ pub(super) fn depth(width: usize, height: usize, sheet: Area, px: f32, random: &
     tray
 }
 
-/// Takes the tray away in a circle.
+/// Sets the tray's depth to 0 in a circle with a soft edge.
 fn open(tray: &mut Field, centre: (f32, f32), radius: f32, px: f32) {
     let reach = radius + 2.0;
-    // Casts cut off at 0.
+    // A cast from a negative number gives 0.
     let rows = ((centre.1 - reach) as usize).min(tray.height)..((centre.1 + reach) as usize).min(tray.height);
     let columns = ((centre.0 - reach) as usize).min(tray.width)..((centre.0 + reach) as usize).min(tray.width);
     for y in rows {

@@ -1,4 +1,4 @@
-//! The data set's folder: images, masks, manifest, and going on where an earlier run was stopped.
+//! Writes the data set's folder: images, masks and manifest. Resumes where an earlier run was stopped.
 
 use super::design::{EXPERTS, PartDesign, SetDesign};
 use super::render::Renderer;
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Raised when the same configuration gives other images.
+/// To be raised when a change gives other images for the same configuration.
 const GENERATOR: u32 = 2;
 
-/// The file that marks a folder as ours; it is written first, the manifest last.
+/// The file that marks a folder as written by `synth`. It is written first, the manifest last.
 const MARKER: &str = "synth.json";
 
 /// The marker's content.
@@ -27,7 +27,7 @@ struct Marker {
 }
 
 impl Marker {
-    /// The options that differ from those of `now`.
+    /// Lists the options that differ from those of `now`.
     fn difference(&self, now: &Self) -> String {
         let (there, here) = (&self.config, &now.config);
         let options = [
@@ -42,24 +42,24 @@ impl Marker {
     }
 }
 
-/// What [`write()`] did.
+/// How many images [`write()`] made and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
-    /// Images that were made.
+    /// Images that this run made.
     pub made: usize,
-    /// Images that an earlier run of the same configuration had made.
+    /// Images that an earlier run of the same configuration made.
     pub kept: usize,
 }
 
 /// Makes the data set of `config` in the folder `out`, on all cores.
 ///
-/// Safe against a kill at any moment: every file appears whole or not at all, and the next run with the same
-/// configuration keeps the images that are there, can be read and have the planned size. An image that was changed by
-/// hand without changing its size is not noticed.
+/// A run may be killed at any time. Every file is written atomically. The next run with the same configuration keeps each
+/// image that can be read and has the designed size, if the same holds for all its masks. It does not notice an image whose
+/// pixels were changed by hand.
 ///
 /// # Errors
-/// [`SynthError::Config`] where `config` is out of its range, [`SynthError::Foreign`] where `out` holds anything but a
-/// data set of the same configuration, and [`SynthError::Io`].
+/// [`SynthError::Config`] if a value of `config` is out of its range, [`SynthError::Foreign`] if `out` holds anything other
+/// than a data set of the same configuration, and [`SynthError::Io`].
 pub fn write(out: &Path, config: &SynthConfig) -> Result<Written, SynthError> {
     let design = SetDesign::new(config)?;
     claim(out, config)?;
@@ -86,19 +86,19 @@ pub fn write(out: &Path, config: &SynthConfig) -> Result<Written, SynthError> {
     Ok(Written { made, kept: design.parts.len() - made })
 }
 
-/// Makes `out` the folder of `config`, unless it holds something else.
+/// Creates `out` and marks it as the folder of `config`. Refuses a folder that holds anything else.
 fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
     let io = |source| SynthError::Io { path: out.to_owned(), source };
     let expected = "an empty or new folder, or one that `synth` filled with the same options".to_owned();
     let foreign = |found| Err(SynthError::Foreign { path: out.to_owned(), found, expected: expected.clone() });
     std::fs::create_dir_all(out).map_err(io)?;
-    let ours = Marker { generator: GENERATOR, config: *config };
+    let current = Marker { generator: GENERATOR, config: *config };
     let marker = out.join(MARKER);
     match std::fs::read(&marker) {
         Ok(bytes) => match serde_json::from_slice::<Marker>(&bytes) {
-            Ok(found) if found == ours => Ok(()),
-            Ok(found) => foreign(format!("a data set of {}", found.difference(&ours))),
-            Err(error) => foreign(format!("a {MARKER} of another kind ({error})")),
+            Ok(found) if found == current => Ok(()),
+            Ok(found) => foreign(format!("a data set of {}", found.difference(&current))),
+            Err(error) => foreign(format!("an invalid {MARKER} ({error})")),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             for item in std::fs::read_dir(out).map_err(io)? {
@@ -107,14 +107,15 @@ fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
                     return foreign(format!("`{}`", path.file_name().unwrap_or_default().display()));
                 }
             }
-            let text = serde_json::to_vec_pretty(&ours).map_err(|error| io(error.into()))?;
+            let text = serde_json::to_vec_pretty(&current).map_err(|error| io(error.into()))?;
             write_whole(marker, |path| std::fs::write(path, &text))
         }
         Err(source) => Err(SynthError::Io { path: marker, source }),
     }
 }
 
-/// Makes the image of `part` and its masks, unless they are there. Whether they were made.
+/// Makes the image of `part` and its masks, unless all of them exist and have the designed size. Returns whether it made
+/// them.
 fn make(out: &Path, renderer: &Renderer, design: &SetDesign, part: &PartDesign) -> Result<bool, SynthError> {
     let path = out.join(&part.image);
     let masks: Vec<_> = (0..part.anomalies.len()).map(|index| out.join(part.mask(index))).collect();
@@ -135,7 +136,7 @@ fn make(out: &Path, renderer: &Renderer, design: &SetDesign, part: &PartDesign) 
     Ok(true)
 }
 
-/// The manifest's text.
+/// Returns the manifest's text.
 fn manifest(design: &SetDesign) -> io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let columns = ["image", "bundle", "label", "anomalies", "severities", "causes", "masks", "coating"];
@@ -156,7 +157,7 @@ fn manifest(design: &SetDesign) -> io::Result<Vec<u8>> {
     writer.into_inner().map_err(|error| error.into_error())
 }
 
-/// Writes a file beside `path` and renames it when it is whole.
+/// Writes the file `path` atomically: `write` fills a temporary file beside it, which is then renamed.
 pub(super) fn write_whole(path: PathBuf, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), SynthError> {
     let temporary = temporary(&path);
     write(&temporary)
@@ -164,7 +165,7 @@ pub(super) fn write_whole(path: PathBuf, write: impl FnOnce(&Path) -> io::Result
         .map_err(|source| SynthError::Io { path, source })
 }
 
-/// The name that a file bears until it is whole. A leftover of a killed run is overwritten by the next.
+/// The name of a file until it is complete. The next run overwrites the leftover of a killed run.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
@@ -179,7 +180,7 @@ mod tests {
     const CONFIG: SynthConfig = SynthConfig { parts: 30, bundles: 3, scale: 0.06, seed: 2 };
 
     #[test]
-    fn the_data_sets_reader_finds_what_was_planned() {
+    fn the_data_set_reads_back_as_designed() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &CONFIG).unwrap();
         let design = SetDesign::new(&CONFIG).unwrap();
@@ -213,13 +214,13 @@ mod tests {
             }
         }
         assert_eq!(std::fs::read_dir(folder.path().join("masks")).unwrap().count(), masks);
-        // Without the manifest nothing in the folder is taken for a part.
+        // Without the manifest the folder is not a data set.
         std::fs::remove_file(folder.path().join(MANIFEST)).unwrap();
         assert!(Listing::read(folder.path()).is_err());
     }
 
     #[test]
-    fn a_mask_that_is_gone_or_cut_short_is_made_again_with_its_image() {
+    fn a_missing_or_truncated_mask_is_made_again_with_its_image() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &CONFIG).unwrap();
         let design = SetDesign::new(&CONFIG).unwrap();

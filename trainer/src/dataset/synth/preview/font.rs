@@ -1,14 +1,14 @@
-//! Letters for the contact sheet.
+//! The pixel font of the contact sheet.
 
-/// Pixels from one letter to the next, and from one line to the next.
+/// Distance from one letter to the next and from one line to the next, in pixels.
 pub(super) const ADVANCE: usize = 6;
 pub(super) const LINE: usize = 11;
 
-/// The glyphs, one a line: the character, and its eight rows of five pixels.
+/// The glyphs, one on each line: the character, then its eight rows of five pixels.
 const GLYPHS: &str = include_str!("font.txt");
 
-/// The lit pixels of `text` on one line, from its top left corner. A character without a glyph is a `?`, capitals are
-/// small letters.
+/// Returns the set pixels of one line of `text` as (x, y) from its top left corner. Capitals are drawn as small letters, and
+/// a character without a glyph as `?`.
 pub(super) fn pixels(text: &str) -> impl Iterator<Item = (usize, usize)> {
     text.chars().enumerate().flat_map(|(place, character)| {
         rows(character).enumerate().flat_map(move |(y, row)| {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn glyphs_are_of_one_size_and_blank_is_blank() {
+    fn glyphs_have_one_size_and_a_space_has_no_pixels() {
         for line in GLYPHS.lines() {
             let rows: Vec<_> = line.split(' ').skip(1).collect();
             assert!(rows.len() == 8 && rows.iter().all(|row| row.len() == 5), "{line}");

@@ -1,7 +1,10 @@
-//! The contact sheet: a set at a glance, for people.
+//! The contact sheet: an overview of a data set as one image.
 //!
-//! From above: a normal and an abnormal part of each bundle at the same levels; each kind of anomaly close by, with the
-//! outline of its mask; one part after each of the paper's four conversions.
+//! From top to bottom it shows:
+//!
+//! 1. a normal and an abnormal part of each bundle, converted with the same bounds,
+//! 2. a close-up of each kind of anomaly, with the outline of its mask,
+//! 3. one part after each of the paper's four conversions.
 
 mod canvas;
 mod font;
@@ -22,7 +25,7 @@ use rayon::prelude::*;
 use std::io;
 use std::path::Path;
 
-/// Sizes in pixels of the sheet.
+// Widths, heights and distances are in pixels of the sheet.
 const THUMB: (usize, usize) = (190, 344);
 const CLOSE_UP: (usize, usize) = (190, 190);
 const GAP: usize = 12;
@@ -34,7 +37,7 @@ const WHITE: [u8; 3] = [235; 3];
 const GREEN: [u8; 3] = [130, 210, 130];
 const ORANGE: [u8; 3] = [255, 160, 50];
 
-/// How severe the anomalies are that are shown close by.
+/// Severity of the anomalies in the close-ups.
 const CLOSE_UP_SEVERITY: f32 = 0.7;
 
 /// What a contact sheet shows.
@@ -42,7 +45,7 @@ const CLOSE_UP_SEVERITY: f32 = 0.7;
 pub struct Shown {
     /// Number of parts.
     pub parts: usize,
-    /// The levels that are black and white, from these parts.
+    /// The levels that are shown as black and white, from the levels of these parts.
     pub bounds: Bounds,
 }
 
@@ -52,10 +55,10 @@ struct Picture {
     rendered: Rendered,
 }
 
-/// Writes the contact sheet of the set that `config` makes to `path`, a PNG. The set itself is not made.
+/// Writes the contact sheet of the data set of `config` to the PNG file `path`. The data set itself is not written.
 ///
 /// # Errors
-/// [`SynthError::Config`] where `config` is out of its range, and [`SynthError::Io`].
+/// [`SynthError::Config`] if a value of `config` is out of its range, and [`SynthError::Io`].
 pub fn preview(path: &Path, config: &SynthConfig) -> Result<Shown, SynthError> {
     let design = SetDesign::new(config)?;
     let error = |source| SynthError::Io { path: path.to_owned(), source };
@@ -111,8 +114,7 @@ impl Sheet {
         );
         let mut top = sheet.heading(&title, GAP);
         sheet.bundles(design, in_bundles, top)?;
-        top = sheet
-            .heading("each kind of anomaly close by, and the outline of its mask", top + rows * (THUMB.1 + CAPTION));
+        top = sheet.heading("each kind of anomaly, and the outline of its mask", top + rows * (THUMB.1 + CAPTION));
         sheet.close_ups(close_ups, top)?;
         top = sheet.heading("one part after the four conversions from 16 to 8 bits", top + close_up_rows);
         if let Some(part) =
@@ -128,7 +130,7 @@ impl Sheet {
         top + 2 * font::LINE + GAP / 2
     }
 
-    /// A normal and an abnormal part of each bundle, and what they are.
+    /// Draws a normal and an abnormal part of each bundle, with captions.
     fn bundles(&mut self, design: &SetDesign, pictures: &[Picture], top: usize) -> io::Result<()> {
         for (bundle, style) in design.bundles.iter().enumerate() {
             let top = top + bundle / BUNDLES_A_ROW * (THUMB.1 + CAPTION);
@@ -147,7 +149,7 @@ impl Sheet {
                             .map(|(kind, severity)| format!("{} {severity:.2}", kind.name())),
                     );
                 } else {
-                    lines.push("(has none)".into());
+                    lines.push("(no such part)".into());
                 }
                 lines.insert(1, style.coating());
                 let color = if label == Label::Normal { GREEN } else { ORANGE };
@@ -160,7 +162,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// Each kind of anomaly, above as it is and below with the outline of its mask.
+    /// Draws a close-up of each kind of anomaly, and below it the same close-up with the outline of its mask.
     fn close_ups(&mut self, pictures: &[Picture], top: usize) -> io::Result<()> {
         for (column, picture) in pictures.iter().enumerate() {
             let (kind, severity) = picture.design.anomalies[0];
@@ -179,7 +181,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// One part after the paper's four conversions.
+    /// Draws one part after each of the paper's four conversions.
     fn conversions(&mut self, radiograph: &Radiograph, top: usize) -> io::Result<()> {
         for (column, method) in [Method::Naive, Method::Global, Method::Local, Method::Mixed].into_iter().enumerate() {
             let image = self.converted(radiograph, method)?;
@@ -193,7 +195,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// `radiograph` after a conversion, in grey, or for `mixed` in colours.
+    /// Returns `radiograph` after a conversion, in grey, or for `mixed` in colour.
     fn converted(&self, radiograph: &Radiograph, method: Method) -> io::Result<Canvas> {
         let spec = ConversionSpec::new(method);
         let spec = if method.needs_bounds() { spec.with_bounds(self.bounds) } else { spec };
@@ -207,15 +209,16 @@ impl Sheet {
     }
 }
 
-/// The part of each label in `bundle` that shows most: a normal part with as little as possible, an abnormal part with
-/// the most severe anomaly.
+/// Returns the clearest part of each label in `bundle`: the normal part with the least severe anomalies, and the abnormal
+/// part with the most severe one.
 fn pair(design: &SetDesign, bundle: usize) -> [Option<PartDesign>; 2] {
     let worst = |part: &&PartDesign| part.anomalies.iter().map(|(_, severity)| (severity * 1000.0) as u32).max();
     let of_label = |label| design.parts.iter().filter(move |part| part.bundle == bundle && part.label == label);
     [of_label(Label::Normal).min_by_key(worst).cloned(), of_label(Label::Abnormal).max_by_key(worst).cloned()]
 }
 
-/// A part with each kind of anomaly alone, from a bundle that shows it well: of middling thickness.
+/// For each kind of anomaly, designs a part that shows this kind only. The parts are from a bundle of medium thickness,
+/// where anomalies are well visible.
 fn close_ups(design: &SetDesign) -> impl Iterator<Item = PartDesign> {
     let mut by_thickness: Vec<_> = (0..design.bundles.len()).collect();
     by_thickness.sort_by(|a, b| design.bundles[*a].coating_depth.total_cmp(&design.bundles[*b].coating_depth));
@@ -233,38 +236,39 @@ fn close_ups(design: &SetDesign) -> impl Iterator<Item = PartDesign> {
 /// Left, top and side of a square.
 type Square = (usize, usize, usize);
 
-/// A square around what `mask` marks, or around as much of it as a square of a sensible size can hold.
+/// Returns a square around the marked pixels of `mask`. If they do not fit into the largest allowed square, it holds as many
+/// of them as possible.
 fn window(mask: &[u8], width: usize) -> Square {
     let height = mask.len() / width;
     let marked: Vec<(usize, usize)> =
         (0..mask.len()).filter(|&index| mask[index] > 0).map(|index| (index % width, index / width)).collect();
-    // Some of them stand for all.
-    let some: Vec<_> = marked.iter().copied().step_by(marked.len() / 300 + 1).collect();
+    // A sample of about 300 is enough to place the square.
+    let sampled: Vec<_> = marked.iter().copied().step_by(marked.len() / 300 + 1).collect();
     let extent = |along: fn(&(usize, usize)) -> usize| {
         let all = || marked.iter().map(along);
         all().max().unwrap_or(0) - all().min().unwrap_or(0)
     };
-    // At least a fifth of the width, at most half of it, or a third where little is marked: small enough to see it.
+    // The side is at least a fifth of the width. It is at most half of the width, or a third if less than 5 % is marked.
     let largest = if 20 * marked.len() > mask.len() { width / 2 } else { width / 3 };
     let side = (extent(|(x, _)| *x).max(extent(|(_, y)| *y)) * 5 / 4).clamp(width / 5, largest).max(1).min(height);
     let start = |middle: usize, length: usize| middle.saturating_sub(side / 2).min(length - side);
     let around = |(x, y): (usize, usize)| (start(x, width), start(y, height));
     let held = |&(left, top): &(usize, usize)| {
         let is_held = |(x, y): &&(usize, usize)| (left..left + side).contains(x) && (top..top + side).contains(y);
-        some.iter().filter(is_held).count()
+        sampled.iter().filter(is_held).count()
     };
     let (left, top) =
-        some.iter().copied().map(around).max_by_key(held).unwrap_or_else(|| around((width / 2, height / 2)));
+        sampled.iter().copied().map(around).max_by_key(held).unwrap_or_else(|| around((width / 2, height / 2)));
     (left, top, side)
 }
 
-/// The square of `picture`.
+/// Returns the given square of `picture`.
 fn cut(picture: &Canvas, (left, top, side): Square) -> Canvas {
     let rows = picture.pixels.chunks_exact(picture.width).skip(top).take(side);
     Canvas::of(side, rows.flat_map(|row| &row[left..left + side]).copied().collect())
 }
 
-/// `picture` with a line around what `mask`, of the same size, marks.
+/// Returns `picture` with a line around the marked pixels of `mask`, which has the same size.
 fn outlined(mut picture: Canvas, mask: &Canvas) -> Canvas {
     let marked = |index: usize| mask.pixels[index][0] > 127;
     for index in mask.width..mask.pixels.len() {
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_lies_in_the_image_and_shows_what_is_marked() {
+    fn a_window_lies_in_the_image_and_shows_the_marked_pixel() {
         let (width, height) = (40, 80);
         for place in [0, 39, 40 * 79, 40 * 80 - 1, 40 * 33 + 12] {
             let mut mask = vec![0; width * height];
