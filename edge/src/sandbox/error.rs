@@ -24,7 +24,10 @@ pub enum SandboxError {
         how: String,
     },
     /// The kernel lacks required protections.
-    #[error("the image decoder lacks required protections: {missing}; use a newer kernel, or set require = false")]
+    #[error(
+        "the image decoder lacks required protections: {missing}; use a newer kernel, or set [acquire] \
+         allow_weaker_sandbox = true"
+    )]
     Unprotected {
         /// The missing protections.
         missing: Protections,
