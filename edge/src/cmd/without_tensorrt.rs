@@ -1,10 +1,10 @@
-//! The subcommands that need TensorRT, in a program that was built without it: they say so.
+//! The subcommands that need TensorRT, in a program that was built without it: each fails with an error that says so.
 
 use clap::Subcommand;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Whatever the subcommand would be given.
+/// Accepts any arguments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -22,7 +22,7 @@ pub(crate) enum Command {
     GpuCheck(Args),
 }
 
-/// Refuses.
+/// Fails: this program was built without TensorRT.
 pub(crate) fn run(_: &Command) -> anyhow::Result<ExitCode> {
     anyhow::bail!("this program was built without TensorRT: build it with --features tensorrt")
 }
