@@ -1,8 +1,9 @@
 #!/bin/sh
-# A worker of the sandbox that lies. Called by a link: what it says lies beside that link, in the files "ready" and "answer".
+# A worker of the sandbox that sends wrong answers. It is started through a link; the files "ready" and "answer" beside that link are
+# its output.
 export PATH=/usr/bin:/bin
 here=${0%/*}
-# Settings are 24 bytes, a request's header 12.
+# Settings have 24 bytes, the header of a request has 12.
 head -c 24 >/dev/null
 cat "$here/ready"
 head -c 12 >/dev/null

@@ -106,7 +106,9 @@ pub enum PlanError {
         how: String,
     },
     /// TensorRT was replaced while this process runs with the old one.
-    #[error("{found} built the plan, expected {expected}: TensorRT was replaced while this program ran; restart the program")]
+    #[error(
+        "{found} built the plan, expected {expected}: TensorRT was replaced while this program ran; restart the program"
+    )]
     Changed {
         /// The TensorRT that built it.
         found: TensorRt,

@@ -48,8 +48,12 @@ impl LogHandler for Log {
             Severity::Warning => {
                 tracing::warn!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported a warning");
             }
-            Severity::Info => tracing::debug!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported"),
-            Severity::Verbose => tracing::trace!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported"),
+            Severity::Info => {
+                tracing::debug!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported")
+            }
+            Severity::Verbose => {
+                tracing::trace!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported")
+            }
         }
     }
 }

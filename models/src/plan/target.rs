@@ -36,9 +36,7 @@ mod tests {
     #[test]
     fn a_capability_that_tensorrt_does_not_list_is_refused_before_building() {
         let (ampere, hopper) = (ComputeCapability::new(8, 6), ComputeCapability::new(9, 0));
-        let is_target_error = |result: Result<(), PlanError>, expected| {
-            matches!(result, Err(PlanError::Target { asked, flavour: FLAVOUR, .. }) if asked == expected)
-        };
+        let is_target_error = |result: Result<(), PlanError>, expected| matches!(result, Err(PlanError::Target { asked, flavour: FLAVOUR, .. }) if asked == expected);
         if CAPABILITIES.is_empty() {
             assert_eq!((ampere.check_local(), hopper.check_local()), (Ok(()), Ok(())));
             assert!(is_target_error(ampere.check_named(), ampere));

@@ -152,8 +152,12 @@ fn receive(output: impl Read, sender: &SyncSender<Received>) -> Option<()> {
 /// Sends the request, then closes the pipe.
 fn send_request(input: impl Write, request: &BuildRequest<'_>) -> io::Result<()> {
     let BuildRequest { network, precision, target, library } = request;
-    let request =
-        Request { precision: *precision, target: *target, library: library.clone(), network_bytes: network.len() as u64 };
+    let request = Request {
+        precision: *precision,
+        target: *target,
+        library: library.clone(),
+        network_bytes: network.len() as u64,
+    };
     let mut input = BufWriter::new(input);
     write_line(&mut input, &request)?;
     input.write_all(network)?;

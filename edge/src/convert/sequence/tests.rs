@@ -72,8 +72,7 @@ fn an_electrode_is_converted_by_tiles_and_a_great_reduction_by_pixels() {
 
 #[test]
 fn sizes_and_specifications_that_the_reference_refuses_are_refused() {
-    let refused =
-        |spec: &ConversionSpec, height, width| LaunchSequence::new(spec, Size { height, width }).unwrap_err();
+    let refused = |spec: &ConversionSpec, height, width| LaunchSequence::new(spec, Size { height, width }).unwrap_err();
     let naive = spec(Method::Naive, None);
     let found = Size { height: 65_536, width: 1 };
     let too_long = refused(&naive, found.height, found.width);

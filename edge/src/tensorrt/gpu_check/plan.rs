@@ -191,8 +191,7 @@ impl<'a> Wanted<'a> {
             }
         }
         let (_, deviation, tolerance) = worst;
-        let found =
-            format!("golden images: {images}; largest deviation {deviation:.1e}, tolerance {tolerance:.1e}");
+        let found = format!("golden images: {images}; largest deviation {deviation:.1e}, tolerance {tolerance:.1e}");
         Row::ok(what, found).with_figures([("images", images as f64), ("worst_deviation", deviation.into())])
     }
 }

@@ -324,7 +324,8 @@ fn unfit(loaded: Result<DeviceKey, DeviceKeyError>) -> (&'static str, String) {
 fn the_errors_of_a_key_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.key");
-    let refused = || DeviceKey::load(&path).unwrap_err().to_string().replace(&*folder.path().to_string_lossy(), "FOLDER");
+    let refused =
+        || DeviceKey::load(&path).unwrap_err().to_string().replace(&*folder.path().to_string_lossy(), "FOLDER");
     let mut errors = vec![refused()];
     for (bytes, mode) in [(31, 0o600), (32, 0o644)] {
         fs::write(&path, vec![1; bytes]).unwrap();
