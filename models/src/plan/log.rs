@@ -49,10 +49,10 @@ impl LogHandler for Log {
                 tracing::warn!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported a warning");
             }
             Severity::Info => {
-                tracing::debug!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported")
+                tracing::debug!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported");
             }
             Severity::Verbose => {
-                tracing::trace!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported")
+                tracing::trace!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported");
             }
         }
     }
