@@ -35,7 +35,8 @@ fn a_missing_library_is_an_error_with_place_and_package() {
     assert!(matches!(error, PlanError::LibraryMissing { library: Library::Builder, .. }), "{error}");
     let text = error.to_string().replace(&*folder.path().to_string_lossy(), "FOLDER");
     let name = if cfg!(feature = "enterprise") { "missing_tensorrt" } else { "missing_tensorrt_rtx" };
-    insta::assert_snapshot!(name, text);
+    let filters = [(r"(FOLDER\S+) \([^)]*\)", "$1 (SEARCH)")];
+    insta::with_settings!({filters => filters}, { insta::assert_snapshot!(name, text) });
     let search = probe(Library::Builder, None);
     if let Err(PlanError::LibraryMissing { looked_for, .. }) = &search
         && std::env::var_os(LIBRARY_ENV).is_none()

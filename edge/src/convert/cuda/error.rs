@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CudaError {
     /// A library was not found.
-    #[error("found no {library}; looked for\n{looked_for}install {package}, or name the file in {variable}")]
+    #[error("found no {library}; looked for:\n{looked_for}Install {package}, or name the file in {variable}")]
     LibraryMissing {
         /// Its file name.
         library: &'static str,

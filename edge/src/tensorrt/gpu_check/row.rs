@@ -77,7 +77,7 @@ pub fn to_lines(finding: &Finding) -> String {
 fn lines(state: &str, name: &str, text: &str) -> String {
     let mut all = format!("{state:<8} {name:<20}");
     let mut column = all.chars().count();
-    // Two neighbouring spaces, which align a number, give an empty word.
+    // Two neighbouring spaces, which align a number, enclose an empty word.
     for word in text.split(' ') {
         let width = word.chars().count();
         if column > INDENT && column + 1 + width > COLUMNS {

@@ -67,6 +67,8 @@ const FILTERS: &[(&str, &str)] = &[
     (r"TensorRT for RTX \d+\.\d+\.\d+\.\d+, \S+", "TensorRT for RTX VERSION, PATH"),
     (r"[0-9a-f]{64}", "DIGEST"),
     (r"(built no plan for this machine's GPU: ).*", "${1}REASON OF TENSORRT"),
+    (r"(CUDA_ERROR_[A-Z_]+: )[^;\n]*", "${1}MESSAGE"),
+    (r"(FOLDER\S+) \([^)]*\)", "$1 (SEARCH)"),
     (r"\d+(\.\d+)? (us|GB/s|s|%)", "N $2"),
 ];
 

@@ -57,7 +57,7 @@ pub enum DeviceKeyError {
 }
 
 impl DeviceKey {
-    /// Reads the key, or creates it if there is none. Processes that create it at the same time all use the first one.
+    /// Reads the key, or creates it if it does not exist. Processes that create it at the same time all use the first one.
     ///
     /// # Errors
     /// [`DeviceKeyError`]: the key can't be read or written; or the file is not a regular file, has another length, belongs to
@@ -99,7 +99,7 @@ impl DeviceKey {
             let advice = if what == OWNER {
                 "run it as that user"
             } else {
-                "remove it; a new key is created then, and plans are rebuilt"
+                "remove the file to get a new key (plans are rebuilt then)"
             };
             Err(DeviceKeyError::Unfit { path, what, found, expected, advice })
         };
