@@ -1,4 +1,4 @@
-//! Images into features: some threads read and convert ahead while libtorch computes.
+//! Computes features: threads read and convert images ahead while libtorch computes.
 
 use super::FeatureError;
 use crate::dataset::Part;
@@ -11,14 +11,14 @@ use cellgate_models::radiograph;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-/// Converted images that wait for libtorch, at most; bounds memory (one of 2000 x 1000 takes 24 MB).
+/// Largest number of converted images that wait for libtorch. Bounds the memory: one of 2000 x 1000 pixels takes 24 MB.
 const QUEUE: usize = 4;
-/// On a CPU, libtorch itself takes all cores and converting is a small part of the work.
+/// Reader threads on a CPU: libtorch uses all cores, and converting is a small part of the work.
 const READERS_CPU: usize = 1;
-/// A GPU is faster than one core can convert.
+/// Reader threads for a GPU, which is faster than one core converts.
 const READERS_CUDA: usize = 8;
 
-/// Computes the features of `parts` (all four variants, `blocks`) and hands each to `done`, in any order.
+/// Computes the features of `parts`, with all four variants and `blocks`, and passes those of each part to `done`, in any order.
 pub(super) fn features<'a>(
     parts: &[&'a Part],
     spec: &ConversionSpec,
@@ -38,7 +38,7 @@ pub(super) fn features<'a>(
                     Err(error) => return drop(sender.send((parts[0], Err(error.into())))),
                 };
                 while let Some(&part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // Fails once the receiver has stopped at an error: nothing left to do.
+                    // Fails if the receiver stopped at an error.
                     if sender.send((part, read(part, &mut converter))).is_err() {
                         return;
                     }
@@ -59,7 +59,7 @@ pub(super) fn features<'a>(
     })
 }
 
-/// The network's input of one part and its size.
+/// Reads one part and converts it. Returns the network's input and its size.
 fn read(part: &Part, converter: &mut Converter) -> Result<(Vec<f32>, Size), FeatureError> {
     let path = &part.path;
     let bytes = std::fs::read(path).map_err(|source| FeatureError::Io { path: path.clone(), source })?;

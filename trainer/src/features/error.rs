@@ -1,29 +1,31 @@
-//! Why features could not be had.
+//! Errors of the cache of features and of computing features.
 
 use cellgate_models::conversion::ConversionError;
 use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::ReadError;
 use std::path::PathBuf;
 
-/// Why features could not be had.
+/// Why features could not be read or computed.
 #[derive(Debug, thiserror::Error)]
 pub enum FeatureError {
-    /// Neither a folder was named nor does the user have a home.
-    #[error("no folder for the cache: found neither HOME nor XDG_CACHE_HOME; name one with --cache or CELLGATE_CACHE")]
+    /// No folder was given, and neither `HOME` nor `XDG_CACHE_HOME` is set.
+    #[error(
+        "no folder for the cache: HOME and XDG_CACHE_HOME are not set; give a folder with --cache or CELLGATE_CACHE"
+    )]
     NoFolder,
-    /// A file of the cache, or an image, can't be read or written.
+    /// An image can't be read, or a file of the cache can't be written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// An image is no radiograph.
+    /// An image is not a radiograph.
     #[error(transparent)]
     Radiograph(#[from] ReadError),
-    /// An image is not the one that the data set was read with.
-    #[error("{}: found an image of SHA-256 {found}, expected {expected}: it changed meanwhile, start again", path.display())]
+    /// An image changed since the data set was opened.
+    #[error("{}: found an image with SHA-256 {found}, expected {expected}: it changed while the command ran; start again", path.display())]
     Changed {
         /// The image.
         path: PathBuf,
@@ -35,16 +37,16 @@ pub enum FeatureError {
     /// The conversion can't be carried out.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
-    /// libtorch failed, such as for want of memory.
+    /// libtorch failed, for example because it ran out of memory.
     #[error("{}: libtorch: {source}", path.display())]
     Torch {
         /// The image.
         path: PathBuf,
-        /// What libtorch said.
+        /// libtorch's error.
         source: tch::TchError,
     },
-    /// An image gave features that are not finite.
-    #[error("{}: found a feature that is NaN or infinite, expected finite ones: check the backbone's weights", path.display())]
+    /// A feature of an image is not finite.
+    #[error("{}: found a feature that is NaN or infinite, expected finite features; check the backbone's weights", path.display())]
     NotFinite {
         /// The image.
         path: PathBuf,

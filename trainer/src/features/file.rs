@@ -1,4 +1,4 @@
-//! One image's features as a file: believed only if every byte is as written.
+//! The file of one image's features. A digest protects its content.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | 32 | SHA-256 of the numbers' bytes |
 //! | 4 x count | numbers, f32 little-endian |
 //!
-//! A file is written under another name and renamed, so a killed program leaves none or a whole one. It isn't flushed to
-//! the disk: after a power cut the digest tells a torn file, which costs computing one image again.
+//! A file is written under a temporary name and renamed, so a kill can't leave a partial file. It is not flushed to the disk:
+//! after a power failure the digest detects a torn file, and the image is computed again.
 
 use cellgate_models::digest::Digest;
 use std::io::{self, Write};
@@ -18,33 +18,37 @@ use std::path::Path;
 const MAGIC: &[u8; 8] = b"CGFEAT1\n";
 const HEADER_BYTES: usize = 8 + 32 + 4 + 32;
 
-/// The file's bytes.
+/// Makes the file's bytes.
 fn encode(key: Digest, features: &[f32]) -> Vec<u8> {
     let numbers: Vec<u8> = features.iter().flat_map(|number| number.to_le_bytes()).collect();
     let count = (features.len() as u32).to_le_bytes();
     [MAGIC, key.as_bytes().as_slice(), &count, Digest::of(&numbers).as_bytes(), &numbers].concat()
 }
 
-/// The features, or none if a single byte is not as written for this key and count.
+/// Returns the features, or `None` if the bytes are damaged or were written for another key or count.
 fn decode(bytes: &[u8], key: Digest, count: usize) -> Option<Vec<f32>> {
     let (header, numbers) = bytes.split_at_checked(HEADER_BYTES)?;
     let expected = [MAGIC, key.as_bytes().as_slice(), &u32::try_from(count).ok()?.to_le_bytes()].concat();
     let (start, digest) = header.split_at(expected.len());
-    let sound = start == expected && numbers.len() == count * 4 && digest == Digest::of(numbers).as_bytes();
-    sound.then(|| numbers.as_chunks().0.iter().map(|&number| f32::from_le_bytes(number)).collect())
+    let is_intact = start == expected && numbers.len() == count * 4 && digest == Digest::of(numbers).as_bytes();
+    is_intact.then(|| numbers.as_chunks().0.iter().map(|&number| f32::from_le_bytes(number)).collect())
 }
 
-/// Reads the features of `key` at `path`; none if there is no file, or none that can be believed.
+/// Reads the features of `key` at `path`; `None` if there is no file or it is damaged.
 pub(super) fn read(path: &Path, key: Digest, count: usize) -> Option<Vec<f32>> {
     let bytes = std::fs::read(path).ok()?;
     let features = decode(&bytes, key, count);
     if features.is_none() {
-        tracing::warn!(path = %path.display(), "damaged cache file; its image is computed again");
+        tracing::warn!(
+            event = "cached_features_damaged",
+            path = %path.display(),
+            "a file of cached features is damaged; its features are computed again"
+        );
     }
     features
 }
 
-/// Writes the features of `key` to `path`, whole or not at all; makes its folder.
+/// Writes the features of `key` to `path` atomically. Creates the folder if needed.
 pub(super) fn write(path: &Path, key: Digest, features: &[f32]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -82,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_survive_bit_by_bit(bits in proptest::collection::vec(any::<u32>(), 0..50)) {
+        fn decoding_returns_the_same_bits(bits in proptest::collection::vec(any::<u32>(), 0..50)) {
             let features: Vec<f32> = bits.iter().copied().map(f32::from_bits).collect();
             let read = decode(&encode(Digest::of(b"k"), &features), Digest::of(b"k"), features.len()).unwrap();
             prop_assert_eq!(read.iter().map(|number| number.to_bits()).collect::<Vec<_>>(), bits);

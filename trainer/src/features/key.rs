@@ -1,22 +1,22 @@
-//! What a cached feature vector depends on.
+//! The key under which features are cached.
 
 use crate::network::backbone::{Backbone, VARIANTS};
 use crate::network::pooling::Block;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 
-/// Raised when the same inputs begin to give other numbers: another way to convert or to compute.
+/// Must be raised when a change to the conversion or the computation makes other features from the same inputs.
 const VERSION: u32 = 1;
 
-/// Everything that an image's features depend on, but the image.
+/// Everything that an image's features depend on, except the image.
 #[derive(Debug, Clone)]
 pub(super) struct FeatureSettings {
     fields: Vec<Vec<u8>>,
 }
 
 impl FeatureSettings {
-    /// The conversion with its size, the backbone, the kind of device (CPU and CUDA differ in the last digits) and the
-    /// layout of the numbers.
+    /// The settings for a conversion and a backbone on its device. They include the kind of device, since CPU and CUDA differ in
+    /// the last digits, and the layout of the numbers.
     pub(super) fn new(spec: &ConversionSpec, backbone: &Backbone) -> Self {
         let layout = Block::ALL.iter().map(Block::to_string).collect::<Vec<_>>().join(" ");
         let device = if backbone.device().is_cuda() { "cuda" } else { "cpu" };
@@ -32,7 +32,7 @@ impl FeatureSettings {
         }
     }
 
-    /// The name of `image`'s features.
+    /// The key of `image`'s features.
     pub(super) fn key(&self, image: Digest) -> Digest {
         let fields: Vec<&[u8]> =
             std::iter::once(image.as_bytes().as_slice()).chain(self.fields.iter().map(Vec::as_slice)).collect();

@@ -1,7 +1,7 @@
 //! The frozen backbone's pooled features, computed once and cached.
 //!
-//! A frozen backbone gives an image the same features in every epoch and fold, and flips have four outcomes only. So each
-//! image goes through the network once for each conversion, and everything after works on a table of numbers.
+//! A frozen backbone computes the same features of an image in every epoch and fold, and flips make only four variants of it. So
+//! each variant of an image passes through the network once per conversion. Training uses the table of these features.
 
 mod compute;
 mod error;

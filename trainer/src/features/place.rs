@@ -1,8 +1,9 @@
-//! Where caches live.
+//! The folder of the caches.
 
 use std::path::PathBuf;
 
-/// The folder of all of Cellgate's caches: `$XDG_CACHE_HOME/cellgate`, else `~/.cache/cellgate`; none without a home.
+/// The folder of all of Cellgate's caches: `$XDG_CACHE_HOME/cellgate`, else `~/.cache/cellgate`. `None` if neither
+/// `XDG_CACHE_HOME` nor `HOME` is an absolute path.
 #[must_use]
 pub fn default_cache_root() -> Option<PathBuf> {
     let absolute = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());

@@ -1,4 +1,4 @@
-//! The cache of features and the way to fill it.
+//! The cache of features.
 
 use super::key::FeatureSettings;
 use super::table::FeatureTable;
@@ -13,42 +13,41 @@ use indicatif::ProgressBar;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Names another folder than the default one.
+/// The environment variable with the cache's folder.
 const VARIABLE: &str = "CELLGATE_CACHE";
 
-/// A folder of cached features: one file an image, conversion and backbone, shared by all folds, epochs and runs, and by
-/// programs that run at the same time.
+/// A folder of cached features, with one file per image, conversion and backbone. All folds, epochs and runs share it, and
+/// processes may use it at the same time.
 #[derive(Debug, Clone)]
 pub struct FeatureStore {
     folder: PathBuf,
 }
 
 impl FeatureStore {
-    /// The store in `folder` (`--cache`) if there is one, else in the one named by the environment variable
-    /// `CELLGATE_CACHE`, else in `~/.cache/cellgate/features`. The folder is made when the first file is written.
+    /// Opens the store in `folder` (`--cache`) if given, else in `$CELLGATE_CACHE`, else in `~/.cache/cellgate/features`. The
+    /// folder is created when the first file is written.
     ///
     /// # Errors
-    /// [`FeatureError::NoFolder`] where none of them is there.
+    /// [`FeatureError::NoFolder`] if no folder is known.
     pub fn open(folder: Option<&Path>) -> Result<Self, FeatureError> {
         let named = folder.map(Path::to_owned).or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from));
         let folder = named.or_else(|| default_cache_root().map(|root| root.join("features")));
         Ok(Self { folder: folder.ok_or(FeatureError::NoFolder)? })
     }
 
-    /// Where it is.
+    /// The store's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The features of `parts` with all blocks ([`Block::ALL`]), converted as `spec` says: out of the cache, or computed
-    /// and cached. `progress` is moved on by one for each part.
+    /// Returns the features of `parts`, converted by `spec`, with all blocks ([`Block::ALL`]). Features that are not in the cache
+    /// are computed and cached. `progress` advances by one per part.
     ///
-    /// The numbers depend on image, conversion, backbone and kind of device alone, not on the other parts, nor on what
-    /// was cached before.
+    /// The features of a part depend on its image, the conversion, the backbone and the kind of device only.
     ///
     /// # Errors
-    /// [`FeatureError`] for the first part that fails; everything computed until then stays in the cache.
+    /// [`FeatureError`] for the first part that fails. Features computed until then stay in the cache.
     pub fn features<'a>(
         &self,
         parts: impl IntoIterator<Item = &'a Part>,
@@ -81,7 +80,7 @@ impl FeatureStore {
                 }
             }
         }
-        // What came out of the cache says nothing about the time left.
+        // The time of cached parts must not count in the estimate of the time left.
         progress.reset_eta();
         compute::features(&to_compute, spec, backbone, &blocks, |part, features| {
             let key = settings.key(part.digest);
@@ -96,7 +95,7 @@ impl FeatureStore {
         Ok(FeatureTable::new(blocks.to_vec(), values))
     }
 
-    /// 256 folders keep each of them small.
+    /// The file of `key`. Spread over 256 folders, so that each stays small.
     fn path(&self, key: Digest) -> PathBuf {
         let name = key.to_string();
         self.folder.join(&name[..2]).join(format!("{name}.features"))
@@ -149,13 +148,13 @@ mod tests {
         let files = cached_files(&store);
         assert_eq!(files.len(), 2, "identical images are computed once: {files:?}");
 
-        // What a kill or a power cut may leave behind: a torn file, one of zeros, one that never got its name.
+        // A kill or a power failure may leave a torn file, a file of zeros, or a file under its temporary name.
         let whole = std::fs::read(&files[0]).unwrap();
         std::fs::write(files[0].with_file_name(".writing-x"), &whole[..100]).unwrap();
         for damaged in [whole[..whole.len() / 2].to_vec(), vec![0; whole.len()], vec![]] {
             std::fs::write(&files[0], damaged).unwrap();
             assert_eq!(features(&parts).unwrap(), first);
-            assert_eq!(std::fs::read(&files[0]).unwrap(), whole, "mended");
+            assert_eq!(std::fs::read(&files[0]).unwrap(), whole, "repaired");
         }
 
         // With everything cached no image is opened.
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_changed_and_a_broken_specification_are_errors() {
+    fn a_changed_image_and_an_incomplete_conversion_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let mut parts = parts(folder.path());
         let store = FeatureStore::open(Some(folder.path())).unwrap();

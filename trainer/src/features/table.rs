@@ -1,9 +1,9 @@
-//! Features of many images as one table.
+//! The features of many images as one table.
 
 use crate::network::backbone::VARIANTS;
 use crate::network::pooling::{self, Block};
 
-/// The features of some parts, four variants each (identity, mirrored left to right, top to bottom, both).
+/// The features of parts, with four variants each: the image, flipped left to right, flipped top to bottom, flipped both ways.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureTable {
     blocks: Vec<Block>,
@@ -12,7 +12,7 @@ pub struct FeatureTable {
 }
 
 impl FeatureTable {
-    /// A table of `values`, part by part, variant by variant, block by block.
+    /// Makes a table of `values`, ordered by part, then variant, then block.
     ///
     /// # Panics
     /// If the number of values is not a whole number of parts.
@@ -29,7 +29,7 @@ impl FeatureTable {
         self.parts
     }
 
-    /// The blocks that a row is the concatenation of.
+    /// The blocks of a row, in their order.
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
@@ -41,7 +41,7 @@ impl FeatureTable {
         pooling::width(&self.blocks)
     }
 
-    /// The features of a part's variant (0 to 3; 0 is the image as it is).
+    /// The features of a part's variant, 0 to 3; 0 is the image itself.
     ///
     /// # Panics
     /// If there is no such part or variant.
@@ -58,7 +58,7 @@ impl FeatureTable {
         &self.values
     }
 
-    /// The features of a part's variant, of `blocks` only, in their order.
+    /// The features of a part's variant: those of `blocks` only, in the order of `blocks`.
     ///
     /// # Panics
     /// If there is no such part or variant, or a block is not in the table.
@@ -87,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_lie_part_by_part_and_variant_by_variant() {
+    fn rows_are_ordered_by_part_then_variant() {
         let table = table();
         assert_eq!((table.parts(), table.width()), (2, 192));
         assert_eq!(table.row(1, 2)[0], f32::from(192 * 6_u16));
     }
 
     #[test]
-    fn blocks_are_selected_in_the_wanted_order() {
+    fn blocks_are_selected_in_the_given_order() {
         let selected = table().select_row(1, 3, &[SECOND, FIRST]);
         assert_eq!(selected[..128], table().row(1, 3)[64..]);
         assert_eq!(selected[128..], table().row(1, 3)[..64]);
