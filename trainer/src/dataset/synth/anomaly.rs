@@ -1,4 +1,4 @@
-//! The paper's eleven kinds of anomaly (section 2.1), drawn into an electrode.
+//! Draws the paper's eleven kinds of anomaly (section 2.1) into an electrode.
 
 use super::area::Area;
 use super::electrode::Electrode;
@@ -8,7 +8,7 @@ use super::random::Random;
 use super::texture::{profile, smooth};
 
 impl AnomalyKind {
-    /// Draws it into `electrode`. `severity` is 0..=1: it makes an anomaly larger, more frequent and stronger.
+    /// Draws an anomaly of this kind into `electrode`. A larger `severity`, 0..=1, makes it larger, more frequent and stronger.
     pub(super) fn draw(self, electrode: &mut Electrode, severity: f32, random: &mut Random) {
         match self {
             Self::Scratches => scratches(electrode, severity, random),
@@ -26,17 +26,17 @@ impl AnomalyKind {
     }
 }
 
-/// A number of things: `least` at severity 0, up to `most` at 1.
+/// A random count: `least` at severity 0, up to `most` at severity 1.
 fn count(least: usize, most: usize, severity: f32, random: &mut Random) -> usize {
     least + ((most - least) as f32 * severity * random.between(0.6, 1.0) + 0.5) as usize
 }
 
-/// A place somewhere in the coated area.
+/// A random position in the coated area.
 fn anywhere(electrode: &Electrode, random: &mut Random) -> (f32, f32) {
     electrode.to_image(electrode.coated.at(random.between(0.03, 0.97), random.between(0.03, 0.97)))
 }
 
-/// Something dragged over the coating took some of it away: thin, long, slightly bent.
+/// Something was dragged over the coating and removed some of it: thin, long, slightly bent marks.
 fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 9, severity, random) {
         let (mut x, mut y) = anywhere(electrode, random);
@@ -53,7 +53,7 @@ fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
         }
         let half_width = random.between(0.9, 1.6 + 3.2 * severity) * electrode.px;
         let taken = random.between(0.25, 0.4 + 0.5 * severity);
-        // What was taken lies at both sides.
+        // The removed coating is at both sides.
         let sides = Mask::stroke(&electrode.coating, &points, half_width * 2.2, 1.0);
         electrode.coating.change(&sides, |coating, strength| coating * (1.0 + 0.2 * taken * strength));
         let mask = Mask::stroke(&electrode.coating, &points, half_width, 1.0);
@@ -61,7 +61,7 @@ fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// The coating head left straight lines along its way.
+/// The coating head left straight lines along its path.
 fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 6, severity, random) {
         let u = random.between(0.03, 0.97);
@@ -75,7 +75,7 @@ fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// A place on one of the sheet's four edges, and the direction into the sheet.
+/// A random position on one of the four edges of `area`, and the direction inwards.
 fn on_an_edge(area: Area, random: &mut Random) -> ((f32, f32), (f32, f32)) {
     let along = random.between(0.05, 0.95);
     match random.below(6) {
@@ -101,7 +101,7 @@ fn edge_cuts(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// The coating was stretched at an edge: fine cracks into the sheet, and ripples.
+/// The coating was stretched at an edge: fine cracks inwards, and ripples.
 fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let (place, (in_x, in_y)) = on_an_edge(electrode.coated, random);
     let px = electrode.px;
@@ -126,7 +126,7 @@ fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) 
     electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
 }
 
-/// Ink was wiped while it was wet: soft parallel traces, thinner in their middle, thicker where the ink was pushed to.
+/// Wet ink was wiped: soft parallel traces of thinner coating, each with a thicker end where the ink was pushed to.
 fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 3, severity, random) {
         let px = electrode.px;
@@ -172,7 +172,7 @@ fn edge_ink_flow(electrode: &mut Electrode, severity: f32, random: &mut Random) 
     }
 }
 
-/// Air under or in the ink: thin inside, with a thicker rim.
+/// Air was under or in the ink: spots of thin coating with a thicker rim.
 fn bubbles(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let group = anywhere(electrode, random);
     for _ in 0..count(2, 45, severity, random) {
@@ -214,7 +214,7 @@ fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// The flow of ink varied in time: bands across the coating's way.
+/// The flow of ink varied over time: bands across the coating's path.
 fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let (length, px) = (electrode.way().0, electrode.px);
     let mut bands = profile(length, random.between(25.0, 70.0) * px, random);
@@ -227,7 +227,7 @@ fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Rando
     electrode.scale_coating(|along, _| bands[along]);
 }
 
-/// Where the ink starts or stops: a thick, ragged ridge, and too little ink behind it.
+/// The ink started or stopped badly: a thick, ragged ridge, and too little ink behind it.
 fn ink_entry_exit(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let (breadth, px) = (electrode.way().1, electrode.px);
     let at_entry = random.happens(0.5);

@@ -1,7 +1,7 @@
-//! Whole things shared out in proportion.
+//! Divides whole numbers in proportion to weights.
 
-/// `total` things among owners in proportion to `weights`, by the largest remainder; at least one each where there are
-/// enough.
+/// Divides `total` items among owners in proportion to `weights`, by the largest-remainder method. Each owner gets at least one
+/// item if there are enough.
 pub(super) fn apportion(total: usize, weights: &[usize]) -> Vec<usize> {
     let mut shares = apportion_up_to(total, weights, &vec![total; weights.len()]);
     while let Some(empty) = shares.iter().position(|share| *share == 0) {
@@ -15,8 +15,8 @@ pub(super) fn apportion(total: usize, weights: &[usize]) -> Vec<usize> {
     shares
 }
 
-/// `total` things among owners in proportion to `weights`, by the largest remainder, no more than `limits` each.
-/// All are given out as long as the limits of owners with a weight allow.
+/// Divides `total` items among owners in proportion to `weights`, by the largest-remainder method, with at most `limits` items
+/// each. All items are given out if the limits of the owners with a weight allow it.
 pub(super) fn apportion_up_to(total: usize, weights: &[usize], limits: &[usize]) -> Vec<usize> {
     let sum = weights.iter().sum::<usize>().max(1);
     let mut shares: Vec<_> =

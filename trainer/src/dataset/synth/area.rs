@@ -10,7 +10,7 @@ pub(super) struct Area {
 }
 
 impl Area {
-    /// A place at the shares `u` and `v` of width and height.
+    /// The position at the shares `u` and `v` of width and height.
     pub(super) fn at(&self, u: f32, v: f32) -> (f32, f32) {
         (self.left + u * (self.right - self.left), self.top + v * (self.bottom - self.top))
     }

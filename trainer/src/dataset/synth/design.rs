@@ -1,4 +1,4 @@
-//! What is to be made: bundles and their style, and each part with its label, anomalies and annotators.
+//! The set design: the bundles with their styles, and each part with its label, anomalies and annotators' labels.
 
 use super::apportion::{apportion, apportion_up_to};
 use super::kind::AnomalyKind;
@@ -7,8 +7,8 @@ use super::style::{self, BundleStyle};
 use super::{SynthConfig, SynthError};
 use crate::dataset::Label;
 
-/// Parts and abnormal parts of twelve bundles as the paper's: 714 and 152 in all, sizes and balance vary, two bundles
-/// have one class only. The paper does not print the single numbers; these are ours.
+/// Parts and abnormal parts of twelve bundles. As in the paper, there are 714 and 152 in all, sizes and balance vary, and two
+/// bundles have one class only. The paper does not print the numbers of each bundle; these are ours.
 const BUNDLES: [(usize, usize); 12] = [
     (34, 2),
     (24, 2),
@@ -31,7 +31,7 @@ pub(super) const EXPERTS: [&str; 2] = ["expert_1", "expert_2"];
 pub(super) const LARGEST_WIDTH_PX: f32 = 1219.0;
 pub(super) const LARGEST_HEIGHT_PX: f32 = 2115.0;
 
-/// Above this severity an anomaly makes a part abnormal.
+/// An anomaly of this severity or more makes a part abnormal.
 pub(super) const ABNORMAL_SEVERITY: f32 = 0.3;
 
 /// One part.
@@ -44,20 +44,20 @@ pub(super) struct PartDesign {
     pub(super) label: Label,
     /// Kinds and severities, 0..=1.
     pub(super) anomalies: Vec<(AnomalyKind, f32)>,
-    /// What each of [`EXPERTS`] calls it.
+    /// The labels of each of [`EXPERTS`].
     pub(super) experts: [Label; EXPERTS.len()],
     /// Size in pixels.
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Loading of its coating, 1 nominal: drifts over the bundle.
+    /// Loading of its coating, nominally 1. It drifts over the bundle.
     pub(super) loading: f32,
-    /// Strength of the beam, 1 nominal.
+    /// Strength of the beam, nominally 1.
     pub(super) beam: f32,
-    /// The stream of random numbers that it is rendered from.
+    /// The stream of random numbers for rendering.
     pub(super) stream: u64,
 }
 
-/// Everything that is to be made.
+/// The design of a data set.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SetDesign {
     pub(super) bundles: Vec<BundleStyle>,
@@ -66,7 +66,7 @@ pub(super) struct SetDesign {
 }
 
 impl SetDesign {
-    /// The design that follows from `config` alone.
+    /// Makes the design of `config`. It depends on `config` only.
     pub(super) fn new(config: &SynthConfig) -> Result<Self, SynthError> {
         config.check()?;
         let pattern = |bundle: usize| BUNDLES[bundle % BUNDLES.len()];
@@ -74,7 +74,7 @@ impl SetDesign {
         let abnormal_weights: Vec<_> = (0..config.bundles)
             .map(|bundle| {
                 let (parts, abnormal) = pattern(bundle);
-                // In thousandths: rounded down to whole parts, a small bundle that has abnormal ones would lose its share.
+                // In thousandths: whole parts, rounded down, would leave a small bundle without abnormal parts.
                 sizes[bundle] * abnormal * 1000 / parts
             })
             .collect();
@@ -98,13 +98,13 @@ impl SetDesign {
 }
 
 impl PartDesign {
-    /// Part `number` of all. `way` is its place in its bundle, -0.5 at the first part to 0.5 at the last.
+    /// Designs part `number` of the data set. `way` is its position in its bundle, from -0.5 (first) to 0.5 (last).
     fn new(config: &SynthConfig, number: usize, bundle: usize, style: &BundleStyle, way: f32, label: Label) -> Self {
         let stream = 2 * number as u64;
         let mut random = Random::new(config.seed, stream);
         let (u, v) = (random.unit(), random.unit());
         let scale = config.scale as f32;
-        // Skewed as the paper's: between 1119 and 1219 with the mean 1145, between 2053 and 2115 with the mean 2072.
+        // Skewed as in the paper: widths 1119 to 1219 with mean 1145, heights 2053 to 2115 with mean 2072.
         let width = scaled(LARGEST_WIDTH_PX - 100.0 + 100.0 * u * (0.96 * v + 0.04), scale);
         let height = scaled(LARGEST_HEIGHT_PX - 62.0 + 62.0 * v * (0.80 * v + 0.16 * u), scale);
         let anomalies = anomalies(label, style, &mut random);
@@ -113,7 +113,7 @@ impl PartDesign {
             let seen = worst + 0.05 * random.normal();
             if seen > threshold { Label::Abnormal } else { Label::Normal }
         });
-        // They may disagree, but one of them gave the label.
+        // The annotators may disagree, but at least one gives the label.
         if !experts.contains(&label) {
             experts[random.below(EXPERTS.len())] = label;
         }
@@ -125,7 +125,7 @@ impl PartDesign {
 }
 
 impl PartDesign {
-    /// The path in the data set of the mask of its anomaly `index`.
+    /// The path, in the data set, of the mask of anomaly `index`.
     pub(super) fn mask(&self, index: usize) -> String {
         let name = self.image.trim_start_matches("images/").trim_end_matches(".tif");
         let kind = self.anomalies[index].0.name().replace([' ', '/'], "-");
@@ -133,15 +133,15 @@ impl PartDesign {
     }
 }
 
-/// `pixels` at full scale as whole pixels at `scale`.
+/// The number of pixels at `scale` for `pixels` at full scale.
 pub(super) fn scaled(pixels: f32, scale: f32) -> u32 {
     (pixels * scale + 0.5) as u32
 }
 
-/// The streams that put the labels of each bundle into order, far above those of parts.
+/// First of the streams that shuffle the labels of each bundle, far above the streams of parts.
 const LABEL_STREAM: u64 = 1 << 40;
 
-/// An abnormal part shows one anomaly or more; a normal part may show minor ones.
+/// Draws anomalies: an abnormal part has at least one; any part may have minor ones.
 fn anomalies(label: Label, style: &BundleStyle, random: &mut Random) -> Vec<(AnomalyKind, f32)> {
     let minor = |random: &mut Random| ABNORMAL_SEVERITY * random.between(0.15, 0.95);
     let mut severities = Vec::new();
@@ -161,14 +161,14 @@ fn anomalies(label: Label, style: &BundleStyle, random: &mut Random) -> Vec<(Ano
     severities.into_iter().map(|severity| (draw_kind(&mut frequency, random), severity)).collect()
 }
 
-/// A kind by `frequency`, where its own becomes 0: each occurs once.
+/// Draws a kind by `frequency` and sets its frequency to 0, so that each kind occurs at most once per part.
 fn draw_kind(frequency: &mut [f32; AnomalyKind::ALL.len()], random: &mut Random) -> AnomalyKind {
     let mut place = random.unit() * frequency.iter().sum::<f32>();
     let drawn = frequency.iter().position(|share| {
         place -= share;
         *share > 0.0 && place < 0.0
     });
-    // Rounding may leave a little of the sum: then it is the last kind that is left.
+    // Rounding may leave a rest of the sum. Then the last kind that remains is drawn.
     let drawn = drawn.or_else(|| frequency.iter().rposition(|share| *share > 0.0)).unwrap_or(0);
     frequency[drawn] = 0.0;
     AnomalyKind::ALL[drawn]
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_wishes_are_refused() {
+    fn values_out_of_range_are_refused() {
         for (parts, bundles, scale) in [(0, 1, 1.0), (5, 0, 1.0), (5, 6, 1.0), (5, 2, 0.01), (5, 2, f64::NAN)] {
             let config = SynthConfig { parts, bundles, scale, seed: 0 };
             assert!(matches!(SetDesign::new(&config), Err(SynthError::Config { .. })), "{config:?}");
@@ -226,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_plan_has_its_parts_and_no_empty_bundle(bundles in 1..40_usize, more in 0..300_usize, seed: u64) {
+        fn every_design_has_its_parts_and_no_empty_bundle(bundles in 1..40_usize, more in 0..300_usize, seed: u64) {
             let design = design(bundles + more, bundles, seed);
             prop_assert_eq!(design.parts.len(), bundles + more);
             prop_assert!((0..bundles).all(|bundle| design.parts.iter().any(|part| part.bundle == bundle)));

@@ -1,33 +1,33 @@
-//! The flat-panel detector: the same one takes all images of a set, so what is wrong with it is in all of them.
+//! The flat-panel detector. One detector takes all images of a data set, so its faults are in all of them.
 
 use super::SynthConfig;
 use super::design::{LARGEST_HEIGHT_PX, LARGEST_WIDTH_PX, scaled};
 use super::random::Random;
 use super::texture::{Texture, blur};
 
-/// The level of the beam where nothing stands in its way.
+/// The level of the unattenuated beam.
 pub(super) const OPEN_BEAM_LEVEL: f32 = 2760.0;
-/// Standard deviation of the quantum noise at the open beam's level, at full scale.
+/// Standard deviation of the quantum noise at [`OPEN_BEAM_LEVEL`], at full scale.
 const NOISE_LEVELS: f32 = 14.0;
-/// Share of the beam that arrives scattered, and from how far away, in pixels at full scale.
+/// Share of the beam that is scattered, and the range of the scatter in pixels at full scale.
 pub(super) const SCATTERED: f32 = 0.06;
 const SCATTER_PX: f32 = 60.0;
-/// Standard deviations of gain: of pixels, of columns, and of the readout blocks that columns belong to.
+/// Standard deviations of the gain of pixels, of columns and of readout blocks of columns; width of a block in pixels at full scale.
 const PIXEL_GAIN: f32 = 0.0015;
 const COLUMN_GAIN: f32 = 0.0008;
 const BLOCK_GAIN: f32 = 0.0012;
 const BLOCK_PX: f32 = 128.0;
-/// Amplitude of the beam's own unevenness.
+/// Amplitude of the unevenness of the beam.
 const SHADING: f32 = 0.004;
-/// Share of pixels that always read nearly nothing, or far too much. Together less than the 0.01 % that percentiles
-/// leave out at either end.
+/// Shares of dead pixels (almost 0) and hot pixels (far too high). Each is less than the 0.01 % of the pixels that the percentiles
+/// leave out at each end.
 const DEAD_SHARE: f32 = 0.000_02;
 const HOT_SHARE: f32 = 0.000_03;
-/// The streams of the gain and of the bad pixels, far above those of parts.
+/// The streams of the gain and of the bad pixels, far above the streams of parts.
 const GAIN_STREAM: u64 = 1 << 42;
 const BAD_STREAM: u64 = GAIN_STREAM + 1;
 
-/// A pixel that always reads the same.
+/// A pixel with a constant level.
 #[derive(Debug, Clone, Copy)]
 struct BadPixel {
     x: usize,
@@ -41,13 +41,13 @@ pub(super) struct Detector {
     height: usize,
     /// Length of a full-scale pixel in pixels.
     px: f32,
-    /// Each pixel's gain, with the beam's unevenness: the fixed pattern.
+    /// The fixed pattern: the gain of each pixel, with the unevenness of the beam.
     gain: Vec<f32>,
     bad: Vec<BadPixel>,
 }
 
 impl Detector {
-    /// The detector that takes the images of `config`.
+    /// Makes the detector for the images of `config`.
     pub(super) fn new(config: &SynthConfig) -> Self {
         let px = config.scale as f32;
         let (width, height) = (scaled(LARGEST_WIDTH_PX, px) as usize, scaled(LARGEST_HEIGHT_PX, px) as usize);
@@ -76,13 +76,13 @@ impl Detector {
         (self.width, self.height)
     }
 
-    /// The radiograph's levels from the primary beam's `levels` behind the electrode, rows of `width` pixels. `noise` is
-    /// relative to the detector's usual one.
+    /// Takes an image: converts the primary beam's `levels` behind the electrode, in rows of `width` pixels, to the radiograph's
+    /// levels. `noise` is relative to the detector's usual noise.
     pub(super) fn take(&self, mut levels: Vec<f32>, width: usize, noise: f32, random: &mut Random) -> Vec<u16> {
         self.spread(&mut levels, width);
         let height = levels.len() / width;
         let (left, top) = (random.below(self.width - width + 1), random.below(self.height - height + 1));
-        // Pixels of a smaller image stand for several of the detector's: less noise each.
+        // A pixel of a smaller image represents several detector pixels, so it has less noise.
         let scale = NOISE_LEVELS * noise * (0.35 + 0.65 * self.px.min(1.0));
         let mut row_noise = vec![0.0; width];
         let mut whole = Vec::with_capacity(levels.len());
@@ -91,7 +91,7 @@ impl Detector {
             let gain = &self.gain[(top + y) * self.width + left..][..width];
             whole.extend(row.iter().zip(&row_noise).zip(gain).map(|((level, noise), gain)| {
                 let deviation = scale * (level * (1.0 / OPEN_BEAM_LEVEL)).sqrt();
-                // The cast cuts off at 0 and 65,535.
+                // The cast saturates at 0 and 65,535.
                 ((level + deviation * noise) * gain + 0.5) as u16
             }));
         }
@@ -103,7 +103,7 @@ impl Detector {
         whole
     }
 
-    /// Scatter and the scintillator's blur.
+    /// Applies the scatter and the scintillator's blur.
     pub(super) fn spread(&self, levels: &mut [f32], width: usize) {
         let scatter = Texture::of_means(levels, width, SCATTER_PX * self.px, 4);
         let mut buffer = Vec::new();
@@ -111,16 +111,16 @@ impl Detector {
             row.iter_mut().for_each(|level| *level *= 1.0 - SCATTERED);
             scatter.add_row(y, SCATTERED, row, &mut buffer);
         }
-        // A full-scale pixel sees more of its neighbours than the larger pixels of a smaller image.
+        // The blur reaches further in full-scale pixels than in the larger pixels of a smaller image.
         for _ in 0..if self.px < 0.5 { 1 } else { 2 } {
             blur(levels, width);
         }
     }
 }
 
-/// Dead and hot pixels, each at its own level.
+/// Draws dead and hot pixels, each with its own constant level.
 fn bad_pixels(width: usize, height: usize, random: &mut Random) -> Vec<BadPixel> {
-    // Rounded down: small detectors have none, as one alone would move their images' percentiles.
+    // Rounded down: a small detector has no bad pixels, since a single one would move the percentiles of its images.
     let mut count = |share: f32| ((width * height) as f32 * share * random.between(0.5, 1.5)) as usize;
     let (dead, hot) = (count(DEAD_SHARE), count(HOT_SHARE));
     (0..dead + hot)

@@ -1,4 +1,4 @@
-//! A flawless electrode: a sheet of substrate with a coated area, each with its texture, in its tray.
+//! A flawless electrode in its tray: a sheet of substrate with a coated area, each with its texture.
 
 use super::area::Area;
 use super::design::PartDesign;
@@ -10,10 +10,10 @@ use super::tray;
 
 /// The uncoated border of the sheet, in pixels at full scale.
 const BORDER_PX: f32 = 32.0;
-/// From the image's edge to the sheet, in pixels at full scale.
+/// Smallest and largest distance from the image's edge to the sheet, in pixels at full scale.
 const MARGIN_PX: (f32, f32) = (18.0, 32.0);
 
-/// How an electrode lies in its image, and how much of each material is where.
+/// The position of an electrode in its image, and the amount of each material at each pixel.
 pub(super) struct Electrode {
     /// Length of a full-scale pixel in pixels of this image.
     pub(super) px: f32,
@@ -21,20 +21,20 @@ pub(super) struct Electrode {
     pub(super) sheet: Area,
     /// The coated area of the sheet.
     pub(super) coated: Area,
-    /// Whether ink enters at the left and leaves at the right, not at the top and the bottom.
+    /// Whether the coating runs from left to right; else from top to bottom.
     pub(super) crosswise: bool,
     /// Optical depth of the tray.
     pub(super) tray: Field,
-    /// Thickness of the substrate, 1 nominal.
+    /// Thickness of the substrate, nominally 1.
     pub(super) substrate: Field,
-    /// Loading of the coating, 1 nominal.
+    /// Loading of the coating, nominally 1.
     pub(super) coating: Field,
-    /// Shift in x a pixel of y: a small turn of the sheet.
+    /// Shift in x per pixel in y: a small rotation of the sheet.
     tilt: f32,
 }
 
 impl Electrode {
-    /// The electrode that `design` describes, made the way of its bundle.
+    /// Makes the electrode of `design` in the style of its bundle.
     pub(super) fn new(style: &BundleStyle, design: &PartDesign, px: f32, random: &mut Random) -> Self {
         let (width, height) = (design.width as usize, design.height as usize);
         let mut margin = || random.between(MARGIN_PX.0, MARGIN_PX.1) * px;
@@ -55,25 +55,25 @@ impl Electrode {
         electrode
     }
 
-    /// The image's place of a place in the sheet's coordinates.
+    /// Converts a position in the sheet's coordinates to image coordinates.
     pub(super) fn to_image(&self, (x, y): (f32, f32)) -> (f32, f32) {
         let (width, height) = (self.coating.width as f32, self.coating.height as f32);
         (x + self.tilt * (y - height / 2.0), y - self.tilt * (x - width / 2.0))
     }
 
-    /// The image's place at the share `across` of the coating's way's breadth and the share `along` of its length.
+    /// The image coordinates at the shares `across` and `along` of the breadth and length of the coating's path.
     pub(super) fn on_the_way(&self, across: f32, along: f32) -> (f32, f32) {
         let (u, v) = if self.crosswise { (along, across) } else { (across, along) };
         self.to_image(self.coated.at(u, v))
     }
 
-    /// Pixels along the coating's way and across it.
+    /// The number of pixels along the coating's path and across it.
     pub(super) fn way(&self) -> (usize, usize) {
         let (width, height) = (self.coating.width, self.coating.height);
         if self.crosswise { (width, height) } else { (height, width) }
     }
 
-    /// Multiplies the coating everywhere by `factor(along, across)`, in pixels of the coating's way.
+    /// Multiplies the coating at each pixel by `factor(along, across)`, the pixel's position along and across the coating's path.
     pub(super) fn scale_coating(&mut self, factor: impl Fn(usize, usize) -> f32) {
         let width = self.coating.width;
         for (y, row) in self.coating.values.chunks_exact_mut(width).enumerate() {
@@ -83,14 +83,14 @@ impl Electrode {
         }
     }
 
-    /// Lays the substrate and coats it with `loading`, 1 nominal.
+    /// Fills the substrate and the coating, with `loading`, nominally 1.
     fn fill(&mut self, style: &BundleStyle, loading: f32, random: &mut Random) {
         let (width, height, px) = (self.coating.width, self.coating.height, self.px);
         let square = |cell: f32| [cell * px, cell * px];
         let fine = Texture::new(width, height, square(style.mottle_px), random);
         let coarse = Texture::new(width, height, square(style.mottle_px * 5.0), random);
         let slow = Texture::new(width, height, square(420.0), random);
-        // What the coating head does unevenly across its way becomes a streak along it.
+        // Unevenness across the coating's path becomes streaks along it.
         let (across, along) = (style.streak_px * px, 1100.0 * px);
         let streak_cell = if self.crosswise { [along, across] } else { [across, along] };
         let streaks = Texture::new(width, height, streak_cell, random);
@@ -130,10 +130,10 @@ impl Electrode {
         }
     }
 
-    /// What the method leaves regularly: the loading of each column, and what each row adds to it.
+    /// The regular pattern of the coating method: the loading of each column, and the amount that each row adds.
     fn regular(&self, style: &BundleStyle, random: &mut Random) -> (Vec<f32>, Vec<f32>) {
         let (width, height, px) = (self.coating.width, self.coating.height, self.px);
-        // A weave finer than two pixels can't be seen.
+        // A weave finer than two pixels is not visible.
         let weave = style.weave * smooth(style.weave_px * px / 2.0 - 1.0);
         let mut along_x = vec![1.0; width];
         let mut along_y = vec![0.0; height];

@@ -1,4 +1,4 @@
-//! The paper's eleven kinds of anomaly by name (section 2.1).
+//! The paper's eleven kinds of anomaly (section 2.1).
 
 /// A kind of anomaly that electrodes show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl AnomalyKind {
         }
     }
 
-    /// What most often causes it, for the manifest. The paper names none; these are ours.
+    /// Its most frequent cause, for the manifest. The paper has no causes; these are ours.
     pub(super) fn cause(self) -> &'static str {
         match self {
             Self::Scratches => "dragged over a hard edge when dry",

@@ -1,9 +1,9 @@
-//! Shapes with soft edges, drawn into a rectangle of an image: where and how strongly an anomaly acts.
+//! Masks: shapes with soft edges in a rectangle of an image. They say where and how strongly an anomaly acts.
 
 use super::random::Random;
 use super::texture::{Texture, smooth};
 
-/// A grid of values over an image, row by row.
+/// One value per pixel of an image, row by row.
 pub(super) struct Field {
     pub(super) width: usize,
     pub(super) height: usize,
@@ -15,7 +15,7 @@ impl Field {
         Self { width, height, values: vec![0.0; width * height] }
     }
 
-    /// Replaces each value under `mask` by `change(value, strength)`, strength above 0 and at most 1.
+    /// Replaces each value under `mask` by `change(value, strength)`, with `strength` above 0 and at most 1.
     pub(super) fn change(&mut self, mask: &Mask, change: impl Fn(f32, f32) -> f32) {
         for y in 0..mask.height {
             let start = (mask.top + y) * self.width + mask.left;
@@ -39,9 +39,9 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    /// An empty mask over the part of the rectangle from (`x0`, `y0`) to (`x1`, `y1`) that lies in `field`.
+    /// An empty mask over the rectangle from (`x0`, `y0`) to (`x1`, `y1`), clipped to `field`.
     pub(super) fn over(field: &Field, x0: f32, y0: f32, x1: f32, y1: f32) -> Self {
-        // A cast from a negative number gives 0.
+        // A negative number casts to 0.
         let (left, top) = ((x0 as usize).min(field.width), (y0 as usize).min(field.height));
         let (right, bottom) =
             ((x1.max(0.0) as usize + 1).min(field.width), (y1.max(0.0) as usize + 1).min(field.height));
@@ -49,7 +49,7 @@ impl Mask {
         Self { left, top, width, height, strengths: vec![0.0; width * height] }
     }
 
-    /// Raises each strength to `strength(x, y)` where that is larger.
+    /// Raises each strength to `strength(x, y)` if that is larger.
     pub(super) fn draw(&mut self, strength: impl Fn(f32, f32) -> f32) {
         for y in 0..self.height {
             for x in 0..self.width {
@@ -59,8 +59,8 @@ impl Mask {
         }
     }
 
-    /// A line along `points`, `half_width` pixels to either side; thinner than a pixel, it is fainter instead. Its edges
-    /// fall off over `soft` pixels, at least 1.
+    /// A line along `points`, `half_width` pixels to either side. A line thinner than a pixel is drawn fainter. Its edges fall off
+    /// over `soft` pixels, at least 1.
     pub(super) fn stroke(field: &Field, points: &[(f32, f32)], half_width: f32, soft: f32) -> Self {
         let soft = soft.max(1.0);
         let reach = half_width + soft;
@@ -87,8 +87,8 @@ impl Mask {
         mask
     }
 
-    /// An ellipse about `centre` with a ragged edge: `ragged` 0 is smooth, 1 very ragged. The strength falls from 1 to 0
-    /// over the share `soft` of the radius, above 0.
+    /// An ellipse around `centre` with a ragged edge: `ragged` is 0 for a smooth edge, 1 for a very ragged one. The strength falls
+    /// from 1 to 0 over the share `soft` of the radius; `soft` is above 0.
     pub(super) fn blob(
         field: &Field,
         centre: (f32, f32),
@@ -97,7 +97,7 @@ impl Mask {
         soft: f32,
         random: &mut Random,
     ) -> Self {
-        // Smaller than a pixel, it is fainter instead.
+        // An ellipse smaller than a pixel is drawn fainter.
         let full = (radius.0 * radius.1).min(1.0);
         let radius = (radius.0.max(1.0), radius.1.max(1.0));
         let reach = 1.0 + ragged;
@@ -120,7 +120,7 @@ impl Mask {
         mask
     }
 
-    /// Raises the strengths under `piece`, which lies inside.
+    /// Raises the strengths to those of `piece`, which must be inside this mask.
     fn raise(&mut self, piece: &Self) {
         for y in 0..piece.height {
             let start = (piece.top + y - self.top) * self.width + piece.left - self.left;
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stroke_covers_its_width_and_nothing_beyond() {
+    fn a_stroke_covers_exactly_its_width() {
         let mut field = Field::new(20, 10);
         let mask = Mask::stroke(&field, &[(-5.0, 4.0), (30.0, 4.0)], 1.0, 0.0);
         field.change(&mask, |_, strength| strength);

@@ -1,20 +1,20 @@
-//! Synthetic electrodes: a data set to try everything with, of the paper's sizes, levels, class balance and anomalies.
+//! Synthetic electrodes: a data set for trials, with the paper's sizes, levels, class balance and anomalies.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `design`, `apportion` | labels, anomalies and annotators of all parts, from the seed |
+//! | `design`, `apportion` | the set design: labels, anomalies and annotators of all parts, from the seed |
 //! | `style` | coating method and mixture of a bundle |
 //! | `tray`, `electrode` | a flawless electrode in its tray as three layers: tray, substrate and coating |
-//! | `kind`, `anomaly` | the paper's eleven kinds, drawn into the layers |
-//! | `render` | layers to levels by Beer and Lambert's law, and the anomalies' masks |
+//! | `kind`, `anomaly` | the paper's eleven kinds of anomaly, drawn into the layers |
+//! | `render` | from layers to levels by the Beer-Lambert law, and the anomalies' masks |
 //! | `detector` | scatter, blur, noise, fixed pattern, bad pixels |
-//! | `write`, `png` | the folder: images, masks, manifest, going on after a kill |
+//! | `write`, `png` | the folder: images, masks, manifest; continues after a kill |
 //! | `preview` | the contact sheet |
-//! | `sampler` | single electrodes outside of any data set, for `pretrain` |
+//! | `sampler` | single electrodes without a data set, for `pretrain` |
 //! | `area`, `mask`, `texture`, `random` | rectangles, shapes, smooth random fields, random numbers |
 //!
-//! The same configuration gives the same bytes on every machine and with any number of threads: each part has a ChaCha
-//! stream of its own, and levels come from exactly rounded operations only.
+//! The same configuration makes the same bytes on every machine, with any number of threads: each part has its own ChaCha stream,
+//! and levels are computed with exactly rounded operations only.
 
 mod anomaly;
 mod apportion;
@@ -40,17 +40,17 @@ pub use write::{Written, write};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// What to make.
+/// The configuration of a synthetic data set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SynthConfig {
-    /// Number of parts, at least one a bundle, at most 100,000.
+    /// Number of parts, at least one per bundle, at most 100,000.
     pub parts: usize,
     /// Number of bundles, at least 1.
     pub bundles: usize,
-    /// Size of a pixel's side relative to the paper's images, 0.05..=2: 0.1 gives images of about 207 x 114.
+    /// Width and height of the images relative to the paper's, 0.05..=2. At 0.1, images have about 207 x 114 pixels.
     pub scale: f64,
-    /// Names the random numbers.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
@@ -71,7 +71,7 @@ impl SynthConfig {
             return error(
                 "bundles",
                 self.bundles.to_string(),
-                format!("1 to the number of parts, {}: give --bundles", self.parts),
+                format!("1 to {}, the number of parts; give --bundles", self.parts),
             );
         }
         if !(0.05..=2.0).contains(&self.scale) {
@@ -81,27 +81,27 @@ impl SynthConfig {
     }
 }
 
-/// Why no synthetic data set was made.
+/// Why the synthetic data set could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SynthError {
-    /// A wish out of its range.
+    /// A value of the configuration is out of range.
     #[error("{what}: found {found}, expected {expected}")]
     Config {
-        /// Which one.
+        /// The value's name.
         what: &'static str,
-        /// Its value.
+        /// The value.
         found: String,
         /// Its range.
         expected: String,
     },
-    /// The folder holds something else.
+    /// The folder contains something else.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Foreign {
         /// The folder.
         path: PathBuf,
-        /// What it holds.
+        /// What it contains.
         found: String,
-        /// What it may hold.
+        /// What it may contain.
         expected: String,
     },
     /// A file could not be read or written.
@@ -109,7 +109,7 @@ pub enum SynthError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 /// Pixels row by row.
 #[derive(Clone, Copy)]
 pub(super) enum Pixels<'a> {
-    /// One byte a pixel.
+    /// One byte per pixel.
     Grey(&'a [u8]),
-    /// Red, green and blue of each pixel.
+    /// Red, green and blue, one byte each per pixel.
     Rgb(&'a [u8]),
 }
 
@@ -30,7 +30,7 @@ pub(super) fn write(path: &Path, width: u32, pixels: Pixels<'_>) -> io::Result<(
     file.flush()
 }
 
-/// Width and height of the PNG at `path`; `None` where it can't be read to its end.
+/// Width and height of the PNG at `path`; `None` if it can't be read completely.
 pub(super) fn size(path: &Path) -> Option<(u32, u32)> {
     let mut reader = png::Decoder::new(BufReader::new(File::open(path).ok()?)).read_info().ok()?;
     let mut bytes = vec![0; reader.output_buffer_size()?];

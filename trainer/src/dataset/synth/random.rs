@@ -1,13 +1,13 @@
-//! Random numbers that are the same on every machine: ChaCha's stream, and nothing but exactly rounded arithmetic.
+//! Random numbers that are the same on every machine: a ChaCha stream and exactly rounded arithmetic only.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// A source of random numbers, named by a seed and the number of its stream.
+/// A generator of random numbers, given by a seed and the number of a stream.
 pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
-    /// Stream `stream` of `seed`; streams do not overlap.
+    /// Makes the generator of stream `stream` of `seed`. Streams do not overlap.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -16,22 +16,22 @@ impl Random {
         Self(generator)
     }
 
-    /// Evenly spread in 0.0..1.0.
+    /// Uniform in 0.0..1.0.
     pub(super) fn unit(&mut self) -> f32 {
         (self.0.next_u32() >> 8) as f32 / (1 << 24) as f32
     }
 
-    /// Evenly spread from `lo` to `hi`.
+    /// Uniform from `lo` to `hi`.
     pub(super) fn between(&mut self, lo: f32, hi: f32) -> f32 {
         lo + (hi - lo) * self.unit()
     }
 
-    /// Evenly spread in 0..`count`.
+    /// Uniform in 0..`count`.
     pub(super) fn below(&mut self, count: usize) -> usize {
         ((u64::from(self.0.next_u32()) * count as u64) >> 32) as usize
     }
 
-    /// Whether something of probability `probability` happens.
+    /// True with the probability `probability`.
     pub(super) fn happens(&mut self, probability: f32) -> bool {
         self.unit() < probability
     }
@@ -41,17 +41,17 @@ impl Random {
         if self.happens(0.5) { 1.0 } else { -1.0 }
     }
 
-    /// Close to normally distributed, mean 0, variance 1: the sum of four evenly spread numbers.
+    /// Approximately normally distributed with mean 0 and variance 1: a sum of four uniform numbers.
     pub(super) fn normal(&mut self) -> f32 {
         normal_from_bits(self.0.next_u64())
     }
 
-    /// Fills `values` as [`Random::normal`] would.
+    /// Fills `values` with the numbers that [`Random::normal`] would return.
     pub(super) fn fill_normal(&mut self, values: &mut [f32]) {
         values.iter_mut().for_each(|value| *value = normal_from_bits(self.0.next_u64()));
     }
 
-    /// Puts `items` into a random order.
+    /// Shuffles `items`.
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -59,10 +59,10 @@ impl Random {
     }
 }
 
-/// The sum of the four 16-bit words of `bits`, brought to mean 0 and variance 1.
+/// The sum of the four 16-bit words of `bits`, scaled to mean 0 and variance 1.
 fn normal_from_bits(bits: u64) -> f32 {
     let sum = (bits & 0xffff) + ((bits >> 16) & 0xffff) + ((bits >> 32) & 0xffff) + (bits >> 48);
-    // Four evenly spread words have the mean 4 x 32767.5 and the variance 4 x 65536^2 / 12.
+    // The sum of four uniform words has the mean 4 x 32767.5 and the variance 4 x 65536^2 / 12.
     (sum as f32 - 131_070.0) * (1.732_050_8 / 65_536.0)
 }
 
@@ -74,7 +74,7 @@ mod tests {
     fn the_stream_is_the_same_on_every_machine() {
         let mut random = Random::new(7, 3);
         let first: Vec<_> = (0..4).map(|_| random.0.next_u32()).collect();
-        // From a ChaCha8 of its own, written in Python after Bernstein's paper.
+        // From an independent ChaCha8, written in Python from Bernstein's paper.
         assert_eq!(first, [2_897_986_910, 2_847_227_336, 2_895_278_666, 2_166_813_001]);
         assert_ne!(Random::new(7, 4).unit(), Random::new(7, 3).unit());
         assert_ne!(Random::new(8, 3).unit(), Random::new(7, 3).unit());

@@ -1,4 +1,4 @@
-//! From a design to a radiograph: the electrode's materials, its anomalies with their masks, and what the beam leaves of it.
+//! Renders the design of a part: the electrode's materials, its anomalies with their masks, and the radiograph.
 
 use super::design::PartDesign;
 use super::detector::{Detector, OPEN_BEAM_LEVEL};
@@ -8,19 +8,19 @@ use super::random::Random;
 use super::style::BundleStyle;
 use cellgate_models::radiograph::{Radiograph, ShapeError};
 
-/// A mask is white where its anomaly changes the level by this much or more: a fifth of the noise, so what is left out
-/// can't be seen.
+/// A mask is white where its anomaly changes the level by this much or more. This is a fifth of the noise: smaller changes are not
+/// visible.
 pub(super) const MASK_LEVELS: f32 = 3.0;
 
-/// A part as it was drawn.
+/// A rendered part.
 pub(super) struct Rendered {
     /// The image.
     pub(super) radiograph: Radiograph,
-    /// For each of the design's anomalies, where it is: 255 there, 0 elsewhere, row by row.
+    /// The mask of each of the design's anomalies: 255 where the anomaly is, 0 elsewhere, row by row.
     pub(super) masks: Vec<Vec<u8>>,
 }
 
-/// What parts are rendered with.
+/// Renders the parts of one data set.
 pub(super) struct Renderer {
     detector: Detector,
     /// Length of a full-scale pixel in pixels.
@@ -29,15 +29,15 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
-    /// The renderer of a set.
+    /// Makes the renderer for a data set.
     pub(super) fn new(config: &super::SynthConfig) -> Self {
         Self { detector: Detector::new(config), px: config.scale as f32, seed: config.seed }
     }
 
-    /// The part that `design` describes, made the way of its bundle.
+    /// Renders the part of `design` in the style of its bundle.
     ///
     /// # Errors
-    /// [`ShapeError`] for a design of no pixels.
+    /// [`ShapeError`] for a design without pixels.
     pub(super) fn render(&self, style: &BundleStyle, design: &PartDesign) -> Result<Rendered, ShapeError> {
         let mut random = Random::new(self.seed, design.stream);
         let mut electrode = Electrode::new(style, design, self.px, &mut random);
@@ -79,12 +79,12 @@ fn draw(
         .collect()
 }
 
-/// The optical depth of the layers above each other.
+/// The optical depth of all layers together.
 fn depth(tray: f32, substrate: f32, coating: f32, style: &BundleStyle) -> f32 {
     (tray + substrate * style.substrate_depth + coating * style.coating_depth).max(0.0)
 }
 
-/// Levels of the primary beam behind the electrode by Beer and Lambert's law. `beam` is its strength, 1 nominal.
+/// The levels of the primary beam behind the electrode, by the Beer-Lambert law. `beam` is the beam's strength, nominally 1.
 fn transmitted(electrode: &Electrode, style: &BundleStyle, beam: f32) -> Vec<f32> {
     let (width, height) = (electrode.coating.width, electrode.coating.height);
     let mut levels = Vec::with_capacity(width * height);
@@ -100,8 +100,8 @@ fn transmitted(electrode: &Electrode, style: &BundleStyle, beam: f32) -> Vec<f32
     levels
 }
 
-/// e to the power of -`depth`, `depth` 0..=8, within 0.1 %: from exactly rounded operations only, so that it gives the
-/// same bits on every machine, unlike the system's own.
+/// exp(-`depth`) within 0.1 %, for `depth` in 0..=8. Uses exactly rounded operations only, so that it returns the same bits on
+/// every machine, unlike the system's function.
 fn exp_of_minus(depth: f32) -> f32 {
     let step = depth * (-1.0 / 32.0);
     let mut power = 1.0 + step * (1.0 + step * (0.5 + step * (1.0 / 6.0 + step * (1.0 / 24.0))));

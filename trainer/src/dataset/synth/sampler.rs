@@ -1,4 +1,4 @@
-//! Single electrodes outside of any data set, each named by a number alone: what `pretrain` learns from.
+//! Single electrodes without a data set, each given by a number. `pretrain` learns from them.
 
 use super::design::SetDesign;
 use super::kind::AnomalyKind;
@@ -8,32 +8,32 @@ use super::style::CoatingMethod;
 use super::{SynthConfig, SynthError};
 use cellgate_models::radiograph::{Radiograph, ShapeError};
 
-/// From this severity on an anomaly makes a part abnormal.
+/// An anomaly of this severity or more makes a part abnormal.
 pub(crate) const ABNORMAL_SEVERITY: f32 = super::design::ABNORMAL_SEVERITY;
 /// The number of kinds of anomaly.
 pub(crate) const KINDS: usize = AnomalyKind::ALL.len();
-/// The number of coatings: methods, each lengthwise and crosswise.
+/// The number of coatings: each method, lengthwise and crosswise.
 pub(crate) const COATINGS: usize = 2 * CoatingMethod::ALL.len();
 
-/// Bundles that are planned together; each gives one electrode.
+/// Number of bundles that are designed together. One electrode is made of each.
 const BUNDLES: usize = 12;
-/// The streams of anomalies, apart from those of rendering.
+/// First of the streams of anomalies, apart from the streams of rendering.
 const ANOMALY_STREAM: u64 = 1 << 43;
 
 /// Why an electrode could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SampleError {
-    /// The design.
+    /// The configuration is out of range.
     #[error(transparent)]
     Synth(#[from] SynthError),
-    /// The image.
+    /// The image has no pixels.
     #[error(transparent)]
     Shape(#[from] ShapeError),
 }
 
-/// An anomaly as it was drawn.
+/// An anomaly that was drawn.
 pub(crate) struct Drawn {
-    /// Its place among the paper's kinds.
+    /// Index of its kind, below [`KINDS`].
     pub(crate) kind: usize,
     /// 0..=1.
     pub(crate) severity: f32,
@@ -41,7 +41,7 @@ pub(crate) struct Drawn {
     pub(crate) mask: Vec<u8>,
 }
 
-/// An electrode with all that the generator knows of it.
+/// An electrode with everything that the generator knows about it.
 pub(crate) struct Sample {
     pub(crate) radiograph: Radiograph,
     pub(crate) anomalies: Vec<Drawn>,
@@ -62,18 +62,19 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Electrodes of `scale`, 0.05..=2, named by `seed`.
+    /// Makes a sampler for electrodes of `scale`, 0.05..=2, from `seed`.
     pub(crate) fn new(seed: u64, scale: f64) -> Self {
         let config = SynthConfig { parts: BUNDLES, bundles: BUNDLES, scale, seed };
         Self { config, renderer: Renderer::new(&config) }
     }
 
-    /// Electrode `number`, below 2^40: the same for the same seed and scale, whenever it is asked for. Each twelve share
-    /// nothing but that methods and thicknesses are spread over them; kinds of anomaly are equally frequent, severities
-    /// evenly spread from 0.1 to 1, and one electrode in six is flawless.
+    /// Makes electrode `number`, below 2^40. It depends on seed, scale and number only.
+    ///
+    /// Coating methods and thicknesses are spread over every twelve electrodes. Kinds of anomaly are equally frequent, severities
+    /// are uniform from 0.1 to 1, and one electrode in six is flawless.
     ///
     /// # Errors
-    /// [`SampleError`]; a scale out of its range.
+    /// [`SampleError`] if the scale is out of range.
     pub(crate) fn sample(&self, number: u64) -> Result<Sample, SampleError> {
         let set = number / BUNDLES as u64;
         let design = SetDesign::new(&SynthConfig { seed: mixed(self.config.seed, set), ..self.config })?;
@@ -101,7 +102,7 @@ impl Sampler {
     }
 }
 
-/// A seed for each set, unlike any that a person would choose: SplitMix64's finaliser (Steele, Lea, Flood 2014).
+/// A seed for each set of twelve, by SplitMix64's finaliser (Steele, Lea, Flood 2014). It is unlike the seeds that people choose.
 fn mixed(seed: u64, set: u64) -> u64 {
     let x = seed.wrapping_add(set.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_electrode_follows_from_seed_and_number_alone() {
+    fn an_electrode_depends_on_seed_and_number_only() {
         let image = |seed, number| Sampler::new(seed, 0.06).sample(number).unwrap().radiograph.levels().to_vec();
         assert_eq!(image(1, 40), image(1, 40));
         assert_ne!(image(1, 40), image(1, 41));

@@ -1,17 +1,17 @@
-//! How the parts of a bundle look: one coating method and one mixture of ink for all of them.
+//! The look of a bundle's parts: all have one coating method and one mixture of ink.
 
 use super::SynthConfig;
 use super::kind::AnomalyKind;
 use super::random::Random;
 
-/// How ink is laid on the sheet.
+/// How the sheet is coated with ink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CoatingMethod {
-    /// Through a slot: fine streaks along the way, thicker beads at both sides.
+    /// Through a slot: fine streaks along the path, thicker beads at both sides.
     SlotDie,
-    /// With a blade: broad streaks along the way, thicker towards one side.
+    /// With a blade: broad streaks along the path, thicker towards one side.
     Blade,
-    /// In passes of a nozzle: grainy, soft at the edges, bands where passes overlap.
+    /// In passes of a nozzle: grainy, with soft edges and bands where passes overlap.
     Spray,
     /// Through a mesh, whose weave stays visible.
     ScreenPrint,
@@ -30,7 +30,7 @@ impl CoatingMethod {
         }
     }
 
-    /// The anomalies that come with the method more often than others.
+    /// The anomalies that are more frequent with this method.
     fn frequent(self) -> [AnomalyKind; 4] {
         match self {
             Self::SlotDie => {
@@ -49,17 +49,17 @@ impl CoatingMethod {
     }
 }
 
-/// The look of a bundle. Depths are optical depths: levels fall by e to the power of minus depth. Amplitudes are relative
-/// to the coating's nominal loading, lengths are in pixels at full scale.
+/// The look of a bundle. Depths are optical depths: levels are multiplied by exp(-depth). Amplitudes are relative to the coating's
+/// nominal loading. Lengths are in pixels at full scale.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct BundleStyle {
     pub(super) name: String,
     pub(super) method: CoatingMethod,
-    /// Whether the coating head runs from left to right, not from top to bottom.
+    /// Whether the coating head moves from left to right; else from top to bottom.
     pub(super) crosswise: bool,
     /// Depth of the bare sheet.
     pub(super) substrate_depth: f32,
-    /// Amplitude of the sheet's fibres, relative to its own thickness.
+    /// Amplitude of the sheet's fibres, relative to the sheet's thickness.
     pub(super) fibres: f32,
     /// Depth of the coating at its nominal loading: the bundle's mean thickness.
     pub(super) coating_depth: f32,
@@ -68,12 +68,12 @@ pub(super) struct BundleStyle {
     pub(super) mottle_px: f32,
     /// Amplitude of slow changes over the part.
     pub(super) unevenness: f32,
-    /// Amplitude and breadth of streaks along the coating's way.
+    /// Amplitude and breadth of streaks along the coating's path.
     pub(super) streaks: f32,
     pub(super) streak_px: f32,
-    /// Change of the loading from one side of the way to the other.
+    /// Change of the loading from one side of the path to the other.
     pub(super) wedge: f32,
-    /// Thickening at both sides of the way.
+    /// Thickening at both sides of the path.
     pub(super) bead: f32,
     /// Amplitude and breadth of overlapping passes.
     pub(super) passes: f32,
@@ -81,19 +81,19 @@ pub(super) struct BundleStyle {
     /// Amplitude and width of the mesh's weave.
     pub(super) weave: f32,
     pub(super) weave_px: f32,
-    /// Width of the coating's edge, from nothing to full.
+    /// Width of the coating's edge, from no coating to full coating.
     pub(super) edge_px: f32,
     /// Change of the loading from the bundle's first part to its last.
     pub(super) drift: f32,
     /// Relative change of the beam from the top to the bottom of the image.
     pub(super) heel: f32,
-    /// Noise, relative to the detector's usual one.
+    /// Noise, relative to the detector's usual noise.
     pub(super) noise: f32,
     /// How often each of [`AnomalyKind::ALL`] occurs, relative to the others.
     pub(super) frequency: [f32; AnomalyKind::ALL.len()],
 }
 
-/// The looks of all bundles of `config`. Thickness is spread evenly over the bundles, methods take turns.
+/// The looks of all bundles of `config`. Thicknesses are spread evenly over the bundles; methods alternate.
 pub(super) fn of_bundles(config: &SynthConfig) -> Vec<BundleStyle> {
     let mut random = Random::new(config.seed, STREAM);
     let mut ranks: Vec<_> = (0..config.bundles).collect();
@@ -105,14 +105,14 @@ pub(super) fn of_bundles(config: &SynthConfig) -> Vec<BundleStyle> {
         .enumerate()
         .map(|(bundle, rank)| {
             let thickness = (rank as f32 + random.unit()) / config.bundles as f32;
-            // A method's turns alternate between both ways.
+            // A method alternates between lengthwise and crosswise.
             let turn = bundle / methods.len();
             BundleStyle::new(bundle, methods[bundle % methods.len()], turn % 2 == 1, thickness, &mut random)
         })
         .collect()
 }
 
-/// The stream of random numbers of all looks, far above those of parts.
+/// The stream of random numbers of all looks, far above the streams of parts.
 const STREAM: u64 = 1 << 41;
 
 impl BundleStyle {
@@ -121,7 +121,7 @@ impl BundleStyle {
         format!("{} {}", self.method.name(), if self.crosswise { "crosswise" } else { "lengthwise" })
     }
 
-    /// `thickness` is 0..=1, from the thinnest of all bundles to the thickest.
+    /// Draws the look of a bundle. `thickness` is 0..=1, from the thinnest bundle to the thickest.
     fn new(bundle: usize, method: CoatingMethod, crosswise: bool, thickness: f32, random: &mut Random) -> Self {
         let only = |wanted: CoatingMethod, value: f32| if method == wanted { value } else { 0.0 };
         let grainy = if method == CoatingMethod::Spray { 1.5 } else { 1.0 };
@@ -133,7 +133,7 @@ impl BundleStyle {
         let mut frequency = [1.0; AnomalyKind::ALL.len()];
         let mut favour = |kind: AnomalyKind| frequency[kind as usize] += 5.0;
         method.frequent().into_iter().for_each(&mut favour);
-        // What the mixture is prone to.
+        // The mixture makes one more kind frequent.
         favour(AnomalyKind::ALL[random.below(AnomalyKind::ALL.len())]);
         Self {
             name: format!("bundle {}", bundle + 1),

@@ -1,19 +1,19 @@
-//! Smooth random fields: values on a coarse grid, blended between its points.
+//! Smooth random fields: values on a coarse grid, interpolated between its points.
 
 use super::random::Random;
 
-/// A random field over an image: independent values of mean 0 and variance 1 on a grid, blended smoothly in between.
+/// A random field over an image: independent values of mean 0 and variance 1 on a grid, interpolated smoothly.
 pub(super) struct Texture {
-    /// Grid points a row.
+    /// Grid points per row.
     columns: usize,
     cell_height_px: f32,
     points: Vec<f32>,
-    /// For each x the grid column left of it and how far it is on the way to the next one.
+    /// For each x, the grid column left of it and the weight of the next column.
     place_of_x: Vec<(usize, f32)>,
 }
 
 impl Texture {
-    /// A field over `width` x `height` pixels with grid cells of the given size, at least 1 pixel.
+    /// Makes a field over `width` x `height` pixels with grid cells of `cell_px`, at least 1 pixel.
     pub(super) fn new(width: usize, height: usize, cell_px: [f32; 2], random: &mut Random) -> Self {
         let [cell_width_px, cell_height_px] = cell_px.map(|cell| cell.max(1.0));
         let columns = (width as f32 / cell_width_px) as usize + 2;
@@ -24,8 +24,8 @@ impl Texture {
         Self { columns, cell_height_px, points, place_of_x }
     }
 
-    /// The means of `values`, rows of `width` pixels, about grid points `cell_px` pixels apart, at least 1, blurred over
-    /// their neighbours `blurs` times.
+    /// Makes a field of local means of `values`, in rows of `width` pixels. Its grid points are `cell_px` pixels apart, at least 1,
+    /// and are blurred `blurs` times.
     pub(super) fn of_means(values: &[f32], width: usize, cell_px: f32, blurs: usize) -> Self {
         let cell_px = cell_px.max(1.0);
         let height = values.len() / width;
@@ -42,7 +42,7 @@ impl Texture {
             }
         }
         let mut points: Vec<f32> = sums.iter().zip(&counts).map(|(sum, count)| sum / (*count).max(1) as f32).collect();
-        // The last columns and rows may have no pixel near: they repeat those before them.
+        // The last columns and rows may have no pixels near them. They repeat those before.
         let filled = nearest(width - 1) + 1;
         for index in (0..points.len()).filter(|&index| counts[index] == 0) {
             points[index] = if index % columns >= filled { points[index - 1] } else { points[index - columns] };
@@ -54,7 +54,7 @@ impl Texture {
         Self { columns, cell_height_px: cell_px, points, place_of_x }
     }
 
-    /// Adds `amplitude` times row `y` of the field to `row`; `blended` is a buffer.
+    /// Adds `amplitude` times row `y` of the field to `row`. `blended` is a scratch buffer.
     pub(super) fn add_row(&self, y: usize, amplitude: f32, row: &mut [f32], blended: &mut Vec<f32>) {
         let (above, way) = place(y as f32 / self.cell_height_px);
         let lines = &self.points[above * self.columns..];
@@ -67,7 +67,7 @@ impl Texture {
     }
 }
 
-/// Random values along a line of `length` pixels with a grid of `cell_px`: mean 0, variance at most 1.
+/// Smooth random values along a line of `length` pixels, with a grid of `cell_px`: mean 0, variance at most 1.
 pub(super) fn profile(length: usize, cell_px: f32, random: &mut Random) -> Vec<f32> {
     let texture = Texture::new(length, 1, [cell_px, 1.0], random);
     let mut values = vec![0.0; length];
@@ -75,13 +75,13 @@ pub(super) fn profile(length: usize, cell_px: f32, random: &mut Random) -> Vec<f
     values
 }
 
-/// The grid point before `position`, and how far it is on the way to the next: 0 to 1, smoothed at both ends.
+/// The grid point before `position` and the weight of the next one, 0 to 1, smoothed at both ends.
 fn place(position: f32) -> (usize, f32) {
     let before = position as usize;
     (before, smooth(position - before as f32))
 }
 
-/// Weights 1, 6, 1 of 8 along rows, then along columns, of rows of `width` values.
+/// Blurs rows of `width` values with the weights 1/8, 6/8 and 1/8, along rows and then along columns.
 pub(super) fn blur(values: &mut [f32], width: usize) {
     let spread = |before: f32, here: f32, after: f32| (before + 6.0 * here + after) * 0.125;
     for row in values.chunks_exact_mut(width) {
@@ -110,7 +110,7 @@ pub(super) fn wave(position: f32) -> f32 {
     2.0 * smooth(1.0 - (2.0 * share - 1.0).abs()) - 1.0
 }
 
-/// 0 up to 0, 1 from 1 on, and a smooth step in between.
+/// A smooth step: 0 below 0, 1 above 1.
 pub(super) fn smooth(value: f32) -> f32 {
     let value = value.clamp(0.0, 1.0);
     value * value * (3.0 - 2.0 * value)
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blurring_keeps_an_even_image_and_spreads_a_point() {
+    fn blurring_keeps_a_constant_image_and_spreads_a_point() {
         let mut even = vec![5.0; 12];
         blur(&mut even, 4);
         assert_eq!(even, vec![5.0; 12]);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn means_of_an_even_image_are_even_whatever_the_grid() {
+    fn means_of_a_constant_image_are_constant_for_any_grid() {
         for (width, height, cell) in [(10, 7, 3.0), (64, 20, 6.4), (5, 5, 40.0), (9, 9, 0.1)] {
             let means = Texture::of_means(&vec![3.0; width * height], width, cell, 2);
             for y in 0..height {

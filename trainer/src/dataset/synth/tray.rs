@@ -1,23 +1,23 @@
-//! The tray that the electrode lies in: a floor, a raised rim around its pocket, relief holes in the pocket's corners and
-//! cut-outs for fingers at the long sides.
+//! The tray of the electrode: a floor, a raised rim around a pocket, relief holes in the pocket's corners and cut-outs for fingers
+//! at the long sides.
 
 use super::area::Area;
 use super::mask::Field;
 use super::random::Random;
 use super::texture::{Texture, smooth};
 
-/// Optical depth of the tray's floor, and what the rim adds to it.
+/// Optical depth of the tray's floor, and additional depth of the rim.
 const FLOOR_DEPTH: f32 = 0.022;
 const RIM_DEPTH: f32 = 0.09;
-/// Amplitude of the depth's unevenness.
+/// Amplitude of the unevenness of the depth.
 const UNEVENNESS: f32 = 0.0015;
-/// From the sheet to the pocket's wall, in pixels at full scale.
+/// Distance from the sheet to the pocket's wall, in pixels at full scale.
 const PLAY_PX: f32 = 7.0;
-/// Radius of a relief hole, and of a cut-out for a finger, in pixels at full scale.
+/// Radii of a relief hole and of a cut-out for a finger, in pixels at full scale.
 const HOLE_PX: f32 = 13.0;
 const FINGER_PX: f32 = 46.0;
 
-/// The optical depth of a tray with a pocket for `sheet`, which may lie a little askew in it.
+/// The optical depth of a tray with a pocket for `sheet`. The distance from the sheet to the wall differs from side to side.
 pub(super) fn depth(width: usize, height: usize, sheet: Area, px: f32, random: &mut Random) -> Field {
     let mut play = || random.between(0.6, 1.4) * PLAY_PX * px;
     let pocket = Area {
@@ -41,7 +41,7 @@ pub(super) fn depth(width: usize, height: usize, sheet: Area, px: f32, random: &
     let corners = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)].map(|(u, v)| (pocket.at(u, v), HOLE_PX));
     let fingers = [(0.0, 0.5), (1.0, 0.5)].map(|(u, v)| {
         let (x, y) = pocket.at(u, v);
-        // Mostly in the rim: a shallow arc reaches under the sheet.
+        // The cut-out is mostly in the rim. Only a shallow arc reaches under the sheet.
         ((x + (2.0 * u - 1.0) * 0.72 * FINGER_PX * px, y), FINGER_PX)
     });
     for (centre, radius) in corners.into_iter().chain(fingers) {
@@ -50,10 +50,10 @@ pub(super) fn depth(width: usize, height: usize, sheet: Area, px: f32, random: &
     tray
 }
 
-/// Takes the tray away in a circle.
+/// Cuts a circle out of the tray.
 fn open(tray: &mut Field, centre: (f32, f32), radius: f32, px: f32) {
     let reach = radius + 2.0;
-    // Casts cut off at 0.
+    // Casts saturate at 0.
     let rows = ((centre.1 - reach) as usize).min(tray.height)..((centre.1 + reach) as usize).min(tray.height);
     let columns = ((centre.0 - reach) as usize).min(tray.width)..((centre.0 + reach) as usize).min(tray.width);
     for y in rows {

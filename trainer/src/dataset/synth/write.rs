@@ -1,4 +1,4 @@
-//! The data set's folder: images, masks, manifest, and going on where an earlier run was stopped.
+//! Writes the data set's folder: images, masks and manifest. Continues where an earlier run was stopped.
 
 use super::design::{EXPERTS, PartDesign, SetDesign};
 use super::render::Renderer;
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Raised when the same configuration gives other images.
+/// Must be raised when a change makes other images from the same configuration.
 const GENERATOR: u32 = 2;
 
-/// The file that marks a folder as ours; it is written first, the manifest last.
+/// The file that marks a folder as written by `synth`. It is written first, the manifest last.
 const MARKER: &str = "synth.json";
 
 /// The marker's content.
@@ -27,7 +27,7 @@ struct Marker {
 }
 
 impl Marker {
-    /// The options that differ from those of `now`.
+    /// The options that differ from those of `now`, as text.
     fn difference(&self, now: &Self) -> String {
         let (there, here) = (&self.config, &now.config);
         let options = [
@@ -38,28 +38,27 @@ impl Marker {
             ("--seed", there.seed.to_string(), here.seed.to_string()),
         ];
         let differ = options.iter().filter(|(_, there, here)| there != here);
-        differ.map(|(name, there, here)| format!("{name} {there} (asked for: {here})")).collect::<Vec<_>>().join(", ")
+        differ.map(|(name, there, here)| format!("{name} {there} (now {here})")).collect::<Vec<_>>().join(", ")
     }
 }
 
 /// What [`write()`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
-    /// Images that were made.
+    /// Number of images that were made.
     pub made: usize,
-    /// Images that an earlier run of the same configuration had made.
+    /// Number of images that an earlier run of the same configuration made.
     pub kept: usize,
 }
 
 /// Makes the data set of `config` in the folder `out`, on all cores.
 ///
-/// Safe against a kill at any moment: every file appears whole or not at all, and the next run with the same
-/// configuration keeps the images that are there, can be read and have the planned size. An image that was changed by
-/// hand without changing its size is not noticed.
+/// A kill at any moment is safe: every file is written atomically. The next run with the same configuration keeps the images that
+/// can be read and have the designed size. It does not detect an image that was changed to another content of the same size.
 ///
 /// # Errors
-/// [`SynthError::Config`] where `config` is out of its range, [`SynthError::Foreign`] where `out` holds anything but a
-/// data set of the same configuration, and [`SynthError::Io`].
+/// [`SynthError::Config`] if `config` is out of range, [`SynthError::Foreign`] if `out` contains anything but a data set of the
+/// same configuration, and [`SynthError::Io`].
 pub fn write(out: &Path, config: &SynthConfig) -> Result<Written, SynthError> {
     let design = SetDesign::new(config)?;
     claim(out, config)?;
@@ -86,10 +85,10 @@ pub fn write(out: &Path, config: &SynthConfig) -> Result<Written, SynthError> {
     Ok(Written { made, kept: design.parts.len() - made })
 }
 
-/// Makes `out` the folder of `config`, unless it holds something else.
+/// Creates and marks `out` as the folder of `config`, unless it contains something else.
 fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
     let io = |source| SynthError::Io { path: out.to_owned(), source };
-    let expected = "an empty or new folder, or one that `synth` filled with the same options".to_owned();
+    let expected = "a new or empty folder, or one that `synth` wrote with the same options".to_owned();
     let foreign = |found| Err(SynthError::Foreign { path: out.to_owned(), found, expected: expected.clone() });
     std::fs::create_dir_all(out).map_err(io)?;
     let ours = Marker { generator: GENERATOR, config: *config };
@@ -98,7 +97,7 @@ fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
         Ok(bytes) => match serde_json::from_slice::<Marker>(&bytes) {
             Ok(found) if found == ours => Ok(()),
             Ok(found) => foreign(format!("a data set of {}", found.difference(&ours))),
-            Err(error) => foreign(format!("a {MARKER} of another kind ({error})")),
+            Err(error) => foreign(format!("a {MARKER} that `synth` did not write ({error})")),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             for item in std::fs::read_dir(out).map_err(io)? {
@@ -114,7 +113,7 @@ fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
     }
 }
 
-/// Makes the image of `part` and its masks, unless they are there. Whether they were made.
+/// Makes the image of `part` and its masks, unless they exist. Returns whether they were made.
 fn make(out: &Path, renderer: &Renderer, design: &SetDesign, part: &PartDesign) -> Result<bool, SynthError> {
     let path = out.join(&part.image);
     let masks: Vec<_> = (0..part.anomalies.len()).map(|index| out.join(part.mask(index))).collect();
@@ -135,7 +134,7 @@ fn make(out: &Path, renderer: &Renderer, design: &SetDesign, part: &PartDesign) 
     Ok(true)
 }
 
-/// The manifest's text.
+/// The content of the manifest.
 fn manifest(design: &SetDesign) -> io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let columns = ["image", "bundle", "label", "anomalies", "severities", "causes", "masks", "coating"];
@@ -156,7 +155,7 @@ fn manifest(design: &SetDesign) -> io::Result<Vec<u8>> {
     writer.into_inner().map_err(|error| error.into_error())
 }
 
-/// Writes a file beside `path` and renames it when it is whole.
+/// Writes `path` atomically: writes another file and renames it.
 pub(super) fn write_whole(path: PathBuf, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), SynthError> {
     let temporary = temporary(&path);
     write(&temporary)
@@ -164,7 +163,7 @@ pub(super) fn write_whole(path: PathBuf, write: impl FnOnce(&Path) -> io::Result
         .map_err(|source| SynthError::Io { path, source })
 }
 
-/// The name that a file bears until it is whole. A leftover of a killed run is overwritten by the next.
+/// The name of a file until it is complete. The next run overwrites such a file of a killed run.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
@@ -179,7 +178,7 @@ mod tests {
     const CONFIG: SynthConfig = SynthConfig { parts: 30, bundles: 3, scale: 0.06, seed: 2 };
 
     #[test]
-    fn the_data_sets_reader_finds_what_was_planned() {
+    fn the_data_set_read_back_matches_the_design() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &CONFIG).unwrap();
         let design = SetDesign::new(&CONFIG).unwrap();
@@ -213,13 +212,13 @@ mod tests {
             }
         }
         assert_eq!(std::fs::read_dir(folder.path().join("masks")).unwrap().count(), masks);
-        // Without the manifest nothing in the folder is taken for a part.
+        // Without the manifest, the folder is not a data set.
         std::fs::remove_file(folder.path().join(MANIFEST)).unwrap();
         assert!(Listing::read(folder.path()).is_err());
     }
 
     #[test]
-    fn a_mask_that_is_gone_or_cut_short_is_made_again_with_its_image() {
+    fn a_missing_or_truncated_mask_is_made_again_with_its_image() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &CONFIG).unwrap();
         let design = SetDesign::new(&CONFIG).unwrap();

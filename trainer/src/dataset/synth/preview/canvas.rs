@@ -1,18 +1,18 @@
-//! The sheet's pixels: pictures and text are put onto it.
+//! A canvas of pixels for pictures and text.
 
 use super::font;
 
-/// Black ground and white text.
+/// The colour of the background.
 const GROUND: [u8; 3] = [24, 24, 24];
 
-/// A rectangle of red, green and blue.
+/// A rectangle of pixels in red, green and blue.
 pub(super) struct Canvas {
     pub(super) width: usize,
     pub(super) pixels: Vec<[u8; 3]>,
 }
 
 impl Canvas {
-    /// `height` rows of `width` pixels, all of the ground's colour.
+    /// An empty canvas of `width` x `height` pixels.
     pub(super) fn new(width: usize, height: usize) -> Self {
         Self { width, pixels: vec![GROUND; width * height] }
     }
@@ -26,7 +26,7 @@ impl Canvas {
         self.pixels.len() / self.width
     }
 
-    /// Puts `picture` with its top left corner at (`left`, `top`); what lies outside is cut off.
+    /// Draws `picture` with its top left corner at (`left`, `top`), clipped to the canvas.
     pub(super) fn put(&mut self, picture: &Self, left: usize, top: usize) {
         for (y, row) in picture.pixels.chunks_exact(picture.width).enumerate() {
             for (x, pixel) in row.iter().enumerate() {
@@ -35,7 +35,7 @@ impl Canvas {
         }
     }
 
-    /// Writes `text`, each of its pixels `scale` wide and high; what lies outside is cut off.
+    /// Writes `text`, clipped to the canvas. Each pixel of a glyph is `scale` pixels wide and high.
     pub(super) fn text(&mut self, text: &str, (left, top): (usize, usize), scale: usize, color: [u8; 3]) {
         for (x, y) in font::pixels(text) {
             for (dx, dy) in (0..scale).flat_map(|dy| (0..scale).map(move |dx| (dx, dy))) {
@@ -44,7 +44,7 @@ impl Canvas {
         }
     }
 
-    /// This picture at `width` x `height`: means of the pixels that fall onto one, or the nearest where it grows.
+    /// The picture at `width` x `height`. Shrinking takes the mean of the pixels, growing repeats them.
     pub(super) fn resized(&self, width: usize, height: usize) -> Self {
         let own_height = self.height();
         let span = |place: usize, to: usize, from: usize| {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_cut_off() {
+    fn drawing_is_clipped_to_the_canvas() {
         let mut canvas = Canvas::new(5, 5);
         canvas.text("bundle", (3, 3), 2, [255; 3]);
         canvas.put(&Canvas::of(3, vec![[9; 3]; 9]), 4, 4);

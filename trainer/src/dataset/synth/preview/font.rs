@@ -1,13 +1,13 @@
-//! Letters for the contact sheet.
+//! The font of the contact sheet.
 
-/// Pixels from one letter to the next, and from one line to the next.
+/// Pixels from one glyph to the next, and from one line to the next.
 pub(super) const ADVANCE: usize = 6;
 pub(super) const LINE: usize = 11;
 
-/// The glyphs, one a line: the character, and its eight rows of five pixels.
+/// The glyphs, one per line: the character and its eight rows of five pixels.
 const GLYPHS: &str = include_str!("font.txt");
 
-/// The lit pixels of `text` on one line, from its top left corner. A character without a glyph is a `?`, capitals are
+/// The lit pixels of `text` on one line, relative to its top left corner. A character without a glyph becomes `?`; capitals become
 /// small letters.
 pub(super) fn pixels(text: &str) -> impl Iterator<Item = (usize, usize)> {
     text.chars().enumerate().flat_map(|(place, character)| {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn glyphs_are_of_one_size_and_blank_is_blank() {
+    fn all_glyphs_have_one_size_and_a_space_is_blank() {
         for line in GLYPHS.lines() {
             let rows: Vec<_> = line.split(' ').skip(1).collect();
             assert!(rows.len() == 8 && rows.iter().all(|row| row.len() == 5), "{line}");

@@ -1,7 +1,7 @@
-//! The contact sheet: a set at a glance, for people.
+//! The contact sheet: an overview of a data set.
 //!
-//! From above: a normal and an abnormal part of each bundle at the same levels; each kind of anomaly close by, with the
-//! outline of its mask; one part after each of the paper's four conversions.
+//! From top to bottom: a normal and an abnormal part of each bundle, with the same bounds; a close-up of each kind of anomaly, with
+//! the outline of its mask; one part after each of the paper's four conversions.
 
 mod canvas;
 mod font;
@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use std::io;
 use std::path::Path;
 
-/// Sizes in pixels of the sheet.
+/// Sizes in pixels.
 const THUMB: (usize, usize) = (190, 344);
 const CLOSE_UP: (usize, usize) = (190, 190);
 const GAP: usize = 12;
@@ -34,15 +34,15 @@ const WHITE: [u8; 3] = [235; 3];
 const GREEN: [u8; 3] = [130, 210, 130];
 const ORANGE: [u8; 3] = [255, 160, 50];
 
-/// How severe the anomalies are that are shown close by.
+/// Severity of the anomalies in the close-ups.
 const CLOSE_UP_SEVERITY: f32 = 0.7;
 
 /// What a contact sheet shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
-    /// Number of parts.
+    /// Number of parts on the sheet.
     pub parts: usize,
-    /// The levels that are black and white, from these parts.
+    /// The levels shown as black and white: the global bounds of these parts.
     pub bounds: Bounds,
 }
 
@@ -52,10 +52,10 @@ struct Picture {
     rendered: Rendered,
 }
 
-/// Writes the contact sheet of the set that `config` makes to `path`, a PNG. The set itself is not made.
+/// Writes the contact sheet of the data set of `config` to `path`, as a PNG. Does not make the data set.
 ///
 /// # Errors
-/// [`SynthError::Config`] where `config` is out of its range, and [`SynthError::Io`].
+/// [`SynthError::Config`] if `config` is out of range, and [`SynthError::Io`].
 pub fn preview(path: &Path, config: &SynthConfig) -> Result<Shown, SynthError> {
     let design = SetDesign::new(config)?;
     let error = |source| SynthError::Io { path: path.to_owned(), source };
@@ -111,8 +111,8 @@ impl Sheet {
         );
         let mut top = sheet.heading(&title, GAP);
         sheet.bundles(design, in_bundles, top)?;
-        top = sheet
-            .heading("each kind of anomaly close by, and the outline of its mask", top + rows * (THUMB.1 + CAPTION));
+        top =
+            sheet.heading("each kind of anomaly, below with the outline of its mask", top + rows * (THUMB.1 + CAPTION));
         sheet.close_ups(close_ups, top)?;
         top = sheet.heading("one part after the four conversions from 16 to 8 bits", top + close_up_rows);
         if let Some(part) =
@@ -128,7 +128,7 @@ impl Sheet {
         top + 2 * font::LINE + GAP / 2
     }
 
-    /// A normal and an abnormal part of each bundle, and what they are.
+    /// Draws a normal and an abnormal part of each bundle, with captions.
     fn bundles(&mut self, design: &SetDesign, pictures: &[Picture], top: usize) -> io::Result<()> {
         for (bundle, style) in design.bundles.iter().enumerate() {
             let top = top + bundle / BUNDLES_A_ROW * (THUMB.1 + CAPTION);
@@ -160,7 +160,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// Each kind of anomaly, above as it is and below with the outline of its mask.
+    /// Draws each kind of anomaly twice: above alone, below with the outline of its mask.
     fn close_ups(&mut self, pictures: &[Picture], top: usize) -> io::Result<()> {
         for (column, picture) in pictures.iter().enumerate() {
             let (kind, severity) = picture.design.anomalies[0];
@@ -179,7 +179,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// One part after the paper's four conversions.
+    /// Draws one part after each of the paper's four conversions.
     fn conversions(&mut self, radiograph: &Radiograph, top: usize) -> io::Result<()> {
         for (column, method) in [Method::Naive, Method::Global, Method::Local, Method::Mixed].into_iter().enumerate() {
             let image = self.converted(radiograph, method)?;
@@ -193,7 +193,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// `radiograph` after a conversion, in grey, or for `mixed` in colours.
+    /// `radiograph` after a conversion: grey, or with colours for `mixed`.
     fn converted(&self, radiograph: &Radiograph, method: Method) -> io::Result<Canvas> {
         let spec = ConversionSpec::new(method);
         let spec = if method.needs_bounds() { spec.with_bounds(self.bounds) } else { spec };
@@ -207,15 +207,15 @@ impl Sheet {
     }
 }
 
-/// The part of each label in `bundle` that shows most: a normal part with as little as possible, an abnormal part with
-/// the most severe anomaly.
+/// The typical part of each label in `bundle`: the normal part with the weakest anomalies and the abnormal part with the most
+/// severe anomaly.
 fn pair(design: &SetDesign, bundle: usize) -> [Option<PartDesign>; 2] {
     let worst = |part: &&PartDesign| part.anomalies.iter().map(|(_, severity)| (severity * 1000.0) as u32).max();
     let of_label = |label| design.parts.iter().filter(move |part| part.bundle == bundle && part.label == label);
     [of_label(Label::Normal).min_by_key(worst).cloned(), of_label(Label::Abnormal).max_by_key(worst).cloned()]
 }
 
-/// A part with each kind of anomaly alone, from a bundle that shows it well: of middling thickness.
+/// One part per kind of anomaly, with this anomaly only. The bundle is one of medium thickness, which shows anomalies well.
 fn close_ups(design: &SetDesign) -> impl Iterator<Item = PartDesign> {
     let mut by_thickness: Vec<_> = (0..design.bundles.len()).collect();
     by_thickness.sort_by(|a, b| design.bundles[*a].coating_depth.total_cmp(&design.bundles[*b].coating_depth));
@@ -230,21 +230,21 @@ fn close_ups(design: &SetDesign) -> impl Iterator<Item = PartDesign> {
     })
 }
 
-/// Left, top and side of a square.
+/// A square as left, top and side.
 type Square = (usize, usize, usize);
 
-/// A square around what `mask` marks, or around as much of it as a square of a sensible size can hold.
+/// A square around the pixels that `mask` marks. If they need too large a square, it contains as many as possible.
 fn window(mask: &[u8], width: usize) -> Square {
     let height = mask.len() / width;
     let marked: Vec<(usize, usize)> =
         (0..mask.len()).filter(|&index| mask[index] > 0).map(|index| (index % width, index / width)).collect();
-    // Some of them stand for all.
+    // A sample of the marked pixels, for speed.
     let some: Vec<_> = marked.iter().copied().step_by(marked.len() / 300 + 1).collect();
     let extent = |along: fn(&(usize, usize)) -> usize| {
         let all = || marked.iter().map(along);
         all().max().unwrap_or(0) - all().min().unwrap_or(0)
     };
-    // At least a fifth of the width, at most half of it, or a third where little is marked: small enough to see it.
+    // At least a fifth of the width, and at most half of it, or a third if few pixels are marked.
     let largest = if 20 * marked.len() > mask.len() { width / 2 } else { width / 3 };
     let side = (extent(|(x, _)| *x).max(extent(|(_, y)| *y)) * 5 / 4).clamp(width / 5, largest).max(1).min(height);
     let start = |middle: usize, length: usize| middle.saturating_sub(side / 2).min(length - side);
@@ -258,13 +258,13 @@ fn window(mask: &[u8], width: usize) -> Square {
     (left, top, side)
 }
 
-/// The square of `picture`.
+/// The part of `picture` inside the square.
 fn cut(picture: &Canvas, (left, top, side): Square) -> Canvas {
     let rows = picture.pixels.chunks_exact(picture.width).skip(top).take(side);
     Canvas::of(side, rows.flat_map(|row| &row[left..left + side]).copied().collect())
 }
 
-/// `picture` with a line around what `mask`, of the same size, marks.
+/// `picture` with an outline around the pixels that `mask`, of the same size, marks.
 fn outlined(mut picture: Canvas, mask: &Canvas) -> Canvas {
     let marked = |index: usize| mask.pixels[index][0] > 127;
     for index in mask.width..mask.pixels.len() {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_lies_in_the_image_and_shows_what_is_marked() {
+    fn a_window_is_inside_the_image_and_contains_the_marked_pixel() {
         let (width, height) = (40, 80);
         for place in [0, 39, 40 * 79, 40 * 80 - 1, 40 * 33 + 12] {
             let mut mask = vec![0; width * height];

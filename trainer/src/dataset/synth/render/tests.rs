@@ -7,8 +7,8 @@ use cellgate_models::digest::Digest;
 
 const SMALL: SynthConfig = SynthConfig { parts: 24, bundles: 4, scale: 0.1, seed: 1 };
 
-/// The digest of all levels of all parts of a small set. Another digest means that other machines, or this one before a
-/// change, make other images: then raise `GENERATOR` in `write.rs`.
+/// The digest of all levels and masks of a small data set. If a change to the code changes it, raise `GENERATOR` in `write.rs`. If
+/// only another machine has another digest, that is a bug.
 #[test]
 fn the_levels_of_generator_2_stay_as_they_are() {
     let (design, renderer) = (SetDesign::new(&SMALL).unwrap(), Renderer::new(&SMALL));
@@ -22,7 +22,7 @@ fn the_levels_of_generator_2_stay_as_they_are() {
 }
 
 #[test]
-fn levels_lie_where_the_papers_do() {
+fn levels_are_in_the_papers_range() {
     let config = SynthConfig { parts: 60, bundles: 12, scale: 0.1, seed: 3 };
     let (design, renderer) = (SetDesign::new(&config).unwrap(), Renderer::new(&config));
     let mut all = Histogram::new();
@@ -38,20 +38,20 @@ fn levels_lie_where_the_papers_do() {
     }
     let bounds = Bounds::global(percentiles).unwrap();
     assert!((1600..=1800).contains(&bounds.lo()) && (2700..=2800).contains(&bounds.hi()), "{bounds}");
-    // Naive: nearly black, levels 6 to 11 of 255.
+    // The naive conversion makes images almost black: levels 6 to 11 of 255.
     let naive = |level8: usize| all.counts()[level8 * 256..(level8 + 1) * 256].iter().sum::<u64>();
     let (found, total) = ((6..=11).map(naive).sum::<u64>(), all.total());
     assert!(found as f64 / total as f64 > 0.999, "{found} of {total}");
 }
 
-/// The middle of a bundle, without anomalies.
+/// The design of the first part, without anomalies.
 fn flawless(design: &SetDesign) -> PartDesign {
     PartDesign { anomalies: Vec::new(), ..design.parts[0].clone() }
 }
 
 #[test]
-fn percentiles_survive_dead_and_hot_pixels() {
-    // Large enough for bad pixels.
+fn dead_and_hot_pixels_do_not_move_the_percentiles() {
+    // Large enough to have bad pixels.
     let config = SynthConfig { parts: 1, bundles: 1, scale: 0.35, seed: 2 };
     let (design, renderer) = (SetDesign::new(&config).unwrap(), Renderer::new(&config));
     let image = renderer.render(&design.bundles[0], &flawless(&design)).unwrap().radiograph;
@@ -69,7 +69,7 @@ fn percentiles_survive_dead_and_hot_pixels() {
 #[test]
 fn all_images_show_the_same_fixed_pattern() {
     let detector = Detector::new(&SynthConfig { scale: 0.35, ..SMALL });
-    // Two images of the whole detector at one level, with little noise of their own.
+    // Two images of the whole detector at one level, with little noise.
     let (width, height) = detector.size();
     let take = |stream| {
         let levels = detector.take(vec![2500.0; width * height], width, 0.1, &mut Random::new(9, stream));
@@ -82,7 +82,7 @@ fn all_images_show_the_same_fixed_pattern() {
     assert!(correlation > 0.8, "{correlation}");
 }
 
-/// Levels without noise of the first part of a set with one anomaly, and its mask.
+/// The levels of `part` without noise, with `anomaly`, and the anomaly's mask.
 fn with_anomaly(
     style: &BundleStyle,
     part: &PartDesign,
@@ -96,7 +96,7 @@ fn with_anomaly(
 }
 
 #[test]
-fn each_kind_changes_the_image_more_the_more_severe_it_is() {
+fn each_kind_changes_the_image_more_if_it_is_more_severe() {
     let design = SetDesign::new(&SMALL).unwrap();
     for style in &design.bundles {
         let part = flawless(&design);
@@ -113,7 +113,7 @@ fn each_kind_changes_the_image_more_the_more_severe_it_is() {
 }
 
 #[test]
-fn each_kind_changes_the_image_where_its_mask_says_and_nowhere_else() {
+fn each_kind_changes_the_image_only_under_its_mask() {
     let config = SynthConfig { parts: 2, bundles: 2, scale: 0.25, seed: 4 };
     let (design, renderer) = (SetDesign::new(&config).unwrap(), Renderer::new(&config));
     let part = flawless(&design);
@@ -129,7 +129,7 @@ fn each_kind_changes_the_image_where_its_mask_says_and_nowhere_else() {
             assert!(!marked.is_empty(), "{kind:?} {severity} in {}: nothing marked", style.name);
             let mean = marked.iter().map(change).sum::<f32>() / marked.len() as f32;
             assert!(mean > MASK_LEVELS, "{kind:?} {severity} in {}: {mean} under the mask", style.name);
-            // Blur reaches one pixel far; scatter reaches further, but passes on a small share only.
+            // Blur reaches one pixel. Scatter reaches further, but carries only a small share of the change.
             let limit = MASK_LEVELS + SCATTERED * (0..mask.len()).map(|index| change(&index)).fold(0.0, f32::max);
             let is_near = |index: usize| {
                 let (x, y) = (index % width, index / width);
@@ -144,7 +144,7 @@ fn each_kind_changes_the_image_where_its_mask_says_and_nowhere_else() {
 }
 
 #[test]
-fn the_exponential_is_near_the_exact_one() {
+fn the_exponential_is_within_a_thousandth() {
     for depth in (0..=800).map(|hundredths| hundredths as f32 / 100.0) {
         let (found, exact) = (f64::from(exp_of_minus(depth)), (-f64::from(depth)).exp());
         assert!((found / exact - 1.0).abs() < 1e-3, "{depth}: {found} {exact}");
