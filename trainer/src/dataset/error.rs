@@ -19,8 +19,8 @@ pub enum DatasetError {
     },
     /// This user may not read a file or enter a folder.
     #[error(
-        "{}: no permission to read it; its owner can allow it with `chmod -R u+rX`, or with `chmod -R g+rX` for a group that this \
-         user is in; or run the command as another user",
+        "{}: no permission to read it; `chmod -R u+rX` by its owner allows the owner to read it, `chmod -R g+rX` its group; or run \
+         the command as another user",
         path.display()
     )]
     Denied {

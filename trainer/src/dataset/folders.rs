@@ -49,7 +49,7 @@ pub(super) fn read(root: &Path) -> Result<Found, DatasetError> {
         return Err(DatasetError::LeftOut { root: root.to_owned(), images: 0, left_out: found.left_out });
     }
     let expected = format!("{MANIFEST} or {EXPECTED}");
-    Err(DatasetError::Layout { path: root.to_owned(), found: "neither".into(), expected })
+    Err(DatasetError::Layout { path: root.to_owned(), found: "no images".into(), expected })
 }
 
 impl Found {

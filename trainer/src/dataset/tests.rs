@@ -158,7 +158,7 @@ fn the_texts_of_errors() {
             .map(|path| LeftOut { path, reason: LeftOutReason::DanglingLink { target: "../x".into() } })
             .collect()
     };
-    let io = || std::io::Error::from(std::io::ErrorKind::NotFound);
+    let io = || std::io::Error::other("the system's error");
     let unreadable = |others: usize| DatasetError::Images {
         root: path(),
         images: 20,

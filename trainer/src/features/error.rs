@@ -45,10 +45,28 @@ pub enum FeatureError {
         /// libtorch's error.
         source: tch::TchError,
     },
-    /// A feature of an image is not finite.
+    /// A feature is not finite.
     #[error("{}: found a feature that is NaN or infinite, expected finite features; check the backbone's weights", path.display())]
     NotFinite {
         /// The image.
         path: PathBuf,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_errors() {
+        let path = || PathBuf::from("data/b1/normal/1.tif");
+        let errors = [
+            FeatureError::NoFolder,
+            FeatureError::Io { path: path(), source: std::io::Error::other("the system's error") },
+            FeatureError::Changed { path: path(), found: Digest::of(b"now"), expected: Digest::of(b"before") },
+            FeatureError::Torch { path: path(), source: tch::TchError::FileFormat("libtorch's error".into()) },
+            FeatureError::NotFinite { path: path() },
+        ];
+        insta::assert_snapshot!("errors", errors.map(|error| format!("{error}\n")).concat());
+    }
 }

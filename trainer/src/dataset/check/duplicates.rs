@@ -60,7 +60,7 @@ fn of_group(copies: &[Copy<'_>]) -> Finding {
         (true, false) => (FindingKind::Leak, "with different labels"),
         (false, false) => (FindingKind::Leak, "in different bundles and with different labels"),
     };
-    let same = if same_file { "the same file" } else { "the same pixels in different files" };
+    let same = if same_file { "the same file" } else { "the same pixels (in different files)" };
     let named = copies.iter().map(|copy| format!("{} (`{}`, {})", copy.image, copy.bundle, copy.label));
     let message = format!("{same} {across}: {}", named.collect::<Vec<_>>().join(", "));
     Finding::new(kind, message, copies.iter().map(|copy| copy.image.to_owned()).collect())

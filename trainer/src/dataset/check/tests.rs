@@ -23,7 +23,7 @@ fn image(content: u16, file: u8) -> Result<ImageFacts, ReadError> {
 }
 
 fn unreadable() -> Result<ImageFacts, ReadError> {
-    Err(ReadError::Io { path: "x.tif".into(), source: std::io::ErrorKind::NotFound.into() })
+    Err(ReadError::Io { path: "x.tif".into(), source: std::io::Error::other("the system's error") })
 }
 
 fn kinds(report: &CheckReport) -> Vec<FindingKind> {

@@ -21,7 +21,7 @@ impl fmt::Display for CheckReport {
             }
             writeln!(
                 out,
-                "{} parts that all {} annotators judged; {} disputed parts, {} labels against the majority",
+                "{} parts that all {} annotators judged; disputed parts: {}; labels against the majority: {}",
                 agreement.judged_by_all,
                 agreement.annotators.len(),
                 agreement.disputed.len(),
