@@ -46,7 +46,8 @@ impl Drop for Running {
     }
 }
 
-/// Starts `command`, which must build with [`hanging_tensorrt`]. Stops its hanging child with SIGSTOP, so that only SIGKILL ends it.
+/// Starts `command`, which must build with [`hanging_tensorrt`]. Stops its hanging child with SIGSTOP, so that only SIGKILL
+/// ends it.
 pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
     let mut parent = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let start = Instant::now();

@@ -1,5 +1,5 @@
-//! The real program with ONNX Runtime, TensorRT for RTX and a simulated CUDA driver (`driver.c` of `cellgate-test-support`), if driver,
-//! TensorRT, key or plan are missing or wrong. Needs gcc.
+//! The real program with ONNX Runtime, TensorRT for RTX and a simulated CUDA driver (`driver.c` of `cellgate-test-support`), if
+//! driver, TensorRT, key or plan are missing or wrong. Needs gcc.
 //!
 //! | missing or wrong | kept plan | `auto` | `tensorrt` |
 //! |---|---|---|---|

@@ -1,5 +1,5 @@
-//! `scripts/gpu-check`: what it packs and refuses, and what the packed copy prints. Scripts replace cargo, `cellgate-edge` and Python,
-//! so that each can fail.
+//! `scripts/gpu-check`: what it packs and refuses, and what the packed copy prints. Scripts replace cargo, `cellgate-edge` and
+//! Python, so that each can fail.
 
 use super::both;
 use crate::support::{DARK, image, run, stderr};
@@ -67,8 +67,8 @@ fn script(path: &Path, text: &str) {
     sh("printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"", &[path.as_os_str(), text.as_ref()]);
 }
 
-/// Has a child process write a program. If this process wrote it, a process that another test starts meanwhile could inherit the open
-/// file, and starting the program would fail with "Text file busy".
+/// Has a child process write a program. If this process wrote it, a process that another test starts meanwhile could inherit the
+/// open file, and starting the program would fail with "Text file busy".
 fn sh(commands: &str, arguments: &[&OsStr]) {
     assert!(Command::new("/bin/sh").args(["-c", commands, "sh"]).args(arguments).status().unwrap().success());
 }
