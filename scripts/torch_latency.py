@@ -1,7 +1,7 @@
 """Times PyTorch's ResNet-34 with one output on the GPU: torch_latency.py CONVERSION_JSON ROUNDS [--json].
 
-The network's input has the size of the model's conversion and lies on the GPU; a time ends with the score on the host. Random
-weights: they don't change how long it takes. Prints rows as gpu-check does. Exit status: 3 where one of them is a failure.
+The network's input has the size of the model's conversion and is on the GPU already. A time ends when the score is on the host. The
+weights are random, which does not change the time. Prints rows in gpu-check's format. Exit status: 3 if one of them is a failure.
 """
 
 import importlib.util
@@ -13,14 +13,14 @@ import sysconfig
 import textwrap
 import time
 
-# Python's own, where it ends by itself, is 1.
+# Differs from 1, with which Python exits after an uncaught exception.
 FAILED = 3
 # Column of the text, and the table's width.
 INDENT, COLUMNS = 30, 120
 
 
 def row(state, precision, found, **more):
-    """One row, in gpu-check's words; `more` is what JSON has besides."""
+    """Prints one row in gpu-check's format; `more` has additional fields for JSON."""
     what = "PyTorch"
     if "--json" in sys.argv:
         fields = {"what": what, "precision": precision, "state": state.lower(), "found": found, **more}
@@ -74,7 +74,7 @@ def measure(network, image, rounds):
 
 
 def lacks_for_compiling():
-    """What torch.compile needs on this machine and does not find: Triton, and what that compiles its launcher with."""
+    """What torch.compile needs and this machine lacks: Triton, or what Triton needs to compile its launcher. None if complete."""
     if importlib.util.find_spec("triton") is None:
         return "the Python package triton"
     if not (os.environ.get("CC") or any(shutil.which(name) for name in ("cc", "gcc", "clang"))):
@@ -84,7 +84,7 @@ def lacks_for_compiling():
 
 
 def time_network(size, rounds, device):
-    """A row for each precision, with and without TF32, eager and compiled; whether none is a failure."""
+    """Prints a row for each precision, with and without TF32, eager and compiled. Returns whether there was no failure."""
     lacks = lacks_for_compiling()
     is_sound = True
     for kind, precision, tf32 in [

@@ -7,7 +7,7 @@ struct BoundsParameters {
     u32 reserved;
 };
 
-// Where a percentile lies among all levels in ascending order: between two ranks.
+// The position of a percentile among all levels in ascending order: between two ranks.
 struct Place {
     u32 below;
     u32 above;
@@ -33,8 +33,8 @@ DEVICE u32 percentile(const Place& place, u32 below, u32 above)
     return (u32)rint(place.weight >= 0.5 ? high - step * (1.0 - place.weight) : low + step * place.weight);
 }
 
-// Writes the spread between the image's own bounds. One block, whose threads divide 65,536. Shared: two words a thread,
-// and four.
+// Writes the spread between the image's own bounds. Blocks: one, with a number of threads that divides 65,536. Shared memory:
+// two words per thread, and four more.
 KERNEL(1024) local_bounds(BoundsParameters p, const u32* __restrict__ counts, Spread* __restrict__ spread)
 {
     u32* sums = (u32*)SHARED_MEMORY;

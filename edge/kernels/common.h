@@ -1,11 +1,11 @@
-// Words that all kernels share.
+// Definitions that all kernels share.
 
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-// The levels of 16 bits.
+// Number of 16-bit levels.
 constexpr u32 LEVELS16 = 65536;
 
 // Levels between two bounds, spread over 0..=255: `Spread` in models/src/conversion/spread.rs.
@@ -18,7 +18,7 @@ struct Spread {
 
 DEVICE u32 smaller(u32 a, u32 b) { return a < b ? a : b; }
 
-// Levels above the lower bound, at most the range.
+// The distance of a level above the lower bound, at most the range.
 DEVICE u32 above_bound(const Spread& spread, u32 level)
 {
     return level > spread.lo ? smaller(level - spread.lo, spread.range) : 0;
@@ -30,8 +30,8 @@ DEVICE u32 spread_level(const Spread& spread, u32 level)
     return smaller((above * spread.step_whole + (above * spread.step_rest >> 16)) >> 16, 255);
 }
 
-// Each value becomes the sum of all values up to itself. Both arrays are shared memory of `length` values; gives the one
-// that the sums are in.
+// Replaces each value by the sum of all values up to and including it. Both arrays are shared memory of `length` values. Returns
+// the array that holds the sums.
 DEVICE u32* running_sums(u32* values, u32* other, u32 length)
 {
     for (u32 distance = 1; distance < length; distance *= 2) {

@@ -1,11 +1,11 @@
-// From 16-bit levels to the network's input: mapped to 8 bits (or left at 16), resized in two passes, normalised, laid out
-// channel by channel. The definition of the resize is models/src/conversion/resize.
+// From 16-bit levels to the network's input: maps to 8 bits (or keeps 16), resizes in two passes, normalises, writes channel by
+// channel. models/src/conversion/resize defines the resize.
 
-// What a level becomes before the resize.
+// The mapping of a level before the resize.
 enum Mapping : u32 {
-    // Spread between bounds.
+    // Spread between bounds, to 8 bits.
     SPREAD = 0,
-    // Cut off at the bounds, in 16 bits.
+    // Clamped to the bounds, in 16 bits.
     CUT = 1,
 };
 
@@ -14,26 +14,26 @@ struct ConvertParameters {
     u32 output_width;
     u32 output_height;
     u32 mapping;
-    // Different 8-bit images: 1, or 3 for one each of the planes.
+    // Number of different 8-bit images: 1, or 3 if each plane has its own.
     u32 channels;
-    // Input pixels of an output pixel along the width and along the height.
+    // Input pixels per output pixel along the width and along the height.
     u32 x_taps;
     u32 y_taps;
-    // Whether the pass along the columns comes first.
+    // Whether the pass along the columns is the first.
     u32 columns_first;
     // Output pixels of a block.
     u32 tile_width;
     u32 tile_height;
-    // The most input pixels that they come from.
+    // The largest number of input pixels that a tile depends on.
     u32 region_width;
     u32 region_height;
-    // The level whose share is 1.
+    // The level that becomes 1.0 before normalisation.
     float full;
     float mean[3];
     float std[3];
 };
 
-// The input, and what the passes need: of each output pixel the first input pixel, and the weights, tap by tap.
+// The input, the spreads, and for both passes the first input pixel of each output pixel and the weights, tap by tap.
 struct Source {
     const u16* levels;
     const Spread* spreads;
@@ -50,7 +50,7 @@ DEVICE u32 mapped(const ConvertParameters& p, const Source& s, const Spread& spr
     return p.mapping == SPREAD ? spread_level(spread, level) : above_bound(spread, level);
 }
 
-// The sum of levels by weights with 22 bits behind the point.
+// The weighted sum of levels. Weights have 22 fractional bits.
 template <typename Level> struct Sum;
 template <> struct Sum<u8> {
     u32 value = 1u << 21;
@@ -77,14 +77,14 @@ DEVICE void write(const ConvertParameters& p, float* tensor, u32 channel, u32 x,
 {
     const float share = (float)level / p.full;
     float* at = tensor + y * p.output_width + x;
-    // Unrolled, so that mean and std are found without an index.
+    // Unrolled, so that mean and std need no run-time index.
     UNROLL
     for (u32 plane = 0; plane < 3; plane++)
         if (p.channels == 1 || plane == channel)
             at[plane * p.output_width * p.output_height] = (share - p.mean[plane]) / p.std[plane];
 }
 
-// A tile of the output by one block: the input region mapped, and what comes of the first pass, stay in shared memory.
+// One block computes a tile of the output. The mapped input region and the result of the first pass stay in shared memory.
 template <typename Level>
 DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* tensor)
 {
@@ -105,7 +105,7 @@ DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* ten
 
     for (u32 channel = 0; channel < p.channels; channel++) {
         const Spread spread = s.spreads[channel];
-        // In all three steps a warp takes 32 neighbours in a row.
+        // In all three steps a warp processes 32 neighbours of a row.
         EACH_THREAD
         {
             for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
@@ -144,7 +144,7 @@ DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* ten
     }
 }
 
-// A pixel of the output by one thread, for sizes whose tiles don't fit shared memory.
+// One thread computes a pixel of the output, for sizes whose tiles don't fit into shared memory.
 template <typename Level>
 DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* tensor)
 {
@@ -177,9 +177,10 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* te
     }
 }
 
-// A kernel; convert_kernels.cu has all of them. Blocks of convert_tile: tiles along the width by tiles along the height; shared: the region, and the
-// larger of its rows by the tile's width and its columns by the tile's height. Blocks of convert_pixel: as
-// many as it takes; no shared memory.
+// Defines a kernel; convert_kernels.cu has all of them.
+// convert_tile: blocks are the tiles along the width by the tiles along the height. Shared memory: the region, and the result of
+// the first pass (the region's columns by the tile's height, or the tile's width by the region's rows).
+// convert_pixel: enough blocks for a thread per output pixel. No shared memory.
 #define CONVERT_KERNEL(name, work, Level)                                                                             \
     KERNEL(256) name(ConvertParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spreads,         \
                 const u32* __restrict__ x_firsts, const u32* __restrict__ x_weights,                                  \

@@ -1,4 +1,4 @@
-// All kinds of kernels from convert.cu, one a line: a device compiles the lines that it needs.
+// All kernels of convert.cu, one per line. Only the lines that a method needs are compiled.
 
 CONVERT_KERNEL(convert_tile_8, convert_tile, u8)
 CONVERT_KERNEL(convert_tile_16, convert_tile, u16)

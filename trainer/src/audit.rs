@@ -1,7 +1,6 @@
-//! Verdicts of an appliance held against labels that people gave the same parts.
+//! Compares the verdicts of an appliance with the labels that people gave to the same parts.
 //!
-//! A verdict and a labelled part belong together where the digests of their image files are equal, so neither file names nor
-//! part numbers matter.
+//! A verdict is assigned to the part whose image file has the same digest. File names and part numbers do not matter.
 
 use crate::dataset::{Label, Part};
 use crate::results::Confusion;
@@ -11,41 +10,41 @@ use cellgate_models::policy::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// One line of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`; other members are passed by.
+/// One line of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`. Other JSON members are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Judged {
-    /// The image file's digest; none where it could not be read, or no image came.
+    /// The image file's digest; `None` if no image arrived or it could not be read.
     #[serde(deserialize_with = "present")]
     pub image: Option<Digest>,
     /// The verdict.
     pub verdict: Verdict,
     /// Its reason.
     pub reason: String,
-    /// The network's score, 0..=1, where there was one.
+    /// The network's score, 0..=1; `None` if the network did not run.
     #[serde(deserialize_with = "present")]
     pub score: Option<f64>,
     /// The digest of the model that judged.
     pub model: Option<Digest>,
-    /// The part's number on the line; a line of `inspect` has none.
+    /// The part's number on the line; `None` in the output of `inspect`.
     pub part: Option<u64>,
 }
 
-/// A member that may be null but has to be there.
+/// Deserialises a member that may be null but must be present.
 fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(from)
 }
 
-/// A line that is no verdict.
+/// A line that is not a verdict.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: {source}; expected a line of `journal export --format jsonl` or of `inspect`")]
 pub struct VerdictError {
-    /// Its number, from 1.
+    /// The line's number, counted from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// Why it can't be parsed.
     pub source: serde_json::Error,
 }
 
-/// Reads one verdict a line; empty lines are passed by.
+/// Reads one verdict per line. Empty lines are skipped.
 ///
 /// # Errors
 /// [`VerdictError`].
@@ -54,16 +53,16 @@ pub fn read_verdicts(text: &str) -> Result<Vec<Judged>, VerdictError> {
     lines.map(|(at, line)| serde_json::from_str(line).map_err(|source| VerdictError { line: at + 1, source })).collect()
 }
 
-/// A rate with its Wilson 95 % interval, all 0..=1.
+/// A rate with its Wilson 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rate {
-    /// How often it happened.
+    /// Number of parts to which it happened.
     pub count: u64,
-    /// How often it could have.
+    /// Number of parts to which it could have happened.
     pub of: u64,
-    /// `count / of`.
+    /// `count / of`, 0..=1.
     pub rate: f64,
-    /// 95 %.
+    /// Lower and upper end of the 95 % interval, 0..=1.
     pub interval95: [f64; 2],
 }
 
@@ -82,40 +81,40 @@ pub struct AuditedPart {
     pub part: Option<u64>,
     /// Its bundle.
     pub bundle: String,
-    /// What people say.
+    /// The label that people gave it.
     pub label: Label,
     /// The anomalies that it shows, where known.
     pub anomalies: Vec<String>,
-    /// What the appliance says.
+    /// The appliance's verdict.
     pub verdict: Verdict,
-    /// Why.
+    /// The verdict's reason.
     pub reason: String,
-    /// The network's score.
+    /// The network's score, 0..=1.
     pub score: Option<f64>,
 }
 
 impl AuditedPart {
-    /// Abnormal and passed.
+    /// Whether the part is abnormal and was passed.
     #[must_use]
     pub fn is_escape(&self) -> bool {
         self.label == Label::Abnormal && self.verdict == Verdict::Pass
     }
 
-    /// Normal and rejected.
+    /// Whether the part is normal and was rejected.
     #[must_use]
     pub fn is_overkill(&self) -> bool {
         self.label == Label::Normal && self.verdict == Verdict::Reject
     }
 }
 
-/// Parts of one label by verdict.
+/// Number of parts of one label, by verdict.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Calls {
-    /// Passed.
+    /// PASS.
     pub pass: u64,
-    /// To be looked at.
+    /// REVIEW.
     pub review: u64,
-    /// Taken out.
+    /// REJECT.
     pub reject: u64,
 }
 
@@ -125,23 +124,23 @@ impl Calls {
     }
 }
 
-/// Verdicts against labels.
+/// The verdicts compared with the labels. This is what `audit --json` prints.
 #[derive(Debug, Clone, Serialize)]
 pub struct Audit {
     /// Parts with a verdict, in the order of the data set.
     pub parts: Vec<AuditedPart>,
-    /// Images of the data set that nobody judged.
+    /// Images of the data set without a verdict.
     pub not_judged: Vec<String>,
-    /// Verdicts on images that are not in the data set.
+    /// Number of verdicts on images that are not in the data set.
     pub on_others: usize,
-    /// Verdicts without an image: none came, or it could not be read. Nobody knows which part they belong to, so they are in
-    /// no rate.
+    /// Number of verdicts without an image: no image arrived, or it could not be read. They can't be assigned to a part, so no
+    /// rate counts them.
     pub without_image: usize,
-    /// Verdicts followed by another one on the same image, which counts.
+    /// Number of verdicts that a later verdict on the same image replaced.
     pub superseded: usize,
-    /// Of these, a PASS on an abnormal part: an escape, had the part not been judged again.
+    /// How many of these were a PASS on an abnormal part: escapes, had the part not been judged again.
     pub superseded_escapes: usize,
-    /// Models that judged.
+    /// Number of models that judged.
     pub models: usize,
     /// Normal parts by verdict.
     pub normal: Calls,
@@ -151,18 +150,18 @@ pub struct Audit {
     pub escapes: Option<Rate>,
     /// Normal parts that were rejected.
     pub overkill: Option<Rate>,
-    /// Parts that a person has to look at.
+    /// Parts with the verdict REVIEW.
     pub reviews: Option<Rate>,
-    /// Of PASS against all else, 0..=1.
+    /// Balanced accuracy, 0..=1; PASS counts as normal, REVIEW and REJECT as abnormal.
     pub balanced_accuracy: Option<f64>,
-    /// Its 95 % interval, whole bundles drawn again; none with one bundle.
+    /// Its 95 % interval from a bootstrap over whole bundles; `None` with one bundle.
     pub balanced_accuracy95: Option<[f64; 2]>,
-    /// Area under the ROC curve of the scores; parts without one are left out.
+    /// Area under the ROC curve of the scores, over the parts that have a score.
     pub auroc: Option<f64>,
 }
 
 impl Audit {
-    /// Holds `verdicts`, oldest first, against the labels of `parts`.
+    /// Compares `verdicts`, oldest first, with the labels of `parts`.
     #[must_use]
     pub fn new(parts: &[Part], verdicts: &[Judged]) -> Self {
         let mut newest: HashMap<Digest, &Judged> = HashMap::new();
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_find_their_parts_by_the_digest_of_the_image() {
+    fn verdicts_are_assigned_by_the_digest_of_the_image() {
         let parts = [
             part("a", "1", Label::Normal),
             part("b", "1", Label::Abnormal),
@@ -291,19 +290,18 @@ mod tests {
     }
 
     #[test]
-    fn without_a_verdict_there_is_no_figure() {
+    fn there_are_no_rates_without_verdicts() {
         let audit = Audit::new(&[part("a", "1", Label::Normal)], &[]);
         assert_eq!((audit.escapes, audit.balanced_accuracy, audit.auroc), (None, None, None));
         assert_eq!(audit.not_judged, ["a"]);
     }
 
     #[test]
-    fn a_line_that_is_no_verdict_is_named() {
-        let error = read_verdicts(r#"{"verdict":"PASS","reason":"R","score":0.1}"#).unwrap_err().to_string();
-        assert!(error.starts_with("line 1: ") && error.contains("image"), "{error}");
-        let error = read_verdicts("\n{\"image\":null,\"score\":null,\"verdict\":\"MAYBE\",\"reason\":\"\"}")
-            .unwrap_err()
-            .to_string();
-        assert!(error.starts_with("line 2: ") && error.contains("MAYBE"), "{error}");
+    fn a_line_that_is_not_a_verdict_is_reported_with_its_number() {
+        let error = |text: &str| read_verdicts(text).unwrap_err();
+        let without_image = error(r#"{"verdict":"PASS","reason":"R","score":0.1}"#);
+        assert!(without_image.line == 1 && without_image.source.to_string().contains("`image`"), "{without_image}");
+        let unknown = error("\n{\"image\":null,\"score\":null,\"verdict\":\"MAYBE\",\"reason\":\"\"}");
+        assert!(unknown.line == 2 && unknown.source.to_string().contains("MAYBE"), "{unknown}");
     }
 }

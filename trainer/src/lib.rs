@@ -4,18 +4,18 @@
 //! |---|---|
 //! | [`dataset`] | labelled parts in bundles, read from a manifest or folders; synthetic electrodes |
 //! | [`network`] | ResNet-34 in libtorch, its weights, and the same network as ONNX |
-//! | [`features`] | the frozen backbone's pooled features, computed once and cached |
+//! | [`features`] | the cache of the frozen backbone's pooled features |
 //! | [`fit`] | recipes: from features and labels to a head and its operating point |
-//! | [`crossval`] | leave one bundle out |
+//! | [`crossval`] | leave-one-bundle-out cross-validation |
 //! | [`stats`] | balanced accuracy, intervals, ROC, paired tests |
 //! | [`results`] | `results.json` and `predictions.csv` |
 //! | [`report`] | the results as one HTML file |
 //! | [`export`] | the model and its parity gate |
 //! | [`training`] | one training run on all bundles, with its thresholds |
-//! | [`audit`] | verdicts of an appliance against labels |
-//! | [`pretrain`] | a backbone of one's own, from synthetic radiographs |
-//! | [`files`] | files that are there whole or not at all |
-//! | [`progress`] | progress bars with time left, on stderr |
+//! | [`audit`] | verdicts of an appliance compared with labels |
+//! | [`pretrain`] | a backbone trained from random weights on synthetic radiographs |
+//! | [`files`] | atomic file writes |
+//! | [`progress`] | progress bars with the time left, on stderr |
 
 pub mod audit;
 pub mod crossval;

@@ -1,13 +1,13 @@
-//! The host side of Cellgate: data set, cross-validation, training, export.
+//! The host program of Cellgate: checks data sets, cross-validates, trains and exports models.
 
 mod cmd;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Trains and cross-validates the model that a Cellgate device judges radiographs with.
+/// Trains, cross-validates and exports the model with which a Cellgate device judges radiographs.
 ///
-/// Exit status: 0 done, 1 errors were found or happened, 2 misuse.
+/// Exit status: 0 success, 1 an error occurred or `check` found errors, 2 wrong arguments.
 #[derive(Debug, Parser)]
 #[command(name = "cellgate-trainer", version, max_term_width = 110)]
 struct Cli {
@@ -17,31 +17,31 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Looks a data set over: unreadable images, duplicates, sizes, levels, class balance, disagreement
+    /// Checks a data set for problems: unreadable images, leaks, class balance, odd images, disputed labels
     Check(cmd::check::Args),
     /// Converts one radiograph to an 8-bit PNG
     Convert(cmd::convert::Args),
-    /// Computes the bounds of the global conversion
+    /// Computes the bounds of the global conversion from a data set
     Bounds(cmd::bounds::Args),
-    /// Shows how bright a data set is, and what the conversions to 8 bits leave of it
+    /// Shows the levels of a data set before and after the conversions to 8 bits
     Levels(cmd::levels::Args),
-    /// Computes and caches the frozen backbone's features
+    /// Computes the backbone's features of a data set and caches them
     Features(cmd::features::Args),
-    /// Cross-validates, leaving one bundle out at a time
+    /// Cross-validates: tests each bundle with a model trained on all other bundles
     Crossval(cmd::crossval::Args),
-    /// Writes the report of a cross-validation anew
+    /// Writes the HTML report of a cross-validation again, from its results
     Report(cmd::report::Args),
-    /// Trains on all bundles and writes a training run, from which `export` makes a model
+    /// Trains on all bundles and chooses the thresholds; `export` makes a model of the run
     Train(cmd::train::Args),
     /// Exports a training run as a model for devices
     Export(cmd::export::Args),
-    /// Holds the verdicts of an appliance against labels: escapes, overkill, balanced accuracy
+    /// Compares the verdicts of an appliance with labels: escapes, overkill, balanced accuracy
     Audit(cmd::audit::Args),
     /// Makes a data set of synthetic electrodes
     Synth(cmd::synth::Args),
     /// Trains a backbone from random weights on synthetic electrodes
     Pretrain(cmd::pretrain::Args),
-    /// The child process that builds plans, started by `export --tensorrt`
+    /// Builds plans in a child process of `export --tensorrt`
     #[command(name = cellgate_trainer::export::PLAN_WORKER, hide = true)]
     PlanWorker,
 }

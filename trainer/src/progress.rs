@@ -1,4 +1,4 @@
-//! Progress with time left, on stderr: a bar in a terminal, a line every half minute elsewhere.
+//! Progress with the time left, on stderr: a bar in a terminal, else one line every 30 seconds.
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// From one line of a log to the next.
+/// Time between two lines where stderr is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A bar over `total` steps, called `what`.
@@ -15,7 +15,7 @@ pub fn bar(total: u64, what: &'static str) -> ProgressBar {
     resumed_bar(total, 0, what)
 }
 
-/// A bar over `total` steps, called `what`, of which `done` were done before.
+/// A bar over `total` steps, called `what`; an earlier run completed `done` of them.
 #[must_use]
 pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
     let (target, template) = if io::stderr().is_terminal() {
@@ -27,10 +27,10 @@ pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
             "{prefix}: {human_pos}/{human_len} {msg} ({left} left)",
         )
     };
-    // The library's own estimate forgets after seconds what it has seen: of steps that take longer it makes years.
+    // indicatif's own estimate weighs the last seconds only. Where a step takes longer, it estimates years.
     let left = move |state: &ProgressState, out: &mut dyn fmt::Write| {
         let left = time_left(state.elapsed(), state.pos().saturating_sub(done), total.saturating_sub(state.pos()));
-        // Text that can't be shown is left out.
+        // A formatting error only loses this text.
         let _ = match left {
             Some(left) => write!(out, "{:#}", HumanDuration(left)),
             None => write!(out, "?"),
@@ -43,12 +43,12 @@ pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(what).with_position(done)
 }
 
-/// How long `rest` steps take at the pace of the `done` ones; none before the first.
+/// The time for `rest` steps at the average pace of the `done` steps; `None` while `done` is 0.
 fn time_left(elapsed: Duration, done: u64, rest: u64) -> Option<Duration> {
     (done > 0).then(|| elapsed.mul_f64(rest as f64 / done as f64))
 }
 
-/// What takes the place of a terminal: stderr, where a line stays for good.
+/// Draws to a stderr that is not a terminal: prints at most one line per [`LINE_INTERVAL`] and erases nothing.
 #[derive(Debug)]
 struct Log {
     next: Mutex<Instant>,
@@ -95,14 +95,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rest_is_expected_to_take_as_long_a_step_as_what_was_done() {
+    fn the_time_left_follows_from_the_average_time_of_a_step() {
         let left = |done, rest| time_left(Duration::from_secs(60), done, rest);
         assert_eq!((left(2, 6), left(3, 0)), (Some(Duration::from_secs(180)), Some(Duration::ZERO)));
         assert_eq!(left(0, 6), None);
     }
 
     #[test]
-    fn a_log_gets_a_line_only_every_half_minute() {
+    fn a_log_gets_at_most_one_line_in_30_seconds() {
         let log = Log { next: Mutex::new(Instant::now()) };
         log.write_str("features: 1/9").unwrap();
         let next = *log.next.lock().unwrap();

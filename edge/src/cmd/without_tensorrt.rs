@@ -1,10 +1,10 @@
-//! The subcommands that need TensorRT, in a program that was built without it. They refuse with the reason.
+//! The subcommands that need TensorRT, in a program that was built without it: each fails with an error that says so.
 
 use clap::Subcommand;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Any arguments.
+/// Accepts any arguments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -14,15 +14,15 @@ pub(crate) struct Args {
 /// The subcommands that need TensorRT.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Needs a program that was built with the feature tensorrt
+    /// Needs a program that was built with the feature tensorrt.
     #[command(hide = true, disable_help_flag = true)]
     Plan(Args),
-    /// Needs a program that was built with the feature tensorrt
+    /// Needs a program that was built with the feature tensorrt.
     #[command(hide = true, disable_help_flag = true)]
     GpuCheck(Args),
 }
 
-/// Returns an error that says how to build the program.
+/// Fails: this program was built without TensorRT.
 pub(crate) fn run(_: &Command) -> anyhow::Result<ExitCode> {
     anyhow::bail!("this program was built without TensorRT: build it with --features tensorrt")
 }

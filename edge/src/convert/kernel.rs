@@ -6,22 +6,22 @@ use std::fmt::Write as _;
 /// A source file: its name for the compiler's messages, and its text.
 type File = (&'static str, &'static str);
 
-/// The file as part of the program.
+/// Embeds a file in the program.
 macro_rules! file {
     ($name:literal) => {
         (concat!("edge/kernels/", $name), include_str!(concat!("../../kernels/", $name)))
     };
 }
 
-/// What all kernels build on.
+/// Definitions that every kernel uses.
 const BASE: [File; 2] = [file!("gpu.h"), file!("common.h")];
 const HISTOGRAM: File = file!("histogram.cu");
 const BOUNDS: File = file!("bounds.cu");
 const CONVERT: File = file!("convert.cu");
-/// A kernel a line.
+/// One kernel per line.
 const CONVERT_KERNELS: &str = file!("convert_kernels.cu").1;
 
-/// A kernel; what it does, its arguments and its shared memory stand with its source.
+/// A CUDA kernel. Its source documents its work, its arguments and its shared memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kernel {
     /// `histogram`
@@ -62,8 +62,8 @@ impl Kernel {
         }
     }
 
-    /// Threads a block, as its source says too; a multiple of 32. More where a single block does it all, or shared memory
-    /// allows few blocks.
+    /// Threads per block: a multiple of 32, equal to the number in the source. A kernel has more of them if it runs in a single
+    /// block, or if its shared memory allows few blocks at once.
     #[must_use]
     pub const fn threads(self) -> u32 {
         match self {
@@ -73,7 +73,7 @@ impl Kernel {
         }
     }
 
-    /// The file that it stands in.
+    /// The file that defines it.
     fn file(self) -> File {
         match self {
             Self::Histogram => HISTOGRAM,
@@ -82,8 +82,8 @@ impl Kernel {
         }
     }
 
-    /// One source text with `kernels`, complete: it includes nothing. What no kernel needs is left out, as compiling
-    /// takes longer than anything else at the start.
+    /// A complete source text with `kernels`, without `#include`. Files that none of them needs are left out, because compiling
+    /// is the longest step of the start.
     #[must_use]
     pub fn source(kernels: &[Self]) -> String {
         let mut text = String::new();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_complete_in_itself() {
+    fn the_source_includes_no_other_file() {
         assert!(!Kernel::source(&Kernel::ALL).contains("#include"));
     }
 }

@@ -1,8 +1,8 @@
-//! The conversion on a GPU: from a radiograph's levels to the network's input without a way back to the host.
+//! The conversion on a GPU: from a radiograph's levels to the network's input, without a copy back to the host.
 //!
-//! [`sequence`] says which [`kernel`] runs when and on what memory, as plain data that is the same for whoever executes it:
-//! the feature `cuda` on a GPU, the tests of the workspace on a processor. The CPU's way,
-//! [`Converter`](cellgate_models::conversion::Converter), is the reference of both.
+//! [`sequence`] lists the launches of each [`kernel`] and their memory as plain data. The feature `cuda` executes the list on a
+//! GPU, the tests of the workspace execute it on a processor. The reference for both is the CPU's
+//! [`Converter`](cellgate_models::conversion::Converter).
 
 #[cfg(feature = "cuda")]
 pub mod cuda;

@@ -8,10 +8,10 @@ use cellgate_models::plan::PlanError;
 /// Why the GPU can't be used for a model.
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {
-    /// There is no plan for the GPU at hand.
+    /// There is no plan for this machine's GPU.
     #[error(transparent)]
     Plan(#[from] NoPlan),
-    /// The GPU does not score.
+    /// The GPU can't score.
     #[error(transparent)]
     Scorer(#[from] GpuScorerError),
 }
@@ -33,19 +33,19 @@ impl GpuError {
     }
 }
 
-/// Why the GPU does not score.
+/// Why the GPU can't score.
 #[derive(Debug, thiserror::Error)]
 pub enum GpuScorerError {
-    /// CUDA, or the conversion on it.
+    /// CUDA or the conversion failed.
     #[error(transparent)]
     Cuda(#[from] CudaError),
-    /// TensorRT, or the plan.
+    /// TensorRT failed or refused the plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// Conversion and network don't fit together.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The first run.
+    /// The first run failed.
     #[error("the first run on the GPU: {0}")]
     First(#[from] NoScore),
 }

@@ -1,4 +1,4 @@
-//! What `doctor` says of the GPU with its driver, and of TensorRT.
+//! The findings of `doctor` about the GPU, its driver, and TensorRT.
 
 use super::gpu;
 use crate::config::ModelConfig;
@@ -8,7 +8,7 @@ use crate::one_line::in_one_line;
 use crate::pipeline::EngineChoice;
 use cellgate_models::plan::{Library, probe};
 
-/// A finding for each, unless the CPU's engine is asked for.
+/// A finding for the GPU and one for TensorRT. None if the configuration selects ONNX Runtime.
 pub(crate) fn findings(model: &ModelConfig) -> Vec<Finding> {
     let missing = match model.engine {
         EngineChoice::OnnxRuntime => return Vec::new(),

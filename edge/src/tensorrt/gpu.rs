@@ -1,4 +1,4 @@
-//! The GPU at hand, as plans are kept for it.
+//! This machine's GPU, as the key of its plans has it.
 
 use crate::convert::cuda::{CudaError, DeviceInfo, device_info};
 use cellgate_models::plan::ComputeCapability;
@@ -13,7 +13,7 @@ pub fn detect() -> Result<Gpu, CudaError> {
     device_info().map(|info| gpu(&info))
 }
 
-/// The same as a plan's key has it: CUDA's name alone is that of several kinds of Jetson.
+/// The GPU as a plan's key has it. The number of multiprocessors is needed, because several kinds of Jetson share a name.
 fn gpu(info: &DeviceInfo) -> Gpu {
     let small = |number| u8::try_from(number).unwrap_or(u8::MAX);
     let (major, minor) = info.capability;
@@ -26,14 +26,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_driver_says_becomes_a_gpu() {
+    fn a_gpu_is_named_by_its_name_and_multiprocessors() {
         let info = DeviceInfo { name: "Orin".to_owned(), capability: (8, 7), multiprocessors: 16 };
         assert_eq!(gpu(&info).to_string(), "Orin, 16 multiprocessors (sm87)");
         assert_ne!(gpu(&info), gpu(&DeviceInfo { multiprocessors: 8, ..info.clone() }));
     }
 
     #[test]
-    fn a_machine_without_driver_or_gpu_says_so() {
+    fn without_a_driver_or_gpu_the_error_names_cuda() {
         match detect() {
             Ok(gpu) => assert!(gpu.name().is_some() && gpu.capability().major >= 3, "{gpu}"),
             Err(error) => {

@@ -1,4 +1,4 @@
-//! The plan that this GPU runs: what this device built before, or builds now.
+//! The plan for this machine's GPU: kept from an earlier build, or built now.
 
 use super::gpu;
 use crate::convert::cuda::CudaError;
@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Why there is no plan for the GPU at hand.
+/// Why there is no plan for this machine's GPU.
 #[derive(Debug, thiserror::Error)]
 pub enum NoPlan {
-    /// There is no GPU.
+    /// There is no GPU that can be used.
     #[error(transparent)]
     Gpu(#[from] CudaError),
-    /// TensorRT is missing, another one, or built none.
+    /// TensorRT is missing, has another version, or could not build the plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The device's key can't be used.
@@ -31,31 +31,40 @@ pub enum NoPlan {
     Cache(#[from] CacheError),
 }
 
-/// Where plans are kept, and what builds them.
+/// Where plans are kept, and the TensorRT that builds them.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanPlace<'p> {
     /// The folder of plans.
     pub plans: &'p Path,
     /// The device's key.
     pub key: &'p Path,
-    /// The folder with TensorRT's libraries; none searches for it.
+    /// The folder with TensorRT's libraries; `None` searches for it.
     pub libraries: Option<&'p Path>,
 }
 
 impl PlanPlace<'_> {
-    /// The cache to be written to; folder and key are made where they are missing. A folder of another user's is warned of:
-    /// the appliance as that user can't read what is made here.
+    /// Opens the cache for writing. Creates folder and key if they are missing.
+    ///
+    /// Warns if the key's folder belongs to another user: an appliance that runs as that user can't read files of this user.
     ///
     /// # Errors
     /// [`NoPlan`]: the key or the folder can't be used.
     pub fn open(&self) -> Result<Cache, NoPlan> {
-        if let Some(words) = foreign_folder(self.key, rustix::process::geteuid().as_raw()) {
-            tracing::warn!("{words}");
+        let user = rustix::process::geteuid().as_raw();
+        if let Some((folder, owner)) = foreign_folder(self.key, user) {
+            tracing::warn!(
+                event = "plan_folder_foreign",
+                folder = %folder.display(),
+                owner,
+                user,
+                "the folder belongs to another user, who can't use a key and plans that this user creates there: run this program \
+                 as the folder's owner"
+            );
         }
         Ok(Cache::open(self.plans, DeviceKey::load_or_create(self.key)?)?)
     }
 
-    /// The cache to be looked at; nothing is made.
+    /// Opens the cache for reading. Creates nothing.
     ///
     /// # Errors
     /// [`NoPlan`]: the key can't be used.
@@ -64,61 +73,55 @@ impl PlanPlace<'_> {
     }
 }
 
-/// What is wrong with `user` making files beside `key`.
-fn foreign_folder(key: &Path, user: u32) -> Option<String> {
+/// The folder of `key` and its owner, if that is not `user`.
+fn foreign_folder(key: &Path, user: u32) -> Option<(&Path, u32)> {
     let folder = key.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let owner = folder.metadata().ok()?.uid();
-    (owner != user).then(|| {
-        format!(
-            "{} belongs to user {owner}, and this runs as user {user}: a key and plans that it makes there user {owner} can't \
-             use; run it as that user",
-            folder.display()
-        )
-    })
+    (owner != user).then_some((folder, owner))
 }
 
-/// Which plan.
+/// The plan that is requested.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct PlanRequest<'a> {
     /// The model.
     pub model: &'a Model,
     /// Which of its networks.
     pub precision: Precision,
-    /// Where it is kept.
+    /// Where the plan is kept.
     pub place: PlanPlace<'a>,
-    /// Whether one that is built now is kept; else nothing is changed.
+    /// Whether a plan that is built is kept. If not, no file is changed.
     pub keep: bool,
 }
 
-/// Has `load` take the plan for the GPU at hand. Where none is kept, or what is kept is not to be used, it is built; `progress`
-/// is told of each step, and may stop it.
+/// Calls `load` with the plan for this machine's GPU. If no plan is kept, or the kept one can't be used, it is built; `progress`
+/// receives each step and may stop the build.
 ///
-/// An authentic plan can be refused nevertheless: by a TensorRT that was replaced by another build of the same version, or after
-/// a new driver. So where `is_refusal` says that an error of `load`'s is one, the plan is built anew and `load` gets that; not
-/// where this process itself has built and kept what is refused.
+/// TensorRT can refuse an authentic plan: if its library was replaced by another build of the same version, or after a new driver.
+/// If `is_refusal` says so of an error of `load`, the plan is rebuilt and `load` is called with the new one. A plan that this
+/// process has built and kept is not rebuilt.
 ///
 /// # Errors
-/// [`NoPlan`], or `load`'s.
+/// [`NoPlan`], or the error of `load`.
 pub fn with_plan<T, E: From<NoPlan> + Display>(
-    asked: &Asked<'_>,
+    request: &PlanRequest<'_>,
     progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>,
     load: impl FnMut(&AuthenticPlan, PlanOrigin) -> Result<T, E>,
     is_refusal: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
-    let wanted = WantedPlan::new(asked)?;
+    let wanted = WantedPlan::new(request)?;
     take(wanted.kept(), || wanted.build(progress), load, |error| is_refusal(error) && !wanted.is_own())
 }
 
 /// Where a plan comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlanOrigin {
-    /// This device built it before, and has kept it.
+    /// Kept from an earlier build of this device.
     Kept,
-    /// It was built just now.
+    /// Built just now.
     Built,
 }
 
-/// The kept plan, else one that is built, or both where the kept one is refused.
+/// Loads the kept plan. Builds and loads a new one if none is kept or TensorRT refuses the kept one.
 fn take<P, T, E: From<NoPlan> + Display>(
     kept: Option<P>,
     build: impl FnOnce() -> Result<P, NoPlan>,
@@ -127,19 +130,21 @@ fn take<P, T, E: From<NoPlan> + Display>(
 ) -> Result<T, E> {
     if let Some(plan) = kept {
         match load(&plan, PlanOrigin::Kept) {
-            Err(error) if is_refusal(&error) => tracing::warn!("{error}; it is built anew"),
+            Err(error) if is_refusal(&error) => {
+                tracing::warn!(event = "plan_refused", %error, "the kept plan is rebuilt");
+            }
             loaded => return loaded,
         }
     }
     load(&build()?, PlanOrigin::Built)
 }
 
-/// Plans that this process has built and kept: where they are refused, they are not built again and again.
+/// Paths of the plans that this process has built and kept. If TensorRT refuses one of them, it is not built again.
 static OWN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// What is asked for, with all that decides on it.
+/// A request with everything that identifies its plan.
 struct WantedPlan<'a> {
-    asked: &'a Asked<'a>,
+    request: &'a PlanRequest<'a>,
     gpu: Gpu,
     tensorrt: TensorRt,
     cache: Cache,
@@ -148,35 +153,35 @@ struct WantedPlan<'a> {
 }
 
 impl<'a> WantedPlan<'a> {
-    fn new(asked: &'a Asked<'a>) -> Result<Self, NoPlan> {
+    fn new(request: &'a PlanRequest<'a>) -> Result<Self, NoPlan> {
         let gpu = gpu::detect()?;
-        gpu.capability().check_at_hand()?;
-        let tensorrt = plan::probe(Library::Builder, asked.place.libraries)?.tensorrt;
-        let (cache, keep) = cache(asked)?;
-        Ok(Self { asked, gpu, tensorrt, cache, keep })
+        gpu.capability().check_local()?;
+        let tensorrt = plan::probe(Library::Builder, request.place.libraries)?.tensorrt;
+        let (cache, keep) = cache(request)?;
+        Ok(Self { request, gpu, tensorrt, cache, keep })
     }
 
     fn key(&self, gpu: Gpu) -> PlanKey {
-        let Asked { model, precision, .. } = *self.asked;
+        let PlanRequest { model, precision, .. } = *self.request;
         PlanKey { model: model.digest(), precision, gpu, tensorrt: self.tensorrt }
     }
 
-    /// One for this very GPU, else one for any of its compute capability.
+    /// The kept plan for exactly this GPU, else one for any GPU of its compute capability.
     fn kept(&self) -> Option<AuthenticPlan> {
         let gpus = [self.gpu.clone(), Gpu::new(None, self.gpu.capability())];
         gpus.into_iter().find_map(|gpu| match self.cache.lookup(&self.key(gpu)) {
             Lookup::Hit(plan) => Some(plan),
             Lookup::Missing => None,
             Lookup::Refused { path, reason } => {
-                tracing::warn!("{}: {reason}; not used", path.display());
+                tracing::warn!(event = "plan_rejected", path = %path.display(), %reason, "the kept plan is not used");
                 None
             }
         })
     }
 
     fn build(&self, progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>) -> Result<AuthenticPlan, NoPlan> {
-        let Asked { model, precision, place, .. } = *self.asked;
-        tracing::info!("building the plan of {precision} for {}", self.gpu);
+        let PlanRequest { model, precision, place, .. } = *self.request;
+        tracing::info!(event = "plan_build_started", %precision, gpu = %self.gpu, "building a plan");
         let start = Instant::now();
         let network = model.network(precision).unwrap_or_default();
         let library = place.libraries.map(Path::to_owned);
@@ -185,47 +190,47 @@ impl<'a> WantedPlan<'a> {
             self.key(self.gpu.clone()),
             progress,
         )?;
-        tracing::info!(seconds = start.elapsed().as_secs(), "the plan is built");
+        tracing::info!(event = "plan_built", seconds = start.elapsed().as_secs(), "the plan is built");
         if !self.keep {
             return Ok(plan);
         }
         match self.cache.store(&plan) {
             Ok(path) => {
-                tracing::info!("kept {}", path.display());
+                tracing::info!(event = "plan_kept", path = %path.display(), "the plan is kept");
                 OWN.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
             }
-            Err(error) => tracing::warn!("{error}; {NOT_KEPT}"),
+            Err(error) => tracing::warn!(event = "plan_not_kept", %error, "{NOT_KEPT}"),
         }
         Ok(plan)
     }
 
-    /// Whether what is kept was built by this process.
+    /// Whether this process has built the kept plan.
     fn is_own(&self) -> bool {
         let path = self.cache.path(&self.key(self.gpu.clone()));
         OWN.lock().unwrap_or_else(PoisonError::into_inner).contains(&path)
     }
 }
 
-/// The cache, and whether what is built is kept there: a device that can't write judges nevertheless.
-fn cache(asked: &Asked<'_>) -> Result<(Cache, bool), NoPlan> {
-    if !asked.keep {
-        return Ok((asked.place.look()?, false));
+/// Opens the cache, and tells whether built plans are kept there. A device that can't write to it judges nevertheless.
+fn cache(request: &PlanRequest<'_>) -> Result<(Cache, bool), NoPlan> {
+    if !request.keep {
+        return Ok((request.place.look()?, false));
     }
-    match asked.place.open() {
+    match request.place.open() {
         Ok(cache) => Ok((cache, true)),
         Err(error @ (NoPlan::Cache(_) | NoPlan::Key(DeviceKeyError::Io { .. }))) => {
-            // A key that is there and can't be read is an error here too.
-            let cache = asked.place.look()?;
-            tracing::warn!("{error}; {NOT_KEPT}");
+            // Fails if there is a key that can't be read.
+            let cache = request.place.look()?;
+            tracing::warn!(event = "plan_cache_not_writable", %error, "{NOT_KEPT}");
             Ok((cache, false))
         }
         Err(error) => Err(error),
     }
 }
 
-/// What follows where a plan can't be stored.
+/// The log message if a plan can't be kept.
 const NOT_KEPT: &str =
-    "a plan that is built is used and not kept, so it is built anew each time: let this user write there";
+    "a plan that is built is used but not kept, so that each start builds it again: let this user write there";
 
 /// Builds the plan of `key` in a child process.
 ///
@@ -249,8 +254,8 @@ mod tests {
         PlanError::Refused { message: "built by another".to_owned() }.into()
     }
 
-    /// What `load` was given, and the result, where only `good` is taken.
-    fn taken(kept: Option<&str>, good: &str, is_refusal: bool) -> (Vec<String>, Result<String, String>) {
+    /// The plans that `load` received, and the result, if `load` accepts only `good`.
+    fn taken(kept: Option<&str>, good: &str, is_refusal: bool) -> (Vec<String>, Option<String>) {
         let seen = RefCell::new(Vec::new());
         let builds = Cell::new(0);
         let load = |plan: &String, origin| {
@@ -263,28 +268,30 @@ mod tests {
             Ok("built".to_owned())
         };
         let result = take(kept.map(str::to_owned), build, load, |_: &NoPlan| is_refusal);
-        (seen.take(), result.map_err(|error| error.to_string()))
+        if let Err(error) = &result {
+            assert!(matches!(error, NoPlan::Plan(PlanError::Refused { .. })), "{error}");
+        }
+        (seen.take(), result.ok())
     }
 
     #[test]
-    fn a_kept_plan_that_is_refused_is_built_anew_once() {
-        let no = || Err("TensorRT refuses the plan: built by another".to_owned());
-        assert_eq!(taken(Some("kept"), "kept", true), (vec!["kept".to_owned()], Ok("kept".to_owned())));
-        assert_eq!(taken(None, "built", true), (vec!["built".to_owned()], Ok("built".to_owned())));
+    fn a_kept_plan_that_is_refused_is_rebuilt_once() {
+        assert_eq!(taken(Some("kept"), "kept", true), (vec!["kept".to_owned()], Some("kept".to_owned())));
+        assert_eq!(taken(None, "built", true), (vec!["built".to_owned()], Some("built".to_owned())));
         let both = vec!["kept".to_owned(), "built".to_owned()];
-        assert_eq!(taken(Some("kept"), "built", true), (both.clone(), Ok("built".to_owned())));
-        assert_eq!(taken(Some("kept"), "none", true), (both, no()));
-        assert_eq!(taken(Some("kept"), "built", false), (vec!["kept".to_owned()], no()));
+        assert_eq!(taken(Some("kept"), "built", true), (both.clone(), Some("built".to_owned())));
+        assert_eq!(taken(Some("kept"), "none", true), (both, None));
+        assert_eq!(taken(Some("kept"), "built", false), (vec!["kept".to_owned()], None));
     }
 
     #[test]
-    fn a_folder_of_another_users_is_named() {
+    fn a_folder_of_another_user_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let owner = folder.path().metadata().unwrap().uid();
         let key = folder.path().join("plan.key");
         assert_eq!(foreign_folder(&key, owner), None);
-        let words = foreign_folder(&key, owner + 1).unwrap();
-        assert!(words.contains(&format!("belongs to user {owner}, and this runs as user {}", owner + 1)), "{words}");
-        assert_eq!(foreign_folder(&folder.path().join("none/plan.key"), owner), None, "making the key says why");
+        assert_eq!(foreign_folder(&key, owner + 1), Some((folder.path(), owner)));
+        let missing = folder.path().join("missing/plan.key");
+        assert_eq!(foreign_folder(&missing, owner), None, "creating the key reports a missing folder");
     }
 }

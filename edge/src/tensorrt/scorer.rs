@@ -1,4 +1,4 @@
-//! Conversion and network on the GPU, with no way back to the host between them.
+//! Conversion and network on the GPU, without a copy back to the host between them.
 #![expect(unsafe_code, reason = "hands device memory and a stream to TensorRT")]
 
 use super::{GpuError, GpuScorerError};
@@ -18,43 +18,43 @@ use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr as _, DriverErr
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What the first run may take: TensorRT for RTX compiles its kernels for the GPU at hand then.
+/// Time limit of the first run, in which TensorRT for RTX compiles its kernels for this machine's GPU.
 const MAX_FIRST_RUN_TIME: Duration = Duration::from_secs(60);
-/// What any later run may take.
+/// Time limit of any later run.
 const MAX_RUN_TIME: Duration = Duration::from_secs(2);
-/// Between two looks at the GPU: short beside what it is waited for, and it leaves the processor to others.
-const LOOK_EVERY: Duration = Duration::from_micros(50);
+/// How often the GPU is polled: much more often than a run takes, and yet other threads get the processor.
+const POLL_INTERVAL: Duration = Duration::from_micros(50);
 
-/// On the GPU: levels go there, a score comes back.
+/// Scores on the GPU: levels go there, a score comes back.
 ///
-/// Whatever goes wrong there while it runs, it is given up: a context can't be made anew in the same process, as TensorRT holds
-/// it too, and a GPU that does not answer can't be waited for. So what is on it is left as it is, never freed.
+/// After any failure of a run it gives the GPU up. The process can't create another context, because TensorRT holds the old one
+/// too, and it can't wait for a GPU that does not answer. So everything on the GPU is leaked, never freed.
 pub(super) struct GpuScorer<N>(Option<Parts<N>>);
 
 struct Parts<N> {
-    // In this order, so that each is dropped before what it uses.
+    // In this order, so that each field is dropped before the fields that it uses.
     network: N,
     score: Score,
     converter: CudaConverter,
 }
 
-/// A network that takes its input on the GPU, and leaves its score there.
+/// A network that reads its input from GPU memory and writes its score there.
 pub(super) trait Network {
     /// Height and width of the input in pixels.
     fn input_size(&self) -> Size;
 
-    /// Says where on the device the input and the score lie.
+    /// Sets the addresses of input and score in device memory.
     ///
     /// # Safety
-    /// `input` must be the address of 3 x height x width values of f32 in device memory, `output` that of one, both for as long
-    /// as anything is started.
+    /// `input` must be the address of 3 x height x width values of f32 in device memory, `output` that of one. Both must stay
+    /// valid while runs are queued.
     unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError>;
 
-    /// Starts on `stream`; does not wait.
+    /// Queues a run on `stream`; does not wait.
     ///
     /// # Safety
-    /// `stream` must be of the context that the network was loaded in, and [`bind`](Self::bind)'s memory must be there until it
-    /// has come so far.
+    /// `stream` must belong to the context that the network was loaded in. The memory of [`bind`](Self::bind) must exist until
+    /// the stream has executed the run.
     unsafe fn enqueue(&mut self, stream: &CudaStream) -> Result<(), PlanError>;
 }
 
@@ -74,7 +74,7 @@ impl Network for PlanEngine {
     }
 }
 
-/// Where the score comes to, and how far the GPU is.
+/// The score's memory on device and host, and the events that show the GPU's progress.
 struct Score {
     device: CudaSlice<f32>,
     host: PinnedHostSlice<f32>,
@@ -84,8 +84,8 @@ struct Score {
 }
 
 impl<N: Network> GpuScorer<N> {
-    /// Takes all memory for images of up to `max_pixels` pixels, has `load` load the network into the context that is current
-    /// then, and runs it once. `alive` is called after each step.
+    /// Allocates all memory for images of up to `max_pixels` pixels, calls `load` to load the network into the current context,
+    /// and runs it once. Calls `alive` after each step.
     pub(super) fn new(
         conversion: &ConversionSpec,
         max_pixels: usize,
@@ -102,10 +102,10 @@ impl<N: Network> GpuScorer<N> {
         }
         let dark = RadiographView::new(1, 1, &[0]).expect("one pixel has one level");
         let tensor = converter.convert(dark)?;
-        let score = Score::new(tensor.stream).map_err(|error| CudaError::from_driver("taking memory", error))?;
+        let score = Score::new(tensor.stream).map_err(|error| CudaError::from_driver("allocating memory", error))?;
         let address = score.device.device_ptr(tensor.stream).0;
-        // SAFETY: the tensor has 3 x height x width values of f32, as the sizes are equal; it and the score's place stay
-        // where they are for as long as this is there, and `Drop` waits before they go.
+        // SAFETY: the tensor has 3 x height x width values of f32, because the sizes are equal. The addresses of tensor and score
+        // stay valid while this value lives, and `Drop` waits before they are freed.
         unsafe { network.bind(tensor.address, address) }?;
         let mut scorer = Self(Some(Parts { network, score, converter }));
         scorer.run(dark, MAX_FIRST_RUN_TIME, &mut Times::default(), &mut |_| {})?;
@@ -120,7 +120,7 @@ impl<N: Network> GpuScorer<N> {
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore> {
         let Some(parts) = &mut self.0 else {
-            return Err(EngineError::Run { message: "the GPU failed before".to_owned() }.into());
+            return Err(EngineError::Run { message: "the GPU failed earlier".to_owned() }.into());
         };
         let score = parts.run(radiograph, most, times, begins);
         if score.as_ref().is_err_and(|error| error.reason() == Reason::EngineFailed) {
@@ -146,7 +146,7 @@ impl<N: Network> Scorer for GpuScorer<N> {
 }
 
 impl<N: Network> Parts<N> {
-    /// Starts everything, then waits for it.
+    /// Queues conversion, network and the score's copy, then waits for them.
     fn run(
         &mut self,
         radiograph: RadiographView<'_>,
@@ -161,14 +161,14 @@ impl<N: Network> Parts<N> {
         let while_doing = |doing, result: Result<(), DriverError>| {
             result.map_err(|error| NoScore::from(CudaError::from_driver(doing, error)))
         };
-        while_doing("marking the start", score.started.record(&stream))?;
+        while_doing("recording the start", score.started.record(&stream))?;
         converter.convert(radiograph)?;
-        while_doing("marking the end of the conversion", score.converted.record(&stream))?;
+        while_doing("recording the end of the conversion", score.converted.record(&stream))?;
         while_doing("clearing the score", score.clear(&stream))?;
-        // SAFETY: the stream is of the context that the network was loaded in; what is bound is there until `Drop`.
+        // SAFETY: the stream belongs to the context that the network was loaded in; the bound memory exists until `Drop`.
         unsafe { network.enqueue(&stream) }.map_err(|error| EngineError::Run { message: error.to_string() })?;
-        while_doing("starting the score's way back", score.fetch(&stream))?;
-        while_doing("marking the end of the network", score.inferred.record(&stream))?;
+        while_doing("copying the score to the host", score.fetch(&stream))?;
+        while_doing("recording the end of the network", score.inferred.record(&stream))?;
         wait(&score.converted, deadline)?;
         times.convert = between(&score.started, &score.converted)?;
         begins(Stage::Infer);
@@ -179,7 +179,7 @@ impl<N: Network> Parts<N> {
 }
 
 impl Pipeline {
-    /// A pipeline that runs `plan`, whatever is known of its GPU, once it has proven itself.
+    /// A proven pipeline that runs `plan`, even on a GPU that TensorRT does not list.
     pub(crate) fn of_plan(
         model: &Model,
         activation: &Activation,
@@ -195,7 +195,7 @@ impl Pipeline {
 
 impl<N> Drop for Parts<N> {
     fn drop(&mut self) {
-        // Everything that was started has ended, or this would have been left as it is.
+        // Returns at once: a run that did not end would have leaked this value.
         let _ = self.converter.wait();
     }
 }
@@ -203,49 +203,49 @@ impl<N> Drop for Parts<N> {
 impl Score {
     fn new(stream: &Arc<CudaStream>) -> Result<Self, DriverError> {
         let context = stream.context();
-        // SAFETY: it is read only after a copy to it has ended.
+        // SAFETY: it is read only after a copy to it is complete.
         let host = unsafe { context.alloc_pinned::<f32>(1) }?;
         let device = stream.alloc_zeros(1)?;
         let event = || context.new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
         Ok(Self { device, host, started: event()?, converted: event()?, inferred: event()? })
     }
 
-    /// Makes both places no number: a score that nobody wrote is not the one before, and no policy takes it.
+    /// Sets both values to NaN, so that a network that writes no score can't repeat the previous one. No policy accepts a NaN.
     fn clear(&mut self, stream: &Arc<CudaStream>) -> Result<(), DriverError> {
         self.host.as_mut_slice()?[0] = f32::NAN;
         let place = self.device.device_ptr(stream).0;
-        // SAFETY: the place holds one value of four bytes; all ones is a NaN.
+        // SAFETY: the memory holds one value of four bytes; all bits set is a NaN.
         unsafe { result::memset_d8_async(place, 0xff, size_of::<f32>(), stream.cu_stream()) }
     }
 
-    /// Starts the copy to the host.
+    /// Queues the copy to the host.
     fn fetch(&mut self, stream: &Arc<CudaStream>) -> Result<(), DriverError> {
         let from = self.device.device_ptr(stream).0;
         let to = self.host.as_mut_slice()?;
-        // SAFETY: both hold one value, and are there until the stream has come so far: `Drop` of the scorer waits for it.
+        // SAFETY: both hold one value, and exist until the stream has executed the copy: `Drop` of the scorer waits for it.
         unsafe { result::memcpy_dtoh_async(to, from, stream.cu_stream()) }
     }
 
-    /// What the last copy brought.
+    /// The score after the last copy.
     fn value(&self) -> Result<f32, DriverError> {
         self.host.as_slice().map(|values| values[0])
     }
 }
 
-/// Waits until the GPU has come as far as `event`.
+/// Waits until the GPU has reached `event`.
 fn wait(event: &CudaEvent, deadline: Instant) -> Result<(), NoScore> {
     while !event.try_is_complete().map_err(|error| CudaError::from_driver("waiting for the GPU", error))? {
         if Instant::now() >= deadline {
             return Err(EngineError::Run { message: "the GPU did not answer in time".to_owned() }.into());
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(())
 }
 
-/// The time between two events that are over, by the GPU's clock.
+/// The time between two events that the GPU has reached, by its clock.
 fn between(start: &CudaEvent, end: &CudaEvent) -> Result<Duration, NoScore> {
-    let ms = start.elapsed_ms(end).map_err(|error| CudaError::from_driver("taking a time", error))?;
+    let ms = start.elapsed_ms(end).map_err(|error| CudaError::from_driver("reading a time", error))?;
     Ok(Duration::try_from_secs_f32(ms / 1e3).unwrap_or_default())
 }
 

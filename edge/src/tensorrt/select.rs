@@ -1,6 +1,6 @@
-//! The engine on the GPU for a model, with the plan that this device built.
+//! The engine on the GPU for a model, with this device's plan.
 
-use super::plans::{Asked, PlanOrigin, PlanPlace, with_plan};
+use super::plans::{PlanOrigin, PlanPlace, PlanRequest, with_plan};
 use super::scorer::GpuScorer;
 use super::{CudaError, GpuError, GpuScorerError};
 use crate::convert::LaunchSequence;
@@ -11,7 +11,7 @@ use cellgate_models::plan::cache::{AuthenticPlan, Description, PlanKey};
 use cellgate_models::plan::{BuildStep, PlanEngine, PlanError};
 use std::cell::Cell;
 
-/// Conversion and engine on the GPU, the engine in words, and whether its plan is new.
+/// Conversion and engine on the GPU, a description of the engine, and whether its plan was built for it just now.
 ///
 /// # Errors
 /// [`ActivationError`]: the GPU can't be used, or `alive` stopped it.
@@ -22,11 +22,11 @@ pub(crate) fn scorer(
     max_pixels: usize,
     alive: &Alive,
 ) -> Result<(Box<dyn Scorer>, String, bool), ActivationError> {
-    // Before anything of the machine is looked at, as no machine has the kernels.
+    // Checked before the machine: no machine has kernels for such a method.
     LaunchSequence::check(model.conversion()).map_err(|error| GpuError::from(CudaError::from(error)))?;
     let TensorRtOptions { libraries, plans, key, keep } = options;
     let place = PlanPlace { plans, key, libraries: libraries.as_deref() };
-    let asked = Asked { model, precision, place, keep: *keep };
+    let request = PlanRequest { model, precision, place, keep: *keep };
     let is_stopped = Cell::new(false);
     let progress = |_: BuildStep<'_>| {
         let next = alive();
@@ -37,20 +37,20 @@ pub(crate) fn scorer(
         let _ = alive();
         let network = || PlanEngine::new(plan, libraries.as_deref());
         let scorer = GpuScorer::new(model.conversion(), max_pixels, network, alive)?;
-        Ok((Box::new(scorer) as Box<dyn Scorer>, in_words(plan.description()), origin == PlanOrigin::Built))
+        Ok((Box::new(scorer) as Box<dyn Scorer>, describe(plan.description()), origin == PlanOrigin::Built))
     };
-    let loaded = with_plan(&asked, &progress, load, is_refusal);
+    let loaded = with_plan(&request, &progress, load, is_refusal);
     if is_stopped.get() { Err(ActivationError::Stopped) } else { Ok(loaded?) }
 }
 
-/// TensorRT with the plan that it runs.
-fn in_words(plan: &Description) -> String {
+/// Describes TensorRT and the plan that it runs.
+fn describe(plan: &Description) -> String {
     let built_unix_ms = i64::try_from(plan.built_unix_s.saturating_mul(1000)).unwrap_or(i64::MAX);
     let PlanKey { precision, gpu, tensorrt, .. } = &plan.key;
-    format!("{tensorrt} on the GPU, with the plan of {precision} for {gpu} of {}", format_utc_ms(built_unix_ms))
+    format!("{tensorrt} on the GPU, with the {precision} plan for {gpu}, built {}", format_utc_ms(built_unix_ms))
 }
 
-/// Whether TensorRT does not take an authentic plan: then another is built.
+/// Whether TensorRT refuses an authentic plan, so that it is rebuilt.
 fn is_refusal(error: &GpuError) -> bool {
     matches!(error, GpuError::Scorer(GpuScorerError::Plan(PlanError::Refused { .. })))
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_plan_that_tensorrt_refuses_is_built_anew() {
+    fn only_a_plan_that_tensorrt_refuses_is_rebuilt() {
         let refused = PlanError::Refused { message: "other build".to_owned() };
         assert!(is_refusal(&GpuScorerError::from(refused).into()));
         assert!(!is_refusal(&GpuScorerError::from(PlanError::Cancelled).into()));

@@ -1,5 +1,4 @@
-//! The run-time with a CUDA driver that only pretends, so that what goes wrong can be made to go wrong; needs gcc, and NVRTC
-//! of `.venv`.
+//! The run-time with a simulated CUDA driver, which can be made to fail. Needs gcc, and NVRTC of `.venv`.
 
 use cellgate_edge::convert::cuda::{CudaConverter, CudaError, copy_rate, driver_version, in_turns};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
@@ -7,12 +6,12 @@ use cellgate_models::radiograph::Radiograph;
 use cellgate_test_support::pretended::{Pretended, build, listed, run, run_alone};
 
 #[test]
-fn nothing_is_called_but_what_is_looked_up_beforehand() {
+fn only_functions_that_were_checked_beforehand_are_called() {
     run_alone(module_path!(), "scenario_everything", None);
 }
 
 #[test]
-fn a_driver_that_lacks_a_function_is_an_error_that_names_it() {
+fn a_driver_without_a_function_is_an_error_with_its_name() {
     run_alone(module_path!(), "scenario_no_graph_launch", Some("cuGraphLaunch"));
 }
 
@@ -24,12 +23,12 @@ fn another_driver_that_the_loader_finds_first_is_an_error() {
 }
 
 #[test]
-fn a_graph_that_is_not_captured_costs_no_image() {
+fn images_are_converted_even_if_no_graph_can_be_captured() {
     run_alone(module_path!(), "scenario_no_capture", None);
 }
 
 #[test]
-fn a_lost_context_while_capturing_is_told() {
+fn a_context_that_is_lost_while_capturing_is_an_error() {
     run_alone(module_path!(), "scenario_lost_while_capturing", None);
 }
 
@@ -39,7 +38,7 @@ fn a_driver_that_does_not_start_loses_no_context() {
 }
 
 #[test]
-fn an_earlier_error_does_not_keep_the_end_from_waiting() {
+fn drop_waits_for_the_gpu_even_after_an_error() {
     run_alone(module_path!(), "scenario_drop_after_error", None);
 }
 
@@ -86,15 +85,25 @@ fn scenario_everything() {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_no_graph_launch() {
-    let text = driver_version().unwrap_err().to_string();
-    assert!(text.contains("cuGraphLaunch") && text.contains("libcuda.so.1"), "{text}");
+    let error = driver_version().unwrap_err();
+    match &error {
+        CudaError::LibraryUnusable { path, detail, .. } => {
+            assert!(path.ends_with("libcuda.so.1") && detail.contains("cuGraphLaunch"), "{error}");
+        }
+        _ => panic!("{error}"),
+    }
 }
 
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_another_first() {
-    let text = driver_version().unwrap_err().to_string();
-    assert!(text.contains("finds another file by the name libcuda.so"), "{text}");
+    let error = driver_version().unwrap_err();
+    match &error {
+        CudaError::LibraryUnusable { detail, .. } => {
+            assert!(detail.contains("libcuda.so") && detail.contains("LD_LIBRARY_PATH"), "{error}");
+        }
+        _ => panic!("{error}"),
+    }
 }
 
 #[test]
@@ -107,9 +116,9 @@ fn scenario_no_capture() {
     for _ in 0..4 {
         converter.convert(&image).unwrap();
     }
-    assert_eq!(pretended.calls("cuStreamEndCapture"), 1, "not tried again and again");
+    assert_eq!(pretended.calls("cuStreamEndCapture"), 1, "capturing is tried once");
     assert_eq!(pretended.calls("cuGraphLaunch"), 0);
-    // And once into the graph that came to nothing.
+    // Four images, and once into the graph that failed.
     assert_eq!(pretended.calls("cuLaunchKernel"), 5);
 }
 
@@ -131,13 +140,13 @@ fn scenario_no_start() {
     let pretended = Pretended::open();
     let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
     for function in ["cuInit", "cuDevicePrimaryCtxRetain"] {
-        // CUDA_ERROR_UNKNOWN: what a driver says whose kernel module is not ready yet. In a context it would be a lost one.
+        // CUDA_ERROR_UNKNOWN: a driver returns it if its kernel module is not ready yet. In a context it means a lost context.
         pretended.answers(function, 999);
         let error = CudaConverter::new(&spec, 100).err().unwrap();
         assert!(matches!(error, CudaError::Driver { .. }) && !error.is_context_lost(), "{error}");
         pretended.answers(function, 0);
     }
-    // A fault comes of what ran before in this process.
+    // A fault was caused by earlier work of this process.
     pretended.answers("cuDevicePrimaryCtxRetain", 700);
     let error = CudaConverter::new(&spec, 100).err().unwrap();
     assert!(error.is_context_lost(), "{error}");
@@ -149,7 +158,7 @@ fn scenario_no_start() {
 #[ignore = "a scenario of the tests above"]
 fn scenario_drop_after_error() {
     let (mut converter, pretended) = (converter(), Pretended::open());
-    // CUDA_ERROR_INVALID_VALUE, when the kept tensor is given back: recorded, as nobody can be told.
+    // CUDA_ERROR_INVALID_VALUE when the copied tensor is freed: cudarc records it, because a destructor can't return it.
     pretended.answers("cuMemFreeAsync", 1);
     converter.to_bytes(&[image(10, 9).view()]).unwrap();
     let waited = pretended.calls("cuStreamSynchronize");

@@ -1,8 +1,9 @@
 #!/bin/sh
-# A faulty worker of the sandbox. It is started by a link and sends the files "ready" and "answer" from the link's folder.
+# A worker of the sandbox that sends wrong answers. It is started through a link; the files "ready" and "answer" beside that link are
+# its output.
 export PATH=/usr/bin:/bin
 here=${0%/*}
-# The settings have 24 bytes, the header of a request 12.
+# Settings have 24 bytes, the header of a request has 12.
 head -c 24 >/dev/null
 cat "$here/ready"
 head -c 12 >/dev/null

@@ -1,4 +1,4 @@
-//! From the bytes of an ONNX file to those of a plan.
+//! Builds a plan from an ONNX file.
 
 use super::error::of;
 use super::flavour::{FLAVOUR, set_target};
@@ -15,39 +15,41 @@ use trtx::{Builder, BuilderFlag, Logger, OnnxParser};
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct BuildRequest<'r> {
-    /// The bytes of the ONNX file, weights inside.
+    /// The bytes of the ONNX file, including its weights.
     pub network: &'r [u8],
-    /// What it computes in; a network that doesn't is refused.
+    /// The expected precision; a network of another one is refused.
     pub precision: Precision,
-    /// What for.
+    /// The GPU to build for.
     pub target: Target,
-    /// The folder with TensorRT's libraries; none searches for it in the order that the crate's README gives.
+    /// The folder with TensorRT's libraries; `None` searches for it in the order of the crate's README.
     pub library: Option<PathBuf>,
 }
 
-/// A plan, fresh from this process.
+/// A plan that was built just now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     /// The plan's bytes.
     pub plan: Vec<u8>,
-    /// The network as TensorRT has read it.
+    /// The network as TensorRT has parsed it.
     pub network: ParsedNetwork,
     /// Height and width of its input in pixels.
     pub size: Size,
-    /// Who built it.
+    /// The TensorRT that built it.
     pub tensorrt: TensorRt,
 }
 
-/// Held while a plan is built: two builds at once for different GPUs mix up their targets inside TensorRT for RTX 1.7 ("Target
-/// SM 86 is not found in the accelerator list", said to one that builds for 7.5).
+/// Held while a plan is built. TensorRT for RTX 1.7 confuses the targets of concurrent builds for different GPUs: a build for 7.5
+/// fails with "Target SM 86 is not found in the accelerator list".
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// Builds a plan in this process, which a damaged network can make crash: see [`build_in_child`](super::build_in_child). One at
-/// a time, others wait. Takes a second for TensorRT for RTX, minutes for TensorRT 11, which measures on the GPU.
+/// Builds a plan in this process. A damaged network can crash the process: see [`build_in_child`](super::build_in_child).
+///
+/// Concurrent calls wait for each other. A build takes a second with TensorRT for RTX, and minutes with TensorRT 11, which measures
+/// on the GPU.
 ///
 /// # Errors
-/// [`PlanError`]: TensorRT is missing or another one, the ONNX file can't be read or breaks the contract, the target is none,
-/// `progress` said to stop, or TensorRT failed.
+/// [`PlanError`]: TensorRT is missing or has another version, the ONNX file can't be read or breaks the contract, TensorRT does not
+/// know the target, `progress` stopped the build, or TensorRT failed.
 pub fn build(request: &BuildRequest<'_>, progress: BuildProgress) -> Result<Built, PlanError> {
     onnx::check(request.network)?;
     let tensorrt = library::load(request.library.as_deref())?.tensorrt;
@@ -64,7 +66,7 @@ fn build_with(
     log: &Log,
     tensorrt: TensorRt,
 ) -> Result<Built, PlanError> {
-    // In this order, so that each is dropped before what it came from.
+    // In this order, so that each is dropped before the object that created it.
     let logger = Logger::new(log.clone()).map_err(of)?;
     let mut builder =
         Builder::new(&logger).map_err(|error| PlanError::TensorRt { message: log.take_errors(&error.to_string()) })?;
@@ -93,7 +95,7 @@ fn build_with(
     let size = network.check(request.precision)?;
     match builder.build_serialized_network(definition, &mut config) {
         _ if stopped.load(Ordering::Relaxed) => {
-            // What it says of being stopped is no news.
+            // Discards TensorRT's message about the stop.
             log.take_errors("");
             Err(PlanError::Cancelled)
         }

@@ -1,4 +1,4 @@
-//! What a plan is built for.
+//! The GPUs that a plan is built for.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -27,7 +27,7 @@ impl fmt::Display for ComputeCapability {
     }
 }
 
-/// A text that names no compute capability.
+/// A text that is not a compute capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a compute capability such as sm86 or sm120, found `{found}`")]
 pub struct ParseCapabilityError {
@@ -48,19 +48,19 @@ impl FromStr for ComputeCapability {
     }
 }
 
-/// What a plan is built for.
+/// The GPU that a plan is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
-    /// The GPU at hand.
+    /// This machine's GPU.
     Device,
-    /// Any GPU of this compute capability; none needs to be there.
+    /// Any GPU of this compute capability. The building machine needs no GPU.
     Named(ComputeCapability),
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Device => out.write_str("the GPU at hand"),
+            Self::Device => out.write_str("this machine's GPU"),
             Self::Named(capability) => capability.fmt(out),
         }
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_capability_survives_text_and_others_are_refused() {
+    fn a_capability_is_read_back_from_its_text_and_other_texts_are_refused() {
         for (text, capability) in [("sm75", (7, 5)), ("sm86", (8, 6)), ("sm120", (12, 0)), ("sm121", (12, 1))] {
             let expected = ComputeCapability::new(capability.0, capability.1);
             assert_eq!(text.parse::<ComputeCapability>().unwrap(), expected);

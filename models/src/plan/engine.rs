@@ -1,4 +1,4 @@
-//! A plan at work on the GPU.
+//! Runs a plan on the GPU.
 #![expect(unsafe_code, reason = "hands addresses and streams to TensorRT")]
 
 use super::cache::AuthenticPlan;
@@ -13,13 +13,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 use trtx::{CudaEngine, ExecutionContext, Logger, Runtime, TensorIOMode};
 
-/// What takes the lines of all plans that run: TensorRT keeps it for the life of the process.
+/// The logger of all running plans, which TensorRT keeps for the life of the process.
 static LOGGER: OnceLock<Option<(Logger, Log)>> = OnceLock::new();
 
-/// A deserialised plan with its execution context, both made once; it belongs to the CUDA context that is current then, and
-/// must go before that.
+/// A deserialised plan with its execution context. Both belong to the CUDA context that is current when they are created, and must
+/// be dropped before it.
 pub struct PlanEngine {
-    // In this order, so that each is dropped before what it came from.
+    // In this order, so that each field is dropped before the object that created it.
     context: ExecutionContext<'static>,
     _engine: CudaEngine<'static>,
     _runtime: Runtime<'static>,
@@ -28,11 +28,11 @@ pub struct PlanEngine {
 }
 
 impl PlanEngine {
-    /// Deserialises a plan that this device built, and checks what it takes and gives against the contract of
+    /// Deserialises a plan that this device built, and checks its inputs and outputs against the contract of
     /// [`engine`](crate::engine). A CUDA context must be current.
     ///
     /// # Errors
-    /// [`PlanError`]: TensorRT is missing or another one, refuses the plan, or it breaks the contract.
+    /// [`PlanError`]: TensorRT is missing, has another version or refuses the plan, or the plan breaks the contract.
     pub fn new(plan: &AuthenticPlan, folder: Option<&Path>) -> Result<Self, PlanError> {
         library::load(folder)?;
         let (logger, log) = LOGGER
@@ -41,7 +41,7 @@ impl PlanEngine {
                 Some((Logger::new(log.clone()).ok()?, log))
             })
             .as_ref()
-            .ok_or_else(|| PlanError::TensorRt { message: "it takes no logger".to_owned() })?;
+            .ok_or_else(|| PlanError::TensorRt { message: "it did not accept a logger".to_owned() })?;
         let said = |error: trtx::Error| PlanError::TensorRt { message: log.take_errors(&error.to_string()) };
         let mut runtime = Runtime::new(logger).map_err(said)?;
         let refused = |error: trtx::Error| PlanError::Refused { message: log.take_errors(&error.to_string()) };
@@ -58,14 +58,14 @@ impl PlanEngine {
         self.size
     }
 
-    /// Says where on the device the input and the score lie.
+    /// Sets the addresses of input and score in device memory.
     ///
     /// # Safety
-    /// `input` must be the address of 3 x height x width values of f32 in device memory, `output` that of one, both for as long
-    /// as anything is started.
+    /// `input` must be the address of 3 x height x width values of f32 in device memory, `output` that of one. Both must stay
+    /// valid while runs are queued.
     ///
     /// # Errors
-    /// [`PlanError::TensorRt`]: it does not take them.
+    /// [`PlanError::TensorRt`]: TensorRT refuses them.
     pub unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError> {
         for (name, address) in [(INPUT_NAME, input), (OUTPUT_NAME, output)] {
             // SAFETY: as this function demands.
@@ -75,25 +75,25 @@ impl PlanEngine {
         Ok(())
     }
 
-    /// Starts the network on a CUDA stream; does not wait for it.
+    /// Queues a run on a CUDA stream; does not wait for it.
     ///
     /// # Safety
-    /// `stream` must be a `CUstream` of the context that the plan was deserialised in, and [`bind`](Self::bind)'s memory must
-    /// be there until it has come so far.
+    /// `stream` must be a `CUstream` of the context that the plan was deserialised in. The memory of [`bind`](Self::bind) must
+    /// exist until the stream has executed the run.
     ///
     /// # Errors
-    /// [`PlanError::TensorRt`]: it could not be started.
+    /// [`PlanError::TensorRt`]: TensorRT could not start the run.
     pub unsafe fn enqueue(&mut self, stream: *mut c_void) -> Result<(), PlanError> {
         // SAFETY: as this function demands.
         unsafe { self.context.enqueue_v3(stream) }
             .map_err(|error| PlanError::TensorRt { message: self.log.take_errors(&error.to_string()) })?;
-        // What it complains about although it starts.
+        // Logs errors that TensorRT reported although the run was started.
         self.log.flush();
         Ok(())
     }
 }
 
-/// The input's size, where inputs and outputs are what the contract wants.
+/// The input's size, if inputs and outputs meet the contract.
 fn size(engine: &CudaEngine<'_>) -> Result<Size, PlanError> {
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     for index in 0..engine.nb_io_tensors().map_err(of)? {

@@ -1,4 +1,4 @@
-//! Why there is no plan.
+//! Errors of building and loading plans.
 
 use super::names::{LIBRARY_ENV, Library};
 use super::{ComputeCapability, Flavour, Target, TensorRt, Version};
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-/// Why there is no plan. Plain text throughout: making one of these never calls into a library.
+/// Why there is no plan. All fields are plain text, so that creating an error never calls into a library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum PlanError {
     /// One of TensorRT's libraries is not on this machine.
     #[error(
         "{library} was not found. Looked for:\n{looked_for}\
-         Install {install}, and name the folder with its libraries in {LIBRARY_ENV} if it lies elsewhere"
+         Install {install}, and if it lies elsewhere, set {LIBRARY_ENV} to the folder with its libraries"
     )]
     LibraryMissing {
         /// Which one.
         library: Library,
-        /// Every place that was looked at, one a line, each ended.
+        /// The places that were searched, one per line; the last line is terminated too.
         looked_for: String,
-        /// The package that brings it.
+        /// The package that contains it.
         install: Cow<'static, str>,
     },
-    /// The file is none of TensorRT's libraries.
+    /// The file is not one of TensorRT's libraries.
     #[error("{}: not usable as {library}: {message}", path.display())]
     LibraryUnusable {
         /// Which one was expected.
@@ -33,7 +33,7 @@ pub enum PlanError {
         /// What is wrong with it.
         message: String,
     },
-    /// A TensorRT of another version than this program can use.
+    /// This program can't use TensorRT of this version.
     #[error("{}: found {library} {found}, expected {expected}; install {install}", path.display())]
     LibraryVersion {
         /// Which one.
@@ -42,27 +42,27 @@ pub enum PlanError {
         path: PathBuf,
         /// Its version.
         found: Version,
-        /// What can be used.
+        /// The versions that can be used.
         expected: String,
-        /// The package that brings it.
+        /// The package that contains it.
         install: Cow<'static, str>,
     },
-    /// A process holds one TensorRT for its life.
+    /// Another TensorRT was requested. A process loads one for its life.
     #[error("{} was asked for, but this process already runs {}", asked.display(), loaded.display())]
     LibraryOther {
-        /// The library that was asked for.
+        /// The library that was requested.
         asked: PathBuf,
         /// The library that is loaded.
         loaded: PathBuf,
     },
-    /// This TensorRT can't build for that GPU from here.
+    /// This TensorRT can't build for that GPU on this machine.
     #[error("{flavour} builds no plan for {asked}; it builds for: {expected}")]
     Target {
-        /// What was asked for.
+        /// The target that was requested.
         asked: ComputeCapability,
         /// Which TensorRT.
         flavour: Flavour,
-        /// What there is.
+        /// The targets that it builds for.
         expected: String,
     },
     /// The ONNX file can't be read.
@@ -71,22 +71,22 @@ pub enum PlanError {
         /// What is wrong with it.
         message: String,
     },
-    /// The network has other inputs or outputs than the contract wants.
+    /// The network's inputs or outputs break the contract.
     #[error("the network's {side}: found {found}, expected {expected}")]
     Contract {
         /// `inputs` or `outputs`.
         side: Cow<'static, str>,
-        /// What it has.
+        /// The network's.
         found: String,
-        /// What it should have.
+        /// The contract's.
         expected: String,
     },
-    /// The network computes in another precision than asked for.
+    /// The network computes in another precision than requested.
     #[error("the network computes in {found}, expected {expected}")]
     Precision {
-        /// What it computes in.
+        /// The network's precision.
         found: Precision,
-        /// What was asked for.
+        /// The requested precision.
         expected: Precision,
     },
     /// TensorRT built no plan.
@@ -94,43 +94,45 @@ pub enum PlanError {
     Build {
         /// Which TensorRT.
         flavour: Flavour,
-        /// What it was to be for.
+        /// The GPU that it should build for.
         target: Target,
-        /// What TensorRT said.
+        /// TensorRT's message.
         message: String,
     },
-    /// The process that builds ended without an answer.
-    #[error("the process that builds plans ended by {how}; the network is damaged, or TensorRT is")]
+    /// The process that builds ended without a result.
+    #[error("the process that builds plans failed: {how}; the network or the installation of TensorRT may be damaged")]
     Crashed {
         /// How it ended.
         how: String,
     },
-    /// TensorRT was exchanged while a process that knows the old one is at work.
-    #[error("{found} has built the plan, expected {expected}: was it exchanged just now? Start this program again")]
+    /// TensorRT was replaced while this process runs with the old one.
+    #[error(
+        "{found} built the plan, expected {expected}: TensorRT was replaced while this program ran; restart the program"
+    )]
     Changed {
-        /// Who has built it.
+        /// The TensorRT that built it.
         found: TensorRt,
-        /// Who was asked before.
+        /// The TensorRT that this process found before.
         expected: TensorRt,
     },
-    /// TensorRT does not take a plan that it was to run.
+    /// TensorRT refuses to load a plan.
     #[error("TensorRT refuses the plan: {message}")]
     Refused {
-        /// What it said.
+        /// TensorRT's message.
         message: String,
     },
-    /// The caller stopped it.
+    /// The caller stopped the build.
     #[error("building the plan was stopped")]
     Cancelled,
-    /// TensorRT refused something else.
+    /// Another error of TensorRT.
     #[error("TensorRT: {message}")]
     TensorRt {
-        /// What it said.
+        /// TensorRT's message.
         message: String,
     },
 }
 
-/// An error of the bindings.
+/// Converts an error of the bindings.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn of(error: trtx::Error) -> PlanError {
     PlanError::TensorRt { message: error.to_string() }

@@ -1,4 +1,4 @@
-//! What a network takes, gives and computes in, checked against the contract of [`engine`](crate::engine).
+//! Checks a network's inputs, outputs and precision against the contract of [`engine`](crate::engine).
 
 use super::PlanError;
 use super::error::of;
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use trtx::{DataType, NetworkDefinition};
 
-/// What a tensor's elements are.
+/// The type of a tensor's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ElementType {
     /// 32-bit floating point.
     F32,
     /// 16-bit floating point (IEEE 754 binary16).
     F16,
-    /// Anything else: integers, truth values, other floating point.
+    /// Any other type: integers, booleans, other floating point.
     Other,
 }
 
@@ -45,9 +45,9 @@ impl From<DataType> for ElementType {
 pub struct TensorInfo {
     /// Its name.
     pub name: String,
-    /// What its elements are.
+    /// The type of its elements.
     pub element: ElementType,
-    /// Its dimensions; -1 stands for one that is not fixed.
+    /// Its dimensions; -1 is a dimension that is not fixed.
     pub shape: Vec<i64>,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for TensorInfo {
     }
 }
 
-/// A network as TensorRT has parsed it, before it builds a plan of it. All of it is known without a GPU.
+/// A network as TensorRT has parsed it, before building. All fields are known without a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParsedNetwork {
     /// All inputs.
@@ -66,14 +66,14 @@ pub struct ParsedNetwork {
     pub outputs: Vec<TensorInfo>,
     /// How many layers it has.
     pub layers: u32,
-    /// How many of them give f16.
+    /// How many of them have an output of f16.
     pub layers_f16: u32,
-    /// How many of them give f32.
+    /// How many of them have an output of f32.
     pub layers_f32: u32,
 }
 
 impl ParsedNetwork {
-    /// Looks at a parsed network.
+    /// Reads inputs, outputs and layers of a parsed network.
     pub(super) fn of(network: &NetworkDefinition<'_>) -> Result<Self, PlanError> {
         let tensor = |tensor: trtx::Result<trtx::Tensor<'_>>| -> trtx::Result<TensorInfo> {
             let tensor = tensor?;
@@ -97,13 +97,13 @@ impl ParsedNetwork {
         Ok(Self { inputs: inputs.map_err(of)?, outputs: outputs.map_err(of)?, layers, layers_f16, layers_f32 })
     }
 
-    /// What it computes in. A network of f16 casts to and from f32 at its ends.
+    /// The precision that it computes in. A network of f16 casts from and to f32 at its ends.
     #[must_use]
     pub fn precision(&self) -> Precision {
         if self.layers_f16 > 0 { Precision::F16 } else { Precision::F32 }
     }
 
-    /// Checks inputs, outputs and precision; gives height and width of the input.
+    /// Checks inputs, outputs and precision. Returns height and width of the input.
     ///
     /// # Errors
     /// [`PlanError::Contract`] or [`PlanError::Precision`].
@@ -116,7 +116,7 @@ impl ParsedNetwork {
     }
 }
 
-/// Height and width of the input, where inputs and outputs are what the contract of [`engine`](crate::engine) wants.
+/// Height and width of the input, if inputs and outputs meet the contract of [`engine`](crate::engine).
 pub(super) fn contract(inputs: &[TensorInfo], outputs: &[TensorInfo]) -> Result<Size, PlanError> {
     let size = match inputs {
         [input] => input_size(input),
@@ -148,7 +148,7 @@ fn input_size(input: &TensorInfo) -> Option<Size> {
     (is_f32(input, INPUT_NAME) && (1..=MAX_PIXELS).contains(&pixels)).then_some(size)
 }
 
-/// Inputs or outputs in words.
+/// A description of inputs or outputs.
 fn describe(tensors: &[TensorInfo]) -> String {
     let words: Vec<_> = tensors.iter().map(ToString::to_string).collect();
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
@@ -173,18 +173,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_contracts_network_passes() {
+    fn only_a_network_that_meets_the_contract_passes() {
         assert_eq!(network().check(Precision::F32).unwrap(), Size { height: 20, width: 10 });
         let refused = |change: &dyn Fn(&mut ParsedNetwork)| {
             let mut network = network();
             change(&mut network);
-            network.check(Precision::F32).unwrap_err().to_string()
+            network.check(Precision::F32).unwrap_err()
         };
-        let side = |side: &str, text: &str| assert!(text.contains(&format!("the network's {side}")), "{text}");
-        side("inputs", &refused(&|network| network.inputs.clear()));
-        side("inputs", &refused(&|network| network.inputs.push(tensor("more", ElementType::F32, &[1]))));
-        side("inputs", &refused(&|network| network.inputs[0].name = "picture".to_owned()));
-        side("inputs", &refused(&|network| network.inputs[0].element = ElementType::F16));
+        let breaks = |expected: &str, change: &dyn Fn(&mut ParsedNetwork)| match refused(change) {
+            PlanError::Contract { side, .. } => assert_eq!(side, expected),
+            error => panic!("{error}"),
+        };
+        breaks("inputs", &|network| network.inputs.clear());
+        breaks("inputs", &|network| network.inputs.push(tensor("more", ElementType::F32, &[1])));
+        breaks("inputs", &|network| network.inputs[0].name = "picture".to_owned());
+        breaks("inputs", &|network| network.inputs[0].element = ElementType::F16);
         for shape in [
             &[1, 3, -1, 10][..],
             &[2, 3, 20, 10],
@@ -193,12 +196,12 @@ mod tests {
             &[1, 3, 0, 10],
             &[1, 3, 1 << 20, 1 << 20],
         ] {
-            side("inputs", &refused(&|network| network.inputs[0].shape = shape.to_owned()));
+            breaks("inputs", &|network| network.inputs[0].shape = shape.to_owned());
         }
-        side("outputs", &refused(&|network| network.outputs[0].shape = vec![1, 2]));
-        side("outputs", &refused(&|network| network.outputs[0].element = ElementType::Other));
-        side("outputs", &refused(&|network| network.outputs.push(tensor("score", ElementType::F32, &[1]))));
-        let text = refused(&|network| network.layers_f16 = 1);
-        assert_eq!(text, "the network computes in f16, expected f32");
+        breaks("outputs", &|network| network.outputs[0].shape = vec![1, 2]);
+        breaks("outputs", &|network| network.outputs[0].element = ElementType::Other);
+        breaks("outputs", &|network| network.outputs.push(tensor("score", ElementType::F32, &[1])));
+        let error = refused(&|network| network.layers_f16 = 1);
+        assert_eq!(error, PlanError::Precision { found: Precision::F16, expected: Precision::F32 });
     }
 }

@@ -1,4 +1,4 @@
-//! TensorRT's libraries: found, and their version read, before anything else in them is called.
+//! Finds TensorRT's libraries and reads their version before anything else in them is called.
 
 use super::flavour::{BUILDER, FLAVOUR, INSTALL, OLDEST, PARSER};
 use super::{Library, PlanError, TensorRt, Version};
@@ -26,11 +26,10 @@ impl fmt::Display for ProbedLibrary {
 
 /// Finds TensorRT's builder and reads its version. Nothing else in it is called, and no GPU is needed.
 ///
-/// `folder` names the folder that is looked at; none searches in the order that the crate's README gives. The first place
-/// that has the file wins.
+/// Searches only `folder`, or, if that is `None`, in the order of the crate's README. The first place that has the file wins.
 ///
 /// # Errors
-/// [`PlanError`]: there is none, or it is no TensorRT, or one of another version.
+/// [`PlanError`]: the library is missing, is not TensorRT, or has another version.
 pub fn probe(library: Library, folder: Option<&Path>) -> Result<ProbedLibrary, PlanError> {
     let path = locate(library, folder)?;
     let loaded = open(library, &path)?;
@@ -44,7 +43,7 @@ pub fn probe(library: Library, folder: Option<&Path>) -> Result<ProbedLibrary, P
     Ok(ProbedLibrary { path, tensorrt: TensorRt { flavour: FLAVOUR, version: found } })
 }
 
-/// The file that is to be opened.
+/// The file to open.
 fn locate(library: Library, folder: Option<&Path>) -> Result<PathBuf, PlanError> {
     let path = Search::of_process(library.wanted(), folder).find().map_err(|missing| PlanError::LibraryMissing {
         library,
@@ -54,11 +53,11 @@ fn locate(library: Library, folder: Option<&Path>) -> Result<PathBuf, PlanError>
     Ok(path.canonicalize().unwrap_or(path))
 }
 
-/// Opens a library for the life of the process: C++ libraries with threads and destructors of their own don't come off well.
+/// Opens a library for the life of the process: C++ libraries with threads and static destructors can't be unloaded safely.
 fn open(library: Library, path: &Path) -> Result<&'static libloading::Library, PlanError> {
     #[expect(unsafe_code, reason = "a shared library's code runs when it is opened")]
-    // SAFETY: the file is what the operator installed as TensorRT, in a folder that only who is trusted may write to, as
-    // README.md says; NVIDIA's initialisers have no preconditions.
+    // SAFETY: the operator installed the file as TensorRT, in a folder that only trusted users may write to, as README.md
+    // demands. NVIDIA's initialisers have no preconditions.
     let opened = unsafe { libloading::Library::new(path) };
     match opened {
         Ok(opened) => Ok(Box::leak(Box::new(opened))),
@@ -66,7 +65,7 @@ fn open(library: Library, path: &Path) -> Result<&'static libloading::Library, P
     }
 }
 
-/// Asks a library of TensorRT for its version.
+/// Reads the version of a library of TensorRT.
 fn version(library: &libloading::Library) -> Result<Version, String> {
     let number = |name: &str| -> Result<u16, String> {
         #[expect(unsafe_code, reason = "functions of a shared library are called as their headers declare them")]
@@ -76,7 +75,7 @@ fn version(library: &libloading::Library) -> Result<Version, String> {
                 library.get(name.as_bytes()).map_err(|error| format!("it has no {name}: {}", one_line(&error)))?;
             function()
         };
-        u16::try_from(number).map_err(|_| format!("{name} says {number}"))
+        u16::try_from(number).map_err(|_| format!("{name} returned {number}"))
     };
     Ok(Version {
         major: number("getInferLibMajorVersion")?,
@@ -86,17 +85,17 @@ fn version(library: &libloading::Library) -> Result<Version, String> {
     })
 }
 
-/// The builder that this process runs; `trtx` knows one a process.
+/// The builder that this process has loaded; `trtx` supports one per process.
 static LOADED: Mutex<Option<ProbedLibrary>> = Mutex::new(None);
 
-/// Finds, probes and loads builder and parser at the first call; later calls get the same.
+/// Finds, probes and loads builder and parser at the first call. Later calls return the same.
 pub(super) fn load(folder: Option<&Path>) -> Result<ProbedLibrary, PlanError> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(found), None) = (&*loaded, folder) {
         return Ok(found.clone());
     }
     if let Some(loaded) = &*loaded {
-        // Not opened: it would run its initialisers beside those of the loaded one.
+        // Not opened: its initialisers would run in addition to those of the loaded library.
         let asked = locate(Library::Builder, folder)?;
         return if loaded.path == asked {
             Ok(loaded.clone())
@@ -114,7 +113,7 @@ pub(super) fn load(folder: Option<&Path>) -> Result<ProbedLibrary, PlanError> {
     })?;
     let symbol = "createNvOnnxParser_INTERNAL";
     #[expect(unsafe_code, reason = "a shared library's symbol is looked up")]
-    // SAFETY: it is looked up, and not called.
+    // SAFETY: the symbol is looked up but not called.
     let has_symbol = unsafe { open(library, &parser)?.get::<*const ()>(symbol.as_bytes()) }.is_ok();
     if !has_symbol {
         return Err(PlanError::LibraryUnusable { library, path: parser, message: format!("it has no {symbol}") });

@@ -1,18 +1,17 @@
-//! TensorRT's log lines, as ours.
+//! Forwards TensorRT's log lines to this program's log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use trtx::{LogHandler, Severity};
 
-/// The target of TensorRT's lines among our own; its errors and warnings have these levels, its information is `debug`,
-/// the rest `trace`.
+/// The target of TensorRT's lines in the log. Errors and warnings keep their level, information becomes `debug`, the rest `trace`.
 pub const LOG_TARGET: &str = "cellgate::tensorrt";
 
-/// Most error lines that are kept.
+/// Limit of error lines that are kept.
 const MAX_ERRORS: usize = 4;
-/// Most characters of a line that are kept: a hostile network chooses some of them.
+/// Limit of characters that are kept of a line. A hostile network chooses some of them.
 const MAX_CHARACTERS: usize = 500;
 
-/// Takes TensorRT's lines. Those of errors are held back: as a rule they become the returned error.
+/// Receives TensorRT's lines. Holds back error lines, because they usually become the text of the returned error.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -21,16 +20,16 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The errors so far as a text, which takes them away; else `other`.
+    /// Removes the error lines and returns them as one text; returns `other` if there is no error line.
     pub(super) fn take_errors(&self, other: &str) -> String {
         let errors = std::mem::take(&mut *self.errors());
         if errors.is_empty() { clean(other) } else { errors.join("; ") }
     }
 
-    /// Logs the errors that did not keep TensorRT from doing its work.
+    /// Logs the error lines that did not make TensorRT fail.
     pub(super) fn flush(&self) {
         for line in self.errors().drain(..) {
-            tracing::error!(target: LOG_TARGET, "{line}");
+            tracing::error!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported an error");
         }
     }
 }
@@ -41,14 +40,20 @@ impl LogHandler for Log {
         match severity {
             Severity::InternalError | Severity::Error => {
                 let mut errors = self.errors();
-                // The first ones name the cause. A parser repeats itself at every level.
+                // The first lines name the cause. The parser repeats them at each level of nesting.
                 if errors.len() < MAX_ERRORS && !errors.contains(&line) {
                     errors.push(line);
                 }
             }
-            Severity::Warning => tracing::warn!(target: LOG_TARGET, "{line}"),
-            Severity::Info => tracing::debug!(target: LOG_TARGET, "{line}"),
-            Severity::Verbose => tracing::trace!(target: LOG_TARGET, "{line}"),
+            Severity::Warning => {
+                tracing::warn!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported a warning");
+            }
+            Severity::Info => {
+                tracing::debug!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported");
+            }
+            Severity::Verbose => {
+                tracing::trace!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported");
+            }
         }
     }
 }
@@ -66,12 +71,12 @@ mod tests {
     #[test]
     fn the_first_errors_are_kept_once_and_cleaned() {
         let log = Log::default();
-        assert_eq!(log.take_errors("nothing\n said"), "nothing  said");
+        assert_eq!(log.take_errors("other\n text"), "other  text");
         for line in ["one", "one", "two\u{1b}[31m", &"x".repeat(9000), "four", "five"] {
             log.log(Severity::Error, line);
         }
-        log.log(Severity::Warning, "a warning is no error");
+        log.log(Severity::Warning, "a warning is not an error");
         assert_eq!(log.take_errors(""), format!("one; two [31m; {}; four", "x".repeat(500)));
-        assert_eq!(log.take_errors("none left"), "none left");
+        assert_eq!(log.take_errors("other"), "other");
     }
 }

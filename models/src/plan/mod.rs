@@ -1,21 +1,21 @@
-//! TensorRT plans: built from a model's ONNX, inspected, and cached on the device that made them.
+//! TensorRT plans: built from a model's ONNX, inspected, and cached on the device that built them.
 //!
-//! A plan is the network compiled for one kind of GPU by one version of TensorRT. It is executable code, so the edge runs
-//! only what it built itself: see [`cache`].
+//! A plan is the network, compiled for one kind of GPU by one version of TensorRT. It is executable code, so a device runs only
+//! plans that it built itself: see [`cache`].
 //!
-//! TensorRT is loaded at run time. There are two of it, chosen when Cellgate is built:
+//! TensorRT is loaded at run time. There are two products of this name; a feature chooses one when Cellgate is built:
 //!
 //! | feature | library | builds for |
 //! |---|---|---|
-//! | `tensorrt` | TensorRT for RTX 1.7 or later | a named compute capability, no GPU needed; or the GPU at hand |
-//! | `enterprise` | TensorRT 11.4 or later (JetPack 7.2.2 and later) | the GPU at hand |
+//! | `tensorrt` | TensorRT for RTX 1.7 or later | a named compute capability, without a GPU; or this machine's GPU |
+//! | `enterprise` | TensorRT 11.4 or later (JetPack 7.2.2 and later) | this machine's GPU |
 //!
-//! What differs between them stands in `flavour`. Both know strongly typed networks only: the precision of a plan is that
-//! of its ONNX file. A plan of f32 computes in f32, not in TF32, which TensorRT would take by itself and whose 10 bits of
-//! mantissa a golden image's tolerance has no room for; and a NaN is not optimised away, so that it reaches the policy.
+//! `flavour` contains the differences. Both accept strongly typed networks only: the precision of a plan is that of its ONNX file.
+//! A plan of f32 computes in f32, not in TF32. TensorRT would use TF32 by default, and its 10 bits of mantissa exceed the tolerance
+//! of golden images. TensorRT must not optimise a NaN away, so that it reaches the policy.
 //!
-//! An ONNX file that is cut or keeps weights elsewhere is refused before TensorRT's parser sees it. That parser is C++, and some
-//! damaged networks make it crash: programs build with [`build_in_child`], where a crash is an error like others.
+//! An ONNX file that is truncated or keeps weights in another file is refused before TensorRT's parser sees it. The parser is C++,
+//! and some damaged networks crash it. So programs build with [`build_in_child`], which returns a crash as an error.
 
 mod build;
 pub mod cache;

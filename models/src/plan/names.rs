@@ -1,4 +1,4 @@
-//! TensorRT's libraries by name.
+//! The names of TensorRT's libraries.
 
 use super::flavour::{BUILDER, FLAVOUR, PARSER, WHEEL};
 use crate::library::{LibrarySpec, SearchPlace};
@@ -13,7 +13,7 @@ pub const LIBRARY_ENV: &str = "CELLGATE_TENSORRT";
 pub enum Library {
     /// Builds plans and runs them.
     Builder,
-    /// Reads ONNX. Stands in the same folder as the builder, so that the two are of one version.
+    /// Reads ONNX. Must be in the same folder as the builder, so that both have the same version.
     Parser,
 }
 
@@ -27,7 +27,7 @@ impl Library {
         }
     }
 
-    /// How it is looked for.
+    /// Where it is searched for.
     pub(super) fn wanted(self) -> LibrarySpec {
         LibrarySpec {
             file_name: self.file_name(),

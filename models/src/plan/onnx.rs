@@ -1,7 +1,7 @@
-//! A look at an ONNX file before TensorRT's parser gets it: that it is complete, and keeps all weights inside.
+//! Checks an ONNX file before TensorRT's parser reads it: it must be complete and contain all its weights.
 //!
-//! TensorRT's parser opens whatever file a tensor names, relative to the current folder; nothing vouches for such a file. The
-//! walk follows onnx.proto3 to every tensor and no further.
+//! TensorRT's parser opens any file that a tensor names, relative to the current folder. Nothing authenticates such a file. The
+//! check follows onnx.proto3 to every tensor and no further.
 
 use super::PlanError;
 
@@ -22,7 +22,7 @@ enum Message {
 }
 
 impl Message {
-    /// What field `number` holds, where that leads to tensors.
+    /// The message in field `number`, if it can contain tensors.
     fn field(self, number: u64) -> Option<Self> {
         match (self, number) {
             (Self::Model, 7) | (Self::Training, 1 | 2) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
@@ -40,10 +40,10 @@ impl Message {
 /// `TensorProto.external_data` and `TensorProto.data_location`.
 const EXTERNAL: [u64; 2] = [13, 14];
 
-/// Walks through an ONNX file.
+/// Checks an ONNX file.
 ///
 /// # Errors
-/// [`PlanError::Network`]: it is empty, cut, no protobuf, nested too deep, or keeps weights elsewhere.
+/// [`PlanError::Network`]: it is empty, truncated, not a protobuf message, nested too deep, or keeps weights in another file.
 pub(super) fn check(bytes: &[u8]) -> Result<(), PlanError> {
     let network = |message: String| PlanError::Network { message };
     if bytes.is_empty() {
@@ -53,7 +53,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), PlanError> {
         network(match fault {
             Fault::Cut => "the ONNX file is cut off or damaged".to_owned(),
             Fault::Deep => format!("the ONNX file is nested deeper than {MAX_DEPTH}"),
-            Fault::External => "the ONNX file keeps weights in another file; expected all inside".to_owned(),
+            Fault::External => {
+                "the ONNX file keeps weights in another file, expected all weights in the ONNX file".to_owned()
+            }
         })
     })
 }
@@ -73,7 +75,7 @@ fn walk(mut bytes: &[u8], message: Message, depth: u32) -> Result<(), Fault> {
         let key = varint(&mut bytes)?;
         let number = key >> 3;
         if message == Message::Tensor && EXTERNAL.contains(&number) {
-            // Location 0 is "inside", which writers leave out, or not.
+            // Location 0 is "inside". Writers may omit it.
             let is_inside = number == 14 && key & 7 == 0 && varint(&mut bytes)? == 0;
             if is_inside {
                 continue;
@@ -91,7 +93,7 @@ fn walk(mut bytes: &[u8], message: Message, depth: u32) -> Result<(), Fault> {
                 }
             }
             5 => drop(take(&mut bytes, 4)?),
-            // Groups are not part of onnx.proto3; 6 and 7 of nothing.
+            // Groups (3 and 4) are not part of onnx.proto3; 6 and 7 are not defined.
             _ => return Err(Fault::Cut),
         }
     }
@@ -135,12 +137,20 @@ mod tests {
         bytes
     }
 
-    fn message(bytes: &[u8]) -> String {
-        check(bytes).unwrap_err().to_string()
+    fn fault(bytes: &[u8]) -> Option<Fault> {
+        walk(bytes, Message::Model, 0).err()
     }
 
     #[test]
-    fn weights_elsewhere_are_found_on_every_way() {
+    fn errors() {
+        let deep = field(7, &(0..14).fold(Vec::new(), |inner, _| field(1, &field(5, &field(6, &inner)))));
+        let external = include_bytes!("../../tests/fixtures/external_weights.onnx");
+        let texts = [&[][..], &[7 << 3 | 2, 9], &deep, external].map(|bytes| check(bytes).unwrap_err().to_string());
+        insta::assert_snapshot!("errors", texts.join("\n"));
+    }
+
+    #[test]
+    fn weights_in_another_file_are_found_at_every_place() {
         let external = [14 << 3, 1];
         let named = field(13, b"location");
         for tensor in [&external[..], &named] {
@@ -160,29 +170,29 @@ mod tests {
                 &[20, 2, 5],
             ] {
                 let bytes = way.iter().rev().fold(tensor.to_vec(), |inner, &number| field(number, &inner));
-                assert!(message(&bytes).contains("weights in another file"), "{way:?}");
+                assert_eq!(fault(&bytes), Some(Fault::External), "{way:?}");
             }
         }
         let inside = [14 << 3, 0];
         check(&field(7, &field(5, &inside))).unwrap();
-        // The same bytes where no tensor is: in a name.
+        // The same bytes in a name, which is not a tensor.
         check(&field(7, &field(2, &external))).unwrap();
     }
 
     #[test]
-    fn deep_nesting_ends() {
+    fn deep_nesting_is_refused() {
         let deep = (0..14).fold(Vec::new(), |inner, _| field(1, &field(5, &field(6, &inner))));
-        assert!(message(&field(7, &deep)).contains("nested deeper than 32"));
+        assert_eq!(fault(&field(7, &deep)), Some(Fault::Deep));
     }
 
     #[test]
-    fn the_fixtures_are_whole_and_each_cut_is_seen_or_ends_between_fields() {
+    fn a_fixture_passes_and_a_truncated_one_and_one_with_external_weights_are_refused() {
         let bytes = include_bytes!("../../tests/fixtures/mean_sigmoid.onnx");
         check(bytes).unwrap();
-        assert!(message(&bytes[..bytes.len() - 1]).contains("cut off"));
+        assert_eq!(fault(&bytes[..bytes.len() - 1]), Some(Fault::Cut));
         let external = include_bytes!("../../tests/fixtures/external_weights.onnx");
-        assert!(message(external).contains("weights in another file"));
-        assert!(message(&[]).contains("empty"));
+        assert_eq!(fault(external), Some(Fault::External));
+        assert!(matches!(check(&[]), Err(PlanError::Network { .. })));
     }
 
     proptest! {

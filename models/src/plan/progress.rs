@@ -1,4 +1,4 @@
-//! How far building is, and how it is stopped.
+//! Reports the progress of a build, and stops it.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -7,40 +7,40 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use trtx::interfaces::MonitorProgress;
 
-/// How far TensorRT is. It names its phases itself; they nest, and it doesn't say how many there will be.
+/// A step of a build. TensorRT names the phases; they nest, and their number is not known in advance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildStep<'s> {
     /// The phase.
     pub phase: &'s str,
-    /// Steps of this phase that are done.
+    /// Completed steps of this phase.
     pub done: u32,
-    /// Steps of this phase; 0 where TensorRT doesn't know.
+    /// Steps of this phase; 0 if TensorRT doesn't know.
     pub of: u32,
 }
 
-/// Told of each step, on a thread of TensorRT's; says whether to go on.
+/// Called for each step, on a thread of TensorRT. The result says whether to continue.
 pub type BuildProgress = Arc<dyn Fn(BuildStep<'_>) -> ControlFlow<()> + Send + Sync>;
 
-/// TensorRT's monitor in front of a [`BuildProgress`].
+/// Passes the calls of TensorRT's progress monitor to a [`BuildProgress`].
 pub(super) struct Monitor {
     progress: BuildProgress,
-    /// Set once the caller has said to stop.
+    /// Set once the caller has stopped the build.
     stopped: Arc<AtomicBool>,
-    /// How many steps the phases in hand have.
+    /// The number of steps of each phase in progress.
     phases: Mutex<HashMap<String, u32>>,
 }
 
 impl Monitor {
-    /// A monitor, and what tells whether it has stopped the building.
+    /// A monitor, and a flag that is set once it has stopped the build.
     pub(super) fn new(progress: BuildProgress) -> (Self, Arc<AtomicBool>) {
         let stopped = Arc::new(AtomicBool::new(false));
         (Self { progress, stopped: Arc::clone(&stopped), phases: Mutex::default() }, stopped)
     }
 
-    fn tell(&self, step: BuildStep<'_>) -> ControlFlow<()> {
-        // C++ is above: a panic would end the process there, so it ends the building.
-        let told = catch_unwind(AssertUnwindSafe(|| (self.progress)(step))).unwrap_or(ControlFlow::Break(()));
-        if told.is_break() {
+    fn report(&self, step: BuildStep<'_>) -> ControlFlow<()> {
+        // The caller is C++, where a panic would abort the process. It stops the build instead.
+        let next = catch_unwind(AssertUnwindSafe(|| (self.progress)(step))).unwrap_or(ControlFlow::Break(()));
+        if next.is_break() {
             self.stopped.store(true, Ordering::Relaxed);
         }
         if self.stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -51,13 +51,13 @@ impl MonitorProgress for Monitor {
     fn phase_start(&self, phase: &str, _parent: Option<&str>, steps: i32) {
         let of = u32::try_from(steps).unwrap_or(0);
         self.phases.lock().unwrap_or_else(PoisonError::into_inner).insert(phase.to_owned(), of);
-        // That it should stop is said at the next step: here TensorRT doesn't ask.
-        let _ = self.tell(BuildStep { phase, done: 0, of });
+        // TensorRT ignores the result here. A stop takes effect at the next step.
+        let _ = self.report(BuildStep { phase, done: 0, of });
     }
 
     fn step_complete(&self, phase: &str, step: i32) -> ControlFlow<()> {
         let of = self.phases.lock().unwrap_or_else(PoisonError::into_inner).get(phase).copied().unwrap_or(0);
-        self.tell(BuildStep { phase, done: u32::try_from(step).unwrap_or(0).saturating_add(1), of })
+        self.report(BuildStep { phase, done: u32::try_from(step).unwrap_or(0).saturating_add(1), of })
     }
 
     fn phase_finish(&self, phase: &str) {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_told_and_once_stopped_it_stays_so() {
+    fn steps_are_reported_and_a_stopped_build_stays_stopped() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&seen);
         let (monitor, stopped) = Monitor::new(Arc::new(move |step: BuildStep<'_>| {
@@ -87,8 +87,8 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_the_callers_stops_the_building_and_nothing_else() {
-        let (monitor, stopped) = Monitor::new(Arc::new(|_| panic!("a defect of the caller's")));
+    fn a_panic_of_the_caller_stops_the_build_and_nothing_else() {
+        let (monitor, stopped) = Monitor::new(Arc::new(|_| panic!("a defect of the caller")));
         assert!(monitor.step_complete("unknown phase", -1).is_break());
         assert!(stopped.load(Ordering::Relaxed));
     }

@@ -1,4 +1,4 @@
-//! What TensorRT thinks of a plan by its header alone, without deserialising it.
+//! TensorRT's check of a plan's header, without deserialising the plan.
 
 use super::flavour::header_faults;
 use super::log::Log;
@@ -6,17 +6,16 @@ use super::{PlanError, library};
 use std::path::Path;
 use trtx::Logger;
 
-/// Asks TensorRT whether a plan can be run here. Only its first bytes are looked at: it can't tell a damaged body, and it is no
-/// substitute for [`cache`](super::cache)'s authentication.
+/// Asks TensorRT whether a plan can run here, and returns a description of each fault. TensorRT reads only the header. So this does
+/// not find a damaged body, and does not replace the authentication of [`cache`](super::cache).
 ///
-/// Gives all that speaks against it, in words. Without a GPU only the format and the version are compared. TensorRT 11 has no
-/// such question: nothing speaks against any plan there.
+/// Without a GPU TensorRT compares only format and version. TensorRT 11 has no such function; the result is always empty.
 ///
 /// # Errors
-/// [`PlanError`]: TensorRT is missing or another one.
+/// [`PlanError`]: TensorRT is missing or has another version.
 pub fn faults(plan: &[u8], folder: Option<&Path>) -> Result<Vec<&'static str>, PlanError> {
     library::load(folder)?;
-    // What it would log here is what is returned.
+    // Not logged: the lines repeat the returned faults.
     let log = Log::default();
     let logger = Logger::new(log.clone()).map_err(super::error::of)?;
     let faults = header_faults(plan, &logger);

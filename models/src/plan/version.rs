@@ -1,14 +1,14 @@
-//! Which TensorRT.
+//! The product and version of TensorRT.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The two products of this name. Their plans are not each other's.
+/// The two products of this name. Neither can run the other's plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Flavour {
-    /// TensorRT for RTX: compiles for a named architecture, finishes on the GPU.
+    /// TensorRT for RTX: compiles for a named architecture, and completes the compilation on the GPU.
     Rtx,
-    /// TensorRT, as JetPack and data centres have it: builds by measuring on the GPU at hand.
+    /// TensorRT of JetPack and data centres: builds by measuring on this machine's GPU.
     Enterprise,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Flavour {
     }
 }
 
-/// A version of TensorRT, as the library itself says.
+/// A version of TensorRT, as the library reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
     /// Major number.
@@ -51,7 +51,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A TensorRT that plans belong to: another build of it makes and takes other plans.
+/// Product and version of TensorRT. A plan runs only with the one that built it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TensorRt {
     /// Which of the two.

@@ -1,11 +1,12 @@
-//! Building in a process of its own.
+//! Builds plans in a child process.
 //!
-//! TensorRT's parser is C++, and a damaged network can make it crash: of the flipped bits in a small network, 11 of 2320 ended
-//! with a segmentation fault. So a program builds in a child, which is itself under a hidden subcommand: a crash there is an
-//! error here, stopping is killing, and what TensorRT leaves in memory goes with the child. The child ends with its parent.
+//! TensorRT's parser is C++, and a damaged network can crash it: of the flipped bits in a small network, 11 of 2320 ended with a
+//! segmentation fault. So a program builds in a child, which is the same program with a hidden subcommand. A crash of the child is
+//! an error for the parent, killing the child stops a build, and memory that TensorRT leaks ends with the child. The child ends
+//! with its parent.
 //!
 //! Parent to child: a line of JSON, then the bytes of the network. Child to parent: lines of JSON (steps, then an error or the
-//! plan's description), then the bytes of the plan. Lines that are none of these are TensorRT's, and logged.
+//! plan's description), then the bytes of the plan. Any other line is TensorRT's, and is logged.
 
 use super::cache::MAX_ENTRY_BYTES;
 use super::log::LOG_TARGET;
@@ -24,47 +25,49 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The hidden subcommand that a program must answer with [`serve`].
+/// The hidden subcommand for which a program must call [`serve`].
 pub const SUBCOMMAND: &str = "plan-worker";
 
-/// The running program, also where its file was replaced meanwhile.
+/// The running program, even if its file was replaced meanwhile.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Longest line in bytes.
 const MAX_LINE_BYTES: u64 = 1 << 20;
-/// How often the caller is told of the last step again while the child says nothing.
+/// How often the last step is reported again while the child is silent.
 const REPEAT_INTERVAL: Duration = Duration::from_millis(100);
-/// How long the child may say nothing. TensorRT 11 tries kernels on the GPU between two steps.
+/// Limit of the child's silence. TensorRT 11 tries kernels on the GPU between two steps.
 const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// What the parent asks for.
+/// The parent's request.
 #[derive(Debug, Serialize, Deserialize)]
-struct Asked {
+struct Request {
     precision: Precision,
     target: Target,
     library: Option<PathBuf>,
     network_bytes: u64,
 }
 
-/// What the child says.
+/// A message of the child.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Said {
+enum Message {
     Step { phase: String, done: u32, of: u32 },
     Error(PlanError),
     Built { network: ParsedNetwork, size: Size, tensorrt: TensorRt, plan_bytes: u64, sha256: Digest },
 }
 
-/// What was read of it.
-enum Heard {
+/// A message of the child, with the plan that follows it.
+enum Received {
     Step { phase: String, done: u32, of: u32 },
     End(Result<Built, PlanError>),
 }
 
-/// Builds a plan as [`build()`] does, in a child process: this program with [`SUBCOMMAND`]. `progress` is told of each step, on
-/// this thread, and of the last one again ten times a second; where it says to stop, the child is killed.
+/// Builds a plan like [`build()`], but in a child process: this program with [`SUBCOMMAND`].
+///
+/// Calls `progress` on this thread for each step, and repeats the last step ten times a second. Kills the child if `progress` stops
+/// the build.
 ///
 /// # Errors
-/// [`PlanError`], also [`PlanError::Crashed`] where the child ended without an answer, or gave no sign for 15 minutes.
+/// [`PlanError`]; [`PlanError::Crashed`] if the child ended without a result or was silent for 15 minutes.
 pub fn build_in_child(
     request: &BuildRequest<'_>,
     progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>,
@@ -84,33 +87,33 @@ fn build_by(
         return Err(crashed("it has no pipes"));
     };
     std::thread::scope(|scope| {
-        // Each beside the other, so that a child that neither reads nor speaks can be stopped too. One that ended early says
-        // why, or its exit status does.
-        scope.spawn(|| ask(input, request).ok());
-        let (say, heard) = sync_channel(16);
-        scope.spawn(move || listen(output, &say));
-        // Dropped first, and so killed, or the two might never end.
+        // Two threads, so that a child that neither reads nor writes can be stopped too. A write error is ignored: a child that
+        // ended early has sent an error, or its exit status tells why.
+        scope.spawn(|| send_request(input, request).ok());
+        let (sender, received) = sync_channel(16);
+        scope.spawn(move || receive(output, &sender));
+        // Moved here to be dropped, and so killed, before the scope waits for the threads; they might never end otherwise.
         let mut worker = worker;
-        follow(&mut worker, &heard, progress)
+        follow(&mut worker, &received, progress)
     })
 }
 
-/// Waits for the end of what the child says.
+/// Reports the child's steps until its result arrives.
 fn follow(
     worker: &mut Worker,
-    heard: &Receiver<Heard>,
+    received: &Receiver<Received>,
     progress: &dyn Fn(BuildStep<'_>) -> ControlFlow<()>,
 ) -> Result<Built, PlanError> {
     let (mut phase, mut done, mut of) = ("starting".to_owned(), 0, 0);
-    let mut sign = Instant::now();
+    let mut last_message = Instant::now();
     loop {
-        match heard.recv_timeout(REPEAT_INTERVAL) {
-            Ok(Heard::Step { phase: next_phase, done: next_done, of: next_of }) => {
+        match received.recv_timeout(REPEAT_INTERVAL) {
+            Ok(Received::Step { phase: next_phase, done: next_done, of: next_of }) => {
                 (phase, done, of) = (next_phase, next_done, next_of);
-                sign = Instant::now();
+                last_message = Instant::now();
             }
-            Ok(Heard::End(built)) => return built,
-            Err(RecvTimeoutError::Timeout) if sign.elapsed() < MAX_SILENCE => {}
+            Ok(Received::End(built)) => return built,
+            Err(RecvTimeoutError::Timeout) if last_message.elapsed() < MAX_SILENCE => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(worker.ended()),
         }
         if progress(BuildStep { phase: &phase, done, of }).is_break() {
@@ -119,39 +122,44 @@ fn follow(
     }
 }
 
-/// Reads until the child has no more to say, or nobody wants to hear it.
-fn listen(output: impl Read, say: &SyncSender<Heard>) -> Option<()> {
+/// Reads the child's output until it ends or the receiver is dropped.
+fn receive(output: impl Read, sender: &SyncSender<Received>) -> Option<()> {
     let mut output = BufReader::new(output);
     loop {
         let mut line = Vec::new();
         output.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok().filter(|&bytes| bytes > 0)?;
-        let heard = match serde_json::from_slice(&line) {
-            Ok(Said::Step { phase, done, of }) => Heard::Step { phase, done, of },
-            Ok(Said::Error(error)) => Heard::End(Err(error)),
-            Ok(Said::Built { network, size, tensorrt, plan_bytes, sha256 }) => {
+        let received = match serde_json::from_slice(&line) {
+            Ok(Message::Step { phase, done, of }) => Received::Step { phase, done, of },
+            Ok(Message::Error(error)) => Received::End(Err(error)),
+            Ok(Message::Built { network, size, tensorrt, plan_bytes, sha256 }) => {
                 let mut plan = Vec::new();
                 output.by_ref().take(plan_bytes.min(MAX_ENTRY_BYTES)).read_to_end(&mut plan).ok()?;
-                // One that was cut on the way is none.
+                // A plan that was truncated on the way is discarded.
                 (Digest::of(&plan) == sha256).then_some(())?;
-                Heard::End(Ok(Built { plan, network, size, tensorrt }))
+                Received::End(Ok(Built { plan, network, size, tensorrt }))
             }
             Err(_) => {
                 let line = String::from_utf8_lossy(&line);
-                tracing::debug!(target: LOG_TARGET, "{}", line.trim_end().escape_debug());
+                let line = line.trim_end();
+                tracing::debug!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT printed");
                 continue;
             }
         };
-        say.send(heard).ok()?;
+        sender.send(received).ok()?;
     }
 }
 
-/// Sends the request; the pipe is closed at its end.
-fn ask(input: impl Write, request: &BuildRequest<'_>) -> io::Result<()> {
+/// Sends the request, then closes the pipe.
+fn send_request(input: impl Write, request: &BuildRequest<'_>) -> io::Result<()> {
     let BuildRequest { network, precision, target, library } = request;
-    let asked =
-        Asked { precision: *precision, target: *target, library: library.clone(), network_bytes: network.len() as u64 };
+    let request = Request {
+        precision: *precision,
+        target: *target,
+        library: library.clone(),
+        network_bytes: network.len() as u64,
+    };
     let mut input = BufWriter::new(input);
-    write_line(&mut input, &asked)?;
+    write_line(&mut input, &request)?;
     input.write_all(network)?;
     input.flush()
 }
@@ -166,14 +174,14 @@ fn write_line(output: &mut impl Write, value: &impl Serialize) -> io::Result<()>
 struct Worker(Child);
 
 impl Worker {
-    /// Why the child ended without an answer.
+    /// Waits for the end of the child and tells why it ended without a result.
     fn ended(&mut self) -> PlanError {
-        // It has closed its end of the pipe, or talks nonsense; either way it is done.
+        // It closed its end of the pipe, sent a truncated plan, or was silent for too long. It gets no more time to build.
         let killed_here = self.0.try_wait().is_ok_and(|status| status.is_none()) && !self.ends_soon();
         match self.0.wait() {
             Ok(_) if killed_here => crashed("it stopped answering"),
             Ok(status) => crashed(match status.signal() {
-                Some(11) => "a segmentation fault (signal 11)".to_owned(),
+                Some(11) => "signal 11 (segmentation fault)".to_owned(),
                 Some(signal) => format!("signal {signal}"),
                 None => format!("{status}"),
             }),
@@ -181,7 +189,7 @@ impl Worker {
         }
     }
 
-    /// Waits up to two seconds for its end: a dying process closes its pipes before it can be waited for. Then kills it.
+    /// Waits up to two seconds for its end, because a dying process closes its pipes before it can be waited for. Then kills it.
     fn ends_soon(&mut self) -> bool {
         for _ in 0..200 {
             if self.0.try_wait().is_ok_and(|status| status.is_some()) {
@@ -205,31 +213,31 @@ fn crashed(how: impl Into<String>) -> PlanError {
     PlanError::Crashed { how: how.into() }
 }
 
-/// The child's side: builds what stdin asks for, and answers on stdout. A program calls it for [`SUBCOMMAND`], before it has
-/// written anything to stdout.
+/// The child's side: reads a request from stdin, builds the plan, and writes the result to stdout. A program calls it for
+/// [`SUBCOMMAND`], before it has written anything to stdout.
 ///
 /// # Errors
-/// The pipes fail: the parent is gone, or is no parent of this program's version.
+/// A pipe fails: the parent has ended, or is another version of this program.
 pub fn serve() -> io::Result<()> {
-    // A killed parent tells nobody to stop, and a step of TensorRT's can take minutes.
+    // A killed parent can't stop the child, and a step of TensorRT can take minutes.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let mut input = BufReader::new(io::stdin().lock());
     let mut line = Vec::new();
     input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
-    let asked: Asked = serde_json::from_slice(&line)?;
+    let request: Request = serde_json::from_slice(&line)?;
     let mut network = Vec::new();
-    input.take(asked.network_bytes).read_to_end(&mut network)?;
-    if network.len() as u64 != asked.network_bytes {
+    input.take(request.network_bytes).read_to_end(&mut network)?;
+    if network.len() as u64 != request.network_bytes {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let Asked { precision, target, library, .. } = asked;
+    let Request { precision, target, library, .. } = request;
     let output = Arc::new(Mutex::new(io::stdout()));
     let steps = Arc::clone(&output);
     let progress: BuildProgress = Arc::new(move |step: BuildStep<'_>| {
-        let said = Said::Step { phase: step.phase.to_owned(), done: step.done, of: step.of };
+        let message = Message::Step { phase: step.phase.to_owned(), done: step.done, of: step.of };
         let mut output = steps.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody listens any more: there is no use in going on.
-        match write_line(&mut *output, &said).and_then(|()| output.flush()) {
+        // An error means that the parent no longer reads.
+        match write_line(&mut *output, &message).and_then(|()| output.flush()) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
@@ -237,10 +245,10 @@ pub fn serve() -> io::Result<()> {
     let built = build(&BuildRequest { network: &network, precision, target, library }, progress);
     let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
     match built {
-        Err(error) => write_line(&mut *output, &Said::Error(error))?,
+        Err(error) => write_line(&mut *output, &Message::Error(error))?,
         Ok(Built { plan, network, size, tensorrt }) => {
             let (plan_bytes, sha256) = (plan.len() as u64, Digest::of(&plan));
-            write_line(&mut *output, &Said::Built { network, size, tensorrt, plan_bytes, sha256 })?;
+            write_line(&mut *output, &Message::Built { network, size, tensorrt, plan_bytes, sha256 })?;
             output.write_all(&plan)?;
         }
     }
@@ -252,10 +260,10 @@ mod tests {
     use super::*;
     use crate::plan::ComputeCapability;
 
-    /// What comes of a child that runs this shell script.
+    /// The error of a build whose child runs this shell script.
     fn of_script(script: &str) -> PlanError {
         let target = Target::Named(ComputeCapability::new(8, 6));
-        // Larger than a pipe holds: a child that never reads must not be waited for.
+        // Larger than a pipe's buffer, so that writing blocks if the child never reads.
         let network = vec![0; 1 << 20];
         let request = BuildRequest { network: &network, precision: Precision::F32, target, library: None };
         build_by(Command::new("sh").args(["-c", script]), &request, &|step| match step.done {
@@ -266,13 +274,20 @@ mod tests {
     }
 
     #[test]
-    fn however_a_child_ends_there_is_an_error() {
-        let crashed = |how: &str| PlanError::Crashed { how: how.to_owned() };
-        assert_eq!(of_script("kill -SEGV $$"), crashed("a segmentation fault (signal 11)"));
-        assert_eq!(of_script("cat >/dev/null; kill -KILL $$"), crashed("signal 9"));
-        assert_eq!(of_script("exit 3"), crashed("exit status: 3"));
-        assert_eq!(of_script("echo noise; echo '{\"other\":1}'; exit 0"), crashed("exit status: 0"));
-        assert_eq!(of_script("exec sleep 60 >&-"), crashed("it stopped answering"));
+    fn each_end_of_a_child_is_an_error() {
+        let scripts = [
+            "kill -SEGV $$",
+            "cat >/dev/null; kill -KILL $$",
+            "exit 3",
+            "echo noise; echo '{\"other\":1}'; exit 0",
+            "exec sleep 60 >&-",
+        ];
+        let ends = scripts.map(|script| {
+            let error = of_script(script);
+            assert!(matches!(error, PlanError::Crashed { .. }), "{script}: {error}");
+            format!("{script}\n  {error}\n")
+        });
+        insta::assert_snapshot!("ends_of_a_child", ends.concat());
         let step = "echo '{\"step\":{\"phase\":\"a\",\"done\":9,\"of\":9}}'";
         assert_eq!(of_script(&format!("cat >/dev/null; {step}; exec sleep 60")), PlanError::Cancelled);
         let error = "cat >/dev/null; echo '{\"error\":\"Cancelled\"}'";
@@ -280,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_says_nothing_is_stopped_too() {
+    fn a_silent_child_is_stopped_too() {
         let request = BuildRequest { network: &[], precision: Precision::F32, target: Target::Device, library: None };
         let (start, calls) = (Instant::now(), std::cell::Cell::new(0));
         let stopped = build_by(Command::new("sleep").arg("60"), &request, &|step| {
@@ -293,16 +308,16 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_that_was_cut_on_the_way_is_none() {
+    fn a_truncated_plan_is_an_error() {
         let version = crate::plan::Version { major: 1, minor: 7, patch: 1, build: 116 };
-        let said = Said::Built {
+        let message = Message::Built {
             network: ParsedNetwork { inputs: Vec::new(), outputs: Vec::new(), layers: 1, layers_f16: 0, layers_f32: 1 },
             size: Size { height: 2, width: 1 },
             tensorrt: TensorRt { flavour: crate::plan::Flavour::Rtx, version },
             plan_bytes: 4,
             sha256: Digest::of(b"plan"),
         };
-        let line = serde_json::to_string(&said).unwrap();
+        let line = serde_json::to_string(&message).unwrap();
         let cut = of_script(&format!("cat >/dev/null; echo '{line}'; printf pla"));
         assert_eq!(cut, PlanError::Crashed { how: "exit status: 0".to_owned() });
     }

@@ -1,4 +1,4 @@
-//! TensorRT's libraries, and plans built by the real one for RTX, without a GPU.
+//! TensorRT's libraries, and plans built by the real TensorRT for RTX, without a GPU.
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 #[cfg(not(feature = "enterprise"))]

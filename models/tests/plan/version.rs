@@ -1,5 +1,5 @@
-//! The version of a library of TensorRT 11 as NVIDIA ships it is read. Its builder is on no package registry; its lean run
-//! time, `pip install tensorrt-lean-cu13-libs`, tells its version by the same functions, so it stands in for the builder.
+//! Reads the version of a library of TensorRT 11 from NVIDIA. No package registry has the builder. The lean run time, `pip install
+//! tensorrt-lean-cu13-libs`, reports its version by the same functions, so the test uses it instead.
 
 use cellgate_models::plan::{Flavour, Library, probe};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ fn lean() -> Option<PathBuf> {
 }
 
 #[test]
-fn a_library_of_tensorrt_11_says_its_version() {
+fn the_version_of_tensorrt_11_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let library = lean().expect("the lean run time in .venv: run scripts/setup");
     std::os::unix::fs::symlink(library, folder.path().join(Library::Builder.file_name())).unwrap();

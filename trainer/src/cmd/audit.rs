@@ -1,4 +1,4 @@
-//! `cellgate-trainer audit`: verdicts of an appliance against labels.
+//! `cellgate-trainer audit`: compares the verdicts of an appliance with labels.
 
 use super::{print, print_json};
 use anyhow::Context as _;
@@ -14,25 +14,29 @@ use std::process::ExitCode;
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Verdicts are lines of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`. A verdict belongs to the part
-whose image file has the same SHA-256; the last one on an image counts.
+FILE holds lines of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`. A verdict is assigned to the \
+part whose image file has the same SHA-256. If an image has several verdicts, the last one counts.
 
-Exit status: 0, 1 no part has a verdict or something can't be read, 2 misuse.
+Exit status: 0 success, 1 no part has a verdict or an error occurred, 2 wrong arguments.
 
 Examples:
-  cellgate-edge journal export verdicts.sqlite --format jsonl | cellgate-trainer audit tray --verdicts -
-  cellgate-trainer audit tray --verdicts verdicts.jsonl --all
-  cellgate-trainer audit tray --verdicts verdicts.jsonl --json | jq .escapes")]
+  The verdicts in an appliance's journal:
+    cellgate-edge journal export verdicts.sqlite --format jsonl > verdicts.jsonl
+    cellgate-trainer audit tray --verdicts verdicts.jsonl
+  List the correct verdicts too:
+    cellgate-trainer audit tray --verdicts verdicts.jsonl --all
+  The escape rate as JSON:
+    cellgate-trainer audit tray --verdicts verdicts.jsonl --json | jq .escapes")]
 pub(crate) struct Args {
-    /// The labelled parts: a folder with manifest.csv, or with <bundle>/<normal|abnormal>/*.tif
+    /// Folder of the labelled parts, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
-    /// One JSON object a line; `-` reads them from stdin
+    /// The verdicts, one JSON object per line; `-` reads stdin
     #[arg(long, value_name = "FILE")]
     verdicts: PathBuf,
-    /// List all parts, not just escapes, overkill and reviews
+    /// List all judged parts, not only escapes, overkill and reviews
     #[arg(long)]
     all: bool,
-    /// Print everything as JSON
+    /// Print the comparison as JSON instead of tables
     #[arg(long)]
     json: bool,
 }
@@ -95,34 +99,34 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
     }
     writeln!(text, "{table}")?;
     let rates = [
-        ("escapes: abnormal and passed", audit.escapes),
-        ("overkill: normal and rejected", audit.overkill),
+        ("escapes (abnormal, PASS)", audit.escapes),
+        ("overkill (normal, REJECT)", audit.overkill),
         ("reviews", audit.reviews),
     ];
     for (name, rate) in rates {
         writeln!(text, "{name:31} {}", rate.map_or_else(|| "n/a".to_owned(), percent))?;
     }
-    let name = "balanced accuracy, PASS or not";
+    let name = "balanced accuracy (PASS=normal)";
     match (audit.balanced_accuracy, audit.balanced_accuracy95) {
         (Some(found), Some([lo, hi])) => {
             writeln!(text, "{name:31} {:5.1} % ({:.1} to {:.1})", 100.0 * found, 100.0 * lo, 100.0 * hi)?;
         }
-        (Some(found), None) => writeln!(text, "{name:31} {:5.1} % (one bundle: no interval)", 100.0 * found)?,
-        (None, _) => writeln!(text, "{name:31} n/a: it needs both labels")?,
+        (Some(found), None) => writeln!(text, "{name:31} {:5.1} % (no interval: only one bundle)", 100.0 * found)?,
+        (None, _) => writeln!(text, "{name:31} n/a (it needs parts of both labels)")?,
     }
     if let Some(auroc) = audit.auroc {
         writeln!(text, "{:31} {auroc:5.3}", "AUROC of the scores")?;
     }
     for (count, what) in [
-        (audit.not_judged.len(), "images of the data set have no verdict"),
-        (audit.on_others, "verdicts are on other images"),
-        (audit.without_image, "verdicts have no image that could be read, and are in no rate"),
-        (audit.superseded, "verdicts were followed by another one on the same image, which counts"),
-        (audit.superseded_escapes, "of these let an abnormal part pass"),
-        (audit.models.saturating_sub(1), "more models judged; the rates are of all together"),
+        (audit.not_judged.len(), "images of the data set without a verdict"),
+        (audit.on_others, "verdicts on images that are not in the data set (ignored)"),
+        (audit.without_image, "verdicts without a readable image (not counted in any rate)"),
+        (audit.superseded, "verdicts replaced by a later verdict on the same image"),
+        (audit.superseded_escapes, "of the replaced verdicts were PASS on an abnormal part"),
+        (if audit.models > 1 { audit.models } else { 0 }, "different models judged; each rate covers all of them"),
     ] {
         if count > 0 {
-            writeln!(text, "{count} {what}")?;
+            writeln!(text, "{count:5} {what}")?;
         }
     }
     Ok(text)

@@ -12,18 +12,24 @@ use std::process::ExitCode;
 /// Arguments of `bounds`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Bounds are the smallest 0.01th and the largest 99.99th percentile over the images, rounded to the nearest hundred.
-Over all images they are the paper's. `without` leaves the bundle out: what cross-validation uses when it tests the
-bundle.
+The lower bound is the smallest 0.01th percentile of any image, the upper bound the largest 99.99th percentile, both rounded to \
+the nearest hundred.
+
+Rows and columns:
+  all         the bounds over all images, as in the paper
+  own bounds  the bounds over the images of this bundle
+  without     the bounds over all other bundles; cross-validation uses them when it tests this bundle
 
 Examples:
-  cellgate-trainer bounds electrodes
-  cellgate-trainer convert part.tif part.png --method global \\
-    --bounds $(cellgate-trainer bounds electrodes --json | jq -r '.all | \"\\(.lo),\\(.hi)\"')")]
+  A table of all bundles:
+    cellgate-trainer bounds electrodes
+  Convert one image with the bounds of the whole data set:
+    BOUNDS=$(cellgate-trainer bounds electrodes --json | jq -r '.all | \"\\(.lo),\\(.hi)\"')
+    cellgate-trainer convert part.tif part.png --method global --bounds $BOUNDS")]
 pub(crate) struct Args {
-    /// The data set: a folder with manifest.csv, or with <bundle>/<normal|abnormal>/*.tif
+    /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
-    /// Print the bounds as JSON
+    /// Print the bounds as JSON instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -32,8 +38,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let listing = super::dataset::listing(&args.dataset)?;
     let facts = images::read_all(&listing).into_iter().collect::<Result<Vec<_>, _>>();
-    let facts = facts.context("not all images can be read; `cellgate-trainer check` lists those")?;
-    let report = BoundsReport::new(&listing, &facts).context("no images")?;
+    let facts = facts.context("an image can't be read; `cellgate-trainer check` lists all unreadable images")?;
+    let report = BoundsReport::new(&listing, &facts).context("the data set has no images")?;
     if args.json {
         print_json(&report)?;
     } else {

@@ -1,4 +1,4 @@
-//! `cellgate-trainer check`: looks a data set over.
+//! `cellgate-trainer check`: checks a data set for problems.
 
 use super::{print, print_json};
 use cellgate_trainer::dataset::Listing;
@@ -10,19 +10,29 @@ use std::process::ExitCode;
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Columns: height, width, and the images' 0.01th and 99.99th percentile of levels, each as smallest..mean..largest.
-Errors are unreadable images, images in the folders that would be left out, the same image in two bundles or with two labels,
-bundles whose names look alike, and a set of one class.
+Columns, each as smallest..mean..largest over the images:
+  height, width  in pixels
+  darkest        the 0.01th percentile of an image's levels
+  brightest      the 99.99th percentile of an image's levels
 
-Exit status: 0 no errors (there may be warnings), 1 errors, 2 misuse.
+These findings are errors, all others are warnings:
+  - an image can't be read
+  - an image in the folders would not be part of the data set
+  - the same image is in two bundles or has two labels (a leak)
+  - the names of two bundles look alike
+  - all images have the same label
+
+Exit status: 0 no errors, perhaps warnings; 1 errors; 2 wrong arguments.
 
 Examples:
-  cellgate-trainer check electrodes
-  cellgate-trainer check electrodes --json | jq '.findings[] | select(.severity == \"error\")'")]
+  The report:
+    cellgate-trainer check electrodes
+  The errors only, as JSON:
+    cellgate-trainer check electrodes --json | jq '.findings[] | select(.severity == \"error\")'")]
 pub(crate) struct Args {
-    /// The data set: a folder with manifest.csv, or with <bundle>/<normal|abnormal>/*.tif
+    /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
-    /// Print everything as JSON
+    /// Print the report as JSON
     #[arg(long)]
     json: bool,
 }

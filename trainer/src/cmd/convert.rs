@@ -1,4 +1,4 @@
-//! `cellgate-trainer convert`: one radiograph as an 8-bit PNG.
+//! `cellgate-trainer convert`: converts one radiograph to an 8-bit PNG.
 
 use super::misuse;
 use anyhow::Context;
@@ -13,27 +13,30 @@ use std::process::ExitCode;
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The PNG has one grey channel; for `mixed` red is naive, green is global and blue is local.
+The PNG is grey. With `--method mixed` it has colours: red is naive, green is global, blue is local.
 
 Examples:
-  cellgate-trainer convert part.tif part.png --method local
-  cellgate-trainer convert part.tif part.png --method global --bounds 1700,2800 --size 2000x1000
-  cellgate-trainer convert part.tif part.png --method equalize --training electrodes")]
+  Bounds from the image itself:
+    cellgate-trainer convert part.tif part.png --method local
+  The same bounds for all images, at the network's size:
+    cellgate-trainer convert part.tif part.png --method global --bounds 1700,2800 --size 2000x1000
+  Equalised with the levels of a whole data set:
+    cellgate-trainer convert part.tif part.png --method equalize --training electrodes")]
 pub(crate) struct Args {
     /// The radiograph, a 16-bit grey TIFF
     image: PathBuf,
-    /// The PNG to write; an existing one is replaced
+    /// The PNG to write; an existing file is replaced
     out: PathBuf,
-    /// naive, global, local, mixed, equalize, clahe or dhe
+    /// The conversion: naive, global, local, mixed, equalize, clahe or dhe
     #[arg(long)]
     method: Method,
-    /// Levels that become 0 and 255, for global, mixed, clahe and dhe; `cellgate-trainer bounds` computes them
+    /// The levels that become 0 and 255; needed for global, mixed, clahe and dhe (see `cellgate-trainer bounds`)
     #[arg(long, value_name = "LO,HI")]
     bounds: Option<Bounds>,
-    /// Height and width of the PNG; the image's own without it
+    /// Height and width of the PNG [default: those of the radiograph]
     #[arg(long, value_name = "HxW")]
     size: Option<Size>,
-    /// For equalize: the data set whose levels, all together, become evenly spread
+    /// The data set whose levels are equalised; needed for equalize
     #[arg(long, value_name = "DATASET")]
     training: Option<PathBuf>,
 }
@@ -41,7 +44,7 @@ pub(crate) struct Args {
 /// Runs `convert`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.out.canonicalize().is_ok_and(|out| args.image.canonicalize().is_ok_and(|image| image == out)) {
-        return Err(misuse(format!("{}: OUT is the radiograph itself; name another file", args.out.display())));
+        return Err(misuse(format!("{}: OUT is the radiograph itself; give another file", args.out.display())));
     }
     let mut converter = Converter::new(&spec(args)?)?;
     let radiograph = radiograph::read(&args.image, &limits())?;
@@ -55,13 +58,13 @@ fn spec(args: &Args) -> anyhow::Result<ConversionSpec> {
     let method = args.method;
     if method == Method::Linear16 {
         return Err(misuse(
-            "--method linear16 has no 8-bit step, so there is nothing to write as PNG; found linear16, expected another",
+            "--method: found linear16, which does not convert to 8 bits; expected naive, global, local, mixed, equalize, clahe or dhe",
         ));
     }
     let mut spec = ConversionSpec::new(method);
     match args.bounds {
         Some(bounds) if method.needs_bounds() => spec = spec.with_bounds(bounds),
-        Some(_) => return Err(misuse(format!("--method {method} has no use for --bounds"))),
+        Some(_) => return Err(misuse(format!("--method {method} does not use --bounds"))),
         None if method.needs_bounds() => {
             return Err(misuse(format!(
                 "--method {method} needs --bounds LO,HI; `cellgate-trainer bounds DATASET` computes them"
@@ -71,7 +74,7 @@ fn spec(args: &Args) -> anyhow::Result<ConversionSpec> {
     }
     match &args.training {
         Some(training) if method == Method::Equalize => spec = spec.with_distribution(distribution(training)?),
-        Some(_) => return Err(misuse(format!("--method {method} has no use for --training"))),
+        Some(_) => return Err(misuse(format!("--method {method} does not use --training"))),
         None if method == Method::Equalize => return Err(misuse("--method equalize needs --training DATASET")),
         None => {}
     }
@@ -81,7 +84,7 @@ fn spec(args: &Args) -> anyhow::Result<ConversionSpec> {
     })
 }
 
-/// The distribution of the levels of all images of the data set in `training`.
+/// The distribution of the levels over all images of the data set in the folder `training`.
 fn distribution(training: &Path) -> anyhow::Result<Distribution> {
     let listing = Listing::read(training)?;
     listing.check_files()?;
@@ -89,7 +92,7 @@ fn distribution(training: &Path) -> anyhow::Result<Distribution> {
     for entry in &listing.entries {
         histogram.add(images::read(&listing.path(entry))?.levels());
     }
-    Distribution::of(&histogram).context("no images")
+    Distribution::of(&histogram).context("the data set has no images")
 }
 
 /// `image` as a PNG.
@@ -104,7 +107,7 @@ fn png(image: &Image8) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The levels pixel by pixel, as a PNG has them.
+/// The levels of `image`, channels interleaved, as in a PNG. `image.levels` holds one channel after the other.
 fn interleaved(image: &Image8) -> Vec<u8> {
     let pixels = image.size.pixels();
     (0..pixels)

@@ -1,4 +1,4 @@
-//! `cellgate-trainer crossval`: leave one bundle out.
+//! `cellgate-trainer crossval`: leave-one-bundle-out cross-validation.
 
 use super::network::NetworkArgs;
 use anyhow::Result;
@@ -15,28 +15,28 @@ use std::process::ExitCode;
 Examples:
   Compare the paper's four conversions at the paper's size:
     cellgate-trainer crossval electrodes --out results
-  A quick look at one conversion, at a fifth of the size:
+  A quick trial of one conversion, at a fifth of the size:
     cellgate-trainer crossval electrodes --out quick --methods global --size 400x200
-  How much too good a random split looks:
+  See how optimistic a random split is:
     cellgate-trainer crossval electrodes --out random --methods global --size 400x200 --folds random
-  The paper as it stands, with bounds that the test bundle takes part in:
+  Repeat the paper, which computes the bounds over all images:
     cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
 
-RESULTS gets results.json, predictions.csv, report.html and config.json. A cross-validation that was stopped goes on when the same
-command is given again: finished folds and computed features are kept.")]
+The command writes results.json, predictions.csv, report.html and config.json to the folder RESULTS. After an interruption, give \
+the same command again: finished folds and computed features are kept.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
-    /// Folder for the results
+    /// Folder to write the results to
     #[arg(long, value_name = "RESULTS")]
     out: PathBuf,
     /// Conversions to compare: naive, global, local, mixed, equalize, clahe, dhe, linear16
     #[arg(long, value_delimiter = ',', default_value = "naive,global,local,mixed")]
     methods: Vec<Method>,
-    /// What is left out at a time: a bundle, or as many parts at random, whose figures are too good for new bundles
+    /// The test parts of a fold
     #[arg(long, value_enum, default_value = "bundles")]
     folds: Folds,
-    /// Images that the global bounds are computed from
+    /// Images from which the bounds of the global conversion are computed
     #[arg(long, value_enum, default_value = "training")]
     bounds: BoundsScope,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let leaks = args.leaks.check(&dataset)?;
     if args.folds == Folds::Random {
         super::note(
-            "--folds random: each part is judged by a model that saw others of its bundle; the figures are too good",
+            "--folds random: the model that judges a part was trained on other parts of its bundle; the figures are too optimistic",
         );
         dataset = dataset.with_random_bundles(args.recipe.seed);
     }

@@ -1,11 +1,12 @@
-//! Opening a data set, with what its user should know of the names in it.
+//! Opens a data set and warns about the names of its bundles.
 
 use super::note;
 use cellgate_trainer::dataset::{Dataset, DatasetError, Listing, check};
 use std::path::Path;
 
-/// The listing of the data set in the folder `path`, all of whose images are files. Bundles whose names look alike are reported: a figure of one of them may be
-/// one of half a bundle.
+/// Lists the data set in the folder `path` and checks that every image is a file.
+///
+/// Warns about bundles whose names look alike: if they are one bundle, the figures of each cover only a part of it.
 pub(crate) fn listing(path: &Path) -> Result<Listing, DatasetError> {
     let listing = Listing::read(path)?;
     listing.check_files()?;
@@ -16,7 +17,7 @@ pub(crate) fn listing(path: &Path) -> Result<Listing, DatasetError> {
     Ok(listing)
 }
 
-/// The data set in the folder `path`, for commands that don't part it by bundle, or refuse bundles whose names look alike.
+/// Opens the data set in the folder `path`, for commands that ignore bundles or that refuse names that look alike.
 pub(crate) fn open(path: &Path) -> Result<Dataset, DatasetError> {
     let listing = Listing::read(path)?;
     note_two_forms(&listing);
@@ -25,6 +26,6 @@ pub(crate) fn open(path: &Path) -> Result<Dataset, DatasetError> {
 
 fn note_two_forms(listing: &Listing) {
     for bundle in &listing.two_forms {
-        note(format_args!("`{bundle}` is written in two Unicode forms; taken as one bundle"));
+        note(format_args!("`{bundle}` is written in two Unicode forms; both are read as one bundle"));
     }
 }

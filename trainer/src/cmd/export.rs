@@ -1,4 +1,4 @@
-//! `cellgate-trainer export`: writes the model.
+//! `cellgate-trainer export`: makes a model for devices from a training run.
 
 use anyhow::anyhow;
 use cellgate_models::model::{Existing, ModelError, Precision};
@@ -10,34 +10,34 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  The model for devices:
+  A model with one network, in f32:
     cellgate-trainer export run --out model
-  With a second network in f16, in the place of an older model:
+  Replace an older model, with a second network in f16:
     cellgate-trainer export run --out model --precision f32,f16 --replace
-  With TensorRT plans for two GPU architectures, in the folder model-plans:
+  Also build TensorRT plans for two GPU architectures, in the folder model-plans:
     cellgate-trainer export run --out model --tensorrt sm86,sm89
 
-Nothing is written unless ONNX Runtime and libtorch agree on the golden images: scores within 1e-4 (f32) or 5e-3 (f16), and
-no verdict flips.
+The command first compares ONNX Runtime with libtorch on the golden images. It writes nothing unless the scores agree within 1e-4 \
+(f32) or 5e-3 (f16) and all verdicts are the same.
 
-A TensorRT plan is executable code and belongs to one GPU architecture and one TensorRT: model-plans is for hosts that trust \
-this one. Devices build their own from the model (`cellgate-edge plan build`).")]
+A TensorRT plan is executable code. It works on one GPU architecture with one version of TensorRT only. Copy model-plans only to \
+hosts that trust this one. Devices do not load it: they build their own plans from the model (`cellgate-edge plan build`).")]
 pub(crate) struct Args {
     /// The training run: the folder that `train` wrote
     run: PathBuf,
-    /// The model's folder
+    /// Folder to write the model to
     #[arg(long, value_name = "MODEL")]
     out: PathBuf,
-    /// One network for each precision
+    /// The networks to export: f32, f16 or both
     #[arg(long, value_name = "f32,f16", value_delimiter = ',', default_value = "f32")]
     precision: Vec<Precision>,
-    /// The backbone's weights, where they are no longer in the place that the training run names
+    /// The backbone's weights, if they were moved since the training run [default: the path in run.json]
     #[arg(long, value_name = "PATH")]
     backbone: Option<PathBuf>,
-    /// Builds TensorRT plans for these compute capabilities too, into the folder MODEL-plans
+    /// Also build TensorRT plans for these GPU architectures, in the folder MODEL-plans
     #[arg(long, value_name = "sm86,sm89", value_delimiter = ',')]
     tensorrt: Vec<String>,
-    /// Replaces a model that is already there
+    /// Replace an existing model
     #[arg(long)]
     replace: bool,
 }
@@ -49,14 +49,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         precisions: args.precision.clone(),
         existing: if args.replace { Existing::Replace } else { Existing::Refuse },
     };
-    // Before anything is written.
+    // A build without TensorRT, or a wrong architecture, must fail before the model is written.
     let plans = match args.tensorrt[..] {
         [] => None,
         [..] => Some(Plans::prepare(&args.tensorrt, &args.out, options.existing)?),
     };
     let exported = export::export(&args.run, &args.out, &options).map_err(|error| match error {
         ExportError::Model(ModelError::Exists { path, .. }) if !args.replace => {
-            anyhow!("{}: exists already; give another --out, or --replace to replace a model", path.display())
+            anyhow!("{}: exists already; give another --out, or --replace to replace the model", path.display())
         }
         error => error.into(),
     })?;

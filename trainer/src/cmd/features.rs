@@ -1,4 +1,4 @@
-//! `cellgate-trainer features`: computes and caches the backbone's features.
+//! `cellgate-trainer features`: computes the backbone's features and caches them.
 
 use super::network::NetworkArgs;
 use anyhow::Result;
@@ -12,19 +12,20 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  Fill the cache over night, as train will need it:
+  Fill the cache overnight, for `train` with the same method:
     cellgate-trainer features electrodes --method global
-  With bounds of your own, on a GPU:
+  With given bounds, on a GPU:
     cellgate-trainer features electrodes --method mixed --bounds 1700,2800 --device cuda
 
-A fold of crossval computes its own bounds; where they are the same as these, it finds its features in the cache.")]
+`train` finds these features in the cache. A fold of `crossval` computes its own bounds; it finds the features only if its bounds \
+are the same.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
     /// The conversion from 16 to 8 bits
     #[arg(long, default_value = "global")]
     method: Method,
-    /// Bounds of the global conversion, in levels; without, they are computed over the whole data set
+    /// Bounds of the global conversion, in levels [default: computed over the whole data set]
     #[arg(long, value_name = "LO,HI")]
     bounds: Option<Bounds>,
     #[command(flatten)]

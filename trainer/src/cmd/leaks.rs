@@ -1,26 +1,27 @@
-//! The leaks that `check` calls errors, before `crossval` and `train` build on them.
+//! `crossval` and `train` refuse a data set with leaks, unless `--allow-leaks` is given.
 
 use anyhow::{Result, bail};
 use cellgate_trainer::dataset::{Dataset, check};
 use std::fmt::Write;
 
-/// Most leaks that are named.
+/// Largest number of leaks that a message lists.
 const MAX_NAMED: usize = 5;
 
-/// What to do with leaks.
+/// The argument that allows leaks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LeakArgs {
-    /// Go on where the same file stands in two bundles or with two labels, or names of bundles look alike; the figures are
-    /// then too good
+    /// Continue although the same file is in two bundles or has two labels, or names of bundles look alike; the figures
+    /// are then too optimistic
     #[arg(long)]
     allow_leaks: bool,
 }
 
 impl LeakArgs {
-    /// The number of leaks in `dataset` that were let through, with a warning; bundles whose names look alike count as one.
+    /// Returns the number of leaks in `dataset`, after a warning if there are any. A group of bundles whose names look alike
+    /// counts as one leak.
     ///
     /// # Errors
-    /// There are some, and nobody allowed them.
+    /// There are leaks and `--allow-leaks` was not given.
     pub(crate) fn check(&self, dataset: &Dataset) -> Result<usize> {
         let mut leaks = check::leaks(dataset);
         leaks.extend(check::similar_names(&dataset.bundles()));
@@ -37,11 +38,11 @@ impl LeakArgs {
         let root = dataset.root.display();
         if !self.allow_leaks {
             bail!(
-                "{root}: {named}; expected each image in one bundle and with one label, and each bundle under one name: \
-                 `cellgate-trainer check` lists all leaks, --allow-leaks goes on with figures that are too good"
+                "{root}: {named}; expected each image in one bundle with one label, and each bundle under one name. \
+                 `cellgate-trainer check` lists all leaks. --allow-leaks continues, with figures that are too optimistic"
             );
         }
-        super::note(format_args!("WARNING, --allow-leaks: the figures are too good and no proof of anything: {named}"));
+        super::note(format_args!("WARNING, --allow-leaks: the figures are too optimistic: {named}"));
         Ok(leaks.len())
     }
 }

@@ -1,4 +1,4 @@
-//! `cellgate-trainer levels`: how bright a data set is, and what the conversions leave of it.
+//! `cellgate-trainer levels`: the levels of a data set before and after the conversions.
 
 use super::{print, print_json};
 use cellgate_trainer::dataset::levels::LevelsReport;
@@ -10,16 +10,21 @@ use std::process::ExitCode;
 /// Arguments of `levels`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Prints the mean level of each bundle as it was taken and after the paper's conversions to 8 bits, how far the images'
-brightness after a conversion still follows the one before (correlation), and a histogram of levels.
+The table shows the mean level of each bundle, in 16 bits and after the naive, global and local conversion to 8 bits. Below it is a \
+histogram of the 16-bit levels.
+
+The row `correlation` compares the mean level of each image before and after a conversion. Near 1, the conversion keeps the \
+differences in brightness between images. Near 0, it removes them.
 
 Examples:
-  cellgate-trainer levels electrodes
-  cellgate-trainer levels electrodes --json | jq .in_papers_range")]
+  The table and the histogram:
+    cellgate-trainer levels electrodes
+  The share of pixels in the paper's range of levels:
+    cellgate-trainer levels electrodes --json | jq .in_papers_range")]
 pub(crate) struct Args {
-    /// The data set: a folder with manifest.csv, or with <bundle>/<normal|abnormal>/*.tif
+    /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
-    /// Print everything as JSON
+    /// Print the figures as JSON
     #[arg(long)]
     json: bool,
 }
@@ -61,7 +66,7 @@ fn text(report: &LevelsReport) -> Result<String, std::fmt::Error> {
     writeln!(text, "{} pixels, global bounds {}", report.pixels, report.bounds)?;
     writeln!(text, "{:7.3} % in 1700..2800, the paper's range", 100.0 * report.in_papers_range)?;
     writeln!(text, "{:7.3} % in 6..11 of 255 after the naive conversion", 100.0 * report.naive_6_to_11)?;
-    // Dead and hot pixels are few and far off.
+    // Leaves out dead and hot pixels: few pixels, far from the other levels.
     for step in report.steps.iter().filter(|step| step.share >= 0.000_05) {
         let bar = "#".repeat((200.0 * step.share).round() as usize);
         writeln!(text, "{:7.2} % {:5}..{:<5} {bar}", 100.0 * step.share, step.from, step.from + 99)?;

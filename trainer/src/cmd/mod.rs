@@ -1,4 +1,4 @@
-//! One file a subcommand.
+//! The subcommands, one file each, and what they share.
 
 pub(crate) mod audit;
 pub(crate) mod bounds;
@@ -23,7 +23,7 @@ use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 
-/// Writes `text` to stdout. A reader that went away, such as `head`, is no error.
+/// Writes `text` to stdout. A closed pipe is not an error: a reader such as `head` may stop early.
 pub(crate) fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -39,12 +39,12 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(print(&text)?)
 }
 
-/// Writes a line for people to stderr; that nobody reads it is no error.
+/// Writes a line to stderr. Ignores errors: stderr may be closed.
 pub(crate) fn note(text: impl fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Arguments that don't fit together or lie out of their range: exit status 2, as clap's own errors.
+/// Arguments that contradict each other or are out of range. Exit status 2, as for clap's own errors.
 #[derive(Debug)]
 pub(crate) struct Misuse(String);
 
@@ -56,28 +56,28 @@ impl fmt::Display for Misuse {
 
 impl std::error::Error for Misuse {}
 
-/// An error of misuse.
+/// Makes a [`Misuse`] error.
 pub(crate) fn misuse(text: impl Into<String>) -> anyhow::Error {
     Misuse(text.into()).into()
 }
 
-/// What is logged where RUST_LOG is not set. The bindings to TensorRT (`trtx`) say nothing that ours don't.
+/// The filter if RUST_LOG is not set. TensorRT's bindings (`trtx`) at `info` would repeat our own lines.
 const LOGGED: &str = "info,trtx=warn";
 
-/// What is logged: `wanted`, the value of RUST_LOG, or the default where that is not set, empty or malformed.
+/// The filter `wanted`, the value of RUST_LOG, or the default if that is not set, empty or malformed.
 fn filter(wanted: Option<&str>) -> EnvFilter {
-    // An empty filter would leave out everything but errors.
+    // An empty filter would log errors only.
     let wanted = wanted.filter(|wanted| !wanted.trim().is_empty());
     wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or_else(|| LOGGED.into())
 }
 
-/// Logs on stderr, coloured for a terminal only.
+/// Starts logging to stderr, with colours if it is a terminal.
 pub(crate) fn start_logging() {
     tracing_subscriber::fmt()
         .with_env_filter(filter(std::env::var(EnvFilter::DEFAULT_ENV).ok().as_deref()))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
-        // A line that can't be written, as nobody reads any more, is left out, and a long work goes on.
+        // If stderr was closed, a long command continues without its log.
         .log_internal_errors(false)
         .init();
 }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_filter_is_none() {
+    fn an_empty_or_malformed_filter_becomes_the_default() {
         let logged = |wanted| filter(wanted).to_string();
         for empty in [Some(""), Some(" "), Some("cellgate=noise"), None] {
             assert_eq!(logged(empty), EnvFilter::from(LOGGED).to_string(), "{empty:?}");

@@ -1,4 +1,4 @@
-//! The arguments that say what computes features, shared by `features`, `crossval` and `train`.
+//! The arguments for the backbone, its device and the cache of features, shared by `features`, `crossval` and `train`.
 
 use anyhow::{Context, Result};
 use cellgate_models::conversion::Size;
@@ -7,42 +7,42 @@ use cellgate_trainer::fit::Classifier;
 use cellgate_trainer::network::{Backbone, Weights, device, weights};
 use std::path::PathBuf;
 
-/// Arguments that say what computes features.
+/// Arguments for the computation of features.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NetworkArgs {
     /// Height and width of the network's input
     #[arg(long, value_name = "HxW", default_value_t = Size::PAPER)]
     pub(crate) size: Size,
-    /// The backbone's weights, .safetensors or a checkpoint of PyTorch (.pth) [default: $CELLGATE_BACKBONE, else
-    /// models/weights/resnet34.safetensors, else ~/.cache/cellgate/backbone/resnet34-b627a593.pth, else
-    /// models/weights/resnet34-electrodes.safetensors; models/weights in the working directory, else above the program]
+    /// The backbone's weights: safetensors or a PyTorch checkpoint (.pth, .pt, .ckpt) [default: the first that exists of
+    /// $CELLGATE_BACKBONE, models/weights/resnet34.safetensors, ~/.cache/cellgate/backbone/resnet34-b627a593.pth and
+    /// models/weights/resnet34-electrodes.safetensors; models/weights in the working directory or above the program]
     #[arg(long, value_name = "PATH")]
     pub(crate) backbone: Option<PathBuf>,
-    /// The folder of cached features [default: $CELLGATE_CACHE, else ~/.cache/cellgate/features]
+    /// Folder of the cached features [default: $CELLGATE_CACHE, else ~/.cache/cellgate/features]
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
-    /// Where the network runs: cpu, cuda or cuda:N
+    /// Device that runs the network: cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", value_parser = device::parse)]
     pub(crate) device: tch::Device,
 }
 
-/// What computes features, opened.
+/// The opened backbone and cache.
 pub(crate) struct FeatureExtractor {
     /// The weights file.
     pub(crate) path: PathBuf,
     /// The frozen backbone on its device.
     pub(crate) backbone: Backbone,
-    /// The backbone's own last layer.
+    /// The backbone's last layer; `None` if the weights have none.
     pub(crate) classifier: Option<Classifier>,
     /// The cache.
     pub(crate) store: FeatureStore,
 }
 
 impl NetworkArgs {
-    /// Finds and reads the weights and the cache.
+    /// Finds and reads the weights, and opens the cache.
     ///
     /// # Errors
-    /// No weights are found, or they don't fit.
+    /// No weights are found, they can't be read, or they are not a ResNet-34's.
     pub(crate) fn open(&self) -> Result<FeatureExtractor> {
         let path = weights::find(self.backbone.as_deref())?;
         super::note(format_args!("backbone: {}", path.display()));

@@ -1,4 +1,4 @@
-//! Where `--out` may be: not inside a data set in folders, which would take what is written for bundles.
+//! Refuses an `--out` inside a data set that has no manifest: its folders are its bundles, so the results would become one.
 
 use super::misuse;
 use anyhow::{Context, Result};
@@ -6,16 +6,16 @@ use cellgate_trainer::dataset::Listing;
 use std::io;
 use std::path::{Component, Path, PathBuf, absolute};
 
-/// Refuses a folder for results inside a data set that has no manifest.
+/// Refuses `out` if it is inside `dataset` and `dataset` has no manifest.
 ///
 /// # Errors
-/// `out` is in `dataset`, or the working directory is unknown.
+/// `out` is inside `dataset`, or the working directory is unknown.
 pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
-    // A data set that is not there is told of when it is opened.
+    // A missing data set is reported when it is opened.
     let Ok(root) = dataset.canonicalize() else { return Ok(()) };
     let context = || format!("--out {}", out.display());
     let place = real(out).with_context(context)?;
-    // A bundle can be a link: then what is inside by its name is elsewhere.
+    // A bundle's folder can be a link: then only the path as written is inside the data set.
     let (named, named_root) = (absolute(out).with_context(context)?, absolute(dataset).with_context(context)?);
     if Listing::has_manifest(&root) || !(is_inside(&place, &root) || is_inside(&named, &named_root)) {
         return Ok(());
@@ -23,7 +23,7 @@ pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
     let name = out.file_name().unwrap_or("out".as_ref());
     let beside = if place == root { root.with_added_extension("out") } else { root.with_file_name(name) };
     Err(misuse(format!(
-        "--out {}: found a place inside the data set {}, whose folders are its bundles; expected one outside, such as \
+        "--out {}: found a folder inside the data set {}, whose folders are its bundles; expected a folder outside, such as \
          --out {}",
         out.display(),
         dataset.display(),
@@ -31,7 +31,7 @@ pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
     )))
 }
 
-/// Whether a data set in `root` would find `place`: hidden folders are passed by.
+/// Whether `place` is below `root` and no folder between them is hidden: a data set skips hidden folders.
 fn is_inside(place: &Path, root: &Path) -> bool {
     let is_seen = |part: Component<'_>| match part {
         Component::Normal(name) => !name.as_encoded_bytes().starts_with(b"."),
@@ -40,7 +40,7 @@ fn is_inside(place: &Path, root: &Path) -> bool {
     place.strip_prefix(root).is_ok_and(|rest| rest.components().all(is_seen))
 }
 
-/// The absolute path without links; what does not exist yet is taken as it is written.
+/// The absolute path with links resolved. The part that does not exist yet stays as written.
 fn real(path: &Path) -> io::Result<PathBuf> {
     let path = absolute(path)?;
     let real = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));

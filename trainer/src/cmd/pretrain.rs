@@ -1,4 +1,4 @@
-//! `cellgate-trainer pretrain`: a backbone of one's own, from synthetic radiographs alone.
+//! `cellgate-trainer pretrain`: trains a backbone on synthetic radiographs alone.
 
 use super::{misuse, note, print, print_json};
 use anyhow::{Context, Result};
@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Crops a step, unless said otherwise: a GPU wants more at once.
+/// Default number of crops per step. A GPU needs more at once to be busy.
 const BATCH_CPU: usize = 32;
 const BATCH_CUDA: usize = 256;
-/// Minutes, unless said otherwise.
+/// Default training time in minutes.
 const MINUTES: f64 = 90.0;
 /// A year.
 const MAX_MINUTES: f64 = 525_600.0;
@@ -22,45 +22,51 @@ const MAX_MINUTES: f64 = 525_600.0;
 /// Arguments of `pretrain`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-OUT gets resnet34-electrodes.safetensors (f16, for --backbone), model-card.md, loss.csv, loss.svg and
-checkpoint.safetensors (261 MB), all anew every five minutes and at the end.
-
 Examples:
-  An hour and a half on this machine's processor, in the background:
+  90 minutes on a CPU that other programs use too:
     OMP_WAIT_POLICY=passive nice cellgate-trainer pretrain --out backbone
-  On a GPU:
+  Four hours on a GPU:
     cellgate-trainer pretrain --out backbone --device cuda --crop 224x224 --minutes 240
-  Then:
-    cellgate-trainer crossval electrodes --out results --backbone backbone/resnet34-electrodes.safetensors
+  Use the backbone:
+    cellgate-trainer crossval electrodes --out results \\
+      --backbone backbone/resnet34-electrodes.safetensors
 
-The same command goes on where it was stopped: by Ctrl-C, which ends it after the current step, or by a kill. More --steps
-or --minutes prolong a run; other options need another folder. The stream of crops follows from --seed, --batch and --crop;
-with --minutes the learning rate follows the clock, so weights are the same only with --steps on the same machine.
+Every five minutes and at the end, the command writes to the folder DIR:
+  resnet34-electrodes.safetensors  the weights in f16, for --backbone
+  model-card.md                    how the weights were made
+  loss.csv, loss.svg               the loss over time
+  checkpoint.safetensors           the state to continue from (261 MB)
 
-Exit status: 0 finished, 1 stopped early or failed, 2 misuse.")]
+To stop, press Ctrl-C: the command ends after the current step. To continue after that or after a kill, give the same command \
+again. A larger --steps or --minutes prolongs the run; other options need another folder.
+
+The crops follow from --seed, --batch and --crop. With --minutes, the learning rate depends on the time, so the weights are \
+reproducible only with --steps, on the same machine.
+
+Exit status: 0 finished, 1 stopped early or failed, 2 wrong arguments.")]
 pub(crate) struct Args {
-    /// The run's folder
+    /// Folder to write the weights and the checkpoint to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Where the network runs: cpu, cuda or cuda:N
+    /// Device that runs the network: cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", value_parser = device::parse)]
     device: tch::Device,
-    /// Names the random numbers
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Train so many steps
+    /// Number of training steps
     #[arg(long, conflicts_with = "minutes", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
-    /// Train so many minutes, stops not counted [default: 90]
+    /// Training time in minutes, without interruptions [default: 90]
     #[arg(long)]
     minutes: Option<f64>,
-    /// Crops a step, at most 4096 [default: 32, on a GPU 256]
+    /// Crops per step, 2 to 4096 [default: 32, on a GPU 256]
     #[arg(long, value_parser = clap::value_parser!(u16).range(2..=4096))]
     batch: Option<u16>,
-    /// Height and width of a crop, multiples of 32
+    /// Height and width of a crop in pixels, multiples of 32 from 64 to 1024
     #[arg(long, value_name = "HxW", default_value = "160x160")]
     crop: Size,
-    /// The highest learning rate
+    /// Largest learning rate of the schedule
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     learning_rate: f64,
     /// Print the summary as JSON on stdout
@@ -75,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         return Err(misuse(format!("--crop: found {}, expected multiples of 32 from 64 to 1024", args.crop)));
     }
     let within = |name: &str, value: f64, most: f64| {
-        let error = || misuse(format!("--{name}: found {value:?}, expected more than 0, at most {most}"));
+        let error = || misuse(format!("--{name}: found {value:?}, expected more than 0 and at most {most}"));
         (value > 0.0 && value <= most).then_some(value).ok_or_else(error)
     };
     let budget = match args.steps {
@@ -91,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // The second one ends it at once; the last checkpoint remains.
+        // The first signal stops after the current step. The second one ends the program at once; the last checkpoint remains.
         signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop)).context("signals")?;
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("signals")?;
     }
@@ -104,7 +110,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     } else {
         let number = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.3}"));
         print(&format!(
-            "{}: {} steps, {} crops in {:.1} minutes ({:.1}/s; rendering took {:.0} % of a core, waiting for it {:.0} %)\n\
+            "{}: {} steps, {} crops in {:.1} minutes ({:.1}/s)\n\
+             rendering used {:.0} % of a core; training waited for it {:.0} % of the time\n\
              loss {} -> {}\n",
             summary.weights.display(),
             summary.steps,
@@ -118,7 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         ))?;
         if let Some(held_out) = summary.held_out {
             print(&format!(
-                "held out: loss {:.3}, area under ROC {:.3} of cells, {:.3} of crops, coating right {:.1} %\n",
+                "held-out crops: loss {:.3}, AUROC of cells {:.3}, AUROC of crops {:.3}, coating correct {:.1} %\n",
                 held_out.loss,
                 held_out.cells_auroc,
                 held_out.crops_auroc,
@@ -127,7 +134,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     if !summary.finished {
-        note("stopped; the same command goes on");
+        note("stopped; the same command continues");
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)

@@ -5,9 +5,9 @@ use cellgate_trainer::fit::{PaperRecipe, Recipe, RecommendedRecipe};
 /// Recipes by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum RecipeName {
-    /// As in the paper, with an operating point of 0.5
+    /// The paper's: new layers trained on cross-entropy, threshold 0.5
     Paper,
-    /// The best one known, with an operating point chosen inside the training bundles
+    /// Two averaged logistic regressions, operating point chosen within the training bundles
     Recommended,
 }
 
@@ -17,10 +17,10 @@ pub(crate) struct RecipeArgs {
     /// How the head is trained
     #[arg(long, value_enum, default_value = "recommended")]
     recipe: RecipeName,
-    /// Passes over the training images, for recipe `paper` only [default: 50]
+    /// Passes over the training images, for `--recipe paper` only [default: 50]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     epochs: Option<u32>,
-    /// Seed of everything random: the same seed gives the same result on the same machine
+    /// Seed of the random numbers: the same seed gives the same result on the same machine
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
 }
@@ -29,7 +29,7 @@ impl RecipeArgs {
     /// The recipe with its settings.
     ///
     /// # Errors
-    /// `--epochs` for a recipe without epochs.
+    /// `--epochs` was given for a recipe without epochs.
     pub(crate) fn recipe(&self) -> anyhow::Result<Recipe> {
         match (self.recipe, self.epochs) {
             (RecipeName::Paper, epochs) => {

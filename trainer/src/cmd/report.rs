@@ -1,4 +1,4 @@
-//! `cellgate-trainer report`: writes the report of a cross-validation's results anew.
+//! `cellgate-trainer report`: writes the HTML report of a cross-validation again.
 
 use anyhow::Context as _;
 use cellgate_trainer::files;
@@ -10,14 +10,14 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  After a new version of the trainer:
+  After an update of the trainer, with thumbnails:
     cellgate-trainer report results --dataset electrodes
-  A copy without pictures, under another heading:
+  A copy without thumbnails, under another heading:
     cellgate-trainer report results --out audit.html --title 'Line 2, week 47'")]
 pub(crate) struct Args {
-    /// The results: the folder that `crossval` wrote, with results.json and predictions.csv
+    /// The folder that `crossval` wrote, with results.json and predictions.csv
     results: PathBuf,
-    /// Folder of the data set, for thumbnails
+    /// Folder of the data set [default: the report has no thumbnails]
     #[arg(long)]
     dataset: Option<PathBuf>,
     /// File to write [default: report.html in RESULTS]
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Heading of the report
     #[arg(long, default_value = "Cross-validation report")]
     title: String,
-    /// Largest number of images shown as most likely mislabelled
+    /// Largest number of probably mislabelled images to show
     #[arg(long, default_value_t = 24)]
     suspects: usize,
 }

@@ -1,4 +1,4 @@
-//! `cellgate-trainer synth`: makes synthetic electrodes.
+//! `cellgate-trainer synth`: makes a data set of synthetic electrodes.
 
 use super::print;
 use cellgate_trainer::dataset::synth::{self, SynthConfig};
@@ -8,32 +8,37 @@ use std::process::ExitCode;
 /// Arguments of `synth`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-OUT gets images/ (16-bit TIFF), masks/ (a PNG for each anomaly, white where it is) and manifest.csv.
+The command writes to the folder OUT:
+  images/       16-bit TIFFs
+  masks/        one PNG per anomaly, white where the anomaly is
+  manifest.csv  the bundle, label and anomalies of each image
 
 Examples:
-  cellgate-trainer synth electrodes                      714 full-size electrodes in 12 bundles, 1.7 GB
-  cellgate-trainer synth small --parts 120 --scale 0.2   a small set for a quick trial
-  cellgate-trainer synth --preview sheet.png             a contact sheet of what would be made, nothing else
-  cellgate-trainer check small
+  714 full-size electrodes in 12 bundles, 1.7 GB:
+    cellgate-trainer synth electrodes
+  A small data set for a quick trial:
+    cellgate-trainer synth small --parts 120 --scale 0.2
+  Only a contact sheet of what would be made:
+    cellgate-trainer synth --preview sheet.png
 
-The same options give the same files on every machine. A stopped run goes on with the same command.")]
+The same options give the same files on every machine. After an interruption, give the same command again.")]
 pub(crate) struct Args {
-    /// The folder to make: new, empty, or one that `synth` began with the same options
+    /// Folder to write: new, empty, or written by `synth` with the same options
     #[arg(required_unless_present = "preview")]
     out: Option<PathBuf>,
-    /// Number of electrodes; as in the paper, 21 % of them are abnormal
+    /// Number of electrodes; 21 % of them are abnormal, as in the paper
     #[arg(long, default_value_t = SynthConfig::default().parts)]
     parts: usize,
-    /// Number of bundles; they differ in size, balance, thickness, texture and coating method
+    /// Number of bundles; they differ in size, class balance, thickness, texture and coating method
     #[arg(long, default_value_t = SynthConfig::default().bundles)]
     bundles: usize,
-    /// Scale of the images, 0.05 to 2; 1 is about 2072 x 1145 pixels
+    /// Scale of the images, 0.05 to 2; at 1 an image has about 2072 x 1145 pixels
     #[arg(long, default_value_t = SynthConfig::default().scale)]
     scale: f64,
-    /// Names the random numbers
+    /// Seed of the random numbers
     #[arg(long, default_value_t = SynthConfig::default().seed)]
     seed: u64,
-    /// Write a contact sheet of the set: two parts of each bundle, each kind of anomaly, the four conversions
+    /// Write a contact sheet: two parts of each bundle, each kind of anomaly, the four conversions
     #[arg(long, value_name = "PNG")]
     preview: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `cellgate-trainer train`: one training run on all bundles, with its thresholds.
+//! `cellgate-trainer train`: trains on all bundles and chooses the thresholds.
 
 use super::leaks::LeakArgs;
 use super::misuse;
@@ -15,34 +15,39 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  Train on everything, let at most 2 % of the abnormal parts pass unseen:
+  At most 2 % of the abnormal parts may pass:
     cellgate-trainer train electrodes --out run --max-escape 0.02
-  Choose the reject threshold by costs: an escape costs 50 times an overkill, 3 % of the line's parts are abnormal:
-    cellgate-trainer train electrodes --out run --escape-cost 50 --overkill-cost 1 --abnormal-share 0.03
+  Choose the reject threshold by costs. An escape costs as much as 50 overkills, and 3 % of the line's parts are abnormal:
+    cellgate-trainer train electrodes --out run \\
+      --escape-cost 50 --overkill-cost 1 --abnormal-share 0.03
   Then make the model for a device:
     cellgate-trainer export run --out model
 
-Thresholds come from out-of-fold scores: every part is scored by a model that never saw its bundle. A score below the
-review threshold is a PASS, one from the reject threshold on a REJECT, between them a person REVIEWs the part.")]
+The policy has two thresholds:
+  score below the review threshold       PASS
+  score between the thresholds           REVIEW: a person looks at the part
+  score at the reject threshold or more  REJECT
+
+Both are chosen from out-of-fold scores: each part is scored by a model that was not trained on its bundle.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
-    /// Folder for the training run
+    /// Folder to write the training run to
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
     /// The conversion from 16 to 8 bits
     #[arg(long, default_value = "global")]
     method: Method,
-    /// Largest share of abnormal parts that may pass unseen, 0..1: sets the review threshold
+    /// Largest share of the abnormal parts that may pass, 0 to below 1; sets the review threshold
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     max_escape: f64,
-    /// What an abnormal part that passes costs; with --overkill-cost sets the reject threshold
+    /// Cost of an abnormal part that passes; sets the reject threshold together with --overkill-cost
     #[arg(long, value_name = "COST", requires = "overkill_cost")]
     escape_cost: Option<f64>,
-    /// What a normal part that is rejected costs, in the unit of --escape-cost
+    /// Cost of a normal part that is rejected, in the unit of --escape-cost
     #[arg(long, value_name = "COST", requires = "escape_cost")]
     overkill_cost: Option<f64>,
-    /// Share of abnormal parts on the line, 0..1, for the costs [default: that of the data set]
+    /// Share of abnormal parts on the line, 0 to below 1, used with the costs [default: that of the data set]
     #[arg(long, value_name = "SHARE", requires = "escape_cost")]
     abnormal_share: Option<f64>,
     #[command(flatten)]
@@ -60,7 +65,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let share = |name: &str, share: f64| -> Result<()> {
         let is_share = (0.0..1.0).contains(&share);
-        is_share.then_some(()).ok_or_else(|| misuse(format!("--{name}: found {share}, expected 0 to below 1")))
+        is_share
+            .then_some(())
+            .ok_or_else(|| misuse(format!("--{name}: found {share}, expected at least 0 and below 1")))
     };
     share("max-escape", args.max_escape)?;
     args.abnormal_share.map_or(Ok(()), |found| share("abnormal-share", found))?;

@@ -1,27 +1,27 @@
-//! How far several annotators agree.
+//! Agreement between annotators.
 
 use super::{Entry, Label};
 use serde::Serialize;
 
-/// How far annotators agree on the parts that they judged.
+/// The agreement of annotators on the parts that they judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Agreement {
     /// The annotators' column names, in the order in which they first occur.
     pub annotators: Vec<String>,
-    /// Each two of them.
+    /// The agreement of each pair of annotators.
     pub pairs: Vec<PairAgreement>,
-    /// Number of parts that all of them judged.
+    /// Number of parts that all annotators judged.
     pub judged_by_all: usize,
-    /// Fleiss' kappa over the parts that all judged; null for fewer than three annotators, and where all of them used
-    /// one label only.
+    /// Fleiss' kappa over the parts that all annotators judged. `None` with fewer than three annotators, or if only one label was
+    /// used.
     pub fleiss_kappa: Option<f64>,
     /// Parts on which annotators disagree.
     pub disputed: Vec<Dispute>,
-    /// Images whose label is not what most of its annotators say.
+    /// Images whose label differs from the label that most annotators gave.
     pub against_majority: Vec<String>,
 }
 
-/// How far two annotators agree.
+/// The agreement of two annotators.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PairAgreement {
     /// One annotator.
@@ -30,9 +30,9 @@ pub struct PairAgreement {
     pub second: String,
     /// Number of parts that both judged.
     pub parts: usize,
-    /// Share of them on which they agree, 0..=1; null without parts.
+    /// Share of these parts on which they agree, 0..=1; `None` without parts.
     pub agreement: Option<f64>,
-    /// Cohen's kappa, -1..=1; null without parts, and where both used one and the same label only.
+    /// Cohen's kappa, -1..=1; `None` without parts, or if only one label was used.
     pub cohen_kappa: Option<f64>,
 }
 
@@ -43,14 +43,14 @@ pub struct Dispute {
     pub image: String,
     /// Its label.
     pub label: Label,
-    /// How many annotators call it normal.
+    /// Number of annotators who call it normal.
     pub normal: usize,
-    /// How many annotators call it abnormal.
+    /// Number of annotators who call it abnormal.
     pub abnormal: usize,
 }
 
 impl Agreement {
-    /// The agreement of the annotators of `entries`; `None` where no part has two judgements.
+    /// The agreement of the annotators of `entries`; `None` if no part was judged by two annotators.
     #[must_use]
     pub fn of(entries: &[Entry]) -> Option<Self> {
         if entries.iter().all(|entry| entry.experts.len() < 2) {
@@ -117,13 +117,14 @@ impl PairAgreement {
     }
 }
 
-/// How many annotators call `entry` normal and abnormal.
+/// The numbers of annotators who call `entry` normal and abnormal.
 fn votes(entry: &Entry) -> (usize, usize) {
     let abnormal = entry.experts.iter().filter(|(_, label)| *label == Label::Abnormal).count();
     (entry.experts.len() - abnormal, abnormal)
 }
 
-/// Fleiss' kappa (1971) of parts that the same number of annotators, at least two, called normal and abnormal.
+/// Fleiss' kappa (1971). `votes` holds the numbers of normal and abnormal votes per part; each part has the same number of votes,
+/// at least two.
 fn fleiss_kappa(votes: &[(usize, usize)]) -> Option<f64> {
     let (normal, abnormal) = votes.first()?;
     let annotators = (normal + abnormal) as f64;
@@ -135,7 +136,7 @@ fn fleiss_kappa(votes: &[(usize, usize)]) -> Option<f64> {
     kappa(observed, abnormal * abnormal + (1.0 - abnormal) * (1.0 - abnormal))
 }
 
-/// The agreement beyond chance; `None` where chance alone agrees always.
+/// The agreement beyond chance; `None` if the agreement expected by chance is 1.
 fn kappa(observed: f64, expected: f64) -> Option<f64> {
     (expected < 1.0).then(|| (observed - expected) / (1.0 - expected))
 }
@@ -144,7 +145,8 @@ fn kappa(observed: f64, expected: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Parts by label and votes, one letter each: `n`, `a`, or `-` for none; the first is the label.
+    /// Entries from strings of letters, each with the number of its copies. The first letter is the label, the others are votes:
+    /// `n` normal, `a` abnormal, `-` no vote.
     fn entries(parts: &[(&str, usize)]) -> Vec<Entry> {
         let label = |letter| match letter {
             'n' => Some(Label::Normal),
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn cohens_kappa_is_that_of_the_textbook() {
+    fn cohens_kappa_matches_a_textbook_example() {
         // 50 proposals, both yes 20, both no 15: kappa 0.4.
         let agreement = Agreement::of(&entries(&[("naa", 20), ("nan", 5), ("nna", 10), ("nnn", 15)])).unwrap();
         let pair = &agreement.pairs[0];
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn fleiss_kappa_is_that_of_a_calculation_by_hand() {
+    fn fleiss_kappa_matches_a_calculation_by_hand() {
         // Four parts, three annotators: observed (1 + 1 + 1/3 + 1/3) / 4 = 2/3, abnormal share 6/12, by chance 1/2.
         let agreement = Agreement::of(&entries(&[("naaa", 1), ("nnnn", 1), ("naan", 1), ("nann", 1)])).unwrap();
         assert!((agreement.fleiss_kappa.unwrap() - 1.0 / 3.0).abs() < 1e-12);
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn disputes_and_labels_against_the_majority_are_named() {
+    fn disputes_and_labels_against_the_majority_are_found() {
         let agreement =
             Agreement::of(&entries(&[("nnnn", 1), ("nnaa", 1), ("aann", 1), ("an-a", 1), ("aaa-", 1)])).unwrap();
         let disputed: Vec<_> = agreement.disputed.iter().map(|dispute| dispute.image.as_str()).collect();
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn one_label_only_has_no_kappa_and_single_judgements_no_agreement() {
+    fn there_is_no_kappa_for_one_label_and_no_agreement_without_two_votes() {
         let agreement = Agreement::of(&entries(&[("nnnn", 4)])).unwrap();
         assert_eq!((agreement.fleiss_kappa, agreement.pairs[0].cohen_kappa), (None, None));
         assert_eq!(agreement.pairs[0].agreement, Some(1.0));

@@ -5,30 +5,31 @@ use super::images::{ImageFacts, global_bounds};
 use cellgate_models::conversion::Bounds;
 use serde::Serialize;
 
-/// The bounds that a data set gives. As JSON it is what `bounds --json` prints.
+/// The bounds of a data set. This is what `bounds --json` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BoundsReport {
-    /// Over all images, as the paper computes them (section 2.3.2).
+    /// The bounds over all images, as in the paper (section 2.3.2).
     pub all: Bounds,
-    /// Each bundle, in natural order.
+    /// The bounds of each bundle, in natural order.
     pub bundles: Vec<BundleBounds>,
 }
 
-/// The bounds that belong to one bundle.
+/// The bounds with and without one bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BundleBounds {
     /// The bundle's name.
     pub bundle: String,
     /// Number of its images.
     pub images: usize,
-    /// Over its own images.
+    /// The bounds over its own images.
     pub own: Bounds,
-    /// Over the images of all other bundles: what a fold that tests this bundle uses; null for an only bundle.
+    /// The bounds over the images of all other bundles. The fold that tests this bundle uses them. `None` if there is no other
+    /// bundle.
     pub without: Option<Bounds>,
 }
 
 impl BoundsReport {
-    /// The bounds of `listing` from its images' facts, in its order. `None` without images.
+    /// The bounds of `listing`. `images` holds the facts of its images, in its order. `None` without images.
     #[must_use]
     pub fn new(listing: &Listing, images: &[ImageFacts]) -> Option<Self> {
         let bundles = listing.bundles().into_iter().map(|bundle| {
@@ -52,7 +53,7 @@ mod tests {
     use cellgate_models::radiograph::Radiograph;
 
     #[test]
-    fn a_bundle_is_left_out_of_the_bounds_of_the_others() {
+    fn each_bundle_has_its_own_bounds_and_those_of_the_others() {
         let images = [("b10", 1730, 2510), ("b2", 1910, 2760), ("b10", 1800, 2400)];
         let entries = images.map(|(bundle, lo, _)| Entry {
             image: lo.to_string(),

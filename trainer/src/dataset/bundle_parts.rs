@@ -11,21 +11,21 @@ pub struct BundleParts {
     pub name: String,
     /// Indices into [`super::Dataset::parts`], ascending.
     pub parts: Vec<usize>,
-    /// How many of them are labelled normal.
+    /// Number of parts labelled normal.
     pub normal: usize,
-    /// How many of them are labelled abnormal.
+    /// Number of parts labelled abnormal.
     pub abnormal: usize,
 }
 
 impl BundleParts {
-    /// Whether it has parts of one class only; then it has no balanced accuracy.
+    /// Whether all its parts have the same label. Then it has no balanced accuracy.
     #[must_use]
     pub fn has_one_class(&self) -> bool {
         self.normal == 0 || self.abnormal == 0
     }
 }
 
-/// The bundles of parts that are given by bundle name and label, in natural order.
+/// Groups parts, given as bundle name and label, into bundles in natural order.
 pub(super) fn bundles_of<'a>(parts: impl Iterator<Item = (&'a str, Label)>) -> Vec<BundleParts> {
     let mut by_name = BTreeMap::<&str, BundleParts>::new();
     for (index, (name, label)) in parts.enumerate() {

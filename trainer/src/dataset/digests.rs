@@ -1,4 +1,4 @@
-//! Digests of a data set and its images.
+//! The digests of a data set and of its images.
 
 use super::entry::Listing;
 use super::names::composed;
@@ -26,10 +26,10 @@ pub(super) fn with_digests(listing: &Listing) -> Result<Vec<Part>, DatasetError>
     Ok(listing.entries.iter().zip(digests).map(|(entry, digest)| listing.part(entry, digest)).collect())
 }
 
-/// What was found of each image of `listing`, in its order.
+/// Unwraps `found`, the results of reading each image of `listing`, in its order.
 ///
 /// # Errors
-/// [`DatasetError::Images`] where one can't be read.
+/// [`DatasetError::Images`] with all images that can't be read.
 pub(super) fn all_readable<T>(listing: &Listing, found: Vec<io::Result<T>>) -> Result<Vec<T>, DatasetError> {
     let unreadable = listing.entries.iter().zip(&found).filter(|(_, found)| found.is_err());
     let others: Vec<String> = unreadable.skip(1).map(|(entry, _)| entry.image.clone()).collect();
@@ -45,8 +45,8 @@ pub(super) fn all_readable<T>(listing: &Listing, found: Vec<io::Result<T>>) -> R
     all.collect()
 }
 
-/// Digest of `parts`: image path, image digest, bundle and label, in order of the image path. Paths count in composed Unicode
-/// form: the same set has the same digest on a Mac's disk.
+/// The digest of `parts`: image path, image digest, bundle and label of each, sorted by image path. Paths are hashed in composed
+/// Unicode form (NFC), so that a copy on a Mac has the same digest.
 pub(super) fn of_parts(parts: &[Part]) -> Digest {
     let mut sorted: Vec<_> = parts.iter().map(|part| (composed(&part.image), part)).collect();
     sorted.sort_by(|(a, _), (b, _)| a.cmp(b));

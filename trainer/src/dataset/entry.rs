@@ -1,4 +1,4 @@
-//! The images of a data set as they are listed.
+//! The list of a data set's images.
 
 use super::bundle_parts::{BundleParts, bundles_of};
 use super::left_out::LeftOut;
@@ -6,13 +6,13 @@ use super::part::{Label, Part};
 use cellgate_models::digest::Digest;
 use std::path::PathBuf;
 
-/// The file that lists a data set's images.
+/// Name of the file that lists a data set's images.
 pub(super) const MANIFEST: &str = "manifest.csv";
 
-/// One image as it is listed.
+/// One listed image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The image's path relative to the data set's folder, with `/`, in the Unicode form that the disk has.
+    /// The image's path relative to the data set's folder, with `/`, in the Unicode form of the name on disk.
     pub image: String,
     /// The bundle of parts that it belongs to, in composed Unicode form (NFC).
     pub bundle: String,
@@ -24,19 +24,19 @@ pub struct Entry {
     pub experts: Vec<(String, Label)>,
 }
 
-/// The images of a data set, in the order of the manifest; at least one, no path twice.
+/// The images of a data set, in the order of the manifest. There is at least one image, and no path occurs twice.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// The folder that image paths are relative to.
     pub root: PathBuf,
     /// The images.
     pub entries: Vec<Entry>,
-    /// What looks like an image in a data set without a manifest and is not among [`Listing::entries`]; empty unless it comes
-    /// from [`Listing::survey`].
+    /// Images in the folders that are not in [`Listing::entries`]. Always empty if there is a manifest. Otherwise only
+    /// [`Listing::survey`] fills it, and [`Listing::read`] refuses such images.
     pub left_out: Vec<LeftOut>,
-    /// Files and folders in a data set without a manifest that are no images of it, by their paths.
-    pub passed_by: Vec<String>,
-    /// Bundles whose name is written in more than one Unicode form, which is one name; in composed form.
+    /// Paths of other files and folders that were skipped. Always empty if there is a manifest.
+    pub skipped: Vec<String>,
+    /// Bundles whose name is written in more than one Unicode form. The names here are in composed form (NFC).
     pub two_forms: Vec<String>,
 }
 

@@ -1,9 +1,9 @@
-//! Why a data set can't be used.
+//! Errors of reading a data set.
 
 use super::left_out::LeftOut;
 use std::path::{Path, PathBuf};
 
-/// Most images of a kind that an error names.
+/// Largest number of images that a message lists.
 const MAX_NAMED: usize = 5;
 
 /// Why a data set can't be used.
@@ -14,30 +14,30 @@ pub enum DatasetError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// This user may not read a file or enter a folder.
     #[error(
-        "{}: no permission to read it; let this user read it, and enter its folder (`chmod -R u+rX` by its owner, or `g+rX` for a \
-         group that this user is in), or run as a user who may",
+        "{}: no permission to read it; `chmod -R u+rX` by its owner allows the owner to read it, `chmod -R g+rX` its group; or run \
+         the command as another user",
         path.display()
     )]
     Denied {
         /// The file or folder.
         path: PathBuf,
     },
-    /// The folder holds no data set, or one with folders of other names.
+    /// The folder is not a data set, or a folder in it has an unexpected name.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Layout {
         /// The folder.
         path: PathBuf,
-        /// What is there.
+        /// What was found.
         found: String,
-        /// What should be there.
+        /// What was expected.
         expected: String,
     },
-    /// The manifest says something missing, unknown or contradictory.
+    /// A value in the manifest is missing, unknown or contradictory.
     #[error("{}, line {line}, column `{column}`: found {found}, expected {expected}", path.display())]
     Manifest {
         /// The manifest.
@@ -46,29 +46,29 @@ pub enum DatasetError {
         line: u64,
         /// The column's name.
         column: String,
-        /// What stands there.
+        /// What was found.
         found: String,
-        /// What should stand there.
+        /// What was expected.
         expected: String,
     },
-    /// Two images whose names are the same text in two Unicode forms.
+    /// The names of two images are the same text in two Unicode forms.
     #[error(
-        "{}: {first:?} and {second:?} are one name in two Unicode forms; expected each image once, under a name of its own: \
-         rename or remove one",
+        "{}: {first:?} and {second:?} are the same name in two Unicode forms; expected a different name for each image: rename or \
+         remove one",
         root.display()
     )]
     SameName {
         /// The data set's folder.
         root: PathBuf,
-        /// One of them.
+        /// The first image.
         first: String,
-        /// The other one.
+        /// The second image.
         second: String,
     },
-    /// Images in the folders that would be no part of the data set.
+    /// Images in the folders would not be part of the data set.
     #[error(
-        "{}: {} of {} images would be left out: {}; expected <bundle>/<normal|abnormal>/ with *.tif or *.tiff and nothing else: \
-         move them there, or list all images in a manifest.csv; `cellgate-trainer check` lists them all",
+        "{}: {} of {} images would not be part of the data set: {}; expected all images as <bundle>/<normal|abnormal>/*.tif or \
+         *.tiff: move these images there, or list all images in a manifest.csv; `cellgate-trainer check` lists all of them",
         root.display(), left_out.len(), images + left_out.len(), named(left_out)
     )]
     LeftOut {
@@ -76,30 +76,30 @@ pub enum DatasetError {
         root: PathBuf,
         /// The number of images that are part of the data set.
         images: usize,
-        /// Those that are not, at least one.
+        /// The other images, at least one.
         left_out: Vec<LeftOut>,
     },
-    /// Images that are listed but can't be read.
+    /// Listed images can't be read.
     #[error(
-        "{}: {} of {images} images can't be read, the first is {first}: {source}{}; `cellgate-trainer check` lists them all",
-        root.display(), others.len() + 1, then(others)
+        "{}: {} of {images} images can't be read: {first}: {source}{}; `cellgate-trainer check` lists all of them",
+        root.display(), others.len() + 1, also(others)
     )]
     Images {
         /// The data set's folder.
         root: PathBuf,
-        /// How many there are.
+        /// Number of images in the data set.
         images: usize,
-        /// The first that can't be read.
+        /// The first image that can't be read.
         first: String,
-        /// What the system said of the first.
+        /// The system's error for the first image.
         source: std::io::Error,
-        /// The others that can't be read.
+        /// The other images that can't be read.
         others: Vec<String>,
     },
 }
 
 impl DatasetError {
-    /// The error of the system `source` at `path`.
+    /// Makes an error from the system's error `source` at `path`.
     pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
@@ -109,17 +109,17 @@ impl DatasetError {
     }
 }
 
-/// The first of `left_out`, and how many more there are.
+/// The first images of `left_out` and the number of the others.
 fn named(left_out: &[LeftOut]) -> String {
     let named: Vec<_> = left_out.iter().take(MAX_NAMED).map(LeftOut::to_string).collect();
     format!("{}{}", named.join(", "), and_more(left_out.len()))
 }
 
-/// The unreadable images after the first.
-fn then(others: &[String]) -> String {
+/// The unreadable images after the first, as the rest of a sentence.
+fn also(others: &[String]) -> String {
     match others {
         [] => String::new(),
-        _ => format!("; then {}{}", others[..others.len().min(MAX_NAMED - 1)].join(", "), and_more(others.len() + 1)),
+        _ => format!("; also {}{}", others[..others.len().min(MAX_NAMED - 1)].join(", "), and_more(others.len() + 1)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One file or folder in a data set's folders.
+//! One file or folder inside a data set.
 
 use super::left_out::LeftOutReason;
 use super::{DatasetError, natural_order};
@@ -6,14 +6,14 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-/// What an item is, links followed.
+/// What an item is. Links are followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ItemKind {
     Folder,
     File,
-    /// A pipe, a socket, a device.
+    /// A pipe, a socket or a device.
     Special,
-    /// A link to nothing, or to itself.
+    /// A link whose target does not exist or is the link itself.
     DanglingLink {
         target: PathBuf,
     },
@@ -22,7 +22,7 @@ enum ItemKind {
 /// One file or folder.
 #[derive(Debug)]
 pub(super) struct Item {
-    /// Its name; characters that are no UTF-8 are replaced.
+    /// Its name; bytes that are not UTF-8 are replaced.
     pub(super) name: String,
     /// Its path relative to the data set's folder, with `/`.
     pub(super) relative: String,
@@ -33,7 +33,7 @@ pub(super) struct Item {
     kind: ItemKind,
 }
 
-/// What is in `folder`, in natural order of the names, hidden ones too; `prefix` and a name make the relative path.
+/// Lists `folder` in natural order, with hidden items. The relative path of an item is `prefix` and its name.
 pub(super) fn read(folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetError> {
     let io = |source| DatasetError::io(folder, source);
     let mut items = Vec::new();
@@ -68,13 +68,13 @@ impl Item {
         self.name.starts_with('.')
     }
 
-    /// Whether it is called like an image.
+    /// Whether its name ends with `.tif` or `.tiff`, in any case.
     pub(super) fn has_tiff_name(&self) -> bool {
         let extension = Path::new(&self.name).extension().unwrap_or_default().to_ascii_lowercase();
         extension == "tif" || extension == "tiff"
     }
 
-    /// Refuses a name that no manifest and no table can hold.
+    /// Refuses a name that is not UTF-8: manifests and tables can't hold it.
     pub(super) fn check_name(&self) -> Result<(), DatasetError> {
         let name = self.path.file_name().unwrap_or_default();
         if name.to_str().is_some() {
@@ -87,7 +87,7 @@ impl Item {
         })
     }
 
-    /// Why it is an image that is left out, `place` where it is a TIFF; none where it is no image.
+    /// The reason to report this item as an image that is left out: `place` if it is a TIFF. `None` if it is not an image.
     pub(super) fn image_reason(&self, place: LeftOutReason) -> Result<Option<LeftOutReason>, DatasetError> {
         Ok(match &self.kind {
             ItemKind::DanglingLink { target } => Some(LeftOutReason::DanglingLink { target: target.clone() }),
@@ -111,7 +111,7 @@ impl Item {
     }
 }
 
-/// The format of an image that is no TIFF, or of an archive in which there may be images, by its first bytes.
+/// The format of another kind of image, or of an archive that may hold images, from its first bytes.
 fn format_of(start: &[u8]) -> Option<&'static str> {
     Some(match start {
         [0x89, b'P', b'N', b'G', ..] => "a PNG",

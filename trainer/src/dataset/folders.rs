@@ -1,8 +1,8 @@
 //! A data set as folders: `<bundle>/<normal|abnormal>/*.tif`.
 //!
-//! The folders are the list of images, so whatever looks like an image and stands elsewhere is left out of the data set: it is
-//! reported, and nothing is trained on the rest. What is certainly no image is passed by. Names that begin with a full stop are
-//! hidden, here as in a shell; but a hidden folder that is laid out like a bundle's is reported too.
+//! The folders are the list of images. An image elsewhere would be missing in training without notice, so it is an error. Files
+//! that are certainly not images are skipped. Names that begin with a full stop are hidden, as in a shell. A hidden folder with the
+//! layout of a bundle is reported too.
 
 use super::entry::{Entry, MANIFEST};
 use super::folder_item::{self, Item};
@@ -11,25 +11,25 @@ use super::names::BundleNames;
 use super::{DatasetError, Label};
 use std::path::Path;
 
-/// What a folder without a manifest should hold.
+/// What a folder without a manifest must contain.
 pub(super) const EXPECTED: &str = "folders <bundle>/<normal|abnormal>/ with *.tif or *.tiff";
-/// How many folders deep images are looked for that are left out.
+/// Depth of folders to which images that are left out are searched.
 const MAX_DEPTH: usize = 32;
 
-/// What the folders of a data set hold.
+/// The content of a data set's folders.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// The images, in natural order of their paths.
     pub(super) entries: Vec<Entry>,
-    /// What looks like an image and does not belong to the data set.
+    /// Images that are not part of the data set.
     pub(super) left_out: Vec<LeftOut>,
     /// Other files and folders, and hidden images.
-    pub(super) passed_by: Vec<String>,
-    /// Bundles whose folders' names differ in their Unicode form only.
+    pub(super) skipped: Vec<String>,
+    /// Bundles with several folders whose names differ in their Unicode form only.
     pub(super) two_forms: Vec<String>,
 }
 
-/// Looks through the folders of `root`.
+/// Reads the folders of `root`.
 pub(super) fn read(root: &Path) -> Result<Found, DatasetError> {
     let (mut found, mut names) = (Found::default(), BundleNames::default());
     found.hidden_bundles(root)?;
@@ -49,21 +49,21 @@ pub(super) fn read(root: &Path) -> Result<Found, DatasetError> {
         return Err(DatasetError::LeftOut { root: root.to_owned(), images: 0, left_out: found.left_out });
     }
     let expected = format!("{MANIFEST} or {EXPECTED}");
-    Err(DatasetError::Layout { path: root.to_owned(), found: "neither".into(), expected })
+    Err(DatasetError::Layout { path: root.to_owned(), found: "no images".into(), expected })
 }
 
 impl Found {
-    /// What is in `folder`, in natural order. Hidden images are noted as passed by.
+    /// The visible items of `folder`, in natural order. Hidden images are added to `skipped`.
     fn items(&mut self, folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetError> {
         let (hidden, items) = folder_item::read(folder, prefix)?.into_iter().partition::<Vec<_>, _>(Item::is_hidden);
-        // `._part.tif` holds what a Mac knows of part.tif, not its pixels.
+        // A Mac stores metadata of part.tif, not pixels, in `._part.tif`.
         let images = hidden.into_iter().filter(|item| item.has_tiff_name() && !item.name.starts_with("._"));
-        self.passed_by.extend(images.map(|item| item.relative));
+        self.skipped.extend(images.map(|item| item.relative));
         Ok(items)
     }
 
-    /// Images in hidden folders that are laid out as a bundle's, which may be one whose name happens to begin with a full stop
-    /// (`.5 mg`). Other hidden folders are no part of a data set (`.git`, `.Trash`), and may be closed to this user.
+    /// Reports images in hidden folders with the layout of a bundle: the bundle's name may begin with a full stop by accident
+    /// (`.5 mg`). Other hidden folders (`.git`, `.Trash`) do not belong to a data set, and this user may not be allowed to read them.
     fn hidden_bundles(&mut self, root: &Path) -> Result<(), DatasetError> {
         let within = |folder: &Item| {
             let items = folder_item::read(&folder.path, &format!("{}/", folder.relative)).unwrap_or_default();
@@ -95,7 +95,7 @@ impl Found {
 
     fn class(&mut self, bundle: &str, class: &Item, label: Label) -> Result<(), DatasetError> {
         for item in self.items(&class.path, &format!("{}/", class.relative))? {
-            // Whatever has an image's name is listed, and is an unreadable image where it is none: a link to nothing, a folder.
+            // An item with an image's name is listed even if it is a folder or a dangling link: an unreadable image.
             if item.has_tiff_name() {
                 item.check_name()?;
                 self.entries.push(Entry {
@@ -115,12 +115,12 @@ impl Found {
         Ok(())
     }
 
-    /// A folder among images: images in it are left out.
+    /// Reports the images in a folder that lies among images; they are left out.
     fn deeper(&mut self, folder: Item) -> Result<(), DatasetError> {
         let before = self.left_out.len();
         self.below(&folder, 0)?;
         if self.left_out.len() == before {
-            self.passed_by.push(folder.relative);
+            self.skipped.push(folder.relative);
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Found {
                 continue;
             }
             let reason = match item.is_folder() {
-                // Links can lead round in a circle.
+                // Links can form a cycle.
                 true => Some(LeftOutReason::NotSearched),
                 false => item
                     .image_reason(LeftOutReason::Deeper)?
@@ -143,7 +143,7 @@ impl Found {
         Ok(())
     }
 
-    /// A file where folders are expected. Only TIFFs matter there: another picture may be a photo of the set-up.
+    /// Handles a file where folders are expected. Only TIFFs and dangling links are reported: a JPEG may be a photo of the set-up.
     fn stray(&mut self, item: Item, reason: LeftOutReason) -> Result<(), DatasetError> {
         let reason = item.image_reason(reason)?.filter(|reason| !matches!(reason, LeftOutReason::OtherFormat(_)));
         self.keep(item, reason);
@@ -153,7 +153,7 @@ impl Found {
     fn keep(&mut self, item: Item, reason: Option<LeftOutReason>) {
         match reason {
             Some(reason) => self.left_out.push(LeftOut { path: item.relative, reason }),
-            None => self.passed_by.push(item.relative),
+            None => self.skipped.push(item.relative),
         }
     }
 }

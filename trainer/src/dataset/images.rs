@@ -1,4 +1,4 @@
-//! What is known of each image after reading it once.
+//! Reading images, and the facts that are kept of each.
 
 use super::entry::Listing;
 use super::look::{Look, total};
@@ -11,11 +11,11 @@ use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-/// Share of pixels of a detector that may be brighter than its range: hot ones, or marked as dead.
+/// Share of a detector's pixels that may be brighter than its range: hot pixels, or pixels marked as dead.
 const HOT_PIXELS: f64 = 1e-4;
 
-/// Limits on reading one image of a data set: the defaults, but half a minute's time. A busy host or a slow network file
-/// system must not make a sound data set unreadable.
+/// Limits on reading one image of a data set: the defaults with 30 seconds of time. A busy host or a slow network file system must
+/// not make a good image unreadable.
 #[must_use]
 pub fn limits() -> RadiographLimits {
     RadiographLimits { max_time: Duration::from_secs(30), ..RadiographLimits::default() }
@@ -24,7 +24,7 @@ pub fn limits() -> RadiographLimits {
 /// Reads the image at `path` within [`limits`].
 ///
 /// # Errors
-/// [`ReadError`] where it is no radiograph or can't be read.
+/// [`ReadError`] if it can't be read or is not a radiograph.
 pub fn read(path: &Path) -> Result<Radiograph, ReadError> {
     examine(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
     radiograph::read(path, &limits())
@@ -36,7 +36,8 @@ pub(super) fn digest(path: &Path) -> Result<Digest, Error> {
     Digest::of_file(path)
 }
 
-/// Refuses what is no file, in words that say what it is: a link to nothing, a folder, a pipe, whose reader would wait for ever.
+/// Refuses anything that is not a regular file, without opening it: a dangling link, a folder, or a pipe, which would block its
+/// reader. The error says what it is.
 pub(super) fn examine(path: &Path) -> Result<(), Error> {
     let there = std::fs::metadata(path).map_err(|error| match std::fs::read_link(path) {
         Ok(target) if error.kind() == ErrorKind::NotFound => {
@@ -54,23 +55,23 @@ pub(super) fn examine(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// What is known of an image after reading it once.
+/// What is known of an image after it was read once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageFacts {
     /// Digest of the file.
     pub digest: Digest,
-    /// Digest of width, height and levels: the same for files that differ in compression or tags only.
+    /// Digest of width, height and levels: equal for files that differ in compression or tags only.
     pub pixels: Digest,
-    /// Pixels a row.
+    /// Width in pixels.
     pub width: u32,
-    /// Rows.
+    /// Height in pixels.
     pub height: u32,
-    /// The 0.01th and 99.99th percentile of the levels, which the paper's bounds come from.
+    /// The 0.01th and 99.99th percentile of the levels, from which the paper's bounds are computed.
     pub percentiles: (f64, f64),
-    /// Share of pixels at the top of the detector's range, 0..=1: the largest number of 9 to 16 bits, as it is or with zeros
-    /// below it, where next to no pixel is brighter.
+    /// Share of pixels at the top of the detector's range, 0..=1. A top is the largest number of 9 to 16 bits, alone or shifted to
+    /// the left, if almost no pixel is brighter.
     pub saturated: f64,
-    /// What it looks like, to be compared with other images.
+    /// Its look, for a comparison with the other images.
     pub look: Look,
 }
 
@@ -78,7 +79,7 @@ impl ImageFacts {
     /// Reads the image at `path`.
     ///
     /// # Errors
-    /// [`ReadError`] where it is no radiograph or can't be read.
+    /// [`ReadError`] if it can't be read or is not a radiograph.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let radiograph = read(path)?;
         let digest = digest(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
@@ -104,7 +105,7 @@ impl ImageFacts {
     }
 }
 
-/// The 0.01th and 99.99th percentile, which the paper's bounds come from; 0 without pixels.
+/// The 0.01th and 99.99th percentile, from which the paper's bounds are computed; 0 without pixels.
 pub(super) fn percentiles(histogram: &Histogram) -> (f64, f64) {
     let percentile = |percent| histogram.percentile(percent).unwrap_or_default();
     (percentile(BOUND_PERCENTILES.0), percentile(BOUND_PERCENTILES.1))
@@ -116,9 +117,9 @@ pub(super) fn occurring(histogram: &Histogram) -> Vec<(u16, u64)> {
     levels.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Share of pixels at or above the top of the detector's range, 0 where no depth's top is reached.
+/// Share of pixels at or above the top of the detector's range; 0 if the top of no bit depth is reached.
 fn saturated(levels: &[(u16, u64)]) -> f64 {
-    // The zeros below all levels: what a container wider than the detector leaves.
+    // The low bits that are 0 in all levels: the file has more bits than the detector, and its levels are shifted to the left.
     let all_bits = levels.iter().fold(0_u16, |bits, (level, _)| bits | level);
     let zeros = if all_bits == 0 { 0 } else { all_bits.trailing_zeros() };
     let is_top = |level: u16| {
@@ -145,7 +146,7 @@ fn saturated(levels: &[(u16, u64)]) -> f64 {
     0.0
 }
 
-/// Reads all images of `listing` on all cores; the facts stand in its order.
+/// Reads all images of `listing`, on all cores. The facts are in the order of `listing`.
 #[must_use]
 pub fn read_all(listing: &Listing) -> Vec<Result<ImageFacts, ReadError>> {
     let bar = progress::bar(listing.entries.len() as u64, "images");
@@ -159,7 +160,7 @@ pub fn read_all(listing: &Listing) -> Vec<Result<ImageFacts, ReadError>> {
     facts
 }
 
-/// The paper's global bounds over `images`; `None` without any.
+/// The paper's global bounds over `images`; `None` without images.
 pub fn global_bounds<'a>(images: impl IntoIterator<Item = &'a ImageFacts>) -> Option<Bounds> {
     Bounds::global(images.into_iter().map(|facts| facts.percentiles))
 }
@@ -173,12 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn saturation_is_seen_at_the_top_of_each_depth_only() {
+    fn saturation_is_found_at_the_top_of_each_bit_depth_only() {
         for (highest, expected) in [
             (65_535, 0.25),
             (4095, 0.25),
             (511, 0.25),
-            // 12 and 14 bits at the top of 16.
+            // 12 and 14 bits, shifted to the top of 16.
             (65_520, 0.25),
             (65_532, 0.25),
             (4094, 0.0),
@@ -187,7 +188,7 @@ mod tests {
         ] {
             assert_eq!(facts(2, 2, vec![5, highest, 7, 9]).saturated, expected, "{highest}");
         }
-        // 12 bits in 14, and the same level among others that are not in steps of four.
+        // 12 bits shifted to 14; the same level among levels that are not multiples of four is not saturated.
         assert_eq!(facts(2, 2, vec![4, 16_380, 8, 12]).saturated, 0.25);
         assert_eq!(facts(2, 2, vec![5, 16_380, 8, 12]).saturated, 0.0);
     }

@@ -1,54 +1,54 @@
-//! Images in the folders of a data set that would be no part of it.
+//! Images in the folders of a data set that are not part of it.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Something in a data set's folders that looks like an image and is not listed.
+/// An image, or what may be one, in a data set's folders that is not part of the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// Its path relative to the data set's folder.
     pub path: String,
-    /// Why it is not listed.
+    /// Why it is not part of the data set.
     pub reason: LeftOutReason,
 }
 
-/// Why an image is not listed.
+/// Why an image is not part of the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeftOutReason {
-    /// It lies in a folder below the class's folder.
+    /// It is in a folder below `normal` or `abnormal`.
     Deeper,
-    /// It lies beside the bundles' folders.
+    /// It is beside the folders of the bundles.
     NoBundle,
-    /// It lies in a bundle's folder, outside `normal` and `abnormal`.
+    /// It is in a bundle's folder, outside `normal` and `abnormal`.
     NoLabel,
-    /// Its bundle's folder has a name that begins with a full stop, which hides it.
+    /// The name of its bundle's folder begins with a full stop, so the folder is hidden.
     HiddenBundle,
-    /// It is a TIFF by its content; its name says otherwise.
+    /// Its content is a TIFF, but its name does not end with `.tif` or `.tiff`.
     OtherName,
-    /// It is an image or an archive of another format, by its content.
+    /// Its content is an archive or an image of another format.
     OtherFormat(&'static str),
-    /// A link that leads to nothing, so nobody knows what it stands for.
+    /// It is a link to a missing file, so its content is unknown.
     DanglingLink {
-        /// Where it leads.
+        /// The link's target.
         target: PathBuf,
     },
-    /// A folder that is not searched: it is reached by a link, or lies too deep.
+    /// It is a folder that is not searched: a link, or too deep.
     NotSearched,
 }
 
 impl fmt::Display for LeftOutReason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Deeper => out.write_str("in a folder below <bundle>/<normal|abnormal>/"),
-            Self::NoBundle => out.write_str("in no bundle's folder"),
-            Self::NoLabel => out.write_str("in a bundle's folder, but not in its normal/ or abnormal/"),
+            Self::Deeper => out.write_str("in a folder below normal/ or abnormal/"),
+            Self::NoBundle => out.write_str("beside the folders of the bundles"),
+            Self::NoLabel => out.write_str("in a bundle's folder, outside normal/ and abnormal/"),
             Self::HiddenBundle => out.write_str(
-                "in a bundle's folder whose name begins with a full stop; rename it, or move it out of the data set",
+                "in a hidden folder: its name begins with a full stop; rename the folder, or move it out of the data set",
             ),
             Self::OtherName => out.write_str("a TIFF whose name does not end with .tif or .tiff"),
-            Self::OtherFormat(format) => write!(out, "{format}, no TIFF"),
+            Self::OtherFormat(format) => write!(out, "{format}, not a TIFF"),
             Self::DanglingLink { target } => write!(out, "a link to {}, which does not exist", target.display()),
-            Self::NotSearched => out.write_str("a linked or very deep folder, which is not searched for images"),
+            Self::NotSearched => out.write_str("a folder that is not searched for images: a link, or too deep"),
         }
     }
 }

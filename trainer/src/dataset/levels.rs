@@ -1,4 +1,4 @@
-//! The levels of a data set: how often each occurs, and what the conversions to 8 bits leave of their differences.
+//! The levels of a data set: their histogram, and the mean levels before and after the conversions to 8 bits.
 
 use super::Listing;
 use super::images::{percentiles, read};
@@ -8,14 +8,14 @@ use cellgate_models::radiograph::{Radiograph, ReadError, ShapeError};
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// Why levels could not be shown.
+/// Why the levels could not be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum LevelsError {
     /// An image can't be read.
-    #[error("not all images can be read; `cellgate-trainer check` lists those: {0}")]
+    #[error("an image can't be read; `cellgate-trainer check` lists all unreadable images: {0}")]
     Image(#[source] ReadError),
     /// There are no pixels.
-    #[error("found no pixels, expected an image at least")]
+    #[error("found no pixels, expected at least one image")]
     Empty,
     /// A conversion can't be carried out.
     #[error(transparent)]
@@ -30,29 +30,29 @@ const PAPERS_RANGE: (u16, u16) = (1700, 2800);
 /// Width of the histogram's steps, in levels.
 const STEP: usize = 100;
 
-/// The levels of a data set. As JSON it is what `levels --json` prints.
+/// The levels of a data set. This is what `levels --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LevelsReport {
     /// Number of pixels.
     pub pixels: u64,
-    /// Share of them in the paper's 1700 to 2800, 0..=1.
+    /// Share of the pixels in the paper's range of 1700 to 2800, 0..=1.
     pub in_papers_range: f64,
-    /// Share of them that the naive conversion brings to the paper's 6 to 11 of 255, 0..=1.
+    /// Share of the pixels that the naive conversion maps to the paper's 6 to 11 of 255, 0..=1.
     pub naive_6_to_11: f64,
     /// The paper's global bounds.
     pub bounds: Bounds,
-    /// Shares in steps of a hundred levels, from the first that is not empty to the last.
+    /// Histogram in steps of 100 levels, from the first step that is not empty to the last.
     pub steps: Vec<LevelStep>,
     /// Each bundle, in natural order.
     pub bundles: Vec<BundleLevels>,
-    /// What each conversion leaves, over all images.
+    /// Mean levels after each conversion, over all images.
     pub conversions: Vec<ConversionLevels>,
 }
 
-/// The pixels of a hundred levels.
+/// One step of the histogram: 100 levels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LevelStep {
-    /// The lowest of the levels.
+    /// The lowest level of the step.
     pub from: usize,
     /// Share of all pixels, 0..=1.
     pub share: f64,
@@ -65,13 +65,13 @@ pub struct BundleLevels {
     pub bundle: String,
     /// Number of images.
     pub images: usize,
-    /// Mean level as it was taken, 0..=65535.
+    /// Mean level of the radiographs, 0..=65535.
     pub level16: f64,
     /// Mean level after the naive, the global and the local conversion, 0..=255.
     pub levels8: [f64; 3],
 }
 
-/// What a conversion leaves of the differences between images.
+/// How a conversion changes the brightness of the images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConversionLevels {
     /// The conversion.
@@ -80,12 +80,12 @@ pub struct ConversionLevels {
     pub mean: f64,
     /// Smallest and largest mean level of a bundle.
     pub bundles: (f64, f64),
-    /// Correlation of the images' mean levels after the conversion with those before, -1..=1: near 1 an image's
-    /// brightness still says how much material the beam passed. Null where either is the same in all images.
+    /// Correlation of the images' mean levels before and after the conversion, -1..=1. Near 1, the brightness of an image still
+    /// depends on the amount of material in the beam. `None` if the mean levels before or after are the same in all images.
     pub correlation: Option<f64>,
 }
 
-/// The three conversions that have one channel.
+/// The paper's conversions with one channel.
 const METHODS: [Method; 3] = [Method::Naive, Method::Global, Method::Local];
 
 impl LevelsReport {
@@ -156,9 +156,9 @@ impl LevelsReport {
     }
 }
 
-/// What is kept of an image: how often its levels occur.
+/// What is kept of an image.
 struct Image {
-    /// Levels that occur, and how often.
+    /// The levels that occur, each with its number of pixels.
     levels: Vec<(u16, u64)>,
     percentiles: (f64, f64),
     local: Option<Bounds>,
@@ -195,7 +195,7 @@ struct Means {
     levels8: [f64; 3],
 }
 
-/// What the naive and the global conversion make of each level.
+/// The 8-bit level of each 16-bit level after the naive and the global conversion.
 struct Tables {
     naive: Vec<u8>,
     global: Vec<u8>,
@@ -218,7 +218,7 @@ impl Tables {
     }
 }
 
-/// What `spec` makes of each level.
+/// The 8-bit level of each 16-bit level after the conversion `spec`.
 fn table(spec: &ConversionSpec) -> Result<Vec<u8>, LevelsError> {
     let all = Radiograph::new(256, 256, (0..=u16::MAX).collect())?;
     Ok(Converter::new(spec)?.to_levels8(&all)?.levels)
@@ -229,7 +229,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / count
 }
 
-/// Pearson's correlation of pairs.
+/// Pearson's correlation; `None` if either side is constant.
 fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
     let (mean_a, mean_b) = (mean(pairs.iter().map(|(a, _)| *a)), mean(pairs.iter().map(|(_, b)| *b)));
     let sum = |value: fn(f64, f64) -> f64| pairs.iter().map(|(a, b)| value(a - mean_a, b - mean_b)).sum::<f64>();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn global_keeps_the_order_of_bundles_and_local_loses_it() {
+    fn global_keeps_the_differences_between_bundles_and_local_removes_them() {
         let report = report(&[
             ("thin", [2400, 2500, 2600, 2800]),
             ("thick", [1700, 1800, 1900, 2100]),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn even_images_have_no_correlation() {
+    fn constant_images_have_no_correlation() {
         assert_eq!(report(&[("a", [2000; 4]), ("b", [2000; 4])]).conversions[1].correlation, None);
     }
 }

@@ -1,4 +1,4 @@
-//! Reading what a manifest or folders say of a data set, before any image is opened.
+//! Reads the list of a data set's images from its manifest or folders. Opens no image.
 
 use super::entry::{Entry, Listing, MANIFEST};
 use super::error::DatasetError;
@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 impl Listing {
-    /// Reads the manifest of the data set in the folder `root`, or looks through its folders where it has none.
+    /// Reads the manifest of the data set in the folder `root`, or its folders if it has no manifest.
     ///
     /// # Errors
-    /// [`DatasetError`] where something can't be read, is missing or unknown, and where an image would be left out.
+    /// [`DatasetError`] if something can't be read, is missing or is unknown, or if an image would be left out.
     pub fn read(root: &Path) -> Result<Self, DatasetError> {
         let listing = Self::survey(root)?;
         if listing.left_out.is_empty() {
@@ -21,16 +21,16 @@ impl Listing {
         Err(DatasetError::LeftOut { root: listing.root, images, left_out: listing.left_out })
     }
 
-    /// As [`Listing::read`], but with images that would be left out in [`Listing::left_out`], for `check` to name them all.
+    /// Like [`Listing::read`], but returns images that would be left out in [`Listing::left_out`], so that `check` can list them.
     ///
     /// # Errors
-    /// [`DatasetError`] where something can't be read, is missing or unknown.
+    /// [`DatasetError`] if something can't be read, is missing or is unknown.
     pub fn survey(root: &Path) -> Result<Self, DatasetError> {
         let io = |source| DatasetError::io(root, source);
         let no_folder = |found: &str| DatasetError::Layout {
             path: root.to_owned(),
             found: found.into(),
-            expected: format!("a data set's folder, with {MANIFEST} or <bundle>/<normal|abnormal>/*.tif"),
+            expected: format!("the folder of a data set, with {MANIFEST} or <bundle>/<normal|abnormal>/*.tif"),
         };
         match std::fs::metadata(root) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(no_folder("no such folder")),
@@ -42,14 +42,14 @@ impl Listing {
             let (entries, two_forms) = manifest::read(root)?;
             Self { root: root.to_owned(), entries, two_forms, ..Self::default() }
         } else {
-            let folders::Found { entries, left_out, passed_by, two_forms } = folders::read(root)?;
-            Self { root: root.to_owned(), entries, left_out, passed_by, two_forms }
+            let folders::Found { entries, left_out, skipped, two_forms } = folders::read(root)?;
+            Self { root: root.to_owned(), entries, left_out, skipped, two_forms }
         };
         listing.check_forms()?;
         Ok(listing)
     }
 
-    /// Refuses two images whose names are one text: no table could tell them apart.
+    /// Refuses two images whose names differ in their Unicode form only: tables could not tell them apart.
     fn check_forms(&self) -> Result<(), DatasetError> {
         let mut seen = HashMap::new();
         for Entry { image, .. } in &self.entries {
@@ -61,19 +61,19 @@ impl Listing {
         Ok(())
     }
 
-    /// Looks whether every image is a file, without opening it.
+    /// Checks that every image is a regular file, without opening it.
     ///
     /// # Errors
-    /// [`DatasetError::Images`] with those that are none.
+    /// [`DatasetError::Images`] with the images that are not.
     pub fn check_files(&self) -> Result<(), DatasetError> {
         let found = self.entries.iter().map(|entry| images::examine(&self.path(entry))).collect();
         digests::all_readable(self, found).map(drop)
     }
 
-    /// Whether the data set in the folder `root` is listed by a manifest; without one its folders are its bundles.
+    /// Whether the data set in the folder `root` has a manifest. Without a manifest, its folders are its bundles.
     #[must_use]
     pub fn has_manifest(root: &Path) -> bool {
-        // A link to a manifest that is gone is still one: what it listed must not be guessed from folders.
+        // A dangling link counts: the folders must not replace a manifest that is lost.
         root.join(MANIFEST).symlink_metadata().is_ok()
     }
 }

@@ -1,27 +1,27 @@
-//! Finding the files that a manifest names, in whichever Unicode form the disk has their names.
+//! Finds the files that a manifest lists. The names on disk may have another Unicode form.
 
 use super::names::composed;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Looks for files below a data set's folder; each folder is read once at most.
+/// Finds files below a data set's folder. Reads each folder at most once.
 pub(super) struct Locator {
     root: PathBuf,
-    /// The names in a folder by their composed form.
+    /// For each folder, the names in it by their composed form.
     folders: HashMap<PathBuf, HashMap<String, Vec<OsString>>>,
 }
 
 impl Locator {
-    /// A locator for the data set in `root`.
+    /// Makes a locator for the data set in the folder `root`.
     pub(super) fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), folders: HashMap::new() }
     }
 
-    /// `image`, a path relative to the root, as the disk has its name: as it is where it is there or nothing else is, else in the
-    /// other Unicode form.
+    /// Returns the path of `image`, relative to the root, in the Unicode form of the names on disk. Returns `image` itself if it
+    /// exists in this form or in no form.
     pub(super) fn on_disk(&mut self, image: &str) -> String {
-        // In ASCII there is one form only.
+        // ASCII text has only one form.
         if image.is_ascii() || self.root.join(image).symlink_metadata().is_ok() {
             return image.to_owned();
         }
@@ -30,7 +30,7 @@ impl Locator {
         found.unwrap_or_else(|| image.to_owned())
     }
 
-    /// The file below the folder `found` whose path is that of `names`, in any form. A folder can be there in both.
+    /// Finds the path of `names` below the folder `found`, in any Unicode form. A folder may exist in both forms.
     fn search(&mut self, found: &Path, names: &[&str]) -> Option<PathBuf> {
         let [name, rest @ ..] = names else { return Some(found.to_owned()) };
         let folder = self.root.join(found);
@@ -40,7 +40,7 @@ impl Locator {
     }
 }
 
-/// The names in `folder` by their composed form, in order; none where it can't be read.
+/// The names in `folder` by their composed form, sorted; empty if it can't be read.
 fn composed_names(folder: &Path) -> HashMap<String, Vec<OsString>> {
     let mut names = HashMap::<String, Vec<OsString>>::new();
     let mut items: Vec<_> =
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_found_in_either_form_and_in_its_own_first() {
+    fn a_name_is_found_in_either_form_and_its_own_form_wins() {
         let root = tempfile::tempdir().unwrap();
         let (one, two) = ("B\u{fc}ndel/\u{e9}.tif", "Bu\u{308}ndel/e\u{301}.tif");
         let mixed = "B\u{fc}ndel/e\u{301}.tif";
@@ -72,7 +72,7 @@ mod tests {
         std::fs::write(root.path().join(one), "").unwrap();
         let mut locator = Locator::new(root.path());
         assert_eq!([one, two].map(|image| locator.on_disk(image)), [one, two]);
-        // Both folders are there, and the file in this form is in neither by this path.
+        // Both folders exist. The file with this name is in the other folder.
         assert_eq!(locator.on_disk(mixed), two);
         assert_eq!(locator.on_disk("B\u{fc}ndel/\u{fc}.tif"), "B\u{fc}ndel/\u{fc}.tif");
     }

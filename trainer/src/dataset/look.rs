@@ -1,25 +1,26 @@
-//! What an image looks like in a few hundred numbers, so that images of a data set can be compared with each other.
+//! The look of an image in a few hundred numbers, for comparing the images of a data set.
 
 use cellgate_models::radiograph::Radiograph;
 
-/// Levels in a sample.
+/// Number of levels in a sample.
 pub(super) const SAMPLE: usize = 256;
-/// Rows and columns of a layout.
+/// Number of rows and of columns of a layout.
 const GRID: usize = 16;
 
-/// What an image looks like.
+/// The look of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
-    /// Levels in ascending order, each for the same number of pixels. What a mistake does to every level can be undone on them.
+    /// [`SAMPLE`] levels in ascending order, each of which represents the same number of pixels. A mistake that changes every
+    /// level can be undone on them.
     pub(super) sample: Vec<u16>,
     /// Mean levels of 16 x 16 fields, row by row.
     pub(super) layout: Vec<f64>,
-    /// The level that most pixels have, and their share, 0..=1.
+    /// The most frequent level and its share of the pixels, 0..=1.
     pub(super) commonest: (u16, f64),
 }
 
 impl Look {
-    /// The look of `radiograph`, in which `levels` occur, in ascending order, each with its number of pixels.
+    /// The look of `radiograph`. `levels` are the levels that occur in it, in ascending order, each with its number of pixels.
     pub(super) fn of(radiograph: &Radiograph, levels: &[(u16, u64)]) -> Self {
         Self { sample: sample(levels), layout: layout(radiograph), commonest: commonest(levels) }
     }
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_stands_for_equal_numbers_of_pixels() {
+    fn each_level_of_a_sample_represents_the_same_number_of_pixels() {
         let look = look(32, 32, (0..1024).collect());
         let expected: Vec<u16> = (0..256).map(|index| 4 * index + 2).collect();
         assert_eq!(look.sample, expected);

@@ -7,10 +7,10 @@ use super::{DatasetError, Label};
 use std::collections::HashMap;
 use std::path::{Component, Path};
 
-/// Columns whose name starts so hold one annotator's labels each.
+/// Prefix of the columns with the labels of one annotator each.
 const EXPERT_PREFIX: &str = "expert_";
 
-/// Where the columns that are read stand; all others are passed by.
+/// Indices of the columns that are read. Other columns are ignored.
 struct Columns {
     image: usize,
     bundle: usize,
@@ -36,7 +36,7 @@ impl Place<'_> {
         }
     }
 
-    /// What the CSV reader could not take, such as a row with too few columns.
+    /// The error for a row that the CSV reader refused, such as one with too few columns.
     fn csv_error(&self, error: csv::Error) -> DatasetError {
         match error.into_kind() {
             csv::ErrorKind::Io(source) => DatasetError::io(self.path, source),
@@ -44,9 +44,9 @@ impl Place<'_> {
                 self.error("*", format!("{len} columns"), format!("{expected_len} columns, as in line 1"))
             }
             csv::ErrorKind::Utf8 { err, .. } => {
-                self.error(&format!("#{}", err.field() + 1), "bytes that are no UTF-8", "text in UTF-8")
+                self.error(&format!("#{}", err.field() + 1), "bytes that are not UTF-8", "text in UTF-8")
             }
-            _ => self.error("*", "no comma-separated values", "comma-separated values as in RFC 4180"),
+            _ => self.error("*", "a row that is not CSV", "comma-separated values as in RFC 4180"),
         }
     }
 
@@ -55,7 +55,7 @@ impl Place<'_> {
     }
 }
 
-/// The images that the manifest in the folder `root` lists, and the bundles whose names it writes in two Unicode forms.
+/// Reads the manifest in the folder `root`. Returns its images, and the bundles whose names it writes in two Unicode forms.
 pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
     let path = &root.join(MANIFEST);
     let bytes = std::fs::read(path).map_err(|source| DatasetError::io(path, source))?;
@@ -75,7 +75,7 @@ pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetErro
         let mut entry = entry(&row, &columns, &place)?;
         if let Some(first) = line_of_image.insert(composed(&entry.image), place.line) {
             let found = format!("{} a second time", quoted(&entry.image));
-            return Err(place.error("image", found, format!("each image once; it is in line {first} already")));
+            return Err(place.error("image", found, format!("each image once; the first is in line {first}")));
         }
         entry.image = locator.on_disk(&entry.image);
         entry.bundle = bundles.composed(&entry.bundle);
@@ -87,7 +87,7 @@ pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetErro
     Ok((entries, bundles.in_two_forms()))
 }
 
-/// The line of the row that is read next: empty lines at `position` are passed by.
+/// The line number of the next row. The reader skips empty lines, so those at `position` are counted here.
 fn line_after(bytes: &[u8], position: &csv::Position) -> u64 {
     let rest = usize::try_from(position.byte()).ok().and_then(|byte| bytes.get(byte..)).unwrap_or_default();
     let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
@@ -100,7 +100,7 @@ fn columns(names: &csv::StringRecord, place: &Place<'_>) -> Result<Columns, Data
         let mut found = names.iter().enumerate().filter(|(_, other)| *other == name).map(|(index, _)| index);
         match (found.next(), found.next()) {
             (_, Some(second)) => {
-                Err(place.error(name, format!("the name again as column {}", second + 1), "each name once"))
+                Err(place.error(name, format!("the name again in column {}", second + 1), "each name once"))
             }
             (first, None) => Ok(first),
         }
@@ -130,7 +130,7 @@ fn columns(names: &csv::StringRecord, place: &Place<'_>) -> Result<Columns, Data
     })
 }
 
-/// Reads one row. An annotator's empty cell means that he did not judge the part.
+/// Reads one row. An annotator's empty cell means that the annotator did not judge the part.
 fn entry(row: &csv::StringRecord, columns: &Columns, place: &Place<'_>) -> Result<Entry, DatasetError> {
     let cell = |index: usize| row.get(index).unwrap_or_default();
     let image = cell(columns.image);
@@ -146,7 +146,7 @@ fn entry(row: &csv::StringRecord, columns: &Columns, place: &Place<'_>) -> Resul
     };
     if anomalies.iter().any(String::is_empty) {
         let found = quoted(columns.anomalies.map_or("", cell));
-        return Err(place.error("anomalies", found, "names of anomalies between `;`, or nothing"));
+        return Err(place.error("anomalies", found, "names of anomalies separated by `;`, or nothing"));
     }
     let judged = columns.experts.iter().filter(|(index, _)| !cell(*index).is_empty());
     let experts = judged
@@ -155,7 +155,7 @@ fn entry(row: &csv::StringRecord, columns: &Columns, place: &Place<'_>) -> Resul
     Ok(Entry { image: image.to_owned(), bundle: bundle.to_owned(), label, anomalies, experts })
 }
 
-/// One way only of writing a path, and none that leaves the data set's folder.
+/// Refuses a path that leaves the data set's folder or that is not in its normal form: each image must have only one path.
 fn check_image(image: &str, place: &Place<'_>) -> Result<(), DatasetError> {
     let is_plain = !image.contains(['\\', '\0'])
         && image.split('/').all(|piece| !piece.is_empty() && piece != ".")
@@ -167,7 +167,7 @@ fn check_image(image: &str, place: &Place<'_>) -> Result<(), DatasetError> {
     Err(place.error("image", found, "a path relative to the data set's folder, with `/` and without `.` or `..`"))
 }
 
-/// `text` for an error message: between backquotes, on one line, cut after 80 characters.
+/// `text` for an error message: in backquotes, on one line, at most 80 characters.
 fn quoted(text: &str) -> String {
     let cut: String =
         text.chars().take(80).map(|character| if character.is_control() { '?' } else { character }).collect();

@@ -1,7 +1,7 @@
 //! A data set: labelled parts in bundles, from a manifest or from folders.
 //!
-//! [`Listing`] is what the manifest or the folders say, read without opening an image; [`Dataset`] adds the digest of
-//! every image and is what everything that trains starts from.
+//! [`Listing`] holds what the manifest or the folders say; reading it opens no image. [`Dataset`] adds the digest of every image.
+//! Training starts from a [`Dataset`].
 
 pub mod agreement;
 pub mod bounds;
@@ -57,29 +57,28 @@ impl Dataset {
     /// Reads every image file once for its digest, on all cores; images are not decoded.
     ///
     /// # Errors
-    /// [`DatasetError`] where the folder, its manifest or an image can't be read, or says something unknown.
+    /// [`DatasetError`] if the folder, its manifest or an image can't be read, or the manifest or folders are wrong.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         Self::of_listing(Listing::read(path)?)
     }
 
-    /// The data set that `listing` lists: reads every image file once for its digest, as [`Dataset::open`] does.
+    /// Makes the data set of `listing`. Reads every image file once for its digest, as [`Dataset::open`] does.
     ///
     /// # Errors
-    /// [`DatasetError::Images`] where an image can't be read.
+    /// [`DatasetError::Images`] if an image can't be read.
     pub fn of_listing(listing: Listing) -> Result<Self, DatasetError> {
         let parts = digests::with_digests(&listing)?;
         Ok(Self::from_parts(listing.root, parts))
     }
 
-    /// The data set of `parts` that lie in the folder `root`.
+    /// Makes the data set of `parts`, whose image paths are relative to the folder `root`.
     #[must_use]
     pub fn from_parts(root: PathBuf, parts: Vec<Part>) -> Self {
         let digest = digests::of_parts(&parts);
         Self { root, parts, digest }
     }
 
-    /// The same parts in bundles of the same sizes, which they are put into at random: what was made alike is no longer
-    /// together.
+    /// The same parts, shuffled into bundles of the same sizes: parts that were coated alike are no longer together.
     #[must_use]
     pub fn with_random_bundles(&self, seed: u64) -> Self {
         let mut order: Vec<usize> = (0..self.parts.len()).collect();
@@ -94,7 +93,7 @@ impl Dataset {
         Self::from_parts(self.root.clone(), parts)
     }
 
-    /// The bundles in natural order: bundle 2 stands before bundle 10.
+    /// The bundles in natural order: bundle 2 before bundle 10.
     #[must_use]
     pub fn bundles(&self) -> Vec<BundleParts> {
         bundles_of(self.parts.iter().map(|part| (part.bundle.as_str(), part.label)))
@@ -112,7 +111,7 @@ impl Dataset {
         self.parts.iter().filter(|part| part.label == label).count()
     }
 
-    /// The data set as results and models name it.
+    /// The summary of the data set for results and models.
     #[must_use]
     pub fn summary(&self) -> DatasetSummary {
         DatasetSummary {

@@ -1,23 +1,27 @@
-//! Names as people read them: one text in two Unicode forms, and names that only look alike.
+//! Comparison of bundle names: Unicode forms, and names that look alike.
 //!
-//! Two names that are the same text after NFC (Unicode Standard Annex 15) are one name: no reader tells them apart, and a Mac
-//! writes `ü` as two characters where Linux writes one. Names that only look alike are two, and are reported: they differ in
-//! case, spaces, characters without width, hyphens, full stops, commas, full-width letters, `1`, `01` and `1.0`, `1`, `I` and `l`,
-//! `0` and `O`, or letters of other scripts (Unicode Technical Standard 39, by `unicode-security`).
+//! Two names with the same composed form (NFC, Unicode Standard Annex 15) are the same name. A reader can't distinguish them, and
+//! a Mac writes `ü` as two characters where Linux writes one.
+//!
+//! Two names that only look alike stay two names and are reported. They differ only in:
+//! - case, spaces, `_`, hyphens, characters without width, full-width letters
+//! - full stops and commas, zeros before or after a number (`1`, `01`, `1.0`)
+//! - `1`, `I` and `l`, or `0` and `O`
+//! - letters of other scripts (Unicode Technical Standard 39, from the crate `unicode-security`)
 
 use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::confusable_detection::skeleton;
 
-/// `name` in the Unicode form that names are compared in.
+/// `name` in composed Unicode form (NFC), the form in which names are compared.
 pub(crate) fn composed(name: &str) -> String {
     name.nfc().collect()
 }
 
-/// The names of bundles as they are written, put into composed form.
+/// Brings names of bundles into composed form and remembers which were written in two forms.
 #[derive(Debug, Default)]
 pub(super) struct BundleNames {
-    /// Composed names with the first way each was written in, and whether there was another one.
+    /// For each composed name, the form in which it was first written, and whether another form occurred.
     written: BTreeMap<String, (String, bool)>,
 }
 
@@ -36,10 +40,10 @@ impl BundleNames {
     }
 }
 
-/// A way to write names so that names that look alike become the same.
+/// A function that returns the same text for names that look alike.
 struct Key {
     of: fn(&str) -> String,
-    /// Whether it says something about two names in ASCII too. A skeleton does not: it takes `rn` for `m`.
+    /// Whether it may compare two ASCII names. A skeleton may not: it makes `rn` the same as `m`.
     in_ascii: bool,
 }
 
@@ -48,11 +52,11 @@ const KEYS: [Key; 5] = [
     Key { of: without_points, in_ascii: true },
     Key { of: with_digits_for_letters, in_ascii: true },
     Key { of: |name| skeleton(&folded(name)).collect(), in_ascii: false },
-    // Capitals of Greek and Cyrillic look like Latin ones more often than small letters do.
+    // Before case is folded: more capitals than small letters of Greek and Cyrillic look like Latin letters.
     Key { of: |name| folded(&skeleton(&joined(&plain(name))).collect::<String>()), in_ascii: false },
 ];
 
-/// Groups of two or more of `names` that a reader takes for one name, in the order of their first names.
+/// Groups of two or more of `names` that look alike, in the order of the first name of each group.
 pub(super) fn look_alikes<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
     let mut group: Vec<usize> = (0..names.len()).collect();
     for key in KEYS {
@@ -76,20 +80,21 @@ pub(super) fn look_alikes<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
     groups.into_iter().map(|(_, names)| names).collect()
 }
 
-/// `name` without what a reader does not see: case, spaces, hyphens between letters or digits, zeros before and after a number.
+/// `name` without case, spaces, hyphens between letters or digits, and zeros before and after a number.
 fn folded(name: &str) -> String {
-    // By way of capitals `ß` becomes `ss`, as Unicode's case folding has it.
+    // Through capitals, `ß` becomes `ss`, as in Unicode's case folding.
     joined(&plain(&plain(name).to_uppercase().to_lowercase()))
 }
 
-/// `name` as [`folded`], where `1.2`, `1,2`, `1 2` and `1-2` are the same, and points elsewhere are none: `b.1` is `b1`.
+/// `name` after [`folded`], with full stops and commas replaced: `1.2`, `1,2`, `1 2` and `1-2` become the same. Elsewhere they are
+/// removed: `b.1` becomes `b1`.
 fn without_points(name: &str) -> String {
     let characters: Vec<char> = folded(name).chars().collect();
     let is_digit = |index: Option<usize>| {
         index.and_then(|index| characters.get(index)).is_some_and(|character| character.is_ascii_digit())
     };
     let written = |(index, &character): (usize, &char)| match character {
-        // At the beginning it belongs to a fraction: `.5` is not `5`.
+        // A full stop at the start belongs to a fraction: `.5` is not `5`.
         '.' | ',' if is_digit(Some(index + 1)) && (index == 0 || is_digit(index.checked_sub(1))) => Some(' '),
         '.' | ',' => None,
         character => Some(character),
@@ -97,7 +102,7 @@ fn without_points(name: &str) -> String {
     characters.iter().enumerate().filter_map(written).collect()
 }
 
-/// `name` with the digit for each letter that most fonts draw like it, without case. Zeros stay: `AO1` is like `A01` and not like
+/// `name` without case, and with digits for the letters that most fonts draw like them. Zeros stay: `AO1` is like `A01`, not like
 /// `A1`.
 fn with_digits_for_letters(name: &str) -> String {
     let digits = |character| match character {
@@ -108,9 +113,9 @@ fn with_digits_for_letters(name: &str) -> String {
     plain(&name.chars().map(digits).collect::<String>()).to_lowercase()
 }
 
-/// `name` with full-width and other compatibility forms as plain characters (NFKC), every hyphen as `-`, and without spaces,
-/// `_`, characters without width and full stops at the end, which Windows drops. What stood between two digits keeps them
-/// apart, as ` `: `1 1` is not `11`.
+/// `name` with full-width and other compatibility forms as plain characters (NFKC) and every hyphen as `-`. Spaces, `_` and
+/// characters without width are removed, and so are full stops at the end, which Windows drops. A gap between two digits becomes
+/// one space: `1 1` is not `11`.
 fn plain(name: &str) -> String {
     let mut plain = String::new();
     let mut gap = false;
@@ -128,7 +133,7 @@ fn plain(name: &str) -> String {
     plain
 }
 
-/// `plain` without hyphens between letters or digits, and with numbers as short as they can be written.
+/// `plain` without hyphens between letters or digits, and with numbers in their shortest form.
 fn joined(plain: &str) -> String {
     let characters: Vec<char> = plain.chars().collect();
     let is_joint = |index: usize| {
@@ -143,12 +148,12 @@ fn joined(plain: &str) -> String {
             let digits = |from: usize| characters[from..].iter().take_while(|c| c.is_ascii_digit()).count();
             let end = index + digits(index);
             let number: String = characters[index..end].iter().collect();
-            // Zeros count in the fraction of a number, `0.05`, and don't in a date, `2026.01.05`.
+            // Zeros matter in a fraction (`0.05`), but not in a date (`2026.01.05`).
             let is_fraction = is_only_fraction(&characters, index, end);
             let number = if is_fraction { &number } else { number.trim_start_matches('0') };
             joined.push_str(if number.is_empty() { "0" } else { number });
             index = end;
-            // A fraction of zeros, unless it is the middle of something like a version: 1.0.2.
+            // Removes a fraction of zeros, unless it is inside a version such as 1.0.2.
             if matches!(characters.get(end), Some('.' | ',')) && !joined_fraction(&characters[..end]) {
                 let zeros = characters[end + 1..].iter().take_while(|c| **c == '0').count();
                 let after = end + 1 + zeros;
@@ -171,16 +176,16 @@ fn joined(plain: &str) -> String {
     joined
 }
 
-/// Whether the digits `start..end` follow the one point of a number.
+/// Whether the digits `start..end` are the fraction of a number that has only one full stop or comma.
 fn is_only_fraction(characters: &[char], start: usize, end: usize) -> bool {
     let is_point = |character: Option<&char>| matches!(character, Some('.' | ','));
     let before = &characters[..start.saturating_sub(1)];
     let whole = before.iter().rev().take_while(|character| character.is_ascii_digit()).count();
-    let goes_on = is_point(characters.get(end)) && characters.get(end + 1).is_some_and(char::is_ascii_digit);
-    start > 0 && is_point(characters.get(start - 1)) && !is_point(before[..before.len() - whole].last()) && !goes_on
+    let continues = is_point(characters.get(end)) && characters.get(end + 1).is_some_and(char::is_ascii_digit);
+    start > 0 && is_point(characters.get(start - 1)) && !is_point(before[..before.len() - whole].last()) && !continues
 }
 
-/// Whether the number at the end of `characters` is what follows a full stop already.
+/// Whether the number at the end of `characters` follows a full stop or comma.
 fn joined_fraction(characters: &[char]) -> bool {
     let before = characters.iter().rev().find(|character| !character.is_ascii_digit());
     matches!(before, Some('.' | ','))
@@ -209,7 +214,7 @@ fn is_hyphen(character: char) -> bool {
     )
 }
 
-/// Control characters, and those that Unicode calls default ignorable: without width, or saying how others are drawn.
+/// Control characters, and the characters that Unicode calls default ignorable, such as those without width.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -230,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_a_reader_takes_for_one_are_alike() {
+    fn names_that_look_alike_are_alike() {
         for (one, other) in [
             ("bundle 1", "Bundle 1"),
             ("STRASSE", "straße"),
@@ -278,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_to_a_reader_are_not() {
+    fn names_that_look_different_are_not_alike() {
         for (one, other) in [
             ("bundle 1", "bundle 2"),
             ("11", "1 1"),
@@ -309,21 +314,21 @@ mod tests {
     }
 
     #[test]
-    fn groups_hold_all_names_and_keep_their_order() {
+    fn groups_contain_all_names_in_their_order() {
         let names = ["c", "bundle 1", "Bundle 1", "b", "b\u{443}ndle", "bundle 01", "C"];
         assert_eq!(look_alikes(&names), [vec!["c", "C"], vec!["bundle 1", "Bundle 1", "bundle 01"]]);
     }
 
     proptest! {
         #[test]
-        fn no_name_panics_and_each_is_like_its_decomposed_form(name in "\\PC{0,12}") {
+        fn any_name_is_like_its_decomposed_form(name in "\\PC{0,12}") {
             let decomposed: String = name.nfd().collect();
             prop_assert!(alike(&name, &decomposed));
             prop_assert_eq!(composed(&decomposed), composed(&name));
         }
 
         #[test]
-        fn plain_numbers_are_alike_if_equal(one in 0..200_u32, other in 0..200_u32, zeros in 0..3_usize) {
+        fn numbers_are_alike_only_if_equal(one in 0..200_u32, other in 0..200_u32, zeros in 0..3_usize) {
             let padded = format!("b{}{other}", "0".repeat(zeros));
             prop_assert_eq!(alike(&format!("B {one}"), &padded), one == other);
         }

@@ -1,9 +1,9 @@
-//! Natural order of names: numbers in them count as numbers.
+//! Natural order of names: numbers in names are compared as numbers.
 
 use std::cmp::Ordering;
 
-/// Compares names so that `bundle 2` stands before `bundle 10`: runs of digits are compared as numbers, all else by
-/// character. A total order; names that differ in leading zeros only are ordered by character.
+/// Compares names so that `bundle 2` comes before `bundle 10`: runs of digits are compared as numbers, other characters by
+/// their code. This is a total order: names that differ in leading zeros only are ordered by character.
 #[must_use]
 pub fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut rest_a, mut rest_b) = (a, b);
@@ -24,7 +24,7 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
     rest_a.len().cmp(&rest_b.len()).then_with(|| a.cmp(b))
 }
 
-/// Takes the digits that `rest` starts with, and gives them back without leading zeros.
+/// Removes the digits at the start of `rest` and returns them without leading zeros.
 fn take_number<'a>(rest: &mut &'a str) -> &'a str {
     let end = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
     let (number, after) = rest.split_at(end);
@@ -38,7 +38,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn numbers_count_as_numbers() {
+    fn numbers_are_compared_as_numbers() {
         let mut names = ["b10", "b2", "b02", "b1", "b", "a11x", "a9y", "b18446744073709551616", "ü1", "2", "10"];
         names.sort_by(|a, b| natural_order(a, b));
         assert_eq!(names, ["2", "10", "a9y", "a11x", "b", "b1", "b02", "b2", "b10", "b18446744073709551616", "ü1"]);

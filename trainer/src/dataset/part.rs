@@ -6,17 +6,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What a part was labelled as; abnormal is the positive class.
+/// A part's label. Abnormal is the positive class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Label {
-    /// It can be used.
+    /// The part can be used.
     Normal,
-    /// It can't.
+    /// The part can't be used.
     Abnormal,
 }
 
-/// A text that is no label.
+/// A text that is not a label.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a label, `normal` or `abnormal`, found `{found}`")]
 pub struct ParseLabelError {
@@ -25,7 +25,7 @@ pub struct ParseLabelError {
 }
 
 impl Label {
-    /// The label as it stands in manifests and results.
+    /// The label's name in manifests and results.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,13 +56,13 @@ impl FromStr for Label {
 /// One labelled part and its radiograph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// The image's path relative to the data set's folder, with `/`; its name in all tables.
+    /// The image's path relative to the data set's folder, with `/`. Tables show it as the image's name.
     pub image: String,
     /// The image's path for opening.
     pub path: PathBuf,
     /// Digest of the image file.
     pub digest: Digest,
-    /// The bundle of parts (one coating method and mixture) that it belongs to.
+    /// Name of its bundle: parts with one coating method and mixture.
     pub bundle: String,
     /// Its label.
     pub label: Label,

@@ -1,6 +1,7 @@
-//! `check`, `bounds`, `convert` and `synth`, run as a user runs them.
+//! `check`, `bounds`, `levels`, `convert` and `synth`, run as programs.
 
 use cellgate_models::radiograph::{self, Radiograph};
+use cellgate_test_support::transcript;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// The output of a command that must do its work, with nothing on stderr.
+/// The stdout of a command that must succeed with nothing on stderr.
 fn done(arguments: &[&str]) -> String {
     let output = trainer(arguments);
     assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", stderr(&output));
@@ -63,12 +64,13 @@ fn a_synthetic_set_passes_the_check() {
     assert!(report["findings"].as_array().unwrap().iter().all(|finding| finding["severity"] == "warning"), "{report}");
     let (darkest, brightest) = (report["all"]["darkest"]["mean"].as_f64(), report["all"]["brightest"]["mean"].as_f64());
     assert!(darkest > Some(1500.0) && brightest < Some(3000.0), "{darkest:?} {brightest:?}");
-    let table = done(&["check", text(&root)]);
-    assert!(table.contains("bundle 3") && table.contains("Cohen's kappa") && !table.contains("Fleiss"), "{table}");
+    insta::with_settings!({ filters => vec![("digest [0-9a-f]{64}", "digest DIGEST")] }, {
+        insta::assert_snapshot!("check", transcript(&trainer(&["check", text(&root)]), &root));
+    });
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes_with_any_number_of_threads() {
+fn the_same_seed_makes_the_same_bytes_with_any_number_of_threads() {
     let (_folder, root) = synthetic("12");
     let other = tempfile::tempdir().unwrap();
     let arguments = ["synth", text(other.path()), "--parts", "12", "--bundles", "4", "--scale", "0.06"];
@@ -82,33 +84,30 @@ fn the_same_seed_gives_the_same_bytes_with_any_number_of_threads() {
 }
 
 #[test]
-fn synth_goes_on_after_a_kill_and_keeps_what_is_whole() {
+fn synth_continues_after_a_kill_and_keeps_complete_images() {
     let (_folder, root) = synthetic("12");
     let before = content(&root);
-    // What a kill leaves: no manifest, images missing, one half written, one cut short by a power failure.
+    // After a kill: no manifest, an image missing, one partly written, one truncated by a power failure.
     fs::remove_file(root.join("manifest.csv")).unwrap();
     fs::remove_file(root.join("images/part-0003.tif")).unwrap();
     fs::write(root.join("images/part-0003.tif.tmp"), b"II").unwrap();
     fs::write(root.join("images/part-0007.tif"), &fs::read(root.join("images/part-0007.tif")).unwrap()[..100]).unwrap();
-    let said = done(&["synth", text(&root), "--parts", "12", "--bundles", "4", "--scale", "0.06"]);
-    assert!(said.ends_with("2 images made, 10 kept\n"), "{said}");
+    let output = trainer(&["synth", text(&root), "--parts", "12", "--bundles", "4", "--scale", "0.06"]);
+    insta::assert_snapshot!("synth_continued", transcript(&output, &root));
     assert_eq!(content(&root), before);
 }
 
 #[test]
-fn synth_refuses_folders_of_others() {
+fn synth_refuses_folders_with_other_content() {
     let (_folder, root) = synthetic("12");
-    let output = trainer(&["synth", text(&root), "--parts", "13", "--bundles", "4", "--scale", "0.07"]);
-    assert_eq!(output.status.code(), Some(1));
-    let found = "found a data set of --parts 12 (asked for: 13), --scale 0.06 (asked for: 0.07), expected an empty";
-    assert!(stderr(&output).contains(found), "{}", stderr(&output));
-    let output = trainer(&["synth", text(&root), "--parts", "10"]);
-    assert!(stderr(&output).contains("expected 1 to the number of parts, 10: give --bundles"), "{}", stderr(&output));
+    let other_options = trainer(&["synth", text(&root), "--parts", "13", "--bundles", "4", "--scale", "0.07"]);
+    insta::assert_snapshot!("synth_other_options", transcript(&other_options, &root));
+    let more_bundles_than_parts = trainer(&["synth", text(&root), "--parts", "10"]);
+    insta::assert_snapshot!("synth_more_bundles_than_parts", transcript(&more_bundles_than_parts, &root));
     let foreign = tempfile::tempdir().unwrap();
     fs::write(foreign.path().join("thesis.txt"), "mine").unwrap();
     let output = trainer(&["synth", text(foreign.path())]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("found `thesis.txt`, expected an empty"), "{}", stderr(&output));
+    insta::assert_snapshot!("synth_foreign_folder", transcript(&output, foreign.path()));
     assert_eq!(fs::read_dir(foreign.path()).unwrap().count(), 1);
 }
 
@@ -119,7 +118,7 @@ fn check_finds_leaks_and_unreadable_images_and_exits_with_1() {
     let rows: Vec<Vec<&str>> = manifest.lines().skip(1).map(|line| line.split(',').collect()).collect();
     let other = rows.iter().position(|row| row[1] != rows[0][1]).unwrap();
     fs::copy(root.join(rows[0][0]), root.join(rows[other][0])).unwrap();
-    fs::write(root.join(rows[11][0]), "no TIFF").unwrap();
+    fs::write(root.join(rows[11][0]), "not a TIFF").unwrap();
     fs::remove_file(root.join(rows[10][0])).unwrap();
     let output = trainer(&["check", text(&root), "--json"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
@@ -134,18 +133,12 @@ fn check_finds_leaks_and_unreadable_images_and_exits_with_1() {
 }
 
 #[test]
-fn a_broken_manifest_is_named_with_line_and_column() {
+fn an_error_in_a_manifest_is_reported_with_line_and_column() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("manifest.csv"), "image,bundle,label\na.tif,1,fine\n").unwrap();
     for command in ["check", "bounds"] {
         let output = trainer(&[command, text(folder.path())]);
-        assert_eq!(output.status.code(), Some(1));
-        assert!(output.stdout.is_empty());
-        assert!(
-            stderr(&output).contains("manifest.csv, line 2, column `label`: found `fine`, expected `normal` or"),
-            "{}",
-            stderr(&output)
-        );
+        insta::assert_snapshot!("manifest_error", transcript(&output, folder.path()));
     }
 }
 
@@ -167,7 +160,7 @@ fn png(path: &Path) -> (png::ColorType, u32, u32, Vec<u8>) {
 }
 
 #[test]
-fn convert_writes_grey_and_for_mixed_rgb() {
+fn convert_writes_grey_and_rgb_for_mixed() {
     let folder = tempfile::tempdir().unwrap();
     let (image, out) = (small_radiograph(folder.path()), folder.path().join("out.png"));
     done(&["convert", text(&image), text(&out), "--method", "global", "--bounds", "1700,2100"]);
@@ -175,7 +168,7 @@ fn convert_writes_grey_and_for_mixed_rgb() {
     done(&["convert", text(&image), text(&out), "--method", "mixed", "--bounds", "1700,2100"]);
     let (color, width, height, bytes) = png(&out);
     assert_eq!((color, width, height), (png::ColorType::Rgb, 4, 2));
-    // Naive: 1600 / 256 = 6; global: 0; local: at and below the lower bound 0.
+    // The first pixel: naive 1600 / 256 = 6, global 0 (below the bounds), local 0 (the lower bound).
     assert_eq!((&bytes[..3], &bytes[9..12], &bytes[21..]), (&[6, 0, 0][..], &[7, 128, 109][..], &[8, 255, 255][..]));
     done(&["convert", text(&image), text(&out), "--method", "naive", "--size", "3x5"]);
     assert_eq!((png(&out).1, png(&out).2), (5, 3));
@@ -183,30 +176,39 @@ fn convert_writes_grey_and_for_mixed_rgb() {
 }
 
 #[test]
-fn convert_says_how_to_get_what_is_missing_and_writes_nothing() {
+fn convert_refuses_wrong_arguments_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (image, out) = (small_radiograph(folder.path()), folder.path().join("out.png"));
-    for (options, expected) in [
-        (&["--method", "global"][..], "needs --bounds LO,HI; `cellgate-trainer bounds DATASET` computes them"),
-        (&["--method", "mixed"], "needs --bounds"),
-        (&["--method", "naive", "--bounds", "1,2"], "has no use for --bounds"),
-        (&["--method", "equalize"], "needs --training DATASET"),
-        (&["--method", "linear16", "--bounds", "1,2"], "no 8-bit step"),
-        (&["--method", "global", "--bounds", "2,1"], "expected LO <= HI"),
-        (&["--method", "gamma"], "expected a method, one of naive"),
-        (&["--method", "naive", "--size", "20"], "expected a size as HEIGHTxWIDTH"),
+    let mut refusals = String::new();
+    for (options, token) in [
+        (&["--method", "global"][..], "--bounds LO,HI"),
+        (&["--method", "mixed"], "--bounds LO,HI"),
+        (&["--method", "naive", "--bounds", "1,2"], "--bounds"),
+        (&["--method", "naive", "--training", "electrodes"], "--training"),
+        (&["--method", "equalize"], "--training DATASET"),
+        (&["--method", "linear16", "--bounds", "1,2"], "linear16"),
+        // The texts of these three come from the crate of models.
+        (&["--method", "global", "--bounds", "2,1"], "2,1"),
+        (&["--method", "gamma"], "gamma"),
+        (&["--method", "naive", "--size", "20"], "20"),
     ] {
         let output = trainer(&[&["convert", text(&image), text(&out)], options].concat());
         assert_eq!(output.status.code(), Some(2), "{options:?}");
-        assert!(stderr(&output).contains(expected), "{options:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(token), "{options:?}: {}", stderr(&output));
         assert!(!out.exists());
+        if stderr(&output).starts_with("error: --method") {
+            refusals += &format!("{}\n{}", options.join(" "), stderr(&output));
+        }
     }
+    insta::assert_snapshot!("convert_refusals", refusals);
+    let output = trainer(&["convert", text(&image), text(&image), "--method", "naive"]);
+    insta::assert_snapshot!("convert_onto_itself", transcript(&output, folder.path()));
     let output = trainer(&["convert", text(&folder.path().join("absent.tif")), text(&out), "--method", "naive"]);
     assert!(output.status.code() == Some(1) && stderr(&output).contains("absent.tif"), "{}", stderr(&output));
 }
 
 #[test]
-fn equalize_takes_the_distribution_of_a_data_set() {
+fn equalize_uses_the_distribution_of_a_data_set() {
     let (_folder, root) = synthetic("12");
     let out = root.join("out.png");
     let image = root.join("images/part-0001.tif");
@@ -215,7 +217,7 @@ fn equalize_takes_the_distribution_of_a_data_set() {
 }
 
 #[test]
-fn bounds_are_those_of_all_images_and_without_each_bundle() {
+fn bounds_are_computed_over_all_images_and_without_each_bundle() {
     let folder = tempfile::tempdir().unwrap();
     for (bundle, lo, hi) in [("b2", 1710, 2520), ("b10", 1930, 2790)] {
         let class = folder.path().join(bundle).join("normal");
@@ -227,8 +229,7 @@ fn bounds_are_those_of_all_images_and_without_each_bundle() {
     assert_eq!(report["bundles"][0]["bundle"], "b2");
     assert_eq!(report["bundles"][0]["own"], serde_json::json!({"lo": 1700, "hi": 2500}));
     assert_eq!(report["bundles"][0]["without"], serde_json::json!({"lo": 1900, "hi": 2800}));
-    let table = done(&["bounds", text(folder.path())]);
-    assert!(table.contains("1700,2800") && table.contains("b10"), "{table}");
+    insta::assert_snapshot!("bounds", transcript(&trainer(&["bounds", text(folder.path())]), folder.path()));
 }
 
 #[test]
@@ -240,23 +241,22 @@ fn levels_shows_each_bundle_and_the_papers_observations() {
     let of = |method: usize, name: &str| report["conversions"][method][name].as_f64().unwrap();
     assert!(of(0, "mean") < 11.0, "nearly black: {report}");
     assert!(of(1, "correlation") > 0.99 && of(2, "correlation") < 0.7, "{report}");
-    let table = done(&["levels", text(&root)]);
-    assert!(table.contains("bundle 4") && table.contains("in 1700..2800"), "{table}");
+    insta::assert_snapshot!("levels", transcript(&trainer(&["levels", text(&root)]), &root));
 }
 
 #[test]
-fn a_preview_needs_no_folder_and_makes_none() {
+fn a_preview_needs_no_folder_and_creates_no_folder() {
     let folder = tempfile::tempdir().unwrap();
     let sheet = folder.path().join("sheet.png");
-    let said = done(&["synth", "--preview", text(&sheet), "--parts", "12", "--bundles", "4", "--scale", "0.06"]);
-    assert!(said.contains("sheet.png: "), "{said}");
+    let output = trainer(&["synth", "--preview", text(&sheet), "--parts", "12", "--bundles", "4", "--scale", "0.06"]);
+    insta::assert_snapshot!("synth_preview", transcript(&output, folder.path()));
     assert_eq!(png(&sheet).0, png::ColorType::Rgb);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     assert_eq!(trainer(&["synth"]).status.code(), Some(2), "neither OUT nor --preview");
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_stdout_is_not_an_error() {
     let (_folder, root) = synthetic("12");
     let mut child = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"))
         .args(["check", text(&root), "--json"])
@@ -269,18 +269,44 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(output.status.success() && output.stderr.is_empty(), "{:?} {}", output.status, stderr(&output));
 }
 
-#[test]
-fn help_has_examples() {
-    for command in ["check", "convert", "bounds", "levels", "synth"] {
-        assert!(done(&[command, "--help"]).contains("Examples:\n  cellgate-trainer "), "{command}");
-    }
+/// The verdicts of an appliance on the parts of a synthetic data set, one JSON object per line.
+fn verdicts(root: &Path) -> String {
+    let manifest = fs::read_to_string(root.join("manifest.csv")).unwrap();
+    let images: Vec<&str> = manifest.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    let line = |(index, image): (usize, &&str)| {
+        let digest = cellgate_models::digest::Digest::of_file(&root.join(image)).unwrap();
+        let verdict = ["PASS", "REVIEW", "REJECT", "PASS"][index % 4];
+        let model = ["00", "11"][index % 2].repeat(32);
+        format!(
+            r#"{{"image":"{digest}","verdict":"{verdict}","reason":"R","score":0.{index},"model":"{model}","part":{index}}}"#
+        )
+    };
+    let mut lines: Vec<String> = images.iter().enumerate().skip(1).map(line).collect();
+    lines.push(lines[0].clone());
+    lines.push(r#"{"image":null,"verdict":"REJECT","reason":"NO_IMAGE","score":null}"#.into());
+    lines.push(line((1, &images[2])).replace(&lines[1][10..20], "0123456789"));
+    lines.join("\n")
 }
 
-/// The shared solar cells, 720 images in 12 bundles: facts that were found with Python.
+#[test]
+fn audit_compares_verdicts_with_labels() {
+    let (folder, root) = synthetic("12");
+    let file = folder.path().join("verdicts.jsonl");
+    fs::write(&file, verdicts(&root)).unwrap();
+    let audit = |more: &[&str]| trainer(&[&["audit", text(&root), "--verdicts", text(&file)], more].concat());
+    insta::assert_snapshot!("audit", transcript(&audit(&[]), folder.path()));
+    insta::assert_snapshot!("audit_all", transcript(&audit(&["--all"]), folder.path()));
+    fs::write(&file, "").unwrap();
+    insta::assert_snapshot!("audit_without_verdicts", transcript(&audit(&[]), folder.path()));
+    fs::write(&file, "{\"verdict\":\"PASS\"}").unwrap();
+    insta::assert_snapshot!("audit_error", transcript(&audit(&[]), folder.path()));
+}
+
+/// The shared solar cells, 720 images in 12 bundles. The expected counts were found with Python.
 #[test]
 fn the_shared_solar_cells_have_their_known_counts() {
     let Some(root) = cellgate_test_support::shared("data/elpv12") else { return };
-    // On a busy machine a line of progress is on stderr.
+    // On a busy machine, a line of progress may be on stderr.
     let output = trainer(&["check", text(&root), "--json"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let report: Value = serde_json::from_str(&stdout(&output)).unwrap();

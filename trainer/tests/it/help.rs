@@ -1,4 +1,4 @@
-//! The help of each command.
+//! The help texts of all commands, as snapshots.
 
 use cellgate_test_support::transcript;
 use std::path::Path;
@@ -12,7 +12,8 @@ fn help() {
     ];
     for command in commands {
         let mut program = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"));
-        let output = program.args(command.split_whitespace()).arg("--help").output().unwrap();
+        // Outside a terminal, clap wraps at 100 columns unless COLUMNS is set.
+        let output = program.args(command.split_whitespace()).arg("--help").env_remove("COLUMNS").output().unwrap();
         let name = format!("help {command}").trim_end().replace(' ', "_");
         insta::assert_snapshot!(name, transcript(&output, Path::new("/no folder")));
     }

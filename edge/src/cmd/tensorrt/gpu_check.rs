@@ -1,4 +1,4 @@
-//! `cellgate-edge gpu-check`: what only a machine with a GPU can show.
+//! `cellgate-edge gpu-check`: the checks that need a machine with a GPU.
 
 use anyhow::Context as _;
 use cellgate_edge::finding::FindingState;
@@ -11,10 +11,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Compares the CUDA kernels with the CPU, builds and proves the model's plans of f32 and f16, and measures each stage on the
-/// GPU at hand; one row a finding.
+/// Checks this machine's GPU with a model and prints one row per finding.
 ///
-/// Exit status: 0 all as it should be, 1 something is missing or differs, 2 misuse.
+/// Compares the CUDA kernels with the CPU, builds and proves the model's plans of f32 and f16, and measures each stage of judging
+/// a part.
+///
+/// Exit status: 0 no failure, 1 something is missing or differs, 2 misuse.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge gpu-check --model model scans/*.tif
@@ -23,20 +25,19 @@ pub(crate) struct Args {
     /// Folder of the model
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
-    /// Radiographs; without any no latency is measured
+    /// Radiographs; latencies are measured only with at least one
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// How many images each precision judges, in turns
+    /// Number of images that each precision judges; the named images are used in turn
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rounds: u32,
     /// Folder with TensorRT's libraries
     #[arg(long, value_name = "FOLDER")]
     tensorrt: Option<PathBuf>,
-    /// Folder of plans and of the key for them; what it has for this GPU is built anew [default: a new one, which is removed in
-    /// the end]
+    /// Folder for plans and their key; its plans for this GPU are rebuilt [default: a temporary folder]
     #[arg(long, value_name = "FOLDER")]
     plans: Option<PathBuf>,
-    /// Prints a JSON object a line
+    /// Prints JSON lines instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -44,7 +45,7 @@ pub(crate) struct Args {
 /// Runs `gpu-check`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let model = Model::open(&args.model, &model::ModelLimits::default()).context("the model was refused")?;
-    let own = tempfile::tempdir().context("a folder for plans")?;
+    let own = tempfile::tempdir().context("the temporary folder for plans")?;
     let place = args.plans.as_deref().unwrap_or(own.path());
     let tensorrt = TensorRtOptions {
         libraries: args.tensorrt.clone(),

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 pub(crate) enum Command {
     Plan(plan::Args),
     GpuCheck(gpu_check::Args),
-    /// The child process that builds a plan, started wherever one is built
+    /// The child process that builds a plan, started by the other commands
     #[command(name = cellgate_models::plan::SUBCOMMAND, hide = true)]
     PlanWorker,
 }

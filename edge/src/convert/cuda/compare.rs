@@ -1,11 +1,11 @@
-//! The GPU against the reference, for a machine that has one.
+//! Compares the GPU's conversion with the reference. Needs a GPU.
 
 use super::{CudaConverter, CudaError};
 use crate::convert::SequenceError;
 use cellgate_models::conversion::{ConversionSpec, Converter};
 use cellgate_models::radiograph::RadiographView;
 
-/// How many images are started before the first one's tensor is waited for.
+/// How many conversions are started before the first tensor is waited for.
 const AT_ONCE: usize = 5;
 
 /// How the GPU's tensors differ from the reference's.
@@ -13,33 +13,33 @@ const AT_ONCE: usize = 5;
 pub struct Comparison {
     /// Values that were compared.
     pub values: usize,
-    /// Those whose bits differ, be it only a zero's sign, or that are missing or too many: none is expected.
+    /// Values whose bits differ (a zero's sign counts), and values that are missing or surplus. Expected: 0.
     pub different: usize,
-    /// The largest distance in units in the last place; both zeros are the same place.
+    /// The largest difference in units in the last place; the two zeros count as equal.
     pub largest_ulp: u32,
 }
 
-/// Converts `radiographs` in their order on the GPU, with one converter and five at a time without waiting, each against the
-/// reference on the CPU.
+/// Converts `radiographs` in order with one converter on the GPU and compares each tensor with the CPU's. Five conversions at a
+/// time are started without waiting.
 ///
-/// What a converter leaves behind of the image before shows only with a suitable order: [`in_turns`].
+/// State that a converter keeps from the previous image shows only in a suitable order: see [`in_turns`].
 ///
 /// # Errors
-/// [`CudaError`] where there is nothing to compare.
+/// [`CudaError`]: the GPU can't convert, so there is nothing to compare.
 pub fn compare(spec: &ConversionSpec, radiographs: &[RadiographView<'_>]) -> Result<Comparison, CudaError> {
     let most = radiographs.iter().map(|radiograph| radiograph.levels().len()).max().unwrap_or(1);
     let mut converter = CudaConverter::new(spec, most)?;
     compare_with(spec, radiographs, |images| converter.to_bytes(images))
 }
 
-/// `a`, `b`, `a`, `c`, `a`: with `b` of `a`'s size and `c` of another, `a` is converted kernel by kernel, as a graph captured
-/// with another image, and after another size's sequence.
+/// The order `a`, `b`, `a`, `c`, `a`. If `b` has the size of `a` and `c` has another, `a` is converted in three ways: kernel by
+/// kernel, by a graph that was captured with another image, and after a sequence of another size.
 #[must_use]
 pub fn in_turns<'a>(a: RadiographView<'a>, b: RadiographView<'a>, c: RadiographView<'a>) -> [RadiographView<'a>; 5] {
     [a, b, a, c, a]
 }
 
-/// Compares what `convert` makes of the images that it is given.
+/// Compares the tensors that `convert` returns with the reference.
 fn compare_with(
     spec: &ConversionSpec,
     radiographs: &[RadiographView<'_>],
@@ -61,7 +61,7 @@ fn compare_with(
 }
 
 impl Comparison {
-    /// Compares as many values as the longer of the two has.
+    /// Compares the values one by one. A value without a counterpart counts as different.
     fn add_tensor(&mut self, found: &[u8], expected: &[f32]) {
         let (mut found, mut expected) = (found.chunks(size_of::<f32>()), expected.iter());
         loop {
@@ -79,7 +79,7 @@ impl Comparison {
     }
 }
 
-/// The number of a value among all values in ascending order, 0 being 0.
+/// The position of a value among all values of f32 in ascending order; both zeros have position 0.
 fn place_of(value: f32) -> i32 {
     let bits = (value.to_bits() & 0x7fff_ffff) as i32;
     if value.is_sign_negative() { -bits } else { bits }
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!((comparison.values, comparison.different), (2, 1), "half a value is one too many");
     }
 
-    /// A converter that keeps what it should not: each image gets the tensor of the one before of its size.
+    /// A faulty converter: each image gets the tensor of the previous image if that has the same size.
     fn stale(spec: &ConversionSpec, images: &[RadiographView<'_>]) -> Vec<Vec<u8>> {
         let mut converter = Converter::new(spec).unwrap();
         let mut before: Option<(usize, Vec<u8>)> = None;
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tensor_of_the_image_before_is_seen_and_a_missing_one_too() {
+    fn stale_missing_and_surplus_tensors_are_found() {
         let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 2, width: 3 });
         let levels = [[0_u16; 12], [40_000; 12]];
         let [a, b] = [&levels[0], &levels[1]].map(|levels| RadiographView::new(4, 3, levels).unwrap());

@@ -1,29 +1,29 @@
-//! The kernels compiled at run time for one kind of device.
+//! Compiles the kernels at run time for one compute capability.
 
 use super::CudaError;
 use super::nvrtc::{Compiled, Nvrtc};
 use crate::convert::Kernel;
 use std::ffi::CString;
 
-/// `kernels` compiled and assembled for a compute capability, major and minor; it needs no GPU.
+/// Compiles and assembles `kernels` for a compute capability, major and minor. Needs no GPU.
 ///
-/// The code is the device's own, not PTX: a driver refuses the PTX of a compiler that is newer than itself, and would compile
-/// it anew, and keep on disk what came of it.
+/// The result is machine code, not PTX. A driver refuses PTX of a newer compiler; it would also compile PTX once more and cache
+/// the result on disk.
 ///
 /// # Errors
-/// [`CudaError::LibraryMissing`] and [`CudaError::LibraryUnusable`] without NVRTC, [`CudaError::Compile`] with what it said,
-/// also where it is too old to know the compute capability.
+/// [`CudaError::LibraryMissing`] and [`CudaError::LibraryUnusable`] without NVRTC, [`CudaError::Compile`] with NVRTC's message,
+/// also if NVRTC is too old for the compute capability.
 pub fn compile(kernels: &[Kernel], capability: (u32, u32)) -> Result<Compiled, CudaError> {
     let nvrtc = Nvrtc::load()?;
     let (major, minor) = capability;
     let settings = [
         format!("--gpu-architecture=sm_{major}{minor}"),
         "--std=c++17".to_owned(),
-        // Each operation is rounded on its own, as on the processor.
+        // Rounds each operation separately, as the processor does.
         "--fmad=false".to_owned(),
         "--ftz=false".to_owned(),
         "--prec-div=true".to_owned(),
-        // The assembler's words on registers, for the log.
+        // The assembler reports the registers in the log.
         "--ptxas-options=-v".to_owned(),
     ];
     let compiled = || {
@@ -43,6 +43,6 @@ pub fn compile(kernels: &[Kernel], capability: (u32, u32)) -> Result<Compiled, C
 /// # Errors
 /// As [`compile`].
 pub fn nvrtc_version() -> Result<(i32, i32), CudaError> {
-    let detail = |error| format!("asking for the version: {error}");
+    let detail = |error| format!("reading NVRTC's version: {error}");
     Nvrtc::load()?.version().map_err(|error| CudaError::Compile { capability: (0, 0), detail: detail(error) })
 }

@@ -1,4 +1,4 @@
-//! Images in, tensors on the device out.
+//! Converts images to tensors on the device.
 
 use super::device::Device;
 use super::{CudaError, DeviceInfo};
@@ -10,32 +10,31 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes as _;
 
-/// A specification made ready to run on a GPU; one a thread.
+/// A conversion that is ready to run on a GPU. Each thread needs one of its own.
 ///
-/// All memory is taken when it is made. An image of the size of the one before costs a copy of its levels and the start of
-/// a captured graph; another size costs its resize weights and tables on the host (below a millisecond) and a start kernel
-/// by kernel.
+/// `new` allocates all memory. An image of the previous image's size costs a copy of its levels and one graph launch. Another
+/// size also costs its resize weights and tables on the host (below a millisecond), and its kernels are launched one by one.
 pub struct CudaConverter {
     spec: ConversionSpec,
     max_pixels: usize,
-    /// Whether graphs can be captured; where one could not, each image is started kernel by kernel.
+    /// Whether to capture graphs. False after a capture failed; kernels are launched one by one then.
     captures: bool,
-    /// Before the device: a graph goes before the stream that it was captured from.
+    /// Declared before `device`: a graph must be dropped before the stream that it was captured from.
     current: Option<Current>,
     device: Device,
 }
 
-/// What is there for images of one size.
+/// The state for images of one size.
 struct Current {
     sequence: LaunchSequence,
-    /// From the second image on, where it could be captured.
+    /// Captured with the second image of this size, unless capturing failed.
     graph: Option<CudaGraph>,
 }
 
 /// The network's input on the device: 3 x height x width values of f32, channel by channel.
 ///
-/// It is complete when the stream has come so far: what is started on the same stream sees it. The next conversion
-/// overwrites it, on the same stream too.
+/// It is complete once the stream has executed the conversion, so later work on the same stream can read it. The next
+/// conversion, on the same stream, overwrites it.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceTensor<'a> {
     /// Its address on the device, the same for all images.
@@ -46,27 +45,28 @@ pub struct DeviceTensor<'a> {
     pub stream: &'a Arc<CudaStream>,
 }
 
-/// How long the parts of a conversion take.
+/// Durations of the steps of a conversion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
     /// The processor's copy of the levels to pinned memory.
     pub staging: Duration,
-    /// Their copy to the device, by its own clock.
+    /// Their copy to the device, by the device's clock.
     pub upload: Duration,
-    /// The kernels, one image right after the other, by its own clock.
+    /// The kernels, with images back to back, by the device's clock.
     pub kernels: Duration,
-    /// Whether they were started as a captured graph.
+    /// Whether the kernels were launched as a captured graph.
     pub is_graph: bool,
 }
 
 impl CudaConverter {
-    /// Opens the device, compiles the kernels (about a second in all) and takes memory for images of up to `max_pixels` pixels.
+    /// Opens the device, compiles the kernels (about a second in all) and allocates memory for images of up to `max_pixels`
+    /// pixels.
     ///
     /// # Errors
-    /// [`CudaError`]: CUDA is missing or too old, there is no device, too little memory, or the specification can't be
-    /// carried out.
+    /// [`CudaError`]: CUDA is missing or too old, there is no device, too little memory, or kernels can't carry out the
+    /// specification.
     pub fn new(spec: &ConversionSpec, max_pixels: usize) -> Result<Self, CudaError> {
-        // Before the libraries: a wrong specification is told on any machine.
+        // Checked before the libraries, so that a machine without CUDA reports a wrong specification too.
         LaunchSequence::check(spec)?;
         let max_pixels = max_pixels.clamp(1, LaunchSequence::MAX_PIXELS);
         let output_pixels = spec.size.map_or(max_pixels, Size::pixels);
@@ -84,17 +84,17 @@ impl CudaConverter {
         &self.device.info
     }
 
-    /// The stream that everything is done on.
+    /// The stream for all work.
     #[must_use]
     pub fn stream(&self) -> &Arc<CudaStream> {
         self.device.stream()
     }
 
-    /// Starts the conversion of `radiograph`; the tensor is complete when its stream has come so far.
+    /// Starts the conversion of `radiograph` and does not wait for it; see [`DeviceTensor`].
     ///
     /// # Errors
-    /// [`CudaError::TooLarge`], [`CudaError::Sequence`], and what the driver says: after [`CudaError::ContextLost`] nothing here
-    /// works any more.
+    /// [`CudaError::TooLarge`], [`CudaError::Sequence`], and errors of the driver. After [`CudaError::ContextLost`] the converter
+    /// is unusable.
     pub fn convert<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<DeviceTensor<'_>, CudaError> {
         let radiograph = radiograph.into();
         let image = Size { height: radiograph.height(), width: radiograph.width() };
@@ -108,7 +108,7 @@ impl CudaConverter {
         Ok(DeviceTensor { address: self.device.tensor_address(), size: output, stream: self.device.stream() })
     }
 
-    /// The bytes of each one's tensor on the host. All are started, one right after the other, before the first is waited for.
+    /// Converts `radiographs` and copies each tensor to the host. Starts all conversions before it waits for the first.
     ///
     /// # Errors
     /// As [`CudaConverter::convert`].
@@ -125,7 +125,7 @@ impl CudaConverter {
         kept.iter().map(|kept| self.device.read(kept)).collect()
     }
 
-    /// How long the parts of a conversion take, each for itself and on average over `rounds`.
+    /// Measures each step of a conversion separately, as the mean over `rounds`.
     ///
     /// # Errors
     /// As [`CudaConverter::convert`].
@@ -153,15 +153,15 @@ impl CudaConverter {
         Ok(Timings { staging, upload: upload / rounds, kernels: kernels / rounds, is_graph: graph.is_some() })
     }
 
-    /// Waits until the last conversion is done.
+    /// Waits until the last conversion is complete.
     ///
     /// # Errors
-    /// What went wrong on the device meanwhile.
+    /// [`CudaError`]: the device failed meanwhile.
     pub fn wait(&self) -> Result<(), CudaError> {
         self.device.wait()
     }
 
-    /// An image of another size than the one before. An error leaves no sequence behind.
+    /// Converts an image whose size differs from the previous one's. After an error there is no current sequence.
     fn first(&mut self, image: Size, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
         let sequence = LaunchSequence::new(&self.spec, image)?;
         self.device.upload(0, sequence.fixed())?;
@@ -172,7 +172,7 @@ impl CudaConverter {
         Ok(output)
     }
 
-    /// An image of the same size.
+    /// Converts an image of the previous one's size.
     fn again(&mut self, mut current: Current, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
         self.device.upload(current.sequence.levels().start, radiograph.levels().as_bytes())?;
         if current.graph.is_none() && self.captures {
@@ -180,7 +180,11 @@ impl CudaConverter {
                 Ok(graph) => current.graph = Some(graph),
                 Err(error) if error.is_context_lost() => return Err(error),
                 Err(error) => {
-                    tracing::warn!(%error, "the conversion's graph was not captured: it is started kernel by kernel");
+                    tracing::warn!(
+                        event = "graph_capture_failed",
+                        %error,
+                        "the conversion was not captured as a graph; its kernels are launched one by one"
+                    );
                     self.captures = false;
                 }
             }

@@ -1,4 +1,4 @@
-//! A device: its context, its one stream, the kernels, and how a sequence is carried out on it.
+//! A device: its context, its stream, the loaded kernels, and the execution of launch sequences.
 #![expect(unsafe_code, reason = "hands addresses to the CUDA driver")]
 
 use super::error::{before, while_doing};
@@ -15,7 +15,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a device says about itself.
+/// Properties of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceInfo {
     /// Its name.
@@ -29,25 +29,25 @@ pub struct DeviceInfo {
 /// The first device in the driver's order; `CUDA_VISIBLE_DEVICES` changes that.
 pub(super) const FIRST: usize = 0;
 
-/// Looks at the first device without opening it.
+/// Reads the properties of the first device without creating a context.
 ///
 /// # Errors
-/// [`CudaError`]: the driver is missing or too old, or knows no such device.
+/// [`CudaError`]: the driver is missing or too old, or finds no device.
 pub fn device_info() -> Result<DeviceInfo, CudaError> {
     driver_version()?;
     before("starting the driver", result::init())?;
-    let device = before("looking for the device", result::device::get(FIRST as c_int))?;
-    let name = before("asking for the device's name", result::device::get_name(device))?;
-    let asking = "asking for the device's kind";
+    let device = before("finding the device", result::device::get(FIRST as c_int))?;
+    let name = before("reading the device's name", result::device::get_name(device))?;
+    let reading = "reading the device's attributes";
     // SAFETY: the device was found just now.
-    let attribute = |attribute| before(asking, unsafe { result::device::get_attribute(device, attribute) });
+    let attribute = |attribute| before(reading, unsafe { result::device::get_attribute(device, attribute) });
     let major = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
     let multiprocessors = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.unsigned_abs();
     Ok(DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors })
 }
 
-/// A device that is ready, with memory for a sequence.
+/// An open device with memory for launch sequences.
 pub(super) struct Device {
     pub(super) info: DeviceInfo,
     stream: Arc<CudaStream>,
@@ -59,33 +59,33 @@ pub(super) struct Device {
     next: usize,
 }
 
-/// Memory on the device, at the same address as long as it lives.
+/// Device memory at a fixed address.
 pub(super) struct Block {
     slice: CudaSlice<u8>,
     address: CUdeviceptr,
 }
 
-/// Memory of the host that the device copies from.
+/// Pinned host memory that the device copies from.
 struct Staging {
-    /// When its last copy is done.
+    /// Signalled when its last copy is complete.
     copied: CudaEvent,
     memory: PinnedHostSlice<u8>,
 }
 
 impl Device {
-    /// Opens the device, compiles `kernels` for it and takes all memory.
+    /// Opens the device, compiles `kernels` for it and allocates all memory.
     pub(super) fn new(kernels: &[Kernel], memory_bytes: usize, tensor_bytes: usize) -> Result<Self, CudaError> {
         let info = device_info()?;
         let context = before("opening the device", CudaContext::new(FIRST))?;
         let kernels = Module::new(&context, kernels, &compile(kernels, info.capability)?)?;
-        let stream = while_doing("making a stream", context.new_stream())?;
+        let stream = while_doing("creating a stream", context.new_stream())?;
         let memory = Block::new(&stream, memory_bytes)?;
         let tensor = Block::new(&stream, tensor_bytes)?;
         let staging = [Staging::new(&context, memory_bytes)?, Staging::new(&context, memory_bytes)?];
         Ok(Self { info, stream, kernels, memory, tensor, staging, next: 0 })
     }
 
-    /// The stream that everything is done on.
+    /// The stream for all work.
     pub(super) fn stream(&self) -> &Arc<CudaStream> {
         &self.stream
     }
@@ -95,37 +95,37 @@ impl Device {
         self.tensor.address
     }
 
-    /// Copies `bytes` to the sequence's memory, from `at` on, as soon as what came before is done; does not wait for it.
+    /// Queues a copy of `bytes` to offset `at` of the sequence's memory.
     pub(super) fn upload(&mut self, at: usize, bytes: &[u8]) -> Result<(), CudaError> {
         self.stage(bytes)?;
         self.send(at, bytes.len())
     }
 
-    /// Copies `bytes` to where the device can copy them from by itself; waits for the copy before the last one.
+    /// Copies `bytes` to pinned memory. Waits until the previous copy from the same buffer is complete.
     pub(super) fn stage(&mut self, bytes: &[u8]) -> Result<(), CudaError> {
         self.next = (self.next + 1) % 2;
         let staging = &mut self.staging[self.next];
         while_doing("waiting for an earlier copy", staging.copied.synchronize())?;
-        let staged = while_doing("reaching pinned memory", staging.memory.as_mut_slice())?;
+        let staged = while_doing("accessing pinned memory", staging.memory.as_mut_slice())?;
         staged[..bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 
-    /// Copies the first `bytes` of what was staged last to the sequence's memory, from `at` on.
+    /// Queues a copy of the first `bytes` staged bytes to offset `at` of the sequence's memory.
     pub(super) fn send(&mut self, at: usize, bytes: usize) -> Result<(), CudaError> {
         let staging = &mut self.staging[self.next];
-        let staged = &while_doing("reaching pinned memory", staging.memory.as_slice())?[..bytes];
+        let staged = &while_doing("accessing pinned memory", staging.memory.as_slice())?[..bytes];
         assert!(at + bytes <= self.memory.slice.len(), "the sequence fits the memory");
         let to = self.memory.address + at as CUdeviceptr;
         while_doing("binding the context", self.stream.context().bind_to_thread())?;
-        // SAFETY: the place lies within the sequence's memory. The source stays as it is until the event says that it was
-        // copied: nobody else writes to it, and `Drop` waits before it is given back.
+        // SAFETY: the target lies within the sequence's memory. The source does not change before the event signals the end of
+        // the copy: only `stage` writes to it, after waiting for the event, and `Drop` waits before it frees it.
         let copy = unsafe { result::memcpy_htod_async(to, staged, self.stream.cu_stream()) };
         while_doing("copying to the device", copy)?;
         while_doing("marking the end of a copy", staging.copied.record(&self.stream))
     }
 
-    /// Starts the steps of `sequence`; does not wait for them.
+    /// Queues the steps of `sequence`.
     pub(super) fn start(&self, sequence: &LaunchSequence) -> Result<(), CudaError> {
         assert!(sequence.bytes() <= self.memory.slice.len(), "the sequence fits the memory");
         assert!(sequence.tensor_bytes() <= self.tensor.slice.len(), "the tensor fits its memory");
@@ -141,45 +141,45 @@ impl Device {
         })
     }
 
-    /// The steps of `sequence` as a graph, to be started again and again.
+    /// Captures the steps of `sequence` as a graph that can be launched repeatedly.
     pub(super) fn capture(&self, sequence: &LaunchSequence) -> Result<CudaGraph, CudaError> {
         let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        // An error that was recorded earlier would be answered instead of ending the capture.
+        // Clears an error that cudarc recorded earlier; ending the capture would return it.
         let _ = self.stream.context().check_err();
         while_doing("capturing a graph", self.stream.begin_capture(mode))?;
         let started = self.start(sequence);
-        // Ended in any case: nothing else can be done on a stream that is being captured.
+        // Ends the capture in any case: a capturing stream accepts no other work.
         let graph = while_doing("ending a graph", self.stream.end_capture(CUgraphInstantiate_flags(0)));
         started?;
-        graph?.ok_or_else(|| CudaError::Driver { doing: "ending a graph", detail: "it is empty".to_owned() })
+        graph?.ok_or_else(|| CudaError::Driver { doing: "ending a graph", detail: "the graph is empty".to_owned() })
     }
 
-    /// Starts a graph that was captured here; does not wait for it.
+    /// Queues a graph that was captured here.
     pub(super) fn start_graph(&self, graph: &CudaGraph) -> Result<(), CudaError> {
         while_doing("starting the conversion", graph.launch())
     }
 
-    /// Waits until everything is done.
+    /// Waits until all queued work is complete.
     pub(super) fn wait(&self) -> Result<(), CudaError> {
         while_doing("waiting for the conversion", self.stream.synchronize())
     }
 
-    /// Memory that lives as long as the result.
+    /// Allocates memory on the device.
     pub(super) fn take(&self, bytes: usize) -> Result<Block, CudaError> {
         Block::new(&self.stream, bytes)
     }
 
-    /// Copies the start of the tensor as soon as what came before is done; does not wait for it.
+    /// Queues a copy of the start of the tensor to `to`.
     pub(super) fn keep_tensor(&self, to: &Block) -> Result<(), CudaError> {
         assert!(to.slice.len() <= self.tensor.slice.len(), "no more than the tensor has");
         while_doing("binding the context", self.stream.context().bind_to_thread())?;
         let (from, bytes, stream) = (self.tensor.address, to.slice.len(), self.stream.cu_stream());
-        // SAFETY: both have so many bytes; they are given back by the same stream, after this.
+        // SAFETY: both have at least `bytes` bytes, and the same stream frees them later.
         let copy = unsafe { result::memcpy_dtod_async(to.address, from, bytes, stream) };
-        while_doing("keeping the tensor", copy)
+        while_doing("copying the tensor", copy)
     }
 
-    /// What a block holds when everything before is done.
+    /// The content of a block after all queued work.
     pub(super) fn read(&self, block: &Block) -> Result<Vec<u8>, CudaError> {
         let mut values = vec![0; block.slice.len()];
         while_doing("reading from the device", self.stream.memcpy_dtoh(&block.slice, &mut values))?;
@@ -187,17 +187,17 @@ impl Device {
         Ok(values)
     }
 
-    /// How long the device is at `work`, by its own clock; waits for it.
+    /// Measures `work` by the device's clock, and waits for its end.
     pub(super) fn time(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), CudaError>,
     ) -> Result<Duration, CudaError> {
         let mark = |device: &Self| {
-            while_doing("marking a time", device.stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)))
+            while_doing("recording a time", device.stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)))
         };
         let start = mark(self)?;
         work(self)?;
-        let ms = while_doing("taking a time", start.elapsed_ms(&mark(self)?))?;
+        let ms = while_doing("reading a time", start.elapsed_ms(&mark(self)?))?;
         Ok(Duration::try_from_secs_f32(ms / 1e3).unwrap_or_default())
     }
 
@@ -215,9 +215,9 @@ impl Device {
         };
         let mut arguments: Vec<*mut c_void> = launch.arguments.iter().zip(&addresses).map(place).collect();
         let [x, y] = launch.blocks;
-        // SAFETY: the arguments are as many and of the types that the kernel takes, which the tests on a processor show
-        // with the same list; the driver copies them before it returns. The addresses lie in memory that lives as long as
-        // the stream, and is large enough for the sequence.
+        // SAFETY: number and types of the arguments are the kernel's, as the tests on a processor prove with the same list. The
+        // driver copies them before it returns. The addresses lie in memory that lives as long as the stream and is large
+        // enough for the sequence.
         let launched = unsafe {
             result::launch_kernel(
                 function,
@@ -234,16 +234,16 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        // An error that was recorded earlier would be answered instead of waiting.
+        // Clears an error that cudarc recorded earlier; the next call would return it instead of waiting.
         let _ = self.stream.context().check_err();
-        // Memory that is still being read or written is not given back; an error has been told where it came from.
+        // Memory in use must not be freed. The call that caused an error has returned it already.
         let _ = self.stream.synchronize();
     }
 }
 
 impl Block {
     fn new(stream: &Arc<CudaStream>, bytes: usize) -> Result<Self, CudaError> {
-        let slice = while_doing("taking memory on the device", stream.alloc_zeros::<u8>(bytes))?;
+        let slice = while_doing("allocating device memory", stream.alloc_zeros::<u8>(bytes))?;
         let address = slice.device_ptr(stream).0;
         Ok(Self { slice, address })
     }
@@ -251,9 +251,9 @@ impl Block {
 
 impl Staging {
     fn new(context: &Arc<CudaContext>, bytes: usize) -> Result<Self, CudaError> {
-        let copied = while_doing("making an event", context.new_event(None))?;
-        // SAFETY: what it holds is not read before it is written: each copy begins with filling what it copies.
+        let copied = while_doing("creating an event", context.new_event(None))?;
+        // SAFETY: each range is written before it is read: `stage` fills what `send` copies.
         let memory = unsafe { context.alloc_pinned::<u8>(bytes) };
-        Ok(Self { copied, memory: while_doing("taking pinned memory", memory)? })
+        Ok(Self { copied, memory: while_doing("allocating pinned memory", memory)? })
     }
 }

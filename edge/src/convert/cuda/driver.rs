@@ -1,8 +1,7 @@
-//! CUDA's driver, looked at before cudarc calls it: cudarc panics where the library or a function of it is missing.
+//! Checks CUDA's driver before cudarc calls it. cudarc panics if the library or one of its functions is missing.
 //!
-//! cudarc loads the driver by a list of names of its own, so another file than the one that was looked at could come first, such as
-//! the toolkit's `libcuda.so` in LD_LIBRARY_PATH that can do nothing. Here it is made sure that both are one, before cudarc
-//! has chosen for the life of the process.
+//! cudarc loads the driver by its own list of names and keeps it for the life of the process. It could find another file first,
+//! such as the toolkit's stub `libcuda.so` in LD_LIBRARY_PATH. So this module checks that cudarc loads the file that was checked.
 #![expect(unsafe_code, reason = "loads shared libraries")]
 
 use super::CudaError;
@@ -16,13 +15,13 @@ use std::path::Path;
 /// The environment variable that names the driver's library file.
 pub const CUDA_ENV: &str = "CELLGATE_CUDA";
 
-/// The oldest driver: what cudarc's bindings are made for.
+/// The oldest supported driver: the CUDA version of cudarc's bindings.
 const OLDEST_DRIVER: (c_int, c_int) = (13, 0);
 
 const GET_VERSION: &str = "cuDriverGetVersion";
 
-/// Every function that is called through cudarc, by the names that its bindings for CUDA 13.0 have; and `cuGetExportTable`, without
-/// which NVRTC crashes.
+/// Every function that is called through cudarc, by its name in the bindings for CUDA 13.0; and `cuGetExportTable`, without which
+/// NVRTC crashes.
 const FUNCTIONS: [&str; 44] = [
     GET_VERSION,
     "cuCtxGetCurrent",
@@ -70,10 +69,10 @@ const FUNCTIONS: [&str; 44] = [
     "cuStreamWaitEvent",
 ];
 
-/// The CUDA version that the driver serves, major and minor.
+/// The CUDA version that the driver supports, major and minor.
 ///
 /// # Errors
-/// [`CudaError`]: there is no driver, it is too old, or the system's loader would give cudarc another one.
+/// [`CudaError`]: there is no driver, it is too old, or cudarc would load another file.
 pub fn driver_version() -> Result<(i32, i32), CudaError> {
     let driver = driver();
     let (path, library) = driver.load()?;
@@ -81,13 +80,13 @@ pub fn driver_version() -> Result<(i32, i32), CudaError> {
     for function in FUNCTIONS {
         driver.address(&path, &library, function)?;
     }
-    taken_by_cudarc(&driver, &path, &library)?;
-    // For good: cudarc finds it again by its name.
+    load_into_cudarc(&driver, &path, &library)?;
+    // Never unloaded: cudarc finds it by its name.
     std::mem::forget(library);
     Ok(version)
 }
 
-/// How the driver is looked for.
+/// Where the driver is searched for.
 fn driver() -> CudaLibrary {
     let mut places = vec![SearchPlace::Loader];
     places.extend(system_folders(&["", "nvidia", "nvidia/current", "tegra"]));
@@ -101,14 +100,14 @@ fn driver() -> CudaLibrary {
 /// The driver's version, without cudarc.
 fn version(driver: &CudaLibrary, path: &Path, library: &Library) -> Result<(c_int, c_int), CudaError> {
     let mut version = 0;
-    // SAFETY: the symbol's type is that of the driver's documentation; it writes one number and needs no start.
+    // SAFETY: the symbol's type is that of the driver's documentation; it writes one number and needs no `cuInit`.
     let status = unsafe {
         let get_version: Symbol<'_, unsafe extern "C" fn(*mut c_int) -> c_int> =
             library.get(GET_VERSION).map_err(|error| driver.unusable(path, one_line(&error)))?;
         get_version(&raw mut version)
     };
     if status != 0 {
-        return Err(driver.unusable(path, format!("it does not tell its version: status {status}")));
+        return Err(driver.unusable(path, format!("{GET_VERSION} failed with status {status}")));
     }
     let found = (version / 1000, version % 1000 / 10);
     if found < OLDEST_DRIVER {
@@ -117,27 +116,27 @@ fn version(driver: &CudaLibrary, path: &Path, library: &Library) -> Result<(c_in
     Ok(found)
 }
 
-/// Whether cudarc, by the first of its names that loads, comes to `library`; then it has.
-fn taken_by_cudarc(driver: &CudaLibrary, path: &Path, library: &Library) -> Result<(), CudaError> {
+/// Has cudarc load the driver, and checks that it is `library`. cudarc takes the first of its names that loads.
+fn load_into_cudarc(driver: &CudaLibrary, path: &Path, library: &Library) -> Result<(), CudaError> {
     let names = ["cuda", "nvcuda"].into_iter().flat_map(cudarc::get_lib_name_candidates);
     let first = names.into_iter().find_map(|name| Some((driver.open(Path::new(&name)).ok()?, name)));
     let Some((first, name)) = first else {
-        return Err(driver.unusable(path, "it does not call itself by its usual name".to_owned()));
+        return Err(driver.unusable(path, "its SONAME is not a name of the CUDA driver".to_owned()));
     };
     let own = driver.address(path, library, GET_VERSION)?;
     if driver.address(path, &first, GET_VERSION) != Ok(own) {
         let detail = format!(
-            "the system's loader finds another file by the name {name}, which would be called instead: take that one's folder \
-             out of LD_LIBRARY_PATH and /etc/ld.so.conf.d, or start the program again where it ran with another driver"
+            "the system's loader finds another file by the name {name} and would use that one: remove its folder from \
+             LD_LIBRARY_PATH and /etc/ld.so.conf.d, or restart the program if the driver was replaced while it ran"
         );
         return Err(driver.unusable(path, detail));
     }
-    // For good: with it loaded, the same name can't fail.
+    // Never unloaded: while it is loaded, cudarc can't fail to load the same name.
     std::mem::forget(first);
-    // SAFETY: it loads what was loaded just now.
+    // SAFETY: it loads the library that was loaded just now.
     let chosen = unsafe { cudarc::driver::sys::culib() };
     if driver.address(path, chosen, GET_VERSION) != Ok(own) {
-        return Err(driver.unusable(path, "this process has another driver already: start it again".to_owned()));
+        return Err(driver.unusable(path, "this process has already loaded another driver: restart it".to_owned()));
     }
     Ok(())
 }
@@ -150,10 +149,15 @@ mod tests {
     const ANOTHER: &str = "libm.so.6";
 
     #[test]
-    fn another_library_is_not_taken_for_the_driver() {
+    fn a_library_without_the_drivers_functions_is_unusable() {
         let driver = driver();
         let library = driver.open(Path::new(ANOTHER)).unwrap();
-        let error = version(&driver, Path::new(ANOTHER), &library).unwrap_err().to_string();
-        assert!(error.contains(GET_VERSION) && error.contains(ANOTHER), "{error}");
+        match version(&driver, Path::new(ANOTHER), &library).unwrap_err() {
+            CudaError::LibraryUnusable { path, detail, .. } => {
+                assert_eq!(path, Path::new(ANOTHER));
+                assert!(detail.contains(GET_VERSION), "{detail}");
+            }
+            error => panic!("{error}"),
+        }
     }
 }

@@ -1,45 +1,45 @@
-//! What can go wrong with a GPU.
+//! Errors of the conversion on a GPU.
 
 use super::super::SequenceError;
 use cudarc::driver::DriverError;
 use cudarc::driver::sys::CUresult;
 use std::path::PathBuf;
 
-/// Why the conversion does not run on the GPU.
+/// Why the conversion can't run on the GPU.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CudaError {
-    /// A library is not there.
-    #[error("found no {library}; looked for\n{looked_for}install {package}, or name the file in {variable}")]
+    /// A library was not found.
+    #[error("found no {library}; looked for:\n{looked_for}Install {package}, or name the file in {variable}")]
     LibraryMissing {
         /// Its file name.
         library: &'static str,
-        /// Every place, one a line.
+        /// The places that were searched, one per line.
         looked_for: String,
-        /// What it comes with.
+        /// The package that contains it.
         package: &'static str,
         /// The environment variable that names the file.
         variable: &'static str,
     },
-    /// A library is there and can't be used.
+    /// A library was found and can't be used.
     #[error("{}: {detail}; expected {library} of {package}", path.display())]
     LibraryUnusable {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         detail: String,
-        /// The file name that was looked for.
+        /// The file name that was searched for.
         library: &'static str,
-        /// What it comes with.
+        /// The package that contains it.
         package: &'static str,
     },
-    /// The driver is older than this code asks for.
+    /// The driver is too old.
     #[error("{}: found a driver for CUDA {}.{}, expected {}.{} or newer: install a newer NVIDIA driver", path.display(), found.0, found.1, expected.0, expected.1)]
     DriverTooOld {
         /// The driver's library.
         path: PathBuf,
-        /// The CUDA version that it serves, major and minor.
+        /// The CUDA version that it supports, major and minor.
         found: (i32, i32),
-        /// The oldest that will do.
+        /// The oldest version that can be used.
         expected: (i32, i32),
     },
     /// The kernels could not be compiled.
@@ -47,77 +47,77 @@ pub enum CudaError {
     Compile {
         /// Major and minor.
         capability: (u32, u32),
-        /// What the compiler said.
+        /// The compiler's message.
         detail: String,
     },
     /// The specification or the image can't be converted.
     #[error(transparent)]
     Sequence(#[from] SequenceError),
-    /// The image is larger than what the buffers were made for.
+    /// The image is larger than the buffers.
     #[error("radiograph of {found} pixels: the GPU's buffers hold {expected}")]
     TooLarge {
         /// Its pixels.
         found: usize,
-        /// Pixels that there is room for.
+        /// Pixels that the buffers hold.
         expected: usize,
     },
-    /// The context is of no more use, nor is anything made in it; the process can't get another, as all that uses the GPU in it
-    /// shares the device's primary one.
-    #[error("CUDA: {doing}: {detail}; the context is lost for the life of the process: start the program again")]
+    /// The context, and everything created in it, is unusable. The process can't get another one, because all its users of the
+    /// GPU share the device's primary context.
+    #[error("CUDA: {doing}: {detail}; the context is lost for the life of the process: restart the program")]
     ContextLost {
-        /// What was being done when it showed.
+        /// The operation that failed.
         doing: &'static str,
-        /// The driver's words.
+        /// The driver's message.
         detail: String,
     },
     /// The driver refused something.
     #[error("CUDA: {doing}: {detail}")]
     Driver {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// The driver's words.
+        /// The driver's message.
         detail: String,
     },
 }
 
 impl CudaError {
-    /// What the driver answered while `doing` something in a context.
+    /// An error of the driver while `doing` something in a context.
     pub(crate) fn from_driver(doing: &'static str, error: DriverError) -> Self {
-        let detail = words(error);
+        let detail = describe(error);
         if is_sticky(error.0) { Self::ContextLost { doing, detail } } else { Self::Driver { doing, detail } }
     }
 
-    /// What the driver answered before this caller had a context: none is lost, and the next attempt may succeed. But a fault can
-    /// only come of what ran earlier in this process, in the device's one primary context.
+    /// An error of the driver before this caller had a context. No context is lost, and the next attempt may succeed. A fault is
+    /// the exception: only earlier work of this process in the device's primary context can have caused it.
     pub(super) fn before_a_context(doing: &'static str, error: DriverError) -> Self {
-        let detail = words(error);
+        let detail = describe(error);
         if is_fault(error.0) { Self::ContextLost { doing, detail } } else { Self::Driver { doing, detail } }
     }
 
-    /// Whether the image is at fault, and the GPU is as it was.
+    /// Whether the image caused the error, so that the GPU is still usable.
     #[must_use]
     pub fn is_of_the_image(&self) -> bool {
         matches!(self, Self::Sequence(_) | Self::TooLarge { .. })
     }
 
-    /// Whether only a new process gets another context.
+    /// Whether the context is lost, so that only a new process can use the GPU.
     #[must_use]
     pub fn is_context_lost(&self) -> bool {
         matches!(self, Self::ContextLost { .. })
     }
 }
 
-/// An error of the driver, before there is a context, with what was being done.
+/// Adds the operation to an error of the driver, before there is a context.
 pub(super) fn before<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
     result.map_err(|error| CudaError::before_a_context(doing, error))
 }
 
-/// An error of the driver with what was being done.
+/// Adds the operation to an error of the driver.
 pub(super) fn while_doing<T>(doing: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
     result.map_err(|error| CudaError::from_driver(doing, error))
 }
 
-fn words(error: DriverError) -> String {
+fn describe(error: DriverError) -> String {
     let text = error.error_string().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
     format!("{:?}: {text}", error.0)
 }
@@ -136,7 +136,7 @@ fn is_sticky(code: CUresult) -> bool {
         )
 }
 
-/// Those of them that something which ran on the device has caused.
+/// Sticky errors that work on the device has caused.
 fn is_fault(code: CUresult) -> bool {
     matches!(
         code,
@@ -163,6 +163,27 @@ mod tests {
         assert!(!is_sticky(CUresult::CUDA_ERROR_OUT_OF_MEMORY) && !is_sticky(CUresult::CUDA_ERROR_NO_DEVICE));
         let lost =
             CudaError::ContextLost { doing: "waiting for the conversion", detail: "CUDA_ERROR_ASSERT: a".into() };
-        assert!(lost.is_context_lost() && lost.to_string().contains("start the program again"));
+        assert!(lost.is_context_lost());
+    }
+
+    #[test]
+    fn errors() {
+        let (library, package, path) = ("libcuda.so.1", "the NVIDIA driver", PathBuf::from("/lib/libcuda.so.1"));
+        let (doing, detail) = ("waiting for the conversion", "CUDA_ERROR_ASSERT: device-side assert".to_owned());
+        let errors = [
+            CudaError::LibraryMissing {
+                library,
+                looked_for: "  /lib/libcuda.so.1\n".to_owned(),
+                package,
+                variable: "CELLGATE_CUDA",
+            },
+            CudaError::LibraryUnusable { path: path.clone(), detail: "it has no cuInit".to_owned(), library, package },
+            CudaError::DriverTooOld { path, found: (12, 8), expected: (13, 0) },
+            CudaError::Compile { capability: (8, 7), detail: "NVRTC 13.0: error".to_owned() },
+            CudaError::TooLarge { found: 101, expected: 100 },
+            CudaError::ContextLost { doing, detail: detail.clone() },
+            CudaError::Driver { doing, detail },
+        ];
+        insta::assert_snapshot!("errors", errors.map(|error| error.to_string()).join("\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! CUDA's libraries: looked for, and loaded.
+//! Searches for CUDA's libraries and loads them.
 #![expect(unsafe_code, reason = "loads shared libraries")]
 
 use super::CudaError;
@@ -7,16 +7,16 @@ use cellgate_models::one_line;
 use libloading::Library;
 use std::path::{Path, PathBuf};
 
-/// A library of CUDA's as it is looked for.
+/// One of CUDA's libraries and where it is searched for.
 #[derive(Debug)]
 pub(super) struct CudaLibrary {
     pub(super) search: Search,
-    /// What brings it.
+    /// The package that contains it.
     pub(super) package: &'static str,
 }
 
 impl CudaLibrary {
-    /// The first file that loads; its path is the bare name where the system's loader found it.
+    /// Loads the first file that is found. The path is the bare file name if the system's loader found it.
     pub(super) fn load(&self) -> Result<(PathBuf, Library), CudaError> {
         let found = self.search.find_or_load(|name| Some((name.to_owned(), self.open(name).ok()?)));
         match found.map_err(|missing| self.missing(missing))? {
@@ -33,7 +33,7 @@ impl CudaLibrary {
 
     /// The address of a function.
     pub(super) fn address(&self, path: &Path, library: &Library, symbol: &str) -> Result<usize, CudaError> {
-        // SAFETY: only asks for the address; nothing is called by this type.
+        // SAFETY: only looks up the address; nothing is called by this type.
         let found = unsafe { library.get::<unsafe extern "C" fn()>(symbol.as_bytes()) };
         found.map(|symbol| *symbol as usize).map_err(|error| self.unusable(path, one_line(&error)))
     }
@@ -41,7 +41,7 @@ impl CudaLibrary {
     fn missing(&self, missing: Missing) -> CudaError {
         let (wanted, package) = (&self.search.wanted, self.package);
         let variable = wanted.environment;
-        // The error's own words end with the variable, so that it is no line of its own here.
+        // The error's text already names the variable at its end.
         let looked_for = match missing {
             Missing::Named { path, .. } => format!("  {} (named by {variable})\n", path.display()),
             Missing::Nowhere { looked_for, .. } => looked_for,
@@ -55,7 +55,7 @@ impl CudaLibrary {
     }
 }
 
-/// Folders of the system, each with some below it.
+/// The system's library folder with each of the subfolders `below`, and the folder of WSL.
 pub(super) fn system_folders(below: &[&str]) -> Vec<SearchPlace> {
     let below = below.iter().map(|below| Path::new(MULTIARCH).join(below));
     below.chain(["/usr/lib/wsl/lib".into()]).map(SearchPlace::Folder).collect()

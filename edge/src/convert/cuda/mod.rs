@@ -2,15 +2,15 @@
 //!
 //! | layer | files |
 //! |---|---|
-//! | CUDA's libraries: looked for by the search of `cellgate_models::library`, and loaded | `library.rs` |
-//! | the driver, checked before cudarc calls it; the compiler, called by a handle of our own | `driver.rs`, `nvrtc.rs` |
-//! | kernels compiled for the device at hand, and loaded | `compile.rs`, `module.rs` |
-//! | a [`LaunchSequence`](super::LaunchSequence) carried out: memory, launches, the captured graph | `device.rs`, the only one that calls the driver |
-//! | images in, tensors on the device out | `converter.rs` |
-//! | against the reference, and the memory's own rate, on a machine with a GPU | `compare.rs`, `rate.rs` |
+//! | finds CUDA's libraries with the search of `cellgate_models::library` and loads them | `library.rs` |
+//! | checks the driver before cudarc calls it; calls the compiler through its own handle | `driver.rs`, `nvrtc.rs` |
+//! | compiles the kernels for this machine's GPU and loads them | `compile.rs`, `module.rs` |
+//! | executes a [`LaunchSequence`](super::LaunchSequence): memory, launches, the captured graph | `device.rs`, the only one that calls the driver |
+//! | converts images to tensors on the device | `converter.rs` |
+//! | compares with the reference and measures the memory's rate, on a machine with a GPU | `compare.rs`, `rate.rs` |
 //!
-//! Nothing compiled is kept on disk, by us or by the driver: the kernels are compiled to the device's own code at each
-//! start, and a file from elsewhere would be code that runs on the GPU. `gpu-check` says how long that takes.
+//! Neither this module nor the driver keeps compiled code on disk: a cached file would be code that runs on the GPU, and would
+//! have to be authenticated. Each start compiles the kernels to machine code; `gpu-check` reports how long that takes.
 
 mod compare;
 mod compile;

@@ -1,4 +1,4 @@
-//! The compiled kernels in a context.
+//! Compiled kernels, loaded into a context.
 #![expect(unsafe_code, reason = "hands code to the CUDA driver")]
 
 use super::CudaError;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::sync::Arc;
 
-/// Kernels that can be started as long as this is there.
+/// Loaded kernels. They can be launched while this value lives.
 pub(super) struct Module {
     module: CUmodule,
     functions: BTreeMap<Kernel, CUfunction>,
@@ -19,10 +19,10 @@ pub(super) struct Module {
 }
 
 impl Module {
-    /// Loads what was compiled from `kernels`.
+    /// Loads the code that was compiled from `kernels`.
     pub(super) fn new(context: &Arc<CudaContext>, kernels: &[Kernel], code: &Compiled) -> Result<Self, CudaError> {
         while_doing("binding the context", context.bind_to_thread())?;
-        // SAFETY: the image is code that NVRTC made, whole; the driver copies it before it returns.
+        // SAFETY: the image is complete code from NVRTC; the driver copies it before it returns.
         let module = unsafe { result::module::load_data(code.cubin.as_ptr().cast()) };
         let module = while_doing("loading the compiled kernels", module)?;
         let mut loaded = Self { module, functions: BTreeMap::new(), context: Arc::clone(context) };
@@ -30,12 +30,12 @@ impl Module {
             let name = CString::new(kernel.name()).unwrap_or_default();
             // SAFETY: the module is loaded until `Drop`.
             let function = unsafe { result::module::get_function(module, name) };
-            loaded.functions.insert(kernel, while_doing("looking for a kernel", function)?);
+            loaded.functions.insert(kernel, while_doing("looking up a kernel", function)?);
         }
         Ok(loaded)
     }
 
-    /// A kernel.
+    /// The handle of a kernel.
     pub(super) fn function(&self, kernel: Kernel) -> Result<CUfunction, CudaError> {
         self.functions.get(&kernel).copied().ok_or_else(|| CudaError::Driver {
             doing: "starting a kernel",
@@ -46,10 +46,10 @@ impl Module {
 
 impl Drop for Module {
     fn drop(&mut self) {
-        // An error that was recorded earlier would be answered instead of binding.
+        // Clears an error that cudarc recorded earlier; the next call would return it instead of binding.
         let _ = self.context.check_err();
         if self.context.bind_to_thread().is_ok() {
-            // SAFETY: `Device` has waited for whatever runs, and drops its module once.
+            // SAFETY: `Device` has waited for all running work, and drops its module once.
             let _ = unsafe { result::module::unload(self.module) };
         }
     }

@@ -1,4 +1,4 @@
-//! CUDA's run-time compiler, called through a handle of our own, so that the file that was looked at is the one that runs.
+//! CUDA's run-time compiler, NVRTC. It is called through its own handle, so that the file that was found is the one that runs.
 #![expect(unsafe_code, reason = "calls a shared library")]
 
 use super::CudaError;
@@ -18,11 +18,11 @@ type Program = *mut c_void;
 type SizeOf = unsafe extern "C" fn(Program, *mut usize) -> c_int;
 type Fill = unsafe extern "C" fn(Program, *mut c_char) -> c_int;
 
-/// NVRTC's functions that are called (NVRTC's documentation, CUDA 13.0). The library stays loaded for good.
+/// The functions of NVRTC that are called (NVRTC's documentation, CUDA 13.0). The library is never unloaded.
 #[derive(Debug)]
 pub(super) struct Nvrtc {
     version: unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int,
-    words: unsafe extern "C" fn(c_int) -> *const c_char,
+    error_string: unsafe extern "C" fn(c_int) -> *const c_char,
     create: unsafe extern "C" fn(
         *mut Program,
         *const c_char,
@@ -38,23 +38,23 @@ pub(super) struct Nvrtc {
     cubin: (SizeOf, Fill),
 }
 
-/// What came of a source.
+/// The result of a compilation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
-    /// The code as text, for the curious.
+    /// The code as PTX, to be read by people and tests.
     pub ptx: String,
-    /// The code for the device.
+    /// The machine code for the device.
     pub cubin: Vec<u8>,
-    /// What compiler and assembler said.
+    /// The messages of compiler and assembler.
     pub log: String,
 }
 
 impl Nvrtc {
-    /// The compiler, loaded, and what it loads itself.
+    /// Loads the compiler, and the library that it would load.
     ///
-    /// What lies beside the program goes before what the system has: who puts a compiler there means that one.
+    /// A compiler beside the program precedes the system's, because somebody put it there on purpose.
     pub(super) fn load() -> Result<Self, CudaError> {
-        Self::load_by(Search::of_process(wanted(), None))
+        Self::load_by(Search::of_process(compiler_spec(), None))
     }
 
     fn load_by(search: Search) -> Result<Self, CudaError> {
@@ -63,12 +63,12 @@ impl Nvrtc {
         let compiler = CudaLibrary { search, package };
         let (path, library) = compiler.load()?;
         if let Some(builtins) = path.parent().and_then(builtins_in) {
-            // SAFETY: a part of the compiler that it would load by name; its start-up code is made for that.
+            // SAFETY: the compiler itself would load this library by its name.
             let builtins = unsafe { Library::new(builtins) };
             std::mem::forget(builtins);
         }
         let found = Self::functions(&library).map_err(|error| compiler.unusable(&path, one_line(&error)))?;
-        // For good, as its functions are kept.
+        // Never unloaded, because its functions are kept.
         std::mem::forget(library);
         Ok(found)
     }
@@ -78,7 +78,7 @@ impl Nvrtc {
         unsafe {
             Ok(Self {
                 version: *library.get("nvrtcVersion")?,
-                words: *library.get("nvrtcGetErrorString")?,
+                error_string: *library.get("nvrtcGetErrorString")?,
                 create: *library.get("nvrtcCreateProgram")?,
                 compile: *library.get("nvrtcCompileProgram")?,
                 destroy: *library.get("nvrtcDestroyProgram")?,
@@ -89,37 +89,37 @@ impl Nvrtc {
         }
     }
 
-    /// Its version, major and minor; else what it said.
+    /// Its version, major and minor, or its error message.
     pub(super) fn version(&self) -> Result<(i32, i32), String> {
         let (mut major, mut minor) = (0, 0);
         // SAFETY: writes two numbers.
-        self.answer(unsafe { (self.version)(&raw mut major, &raw mut minor) })?;
+        self.check(unsafe { (self.version)(&raw mut major, &raw mut minor) })?;
         Ok((major, minor))
     }
 
-    /// What comes of `source`; else what it said.
+    /// Compiles `source`. The error is NVRTC's message with the compilation's log.
     pub(super) fn compile(&self, source: &CStr, name: &CStr, options: &[CString]) -> Result<Compiled, String> {
         let mut program = Running { nvrtc: self, program: std::ptr::null_mut() };
         let (place, nothing) = (&raw mut program.program, std::ptr::null());
-        // SAFETY: texts that end with a zero, no headers, and a place for the program, which `Running` gives back.
-        self.answer(unsafe { (self.create)(place, source.as_ptr(), name.as_ptr(), 0, nothing, nothing) })?;
+        // SAFETY: zero-terminated texts, no headers, and a place for the program, which `Running` destroys.
+        self.check(unsafe { (self.create)(place, source.as_ptr(), name.as_ptr(), 0, nothing, nothing) })?;
         let options: Vec<_> = options.iter().map(|option| option.as_ptr()).collect();
         let number = c_int::try_from(options.len()).map_err(|error| error.to_string())?;
-        // SAFETY: as many texts as it is told, each ending with a zero.
-        let answer = self.answer(unsafe { (self.compile)(program.program, number, options.as_ptr()) });
+        // SAFETY: `number` zero-terminated texts.
+        let result = self.check(unsafe { (self.compile)(program.program, number, options.as_ptr()) });
         let log = program.get(self.log).map(|log| text(&log)).unwrap_or_default();
-        answer.map_err(|error| format!("{error}: {log}"))?;
+        result.map_err(|error| format!("{error}: {log}"))?;
         Ok(Compiled { ptx: text(&program.get(self.ptx)?), cubin: program.get(self.cubin)?, log })
     }
 
-    /// What a status means.
-    fn answer(&self, status: c_int) -> Result<(), String> {
+    /// Turns a status other than 0 into NVRTC's message.
+    fn check(&self, status: c_int) -> Result<(), String> {
         if status == 0 {
             return Ok(());
         }
-        // SAFETY: it takes any number, and gives a text that lives as long as the library.
-        let words = unsafe { (self.words)(status).as_ref().map(|first| CStr::from_ptr(first)) };
-        Err(words.map_or_else(|| format!("status {status}"), |words| words.to_string_lossy().into_owned()))
+        // SAFETY: it accepts any number and returns a text that lives as long as the library.
+        let message = unsafe { (self.error_string)(status).as_ref().map(|first| CStr::from_ptr(first)) };
+        Err(message.map_or_else(|| format!("status {status}"), |message| message.to_string_lossy().into_owned()))
     }
 }
 
@@ -130,34 +130,34 @@ struct Running<'n> {
 }
 
 impl Running<'_> {
-    /// Bytes that the compiler has ready, of the size that it says.
+    /// Copies one of the compilation's results: asks for its size, then for its bytes.
     fn get(&self, (size, fill): (SizeOf, Fill)) -> Result<Vec<u8>, String> {
         let mut bytes = 0;
-        // SAFETY: the program is there until this goes; it writes one number.
-        self.nvrtc.answer(unsafe { size(self.program, &raw mut bytes) })?;
-        let mut room = vec![0_u8; bytes];
-        // SAFETY: as much room as it said that it needs.
-        self.nvrtc.answer(unsafe { fill(self.program, room.as_mut_ptr().cast()) })?;
-        Ok(room)
+        // SAFETY: the program exists until `Drop`; the function writes one number.
+        self.nvrtc.check(unsafe { size(self.program, &raw mut bytes) })?;
+        let mut buffer = vec![0_u8; bytes];
+        // SAFETY: the buffer has the size that NVRTC asked for.
+        self.nvrtc.check(unsafe { fill(self.program, buffer.as_mut_ptr().cast()) })?;
+        Ok(buffer)
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.program.is_null() {
-            // SAFETY: the program was made by the same library, and is used no more.
+            // SAFETY: the same library created the program, and nothing uses it any more.
             unsafe { (self.nvrtc.destroy)(&raw mut self.program) };
         }
     }
 }
 
-/// A text with its ending zero.
+/// A text without its terminating zero.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\0').trim().to_owned()
 }
 
-/// How the compiler is looked for.
-fn wanted() -> LibrarySpec {
+/// Where the compiler is searched for.
+fn compiler_spec() -> LibrarySpec {
     let mut places = vec![SearchPlace::Program("lib"), SearchPlace::Wheel("nvidia/cu13/lib"), SearchPlace::Loader];
     places.extend(system_folders(&[""]));
     places
@@ -165,7 +165,8 @@ fn wanted() -> LibrarySpec {
     LibrarySpec { file_name: "libnvrtc.so.13", environment: NVRTC_ENV, names_folder: false, places }
 }
 
-/// The compiler's second library in `folder`: without it beforehand, the compiler asks the system's loader alone.
+/// The compiler's second library in `folder`. If it is not loaded beforehand, the compiler leaves the search to the system's
+/// loader, which need not look there.
 fn builtins_in(folder: &Path) -> Option<PathBuf> {
     let files = fs::read_dir(folder).ok()?.flatten().map(|file| file.path());
     let is_builtins = |path: &PathBuf| {
@@ -179,20 +180,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_beside_the_program_goes_before_what_the_system_has() {
-        let places = wanted().places;
+    fn the_programs_folder_precedes_the_systems() {
+        let places = compiler_spec().places;
         let at = |wanted: &SearchPlace| places.iter().position(|place| place == wanted).unwrap();
         assert_eq!(at(&SearchPlace::Program("lib")), 0);
         assert!(at(&SearchPlace::Loader) < at(&SearchPlace::Folder("/usr/local/cuda/lib64".into())));
     }
 
     #[test]
-    fn another_library_is_not_taken_for_the_compiler() {
+    fn a_library_without_the_compilers_functions_is_unusable() {
         let other = Path::new("/lib/x86_64-linux-gnu/libm.so.6");
         if other.is_file() {
-            let search = Search { environment: Some(other.into()), ..Search::of_process(wanted(), None) };
-            let error = Nvrtc::load_by(search).unwrap_err().to_string();
-            assert!(error.contains("nvrtcVersion") && error.contains("libm.so.6"), "{error}");
+            let search = Search { environment: Some(other.into()), ..Search::of_process(compiler_spec(), None) };
+            match Nvrtc::load_by(search).unwrap_err() {
+                CudaError::LibraryUnusable { path, detail, .. } => {
+                    assert_eq!(path, other);
+                    assert!(detail.contains("nvrtcVersion"), "{detail}");
+                }
+                error => panic!("{error}"),
+            }
         }
     }
 }

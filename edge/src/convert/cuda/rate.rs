@@ -1,4 +1,4 @@
-//! What the device's memory can do: the measure for everything else.
+//! The copy rate of the device's memory, against which other rates are compared.
 
 use super::device::FIRST;
 use super::{CudaError, driver_version};
@@ -10,7 +10,7 @@ const BYTES: usize = 256 << 20;
 /// Copies that are timed.
 const COPIES: usize = 20;
 
-/// Bytes per second that are read and written while the device copies within its own memory.
+/// Bytes per second that the device reads and writes while it copies within its own memory.
 ///
 /// # Errors
 /// [`CudaError`]: there is no device, or it has less than 512 MiB free.
@@ -29,6 +29,6 @@ pub fn copy_rate() -> Result<f64, CudaError> {
         let end = stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;
         start.elapsed_ms(&end)
     };
-    let ms = measured().map_err(|error| CudaError::from_driver("copying within the device's memory", error))?;
+    let ms = measured().map_err(|error| CudaError::from_driver("copying within device memory", error))?;
     Ok((2 * BYTES * COPIES) as f64 / (f64::from(ms) / 1e3))
 }

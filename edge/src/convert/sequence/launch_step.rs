@@ -1,4 +1,4 @@
-//! What a sequence is made of: launches of kernels, and memory that is cleared.
+//! The steps of a launch sequence: kernel launches, and memory to clear.
 
 use crate::convert::Kernel;
 use std::ops::Range;
@@ -6,9 +6,9 @@ use std::ops::Range;
 /// An argument of a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
-    /// These bytes: a structure as the kernel's source lays it out.
+    /// A structure that is passed by value, in the layout of the kernel's source.
     Value(Vec<u8>),
-    /// The address this many bytes into the sequence's memory.
+    /// An address in the sequence's memory, as an offset in bytes.
     Memory(usize),
     /// The address of the tensor.
     Tensor,
@@ -17,28 +17,28 @@ pub enum Argument {
 /// A launch of a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
-    /// What runs.
+    /// The kernel.
     pub kernel: Kernel,
     /// Blocks along x and y.
     pub blocks: [u32; 2],
-    /// Threads a block, a multiple of 32.
+    /// Threads per block, a multiple of 32.
     pub threads: u32,
-    /// Bytes of shared memory a block, at most [`Launch::SHARED_BYTES`].
+    /// Bytes of shared memory per block, at most [`Launch::SHARED_BYTES`].
     pub shared_bytes: u32,
-    /// In the order of the source.
+    /// In the order of the kernel's parameters.
     pub arguments: Vec<Argument>,
 }
 
 impl Launch {
-    /// The shared memory that every GPU gives a block without being asked.
+    /// Shared memory that every GPU offers a block without an opt-in, in bytes.
     pub const SHARED_BYTES: u32 = 48 << 10;
 }
 
-/// One step; each sees what those before it wrote.
+/// One step. It sees all memory that earlier steps wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LaunchStep {
-    /// These bytes of the sequence's memory become 0.
+    /// Sets this range of the sequence's memory to 0.
     Clear(Range<usize>),
-    /// A kernel runs.
+    /// Runs a kernel.
     Launch(Launch),
 }

@@ -1,12 +1,12 @@
-//! Where what lies in a sequence's memory.
+//! The layout of a sequence's memory.
 
 use std::ops::Range;
 use zerocopy::{Immutable, IntoBytes};
 
-/// What a sequence's memory, and each part in it, is aligned to, in bytes.
+/// Alignment of a sequence's memory and of each part in it, in bytes.
 pub(super) const ALIGNMENT: usize = 256;
 
-/// The memory as it is laid out, each part aligned to [`ALIGNMENT`].
+/// A layout under construction. Each part is aligned to [`ALIGNMENT`].
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     fixed: Vec<u8>,
@@ -14,7 +14,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Lays `values` down among what is uploaded once; gives where. Only before [`Layout::end_of_fixed`].
+    /// Adds `values` to the data that is uploaded once, and returns their offset. Call it before [`Layout::end_of_fixed`].
     pub(super) fn fix<T: IntoBytes + Immutable>(&mut self, values: &[T]) -> usize {
         let place = self.reserve(size_of_val(values));
         self.fixed.resize(place.start, 0);
@@ -22,19 +22,19 @@ impl Layout {
         place.start
     }
 
-    /// Gives what was laid down.
+    /// Returns the data that is uploaded once; it is complete now.
     pub(super) fn end_of_fixed(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.fixed)
     }
 
-    /// Keeps `bytes` free; gives where.
+    /// Reserves `bytes` bytes and returns their range.
     pub(super) fn reserve(&mut self, bytes: usize) -> Range<usize> {
         let start = self.bytes.next_multiple_of(ALIGNMENT);
         self.bytes = start + bytes;
         start..self.bytes
     }
 
-    /// All bytes so far.
+    /// The size so far, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,4 +1,4 @@
-//! What a level becomes before the resize: spreads between bounds, and the launches that find an image's own.
+//! The mapping of levels before the resize: spreads between bounds, and the launches that compute an image's own bounds.
 
 use super::launch_step::{Argument, Launch, LaunchStep};
 use super::layout::Layout;
@@ -8,16 +8,16 @@ use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, ConversionSpec, Met
 use std::ops::Range;
 use zerocopy::IntoBytes as _;
 
-/// The 65,536 levels.
+/// Number of 16-bit levels.
 const LEVELS16: usize = 1 << 16;
 
 /// Bytes of a `Spread` on the device.
 const SPREAD_BYTES: usize = 16;
 
-/// Pixels that a block counts: many blocks, and yet little to sum up in the end.
+/// Pixels that a block counts: few enough for many blocks, enough to keep the final summing small.
 const PIXELS_PER_BLOCK: u32 = 1 << 14;
 
-/// Levels that a block counts in shared memory, `WINDOW` in histogram.cu, with two bytes each.
+/// Levels that a block counts in shared memory with two bytes each: `WINDOW` in histogram.cu.
 const WINDOW: u32 = 1 << 14;
 
 /// `Mapping` in convert.cu.
@@ -27,41 +27,41 @@ pub(super) enum Kind {
     Cut = 1,
 }
 
-/// What the kernels of the resize are told about the mapping.
+/// The mapping as arguments of the resize kernels.
 #[derive(Debug)]
 pub(super) struct Arguments {
     pub(super) kind: Kind,
     pub(super) channels: u32,
-    /// The level whose share is 1.
+    /// The level that becomes 1.0 before normalisation.
     pub(super) full: f32,
     pub(super) spreads: Argument,
 }
 
-/// The mapping ready for the resize.
+/// The mapping for the resize.
 #[derive(Debug)]
 pub(super) struct Mapping {
-    /// What makes it of an image.
+    /// The steps that compute the spread of an image's own bounds.
     pub(super) steps: Vec<LaunchStep>,
     pub(super) arguments: Arguments,
 }
 
-/// The spreads that are uploaded once.
+/// The spreads, which are uploaded once.
 #[derive(Debug)]
 pub(super) struct Spreads {
-    /// Where they lie.
+    /// Their offset in the sequence's memory.
     place: usize,
-    /// One, or three for the mixed method.
+    /// How many: 1, or 3 for the mixed method.
     number: u32,
-    /// The one that is written anew for each image.
+    /// Index of the spread that the kernels overwrite for each image.
     own: Option<usize>,
-    /// The range of levels without an 8-bit step.
+    /// The range between the bounds for linear16, which has no 8-bit step.
     cut: Option<u16>,
 }
 
 impl Spreads {
-    /// The spreads of `spec`, which is valid and of a method that has kernels.
+    /// The spreads of `spec`, which must be valid and of a method that has kernels.
     pub(super) fn new(spec: &ConversionSpec, layout: &mut Layout) -> Self {
-        // The upper byte is the spread of all levels; what the image itself decides is overwritten.
+        // A spread over all levels gives a level's upper byte. For an image's own bounds it is a placeholder.
         let (all, global) = (Bounds::ALL, spec.bounds.unwrap_or(Bounds::ALL));
         let (bounds, own): (&[Bounds], _) = match spec.method {
             Method::Local => (&[all], Some(0)),
@@ -78,7 +78,7 @@ impl Spreads {
         Self { place, number: bounds.len() as u32, own, cut }
     }
 
-    /// The steps for images of size `image`, whose levels lie at `levels`.
+    /// The mapping for images of size `image`, whose levels are at offset `levels`.
     pub(super) fn mapping(self, image: Size, levels: usize, layout: &mut Layout) -> Mapping {
         let steps = self.own.map_or_else(Vec::new, |own| {
             let counts = layout.reserve(LEVELS16 * size_of::<u32>());
@@ -93,16 +93,16 @@ impl Spreads {
         Mapping { steps, arguments }
     }
 
-    /// As many bytes as spreads and counts may take, without alignment.
+    /// Upper bound of the bytes of spreads and counts, without alignment.
     pub(super) const MAX_BYTES: usize = 3 * SPREAD_BYTES + LEVELS16 * size_of::<u32>();
 }
 
-/// The kernels that find the bounds of `method`.
+/// The kernels that compute an image's own bounds, if `method` needs them.
 pub(super) fn kernels(method: Method) -> &'static [Kernel] {
     if method.needs_local_bounds() { &[Kernel::Histogram, Kernel::LocalBounds] } else { &[] }
 }
 
-/// The steps that find an image's own bounds, and write their spread at `spread`.
+/// The steps that compute an image's own bounds and write their spread at offset `spread`.
 fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) -> [LaunchStep; 3] {
     let pixels = image.pixels() as u32;
     let histogram = Launch {
@@ -116,7 +116,7 @@ fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) 
             Argument::Memory(counts.start),
         ],
     };
-    // As NumPy does, the percentages become shares before anything else.
+    // NumPy divides percentages by 100 first; another order would round differently.
     let shares = [BOUND_PERCENTILES.0 / 100.0, BOUND_PERCENTILES.1 / 100.0];
     let parameters = [shares.as_bytes(), [pixels, 0].as_bytes()].concat();
     let bounds = Launch {

@@ -1,7 +1,7 @@
 //! A conversion as a list of launches, for images of one size.
 //!
-//! All memory of a sequence but the tensor lies in one block: first what is uploaded once (tables, resize weights), then the
-//! image's levels, then what the kernels leave for one another.
+//! All memory of a sequence except the tensor is one block: first the data that is uploaded once (tables, resize weights), then
+//! the image's levels, then intermediate results of the kernels.
 
 mod launch_step;
 mod layout;
@@ -16,18 +16,18 @@ use layout::{ALIGNMENT, Layout};
 use mapping::{Mapping, Spreads};
 use std::ops::Range;
 
-/// Why there is no sequence.
+/// Why a launch sequence can't be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SequenceError {
-    /// The specification can't be carried out, or a side of the image is too long.
+    /// The specification is invalid, or a side of the image is too long.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
-    /// There are no kernels for the conversion.
+    /// The conversion method has no kernels.
     #[error(
         "the conversion {method} has no CUDA kernels, so this model runs on the CPU only: set engine = \"onnxruntime\""
     )]
     Method {
-        /// The conversion.
+        /// The method.
         method: Method,
     },
     /// The image has too many pixels.
@@ -35,7 +35,7 @@ pub enum SequenceError {
     Pixels {
         /// Its size.
         found: Size,
-        /// The most that is taken.
+        /// The limit.
         most: usize,
     },
 }
@@ -55,26 +55,26 @@ impl LaunchSequence {
     /// The most pixels of an image, 256 Mi; the paper's largest has 2.6 million.
     pub const MAX_PIXELS: usize = 1 << 28;
 
-    /// What the sequence's memory, and each part in it, is aligned to, in bytes.
+    /// Alignment of the sequence's memory and of each part in it, in bytes.
     pub const ALIGNMENT: usize = ALIGNMENT;
 
-    /// The conversions that have kernels. The others run on the CPU only: no measurement recommends them.
+    /// The methods that have kernels. The others run on the CPU only, because no measurement recommends them.
     pub const METHODS: [Method; 5] = [Method::Naive, Method::Global, Method::Local, Method::Mixed, Method::Linear16];
 
-    /// Whether `spec` can be carried out by kernels.
+    /// Checks that kernels can carry out `spec`.
     ///
     /// # Errors
-    /// [`SequenceError::Conversion`] for a specification that [`Converter`] refuses, [`SequenceError::Method`] for one of another method
-    /// than [`LaunchSequence::METHODS`].
+    /// [`SequenceError::Conversion`] for a specification that [`Converter`] refuses, [`SequenceError::Method`] for a method that
+    /// is not in [`LaunchSequence::METHODS`].
     pub fn check(spec: &ConversionSpec) -> Result<(), SequenceError> {
         spec.validate()?;
         if Self::METHODS.contains(&spec.method) { Ok(()) } else { Err(SequenceError::Method { method: spec.method }) }
     }
 
-    /// The sequence for images of size `image`, no side being 0.
+    /// The sequence for images of size `image`, both sides above 0.
     ///
     /// # Errors
-    /// As [`LaunchSequence::check`]; and for a size that [`Converter`] refuses, or above [`LaunchSequence::MAX_PIXELS`].
+    /// As [`LaunchSequence::check`]; also for a size that [`Converter`] refuses or that exceeds [`LaunchSequence::MAX_PIXELS`].
     pub fn new(spec: &ConversionSpec, image: Size) -> Result<Self, SequenceError> {
         Self::check(spec)?;
         if image.height.max(image.width) > Converter::MAX_RADIOGRAPH_SIDE {
@@ -94,7 +94,7 @@ impl LaunchSequence {
         Ok(Self { image, output, fixed, levels, bytes: layout.bytes(), steps })
     }
 
-    /// As many bytes as the memory of any sequence for `spec` and images of up to `pixels` pixels may have.
+    /// Upper bound of [`bytes`](Self::bytes) for `spec` and images of up to `pixels` pixels.
     #[must_use]
     pub fn most_bytes(spec: &ConversionSpec, pixels: usize) -> usize {
         let side = pixels.min(Converter::MAX_RADIOGRAPH_SIDE as usize) as u32;
@@ -103,7 +103,7 @@ impl LaunchSequence {
         2 * pixels + height + width + Spreads::MAX_BYTES + 16 * Self::ALIGNMENT
     }
 
-    /// The kernels that plans for `spec` may use.
+    /// The kernels that sequences for `spec` may use.
     #[must_use]
     pub fn kernels(spec: &ConversionSpec) -> Vec<Kernel> {
         let mut kernels = mapping::kernels(spec.method).to_vec();
@@ -129,25 +129,25 @@ impl LaunchSequence {
         3 * self.output.pixels() * size_of::<f32>()
     }
 
-    /// What the memory begins with, before the first image.
+    /// The bytes at the start of the memory that are uploaded once, before the first image.
     #[must_use]
     pub fn fixed(&self) -> &[u8] {
         &self.fixed
     }
 
-    /// Where in the memory an image's levels go, row by row.
+    /// The range of the memory for an image's levels, row by row.
     #[must_use]
     pub fn levels(&self) -> Range<usize> {
         self.levels.clone()
     }
 
-    /// Bytes of its memory in all.
+    /// The size of its memory in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What is done for each image, in order.
+    /// The steps for each image, in order.
     #[must_use]
     pub fn steps(&self) -> &[LaunchStep] {
         &self.steps

@@ -1,4 +1,4 @@
-//! The launch that maps, resizes, normalises and lays out.
+//! The launch that maps levels, resizes, normalises and writes the tensor.
 
 use super::launch_step::{Argument, Launch};
 use super::layout::Layout;
@@ -8,7 +8,7 @@ use cellgate_models::conversion::pieces::{Axis, columns_first};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use zerocopy::IntoBytes as _;
 
-/// Output tiles, height by width, from the best on: the larger, the less of their input is read twice.
+/// Output tiles, best first. The larger a tile, the less input is read twice.
 const TILES: [Size; 6] = [
     Size { height: 32, width: 64 },
     Size { height: 32, width: 32 },
@@ -18,10 +18,10 @@ const TILES: [Size; 6] = [
     Size { height: 1, width: 32 },
 ];
 
-/// Shared memory that a tile may take: several blocks share the memory of a multiprocessor, 64 KiB on the smallest.
+/// Limit of a tile's shared memory in bytes. Several blocks share the memory of a multiprocessor: 64 KiB on the smallest GPUs.
 const SHARED_BYTES: usize = 32 << 10;
 
-/// An axis' windows on the device: the first input pixels, and the weights tap by tap.
+/// The windows of one axis on the device: offsets of the first input pixels and of the weights, tap by tap.
 #[derive(Debug)]
 struct Windows {
     axis: Axis,
@@ -38,7 +38,7 @@ impl Windows {
         Self { firsts: layout.fix(&firsts), weights: layout.fix(&weights), axis }
     }
 
-    /// The most input pixels that `tile` neighbouring output pixels come from.
+    /// The largest number of input pixels that `tile` neighbouring output pixels depend on.
     fn region(&self, tile: u32) -> u32 {
         let firsts: Vec<usize> = self.axis.windows().map(|window| window.first).collect();
         let widest = firsts.chunks(tile as usize).map(|tile| tile[tile.len() - 1] - tile[0]).max();
@@ -46,7 +46,7 @@ impl Windows {
     }
 }
 
-/// Both passes for images of one size.
+/// The windows of both passes for images of one size.
 #[derive(Debug)]
 pub(super) struct Axes {
     image: Size,
@@ -62,16 +62,16 @@ impl Axes {
         Self { image, output, x, y }
     }
 
-    /// As many bytes as the windows along one side may take, without alignment, from up to `input` pixels to `output`
-    /// pixels; to as many where there is no output.
+    /// Upper bound of the bytes of one axis' windows, without alignment, from up to `input` pixels to `output` pixels. `None`
+    /// keeps the number of pixels.
     pub(super) fn most_bytes(input: u32, output: Option<u32>) -> usize {
         let output = output.unwrap_or(input);
-        // A window is less than two widened pixels on both sides of its centre wide.
+        // A window reaches less than max(1, input / output) input pixels to each side of its centre.
         let taps = 2 * input.div_ceil(output) + 1;
         output as usize * (1 + taps as usize) * size_of::<u32>()
     }
 
-    /// The launch for images whose levels lie at `levels`.
+    /// The launch for images whose levels are at offset `levels`.
     pub(super) fn launch(&self, spec: &ConversionSpec, levels: usize, mapping: Arguments) -> Launch {
         let sixteen = mapping.kind == Kind::Cut;
         let columns_first = columns_first(self.image, self.output);
@@ -126,7 +126,7 @@ impl Axes {
     }
 }
 
-/// The kernels by tile and by pixel.
+/// The kernel that works by tile, and the one that works by pixel.
 pub(super) fn kernels(method: Method) -> [Kernel; 2] {
     if method == Method::Linear16 {
         [Kernel::ConvertTile16, Kernel::ConvertPixel16]

@@ -1,4 +1,4 @@
-//! What holds for plans of all sizes; that they are right is shown by running them, in the workspace's `tests`.
+//! Properties of sequences of every size. The workspace's `tests` run them and compare the tensors with the reference.
 
 use super::*;
 use cellgate_models::conversion::{Bounds, Distribution, Histogram};
@@ -37,7 +37,7 @@ fn check(spec: &ConversionSpec, image: Size) {
 
 proptest! {
     #[test]
-    fn the_bound_of_the_memory_holds(
+    fn the_memory_stays_below_its_upper_bound(
         height in 1..3000_u32,
         width in 1..3000_u32,
         to in proptest::option::of((1..3000_u32, 1..3000_u32)),
@@ -48,7 +48,7 @@ proptest! {
 }
 
 #[test]
-fn the_longest_sides_have_plans() {
+fn the_longest_sides_have_sequences() {
     for method in LaunchSequence::METHODS {
         for (height, width) in [(65_535, 1), (1, 65_535), (65_535, 4000)] {
             for size in [None, Some(Size { height: 1, width: 1 }), Some(Size { height: 16_384, width: 1024 })] {
@@ -59,7 +59,7 @@ fn the_longest_sides_have_plans() {
 }
 
 #[test]
-fn an_electrode_goes_through_shared_memory_and_a_great_reduction_pixel_by_pixel() {
+fn an_electrode_is_converted_by_tiles_and_a_great_reduction_by_pixels() {
     let kernel = |image, size| {
         let sequence = LaunchSequence::new(&spec(Method::Global, Some(size)), image).unwrap();
         launches(&sequence).map(|launch| (launch.kernel, launch.blocks, launch.shared_bytes)).collect::<Vec<_>>()
@@ -71,15 +71,22 @@ fn an_electrode_goes_through_shared_memory_and_a_great_reduction_pixel_by_pixel(
 }
 
 #[test]
-fn what_the_reference_refuses_is_refused() {
-    let refused = |spec: &ConversionSpec, height, width| {
-        LaunchSequence::new(spec, Size { height, width }).unwrap_err().to_string()
-    };
+fn sizes_and_specifications_that_the_reference_refuses_are_refused() {
+    let refused = |spec: &ConversionSpec, height, width| LaunchSequence::new(spec, Size { height, width }).unwrap_err();
     let naive = spec(Method::Naive, None);
-    assert_eq!(refused(&naive, 65_536, 1), "radiograph of 65536x1 pixels: expected sides of at most 65535 pixels");
-    let text = refused(&naive, 65_535, 5000);
-    assert_eq!(text, "radiograph of 65535x5000 pixels: expected at most 268435456 pixels in all");
-    assert!(refused(&ConversionSpec::new(Method::Global), 5, 5).contains("bounds: found nothing"));
+    let found = Size { height: 65_536, width: 1 };
+    let too_long = refused(&naive, found.height, found.width);
+    assert_eq!(too_long, ConversionError::RadiographSize { found }.into());
+    let found = Size { height: 65_535, width: 5000 };
+    let too_large = refused(&naive, found.height, found.width);
+    assert_eq!(too_large, SequenceError::Pixels { found, most: LaunchSequence::MAX_PIXELS });
+    let without_bounds = refused(&ConversionSpec::new(Method::Global), 5, 5);
+    assert!(
+        matches!(without_bounds, SequenceError::Conversion(ConversionError::Spec { member: "bounds", .. })),
+        "{without_bounds:?}"
+    );
+    let method = SequenceError::Method { method: Method::Clahe };
+    insta::assert_snapshot!("errors", format!("{too_large}\n{method}"));
 }
 
 #[test]

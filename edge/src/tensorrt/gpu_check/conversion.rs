@@ -1,4 +1,4 @@
-//! The kernels against the reference, and their rates against the GPU's own.
+//! Compares the kernels with the reference, and their rates with the copy rate of the GPU's memory.
 
 use super::Row;
 use crate::convert::LaunchSequence;
@@ -8,15 +8,15 @@ use cellgate_models::model::Model;
 use cellgate_models::radiograph::Radiograph;
 use std::time::{Duration, Instant};
 
-/// Conversions that a rate is taken over.
+/// Number of conversions that a rate is measured over.
 const CONVERSIONS: u32 = 200;
 /// The paper's largest electrode.
 const LARGEST: Size = Size { height: 2115, width: 1219 };
 
-/// Every method that has kernels on `named` and three images that are made here, each value compared with the reference.
+/// Converts `named` and three generated images with every method that has kernels, and compares each value with the reference.
 pub(super) fn kernels(model: &Model, named: &[Radiograph]) -> Row {
-    let made = [noise(LARGEST, 1), noise(LARGEST, 2), noise(Size { height: 1, width: 1 }, 3)];
-    let [a, b, c] = made.each_ref().map(Radiograph::view);
+    let generated = [noise(LARGEST, 1), noise(LARGEST, 2), noise(Size { height: 1, width: 1 }, 3)];
+    let [a, b, c] = generated.each_ref().map(Radiograph::view);
     let radiographs: Vec<_> = in_turns(a, b, c).into_iter().chain(named.iter().map(Radiograph::view)).collect();
     let (mut values, mut different, mut largest_ulp) = (0, 0, 0);
     for spec in specs(model) {
@@ -32,20 +32,21 @@ pub(super) fn kernels(model: &Model, named: &[Radiograph]) -> Row {
             }
         }
     }
-    let images = named.len() + made.len();
-    let on = format!("{images} images ({} of them made here), {} methods", made.len(), LaunchSequence::METHODS.len());
-    let looked = match different {
+    let images = named.len() + generated.len();
+    let on =
+        format!("{images} images ({} of them generated), {} methods", generated.len(), LaunchSequence::METHODS.len());
+    let compared = match different {
         0 => Ok(format!("byte-equal with the CPU: yes; {on}, {values} values")),
         _ => Err(format!(
-            "byte-equal with the CPU: no; {different} of {values} values differ, by {largest_ulp} units in the last place at \
-             most; {on}"
+            "byte-equal with the CPU: no; {different} of {values} values differ, by at most {largest_ulp} units in the last \
+             place; {on}"
         )),
     };
     let figures = [("images", images as f64), ("values", values as f64), ("different_values", different as f64)];
-    Row::of("kernels", looked).with_figures(figures)
+    Row::of("kernels", compared).with_figures(figures)
 }
 
-/// All methods that have kernels, at the model's size and with its bounds where it has any.
+/// All methods that have kernels, with the model's size and bounds; defaults where the model has none.
 fn specs(model: &Model) -> impl Iterator<Item = ConversionSpec> {
     let own = model.conversion();
     let bounds = own.bounds.or_else(|| Bounds::new(1700, 2800).ok());
@@ -56,7 +57,7 @@ fn specs(model: &Model) -> impl Iterator<Item = ConversionSpec> {
     })
 }
 
-/// Levels of the paper's range that repeat only after 2^32 pixels.
+/// Pseudo-random levels in the paper's range, which repeat only after 2^32 pixels.
 fn noise(size: Size, seed: u32) -> Radiograph {
     let mut state = seed;
     let next = || {
@@ -67,7 +68,7 @@ fn noise(size: Size, seed: u32) -> Radiograph {
     Radiograph::new(size.width, size.height, levels).expect("as many levels as pixels")
 }
 
-/// The rate at which the GPU copies its own memory, in bytes per second in the row's figures and beside it.
+/// Measures the rate at which the GPU copies within its own memory. Returns the row, and the rate in bytes per second.
 pub(super) fn copy() -> (Row, Option<f64>) {
     match copy_rate() {
         Ok(rate) => {
@@ -78,13 +79,13 @@ pub(super) fn copy() -> (Row, Option<f64>) {
     }
 }
 
-/// The model's conversion of the largest electrode, beside the rate of [`copy`].
+/// Measures the model's conversion of the largest electrode, and compares it with the rate of [`copy`].
 pub(super) fn rate(model: &Model, copy: Option<f64>) -> Row {
     in_parts(model, copy)
         .unwrap_or_else(|error| Row::failure("conversion", error.to_string()).losing_gpu(error.is_context_lost()))
 }
 
-/// The same, part by part.
+/// Measures the steps of the conversion.
 fn in_parts(model: &Model, copy: Option<f64>) -> Result<Row, CudaError> {
     let start = Instant::now();
     let mut converter = CudaConverter::new(model.conversion(), LARGEST.pixels())?;
@@ -97,7 +98,7 @@ fn in_parts(model: &Model, copy: Option<f64>) -> Result<Row, CudaError> {
     let found = format!(
         "{LARGEST} to 3x{size}, {}: kernels {}, {}{share}; levels to pinned memory {}, {}; from there to the GPU {}, {}; ready in \
          {:.2} s",
-        if is_graph { "as a graph" } else { "one by one" },
+        if is_graph { "launched as a graph" } else { "launched one by one" },
         us(kernels),
         gb_per_s(own),
         us(staging),
@@ -115,7 +116,7 @@ fn in_parts(model: &Model, copy: Option<f64>) -> Result<Row, CudaError> {
     ]))
 }
 
-/// A time below a clock's resolution counts as a nanosecond.
+/// Bytes per second. A time below the clock's resolution counts as a nanosecond.
 fn per_second(bytes: usize, time: Duration) -> f64 {
     bytes as f64 / time.max(Duration::from_nanos(1)).as_secs_f64()
 }

@@ -1,14 +1,14 @@
-//! How long each stage of a part takes on the GPU.
+//! Measures the stages of judging a part on the GPU.
 
 use super::{GpuCheckOptions, Row};
 use crate::percentile::percentile;
 use crate::pipeline::{Pipeline, Times};
 use std::time::{Duration, Instant};
 
-/// A stage's name, what its time is of, and where it stands.
+/// A stage: the name of its row, what its time covers, and how to read it from the times.
 type Stage = (&'static str, &'static str, fn(&(Times, Duration)) -> Duration);
 
-/// The stages, and all of it.
+/// The stages, and the whole judgement.
 const STAGES: [Stage; 4] = [
     ("latency read", "file, decoding in the sandbox, digest", |(times, _)| times.read),
     ("latency convert", "levels to the GPU and kernels, by its clock", |(times, _)| times.convert),
@@ -16,10 +16,10 @@ const STAGES: [Stage; 4] = [
     ("latency all", "from the path to the verdict", |&(_, whole)| whole),
 ];
 
-/// The rows' names, which are there whatever is found.
+/// The names of the rows, which every table has.
 pub(super) const WHATS: [&str; 4] = [STAGES[0].0, STAGES[1].0, STAGES[2].0, STAGES[3].0];
 
-/// A row for each stage, of `options.rounds` judgements of its images in turns.
+/// Judges the images of `options` in turn, `options.rounds` times in all. Returns a row for each stage.
 pub(super) fn rows(pipeline: &mut Pipeline, options: &GpuCheckOptions) -> [Row; 4] {
     if options.images.is_empty() {
         return WHATS.map(|what| Row::skipped(what, "no images were named"));
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stages_row_has_the_times_of_its_slowest() {
+    fn a_row_has_the_percentiles_of_its_times() {
         let row = row("latency infer", "the network", (1..=1000).map(Duration::from_millis));
         assert_eq!(row.finding.found, "p50   501.00  p99   990.00  p99.9   999.00 ms of 1000; the network");
         assert_eq!(row.finding.figures["p99.9_ms"], 999.0);

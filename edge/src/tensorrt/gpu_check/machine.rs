@@ -1,4 +1,4 @@
-//! What the machine brings: driver, GPU, libraries. Each is looked at whether the others are there or not.
+//! The machine: driver, GPU, libraries. Each is checked independently of the others.
 
 use super::Row;
 use crate::convert::cuda::{driver_version, nvrtc_version};
@@ -7,19 +7,19 @@ use cellgate_models::plan::cache::Gpu;
 use cellgate_models::plan::{Library, TensorRt, probe};
 use std::path::Path;
 
-/// Where the kernel module says its version.
+/// Where the kernel module reports its version.
 const MODULE: &str = "/proc/driver/nvidia/version";
 
-/// The CUDA version that the driver's library serves, and the kernel module beside it; and whether it can be used.
+/// The CUDA version of the driver's library, the version of the kernel module, and whether the driver can be used.
 pub(super) fn driver() -> (Row, bool) {
     let module = match module(Path::new(MODULE)) {
         Some(version) => format!("kernel module: {version}"),
-        None => format!("kernel module: none says its version in {MODULE}"),
+        None => format!("kernel module: no version in {MODULE}"),
     };
     let version = driver_version();
     let is_usable = version.is_ok();
-    let looked = version.map(|(major, minor)| format!("for CUDA {major}.{minor}; {module}"));
-    (Row::of("driver", looked.map_err(|error| format!("{error}; {module}"))), is_usable)
+    let found = version.map(|(major, minor)| format!("for CUDA {major}.{minor}; {module}"));
+    (Row::of("driver", found.map_err(|error| format!("{error}; {module}"))), is_usable)
 }
 
 /// The first line without its label, `NVIDIA UNIX x86_64 Kernel Module 580.95.05 ...`.
@@ -30,10 +30,10 @@ fn module(path: &Path) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// The GPU at hand, which only a driver knows.
+/// This machine's GPU, which only a driver can name.
 pub(super) fn gpu(has_driver: bool) -> (Row, Option<Gpu>) {
     if !has_driver {
-        return (Row::failure("GPU", "none without a driver"), None);
+        return (Row::failure("GPU", "not known without a driver"), None);
     }
     match gpu::detect() {
         Ok(gpu) => (Row::ok("GPU", gpu.to_string()), Some(gpu)),
@@ -43,11 +43,11 @@ pub(super) fn gpu(has_driver: bool) -> (Row, Option<Gpu>) {
 
 /// The compiler of the kernels.
 pub(super) fn nvrtc() -> Row {
-    let looked = nvrtc_version();
-    Row::of("NVRTC", looked.map(|(major, minor)| format!("{major}.{minor}")).map_err(|error| error.to_string()))
+    let version = nvrtc_version();
+    Row::of("NVRTC", version.map(|(major, minor)| format!("{major}.{minor}")).map_err(|error| error.to_string()))
 }
 
-/// TensorRT, or why there is none that can be used.
+/// TensorRT, or why it can't be used.
 pub(super) fn tensorrt(folder: Option<&Path>) -> (Row, Option<TensorRt>) {
     match probe(Library::Builder, folder) {
         Ok(found) => (Row::ok("TensorRT", found.to_string()), Some(found.tensorrt)),

@@ -1,7 +1,7 @@
-//! What only a machine with a GPU can show, as the rows of one table: driver, libraries, the kernels against the reference, rates,
-//! plans, parity, latencies.
+//! The checks that need a machine with a GPU, as the rows of one table: driver, libraries, kernels compared with the reference,
+//! rates, plans, parity, latencies.
 //!
-//! Without a GPU the table has the same rows: what is missing is a failure, and what could not be looked at for it is one too.
+//! The table has the same rows on every machine. A missing component is a failure, and so is each check that can't run without it.
 
 mod conversion;
 mod latency;
@@ -19,76 +19,75 @@ use cellgate_models::radiograph::{self, Radiograph, RadiographLimits};
 use plan::NO_GPU;
 use row::Row;
 
-/// Each precision has its rows, whether the model has a network of it or not.
+/// The precisions. Each has its rows, even if the model has no network of it.
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F16];
 
-/// Why nothing can be looked at after that: what is started on such a GPU fails too, or never ends.
+/// Why no check uses the GPU after it was lost: work on such a GPU fails too, or never ends.
 const LOST: &str = "the GPU was lost before";
 
-/// Looks at everything, one row after the other, each told to `tell` as soon as it is there. Once the GPU was lost, nothing more
-/// is tried on it.
-pub fn examine(model: &Model, options: &GpuCheckOptions, tell: &mut dyn FnMut(Finding)) {
-    let mut table = Table { tell, precision: None, why_not: None };
+/// Runs all checks in order and passes each row to `report` as soon as it is known. After the GPU was lost, no check uses it.
+pub fn examine(model: &Model, options: &GpuCheckOptions, report: &mut dyn FnMut(Finding)) {
+    let mut table = Table { report, precision: None, obstacle: None };
     let (row, has_driver) = machine::driver();
-    table.tell(row);
+    table.add(row);
     let (row, gpu) = machine::gpu(has_driver);
-    table.tell(row);
-    table.why_not = gpu.is_none().then_some(NO_GPU);
-    table.tell(machine::nvrtc());
+    table.add(row);
+    table.obstacle = gpu.is_none().then_some(NO_GPU);
+    table.add(machine::nvrtc());
     let (row, tensorrt) = machine::tensorrt(options.activation.engine.tensorrt.libraries.as_deref());
-    table.tell(row);
-    table.tell(about(model));
+    table.add(row);
+    table.add(about(model));
     let (row, images) = read(options);
-    table.tell(row);
-    table.look("kernels", || conversion::kernels(model, &images));
+    table.add(row);
+    table.check("kernels", || conversion::kernels(model, &images));
     let mut copy = None;
-    table.look("copy rate", || {
+    table.check("copy rate", || {
         let row;
         (row, copy) = conversion::copy();
         row
     });
-    table.look("conversion", || conversion::rate(model, copy));
+    table.check("conversion", || conversion::rate(model, copy));
     for precision in PRECISIONS {
         table.precision = Some(precision);
         judge(plan::Wanted::new(model, precision, options, gpu.as_ref(), tensorrt), options, &mut table);
     }
 }
 
-/// Where the rows go.
+/// The table under construction.
 struct Table<'t> {
-    tell: &'t mut dyn FnMut(Finding),
-    /// Of which the rows are that come now.
+    report: &'t mut dyn FnMut(Finding),
+    /// The precision of the rows that follow.
     precision: Option<Precision>,
-    /// Why nothing can be looked at on the GPU.
-    why_not: Option<&'static str>,
+    /// Why checks on the GPU can't run.
+    obstacle: Option<&'static str>,
 }
 
 impl Table<'_> {
-    fn tell(&mut self, row: Row) {
+    fn add(&mut self, row: Row) {
         if row.is_gpu_lost {
-            self.why_not = Some(LOST);
+            self.obstacle = Some(LOST);
         }
         let row = match self.precision {
             Some(precision) => row.with_precision(precision),
             None => row,
         };
-        (self.tell)(row.finding);
+        (self.report)(row.finding);
     }
 
-    /// What is seen on the GPU, or why nothing is.
-    fn look(&mut self, what: &'static str, look: impl FnOnce() -> Row) {
-        match self.why_not {
+    /// Runs a check on the GPU, or adds a row with the obstacle.
+    fn check(&mut self, what: &'static str, check: impl FnOnce() -> Row) {
+        match self.obstacle {
             Some(why) => self.missing(&[what], why),
-            None => self.tell(look()),
+            None => self.add(check()),
         }
     }
 
     fn missing(&mut self, whats: &[&'static str], why: &str) {
-        whats.iter().for_each(|&what| self.tell(Row::failure(what, format!("not looked at: {why}"))));
+        whats.iter().for_each(|&what| self.add(Row::failure(what, format!("not checked: {why}"))));
     }
 }
 
-/// The model, in a line.
+/// The model in one line.
 fn about(model: &Model) -> Row {
     let networks: Vec<_> = model.manifest().networks.iter().map(|network| network.precision.name()).collect();
     let spec = model.conversion();
@@ -103,7 +102,7 @@ fn about(model: &Model) -> Row {
     Row::ok("model", found)
 }
 
-/// The named images, where all can be read.
+/// Reads the named images. Returns none if one of them can't be read.
 fn read(options: &GpuCheckOptions) -> (Row, Vec<Radiograph>) {
     let what = "images";
     let read = options.images.iter().map(|path| radiograph::read(path, &RadiographLimits::default()));
@@ -114,41 +113,41 @@ fn read(options: &GpuCheckOptions) -> (Row, Vec<Radiograph>) {
     }
 }
 
-/// Plan, golden images and latencies of one precision.
+/// Checks plan, golden images and latencies of one precision.
 fn judge(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckOptions, table: &mut Table<'_>) {
     let (built, loaded, parity) = ("plan built", "plan loaded", "parity");
     let [read, convert, infer, all] = latency::WHATS;
     let whats = [built, loaded, parity, read, convert, infer, all];
-    if table.why_not == Some(LOST) {
+    if table.obstacle == Some(LOST) {
         return table.missing(&whats, LOST);
     }
     let wanted = match wanted {
         Ok(wanted) => wanted,
         Err(why) => {
-            table.tell(Row::failure(built, format!("not built: {why}")));
+            table.add(Row::failure(built, format!("not built: {why}")));
             return table.missing(&whats[1..], "no plan was built");
         }
     };
     let (row, is_built) = wanted.build();
-    table.tell(row);
+    table.add(row);
     if !is_built {
         return table.missing(&whats[1..], "no plan was built");
     }
     let (row, loaded) = wanted.load();
-    table.tell(row);
+    table.add(row);
     match loaded {
         plan::Loaded::Proven(mut pipeline) => {
-            table.tell(wanted.parity(&mut pipeline));
-            match table.why_not {
+            table.add(wanted.parity(&mut pipeline));
+            match table.obstacle {
                 Some(why) => table.missing(&whats[3..], why),
-                None => latency::rows(&mut pipeline, options).into_iter().for_each(|row| table.tell(row)),
+                None => latency::rows(&mut pipeline, options).into_iter().for_each(|row| table.add(row)),
             }
         }
         plan::Loaded::Disproven(why) => {
-            table.tell(Row::failure(parity, why));
-            table.missing(&whats[3..], "a golden image did not get its score");
+            table.add(Row::failure(parity, why));
+            table.missing(&whats[3..], "a golden image has another score than expected");
         }
-        plan::Loaded::Not => table.missing(&whats[2..], table.why_not.unwrap_or("no plan was loaded")),
+        plan::Loaded::Failed => table.missing(&whats[2..], table.obstacle.unwrap_or("no plan was loaded")),
     }
 }
 
@@ -157,19 +156,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_lost_gpu_nothing_more_is_tried_on_it() {
+    fn after_a_lost_gpu_no_check_uses_it() {
         let mut rows = Vec::new();
-        let mut tell = |finding: Finding| rows.push(finding);
-        let mut table = Table { tell: &mut tell, precision: None, why_not: None };
-        table.look("kernels", || Row::failure("kernels", "differ"));
-        table.look("copy rate", || Row::failure("copy rate", "no answer").losing_gpu(true));
+        let mut report = |finding: Finding| rows.push(finding);
+        let mut table = Table { report: &mut report, precision: None, obstacle: None };
+        table.check("kernels", || Row::failure("kernels", "differ"));
+        table.check("copy rate", || Row::failure("copy rate", "no answer").losing_gpu(true));
         table.precision = Some(Precision::F16);
-        table.look("conversion", || panic!("it might never end"));
-        table.tell(Row::ok("images", "none"));
-        table.missing(&["parity"], table.why_not.unwrap_or_default());
+        table.check("conversion", || panic!("it might never end"));
+        table.add(Row::ok("images", "none"));
+        table.missing(&["parity"], table.obstacle.unwrap_or_default());
         let found: Vec<_> = rows.iter().map(|row| row.found.as_str()).collect();
-        let lost = "not looked at: the GPU was lost before";
-        assert_eq!(found, ["differ", "no answer", lost, "none", lost]);
+        let lost = format!("not checked: {LOST}");
+        assert_eq!(found, ["differ", "no answer", &lost, "none", &lost]);
         assert_eq!(rows[2].precision, Some(Precision::F16));
     }
 }

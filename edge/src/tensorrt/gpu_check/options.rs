@@ -1,16 +1,16 @@
-//! What `gpu-check` is asked to look at.
+//! The options of `gpu-check`.
 
 use crate::pipeline::Activation;
 use std::path::PathBuf;
 
-/// What to look at.
+/// The options of `gpu-check`.
 #[derive(Debug, Clone)]
 pub struct GpuCheckOptions {
-    /// Radiographs, besides three that are made here.
+    /// Radiographs, in addition to three generated ones.
     pub images: Vec<PathBuf>,
-    /// How often each precision judges one of them.
+    /// Number of images that each precision judges.
     pub rounds: usize,
-    /// How TensorRT is found, where plans are kept, and how images are decoded; `precision`, the engine's choice and
-    /// whether plans are kept are not looked at.
+    /// How TensorRT is found, where plans are kept, and how images are decoded. `precision`, the choice of the engine and
+    /// whether plans are kept are ignored.
     pub activation: Activation,
 }

@@ -1,4 +1,4 @@
-//! A precision's plan: built into the cache, then taken from there as the appliance takes it, and proven.
+//! The plan of one precision: built into the cache, then loaded from there as the appliance does, and proven.
 
 use super::{GpuCheckOptions, Row};
 use crate::finding::FindingState;
@@ -11,10 +11,10 @@ use cellgate_models::plan::{BuildRequest, ComputeCapability, PlanError, Target, 
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// Why nothing can be looked at without a GPU.
+/// Why checks on the GPU can't run on a machine without one.
 pub(super) const NO_GPU: &str = "there is no GPU";
 
-/// A plan, with all that decides on it.
+/// A plan, with everything that identifies it.
 pub(super) struct Wanted<'a> {
     model: &'a Model,
     network: &'a [u8],
@@ -24,19 +24,19 @@ pub(super) struct Wanted<'a> {
     tensorrt: TensorRt,
 }
 
-/// What became of a kept plan.
+/// The result of loading a kept plan.
 pub(super) enum Loaded {
-    /// All golden images got their scores.
+    /// All golden images have their expected scores.
     Proven(Box<Pipeline>),
-    /// One did not, and why.
+    /// A golden image has another score; the text says which.
     Disproven(String),
-    /// It does not run.
-    Not,
+    /// The plan can't run.
+    Failed,
 }
 
 impl<'a> Wanted<'a> {
     /// # Errors
-    /// All that is missing, in words.
+    /// A text that names everything that is missing.
     pub(super) fn new(
         model: &'a Model,
         precision: Precision,
@@ -77,68 +77,66 @@ impl<'a> Wanted<'a> {
         PlanPlace { plans, key, libraries: libraries.as_deref() }.open()
     }
 
-    /// Has TensorRT build the plan for the GPU at hand, whatever is known of it, and keeps it.
+    /// Builds the plan for this machine's GPU, even if TensorRT does not list such a GPU, and keeps it.
     pub(super) fn build(&self) -> (Row, bool) {
         let start = Instant::now();
         let unlisted = unlisted(self.gpu.capability());
         match self.build_and_store() {
             Ok(bytes) => {
                 let seconds = start.elapsed().as_secs_f64();
-                let expected = unlisted.map_or(String::new(), |words| format!(", against expectation: {words}"));
-                let found = format!("in {seconds:.1} s, {:.1} MB, and kept{expected}", bytes as f64 / 1e6);
+                let note = unlisted.map_or(String::new(), |unlisted| format!("; unexpected, because {unlisted}"));
+                let found = format!("built in {seconds:.1} s, {:.1} MB, and kept{note}", bytes as f64 / 1e6);
                 (Row::ok("plan built", found).with_figures([("seconds", seconds), ("bytes", bytes as f64)]), true)
             }
             Err(error) => {
-                let asked =
-                    unlisted.map_or(String::new(), |words| format!("{words}; asked nevertheless, it answers: "));
-                (Row::failure("plan built", format!("{asked}{}", one_line(&error))), false)
+                let note = unlisted.map_or(String::new(), |unlisted| format!("{unlisted}; tried nevertheless: "));
+                (Row::failure("plan built", format!("{note}{}", one_line(&error))), false)
             }
         }
     }
 
     fn build_and_store(&self) -> Result<usize, NoPlan> {
         let &Self { network, precision, .. } = self;
-        // It takes minutes with TensorRT 11.
-        tracing::info!("building the plan of {precision} for {}", self.gpu);
+        tracing::info!(event = "plan_build_started", %precision, gpu = %self.gpu, "building a plan");
         let library = self.tensorrt_options().libraries.clone();
         let request = BuildRequest { network, precision, target: Target::Device, library };
-        // Before the minutes that building takes.
+        // Opened before the build, which takes minutes with TensorRT 11.
         let cache = self.cache()?;
         let plan = build(&request, self.key(), &|_| ControlFlow::Continue(()))?;
         cache.store(&plan)?;
         Ok(plan.plan().len())
     }
 
-    /// The kept plan as a pipeline that has met all golden scores.
+    /// Loads the kept plan as a pipeline, and proves it with the golden images.
     pub(super) fn load(&self) -> (Row, Loaded) {
         let what = "plan loaded";
         let kept = match self.kept() {
             Ok(kept) => kept,
-            Err(why) => return (Row::failure(what, why), Loaded::Not),
+            Err(why) => return (Row::failure(what, why), Loaded::Failed),
         };
         let start = Instant::now();
         let activated = self.activate(&kept);
         let seconds = start.elapsed().as_secs_f64();
-        let refused = unlisted(self.gpu.capability()).map_or("", |_| "; the appliance refuses such a GPU beforehand");
+        let refused = unlisted(self.gpu.capability()).map_or("", |_| "; the appliance refuses such a GPU");
         let loaded = |state, proven: &str, building: &str| {
-            let found = format!("the kept one, authentic; loaded in {seconds:.1} s{proven}{building}{refused}");
+            let found = format!("the kept plan is authentic; loaded in {seconds:.1} s{proven}{building}{refused}");
             Row::new(what, state, found).with_figures([("seconds", seconds)])
         };
         match activated {
             Ok((pipeline, is_plan_new)) => {
                 let (state, building) = match is_plan_new {
                     false => (FindingState::Ok, "; nothing was built"),
-                    true => (FindingState::Failure, "; TensorRT refused it, and it was built anew"),
+                    true => (FindingState::Failure, "; TensorRT refused it, and it was rebuilt"),
                 };
-                (loaded(state, " with the golden images", building), Loaded::Proven(Box::new(pipeline)))
+                (loaded(state, " including the golden images", building), Loaded::Proven(Box::new(pipeline)))
             }
-            // Whether it was built anew, the error does not say.
+            // The error does not tell whether the plan was rebuilt.
             Err(ActivationError::Proof(error @ ProofError::Score { .. })) => {
                 (loaded(FindingState::Ok, "", ""), Loaded::Disproven(one_line(&error)))
             }
             Err(error) => {
-                let row = Row::failure(what, format!("the kept one: {}", error.in_one_line()));
-                (row.losing_gpu(error.is_lost()), Loaded::Not)
+                let row = Row::failure(what, format!("the kept plan: {}", error.in_one_line()));
+                (row.losing_gpu(error.is_lost()), Loaded::Failed)
             }
         }
     }
@@ -148,14 +146,14 @@ impl<'a> Wanted<'a> {
         match cache.lookup(&key) {
             Lookup::Hit(plan) => Ok(plan),
             Lookup::Missing => {
-                Err(format!("{}: the plan that was built just now is not there", cache.path(&key).display()))
+                Err(format!("{}: the plan that was built just now is missing", cache.path(&key).display()))
             }
             Lookup::Refused { path, reason } => Err(format!("{}: {reason}", path.display())),
         }
     }
 
-    /// As the appliance does, and whether the plan was built anew for it; on a GPU that TensorRT does not list the appliance would
-    /// refuse, so there the plan is tried here.
+    /// Activates the plan as the appliance does. Also returns whether the plan was rebuilt for that. The appliance refuses a GPU
+    /// that TensorRT does not list; on such a GPU the kept plan is run directly.
     fn activate(&self, kept: &AuthenticPlan) -> Result<(Pipeline, bool), ActivationError> {
         let mut activation = Activation { precision: self.precision, ..self.options.activation.clone() };
         activation.engine.choice = EngineChoice::TensorRt;
@@ -168,17 +166,17 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Each golden image's score once more, through the sandbox as any image's, against what the trainer expects.
+    /// Scores each golden image again, through the sandbox like any image, and compares the scores with the trainer's.
     pub(super) fn parity(&self, pipeline: &mut Pipeline) -> Row {
         let what = "parity";
-        // Of the deviation's share of what is tolerated, the deviation, and the tolerance.
+        // The largest ratio of deviation to tolerance, with that deviation and tolerance.
         let mut worst = (0.0, 0.0, 0.0);
         let golden = self.model.golden();
         let images = golden.len();
         for golden in golden {
             let judgement = pipeline.judge(&self.model.path().join(golden.name()));
             let (Some(found), Some(expected)) = (judgement.score, golden.expected(self.precision)) else {
-                let detail = judgement.detail.unwrap_or_else(|| "the model expects no score".to_owned());
+                let detail = judgement.detail.unwrap_or_else(|| "the model has no expected score".to_owned());
                 let row = Row::failure(what, format!("{}: {detail}", golden.name()));
                 return row.losing_gpu(pipeline.is_lost());
             };
@@ -193,15 +191,14 @@ impl<'a> Wanted<'a> {
             }
         }
         let (_, deviation, tolerance) = worst;
-        let found =
-            format!("golden images: {images}; the worst deviates by {deviation:.1e} of {tolerance:.1e} tolerated");
+        let found = format!("golden images: {images}; largest deviation {deviation:.1e}, tolerance {tolerance:.1e}");
         Row::ok(what, found).with_figures([("images", images as f64), ("worst_deviation", deviation.into())])
     }
 }
 
-/// What is to be said of a GPU that this TensorRT does not list; TensorRT 11 lists none.
+/// A note about a GPU that this TensorRT does not list. TensorRT 11 has no list.
 fn unlisted(asked: ComputeCapability) -> Option<String> {
-    match asked.check_at_hand() {
+    match asked.check_local() {
         Err(PlanError::Target { flavour, expected, .. }) => Some(format!("{flavour} lists {expected}, not {asked}")),
         _ => None,
     }
@@ -215,9 +212,12 @@ mod tests {
     #[test]
     fn a_gpu_that_is_not_listed_is_named_beside_those_that_are() {
         assert_eq!(unlisted(ComputeCapability::new(8, 6)), None);
-        let words = unlisted(ComputeCapability::new(9, 0));
-        let listed = "TensorRT for RTX lists sm75, sm80, sm86, sm89, sm120, sm121, not sm90";
-        // TensorRT 11 lists none.
-        assert_eq!(words.as_deref(), (!CAPABILITIES.is_empty()).then_some(listed));
+        let note = unlisted(ComputeCapability::new(9, 0));
+        // TensorRT 11 has no list.
+        assert_eq!(note.is_some(), !CAPABILITIES.is_empty());
+        if let Some(note) = note {
+            assert!(note.contains("sm90"), "{note}");
+            assert!(CAPABILITIES.iter().all(|listed| note.contains(&listed.to_string())), "{note}");
+        }
     }
 }

@@ -5,56 +5,56 @@ use cellgate_models::model::Precision;
 
 /// How many columns the table has.
 const COLUMNS: usize = 120;
-/// Where the text begins, behind state and name.
+/// The column of the text, after state and name.
 const INDENT: usize = 30;
 
-/// A finding, and what it means for those after it.
+/// A finding, and whether the GPU was lost.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) finding: Finding,
-    /// Whether the GPU was lost, so that nothing else in this process can be found out from it.
+    /// Whether the GPU was lost, so that this process can't use it any more.
     pub(super) is_gpu_lost: bool,
 }
 
 impl Row {
-    /// A row of that state.
+    /// A row with that state.
     pub(super) fn new(what: &'static str, state: FindingState, found: impl Into<String>) -> Self {
         Self { finding: Finding::new(what, state, found), is_gpu_lost: false }
     }
 
-    /// A row of what is as it should be.
+    /// A row for a check that passed.
     pub(super) fn ok(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Ok, found)
     }
 
-    /// A row of what was not asked for.
+    /// A row for a check that was not requested.
     pub(super) fn skipped(what: &'static str, found: impl Into<String>) -> Self {
         Self::new(what, FindingState::Skipped, found)
     }
 
-    /// A row of what is wrong; an error that lists places line by line becomes one line.
+    /// A row for a check that failed. A text of several lines becomes one line.
     pub(super) fn failure(what: &'static str, found: impl AsRef<str>) -> Self {
         let found: Vec<_> = found.as_ref().split_whitespace().collect();
         Self::new(what, FindingState::Failure, found.join(" "))
     }
 
-    /// The row that becomes of a look.
-    pub(super) fn of(what: &'static str, looked: Result<String, String>) -> Self {
-        looked.map_or_else(|error| Self::failure(what, error), |found| Self::ok(what, found))
+    /// The row for the result of a check.
+    pub(super) fn of(what: &'static str, result: Result<String, String>) -> Self {
+        result.map_or_else(|error| Self::failure(what, error), |found| Self::ok(what, found))
     }
 
-    /// The same, of that precision.
+    /// The row with that precision.
     pub(super) fn with_precision(mut self, precision: Precision) -> Self {
         self.finding.precision = Some(precision);
         self
     }
 
-    /// The same, with which the GPU was lost where that is so.
+    /// The row, marked if the GPU was lost.
     pub(super) fn losing_gpu(self, is_gpu_lost: bool) -> Self {
         Self { is_gpu_lost, ..self }
     }
 
-    /// The same, with the figures that its text has rounded.
+    /// The row with the exact figures, which its text rounds.
     pub(super) fn with_figures<const N: usize>(mut self, figures: [(&'static str, f64); N]) -> Self {
         self.finding.figures = figures.into();
         self
@@ -77,7 +77,7 @@ pub fn to_lines(finding: &Finding) -> String {
 fn lines(state: &str, name: &str, text: &str) -> String {
     let mut all = format!("{state:<8} {name:<20}");
     let mut column = all.chars().count();
-    // Between two spaces that align a number there is no word.
+    // Two neighbouring spaces, which align a number, enclose an empty word.
     for word in text.split(' ') {
         let width = word.chars().count();
         if column > INDENT && column + 1 + width > COLUMNS {

@@ -1,5 +1,5 @@
-//! The scorer with a CUDA driver that only pretends and a network that a processor runs: its order, its time limits, and what is
-//! left of it after an error. Needs gcc, and NVRTC of `.venv`.
+//! The scorer with a simulated CUDA driver and a network on the processor: the order of calls, the time limits, and the state
+//! after an error. Needs gcc, and NVRTC of `.venv`.
 
 use super::*;
 use cellgate_models::conversion::Method;
@@ -7,12 +7,12 @@ use cellgate_models::radiograph::Radiograph;
 use cellgate_test_support::pretended::{Pretended, run_alone};
 
 const SIZE: Size = Size { height: 7, width: 5 };
-/// What the driver says of an event that is not over.
+/// `CUDA_ERROR_NOT_READY`: the GPU has not reached an event.
 const NOT_READY: i32 = 600;
-/// What it says of all that comes after a kernel's fault.
+/// `CUDA_ERROR_ILLEGAL_ADDRESS`: every call returns it after a kernel's fault.
 const ILLEGAL_ADDRESS: i32 = 700;
 
-/// Gives one score after the other; for none of them, or for none that are left, it writes nothing.
+/// A network that writes one score after the other. For `None` it writes nothing; after the last score it fails to start.
 struct Scores {
     scores: Vec<Option<f32>>,
     output: u64,
@@ -23,7 +23,7 @@ impl Scores {
     fn new(scores: impl Into<Vec<Option<f32>>>) -> Self {
         let mut scores = scores.into();
         scores.reverse();
-        // The first run, when it is loaded.
+        // For the first run, while the scorer is created.
         scores.push(Some(0.5));
         Self { scores, output: 0, size: SIZE }
     }
@@ -42,10 +42,10 @@ impl Network for Scores {
 
     unsafe fn enqueue(&mut self, _: &CudaStream) -> Result<(), PlanError> {
         match self.scores.pop() {
-            // SAFETY: the pretended driver's memory is the host's, and this is the place of one value of f32.
+            // SAFETY: the simulated driver's memory is the host's, and this is the address of one value of f32.
             Some(Some(score)) => unsafe { (self.output as *mut f32).write(score) },
             Some(None) => {}
-            None => return Err(PlanError::TensorRt { message: "no more".to_owned() }),
+            None => return Err(PlanError::TensorRt { message: "NO_SCORES_LEFT".to_owned() }),
         }
         Ok(())
     }
@@ -61,20 +61,22 @@ fn score(scorer: &mut GpuScorer<Scores>, pixels: u32) -> Result<f32, NoScore> {
     scorer.score(radiograph.view(), &mut Times::default(), &mut |_| {})
 }
 
-/// What follows an error: its part is ENGINE_FAILED, nobody scores any more, and nothing is given back.
-fn is_given_up(mut scorer: GpuScorer<Scores>, pretended: &Pretended, because: &str) {
-    let given_back = || ["cuMemFreeAsync", "cuMemFreeHost", "cuStreamDestroy_v2"].map(|name| pretended.calls(name));
-    let before = given_back();
+/// Checks the state after an error: the part's reason is ENGINE_FAILED, the scorer never scores again, and nothing is freed.
+/// Returns the text of the error.
+fn is_given_up(mut scorer: GpuScorer<Scores>, pretended: &Pretended) -> String {
+    let freed = || ["cuMemFreeAsync", "cuMemFreeHost", "cuStreamDestroy_v2"].map(|name| pretended.calls(name));
+    let before = freed();
     let error = score(&mut scorer, 10).unwrap_err();
-    assert!(error.to_string().contains(because) && error.reason() == Reason::EngineFailed, "{error}");
+    assert_eq!(error.reason(), Reason::EngineFailed, "{error}");
     assert!(scorer.is_lost());
     for function in ["cuEventQuery", "cuMemcpyDtoHAsync_v2"] {
         pretended.answers(function, 0);
     }
     let later = score(&mut scorer, 10).unwrap_err();
-    assert!(later.to_string().contains("the GPU failed before") && later.reason() == Reason::EngineFailed, "{later}");
+    assert_eq!(later.reason(), Reason::EngineFailed, "{later}");
     drop(scorer);
-    assert_eq!(before, given_back());
+    assert_eq!(before, freed());
+    error.to_string()
 }
 
 fn alone(scenario: &str) {
@@ -82,33 +84,33 @@ fn alone(scenario: &str) {
 }
 
 #[test]
-fn levels_go_there_and_a_score_comes_back() {
+fn images_are_scored() {
     alone("scenario_scores");
 }
 
 #[test]
-fn a_score_that_nobody_wrote_is_not_the_one_before() {
+fn a_missing_score_is_nan_and_not_the_previous_one() {
     alone("scenario_nothing_written");
 }
 
 #[test]
-fn an_image_that_is_too_large_costs_itself_alone() {
+fn after_an_image_that_is_too_large_the_next_one_is_scored() {
     alone("scenario_too_large");
 }
 
 #[test]
-fn a_gpu_that_does_not_answer_is_given_up_in_time() {
+fn a_gpu_that_does_not_answer_is_given_up_at_the_time_limit() {
     alone("scenario_no_answer");
 }
 
 #[test]
-fn a_fault_on_the_gpu_and_a_network_that_does_not_start_are_the_end_of_it() {
+fn after_a_fault_or_a_network_that_does_not_start_the_gpu_is_given_up() {
     alone("scenario_fault");
     alone("scenario_no_start");
 }
 
 #[test]
-fn what_goes_wrong_when_it_is_loaded_is_told() {
+fn faults_while_loading_are_errors() {
     alone("scenario_loading");
 }
 
@@ -122,7 +124,7 @@ fn scenario_scores() {
         let (mut times, mut stages) = (Times::default(), Vec::new());
         let found = scorer.score(radiograph.view(), &mut times, &mut |stage| stages.push(stage)).unwrap();
         assert_eq!((found, stages), (expected, vec![Stage::Convert, Stage::Infer]));
-        assert_eq!((times.convert.as_millis(), times.infer.as_millis()), (2, 2), "what the driver's clock says");
+        assert_eq!((times.convert.as_millis(), times.infer.as_millis()), (2, 2), "by the driver's clock");
     }
     assert!(!scorer.is_lost());
     drop(scorer);
@@ -160,7 +162,7 @@ fn scenario_no_answer() {
     let (scorer, pretended) = (scorer([Some(0.25)]).unwrap(), Pretended::open());
     pretended.answers("cuEventQuery", NOT_READY);
     let start = Instant::now();
-    is_given_up(scorer, &pretended, "did not answer in time");
+    is_given_up(scorer, &pretended);
     assert!(start.elapsed() >= MAX_RUN_TIME && start.elapsed() < MAX_FIRST_RUN_TIME, "{:?}", start.elapsed());
 }
 
@@ -169,13 +171,15 @@ fn scenario_no_answer() {
 fn scenario_fault() {
     let (scorer, pretended) = (scorer([Some(0.25), Some(0.25)]).unwrap(), Pretended::open());
     pretended.answers("cuMemcpyDtoHAsync_v2", ILLEGAL_ADDRESS);
-    is_given_up(scorer, &pretended, "starting the score's way back: CUDA_ERROR_ILLEGAL_ADDRESS");
+    let error = is_given_up(scorer, &pretended);
+    assert!(error.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{error}");
 }
 
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_no_start() {
-    is_given_up(scorer([]).unwrap(), &Pretended::open(), "no more");
+    let error = is_given_up(scorer([]).unwrap(), &Pretended::open());
+    assert!(error.contains("NO_SCORES_LEFT"), "{error}");
 }
 
 #[test]

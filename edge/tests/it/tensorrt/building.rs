@@ -1,4 +1,4 @@
-//! A program that is building a plan, in a child that never comes to an end. Needs gcc.
+//! A program that builds a plan in a child that never ends. Needs gcc.
 
 use super::device::compile;
 use crate::process::{children, wait_for_end};
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A TensorRT with a version, whose parser hangs when it is loaded: the child that builds does that, its parent does not.
+/// A TensorRT with a version, whose parser hangs when it is loaded. Only the child that builds loads the parser.
 const BUILDER: &str = "int getInferLibMajorVersion(void) { return 1; }
 int getInferLibMinorVersion(void) { return 7; }
 int getInferLibPatchVersion(void) { return 1; }
@@ -19,7 +19,7 @@ const PARSER: &str = "#include <unistd.h>
 __attribute__((constructor)) static void hang(void) { for (;;) pause(); }
 ";
 
-/// Puts that TensorRT into `folder`.
+/// Writes that TensorRT to `folder`.
 pub(crate) fn hanging_tensorrt(folder: &Path) {
     for (library, text) in [(Library::Builder, BUILDER), (Library::Parser, PARSER)] {
         let source = folder.join(library.file_name()).with_extension("c");
@@ -28,11 +28,11 @@ pub(crate) fn hanging_tensorrt(folder: &Path) {
     }
 }
 
-/// A program that ends with the test, however that ends.
+/// A program that is killed when the test ends.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
-    /// Waits until it has ended; its exit status.
+    /// Waits until it has ended, and returns its exit status.
     pub(crate) fn end(&mut self) -> Option<i32> {
         ends(Pid::from_child(&self.0));
         self.0.wait().unwrap().code()
@@ -46,14 +46,14 @@ impl Drop for Running {
     }
 }
 
-/// Starts `command`, which is to build with [`hanging_tensorrt`]. Its child hangs, and is stopped, so that no signal but the one
-/// that kills ends it.
+/// Starts `command`, which must build with [`hanging_tensorrt`]. Stops its hanging child with SIGSTOP, so that only SIGKILL
+/// ends it.
 pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
     let mut parent = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let start = Instant::now();
     loop {
-        assert_eq!(parent.0.try_wait().unwrap(), None, "it ended without building");
-        assert!(start.elapsed() < Duration::from_secs(60), "it does not build");
+        assert_eq!(parent.0.try_wait().unwrap(), None, "the program ended without building");
+        assert!(start.elapsed() < Duration::from_secs(60), "the program does not build");
         for child in children(&parent.0) {
             let maps = fs::read_to_string(format!("/proc/{}/maps", child.as_raw_nonzero()));
             if maps.is_ok_and(|maps| maps.contains("onnxparser")) {

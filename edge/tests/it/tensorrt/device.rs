@@ -1,14 +1,15 @@
-//! A device: a folder with a model, plans and their key, and a GPU that a CUDA driver pretends (`driver.c` of `cellgate-test-support`; gcc).
+//! A device: a folder with a model, plans and their key, and a GPU of a simulated CUDA driver (`driver.c` of
+//! `cellgate-test-support`). Needs gcc.
 
 use crate::support;
 use cellgate_models::model::Contents;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Its name where a program looks for CUDA's driver.
+/// The file name of CUDA's driver.
 const DRIVER: &str = "libcuda.so.1";
 
-/// A folder that goes with it.
+/// A device. Its folder is removed when it is dropped.
 pub(crate) struct Device {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) model: PathBuf,
@@ -16,12 +17,12 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// One with a sound model of f32, and no GPU but the machine's own.
+    /// A device with a sound model of f32, without a simulated GPU.
     pub(crate) fn new() -> Self {
         Self::of(support::sound_model)
     }
 
-    /// The same with another model.
+    /// A device with another model.
     pub(crate) fn with(contents: &Contents) -> Self {
         Self::of(|folder| support::model(folder, contents))
     }
@@ -31,7 +32,7 @@ impl Device {
         Self { model: model(folder.path()), key: folder.path().join("plan.key"), folder }
     }
 
-    /// The same with a pretended GPU of that compute capability; `options` are the compiler's.
+    /// Adds a simulated GPU of that compute capability. `options` are for the compiler of the driver.
     pub(crate) fn with_gpu(self, (major, minor): (u8, u8), options: &[&str]) -> Self {
         let source = cellgate_test_support::pretended::source();
         let (major, minor) = (format!("-DMAJOR={major}"), format!("-DMINOR={minor}"));
@@ -41,12 +42,12 @@ impl Device {
         self
     }
 
-    /// A file or folder of its.
+    /// A path in its folder.
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The program, with the pretended GPU where there is one.
+    /// The program, with the simulated GPU if there is one.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
         command.args(arguments);

@@ -1,4 +1,4 @@
-//! The device's key: made once, kept where only its own user reads it.
+//! The device's key: created once, readable by its owner only.
 
 use crate::plain_file::{Links, PlainFile, PlainFileError};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 /// The key's length in bytes.
 const KEY_BYTES: usize = 32;
-/// The property that is put right by another user.
+/// The property whose remedy is to run as another user.
 const OWNER: &str = "its owner";
-/// What the key's id is made of; entries begin otherwise, so no code of theirs is this one.
+/// The text whose code is the key's id. Entries begin with other bytes, so no entry has the same code.
 const ID_TEXT: &[u8] = b"cellgate plan key id";
 
 /// 32 random bytes that authenticate this device's plans.
@@ -29,39 +29,39 @@ impl fmt::Debug for DeviceKey {
     }
 }
 
-/// Why there is no key.
+/// Why the key can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceKeyError {
-    /// The system refused.
+    /// The file can't be read or written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The key's file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file can't be the key, or is a secret no more.
+    /// The file can't be the key, or other users could have read it.
     #[error("{}: {what}: found {found}, expected {expected}; {advice}", path.display())]
     Unfit {
         /// The key's file.
         path: PathBuf,
-        /// Which property.
+        /// The property that is wrong.
         what: &'static str,
-        /// What it is.
+        /// Its value.
         found: String,
-        /// What it should be.
+        /// The expected value.
         expected: String,
-        /// What to do.
+        /// What the user can do.
         advice: &'static str,
     },
 }
 
 impl DeviceKey {
-    /// Reads the key, or makes it where there is none yet. Of two processes that make one at once both use the first.
+    /// Reads the key, or creates it if it does not exist. Processes that create it at the same time all use the first one.
     ///
     /// # Errors
-    /// [`DeviceKeyError`]: it can't be read or written; or the file is no plain file, has another length, belongs to another
-    /// user, or may be read or written by others.
+    /// [`DeviceKeyError`]: the key can't be read or written; or the file is not a regular file, has another length, belongs to
+    /// another user, or is accessible to others.
     pub fn load_or_create(path: &Path) -> Result<Self, DeviceKeyError> {
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -72,8 +72,7 @@ impl DeviceKey {
         Self::load(path)
     }
 
-    /// Reads the key, and makes none: where there is none yet, the answer is one that is kept nowhere, so that every entry is
-    /// another device's.
+    /// Reads the key and creates no file. If there is no key, returns a random one that is not kept; every entry is foreign to it.
     ///
     /// # Errors
     /// As for [`load_or_create`](Self::load_or_create).
@@ -92,7 +91,7 @@ impl DeviceKey {
     /// Reads the key.
     ///
     /// # Errors
-    /// As for [`load_or_create`](Self::load_or_create), also where there is none.
+    /// As for [`load_or_create`](Self::load_or_create), also if there is no key.
     pub fn load(path: &Path) -> Result<Self, DeviceKeyError> {
         let io = |source| DeviceKeyError::Io { path: path.to_owned(), source };
         let unfit = |what, found: String, expected: &str| {
@@ -100,19 +99,19 @@ impl DeviceKey {
             let advice = if what == OWNER {
                 "run it as that user"
             } else {
-                "remove it, then a new key is made and plans are built anew"
+                "remove the file to get a new key (plans are rebuilt then)"
             };
             Err(DeviceKeyError::Unfit { path, what, found, expected, advice })
         };
         let file = match PlainFile::open(path, Links::Refuse) {
             Ok(file) => file,
             Err(PlainFileError::Io(source)) => return Err(io(source)),
-            Err(_) => return unfit("its kind", "a link, folder, pipe or device".to_owned(), "a plain file"),
+            Err(_) => return unfit("its type", "a link, folder, pipe or device".to_owned(), "a regular file"),
         };
         let metadata = file.metadata();
         let user = rustix::process::geteuid().as_raw();
         if metadata.uid() != user {
-            return unfit(OWNER, format!("user {}", metadata.uid()), &format!("user {user}, who runs this"));
+            return unfit(OWNER, format!("user {}", metadata.uid()), &format!("user {user}, who runs this program"));
         }
         let mode = metadata.mode() & 0o7777;
         if mode & 0o077 != 0 {
@@ -131,7 +130,7 @@ impl DeviceKey {
     /// From the key's bytes.
     #[must_use]
     pub fn from_bytes(key: &[u8; KEY_BYTES]) -> Self {
-        // HMAC fills a key up with zeros to a block of the hash (RFC 2104); done here, there is no length to be wrong.
+        // HMAC pads a key with zeros to the hash's block size (RFC 2104). Padded here, it can't have a wrong length.
         let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
         block[..KEY_BYTES].copy_from_slice(key);
         let mac = Hmac::<Sha256>::new(&block);
@@ -141,17 +140,17 @@ impl DeviceKey {
         Self { mac, id }
     }
 
-    /// What tells this key from others, and nothing of it.
+    /// Identifies this key without revealing it.
     pub(super) fn id(&self) -> [u8; 8] {
         self.id
     }
 
-    /// The authentication code of `parts`, one after the other.
+    /// The authentication code of the concatenated `parts`.
     pub(super) fn code(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.over(parts).finalize().into_bytes().into()
     }
 
-    /// Whether `code` is that of `parts`; takes the same time whatever is wrong.
+    /// Whether `code` is that of `parts`, compared in constant time.
     pub(super) fn is_code(&self, parts: &[&[u8]], code: &[u8]) -> bool {
         self.over(parts).verify_slice(code).is_ok()
     }
@@ -167,7 +166,8 @@ fn random() -> std::io::Result<[u8; KEY_BYTES]> {
     Ok(key)
 }
 
-/// Makes a key: complete and readable by its owner only before it has its name, which it takes only where none has it.
+/// Creates a key. Writes it completely, readable by its owner only, to a temporary file; then names the file, unless another file
+/// has that name already.
 fn create(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let key = random()?;

@@ -1,7 +1,7 @@
-//! An entry as bytes: header, plan, and a code over both that only this device can make.
+//! An entry as bytes: header, plan, and a code over both that only this device can compute.
 //!
-//! `PLANS.md` has the table. The header's parts stand at fixed places before the GPU's name, so that lengths are known, and
-//! compared with the real size, before anything else is looked at.
+//! `PLANS.md` has the table. Header fields have fixed offsets up to the GPU's name, so that lengths are compared with the real size
+//! before anything else is read.
 
 use super::key::KEY_BYTES;
 use super::{DeviceKey, Gpu, MAX_GPU_NAME_BYTES, PlanKey};
@@ -12,36 +12,36 @@ use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::ops::Range;
 
-/// The first bytes of an entry; the third line end shows a file that went through a text conversion.
+/// The first bytes of an entry. A file whose line ends were converted as text lacks them.
 pub const MAGIC: [u8; 8] = *b"CGPLAN\r\n";
 /// The version of the entry's format.
 pub const FORMAT: u32 = 1;
 
-/// Magic, format, key id, plan's length.
+/// Bytes of magic, format, key id and the plan's length.
 const HEAD_BYTES: usize = 8 + 4 + 8 + 8;
 const TIME_BYTES: usize = 8;
 const CODE_BYTES: usize = 32;
-/// An entry without name and plan.
+/// Bytes of an entry without the GPU's name and the plan.
 const MIN_BYTES: usize = HEAD_BYTES + TIME_BYTES + KEY_BYTES + CODE_BYTES;
 
-/// Why an entry is not to be used.
+/// Why an entry can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
-    /// The system doesn't let it be read.
+    /// The system refuses to read it.
     #[error("unreadable: {message}")]
     Unreadable {
-        /// What kind of error that is.
+        /// The kind of the system's error.
         kind: ErrorKind,
-        /// What the system said.
+        /// The system's error.
         message: String,
     },
     /// A link, pipe or device.
-    #[error("damaged: it is no plain file")]
+    #[error("damaged: it is not a regular file")]
     NoFile,
     /// A folder, which is never removed.
     #[error("damaged: it is a folder; remove it by hand")]
     Folder,
-    /// Larger than any entry.
+    /// It is larger than any entry.
     #[error("damaged: found {found} bytes, expected at most {expected}")]
     TooLong {
         /// Its size.
@@ -49,34 +49,34 @@ pub enum EntryError {
         /// The limit.
         expected: u64,
     },
-    /// No entry of this format: cut, or something else.
+    /// It is truncated, or not an entry.
     #[error("damaged: {what}: found {found}, expected {expected}")]
     Malformed {
-        /// Which part.
+        /// The part that is wrong.
         what: &'static str,
-        /// What stands there.
+        /// Its value.
         found: String,
-        /// What should stand there.
+        /// The expected value.
         expected: String,
     },
-    /// An entry of another version of the format.
+    /// It has another version of the format.
     #[error("foreign: found format {found}, expected {FORMAT}")]
     Format {
         /// Its format.
         found: u32,
     },
-    /// Another device's, or this one's before it got another key.
+    /// It was written with another key: on another device, or before this device's key was replaced.
     #[error("foreign: it was written with another device's key")]
     OtherDevice,
-    /// Its bytes are not those that this device wrote.
-    #[error("damaged: its authentication code is wrong, its bytes are not those that this device wrote")]
+    /// Its authentication code is wrong.
+    #[error("damaged: its authentication code is wrong; the file was changed after this device wrote it")]
     Altered,
-    /// This device's, but at another's place.
+    /// This device wrote it, but its file name belongs to another plan.
     #[error("foreign: it is the plan of {found}, expected {expected}")]
     OtherKey {
-        /// What it was built for.
+        /// The plan in the entry.
         found: String,
-        /// What its place is for.
+        /// The plan that its file name stands for.
         expected: String,
     },
 }
@@ -93,29 +93,29 @@ impl EntryError {
     }
 }
 
-/// What an authentic entry says of its plan.
+/// The description of a plan in an authentic entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
-    /// What it was built for.
+    /// What identifies the plan.
     pub key: PlanKey,
-    /// When, in seconds since 1970 in UTC, as the device's clock said.
+    /// When it was built, by the device's clock, in seconds since 1970 in UTC.
     pub built_unix_s: u64,
 }
 
-/// A plan that this device has built: as its key proves, or just now.
+/// A plan that this device has built: just now, or earlier, as the authentication code proves.
 #[derive(Debug, Clone)]
 pub struct AuthenticPlan {
     description: Description,
-    /// The plan, and what stands before and after it in an entry.
+    /// The plan, or the whole entry that contains it.
     bytes: Vec<u8>,
     place: Range<usize>,
 }
 
 impl AuthenticPlan {
-    /// One that was built just now, at `built_unix_s`, to be used or [stored](super::Cache::store).
+    /// A plan that was built just now, at `built_unix_s`.
     ///
     /// # Errors
-    /// [`PlanError::Changed`]: another TensorRT than the key's has built it.
+    /// [`PlanError::Changed`]: another TensorRT than the key's built it.
     pub fn new(key: PlanKey, built_unix_s: u64, built: Built) -> Result<Self, PlanError> {
         if built.tensorrt != key.tensorrt {
             return Err(PlanError::Changed { found: built.tensorrt, expected: key.tensorrt });
@@ -124,7 +124,7 @@ impl AuthenticPlan {
         Ok(Self { description: Description { key, built_unix_s }, bytes: built.plan, place })
     }
 
-    /// Checks an entry, then reads it.
+    /// Authenticates an entry, then reads it.
     ///
     /// # Errors
     /// [`EntryError`].
@@ -141,20 +141,20 @@ impl AuthenticPlan {
         Ok(Self { description, bytes, place })
     }
 
-    /// What it is.
+    /// Its description.
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// The plan, for TensorRT.
+    /// The plan's bytes, for TensorRT.
     #[must_use]
     pub fn plan(&self) -> &[u8] {
         &self.bytes[self.place.clone()]
     }
 }
 
-/// The parts of an entry, one after the other. The plan must be shorter than 2^64 bytes, as everything in memory is.
+/// The parts of an entry, in order.
 pub(super) fn encode<'p>(description: &Description, plan: &'p [u8], key: &DeviceKey) -> [Cow<'p, [u8]>; 3] {
     let key_bytes = description.key.to_bytes();
     let mut header = Vec::with_capacity(HEAD_BYTES + TIME_BYTES + key_bytes.len());
@@ -168,7 +168,7 @@ pub(super) fn encode<'p>(description: &Description, plan: &'p [u8], key: &Device
     [Cow::Owned(header), Cow::Borrowed(plan), Cow::Owned(code.to_vec())]
 }
 
-/// The fields after the head, once the code over all bytes is right. Looks at no length field before that.
+/// Authenticates an entry and returns the bytes after the head, without the code. Reads no length field before that.
 fn authentic<'b>(bytes: &'b [u8], key: &DeviceKey) -> Result<&'b [u8], EntryError> {
     if bytes.len() < MIN_BYTES {
         return Err(malformed("its length", &bytes.len(), &format!("at least {MIN_BYTES}")));
@@ -191,7 +191,8 @@ fn authentic<'b>(bytes: &'b [u8], key: &DeviceKey) -> Result<&'b [u8], EntryErro
     Ok(&covered[HEAD_BYTES..])
 }
 
-/// Time and key, and the length of the name. What this device wrote is sound; a later version of it may have known more.
+/// Reads time and key, and the length of the GPU's name. The bytes are authentic, but a later version of this program may have
+/// written values that this version doesn't know.
 fn description(fields: &[u8]) -> Result<(Description, usize), EntryError> {
     let (fixed, rest) = fields.split_at(TIME_BYTES + KEY_BYTES);
     let built_unix_s = u64_at(fixed, 0);

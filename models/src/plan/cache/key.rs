@@ -1,14 +1,14 @@
-//! What a plan belongs to.
+//! What identifies a plan.
 
 use crate::digest::Digest;
 use crate::model::Precision;
 use crate::plan::{ComputeCapability, Flavour, TensorRt};
 use std::fmt;
 
-/// Longest GPU name in bytes; CUDA's own limit.
+/// Maximum length of a GPU's name in bytes, which is CUDA's limit.
 pub const MAX_GPU_NAME_BYTES: usize = 255;
 
-/// Bytes of a key in an entry without the GPU's name: model, precision, flavour, version, capability, length of the name.
+/// Bytes of a key in an entry, without the GPU's name: model, precision, flavour, version, capability, length of the name.
 pub(super) const KEY_BYTES: usize = 32 + 1 + 1 + 8 + 2 + 1;
 
 /// The GPU that a plan was built for.
@@ -19,8 +19,8 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// A GPU by its name, cut after [`MAX_GPU_NAME_BYTES`]; `None` stands for any GPU of this compute capability, which only
-    /// TensorRT for RTX builds for.
+    /// A GPU by its name, which is truncated to [`MAX_GPU_NAME_BYTES`]. `None` means any GPU of this compute capability; only
+    /// TensorRT for RTX builds for that.
     #[must_use]
     pub fn new(name: Option<&str>, capability: ComputeCapability) -> Self {
         let mut name = name.unwrap_or_default();
@@ -30,7 +30,7 @@ impl Gpu {
         Self { name: name.to_owned(), capability }
     }
 
-    /// Its name as CUDA says; none stands for any of its compute capability.
+    /// Its name; `None` means any GPU of its compute capability.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         Some(self.name.as_str()).filter(|name| !name.is_empty())
@@ -42,7 +42,7 @@ impl Gpu {
         self.capability
     }
 
-    /// Whether a plan for this one is one for `other` too.
+    /// Whether a plan for this GPU can run on `other` too.
     #[must_use]
     pub fn serves(&self, other: &Self) -> bool {
         self.capability == other.capability && (self.name.is_empty() || self.name == other.name)
@@ -55,7 +55,7 @@ impl fmt::Display for Gpu {
     }
 }
 
-/// What a plan belongs to: with any other of these it is another plan.
+/// What identifies a plan. If any field differs, it is another plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PlanKey {
     /// The model's digest.
@@ -69,7 +69,7 @@ pub struct PlanKey {
 }
 
 impl PlanKey {
-    /// The name of its entry, without the ending: the first 32 digits of the digest of all fields.
+    /// The file name of its entry without the suffix: the first 32 digits of the digest of all fields.
     #[must_use]
     pub(super) fn file_stem(&self) -> String {
         let mut text = Digest::of_fields(&[&self.to_bytes()]).to_string();
@@ -77,7 +77,7 @@ impl PlanKey {
         text
     }
 
-    /// Its fields, as they stand in an entry.
+    /// Its fields as bytes of an entry.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let Self { model, precision, gpu, tensorrt: TensorRt { flavour, version } } = self;
         let name = gpu.name().unwrap_or_default();
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_name_is_cut_between_characters() {
+    fn a_long_name_is_truncated_between_characters() {
         let capability = ComputeCapability::new(8, 6);
         let name = format!("{}é", "x".repeat(MAX_GPU_NAME_BYTES - 1));
         assert_eq!(Gpu::new(Some(&name), capability).name().unwrap().len(), MAX_GPU_NAME_BYTES - 1);

@@ -1,9 +1,9 @@
-//! The plans that this device has built, kept so that only it can have written them.
+//! The cache of the plans that this device has built, which proves that no other device wrote them.
 //!
-//! A plan is executable code: TensorRT runs what it finds in one. Each entry therefore ends with an HMAC-SHA256 over all of
-//! it, made with a key that never leaves the device, and is checked before anything of it is parsed, let alone
-//! deserialised. A planted, foreign, cut or altered entry is reported, and the caller builds the plan anew.
-//! `PLANS.md` beside this crate has the format and what it protects against.
+//! A plan is executable code, which TensorRT runs. So each entry ends with an HMAC-SHA256 of all its other bytes. The HMAC's key
+//! never leaves the device. An entry is authenticated before any of it is parsed or deserialised. A planted, foreign, truncated or
+//! altered entry is reported, and the caller rebuilds the plan. `PLANS.md` beside this crate specifies the format and says what it
+//! protects against.
 
 mod device_key;
 mod entry;
@@ -20,9 +20,9 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// What an entry's file name ends with.
+/// The end of an entry's file name.
 pub const SUFFIX: &str = ".plan";
-/// Largest entry in bytes that is read: 1 GiB. A plan of the reference network has 34 to 90 MB.
+/// Maximum size of an entry in bytes: 1 GiB. A plan of the reference network has 34 to 90 MB.
 pub const MAX_ENTRY_BYTES: u64 = 1 << 30;
 
 /// A folder of entries and the device's key.
@@ -32,24 +32,24 @@ pub struct Cache {
     key: DeviceKey,
 }
 
-/// Why a cache can't be used at all. A bad entry is no such error.
+/// Why a cache can't be used at all. A bad entry is an [`EntryError`] instead.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct CacheError {
     /// The file or folder.
     pub path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     pub source: std::io::Error,
 }
 
-/// What the cache has for a key.
+/// The result of a [`lookup`](Cache::lookup).
 #[derive(Debug)]
 pub enum Lookup {
-    /// This device built it for this key.
+    /// The plan that this device built for this key.
     Hit(AuthenticPlan),
-    /// Nothing.
+    /// There is no entry.
     Missing,
-    /// Something that is not to be used: build the plan anew and [`store`](Cache::store) it in its place.
+    /// There is an entry that can't be used. Rebuild the plan and [`store`](Cache::store) it in its place.
     Refused {
         /// The file.
         path: PathBuf,
@@ -65,15 +65,15 @@ pub struct Listed {
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// What it is, without the plan; else why it is not to be used.
+    /// The description of its plan, or why it can't be used.
     pub entry: Result<Description, EntryError>,
 }
 
 impl Cache {
-    /// The cache in `folder`, which is made where it is missing; its parent must be there.
+    /// The cache in `folder`. Creates the folder if it is missing; its parent must exist.
     ///
     /// # Errors
-    /// [`CacheError`]: the folder can't be made.
+    /// [`CacheError`]: the folder can't be created.
     pub fn open(folder: &Path, key: DeviceKey) -> Result<Self, CacheError> {
         match fs::create_dir(folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
@@ -82,19 +82,19 @@ impl Cache {
         Ok(Self::existing(folder, key))
     }
 
-    /// The cache in `folder` as it is: one that is missing is not made, and has no entries.
+    /// The cache in `folder`, without creating the folder. A missing folder has no entries.
     #[must_use]
     pub fn existing(folder: &Path, key: DeviceKey) -> Self {
         Self { folder: folder.to_owned(), key }
     }
 
-    /// The file that an entry of this key has.
+    /// The path of the entry for this key.
     #[must_use]
     pub fn path(&self, key: &PlanKey) -> PathBuf {
         self.folder.join(format!("{}{SUFFIX}", key.file_stem()))
     }
 
-    /// The plan of this key. The file is read once, into memory, and what is checked is what is handed on.
+    /// The plan of this key. Reads the file once, so that the bytes that were authenticated are the ones that are returned.
     #[must_use]
     pub fn lookup(&self, key: &PlanKey) -> Lookup {
         let path = self.path(key);
@@ -107,12 +107,12 @@ impl Cache {
         Lookup::Refused { path, reason }
     }
 
-    /// What this device wrote into a file.
+    /// Reads and authenticates an entry.
     fn authentic(&self, path: &Path) -> Result<AuthenticPlan, EntryError> {
         AuthenticPlan::open(read(path)?, &self.key)
     }
 
-    /// Stores a plan that this process has built, in the place of what is there: written beside it, flushed, moved there.
+    /// Stores a plan and replaces an existing entry: writes a temporary file, flushes it, and renames it.
     ///
     /// # Errors
     /// [`CacheError`]: it can't be written.
@@ -129,8 +129,7 @@ impl Cache {
         Ok(path)
     }
 
-    /// All entries, each checked as [`lookup`](Self::lookup) does, in the order of their file names. Other files are passed
-    /// over.
+    /// All entries in the order of their file names, each checked as by [`lookup`](Self::lookup). Skips other files.
     ///
     /// # Errors
     /// [`CacheError`]: the folder can't be read.
@@ -150,7 +149,7 @@ impl Cache {
         Ok(paths.into_iter().filter_map(|path| self.listed(path)).collect())
     }
 
-    /// None for one that is gone meanwhile.
+    /// Checks one entry; `None` if its file vanished meanwhile.
     fn listed(&self, path: PathBuf) -> Option<Listed> {
         let bytes = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
         let entry = self.authentic(&path).and_then(|plan| {
@@ -176,7 +175,7 @@ impl Cache {
     }
 }
 
-/// Reads an entry's file under [`MAX_ENTRY_BYTES`]. A link, pipe or folder is none.
+/// Reads an entry of at most [`MAX_ENTRY_BYTES`]. Refuses links, pipes and folders.
 fn read(path: &Path) -> Result<Vec<u8>, EntryError> {
     PlainFile::open(path, Links::Refuse).and_then(|file| file.read(MAX_ENTRY_BYTES)).map_err(|error| match error {
         PlainFileError::Io(error) => EntryError::Unreadable { kind: error.kind(), message: error.to_string() },

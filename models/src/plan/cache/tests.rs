@@ -1,4 +1,4 @@
-//! Golden bytes of the entry format; every cut, added and flipped bit is refused; the folder's ways.
+//! Golden bytes of the entry format; truncated, extended and altered entries; the folder and the key.
 
 use super::*;
 use crate::conversion::Size;
@@ -43,7 +43,7 @@ fn entry(description: &Description, plan: &[u8], key: &DeviceKey) -> Vec<u8> {
     entry::encode(description, plan, key).concat()
 }
 
-/// Format 1, never to be edited. The last 32 bytes were computed by Python's `hmac`, over those before them.
+/// Format 1, never to be edited. Python's `hmac` computed the last 32 bytes from those before them.
 const GOLDEN: &str = "\
     4347504c414e0d0a0100000034e6ce05c3e913321b000000000000000063046b00000000ba7816bf8f01cfea414140de\
     5dae2223b00361a396177a9cb410ff61f20015ad020101000700010074000806104e5649444941205254582041363030\
@@ -63,7 +63,7 @@ fn golden_bytes() {
 }
 
 #[test]
-fn every_cut_every_addition_and_every_flipped_bit_is_refused() {
+fn every_truncation_every_addition_and_every_flipped_bit_is_refused() {
     let bytes = entry(&description(), PLAN, &device_key());
     let open = |bytes: Vec<u8>| AuthenticPlan::open(bytes, &device_key());
     for length in 0..bytes.len() {
@@ -107,7 +107,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_was_written_is_read_and_nothing_else(
+    fn an_entry_is_read_back_and_any_change_is_refused(
         description in any_description(), plan in proptest::collection::vec(any::<u8>(), 0..3000),
         key in any::<[u8; 32]>(), other in any::<[u8; 32]>(), at in any::<prop::sample::Index>(), flip in 1..=255u8,
     ) {
@@ -129,7 +129,7 @@ proptest! {
         prop_assert!(AuthenticPlan::open(bytes, &device_key()).is_err());
     }
 
-    /// What a later version of this program wrote on this device: its code is right, its fields are not ours.
+    /// An entry of a later version of this program on this device: the code is right, the fields are unknown.
     #[test]
     fn no_authentic_bytes_make_it_panic(fields in proptest::collection::vec(any::<u8>(), 61..400)) {
         let mut bytes = MAGIC.to_vec();
@@ -143,7 +143,7 @@ proptest! {
 }
 
 #[test]
-fn each_field_makes_another_file() {
+fn each_field_of_the_key_changes_the_file_name() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(folder.path(), device_key()).unwrap();
     let key = description().key;
@@ -172,7 +172,7 @@ fn a_plan_is_stored_found_replaced_and_removed() {
         let Lookup::Hit(found) = cache.lookup(&description.key) else { panic!("it was stored") };
         assert_eq!(found.plan(), plan);
     }
-    let [listed] = &cache.list().unwrap()[..] else { panic!("one entry, and no file of its making") };
+    let [listed] = &cache.list().unwrap()[..] else { panic!("one entry, and no temporary file") };
     assert_eq!(listed.entry.as_ref().unwrap(), &description);
     assert_eq!(fs::read_dir(folder.path().join("plans")).unwrap().count(), 1);
     cache.remove(listed).unwrap();
@@ -180,7 +180,7 @@ fn a_plan_is_stored_found_replaced_and_removed() {
 }
 
 #[test]
-fn a_bad_entry_is_reported_and_replaced() {
+fn a_bad_entry_is_refused_and_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(folder.path(), device_key()).unwrap();
     let description = description();
@@ -191,62 +191,58 @@ fn a_bad_entry_is_reported_and_replaced() {
     other.key.precision = Precision::F32;
     let foreign = DeviceKey::from_bytes(&[7; 32]);
     let of_bytes = |bytes: Vec<u8>| fs::write(&path, bytes).unwrap();
-    let cases: [(&str, &dyn Fn()); 7] = [
-        ("damaged: its length: found 0, expected at least 113", &|| of_bytes(Vec::new())),
-        ("damaged: its authentication code is wrong, its bytes are not those that this device wrote", &|| {
-            of_bytes(flipped.clone());
+    let cases: [(&str, &dyn Fn()); 8] = [
+        ("empty", &|| of_bytes(Vec::new())),
+        ("a flipped bit", &|| of_bytes(flipped.clone())),
+        ("written with another key", &|| of_bytes(entry(&description, PLAN, &foreign))),
+        ("another format", &|| {
+            let mut later = entry(&description, PLAN, &device_key());
+            later[8] = 2;
+            of_bytes(later);
         }),
-        ("foreign: it was written with another device's key", &|| of_bytes(entry(&description, PLAN, &foreign))),
-        (
-            "foreign: it is the plan of model ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, f32, \
-             NVIDIA RTX A6000 (sm86), TensorRT for RTX 1.7.1.116, expected model \
-             ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, f16, NVIDIA RTX A6000 (sm86), TensorRT for \
-             RTX 1.7.1.116",
-            &|| of_bytes(entry(&other, PLAN, &device_key())),
-        ),
-        ("damaged: its first bytes: found ftrt\\x00\\x00\\x00\\x00, expected CGPLAN\\r\\n", &|| {
-            of_bytes([&b"ftrt"[..], &[0; 200]].concat());
-        }),
-        ("damaged: it is no plain file", &|| {
+        ("the entry of another precision", &|| of_bytes(entry(&other, PLAN, &device_key()))),
+        ("a plan without an entry", &|| of_bytes([&b"ftrt"[..], &[0; 200]].concat())),
+        ("a link", &|| {
             let elsewhere = path.with_extension("elsewhere");
             fs::write(&elsewhere, entry(&description, PLAN, &device_key())).unwrap();
             fs::remove_file(&path).unwrap();
             symlink(elsewhere, &path).unwrap();
         }),
-        ("damaged: it is a folder; remove it by hand", &|| {
+        ("a folder", &|| {
             fs::remove_file(&path).unwrap();
             fs::create_dir(&path).unwrap();
         }),
     ];
-    for (expected, spoil) in cases {
+    let mut reasons = String::new();
+    for (case, spoil) in cases {
         spoil();
-        let Lookup::Refused { path: refused, reason } = cache.lookup(&description.key) else { panic!("{expected}") };
-        assert_eq!((reason.to_string().as_str(), &refused), (expected, &path));
+        let Lookup::Refused { path: refused, reason } = cache.lookup(&description.key) else { panic!("{case}") };
+        assert_eq!(refused, path, "{case}");
         let listed = cache.list().unwrap();
         assert_eq!(listed.len(), 1);
         assert_eq!(listed[0].entry.as_ref().unwrap_err().state(), reason.state());
+        reasons += &format!("{case}:\n  {} - {reason}\n", reason.state());
     }
+    insta::assert_snapshot!("bad_entries", reasons);
     fs::remove_dir(&path).unwrap();
     cache.store(&fresh(&description, PLAN)).unwrap();
     assert!(matches!(cache.lookup(&description.key), Lookup::Hit(_)));
 }
 
 #[test]
-fn what_the_system_does_not_let_be_read_is_reported_too() {
+fn a_file_in_place_of_the_folder_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let cache = Cache::existing(file.path(), device_key());
-    let Lookup::Refused { reason, .. } = cache.lookup(&description().key) else { panic!("a file is no folder") };
-    assert_eq!(
-        (reason.to_string().as_str(), reason.state()),
-        ("unreadable: Not a directory (os error 20)", "unreadable")
-    );
-    let error = cache.store(&fresh(&description(), PLAN)).unwrap_err().to_string();
-    assert!(error.starts_with(&file.path().display().to_string()), "{error}");
+    let Lookup::Refused { reason, .. } = cache.lookup(&description().key) else { panic!("a file is not a folder") };
+    assert!(matches!(reason, EntryError::Unreadable { kind: ErrorKind::NotADirectory, .. }), "{reason}");
+    assert_eq!(reason.state(), "unreadable");
+    let error = cache.store(&fresh(&description(), PLAN)).unwrap_err();
+    assert_eq!(error.path, file.path());
     assert!(cache.list().is_err());
 }
 
 #[test]
-fn a_plan_of_another_tensorrt_than_the_keys_is_none() {
+fn a_plan_of_another_tensorrt_than_the_keys_is_refused() {
     let Description { key, built_unix_s } = description();
     let mut other = key.tensorrt;
     other.version.build += 1;
@@ -255,26 +251,26 @@ fn a_plan_of_another_tensorrt_than_the_keys_is_none() {
 }
 
 #[test]
-fn reading_makes_neither_folder_nor_key() {
+fn reading_creates_neither_folder_nor_key() {
     let folder = tempfile::tempdir().unwrap();
     let (plans, key) = (folder.path().join("plans"), folder.path().join("plan.key"));
     let cache = Cache::existing(&plans, DeviceKey::load_or_unknown(&key).unwrap());
     assert!(cache.list().unwrap().is_empty());
     assert!(matches!(cache.lookup(&description().key), Lookup::Missing));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    // Of a device that has lost its key nothing is believed.
+    // A device that has lost its key trusts no entry.
     Cache::open(&plans, device_key()).unwrap().store(&fresh(&description(), PLAN)).unwrap();
     assert_eq!(cache.list().unwrap()[0].entry, Err(EntryError::OtherDevice));
     assert!(!key.exists());
     fs::write(&key, [1; 31]).unwrap();
-    assert!(DeviceKey::load_or_unknown(&key).is_err(), "an unfit one is no missing one");
+    assert!(DeviceKey::load_or_unknown(&key).is_err(), "an unfit key is not treated as missing");
 }
 
 #[test]
-fn the_key_is_made_once_for_its_owner_only() {
+fn the_key_is_created_once_for_its_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.key");
-    assert!(DeviceKey::load(&path).is_err(), "there is none yet");
+    assert!(DeviceKey::load(&path).is_err(), "there is no key yet");
     let first = DeviceKey::load_or_create(&path).unwrap();
     let metadata = fs::metadata(&path).unwrap();
     assert_eq!((metadata.permissions().mode() & 0o7777, metadata.len()), (0o600, 32));
@@ -282,14 +278,14 @@ fn the_key_is_made_once_for_its_owner_only() {
     assert_eq!(DeviceKey::load(&path).unwrap().id(), first.id());
     let other = DeviceKey::load_or_create(&folder.path().join("other.key")).unwrap();
     assert_ne!(other.id(), first.id());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
 }
 
 #[test]
 fn an_unfit_key_is_refused_and_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.key");
-    let refused = || DeviceKey::load_or_create(&path).unwrap_err().to_string();
+    let refused = || unfit(DeviceKey::load_or_create(&path));
     let set = |bytes: &[u8], mode: u32| {
         let _ = fs::remove_file(&path);
         fs::write(&path, bytes).unwrap();
@@ -297,31 +293,53 @@ fn an_unfit_key_is_refused_and_not_replaced() {
     };
     for mode in [0o640, 0o604, 0o620, 0o610, 0o666] {
         set(&[1; 32], mode);
-        assert!(refused().contains(&format!("its mode: found {mode:04o}, expected 0600")), "{}", refused());
+        assert_eq!(refused(), ("its mode", format!("{mode:04o}")));
     }
     for length in [0, 31, 33, 100] {
         set(&vec![1; length], 0o600);
-        assert!(refused().contains(&format!("its length: found {length} bytes, expected 32 bytes")), "{}", refused());
+        assert_eq!(refused(), ("its length", format!("{length} bytes")));
         assert_eq!(fs::metadata(&path).unwrap().len(), length as u64);
     }
     set(&[1; 32], 0o400);
     DeviceKey::load_or_create(&path).unwrap();
     let link = folder.path().join("link.key");
     symlink(&path, &link).unwrap();
-    assert!(DeviceKey::load(&link).unwrap_err().to_string().contains("expected a plain file"));
+    assert_eq!(unfit(DeviceKey::load(&link)).0, "its type");
     if std::os::unix::fs::chown(&path, Some(12345), None).is_err() {
         skipped("only root can give a key to another user");
         return;
     }
-    let text = refused();
-    assert!(
-        text.ends_with("its owner: found user 12345, expected user 0, who runs this; run it as that user"),
-        "{text}"
-    );
+    assert_eq!(refused(), ("its owner", "user 12345".to_owned()));
+}
+
+/// The property that makes a key unfit, and its value.
+fn unfit(loaded: Result<DeviceKey, DeviceKeyError>) -> (&'static str, String) {
+    match loaded.unwrap_err() {
+        DeviceKeyError::Unfit { what, found, .. } => (what, found),
+        error @ DeviceKeyError::Io { .. } => panic!("{error}"),
+    }
 }
 
 #[test]
-fn many_processes_that_make_a_key_at_once_have_the_same() {
+fn the_errors_of_a_key_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.key");
+    let refused =
+        || DeviceKey::load(&path).unwrap_err().to_string().replace(&*folder.path().to_string_lossy(), "FOLDER");
+    let mut errors = vec![refused()];
+    for (bytes, mode) in [(31, 0o600), (32, 0o644)] {
+        fs::write(&path, vec![1; bytes]).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        errors.push(refused());
+    }
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    errors.push(refused());
+    insta::assert_snapshot!("key_errors", errors.join("\n"));
+}
+
+#[test]
+fn concurrent_processes_that_create_a_key_get_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.key");
     let ids: Vec<_> = std::thread::scope(|scope| {

@@ -6,21 +6,21 @@ use trtx::builder::BuilderConfig;
 
 /// The TensorRT that this program was built for.
 pub const FLAVOUR: Flavour = Flavour::Enterprise;
-/// The compute capabilities that can be named: none, it measures on the GPU at hand.
+/// The compute capabilities that can be named. Empty, because it measures on this machine's GPU.
 pub const CAPABILITIES: &[ComputeCapability] = &[];
 pub(crate) const BUILDER: &str = "libnvinfer.so";
 pub(crate) const PARSER: &str = "libnvonnxparser.so";
 pub(crate) const WHEEL: &str = "tensorrt_libs";
 pub(crate) const INSTALL: &str = "JetPack 7.2.2 or later (`apt install tensorrt-libs`), or TensorRT 11 from NVIDIA";
-/// Major and minor number of the headers that it was built with; the same major, and this minor or later, is taken.
+/// Major and minor version of the headers that this program was built with. It accepts the same major and this or a later minor.
 pub(crate) const OLDEST: (u16, u16) = (11, 4);
 
-/// `None` where it builds no plan for `target`.
+/// Sets the target. `None` if TensorRT can't build for `target`.
 pub(crate) fn set_target(_: &mut BuilderConfig<'_>, target: Target) -> Option<trtx::Result<()>> {
     (target == Target::Device).then_some(Ok(()))
 }
 
-/// TensorRT 11 doesn't say without deserialising.
+/// Returns nothing: TensorRT 11 can't check a header without deserialising.
 #[expect(clippy::unnecessary_wraps, reason = "the other flavour can fail")]
 pub(crate) fn header_faults(_: &[u8], _: &Logger) -> trtx::Result<Vec<&'static str>> {
     Ok(Vec::new())

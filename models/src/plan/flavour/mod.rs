@@ -1,4 +1,4 @@
-//! What differs between TensorRT for RTX and TensorRT 11: names, versions, and how a target is chosen.
+//! The differences between TensorRT for RTX and TensorRT 11: names, versions, and how a target is set.
 
 #[cfg(feature = "enterprise")]
 mod enterprise;

@@ -17,7 +17,7 @@ pub const CAPABILITIES: &[ComputeCapability] = &{
     }
     known
 };
-/// The same, with TensorRT's own names.
+/// The compute capabilities with TensorRT's names.
 const TARGETS: [(ComputeCapability, Trt); 6] = [
     (ComputeCapability::new(7, 5), Trt::kSM75),
     (ComputeCapability::new(8, 0), Trt::kSM80),
@@ -30,10 +30,10 @@ pub(crate) const BUILDER: &str = "libtensorrt_rtx.so";
 pub(crate) const PARSER: &str = "libtensorrt_onnxparser_rtx.so";
 pub(crate) const WHEEL: &str = "tensorrt_rtx_libs";
 pub(crate) const INSTALL: &str = "`pip install tensorrt-rtx-cu13-libs==1.7.1.116`";
-/// Major and minor number of the headers that it was built with; the same major, and this minor or later, is taken.
+/// Major and minor version of the headers that this program was built with. It accepts the same major and this or a later minor.
 pub(crate) const OLDEST: (u16, u16) = (1, 7);
 
-/// `None` where it builds no plan for `target`.
+/// Sets the target. `None` if TensorRT can't build for `target`.
 pub(crate) fn set_target(config: &mut BuilderConfig<'_>, target: Target) -> Option<trtx::Result<()>> {
     let capability = match target {
         Target::Device => Trt::kCURRENT,
@@ -42,7 +42,7 @@ pub(crate) fn set_target(config: &mut BuilderConfig<'_>, target: Target) -> Opti
     Some(config.set_nb_compute_capabilities(1).and_then(|()| config.set_compute_capability(capability, 0)))
 }
 
-/// What TensorRT finds wrong with a plan's header.
+/// The faults that TensorRT finds in a plan's header.
 pub(crate) fn header_faults(plan: &[u8], logger: &Logger) -> trtx::Result<Vec<&'static str>> {
     let runtime = Runtime::new(logger)?;
     if plan.len() < runtime.engine_header_size() {
@@ -50,15 +50,15 @@ pub(crate) fn header_faults(plan: &[u8], logger: &Logger) -> trtx::Result<Vec<&'
     }
     let (validity, diagnostics) = runtime.engine_validity(plan)?;
     let faults = [
-        (Diagnostics::MALFORMED_ENGINE, "it is no plan"),
+        (Diagnostics::MALFORMED_ENGINE, "it is not a plan"),
         (Diagnostics::VERSION_MISMATCH, "another version of TensorRT built it"),
         (Diagnostics::UNSUPPORTED_CC, "it is for another compute capability"),
-        (Diagnostics::OLD_CUDA_DRIVER, "the CUDA driver is older than at its building"),
-        (Diagnostics::OLD_CUDA_RUNTIME, "the CUDA run time is older than at its building"),
+        (Diagnostics::OLD_CUDA_DRIVER, "the CUDA driver is older than the one at build time"),
+        (Diagnostics::OLD_CUDA_RUNTIME, "the CUDA run time is older than the one at build time"),
         (Diagnostics::INSUFFICIENT_GPU_MEMORY, "the GPU's memory is too small for its weights"),
-        (Diagnostics::CUDA_ERROR, "CUDA driver or run time are not installed rightly"),
+        (Diagnostics::CUDA_ERROR, "CUDA driver or run time are not installed correctly"),
     ];
-    // Without a GPU it says "invalid" of a sound header too, and gives no reason.
+    // Without a GPU TensorRT reports a sound header as invalid too, without a reason.
     let is_invalid = validity == EngineValidity::kINVALID;
     let has = |fault| is_invalid && diagnostics.contains(fault);
     Ok(faults.into_iter().filter(|&(fault, _)| has(fault)).map(|(_, words)| words).collect())

@@ -1,4 +1,4 @@
-//! The same image several times in one data set.
+//! Images that occur several times in one data set.
 
 use super::{Finding, FindingKind, ImageFacts, Listing};
 use crate::dataset::{Dataset, Label};
@@ -6,7 +6,7 @@ use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::ReadError;
 use std::collections::BTreeMap;
 
-/// What is said of an image that stands in the data set several times.
+/// One occurrence of an image.
 struct Copy<'a> {
     file: Digest,
     image: &'a str,
@@ -14,7 +14,7 @@ struct Copy<'a> {
     label: Label,
 }
 
-/// Groups of images with the same pixels. Across bundles or labels that is a leak.
+/// Finds groups of images with the same pixels. In two bundles or with two labels they are a leak.
 pub(super) fn find(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Vec<Finding> {
     let readable = listing.entries.iter().zip(images).filter_map(|(entry, image)| {
         let facts = image.as_ref().ok()?;
@@ -23,44 +23,44 @@ pub(super) fn find(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) 
             Copy { file: facts.digest, image: &entry.image, bundle: &entry.bundle, label: entry.label },
         ))
     });
-    judge_all(readable)
+    of_copies(readable)
 }
 
-/// The leaks of `dataset`, in the words of `check`: the same file in two bundles or with two labels. No image is decoded,
-/// so the same pixels in different files are left to `check`.
+/// The leaks of `dataset`: the same file in two bundles or with two labels. No image is decoded, so only `check` finds the same
+/// pixels in different files.
 #[must_use]
 pub fn leaks(dataset: &Dataset) -> Vec<Finding> {
-    let mut findings = judge_all(dataset.parts.iter().map(|part| {
+    let mut findings = of_copies(dataset.parts.iter().map(|part| {
         (part.digest, Copy { file: part.digest, image: &part.image, bundle: &part.bundle, label: part.label })
     }));
     findings.retain(|finding| finding.kind == FindingKind::Leak);
     findings
 }
 
-/// Judges each group of images that are the same by the first digest, in the order of their first images.
-fn judge_all<'a>(images: impl Iterator<Item = (Digest, Copy<'a>)>) -> Vec<Finding> {
+/// Groups images by their first digest. Returns one finding per group of at least two, in the order of their first images.
+fn of_copies<'a>(images: impl Iterator<Item = (Digest, Copy<'a>)>) -> Vec<Finding> {
     let mut groups = BTreeMap::<Digest, (usize, Vec<Copy<'a>>)>::new();
     for (index, (digest, copy)) in images.enumerate() {
         groups.entry(digest).or_insert_with(|| (index, Vec::new())).1.push(copy);
     }
     let mut groups: Vec<_> = groups.into_values().filter(|(_, copies)| copies.len() > 1).collect();
     groups.sort_unstable_by_key(|(first, _)| *first);
-    groups.iter().map(|(_, copies)| judge(copies)).collect()
+    groups.iter().map(|(_, copies)| of_group(copies)).collect()
 }
 
-/// Judges one group of at least two images.
-fn judge(copies: &[Copy<'_>]) -> Finding {
+/// The finding for one group of at least two images.
+fn of_group(copies: &[Copy<'_>]) -> Finding {
     let first = &copies[0];
     let same_file = copies.iter().all(|copy| copy.file == first.file);
     let same_bundle = copies.iter().all(|copy| copy.bundle == first.bundle);
     let same_label = copies.iter().all(|copy| copy.label == first.label);
     let (kind, across) = match (same_bundle, same_label) {
-        (true, true) => (FindingKind::Duplicate, "within one bundle"),
-        (false, true) => (FindingKind::Leak, "across bundles"),
+        (true, true) => (FindingKind::Duplicate, "several times in one bundle"),
+        (false, true) => (FindingKind::Leak, "in different bundles"),
         (true, false) => (FindingKind::Leak, "with different labels"),
-        (false, false) => (FindingKind::Leak, "across bundles and with different labels"),
+        (false, false) => (FindingKind::Leak, "in different bundles and with different labels"),
     };
-    let same = if same_file { "the same file" } else { "the same pixels in different files" };
+    let same = if same_file { "the same file" } else { "the same pixels (in different files)" };
     let named = copies.iter().map(|copy| format!("{} (`{}`, {})", copy.image, copy.bundle, copy.label));
     let message = format!("{same} {across}: {}", named.collect::<Vec<_>>().join(", "));
     Finding::new(kind, message, copies.iter().map(|copy| copy.image.to_owned()).collect())

@@ -1,62 +1,62 @@
-//! One thing that is wrong or doubtful in a data set.
+//! One problem of a data set.
 
 use serde::Serialize;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Results on this data set would be wrong, or there would be none.
+    /// Results on this data set would be wrong or impossible.
     Error,
-    /// Worth a look.
+    /// A person should look at it.
     Warning,
 }
 
-/// What a finding is about. As JSON in lower case with `-`.
+/// The kind of a finding. In JSON, in kebab case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
     /// An image that can't be read.
     Unreadable,
-    /// An image in the folders that would be no part of the data set.
+    /// An image in the folders that is not part of the data set.
     LeftOut,
-    /// The same image in two bundles or with two labels: a leak from training into testing, or a contradiction.
+    /// The same image in two bundles (training would see the test) or with two labels (a contradiction).
     Leak,
-    /// The whole data set has one class.
+    /// All images have the same label.
     OneClass,
-    /// There are no two bundles, so none can be left out.
+    /// There is only one bundle, so cross-validation can't leave one out.
     OneBundle,
     /// Too few bundles with both classes for the default recipe.
     FewBundles,
-    /// Bundles whose names a reader takes for one: perhaps it is one bundle, and then a leak.
+    /// Bundles whose names look alike. If they are one bundle, it is a leak.
     SimilarNames,
-    /// One bundle's name in two Unicode forms, which count as one.
+    /// One bundle's name in two Unicode forms, which are read as one bundle.
     TwoForms,
-    /// Files that are no images of the data set, where folders say what is.
+    /// Files in a data set without a manifest that were skipped.
     PassedBy,
     /// The same image twice in one bundle with one label.
     Duplicate,
-    /// A bundle has one class, so it has no balanced accuracy.
+    /// A bundle whose images have the same label, so it has no balanced accuracy.
     OneClassBundle,
     /// An image whose 0.01th and 99.99th percentile are the same level.
     Flat,
-    /// Many pixels at the top of the detector's range.
+    /// An image with many pixels at the top of the detector's range.
     Saturated,
-    /// A negative of the other images.
+    /// An image that is a negative, compared with the others.
     Inverted,
-    /// An image whose levels have their two bytes exchanged.
+    /// An image whose levels have swapped bytes, compared with the others.
     ByteSwapped,
-    /// An image whose levels are a power of two times the other images'.
+    /// An image whose levels are larger or smaller by a power of two than in the others.
     Scaled,
-    /// An image of which a part is black, or of one level.
+    /// An image that is partly black or partly of one level.
     PartlyBlank,
-    /// An image whose levels are unlike the other images', for another reason.
+    /// An image whose levels differ from the others' for another reason.
     OtherLevels,
     /// An image much larger or smaller than the others.
     OddSize,
     /// A label against the majority of the part's annotators.
     AgainstMajority,
-    /// Annotators disagree.
+    /// A part on which annotators disagree.
     Disputed,
 }
 
@@ -69,16 +69,16 @@ impl FindingKind {
     }
 }
 
-/// One thing that is wrong or doubtful.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What it is about.
+    /// Its kind.
     pub kind: FindingKind,
-    /// What was found, in a sentence.
+    /// The text for people.
     pub message: String,
-    /// The images that it is about.
+    /// The images concerned.
     pub images: Vec<String>,
 }
 

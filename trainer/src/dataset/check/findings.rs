@@ -1,4 +1,4 @@
-//! What is wrong or doubtful in a data set.
+//! The checks of a data set, by topic.
 
 use super::finding::{Finding, FindingKind};
 use super::{Agreement, BundleParts, ImageFacts, Label, Listing, odd};
@@ -7,12 +7,12 @@ use crate::dataset::folders::EXPECTED;
 use crate::dataset::names::look_alikes;
 use cellgate_models::radiograph::ReadError;
 
-/// From this share of saturated pixels on an image is named.
+/// An image with a larger share of saturated pixels is a finding.
 const SATURATED_SHARE: f64 = 0.001;
-/// A side that differs from the median by more than this share is named.
+/// An image whose width or height differs from the median by more than this share is a finding.
 const ODD_SIDE_SHARE: f64 = 0.1;
 
-/// Unreadable, flat, saturated and oddly sized images, and those that are unlike the others.
+/// Images that are unreadable, flat, saturated, of an odd size, or unlike the others.
 pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Vec<Finding> {
     let median = |side: fn(&ImageFacts) -> u32| {
         let mut sides: Vec<_> = images.iter().flatten().map(side).collect();
@@ -38,7 +38,7 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
         if lo.round_ties_even() >= hi.round_ties_even() {
             add(
                 FindingKind::Flat,
-                format!("{name}: 99.98 % of the levels are {lo:.0}, the local conversion shows nothing"),
+                format!("{name}: 99.98 % of the pixels have the level {lo:.0}, so the local conversion shows nothing"),
             );
         } else {
             looks.push(odd::Image { name, look: &facts.look, is_saturated });
@@ -47,14 +47,14 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
             let percent = facts.saturated * 100.0;
             add(
                 FindingKind::Saturated,
-                format!("{name}: {percent:.2} % of the pixels are at the top of the detector's range"),
+                format!("{name}: {percent:.2} % of the pixels are at the top of the detector's range (saturated)"),
             );
         }
         if is_odd(facts.height, height) || is_odd(facts.width, width) {
             let size = format!("{} x {}", facts.height, facts.width);
             add(
                 FindingKind::OddSize,
-                format!("{name}: {size} pixels (height x width), the median is {height} x {width}"),
+                format!("{name}: the size (height x width) is {size} pixels, the median is {height} x {width}"),
             );
         }
     }
@@ -62,23 +62,23 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
     findings
 }
 
-/// Classes and bundles that are missing.
+/// Missing classes and bundles.
 pub(super) fn of_balance(bundles: &[BundleParts], all: &BundleParts) -> Vec<Finding> {
     let only = |bundle: &BundleParts| if bundle.normal > 0 { Label::Normal } else { Label::Abnormal };
     let mut findings = Vec::new();
     if all.has_one_class() {
-        let message = format!("{}: nothing can be learnt from one class", all_are(all, only(all)));
+        let message = format!("{}; training needs normal and abnormal images", all_are(all, only(all)));
         findings.push(Finding::new(FindingKind::OneClass, message, Vec::new()));
         return findings;
     }
     if let [bundle] = bundles {
-        let message = format!("`{}` is the only bundle: cross-validation needs two, to leave one out", bundle.name);
+        let message = format!("`{}` is the only bundle; cross-validation needs at least two", bundle.name);
         findings.push(Finding::new(FindingKind::OneBundle, message, Vec::new()));
     } else if let Some(left_out) = bundles.iter().find(|bundle| !can_choose_without(bundle, bundles)) {
         let both = bundles.iter().filter(|bundle| !bundle.has_one_class()).count();
         let message = format!(
-            "found both classes in {both} of {} bundles, expected three with both for the default recipe: without `{}` it \
-             has too little to train on",
+            "{both} of {} bundles have both classes; the default recipe needs at least three: without `{}`, it can't choose its \
+             operating point",
             bundles.len(),
             left_out.name
         );
@@ -98,8 +98,8 @@ fn all_are(bundle: &BundleParts, label: Label) -> String {
     }
 }
 
-/// Whether the default recipe can be trained on all `bundles` but `left_out`: it chooses its operating point in those of
-/// them without which both classes are still there.
+/// Whether the default recipe can be trained on all `bundles` except `left_out`. It chooses its operating point on the scores of
+/// those training bundles without which both classes are still present. These bundles must have both classes together.
 fn can_choose_without(left_out: &BundleParts, bundles: &[BundleParts]) -> bool {
     let both_classes = |bundles: &[&BundleParts]| {
         bundles.iter().any(|bundle| bundle.normal > 0) && bundles.iter().any(|bundle| bundle.abnormal > 0)
@@ -110,17 +110,17 @@ fn can_choose_without(left_out: &BundleParts, bundles: &[BundleParts]) -> bool {
     both_classes(&scored)
 }
 
-/// Bundles whose names a reader takes for one.
+/// Bundles whose names look alike.
 pub(super) fn of_names(bundles: &[BundleParts]) -> Vec<Finding> {
     let names: Vec<_> = bundles.iter().map(|bundle| bundle.name.as_str()).collect();
     let groups = look_alikes(&names).into_iter();
     groups
         .map(|names| {
-            // As Rust writes text: what has no width or is put on the character before it is seen.
+            // Debug formatting makes characters without width and combining characters visible.
             let named = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
             let message = format!(
-                "{named}: {} bundles whose names look alike; expected one name, if they are one bundle, or names that differ to \
-                 a reader",
+                "{named}: the names of {} bundles look alike; expected the same name if they are one bundle, else names that a \
+                 reader can distinguish",
                 names.len()
             );
             Finding::new(FindingKind::SimilarNames, message, Vec::new())
@@ -131,24 +131,28 @@ pub(super) fn of_names(bundles: &[BundleParts]) -> Vec<Finding> {
 /// Bundles whose names are written in two Unicode forms.
 pub(super) fn of_forms(bundles: &[String]) -> impl Iterator<Item = Finding> {
     bundles.iter().map(|bundle| {
-        let message = format!("`{bundle}`: written in two Unicode forms (NFC and another one), taken as one bundle");
+        let message = format!(
+            "`{bundle}`: the name is written in two Unicode forms (NFC and another); both are read as one bundle"
+        );
         Finding::new(FindingKind::TwoForms, message, Vec::new())
     })
 }
 
-/// Images that would be no part of the data set.
+/// Images that are not part of the data set.
 pub(super) fn of_left_out(left_out: &[LeftOut]) -> impl Iterator<Item = Finding> {
     left_out.iter().map(|image| {
-        let message = format!("{}: left out: {}; expected {EXPECTED}", image.path, image.reason);
+        let message = format!("{}: not part of the data set: {}; expected {EXPECTED}", image.path, image.reason);
         Finding::new(FindingKind::LeftOut, message, vec![image.path.clone()])
     })
 }
 
-/// Files that nobody reads.
-pub(super) fn of_passed_by(paths: &[String]) -> Option<Finding> {
+/// Files that were skipped.
+pub(super) fn of_skipped(paths: &[String]) -> Option<Finding> {
     let first = paths.first()?;
-    let files = if paths.len() == 1 { "1 file is" } else { &format!("{} files are", paths.len()) };
-    let message = format!("{files} passed by, such as {first}: expected {EXPECTED}");
+    let message = match paths.len() {
+        1 => format!("1 file was skipped: {first}; expected {EXPECTED}"),
+        count => format!("{count} files were skipped, such as {first}; expected {EXPECTED}"),
+    };
     Some(Finding::new(FindingKind::PassedBy, message, Vec::new()))
 }
 
@@ -158,7 +162,7 @@ pub(super) fn of_agreement(agreement: &Agreement) -> Vec<Finding> {
     let mut findings: Vec<_> = against
         .iter()
         .map(|image| {
-            let message = format!("{image}: most annotators call it otherwise than its label");
+            let message = format!("{image}: the label differs from that of most annotators");
             Finding::new(FindingKind::AgainstMajority, message, vec![image.clone()])
         })
         .collect();
@@ -167,7 +171,7 @@ pub(super) fn of_agreement(agreement: &Agreement) -> Vec<Finding> {
         let votes = format!("{} normal, {} abnormal", dispute.normal, dispute.abnormal);
         Finding::new(
             FindingKind::Disputed,
-            format!("{image}: labelled {label}, annotators: {votes}"),
+            format!("{image}: annotators disagree: {votes}; the label is {label}"),
             vec![image.clone()],
         )
     }));

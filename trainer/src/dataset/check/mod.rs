@@ -1,4 +1,4 @@
-//! Looking a data set over before anything is trained on it.
+//! Checks a data set for problems before training.
 
 mod duplicates;
 mod finding;
@@ -17,33 +17,33 @@ use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::ReadError;
 use serde::Serialize;
 
-/// What was found in a data set. As JSON it is what `check --json` prints.
+/// The report on a data set. This is what `check --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckReport {
-    /// Digest of the data set; null where an image can't be read or is left out.
+    /// Digest of the data set; `None` if an image can't be read or is left out.
     pub digest: Option<Digest>,
-    /// All images.
+    /// Facts of all images.
     pub all: GroupFacts,
-    /// The images of each bundle, in natural order.
+    /// Facts of the images of each bundle, in natural order.
     pub bundles: Vec<GroupFacts>,
-    /// How far annotators agree; null where fewer than two judged.
+    /// Agreement of the annotators; `None` if no part was judged by two.
     pub agreement: Option<Agreement>,
-    /// What is wrong or doubtful, errors first.
+    /// The problems, errors first.
     pub findings: Vec<Finding>,
 }
 
 /// Facts of a group of images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupFacts {
-    /// The bundle's name, `all` for all images.
+    /// The bundle's name; `all` for all images.
     pub bundle: String,
     /// Number of images.
     pub images: usize,
-    /// How many are labelled normal.
+    /// Number of images labelled normal.
     pub normal: usize,
-    /// How many are labelled abnormal.
+    /// Number of images labelled abnormal.
     pub abnormal: usize,
-    /// How many can't be read; the facts below are those of the others, null without any.
+    /// Number of images that can't be read. The facts below cover the readable images and are `None` without any.
     pub unreadable: usize,
     /// Heights in pixels.
     pub height: Option<Range>,
@@ -57,7 +57,7 @@ pub struct GroupFacts {
     pub bounds: Option<Bounds>,
 }
 
-/// The spread of a figure over images.
+/// The range of a figure over images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Range {
     /// The smallest.
@@ -98,7 +98,7 @@ impl GroupFacts {
 }
 
 impl CheckReport {
-    /// Judges the images of `listing` by what was found when reading each, `images` in the listing's order.
+    /// Checks `listing`. `images` holds the results of reading its images, in its order.
     #[must_use]
     pub fn new(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Self {
         let bundles = listing.bundles();
@@ -115,7 +115,7 @@ impl CheckReport {
         findings.extend(findings::of_left_out(&listing.left_out));
         findings.extend(findings::of_names(&bundles));
         findings.extend(findings::of_forms(&listing.two_forms));
-        findings.extend(findings::of_passed_by(&listing.passed_by));
+        findings.extend(findings::of_skipped(&listing.skipped));
         findings.extend(agreement.iter().flat_map(findings::of_agreement));
         findings.sort_by_key(|finding| (finding.severity, finding.kind));
         Self {
@@ -134,7 +134,7 @@ impl CheckReport {
     }
 }
 
-/// Bundles of `bundles` whose names look alike, in the words of `check`: perhaps one bundle under two names.
+/// Findings about bundles whose names look alike: perhaps one bundle under two names.
 #[must_use]
 pub fn similar_names(bundles: &[BundleParts]) -> Vec<Finding> {
     findings::of_names(bundles)

@@ -1,40 +1,45 @@
-//! Single images that are unlike the others of their data set, as mistakes on the way from the scanner make them.
+//! Finds single images that differ from the others, as after a mistake between scanner and data set.
 //!
-//! The data set itself says what is usual: the median of all images at each place of their sorted levels, and in each field of
-//! their layout. A distance is the mean difference of sorted levels, in units of the usual image's range of levels.
+//! The reference is the data set itself: the median over all images, at each position of their sorted levels and in each field of
+//! their layout. A distance is the mean difference between sorted levels, divided by the range of the reference's levels.
 
 use super::finding::{Finding, FindingKind};
 use crate::dataset::look::{Look, SAMPLE};
 
-/// Fewer images don't say what is usual.
+/// Fewer images are no reference.
 const MIN_IMAGES: usize = 4;
-/// The places of the 1st and the 99th percentile in a sample.
+/// Indices of the 1st and the 99th percentile in a sample.
 const LOW: usize = 2;
 const HIGH: usize = SAMPLE - 3;
 
-/// A mistake is named where the image is farther off than this, and this many times as far as the median image...
+/// A mistake is reported if the image's distance is above both the first number and the second number times the distance of the
+/// median image...
 const FAR: (f64, f64) = (0.3, 2.0);
-/// ...and undoing the mistake brings it within this, or this many times the median image's distance...
+/// ...and if undoing the mistake brings the distance below the larger of the first number and the second number times the distance
+/// of the median image...
 const NEAR: (f64, f64) = (0.3, 4.0);
-/// ...and to this share of its distance.
+/// ...and below this share of the distance before.
 const EXPLAINED: f64 = 0.25;
-/// An image that no mistake explains is named from this distance on, or this many times the median image's.
+/// An image that no mistake explains is reported if its distance is above both the first number and the second number times the
+/// distance of the median image.
 const UNLIKE: (f64, f64) = (1.0, 5.0);
-/// Correlation with the usual layout: that of the median image from which on all have one layout, and that of a negative.
+/// Correlations with the reference's layout. The images share one layout if the median image's correlation is at least the first
+/// number. An image is then a negative if its correlation is at most the second number.
 const LAYOUT: (f64, f64) = (0.5, -0.5);
-/// Share of pixels far below the usual levels, and of pixels of one level, from which on an image is partly blank; and the
-/// share in the median image up to which that is unusual.
+/// An image is partly blank if its share of dark pixels is at least the first number and that of the median image at most the
+/// second number.
 const DARK: (f64, f64) = (0.05, 0.01);
+/// The same for the share of pixels of one level.
 const ONE_LEVEL: (f64, f64) = (1.0 / 3.0, 0.05);
-/// The usual 1st percentile from which on there can be darker pixels.
+/// If the reference's 1st percentile is lower, no pixel counts as dark.
 const DARK_FROM: f64 = 32.0;
 
-/// What happened to an image.
+/// A mistake that changed the levels of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mistake {
     Inverted,
     ByteSwapped,
-    /// Multiplied by two to the power of this.
+    /// Levels multiplied by two to the power of this number.
     Scaled(i32),
 }
 
@@ -43,7 +48,7 @@ impl Mistake {
         (-8..=8).filter(|power| *power != 0).map(Self::Scaled).chain([Self::ByteSwapped, Self::Inverted])
     }
 
-    /// The distance from the usual levels after the mistake is undone; infinite where it can't have happened.
+    /// The distance after the mistake is undone; infinite if the mistake is impossible.
     fn distance_undone(self, look: &Look, usual: &Usual) -> f64 {
         let undone = |undo: &dyn Fn(u16) -> f64| {
             let mut levels: Vec<f64> = look.sample.iter().map(|level| undo(*level)).collect();
@@ -53,7 +58,7 @@ impl Mistake {
         match self {
             Self::ByteSwapped => undone(&|level| level.swap_bytes().into()),
             Self::Scaled(power) => undone(&|level| f64::from(level) / 2_f64.powi(power)),
-            // The white of 9 to 16 bits, and of as many bits at the top of 16.
+            // White is the largest number of 9 to 16 bits, alone or shifted to the top of 16 bits.
             Self::Inverted => {
                 let whites = (9..=16).flat_map(|bits| [u16::MAX >> (16 - bits), u16::MAX << (16 - bits)]);
                 let whites = whites.filter(|white| look.sample.iter().all(|level| level <= white));
@@ -64,30 +69,29 @@ impl Mistake {
 
     fn finding(self) -> (FindingKind, String) {
         match self {
-            Self::Inverted => (
-                FindingKind::Inverted,
-                "looks like a negative of the other images: black and white are exchanged".into(),
-            ),
+            Self::Inverted => {
+                (FindingKind::Inverted, "a negative compared with the other images: black and white are swapped".into())
+            }
             Self::ByteSwapped => (
                 FindingKind::ByteSwapped,
-                "its levels are like the other images' once the two bytes of each are exchanged".into(),
+                "the two bytes of each level are swapped, compared with the other images".into(),
             ),
             Self::Scaled(power) => {
                 let factor = 2_u32.pow(power.unsigned_abs());
                 let times = if power > 0 { format!("{factor} times") } else { format!("1/{factor} of") };
-                (FindingKind::Scaled, format!("its levels are {times} the other images'"))
+                (FindingKind::Scaled, format!("the levels are {times} those of the other images"))
             }
         }
     }
 }
 
-/// What is usual in a data set.
+/// The reference: medians over all images of the data set.
 struct Usual {
     sample: Vec<f64>,
     /// The range of levels, never 0.
     range: f64,
     layout: Vec<f64>,
-    /// Figures of the median image.
+    /// The median of the images' distances. The figures below are medians too.
     distance: f64,
     correlation: f64,
     one_level: f64,
@@ -119,7 +123,7 @@ impl Usual {
         self.distance(&look.sample.iter().map(|level| f64::from(*level)).collect::<Vec<_>>())
     }
 
-    /// The share of pixels below half the usual 1st percentile.
+    /// The share of dark pixels: those below half the reference's 1st percentile.
     fn dark_share(&self, look: &Look) -> f64 {
         if self.sample[LOW] < DARK_FROM {
             return 0.0;
@@ -128,7 +132,7 @@ impl Usual {
         dark as f64 / SAMPLE as f64
     }
 
-    /// The mistake that makes the levels what they are.
+    /// The mistake that explains the levels best, if one does.
     fn mistake(&self, look: &Look) -> Option<Mistake> {
         let distance = self.distance_of(look);
         if distance > FAR.0.max(FAR.1 * self.distance) {
@@ -141,16 +145,17 @@ impl Usual {
         None
     }
 
-    fn judge(&self, image: &Image<'_>) -> Option<(FindingKind, String)> {
+    /// The finding for one image, as its kind and text.
+    fn finding(&self, image: &Image<'_>) -> Option<(FindingKind, String)> {
         let look = image.look;
         if let Some(mistake) = self.mistake(look) {
             return Some(mistake.finding());
         }
-        // Saturation explains high levels, one level and another layout.
+        // Saturation, a finding of its own, can cause high levels, one level and another layout.
         if image.is_saturated {
             return None;
         }
-        // A negative within the usual levels has them all, in other places.
+        // A negative can have the same levels as the others; then only its layout shows it.
         if self.correlation >= LAYOUT.0 && correlation(&look.layout, &self.layout) <= LAYOUT.1 {
             return Some(Mistake::Inverted.finding());
         }
@@ -158,7 +163,7 @@ impl Usual {
         if dark >= DARK.0 && self.dark <= DARK.1 {
             let level = self.sample[LOW] / 2.0;
             let text = format!(
-                "{:.0} % of its pixels are below level {level:.0}, far darker than the other images",
+                "{:.0} % of the pixels are below level {level:.0}, far darker than in the other images",
                 100.0 * dark
             );
             return Some((FindingKind::PartlyBlank, text));
@@ -167,12 +172,12 @@ impl Usual {
         if share >= ONE_LEVEL.0 && self.one_level <= ONE_LEVEL.1 {
             return Some((
                 FindingKind::PartlyBlank,
-                format!("{:.0} % of its pixels have the one level {level}", 100.0 * share),
+                format!("{:.0} % of the pixels have the same level, {level}", 100.0 * share),
             ));
         }
         if self.distance_of(look) > UNLIKE.0.max(UNLIKE.1 * self.distance) {
             let text = format!(
-                "its levels, mostly {} to {}, are unlike the other images', mostly {:.0} to {:.0}",
+                "98 % of the levels are in {} to {}, but in {:.0} to {:.0} in the other images",
                 look.sample[LOW], look.sample[HIGH], self.sample[LOW], self.sample[HIGH]
             );
             return Some((FindingKind::OtherLevels, text));
@@ -181,23 +186,23 @@ impl Usual {
     }
 }
 
-/// An image to be compared with the others.
+/// An image to compare with the others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Image<'a> {
     pub(super) name: &'a str,
     pub(super) look: &'a Look,
-    /// Whether it is called saturated already.
+    /// Whether it is already reported as saturated.
     pub(super) is_saturated: bool,
 }
 
-/// Findings on `images`.
+/// Compares `images` with each other. Returns no findings for fewer than [`MIN_IMAGES`].
 pub(super) fn of_looks(images: &[Image<'_>]) -> Vec<Finding> {
     if images.len() < MIN_IMAGES {
         return Vec::new();
     }
     let usual = Usual::of(&images.iter().map(|image| image.look).collect::<Vec<_>>());
-    let judged = images.iter().filter_map(|image| Some((image.name, usual.judge(image)?)));
-    judged.map(|(name, (kind, text))| Finding::new(kind, format!("{name}: {text}"), vec![name.to_owned()])).collect()
+    let found = images.iter().filter_map(|image| Some((image.name, usual.finding(image)?)));
+    found.map(|(name, (kind, text))| Finding::new(kind, format!("{name}: {text}"), vec![name.to_owned()])).collect()
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -209,7 +214,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// Pearson's correlation; 0 where either is even.
+/// Pearson's correlation; 0 if either side is constant.
 fn correlation(one: &[f64], other: &[f64]) -> f64 {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let (mean_one, mean_other) = (mean(one), mean(other));

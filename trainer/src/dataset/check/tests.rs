@@ -3,7 +3,7 @@ use crate::dataset::{Entry, LeftOut, LeftOutReason};
 use cellgate_models::radiograph::Radiograph;
 use std::path::PathBuf;
 
-/// A listing with one entry a line: image, bundle, label.
+/// A listing of images, each with its bundle and label.
 fn listing(lines: &[(&str, &str, Label)]) -> Listing {
     let entry = |(image, bundle, label): &(&str, &str, Label)| Entry {
         image: (*image).to_owned(),
@@ -15,7 +15,7 @@ fn listing(lines: &[(&str, &str, Label)]) -> Listing {
     Listing { entries: lines.iter().map(entry).collect(), ..Listing::default() }
 }
 
-/// Facts of an image of 100 x 50 pixels whose content and file are named by numbers.
+/// Facts of an image of 100 x 50 pixels; the numbers stand for its pixels and its file.
 fn image(content: u16, file: u8) -> Result<ImageFacts, ReadError> {
     let mut levels = vec![2000; 5000];
     levels[..2500].fill(1000 + content);
@@ -23,7 +23,7 @@ fn image(content: u16, file: u8) -> Result<ImageFacts, ReadError> {
 }
 
 fn unreadable() -> Result<ImageFacts, ReadError> {
-    Err(ReadError::Io { path: "x.tif".into(), source: std::io::ErrorKind::NotFound.into() })
+    Err(ReadError::Io { path: "x.tif".into(), source: std::io::Error::other("the system's error") })
 }
 
 fn kinds(report: &CheckReport) -> Vec<FindingKind> {
@@ -32,7 +32,7 @@ fn kinds(report: &CheckReport) -> Vec<FindingKind> {
 
 use Label::{Abnormal, Normal};
 
-const SOUND: [(&str, &str, Label); 6] = [
+const GOOD: [(&str, &str, Label); 6] = [
     ("1", "b1", Normal),
     ("2", "b1", Abnormal),
     ("3", "b2", Normal),
@@ -41,14 +41,14 @@ const SOUND: [(&str, &str, Label); 6] = [
     ("6", "b3", Abnormal),
 ];
 
-/// `images` and two sound ones more, for [`SOUND`].
+/// `images` and two more good images, for [`GOOD`].
 fn with_b3(images: [Result<ImageFacts, ReadError>; 4]) -> Vec<Result<ImageFacts, ReadError>> {
     images.into_iter().chain([image(15, 15), image(16, 16)]).collect()
 }
 
 #[test]
-fn a_sound_set_has_no_findings_and_the_digest_of_open() {
-    let listing = listing(&SOUND);
+fn a_good_set_has_no_findings_and_the_digest_of_open() {
+    let listing = listing(&GOOD);
     let images = with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]);
     let report = CheckReport::new(&listing, &images);
     assert_eq!(report.findings, []);
@@ -62,19 +62,17 @@ fn a_sound_set_has_no_findings_and_the_digest_of_open() {
 }
 
 #[test]
-fn the_same_image_is_a_leak_across_bundles_or_labels_and_else_a_duplicate() {
-    let set = listing(&SOUND);
+fn the_same_image_is_a_leak_across_bundles_or_labels_else_a_duplicate() {
+    let set = listing(&GOOD);
     let found = |images: [_; 4]| {
         let report = CheckReport::new(&set, &with_b3(images));
         assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
-        (report.findings[0].kind, report.findings[0].message.clone())
+        (report.findings[0].kind, report.findings[0].images.join(" "))
     };
-    let (kind, message) = found([image(1, 1), image(2, 2), image(1, 1), image(4, 4)]);
-    assert_eq!(kind, FindingKind::Leak);
-    assert_eq!(message, "the same file across bundles: 1 (`b1`, normal), 3 (`b2`, normal)");
-    let (kind, message) = found([image(1, 1), image(1, 9), image(3, 3), image(4, 4)]);
-    assert_eq!(kind, FindingKind::Leak);
-    assert!(message.starts_with("the same pixels in different files with different labels: 1 "), "{message}");
+    let across_bundles = found([image(1, 1), image(2, 2), image(1, 1), image(4, 4)]);
+    assert_eq!(across_bundles, (FindingKind::Leak, "1 3".to_owned()));
+    let with_two_labels_in_two_files = found([image(1, 1), image(1, 9), image(3, 3), image(4, 4)]);
+    assert_eq!(with_two_labels_in_two_files, (FindingKind::Leak, "1 2".to_owned()));
 
     let twice = listing(&[
         ("1", "b1", Normal),
@@ -91,7 +89,7 @@ fn the_same_image_is_a_leak_across_bundles_or_labels_and_else_a_duplicate() {
 }
 
 #[test]
-fn unreadable_flat_saturated_and_odd_images_are_named() {
+fn unreadable_flat_saturated_and_odd_images_are_reported() {
     let levels =
         |width, height, levels| Ok(ImageFacts::of(&Radiograph::new(width, height, levels).unwrap(), Digest::of(b"")));
     let mut saturated = [[1007; 2500], [2000; 2500]].concat();
@@ -102,61 +100,56 @@ fn unreadable_flat_saturated_and_odd_images_are_named() {
         levels(50, 100, saturated),
         levels(60, 100, [[1007; 3000], [2000; 3000]].concat()),
     ];
-    let report = CheckReport::new(&listing(&SOUND), &with_b3(images));
+    let report = CheckReport::new(&listing(&GOOD), &with_b3(images));
     assert_eq!(
         kinds(&report),
         [FindingKind::Unreadable, FindingKind::Flat, FindingKind::Saturated, FindingKind::OddSize]
     );
     assert_eq!(report.count(Severity::Error), 1);
-    assert!(report.findings[3].message.contains("100 x 60 pixels (height x width), the median is 100 x 50"));
+    let images: Vec<_> = report.findings.iter().map(|finding| finding.images.concat()).collect();
+    assert_eq!(images, ["1", "2", "3", "4"]);
     assert_eq!((report.digest, report.bundles[0].unreadable), (None, 1));
 }
 
 #[test]
-fn missing_classes_and_bundles_are_named() {
+fn missing_classes_and_bundles_are_reported() {
     let one_class = CheckReport::new(&listing(&[("1", "b", Normal), ("2", "c", Normal)]), &[image(1, 1), image(2, 2)]);
     assert_eq!(kinds(&one_class), [FindingKind::OneClass]);
-    let one_bundle = CheckReport::new(&listing(&SOUND[..2]), &[image(1, 1), image(2, 2)]);
+    let one_bundle = CheckReport::new(&listing(&GOOD[..2]), &[image(1, 1), image(2, 2)]);
     assert_eq!((kinds(&one_bundle), one_bundle.count(Severity::Error)), (vec![FindingKind::OneBundle], 0));
-    let partly = CheckReport::new(&listing(&SOUND[..3]), &[image(1, 1), image(2, 2), image(3, 3)]);
+    let partly = CheckReport::new(&listing(&GOOD[..3]), &[image(1, 1), image(2, 2), image(3, 3)]);
     assert_eq!(kinds(&partly), [FindingKind::FewBundles, FindingKind::OneClassBundle]);
-    assert!(partly.findings[1].message.starts_with("`b2`: the only image is normal"));
+    insta::assert_snapshot!("balance", format!("{one_class}\n{one_bundle}\n{partly}"));
 }
 
 #[test]
-fn bundles_too_few_for_the_default_recipe_are_counted() {
+fn too_few_bundles_for_the_default_recipe_are_reported() {
     let kinds_of = |lines: &[(&str, &str, Label)]| {
         let images: Vec<_> = (0..lines.len()).map(|index| image(index as u16, index as u8)).collect();
-        let report = CheckReport::new(&listing(lines), &images);
-        (kinds(&report), report.findings.first().map(|finding| finding.message.clone()).unwrap_or_default())
+        kinds(&CheckReport::new(&listing(lines), &images))
     };
-    let (kinds, message) = kinds_of(&SOUND[..4]);
-    assert_eq!(kinds, [FindingKind::FewBundles]);
-    assert!(message.starts_with("found both classes in 2 of 2 bundles, expected three"), "{message}");
-    // Bundles of one class each do too, where there are enough: no operating point lacks a class.
+    assert_eq!(kinds_of(&GOOD[..4]), [FindingKind::FewBundles]);
+    // Enough bundles of one class each are sufficient: every operating point has both classes.
     let one_class = [("a", Normal), ("b", Normal), ("c", Normal), ("d", Abnormal), ("e", Abnormal), ("f", Abnormal)];
     let one_class = one_class.map(|(bundle, label)| (bundle, bundle, label));
-    assert_eq!(kinds_of(&one_class).0, [FindingKind::OneClassBundle; 6]);
+    assert_eq!(kinds_of(&one_class), [FindingKind::OneClassBundle; 6]);
 }
 
 #[test]
 fn names_that_look_alike_are_an_error() {
-    let mut lines = SOUND;
+    let mut lines = GOOD;
     (lines[0].1, lines[2].1, lines[4].1) = ("bundle 1", "Bundle\u{200b} 01", "bundle 2");
     (lines[1].1, lines[3].1, lines[5].1) = ("bundle 1", "Bundle\u{200b} 01", "bundle 2");
     let report = CheckReport::new(&listing(&lines), &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
     assert_eq!((kinds(&report), report.count(Severity::Error)), (vec![FindingKind::SimilarNames], 1));
+    // The character without width is written as its code.
     let message = &report.findings[0].message;
-    // What has no width is written out.
-    assert!(
-        message.contains(r#""Bundle\u{200b} 01", "bundle 1": 2 bundles"#) && !message.contains("bundle 2"),
-        "{message}"
-    );
+    assert!(message.contains(r#""Bundle\u{200b} 01", "bundle 1""#) && !message.contains("bundle 2"), "{message}");
 }
 
 #[test]
-fn images_that_are_left_out_are_counted_one_by_one() {
-    let mut set = listing(&SOUND);
+fn each_image_that_is_left_out_is_a_finding() {
+    let mut set = listing(&GOOD);
     let left_out = |path: &str| LeftOut { path: path.to_owned(), reason: LeftOutReason::Deeper };
     set.left_out = vec![left_out("b1/normal/x/1.tif"), left_out("b1/normal/x/2.tif")];
     let report = CheckReport::new(&set, &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
@@ -165,19 +158,77 @@ fn images_that_are_left_out_are_counted_one_by_one() {
 }
 
 #[test]
-fn files_that_are_passed_by_are_counted() {
-    let mut set = listing(&SOUND);
-    set.passed_by = vec!["b1/1.tif".into(), "b1/normal/foto.jpg".into()];
+fn skipped_files_are_one_finding() {
+    let mut set = listing(&GOOD);
+    set.skipped = vec!["b1/1.tif".into(), "b1/normal/foto.jpg".into()];
     let report = CheckReport::new(&set, &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
     assert_eq!(kinds(&report), [FindingKind::PassedBy]);
-    assert!(report.findings[0].message.starts_with("2 files are passed by, such as b1/1.tif"));
 }
 
 #[test]
-fn many_findings_of_a_kind_are_counted_in_the_text() {
+fn the_text_counts_many_findings_of_a_kind() {
     let lines: Vec<_> = (0..30).map(|index| ("x", "b", if index == 0 { Abnormal } else { Normal })).collect();
     let images: Vec<_> = (0..30).map(|_| unreadable()).collect();
-    let text = CheckReport::new(&listing(&lines), &images).to_string();
-    assert!(text.contains("error: and 20 more of this kind (--json lists all)"), "{text}");
-    assert!(text.ends_with("30 errors, 1 warning\n"), "{text}");
+    insta::assert_snapshot!("many_findings", CheckReport::new(&listing(&lines), &images));
+}
+
+/// A data set with almost every kind of finding.
+fn bad_set() -> (Listing, Vec<Result<ImageFacts, ReadError>>) {
+    let image_of = |width, height, levels| {
+        Ok(ImageFacts::of(&Radiograph::new(width, height, levels).unwrap(), Digest::of(&[width as u8])))
+    };
+    let mut saturated = [[1007; 2500], [2000; 2500]].concat();
+    saturated[4990..].fill(4095);
+    let images = vec![
+        unreadable(),
+        image_of(50, 100, vec![7; 5000]),
+        image_of(50, 100, saturated),
+        image_of(60, 100, [[1007; 3000], [2000; 3000]].concat()),
+        image(5, 5),
+        image(5, 5),
+        image(5, 6),
+        image(8, 8),
+        image(8, 8),
+    ];
+    let mut set = listing(&[
+        ("unreadable.tif", "bundle 1", Normal),
+        ("flat.tif", "bundle 1", Abnormal),
+        ("saturated.tif", "bundle 2", Normal),
+        ("odd size.tif", "bundle 2", Abnormal),
+        ("one.tif", "bundle 3", Normal),
+        ("same file.tif", "Bundle 3", Normal),
+        ("same pixels.tif", "bundle 3", Abnormal),
+        ("twice.tif", "bundle 4", Normal),
+        ("twice too.tif", "bundle 4", Normal),
+    ]);
+    let experts = |labels: [Label; 3]| ["expert_a", "expert_b", "expert_c"].map(str::to_owned).into_iter().zip(labels);
+    set.entries[2].experts = experts([Abnormal, Abnormal, Normal]).collect();
+    set.entries[3].experts = experts([Abnormal, Abnormal, Abnormal]).collect();
+    set.entries[4].experts = experts([Normal, Normal, Abnormal]).collect();
+    let left_out = |path: &str, reason| LeftOut { path: path.to_owned(), reason };
+    set.left_out = vec![
+        left_out("bundle 1/normal/x/1.tif", LeftOutReason::Deeper),
+        left_out("2.tif", LeftOutReason::NoBundle),
+        left_out("bundle 1/3.tif", LeftOutReason::NoLabel),
+        left_out(".5 mg/normal/4.tif", LeftOutReason::HiddenBundle),
+        left_out("bundle 1/normal/5", LeftOutReason::OtherName),
+        left_out("bundle 1/normal/6.png", LeftOutReason::OtherFormat("a PNG")),
+        left_out("bundle 1/normal/7", LeftOutReason::DanglingLink { target: "../gone".into() }),
+        left_out("bundle 1/normal/8", LeftOutReason::NotSearched),
+    ];
+    set.skipped = vec!["README".into(), "bundle 1/notes.txt".into()];
+    set.two_forms = vec!["bundle 2".into()];
+    (set, images)
+}
+
+#[test]
+fn the_report_of_a_bad_set() {
+    let (set, images) = bad_set();
+    insta::assert_snapshot!("report", CheckReport::new(&set, &images));
+}
+
+#[test]
+fn the_report_of_a_good_set() {
+    let images = with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]);
+    insta::assert_snapshot!("report_without_findings", CheckReport::new(&listing(&GOOD), &images));
 }

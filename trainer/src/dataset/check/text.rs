@@ -1,10 +1,10 @@
-//! A check's report for a terminal.
+//! The report of `check` as text.
 
 use super::{Agreement, CheckReport, Finding, GroupFacts, Range, Severity};
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt;
 
-/// Most findings of one kind that are printed; the others are counted.
+/// Largest number of findings of one kind to print; the others are counted.
 const MAX_FINDINGS_PER_KIND: usize = 10;
 
 impl fmt::Display for CheckReport {
@@ -15,13 +15,13 @@ impl fmt::Display for CheckReport {
         }
         if let Some(agreement) = &self.agreement {
             writeln!(out, "\n{}", agreement_table(agreement))?;
-            // Of two annotators Cohen's kappa in the table says all.
+            // For two annotators, the table has Cohen's kappa.
             if agreement.annotators.len() > 2 {
                 write!(out, "Fleiss' kappa {} over ", figure(agreement.fleiss_kappa))?;
             }
             writeln!(
                 out,
-                "{} parts that all {} judged; {} parts disputed, {} labels against the majority",
+                "{} parts that all {} annotators judged; disputed parts: {}; labels against the majority: {}",
                 agreement.judged_by_all,
                 agreement.annotators.len(),
                 agreement.disputed.len(),
@@ -36,7 +36,7 @@ impl fmt::Display for CheckReport {
                 writeln!(out, "{}: {}", name(finding), finding.message)?;
             }
             if let Some(more) = findings.len().checked_sub(MAX_FINDINGS_PER_KIND + 1) {
-                writeln!(out, "{}: and {} more of this kind (--json lists all)", name(&findings[0]), more + 1)?;
+                writeln!(out, "{}: {} more of this kind (--json lists all)", name(&findings[0]), more + 1)?;
             }
         }
         let counted = |severity, one: &str| match self.count(severity) {
@@ -117,7 +117,7 @@ fn figure(value: Option<f64>) -> String {
     value.map_or_else(|| "n/a".into(), |value| format!("{value:.3}"))
 }
 
-/// Smallest, mean and largest; one figure where they are the same.
+/// Smallest, mean and largest; one figure if they are the same.
 fn range(range: Option<Range>) -> String {
     match range {
         None => "n/a".into(),

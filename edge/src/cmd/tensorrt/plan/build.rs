@@ -17,35 +17,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Builds the plans of a model on this device: one JSON line for each on stdout.
+/// Builds the plans of a model on this device, and prints one JSON line for each.
 ///
-/// A plan that is there already and authentic is kept. An unreadable, damaged or foreign one is named and built anew.
+/// Keeps an authentic plan. Reports an unreadable, damaged or foreign plan on stderr and rebuilds it.
 ///
-/// Exit status: 0 done, 2 misuse: also a model, a library, a key or a network at fault, 130 stopped by a signal; what was
-/// finished before is kept.
+/// Exit status: 0 done, 2 misuse or an error of model, library, key or network, 130 stopped by a signal; plans that were finished
+/// before are kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge plan build --config /etc/cellgate/edge.toml
   cellgate-edge plan build --model model --precision f32,f16
   cellgate-edge plan build --model model --target sm86 --plans plans --key plan.key
 
-TensorRT is looked for in this order: --tensorrt, the environment variable CELLGATE_TENSORRT, the folder lib beside this \
-program and the program's own, .venv in the folders above it, the system's library folders.")]
+TensorRT is searched for in this order: --tensorrt, the environment variable CELLGATE_TENSORRT, the folder lib beside this \
+program and the program's own folder, .venv in the folders above it, the system's library folders.")]
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     place: PlaceArgs,
-    /// Which of the model's networks [default: the configuration's, else all that it has]
+    /// Precisions of the networks to build [default: the configuration's, else all of the model's]
     #[arg(long, value_name = "f32,f16", value_delimiter = ',')]
     precision: Vec<Precision>,
-    /// A compute capability such as sm86, for TensorRT for RTX [default: the GPU at hand]
+    /// A compute capability such as sm86, for TensorRT for RTX only [default: this machine's GPU]
     #[arg(long, value_name = "CAPABILITY")]
     target: Option<ComputeCapability>,
-    /// Builds also what is there already
+    /// Rebuilds plans that are kept already
     #[arg(long)]
     anew: bool,
-    /// The folder with TensorRT's libraries
+    /// Folder with TensorRT's libraries
     #[arg(long, value_name = "FOLDER")]
     tensorrt: Option<PathBuf>,
 }
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 let request = BuildRequest { network, precision, target, library: args.tensorrt.clone() };
                 let plan = match build(&request, key, &stop) {
                     Err(PlanError::Cancelled) => {
-                        tracing::warn!("stopped; the plan of {precision} was not built");
+                        tracing::warn!(event = "plan_build_stopped", %precision, "stopped before the plan was built");
                         return Ok(ExitCode::from(STOPPED));
                     }
                     plan => plan?,
@@ -107,13 +107,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The length of the plan that is there; none where it is to be built.
+/// The length of the kept plan in bytes; `None` if it must be built.
 fn kept(cache: &Cache, key: &PlanKey) -> Option<usize> {
     match cache.lookup(key) {
         Lookup::Hit(plan) => Some(plan.plan().len()),
         Lookup::Missing => None,
         Lookup::Refused { path, reason } => {
-            tracing::warn!("{}: {reason}; it is built anew", path.display());
+            tracing::warn!(event = "plan_rejected", path = %path.display(), %reason, "the kept plan is rebuilt");
             None
         }
     }
@@ -138,12 +138,12 @@ fn build(request: &BuildRequest<'_>, key: PlanKey, stop: &AtomicBool) -> Result<
     let progress = |step: BuildStep<'_>| {
         bar.set_length(u64::from(step.of));
         bar.set_position(u64::from(step.done));
-        // A network names some of the phases; a terminal must not act on that.
+        // Some phases have names from the network. A terminal must not interpret control characters in them.
         bar.set_message(step.phase.replace(char::is_control, "?"));
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let built = plans::build(request, key, &progress);
     bar.finish_and_clear();
-    // Ctrl-C in a terminal ends the child too, which is then no crash.
+    // Ctrl-C in a terminal ends the child too, which is not a crash.
     if stop.load(Ordering::Relaxed) { Err(PlanError::Cancelled) } else { built }
 }

@@ -9,9 +9,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Shows the plans of this device, each checked with its key: ok, unreadable, damaged or foreign.
+/// Lists the plans of this device and checks each with the device's key: ok, unreadable, damaged or foreign.
 ///
-/// Exit status: 0, or 2 for misuse and a folder or key that can't be read.
+/// Exit status: 0 done, 2 misuse or a folder or key that can't be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge plan list
@@ -24,7 +24,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// One line of output. Fields are only ever added. Of an entry that is not ok nothing else is believed.
+/// One line of output. Fields are only ever added. An entry that is not ok has no other fields, because they can't be trusted.
 #[derive(Serialize)]
 struct Line {
     plan: PathBuf,

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 /// Builds, lists and removes this device's TensorRT plans.
 ///
-/// A plan is the model's network compiled for one kind of GPU by one version of TensorRT. It is executable code, so each is
-/// authenticated with a key of this device, and none is ever taken from elsewhere.
+/// A plan is the model's network, compiled for one kind of GPU by one version of TensorRT. It is executable code. So this device
+/// authenticates each plan with its own key, and never runs a plan from elsewhere.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

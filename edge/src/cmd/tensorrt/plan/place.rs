@@ -1,4 +1,4 @@
-//! What the subcommands of `plan` share: where plans are, whose, and what for.
+//! Arguments that the subcommands of `plan` share: the place of the plans, the model, the target.
 
 use anyhow::Context as _;
 use cellgate_edge::config::Config;
@@ -9,24 +9,24 @@ use cellgate_models::plan::cache::{Cache, Gpu};
 use cellgate_models::plan::{CAPABILITIES, ComputeCapability, FLAVOUR, Target};
 use std::path::PathBuf;
 
-/// Where the plans are.
+/// Where the plans are kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlaceArgs {
-    /// Folder of the plans
+    /// Folder of plans
     #[arg(long, value_name = "FOLDER", default_value = TensorRtOptions::PLANS)]
     plans: PathBuf,
-    /// This device's key: 32 bytes that only their owner may read, made by the first `build`
+    /// This device's key: 32 bytes that only their owner may read; the first `build` creates it
     #[arg(long, value_name = "FILE", default_value = TensorRtOptions::KEY)]
     key: PathBuf,
 }
 
 impl PlaceArgs {
-    /// To be written to.
+    /// Opens the cache for writing.
     pub(super) fn open(&self) -> anyhow::Result<Cache> {
         self.place().open().context("the cache was refused")
     }
 
-    /// To be looked at; nothing is made.
+    /// Opens the cache for reading; creates nothing.
     pub(super) fn look(&self) -> anyhow::Result<Cache> {
         self.place().look().context("the cache was refused")
     }
@@ -57,7 +57,7 @@ impl ModelArgs {
                 let model = Config::read(config).context("the configuration was refused")?.model;
                 (model.path, Some(model.precision))
             }
-            // clap lets nobody come here.
+            // clap refuses this.
             (None, None) => anyhow::bail!("expected --model or --config"),
         };
         let model = Model::open(&path, &model::ModelLimits::default()).context("the model was refused")?;
@@ -65,13 +65,13 @@ impl ModelArgs {
     }
 }
 
-/// What a plan for `target` is kept as: for the GPU at hand by its name, else for any of its compute capability.
+/// The GPU in the key of a plan for `target`: this machine's GPU with its name, or any GPU of a compute capability.
 pub(super) fn gpu_of(target: Target) -> anyhow::Result<Gpu> {
     match target {
         Target::Named(capability) => Ok(Gpu::new(None, capability)),
         Target::Device => gpu::detect().with_context(|| match CAPABILITIES {
-            [] => format!("{FLAVOUR} builds for the GPU at hand only"),
-            [..] => "the GPU at hand is not known; --target names another".to_owned(),
+            [] => format!("{FLAVOUR} builds for this machine's GPU only"),
+            [..] => "this machine's GPU is not known; name a target with --target".to_owned(),
         }),
     }
 }

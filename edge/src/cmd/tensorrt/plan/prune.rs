@@ -8,12 +8,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Removes the plans that are not those of this model, GPU and TensorRT, and the unreadable, damaged and foreign ones.
+/// Removes plans of another model, GPU or TensorRT, and unreadable, damaged and foreign plans.
 ///
-/// One line for each removed file on stdout, with the reason. A folder is named on stderr and left. Nothing is removed where
-/// model, GPU or TensorRT is not known.
+/// Prints one line with the reason for each removed file. Reports a folder on stderr and leaves it. Removes nothing if model, GPU
+/// or TensorRT is not known.
 ///
-/// Exit status: 0, or 2 for misuse: also a model, a library or a key at fault.
+/// Exit status: 0 done, 2 misuse or an error of model, library or key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge plan prune --config /etc/cellgate/edge.toml --dry-run
@@ -23,18 +23,18 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     place: PlaceArgs,
-    /// A compute capability such as sm86 [default: the GPU at hand]
+    /// A compute capability such as sm86 [default: this machine's GPU]
     #[arg(long, value_name = "CAPABILITY")]
     target: Option<ComputeCapability>,
-    /// Says what would be removed, and removes nothing
+    /// Prints what would be removed, and removes nothing
     #[arg(long)]
     dry_run: bool,
-    /// The folder with TensorRT's libraries
+    /// Folder with TensorRT's libraries
     #[arg(long, value_name = "FOLDER")]
     tensorrt: Option<PathBuf>,
 }
 
-/// What plans must belong to.
+/// The model, GPU and TensorRT whose plans are kept.
 struct Wanted {
     model: Digest,
     gpu: Gpu,
@@ -42,7 +42,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Why a plan goes; none for one that stays.
+    /// Why a plan is removed; `None` if it is kept.
     fn reason(&self, listed: &Listed) -> Option<String> {
         let key = match &listed.entry {
             Err(error) => return Some(error.to_string()),
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for listed in cache.list()? {
         let Some(reason) = wanted.reason(&listed) else { continue };
         if listed.entry == Err(EntryError::Folder) {
-            tracing::warn!("{}: {reason}", listed.path.display());
+            tracing::warn!(event = "plan_folder_skipped", path = %listed.path.display(), reason, "a folder is not removed");
             continue;
         }
         if !args.dry_run {

@@ -1,4 +1,4 @@
-//! The search without CUDA, and with files that are not CUDA.
+//! The search without CUDA, and with files that are not CUDA's libraries.
 
 use super::*;
 use cellgate_models::library::LibrarySpec;
@@ -16,10 +16,8 @@ const VARIABLE: &str = "CELLGATE_CUDA";
 
 #[test]
 fn a_missing_library_is_an_error_with_places_package_and_variable() {
-    let text = wanted(vec!["/nowhere/a".into(), "/nowhere/b".into()]).load().unwrap_err().to_string();
-    for part in ["libcuda.so.1", "/nowhere/a/libcuda.so.1", "/nowhere/b/libcuda.so.1", "the NVIDIA driver", VARIABLE] {
-        assert!(text.contains(part), "{part} is missing in: {text}");
-    }
+    let error = wanted(vec!["/nowhere/a".into(), "/nowhere/b".into()]).load().unwrap_err();
+    insta::assert_snapshot!("missing_library", error);
 }
 
 #[test]
@@ -27,20 +25,26 @@ fn a_named_file_that_is_missing_is_not_replaced_by_another() {
     let mut wanted = wanted(Vec::new());
     wanted.search.wanted.places.push(SearchPlace::Loader);
     wanted.search.environment = Some("/nowhere/libcuda.so.1".into());
-    assert!(wanted.load().unwrap_err().to_string().contains("/nowhere/libcuda.so.1"));
+    let error = wanted.load().unwrap_err();
+    assert!(matches!(error, CudaError::LibraryMissing { .. }), "{error}");
+    assert!(error.to_string().contains("/nowhere/libcuda.so.1"), "{error}");
 }
 
 #[test]
-fn a_file_that_is_no_library_is_an_error_that_names_it() {
+fn a_file_that_is_not_a_library_is_an_error_with_its_path_and_the_loaders_reason() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("libcuda.so.1"), b"no library").unwrap();
-    let error = wanted(vec![root.path().to_owned()]).load().unwrap_err();
-    assert!(matches!(&error, CudaError::LibraryUnusable { path, .. } if path.starts_with(root.path())), "{error}");
-    assert!(error.to_string().contains("too short"), "the loader's reason is told: {error}");
+    match wanted(vec![root.path().to_owned()]).load().unwrap_err() {
+        CudaError::LibraryUnusable { path, detail, .. } => {
+            assert_eq!(path, root.path().join("libcuda.so.1"));
+            assert!(detail.contains("dlopen"), "{detail}");
+        }
+        error => panic!("{error}"),
+    }
 }
 
 #[test]
-fn places_are_looked_at_in_their_order() {
+fn places_are_searched_in_order() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("libm.so.6"), b"no library").unwrap();
     let mut wanted = wanted(vec![root.path().to_owned()]);

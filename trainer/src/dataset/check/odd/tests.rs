@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 const SIDE: usize = 48;
 
-/// A part on a bright field, darker to the right; `thickness` moves its levels, `noise` is the seed of the detector's noise.
+/// A part on a bright field, darker to the right. `thickness` shifts its levels; `noise` is the seed of the detector's noise.
 fn part(thickness: u16, noise: u64) -> Vec<u16> {
     let mut state = noise.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let levels = (0..SIDE * SIDE).map(|pixel| {
@@ -28,17 +28,17 @@ fn image<'a>(name: &'a str, look: &'a Look) -> Image<'a> {
     Image { name, look, is_saturated: false }
 }
 
-/// What is found in eleven sound parts and one of `levels`.
-fn kinds(levels: Vec<u16>) -> Vec<(FindingKind, String)> {
+/// The findings in a set of eleven good parts and `12.tif` with `levels`.
+fn findings(levels: Vec<u16>) -> Vec<Finding> {
     let mut looks: Vec<Look> = (0..11).map(|index| look(part(20 * index, index.into()))).collect();
     looks.push(look(levels));
     let names: Vec<String> = (1..=12).map(|number| format!("{number}.tif")).collect();
     let images: Vec<_> = names.iter().zip(&looks).map(|(name, look)| image(name, look)).collect();
-    of_looks(&images).into_iter().map(|finding| (finding.kind, finding.images.concat())).collect()
+    of_looks(&images)
 }
 
 #[test]
-fn each_mistake_is_named_with_its_image() {
+fn each_mistake_is_reported_with_its_image() {
     let change = |change: &dyn Fn(u16) -> u16| part(100, 99).into_iter().map(change).collect::<Vec<_>>();
     let half = |level: u16| {
         let mut levels = part(100, 99);
@@ -47,11 +47,12 @@ fn each_mistake_is_named_with_its_image() {
     };
     let mut quarter = part(100, 99);
     quarter[SIDE * SIDE * 3 / 4..].iter_mut().enumerate().for_each(|(index, level)| *level = index as u16 % 7);
+    let mut messages = String::new();
     for (levels, expected) in [
         (change(&|level| 65_535 - level), FindingKind::Inverted),
         (change(&|level| 16_383 - level), FindingKind::Inverted),
         (change(&|level| 4095 - level), FindingKind::Inverted),
-        // Within the levels that it had.
+        // A negative with the same levels as the other images.
         (change(&|level| 4800 - level), FindingKind::Inverted),
         (change(&u16::swap_bytes), FindingKind::ByteSwapped),
         (change(&|level| level * 16), FindingKind::Scaled),
@@ -63,19 +64,22 @@ fn each_mistake_is_named_with_its_image() {
         (quarter, FindingKind::PartlyBlank),
         (change(&|level| level + 3000), FindingKind::OtherLevels),
     ] {
-        assert_eq!(kinds(levels), [(expected, "12.tif".to_owned())]);
+        let [finding] = &findings(levels)[..] else { panic!("{expected:?}: not one finding") };
+        assert_eq!((finding.kind, &finding.images[..]), (expected, &["12.tif".to_owned()][..]));
+        messages += &format!("{}\n", finding.message);
     }
+    insta::assert_snapshot!("mistakes", messages);
 }
 
 #[test]
-fn a_few_images_say_nothing_about_what_is_usual() {
+fn three_images_are_too_few_to_compare() {
     let looks = [look(part(0, 1)), look(part(0, 2)), look(part(0, 3).into_iter().map(|level| 16 * level).collect())];
     let images: Vec<_> = looks.iter().map(|look| image("x", look)).collect();
     assert_eq!(of_looks(&images), []);
 }
 
 #[test]
-fn two_exposures_in_one_data_set_are_both_usual() {
+fn two_exposures_in_one_data_set_are_not_reported() {
     let looks: Vec<Look> = (0..12)
         .map(|index| look(part(10 * index, index.into()).into_iter().map(|level| level * (1 + index % 2)).collect()))
         .collect();
@@ -86,7 +90,7 @@ fn two_exposures_in_one_data_set_are_both_usual() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn thicker_and_thinner_parts_are_no_mistakes(thickness in 0..500_u16, noise: u64) {
-        prop_assert_eq!(kinds(part(thickness, noise)), []);
+    fn thicker_and_thinner_parts_are_not_reported(thickness in 0..500_u16, noise: u64) {
+        prop_assert_eq!(findings(part(thickness, noise)), []);
     }
 }
