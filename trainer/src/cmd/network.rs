@@ -13,9 +13,10 @@ pub(crate) struct NetworkArgs {
     /// Height and width of the network's input
     #[arg(long, value_name = "HxW", default_value_t = Size::PAPER)]
     pub(crate) size: Size,
-    /// The backbone's weights: safetensors or a PyTorch checkpoint (.pth, .pt, .ckpt) [default: the first that exists of
-    /// $CELLGATE_BACKBONE, models/weights/resnet34.safetensors, ~/.cache/cellgate/backbone/resnet34-b627a593.pth and
-    /// models/weights/resnet34-electrodes.safetensors; models/weights in the working directory or above the program]
+    /// The backbone's weights: safetensors or a PyTorch checkpoint (.pth, .pt, .ckpt) [default: $CELLGATE_BACKBONE if set,
+    /// else the first that exists of models/weights/resnet34.safetensors, ~/.cache/cellgate/backbone/resnet34-b627a593.pth
+    /// and models/weights/resnet34-electrodes.safetensors, with models/weights in the working directory or above the
+    /// program]
     #[arg(long, value_name = "PATH")]
     pub(crate) backbone: Option<PathBuf>,
     /// Folder of the cached features [default: $CELLGATE_CACHE, else ~/.cache/cellgate/features]
