@@ -36,95 +36,65 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The reason for a verdict. The names are stable, and reasons are only appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Reason {
-    /// PASS: the score is below [`Policy::review_from`].
-    ScoreBelowReview,
-    /// REVIEW: the score is at or above [`Policy::review_from`] and below [`Policy::reject_from`].
-    ScoreFromReview,
-    /// REJECT: the score is at or above [`Policy::reject_from`].
-    ScoreFromReject,
-    /// REJECT: the score is NaN, infinite or outside 0..=1.
-    ScoreInvalid,
-    /// REJECT: the image file could not be read from disk.
-    ImageUnreadable,
-    /// REJECT: the image's bytes are not a valid TIFF.
-    ImageMalformed,
-    /// REJECT: the image is a TIFF but not a radiograph (one page of one plane, one grey channel, unsigned, 9 to 16 bits).
-    ImageUnsupported,
-    /// REJECT: the image is larger than the limits allow, or decoding it takes longer.
-    ImageOverLimit,
-    /// REJECT: the file was replaced or changed after it had arrived for the part.
-    ImageMismatch,
-    /// REJECT: the image could not be converted to the network's input.
-    ConversionFailed,
-    /// REJECT: the engine returned no score.
-    EngineFailed,
-    /// REJECT: the process that decodes images did not answer in time.
-    DecoderTimedOut,
-    /// REJECT: the process that decodes images crashed, sent an invalid answer or could not be started.
-    DecoderFailed,
+/// Declares the reasons. Each has documentation, a verdict, a variant and a stable name, in one place.
+macro_rules! reasons {
+    ($($(#[doc = $text:literal])+ $verdict:ident $variant:ident = $name:literal;)+) => {
+        /// The reason for a verdict. The names are stable, and reasons are only appended.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Reason {
+            $($(#[doc = $text])+ #[serde(rename = $name)] $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+
+            /// The stable name, for example `SCORE_BELOW_REVIEW`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// The verdict of this reason. Each reason has exactly one.
+            #[must_use]
+            pub fn verdict(self) -> Verdict {
+                match self {
+                    $(Self::$variant => Verdict::$verdict,)+
+                }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 13] = [
-        Self::ScoreBelowReview,
-        Self::ScoreFromReview,
-        Self::ScoreFromReject,
-        Self::ScoreInvalid,
-        Self::ImageUnreadable,
-        Self::ImageMalformed,
-        Self::ImageUnsupported,
-        Self::ImageOverLimit,
-        Self::ImageMismatch,
-        Self::ConversionFailed,
-        Self::EngineFailed,
-        Self::DecoderTimedOut,
-        Self::DecoderFailed,
-    ];
-
-    /// The stable name, for example `SCORE_BELOW_REVIEW`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ScoreBelowReview => "SCORE_BELOW_REVIEW",
-            Self::ScoreFromReview => "SCORE_FROM_REVIEW",
-            Self::ScoreFromReject => "SCORE_FROM_REJECT",
-            Self::ScoreInvalid => "SCORE_INVALID",
-            Self::ImageUnreadable => "IMAGE_UNREADABLE",
-            Self::ImageMalformed => "IMAGE_MALFORMED",
-            Self::ImageUnsupported => "IMAGE_UNSUPPORTED",
-            Self::ImageOverLimit => "IMAGE_OVER_LIMIT",
-            Self::ImageMismatch => "IMAGE_MISMATCH",
-            Self::ConversionFailed => "CONVERSION_FAILED",
-            Self::EngineFailed => "ENGINE_FAILED",
-            Self::DecoderTimedOut => "DECODER_TIMED_OUT",
-            Self::DecoderFailed => "DECODER_FAILED",
-        }
-    }
-
-    /// The verdict of this reason. Each reason has exactly one.
-    #[must_use]
-    pub fn verdict(self) -> Verdict {
-        match self {
-            Self::ScoreBelowReview => Verdict::Pass,
-            Self::ScoreFromReview => Verdict::Review,
-            Self::ScoreFromReject
-            | Self::ScoreInvalid
-            | Self::ImageUnreadable
-            | Self::ImageMalformed
-            | Self::ImageUnsupported
-            | Self::ImageOverLimit
-            | Self::ImageMismatch
-            | Self::ConversionFailed
-            | Self::EngineFailed
-            | Self::DecoderTimedOut
-            | Self::DecoderFailed => Verdict::Reject,
-        }
-    }
+reasons! {
+    /// PASS: the score is below [`Policy::review_from`].
+    Pass ScoreBelowReview = "SCORE_BELOW_REVIEW";
+    /// REVIEW: the score is at or above [`Policy::review_from`] and below [`Policy::reject_from`].
+    Review ScoreFromReview = "SCORE_FROM_REVIEW";
+    /// REJECT: the score is at or above [`Policy::reject_from`].
+    Reject ScoreFromReject = "SCORE_FROM_REJECT";
+    /// REJECT: the score is NaN, infinite or outside 0..=1.
+    Reject ScoreInvalid = "SCORE_INVALID";
+    /// REJECT: the image file could not be read from disk.
+    Reject ImageUnreadable = "IMAGE_UNREADABLE";
+    /// REJECT: the image's bytes are not a valid TIFF.
+    Reject ImageMalformed = "IMAGE_MALFORMED";
+    /// REJECT: the image is a TIFF but not a radiograph (one page of one plane, one grey channel, unsigned, 9 to 16 bits).
+    Reject ImageUnsupported = "IMAGE_UNSUPPORTED";
+    /// REJECT: the image is larger than the limits allow, or decoding it takes longer.
+    Reject ImageOverLimit = "IMAGE_OVER_LIMIT";
+    /// REJECT: the file was replaced or changed after it had arrived for the part.
+    Reject ImageMismatch = "IMAGE_MISMATCH";
+    /// REJECT: the image could not be converted to the network's input.
+    Reject ConversionFailed = "CONVERSION_FAILED";
+    /// REJECT: the engine returned no score.
+    Reject EngineFailed = "ENGINE_FAILED";
+    /// REJECT: the process that decodes images did not answer in time.
+    Reject DecoderTimedOut = "DECODER_TIMED_OUT";
+    /// REJECT: the process that decodes images crashed, sent an invalid answer or could not be started.
+    Reject DecoderFailed = "DECODER_FAILED";
 }
 
 impl fmt::Display for Reason {
@@ -305,24 +275,9 @@ mod tests {
 
     #[test]
     fn the_names_in_text_and_in_json_are_the_same() {
-        use Reason::*;
-        for reason in [
-            ScoreBelowReview,
-            ScoreFromReview,
-            ScoreFromReject,
-            ScoreInvalid,
-            ImageUnreadable,
-            ImageMalformed,
-            ImageUnsupported,
-            ImageOverLimit,
-            ImageMismatch,
-            ConversionFailed,
-            EngineFailed,
-            DecoderTimedOut,
-            DecoderFailed,
-        ] {
+        for reason in Reason::ALL {
             assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{reason}\""));
-            assert_eq!(reason.verdict() == Verdict::Pass, reason == ScoreBelowReview);
+            assert_eq!(reason.verdict() == Verdict::Pass, reason == Reason::ScoreBelowReview);
         }
         for verdict in [Verdict::Pass, Verdict::Review, Verdict::Reject] {
             assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{verdict}\""));
