@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 pub mod exposition;
+mod help_texts;
 pub mod memory;
 pub mod models;
 mod place;
@@ -13,6 +14,7 @@ mod programs;
 mod skipped;
 mod transcript;
 
+pub use help_texts::help_texts;
 pub use place::{root, shared};
 pub use programs::{oracle, program, run, stdout_of};
 pub use skipped::skipped;
