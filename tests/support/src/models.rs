@@ -86,10 +86,6 @@ pub fn image(folder: &Path, name: &str, level: u16) -> PathBuf {
 pub fn run(command: &mut Command, status: i32) -> Output {
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        !stderr.contains("ONNX Runtime was not found") || status == 2,
-        "these tests need ONNX Runtime, which scripts/setup installs: {stderr}"
-    );
     assert_eq!(output.status.code(), Some(status), "stderr: {stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
     output
