@@ -1,10 +1,10 @@
-//! The help of each command that every build has.
+//! Compares the help of each command that every build has with a snapshot.
 
 use cellgate_test_support::transcript;
 use std::path::Path;
 use std::process::Command;
 
-/// Builds with TensorRT list more commands.
+/// The snapshot of the overview. Builds with TensorRT list more commands.
 const OVERVIEW: &str = if cfg!(feature = "tensorrt") { "help_with_tensorrt" } else { "help" };
 
 #[test]
