@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let command = Cli::parse().command;
     if matches!(command, Command::DecodeWorker) {
         // The decode worker must start before anything is opened. It reports no error itself: its parent notices from the pipes
-        // that it ended, and logs that.
+        // that it ended, and reports that.
         return ExitCode::from(u8::from(cellgate_edge::sandbox::worker::run().is_err()));
     }
     if !matches!(command, Command::Run(_)) {
