@@ -1,4 +1,4 @@
-//! Checks what an appliance needs, one thing after the other, and says what to do about each problem.
+//! Checks what an appliance needs (engine, folders, journal, port, clock, metrics) and says what to do about each problem.
 
 mod engine;
 mod folder;
@@ -18,10 +18,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// 2026-01-01 in milliseconds since 1970. This program was written later, so an earlier clock is wrong.
+/// 2026-01-01 in milliseconds since 1970. This program was written later, so a clock that shows an earlier time is wrong.
 const WRITTEN_UNIX_MS: i64 = 1_767_225_600_000;
 
-/// Free space that the journal's disk should have: years of verdicts at a kilobyte each, and their log.
+/// Free space that the journal's disk should have. It holds a million verdicts of a kilobyte each, with the log (`-wal`).
 const JOURNAL_MIN_FREE_MIB: u64 = 1024;
 
 /// Checks everything that `config` names. Changes nothing. Failures come first.
@@ -42,7 +42,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Checks the scanner's folder, and whether the kernel reports new files there.
+/// Checks the scanner's folder, and whether the Linux kernel reports new files there.
 fn scans(path: &Path) -> Finding {
     let what = "scanner's folder";
     let found = folder(what, path);
@@ -142,7 +142,8 @@ fn journal(path: &Path) -> Finding {
     }
 }
 
-/// Describes the files that this user may not read and write: their owners and what to do. A single run as root leaves such files.
+/// Describes the files that this user may not read and write: their owners and what to do. Starting the appliance once as root
+/// leaves such files.
 fn unwritable(files: &[PathBuf]) -> Option<String> {
     let may = |file: &PathBuf| access(file, Access::READ_OK | Access::WRITE_OK);
     let refused: Vec<_> = files.iter().filter_map(|file| may(file).err().map(|error| (file, error))).collect();
@@ -166,7 +167,7 @@ fn unwritable(files: &[PathBuf]) -> Option<String> {
     Some(format!("{}: {error}; {todo}", named.join(", ")))
 }
 
-/// Returns the user's name from /etc/passwd, or the number if it has none.
+/// Returns the name of the user `id` from /etc/passwd, or `id` itself if it has no name.
 fn user(id: u32) -> String {
     let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = list.lines().find_map(|line| {

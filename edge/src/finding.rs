@@ -1,4 +1,4 @@
-//! The result of one check of `doctor` or `gpu-check`.
+//! Defines what one check of `doctor` or `gpu-check` found.
 
 use cellgate_models::model::Precision;
 use serde::Serialize;
@@ -12,7 +12,7 @@ pub enum FindingState {
     Ok,
     /// Not checked, because it was not asked for.
     Skipped,
-    /// The appliance would run, but with less than it should have.
+    /// The appliance would run, but something that it should have is missing or different.
     Warning,
     /// Missing or different, or not checkable because something else is missing. The appliance would not start, or would not
     /// judge.
@@ -20,7 +20,7 @@ pub enum FindingState {
 }
 
 impl FindingState {
-    /// The word in a table.
+    /// The state's name in a table.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ pub struct Finding {
     /// The precision, if each precision has its own finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// From good to bad.
+    /// Whether the checked thing is as it should be.
     pub state: FindingState,
     /// What was found. For a warning or a failure also what to do.
     pub found: String,

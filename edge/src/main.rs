@@ -1,4 +1,4 @@
-//! The program of the appliance at the end of the production line.
+//! Reads the command line of `cellgate-edge`, runs the subcommand and sets the exit status.
 
 mod cmd;
 
@@ -48,7 +48,8 @@ const MISUSE: u8 = 2;
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     if matches!(command, Command::DecodeWorker) {
-        // The worker must start before anything is opened. Its parent notices from the pipes that it ended, and reports it.
+        // The decode worker must start before anything is opened. It reports no error itself: its parent notices from the pipes
+        // that it ended, and reports that.
         return ExitCode::from(u8::from(cellgate_edge::sandbox::worker::run().is_err()));
     }
     if !matches!(command, Command::Run(_)) {

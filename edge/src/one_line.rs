@@ -1,4 +1,4 @@
-//! Errors as one line, for tables and logs.
+//! Writes an error on one line, for tables and logs.
 
 use std::error::Error;
 

@@ -1,9 +1,9 @@
-//! Percentiles of measured values.
+//! Computes percentiles of measured values.
 
 use std::cmp::Ordering;
 
-/// The percentile `share` (0 to 1) of `values` by the nearest rank, without interpolation. `None` if `values` is empty. Sorts
-/// `values`.
+/// Sorts `values` and returns the percentile `share` (0 to 1): the value whose place is nearest to `share` of the way from the
+/// smallest to the largest, without interpolation. `None` if `values` is empty.
 #[must_use]
 pub fn percentile<T: Copy + PartialOrd>(values: &mut [T], share: f64) -> Option<T> {
     values.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));

@@ -1,4 +1,5 @@
-//! A serial port for both ends of the link. It is never flushed, because `tcdrain` can block for ever.
+//! Opens a serial port, sends and receives bytes, and opens the port again after a loss. The appliance and the simulated PLC
+//! use it. It never waits until sent bytes have left (`tcdrain`), because that can block for ever.
 
 use crate::config::ParityConfig;
 use rustix::fs::{Mode, OFlags};
@@ -58,7 +59,7 @@ impl SerialPort {
         self.stream.is_some()
     }
 
-    /// The bytes to send. [`Self::next`] discards them while the port is closed, so that no stale bytes go out after it is open
+    /// The bytes to send. [`Self::next`] discards them while the port is closed, so that no old bytes are sent once it is open
     /// again.
     pub fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
@@ -128,7 +129,7 @@ fn open(port: &Path, baud: u32, parity: ParityConfig) -> tokio_serial::Result<Se
 /// Whether `path` is a file that has no settings of a serial port, such as /dev/null. tokio-serial's error does not keep the
 /// error number (ENOTTY) that would show this.
 fn is_not_a_port(path: &Path) -> bool {
-    // Without O_NONBLOCK opening would wait for the modem's carrier; without O_NOCTTY it would become our terminal.
+    // Without O_NONBLOCK, opening would wait for the modem's carrier. Without O_NOCTTY, the port would become our terminal.
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     rustix::fs::open(path, flags, Mode::empty()).and_then(tcgetattr).err() == Some(Errno::NOTTY)
 }
@@ -230,7 +231,7 @@ mod tests {
                 assert!(port.is_open() && port.out().is_empty());
                 port.out().extend(b"hello");
                 assert!(matches!(port.next().await, Happened::Sent));
-                // The first reads still report that this end was closed.
+                // The first reads still report that `here` was closed.
                 while !matches!(exchange(&mut there, &mut [0; 16], &[]).await, Ok(Moved::In(5))) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }

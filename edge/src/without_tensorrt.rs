@@ -1,5 +1,5 @@
-//! Replaces `tensorrt` in a program that was built without the feature `tensorrt`: the same names for the rest of the program, without
-//! an engine. The table in `tensorrt/mod.rs` shows which engine judges then.
+//! Replaces the module `tensorrt` in a program that was built without the feature `tensorrt`. It has the names that other
+//! modules use, but no engine. The table in `tensorrt/mod.rs` shows which engine judges then.
 
 use crate::config::ModelConfig;
 use crate::finding::Finding;

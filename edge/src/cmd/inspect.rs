@@ -107,13 +107,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!all_pass)))
 }
 
-/// One line of output. Fields are only ever added.
+/// One line of output. Fields may be added, but none is changed or removed.
 #[derive(Serialize)]
 struct Line<'j> {
     path: String,
     verdict: &'static str,
     reason: &'static str,
-    /// `None` if there is no score or JSON can't represent it.
+    /// `None` if there is no score, or if it is infinite or not a number, which JSON can't represent.
     score: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'j str>,
@@ -164,7 +164,7 @@ fn print_line(output: &mut impl Write, line: &Line<'_>) -> anyhow::Result<bool> 
     still_open(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
 }
 
-/// Returns whether stdout was still open for `written`, the result of writing to it.
+/// Returns false if `written`, the result of writing to stdout, shows that its reader has closed it.
 fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
     match written {
         Ok(()) => Ok(true),

@@ -112,7 +112,7 @@ struct Summary {
     passed: u64,
     reviewed: u64,
     rejected: u64,
-    /// Parts that the gate rejected, not the device.
+    /// The rejected parts whose reason is the gate's own, such as a late verdict, and not the device's.
     by_gate: u64,
     times_ms: Vec<u64>,
 }
@@ -187,7 +187,7 @@ fn print(output: &mut impl Write, outcome: &Outcome, json: bool) -> io::Result<(
     }
 }
 
-/// Returns the stable names of the decision and its reason. A PASS has no reason.
+/// Returns the stable names of the decision and of its reason. The reason of a PASS is empty.
 fn words(decision: &GateDecision) -> (&'static str, String) {
     let reason = match decision {
         GateDecision::Pass => String::new(),

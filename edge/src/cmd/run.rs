@@ -1,4 +1,4 @@
-//! `cellgate-edge run`: the appliance.
+//! `cellgate-edge run`: runs the appliance.
 
 use anyhow::Context as _;
 use cellgate_edge::appliance::{self, Ended, STUCK};

@@ -1,4 +1,4 @@
-//! The subcommands that need TensorRT, in a program that was built without it: each fails with an error that says so.
+//! Replaces the subcommands `plan` and `gpu-check` in a program that was built without TensorRT: each fails and says why.
 
 use clap::Subcommand;
 use std::ffi::OsString;

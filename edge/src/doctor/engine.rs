@@ -1,4 +1,4 @@
-//! Checks the engine that would judge: what it needs, whether it proves itself, and why it was chosen.
+//! Checks the engine that would judge: whether all that it needs exists, whether it passes its proof, and why it was chosen.
 
 use super::folder::{folder, or_here};
 use crate::appliance::activation;
@@ -65,7 +65,7 @@ fn plan_hint(plans: &Path) -> String {
     )
 }
 
-/// Returns the first device node of an NVIDIA GPU in `devices`: of a card, a Jetson, or WSL.
+/// Returns the first file in the folder `devices` (`/dev`) that stands for an NVIDIA GPU: of a card, a Jetson, or WSL.
 fn gpu_node(devices: &Path) -> Option<PathBuf> {
     const NODES: [&str; 5] = ["nvidia0", "nvhost-gpu", "nvhost-ctrl-gpu", "nvgpu", "dxg"];
     NODES.into_iter().map(|node| devices.join(node)).find(|node| node.exists())

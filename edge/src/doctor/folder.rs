@@ -1,4 +1,4 @@
-//! Checks folders that the appliance reads and writes.
+//! Checks whether a folder exists and whether this user may read and write in it.
 
 use crate::finding::Finding;
 use rustix::fs::{Access, access};

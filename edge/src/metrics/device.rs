@@ -1,4 +1,4 @@
-//! The appliance's identity, state, services and engine.
+//! Creates and sets the metrics of the appliance's identity, state, services and engine.
 
 use super::make::{Family, Follower, counters, follower, gauge, gauges, info, seconds, times};
 use crate::journal::now_unix_ms;
@@ -16,7 +16,7 @@ pub struct About {
     pub profile: &'static str,
 }
 
-/// State, services and engine.
+/// The metrics of state, services and engine.
 #[derive(Debug)]
 pub struct DeviceFigures {
     state: IntGauge,
@@ -29,7 +29,7 @@ pub struct DeviceFigures {
     decoder_restarts: Follower,
 }
 
-/// Results of a proof: whether every golden image got its expected score.
+/// The results of a proof (whether every golden image got its expected score) with their label values.
 const RESULTS: [(bool, [&str; 1]); 2] = [(true, ["passed"]), (false, ["failed"])];
 
 impl DeviceFigures {
@@ -103,7 +103,7 @@ impl DeviceFigures {
         self.healthy.set(i64::from(is_healthy));
     }
 
-    /// Sets whether this service is alive. Unknown names are ignored.
+    /// Sets whether the service with the name `worker` is alive. Unknown names are ignored.
     pub fn set_worker(&self, worker: &'static str, is_alive: bool) {
         if let Some(gauge) = self.workers.get(&worker) {
             gauge.set(i64::from(is_alive));
@@ -126,7 +126,7 @@ impl DeviceFigures {
         self.engine_is_fallback.set(i64::from(is_fallback));
     }
 
-    /// Sets how often the current sandbox has replaced its worker.
+    /// Takes over how often the current sandbox has replaced its decode worker.
     pub fn set_decoder_restarts(&self, restarts: u64) {
         self.decoder_restarts.follow(restarts);
     }

@@ -1,11 +1,12 @@
-//! The serial link and the PLC.
+//! Creates and sets the metrics of the serial link and the PLC.
 
 use super::make::{Family, Follower, counter, follower, followers, gauge};
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::refused::{REASONS, Refused};
 use prometheus::{IntCounter, IntGauge, Registry, Result};
 
-/// Counts of link and session, for both profiles. A count that became smaller has restarted at zero.
+/// The counts that link and session keep, for both profiles. A count that is smaller than when it was last read has started
+/// again at zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinkCounts {
     /// Valid frames received.
@@ -16,13 +17,13 @@ pub struct LinkCounts {
     pub bad_crc: u32,
     /// Modbus: bytes outside frames.
     pub bytes_dropped: u32,
-    /// Native: frames of another link or start, and repeated frames.
+    /// Native: frames of another link or boot epoch, and frames that are not newer than the last one.
     pub dropped: u32,
     /// Native: frames of another protocol version.
     pub incompatible: u32,
     /// Modbus: requests answered with an exception.
     pub exceptions: u32,
-    /// Acknowledgements with another part or code than the verdict sent.
+    /// Acknowledgements of the sent verdict, but with another part number or verdict code.
     pub bad_acks: u32,
     /// Triggers that were refused.
     pub refused: Refused,
@@ -40,7 +41,7 @@ enum Fault {
     Acknowledgement,
 }
 
-/// The serial link and the PLC.
+/// The metrics of the serial link and the PLC.
 #[derive(Debug)]
 pub struct LinkFigures {
     open: IntGauge,

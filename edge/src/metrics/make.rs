@@ -1,5 +1,5 @@
-//! Counters, gauges and histograms with fixed labels. All are created at the start, so that zeros are served too and counting
-//! needs no lookup by label text.
+//! Creates counters, gauges and histograms with fixed labels. All are created at the start, so that zeros are served too and
+//! counting needs no lookup by label text.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -9,18 +9,18 @@ use prometheus::{
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// One metric for each value of a label.
+/// One metric for each value of a label. Each metric is found by a value of type `K`.
 #[derive(Debug)]
 pub(super) struct Family<K, M>(Vec<(K, M)>);
 
 impl<K: PartialEq, M> Family<K, M> {
-    /// The metric of `key`. `None` if the family has no such key.
+    /// The metric that belongs to the value `key`. `None` if no metric does.
     pub(super) fn get(&self, key: &K) -> Option<&M> {
         self.0.iter().find(|(known, _)| known == key).map(|(_, figure)| figure)
     }
 }
 
-/// A counter that follows a count kept elsewhere. That count may restart at zero.
+/// A counter that follows a count kept elsewhere. The followed count may start again at zero; the counter never does.
 #[derive(Debug)]
 pub(super) struct Follower {
     counter: IntCounter,
@@ -28,7 +28,7 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Adds the difference to the last `count`. A smaller `count` than the last one has restarted at zero.
+    /// Adds how much `count` has grown since the last call. A `count` smaller than at the last call has started again at zero.
     pub(super) fn follow(&self, count: u64) {
         let last = self.last.swap(count, Ordering::Relaxed);
         self.counter.inc_by(count.checked_sub(last).unwrap_or(count));
@@ -51,7 +51,7 @@ pub(super) fn seconds(registry: &Registry, name: &str, help: &str) -> Result<Gau
     registered(registry, Gauge::new(name, help)?)
 }
 
-/// One counter for each member. A member is a key and the values of `labels`.
+/// Creates one counter for each of `members`: the value by which the counter is found, and the texts of its `labels`.
 pub(super) fn counters<K, const N: usize>(
     registry: &Registry,
     name: &str,
@@ -63,7 +63,7 @@ pub(super) fn counters<K, const N: usize>(
     family(members, |values| all.get_metric_with_label_values(values))
 }
 
-/// Like [`counters`], but each follows a count kept elsewhere.
+/// Like [`counters`], but each counter follows a count kept elsewhere.
 pub(super) fn followers<K>(
     registry: &Registry,
     name: &str,
@@ -88,7 +88,7 @@ pub(super) fn gauges<K>(
     family(members, |values| all.get_metric_with_label_values(values))
 }
 
-/// Like [`gauges`], for seconds with a fraction.
+/// Like [`gauges`], for points in time in seconds with a fraction.
 pub(super) fn times<K>(
     registry: &Registry,
     name: &str,
@@ -114,7 +114,7 @@ pub(super) fn histograms<K>(
     family(members, |values| all.get_metric_with_label_values(values))
 }
 
-/// A metric with the constant value 1. Its labels carry the information.
+/// Creates a metric with the constant value 1. Its labels carry the information.
 pub(super) fn info(registry: &Registry, name: &str, help: &str, labels: [(&str, &str); 4]) -> Result<()> {
     let options =
         labels.into_iter().fold(Opts::new(name, help), |options, (label, value)| options.const_label(label, value));
@@ -135,8 +135,8 @@ fn registered<M: Collector + Clone + 'static>(registry: &Registry, figure: M) ->
     Ok(figure)
 }
 
-/// Upper bounds in seconds: 1, 2 and 5 times each power of ten from a millisecond up, then the deadline. The PLC can't use a
-/// verdict after the deadline.
+/// The upper bounds of a histogram's buckets in seconds: 1, 2 and 5 times each power of ten from a millisecond up to below the
+/// deadline, then the deadline itself. Longer times need no bounds, because the PLC can't use a verdict after the deadline.
 fn buckets(deadline: Duration) -> Vec<f64> {
     let deadline = deadline.as_secs_f64();
     let ladder =

@@ -1,16 +1,16 @@
-//! Metrics for Prometheus: what the appliance counts, and how it is served.
+//! Counts and measures what the appliance does, and serves the metrics to Prometheus.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `make` | counters, gauges and histograms with fixed labels, all created at the start |
 //! | `parts` | verdicts, and how long parts and their stages take |
 //! | `link` | the serial link and the PLC |
-//! | `device` | who the appliance is, its state, workers and engine |
+//! | `device` | the appliance's identity, state, services and engine |
 //! | `store` | journal, archive, disk |
 //! | `serve` | HTTP on loopback |
 //!
-//! Counting is a few atomic additions. It never waits, never allocates and does not depend on the server. The server has its own
-//! thread of the lowest priority. No PASS depends on it, and its end affects no other service.
+//! Counting is a few atomic additions. It never waits, never allocates and does not depend on the server. The server has its
+//! own thread of the lowest priority. No PASS depends on it, and its end affects no other service.
 
 mod device;
 mod link;
@@ -44,7 +44,7 @@ pub struct Metrics {
     pub parts: PartFigures,
     /// The serial link and the PLC.
     pub link: LinkFigures,
-    /// State, workers and engine.
+    /// The appliance's state, services and engine.
     pub device: DeviceFigures,
     /// Journal, archive, disk.
     pub store: StoreFigures,

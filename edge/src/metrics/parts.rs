@@ -1,4 +1,4 @@
-//! Verdicts, and how long parts and their stages take.
+//! Creates and sets the metrics of verdicts, and of how long parts and their stages take.
 
 use super::make::{Family, counter, counters, gauge, histograms};
 use crate::acquire::Unjudged;
@@ -9,7 +9,8 @@ use cellgate_protocol::reason::ReasonCode;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
 use std::time::Duration;
 
-/// Every pair of reason and verdict that the journal can hold. A reason belongs to one verdict.
+/// Every reason that the journal can hold, with the texts of its labels: the reason's verdict (each reason has one) and its
+/// name.
 fn verdicts() -> impl Iterator<Item = (ReasonCode, [&'static str; 2])> {
     ReasonCode::ALL.iter().filter_map(|reason| Some((*reason, [reason.role()?.verdict()?.name(), reason.name()?])))
 }
@@ -27,7 +28,7 @@ enum Stage {
     Acknowledgement,
 }
 
-/// A point in a part's life. Durations are measured from the trigger to this point.
+/// The point in a part's life at which a duration ends. It begins at the trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     Committed,
@@ -35,7 +36,7 @@ enum Until {
     Acknowledged,
 }
 
-/// Verdicts, and how long parts take.
+/// The metrics of verdicts, and of how long parts take.
 #[derive(Debug)]
 pub struct PartFigures {
     triggers: IntCounter,
@@ -112,7 +113,7 @@ impl PartFigures {
         self.triggers.inc();
     }
 
-    /// Notes that an acceptance is durable. The journal took the time `journal` for it.
+    /// Notes that an acceptance is durable. The journal needed the time `journal` to store it.
     pub fn accepted(&self, journal: Duration) {
         self.took(Stage::JournalAcceptance, journal);
     }
@@ -133,7 +134,7 @@ impl PartFigures {
         }
     }
 
-    /// Notes that a verdict is durable, `age` after its trigger. The journal took the time `journal` for it.
+    /// Notes that a verdict is durable, `age` after its trigger. The journal needed the time `journal` to store it.
     pub fn committed(&self, kind: TriggerKind, entry: &VerdictEntry, journal: Duration, age: Duration) {
         self.has_verdict(entry);
         self.took(Stage::JournalVerdict, journal);
@@ -142,7 +143,8 @@ impl PartFigures {
         }
     }
 
-    /// Counts a verdict in the journal. Called alone at the start, for a part that was in progress before.
+    /// Counts a verdict that the journal stored. [`Self::committed`] calls it. At the start it is called directly for a part
+    /// that was in progress when the appliance ended.
     pub fn has_verdict(&self, entry: &VerdictEntry) {
         let reason = recorded_reason(&entry.reason);
         if let Some(count) = self.verdicts.get(&reason).or_else(|| self.verdicts.get(&ReasonCode::INTERNAL)) {

@@ -1,6 +1,6 @@
-//! The HTTP server on loopback. It answers only `GET /metrics`.
+//! Serves the metrics by HTTP on loopback. The server answers only `GET /metrics`.
 //!
-//! Connections, bytes and time are bounded. A slow or hostile client can at most delay other clients.
+//! Connections, bytes and time are bounded. All that a slow or hostile client can do is delay other clients.
 
 use super::CONTENT_TYPE;
 use http_body_util::Full;
@@ -19,11 +19,11 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-/// Connections served at the same time. Further ones wait in the kernel's queue.
+/// Connections served at the same time. Further connections wait in the Linux kernel's queue.
 const MAX_CONNECTIONS: usize = 32;
 /// Longest time of one connection, from its acceptance to the last byte of the answer.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(2);
-/// Longest head of a request in bytes. This is hyper's minimum.
+/// Limit of a request's head in bytes. hyper accepts no smaller limit.
 const MAX_HEAD_BYTES: usize = 8 << 10;
 /// Pause after a connection could not be accepted, and interval for checking whether to stop.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ pub fn listen(listen: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(listen).map_err(|source| ListenError { listen, source })
 }
 
-/// Creates the page for a request. `None` if that failed.
+/// Writes the page with all metrics, for one request. Returns `None` if that failed.
 type Page = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Serves the metrics.
@@ -95,7 +95,7 @@ impl Server {
     }
 }
 
-/// Accepts connections. Returns only if that has become impossible.
+/// Accepts connections. Returns an error once no more can be accepted.
 async fn accept(listener: TcpListener, page: Page) -> io::Error {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,

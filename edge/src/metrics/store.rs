@@ -1,11 +1,11 @@
-//! Journal, archive, disk.
+//! Creates and sets the metrics of the journal, the archive and its disk.
 
 use super::make::{Follower, counter, follower, gauge};
 use crate::acquire::Kept;
 use crate::journal::JournalHealth;
 use prometheus::{IntCounter, IntGauge, Registry, Result};
 
-/// Journal, archive, disk.
+/// The metrics of the journal, the archive and its disk.
 #[derive(Debug)]
 pub struct StoreFigures {
     ready: IntGauge,

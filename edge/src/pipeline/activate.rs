@@ -1,4 +1,4 @@
-//! Activation: a model becomes a pipeline whose engine has passed its proof.
+//! Activates a model: makes a pipeline of it whose engine has passed its proof.
 
 use super::select;
 use super::{Activation, ActivationError, Alive, Chosen, Pipeline, ProofError, Scorer, unwatched};
@@ -6,7 +6,8 @@ use crate::sandbox::Sandbox;
 use cellgate_models::model::{Model, Precision};
 
 impl Pipeline {
-    /// Creates a pipeline with the model's network and proves its engine on the golden images. Returns it with the engine chosen.
+    /// Creates a pipeline with the model's network and proves its engine on the golden images. Returns the pipeline and which
+    /// engine was chosen.
     ///
     /// # Errors
     /// [`ActivationError`]: the model must not judge.
@@ -14,8 +15,8 @@ impl Pipeline {
         Self::activate_telling(model, activation, &unwatched())
     }
 
-    /// Like [`Self::activate`]. Calls `alive` repeatedly while a plan is built and between the steps of loading; `alive` can stop
-    /// the activation.
+    /// Like [`Self::activate`]. Calls `alive` repeatedly while a plan is built, between the steps of loading, and before
+    /// each golden image. `alive` can stop the activation.
     ///
     /// # Errors
     /// [`ActivationError`]: the model must not judge.
@@ -29,7 +30,7 @@ impl Pipeline {
         Ok((Self::of_scorer(scorer, model, activation, alive)?, chosen))
     }
 
-    /// Creates a pipeline that scores with `scorer` and proves it.
+    /// Creates a pipeline that scores with `scorer`, and proves `scorer` on the golden images.
     pub(crate) fn of_scorer(
         scorer: Box<dyn Scorer>,
         model: &Model,

@@ -1,4 +1,4 @@
-//! Errors of activation and proof.
+//! Says why a model can't be activated, or why its engine failed its proof.
 
 use super::{NoScore, SetupError};
 use crate::one_line::in_one_line;
@@ -23,7 +23,7 @@ pub enum ProofError {
         precision: Precision,
         /// The engine's score.
         found: f32,
-        /// The model's score and its tolerance.
+        /// The score in the model, with its tolerance.
         expected: Expectation,
     },
     /// A golden image got no score.
@@ -31,7 +31,7 @@ pub enum ProofError {
     NoScore {
         /// The image's name in the model.
         image: String,
-        /// The cause.
+        /// Why the image got no score.
         source: NoScore,
     },
     /// The model has no expected score for this precision.
@@ -56,7 +56,7 @@ pub enum ActivationError {
     NoNetwork {
         /// The model's folder.
         path: std::path::PathBuf,
-        /// The model's precisions.
+        /// The precisions of the model's networks, as a list.
         found: String,
         /// The configured precision.
         expected: Precision,

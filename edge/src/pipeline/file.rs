@@ -7,11 +7,11 @@ use cellgate_models::plain_file::{Links, PlainFile, PlainFileError};
 use cellgate_models::radiograph::{RadiographLimits, ReadError, read_open_file};
 use std::path::Path;
 
-/// Reads a regular file of at most `limits.max_file_bytes` into the reused buffer `memory`. Returns the bytes. Also returns the
-/// digest that they must have if the file's attributes alone don't prove that it is the `expected` file.
+/// Reads a regular file of at most `limits.max_file_bytes` into the reused buffer `memory`. Returns the bytes. If the file's
+/// attributes alone don't prove that it is the `expected` file, also returns the digest that the bytes must have.
 ///
-/// Refuses a pipe or a device, which could block forever. Refuses a file that is not the `expected` one or that changes while
-/// it is read.
+/// Refuses a pipe, a socket or a device node, which could block forever. Refuses a file that is not the `expected` one or
+/// that changes while it is read.
 pub(super) fn read<'a>(
     path: &Path,
     expected: Option<&ImageFile>,
@@ -39,8 +39,8 @@ pub(super) fn read<'a>(
     Ok((bytes, content().filter(|_| !is_certain)))
 }
 
-/// Compares a file's identity `now` with its identity when it `came`. Refuses the file if it changed. Returns true if it is
-/// unchanged, and false if only the known digest of its `content` can decide.
+/// Compares a file's identity `now` with its identity when it `came`. Refuses the file if it changed. Returns true if the
+/// file is unchanged, and false if only a comparison with the known digest `content` can show whether it is.
 fn check(path: &Path, came: Option<Identity>, now: Option<Identity>, content: Option<Digest>) -> Result<bool, NoScore> {
     match came.zip(now).and_then(|(came, now)| came.change(&now)) {
         None => Ok(true),

@@ -1,4 +1,4 @@
-//! Judges one image: read, convert, infer, decide.
+//! Judges one image: reads and decodes it, converts it, runs the network, and decides by the policy.
 
 mod activate;
 mod alive;
@@ -48,7 +48,7 @@ struct Source {
     memory: Vec<u8>,
 }
 
-/// The result for one image.
+/// The verdict for one image, with all that led to it.
 #[derive(Debug)]
 pub struct Judgement {
     /// The verdict and its reason.
@@ -57,7 +57,7 @@ pub struct Judgement {
     pub score: Option<f32>,
     /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
-    /// The error, if there was one.
+    /// The error as text, if there was one.
     pub detail: Option<String>,
     /// The error without the image's path, for output that names the image anyway.
     pub detail_without_path: Option<String>,
@@ -106,8 +106,8 @@ impl Pipeline {
         self.judge_telling(path, None, &mut |_| {})
     }
 
-    /// Like [`Self::judge`]. With `expected`, any other file at `path` is refused. Calls `begins` before each stage, so that a
-    /// supervisor knows the current stage.
+    /// Like [`Self::judge`]. If `expected` names a file, any other file at `path` is refused. Calls `begins` before each
+    /// stage, so that a supervisor knows the current stage.
     pub fn judge_telling(
         &mut self,
         path: &Path,
@@ -155,7 +155,7 @@ impl Pipeline {
             *slowest = (*slowest).max(times.infer);
             begins(Stage::Read);
             let rest = Instant::now();
-            // If the thread could not be started, the digest is computed here.
+            // If the digest's thread could not be started, this thread computes the digest.
             let digest = digest.ok().and_then(|digest| digest.join().ok()).unwrap_or_else(|| Digest::of(bytes));
             times.read += rest.elapsed();
             if must_be.is_some_and(|must_be| must_be != digest) {
@@ -167,7 +167,7 @@ impl Pipeline {
 }
 
 impl Source {
-    /// Allocates the buffer for the longest file.
+    /// Allocates the buffer for the largest file.
     fn new(sandbox: Sandbox) -> Result<Self, SetupError> {
         let file_bytes = sandbox.limits().max_file_bytes;
         let most = usize::try_from(file_bytes).unwrap_or(usize::MAX).saturating_add(BUFFER_START + 1);

@@ -1,4 +1,4 @@
-//! Errors of an image that gets no score, and of a pipeline that can't be set up.
+//! Says why an image gets no score, or why a pipeline can't be set up.
 
 use crate::acquire::Change;
 use crate::sandbox::SandboxFailure;
@@ -23,7 +23,7 @@ pub enum SetupError {
         /// The network's input size.
         network: Size,
     },
-    /// No memory for the longest file.
+    /// No memory for the largest file.
     #[error("not enough memory for files of {file_bytes} bytes; lower the limits")]
     Memory {
         /// The limit of a file's length.
@@ -41,7 +41,7 @@ pub enum NoScore {
     /// The image could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The file is not the expected one, or it changed while it was read.
+    /// The file at the path is not the expected file, or it changed while it was read.
     #[error("{}: {}", path.display(), self.without_path())]
     Changed {
         /// The file.

@@ -1,4 +1,4 @@
-//! Settings of the pipeline: the engine, its libraries and plans, and the model's network that it runs.
+//! Defines the settings of the pipeline: the engine, its libraries and plans, and which of the model's networks it runs.
 
 use crate::sandbox;
 use cellgate_models::engine::OnnxRuntimeOptions;
@@ -20,7 +20,7 @@ pub struct Activation {
 }
 
 impl Activation {
-    /// The number of pixels of the largest radiograph.
+    /// How many pixels a radiograph may have.
     pub(crate) fn max_pixels(&self) -> usize {
         usize::try_from(self.sandbox.limits.max_pixels).unwrap_or(usize::MAX)
     }
@@ -43,7 +43,7 @@ impl EngineChoice {
     /// All choices.
     pub const ALL: [Self; 3] = [Self::Auto, Self::TensorRt, Self::OnnxRuntime];
 
-    /// Its name in `edge.toml`.
+    /// The choice's name in `edge.toml` and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -83,11 +83,11 @@ pub struct EngineOptions {
 /// Paths of TensorRT's libraries and plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorRtOptions {
-    /// The folder with the libraries. `None`: they are searched in the order listed in the README of `models`.
+    /// The folder with the libraries. `None`: the folders that the README of `models` lists are searched.
     pub libraries: Option<PathBuf>,
     /// The folder of plans. Its parent must exist.
     pub plans: PathBuf,
-    /// The file with the device's key. It is created if it is missing.
+    /// The file with the device's key. If it is missing and `keep` is true, it is created.
     pub key: PathBuf,
     /// Whether a built plan is kept. If false, neither plan nor folder nor key is created.
     pub keep: bool,

@@ -1,13 +1,15 @@
-//! The proof: the engine must give every golden image of the model its expected score.
+//! Proves an engine: it must give every golden image of the model its expected score.
 
 use super::{Alive, NoScore, Pipeline, ProofError, Times};
 use cellgate_models::model::{GoldenImage, Model, Precision};
 use std::time::Duration;
 
 impl Pipeline {
-    /// Scores every golden image of `model` and compares the scores. Calls `alive` before each image; `alive` can stop the proof.
+    /// Scores every golden image of `model` and compares the scores. Calls `alive` before each image; `alive` can stop the
+    /// proof.
     ///
-    /// The model guarantees that no threshold lies within a tolerance. So scores within the tolerance give the same verdict.
+    /// A model is refused if a threshold lies within the tolerance of a golden image's score. So every score within the
+    /// tolerance gives the same verdict.
     ///
     /// # Errors
     /// [`ProofError`] at the first image whose score is missing or outside its tolerance.

@@ -1,4 +1,4 @@
-//! Conversion and network: a radiograph gets its score.
+//! Gives a radiograph its score: converts it and runs the network on it.
 
 use super::{NoScore, SetupError, Stage, Times};
 use cellgate_models::conversion::{ConversionSpec, Converter};
@@ -6,9 +6,10 @@ use cellgate_models::engine::Engine;
 use cellgate_models::radiograph::RadiographView;
 use std::time::{Duration, Instant};
 
-/// Scores radiographs on one kind of processor.
+/// Scores radiographs, on the CPU or on the GPU.
 pub(crate) trait Scorer {
-    /// Converts and infers. Writes the time of both into `times` and calls `begins` before each.
+    /// Converts the radiograph and runs the network on it. Writes the time of each stage into `times` and calls `begins`
+    /// before each stage.
     fn score(
         &mut self,
         radiograph: RadiographView<'_>,
@@ -16,13 +17,13 @@ pub(crate) trait Scorer {
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore>;
 
-    /// Whether the processor failed in a way that only a new process can recover from.
+    /// Whether the CPU or GPU failed in a way that only a new process can recover from.
     fn is_lost(&self) -> bool {
         false
     }
 }
 
-/// Conversion and network on the CPU.
+/// Converts and runs the network on the CPU.
 pub(super) struct CpuScorer {
     converter: Converter,
     engine: Box<dyn Engine>,

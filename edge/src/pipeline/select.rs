@@ -1,4 +1,4 @@
-//! Selects the engine that judges.
+//! Selects the engine that judges, as configured or by what this machine can use.
 
 use super::scorer::{CpuScorer, Scorer};
 use super::{ActivationError, Alive, EngineChoice, EngineOptions};
@@ -10,13 +10,13 @@ use std::fmt;
 /// The engine that judges, as text for logs and `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// Its name and its processor.
+    /// The engine's name, and whether it runs on the CPU or which GPU.
     pub engine: String,
-    /// Why it was selected.
+    /// Why this engine was selected.
     pub why: String,
-    /// Whether it runs on the GPU.
+    /// Whether the engine runs on the GPU.
     pub is_on_gpu: bool,
-    /// Whether its plan was built now, because no kept plan could be used.
+    /// Whether the engine's plan was built just now, because no kept plan could be used.
     pub is_plan_new: bool,
     /// Whether `auto` selected ONNX Runtime because TensorRT, which this program was built with, can't be used.
     pub is_fallback: bool,
@@ -34,7 +34,8 @@ impl fmt::Display for Chosen {
 /// |---|---|---|---|
 /// | `onnxruntime` | any | any | ONNX Runtime |
 /// | `tensorrt` | yes | yes | TensorRT |
-/// | `tensorrt` | otherwise | | error |
+/// | `tensorrt` | yes | no | error |
+/// | `tensorrt` | no | | error |
 /// | `auto` | yes | yes | TensorRT |
 /// | `auto` | yes | no | ONNX Runtime, as a fallback |
 /// | `auto` | no | | ONNX Runtime |

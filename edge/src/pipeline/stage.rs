@@ -1,11 +1,11 @@
-//! The stages of judging and their times.
+//! Names the stages of judging and holds their times.
 
 use std::time::Duration;
 
-/// A stage of judging that takes time.
+/// A stage of judging that a supervisor must know about. Deciding is so short that it is not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Reading the file and decoding.
+    /// Reading the file and decoding it, and waiting for its digest.
     Read,
     /// Converting the radiograph to the network's input.
     Convert,

@@ -1,4 +1,4 @@
-//! The PLC's session with the chosen profile.
+//! Joins the PLC's session with the profile that carries it over the link.
 
 use super::SimulatorOptions;
 use crate::config::Profile;
@@ -20,7 +20,7 @@ pub enum PlcEnd {
 }
 
 impl PlcEnd {
-    /// `session` with the profile of `options`.
+    /// Joins `session` with the profile in `options`.
     #[must_use]
     pub fn new(now_ms: u64, session: PlcSession, options: &SimulatorOptions, ends: Ends) -> Self {
         match options.profile {
@@ -37,7 +37,7 @@ impl PlcEnd {
         }
     }
 
-    /// Notes that the port was lost and opened again.
+    /// Notes that the port was opened, for the first time or again after a loss.
     pub fn reopened(&mut self) {
         match self {
             Self::Native(link) => link.reopened(),
@@ -53,7 +53,7 @@ impl PlcEnd {
         }
     }
 
-    /// Returns the next event, or `None`. Appends the bytes to send to `out`.
+    /// Returns the next event. `None` if there is nothing to do now. Appends the bytes to send to `out`.
     pub fn poll(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Option<PlcEvent> {
         let (mut frame, mut request) = ([0; MAX_FRAME], [0; FRAME_MAX]);
         loop {

@@ -1,5 +1,5 @@
-//! A simulated PLC with its gate, for integrators and tests. It triggers one part after another over the serial link and reports
-//! the outcome of each.
+//! Simulates a PLC with its gate, for integrators and tests. It triggers one part after another over the serial link and
+//! reports the outcome of each part.
 
 mod end;
 mod options;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
-/// Interval at which the session checks the clock.
+/// Interval at which the session is polled although no bytes came, so that its time limits work.
 const TICK: Duration = Duration::from_millis(5);
 /// How long the simulator stays after the last part, to acknowledge records that the device sends again.
 const LINGER: Duration = Duration::from_millis(300);
@@ -29,7 +29,7 @@ pub enum SimError {
     /// The device did not become ready in time.
     #[error("the device did not become ready within {} s: {}", waited.as_secs(), state)]
     NotReady {
-        /// How long it had.
+        /// How long the simulator waited for the device.
         waited: Duration,
         /// The device's last heartbeat in words.
         state: String,
@@ -42,7 +42,7 @@ pub enum SimError {
         /// The system's error.
         why: String,
     },
-    /// Too many models.
+    /// More models were given than the gate can hold.
     #[error("found {found} models, expected at most {ALLOWED_MODELS}; name fewer with --model and --model-digest")]
     Models {
         /// How many were given.
@@ -53,8 +53,9 @@ pub enum SimError {
     Scanner(#[from] ScannerError),
 }
 
-/// Runs the PLC until every part has an outcome. Calls `decided` with each outcome. Calls `scan` with a part's number to write
-/// its image, just before the trigger or [`SimulatorOptions::scan_after`] it.
+/// Runs the PLC until every part has an outcome. Calls `decided` with each outcome. `scan` gets a part's number and writes
+/// the part's image. It is called just before the part's trigger, or the time [`SimulatorOptions::scan_after`] after the
+/// trigger.
 ///
 /// # Errors
 /// [`SimError`].

@@ -1,4 +1,4 @@
-//! Settings of the simulated PLC.
+//! Defines the settings of the simulated PLC.
 
 use crate::config::{ParityConfig, Profile};
 use cellgate_protocol::digest::DigestStart;
@@ -25,11 +25,11 @@ pub struct SimulatorOptions {
     pub first_part: u64,
     /// How many parts are triggered.
     pub parts: u64,
-    /// Least time from one trigger to the next.
+    /// Shortest time from one trigger to the next.
     pub every: Duration,
     /// Time from a part's trigger to its image. `None`: the image is written before the trigger.
     pub scan_after: Option<Duration>,
-    /// The deadline of a part after its trigger, in ms.
+    /// Longest time from a part's trigger to its verdict, in ms.
     pub deadline_ms: u32,
     /// The longest time that the device may need to become ready, before the first part and between two parts.
     pub patience: Duration,

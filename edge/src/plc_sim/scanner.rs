@@ -1,5 +1,5 @@
-//! A simulated scanner. It writes images into the folder that the appliance watches, under a hidden name first, and renames each
-//! when it is complete.
+//! Simulates the scanner: copies images into the folder that the appliance watches, each first under a hidden name, and
+//! renames it when it is complete.
 
 use std::fs;
 use std::io;
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct ScannerError {
-    /// The file or folder.
+    /// The image that could not be copied, or the name that the copy could not get.
     path: PathBuf,
     /// The system's error.
     source: io::Error,
 }
 
-/// Writes an image for each part, from a list of images.
+/// Writes one image for each part, taken in turn from a list of images.
 #[derive(Debug)]
 pub struct Scanner {
     images: Vec<PathBuf>,
@@ -24,13 +24,13 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// Uses `images` in order, from the start again after the last, and writes into the folder `into`. `None` without images.
+    /// Copies `images` in order into the folder `into`, and begins with the first again after the last. `None` without images.
     #[must_use]
     pub fn new(images: Vec<PathBuf>, into: &Path) -> Option<Self> {
         (!images.is_empty()).then(|| Self { images, into: into.to_owned(), next: 0 })
     }
 
-    /// Writes the next image for the part `part_id`. Returns the path of its source.
+    /// Writes the next image for the part `part_id`. Returns the path of the image that was copied.
     ///
     /// # Errors
     /// [`ScannerError`].

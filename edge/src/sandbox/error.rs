@@ -1,4 +1,4 @@
-//! Errors of the sandbox.
+//! Says why the sandbox could not start, or why it returned no radiograph.
 
 use super::protect::Protections;
 use cellgate_models::radiograph::ReadError;
@@ -12,7 +12,7 @@ pub enum SandboxError {
     /// The worker could not be started.
     #[error("{}: can't be started as the image decoder: {source}", program.display())]
     Spawn {
-        /// The program.
+        /// The program that was to run as the worker.
         program: PathBuf,
         /// The system's error.
         source: io::Error,
@@ -20,7 +20,7 @@ pub enum SandboxError {
     /// The worker ended, hung or sent an invalid answer before it was ready.
     #[error("the image decoder did not become ready: {how}")]
     NotReady {
-        /// What happened.
+        /// How the worker ended, or its invalid answer.
         how: String,
     },
     /// The kernel lacks required protections.
@@ -53,7 +53,7 @@ pub enum SandboxFailure {
     TimedOut {
         /// The image.
         path: PathBuf,
-        /// The time it had.
+        /// The time that the worker had for the image.
         deadline: Duration,
     },
     /// The worker died.
@@ -61,7 +61,7 @@ pub enum SandboxFailure {
     Crashed {
         /// The image.
         path: PathBuf,
-        /// How it ended.
+        /// How the worker ended: its exit status or signal.
         how: String,
     },
     /// The worker sent an invalid answer and was killed.
@@ -77,7 +77,7 @@ pub enum SandboxFailure {
     NoWorker {
         /// The image.
         path: PathBuf,
-        /// The cause.
+        /// Why no worker could be started.
         source: SandboxError,
     },
 }

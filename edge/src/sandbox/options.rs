@@ -1,4 +1,4 @@
-//! Settings of the sandbox.
+//! Defines the settings of the sandbox: limits of an image, deadline, required protections.
 
 use cellgate_models::radiograph::RadiographLimits;
 use std::path::PathBuf;
@@ -13,8 +13,8 @@ pub struct SandboxOptions {
     /// Limits of an image. The worker refuses an image as over the limit after `max_time` or three quarters of `deadline`,
     /// whichever is shorter.
     pub limits: RadiographLimits,
-    /// Longest time for one image, from sending it to the worker until its levels are received. Includes the rest of the start
-    /// of a replaced worker. At most an hour; longer values count as an hour.
+    /// Longest time for one image, from sending it to the worker until its levels are received. If the worker was replaced just
+    /// before, the time until the new worker is ready counts too. A value of more than an hour counts as an hour.
     pub deadline: Duration,
     /// Whether a missing required protection is an error. If false, missing protections are only logged.
     pub require: bool,

@@ -10,7 +10,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-/// Longest time until the first worker is ready. Later workers share the deadline of the image that waits for them.
+/// Longest time until the first worker is ready. A later worker must be ready and have decoded the image that waits for it
+/// within that image's deadline.
 const MAX_START_TIME: Duration = Duration::from_secs(5);
 
 /// Decodes files in a worker that is replaced when it fails. Memory for the largest image is allocated at the start.
@@ -74,8 +75,8 @@ impl Sandbox {
         self.restarts
     }
 
-    /// Decodes the radiograph in `bytes`, the content of a file. `path` is only used in errors. Levels that need no decoding are
-    /// not copied if `bytes` begins at an even address and the levels at an even offset.
+    /// Decodes the radiograph in `bytes`, the content of a file. `path` is only used in errors. Levels that need no decoding
+    /// are not copied if `bytes` begins at an even address and the levels at an even offset.
     ///
     /// A worker that ended while it was idle is replaced first, because the image did not cause its end. If a worker ends while
     /// it decodes the image, the image may be the cause and is not tried again.
@@ -133,7 +134,7 @@ impl Sandbox {
         Err(failure)
     }
 
-    /// Levels that lie in a file. They are copied if their address is odd.
+    /// Returns the bytes `found` of a file as levels. They are copied only if their address is odd.
     fn viewed<'a>(&'a mut self, found: &'a [u8]) -> &'a [u16] {
         <[u16]>::ref_from_bytes(found).unwrap_or_else(|_| {
             self.levels.resize(LEVELS_START + found.len() / 2, 0);
@@ -142,7 +143,7 @@ impl Sandbox {
         })
     }
 
-    /// Takes the idle worker out, if it still runs.
+    /// Takes the idle worker out of `self`. `None` if there is none or if it has ended.
     fn waiting(&mut self) -> Option<Process> {
         let mut process = self.process.take()?;
         match process.ended() {

@@ -1,4 +1,4 @@
-//! The worker's process, on the parent's side.
+//! Starts the worker's process, exchanges messages with it and ends it. This is the parent's side.
 
 use super::options::SandboxOptions;
 use super::protect::{self, Protections};
@@ -17,7 +17,7 @@ use zerocopy::IntoBytes as _;
 /// Longest wait for the end of a killed worker.
 const MAX_END_TIME: Duration = Duration::from_millis(20);
 
-/// Index of the first level in the buffer for levels.
+/// Index of the first level in the parent's buffer for levels. [`BUFFER_START`] says why it is not 0.
 pub(super) const LEVELS_START: usize = BUFFER_START / size_of::<u16>();
 
 /// A started worker. Killed when dropped.
@@ -33,9 +33,9 @@ pub(super) struct Process {
 
 /// A decoded radiograph.
 pub(super) struct Decoded {
-    /// Pixels a row.
+    /// Pixels in a row.
     pub(super) width: u32,
-    /// Rows.
+    /// Number of rows.
     pub(super) height: u32,
     /// The bytes of the file that hold the levels. `None`: the levels are in the buffer.
     pub(super) in_file: Option<Range<usize>>,
@@ -75,7 +75,7 @@ impl Process {
         let mut process = Self { child, to_worker, from_worker, protections: None, sequence: 0 };
         timed::prepare(&process.to_worker)?;
         timed::prepare(&process.from_worker)?;
-        // The new pipe has room for the settings.
+        // This can't block: the pipe is new and empty, and has room for the settings.
         let settings = wire::settings_to_bytes(&options.worker_limits());
         match io::Write::write_all(&mut process.to_worker, &settings) {
             // The worker has ended already. `ready` reports how.
@@ -134,7 +134,8 @@ impl Process {
                 if pixels == 0 || pixels > limits.max_pixels {
                     return Err(nonsense(&answer));
                 }
-                // At most `max_pixels`. The buffer was allocated for that many levels at the start, so it does not grow.
+                // Not more than `max_pixels`. The buffer was allocated for `max_pixels` levels at the start, so it does not
+                // grow.
                 let pixels = pixels as usize;
                 let in_file = if answer.kind == kind::IMAGE {
                     levels.resize(LEVELS_START + pixels, 0);
@@ -156,8 +157,8 @@ impl Process {
         Ok(Answer::from_bytes(bytes))
     }
 
-    /// Reads where the levels lie in `bytes`. A place outside is an invalid answer. A wrong place inside can't be detected, just
-    /// as wrong levels sent by the worker can't.
+    /// Reads where the levels lie in `bytes`. A place outside `bytes` is an invalid answer. A wrong place within `bytes`
+    /// can't be detected, and neither can wrong levels that the worker sends.
     fn place(&mut self, pixels: usize, bytes: &[u8], deadline: Instant) -> Result<Range<usize>, ExchangeError> {
         let mut place = [0; PLACE_BYTES];
         timed::read_exact(&mut self.from_worker, &mut place, deadline)?;
@@ -193,7 +194,7 @@ impl Process {
 
     /// Kills the worker and returns how it ended.
     pub(super) fn end(&mut self) -> String {
-        // If the worker is already ending, it keeps its own exit status.
+        // A worker that is already ending keeps its own exit status, in spite of the kill.
         let _ = self.child.kill();
         let start = Instant::now();
         loop {
@@ -217,7 +218,7 @@ fn nonsense(answer: &Answer) -> ExchangeError {
     ExchangeError::Nonsense(format!("{answer:?}"))
 }
 
-/// An exit status, with the meaning of the signals that protections raise.
+/// An exit status as text, with an explanation if a protection raised its signal.
 fn in_words(status: ExitStatus) -> String {
     let meaning = match status.signal() {
         Some(libc::SIGSYS) => " = forbidden system call, or a memory fault",

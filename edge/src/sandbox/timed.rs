@@ -47,8 +47,8 @@ pub(super) fn read_exact(pipe: &mut (impl Read + AsFd), bytes: &mut [u8], deadli
     Ok(())
 }
 
-/// Waits for and makes one transfer of at least one byte. Checks the deadline before each transfer, so that a slow trickle of
-/// bytes times out too.
+/// Waits until the pipe is ready, then transfers one byte or more. Checks the deadline before each transfer, so that a slow
+/// trickle of bytes times out too.
 fn step<P: AsFd>(
     pipe: &mut P,
     flags: PollFlags,

@@ -1,4 +1,5 @@
-//! The messages on the pipes: fixed headers of little-endian integers, each followed by the number of bytes that it states.
+//! Defines the messages on the pipes between parent and worker. Each has a header of fixed length with little-endian integers.
+//! The header says how many bytes follow.
 //!
 //! | message | bytes |
 //! |---|---|
@@ -24,7 +25,7 @@ pub(super) const REQUEST_BYTES: usize = 12;
 pub(super) const ANSWER_BYTES: usize = 16;
 /// Length of the offset of levels in a file, in bytes.
 pub(super) const PLACE_BYTES: usize = 8;
-/// The longest text of a refusal in bytes.
+/// The length limit of a refusal's text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 512;
 
 /// Kinds of answers. An unknown kind is an invalid answer.
@@ -68,7 +69,7 @@ pub(super) fn request_to_bytes(sequence: u32, len: u64) -> [u8; REQUEST_BYTES] {
     bytes
 }
 
-/// Returns sequence and length.
+/// Returns the request's sequence number and the file's length.
 pub(super) fn request_from_bytes(bytes: [u8; REQUEST_BYTES]) -> (u32, u64) {
     let (sequence, len) = bytes.split_at(4);
     (u32::from_le_bytes(array(sequence)), u64::from_le_bytes(array(len)))

@@ -1,4 +1,5 @@
-//! The child's side: gives up its rights, then decodes one file after another until the parent closes the pipe.
+//! Runs in the child process: gives up the child's rights, then decodes one file after another until the parent closes the
+//! pipe.
 
 use super::protect;
 use super::wire::{self, ANSWER_BYTES, Answer, MAX_TEXT_BYTES, PLACE_BYTES, REQUEST_BYTES, SETTINGS_BYTES, kind};
@@ -16,14 +17,15 @@ pub const SUBCOMMAND: &str = "decode-worker";
 /// Runs the worker on stdin and stdout until stdin ends. Must be called before the process starts a thread or opens a file.
 ///
 /// # Errors
-/// A pipe failed, a request is over the limits, or memory for the longest file is missing.
+/// A pipe failed, a request is over the limits, or memory for the largest file is missing.
 pub fn run() -> io::Result<()> {
     let mut settings = [0; SETTINGS_BYTES];
     if !read_exact(&mut settings)? {
         return Ok(());
     }
     let limits = wire::settings_from_bytes(settings);
-    // Allocated now, because the memory limit is the memory mapped so far plus that for the levels. Unused pages cost nothing.
+    // Allocated before `apply_all`, whose memory limit is the memory mapped so far plus the memory for the levels. Unused pages
+    // cost nothing.
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(
         BUFFER_START.saturating_add(usize::try_from(limits.max_file_bytes).map_err(io::Error::other)?),
@@ -83,7 +85,7 @@ fn send_refusal(sequence: u32, error: ReadError) -> io::Result<()> {
         other => return Err(io::Error::other(other)),
     };
     let (found, expected) = (bounded(&found), bounded(&expected));
-    // At most `MAX_TEXT_BYTES`, so the lengths fit into u32.
+    // `bounded` texts have at most `MAX_TEXT_BYTES`, so their lengths fit into u32.
     let answer = Answer { kind, sequence, a: found.len() as u32, b: expected.len() as u32 };
     let mut message = Vec::with_capacity(ANSWER_BYTES + found.len() + expected.len());
     message.extend(answer.to_bytes());
@@ -91,12 +93,12 @@ fn send_refusal(sequence: u32, error: ReadError) -> io::Result<()> {
     write_all(&message)
 }
 
-/// The start of `text`, at most `MAX_TEXT_BYTES`, cut between characters.
+/// The start of `text` with at most `MAX_TEXT_BYTES`, cut between two characters.
 fn bounded(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
 }
 
-/// Fills `bytes` from stdin. Returns false if stdin ends before.
+/// Fills `bytes` from stdin. Returns false if stdin ends before `bytes` is full.
 fn read_exact(bytes: &mut [u8]) -> io::Result<bool> {
     let stdin = io::stdin();
     let mut filled = 0;

@@ -1,4 +1,4 @@
-//! The output and errors of the commands other than `inspect`, as snapshots.
+//! Compares the output and errors of `doctor`, `run --check`, `journal` and `plc-sim` with snapshots.
 
 use cellgate_edge::config::Config;
 use cellgate_edge::journal::{Journal, JournalOptions};
@@ -71,7 +71,7 @@ fn plc_sim() {
     }
 }
 
-/// A build with TensorRT has these commands.
+/// A build with TensorRT has the command `plan`, so this test is only for builds without.
 #[cfg(not(feature = "tensorrt"))]
 #[test]
 fn plan_without_tensorrt() {

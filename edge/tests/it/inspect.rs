@@ -1,4 +1,4 @@
-//! `cellgate-edge inspect`: the real program on real files with a real ONNX Runtime.
+//! Tests `cellgate-edge inspect`: the real program on real files with a real ONNX Runtime.
 //!
 //! Without ONNX Runtime these tests fail; scripts/setup installs it.
 
@@ -223,7 +223,7 @@ fn a_reader_that_closes_stdout_ends_inspect_with_status_1_and_no_message() {
     }
 }
 
-/// Otherwise these numbers would let the program hang, or end it with an unrelated error.
+/// If these numbers were not refused, the program would hang or end with an unrelated error.
 #[test]
 fn numbers_out_of_range_are_refused_with_the_name_of_their_option() {
     let program = |arguments: &[&str]| run(Command::new(env!("CARGO_BIN_EXE_cellgate-edge")).args(arguments), 2);

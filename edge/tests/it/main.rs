@@ -1,5 +1,6 @@
-//! Tests of the library's public modules and of the real program. They are one program, because linking a program takes as long as
-//! most of the tests. A test that needs a process of its own starts this program again with the name of an ignored test.
+//! Tests the library's public modules and the real program. All these tests are one test program, because linking takes as
+//! long as most of the tests. A test that needs a process of its own starts the test program again with the name of an
+//! ignored test.
 //!
 //! | module | tests |
 //! |---|---|
@@ -8,8 +9,8 @@
 //! | `inspect` | `cellgate-edge inspect` on real files with a real ONNX Runtime |
 //! | `metrics` | the metrics for Prometheus and their server |
 //! | `protections`, `sandbox` | each protection of the decoder alone; the real worker, and faulty workers |
-//! | `kernels`, `cuda_driver` | feature `cuda`: the kernels compiled for all kinds of GPU; the run-time with a fake driver |
-//! | `gpu_check`, `plan`, `without_tensorrt` | feature `tensorrt`, without a GPU |
+//! | `kernels`, `cuda_driver` | feature `cuda`: the CUDA kernels, compiled for all kinds of GPU; the CUDA run-time with a simulated driver |
+//! | `tensorrt` | feature `tensorrt`: the commands `plan` and `gpu-check`, and which engine judges, all without a GPU |
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 mod commands;
@@ -22,7 +23,7 @@ mod kernels;
 mod metrics;
 mod protections;
 mod sandbox;
-// With TensorRT 11 there is no library to build plans with on a machine without a GPU.
+// Not with the feature `enterprise`: TensorRT 11 can't build plans on a machine without a GPU.
 #[cfg(all(feature = "tensorrt", not(feature = "enterprise")))]
 mod tensorrt;
 

@@ -1,5 +1,5 @@
-//! The metrics for Prometheus without an appliance: their format, their table in the README, and the server with slow, greedy or
-//! hostile clients.
+//! Tests the metrics for Prometheus without an appliance: their format, their table in the README, and the server with slow,
+//! greedy or hostile clients.
 
 use crate::exposition::Page;
 use cellgate_edge::acquire::Unjudged;
@@ -154,7 +154,8 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// The answer to `request`. On a busy machine the server may close a connection before it answers; then the request is repeated.
+/// The answer to `request`. On a busy machine the server may close a connection before it answers; then the request is
+/// repeated.
 fn answer(address: SocketAddr, request: &[u8]) -> String {
     let answer = (0..5).map(|_| ask(address, request)).find(|answer| !answer.is_empty());
     answer.expect("an answer")
@@ -191,7 +192,7 @@ fn an_oversized_request_is_refused_at_once() {
     let (_server, address) = server();
     let long = |start: &str| [start.as_bytes(), &vec![b'a'; 1 << 20]].concat();
     for request in [long("GET /"), long("GET /metrics HTTP/1.1\r\nX: "), long("")] {
-        // Without an immediate refusal the connection would end after its longest time, 2 s.
+        // If the request were not refused at once, the connection would end only after 2 s.
         let is_at_once = (0..10).any(|_| {
             let start = Instant::now();
             let answer = ask(address, &request);

@@ -1,5 +1,5 @@
-//! Tests each protection of the decode worker. A child process applies the protection to itself and attempts an action that it
-//! forbids. Without the protection the same attempt must succeed.
+//! Tests each protection of the decode worker. A child process applies the protection to itself and attempts an action that the
+//! protection forbids. Without the protection the same attempt must succeed.
 
 use cellgate_edge::sandbox::protect::{
     Protection, allow_cpu_time, allow_few, apply_all, bound, close_foreign, deny_files_and_network, mapped_bytes,
@@ -12,7 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// Environment variable with `PROTECTION ATTEMPT` for the child.
+/// Environment variable that tells the child what to do: `PROTECTION ATTEMPT`.
 const TASK: &str = "CELLGATE_TEST_TASK";
 const DONE: &str = "attempt: done";
 const REFUSED: &str = "attempt: refused";
@@ -49,7 +49,7 @@ fn is_killed(protection: &str, attempt: &str, signal: i32) {
     assert!(!text.contains("attempt:"), "{attempt} under {protection}: {text}");
 }
 
-/// Whether this kernel has Landlock. If not, reports the test as skipped.
+/// Whether this Linux kernel has Landlock. If not, reports the test as skipped.
 fn has_landlock() -> bool {
     let has = child("files", "probe").1.contains(DONE);
     if !has {
@@ -163,7 +163,8 @@ fn child_attempts() {
         }
         other => panic!("no attempt `{other}`"),
     };
-    // The protection "descriptors" has closed it already. Closing it again would make the standard library abort.
+    // The protection "descriptors" has closed the file `another` already. The standard library aborts if a file is closed
+    // twice.
     std::mem::forget(another);
     println!("{}", if outcome.is_ok() { DONE } else { REFUSED });
 }

@@ -1,4 +1,4 @@
-//! The sandbox with the real program as its worker, and with faulty workers.
+//! Tests the sandbox with the real program as its worker, and with faulty workers.
 
 use crate::process::wait_for_end;
 use cellgate_edge::sandbox::{Protection, Sandbox, SandboxError, SandboxFailure, SandboxOptions};
@@ -15,7 +15,7 @@ const NAME: &str = "part.tif";
 /// Longest time until a killed worker has ended.
 const MAX_END_TIME: Duration = Duration::from_secs(5);
 
-/// Limits for small images, with a deadline that a busy machine meets too.
+/// Limits for small images, with a deadline that even a busy machine keeps.
 fn options() -> SandboxOptions {
     let limits = RadiographLimits { max_pixels: 1 << 20, max_file_bytes: 4 << 20, max_time: Duration::from_secs(5) };
     SandboxOptions { program: env!("CARGO_BIN_EXE_cellgate-edge").into(), ..SandboxOptions::new(limits) }
@@ -145,7 +145,8 @@ fn a_worker_that_dies_with_an_image_is_replaced_and_its_exit_status_reported() {
         assert!(failure.to_string().contains(NAME), "{failure}");
         killer.join().unwrap();
         let SandboxFailure::Crashed { how, .. } = &failure else { panic!("{failure}") };
-        // On a busy machine the worker may not have ended in time. Then its exit status is unknown.
+        // On a busy machine the worker may still be ending when it is asked for its exit status. Then this signal is tried
+        // again.
         if tries < 10 && !how.contains("signal") {
             continue;
         }
@@ -178,10 +179,10 @@ fn a_worker_keeps_decoding_after_it_refused_an_image() {
     }
 }
 
-/// A worker that reports these protections and then answers the first request with `answer`.
+/// Creates a worker that reports `protections` and then answers the first request with `answer`. Returns its path.
 ///
-/// It is a link to an existing script. If this process wrote the script, a child started by another test could inherit the open
-/// descriptor, and starting the script would fail with "Text file busy".
+/// The worker is a link to an existing script. If this process wrote a script, a child started by another test could inherit
+/// the open descriptor, and starting the script would fail with "Text file busy".
 fn impostor(folder: &Path, protections: u32, answer: &[u8]) -> PathBuf {
     let path = folder.join("impostor");
     symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/impostor.sh"), &path).unwrap();

@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// Closes every descriptor except the three standard ones. Rust opens its own with close-on-exec; this closes those of libraries
-/// that don't. The process must have one thread and must not have opened anything yet.
+/// Closes every descriptor except the three standard ones. Descriptors that the parent's Rust code opened are not inherited, as
+/// Rust sets close-on-exec; those of libraries may be. The process must have one thread and must not have opened anything yet.
 ///
 /// # Errors
 /// `/proc/self/fd` can't be read.
@@ -12,7 +12,8 @@ pub fn close_foreign() -> io::Result<()> {
         .map(|entry| entry?.file_name().to_string_lossy().parse::<i32>().map_err(io::Error::other))
         .collect::<io::Result<Vec<_>>>()?;
     for descriptor in names.into_iter().filter(|&descriptor| descriptor > 2) {
-        // The list contains the descriptor that it was read with. That one is closed already, so closing it has no effect.
+        // The list contains the descriptor that the list itself was read with. It is closed already, so closing it has no
+        // effect.
         close(descriptor);
     }
     Ok(())

@@ -14,11 +14,11 @@ pub struct Denied {
     pub network: bool,
 }
 
-/// Denies the calling thread all access to files and network that this kernel's Landlock can deny. Needs `no_new_privs`. Open
-/// descriptors stay usable.
+/// Denies the calling thread all access to files and network that this Linux kernel's Landlock can deny. `no_new_privs` must be
+/// set before. Open descriptors stay usable.
 #[must_use]
 pub fn deny_files_and_network() -> Denied {
-    // The newest ABI in use. An older kernel applies the parts that it supports.
+    // The Landlock ABI whose restrictions are requested. An older Linux kernel applies those that it knows.
     let asked = ABI::V6;
     let restrict = || -> Result<_, RulesetError> {
         Ruleset::default()

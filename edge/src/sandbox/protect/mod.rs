@@ -1,4 +1,5 @@
-//! The rights that the worker gives up before its first image. Each mechanism is independent, so that each can be tested alone.
+//! Takes rights away from the worker before its first image. The mechanisms don't depend on each other, so that each can be
+//! tested alone.
 
 mod descriptors;
 mod file_access;
@@ -15,19 +16,20 @@ use std::fmt;
 /// A mechanism that limits the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
-    /// It gains no rights by starting a program (`no_new_privs`, Linux 3.5).
+    /// The worker gains no rights by starting a program (`no_new_privs`, Linux 3.5).
     NoNewPrivileges,
-    /// It ends with its parent (`PR_SET_PDEATHSIG`).
+    /// The worker ends with the parent's thread that started it (`PR_SET_PDEATHSIG`).
     EndsWithParent,
-    /// It has no descriptors except its two pipes and `/dev/null`.
+    /// The worker has no descriptors except its two pipes and `/dev/null`.
     NoForeignDescriptors,
     /// Memory is bounded; no new descriptors, files, processes or core dumps (`setrlimit`).
     Resources,
-    /// It can't open, create, run or remove files (Landlock, Linux 5.13, if the kernel enables it).
+    /// The worker can't open, create, run or remove files (Landlock, Linux 5.13, if the kernel enables it).
     NoFiles,
-    /// It can't bind or connect TCP ports (Landlock, Linux 6.7). Not required, because `FewSystemCalls` denies all sockets.
+    /// The worker can't bind or connect TCP ports (Landlock, Linux 6.7). Not required, because `FewSystemCalls` denies all
+    /// sockets.
     NoNetwork,
-    /// Every system call except the few that computing needs kills it, sockets included (seccomp, Linux 4.14).
+    /// Every system call kills the worker, except the few that computing needs. No socket is possible (seccomp, Linux 4.14).
     FewSystemCalls,
 }
 
@@ -43,7 +45,7 @@ impl Protection {
         Self::FewSystemCalls,
     ];
 
-    /// The name in logs and `doctor`, with its mechanism.
+    /// The name in logs and `doctor`, with the mechanism's name in brackets where it has one.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -57,7 +59,7 @@ impl Protection {
         }
     }
 
-    /// Whether `require` includes it. True for all except [`Self::NoNetwork`].
+    /// Whether [`require`](super::SandboxOptions::require) demands this protection. True for all except [`Self::NoNetwork`].
     #[must_use]
     pub fn is_required(self) -> bool {
         self != Self::NoNetwork
@@ -133,13 +135,14 @@ impl fmt::Display for Protections {
 }
 
 /// Applies every protection to the calling thread, which must be the only one of its process. `memory_bytes` is the memory that
-/// the process may still allocate. Returns the protections that this kernel could apply.
+/// the process may still allocate. Returns the protections that this Linux kernel could apply.
 #[must_use]
 pub fn apply_all(memory_bytes: u64) -> Protections {
     use rustix::process::{Signal, set_parent_process_death_signal};
     let no_new_privileges = rustix::thread::set_no_new_privs(true).is_ok();
     // The order matters. The lists of descriptors and of mapped memory are files, so both are read before Landlock. Landlock
-    // opens a descriptor, so it comes before the resource limits. The filter forbids calls that all others need, so it is last.
+    // opens a descriptor, so it comes before the resource limits. The filter of system calls forbids
+    // calls that all other protections need, so it is last.
     let ends_with_parent = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
     let no_foreign_descriptors = close_foreign().is_ok();
     let mapped_bytes = mapped_bytes();

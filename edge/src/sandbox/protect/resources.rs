@@ -1,10 +1,10 @@
-//! Resource limits.
+//! Limits the memory, processor time, files and processes of a process.
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit, setrlimit};
 use std::io;
 use std::time::Duration;
 
-/// Extra memory for stacks, small buffers and the allocator, in bytes.
+/// Memory that [`bound`] adds for stacks, small buffers and the allocator, in bytes.
 const RESERVE_BYTES: u64 = 64 << 20;
 
 /// The memory that this process has mapped, in bytes.
@@ -18,8 +18,9 @@ pub fn mapped_bytes() -> io::Result<u64> {
     Ok(pages.saturating_mul(rustix::param::page_size() as u64))
 }
 
-/// Limits the mapped memory of this process to `memory_bytes` and a small reserve. Denies new descriptors, file writes, processes
-/// and core dumps. The kernel does not limit the number of root's processes; for root, `allow_few` denies them.
+/// Limits the mapped memory of this process to `memory_bytes` and a reserve of 64 MiB. Denies new descriptors, file writes,
+/// processes and core dumps. Linux does not limit the number of root's processes; if root runs this, only `allow_few` denies
+/// processes.
 ///
 /// # Errors
 /// The system refused a limit.
@@ -37,14 +38,15 @@ pub fn bound(memory_bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Limits the process `pid` to a further `allowance` of processor time, rounded up to whole seconds, plus a second. The kernel
-/// then kills it, even if its parent has ended.
+/// Lets the process `pid` use a further `allowance` of processor time, and up to 2 s more because the limit counts whole
+/// seconds. After that the Linux kernel kills the process, even if its parent has ended.
 ///
 /// # Errors
 /// There is no such process, or it belongs to another user.
 pub fn allow_cpu_time(pid: Pid, allowance: Duration) -> io::Result<()> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
-    // The text after the program's name in brackets starts with field 3. User and system time are fields 14 and 15.
+    // Field 2 is the program's name in brackets. The text after it starts with field 3. Fields 14 and 15 are the ticks that the
+    // process has used in user and in system mode.
     let fields = stat.rsplit(')').next().unwrap_or_default();
     let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
     let used = ticks / rustix::param::clock_ticks_per_second().max(1);

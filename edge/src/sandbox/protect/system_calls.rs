@@ -1,4 +1,4 @@
-//! A filter that allows only the system calls that computing needs. Every other call kills the process.
+//! Filters system calls: only those that computing needs are allowed. Every other call kills the process.
 
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -29,7 +29,7 @@ const ALLOWED: [libc::c_long; 13] = [
 /// Sets `no_new_privs`.
 ///
 /// # Errors
-/// The kernel or the processor does not support such a filter.
+/// The Linux kernel or the processor does not support such a filter.
 pub fn allow_few() -> Result<(), seccompiler::Error> {
     seccompiler::apply_filter(&filter()?)
 }

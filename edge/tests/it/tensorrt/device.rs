@@ -1,5 +1,5 @@
-//! A device: a folder with a model, plans and their key, and a GPU of a simulated CUDA driver (`driver.c` of
-//! `cellgate-test-support`). Needs gcc.
+//! Simulates a device: a folder with a model, plans and the device's key, and a GPU if wanted. The GPU is that of a
+//! simulated CUDA driver (`driver.c` of `cellgate-test-support`). Needs gcc.
 
 use crate::support;
 use cellgate_models::model::Contents;
@@ -9,7 +9,7 @@ use std::process::Command;
 /// The file name of CUDA's driver.
 const DRIVER: &str = "libcuda.so.1";
 
-/// A device. Its folder is removed when it is dropped.
+/// A simulated device. Its folder is removed when the value is dropped.
 pub(crate) struct Device {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) model: PathBuf,
@@ -22,7 +22,7 @@ impl Device {
         Self::of(support::sound_model)
     }
 
-    /// A device with another model.
+    /// A device with a model of these contents, without a simulated GPU.
     pub(crate) fn with(contents: &Contents) -> Self {
         Self::of(|folder| support::model(folder, contents))
     }
@@ -32,7 +32,8 @@ impl Device {
         Self { model: model(folder.path()), key: folder.path().join("plan.key"), folder }
     }
 
-    /// Adds a simulated GPU of that compute capability. `options` are for the compiler of the driver.
+    /// Adds a simulated GPU of compute capability `major`.`minor`. `options` are passed to gcc when it compiles the
+    /// simulated driver.
     pub(crate) fn with_gpu(self, (major, minor): (u8, u8), options: &[&str]) -> Self {
         let source = cellgate_test_support::pretended::source();
         let (major, minor) = (format!("-DMAJOR={major}"), format!("-DMINOR={minor}"));
@@ -42,7 +43,7 @@ impl Device {
         self
     }
 
-    /// A path in its folder.
+    /// The path of `name` in the device's folder.
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -1,5 +1,6 @@
-//! `cellgate-edge gpu-check` on a machine without a GPU: the real program with real TensorRT for RTX, without a driver or with a
-//! simulated one (`driver.c` of `cellgate-test-support`). Needs gcc. `pack.rs` tests the script that packs it for another machine.
+//! Tests `cellgate-edge gpu-check` on a machine without a GPU: the real program with real TensorRT for RTX, without a driver
+//! or with a simulated driver (`driver.c` of `cellgate-test-support`). Needs gcc. `pack.rs` tests the script that packs the
+//! program for another machine.
 
 mod pack;
 
@@ -12,7 +13,7 @@ use std::process::Command;
 
 /// Makes the simulated driver refuse to load kernels (CUDA_ERROR_INVALID_IMAGE), which saves the time of comparing them.
 const WITHOUT_KERNELS: &[&str] = &["-DFAILS=\"cuModuleLoadData\"", "-DFAILS_WITH=200"];
-/// The rows of every table on every machine, in this order.
+/// The names of the rows. Every table has them on every machine, in this order.
 const WHATS: [&str; 23] = [
     "driver",
     "GPU",
@@ -116,8 +117,8 @@ fn without_tensorrt() {
     table.assert_snapshot("without_tensorrt", &device);
 }
 
-/// TensorRT examines the GPU itself, and finds none, because the driver is simulated. The simulated driver also runs no kernels, so
-/// that all values differ.
+/// TensorRT looks for the GPU itself, and finds none, because the driver is simulated. The simulated driver also runs no
+/// kernels, so the values that the kernels should have computed all differ from the CPU's.
 #[test]
 fn with_a_gpu_on_which_no_plan_can_be_built() {
     let device = Device::with(&both()).with_gpu((8, 6), &[]);
@@ -175,7 +176,7 @@ fn the_table_fits_120_columns() {
     let starts = ["STATE    WHAT                 FOUND", "FAILURE  driver               "];
     assert!(text.lines().zip(starts).all(|(line, start)| line.starts_with(start)), "{text}");
     for line in text.lines() {
-        // A long path on its own line is not wrapped.
+        // A path that fills a line of its own may be longer, because it is not wrapped.
         assert!(line.len() <= 120 || line.trim_start().split(' ').count() == 1, "{line}");
         let starts = ["STATE ", "OK ", "SKIPPED ", "FAILURE "];
         assert!(starts.iter().any(|start| line.starts_with(start)) || line.starts_with(&" ".repeat(30)), "{line}");
