@@ -72,8 +72,8 @@ enum LifeStage {
     Held { committed: Committed, until: Instant },
     /// The verdict was sent.
     Sent { seq: NonZeroU64, at: Instant },
-    /// The verdict could not be stored. A REJECT is stored in its place as soon as the journal is ready. `id` is `None` if the
-    /// acceptance was not stored either.
+    /// The verdict could not be stored. As soon as the journal is ready, a REJECT is stored in its place, or for an image
+    /// without a trigger the same verdict. `id` is `None` if the acceptance was not stored either.
     Owed { id: Option<NonZeroU64>, verdict: OwnedVerdict, retry_at: Instant },
 }
 
