@@ -19,8 +19,8 @@ const MAX_END_TIME: Duration = Duration::from_secs(3);
 ///
 /// - Run: [`Service::run`], in its own thread.
 /// - Shutdown: the service returns soon after [`Shared::is_shut_down`] is set. The supervisor waits 3 s at most.
-/// - Liveness: unless the service is optional, it gives [`super::liveness::Liveness`] a sign of life within the time that it allowed itself.
-///   The appliance ends if the service returns or panics before shutdown.
+/// - Liveness: unless the service is optional, it gives [`super::liveness::Liveness`] a sign of life within the time that it allowed
+///   itself. The appliance ends if the service returns or panics before shutdown.
 ///
 /// Two threads are special. The port returns without shutdown once the appliance is stopping and no part is in progress. Then the
 /// other services are shut down. The journal starts its own thread, because other programs use it without an appliance; see
