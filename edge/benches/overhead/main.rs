@@ -38,8 +38,8 @@ const TURN: u64 = 25;
 const MAX_MS: f64 = 20.0;
 /// The target for the ratio of the median to the other program's.
 const MAX_RATIO: f64 = 1.05;
-/// The number of parts after which memory must not grow. While the first parts are judged, the journal's page cache and the heap of each
-/// thread fill up.
+/// The number of parts after which memory must not grow. While the first parts are judged, the journal's page cache and the heap of
+/// each thread fill up.
 const SETTLED: u64 = 1000;
 /// The tolerated growth of memory in KiB. In a measurement of 10,000 parts this is 29 bytes for each part after the first 1,000.
 const MEMORY_TOLERANCE_KIB: u64 = 256;

@@ -1,6 +1,7 @@
 //! Freezes each thread that a verdict depends on in turn, and kills the whole process. After each fault the heartbeat must stop
-//! within 300 ms, no part may pass until the restart, and the appliance must recover within 5 s. Both times begin just before the fault. The
-//! appliance has recovered when the restarted appliance's heartbeat has changed at the PLC and the PLC would send a trigger.
+//! within 300 ms, no part may pass from then until the restart, and the appliance must recover within 5 s. Both times begin just
+//! before the fault. The appliance has recovered when the restarted appliance's heartbeat has changed at the PLC and the PLC would
+//! send a trigger.
 
 use crate::frozen::Frozen;
 use crate::plant::Plant;
