@@ -1,5 +1,5 @@
-//! Opens a serial port, sends and receives bytes, and opens the port again after a loss. The appliance and the simulated PLC
-//! use it. It never waits until sent bytes have left (`tcdrain`), because that can block for ever.
+//! Opens a serial port and transfers bytes over it, for both ends of the link: the appliance and the simulated PLC. The port is
+//! never flushed, because `tcdrain` can block for ever.
 
 use crate::config::ParityConfig;
 use rustix::fs::{Mode, OFlags};
@@ -59,7 +59,7 @@ impl SerialPort {
         self.stream.is_some()
     }
 
-    /// The bytes to send. [`Self::next`] discards them while the port is closed, so that no old bytes are sent once it is open
+    /// The bytes to send. [`Self::next`] discards them while the port is closed, so that no stale bytes go out after it is open
     /// again.
     pub fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
@@ -129,7 +129,8 @@ fn open(port: &Path, baud: u32, parity: ParityConfig) -> tokio_serial::Result<Se
 /// Whether `path` is a file that has no settings of a serial port, such as /dev/null. tokio-serial's error does not keep the
 /// error number (ENOTTY) that would show this.
 fn is_not_a_port(path: &Path) -> bool {
-    // Without O_NONBLOCK, opening would wait for the modem's carrier. Without O_NOCTTY, the port would become our terminal.
+    // Without O_NONBLOCK, opening would wait for a modem's carrier. Without O_NOCTTY, the port would become the controlling
+    // terminal of this process.
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     rustix::fs::open(path, flags, Mode::empty()).and_then(tcgetattr).err() == Some(Errno::NOTTY)
 }
@@ -150,7 +151,7 @@ enum Moved {
 /// Waits until bytes are received into `buffer` or sent from `out`. Dropping the future early loses no bytes.
 ///
 /// The stream's own `readable` and `try_read` don't work here: they don't clear the readiness that they found (tokio-serial
-/// 5.4). Each later wait would return at once and occupy a processor core.
+/// 5.4). Each later wait would therefore return at once, and the waiting loop would occupy a processor core.
 ///
 /// # Errors
 /// The port is lost, or the other end hung up.
@@ -231,7 +232,7 @@ mod tests {
                 assert!(port.is_open() && port.out().is_empty());
                 port.out().extend(b"hello");
                 assert!(matches!(port.next().await, Happened::Sent));
-                // The first reads still report that `here` was closed.
+                // The first reads of `there` still report the hang-up from the time before `port` was opened.
                 while !matches!(exchange(&mut there, &mut [0; 16], &[]).await, Ok(Moved::In(5))) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }

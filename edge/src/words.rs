@@ -6,7 +6,7 @@ use cellgate_models::policy::{Reason, Verdict};
 use cellgate_protocol::code;
 use cellgate_protocol::reason::ReasonCode;
 
-/// The verdict on the wire.
+/// The verdict of a policy as it is sent on the wire.
 #[must_use]
 pub fn wire_verdict(verdict: Verdict) -> code::WireVerdict {
     match verdict {
@@ -16,7 +16,7 @@ pub fn wire_verdict(verdict: Verdict) -> code::WireVerdict {
     }
 }
 
-/// The verdict in policy and journal.
+/// The verdict from the wire as policy and journal name it.
 #[must_use]
 pub fn policy_verdict(verdict: code::WireVerdict) -> Verdict {
     match verdict {
@@ -26,7 +26,7 @@ pub fn policy_verdict(verdict: code::WireVerdict) -> Verdict {
     }
 }
 
-/// The reason on the wire.
+/// The reason of a policy as it is sent on the wire.
 #[must_use]
 pub fn wire_reason(reason: Reason) -> ReasonCode {
     match reason {

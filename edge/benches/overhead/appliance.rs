@@ -1,4 +1,4 @@
-//! One program with its folder, its cable and the simulated PLC.
+//! Runs one program, a build of `cellgate-edge`, with its own folder, its own cable and the simulated PLC, and takes its times.
 
 use crate::figures::{Figures, Stages};
 use crate::{BAUD, HEIGHT, SETTLED, TURN, WIDTH};
@@ -24,9 +24,9 @@ use tempfile::TempDir;
 use tiff::encoder::TiffEncoder;
 use tiff::encoder::colortype::Gray16;
 
-/// The time from a trigger to its image. Within it the acceptance is stored.
+/// The time from a trigger to its image. The acceptance is stored in this time, before the measured time begins.
 const SCAN_AFTER: Duration = Duration::from_millis(30);
-/// The number of parts after which memory is measured first.
+/// The number of parts after which memory is measured for the first time.
 const FIRST: u64 = 100;
 
 /// A running program.
@@ -35,14 +35,15 @@ pub(crate) struct Appliance {
     program: PathBuf,
     profile: Profile,
     model: Model,
-    /// Fields are dropped in order, so the program ends before its cable.
+    /// Stands before the cable: fields are dropped in order, so the program ends before its cable.
     process: Running,
     _cable: Running,
     folder: TempDir,
-    /// When the image of each part was closed.
+    /// When the image file of each part was complete, by part number.
     closed: BTreeMap<u64, Instant>,
-    /// When the PLC had the verdict of each part.
+    /// When the PLC had the verdict of each part, by part number.
     decided: BTreeMap<u64, Instant>,
+    /// The measurements of memory: the number of parts judged so far, and the memory in KiB.
     memory: Vec<(u64, u64)>,
 }
 
@@ -93,7 +94,8 @@ impl Appliance {
         let (closed, decided, memory) = (&mut self.closed, &mut self.decided, &mut self.memory);
         let scan = |part: u64| {
             let hidden = folder.join("scans").join(format!(".{part}.tif"));
-            // Each part has its own file, like a scanner's: hard links to one file would change each other's times when archived.
+            // Copy the file for each part, as a scanner writes one file per part. With hard links to a single file, archiving one
+            // part's image would change the file times of all others.
             fs::copy(folder.join("electrode.tif"), &hidden).unwrap();
             fs::rename(&hidden, folder.join("scans").join(format!("{part}.tif"))).unwrap();
             closed.insert(part, Instant::now());
@@ -142,18 +144,18 @@ fn last_lines(log: &str) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-/// Writes the configuration, the model and the image of every part.
+/// Writes the configuration, the model, and the one image that is copied for every part.
 fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Model> {
     let conversion =
         ConversionSpec::new(Method::Global).with_bounds("1700,2800".parse::<Bounds>()?).with_size(Size::PAPER);
-    // The golden image is dark in both the naive and the global conversion, so it has the same score.
+    // The golden image is dark in both the naive and the global conversion, so its score is the same with either.
     let score = support::mean_sigmoid(support::DARK);
     let mut contents = support::contents("mean_sigmoid_large.onnx", score);
     contents.conversion = conversion;
-    // A sum of millions of values in f32 is no more precise than this.
+    // The network adds up millions of values in f32. The sum is no more precise than this tolerance.
     contents.golden[0].expected.insert(Precision::F32, Expectation { score, tolerance: 2e-3 });
     let path = support::model(folder, &contents);
-    // Uncompressed noise, the format of scanners.
+    // Noise in an uncompressed TIFF, because scanners write uncompressed TIFFs.
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let levels: Vec<u16> = (0..HEIGHT * WIDTH).map(|_| random.random_range(1650..2850)).collect();
     let mut file = BufWriter::new(fs::File::create(folder.join("electrode.tif"))?);
@@ -172,8 +174,8 @@ fn prepare(folder: &Path, profile: Profile) -> anyhow::Result<Model> {
     Ok(Model::open(&path, &ModelLimits::default())?)
 }
 
-/// The transmission time of a verdict in ms: of the frame (54 bytes of payload, two delimiters and one byte of stuffing), or of the
-/// request and answer that read the registers.
+/// The transmission time of a verdict in ms. Native: the time of the frame (54 bytes of payload, two delimiters and one byte of
+/// stuffing, besides header and check). Modbus: the time of the request and the answer that read the registers.
 pub(crate) fn verdict_ms(profile: Profile) -> f64 {
     let bytes = match profile {
         Profile::Native => HEADER + 54 + CHECK + 3,
@@ -204,7 +206,7 @@ fn stages(program: &Path, folder: &Path) -> anyhow::Result<BTreeMap<u64, Stages>
 }
 
 /// The anonymous memory (heaps and stacks) of the process `pid` and its children, in KiB. Pages of programs, libraries and the
-/// journal's index are not counted: they are loaded on first use, and the kernel can reclaim them at any time.
+/// journal's index are not counted: they are loaded on first use, and the Linux kernel can reclaim them at any time.
 fn memory_kib(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let children = tasks.flat_map(|task| {

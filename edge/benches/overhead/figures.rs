@@ -1,4 +1,4 @@
-//! The figures of a program, and the comparison of two.
+//! Summarises the measured times and memory of a program, and compares two programs.
 
 use cellgate_edge::percentile::percentile;
 use rand::{RngExt as _, SeedableRng as _};
@@ -8,7 +8,7 @@ use std::fmt;
 /// The number of bootstrap samples for an interval.
 const DRAWS: usize = 2000;
 
-/// The times of some stages of a part.
+/// The times that one part took in three stages: reading and decoding its image, converting it, running the network.
 pub(crate) struct Stages {
     pub(crate) read_ms: f64,
     pub(crate) convert_ms: f64,
@@ -18,10 +18,10 @@ pub(crate) struct Stages {
 /// The figures of one program.
 pub(crate) struct Figures {
     pub(crate) name: &'static str,
-    /// The time of each part of each turn in ms, less the network.
+    /// One list per turn (see [`crate::TURN`]): the time of each part in ms, without the network's time.
     pub(crate) turns: Vec<Vec<f64>>,
     pub(crate) stages: Vec<Stages>,
-    /// The number of parts so far, and the memory then in KiB.
+    /// The measurements of memory: the number of parts judged so far, and the memory at that moment in KiB.
     pub(crate) memory: Vec<(u64, u64)>,
 }
 
@@ -31,7 +31,7 @@ impl Figures {
         at(self.turns.iter().flatten().copied().collect(), share)
     }
 
-    /// The memory in KiB after `parts` parts and at the end; `None` for a run with fewer parts.
+    /// The memory in KiB after `parts` parts, and at the end. `None` if fewer parts were judged.
     pub(crate) fn growth_kib(&self, parts: u64) -> Option<(u64, u64)> {
         let (_, settled) = self.memory.iter().find(|(after, _)| *after >= parts)?;
         Some((*settled, self.memory.last()?.1))
@@ -58,8 +58,8 @@ fn at(mut times: Vec<f64>, share: f64) -> f64 {
     percentile(&mut times, share).unwrap_or(f64::NAN)
 }
 
-/// The ratio of a percentile of two programs, with its 95 % bootstrap interval. The bootstrap draws whole turns, the same ones for
-/// both programs, because a disturbance affects neighbouring parts too.
+/// A percentile of one program's times divided by the same percentile of the other's, with its 95 % bootstrap interval. The
+/// bootstrap draws whole turns, because a disturbance affects neighbouring parts too. It draws the same turns for both programs.
 pub(crate) struct Ratio {
     pub(crate) found: f64,
     low: f64,

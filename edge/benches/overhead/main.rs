@@ -1,13 +1,13 @@
-//! Measures the appliance's overhead: the time from closing an image's file to the last byte of the verdict at the PLC, less the
-//! time of the network; and the memory that the appliance uses.
+//! Measures the appliance's overhead and the memory that it uses. The overhead is the time from closing an image's file to the last
+//! byte of the verdict at the PLC, without the time that the network takes.
 //!
 //! `cargo bench -p cellgate-edge --bench overhead -- [PARTS] [native|modbus] [--against PROGRAM]`. The defaults are 500 parts and
 //! native frames. The real program judges electrodes of the paper's largest size with a trivial network, over a pair of
 //! pseudo-terminals (socat). Pseudo-terminals transfer bytes at once, so the time that the verdict's bytes take at 115,200 bits
 //! per second is added.
 //!
-//! With `--against`, another build of `cellgate-edge` judges the same number of parts in the same run. The programs take turns of
-//! 25 parts; each has its own folder and cable.
+//! With `--against`, another build of `cellgate-edge` judges the same number of parts in the same measurement. The two
+//! programs take turns: one judges 25 parts, then the other. Each program has its own folder and cable.
 //!
 //! | exit status | meaning |
 //! |---|---|
@@ -32,15 +32,16 @@ const HEIGHT: u32 = 2115;
 /// The width of the paper's largest electrode, in pixels.
 const WIDTH: u32 = 1219;
 const BAUD: u32 = 115_200;
-/// The number of parts in one turn.
+/// The number of parts that a program judges before it is the other program's turn.
 const TURN: u64 = 25;
 /// The target for the 99th percentile, in ms.
 const MAX_MS: f64 = 20.0;
 /// The target for the ratio of the median to the other program's.
 const MAX_RATIO: f64 = 1.05;
-/// The number of parts after which memory must not grow. Until then the journal's page cache and the heap of each thread fill up.
+/// The number of parts after which memory must not grow. While the first parts are judged, the journal's page cache and the heap of
+/// each thread fill up.
 const SETTLED: u64 = 1000;
-/// The tolerated growth in KiB: 29 bytes for each part after the first 1,000 of a run of 10,000.
+/// The tolerated growth of memory in KiB. In a measurement of 10,000 parts this is 29 bytes for each part after the first 1,000.
 const MEMORY_TOLERANCE_KIB: u64 = 256;
 
 /// The command line.

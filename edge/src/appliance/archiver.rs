@@ -1,4 +1,5 @@
-//! Service: moves images to the archive, and deletes old images and old verdicts. No verdict depends on it or waits for it.
+//! Service: moves images to the archive, and deletes old images and old verdicts. No verdict depends on this
+//! service or waits for it.
 
 use super::liveness::{Liveness, Worker};
 use super::messages::ToArchiver;
@@ -12,15 +13,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Verdicts of the last 7 days are kept, whatever the configuration.
+/// Verdicts of the last 7 days are kept, even if the configuration asks for fewer days.
 pub(super) const PROTECT_DAYS: u32 = 7;
 /// How often the limits of archive and journal are enforced.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How long the archiver waits for a message before it checks for shutdown.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// How long one message may take before the archiver counts as stuck, which is logged.
+/// How long one message may take before the archiver counts as stuck. A stuck archiver is only logged: verdicts continue.
 const MAX_MESSAGE_TIME: Duration = Duration::from_secs(30);
-/// The most images that wait for another attempt. Beyond that the oldest are dropped from the list and stay in their folder.
+/// The most images that wait for another attempt to move them. Beyond this number the oldest are dropped from the list, and their
+/// files stay in the scanner's folder.
 const MAX_RETRIES: usize = 10_000;
 
 /// The service that moves images to the archive.
@@ -81,13 +83,13 @@ impl Archiver {
 /// An image that is to be moved to the archive.
 struct Move {
     image: ImageFile,
-    /// Its name in the archive.
+    /// The image's name in the archive.
     name: String,
-    /// Why it was not judged; `None` if it was.
+    /// Why the image was not judged. `None` if it was judged.
     why: Option<Unjudged>,
 }
 
-/// Moves an image to the archive. Returns it if that failed.
+/// Moves an image to the archive. Returns the image if that failed, for another attempt.
 fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> {
     let Move { image: file, name, why } = &image;
     let stored = archive.store(file, name, SystemTime::now());
@@ -169,7 +171,7 @@ fn tidy(archive: &mut Archive, metrics: &Metrics) {
     }
 }
 
-/// Deletes old verdicts. `doubted`: the clock is known to be implausible, and that was logged.
+/// Deletes old verdicts. `doubted` says whether the clock was found implausible before, so that this is logged only once.
 fn prune(journal: &Journal, metrics: &Metrics, doubted: &mut bool) {
     loop {
         match journal.prune(now_unix_ms()) {

@@ -1,4 +1,4 @@
-//! The state of the engine. The judge changes it, and the line reports it to the PLC.
+//! Keeps the state of the engine. The judge changes the state, the line reports it to the PLC and grants proofs.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -16,14 +16,14 @@ pub(super) enum EngineState {
     ProofGranted,
     /// The engine could not be loaded or failed its proof.
     Failed,
-    /// Only a new process can run the engine again.
+    /// The GPU is lost, and only a new process can run the engine again.
     Lost,
 }
 
 impl EngineState {
     const ALL: [Self; 6] = [Self::Starting, Self::Proven, Self::ProofDue, Self::ProofGranted, Self::Failed, Self::Lost];
 
-    /// Whether its scores may be used.
+    /// Whether the engine's scores may be used in this state.
     pub(super) fn is_proven(self) -> bool {
         matches!(self, Self::Proven | Self::ProofDue)
     }
@@ -40,7 +40,7 @@ impl EngineCell {
         EngineState::ALL[usize::from(self.0.load(Ordering::Acquire))]
     }
 
-    /// Changes the state as `change` says; `None` leaves it as it is.
+    /// Replaces the state by what `change` returns for it. `None` leaves the state as it is.
     fn update(&self, change: impl Fn(EngineState) -> Option<EngineState>) {
         let change = |state: u8| change(EngineState::ALL[usize::from(state)]).map(|state| state as u8);
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
@@ -50,7 +50,7 @@ impl EngineCell {
         self.update(|now| (now != EngineState::Lost).then_some(state));
     }
 
-    /// The judge loads or proves the engine.
+    /// The judge begins to load or to prove the engine.
     pub(super) fn set_starting(&self) {
         self.set(EngineState::Starting);
     }
@@ -65,7 +65,7 @@ impl EngineCell {
         self.set(EngineState::Failed);
     }
 
-    /// Only a new process can run the engine again.
+    /// The GPU is lost, and only a new process can run the engine again.
     pub(super) fn set_lost(&self) {
         self.set(EngineState::Lost);
     }

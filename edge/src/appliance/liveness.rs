@@ -1,12 +1,14 @@
-//! Signs of life of the workers, and the health token and the stuck workers that follow from them.
+//! Keeps the last sign of life of each worker, which is a supervised thread. From these signs it issues the health token and finds
+//! the workers that are stuck.
 
 use cellgate_protocol::health::{Health, WorkerProgress};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long an idle worker may go without a sign of life. With the 100 ms of a health token, a stuck worker is noticed within 300 ms.
+/// How long an idle worker may go without a sign of life. A health token is valid for another 100 ms, so a stuck worker is noticed
+/// within 300 ms.
 const IDLE: Duration = Duration::from_millis(150);
-/// The age of the sign of life of a worker that can't do its work: too old for health, too young to count as stuck.
+/// The age that is given to the sign of life of a worker that can't do its work: too old for health, too young to count as stuck.
 const UNABLE: Duration = Duration::from_millis(500);
 /// The longest time that a worker waits for work before it gives its next sign of life.
 pub(super) const PAUSE: Duration = Duration::from_millis(40);
@@ -41,7 +43,7 @@ impl Clock {
     }
 }
 
-/// A supervised thread.
+/// A supervised thread. (The sandbox's process, which decodes images, is not one of these.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Worker {
     /// Watches the scanner's folder.
@@ -50,7 +52,7 @@ pub(super) enum Worker {
     Judge,
     /// Stores acceptances and verdicts. The port forwards the signs of life of the journal's thread.
     Journal,
-    /// Communicates with the PLC. While it is stuck it sends no heartbeat anyway; it is listed for the supervisor.
+    /// Communicates with the PLC. A stuck port sends no heartbeat anyway. It is listed so that the supervisor finds it stuck.
     Port,
     /// Moves images to the archive. No verdict depends on it.
     Archiver,
@@ -62,7 +64,7 @@ impl Worker {
     /// All workers.
     pub(super) const ALL: [Self; 5] = [Self::Watcher, Self::Judge, Self::Journal, Self::Port, Self::Archiver];
 
-    /// The name of its thread, also in logs and metrics.
+    /// The name of the worker's thread, also in logs and metrics.
     #[must_use]
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -82,8 +84,9 @@ pub(super) struct Liveness {
     cells: [Cell; Worker::ALL.len()],
 }
 
-/// A sign of life: its time in ms, and in the lowest [`ALLOWED_BITS`] bits the time allowed from then on, in ms (4 hours at
-/// most). Both are in one atomic value, so that no thread reads the time of one sign of life with the allowance of another.
+/// A sign of life as one number. The lowest [`ALLOWED_BITS`] bits are the time that the worker may take until its next sign of life,
+/// in ms (4 hours at most). The bits above are the time of this sign of life, in ms. Both are in one atomic value, so that no thread
+/// reads the time of one sign of life with the allowance of another.
 #[derive(Debug, Default)]
 struct Cell(AtomicU64);
 
@@ -133,11 +136,11 @@ impl Liveness {
         self.cells[worker as usize].get()
     }
 
-    /// The health token, if every worker that a PASS depends on gave its sign of life in time. Read the clock after this call to
-    /// check the token: it is not valid before its own time.
+    /// The health token, if every worker that a PASS depends on gave its sign of life in time. To check the token, read the clock
+    /// after this call: the token is not valid before the moment of its issue.
     #[must_use]
     pub(super) fn health(&self) -> Option<Health> {
-        // Read the clock last: a sign of life given meanwhile must not be in the future.
+        // Read the clock after the signs of life, so that none of them is later than the clock's time.
         let workers = Worker::NEEDED.map(|worker| self.progress(worker));
         Health::attest(self.clock.now_ms(), &workers)
     }
@@ -189,7 +192,7 @@ mod tests {
         );
     }
 
-    /// Otherwise the supervisor would end the process by mistake.
+    /// An old time with the short allowance of a newer sign of life would make the supervisor end the process by mistake.
     #[test]
     fn the_time_of_a_sign_of_life_is_never_read_with_the_allowance_of_another() {
         let liveness = Liveness::new(Clock::start());

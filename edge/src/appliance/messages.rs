@@ -1,14 +1,15 @@
-//! The messages between services, and the bounded queues that carry them.
+//! Defines the messages between services, and the bounded queues that carry them.
 //!
 //! | queue | from | to | when it is full |
 //! |---|---|---|---|
-//! | [`JudgeQueue`], 256 | watcher, port | judge | the watcher keeps arrivals and tries again, without health until they are sent; a part is REJECT/INTERNAL; `Doubt` and `Recorded` are sent with the next step |
-//! | [`LineQueue`], 64 | judge, journal | port | the sender blocks, which stops its sign of life: no PASS, and the process restarts |
+//! | [`JudgeQueue`], 256 | watcher, port | judge | an arrival: the watcher keeps it and tries again, and there is no health until it is sent. A part: it is REJECT/INTERNAL. `Doubt` and `Recorded`: the next step sends them |
+//! | [`LineQueue`], 64 | judge, journal | port | the sender blocks and gives no sign of life: no part passes, and in the end the process restarts |
 //! | [`ArchiverQueue`], 1024 | watcher, judge, port | archiver | the images stay in the scanner's folder; each is logged and counted |
 //! | the journal's own, 16 | port, archiver | journal | the request fails: `JournalError::Overloaded` |
 //!
-//! The line handles one part at a time, so the queues to it and to the journal hold a few messages at most. Outside the queues,
-//! the watcher keeps one path for each image in the scanner's folder; free-running, the judge does.
+//! The line handles one part at a time, so the line's queue and the journal's queue hold a few messages at most. Besides
+//! what is in the queues, the watcher keeps one path for each image in the scanner's folder. When free-running, the judge keeps the
+//! paths instead.
 
 use super::part::Part;
 use super::part::judged::Judged;
@@ -46,28 +47,28 @@ pub(super) enum ToJudge {
 pub(super) enum ToLine {
     /// The result for a part.
     Judged {
-        /// The part's number.
+        /// The line's number of the part.
         number: u64,
-        /// Its result.
+        /// The result of judging the part.
         judged: Judged,
     },
     /// The result for an image without a trigger.
     FreeRunning {
-        /// Its result.
+        /// The result of judging the image.
         judged: Judged,
-        /// When judging it ended.
+        /// When judging the image ended.
         at: Instant,
     },
     /// The journal's answer to an acceptance.
     Accepted {
-        /// The part's number.
+        /// The line's number of the part.
         number: u64,
         /// The stored trigger, or why it was not stored.
         accepted: Result<Accepted, JournalError>,
     },
     /// The journal's answer to a verdict.
     Committed {
-        /// The part's number.
+        /// The line's number of the part.
         number: u64,
         /// The stored row, or why it was not stored.
         committed: Result<Box<CommitReceipt>, JournalError>,
@@ -81,14 +82,14 @@ pub(super) enum ToArchiver {
     Archive {
         /// The image's file.
         image: ImageFile,
-        /// Its name in the archive: record number, part, verdict.
+        /// The image's name in the archive: record number, part, verdict.
         name: String,
     },
     /// Move images that will not be judged to the archive, under a name that starts with `unjudged-`.
     SetAside {
-        /// Their files.
+        /// The images' files.
         images: Vec<ImageFile>,
-        /// The reason.
+        /// Why the images will not be judged.
         why: Unjudged,
     },
 }

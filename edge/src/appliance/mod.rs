@@ -12,22 +12,23 @@
 //! | `service` | the interface of every service: run, shutdown, liveness |
 //! | `messages` | the messages between services, and the bounded queues that carry them |
 //! | `shared` | the state that all services share |
-//! | `liveness` | signs of life of the workers; without them no part passes |
+//! | `liveness` | signs of life of the workers, which are the supervised threads; without them no part passes |
 //! | `engine_state` | the state of the engine |
 //! | `part/lifecycle` | the life of one part; pure logic without clock, channel or thread |
-//! | `part/effect`, `part/judged` | requests of a life to the other services; the result of judging |
+//! | `part/effect` | requests of a life to the other services |
+//! | `part/judged` | the result of judging a part |
 //! | `watcher` | service: finds complete images |
 //! | `judge` | service: judges the image of each trigger |
 //! | `judge/logic` | what the judge does next; pure logic without clock, channel or thread |
 //! | `port` | service: the serial port, reopened after a loss |
-//! | `line` | the session with the PLC, the part in progress, verdicts without acknowledgement; no I/O of its own |
-//! | `profile` | the session over native frames or Modbus registers |
+//! | `line` | the session with the PLC, the part in progress, verdicts that the PLC has not acknowledged; no I/O of its own |
+//! | `profile` | carries the session over native frames or Modbus registers |
 //! | `archiver` | service: moves images to the archive, deletes old images and old verdicts |
-//! | `page` | service: metrics |
+//! | `page` | service: serves the metrics for Prometheus |
 //!
 //! The journal (`crate::journal`) has its own thread, which calls back when a request is done.
 //!
-//! The heartbeat stops while a worker that a PASS depends on is stuck; the PLC then rejects every part. If the worker stays stuck
+//! The heartbeat stops while a worker that a PASS depends on is stuck. The PLC then rejects every part. If the worker stays stuck
 //! or panics, the process ends with exit status 70 and the service manager restarts it. The part that was in progress is then
 //! recorded as REJECT/RESTARTED.
 

@@ -1,4 +1,4 @@
-//! Service: the metrics page for Prometheus. Optional: no verdict depends on it.
+//! Service: serves the metrics page for Prometheus. The service is optional: no verdict depends on it.
 
 use super::liveness::Worker;
 use super::service::{Role, Service};
@@ -30,7 +30,7 @@ impl Service for Page {
     }
 }
 
-/// The current metrics, with the workers' signs of life.
+/// The current metrics as text, with those that say which supervised threads give signs of life. `None` if the text can't be written.
 fn page(shared: &Shared) -> Option<String> {
     let Shared { liveness, metrics, .. } = shared;
     metrics.device.set_health(liveness.health().is_some());

@@ -1,4 +1,4 @@
-//! Service: the serial port. It passes bytes between port and line, and reopens the port by its path after a loss.
+//! Service: owns the serial port. It passes bytes between the port and [`Line`], and reopens the port by its path after a loss.
 
 use super::line::{Line, MAX_FINISH_TIME};
 use super::liveness::Worker;
@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 
 /// How often the session checks its timers.
 const TICK: Duration = Duration::from_millis(10);
-/// With more bytes than this to send, the other end does not read, and the port is closed and reopened.
+/// When more bytes than this wait to be sent, the other end evidently does not read. The port is then closed and reopened.
 const MAX_WAITING: usize = 16 << 10;
 
 /// The port service.
@@ -70,7 +70,7 @@ async fn serve(plc: PlcConfig, mut line: Line, mut messages: Receiver<ToLine>) {
         }
         line.step(port.out());
         if !port.is_open() {
-            // Bytes that are stale by the time the port is open must not be sent.
+            // Don't keep these bytes: they would be stale by the time the port is open.
             port.out().clear();
         }
         if port.out().len() > MAX_WAITING {

@@ -1,4 +1,4 @@
-//! The session over the configured profile.
+//! Carries the session with the PLC over the configured profile: native frames or Modbus registers.
 
 use crate::config::{PlcConfig, Profile};
 use crate::metrics::LinkCounts;
@@ -36,7 +36,7 @@ impl PlcTransport {
         }
     }
 
-    /// The counters of link and session. `heartbeat` is the value that the PLC reads.
+    /// The counters of link and session for the metrics. `heartbeat` is the heartbeat's value that the PLC reads.
     pub(super) fn counts(&mut self, heartbeat: u32) -> LinkCounts {
         let (bad_acks, refused) = (self.session().bad_acks(), *self.session().refused());
         let counts = LinkCounts { bad_acks, refused, heartbeat, ..LinkCounts::default() };
@@ -63,7 +63,7 @@ impl PlcTransport {
     pub(super) fn is_open(&self) -> bool {
         match self {
             Self::Native(link) => link.is_open(),
-            // The registers show a RECORD until it is acknowledged or replaced.
+            // Always: the registers show a RECORD until it is acknowledged or replaced.
             Self::Modbus(_) => true,
         }
     }
@@ -82,7 +82,7 @@ impl PlcTransport {
         }
     }
 
-    /// The next event, if any. Bytes to send before it are added to `out`.
+    /// The next event, if any. Bytes that are to be sent before the event is handled are added to `out`.
     pub(super) fn poll(&mut self, now_ms: u64, health: Option<&Health>, out: &mut Vec<u8>) -> Option<DeviceEvent> {
         let (mut frame, mut answer) = ([0; MAX_FRAME], [0; FRAME_MAX]);
         loop {

@@ -1,4 +1,4 @@
-//! Starts all services and waits until a signal ends them.
+//! Starts all services, and waits until a signal or a failure ends the appliance.
 
 use super::archiver::{Archiver, PROTECT_DAYS};
 use super::engine_state::EngineState;
@@ -30,7 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// The exit status after a worker got stuck or panicked, or after the GPU was lost. The service manager then restarts the appliance.
+/// The exit status after a supervised thread got stuck or panicked, or after the GPU was lost. The service manager then restarts
+/// the appliance.
 pub const STUCK: u8 = 70;
 /// How long decoding one image may take.
 const MAX_DECODE_TIME: Duration = Duration::from_millis(200);
@@ -63,18 +64,19 @@ pub enum RunError {
 pub enum Ended {
     /// By a signal. The part in progress was finished.
     Asked,
-    /// A worker got stuck or panicked, or the GPU was lost. The process must end with [`STUCK`] at once, without waiting.
+    /// A supervised thread got stuck or panicked, or the GPU was lost. The process must end with [`STUCK`] at once, without waiting
+    /// for threads.
     Stuck,
 }
 
-/// Runs the appliance until SIGTERM or SIGINT.
+/// Runs the appliance until SIGTERM or SIGINT, or until it fails (see [`Ended`]).
 ///
 /// # Errors
 /// [`RunError`] if it could not start.
 pub fn run(config: &Config) -> Result<Ended, RunError> {
     let model = Model::open(&config.model.path, &model::ModelLimits::default())?;
     let digest = model.digest();
-    // First of all: if the address is in use, the appliance ends before it has changed any file.
+    // Listen before any file is written: if the address is in use, the appliance ends without having changed anything.
     let server = config.metrics.listen.map(metrics::listen).transpose()?.map(Server::new).transpose()?;
     let acquire = &config.acquire;
     let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
@@ -144,7 +146,8 @@ fn session(config: &Config, recovery: &Recovery) -> DeviceSession {
     })
 }
 
-/// Metrics that start at zero, with the rows that were found or written when the journal was opened.
+/// New metrics. They count from zero, except for what opening the journal gave: the rows found in it, and the REJECT/RESTARTED rows
+/// written into it.
 fn metrics_of(config: &Config, model: Digest, recovery: &Recovery) -> Result<Metrics, MetricsError> {
     let profile = match config.plc.profile {
         Profile::Native => "native",

@@ -1,4 +1,4 @@
-//! The interface of every service: a thread that runs until shutdown and gives signs of life. Also their supervisor.
+//! Defines the interface of every service (a thread that runs until shutdown and gives signs of life), and supervises the services.
 
 use super::liveness::Worker;
 use super::shared::Shared;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a worker's sign of life may be overdue before the process ends.
+/// How long the sign of life of a supervised thread may be overdue before the process ends.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often the services are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -18,18 +18,18 @@ const MAX_END_TIME: Duration = Duration::from_secs(3);
 /// A service of the appliance.
 ///
 /// - Run: [`Service::run`], in its own thread.
-/// - Shutdown: it returns soon after [`Shared::is_shut_down`] is set. The supervisor waits 3 s at most.
-/// - Liveness: unless it is optional, it gives [`super::liveness::Liveness`] a sign of life within the time that it allowed itself.
-///   The appliance ends if the service returns or panics before shutdown.
+/// - Shutdown: the service returns soon after [`Shared::is_shut_down`] is set. The supervisor waits 3 s at most.
+/// - Liveness: unless the service is optional, it gives [`super::liveness::Liveness`] a sign of life within the time that it allowed
+///   itself. The appliance ends if the service returns or panics before shutdown.
 ///
-/// Two threads are special. The port returns without shutdown once the appliance is stopping and no part is in progress; then the
-/// others are shut down. The journal starts its own thread, because other programs use it without an appliance; see
+/// Two threads are special. The port returns without shutdown once the appliance is stopping and no part is in progress. Then the
+/// other services are shut down. The journal starts its own thread, because other programs use it without an appliance; see
 /// [`Services::depend_on`].
 pub(super) trait Service: Send + 'static {
-    /// The name of its thread.
+    /// The name of the service's thread.
     fn name(&self) -> &'static str;
 
-    /// What its end means for the appliance.
+    /// What the end of the service means for the appliance.
     fn role(&self) -> Role {
         Role::Needed
     }
@@ -45,7 +45,7 @@ pub(super) enum Role {
     Needed,
     /// The appliance continues without this service.
     Optional,
-    /// This service returns once the appliance is stopping. Then the others are shut down.
+    /// This service returns once the appliance is stopping. Then the other services are shut down.
     Last,
 }
 
@@ -53,7 +53,7 @@ pub(super) enum Role {
 pub(super) struct Services {
     shared: Arc<Shared>,
     running: Vec<Running>,
-    /// Threads that are needed and were not started here.
+    /// Threads that the appliance needs and that are no services, such as the journal's.
     dependencies: Vec<Dependency>,
 }
 
@@ -93,8 +93,8 @@ impl Services {
         Ok(())
     }
 
-    /// Supervises the services until the one with [`Role::Last`] returns. Returns false if another one returned or got stuck before
-    /// that, or if the last one returned without a request to stop.
+    /// Supervises the services until the one with [`Role::Last`] returns. Returns false if a needed thread ended or got stuck before
+    /// that, or if the service with [`Role::Last`] returned without a request to stop.
     pub(super) fn supervise(&self) -> bool {
         let mut is_archiving = true;
         loop {
@@ -127,7 +127,7 @@ impl Services {
         service.or_else(|| dependencies.find(|(_, is_running)| !is_running()).map(|(name, _)| *name))
     }
 
-    /// Shuts the services down. Returns false if one takes too long or has panicked.
+    /// Shuts the services down. Returns false if a service takes too long, or if one that is not optional has panicked.
     pub(super) fn shut_down(self) -> bool {
         let Self { shared, running, dependencies } = self;
         shared.shut_down();

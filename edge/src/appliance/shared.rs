@@ -1,4 +1,4 @@
-//! The state that all services share.
+//! Holds the state that all services share.
 
 use super::engine_state::EngineCell;
 use super::liveness::{Clock, Liveness};
@@ -16,7 +16,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     /// Whether the appliance is stopping: set by a signal, or when the engine is lost.
     stop: Arc<AtomicBool>,
-    /// The port has ended, so all services must return.
+    /// Whether all services must return, because the port has ended.
     is_shut_down: AtomicBool,
 }
 
@@ -28,7 +28,7 @@ impl Shared {
         Self { clock, liveness, engine, metrics, stop, is_shut_down: AtomicBool::new(false) }
     }
 
-    /// Whether the appliance is stopping: it finishes the part in progress and starts no other.
+    /// Whether the appliance is stopping: it finishes the part in progress and accepts no other part.
     pub(super) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
@@ -68,7 +68,7 @@ pub(super) mod tests {
     use crate::metrics::About;
     use std::time::Duration;
 
-    /// The state of an appliance whose workers all have signs of life for the next minute.
+    /// The state of an appliance whose supervised threads need no other sign of life for the next minute.
     pub(in crate::appliance) fn shared() -> Shared {
         let about = About { device: 1, model: String::new(), profile: "native" };
         let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();

@@ -1,4 +1,5 @@
-//! Service: finds complete images in the scanner's folder. If the folder is lost, it is watched again as soon as it is back.
+//! Service: finds complete images in the scanner's folder. If the folder is lost, the service watches it again as soon as
+//! it is back.
 
 use super::liveness::{PAUSE, Worker};
 use super::messages::{ArchiverQueue, JudgeQueue, ToJudge};
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long reading the content of an image may take before the watcher counts as stuck.
 const MAX_READ_TIME: Duration = Duration::from_millis(200);
-/// How long an image waits before its content is read. Most images are judged and archived by then, so that reading takes no
-/// time from judging.
+/// How long the watcher waits after an image's arrival before it reads the content for the digest. Most images are judged and
+/// archived by then, so that reading does not slow down judging.
 const READ_DELAY: Duration = Duration::from_millis(100);
 
 /// The watcher service.
@@ -52,7 +53,8 @@ impl Service for Watcher {
 }
 
 impl Watcher {
-    /// Watches until the folder is lost. Arrivals that are still unsent are dropped then, because their files may have moved.
+    /// Watches until the folder is lost or the appliance shuts down. When the folder is lost, arrivals that are still unsent are
+    /// dropped, because their files may have moved.
     fn watch(&self, is_lost: &mut bool) -> Result<(), WatchError> {
         let (mut watcher, already_there) = FolderWatcher::new(&self.folder)?;
         if std::mem::take(is_lost) {
@@ -70,7 +72,7 @@ impl Watcher {
         while !self.shared.is_shut_down() {
             is_doubt_due = is_doubt_due && !self.judge.try_send(ToJudge::Doubt);
             if is_doubt_due {
-                // By order, no part may be judged before the judge has received the doubt.
+                // When matching by order, no part may be judged before the judge has received `ToJudge::Doubt`.
                 self.shared.liveness.unable(Worker::Watcher);
             } else {
                 self.shared.liveness.idle(Worker::Watcher);
@@ -88,9 +90,9 @@ impl Watcher {
             if !is_doubt_due {
                 self.send(&mut unsent);
             }
-            // A trigger may have reached the judge before these arrivals.
+            // A trigger may have reached the judge before these arrivals, so their order is in doubt.
             is_doubt_due |= !unsent.is_empty();
-            // Read one image a turn, so that reading does not delay later images.
+            // Read at most one image in each round of this loop, so that reading does not delay later images.
             if unread.front().is_some_and(|arrival| due(arrival).is_zero())
                 && let Some(arrival) = unread.pop_front()
             {
@@ -101,7 +103,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// Allows the watcher the time that reading an image takes.
+    /// Gives a sign of life that allows the watcher the time that reading an image takes.
     fn allow_reading(&self, is_doubt_due: bool) {
         if !is_doubt_due {
             self.shared.liveness.busy(Worker::Watcher, MAX_READ_TIME);

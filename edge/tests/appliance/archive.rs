@@ -1,4 +1,4 @@
-//! The archiver's thread is frozen: verdicts continue, and no image is lost.
+//! Freezes the archiver's thread, and checks that verdicts continue and that no image is lost.
 
 use crate::assert_agree;
 use crate::frozen::Frozen;
@@ -12,7 +12,7 @@ fn a_frozen_archiver_delays_no_verdict_and_loses_no_image() {
     wait_for("the first image in the archive", || plant.archived().len() == 1);
     let frozen = Frozen::new(plant.appliance.as_ref().unwrap(), "archiver");
     for first in [2, 17] {
-        // Each call starts with the first image again.
+        // Each call starts again with the first of the three images, so `first` is a part that gets a PASS.
         outcomes.extend_from_slice(&plant.run_parts("native", 15, first, 0)[..15]);
     }
     assert_eq!((plant.scan_count(), plant.archived().len()), (30, 1), "judged images stay in their folder");
@@ -28,6 +28,8 @@ fn a_frozen_archiver_delays_no_verdict_and_loses_no_image() {
     assert_eq!(plant.scan_count(), 3);
     plant.start();
     wait_for("the images left by the previous start", || plant.archived().len() == 34);
+    // These images were judged but not yet moved when the appliance ended. The new start does not know that they were judged, so it
+    // names them unjudged-.
     assert_eq!(plant.archived().iter().filter(|name| name.starts_with("unjudged-")).count(), 3);
     let rows = plant.rows();
     let images = |from: usize, to: usize| (&rows[from..to], &outcomes[from..to]);

@@ -1,4 +1,4 @@
-//! The reader of the appliance's log goes away.
+//! Checks that the appliance continues when the reader of its log goes away.
 
 use crate::plant::Plant;
 use crate::plc::Plc;

@@ -1,4 +1,4 @@
-//! The image decoder is killed or stopped: at most the image that it has becomes a REJECT.
+//! Kills or stops the image decoder, which is the sandbox's process. At most the image that the decoder is working on is rejected.
 
 use crate::assert_agree;
 use crate::plant::Plant;
@@ -35,7 +35,8 @@ fn a_decoder_killed_or_stopped_with_an_image_costs_only_that_image() {
     let plant = Plant::new("native", "part-id");
     let plc = Plc::new(&plant, "native");
     let mut part = 1;
-    // The test can't see whether the decoder has the image at that moment. If it has not, the part passes, and the test tries again.
+    // The test can't see whether the decoder already has the image when it is killed. If the decoder does not have it yet, the part
+    // passes, and the test tries again.
     for (is_killed, expected) in [(true, ReasonCode::DECODER_FAILED), (false, ReasonCode::DECODER_TIMED_OUT)] {
         let mut is_found = false;
         for _ in 0..10 {

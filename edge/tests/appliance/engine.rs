@@ -1,4 +1,4 @@
-//! The choice of the engine, and the failure of an engine.
+//! Tests the choice of the engine, and what happens when an engine fails.
 
 use crate::plant::Plant;
 use crate::plc::Plc;

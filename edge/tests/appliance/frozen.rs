@@ -1,4 +1,4 @@
-//! Freezes a thread of another process with ptrace, so that the process needs no test hook.
+//! Freezes a thread of another process with ptrace, so that this process needs no code for the test.
 
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -6,7 +6,8 @@ use nix::unistd::Pid;
 use std::fs;
 use std::process::Child;
 
-/// A frozen thread. Dropping this lets it continue. Use it only in the thread that created it, because that one is the tracer.
+/// A frozen thread. Dropping this value lets the thread continue. Use this value only in the test's thread that created it, because
+/// ptrace obeys no other thread.
 pub(crate) struct Frozen {
     thread: Pid,
 }
@@ -24,7 +25,7 @@ impl Frozen {
         Self { thread }
     }
 
-    /// Reaps the thread if it has ended. Until its tracer has done so, the process can't end.
+    /// Reaps the frozen thread if it has ended. The process can't end before its frozen thread is reaped.
     pub(crate) fn reap(&self) {
         let _ = waitpid(self.thread, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG));
     }

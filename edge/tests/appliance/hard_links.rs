@@ -1,4 +1,5 @@
-//! Hard links: an image that is published by a hard link is judged, and a hard link made by a backup does not change an image.
+//! Tests with hard links: an image that the scanner publishes by a hard link is judged, and a hard link that a backup makes does not
+//! count as a change of the image.
 
 use crate::SEEN;
 use crate::plant::{Plant, wait_for};
@@ -41,7 +42,7 @@ fn free_running_an_image_published_by_a_hard_link_is_judged() {
     assert_eq!(plant.rows()[0]["verdict"], "PASS");
 }
 
-/// Writes other levels into the file, but keeps its length and restores the time of its last write.
+/// Overwrites the file with the bytes of `image`, keeps the file's length and restores the time of its last write.
 fn rewrite_unnoticed(path: &Path, image: &Path) {
     let written = path.metadata().unwrap().modified().unwrap();
     let bytes = fs::read(image).unwrap();

@@ -1,4 +1,4 @@
-//! An idle appliance uses little processor time.
+//! Checks that an idle appliance uses little processor time.
 
 use crate::plant::Plant;
 use crate::plc::Plc;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 fn used(process: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    // utime and stime, in 1/100 s on every Linux.
+    // The fields utime and stime of proc_pid_stat(5), in 1/100 s on every Linux.
     let ticks: u64 = fields[11..=12].iter().map(|field| field.parse::<u64>().unwrap()).sum();
     Duration::from_millis(10 * ticks)
 }

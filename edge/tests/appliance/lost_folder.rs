@@ -1,4 +1,4 @@
-//! The scanner's folder is missing for a while: no part passes, and the appliance continues once the folder is back.
+//! Takes the scanner's folder away for a while. No part may pass, and the appliance must continue once the folder is back.
 
 use crate::plant::Plant;
 use crate::support::*;
@@ -11,7 +11,7 @@ fn a_lost_folder_stops_the_line_but_not_the_appliance() {
     plant.run_parts("native", 3, 1, 0);
     fs::rename(plant.path("scans"), plant.path("elsewhere")).unwrap();
     plant.wait_for_events("folder_lost", 1);
-    // Longer than a worker may be stuck.
+    // 4 s is longer than a supervised thread may be stuck without ending the appliance.
     let output = run(plant.plc_without_patience("native", 1, 4).args(["--patience", "4"]), 2);
     assert!(stderr(&output).contains(" 4 s"), "{}", stderr(&output));
     assert_eq!(plant.events("folder_lost"), 1, "{}", plant.log());
@@ -20,7 +20,7 @@ fn a_lost_folder_stops_the_line_but_not_the_appliance() {
     let outcomes = plant.run_parts("native", 3, 4, 0);
     assert_eq!(outcomes[0]["gate"], "PASS");
 
-    // Only the symbolic link at the path changes. The kernel reports no event for that.
+    // From here on only the symbolic link at the path changes. The Linux kernel reports no event for that.
     fs::rename(plant.path("scans"), plant.path("first")).unwrap();
     std::os::unix::fs::symlink(plant.path("first"), plant.path("scans")).unwrap();
     plant.wait_for_events("folder_watched_again", 2);

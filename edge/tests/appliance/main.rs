@@ -1,5 +1,5 @@
-//! Tests of the whole appliance: the real program with a real ONNX Runtime and real TIFFs, and a simulated PLC at the other end of
-//! a pair of pseudo-terminals (socat, which scripts/setup installs).
+//! Tests the whole appliance: the real program with a real ONNX Runtime and real TIFFs, and a simulated PLC at the other end of a
+//! pair of pseudo-terminals (socat, which scripts/setup installs).
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 mod archive;
@@ -33,7 +33,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use support::*;
 
-/// Checks that each part has one row and one outcome, both with the verdict of its image: PASS, REVIEW, REJECT in turn.
+/// Checks that each part from `first` on has one row in the journal and one outcome at the PLC, both with the verdict of the part's
+/// image: PASS, REVIEW, REJECT in turn.
 fn assert_agree(rows: &[Value], outcomes: &[Value], first: u64) {
     assert_eq!(rows.len(), outcomes.len());
     let expected = ["PASS", "REVIEW", "REJECT"];
@@ -69,7 +70,7 @@ fn every_part_gets_its_verdict_over_modbus() {
     check_every_part_gets_its_verdict(Plant::new("modbus", "part-id"), "modbus", 60);
 }
 
-/// Acceptance: `cargo test --release -p cellgate-edge --test appliance -- --ignored --nocapture`.
+/// Full run: `cargo test --release -p cellgate-edge --test appliance -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes"]
 fn every_one_of_500_parts_gets_its_verdict_over_both_profiles() {
@@ -128,7 +129,7 @@ fn each_part_has_one_record_after_a_disconnected_cable_and_a_killed_appliance() 
     assert_agree(&plant.rows(), &outcomes, 1);
 }
 
-/// A pause after which images can be assigned to triggers by order.
+/// A pause after which images can be assigned to triggers by order: longer than `lead_ms` in the plant's configuration.
 const ORDER_PAUSE: Duration = Duration::from_millis(6_000);
 /// The time until the appliance has noticed a new image.
 const SEEN: Duration = Duration::from_millis(500);
@@ -162,7 +163,7 @@ fn by_order_the_image_of_a_refused_trigger_goes_to_no_other_part() {
     std::thread::sleep(ORDER_PAUSE);
     let refused = plant.plc("native", 1, 1).args(["--deadline-ms", "4000000000"]).output().unwrap();
     assert_eq!(lines(&refused)[0]["reason"], "DEADLINE_INVALID");
-    // Only the image of the refused part arrives, not that of the next part.
+    // Only the image of the refused part arrives. The image of the next part does not.
     plant.scan(1, &plant.images[0]);
     std::thread::sleep(SEEN);
     let outcomes = lines(&run(&mut plant.plc("native", 1, 2), 0));
@@ -237,7 +238,8 @@ fn free_running_images_that_arrived_while_it_was_down_are_judged_after_the_start
     assert!(plant.archived().iter().all(|name| name.contains("-free-")), "{:?}", plant.archived());
 }
 
-/// No PLC waits for these verdicts, so the images can wait. Judged without an engine, they would get rows without scores for ever.
+/// No PLC waits for the verdicts on these images, so the images can wait. If they were judged without an engine, their rows would
+/// have no score for ever.
 #[test]
 fn free_running_images_wait_for_a_proven_engine() {
     let mut plant = Plant::with_model("native", "free-running", |folder| {

@@ -1,4 +1,4 @@
-//! The Prometheus metrics of a running appliance.
+//! Tests the Prometheus metrics of a running appliance.
 
 use super::exposition::Page;
 use super::process::children;
@@ -27,7 +27,7 @@ fn start_with_metrics(profile: &str) -> (Plant, SocketAddr) {
     (plant, address)
 }
 
-/// Sends `bytes` and returns the answer. It is empty if the appliance closes the connection without one.
+/// Sends `bytes` and returns the answer. The answer is empty if the appliance closes the connection without answering.
 fn request(address: SocketAddr, bytes: &[u8]) -> String {
     let Ok(mut stream) = TcpStream::connect(address) else { return String::new() };
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -44,12 +44,13 @@ fn scrape(address: SocketAddr) -> Page {
     Page::read(answer.split_once("\r\n\r\n").unwrap().1)
 }
 
-/// Waits until the sum of these metrics is `value`.
+/// Waits until the sum of the metric's series with these labels is `value`.
 fn wait_for_metric(address: SocketAddr, name: &str, labels: &[(&str, &str)], value: f64) {
     wait_for(name, || scrape(address).sum(name, labels) == value);
 }
 
-/// Compares counters and histograms with the journal's rows. All rows must have been triggered since the start.
+/// Compares counters and histograms with the journal's rows. All parts in the rows must have been triggered since the appliance's
+/// start.
 fn assert_metrics_agree(page: &Page, rows: &[Value]) {
     let mut by_reason: BTreeMap<(&str, &str), f64> = BTreeMap::new();
     for row in rows {
@@ -66,8 +67,8 @@ fn assert_metrics_agree(page: &Page, rows: &[Value]) {
     for until in ["committed", "sent", "acknowledged"] {
         assert_eq!(page.sum("cellgate_part_duration_seconds_count", &[("until", until)]), count, "{until}");
     }
-    // The journal has a verdict's age in whole milliseconds, up to the start of writing it. On a busy machine the threads wait for
-    // each other in between.
+    // `age_ms` in the journal is in whole milliseconds and ends before the verdict is written. The metric `committed` ends after it
+    // is written. On a busy machine the threads also wait for each other between these two moments.
     let sum = |until| page.sum("cellgate_part_duration_seconds_sum", &[("until", until)]);
     let ages = rows.iter().map(|row| row["age_ms"].as_f64().unwrap() / 1e3).sum::<f64>();
     assert!(ages <= sum("committed") && sum("committed") <= sum("sent") && sum("sent") <= sum("acknowledged"));
@@ -87,7 +88,7 @@ fn check_metrics_against_the_journal(profile: &str) {
     fs::write(plant.path("scans/.7"), b"not a radiograph").unwrap();
     fs::rename(plant.path("scans/.7"), plant.path("scans/7.tif")).unwrap();
     run(&mut plant.plc(profile, 1, 7), 0);
-    // The PLC is gone.
+    // The simulated PLC has ended, so the appliance must report that no PLC is connected.
     wait_for_metric(address, "cellgate_plc_connected", &[], 0.0);
     wait_for_metric(address, "cellgate_healthy", &[], 1.0);
     wait_for_metric(address, "cellgate_worker_alive", &[], 5.0);
@@ -153,13 +154,13 @@ fn niceness(process: &Child) -> BTreeMap<String, i32> {
     let of_task = |task: fs::DirEntry| {
         let stat = fs::read_to_string(task.path().join("stat")).unwrap();
         let (start, rest) = stat.rsplit_once(") ").unwrap();
-        // proc_pid_stat(5): the 19th field; the name in parentheses is the second.
+        // In proc_pid_stat(5) the nice value is field 19. The name in parentheses is field 2, so `rest` begins with field 3.
         (start.split_once('(').unwrap().1.to_owned(), rest.split(' ').nth(16).unwrap().parse().unwrap())
     };
     tasks.map(|task| of_task(task.unwrap())).collect()
 }
 
-/// Stops other threads when dropped, even if the test fails.
+/// Sets the flag that stops the test's other threads when dropped, even if the test fails.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -168,7 +169,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Clients can't prevent or delay a verdict.
+/// Clients of the metrics page can't prevent or delay a verdict.
 #[test]
 fn hostile_metrics_clients_disturb_no_part() {
     let (mut plant, address) = start_with_metrics("native");

@@ -1,4 +1,4 @@
-//! A line with the real appliance program, its folders and the cable to the PLC.
+//! Sets up a production line with the real appliance program, its folders and the cable to the PLC.
 
 use crate::memory::folder_in_memory;
 use crate::support::*;
@@ -34,7 +34,8 @@ impl Plant {
         Self::in_folder(folder_in_memory(), profile, matching, write)
     }
 
-    /// Matching by part number, with the journal on a real disk: the one with the build folder.
+    /// Like [`Self::new`] with matching by part number, but with all files (the journal too) on the disk of the build folder instead
+    /// of in memory.
     pub(crate) fn on_disk(profile: &str) -> Self {
         Self::in_folder(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), profile, "part-id", sound_model)
     }
@@ -47,7 +48,7 @@ impl Plant {
     ) -> Self {
         write(folder.path());
         fs::create_dir(folder.path().join("scans")).unwrap();
-        // The longest time that a part may take, and the pause that a test by order needs.
+        // The longest time between an image and its trigger. Tests that match by order pause for longer than this.
         let lead_ms = 5_000;
         let config = format!(
             "[device]\nid = 1\n[model]\npath = \"model\"\nthreads = 1\n[acquire]\nfolder = \"scans\"\n\
@@ -82,7 +83,8 @@ impl Plant {
     }
 
     pub(crate) fn disconnect_cable(&mut self) {
-        // Remove the links first: the kernel may reuse the numbers of these terminals for any new pair.
+        // Remove the symbolic links first: the Linux kernel may reuse the numbers of these terminals for any new pair, and the links
+        // would then lead to it.
         fs::remove_file(self.path("plc")).unwrap();
         fs::remove_file(self.path("device")).unwrap();
         end(self.cable.take());
@@ -143,7 +145,8 @@ impl Plant {
         command
     }
 
-    /// Runs parts over the line, with the images in turn. Returns one outcome for each part, and the summary.
+    /// Runs `parts` parts from number `first` on over the line, with the three images in turn. The simulated PLC must end with
+    /// `status`. Returns one outcome for each part, and the summary at the end.
     pub(crate) fn run_parts(&self, profile: &str, parts: u64, first: u64, status: i32) -> Vec<Value> {
         let output =
             run(self.plc(profile, parts, first).args(["--into", "scans", "--images"]).args(&self.images), status);

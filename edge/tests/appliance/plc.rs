@@ -1,4 +1,4 @@
-//! A PLC in the test process. It records the changes of the device's heartbeat, the accepted parts and the outcomes.
+//! Runs a PLC in a thread of the test. It records the changes of the device's heartbeat, the accepted parts and the outcomes.
 
 use crate::plant::{Plant, wait_for};
 use cellgate_edge::config::{ParityConfig, Profile};
@@ -26,13 +26,13 @@ const TICK: Duration = Duration::from_millis(5);
 /// The PLC's observations so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
-    /// The changes of the device's heartbeat.
+    /// Each change of the device's heartbeat: when the PLC saw it, and the new counter.
     pub(crate) heartbeats: Vec<(Instant, u32)>,
-    /// Since when a trigger would be accepted; `None` while it would not.
+    /// Since when the device has been ready to accept a trigger. `None` while it is not ready.
     pub(crate) ready: Option<Instant>,
     /// The parts that the device answered BUSY for.
     pub(crate) accepted: Vec<u64>,
-    /// The outcomes of the parts.
+    /// The outcomes of the parts, each with the time of the decision.
     pub(crate) outcomes: Vec<(Instant, Outcome)>,
 }
 
@@ -61,7 +61,7 @@ struct Part {
     deadline_ms: u32,
 }
 
-/// A running PLC. Dropping it ends it.
+/// A running PLC. Dropping this value ends the PLC's thread.
 pub(crate) struct Plc {
     seen: Arc<Mutex<Seen>>,
     parts: Sender<Part>,
@@ -95,7 +95,7 @@ impl Plc {
         Self { seen, parts, stop, thread: Some(thread) }
     }
 
-    /// A copy of its observations so far.
+    /// A copy of the PLC's observations so far.
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }
@@ -115,7 +115,7 @@ impl Plc {
         wait_for("no readiness", || self.seen.lock().unwrap().ready.is_none());
     }
 
-    /// Waits until the device has become ready after `moment`. Returns when that was.
+    /// Waits until the device has become ready after `moment`. Returns when it became ready.
     pub(crate) fn wait_ready_after(&self, moment: Instant) -> Instant {
         let mut since = None;
         wait_for("readiness after a start", || {

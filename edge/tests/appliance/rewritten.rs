@@ -1,4 +1,4 @@
-//! A scanner that reuses a file name: no part is judged on bytes that its image did not have when it arrived.
+//! Tests with a scanner that reuses a file name. No part may be judged on bytes that its image did not have when the image arrived.
 
 use crate::plant::{Plant, wait_for};
 use crate::plc::Plc;
@@ -8,7 +8,7 @@ use cellgate_protocol::reason::ReasonCode;
 use std::fs::{self, File};
 use std::io::Write as _;
 
-/// The next part's good image is being written over this part's image. It must not become this part's PASS.
+/// The next part's good image is being written over this part's bad image. The good image must not give this part a PASS.
 fn check_a_file_that_is_being_rewritten(matching: &str) {
     let plant = Plant::new("native", matching);
     let plc = Plc::new(&plant, "native");
@@ -51,7 +51,8 @@ fn by_number_a_file_that_is_being_rewritten_does_not_pass() {
     check_a_file_that_is_being_rewritten("part-id");
 }
 
-/// An image whose name the next part's image took over is not archived under the wrong part.
+/// If the next part's image replaces an image under the same name before it is archived, the new file must not be archived under the
+/// name of the earlier part.
 #[test]
 fn images_with_the_same_name_are_not_archived_under_another_part() {
     let mut plant = Plant::new("native", "image-first");

@@ -1,4 +1,4 @@
-//! Notifications to the service manager.
+//! Tests the notifications to the service manager (systemd).
 
 use crate::frozen::Frozen;
 use crate::plant::Plant;
@@ -16,7 +16,7 @@ fn receive(socket: &UnixDatagram, time: Duration) -> String {
     received
 }
 
-/// systemd's watchdog supervises the thread that supervises the others.
+/// systemd's watchdog supervises the main thread, which supervises all other threads.
 #[test]
 fn a_frozen_supervisor_sends_no_more_watchdog_notifications() {
     let unit = include_str!("../../systemd/cellgate-edge.service");

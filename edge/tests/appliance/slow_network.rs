@@ -1,6 +1,6 @@
-//! A network that takes a large part of a second. A network that hangs looks like one that still computes, so the
-//! heartbeat continues for as long as the network may take. No part can pass meanwhile, since the frozen thread is the one that
-//! judges.
+//! Freezes the judge's thread while it runs a network that takes a large part of a second. A network that hangs looks like one that
+//! still computes, so the heartbeat continues for as long as the network may take. No part can pass in this time, because the frozen
+//! thread is the one that judges.
 
 use crate::frozen::Frozen;
 use crate::plant::Plant;
@@ -16,7 +16,8 @@ fn a_frozen_slow_network_is_a_timeout_at_the_deadline_and_then_a_restart() {
         model(folder, &contents("slow_mean_sigmoid.onnx", mean_sigmoid(DARK)))
     });
     let plc = Plc::new(&plant, "native");
-    // On a busy machine one part may take much longer than the next, and the device's TIMEOUT may come too late.
+    // On a busy machine one part may take much longer than the next. Then the device's TIMEOUT may come too late, or the freeze may
+    // miss the network. So several parts are tried.
     let first = (1..20).step_by(2).find(|&first| freeze_next_part(&mut plant, &plc, first));
     let frozen = first.expect("no part was frozen in the network and concluded in time") + 1;
     plc.pass(&plant, frozen + 1);
@@ -32,7 +33,7 @@ fn freeze_next_part(plant: &mut Plant, plc: &Plc, first: u64) -> bool {
     plc.pass(plant, first);
     let part = first + 1;
     let usual_ms = u32::try_from(plc.outcome(first).1.elapsed_ms).unwrap();
-    // Less than the limit of the network, which is twice its usual time.
+    // Less than the time that the appliance allows the network, which is twice its usual time.
     let deadline_ms = usual_ms * 3 / 2;
     plc.wait_ready();
     plant.scan(part, &plant.images[0]);

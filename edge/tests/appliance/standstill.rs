@@ -1,6 +1,7 @@
-//! Each thread of the appliance is frozen in turn, and the whole process is killed. The heartbeat must stop within 300 ms, no part
-//! may pass meanwhile, and the appliance must recover within 5 s. Both times begin just before the fault. The appliance has recovered
-//! when the PLC has seen the heartbeat of the new start change and would send a trigger.
+//! Freezes each thread that a verdict depends on in turn, and kills the whole process. After each fault the heartbeat must stop
+//! within 300 ms, no part may pass from then until the restart, and the appliance must recover within 5 s. Both times begin just
+//! before the fault. The appliance has recovered when the restarted appliance's heartbeat has changed at the PLC and the PLC would
+//! send a trigger.
 
 use crate::frozen::Frozen;
 use crate::plant::Plant;
@@ -10,17 +11,19 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::{Duration, Instant};
 
-/// The longest time from a fault to the heartbeat's last change.
+/// The limit of the time from a fault to the heartbeat's last change.
 const MAX_HEARTBEAT_DELAY: Duration = Duration::from_millis(300);
-/// The longest time from a fault until the PLC may trigger again. On a busy machine half of the times may be longer.
+/// The limit of the median recovery time, which is the time from a fault until the PLC may trigger again. In the full run, which
+/// needs an unloaded machine, it is also the limit of the longest recovery time.
 const MAX_RECOVERY_TIME: Duration = Duration::from_secs(5);
-/// The longest recovery time on a busy machine.
+/// The limit of every single recovery time, for busy machines too.
 const MAX_RECOVERY_TIME_BUSY: Duration = Duration::from_secs(15);
 /// `RestartSec` of systemd/cellgate-edge.service: the tests restart the appliance after this time.
 const RESTART_DELAY: Duration = Duration::from_millis(200);
 /// The threads that a verdict depends on.
 const THREADS: [&str; 4] = ["watcher", "judge", "journal", "port"];
-/// The deadline of a part. It is shorter than the time until the appliance ends because of the stuck thread.
+/// The deadline of a part. It is shorter than the time after which the appliance ends because a thread is stuck (more than 2 s), so
+/// that the part is decided before.
 const DEADLINE_MS: u32 = 1_500;
 
 /// An injected fault.
@@ -35,20 +38,20 @@ enum Fault {
 /// The state of the appliance at the time of the fault.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// It waits for a trigger. A trigger and its image follow when the heartbeat must have stopped.
+    /// The appliance waits for a trigger. A trigger and its image follow after the heartbeat must have stopped.
     Idle,
-    /// A part is in progress. Its image follows right after the fault.
+    /// A part is in progress and waits for its image, which follows right after the fault.
     Waiting,
-    /// A part and its image are in progress.
+    /// A part is in progress, and its image is there.
     Judging,
 }
 
 /// Times since just before the fault.
 #[derive(Debug, Clone, Copy, Default)]
 struct Took {
-    /// The heartbeat's last change.
+    /// The time until the heartbeat's last change.
     heartbeat: Duration,
-    /// The recovery: a trigger would be accepted again.
+    /// The time until the recovery: a trigger would be accepted again.
     recovery: Duration,
 }
 
@@ -58,7 +61,7 @@ struct Trial {
     plc: Plc,
     random: ChaCha8Rng,
     part: u64,
-    /// The longest times so far.
+    /// The longest times after any fault so far.
     max: Took,
     /// The recovery time of each fault.
     recoveries: Vec<Duration>,
@@ -116,7 +119,7 @@ impl Trial {
         let (counter_then, stopped) = (self.plc.seen().heartbeats.last().unwrap().1, Instant::now());
         match moment {
             Moment::Idle => {
-                // Nothing interacts with the frozen thread until then.
+                // The frozen thread gets no work during this pause, so its missing sign of life alone must stop the heartbeat.
                 std::thread::sleep(2 * MAX_HEARTBEAT_DELAY);
                 self.plant.scan(part, &good);
                 self.plc.trigger(part, DEADLINE_MS);
@@ -132,11 +135,11 @@ impl Trial {
         std::thread::sleep(RESTART_DELAY);
         let restarted = Instant::now();
         self.plant.start();
-        // The last change is one of the old process: the new one has no heartbeat yet.
+        // `seen` was copied before the restart, so its last heartbeat is the old process's.
         let (last, counter) = *seen.heartbeats.last().unwrap();
         let heartbeat = last.saturating_duration_since(start);
-        // On a busy machine the test may see the heartbeat late, but its counter is exact: it advances at most once every 100 ms, so
-        // two more counts are 300 ms at most.
+        // On a busy machine the test may see the heartbeat's last change late. The counter is exact: it advances at most once every
+        // 100 ms. If it advanced by 2 at most since the fault, the heartbeat stopped within 300 ms.
         let advanced = counter.wrapping_sub(counter_then);
         assert!(
             heartbeat <= MAX_HEARTBEAT_DELAY || advanced <= 2,
@@ -158,7 +161,8 @@ impl Trial {
         took
     }
 
-    /// Checks that the journal agrees with the verdicts that the PLC received. Returns the longest times.
+    /// Checks that the journal agrees with the verdicts that the PLC received, and the median recovery time. Returns the longest
+    /// times.
     fn finish(mut self) -> Took {
         let part = self.next_part();
         self.plc.pass(&self.plant, part);
@@ -196,8 +200,8 @@ fn no_part_passes_after_a_thread_was_frozen_with_a_part_in_progress() {
     trial.finish();
 }
 
-/// Acceptance: `cargo test --release -p cellgate-edge --test appliance -- --ignored --nocapture standstill`, with the number
-/// of rounds in `CELLGATE_ROUNDS` (4; a round of both profiles takes two minutes) and a seed in `CELLGATE_SEED`.
+/// Full run: `cargo test --release -p cellgate-edge --test appliance -- --ignored --nocapture standstill`. `CELLGATE_ROUNDS` is the
+/// number of rounds (4 if unset; a round of both profiles takes two minutes), and `CELLGATE_SEED` is the seed (1 if unset).
 #[test]
 #[ignore = "takes minutes"]
 fn every_fault_at_every_moment_in_both_profiles() {

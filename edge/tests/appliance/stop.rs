@@ -1,4 +1,5 @@
-//! SIGTERM while a part is in progress: the part is finished or rejected durably, and the appliance ends with status 0.
+//! Sends SIGTERM while a part is in progress or the engine is being proven. The part is finished or rejected durably, and the
+//! appliance ends with status 0.
 
 use crate::plant::{Plant, signal};
 use crate::plc::Plc;
@@ -18,7 +19,7 @@ fn a_part_in_progress_gets_its_image_and_verdict_after_the_signal() {
     plc.trigger(2, 9_000);
     plc.wait_accepted(2);
     signal(plant.appliance.as_ref().unwrap(), Signal::TERM);
-    // Longer than a worker may be stuck.
+    // 3 s is longer than a supervised thread may be stuck without ending the appliance.
     std::thread::sleep(Duration::from_secs(3));
     plant.scan(2, &plant.images[0]);
     assert_eq!(plant.wait_for_exit(|| {}), Some(0));

@@ -1,5 +1,5 @@
-//! Decides what the judge does next: which image belongs to which part, and when the engine is proven. Pure logic without I/O,
-//! clock or thread; the judge's thread carries the decisions out.
+//! Decides what the judge does next: which image belongs to which part, and when the engine is proven. This is pure logic without
+//! I/O, clock or thread. The judge's thread carries the decisions out.
 
 use crate::acquire::{ImageFile, Matcher, NoImage, Unjudged};
 use crate::appliance::engine_state::EngineState;
@@ -10,7 +10,7 @@ use crate::config::Matching;
 use cellgate_protocol::reason::ReasonCode;
 use std::time::{Duration, Instant};
 
-/// A part without an image is rejected this long before its deadline. The rest of its time is for storing and sending the REJECT.
+/// A part without an image is rejected this long before its deadline, to leave time for storing and sending the REJECT.
 const GIVE_UP_BEFORE: Duration = Duration::from_millis(100);
 /// The pause before an engine that failed its proof is tried again.
 const PROVE_AGAIN: Duration = Duration::from_secs(10);
@@ -22,9 +22,9 @@ pub(in crate::appliance) struct Settings {
     pub(in crate::appliance) matching: Matching,
     /// The longest time between an image and its trigger.
     pub(in crate::appliance) lead: Duration,
-    /// Time between two proofs of a running engine.
+    /// The time between two proofs of a running engine.
     pub(in crate::appliance) prove_every: Duration,
-    /// How long a proof that is due waits until no part is in progress.
+    /// How long a proof that is due waits for the part in progress. After that the engine is proven all the same.
     pub(in crate::appliance) max_prove_wait: Duration,
 }
 
@@ -42,13 +42,13 @@ pub(in crate::appliance) struct View {
 /// What to do next.
 #[derive(Debug, PartialEq)]
 pub(in crate::appliance) enum Next {
-    /// Load and prove the engine, or prove the running one again. Then call [`Logic::proved`].
+    /// Load and prove the engine, or prove the running engine again. Then call [`Logic::proved`].
     Prove,
     /// Judge this image. Then call [`Logic::judged`].
     Judge {
-        /// The number of its part; `None` without a trigger.
+        /// The line's number of the image's part. `None` for an image without a trigger.
         number: Option<u64>,
-        /// The image.
+        /// The image's file.
         file: ImageFile,
     },
     /// Wait for a message, at most this long.
@@ -60,14 +60,14 @@ pub(in crate::appliance) enum Next {
 pub(in crate::appliance) enum Effect {
     /// Reject the part without judging an image.
     Reject {
-        /// The part's number.
+        /// The line's number of the part.
         number: u64,
         /// The reason.
         reason: ReasonCode,
         /// The reason in words.
         detail: String,
     },
-    /// The part's image was found this long after the trigger.
+    /// The image of the part was found this long after the part's trigger.
     Found(Duration),
     /// Archive these images without judging them.
     SetAside(Vec<ImageFile>, Unjudged),
@@ -86,10 +86,11 @@ pub(in crate::appliance) struct Logic {
     matcher: Matcher,
     /// The part that waits for its image.
     waiting: Option<Part>,
-    /// An image without a trigger is being judged or recorded. The next one waits until that is done.
+    /// Whether an image without a trigger is being judged or recorded. The next image waits until that is done.
     is_recording: bool,
+    /// When the next proof is due, or the next attempt to load the engine.
     prove_at: Instant,
-    /// Whether the order was known when it was last reported.
+    /// Matching by order: whether images could be assigned to triggers when this was last reported.
     is_order_known: bool,
 }
 
@@ -166,13 +167,13 @@ impl Logic {
     /// The judging of an image ended at `now`. `is_mismatch`: its file was not the one that had arrived.
     pub(in crate::appliance) fn judged(&mut self, now: Instant, is_mismatch: bool) {
         if is_mismatch {
-            // By order, the file that is there now can't be assigned to a part.
+            // When matching by order, the file that is at the path now can't be assigned to a part.
             self.matcher.doubt(now);
         }
     }
 
-    /// Whether the engine is to be loaded or proven again now. The proof of a running engine waits until no part is in progress,
-    /// for at most `max_prove_wait`.
+    /// Whether the engine is to be loaded or proven again now. The proof of a running engine waits until no part is in progress, but
+    /// at most `max_prove_wait`.
     fn is_time_to_prove(&self, now: Instant, view: &View, effects: &mut Vec<Effect>) -> bool {
         if self.waiting.is_some() || view.engine == EngineState::Lost || view.is_stopping {
             return false;
@@ -211,8 +212,8 @@ impl Logic {
         }
     }
 
-    /// Sets images aside. When matching by order, the reason is always that the order is lost: an image without a part either
-    /// caused that or came afterwards.
+    /// Sets images aside because of `why`. When matching by order, the reason is always that the order is lost: an image without a
+    /// part either made the order unknown or came while it was unknown.
     fn set_aside(&self, images: Vec<ImageFile>, why: Unjudged, effects: &mut Vec<Effect>) {
         let why = if self.settings.matching.is_by_order() { Unjudged::OutOfOrder } else { why };
         if !images.is_empty() {

@@ -1,4 +1,4 @@
-//! Service: judges the image of each trigger. [`logic`] decides what to do; this thread does it.
+//! Service: judges the image of each trigger. [`logic`] decides what to do, and this service's thread does it.
 
 pub(super) mod logic;
 
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const MAX_STAGE_TIME: Duration = Duration::from_millis(200);
 /// How long a step of loading an engine or of its first proof may take. The appliance is not ready meanwhile, so no part passes.
 const MAX_LOAD_TIME: Duration = Duration::from_secs(120);
-/// How much longer than the longest deadline a proof of the running engine waits for the part in progress.
+/// A proof of the running engine waits until no part is in progress, for at most the longest deadline and this time.
 const PROVE_WAIT_MORE: Duration = Duration::from_secs(1);
 
 /// The judge service.
@@ -149,8 +149,8 @@ impl Judge {
         }
     }
 
-    /// Judges the image in `file`, if it is still the file that arrived. An engine that fails is unloaded, because its other scores
-    /// can't be trusted either.
+    /// Judges the image in `file`, if it is still the file that arrived. An engine that fails is unloaded, because none of its scores
+    /// can be trusted any more.
     fn judge(&self, engine: &mut RunningEngine, file: ImageFile) -> Judged {
         let max_infer = engine.max_infer;
         let Some(pipeline) = &mut engine.pipeline else {
@@ -181,7 +181,8 @@ impl Judge {
         Judged::of(judgement, file, self.model.conversion())
     }
 
-    /// Loads and proves the engine, or proves the running one again. Returns whether it passed; if not, no pipeline is left.
+    /// Loads and proves the engine, or proves the running engine again. Returns whether the engine passed. If it did not, no pipeline
+    /// is left.
     fn prove(&self, engine: &mut RunningEngine) -> bool {
         self.shared.engine.set_starting();
         let images = u32::try_from(self.model.golden().count()).unwrap_or(u32::MAX);
@@ -204,7 +205,7 @@ impl Judge {
         self.shared.metrics.device.proved(outcome.is_ok());
         match outcome {
             Ok(proven) => {
-                // Twice what the slowest golden image took.
+                // Twice the network's time for the slowest golden image, but at least `MAX_STAGE_TIME`.
                 engine.max_infer = (2 * proven.slowest_inference()).max(MAX_STAGE_TIME);
                 engine.pipeline = Some(proven);
                 self.shared.engine.set_proven();

@@ -1,4 +1,4 @@
-//! Verdicts that the PLC has not acknowledged. They are sent in turn as RECORDs until they are acknowledged.
+//! Keeps the verdicts that the PLC has not acknowledged, and chooses the one that is sent next as a RECORD.
 
 use crate::appliance::part::judged;
 use crate::journal::VerdictRow;
@@ -9,15 +9,16 @@ use std::num::NonZeroU64;
 
 /// The pause between two RECORDs.
 const REPLAY_EVERY_MS: u64 = 250;
-/// The most rows that are kept for sending. The journal keeps all.
+/// The most rows that are kept for sending. The journal keeps all rows.
 const MAX_ROWS: usize = 1000;
 
 /// Verdicts that the PLC has not acknowledged.
 #[derive(Debug, Default)]
 pub(in crate::appliance) struct Backlog {
     rows: BTreeMap<NonZeroU64, VerdictRow>,
+    /// When the next RECORD may be sent.
     due_ms: u64,
-    /// The row that was sent last.
+    /// The row that was sent last as a RECORD.
     sent: Option<NonZeroU64>,
 }
 
@@ -40,7 +41,7 @@ impl Backlog {
         self.rows.len()
     }
 
-    /// The number of rows as the PLC reads it.
+    /// The number of rows as the PLC reads it, in 16 bits.
     pub(super) fn count(&self) -> u16 {
         u16::try_from(self.rows.len()).unwrap_or(u16::MAX)
     }
@@ -50,7 +51,7 @@ impl Backlog {
         self.due_ms = now_ms + REPLAY_EVERY_MS;
     }
 
-    /// The RECORD that is due at `now_ms`, if any. The rows take turns.
+    /// The RECORD that is due at `now_ms`, if any. Each call takes the row after the last one sent, and after the newest the oldest.
     pub(super) fn next(&mut self, now_ms: u64) -> Option<Record> {
         if now_ms < self.due_ms {
             return None;
@@ -63,14 +64,15 @@ impl Backlog {
         Some(judged::record(row, Origin::REPLAY))
     }
 
-    /// Whether `ack` names a row with its part and code.
+    /// Whether `ack` names a row of the backlog, with that row's part and verdict code.
     pub(super) fn is_acknowledged_by(&self, ack: &Ack) -> bool {
         let row = NonZeroU64::new(ack.verdict_seq).and_then(|seq| self.rows.get(&seq));
         let record = row.map(|row| judged::record(row, Origin::REPLAY));
         record.is_some_and(|record| (record.part_id, record.code) == (ack.part_id, ack.code))
     }
 
-    /// Removes the row with this number, because the PLC acknowledged it.
+    /// Removes the row with this number, because the PLC acknowledged it. Returns the number, even if the row is not kept here;
+    /// `None` for 0.
     pub(super) fn remove(&mut self, verdict_seq: u64) -> Option<NonZeroU64> {
         let seq = NonZeroU64::new(verdict_seq)?;
         self.rows.remove(&seq);

@@ -1,9 +1,9 @@
-//! Log lines about verdicts.
+//! Writes the log lines about verdicts.
 
 use crate::journal::{self, VerdictEntry};
 use cellgate_protocol::to_plc::Origin;
 
-/// Logs a stored verdict; as a warning if it has no score.
+/// Logs a stored verdict, as a warning if it has no score.
 pub(super) fn judged(committed: &journal::CommitReceipt) {
     let row = committed.record();
     let (entry, part) = (&row.entry, row.trigger.part);

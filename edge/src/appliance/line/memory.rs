@@ -1,4 +1,4 @@
-//! The state that the line keeps from one step to the next.
+//! Holds the state that the line keeps from one step to the next.
 
 use crate::appliance::part::lifecycle::Life;
 use cellgate_protocol::session::refused::Refused;
@@ -12,17 +12,17 @@ pub(in crate::appliance) struct Memory {
     pub(super) triggered: Option<Life>,
     /// The image without a trigger that is being recorded.
     pub(super) free_running: Option<Life>,
-    /// The number of lives begun since the start.
+    /// The number of lives begun since the appliance's start.
     pub(super) lives: u64,
-    /// The image without a trigger was recorded, and the judge was not informed yet.
+    /// Whether the judge must still be informed that the image without a trigger was recorded.
     pub(super) is_recorded: bool,
-    /// The number of images without a trigger since the start.
+    /// The number of images without a trigger since the appliance's start.
     pub(super) free_runs: u32,
-    /// The last state that was logged.
+    /// The session's state that was logged last.
     pub(super) logged: Option<DeviceState>,
     /// The counts of refused triggers at the last check.
     pub(super) refused: Refused,
-    /// A trigger was refused or not judged, and the judge was not informed yet.
+    /// Whether the judge must still be informed that a trigger was refused, or that a part did not reach the judge.
     pub(super) is_doubt_due: bool,
     /// When the request to stop was noticed.
     pub(super) stopping: Option<Instant>,

@@ -1,5 +1,5 @@
-//! The appliance's side of the link to the PLC: the session, the part in progress and the verdicts that the PLC has not
-//! acknowledged. It has no I/O of its own: [`super::port`] passes bytes in and out.
+//! Runs the appliance's side of the link to the PLC: the session, the part in progress and the verdicts that the PLC has not
+//! acknowledged. [`Line`] has no I/O of its own: [`super::port`] passes bytes in and out.
 
 mod backlog;
 mod effects;
@@ -29,12 +29,13 @@ use memory::Kind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the part in progress may take after a request to stop. Then the appliance ends without finishing it.
+/// How long the part in progress may take after a request to stop. After this time the appliance ends without finishing the part.
 pub(super) const MAX_FINISH_TIME: Duration = Duration::from_secs(10);
-/// The part is rejected this long after a request to stop. The rest of [`MAX_FINISH_TIME`] is for storing and sending the REJECT.
+/// The part in progress is rejected this long after a request to stop. The rest of [`MAX_FINISH_TIME`] is for storing and sending
+/// the REJECT.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 
-/// The link to the PLC with the parts on it.
+/// The appliance's side of the link, with the part in progress and the unacknowledged verdicts.
 pub(super) struct Line {
     pub(super) transport: PlcTransport,
     pub(super) shared: Arc<Shared>,
@@ -92,7 +93,7 @@ impl Line {
 
     /// Whether the appliance may end: no part is between its trigger and its acknowledged verdict.
     ///
-    /// The session's state alone is not enough: while the engine is not proven, it does not show a part.
+    /// The session's state alone is not enough: while the engine is not proven, the state does not show that a part is in progress.
     pub(super) fn is_done(&mut self) -> bool {
         let Memory { triggered, free_running, .. } = &self.memory;
         triggered.is_none() && free_running.is_none() && self.session_state() != DeviceState::SingleExecution
@@ -103,7 +104,7 @@ impl Line {
         match message {
             ToLine::Judged { number, judged } => match self.kind_of(number) {
                 Some(kind) => self.input(kind, Input::Judged(judged)),
-                // The part is over: it was refused or decided without its image.
+                // The part is over, because its trigger was refused or it was decided without its image.
                 None => self.archiver.set_aside(judged.file.into_iter().collect(), Unjudged::TooLate),
             },
             ToLine::FreeRunning { judged, at } => self.on_free_running(judged, at),
@@ -136,7 +137,7 @@ impl Line {
         let backlog = self.backlog.count();
         self.session().set_condition(Condition { mode, store_ok: journal.ready, degraded: false, backlog });
         let state = self.session_state();
-        // Each part passes through SINGLE_EXECUTION. It is not logged, since each verdict has its own log line.
+        // Each part passes through SINGLE_EXECUTION. This state is not logged, because each verdict has its own log line.
         if state != DeviceState::SingleExecution && self.memory.logged.replace(state) != Some(state) {
             tracing::info!(event = "state_changed", %state, "the state changed");
         }
@@ -238,8 +239,8 @@ impl Line {
         self.memory.triggered = Some(Life::triggered(part, accepted, self.model, trigger, &mut effects));
         // Storing and judging start together: only the answer to the PLC has to wait for the disk.
         self.perform(Kind::Triggered, &part, effects);
-        // By order, the judge must get an earlier doubt before this part, and must get this part: otherwise the next part would
-        // get this part's image.
+        // When matching by order, the judge must get an earlier doubt before this part, and it must get this part. Otherwise the next
+        // part would get this part's image.
         if self.memory.triggered.is_some() && !(self.send_doubt() && self.judge.try_send(ToJudge::Part(part))) {
             self.memory.is_doubt_due = true;
             let judged = Judged::reject(ReasonCode::INTERNAL, "the judge's queue is full");
@@ -254,7 +255,7 @@ impl Line {
         let accepted = journal::AcceptedTrigger {
             kind: TriggerKind::FreeRunning,
             part: 0,
-            // Distinguishes the images.
+            // Distinguishes images without a trigger, which all have the part number 0.
             nonce: self.memory.free_runs,
             deadline_ms: u32::MAX,
             received_unix_ms: now_unix_ms(),
@@ -275,7 +276,7 @@ impl Line {
                 self.shared.metrics.parts.accepted(accepted.duration());
                 Some(accepted.id())
             }
-            // Stored by an earlier attempt whose outcome was unknown.
+            // An earlier attempt, whose outcome was unknown, did store the acceptance.
             Err(JournalError::AlreadyInHand { trigger, .. }) => Some(trigger),
             Err(error) => {
                 let part = self.part_id_of(number);
@@ -315,7 +316,7 @@ impl Line {
         self.input(kind, Input::Stored(stored));
     }
 
-    /// The PLC acknowledged the row with this number.
+    /// The PLC acknowledged the verdict in the row with this number.
     fn acknowledged(&mut self, verdict_seq: u64) {
         if let Some(seq) = self.backlog.remove(verdict_seq) {
             // If this acknowledgement is lost, the row is sent as a RECORD once more.
@@ -323,7 +324,7 @@ impl Line {
         }
     }
 
-    /// The life with this number; `None` if it is over.
+    /// Which of the two lives has this number. `None` if that life is over.
     fn kind_of(&self, number: u64) -> Option<Kind> {
         let has_number = |kind: &Kind| self.memory.life(*kind).is_some_and(|life| life.part().number == number);
         [Kind::Triggered, Kind::FreeRunning].into_iter().find(has_number)
@@ -358,7 +359,7 @@ impl Line {
         let Some(life) = slot.take() else { return };
         let part = *life.part();
         let health = self.shared.liveness.health();
-        // Read the clock after health: a health token is not valid before its own time.
+        // Read the clock after health: a health token is not valid before the moment of its issue.
         let now = Instant::now();
         let moment = Moment {
             now,

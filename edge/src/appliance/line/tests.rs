@@ -8,7 +8,7 @@ use cellgate_protocol::to_device::{Ack, TriggerRequest};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 
-/// A line without port and threads, with a real journal.
+/// A `Line` with a real journal, but without the services around it. The tests take the place of port, judge and archiver.
 struct LineBench {
     line: Line,
     messages: tokio::sync::mpsc::Receiver<ToLine>,
@@ -143,7 +143,7 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
     assert!(bench.is_set_aside(), "timed out");
 }
 
-/// Otherwise the judge would assign the image of the refused part to the next one.
+/// Without the doubt the judge would assign the image of the refused part to the next part.
 #[test]
 fn the_judge_is_informed_of_a_refused_trigger_even_after_its_queue_was_full() {
     let mut bench = LineBench::new();
@@ -159,7 +159,7 @@ fn the_judge_is_informed_of_a_refused_trigger_even_after_its_queue_was_full() {
     assert!(bench.to_judge.try_recv().is_err(), "once");
 }
 
-/// Such an image once was lost: it got no row, and storing was not tried again.
+/// Regression: when storing failed, an image without a trigger got no row, because storing was not tried again.
 #[test]
 fn an_untriggered_image_is_recorded_once_the_journal_is_ready_again() {
     let mut bench = LineBench::new();

@@ -1,4 +1,4 @@
-//! The effects of a part's life: requests to the journal and the archiver, log lines and metrics.
+//! Defines the effects of a part's life: what the line has to request from the journal and the archiver, to log and to count.
 
 use crate::acquire::ImageFile;
 use crate::journal::{AcceptedTrigger, VerdictEntry};
@@ -17,7 +17,7 @@ pub(in crate::appliance) enum Effect {
     Archive {
         /// The image's file.
         image: ImageFile,
-        /// Its name in the archive.
+        /// The image's name in the archive.
         name: String,
     },
     /// Archive an image that no record refers to.
@@ -26,16 +26,17 @@ pub(in crate::appliance) enum Effect {
     Sent,
     /// The verdict is sent as a RECORD, for information only.
     SentAsRecord {
-        /// Its number.
+        /// The number of the verdict's row in the journal.
         seq: NonZeroU64,
-        /// The reason.
+        /// Why the verdict is information only.
         origin: Origin,
     },
     /// The PLC acknowledged the verdict this long after it was sent.
     Acknowledged(Duration),
-    /// The PLC did not acknowledge the verdict in time.
+    /// The PLC did not acknowledge the verdict with this number in time.
     NotAcknowledged(NonZeroU64),
-    /// The verdict could not be stored. The part is kept until the journal is ready again. Emitted once for each part.
+    /// The verdict could not be stored. The life keeps it and stores it when the journal is ready again. This effect occurs only at
+    /// the first failure for each part.
     Owed {
         /// The image's file, if there is one.
         image: Option<ImageFile>,

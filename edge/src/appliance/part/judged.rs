@@ -1,4 +1,4 @@
-//! The result of judging a part, and its form on the wire and in the journal.
+//! Holds the result of judging a part, and converts it for the wire and for the journal.
 
 use crate::acquire::ImageFile;
 use crate::journal::{self, StageTimes};
@@ -25,7 +25,7 @@ pub(in crate::appliance) struct Judged {
     image: Option<Digest>,
     /// The image's file, if there was one.
     pub(in crate::appliance) file: Option<ImageFile>,
-    /// The conversion's bounds, if they are fixed for the model.
+    /// The conversion's bounds, if the model fixes them and the image has a score.
     bounds: Option<journal::RowBounds>,
     times: StageTimes,
     detail: String,
@@ -84,8 +84,8 @@ impl Judged {
         }
     }
 
-    /// The result in the journal. `concluded` is the session's outcome, which takes precedence: a part whose time is over is a
-    /// TIMEOUT, whatever its image showed.
+    /// The result for the journal. `concluded` is the session's outcome. Its verdict and reason take precedence over this result: a
+    /// part whose time is over is a TIMEOUT, whatever its image showed.
     pub(in crate::appliance) fn entry(
         &self,
         concluded: &Outcome,

@@ -1,5 +1,5 @@
 //! The life of one part, from its trigger to the PLC's acknowledgement. It is a state machine: [`Life::next`] turns an input and
-//! the time into the next stage and effects. It has no channel, clock or thread, so tests run it in simulated time.
+//! the current time into the next stage and effects. It has no channel, clock or thread, so tests run it in simulated time.
 //!
 //! ```text
 //!                    accepted                          judged
@@ -13,7 +13,7 @@
 //!
 //! | special case | next stage |
 //! |---|---|
-//! | the session (crate protocol) concludes the part, because its time is nearly over | as if it were judged |
+//! | the session (crate protocol) concludes the part, because its time is nearly over | as if the part were judged |
 //! | the acceptance can't be stored, and the part is not concluded | over; the trigger is refused |
 //! | the acceptance can't be stored, and the part is concluded | `Owed` |
 //! | the journal already has a verdict for this trigger | over |
@@ -31,7 +31,8 @@ use cellgate_protocol::session::device::{DeviceSession, Dispatch};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// How long a PASS waits for health, in case a worker's sign of life is a little late. After that it is sent as a RECORD.
+/// How long a PASS waits for health, in case a supervised thread's sign of life is a little late. After that the PASS is sent as a
+/// RECORD.
 const MAX_HOLD: Duration = Duration::from_millis(300);
 /// The pause between two attempts to store a verdict that is owed, while the journal reports that it is ready.
 const RETRY_AFTER: Duration = Duration::from_millis(40);
@@ -63,7 +64,7 @@ enum LifeStage {
     WaitingForAcceptance(Decided),
     /// The acceptance is durable, as trigger `id` of the journal, and the part is being judged.
     WaitingForJudgement { trigger: Trigger, id: NonZeroU64 },
-    /// The part is judged, but the session has concluded it before; the session's event is still to come.
+    /// The part is judged, but the session concluded it earlier. The session's event, [`Input::Concluded`], has not arrived yet.
     WaitingForConclusion { id: NonZeroU64, judged: Judged },
     /// The verdict is being stored.
     Committing { id: NonZeroU64, verdict: OwnedVerdict },
@@ -71,8 +72,8 @@ enum LifeStage {
     Held { committed: Committed, until: Instant },
     /// The verdict was sent.
     Sent { seq: NonZeroU64, at: Instant },
-    /// The verdict could not be stored: a REJECT is stored as soon as the journal is ready. `id` is `None` if the acceptance was
-    /// not stored either.
+    /// The verdict could not be stored. As soon as the journal is ready, a REJECT is stored in its place, or for an image
+    /// without a trigger the same verdict. `id` is `None` if the acceptance was not stored either.
     Owed { id: Option<NonZeroU64>, verdict: OwnedVerdict, retry_at: Instant },
 }
 
@@ -89,9 +90,10 @@ enum Decided {
 #[derive(Debug)]
 struct OwnedVerdict {
     judged: Judged,
-    /// Keeps the session's window for this part; `None` for an image without a trigger.
+    /// The session's hold on this part: the session takes no other trigger until this value is used up. `None` for an image without
+    /// a trigger.
     pending: Option<Pending>,
-    /// Whether an attempt to store it has failed.
+    /// Whether an attempt to store the verdict has failed.
     is_owed: bool,
 }
 
@@ -108,7 +110,7 @@ pub(in crate::appliance) enum Input {
     Stored(StoreOutcome),
     /// The PLC acknowledged the verdict with this number.
     Delivered(u64),
-    /// The verdict with this number is information only: it was not acknowledged in time or never sent as a verdict.
+    /// The verdict with this number is information only: it was not acknowledged in time, or it was sent only as a RECORD.
     Undelivered(u64),
     /// Time passed.
     Tick,
@@ -277,7 +279,7 @@ impl Transition<'_, '_> {
         }
     }
 
-    /// Refuses a trigger that can't be accepted: the PLC gets a NAK and no RECORD.
+    /// Refuses a trigger whose acceptance can't be stored: the PLC gets a NAK and no RECORD.
     fn refuse(&mut self, trigger: Trigger) -> Option<LifeStage> {
         self.session.refuse(trigger, ReasonCode::STORE_FAILED);
         None
@@ -351,7 +353,7 @@ impl Transition<'_, '_> {
         }
     }
 
-    /// Sends the stored verdict. Without health, a PASS waits until `until`.
+    /// Sends the stored verdict. Without health, the verdict waits until `until`, which is in the future only for a PASS.
     fn send(&mut self, committed: Committed, until: Instant) -> Option<LifeStage> {
         let Moment { now, now_ms, health, .. } = *self.moment;
         if health.is_none() && now < until {
@@ -380,7 +382,7 @@ impl Transition<'_, '_> {
                 self.effects.push(Effect::NotAcknowledged(seq));
                 None
             }
-            // The session's report is missing, because its queue was full.
+            // The session never reported whether the verdict was acknowledged, because its queue of events was full.
             Input::Tick if self.moment.now > self.subject.part.deadline + MAX_NOTICE_DELAY => None,
             _ => Some(LifeStage::Sent { seq, at }),
         }

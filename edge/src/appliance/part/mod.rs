@@ -1,4 +1,4 @@
-//! One part: its identity, the result of judging it, and its life from the trigger to the PLC's acknowledgement.
+//! Follows one part: its identity, the result of judging it, and its life from the trigger to the PLC's acknowledgement.
 
 pub(super) mod effect;
 pub(super) mod judged;
@@ -9,11 +9,12 @@ use std::time::Instant;
 /// A part in progress.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
-    /// The line's own part number, counted up from the start. Results that carry an older part number are discarded.
+    /// The line's own number of the part, counted from 1 at each start of the appliance. A result with an older number is
+    /// discarded.
     pub(super) number: u64,
-    /// The PLC's identity of the part.
+    /// The part number that the PLC sent with the trigger. 0 for an image without a trigger.
     pub(super) part_id: u64,
-    /// When the trigger was received.
+    /// When the trigger was received. For an image without a trigger, when judging it ended.
     pub(super) triggered: Instant,
     /// The part's deadline.
     pub(super) deadline: Instant,

@@ -1,4 +1,4 @@
-//! A simulated journal with the guarantees of the real one and injected failures.
+//! Simulates the journal in memory, with the guarantees of the real journal and with injected failures.
 
 use crate::journal::{AcceptedTrigger, VerdictEntry};
 use cellgate_models::policy::Verdict;
@@ -11,13 +11,14 @@ pub(super) struct SimulatedJournal {
     triggers: HashMap<NonZeroU64, Row>,
     /// Accepted triggers without a terminal record, by part and nonce.
     open: HashMap<(u64, u32), NonZeroU64>,
-    /// Acceptances whose caller got an error. They are deleted when the journal is opened again.
+    /// Acceptances that were written although their caller got an error. They are deleted when the journal is opened again, unless
+    /// they have a terminal record by then.
     withdrawn: Vec<NonZeroU64>,
     next_id: u64,
     next_seq: u64,
-    /// The number of acceptances that were deleted.
+    /// The number of acceptances that were deleted so far.
     deleted: u64,
-    /// Triggers whose verdict was written although its caller got an error.
+    /// Triggers whose verdict was written although the caller got an error.
     written_unknown: HashSet<NonZeroU64>,
     /// When the journal is open again.
     closed_until_ms: u64,
@@ -34,13 +35,13 @@ struct Row {
 /// The outcome of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It succeeds.
+    /// The transaction succeeds.
     Good,
-    /// It fails, and the caller learns that nothing was written.
+    /// The transaction fails, and the caller learns that nothing was written.
     NotWritten,
-    /// It was written, but the caller learns only that the outcome is unknown.
+    /// The transaction was written, but the caller learns only that the outcome is unknown.
     UnknownWritten,
-    /// It was not written, and the caller learns only that the outcome is unknown.
+    /// The transaction was not written, but the caller learns only that the outcome is unknown.
     UnknownLost,
 }
 
@@ -119,7 +120,7 @@ impl SimulatedJournal {
         Ok(seq)
     }
 
-    /// Checks that each open trigger belongs to a current life or will be deleted.
+    /// Checks that each open trigger belongs to one of `lives` (part and nonce), or will be deleted.
     pub(super) fn check_open(&self, lives: &[Option<(u64, u32)>]) {
         for (trigger, id) in &self.open {
             assert!(lives.contains(&Some(*trigger)) || self.withdrawn.contains(id), "{trigger:?} is forgotten");
@@ -138,7 +139,7 @@ impl SimulatedJournal {
         }
     }
 
-    /// Whether this trigger was accepted durably. It may have its terminal record already.
+    /// Whether this trigger was accepted durably, with or without a terminal record by now.
     pub(super) fn has_accepted(&self, part: u64, nonce: u32) -> bool {
         self.open.contains_key(&(part, nonce))
             || self.triggers.values().any(|row| (row.trigger.part, row.trigger.nonce) == (part, nonce))

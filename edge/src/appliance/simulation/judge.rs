@@ -1,4 +1,4 @@
-//! The judge of the simulated line: the real logic, and a network that always recognises good and bad parts.
+//! Simulates the judge: the real logic, with a network that always tells good from bad parts.
 
 use super::{LEAD, SimulatedEvent, Simulation};
 use crate::acquire::ImageFile;

@@ -1,4 +1,5 @@
-//! The appliance's `Line` in the simulation: the session, the life of the part in progress, and checks of sent messages.
+//! Simulates the appliance's `Line`: drives the real session and the real life of the part in progress, and checks each message to
+//! the PLC.
 
 use super::journal::Fate;
 use super::judge::is_good;

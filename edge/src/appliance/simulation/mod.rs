@@ -1,12 +1,13 @@
-//! A line in simulated time: the life of a part, the judge's logic and the session with the PLC, without threads and clock. Faults
-//! are injected around them: messages that are lost, late, doubled or reordered, a journal that fails, workers and a PLC that
-//! stall, repeated proofs of the engine, and restarts.
+//! Simulates a production line in simulated time, with the real code for the life of a part, the judge's logic and the session with
+//! the PLC, but without threads and clock. Faults are injected around this code: messages that are lost, late, doubled or reordered,
+//! a journal that fails, supervised threads and a PLC that stall, repeated proofs of the engine, and restarts.
 //!
 //! The simulation checks that
 //!
 //! - each accepted trigger gets exactly one terminal record,
 //! - BUSY follows a durable acceptance,
-//! - a PASS is sent only in time, with health, and with a PASS in the journal for this part and nonce, from the part's own image.
+//! - a PASS is sent only in time and with health, and only if the journal has a PASS for this part and nonce from the part's own
+//!   image.
 
 mod journal;
 mod judge;
@@ -45,23 +46,24 @@ const DEADLINE_MS: u32 = 400;
 /// An event in the appliance or the PLC at a simulated time.
 #[derive(Debug)]
 enum SimulatedEvent {
+    /// The image of this part arrives.
     Image(u64),
     ToJudge(ToJudge),
-    /// The engine's proof ends.
+    /// The engine's proof ends. The value says whether the engine passed.
     Proved(bool),
     Judged {
         number: u64,
         judged: Judged,
     },
     FreeRunning(Judged),
-    /// The journal executes an acceptance.
+    /// The journal stores an acceptance, with this fate. Its answer follows after `answer_ms`.
     Accept {
         number: u64,
         trigger: AcceptedTrigger,
         fate: Fate,
         answer_ms: u64,
     },
-    /// The journal executes a verdict.
+    /// The journal stores a verdict, with this fate. Its answer follows after `answer_ms`.
     Commit {
         number: u64,
         entry: Box<VerdictEntry>,
@@ -113,10 +115,12 @@ struct Simulation {
     epoch: u32,
     /// The counts of refused triggers at the last check.
     refused: Refused,
-    /// The number of parts that passed, and the last of them.
+    /// The number of parts that passed.
     passes: u64,
+    /// The last part that passed.
     passed: u64,
-    /// Scales all faults: an event goes wrong in `of_1000 * fault_rate / 10` of 1,000 cases, with its own `of_1000`.
+    /// Scales all faults. [`Self::goes_wrong`] with `of_1000` is true in `of_1000 * fault_rate / 10` of 1,000 cases: at 10 in
+    /// `of_1000` cases, at 0 never.
     fault_rate: u32,
 }
 
@@ -174,7 +178,7 @@ impl Simulation {
         Health::attest(self.now_ms, &[WorkerProgress { last_ms, allowed_ms: 1 }])
     }
 
-    /// Runs until `parts` lives have begun, then without faults until all are over.
+    /// Runs until `parts` lives have begun, then for 10 s without faults and new parts. By then all lives must be over.
     fn run(&mut self, parts: u64) {
         let most_ms = 10_000 + 5_000 * parts;
         while self.lives < parts {
@@ -200,7 +204,7 @@ impl Simulation {
             SimulatedEvent::Image(part) => {
                 let identity = Some(Identity::of_inode(part));
                 let file = ImageFile { path: format!("{part}.tif").into(), identity, content: Arc::default() };
-                // A second event for a file that was archived meanwhile is not a second image.
+                // A second event for the same part's file, which may have been archived meanwhile, is not a second image.
                 if self.arrived.insert(part) {
                     self.images.insert(file.path.clone());
                 }
@@ -237,7 +241,7 @@ impl Simulation {
         self.journal.check_open(&[trigger_of(self.life.as_ref()), trigger_of(self.free_running.as_ref())]);
     }
 
-    /// Stalls a worker or restarts the appliance, at random.
+    /// Takes the health away for a while, as a stalled thread does, or restarts the appliance, at random.
     fn inject_fault(&mut self) {
         if self.goes_wrong(1) {
             self.unhealthy_until_ms = self.now_ms + self.random.random_range(10..600);
@@ -254,7 +258,7 @@ impl Simulation {
             self.engine = EngineCell::default();
             self.inbox.clear();
             self.journal.restart();
-            // Events within the old process are lost.
+            // Events within the old process are lost. Images, messages to the PLC and the PLC's own actions are outside it.
             self.events.retain(|_, event| {
                 use SimulatedEvent::{Image, Plc, Tick, ToPlc};
                 matches!(event, Image(_) | ToPlc(_) | Plc(_) | Tick)
@@ -271,7 +275,8 @@ fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap()
 }
 
-/// Simulates lines that match by part number with no, some and many faults, and lines with other matching with some faults.
+/// Simulates lines that match by part number with no, some and many faults, and a line of each other kind of matching with some
+/// faults.
 fn simulate(parts: u64, seed: u64) {
     let lines = [
         (Matching::PartId, 0),
@@ -304,7 +309,7 @@ fn each_part_gets_one_record_and_passes_only_on_its_own_stored_pass() {
     (1..=4).for_each(|seed| simulate(3_000, seed));
 }
 
-/// Acceptance: `cargo test --release -p cellgate-edge --lib -- --ignored --nocapture ten_million`.
+/// Full run: `cargo test --release -p cellgate-edge --lib -- --ignored --nocapture ten_million`.
 #[test]
 #[ignore = "takes minutes"]
 fn ten_million_parts_get_one_record_each_and_pass_only_on_their_own_stored_pass() {

@@ -1,4 +1,4 @@
-//! The PLC of the simulated line. It triggers one part after the other over a link with injected faults.
+//! Simulates the PLC. It triggers one part after the other over a link with injected faults.
 
 use super::{DEADLINE_MS, LEAD, SimulatedEvent, Simulation, ms};
 use crate::config::Matching;
@@ -11,13 +11,13 @@ use rand::RngExt as _;
 /// An action of the PLC.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
-    /// It sends its heartbeat.
+    /// The PLC sends its heartbeat.
     Heartbeat,
     /// The next part comes.
     Next,
-    /// It triggers a part.
+    /// The PLC triggers a part.
     Trigger(TriggerRequest),
-    /// It acknowledges a verdict.
+    /// The PLC acknowledges a verdict.
     Acknowledge(Ack),
     /// The part's time is over.
     Over(u64),
@@ -81,7 +81,7 @@ impl Simulation {
             Matching::PartId | Matching::FreeRunning => (0..20, 0..60),
         };
         // Without part numbers, a lost trigger together with a lost image goes unnoticed, and the next image is assigned to the wrong
-        // part. So these faults are injected only when matching by part number.
+        // part. So lost triggers and doubled images are injected only when matching by part number.
         let is_by_number = self.matching == Matching::PartId;
         let triggers = if self.matching == Matching::FreeRunning { 0 } else { 1 + usize::from(self.goes_wrong(30)) };
         for _ in 0..triggers {

@@ -89,7 +89,7 @@ fn a_trigger_while_free_running_is_rejected_at_once() {
     assert!(matches!(&effects[..], [Effect::Reject { number: 1, reason: ReasonCode::NO_IMAGE, .. }]));
 }
 
-/// If several were judged while the journal could not store, their results would be lost.
+/// If several images were judged while the journal could not store, all results but one would be lost.
 #[test]
 fn an_image_without_a_trigger_waits_until_the_previous_one_is_recorded() {
     let start = Instant::now();
@@ -130,7 +130,7 @@ fn events() -> impl Strategy<Value = Vec<LogicEvent>> {
 }
 
 proptest! {
-    /// In any order of events, each image is judged for one part or set aside, once.
+    /// In any order of events, each image is judged once or set aside once, never both.
     #[test]
     fn an_image_is_judged_or_set_aside_once(
         events in events(),
