@@ -6,8 +6,8 @@
 //! The function and its data are the PDU (protocol data unit); unit and CRC surround it.
 //!
 //! The codec is our own because the two libraries that were measured fail on invalid bytes. The RTU server of tokio-modbus 0.17
-//! stops after 21 bytes of noise and answers requests addressed to any unit. rmodbus 0.13 answers unknown functions without checking the CRC, and
-//! with overflow checks it panics on function 16 with a byte count of 255.
+//! stops after 21 bytes of noise and answers requests addressed to any unit. rmodbus 0.13 answers unknown functions without
+//! checking the CRC, and with overflow checks it panics on function 16 with a byte count of 255.
 
 use super::crc16;
 use super::framer::FRAME_MAX;

@@ -1,15 +1,15 @@
 //! Finds frames in received bytes and their arrival times, also in noise.
 //!
 //! Modbus RTU separates frames by silences of 1.5 and 3.5 characters. Serial adapters and operating systems delay bytes for
-//! longer than such a silence. This framer therefore ends a frame as soon as it has the length that its function implies and a right CRC.
-//! Other bytes wait for a [silence](silence_ms). Then the framer looks for a frame of a known function at the end of the bytes,
-//! and last takes all bytes as a frame of an unknown function. The remaining bytes are dropped and counted.
+//! longer than such a silence. This framer therefore ends a frame as soon as it has the length that its function implies and a
+//! right CRC. Other bytes wait for a [silence](silence_ms). Then the framer looks for a frame of a known function at the end
+//! of the bytes, and last takes all bytes as a frame of an unknown function. The remaining bytes are dropped and counted.
 //!
 //! | a request that comes | is found |
 //! |---|---|
 //! | after a silence | at once, whatever came before the silence |
 //! | directly after noise of any length | at the next silence; the last [`FRAME_MAX`] bytes are kept |
-//! | directly after noise, and a CRC matches by chance | not; the chance is 1 in 65,536 for each length that the noise can imply |
+//! | directly after noise, and a CRC matches by chance | not; 1 chance in 65,536 for each length that noise can stand for |
 //!
 //! A CRC can match by chance for noise followed by the request's first bytes, or for the request's last bytes alone. Only that
 //! one request is lost: its client waits for an answer, so the next request comes after a silence.

@@ -11,8 +11,8 @@ pub const VERSION: u16 = 2;
 /// Input register 1: the letters `Cg`. It distinguishes a wrong unit or offset from a wrong value.
 pub const MAGIC: u16 = 0x4367;
 
-/// How many registers a snapshot has. They are input registers from address 0. They are also read-only holding registers from address 0,
-/// for clients that use function 03 or 23.
+/// How many registers a snapshot has. They are input registers from address 0. They are also read-only holding registers from
+/// address 0, for clients that use function 03 or 23.
 pub const SNAPSHOT_REGISTERS: usize = SNAPSHOT_COUNT as usize;
 /// [`SNAPSHOT_REGISTERS`] as a `u16`, the type of the count in a request.
 pub const SNAPSHOT_COUNT: u16 = 32;

@@ -271,8 +271,8 @@ impl ModbusPlc {
         match &mut self.device {
             Some(device) if device.boot_epoch == shown.epoch => {
                 let older = shown.heartbeat.wrapping_sub(device.heartbeat).cast_signed() < 0;
-                // An older counter means a delayed, outdated answer. After a silence the counter may have advanced by any number,
-                // so a comparison proves nothing.
+                // An older counter means a delayed, outdated answer. After a silence the counter may have advanced by any
+                // number, so a comparison proves nothing.
                 if older && device.is_heard(now_ms) {
                     return self.drop_answer();
                 }

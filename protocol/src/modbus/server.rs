@@ -1,7 +1,7 @@
 //! The server: answers one request at a time.
 //!
-//! It does not answer a frame with a wrong CRC or a request to another unit. Nor does it answer or execute a broadcast: a command
-//! to several devices at once is most likely a mistake. Every other request gets registers or an exception.
+//! It does not answer a frame with a wrong CRC or a request to another unit. Nor does it answer or execute a broadcast: a
+//! command to several devices at once is most likely a mistake. Every other request gets registers or an exception.
 //!
 //! A write has an effect on all of its registers or on none. A write to the last register of the command block closes the
 //! block, and the server checks the block only then. An invalid block gets [`Exception::IllegalValue`] and leaves all registers
@@ -180,7 +180,8 @@ impl Server {
                 }
                 is_new
             }
-            // Repeating an acknowledgement is harmless. If it came too late before, it must count when its record is shown again.
+            // Repeating an acknowledgement is harmless. If it came too late before, it must count when its record is shown
+            // again.
             Command::Acknowledge { .. } => true,
             Command::Clear { nonce } => self.last_clear.replace(nonce) != Some(nonce),
         };

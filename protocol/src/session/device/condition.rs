@@ -6,8 +6,8 @@ pub struct DeviceSessionConfig {
     /// The device's number.
     pub device: u32,
     /// The number of this start, from the device's journal. It increases with each start, is never used twice and is never 0. A
-    /// new journal must not begin at 1, because a PLC may remember starts from the previous journal. The number can begin at the
-    /// current time.
+    /// new journal must not begin at 1, because a PLC may remember starts from the previous journal. The number can begin at
+    /// the current time.
     pub boot_epoch: u32,
     /// The wait before a verdict is repeated, computed by [`crate::session::repeat::first_wait_ms`].
     pub first_wait_ms: u64,
