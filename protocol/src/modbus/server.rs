@@ -5,8 +5,7 @@
 //!
 //! A write has an effect on all of its registers or on none. A write to the last register of the command block closes the
 //! block, and the server checks the block only then. An invalid block gets [`Exception::IllegalValue`] and leaves all registers
-//! unchanged. A client that can only write single registers therefore must write the block's last register
-//! last.
+//! unchanged. A client that can only write single registers must therefore write the block's last register after the others.
 
 use super::codec::{CountError, Exception, FrameBuffer, Request, Response, open};
 use super::command::{Command, CommandBlock, CommandRegisters};
