@@ -1,7 +1,7 @@
 //! Flips bits of a VERDICT frame and counts how often the result is accepted as a frame. No result may be accepted.
 //!
 //! `cargo run --release -p cellgate-protocol --example flips -- --random N --seed S` tries all flips of 1, 2 and 3 bits, then N
-//! random ones of 4 and 5 bits (half each, 10^8 by default). The exit status is 1 if a result was accepted.
+//! random flips (10^8 by default), half of them of 4 bits and half of 5 bits. The exit status is 1 if a result was accepted.
 
 use cellgate_test_line::{flips, random};
 use std::{process::ExitCode, time::Instant};

@@ -1,7 +1,7 @@
-//! A large run of the simulated production line.
+//! Simulates many parts on a production line with every fault.
 //!
-//! `cargo run --release -p cellgate-protocol --example line -- --profile native|modbus --cycles N --seed S`. The exit status is 1
-//! if a PASS was false or a part did not have exactly one terminal record.
+//! `cargo run --release -p cellgate-protocol --example line -- --profile native|modbus --cycles N --seed S`. The exit status
+//! is 1 if a PASS was false or a part did not have exactly one terminal record.
 
 use cellgate_test_line::line::{Faults, Line, profile::Profile};
 use std::{process::ExitCode, time::Instant};

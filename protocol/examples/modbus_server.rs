@@ -1,8 +1,8 @@
 //! A simulated device on a serial port or a pseudo-terminal, to try a Modbus client with.
 //!
-//! `cargo run -p cellgate-protocol --example modbus_server -- PORT [UNIT]`. The port must already be in raw mode. The session and
-//! the registers are the real ones. Each part gets a verdict after 30 ms, which depends on its number modulo 3: 0 is PASS, 1 is
-//! REVIEW, 2 is REJECT. Every verdict has the flag "simulated".
+//! `cargo run -p cellgate-protocol --example modbus_server -- PORT [UNIT]`. The port must already be in raw mode. The session
+//! and the registers are the real ones. Each part gets a verdict after 30 ms, which depends on its number modulo 3: 0 is PASS,
+//! 1 is REVIEW, 2 is REJECT. Every verdict has the flag "simulated".
 
 use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;

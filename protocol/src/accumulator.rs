@@ -1,4 +1,4 @@
-//! Bytes to frames: splits a byte stream at its delimiters and resynchronises after noise.
+//! Finds frames in a byte stream: splits it at its delimiters and resynchronises after noise.
 
 use crate::{
     frame::{self, FrameError, Header, Message},
@@ -10,7 +10,8 @@ use heapless::Vec;
 #[derive(Debug, Default)]
 pub struct Accumulator {
     buffer: Vec<u8, MAX_STUFFED>,
-    /// More bytes than the longest frame came since the last delimiter. All bytes up to the next one are dropped.
+    /// More bytes than the longest frame came since the last delimiter. All bytes up to the next delimiter are
+    /// dropped.
     overlong: bool,
     resyncs: u32,
 }
@@ -20,7 +21,7 @@ pub struct Accumulator {
 pub struct Fed<'a, M> {
     /// A frame, or why the bytes between two delimiters are not a frame. `None` if no delimiter came.
     pub frame: Option<Result<(Header, M), FrameError>>,
-    /// The bytes after the frame. Feed them again.
+    /// The bytes after the frame, not consumed yet. Feed them in the next call.
     pub rest: &'a [u8],
 }
 

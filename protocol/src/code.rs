@@ -1,12 +1,12 @@
-//! Verdict codes, chosen so that a few flipped bits never turn one code into another.
+//! Defines the verdict codes. They are chosen so that a few flipped bits never turn one code into another.
 //!
-//! A code travels as a raw integer. An unknown code is a REJECT; it does not make a frame malformed. PASS and REJECT differ
-//! in all bits. REVIEW differs from both in half of them.
+//! A verdict code travels as a raw integer. An unknown code is a REJECT; it does not make a frame malformed. PASS and REJECT
+//! differ in all bits. REVIEW differs from PASS in half of the bits and from REJECT in the other half.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// What the gate does with a part.
+/// A verdict on a part. It tells the gate what to do with the part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WireVerdict {
     /// The part is good.
@@ -78,11 +78,11 @@ pub const REGISTER_REJECT: u16 = 0xA569;
 pub struct VerdictCode(#[serde(with = "postcard::fixint::le")] pub u32);
 
 impl VerdictCode {
-    /// PASS.
+    /// The code of PASS.
     pub const PASS: Self = Self(0x5AC3_96E1);
-    /// REVIEW. It differs from PASS and from REJECT in 16 bits.
+    /// The code of REVIEW. It differs from PASS and from REJECT in 16 bits.
     pub const REVIEW: Self = Self(0x5533_9911);
-    /// REJECT. It differs from PASS in all 32 bits.
+    /// The code of REJECT. It differs from PASS in all 32 bits.
     pub const REJECT: Self = Self(0xA53C_691E);
 
     /// The verdict of the code. Any unknown value is a REJECT.

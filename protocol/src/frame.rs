@@ -74,7 +74,7 @@ pub enum FrameError {
     },
     /// The payload does not have the layout of its type: it is too short, or bytes remain after it.
     Payload,
-    /// Encoding the same content gives other bytes.
+    /// Encoding the content of the frame again gives other bytes than the frame has.
     Canon,
 }
 
@@ -188,7 +188,7 @@ impl Payload for ToPlc {
 /// Callers can encode messages of both directions, but only a session can make a [`ToPlc::Verdict`].
 ///
 /// # Errors
-/// [`FrameError::Length`] if the payload is longer than [`MAX_PAYLOAD`]. No message of this version is.
+/// [`FrameError::Length`] if the payload is longer than [`MAX_PAYLOAD`]. No message of this version has such a payload.
 pub fn encode<'a, M: Message>(
     header: &Header,
     message: &M,

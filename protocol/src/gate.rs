@@ -17,11 +17,11 @@ pub struct Claim {
     pub crc_right: bool,
     /// Is the complement the inverted code, in the width of the profile?
     pub complement_right: bool,
-    /// The part.
+    /// The number of the part that the verdict is for.
     pub part_id: u64,
     /// The nonce of the trigger that the verdict answers.
     pub nonce: u32,
-    /// The verdict.
+    /// The verdict code.
     pub code: VerdictCode,
     /// The reason of the verdict.
     pub reason: ReasonCode,
@@ -50,16 +50,16 @@ impl From<&VerdictMessage> for Claim {
     }
 }
 
-/// What the PLC knows without the verdict.
+/// What the PLC knows itself, without the received verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known<'a> {
-    /// The part in front of the gate.
+    /// The number of the part in front of the gate.
     pub part_id: u64,
     /// The nonce of its trigger.
     pub nonce: u32,
     /// The time allowed for the part, in milliseconds from its first trigger.
     pub deadline_ms: u32,
-    /// Milliseconds since the PLC first sent that trigger, by its own clock.
+    /// Milliseconds since the part's first trigger, by the PLC's clock.
     pub elapsed_ms: u64,
     /// Milliseconds since the device's heartbeat last changed, by the PLC's clock. `u64::MAX` if it never changed.
     pub heartbeat_age_ms: u64,

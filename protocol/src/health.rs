@@ -1,13 +1,13 @@
-//! Health: a short-lived token. Without it the session sends no PASS.
+//! Defines [`Health`], a short-lived token. Without this token the session sends no PASS.
 
 use crate::limits::HEALTH_VALID_MS;
 
-/// The last sign of progress of one worker of the appliance, for example the judge or the journal.
+/// The last sign of progress of one worker: a supervised thread of the appliance, for example the judge or the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerProgress {
     /// When the worker last reported progress. An idle worker reports too.
     pub last_ms: u64,
-    /// The longest time without a report. The sum of this and [`HEALTH_VALID_MS`] must be less than
+    /// The longest time between two reports of a live worker. The sum of this time and [`HEALTH_VALID_MS`] must be less than
     /// [`crate::limits::DEVICE_STALE_MS`], so that the PLC notices a stopped worker in time.
     pub allowed_ms: u64,
 }

@@ -27,13 +27,14 @@ pub const PLC_SILENT_MS: u64 = 500;
 /// The PLC rejects when the device's heartbeat has not changed for longer than this.
 pub const DEVICE_STALE_MS: u64 = 300;
 
-/// The time that a PLC and its gateway may need to answer. The first repetition waits for it and two frame times.
+/// The time that a PLC and its gateway may need to answer. A message is repeated after this
+/// time plus two frame times at the earliest.
 pub const PLC_SCAN_MS: u64 = 50;
 
 /// The longest wait between two repetitions.
 pub const MAX_REPEAT_MS: u64 = 250;
 
-/// The validity of a health token. The sum of this and the time that a worker may stand still must be less than
+/// How long a health token is valid. The sum of this time and the time that a worker may stand still must be less than
 /// [`DEVICE_STALE_MS`].
 pub const HEALTH_VALID_MS: u64 = 100;
 

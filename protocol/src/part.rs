@@ -99,7 +99,7 @@ impl Ticket {
 pub struct Trigger(pub(crate) Ticket);
 
 impl Trigger {
-    /// The part.
+    /// The part's number.
     #[must_use]
     pub fn part_id(&self) -> u64 {
         self.0.part_id
@@ -118,18 +118,18 @@ impl Trigger {
     }
 }
 
-/// The application's result for a part.
+/// The result of judging a part, from the caller of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     /// The verdict.
     pub verdict: WireVerdict,
     /// The reason of the verdict.
     pub reason: ReasonCode,
-    /// The score.
+    /// The score, or [`ScoreE4::NONE`].
     pub score: ScoreE4,
-    /// The model that judged.
+    /// The model that judged, or [`DigestStart::NONE`].
     pub model: DigestStart,
-    /// The image that was judged.
+    /// The image that was judged, or [`DigestStart::NONE`].
     pub image: DigestStart,
     /// The flags of the verdict.
     pub flags: Flags,
@@ -153,13 +153,13 @@ impl Outcome {
 /// The entry that the journal must store before a verdict is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartEntry {
-    /// The part.
+    /// The part's number.
     pub part_id: u64,
-    /// The nonce of its trigger.
+    /// The nonce of the part's trigger.
     pub nonce: u32,
-    /// The boot epoch in which it was judged.
+    /// The boot epoch in which the part was judged.
     pub boot_epoch: u32,
-    /// The result.
+    /// The result of judging the part.
     pub outcome: Outcome,
 }
 
@@ -200,7 +200,7 @@ impl Committed {
         self.verdict_seq
     }
 
-    /// The message if it is sent now. The session decides whether it may be sent.
+    /// The VERDICT message with its age at `now_ms`. The session decides whether the message may be sent.
     pub(crate) fn message(&self, now_ms: u64) -> VerdictMessage {
         let Pending { ticket, outcome } = &self.pending;
         let code = outcome.verdict.code();

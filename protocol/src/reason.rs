@@ -1,7 +1,7 @@
 //! Reasons: why a verdict is what it is, and why a trigger was refused. `REASONS.md` has the same table for integrators.
 //!
-//! A reason travels as a raw 16-bit integer. An unknown one is shown as its number. Numbers are only appended and never used
-//! again; 0x0105 and 0x020D had a meaning once and stay unused.
+//! A reason travels as a raw 16-bit integer. An unknown reason is shown as its number. New numbers are only appended. A number
+//! that was removed gets no new meaning, so 0x0105 and 0x020D stay unused.
 //!
 //! | codes | belong to |
 //! |---|---|
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct ReasonCode(#[serde(with = "postcard::fixint::le")] pub u16);
 
-/// What carries a reason.
+/// What may carry a reason: a verdict, a refusal or a decision of the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A PASS.
@@ -29,14 +29,14 @@ pub enum Role {
     Reject,
     /// A refusal of a trigger, which then gets no verdict.
     Refusal,
-    /// A refusal of a trigger, or a REJECT.
+    /// A refusal of a trigger, or a REJECT: both may carry the reason.
     RefusalOrReject,
     /// A decision of the PLC's gate. The device never sends it.
     Gate,
 }
 
 impl Role {
-    /// The verdict that carries the reason. `None` if no verdict of the device does.
+    /// The verdict that carries the reason. `None` if no verdict of the device carries it.
     #[must_use]
     pub const fn verdict(self) -> Option<WireVerdict> {
         match self {
@@ -103,7 +103,8 @@ reasons! {
     Reject IMAGE_UNREADABLE = 0x0005;
     /// REJECT: the image's bytes are not a valid TIFF.
     Reject IMAGE_MALFORMED = 0x0006;
-    /// REJECT: the TIFF is not a radiograph: one grey channel, unsigned, 9 to 16 bits, one plane.
+    /// REJECT: the TIFF is not a radiograph, which must have one plane and one grey channel with unsigned levels of 9 to 16
+    /// bits.
     Reject IMAGE_UNSUPPORTED = 0x0007;
     /// REJECT: the image is larger, or takes longer to decode, than the limits allow.
     Reject IMAGE_OVER_LIMIT = 0x0008;
@@ -134,7 +135,7 @@ reasons! {
     Refusal DEADLINE_INVALID = 0x010B;
     /// Refusal: the part's deadline is over.
     Refusal EXPIRED = 0x010C;
-    /// REJECT: a fault of the appliance without a reason of its own.
+    /// REJECT: a fault of the appliance that no other reason describes.
     Reject INTERNAL = 0x010D;
     /// Refusal: the trigger names another start of the appliance. Modbus registers only: a native frame of another start never
     /// reaches the session.

@@ -1,4 +1,4 @@
-//! The score on the link.
+//! Converts the score to the integer that travels on the link.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// The appliance's state. The numbers are those of OPC 40100-1. 4 and all from 8 are unused.
+/// The appliance's state. The numbers are those of OPC 40100-1. All other numbers are unused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum DeviceState {

@@ -20,7 +20,8 @@ pub struct TriggerRequest {
     /// The part's number.
     #[serde(with = "postcard::fixint::le")]
     pub part_id: u64,
-    /// A number that is never used twice. It distinguishes this trigger from any other of the same part.
+    /// A number that is never used twice. It distinguishes this trigger from any other trigger of
+    /// the same part.
     #[serde(with = "postcard::fixint::le")]
     pub nonce: u32,
     /// The remaining time of the part in milliseconds, 1..=[`crate::limits::MAX_DEADLINE_MS`].
@@ -31,17 +32,17 @@ pub struct TriggerRequest {
 /// Acknowledges a VERDICT or a RECORD and echoes its number, part and code. It does not carry the gate's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
-    /// The number of the verdict.
+    /// The number of the verdict in the device's journal.
     #[serde(with = "postcard::fixint::le")]
     pub verdict_seq: u64,
-    /// The part.
+    /// The part's number.
     #[serde(with = "postcard::fixint::le")]
     pub part_id: u64,
-    /// The verdict.
+    /// The verdict code.
     pub code: VerdictCode,
 }
 
-/// The PLC is alive.
+/// Shows that the PLC is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlcHeartbeat {
     /// Increases by one with each heartbeat, wrapping.

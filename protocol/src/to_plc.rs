@@ -25,7 +25,7 @@ pub struct HelloAck {
 /// The trigger was accepted: the part gets exactly one verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Busy {
-    /// The part.
+    /// The part's number.
     #[serde(with = "postcard::fixint::le")]
     pub part_id: u64,
     /// The trigger's nonce.
@@ -36,7 +36,7 @@ pub struct Busy {
 /// The trigger was refused, or its verdict cannot be stored: no verdict follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nak {
-    /// The part.
+    /// The part's number.
     #[serde(with = "postcard::fixint::le")]
     pub part_id: u64,
     /// The trigger's nonce.
@@ -97,7 +97,7 @@ pub struct VerdictMessage {
 }
 
 impl VerdictMessage {
-    /// The part.
+    /// The part's number.
     #[must_use]
     pub const fn part_id(&self) -> u64 {
         self.part_id
@@ -115,7 +115,7 @@ impl VerdictMessage {
         self.verdict_seq
     }
 
-    /// The verdict.
+    /// The verdict code.
     #[must_use]
     pub const fn code(&self) -> VerdictCode {
         self.code
@@ -174,32 +174,33 @@ impl Origin {
     pub const UNKNOWN: Self = Self(0);
     /// The part's deadline was over before the verdict was acknowledged.
     pub const LATE: Self = Self(1);
-    /// A PASS, but a worker stood still, the store had failed or the PLC was silent when it was to be sent.
+    /// A PASS that could not be sent as a verdict, because a worker stood still, the journal could not store verdicts or the
+    /// PLC was silent.
     pub const UNHEALTHY: Self = Self(2);
     /// Replayed from the journal after a restart.
     pub const REPLAY: Self = Self(3);
     /// Judged without a trigger.
     pub const FREE_RUNNING: Self = Self(4);
-    /// Already acknowledged. Only shown in registers, never sent.
+    /// The verdict was already acknowledged. Only registers show such a record; it is never sent.
     pub const DELIVERED: Self = Self(5);
 }
 
 /// RECORD: a verdict for information only. The PLC must not act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The part.
+    /// The part's number.
     #[serde(with = "postcard::fixint::le")]
     pub part_id: u64,
-    /// The nonce of its trigger. 0 if there was no trigger.
+    /// The nonce of the part's trigger. 0 if there was no trigger.
     #[serde(with = "postcard::fixint::le")]
     pub nonce: u32,
     /// The journal's number of the verdict.
     #[serde(with = "postcard::fixint::le")]
     pub verdict_seq: u64,
-    /// The boot epoch in which it was judged.
+    /// The boot epoch in which the part was judged.
     #[serde(with = "postcard::fixint::le")]
     pub boot_epoch: u32,
-    /// The verdict.
+    /// The verdict code.
     pub code: VerdictCode,
     /// The reason of the verdict.
     pub reason: ReasonCode,
@@ -211,17 +212,17 @@ pub struct Record {
     pub image: DigestStart,
     /// The flags of the verdict.
     pub flags: Flags,
-    /// Why it is a record.
+    /// Why the verdict is a record.
     pub origin: Origin,
 }
 
-/// The device is alive, with its state.
+/// Shows that the device is alive, and its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceHeartbeat {
     /// Increases by one with each heartbeat, wrapping, but only while every worker makes progress.
     #[serde(with = "postcard::fixint::le")]
     pub counter: u32,
-    /// The state.
+    /// The device's state.
     pub state: StateCode,
     /// The status bits.
     pub status: Status,

@@ -5,7 +5,7 @@
 //!
 //! | version | increases when | effect of a difference |
 //! |---|---|---|
-//! | [`WIRE`] | the header, the framing, HELLO, HELLO_ACK or ERROR changes | a side drops the other's frames |
+//! | [`WIRE`] | the header, the framing, HELLO, HELLO_ACK or ERROR changes | each side drops the other side's frames |
 //! | [`SCHEMA`] | a message, a field or the meaning of a code is added | HELLO carries it, so no link opens |
 
 /// The version in the first byte of every frame.

@@ -1,4 +1,4 @@
-//! The device's end of a native link.
+//! The device's end of a native link: carries a [`DeviceSession`] in frames.
 
 use super::{Counters, Open, Output};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 use heapless::Deque;
 
-/// The least time between two ERROR/INCOMPATIBLE, so that two sides cannot answer each other's errors without end.
+/// The least time between two messages ERROR/INCOMPATIBLE, so that two sides cannot answer each other's errors without end.
 const INCOMPATIBLE_EVERY_MS: u64 = 1_000;
 
 /// A [`DeviceSession`] behind frames. After each input, and at least every 10 ms, call [`DeviceLink::poll`] until it
@@ -25,7 +25,7 @@ pub struct DeviceLink {
     accumulator: Accumulator,
     open: Option<Open>,
     sent: u32,
-    /// HELLO_ACK and ERROR, each with its link id.
+    /// Waiting answers of the link itself (HELLO_ACK and ERROR), each with its link id.
     answers: Deque<(u32, ToPlc), 4>,
     incompatible_sent_ms: Option<u64>,
     counters: Counters,
@@ -102,7 +102,7 @@ impl DeviceLink {
             match (self.session.poll(now_ms, health)?, self.open) {
                 (DeviceAction::Event(event), _) => return Some(Output::Event(event)),
                 (DeviceAction::Send(message), Some(open)) => break (open.link_id, message),
-                // No link is open. The session repeats a verdict; the application replays a record.
+                // No link is open, so the message is dropped. The session will repeat a verdict, and the caller a record.
                 (DeviceAction::Send(_), None) => {}
             }
         };

@@ -1,5 +1,5 @@
-//! The native profile: a session behind frames. The PLC's HELLO opens a link. Both sides drop frames of another link, of
-//! another boot epoch, and frames that are not newer than the last.
+//! The native profile: carries a session in frames. The PLC's HELLO opens a link. Both sides drop frames of another link or
+//! boot epoch, and frames that are not newer than the last accepted one.
 
 pub mod device;
 pub mod plc;
@@ -11,7 +11,8 @@ use crate::frame::Header;
 pub struct Counters {
     /// Valid frames received.
     pub frames: u32,
-    /// Valid frames that were dropped: of another link or boot epoch, or not newer than the last.
+    /// Valid frames that were dropped: of another link or boot epoch, not newer than the last accepted frame, or with an `ack`
+    /// for a frame that was never sent.
     pub dropped: u32,
     /// Frames of another version.
     pub incompatible: u32,
@@ -23,7 +24,7 @@ pub struct Counters {
 #[derive(Debug, Clone, Copy)]
 struct Open {
     link_id: u32,
-    /// The newest `seq` received.
+    /// The newest `seq` that was accepted.
     received: u32,
 }
 

@@ -1,4 +1,4 @@
-//! The PLC's end of a native link.
+//! The PLC's end of a native link: carries a [`PlcSession`] in frames.
 
 use super::{Counters, Open, Output};
 use crate::{
@@ -24,14 +24,14 @@ pub struct Ends {
     pub device: Option<u32>,
     /// The link id of the first link. It must differ at each start of the PLC. Later links count up from it.
     pub first_link_id: u32,
-    /// The wait before HELLO is repeated: [`crate::session::repeat::first_wait_ms`].
+    /// The wait before HELLO is repeated, computed by [`crate::session::repeat::first_wait_ms`].
     pub first_wait_ms: u64,
 }
 
 /// The stage of the link.
 #[derive(Debug)]
 enum LinkStage {
-    /// HELLO is repeated.
+    /// HELLO is repeated until the device answers.
     Calling(Repeat),
     /// HELLO_ACK came from the device in this boot epoch.
     Open { boot_epoch: u32, heard_ms: u64 },
@@ -126,7 +126,8 @@ impl PlcLink {
             match (self.session.poll(now_ms)?, &self.stage) {
                 (PlcAction::Event(event), _) => return Some(Output::Event(event)),
                 (PlcAction::Send(message), LinkStage::Open { .. }) => break message,
-                // No link is open. The session repeats a trigger; the device repeats an unacknowledged verdict.
+                // No link is open, so the message is dropped. The session will repeat a trigger, and the device will repeat a
+                // verdict that was not acknowledged.
                 (PlcAction::Send(_), LinkStage::Calling(_)) => {}
             }
         };

@@ -1,13 +1,13 @@
-//! Requests, responses and exceptions as bytes, for both sides (Modbus Application Protocol V1.1b3, sections 6.3, 6.4,
-//! 6.6, 6.12, 6.17 and 7).
+//! Encodes and decodes requests, responses and exceptions, for both sides (Modbus Application Protocol V1.1b3, sections 6.3,
+//! 6.4, 6.6, 6.12, 6.17 and 7).
 //!
 //! The codec knows only the five functions of the profile: 03 read holding registers, 04 read input registers, 06 write one
 //! register, 16 write registers, 23 write and read registers. It checks a frame in a fixed order: CRC, unit, function, lengths.
 //! The function and its data are the PDU (protocol data unit); unit and CRC surround it.
 //!
 //! The codec is our own because the two libraries that were measured fail on invalid bytes. The RTU server of tokio-modbus 0.17
-//! stops after 21 bytes of noise and answers every unit. rmodbus 0.13 answers unknown functions without checking the CRC, and
-//! with overflow checks it panics on function 16 with a byte count of 255.
+//! stops after 21 bytes of noise and answers requests addressed to any unit. rmodbus 0.13 answers unknown functions without
+//! checking the CRC, and with overflow checks it panics on function 16 with a byte count of 255.
 
 use super::crc16;
 use super::framer::FRAME_MAX;
@@ -28,28 +28,28 @@ pub type FrameBuffer = [u8; FRAME_MAX];
 /// A request of a client. Addresses are those on the link, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// Function 03.
+    /// Function 03: reads holding registers.
     ReadHolding {
         /// The first register.
         address: u16,
-        /// How many, 1 to [`READ_MAX`].
+        /// How many registers, 1 to [`READ_MAX`].
         count: u16,
     },
-    /// Function 04.
+    /// Function 04: reads input registers.
     ReadInput {
         /// The first register.
         address: u16,
-        /// How many, 1 to [`READ_MAX`].
+        /// How many registers, 1 to [`READ_MAX`].
         count: u16,
     },
-    /// Function 06.
+    /// Function 06: writes one holding register.
     WriteSingle {
         /// The register.
         address: u16,
         /// Its new value.
         value: u16,
     },
-    /// Function 16.
+    /// Function 16: writes holding registers.
     WriteMultiple {
         /// The first register.
         address: u16,
@@ -60,7 +60,7 @@ pub enum Request<'a> {
     ReadWrite {
         /// The first register to read.
         read_address: u16,
-        /// How many to read, 1 to [`READ_MAX`].
+        /// How many registers to read, 1 to [`READ_MAX`].
         read_count: u16,
         /// The first register to write.
         write_address: u16,
@@ -69,7 +69,7 @@ pub enum Request<'a> {
     },
 }
 
-/// Why a server refuses a request, with the code of its answer.
+/// Why a server refuses a request. The number is the exception code in its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exception {
@@ -84,23 +84,24 @@ pub enum Exception {
 /// A response of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Response<'a> {
-    /// To functions 03, 04 and 23.
+    /// The answer to functions 03, 04 and 23: the registers that were read.
     Registers(Registers<'a>),
-    /// To function 06: a copy of the request.
+    /// The answer to function 06: a copy of the request.
     WrittenSingle {
         /// The register.
         address: u16,
         /// Its new value.
         value: u16,
     },
-    /// To function 16.
+    /// The answer to function 16.
     WrittenMultiple {
         /// The first register.
         address: u16,
-        /// How many.
+        /// How many registers were written.
         count: u16,
     },
-    /// To any function. The code is raw, because a server may use codes that this crate does not know.
+    /// A refusal of any function, with the exception code. The code is raw, because a server may use codes that this crate does
+    /// not know.
     Exception(u8),
 }
 
@@ -109,15 +110,15 @@ pub enum Response<'a> {
 pub enum ResponseError {
     /// The CRC is wrong, or the frame is too short to have one.
     Crc,
-    /// It comes from this other unit.
+    /// The frame comes from this other unit.
     Unit(u8),
-    /// It answers this other function.
+    /// The frame answers this other function.
     Function(u8),
-    /// Its length does not fit the request, or it names other registers.
+    /// The frame's length does not fit the request, or the frame names other registers.
     Mismatch,
 }
 
-/// A request or response cannot be written as a frame: it has more registers than its function allows, or 0.
+/// A request or response cannot be written as a frame: it has no registers, or more than its function allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountError;
 
@@ -261,7 +262,7 @@ impl<'a> Response<'a> {
     /// Writes the frame that answers `function` into `out` and returns its bytes.
     ///
     /// # Errors
-    /// [`CountError`] for more registers than a response can have, or 0.
+    /// [`CountError`] for no registers, or more than a response can have.
     pub fn encode<'b>(&self, unit: u8, function: u8, out: &'b mut FrameBuffer) -> Result<&'b [u8], CountError> {
         let function = if let Self::Exception(_) = self { function | 0x80 } else { function };
         let mut frame = Writer::new(out, unit, function);

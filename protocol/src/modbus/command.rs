@@ -21,20 +21,20 @@ pub enum Command {
     None,
     /// 1: judge this part.
     Trigger {
-        /// The part. The verdict repeats it.
+        /// The part's number. The verdict repeats it.
         part_id: u64,
         /// A number that differs from the previous trigger's. The verdict repeats it.
         nonce: u16,
-        /// The device's boot epoch, as read when the part came.
+        /// The device's boot epoch, as the PLC read it when the part came.
         epoch: u32,
     },
     /// 2: the PLC received this verdict.
     Acknowledge {
-        /// The verdict's part.
+        /// The number of the verdict's part.
         part_id: u64,
-        /// The verdict's nonce.
+        /// The nonce that the verdict repeats.
         nonce: u16,
-        /// The verdict's number.
+        /// The verdict's number in the device's journal, low 32 bits.
         sequence: u32,
     },
     /// 3: clear the overrun bit.
@@ -47,13 +47,13 @@ pub enum Command {
 /// The content of the command block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommandBlock {
-    /// Changes at least every 500 ms while the PLC runs.
+    /// The PLC's heartbeat: changes every 100 ms while the PLC runs. The device holds if it has not changed for 500 ms.
     pub heartbeat: u16,
     /// The command.
     pub command: Command,
 }
 
-/// Why a block has no effect.
+/// Why a command block is invalid and has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandError {
     /// The CRC-32C is wrong.

@@ -23,7 +23,7 @@ use crate::{
 use heapless::{Deque, Vec};
 
 /// A [`DeviceSession`] behind registers. After each input, and at least every 10 ms, call [`ModbusDevice::poll`] until it
-/// returns `None`. It answers requests; a request that follows noise is answered when the link was silent.
+/// returns `None`. It answers requests. If a request comes directly after noise, the answer waits for a silence on the link.
 #[derive(Debug)]
 pub struct ModbusDevice {
     session: DeviceSession,
@@ -39,7 +39,7 @@ pub struct ModbusDevice {
 /// The most commands in the input of one poll.
 const COMMANDS: usize = 8;
 
-/// Bytes kept between two polls: one complete request after the rest of another.
+/// Bytes kept between two polls: the end of one request, and a complete request after it.
 const RECEIVED: usize = 2 * FRAME_MAX;
 
 /// What the registers report about a part.
@@ -52,7 +52,7 @@ enum PartReport {
         /// The record waits for its acknowledgement.
         waits: bool,
     },
-    /// The refusal of its trigger.
+    /// The refusal of the part's trigger.
     Refused(Nak),
 }
 
@@ -91,8 +91,8 @@ impl ModbusDevice {
         self.received_ms = now_ms;
     }
 
-    /// When to call [`ModbusDevice::poll`] next if no byte comes before: a request after noise ends with a silence. `None` if no
-    /// bytes wait. A caller that polls every 10 ms does not need this; its answers are at most 10 ms later.
+    /// When to call [`ModbusDevice::poll`] next if no byte comes before, because a request after noise ends with a silence.
+    /// `None` if no bytes wait. A caller that polls every 10 ms does not need this; its answers are at most 10 ms later.
     #[must_use]
     pub fn poll_at_ms(&self) -> Option<u64> {
         if self.received.is_empty() { self.link.poll_at_ms() } else { Some(self.received_ms) }
@@ -196,8 +196,8 @@ impl ModbusDevice {
         shown
     }
 
-    /// The report with the highest priority. The open part comes first. A record that waits for its acknowledgement comes before
-    /// one that does not.
+    /// The report with the highest priority: the open part, a record from the journal, a refusal, the last part's record. The
+    /// last part's record comes first while it waits for its acknowledgement.
     fn part_report(&self, session: &SessionSnapshot) -> Option<PartReport> {
         if let Some(verdict) = session.verdict {
             return Some(PartReport::Verdict(verdict));
@@ -241,7 +241,7 @@ impl ModbusDevice {
         }
     }
 
-    /// The acknowledgement that the registers wait for, and its nonce.
+    /// The acknowledgement that the registers wait for, and the nonce that the PLC must name with it.
     fn awaited(&mut self, now_ms: u64, health: Option<&Health>) -> Option<(Ack, u32)> {
         let session = self.session.snapshot(now_ms, health);
         let ack = |verdict_seq, part_id, code: VerdictCode| Ack { verdict_seq, part_id, code };

@@ -1,18 +1,18 @@
-//! Bytes and their times to frames, also in noise.
+//! Finds frames in received bytes and their arrival times, also in noise.
 //!
 //! Modbus RTU separates frames by silences of 1.5 and 3.5 characters. Serial adapters and operating systems delay bytes for
-//! longer than that. This framer therefore ends a frame as soon as it has the length that its function implies and a right CRC.
-//! Other bytes wait for a [silence](silence_ms). Then the framer looks for a frame of a known function at the end of the bytes,
-//! and last takes all bytes as a frame of an unknown function. Remaining bytes are dropped and counted.
+//! longer than such a silence. This framer therefore ends a frame as soon as it has the length that its function implies and a
+//! right CRC. Other bytes wait for a [silence](silence_ms). Then the framer looks for a frame of a known function at the end
+//! of the bytes, and last takes all bytes as a frame of an unknown function. The remaining bytes are dropped and counted.
 //!
 //! | a request that comes | is found |
 //! |---|---|
 //! | after a silence | at once, whatever came before the silence |
 //! | directly after noise of any length | at the next silence; the last [`FRAME_MAX`] bytes are kept |
-//! | directly after noise, and a CRC matches by chance | not: 1 in 65,536 for each length that the noise can imply |
+//! | directly after noise, and a CRC matches by chance | not; 1 chance in 65,536 for each length that noise can stand for |
 //!
-//! A CRC can match by chance for noise with the request's first bytes, or for the request's last bytes alone. Only that one
-//! request is lost: its client waits for an answer, so the next request comes after a silence.
+//! A CRC can match by chance for noise followed by the request's first bytes, or for the request's last bytes alone. Only that
+//! one request is lost: its client waits for an answer, so the next request comes after a silence.
 
 use super::crc16;
 
@@ -90,7 +90,7 @@ impl Framer {
     /// Feeds bytes that arrived at `now_ms` and calls `on_frame` with each frame that they complete, CRC included.
     ///
     /// Waiting bytes that a silence ended are dropped if [`poll`](Self::poll) was not called before: the peer has sent more
-    /// bytes since, and would take a late answer for the answer to those.
+    /// bytes since, and would take a late answer for the answer to its newer bytes.
     pub fn feed(&mut self, bytes: &[u8], now_ms: u64, mut on_frame: impl FnMut(&[u8])) {
         if bytes.is_empty() {
             return;
@@ -127,8 +127,8 @@ impl Framer {
         if self.used == 0 { None } else { Some(self.last_byte_ms.saturating_add(self.silence_ms)) }
     }
 
-    /// Ends the waiting bytes if the link was silent: calls `on_frame` with the frame that they are or end with, if any, and
-    /// drops them. Does nothing before [`poll_at_ms`](Self::poll_at_ms).
+    /// If the link was silent: looks for a frame that the waiting bytes are or end with, calls `on_frame` with it, and drops
+    /// all waiting bytes. Does nothing before [`poll_at_ms`](Self::poll_at_ms).
     pub fn poll(&mut self, now_ms: u64, on_frame: impl FnOnce(&[u8])) {
         if !self.is_silent(now_ms) {
             return;
@@ -138,7 +138,7 @@ impl Framer {
             let length = self.direction.length(frame);
             length == Some(frame.len()) && crc16::checked(frame).is_some()
         };
-        // Try the shortest end first: a long run of noise can look like a frame by chance.
+        // Try the shortest end first: the more bytes of noise are tried, the more often they look like a frame by chance.
         let known = (0..waiting.len()).rev().find(|&start| is_whole(&waiting[start..]));
         let start = known.or((waiting.len() >= FRAME_MIN && crc16::checked(waiting).is_some()).then_some(0));
         if let Some(start) = start {

@@ -1,4 +1,4 @@
-//! The content of a snapshot as messages for the PLC's session.
+//! Converts the content of a snapshot to messages for the PLC's session.
 
 use super::snapshot::{ModbusSnapshot, SIMULATED};
 use crate::{
@@ -15,15 +15,15 @@ const UNKNOWN_BITS: u16 = 0xFF00;
 pub(super) fn heartbeat(shown: &ModbusSnapshot) -> DeviceHeartbeat {
     DeviceHeartbeat {
         counter: u32::from(shown.heartbeat),
-        // A larger number is an unknown state.
+        // A number of more than 8 bits becomes 255, which is an unknown state.
         state: StateCode(u8::try_from(shown.state).unwrap_or(u8::MAX)),
         status: shown.status,
         backlog: shown.backlog,
     }
 }
 
-/// The message about the part in the snapshot. `nonce` is the complete nonce; the register has its low half. `None` if the
-/// snapshot has no part, or one that was acknowledged before.
+/// The message about the part in the snapshot. `nonce` is the complete nonce; the register has only its low half. `None`
+/// if the snapshot has no part, or a part whose verdict was acknowledged before.
 pub(super) fn of_part(shown: &ModbusSnapshot, nonce: u32) -> Option<ToPlc> {
     let ModbusSnapshot { part_id, reason, score, model, image, .. } = *shown;
     let (verdict_seq, code) = (u64::from(shown.sequence), code(shown.verdict));
@@ -68,7 +68,7 @@ pub(super) fn of_part(shown: &ModbusSnapshot, nonce: u32) -> Option<ToPlc> {
     })
 }
 
-/// The frame's verdict code for a register's. An unknown register becomes an unknown code.
+/// Converts a register's 16-bit verdict code to the 32-bit code of frames. An unknown code stays unknown.
 fn code(register: u16) -> VerdictCode {
     match register {
         REGISTER_PASS => VerdictCode::PASS,

@@ -1,4 +1,4 @@
-//! Framer and server together: received bytes to bytes to send.
+//! Joins framer and server: takes received bytes and returns the bytes to send.
 
 use super::codec::FrameBuffer;
 use super::framer::{Direction, FRAME_MAX, FrameCounts, Framer};
@@ -44,7 +44,7 @@ impl Link {
         self.framer.poll_at_ms()
     }
 
-    /// Serves the request that a silence ended. Otherwise like [`receive`](Self::receive).
+    /// Serves the request that ends with a silence, if any. Otherwise like [`receive`](Self::receive).
     pub fn poll(
         &mut self,
         now_ms: u64,

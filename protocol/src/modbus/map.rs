@@ -11,16 +11,16 @@ pub const VERSION: u16 = 2;
 /// Input register 1: the letters `Cg`. It distinguishes a wrong unit or offset from a wrong value.
 pub const MAGIC: u16 = 0x4367;
 
-/// Registers of a snapshot. They are input registers from address 0. They are also read-only holding registers from address 0,
-/// for clients that use function 03 or 23.
+/// How many registers a snapshot has. They are input registers from address 0. They are also read-only holding registers from
+/// address 0, for clients that use function 03 or 23.
 pub const SNAPSHOT_REGISTERS: usize = SNAPSHOT_COUNT as usize;
-/// [`SNAPSHOT_REGISTERS`] in the type of a request's count.
+/// [`SNAPSHOT_REGISTERS`] as a `u16`, the type of the count in a request.
 pub const SNAPSHOT_COUNT: u16 = 32;
 
 /// The first register of the command block, which the PLC writes.
 pub const COMMAND_ADDRESS: u16 = 0x100;
 
-/// Registers of the command block.
+/// How many registers the command block has.
 pub const COMMAND_REGISTERS: usize = 13;
 
 /// Writes the CRC-32C of all registers but the last two into the last two.

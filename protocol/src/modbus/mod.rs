@@ -1,4 +1,4 @@
-//! The Modbus RTU profile: the device is a server whose registers have the session's state.
+//! The Modbus RTU profile: the device is a server whose registers show the session's state.
 //!
 //! Bytes go through [`framer`] and [`codec`] to [`server`]. The server keeps the PLC's command block and answers from one
 //! immutable snapshot of the registers in [`map`]. `MODBUS.md` beside this crate's README is the specification for integrators.

@@ -34,7 +34,7 @@ pub const ANSWER_MS: u64 = 100;
 /// A [`PlcSession`] that reads and writes registers. After each input, and at least every 10 ms, call
 /// [`ModbusPlc::poll`] until it returns `None`.
 ///
-/// The registers have only the low 16 bits of a nonce. These must differ from those of the previous trigger. A part's deadline
+/// The registers have only the low 16 bits of a nonce, which must differ from the previous trigger's. A part's deadline
 /// is configured on both sides. The PLC counts it from the session's trigger, the device from the arrival of the trigger.
 #[derive(Debug)]
 pub struct ModbusPlc {
@@ -42,7 +42,7 @@ pub struct ModbusPlc {
     unit: Unit,
     ends: Ends,
     framer: Framer,
-    /// The request that waits for its answer, and the time of its time-out.
+    /// The request that waits for its answer, and when it times out.
     asked: Option<(Asked, u64)>,
     device: Option<Device>,
     /// The last request was a read.
@@ -82,9 +82,9 @@ struct Device {
     boot_epoch: u32,
     heartbeat: u16,
     heard_ms: u64,
-    /// It answered a command 0 of this client since its start.
+    /// The device has confirmed a command 0 of this client since the device's start.
     armed: bool,
-    /// It was ready at the last read, and nothing was written since.
+    /// The device was ready at the last read, and nothing was written since.
     ready: bool,
 }
 
@@ -187,12 +187,13 @@ impl ModbusPlc {
             ToDevice::Trigger(request) => {
                 self.part = Some(*request);
                 let (part_id, nonce) = (request.part_id, low_u16(request.nonce));
-                // Without a device there is no trigger to queue. The session repeats it.
+                // Without a device nothing is queued. The session will repeat the trigger.
                 let epoch = self.device.as_ref().map(|device| device.boot_epoch);
                 self.trigger = epoch.map(|epoch| Command::Trigger { part_id, nonce, epoch });
             }
             ToDevice::Heartbeat(_) => self.heartbeat_due = true,
-            // `snapshot_received` queues acknowledgements, because they need the registers' nonce. The others are native only.
+            // `snapshot_received` queues acknowledgements, because they need the registers' nonce. HELLO and
+            // ERROR exist only in native frames.
             ToDevice::Ack(_) | ToDevice::Hello(_) | ToDevice::Error(_) => {}
         }
     }
@@ -270,8 +271,8 @@ impl ModbusPlc {
         match &mut self.device {
             Some(device) if device.boot_epoch == shown.epoch => {
                 let older = shown.heartbeat.wrapping_sub(device.heartbeat).cast_signed() < 0;
-                // A delayed answer is outdated. After a silence the counter may have advanced by any number, so its order proves
-                // nothing.
+                // An older counter means a delayed, outdated answer. After a silence the counter may have advanced by any
+                // number, so a comparison proves nothing.
                 if older && device.is_heard(now_ms) {
                     return self.drop_answer();
                 }

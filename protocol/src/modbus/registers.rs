@@ -1,4 +1,4 @@
-//! The 16-bit registers inside a request or response.
+//! Gives access to the 16-bit registers inside a request or response.
 
 use core::fmt;
 

@@ -1,11 +1,11 @@
 //! The server: answers one request at a time.
 //!
-//! It does not answer a wrong CRC, another unit, or a broadcast. A command that reaches several devices at once is most likely a
-//! mistake. Every other request gets registers or an exception.
+//! It does not answer a frame with a wrong CRC or a request to another unit. Nor does it answer or execute a broadcast: a
+//! command to several devices at once is most likely a mistake. Every other request gets registers or an exception.
 //!
 //! A write has an effect on all of its registers or on none. A write to the last register of the command block closes the
 //! block, and the server checks the block only then. An invalid block gets [`Exception::IllegalValue`] and leaves all registers
-//! unchanged. A client that can only write single registers therefore writes the last one last.
+//! unchanged. A client that can only write single registers must therefore write the block's last register after the others.
 
 use super::codec::{CountError, Exception, FrameBuffer, Request, Response, open};
 use super::command::{Command, CommandBlock, CommandRegisters};
@@ -40,11 +40,11 @@ pub struct Served<'b> {
 /// Counts of requests since the server was created. They stop at their largest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestCounts {
-    /// Answered with registers or a confirmation of a write.
+    /// Requests answered with registers or a confirmation of a write.
     pub answered: u32,
-    /// Answered with an exception.
+    /// Requests answered with an exception.
     pub refused: u32,
-    /// Valid frames for other units, and broadcasts.
+    /// Valid frames for other units, and broadcasts. They are not answered.
     pub foreign: u32,
 }
 
@@ -167,7 +167,7 @@ impl Server {
             Command::Trigger { part_id, nonce, .. } => {
                 let is_new = !self.triggers.iter().any(|known| *known == (nonce, part_id));
                 if is_new {
-                    // The nonce belongs to another part. Without an exception the PLC would wait in vain.
+                    // The nonce belongs to the last trigger, of another part. Without an exception the PLC would wait in vain.
                     if self.triggers.back().is_some_and(|(last_nonce, _)| *last_nonce == nonce) {
                         return Err(Exception::IllegalValue);
                     }
@@ -179,7 +179,8 @@ impl Server {
                 }
                 is_new
             }
-            // Repeating an acknowledgement is harmless. One that came too late must count when its record is shown again.
+            // Repeating an acknowledgement is harmless. If it came too late before, it must count when its record is shown
+            // again.
             Command::Acknowledge { .. } => true,
             Command::Clear { nonce } => self.last_clear.replace(nonce) != Some(nonce),
         };

@@ -21,7 +21,7 @@ pub struct ModbusSnapshot {
     pub device: u32,
     /// The state as its number in OPC 40100-1 \[4\].
     pub state: u16,
-    /// The heartbeat counter. It changes at least every 300 ms while the device is healthy \[5\].
+    /// The heartbeat counter. It changes every 100 ms while every worker of the device makes progress \[5\].
     pub heartbeat: u16,
     /// The boot epoch. It changes with each start of the device \[6-7\].
     pub epoch: u32,
@@ -31,11 +31,12 @@ pub struct ModbusSnapshot {
     pub backlog: u16,
     /// The low 32 bits of the verdict's number \[10-11\].
     pub sequence: u32,
-    /// The part \[12-15\].
+    /// The part's number \[12-15\].
     pub part_id: u64,
     /// The low 16 bits of the trigger's nonce \[16\].
     pub nonce: u16,
-    /// [`WireVerdict::register`](crate::code::WireVerdict::register), or [`NO_VERDICT`] \[17\]. \[18\] is its complement.
+    /// [`WireVerdict::register`](crate::code::WireVerdict::register), or [`NO_VERDICT`] \[17\]. Register 18 is its
+    /// complement.
     pub verdict: u16,
     /// The reason of the verdict or of the refusal. 0 if there is neither \[19\].
     pub reason: ReasonCode,

@@ -1,4 +1,4 @@
-//! The exchange between device and PLC, independent of the profile that carries it.
+//! The sessions of device and PLC: what both sides exchange, independent of the profile that carries it.
 //!
 //! A session does no input or output and has no clock. The caller passes in messages and the time, and polls the session for
 //! actions until it returns `None`.

@@ -18,16 +18,16 @@ use heapless::{Deque, Vec};
 pub struct PlcSessionConfig {
     /// The models that may let a part pass.
     pub allowed_models: Vec<DigestStart, ALLOWED_MODELS>,
-    /// The wait before a trigger is repeated: [`super::repeat::first_wait_ms`].
+    /// The wait before a trigger is repeated, computed by [`super::repeat::first_wait_ms`].
     pub first_wait_ms: u64,
 }
 
 /// How a part ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// The part.
+    /// The part's number.
     pub part_id: u64,
-    /// The nonce of its trigger.
+    /// The nonce of the part's trigger.
     pub nonce: u32,
     /// The decision of the gate.
     pub decision: GateDecision,
@@ -44,7 +44,7 @@ pub struct Outcome {
 pub enum PlcEvent {
     /// The device accepted the trigger.
     Accepted {
-        /// The part.
+        /// The part's number.
         part_id: u64,
     },
     /// The part ended: open the gate or keep it shut.
@@ -74,7 +74,7 @@ struct OpenPart {
     deadline_ms: u32,
     started_ms: u64,
     accepted: bool,
-    /// The device's boot epoch in which a trigger was sent.
+    /// The device's boot epoch in which the part's trigger was last sent. `None` if it was not sent yet.
     asked_in: Option<u32>,
     repeat: Repeat,
 }
@@ -151,14 +151,14 @@ impl PlcSession {
             && self.device_heartbeat().is_some_and(|heartbeat| heartbeat.status.has(Status::READY))
     }
 
-    /// How many verdicts were repetitions of handled ones, wrapping.
+    /// How many verdicts were repetitions of verdicts that were handled before, wrapping.
     #[must_use]
     pub const fn duplicates(&self) -> u32 {
         self.duplicates
     }
 
     /// Call this when a link to the device in this boot epoch is open. A part that was triggered in an earlier epoch ends as
-    /// REJECT: the device may have forgotten it, and must not be asked twice.
+    /// REJECT: the device may have forgotten the part, and must not be asked to judge it twice.
     pub fn device_found(&mut self, now_ms: u64, boot_epoch: u32) {
         if self.device.is_none_or(|device| device.boot_epoch != boot_epoch) {
             let fresh = Device { boot_epoch, counter: None, changed_ms: None, last: None, verdict_seq: 0 };
@@ -172,7 +172,7 @@ impl PlcSession {
         }
     }
 
-    /// Call this when the device speaks another version. An open part ends as REJECT.
+    /// Call this when the device speaks another version, or is another device than expected. An open part ends as REJECT.
     pub fn device_incompatible(&mut self, now_ms: u64) {
         self.decide(now_ms, GateDecision::Reject(ReasonCode::INCOMPATIBLE), None);
     }
@@ -181,7 +181,7 @@ impl PlcSession {
     /// the part.
     ///
     /// # Errors
-    /// [`PartOpen`] until [`PlcSession::poll`] has returned [`PlcEvent::Decided`] for the previous part and all other events.
+    /// [`PartOpen`] until [`PlcSession::poll`] has returned all events, including the previous part's [`PlcEvent::Decided`].
     pub fn trigger(&mut self, now_ms: u64, part_id: u64, nonce: u32, deadline_ms: u32) -> Result<(), PartOpen> {
         if self.part.is_some() || !self.events.is_empty() {
             return Err(PartOpen);
@@ -310,7 +310,7 @@ impl PlcSession {
         }
     }
 
-    /// Queues an acknowledgement. A full queue loses its oldest one; the device then repeats the verdict or record.
+    /// Queues an acknowledgement. A full queue loses its oldest acknowledgement; the device then repeats the verdict or record.
     fn acknowledge(&mut self, verdict_seq: u64, part_id: u64, code: VerdictCode) {
         if self.acks.is_full() {
             self.acks.pop_front();

@@ -1,4 +1,4 @@
-//! Counts of refusals by reason.
+//! Counts refusals by reason.
 
 use crate::reason::ReasonCode;
 

@@ -19,7 +19,7 @@ pub(crate) struct Repeat {
 }
 
 impl Repeat {
-    /// Due now. The first repetition is due after `first_wait_ms`.
+    /// A message that is due now. Its first repetition is due `first_wait_ms` later.
     pub(crate) fn from(now_ms: u64, first_wait_ms: u64) -> Self {
         Self { next_ms: now_ms, wait_ms: first_wait_ms.max(1) }
     }
@@ -28,7 +28,8 @@ impl Repeat {
         now_ms >= self.next_ms
     }
 
-    /// The message was sent. The wait grows by half, up to [`MAX_REPEAT_MS`] or to the first wait if that is longer.
+    /// Notes that the message was sent. Each wait is one and a half times the previous one, up to [`MAX_REPEAT_MS`] or to the
+    /// first wait if that is longer.
     pub(crate) fn sent(&mut self, now_ms: u64) {
         self.next_ms = now_ms.saturating_add(self.wait_ms);
         self.wait_ms = (self.wait_ms + self.wait_ms.div_ceil(2)).min(MAX_REPEAT_MS.max(self.wait_ms));

@@ -1,5 +1,5 @@
-//! A small count of flipped bits in a VERDICT frame. The large run, with all flips of 3 bits and 10^8 random ones of 4 and 5, is
-//! `cargo run --release -p cellgate-protocol --example flips`.
+//! Tries a small number of flipped bits in a VERDICT frame. The large test, with all flips of 3 bits and 10^8 random flips of 4
+//! or 5 bits, is `cargo run --release -p cellgate-protocol --example flips`.
 
 use cellgate_test_line::{flips, random};
 

@@ -1,4 +1,4 @@
-//! Frames and the accumulator: a valid frame is read, a damaged one is not, and the next clean frame always is.
+//! Tests frames and the accumulator: a valid frame is read, a damaged frame is not, and the next clean frame is always read.
 
 use cellgate_protocol::{
     accumulator::Accumulator,

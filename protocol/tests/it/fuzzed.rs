@@ -1,4 +1,4 @@
-//! The fuzz targets of `tests/fuzz`, with a few random inputs and with complete cycles that were changed slightly.
+//! Calls the fuzz targets of `tests/fuzz` with a few random inputs and with complete cycles that were changed slightly.
 
 use cellgate_test_line::fuzz::{EPOCH, accumulator, modbus, session};
 use proptest::prelude::*;
@@ -36,7 +36,7 @@ fn accumulator_seed() -> Seed {
     vec![hello, vec![0, 3, 1, 2, 3], heartbeat, vec![3, 10], busy]
 }
 
-/// A complete cycle: HELLO, TRIGGER, the judging, ACK.
+/// A complete cycle: HELLO, TRIGGER, the steps that judge, ACK.
 fn session_seed() -> Seed {
     let (hello, trigger) = (vec![0, 0, 0, 0, 0], vec![0, 1, 42, 1, 100, 0]);
     let (accept, conclude, commit) = (vec![3, 0], vec![3, 2], vec![3, 4]);
@@ -44,7 +44,7 @@ fn session_seed() -> Seed {
     vec![hello, trigger, accept, vec![6, 10], conclude, commit, vec![6, 2], acknowledge]
 }
 
-/// A complete cycle: command 0, trigger, the judging, acknowledgement.
+/// A complete cycle: command 0, trigger, the steps that judge, acknowledgement.
 fn modbus_seed() -> Seed {
     let arm = vec![0, 4, 0, 0, 0, 0, 0];
     let trigger = vec![0, 9, 42, 1, EPOCH as u8, 0, 0];

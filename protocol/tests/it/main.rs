@@ -1,5 +1,5 @@
-//! Tests of the public API, in one program: frames, sessions, registers, golden bytes, flipped bits, fuzz targets, the simulated
-//! production line.
+//! Tests of the public API, in one program: frames, sessions, registers, golden bytes, flipped bits, fuzz targets, the
+//! simulated production line.
 
 mod flips;
 mod frames;

@@ -1,7 +1,7 @@
-//! Requests and responses byte by byte, and the answers of the server.
+//! Compares requests, responses and the answers of the server byte by byte.
 //!
-//! Function and data are the examples of the Modbus Application Protocol V1.1b3, sections 6.3, 6.4, 6.6, 6.12, 6.17 and 7. Unit
-//! 17 and the CRC were added. The CRC was computed by another program.
+//! Function and data of the requests and responses are the examples of the Modbus Application Protocol V1.1b3, sections 6.3,
+//! 6.4, 6.6, 6.12, 6.17 and 7. Unit 17 and the CRC were added. The CRC was computed by another program.
 
 #![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
@@ -256,7 +256,7 @@ fn a_command_is_executed_once() {
         (trigger(6, 1), Err(3)),
         (trigger(5, 1), Ok(Command::None)),
         (trigger(6, 2), Ok(trigger(6, 2))),
-        // A delayed copy.
+        // A delayed copy of an earlier trigger.
         (trigger(5, 1), Ok(Command::None)),
         (trigger(7, 1), Ok(trigger(7, 1))),
         (trigger(6, 2), Ok(Command::None)),

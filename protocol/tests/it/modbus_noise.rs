@@ -1,5 +1,5 @@
-//! Noise, truncated requests and flipped bits. Nothing panics, a wrong CRC gets no answer, and the next clean request is
-//! answered: always after a silence, and directly after noise unless a CRC matches by chance.
+//! Feeds noise, truncated requests and flipped bits to the device's end of a link. Nothing panics, a wrong CRC gets no answer,
+//! and the next clean request is answered: always after a silence, and directly after noise unless a CRC matches by chance.
 
 #![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
@@ -134,7 +134,7 @@ fn a_request_with_1_to_3_flipped_bits_is_not_served() {
 }
 
 /// A flip in the function or the byte count changes the length that a frame seems to have, and the rest of the frame follows in
-/// the stream. The test tries one flip there with any two others, or with any one.
+/// the stream. The test flips one bit there, together with one or two other bits of the frame.
 #[test]
 fn a_damaged_request_in_a_stream_is_never_executed() {
     let request = block(5, TRIGGER);
@@ -204,8 +204,8 @@ fn noise(most: usize) -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// The request's first bytes are the right CRC of the noise before it. The request is lost only without a silence between them,
-/// and the next request is not lost.
+/// The request's first bytes are the right CRC of the noise before it. That request is lost, but only if no silence comes
+/// between noise and request. The next request is not lost.
 #[test]
 fn noise_that_ends_in_a_matching_crc_loses_one_request_unless_a_silence_follows() {
     let poll = encoded(Request::ReadInput { address: 0, count: 32 });
@@ -234,7 +234,7 @@ fn noise_that_ends_in_a_matching_crc_loses_one_request_unless_a_silence_follows(
             }
             assert_eq!(bench.feed(&poll).map(|answer| answer.len()), Some(69));
         }
-        // The same with another unit: noise and CRC look like a frame that gets no answer.
+        // The same, but noise and CRC look like a frame for another unit, which gets no answer.
         noise = (0..=u16::MAX)
             .map(|free| [7, 0x04, 0, 0, (free >> 8) as u8, free as u8])
             .find(|noise| crc16::bytes_of(noise) == poll[..2])

@@ -1,4 +1,4 @@
-//! The PLC's end of the Modbus profile. The test plays the device.
+//! Tests the PLC's end of the Modbus profile. The test plays the device.
 
 #![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
@@ -22,7 +22,7 @@ use cellgate_protocol::{
 
 const UNIT: u8 = 9;
 const MODEL: DigestStart = DigestStart([7; 8]);
-/// The registers have its low half.
+/// A nonce with more than 16 bits. The registers have only its low half.
 const NONCE: u32 = 0x3_0005;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -273,7 +273,7 @@ fn after_a_restart_of_the_device_its_part_is_rejected_and_command_0_comes_first(
     assert_eq!(bench.turn(), Sent::Read);
     assert!(matches!(bench.turn(), Sent::Wrote(CommandBlock { command: Command::None, .. })));
     assert!(matches!(bench.command(4), Some(Command::Acknowledge { sequence: 77, .. })));
-    // The next part's trigger names the new start.
+    // The next part's trigger names the new boot epoch.
     bench.trigger(43);
     bench.shown = ModbusSnapshot { status: Status::READY, ..bench.shown };
     assert_eq!(bench.command(8), Some(Command::Trigger { part_id: 43, nonce: NONCE as u16, epoch: 4 }));

@@ -1,4 +1,4 @@
-//! The session behind registers: the cycle in `MODBUS.md` byte for byte, and faults.
+//! Tests the device's session behind registers: the cycle in `MODBUS.md` byte for byte, and faults.
 
 #![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 

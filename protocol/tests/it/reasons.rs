@@ -1,4 +1,4 @@
-//! REASONS.md lists the same reasons as the code.
+//! Checks that REASONS.md lists the same reasons as the source code.
 
 use cellgate_protocol::reason::{ReasonCode, Role};
 

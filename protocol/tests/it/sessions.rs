@@ -1,4 +1,4 @@
-//! The sessions of both sides, in simulated time. Each test checks one rule.
+//! Tests the sessions of both sides, in simulated time. Each test checks one rule.
 
 mod links;
 

@@ -1,4 +1,4 @@
-//! A small run of the simulated production line. `cargo run --release -p cellgate-protocol --example line` is the large run.
+//! Simulates a few parts on a production line. `cargo run --release -p cellgate-protocol --example line` simulates many.
 
 use cellgate_test_line::line::{Faults, Line, Summary, profile::Profile};
 

@@ -1,4 +1,4 @@
-//! A VERDICT frame with flipped bits.
+//! Flips bits of a VERDICT frame and counts how often the result is accepted as a frame.
 
 use crate::{random::Random, sessions};
 use cellgate_protocol::{
@@ -56,7 +56,7 @@ fn flip(bytes: &mut [u8], bit: usize) {
     bytes[bit / 8] ^= 1 << (bit % 8);
 }
 
-/// All flips of `bits` bits in the frame, including its delimiters.
+/// Tries all flips of `bits` bits in the frame, including its delimiters.
 pub fn all(frame: &[u8], bits: u32) -> Found {
     fn flip_rest(bytes: &mut [u8], from: usize, left: u32, found: &mut Found) {
         if left == 0 {
@@ -75,7 +75,7 @@ pub fn all(frame: &[u8], bits: u32) -> Found {
     found
 }
 
-/// `count` random flips of `bits` different bits.
+/// Tries `count` random flips, each of `bits` different bits.
 pub fn some(frame: &[u8], bits: usize, count: u64, random: &mut Random) -> Found {
     let (mut bytes, mut chosen) = (frame.to_vec(), Vec::with_capacity(bits));
     let mut found = Found::default();

@@ -1,4 +1,4 @@
-//! Reproducible random numbers.
+//! Makes reproducible random numbers.
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Sessions and messages for tests. Only a session can make a verdict, also in tests.
+//! Makes sessions and messages for tests. Only a session can make a verdict, also in tests.
 
 use cellgate_protocol::{
     health::{Health, WorkerProgress},
@@ -18,7 +18,7 @@ pub fn ready_session(now_ms: u64) -> DeviceSession {
     session
 }
 
-/// A health token of `now_ms`.
+/// A health token attested at `now_ms`.
 pub fn healthy(now_ms: u64) -> Option<Health> {
     Health::attest(now_ms, &[WorkerProgress { last_ms: now_ms, allowed_ms: 0 }])
 }

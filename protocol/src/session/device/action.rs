@@ -1,4 +1,4 @@
-//! Actions and events of the session for the application.
+//! What a device's session asks its caller, the program around it, to do.
 
 use crate::{
     part::{Pending, Trigger},
@@ -6,25 +6,27 @@ use crate::{
     to_plc::{Origin, ToPlc},
 };
 
-/// An event for the application.
+/// An event for the caller of the session.
 #[derive(Debug)]
 pub enum DeviceEvent {
-    /// Judge this part. Call [`super::DeviceSession::accept`] when the acceptance is durable, or at once without a journal.
+    /// Judge this part. Call [`super::DeviceSession::accept`] when the acceptance is durable, or at once if the
+    /// device keeps no journal.
     Triggered(Trigger),
-    /// The part's time is nearly over and the application concluded nothing. Commit this REJECT, then send it. A later
-    /// [`super::DeviceSession::conclude`] for the part fails.
+    /// The part's time is nearly over and the caller has not concluded the part. Commit this REJECT, then send it. A later call
+    /// of [`super::DeviceSession::conclude`] for the part fails.
     Concluded(Pending),
     /// The PLC acknowledged the verdict.
     Delivered {
-        /// The journal's number.
+        /// The number of the verdict in the journal.
         verdict_seq: u64,
     },
     /// The verdict was sent only as a record. It may be sent again as a record until it is acknowledged.
     Undelivered {
-        /// The journal's number.
+        /// The number of the verdict in the journal.
         verdict_seq: u64,
     },
-    /// The PLC acknowledged something other than the open verdict. It is a record if part and code match the journal.
+    /// The PLC acknowledged something other than the open part's verdict. The acknowledgement is for a record if its part and
+    /// verdict code are those that the journal has under its number.
     RecordAcknowledged(Ack),
     /// The PLC's heartbeat stopped changing: the device holds.
     PlcSilent,

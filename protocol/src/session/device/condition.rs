@@ -1,18 +1,19 @@
-//! The settings and the condition of the application, as the session needs them.
+//! What a device's session must know about the program around it (its caller): settings and condition.
 
 /// Settings that do not change while a device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceSessionConfig {
     /// The device's number.
     pub device: u32,
-    /// The number of this start, from the device's store. It increases with each start, is never used twice and is never 0. A
-    /// new store must not begin at 1, because a PLC may remember starts of the previous store. It can begin at the current time.
+    /// The number of this start, from the device's journal. It increases with each start, is never used twice and is never 0. A
+    /// new journal must not begin at 1, because a PLC may remember starts from the previous journal. The number can begin at
+    /// the current time.
     pub boot_epoch: u32,
-    /// The wait before a verdict is repeated: [`crate::session::repeat::first_wait_ms`].
+    /// The wait before a verdict is repeated, computed by [`crate::session::repeat::first_wait_ms`].
     pub first_wait_ms: u64,
 }
 
-/// The operating mode of the application.
+/// The operating mode of the program around the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Starting: accepts no triggers yet.
@@ -25,14 +26,15 @@ pub enum Mode {
     Failed,
 }
 
-/// The condition of the application.
+/// The condition of the program around the session. Without a good condition the session accepts no triggers and sends no
+/// PASS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Condition {
     /// The operating mode.
     pub mode: Mode,
     /// Can the journal store verdicts?
     pub store_ok: bool,
-    /// Is the application degraded: does it work with less than it should have?
+    /// Is the device degraded: does it work with less than it should have?
     pub degraded: bool,
     /// Verdicts in the journal that the PLC has not acknowledged.
     pub backlog: u16,

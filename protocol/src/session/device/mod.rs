@@ -82,7 +82,7 @@ impl DeviceSession {
         &self.config
     }
 
-    /// Sets the condition of the application.
+    /// Sets the condition of the program around the session.
     pub fn set_condition(&mut self, condition: Condition) {
         self.condition = condition;
     }
@@ -119,8 +119,8 @@ impl DeviceSession {
         self.overrun = false;
     }
 
-    /// Handles a trigger. A trigger with the same part and nonce again is answered according to the part's stage. It is never
-    /// judged again.
+    /// Handles a trigger. A repeated trigger (the same part and nonce) is answered according to the part's stage. The part is
+    /// never judged again.
     pub fn trigger(&mut self, now_ms: u64, request: &TriggerRequest) {
         let same = |ticket: &Ticket| ticket.part_id == request.part_id && ticket.nonce == request.nonce;
         if self.stage.ticket().is_some_and(same) {
@@ -191,7 +191,7 @@ impl DeviceSession {
         }
     }
 
-    /// Takes the application's result for a part. After the deadline the result is replaced by REJECT/TIMEOUT.
+    /// Takes the result of judging a part. After the deadline the result is replaced by REJECT/TIMEOUT.
     ///
     /// # Errors
     /// [`AlreadyConcluded`] if the session returned [`DeviceEvent::Concluded`] for the part. Then there is nothing to commit.
@@ -219,8 +219,8 @@ impl DeviceSession {
         pending
     }
 
-    /// Call this when the journal has stored the part's verdict as another entry than this one. The session is free for the
-    /// next part.
+    /// Call this instead of committing `pending` if the journal has already stored a verdict for the part. The session is free
+    /// for the next part.
     #[expect(clippy::needless_pass_by_value, reason = "the token is consumed")]
     pub fn settle(&mut self, pending: Pending) {
         if matches!(&self.stage, PartStage::Committing { ticket, .. } if *ticket == pending.ticket) {
@@ -235,7 +235,7 @@ impl DeviceSession {
         let ticket = committed.pending.ticket;
         let is_open = matches!(&self.stage, PartStage::Committing { ticket: open, .. } if *open == ticket);
         if !is_open {
-            // It belongs to another session, so it is only information. The open part is not affected.
+            // The verdict belongs to another session, so it is only information. The open part is not affected.
             self.reply(ToPlc::Record(committed.record(Origin::REPLAY)));
             return Dispatch::Record(Origin::REPLAY);
         }
@@ -257,7 +257,8 @@ impl DeviceSession {
         self.reply(ToPlc::Record(record));
     }
 
-    /// Handles an acknowledgement. Only the right number, part and code end the repetition of the verdict.
+    /// Handles an acknowledgement. Only the right number, part and verdict code end the repetition of the
+    /// verdict.
     pub fn acknowledge(&mut self, ack: &Ack) {
         let expected = match &self.stage {
             PartStage::Sending { committed, .. } | PartStage::Delivered { committed, .. }
@@ -269,7 +270,7 @@ impl DeviceSession {
             _ => None,
         };
         let Some(expected) = expected else {
-            // A full queue loses this one. The PLC acknowledges again when the record is repeated.
+            // A full queue loses this acknowledgement. The PLC acknowledges again when the record is repeated.
             let queued = self.events.push_back(DeviceEvent::RecordAcknowledged(*ack)).is_ok();
             if let PartStage::Recorded { record, acknowledged, .. } = &mut self.stage {
                 let same =
@@ -373,7 +374,7 @@ impl DeviceSession {
         self.reply(ToPlc::Nak(Nak { part_id: request.part_id, nonce: request.nonce, reason }));
     }
 
-    /// Queues an answer. A full queue loses its oldest one; the PLC then repeats its trigger.
+    /// Queues an answer. A full queue loses its oldest answer; the PLC then repeats its trigger.
     fn reply(&mut self, message: ToPlc) {
         if let ToPlc::Nak(nak) = &message {
             self.refused.count(nak.reason);

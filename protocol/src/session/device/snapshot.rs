@@ -1,4 +1,4 @@
-//! The state of a session at one moment: its status bits and the verdict that may be sent.
+//! Shows the state of a session at one moment: its status bits and the verdict that may be sent.
 
 use super::{DeviceSession, Mode, stage::PartStage};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 pub struct SessionSnapshot {
     /// The device's number.
     pub device: u32,
-    /// The device's count of its starts.
+    /// The device's boot epoch.
     pub boot_epoch: u32,
     /// The device's state.
     pub state: DeviceState,
@@ -25,7 +25,7 @@ pub struct SessionSnapshot {
     pub status: Status,
     /// Verdicts that the PLC has not acknowledged.
     pub backlog: u16,
-    /// Number and nonce of the open part, or of the last one.
+    /// Number and nonce of the open part or, if no part is open, of the last part.
     pub part: Option<(u64, u32)>,
     /// The verdict to act on. Present exactly while [`Status::VALID`] is set.
     pub verdict: Option<VerdictMessage>,
@@ -103,14 +103,14 @@ impl DeviceSession {
         }
     }
 
-    /// The message, if it may be sent now.
+    /// The VERDICT message, if it may be sent now.
     pub(super) fn sendable(&self, now_ms: u64, committed: &Committed) -> Option<VerdictMessage> {
         let Pending { ticket, outcome } = &committed.pending;
         let sendable = !ticket.is_over(now_ms) && self.may_send(now_ms, outcome.verdict);
         sendable.then(|| committed.message(now_ms))
     }
 
-    /// A PASS needs health, a live PLC and a working store. A REJECT and a REVIEW need nothing.
+    /// A PASS needs health, a live PLC and a working store. A REJECT and a REVIEW need none of these.
     pub(super) fn may_send(&self, now_ms: u64, verdict: WireVerdict) -> bool {
         let sound = matches!(self.condition.mode, Mode::Operating | Mode::Halted) && self.condition.store_ok;
         verdict != WireVerdict::Pass || (sound && self.healthy && self.is_plc_live(now_ms))

@@ -11,15 +11,15 @@ use crate::{
 pub(super) enum PartStage {
     /// No part, or a part that ended without a verdict to repeat.
     Empty,
-    /// The application is judging. `accepted`: the acceptance is durable.
+    /// The caller is judging the part. `accepted`: the acceptance is durable.
     Judging { ticket: Ticket, accepted: bool },
-    /// Concluded, not yet stored in the journal.
+    /// The part is concluded, but the journal has not stored its verdict yet.
     Committing { ticket: Ticket, accepted: bool },
-    /// Committed, not yet acknowledged.
+    /// The journal has stored the verdict, and the PLC has not acknowledged it yet.
     Sending { committed: Committed, repeat: Repeat },
-    /// Acknowledged. Kept to answer a repeated trigger. `asked`: the PLC repeated its trigger.
+    /// The PLC acknowledged the verdict. Kept to answer a repeated trigger. `asked`: the PLC repeated its trigger.
     Delivered { committed: Committed, asked: bool },
-    /// Sent as a record. Kept to answer a repeated trigger.
+    /// The verdict was sent as a record. Kept to answer a repeated trigger.
     Recorded { ticket: Ticket, record: Record, acknowledged: bool },
 }
 

@@ -1,4 +1,4 @@
-//! A device behind registers, and a test that plays the PLC.
+//! Sets up a device behind registers, for tests that play the PLC.
 
 use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;

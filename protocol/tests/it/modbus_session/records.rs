@@ -1,4 +1,4 @@
-//! Records of parts whose verdict was not acknowledged.
+//! Tests how the device shows records of parts whose verdict was not acknowledged.
 
 use super::bench::{Bench, pass};
 use cellgate_protocol::code::WireVerdict;

@@ -1,4 +1,4 @@
-//! Triggers: accepted, refused, repeated, delayed.
+//! Tests triggers that are accepted, refused, repeated or delayed.
 
 use super::bench::{Bench, DEADLINE_MS, EPOCH, block, pass};
 use cellgate_protocol::code::WireVerdict;

@@ -1,4 +1,4 @@
-//! Native links: which frames a device accepts.
+//! Tests which frames of a native link a device accepts.
 
 use crate::support::{healthy, ready_session};
 use cellgate_protocol::{

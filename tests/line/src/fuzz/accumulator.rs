@@ -1,5 +1,8 @@
-//! Any bytes in pieces of any size, some of them with a right CRC. The accumulator accepts no frame whose CRC is wrong according
-//! to a second implementation. The links of both sides never panic and send only frames.
+//! Feeds any bytes in pieces of any size, some of them frames with a right CRC, to the accumulator and to the links of both
+//! sides. The test checks that:
+//!
+//! - the accumulator accepts no frame whose CRC is wrong according to a second implementation,
+//! - the links never panic and send only frames.
 
 use super::bits::crc_32c;
 use super::native::Reader;

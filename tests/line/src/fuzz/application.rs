@@ -1,4 +1,5 @@
-//! An application that uses its session as the input directs, and checks that the session sends only verdicts that it may send.
+//! Plays the program around a device's session (the application). It calls the session as the fuzzer's input directs, and
+//! checks that the session sends only verdicts that it may send.
 
 use super::steps::Steps;
 use cellgate_protocol::{
@@ -19,11 +20,11 @@ pub const EPOCH: u32 = 3;
 /// The open part.
 struct Open {
     ends_ms: u64,
-    /// The session got its committed verdict.
+    /// The session got the part's committed verdict.
     sent: bool,
 }
 
-/// The device's application. It calls the session in every order that the types allow.
+/// The program around the device's session. It calls the session in every order that the types allow.
 pub(crate) struct Application {
     pub(crate) now_ms: u64,
     healthy: bool,
@@ -65,7 +66,7 @@ impl Application {
         Health::attest(self.now_ms, &[worker]).filter(|_| self.healthy)
     }
 
-    /// Takes one action.
+    /// Takes the next action that the input directs.
     pub(crate) fn act(&mut self, session: &mut DeviceSession, steps: &mut Steps<'_>) {
         let choice = steps.byte();
         match choice % 10 {
@@ -77,7 +78,7 @@ impl Application {
             1 => {
                 if let Some(trigger) = self.trigger.take() {
                     session.refuse(trigger, ReasonCode::STORE_FAILED);
-                    // The session may have concluded the part before.
+                    // The session does not refuse a part that it has already concluded. That part stays open.
                     self.open = self.open.take().filter(|open| open.sent || self.pending.is_some());
                 }
             }

@@ -1,4 +1,4 @@
-//! The device behind Modbus registers, driven by steps of time, bytes and events. The test checks that:
+//! Drives the device through Modbus registers, with steps of time, bytes and events. The test checks that:
 //!
 //! - nothing panics,
 //! - only a frame whose CRC is right according to a second implementation is answered,
@@ -158,8 +158,8 @@ impl Bench {
             || (0..self.received.len()).any(|start| self.received[start] == UNIT.number() && ends(start))
     }
 
-    /// Checks that the device has a valid block with this trigger and this boot epoch. Skipped if the frame did not come alone,
-    /// because other bytes may wait after it.
+    /// Checks that the device has a valid block with this trigger and its boot epoch. Checks nothing if the frame with the
+    /// block did not come alone, because other bytes may wait in the device.
     fn check_trigger(&mut self, part_id: u64, nonce: u32) {
         if !is_valid(&self.received[self.received.len() - self.new..]) {
             return;
@@ -170,7 +170,7 @@ impl Bench {
         let number = |at: usize, count: usize| {
             registers[2 * at..2 * (at + count)].iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
         };
-        // After several requests at once the block is that of the last one.
+        // If several requests came at once, the block is that of the last request.
         if number(1, 1) == 1 && number(3, 4) == part_id {
             assert_eq!((number(2, 1), number(7, 2)), (nonce.into(), EPOCH.into()), "a trigger of another boot epoch");
         }

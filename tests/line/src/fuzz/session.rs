@@ -1,4 +1,5 @@
-//! The device's session behind native frames, driven by steps of time, bytes and events, most of them valid.
+//! Drives the device's session through native frames, with steps of time, bytes and events, most of them valid. Checks each
+//! verdict that the session sends.
 
 use super::application::{Application, EPOCH};
 use super::native::Reader;

@@ -1,6 +1,6 @@
-//! A fuzzer's input as a list of steps. Every input is valid.
+//! Reads a fuzzer's input as a list of steps. Every input is a valid list.
 
-/// The rest of an input. After its end come zeros.
+/// The part of an input that was not read yet. Reads after the input's end give zeros.
 pub(crate) struct Steps<'a>(&'a [u8]);
 
 impl<'a> Steps<'a> {
@@ -26,7 +26,7 @@ impl<'a> Steps<'a> {
         bytes
     }
 
-    /// Flips up to 8 bits if the next byte is 0xC0 or more, which is one in four.
+    /// Flips 1 to 8 bits of the frame if the next byte is 0xC0 or more, which is true for one of four random bytes.
     pub(crate) fn damage(&mut self, frame: &mut [u8]) {
         let choice = self.byte();
         for _ in 0..choice.saturating_sub(0xB8) / 8 {

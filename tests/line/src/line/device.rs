@@ -1,4 +1,4 @@
-//! The device of the simulated line: its session, an application that judges, and a journal that survives restarts.
+//! Simulates the line's device: its session, a program that judges (the application), and a journal that survives restarts.
 
 use super::profile::{DeviceTransport, Profile};
 use super::referee::{BAUD, Faults, Parts, chance};
@@ -25,7 +25,7 @@ pub const MODEL: DigestStart = DigestStart(*b"modelnr1");
 /// The interval at which a record of the backlog is sent again.
 const REPLAY_MS: u64 = 500;
 
-/// The application's current step for the open part, and when it ends.
+/// The program's current step for the open part, and when the step ends.
 enum Job {
     Idle,
     /// The journal is storing the acceptance.
@@ -44,7 +44,7 @@ struct Journal {
     verdict_seq: u64,
     /// Part, nonce and boot epoch of accepted parts without a terminal record.
     open: Vec<(u64, u32, u32)>,
-    /// Verdicts that were not acknowledged.
+    /// Verdicts that the PLC has not acknowledged.
     backlog: VecDeque<Record>,
 }
 
@@ -55,7 +55,7 @@ impl Journal {
         self.open.retain(|(part_id, ..)| *part_id != record.part_id);
         self.backlog.push_back(Record { verdict_seq: self.verdict_seq, ..record });
         if let Some(part) = parts.get_mut(&record.part_id) {
-            // The session may conclude before the acceptance was stored. Then one row has both.
+            // The session may conclude a part before its acceptance was stored. Then one row has acceptance and verdict.
             part.opened = part.opened.max(1);
             part.terminal += 1;
             if record.code.verdict() == WireVerdict::Pass {
@@ -166,7 +166,7 @@ impl Device {
         self.link = Some(DeviceTransport::new(self.profile, session));
     }
 
-    /// The application's work on the open part.
+    /// The program's work on the open part.
     fn work(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts, link: &mut DeviceTransport) {
         let health = Health::attest(now_ms, &[WorkerProgress { last_ms: now_ms, allowed_ms: 1 }]);
         let health = health.filter(|_| now_ms >= self.hung_until_ms);

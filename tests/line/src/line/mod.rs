@@ -1,5 +1,6 @@
 //! A simulated production line: the sessions of both sides, a faulty link between them, a device with a journal that survives
-//! restarts, and a referee that checks every part. Time is simulated. A seed gives the same run on every machine.
+//! restarts, and a referee that checks every part. Time is simulated. The same seed gives the same
+//! events on every machine.
 
 pub mod device;
 pub mod profile;
@@ -26,7 +27,7 @@ use wire::Wire;
 /// The referee checks a part this long after its trigger, when nothing can happen to it any more.
 const SETTLED_MS: u64 = 30_000;
 
-/// The results of a run.
+/// What the simulation counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
     /// Parts that were triggered.
@@ -37,9 +38,9 @@ pub struct Summary {
     pub false_passes: u64,
     /// Accepted parts without exactly one terminal record in the journal, and parts without exactly one decision of the gate.
     pub wrong_records: u64,
-    /// Restarts of the device and of the PLC.
+    /// Restarts: of the device, of the PLC.
     pub restarts: [u64; 2],
-    /// Sent frames, and faults of the link.
+    /// Frames that were sent, and faults of the link that were made.
     pub frames: [u64; 2],
     /// Simulated milliseconds.
     pub simulated_ms: u64,
@@ -89,7 +90,7 @@ impl Line {
         }
     }
 
-    /// Runs until `cycles` parts were triggered and settled.
+    /// Simulates until `cycles` parts were triggered and settled.
     pub fn run(&mut self, cycles: u64, mut progress: impl FnMut(&Summary)) -> Summary {
         while self.summary.cycles < cycles {
             self.step(true);
@@ -132,7 +133,7 @@ impl Line {
     fn trigger(&mut self) {
         let now_ms = self.now_ms;
         self.part_id += 1;
-        // Counts up like a retained counter of a PLC. It is never the same twice, and neighbours often differ in one bit.
+        // The nonce counts up, as a retained counter of a PLC does. Consecutive nonces often differ in only one bit.
         self.nonce = match self.profile {
             Profile::Native => self.nonce.wrapping_add(1),
             // The register has 16 bits.
@@ -154,7 +155,7 @@ impl Line {
         }
     }
 
-    /// Restarts the PLC. It decides the open part and forgets everything but its counters.
+    /// Restarts the PLC. The open part counts as decided, and the PLC forgets everything but its counters.
     fn restart_plc(&mut self) {
         self.summary.restarts[1] += 1;
         self.decided(self.part_id);

@@ -1,29 +1,30 @@
-//! The settings of the simulated line, and what the referee knows about each part.
+//! Defines the settings of the simulated line, and what the referee knows about each part.
 
 use crate::random::Random;
 use std::collections::HashMap;
 
 /// The speed of the link in bits per second.
 pub(crate) const BAUD: u32 = 115_200;
-/// The time of a part.
+/// The time of a part, from its trigger to its deadline.
 pub(crate) const DEADLINE_MS: u32 = 300;
-/// The chances of faults, in 100,000.
+/// The chances of faults, each as a number in 100,000.
 #[derive(Debug, Clone, Copy)]
 pub struct Faults {
-    /// Each of these for a frame: it is lost, doubled, damaged or delayed, noise comes before it, an old frame is replayed.
+    /// The chance of each of these faults, for each frame: it is lost, doubled, damaged or delayed, noise is sent with it, an
+    /// old frame is replayed.
     pub frame: u32,
-    /// For each part: the device restarts; and, separately, the PLC restarts.
+    /// For each part, the chance that the device restarts, and the same chance that the PLC restarts.
     pub restart: u32,
-    /// For each part: a worker of the appliance hangs.
+    /// For each part, the chance that a worker thread of the appliance hangs.
     pub appliance: u32,
 }
 
 /// What the referee knows about a part.
 #[derive(Debug, Default)]
 pub struct Part {
-    /// How often the journal stored its acceptance.
+    /// How often the journal stored the part's acceptance.
     pub opened: u32,
-    /// Terminal records in the journal.
+    /// How many terminal records of the part the journal has.
     pub terminal: u32,
     /// The nonce, boot epoch and time of a committed PASS.
     pub pass: Option<(u32, u32, u64)>,

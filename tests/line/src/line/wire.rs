@@ -1,4 +1,4 @@
-//! One direction of a faulty link.
+//! Simulates one direction of a faulty link.
 
 use super::referee::{BAUD, chance as happens_by};
 use crate::random::Random;
@@ -13,7 +13,7 @@ pub struct Wire {
     /// Arrival times and bytes.
     in_transit: Vec<(u64, Vec<u8>)>,
     kept: Vec<Vec<u8>>,
-    /// When the bytes sent before leave the link free.
+    /// When the link is free, because all bytes sent before have passed.
     free_at_ms: u64,
     /// Frames sent.
     pub sent: u64,
@@ -33,7 +33,7 @@ impl Wire {
         (*at_ms <= now_ms).then(|| self.in_transit.remove(index).1)
     }
 
-    /// Sends a frame. Each kind of fault happens with the same chance.
+    /// Sends a frame. Each kind of fault happens with a chance of `chance` in 100,000.
     pub fn send(&mut self, now_ms: u64, bytes: &[u8], random: &mut Random, chance: u32) {
         self.sent += 1;
         self.free_at_ms = self.free_at_ms.max(now_ms) + link_time_ms(bytes.len(), BAUD);
@@ -63,7 +63,7 @@ impl Wire {
             // A second copy of the frame.
             self.in_transit.push((arrives_ms + random.below(50), bytes.to_vec()));
         }
-        // Otherwise the frame is lost.
+        // If this fault happens, the frame is lost.
         if !happens(random) {
             let mut bytes = bytes.to_vec();
             if happens(random) {
@@ -77,7 +77,7 @@ impl Wire {
     }
 }
 
-/// Flips bits, truncates, or inserts a byte.
+/// Damages a frame: flips bits, truncates it, or inserts a byte.
 fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
     match random.below(3) {
         0 => {
