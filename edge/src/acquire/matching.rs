@@ -1,16 +1,18 @@
-//! Which image belongs to a trigger. In doubt a trigger gets no image: an image that might belong to another part is never
-//! judged.
+//! Decides which image belongs to a trigger. In doubt a trigger gets no image: an image that might belong to another part is
+//! never judged.
 //!
-//! By number, the file's name tells the part. By order, only the time does, so images and triggers must alternate, beginning with
-//! an image on an image-first line and with a trigger on a trigger-first line. These events put them out of step:
+//! If images are matched by number, the file's name tells the part. If they are matched by order, only the time tells it, so
+//! images and triggers must alternate, beginning with an image on an image-first line and with a trigger on a trigger-first
+//! line. These events put images and triggers out of step:
 //!
 //! - a start, or a folder that is watched again after it was lost
 //! - a refused trigger
 //! - two images or no image for one trigger
 //! - an image on the wrong side of its trigger
 //!
-//! While they are out of step, no trigger gets an image and every image is set aside. Once neither has come for `lead`, they are
-//! in step again. This is correct as long as an image and its trigger are never further apart than `lead`.
+//! While they are out of step, no trigger gets an image and every image is set aside. Once neither an image nor a trigger has
+//! come for `lead`, they are in step again. This is correct as long as an image and its trigger are never further apart than
+//! `lead`.
 
 use super::{Arrival, ImageFile};
 use crate::config::Matching;
@@ -42,7 +44,7 @@ pub struct Matcher {
     waiting: Vec<Arrival>,
     /// Images that no trigger will get.
     discarded: Vec<ImageFile>,
-    /// The image of the last trigger.
+    /// By number: the image of the last trigger that got one.
     taken: Option<ImageFile>,
     /// By order: the time of the last image or trigger while they are out of step; `None` while they are in step. While out of
     /// step, no image waits.
@@ -50,8 +52,8 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Image and trigger may be up to `lead` apart. By order, it begins out of step at `now`, as it is not known what came
-    /// before.
+    /// Image and trigger may be up to `lead` apart. By order, the matcher begins out of step at `now`, as it is not known what
+    /// came before.
     #[must_use]
     pub fn new(matching: Matching, lead: Duration, now: Instant) -> Self {
         let out_of_step = matching.is_by_order().then_some(now);
@@ -116,8 +118,8 @@ impl Matcher {
         Err(NoImage::OutOfStep)
     }
 
-    /// Puts images and triggers out of step at `now`, if they are matched by order. For a refused trigger, or a time in which the
-    /// folder was not watched.
+    /// Puts images and triggers out of step at `now`, if they are matched by order. To be called after a refused trigger, or a
+    /// time in which the folder was not watched.
     pub fn doubt(&mut self, now: Instant) {
         if self.matching.is_by_order() {
             self.lose_step(now);
