@@ -147,8 +147,8 @@ pub struct PlcConfig {
     /// Modbus unit, 1..=247.
     #[serde(default = "defaults::unit")]
     pub unit: Unit,
-    /// The longest time from trigger to verdict, in ms. With the Modbus profile it is also the default, if the PLC names no
-    /// deadline.
+    /// The longest time from trigger to verdict, in ms. It is every part's deadline with the Modbus profile, whose registers
+    /// carry no deadline.
     #[serde(default = "defaults::deadline_ms", deserialize_with = "number::deadline_ms")]
     pub deadline_ms: NonZeroU32,
 }
