@@ -144,7 +144,7 @@ impl Archive {
     }
 
     /// Deletes the oldest images until the archive is within its quota and its disk has enough free space. If the disk became
-    /// smaller than the required free space (another disk or none is mounted there), only the quota counts.
+    /// smaller than the required free space (another disk is mounted there, or no disk), only the quota counts.
     ///
     /// # Errors
     /// [`ArchiveError`]: an image can't be deleted, or the size of the disk can't be read.

@@ -29,9 +29,9 @@ pub struct Identity {
 /// How a file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Another file has its path.
+    /// Another file is at the path.
     Replaced,
-    /// Its length or the time of its last write changed.
+    /// The file's length or the time of its last write changed.
     Written,
     /// Other attributes changed: owner, rights, times, extended attributes, or the number of hard links. The content may have
     /// changed as well, since a program can set the time of the last write back. Only a comparison of the content can tell.
@@ -69,7 +69,7 @@ impl Identity {
         Self { device: 0, inode, length: 0, modified: (0, 0), changed: (0, 0) }
     }
 
-    /// Its length in bytes.
+    /// The file's length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
@@ -91,12 +91,12 @@ impl Identity {
 /// The file of an image, from its arrival until it is in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFile {
-    /// Its path in the scanner's folder.
+    /// The file's path in the scanner's folder.
     pub path: PathBuf,
-    /// Its identity when it arrived; `None` if the file vanished or was written to meanwhile. Then the image is not judged. A
-    /// new event follows if another file appears at the path.
+    /// The file's identity when it arrived; `None` if the file vanished or was written to meanwhile. Then the image is not
+    /// judged. A new event follows if another file appears at the path.
     pub identity: Option<Identity>,
-    /// Digest of its content when it arrived. Empty until [`Self::read_content`] has read it; shared by all clones.
+    /// Digest of the file's content when it arrived. Empty until [`Self::read_content`] has read it; shared by all clones.
     ///
     /// A hard link made by a backup changes the ctime. So does a write through such a link by a program that then sets the mtime
     /// back. Metadata does not tell these two apart, so a file of which only attributes changed is compared by content.
@@ -142,8 +142,8 @@ impl ImageFile {
         }
     }
 
-    /// How the file at its path, with the identity `now`, differs from the file that arrived. Reads the file if only attributes
-    /// changed.
+    /// How the file that is now at this path, with the identity `now`, differs from the file that arrived. Reads the file if
+    /// only attributes changed.
     #[must_use]
     pub fn change(&self, now: &Identity) -> Option<Change> {
         let change = self.identity.map_or(Some(Change::Replaced), |arrived| arrived.change(now));

@@ -60,10 +60,10 @@ impl Matcher {
         Self { matching, lead, waiting: Vec::new(), discarded: Vec::new(), taken: None, out_of_step }
     }
 
-    /// Adds an image that has come. It replaces a waiting image with the same path.
+    /// Adds an image that has come. The new image replaces a waiting image with the same path.
     pub fn add(&mut self, arrival: Arrival) {
         if self.matching.is_by_order() {
-            // A second image before a trigger came for the first one: either could belong to the next trigger.
+            // A second image before a trigger came for the first one: either image could belong to the next trigger.
             if !self.is_in_step(arrival.at) || !self.waiting.is_empty() {
                 self.lose_step(arrival.at);
                 return self.discard(arrival.file);
@@ -143,8 +143,8 @@ impl Matcher {
         self.waiting.len()
     }
 
-    /// Takes the images that no trigger will get any more: those that are too old, those beyond the limit of waiting images,
-    /// and by order those that came out of step. Always empty when free-running.
+    /// Takes the images that no trigger will get any more: images that are too old, images beyond the limit of waiting images,
+    /// and by order images that came out of step. Always empty when free-running.
     pub fn stale(&mut self, now: Instant) -> Vec<ImageFile> {
         if self.matching == Matching::FreeRunning {
             return Vec::new();
@@ -164,8 +164,8 @@ impl Matcher {
         std::mem::take(&mut self.discarded)
     }
 
-    /// Notes that a trigger ended at `now` without an image. Returns the images that belong to no part: by number those of this
-    /// part; by order all that wait, as a late image could be matched to the next part.
+    /// Notes that a trigger ended at `now` without an image. Returns the images that belong to no part: by number the images of
+    /// this part; by order all images that wait, as a late image could be matched to the next part.
     pub fn missed(&mut self, part_id: u64, now: Instant) -> Vec<ImageFile> {
         self.doubt(now);
         let its: Vec<_> =
@@ -189,7 +189,7 @@ impl Matcher {
         }
     }
 
-    /// Notes an image that no trigger will get. It replaces an earlier one with the same path.
+    /// Notes an image that no trigger will get. It replaces an earlier image with the same path.
     fn discard(&mut self, file: ImageFile) {
         self.discarded.retain(|known| known.path != file.path);
         self.discarded.push(file);

@@ -41,6 +41,6 @@ mod tests;
 pub struct Arrival {
     /// The image's file when it was found complete.
     pub file: ImageFile,
-    /// When it was found complete.
+    /// When the image was found complete.
     pub at: Instant,
 }

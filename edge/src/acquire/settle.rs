@@ -74,7 +74,7 @@ impl Settling {
 /// The identity of the file at `path`, asked from the server if the file system has one. Otherwise the Linux kernel would use a
 /// cached answer.
 fn fresh(path: &Path) -> Option<Identity> {
-    // This call only refreshes the Linux kernel's cache.
+    // The result of this call is not used: the call refreshes the Linux kernel's cache.
     let _ = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS);
     path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata))
 }

@@ -142,7 +142,7 @@ impl FolderWatcher {
         }
     }
 
-    /// Waits for files for at most `wait`, and adds those that were completed to `arrivals`.
+    /// Waits for files for at most `wait`, and adds the files that were completed to `arrivals`.
     ///
     /// # Errors
     /// [`WatchError`]: files may have been missed, and a new watcher is needed.

@@ -16,7 +16,7 @@ pub struct Anchor {
     pub last_pruned: Digest,
     /// Number of rows that were removed.
     pub pruned_rows: u64,
-    /// When they were removed, in milliseconds since 1970, UTC.
+    /// When the rows were removed, in milliseconds since 1970, UTC.
     pub pruned_unix_ms: i64,
     /// Hash of this anchor.
     pub hash: Digest,

@@ -31,7 +31,7 @@ pub enum JournalError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Another program has locked the journal.
@@ -60,7 +60,7 @@ pub enum JournalError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A journal in a read-only place must be copied to read its WAL, and can't be copied.
@@ -77,7 +77,7 @@ pub enum JournalError {
         folder: PathBuf,
         /// The length of the journal and its WAL in bytes.
         bytes: u64,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A reader found no usable WAL index (`-shm`) for some seconds.
@@ -116,7 +116,7 @@ pub enum JournalError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// Its application id.
+        /// The application id of the file.
         found: i32,
         /// The application id of a journal.
         expected: i32,

@@ -107,7 +107,7 @@ impl Reader {
     /// Calls `each` with every record, oldest first, until it fails.
     ///
     /// # Errors
-    /// As [`Self::newest`], or the error of `each`.
+    /// The errors of [`Self::newest`], or the error of `each`.
     pub fn for_each<E: From<JournalError>>(
         &self,
         filter: &Filter,

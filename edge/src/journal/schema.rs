@@ -76,7 +76,7 @@ pub(super) fn foreign(connection: &Connection) -> rusqlite::Result<Vec<String>> 
     Ok(foreign.map(|(kind, name, table)| format!("{kind} {name:?} of table {table:?}")).collect())
 }
 
-/// Kind, name and table of all objects in the schema, except those that SQLite creates for itself.
+/// Kind, name and table of all objects in the schema, except objects that SQLite creates for itself.
 fn objects(connection: &Connection) -> rusqlite::Result<Vec<(String, String, String)>> {
     let sql = "SELECT type, name, tbl_name FROM sqlite_schema WHERE type = 'trigger' OR name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name";
     connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()

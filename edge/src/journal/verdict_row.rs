@@ -6,11 +6,11 @@ use cellgate_models::policy::Verdict;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-/// Maximum length of [`VerdictEntry::detail`] in bytes; the rest is cut off.
+/// Maximum length of [`VerdictEntry::detail`] in bytes; a longer text is cut.
 pub const MAX_DETAIL_BYTES: usize = 1000;
-/// Maximum length of [`VerdictEntry::image_name`] in bytes; the rest is cut off.
+/// Maximum length of [`VerdictEntry::image_name`] in bytes; a longer name is cut.
 pub const MAX_NAME_BYTES: usize = 255;
-/// Maximum length of [`VerdictEntry::reason`] in bytes; the rest is cut off.
+/// Maximum length of [`VerdictEntry::reason`] in bytes; a longer name is cut.
 pub const MAX_REASON_BYTES: usize = 64;
 /// The reason for a part that was being judged when the appliance stopped. The verdict is always REJECT.
 pub const RESTARTED: &str = "RESTARTED";
@@ -121,7 +121,7 @@ pub struct VerdictEntry {
     pub image: Option<Digest>,
     /// The image's file name, at most [`MAX_NAME_BYTES`]; empty if there was no image.
     pub image_name: String,
-    /// The bounds of the conversion, if it has bounds that are the same for every image.
+    /// The bounds of the conversion, if they are the same for every image of the model.
     pub bounds: Option<RowBounds>,
     /// Milliseconds from receipt to this commit, by a monotonic clock.
     pub age_ms: u32,
@@ -176,7 +176,7 @@ fn cut(text: &mut String, bytes: usize) {
 /// A row of the journal: the one terminal record of an accepted trigger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerdictRow {
-    /// Its sequence number: 1, 2, 3, ... without a gap.
+    /// The row's sequence number: 1, 2, 3, ... without a gap.
     pub seq: NonZeroU64,
     /// The number of the appliance's start that wrote the row.
     pub boot_epoch: NonZeroU32,

@@ -107,8 +107,7 @@ fn cut(disk: &Disk, promises: &Promises, fate: Fate, seed: u64) {
     }
 }
 
-/// Makes a random power cut, and more power cuts after each call of the recovery from the first one. Returns the number of
-/// cuts.
+/// Makes a random power cut, and more power cuts after each call of the recovery from that cut. Returns the number of cuts.
 fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
     let folder = folder_in_memory();
     disk.cut(folder.path(), Fate::Random, &mut ChaCha8Rng::seed_from_u64(seed));

@@ -144,7 +144,7 @@ fn by_order_an_image_without_a_trigger_breaks_the_order_until_a_pause() {
     assert_eq!(matcher.take(1, at(1200)), Err(NoImage::OutOfStep), "or 1 would get the image of 2");
 }
 
-/// Otherwise the late image of one part would be matched to the next part.
+/// Otherwise the late image of a part would be matched to the next part.
 #[test]
 fn by_order_a_missed_image_breaks_the_order_until_a_pause() {
     let (mut matcher, at) = in_step(Matching::TriggerFirst);
