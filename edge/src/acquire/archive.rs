@@ -1,5 +1,5 @@
-//! The archive of judged images: one folder for each day, limited by a quota. Disk pressure deletes images, never verdicts.
-//! Only files and folders that the appliance named itself are touched.
+//! Moves judged images to the archive, which has one folder for each day and a quota. For lack of space images are deleted,
+//! never verdicts. Only files and folders that the appliance named itself are touched.
 
 mod names;
 
@@ -58,14 +58,14 @@ pub struct Archive {
 /// The result of [`Archive::store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArchiveOutcome {
-    /// It is in the archive.
+    /// The image is in the archive.
     Moved,
-    /// It is in the archive under the name of an image that was not judged. Its attributes changed, and its content may differ
-    /// from the one that arrived. It can't stay where it was, as the kernel may never report it again.
+    /// The image is in the archive under the name of an image that was not judged. Its attributes changed, and its content may
+    /// differ from the content that arrived. The file can't stay where it was, as the Linux kernel may never report it again.
     MovedUnjudged,
-    /// The file at its path was moved or deleted.
+    /// The file at the image's path was moved or deleted.
     Gone,
-    /// The file at its path may be another image. It stays where it is.
+    /// The file at the image's path may be another image. That file stays where it is.
     Changed(Change),
 }
 
@@ -74,11 +74,12 @@ pub enum ArchiveOutcome {
 pub struct Kept {
     /// The size of all images in bytes.
     pub bytes: u64,
-    /// The free space on its disk in bytes.
+    /// The free space on the archive's disk in bytes.
     pub free: u64,
     /// The number of deleted images.
     pub deleted: u64,
-    /// The size of its disk in bytes, if that is less than the space that must stay free. Then only the quota deletes images.
+    /// The size of the archive's disk in bytes, if it is less than the space that must stay free. Then only the quota deletes
+    /// images.
     pub small_disk: Option<u64>,
 }
 
@@ -110,7 +111,7 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Moves the image into the folder of the day of `time` (UTC), if it is still the one that arrived. Its name there is
+    /// Moves the image into the folder of the day of `time` (UTC), if it is still the file that arrived. Its name there is
     /// `name` with the image's extension, or [`unjudged_name`] if its content may have changed.
     ///
     /// # Errors
@@ -143,7 +144,7 @@ impl Archive {
     }
 
     /// Deletes the oldest images until the archive is within its quota and its disk has enough free space. If the disk became
-    /// smaller than the required free space (another disk or none is mounted there), only the quota counts.
+    /// smaller than the required free space (another disk is mounted there, or no disk), only the quota counts.
     ///
     /// # Errors
     /// [`ArchiveError`]: an image can't be deleted, or the size of the disk can't be read.
@@ -157,7 +158,7 @@ impl Archive {
             let Some((day, _)) = self.days.first_key_value().filter(|_| !is_room) else { return Ok(kept) };
             let folder = self.folder.join(day);
             let Some(oldest) = self.images(&folder)?.into_iter().min_by(|a, b| a.path.cmp(&b.path)) else {
-                // A folder with files of others stays.
+                // A folder with files of other programs stays.
                 match fs::remove_dir(&folder) {
                     Err(source) if !matches!(source.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => {
                         return Err(self.error(&folder, source));
@@ -179,13 +180,13 @@ impl Archive {
         }
     }
 
-    /// The size of its disk and the free space there, in bytes.
+    /// The size of the archive's disk and the free space there, in bytes.
     fn disk(&self) -> Result<(u64, u64), ArchiveError> {
         let disk = statvfs(&self.folder).map_err(|errno| self.error(&self.folder, errno.into()))?;
         Ok((disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize))
     }
 
-    /// The images that the appliance named itself in the folder of a day; empty if the folder is gone.
+    /// The images in the folder of a day that the appliance named itself; empty if the folder is gone.
     fn images(&self, day: &Path) -> Result<Vec<Image>, ArchiveError> {
         let own = |entry: Entry| {
             let bytes = is_own(&entry.name).then(|| plain_file(&entry.path).ok())??;

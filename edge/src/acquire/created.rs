@@ -1,5 +1,5 @@
-//! Files that were created in the folder, and for which no event of a close or a rename came. Either their writer has not closed
-//! them yet, or the name is a hard link (link(2), linkat(2)) to a file that was complete before.
+//! Finds out when a created file is complete for which no event of a close or a rename came. Either its writer has not closed
+//! it yet, or its name is a hard link (link(2), linkat(2)) to a file that was complete before.
 
 use super::writer::{Writer, writer_of};
 use super::{Identity, ImageFile};
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 /// How often each file is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// A file unchanged for this long is named in a warning, if the kernel does not say whether it has a writer.
+/// A file unchanged for this long is named in a warning, if the Linux kernel does not say whether it has a writer.
 const WARN_UNKNOWN: Duration = Duration::from_secs(2);
-/// The same for a file that has a writer or is empty.
+/// As [`WARN_UNKNOWN`], for a file that has a writer or is empty.
 const WARN_OPEN: Duration = Duration::from_secs(5);
 /// At most this many files are checked. Any further file is named in a warning, and arrives when it is closed.
 const MAX_FILES: usize = 1024;
 
-/// Files that were created and not closed.
+/// The list of files that were created and not closed.
 #[derive(Debug, Default)]
 pub(super) struct Created {
     files: BTreeMap<PathBuf, Open>,
@@ -29,7 +29,7 @@ struct Open {
     last: Option<Identity>,
     unchanged_since: Instant,
     is_warned: bool,
-    /// Whether it was written to since the last check.
+    /// Whether the file was written to since the last check.
     is_written: bool,
 }
 
@@ -66,8 +66,8 @@ impl Created {
         self.files.contains_key(path)
     }
 
-    /// The files that no process has open for writing. They stay until [`Self::take`], as the event of their close may be on its
-    /// way.
+    /// The files that no process has open for writing. They stay in the list until [`Self::take`], as the event of their close
+    /// may be on its way.
     pub(super) fn complete(&mut self, now: Instant) -> Vec<ImageFile> {
         if self.checked_at.is_some_and(|at| now.saturating_duration_since(at) < POLL_INTERVAL) {
             return Vec::new();
@@ -89,7 +89,8 @@ impl Created {
         complete
     }
 
-    /// Takes a file that [`Self::complete`] returned out of the list. False if its close was reported or it was written to since.
+    /// Takes a file that [`Self::complete`] returned out of the list. Returns false if the file's close was reported meanwhile
+    /// or the file was written to.
     pub(super) fn take(&mut self, file: &ImageFile) -> bool {
         let is_complete = self.files.get(&file.path).is_some_and(|open| !open.is_written);
         is_complete && self.remove(&file.path)

@@ -1,4 +1,4 @@
-//! The file system that a folder is on. On some kinds, files appear and change without an inotify event.
+//! Finds out what kind of file system a folder is on. On some kinds, files appear and change without an inotify event.
 
 use super::settle::SETTLED;
 use rustix::io::Errno;
@@ -6,21 +6,21 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-/// How often a folder is listed if the kernel does not report all files.
+/// How often a folder is listed if the Linux kernel does not report all files.
 pub(super) const RESCAN: Duration = Duration::from_secs(1);
 
 /// Who can change files on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Changes {
-    /// Only processes of this machine, through this file system. The kernel reports each change.
+    /// Only processes of this machine, through this file system. The Linux kernel reports each change.
     Here,
-    /// Also processes that write to the layers below this file system. The kernel does not report that.
+    /// Also processes that write to the layers below this file system. The Linux kernel does not report that.
     Below,
-    /// Also other machines, or a program that serves the file system. The kernel does not report that.
+    /// Also other machines, or a program that serves the file system. The Linux kernel does not report that.
     Elsewhere,
 }
 
-/// Known kinds by their number in statfs(2), from the kernel's `linux/magic.h` and the sources of the file systems.
+/// Known kinds by their number in statfs(2), from the Linux kernel's `linux/magic.h` and the sources of the file systems.
 const KINDS: [(u32, &str, Changes); 44] = [
     (0x0000_ef53, "ext", Changes::Here),
     (0x5846_5342, "xfs", Changes::Here),
@@ -83,7 +83,7 @@ impl FileSystem {
     /// The error of statfs(2).
     pub fn of(path: &Path) -> Result<Self, Errno> {
         let found = rustix::fs::statfs(path)?;
-        // The kernel's numbers have 32 bits. The width of the field depends on the architecture.
+        // The Linux kernel's numbers have 32 bits. The width of the field depends on the architecture.
         Ok(Self::of_number(found.f_type as u32))
     }
 
@@ -92,18 +92,19 @@ impl FileSystem {
         Self { number, kind: known.map(|(_, name, changes)| (*name, *changes)) }
     }
 
-    /// Whether the kernel reports every file that appears. False for an unknown kind.
+    /// Whether the Linux kernel reports every file that appears. False for an unknown kind.
     #[must_use]
     pub fn reports_all(&self) -> bool {
         matches!(self.kind, Some((_, Changes::Here)))
     }
 
-    /// Whether a file can be open for writing without the knowledge of this machine's kernel.
+    /// Whether a file can be open for writing without this machine's Linux kernel knowing it.
     pub(super) fn has_unseen_writers(&self) -> bool {
         !matches!(self.kind, Some((_, Changes::Here | Changes::Below)))
     }
 
-    /// What this means for a scanner's folder, as a text for people. `None` if the kernel reports every file.
+    /// What this kind of file system means for a scanner's folder, as a text for people. `None` if the Linux kernel reports
+    /// every file.
     #[must_use]
     pub fn consequence(&self) -> Option<String> {
         let unseen = match self.kind {

@@ -1,4 +1,4 @@
-//! The identity of an image's file. A path alone does not tell whether the file was replaced or written to.
+//! Identifies an image's file. A path alone does not tell whether the file was replaced or written to.
 
 use cellgate_models::digest::Digest;
 use cellgate_models::plain_file::{Links, PlainFile};
@@ -11,12 +11,12 @@ use std::sync::{Arc, OnceLock};
 
 /// The content of longer files is not read when they arrive, as that would delay the next images.
 const MAX_CONTENT_BYTES: u64 = 64 << 20;
-/// How often the names of an image may change while it arrives.
+/// How often the links of an image may change while [`ImageFile::read_content_if_linked`] reads it.
 const MAX_LINK_CHANGES: usize = 3;
 
-/// The identity of a regular file and its state at one moment, as far as metadata shows it: device, inode, length in bytes, and
-/// the times of the last change of content (mtime) and of the inode (ctime, which no program can set back) in s and ns. Two
-/// writes within one tick of the kernel's clock, at most 10 ms, may have the same times.
+/// The identity of a regular file and its state at one moment, as far as metadata shows it: the file system's device number,
+/// inode, length in bytes, and the times of the last change of content (mtime) and of the inode (ctime, which no program can
+/// set back) in s and ns. Two writes within one tick of the Linux kernel's clock, at most 10 ms, may have the same times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
@@ -29,9 +29,9 @@ pub struct Identity {
 /// How a file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Another file has its path.
+    /// Another file is at the path.
     Replaced,
-    /// Its length or the time of its last write changed.
+    /// The file's length or the time of its last write changed.
     Written,
     /// Other attributes changed: owner, rights, times, extended attributes, or the number of hard links. The content may have
     /// changed as well, since a program can set the time of the last write back. Only a comparison of the content can tell.
@@ -69,7 +69,7 @@ impl Identity {
         Self { device: 0, inode, length: 0, modified: (0, 0), changed: (0, 0) }
     }
 
-    /// Its length in bytes.
+    /// The file's length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
@@ -91,12 +91,12 @@ impl Identity {
 /// The file of an image, from its arrival until it is in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFile {
-    /// Its path in the scanner's folder.
+    /// The file's path in the scanner's folder.
     pub path: PathBuf,
-    /// Its identity when it arrived; `None` if the file vanished or was written to meanwhile. It is not judged then. A new event
-    /// follows if another file appears at the path.
+    /// The file's identity when it arrived; `None` if the file vanished or was written to meanwhile. Then the image is not
+    /// judged. A new event follows if another file appears at the path.
     pub identity: Option<Identity>,
-    /// Digest of its content when it arrived, after [`Self::read_content`]; shared by all clones.
+    /// Digest of the file's content when it arrived. Empty until [`Self::read_content`] has read it; shared by all clones.
     ///
     /// A hard link made by a backup changes the ctime. So does a write through such a link by a program that then sets the mtime
     /// back. Metadata does not tell these two apart, so a file of which only attributes changed is compared by content.
@@ -121,8 +121,9 @@ impl ImageFile {
         }
     }
 
-    /// Reads the content at once if the file has several names. A program that publishes an image by a hard link then removes the
-    /// other name, which changes the ctime and must not cost the part. If that happened already, the new identity counts.
+    /// Reads the content at once if the file has several names. A program that publishes an image by a hard link then removes
+    /// the other name, which changes the ctime and must not cost the part. If the other name was removed already, the file's
+    /// new identity counts.
     pub fn read_content_if_linked(&mut self) {
         for _ in 0..MAX_LINK_CHANGES {
             let Some((arrived, metadata)) = self.identity.zip(self.path.symlink_metadata().ok()) else { return };
@@ -141,8 +142,8 @@ impl ImageFile {
         }
     }
 
-    /// How the file at its path, with the identity `now`, differs from the one that arrived. Reads the file if only attributes
-    /// changed.
+    /// How the file that is now at this path, with the identity `now`, differs from the file that arrived. Reads the file if
+    /// only attributes changed.
     #[must_use]
     pub fn change(&self, now: &Identity) -> Option<Change> {
         let change = self.identity.map_or(Some(Change::Replaced), |arrived| arrived.change(now));
@@ -185,14 +186,14 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    /// Longer than a tick of the kernel's clock.
+    /// Longer than a tick of the Linux kernel's clock.
     const TICK: Duration = Duration::from_millis(30);
 
     fn identity(path: &Path) -> Identity {
         Identity::of(&path.symlink_metadata().unwrap()).unwrap()
     }
 
-    /// The change that `act` makes to an image whose content was read on arrival, and to one whose content was not read.
+    /// The change that `act` makes to an image whose content was read on arrival, and to an image whose content was not read.
     fn changes(act: impl Fn(&Path)) -> [Option<Change>; 2] {
         [true, false].map(|is_read| {
             let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Finds files that appear without an inotify event, by listing the folder. Needed on file systems to which other machines or
-//! processes write unseen. Such a file is complete once it has settled.
+//! Finds files that appear without an inotify event, by listing the folder. This is needed on file systems to which other
+//! machines or processes write unseen. Such a file is complete once it has settled.
 
 use super::settle::Settling;
 use super::{Arrival, Change, Identity, ImageFile};
@@ -20,8 +20,8 @@ impl Listing {
         self.known.extend(files.into_iter().filter_map(known));
     }
 
-    /// Compares with `files`, which are all files of the folder. Those that are new or were written to without an event begin to
-    /// settle. `has_event` tells for which files an event will come.
+    /// Compares the known files with `files`, which are all files of the folder. Files that are new or were written to without
+    /// an event begin to settle. `has_event` tells for which files an event will come.
     pub(super) fn compare(
         &mut self,
         files: Vec<ImageFile>,

@@ -1,16 +1,18 @@
-//! Which image belongs to a trigger. In doubt a trigger gets no image: an image that might belong to another part is never
-//! judged.
+//! Decides which image belongs to a trigger. In doubt a trigger gets no image: an image that might belong to another part is
+//! never judged.
 //!
-//! By number, the file's name tells the part. By order, only the time does, so images and triggers must alternate, beginning with
-//! an image on an image-first line and with a trigger on a trigger-first line. These events put them out of step:
+//! If images are matched by number, the file's name tells the part. If they are matched by order, only the time tells it, so
+//! images and triggers must alternate, beginning with an image on an image-first line and with a trigger on a trigger-first
+//! line. These events put images and triggers out of step:
 //!
 //! - a start, or a folder that is watched again after it was lost
 //! - a refused trigger
 //! - two images or no image for one trigger
 //! - an image on the wrong side of its trigger
 //!
-//! While they are out of step, no trigger gets an image and every image is set aside. Once neither has come for `lead`, they are
-//! in step again. This is correct as long as an image and its trigger are never further apart than `lead`.
+//! While they are out of step, no trigger gets an image and every image is set aside. Once neither an image nor a trigger has
+//! come for `lead`, they are in step again. This is correct as long as an image and its trigger are never further apart than
+//! `lead`.
 
 use super::{Arrival, ImageFile};
 use crate::config::Matching;
@@ -42,7 +44,7 @@ pub struct Matcher {
     waiting: Vec<Arrival>,
     /// Images that no trigger will get.
     discarded: Vec<ImageFile>,
-    /// The image of the last trigger.
+    /// By number: the image of the last trigger that got one.
     taken: Option<ImageFile>,
     /// By order: the time of the last image or trigger while they are out of step; `None` while they are in step. While out of
     /// step, no image waits.
@@ -50,18 +52,18 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Image and trigger may be up to `lead` apart. By order, it begins out of step at `now`, as it is not known what came
-    /// before.
+    /// Image and trigger may be up to `lead` apart. By order, the matcher begins out of step at `now`, as it is not known what
+    /// came before.
     #[must_use]
     pub fn new(matching: Matching, lead: Duration, now: Instant) -> Self {
         let out_of_step = matching.is_by_order().then_some(now);
         Self { matching, lead, waiting: Vec::new(), discarded: Vec::new(), taken: None, out_of_step }
     }
 
-    /// Adds an image that has come. It replaces a waiting image with the same path.
+    /// Adds an image that has come. The new image replaces a waiting image with the same path.
     pub fn add(&mut self, arrival: Arrival) {
         if self.matching.is_by_order() {
-            // A second image before a trigger came for the first one: either could belong to the next trigger.
+            // A second image before a trigger came for the first one: either image could belong to the next trigger.
             if !self.is_in_step(arrival.at) || !self.waiting.is_empty() {
                 self.lose_step(arrival.at);
                 return self.discard(arrival.file);
@@ -116,8 +118,8 @@ impl Matcher {
         Err(NoImage::OutOfStep)
     }
 
-    /// Puts images and triggers out of step at `now`, if they are matched by order. For a refused trigger, or a time in which the
-    /// folder was not watched.
+    /// Puts images and triggers out of step at `now`, if they are matched by order. To be called after a refused trigger, or a
+    /// time in which the folder was not watched.
     pub fn doubt(&mut self, now: Instant) {
         if self.matching.is_by_order() {
             self.lose_step(now);
@@ -141,8 +143,8 @@ impl Matcher {
         self.waiting.len()
     }
 
-    /// Takes the images that no trigger will get any more: those that are too old, those beyond the limit of waiting images,
-    /// and by order those that came out of step. Always empty when free-running.
+    /// Takes the images that no trigger will get any more: images that are too old, images beyond the limit of waiting images,
+    /// and by order images that came out of step. Always empty when free-running.
     pub fn stale(&mut self, now: Instant) -> Vec<ImageFile> {
         if self.matching == Matching::FreeRunning {
             return Vec::new();
@@ -162,8 +164,8 @@ impl Matcher {
         std::mem::take(&mut self.discarded)
     }
 
-    /// Notes that a trigger ended at `now` without an image. Returns the images that belong to no part: by number those of this
-    /// part; by order all that wait, as a late image could be matched to the next part.
+    /// Notes that a trigger ended at `now` without an image. Returns the images that belong to no part: by number the images of
+    /// this part; by order all images that wait, as a late image could be matched to the next part.
     pub fn missed(&mut self, part_id: u64, now: Instant) -> Vec<ImageFile> {
         self.doubt(now);
         let its: Vec<_> =
@@ -187,7 +189,7 @@ impl Matcher {
         }
     }
 
-    /// Notes an image that no trigger will get. It replaces an earlier one with the same path.
+    /// Notes an image that no trigger will get. It replaces an earlier image with the same path.
     fn discard(&mut self, file: ImageFile) {
         self.discarded.retain(|known| known.path != file.path);
         self.discarded.push(file);

@@ -1,9 +1,9 @@
-//! The way of an image: from the scanner's folder to its trigger, and on to the archive.
+//! Follows an image from the scanner's folder to its trigger, and on to the archive.
 //!
-//! | file | concept |
+//! | file | what it finds out or decides |
 //! |---|---|
-//! | `image_file` | the identity of an image's file, and how the file changed |
-//! | `file_system` | whether the kernel reports every file of a folder |
+//! | `image_file` | whether a file is the same as before, and how it changed |
+//! | `file_system` | whether the Linux kernel reports every file of a folder |
 //! | `watch` | which files are complete, by inotify |
 //! | `created` | which created files are complete without a close: hard links |
 //! | `writer` | whether a process has a file open for writing |
@@ -39,8 +39,8 @@ mod tests;
 /// A complete image: its writer has finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
-    /// Its file at that time.
+    /// The image's file when it was found complete.
     pub file: ImageFile,
-    /// When it was found complete.
+    /// When the image was found complete.
     pub at: Instant,
 }

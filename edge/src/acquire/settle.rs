@@ -1,4 +1,4 @@
-//! Files whose writer was not watched. They count as complete once they are unchanged for [`SETTLED`].
+//! Finds out when a file is complete whose writer was not watched: once it is unchanged for [`SETTLED`].
 
 use super::writer::{Writer, writer_of};
 use super::{Arrival, Identity, ImageFile};
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a file must be unchanged. A scanner must not pause for longer in the middle of a file, unless the kernel tells that a
-/// process of this machine has the file open for writing.
+/// How long a file must be unchanged. A scanner must not pause for longer in the middle of a file, unless the Linux kernel
+/// tells that a process of this machine has the file open for writing.
 pub(super) const SETTLED: Duration = Duration::from_secs(5);
 /// How often each file is checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl Settling {
             if now.saturating_duration_since(file.unchanged_since) < SETTLED {
                 return true;
             }
-            // If the kernel does not tell, the file counts as closed.
+            // If the Linux kernel does not tell whether the file has a writer, the file counts as closed.
             let is_open = writer_of(&file.path) == Writer::Some && found.length() > 0;
             if !is_open {
                 let path = std::mem::take(&mut file.path);
@@ -71,9 +71,10 @@ impl Settling {
     }
 }
 
-/// The identity of the file at `path`, asked from the server if the file system has one. The kernel would use a cached answer.
+/// The identity of the file at `path`, asked from the server if the file system has one. Otherwise the Linux kernel would use a
+/// cached answer.
 fn fresh(path: &Path) -> Option<Identity> {
-    // This call only refreshes the kernel's cache.
+    // The result of this call is not used: the call refreshes the Linux kernel's cache.
     let _ = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS);
     path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata))
 }
@@ -89,7 +90,7 @@ mod tests {
         settling
     }
 
-    /// The names of the files that have settled at `now`. `closed` was closed just before.
+    /// The names of the files that have settled at `now`. The file `closed` was closed just before.
     fn settled_names(settling: &mut Settling, now: Instant, closed: Option<PathBuf>) -> Vec<String> {
         let arrival = |path: PathBuf| Arrival { file: ImageFile::at(path), at: now };
         let mut arrivals: Vec<_> = closed.into_iter().map(arrival).collect();

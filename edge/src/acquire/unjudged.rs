@@ -1,22 +1,22 @@
-//! Why an image goes to the archive without a verdict.
+//! Names why an image goes to the archive without a verdict, for log lines and metrics.
 
 use std::fmt;
 
 /// Why an image goes to the archive without a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unjudged {
-    /// No trigger asked for it in time.
+    /// No trigger asked for the image in time.
     NoTrigger,
-    /// Its part was decided without it.
+    /// The image's part was decided without it.
     TooLate,
-    /// It came while the folder was not watched: neither its completeness nor its part is known.
+    /// The image came while the folder was not watched: neither its completeness nor its part is known.
     Unwatched,
-    /// Matched by order, and images and triggers were out of step or this image put them out of step.
+    /// Images are matched by order, and images and triggers were out of step or this image put them out of step.
     OutOfOrder,
 }
 
 impl Unjudged {
-    /// All of them.
+    /// All variants, in the order of their declaration.
     pub const ALL: [Self; 4] = [Self::NoTrigger, Self::TooLate, Self::Unwatched, Self::OutOfOrder];
 
     /// The stable name, for example `no_trigger`.

@@ -1,11 +1,11 @@
-//! Which files in the scanner's folder are complete.
+//! Finds out which files in the scanner's folder are complete.
 //!
 //! | file | complete when | source |
 //! |---|---|---|
 //! | written in place | it is closed after writing | inotify |
 //! | renamed into the folder | at once | inotify |
 //! | created and not closed, such as a hard link | no process has it open for writing | `created` |
-//! | without an event of the kernel | it is unchanged for a while | `listing`, `settle` |
+//! | appeared without an event of the Linux kernel | it is unchanged for a while | `listing`, `settle` |
 //!
 //! Only regular files are images.
 
@@ -29,16 +29,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often the folder is checked: it must be the one at its path, readable and writable. The kernel reports a folder that is
-/// moved, but not one whose parent is moved or whose symbolic link changes.
+/// How often the folder is checked: it must still be the folder at its path, readable and writable. The Linux kernel reports a
+/// folder that is moved, but not one whose parent is moved or whose symbolic link changes.
 const POLL_INTERVAL: Duration = RESCAN;
-/// At most this many non-regular paths are remembered as reported. Beyond that they may be reported again.
+/// At most this many non-regular paths are remembered as reported. Beyond that number, paths may be reported again.
 const MAX_REPORTED: usize = 256;
 
-/// Why the scanner's folder can't be watched, or not any longer.
+/// Why the scanner's folder can't be watched, or can't be watched any longer.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// The kernel refuses to watch the folder, or this user may not read and write it.
+    /// The Linux kernel refuses to watch the folder, or this user may not read and write it.
     #[error("{}: {source}; expected a folder that this user may read and write: create it, or set acquire.folder", path.display())]
     Io {
         /// The folder.
@@ -52,7 +52,7 @@ pub enum WatchError {
         /// The folder.
         path: PathBuf,
     },
-    /// The kernel's queue of events overflowed.
+    /// The Linux kernel's queue of events overflowed.
     #[error("{}: more files came than the kernel could report; some were missed", path.display())]
     Overflow {
         /// The folder.
@@ -65,14 +65,14 @@ pub struct FolderWatcher {
     folder: PathBuf,
     file_system: FileSystem,
     kernel: OwnedFd,
-    /// Device and inode of the folder.
+    /// Device number and inode of the folder.
     identity: (u64, u64),
     checked_at: Instant,
     /// Non-regular paths that were already reported.
     reported: BTreeSet<PathBuf>,
     created: Created,
     settling: Settling,
-    /// `None` if the kernel reports all files.
+    /// `None` if the Linux kernel reports all files.
     listing: Option<Listing>,
 }
 
@@ -130,7 +130,7 @@ impl FolderWatcher {
         files.into_iter().for_each(|file| self.settling.add(file, now));
     }
 
-    /// Checks that the watched folder is still the one at its path, and that images can be read there and moved away.
+    /// Checks that the watched folder is still the folder at its path, and that images can be read there and moved away.
     fn check_identity(&self) -> Result<(), WatchError> {
         match identity(&self.folder) {
             Ok(now) if now == self.identity => {
@@ -142,7 +142,7 @@ impl FolderWatcher {
         }
     }
 
-    /// Waits for files for at most `wait`, and adds those that were completed to `arrivals`.
+    /// Waits for files for at most `wait`, and adds the files that were completed to `arrivals`.
     ///
     /// # Errors
     /// [`WatchError`]: files may have been missed, and a new watcher is needed.
@@ -158,7 +158,7 @@ impl FolderWatcher {
         self.add_created(arrivals, first)?;
         let now = Instant::now();
         let is_due = now.saturating_duration_since(self.checked_at) >= POLL_INTERVAL;
-        // An arrival is at the reported path only if the folder is.
+        // An arrived file is at the reported path only if the folder is still at its path.
         if arrivals.len() > first || is_due {
             self.check_identity()?;
         }
@@ -179,8 +179,8 @@ impl FolderWatcher {
         if complete.is_empty() {
             return Ok(());
         }
-        // If one of them was closed meanwhile, its event is there by now: the kernel reports the close before it releases the
-        // file.
+        // If one of these files was closed meanwhile, the event of its close is there by now: the Linux kernel reports the
+        // close before it releases the file.
         self.read(arrivals, first)?;
         for file in complete {
             if !self.created.take(&file) {
@@ -196,7 +196,7 @@ impl FolderWatcher {
         Ok(())
     }
 
-    /// Lets files without an event settle, if the kernel does not report all files.
+    /// Lets files without an event settle, if the Linux kernel does not report all files.
     fn add_listed(&mut self, arrivals: &[Arrival]) -> Result<(), WatchError> {
         if self.listing.is_none() {
             return Ok(());
@@ -209,8 +209,8 @@ impl FolderWatcher {
         Ok(())
     }
 
-    /// Reads the kernel's events and adds the completed files to `arrivals`. A file after `first` that was written to meanwhile
-    /// loses its identity.
+    /// Reads the Linux kernel's events and adds the completed files to `arrivals`. An arrival from index `first` on loses its
+    /// identity if its file was written to meanwhile.
     fn read(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };
         let mut buffer = [MaybeUninit::uninit(); 4096];
@@ -274,7 +274,7 @@ impl WatchError {
     }
 }
 
-/// Device and inode of the folder that `path` leads to.
+/// Device number and inode of the folder that `path` leads to.
 fn identity(path: &Path) -> Result<(u64, u64), WatchError> {
     let metadata = path.metadata().map_err(|source| WatchError::Io { path: path.to_owned(), source })?;
     Ok((metadata.dev(), metadata.ino()))

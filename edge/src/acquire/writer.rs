@@ -1,5 +1,6 @@
-//! Whether a process has a file open for writing. The kernel grants a read lease (fcntl(2), `F_SETLEASE`) only if no process has,
-//! and a shared writable mapping counts as open. So a granted lease proves that the file is complete.
+//! Finds out whether a process has a file open for writing. The Linux kernel grants a read lease (fcntl(2), `F_SETLEASE`) only
+//! if no process has the file open for writing; a shared writable mapping counts as open. So a granted lease proves that the
+//! file is complete.
 
 use super::Identity;
 use rustix::fs::{Mode, OFlags, open};
@@ -11,19 +12,19 @@ use std::path::Path;
 /// Whether a process of this machine has a file open for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writer {
-    /// No process has. The identity is from a moment at which none had.
+    /// No process has the file open for writing. The identity is from a moment at which no process had.
     None(Identity),
-    /// At least one process has.
+    /// A process has the file open for writing, or the file is empty.
     Some,
-    /// The kernel does not tell: the file belongs to another user and this process lacks `CAP_LEASE`, or the file can't be
-    /// read, or its file system has no leases.
+    /// The Linux kernel does not tell: the file belongs to another user and this process lacks `CAP_LEASE`, or the file can't
+    /// be read, or its file system has no leases.
     Unknown,
     /// There is no regular file at the path.
     Gone,
 }
 
-/// Asks the kernel about the file at `path`. An empty file counts as open without a question: between its creation and the open
-/// call of its creator it would appear closed, and a lease at that moment could delay the creator.
+/// Asks the Linux kernel about the file at `path`. An empty file counts as open without a question: between its creation and
+/// the open call of its creator it would appear closed, and a lease at that moment could delay the creator.
 pub(super) fn writer_of(path: &Path) -> Writer {
     match path.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() => return Writer::Gone,
@@ -35,7 +36,7 @@ pub(super) fn writer_of(path: &Path) -> Writer {
     let file = match open(path, flags, Mode::empty()) {
         Ok(file) => File::from(file),
         Err(Errno::NOENT | Errno::LOOP) => return Writer::Gone,
-        // Another process has a write lease; the kernel asks it to give the lease up.
+        // Another process has a write lease; the Linux kernel asks it to give the lease up.
         Err(Errno::WOULDBLOCK) => return Writer::Some,
         Err(_) => return Writer::Unknown,
     };
@@ -59,8 +60,8 @@ fn lease(file: &File) -> Result<(), Errno> {
             _ => Ok(()),
         }
     };
-    // The kernel signals the holder of a lease when a process waits for it. SIGIO, the default, would end this process; SIGURG is
-    // ignored.
+    // The Linux kernel signals the holder of a lease when a process waits for it. SIGIO, the default, would end this process;
+    // SIGURG is ignored.
     call(SET_SIGNAL, libc::SIGURG)?;
     call(libc::F_SETLEASE, libc::F_RDLCK)
 }
@@ -119,7 +120,7 @@ mod tests {
         }
     }
 
-    /// Opens at the moment of the lease wait for its release, and the kernel's signal must not end this process.
+    /// Opens at the moment of the lease wait for its release, and the Linux kernel's signal must not end this process.
     #[test]
     fn a_process_that_opens_a_file_for_writing_is_not_blocked() {
         let folder = tempfile::tempdir().unwrap();

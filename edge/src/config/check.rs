@@ -1,4 +1,4 @@
-//! Checks of values that their types allow but that make no sense.
+//! Checks values that their types allow but that make no sense.
 
 use super::{BAUDS, Config, ConfigError, Matching, most_threads};
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ const MAX_PROVE_MINUTES: u32 = 525_600;
 const MAX_LEAD_MS: u64 = 86_400_000;
 
 impl Config {
-    /// Checks each value. `path` is named in the error.
+    /// Checks each value. `path` is the path of the configuration's file, for the error.
     pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let refuse = |key, found: String, expected: Cow<'static, str>| {
             Err(ConfigError::Value { path: path.to_owned(), key, found, expected })
@@ -71,7 +71,8 @@ impl Config {
         Ok(())
     }
 
-    /// Checks that archive, scanner's folder and journal do not lie within one another. `path` is named in the error.
+    /// Checks that archive, scanner's folder and journal do not lie within one another. `path` is the path of the
+    /// configuration's file, for the error.
     pub(super) fn check_places(&self, path: &Path) -> Result<(), ConfigError> {
         let scans = ("acquire.folder", &self.acquire.folder);
         let archive = ("acquire.archive", &self.acquire.archive);

@@ -1,4 +1,4 @@
-//! `edge.toml`: the configuration of an appliance.
+//! Reads `edge.toml`, the configuration of an appliance.
 //!
 //! `edge/edge.toml` has every key with its default and meaning; [`Config::EXAMPLE`] holds that file. An unknown key is an
 //! error, as a misspelt key would silently leave its default in force. Relative paths are relative to the file's folder.
@@ -39,7 +39,7 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// `[device]`.
+/// The section `[device]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceConfig {
@@ -48,16 +48,16 @@ pub struct DeviceConfig {
     pub id: u32,
 }
 
-/// `[model]`.
+/// The section `[model]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// Folder of the model.
     pub path: PathBuf,
-    /// Which of the model's networks judges.
+    /// Whether the model's f32 network or its f16 network judges.
     #[serde(default = "defaults::precision")]
     pub precision: Precision,
-    /// The engine that runs it.
+    /// The engine that runs the network.
     #[serde(default)]
     pub engine: EngineChoice,
     /// Threads of ONNX Runtime, at most [`most_threads`]; `None`: one for each core.
@@ -67,18 +67,18 @@ pub struct ModelConfig {
     pub onnxruntime: Option<PathBuf>,
     /// Folder with TensorRT's libraries; `None`: the documented search order.
     pub tensorrt: Option<PathBuf>,
-    /// Folder of TensorRT's plans.
+    /// Folder of the TensorRT plans that this device builds.
     #[serde(default = "defaults::plans")]
     pub plans: PathBuf,
-    /// The key that authenticates the plans of this device.
+    /// The file of the device's secret key, which authenticates the plans that this device built.
     #[serde(default = "defaults::plan_key")]
     pub plan_key: PathBuf,
-    /// Minutes between two checks of the running engine with the model's golden images.
+    /// Minutes between two proofs of the running engine with the model's golden images.
     #[serde(default = "defaults::prove_every_minutes", deserialize_with = "number::prove_every_minutes")]
     pub prove_every_minutes: NonZeroU32,
 }
 
-/// `[acquire]`.
+/// The section `[acquire]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AcquireConfig {
@@ -87,17 +87,17 @@ pub struct AcquireConfig {
     /// How an image is matched to a trigger.
     #[serde(rename = "match")]
     pub matching: Matching,
-    /// How long before its trigger an image may have been completed, in ms. By order: how far image and trigger may be apart, and
-    /// the pause after which they are in step again.
+    /// How long before its trigger an image may have been completed, in ms. If images are matched by order: how far image and
+    /// trigger may be apart, and the pause after which images and triggers are in step again.
     #[serde(default = "defaults::lead_ms", deserialize_with = "number::lead_ms")]
     pub lead_ms: u64,
     /// The largest accepted image in pixels. Buffers for it are allocated at the start.
     #[serde(default = "defaults::largest_pixels", deserialize_with = "number::largest_pixels")]
     pub largest_pixels: NonZeroU64,
-    /// Whether to decode images even if the kernel lacks one of the sandbox's protections.
+    /// Whether to decode images even if the Linux kernel lacks one of the sandbox's protections.
     #[serde(default)]
     pub allow_weaker_sandbox: bool,
-    /// The folder that judged images are moved to, in folders by day. On the same file system as `folder`.
+    /// The folder that judged images are moved to, in folders by day. It must be on the same file system as `folder`.
     pub archive: PathBuf,
     /// The quota of the archive in MiB. The oldest images are deleted first.
     #[serde(default = "defaults::archive_quota_mib", deserialize_with = "number::archive_quota_mib")]
@@ -129,7 +129,7 @@ impl Matching {
     }
 }
 
-/// `[plc]`.
+/// The section `[plc]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlcConfig {
@@ -147,7 +147,8 @@ pub struct PlcConfig {
     /// Modbus unit, 1..=247.
     #[serde(default = "defaults::unit")]
     pub unit: Unit,
-    /// The longest time from trigger to verdict, in ms. Also the default if the PLC names none (Modbus).
+    /// The longest time from trigger to verdict, in ms. It is every part's deadline with the Modbus profile, whose registers
+    /// carry no deadline.
     #[serde(default = "defaults::deadline_ms", deserialize_with = "number::deadline_ms")]
     pub deadline_ms: NonZeroU32,
 }
@@ -176,7 +177,7 @@ pub enum ParityConfig {
     None,
 }
 
-/// `[journal]`.
+/// The section `[journal]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JournalConfig {
@@ -187,7 +188,7 @@ pub struct JournalConfig {
     pub keep_days: NonZeroU32,
 }
 
-/// `[metrics]`.
+/// The section `[metrics]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsConfig {
@@ -195,7 +196,7 @@ pub struct MetricsConfig {
     pub listen: Option<SocketAddr>,
 }
 
-/// `[log]`.
+/// The section `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogConfig {
@@ -215,7 +216,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// The defaults of keys. A test checks that `edge/edge.toml` has the same.
+/// The defaults of the keys in `edge.toml`. A test checks that `edge/edge.toml` has the same defaults.
 mod defaults {
     use super::*;
 
@@ -276,14 +277,14 @@ pub enum ConfigError {
         /// The parser's error, with line and column.
         source: Box<toml::de::Error>,
     },
-    /// A value is out of range or contradicts another one.
+    /// A value is out of range or contradicts the value of another key.
     #[error("{}: {key}: found {found}, expected {expected}", path.display())]
     Value {
         /// The file.
         path: PathBuf,
         /// The key, such as `plc.unit`.
         key: &'static str,
-        /// Its value.
+        /// The value of the key.
         found: String,
         /// The allowed values.
         expected: Cow<'static, str>,
@@ -297,7 +298,7 @@ impl Config {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`ConfigError`] if the file can't be read, is not such a file, or holds an invalid value.
+    /// [`ConfigError`] if the file can't be read, is not an `edge.toml`, or holds an invalid value.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
         Self::parse(&text, path)

@@ -1,4 +1,4 @@
-//! Ranges of numbers, for `edge.toml` and the command line.
+//! Reads the numbers in `edge.toml` and checks their ranges. The command line uses [`BAUDS`] and [`most_threads`] too.
 
 use serde::Deserializer;
 use serde::de::{Error, Unexpected, Visitor};
@@ -15,7 +15,8 @@ pub fn most_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Defines functions that read the value of the key with the same name. Errors name the key's range and unit, not a Rust type.
+/// Defines functions that are named as keys of `edge.toml` and read the values of these keys. Errors name the key's range and
+/// unit, not a Rust type.
 macro_rules! keys {
     ($($key:ident: $type:ty, $convert:expr, $expected:expr;)*) => {
         $(pub(super) fn $key<'de, D: Deserializer<'de>>(value: D) -> Result<$type, D::Error> {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Only the keys without a default.
+/// A configuration with only the keys that have no default.
 const LEAST: &str = r#"
 [device]
 id = 1
@@ -48,7 +48,7 @@ fn a_misspelt_key_is_named_with_its_line() {
     insta::assert_snapshot!("misspelt_key", refused(&LEAST.replace("folder =", "foldr =")));
 }
 
-/// The text names the key, its value and the allowed values.
+/// The error's text names the key, its value and the allowed values.
 #[test]
 fn values_out_of_range_are_refused() {
     let added = [
@@ -82,7 +82,7 @@ fn values_out_of_range_are_refused() {
     });
 }
 
-/// The text names the range and unit of the key, not a Rust type.
+/// The error's text names the range and unit of the key, not a Rust type.
 #[test]
 fn numbers_of_another_type_are_refused() {
     let mut refusals = String::new();

@@ -1,14 +1,14 @@
-//! An anchor replaces removed rows in the chain.
+//! Defines the anchor, which takes the place of removed rows in the chain.
 
 use cellgate_models::digest::Digest;
 use std::num::NonZeroU64;
 
-/// The record of one removal of rows by retention. It holds what is needed to verify the rest of the chain.
+/// The record of one removal of rows by retention. It holds what is needed to verify the chain of the rows that were kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchor {
-    /// 1, 2, 3, ...
+    /// The anchor's number: 1, 2, 3, ...
     pub number: u64,
-    /// Hash of the previous anchor; for the first one a hash of the journal's identity.
+    /// Hash of the previous anchor; for the first anchor a hash of the journal's identity.
     pub previous: Digest,
     /// The oldest row that was kept.
     pub first_kept: NonZeroU64,
@@ -16,7 +16,7 @@ pub struct Anchor {
     pub last_pruned: Digest,
     /// Number of rows that were removed.
     pub pruned_rows: u64,
-    /// When, in milliseconds since 1970, UTC.
+    /// When the rows were removed, in milliseconds since 1970, UTC.
     pub pruned_unix_ms: i64,
     /// Hash of this anchor.
     pub hash: Digest,

@@ -1,4 +1,5 @@
-//! The columns of the table `verdict`. Declaration, writing, reading, hash and export of a column are defined in one place.
+//! Defines the columns of the table `verdict`: for each column, its declaration, writing, reading, hash and export in one
+//! place.
 
 use super::fields::{Exported, Field, hash_optional};
 use super::values::optional;
@@ -8,21 +9,22 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use std::num::{NonZeroU32, NonZeroU64};
 
-/// A column of `verdict`.
+/// A column of the table `verdict`.
 pub(super) struct Column {
-    /// Its name.
+    /// Its name in the table.
     pub(super) name: &'static str,
     /// Its name in an export.
     pub(super) exported_as: &'static str,
     /// Its SQL type and constraints.
     pub(super) declared: &'static str,
-    /// Its value in a record, as SQLite stores it.
+    /// Returns its value in a record, as SQLite stores it.
     pub(super) store: fn(&VerdictRow) -> ValueRef<'_>,
     /// Reads its value from a row into a record.
     pub(super) read: fn(&mut VerdictRow, &Row<'_>) -> rusqlite::Result<()>,
-    /// Appends its bytes to those that are hashed. [`nothing`] for a column that is hashed with another one.
+    /// Appends its bytes to the bytes that are hashed. [`nothing`] for a column that adds no bytes of its own: it is hashed
+    /// with another column, before all columns, or (`hash`) not at all.
     pub(super) hash: fn(&VerdictRow, &mut Vec<u8>),
-    /// Its value in an export.
+    /// Returns its value in an export.
     pub(super) export: fn(&VerdictRow) -> Exported<'_>,
 }
 
@@ -47,8 +49,8 @@ macro_rules! column {
     };
 }
 
-/// In the order of the table, of the hashed bytes, and of exports. A new column needs a new version of the table and of the
-/// hash's tag, and goes to the end of an export.
+/// All columns, in the order of the table, of the hashed bytes, and of exports. A new column needs a new version of the table
+/// and of the hash's tag, and goes to the end of an export.
 pub(super) const COLUMNS: [Column; 27] = [
     column!("seq", "INTEGER PRIMARY KEY CHECK (seq > 0)", seq),
     column!("boot_epoch", "INTEGER NOT NULL", boot_epoch),
@@ -63,6 +65,7 @@ pub(super) const COLUMNS: [Column; 27] = [
     column!("verdict", "TEXT NOT NULL CHECK (verdict IN ('PASS', 'REVIEW', 'REJECT'))", entry.verdict),
     column!("reason", "TEXT NOT NULL", entry.reason),
     column!("score", "REAL", entry.score),
+    // A model was called a bundle when the table was made. A table of version 1 can't be renamed; exports have the new word.
     column!("bundle" as "model", "BLOB CHECK (length(bundle) = 32)", entry.model),
     column!("image", "BLOB CHECK (length(image) = 32)", entry.image),
     column!("image_name", "TEXT NOT NULL", entry.image_name),
@@ -72,18 +75,19 @@ pub(super) const COLUMNS: [Column; 27] = [
     column!("convert_us", "INTEGER NOT NULL", entry.times.convert_us),
     column!("infer_us", "INTEGER NOT NULL", entry.times.infer_us),
     column!("decide_us", "INTEGER NOT NULL", entry.times.decide_us),
+    // One byte for both flags: bit 0 simulated, bit 1 degraded.
     Column {
         hash: |record, bytes| bytes.push(u8::from(record.entry.simulated) | u8::from(record.entry.degraded) << 1),
         ..column!("simulated", "INTEGER NOT NULL CHECK (simulated IN (0, 1))", entry.simulated)
     },
     Column { hash: nothing, ..column!("degraded", "INTEGER NOT NULL CHECK (degraded IN (0, 1))", entry.degraded) },
     column!("detail", "TEXT NOT NULL", entry.detail),
-    // The previous hash is hashed first, before the columns.
+    // The previous row's hash is hashed before all columns.
     Column { hash: nothing, ..column!("previous", "BLOB NOT NULL CHECK (length(previous) = 32)", previous) },
     Column { hash: nothing, ..column!("hash", "BLOB NOT NULL CHECK (length(hash) = 32)", hash) },
 ];
 
-/// Either both bounds have a value or neither. They are hashed as one value.
+/// Also reads and hashes the upper bound: either both bounds have a value or neither, and they are hashed as one value.
 const BOUNDS_LOW: Column = Column {
     name: "bounds_low",
     exported_as: "bounds_low",
@@ -102,6 +106,7 @@ const BOUNDS_LOW: Column = Column {
     export: |record| Exported::Number(record.entry.bounds.map(|bounds| bounds.low.into())),
 };
 
+/// Read and hashed with [`BOUNDS_LOW`].
 const BOUNDS_HIGH: Column = Column {
     name: "bounds_high",
     exported_as: "bounds_high",
@@ -116,7 +121,7 @@ fn stored_level(level: Option<u16>) -> ValueRef<'static> {
     level.map_or(ValueRef::Null, |level| ValueRef::Integer(level.into()))
 }
 
-/// For a column that adds no bytes of its own to the hash.
+/// The `hash` of a column that adds no bytes of its own.
 fn nothing(_: &VerdictRow, _: &mut Vec<u8>) {}
 
 /// The column names as a list for a query.

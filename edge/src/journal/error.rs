@@ -1,4 +1,4 @@
-//! The errors of the journal. Their texts say what to do.
+//! Defines the errors of the journal. Their texts say what the user can do.
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub enum JournalError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Another program has locked the journal.
@@ -44,7 +44,7 @@ pub enum JournalError {
     Locked {
         /// The journal's file.
         path: PathBuf,
-        /// Numbers and names of the processes; empty if this user can't see them.
+        /// Numbers and names of the processes that hold the lock; empty if this user can't see them.
         by: String,
     },
     /// The disk has no space for the next rows.
@@ -60,7 +60,7 @@ pub enum JournalError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A journal in a read-only place must be copied to read its WAL, and can't be copied.
@@ -77,7 +77,7 @@ pub enum JournalError {
         folder: PathBuf,
         /// The length of the journal and its WAL in bytes.
         bytes: u64,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A reader found no usable WAL index (`-shm`) for some seconds.
@@ -90,7 +90,7 @@ pub enum JournalError {
         /// The journal's file.
         path: PathBuf,
     },
-    /// The path to read is a folder or an empty file.
+    /// The path to read is a folder, or an empty file or database.
     #[error(
         "{}: found {found}, expected a journal's file: the one that [journal] path in edge.toml names, such as verdicts.sqlite",
         path.display()
@@ -116,7 +116,7 @@ pub enum JournalError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// Its application id.
+        /// The application id of the file.
         found: i32,
         /// The application id of a journal.
         expected: i32,
@@ -126,9 +126,9 @@ pub enum JournalError {
     Schema {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The version of the journal's schema.
         found: i32,
-        /// The version of this program.
+        /// The version that this program writes and reads.
         expected: i32,
     },
     /// The file is damaged, or its chain is broken.
@@ -145,7 +145,7 @@ pub enum JournalError {
     /// The journal had an error before and is not ready. Nothing was written.
     #[error("the journal is not ready: {why}")]
     NotReady {
-        /// The error that made it so.
+        /// The error that made it not ready.
         why: String,
     },
     /// An input/output error. The journal was reopened, and the row is certainly not in it.
@@ -154,7 +154,8 @@ pub enum JournalError {
         /// The error.
         why: String,
     },
-    /// An input/output error, and the journal could not be reopened. Whether the row is in it is known after it is reopened.
+    /// An input/output error, and the journal could not be reopened. Whether the row was written is known only once the journal
+    /// is reopened.
     #[error("it is not known yet whether the row was written: {why}")]
     Unknown {
         /// The error.
@@ -171,7 +172,7 @@ pub enum JournalError {
     AlreadyTerminal {
         /// The trigger.
         trigger: NonZeroU64,
-        /// Its record.
+        /// The sequence number of its terminal record.
         seq: NonZeroU64,
     },
     /// The trigger was never accepted.
@@ -180,14 +181,14 @@ pub enum JournalError {
         /// The trigger.
         trigger: NonZeroU64,
     },
-    /// The same part and nonce are being judged.
+    /// A trigger with the same part and nonce is being judged.
     #[error("part {part} with nonce {nonce} is already being judged, as trigger {trigger}")]
     AlreadyInHand {
         /// The part.
         part: u64,
-        /// Its nonce.
+        /// The trigger's nonce.
         nonce: u32,
-        /// Its trigger.
+        /// The number of the trigger that is being judged.
         trigger: NonZeroU64,
     },
     /// The journal was closed: its thread has ended.

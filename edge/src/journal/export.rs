@@ -1,4 +1,4 @@
-//! A record as one line of an export.
+//! Turns a record into one line of an export.
 
 use super::columns::COLUMNS;
 use super::fields::Exported;
@@ -37,7 +37,7 @@ mod tests {
     use super::super::hash::tests::row;
     use super::*;
 
-    /// Scripts read this format. Never to be edited; a new column goes to the end.
+    /// Scripts read this format. Existing fields never change; a new column is appended.
     const GOLDEN: &str = r#"{"seq":258,"boot_epoch":3,"trigger":8,"kind":"FREE_RUNNING","part":18446744073709551611,"nonce":5,"deadline_ms":6,"received":"1970-01-01T00:00:00.007Z","committed":"1969-12-31T23:59:59.981Z","age_ms":13,"verdict":"REVIEW","reason":"SCORE_FROM_REVIEW","score":0.5,"model":"0909090909090909090909090909090909090909090909090909090909090909","image":null,"image_name":"10.tif","bounds_low":11,"bounds_high":12,"read_us":14,"convert_us":15,"infer_us":16,"decide_us":17,"simulated":true,"degraded":false,"detail":"eighteen","previous":"1414141414141414141414141414141414141414141414141414141414141414","hash":"0000000000000000000000000000000000000000000000000000000000000000"}"#;
 
     #[test]

@@ -1,4 +1,4 @@
-//! The forms of a field's type: in SQLite, in the hashed bytes, and in an export.
+//! Converts the values of a record's fields: to and from SQLite, to hashed bytes, and for an export.
 
 use super::time::format_utc_ms;
 use super::values::{optional, stored, value};
@@ -38,11 +38,11 @@ pub enum Exported<'r> {
     Flag(bool),
     /// A text.
     Text(&'r str),
-    /// A time as text.
+    /// A time as text in UTC.
     Time(String),
     /// A score, or no value.
     Score(Option<f32>),
-    /// A hash, or no value.
+    /// A SHA-256 digest, or no value.
     Digest(Option<Digest>),
 }
 
@@ -118,7 +118,7 @@ impl Field for NonZeroU32 {
     }
 }
 
-/// A time in milliseconds since 1970, the only signed number.
+/// Only times are signed numbers: milliseconds since 1970.
 impl Field for i64 {
     fn stored(&self) -> ValueRef<'_> {
         ValueRef::Integer(*self)
@@ -170,7 +170,7 @@ impl Field for String {
 
     /// The length in bytes as 4 bytes, then the bytes.
     fn hash(&self, bytes: &mut Vec<u8>) {
-        // `VerdictEntry::bounded` cuts texts far below 4 GiB, so a longer one was not written by this program.
+        // `VerdictEntry::bounded` cuts texts far below 4 GiB, so a longer text was not written by this program.
         u32::try_from(self.len()).unwrap_or(u32::MAX).hash(bytes);
         bytes.extend_from_slice(self.as_bytes());
     }
@@ -227,7 +227,7 @@ impl Field for Verdict {
     }
 }
 
-/// A score.
+/// Only a score is an optional `f32`.
 impl Field for Option<f32> {
     fn stored(&self) -> ValueRef<'_> {
         self.map_or(ValueRef::Null, |score| ValueRef::Real(score.into()))

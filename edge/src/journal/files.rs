@@ -1,4 +1,5 @@
-//! The files beside the journal: its lock, and SQLite's write-ahead log (WAL) with its index.
+//! Finds, locks and rewrites the files beside the journal: its lock file, and SQLite's write-ahead log (WAL) with the WAL's
+//! index.
 
 use super::JournalError;
 use super::verdict_row::Answer;
@@ -33,18 +34,18 @@ pub(super) fn refuse_lone_wal(path: &Path) -> Answer<()> {
     Ok(())
 }
 
-/// The identity of a file: device and inode.
+/// The identity of a file: the device number of its file system, and its inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity(u64, u64);
 
 impl Identity {
-    /// The file that is at `path` now.
+    /// The identity of the file that is at `path` now.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         path.metadata().map(|metadata| Self(metadata.dev(), metadata.ino()))
     }
 }
 
-/// Whether an appliance uses the journal. Otherwise this takes the lock for a moment. Creates no file.
+/// Whether an appliance uses the journal. If none does, this function holds the lock for a moment. It creates no file.
 pub(crate) fn is_held(path: &Path) -> bool {
     let Ok(path) = resolved(path) else { return false };
     let Ok(file) = File::open(beside(&path, ".lock")).map(Lock) else { return false };
@@ -72,7 +73,8 @@ pub(super) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A close alone is not enough: a child process that another thread is just starting has the file open until its exec.
+        // To close the file is not enough: a child process that another thread is just starting has the file open until its
+        // exec.
         let _ = self.0.unlock();
     }
 }

@@ -1,4 +1,4 @@
-//! The journal's interface for callers. Each request goes to the journal's thread. The caller waits for the answer or passes a
+//! Offers the journal to callers. Each request goes to the journal's thread. The caller waits for the answer or passes a
 //! callback.
 
 use super::JournalError;
@@ -19,7 +19,7 @@ const MAX_WAIT: Duration = Duration::from_millis(150);
 /// How long the thread may be silent while it tries to reopen the journal.
 const MAX_REOPENING_TIME: Duration = Duration::from_secs(30);
 
-/// The appliance's journal. Dropping it finishes the waiting requests and closes it.
+/// The appliance's journal. Dropping it finishes the waiting requests and closes the journal.
 pub struct Journal {
     requests: Option<SyncSender<JournalRequest>>,
     queue: usize,
@@ -30,7 +30,7 @@ pub struct Journal {
 
 impl Journal {
     /// Opens or creates the journal, begins a new boot epoch, and records REJECT/RESTARTED for the parts that were being judged
-    /// when the appliance stopped. All of it is durable when this returns.
+    /// when the appliance stopped. The epoch and these records are durable when this returns.
     ///
     /// # Errors
     /// The journal is used by another process, unusable, of another program or version, or damaged.
@@ -47,7 +47,7 @@ impl Journal {
         Ok((Self { requests: Some(requests), queue, stall, state, thread: Some(thread) }, recovery))
     }
 
-    /// Records that `trigger` was accepted. When this returns, it is durable and BUSY may go out.
+    /// Records that `trigger` was accepted. When this returns without an error, the acceptance is durable and BUSY may go out.
     ///
     /// # Errors
     /// On any error the trigger was not accepted and gets no record. [`JournalError::AlreadyInHand`]: the same part and nonce are
@@ -68,14 +68,16 @@ impl Journal {
         self.send(JournalRequest::Accept(trigger, Instant::now(), Box::new(done)))
     }
 
-    /// Records the terminal verdict of an accepted trigger. When this returns, it is durable and may be sent.
+    /// Records the terminal verdict of an accepted trigger. When this returns without an error, the verdict is durable and may
+    /// be sent.
     ///
     /// # Errors
     /// | error | meaning |
     /// |---|---|
     /// | `NotWritten`, `NotReady`, `Overloaded` | the verdict is certainly not in the journal |
-    /// | `Unknown` | once ready again, committing a REJECT for the trigger either succeeds or returns `AlreadyTerminal` |
-    /// | `NeverAccepted` | misuse |
+    /// | `Unknown` | once the journal is ready again, a REJECT for the trigger can be committed, or is `AlreadyTerminal` |
+    /// | `AlreadyTerminal` | the trigger has its record already |
+    /// | `NeverAccepted` | a mistake of the caller: no such trigger was accepted |
     pub fn commit(&self, entry: VerdictEntry) -> Result<CommitReceipt, JournalError> {
         self.ask(|reply| JournalRequest::Commit(Box::new(entry), Instant::now(), reply))
     }
@@ -92,11 +94,11 @@ impl Journal {
         self.send(JournalRequest::Commit(Box::new(entry), Instant::now(), Box::new(done)))
     }
 
-    /// Notes that the PLC acknowledged a record. It is written with the next transaction, at most a second later. If it is lost,
-    /// the record is sent once more, as RECORD.
+    /// Notes that the PLC acknowledged a record. The acknowledgement is written with the next transaction, at most a second
+    /// later. If the acknowledgement is lost, the record is sent once more, as RECORD.
     ///
     /// # Errors
-    /// The queue is full or the journal closed.
+    /// The queue is full or the journal is closed.
     pub fn acknowledge(&self, seq: NonZeroU64) -> Result<(), JournalError> {
         self.send(JournalRequest::Acknowledge(seq))
     }
@@ -124,7 +126,7 @@ impl Journal {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// The journal's health. Does not wait for its thread.
+    /// The journal's health. Does not wait for the journal's thread.
     #[must_use]
     pub fn health(&self) -> JournalHealth {
         let state = locked(&self.state);
@@ -137,8 +139,8 @@ impl Journal {
         }
     }
 
-    /// The last sign of life of the journal's thread, and how long it may be silent from then on. That is long while the
-    /// journal is not ready, as no verdict waits for it then.
+    /// The last sign of life of the journal's thread, and how long it may be silent from then on. It may be silent for long
+    /// while the journal is not ready, as no verdict waits for it then.
     #[must_use]
     pub fn progress(&self) -> (Instant, Duration) {
         let state = locked(&self.state);
@@ -154,7 +156,7 @@ impl Journal {
     fn ask<T: Send + 'static>(&self, request: impl FnOnce(Reply<T>) -> JournalRequest) -> Answer<T> {
         let (reply, answer) = sync_channel(1);
         self.send(request(Box::new(move |value| {
-            // It fails only if the caller is gone.
+            // The send fails only if the caller is gone.
             let _ = reply.send(value);
         })))?;
         answer.recv().unwrap_or(Err(JournalError::Closed))

@@ -1,4 +1,4 @@
-//! The hashed bytes and the hashes. They never change: a new form of row gets a new tag.
+//! Computes the hashes of rows and anchors. The form of the hashed bytes never changes: a new form of row gets a new tag.
 
 use super::anchor::Anchor;
 use super::columns::COLUMNS;
@@ -10,7 +10,7 @@ const GENESIS_TAG: &[u8] = b"cellgate journal 1 genesis\0";
 const ROW_TAG: &[u8] = b"cellgate journal 1 row\0";
 const ANCHOR_TAG: &[u8] = b"cellgate journal 1 anchor\0";
 
-/// The previous hash of the first row and of the first anchor. It depends on this journal's identity.
+/// The previous hash of the first row and of the first anchor. It is a hash of this journal's identity.
 pub(super) fn genesis(identity: &[u8; 16]) -> Digest {
     Digest::of(&[GENESIS_TAG, identity].concat())
 }
@@ -20,7 +20,7 @@ pub(super) fn of_row(record: &VerdictRow) -> Digest {
     Digest::of(&row_bytes(record))
 }
 
-/// The canonical bytes of a row, see JOURNAL.md.
+/// The bytes of a row that are hashed, see JOURNAL.md.
 pub(super) fn row_bytes(record: &VerdictRow) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     bytes.extend_from_slice(ROW_TAG);

@@ -1,18 +1,19 @@
-//! The processes that keep SQLite from writing to a journal.
+//! Finds the processes whose locks keep the appliance from writing to its journal, so that an error can name them.
 
 use std::fs;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// The bytes that SQLite locks in the database file and in the WAL index. Every process that has the journal open locks the
-/// last one of the index.
+/// The bytes of the database file that SQLite locks.
 const DATABASE: RangeInclusive<u64> = 0x4000_0000..=0x4000_01ff;
+/// The bytes of the WAL index that SQLite locks while it works with the WAL.
 const INDEX: RangeInclusive<u64> = 120..=127;
+/// The byte of the WAL index that every process locks while it has the journal open.
 const INDEX_OPEN: RangeInclusive<u64> = 128..=128;
 
-/// The processes that have locked the journal at `path`, such as `4711 (sqlite3)`. If no lock is visible, those that have it
-/// open. Empty if this user can't see any.
+/// The processes that have locked the journal at `path`, such as `4711 (sqlite3)`. If no lock is visible, the processes that
+/// have the journal open. Empty if this user can't see any of them.
 pub(super) fn holders(path: &Path) -> String {
     let Ok(locks) = fs::read_to_string("/proc/locks") else { return String::new() };
     let inode = |suffix: &str| {
@@ -52,7 +53,8 @@ fn named(process: u32) -> String {
 struct Lock<'l> {
     kind: &'l str,
     process: u32,
-    /// The file's inode. The device is not compared: on btrfs it differs from the one that stat(2) returns.
+    /// The file's inode. The file system's device number is not compared: on btrfs it differs from the number that stat(2)
+    /// returns.
     inode: u64,
     first: u64,
 }

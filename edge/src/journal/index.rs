@@ -1,8 +1,8 @@
 //! Survives a full disk that refuses a page of SQLite's WAL index (`-shm`).
 //!
-//! SQLite shares this index between processes as a memory-mapped file. A store to a page that needs a new block fails on a full
-//! disk. It fails with SIGBUS, which ends the process. Such pages occur on btrfs at each write after a write-back, on ext4 with
-//! blocks below 4 KiB, and in holes of any file. JOURNAL.md lists the alternatives and why they were not chosen.
+//! SQLite shares this index between processes as a memory-mapped file. On a full disk, a store to a page that needs a new block
+//! fails with SIGBUS, which ends the process. Such pages occur on btrfs at each write after a write-back, on ext4 with blocks
+//! below 4 KiB, and in holes of any file. JOURNAL.md lists the alternatives and why they were not chosen.
 //!
 //! This module catches the signal. While a thread works with SQLite in [`watched`], a refused page makes the whole index a
 //! private copy in this process's memory, with the same addresses and bytes. SQLite finishes its transaction on the copy. The
@@ -13,11 +13,11 @@
 //! - No row was acknowledged. What the transaction left in the WAL is found or overwritten when the journal is reopened.
 //! - The WAL is truncated only after all of it is in the database and the file of the index shows that. Otherwise other processes
 //!   would look for rows in an empty WAL.
-//! - Only a readable page is replaced. If the page can't be read (the file was truncated, the disk failed), continuing could lose
-//!   rows. Then the process ends, as it does for a SIGBUS in any other thread or mapping.
+//! - Only a readable page is replaced. If the page can't be read (the file was truncated, the disk failed), continuing could
+//!   lose rows. So the process ends then, as it does for a SIGBUS in any other thread or mapping.
 //!
-//! A reader never writes to the index, so a full disk does not affect it. If a page that it reads is gone
-//! ([`watched_reading`]), it reads zeros, and everything it has read is discarded.
+//! A reader never writes to the index, so a full disk does not affect it. If a page that a reader needs is gone, the reader
+//! sees zeros there, and [`watched_reading`] discards everything it has read.
 
 #![expect(unsafe_code, reason = "a signal's handler and mapped memory have no safe interface")]
 
@@ -30,14 +30,14 @@ use std::sync::OnceLock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watch {
     Off,
-    /// It may write to the index. A refused page is replaced by a copy.
+    /// The thread may write to the index. A refused page is replaced by a copy.
     Writing,
-    /// It only reads the index. A page that is gone is replaced by zeros.
+    /// The thread only reads the index. A page that is gone is replaced by zeros.
     Reading,
 }
 
 thread_local! {
-    // A signal handler may use these, as they are initialised by constants and have no destructor.
+    // A signal handler may use both values, as they are initialised by constants and have no destructor.
     static WATCH: Cell<Watch> = const { Cell::new(Watch::Off) };
     static IS_REFUSED: Cell<bool> = const { Cell::new(false) };
 }
@@ -81,7 +81,7 @@ pub(super) fn watched_reading<T>(work: impl FnOnce() -> T) -> Result<T, Gone> {
     if IS_REFUSED.get() { Err(Gone) } else { Ok(outcome) }
 }
 
-/// Restores the state before it on drop, so also after a panic.
+/// Restores on drop the state that it found at its beginning, so also after a panic.
 struct Watching(Watch, bool);
 
 impl Watching {
@@ -121,9 +121,10 @@ fn install() {
 
 /// The signal handler. It only makes system calls and calls functions that don't allocate.
 extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut libc::c_void) {
-    /// The page does not exist: the code for a full disk, a truncated file and a failing disk.
+    /// The signal's reason, `si_code`, if the page does not exist: the disk is full, the file was truncated, or the disk
+    /// failed.
     const BUS_ADRERR: i32 = 2;
-    // SAFETY: the kernel gives a valid `about`, with an address for this signal; errno is this thread's own.
+    // SAFETY: the Linux kernel gives a valid `about`, with an address for this signal; errno is this thread's own.
     let (address, code, errno) = unsafe { ((*about).si_addr() as usize, (*about).si_code, *libc::__errno_location()) };
     let replaced = match WATCH.get() {
         Watch::Writing if code == BUS_ADRERR => detach(address, true, replace),
@@ -133,8 +134,8 @@ extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut l
     if replaced.is_some() {
         IS_REFUSED.set(true);
     } else {
-        // After the return the CPU repeats the access, and the new signal goes to the previous handler.
-        // SAFETY: both are valid actions; one of zeroes is the system's default.
+        // After the return the CPU repeats the access, and the new signal goes to the previous handler. SAFETY: both are valid
+        // actions; an action of zeroes is the system's default.
         unsafe {
             let system: libc::sigaction = mem::zeroed();
             libc::sigaction(libc::SIGBUS, BEFORE.get().unwrap_or(&system), ptr::null_mut());
@@ -149,7 +150,7 @@ extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut l
 struct Mapping {
     start: usize,
     end: usize,
-    /// The file: major and minor number of its device, and its inode.
+    /// The file: the major and minor device number of its file system, and its inode.
     file: [u64; 3],
     is_writable: bool,
 }
@@ -178,7 +179,7 @@ fn replace(mapping: &Mapping) -> Option<()> {
     let length = mapping.end - mapping.start;
     let own = Descriptor::open(c"/proc/self/mem")?;
     let (read_write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a new mapping at an address that the kernel chooses.
+    // SAFETY: a new mapping at an address that the Linux kernel chooses.
     let copy = unsafe { libc::mmap(ptr::null_mut(), length, read_write, private, -1, 0) };
     if copy == libc::MAP_FAILED {
         return None;

@@ -1,4 +1,4 @@
-//! The journal: one durable, hash-chained terminal record for every accepted trigger.
+//! Keeps the journal: a file with one durable, hash-chained terminal record for every accepted trigger.
 //!
 //! `JOURNAL.md` beside this crate's README documents the files, the hashed bytes, and what the chain proves.
 //!

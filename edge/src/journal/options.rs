@@ -1,4 +1,4 @@
-//! The options of a journal, the result of opening it, and its health.
+//! Defines the options of a journal, the result of opening it, and its health.
 
 use super::verdict_row::VerdictRow;
 use std::num::NonZeroU32;
@@ -9,11 +9,11 @@ use std::time::Duration;
 pub struct JournalOptions {
     /// How many of the newest rows are verified at each opening. The command `verify` verifies all.
     pub verify_rows: u64,
-    /// How many requests may wait. A further one is [`super::JournalError::Overloaded`].
+    /// How many requests may wait. A further request fails with [`super::JournalError::Overloaded`].
     pub queue: usize,
-    /// A request that takes longer makes the journal not ready.
+    /// A request that takes longer than this makes the journal not ready.
     pub stall: Duration,
-    /// Pause between two attempts to reopen after an error.
+    /// Pause between two attempts to reopen the journal after an error.
     pub reopen_every: Duration,
     /// The rows that [`super::Journal::prune`] may remove; `None`: no rows.
     pub retention: Option<Retention>,
@@ -47,23 +47,24 @@ pub struct Retention {
 /// The result of opening a journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovery {
-    /// The number of this start; already durable.
+    /// The number of this start of the appliance; already durable.
     pub boot_epoch: NonZeroU32,
     /// Whether the journal is new.
     pub created: bool,
-    /// The number of rows in it.
+    /// The number of rows in the journal, with those in `restarted`.
     pub rows: u64,
     /// The new REJECT/RESTARTED records of the parts that were being judged when the appliance stopped.
     pub restarted: Vec<VerdictRow>,
-    /// The newest 1,000 earlier records that the PLC has not acknowledged, including those in `restarted`. They may only be
-    /// sent as RECORD, and are never acted on.
+    /// The records that the PLC has not acknowledged, including those in `restarted`; of more than 1,000 the newest 1,000. They
+    /// may only be sent as RECORD, which the PLC never acts on.
     pub unacknowledged: Vec<VerdictRow>,
 }
 
 /// The health of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalHealth {
-    /// It takes requests, its disk has space for their rows, and no request takes longer than [`JournalOptions::stall`].
+    /// Whether the journal takes requests, its disk has space for their rows, and no request takes longer than
+    /// [`JournalOptions::stall`].
     pub ready: bool,
     /// Number of errors since it was opened.
     pub failures: u64,

@@ -1,4 +1,4 @@
-//! Whether the files that were opened are still at the journal's paths.
+//! Checks whether the files that were opened are still at the journal's paths.
 
 use super::JournalError;
 use super::files::{Identity, wal_of};
@@ -18,7 +18,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The files that are at `path`, which is resolved, and beside it now.
+    /// The files that are now at `path`, which is resolved, and beside it.
     pub(super) fn of(path: &Path) -> Answer<Self> {
         let identity = |path: PathBuf| Identity::of(&path).map_err(|source| JournalError::Io { path, source });
         Ok(Self { path: path.to_owned(), database: identity(path.to_owned())?, wal: Some(identity(wal_of(path))?) })
@@ -43,7 +43,8 @@ impl Place {
     }
 
     /// As [`Self::check`], while the journal is closed. If another program was the last to close the journal, SQLite moved the
-    /// WAL into the database and deleted it. That is accepted if the database alone holds everything in `stored`.
+    /// WAL into the database and deleted the WAL. A missing WAL is accepted if the database alone holds everything in `stored`
+    /// and this `boot_epoch`.
     pub(super) fn check_closed(&self, boot_epoch: NonZeroU32, stored: &Stored) -> Answer<()> {
         let found = self.check();
         let wal = wal_of(&self.path).metadata();
@@ -75,7 +76,7 @@ impl Place {
         self.wal = None;
     }
 
-    /// Notes that the journal was reopened, or that the attempt failed. There may be a new WAL.
+    /// Notes that the journal was reopened, or that the attempt failed. Either way the attempt may have created a new WAL.
     pub(super) fn opened(&mut self, is_open: bool) {
         if is_open || self.wal.is_none() {
             self.wal = Identity::of(&wal_of(&self.path)).ok();

@@ -11,26 +11,27 @@ use rusqlite::{Connection, named_params};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-/// Rows per query. A slow reader must not keep the WAL of a running appliance from being emptied.
+/// Rows per query. A single query for all rows would keep the WAL of a running appliance from being emptied while a slow reader
+/// works.
 const PAGE: usize = 1000;
 
 /// Selects records; the default selects all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter {
-    /// Committed at this time or later, in milliseconds since 1970.
+    /// Only records that were committed at this time or later, in milliseconds since 1970.
     pub since_unix_ms: Option<i64>,
-    /// Committed before this time, in milliseconds since 1970.
+    /// Only records that were committed before this time, in milliseconds since 1970.
     pub until_unix_ms: Option<i64>,
-    /// With this verdict.
+    /// Only records with this verdict.
     pub verdict: Option<Verdict>,
-    /// Of this part.
+    /// Only records of this part.
     pub part: Option<u64>,
 }
 
 /// A journal opened for reading only.
 pub struct Reader {
     path: PathBuf,
-    /// `None` between two attempts, while the appliance reopens the journal.
+    /// `None` between two attempts to read, while the appliance reopens the journal.
     opened: RefCell<Option<Opened>>,
     source: Source,
 }
@@ -41,7 +42,7 @@ impl Reader {
     /// # Errors
     /// The path does not exist, is unreadable, a folder, an empty file, not a journal, or a journal of another version.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        // SQLite's error for a missing file does not say that it is missing.
+        // SQLite's error for a missing file does not say that the file is missing.
         let metadata = std::fs::metadata(path);
         let metadata = metadata.map_err(|source| JournalError::Unreadable { path: path.to_owned(), source })?;
         let no_journal = |found| JournalError::NoJournal { path: path.to_owned(), found };
@@ -58,7 +59,7 @@ impl Reader {
         Ok(Self { path: path.to_owned(), opened: RefCell::new(opened), source })
     }
 
-    /// Where it reads: from the journal in its place, or from one in a read-only place.
+    /// Whether this reads the journal in its place, or a journal in a read-only place.
     #[must_use]
     pub fn source(&self) -> Source {
         self.source
@@ -67,7 +68,7 @@ impl Reader {
     /// Verifies all rows, the anchors, the tables and SQLite's own structure, in one snapshot.
     ///
     /// # Errors
-    /// The outer error if the file can't be read; the inner one is the first bad place.
+    /// The outer error if the file can't be read; the inner error is the first bad place.
     pub fn verify(&self) -> Answer<Result<Report, BadRow>> {
         let unusable = |error| unusable(&self.path, error);
         self.steadily(|connection| {
@@ -106,7 +107,7 @@ impl Reader {
     /// Calls `each` with every record, oldest first, until it fails.
     ///
     /// # Errors
-    /// As [`Self::newest`], or the error of `each`.
+    /// The errors of [`Self::newest`], or the error of `each`.
     pub fn for_each<E: From<JournalError>>(
         &self,
         filter: &Filter,

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 /// SQLite's parameter to use the WAL index without writing to it. A write could end this process on a full disk, see
 /// `index.rs`. If no writer maintains the index, SQLite builds one in memory.
 const SHARED: &str = "readonly_shm=1";
-/// For a private copy.
+/// No parameter: for a private copy of the journal, beside which SQLite may create an index.
 const PLAIN: &str = "";
 /// SQLite's parameter to read the database file alone, without WAL and locks.
 const ALONE: &str = "immutable=1";
@@ -42,7 +42,7 @@ pub enum Source {
     /// A journal in a read-only place. The newest verdicts are only in its WAL (`-wal`) until a checkpoint moves them into the
     /// journal's file.
     ReadOnly {
-        /// Whether it has a WAL with content, which is read too.
+        /// Whether the journal has a WAL with content, which is read too.
         log: bool,
     },
 }
@@ -53,12 +53,12 @@ pub(super) struct Opened {
     pub(super) source: Source,
     /// The state of the files when they were opened, if they are read without a lock.
     unlocked: Option<Files>,
-    /// Dropped last.
+    /// The temporary folder of the copy, if a copy is read. Dropped last, after the connection to the copy.
     _copy: Option<TempDir>,
 }
 
 impl Opened {
-    /// Whether the files that it reads without a lock were written to.
+    /// Whether files that are read without a lock were written to since they were opened.
     pub(super) fn is_outdated(&self, path: &Path) -> bool {
         self.unlocked.as_ref().is_some_and(|files| resolved(path).is_ok_and(|place| Files::of(&place) != *files))
     }
@@ -78,7 +78,7 @@ impl Files {
 }
 
 /// Opens the journal at `path`, which must exist, and does `work` with it. Repeats both for up to [`PATIENCE`] if a writer was
-/// opening it meanwhile. `opened` keeps the connection between calls.
+/// opening the journal meanwhile. `opened` keeps the connection between calls.
 pub(super) fn steadily<T>(
     path: &Path,
     opened: &mut Option<Opened>,
@@ -125,14 +125,15 @@ fn is_temporary(error: &JournalError) -> bool {
     }
 }
 
-/// Whether a writer holds the index and has not filled it yet.
+/// Whether the error means that a writer holds the index and has not filled it yet.
 fn is_about_unfilled_index(error: &rusqlite::Error) -> bool {
     let Some(error) = error.sqlite_error() else { return false };
     let codes = [ffi::SQLITE_READONLY_RECOVERY, ffi::SQLITE_READONLY_CANTINIT, ffi::SQLITE_PROTOCOL];
     codes.contains(&error.extended_code)
 }
 
-/// Makes one attempt to open it. `is_last`: no further attempt follows that could wait for a writer to fill the index.
+/// Makes one attempt to open the journal. If `is_last`, no further attempt follows that could wait for a writer to fill the
+/// index.
 fn open(path: &Path, is_last: bool) -> Answer<Opened> {
     let place = resolved(path)?;
     let error = match connect(&place, SHARED) {
@@ -145,7 +146,7 @@ fn open(path: &Path, is_last: bool) -> Answer<Opened> {
         // Without the index, the files of a running writer may be inconsistent.
         return Err(if index_of(&place).exists() { unusable(path, error) } else { reopened(path) });
     }
-    // With an empty file as index, SQLite builds one in memory.
+    // With an empty file as index, SQLite builds the index in memory.
     if File::create_new(index_of(&place)).is_ok()
         && let Ok(connection) = connect(&place, SHARED)
     {

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, TransactionBehavior};
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 
-/// At most this many rows are removed at once, so that a verdict waits only for milliseconds.
+/// At most this many rows are removed in one transaction, so that a verdict waits for it only for milliseconds.
 const BATCH: i64 = 1000;
 const MS_PER_DAY: i64 = 86_400_000;
 
@@ -20,8 +20,8 @@ pub struct Pruned {
     pub rows: u64,
     /// Whether more rows may be left to remove: call again.
     pub more: bool,
-    /// Nothing was removed, as the clock is not plausible: it is before the newest row, or it jumped ahead by more than the
-    /// protected days.
+    /// Whether nothing was removed because the clock is not plausible: it is before the newest row, or it jumped ahead by more
+    /// than the protected days.
     pub clock_doubted: bool,
 }
 
@@ -85,9 +85,9 @@ pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) 
     Ok(Pruned { rows: pruned_rows, more: first_kept == oldest + BATCH, clock_doubted: false })
 }
 
-/// Whether `now` follows the times of the rows without a jump of more than `leap` ms, neither after the newest row nor within the
-/// last `leap` ms. So a wrong clock is accepted only after it has run for `leap` ms. After a pause longer than `leap`, pruning
-/// also waits for that long.
+/// Whether the time `now` follows the times of the rows without a jump of more than `leap` ms, neither after the newest row nor
+/// within the last `leap` ms. So a wrong clock is accepted only after it has run for `leap` ms. After a pause longer than
+/// `leap`, it also takes `leap` ms until the clock is plausible again.
 fn is_plausible(
     now: i64,
     leap: i64,

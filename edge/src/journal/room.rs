@@ -1,7 +1,7 @@
-//! Whether the disk has space for the next rows.
+//! Checks whether the disk has space for the next rows.
 //!
-//! One successful write does not show this. A journal on a full disk can be opened; that empties its WAL, which then has space
-//! for a few pages.
+//! A single row that could be written does not show this. A journal on a full disk can be opened, and opening it empties its
+//! WAL, which then has space for a few pages.
 
 use super::JournalError;
 use super::files::folder_of;
@@ -23,8 +23,8 @@ pub(super) fn check(path: &Path) -> Answer<()> {
     if rustix::fs::statvfs(path).is_ok_and(is_free) { Ok(()) } else { attempt(path) }
 }
 
-/// Checks it by allocating the space for a moment. The count of free blocks is an estimate on some file systems, and ignores
-/// quotas.
+/// Checks that the disk has space by allocating [`ROOM_BYTES`] for a moment. The count of free blocks is an estimate on some
+/// file systems, and ignores quotas.
 ///
 /// # Errors
 /// As [`check`].

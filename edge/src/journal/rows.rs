@@ -1,4 +1,4 @@
-//! Reads and writes rows.
+//! Writes rows of `verdict`, and reads and writes rows of `accepted` and `anchor`.
 
 use super::anchor::Anchor;
 use super::columns::COLUMNS;
@@ -41,7 +41,7 @@ pub(super) fn insert_record(connection: &Connection, record: &VerdictRow) -> rus
     connection.execute(&format!("INSERT INTO verdict VALUES ({places})"), values).map(drop)
 }
 
-/// Writes an `accepted` row and returns its number.
+/// Writes an `accepted` row and returns the trigger's number.
 pub(super) fn insert_accepted(
     connection: &Connection,
     boot_epoch: NonZeroU32,

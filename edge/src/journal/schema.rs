@@ -1,4 +1,4 @@
-//! The tables, and the check that a file is a journal of this version.
+//! Creates the tables, and checks that a file is a journal of this version.
 
 use super::holders::holders;
 use super::verdict_row::Answer;
@@ -11,7 +11,8 @@ const APPLICATION_ID: i32 = 0x4347_4a31;
 /// `user_version`: the schema that this program writes and reads.
 const SCHEMA_VERSION: i32 = 1;
 
-/// The tables before `verdict`. Unsigned 64-bit numbers (part, seq, trigger) are stored as signed numbers with the same bits.
+/// The SQL that creates the tables before `verdict`. Unsigned 64-bit numbers (part, seq, trigger) are stored as signed numbers
+/// with the same bits.
 const TABLES: &str = "
 CREATE TABLE state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -33,7 +34,7 @@ CREATE TABLE accepted (
 
 ";
 
-/// The tables after `verdict`.
+/// The SQL that creates the tables after `verdict`.
 const MORE_TABLES: &str = "
 
 CREATE TABLE unacknowledged (seq INTEGER PRIMARY KEY) STRICT;
@@ -49,7 +50,7 @@ CREATE TABLE anchor (
 ) STRICT;
 ";
 
-/// Whether the file is a journal of this version. False for an empty file; anything else is an error.
+/// Whether the file is a journal of this version. False for an empty file or database; any other content is an error.
 pub(super) fn is_journal(connection: &Connection, path: &Path) -> Answer<bool> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let query = || -> rusqlite::Result<(i32, i32, i64)> {
@@ -65,7 +66,7 @@ pub(super) fn is_journal(connection: &Connection, path: &Path) -> Answer<bool> {
     }
 }
 
-/// Names tables, indexes, views and triggers that do not belong to a journal. A trigger could change rows unnoticed.
+/// Names tables, indexes, views and SQL triggers that do not belong to a journal. An SQL trigger could change rows unnoticed.
 pub(super) fn foreign(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut own = Connection::open_in_memory()?;
     create(&mut own)?;
@@ -75,7 +76,7 @@ pub(super) fn foreign(connection: &Connection) -> rusqlite::Result<Vec<String>> 
     Ok(foreign.map(|(kind, name, table)| format!("{kind} {name:?} of table {table:?}")).collect())
 }
 
-/// Kind, name and table of all objects in the schema, except those that SQLite creates for itself.
+/// Kind, name and table of all objects in the schema, except objects that SQLite creates for itself.
 fn objects(connection: &Connection) -> rusqlite::Result<Vec<(String, String, String)>> {
     let sql = "SELECT type, name, tbl_name FROM sqlite_schema WHERE type = 'trigger' OR name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name";
     connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()

@@ -1,4 +1,5 @@
-//! The open journal. Each function is one transaction. After an error the store must be closed; `writer.rs` reopens it.
+//! Reads and writes the open journal. Each function that writes is one transaction. After an error the store must be closed;
+//! `writer.rs` reopens the journal.
 
 use super::schema::{self, unusable};
 use super::values::stored;
@@ -24,7 +25,7 @@ const YEAR_2020_UNIX_S: i64 = 1_577_836_800;
 pub(super) enum Failure {
     /// The request is not allowed. The journal works.
     Refused(JournalError),
-    /// The journal failed.
+    /// SQLite reported an error. The journal must be closed.
     Broken(rusqlite::Error),
 }
 
@@ -35,7 +36,7 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Failure {
-    /// Converts it to an error of the journal at `path`.
+    /// Converts this failure to an error of the journal at `path`.
     pub(super) fn at(self, path: &Path) -> JournalError {
         match self {
             Self::Refused(error) => error,
@@ -47,7 +48,7 @@ impl Failure {
 /// How the WAL is moved into the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checkpoint {
-    /// Without waiting for readers. The space in the WAL is reused.
+    /// Without waiting for readers. The WAL keeps its length, and new rows reuse its space.
     Passive,
     /// Waits for readers up to the busy timeout. Then the WAL is empty, unless a reader is still active.
     Truncate,
@@ -73,7 +74,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Whether `database` holds all of it and this boot epoch.
+    /// Whether `database` holds all of this data and this boot epoch.
     pub(super) fn is_in(&self, database: &Connection, boot_epoch: NonZeroU32) -> rusqlite::Result<bool> {
         let sql = "SELECT (SELECT boot_epoch FROM state) = ?1
              AND coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'accepted'), 0) >= ?2
@@ -116,7 +117,7 @@ impl Store {
         let (rows, newest_trigger) = (rows.cast_unsigned(), newest_trigger.cast_unsigned());
         let store = Self { connection, boot_epoch, rows, newest_seq, newest_hash, newest_trigger };
         store.checkpoint(Checkpoint::Truncate).map_err(unusable)?;
-        // SQLite syncs the folder too, but does not report an error of that.
+        // SQLite syncs the folder too, but does not report if that fails.
         sync_folder(path)?;
         Ok((store, created))
     }
@@ -126,12 +127,12 @@ impl Store {
         self.rows
     }
 
-    /// The number of the newest start; 0 if there was none.
+    /// The newest boot epoch; 0 if no boot epoch was begun.
     pub(super) fn boot_epoch(&self) -> u32 {
         self.boot_epoch
     }
 
-    /// Begins a new boot epoch and records REJECT/RESTARTED for the parts that the previous one left without a verdict.
+    /// Begins a new boot epoch and records REJECT/RESTARTED for the parts that the previous epoch left without a verdict.
     pub(super) fn start(&mut self) -> Result<(NonZeroU32, Vec<VerdictRow>), Failure> {
         let next =
             if self.boot_epoch == 0 { Some(first_epoch(time::now_unix_ms())) } else { self.boot_epoch.checked_add(1) };
@@ -154,7 +155,8 @@ impl Store {
         Ok((epoch, restarted))
     }
 
-    /// Proves after an error that the journal can be written, and removes acceptances that were never confirmed.
+    /// Proves after an error that the journal can be written, and removes the acceptances in `withdrawn`, whose callers got an
+    /// error.
     pub(super) fn restart(&mut self, withdrawn: &[AcceptedTrigger]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute("UPDATE state SET reopened = reopened + 1", [])?;
@@ -167,7 +169,7 @@ impl Store {
         transaction.commit()
     }
 
-    /// Records that the trigger was accepted, and the acknowledgements since the last transaction.
+    /// Records that the trigger was accepted, and the acknowledgements that came since the last transaction.
     pub(super) fn accept(
         &mut self,
         trigger: &AcceptedTrigger,
@@ -186,7 +188,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Records a verdict, and the acknowledgements since the last transaction.
+    /// Records a verdict, and the acknowledgements that came since the last transaction.
     pub(super) fn commit(&mut self, entry: VerdictEntry, acknowledged: &[NonZeroU64]) -> Result<VerdictRow, Failure> {
         let epoch = self.epoch()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -247,7 +249,7 @@ impl Store {
 
     /// Moves all of the WAL into the database, syncs it and truncates the WAL. Returns false if a reader prevents that. It
     /// takes two steps because the disk may refuse a page of the index in the first one. Then other processes still look for
-    /// rows in the WAL, and it must not be truncated.
+    /// rows in the WAL, and the WAL must not be truncated.
     pub(super) fn empty_wal(&self) -> rusqlite::Result<bool> {
         let is_moved = self.move_wal("FULL")?;
         index::check_intact()?;
@@ -271,7 +273,7 @@ impl Store {
         Stored { newest_seq, newest_hash, newest_trigger }
     }
 
-    /// For transactions of other files of this module.
+    /// The connection, for transactions that other files of this module make.
     pub(super) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
@@ -282,16 +284,17 @@ impl Store {
     }
 }
 
-/// The first boot epoch of a new journal: the seconds since 2020. So it differs from those of an earlier journal of the same
-/// device; with an old epoch, the PLC would treat new verdicts as repetitions. At least 1, and small enough for later starts to
-/// count up.
+/// The first boot epoch of a new journal: the seconds since 2020. So it differs from the epochs of an earlier journal of the
+/// same device; with an old epoch, the PLC would treat new verdicts as repetitions. At least 1, and small enough for later
+/// starts to count up.
 fn first_epoch(now_unix_ms: i64) -> u32 {
     const MAX_EPOCH: i64 = u32::MAX as i64 / 2;
     u32::try_from((now_unix_ms / 1000 - YEAR_2020_UNIX_S).clamp(1, MAX_EPOCH)).unwrap_or(1)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    // Only an explicit checkpoint reports whether it succeeded. An automatic one and the one at close do not.
+    // Only an explicit checkpoint reports whether it succeeded. An automatic checkpoint and the checkpoint at close do not, so
+    // both are off.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -304,8 +307,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_millis(100))
 }
 
-/// Switches the WAL on, and queries the mode afterwards. The switch itself returns "wal" before its commit, which may fail
-/// silently; then rows would be acknowledged without a WAL.
+/// Switches the WAL on, and queries the journal mode afterwards. The switch itself returns "wal" before its commit, which may
+/// fail silently; then rows would be acknowledged without a WAL.
 fn write_ahead(connection: &Connection, path: &Path) -> Answer<()> {
     let mode = || -> rusqlite::Result<String> {
         connection.pragma_update(None, "journal_mode", "WAL")?;

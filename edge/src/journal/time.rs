@@ -13,7 +13,7 @@ pub struct ParseTimeError {
     pub found: String,
 }
 
-/// Now, in milliseconds since 1970, by the system's clock; 0 if that is before 1970.
+/// Now, in milliseconds since 1970, by the system's clock; 0 if the clock is before 1970.
 #[must_use]
 pub fn now_unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -3,7 +3,7 @@
 use rusqlite::Row;
 use rusqlite::types::{FromSql, Type};
 
-/// The signed number with the same bits.
+/// The signed number with the same bits, as SQLite has no unsigned numbers.
 pub(super) fn stored(number: u64) -> i64 {
     number.cast_signed()
 }

@@ -1,4 +1,4 @@
-//! The types of accepted triggers, verdicts and rows.
+//! Defines the types of accepted triggers, verdicts and rows.
 
 use super::JournalError;
 use cellgate_models::digest::Digest;
@@ -6,11 +6,11 @@ use cellgate_models::policy::Verdict;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-/// Maximum length of [`VerdictEntry::detail`] in bytes; the rest is cut off.
+/// Maximum length of [`VerdictEntry::detail`] in bytes; a longer text is cut.
 pub const MAX_DETAIL_BYTES: usize = 1000;
-/// Maximum length of [`VerdictEntry::image_name`] in bytes; the rest is cut off.
+/// Maximum length of [`VerdictEntry::image_name`] in bytes; a longer name is cut.
 pub const MAX_NAME_BYTES: usize = 255;
-/// Maximum length of [`VerdictEntry::reason`] in bytes; the rest is cut off.
+/// Maximum length of [`VerdictEntry::reason`] in bytes; a longer name is cut.
 pub const MAX_REASON_BYTES: usize = 64;
 /// The reason for a part that was being judged when the appliance stopped. The verdict is always REJECT.
 pub const RESTARTED: &str = "RESTARTED";
@@ -38,7 +38,7 @@ impl TriggerKind {
 /// A request to judge one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcceptedTrigger {
-    /// What triggered it.
+    /// What triggered the judging.
     pub kind: TriggerKind,
     /// The part's identity.
     pub part: u64,
@@ -46,7 +46,7 @@ pub struct AcceptedTrigger {
     pub nonce: u32,
     /// Milliseconds from receipt until the verdict is due.
     pub deadline_ms: u32,
-    /// When it was received, in milliseconds since 1970, UTC.
+    /// When the trigger was received, in milliseconds since 1970, UTC.
     pub received_unix_ms: i64,
 }
 
@@ -76,7 +76,7 @@ impl Accepted {
 pub struct OpenPart {
     /// The trigger's number in this journal.
     pub id: NonZeroU64,
-    /// The boot epoch in which it was accepted.
+    /// The boot epoch in which the trigger was accepted.
     pub boot_epoch: NonZeroU32,
     /// The trigger as it was accepted.
     pub trigger: AcceptedTrigger,
@@ -98,16 +98,16 @@ pub struct StageTimes {
     pub read_us: u32,
     /// Converting to 8 bits and resizing.
     pub convert_us: u32,
-    /// The network.
+    /// Running the network.
     pub infer_us: u32,
-    /// The thresholds.
+    /// Applying the thresholds.
     pub decide_us: u32,
 }
 
 /// The verdict for an accepted trigger. Part, nonce and time of receipt come from its acceptance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerdictEntry {
-    /// The trigger's number, of [`Accepted::id`].
+    /// The trigger's number, from [`Accepted::id`].
     pub trigger: NonZeroU64,
     /// The verdict.
     pub verdict: Verdict,
@@ -121,7 +121,7 @@ pub struct VerdictEntry {
     pub image: Option<Digest>,
     /// The image's file name, at most [`MAX_NAME_BYTES`]; empty if there was no image.
     pub image_name: String,
-    /// The bounds of the conversion, if it has bounds that are the same for every image.
+    /// The bounds of the conversion, if they are the same for every image of the model.
     pub bounds: Option<RowBounds>,
     /// Milliseconds from receipt to this commit, by a monotonic clock.
     pub age_ms: u32,
@@ -129,7 +129,7 @@ pub struct VerdictEntry {
     pub times: StageTimes,
     /// Whether image or engine were simulated. Such a verdict is never acted on.
     pub simulated: bool,
-    /// Whether it was judged with something missing. Such a part never passes the gate.
+    /// Whether the appliance worked with less than it should have. Such a part never passes the gate.
     pub degraded: bool,
     /// A text that says what went wrong, at most [`MAX_DETAIL_BYTES`]; empty if nothing did.
     pub detail: String,
@@ -146,7 +146,7 @@ impl VerdictEntry {
         self
     }
 
-    /// The terminal record of a part that was being judged when the appliance stopped.
+    /// The verdict for a part that was being judged when the appliance stopped.
     pub(super) fn restarted(part: &OpenPart, now_unix_ms: i64) -> Self {
         let age_ms = now_unix_ms.saturating_sub(part.trigger.received_unix_ms);
         Self {
@@ -176,17 +176,17 @@ fn cut(text: &mut String, bytes: usize) {
 /// A row of the journal: the one terminal record of an accepted trigger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerdictRow {
-    /// Its number: 1, 2, 3, ... without a gap.
+    /// The row's sequence number: 1, 2, 3, ... without a gap.
     pub seq: NonZeroU64,
-    /// The start of the appliance that wrote it.
+    /// The number of the appliance's start that wrote the row.
     pub boot_epoch: NonZeroU32,
     /// The trigger as it was accepted.
     pub trigger: AcceptedTrigger,
     /// The verdict.
     pub entry: VerdictEntry,
-    /// When it was committed, in milliseconds since 1970, UTC, by the system's clock, which may be changed.
+    /// When the row was committed, in milliseconds since 1970, UTC, by the system's clock, which may be changed.
     pub committed_unix_ms: i64,
-    /// Hash of the previous row; for the first one a hash of the journal's identity.
+    /// Hash of the previous row; for the first row a hash of the journal's identity.
     pub previous: Digest,
     /// Hash of this row.
     pub hash: Digest,

@@ -1,4 +1,4 @@
-//! Verifies the chain of rows and anchors.
+//! Verifies the chain of rows and anchors, and that the other tables are consistent with the rows.
 
 use super::schema::unusable;
 use super::values::stored;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// The first place where a journal differs from what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
-    /// `row 17`, `anchor 2`, `state`, `schema` or `database`.
+    /// `row 17`, `anchor 2`, `trigger 5`, `state`, `schema` or `database`.
     pub place: String,
     /// What was found and expected.
     pub what: String,
@@ -43,7 +43,7 @@ pub struct Report {
 /// Verifies the newest `limit` rows, all anchors, and the references from the other tables to rows.
 ///
 /// # Errors
-/// The outer error if the file can't be read; the inner one is the first bad place.
+/// The outer error if the file can't be read; the inner error is the first bad place.
 pub(super) fn verify(connection: &Connection, path: &Path, limit: u64) -> Answer<Result<Report, BadRow>> {
     match walk(connection, limit) {
         Ok(report) => Ok(Ok(report)),
@@ -52,7 +52,7 @@ pub(super) fn verify(connection: &Connection, path: &Path, limit: u64) -> Answer
     }
 }
 
-/// As [`verify`], with a bad row as an error.
+/// As [`verify`], but a bad row is an error too.
 pub(super) fn verified(connection: &Connection, path: &Path, limit: u64) -> Answer<Report> {
     verify(connection, path, limit)?
         .map_err(|bad| JournalError::Damaged { path: path.to_owned(), what: bad.to_string() })
@@ -108,7 +108,7 @@ fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
     Ok(report)
 }
 
-/// What the previous row tells about the next one.
+/// What the previous row, or the newest anchor, tells about the next row.
 struct Link {
     expected_seq: u64,
     previous: Digest,

@@ -1,4 +1,4 @@
-//! The journal's thread. Only this thread writes.
+//! Runs the journal's thread, the only thread that writes to the journal.
 //!
 //! After an error, a request is not simply repeated:
 //!
@@ -34,7 +34,7 @@ const LIFE: Duration = Duration::from_millis(40);
 /// Takes the answer to a request.
 pub(super) type Reply<T> = Box<dyn FnOnce(Answer<T>) + Send>;
 
-/// A request of a caller to the thread.
+/// A request of a caller to the thread. The `Instant` is the time of the request.
 pub(super) enum JournalRequest {
     Accept(AcceptedTrigger, Instant, Reply<Accepted>),
     Commit(Box<VerdictEntry>, Instant, Reply<CommitReceipt>),
@@ -51,6 +51,7 @@ pub(super) struct WriterState {
     pub(super) is_full: bool,
     /// The thread's last sign of life while it waits for requests.
     pub(super) seen: Option<Instant>,
+    /// When the request that is being served began; `None` while no request is served.
     pub(super) busy_since: Option<Instant>,
     pub(super) failures: u64,
     pub(super) reopenings: u64,
@@ -82,7 +83,7 @@ pub(super) struct Writer {
     withdrawn: Vec<AcceptedTrigger>,
     transactions: u32,
     last_attempt: Instant,
-    /// Dropped last.
+    /// Dropped last, so that no other appliance opens the journal before this one has closed it.
     _lock: Lock,
 }
 
@@ -219,7 +220,7 @@ impl Writer {
         }
     }
 
-    /// Makes one transaction. After an error, `look_up` searches its result in the reopened journal.
+    /// Makes one transaction. After an error, `look_up` searches the transaction's result in the reopened journal.
     fn write<T>(
         &mut self,
         transaction: impl FnOnce(&mut Store) -> Result<T, Failure>,
@@ -318,7 +319,8 @@ impl Writer {
         }
     }
 
-    /// Checks that the disk has space; otherwise the journal is not ready. A part that is being judged is still tried.
+    /// Checks that the disk has space; otherwise the journal is not ready. The verdict of a part that is being judged is still
+    /// tried.
     fn check_space(&self) {
         if self.store.is_none() {
             return;
@@ -342,7 +344,8 @@ impl Writer {
         }
     }
 
-    /// Moves a WAL that was deleted or moved into the database. It is still open here, and only it holds the newest verdicts.
+    /// Saves a WAL that was deleted or moved away: moves its content into the database. The WAL is still open here, and only
+    /// the WAL holds the newest verdicts.
     fn save_lost_wal(&mut self) {
         if self.place.has_database()
             && let Some(store) = &self.store
@@ -353,7 +356,7 @@ impl Writer {
     }
 
     fn reopened(&mut self) -> Answer<Store> {
-        // Before opening, which would create new files.
+        // The check comes first, as opening would create new files.
         self.place.check_closed(self.boot_epoch, &self.stored)?;
         rewrite_wal(&self.path)?;
         let store = watched(|| Store::open(&self.path, self.options.verify_rows).map_err(Failure::Refused));

@@ -64,7 +64,7 @@ fn removed_swapped_and_added_rows_are_found_except_a_removed_newest_row() {
     assert_eq!(tampered("DELETE FROM verdict WHERE seq = 4"), Ok(3));
 }
 
-/// A trigger can change rows while they are written.
+/// An SQL trigger can change rows while they are written.
 #[test]
 fn additions_to_the_schema_are_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ fn additions_to_the_schema_are_named() {
     let view = added("CREATE VIEW rejects AS SELECT * FROM verdict");
     let index = added("CREATE INDEX by_part ON verdict (part)");
     insta::assert_snapshot!("additions_to_the_schema", [both, view, index].join("\n"));
-    // ANALYZE creates tables of SQLite itself.
+    // ANALYZE creates tables that belong to SQLite itself.
     Connection::open(&path).unwrap().execute_batch("ANALYZE").unwrap();
     assert!(Reader::open(&path).unwrap().verify().unwrap().is_ok());
 }

@@ -78,7 +78,7 @@ fn a_deleted_or_moved_wal_is_noticed_and_loses_no_verdict() {
     assert_eq!((recovery.boot_epoch.get(), recovery.rows), (begun.get() + 1, 3));
 }
 
-/// Otherwise a verdict after the second start would look like a repetition of one after the first.
+/// Otherwise a verdict after the second start would look like a repetition of a verdict after the first start.
 #[test]
 fn a_boot_epoch_is_not_repeated_if_the_wal_is_lost() {
     let folder = folder_in_memory();

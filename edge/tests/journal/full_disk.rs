@@ -105,7 +105,7 @@ fn xfs_with_blocks_of_1_kib() {
     on_a_full(&["mkfs.xfs", "-q", "-f", "-b", "size=1024"], 320);
 }
 
-/// Only the index is on the full disk.
+/// Here only the index is on the full disk, so the WAL could be truncated.
 #[test]
 fn a_wal_is_not_truncated_while_the_index_has_rows_in_it() {
     let Some(disk) = Disk::mounted(&["mkfs.btrfs", "-q", "-f", "--mixed"], 40) else { return };
@@ -134,7 +134,7 @@ impl Drop for Unmount<'_> {
     }
 }
 
-/// Not a test: the process that [`on_a_full`] runs, as a signal could end it.
+/// Not a test: what [`on_a_full`] runs in a process of its own, as a signal could end the process.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
@@ -165,8 +165,8 @@ fn child() {
     assert!(report.rows >= stored, "{report:?} of {stored}");
 }
 
-/// Judges until the journal was not ready for two seconds without a break. Returns how often it was ready and could not store a
-/// row: emptying the WAL may free space for a few more rows.
+/// Judges until the journal was not ready for two seconds without a break. Returns how often the journal was ready and yet
+/// could not store a row: emptying the WAL may free space for a few more rows.
 fn judge_until_steady(
     journal: &Journal,
     folder: &Path,
@@ -196,7 +196,7 @@ fn rows(path: &Path) -> usize {
     cli(&["export", "--format", "jsonl"], path, 0).stdout.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// Fills the disk.
+/// Fills the disk of `folder`.
 pub(crate) fn fill(folder: &Path) {
     let mut file = File::create(folder.join("fill")).unwrap();
     for length in [1 << 20, 4096, 512, 1] {

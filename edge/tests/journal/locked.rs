@@ -1,4 +1,4 @@
-//! Tests another program that locks the journal, and that is the last one to close it.
+//! Tests that the journal survives another program that locks it, or that is the last program to close it.
 
 use crate::files::wait_ready;
 use crate::{cli, entry, trigger};
@@ -27,7 +27,7 @@ fn program() {
 
 pub(crate) struct Program {
     child: Child,
-    /// Kept open, as the program prints at its end.
+    /// Kept open, as the program prints to it at its end.
     _stdout: BufReader<ChildStdout>,
 }
 
@@ -56,7 +56,8 @@ impl Program {
     }
 }
 
-/// A journal that is closed for some seconds after an error: another program held a lock with `sql` while a row was written.
+/// A journal that has closed itself for some seconds, as a row could not be written: another program holds a lock that it took
+/// with `sql`. `begin` uses the journal before that. Also returns that program.
 fn refused(path: &Path, sql: &str, begin: impl FnOnce(&Journal)) -> (Journal, Program) {
     let options = JournalOptions { reopen_every: Duration::from_secs(3), ..JournalOptions::default() };
     let (journal, _) = Journal::open(path, options).unwrap();
@@ -97,7 +98,7 @@ fn a_wal_with_rows_that_is_lost_while_the_journal_is_closed_must_come_back() {
     let path = folder.path().join("verdicts.sqlite");
     let mut reader = None;
     let (journal, program) = refused(&path, "BEGIN IMMEDIATE", |journal| {
-        // This reader prevents that the row is moved into the database.
+        // While this reader is active, the row stays in the WAL: SQLite can't move it into the database.
         reader = Some(Program::start(&path, "BEGIN; SELECT count(*) FROM verdict"));
         judge(journal, 1);
     });

@@ -1,4 +1,4 @@
-//! Tests journals in read-only places: read-only media, folders of other users.
+//! Tests that journals in read-only places can be read: on read-only media, and in folders of other users.
 
 use crate::{cli_by, entry, filled, open, trigger};
 use cellgate_edge::journal::{Reader, Source};
@@ -80,7 +80,7 @@ fn a_journal_on_a_read_only_medium_is_read_with_and_without_a_wal() {
 /// The event of the warning that a journal is in a read-only place.
 const READ_ONLY: &str = "journal_read_only";
 
-/// The user `nobody`, who owns no file here.
+/// The number of the user `nobody`.
 const NOBODY: u32 = 65534;
 
 #[test]

@@ -1,5 +1,5 @@
-//! Tests readers of a journal that is reopened meanwhile: they don't die by a signal, and don't report an intact journal as
-//! damaged.
+//! Tests readers of a journal that is reopened meanwhile: the readers don't die by a signal, and don't report an intact journal
+//! as damaged.
 
 use crate::full_disk::{Disk, fill};
 use crate::{entry, open, trigger};
@@ -24,8 +24,8 @@ fn read(what: &str, path: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_cellgate-edge")).args(["journal", what]).arg(path).output().unwrap()
 }
 
-/// Resets the index to its state while a journal is opened: all zeros, without blocks. Another process does it, as closing the
-/// file in this process would release the journal's own locks on it.
+/// Resets the index to the state that it has while a journal is being opened: all zeros, without blocks on the disk. Another
+/// process does it, as closing the file in this process would release the journal's own locks on it.
 fn empty_index(path: &Path) {
     let index = path.with_extension("sqlite-shm");
     let status = Command::new("fallocate").args(["-p", "-o", "0", "-l", "32768"]).arg(index).status().unwrap();
@@ -114,7 +114,8 @@ fn a_reader_survives_an_index_that_is_truncated_while_it_is_open() {
         std::fs::copy(folder.path().join(name), copies.path().join(name)).unwrap();
     }
     let path = copies.path().join("verdicts.sqlite");
-    // Keeps the index in use. It is never used again or closed, as that would end this process by SIGBUS.
+    // This connection keeps the index in use. The connection is never used again or closed, as that would end this process by
+    // SIGBUS.
     let holder = Connection::open(&path).unwrap();
     holder.query_row("SELECT count(*) FROM verdict", [], |row| row.get::<_, i64>(0)).unwrap();
     std::mem::forget(holder);

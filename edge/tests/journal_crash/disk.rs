@@ -1,4 +1,4 @@
-//! Simulates the content of a disk after a power cut: all that was synced, and any part of the rest.
+//! Simulates the content of a disk after a power cut: all data that was synced, and any part of the data that was not synced.
 
 use crate::trace::{Call, Note};
 use rand::{Rng, RngExt};
@@ -8,20 +8,23 @@ use std::path::Path;
 /// A disk writes a sector of this many bytes completely or not at all.
 const SECTOR: usize = 512;
 
-/// Files on the disk, and writes that were not synced.
+/// A simulated disk: its files, with the writes to them that were not synced.
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
     files: Vec<File>,
-    /// Names as the program sees them, and names that are certainly on the disk.
+    /// The names as the program sees them, each with its index in `files`.
     names: BTreeMap<String, usize>,
+    /// The names that are certainly on the disk, each with its index in `files`.
     durable_names: BTreeMap<String, usize>,
-    /// Whether a failed sync discards the data it should have written, as Linux does.
+    /// Whether a failed sync discards the data that it should have written, as on Linux.
     pub(crate) failed_sync_loses: bool,
 }
 
 #[derive(Clone, Default)]
 struct File {
+    /// The content that is certainly on the disk.
     durable: Vec<u8>,
+    /// The changes since the last sync, oldest first.
     pending: Vec<Pending>,
 }
 
@@ -41,7 +44,7 @@ pub(crate) enum Fate {
 }
 
 impl Disk {
-    /// A disk with the files of `folder`, all of them durable.
+    /// A disk with the files of `folder`, of which all content and names are durable.
     pub(crate) fn of(folder: &Path) -> Self {
         let mut disk = Self::default();
         for file in std::fs::read_dir(folder).unwrap() {
@@ -88,8 +91,9 @@ impl Disk {
         }
     }
 
-    /// Writes the content of the disk after a power cut into an empty folder. The WAL index (-shm) is never synced, and the first
-    /// process that opens the journal recreates it: it is missing here, or garbage at random. The lock file is omitted.
+    /// Writes the content of the disk after a power cut into an empty folder. The WAL index (-shm) is never synced, and the
+    /// first process that opens the journal recreates it: so here the index is missing, or garbage at random. The lock file is
+    /// omitted.
     pub(crate) fn cut(&self, folder: &Path, fate: Fate, random: &mut impl Rng) {
         let mut names = if fate == Fate::Kept { self.names.clone() } else { self.durable_names.clone() };
         if fate == Fate::Random {

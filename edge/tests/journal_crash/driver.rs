@@ -1,4 +1,4 @@
-//! The program under the shim: an appliance reduced to its journal. It writes the journal's answers as marks.
+//! Runs under the shim as an appliance that is reduced to its journal. Writes the journal's answers to the trace as marks.
 
 use cellgate_edge::journal::{
     AcceptedTrigger, Journal, JournalError, JournalOptions, RowBounds, StageTimes, TriggerKind, VerdictEntry,
@@ -87,7 +87,7 @@ fn watch(journal: &Journal, done: &AtomicBool, mark: &dyn Fn(String)) {
     }
 }
 
-/// Judges one part. Returns false if the journal stays not ready.
+/// Judges one part. Returns false if the journal fails and does not get ready again.
 fn judge(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
     let trigger =
         AcceptedTrigger { kind: TriggerKind::Plc, part, nonce: part as u32, deadline_ms: 500, received_unix_ms: 1_000 };

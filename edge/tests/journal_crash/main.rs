@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use trace::{Call, Fault, Note, drive};
 
-/// What happens to unsynced data at each point.
+/// What happens to unsynced data at each point of a trace. Each fate makes one power cut.
 const FATES: [Fate; 4] = [Fate::Kept, Fate::Lost, Fate::Random, Fate::Random];
 
 #[test]
@@ -37,8 +37,8 @@ fn no_power_cut_in_a_thousand_verdicts_loses_an_acknowledged_one() {
     power_cuts(1_000, 200);
 }
 
-/// Cuts the power after each call of a run of `parts` verdicts, and at about `recoveries` of these points also after each call of
-/// the recovery.
+/// Cuts the power after each call of a driver that commits `parts` verdicts. At about `recoveries` of these points, also cuts
+/// it after each call of the recovery.
 fn power_cuts(parts: u64, recoveries: usize) {
     let begun = Instant::now();
     let folder = folder_in_memory();
@@ -90,7 +90,7 @@ fn each_point(mut disk: Disk, mut promises: Promises, notes: &[Note], mut each: 
     for (index, note) in notes.iter().enumerate() {
         disk.apply(note);
         promises.apply(note);
-        // A mark promises something about the current disk, so the next call must be one that changes it.
+        // A mark is a promise about the disk as it is now. All marks up to the next change of the disk are applied first.
         let changed_next = notes.get(index + 1).is_none_or(|next| !matches!(next.call, Call::Mark(_)));
         if changed_next {
             each(index + 1, &disk, &promises);
@@ -107,7 +107,7 @@ fn cut(disk: &Disk, promises: &Promises, fate: Fate, seed: u64) {
     }
 }
 
-/// Makes a random power cut, and another one after each call of the recovery from it. Returns the number of cuts.
+/// Makes a random power cut, and more power cuts after each call of the recovery from that cut. Returns the number of cuts.
 fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
     let folder = folder_in_memory();
     disk.cut(folder.path(), Fate::Random, &mut ChaCha8Rng::seed_from_u64(seed));
@@ -127,11 +127,12 @@ fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
 const FAULTS: [(&str, bool); 5] =
     [("eio", false), ("enospc", false), ("short", false), ("eio", true), ("enospc", true)];
 
-/// Statistics on injected errors: the times until the driver got an error; and for each call how often it failed, and how often
-/// the driver got no error.
+/// Statistics on injected errors.
 #[derive(Default)]
 struct Met {
+    /// The times from a failed call until the driver got an error.
     reported: Vec<Duration>,
+    /// For each call by its name: how often it failed, and how often the driver got no error of that.
     calls: BTreeMap<String, [usize; 2]>,
 }
 
@@ -150,14 +151,15 @@ fn an_error_at_any_call_is_reported_and_loses_nothing() {
     let (most, slowest) = (reported[reported.len() * 9 / 10], reported[reported.len() - 1]);
     println!("failed calls, and those of them without an error for the driver: {calls:?}");
     println!("reported after {most:?} (p90), {slowest:?} (maximum); total {:.1} s", begun.elapsed().as_secs_f64());
-    // Hundreds of processes run, several at a time, so one may have to wait for a core.
+    // Hundreds of processes run, several at a time, so a process may have to wait for a core.
     assert!(most < Duration::from_millis(300) && slowest < Duration::from_secs(2), "{most:?}, {slowest:?}");
     for call in ["open", "read", "write", "ftruncate", "fdatasync", "unlink"] {
         assert!(calls.contains_key(call), "{call} never failed: {calls:?}");
     }
 }
 
-/// Makes one run with a failing call, and power cuts at some of its points. Returns false if the run has fewer calls.
+/// Starts the driver once with a failing call, and makes power cuts at some points of its trace. Returns false if the driver
+/// ended before the call that would fail.
 fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
     const PARTS: u64 = 4;
     let folder = folder_in_memory();

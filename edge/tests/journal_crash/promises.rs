@@ -1,4 +1,4 @@
-//! The promises of the journal up to a point of a trace, and the check that a journal keeps them.
+//! Collects what a journal has promised up to a point of a trace, and checks that it keeps these promises.
 
 use crate::driver::{self, STORE_FAILED};
 use crate::trace::{Call, Note};
@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::path::Path;
 
-/// The promises, from the driver's marks.
+/// The promises of a journal, from the driver's marks.
 #[derive(Clone, Default)]
 pub(crate) struct Promises {
+    /// The newest boot epoch that the journal reported.
     epoch: u32,
-    /// Parts that may have been accepted; and parts that were accepted, with their triggers.
+    /// Parts that may have been accepted: the driver has asked for it.
     accepting: BTreeSet<u64>,
+    /// Parts that were accepted, with their triggers.
     accepted: BTreeMap<u64, NonZeroU64>,
-    /// Parts whose verdict was passed to the journal; and those whose REJECT after an error was.
+    /// Parts whose verdict was passed to the journal.
     committing: BTreeSet<u64>,
+    /// Parts whose REJECT after an error was passed to the journal.
     committing_reject: BTreeSet<u64>,
     /// Parts with a durable record, with its sequence number.
     committed: BTreeMap<u64, u64>,
@@ -85,7 +88,7 @@ impl Promises {
         }
     }
 
-    /// Checks that the record was passed to the journal or is a REJECT by the recovery.
+    /// Checks that the driver passed the record to the journal, or that the record is a REJECT of the recovery.
     fn may_be(&self, record: &VerdictRow) -> Result<(), Broken> {
         let part = record.trigger.part;
         let verdict = driver::entry(part, record.entry.trigger);

@@ -4,10 +4,10 @@
  * JOURNAL_SHIM_FOLDER  the folder whose files are watched
  * JOURNAL_SHIM_TRACE   the file to append notes to; each is a header (struct note) and `length` bytes of data
  * JOURNAL_SHIM_FAIL    number of the call that fails, from 1; absent or 0: no call fails
- * JOURNAL_SHIM_HOW     eio, enospc, or short: half is written, and the next write is ENOSPC
+ * JOURNAL_SHIM_HOW     eio, enospc, or short: half is written, and the next write fails with ENOSPC
  * JOURNAL_SHIM_STAYS   1: every later call fails too
  *
- * The program can add notes of its own: a write to the file "marks" becomes a note, and never fails. */
+ * The program can add notes of its own, called marks: a write to the file "marks" becomes a note, and never fails. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ struct note {
     char kind, name[NAME - 1];
 };
 
-static char names[FDS][NAME]; /* of watched files, by descriptor; empty: not watched */
+static char names[FDS][NAME]; /* of the files in `folder`, by descriptor, where `watched` is 1 */
 static char watched[FDS];
 static const char *folder;
 static size_t folder_length;
@@ -71,7 +71,7 @@ static void note(char kind, const char *name, uint64_t offset, const void *data,
     if (syscall(SYS_writev, trace, parts, length ? 2 : 1) != (ssize_t)(sizeof header + length)) abort();
 }
 
-/* Whether this call fails. Its name, `call`, is noted for the messages of tests. */
+/* Whether this call must fail. If so, the name of the call is noted, for the messages of tests. */
 static int fails(const char *call, const char *name, int is_write) {
     if (!strcmp(name, "marks")) return 0;
     calls++;

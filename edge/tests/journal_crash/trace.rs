@@ -1,28 +1,34 @@
-//! Runs the driver under shim.c and reads its notes.
+//! Runs the driver under shim.c and reads the notes that the shim writes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// One call of the traced program.
+/// One call of the traced program, or one mark that it wrote.
 pub(crate) struct Note {
+    /// When the call was made, by the monotonic clock.
     pub(crate) time_ns: u64,
+    /// The name of the file in the watched folder; empty for the folder itself.
     pub(crate) name: String,
+    /// What the program did.
     pub(crate) call: Call,
 }
 
+/// What the traced program did to a file.
 pub(crate) enum Call {
+    /// Opened a file that did not exist before.
     Created,
-    Written {
-        offset: usize,
-        data: Vec<u8>,
-    },
-    Truncated {
-        length: usize,
-    },
+    /// Wrote `data` at `offset`.
+    Written { offset: usize, data: Vec<u8> },
+    /// Set the file's length to `length` bytes.
+    Truncated { length: usize },
+    /// Synced the file or folder.
     Synced,
+    /// Tried to sync the file or folder, and the shim made that fail.
     SyncFailed,
+    /// Deleted the file's name.
     Unlinked,
+    /// Wrote this text to the file `marks`, see `driver.rs`.
     Mark(String),
     /// The shim made the call with this name fail.
     Failed(String),
@@ -60,12 +66,15 @@ pub(crate) fn read(path: &Path) -> Vec<Note> {
 /// An error to inject: which call fails, and how.
 #[derive(Clone, Copy)]
 pub(crate) struct Fault {
+    /// The number of the call that fails, from 1.
     pub(crate) at: u64,
+    /// `eio`, `enospc` or `short`, see shim.c.
     pub(crate) how: &'static str,
+    /// Whether all later calls fail too.
     pub(crate) stays: bool,
 }
 
-/// The path of the shim, which is built once.
+/// The path of the shim, which is compiled at the first call.
 fn shim() -> &'static Path {
     static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = BUILT.get_or_init(|| {

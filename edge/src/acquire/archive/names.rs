@@ -1,4 +1,4 @@
-//! The names of the archive's folders and images.
+//! Forms and recognises the names of the archive's folders and images.
 
 use crate::journal::format_utc_ms;
 use std::path::Path;

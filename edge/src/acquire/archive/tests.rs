@@ -27,7 +27,7 @@ fn images_are_stored_by_day_and_the_oldest_are_deleted_first() {
     assert_eq!((kept.deleted, kept.bytes), (1, 1_800_000));
     let is_there = |day: &str, name: &str| root.join(day).join(format!("{name}.tif")).exists();
     assert!(!is_there("2024-10-04", FIRST) && is_there("2024-10-04", SECOND));
-    // Reopened, it counts the same. A quota of 0 deletes everything.
+    // The reopened archive counts the same images. Its quota of 0 deletes all of them.
     let mut again = Archive::open(&root, 0, 0).unwrap();
     let kept = again.tidy().unwrap();
     assert_eq!((kept.deleted, kept.bytes), (2, 0));
@@ -44,7 +44,7 @@ fn on_a_full_disk_tidying_deletes_images_and_ends() {
     assert_eq!(archive.tidy().unwrap().deleted, 1, "the whole disk can't be free");
 }
 
-/// A limit larger than the disk would delete every image without reaching the limit.
+/// If more space must stay free than the disk has, every image would be deleted in vain.
 #[test]
 fn a_limit_beyond_the_disk_is_refused_and_deletes_nothing() {
     let folder = tempfile::tempdir().unwrap();

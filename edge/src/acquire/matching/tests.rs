@@ -61,7 +61,7 @@ fn an_image_from_long_before_the_trigger_is_stale() {
     assert_eq!(matcher.backlog(), 0);
 }
 
-/// A matcher by order that is in step, and a clock in ms since then.
+/// A matcher by order, and a clock in ms that begins when the matcher gets in step.
 fn in_step(matching: Matching) -> (Matcher, impl Fn(u64) -> Instant) {
     let start = Instant::now();
     let at = move |ms: u64| start + LEAD + Duration::from_millis(1 + ms);
@@ -144,7 +144,7 @@ fn by_order_an_image_without_a_trigger_breaks_the_order_until_a_pause() {
     assert_eq!(matcher.take(1, at(1200)), Err(NoImage::OutOfStep), "or 1 would get the image of 2");
 }
 
-/// Otherwise the late image of one part would be matched to the next part.
+/// Otherwise the late image of a part would be matched to the next part.
 #[test]
 fn by_order_a_missed_image_breaks_the_order_until_a_pause() {
     let (mut matcher, at) = in_step(Matching::TriggerFirst);
@@ -174,7 +174,7 @@ fn a_rewritten_file_waits_once() {
     assert_eq!((matcher.backlog(), path(matcher.take(5, now))), (1, Ok("5.tif".into())));
 }
 
-/// Otherwise it would wait for a trigger that never comes, and be missing in the archive.
+/// Otherwise the file would wait for a trigger that never comes, and be missing in the archive.
 #[test]
 fn by_number_a_file_that_is_closed_twice_or_gone_is_not_a_second_image() {
     let now = Instant::now();
@@ -192,7 +192,7 @@ fn by_number_a_file_that_is_closed_twice_or_gone_is_not_a_second_image() {
     assert_eq!(matcher.take(5, now), Ok(retake.file));
 }
 
-/// `cp -l` makes such links. They were neither judged nor reported.
+/// `cp -l` makes such links. Once, such images were neither judged nor reported.
 #[test]
 fn by_number_a_hard_link_to_the_last_image_is_an_image_of_its_own() {
     let now = Instant::now();
@@ -205,7 +205,7 @@ fn by_number_a_hard_link_to_the_last_image_is_an_image_of_its_own() {
     assert_eq!(matcher.take(6, now), Ok(link.file));
 }
 
-/// Otherwise the next image would be matched to its trigger.
+/// Otherwise the next image would be matched to the trigger of the image that is gone.
 #[test]
 fn by_order_an_image_that_is_gone_still_takes_its_turn() {
     let (mut matcher, at) = in_step(Matching::ImageFirst);

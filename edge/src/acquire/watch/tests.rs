@@ -36,7 +36,7 @@ fn a_file_arrives_when_it_is_closed_or_renamed_into_place() {
     assert_eq!(FolderWatcher::new(folder.path()).unwrap().1.len(), 2);
 }
 
-/// Both events may wait in the kernel's queue at once.
+/// The events of both writes may wait in the Linux kernel's queue at once.
 #[test]
 fn a_file_that_is_written_to_again_arrives_again_with_another_identity() {
     let folder = tempfile::tempdir().unwrap();
@@ -52,7 +52,7 @@ fn a_file_that_is_written_to_again_arrives_again_with_another_identity() {
     watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
     assert_eq!(arrivals[1].file, ImageFile::at(path.clone()));
     assert!(arrivals[1].file.identity.is_some() && arrivals.len() == 2);
-    // Longer than a tick of the kernel's clock.
+    // Longer than a tick of the Linux kernel's clock.
     std::thread::sleep(Duration::from_millis(30));
     fs::write(&path, b"third").unwrap();
     assert_ne!(arrivals[1].file, ImageFile::at(path));
@@ -117,7 +117,7 @@ fn a_folder_that_becomes_unreadable_is_an_error() {
     thread.join().unwrap();
 }
 
-/// The kernel does not report these changes.
+/// The Linux kernel does not report these changes.
 #[test]
 fn a_folder_that_is_no_longer_at_its_path_is_an_error() {
     let place = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ fn a_folder_that_is_no_longer_at_its_path_is_an_error() {
     let mut by_link = watcher(&path("link"));
     fs::remove_file(path("link")).unwrap();
     std::os::unix::fs::symlink(path("other"), path("link")).unwrap();
-    // A new file triggers the check at once, as it is not at the path that would be reported.
+    // A new file leads to the check at once, as the file is not at the path that would be reported.
     fs::write(path("parent/scans/1.tif"), b"bytes").unwrap();
     let found = by_link.next(Duration::ZERO, &mut Vec::new());
     assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
@@ -164,7 +164,7 @@ fn a_hard_link_to_a_complete_file_arrives() {
     assert_eq!(names(&mut watcher), [""; 0]);
 }
 
-/// Its close is reported, and its creation must not report it a second time.
+/// The file's close is reported, and its creation must not report the file a second time.
 #[test]
 fn a_file_that_is_written_in_place_arrives_once_when_it_is_closed() {
     let folder = tempfile::tempdir().unwrap();
@@ -201,7 +201,7 @@ fn a_path_that_is_not_a_regular_file_is_reported_once() {
     }
 }
 
-/// The kernel does not report writes to a layer below.
+/// The Linux kernel does not report writes to a layer below.
 #[test]
 fn on_an_overlay_a_file_written_to_a_layer_below_arrives_once_it_has_settled() {
     let place = tempfile::tempdir().unwrap();
