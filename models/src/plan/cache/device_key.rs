@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 const KEY_BYTES: usize = 32;
 /// The property of the key's file for which the error advises to run as another user. For the others it advises a new key.
 const OWNER: &str = "its owner";
-/// The text whose authentication code gives the key's id. Every entry begins with other bytes, so the id reveals nothing about
-/// the authentication code of an entry.
+/// The text whose authentication code gives the key's id. Every entry begins with other bytes, so the id, which
+/// each entry contains, reveals no entry's authentication code.
 const ID_TEXT: &[u8] = b"cellgate plan key id";
 
 /// 32 random bytes that authenticate this device's plans.
