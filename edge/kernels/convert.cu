@@ -177,10 +177,10 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* te
     }
 }
 
-// CONVERT_KERNEL defines a kernel; convert_kernels.cu has a line for each. `work` is one of: convert_tile: blocks are the tiles
-// along the width by the tiles along the height. Shared memory: the region, and the result of the first pass (the region's
-// columns by the tile's height, or the tile's width by the region's rows). convert_pixel: enough blocks for a thread per output
-// pixel. No shared memory.
+// CONVERT_KERNEL defines a kernel; convert_kernels.cu has a line for each kernel. `work` is one of two functions:
+// convert_tile: blocks are the tiles along the width by the tiles along the height. Shared memory: the region, and the result of
+// the first pass (the region's columns by the tile's height, or the tile's width by the region's rows).
+// convert_pixel: enough blocks for a thread per output pixel. No shared memory.
 #define CONVERT_KERNEL(name, work, Level)                                                                             \
     KERNEL(256) name(ConvertParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spreads,         \
                 const u32* __restrict__ x_firsts, const u32* __restrict__ x_weights,                                  \

@@ -1,4 +1,4 @@
-//! A program that builds a plan in a child that never ends. Needs gcc.
+//! Starts a program that builds a plan in a child process that never ends. Needs gcc.
 
 use super::device::compile;
 use crate::process::{children, wait_for_end};
@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A TensorRT with a version, whose parser hangs when it is loaded. Only the child that builds loads the parser.
+/// The sources of a simulated TensorRT: the builder reports a version, and the parser hangs when it is loaded. Only the child
+/// process loads the parser.
 const BUILDER: &str = "int getInferLibMajorVersion(void) { return 1; }
 int getInferLibMinorVersion(void) { return 7; }
 int getInferLibPatchVersion(void) { return 1; }
@@ -19,7 +20,7 @@ const PARSER: &str = "#include <unistd.h>
 __attribute__((constructor)) static void hang(void) { for (;;) pause(); }
 ";
 
-/// Writes that TensorRT to `folder`.
+/// Compiles the simulated TensorRT with the hanging parser into `folder`.
 pub(crate) fn hanging_tensorrt(folder: &Path) {
     for (library, text) in [(Library::Builder, BUILDER), (Library::Parser, PARSER)] {
         let source = folder.join(library.file_name()).with_extension("c");
@@ -32,7 +33,7 @@ pub(crate) fn hanging_tensorrt(folder: &Path) {
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
-    /// Waits until it has ended, and returns its exit status.
+    /// Waits until the program has ended, and returns its exit status.
     pub(crate) fn end(&mut self) -> Option<i32> {
         ends(Pid::from_child(&self.0));
         self.0.wait().unwrap().code()
@@ -46,8 +47,8 @@ impl Drop for Running {
     }
 }
 
-/// Starts `command`, which must build with [`hanging_tensorrt`]. Stops its hanging child with SIGSTOP, so that only SIGKILL
-/// ends it.
+/// Starts `command`, which must build with [`hanging_tensorrt`]. Stops the hanging child process with SIGSTOP, so that only
+/// SIGKILL ends the child. Returns the program and the child.
 pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
     let mut parent = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let start = Instant::now();

@@ -1,5 +1,5 @@
-//! A device: a folder with a model, plans and their key, and a GPU of a simulated CUDA driver (`driver.c` of
-//! `cellgate-test-support`). Needs gcc.
+//! Sets up a device for a test: a folder with a model, plans and the device's key, and a GPU that a simulated CUDA driver
+//! (`driver.c` of `cellgate-test-support`) pretends to have. Needs gcc.
 
 use crate::support;
 use cellgate_models::model::Contents;
@@ -9,7 +9,7 @@ use std::process::Command;
 /// The file name of CUDA's driver.
 const DRIVER: &str = "libcuda.so.1";
 
-/// A device. Its folder is removed when it is dropped.
+/// A device for a test. Its folder is removed when this value is dropped.
 pub(crate) struct Device {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) model: PathBuf,
@@ -22,7 +22,7 @@ impl Device {
         Self::of(support::sound_model)
     }
 
-    /// A device with another model.
+    /// A device with a model of these contents.
     pub(crate) fn with(contents: &Contents) -> Self {
         Self::of(|folder| support::model(folder, contents))
     }
@@ -32,7 +32,7 @@ impl Device {
         Self { model: model(folder.path()), key: folder.path().join("plan.key"), folder }
     }
 
-    /// Adds a simulated GPU of that compute capability. `options` are for the compiler of the driver.
+    /// Adds a simulated GPU of that compute capability. gcc compiles the simulated driver with `options`.
     pub(crate) fn with_gpu(self, (major, minor): (u8, u8), options: &[&str]) -> Self {
         let source = cellgate_test_support::pretended::source();
         let (major, minor) = (format!("-DMAJOR={major}"), format!("-DMINOR={minor}"));
@@ -47,7 +47,7 @@ impl Device {
         self.folder.path().join(name)
     }
 
-    /// The program, with the simulated GPU if there is one.
+    /// The program `cellgate-edge`, with the simulated GPU if the device has one.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
         command.args(arguments);

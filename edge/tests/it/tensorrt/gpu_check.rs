@@ -1,5 +1,6 @@
-//! `cellgate-edge gpu-check` on a machine without a GPU: the real program with real TensorRT for RTX, without a driver or with a
-//! simulated one (`driver.c` of `cellgate-test-support`). Needs gcc. `pack.rs` tests the script that packs it for another machine.
+//! Tests `cellgate-edge gpu-check` on a machine without a GPU: the real program with real TensorRT for RTX, without a driver or
+//! with a simulated one (`driver.c` of `cellgate-test-support`). Needs gcc. `pack.rs` tests the script that packs `gpu-check` for
+//! another machine.
 
 mod pack;
 
@@ -39,7 +40,7 @@ const WHATS: [&str; 23] = [
     "latency all f16",
 ];
 
-/// A model with networks of f32 and f16.
+/// The contents of a model with networks of f32 and f16.
 fn both() -> Contents {
     let mut contents = contents("mean_sigmoid.onnx", mean_sigmoid(DARK));
     contents.networks.insert(Precision::F16, fixture("mean_sigmoid_f16.onnx"));
@@ -57,7 +58,7 @@ impl Device {
     }
 }
 
-/// The rows: name, state and text.
+/// The rows that `gpu-check` printed: name, state and text of each.
 struct Table(Vec<(String, String, String)>);
 
 /// Replaces what varies between machines, runs and versions of TensorRT.
@@ -132,7 +133,7 @@ fn with_a_gpu_that_tensorrt_does_not_list() {
 
 #[test]
 fn after_a_lost_gpu_no_check_uses_it() {
-    // CUDA_ERROR_LAUNCH_FAILED.
+    // 719 is CUDA_ERROR_LAUNCH_FAILED.
     let fails = ["-DFAILS=\"cuStreamSynchronize\"", "-DFAILS_WITH=719"];
     let device = Device::with(&both()).with_gpu((8, 6), &fails);
     Table::of(&mut device.check()).assert_snapshot("lost_gpu", &device);

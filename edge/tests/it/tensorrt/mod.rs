@@ -1,4 +1,4 @@
-//! Tests that need TensorRT for RTX and no GPU. They also need gcc, for simulated libraries.
+//! Tests of the TensorRT path that run without a GPU. Most need TensorRT for RTX. All need gcc, for simulated libraries.
 
 mod building;
 mod device;

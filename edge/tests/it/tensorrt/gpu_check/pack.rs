@@ -1,5 +1,5 @@
-//! `scripts/gpu-check`: what it packs and refuses, and what the packed copy prints. Scripts replace cargo, `cellgate-edge` and
-//! Python, so that each can fail.
+//! Tests `scripts/gpu-check`: what it packs and refuses, and what the packed copy prints. Small scripts stand in for cargo,
+//! `cellgate-edge` and Python, so that each of the three can be made to fail.
 
 use super::both;
 use crate::support::{DARK, image, run, stderr};
@@ -131,7 +131,7 @@ fn a_packed_folder_is_complete_without_the_targets_of_links() {
     for row in ["\nOK       model  ", "\nOK       images  ", " PyTorch "] {
         assert!(text.contains(row), "{row}: {text}");
     }
-    // The packed library precedes any other.
+    // The packed library of TensorRT precedes any other that is installed.
     assert!(
         text.contains("FAILURE  TensorRT             ") && text.contains("/moved/lib/libtensorrt_rtx.so.1"),
         "{text}"
