@@ -115,9 +115,9 @@ pub fn with_plan<T, E: From<NoPlan> + Display>(
 /// Where a plan comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlanOrigin {
-    /// Kept from an earlier build of this device.
+    /// The plan was kept: this device built it earlier.
     Kept,
-    /// Built just now.
+    /// The plan was built just now.
     Built,
 }
 

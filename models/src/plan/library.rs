@@ -89,8 +89,8 @@ fn version(library: &libloading::Library) -> Result<Version, String> {
 /// The builder that this process has loaded; `trtx` supports one per process.
 static LOADED: Mutex<Option<ProbedLibrary>> = Mutex::new(None);
 
-/// Finds, probes and loads builder and parser at the first call. Later calls return the same builder, or an error if `folder` has
-/// another one.
+/// Finds, probes and loads builder and parser at the first call. Later calls return the same builder. If `folder` has another
+/// builder, they return an error.
 pub(super) fn load(folder: Option<&Path>) -> Result<ProbedLibrary, PlanError> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(found), None) = (&*loaded, folder) {

@@ -56,7 +56,7 @@ pub(super) struct Device {
     tensor: Block,
     /// Used in turns: one is filled while the other is still being copied.
     staging: [Staging; 2],
-    /// Which of them was filled last.
+    /// The index of the buffer that was filled last.
     next: usize,
 }
 

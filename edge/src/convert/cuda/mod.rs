@@ -5,7 +5,7 @@
 //! | finds CUDA's libraries with the search of `cellgate_models::library` and loads them | `library.rs` |
 //! | checks the driver before cudarc calls it; calls the compiler through its own handle | `driver.rs`, `nvrtc.rs` |
 //! | compiles the kernels for this machine's GPU and loads them | `compile.rs`, `module.rs` |
-//! | executes a [`LaunchSequence`](super::LaunchSequence): memory, launches, the captured graph | `device.rs`, the only one that calls the driver |
+//! | executes a [`LaunchSequence`](super::LaunchSequence): memory, launches, the captured graph | `device.rs` |
 //! | converts images to tensors on the GPU | `converter.rs` |
 //! | compares the tensors with the reference's and measures the memory's rate, on a machine with a GPU | `compare.rs`, `rate.rs` |
 //!

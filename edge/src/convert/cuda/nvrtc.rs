@@ -42,7 +42,7 @@ pub(super) struct Nvrtc {
 /// The result of a compilation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
-    /// The code as PTX, to be read by people and tests.
+    /// The kernels as PTX, NVIDIA's assembly language, for people and tests to read.
     pub ptx: String,
     /// The machine code for the GPU.
     pub cubin: Vec<u8>,

@@ -21,8 +21,8 @@ const TILES: [Size; 6] = [
 /// Limit of a tile's shared memory in bytes. Several blocks share the memory of a multiprocessor: 64 KiB on the smallest GPUs.
 const SHARED_BYTES: usize = 32 << 10;
 
-/// The windows of one axis (the input pixels behind each output pixel), with the offsets in the sequence's memory of the windows'
-/// first input pixels and of their weights, tap by tap.
+/// The windows of one axis: the input pixels that each output pixel is computed from. `firsts` and `weights` are offsets in the
+/// sequence's memory: of the windows' first input pixels, and of their weights, tap by tap.
 #[derive(Debug)]
 struct Windows {
     axis: Axis,

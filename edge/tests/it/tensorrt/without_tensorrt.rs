@@ -31,7 +31,7 @@ fn device() -> Device {
 }
 
 impl Device {
-    /// `inspect` of one image with that engine.
+    /// `inspect` of the image `dark.tif` with that engine.
     fn inspect(&self, engine: &str) -> Command {
         let mut command = self.program(&["inspect", "--threads", "1", "--engine", engine, "--plans"]);
         command.arg(self.at("plans")).arg("--plan-key").arg(&self.key);

@@ -35,10 +35,10 @@ pub enum EntryError {
         /// The system's error.
         message: String,
     },
-    /// A link, pipe or device.
+    /// It is a link, a pipe or a device file.
     #[error("damaged: it is not a regular file")]
     NoFile,
-    /// A folder, which is never removed.
+    /// It is a folder, which this program never removes.
     #[error("damaged: it is a folder; remove it by hand")]
     Folder,
     /// It is larger than any entry.
