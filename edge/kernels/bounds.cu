@@ -1,4 +1,4 @@
-// An image's own bounds from its histogram: `Bounds::local` in models/src/conversion/bounds.rs.
+// Computes an image's own bounds from its histogram, like `Bounds::local` in models/src/conversion/bounds.rs.
 
 struct BoundsParameters {
     // The two percentiles as shares, 0..=1.
@@ -7,7 +7,7 @@ struct BoundsParameters {
     u32 reserved;
 };
 
-// The position of a percentile among all levels in ascending order: between two ranks.
+// The position of a percentile among the levels of all pixels in ascending order: between two ranks, or on one.
 struct Place {
     u32 below;
     u32 above;
@@ -24,7 +24,7 @@ DEVICE Place place_of(double share, u32 pixels)
     return {(u32)below, (u32)below + 1, place - below};
 }
 
-// NumPy's interpolation, in its order of operations, and the nearest whole level, half to even.
+// Interpolates between two levels as NumPy does, in the same order of operations. Rounds to a whole level, half to even.
 DEVICE u32 percentile(const Place& place, u32 below, u32 above)
 {
     const double low = below;
@@ -34,7 +34,7 @@ DEVICE u32 percentile(const Place& place, u32 below, u32 above)
 }
 
 // Writes the spread between the image's own bounds. Blocks: one, with a number of threads that divides 65,536. Shared memory:
-// two words per thread, and four more.
+// two words of 32 bits per thread, and four more.
 KERNEL(1024) local_bounds(BoundsParameters p, const u32* __restrict__ counts, Spread* __restrict__ spread)
 {
     u32* sums = (u32*)SHARED_MEMORY;

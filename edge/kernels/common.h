@@ -18,7 +18,7 @@ struct Spread {
 
 DEVICE u32 smaller(u32 a, u32 b) { return a < b ? a : b; }
 
-// The distance of a level above the lower bound, at most the range.
+// How far a level lies above the lower bound: 0 below the lower bound, the range above the upper bound.
 DEVICE u32 above_bound(const Spread& spread, u32 level)
 {
     return level > spread.lo ? smaller(level - spread.lo, spread.range) : 0;

@@ -1,5 +1,5 @@
-// From 16-bit levels to the network's input: maps to 8 bits (or keeps 16), resizes in two passes, normalises, writes channel by
-// channel. models/src/conversion/resize defines the resize.
+// Converts 16-bit levels to the network's input: maps to 8 bits (or keeps 16), resizes in two passes, normalises, writes channel
+// by channel. models/src/conversion/resize defines the resize.
 
 // The mapping of a level before the resize.
 enum Mapping : u32 {
@@ -177,7 +177,7 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* te
     }
 }
 
-// Defines a kernel; convert_kernels.cu has all of them.
+// CONVERT_KERNEL defines a kernel; convert_kernels.cu has a line for each kernel. `work` is one of two functions:
 // convert_tile: blocks are the tiles along the width by the tiles along the height. Shared memory: the region, and the result of
 // the first pass (the region's columns by the tile's height, or the tile's width by the region's rows).
 // convert_pixel: enough blocks for a thread per output pixel. No shared memory.

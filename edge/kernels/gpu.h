@@ -1,5 +1,5 @@
-// The GPU's definitions of the macros that the kernels use. tests/kernels/cpu.h defines the same macros for a processor, to run
-// the same kernels there.
+// Defines the macros that the kernels use, for a GPU. tests/kernels/cpu.h defines the same macros for a processor, to run the
+// same kernels there.
 
 // KERNEL(threads) name(arguments): a kernel that is launched with `threads` threads per block.
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)

@@ -1,4 +1,4 @@
-// An image's histogram of 65,536 levels.
+// Counts how often each of the 65,536 levels occurs in an image: its histogram.
 
 struct HistogramParameters {
     u32 pixels;
@@ -6,7 +6,7 @@ struct HistogramParameters {
     u32 pixels_per_block;
 };
 
-// Eight levels, read at once.
+// Eight levels, two per word, read at once.
 struct alignas(16) Eight {
     u32 pairs[4];
 };
@@ -24,7 +24,7 @@ DEVICE void count_level(u32* window, u32 first, u32* counts, u32 level)
         ATOMIC_ADD(&counts[level], 1u);
 }
 
-// Adds the number of occurrences of each level to `counts`. Blocks: pixels / pixels_per_block, rounded up. Shared memory: WINDOW
+// Adds the number of pixels of each level to `counts`. Blocks: pixels / pixels_per_block, rounded up. Shared memory: WINDOW
 // counters of 16 bits.
 KERNEL(512) histogram(HistogramParameters p, const u16* __restrict__ levels, u32* __restrict__ counts)
 {

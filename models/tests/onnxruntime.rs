@@ -1,11 +1,11 @@
-//! The reference engine with a real ONNX Runtime. Without it these tests fail and say what to install.
+//! Tests the reference engine with a real ONNX Runtime. Without ONNX Runtime these tests fail and say what to install.
 
 use cellgate_models::conversion::Size;
 use cellgate_models::engine::{Engine, EngineError, OnnxRuntime, OnnxRuntimeOptions};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// A network of tests/fixtures; make_tiny_onnx.py describes each.
+/// A network of tests/fixtures; make_tiny_onnx.py describes each network.
 fn fixture(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

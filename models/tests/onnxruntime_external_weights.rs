@@ -1,8 +1,9 @@
-//! A network that keeps weights in another file. This is a separate test program, because it changes the current folder.
+//! Tests that a network is refused if it keeps weights in another file. This is a separate test program, because it changes the
+//! current folder.
 
 use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
 
-/// Nothing authenticates such a file beside the model or in the current folder.
+/// Nothing authenticates a file of weights, neither beside the model nor in the current folder.
 #[test]
 fn weights_in_another_file_are_refused_even_if_the_file_exists() {
     let network = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/external_weights.onnx")).unwrap();

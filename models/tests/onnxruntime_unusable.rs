@@ -1,5 +1,5 @@
-//! Files that can't be used as ONNX Runtime: each is an error, not a panic. This is a separate test program, because a process that
-//! has loaded ONNX Runtime never loads another.
+//! Tests that a file which can't be used as ONNX Runtime is an error, not a panic. This is a separate test program, because a
+//! process that has loaded ONNX Runtime never loads another.
 #![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
 
 use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};

@@ -1,4 +1,4 @@
-//! The kernels by name, and their sources in `edge/kernels`.
+//! Lists the kernels by name, and embeds their sources from `edge/kernels`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ const BASE: [File; 2] = [file!("gpu.h"), file!("common.h")];
 const HISTOGRAM: File = file!("histogram.cu");
 const BOUNDS: File = file!("bounds.cu");
 const CONVERT: File = file!("convert.cu");
-/// One kernel per line.
+/// The definitions of the kernels of `CONVERT`, one per line.
 const CONVERT_KERNELS: &str = file!("convert_kernels.cu").1;
 
 /// A CUDA kernel. Its source documents its work, its arguments and its shared memory.
@@ -62,7 +62,7 @@ impl Kernel {
         }
     }
 
-    /// Threads per block: a multiple of 32, equal to the number in the source. A kernel has more of them if it runs in a single
+    /// Threads per block: a multiple of 32, equal to the number in the source. A kernel has more than 256 if it runs in a single
     /// block, or if its shared memory allows few blocks at once.
     #[must_use]
     pub const fn threads(self) -> u32 {
@@ -73,7 +73,7 @@ impl Kernel {
         }
     }
 
-    /// The file that defines it.
+    /// The source file that defines the kernel.
     fn file(self) -> File {
         match self {
             Self::Histogram => HISTOGRAM,
@@ -82,8 +82,8 @@ impl Kernel {
         }
     }
 
-    /// A complete source text with `kernels`, without `#include`. Files that none of them needs are left out, because compiling
-    /// is the longest step of the start.
+    /// A complete source text with `kernels`, without `#include`. Files that none of `kernels` needs are left out, because
+    /// compiling is the longest step of the start.
     #[must_use]
     pub fn source(kernels: &[Self]) -> String {
         let mut text = String::new();

@@ -1,7 +1,7 @@
-//! The conversion on a GPU: from a radiograph's levels to the network's input, without a copy back to the host.
+//! Converts a radiograph's levels to the network's input on a GPU, without a copy back to the host.
 //!
 //! [`sequence`] lists the launches of each [`kernel`] and their memory as plain data. The feature `cuda` executes the list on a
-//! GPU, the tests of the workspace execute it on a processor. The reference for both is the CPU's
+//! GPU, the tests of the workspace execute it on a processor. Both must give the same tensors as the CPU's
 //! [`Converter`](cellgate_models::conversion::Converter).
 
 #[cfg(feature = "cuda")]

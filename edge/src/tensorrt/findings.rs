@@ -1,4 +1,4 @@
-//! The findings of `doctor` about the GPU, its driver, and TensorRT.
+//! Finds out for `doctor` whether the GPU, its driver and TensorRT can be used.
 
 use super::gpu;
 use crate::config::ModelConfig;
@@ -8,7 +8,7 @@ use crate::one_line::in_one_line;
 use crate::pipeline::EngineChoice;
 use cellgate_models::plan::{Library, probe};
 
-/// A finding for the GPU and one for TensorRT. None if the configuration selects ONNX Runtime.
+/// A finding for the GPU and one for TensorRT. No findings if the configuration selects ONNX Runtime.
 pub(crate) fn findings(model: &ModelConfig) -> Vec<Finding> {
     let missing = match model.engine {
         EngineChoice::OnnxRuntime => return Vec::new(),

@@ -1,11 +1,11 @@
-//! This machine's GPU, as the key of its plans has it.
+//! Reads which GPU this machine has, in the form that identifies a plan.
 
 use crate::convert::cuda::{CudaError, DeviceInfo, device_info};
 use cellgate_models::plan::ComputeCapability;
 use cellgate_models::plan::cache::Gpu;
 
 /// Name, number of multiprocessors and compute capability of the first GPU, in the driver's order; `CUDA_VISIBLE_DEVICES`
-/// chooses another.
+/// chooses another GPU.
 ///
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or it knows no GPU.
@@ -13,7 +13,8 @@ pub fn detect() -> Result<Gpu, CudaError> {
     device_info().map(|info| gpu(&info))
 }
 
-/// The GPU as a plan's key has it. The number of multiprocessors is needed, because several kinds of Jetson share a name.
+/// The GPU in the form that identifies a plan. The number of multiprocessors is needed, because several kinds of Jetson share a
+/// name.
 fn gpu(info: &DeviceInfo) -> Gpu {
     let small = |number| u8::try_from(number).unwrap_or(u8::MAX);
     let (major, minor) = info.capability;

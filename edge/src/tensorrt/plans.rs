@@ -1,4 +1,4 @@
-//! The plan for this machine's GPU: kept from an earlier build, or built now.
+//! Gets the plan for this machine's GPU: a kept one, or one that is built now.
 
 use super::gpu;
 use crate::convert::cuda::CudaError;
@@ -85,20 +85,20 @@ fn foreign_folder(key: &Path, user: u32) -> Option<(&Path, u32)> {
 pub struct PlanRequest<'a> {
     /// The model.
     pub model: &'a Model,
-    /// Which of its networks.
+    /// Which of the model's networks.
     pub precision: Precision,
     /// Where the plan is kept.
     pub place: PlanPlace<'a>,
-    /// Whether a plan that is built is kept. If not, no file is changed.
+    /// Whether a plan that is built is kept. If it is not, no file is changed.
     pub keep: bool,
 }
 
 /// Calls `load` with the plan for this machine's GPU. If no plan is kept, or the kept one can't be used, it is built; `progress`
 /// receives each step and may stop the build.
 ///
-/// TensorRT can refuse an authentic plan: if its library was replaced by another build of the same version, or after a new driver.
-/// If `is_refusal` says so of an error of `load`, the plan is rebuilt and `load` is called with the new one. A plan that this
-/// process has built and kept is not rebuilt.
+/// TensorRT can refuse an authentic plan: if its library was replaced by another build of the same version, or after a new
+/// driver. If `load` returns an error that `is_refusal` accepts as such a refusal, the plan is rebuilt and `load` is called with
+/// the new plan. Only a plan that this process itself has built and kept is not rebuilt.
 ///
 /// # Errors
 /// [`NoPlan`], or the error of `load`.
@@ -115,9 +115,9 @@ pub fn with_plan<T, E: From<NoPlan> + Display>(
 /// Where a plan comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlanOrigin {
-    /// Kept from an earlier build of this device.
+    /// The plan was kept: this device built it earlier.
     Kept,
-    /// Built just now.
+    /// The plan was built just now.
     Built,
 }
 
@@ -142,7 +142,7 @@ fn take<P, T, E: From<NoPlan> + Display>(
 /// Paths of the plans that this process has built and kept. If TensorRT refuses one of them, it is not built again.
 static OWN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// A request with everything that identifies its plan.
+/// A request, with everything that identifies the requested plan.
 struct WantedPlan<'a> {
     request: &'a PlanRequest<'a>,
     gpu: Gpu,
@@ -211,7 +211,7 @@ impl<'a> WantedPlan<'a> {
     }
 }
 
-/// Opens the cache, and tells whether built plans are kept there. A device that can't write to it judges nevertheless.
+/// Opens the cache, and tells whether built plans are kept there. A device that can't write to the cache judges nevertheless.
 fn cache(request: &PlanRequest<'_>) -> Result<(Cache, bool), NoPlan> {
     if !request.keep {
         return Ok((request.place.look()?, false));
@@ -232,7 +232,7 @@ fn cache(request: &PlanRequest<'_>) -> Result<(Cache, bool), NoPlan> {
 const NOT_KEPT: &str =
     "a plan that is built is used but not kept, so that each start builds it again: let this user write there";
 
-/// Builds the plan of `key` in a child process.
+/// Builds the plan that `key` identifies, in a child process.
 ///
 /// # Errors
 /// [`PlanError`].

@@ -1,4 +1,4 @@
-//! Conversion and network on the GPU, without a copy back to the host between them.
+//! Runs conversion and network on the GPU, without a copy back to the host between them.
 #![expect(unsafe_code, reason = "hands device memory and a stream to TensorRT")]
 
 use super::{GpuError, GpuScorerError};
@@ -22,17 +22,18 @@ use std::time::{Duration, Instant};
 const MAX_FIRST_RUN_TIME: Duration = Duration::from_secs(60);
 /// Time limit of any later run.
 const MAX_RUN_TIME: Duration = Duration::from_secs(2);
-/// How often the GPU is polled: much more often than a run takes, and yet other threads get the processor.
+/// How long the scorer sleeps between two looks at the GPU: much shorter than a run, and long enough for other threads to get the
+/// processor.
 const POLL_INTERVAL: Duration = Duration::from_micros(50);
 
 /// Scores on the GPU: levels go there, a score comes back.
 ///
 /// After any failure of a run it gives the GPU up. The process can't create another context, because TensorRT holds the old one
-/// too, and it can't wait for a GPU that does not answer. So everything on the GPU is leaked, never freed.
+/// too. Nor can the process wait for a GPU that does not answer. So everything on the GPU is leaked, never freed.
 pub(super) struct GpuScorer<N>(Option<Parts<N>>);
 
 struct Parts<N> {
-    // In this order, so that each field is dropped before the fields that it uses.
+    // Declared in this order, so that each field is dropped before the fields that it uses.
     network: N,
     score: Score,
     converter: CudaConverter,
@@ -43,18 +44,18 @@ pub(super) trait Network {
     /// Height and width of the input in pixels.
     fn input_size(&self) -> Size;
 
-    /// Sets the addresses of input and score in device memory.
+    /// Sets the addresses of input and score in GPU memory.
     ///
     /// # Safety
-    /// `input` must be the address of 3 x height x width values of f32 in device memory, `output` that of one. Both must stay
+    /// `input` must point to 3 x height x width f32 values in GPU memory, and `output` to one f32 value there. Both must stay
     /// valid while runs are queued.
     unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError>;
 
     /// Queues a run on `stream`; does not wait.
     ///
     /// # Safety
-    /// `stream` must belong to the context that the network was loaded in. The memory of [`bind`](Self::bind) must exist until
-    /// the stream has executed the run.
+    /// `stream` must belong to the context that the network was loaded in. The memory that was passed to [`bind`](Self::bind)
+    /// must exist until the stream has executed the run.
     unsafe fn enqueue(&mut self, stream: &CudaStream) -> Result<(), PlanError>;
 }
 
@@ -74,7 +75,7 @@ impl Network for PlanEngine {
     }
 }
 
-/// The score's memory on device and host, and the events that show the GPU's progress.
+/// The score's memory on GPU and host, and the events that show the GPU's progress.
 struct Score {
     device: CudaSlice<f32>,
     host: PinnedHostSlice<f32>,
@@ -195,7 +196,7 @@ impl Pipeline {
 
 impl<N> Drop for Parts<N> {
     fn drop(&mut self) {
-        // Returns at once: a run that did not end would have leaked this value.
+        // Returns at once, because no run is left: after a run that did not end, this value is leaked and never dropped.
         let _ = self.converter.wait();
     }
 }
@@ -203,7 +204,7 @@ impl<N> Drop for Parts<N> {
 impl Score {
     fn new(stream: &Arc<CudaStream>) -> Result<Self, DriverError> {
         let context = stream.context();
-        // SAFETY: it is read only after a copy to it is complete.
+        // SAFETY: this memory is read only after a copy to it is complete.
         let host = unsafe { context.alloc_pinned::<f32>(1) }?;
         let device = stream.alloc_zeros(1)?;
         let event = || context.new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
@@ -222,7 +223,8 @@ impl Score {
     fn fetch(&mut self, stream: &Arc<CudaStream>) -> Result<(), DriverError> {
         let from = self.device.device_ptr(stream).0;
         let to = self.host.as_mut_slice()?;
-        // SAFETY: both hold one value, and exist until the stream has executed the copy: `Drop` of the scorer waits for it.
+        // SAFETY: source and target hold one value each, and exist until the stream has executed the copy: `Drop` of the scorer
+        // waits for it.
         unsafe { result::memcpy_dtoh_async(to, from, stream.cu_stream()) }
     }
 

@@ -1,4 +1,4 @@
-//! The engine on the GPU for a model, with this device's plan.
+//! Prepares the engine on the GPU for a model, with this device's plan.
 
 use super::plans::{PlanOrigin, PlanPlace, PlanRequest, with_plan};
 use super::scorer::GpuScorer;
@@ -11,7 +11,7 @@ use cellgate_models::plan::cache::{AuthenticPlan, Description, PlanKey};
 use cellgate_models::plan::{BuildStep, PlanEngine, PlanError};
 use std::cell::Cell;
 
-/// Conversion and engine on the GPU, a description of the engine, and whether its plan was built for it just now.
+/// Returns conversion and engine on the GPU, a description of the engine, and whether its plan was built just now.
 ///
 /// # Errors
 /// [`ActivationError`]: the GPU can't be used, or `alive` stopped it.
@@ -22,7 +22,7 @@ pub(crate) fn scorer(
     max_pixels: usize,
     alive: &Alive,
 ) -> Result<(Box<dyn Scorer>, String, bool), ActivationError> {
-    // Checked before the machine: no machine has kernels for such a method.
+    // The method is checked before the machine: a method without kernels can't run on any GPU.
     LaunchSequence::check(model.conversion()).map_err(|error| GpuError::from(CudaError::from(error)))?;
     let TensorRtOptions { libraries, plans, key, keep } = options;
     let place = PlanPlace { plans, key, libraries: libraries.as_deref() };

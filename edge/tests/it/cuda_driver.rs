@@ -1,4 +1,4 @@
-//! The run-time with a simulated CUDA driver, which can be made to fail. Needs gcc, and NVRTC of `.venv`.
+//! Tests the calls of CUDA's driver with a simulated driver, which can be made to fail. Needs gcc, and NVRTC of `.venv`.
 
 use cellgate_edge::convert::cuda::{CudaConverter, CudaError, copy_rate, driver_version, in_turns};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
@@ -118,7 +118,7 @@ fn scenario_no_capture() {
     }
     assert_eq!(pretended.calls("cuStreamEndCapture"), 1, "capturing is tried once");
     assert_eq!(pretended.calls("cuGraphLaunch"), 0);
-    // Four images, and once into the graph that failed.
+    // One launch for each of the four images, and one into the graph whose capture failed.
     assert_eq!(pretended.calls("cuLaunchKernel"), 5);
 }
 
@@ -140,13 +140,14 @@ fn scenario_no_start() {
     let pretended = Pretended::open();
     let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
     for function in ["cuInit", "cuDevicePrimaryCtxRetain"] {
-        // CUDA_ERROR_UNKNOWN: a driver returns it if its kernel module is not ready yet. In a context it means a lost context.
+        // CUDA_ERROR_UNKNOWN: a driver returns it if its Linux kernel module is not ready yet. Once there is a context, the same
+        // error means that the context is lost.
         pretended.answers(function, 999);
         let error = CudaConverter::new(&spec, 100).err().unwrap();
         assert!(matches!(error, CudaError::Driver { .. }) && !error.is_context_lost(), "{error}");
         pretended.answers(function, 0);
     }
-    // A fault was caused by earlier work of this process.
+    // CUDA_ERROR_ILLEGAL_ADDRESS, a fault: only earlier work of this process can have caused it.
     pretended.answers("cuDevicePrimaryCtxRetain", 700);
     let error = CudaConverter::new(&spec, 100).err().unwrap();
     assert!(error.is_context_lost(), "{error}");

@@ -1,6 +1,6 @@
 //! Compiles and assembles the CUDA kernels for each supported architecture, without a GPU.
 //!
-//! NVRTC does both. It is in `.venv` (`scripts/setup`).
+//! NVRTC does both; `scripts/setup` installs NVRTC in `.venv`.
 
 use cellgate_edge::convert::cuda::{
     CUDA_ENV, Compiled, CudaConverter, CudaError, NVRTC_ENV, compare, compile, in_turns, nvrtc_version,
@@ -12,7 +12,7 @@ use cellgate_test_support::skipped;
 use std::process::Command;
 use std::time::Instant;
 
-/// Turing (T4), Orin, Hopper, Blackwell.
+/// The compute capabilities of Turing (T4), Orin, Hopper and Blackwell.
 const CAPABILITIES: [(u32, u32); 4] = [(7, 5), (8, 7), (9, 0), (12, 0)];
 
 /// Registers per thread that allow 1,024 threads at the same time on a multiprocessor, which has 65,536.
@@ -75,7 +75,7 @@ fn an_error_of_the_compiler_has_its_version_and_message() {
     }
 }
 
-/// Runs in a process of its own, which gets the environment variables.
+/// Runs the scenario below in a process of its own, because it needs other environment variables.
 #[test]
 fn libraries_that_are_named_and_missing_are_errors() {
     let run = Command::new(std::env::current_exe().unwrap())

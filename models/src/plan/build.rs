@@ -17,7 +17,7 @@ use trtx::{Builder, BuilderFlag, Logger, OnnxParser};
 pub struct BuildRequest<'r> {
     /// The bytes of the ONNX file, including its weights.
     pub network: &'r [u8],
-    /// The expected precision; a network of another one is refused.
+    /// The expected precision; a network of another precision is refused.
     pub precision: Precision,
     /// The GPU to build for.
     pub target: Target,
@@ -32,9 +32,9 @@ pub struct Built {
     pub plan: Vec<u8>,
     /// The network as TensorRT has parsed it.
     pub network: ParsedNetwork,
-    /// Height and width of its input in pixels.
+    /// Height and width of the network's input in pixels.
     pub size: Size,
-    /// The TensorRT that built it.
+    /// The TensorRT that built the plan.
     pub tensorrt: TensorRt,
 }
 
@@ -44,8 +44,8 @@ static BUILDING: Mutex<()> = Mutex::new(());
 
 /// Builds a plan in this process. A damaged network can crash the process: see [`build_in_child`](super::build_in_child).
 ///
-/// Concurrent calls wait for each other. A build takes a second with TensorRT for RTX, and minutes with TensorRT 11, which measures
-/// on the GPU.
+/// Concurrent calls wait for each other. A build takes a second with TensorRT for RTX, and minutes with TensorRT 11, which times
+/// candidate kernels on the GPU.
 ///
 /// # Errors
 /// [`PlanError`]: TensorRT is missing or has another version, the ONNX file can't be read or breaks the contract, TensorRT does not
@@ -66,7 +66,7 @@ fn build_with(
     log: &Log,
     tensorrt: TensorRt,
 ) -> Result<Built, PlanError> {
-    // In this order, so that each is dropped before the object that created it.
+    // Declared in this order, so that each value is dropped before the value that created it.
     let logger = Logger::new(log.clone()).map_err(of)?;
     let mut builder =
         Builder::new(&logger).map_err(|error| PlanError::TensorRt { message: log.take_errors(&error.to_string()) })?;

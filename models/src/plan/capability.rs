@@ -1,4 +1,4 @@
-//! The GPUs that a plan is built for.
+//! Names the GPUs that a plan can be built for, by compute capability.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

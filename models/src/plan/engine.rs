@@ -13,13 +13,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 use trtx::{CudaEngine, ExecutionContext, Logger, Runtime, TensorIOMode};
 
-/// The logger of all running plans, which TensorRT keeps for the life of the process.
+/// The one logger of all plans that run. TensorRT keeps it for the life of the process.
 static LOGGER: OnceLock<Option<(Logger, Log)>> = OnceLock::new();
 
-/// A deserialised plan with its execution context. Both belong to the CUDA context that is current when they are created, and must
-/// be dropped before it.
+/// A deserialised plan with its execution context. Both belong to the CUDA context that is current when they are created, and
+/// must be dropped before that context.
 pub struct PlanEngine {
-    // In this order, so that each field is dropped before the object that created it.
+    // Declared in this order, so that each field is dropped before the object that created it.
     context: ExecutionContext<'static>,
     _engine: CudaEngine<'static>,
     _runtime: Runtime<'static>,
@@ -58,14 +58,14 @@ impl PlanEngine {
         self.size
     }
 
-    /// Sets the addresses of input and score in device memory.
+    /// Sets the addresses of input and score in GPU memory.
     ///
     /// # Safety
-    /// `input` must be the address of 3 x height x width values of f32 in device memory, `output` that of one. Both must stay
+    /// `input` must point to 3 x height x width f32 values in GPU memory, and `output` to one f32 value there. Both must stay
     /// valid while runs are queued.
     ///
     /// # Errors
-    /// [`PlanError::TensorRt`]: TensorRT refuses them.
+    /// [`PlanError::TensorRt`]: TensorRT refuses an address.
     pub unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError> {
         for (name, address) in [(INPUT_NAME, input), (OUTPUT_NAME, output)] {
             // SAFETY: as this function demands.
@@ -78,8 +78,8 @@ impl PlanEngine {
     /// Queues a run on a CUDA stream; does not wait for it.
     ///
     /// # Safety
-    /// `stream` must be a `CUstream` of the context that the plan was deserialised in. The memory of [`bind`](Self::bind) must
-    /// exist until the stream has executed the run.
+    /// `stream` must be a `CUstream` of the context that the plan was deserialised in. The memory that was passed to
+    /// [`bind`](Self::bind) must exist until the stream has executed the run.
     ///
     /// # Errors
     /// [`PlanError::TensorRt`]: TensorRT could not start the run.

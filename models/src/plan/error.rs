@@ -16,17 +16,17 @@ pub enum PlanError {
          Install {install}, and if it lies elsewhere, set {LIBRARY_ENV} to the folder with its libraries"
     )]
     LibraryMissing {
-        /// Which one.
+        /// Which library.
         library: Library,
         /// The places that were searched, one per line; the last line is terminated too.
         looked_for: String,
-        /// The package that contains it.
+        /// The package that contains the library.
         install: Cow<'static, str>,
     },
     /// The file is not one of TensorRT's libraries.
     #[error("{}: not usable as {library}: {message}", path.display())]
     LibraryUnusable {
-        /// Which one was expected.
+        /// Which library was expected.
         library: Library,
         /// The file.
         path: PathBuf,
@@ -36,18 +36,18 @@ pub enum PlanError {
     /// This program can't use TensorRT of this version.
     #[error("{}: found {library} {found}, expected {expected}; install {install}", path.display())]
     LibraryVersion {
-        /// Which one.
+        /// Which library.
         library: Library,
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The library's version.
         found: Version,
         /// The versions that can be used.
         expected: String,
-        /// The package that contains it.
+        /// The package that contains the library.
         install: Cow<'static, str>,
     },
-    /// Another TensorRT was requested. A process loads one for its life.
+    /// Another TensorRT was requested than the one that this process has loaded for its life.
     #[error("{} was asked for, but this process already runs {}", asked.display(), loaded.display())]
     LibraryOther {
         /// The library that was requested.
@@ -55,7 +55,7 @@ pub enum PlanError {
         /// The library that is loaded.
         loaded: PathBuf,
     },
-    /// This TensorRT can't build for that GPU on this machine.
+    /// On this machine TensorRT can't build for the requested GPU.
     #[error("{flavour} builds no plan for {asked}; it builds for: {expected}")]
     Target {
         /// The target that was requested.
@@ -76,9 +76,9 @@ pub enum PlanError {
     Contract {
         /// `inputs` or `outputs`.
         side: Cow<'static, str>,
-        /// The network's.
+        /// The network's inputs or outputs.
         found: String,
-        /// The contract's.
+        /// The inputs or outputs that the contract demands.
         expected: String,
     },
     /// The network computes in another precision than requested.
@@ -99,7 +99,7 @@ pub enum PlanError {
         /// TensorRT's message.
         message: String,
     },
-    /// The process that builds ended without a result.
+    /// The child process that builds the plan ended without a result.
     #[error("the process that builds plans failed: {how}; the network or the installation of TensorRT may be damaged")]
     Crashed {
         /// How it ended.
@@ -110,7 +110,7 @@ pub enum PlanError {
         "{found} built the plan, expected {expected}: TensorRT was replaced while this program ran; restart the program"
     )]
     Changed {
-        /// The TensorRT that built it.
+        /// The TensorRT that built the plan.
         found: TensorRt,
         /// The TensorRT that this process found before.
         expected: TensorRt,

@@ -64,11 +64,11 @@ pub struct ParsedNetwork {
     pub inputs: Vec<TensorInfo>,
     /// All outputs.
     pub outputs: Vec<TensorInfo>,
-    /// How many layers it has.
+    /// The number of all layers.
     pub layers: u32,
-    /// How many of them have an output of f16.
+    /// How many layers have a first output of f16.
     pub layers_f16: u32,
-    /// How many of them have an output of f32.
+    /// How many layers have a first output of f32.
     pub layers_f32: u32,
 }
 
@@ -97,7 +97,7 @@ impl ParsedNetwork {
         Ok(Self { inputs: inputs.map_err(of)?, outputs: outputs.map_err(of)?, layers, layers_f16, layers_f32 })
     }
 
-    /// The precision that it computes in. A network of f16 casts from and to f32 at its ends.
+    /// The precision that the network computes in. A network of f16 has some layers of f32: the casts at its input and output.
     #[must_use]
     pub fn precision(&self) -> Precision {
         if self.layers_f16 > 0 { Precision::F16 } else { Precision::F32 }

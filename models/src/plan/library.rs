@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct ProbedLibrary {
     /// Its file.
     pub path: PathBuf,
-    /// Its version.
+    /// Product and version of TensorRT, as the library reports them.
     pub tensorrt: TensorRt,
 }
 
@@ -26,7 +26,8 @@ impl fmt::Display for ProbedLibrary {
 
 /// Finds TensorRT's builder and reads its version. Nothing else in it is called, and no GPU is needed.
 ///
-/// Searches only `folder`, or, if that is `None`, in the order of the crate's README. The first place that has the file wins.
+/// Searches `folder` only; if `folder` is `None`, searches in the order of the crate's README. The first place that has the file
+/// wins.
 ///
 /// # Errors
 /// [`PlanError`]: the library is missing, is not TensorRT, or has another version.
@@ -43,7 +44,7 @@ pub fn probe(library: Library, folder: Option<&Path>) -> Result<ProbedLibrary, P
     Ok(ProbedLibrary { path, tensorrt: TensorRt { flavour: FLAVOUR, version: found } })
 }
 
-/// The file to open.
+/// Finds the file of a library.
 fn locate(library: Library, folder: Option<&Path>) -> Result<PathBuf, PlanError> {
     let path = Search::of_process(library.wanted(), folder).find().map_err(|missing| PlanError::LibraryMissing {
         library,
@@ -69,7 +70,7 @@ fn open(library: Library, path: &Path) -> Result<&'static libloading::Library, P
 fn version(library: &libloading::Library) -> Result<Version, String> {
     let number = |name: &str| -> Result<u16, String> {
         #[expect(unsafe_code, reason = "functions of a shared library are called as their headers declare them")]
-        // SAFETY: NvInferRuntime.h declares these four as `int32_t NAME() noexcept` with C linkage, unchanged since 8.
+        // SAFETY: NvInferRuntime.h declares these four as `int32_t NAME() noexcept` with C linkage, unchanged since TensorRT 8.
         let number = unsafe {
             let function: Symbol<'_, extern "C" fn() -> i32> =
                 library.get(name.as_bytes()).map_err(|error| format!("it has no {name}: {}", one_line(&error)))?;
@@ -88,14 +89,15 @@ fn version(library: &libloading::Library) -> Result<Version, String> {
 /// The builder that this process has loaded; `trtx` supports one per process.
 static LOADED: Mutex<Option<ProbedLibrary>> = Mutex::new(None);
 
-/// Finds, probes and loads builder and parser at the first call. Later calls return the same.
+/// Finds, probes and loads builder and parser at the first call. Later calls return the same builder. If `folder` has another
+/// builder, they return an error.
 pub(super) fn load(folder: Option<&Path>) -> Result<ProbedLibrary, PlanError> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(found), None) = (&*loaded, folder) {
         return Ok(found.clone());
     }
     if let Some(loaded) = &*loaded {
-        // Not opened: its initialisers would run in addition to those of the loaded library.
+        // The requested library is not opened: its initialisers would run in addition to those of the loaded library.
         let asked = locate(Library::Builder, folder)?;
         return if loaded.path == asked {
             Ok(loaded.clone())

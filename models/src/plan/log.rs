@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use trtx::{LogHandler, Severity};
 
-/// The target of TensorRT's lines in the log. Errors and warnings keep their level, information becomes `debug`, the rest `trace`.
+/// The target of TensorRT's lines in the log. Errors and warnings keep their level, information becomes `debug`, verbose lines
+/// become `trace`.
 pub const LOG_TARGET: &str = "cellgate::tensorrt";
 
 /// Limit of error lines that are kept.

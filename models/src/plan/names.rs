@@ -1,4 +1,4 @@
-//! The names of TensorRT's libraries.
+//! Names TensorRT's libraries and the places where they are searched for.
 
 use super::flavour::{BUILDER, FLAVOUR, PARSER, WHEEL};
 use crate::library::{LibrarySpec, SearchPlace};

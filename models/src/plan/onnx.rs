@@ -1,11 +1,11 @@
 //! Checks an ONNX file before TensorRT's parser reads it: it must be complete and contain all its weights.
 //!
 //! TensorRT's parser opens any file that a tensor names, relative to the current folder. Nothing authenticates such a file. The
-//! check follows onnx.proto3 to every tensor and no further.
+//! check descends only into the messages of onnx.proto3 that can contain a tensor.
 
 use super::PlanError;
 
-/// Deepest nesting of graphs, attributes and functions; the exporter's networks have 5.
+/// Limit of the depth of nested messages; the exporter's networks have 5.
 const MAX_DEPTH: u32 = 32;
 
 /// The messages of onnx.proto3 on the way to a tensor.
@@ -75,7 +75,7 @@ fn walk(mut bytes: &[u8], message: Message, depth: u32) -> Result<(), Fault> {
         let key = varint(&mut bytes)?;
         let number = key >> 3;
         if message == Message::Tensor && EXTERNAL.contains(&number) {
-            // Location 0 is "inside". Writers may omit it.
+            // Location 0 means that the weights are in this file. Writers may omit the field.
             let is_inside = number == 14 && key & 7 == 0 && varint(&mut bytes)? == 0;
             if is_inside {
                 continue;
@@ -126,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
-        // Numbers below 16 and lengths below 128 take one byte each, others two.
+        // A field number below 16 takes one byte, others two. The length is always written with two bytes, which varints permit.
         let mut bytes = match number {
             0..16 => vec![number << 3 | 2],
             _ => vec![number << 3 | 2 | 0x80, number >> 4],

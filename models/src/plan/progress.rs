@@ -31,14 +31,14 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    /// A monitor, and a flag that is set once it has stopped the build.
+    /// A monitor, and a flag that is set once the monitor has stopped the build.
     pub(super) fn new(progress: BuildProgress) -> (Self, Arc<AtomicBool>) {
         let stopped = Arc::new(AtomicBool::new(false));
         (Self { progress, stopped: Arc::clone(&stopped), phases: Mutex::default() }, stopped)
     }
 
     fn report(&self, step: BuildStep<'_>) -> ControlFlow<()> {
-        // The caller is C++, where a panic would abort the process. It stops the build instead.
+        // This function is called from C++, where a panic would abort the process. So a panic stops the build instead.
         let next = catch_unwind(AssertUnwindSafe(|| (self.progress)(step))).unwrap_or(ControlFlow::Break(()));
         if next.is_break() {
             self.stopped.store(true, Ordering::Relaxed);

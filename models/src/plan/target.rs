@@ -1,4 +1,4 @@
-//! Which GPUs this TensorRT builds for.
+//! Checks which GPUs this TensorRT builds for.
 
 use super::flavour::{CAPABILITIES, FLAVOUR};
 use super::{ComputeCapability, PlanError};
@@ -23,7 +23,8 @@ impl ComputeCapability {
     /// that only after it has loaded the whole network.
     ///
     /// # Errors
-    /// [`PlanError::Target`]: this TensorRT has a list of the compute capabilities that it builds for, without this one.
+    /// [`PlanError::Target`]: this TensorRT has a list of the compute capabilities that it builds for, and this one is not in the
+    /// list.
     pub fn check_local(self) -> Result<(), PlanError> {
         if CAPABILITIES.is_empty() { Ok(()) } else { self.check_named() }
     }

@@ -1,4 +1,4 @@
-//! TensorRT's check of a plan's header, without deserialising the plan.
+//! Asks TensorRT to check a plan's header, without deserialising the plan.
 
 use super::flavour::header_faults;
 use super::log::Log;
@@ -9,7 +9,8 @@ use trtx::Logger;
 /// Asks TensorRT whether a plan can run here, and returns a description of each fault. TensorRT reads only the header. So this does
 /// not find a damaged body, and does not replace the authentication of [`cache`](super::cache).
 ///
-/// Without a GPU TensorRT compares only format and version. TensorRT 11 has no such function; the result is always empty.
+/// Without a GPU TensorRT compares only format and version. TensorRT 11 has no function for this; with it the result is
+/// always empty.
 ///
 /// # Errors
 /// [`PlanError`]: TensorRT is missing or has another version.

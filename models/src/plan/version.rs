@@ -1,14 +1,14 @@
-//! The product and version of TensorRT.
+//! Names the products and versions of TensorRT.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The two products of this name. Neither can run the other's plans.
+/// The two products that NVIDIA calls TensorRT. Neither can run the other's plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Flavour {
     /// TensorRT for RTX: compiles for a named architecture, and completes the compilation on the GPU.
     Rtx,
-    /// TensorRT of JetPack and data centres: builds by measuring on this machine's GPU.
+    /// TensorRT of JetPack and data centres: times candidate kernels on this machine's GPU while it builds.
     Enterprise,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for Version {
 /// Product and version of TensorRT. A plan runs only with the one that built it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TensorRt {
-    /// Which of the two.
+    /// Which of the two products.
     pub flavour: Flavour,
     /// Its version.
     pub version: Version,

@@ -1,12 +1,12 @@
 //! Builds plans in a child process.
 //!
-//! TensorRT's parser is C++, and a damaged network can crash it: of the flipped bits in a small network, 11 of 2320 ended with a
-//! segmentation fault. So a program builds in a child, which is the same program with a hidden subcommand. A crash of the child is
-//! an error for the parent, killing the child stops a build, and memory that TensorRT leaks ends with the child. The child ends
-//! with its parent.
+//! TensorRT's parser is C++, and a damaged network can crash it: when single bits of a small network were flipped, 11 of 2320
+//! builds ended with a segmentation fault. So a program builds in a child, which is the same program with a hidden subcommand. A
+//! crash of the child is an error for the parent, killing the child stops a build, and memory that TensorRT leaks ends with the
+//! child. The child ends with its parent.
 //!
 //! Parent to child: a line of JSON, then the bytes of the network. Child to parent: lines of JSON (steps, then an error or the
-//! plan's description), then the bytes of the plan. Any other line is TensorRT's, and is logged.
+//! plan's description), then the bytes of the plan. Any other line was printed by TensorRT, and is logged.
 
 use super::cache::MAX_ENTRY_BYTES;
 use super::log::LOG_TARGET;
@@ -30,11 +30,11 @@ pub const SUBCOMMAND: &str = "plan-worker";
 
 /// The running program, even if its file was replaced meanwhile.
 const OWN_PROGRAM: &str = "/proc/self/exe";
-/// Longest line in bytes.
+/// Limit of a line's length in bytes.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 /// How often the last step is reported again while the child is silent.
 const REPEAT_INTERVAL: Duration = Duration::from_millis(100);
-/// Limit of the child's silence. TensorRT 11 tries kernels on the GPU between two steps.
+/// How long the child may be silent: TensorRT 11 times candidate kernels on the GPU between two steps.
 const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The parent's request.
@@ -55,7 +55,7 @@ enum Message {
     Built { network: ParsedNetwork, size: Size, tensorrt: TensorRt, plan_bytes: u64, sha256: Digest },
 }
 
-/// A message of the child, with the plan that follows it.
+/// What the parent makes of a message: a step, or the end of the build with the plan that follows the message.
 enum Received {
     Step { phase: String, done: u32, of: u32 },
     End(Result<Built, PlanError>),
@@ -92,7 +92,8 @@ fn build_by(
         scope.spawn(|| send_request(input, request).ok());
         let (sender, received) = sync_channel(16);
         scope.spawn(move || receive(output, &sender));
-        // Moved here to be dropped, and so killed, before the scope waits for the threads; they might never end otherwise.
+        // The child is moved here, so that it is dropped, and thus killed, before the scope waits for the threads. Otherwise the
+        // threads might never end.
         let mut worker = worker;
         follow(&mut worker, &received, progress)
     })
@@ -170,13 +171,13 @@ fn write_line(output: &mut impl Write, value: &impl Serialize) -> io::Result<()>
     output.write_all(&line)
 }
 
-/// The child; killed when dropped.
+/// The child process, which is killed when this value is dropped.
 struct Worker(Child);
 
 impl Worker {
     /// Waits for the end of the child and tells why it ended without a result.
     fn ended(&mut self) -> PlanError {
-        // It closed its end of the pipe, sent a truncated plan, or was silent for too long. It gets no more time to build.
+        // The child closed its end of the pipe, sent a truncated plan, or was silent for too long. It gets no more time to build.
         let killed_here = self.0.try_wait().is_ok_and(|status| status.is_none()) && !self.ends_soon();
         match self.0.wait() {
             Ok(_) if killed_here => crashed("it stopped answering"),
@@ -189,7 +190,8 @@ impl Worker {
         }
     }
 
-    /// Waits up to two seconds for its end, because a dying process closes its pipes before it can be waited for. Then kills it.
+    /// Waits up to two seconds for the child's end, because a dying process closes its pipes before it can be waited for. Then
+    /// kills the child.
     fn ends_soon(&mut self) -> bool {
         for _ in 0..200 {
             if self.0.try_wait().is_ok_and(|status| status.is_some()) {

@@ -1,4 +1,4 @@
-//! Plans built by real TensorRT for RTX, without a GPU.
+//! Builds plans with the real TensorRT for RTX, without a GPU.
 
 use cellgate_models::conversion::Size;
 use cellgate_models::model::Precision;
@@ -42,13 +42,13 @@ fn a_plan_is_built_for_every_architecture_and_precision() {
             assert_eq!(built.network.outputs[0].element, ElementType::F32);
             assert_eq!(built.network.precision(), precision);
             assert_eq!(built.tensorrt.flavour, Flavour::Rtx);
-            // TensorRT accepts its own header, also without a GPU.
+            // TensorRT accepts the header of a plan that it has built, also without a GPU.
             assert_eq!(faults(&built.plan, None).unwrap(), [""; 0]);
         }
     }
 }
 
-/// TensorRT for RTX confused the targets when these tests ran in parallel.
+/// TensorRT for RTX confuses the targets of concurrent builds, so `build` lets them wait for each other.
 #[test]
 fn concurrent_builds_for_different_architectures_keep_their_targets() {
     let network = fixture("mean_sigmoid.onnx");
@@ -107,7 +107,8 @@ fn truncated_networks_are_errors() {
         let error = refused(truncated);
         assert!(matches!(error, PlanError::Network { .. }), "{error}");
     }
-    // One length ends between the graph and the operators' version, which TensorRT does not need.
+    // Only one truncated file may be accepted: it ends between the graph and the operators' version, which TensorRT does not
+    // need.
     let whole = (0..network.len()).filter(|&length| built(&network[..length], Precision::F16, SM86).is_ok());
     assert!(whole.count() <= 1);
 }

@@ -1,5 +1,5 @@
-//! TensorRT is missing, has another version, or is another file: each is an error. Each test uses its own folder and needs no
-//! TensorRT.
+//! Tests the errors if TensorRT is missing, has another version, or if its file is something else. Each test uses its own folder
+//! and needs no TensorRT.
 
 use cellgate_models::plan::{LIBRARY_ENV, Library, PlanError, probe};
 use std::path::Path;

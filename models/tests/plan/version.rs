@@ -1,10 +1,11 @@
-//! Reads the version of a library of TensorRT 11 from NVIDIA. No package registry has the builder. The lean run time, `pip install
-//! tensorrt-lean-cu13-libs`, reports its version by the same functions, so the test uses it instead.
+//! Tests that the version of TensorRT 11 is read from NVIDIA's library. No package registry has the builder's library. So the
+//! test uses the library of the lean run time (`pip install tensorrt-lean-cu13-libs`), which reports its version by the same
+//! functions.
 
 use cellgate_models::plan::{Flavour, Library, probe};
 use std::path::{Path, PathBuf};
 
-/// The lean run time in `.venv`.
+/// The library of the lean run time in `.venv`.
 fn lean() -> Option<PathBuf> {
     let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/lib");
     let files = libraries.read_dir().ok()?.flatten().filter_map(|python| {

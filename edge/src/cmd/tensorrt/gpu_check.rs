@@ -1,4 +1,4 @@
-//! `cellgate-edge gpu-check`: the checks that need a machine with a GPU.
+//! `cellgate-edge gpu-check`: runs the checks that need a machine with a GPU.
 
 use anyhow::Context as _;
 use cellgate_edge::finding::FindingState;

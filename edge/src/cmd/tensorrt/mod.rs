@@ -16,7 +16,7 @@ pub(crate) enum Command {
     PlanWorker,
 }
 
-/// Runs one of them.
+/// Runs one of these subcommands.
 pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Plan(args) => plan::run(args),

@@ -1,11 +1,11 @@
-//! Compares the GPU's conversion with the reference. Needs a GPU.
+//! Compares the GPU's conversion with the reference, the CPU's conversion. Needs a GPU.
 
 use super::{CudaConverter, CudaError};
 use crate::convert::SequenceError;
 use cellgate_models::conversion::{ConversionSpec, Converter};
 use cellgate_models::radiograph::RadiographView;
 
-/// How many conversions are started before the first tensor is waited for.
+/// How many conversions are started before this module waits for their tensors.
 const AT_ONCE: usize = 5;
 
 /// How the GPU's tensors differ from the reference's.
@@ -22,7 +22,7 @@ pub struct Comparison {
 /// Converts `radiographs` in order with one converter on the GPU and compares each tensor with the CPU's. Five conversions at a
 /// time are started without waiting.
 ///
-/// State that a converter keeps from the previous image shows only in a suitable order: see [`in_turns`].
+/// An error caused by state left from the previous image is found only in a suitable order: see [`in_turns`].
 ///
 /// # Errors
 /// [`CudaError`]: the GPU can't convert, so there is nothing to compare.
@@ -32,8 +32,8 @@ pub fn compare(spec: &ConversionSpec, radiographs: &[RadiographView<'_>]) -> Res
     compare_with(spec, radiographs, |images| converter.to_bytes(images))
 }
 
-/// The order `a`, `b`, `a`, `c`, `a`. If `b` has the size of `a` and `c` has another, `a` is converted in three ways: kernel by
-/// kernel, by a graph that was captured with another image, and after a sequence of another size.
+/// The order `a`, `b`, `a`, `c`, `a`. If `b` has the size of `a` and `c` has another size, the three conversions of `a` differ:
+/// kernel by kernel; by a graph that was captured with `b`; and after a sequence of another size.
 #[must_use]
 pub fn in_turns<'a>(a: RadiographView<'a>, b: RadiographView<'a>, c: RadiographView<'a>) -> [RadiographView<'a>; 5] {
     [a, b, a, c, a]
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!((comparison.values, comparison.different), (2, 1), "half a value is one too many");
     }
 
-    /// A faulty converter: each image gets the tensor of the previous image if that has the same size.
+    /// A faulty converter: each image gets the tensor of the previous image if the two have the same size.
     fn stale(spec: &ConversionSpec, images: &[RadiographView<'_>]) -> Vec<Vec<u8>> {
         let mut converter = Converter::new(spec).unwrap();
         let mut before: Option<(usize, Vec<u8>)> = None;

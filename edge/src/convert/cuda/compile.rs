@@ -7,8 +7,8 @@ use std::ffi::CString;
 
 /// Compiles and assembles `kernels` for a compute capability, major and minor. Needs no GPU.
 ///
-/// The result is machine code, not PTX. A driver refuses PTX of a newer compiler; it would also compile PTX once more and cache
-/// the result on disk.
+/// The result is machine code, not PTX. A driver refuses PTX of a newer compiler. It would also have to compile the PTX to
+/// machine code, and would cache that code on disk.
 ///
 /// # Errors
 /// [`CudaError::LibraryMissing`] and [`CudaError::LibraryUnusable`] without NVRTC, [`CudaError::Compile`] with NVRTC's message,
@@ -23,7 +23,7 @@ pub fn compile(kernels: &[Kernel], capability: (u32, u32)) -> Result<Compiled, C
         "--fmad=false".to_owned(),
         "--ftz=false".to_owned(),
         "--prec-div=true".to_owned(),
-        // The assembler reports the registers in the log.
+        // The assembler reports in the log how many registers each kernel needs.
         "--ptxas-options=-v".to_owned(),
     ];
     let compiled = || {

@@ -1,4 +1,4 @@
-//! Converts images to tensors on the device.
+//! Converts images to tensors on the GPU.
 
 use super::device::Device;
 use super::{CudaError, DeviceInfo};
@@ -12,12 +12,13 @@ use zerocopy::IntoBytes as _;
 
 /// A conversion that is ready to run on a GPU. Each thread needs one of its own.
 ///
-/// `new` allocates all memory. An image of the previous image's size costs a copy of its levels and one graph launch. Another
-/// size also costs its resize weights and tables on the host (below a millisecond), and its kernels are launched one by one.
+/// `new` allocates all memory. An image of the previous image's size costs a copy of its levels and one graph launch. For an
+/// image of another size the host also computes resize weights and tables (below a millisecond), and the kernels are launched one
+/// by one.
 pub struct CudaConverter {
     spec: ConversionSpec,
     max_pixels: usize,
-    /// Whether to capture graphs. False after a capture failed; kernels are launched one by one then.
+    /// Whether to capture graphs. False after a capture failed; from then on kernels are launched one by one.
     captures: bool,
     /// Declared before `device`: a graph must be dropped before the stream that it was captured from.
     current: Option<Current>,
@@ -31,13 +32,13 @@ struct Current {
     graph: Option<CudaGraph>,
 }
 
-/// The network's input on the device: 3 x height x width values of f32, channel by channel.
+/// The network's input in GPU memory: 3 x height x width values of f32, channel by channel.
 ///
 /// It is complete once the stream has executed the conversion, so later work on the same stream can read it. The next
-/// conversion, on the same stream, overwrites it.
+/// conversion runs on the same stream and overwrites the tensor.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceTensor<'a> {
-    /// Its address on the device, the same for all images.
+    /// Its address in GPU memory, the same for all images.
     pub address: u64,
     /// Height and width of each plane.
     pub size: Size,
@@ -48,25 +49,25 @@ pub struct DeviceTensor<'a> {
 /// Durations of the steps of a conversion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// The processor's copy of the levels to pinned memory.
+    /// The processor's copy of the levels to pinned memory, from which the GPU can copy.
     pub staging: Duration,
-    /// Their copy to the device, by the device's clock.
+    /// The copy of the levels to the GPU, by the GPU's clock.
     pub upload: Duration,
-    /// The kernels, with images back to back, by the device's clock.
+    /// The kernels of one conversion, by the GPU's clock: the mean of conversions that were launched back to back.
     pub kernels: Duration,
     /// Whether the kernels were launched as a captured graph.
     pub is_graph: bool,
 }
 
 impl CudaConverter {
-    /// Opens the device, compiles the kernels (about a second in all) and allocates memory for images of up to `max_pixels`
+    /// Opens the GPU, compiles the kernels (about a second in all) and allocates memory for images of up to `max_pixels`
     /// pixels.
     ///
     /// # Errors
-    /// [`CudaError`]: CUDA is missing or too old, there is no device, too little memory, or kernels can't carry out the
+    /// [`CudaError`]: CUDA is missing or too old, there is no GPU, too little memory, or kernels can't carry out the
     /// specification.
     pub fn new(spec: &ConversionSpec, max_pixels: usize) -> Result<Self, CudaError> {
-        // Checked before the libraries, so that a machine without CUDA reports a wrong specification too.
+        // The specification is checked before the libraries, so that a machine without CUDA reports a wrong one too.
         LaunchSequence::check(spec)?;
         let max_pixels = max_pixels.clamp(1, LaunchSequence::MAX_PIXELS);
         let output_pixels = spec.size.map_or(max_pixels, Size::pixels);
@@ -78,7 +79,7 @@ impl CudaConverter {
         Ok(Self { spec: spec.clone(), max_pixels, captures: true, current: None, device })
     }
 
-    /// The device that it runs on.
+    /// The GPU that it runs on.
     #[must_use]
     pub fn device(&self) -> &DeviceInfo {
         &self.device.info
@@ -156,12 +157,12 @@ impl CudaConverter {
     /// Waits until the last conversion is complete.
     ///
     /// # Errors
-    /// [`CudaError`]: the device failed meanwhile.
+    /// [`CudaError`]: the GPU failed meanwhile.
     pub fn wait(&self) -> Result<(), CudaError> {
         self.device.wait()
     }
 
-    /// Converts an image whose size differs from the previous one's. After an error there is no current sequence.
+    /// Converts an image whose size differs from the previous image's. After an error `current` stays `None`.
     fn first(&mut self, image: Size, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
         let sequence = LaunchSequence::new(&self.spec, image)?;
         self.device.upload(0, sequence.fixed())?;
@@ -172,7 +173,7 @@ impl CudaConverter {
         Ok(output)
     }
 
-    /// Converts an image of the previous one's size.
+    /// Converts an image of the previous image's size.
     fn again(&mut self, mut current: Current, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
         self.device.upload(current.sequence.levels().start, radiograph.levels().as_bytes())?;
         if current.graph.is_none() && self.captures {

@@ -1,4 +1,4 @@
-//! A device: its context, its stream, the loaded kernels, and the execution of launch sequences.
+//! Opens the GPU with a context, a stream, kernels and memory, and executes launch sequences on it.
 #![expect(unsafe_code, reason = "hands addresses to the CUDA driver")]
 
 use super::error::{before, while_doing};
@@ -15,7 +15,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Properties of a device.
+/// Properties of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceInfo {
     /// Its name.
@@ -26,20 +26,20 @@ pub struct DeviceInfo {
     pub multiprocessors: u32,
 }
 
-/// The first device in the driver's order; `CUDA_VISIBLE_DEVICES` changes that.
+/// The number of the GPU that is used: the first in the driver's order, which `CUDA_VISIBLE_DEVICES` changes.
 pub(super) const FIRST: usize = 0;
 
-/// Reads the properties of the first device without creating a context.
+/// Reads the properties of the first GPU without creating a context.
 ///
 /// # Errors
-/// [`CudaError`]: the driver is missing or too old, or finds no device.
+/// [`CudaError`]: the driver is missing or too old, or finds no GPU.
 pub fn device_info() -> Result<DeviceInfo, CudaError> {
     driver_version()?;
     before("starting the driver", result::init())?;
     let device = before("finding the device", result::device::get(FIRST as c_int))?;
     let name = before("reading the device's name", result::device::get_name(device))?;
     let reading = "reading the device's attributes";
-    // SAFETY: the device was found just now.
+    // SAFETY: the driver found the GPU just now.
     let attribute = |attribute| before(reading, unsafe { result::device::get_attribute(device, attribute) });
     let major = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
@@ -47,7 +47,7 @@ pub fn device_info() -> Result<DeviceInfo, CudaError> {
     Ok(DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors })
 }
 
-/// An open device with memory for launch sequences.
+/// An open GPU with memory for launch sequences.
 pub(super) struct Device {
     pub(super) info: DeviceInfo,
     stream: Arc<CudaStream>,
@@ -56,24 +56,25 @@ pub(super) struct Device {
     tensor: Block,
     /// Used in turns: one is filled while the other is still being copied.
     staging: [Staging; 2],
+    /// The index of the buffer that was filled last.
     next: usize,
 }
 
-/// Device memory at a fixed address.
+/// GPU memory at a fixed address.
 pub(super) struct Block {
     slice: CudaSlice<u8>,
     address: CUdeviceptr,
 }
 
-/// Pinned host memory that the device copies from.
+/// Pinned host memory that the GPU copies from.
 struct Staging {
-    /// Signalled when its last copy is complete.
+    /// Signalled when the last copy from this memory is complete.
     copied: CudaEvent,
     memory: PinnedHostSlice<u8>,
 }
 
 impl Device {
-    /// Opens the device, compiles `kernels` for it and allocates all memory.
+    /// Opens the GPU, compiles `kernels` for it and allocates all memory.
     pub(super) fn new(kernels: &[Kernel], memory_bytes: usize, tensor_bytes: usize) -> Result<Self, CudaError> {
         let info = device_info()?;
         let context = before("opening the device", CudaContext::new(FIRST))?;
@@ -101,7 +102,7 @@ impl Device {
         self.send(at, bytes.len())
     }
 
-    /// Copies `bytes` to pinned memory. Waits until the previous copy from the same buffer is complete.
+    /// Copies `bytes` to the next of the two pinned buffers. First waits until the previous copy from this buffer is complete.
     pub(super) fn stage(&mut self, bytes: &[u8]) -> Result<(), CudaError> {
         self.next = (self.next + 1) % 2;
         let staging = &mut self.staging[self.next];
@@ -119,7 +120,7 @@ impl Device {
         let to = self.memory.address + at as CUdeviceptr;
         while_doing("binding the context", self.stream.context().bind_to_thread())?;
         // SAFETY: the target lies within the sequence's memory. The source does not change before the event signals the end of
-        // the copy: only `stage` writes to it, after waiting for the event, and `Drop` waits before it frees it.
+        // the copy: only `stage` writes to the source, after waiting for the event, and `Drop` waits before the source is freed.
         let copy = unsafe { result::memcpy_htod_async(to, staged, self.stream.cu_stream()) };
         while_doing("copying to the device", copy)?;
         while_doing("marking the end of a copy", staging.copied.record(&self.stream))
@@ -154,7 +155,7 @@ impl Device {
         graph?.ok_or_else(|| CudaError::Driver { doing: "ending a graph", detail: "the graph is empty".to_owned() })
     }
 
-    /// Queues a graph that was captured here.
+    /// Queues a graph that [`capture`](Self::capture) returned.
     pub(super) fn start_graph(&self, graph: &CudaGraph) -> Result<(), CudaError> {
         while_doing("starting the conversion", graph.launch())
     }
@@ -164,7 +165,7 @@ impl Device {
         while_doing("waiting for the conversion", self.stream.synchronize())
     }
 
-    /// Allocates memory on the device.
+    /// Allocates GPU memory.
     pub(super) fn take(&self, bytes: usize) -> Result<Block, CudaError> {
         Block::new(&self.stream, bytes)
     }
@@ -174,7 +175,7 @@ impl Device {
         assert!(to.slice.len() <= self.tensor.slice.len(), "no more than the tensor has");
         while_doing("binding the context", self.stream.context().bind_to_thread())?;
         let (from, bytes, stream) = (self.tensor.address, to.slice.len(), self.stream.cu_stream());
-        // SAFETY: both have at least `bytes` bytes, and the same stream frees them later.
+        // SAFETY: both blocks have at least `bytes` bytes, and the same stream frees them later.
         let copy = unsafe { result::memcpy_dtod_async(to.address, from, bytes, stream) };
         while_doing("copying the tensor", copy)
     }
@@ -187,7 +188,7 @@ impl Device {
         Ok(values)
     }
 
-    /// Measures `work` by the device's clock, and waits for its end.
+    /// Measures `work` by the GPU's clock, and waits for its end.
     pub(super) fn time(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), CudaError>,
@@ -236,7 +237,7 @@ impl Drop for Device {
     fn drop(&mut self) {
         // Clears an error that cudarc recorded earlier; the next call would return it instead of waiting.
         let _ = self.stream.context().check_err();
-        // Memory in use must not be freed. The call that caused an error has returned it already.
+        // Memory in use must not be freed. An error is ignored, because the call that caused it has already returned it.
         let _ = self.stream.synchronize();
     }
 }

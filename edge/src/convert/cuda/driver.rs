@@ -1,7 +1,8 @@
 //! Checks CUDA's driver before cudarc calls it. cudarc panics if the library or one of its functions is missing.
 //!
-//! cudarc loads the driver by its own list of names and keeps it for the life of the process. It could find another file first,
-//! such as the toolkit's stub `libcuda.so` in LD_LIBRARY_PATH. So this module checks that cudarc loads the file that was checked.
+//! cudarc loads the driver by its own list of names and keeps it for the life of the process. It could find another file than
+//! this module, such as the toolkit's stub `libcuda.so` in LD_LIBRARY_PATH. So this module also checks that cudarc loads the same
+//! file.
 #![expect(unsafe_code, reason = "loads shared libraries")]
 
 use super::CudaError;
@@ -81,7 +82,7 @@ pub fn driver_version() -> Result<(i32, i32), CudaError> {
         driver.address(&path, &library, function)?;
     }
     load_into_cudarc(&driver, &path, &library)?;
-    // Never unloaded: cudarc finds it by its name.
+    // The library is never unloaded, so that cudarc finds it by its name.
     std::mem::forget(library);
     Ok(version)
 }
@@ -116,7 +117,8 @@ fn version(driver: &CudaLibrary, path: &Path, library: &Library) -> Result<(c_in
     Ok(found)
 }
 
-/// Has cudarc load the driver, and checks that it is `library`. cudarc takes the first of its names that loads.
+/// Makes cudarc load the driver, and checks that it has loaded `library`. cudarc tries several file names and takes the first
+/// that can be loaded.
 fn load_into_cudarc(driver: &CudaLibrary, path: &Path, library: &Library) -> Result<(), CudaError> {
     let names = ["cuda", "nvcuda"].into_iter().flat_map(cudarc::get_lib_name_candidates);
     let first = names.into_iter().find_map(|name| Some((driver.open(Path::new(&name)).ok()?, name)));
@@ -131,7 +133,7 @@ fn load_into_cudarc(driver: &CudaLibrary, path: &Path, library: &Library) -> Res
         );
         return Err(driver.unusable(path, detail));
     }
-    // Never unloaded: while it is loaded, cudarc can't fail to load the same name.
+    // The library is never unloaded: while it is loaded, cudarc can't fail to load the same name.
     std::mem::forget(first);
     // SAFETY: it loads the library that was loaded just now.
     let chosen = unsafe { cudarc::driver::sys::culib() };

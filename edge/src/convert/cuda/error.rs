@@ -45,7 +45,7 @@ pub enum CudaError {
     /// The kernels could not be compiled.
     #[error("compiling the conversion's kernels for compute capability {}.{}: {detail}", capability.0, capability.1)]
     Compile {
-        /// Major and minor.
+        /// The compute capability, major and minor.
         capability: (u32, u32),
         /// The compiler's message.
         detail: String,
@@ -56,13 +56,13 @@ pub enum CudaError {
     /// The image is larger than the buffers.
     #[error("radiograph of {found} pixels: the GPU's buffers hold {expected}")]
     TooLarge {
-        /// Its pixels.
+        /// The image's pixels.
         found: usize,
         /// Pixels that the buffers hold.
         expected: usize,
     },
-    /// The context, and everything created in it, is unusable. The process can't get another one, because all its users of the
-    /// GPU share the device's primary context.
+    /// The context, and everything created in it, is unusable. The process can't get another context, because all its users of
+    /// the GPU share the GPU's primary context.
     #[error("CUDA: {doing}: {detail}; the context is lost for the life of the process: restart the program")]
     ContextLost {
         /// The operation that failed.
@@ -88,7 +88,7 @@ impl CudaError {
     }
 
     /// An error of the driver before this caller had a context. No context is lost, and the next attempt may succeed. A fault is
-    /// the exception: only earlier work of this process in the device's primary context can have caused it.
+    /// the exception: only earlier work of this process in the GPU's primary context can have caused it.
     pub(super) fn before_a_context(doing: &'static str, error: DriverError) -> Self {
         let detail = describe(error);
         if is_fault(error.0) { Self::ContextLost { doing, detail } } else { Self::Driver { doing, detail } }
@@ -136,7 +136,7 @@ fn is_sticky(code: CUresult) -> bool {
         )
 }
 
-/// Sticky errors that work on the device has caused.
+/// Those of the sticky errors that earlier work on the GPU has caused.
 fn is_fault(code: CUresult) -> bool {
     matches!(
         code,

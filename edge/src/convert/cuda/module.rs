@@ -1,4 +1,4 @@
-//! Compiled kernels, loaded into a context.
+//! Loads compiled kernels into a context.
 #![expect(unsafe_code, reason = "hands code to the CUDA driver")]
 
 use super::CudaError;
@@ -19,16 +19,16 @@ pub(super) struct Module {
 }
 
 impl Module {
-    /// Loads the code that was compiled from `kernels`.
+    /// Loads the machine code that was compiled from `kernels`.
     pub(super) fn new(context: &Arc<CudaContext>, kernels: &[Kernel], code: &Compiled) -> Result<Self, CudaError> {
         while_doing("binding the context", context.bind_to_thread())?;
-        // SAFETY: the image is complete code from NVRTC; the driver copies it before it returns.
+        // SAFETY: `cubin` is complete machine code from NVRTC; the driver copies it before it returns.
         let module = unsafe { result::module::load_data(code.cubin.as_ptr().cast()) };
         let module = while_doing("loading the compiled kernels", module)?;
         let mut loaded = Self { module, functions: BTreeMap::new(), context: Arc::clone(context) };
         for &kernel in kernels {
             let name = CString::new(kernel.name()).unwrap_or_default();
-            // SAFETY: the module is loaded until `Drop`.
+            // SAFETY: the module stays loaded until `Drop`.
             let function = unsafe { result::module::get_function(module, name) };
             loaded.functions.insert(kernel, while_doing("looking up a kernel", function)?);
         }

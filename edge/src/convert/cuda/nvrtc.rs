@@ -1,4 +1,5 @@
-//! CUDA's run-time compiler, NVRTC. It is called through its own handle, so that the file that was found is the one that runs.
+//! Calls CUDA's run-time compiler, NVRTC. It is called through its own handle, so that the file that was found is the one that
+//! runs.
 #![expect(unsafe_code, reason = "calls a shared library")]
 
 use super::CudaError;
@@ -41,16 +42,16 @@ pub(super) struct Nvrtc {
 /// The result of a compilation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
-    /// The code as PTX, to be read by people and tests.
+    /// The kernels as PTX, NVIDIA's assembly language, for people and tests to read.
     pub ptx: String,
-    /// The machine code for the device.
+    /// The machine code for the GPU.
     pub cubin: Vec<u8>,
     /// The messages of compiler and assembler.
     pub log: String,
 }
 
 impl Nvrtc {
-    /// Loads the compiler, and the library that it would load.
+    /// Loads the compiler, and the second library that it needs.
     ///
     /// A compiler beside the program precedes the system's, because somebody put it there on purpose.
     pub(super) fn load() -> Result<Self, CudaError> {
@@ -89,7 +90,7 @@ impl Nvrtc {
         }
     }
 
-    /// Its version, major and minor, or its error message.
+    /// NVRTC's version, major and minor, or its error message.
     pub(super) fn version(&self) -> Result<(i32, i32), String> {
         let (mut major, mut minor) = (0, 0);
         // SAFETY: writes two numbers.
@@ -130,7 +131,7 @@ struct Running<'n> {
 }
 
 impl Running<'_> {
-    /// Copies one of the compilation's results: asks for its size, then for its bytes.
+    /// Copies one of the compilation's results: asks for the size, then for the bytes.
     fn get(&self, (size, fill): (SizeOf, Fill)) -> Result<Vec<u8>, String> {
         let mut bytes = 0;
         // SAFETY: the program exists until `Drop`; the function writes one number.

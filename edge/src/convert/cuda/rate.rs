@@ -1,4 +1,4 @@
-//! The copy rate of the device's memory, against which other rates are compared.
+//! Measures the copy rate of the GPU's memory, with which other rates are compared.
 
 use super::device::FIRST;
 use super::{CudaError, driver_version};
@@ -10,10 +10,10 @@ const BYTES: usize = 256 << 20;
 /// Copies that are timed.
 const COPIES: usize = 20;
 
-/// Bytes per second that the device reads and writes while it copies within its own memory.
+/// Bytes per second that the GPU reads and writes, both together, while it copies within its own memory.
 ///
 /// # Errors
-/// [`CudaError`]: there is no device, or it has less than 512 MiB free.
+/// [`CudaError`]: there is no GPU, or less than 512 MiB of its memory is free.
 pub fn copy_rate() -> Result<f64, CudaError> {
     driver_version()?;
     let measured = || {

@@ -1,4 +1,4 @@
-//! The steps of a launch sequence: kernel launches, and memory to clear.
+//! Defines the steps of a launch sequence: kernel launches, and memory to clear.
 
 use crate::convert::Kernel;
 use std::ops::Range;
@@ -25,12 +25,12 @@ pub struct Launch {
     pub threads: u32,
     /// Bytes of shared memory per block, at most [`Launch::SHARED_BYTES`].
     pub shared_bytes: u32,
-    /// In the order of the kernel's parameters.
+    /// The arguments, in the order of the kernel's parameters.
     pub arguments: Vec<Argument>,
 }
 
 impl Launch {
-    /// Shared memory that every GPU offers a block without an opt-in, in bytes.
+    /// Bytes of shared memory that a block can have on every GPU without asking the driver for more.
     pub const SHARED_BYTES: u32 = 48 << 10;
 }
 

@@ -1,12 +1,12 @@
-//! The layout of a sequence's memory.
+//! Lays out a sequence's memory.
 
 use std::ops::Range;
 use zerocopy::{Immutable, IntoBytes};
 
-/// Alignment of a sequence's memory and of each part in it, in bytes.
+/// Alignment of a sequence's memory and of each range in it, in bytes.
 pub(super) const ALIGNMENT: usize = 256;
 
-/// A layout under construction. Each part is aligned to [`ALIGNMENT`].
+/// A layout under construction. Each range is aligned to [`ALIGNMENT`].
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     fixed: Vec<u8>,
@@ -22,7 +22,7 @@ impl Layout {
         place.start
     }
 
-    /// Returns the data that is uploaded once; it is complete now.
+    /// Returns all data that is uploaded once. Nothing may be added to it afterwards.
     pub(super) fn end_of_fixed(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.fixed)
     }

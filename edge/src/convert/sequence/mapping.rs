@@ -1,4 +1,4 @@
-//! The mapping of levels before the resize: spreads between bounds, and the launches that compute an image's own bounds.
+//! Prepares the mapping of levels before the resize: spreads between bounds, and the launches that compute an image's own bounds.
 
 use super::launch_step::{Argument, Launch, LaunchStep};
 use super::layout::Layout;
@@ -11,16 +11,16 @@ use zerocopy::IntoBytes as _;
 /// Number of 16-bit levels.
 const LEVELS16: usize = 1 << 16;
 
-/// Bytes of a `Spread` on the device.
+/// Bytes of a `Spread` in GPU memory.
 const SPREAD_BYTES: usize = 16;
 
-/// Pixels that a block counts: few enough for many blocks, enough to keep the final summing small.
+/// Pixels that a block counts: few enough for many blocks, many enough that adding up the blocks' counts stays cheap.
 const PIXELS_PER_BLOCK: u32 = 1 << 14;
 
 /// Levels that a block counts in shared memory with two bytes each: `WINDOW` in histogram.cu.
 const WINDOW: u32 = 1 << 14;
 
-/// `Mapping` in convert.cu.
+/// The kind of the mapping: `Mapping` in convert.cu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Spread = 0,
@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     pub(super) spreads: Argument,
 }
 
-/// The mapping for the resize.
+/// The mapping: steps before the launch that resizes, and arguments for that launch.
 #[derive(Debug)]
 pub(super) struct Mapping {
     /// The steps that compute the spread of an image's own bounds.
@@ -48,9 +48,9 @@ pub(super) struct Mapping {
 /// The spreads, which are uploaded once.
 #[derive(Debug)]
 pub(super) struct Spreads {
-    /// Their offset in the sequence's memory.
+    /// The offset of the first one in the sequence's memory.
     place: usize,
-    /// How many: 1, or 3 for the mixed method.
+    /// How many spreads there are: 1, or 3 for the method mixed.
     number: u32,
     /// Index of the spread that the kernels overwrite for each image.
     own: Option<usize>,
@@ -61,7 +61,8 @@ pub(super) struct Spreads {
 impl Spreads {
     /// The spreads of `spec`, which must be valid and of a method that has kernels.
     pub(super) fn new(spec: &ConversionSpec, layout: &mut Layout) -> Self {
-        // A spread over all levels gives a level's upper byte. For an image's own bounds it is a placeholder.
+        // A spread over all levels gives a level's upper byte. Where the kernels will write the spread of an image's own bounds,
+        // it is a placeholder.
         let (all, global) = (Bounds::ALL, spec.bounds.unwrap_or(Bounds::ALL));
         let (bounds, own): (&[Bounds], _) = match spec.method {
             Method::Local => (&[all], Some(0)),
@@ -116,7 +117,7 @@ fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) 
             Argument::Memory(counts.start),
         ],
     };
-    // NumPy divides percentages by 100 first; another order would round differently.
+    // The percentages are divided by 100 first, as by NumPy; another order of operations would round differently.
     let shares = [BOUND_PERCENTILES.0 / 100.0, BOUND_PERCENTILES.1 / 100.0];
     let parameters = [shares.as_bytes(), [pixels, 0].as_bytes()].concat();
     let bounds = Launch {

@@ -1,4 +1,4 @@
-//! A conversion as a list of launches, for images of one size.
+//! Turns a conversion into a list of launches, for images of one size.
 //!
 //! All memory of a sequence except the tensor is one block: first the data that is uploaded once (tables, resize weights), then
 //! the image's levels, then intermediate results of the kernels.
@@ -40,7 +40,7 @@ pub enum SequenceError {
     },
 }
 
-/// A conversion of images of one size.
+/// A conversion of images of one size as a list of steps, with the memory that they use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchSequence {
     image: Size,
@@ -52,10 +52,10 @@ pub struct LaunchSequence {
 }
 
 impl LaunchSequence {
-    /// The most pixels of an image, 256 Mi; the paper's largest has 2.6 million.
+    /// Limit of an image's pixels, 256 Mi. The paper's largest image has 2.6 million.
     pub const MAX_PIXELS: usize = 1 << 28;
 
-    /// Alignment of the sequence's memory and of each part in it, in bytes.
+    /// Alignment of the sequence's memory and of each range in it, in bytes.
     pub const ALIGNMENT: usize = ALIGNMENT;
 
     /// The methods that have kernels. The others run on the CPU only, because no measurement recommends them.
@@ -111,7 +111,7 @@ impl LaunchSequence {
         kernels
     }
 
-    /// The size of its images.
+    /// The size of the images that it converts.
     #[must_use]
     pub fn image(&self) -> Size {
         self.image
@@ -129,13 +129,13 @@ impl LaunchSequence {
         3 * self.output.pixels() * size_of::<f32>()
     }
 
-    /// The bytes at the start of the memory that are uploaded once, before the first image.
+    /// The bytes for the start of the memory. They are uploaded once, before the first image.
     #[must_use]
     pub fn fixed(&self) -> &[u8] {
         &self.fixed
     }
 
-    /// The range of the memory for an image's levels, row by row.
+    /// The range of the memory that an image's levels are uploaded to, row by row.
     #[must_use]
     pub fn levels(&self) -> Range<usize> {
         self.levels.clone()

@@ -1,4 +1,4 @@
-//! The launch that maps levels, resizes, normalises and writes the tensor.
+//! Prepares the launch that maps levels, resizes, normalises and writes the tensor.
 
 use super::launch_step::{Argument, Launch};
 use super::layout::Layout;
@@ -21,7 +21,8 @@ const TILES: [Size; 6] = [
 /// Limit of a tile's shared memory in bytes. Several blocks share the memory of a multiprocessor: 64 KiB on the smallest GPUs.
 const SHARED_BYTES: usize = 32 << 10;
 
-/// The windows of one axis on the device: offsets of the first input pixels and of the weights, tap by tap.
+/// The windows of one axis: the input pixels that each output pixel is computed from. `firsts` and `weights` are offsets in the
+/// sequence's memory: of the windows' first input pixels, and of their weights, tap by tap.
 #[derive(Debug)]
 struct Windows {
     axis: Axis,
@@ -62,8 +63,8 @@ impl Axes {
         Self { image, output, x, y }
     }
 
-    /// Upper bound of the bytes of one axis' windows, without alignment, from up to `input` pixels to `output` pixels. `None`
-    /// keeps the number of pixels.
+    /// Upper bound of the bytes of one axis' windows, without alignment, from up to `input` pixels to `output` pixels. With
+    /// `None` the output has as many pixels as the input.
     pub(super) fn most_bytes(input: u32, output: Option<u32>) -> usize {
         let output = output.unwrap_or(input);
         // A window reaches less than max(1, input / output) input pixels to each side of its centre.

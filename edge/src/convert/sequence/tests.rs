@@ -1,4 +1,5 @@
-//! Properties of sequences of every size. The workspace's `tests` run them and compare the tensors with the reference.
+//! Tests properties of sequences of every size. The workspace's `tests` execute sequences and compare the tensors with the
+//! reference.
 
 use super::*;
 use cellgate_models::conversion::{Bounds, Distribution, Histogram};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// A stage: the name of its row, what its time covers, and how to read it from the times.
 type Stage = (&'static str, &'static str, fn(&(Times, Duration)) -> Duration);
 
-/// The stages, and the whole judgement.
+/// The stages, and at the end the whole judgement.
 const STAGES: [Stage; 4] = [
     ("latency read", "file, decoding in the sandbox, digest", |(times, _)| times.read),
     ("latency convert", "levels to the GPU and kernels, by its clock", |(times, _)| times.convert),

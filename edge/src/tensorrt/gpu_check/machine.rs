@@ -1,4 +1,4 @@
-//! The machine: driver, GPU, libraries. Each is checked independently of the others.
+//! Checks the machine: driver, GPU and libraries, each independently of the others.
 
 use super::Row;
 use crate::convert::cuda::{driver_version, nvrtc_version};
@@ -7,10 +7,10 @@ use cellgate_models::plan::cache::Gpu;
 use cellgate_models::plan::{Library, TensorRt, probe};
 use std::path::Path;
 
-/// Where the kernel module reports its version.
+/// Where NVIDIA's Linux kernel module reports its version.
 const MODULE: &str = "/proc/driver/nvidia/version";
 
-/// The CUDA version of the driver's library, the version of the kernel module, and whether the driver can be used.
+/// The CUDA version of the driver's library, the version of the Linux kernel module, and whether the driver can be used.
 pub(super) fn driver() -> (Row, bool) {
     let module = match module(Path::new(MODULE)) {
         Some(version) => format!("kernel module: {version}"),
@@ -22,7 +22,7 @@ pub(super) fn driver() -> (Row, bool) {
     (Row::of("driver", found.map_err(|error| format!("{error}; {module}"))), is_usable)
 }
 
-/// The first line without its label, `NVIDIA UNIX x86_64 Kernel Module 580.95.05 ...`.
+/// The first line of that file without its label, `NVIDIA UNIX x86_64 Kernel Module 580.95.05 ...`.
 fn module(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     let line = text.lines().next()?;
@@ -41,7 +41,7 @@ pub(super) fn gpu(has_driver: bool) -> (Row, Option<Gpu>) {
     }
 }
 
-/// The compiler of the kernels.
+/// The compiler of the conversion's kernels.
 pub(super) fn nvrtc() -> Row {
     let version = nvrtc_version();
     Row::of("NVRTC", version.map(|(major, minor)| format!("{major}.{minor}")).map_err(|error| error.to_string()))

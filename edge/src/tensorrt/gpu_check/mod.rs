@@ -1,5 +1,5 @@
-//! The checks that need a machine with a GPU, as the rows of one table: driver, libraries, kernels compared with the reference,
-//! rates, plans, parity, latencies.
+//! Runs the checks that need a machine with a GPU, and reports them as the rows of one table: driver, libraries, kernels compared
+//! with the reference, rates, plans, parity, latencies.
 //!
 //! The table has the same rows on every machine. A missing component is a failure, and so is each check that can't run without it.
 
@@ -19,7 +19,7 @@ use cellgate_models::radiograph::{self, Radiograph, RadiographLimits};
 use plan::NO_GPU;
 use row::Row;
 
-/// The precisions. Each has its rows, even if the model has no network of it.
+/// The precisions. The table has the rows of both, even if the model has a network of one precision only.
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F16];
 
 /// Why no check uses the GPU after it was lost: work on such a GPU fails too, or never ends.

@@ -1,4 +1,4 @@
-//! The options of `gpu-check`.
+//! Defines the options of `gpu-check`.
 
 use crate::pipeline::Activation;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub struct GpuCheckOptions {
     /// Radiographs, in addition to three generated ones.
     pub images: Vec<PathBuf>,
-    /// Number of images that each precision judges.
+    /// How many images are judged with each precision.
     pub rounds: usize,
     /// How TensorRT is found, where plans are kept, and how images are decoded. `precision`, the choice of the engine and
     /// whether plans are kept are ignored.

@@ -1,4 +1,4 @@
-//! The plan of one precision: built into the cache, then loaded from there as the appliance does, and proven.
+//! Builds the plan of one precision into the cache, loads it from there as the appliance does, and proves it.
 
 use super::{GpuCheckOptions, Row};
 use crate::finding::FindingState;
@@ -35,6 +35,8 @@ pub(super) enum Loaded {
 }
 
 impl<'a> Wanted<'a> {
+    /// Gathers everything that identifies the plan of `precision`.
+    ///
     /// # Errors
     /// A text that names everything that is missing.
     pub(super) fn new(
@@ -77,7 +79,7 @@ impl<'a> Wanted<'a> {
         PlanPlace { plans, key, libraries: libraries.as_deref() }.open()
     }
 
-    /// Builds the plan for this machine's GPU, even if TensorRT does not list such a GPU, and keeps it.
+    /// Builds and keeps the plan for this machine's GPU, even if TensorRT does not list such a GPU.
     pub(super) fn build(&self) -> (Row, bool) {
         let start = Instant::now();
         let unlisted = unlisted(self.gpu.capability());

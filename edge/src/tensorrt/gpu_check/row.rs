@@ -1,11 +1,11 @@
-//! The table's rows: one finding each.
+//! Makes the table's rows, one finding each, and formats them as lines.
 
 use crate::finding::{Finding, FindingState};
 use cellgate_models::model::Precision;
 
-/// How many columns the table has.
+/// The table's width in characters.
 const COLUMNS: usize = 120;
-/// The column of the text, after state and name.
+/// The column, in characters, at which the text begins, after state and name.
 const INDENT: usize = 30;
 
 /// A finding, and whether the GPU was lost.
@@ -43,7 +43,7 @@ impl Row {
         result.map_or_else(|error| Self::failure(what, error), |found| Self::ok(what, found))
     }
 
-    /// The row with that precision.
+    /// The row, marked as one of `precision`.
     pub(super) fn with_precision(mut self, precision: Precision) -> Self {
         self.finding.precision = Some(precision);
         self
@@ -67,7 +67,7 @@ pub fn header() -> String {
     lines("STATE", "WHAT", "FOUND")
 }
 
-/// A finding as lines of at most 120 columns, the first with state and name. A longer word has a line of its own.
+/// A finding as lines of at most 120 columns, the first with state and name. A word that is longer has a line of its own.
 #[must_use]
 pub fn to_lines(finding: &Finding) -> String {
     let precision = finding.precision.map(|precision| format!(" {precision}")).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The scorer with a simulated CUDA driver and a network on the processor: the order of calls, the time limits, and the state
-//! after an error. Needs gcc, and NVRTC of `.venv`.
+//! Tests the scorer with a simulated CUDA driver and a network on the processor: the order of calls, the time limits, and the
+//! state after an error. Needs gcc, and NVRTC of `.venv`.
 
 use super::*;
 use cellgate_models::conversion::Method;
@@ -12,7 +12,8 @@ const NOT_READY: i32 = 600;
 /// `CUDA_ERROR_ILLEGAL_ADDRESS`: every call returns it after a kernel's fault.
 const ILLEGAL_ADDRESS: i32 = 700;
 
-/// A network that writes one score after the other. For `None` it writes nothing; after the last score it fails to start.
+/// A network that writes one score after the other, one per run. For `None` it writes nothing. After the last score a run fails
+/// to start.
 struct Scores {
     scores: Vec<Option<f32>>,
     output: u64,
@@ -23,7 +24,7 @@ impl Scores {
     fn new(scores: impl Into<Vec<Option<f32>>>) -> Self {
         let mut scores = scores.into();
         scores.reverse();
-        // For the first run, while the scorer is created.
+        // The score of the first run, while the scorer is created.
         scores.push(Some(0.5));
         Self { scores, output: 0, size: SIZE }
     }

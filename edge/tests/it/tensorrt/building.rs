@@ -1,4 +1,4 @@
-//! Starts a program that builds a plan, with a TensorRT whose build never ends. Needs gcc.
+//! Starts a program that builds a plan in a child process that never ends. Needs gcc.
 
 use super::device::compile;
 use crate::process::{children, wait_for_end};
@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Source code of a simulated TensorRT: a builder that only knows its version, and a parser ([`PARSER`]) that hangs when it is
-/// loaded. Only the child process that builds a plan loads the parser.
+/// The sources of a simulated TensorRT: the builder reports a version, and the parser hangs when it is loaded. Only the child
+/// process loads the parser.
 const BUILDER: &str = "int getInferLibMajorVersion(void) { return 1; }
 int getInferLibMinorVersion(void) { return 7; }
 int getInferLibPatchVersion(void) { return 1; }
@@ -20,7 +20,7 @@ const PARSER: &str = "#include <unistd.h>
 __attribute__((constructor)) static void hang(void) { for (;;) pause(); }
 ";
 
-/// Compiles the TensorRT that hangs into `folder`.
+/// Compiles the simulated TensorRT with the hanging parser into `folder`.
 pub(crate) fn hanging_tensorrt(folder: &Path) {
     for (library, text) in [(Library::Builder, BUILDER), (Library::Parser, PARSER)] {
         let source = folder.join(library.file_name()).with_extension("c");
@@ -47,7 +47,7 @@ impl Drop for Running {
     }
 }
 
-/// Starts `command`, which must build a plan with [`hanging_tensorrt`]. Stops the child that hangs with SIGSTOP, so that only
+/// Starts `command`, which must build with [`hanging_tensorrt`]. Stops the hanging child process with SIGSTOP, so that only
 /// SIGKILL ends the child. Returns the program and the child.
 pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
     let mut parent = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());

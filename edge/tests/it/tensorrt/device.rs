@@ -1,5 +1,5 @@
-//! Simulates a device: a folder with a model, plans and the device's key, and a GPU if wanted. The GPU is that of a
-//! simulated CUDA driver (`driver.c` of `cellgate-test-support`). Needs gcc.
+//! Sets up a device for a test: a folder with a model, plans and the device's key, and a GPU that a simulated CUDA driver
+//! (`driver.c` of `cellgate-test-support`) pretends to have. Needs gcc.
 
 use crate::support;
 use cellgate_models::model::Contents;
@@ -9,7 +9,7 @@ use std::process::Command;
 /// The file name of CUDA's driver.
 const DRIVER: &str = "libcuda.so.1";
 
-/// A simulated device. Its folder is removed when the value is dropped.
+/// A device for a test. Its folder is removed when this value is dropped.
 pub(crate) struct Device {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) model: PathBuf,
@@ -22,7 +22,7 @@ impl Device {
         Self::of(support::sound_model)
     }
 
-    /// A device with a model of these contents, without a simulated GPU.
+    /// A device with a model of these contents.
     pub(crate) fn with(contents: &Contents) -> Self {
         Self::of(|folder| support::model(folder, contents))
     }
@@ -32,8 +32,7 @@ impl Device {
         Self { model: model(folder.path()), key: folder.path().join("plan.key"), folder }
     }
 
-    /// Adds a simulated GPU of compute capability `major`.`minor`. `options` are passed to gcc when it compiles the
-    /// simulated driver.
+    /// Adds a simulated GPU of that compute capability. gcc compiles the simulated driver with `options`.
     pub(crate) fn with_gpu(self, (major, minor): (u8, u8), options: &[&str]) -> Self {
         let source = cellgate_test_support::pretended::source();
         let (major, minor) = (format!("-DMAJOR={major}"), format!("-DMINOR={minor}"));
@@ -43,12 +42,12 @@ impl Device {
         self
     }
 
-    /// The path of `name` in the device's folder.
+    /// A path in its folder.
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The program, with the simulated GPU if there is one.
+    /// The program `cellgate-edge`, with the simulated GPU if the device has one.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
         command.args(arguments);

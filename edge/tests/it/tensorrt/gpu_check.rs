@@ -1,6 +1,6 @@
-//! Tests `cellgate-edge gpu-check` on a machine without a GPU: the real program with real TensorRT for RTX, without a driver
-//! or with a simulated driver (`driver.c` of `cellgate-test-support`). Needs gcc. `pack.rs` tests the script that packs the
-//! program for another machine.
+//! Tests `cellgate-edge gpu-check` on a machine without a GPU: the real program with real TensorRT for RTX, without a driver or
+//! with a simulated one (`driver.c` of `cellgate-test-support`). Needs gcc. `pack.rs` tests the script that packs `gpu-check` for
+//! another machine.
 
 mod pack;
 
@@ -13,7 +13,7 @@ use std::process::Command;
 
 /// Makes the simulated driver refuse to load kernels (CUDA_ERROR_INVALID_IMAGE), which saves the time of comparing them.
 const WITHOUT_KERNELS: &[&str] = &["-DFAILS=\"cuModuleLoadData\"", "-DFAILS_WITH=200"];
-/// The names of the rows. Every table has them on every machine, in this order.
+/// The rows of every table on every machine, in this order.
 const WHATS: [&str; 23] = [
     "driver",
     "GPU",
@@ -40,7 +40,7 @@ const WHATS: [&str; 23] = [
     "latency all f16",
 ];
 
-/// A model with networks of f32 and f16.
+/// The contents of a model with networks of f32 and f16.
 fn both() -> Contents {
     let mut contents = contents("mean_sigmoid.onnx", mean_sigmoid(DARK));
     contents.networks.insert(Precision::F16, fixture("mean_sigmoid_f16.onnx"));
@@ -58,7 +58,7 @@ impl Device {
     }
 }
 
-/// The rows: name, state and text.
+/// The rows that `gpu-check` printed: name, state and text of each.
 struct Table(Vec<(String, String, String)>);
 
 /// Replaces what varies between machines, runs and versions of TensorRT.
@@ -117,8 +117,8 @@ fn without_tensorrt() {
     table.assert_snapshot("without_tensorrt", &device);
 }
 
-/// TensorRT looks for the GPU itself, and finds none, because the driver is simulated. The simulated driver also runs no
-/// kernels, so the values that the kernels should have computed all differ from the CPU's.
+/// TensorRT examines the GPU itself, and finds none, because the driver is simulated. The simulated driver also runs no kernels, so
+/// that all values differ.
 #[test]
 fn with_a_gpu_on_which_no_plan_can_be_built() {
     let device = Device::with(&both()).with_gpu((8, 6), &[]);
@@ -133,7 +133,7 @@ fn with_a_gpu_that_tensorrt_does_not_list() {
 
 #[test]
 fn after_a_lost_gpu_no_check_uses_it() {
-    // CUDA_ERROR_LAUNCH_FAILED.
+    // 719 is CUDA_ERROR_LAUNCH_FAILED.
     let fails = ["-DFAILS=\"cuStreamSynchronize\"", "-DFAILS_WITH=719"];
     let device = Device::with(&both()).with_gpu((8, 6), &fails);
     Table::of(&mut device.check()).assert_snapshot("lost_gpu", &device);
@@ -176,7 +176,7 @@ fn the_table_fits_120_columns() {
     let starts = ["STATE    WHAT                 FOUND", "FAILURE  driver               "];
     assert!(text.lines().zip(starts).all(|(line, start)| line.starts_with(start)), "{text}");
     for line in text.lines() {
-        // A path that fills a line of its own may be longer, because it is not wrapped.
+        // A long path on its own line is not wrapped.
         assert!(line.len() <= 120 || line.trim_start().split(' ').count() == 1, "{line}");
         let starts = ["STATE ", "OK ", "SKIPPED ", "FAILURE "];
         assert!(starts.iter().any(|start| line.starts_with(start)) || line.starts_with(&" ".repeat(30)), "{line}");

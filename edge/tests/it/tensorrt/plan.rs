@@ -1,4 +1,4 @@
-//! Tests `cellgate-edge plan`: the real program with real TensorRT for RTX, without a GPU. Needs gcc.
+//! Tests `cellgate-edge plan`: the real program with the real TensorRT for RTX, without a GPU. Needs gcc.
 
 use super::building::{building, ends, hanging_tensorrt};
 use super::device::Device;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 impl Device {
-    /// `plan ACTION` with this device's folder of plans and key.
+    /// `plan ACTION` with this device's folder and key.
     fn plan(&self, action: &str) -> Command {
         let mut command = self.program(&["plan", action, "--plans"]);
         command.arg(self.at("plans")).arg("--key").arg(&self.key);
@@ -26,7 +26,7 @@ impl Device {
         command
     }
 
-    /// `plan build` with a TensorRT that hangs.
+    /// `plan build` with a simulated TensorRT that hangs.
     fn build_without_end(&self) -> Command {
         let tensorrt = self.at("tensorrt");
         fs::create_dir(&tensorrt).unwrap();
@@ -72,7 +72,7 @@ fn file(line: &serde_json::Value) -> PathBuf {
     line["plan"].as_str().unwrap().into()
 }
 
-/// Numbers of bits in mean_sigmoid_f16.onnx. If one of these bits is flipped, TensorRT for RTX 1.7.1 crashes on the network.
+/// The positions of four bits in mean_sigmoid_f16.onnx. If one of them is flipped, TensorRT for RTX 1.7.1 crashes on the network.
 const BITS: [usize; 4] = [195, 443, 869, 907];
 
 #[test]
@@ -105,7 +105,7 @@ fn a_plan_is_built_kept_listed_and_pruned() {
         (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
         (r"─+|═+| +", " "),
         (r" \d+\.\d TIME", " N.N TIME"),
-        // The lines are in the order of the file names, which depend on the version of TensorRT.
+        // The entries come in the order of their file names, and those depend on the version of TensorRT.
         (r"sm8[69]", "sm8N"),
     ];
     insta::with_settings!({filters => filters}, { insta::assert_snapshot!("plan_list", table) });
@@ -256,7 +256,7 @@ fn a_signal_ends_parent_and_child_while_tensorrt_works() {
         let device = Device::new();
         let (mut parent, child) = building(device.build_without_end().process_group(0));
         let id = Pid::from_child(&parent.0);
-        // Ctrl-C sends SIGINT to parent and child, a service manager sends SIGTERM to the parent only.
+        // Ctrl-C in a terminal signals parent and child; a service manager signals only the parent.
         if is_from_terminal { kill_process_group(id, Signal::INT) } else { kill_process(id, Signal::TERM) }.unwrap();
         assert_eq!(parent.end(), Some(130));
         ends(child);
@@ -267,8 +267,9 @@ fn a_signal_ends_parent_and_child_while_tensorrt_works() {
 #[test]
 fn the_child_ends_with_a_killed_parent() {
     let device = Device::new();
-    // Parent and child stay in the process group of this test. In a group of their own, the group would be orphaned when the
-    // parent is killed, and then the Linux kernel itself would end the stopped child.
+    // Parent and child stay in the process group of this test. In a group of their own, the parent's death would orphan the
+    // group, and Linux itself ends stopped processes of an orphaned group: the child would end even if the program did nothing
+    // for that.
     let (mut parent, child) = building(&mut device.build_without_end());
     parent.0.kill().unwrap();
     parent.0.wait().unwrap();

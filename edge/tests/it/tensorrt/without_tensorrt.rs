@@ -1,12 +1,12 @@
-//! Tests which engine judges if driver, TensorRT, key or plan are missing or wrong: the real program with ONNX Runtime,
-//! TensorRT for RTX and a simulated CUDA driver (`driver.c` of `cellgate-test-support`). Needs gcc.
+//! Tests the real program with ONNX Runtime, TensorRT for RTX and a simulated CUDA driver (`driver.c` of
+//! `cellgate-test-support`), when driver, TensorRT, key or plan are missing or wrong. Needs gcc.
 //!
 //! | missing or wrong | kept plan | `auto` | `tensorrt` |
 //! |---|---|---|---|
 //! | driver, TensorRT, kernels | - | ONNX Runtime judges | status 2 with the reason, no verdict |
-//! | nothing (the GPU is simulated, so TensorRT refuses it) | authentic | the plan is refused, then a build is tried; ONNX Runtime judges | the same; status 2 |
-//! | plan | truncated, altered, foreign | the plan is rejected, then a build is tried; ONNX Runtime judges | the same; status 2 |
-//! | folder or key can't be written | - | a warning, then a build is tried; ONNX Runtime judges | the same; status 2 |
+//! | nothing (the GPU is simulated, so TensorRT refuses it) | authentic | the plan is refused, then a build is tried; ONNX Runtime judges | the plan is refused, then a build is tried; status 2 |
+//! | plan | truncated, altered, foreign | the plan is rejected, then a build is tried; ONNX Runtime judges | the plan is rejected, then a build is tried; status 2 |
+//! | folder or key can't be written | - | a warning, then a build is tried; ONNX Runtime judges | a warning, then a build is tried; status 2 |
 
 use super::building::{Running, building, ends, hanging_tensorrt};
 use super::device::{Device, compile};
@@ -31,7 +31,7 @@ fn device() -> Device {
 }
 
 impl Device {
-    /// `inspect` of one image with `engine`.
+    /// `inspect` of the image `dark.tif` with that engine.
     fn inspect(&self, engine: &str) -> Command {
         let mut command = self.program(&["inspect", "--threads", "1", "--engine", engine, "--plans"]);
         command.arg(self.at("plans")).arg("--plan-key").arg(&self.key);
@@ -39,8 +39,8 @@ impl Device {
         command
     }
 
-    /// Checks that ONNX Runtime judges with `auto`, and that `tensorrt` ends with status 2 and without a verdict. Returns
-    /// the stderr of the command with `tensorrt`.
+    /// Checks that ONNX Runtime judges with `auto`, and that `tensorrt` ends with status 2 and without a verdict. Returns the
+    /// stderr with `tensorrt`.
     fn outcome(&self, change: impl Fn(&mut Command) -> &mut Command) -> String {
         let judged = lines(&run(change(&mut self.inspect("auto")), 0));
         assert_eq!(judged[0]["verdict"], "PASS");
@@ -51,7 +51,7 @@ impl Device {
         stderr.to_owned()
     }
 
-    /// Builds and keeps a plan for every GPU of compute capability 8.6. Returns the plan's path.
+    /// Builds and keeps one plan for all GPUs of compute capability 8.6.
     fn build(&self) -> PathBuf {
         let mut command = self.program(&["plan", "build", "--target", "sm86", "--anew", "--plans"]);
         command.arg(self.at("plans")).arg("--key").arg(&self.key).arg("--model").arg(&self.model);
@@ -133,7 +133,7 @@ fn with_a_plan_that_tensorrt_refuses() {
     no_plan_is_built(&stderr);
 }
 
-/// A build is tried even if the plan can't be kept, and even if the kept plan can't be read.
+/// A plan is built even if it can't be kept, and even if the kept one can't be read.
 #[test]
 fn with_a_folder_of_plans_that_cannot_be_written() {
     let device = device();
@@ -142,7 +142,7 @@ fn with_a_folder_of_plans_that_cannot_be_written() {
     let folder = device.at("plans").display().to_string();
     assert!(has_event(&stderr, "plan_cache_not_writable") && stderr.contains(&folder), "{stderr}");
     let reasons = last_fields(&stderr, "plan_rejected", "reason");
-    // One reason for the plan of this GPU, one for the plan of any GPU of this GPU's compute capability.
+    // One reason for the plan of this GPU, one for the plan of any GPU of its compute capability.
     assert!(reasons.len() == 2 && reasons.iter().all(|reason| reason.contains("os error 20")), "{stderr}");
     no_plan_is_built(&stderr);
 }
@@ -164,7 +164,7 @@ fn device_with(method: Method) -> Device {
         .with_bounds(Bounds::new(1700, 2800).unwrap())
         .with_distribution(Distribution::of(&Histogram::of(&[1700, 2000, 2800])).unwrap())
         .with_size(Size { height: 4, width: 6 });
-    // A radiograph whose levels are all equal has equal levels after the conversion too.
+    // A radiograph whose pixels all have one level is converted to pixels of one level, so one pixel gives the score.
     let dark = Radiograph::new(12, 8, vec![DARK; 96]).unwrap();
     let level = Converter::new(&contents.conversion).unwrap().to_levels8(&dark).unwrap().levels[0];
     let score = mean_sigmoid(u16::from(level) * 256);
@@ -174,7 +174,7 @@ fn device_with(method: Method) -> Device {
     device
 }
 
-/// The error must name the model's conversion, and not the missing driver: the model is examined before the machine.
+/// The machine of this test has neither driver nor GPU. But the error names the model's method, which is checked first.
 #[test]
 fn with_a_conversion_that_has_no_kernels() {
     for method in [Method::Equalize, Method::Clahe, Method::Dhe] {

@@ -1,4 +1,4 @@
-//! The device's key: created once, readable by its owner only.
+//! Creates and reads the device's key, a file that only its owner can read.
 
 use crate::plain_file::{Links, PlainFile, PlainFileError};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 /// The key's length in bytes.
 const KEY_BYTES: usize = 32;
-/// The property whose remedy is to run as another user.
+/// The property of the key's file for which the error advises to run as another user. For the others it advises a new key.
 const OWNER: &str = "its owner";
-/// The text whose code is the key's id. Entries begin with other bytes, so no entry has the same code.
+/// The text whose authentication code gives the key's id. Every entry begins with other bytes, so the id, which
+/// each entry contains, reveals no entry's authentication code.
 const ID_TEXT: &[u8] = b"cellgate plan key id";
 
 /// 32 random bytes that authenticate this device's plans.
@@ -57,7 +58,8 @@ pub enum DeviceKeyError {
 }
 
 impl DeviceKey {
-    /// Reads the key, or creates it if it does not exist. Processes that create it at the same time all use the first one.
+    /// Reads the key, or creates it if it does not exist. Processes that create it at the same time all use the key that was
+    /// created first.
     ///
     /// # Errors
     /// [`DeviceKeyError`]: the key can't be read or written; or the file is not a regular file, has another length, belongs to
@@ -72,7 +74,8 @@ impl DeviceKey {
         Self::load(path)
     }
 
-    /// Reads the key and creates no file. If there is no key, returns a random one that is not kept; every entry is foreign to it.
+    /// Reads the key and creates no file. If there is no key, returns a random key that is stored nowhere: with it every entry is
+    /// foreign.
     ///
     /// # Errors
     /// As for [`load_or_create`](Self::load_or_create).
@@ -91,7 +94,7 @@ impl DeviceKey {
     /// Reads the key.
     ///
     /// # Errors
-    /// As for [`load_or_create`](Self::load_or_create), also if there is no key.
+    /// As for [`load_or_create`](Self::load_or_create), or there is no key.
     pub fn load(path: &Path) -> Result<Self, DeviceKeyError> {
         let io = |source| DeviceKeyError::Io { path: path.to_owned(), source };
         let unfit = |what, found: String, expected: &str| {
@@ -127,10 +130,10 @@ impl DeviceKey {
         }
     }
 
-    /// From the key's bytes.
+    /// The key with these bytes.
     #[must_use]
     pub fn from_bytes(key: &[u8; KEY_BYTES]) -> Self {
-        // HMAC pads a key with zeros to the hash's block size (RFC 2104). Padded here, it can't have a wrong length.
+        // HMAC pads a key with zeros to the hash's block size (RFC 2104). It is padded here, so that its length is always right.
         let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
         block[..KEY_BYTES].copy_from_slice(key);
         let mac = Hmac::<Sha256>::new(&block);
@@ -150,7 +153,7 @@ impl DeviceKey {
         self.over(parts).finalize().into_bytes().into()
     }
 
-    /// Whether `code` is that of `parts`, compared in constant time.
+    /// Whether `code` is the authentication code of `parts`, compared in constant time.
     pub(super) fn is_code(&self, parts: &[&[u8]], code: &[u8]) -> bool {
         self.over(parts).verify_slice(code).is_ok()
     }

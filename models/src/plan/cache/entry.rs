@@ -1,7 +1,7 @@
-//! An entry as bytes: header, plan, and a code over both that only this device can compute.
+//! Encodes and authenticates an entry: header, plan, and an authentication code over both, which only this device can compute.
 //!
-//! `PLANS.md` has the table. Header fields have fixed offsets up to the GPU's name, so that lengths are compared with the real size
-//! before anything else is read.
+//! `PLANS.md` has the table of the fields. Those before the GPU's name have fixed offsets. The lengths of name and plan are
+//! compared with the entry's real size before name and plan are used.
 
 use super::key::KEY_BYTES;
 use super::{DeviceKey, Gpu, MAX_GPU_NAME_BYTES, PlanKey};
@@ -17,7 +17,7 @@ pub const MAGIC: [u8; 8] = *b"CGPLAN\r\n";
 /// The version of the entry's format.
 pub const FORMAT: u32 = 1;
 
-/// Bytes of magic, format, key id and the plan's length.
+/// Bytes of magic, format, id of the device's key, and the plan's length.
 const HEAD_BYTES: usize = 8 + 4 + 8 + 8;
 const TIME_BYTES: usize = 8;
 const CODE_BYTES: usize = 32;
@@ -35,10 +35,10 @@ pub enum EntryError {
         /// The system's error.
         message: String,
     },
-    /// A link, pipe or device.
+    /// It is a link, a pipe or a device file.
     #[error("damaged: it is not a regular file")]
     NoFile,
-    /// A folder, which is never removed.
+    /// It is a folder, which this program never removes.
     #[error("damaged: it is a folder; remove it by hand")]
     Folder,
     /// It is larger than any entry.
@@ -108,6 +108,7 @@ pub struct AuthenticPlan {
     description: Description,
     /// The plan, or the whole entry that contains it.
     bytes: Vec<u8>,
+    /// Where the plan lies in `bytes`.
     place: Range<usize>,
 }
 
@@ -115,7 +116,7 @@ impl AuthenticPlan {
     /// A plan that was built just now, at `built_unix_s`.
     ///
     /// # Errors
-    /// [`PlanError::Changed`]: another TensorRT than the key's built it.
+    /// [`PlanError::Changed`]: another TensorRT than that in `key` built it.
     pub fn new(key: PlanKey, built_unix_s: u64, built: Built) -> Result<Self, PlanError> {
         if built.tensorrt != key.tensorrt {
             return Err(PlanError::Changed { found: built.tensorrt, expected: key.tensorrt });
@@ -154,7 +155,7 @@ impl AuthenticPlan {
     }
 }
 
-/// The parts of an entry, in order.
+/// An entry in three pieces: header, plan, authentication code.
 pub(super) fn encode<'p>(description: &Description, plan: &'p [u8], key: &DeviceKey) -> [Cow<'p, [u8]>; 3] {
     let key_bytes = description.key.to_bytes();
     let mut header = Vec::with_capacity(HEAD_BYTES + TIME_BYTES + key_bytes.len());
@@ -168,7 +169,7 @@ pub(super) fn encode<'p>(description: &Description, plan: &'p [u8], key: &Device
     [Cow::Owned(header), Cow::Borrowed(plan), Cow::Owned(code.to_vec())]
 }
 
-/// Authenticates an entry and returns the bytes after the head, without the code. Reads no length field before that.
+/// Authenticates an entry. Returns its bytes after the plan's length and before the authentication code. Uses no length field.
 fn authentic<'b>(bytes: &'b [u8], key: &DeviceKey) -> Result<&'b [u8], EntryError> {
     if bytes.len() < MIN_BYTES {
         return Err(malformed("its length", &bytes.len(), &format!("at least {MIN_BYTES}")));
@@ -191,8 +192,8 @@ fn authentic<'b>(bytes: &'b [u8], key: &DeviceKey) -> Result<&'b [u8], EntryErro
     Ok(&covered[HEAD_BYTES..])
 }
 
-/// Reads time and key, and the length of the GPU's name. The bytes are authentic, but a later version of this program may have
-/// written values that this version doesn't know.
+/// Reads the time of building, what identifies the plan, and the length of the GPU's name. The bytes are authentic, but a later
+/// version of this program may have written values that this version doesn't know.
 fn description(fields: &[u8]) -> Result<(Description, usize), EntryError> {
     let (fixed, rest) = fields.split_at(TIME_BYTES + KEY_BYTES);
     let built_unix_s = u64_at(fixed, 0);

@@ -1,4 +1,4 @@
-//! What identifies a plan.
+//! Defines what identifies a plan: the model, the precision, the GPU and TensorRT.
 
 use crate::digest::Digest;
 use crate::model::Precision;
@@ -8,7 +8,8 @@ use std::fmt;
 /// Maximum length of a GPU's name in bytes, which is CUDA's limit.
 pub const MAX_GPU_NAME_BYTES: usize = 255;
 
-/// Bytes of a key in an entry, without the GPU's name: model, precision, flavour, version, capability, length of the name.
+/// Bytes of a [`PlanKey`] in an entry, without the GPU's name: model, precision, flavour, version, capability, length of the
+/// name.
 pub(super) const KEY_BYTES: usize = 32 + 1 + 1 + 8 + 2 + 1;
 
 /// The GPU that a plan was built for.
@@ -20,7 +21,7 @@ pub struct Gpu {
 
 impl Gpu {
     /// A GPU by its name, which is truncated to [`MAX_GPU_NAME_BYTES`]. `None` means any GPU of this compute capability; only
-    /// TensorRT for RTX builds for that.
+    /// TensorRT for RTX builds such plans.
     #[must_use]
     pub fn new(name: Option<&str>, capability: ComputeCapability) -> Self {
         let mut name = name.unwrap_or_default();
@@ -62,7 +63,7 @@ pub struct PlanKey {
     pub model: Digest,
     /// Which of the model's networks.
     pub precision: Precision,
-    /// The GPU.
+    /// The GPU that it was built for.
     pub gpu: Gpu,
     /// The TensorRT that built it.
     pub tensorrt: TensorRt,
@@ -77,7 +78,7 @@ impl PlanKey {
         text
     }
 
-    /// Its fields as bytes of an entry.
+    /// Its fields as an entry stores them.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let Self { model, precision, gpu, tensorrt: TensorRt { flavour, version } } = self;
         let name = gpu.name().unwrap_or_default();

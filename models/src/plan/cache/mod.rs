@@ -1,9 +1,9 @@
-//! The cache of the plans that this device has built, which proves that no other device wrote them.
+//! Keeps the plans that this device has built, and proves that no other device wrote them.
 //!
-//! A plan is executable code, which TensorRT runs. So each entry ends with an HMAC-SHA256 of all its other bytes. The HMAC's key
-//! never leaves the device. An entry is authenticated before any of it is parsed or deserialised. A planted, foreign, truncated or
-//! altered entry is reported, and the caller rebuilds the plan. `PLANS.md` beside this crate specifies the format and says what it
-//! protects against.
+//! A plan is executable code, which TensorRT runs. So each entry ends with an HMAC-SHA256 of all its other bytes. The device's
+//! key, with which it is computed, never leaves the device. An entry is authenticated before any of it is parsed or deserialised.
+//! A planted, foreign, truncated or altered entry is reported, and the caller rebuilds the plan. `PLANS.md` beside this crate
+//! specifies the format and says what it protects against.
 
 mod device_key;
 mod entry;
@@ -45,7 +45,7 @@ pub struct CacheError {
 /// The result of a [`lookup`](Cache::lookup).
 #[derive(Debug)]
 pub enum Lookup {
-    /// The plan that this device built for this key.
+    /// The plan, which this device has built.
     Hit(AuthenticPlan),
     /// There is no entry.
     Missing,
@@ -53,7 +53,7 @@ pub enum Lookup {
     Refused {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the entry.
         reason: EntryError,
     },
 }
@@ -88,13 +88,14 @@ impl Cache {
         Self { folder: folder.to_owned(), key }
     }
 
-    /// The path of the entry for this key.
+    /// The path of the entry of the plan that `key` identifies.
     #[must_use]
     pub fn path(&self, key: &PlanKey) -> PathBuf {
         self.folder.join(format!("{}{SUFFIX}", key.file_stem()))
     }
 
-    /// The plan of this key. Reads the file once, so that the bytes that were authenticated are the ones that are returned.
+    /// Looks up the plan that `key` identifies. Reads the file once, so that the bytes that were authenticated are the ones that
+    /// are returned.
     #[must_use]
     pub fn lookup(&self, key: &PlanKey) -> Lookup {
         let path = self.path(key);
@@ -115,7 +116,7 @@ impl Cache {
     /// Stores a plan and replaces an existing entry: writes a temporary file, flushes it, and renames it.
     ///
     /// # Errors
-    /// [`CacheError`]: it can't be written.
+    /// [`CacheError`]: the entry can't be written.
     pub fn store(&self, plan: &AuthenticPlan) -> Result<PathBuf, CacheError> {
         let path = self.path(&plan.description().key);
         let mut file =
@@ -169,7 +170,7 @@ impl Cache {
     /// Removes an entry, whatever its state.
     ///
     /// # Errors
-    /// [`CacheError`]: it can't be removed.
+    /// [`CacheError`]: the entry can't be removed.
     pub fn remove(&self, listed: &Listed) -> Result<(), CacheError> {
         fs::remove_file(&listed.path).map_err(at(&listed.path))
     }

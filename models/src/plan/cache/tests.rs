@@ -1,4 +1,4 @@
-//! Golden bytes of the entry format; truncated, extended and altered entries; the folder and the key.
+//! Tests the entry format (golden bytes; truncated, extended and altered entries), the cache's folder and the device's key.
 
 use super::*;
 use crate::conversion::Size;
@@ -43,7 +43,7 @@ fn entry(description: &Description, plan: &[u8], key: &DeviceKey) -> Vec<u8> {
     entry::encode(description, plan, key).concat()
 }
 
-/// Format 1, never to be edited. Python's `hmac` computed the last 32 bytes from those before them.
+/// An entry of format 1, never to be edited. Python's `hmac` computed its last 32 bytes from all bytes before them.
 const GOLDEN: &str = "\
     4347504c414e0d0a0100000034e6ce05c3e913321b000000000000000063046b00000000ba7816bf8f01cfea414140de\
     5dae2223b00361a396177a9cb410ff61f20015ad020101000700010074000806104e5649444941205254582041363030\
@@ -129,7 +129,7 @@ proptest! {
         prop_assert!(AuthenticPlan::open(bytes, &device_key()).is_err());
     }
 
-    /// An entry of a later version of this program on this device: the code is right, the fields are unknown.
+    /// An entry of a later version of this program on this device: the authentication code is right, the fields are unknown.
     #[test]
     fn no_authentic_bytes_make_it_panic(fields in proptest::collection::vec(any::<u8>(), 61..400)) {
         let mut bytes = MAGIC.to_vec();

@@ -1,4 +1,4 @@
-//! TensorRT 11.
+//! Names, versions and targets of TensorRT 11.
 
 use crate::plan::{ComputeCapability, Flavour, Target};
 use trtx::Logger;
@@ -6,13 +6,15 @@ use trtx::builder::BuilderConfig;
 
 /// The TensorRT that this program was built for.
 pub const FLAVOUR: Flavour = Flavour::Enterprise;
-/// The compute capabilities that can be named. Empty, because it measures on this machine's GPU.
+/// The compute capabilities that a plan can be built for without such a GPU. There are none, because TensorRT 11 times candidate
+/// kernels on this machine's GPU.
 pub const CAPABILITIES: &[ComputeCapability] = &[];
 pub(crate) const BUILDER: &str = "libnvinfer.so";
 pub(crate) const PARSER: &str = "libnvonnxparser.so";
 pub(crate) const WHEEL: &str = "tensorrt_libs";
 pub(crate) const INSTALL: &str = "JetPack 7.2.2 or later (`apt install tensorrt-libs`), or TensorRT 11 from NVIDIA";
-/// Major and minor version of the headers that this program was built with. It accepts the same major and this or a later minor.
+/// Major and minor version of the headers that this program was built with. It accepts libraries of the same major version and of
+/// this or a later minor version.
 pub(crate) const OLDEST: (u16, u16) = (11, 4);
 
 /// Sets the target. `None` if TensorRT can't build for `target`.

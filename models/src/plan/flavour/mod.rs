@@ -1,4 +1,4 @@
-//! The differences between TensorRT for RTX and TensorRT 11: names, versions, and how a target is set.
+//! Chooses between TensorRT for RTX and TensorRT 11, which differ in names, versions, and how a target is set.
 
 #[cfg(feature = "enterprise")]
 mod enterprise;

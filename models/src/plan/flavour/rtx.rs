@@ -1,4 +1,4 @@
-//! TensorRT for RTX.
+//! Names, versions and targets of TensorRT for RTX.
 
 use crate::plan::{ComputeCapability, Flavour, Target};
 use trtx::ComputeCapability as Trt;
@@ -7,7 +7,7 @@ use trtx::{EngineInvalidityDiagnostics as Diagnostics, EngineValidity, Logger, R
 
 /// The TensorRT that this program was built for.
 pub const FLAVOUR: Flavour = Flavour::Rtx;
-/// The compute capabilities that can be named.
+/// The compute capabilities that a plan can be built for without such a GPU.
 pub const CAPABILITIES: &[ComputeCapability] = &{
     let mut known = [ComputeCapability::new(0, 0); TARGETS.len()];
     let mut at = 0;
@@ -30,7 +30,8 @@ pub(crate) const BUILDER: &str = "libtensorrt_rtx.so";
 pub(crate) const PARSER: &str = "libtensorrt_onnxparser_rtx.so";
 pub(crate) const WHEEL: &str = "tensorrt_rtx_libs";
 pub(crate) const INSTALL: &str = "`pip install tensorrt-rtx-cu13-libs==1.7.1.116`";
-/// Major and minor version of the headers that this program was built with. It accepts the same major and this or a later minor.
+/// Major and minor version of the headers that this program was built with. It accepts libraries of the same major version and of
+/// this or a later minor version.
 pub(crate) const OLDEST: (u16, u16) = (1, 7);
 
 /// Sets the target. `None` if TensorRT can't build for `target`.

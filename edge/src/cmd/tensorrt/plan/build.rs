@@ -1,4 +1,4 @@
-//! `cellgate-edge plan build`.
+//! `cellgate-edge plan build`: builds the plans of a model.
 
 use super::place::{ModelArgs, PlaceArgs, gpu_of, target};
 use anyhow::Context as _;
@@ -50,7 +50,7 @@ pub(super) struct Args {
     tensorrt: Option<PathBuf>,
 }
 
-/// One line of output. Fields are only ever added.
+/// One line of output. Scripts read it, so existing fields never change; new ones may be added.
 #[derive(Serialize)]
 struct Line<'l> {
     plan: &'l Path,
@@ -63,7 +63,7 @@ struct Line<'l> {
     seconds: f64,
 }
 
-/// The exit status of a program that a terminal's Ctrl-C ended.
+/// The usual exit status of a program that Ctrl-C in a terminal ended.
 const STOPPED: u8 = 130;
 
 /// Runs `plan build`.

@@ -1,4 +1,4 @@
-//! `cellgate-edge plan list`.
+//! `cellgate-edge plan list`: lists this device's plans and checks each.
 
 use super::place::PlaceArgs;
 use cellgate_edge::journal::format_utc_ms;
@@ -24,7 +24,10 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// One line of output. Fields are only ever added. An entry that is not ok has no other fields, because they can't be trusted.
+/// One line of output. Scripts read it, so existing fields never change; new ones may be added.
+///
+/// If the entry is not ok, only `plan`, `state`, `bytes` and `detail` have a value. The rest are null, because the entry can't be
+/// trusted.
 #[derive(Serialize)]
 struct Line {
     plan: PathBuf,

@@ -1,4 +1,4 @@
-//! `cellgate-edge plan`: the TensorRT plans of this device.
+//! `cellgate-edge plan`: builds, lists and removes the TensorRT plans of this device.
 
 mod build;
 mod list;

@@ -1,4 +1,4 @@
-//! Arguments that the subcommands of `plan` share: the place of the plans, the model, the target.
+//! Defines the arguments that the subcommands of `plan` share: the place of the plans, the model, the target.
 
 use anyhow::Context as _;
 use cellgate_edge::config::Config;
@@ -65,7 +65,7 @@ impl ModelArgs {
     }
 }
 
-/// The GPU in the key of a plan for `target`: this machine's GPU with its name, or any GPU of a compute capability.
+/// The GPU that identifies a plan for `target`: this machine's GPU with its name, or any GPU of a compute capability.
 pub(super) fn gpu_of(target: Target) -> anyhow::Result<Gpu> {
     match target {
         Target::Named(capability) => Ok(Gpu::new(None, capability)),

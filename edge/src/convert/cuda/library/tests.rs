@@ -1,4 +1,4 @@
-//! The search without CUDA, and with files that are not CUDA's libraries.
+//! Tests the search for CUDA's libraries where there are none, and where other files have their names.
 
 use super::*;
 use cellgate_models::library::LibrarySpec;

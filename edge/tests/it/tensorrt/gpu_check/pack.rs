@@ -1,5 +1,5 @@
-//! Tests `scripts/gpu-check`: what it packs and refuses, and what the packed copy of it prints. Shell scripts stand in for
-//! cargo, `cellgate-edge` and Python, so that a test can let each of them fail.
+//! Tests `scripts/gpu-check`: what it packs and refuses, and what the packed copy prints. Small scripts stand in for cargo,
+//! `cellgate-edge` and Python, so that each of the three can be made to fail.
 
 use super::both;
 use crate::support::{DARK, image, run, stderr};
@@ -12,7 +12,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A checkout with nothing but the scripts, empty libraries instead of NVIDIA's, and a script instead of cargo.
+/// A checkout with the scripts only, empty libraries instead of NVIDIA's, and a script instead of cargo.
 struct Checkout(tempfile::TempDir);
 
 impl Checkout {
@@ -67,8 +67,8 @@ fn script(path: &Path, text: &str) {
     sh("printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"", &[path.as_os_str(), text.as_ref()]);
 }
 
-/// Runs shell commands that write a file. If this process itself wrote a program, a process that another test starts
-/// meanwhile could inherit the open file, and starting the program would fail with "Text file busy".
+/// Has a child process write a program. If this process wrote it, a process that another test starts meanwhile could inherit the
+/// open file, and starting the program would fail with "Text file busy".
 fn sh(commands: &str, arguments: &[&OsStr]) {
     assert!(Command::new("/bin/sh").args(["-c", commands, "sh"]).args(arguments).status().unwrap().success());
 }
@@ -131,7 +131,7 @@ fn a_packed_folder_is_complete_without_the_targets_of_links() {
     for row in ["\nOK       model  ", "\nOK       images  ", " PyTorch "] {
         assert!(text.contains(row), "{row}: {text}");
     }
-    // The packed library is found before any library of the machine.
+    // The packed library of TensorRT precedes any other that is installed.
     assert!(
         text.contains("FAILURE  TensorRT             ") && text.contains("/moved/lib/libtensorrt_rtx.so.1"),
         "{text}"
