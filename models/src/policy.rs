@@ -1,12 +1,12 @@
-//! From a score to a verdict.
+//! Turns a score into a verdict.
 //!
-//! The rule of the gate: PASS needs a positive proof. A part passes only with a finite score in 0..=1 below the lower threshold.
+//! The rule is that a PASS needs a positive proof: a part passes only with a finite score in 0..=1 below the lower threshold.
 //! Any failure before the score ends as REJECT with its [`Reason`].
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What the gate does with a part. The names are stable: they go to logs, journals and the wire.
+/// What is to happen to a part. The names are stable: logs and journals contain them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
@@ -36,7 +36,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The reason for a verdict. The names are stable, and reasons are only appended.
+/// The reason for a verdict. The names are stable. New reasons are only appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Reason {
@@ -136,9 +136,9 @@ impl fmt::Display for Reason {
 /// A verdict with its reason. It is made from the [`Reason`] alone, so the two can't contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Decision {
-    /// What the gate does with the part.
+    /// What is to happen to the part.
     pub verdict: Verdict,
-    /// Why.
+    /// Why the verdict is what it is.
     pub reason: Reason,
 }
 
@@ -161,7 +161,8 @@ pub struct PolicyError {
     pub reject_from: f32,
 }
 
-/// Two thresholds on the score, the probability of "abnormal" in 0..=1; `policy.json` of a model.
+/// The two thresholds of a model (`policy.json`). They apply to the score, the network's estimate, 0 to 1, that a part is
+/// abnormal.
 ///
 /// A part passes below `review_from` and is rejected from `reject_from` on. Between the two, a person reviews it. With equal
 /// thresholds there is no REVIEW. With `review_from` 0 nothing passes.
@@ -214,7 +215,7 @@ impl Policy {
         self.reject_from
     }
 
-    /// The verdict on a part with this score, the probability of "abnormal".
+    /// The verdict on a part with this score, and its reason. A score that is not in 0..=1 gives REJECT.
     #[must_use]
     pub fn decide(&self, score: f32) -> Decision {
         let reason = if !(0.0..=1.0).contains(&score) {
