@@ -1,4 +1,4 @@
-//! A VERDICT frame with flipped bits.
+//! Flips bits of a VERDICT frame and counts how often the result is accepted as a frame.
 
 use crate::{random::Random, sessions};
 use cellgate_protocol::{
@@ -15,7 +15,7 @@ use cellgate_protocol::{
 };
 use std::num::NonZeroU64;
 
-/// How many flips were tried, and how many results were accepted as a frame.
+/// How many combinations of flipped bits were tried, and how many results were accepted as a frame.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub tried: u64,
@@ -56,7 +56,7 @@ fn flip(bytes: &mut [u8], bit: usize) {
     bytes[bit / 8] ^= 1 << (bit % 8);
 }
 
-/// All flips of `bits` bits in the frame, including its delimiters.
+/// Tries all combinations of `bits` flipped bits in the frame, including its delimiters.
 pub fn all(frame: &[u8], bits: u32) -> Found {
     fn flip_rest(bytes: &mut [u8], from: usize, left: u32, found: &mut Found) {
         if left == 0 {
@@ -75,7 +75,7 @@ pub fn all(frame: &[u8], bits: u32) -> Found {
     found
 }
 
-/// `count` random flips of `bits` different bits.
+/// Tries `count` random combinations of `bits` flipped bits.
 pub fn some(frame: &[u8], bits: usize, count: u64, random: &mut Random) -> Found {
     let (mut bytes, mut chosen) = (frame.to_vec(), Vec::with_capacity(bits));
     let mut found = Found::default();

@@ -1,5 +1,5 @@
-//! Any bytes in pieces of any size, some of them with a right CRC. The accumulator accepts no frame whose CRC is wrong according
-//! to a second implementation. The links of both sides never panic and send only frames.
+//! Feeds any bytes in pieces of any size, some of them frames with a right CRC. Checks that the accumulator accepts no frame whose
+//! CRC is wrong according to a second implementation, and that the links of both sides never panic and send only frames.
 
 use super::bits::crc_32c;
 use super::native::Reader;
@@ -21,7 +21,7 @@ use cellgate_protocol::{
     to_plc::ToPlc,
 };
 
-/// One direction: its accumulator, and a second decoder to compare it with.
+/// One direction of the link: its accumulator, and a second decoder to compare the accumulator with.
 #[derive(Default)]
 struct Direction {
     accumulator: Accumulator,

@@ -1,4 +1,5 @@
-//! An application that uses its session as the input directs, and checks that the session sends only verdicts that it may send.
+//! Plays the program around the device's session. It calls the session as the input directs, and checks that the session sends only
+//! verdicts that may be sent.
 
 use super::steps::Steps;
 use cellgate_protocol::{
@@ -19,11 +20,11 @@ pub const EPOCH: u32 = 3;
 /// The open part.
 struct Open {
     ends_ms: u64,
-    /// The session got its committed verdict.
+    /// Whether the session got the part's committed verdict.
     sent: bool,
 }
 
-/// The device's application. It calls the session in every order that the types allow.
+/// The program around the device's session. It calls the session in every order that the types allow.
 pub(crate) struct Application {
     pub(crate) now_ms: u64,
     healthy: bool,
@@ -53,7 +54,7 @@ impl Application {
         }
     }
 
-    /// A session for this application.
+    /// A session for this program.
     pub(crate) fn session(&self) -> DeviceSession {
         let mut session = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: EPOCH, first_wait_ms: 66 });
         session.set_condition(self.condition);

@@ -1,4 +1,4 @@
-//! The device behind Modbus registers, driven by steps of time, bytes and events. The test checks that:
+//! Drives the device behind Modbus registers by steps of time, bytes and events. Checks that:
 //!
 //! - nothing panics,
 //! - only a frame whose CRC is right according to a second implementation is answered,
@@ -83,7 +83,7 @@ fn encoded(request: &Request<'_>) -> Vec<u8> {
 }
 
 impl Bench {
-    /// Feeds a command block or a part of one, sometimes with flipped bits in the block or in the frame.
+    /// Feeds a command block or a piece of a command block, sometimes with flipped bits in the block or in the frame.
     fn feed_command(&mut self, steps: &mut Steps<'_>) {
         let (shape, part_id, nonce, argument) = (steps.byte(), steps.byte(), steps.byte(), steps.byte());
         let (part_id, nonce, argument) = (u64::from(part_id), u16::from(nonce), u32::from(argument));
@@ -170,7 +170,7 @@ impl Bench {
         let number = |at: usize, count: usize| {
             registers[2 * at..2 * (at + count)].iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
         };
-        // After several requests at once the block is that of the last one.
+        // After several requests at once the block is that of the last request.
         if number(1, 1) == 1 && number(3, 4) == part_id {
             assert_eq!((number(2, 1), number(7, 2)), (nonce.into(), EPOCH.into()), "a trigger of another boot epoch");
         }

@@ -1,4 +1,4 @@
-//! The device's session behind native frames, driven by steps of time, bytes and events, most of them valid.
+//! Drives the device's session behind native frames by steps of time, bytes and events, most of them valid.
 
 use super::application::{Application, EPOCH};
 use super::native::Reader;

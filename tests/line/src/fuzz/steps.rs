@@ -1,6 +1,6 @@
-//! A fuzzer's input as a list of steps. Every input is valid.
+//! Reads a fuzzer's input as a list of steps. Any bytes are a list of steps.
 
-/// The rest of an input. After its end come zeros.
+/// The bytes of an input that are not read yet. After the end of the input zeros are read.
 pub(crate) struct Steps<'a>(&'a [u8]);
 
 impl<'a> Steps<'a> {

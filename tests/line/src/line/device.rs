@@ -1,4 +1,4 @@
-//! The device of the simulated line: its session, an application that judges, and a journal that survives restarts.
+//! Simulates the device: its session, a program around the session that judges, and a journal that survives restarts.
 
 use super::profile::{DeviceTransport, Profile};
 use super::referee::{BAUD, Faults, Parts, chance};
@@ -25,15 +25,15 @@ pub const MODEL: DigestStart = DigestStart(*b"modelnr1");
 /// The interval at which a record of the backlog is sent again.
 const REPLAY_MS: u64 = 500;
 
-/// The application's current step for the open part, and when it ends.
+/// The program's current step for the open part, and when the step ends.
 enum Job {
     Idle,
     /// The journal is storing the acceptance.
     Opening(Trigger, u64),
     Judging(Trigger, u64, Outcome),
-    /// The journal is storing the verdict. `true`: the store will report a failure.
+    /// The journal is storing the verdict. `true`: the journal will report a failure.
     Committing(Pending, u64, bool),
-    /// The store reported a failure. `true`: the journal has stored the verdict all the same.
+    /// The journal has reported a failure to store the verdict. `true`: it has stored the verdict all the same.
     Repairing(Pending, u64, bool),
 }
 
@@ -55,7 +55,7 @@ impl Journal {
         self.open.retain(|(part_id, ..)| *part_id != record.part_id);
         self.backlog.push_back(Record { verdict_seq: self.verdict_seq, ..record });
         if let Some(part) = parts.get_mut(&record.part_id) {
-            // The session may conclude before the acceptance was stored. Then one row has both.
+            // The session may conclude before the acceptance was stored. Then one row is both acceptance and terminal record.
             part.opened = part.opened.max(1);
             part.terminal += 1;
             if record.code.verdict() == WireVerdict::Pass {
@@ -140,7 +140,7 @@ impl Device {
         self.link = Some(link);
     }
 
-    /// Loses everything but the journal. A commit in progress may or may not have become durable.
+    /// Cuts the power: everything but the journal is lost. A commit in progress may or may not have become durable.
     fn power_cut(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts) {
         let job = std::mem::replace(&mut self.job, Job::Idle);
         if let Job::Committing(pending, ..) = job
@@ -166,7 +166,7 @@ impl Device {
         self.link = Some(DeviceTransport::new(self.profile, session));
     }
 
-    /// The application's work on the open part.
+    /// Does the program's work on the open part.
     fn work(&mut self, now_ms: u64, random: &mut Random, parts: &mut Parts, link: &mut DeviceTransport) {
         let health = Health::attest(now_ms, &[WorkerProgress { last_ms: now_ms, allowed_ms: 1 }]);
         let health = health.filter(|_| now_ms >= self.hung_until_ms);

@@ -1,5 +1,5 @@
 //! A simulated production line: the sessions of both sides, a faulty link between them, a device with a journal that survives
-//! restarts, and a referee that checks every part. Time is simulated. A seed gives the same run on every machine.
+//! restarts, and a referee that checks every part. Time is simulated. The same seed gives the same events on every machine.
 
 pub mod device;
 pub mod profile;
@@ -26,7 +26,7 @@ use wire::Wire;
 /// The referee checks a part this long after its trigger, when nothing can happen to it any more.
 const SETTLED_MS: u64 = 30_000;
 
-/// The results of a run.
+/// The results of a simulation.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
     /// Parts that were triggered.
@@ -39,7 +39,7 @@ pub struct Summary {
     pub wrong_records: u64,
     /// Restarts of the device and of the PLC.
     pub restarts: [u64; 2],
-    /// Sent frames, and faults of the link.
+    /// The number of frames sent, and the number of the link's faults.
     pub frames: [u64; 2],
     /// Simulated milliseconds.
     pub simulated_ms: u64,

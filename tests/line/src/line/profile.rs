@@ -1,4 +1,4 @@
-//! The ends of the link in either profile, behind one interface.
+//! Gives both ends of the link one interface for the two profiles.
 
 use super::referee::{BAUD, DEADLINE_MS};
 use cellgate_protocol::{

@@ -5,16 +5,17 @@ use std::collections::HashMap;
 
 /// The speed of the link in bits per second.
 pub(crate) const BAUD: u32 = 115_200;
-/// The time of a part.
+/// The time from a part's trigger to its deadline.
 pub(crate) const DEADLINE_MS: u32 = 300;
 /// The chances of faults, in 100,000.
 #[derive(Debug, Clone, Copy)]
 pub struct Faults {
-    /// Each of these for a frame: it is lost, doubled, damaged or delayed, noise comes before it, an old frame is replayed.
+    /// The chance of each of these faults for a frame: the frame is lost, doubled, damaged or delayed, noise comes before it, an old
+    /// frame is replayed.
     pub frame: u32,
-    /// For each part: the device restarts; and, separately, the PLC restarts.
+    /// The chance for each part that the device restarts, and the same chance that the PLC restarts.
     pub restart: u32,
-    /// For each part: a worker of the appliance hangs.
+    /// The chance for each part that a service of the appliance hangs.
     pub appliance: u32,
 }
 

@@ -1,4 +1,4 @@
-//! One direction of a faulty link.
+//! Simulates one direction of a faulty link.
 
 use super::referee::{BAUD, chance as happens_by};
 use crate::random::Random;
@@ -13,7 +13,7 @@ pub struct Wire {
     /// Arrival times and bytes.
     in_transit: Vec<(u64, Vec<u8>)>,
     kept: Vec<Vec<u8>>,
-    /// When the bytes sent before leave the link free.
+    /// When all bytes sent so far have left the sender.
     free_at_ms: u64,
     /// Frames sent.
     pub sent: u64,
