@@ -13,9 +13,9 @@ import sysconfig
 import textwrap
 import time
 
-# Differs from 1, with which Python exits after an uncaught exception.
+# The exit status if a row is a failure. It is not 1, which is Python's exit status after an uncaught exception.
 FAILED = 3
-# Column of the text, and the table's width.
+# The column at which a row's text begins, and the table's width.
 INDENT, COLUMNS = 30, 120
 
 

@@ -8,7 +8,7 @@ fn main() {
         .cpp(true)
         .std("c++17")
         .file("kernels/cpu.cpp")
-        // No fused multiply-add: each operation is rounded separately, as on the device and in Rust. Without optimisation
+        // No fused multiply-add: each operation is rounded separately, as on the GPU and in Rust. Without optimisation
         // the tests would be too slow.
         .flag("-ffp-contract=off")
         .opt_level(2)

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
 
-/// A SHA-256 digest; as text 64 lower-case hexadecimal digits.
+/// A SHA-256 digest. Its text has 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 

@@ -1,4 +1,4 @@
-//! The search for shared libraries that are loaded at run time: ONNX Runtime, TensorRT and CUDA.
+//! Searches for shared libraries that are loaded at run time: ONNX Runtime, TensorRT and CUDA.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 /// A library and where to look for it.
 #[derive(Debug, Clone)]
 pub struct LibrarySpec {
-    /// Its file name on Linux, such as `libonnxruntime.so`; `.1` or `.1.32.0` may follow.
+    /// Its file name on Linux without a version, such as `libonnxruntime.so`. A file `libonnxruntime.so.1.32.0` is found too.
     pub file_name: &'static str,
-    /// The environment variable that names it.
+    /// The environment variable that names the library's file or folder.
     pub environment: &'static str,
-    /// Whether that variable and the caller name the folder of the file and of the files that belong to it, instead of the file.
+    /// Whether the caller and the environment variable name the folder with the library, instead of the library's file.
     pub names_folder: bool,
-    /// Where to look, in order, if neither the caller nor the variable names it.
+    /// Where to look, in order, if neither the caller nor the environment variable names the library.
     pub places: Vec<SearchPlace>,
 }
 
@@ -38,8 +38,8 @@ pub const MULTIARCH: &str =
     if cfg!(target_arch = "aarch64") { "/usr/lib/aarch64-linux-gnu" } else { "/usr/lib/x86_64-linux-gnu" };
 
 impl SearchPlace {
-    /// The places of a library that comes with a wheel or its own installer: `lib` beside the program, the program's folder,
-    /// `wheel`, the system's folders, `own`.
+    /// The usual places of a library, in order: `lib` beside the program, the program's folder, the folder `wheel` of a Python
+    /// wheel, the system's folders, and `own`, the folder of the library's own installer.
     #[must_use]
     pub fn usual(wheel: &'static str, own: &str) -> Vec<Self> {
         let system = ["/usr/local/lib", "/usr/lib", MULTIARCH, own].map(|folder| Self::Folder(folder.into()));
@@ -50,7 +50,7 @@ impl SearchPlace {
 /// All inputs of a search, so that tests do not depend on the process's environment.
 #[derive(Debug)]
 pub struct Search {
-    /// The library.
+    /// The library to find.
     pub wanted: LibrarySpec,
     /// The path that the caller named. If set, no other place is tried.
     pub explicit: Option<PathBuf>,
@@ -127,7 +127,7 @@ impl Search {
     /// The first library file in the order of the places. `load` asks the system's loader, if that is one of the places.
     ///
     /// # Errors
-    /// [`Missing`]: the named file is not there, or no place has one.
+    /// [`Missing`]: the named file is not there, or no place has the library.
     pub fn find_or_load<T>(&self, mut load: impl FnMut(&Path) -> Option<T>) -> Result<FoundLibrary<T>, Missing> {
         if let Some(file) = self.named()? {
             return Ok(FoundLibrary::File(file));
@@ -185,7 +185,8 @@ impl Search {
     }
 }
 
-/// The folders of the wheel in `ancestor/.venv`, one per Python version. Without any, a pattern, so that the error can name it.
+/// The folders of the wheel in `ancestor/.venv`, one per Python version. If no Python is there, one path with the pattern
+/// `python3*`, so that the error can name the place.
 fn virtual_environment_folders(ancestor: &Path, wheel: &str) -> Vec<PathBuf> {
     let libraries = ancestor.join(".venv/lib");
     let mut pythons: Vec<_> = fs::read_dir(&libraries)
@@ -201,7 +202,7 @@ fn virtual_environment_folders(ancestor: &Path, wheel: &str) -> Vec<PathBuf> {
     pythons.iter().map(|python| libraries.join(python).join("site-packages").join(wheel)).collect()
 }
 
-/// The library in `folder`: without a version, else the highest version.
+/// The library in `folder`: the file without a version in its name, otherwise the file of the highest version.
 pub(crate) fn library_in(folder: &Path, file_name: &str) -> Option<PathBuf> {
     fs::read_dir(folder)
         .ok()?
@@ -213,7 +214,7 @@ pub(crate) fn library_in(folder: &Path, file_name: &str) -> Option<PathBuf> {
         .map(|(_, name)| folder.join(name))
 }
 
-/// The version numbers after `file_name`; `None` if `name` is another file.
+/// The version numbers that follow `file_name` in `name`, perhaps none. The result is `None` if `name` is another library's.
 fn version(name: &str, file_name: &str) -> Option<Vec<u32>> {
     let rest = name.strip_prefix(file_name)?;
     if rest.is_empty() {

@@ -1,9 +1,9 @@
-//! An error and its causes as one line.
+//! Writes an error and its causes on one line.
 
 use std::error::Error;
 
-/// An error with its causes on one line. It omits a cause that the text before already contains, and the stack frames that
-/// libtorch appends to its messages.
+/// An error with its causes on one line. A cause is left out if the line already contains its text. The stack frames that
+/// libtorch appends to its messages are left out too.
 #[must_use]
 pub fn one_line(error: &(dyn Error + 'static)) -> String {
     let mut line = String::new();

@@ -1,4 +1,4 @@
-//! Regular files in folders that others write to. They are opened without waiting and read under a limit.
+//! Opens and reads regular files in folders that other programs write to: without waiting, and under a limit.
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -10,9 +10,9 @@ use std::path::Path;
 /// How to treat a symbolic link at the end of a path. Links to folders on the way are always followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// Follow it.
+    /// Follow the link.
     Follow,
-    /// Refuse it as not a regular file.
+    /// Refuse the link, since it is not a regular file.
     Refuse,
 }
 
@@ -38,9 +38,9 @@ pub enum PlainFileError {
     /// The file is longer than the caller allows.
     #[error("found {found} bytes, expected at most {expected}")]
     TooLong {
-        /// Its length; one more than expected if it grew while it was read.
+        /// The file's length in bytes; one more than the limit if the file grew while it was read.
         found: u64,
-        /// The limit.
+        /// The limit in bytes.
         expected: u64,
     },
 }
@@ -48,8 +48,9 @@ pub enum PlainFileError {
 impl PlainFile {
     /// Opens the regular file at `path`.
     ///
-    /// Anything else is refused before it is opened: opening a pipe could wait forever, and opening a device could have effects. If
-    /// the file is replaced by one of these in between, it is opened without waiting, and then refused.
+    /// Anything but a regular file is refused before it is opened: opening a pipe could wait forever, and opening a device file
+    /// could have effects. If a pipe or device file replaces the regular file after this check, it is opened without waiting,
+    /// and then refused.
     ///
     /// # Errors
     /// [`PlainFileError`], never [`PlainFileError::TooLong`].
@@ -62,7 +63,7 @@ impl PlainFile {
         let flags = no_follow | OFlags::NONBLOCK | OFlags::NOCTTY;
         let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
         let file = opened.map_err(|error| match Errno::from_io_error(&error) {
-            // A link; a socket.
+            // LOOP: a link. NXIO: a socket.
             Some(Errno::LOOP | Errno::NXIO) => PlainFileError::Other,
             _ => PlainFileError::Io(error),
         })?;
@@ -83,7 +84,7 @@ impl PlainFile {
         &self.metadata
     }
 
-    /// All its bytes. The limit is checked before reading, and again for a file that grows meanwhile.
+    /// All bytes of the file. The limit is checked before reading, and again for a file that grows meanwhile.
     ///
     /// # Errors
     /// [`PlainFileError::Io`] and [`PlainFileError::TooLong`].

@@ -1,7 +1,7 @@
 //! Compares this code with the paper's way in Python, from a TIFF to the network's input, alternating within one run.
 //!
-//! `cargo bench -p cellgate-tests --bench convert -- [ROUNDS]`, or `scripts/bench`. Both use one core. The floor is the time to
-//! write only the 24 MB of the tensor, measured in the same rounds.
+//! `cargo bench -p cellgate-tests --bench convert -- [ROUNDS]`, or `scripts/bench`. Rust and Python each use one core. The floor is
+//! the time to write only the 24 MB of the tensor, measured in the same rounds.
 //!
 //! Exit status 0: all targets are met. 1: a target is missed, named in one line. 2: nothing could be measured.
 
@@ -19,7 +19,7 @@ use std::time::Instant;
 const HEIGHT: u32 = 2115;
 const WIDTH: u32 = 1219;
 const BOUNDS: &str = "1700,2800";
-/// Images per round, so that the caches are in the state that the previous part left, as in production.
+/// Images per round. There are several, so that the caches are in the state that the previous image left, as in production.
 const IN_A_ROW: usize = 4;
 /// The methods with their targets: the factor by which this code must be faster than Python.
 const METHODS: [(Method, f64); 2] = [(Method::Global, 5.0), (Method::Local, 10.0)];
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures, and returns the missed targets.
+/// Measures both ways, and returns the missed targets.
 fn measure() -> anyhow::Result<Vec<String>> {
     let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(31);
     let folder = tempfile::tempdir()?;
@@ -168,7 +168,7 @@ fn milliseconds(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64
     Ok(start.elapsed().as_secs_f64() * 1e3)
 }
 
-/// Times of several rounds. The best one is the least disturbed by other programs.
+/// Times of several rounds. The shortest time is the one that other programs have disturbed least.
 struct Times {
     median: f64,
     best: f64,

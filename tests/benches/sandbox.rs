@@ -1,4 +1,4 @@
-//! Compares decoding in the sandbox with decoding directly, alternating within one run, and measures the cost of replacing a worker.
+//! Compares decoding in the sandbox with decoding directly, by turns, and measures the cost of replacing the sandbox's process.
 //!
 //! `cargo build --release -p cellgate-edge && cargo bench -p cellgate-tests --bench sandbox -- [ROUNDS]`
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The paper's largest electrode.
 const HEIGHT: u32 = 2115;
 const WIDTH: u32 = 1219;
-/// Number of workers to replace.
+/// How often the sandbox's process is replaced.
 const REPLACED: usize = 50;
 
 fn main() -> ExitCode {
@@ -63,7 +63,7 @@ fn measure() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The time from sending an image to a dead worker until its replacement has answered the next image, which is tiny.
+/// The time from sending an image to a sandbox process that is dead until its replacement has answered the next image, which is tiny.
 fn replaced(sandbox: &mut Sandbox, path: &Path) -> anyhow::Result<Duration> {
     let id = sandbox.worker_id().context("no worker")?;
     ensure!(Command::new("kill").args(["-9", &id.to_string()]).status()?.success(), "kill {id}");

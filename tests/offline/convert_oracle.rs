@@ -1,4 +1,4 @@
-//! The four conversions of the paper, resizing and the tensor are byte-equal with NumPy and Pillow.
+//! Checks that the four conversions of the paper, resizing and the tensor are byte-equal with NumPy and Pillow.
 //!
 //! tests/oracle/convert.py computes the same from the same levels. It needs Python with NumPy and Pillow: `.venv` of
 //! `scripts/setup`, or the interpreter that CELLGATE_PYTHON names. The radiographs are generated, plus every readable one under

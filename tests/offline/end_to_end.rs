@@ -1,5 +1,5 @@
-//! From synthetic electrodes to verdicts with the programs as a user runs them: `synth`, `crossval` (killed at random moments),
-//! `train`, `export`, and the device's `inspect`. Python computes the scores again from the TIFFs.
+//! Runs the programs as a user does, from synthetic electrodes to verdicts: `synth`, `crossval` (killed at random moments), `train`,
+//! `export`, and the device's `inspect`. Python computes the scores again from the TIFFs.
 
 use anyhow::{Context as _, Result, ensure};
 use cellgate_test_support::{oracle, program, run, shared, stdout_of};

@@ -1,4 +1,4 @@
-//! The gate in structured text and the one in Rust decide alike. `tests/oracle/gate_st.py` runs the structured text.
+//! Checks that the gate in structured text and the gate in Rust decide alike. `tests/oracle/gate_st.py` runs the structured text.
 
 use cellgate_protocol::code::{VerdictCode, WireVerdict};
 use cellgate_protocol::digest::DigestStart;
@@ -103,7 +103,7 @@ fn codes_and_flags_of_registers_are_those_of_frames() -> anyhow::Result<()> {
         let expected = verdict.unwrap_or(WireVerdict::Reject).code().0;
         assert_eq!(output["CELLGATE_CODE"], expected, "{register:#06x}");
     }
-    // All bits with a meaning, and two without.
+    // All combinations of the bits that have a meaning and of two bits that have none.
     const STATUSES: std::ops::RangeInclusive<u16> = 0..=0x3ff;
     let flags = |status: u16| json!({"block": "CELLGATE_FLAGS", "STATUS": status});
     let outputs = run(&STATUSES.map(flags).collect::<Vec<_>>())?;

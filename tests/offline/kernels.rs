@@ -1,5 +1,5 @@
-//! The CUDA kernels, run on the processor in the GPU's order, give byte for byte the results of the reference, for all methods with
-//! kernels. `cellgate_tests::kernels` explains what that proves and what it does not.
+//! Checks that the CUDA kernels, run on the processor, give byte for byte the results of the reference, for all methods with kernels.
+//! The launches have the order that they have on a GPU. `cellgate_tests::kernels` explains what that proves and what it does not.
 //!
 //! Comparing normalised values also compares levels, since different levels have different values. An image at its own size
 //! shows the levels before the resize.

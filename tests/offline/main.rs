@@ -1,5 +1,5 @@
-//! Tests that need more than one crate, as one program, to link only once. `sandbox_hostile` and `tiff_shared` are separate
-//! programs, since they measure the memory of their process.
+//! Tests that need more than one crate. They are one program, so that it is linked only once. `sandbox_hostile` and `tiff_shared` are
+//! separate programs, since they measure the memory of a process.
 
 mod convert_oracle;
 mod end_to_end;

@@ -1,7 +1,8 @@
-//! Hostile files through the whole pipeline with the sandbox. Each ends with a verdict from a score or as a REJECT with its reason,
-//! in time and in bounded memory, and the parent process continues.
+//! Sends hostile files through the whole pipeline with the sandbox. Each file ends with a verdict from a score or as a REJECT with
+//! its reason, in time and in bounded memory, and the parent process continues.
 //!
-//! A few hundred mutations always run. The large run, with progress, times (200 ms per image) and peak memory:
+//! A few hundred mutated files are always tried. The full run tries 100,000 and prints progress, times (limit 200 ms per image) and
+//! peak memory:
 //! `cargo build --release -p cellgate-edge && cargo test --release -p cellgate-tests --test sandbox_hostile -- --ignored --nocapture`
 
 mod tiff_builder;
@@ -20,12 +21,13 @@ use tiff_builder::{Form, levels, random};
 
 /// Longest time for an image, from path to verdict.
 const MAX_TIME: Duration = Duration::from_millis(200);
-/// The sandbox's share of it. The rest is for ending a killed worker, the file, the conversion and the network.
+/// The sandbox's share of `MAX_TIME`. The remaining time is for ending a sandbox process that was killed, for reading the file, for
+/// the conversion and for the network.
 const DEADLINE: Duration = Duration::from_millis(150);
-/// Both limits for a machine that may be busy with other tests.
+/// `MAX_TIME` and `DEADLINE` for a machine that may be busy with other tests.
 const BUSY_MAX_TIME: Duration = Duration::from_secs(5);
 const BUSY_DEADLINE: Duration = Duration::from_secs(1);
-/// The worker's bound: 16 megapixels of 2 bytes, a file of 32 MiB, the program and 64 MiB.
+/// The most memory of the sandbox's process: 16 megapixels of 2 bytes, a file of 32 MiB, the program, and 64 MiB in reserve.
 const MAX_WORKER_KIB: u64 = 160 << 10;
 const MAX_PARENT_KIB: u64 = 256 << 10;
 const SIZE: Size = Size { height: 32, width: 64 };

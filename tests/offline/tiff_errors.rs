@@ -1,4 +1,4 @@
-//! The texts of all the reader's errors, as one snapshot: a line per file, its name and the error.
+//! Compares the texts of all the reader's errors with one snapshot. It has one line per file: the file's name and the error.
 
 use crate::tiff_builder::{Entry, Form, levels};
 use crate::{tiff_formats, tiff_hidden, tiff_hostile, tiff_planes};
@@ -115,7 +115,7 @@ fn all_errors_of_the_reader() {
     }
     let stacks = tiff_planes::stacks().into_iter().enumerate();
     let stacks = stacks.map(|(index, (tag, form))| {
-        // Bytes for a second plane, since some claims only count with them.
+        // The file gets bytes for a second plane, since some claims count only if there are such bytes.
         let form = Form { behind: vec![7; PIXELS], ..form };
         (format!("stack {index}, by tag {tag}"), built(&form))
     });

@@ -1,4 +1,5 @@
-//! Planes that few readers look for: claimed by rare texts and tags, or visible only as unreferenced bytes.
+//! Checks that planes which few readers look for are found: planes that rare texts and tags claim, or that show only as unreferenced
+//! bytes.
 
 use crate::tiff_builder::{Entry, Form, levels};
 use cellgate_models::radiograph::{RadiographLimits, ReadError, decode};

@@ -1,4 +1,4 @@
-//! Broken and hostile files end in an error of the right kind: no panic, bounded memory, bounded time.
+//! Checks that broken and hostile files end in an error of the right kind, without a panic, in bounded memory and time.
 
 use crate::tiff_builder::{Entry, Form, levels, random};
 use cellgate_models::radiograph::{RadiographLimits, RadiographReader, ReadError, decode};
@@ -48,7 +48,7 @@ fn error(bytes: &[u8]) -> ReadError {
 fn every_truncation_is_malformed() {
     for file in seeds() {
         for len in 0..file.len() {
-            // The directory is at the end, so each truncation removes a part of it.
+            // The TIFF directory is at the end, so each truncation removes at least a piece of it.
             let error = error(&file[..len]);
             assert!(matches!(error, ReadError::Malformed { .. }), "{len} of {}: {error}", file.len());
         }

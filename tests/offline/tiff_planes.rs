@@ -1,5 +1,5 @@
-//! A file whose metadata claims more than one image is refused, and the error names the tag. One image with the same kind of
-//! metadata is read.
+//! Checks that a file whose metadata claims more than one image is refused, with an error that names the tag, and that a file is read
+//! whose metadata of the same kind claims one image.
 
 use crate::tiff_builder::{Entry, Form, levels};
 use cellgate_models::radiograph::{RadiographLimits, ReadError, decode};
@@ -140,7 +140,7 @@ fn a_file_that_claims_several_planes_is_refused_and_the_error_names_the_tag() {
 
 #[test]
 fn a_claim_counts_even_without_room_for_the_other_planes() {
-    // If the other planes may lie in other files, or the claim has no number, the size of the file decides.
+    // Not so if the other planes may lie in other files, or the claim has no number: then the size of the file decides.
     let only_with_room = |form: &Form| {
         form.entries.iter().any(|entry| entry.tag == 33628 && entry.count == 5 && form.entries.len() == 1)
             || form.entries.iter().any(|entry| entry.bytes.starts_with(b"<?xml"))
@@ -235,7 +235,7 @@ fn unreadable_ome_sizes_count_if_there_is_room_for_a_plane() {
         let text = String::from_utf8(entry.bytes).expect("a text").replace("SizeZ=\"7\"", &format!("SizeZ=\"{size}\""));
         entry.bytes = text.into_bytes();
         entry.count = entry.bytes.len() as u64;
-        // A quarter of the image, such as a truncated plane.
+        // Unreferenced bytes of a quarter of the image, as from a truncated plane.
         Form { behind: vec![7; WIDTH * HEIGHT / 2 + 10], ..with([entry]) }
     });
     assert!(read(&good.build(WIDTH, &image())).is_ok());
@@ -296,7 +296,7 @@ fn a_page_that_is_not_the_image_is_refused() {
     for (tag, value, one) in [
         (254, 0, true),
         (254, 1, false),
-        // One page of several; the others are not in this file.
+        // One page of several; the other pages are not in this file.
         (254, 2, true),
         (254, 3, false),
         (254, 4, false),

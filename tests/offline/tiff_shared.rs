@@ -1,5 +1,5 @@
-//! Each TIFF of the shared collections gives an image or an error, in a separate process within 1 s and 512 MiB, without output on
-//! stderr. So does each truncation of it.
+//! Checks that each TIFF of the shared collections gives an image or an error, in a separate process within 1 s and 512 MiB, without
+//! output on stderr. Truncations of each TIFF must also give an image or an error.
 //!
 //! The collections lie in the folder `CELLGATE_SHARED` (default: `../shared` beside the repository's root). Without it nothing is
 //! tested, and a line says so.
@@ -75,7 +75,7 @@ fn each_truncation_gives_an_image_or_an_error() {
         if reader.decode(&bytes, &path).is_err() {
             continue;
         }
-        // All lengths of a small file. For a larger one those near both ends and 200 between.
+        // All lengths of a small file. Of a larger file, the lengths near both ends and about 200 in between.
         let step = (bytes.len() / 200).max(1);
         let near_the_ends = |len: usize| len < 300 || bytes.len() - len < 300;
         for len in (0..bytes.len()).filter(|len| bytes.len() < 10_000 || near_the_ends(*len) || len % step == 0) {

@@ -1,4 +1,4 @@
-//! Unusual files are read if their levels are unambiguous, and refused otherwise.
+//! Checks that unusual files are read if their levels are unambiguous, and refused otherwise.
 
 use crate::tiff_builder::{Entry, Form, levels};
 use cellgate_models::radiograph::{RadiographLimits, ReadError, decode};
@@ -49,7 +49,7 @@ fn lengths_of_chunks_that_are_missing_or_zero_follow_from_the_size() {
             is_read(&Form { without: vec![tag], ..form.clone() });
             is_read(&Form { tags: vec![(tag, vec![0; chunks])], ..form.clone() });
             if chunks > 1 {
-                // Only one of the lengths is zero.
+                // Only one of the lengths is 0.
                 let some = (0..chunks as u64).map(|index| if index == 0 { 0 } else { 512 }).collect();
                 is_malformed(&Form { tags: vec![(tag, some)], ..form.clone() });
             }
@@ -77,7 +77,7 @@ fn one_strip_of_no_rows_is_the_whole_image() {
 #[test]
 fn a_truncated_image_without_a_length_is_malformed() {
     let form = Form { rows_per_strip: HEIGHT, without: vec![279], ..Form::default() };
-    // The directory overlaps the last rows; and an offset of 0.
+    // The first file's last rows would overlap the TIFF directory. The second file's image has the offset 0.
     is_malformed(&Form { tags: vec![(257, vec![HEIGHT as u64 + 1]), (278, vec![HEIGHT as u64 + 1])], ..form.clone() });
     is_malformed(&Form { tags: vec![(273, vec![0])], ..form });
 }

@@ -55,7 +55,7 @@ class Line:
         sequence = number(seen[10:12])
         self.write(ACKNOWLEDGE, nonce=nonce, part_id=part_id, argument=sequence)
         after = self.wait("the end of the part", lambda seen: not seen[8] & (VALID | DONE))
-        # The verdict is no longer shown, and no other is pending.
+        # The registers no longer show this verdict, and no other verdict is pending.
         expect((after[17], after[9]), (0, 0))
         return {
             "part": part_id,

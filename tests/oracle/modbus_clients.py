@@ -98,7 +98,7 @@ class Minimalmodbus:
         self.error = minimalmodbus.IllegalRequestError
         self.instrument = minimalmodbus.Instrument(port, UNIT)
         self.instrument.serial.baudrate = BAUD
-        # On an exception it always waits for this timeout, since it expects a longer answer.
+        # If the answer is an exception, the client always waits for this timeout, since it expects a longer answer.
         self.instrument.serial.timeout = 1
 
     def refused(self, ask):

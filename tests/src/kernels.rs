@@ -1,8 +1,8 @@
-//! Runs the CUDA kernels on the processor: executes the launches of a [`LaunchSequence`] one after the other, from the same sources
-//! and the same list that a GPU gets.
+//! Runs the CUDA kernels on the processor: executes the launches of a [`LaunchSequence`] one after the other. Source code and list of
+//! launches are the same as for a GPU.
 //!
 //! This proves the arithmetic, the addresses and the order of launches. It can't show races between threads (except those that
-//! depend on the order of threads), effects of a GPU's memory model, or faults of the device's compiler and memory.
+//! depend on the order of threads), effects of a GPU's memory model, or faults of the GPU's compiler and memory.
 //! `compare` of `cellgate_edge::convert::cuda` checks these on a GPU.
 #![expect(unsafe_code, reason = "calls the kernels, compiled from C++")]
 
@@ -38,7 +38,7 @@ const GARBAGE: u8 = 0xa5;
 /// Guard bytes after the sequence's memory, the tensor and shared memory. They must not change.
 const GUARD: usize = 4096;
 
-/// Memory aligned for a device, followed by guard bytes.
+/// Memory aligned as on a GPU, followed by guard bytes.
 struct Memory {
     bytes: Vec<u8>,
     start: usize,
@@ -119,7 +119,7 @@ fn launch_on_cpu(launch: &Launch, memory: &mut Memory, tensor: &mut Memory, orde
     let mut shared = Memory::new(launch.shared_bytes as usize);
     let name: &CStr = &CString::new(launch.kernel.name())?;
     // SAFETY: the arguments live until it returns, and their number and sizes are compared with those of the kernel. The sequence
-    // decides where the kernel reads and writes in the memory of its arguments, as on a device. The guard bytes detect overruns.
+    // decides where the kernel reads and writes in the memory of its arguments, as on a GPU. The guard bytes detect overruns.
     let found = unsafe {
         cellgate_run_kernel(
             name.as_ptr(),

@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// The percentiles behind the paper's bounds (section 2.3.2), in percent.
 pub const BOUND_PERCENTILES: (f64, f64) = (0.01, 99.99);
 
-/// The lowest and highest level of the range that is spread over 0..=255; `lo <= hi`. As text `LO,HI`.
+/// The lowest and highest level of the range that is spread over 0..=255; `lo <= hi`. The text form is `LO,HI`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawBounds", into = "RawBounds")]
 pub struct Bounds {
@@ -38,7 +38,7 @@ pub struct BoundsError {
 /// The text is not a pair of bounds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseBoundsError {
-    /// Not two levels.
+    /// The text is not two levels.
     #[error("expected bounds as LO,HI with levels of 0 to 65535, such as 1700,2800, found `{found}`")]
     Form {
         /// The text.
@@ -50,13 +50,13 @@ pub enum ParseBoundsError {
 }
 
 impl Bounds {
-    /// All levels.
+    /// The bounds 0 and 65535, which include all levels.
     pub const ALL: Self = Self { lo: 0, hi: u16::MAX };
 
-    /// The range `lo..=hi`.
+    /// The bounds `lo` and `hi`.
     ///
     /// # Errors
-    /// [`BoundsError`] if `lo` is above `hi`. Equal bounds are allowed: levels above them become 255, all others 0.
+    /// [`BoundsError`] if `lo` is above `hi`. Equal bounds are allowed: levels above them become 255, all other levels 0.
     pub fn new(lo: u16, hi: u16) -> Result<Self, BoundsError> {
         if lo > hi { Err(BoundsError { lo, hi }) } else { Ok(Self { lo, hi }) }
     }
@@ -67,15 +67,15 @@ impl Bounds {
         self.lo
     }
 
-    /// The upper bound. Levels from it on become 255, if it is above the lower bound.
+    /// The upper bound. If it is above the lower bound, it and all higher levels become 255.
     #[must_use]
     pub fn hi(self) -> u16 {
         self.hi
     }
 
-    /// Global bounds as in the paper (section 2.3.2), from each image's [`image_percentiles`]: the smallest and the largest over all
-    /// images, each rounded to the nearest hundred (half to even, as in `numpy.round(bound, -2)`).
-    /// `None` without images, and if a percentile is not a level.
+    /// Global bounds as in the paper (section 2.3.2), from each image's [`image_percentiles`]: the smallest lower percentile and the
+    /// largest upper percentile of all images, each rounded to the nearest hundred (half to even, as in `numpy.round(bound, -2)`).
+    /// `None` without images, and if a rounded percentile is not a level.
     #[must_use]
     pub fn global(percentiles: impl IntoIterator<Item = (f64, f64)>) -> Option<Self> {
         let widest = |(lo, hi): (f64, f64), (low, high): (f64, f64)| (lo.min(low), hi.max(high));
@@ -98,7 +98,7 @@ impl Bounds {
     }
 }
 
-/// The [`BOUND_PERCENTILES`] of one image's levels, in levels.
+/// The levels at the [`BOUND_PERCENTILES`] of one image, not rounded.
 #[must_use]
 pub fn image_percentiles(radiograph: &Radiograph) -> (f64, f64) {
     let histogram = Histogram::of(radiograph.levels());

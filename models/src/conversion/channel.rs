@@ -1,4 +1,4 @@
-//! The mapping from levels to 8-bit levels for one channel.
+//! Maps levels to 8-bit levels for one channel.
 
 use super::clahe::Clahe;
 use super::local_bounds::LocalBounds;
@@ -13,11 +13,11 @@ use crate::radiograph::RadiographView;
 pub(super) enum Channel {
     /// The upper byte (paper, section 2.3.1).
     Naive,
-    /// Spread between bounds of all images.
+    /// The levels between the bounds of all images, spread over 0..=255.
     Global(Spread),
-    /// Spread between each image's own bounds.
+    /// The levels between each image's own bounds, spread over 0..=255.
     Local(Spread),
-    /// One table for all images.
+    /// One table, the same for all images.
     Fixed(Table),
     /// A table from each image's histogram, after the global conversion.
     Dhe { global: Spread, table: Table },
@@ -26,8 +26,8 @@ pub(super) enum Channel {
 }
 
 impl Channel {
-    /// The channels of `spec`, one or three. `None` if a member that the method needs is missing, and for the method without an 8-bit
-    /// step.
+    /// The channels of `spec`, one or three. `None` if a field that the method needs is missing, and for linear16, which has no
+    /// 8-bit step.
     pub(super) fn all_of(spec: &ConversionSpec) -> Option<Vec<Self>> {
         let global = || spec.bounds.map(Spread::new);
         Some(match spec.method {
@@ -93,7 +93,7 @@ impl Channel {
     }
 }
 
-/// The table that equalises by a training set's distribution.
+/// The table that equalises images by the distribution of a training set's levels.
 fn equalising(distribution: &Distribution) -> Table {
     Table::from_fn(|x| distribution.level8(x))
 }

@@ -8,7 +8,7 @@
 use super::Size;
 use serde::{Deserialize, Serialize};
 
-/// Fractional bits of an interpolation weight. A level of 8 bits times two weights fills 32 bits.
+/// Fractional bits of an interpolation weight. The product of an 8-bit level and two weights fills 32 bits.
 const WEIGHT_BITS: u32 = 12;
 
 /// Settings of contrast-limited adaptive histogram equalisation.
@@ -25,7 +25,8 @@ pub struct ClaheSettings {
 impl ClaheSettings {
     /// The largest number of tiles along one side.
     pub const MAX_TILES: u32 = 64;
-    /// The only allowed [`ClaheSettings::clip_limit_percent`]. 100 would add no contrast, 25600 would limit nothing.
+    /// The only allowed [`ClaheSettings::clip_limit_percent`]. With 100 the method would add no contrast, and with 25600 it would
+    /// limit nothing.
     pub const CLIP_LIMIT_PERCENT: u32 = 200;
 }
 
@@ -39,9 +40,9 @@ impl Default for ClaheSettings {
 /// The tiles along one side, and each pixel's position between their centres.
 #[derive(Debug)]
 struct Side {
-    /// The start of each tile, and the end of the last.
+    /// The first pixel of each tile, and then the end of the last tile.
     edges: Vec<usize>,
-    /// For each pixel.
+    /// The position of each pixel between the tiles' centres.
     between: Vec<Between>,
 }
 
@@ -90,7 +91,7 @@ pub(super) struct Clahe {
 }
 
 impl Clahe {
-    /// For images of `size`, whose sides are not 0, in `tiles`.
+    /// A conversion for images of `size`, which are divided into `tiles`. No side of `size` may be 0.
     pub(super) fn new(tiles: Size, size: Size) -> Self {
         let rows = Side::new(size.height, tiles.height);
         let columns = Side::new(size.width, tiles.width);

@@ -19,7 +19,7 @@ pub struct Image8 {
     pub levels: Vec<u8>,
 }
 
-/// Runs a conversion's specification, with its tables and buffers. Each thread needs its own.
+/// Runs a conversion's specification, with its tables and buffers. Each thread needs its own converter.
 ///
 /// For an image of the same size as the previous one it allocates nothing but the returned result.
 #[derive(Debug)]
@@ -32,26 +32,26 @@ pub struct Converter {
 /// The steps from levels to resized levels.
 #[derive(Debug)]
 enum Stage {
-    /// With an 8-bit step.
+    /// The steps of a method with an 8-bit step.
     Eight { channels: Vec<Channel>, resizer: Option<Resizer<u8>> },
-    /// In 16 bits, without an 8-bit step: `range` levels from `lo` on.
+    /// The steps of a method without an 8-bit step: the `range` levels from `lo` on stay in 16 bits.
     Sixteen { lo: u16, range: u16, resizer: Option<Resizer<u16>> },
 }
 
 impl Converter {
-    /// The longest side of a radiograph that is converted, in pixels. The paper's longest is 2115. Resizing takes memory in
-    /// proportion to a side.
+    /// The longest side that a radiograph may have, in pixels. The paper's longest is 2115. There is a limit because resizing takes
+    /// memory in proportion to the sides.
     pub const MAX_RADIOGRAPH_SIDE: u32 = MAX_RADIOGRAPH_SIDE;
 
     /// Checks `spec` and computes its tables.
     ///
     /// # Errors
-    /// [`ConversionError::Spec`] if a member is missing, out of range or unused, see [`ConversionSpec::validate`].
+    /// [`ConversionError::Spec`] if a field is missing, out of range or unused, see [`ConversionSpec::validate`].
     pub fn new(spec: &ConversionSpec) -> Result<Self, ConversionError> {
         spec.validate()?;
         let stage = match (Channel::all_of(spec), spec.bounds) {
             (Some(channels), _) => Stage::Eight { channels, resizer: None },
-            // Equal bounds give two values, as in 8 bits: 0 up to them, 1 above.
+            // Equal bounds give two values, as in 8 bits: 0 for levels up to the bounds, 1 for levels above.
             (None, Some(bounds)) => {
                 Stage::Sixteen { lo: bounds.lo(), range: (bounds.hi() - bounds.lo()).max(1), resizer: None }
             }
@@ -75,7 +75,7 @@ impl Converter {
     /// The converted and resized 8-bit image.
     ///
     /// # Errors
-    /// [`ConversionError::Spec`] for a method without an 8-bit step, [`ConversionError::RadiographSize`].
+    /// [`ConversionError::Spec`] for a method without an 8-bit step; [`ConversionError::RadiographSize`].
     pub fn to_levels8<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<Image8, ConversionError> {
         let radiograph = radiograph.into();
         let size = self.output_size(radiograph);
@@ -100,7 +100,7 @@ impl Converter {
     /// fills all three with it.
     ///
     /// # Errors
-    /// [`ConversionError::TensorLength`] if `tensor` has another length, [`ConversionError::RadiographSize`].
+    /// [`ConversionError::TensorLength`] if `tensor` has another length; [`ConversionError::RadiographSize`].
     pub fn to_tensor<'a>(
         &mut self,
         radiograph: impl Into<RadiographView<'a>>,

@@ -1,9 +1,10 @@
 //! Dynamic histogram equalisation (Abdullah-Al-Wadud, Kabir, Dewan, Chae, "A Dynamic Histogram Equalization for Image
 //! Contrast Enhancement", IEEE Transactions on Consumer Electronics 53(2), 2007).
 //!
-//! The histogram is divided at its local minima. A part with a dominating section is divided again around that section. Each part
-//! gets a range of grey levels in proportion to its span and is equalised within it. So small details keep a range, which plain
-//! equalisation would take from them. All arithmetic is in integers.
+//! The histogram is divided at its local minima into sections. If few levels of a section have too large a share of its pixels,
+//! the section is divided again. Each section gets a range of grey levels in proportion to its span (its number of levels) and is
+//! equalised within that range. So the levels of small details keep a range, while plain equalisation would leave them hardly any.
+//! All arithmetic is in integers. In the code a section is called `part`.
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -12,13 +13,13 @@ use std::ops::Range;
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DheSettings {
-    /// The weight of a part's number of pixels, relative to its span, when ranges are assigned: the exponent x of the publication.
-    /// Version 1 of the specification requires [`DheSettings::EMPHASIS`].
+    /// How much a section's number of pixels counts, relative to its span, when ranges are assigned: the publication's exponent
+    /// x. Version 1 of the specification requires [`DheSettings::EMPHASIS`].
     pub emphasis: u32,
 }
 
 impl DheSettings {
-    /// The only allowed [`DheSettings::emphasis`]: only the span counts.
+    /// The only allowed [`DheSettings::emphasis`]: a section's range depends on its span alone.
     pub const EMPHASIS: u32 = 0;
 }
 
@@ -30,7 +31,7 @@ pub(super) fn equalised(counts: &[u64; 256]) -> [u8; 256] {
     let mut levels = [0; 256];
     let mut given = 0;
     for part in &parts {
-        // Each range ends at the rounded-down sum of all spans so far, so that together they fill 0..=255.
+        // Each range ends where the sum of all spans so far ends, scaled to 0..=255 and rounded down. So the ranges fill 0..=255.
         let start = 255 * given / total;
         given += part.len() as u128;
         let range = 255 * given / total - start;
@@ -49,7 +50,8 @@ pub(super) fn equalised(counts: &[u64; 256]) -> [u8; 256] {
     levels
 }
 
-/// The occupied levels, divided at the local minima of the histogram, which is smoothed over three levels.
+/// Divides the levels from the darkest to the brightest pixel at the local minima of the histogram, which is smoothed over three
+/// levels.
 fn parts_between_minima(counts: &[u64; 256]) -> Vec<Range<usize>> {
     let Some(first) = counts.iter().position(|&count| count > 0) else { return Vec::new() };
     let end = counts.iter().rposition(|&count| count > 0).map_or(first, |last| last + 1);
@@ -60,7 +62,7 @@ fn parts_between_minima(counts: &[u64; 256]) -> Vec<Range<usize>> {
     for level in first + 1..end {
         let (before, now) = (smoothed(level - 1), smoothed(level));
         if falling && now > before {
-            // A part ends with the minimum, or with the last level of a flat minimum.
+            // A section ends with the minimum, or with the last level of a flat minimum.
             parts.push(start..level);
             start = level;
         }
@@ -70,8 +72,8 @@ fn parts_between_minima(counts: &[u64; 256]) -> Vec<Range<usize>> {
     parts
 }
 
-/// Returns a part unchanged if at least 68.3 % of its pixels lie within one standard deviation of its mean. Otherwise divides it
-/// there, and its middle once more by the same rule.
+/// Returns a section unchanged if at least 68.3 % of its pixels lie within one standard deviation of its mean. Otherwise divides
+/// the section at one standard deviation below and above the mean, and the middle piece once more by the same rule.
 fn parts_without_domination(counts: &[u64; 256], part: Range<usize>) -> Vec<Range<usize>> {
     let Some(middle) = dominated_middle(counts, &part) else { return vec![part] };
     let inner = dominated_middle(counts, &middle).unwrap_or(middle.clone());
@@ -83,7 +85,7 @@ fn parts_without_domination(counts: &[u64; 256], part: Range<usize>) -> Vec<Rang
 fn dominated_middle(counts: &[u64; 256], part: &Range<usize>) -> Option<Range<usize>> {
     let moment = |power: u32| part.clone().map(|level| u128::from(counts[level]) * (level as u128).pow(power)).sum();
     let (pixels, sum, squares): (u128, u128, u128) = (moment(0), moment(1), moment(2));
-    // Within means |level - sum / pixels| <= deviation. Here both sides are multiplied by the number of pixels and squared.
+    // A level is within if |level - sum / pixels| <= deviation. Here both sides are multiplied by the number of pixels and squared.
     let variance = pixels * squares - sum * sum;
     let within = |&level: &usize| (level as u128 * pixels).abs_diff(sum).pow(2) <= variance;
     let start = part.clone().find(within)?;
@@ -124,7 +126,7 @@ mod tests {
         }
         assert_eq!(parts_between_minima(&counts), [10..14, 14..18]);
         let levels = equalised(&counts);
-        // Plain equalisation would leave the dark hump 255 * 18 / 929 = 4 levels. Here it has half of them.
+        // Plain equalisation would leave the dark hump 255 * 18 / 929 = 4 levels. Here the hump has half of all levels.
         assert_eq!((levels[9], levels[13], levels[17], levels[18]), (0, 127, 255, 255));
     }
 

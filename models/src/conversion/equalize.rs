@@ -1,12 +1,12 @@
-//! Histogram equalisation by the distribution of many images.
+//! Equalises an image's levels by the distribution of many images' levels.
 
 use super::Histogram;
 use serde::{Deserialize, Serialize};
 
 /// The distribution of a training set's levels, as the levels (cuts) at which the equalised 8-bit level increases by one.
 ///
-/// The 8-bit level of x is the number of cuts at or below x. In a file it is a list of at most 255 levels in ascending order, in
-/// which a level may repeat.
+/// The 8-bit level of x is the number of cuts at or below x. In a file the distribution is a list of at most 255 cuts in ascending
+/// order, in which a level may occur more than once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u16>", into = "Vec<u16>")]
 pub struct Distribution {
@@ -24,8 +24,8 @@ pub struct DistributionError {
 impl Distribution {
     /// The distribution of the levels in `histogram`; `None` for an empty one.
     ///
-    /// The equalised level of x is 256 times the share of pixels darker than x, rounded down and clamped to 255. Pixels of level x
-    /// count half.
+    /// The equalised level of x is 256 times the share of pixels darker than x, rounded down and clamped to 255. Half of the pixels
+    /// of level x count as darker.
     #[must_use]
     pub fn of(histogram: &Histogram) -> Option<Self> {
         let total = u128::from(histogram.total());

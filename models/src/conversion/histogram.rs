@@ -1,10 +1,10 @@
-//! The histogram of radiographs and its percentiles.
+//! Counts the levels of radiographs and finds their percentiles.
 
 /// Number of 16-bit levels.
 pub(super) const LEVELS: usize = 1 << 16;
 
-/// Number of separate counters per level. Neighbouring pixels are counted in different lanes: they often have equal levels, and a
-/// counter can't be read again before its last increment has left the store buffer.
+/// Number of separate counters per level. Neighbouring pixels often have equal levels, and are counted in different lanes. In one
+/// lane, each increment would wait until the processor's store buffer has passed on the increment before it.
 const LANES: usize = 4;
 
 /// How often each of the 65,536 levels occurs.
@@ -34,7 +34,7 @@ impl Histogram {
 
     /// Adds `levels` in one pass. Allocates nothing.
     pub fn add(&mut self, levels: &[u16]) {
-        // Within one chunk the counter of a lane can't overflow.
+        // In a chunk of this length no counter of a lane can overflow.
         levels.chunks(u32::MAX as usize).for_each(|levels| self.add_chunk(levels));
     }
 

@@ -1,27 +1,27 @@
-//! Finds the bounds of one image's own levels.
+//! Finds the local bounds of one image, from its own levels.
 
 use super::histogram::percentile;
 use super::resize::{Loop, run_wide};
 use super::{Bounds, Histogram};
 
-/// Pixels that are skipped together if none of them is among the darkest or brightest so far.
+/// Number of pixels in a group. A group is skipped if none of its pixels is among the darkest or brightest so far.
 const GROUP_PIXELS: usize = 64;
 
-/// Pixels that are skipped together within a group that can't be skipped as a whole.
+/// Number of pixels in a part of a group. In a group that can't be skipped as a whole, such parts are skipped by the same rule.
 const PART_PIXELS: usize = 16;
 
-/// How often the levels of one end may be selected in one image before counting in a histogram takes over. Noise needs a few
-/// selections, a shading from top to bottom thousands.
+/// How often the darkest, or the brightest, levels may be selected in one image. After more selections, a histogram is used.
+/// Noise needs a few selections. An image that gets steadily darker or brighter from top to bottom would need thousands.
 const MAX_SELECTIONS: u32 = 48;
 
 /// Working memory to find one image's bounds, reused for each image.
 ///
-/// The bounds depend on a few pixels in 10,000 at both ends. Skipping all others is twice as fast as counting them in a
-/// histogram. If the pixels keep getting darker or brighter, few can be skipped; then a histogram is used.
+/// The bounds depend only on the darkest and the brightest few of 10,000 pixels. Skipping all other pixels is twice as fast as
+/// counting them in a histogram. If the pixels keep getting darker or brighter, few can be skipped, and a histogram is used.
 #[derive(Debug, Default)]
 pub(super) struct LocalBounds {
     darkest: Lowest,
-    /// The lowest of the inverted levels.
+    /// The brightest levels, as the lowest of the inverted levels.
     brightest: Lowest,
     histogram: Histogram,
 }
@@ -30,8 +30,8 @@ impl LocalBounds {
     /// The same bounds as [`Bounds::local`] of the histogram of `levels`.
     pub(super) fn find(&mut self, levels: &[u16]) -> Option<Bounds> {
         let Self { darkest, brightest, histogram } = self;
-        // Each bound lies between the levels at two ranks, at most one rank farther from the end than a 10,000th of all levels. A
-        // third rank allows for rounding.
+        // Each bound is interpolated between the levels at two ranks. Both are among the outermost 10,000th of all levels plus 2.
+        // A third extra rank allows for rounding.
         let needed = levels.len() / 10_000 + 3;
         darkest.clear(needed);
         brightest.clear(needed);
@@ -103,11 +103,11 @@ fn all_between<const COUNT: usize>(levels: &[u16; COUNT], lowest: u16, highest: 
 struct Lowest {
     /// The number of levels to keep, at least one.
     needed: usize,
-    /// The kept levels, at most twice the needed number. A needed level of 65535 may be missing.
+    /// The kept levels, fewer than twice the needed number. Levels of 65535 are never kept, so a needed one may be missing.
     levels: Vec<u16>,
-    /// Levels from this one on can no longer matter.
+    /// This level and higher levels can no longer be among the needed ones.
     limit: u16,
-    /// How often the needed levels were selected.
+    /// How often the needed levels were selected from the kept levels.
     selections: u32,
 }
 
@@ -119,7 +119,7 @@ impl Lowest {
         (self.needed, self.limit, self.selections) = (needed, u16::MAX, 0);
     }
 
-    /// Whether there were too many selections.
+    /// Whether there were so many selections that a histogram is faster.
     fn is_given_up(&self) -> bool {
         self.selections > MAX_SELECTIONS
     }
@@ -142,7 +142,7 @@ impl Lowest {
 
     /// The level at `rank` in ascending order (0 is the lowest, below the needed number). The levels must be sorted.
     fn level_at(&self, rank: u64) -> u16 {
-        // A missing level was 65535.
+        // A needed level that is missing was 65535.
         usize::try_from(rank).ok().and_then(|rank| self.levels.get(rank)).copied().unwrap_or(u16::MAX)
     }
 }

@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A conversion from 16 to 8 bits. The first four are the paper's (section 2.3). As text: the name in lower case.
+/// The kind of a conversion. The first four are the paper's (section 2.3). The text form is the name in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// Level / 256.
+    /// Every level is divided by 256.
     Naive,
-    /// Between bounds of all images.
+    /// The levels between the bounds of all images are spread over 0..=255.
     Global,
-    /// Between the image's own bounds.
+    /// The levels between the image's own bounds are spread over 0..=255.
     Local,
     /// Channel 1 naive, channel 2 global, channel 3 local.
     Mixed,
@@ -22,7 +22,7 @@ pub enum Method {
     Clahe,
     /// Dynamic histogram equalisation, after the global conversion.
     Dhe,
-    /// Between global bounds, without the 8-bit step.
+    /// The levels between the bounds of all images are spread over 0 to 1, without the 8-bit step.
     Linear16,
 }
 
@@ -42,7 +42,7 @@ impl Method {
     /// The methods of the paper's Table 1.
     pub const PAPER: [Self; 4] = [Self::Naive, Self::Global, Self::Local, Self::Mixed];
 
-    /// Its name.
+    /// The name in specifications and on command lines.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -57,13 +57,13 @@ impl Method {
         }
     }
 
-    /// Whether it needs bounds of all images.
+    /// Whether the method needs bounds of all images.
     #[must_use]
     pub fn needs_bounds(self) -> bool {
         matches!(self, Self::Global | Self::Mixed | Self::Clahe | Self::Dhe | Self::Linear16)
     }
 
-    /// Whether it needs the image's own bounds.
+    /// Whether the method needs the image's own bounds.
     #[must_use]
     pub fn needs_local_bounds(self) -> bool {
         matches!(self, Self::Local | Self::Mixed)

@@ -1,5 +1,5 @@
-//! The integer tables of [`Converter`](super::Converter), for code that runs a conversion on another device: the same tables
-//! give the same bytes.
+//! The integer tables of [`Converter`](super::Converter), for code that runs a conversion on the GPU: the same tables give the
+//! same bytes.
 
 pub use super::resize::{Axis, Window, columns_first};
 pub use super::spread::Spread;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// Height and width in pixels. As text: `HEIGHTxWIDTH`, such as the paper's `2000x1000`.
+/// Height and width in pixels. The text form is `HEIGHTxWIDTH`, such as the paper's `2000x1000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Size {

@@ -1,4 +1,5 @@
-//! The specification of a conversion as data, `conversion.json`. It alone decides what the trainer and the edge compute.
+//! The specification of a conversion as data, `conversion.json`. It alone decides how the trainer and the device convert a
+//! radiograph.
 
 use super::tensor::{IMAGENET_MEAN, IMAGENET_STD};
 use super::{Bounds, ClaheSettings, ConversionError, DheSettings, Distribution, Method, Size};
@@ -17,13 +18,13 @@ pub enum Interpolation {
 
 /// Everything that decides how a radiograph becomes an input tensor.
 ///
-/// Members that the method does not use are absent, so that each conversion has exactly one specification and one digest.
+/// Fields that the method does not use are absent, so that each conversion has exactly one specification and one digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversionSpec {
     /// Version of this specification, [`ConversionSpec::VERSION`].
     pub version: u32,
-    /// The conversion.
+    /// The kind of conversion.
     pub method: Method,
     /// The bounds of all images, for global, mixed, clahe, dhe and linear16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +107,7 @@ impl ConversionSpec {
     /// Checks that this code can run the specification.
     ///
     /// # Errors
-    /// [`ConversionError::Spec`], which names the member that is missing, out of range or not used by the method.
+    /// [`ConversionError::Spec`], which names the field that is missing, out of range or not used by the method.
     pub fn validate(&self) -> Result<(), ConversionError> {
         let method = self.method;
         within("version", self.version, Self::VERSION..=Self::VERSION)?;
@@ -147,7 +148,7 @@ fn within<T: PartialOrd + Display + Copy>(
     Err(ConversionError::Spec { member, found: found.to_string(), expected })
 }
 
-/// Checks that a member is present exactly if the method needs it.
+/// Checks that a field is present if the method needs it, and absent otherwise.
 fn present(member: &'static str, found: bool, needed: bool, method: Method) -> Result<(), ConversionError> {
     match (found, needed) {
         (false, true) => Err(ConversionError::Spec {

@@ -6,14 +6,14 @@ use super::Bounds;
 const STEP_BITS: u32 = 32;
 
 /// The mapping of the paper, sections 2.3.2 and 2.3.3: `trunc((x - lo) / (hi - lo) * 256)`, clamped to 0..=255. With equal bounds,
-/// levels above them become 255 and all others 0.
+/// levels above them become 255 and all other levels 0.
 ///
-/// In integers the formula is 256 a / r rounded down, where a = x - lo and r = hi - lo. Double precision gives the same for all
-/// levels: the product by 256 is exact, so only the quotient is rounded. If the quotient is not an integer, it lies at least
-/// 1 / r > 2^-16 below the next integer, and rounding moves it by less than 2^-44. Integers are not changed.
+/// In integers the formula is 256 a / r rounded down, where a = x - lo and r = hi - lo. Double precision gives the same result for
+/// all levels: the product by 256 is exact, so only the quotient is rounded. If 256 a / r is not an integer, it lies at least
+/// 1 / r > 2^-16 below the next integer, and rounding moves it by less than 2^-44. If it is an integer, the result is exact.
 ///
-/// The division by r is done as a multiplication by 256 / r, rounded up to `STEP_BITS` fractional bits. The factor is less than
-/// 2^-32 too large. Its product by a < 2^16 is less than 2^-16 too large, so it never reaches the next integer.
+/// The division by r is done as a multiplication by 256 / r, rounded up to `STEP_BITS` fractional bits. The rounded factor is too
+/// large by less than 2^-32. Its product by a < 2^16 is too large by less than 2^-16, so the product never reaches the next integer.
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
     /// The lower bound. Levels up to it become 0.

@@ -7,14 +7,14 @@ use super::histogram::LEVELS;
 pub(super) struct Table(Box<[u8; LEVELS]>);
 
 impl Table {
-    /// Tabulates `level8`.
+    /// A table with the result of `level8` for each level.
     pub(super) fn from_fn(level8: impl Fn(u16) -> u8) -> Self {
         let mut table = Self(Box::new([0; LEVELS]));
         table.fill(level8);
         table
     }
 
-    /// Overwrites the table with `level8`.
+    /// Overwrites the table with the results of `level8`.
     pub(super) fn fill(&mut self, level8: impl Fn(u16) -> u8) {
         self.0.iter_mut().zip(0..=u16::MAX).for_each(|(level, x)| *level = level8(x));
     }

@@ -1,8 +1,8 @@
-//! An inference engine: the network's input tensor in, the score out.
+//! An inference engine runs a network: it takes the input tensor and returns the score.
 //!
 //! Every engine requires the same of a network: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x width, and one
-//! output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`, the probability of "abnormal". A network of another precision casts
-//! inside.
+//! output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`, the score. A network that computes in another precision than f32
+//! converts its input and output itself.
 
 mod onnxruntime;
 
@@ -17,7 +17,8 @@ pub const LIBRARY_ENV: &str = "CELLGATE_ONNXRUNTIME";
 pub const INPUT_NAME: &str = "image";
 /// The name of a network's only output.
 pub const OUTPUT_NAME: &str = "score";
-/// Largest input in pixels, height x width: the default of [`RadiographLimits`](crate::radiograph::RadiographLimits).
+/// Largest input in pixels, height x width. It equals the default limit of pixels in
+/// [`RadiographLimits`](crate::radiograph::RadiographLimits).
 pub(crate) const MAX_PIXELS: u64 = 64 << 20;
 
 /// Runs the network of a model on one image.
@@ -37,7 +38,7 @@ pub trait Engine {
 /// Why there is no engine or no score. The fields are plain text, so that constructing an error never calls into a library.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The input tensor has another length.
+    /// The input tensor has another length than the network's input.
     #[error("the input tensor has {found} values, expected {expected}")]
     InputLength {
         /// Number of values passed in.
@@ -84,7 +85,7 @@ pub enum EngineError {
         side: &'static str,
         /// The network's inputs or outputs.
         found: String,
-        /// The required ones.
+        /// The required inputs or outputs.
         expected: String,
     },
     /// The library failed on an input.

@@ -27,11 +27,11 @@ fn wanted() -> LibrarySpec {
 pub struct OnnxRuntimeOptions {
     /// The library file. `None` searches for it in the order of the crate's README.
     pub library: Option<PathBuf>,
-    /// Threads within an operation. `None` leaves it to the library, which uses one per core.
+    /// Threads within an operation. `None` leaves the number to the library, which uses one thread per core.
     pub threads: Option<NonZeroUsize>,
 }
 
-/// A network loaded into ONNX Runtime on the CPU. Its memory arena is reused for each image.
+/// A network loaded into ONNX Runtime on the CPU. Memory that was allocated for one image is reused for the next.
 #[derive(Debug)]
 pub struct OnnxRuntime {
     session: Session,
@@ -39,7 +39,7 @@ pub struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Loads the library unless this process already has, then the network from the bytes of its ONNX file.
+    /// Loads the library, unless this process has already loaded it. Then loads the network from the bytes of its ONNX file.
     ///
     /// A network with weights in other files is refused, since no digest covers those files.
     ///
@@ -82,10 +82,10 @@ impl Engine for OnnxRuntime {
     }
 }
 
-/// The library's environment. ONNX Runtime has one per process, for the life of the process.
+/// The path of the loaded library, and its environment. A process has one environment of ONNX Runtime, until the process ends.
 static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
-/// Finds, probes and loads the library at the first call. Later calls return the same one.
+/// Finds, probes and loads the library at the first call. Later calls return the same environment.
 fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
     let mut loaded = LOADED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = match (&*loaded, explicit) {
@@ -103,12 +103,12 @@ fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
         };
     }
     let unusable = |message: String| EngineError::LibraryUnusable { path: path.clone(), message };
-    // `init_from` is the probe: it opens the file and reads its version before `ort` calls anything else in it. Unlike
-    // `ort::Error`, its error is made without the library.
+    // `init_from` is the probe: it opens the file and reads its version before `ort` calls any other function of the library.
+    // The error of `init_from` is made without a call into the library, unlike `ort::Error`.
     let builder = ort::init_from(&path).map_err(|error| unusable(error.to_string()))?;
     let environment =
         builder.with_name("cellgate").with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
-    // Errors are returned as values. The library would also print them to stderr.
+    // Errors are returned as values. At other log levels the library would print them to stderr as well.
     environment.set_log_level(LogLevel::Fatal);
     *loaded = Some((path, environment.clone()));
     Ok(environment)
@@ -122,7 +122,8 @@ fn open(environment: &Environment, network: &[u8], threads: Option<NonZeroUsize>
         .with_memory_pattern(true)?
         .with_deterministic_compute(true)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        // The folder of weights in other files. There are no files below /dev/null.
+        // The folder in which the library looks for weights outside the ONNX file. No file can lie below /dev/null, so a
+        // network with such weights can't be loaded.
         .with_config_entry("session.model_external_initializers_file_folder_path", "/dev/null")?;
     if let Some(threads) = threads {
         builder = builder.with_intra_threads(threads.get())?;
@@ -160,7 +161,7 @@ fn check_output(outputs: &[Outlet]) -> Result<(), EngineError> {
     }
 }
 
-/// The shape of an f32 tensor of this name; -1 is a dimension that is not fixed.
+/// The shape of `outlet` if it is an f32 tensor called `name`. A dimension that is not fixed is -1.
 fn f32_shape<'o>(outlet: &'o Outlet, name: &str) -> Option<&'o [i64]> {
     let is_f32 = outlet.dtype().tensor_type() == Some(TensorElementType::Float32);
     (outlet.name() == name && is_f32).then(|| outlet.dtype().tensor_shape().map(|shape| &**shape)).flatten()

@@ -16,12 +16,12 @@ pub enum ModelError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// A model holds regular files and folders only: no links, pipes or devices.
+    /// A path is of another kind than expected. A model holds regular files and folders only: no links, pipes or device files.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Kind {
-        /// The entry.
+        /// The path.
         path: PathBuf,
-        /// Its kind.
+        /// The kind that was found.
         found: &'static str,
         /// The allowed kinds.
         expected: &'static str,
@@ -29,7 +29,7 @@ pub enum ModelError {
     /// A file with a name that is not allowed for members.
     #[error("{}: {source}", folder.display())]
     Name {
-        /// The model.
+        /// The model's folder.
         folder: PathBuf,
         /// What is wrong with the name.
         source: NameError,
@@ -71,7 +71,7 @@ pub enum ModelError {
     Size {
         /// The file.
         path: PathBuf,
-        /// Its size.
+        /// Its size in bytes.
         found: u64,
         /// Its size in the manifest.
         expected: u64,
@@ -108,7 +108,7 @@ pub enum ModelError {
          choose another image"
     )]
     GoldenAtThreshold {
-        /// The image.
+        /// The image's name in the model.
         member: String,
         /// The network's precision.
         precision: Precision,
@@ -130,26 +130,26 @@ pub enum ModelError {
 /// Why the bytes of a manifest were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Longer than the limit.
+    /// The manifest is longer than the limit.
     #[error("found {found} bytes, expected at most {expected}")]
     TooLong {
-        /// Bytes.
+        /// Its length in bytes.
         found: u64,
         /// The limit.
         expected: u64,
     },
-    /// Not JSON, or not with the required fields and types.
+    /// The manifest is not JSON, or its fields are not exactly the required ones with the required types.
     #[error("malformed: {message}")]
     Malformed {
         /// The parser's error, with line and column.
         message: String,
     },
-    /// Another version of the format.
+    /// The manifest has another version of the format.
     #[error("unsupported: found format {found}, expected {expected}; update this program or export the model again")]
     Format {
         /// The manifest's version.
         found: u64,
-        /// The version that is read.
+        /// The version that this program reads.
         expected: u32,
     },
     /// A field has an invalid value.

@@ -1,4 +1,4 @@
-//! A model's files on disk: listed and read under limits, links refused.
+//! Lists and reads a model's files on disk, under limits. Links are refused.
 
 use super::{MemberName, ModelError, ModelLimits, NameError};
 use crate::plain_file::{Links, PlainFile, PlainFileError};
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// What a folder holds, by names relative to it.
+/// The content of a model's folder. All names are relative to that folder.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
     /// All regular files, at any depth.
@@ -15,7 +15,7 @@ pub(super) struct Listing {
     pub(super) folders: BTreeSet<MemberName>,
 }
 
-/// Lists `root`. `root` itself may be a link, since the caller named it. Links inside are refused.
+/// Lists the model's folder `root`. The caller named `root`, so it may be a link itself. Links inside it are refused.
 pub(super) fn list(root: &Path, limits: &ModelLimits) -> Result<Listing, ModelError> {
     if !fs::metadata(root).map_err(io(root))?.is_dir() {
         return Err(ModelError::Kind { path: root.to_owned(), found: "a file", expected: "a model's folder" });
@@ -51,8 +51,8 @@ pub(super) fn list(root: &Path, limits: &ModelLimits) -> Result<Listing, ModelEr
     Ok(listing)
 }
 
-/// Reads a listed file of at most `max_bytes`. `too_long` makes the error for a longer file from its length. If the file was
-/// replaced since it was listed, the rules of [`list`] apply to the new one.
+/// Reads a listed file of at most `max_bytes`. For a longer file, `too_long` makes the error from the file's length. The file
+/// may have been replaced since it was listed. A link, folder or pipe in its place is refused.
 pub(super) fn read(
     path: &Path,
     max_bytes: u64,
@@ -67,7 +67,7 @@ pub(super) fn read(
     })
 }
 
-/// Makes an error of the system at `path`.
+/// Turns an error of the system into a [`ModelError`] at `path`.
 pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ModelError {
     let path = path.to_owned();
     |source| ModelError::Io { path, source }

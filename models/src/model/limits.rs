@@ -1,22 +1,22 @@
-//! Limits on models.
+//! Limits on reading a model.
 
 /// Limits on reading one model, safe by default. A model over a limit is refused before memory is allocated for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelLimits {
     /// Largest `manifest.json` in bytes.
     pub max_manifest_bytes: u64,
-    /// Largest other file in bytes.
+    /// Largest file except the manifest, in bytes.
     pub max_member_bytes: u64,
     /// Largest sum of all files except the manifest, in bytes. All of them are held in memory.
     pub max_total_bytes: u64,
-    /// Most files and folders.
+    /// Largest number of files and folders in the model.
     pub max_entries: usize,
-    /// Deepest file: the number of names in its path.
+    /// Largest number of names in a file's or folder's path, which is relative to the model.
     pub max_depth: usize,
 }
 
 impl Default for ModelLimits {
-    /// 1 MiB, 512 MiB (ResNet-34 in f32 has 85 MB), 1 GiB, 256 entries, depth 4.
+    /// In the order of the fields: 1 MiB, 512 MiB (ResNet-34 in f32 has 85 MB), 1 GiB, 256 entries, depth 4.
     fn default() -> Self {
         Self {
             max_manifest_bytes: 1 << 20,

@@ -13,16 +13,16 @@ use std::fmt;
 pub const FORMAT: u32 = 1;
 /// The product that a model is for.
 pub const PRODUCT: &str = "cellgate";
-/// The largest tolerance that a golden image may have: a wider one would prove nothing.
+/// The largest tolerance that a golden image may have: a larger tolerance would prove nothing.
 pub const MAX_TOLERANCE: f32 = 0.02;
 
-/// The members of a model, its origin, and the scores of its golden images.
+/// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// The version of the format, always [`FORMAT`].
     pub format: u32,
-    /// [`PRODUCT`].
+    /// The product that the model is for, always [`PRODUCT`].
     pub product: String,
     /// When the model was made, as the exporter stated it: a time by RFC 3339.
     pub created: String,
@@ -39,7 +39,7 @@ pub struct Manifest {
     pub golden: Vec<GoldenEntry>,
 }
 
-/// Size and digest of a file.
+/// Size and digest of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
@@ -75,7 +75,7 @@ pub struct TrainingRecord {
     pub backbone: Digest,
 }
 
-/// A data set.
+/// The data set that the networks were trained on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetRecord {
@@ -89,7 +89,7 @@ pub struct DatasetRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetCounts {
-    /// Images.
+    /// All images.
     pub images: u64,
     /// Bundles of parts.
     pub bundles: u64,
@@ -109,7 +109,7 @@ pub struct RecipeRecord {
     pub config: serde_json::Value,
 }
 
-/// An image with its expected scores.
+/// A golden image with its expected scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenEntry {
@@ -126,7 +126,7 @@ pub struct GoldenEntry {
 pub struct Expectation {
     /// The score, 0..=1.
     pub score: f32,
-    /// The largest absolute difference, above 0 and at most [`MAX_TOLERANCE`].
+    /// The largest absolute difference between an engine's score and `score`, above 0 and at most [`MAX_TOLERANCE`].
     pub tolerance: f32,
 }
 
@@ -144,7 +144,7 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError`], which names the field, what was found and what was expected.
     pub fn parse(bytes: &[u8], limits: &ModelLimits) -> Result<Self, ManifestError> {
-        /// The fields that all versions of the format have.
+        /// The only field that every version of the format has.
         #[derive(Deserialize)]
         struct AnyFormat {
             format: u64,
@@ -211,7 +211,7 @@ impl Manifest {
             if member.bytes > limits.max_member_bytes {
                 return Err(field(path, member.bytes, format_args!("at most {} bytes", limits.max_member_bytes)));
             }
-            // At most max_entries sizes of at most max_member_bytes: the sum never saturates under real limits.
+            // These are at most max_entries sizes of at most max_member_bytes each, so under real limits the sum never saturates.
             total = total.saturating_add(member.bytes);
         }
         if total > limits.max_total_bytes {
@@ -295,7 +295,8 @@ fn field(field: impl fmt::Display, found: impl fmt::Display, expected: impl fmt:
     ManifestError::Field { field: field.to_string(), found: found.to_string(), expected: expected.to_string() }
 }
 
-/// Reads a map and refuses duplicate keys. `serde_json` would take the last of two, and another reader perhaps the first.
+/// Reads a map and refuses a name that occurs twice. `serde_json` would take the last of the two values, and another reader
+/// perhaps the first.
 fn map_without_duplicates<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     D: Deserializer<'de>,

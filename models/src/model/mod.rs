@@ -29,7 +29,7 @@ pub use precision::{ParsePrecisionError, Precision};
 pub use reader::{GoldenImage, Model};
 pub use writer::{Contents, Existing, GoldenSource, write};
 
-/// The file that lists all others.
+/// The file that lists all other files.
 pub const MANIFEST: &str = "manifest.json";
 /// Reserved for a signature of the manifest's bytes in a later version of the format. A reader of this version accepts a file of
 /// this name and ignores it.

@@ -1,4 +1,4 @@
-//! Names of members: paths that can't leave the model.
+//! Names of members: relative paths that can't lead out of the model's folder.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -6,9 +6,10 @@ use std::fmt;
 /// Longest name in bytes.
 const MAX_BYTES: usize = 128;
 
-/// The name of a member: a relative path of ASCII letters, digits, `.`, `_` and `-`, its parts separated by `/`.
+/// The name of a member: a relative path of ASCII letters, digits, `.`, `_` and `-`, with `/` between the names of folders and
+/// file.
 ///
-/// No part is empty or starts with a dot, so there is no `..`, no absolute path and no hidden file.
+/// None of the names in the path is empty or starts with a dot, so there is no `..`, no absolute path and no hidden file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MemberName(String);
@@ -25,7 +26,7 @@ pub struct NameError {
 }
 
 impl MemberName {
-    /// Checks `text`.
+    /// Makes a name from `text`.
     ///
     /// # Errors
     /// [`NameError`] if the text breaks the rules of [`MemberName`].
@@ -61,7 +62,7 @@ impl From<MemberName> for String {
     }
 }
 
-/// Looks a member up by its text.
+/// A map or set of names can be searched with a `&str`.
 impl std::borrow::Borrow<str> for MemberName {
     fn borrow(&self) -> &str {
         &self.0

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The number format that a network computes in; its input and output are f32 in either.
+/// The number format that a network computes in. Input and output of every network are f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -24,7 +24,7 @@ impl Precision {
         }
     }
 
-    /// The member that [`write`](super::write()) stores this network under.
+    /// The name under which [`write`](super::write()) stores the network of this precision.
     #[must_use]
     pub fn member(self) -> &'static str {
         match self {

@@ -25,7 +25,7 @@ pub struct Model {
     members: BTreeMap<MemberName, Vec<u8>>,
 }
 
-/// A file that every training run has and no model.
+/// A file that every training run has and that no model has.
 const RUN: &str = "run.json";
 
 impl Model {
@@ -80,8 +80,7 @@ impl Model {
         &self.manifest
     }
 
-    /// How a radiograph becomes the network's input. Its size is always given, and
-    /// [`Converter::new`] accepts it.
+    /// How a radiograph becomes the network's input. The specification always has a size, and [`Converter::new`] accepts it.
     #[must_use]
     pub fn conversion(&self) -> &ConversionSpec {
         &self.conversion
@@ -116,7 +115,7 @@ impl Model {
     }
 }
 
-/// An image with its expected scores.
+/// A golden image with its expected scores.
 #[derive(Debug)]
 pub struct GoldenImage<'b> {
     golden: &'b GoldenEntry,
@@ -146,7 +145,7 @@ impl GoldenImage<'_> {
     }
 }
 
-/// Reads the manifest in the file `path`. Returns it and its bytes.
+/// Reads the manifest in the file `path`. Returns the manifest and its bytes.
 pub(super) fn read_manifest(path: &Path, limits: &ModelLimits) -> Result<(Manifest, Vec<u8>), ModelError> {
     let refused = |source| ModelError::Manifest { path: path.to_owned(), source };
     let expected = limits.max_manifest_bytes;
@@ -185,7 +184,7 @@ fn read_verified(path: &Path, member: &Member) -> Result<Vec<u8>, ModelError> {
     Ok(bytes)
 }
 
-/// The bytes of a member that the check of the manifest has found to be listed.
+/// The bytes of a member. The check of the manifest has found that the member is listed, so it was read.
 fn bytes_of<'m>(members: &'m BTreeMap<MemberName, Vec<u8>>, name: &str) -> &'m [u8] {
     members.get(name).map_or(&[], Vec::as_slice)
 }
@@ -199,8 +198,8 @@ fn json<T: DeserializeOwned>(
         .map_err(|error| ModelError::Content { path: root.join(name), message: error.to_string() })
 }
 
-/// Reads the conversion's specification and checks it by making a converter. It must have a size, since a network has one input
-/// size.
+/// Reads the conversion's specification and checks it by making a converter. The specification must have a size, since a network
+/// has one input size.
 fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<ConversionSpec, ModelError> {
     let spec: ConversionSpec = json(root, members, CONVERSION)?;
     let path = root.join(CONVERSION);

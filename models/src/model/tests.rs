@@ -1,4 +1,4 @@
-//! Models on disk: the round trip, and each kind of damage.
+//! Tests models on disk: writing and reading them back, and each kind of damage.
 
 use super::samples::contents;
 use super::*;

@@ -88,7 +88,7 @@ pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Dig
     Ok(digest)
 }
 
-/// Moves `new` to `path` and anything there to `old`. If that fails, `old` is moved back.
+/// Moves anything at `path` to `old`, and then `new` to `path`. If the second move fails, `old` is moved back.
 fn move_into_place(new: &Path, path: &Path, old: &Path) -> Result<(), ModelError> {
     let replaces = path.symlink_metadata().is_ok();
     if replaces {

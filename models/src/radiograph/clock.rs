@@ -1,9 +1,9 @@
-//! The time limit. Work is counted in bytes, and the clock is read after every 256 KiB of work.
+//! Enforces the time limit. Work is counted in bytes, and the clock is read after every 256 KiB of work.
 
 use super::error::Refusal;
 use std::time::{Duration, Instant};
 
-/// Bytes of work between two readings of the clock: less than a millisecond.
+/// Bytes of work between two readings of the clock. This much work takes less than a millisecond.
 const LOOK_EVERY_BYTES: usize = 256 << 10;
 
 /// Counts work and returns an error once the time limit has passed.

@@ -1,4 +1,4 @@
-//! Decodes all chunks into one image.
+//! Decodes all chunks (strips or tiles) of a file into one image.
 
 use super::clock::Clock;
 use super::decompress::{Decompressor, PIECE_BYTES};
@@ -92,8 +92,8 @@ fn decode_chunk(
             start += samples_in_piece;
         }
     }
-    // Some writers store compressed samples of 9 to 15 bits in two bytes each, against the standard. Read as packed samples
-    // they would be misread, but then bytes are left over.
+    // Some writers store compressed samples of 9 to 15 bits in two bytes each, against the standard. Read as packed samples,
+    // they give wrong levels. But then bytes are left over, which shows the mistake.
     let packed = layout.stored_bits < 16;
     if packed || layout.kind.compression == Compression::Deflate {
         let ends = stream.ends_within(chunk.padding_rows * layout.row_bytes(), clock)?;

@@ -8,11 +8,11 @@ use weezl::{BitOrder, LzwStatus};
 
 /// The longest piece in bytes.
 pub(super) const PIECE_BYTES: usize = 64 << 10;
-/// Input is passed on in windows of this many bytes. So a step is bounded even for input that unpacks to nothing.
+/// The most bytes of input that one step is given. So the time of a step is bounded even for input that unpacks to nothing.
 const WINDOW_BYTES: usize = 64 << 10;
-/// After this many consecutive steps without input or output, the stream has ended. One such step does not mean that: weezl
-/// 0.1.12 sometimes reports `NoProgress` after it filled the output exactly, although more follows. (The crate `tiff`
-/// refuses valid LZW tiles because of it.)
+/// If more consecutive steps than this neither read nor write a byte, the stream counts as ended. One such step is not enough:
+/// weezl 0.1.12 sometimes reports `NoProgress` after it filled the output exactly, although more data follows. (The crate
+/// `tiff` refuses valid LZW tiles because of it.)
 const MAX_IDLE_STEPS: u32 = 16;
 
 /// The decompressors' state and the buffer for a piece, reused for each chunk.
@@ -83,7 +83,7 @@ impl Stream<'_, '_> {
         Ok(&self.state.piece[..len])
     }
 
-    /// Whether the data ends here or within the next `padding` bytes. For deflate this also verifies the checksum.
+    /// Whether the data ends here or within the next `padding` unpacked bytes. For deflate this also verifies the checksum.
     ///
     /// # Errors
     /// As [`Self::piece`].

@@ -1,4 +1,4 @@
-//! Claims of further planes in texts: by ImageJ, SCIFIO, tifffile, Micro-Manager, OME-XML and FITS.
+//! Finds claims of several planes in a page's texts: those of ImageJ, SCIFIO, tifffile, Micro-Manager, OME-XML and FITS.
 
 use super::claim::Planes;
 use super::clock::Clock;
@@ -9,13 +9,12 @@ use super::{fits, micro_manager, ome, scifio};
 
 const IMAGE_DESCRIPTION: Tag = Tag(270, "ImageDescription");
 const MICRO_MANAGER_METADATA: Tag = Tag(51123, "MicroManagerMetadata");
-/// OME-XML of a series of ten thousand files has a few megabytes.
+/// The longest text that is read, in bytes. OME-XML of a series of ten thousand files has a few megabytes.
 const MAX_BYTES: usize = 16 << 20;
-/// NumPy's arrays have 64 dimensions at most.
+/// The most dimensions that a shape may have. NumPy's arrays have 64 at most.
 const MAX_DIMENSIONS: usize = 64;
 
-/// The first claim of several planes in the descriptions of `page`, which has `width` x `height` pixels. A page may have several
-/// descriptions.
+/// The first claim of several planes in the texts of `page`, which has `width` x `height` pixels. A page may have several texts.
 ///
 /// # Errors
 /// Malformed: a text beyond the end of the file, or a number of planes that is not a number. Limit: time or length.
@@ -74,7 +73,7 @@ fn text_planes(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Resul
     }
     if starts_with(b"{") {
         let found = by_tifffile(text, width, height, clock)?;
-        // In other programs' JSON the same names may mean something else, averaged frames for example.
+        // In other programs' JSON, Micro-Manager's names may mean something else, such as averaged frames.
         let is_micro_manager = || ["MicroManager", "Micro-Manager"].iter().any(|name| contains(text, name.as_bytes()));
         clock.work(2 * text.len())?;
         return if found.is_none() && is_micro_manager() {
@@ -93,7 +92,7 @@ fn text_planes(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Resul
     Ok(None)
 }
 
-/// Lines of `key=value`, as ImageJ and SCIFIO write them.
+/// Looks for a claim in lines of `key=value`, as ImageJ and SCIFIO write them.
 fn by_imagej(text: &[u8], clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
     const KEYS: [&str; 4] = ["images", "slices", "frames", "channels"];
     for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -115,7 +114,7 @@ fn by_imagej(text: &[u8], clock: &mut Clock) -> Result<Option<Planes>, Refusal> 
     Ok(None)
 }
 
-/// tifffile's `{"shape": [planes, height, width], ...}`.
+/// Looks for a claim in tifffile's `{"shape": [planes, height, width], ...}`.
 fn by_tifffile(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
     json::find(text, clock, |member| match member {
         Member { depth: 1, name: b"shape", value } => by_shape(value, width, height),
@@ -154,12 +153,12 @@ fn by_shape(text: &[u8], width: u32, height: u32) -> Result<Option<Planes>, Refu
     Ok((planes > 1).then(|| Planes::of_tag(IMAGE_DESCRIPTION, planes, &format!("tifffile's shape {shape:?}"))))
 }
 
-/// Planes in an array of `shape` whose last two dimensions are height and width, perhaps followed by one sample per pixel.
+/// Planes in an array of `shape` whose last two dimensions are height and width. A 1 for the samples per pixel may follow.
 fn planes_of_shape(shape: &[u64], width: u64, height: u64) -> u64 {
     let leading = match shape {
         [leading @ .., h, w] if (*h, *w) == (height, width) => leading,
         [leading @ .., h, w, 1] if (*h, *w) == (height, width) => leading,
-        // Another size: a program cropped the page and kept the description.
+        // Another size than the page's: a program cropped the page and kept the text.
         [leading @ .., _, _, 1] | [leading @ .., _, _] => leading,
         _ => &[],
     };

@@ -1,5 +1,5 @@
-//! Header, directories, entries and their values, read in place from the file's bytes. Nothing is copied, no memory is allocated
-//! by a length in the file, and each length is compared with the real size first.
+//! Reads the header, the TIFF directories (one per page), their entries and values in place from the file's bytes. Nothing is
+//! copied, and no length in the file decides how much memory is allocated. Each length is first compared with the file's size.
 //!
 //! Source: TIFF 6.0, section 2; BigTIFF, <https://libtiff.gitlab.io/libtiff/specification/bigtiff.html>.
 
@@ -17,7 +17,7 @@ pub(super) enum ByteOrder {
 }
 
 impl ByteOrder {
-    /// This machine's.
+    /// This machine's byte order.
     pub(super) const NATIVE: Self = if cfg!(target_endian = "little") { Self::Little } else { Self::Big };
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Directory<'a> {
     pub(super) next: u64,
 }
 
-/// An unchecked entry, for tags whose type or number of values matters.
+/// An entry of a directory as it is in the file, for tags whose type or number of values matters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry<'a> {
     /// Number of the values' type.
@@ -150,7 +150,7 @@ fn no_header(bytes: &[u8]) -> Refusal {
 }
 
 impl<'a> Directory<'a> {
-    /// All entries with `tag`; a file may give it twice.
+    /// All entries with `tag`; a directory may have a tag twice.
     pub(super) fn entries(&self, tag: Tag) -> impl Iterator<Item = Entry<'a>> {
         self.all_entries().filter_map(move |(number, entry)| (number == tag.0).then_some(entry))
     }

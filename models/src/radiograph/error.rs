@@ -23,14 +23,14 @@ pub enum ReadError {
         /// What was expected.
         expected: String,
     },
-    /// A valid TIFF of another kind than a radiograph.
+    /// The file is a valid TIFF, but not a radiograph.
     #[error("{}: {}", path.display(), self.without_path())]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What kind it is.
+        /// What kind of file it is.
         found: String,
-        /// What kind is read.
+        /// What kind of file is read.
         expected: String,
     },
     /// The file asks for more than [`RadiographLimits`](super::RadiographLimits) allow.

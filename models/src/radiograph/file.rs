@@ -1,7 +1,7 @@
 //! Reads a file's bytes under limits into reused memory.
 //!
-//! The file is opened as a [`PlainFile`], but not read by it: here the bytes go to a certain offset in existing memory, and the
-//! clock is read between parts.
+//! [`PlainFile`] opens the file but does not read it: here the bytes go to a certain offset in existing memory, and the clock is
+//! read between pieces of the file.
 
 use super::clock::Clock;
 use super::decode::refuse_long_file;
@@ -14,18 +14,19 @@ use std::ops::Range;
 use std::path::Path;
 use zerocopy::IntoBytes as _;
 
-/// A file is read in parts of this many bytes. The clock is read between them.
+/// The most bytes of a file that are read between two readings of the clock.
 const PART_BYTES: usize = 4 << 20;
 
-/// The offset, an even one, at which a large image's bytes should begin in a buffer.
+/// The offset in a buffer at which a large file's bytes should begin. It is even, since a level has two bytes.
 ///
-/// The allocator's large buffers begin 16 bytes into a page. Copying pages of a file or a pipe to nearly the same offset within
-/// a page is slow on many processors: 2.4 ms instead of 0.5 ms for an electrode of 5 MB.
+/// The allocator's large buffers begin 16 bytes into a page of memory. The bytes of a file or a pipe begin at the start of a
+/// page. Copying between nearly the same offsets within a page is slow on many processors: 2.4 ms instead of 0.5 ms for an
+/// electrode of 5 MB.
 pub const BUFFER_START: usize = 2048;
 
-/// Memory for a file.
+/// Memory that a file is read into.
 pub(super) trait Memory {
-    /// At least `count` bytes. The bytes that are already there keep their values.
+    /// Grows the memory to at least `count` bytes and returns it. The bytes that are already there keep their values.
     fn bytes(&mut self, count: usize) -> io::Result<&mut [u8]>;
 }
 
@@ -51,7 +52,8 @@ fn grow<T: Copy + Default>(memory: &mut Vec<T>, count: usize) -> io::Result<()> 
     Ok(())
 }
 
-/// Reads the file at `path` into `memory`. Returns its range of bytes there. Bytes after that range belong to earlier files.
+/// Reads the file at `path` into `memory`. Returns the range of the file's bytes in `memory`. Bytes after that range belong to
+/// files that were read earlier.
 pub(super) fn read(
     path: &Path,
     limits: &RadiographLimits,
@@ -66,8 +68,8 @@ pub(super) fn read(
     fill(file.file(), file.metadata().len(), path, limits, memory, || clock.look())
 }
 
-/// Reads the regular file `file`, opened at `path`, into `memory` and returns its bytes. `length` is its expected length. The
-/// limit of bytes in `limits` applies, the limit of time does not.
+/// Reads the regular file `file`, opened at `path`, into `memory` and returns its bytes. `length` is its expected length. Of
+/// `limits`, only the limit of the file's length applies.
 ///
 /// # Errors
 /// [`ReadError::Io`]; [`ReadError::Limit`] if the file is too long.

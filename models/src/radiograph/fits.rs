@@ -1,4 +1,5 @@
-//! A FITS header that a converter kept as the description: cards of 80 characters, or one card per line.
+//! Finds a claim of several planes in a FITS header that a converter kept as ImageDescription: cards of 80 characters, or one card
+//! per line.
 
 use super::claim::Planes;
 use super::clock::Clock;

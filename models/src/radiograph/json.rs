@@ -1,21 +1,21 @@
-//! Finds the members of a text in JSON.
+//! Finds the fields of a text in JSON.
 //!
-//! It is not a JSON parser: Python writes numbers that JSON does not have (NaN), and this code allocates no memory.
+//! A JSON parser would not do: it refuses NaN, which Python writes, and it allocates memory.
 
 use super::claim::Planes;
 use super::clock::Clock;
 use super::error::Refusal;
 
-/// A name and the text after it.
+/// A field: its name and the text after it.
 pub(super) struct Member<'a> {
-    /// The number of enclosing objects and lists: 1 for the members of the outermost object.
+    /// The number of objects and lists around the field: 1 for a field of the outermost object.
     pub(super) depth: u32,
     pub(super) name: &'a [u8],
     /// The text from the colon to the end of the whole text.
     pub(super) value: &'a [u8],
 }
 
-/// Calls `claim` for each member of `text` until it returns planes, and returns those.
+/// Calls `claim` for each field of `text` until `claim` returns planes. Returns these planes.
 ///
 /// # Errors
 /// Limit: the time limit has passed. All errors of `claim`.
@@ -47,7 +47,7 @@ pub(super) fn find(
     Ok(None)
 }
 
-/// Bytes before the quotation mark that ends a string.
+/// The number of bytes in `text` before the quotation mark that ends a string.
 fn string_len(text: &[u8]) -> usize {
     let mut escaped = false;
     let end = text.iter().position(|byte| {

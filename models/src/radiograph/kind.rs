@@ -1,4 +1,4 @@
-//! The kind of a page's samples: which are read, which are refused by name.
+//! Determines the kind of a page's samples. Kinds that are not read are refused by name.
 
 use super::directory::{Directory, Tag};
 use super::error::Refusal;
@@ -12,7 +12,7 @@ const SAMPLES_PER_PIXEL: Tag = Tag(277, "SamplesPerPixel");
 const PREDICTOR: Tag = Tag(317, "Predictor");
 const SAMPLE_FORMAT: Tag = Tag(339, "SampleFormat");
 
-/// Bits per sample that are read.
+/// The numbers of bits per sample that are read.
 const BITS: RangeInclusive<u64> = 9..=16;
 
 /// How a chunk's bytes are compressed.
@@ -33,7 +33,7 @@ impl Compression {
             Self::Deflate => compressed.saturating_mul(1032),
             // A code of at least nine bits represents less than 4096 bytes.
             Self::Lzw => compressed.saturating_mul(4096),
-            // Two bytes repeat one 128 times.
+            // Two bytes stand for at most 128 equal bytes.
             Self::PackBits => compressed.saturating_mul(64),
         }
     }
@@ -44,11 +44,11 @@ impl Compression {
 pub(super) struct Kind {
     /// Bits per sample as declared, 9 to 16.
     pub(super) bits: u32,
-    /// Level 0 is white.
+    /// Whether level 0 is white.
     pub(super) inverted: bool,
-    /// Samples are differences to their left neighbour (16 bits only).
+    /// Whether samples are differences to their left neighbour (16 bits only).
     pub(super) predicted: bool,
-    /// Each byte's bits are reversed (16 bits without compression only).
+    /// Whether each byte's bits are reversed (16 bits without compression only).
     pub(super) reversed: bool,
     pub(super) compression: Compression,
 }
@@ -57,7 +57,7 @@ impl Kind {
     /// Reads the tags of `page`.
     ///
     /// # Errors
-    /// Unsupported: another kind of samples. Malformed: values that no kind of samples has.
+    /// Unsupported: a kind of samples that is not read. Malformed: values that no kind of samples has.
     pub(super) fn of(page: &Directory<'_>) -> Result<Self, Refusal> {
         let (bits, inverted) = one_grey_channel(page)?;
         let compression = compression(page)?;

@@ -1,4 +1,4 @@
-//! The position of each chunk of the image, checked against the limits and the file's length.
+//! Finds the position of each chunk (strip or tile) of the image and checks it against the limits and the file's length.
 
 use super::clock::Clock;
 use super::directory::{ByteOrder, Directory, File, Tag, Values};
@@ -35,7 +35,7 @@ pub(super) struct Layout<'a> {
     pub(super) chunks: u32,
     tiled: bool,
     offsets: Values<'a>,
-    /// `None` if the file has no lengths and they follow from the image's size.
+    /// `None` if the file has no lengths of chunks. They then follow from the image's size.
     byte_counts: Option<Values<'a>>,
 }
 
@@ -111,7 +111,7 @@ impl<'a> Layout<'a> {
         Ok(layout)
     }
 
-    /// Returns `chunks`, the number that follows from the image's size, if the file has that number.
+    /// Returns `chunks`, the number that follows from the image's size, if the file has as many positions and lengths.
     fn checked_chunks(&self, chunks: u64) -> Result<u32, Refusal> {
         let name = if self.tiled { "tiles" } else { "strips" };
         let lengths = self.byte_counts.map_or(chunks, |counts| counts.len() as u64);
@@ -125,8 +125,8 @@ impl<'a> Layout<'a> {
             .map_err(|_| Refusal::limit(format!("{chunks} {name}"), format!("at most {} {name}", u32::MAX)))
     }
 
-    /// Whether samples of 9 to 15 bits are stored in two bytes each, as cameras do against the standard. Then all chunks have
-    /// exactly the length that this takes, and packed samples would be shorter.
+    /// Whether samples of 9 to 15 bits are stored in two bytes each, as cameras do against the standard. That is so if each chunk
+    /// has exactly the length of two bytes per sample. Packed samples would take fewer bytes.
     fn samples_take_two_bytes(&self, clock: &mut Clock) -> Result<bool, Refusal> {
         let two_bytes_each = 2 * u64::from(self.chunk_width);
         if self.kind.bits == 16 || self.kind.compression != Compression::None || self.row_bytes() == two_bytes_each {
@@ -148,8 +148,8 @@ impl<'a> Layout<'a> {
         self.file.order
     }
 
-    /// The byte of the file at which all levels begin, if they follow one another in this machine's own format. `None` if they have
-    /// to be decoded.
+    /// The byte of the file at which the levels begin, if they need no decoding: they follow one another in this machine's own
+    /// format. Otherwise `None`.
     pub(super) fn ready_at(&self) -> Option<usize> {
         let as_in_memory = self.kind.bits == 16
             && self.order() == ByteOrder::NATIVE
@@ -223,7 +223,8 @@ impl<'a> Layout<'a> {
                 "one image: save each image as a separate TIFF",
             ));
         }
-        // A computed length can't show that the data was cut off.
+        // A length that follows from the image's size can't show that data is missing. Data that is missing may show as an
+        // overlap with the header or the directory.
         let start = self.offsets.get(index as usize);
         let end = start + chunk.bytes.len() as u64;
         let in_the_way = start < self.file.header_len() || (start < page.place.end && page.place.start < end);
@@ -237,7 +238,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Fewer extra bytes than this are padding.
+/// Fewer extra bytes than this count as padding.
 pub(super) const MIN_HIDDEN_BYTES: u64 = 256;
 
 /// Rows per strip, at most `height`, the image's rows. A single strip of 0 rows is the whole image if nothing has to be unpacked.
@@ -250,8 +251,8 @@ fn strip_rows(page: &Directory<'_>, offsets: Values<'_>, height: u32, kind: &Kin
     }
 }
 
-/// The chunks' lengths. `None` if the file has none, or only zeros, and they follow from the image's size: at 16 bits per sample
-/// without compression.
+/// The chunks' lengths. At 16 bits per sample without compression the file may have none, or only zeros. The result is then
+/// `None`, and the lengths follow from the image's size.
 fn byte_counts<'a>(page: &Directory<'a>, tag: Tag, kind: &Kind) -> Result<Option<Values<'a>>, Refusal> {
     let computable = kind.bits == 16 && kind.compression == Compression::None;
     match page.find(tag)? {
@@ -270,7 +271,7 @@ fn dimension(page: &Directory<'_>, tag: Tag) -> Result<u32, Refusal> {
     }
 }
 
-/// Refuses an image over the limit of pixels. `tile` is the width and height of a tile.
+/// Refuses an image over the limit of pixels, in which the padding of tiles counts. `tile` is the width and height of a tile.
 fn refuse_many_pixels(
     width: u32,
     height: u32,

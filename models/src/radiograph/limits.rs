@@ -1,11 +1,11 @@
-//! Limits on files.
+//! Limits on reading a radiograph.
 
 use std::time::Duration;
 
 /// Limits on reading one radiograph, safe by default: a file that asks for more is refused before memory is allocated.
 ///
-/// Largest memory: the file's bytes, two bytes per pixel and 64 KiB. Memory for the levels is only allocated if the compressed data
-/// is long enough for them, so a short file cannot ask for much.
+/// Reading takes at most the memory of the file's bytes, two bytes per pixel and 64 KiB. Memory for the levels is only allocated
+/// if the compressed data is long enough for them, so a short file cannot ask for much.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RadiographLimits {
     /// Largest number of pixels, including those that pad tiles at the right and lower edges.

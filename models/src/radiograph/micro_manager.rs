@@ -1,4 +1,5 @@
-//! Micro-Manager's metadata in JSON: an object, or one inside it (`Summary`), has the numbers of frames, slices and channels.
+//! Finds a claim of several planes in Micro-Manager's JSON: the outermost object, or an object inside it (`Summary`), has the
+//! numbers of frames, slices and channels.
 
 use super::claim::Planes;
 use super::clock::Clock;

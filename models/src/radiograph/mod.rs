@@ -4,10 +4,10 @@
 //! |---|---|
 //! | one page of one plane; thumbnails beside it (NewSubfileType 1, at most half as wide and high) are skipped | several pages or planes, other images in SubIFDs, a page that is a thumbnail or a mask |
 //! | one unsigned sample a pixel, 9 to 16 bits; SampleFormat 4 (undefined) is unsigned | RGB and other channels, alpha, signed, float, 8 bits and fewer, 17 and more |
-//! | packed samples; 9 to 15 bits in two bytes each, without compression, if the lengths of the chunks and all levels agree with that | planar samples (they need several) |
+//! | packed samples; 9 to 15 bits in two bytes each, without compression, if the lengths of the chunks and all levels agree with that | planar samples (which need several channels) |
 //! | classic TIFF and BigTIFF, both byte orders; sizes of signed types | negative sizes |
 //! | strips and tiles; at 16 bits without compression also without their lengths, or with lengths of 0 | |
-//! | no compression, LZW, deflate (both codes), PackBits | JPEG, fax, ZSTD, WebP, LERC, LZMA and unknown ones |
+//! | no compression, LZW, deflate (both codes), PackBits | JPEG, fax, ZSTD, WebP, LERC, LZMA and unknown compressions |
 //! | no predictor; the horizontal one at 16 bits | the floating-point predictor; the horizontal one on packed samples |
 //! | fill order 1; 2 (each byte's bits reversed) at 16 bits without compression | fill order 2 otherwise |
 //! | BlackIsZero; WhiteIsZero, inverted to `2^bits - 1 - level`; without the tag, levels as stored | palettes, masks, colour spaces |
@@ -19,15 +19,16 @@
 //! | ImageJ, SCIFIO | ImageDescription with `images`, `slices`, `frames` or `channels` above 1; SCIFIO's `lengths` of further axes; labels or colour tables of several planes in IJMetadata; IJMetadata whose lengths are missing or do not fit |
 //! | tifffile, scikit-image | ImageDescription with `"shape"` (or `shape=`) of more than height and width |
 //! | OME-XML | more than one plane in this file by SizeC, SizeZ, SizeT and TiffData, and enough bytes for them. A page of a series in several files is read |
-//! | MetaMorph | several values of UIC2, UIC3, UIC4, or of UIC1 as a fraction; UIC1 alone if the file has enough bytes for another plane |
+//! | MetaMorph | several values of UIC2, UIC3 or UIC4, or of a UIC1 whose type is a fraction; UIC1 alone if the file has enough bytes for another plane |
 //! | volumes | ImageDepth or TileDepth above 1; a FITS header as ImageDescription with `NAXIS3` above 1 |
 //! | Zeiss LSM, NIH Image, Micro-Manager | the dimensions in CZ_LSMINFO, nSlices, the index map; `Frames`, `Slices` or `Channels` above 1 in Micro-Manager's JSON |
 //! | PageNumber | a total of more pages than the file has |
 //! | no tag | unreferenced bytes, at least half as many as the image takes in the file: perhaps a plane whose directory was never written. Not found: a plane that is compressed to less than half of the image, or that lies within bytes that a tag refers to |
 //!
-//! The orientation tag is not applied, as Pillow and tifffile do by default.
+//! The orientation tag is ignored, as Pillow and tifffile do by default.
 //!
-//! This module reads directories and unpacks chunks itself. The crate `tiff` only writes files, and the tests compare with it.
+//! This module reads TIFF directories and unpacks chunks (strips or tiles) itself. The crate `tiff` is used only to write files,
+//! and in tests to compare with.
 //! Version 0.11.3 can't be used for reading: it refuses packed samples of 9 to 15 bits, it reads whole tag arrays before a
 //! limit can be set, and it prints to stderr on a hostile count.
 //!

@@ -1,4 +1,4 @@
-//! OME-XML: the number of planes in one file of an OME-TIFF series.
+//! Finds in OME-XML how many planes one file of an OME-TIFF series has.
 //!
 //! Source: <https://docs.openmicroscopy.org/ome-model/6.2.2/ome-tiff/specification.html>. Each file of a series carries the same
 //! text, which describes the whole series. `TiffData` assigns planes to files.
@@ -56,11 +56,11 @@ fn broken_text() -> Said {
     Said { count: None, how: "broken OME-XML".to_owned() }
 }
 
-/// The state after the events so far.
+/// What the events of the XML reader have shown so far.
 #[derive(Default)]
 struct Document {
     is_ome: bool,
-    /// A size is not a number.
+    /// Whether a size is not a number.
     is_broken: bool,
     depth: u32,
     /// This file's UUID; empty if the text has none.
@@ -74,17 +74,17 @@ struct Document {
 /// One element `Pixels`.
 #[derive(Default)]
 struct Pixels {
-    /// SizeC, SizeZ, SizeT.
+    /// SizeC, SizeZ and SizeT, in this order.
     sizes: [u64; 3],
     samples: Option<u64>,
-    /// Planes of the current `TiffData`; `None` once another file is named for it.
+    /// Planes that the current `TiffData` assigns to this file; `None` outside of a `TiffData`, and if it names another file.
     tiff_data: Option<u64>,
     planes_here: Option<u64>,
     in_uuid: bool,
 }
 
 impl Pixels {
-    /// All planes in all files. Samples of a pixel count as channels.
+    /// All planes in all files of the series. SizeC counts each sample of a pixel as a channel, and these samples share a plane.
     fn planes(&self) -> u64 {
         let [channels, slices, frames] = self.sizes;
         channels.div_ceil(self.samples.unwrap_or(1).max(1)).saturating_mul(slices).saturating_mul(frames)
@@ -158,7 +158,7 @@ impl Document {
                 // Without TiffData all planes are in this file.
                 let (all, [channels, slices, frames]) = (pixels.planes(), pixels.sizes);
                 let here = pixels.planes_here.unwrap_or(all);
-                // If TiffData names more planes than the sizes, it counts only if the sizes name one plane.
+                // If TiffData names more planes than the sizes do, the sizes count, unless they name only one plane.
                 self.planes = self.planes.saturating_add(if all > 1 { all.min(here) } else { here });
                 if self.planes > 1 && self.sizes.is_none() {
                     self.sizes = Some(format!("SizeC {channels}, SizeZ {slices}, SizeT {frames}"));

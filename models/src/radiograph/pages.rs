@@ -14,13 +14,13 @@ const REDUCED: u64 = 1;
 const PAGE_OF_SEVERAL: u64 = 2;
 const MASK: u64 = 4;
 
-/// The most pages that are counted. Beyond them the error says "at least".
+/// The most pages that are counted. If there are more, the error says "at least".
 const MAX_PAGES_COUNTED: usize = 1000;
 
 /// The image's directory and those of its thumbnails.
 pub(super) struct Pages<'a> {
     pub(super) image: Directory<'a>,
-    /// Their positions in the file.
+    /// The positions of the thumbnails' directories in the file.
     pub(super) thumbnails: Vec<u64>,
 }
 
@@ -40,8 +40,8 @@ pub(super) fn only_image<'a>(file: &File<'a>, first: u64) -> Result<Pages<'a>, R
     Ok(Pages { image, thumbnails: seen.split_off(1) })
 }
 
-/// Refuses a page whose PageNumber has a total above the number of pages in the file: the others were lost or are not linked.
-/// A total of 0 means unknown (TIFF 6.0, section 12).
+/// Refuses a page whose PageNumber has a total above the number of pages in the file: the missing pages were lost or are not
+/// linked. A total of 0 means unknown (TIFF 6.0, section 12).
 fn refuse_missing_pages(page: &Directory<'_>, pages: u64) -> Result<(), Refusal> {
     let Some(number) = page.find(PAGE_NUMBER)?.filter(|number| number.len() > 1) else { return Ok(()) };
     let (index, total) = (number.get(0), number.get(1));
@@ -55,7 +55,7 @@ fn refuse_missing_pages(page: &Directory<'_>, pages: u64) -> Result<(), Refusal>
     ))
 }
 
-/// Follows the chain of pages after `page`; thumbnails do not count. Adds the positions to `seen`.
+/// Follows the chain of pages after `page` and refuses pages that are not thumbnails. Adds the position of each page to `seen`.
 fn refuse_further_pages(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u64>) -> Result<(), Refusal> {
     let (mut next, mut pages, mut thumbnails) = (page.next, 1, 0);
     while next != 0 && seen.len() < MAX_PAGES_COUNTED {
@@ -101,7 +101,8 @@ fn refuse_part_of_another(page: &Directory<'_>) -> Result<(), Refusal> {
     ))
 }
 
-/// Refuses SubIFDs of `page` and of the directories in `seen` that are not thumbnails.
+/// Refuses every SubIFD that is not a thumbnail of `page`. `seen` has the positions of all directories whose SubIFDs are checked,
+/// `page` included, and grows by each SubIFD.
 fn refuse_sub_images(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u64>) -> Result<(), Refusal> {
     let mut index = 0;
     while let Some(at) = seen.get(index) {
@@ -140,7 +141,7 @@ fn sub_image(directory: &Directory<'_>) -> Result<Refusal, Refusal> {
 }
 
 /// Whether `directory` is marked as a reduced-resolution image and is at most half as wide and half as high as `page`, rounded
-/// up. A larger image may be another part, whatever its mark.
+/// up. A larger image may be the radiograph of another part, whatever its mark says.
 fn is_thumbnail(directory: &Directory<'_>, page: &Directory<'_>) -> Result<bool, Refusal> {
     let is_half =
         |side| -> Result<bool, Refusal> { Ok(directory.first_or(side, 0)? <= page.first_or(side, 0)?.div_ceil(2)) };

@@ -1,7 +1,7 @@
-//! Claims of images beyond the one in the page's strips or tiles.
+//! Finds out whether a file claims to hold more images than the one that its first page describes.
 //!
-//! Several programs write one directory for a whole stack. Its tags describe the first plane, and the others follow in the file.
-//! A reader of plain TIFF sees one image and misses the rest.
+//! Several programs write one TIFF directory for a whole stack. Its tags describe the first plane, and the other planes follow in
+//! the file. A reader of plain TIFF sees the first plane and misses the other planes.
 
 use super::claim::Planes;
 use super::clock::Clock;
@@ -33,7 +33,7 @@ const INDEX_MAP_HEADER: u64 = 3_453_623;
 /// Refuses a page whose tags claim several planes.
 ///
 /// # Errors
-/// Unsupported: more planes. Malformed: a tag that cannot be read.
+/// Unsupported: several planes. Malformed: a tag that cannot be read.
 pub(super) fn refuse_by_tags(page: &Directory<'_>) -> Result<(), Refusal> {
     let found = [by_depth(page)?, by_metamorph(page), by_lsm(page), by_nih_image(page), by_imagej(page)?];
     match found.into_iter().flatten().next().or_else(|| by_micro_manager(page)) {
@@ -46,7 +46,7 @@ pub(super) fn refuse_by_tags(page: &Directory<'_>) -> Result<(), Refusal> {
 /// another plane.
 ///
 /// # Errors
-/// Unsupported: more planes. Malformed: an unreadable text, which could claim any number. Limit: time or length.
+/// Unsupported: several planes. Malformed: an unreadable text, which could claim any number of planes. Limit: time or length.
 pub(super) fn refuse_by_texts_and_room(
     layout: &Layout<'_>,
     pages: &Pages<'_>,
@@ -78,7 +78,7 @@ fn by_metamorph(page: &Directory<'_>) -> Option<Planes> {
     Some(Planes::of_tag(tag, entry.count, &format!("{} values, one per plane", entry.count)))
 }
 
-/// A stack without its number of planes. ImageJ reads as many as the file holds.
+/// MetaMorph's UIC1 without a number of planes may be a stack. ImageJ then reads as many planes as the file holds.
 fn metamorph_without_count(page: &Directory<'_>) -> Option<Planes> {
     let counted = UIC_PER_PLANE.into_iter().any(|tag| page.entries(tag).next().is_some());
     let unknown = page.entries(UIC1).any(|entry| entry.kind != KIND_FRACTION) && !counted;
@@ -89,7 +89,8 @@ fn metamorph_without_count(page: &Directory<'_>) -> Option<Planes> {
     })
 }
 
-/// Depth, times, positions and tiles in the structure CZ_LSMINFO. Channels are samples of a pixel.
+/// Multiplies the depth, times, positions and tiles in the structure CZ_LSMINFO. Channels do not count here: they are samples of a
+/// pixel.
 fn by_lsm(page: &Directory<'_>) -> Option<Planes> {
     const MAGIC: [u64; 2] = [50_350_412, 67_127_628];
     const DIMENSIONS: [usize; 4] = [16, 24, 264, 268];
@@ -110,8 +111,9 @@ fn by_nih_image(page: &Directory<'_>) -> Option<Planes> {
     (count > 1).then(|| Planes::of_tag(NIH_IMAGE_HEADER, count, &format!("nSlices {count}")))
 }
 
-/// Labels of slices and colour tables of channels. The metadata begins with a list of kinds, each with its number of members.
-/// IJMetadataByteCounts has the length of the list, then the length of each member.
+/// Looks for labels of several slices or colour tables of several channels in ImageJ's metadata. The metadata begins with a list:
+/// each kind of item, and the number of items of that kind. The items follow. IJMetadataByteCounts has the length of the list,
+/// then the length of each item.
 fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
     const KINDS: [(u64, &str); 2] = [(0x6c61_626c, "labels of slices"), (0x6c75_7473, "colour tables of channels")];
     let Some(entry) = page.entries(IJ_METADATA).next() else { return Ok(None) };
@@ -135,7 +137,7 @@ fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
         }
         members += count;
     }
-    // Otherwise the list could be longer than its stated length.
+    // Without this check, a list that is longer than its stated length would go unnoticed.
     if !rest.is_empty() || lengths.len() as u64 != 1 + members {
         return Err(inconsistent(&format!("with {members} parts and {} lengths", lengths.len() - 1)));
     }

@@ -15,8 +15,8 @@ use zerocopy::IntoBytes as _;
 pub struct RadiographReader {
     limits: RadiographLimits,
     decompressor: Decompressor,
-    /// The buffer for files. `image` holds this buffer, or that for unpacked levels, until the next call: this one if the levels
-    /// needed no decoding.
+    /// The buffer for a file's bytes. Until the next call, `image` holds this buffer if the levels needed no decoding, and the
+    /// buffer `levels` otherwise.
     file: Vec<u16>,
     levels: Vec<u16>,
     image: Option<Radiograph>,
@@ -65,7 +65,7 @@ impl RadiographReader {
         Ok(self.image.insert(image))
     }
 
-    /// As [`Self::decode`], but levels that need no decoding stay where they are.
+    /// As [`Self::decode`], but levels that need no decoding are not copied: they stay in `bytes`.
     ///
     /// # Errors
     /// As for [`Self::decode`].

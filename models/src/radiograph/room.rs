@@ -1,5 +1,5 @@
-//! Unreferenced bytes: those that belong to no directory, no value and no image. They may be an image without a directory, which
-//! a writer leaves if it is killed before it writes the directory.
+//! Counts unreferenced bytes: those that belong to no TIFF directory, no value and no image. They may be an image without a
+//! directory, which a writer leaves if it is killed before it writes the directory.
 
 use super::clock::Clock;
 use super::directory::{Directory, Tag};
@@ -9,7 +9,7 @@ use super::pages::Pages;
 
 /// The length of a JPEG preview inside the file.
 const JPEG_LENGTH: Tag = Tag(514, "JPEGInterchangeFormatLength");
-/// The best compression of a plane: by deflate, if all its pixels have one level.
+/// The largest factor by which a plane can be compressed: deflate reaches it if all pixels have the same level.
 const BEST_COMPRESSION: u64 = 1032;
 
 /// The number of unreferenced bytes, and the sizes to compare it with.
@@ -47,14 +47,14 @@ impl Room {
     }
 
     /// Whether the file has enough unreferenced bytes for another plane that its metadata names. A quarter of the image's bytes is
-    /// enough, since the file may be cut off; so is the compressed size of a plane of one level.
+    /// enough, since the file may be cut off. The smallest size to which a plane can be compressed is also enough.
     pub(super) fn has_room_for_named_plane(&self) -> bool {
         let least = self.image.div_ceil(4).min(MIN_HIDDEN_BYTES.max(self.unpacked / BEST_COMPRESSION));
         self.unclaimed >= least
     }
 
-    /// Refuses unreferenced bytes that may be another image although no metadata names one. The limit is half of the image's bytes,
-    /// since another image may be compressed better. A quarter may still be a thumbnail.
+    /// Refuses unreferenced bytes that may be another image although no metadata names one. The limit is half of the image's bytes.
+    /// A higher limit would miss an image that is compressed better. A quarter would be too low, since a thumbnail may be that large.
     ///
     /// # Errors
     /// Unsupported.

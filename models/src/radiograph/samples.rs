@@ -1,4 +1,4 @@
-//! Converts bytes to levels.
+//! Converts a file's unpacked bytes to levels.
 
 use super::directory::ByteOrder;
 
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Packs `levels` bit by bit, in the slow and obvious way.
+    /// Packs `levels` bit by bit, in the slow and simple way.
     fn packed(bits: u32, levels: &[u16]) -> Vec<u8> {
         let stream: Vec<bool> =
             levels.iter().flat_map(|level| (0..bits).rev().map(move |bit| level >> bit & 1 == 1)).collect();

@@ -1,12 +1,12 @@
-//! SCIFIO's text: lines such as `axes=X,Y,Z` and `lengths=80,60,5`, besides ImageJ's keys.
+//! Finds a claim of several planes in SCIFIO's text. It has lines such as `axes=X,Y,Z` and `lengths=80,60,5`, besides ImageJ's.
 
 use super::claim::Planes;
 use super::clock::Clock;
 use super::directory::Tag;
 use super::error::Refusal;
 
-/// The claim of several planes in `text`, the value of `tag`, by its lengths. The lengths of X and Y do not count; without names
-/// of the axes the first two do not count.
+/// The claim of several planes in `text`, the value of `tag`, by its lengths. The lengths of X and Y do not count. If the text
+/// does not name the axes, the first two lengths do not count.
 ///
 /// # Errors
 /// Malformed: a length that is not a number, or not one length per axis. Limit: the time limit has passed.

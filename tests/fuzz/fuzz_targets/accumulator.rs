@@ -1,4 +1,4 @@
-//! Bytes of a native link, partly valid frames, through the accumulator and the links of both sides. The checks are in
+//! Feeds bytes of a native link, some of them valid frames, to the accumulator and to the links of both sides. The checks are in
 //! `../../line/src/fuzz/accumulator.rs`.
 
 #![no_main]

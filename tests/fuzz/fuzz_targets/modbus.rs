@@ -1,5 +1,5 @@
-//! Requests, times and actions of the application through the device's session with Modbus registers. The checks are in
-//! `../../line/src/fuzz/modbus.rs`.
+//! Feeds the device's session behind Modbus registers with requests, with times, and with calls by the program around the session.
+//! The checks are in `../../line/src/fuzz/modbus.rs`.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Any bytes give the parts of a model or an error. Accepted parts are unchanged after writing and reading.
+//! Checks that any bytes give a manifest, a conversion's specification or a policy, or an error. What was accepted is unchanged after
+//! writing and reading.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Any bytes give a radiograph or an error, in bounded time and memory. A reader that has been used before gives the same result,
-//! from the bytes and from a file with them.
+//! Checks that any bytes give a radiograph or an error, in bounded time and memory, and that a reader that has been used before gives
+//! the same result, both from the bytes and from a file with these bytes.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ thread_local! {
     static FILE: PathBuf = std::env::temp_dir().join(format!("cellgate-fuzz-{}.tif", std::process::id()));
 }
 
-/// Small enough for many runs per second. Without a time limit, which would make crashes hard to reproduce.
+/// Limits small enough for many inputs per second. There is no time limit, since it would make crashes hard to reproduce.
 fn limits() -> RadiographLimits {
     RadiographLimits { max_pixels: 1 << 18, max_file_bytes: 1 << 20, max_time: Duration::MAX }
 }

@@ -1,5 +1,5 @@
-//! Frames, times and actions of the application through the device's session on a native link. The checks are in
-//! `../../line/src/fuzz/session.rs`.
+//! Feeds the device's session on a native link with frames, with times, and with calls by the program around the session. The
+//! checks are in `../../line/src/fuzz/session.rs`.
 
 #![no_main]
 

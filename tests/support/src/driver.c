@@ -1,5 +1,5 @@
-// A CUDA driver without a GPU. Memory is the host's, copies are done immediately, kernels are only counted. Any function can be
-// made to fail. It tests how the run-time handles a driver, not what a GPU would do.
+// A CUDA driver that needs no GPU. Its memory is the computer's, copies are done immediately, and launches of kernels are only
+// counted. Any function can be made to fail. With it, tests check how the product handles a driver, not what a GPU would do.
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static int entry(const char *name)
     return at;
 }
 
-// From now on `name` returns `status`; with 0 it works.
+// From now on the function `name` returns `status`. With status 0 it works.
 void pretend_status(const char *name, int status) { functions[entry(name)].status = status; }
 // Returns how often `name` was called.
 int pretend_calls(const char *name) { return functions[entry(name)].calls; }

@@ -1,4 +1,4 @@
-//! A strict reader of Prometheus' text format 0.0.4. It panics on any violation of the format or of the naming conventions.
+//! Reads Prometheus' text format 0.0.4 strictly. It panics on any violation of the format or of the naming conventions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +58,7 @@ impl Page {
         Self(families)
     }
 
-    /// All metrics as the table in the README.
+    /// All metrics as the rows of the table in edge/README.md.
     pub fn table(&self) -> String {
         let rows: String = self.0.iter().map(row).collect();
         format!("| metric | type | labels | meaning |\n|---|---|---|---|\n{rows}")
@@ -77,7 +77,7 @@ impl Page {
     }
 }
 
-/// A row of the README's table. Values of a label follow its name if they are a fixed set.
+/// A metric as a row of that table. The values of a label follow its name if they are a fixed set.
 fn row(family: &Family) -> String {
     let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (label, value) in family.series.iter().flat_map(|series| &series.labels).filter(|(label, _)| *label != "le") {

@@ -1,4 +1,5 @@
-//! A place for journals of tests that do not test syncs: on a disk that others keep busy these tests would miss their deadlines.
+//! Makes folders for journals in memory, for tests that do not test syncs. On a disk that other programs keep busy, these tests would
+//! miss their deadlines.
 
 /// A temporary folder, in memory if the system has /dev/shm.
 pub fn folder_in_memory() -> tempfile::TempDir {

@@ -1,4 +1,4 @@
-//! Models with tiny networks, radiographs of one level, and runs of programs.
+//! Makes models with tiny networks and radiographs of one level, and runs programs.
 
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::digest::Digest;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A level whose naive 8-bit level is 0. [`MIDDLE`] has 114, [`BRIGHT`] 255.
+/// A level that the naive conversion maps to 0. It maps [`MIDDLE`] to 114 and [`BRIGHT`] to 255.
 pub const DARK: u16 = 0;
 /// See [`DARK`].
 pub const MIDDLE: u16 = 114 * 256 + 255;
@@ -31,8 +31,8 @@ pub fn mean_sigmoid(level: u16) -> f32 {
     (1.0 / (1.0 + (-mean).exp())) as f32
 }
 
-/// The contents of a model with this network (of models/tests/fixtures), thresholds 0.3 and 0.7, and one dark golden image with
-/// this score.
+/// The contents of a model with the network `network` of models/tests/fixtures, thresholds 0.3 and 0.7, and one dark golden image
+/// whose expected score is `golden_score`.
 pub fn contents(network: &str, golden_score: f32) -> Contents {
     let digest = Digest::of(b"not a real one");
     Contents {
@@ -69,7 +69,7 @@ pub fn sound_model(folder: &Path) -> PathBuf {
     model(folder, &contents("mean_sigmoid.onnx", mean_sigmoid(DARK)))
 }
 
-/// The bytes of a network. make_tiny_onnx.py beside it documents each network.
+/// The bytes of a network of models/tests/fixtures. make_tiny_onnx.py in that folder documents each network.
 pub fn fixture(name: &str) -> Vec<u8> {
     let path = crate::root().join("models/tests/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -1,17 +1,17 @@
 //! Builds the pretended driver of `driver.c`, sets its answers and reads its counts of calls.
 //!
-//! Each scenario runs in a separate process, since a process keeps the driver that it has loaded, and since the loader's path is
-//! only read at the start of a process.
+//! Each scenario runs in a separate process, since a process keeps the driver that it has loaded, and since the loader's search path
+//! (`LD_LIBRARY_PATH`) is only read at the start of a process.
 #![expect(unsafe_code, reason = "calls the pretended driver")]
 
 use std::ffi::{CString, c_char, c_int};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The variable that names the driver for the run-time.
+/// The environment variable that names the driver's file.
 const CUDA_ENV: &str = "CELLGATE_CUDA";
 
-/// The functions that the run-time lists as those that it calls.
+/// The driver's functions that the product calls, from the list in its source code.
 pub fn listed() -> Vec<&'static str> {
     let source = include_str!("../../../edge/src/convert/cuda/driver.rs");
     let (_, list) = source.split_once("const FUNCTIONS").expect("the list");
@@ -19,7 +19,7 @@ pub fn listed() -> Vec<&'static str> {
     names.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name).chain(["cuDriverGetVersion"]).collect()
 }
 
-/// Builds the driver in `folder` with only these functions, under both of its usual names.
+/// Builds the driver in `folder` with only the functions `functions`, under both of the driver's usual file names.
 pub fn build(folder: &Path, functions: &[&str]) -> PathBuf {
     let (library, exports) = (folder.join("libcuda.so.1"), folder.join("exports"));
     std::fs::write(&exports, format!("{{ global: pretend_*; {}; local: *; }};", functions.join("; "))).unwrap();

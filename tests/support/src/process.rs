@@ -1,4 +1,4 @@
-//! Processes, as the kernel reports them.
+//! Finds out about processes from the Linux kernel's /proc.
 
 use rustix::process::Pid;
 use std::fs;
@@ -20,7 +20,7 @@ pub fn has_ended(process: Pid) -> bool {
     status.map_or(true, |status| status.contains(") Z"))
 }
 
-/// Waits until the process has ended, at most for `most`.
+/// Waits until the process has ended, but not longer than `most`.
 pub fn wait_for_end(process: Pid, most: Duration) {
     let start = Instant::now();
     while !has_ended(process) {

@@ -40,7 +40,7 @@ pub fn stdout_of(name: &str, arguments: &[&str], status: i32) -> Result<String> 
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Runs a script of `tests/oracle` with the Python of `.venv`, or the one that `CELLGATE_PYTHON` names. Returns its stdout.
+/// Runs a script of `tests/oracle` with the Python that `CELLGATE_PYTHON` names, otherwise with that of `.venv`. Returns its stdout.
 ///
 /// # Errors
 /// Python is missing, or the script fails; the error then contains its output.

@@ -1,9 +1,9 @@
-//! A message for tests that can't run on this machine.
+//! Prints a message for tests that can't run on this machine.
 
 use std::io::Write as _;
 
-/// Prints that the running test, or a part of it, is skipped, and why. `cargo test` captures `println!` of tests that pass. This
-/// writes to stderr directly, so that the line is always visible.
+/// Prints that the running test, or some of its checks, are skipped, and why. `cargo test` captures `println!` of tests that pass.
+/// This function writes to stderr directly, so that the line is always visible.
 pub fn skipped(why: &str) {
     let thread = std::thread::current();
     let why = why.lines().map(str::trim).collect::<Vec<_>>().join(" ");

@@ -1,4 +1,4 @@
-//! The output of a program as text for a snapshot.
+//! Turns the output of a program into text for a snapshot.
 
 use std::path::Path;
 use std::process::Output;

@@ -1,9 +1,9 @@
-//! The input pixels of each output pixel along one axis, and their weights.
+//! Computes which input pixels each output pixel has along one axis, and their weights.
 
-/// Fractional bits of a weight: 32, less 8 for the level and 2 in reserve, as in Pillow.
+/// Fractional bits of a weight, as in Pillow: of 32 bits, 8 are for the level and 2 are a reserve.
 pub(super) const WEIGHT_BITS: u32 = 22;
 
-/// The weights along one axis: each output pixel is the sum of [`Axis::taps`] neighbouring input pixels.
+/// The weights along one axis: each output pixel is the weighted sum of [`Axis::taps`] neighbouring input pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
     taps: usize,
@@ -11,12 +11,12 @@ pub struct Axis {
     weights: Vec<u32>,
 }
 
-/// One output pixel: its first input pixel and the weights from there on, with 22 fractional bits.
+/// What one output pixel is computed from: its first input pixel, and the weights of that pixel and the following ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Window<'a> {
     /// The first input pixel.
     pub first: usize,
-    /// The weights from there on.
+    /// The weights, with 22 fractional bits, of the first input pixel and those that follow it.
     pub weights: &'a [u32],
 }
 

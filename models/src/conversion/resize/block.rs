@@ -1,4 +1,4 @@
-//! Blocks of 16 x 16 levels: the unit of work of both passes.
+//! Sums and transposes blocks of 16 x 16 levels, the unit of work of both passes.
 
 use super::sample::Sample;
 

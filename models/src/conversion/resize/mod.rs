@@ -1,8 +1,8 @@
 //! Bilinear resizing with antialiasing, bit-exact with Pillow's `Image.resize(size, BILINEAR)` on 8-bit grey levels.
 //!
-//! Two passes in integer arithmetic, one along the rows and one along the columns, each rounded to whole levels. Rows are processed
-//! in blocks of 16, which the pass along the rows stores column by column. So both passes are sums of neighbouring groups of 16
-//! levels, which the compiler turns into vector instructions for any size and processor.
+//! There are two passes in integer arithmetic, one along the rows and one along the columns. The result of each is rounded to whole
+//! levels. Rows are processed in blocks of 16, which the pass along the rows stores column by column. So both passes are sums of
+//! neighbouring groups of 16 levels, which the compiler turns into vector instructions for any size and processor.
 
 mod axis;
 mod block;
@@ -31,12 +31,12 @@ pub(super) struct Resizer<S> {
     recent: RecentRows<S>,
     /// 16 rows, the input of the pass along the rows.
     block: Vec<Group<S>>,
-    /// Rows of the output, 16 or 1 at a time.
+    /// Rows of the output: 16 at a time if the pass along the rows is the last one, otherwise one.
     output: Vec<Group<S>>,
 }
 
 impl<S: Sample> Resizer<S> {
-    /// Weights and buffers for images of size `from`. No side of either size may be 0.
+    /// A resizer from size `from` to size `to`. No side of either size may be 0.
     pub(super) fn new(from: Size, to: Size) -> Self {
         let narrow = Narrow::new(from.width, to.width);
         let columns = Axis::new(from.height, to.height);
@@ -57,7 +57,7 @@ impl<S: Sample> Resizer<S> {
         (self.from, self.to)
     }
 
-    /// Resizes the image whose levels are `level` of each pixel. Passes each row of the output to `sink`, from the top.
+    /// Resizes an image. `level` returns the level of a pixel. Each row of the output is passed to `sink`, from the top.
     pub(super) fn run<P: Copy>(&mut self, pixels: &[P], level: impl Fn(P) -> S + Copy, sink: impl FnMut(usize, &[S])) {
         self.recent.clear();
         let rows = Rows { pixels, width: self.from.width as usize, level };
@@ -80,7 +80,7 @@ impl<S: Sample> Resizer<S> {
             while self.recent.end() < window.end() {
                 let first = self.recent.end();
                 for (lane, levels) in self.block.chunks_exact_mut(row_groups).enumerate() {
-                    // Below the image the last row is repeated. The result of these rows is not used.
+                    // In a block that reaches below the image, the last row is repeated. The result of the repeated rows is not used.
                     rows.write((first + lane).min(height - 1), levels);
                 }
                 self.narrow.run(&self.block, self.recent.room_for(LANES, window.first));
@@ -115,9 +115,9 @@ impl<S: Sample> Resizer<S> {
     }
 }
 
-/// Whether the pass along the columns comes first, which changes the roundings. It does if the height loses more than twice as
-/// many pixels as the width. Pillow does so from version 13 on, as a comparison over thousands of sizes showed; before, the pass
-/// along the rows always came first. The result for the paper's size is the same either way.
+/// Whether the pass along the columns comes first, which changes the roundings. It comes first if the height loses more than twice
+/// as many pixels as the width. Pillow has this rule from version 13 on, as a comparison over thousands of sizes showed. In earlier
+/// versions the pass along the rows always came first. The result for the paper's size is the same either way.
 #[must_use]
 pub fn columns_first(from: Size, to: Size) -> bool {
     let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);

@@ -1,4 +1,4 @@
-//! The two passes: along the rows, and along the columns.
+//! Runs the two passes of a resize: along the rows, and along the columns.
 
 use super::axis::Axis;
 use super::block::{Group, LANES, groups, transpose, weighted_sum, weighted_sum_of_many};
@@ -8,8 +8,9 @@ use super::{Loop, Sample, run_wide};
 #[derive(Debug)]
 pub(super) struct Narrow<S> {
     axis: Axis,
-    /// The rows column by column, before and after the pass.
+    /// The 16 rows column by column, before the pass: a group has 16 levels of one column.
     before: Vec<Group<S>>,
+    /// The 16 rows column by column, after the pass.
     after: Vec<Group<S>>,
 }
 
@@ -59,7 +60,7 @@ impl<S: Sample> Loop for NarrowBlock<'_, S> {
     }
 }
 
-/// For a number of taps that is known at compile time, so that the loop over them is unrolled.
+/// The pass for a number of taps that is known at compile time, so that the loop over the taps is unrolled.
 #[inline(always)]
 fn narrow_few<S: Sample, const TAPS: usize>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S>]) {
     for (column, window) in after.iter_mut().zip(axis.windows()) {

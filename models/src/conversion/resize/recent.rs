@@ -1,9 +1,9 @@
-//! The most recent rows between the two passes.
+//! Keeps the rows that the second pass still needs from the first pass.
 
 use super::Sample;
 use super::block::{Group, LANES, groups};
 
-/// Blocks of rows that fit beyond the needed ones, so that rows are rarely moved.
+/// Blocks of rows for which there is room besides the needed rows, so that rows are rarely moved.
 const SPARE_BLOCKS: usize = 4;
 
 /// Consecutive rows of an image. New rows replace the oldest ones.
@@ -18,7 +18,7 @@ pub(super) struct RecentRows<S> {
 }
 
 impl<S: Sample> RecentRows<S> {
-    /// For rows of `width` levels, of which `needed` are read together.
+    /// Room for rows of `width` levels. `needed` is the number of rows that are read together.
     pub(super) fn new(width: u32, needed: usize) -> Self {
         let groups = groups(width);
         let rows = vec![[S::default(); LANES]; (needed + SPARE_BLOCKS * LANES) * groups];

@@ -1,4 +1,4 @@
-//! The kinds of levels that can be resized.
+//! The arithmetic of the two kinds of levels that can be resized: 8-bit and 16-bit.
 
 use super::axis::WEIGHT_BITS;
 
