@@ -9,7 +9,7 @@ use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::gate::GateDecision;
 use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::reason::Role;
-use cellgate_protocol::session::plc::Outcome;
+use cellgate_protocol::session::plc::PartEnd;
 use clap::builder::TypedValueParser as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -173,8 +173,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(summary.by_gate > 0)))
 }
 
-fn print(output: &mut impl Write, outcome: &Outcome, json: bool) -> io::Result<()> {
-    let Outcome { part_id, decision, elapsed_ms, claim, .. } = outcome;
+fn print(output: &mut impl Write, outcome: &PartEnd, json: bool) -> io::Result<()> {
+    let PartEnd { part_id, decision, elapsed_ms, claim, .. } = outcome;
     let (verdict, reason) = words(decision);
     let said = claim.map(|claim| claim.code.verdict().name());
     if json {
@@ -197,7 +197,7 @@ fn words(decision: &GateDecision) -> (&'static str, String) {
 }
 
 impl Summary {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, outcome: &PartEnd) {
         match outcome.decision {
             GateDecision::Pass => self.passed += 1,
             GateDecision::Review(_) => self.reviewed += 1,

@@ -12,7 +12,7 @@ pub use scanner::{Scanner, ScannerError};
 use crate::serial::{Happened, SerialPort};
 use cellgate_protocol::limits::ALLOWED_MODELS;
 use cellgate_protocol::link::plc::Ends;
-use cellgate_protocol::session::plc::{Outcome, PlcEvent, PlcSession, PlcSessionConfig};
+use cellgate_protocol::session::plc::{PartEnd, PlcEvent, PlcSession, PlcSessionConfig};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -62,7 +62,7 @@ pub enum SimError {
 pub async fn run(
     options: &SimulatorOptions,
     mut scan: impl FnMut(u64) -> Result<(), ScannerError>,
-    mut decided: impl FnMut(&Outcome),
+    mut decided: impl FnMut(&PartEnd),
 ) -> Result<(), SimError> {
     let found = options.models.len();
     if found > ALLOWED_MODELS {

@@ -9,7 +9,7 @@ use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::link::plc::Ends;
 use cellgate_protocol::modbus::unit::Unit;
-use cellgate_protocol::session::plc::{Outcome, PlcEvent, PlcSession, PlcSessionConfig};
+use cellgate_protocol::session::plc::{PartEnd, PlcEvent, PlcSession, PlcSessionConfig};
 use cellgate_protocol::session::repeat::first_wait_ms;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -33,7 +33,7 @@ pub(crate) struct Seen {
     /// The parts that the device answered BUSY for.
     pub(crate) accepted: Vec<u64>,
     /// The outcomes of the parts, each with the time of the decision.
-    pub(crate) outcomes: Vec<(Instant, Outcome)>,
+    pub(crate) outcomes: Vec<(Instant, PartEnd)>,
 }
 
 impl Seen {
@@ -136,7 +136,7 @@ impl Plc {
     }
 
     /// Waits for the outcome of a part.
-    pub(crate) fn outcome(&self, id: u64) -> (Instant, Outcome) {
+    pub(crate) fn outcome(&self, id: u64) -> (Instant, PartEnd) {
         let mut found = None;
         wait_for("the part's outcome", || {
             let seen = self.seen.lock().unwrap();

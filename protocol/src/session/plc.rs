@@ -1,4 +1,4 @@
-//! The PLC's side: sends triggers, receives verdicts, applies the gate. Every part ends with exactly one [`Outcome`].
+//! The PLC's side: sends triggers, receives verdicts, applies the gate. Every part ends with exactly one [`PartEnd`].
 
 use super::repeat::Repeat;
 use crate::{
@@ -24,7 +24,7 @@ pub struct PlcSessionConfig {
 
 /// How a part ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
+pub struct PartEnd {
     /// The part's number.
     pub part_id: u64,
     /// The nonce of the part's trigger.
@@ -48,7 +48,7 @@ pub enum PlcEvent {
         part_id: u64,
     },
     /// The part ended: open the gate or keep it shut.
-    Decided(Outcome),
+    Decided(PartEnd),
     /// A record of a part that is not, or no longer, in front of the gate.
     Information(Record),
 }
@@ -302,7 +302,7 @@ impl PlcSession {
             let OpenPart { part_id, nonce, .. } = part;
             let elapsed_ms = part.elapsed_ms(now_ms);
             let boot_epoch = self.device.map(|device| device.boot_epoch);
-            let outcome = Outcome { part_id, nonce, decision, claim, boot_epoch, elapsed_ms };
+            let outcome = PartEnd { part_id, nonce, decision, claim, boot_epoch, elapsed_ms };
             if self.events.is_full() {
                 self.events.pop_front();
             }

@@ -16,7 +16,7 @@ use cellgate_protocol::{
         snapshot::{ModbusSnapshot, SnapshotRegisters},
     },
     reason::ReasonCode,
-    session::plc::{Outcome, PlcEvent, PlcSession, PlcSessionConfig},
+    session::plc::{PartEnd, PlcEvent, PlcSession, PlcSessionConfig},
     state::Status,
 };
 
@@ -134,7 +134,7 @@ impl Bench {
         self.plc.session().trigger(self.now_ms, part_id, NONCE, 1_000).unwrap();
     }
 
-    fn decided(&mut self) -> Option<Outcome> {
+    fn decided(&mut self) -> Option<PartEnd> {
         self.next_request();
         self.events.iter().find_map(|event| match event {
             PlcEvent::Decided(outcome) => Some(*outcome),
