@@ -8,8 +8,8 @@ use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogra
 use cellgate_models::radiograph;
 use rayon::prelude::*;
 
-/// The statistics of a data set's levels that the conversions need. Each image is read once. If no method needs statistics
-/// of several images, no image is read.
+/// The statistics of a data set's levels that the conversions need. Each image is read once. If no method needs
+/// statistics of several images, no image is read.
 #[derive(Debug, Clone)]
 pub struct LevelStatistics {
     /// The 0.01th and 99.99th percentile of each part's levels.

@@ -1,5 +1,5 @@
-//! Cross-validates fold by fold and writes the results. Each finished fold is saved to its own file, so a cross-validation
-//! that was killed can be continued.
+//! Cross-validates fold by fold and writes the results. Each finished fold is saved to its own file, so a
+//! cross-validation that was killed can be continued.
 
 use super::feasibility;
 use super::{
@@ -56,8 +56,8 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
                     expected: "expected a configuration of this version; name another folder with --out",
                     found: error.to_string(),
                 })?;
-            // The number of leaks follows from the data set, whose digest is compared, so a different number is no difference.
-            // An earlier version of the program did not count leaks.
+            // The number of leaks follows from the data set, whose digest is compared, so a different number is no
+            // difference. An earlier version of the program did not count leaks.
             let was_counted = std::mem::replace(&mut there.leaks, config.leaks) == config.leaks;
             if let Some(difference) = config.difference(&there)? {
                 return Err(CrossvalError::OtherResults { out: out.to_owned(), difference });
@@ -72,7 +72,8 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
     }
 }
 
-/// Runs the folds of one method. Keeps the features of the last conversion, because most folds have the same conversion.
+/// Runs the folds of one method. Keeps the features of the last conversion, because most folds have the same
+/// conversion.
 struct MethodRun<'a> {
     inputs: &'a CrossvalInputs<'a>,
     method: Method,

@@ -14,8 +14,8 @@ pub(super) struct Calibration {
 }
 
 impl Calibration {
-    /// Fits a calibration to `scored`. A calibrated score estimates the probability that the part is abnormal, for a data
-    /// set with as many abnormal as normal parts.
+    /// Fits a calibration to `scored`. A calibrated score estimates the probability that the part is abnormal, for a
+    /// data set with as many abnormal as normal parts.
     ///
     /// # Errors
     /// `scored` has one class only, or libtorch fails.
@@ -27,8 +27,8 @@ impl Calibration {
         let (targets, weights) = (Tensor::f_from_slice(&targets)?, Tensor::f_from_slice(&weights)?);
         let theta = linear::newton(&design, &targets, &weights, 1e-6)?;
         let (slope, offset) = (theta.double_value(&[0]), theta.double_value(&[1]));
-        // If the scores rank the classes the wrong way round, they stay unchanged. A negative slope would turn the ranking
-        // and so hide the defect of the head.
+        // If the scores rank the classes the wrong way round, they stay unchanged. A negative slope would turn the
+        // ranking and so hide the defect of the head.
         Ok(if slope > 0.0 { Self { slope, offset } } else { Self { slope: 1.0, offset: 0.0 } })
     }
 

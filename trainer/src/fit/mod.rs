@@ -91,8 +91,8 @@ impl Recipe {
     }
 
     /// As [`Self::fit`], and also returns the out-of-fold scores of the training parts, in the order of the parts.
-    /// Thresholds are chosen from these scores, and the scores show how good the head is on new bundles. The score of a part
-    /// is NaN if the bundles other than the part's own have one class only.
+    /// Thresholds are chosen from these scores, and the scores show how good the head is on new bundles. The score of a
+    /// part is NaN if the bundles other than the part's own have one class only.
     ///
     /// # Errors
     /// As [`Self::head`].

@@ -5,8 +5,9 @@ use crate::network::Head;
 use crate::stats::Scored;
 use rayon::prelude::*;
 
-/// The out-of-fold score of each part of `training`, in order. `train` trains a head on the set that it is given. The score
-/// of a part is NaN if the bundles other than the part's own have one class only. The folds are spread over all cores.
+/// The out-of-fold score of each part of `training`, in order. `train` trains a head on the set that it is given. The
+/// score of a part is NaN if the bundles other than the part's own have one class only. The folds are spread over all
+/// cores.
 ///
 /// # Errors
 /// The errors of `train`.
@@ -14,8 +15,8 @@ pub(super) fn out_of_fold(
     training: &TrainingSet<'_>,
     train: impl Fn(&TrainingSet<'_>) -> Result<Head, FitError> + Sync,
 ) -> Result<Vec<Scored>, FitError> {
-    // Training several heads at a time, with one libtorch thread each, keeps the cores busier than training one head at a
-    // time with several threads.
+    // Training several heads at a time, with one libtorch thread each, keeps the cores busier than training one head at
+    // a time with several threads.
     let threads = tch::get_num_threads();
     let folds: Result<Vec<_>, FitError> = training
         .leave_one_bundle_out()

@@ -1,6 +1,6 @@
-//! The paper's recipe (section 2.4). The head begins with ResNet-34's own last layer, 512 -> 1000, whose weights training
-//! starts from. Fully connected layers with 512, 256 and 2 outputs and a softmax follow. The loss is cross-entropy. Every
-//! image is flipped at random in each epoch.
+//! The paper's recipe (section 2.4). The head begins with ResNet-34's own last layer, 512 -> 1000, whose weights
+//! training starts from. Fully connected layers with 512, 256 and 2 outputs and a softmax follow. The loss is
+//! cross-entropy. Every image is flipped at random in each epoch.
 
 use super::{FitError, TrainingSet};
 use crate::dataset::Label;
@@ -49,11 +49,11 @@ impl Default for PaperRecipe {
 }
 
 impl PaperRecipe {
-    /// Trains a head on the mean of the frozen backbone's last stage. The optimizer is Adam, and ReLU is between the layers;
-    /// the paper names neither an optimizer nor an activation.
+    /// Trains a head on the mean of the frozen backbone's last stage. The optimizer is Adam, and ReLU is between the
+    /// layers; the paper names neither an optimizer nor an activation.
     ///
-    /// The batch normalisations are frozen, so an image has exactly four feature vectors, one for each flip. Choosing one
-    /// of these vectors at random gives the same result as flipping the image at random and running the network.
+    /// The batch normalisations are frozen, so an image has exactly four feature vectors, one for each flip. Choosing
+    /// one of these vectors at random gives the same result as flipping the image at random and running the network.
     ///
     /// # Errors
     /// The training set is empty, or libtorch fails.
@@ -102,8 +102,8 @@ fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor, FitE
     Ok(Tensor::f_from_slice(&values)?.f_view(shape)?)
 }
 
-/// The initial layers of the head. The first is the backbone's own last layer. The other layers are initialised as PyTorch
-/// does it: uniformly between -1/sqrt(inputs) and 1/sqrt(inputs).
+/// The initial layers of the head. The first is the backbone's own last layer. The other layers are initialised as
+/// PyTorch does it: uniformly between -1/sqrt(inputs) and 1/sqrt(inputs).
 fn layers(root: &nn::Path<'_>, classifier: &Classifier, random: &mut ChaCha8Rng) -> Result<Vec<nn::Linear>, FitError> {
     let mut inputs = 512;
     let mut layers = Vec::new();

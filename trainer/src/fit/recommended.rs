@@ -31,8 +31,8 @@ impl Default for RecommendedRecipe {
 /// One linear scorer of the ensemble.
 struct Member {
     blocks: &'static [Block],
-    /// Whether the scorer takes signed square roots of the features first. This is usual for features that are products,
-    /// such as covariances.
+    /// Whether the scorer takes signed square roots of the features first. This is usual for features that are
+    /// products, such as covariances.
     is_rooted: bool,
 }
 

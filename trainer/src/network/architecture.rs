@@ -1,5 +1,5 @@
-//! Lists the layers of ResNet-34 with torchvision's names, as data. The code for the weights, for libtorch and for ONNX uses
-//! this list.
+//! Lists the layers of ResNet-34 with torchvision's names, as data. The code for the weights, for libtorch and for ONNX
+//! uses this list.
 //!
 //! Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015, table 1. Names as in torchvision.
 
@@ -30,8 +30,8 @@ pub(crate) struct ConvSpec {
 }
 
 impl ConvSpec {
-    /// Number of rows or columns of zeros that are added on each of the four sides. With this padding, a stride of 1 keeps
-    /// the size.
+    /// Number of rows or columns of zeros that are added on each of the four sides. With this padding, a stride of 1
+    /// keeps the size.
     pub(crate) fn padding(&self) -> i64 {
         self.kernel / 2
     }
@@ -86,7 +86,8 @@ pub(crate) fn convolutions() -> Vec<ConvSpec> {
     std::iter::once(stem()).chain(inner).collect()
 }
 
-/// Names and shapes of all tensors that a weights file must hold. The last layer (`fc`) may be missing, so it is not listed.
+/// Names and shapes of all tensors that a weights file must hold. The last layer (`fc`) may be missing, so it is not
+/// listed.
 pub(crate) fn tensors() -> Vec<(String, Vec<i64>)> {
     let mut tensors = Vec::new();
     for conv in convolutions() {

@@ -1,4 +1,5 @@
-//! The backbone: computes the features of an image with ResNet-34, on the CPU or a GPU, and knows the digest of its weights.
+//! The backbone: computes the features of an image with ResNet-34, on the CPU or a GPU, and knows the digest of its
+//! weights.
 
 use super::pooling::Block;
 use super::resnet34::ResNet34;
@@ -11,9 +12,9 @@ use tch::{Device, Kind, TchError, Tensor};
 /// both ways.
 pub const VARIANTS: usize = 4;
 
-/// Largest image, in pixels, whose four variants run through the network together. The variants of a larger image run one
-/// after the other. This limits memory: four variants of 2000 x 1000 take about 3 GB. The choice depends only on the size
-/// of the image, so results do not depend on the machine's memory.
+/// Largest image, in pixels, whose four variants run through the network together. The variants of a larger image run
+/// one after the other. This limits memory: four variants of 2000 x 1000 take about 3 GB. The choice depends only on
+/// the size of the image, so results do not depend on the machine's memory.
 const MAX_PIXELS_TOGETHER: i64 = 4_000_000;
 
 /// A frozen ResNet-34 that computes pooled features.

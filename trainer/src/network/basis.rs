@@ -11,10 +11,10 @@ pub(crate) const RANK: i64 = 32;
 
 /// The basis: [`RANK`] x [`CHANNELS`], f32 on the CPU, with orthonormal rows.
 ///
-/// Its rows are the right singular vectors, largest first, of the matrix of all weights that stage 4 applies to stage 3.
-/// These are the weights of the convolutions `layer4.0.conv1` and `layer4.0.downsample.0`, with one matrix row for each
-/// output and each position in the filter. The basis depends only on the backbone, not on any image. Features can therefore be computed once and shared
-/// by all folds.
+/// Its rows are the right singular vectors, largest first, of a matrix: all weights that stage 4 applies to stage 3, in
+/// the convolutions `layer4.0.conv1` and `layer4.0.downsample.0`. The matrix has one row for each output and each
+/// position in the filter. The basis depends only on the backbone, not on any image. Features can therefore be computed
+/// once and shared by all folds.
 ///
 /// The negative of a singular vector is a singular vector too. Of the two, the one whose largest entry by magnitude is
 /// positive is taken, so that all machines find the same basis up to rounding.

@@ -36,8 +36,8 @@ pub enum DeviceError {
 
 /// The device called `name`. `cuda` is the first GPU.
 ///
-/// If `name` is that of a GPU, this function opens libtorch's CUDA library. It must therefore be called before any tensor is
-/// created.
+/// If `name` is that of a GPU, this function opens libtorch's CUDA library. It must therefore be called before any
+/// tensor is created.
 ///
 /// # Errors
 /// [`DeviceError`]: the name is not that of a device, or libtorch does not find this GPU.

@@ -18,8 +18,8 @@ pub enum Pool {
     Covariance,
 }
 
-/// A section of a feature vector: one stage of the backbone, pooled in one way. A feature vector is the concatenation of its
-/// blocks.
+/// A section of a feature vector: one stage of the backbone, pooled in one way. A feature vector is the concatenation
+/// of its blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {

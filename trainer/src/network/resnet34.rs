@@ -31,7 +31,8 @@ impl FoldedConv {
         })
     }
 
-    /// The convolution of `x`. cuDNN must use deterministic algorithms and no TF32, which would lose three decimal digits.
+    /// The convolution of `x`. cuDNN must use deterministic algorithms and no TF32, which would lose three decimal
+    /// digits.
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         const DETERMINISTIC: bool = true;
         const CUDNN: bool = true;
@@ -114,8 +115,9 @@ impl ResNet34 {
         self.store.device()
     }
 
-    /// The maps of the first `stages` stages (1..=4). `images` are N x 3 x H x W normalised images on the CPU or GPU that
-    /// holds the weights. The maps are N x C x H/s x W/s, with sizes rounded up, C = 64, 128, 256, 512 and s = 4, 8, 16, 32.
+    /// The maps of the first `stages` stages (1..=4). `images` are N x 3 x H x W normalised images on the CPU or GPU
+    /// that holds the weights. The maps are N x C x H/s x W/s, with sizes rounded up, C = 64, 128, 256, 512 and s = 4,
+    /// 8, 16, 32.
     ///
     /// # Errors
     /// `images` has another shape, or libtorch fails.

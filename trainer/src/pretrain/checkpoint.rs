@@ -42,7 +42,8 @@ pub(super) struct Row {
 pub(super) struct State {
     format: u32,
     pub(super) config: PretrainConfig,
-    /// Number of batches trained on. The stream counts its batches from 0, so this is also the number of the next batch.
+    /// Number of batches trained on. The stream counts its batches from 0, so this is also the number of the next
+    /// batch.
     pub(super) steps: u64,
     /// Time spent from the first batch on, in seconds. Interruptions do not count.
     pub(super) seconds: f64,

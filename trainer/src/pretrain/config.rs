@@ -1,4 +1,4 @@
-//! The settings of a pre-training.
+//! Declares the settings of a pre-training.
 
 use cellgate_models::conversion::Size;
 use serde::{Deserialize, Serialize};
@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tch::Device;
 
-/// The settings that decide, together with the budget, which weights a pre-training gives. A pre-training is only continued
-/// with the same settings; the budget may differ.
+/// The settings that decide, together with the budget, which weights a pre-training gives. A pre-training is only
+/// continued with the same settings; the budget may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {

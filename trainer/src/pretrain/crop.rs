@@ -7,7 +7,8 @@ use cellgate_models::radiograph::Radiograph;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// The zoom of a conversion in use: it resizes an electrode of about 1145 x 2072 pixels (width x height) to 1000 x 2000.
+/// The zoom of a conversion in use: it resizes an electrode of about 1145 x 2072 pixels (width x height) to
+/// 1000 x 2000.
 const ZOOM_X: f32 = 1000.0 / 1145.0;
 const ZOOM_Y: f32 = 2000.0 / 2072.0;
 /// Smallest and largest random factor on [`ZOOM_X`] and [`ZOOM_Y`].
@@ -19,8 +20,8 @@ const GLOBAL_HI: (f32, f32) = (2700.0, 3100.0);
 const LOCAL_JITTER: f32 = 0.05;
 /// Share of crops that are placed on an anomaly.
 const AIMED_SHARE: f64 = 0.6;
-/// Smallest visible area of an anomaly, in pixels of the crop. If a crop shows less of an anomaly than that, the anomaly is
-/// neither clearly present nor absent, so its kind is left out of the loss of this crop's severities.
+/// Smallest visible area of an anomaly, in pixels of the crop. If a crop shows less of an anomaly than that, the
+/// anomaly is neither clearly present nor absent, so its kind is left out of the loss of this crop's severities.
 const VISIBLE_PX: f32 = 16.0;
 /// Side of a map's cell in pixels, for the maps of stages 3 and 4. It is the stride of the stage.
 pub(super) const CELLS: [u32; 2] = [16, 32];
@@ -29,13 +30,14 @@ pub(super) const CELLS: [u32; 2] = [16, 32];
 pub(super) struct Crop {
     /// Three channels of 8-bit levels, channel by channel, row by row.
     pub(super) levels: Vec<u8>,
-    /// One map per kind of anomaly for each of [`CELLS`], kind by kind and row by row. A value is the area of the anomaly in
-    /// the cell divided by the cell's side, at most 1. A line of one pixel width through the whole cell therefore gives 1.
+    /// One map per kind of anomaly for each of [`CELLS`], kind by kind and row by row. A value is the area of the
+    /// anomaly in the cell divided by the cell's side, at most 1. A line of one pixel width through the whole cell
+    /// therefore gives 1.
     pub(super) maps: [Vec<f32>; 2],
     /// The severity of each kind in the crop; 0 if it is absent.
     pub(super) severities: [f32; KINDS],
-    /// 0 for kinds of which the crop shows less than [`VISIBLE_PX`], but not nothing; 1 for all other kinds. A kind with 0
-    /// does not count in the loss of the severities.
+    /// 0 for kinds of which the crop shows less than [`VISIBLE_PX`], but not nothing; 1 for all other kinds. A kind
+    /// with 0 does not count in the loss of the severities.
     pub(super) asked: [f32; KINDS],
     /// Thickness, mottle and the logarithm of the grain size, each scaled to about -1..1.
     pub(super) style: [f32; STYLES],
@@ -158,8 +160,8 @@ fn aim(sample: &Sample, random: &mut ChaCha8Rng) -> Option<(u32, u32)> {
     Some((place % sample.radiograph.width(), place / sample.radiograph.width()))
 }
 
-/// The levels of the window in three channels, resized to `size`. The conversion is drawn at random from the paper's four:
-/// global, local, mixed and naive.
+/// The levels of the window in three channels, resized to `size`. The conversion is drawn at random from the paper's
+/// four: global, local, mixed and naive.
 fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng) -> Result<Vec<u8>, PretrainError> {
     let image = &sample.radiograph;
     let rows = window.top..window.top + window.height;
@@ -222,8 +224,8 @@ mod tests {
             asked: [1.0; KINDS],
             style: [0.0; STYLES],
         };
-        // The window has 128 x 128 pixels at (10, 20) in an image of 200 x 200. It becomes a crop of 64 x 64, so rows 66 and
-        // 67 of the window (86 and 87 of the image) become row 33 of the crop.
+        // The window has 128 x 128 pixels at (10, 20) in an image of 200 x 200. It becomes a crop of 64 x 64, so rows
+        // 66 and 67 of the window (86 and 87 of the image) become row 33 of the crop.
         let mut mask = vec![0; 200 * 200];
         for row in [86, 87] {
             mask[row * 200 + 10..row * 200 + 138].fill(255);

@@ -1,5 +1,5 @@
-//! Computes figures on held-out electrodes. These are rendered with another seed than the training's electrodes, so they
-//! come from other bundles and another detector.
+//! Computes figures on held-out electrodes. These are rendered with another seed than the training's electrodes, so
+//! they come from other bundles and another detector.
 
 use super::PretrainError;
 use super::loss::{loss, normalised};
@@ -25,11 +25,12 @@ pub struct Figures {
     pub step: u64,
     /// The mean of the loss over the held-out batches.
     pub loss: f64,
-    /// How well the map of stage 4 separates cells of 32 x 32 pixels that show a kind of anomaly from cells without this
-    /// kind: AUROC, mean over the kinds.
+    /// How well the map of stage 4 separates cells of 32 x 32 pixels that show a kind of anomaly from cells without
+    /// this kind: AUROC, mean over the kinds.
     pub cells_auroc: f64,
-    /// How well the severities that are computed from the means of stages 3 and 4 separate crops that show a kind of anomaly
-    /// from crops without this kind: AUROC, mean over the kinds. Anomalies too weak to make a part abnormal do not count.
+    /// How well the severities that are computed from the means of stages 3 and 4 separate crops that show a kind of
+    /// anomaly from crops without this kind: AUROC, mean over the kinds. Anomalies too weak to make a part abnormal do
+    /// not count.
     pub crops_auroc: f64,
     /// Share of crops whose coating method and direction are recognised. Guessing gives one in eight.
     pub coating_accuracy: f64,
@@ -66,7 +67,8 @@ impl HeldOut {
             crops += answers.coatings.size1()?;
             for kind in 0..KINDS {
                 let (output, truth) = (column(&outputs.maps[1], kind)?, column(&answers.maps[1], kind)?);
-                // A cell with a value between 0 and 0.5 is left out: it is neither clearly with nor without the anomaly.
+                // A cell with a value between 0 and 0.5 is left out: it is neither clearly with nor without the
+                // anomaly.
                 of_cells[kind].extend(output.iter().zip(&truth).filter_map(|(output, truth)| match truth {
                     0.0 => Some(scored(*output, false)),
                     0.5.. => Some(scored(*output, true)),

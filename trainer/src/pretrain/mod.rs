@@ -21,8 +21,8 @@
 //! - the severity of each kind of anomaly in the crop;
 //! - coating method, direction, thickness and mottle of the bundle.
 //!
-//! The maps give hundreds of targets per crop, so a few hours on a CPU suffice. The heads are dropped after the training;
-//! they are not the head that `train` makes later.
+//! The maps give hundreds of targets per crop, so a few hours on a CPU suffice. The heads are dropped after the
+//! training; they are not the head that `train` makes later.
 
 mod checkpoint;
 mod config;

@@ -1,5 +1,5 @@
-//! The trainable ResNet-34 of the pre-training. Its batch normalisations are not folded into the convolutions, and it has
-//! heads for the pre-training's task. These heads are dropped afterwards.
+//! The trainable ResNet-34 of the pre-training. Its batch normalisations are not folded into the convolutions, and it
+//! has heads for the pre-training's task. These heads are dropped afterwards.
 
 use super::crop::STYLES;
 use crate::dataset::synth::sampler::{COATINGS, KINDS};
@@ -8,8 +8,8 @@ use crate::network::architecture::{self, CHANNELS, ConvSpec, FC, NORM_EPSILON};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Weight of a new batch in the running means and variances of batch normalisation. It is less than torchvision's 0.1: the
-/// finished network uses these statistics, and a single batch here is too small and mixed to shift them much.
+/// Weight of a new batch in the running means and variances of batch normalisation. It is less than torchvision's 0.1:
+/// the finished network uses these statistics, and a single batch here is too small and mixed to shift them much.
 const NORM_MOMENTUM: f64 = 0.03;
 /// Initial bias of the heads of the maps. It is negative, because most cells show no anomaly.
 const MAP_BIAS: f64 = -3.0;
@@ -25,11 +25,11 @@ pub(super) struct TrainableNetwork {
 pub(super) struct Outputs {
     /// One map per kind of anomaly, N x kinds x rows x columns: from stage 3, then from stage 4.
     pub(super) maps: [Tensor; 2],
-    /// The severity of each kind, N x kinds: a linear layer on the means of stages 3 and 4. The recipe
-    /// `recommended` uses these means too.
+    /// The severity of each kind, N x kinds: a linear layer on the means of stages 3 and 4. The recipe `recommended`
+    /// uses these means too.
     pub(super) severities: Tensor,
-    /// The severity of each kind again, N x kinds: ResNet-34's last layer of 1000 outputs, ReLU, and a linear layer. The
-    /// paper's recipe starts from this last layer.
+    /// The severity of each kind again, N x kinds: ResNet-34's last layer of 1000 outputs, ReLU, and a linear layer.
+    /// The paper's recipe starts from this last layer.
     pub(super) last_severities: Tensor,
     /// Coating process and direction, N x coatings, from the last layer too.
     pub(super) coatings: Tensor,

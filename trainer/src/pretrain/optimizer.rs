@@ -1,4 +1,5 @@
-//! Trains the weights with AdamW (Loshchilov and Hutter 2017), whose moments can be saved here, and sets the learning rate.
+//! Trains the weights with AdamW (Loshchilov and Hutter 2017), whose moments can be saved here, and sets the learning
+//! rate.
 
 use super::network::{TrainableNetwork, is_trained};
 use std::collections::BTreeMap;
@@ -21,8 +22,8 @@ pub(super) struct Optimizer {
     pub(super) steps: u64,
 }
 
-/// The learning rate once `share` of the budget (0..=1) is used, relative to the highest learning rate. It rises linearly
-/// and then falls along a cosine.
+/// The learning rate once `share` of the budget (0..=1) is used, relative to the highest learning rate. It rises
+/// linearly and then falls along a cosine.
 pub(super) fn rate(share: f64) -> f64 {
     if share < WARM_UP {
         return (share / WARM_UP).max(LAST);

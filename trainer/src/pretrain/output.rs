@@ -47,8 +47,8 @@ fn weights(network: &TrainableNetwork, note: &str) -> Result<Vec<u8>, PretrainEr
     for (name, shape) in exported() {
         let mut values: Tensor = network.tensors[&name].detach().f_to_device(Device::Cpu)?;
         if name.contains("running_") {
-            // A running variance too large for f16 is clamped. This does no harm: with the clamped variance as with the true
-            // one, normalisation makes the channel almost constant.
+            // A running variance too large for f16 is clamped. This does no harm: with the clamped variance as with the
+            // true one, normalisation makes the channel almost constant.
             values = values.f_clamp(-65504.0, 65504.0)?;
         }
         let halves: Tensor = values.f_to_kind(Kind::Half)?;

@@ -56,8 +56,8 @@ pub fn run(run: &Run<'_>) -> Result<Summary, PretrainError> {
     Ok(summary(run, &training.state))
 }
 
-/// Creates the pre-training's folder if it is missing, locks it against other processes, and removes temporary files that a
-/// killed process has left there.
+/// Creates the pre-training's folder if it is missing, locks it against other processes, and removes temporary files
+/// that a killed process has left there.
 fn lock(folder: &Path) -> Result<File, PretrainError> {
     let io = |source| PretrainError::Io { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(io)?;
@@ -144,8 +144,8 @@ impl Training<'_> {
         Ok(learning_rate)
     }
 
-    /// Adds a row to the loss curve. `sums` holds the terms of the last `summed` steps. After an interruption, `summed` can
-    /// be less than the number of steps since the previous row, because the sums of the earlier process are lost.
+    /// Adds a row to the loss curve. `sums` holds the terms of the last `summed` steps. After an interruption, `summed`
+    /// can be less than the number of steps since the previous row, because the sums of the earlier process are lost.
     fn add_row(&mut self, sums: &Tensor, summed: u64, learning_rate: f64) -> Result<(), PretrainError> {
         let step = self.state.steps;
         let sums = Vec::<f32>::try_from(sums.f_to_device(Device::Cpu)?)?;

@@ -1,5 +1,6 @@
-//! Makes the endless stream of batches. A batch depends only on the seed, its number, and the settings of the stream. The
-//! pre-training can therefore be continued at any batch, and the number of rendering threads does not change the batches.
+//! Makes the endless stream of batches. A batch depends only on the seed, its number, and the settings of the stream.
+//! The pre-training can therefore be continued at any batch, and the number of rendering threads does not change the
+//! batches.
 
 use super::PretrainError;
 use super::crop::{CELLS, Crop, STYLES};
@@ -9,9 +10,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Scales that electrodes are rendered at. The second number says how many of 20 electrodes, on average, have the scale.
-/// Most are small: small electrodes are cheaper to render, and they resemble the input of a quick cross-validation at
-/// 400 x 200.
+/// Scales that electrodes are rendered at. The second number says how many of 20 electrodes, on average, have the
+/// scale. Most are small: small electrodes are cheaper to render, and they resemble the input of a quick
+/// cross-validation at 400 x 200.
 const SCALES: [(f64, usize); 4] = [(0.2, 8), (0.35, 5), (0.6, 4), (1.0, 3)];
 /// Number of crops that are cut from one electrode. The last electrode of a batch can give fewer.
 const CROPS: usize = 4;

@@ -24,13 +24,14 @@ pub struct Summary {
     pub seconds: f64,
     /// Crops per second of training time.
     pub images_per_s: f64,
-    /// Rendering time, added up over all threads, relative to the training time. With several threads it can be above 1.
+    /// Rendering time, added up over all threads, relative to the training time. Above 1 is possible with several
+    /// threads.
     pub render_share: f64,
     /// Share of the training time in which the training waited for a batch.
     pub waiting_share: f64,
-    /// Mean loss of the first ten steps. `None` before step ten.
+    /// Mean loss in the first row of the loss curve, which covers up to ten steps. `None` before step ten.
     pub first_loss: Option<f64>,
-    /// Mean loss in the last row of the loss curve, which covers ten steps. `None` before step ten.
+    /// Mean loss in the last row of the loss curve, which covers up to ten steps. `None` before step ten.
     pub last_loss: Option<f64>,
     /// The latest figures on held-out electrodes.
     pub held_out: Option<Figures>,

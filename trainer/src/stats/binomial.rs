@@ -1,7 +1,7 @@
 //! Computes probabilities of the binomial distribution.
 
-/// P(X <= `hits`), where X is the number of hits in `trials` independent trials, each a hit with the probability `rate`,
-/// 0..=1.
+/// P(X <= `hits`), where X is the number of hits in `trials` independent trials, each a hit with the probability
+/// `rate`, 0..=1.
 ///
 /// The sum starts at the largest term and stops once a term no longer changes it. The work therefore grows with the
 /// distribution's spread, not with `trials`. The relative error is below 1e-9 up to millions of trials.

@@ -1,5 +1,5 @@
-//! The confusion matrix: counts right and wrong calls, and computes rates. A call is the statement that a part is normal or
-//! abnormal.
+//! The confusion matrix: counts right and wrong calls, and computes rates. A call is the statement that a part is
+//! normal or abnormal.
 
 use super::{Scored, is_called_abnormal};
 use crate::dataset::Label;

@@ -1,5 +1,5 @@
-//! Tests with McNemar's exact test whether two methods err equally often on the same parts. Corrects the p values of several
-//! tests by Holm's method.
+//! Tests with McNemar's exact test whether two methods err equally often on the same parts. Corrects the p values of
+//! several tests by Holm's method.
 
 use super::binomial_cdf;
 
@@ -29,11 +29,11 @@ impl PairedCalls {
     }
 
     /// The two-sided exact p value of McNemar's test. It looks at the discordant parts, which only one method judged
-    /// correctly. The p value is the probability that the discordant parts split at least as unevenly between the methods
-    /// as here, if both methods err equally often. It is 1 if there are no discordant parts.
+    /// correctly. The p value is the probability that the discordant parts split at least as unevenly between the
+    /// methods as here, if both methods err equally often. It is 1 if there are no discordant parts.
     ///
-    /// The test assumes independent parts. Parts of one bundle are alike, so the true evidence is weaker than the p value
-    /// suggests.
+    /// The test assumes independent parts. Parts of one bundle are alike, so the true evidence is weaker than the p
+    /// value suggests.
     #[must_use]
     pub fn p_value(&self) -> f64 {
         let discordant = self.only_first_right + self.only_second_right;

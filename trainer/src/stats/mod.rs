@@ -1,8 +1,9 @@
-//! Computes statistics of scores and labels: balanced accuracy, confidence intervals, ROC curves, thresholds, and tests.
+//! Computes statistics of scores and labels: balanced accuracy, confidence intervals, ROC curves, thresholds, and
+//! tests.
 //!
 //! Abnormal is the positive class throughout. A score is 0..=1, and higher means more likely abnormal. A part is called
-//! abnormal if its score is at or above the threshold. A part is also called abnormal if its score is NaN, because a part
-//! without a score must not pass.
+//! abnormal if its score is at or above the threshold. A part is also called abnormal if its score is NaN, because a
+//! part without a score must not pass.
 //!
 //! | file | concept |
 //! |---|---|

@@ -2,9 +2,8 @@
 //!
 //! A limit is shown if the exact one-sided 95 % upper bound of the rate (Clopper and Pearson 1934) is not above it. In
 //! other words: if the true rate were equal to the limit, at most one in twenty sets of as many parts would have so few
-//! errors. Unlike
-//! Wilson's interval, the exact bound never covers less than 95 %. Without errors it equals the rule of three: 300 parts
-//! show a rate of at most 1 %.
+//! errors. Unlike Wilson's interval, the exact bound never covers less than 95 %. Without errors it equals the rule of
+//! three: 300 parts show a rate of at most 1 %.
 
 use super::binomial_cdf;
 

@@ -27,7 +27,8 @@ impl Scored {
         self.label == Label::Abnormal
     }
 
-    /// The score for sorting. NaN ranks above all other scores, because a part with the score NaN is always called abnormal.
+    /// The score for sorting. NaN ranks above all other scores, because a part with the score NaN is always called
+    /// abnormal.
     #[must_use]
     pub fn rank_score(&self) -> f64 {
         if self.score.is_nan() { f64::INFINITY } else { self.score }

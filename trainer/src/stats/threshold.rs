@@ -2,8 +2,8 @@
 //!
 //! All functions expect out-of-fold scores: each part is scored by a head that was not trained on the part. A threshold
 //! chosen from the scores of parts that the head was trained on would be too optimistic. Distances between scores are
-//! measured in log odds, where the noise of a head is about the same everywhere. Scores within 1e-9 of 0 count as equal, and
-//! so do scores within 1e-9 of 1.
+//! measured in log odds, where the noise of a head is about the same everywhere. Scores within 1e-9 of 0 count as
+//! equal, and so do scores within 1e-9 of 1.
 
 use super::Scored;
 
@@ -20,17 +20,18 @@ impl ErrorWeights {
     /// Equal weights. The smallest weighted sum then gives the best balanced accuracy.
     pub const BALANCED: Self = Self { escape: 0.5, overkill: 0.5 };
 
-    /// Weights with which the weighted sum of escape rate and overkill rate is the expected cost of a part. `abnormal_share`
-    /// (0..=1) is the share of abnormal parts on the production line. It usually differs from the share in the data set.
+    /// Weights with which the weighted sum of escape rate and overkill rate is the expected cost of a part.
+    /// `abnormal_share` (0..=1) is the share of abnormal parts on the production line. It usually differs from the
+    /// share in the data set.
     #[must_use]
     pub fn from_costs(escape_cost: f64, overkill_cost: f64, abnormal_share: f64) -> Self {
         Self { escape: escape_cost * abnormal_share, overkill: overkill_cost * (1.0 - abnormal_share) }
     }
 }
 
-/// The threshold with the smallest weighted sum of escape rate and overkill rate, after smoothing: each score is replaced by
-/// a logistic distribution around it, whose width is Silverman's bandwidth for the part's class. The threshold is above 0
-/// and at most 1. `None` without parts of both classes.
+/// The threshold with the smallest weighted sum of escape rate and overkill rate, after smoothing: each score is
+/// replaced by a logistic distribution around it, whose width is Silverman's bandwidth for the part's class. The
+/// threshold is above 0 and at most 1. `None` without parts of both classes.
 ///
 /// Without smoothing, a single part could move the threshold far.
 #[must_use]
@@ -57,9 +58,9 @@ pub fn smoothed(scored: &[Scored], weights: ErrorWeights) -> Option<f64> {
         .map(|(threshold, _)| threshold)
 }
 
-/// The highest threshold at which at most the share `rate` (0..=1) of the abnormal parts pass. Of all thresholds that keep
-/// this rate it has the least overkill. It lies in the middle of the gap between two scores, above 0 and at most 1. `None`
-/// without parts of both classes.
+/// The highest threshold at which at most the share `rate` (0..=1) of the abnormal parts pass. Of all thresholds that
+/// keep this rate it has the least overkill. It lies in the middle of the gap between two scores, in 0..=1 but not
+/// at 0. `None` without parts of both classes.
 ///
 /// The rate holds for the given parts only. The report's intervals estimate it for other parts.
 #[must_use]
@@ -138,8 +139,8 @@ fn probability(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// Silverman's bandwidth (1986, equation 3.31) as the scale of a logistic distribution of the same standard deviation; at
-/// least 0.05.
+/// Silverman's bandwidth (1986, equation 3.31) as the scale of a logistic distribution of the same standard deviation;
+/// at least 0.05.
 fn bandwidth(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

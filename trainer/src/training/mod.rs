@@ -47,8 +47,8 @@ pub struct TrainingInputs<'a> {
     pub seed: u64,
     /// Where the backbone runs, as in `--device`: `cpu`, or a GPU such as `cuda:0`.
     pub device: &'a str,
-    /// Number of leaks that `--allow-leaks` allowed: groups of images with the same content in two bundles or with two labels, and
-    /// groups of bundles with similar names.
+    /// Number of leaks that `--allow-leaks` allowed: groups of images with the same content in two bundles or with two
+    /// labels, and groups of bundles with similar names.
     pub leaks: usize,
 }
 

@@ -1,5 +1,5 @@
-//! Writes `scores.csv`: for each part, the score by the trained head, and the score by a head that was trained without the
-//! part's bundle.
+//! Writes `scores.csv`: for each part, the score by the trained head, and the score by a head that was trained without
+//! the part's bundle.
 
 use super::TrainingError;
 use crate::dataset::{Dataset, Label};
@@ -19,8 +19,8 @@ struct Row<'a> {
     label: Label,
     /// The score by the trained head, which was trained on this part too. An exported network must give the same score.
     score: f32,
-    /// The score by a head that was trained without the part's bundle. The thresholds were chosen from these scores. Empty
-    /// if the other bundles have one class only.
+    /// The score by a head that was trained without the part's bundle. The thresholds were chosen from these scores.
+    /// Empty if the other bundles have one class only.
     out_of_fold: Option<f64>,
 }
 

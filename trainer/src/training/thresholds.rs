@@ -11,17 +11,19 @@ use serde::Serialize;
 pub struct Thresholds {
     /// Largest share of abnormal parts that may pass, 0..=1. It sets the review threshold.
     pub max_escape: f64,
-    /// Costs of an escape and of an overkill. They set the reject threshold. Without costs, the recipe's threshold is used.
+    /// Costs of an escape and of an overkill. They set the reject threshold. Without costs, the recipe's threshold is
+    /// used.
     pub costs: Option<(f64, f64)>,
-    /// Share of abnormal parts on the line, between 0 and 1. `None` for the share in the data set. Used with `costs` only.
+    /// Share of abnormal parts on the line, between 0 and 1. `None` for the share in the data set. Used with `costs`
+    /// only.
     pub abnormal_share: Option<f64>,
 }
 
 impl Thresholds {
     /// The policy for the out-of-fold scores `scored`. `threshold` is the threshold that the recipe chose.
     ///
-    /// The review threshold is never above the reject threshold. If the reject threshold alone keeps the allowed escape rate,
-    /// both thresholds are equal and nothing is reviewed.
+    /// The review threshold is never above the reject threshold. If the reject threshold alone keeps the allowed escape
+    /// rate, both thresholds are equal and nothing is reviewed.
     ///
     /// # Errors
     /// `scored` has one class only.

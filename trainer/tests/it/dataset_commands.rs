@@ -30,7 +30,8 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Makes a synthetic data set of `parts` small images in four bundles. Returns a temporary folder and the data set in it.
+/// Makes a synthetic data set of `parts` small images in four bundles. Returns a temporary folder and the data set in
+/// it.
 fn synthetic(parts: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("set");
@@ -87,8 +88,8 @@ fn the_same_seed_makes_the_same_bytes_with_any_number_of_threads() {
 fn synth_continues_after_a_kill_and_keeps_complete_images() {
     let (_folder, root) = synthetic("12");
     let before = content(&root);
-    // What a kill or a power failure can leave: no manifest, image 3 only in part and under a temporary name, and image 7
-    // truncated.
+    // What a kill or a power failure can leave: no manifest, image 3 only in part and under a temporary name, and image
+    // 7 truncated.
     fs::remove_file(root.join("manifest.csv")).unwrap();
     fs::remove_file(root.join("images/part-0003.tif")).unwrap();
     fs::write(root.join("images/part-0003.tif.tmp"), b"II").unwrap();
@@ -270,8 +271,8 @@ fn a_closed_stdout_is_not_an_error() {
     assert!(output.status.success() && output.stderr.is_empty(), "{:?} {}", output.status, stderr(&output));
 }
 
-/// Verdicts of an appliance on the parts of a synthetic data set, one JSON object per line. The first part has no verdict.
-/// The second part has two. Two further verdicts are on no image and on an image that is not in the data set.
+/// Verdicts of an appliance on the parts of a synthetic data set, one JSON object per line. The first part has no
+/// verdict. The second part has two. Two further verdicts are on no image and on an image that is not in the data set.
 fn verdicts(root: &Path) -> String {
     let manifest = fs::read_to_string(root.join("manifest.csv")).unwrap();
     let images: Vec<&str> = manifest.lines().skip(1).filter_map(|line| line.split(',').next()).collect();

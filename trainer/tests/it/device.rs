@@ -1,5 +1,5 @@
-//! Tests of the option `--device`: libtorch's CUDA library is opened only if the user asks for a GPU, and errors name what is
-//! missing. The log of glibc's loader shows which libraries were loaded.
+//! Tests of the option `--device`: libtorch's CUDA library is opened only if the user asks for a GPU, and errors name
+//! what is missing. The log of glibc's loader shows which libraries were loaded.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -11,8 +11,8 @@ struct Done {
     loader: String,
 }
 
-/// All commands that have `--device`, with all required arguments. With a usable `--device`, each command still fails later,
-/// because of another argument.
+/// All commands that have `--device`, with all required arguments. With a usable `--device`, each command still fails
+/// later, because of another argument.
 const COMMANDS: [&[&str]; 4] = [
     &["features", "nowhere"],
     &["crossval", "nowhere", "--out", "nowhere/run"],

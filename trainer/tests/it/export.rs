@@ -190,8 +190,8 @@ fn plans_are_written_beside_the_model_with_the_conversion() {
         assert_eq!(line["sha256"], Digest::of(&plan).to_string());
         let faults = cellgate_models::plan::faults(&plan, None).unwrap();
         assert!(faults.is_empty(), "{faults:?}");
-        // A plan contains the 21 million weights, of two or four bytes each. TensorRT may store zeros in fewer bytes, so the
-        // size is only roughly known.
+        // A plan contains the 21 million weights, of two or four bytes each. TensorRT may store zeros in fewer bytes,
+        // so the size is only roughly known.
         let weights = if precision == "f16" { 42_000_000 } else { 84_000_000 };
         assert!((weights / 2..2 * weights).contains(&plan.len()), "{line}");
         eprintln!("{}: {} bytes", line["file"], plan.len());

@@ -15,8 +15,8 @@ fn wave(count: usize, step: f32) -> Vec<f32> {
     (0..count).map(|index| (index as f32 * step).sin()).collect()
 }
 
-/// A head with all blocks and all kinds of layers, as an ensemble of two members. The features are standardised by their
-/// means and variances over `images`, so that the scores are not close to 0 or 1.
+/// A head with all blocks and all kinds of layers, as an ensemble of two members. The features are standardised by
+/// their means and variances over `images`, so that the scores are not close to 0 or 1.
 fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> Head {
     let blocks = Block::ALL.to_vec();
     let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
@@ -50,8 +50,8 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     Head { blocks, members, activation }
 }
 
-/// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`. Returns the largest difference
-/// between the scores of ONNX Runtime and libtorch, for f32 and for f16.
+/// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`. Returns the largest
+/// difference between the scores of ONNX Runtime and libtorch, for f32 and for f16.
 fn differences(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> [f32; 2] {
     let head = head(backbone, images, size, activation);
     let folder = tempfile::tempdir().unwrap();

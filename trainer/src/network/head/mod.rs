@@ -30,8 +30,8 @@ impl Activation {
     }
 }
 
-/// A trained head. It is an ensemble: each of its members (not to be confused with the members of a model) is a chain of
-/// layers from the features to logits. The activation is applied to the mean of the members' logits.
+/// A trained head. It is an ensemble: each of its members (not to be confused with the members of a model) is a chain
+/// of layers from the features to logits. The activation is applied to the mean of the members' logits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     /// The blocks of features that the head takes, one after the other.

@@ -4,8 +4,9 @@
 //! and one f32 output of shape `[1]`. Batch normalisation is folded into the convolutions, with the same numbers that
 //! libtorch uses.
 //!
-//! With the precision f16, the backbone's weights and maps are f16. One cast follows the input, and one follows each stage
-//! that the head uses. Pooling and head stay in f32. All types are explicit, as TensorRT's strongly typed networks require.
+//! With the precision f16, the backbone's weights and maps are f16. One cast follows the input, and one follows each
+//! stage that the head uses. Pooling and head stay in f32. All types are explicit, as TensorRT's strongly typed
+//! networks require.
 
 mod backbone;
 mod check;

@@ -1,5 +1,5 @@
-//! Declares the protobuf messages of an ONNX file. They are written by hand instead of by a code generator, because they are few and
-//! never change.
+//! Declares the protobuf messages of an ONNX file. The declarations are written by hand instead of by a code generator,
+//! because they are few and never change.
 //!
 //! Source: onnx/onnx.proto3 of ONNX 1.17. The tags are the field numbers in that file. Fields that this program never
 //! sets are omitted.

@@ -1,6 +1,6 @@
-//! Finds ResNet-34 among the tensors of a file. Training scripts put a network into dictionaries (`state_dict`, `model`)
-//! and modules (`module.`, `backbone.`, `encoder.`). The names of these dictionaries and modules become a prefix of the
-//! tensors' names.
+//! Finds ResNet-34 among the tensors of a file. Training scripts put a network into dictionaries (`state_dict`,
+//! `model`) and modules (`module.`, `backbone.`, `encoder.`). The names of these dictionaries and modules become a
+//! prefix of the tensors' names.
 
 use crate::network::architecture;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const FIRST: &str = "conv1.weight";
 /// Number of blocks in the four stages of ResNet-34.
 const BLOCKS: [usize; 4] = [3, 4, 6, 3];
-/// A file with at least this share of ResNet-34's tensors counts as ResNet-34 with missing tensors. The caller's error then
-/// names a missing tensor.
+/// A file with at least this share of ResNet-34's tensors counts as ResNet-34 with missing tensors. The caller's error
+/// then names a missing tensor.
 const NEARLY: f64 = 0.9;
 /// Largest number of tensors that an error lists.
 const MAX_NAMED: usize = 3;

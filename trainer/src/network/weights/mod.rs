@@ -58,8 +58,8 @@ impl Weights {
         let checkpoint::Content { tensors, other, not_plain } = content;
         let weights = without_prefix(tensors, other, path).and_then(|tensors| Self::check(tensors, digest, path));
         weights.map_err(|error| match error {
-            // Quantised, sparse and similar tensors were left out. If ResNet-34 or a tensor seems to be missing, that is the
-            // reason.
+            // Quantised, sparse and similar tensors were left out. If ResNet-34 or a tensor seems to be missing, that
+            // is the reason.
             WeightsError::NotResNet34 { .. } | WeightsError::Tensor { .. } if !not_plain.is_empty() => {
                 WeightsError::NotPlain { path: path.to_owned(), tensors: not_plain }
             }
@@ -112,8 +112,8 @@ impl Weights {
     }
 }
 
-/// The bytes of the file at `path`. Refuses a folder, a file that is too large, and a file that can't hold weights by its
-/// first bytes.
+/// The bytes of the file at `path`. Refuses a folder, a file that is too large, and a file that can't hold weights by
+/// its first bytes.
 fn file(path: &Path) -> Result<Vec<u8>, WeightsError> {
     let io = |source| WeightsError::Io { path: path.to_owned(), source };
     let no_weights = |found| WeightsError::NoWeights { path: path.to_owned(), found };

@@ -1,4 +1,5 @@
-//! Detects, by their first bytes, files that can't hold weights. Such files usually come from a failed download or copy.
+//! Detects, by their first bytes, files that can't hold weights. Such files usually come from a failed download or
+//! copy.
 
 use std::fmt;
 
