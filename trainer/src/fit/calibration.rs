@@ -37,7 +37,8 @@ impl Calibration {
         1.0 / (1.0 + (-(self.slope * logit(score) + self.offset)).exp())
     }
 
-    /// Calibrates `head`: slope and offset are multiplied into the last layer of each member of the ensemble.
+    /// Calibrates `head`: the last layer of each member of the ensemble is scaled by the slope and shifted by the
+    /// offset.
     ///
     /// # Errors
     /// A member does not end with an affine layer, or a number is no longer finite.

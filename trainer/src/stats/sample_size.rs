@@ -1,9 +1,9 @@
 //! Computes how many further parts are needed to show that an error rate is below a limit.
 //!
 //! A limit is shown if the exact one-sided 95 % upper bound of the rate (Clopper and Pearson 1934) is not above it. In
-//! other words: if the true rate were equal to the limit, at most one in twenty sets of as many parts would have so few
-//! errors. Unlike Wilson's interval, the exact bound never covers less than 95 %. Without errors it equals the rule of
-//! three: 300 parts show a rate of at most 1 %.
+//! other words: if the true rate were equal to the limit, at most one in twenty samples of as many parts would have so
+//! few errors. Unlike Wilson's interval, the exact bound never covers less than 95 %. Without errors it equals the
+//! rule of three: 300 parts show a rate of at most 1 %.
 
 use super::binomial_cdf;
 

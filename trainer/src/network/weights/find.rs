@@ -16,8 +16,8 @@ const FOLDER: &str = "models/weights";
 /// 2. `~/.cache/cellgate/backbone/resnet34-b627a593.pth` (or below `$XDG_CACHE_HOME`)
 /// 3. `models/weights/resnet34-electrodes.safetensors`, which is part of this repository
 ///
-/// The folder `models/weights` is looked for in the working directory, then beside the program and in the folders
-/// above.
+/// The folder `models/weights` is looked for in the working directory, then beside the program, then in the folders
+/// above the program.
 ///
 /// # Errors
 /// - [`WeightsError::Missing`] with all paths that were tried, and how to get the official file.
