@@ -1,4 +1,4 @@
-//! The results of a cross-validation: `results.json` and `predictions.csv`.
+//! Declares the results of a cross-validation, which are stored in `results.json` and `predictions.csv`.
 
 mod files;
 mod table;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub struct Results {
     /// The data set.
     pub dataset: DatasetSummary,
-    /// The cross-validation's configuration, as in `config.json`.
+    /// The settings of the cross-validation, as in `config.json`.
     pub config: serde_json::Value,
     /// One entry per conversion method.
     pub methods: Vec<MethodResults>,
@@ -52,14 +52,14 @@ pub struct MethodResults {
 /// The figures over all bundles.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Overall {
-    /// Counts.
+    /// Counts of right and wrong calls over all bundles.
     #[serde(flatten)]
     pub confusion: Confusion,
     /// (TPR + TNR) / 2, 0..=1; null without parts of both classes.
     pub balanced_accuracy: Option<f64>,
     /// 95 % interval of the balanced accuracy, by a bootstrap over bundles.
     pub interval95: Option<[f64; 2]>,
-    /// Area under the ROC curve of the pooled scores, 0..=1.
+    /// Area under the ROC curve of the scores of all bundles together, 0..=1; null without parts of both classes.
     pub auroc: Option<f64>,
 }
 
@@ -68,23 +68,23 @@ pub struct Overall {
 pub struct BundleResults {
     /// The bundle's name.
     pub bundle: String,
-    /// Counts.
+    /// Counts of right and wrong calls in the bundle.
     #[serde(flatten)]
     pub confusion: Confusion,
     /// (TPR + TNR) / 2, 0..=1; null if the bundle has one class only.
     pub balanced_accuracy: Option<f64>,
-    /// Parts with this score and above were called abnormal. Chosen inside the training bundles.
+    /// Parts with this score and above were called abnormal. The threshold was chosen without this bundle.
     pub threshold: f64,
 }
 
-/// One row of `predictions.csv`: the score of a part by a model that was trained without the part's bundle.
+/// One row of `predictions.csv`: the score of a part by a head that was trained without the part's bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The image's path relative to the data set.
     pub image: String,
-    /// Its bundle.
+    /// The part's bundle.
     pub bundle: String,
-    /// Its label.
+    /// The part's label.
     pub label: Label,
     /// The conversion method.
     pub method: String,
@@ -111,7 +111,8 @@ impl MethodResults {
         self.bundles.iter().find(|bundle| bundle.bundle == name)
     }
 
-    /// Summarises `method`: sums the counts of `bundles`, and adds the bootstrap interval and the AUROC of the pooled scores.
+    /// Summarises `method`: sums the counts of `bundles`, and adds the bootstrap interval and the AUROC. `pooled` holds
+    /// the scores of all bundles together.
     #[must_use]
     pub fn summarise(
         method: &str,

@@ -1,4 +1,4 @@
-//! The conversion of a fold, computed from the levels of the images that the fold may use.
+//! Computes the conversion of a fold from the levels of the images that the fold may use.
 
 use super::CrossvalError;
 use crate::dataset::Dataset;
@@ -8,13 +8,13 @@ use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogra
 use cellgate_models::radiograph;
 use rayon::prelude::*;
 
-/// Statistics of a data set's levels that the conversions need. Each image is read once. No image is read if all methods
-/// work on single images.
+/// The statistics of a data set's levels that the conversions need. Each image is read once. If no method needs
+/// statistics of several images, no image is read.
 #[derive(Debug, Clone)]
 pub struct LevelStatistics {
     /// The 0.01th and 99.99th percentile of each part's levels.
     percentiles: Vec<(f64, f64)>,
-    /// The parts of each bundle, and the histogram of all their pixels if a method needs it.
+    /// The parts of each bundle, and the histogram of all pixels of these parts if a method needs it.
     bundles: Vec<(Vec<usize>, Option<Histogram>)>,
 }
 

@@ -9,10 +9,10 @@ use cellgate_models::conversion::{BoundsError, ConversionError};
 use cellgate_models::radiograph::ReadError;
 use std::path::PathBuf;
 
-/// Why a data set does not suffice for training.
+/// The reason why a data set does not suffice for training.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeasibilityError {
-    /// One label is missing.
+    /// No part is normal, or no part is abnormal.
     #[error("found {normal} normal and {abnormal} abnormal parts, expected at least one of both")]
     OneClass {
         /// Parts labelled normal.
@@ -20,7 +20,7 @@ pub enum FeasibilityError {
         /// Parts labelled abnormal.
         abnormal: usize,
     },
-    /// An operating point can't be chosen.
+    /// There are too few bundles to choose an operating point.
     #[error(
         "too few bundles: the operating point is chosen on training bundles that are left out in turn, so each class must be in \
          at least two of the bundles that are trained on (in three for a cross-validation); add bundles, or use --recipe paper, \
@@ -110,7 +110,7 @@ pub enum CrossvalError {
     /// The conversion can't be applied.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
-    /// The bounds are invalid.
+    /// The bounds of a conversion are invalid.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
     /// A file can't be written.

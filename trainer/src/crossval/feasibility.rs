@@ -5,12 +5,12 @@ use crate::dataset::{Dataset, Label};
 use crate::fit::Recipe;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method};
 
-/// Checks the bundles, the labels and the settings of a cross-validation.
+/// Checks whether the bundles, the labels and the settings allow a cross-validation.
 ///
 /// # Errors
 /// - There are fewer than two bundles.
 /// - The training parts of a fold have one class only, or too few bundles to choose an operating point from.
-/// - The size is invalid.
+/// - The size of the network's input is invalid.
 pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), CrossvalError> {
     let dataset = inputs.dataset;
     if folds.len() < 2 {
@@ -23,7 +23,7 @@ pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), C
             source,
         })?;
     }
-    // The size is the same for all methods, so one conversion suffices for the check. The global method needs bounds.
+    // The size is the same for all methods, so trying one method suffices. The global method needs bounds; any will do.
     let spec = ConversionSpec::new(Method::Global).with_bounds(Bounds::new(0, u16::MAX)?);
     Converter::new(&spec.with_size(inputs.config.size))?;
     Ok(())
@@ -38,7 +38,7 @@ pub fn training(dataset: &Dataset, parts: &[usize], recipe: &Recipe) -> Result<(
     if matches!(recipe, Recipe::Paper(_)) {
         return Ok(());
     }
-    // A bundle gets out-of-fold scores if the other bundles have both classes.
+    // The parts of a bundle get out-of-fold scores if the other bundles have both classes.
     let without = |bundle: &str| {
         let others = parts.iter().filter(|&&part| dataset.parts[part].bundle != bundle);
         both_classes(others.map(|&part| dataset.parts[part].label)).is_ok()

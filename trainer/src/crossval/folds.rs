@@ -1,4 +1,4 @@
-//! The folds of leave-one-bundle-out, and the files of finished folds.
+//! Makes the folds that leave out one bundle each, and reads the files of finished folds.
 
 use super::CrossvalError;
 use crate::dataset::Dataset;
@@ -7,14 +7,14 @@ use cellgate_models::conversion::{ConversionSpec, Method};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// One fold: a bundle to test on, and all others to train on.
+/// One fold: a bundle to test on, and all other bundles to train on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fold {
     /// Number of the fold, from 1, in the order of [`Dataset::bundles`].
     pub number: usize,
     /// Name of the test bundle.
     pub bundle: String,
-    /// Its parts, as indices into the data set.
+    /// The parts of the test bundle, as indices into the data set.
     pub test: Vec<usize>,
     /// All other parts, as indices into the data set.
     pub training: Vec<usize>,
@@ -43,7 +43,7 @@ pub struct FinishedFold {
     pub bundle: String,
     /// The conversion, with the bounds of this fold.
     pub conversion: ConversionSpec,
-    /// Parts with this score and above are called abnormal. Chosen inside the training bundles.
+    /// Parts with this score and above are called abnormal. The threshold was chosen without the test bundle.
     pub threshold: f64,
     /// One entry for each part of the test bundle.
     pub predictions: Vec<Prediction>,
@@ -81,7 +81,7 @@ impl FinishedFold {
         Ok(Some(found))
     }
 
-    /// Checks that these are the results of `fold`. Returns the fault.
+    /// Checks that these are the results of `fold`. The error describes the first fault.
     fn check(&self, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<(), String> {
         let ensure = |holds: bool, found: String| if holds { Ok(()) } else { Err(found) };
         ensure(self.bundle == fold.bundle, format!("found bundle {}, expected {}", self.bundle, fold.bundle))?;

@@ -1,4 +1,4 @@
-//! Input of a cross-validation.
+//! Declares what a cross-validation needs.
 
 use super::CrossvalConfig;
 use crate::dataset::Dataset;
@@ -14,7 +14,7 @@ pub struct CrossvalInputs<'a> {
     pub config: &'a CrossvalConfig,
     /// The frozen backbone.
     pub backbone: &'a Backbone,
-    /// The cache of its features.
+    /// The cache of the backbone's features.
     pub store: &'a FeatureStore,
     /// The backbone's own last layer. The paper's recipe starts from it.
     pub classifier: Option<&'a Classifier>,

@@ -1,4 +1,5 @@
-//! Cross-validation: every bundle is judged by a model that was trained without it (paper, section 3.2).
+//! Cross-validates a recipe: every bundle is judged by a head that was trained without this bundle (paper, section
+//! 3.2).
 
 mod config;
 mod conversions;

@@ -1,5 +1,5 @@
-//! The run of a cross-validation. Each finished fold is saved to its own file, so a cross-validation that was killed can be
-//! continued.
+//! Cross-validates fold by fold and writes the results. Each finished fold is saved to its own file, so a
+//! cross-validation that was killed can be continued.
 
 use super::feasibility;
 use super::{
@@ -45,7 +45,7 @@ pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalE
     write_results(inputs, &methods, out)
 }
 
-/// Writes `config.json`, or checks that an existing one is the same.
+/// Writes `config.json`. If the file exists already, checks that it holds the same configuration.
 fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError> {
     let path = out.join("config.json");
     match std::fs::read(&path) {
@@ -56,7 +56,8 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
                     expected: "expected a configuration of this version; name another folder with --out",
                     found: error.to_string(),
                 })?;
-            // The leaks follow from the data set, whose digest is compared. An earlier version did not count them.
+            // The number of leaks follows from the data set, whose digest is compared, so a different number is no
+            // difference. An earlier version of the program did not count leaks.
             let was_counted = std::mem::replace(&mut there.leaks, config.leaks) == config.leaks;
             if let Some(difference) = config.difference(&there)? {
                 return Err(CrossvalError::OtherResults { out: out.to_owned(), difference });
@@ -71,7 +72,8 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
     }
 }
 
-/// Runs the folds of one method. Keeps the features of the last conversion, because most folds share it.
+/// Runs the folds of one method. Keeps the features of the last conversion, because most folds have the same
+/// conversion.
 struct MethodRun<'a> {
     inputs: &'a CrossvalInputs<'a>,
     method: Method,

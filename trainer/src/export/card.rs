@@ -1,4 +1,4 @@
-//! The model card, `MODEL_CARD.md`. It tells people the purpose of a model, its figures and its limits.
+//! Writes the model card, `MODEL_CARD.md`, which tells people the purpose of a model, its figures and its limits.
 
 use super::gate::{Parity, tolerance};
 use super::training_run::TrainingRun;
@@ -89,7 +89,8 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
     card
 }
 
-/// One row per figure. Its name is the dotted path to it. A list is one value.
+/// Adds one row to the card for each figure in `value`. The row's name is the path to the figure in the JSON, joined
+/// with full stops. A list counts as one figure.
 fn rows(card: &mut String, path: &str, value: &Value) {
     match value {
         Value::Object(members) => {

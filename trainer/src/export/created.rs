@@ -1,4 +1,4 @@
-//! The time of creation in the format of RFC 3339.
+//! Formats the time at which a model is created, as in RFC 3339.
 
 use jiff::Timestamp;
 

@@ -20,7 +20,7 @@ pub enum ExportError {
     /// The backbone's weights can't be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The weights file differs from the one that the head was trained with.
+    /// The weights file is not the one that the head was trained with.
     #[error(
         "{}: found a backbone with SHA-256 {found}, expected {expected}, which the head was trained with; name that file with \
          --backbone",
@@ -29,12 +29,12 @@ pub enum ExportError {
     Backbone {
         /// The weights file.
         path: PathBuf,
-        /// Its digest.
+        /// The file's digest.
         found: Digest,
-        /// The digest in the training run.
+        /// The digest that the training run recorded.
         expected: Digest,
     },
-    /// The conversion has no size, but a network has one input size.
+    /// The conversion keeps the size of each image, but a network has one input size.
     #[error(
         "the training run's conversion keeps the size of each image, expected one size for all images: train with --size"
     )]
@@ -42,7 +42,7 @@ pub enum ExportError {
     /// The training run has no golden images to prove the network with.
     #[error("the training run has no golden images, expected at least one to prove the network with: train again")]
     NoGolden,
-    /// A golden image is missing or differs from the one at training.
+    /// A golden image is missing, or its bytes are not the same as at training.
     #[error(
         "{}: found {found}, expected the golden image with SHA-256 {expected}: restore the image, or train again",
         path.display()
@@ -52,7 +52,7 @@ pub enum ExportError {
         path: PathBuf,
         /// The system's error, or the digest found.
         found: String,
-        /// Its digest at training.
+        /// The image's digest at training.
         expected: Digest,
     },
     /// libtorch computes another score for a golden image than at training.

@@ -1,4 +1,5 @@
-//! The parity gate. A network is exported only if ONNX Runtime computes the same scores with it as libtorch.
+//! The parity check: a network is exported only if ONNX Runtime, running this network, computes the same scores as
+//! libtorch on the golden images.
 
 use super::error::ExportError;
 use super::training_run::TrainingRun;
@@ -12,7 +13,7 @@ use cellgate_models::policy::Policy;
 use cellgate_models::radiograph;
 use std::path::{Path, PathBuf};
 
-/// The largest difference of scores that the gate allows: 1e-4 for f32, 5e-3 for f16.
+/// The largest difference of scores that the parity check allows: 1e-4 for f32, 5e-3 for f16.
 #[must_use]
 pub fn tolerance(precision: Precision) -> f32 {
     match precision {
@@ -21,14 +22,14 @@ pub fn tolerance(precision: Precision) -> f32 {
     }
 }
 
-/// The largest difference between ONNX Runtime and libtorch on the golden images.
+/// The outcome of the parity check for one network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Parity {
     /// The network's precision.
     pub precision: Precision,
     /// Number of golden images.
     pub images: usize,
-    /// The largest absolute difference of scores.
+    /// The largest absolute difference between the scores of ONNX Runtime and libtorch.
     pub largest_difference: f32,
 }
 
@@ -79,7 +80,7 @@ pub(super) fn read(
     Ok(read)
 }
 
-/// Runs `network` in ONNX Runtime on all golden images.
+/// Runs `network` in ONNX Runtime on all golden images, and compares the scores with libtorch's.
 pub(super) fn pass(
     network: &[u8],
     precision: Precision,
@@ -95,7 +96,8 @@ pub(super) fn pass(
     Ok(Parity { precision, images: golden.len(), largest_difference })
 }
 
-/// The difference of the scores. An error if it is too large, if the verdicts differ, or if a score is NaN.
+/// The difference between ONNX Runtime's score `onnx` and libtorch's score of the golden image. An error if the
+/// difference is too large, if the verdicts differ, or if a score is NaN.
 fn compare(golden: &Golden, onnx: f32, precision: Precision, policy: &Policy) -> Result<f32, ExportError> {
     let verdict = |score| policy.decide(score).verdict;
     let (torch, tolerance) = (golden.score, tolerance(precision));

@@ -1,18 +1,20 @@
-//! The choice of golden images among the training images.
+//! Chooses golden images among the training images.
 
 use crate::dataset::Label;
 use cellgate_models::policy::Policy;
 
-/// The score of a golden image has at least this distance from both thresholds. It is twice the tolerance of f16, so an
-/// engine within its tolerance gives the same verdict.
+/// The score of a golden image has at least this distance from both thresholds. The distance is twice the tolerance
+/// of f16, so an engine whose score is within its tolerance gives the same verdict.
 pub const THRESHOLD_MARGIN: f32 = 0.01;
 
-/// Chooses up to `count` golden images. Returns their indices into `scores` (by the trained head) and `labels`.
+/// Chooses up to `count` golden images. Returns their indices into `scores` (the scores of the trained head) and
+/// `labels`.
 ///
-/// 1. For each threshold, the images with the nearest scores below and above it.
+/// 1. For each threshold, the image with the nearest score below the threshold and the one with the nearest score
+///    above.
 /// 2. Then images of both classes in turn, spread over the scores of their class.
 ///
-/// All of them keep [`THRESHOLD_MARGIN`]. The same scores always give the same choice.
+/// All chosen images keep [`THRESHOLD_MARGIN`]. The same scores always give the same choice.
 #[must_use]
 pub fn choose(scores: &[f32], labels: &[Label], policy: &Policy, count: usize) -> Vec<usize> {
     let thresholds = [policy.review_from(), policy.reject_from()];

@@ -1,4 +1,4 @@
-//! Export of a training run as a model, with the parity gate.
+//! Exports a training run as a model, if its networks pass the parity check (see [`Parity`]).
 
 mod card;
 mod created;
@@ -30,10 +30,10 @@ use tch::Device;
 /// Options of an export.
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
-    /// The backbone's weights file. Without it, the path in the training run is used. It must have the same digest as at
+    /// The backbone's weights file. `None` for the path in the training run. The file must have the same digest as at
     /// training.
     pub backbone: Option<PathBuf>,
-    /// The model gets one network for each precision; at least one.
+    /// The precisions, at least one. The model gets one network for each.
     pub precisions: Vec<Precision>,
     /// Whether an existing model is replaced.
     pub existing: Existing,
@@ -44,17 +44,18 @@ pub struct ExportOptions {
 pub struct Exported {
     /// The model's digest.
     pub digest: Digest,
-    /// The difference between ONNX Runtime and libtorch, for each network.
+    /// The outcome of the parity check, for each network.
     pub parity: Vec<Parity>,
 }
 
 /// Writes the training run in `folder` as a model to `out`, with one ONNX file for each precision.
 ///
-/// Each network must pass the parity gate on the golden images. Nothing is written unless all of them pass.
+/// Each network must pass the parity check: on the golden images, ONNX Runtime must give the same scores as libtorch.
+/// If a network fails, nothing is written.
 ///
 /// # Errors
-/// [`ExportError`]: the training run can't be read, the backbone or a golden image has changed, a network does not pass the gate,
-/// or the model can't be written.
+/// [`ExportError`]: the training run can't be read, the backbone or a golden image has changed, a network does not pass
+/// the parity check, or the model can't be written.
 pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Exported, ExportError> {
     let (run, head) = TrainingRun::load(folder)?;
     let path = options.backbone.clone().unwrap_or_else(|| folder.join(&run.backbone.path));

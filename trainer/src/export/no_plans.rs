@@ -1,4 +1,4 @@
-//! Replaces `plans.rs` in builds without the feature `tensorrt`.
+//! Takes the place of `plans.rs` in builds without the feature `tensorrt`, and refuses to make plans.
 
 use cellgate_models::model::Existing;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub struct PlansError;
 /// The hidden subcommand of the child process that builds plans.
 pub const PLAN_WORKER: &str = "plan-worker";
 
-/// Always fails: this build has no such process.
+/// Always fails: this build has no child process that builds plans.
 ///
 /// # Errors
 /// Always.
@@ -22,7 +22,7 @@ pub fn serve_plan_worker() -> Result<(), PlansError> {
     Err(PlansError)
 }
 
-/// Has no values, because this build can't make plans.
+/// The plans to be built. The type has no values, because this build can't make plans.
 #[derive(Debug)]
 pub enum Plans {}
 
@@ -35,7 +35,7 @@ impl Plans {
         Err(PlansError)
     }
 
-    /// Can't be called, as there are no values of this type.
+    /// Can't be called, because there are no values of this type.
     ///
     /// # Errors
     /// Never returns.

@@ -1,11 +1,12 @@
-//! TensorRT plans beside the model, for other programs on hosts with a known GPU architecture that trust this host.
+//! Writes TensorRT plans beside the model. They are for other programs, on computers that have a GPU of a known
+//! architecture and trust the computer that built the plans.
 //!
 //! The folder `MODEL-plans` holds:
 //!
 //! | file | content |
 //! |---|---|
 //! | `sm86-f16.plan` and so on | one plan for each architecture and each precision of the model, in TensorRT's format |
-//! | `conversion.json` | the model's conversion with its bounds; it must be applied to a radiograph before the plan is run |
+//! | `conversion.json` | the conversion with its bounds; it must be applied to a radiograph before a plan runs |
 //! | `plans.json` | the model's digest, TensorRT's version, and the SHA-256 of each plan |
 //!
 //! The folder is not part of the model and has no signature, although a plan is executable code. Devices never load it.
@@ -27,7 +28,7 @@ use std::path::{Path, PathBuf};
 /// The file that lists the plans.
 const INDEX: &str = "plans.json";
 
-/// Error of making plans. A model that was written before stays.
+/// Error of making plans. If the model was written already, it stays.
 #[derive(Debug, thiserror::Error)]
 pub enum PlansError {
     /// An option is not a compute capability.
@@ -57,7 +58,7 @@ pub enum PlansError {
     },
 }
 
-/// Plans to be built.
+/// The plans to be built.
 #[derive(Debug)]
 pub struct Plans {
     model: PathBuf,
@@ -90,7 +91,7 @@ impl Plans {
         }
     }
 
-    /// Builds the plans of the exported model. Their folder is moved into place once it is complete.
+    /// Builds the plans of the exported model. The folder with the plans is moved into place once it is complete.
     ///
     /// # Errors
     /// [`PlansError`].

@@ -1,4 +1,4 @@
-//! The folder of a training run, as `train` writes it: `run.json` and `head.safetensors`.
+//! Reads and writes the folder of a training run: `run.json` and `head.safetensors`.
 
 use crate::dataset::Label;
 use crate::files;
@@ -23,7 +23,7 @@ pub const HEAD: &str = "head.safetensors";
 pub struct TrainingRun {
     /// Version of this file, [`TrainingRun::VERSION`].
     pub version: u32,
-    /// The conversion of a radiograph to the network's input. It has a size.
+    /// The conversion of a radiograph to the network's input, with the input's size.
     pub conversion: ConversionSpec,
     /// The policy with the chosen thresholds.
     pub policy: Policy,
@@ -35,7 +35,8 @@ pub struct TrainingRun {
     pub recipe: RecipeRecord,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Cross-validated figures, named as in `results.json`.
+    /// Figures from the out-of-fold scores. Figures that `results.json` of a cross-validation has too have the same
+    /// names.
     pub metrics: serde_json::Map<String, serde_json::Value>,
     /// The golden images, see [`choose`](super::choose).
     pub golden: Vec<GoldenFile>,
@@ -45,9 +46,9 @@ pub struct TrainingRun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackboneFile {
-    /// Its path at training. A relative path is relative to the training run's folder.
+    /// The file's path at training. A relative path is relative to the training run's folder.
     pub path: PathBuf,
-    /// Its digest.
+    /// The file's digest.
     pub digest: Digest,
 }
 
@@ -55,11 +56,11 @@ pub struct BackboneFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenFile {
-    /// Its path at training. A relative path is relative to the training run's folder.
+    /// The image's path at training. A relative path is relative to the training run's folder.
     pub path: PathBuf,
-    /// Its digest.
+    /// The digest of the image file.
     pub digest: Digest,
-    /// Its label.
+    /// The label of the part.
     pub label: Label,
     /// The trained head's score, computed by `train`.
     pub score: f32,
@@ -76,7 +77,7 @@ pub enum TrainingRunError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// `run.json` is malformed or has another version.
+    /// `run.json` is malformed or of another version.
     #[error(
         "{}: found {found}, expected a run.json of version {}; train again with this version of the trainer",
         path.display(),
@@ -116,7 +117,7 @@ impl TrainingRun {
     /// Reads the training run in `folder`.
     ///
     /// # Errors
-    /// [`TrainingRunError`]: a file is missing or malformed, or has another version.
+    /// [`TrainingRunError`]: a file is missing, malformed or of another version.
     pub fn load(folder: &Path) -> Result<(Self, Head), TrainingRunError> {
         let path = folder.join(RUN);
         let malformed = |found: String| TrainingRunError::Malformed { path: path.clone(), found };

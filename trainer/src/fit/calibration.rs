@@ -1,4 +1,4 @@
-//! Calibration of scores by Platt's scaling (1999) on out-of-fold scores.
+//! Calibrates scores by Platt's scaling (1999), which is fitted to out-of-fold scores.
 
 use super::{FitError, linear};
 use crate::dataset::Label;
@@ -14,8 +14,8 @@ pub(super) struct Calibration {
 }
 
 impl Calibration {
-    /// Fits a calibration to `scored`. Afterwards a score is the probability of an abnormal part, if both classes were
-    /// equally frequent. At 0.5 both classes are equally likely.
+    /// Fits a calibration to `scored`. A calibrated score estimates the probability that the part is abnormal, for a
+    /// data set with as many abnormal as normal parts.
     ///
     /// # Errors
     /// `scored` has one class only, or libtorch fails.
@@ -27,7 +27,8 @@ impl Calibration {
         let (targets, weights) = (Tensor::f_from_slice(&targets)?, Tensor::f_from_slice(&weights)?);
         let theta = linear::newton(&design, &targets, &weights, 1e-6)?;
         let (slope, offset) = (theta.double_value(&[0]), theta.double_value(&[1]));
-        // Scores that rank the classes the wrong way round stay unchanged. A negative slope would hide the defect.
+        // If the scores rank the classes the wrong way round, they stay unchanged. A negative slope would turn the
+        // ranking and so hide the defect of the head.
         Ok(if slope > 0.0 { Self { slope, offset } } else { Self { slope: 1.0, offset: 0.0 } })
     }
 
@@ -36,7 +37,8 @@ impl Calibration {
         1.0 / (1.0 + (-(self.slope * logit(score) + self.offset)).exp())
     }
 
-    /// Calibrates `head`: slope and offset go into the last layer of each member.
+    /// Calibrates `head`: the last layer of each member of the ensemble is scaled by the slope and shifted by the
+    /// offset.
     ///
     /// # Errors
     /// A member does not end with an affine layer, or a number is no longer finite.

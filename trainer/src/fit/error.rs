@@ -8,7 +8,7 @@ use tch::TchError;
 /// Error of training a head.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
-    /// Recipe `paper` starts from the backbone's last layer.
+    /// The file of weights has no last layer, which recipe `paper` starts from.
     #[error(
         "the backbone's file has no last layer (fc.weight, fc.bias), but recipe `paper` starts from it: use a file with this \
          layer, or recipe `recommended`"

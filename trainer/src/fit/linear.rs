@@ -1,4 +1,5 @@
-//! A linear scorer: standardised features, principal components, logistic regression.
+//! Fits a linear scorer: standardises the features, projects them onto principal components, and fits a logistic
+//! regression.
 
 use super::FitError;
 use crate::dataset::Label;
@@ -35,7 +36,8 @@ pub(super) struct Linear {
 ///
 /// 1. Standardises each feature. Each of the `blocks` (widths that sum to D) gets the same share of the variance.
 /// 2. Projects the rows onto the principal components.
-/// 3. Fits a logistic regression of `targets` (N, 1 for abnormal) with `weights` (N, mean 1) by Newton's method.
+/// 3. Fits a logistic regression by Newton's method. `targets` (N numbers) are 1 for abnormal and 0 for normal rows.
+///    `weights` (N numbers with a mean of 1) are the weights of the rows.
 ///
 /// # Errors
 /// libtorch runs out of memory, or a decomposition does not converge.
@@ -64,9 +66,9 @@ pub(super) fn fit(
 
 /// The principal components of `rows` (N x D) as columns, largest variance first. Their number is at most min(N, D).
 ///
-/// If N >= D, they are the singular vectors of the covariance matrix (D x D). Otherwise the smaller Gram matrix (N x N) is
-/// decomposed, and the transposed rows map its singular vectors to components. In that case components without variance are
-/// left out, because they would consist of rounding errors.
+/// If N >= D, the components are the singular vectors of the covariance matrix (D x D). Otherwise the smaller Gram
+/// matrix (N x N) is decomposed, and the transposed rows map its singular vectors to components. In this second case,
+/// components without variance are left out, because they would consist of rounding errors.
 fn principal_components(rows: &Tensor) -> Result<Tensor, FitError> {
     let (count, width) = rows.size2()?;
     if count >= width {
@@ -82,8 +84,8 @@ fn principal_components(rows: &Tensor) -> Result<Tensor, FitError> {
 
 /// Singular vectors (as columns) and singular values of a symmetric matrix without negative eigenvalues, largest first.
 ///
-/// LAPACK's symmetric eigensolver is twice as fast as the general decomposition. It does not converge on some covariances
-/// of dark images, where many features are always 0; then the general decomposition is used.
+/// LAPACK's symmetric eigensolver is twice as fast as the general decomposition. But the eigensolver does not converge
+/// on some covariances of dark images, where many features are always 0. The general decomposition is used for these.
 fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor), FitError> {
     if let Ok((values, vectors)) = matrix.f_linalg_eigh("L") {
         return Ok((vectors.f_flip([1])?, values.f_flip([0])?));
@@ -92,8 +94,9 @@ fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor), FitError> {
     Ok((vectors, values))
 }
 
-/// Mean and scale of each feature. A thousandth of the block's standard deviation is added to the feature's, so that a
-/// feature that hardly varies is not scaled up without limit.
+/// The mean of each feature, and the factor that standardises the feature: about one divided by its standard deviation,
+/// reduced so that all blocks have the same total variance. A thousandth of the standard deviation of the whole block
+/// is added to the feature's standard deviation, so that a feature that hardly varies is not scaled up without limit.
 fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor), FitError> {
     let mut scales = Vec::new();
     let mut start = 0;
@@ -108,7 +111,8 @@ fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor), 
     Ok((rows.f_mean_dim(&[0_i64][..], false, Kind::Double)?, Tensor::f_cat(&scales, 0)?))
 }
 
-/// Logistic regression by Newton's method. The last column of `design` is the bias, which has no penalty.
+/// Logistic regression by Newton's method. Returns one coefficient for each column of `design`. The last column must be
+/// all 1; its coefficient is the bias, which has no penalty.
 pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalty: f64) -> Result<Tensor, FitError> {
     let (count, width) = design.size2()?;
     let options = (Kind::Double, Device::Cpu);
@@ -133,9 +137,9 @@ pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalt
     Ok(theta)
 }
 
-/// A weight for each part, with a mean of 1. Both classes have the same total weight. Within a class, the total weight of a
-/// bundle is proportional to the square root of its number of parts. That is a compromise between equal weights for parts and
-/// equal weights for bundles.
+/// A weight for each part, with a mean of 1. Both classes have the same total weight. Within a class, the total weight
+/// of a bundle is proportional to the square root of its number of parts. This is a compromise between equal weights
+/// for parts and equal weights for bundles.
 pub(super) fn weights<'a>(parts: impl Iterator<Item = (&'a str, Label)> + Clone) -> Result<Vec<f64>, FitError> {
     let mut groups: BTreeMap<(Label, &str), f64> = BTreeMap::new();
     for (bundle, label) in parts.clone() {

@@ -1,11 +1,11 @@
-//! Recipes: they make a head and its threshold from features and labels.
+//! The recipes: each makes a head and its threshold from features and labels.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `training` | the training set |
+//! | `training` | the training set: parts with features, labels and bundles |
 //! | `paper` | the paper's recipe |
 //! | `recommended` | the recommended recipe |
-//! | `linear` | a linear scorer: principal components and logistic regression |
+//! | `linear` | fits a linear scorer: principal components and logistic regression |
 //! | `calibration` | calibration of the scores |
 //! | `out_of_fold` | scores of training parts by heads that were trained without their bundle |
 //! | `error` | errors of training a head |
@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 pub enum Recipe {
     /// As in the paper, with a fixed threshold of 0.5.
     Paper(PaperRecipe),
-    /// The best recipe so far. Its threshold is chosen from out-of-fold scores inside the training bundles.
+    /// The best recipe so far. Its threshold is chosen from out-of-fold scores of the training parts.
     Recommended(RecommendedRecipe),
 }
 
@@ -44,7 +44,7 @@ pub enum Recipe {
 pub struct Fitted {
     /// The trained head.
     pub head: Head,
-    /// Parts with this score and above are called abnormal, 0..=1.
+    /// The score, 0..=1, from which on a part is called abnormal.
     pub threshold: f64,
 }
 
@@ -90,9 +90,9 @@ impl Recipe {
         }
     }
 
-    /// As [`Self::fit`], and also returns the out-of-fold scores of the training parts, in their order. Thresholds are
-    /// chosen from them, and they estimate how good the head is on new bundles. A score is NaN if the other bundles have
-    /// one class only.
+    /// As [`Self::fit`], and also returns the out-of-fold scores of the training parts, in the order of the parts.
+    /// Thresholds are chosen from these scores, and the scores show how good the head is on new bundles. The score of a
+    /// part is NaN if the bundles other than the part's own have one class only.
     ///
     /// # Errors
     /// As [`Self::head`].

@@ -1,20 +1,22 @@
-//! Out-of-fold scores: each training part is scored by a head that was trained without the part's bundle.
+//! Computes out-of-fold scores: each training part is scored by a head that was trained without the part's bundle.
 
 use super::{FitError, TrainingSet};
 use crate::network::Head;
 use crate::stats::Scored;
 use rayon::prelude::*;
 
-/// The out-of-fold score of each part of `training`, in order. `train` makes each head. A score is NaN if the other bundles
-/// have one class only. Folds run on all cores.
+/// The out-of-fold score of each part of `training`, in order. `train` trains a head on the set that it is given. The
+/// score of a part is NaN if the bundles other than the part's own have one class only. The folds are spread over all
+/// cores.
 ///
 /// # Errors
-/// Those of `train`.
+/// The errors of `train`.
 pub(super) fn out_of_fold(
     training: &TrainingSet<'_>,
     train: impl Fn(&TrainingSet<'_>) -> Result<Head, FitError> + Sync,
 ) -> Result<Vec<Scored>, FitError> {
-    // Several fits at a time with one libtorch thread each keep the cores busier than several threads per fit.
+    // Training several heads at a time, with one libtorch thread each, keeps the cores busier than training one head at
+    // a time with several threads.
     let threads = tch::get_num_threads();
     let folds: Result<Vec<_>, FitError> = training
         .leave_one_bundle_out()

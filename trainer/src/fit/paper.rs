@@ -1,6 +1,6 @@
-//! The paper's recipe (section 2.4). Training starts from ResNet-34's own 512 -> 1000 layer, followed by fully connected
-//! layers with 512 and 256 outputs and a softmax over 2. The loss is cross-entropy. Every image is flipped at random in
-//! each epoch.
+//! The paper's recipe (section 2.4). The head begins with ResNet-34's own last layer, 512 -> 1000, whose weights
+//! training starts from. Fully connected layers with 512, 256 and 2 outputs and a softmax follow. The loss is
+//! cross-entropy. Every image is flipped at random in each epoch.
 
 use super::{FitError, TrainingSet};
 use crate::dataset::Label;
@@ -17,7 +17,7 @@ use tch::{Device, Kind, Tensor};
 /// Outputs of the fully connected layers: ImageNet's 1000 classes, the paper's two layers, and the two classes.
 const WIDTHS: [i64; 4] = [1000, 512, 256, 2];
 
-/// The backbone's own last layer, 512 -> 1000. Training starts from it.
+/// The backbone's own last layer, 512 -> 1000. It becomes the first layer of the head, before training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classifier {
     /// 1000 x 512 numbers, row by row.
@@ -34,9 +34,9 @@ pub struct PaperRecipe {
     pub epochs: u32,
     /// Learning rate of the first epoch; 0.001 in the paper.
     pub learning_rate: f64,
-    /// The learning rate decays each time after this number of epochs; 10 in the paper.
+    /// Each time after this number of epochs, the learning rate is multiplied by `decay_factor`; 10 in the paper.
     pub decay_epochs: u32,
-    /// The factor of a decay. Not given in the paper; 0.1 here.
+    /// The factor on the learning rate. Not given in the paper; 0.1 here.
     pub decay_factor: f64,
     /// Images per step. Not given in the paper; 32 here.
     pub batch: usize,
@@ -49,11 +49,11 @@ impl Default for PaperRecipe {
 }
 
 impl PaperRecipe {
-    /// Trains a head on the mean of the frozen backbone's last stage. It uses Adam, and ReLU between the layers; the paper
-    /// names neither.
+    /// Trains a head on the mean of the frozen backbone's last stage. The optimizer is Adam, and ReLU is between the
+    /// layers; the paper names neither an optimizer nor an activation.
     ///
-    /// The batch normalisations are frozen, so an image has exactly four feature vectors, one for each flip. Choosing one
-    /// of them at random gives the same result as flipping the image at random and running the network.
+    /// The batch normalisations are frozen, so an image has exactly four feature vectors, one for each flip. Choosing
+    /// one of these vectors at random gives the same result as flipping the image at random and running the network.
     ///
     /// # Errors
     /// The training set is empty, or libtorch fails.
@@ -102,8 +102,8 @@ fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor, FitE
     Ok(Tensor::f_from_slice(&values)?.f_view(shape)?)
 }
 
-/// The initial layers of the head. The first is the backbone's own classifier. The others are initialised as PyTorch does it:
-/// uniformly between -1/sqrt(inputs) and 1/sqrt(inputs).
+/// The initial layers of the head. The first is the backbone's own last layer. The other layers are initialised as
+/// PyTorch does it: uniformly between -1/sqrt(inputs) and 1/sqrt(inputs).
 fn layers(root: &nn::Path<'_>, classifier: &Classifier, random: &mut ChaCha8Rng) -> Result<Vec<nn::Linear>, FitError> {
     let mut inputs = 512;
     let mut layers = Vec::new();

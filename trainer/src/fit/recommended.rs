@@ -16,7 +16,7 @@ use tch::{Kind, Tensor};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecommendedRecipe {
-    /// Number of principal components of each scorer's features.
+    /// Number of principal components that each scorer keeps of its features.
     pub components: u32,
     /// L2 penalty of the logistic regressions.
     pub penalty: f64,
@@ -31,7 +31,8 @@ impl Default for RecommendedRecipe {
 /// One linear scorer of the ensemble.
 struct Member {
     blocks: &'static [Block],
-    /// Whether signed square roots of the features are taken first. This is usual for second-order features.
+    /// Whether the scorer takes signed square roots of the features first. This is usual for features that are
+    /// products, such as covariances.
     is_rooted: bool,
 }
 
@@ -41,7 +42,7 @@ const MEMBERS: [Member; 2] = [
 ];
 
 impl RecommendedRecipe {
-    /// Trains a head on all four flips of each part. Uses no random numbers.
+    /// Trains a head on all four flip variants of each part's image. Uses no random numbers.
     ///
     /// # Errors
     /// The training set is empty or has one class only, or libtorch fails.

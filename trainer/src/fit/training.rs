@@ -1,10 +1,10 @@
-//! The training set of a recipe.
+//! The training set that a recipe is given: parts with their features, labels and bundles.
 
 use crate::dataset::{Dataset, Label};
 use crate::features::FeatureTable;
 use crate::network::Block;
 
-/// The training parts of a fold with their features, labels and bundles.
+/// The parts to train on, with their features, labels and bundles.
 #[derive(Debug, Clone)]
 pub struct TrainingSet<'a> {
     dataset: &'a Dataset,
@@ -53,8 +53,8 @@ impl<'a> TrainingSet<'a> {
         self.table.select_row(self.parts[index], variant, blocks)
     }
 
-    /// Leaves out one bundle at a time. Returns the set of all other parts, and the positions of the bundle's parts in
-    /// `self`.
+    /// Leaves out one bundle at a time. Returns, for each bundle, the set of the parts of all other bundles, and the
+    /// positions of the bundle's own parts in `self`.
     #[must_use]
     pub fn leave_one_bundle_out(&self) -> Vec<(Self, Vec<usize>)> {
         let mut names: Vec<&str> = self.bundles().collect();

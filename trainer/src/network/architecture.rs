@@ -1,4 +1,5 @@
-//! The layers of ResNet-34 with torchvision's names, as data. The weights, libtorch and ONNX code all use this list.
+//! Lists the layers of ResNet-34 with torchvision's names, as data. The code for the weights, for libtorch and for ONNX
+//! uses this list.
 //!
 //! Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015, table 1. Names as in torchvision.
 
@@ -6,7 +7,7 @@
 const DEPTHS: [usize; 4] = [3, 4, 6, 3];
 /// Number of output channels of each stage.
 pub(crate) const CHANNELS: [i64; 4] = [64, 128, 256, 512];
-/// Added to the variance by batch normalisation.
+/// Batch normalisation adds this number to the variance.
 pub(crate) const NORM_EPSILON: f64 = 1e-5;
 /// Number of inputs and outputs of the last layer. The outputs are ImageNet's classes.
 pub(crate) const FC: [i64; 2] = [512, 1000];
@@ -22,14 +23,15 @@ pub(crate) struct ConvSpec {
     pub(crate) inputs: i64,
     /// Output channels.
     pub(crate) outputs: i64,
-    /// Height and width of the kernel; odd.
+    /// Height and width of the filter (torchvision's `kernel_size`); an odd number.
     pub(crate) kernel: i64,
     /// Step between positions, in both directions.
     pub(crate) stride: i64,
 }
 
 impl ConvSpec {
-    /// Number of zeros added on each of the four sides. With it, a stride of 1 keeps the size.
+    /// Number of rows or columns of zeros that are added on each of the four sides. With this padding, a stride of 1
+    /// keeps the size.
     pub(crate) fn padding(&self) -> i64 {
         self.kernel / 2
     }
@@ -40,7 +42,7 @@ impl ConvSpec {
 pub(crate) struct ResidualSpec {
     pub(crate) first: ConvSpec,
     pub(crate) second: ConvSpec,
-    /// The shortcut where the size changes. `None` if the shortcut is x itself.
+    /// The convolution of the shortcut in a block that changes the size. `None` if the shortcut is x itself.
     pub(crate) downsample: Option<ConvSpec>,
 }
 
@@ -49,7 +51,7 @@ pub(crate) fn stem() -> ConvSpec {
     ConvSpec { name: "conv1".into(), norm: "bn1".into(), inputs: 3, outputs: 64, kernel: 7, stride: 2 }
 }
 
-/// The residual blocks of `stage`, 0..=3.
+/// The residual blocks of `stage`, 0..=3. Stage 0 is torchvision's `layer1`.
 pub(crate) fn residuals(stage: usize) -> Vec<ResidualSpec> {
     let outputs = CHANNELS[stage];
     let stage_inputs = if stage == 0 { 64 } else { CHANNELS[stage - 1] };
@@ -84,7 +86,8 @@ pub(crate) fn convolutions() -> Vec<ConvSpec> {
     std::iter::once(stem()).chain(inner).collect()
 }
 
-/// Names and shapes of all tensors that a weights file must hold.
+/// Names and shapes of all tensors that a weights file must hold. The last layer (`fc`) may be missing, so it is not
+/// listed.
 pub(crate) fn tensors() -> Vec<(String, Vec<i64>)> {
     let mut tensors = Vec::new();
     for conv in convolutions() {

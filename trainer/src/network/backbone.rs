@@ -1,4 +1,5 @@
-//! The backbone: computes features with a network on a device, and knows the digest of its weights.
+//! The backbone: computes the features of an image with ResNet-34, on the CPU or a GPU, and knows the digest of its
+//! weights.
 
 use super::pooling::Block;
 use super::resnet34::ResNet34;
@@ -11,9 +12,9 @@ use tch::{Device, Kind, TchError, Tensor};
 /// both ways.
 pub const VARIANTS: usize = 4;
 
-/// An image with more pixels runs through the network one variant at a time instead of all four together. This limits
-/// memory: four variants of 2000 x 1000 take about 3 GB. The choice depends only on the size, so results do not depend on
-/// the machine.
+/// Largest image, in pixels, whose four variants run through the network together. The variants of a larger image run
+/// one after the other. This limits memory: four variants of 2000 x 1000 take about 3 GB. The choice depends only on
+/// the size of the image, so results do not depend on the machine's memory.
 const MAX_PIXELS_TOGETHER: i64 = 4_000_000;
 
 /// A frozen ResNet-34 that computes pooled features.
@@ -27,7 +28,7 @@ impl Backbone {
     /// The backbone with `weights` on `device`.
     ///
     /// # Errors
-    /// libtorch fails, for example because the device has too little memory.
+    /// libtorch fails, for example because the GPU has too little memory.
     pub fn new(weights: &Weights, device: Device) -> Result<Self, TchError> {
         Ok(Self { network: ResNet34::new(weights, device)?, digest: weights.digest() })
     }
@@ -47,7 +48,7 @@ impl Backbone {
         self.digest
     }
 
-    /// The device that it runs on.
+    /// Where the backbone runs: the CPU or a GPU.
     #[must_use]
     pub fn device(&self) -> Device {
         self.network.device()
@@ -69,8 +70,8 @@ impl Backbone {
         self.pooled(&image, blocks)
     }
 
-    /// The features of an image's four variants, one variant after the other. The first equals [`Self::features`] up to
-    /// rounding.
+    /// The features of an image's four variants, one variant after the other. Those of the first variant equal
+    /// [`Self::features`] up to rounding.
     ///
     /// # Errors
     /// As [`Self::features`].

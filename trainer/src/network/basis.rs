@@ -1,4 +1,5 @@
-//! The directions of stage 3 that stage 4 weighs most. [`Pool::Covariance`](super::Pool::Covariance) is computed in them.
+//! Computes the directions of stage 3 that stage 4 weighs most. A direction is a combination of stage 3's channels.
+//! [`Pool::Covariance`](super::Pool::Covariance) is the covariance of these directions.
 
 use super::weights::Weights;
 use tch::{Kind, TchError, Tensor};
@@ -10,13 +11,13 @@ pub(crate) const RANK: i64 = 32;
 
 /// The basis: [`RANK`] x [`CHANNELS`], f32 on the CPU, with orthonormal rows.
 ///
-/// Its rows are the right singular vectors, largest first, of the matrix of all weights that stage 4 applies to stage 3.
-/// These are the convolutions `layer4.0.conv1` and `layer4.0.downsample.0`, with one matrix row for each output and kernel
-/// position. The basis depends only on the backbone, not on any image. Features can therefore be computed once and shared
-/// by all folds.
+/// Its rows are the right singular vectors, largest first, of a matrix: all weights that stage 4 applies to stage 3, in
+/// the convolutions `layer4.0.conv1` and `layer4.0.downsample.0`. The matrix has one row for each output and each
+/// position in the filter. The basis depends only on the backbone, not on any image. Features can therefore be computed
+/// once and shared by all folds.
 ///
-/// The negative of a singular vector is a singular vector too. The one whose largest entry by magnitude is positive is
-/// taken, so that all machines find the same basis up to rounding.
+/// The negative of a singular vector is a singular vector too. Of the two, the one whose largest entry by magnitude is
+/// positive is taken, so that all machines find the same basis up to rounding.
 pub(super) fn basis(weights: &Weights) -> Result<Tensor, TchError> {
     let rows = |name: &str| -> Result<Tensor, TchError> {
         weights.tensor(name).f_to_kind(Kind::Double)?.f_permute([0, 2, 3, 1])?.f_reshape([-1, CHANNELS])

@@ -23,7 +23,7 @@ const LIBTORCH_CUDA: &str = "libtorch_cuda.so";
 /// The library of NVIDIA's driver.
 const DRIVER: &str = "libcuda.so.1";
 
-/// Why CUDA can't be used.
+/// The reason why CUDA can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CudaError {
     /// The folder of the running libtorch can't be found.
@@ -66,7 +66,7 @@ pub enum CudaError {
     NoGpu {
         /// CUDA's error.
         detail: String,
-        /// The value of `CUDA_VISIBLE_DEVICES`, or that it is not set.
+        /// The value of `CUDA_VISIBLE_DEVICES`, or the words `not set`.
         visible: String,
     },
 }
@@ -76,7 +76,7 @@ pub enum CudaError {
 /// # Errors
 /// [`CudaError`]: the reason why libtorch can use no GPU.
 pub(super) fn device_count() -> Result<usize, CudaError> {
-    // Never closed: libtorch keeps pointers into it.
+    // The library is never closed, because libtorch keeps pointers into it.
     static OPENED: OnceLock<Result<Library, CudaError>> = OnceLock::new();
     let library = OPENED.get_or_init(open_beside_libtorch).as_ref().map_err(Clone::clone)?;
     match usize::try_from(tch::Cuda::device_count()) {
@@ -102,7 +102,8 @@ fn open(folder: &Path) -> Result<Library, CudaError> {
     opened.map_err(|error| CudaError::Unusable { path, detail: one_line(&error) })
 }
 
-/// The reason why libtorch finds no GPU: a missing driver, or the error of CUDA's run time, which is loaded with `library`.
+/// The reason why libtorch finds no GPU: a missing driver, or an error of CUDA's run time. `library` is libtorch's CUDA
+/// library, with which the run time was loaded.
 fn why_no_gpu(library: &Library) -> CudaError {
     // SAFETY: loading runs the start-up code of NVIDIA's driver; CUDA's run time has just loaded the same file by the same
     // name.
@@ -114,7 +115,7 @@ fn why_no_gpu(library: &Library) -> CudaError {
     CudaError::NoGpu { detail: run_time_error(library), visible }
 }
 
-/// The error of CUDA's run time on counting devices.
+/// Asks CUDA's run time for the number of GPUs, and describes the error that it returns.
 fn run_time_error(library: &Library) -> String {
     // SAFETY: the types are those of CUDA's `cuda_runtime_api.h`. They are the same in all versions.
     let functions = unsafe {

@@ -1,4 +1,6 @@
-//! The name of a device on the command line: `cpu`, `cuda` or `cuda:N`.
+//! Reads and writes the value of the option `--device`: `cpu`, `cuda` or `cuda:N`.
+//!
+//! In this file, a device is what libtorch calls so: the processor that it computes on, the CPU or a GPU.
 
 use super::cuda::{self, CudaError};
 use tch::Device;
@@ -34,7 +36,8 @@ pub enum DeviceError {
 
 /// The device called `name`. `cuda` is the first GPU.
 ///
-/// The name of a GPU opens libtorch's CUDA library. This function must therefore be called before any tensor is created.
+/// If `name` is that of a GPU, this function opens libtorch's CUDA library. It must therefore be called before any
+/// tensor is created.
 ///
 /// # Errors
 /// [`DeviceError`]: the name is not that of a device, or libtorch does not find this GPU.
@@ -42,7 +45,7 @@ pub fn parse(name: &str) -> Result<Device, DeviceError> {
     parse_among(name, cuda::device_count)
 }
 
-/// As [`parse`]. `device_count` counts the GPUs. It is only called for the name of a GPU.
+/// As [`parse`], with the function `device_count` that counts the GPUs. It is only called if `name` is that of a GPU.
 fn parse_among(name: &str, device_count: impl FnOnce() -> Result<usize, CudaError>) -> Result<Device, DeviceError> {
     let found = || name.to_owned();
     let index = match name {

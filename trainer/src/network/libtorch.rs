@@ -1,4 +1,4 @@
-//! The running libtorch.
+//! Finds the folder of the libtorch that this process has loaded.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,8 @@ const LOADED: &str = "/proc/self/maps";
 /// The folder that the running libtorch was loaded from.
 ///
 /// # Errors
-/// The list of loaded libraries can't be read, or libtorch is not in it because its file was replaced after the start.
+/// The list of loaded libraries can't be read, or libtorch is not in the list because libtorch's file was replaced
+/// after the start.
 pub(super) fn folder() -> io::Result<PathBuf> {
     let not_found = || io::Error::new(io::ErrorKind::NotFound, format!("found no {LIBRARY} in {LOADED}"));
     folder_of(LIBRARY, &std::fs::read_to_string(LOADED)?).ok_or_else(not_found)

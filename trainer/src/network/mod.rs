@@ -2,15 +2,15 @@
 //!
 //! | module | concept |
 //! |---|---|
-//! | `basis` | the directions of stage 3 for its covariance |
+//! | `basis` | the directions of stage 3 whose covariance is computed |
 //! | `cuda` | opens libtorch's CUDA library when CUDA is used |
 //! | `libtorch` | the folder of the running libtorch |
 //! | `architecture` | the layers of ResNet-34 with torchvision's names, as data |
 //! | [`weights`] | finds and reads the file of weights |
 //! | [`resnet34`] | the frozen network in libtorch: computes the maps of four stages from images |
 //! | [`pooling`] | turns maps into features |
-//! | [`backbone`] | computes features: network and pooling on a device |
-//! | [`device`] | the name of a device on the command line |
+//! | [`backbone`] | computes features: network and pooling, on the CPU or a GPU |
+//! | [`device`] | reads the value of `--device`: the CPU or a GPU |
 //! | [`head`] | computes the score from a feature vector |
 //! | [`onnx`] | writes backbone, pooling and head as one ONNX file |
 

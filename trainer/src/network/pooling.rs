@@ -12,20 +12,20 @@ use tch::{Kind, TchError, Tensor};
 pub enum Pool {
     /// The mean of each channel over all positions.
     Mean,
-    /// The covariance of 32 directions of stage 3 (see `network::basis`) over all positions, divided by their number. It
-    /// has 528 numbers: the upper triangle with the diagonal, row by row. A texture is better described by the features
-    /// that occur together than by their means (bilinear pooling: Lin, RoyChowdhury, Maji 2015).
+    /// The covariance of 32 directions of stage 3 (see `network::basis`) over all positions, divided by the number of
+    /// positions. It has 528 numbers: the upper triangle with the diagonal, row by row. Which features occur together
+    /// describes a texture better than the means of the features (bilinear pooling: Lin, RoyChowdhury, Maji 2015).
     Covariance,
 }
 
-/// A part of a feature vector: one stage of the backbone, pooled in one way. A feature vector is the concatenation of its
-/// blocks.
+/// A section of a feature vector: one stage of the backbone, pooled in one way. A feature vector is the concatenation
+/// of its blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
     /// The stage, 1..=4: torchvision's `layer1` to `layer4`.
     pub stage: u8,
-    /// How its maps are pooled.
+    /// How the stage's maps are pooled.
     pub pool: Pool,
 }
 
@@ -52,7 +52,7 @@ impl Block {
         }
     }
 
-    /// Pools the stage's maps, N x C x H x W, to N x [`Self::width`]. `basis` is the backbone's.
+    /// Pools the stage's maps, N x C x H x W, to N x [`Self::width`]. `basis` is the basis of the backbone's stage 3.
     ///
     /// # Errors
     /// `maps` has another shape, or libtorch fails.
@@ -77,7 +77,7 @@ pub(super) fn upper_triangle() -> Vec<i64> {
 }
 
 impl fmt::Display for Block {
-    /// Such as `4mean`.
+    /// Writes the block as stage and pooling, such as `4mean`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pool = match self.pool {
             Pool::Mean => "mean",
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_covariance_is_the_textbook_one_and_ignores_offsets() {
-        // Channel 0 is 0, 2, 4, 6 and channel 1 is 1, 1, 3, 3 over four positions; all others are constant.
+        // Channel 0 is 0, 2, 4, 6 and channel 1 is 1, 1, 3, 3 over four positions; all other channels are constant.
         let mut values = vec![5.0_f32; 256 * 4];
         values[..8].copy_from_slice(&[0.0, 2.0, 4.0, 6.0, 1.0, 1.0, 3.0, 3.0]);
         let maps = Tensor::from_slice(&values).view([1, 256, 2, 2]);

@@ -1,4 +1,4 @@
-//! The frozen network in libtorch. It computes the maps of four stages from images.
+//! Computes the maps of ResNet-34's four stages from images, with libtorch and frozen weights.
 
 use super::architecture::{self, ConvSpec};
 use super::basis;
@@ -15,7 +15,8 @@ pub(crate) struct FoldedConv {
 }
 
 impl FoldedConv {
-    /// Folds on the CPU in f64, rounds once to f32, and stores the result in `root` under torchvision's name.
+    /// Folds on the CPU in f64, rounds once to f32, and stores the result in `root` under the convolution's name in
+    /// torchvision.
     fn new(weights: &Weights, spec: ConvSpec, root: &nn::Path<'_>) -> Result<Self, TchError> {
         let get = |layer: &str, member: &str| weights.tensor(&format!("{layer}.{member}")).f_to_kind(Kind::Double);
         let deviation = get(&spec.norm, "running_var")?.f_add_scalar(architecture::NORM_EPSILON)?.f_sqrt()?;
@@ -30,7 +31,8 @@ impl FoldedConv {
         })
     }
 
-    /// Makes cuDNN deterministic and disables TF32, which would lose three decimal digits.
+    /// The convolution of `x`. cuDNN must use deterministic algorithms and no TF32, which would lose three decimal
+    /// digits.
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         const DETERMINISTIC: bool = true;
         const CUDNN: bool = true;
@@ -86,7 +88,7 @@ impl ResNet34 {
     /// The network with `weights` on `device`.
     ///
     /// # Errors
-    /// libtorch fails, for example because the device has too little memory.
+    /// libtorch fails, for example because the GPU has too little memory.
     pub fn new(weights: &Weights, device: Device) -> Result<Self, TchError> {
         let _guard = tch::no_grad_guard();
         let mut store = nn::VarStore::new(device);
@@ -107,14 +109,15 @@ impl ResNet34 {
         Ok(Self { store, stem, stages, basis })
     }
 
-    /// The device that holds the weights.
+    /// Where the weights are and the network runs: the CPU or a GPU.
     #[must_use]
     pub fn device(&self) -> Device {
         self.store.device()
     }
 
-    /// The maps of the first `stages` stages (1..=4). `images` are N x 3 x H x W normalised images on the same device. The
-    /// maps are N x C x H/s x W/s, with sizes rounded up, C = 64, 128, 256, 512 and s = 4, 8, 16, 32.
+    /// The maps of the first `stages` stages (1..=4). `images` are N x 3 x H x W normalised images on the CPU or GPU
+    /// that holds the weights. The maps are N x C x H/s x W/s, with sizes rounded up, C = 64, 128, 256, 512 and s = 4,
+    /// 8, 16, 32.
     ///
     /// # Errors
     /// `images` has another shape, or libtorch fails.

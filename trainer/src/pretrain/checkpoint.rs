@@ -1,4 +1,5 @@
-//! The checkpoint: everything that is needed to continue a run, in one file that is written atomically.
+//! Writes and reads the checkpoint: one file with everything that is needed to continue a pre-training. It is written
+//! atomically.
 
 use super::config::PretrainConfig;
 use super::held_out::Figures;
@@ -13,17 +14,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// Name of the checkpoint in the run's folder.
+/// Name of the checkpoint in the pre-training's folder.
 pub(super) const FILE: &str = "checkpoint.safetensors";
 /// The metadata entry with the [`State`].
 const STATE: &str = "cellgate pretrain";
-/// Version of the checkpoint. It increases when the stream, the network or the loss changes, because a run must not
-/// continue with other ones.
+/// Version of the checkpoint. It increases when the code of the stream, the network or the loss changes: a pre-training
+/// that began with the old code must not continue with the new code.
 const FORMAT: u32 = 1;
-/// Prefixes of tensor names: the weight, the first moment, the second moment.
+/// Prefixes of tensor names: a weight, its first moment, its second moment.
 const PARTS: [&str; 3] = ["weight:", "first:", "second:"];
 
-/// One line of the loss curve: means over the steps since the previous line.
+/// One line of the loss curve. Loss and terms are means over the steps since the previous line, or since the
+/// pre-training was continued, if that was later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Row {
@@ -34,35 +36,36 @@ pub(super) struct Row {
     pub(super) terms: Vec<f64>,
 }
 
-/// The progress of a run.
+/// The progress of a pre-training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct State {
     format: u32,
     pub(super) config: PretrainConfig,
-    /// Number of batches trained on. It is also the number of the next batch in the stream.
+    /// Number of batches trained on. The stream counts its batches from 0, so this is also the number of the next
+    /// batch.
     pub(super) steps: u64,
     /// Time spent from the first batch on, in seconds. Interruptions do not count.
     pub(super) seconds: f64,
     /// The part of `seconds` spent waiting for batches.
     pub(super) waited_s: f64,
-    /// Time that the rendering threads took for the batches, in seconds.
+    /// Time that the rendering threads took for the batches, added up over all threads, in seconds.
     pub(super) rendered_s: f64,
     pub(super) rows: Vec<Row>,
     pub(super) held_out: Vec<Figures>,
 }
 
 impl State {
-    /// The state of a run before its first step.
+    /// The state before the first step.
     pub(super) fn new(config: PretrainConfig) -> Self {
         let (steps, seconds, waited_s, rendered_s) = (0, 0.0, 0.0, 0.0);
         Self { format: FORMAT, config, steps, seconds, waited_s, rendered_s, rows: vec![], held_out: vec![] }
     }
 }
 
-/// Writes the checkpoint to `path`. It has 261 MB.
+/// Writes the checkpoint, 261 MB, to `path`.
 ///
-/// A state that is not finite is refused, so it never replaces a good checkpoint.
+/// If a weight, a moment or a held-out loss is not finite, nothing is written. An earlier good checkpoint is thus kept.
 ///
 /// # Errors
 /// A value is not finite, libtorch fails, or the file can't be written.
@@ -110,7 +113,7 @@ pub(super) fn write(
 /// Reads the checkpoint at `path`. `None` if there is no such file.
 ///
 /// # Errors
-/// The file can't be read, is damaged or from another version, or libtorch fails.
+/// The file can't be read, the file is damaged or from another version, or libtorch fails.
 pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, TrainableNetwork, Optimizer)>, PretrainError> {
     let file = match std::fs::read(path) {
         Ok(file) => file,

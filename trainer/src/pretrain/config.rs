@@ -1,4 +1,4 @@
-//! The settings of a run.
+//! Declares the settings of a pre-training.
 
 use cellgate_models::conversion::Size;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use tch::Device;
 
-/// The settings that a run's weights depend on, together with its budget. A run is only continued with the same settings.
+/// The settings that decide, together with the budget, which weights a pre-training gives. A pre-training is only
+/// continued with the same settings; the budget may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {
@@ -20,28 +21,28 @@ pub struct PretrainConfig {
     pub learning_rate: f64,
 }
 
-/// The length of a run.
+/// The length of a pre-training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
     /// Number of steps.
     Steps(u64),
-    /// Minutes of training. Interruptions do not count. The weights then depend on the machine's speed.
+    /// Minutes of training. Interruptions do not count. With this budget, the weights depend on the machine's speed.
     Minutes(f64),
 }
 
-/// A run to start or to continue.
+/// A pre-training to start or to continue.
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// Its folder.
+    /// The folder for the checkpoint and the output.
     pub out: &'a Path,
-    /// Its settings.
+    /// The settings that the weights depend on.
     pub config: PretrainConfig,
-    /// Its length.
+    /// How long to train, counted from the first start on.
     pub budget: Budget,
-    /// The device that it runs on.
+    /// Where libtorch computes: the CPU or a GPU.
     pub device: Device,
-    /// If set, the run writes a checkpoint and stops after the current step.
+    /// Once this is set, the training stops after the current step and writes a checkpoint.
     pub stop: &'a AtomicBool,
     /// The command line, for the model card.
     pub command: &'a str,

@@ -1,4 +1,4 @@
-//! A crop of an electrode, as the product's network would see it, with its targets.
+//! Cuts a random crop out of a synthetic electrode, converts it as for a network in use, and computes its targets.
 
 use super::PretrainError;
 use crate::dataset::synth::sampler::{KINDS, Sample};
@@ -7,20 +7,21 @@ use cellgate_models::radiograph::Radiograph;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// Zoom of the product: it resizes electrodes of about 1145 x 2072 pixels (width x height) to 1000 x 2000.
+/// The zoom of a conversion in use: it resizes an electrode of about 1145 x 2072 pixels (width x height) to
+/// 1000 x 2000.
 const ZOOM_X: f32 = 1000.0 / 1145.0;
 const ZOOM_Y: f32 = 2000.0 / 2072.0;
-/// Smallest and largest random factor on the product's zoom.
+/// Smallest and largest random factor on [`ZOOM_X`] and [`ZOOM_Y`].
 const ZOOM_JITTER: (f32, f32) = (0.75, 1.1);
-/// Range of the lower and of the upper bound of the global conversion, in levels.
+/// Ranges that the lower and the upper bound of the global conversion are drawn from, in levels.
 const GLOBAL_LO: (f32, f32) = (1300.0, 1900.0);
 const GLOBAL_HI: (f32, f32) = (2700.0, 3100.0);
-/// Largest random shift of a local bound, as a share of the distance between the bounds.
+/// Largest random shift of a bound of the local conversion, as a share of the distance between its two bounds.
 const LOCAL_JITTER: f32 = 0.05;
 /// Share of crops that are placed on an anomaly.
 const AIMED_SHARE: f64 = 0.6;
-/// Smallest visible area of an anomaly, in pixels. A smaller one is neither present nor absent, so its kind is left out of
-/// the loss.
+/// Smallest visible area of an anomaly, in pixels of the crop. If a crop shows less of an anomaly than that, the
+/// anomaly is neither clearly present nor absent, so its kind is left out of the loss of this crop's severities.
 const VISIBLE_PX: f32 = 16.0;
 /// Side of a map's cell in pixels, for the maps of stages 3 and 4. It is the stride of the stage.
 pub(super) const CELLS: [u32; 2] = [16, 32];
@@ -29,12 +30,14 @@ pub(super) const CELLS: [u32; 2] = [16, 32];
 pub(super) struct Crop {
     /// Three channels of 8-bit levels, channel by channel, row by row.
     pub(super) levels: Vec<u8>,
-    /// The maps for each of [`CELLS`], kind by kind and row by row, 0..=1. A value is the area of the anomaly in the cell
-    /// divided by the cell's side, so a line of one pixel width through the cell gives 1.
+    /// One map per kind of anomaly for each of [`CELLS`], kind by kind and row by row. A value is the area of the
+    /// anomaly in the cell divided by the cell's side, at most 1. A line of one pixel width through the whole cell
+    /// therefore gives 1.
     pub(super) maps: [Vec<f32>; 2],
     /// The severity of each kind in the crop; 0 if it is absent.
     pub(super) severities: [f32; KINDS],
-    /// 1 for kinds that count in the loss. 0 for kinds with a visible area below [`VISIBLE_PX`].
+    /// 0 for kinds of which the crop shows less than [`VISIBLE_PX`], but not nothing; 1 for all other kinds. A kind
+    /// with 0 does not count in the loss of the severities.
     pub(super) asked: [f32; KINDS],
     /// Thickness, mottle and the logarithm of the grain size, each scaled to about -1..1.
     pub(super) style: [f32; STYLES],
@@ -43,7 +46,7 @@ pub(super) struct Crop {
 /// Number of values in [`Crop::style`].
 pub(super) const STYLES: usize = 3;
 
-/// The rectangle of the radiograph that is resized to a crop, in pixels.
+/// The rectangle of the radiograph that is resized to a crop, in pixels of the radiograph.
 struct Window {
     left: u32,
     top: u32,
@@ -55,7 +58,7 @@ impl Crop {
     /// A random crop of `sample`. The sides of `size` are multiples of 32.
     ///
     /// # Errors
-    /// The crop can't be cut out or converted. This does not happen with samples of the generator.
+    /// The crop can't be cut out or converted. This does not happen with electrodes that the generator drew.
     pub(super) fn new(sample: &Sample, size: Size, random: &mut ChaCha8Rng) -> Result<Self, PretrainError> {
         let window = Window::draw(sample, size, random);
         let levels = levels(sample, &window, size, random)?;
@@ -145,7 +148,7 @@ impl Window {
     }
 }
 
-/// A random pixel of a random anomaly. `None` without anomalies.
+/// A random pixel (x, y) of a random anomaly. `None` if the electrode has no anomaly.
 fn aim(sample: &Sample, random: &mut ChaCha8Rng) -> Option<(u32, u32)> {
     if sample.anomalies.is_empty() {
         return None;
@@ -157,7 +160,8 @@ fn aim(sample: &Sample, random: &mut ChaCha8Rng) -> Option<(u32, u32)> {
     Some((place % sample.radiograph.width(), place / sample.radiograph.width()))
 }
 
-/// The levels of the window in three channels, after a random conversion of the paper, resized to `size`.
+/// The levels of the window in three channels, resized to `size`. The conversion is drawn at random from the paper's
+/// four: global, local, mixed and naive.
 fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng) -> Result<Vec<u8>, PretrainError> {
     let image = &sample.radiograph;
     let rows = window.top..window.top + window.height;
@@ -180,7 +184,7 @@ fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng)
     Ok((0..3).flat_map(|channel| channels[channel % channels.len()].iter().copied()).collect())
 }
 
-/// Random bounds near those that the product would use for `image`.
+/// Random bounds near the bounds that a conversion by `method` would use for `image`.
 fn bounds(method: Method, image: &Radiograph, random: &mut ChaCha8Rng) -> Result<Bounds, PretrainError> {
     let (lo, hi) = if method == Method::Local {
         let (lo, hi) = image_percentiles(image);
@@ -220,8 +224,8 @@ mod tests {
             asked: [1.0; KINDS],
             style: [0.0; STYLES],
         };
-        // The window has 128 x 128 pixels at (10, 20) in an image of 200 x 200, so two of its pixels are one of the crop. A
-        // line of two pixels height in rows 66 and 67 of the window is a line of one pixel in row 33 of the crop.
+        // The window has 128 x 128 pixels at (10, 20) in an image of 200 x 200. It becomes a crop of 64 x 64, so rows
+        // 66 and 67 of the window (86 and 87 of the image) become row 33 of the crop.
         let mut mask = vec![0; 200 * 200];
         for row in [86, 87] {
             mask[row * 200 + 10..row * 200 + 138].fill(255);

@@ -12,7 +12,7 @@ use tch::TchError;
 /// Error of training a backbone.
 #[derive(Debug, thiserror::Error)]
 pub enum PretrainError {
-    /// A file or folder of the run can't be read or created.
+    /// A file or folder of the pre-training can't be read or created.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
@@ -23,10 +23,10 @@ pub enum PretrainError {
     /// Another process trains in the folder.
     #[error("{}: another process is training here; wait for it, or name another folder with --out", path.display())]
     Locked {
-        /// The run's folder.
+        /// The pre-training's folder.
         path: PathBuf,
     },
-    /// The folder holds files, but no run.
+    /// The folder holds files, but no pre-training.
     #[error(
         "{}: found other files and no {expected}, expected a new or empty folder, or the folder of a run of `pretrain`",
         path.display()
@@ -34,18 +34,18 @@ pub enum PretrainError {
     OtherFiles {
         /// The folder.
         path: PathBuf,
-        /// The missing file of a run.
+        /// The missing file that every folder of a pre-training has.
         expected: &'static str,
     },
-    /// The folder holds a run with other options.
+    /// The folder holds a pre-training with other options.
     #[error(
         "{}: found a run with {found}, expected {expected}; use the options of the run, or name another folder with --out",
         path.display()
     )]
     OtherRun {
-        /// The checkpoint of the run.
+        /// The checkpoint of the pre-training in the folder.
         path: PathBuf,
-        /// The options of the run.
+        /// The options of the pre-training in the folder.
         found: String,
         /// The options that were given.
         expected: String,
@@ -65,7 +65,7 @@ pub enum PretrainError {
     /// Training diverged: a loss or a weight is not finite.
     #[error("training diverged at step {step}: found {found}, expected a finite number; try a lower --learning-rate")]
     Diverged {
-        /// The step.
+        /// Number of steps done when the number was found.
         step: u64,
         /// The number that is not finite, and where it is.
         found: String,
@@ -97,13 +97,13 @@ pub enum PretrainError {
     /// Tensors can't be written as safetensors.
     #[error("safetensors: {0}")]
     Tensors(#[from] SafeTensorError),
-    /// The state of the run can't be written as JSON.
+    /// The state of the pre-training can't be written as JSON.
     #[error("the state of the run can't be written: {0}")]
     State(#[from] serde_json::Error),
     /// The loss curve can't be written as CSV.
     #[error("the loss curve can't be written: {0}")]
     Curve(#[from] csv::Error),
-    /// A file of the run can't be written.
+    /// A file of the pre-training can't be written.
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -134,12 +134,12 @@ pub enum CheckpointError {
         /// The version of this program.
         expected: u32,
     },
-    /// A tensor has another shape or type, or is not finite.
+    /// A tensor has another shape or type than expected, or a number in it is not finite.
     #[error("tensor {name}: found {found}, expected {expected}")]
     Tensor {
         /// The tensor's name.
         name: String,
-        /// Its shape and type, or the value that is not finite.
+        /// The tensor's shape and type, or that it has a number that is not finite.
         found: String,
         /// The shape and type expected, or finite numbers.
         expected: String,

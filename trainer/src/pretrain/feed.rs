@@ -1,4 +1,4 @@
-//! Threads that render batches ahead of the training. Each of n threads renders every n-th batch, so the order of the
+//! Renders batches ahead of the training, in threads. Each of n threads renders every n-th batch, so the order of the
 //! batches does not depend on scheduling.
 
 use super::PretrainError;
@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Largest number of finished batches that wait for the training, for each thread.
+/// Largest number of finished batches of one thread that wait for the training.
 const QUEUE: usize = 2;
 
 /// A batch, and the time that its thread took to render it.
@@ -56,7 +56,7 @@ impl Feed {
 }
 
 impl Drop for Feed {
-    /// Waits for the batches that are being rendered.
+    /// Waits until each thread has rendered its current batch and ended.
     fn drop(&mut self) {
         self.receivers.clear();
         for thread in self.threads.drain(..) {

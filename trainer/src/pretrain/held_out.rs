@@ -1,4 +1,5 @@
-//! Figures on held-out electrodes. They have another seed, so they come from other bundles and another detector.
+//! Computes figures on held-out electrodes. These are rendered with another seed than the training's electrodes, so
+//! they come from other bundles and another detector.
 
 use super::PretrainError;
 use super::loss::{loss, normalised};
@@ -11,23 +12,25 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-/// Changes the run's seed to that of the held-out stream.
+/// The pre-training's seed XOR this number is the seed of the held-out stream.
 const SEED: u64 = 0x6865_6c64_206f_7574;
 /// Number of held-out batches.
 const BATCHES: u64 = 8;
 
-/// Figures on held-out crops. Batch normalisation uses the running statistics.
+/// Figures on held-out crops. Batch normalisation uses the running statistics, as in the finished network.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figures {
     /// Number of steps trained so far.
     pub step: u64,
-    /// The loss.
+    /// The mean of the loss over the held-out batches.
     pub loss: f64,
-    /// AUROC of cells of 32 x 32 pixels with a kind of anomaly against cells without it. Mean over the kinds.
+    /// How well the map of stage 4 separates cells of 32 x 32 pixels that show a kind of anomaly from cells without
+    /// this kind: AUROC, mean over the kinds.
     pub cells_auroc: f64,
-    /// AUROC of crops with a kind at a severity that makes a part abnormal against crops without it. Mean over the kinds.
-    /// Computed from the means of stages 3 and 4.
+    /// How well the severities that are computed from the means of stages 3 and 4 separate crops that show a kind of
+    /// anomaly from crops without this kind: AUROC, mean over the kinds. Anomalies too weak to make a part abnormal do
+    /// not count.
     pub crops_auroc: f64,
     /// Share of crops whose coating method and direction are recognised. Guessing gives one in eight.
     pub coating_accuracy: f64,
@@ -37,7 +40,7 @@ pub struct Figures {
 pub(super) struct HeldOut(Vec<Batch>);
 
 impl HeldOut {
-    /// The held-out crops of a run with this seed, in batches like those of the training.
+    /// The held-out crops of a pre-training with this `seed`, in batches like those of the training.
     ///
     /// # Errors
     /// Rendering fails.
@@ -64,7 +67,8 @@ impl HeldOut {
             crops += answers.coatings.size1()?;
             for kind in 0..KINDS {
                 let (output, truth) = (column(&outputs.maps[1], kind)?, column(&answers.maps[1], kind)?);
-                // A cell with very little of the anomaly counts neither as with nor as without it.
+                // A cell with a value between 0 and 0.5 is left out: it is neither clearly with nor without the
+                // anomaly.
                 of_cells[kind].extend(output.iter().zip(&truth).filter_map(|(output, truth)| match truth {
                     0.0 => Some(scored(*output, false)),
                     0.5.. => Some(scored(*output, true)),
@@ -92,7 +96,7 @@ fn scored(score: f64, is_present: bool) -> Scored {
     Scored { score, label: if is_present { Label::Abnormal } else { Label::Normal } }
 }
 
-/// All values of one kind, which is an index of dimension 1.
+/// All values of the kind of anomaly with the number `kind`. Dimension 1 of `values` is the kind.
 fn column(values: &Tensor, kind: usize) -> Result<Vec<f64>, PretrainError> {
     let column = values.f_narrow(1, kind as i64, 1)?.f_reshape([-1])?;
     Ok(Vec::<f64>::try_from(column.f_to_kind(Kind::Double)?)?)

@@ -1,4 +1,4 @@
-//! The loss of the task.
+//! Computes the loss of the pre-training's task.
 
 use super::network::Outputs;
 use super::stream::Tensors;
@@ -11,7 +11,7 @@ pub(super) const TERMS: [(&str, f64); 6] =
 /// Weight of a cell with an anomaly, relative to a cell without one. It is above 1, because most cells have no anomaly.
 const CELL_WEIGHT: f64 = 3.0;
 
-/// The loss and its [`TERMS`], each on the device.
+/// The loss and its [`TERMS`]. Both tensors stay on the processor (CPU or GPU) that trains.
 pub(super) struct Loss {
     pub(super) total: Tensor,
     pub(super) terms: Tensor,

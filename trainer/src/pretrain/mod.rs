@@ -5,23 +5,24 @@
 //! | `stream` | the endless stream of batches; a batch depends only on the seed and its number |
 //! | `crop` | a crop of an electrode at a random zoom and conversion, with its targets |
 //! | `feed` | threads that render batches ahead of the training |
-//! | `network` | the trainable ResNet-34 with the heads of the task |
-//! | `loss` | the loss of the task |
+//! | `network` | the trainable ResNet-34 with one head for each output of the task |
+//! | `loss` | the loss of the pre-training's task |
 //! | `optimizer` | AdamW and the learning rate |
-//! | `config` | the settings of a run |
-//! | `checkpoint` | everything that is needed to continue a run |
+//! | `config` | the settings of a pre-training |
+//! | `checkpoint` | everything that is needed to continue a pre-training |
 //! | `held_out` | figures on electrodes that are never trained on |
 //! | `run` | the training loop |
-//! | `summary` | the summary of a run in figures |
+//! | `summary` | the summary of a pre-training in figures |
 //! | `output` | weights, loss curve and model card |
 //!
-//! The generator knows the targets of the task:
+//! The network learns to tell from a crop what the generator drew there. The generator knows these targets:
 //!
 //! - the position of each kind of anomaly, as a map from stage 3 (a cell for 16 x 16 pixels) and from stage 4 (32 x 32);
-//! - the severity of each kind in the crop;
+//! - the severity of each kind of anomaly in the crop;
 //! - coating method, direction, thickness and mottle of the bundle.
 //!
-//! The maps give hundreds of targets per image, so a few CPU hours suffice. The heads are dropped after the training.
+//! The maps give hundreds of targets per crop, so a few hours on a CPU suffice. The heads are dropped after the
+//! training; they are not the head that `train` makes later.
 
 mod checkpoint;
 mod config;

@@ -1,4 +1,5 @@
-//! The trainable ResNet-34: its batch normalisations are not folded, and it has the heads of the task.
+//! The trainable ResNet-34 of the pre-training. Its batch normalisations are not folded into the convolutions, and it
+//! has heads for the pre-training's task. These heads are dropped afterwards.
 
 use super::crop::STYLES;
 use crate::dataset::synth::sampler::{COATINGS, KINDS};
@@ -7,13 +8,13 @@ use crate::network::architecture::{self, CHANNELS, ConvSpec, FC, NORM_EPSILON};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Weight of a new batch in running means and variances. It is less than torchvision's 0.1, because batches here are small
-/// and mixed, and the finished network uses these statistics.
+/// Weight of a new batch in the running means and variances of batch normalisation. It is less than torchvision's 0.1:
+/// the finished network uses these statistics, and a single batch here is too small and mixed to shift them much.
 const NORM_MOMENTUM: f64 = 0.03;
-/// Initial bias of the maps. It is negative, because most cells show no anomaly.
+/// Initial bias of the heads of the maps. It is negative, because most cells show no anomaly.
 const MAP_BIAS: f64 = -3.0;
 
-/// The network with its heads.
+/// ResNet-34 with its last layer and the heads of the pre-training.
 pub(super) struct TrainableNetwork {
     /// The tensors by torchvision's names. Names of the heads begin with `head.`.
     pub(super) tensors: BTreeMap<String, Tensor>,
@@ -22,19 +23,21 @@ pub(super) struct TrainableNetwork {
 
 /// The outputs of the heads for N crops, before sigmoid and softmax.
 pub(super) struct Outputs {
-    /// N x kinds x rows x columns, from stages 3 and 4.
+    /// One map per kind of anomaly, N x kinds x rows x columns: from stage 3, then from stage 4.
     pub(super) maps: [Tensor; 2],
-    /// N x kinds: linear in the means of stages 3 and 4, which the recipes use.
+    /// The severity of each kind, N x kinds: a linear layer on the means of stages 3 and 4. The recipe `recommended`
+    /// uses these means too.
     pub(super) severities: Tensor,
-    /// N x kinds: linear in the last layer of 1000 outputs, which the paper's recipe uses.
+    /// The severity of each kind again, N x kinds: ResNet-34's last layer of 1000 outputs, ReLU, and a linear layer.
+    /// The paper's recipe starts from this last layer.
     pub(super) last_severities: Tensor,
-    /// N x coatings.
+    /// Coating process and direction, N x coatings, from the last layer too.
     pub(super) coatings: Tensor,
-    /// N x styles.
+    /// Thickness, mottle and grain, N x styles, from the last layer too.
     pub(super) styles: Tensor,
 }
 
-/// Names and shapes of the heads.
+/// Names and shapes of the heads' tensors.
 fn heads() -> [(&'static str, Vec<i64>); 8] {
     let [kinds, styles, coatings] = [KINDS, STYLES, COATINGS].map(|count| count as i64);
     let last = kinds + coatings + styles;
@@ -50,7 +53,7 @@ fn heads() -> [(&'static str, Vec<i64>); 8] {
     ]
 }
 
-/// Names and shapes of the exported tensors: the network with its last layer, without the heads.
+/// Names and shapes of the tensors in the weights file: ResNet-34 with its last layer, without the heads.
 pub(super) fn exported() -> Vec<(String, Vec<i64>)> {
     let [inputs, outputs] = FC;
     let mut tensors = architecture::tensors();
@@ -59,12 +62,13 @@ pub(super) fn exported() -> Vec<(String, Vec<i64>)> {
     tensors
 }
 
-/// Names and shapes of all tensors.
+/// Names and shapes of all tensors, with those of the heads.
 pub(super) fn all() -> Vec<(String, Vec<i64>)> {
     exported().into_iter().chain(heads().map(|(name, shape)| (name.to_owned(), shape))).collect()
 }
 
-/// Whether the optimizer changes this tensor. Batch normalisation itself updates the running statistics.
+/// Whether the optimizer changes this tensor. It changes all tensors but the running means and variances, which batch
+/// normalisation itself updates.
 pub(super) fn is_trained(name: &str) -> bool {
     !name.contains("running_")
 }
@@ -104,7 +108,7 @@ impl TrainableNetwork {
         Ok(Self { tensors: tensors.into_iter().map(place).collect::<Result<_, TchError>>()?, device })
     }
 
-    /// The device that it runs on.
+    /// Where the network runs: the CPU or a GPU.
     pub(super) fn device(&self) -> Device {
         self.device
     }
@@ -195,7 +199,7 @@ mod tests {
     fn in_evaluation_mode_it_equals_the_frozen_network() {
         let _guard = tch::no_grad_guard();
         let mut network = TrainableNetwork::random(1, Device::Cpu).unwrap();
-        // With these weights instead of 0, the head's output is a part of the means of stages 3 and 4.
+        // With this weight instead of 0, the head's outputs are 11 of the 768 means of stages 3 and 4.
         let eye = Tensor::eye(768, (Kind::Float, Device::Cpu)).narrow(0, 250, 11);
         network.tensors.insert("head.means.weight".into(), eye);
         let images = Tensor::randn([2, 3, 96, 64], (Kind::Float, Device::Cpu));

@@ -1,4 +1,5 @@
-//! AdamW (Loshchilov and Hutter 2017) with moments that can be saved, and the schedule of the learning rate.
+//! Trains the weights with AdamW (Loshchilov and Hutter 2017), whose moments can be saved here, and sets the learning
+//! rate.
 
 use super::network::{TrainableNetwork, is_trained};
 use std::collections::BTreeMap;
@@ -6,22 +7,23 @@ use tch::{TchError, Tensor};
 
 const BETAS: [f64; 2] = [0.9, 0.99];
 const EPSILON: f64 = 1e-8;
-/// Weight decay per step, relative to the learning rate. It applies to weights with more than one dimension.
+/// Weight decay per step, relative to the learning rate. It applies to tensors with more than one dimension.
 const WEIGHT_DECAY: f64 = 0.02;
-/// Share of a run in which the learning rate rises.
+/// Share of the budget in which the learning rate rises.
 const WARM_UP: f64 = 0.03;
-/// Learning rate at the start and at the end, relative to the highest.
+/// Learning rate at the start and at the end, relative to the highest learning rate.
 const LAST: f64 = 0.01;
 
 /// The moments of all trained tensors.
 pub(super) struct Optimizer {
-    /// First and second moment of each tensor, by name.
+    /// First and second moment (running means of the gradient and of its square) of each tensor, by the tensor's name.
     pub(super) moments: BTreeMap<String, [Tensor; 2]>,
     /// Number of steps done.
     pub(super) steps: u64,
 }
 
-/// The learning rate at `share` of the run (0..=1), relative to the highest. It rises linearly and then falls along a cosine.
+/// The learning rate once `share` of the budget (0..=1) is used, relative to the highest learning rate. It rises
+/// linearly and then falls along a cosine.
 pub(super) fn rate(share: f64) -> f64 {
     if share < WARM_UP {
         return (share / WARM_UP).max(LAST);

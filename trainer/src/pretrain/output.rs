@@ -1,4 +1,4 @@
-//! The output of a run: the weights for `--backbone`, and the loss curve and model card for people.
+//! Writes the output of a pre-training: the weights for `--backbone`, and the loss curve and model card for people.
 
 use super::PretrainError;
 use super::checkpoint::State;
@@ -20,10 +20,10 @@ const CURVE: &str = "loss.csv";
 const PLOT: &str = "loss.svg";
 const CARD: &str = "model-card.md";
 
-/// Writes all output files into the run's folder.
+/// Writes all output files into the pre-training's folder.
 ///
 /// # Errors
-/// A weight is not finite in f16, libtorch fails, or a file can't be written.
+/// A weight is too large for f16, libtorch fails, or a file can't be written.
 pub(super) fn write(run: &Run<'_>, state: &State, network: &TrainableNetwork) -> Result<(), PretrainError> {
     let summary = summary(run, state);
     let weights = weights(network, &format!("cellgate-trainer pretrain, seed {}", state.config.seed))?;
@@ -40,13 +40,15 @@ pub(super) fn write(run: &Run<'_>, state: &State, network: &TrainableNetwork) ->
     Ok(())
 }
 
-/// The network as safetensors in f16, with torchvision's names and without the task's heads. It has 43.6 MB.
+/// The bytes of the weights file, 43.6 MB: the network as safetensors in f16, with torchvision's names and without the
+/// heads of the pre-training.
 fn weights(network: &TrainableNetwork, note: &str) -> Result<Vec<u8>, PretrainError> {
     let mut tensors = Vec::new();
     for (name, shape) in exported() {
         let mut values: Tensor = network.tensors[&name].detach().f_to_device(Device::Cpu)?;
         if name.contains("running_") {
-            // A variance beyond f16 can be clamped: either way, normalisation makes the channel almost constant.
+            // A running variance too large for f16 is clamped. This does no harm: with the clamped variance as with the
+            // true one, normalisation makes the channel almost constant.
             values = values.f_clamp(-65504.0, 65504.0)?;
         }
         let halves: Tensor = values.f_to_kind(Kind::Half)?;

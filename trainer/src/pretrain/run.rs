@@ -1,4 +1,4 @@
-//! The training loop: batches, steps, and regular checkpoints.
+//! Runs the training loop: fetches batches, does a step with each, and saves regularly.
 
 use super::PretrainError;
 use super::checkpoint::{self, Row, State};
@@ -23,15 +23,15 @@ use tch::{Cuda, Device, Kind, Tensor};
 
 /// Time between two checkpoints.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
-/// Lock file of a run's folder. The process that trains there holds the lock.
+/// Lock file of a pre-training's folder. The process that trains there holds the lock.
 const LOCK: &str = ".lock";
 /// Number of steps in one line of the loss curve.
 const ROW_STEPS: u64 = 10;
 
-/// Starts the run, or continues it if its folder holds a checkpoint.
+/// Starts the pre-training, or continues it if its folder holds a checkpoint.
 ///
 /// # Errors
-/// - Another process trains in the folder, or the folder holds other files.
+/// - Another process trains in the folder, or the folder holds files but no checkpoint.
 /// - The checkpoint is damaged or has other settings.
 /// - The loss is not finite, libtorch fails, or a file can't be written.
 pub fn run(run: &Run<'_>) -> Result<Summary, PretrainError> {
@@ -56,8 +56,8 @@ pub fn run(run: &Run<'_>) -> Result<Summary, PretrainError> {
     Ok(summary(run, &training.state))
 }
 
-/// Creates the run's folder if it is missing, locks it against other processes, and removes temporary files of a process
-/// that was killed.
+/// Creates the pre-training's folder if it is missing, locks it against other processes, and removes temporary files
+/// that a killed process has left there.
 fn lock(folder: &Path) -> Result<File, PretrainError> {
     let io = |source| PretrainError::Io { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(io)?;
@@ -83,7 +83,7 @@ fn lock(folder: &Path) -> Result<File, PretrainError> {
     }
 }
 
-/// A run in progress.
+/// A pre-training in progress.
 struct Training<'a> {
     run: &'a Run<'a>,
     path: PathBuf,
@@ -131,7 +131,8 @@ impl Training<'_> {
         Tensor::zeros([TERMS.len() as i64], (Kind::Float, self.run.device))
     }
 
-    /// Trains on `batch`. Adds the terms of the loss to `sums`, on the device. Returns the learning rate.
+    /// Trains on `batch`. Adds the terms of the loss to `sums`, which stays on the CPU or GPU that trains. Returns the
+    /// learning rate.
     fn step(&mut self, batch: &Batch, sums: &mut Tensor) -> Result<f64, PretrainError> {
         let learning_rate = self.run.config.learning_rate * rate(share(self.run.budget, &self.state));
         let answers = batch.tensors(self.run.device)?;
@@ -143,8 +144,8 @@ impl Training<'_> {
         Ok(learning_rate)
     }
 
-    /// Adds a row to the loss curve. `sums` holds the terms of the last `summed` steps. After an interruption these are
-    /// fewer steps than since the previous row.
+    /// Adds a row to the loss curve. `sums` holds the terms of the last `summed` steps. After an interruption, `summed`
+    /// can be less than the number of steps since the previous row, because the sums of the earlier process are lost.
     fn add_row(&mut self, sums: &Tensor, summed: u64, learning_rate: f64) -> Result<(), PretrainError> {
         let step = self.state.steps;
         let sums = Vec::<f32>::try_from(sums.f_to_device(Device::Cpu)?)?;
@@ -189,7 +190,7 @@ impl Training<'_> {
 
 /// The number of rendering threads.
 ///
-/// | device | threads | reason |
+/// | trained on | threads | reason |
 /// |---|---|---|
 /// | CPU | 1 | libtorch uses all cores, and rendering is a small part of the work |
 /// | GPU | all cores but one | the GPU trains faster than several cores can render |

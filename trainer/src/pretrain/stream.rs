@@ -1,5 +1,6 @@
-//! The endless stream of batches. A batch depends only on the seed and its number. A run can therefore be continued at any
-//! batch, and the number of rendering threads does not change the batches.
+//! Makes the endless stream of batches. A batch depends only on the seed, its number, and the settings of the stream.
+//! The pre-training can therefore be continued at any batch, and the number of rendering threads does not change the
+//! batches.
 
 use super::PretrainError;
 use super::crop::{CELLS, Crop, STYLES};
@@ -9,10 +10,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Scales that electrodes are rendered at, each with its number among 20 electrodes. Small electrodes are cheaper to
-/// render. They also resemble the input of a quick cross-validation at 400 x 200.
+/// Scales that electrodes are rendered at. The second number says how many of 20 electrodes, on average, have the
+/// scale. Most are small: small electrodes are cheaper to render, and they resemble the input of a quick
+/// cross-validation at 400 x 200.
 const SCALES: [(f64, usize); 4] = [(0.2, 8), (0.35, 5), (0.6, 4), (1.0, 3)];
-/// Number of crops of one electrode in a batch.
+/// Number of crops that are cut from one electrode. The last electrode of a batch can give fewer.
 const CROPS: usize = 4;
 /// Changes the seed, so that the crops' random numbers are independent of the generator's.
 const CROP_SEED: u64 = 0x63_726f_7073;
@@ -28,18 +30,19 @@ pub(super) struct Stream {
 /// A batch of N crops in main memory.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Batch {
-    /// N x 3 x height x width.
+    /// N x 3 x height x width, 8-bit levels.
     levels: Vec<u8>,
     /// N x kinds x rows x columns, for each of [`CELLS`].
     maps: [Vec<f32>; 2],
     /// N x kinds.
     severities: Vec<f32>,
+    /// N x kinds, see [`Crop::asked`].
     asked: Vec<f32>,
-    /// N.
+    /// Number of the coating (process and direction) of each crop: N.
     coatings: Vec<i64>,
     /// N x styles.
     styles: Vec<f32>,
-    /// Height and width.
+    /// Height and width of a crop.
     size: [i64; 2],
 }
 
@@ -51,9 +54,9 @@ pub(super) struct Tensors {
     pub(super) maps: [Tensor; 2],
     /// N x kinds.
     pub(super) severities: Tensor,
-    /// N x kinds.
+    /// N x kinds, see [`Crop::asked`].
     pub(super) asked: Tensor,
-    /// N.
+    /// Number of the coating (process and direction) of each crop: N.
     pub(super) coatings: Tensor,
     /// N x styles.
     pub(super) styles: Tensor,
@@ -65,7 +68,7 @@ impl Stream {
         Self { seed, batch, size, samplers: SCALES.iter().map(|(scale, _)| Sampler::new(seed, *scale)).collect() }
     }
 
-    /// Batch `number`.
+    /// The batch with this `number`, counted from 0.
     ///
     /// # Errors
     /// Rendering fails. This does not happen with the sizes that `pretrain` allows.
@@ -101,7 +104,7 @@ impl Batch {
         self.styles.extend(crop.style);
     }
 
-    /// Copies the batch to `device`.
+    /// Copies the batch to `device`, the CPU or a GPU.
     ///
     /// # Errors
     /// libtorch fails.

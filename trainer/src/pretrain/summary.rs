@@ -1,4 +1,4 @@
-//! The summary of a run in figures.
+//! Summarises a pre-training in figures.
 
 use super::checkpoint::State;
 use super::config::{Budget, Run};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Name of the weights file.
 pub(super) const WEIGHTS: &str = "resnet34-electrodes.safetensors";
 
-/// The summary of a finished or unfinished run.
+/// The summary of a finished or unfinished pre-training.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// Path of the weights file.
@@ -20,23 +20,24 @@ pub struct Summary {
     pub steps: u64,
     /// Number of crops trained on.
     pub images: u64,
-    /// Time spent, in seconds.
+    /// Training time, in seconds. Interruptions do not count.
     pub seconds: f64,
-    /// Crops per second.
+    /// Crops per second of training time.
     pub images_per_s: f64,
-    /// Rendering time of all threads, relative to the time spent. It can be above 1 with several threads.
+    /// Rendering time, added up over all threads, relative to the training time. Above 1 is possible with several
+    /// threads.
     pub render_share: f64,
-    /// Share of the time spent in which training waited for a batch.
+    /// Share of the training time in which the training waited for a batch.
     pub waiting_share: f64,
-    /// Mean loss of the first ten steps.
+    /// Mean loss in the first row of the loss curve, which covers up to ten steps. `None` before step ten.
     pub first_loss: Option<f64>,
-    /// Mean loss of the last ten steps.
+    /// Mean loss in the last row of the loss curve, which covers up to ten steps. `None` before step ten.
     pub last_loss: Option<f64>,
     /// The latest figures on held-out electrodes.
     pub held_out: Option<Figures>,
 }
 
-/// The used share of the budget.
+/// The share of the budget that is used up; 1 or more at the end.
 pub(super) fn share(budget: Budget, state: &State) -> f64 {
     match budget {
         Budget::Steps(steps) => state.steps as f64 / steps as f64,
@@ -44,7 +45,7 @@ pub(super) fn share(budget: Budget, state: &State) -> f64 {
     }
 }
 
-/// Summarises `state`.
+/// The summary of the pre-training `run`, whose progress is `state`.
 pub(super) fn summary(run: &Run<'_>, state: &State) -> Summary {
     let images = state.steps * state.config.batch as u64;
     let of_time = |seconds: f64| if state.seconds > 0.0 { seconds / state.seconds } else { 0.0 };

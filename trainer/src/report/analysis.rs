@@ -1,5 +1,5 @@
-//! The analysis behind the report: joins predictions with thresholds, checks them against the results, compares pairs of
-//! methods, and finds images that may be mislabelled.
+//! Analyses the results for the report: joins predictions with thresholds, checks that they give the counts of the
+//! results, compares pairs of methods, and finds images that may be mislabelled.
 
 use super::ReportError;
 use crate::dataset::Label;
@@ -7,12 +7,12 @@ use crate::results::{Confusion, MethodResults, Prediction, Results, bundle_names
 use crate::stats::{BundleBootstrap, PairedCalls, Scored, holm, is_called_abnormal, log_odds};
 use std::collections::HashMap;
 
-/// The analysed results of a cross-validation. All sections of the report are made from it.
+/// The analysed results of a cross-validation. All sections of the report are made from this struct.
 pub(super) struct Analysis<'a> {
     pub(super) results: &'a Results,
     /// The bundles in the data set's order.
     pub(super) bundles: Vec<&'a str>,
-    /// The parts in the order of the predictions.
+    /// The parts, in the order in which the predictions first name them.
     pub(super) parts: Vec<PartCalls<'a>>,
     /// Each pair of methods.
     pub(super) pairs: Vec<Pair>,
@@ -36,7 +36,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// The logistic loss of the distance, in log odds, between score and threshold. It is large if the call is clearly wrong.
+    /// How wrong the call is: the logistic loss of the distance, in log odds, between score and threshold. The loss is
+    /// large if the score lies far on the wrong side of the threshold.
     fn loss(&self, label: Label) -> f64 {
         let score = Scored { score: self.score, label }.rank_score();
         let margin = log_odds(score) - log_odds(self.threshold);
@@ -61,26 +62,29 @@ impl PartCalls<'_> {
 
 /// Two methods compared on the same parts.
 pub(super) struct Pair {
-    /// Indices of the methods.
+    /// Index of the first method.
     pub(super) first: usize,
+    /// Index of the second method.
     pub(super) second: usize,
     pub(super) calls: PairedCalls,
-    /// McNemar's exact p value, and after Holm's correction over all pairs.
+    /// McNemar's exact p value.
     pub(super) p_value: f64,
+    /// The p value after Holm's correction over all pairs.
     pub(super) p_corrected: f64,
-    /// Balanced accuracy of the first minus that of the second, and the 95 % interval of this difference.
+    /// Balanced accuracy of the first method minus that of the second method.
     pub(super) difference: Option<f64>,
+    /// The 95 % interval of this difference.
     pub(super) interval95: Option<[f64; 2]>,
 }
 
-/// The conclusion from a pair.
+/// The conclusion from comparing a pair of methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// Both the test and the interval show that the method with this index is better.
+    /// Both McNemar's test and the interval of the difference show that the method with this index is better.
     Better(usize),
-    /// Only one of the two shows a difference, or they disagree. The text says which.
+    /// Only the test or only the interval shows a difference, or the two favour different methods. The text says which.
     Hint(&'static str),
-    /// Neither shows a difference.
+    /// Neither the test nor the interval shows a difference.
     NotShown,
 }
 
@@ -108,8 +112,8 @@ impl<'a> Analysis<'a> {
     /// Joins `results` and `predictions`.
     ///
     /// # Errors
-    /// [`ReportError::Inconsistent`] if a method or bundle is unknown, an image has two scores for a method or two labels,
-    /// or the counts at the thresholds differ from those of the results.
+    /// [`ReportError::Inconsistent`] if a prediction names an unknown method or bundle, an image has two labels, two
+    /// bundles or two scores for one method, or the counts at the thresholds differ from those of the results.
     pub(super) fn new(results: &'a Results, predictions: &'a [Prediction]) -> Result<Self, ReportError> {
         let parts = join(results, predictions)?;
         for (index, method) in results.methods.iter().enumerate() {
@@ -124,7 +128,8 @@ impl<'a> Analysis<'a> {
         &self.results.methods
     }
 
-    /// The method with the best overall balanced accuracy; the first of several equal ones.
+    /// The method with the best balanced accuracy over all bundles. If several methods are equally good, the first of
+    /// them.
     pub(super) fn best_method(&self) -> Option<usize> {
         let figure = |index: &usize| self.methods()[*index].overall.balanced_accuracy.unwrap_or(-1.0);
         (0..self.methods().len()).rev().max_by(|left, right| figure(left).total_cmp(&figure(right)))
@@ -138,7 +143,8 @@ impl<'a> Analysis<'a> {
             .collect()
     }
 
-    /// The parts that more than half of the methods judged wrongly, sorted by mean loss, largest first; at most `count`.
+    /// The parts that more than half of the methods judged wrongly, sorted by mean loss, largest first. Only the first
+    /// `count` of these parts are returned.
     pub(super) fn suspects(&self, count: usize) -> Vec<&PartCalls<'a>> {
         let mut suspects: Vec<_> = self
             .parts
@@ -195,7 +201,7 @@ fn join<'a>(results: &'a Results, predictions: &'a [Prediction]) -> Result<Vec<P
     Ok(parts)
 }
 
-/// Checks that the calls of each bundle give the counts of the results.
+/// Checks that the calls of a method on the parts of each bundle give the counts in the results.
 fn check_counts(method: &MethodResults, index: usize, parts: &[PartCalls<'_>]) -> Result<(), ReportError> {
     let mut counts: HashMap<&str, Confusion> = HashMap::new();
     for part in parts {

@@ -1,4 +1,5 @@
-//! Section "Errors by bundle": the confusion matrix over all bundles, and a heat table by bundle.
+//! Makes the section "Errors by bundle": the confusion matrix over all bundles, and a table of errors by bundle,
+//! coloured by their share.
 
 use super::analysis::Analysis;
 use super::format::count;
@@ -49,7 +50,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// `errors/parts`. A larger share gives a stronger colour.
+/// A cell with the text `errors/parts`. A larger share of errors gives a stronger colour.
 fn heat(errors: u64, parts: u64, class: &str) -> Markup {
     let share = if parts > 0 { errors as f64 / parts as f64 } else { 0.0 };
     html! {

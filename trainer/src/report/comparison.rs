@@ -1,4 +1,4 @@
-//! Section "Paired comparison of the methods".
+//! Makes the section "Paired comparison of the methods".
 
 use super::analysis::{Analysis, Pair, Reading};
 use super::format::{count, counted, p_value, points};
@@ -8,7 +8,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     if analysis.pairs.is_empty() {
         return html! { p { "Only one method was run, so there is nothing to compare." } };
     }
-    // All bars share one scale: the largest end of any interval, in steps of 5 points.
+    // All bars share one scale. It reaches to the end of an interval that is farthest from 0, rounded up to a multiple
+    // of 5 percentage points.
     let largest = analysis.pairs.iter().filter_map(|pair| pair.interval95).flatten().map(f64::abs).fold(0.0, f64::max);
     let span = ((largest * 20.0).ceil() / 20.0).max(0.05);
     html! {
@@ -80,7 +81,7 @@ fn row(analysis: &Analysis<'_>, pair: &Pair, span: f64) -> Markup {
     }
 }
 
-/// The interval as a bar around zero.
+/// The interval as a bar, and the difference as a dot on it, on a scale with zero in the middle.
 fn bar(pair: &Pair, span: f64) -> Markup {
     let place = |value: f64| format!("{:.1}", 80.0 + value / span * 76.0);
     html! {

@@ -1,4 +1,4 @@
-//! Section "Configuration": the cross-validation's settings as a table and as JSON.
+//! Makes the section "Configuration": the cross-validation's settings as a table and as JSON.
 
 use super::analysis::Analysis;
 use maud::{Markup, html};
@@ -24,7 +24,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// Flattens nested settings to dotted names. A list of plain values stays on one line.
+/// Flattens nested settings: a setting gets the names of all levels, joined with full stops. A list of plain values
+/// stays on one line.
 fn flatten(name: &str, value: &Value, settings: &mut Vec<(String, String)>) {
     let child = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
     match value {

@@ -8,7 +8,7 @@ pub enum ReportError {
     /// A file of the results can't be read.
     #[error(transparent)]
     Results(#[from] ResultsError),
-    /// Results and predictions come from different cross-validations, or one of them was changed.
+    /// Results and predictions come from different cross-validations, or one of the two files was changed.
     #[error(
         "predictions.csv does not match results.json: found {found}, expected {expected}; run crossval again to make both anew"
     )]

@@ -13,7 +13,7 @@ pub(super) fn percent_or(share: Option<f64>, digits: usize) -> String {
     share.map_or_else(|| NOT_APPLICABLE.into(), |share| percent(share, digits))
 }
 
-/// An interval of shares in per cent, "78.1 to 86.0", or "n/a".
+/// An interval of shares in per cent, such as "78.1 to 86.0", or "n/a".
 pub(super) fn interval(interval: Option<[f64; 2]>) -> String {
     interval
         .map_or_else(|| NOT_APPLICABLE.into(), |[lo, hi]| format!("{}\u{a0}to\u{a0}{}", percent(lo, 1), percent(hi, 1)))
@@ -30,7 +30,7 @@ pub(super) fn points(difference: f64) -> String {
     format!("{sign}{:.1}", rounded.abs())
 }
 
-/// A p value: three decimals, small ones as "< 0.001".
+/// A p value with three decimals. One below 0.001 is written "< 0.001".
 pub(super) fn p_value(value: f64) -> String {
     if value < 0.001 { "<\u{a0}0.001".into() } else { format!("{value:.3}") }
 }
@@ -53,12 +53,12 @@ pub(super) fn score(value: f64) -> String {
     if value.is_nan() { "no score".into() } else { format!("{value:.3}") }
 }
 
-/// "1 part", "2 parts".
+/// A count with its noun, such as "1 part" or "2 parts".
 pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{}\u{a0}{}", count(value), if value == 1 { one } else { many })
 }
 
-/// "a", "a and b", "a, b and c".
+/// The names as a list in a sentence: "a", "a and b", "a, b and c".
 pub(super) fn list(names: &[&str]) -> String {
     match names {
         [] => String::new(),

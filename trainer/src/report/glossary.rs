@@ -1,10 +1,10 @@
-//! Sections "How the figures were made" and "Glossary".
+//! Makes the sections "How the figures were made" and "Glossary".
 
 use super::analysis::Analysis;
 use crate::stats::BundleBootstrap;
 use maud::{Markup, html};
 
-/// Section "How the figures were made": evaluation and intervals in short.
+/// The section "How the figures were made": how the methods were evaluated and the intervals computed, in short.
 pub(super) fn method(analysis: &Analysis<'_>) -> Markup {
     let bootstrap = BundleBootstrap::default();
     html! {
@@ -59,7 +59,7 @@ const WORDS: [(&str, &str); 9] = [
     ),
 ];
 
-/// Section "Glossary".
+/// The section "Glossary".
 pub(super) fn section() -> Markup {
     html! {
         dl { @for (word, meaning) in WORDS { dt { (word) } dd { (meaning) } } }

@@ -1,13 +1,14 @@
-//! The head of the report: the data set, the best method, and the meaning of the figures.
+//! Makes the head of the report: the data set, the best method, and the meaning of the figures.
 
 use super::analysis::{Analysis, Reading};
 use super::format::{count, counted, interval, list, percent_or};
 use crate::stats::wilson95;
 use maud::{Markup, html};
 
-/// With fewer bundles, intervals over bundles are unreliable.
+/// With fewer bundles than this, intervals over bundles are unreliable, and the report warns.
 const FEW_BUNDLES: usize = 8;
-/// With fewer parts of a class, a single part changes its rate by more than 3 percentage points.
+/// With fewer parts of a class than this, a single part changes the rate of its class by more than 3 percentage points,
+/// and the report warns.
 const FEW_PARTS: usize = 30;
 
 pub(super) fn section(analysis: &Analysis<'_>, title: &str) -> Markup {

@@ -1,11 +1,11 @@
-//! Section "Scores by class": histograms.
+//! Makes the section "Scores by class": a histogram of the scores for each method.
 
 use super::analysis::Analysis;
 use super::plot::{BOTTOM, TOP, Tick, at, plot, x, y};
 use crate::stats::Scored;
 use maud::{Markup, html};
 
-/// Number of bars over 0..=1.
+/// Number of bars for the scores 0..=1.
 const BINS: usize = 25;
 
 pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
@@ -35,7 +35,7 @@ fn thresholds(analysis: &Analysis<'_>, method: usize) -> Vec<f64> {
     thresholds
 }
 
-/// The share of the class in each bin. NaN falls into the last bin.
+/// The share of the class's parts in each bin of scores. The score NaN falls into the last bin.
 fn shares(scored: &[Scored], abnormal: bool) -> [f64; BINS] {
     let mut counts = [0_u32; BINS];
     for part in scored.iter().filter(|part| part.is_abnormal() == abnormal) {

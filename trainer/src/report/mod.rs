@@ -1,13 +1,15 @@
-//! The report of a cross-validation: one HTML file that opens offline.
+//! Makes the report of a cross-validation: one HTML file that opens offline.
 //!
 //! The file holds its styles, plots (SVG) and thumbnails (PNG). It has no scripts and loads nothing. A content security
-//! policy in the file forbids everything else. The templates escape all text.
+//! policy in the file forbids scripts and loading. The templates escape all text.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `analysis` | joins predictions with thresholds, checks them, compares methods, finds images that may be mislabelled |
+//! | `analysis` | joins predictions with thresholds, checks counts, compares methods, finds possible wrong labels |
 //! | `page` | the frame: head, style, navigation |
-//! | `headline` .. `glossary` | one section each |
+//! | `headline`, `bundles`, `suspects`, `configuration` | one section each |
+//! | `table1`, `comparison`, `rates`, `roc`, `histogram` | one section of figures each |
+//! | `glossary` | the sections "How the figures were made" and "Glossary" |
 //! | `plot` | axes of the SVG plots |
 //! | `thumbnail` | a small preview of a radiograph |
 //! | `format` | formats numbers as text |

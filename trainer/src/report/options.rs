@@ -1,4 +1,4 @@
-//! Options of a report.
+//! Declares the options of a report.
 
 use cellgate_models::radiograph::RadiographLimits;
 use std::path::PathBuf;
@@ -8,7 +8,8 @@ use std::path::PathBuf;
 pub struct ReportOptions {
     /// The heading.
     pub title: String,
-    /// The data set's folder. Image paths are relative to it. Without it the report has no thumbnails.
+    /// The data set's folder. The predictions' image paths are relative to this folder. `None` for a report without
+    /// thumbnails.
     pub dataset_root: Option<PathBuf>,
     /// Largest number of images shown as possibly mislabelled.
     pub suspects: usize,

@@ -1,4 +1,4 @@
-//! The frame of the report: head, style, navigation.
+//! Makes the frame of the report: head, style, navigation and the sections in order.
 
 use super::analysis::Analysis;
 use super::{
@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 /// The content security policy. Nothing may be loaded or run; styles and images inside the file are allowed.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-/// The whole document.
+/// The whole report as an HTML document.
 pub(super) fn page(analysis: &Analysis<'_>, options: &ReportOptions) -> Markup {
     let sections: [(&str, &str, Markup); 10] = [
         ("table1", "Balanced accuracy by bundle", table1::section(analysis)),

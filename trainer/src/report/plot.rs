@@ -1,4 +1,4 @@
-//! Axes of the SVG plots.
+//! Draws the axes of the SVG plots.
 
 use maud::{Markup, html};
 
@@ -6,18 +6,21 @@ use maud::{Markup, html};
 pub(super) const WIDTH: f64 = 264.0;
 /// Height of a plot with its labels.
 pub(super) const HEIGHT: f64 = 230.0;
-/// Left edge of the plot area inside the labels; likewise the other three edges.
+/// Left edge of the area that is plotted in, without the labels.
 pub(super) const LEFT: f64 = 44.0;
+/// Right edge of this area.
 pub(super) const RIGHT: f64 = 252.0;
+/// Top edge of this area.
 pub(super) const TOP: f64 = 10.0;
+/// Bottom edge of this area.
 pub(super) const BOTTOM: f64 = 188.0;
 
-/// Horizontal coordinate of `share`, 0..=1.
+/// Horizontal coordinate of `share`: 0 is the left edge and 1 the right edge.
 pub(super) fn x(share: f64) -> f64 {
     LEFT + share * (RIGHT - LEFT)
 }
 
-/// Vertical coordinate of `share`, 0..=1 from the bottom.
+/// Vertical coordinate of `share`: 0 is the bottom edge and 1 the top edge.
 pub(super) fn y(share: f64) -> f64 {
     BOTTOM - share * (BOTTOM - TOP)
 }
@@ -30,7 +33,8 @@ pub(super) fn at(coordinate: f64) -> String {
 /// A label on an axis: its position, 0..=1, and its text.
 pub(super) type Tick = (f64, String);
 
-/// Draws grid, ticks and titles around `content`. Screen readers read `description`.
+/// Draws grid, ticks and titles around `content`. `titles` are those of the horizontal and the vertical axis.
+/// `description` is for screen readers.
 pub(super) fn plot(
     description: &str,
     titles: [&str; 2],

@@ -1,4 +1,5 @@
-//! Section "Escapes and overkill": rates with intervals, and the further parts needed to show a rate.
+//! Makes the section "Escapes and overkill": rates with intervals, and the number of further parts that are needed to
+//! show that a rate is below a limit.
 
 use super::analysis::Analysis;
 use super::format::{count, interval, percent, percent_or};
@@ -6,10 +7,11 @@ use crate::results::Confusion;
 use crate::stats::{MAX_PARTS, still_needed_at_same_rate, still_needed_without_error, wilson95};
 use maud::{Markup, html};
 
-/// The limits for which the further parts are counted.
+/// The limits of the rate for which the number of further parts is given.
 const LIMITS: [f64; 5] = [0.2, 0.1, 0.05, 0.02, 0.01];
 
-/// One kind of error. `errors_of` returns the number of errors and the number of parts that can have this error.
+/// One kind of error, and the texts about it. `parts` is the class that the error can happen to. `errors_of` returns
+/// the number of errors and the number of parts of this class.
 struct RateKind {
     heading: &'static str,
     meaning: &'static str,

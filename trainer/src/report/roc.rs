@@ -1,4 +1,4 @@
-//! Section "ROC curves": the curves with the operating point.
+//! Makes the section "ROC curves": the curve of each method with the operating point.
 
 use super::analysis::Analysis;
 use super::format::percent_or;
@@ -34,12 +34,13 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// The corners of the curve as points of an SVG polyline.
+/// The curve as points of an SVG polyline. Points inside a horizontal or vertical line are left out.
 fn points(roc: &Roc) -> String {
     let mut places: Vec<(String, String)> = Vec::new();
     for point in &roc.points {
         let place = (at(x(point.false_positive_rate)), at(y(point.true_positive_rate)));
-        // On a straight line, the new point replaces the one before it.
+        // If the last two points and the new point are on one horizontal or vertical line, the new point replaces the
+        // last.
         let length = places.len();
         if length >= 2 {
             let (before, last) = (&places[length - 2], &places[length - 1]);

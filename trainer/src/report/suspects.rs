@@ -1,4 +1,4 @@
-//! Section "Images that may be mislabelled".
+//! Makes the section "Images that may be mislabelled".
 
 use super::ReportOptions;
 use super::analysis::{Analysis, PartCalls};

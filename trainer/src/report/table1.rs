@@ -1,11 +1,13 @@
-//! Section "Balanced accuracy by bundle", like Table 1 of the paper: balanced accuracy in % by bundle and method.
+//! Makes the section "Balanced accuracy by bundle": a table like Table 1 of the paper, with a row for each bundle and a
+//! column for each method.
 
 use super::analysis::Analysis;
 use super::format::{NOT_APPLICABLE, interval, percent, percent_or};
 use crate::results::Confusion;
 use maud::{Markup, html};
 
-/// Overall balanced accuracy in %, Table 1 of the paper (Jensen, Moeslund, Andreasen, VISAPP 2022).
+/// Balanced accuracy in % over all bundles for each method, from Table 1 of the paper (Jensen, Moeslund, Andreasen,
+/// VISAPP 2022).
 const PAPER: [(&str, f64); 4] = [("naive", 82.31), ("global", 85.18), ("local", 85.00), ("mixed", 81.02)];
 
 pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
@@ -78,7 +80,7 @@ fn paper(method: &str) -> Option<f64> {
     PAPER.iter().find(|(name, _)| *name == method).map(|&(_, figure)| figure)
 }
 
-/// One cell per method. The best is marked, unless all are equal.
+/// One cell per method. The best figure is marked, unless all figures are equal.
 fn cells(figures: &[Option<f64>]) -> Markup {
     let best = figures.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
     let worst = figures.iter().flatten().copied().fold(f64::INFINITY, f64::min);

@@ -1,4 +1,5 @@
-//! Renders artificial results: some like the paper's, and some extreme ones (tiny, huge, one class, hostile names).
+//! Tests the report with artificial results: some like the paper's, and some extreme (tiny, huge, of one class, with
+//! hostile names).
 
 use super::*;
 use crate::dataset::Label;
@@ -10,7 +11,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// Normal and abnormal parts by bundle: 562 and 152 in total, three bundles with one class only.
+/// Numbers of normal and abnormal parts in each bundle. In total they are 562 and 152. Three bundles have one
+/// class only.
 const PAPER_LIKE: [(usize, usize); 12] =
     [(32, 8), (2, 12), (40, 0), (104, 37), (64, 4), (88, 31), (72, 23), (4, 0), (20, 10), (0, 12), (84, 2), (52, 13)];
 
@@ -18,12 +20,13 @@ fn uniform(random: &mut ChaCha8Rng) -> f64 {
     f64::from(random.next_u32()) / f64::from(u32::MAX)
 }
 
-/// Approximately normally distributed, with standard deviation 1.
+/// A random number, approximately normally distributed with mean 0 and standard deviation 1.
 fn noise(random: &mut ChaCha8Rng) -> f64 {
     (0..6).map(|_| uniform(random) - 0.5).sum::<f64>() * 2.0_f64.sqrt()
 }
 
-/// Artificial results. A part is equally hard for all methods, and a bundle shifts all of its scores.
+/// Artificial results. Each part has a difficulty that is the same for all methods, and the scores of a bundle are all
+/// shifted by the same amount.
 fn made_up_results(bundles: &[(String, usize, usize)], methods: &[&str]) -> (Results, Vec<Prediction>) {
     let mut random = ChaCha8Rng::seed_from_u64(12);
     let mut parts = Vec::new();
@@ -84,7 +87,8 @@ fn paper_like() -> Vec<(String, usize, usize)> {
 
 const METHODS: [&str; 8] = ["naive", "global", "local", "mixed", "equalize", "clahe", "dhe", "linear16"];
 
-/// Renders a report and checks the properties of every report. Saves it if `CELLGATE_REPORTS` names a folder.
+/// Renders a report and checks what must hold for every report: nothing is loaded, and each opened tag is closed. Saves
+/// the report if the environment variable `CELLGATE_REPORTS` names a folder.
 fn rendered(name: &str, results: &Results, predictions: &[Prediction], options: &ReportOptions) -> String {
     let html = render(results, predictions, options).unwrap();
     if let Some(folder) = std::env::var_os("CELLGATE_REPORTS") {
@@ -135,7 +139,7 @@ fn the_texts_of_a_small_report() {
 fn results_like_the_paper_s_have_all_sections_and_figures() {
     let (results, predictions) = made_up_results(&paper_like(), &METHODS[..4]);
     let folder = tempfile::tempdir().unwrap();
-    // Every second image can be read, the others are missing.
+    // Every second image exists, and the other images are missing.
     for (index, row) in predictions.iter().take(results.dataset.images).enumerate().filter(|(index, _)| index % 2 == 0)
     {
         let path = folder.path().join(&row.image);
@@ -289,7 +293,7 @@ fn allowed_leaks_give_a_warning() {
     insta::assert_snapshot!("leaks", paragraph(&html, "leaks"));
 }
 
-/// The visible text of the paragraph with this id.
+/// The visible text of the paragraph with this `id`.
 fn paragraph(html: &str, id: &str) -> String {
     let start = html.find(&format!("id=\"{id}\"")).unwrap();
     let start = html[..start].rfind('<').unwrap();

@@ -1,4 +1,4 @@
-//! A small preview of a radiograph.
+//! Makes a small preview of a radiograph.
 
 use super::ReportOptions;
 use base64::Engine as _;
@@ -7,11 +7,11 @@ use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::radiograph::{Radiograph, read};
 use std::path::{Component, Path};
 
-/// The image `name` of the data set as a PNG in a `data:` URL. The local conversion stretches the image's own range of
-/// levels.
+/// The image `name` of the data set as a PNG in a `data:` URL. The local conversion stretches the
+/// image's own range of levels.
 ///
 /// # Errors
-/// The reason, for the reader of the report.
+/// The reason why there is no preview, for the reader of the report.
 pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String, String> {
     let root = options.dataset_root.as_ref().ok_or("the report was made without the data set")?;
     let relative = Path::new(name);
@@ -19,7 +19,8 @@ pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String
         return Err("the path leaves the data set's folder".into());
     }
     let radiograph = read(&root.join(relative), &options.limits).map_err(|error| {
-        // The data set's folder is removed from the text. Reports are passed on, and their readers don't have this folder.
+        // The path of the data set's folder is removed from the text, because reports are passed on to readers who
+        // don't have this folder.
         error.to_string().replace(&format!("{}/", root.display()), "")
     })?;
     let spec = ConversionSpec::new(Method::Local).with_size(fit(&radiograph, options.thumbnail_px));
@@ -36,7 +37,7 @@ pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
 }
 
-/// The size whose longer side has `longest` pixels. A smaller image keeps its size.
+/// The size of the preview, whose longer side has `longest` pixels. A smaller image keeps its size.
 fn fit(radiograph: &Radiograph, longest: u32) -> Size {
     let (height, width) = (radiograph.height(), radiograph.width());
     let scale = (f64::from(longest) / f64::from(height.max(width))).min(1.0);

@@ -1,4 +1,5 @@
-//! The two files of a cross-validation's results. They are written atomically, and numbers are read back bit by bit.
+//! Reads and writes the two files of a cross-validation's results. They are written atomically, and every number is
+//! read back exactly as it was.
 
 use super::{Prediction, Results};
 use crate::files;
@@ -28,7 +29,7 @@ pub enum ResultsError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// The content found, with its line.
+        /// The content found, and the line that it is in.
         found: String,
         /// The content expected.
         expected: &'static str,
@@ -208,7 +209,7 @@ mod tests {
         results(0.5).write(folder.path()).unwrap();
         let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
         assert_eq!(files.len(), 1);
-        // The permissions are those of any new file, decided by the umask.
+        // The permissions must be those that the umask gives any new file.
         std::fs::write(folder.path().join("plain"), "").unwrap();
         let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode("results.json"), mode("plain"));

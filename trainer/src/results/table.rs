@@ -1,10 +1,10 @@
-//! The results of a cross-validation as a table for the terminal, like Table 1 of the paper.
+//! Makes a table of the results of a cross-validation for the terminal, like Table 1 of the paper.
 
 use super::{Results, bundle_names};
 use comfy_table::{CellAlignment, Table, presets};
 
-/// Balanced accuracy in % by bundle and method; `n/a` if a bundle has one class only. The last rows give the overall
-/// figure, its 95 % interval and the AUROC.
+/// Balanced accuracy in % by bundle and method; `n/a` if a bundle has one class only. The last rows give
+/// the balanced accuracy over all bundles, its 95 % interval, and the AUROC in %.
 #[must_use]
 pub fn summary_table(results: &Results) -> Table {
     let mut table = Table::new();

@@ -1,6 +1,7 @@
-//! The binomial distribution.
+//! Computes probabilities of the binomial distribution.
 
-/// P(X <= `hits`) of the binomial distribution with `trials` trials of the probability `rate`, 0..=1.
+/// P(X <= `hits`), where X is the number of hits in `trials` independent trials, each a hit with the probability
+/// `rate`, 0..=1.
 ///
 /// The sum starts at the largest term and stops once a term no longer changes it. The work therefore grows with the
 /// distribution's spread, not with `trials`. The relative error is below 1e-9 up to millions of trials.
@@ -16,11 +17,11 @@ pub fn binomial_cdf(hits: u64, trials: u64, rate: f64) -> f64 {
     if hits <= mode {
         return sum_downwards(hits, trials, rate).min(1.0);
     }
-    // The upper tail of X is the lower tail of the misses.
+    // X > hits is the same as fewer than trials - hits misses, so the upper tail of X is a lower tail of the misses.
     (1.0 - sum_downwards(trials - hits - 1, trials, 1.0 - rate)).max(0.0)
 }
 
-/// P(X <= `hits`) for `hits` up to the mode. Below the mode each term is smaller than the one above it.
+/// P(X <= `hits`) for `hits` up to the mode, the most probable number. Below the mode, P(X = k) falls as k falls.
 fn sum_downwards(hits: u64, trials: u64, rate: f64) -> f64 {
     let odds = (1.0 - rate) / rate;
     let mut term = ln_probability(hits, trials, rate).exp();
@@ -41,7 +42,8 @@ fn ln_probability(hits: u64, trials: u64, rate: f64) -> f64 {
     ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k) + k * rate.ln() + (n - k) * (-rate).ln_1p()
 }
 
-/// Natural logarithm of n!. A sum for n below 32, Stirling's series from there on (Abramowitz and Stegun 6.1.41).
+/// Natural logarithm of n!. For n below 32 a sum of logarithms, for larger n Stirling's series (Abramowitz and Stegun
+/// 6.1.41).
 fn ln_factorial(n: f64) -> f64 {
     if n < 32.0 {
         return (2..=n as u32).map(|factor| f64::from(factor).ln()).sum();

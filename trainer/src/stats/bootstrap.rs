@@ -1,4 +1,5 @@
-//! Confidence intervals of the balanced accuracy and of differences in it, by resampling whole bundles.
+//! Computes confidence intervals of the balanced accuracy, and of the difference of two balanced accuracies, by
+//! resampling whole bundles.
 //!
 //! Parts of one bundle share a coating and its faults. The bundle is therefore the unit that is drawn with replacement
 //! (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). With few bundles the interval tends to be too narrow.
@@ -29,7 +30,7 @@ impl Default for BundleBootstrap {
 pub struct BootstrapInterval {
     /// The 2.5th and the 97.5th percentile over the resamples, interpolated linearly as NumPy does by default.
     pub interval95: [f64; 2],
-    /// Number of resamples without both classes. They are not part of the interval.
+    /// Number of resamples that lacked one class. The interval is computed without them.
     pub skipped: usize,
 }
 
@@ -42,10 +43,11 @@ impl BundleBootstrap {
         self.interval(bundles.len(), |draw| draw.map(|index| bundles[index]).sum::<Confusion>().balanced_accuracy())
     }
 
-    /// The 95 % interval of the first method's balanced accuracy minus the second's (-1..=1). Both use the same draws.
+    /// The 95 % interval of the first method's balanced accuracy minus the second method's (-1..=1). Each resample
+    /// draws the same bundles for both methods.
     ///
-    /// `first` and `second` hold the counts of the same bundles in the same order. `None` if they differ in length,
-    /// if there are fewer than two bundles, or if no resample had both classes.
+    /// `first` and `second` hold the counts of the same bundles in the same order. `None` if the lists differ in
+    /// length, if there are fewer than two bundles, or if no resample had both classes.
     #[must_use]
     pub fn difference(&self, first: &[Confusion], second: &[Confusion]) -> Option<BootstrapInterval> {
         if first.len() != second.len() {
@@ -77,8 +79,9 @@ impl BundleBootstrap {
     }
 }
 
-/// A random index below `count`. Multiplication has a bias below count / 2^32. It is used instead of the library's
-/// range function because that may draw other numbers after an update.
+/// A random index below `count`, by multiplying a random number. Some indices are more probable than others, by less
+/// than count / 2^32. The random library's own function is not used, because an update of the library may change which
+/// numbers it draws.
 fn draw_index(random: &mut impl Rng, count: usize) -> usize {
     ((u64::from(random.next_u32()) * count as u64) >> 32) as usize
 }
@@ -114,7 +117,8 @@ mod tests {
         assert!(first.interval95[0] < estimate && estimate < first.interval95[1]);
     }
 
-    /// Two bundles give three sums: AA (1/4), AB (1/2), BB (1/4). The ends of the interval are those of AA and BB.
+    /// Two bundles A and B give three resamples: AA (probability 1/4), AB (1/2), BB (1/4). The ends of the interval are
+    /// the balanced accuracies of AA and BB.
     #[test]
     fn two_bundles_span_their_own_figures() {
         let bundles = [counts(10, 0, 10, 0), counts(5, 5, 5, 5)];
@@ -122,7 +126,7 @@ mod tests {
         assert_eq!(found, BootstrapInterval { interval95: [0.5, 1.0], skipped: 0 });
     }
 
-    /// A resample has both classes only if it drew both bundles. Half of them did.
+    /// A resample has both classes only if it drew both bundles. About half of the resamples did.
     #[test]
     fn resamples_of_one_class_are_skipped_and_counted() {
         let bundles = [counts(9, 1, 0, 0), counts(0, 0, 7, 3)];

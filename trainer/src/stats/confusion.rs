@@ -1,4 +1,5 @@
-//! The confusion matrix: counts of right and wrong calls, and their rates.
+//! The confusion matrix: counts right and wrong calls, and computes rates. A call is the statement that a part is
+//! normal or abnormal.
 
 use super::{Scored, is_called_abnormal};
 use crate::dataset::Label;
@@ -6,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::iter::Sum;
 use std::ops::Add;
 
-/// Counts of right and wrong calls. Abnormal is the positive class.
+/// Counts of right and wrong calls. Abnormal is the positive class, so `tp` counts true positives and so on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion {
     /// Abnormal, called abnormal.
@@ -36,7 +37,7 @@ impl Confusion {
         counts
     }
 
-    /// Adds one part.
+    /// Counts one part.
     pub fn record(&mut self, label: Label, called_abnormal: bool) {
         let count = match (label, called_abnormal) {
             (Label::Abnormal, true) => &mut self.tp,
@@ -77,13 +78,13 @@ impl Confusion {
         rate(self.tn, self.normal())
     }
 
-    /// The share of abnormal parts that passed, 0..=1. `None` without abnormal parts.
+    /// The share of abnormal parts that were called normal, 0..=1. `None` without abnormal parts.
     #[must_use]
     pub fn escape_rate(&self) -> Option<f64> {
         rate(self.fn_, self.abnormal())
     }
 
-    /// The share of normal parts that were rejected, 0..=1. `None` without normal parts.
+    /// The share of normal parts that were called abnormal, 0..=1. `None` without normal parts.
     #[must_use]
     pub fn overkill_rate(&self) -> Option<f64> {
         rate(self.fp, self.normal())

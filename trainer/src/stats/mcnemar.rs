@@ -1,22 +1,23 @@
-//! McNemar's exact test of two methods on the same parts, and Holm's correction for several tests.
+//! Tests with McNemar's exact test whether two methods err equally often on the same parts. Corrects the p values of
+//! several tests by Holm's method.
 
 use super::binomial_cdf;
 
 /// Counts of right and wrong calls of two methods on the same parts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PairedCalls {
-    /// Parts that both judged correctly.
+    /// Parts that both methods judged correctly.
     pub both_right: u64,
-    /// Parts that only the first judged correctly.
+    /// Parts that only the first method judged correctly.
     pub only_first_right: u64,
-    /// Parts that only the second judged correctly.
+    /// Parts that only the second method judged correctly.
     pub only_second_right: u64,
-    /// Parts that both judged wrongly.
+    /// Parts that both methods judged wrongly.
     pub both_wrong: u64,
 }
 
 impl PairedCalls {
-    /// Adds one part.
+    /// Counts one part.
     pub fn record(&mut self, first_right: bool, second_right: bool) {
         let count = match (first_right, second_right) {
             (true, true) => &mut self.both_right,
@@ -28,10 +29,11 @@ impl PairedCalls {
     }
 
     /// The two-sided exact p value of McNemar's test. It looks at the discordant parts, which only one method judged
-    /// correctly. The p value is the probability that they split at least as unevenly as here, if both methods err equally
-    /// often. It is 1 without discordant parts.
+    /// correctly. The p value is the probability that the discordant parts split at least as unevenly between the
+    /// methods as here, if both methods err equally often. It is 1 if there are no discordant parts.
     ///
-    /// The test assumes independent parts. Parts of one bundle are alike, so the true evidence is weaker than the p value.
+    /// The test assumes independent parts. Parts of one bundle are alike, so the true evidence is weaker than the p
+    /// value suggests.
     #[must_use]
     pub fn p_value(&self) -> f64 {
         let discordant = self.only_first_right + self.only_second_right;
@@ -40,7 +42,8 @@ impl PairedCalls {
     }
 }
 
-/// Corrects several p values by Holm's step-down method (Holm 1979, Scand. J. Stat. 6, 65-70). Keeps the order.
+/// Corrects the p values of several tests by Holm's step-down method (Holm 1979, Scand. J. Stat. 6, 65-70). Returns the
+/// corrected values in the order of `p_values`.
 #[must_use]
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();

@@ -1,20 +1,21 @@
-//! Balanced accuracy, intervals, ROC, paired tests.
+//! Computes statistics of scores and labels: balanced accuracy, confidence intervals, ROC curves, thresholds, and
+//! tests.
 //!
 //! Abnormal is the positive class throughout. A score is 0..=1, and higher means more likely abnormal. A part is called
-//! abnormal if its score is at or above the threshold. It is also called abnormal if its score is NaN, because a part
-//! without a score must not pass.
+//! abnormal if its score is at or above the threshold. A part is also called abnormal if its score is NaN, because a
+//! part without a score must not pass.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `scored` | a score with its label, and its comparison with a threshold |
 //! | `confusion` | counts of right and wrong calls, and their rates |
 //! | `wilson` | confidence interval of a rate |
-//! | `bootstrap` | confidence intervals of the balanced accuracy and of differences, by resampling whole bundles |
+//! | `bootstrap` | confidence intervals of balanced accuracies and of their differences, by resampling whole bundles |
 //! | `roc` | ROC curve and the area under it |
 //! | `threshold` | the choice of a threshold from out-of-fold scores |
-//! | `mcnemar` | exact test of two methods on the same parts, and Holm's correction |
+//! | `mcnemar` | exact test of two methods on the same parts, and Holm's correction for several tests |
 //! | `binomial` | the binomial distribution |
-//! | `sample_size` | how many further parts are needed to show a rate |
+//! | `sample_size` | how many further parts are needed to show that an error rate is below a limit |
 
 mod binomial;
 mod bootstrap;

@@ -1,11 +1,12 @@
-//! ROC curve and the area under it.
+//! Computes the ROC curve of scores and the area under it.
 
 use super::Scored;
 
 /// One point of a ROC curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RocPoint {
-    /// Parts with this score and above are called abnormal. Infinite for the first point, where all are called normal.
+    /// Parts with this score and above are called abnormal. Infinite for the first point, where all parts are called
+    /// normal.
     pub threshold: f64,
     /// Share of normal parts called abnormal, 0..=1.
     pub false_positive_rate: f64,
@@ -16,8 +17,8 @@ pub struct RocPoint {
 /// A ROC curve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Roc {
-    /// The points from (0, 0) to (1, 1), one for each distinct score after the first point. Parts with equal scores form
-    /// one step.
+    /// The points from (0, 0) to (1, 1). After the first point, there is one point for each distinct score, so parts
+    /// with equal scores form one step.
     pub points: Vec<RocPoint>,
     /// Area under the curve, 0..=1. Scores unrelated to the label give 0.5.
     pub area: f64,
@@ -44,7 +45,8 @@ impl Roc {
         for ties in sorted.chunk_by(|left, right| left.rank_score() == right.rank_score()) {
             let hits = ties.iter().filter(|part| part.is_abnormal()).count() as u64;
             let misses = ties.len() as u64 - hits;
-            // A normal part of this group and an abnormal part above it count 1; two parts within the group count 1/2.
+            // Each pair of a normal part of this group and an abnormal part with a higher score counts 1. Each pair of
+            // a normal and an abnormal part within the group counts 1/2.
             doubled_area += u128::from(misses) * u128::from(2 * true_positives + hits);
             true_positives += hits;
             false_positives += misses;

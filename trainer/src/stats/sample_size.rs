@@ -1,16 +1,16 @@
-//! How many further parts are needed to show that an error rate is below a limit.
+//! Computes how many further parts are needed to show that an error rate is below a limit.
 //!
 //! A limit is shown if the exact one-sided 95 % upper bound of the rate (Clopper and Pearson 1934) is not above it. In
-//! other words: if the true rate were equal to the limit, at most one run in twenty would have this few errors. Unlike
-//! Wilson's interval, the exact bound never covers less than 95 %. Without errors it equals the rule of three: 300 parts
-//! show a rate of at most 1 %.
+//! other words: if the true rate were equal to the limit, at most one in twenty samples of as many parts would have so
+//! few errors. Unlike Wilson's interval, the exact bound never covers less than 95 %. Without errors it equals the
+//! rule of three: 300 parts show a rate of at most 1 %.
 
 use super::binomial_cdf;
 
-/// Largest probability that a limit counts as shown although the true rate is not below it.
+/// Largest probability that a limit counts as shown although the true rate is not below the limit.
 const ALPHA: f64 = 0.05;
 
-/// Largest number of parts that is considered. A larger demand is returned as `None`.
+/// Largest total number of parts that is considered. If more parts are needed, the functions return `None`.
 pub const MAX_PARTS: u64 = 100_000;
 
 /// Whether `errors` among `parts` parts show, with 95 % confidence, that the true rate is at most `limit`, 0..=1.
@@ -19,8 +19,8 @@ pub fn shows_at_most(errors: u64, parts: u64, limit: f64) -> bool {
     errors <= parts && binomial_cdf(errors, parts, limit) <= ALPHA
 }
 
-/// The smallest number of further parts after which the rate is shown to be at most `limit`, if all of them are judged
-/// correctly.
+/// The smallest number of further parts after which the rate is shown to be at most `limit`, if all further parts are
+/// judged correctly.
 ///
 /// `None` if more than [`MAX_PARTS`] parts in total are needed.
 #[must_use]
@@ -33,8 +33,7 @@ pub fn still_needed_without_error(errors: u64, parts: u64, limit: f64) -> Option
 /// observed rate.
 ///
 /// The number of errors among n parts is assumed to be the observed rate times n, rounded up. `None` if more than
-/// [`MAX_PARTS`] parts in total are needed. It is always `None` without parts and if the observed rate is not below the
-/// limit.
+/// [`MAX_PARTS`] parts in total are needed. Also `None` if `parts` is 0 or the observed rate is not below the limit.
 #[must_use]
 pub fn still_needed_at_same_rate(errors: u64, parts: u64, limit: f64) -> Option<u64> {
     if parts == 0 || errors as f64 >= limit * parts as f64 {
@@ -43,7 +42,8 @@ pub fn still_needed_at_same_rate(errors: u64, parts: u64, limit: f64) -> Option<
     if errors == 0 {
         return still_needed_without_error(0, parts, limit);
     }
-    // Each number of errors belongs to a range of totals. Within a range, more parts give a lower bound.
+    // Each assumed number of errors belongs to a range of totals. Within a range, a larger total shows a lower rate, so
+    // the smallest total can be found by bisection.
     let mut from = parts;
     for expected in errors.. {
         let to = (expected * parts / errors).min(MAX_PARTS);

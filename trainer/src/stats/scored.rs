@@ -1,14 +1,14 @@
-//! A score with its label, and its comparison with a threshold.
+//! A score with the label of its part, and the comparison of a score with a threshold.
 
 use crate::dataset::Label;
 use std::cmp::Ordering;
 
-/// The label of a part, and its score from a model that was not trained on it.
+/// The label of a part, and the part's score from a head that was not trained on the part.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
     /// The score, 0..=1; higher means more likely abnormal.
     pub score: f64,
-    /// The label.
+    /// The label that a person gave the part.
     pub label: Label,
 }
 
@@ -27,14 +27,15 @@ impl Scored {
         self.label == Label::Abnormal
     }
 
-    /// The score for sorting. NaN ranks above all other scores, because such a part is always called abnormal.
+    /// The score for sorting. NaN ranks above all other scores, because a part with the score NaN is always called
+    /// abnormal.
     #[must_use]
     pub fn rank_score(&self) -> f64 {
         if self.score.is_nan() { f64::INFINITY } else { self.score }
     }
 }
 
-/// Whether a part with `score` is called abnormal: at or above `threshold`, or if either is NaN.
+/// Whether a part with `score` is called abnormal: if `score` is at or above `threshold`, or if one of the two is NaN.
 #[must_use]
 pub fn is_called_abnormal(score: f64, threshold: f64) -> bool {
     score.partial_cmp(&threshold) != Some(Ordering::Less)

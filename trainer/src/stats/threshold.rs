@@ -1,8 +1,9 @@
-//! The choice of a threshold from out-of-fold scores.
+//! Chooses a threshold from out-of-fold scores.
 //!
-//! All functions expect out-of-fold scores: each part is scored by a model that was not trained on it. A threshold chosen
-//! from training scores would be too optimistic. Distances between scores are measured in log odds, where the noise of a
-//! head is about the same everywhere. Scores within 1e-9 of 0 (or of 1) count as equal.
+//! All functions expect out-of-fold scores: each part is scored by a head that was not trained on the part. A threshold
+//! chosen from the scores of parts that the head was trained on would be too optimistic. Distances between scores are
+//! measured in log odds, where the noise of a head is about the same everywhere. Scores within 1e-9 of 0 count as
+//! equal, and so do scores within 1e-9 of 1.
 
 use super::Scored;
 
@@ -19,16 +20,18 @@ impl ErrorWeights {
     /// Equal weights. The smallest weighted sum then gives the best balanced accuracy.
     pub const BALANCED: Self = Self { escape: 0.5, overkill: 0.5 };
 
-    /// Weights whose weighted sum is the expected cost of a part. `abnormal_share` (0..=1) is the share of abnormal parts on
-    /// the production line. It usually differs from that of the data set.
+    /// Weights with which the weighted sum of escape rate and overkill rate is the expected cost of a part.
+    /// `abnormal_share` (0..=1) is the share of abnormal parts on the production line. It usually differs from the
+    /// share in the data set.
     #[must_use]
     pub fn from_costs(escape_cost: f64, overkill_cost: f64, abnormal_share: f64) -> Self {
         Self { escape: escape_cost * abnormal_share, overkill: overkill_cost * (1.0 - abnormal_share) }
     }
 }
 
-/// The threshold with the smallest weighted error after smoothing. The scores of each class are smoothed by a logistic
-/// kernel with Silverman's bandwidth for that class. In 0..1; `None` without parts of both classes.
+/// The threshold with the smallest weighted sum of escape rate and overkill rate, after smoothing: each score is
+/// replaced by a logistic distribution around it, whose width is Silverman's bandwidth for the part's class. The
+/// threshold is above 0 and at most 1. `None` without parts of both classes.
 ///
 /// Without smoothing, a single part could move the threshold far.
 #[must_use]
@@ -55,8 +58,9 @@ pub fn smoothed(scored: &[Scored], weights: ErrorWeights) -> Option<f64> {
         .map(|(threshold, _)| threshold)
 }
 
-/// The highest threshold at which at most `rate` (0..=1) of the abnormal parts pass. Of all such thresholds it has the
-/// least overkill. It lies in the middle of the gap between two scores. In 0..1; `None` without parts of both classes.
+/// The highest threshold at which at most the share `rate` (0..=1) of the abnormal parts pass. Of all thresholds that
+/// keep this rate it has the least overkill. It lies in the middle of the gap between two scores, in 0..=1 but not
+/// at 0. `None` without parts of both classes.
 ///
 /// The rate holds for the given parts only. The report's intervals estimate it for other parts.
 #[must_use]
@@ -66,21 +70,23 @@ pub fn max_escape(scored: &[Scored], rate: f64) -> Option<f64> {
     gaps.list.iter().rev().find(|gap| gap.escapes <= allowed).map(Gap::middle)
 }
 
-/// Largest absolute log odds, of the probability 1 - 1e-9.
+/// Log odds are clamped to this value and its negative. It is the log odds of the probability 1 - 1e-9.
 const MAX_LOG_ODDS: f64 = 20.72;
 
-/// The gaps between neighbouring scores where a threshold can lie.
+/// All gaps between neighbouring scores. A threshold can lie in any of them.
 struct Gaps {
     list: Vec<Gap>,
+    /// Number of abnormal parts in all.
     abnormal: u64,
 }
 
 #[derive(Clone, Copy)]
 struct Gap {
-    /// The scores around the gap. All thresholds t with `below < t <= above` give the same calls.
+    /// The score at the lower end of the gap, or 0. All thresholds t with `below < t <= above` give the same calls.
     below: f64,
+    /// The score at the upper end of the gap, or 1.
     above: f64,
-    /// Number of abnormal parts below the gap.
+    /// Number of abnormal parts with a score below the gap. They pass at a threshold in the gap.
     escapes: u64,
 }
 
@@ -115,14 +121,14 @@ impl Gap {
         log_odds(self.above) - log_odds(self.below)
     }
 
-    /// The middle in log odds. Always above `below` and at most `above`.
+    /// The threshold in the middle of the gap, measured in log odds. It is always above `below` and at most `above`.
     fn middle(&self) -> f64 {
         let middle = probability(f64::midpoint(log_odds(self.below), log_odds(self.above)));
         if middle > self.below && middle <= self.above { middle } else { self.above }
     }
 }
 
-/// Natural log odds of `probability`, clamped to the log odds of 1e-9 and 1 - 1e-9. NaN for NaN.
+/// Natural log odds of `probability`, clamped to between the log odds of 1e-9 and those of 1 - 1e-9. NaN for NaN.
 #[must_use]
 pub fn log_odds(probability: f64) -> f64 {
     let probability = probability.clamp(0.0, 1.0);
@@ -133,8 +139,8 @@ fn probability(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// Silverman's bandwidth (1986, equation 3.31), converted to a logistic kernel of the same standard deviation; at least
-/// 0.05.
+/// Silverman's bandwidth (1986, equation 3.31) as the scale of a logistic distribution of the same standard deviation;
+/// at least 0.05.
 fn bandwidth(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

@@ -1,10 +1,10 @@
-//! Wilson's confidence interval of a rate.
+//! Computes Wilson's confidence interval of a rate.
 
 /// The 97.5 % quantile of the standard normal distribution.
 const Z_97_5: f64 = 1.959_963_984_540_054;
 
 /// Wilson's 95 % score interval of the rate `hits / trials`, two-sided, without continuity correction
-/// (Wilson 1927, JASA 22, 209-212). Within 0..=1. `None` without trials, or with more hits than trials.
+/// (Wilson 1927, JASA 22, 209-212). Both ends are in 0..=1. `None` without trials, or with more hits than trials.
 #[must_use]
 pub fn wilson95(hits: u64, trials: u64) -> Option<[f64; 2]> {
     if trials == 0 || hits > trials {
@@ -15,7 +15,8 @@ pub fn wilson95(hits: u64, trials: u64) -> Option<[f64; 2]> {
     let z2 = Z_97_5 * Z_97_5;
     let centre = (rate + z2 / (2.0 * count)) / (1.0 + z2 / count);
     let half = Z_97_5 / (1.0 + z2 / count) * (rate * (1.0 - rate) / count + z2 / (4.0 * count * count)).sqrt();
-    // Without hits the lower end is exactly 0, without misses the upper end exactly 1. Rounding would leave 1e-17.
+    // Without hits the lower end is exactly 0, and without misses the upper end is exactly 1. The formula, with its
+    // rounding errors, would miss these ends by about 1e-17.
     let lo = if hits == 0 { 0.0 } else { (centre - half).max(0.0) };
     let hi = if hits == trials { 1.0 } else { (centre + half).min(1.0) };
     Some([lo, hi])

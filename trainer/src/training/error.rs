@@ -33,10 +33,10 @@ pub enum TrainingError {
     /// The folder holds a training run already. It is not overwritten.
     #[error("{}: a training run exists here already; name another folder with --out", path.display())]
     Exists {
-        /// Its `run.json`.
+        /// The `run.json` of the training run in the folder.
         path: PathBuf,
     },
-    /// Thresholds need out-of-fold scores of both classes.
+    /// There are out-of-fold scores of one class only, but thresholds need scores of both classes.
     #[error("found out-of-fold scores of one class only, expected normal and abnormal parts to choose thresholds from")]
     OneClass,
     /// The scores can't be written as CSV.

@@ -1,4 +1,4 @@
-//! A training run on all bundles: it makes the head, chooses the thresholds, and selects the golden images.
+//! Trains on all bundles (`train`): makes the head, chooses the thresholds, and selects the golden images.
 
 mod error;
 mod scores;
@@ -37,7 +37,7 @@ pub struct TrainingInputs<'a> {
     pub classifier: Option<&'a Classifier>,
     /// The cache of features.
     pub store: &'a FeatureStore,
-    /// The conversion from 16 to 8 bits.
+    /// The method of the conversion from 16 to 8 bits.
     pub method: Method,
     /// Height and width of the network's input.
     pub size: Size,
@@ -45,10 +45,10 @@ pub struct TrainingInputs<'a> {
     pub recipe: &'a Recipe,
     /// Seed of all random numbers.
     pub seed: u64,
-    /// The device that the backbone runs on, such as `cpu` or `cuda:0`.
+    /// Where the backbone runs, as in `--device`: `cpu`, or a GPU such as `cuda:0`.
     pub device: &'a str,
-    /// Number of leaks that were allowed: groups of images with the same content in two bundles or with two labels, and
-    /// groups of bundles with similar names.
+    /// Number of leaks that `--allow-leaks` allowed: groups of images with the same content in two bundles or with two
+    /// labels, and groups of bundles with similar names.
     pub leaks: usize,
 }
 
@@ -114,7 +114,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     Ok(Trained { run, scored: known })
 }
 
-/// An existing training run must not be overwritten.
+/// Refuses the folder `out` if it holds a training run, so that no training run is overwritten.
 fn refuse_other_run(out: &Path) -> Result<(), TrainingError> {
     let path = out.join(RUN);
     if path.exists() { Err(TrainingError::Exists { path }) } else { Ok(()) }
@@ -124,7 +124,8 @@ fn absolute(path: &Path) -> Result<PathBuf, TrainingError> {
     std::path::absolute(path).map_err(|source| TrainingError::Io { path: path.to_owned(), source })
 }
 
-/// The out-of-fold figures, named as in `results.json` where that has the same figure.
+/// The out-of-fold figures for `run.json`. A figure that a cross-validation writes too has the same name here as in
+/// `results.json`.
 fn metrics(scored: &[Scored], policy: &cellgate_models::policy::Policy) -> serde_json::Map<String, serde_json::Value> {
     let confusion = crate::results::Confusion::at_threshold(scored, f64::from(policy.reject_from()));
     let passed = |label: Label| {

@@ -1,4 +1,5 @@
-//! `scores.csv`: the scores of each part by the trained head, and by a model that was trained without the part's bundle.
+//! Writes `scores.csv`: for each part, the score by the trained head, and the score by a head that was trained without
+//! the part's bundle.
 
 use super::TrainingError;
 use crate::dataset::{Dataset, Label};
@@ -10,15 +11,16 @@ use std::path::Path;
 /// The file of the scores in the folder of a training run.
 pub const SCORES: &str = "scores.csv";
 
-/// One row.
+/// One row of the file: one part.
 #[derive(Serialize)]
 struct Row<'a> {
     image: &'a str,
     bundle: &'a str,
     label: Label,
-    /// By the trained head, which was trained on this part too. An exported network must give the same score.
+    /// The score by the trained head, which was trained on this part too. An exported network must give the same score.
     score: f32,
-    /// By a model that was trained without the part's bundle. The thresholds were chosen from these scores.
+    /// The score by a head that was trained without the part's bundle. The thresholds were chosen from these scores.
+    /// Empty if the other bundles have one class only.
     out_of_fold: Option<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! The out-of-fold verdicts as a table for the terminal.
+//! Makes the table of out-of-fold verdicts that `train` prints on the terminal.
 
 use super::Trained;
 use crate::dataset::Label;
@@ -6,7 +6,7 @@ use crate::stats::wilson95;
 use cellgate_models::policy::Verdict;
 use comfy_table::{Table, presets};
 
-/// One row per class: how many of its parts pass, are reviewed and are rejected, with Wilson's 95 % intervals.
+/// One row per class: how many of the class's parts pass, are reviewed and are rejected, with Wilson's 95 % intervals.
 #[must_use]
 pub fn summary_table(trained: &Trained) -> Table {
     let policy = &trained.run.policy;

@@ -1,4 +1,4 @@
-//! The choice of the policy's two thresholds from out-of-fold scores.
+//! Chooses the policy's two thresholds from out-of-fold scores.
 
 use super::TrainingError;
 use crate::dataset::Label;
@@ -6,22 +6,24 @@ use crate::stats::{self, ErrorWeights, Scored};
 use cellgate_models::policy::Policy;
 use serde::Serialize;
 
-/// Demands on the thresholds.
+/// The user's demands on the thresholds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Thresholds {
     /// Largest share of abnormal parts that may pass, 0..=1. It sets the review threshold.
     pub max_escape: f64,
-    /// Costs of an escape and of an overkill. They set the reject threshold; without them the recipe's threshold is used.
+    /// Costs of an escape and of an overkill. They set the reject threshold. Without costs, the recipe's threshold is
+    /// used.
     pub costs: Option<(f64, f64)>,
-    /// Share of abnormal parts on the line, 0..1. Without it, that of the data set is used.
+    /// Share of abnormal parts on the line, between 0 and 1. `None` for the share in the data set. Used with `costs`
+    /// only.
     pub abnormal_share: Option<f64>,
 }
 
 impl Thresholds {
-    /// The policy for `scored`. `threshold` is the recipe's own.
+    /// The policy for the out-of-fold scores `scored`. `threshold` is the threshold that the recipe chose.
     ///
-    /// The review threshold is never above the reject threshold. If the reject threshold alone keeps the allowed escape rate,
-    /// both are equal and nothing is reviewed.
+    /// The review threshold is never above the reject threshold. If the reject threshold alone keeps the allowed escape
+    /// rate, both thresholds are equal and nothing is reviewed.
     ///
     /// # Errors
     /// `scored` has one class only.
@@ -44,7 +46,7 @@ impl Thresholds {
 mod tests {
     use super::*;
 
-    /// Abnormal parts at 0.35, 0.45 .. 0.95 and normal ones at 0.05, 0.15 .. 0.65. They overlap in the middle.
+    /// Abnormal parts at 0.35, 0.45 .. 0.95 and normal parts at 0.05, 0.15 .. 0.65. The classes overlap in the middle.
     fn scored() -> Vec<Scored> {
         let ladder =
             |start: usize, label| (0..7).map(move |step| Scored { score: (start + step) as f64 / 10.0 + 0.05, label });

@@ -1,5 +1,5 @@
-//! PyTorch checkpoints as `--backbone`, when no Python can read them. The unit tests of the module `weights` read
-//! checkpoints.
+//! Tests the errors for a PyTorch checkpoint as `--backbone` if no Python can read it. The unit tests of the module
+//! `weights` read checkpoints with a working Python.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ fn errors_name_the_python_that_is_missing_or_fails() {
     let image = folder.path().join("data/b1/normal/1.tif");
     std::fs::create_dir_all(image.parent().unwrap()).unwrap();
     std::fs::write(&image, "").unwrap();
-    // The first does not exist, the second is not a Python.
+    // The first path does not exist, the second program is not Python.
     for python in ["/nowhere/python3", "/bin/cat"] {
         let output = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"))
             .args(["features", "--backbone"])

@@ -1,4 +1,4 @@
-//! `check`, `bounds`, `levels`, `convert` and `synth`, run as programs.
+//! Tests the commands `check`, `bounds`, `levels`, `convert`, `synth` and `audit` by running the program.
 
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_test_support::transcript;
@@ -30,7 +30,8 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A small synthetic data set.
+/// Makes a synthetic data set of `parts` small images in four bundles. Returns a temporary folder and the data set in
+/// it.
 fn synthetic(parts: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("set");
@@ -87,7 +88,8 @@ fn the_same_seed_makes_the_same_bytes_with_any_number_of_threads() {
 fn synth_continues_after_a_kill_and_keeps_complete_images() {
     let (_folder, root) = synthetic("12");
     let before = content(&root);
-    // After a kill: no manifest, an image missing, one partly written, one truncated by a power failure.
+    // What a kill or a power failure can leave: no manifest, image 3 only in part and under a temporary name, and image
+    // 7 truncated.
     fs::remove_file(root.join("manifest.csv")).unwrap();
     fs::remove_file(root.join("images/part-0003.tif")).unwrap();
     fs::write(root.join("images/part-0003.tif.tmp"), b"II").unwrap();
@@ -142,7 +144,7 @@ fn an_error_in_a_manifest_is_reported_with_line_and_column() {
     }
 }
 
-/// Writes a radiograph of 4 x 2 pixels, 1600 to 2300.
+/// Writes a radiograph of 4 x 2 pixels with the levels 1600, 1700 .. 2300.
 fn small_radiograph(folder: &Path) -> PathBuf {
     let path = folder.join("part.tif");
     let levels = (0..8).map(|step| 1600 + 100 * step).collect();
@@ -187,7 +189,7 @@ fn convert_refuses_wrong_arguments_and_writes_nothing() {
         (&["--method", "naive", "--training", "electrodes"], "--training"),
         (&["--method", "equalize"], "--training DATASET"),
         (&["--method", "linear16", "--bounds", "1,2"], "linear16"),
-        // The texts of these three come from the crate of models.
+        // The error texts of these three come from the crate `cellgate-models`.
         (&["--method", "global", "--bounds", "2,1"], "2,1"),
         (&["--method", "gamma"], "gamma"),
         (&["--method", "naive", "--size", "20"], "20"),
@@ -269,7 +271,8 @@ fn a_closed_stdout_is_not_an_error() {
     assert!(output.status.success() && output.stderr.is_empty(), "{:?} {}", output.status, stderr(&output));
 }
 
-/// The verdicts of an appliance on the parts of a synthetic data set, one JSON object per line.
+/// Verdicts of an appliance on the parts of a synthetic data set, one JSON object per line. The first part has no
+/// verdict. The second part has two. Two further verdicts are on no image and on an image that is not in the data set.
 fn verdicts(root: &Path) -> String {
     let manifest = fs::read_to_string(root.join("manifest.csv")).unwrap();
     let images: Vec<&str> = manifest.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
@@ -302,11 +305,11 @@ fn audit_compares_verdicts_with_labels() {
     insta::assert_snapshot!("audit_error", transcript(&audit(&[]), folder.path()));
 }
 
-/// The shared solar cells, 720 images in 12 bundles. The expected counts were found with Python.
+/// The shared data set of solar cells has 720 images in 12 bundles. The expected counts were found with Python.
 #[test]
 fn the_shared_solar_cells_have_their_known_counts() {
     let Some(root) = cellgate_test_support::shared("data/elpv12") else { return };
-    // On a busy machine, a line of progress may be on stderr.
+    // stderr need not be empty: on a busy machine, it may hold a line of progress.
     let output = trainer(&["check", text(&root), "--json"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let report: Value = serde_json::from_str(&stdout(&output)).unwrap();

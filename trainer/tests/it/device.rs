@@ -1,17 +1,18 @@
-//! Tests of `--device`: libtorch's CUDA library is opened only if CUDA is used, and errors name what is missing. The log of
-//! the loader (glibc) shows which libraries were loaded.
+//! Tests of the option `--device`: libtorch's CUDA library is opened only if the user asks for a GPU, and errors name
+//! what is missing. The log of glibc's loader shows which libraries were loaded.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Exit status and stderr of a command, and the loader's log.
+/// Exit status and stderr of a command, and the log of glibc's loader.
 struct Done {
     status: Option<i32>,
     stderr: String,
     loader: String,
 }
 
-/// All commands that have `--device`, with complete arguments. Each of them fails later, because of other arguments.
+/// All commands that have `--device`, with all required arguments. With a usable `--device`, each command still fails
+/// later, because of another argument.
 const COMMANDS: [&[&str]; 4] = [
     &["features", "nowhere"],
     &["crossval", "nowhere", "--out", "nowhere/run"],
@@ -40,7 +41,7 @@ impl Done {
     }
 }
 
-/// A folder with a driver library that has no functions, and the path of this library.
+/// A folder with a stand-in for NVIDIA's driver library that has no functions, and the path of this stand-in.
 fn empty_driver() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let (source, path) = (folder.path().join("empty.c"), folder.path().join("libcuda.so.1"));
@@ -57,7 +58,7 @@ fn cuda_is_loaded_only_if_the_device_is_a_gpu() {
         assert!(!cpu.stderr.contains("CUDA") && !cpu.has_loaded_cuda(), "{command:?}: {}", cpu.stderr);
         let cuda = run(command, "cuda", None);
         assert!(cuda.has_loaded_cuda(), "{command:?}: {}", cuda.stderr);
-        // On a machine with a GPU, the command fails later.
+        // On a machine with a GPU, the command fails later, because of the other argument.
         if !cuda.stderr.contains("nowhere") && !cuda.stderr.contains("--crop:") {
             assert_eq!(cuda.status, Some(2));
             assert!(cuda.stderr.contains("libcuda.so.1"), "{command:?}: {}", cuda.stderr);

@@ -1,4 +1,4 @@
-//! Exports training runs as models, with the library and with the program.
+//! Tests the export of training runs as models, through the library and by running the program.
 
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
@@ -55,7 +55,7 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
     run
 }
 
-/// libtorch's score of the file `image`.
+/// The score that libtorch computes for the file `image`.
 fn score(image: &Path, weights: &Path, head: &Head, conversion: &ConversionSpec) -> f32 {
     let radiograph = radiograph::read(image, &radiograph::RadiographLimits::default()).unwrap();
     let mut tensor = vec![0.0; 3 * 64 * 48];
@@ -64,13 +64,13 @@ fn score(image: &Path, weights: &Path, head: &Head, conversion: &ConversionSpec)
     head.score(&backbone.features(&tensor, 64, 48, &head.blocks).unwrap())
 }
 
-/// Runs the program.
+/// Runs `cellgate-trainer export` for the training run in `run`.
 fn export_with(run: &Path, out: &Path, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"));
     command.arg("export").arg(run).arg("--out").arg(out).args(["--precision", "f32,f16"]).args(more).output().unwrap()
 }
 
-/// Calls the library, which must refuse to export and must not write a model.
+/// Exports through the library, which must refuse and must not write a model. Returns the error.
 fn refused(run: &Path, out: &Path) -> ExportError {
     let precisions = vec![Precision::F32];
     let error =
@@ -95,11 +95,11 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     assert_eq!((model.conversion(), model.policy()), (&trained.conversion, &trained.policy));
     assert!(model.network(Precision::F32).unwrap().len() > model.network(Precision::F16).unwrap().len());
     assert_eq!(model.golden().len(), 1);
-    // Digests of weights depend on PyTorch's version, differences of scores on the machine.
+    // Digests of weights depend on PyTorch's version, and differences of scores depend on the machine.
     let filters = vec![(r"[0-9a-f]{64}", "DIGEST"), (r"at most \d\.\de-?\d+", "at most DIFFERENCE")];
     insta::with_settings!({ filters => filters }, { insta::assert_snapshot!("model_card", model.model_card()) });
 
-    // An existing model stays, unless it is to be replaced.
+    // An existing model stays unless `--replace` is given.
     let output = export_with(&run_folder, &out, &[]);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && stderr.contains("--replace"), "{stderr}");
@@ -146,7 +146,7 @@ fn without_the_feature_tensorrt_plans_are_refused() {
     assert!(!out.exists());
 }
 
-/// TensorRT for RTX itself builds plans of the exported networks for two architectures. It needs no GPU for that.
+/// The real TensorRT for RTX builds plans of the exported networks for two GPU architectures. It needs no GPU for that.
 #[cfg(feature = "tensorrt")]
 #[test]
 fn plans_are_written_beside_the_model_with_the_conversion() {
@@ -190,7 +190,8 @@ fn plans_are_written_beside_the_model_with_the_conversion() {
         assert_eq!(line["sha256"], Digest::of(&plan).to_string());
         let faults = cellgate_models::plan::faults(&plan, None).unwrap();
         assert!(faults.is_empty(), "{faults:?}");
-        // A plan contains the weights: 21 million, of two or four bytes. TensorRT packs zeros.
+        // A plan contains the 21 million weights, of two or four bytes each. TensorRT may store zeros in fewer bytes,
+        // so the size is only roughly known.
         let weights = if precision == "f16" { 42_000_000 } else { 84_000_000 };
         assert!((weights / 2..2 * weights).contains(&plan.len()), "{line}");
         eprintln!("{}: {} bytes", line["file"], plan.len());

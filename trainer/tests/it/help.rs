@@ -1,4 +1,4 @@
-//! The help texts of all commands, as snapshots.
+//! Compares the help texts of all commands with snapshots.
 
 use cellgate_test_support::help_texts;
 

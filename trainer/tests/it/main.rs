@@ -1,4 +1,5 @@
-//! Tests of the trainer from outside. They are one program, because linking libtorch takes long.
+//! Tests of the trainer through its command line and its public interface. All are in one test program, because linking
+//! libtorch takes long.
 #![expect(clippy::unwrap_used, reason = "a test fails at the first unexpected error")]
 
 mod checkpoints;

@@ -15,8 +15,8 @@ fn wave(count: usize, step: f32) -> Vec<f32> {
     (0..count).map(|index| (index as f32 * step).sin()).collect()
 }
 
-/// A head with all blocks and all kinds of layers in two members. The features are standardised by `images`, so that the
-/// scores are not close to 0 or 1.
+/// A head with all blocks and all kinds of layers, as an ensemble of two members. The features are standardised by
+/// their means and variances over `images`, so that the scores are not close to 0 or 1.
 fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> Head {
     let blocks = Block::ALL.to_vec();
     let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
@@ -50,7 +50,8 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     Head { blocks, members, activation }
 }
 
-/// Checks the networks in f32 and f16 with ONNX's checker and on `images`. Returns the largest difference of scores for each.
+/// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`. Returns the largest
+/// difference between the scores of ONNX Runtime and libtorch, for f32 and for f16.
 fn differences(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> [f32; 2] {
     let head = head(backbone, images, size, activation);
     let folder = tempfile::tempdir().unwrap();
@@ -134,6 +135,6 @@ fn an_inconsistent_head_is_refused_and_unused_stages_are_left_out() {
     let write = |head: &Head| onnx::write(backbone.network(), head, size, Precision::F32, &[]);
     let error = write(&head(65)).unwrap_err();
     assert!(matches!(&error, OnnxError::Head(HeadError { place, .. }) if place == "member 0, layer 0"), "{error}");
-    // The head uses stage 1 only, so the file does not hold the other three.
+    // The head uses stage 1 only, so the file does not hold the other three stages.
     assert!(write(&head(64)).unwrap().len() < 2_000_000);
 }

@@ -1,4 +1,4 @@
-//! Data sets and arguments that the commands refuse, run as programs.
+//! Tests which data sets and arguments the commands refuse, by running the program.
 
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_test_support::transcript;
@@ -10,14 +10,14 @@ use std::process::{Command, Output};
 /// This repository's own backbone.
 const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/weights/resnet34-electrodes.safetensors");
 
-/// A data set in folders, three bundles of two normal and two abnormal images.
+/// A temporary folder with a data set in folders: three bundles of two normal and two abnormal images each.
 struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
     fn new() -> Self {
-        // Without links in the path, so that snapshots can replace it.
+        // The path has no symbolic links, so that it can be found in outputs and replaced for the snapshots.
         let folder = tempfile::tempdir_in(std::env::temp_dir().canonicalize().unwrap()).unwrap();
         let place = Self { folder };
         for (index, (bundle, class, name)) in (0..12_u16).map(|i| (i, (i / 4, i / 2 % 2, i % 2))) {
@@ -76,7 +76,7 @@ fn a_leak_is_refused_unless_allowed_and_then_written_down() {
     assert_eq!(json(&results.join("results.json"))["config"]["leaks"], 1);
     assert!(fs::read_to_string(results.join("report.html")).unwrap().contains("--allow-leaks"));
 
-    // Results of a version that did not count leaks can be continued.
+    // Results of an earlier version, which did not count leaks, can be continued.
     let path = results.join("config.json");
     let mut config = json(&path);
     config.as_object_mut().unwrap().remove("leaks").unwrap();
@@ -182,7 +182,8 @@ fn an_out_folder_inside_a_data_set_in_folders_is_refused() {
     let refused = place.trainer("train", &data.join("run"), &[]);
     insta::assert_snapshot!("out_inside_the_data_set", transcript(&refused, place.folder.path()));
     assert_eq!(fs::read_dir(&data).unwrap().count(), 3);
-    // A data set skips hidden folders, but follows links to bundles.
+    // Reading a data set skips hidden folders, so --out may be one. Links to bundles are followed, so --out in a linked
+    // bundle is refused.
     let done = place.trainer("crossval", &data.join(".run"), &["--methods", "naive"]);
     assert!(done.status.success(), "{}", stderr(&done));
     fs::rename(data.join("b0"), place.path("b0")).unwrap();

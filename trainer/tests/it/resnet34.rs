@@ -5,7 +5,7 @@ use cellgate_trainer::network::weights::Weights;
 use std::path::Path;
 use tch::{Device, Tensor};
 
-/// Largest allowed difference, relative to the largest value of the stage.
+/// Largest allowed difference, relative to the largest absolute value in the maps of the stage.
 const TOLERANCE: f64 = 1e-4;
 
 fn image(height: i64, width: i64) -> Vec<f32> {

@@ -1,5 +1,6 @@
-//! The file of a head, `head.safetensors`. The metadata entry `cellgate.head` holds the kinds of the layers as JSON. Their
-//! numbers are f32 tensors named `members.<member>.<layer>.<weight|bias>`.
+//! Reads and writes the file of a head, `head.safetensors`. The metadata entry `cellgate.head` holds the kinds of the
+//! layers as JSON. The layers' numbers are f32 tensors named `members.<member>.<layer>.<weight|bias>`, where `<member>`
+//! is the number of a member of the head's ensemble.
 
 use super::{Activation, Head, HeadError, Layer};
 use crate::files;

@@ -1,6 +1,6 @@
-//! One layer of a head.
+//! Checks and computes one layer of a head.
 
-/// One layer. It maps a vector to a vector.
+/// One layer of a head. It maps a vector to a vector.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layer {
     /// `weight * x + bias`.

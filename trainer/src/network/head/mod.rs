@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
-    /// Softmax of two logits, normal and abnormal. The score is its second output.
+    /// Softmax of two logits, normal and abnormal. The score is the softmax's second output.
     Softmax,
     /// Sigmoid of one logit.
     Sigmoid,
@@ -30,13 +30,13 @@ impl Activation {
     }
 }
 
-/// A trained head. It is an ensemble of one or more members, each a chain of layers from the features to logits. The
-/// activation is applied to the mean of the members' logits.
+/// A trained head. It is an ensemble: each of its members (not to be confused with the members of a model) is a chain
+/// of layers from the features to logits. The activation is applied to the mean of the members' logits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
-    /// The blocks of its input. The input is their concatenation.
+    /// The blocks of features that the head takes, one after the other.
     pub blocks: Vec<Block>,
-    /// The members, at least one.
+    /// The members of the ensemble, at least one. Each is a list of layers.
     pub members: Vec<Vec<Layer>>,
     /// The function from mean logits to the score.
     pub activation: Activation,
@@ -55,7 +55,7 @@ pub struct HeadError {
 }
 
 impl Head {
-    /// The number of features in its input.
+    /// The number of features that the head takes.
     #[must_use]
     pub fn width(&self) -> usize {
         pooling::width(&self.blocks)

@@ -1,4 +1,4 @@
-//! ResNet-34 and pooling as ONNX nodes.
+//! Builds ResNet-34 and pooling as ONNX nodes.
 
 use super::graph::{Builder, Element, Value, With};
 use crate::network::basis;
@@ -7,8 +7,8 @@ use crate::network::resnet34::{FoldedConv, ResNet34};
 use cellgate_models::conversion::Size;
 use tch::{Device, TchError};
 
-/// The maps of all stages up to the last one that `blocks` use. Stages in use are cast to f32 if the convolutions compute
-/// in f16.
+/// Adds the nodes from the image to the maps of the stages, up to the last stage that `blocks` use. Returns the maps.
+/// If the convolutions compute in f16, the maps that `blocks` use are cast to f32.
 pub(super) fn stages(
     builder: &mut Builder,
     network: &ResNet34,
@@ -63,7 +63,8 @@ fn conv(builder: &mut Builder, conv: &FoldedConv, x: &Value, element: Element) -
     Ok(builder.node("Conv", &spec.name, &[x, &weight, &bias], &with))
 }
 
-/// The features of one block, 1 x C, from the maps of its stage. `size` is that of the network's input.
+/// Adds the nodes from the maps of a block's stage to the features of the block. Returns the features (1 x their
+/// number). `size` is the size of the network's input.
 pub(super) fn pooled(
     builder: &mut Builder,
     network: &ResNet34,
@@ -96,7 +97,8 @@ pub(super) fn pooled(
     Ok(builder.node("Gather", &name(""), &[&flat, &triangle], &[With::Int("axis", 1)]))
 }
 
-/// Number of positions of stage 3 along a side of `pixels`: halved four times, rounded up each time.
+/// Number of positions of stage 3 along a side of `pixels`: the number of pixels halved four times, rounded up each
+/// time.
 fn positions(pixels: u32) -> u32 {
     (0..4).fold(pixels, |side, _| side.div_ceil(2))
 }

@@ -1,4 +1,5 @@
-//! Checks the finished graph, independently of the code that built it. ONNX's own checker (in Python) runs in the tests.
+//! Checks the finished graph, independently of the code that built it. ONNX's own checker is in Python and therefore
+//! runs only in the tests.
 
 use super::OnnxError;
 use super::proto::{FLOAT, FLOAT16, GraphProto, INT64, TensorProto};

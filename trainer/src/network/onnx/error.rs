@@ -11,7 +11,7 @@ pub enum OnnxError {
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
-    /// A weight is not finite, or is too large for f16.
+    /// A weight is not finite, or it is too large for f16.
     #[error("tensor {tensor}: found a number beyond f16, expected at most 65504: export with --precision f32")]
     OutOfRange {
         /// The tensor.

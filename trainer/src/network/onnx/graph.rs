@@ -8,7 +8,7 @@ use super::proto::{
 /// The name of a value: the graph's input, a node's output, or an initialiser.
 pub(super) type Value = String;
 
-/// Number format of a float initialiser.
+/// Number format of an initialiser of floating-point numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Element {
     F32,
@@ -24,7 +24,7 @@ impl Element {
     }
 }
 
-/// An attribute's name and value.
+/// An attribute of a node: name and value.
 pub(super) enum With<'a> {
     Int(&'static str, i64),
     Ints(&'static str, &'a [i64]),

@@ -1,4 +1,4 @@
-//! A head as ONNX nodes, always in f32.
+//! Builds a head as ONNX nodes, always in f32.
 
 use super::graph::{Builder, Element, Value, With};
 use crate::network::head::{Activation, Head, Layer};

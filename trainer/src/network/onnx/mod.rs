@@ -4,8 +4,9 @@
 //! and one f32 output of shape `[1]`. Batch normalisation is folded into the convolutions, with the same numbers that
 //! libtorch uses.
 //!
-//! In f16, the backbone's weights and maps are f16. One cast follows the input, and one follows each stage in use. Pooling
-//! and head stay in f32. All types are explicit, as TensorRT's strongly typed networks require.
+//! With the precision f16, the backbone's weights and maps are f16. One cast follows the input, and one follows each
+//! stage that the head uses. Pooling and head stay in f32. All types are explicit, as TensorRT's strongly typed
+//! networks require.
 
 mod backbone;
 mod check;
@@ -26,11 +27,11 @@ use prost::Message;
 
 /// Version of the operator set.
 const OPSET: i64 = 17;
-/// Version of the file format that belongs to it (ONNX 1.12).
+/// Version of the file format that belongs to [`OPSET`] (ONNX 1.12).
 const IR_VERSION: i64 = 8;
 
 /// The bytes of an ONNX file with `network` and `head` for an input of `size`. The backbone has the given `precision`.
-/// `metadata` holds pairs of key and value for people; they are stored in the file.
+/// `metadata` holds pairs of a name and a text for people; they are stored in the file.
 ///
 /// # Errors
 /// [`OnnxError`]: the head is inconsistent, or a weight is too large for f16.

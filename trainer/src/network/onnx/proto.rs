@@ -1,7 +1,8 @@
-//! The protobuf messages of an ONNX file. They are written by hand instead of by a code generator, because they are few and
-//! never change.
+//! Declares the protobuf messages of an ONNX file. The declarations are written by hand instead of by a code generator,
+//! because they are few and never change.
 //!
-//! Source: onnx/onnx.proto3 of ONNX 1.17. The tags are its field numbers. Fields that are never set are omitted.
+//! Source: onnx/onnx.proto3 of ONNX 1.17. The tags are the field numbers in that file. Fields that this program never
+//! sets are omitted.
 
 use prost::Message;
 
@@ -71,7 +72,7 @@ pub(super) struct NodeProto {
 pub(super) struct AttributeProto {
     #[prost(string, tag = "1")]
     pub(super) name: String,
-    /// Optional, because prost omits a plain field with the value 0.
+    /// Optional, because prost does not write a plain field with the value 0, and readers need the 0.
     #[prost(int64, optional, tag = "3")]
     pub(super) i: Option<i64>,
     #[prost(int64, repeated, tag = "8")]
@@ -88,12 +89,12 @@ pub(super) const ATTRIBUTE_INTS: i32 = 7;
 pub(super) struct TensorProto {
     #[prost(int64, repeated, tag = "1")]
     pub(super) dims: Vec<i64>,
-    /// One of the element types below.
+    /// The element type: [`FLOAT`], [`INT64`] or [`FLOAT16`].
     #[prost(int32, tag = "2")]
     pub(super) data_type: i32,
     #[prost(string, tag = "8")]
     pub(super) name: String,
-    /// Little-endian.
+    /// The elements, little-endian.
     #[prost(bytes = "vec", tag = "9")]
     pub(super) raw_data: Vec<u8>,
 }

@@ -1,9 +1,9 @@
 //! Reads PyTorch checkpoints. A Python program, `checkpoint.py`, converts a checkpoint to safetensors.
 //!
-//! A checkpoint is a pickle, and a pickle can run code. PyTorch can read it without running code from the file
-//! (`weights_only=True`). It also knows all formats that it ever wrote, and it is installed with every libtorch that comes
-//! as a Python package. The Python program is compiled into this one. It runs in a separate process with limits on memory,
-//! disk and time.
+//! A checkpoint is a pickle, and a pickle can run code. PyTorch can read a checkpoint without running code from the
+//! file (`weights_only=True`). PyTorch also knows all formats that it ever wrote, and it is installed with every
+//! libtorch that comes as a Python package. The text of `checkpoint.py` is compiled into this Rust program. Python runs
+//! it in a separate process with limits on memory, disk and time.
 
 use super::error::WeightsError;
 use super::no_weights::NoWeights;
@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 use tch::Tensor;
 
 const PROGRAM: &str = include_str!("checkpoint.py");
-/// Environment variable with the path of Python. It replaces the default paths.
+/// Environment variable with the path of Python. If it is set, the default paths are not tried.
 const VARIABLE: &str = "CELLGATE_PYTHON";
-/// Importing torch takes seconds, or a minute or two on a slow network file system.
+/// Largest time for the Python program. Importing torch takes seconds, or a minute or two on a slow network file
+/// system.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -53,8 +54,8 @@ pub(super) struct Content {
     pub(super) tensors: HashMap<String, Tensor>,
     /// Descriptions of the other content, for people.
     pub(super) other: Vec<String>,
-    /// Tensors that were left out because they are quantised, sparse, without data or of integers. Each with its name and
-    /// its form.
+    /// Tensors that were left out because they are quantised, sparse, without data or of integers: the name and the
+    /// form of each.
     pub(super) not_plain: Vec<String>,
 }
 
@@ -75,7 +76,7 @@ pub(super) fn read(path: &Path) -> Result<Content, WeightsError> {
     content(answer, path, &python, &converted)
 }
 
-/// The content of the checkpoint at `path`, from the program's answer and the file `converted`.
+/// The content of the checkpoint at `path`, from the Python program's answer and the file `converted` that it wrote.
 fn content(answer: Answer, path: &Path, python: &Path, converted: &Path) -> Result<Content, WeightsError> {
     match answer.error {
         None => {}
@@ -111,7 +112,7 @@ fn content(answer: Answer, path: &Path, python: &Path, converted: &Path) -> Resu
 fn run(python: &Path, checkpoint: &Path, converted: &Path, folder: &Path) -> io::Result<Answer> {
     let (answer, log) = (folder.join("answer.json"), folder.join("log"));
     let mut child = Command::new(python)
-        // -I isolates it: environment variables and the user's packages have no effect.
+        // -I isolates Python: environment variables and the user's packages have no effect.
         .args(["-I", "-B", "-c", PROGRAM])
         .args([checkpoint, converted])
         .envs([("CUDA_VISIBLE_DEVICES", ""), ("OMP_NUM_THREADS", "1")])
@@ -156,8 +157,8 @@ fn find(path: &Path) -> Result<PathBuf, WeightsError> {
     found.ok_or_else(|| WeightsError::NoPython { path: path.to_owned(), looked_for })
 }
 
-/// The default paths of Python: that of the environment that `libtorch` is installed in, then `.venv` in the folders above
-/// `program`.
+/// The default paths of Python, in order: in the Python environment that `libtorch` is installed in, then in a `.venv`
+/// in each folder above `program`.
 fn places(libtorch: Option<&Path>, program: Option<&Path>) -> Vec<PathBuf> {
     // ENVIRONMENT/lib/python3.11/site-packages/torch/lib
     let environment = libtorch.and_then(|folder| folder.ancestors().nth(5));

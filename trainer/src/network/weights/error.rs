@@ -58,14 +58,14 @@ pub enum WeightsError {
         /// The content that is supported.
         expected: String,
     },
-    /// A tensor of ResNet-34 is missing, has another shape or is not finite.
+    /// A tensor of ResNet-34 is missing, has another shape or has a number that is not finite.
     #[error("{}: tensor {name}: found {found}, expected {expected}", path.display())]
     Tensor {
         /// The file.
         path: PathBuf,
         /// The tensor's name in torchvision.
         name: String,
-        /// Its shape, that it is missing, or that it is not finite.
+        /// The tensor's shape, or that the tensor is missing or has a number that is not finite.
         found: String,
         /// The shape in ResNet-34.
         expected: String,
@@ -81,7 +81,7 @@ pub enum WeightsError {
         path: PathBuf,
         /// The networks or tensors in it.
         found: String,
-        /// Its other content.
+        /// The file's other content.
         other: Vec<String>,
     },
     /// Tensors of ResNet-34 are quantised, sparse, without data or of integers.
@@ -93,7 +93,7 @@ pub enum WeightsError {
     NotPlain {
         /// The file.
         path: PathBuf,
-        /// The names of these tensors, each with its form; at least one.
+        /// The names and forms of the tensors that are not plain; at least one.
         tensors: Vec<String>,
     },
     /// There is no Python to read a checkpoint with.

@@ -4,19 +4,20 @@ use super::error::WeightsError;
 use super::no_weights::NoWeights;
 use std::path::{Path, PathBuf};
 
-/// Environment variable with the path of the file. It replaces the default paths.
+/// Environment variable with the path of the weights file. If it is set, the default paths are not tried.
 const VARIABLE: &str = "CELLGATE_BACKBONE";
 
-/// The repository's folder of weights.
+/// The folder of weights, relative to the repository.
 const FOLDER: &str = "models/weights";
 
 /// Finds the weights file. `given` (`--backbone`) comes first, then the environment variable `CELLGATE_BACKBONE`. If
 /// neither is set, the first existing file of this list is used:
 /// 1. `models/weights/resnet34.safetensors`
 /// 2. `~/.cache/cellgate/backbone/resnet34-b627a593.pth` (or below `$XDG_CACHE_HOME`)
-/// 3. `models/weights/resnet34-electrodes.safetensors`, which belongs to this repository
+/// 3. `models/weights/resnet34-electrodes.safetensors`, which is part of this repository
 ///
-/// `models/weights` is looked for in the working directory, then in the folders above the program.
+/// The folder `models/weights` is looked for in the working directory, then beside the program, then in the folders
+/// above the program.
 ///
 /// # Errors
 /// - [`WeightsError::Missing`] with all paths that were tried, and how to get the official file.

@@ -1,5 +1,6 @@
-//! Finds ResNet-34 among the tensors of a file. Training scripts put a network into dictionaries (`state_dict`, `model`)
-//! and modules (`module.`, `backbone.`, `encoder.`). These become a prefix of the tensors' names.
+//! Finds ResNet-34 among the tensors of a file. Training scripts put a network into dictionaries (`state_dict`,
+//! `model`) and modules (`module.`, `backbone.`, `encoder.`). The names of these dictionaries and modules become a
+//! prefix of the tensors' names.
 
 use crate::network::architecture;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const FIRST: &str = "conv1.weight";
 /// Number of blocks in the four stages of ResNet-34.
 const BLOCKS: [usize; 4] = [3, 4, 6, 3];
-/// A file with at least this share of ResNet-34's tensors counts as ResNet-34 with missing tensors. The caller then names a
-/// missing one.
+/// A file with at least this share of ResNet-34's tensors counts as ResNet-34 with missing tensors. The caller's error
+/// then names a missing tensor.
 const NEARLY: f64 = 0.9;
 /// Largest number of tensors that an error lists.
 const MAX_NAMED: usize = 3;
@@ -61,7 +62,7 @@ fn is_resnet34(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> bool {
     blocks(tensors, prefix) == (BLOCKS, false)
 }
 
-/// The number of blocks in each stage, and whether they are bottlenecks.
+/// The number of blocks in each stage, and whether any block is a bottleneck, as in ResNet-50.
 fn blocks(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> ([usize; 4], bool) {
     let mut found = [(); 4].map(|()| BTreeSet::new());
     let mut bottleneck = false;

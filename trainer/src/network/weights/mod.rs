@@ -1,4 +1,4 @@
-//! The backbone's weights. They are read from safetensors or a PyTorch checkpoint, and checked against the architecture.
+//! Reads the backbone's weights from safetensors or a PyTorch checkpoint, and checks them against the architecture.
 
 mod checkpoint;
 mod error;
@@ -58,7 +58,8 @@ impl Weights {
         let checkpoint::Content { tensors, other, not_plain } = content;
         let weights = without_prefix(tensors, other, path).and_then(|tensors| Self::check(tensors, digest, path));
         weights.map_err(|error| match error {
-            // Tensors that are not plain were left out. They are the reason if tensors seem to be missing.
+            // Quantised, sparse and similar tensors were left out. If ResNet-34 or a tensor seems to be missing, that
+            // is the reason.
             WeightsError::NotResNet34 { .. } | WeightsError::Tensor { .. } if !not_plain.is_empty() => {
                 WeightsError::NotPlain { path: path.to_owned(), tensors: not_plain }
             }
@@ -92,7 +93,7 @@ impl Weights {
         Ok(Self { tensors, digest })
     }
 
-    /// The digest of the file.
+    /// The digest of the weights file.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
@@ -105,13 +106,14 @@ impl Weights {
         values("fc.weight").zip(values("fc.bias"))
     }
 
-    /// A tensor of the architecture. Panics for another name.
+    /// The tensor called `name` in torchvision. Panics if ResNet-34 has no such tensor.
     pub(crate) fn tensor(&self, name: &str) -> &Tensor {
         &self.tensors[name]
     }
 }
 
-/// The bytes of the file at `path`, which may hold weights.
+/// The bytes of the file at `path`. Refuses a folder, a file that is too large, and a file that can't hold weights by
+/// its first bytes.
 fn file(path: &Path) -> Result<Vec<u8>, WeightsError> {
     let io = |source| WeightsError::Io { path: path.to_owned(), source };
     let no_weights = |found| WeightsError::NoWeights { path: path.to_owned(), found };

@@ -1,4 +1,5 @@
-//! Detects files that can't hold weights by their first bytes. They usually come from a failed download or copy.
+//! Detects, by their first bytes, files that can't hold weights. Such files usually come from a failed download or
+//! copy.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ pub enum NoWeights {
     Empty,
     /// A web page, or a server's response in XML.
     WebPage,
-    /// A Git LFS pointer, which replaces the file in a repository.
+    /// A Git LFS pointer: a small text file that stands for the real file in a repository.
     LfsPointer,
     /// A TorchScript program (`torch.jit.save`).
     TorchScript,

@@ -1,4 +1,4 @@
-//! The origin of weights, known from the digest of their file.
+//! Tells what the weights in a file were trained on, from the digest of the file.
 
 use cellgate_models::digest::Digest;
 
@@ -10,9 +10,9 @@ const IMAGENET: &str = "b627a593";
 /// The training data of the weights in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightsOrigin {
-    /// Synthetic electrodes only. This project trained them.
+    /// Synthetic electrodes only. This project trained the weights.
     Electrodes,
-    /// ImageNet. They are torchvision's `ResNet34_Weights.IMAGENET1K_V1`.
+    /// ImageNet. The weights are torchvision's `ResNet34_Weights.IMAGENET1K_V1`.
     ImageNet,
     /// Any other file.
     Unknown,

@@ -1,4 +1,4 @@
-//! Random weights, for tests and as the start of `pretrain`.
+//! Makes random weights, for tests and as the start of `pretrain`.
 
 use super::Weights;
 use crate::network::architecture::{self, FC};
@@ -9,8 +9,9 @@ use tch::{Device, Kind, Tensor};
 impl Weights {
     /// Random weights from `seed`, the same on every machine.
     ///
-    /// Convolutions are initialised uniformly after He et al. 2015. Batch normalisations get statistics other than 0 and 1.
-    /// The scale of the second one in each residual block is small, so that values stay in the range of f16.
+    /// Convolutions are initialised uniformly after He et al. 2015. Batch normalisations get means other than 0 and
+    /// variances other than 1. The scale of the second batch normalisation in each residual block is small, so that
+    /// values stay in the range of f16.
     #[must_use]
     pub fn random(seed: u64) -> Self {
         let mut drawn = 0;
@@ -41,8 +42,8 @@ impl Weights {
     }
 }
 
-/// The numbers `first..first + count` of a sequence of uniform f32 in 0..1, by SplitMix64 (Steele, Lea, Flood 2014). It
-/// works on whole tensors, so that 21 million numbers are fast in a debug build too.
+/// The numbers `first..first + count` of a sequence of uniform f32 in 0..1, by SplitMix64 (Steele, Lea, Flood 2014).
+/// The function works on whole tensors, so that 21 million numbers are fast in a debug build too.
 fn splitmix(seed: u64, first: i64, count: i64) -> Tensor {
     let shifted = |x: &Tensor, bits: i64| x.bitwise_right_shift_tensor_scalar(bits).bitwise_and(i64::MAX >> (bits - 1));
     let mixed = |x: &Tensor, bits: i64| x.bitwise_xor_tensor(&shifted(x, bits));

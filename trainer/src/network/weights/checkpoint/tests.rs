@@ -38,7 +38,7 @@ impl Reader {
         Self { folder: tempfile::tempdir().unwrap(), python, child, input, output }
     }
 
-    /// As [`Weights::read`] for a checkpoint, except for the process.
+    /// As [`Weights::read`] for a checkpoint, but with this Python process instead of a new one.
     fn read(&mut self, path: &Path) -> Result<Weights, WeightsError> {
         let bytes = file(path)?;
         assert!(is_checkpoint(&bytes), "{}", path.display());
@@ -110,7 +110,7 @@ fn checkpoints_are_read_or_refused_with_their_content() {
         }
     }
 
-    // As the product does it, in a separate process.
+    // As the program itself reads a checkpoint: in a new Python process.
     let error = Weights::read(&path("code.pth")).unwrap_err();
     assert!(matches!(&error, WeightsError::Unsupported { found, .. } if found.contains("posix.mkdir")), "{error}");
     assert!(!path("code").exists(), "code from a checkpoint was run");
@@ -146,7 +146,7 @@ fn a_process_that_does_not_end_is_killed() {
 fn a_failed_python_is_reported_with_its_last_line() {
     let folder = tempfile::tempdir().unwrap();
     let run = |python: &str| run(Path::new(python), Path::new("x.pth"), Path::new("x"), folder.path()).err().unwrap();
-    // cat has no option -I. The last line of its error names its help.
+    // cat has no option -I. The last line of cat's error message is about `cat --help`.
     let error = run("/bin/cat").to_string();
     assert!(error.contains("exit status: 1") && error.contains("cat --help"), "{error}");
     assert_eq!(run("/nowhere/python3").kind(), io::ErrorKind::NotFound);
