@@ -1,4 +1,4 @@
-//! Images in the folders of a data set that are not part of it.
+//! Describes images that lie in a data set's folders but are not part of the data set.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 /// An image, or what may be one, in a data set's folders that is not part of the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Its path relative to the data set's folder.
+    /// The image's path relative to the data set's folder.
     pub path: String,
-    /// Why it is not part of the data set.
+    /// Why the image is not part of the data set.
     pub reason: LeftOutReason,
 }
 
