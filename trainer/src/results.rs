@@ -1,4 +1,4 @@
-//! The results of a cross-validation: `results.json` and `predictions.csv`.
+//! Defines the results of a cross-validation, `results.json` and `predictions.csv`, and computes the figures in them.
 
 mod files;
 mod table;
@@ -43,16 +43,16 @@ pub struct DatasetSummary {
 pub struct MethodResults {
     /// The method's name, such as `global`.
     pub method: String,
-    /// Figures from the summed counts of all bundles.
+    /// The figures over all bundles: from the sums of the bundles' counts.
     pub overall: Overall,
     /// One entry per test bundle, in the data set's order.
     pub bundles: Vec<BundleResults>,
 }
 
-/// The figures over all bundles.
+/// The figures over all bundles together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Overall {
-    /// Counts.
+    /// Counts of right and wrong calls.
     #[serde(flatten)]
     pub confusion: Confusion,
     /// (TPR + TNR) / 2, 0..=1; null without parts of both classes.
@@ -68,12 +68,12 @@ pub struct Overall {
 pub struct BundleResults {
     /// The bundle's name.
     pub bundle: String,
-    /// Counts.
+    /// Counts of right and wrong calls.
     #[serde(flatten)]
     pub confusion: Confusion,
     /// (TPR + TNR) / 2, 0..=1; null if the bundle has one class only.
     pub balanced_accuracy: Option<f64>,
-    /// Parts with this score and above were called abnormal. Chosen inside the training bundles.
+    /// Parts with this score or a higher one were called abnormal. The threshold was chosen on the training bundles of the fold.
     pub threshold: f64,
 }
 
@@ -82,9 +82,9 @@ pub struct BundleResults {
 pub struct Prediction {
     /// The image's path relative to the data set.
     pub image: String,
-    /// Its bundle.
+    /// The part's bundle.
     pub bundle: String,
-    /// Its label.
+    /// The part's label.
     pub label: Label,
     /// The conversion method.
     pub method: String,
@@ -92,7 +92,7 @@ pub struct Prediction {
     pub score: f64,
 }
 
-/// The bundles of all methods, in the order in which they first occur.
+/// The names of the bundles of all methods. Each name occurs once, in the order of first occurrence.
 #[must_use]
 pub fn bundle_names(results: &Results) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
