@@ -56,9 +56,9 @@ pub fn read_verdicts(text: &str) -> Result<Vec<Judged>, VerdictError> {
 /// A rate with its Wilson 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rate {
-    /// Number of parts that had what is counted, such as an escape.
+    /// Number of events, such as escapes.
     pub count: u64,
-    /// Number of parts that could have had it, such as all abnormal parts.
+    /// Number of parts that could have had the event, such as all abnormal parts.
     pub of: u64,
     /// `count / of`, 0..=1.
     pub rate: f64,
