@@ -1,4 +1,4 @@
-//! The subcommands, one file each, and what they share.
+//! Runs the subcommands, one file each. This file holds what they share: output, errors of arguments, and logging.
 
 pub(crate) mod audit;
 pub(crate) mod bounds;

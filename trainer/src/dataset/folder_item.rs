@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-/// What an item is. Links are followed.
+/// What an item is, after links were followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ItemKind {
     Folder,
@@ -22,11 +22,11 @@ enum ItemKind {
 /// One file, folder or link inside a data set.
 #[derive(Debug)]
 pub(super) struct Item {
-    /// Its name; bytes that are not UTF-8 are replaced.
+    /// The item's name. Bytes that are not UTF-8 are replaced.
     pub(super) name: String,
-    /// Its path relative to the data set's folder, with `/`.
+    /// The item's path relative to the data set's folder, with `/`.
     pub(super) relative: String,
-    /// Its path for opening.
+    /// The item's path for opening.
     pub(super) path: PathBuf,
     /// Whether the item is a link.
     pub(super) is_link: bool,

@@ -5,7 +5,7 @@ use crate::network::pooling::Block;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 
-/// Version of the computation. Raise it when a change of the code gives other numbers for the same inputs.
+/// Version of the computation. Raise it when a change of the source code gives other numbers for the same inputs.
 const VERSION: u32 = 1;
 
 /// Everything that an image's features depend on, except the image itself.

@@ -194,7 +194,7 @@ impl Usual {
     }
 }
 
-/// An image to compare with the others.
+/// An image to compare with the other images of the data set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Image<'a> {
     pub(super) name: &'a str,

@@ -143,7 +143,7 @@ fn names_that_look_alike_are_an_error() {
     (lines[1].1, lines[3].1, lines[5].1) = ("bundle 1", "Bundle\u{200b} 01", "bundle 2");
     let report = CheckReport::new(&listing(&lines), &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
     assert_eq!((kinds(&report), report.count(Severity::Error)), (vec![FindingKind::SimilarNames], 1));
-    // The character without width is written as its code.
+    // The character without width is written as its Unicode number.
     let message = &report.findings[0].message;
     assert!(message.contains(r#""Bundle\u{200b} 01", "bundle 1""#) && !message.contains("bundle 2"), "{message}");
 }

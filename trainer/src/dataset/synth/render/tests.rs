@@ -7,7 +7,7 @@ use cellgate_models::digest::Digest;
 
 const SMALL: SynthConfig = SynthConfig { parts: 24, bundles: 4, scale: 0.1, seed: 1 };
 
-/// Compares the digest of all levels and masks of a small set. If a change of the code alters the digest, the same
+/// Compares the digest of all levels and masks of a small set. If a change of the source code alters the digest, the same
 /// configuration makes other images: raise `GENERATOR` in `write.rs`. If the digest differs only on some machines, the
 /// arithmetic is not exactly rounded.
 #[test]
