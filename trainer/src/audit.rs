@@ -10,7 +10,7 @@ use cellgate_models::policy::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// One line of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`. Other JSON members are ignored.
+/// One line of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`. Other JSON fields are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Judged {
     /// The image file's digest; `None` if no image arrived or it could not be read.
@@ -18,7 +18,7 @@ pub struct Judged {
     pub image: Option<Digest>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Its reason.
+    /// The verdict's reason.
     pub reason: String,
     /// The network's score, 0..=1; `None` if the network did not run.
     #[serde(deserialize_with = "present")]
@@ -29,7 +29,7 @@ pub struct Judged {
     pub part: Option<u64>,
 }
 
-/// Deserialises a member that may be null but must be present.
+/// Deserialises a JSON field that may be null but must be present.
 fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(from)
 }
@@ -40,14 +40,14 @@ fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Re
 pub struct VerdictError {
     /// The line's number, counted from 1.
     pub line: usize,
-    /// Why it can't be parsed.
+    /// Why the line can't be parsed.
     pub source: serde_json::Error,
 }
 
 /// Reads one verdict per line. Empty lines are skipped.
 ///
 /// # Errors
-/// [`VerdictError`].
+/// [`VerdictError`] for the first line that is not a verdict.
 pub fn read_verdicts(text: &str) -> Result<Vec<Judged>, VerdictError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(at, line)| serde_json::from_str(line).map_err(|source| VerdictError { line: at + 1, source })).collect()
@@ -56,9 +56,9 @@ pub fn read_verdicts(text: &str) -> Result<Vec<Judged>, VerdictError> {
 /// A rate with its Wilson 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rate {
-    /// Number of parts to which it happened.
+    /// Number of events, such as escapes.
     pub count: u64,
-    /// Number of parts to which it could have happened.
+    /// Number of parts that could have had the event, such as all abnormal parts.
     pub of: u64,
     /// `count / of`, 0..=1.
     pub rate: f64,
@@ -77,19 +77,19 @@ impl Rate {
 pub struct AuditedPart {
     /// The image's path in the data set.
     pub image: String,
-    /// The part's number on the line.
+    /// The part's number on the line; `None` if the verdict has no number.
     pub part: Option<u64>,
-    /// Its bundle.
+    /// The part's bundle.
     pub bundle: String,
-    /// The label that people gave it.
+    /// The label that people gave the part.
     pub label: Label,
-    /// The anomalies that it shows, where known.
+    /// The anomalies that the part shows, where known.
     pub anomalies: Vec<String>,
     /// The appliance's verdict.
     pub verdict: Verdict,
     /// The verdict's reason.
     pub reason: String,
-    /// The network's score, 0..=1.
+    /// The network's score, 0..=1; `None` if the network did not run.
     pub score: Option<f64>,
 }
 
@@ -110,11 +110,11 @@ impl AuditedPart {
 /// Number of parts of one label, by verdict.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Calls {
-    /// PASS.
+    /// Number of parts with the verdict PASS.
     pub pass: u64,
-    /// REVIEW.
+    /// Number of parts with the verdict REVIEW.
     pub review: u64,
-    /// REJECT.
+    /// Number of parts with the verdict REJECT.
     pub reject: u64,
 }
 
@@ -138,23 +138,24 @@ pub struct Audit {
     pub without_image: usize,
     /// Number of verdicts that a later verdict on the same image replaced.
     pub superseded: usize,
-    /// How many of these were a PASS on an abnormal part: escapes, had the part not been judged again.
+    /// Number of replaced verdicts that were a PASS on an abnormal part. Each would be an escape, had the part not been judged
+    /// again.
     pub superseded_escapes: usize,
-    /// Number of models that judged.
+    /// Number of different models that gave the verdicts on [`Audit::parts`].
     pub models: usize,
     /// Normal parts by verdict.
     pub normal: Calls,
     /// Abnormal parts by verdict.
     pub abnormal: Calls,
-    /// Abnormal parts that were passed.
+    /// Abnormal parts that were passed; `None` if no abnormal part has a verdict.
     pub escapes: Option<Rate>,
-    /// Normal parts that were rejected.
+    /// Normal parts that were rejected; `None` if no normal part has a verdict.
     pub overkill: Option<Rate>,
-    /// Parts with the verdict REVIEW.
+    /// Parts with the verdict REVIEW; `None` if no part has a verdict.
     pub reviews: Option<Rate>,
-    /// Balanced accuracy, 0..=1; PASS counts as normal, REVIEW and REJECT as abnormal.
+    /// Balanced accuracy, 0..=1. PASS counts as normal, REVIEW and REJECT as abnormal. `None` without parts of both labels.
     pub balanced_accuracy: Option<f64>,
-    /// Its 95 % interval from a bootstrap over whole bundles; `None` with one bundle.
+    /// The 95 % interval of the balanced accuracy, from a bootstrap over whole bundles; `None` if there is only one bundle.
     pub balanced_accuracy95: Option<[f64; 2]>,
     /// Area under the ROC curve of the scores, over the parts that have a score.
     pub auroc: Option<f64>,

@@ -1,4 +1,4 @@
-//! Atomic writing of files: a file is complete or absent, even if the program is killed.
+//! Writes files atomically: a file has its old or its new content, never a piece of it, even if the program is killed.
 
 use serde::Serialize;
 use std::fs::Permissions;
@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Prefix of the names of files that are still being written.
+/// Prefix of the temporary names of files that are still being written.
 pub const TEMPORARY: &str = ".writing-";
 
-/// Error of writing a file.
+/// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The system reports an error.
@@ -31,7 +31,7 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// Converts a system error of writing `path`.
+    /// Returns a function that makes this error from the system's error of writing `path`.
     pub(crate) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Write { path, source }
@@ -46,7 +46,8 @@ impl FileError {
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    // The usual permissions of a new file, minus the umask. Temporary files are readable by their owner only.
+    // These are the usual permissions of a new file, from which the system takes the umask. By default, only its owner could read
+    // a temporary file.
     let permissions = Permissions::from_mode(0o666);
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).permissions(permissions).tempfile_in(folder)?;
     file.write_all(bytes)?;

@@ -1,4 +1,4 @@
-//! The trainer: from labelled radiographs to a cross-validated model.
+//! The trainer makes a cross-validated model from labelled radiographs.
 //!
 //! | module | concept |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | [`stats`] | balanced accuracy, intervals, ROC, paired tests |
 //! | [`results`] | `results.json` and `predictions.csv` |
 //! | [`report`] | the results as one HTML file |
-//! | [`export`] | the model and its parity gate |
-//! | [`training`] | one training run on all bundles, with its thresholds |
+//! | [`export`] | the model, written only if libtorch and ONNX Runtime agree on its golden images |
+//! | [`training`] | training on all bundles, with the choice of the thresholds |
 //! | [`audit`] | verdicts of an appliance compared with labels |
 //! | [`pretrain`] | a backbone trained from random weights on synthetic radiographs |
 //! | [`files`] | atomic file writes |

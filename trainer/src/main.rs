@@ -1,4 +1,4 @@
-//! The host program of Cellgate: checks data sets, cross-validates, trains and exports models.
+//! The host program of Cellgate. It checks data sets, cross-validates, trains and exports models.
 
 mod cmd;
 

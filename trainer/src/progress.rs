@@ -1,4 +1,4 @@
-//! Progress with the time left, on stderr: a bar in a terminal, else one line every 30 seconds.
+//! Shows progress and the time left on stderr: as a bar in a terminal, else as one line every 30 seconds.
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 use std::fmt;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 /// Time between two lines where stderr is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A bar over `total` steps, called `what`.
+/// Makes a bar over `total` steps, which are called `what`.
 #[must_use]
 pub fn bar(total: u64, what: &'static str) -> ProgressBar {
     resumed_bar(total, 0, what)
 }
 
-/// A bar over `total` steps, called `what`; an earlier run completed `done` of them.
+/// Makes a bar over `total` steps, which are called `what`. An earlier call of the command completed `done` of the steps.
 #[must_use]
 pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
     let (target, template) = if io::stderr().is_terminal() {
@@ -27,7 +27,7 @@ pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
             "{prefix}: {human_pos}/{human_len} {msg} ({left} left)",
         )
     };
-    // indicatif's own estimate weighs the last seconds only. Where a step takes longer, it estimates years.
+    // indicatif's own estimate looks at the last seconds only. If a step takes longer than that, the estimate is years.
     let left = move |state: &ProgressState, out: &mut dyn fmt::Write| {
         let left = time_left(state.elapsed(), state.pos().saturating_sub(done), total.saturating_sub(state.pos()));
         // A formatting error only loses this text.
@@ -43,7 +43,7 @@ pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(what).with_position(done)
 }
 
-/// The time for `rest` steps at the average pace of the `done` steps; `None` while `done` is 0.
+/// The time that `rest` steps take at the average pace of `done` steps in `elapsed`; `None` while `done` is 0.
 fn time_left(elapsed: Duration, done: u64, rest: u64) -> Option<Duration> {
     (done > 0).then(|| elapsed.mul_f64(rest as f64 / done as f64))
 }
@@ -51,6 +51,7 @@ fn time_left(elapsed: Duration, done: u64, rest: u64) -> Option<Duration> {
 /// Draws to a stderr that is not a terminal: prints at most one line per [`LINE_INTERVAL`] and erases nothing.
 #[derive(Debug)]
 struct Log {
+    /// The earliest time of the next line.
     next: Mutex<Instant>,
 }
 

@@ -1,4 +1,4 @@
-//! Declares the results of a cross-validation, which are stored in `results.json` and `predictions.csv`.
+//! Defines the results of a cross-validation, `results.json` and `predictions.csv`, and computes the figures in them.
 
 mod files;
 mod table;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub struct Results {
     /// The data set.
     pub dataset: DatasetSummary,
-    /// The settings of the cross-validation, as in `config.json`.
+    /// The cross-validation's configuration, as in `config.json`.
     pub config: serde_json::Value,
     /// One entry per conversion method.
     pub methods: Vec<MethodResults>,
@@ -43,23 +43,23 @@ pub struct DatasetSummary {
 pub struct MethodResults {
     /// The method's name, such as `global`.
     pub method: String,
-    /// Figures from the summed counts of all bundles.
+    /// The figures over all bundles: from the sums of the bundles' counts.
     pub overall: Overall,
     /// One entry per test bundle, in the data set's order.
     pub bundles: Vec<BundleResults>,
 }
 
-/// The figures over all bundles.
+/// The figures over all bundles together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Overall {
-    /// Counts of right and wrong calls over all bundles.
+    /// Counts of right and wrong calls.
     #[serde(flatten)]
     pub confusion: Confusion,
     /// (TPR + TNR) / 2, 0..=1; null without parts of both classes.
     pub balanced_accuracy: Option<f64>,
     /// 95 % interval of the balanced accuracy, by a bootstrap over bundles.
     pub interval95: Option<[f64; 2]>,
-    /// Area under the ROC curve of the scores of all bundles together, 0..=1; null without parts of both classes.
+    /// Area under the ROC curve of the pooled scores, 0..=1.
     pub auroc: Option<f64>,
 }
 
@@ -68,16 +68,16 @@ pub struct Overall {
 pub struct BundleResults {
     /// The bundle's name.
     pub bundle: String,
-    /// Counts of right and wrong calls in the bundle.
+    /// Counts of right and wrong calls.
     #[serde(flatten)]
     pub confusion: Confusion,
     /// (TPR + TNR) / 2, 0..=1; null if the bundle has one class only.
     pub balanced_accuracy: Option<f64>,
-    /// Parts with this score and above were called abnormal. The threshold was chosen without this bundle.
+    /// Parts with this score or a higher one were called abnormal. The threshold was chosen on the training bundles of the fold.
     pub threshold: f64,
 }
 
-/// One row of `predictions.csv`: the score of a part by a head that was trained without the part's bundle.
+/// One row of `predictions.csv`: the score of a part by a model that was trained without the part's bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The image's path relative to the data set.
@@ -92,7 +92,7 @@ pub struct Prediction {
     pub score: f64,
 }
 
-/// The bundles of all methods, in the order in which they first occur.
+/// The names of the bundles of all methods. Each name occurs once, in the order of first occurrence.
 #[must_use]
 pub fn bundle_names(results: &Results) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
@@ -111,8 +111,7 @@ impl MethodResults {
         self.bundles.iter().find(|bundle| bundle.bundle == name)
     }
 
-    /// Summarises `method`: sums the counts of `bundles`, and adds the bootstrap interval and the AUROC. `pooled` holds
-    /// the scores of all bundles together.
+    /// Summarises `method`: sums the counts of `bundles`, and adds the bootstrap interval and the AUROC of the pooled scores.
     #[must_use]
     pub fn summarise(
         method: &str,

@@ -1,4 +1,4 @@
-//! `cellgate-trainer bounds`: the bounds of the global conversion.
+//! `cellgate-trainer bounds`: computes the bounds of the global conversion.
 
 use super::{print, print_json};
 use anyhow::Context;

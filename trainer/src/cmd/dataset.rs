@@ -6,7 +6,8 @@ use std::path::Path;
 
 /// Lists the data set in the folder `path` and checks that every image is a file.
 ///
-/// Warns about bundles whose names look alike: if they are one bundle, the figures of each cover only a part of it.
+/// Warns about bundles whose names look alike. If they are in fact one bundle, the figures under each name cover only some of its
+/// parts.
 pub(crate) fn listing(path: &Path) -> Result<Listing, DatasetError> {
     let listing = Listing::read(path)?;
     listing.check_files()?;

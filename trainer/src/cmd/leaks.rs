@@ -1,4 +1,4 @@
-//! `crossval` and `train` refuse a data set with leaks, unless `--allow-leaks` is given.
+//! Makes `crossval` and `train` refuse a data set with leaks, unless `--allow-leaks` is given.
 
 use anyhow::{Result, bail};
 use cellgate_trainer::dataset::{Dataset, check};

@@ -1,4 +1,4 @@
-//! The subcommands, one file each, and what they share.
+//! Runs the subcommands, one file each. This file holds what they share: output, errors of arguments, and logging.
 
 pub(crate) mod audit;
 pub(crate) mod bounds;
@@ -61,10 +61,10 @@ pub(crate) fn misuse(text: impl Into<String>) -> anyhow::Error {
     Misuse(text.into()).into()
 }
 
-/// The filter if RUST_LOG is not set. TensorRT's bindings (`trtx`) at `info` would repeat our own lines.
+/// The log filter if RUST_LOG is not set. At `info`, TensorRT's bindings (`trtx`) would repeat our own lines.
 const LOGGED: &str = "info,trtx=warn";
 
-/// The filter `wanted`, the value of RUST_LOG, or the default if that is not set, empty or malformed.
+/// The log filter `wanted`, which is the value of RUST_LOG, or the default filter if that value is not set, empty or malformed.
 fn filter(wanted: Option<&str>) -> EnvFilter {
     // An empty filter would log errors only.
     let wanted = wanted.filter(|wanted| !wanted.trim().is_empty());

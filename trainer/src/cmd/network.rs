@@ -1,4 +1,5 @@
-//! The arguments for the backbone, its device and the cache of features, shared by `features`, `crossval` and `train`.
+//! Defines the arguments that `features`, `crossval` and `train` share: for the backbone, the CPU or GPU that runs it, and the
+//! cache of features.
 
 use anyhow::{Context, Result};
 use cellgate_models::conversion::Size;
@@ -29,13 +30,13 @@ pub(crate) struct NetworkArgs {
 
 /// The opened backbone and cache.
 pub(crate) struct FeatureExtractor {
-    /// The weights file.
+    /// The file with the backbone's weights.
     pub(crate) path: PathBuf,
-    /// The frozen backbone on its device.
+    /// The frozen backbone, on the CPU or GPU that runs it.
     pub(crate) backbone: Backbone,
     /// The backbone's last layer; `None` if the weights have none.
     pub(crate) classifier: Option<Classifier>,
-    /// The cache.
+    /// The cache of features.
     pub(crate) store: FeatureStore,
 }
 

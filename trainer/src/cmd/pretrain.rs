@@ -11,12 +11,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Default number of crops per step. A GPU needs more at once to be busy.
+/// Default number of crops per step. A GPU needs more crops at once to be busy.
 const BATCH_CPU: usize = 32;
 const BATCH_CUDA: usize = 256;
 /// Default training time in minutes.
 const MINUTES: f64 = 90.0;
-/// A year.
+/// Longest training time in minutes: a year.
 const MAX_MINUTES: f64 = 525_600.0;
 
 /// Arguments of `pretrain`.

@@ -1,4 +1,4 @@
-//! The arguments that choose a recipe, shared by `crossval` and `train`.
+//! Defines the arguments that choose a recipe, shared by `crossval` and `train`.
 
 use cellgate_trainer::fit::{PaperRecipe, Recipe, RecommendedRecipe};
 

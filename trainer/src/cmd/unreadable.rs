@@ -1,4 +1,4 @@
-//! A command stops at the first unreadable image. Its error points to `check`, which lists all of them.
+//! Adds a hint to the error of a command. A command stops at the first unreadable image, but `check` lists all of them.
 
 use anyhow::{Error, anyhow};
 use cellgate_models::one_line;

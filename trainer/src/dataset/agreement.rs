@@ -1,4 +1,4 @@
-//! Agreement between annotators.
+//! Computes how far annotators agree: shares, Cohen's and Fleiss' kappa, and the parts on which they disagree.
 
 use super::{Entry, Label};
 use serde::Serialize;
@@ -24,28 +24,28 @@ pub struct Agreement {
 /// The agreement of two annotators.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PairAgreement {
-    /// One annotator.
+    /// The column name of one annotator.
     pub first: String,
-    /// The other.
+    /// The column name of the other annotator.
     pub second: String,
-    /// Number of parts that both judged.
+    /// Number of parts that both annotators judged.
     pub parts: usize,
-    /// Share of these parts on which they agree, 0..=1; `None` without parts.
+    /// Share, 0..=1, of these parts to which both gave the same label; `None` if there are no such parts.
     pub agreement: Option<f64>,
-    /// Cohen's kappa, -1..=1; `None` without parts, or if only one label was used.
+    /// Cohen's kappa over these parts, -1..=1; `None` if there are no such parts, or if only one label was used.
     pub cohen_kappa: Option<f64>,
 }
 
 /// A part on which annotators disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dispute {
-    /// Its image.
+    /// The path of the part's image.
     pub image: String,
-    /// Its label.
+    /// The part's label in the data set.
     pub label: Label,
-    /// Number of annotators who call it normal.
+    /// Number of annotators who call the part normal.
     pub normal: usize,
-    /// Number of annotators who call it abnormal.
+    /// Number of annotators who call the part abnormal.
     pub abnormal: usize,
 }
 
@@ -136,7 +136,8 @@ fn fleiss_kappa(votes: &[(usize, usize)]) -> Option<f64> {
     kappa(observed, abnormal * abnormal + (1.0 - abnormal) * (1.0 - abnormal))
 }
 
-/// The agreement beyond chance; `None` if the agreement expected by chance is 1.
+/// Kappa: how much of the agreement that chance leaves open was reached. `observed` is the agreement, `expected` the agreement
+/// by chance. `None` if `expected` is 1.
 fn kappa(observed: f64, expected: f64) -> Option<f64> {
     (expected < 1.0).then(|| (observed - expected) / (1.0 - expected))
 }
@@ -145,8 +146,8 @@ fn kappa(observed: f64, expected: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Entries from strings of letters, each with the number of its copies. The first letter is the label, the others are votes:
-    /// `n` normal, `a` abnormal, `-` no vote.
+    /// Entries from strings of letters, each with the number of its copies. The first letter is the label, each
+    /// later letter is one annotator's vote: `n` normal, `a` abnormal, `-` no vote.
     fn entries(parts: &[(&str, usize)]) -> Vec<Entry> {
         let label = |letter| match letter {
             'n' => Some(Label::Normal),
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn cohens_kappa_matches_a_textbook_example() {
-        // 50 proposals, both yes 20, both no 15: kappa 0.4.
+        // Two readers judge 50 proposals. Both say yes to 20 and both say no to 15, so kappa is 0.4.
         let agreement = Agreement::of(&entries(&[("naa", 20), ("nan", 5), ("nna", 10), ("nnn", 15)])).unwrap();
         let pair = &agreement.pairs[0];
         assert_eq!((pair.parts, pair.agreement), (50, Some(0.7)));
@@ -180,7 +181,8 @@ mod tests {
 
     #[test]
     fn fleiss_kappa_matches_a_calculation_by_hand() {
-        // Four parts, three annotators: observed (1 + 1 + 1/3 + 1/3) / 4 = 2/3, abnormal share 6/12, by chance 1/2.
+        // Four parts, three annotators. The observed agreement is (1 + 1 + 1/3 + 1/3) / 4 = 2/3. 6 of 12 votes are abnormal, so
+        // the agreement by chance is 1/2.
         let agreement = Agreement::of(&entries(&[("naaa", 1), ("nnnn", 1), ("naan", 1), ("nann", 1)])).unwrap();
         assert!((agreement.fleiss_kappa.unwrap() - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(agreement.pairs.len(), 3);

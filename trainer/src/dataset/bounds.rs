@@ -1,4 +1,4 @@
-//! The bounds of the global conversion: of all images, of each bundle, and of all bundles but one.
+//! Computes the bounds of the global conversion: over all images, over each bundle, and over all bundles but one.
 
 use super::Listing;
 use super::images::{ImageFacts, global_bounds};
@@ -10,26 +10,27 @@ use serde::Serialize;
 pub struct BoundsReport {
     /// The bounds over all images, as in the paper (section 2.3.2).
     pub all: Bounds,
-    /// The bounds of each bundle, in natural order.
+    /// The bounds with and without each bundle. The bundles are in natural order.
     pub bundles: Vec<BundleBounds>,
 }
 
-/// The bounds with and without one bundle.
+/// The bounds over one bundle, and over all others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BundleBounds {
     /// The bundle's name.
     pub bundle: String,
-    /// Number of its images.
+    /// Number of images in the bundle.
     pub images: usize,
-    /// The bounds over its own images.
+    /// The bounds over the bundle's own images.
     pub own: Bounds,
-    /// The bounds over the images of all other bundles. The fold that tests this bundle uses them. `None` if there is no other
-    /// bundle.
+    /// The bounds over the images of all other bundles. Cross-validation uses them in the fold that tests this bundle. `None` if
+    /// there is no other bundle.
     pub without: Option<Bounds>,
 }
 
 impl BoundsReport {
-    /// The bounds of `listing`. `images` holds the facts of its images, in its order. `None` without images.
+    /// Computes the bounds of `listing`. `images` holds the facts of the listed images, in the same order. Returns `None` if there
+    /// are no images.
     #[must_use]
     pub fn new(listing: &Listing, images: &[ImageFacts]) -> Option<Self> {
         let bundles = listing.bundles().into_iter().map(|bundle| {

@@ -1,4 +1,4 @@
-//! The bundles of a data set.
+//! Groups the parts of a data set into bundles.
 
 use super::natural::natural_order;
 use super::part::Label;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub struct BundleParts {
     /// The bundle's name.
     pub name: String,
-    /// Indices into [`super::Dataset::parts`], ascending.
+    /// Indices into [`super::Dataset::parts`] or [`super::Listing::entries`], whichever was grouped. Ascending.
     pub parts: Vec<usize>,
     /// Number of parts labelled normal.
     pub normal: usize,
@@ -18,7 +18,7 @@ pub struct BundleParts {
 }
 
 impl BundleParts {
-    /// Whether all its parts have the same label. Then it has no balanced accuracy.
+    /// Whether all parts of the bundle have the same label. Such a bundle has no balanced accuracy.
     #[must_use]
     pub fn has_one_class(&self) -> bool {
         self.normal == 0 || self.abnormal == 0

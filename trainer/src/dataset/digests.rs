@@ -1,4 +1,4 @@
-//! The digests of a data set and of its images.
+//! Computes the digests of a data set and of its image files.
 
 use super::entry::Listing;
 use super::names::composed;
@@ -8,7 +8,7 @@ use cellgate_models::digest::Digest;
 use rayon::prelude::*;
 use std::io;
 
-/// Reads every image file once, on all cores, for its digest.
+/// Reads every image file once, on all cores, for its digest. Returns the parts of `listing` with these digests.
 pub(super) fn with_digests(listing: &Listing) -> Result<Vec<Part>, DatasetError> {
     let bar = progress::bar(listing.entries.len() as u64, "digests");
     let digests: Vec<_> = listing
@@ -26,7 +26,7 @@ pub(super) fn with_digests(listing: &Listing) -> Result<Vec<Part>, DatasetError>
     Ok(listing.entries.iter().zip(digests).map(|(entry, digest)| listing.part(entry, digest)).collect())
 }
 
-/// Unwraps `found`, the results of reading each image of `listing`, in its order.
+/// Unwraps `found`, which holds the result of reading each image of `listing`, in the order of the listing.
 ///
 /// # Errors
 /// [`DatasetError::Images`] with all images that can't be read.
@@ -45,8 +45,8 @@ pub(super) fn all_readable<T>(listing: &Listing, found: Vec<io::Result<T>>) -> R
     all.collect()
 }
 
-/// The digest of `parts`: image path, image digest, bundle and label of each, sorted by image path. Paths are hashed in composed
-/// Unicode form (NFC), so that a copy on a Mac has the same digest.
+/// The digest of `parts`: image path, image digest, bundle and label of each part, sorted by image path. Paths are hashed in
+/// composed Unicode form (NFC), so that a copy on a Mac has the same digest.
 pub(super) fn of_parts(parts: &[Part]) -> Digest {
     let mut sorted: Vec<_> = parts.iter().map(|part| (composed(&part.image), part)).collect();
     sorted.sort_by(|(a, _), (b, _)| a.cmp(b));

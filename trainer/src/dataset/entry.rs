@@ -1,4 +1,4 @@
-//! The list of a data set's images.
+//! Holds the list of a data set's images with their bundles and labels, but without their content.
 
 use super::bundle_parts::{BundleParts, bundles_of};
 use super::left_out::LeftOut;
@@ -14,27 +14,28 @@ pub(super) const MANIFEST: &str = "manifest.csv";
 pub struct Entry {
     /// The image's path relative to the data set's folder, with `/`, in the Unicode form of the name on disk.
     pub image: String,
-    /// The bundle of parts that it belongs to, in composed Unicode form (NFC).
+    /// The name of the part's bundle, in composed Unicode form (NFC).
     pub bundle: String,
-    /// Its label.
+    /// The part's label.
     pub label: Label,
-    /// Names of the anomalies that it shows, where known.
+    /// Names of the anomalies that the part shows, where known.
     pub anomalies: Vec<String>,
-    /// Labels of several annotators by column name, where known.
+    /// The labels of the annotators who judged the part, each with the annotator's column name.
     pub experts: Vec<(String, Label)>,
 }
 
-/// The images of a data set, in the order of the manifest. There is at least one image, and no path occurs twice.
+/// The images of a data set. There is at least one image, and no path occurs twice.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// The folder that image paths are relative to.
     pub root: PathBuf,
-    /// The images.
+    /// The images: in the order of the manifest, or without a manifest in natural order of the folders.
     pub entries: Vec<Entry>,
     /// Images in the folders that are not in [`Listing::entries`]. Always empty if there is a manifest. Otherwise only
     /// [`Listing::survey`] fills it, and [`Listing::read`] refuses such images.
     pub left_out: Vec<LeftOut>,
-    /// Paths of other files and folders that were skipped. Always empty if there is a manifest.
+    /// Paths of files and folders that were skipped: those without images of the data set, and hidden TIFFs. Always empty if there
+    /// is a manifest.
     pub skipped: Vec<String>,
     /// Bundles whose name is written in more than one Unicode form. The names here are in composed form (NFC).
     pub two_forms: Vec<String>,
@@ -47,7 +48,7 @@ impl Listing {
         self.root.join(&entry.image)
     }
 
-    /// The bundles in natural order; indices are into [`Listing::entries`].
+    /// The bundles in natural order. Their [`BundleParts::parts`] are indices into [`Listing::entries`].
     #[must_use]
     pub fn bundles(&self) -> Vec<BundleParts> {
         bundles_of(self.entries.iter().map(|entry| (entry.bundle.as_str(), entry.label)))

@@ -1,4 +1,4 @@
-//! Errors of reading a data set.
+//! Defines the errors of reading a data set.
 
 use super::left_out::LeftOut;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ pub enum DatasetError {
         root: PathBuf,
         /// The number of images that are part of the data set.
         images: usize,
-        /// The other images, at least one.
+        /// The images that would not be part of the data set, at least one.
         left_out: Vec<LeftOut>,
     },
     /// Listed images can't be read.
@@ -109,13 +109,13 @@ impl DatasetError {
     }
 }
 
-/// The first images of `left_out` and the number of the others.
+/// Lists the first [`MAX_NAMED`] images of `left_out` and counts the others.
 fn named(left_out: &[LeftOut]) -> String {
     let named: Vec<_> = left_out.iter().take(MAX_NAMED).map(LeftOut::to_string).collect();
     format!("{}{}", named.join(", "), and_more(left_out.len()))
 }
 
-/// The unreadable images after the first, as the rest of a sentence.
+/// Lists `others`, the unreadable images after the first, as the rest of a sentence that names the first.
 fn also(others: &[String]) -> String {
     match others {
         [] => String::new(),
@@ -123,6 +123,7 @@ fn also(others: &[String]) -> String {
     }
 }
 
+/// Counts those of `count` images that a message with [`MAX_NAMED`] images does not list.
 fn and_more(count: usize) -> String {
     count.checked_sub(MAX_NAMED).filter(|more| *more > 0).map_or_else(String::new, |more| format!(" and {more} more"))
 }

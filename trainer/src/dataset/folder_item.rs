@@ -1,4 +1,4 @@
-//! One file or folder inside a data set.
+//! Lists a folder of a data set, and finds out what each item is: a folder, a link, an image or another file.
 
 use super::left_out::LeftOutReason;
 use super::{DatasetError, natural_order};
@@ -6,12 +6,12 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-/// What an item is. Links are followed.
+/// What an item is, after links were followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ItemKind {
     Folder,
     File,
-    /// A pipe, a socket or a device.
+    /// A pipe, a socket or a device file.
     Special,
     /// A link whose target does not exist or is the link itself.
     DanglingLink {
@@ -19,21 +19,22 @@ enum ItemKind {
     },
 }
 
-/// One file or folder.
+/// One file, folder or link inside a data set.
 #[derive(Debug)]
 pub(super) struct Item {
-    /// Its name; bytes that are not UTF-8 are replaced.
+    /// The item's name. Bytes that are not UTF-8 are replaced.
     pub(super) name: String,
-    /// Its path relative to the data set's folder, with `/`.
+    /// The item's path relative to the data set's folder, with `/`.
     pub(super) relative: String,
-    /// Its path for opening.
+    /// The item's path for opening.
     pub(super) path: PathBuf,
-    /// Whether it is a link.
+    /// Whether the item is a link.
     pub(super) is_link: bool,
     kind: ItemKind,
 }
 
-/// Lists `folder` in natural order, with hidden items. The relative path of an item is `prefix` and its name.
+/// Lists `folder` in natural order, with hidden items. The relative path of an item is `prefix` followed by the item's
+/// name.
 pub(super) fn read(folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetError> {
     let io = |source| DatasetError::io(folder, source);
     let mut items = Vec::new();
@@ -87,7 +88,9 @@ impl Item {
         })
     }
 
-    /// The reason to report this item as an image that is left out: `place` if it is a TIFF. `None` if it is not an image.
+    /// Returns why this item, which is not in the place of an image, must be reported as left out. A TIFF is reported with the
+    /// reason `place`, a dangling link or an image of another format with its own reason. Returns `None` for an item that is not
+    /// an image.
     pub(super) fn image_reason(&self, place: LeftOutReason) -> Result<Option<LeftOutReason>, DatasetError> {
         Ok(match &self.kind {
             ItemKind::DanglingLink { target } => Some(LeftOutReason::DanglingLink { target: target.clone() }),
@@ -103,7 +106,7 @@ impl Item {
         })
     }
 
-    /// The first bytes of the file.
+    /// Reads the first 132 bytes of the file. A DICOM image has its mark at the end of them.
     fn start(&self) -> std::io::Result<Vec<u8>> {
         let mut start = Vec::new();
         File::open(&self.path)?.take(132).read_to_end(&mut start)?;
@@ -111,7 +114,7 @@ impl Item {
     }
 }
 
-/// The format of another kind of image, or of an archive that may hold images, from its first bytes.
+/// Names the format of a file that starts with `start`, if it is an image other than a TIFF, or an archive that may hold images.
 fn format_of(start: &[u8]) -> Option<&'static str> {
     Some(match start {
         [0x89, b'P', b'N', b'G', ..] => "a PNG",

@@ -1,4 +1,4 @@
-//! A data set as folders: `<bundle>/<normal|abnormal>/*.tif`.
+//! Reads a data set without a manifest, whose images are `<bundle>/<normal|abnormal>/*.tif`.
 //!
 //! The folders are the list of images. An image elsewhere would be missing in training without notice, so it is an error. Files
 //! that are certainly not images are skipped. Names that begin with a full stop are hidden, as in a shell. A hidden folder with the
@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// What a folder without a manifest must contain.
 pub(super) const EXPECTED: &str = "folders <bundle>/<normal|abnormal>/ with *.tif or *.tiff";
-/// Depth of folders to which images that are left out are searched.
+/// How many levels of folders below `normal` and `abnormal` are searched for images that are left out.
 const MAX_DEPTH: usize = 32;
 
 /// The content of a data set's folders.
@@ -23,9 +23,9 @@ pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
     /// Images that are not part of the data set.
     pub(super) left_out: Vec<LeftOut>,
-    /// Other files and folders, and hidden images.
+    /// Paths of the files and folders that were skipped: those without images of the data set, and hidden TIFFs.
     pub(super) skipped: Vec<String>,
-    /// Bundles with several folders whose names differ in their Unicode form only.
+    /// Bundles that have several folders, because the folders' names differ in their Unicode form only.
     pub(super) two_forms: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn read(root: &Path) -> Result<Found, DatasetError> {
 }
 
 impl Found {
-    /// The visible items of `folder`, in natural order. Hidden images are added to `skipped`.
+    /// Returns the visible items of `folder`, in natural order. Adds hidden TIFFs to [`Found::skipped`].
     fn items(&mut self, folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetError> {
         let (hidden, items) = folder_item::read(folder, prefix)?.into_iter().partition::<Vec<_>, _>(Item::is_hidden);
         // A Mac stores metadata of part.tif, not pixels, in `._part.tif`.
@@ -63,7 +63,8 @@ impl Found {
     }
 
     /// Reports images in hidden folders with the layout of a bundle: the bundle's name may begin with a full stop by accident
-    /// (`.5 mg`). Other hidden folders (`.git`, `.Trash`) do not belong to a data set, and this user may not be allowed to read them.
+    /// (`.5 mg`). Other hidden folders (`.git`, `.Trash`) do not belong to a data set, and this user may not be allowed to read
+    /// them.
     fn hidden_bundles(&mut self, root: &Path) -> Result<(), DatasetError> {
         let within = |folder: &Item| {
             let items = folder_item::read(&folder.path, &format!("{}/", folder.relative)).unwrap_or_default();
@@ -77,6 +78,7 @@ impl Found {
         Ok(())
     }
 
+    /// Reads the folder `bundle` of the bundle called `name`.
     fn bundle(&mut self, root: &Path, bundle: &Item, name: &str) -> Result<(), DatasetError> {
         for class in self.items(&bundle.path, &format!("{}/", bundle.relative))? {
             if !class.is_folder() {
@@ -93,9 +95,10 @@ impl Found {
         Ok(())
     }
 
+    /// Reads the folder `class` of `bundle`, which holds the images with the label `label`.
     fn class(&mut self, bundle: &str, class: &Item, label: Label) -> Result<(), DatasetError> {
         for item in self.items(&class.path, &format!("{}/", class.relative))? {
-            // An item with an image's name is listed even if it is a folder or a dangling link: an unreadable image.
+            // An item with an image's name is listed even if it is a folder or a dangling link. It is then an unreadable image.
             if item.has_tiff_name() {
                 item.check_name()?;
                 self.entries.push(Entry {
@@ -115,7 +118,7 @@ impl Found {
         Ok(())
     }
 
-    /// Reports the images in a folder that lies among images; they are left out.
+    /// Reports the images of `folder`, which lies in `normal` or `abnormal`, as left out. Skips the folder if it holds none.
     fn deeper(&mut self, folder: Item) -> Result<(), DatasetError> {
         let before = self.left_out.len();
         self.below(&folder, 0)?;
@@ -125,6 +128,8 @@ impl Found {
         Ok(())
     }
 
+    /// Reports the images of `folder` and of the folders in it. `depth` counts the folders above it, from the first one in `normal`
+    /// or `abnormal`.
     fn below(&mut self, folder: &Item, depth: usize) -> Result<(), DatasetError> {
         for item in self.items(&folder.path, &format!("{}/", folder.relative))? {
             if item.is_folder() && !item.is_link && depth < MAX_DEPTH {
@@ -132,7 +137,7 @@ impl Found {
                 continue;
             }
             let reason = match item.is_folder() {
-                // Links can form a cycle.
+                // Linked folders are not searched: links can form a cycle. Neither are folders below MAX_DEPTH.
                 true => Some(LeftOutReason::NotSearched),
                 false => item
                     .image_reason(LeftOutReason::Deeper)?
@@ -150,6 +155,7 @@ impl Found {
         Ok(())
     }
 
+    /// Adds `item` to the images that are left out if there is a `reason`, else to the skipped items.
     fn keep(&mut self, item: Item, reason: Option<LeftOutReason>) {
         match reason {
             Some(reason) => self.left_out.push(LeftOut { path: item.relative, reason }),

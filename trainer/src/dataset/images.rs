@@ -1,4 +1,4 @@
-//! Reading images, and the facts that are kept of each.
+//! Reads images, and keeps a few facts of each for checks and bounds.
 
 use super::entry::Listing;
 use super::look::{Look, total};
@@ -11,11 +11,11 @@ use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-/// Share of a detector's pixels that may be brighter than its range: hot pixels, or pixels marked as dead.
+/// Largest share of pixels above the top of the detector's range that is ignored: hot pixels, or dead pixels that are marked so.
 const HOT_PIXELS: f64 = 1e-4;
 
-/// Limits on reading one image of a data set: the defaults with 30 seconds of time. A busy host or a slow network file system must
-/// not make a good image unreadable.
+/// Limits on reading one image of a data set: the default limits, but with 30 seconds of time. A busy host or a slow network file
+/// system must not make a good image unreadable.
 #[must_use]
 pub fn limits() -> RadiographLimits {
     RadiographLimits { max_time: Duration::from_secs(30), ..RadiographLimits::default() }
@@ -37,7 +37,7 @@ pub(super) fn digest(path: &Path) -> Result<Digest, Error> {
 }
 
 /// Refuses anything that is not a regular file, without opening it: a dangling link, a folder, or a pipe, which would block its
-/// reader. The error says what it is.
+/// reader. The error says what was found.
 pub(super) fn examine(path: &Path) -> Result<(), Error> {
     let there = std::fs::metadata(path).map_err(|error| match std::fs::read_link(path) {
         Ok(target) if error.kind() == ErrorKind::NotFound => {
@@ -68,10 +68,10 @@ pub struct ImageFacts {
     pub height: u32,
     /// The 0.01th and 99.99th percentile of the levels, from which the paper's bounds are computed.
     pub percentiles: (f64, f64),
-    /// Share of pixels at the top of the detector's range, 0..=1. A top is the largest number of 9 to 16 bits, alone or shifted to
-    /// the left, if almost no pixel is brighter.
+    /// Share of pixels at the top of the detector's range, 0..=1. The detector's bit depth is not known. So the top is any level
+    /// above which there is almost no pixel and which is the largest number of 9 to 16 bits, unshifted or shifted to the left.
     pub saturated: f64,
-    /// Its look, for a comparison with the other images.
+    /// The image's look, for a comparison with the other images.
     pub look: Look,
 }
 
@@ -117,9 +117,10 @@ pub(super) fn occurring(histogram: &Histogram) -> Vec<(u16, u64)> {
     levels.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Share of pixels at or above the top of the detector's range; 0 if the top of no bit depth is reached.
+/// Share of pixels at or above the top of the detector's range (see [`ImageFacts::saturated`]); 0 if no level is such a top.
 fn saturated(levels: &[(u16, u64)]) -> f64 {
-    // The low bits that are 0 in all levels: the file has more bits than the detector, and its levels are shifted to the left.
+    // The number of low bits that are 0 in all levels. It is above 0 if the file has more bits than the detector and its levels are
+    // shifted to the left.
     let all_bits = levels.iter().fold(0_u16, |bits, (level, _)| bits | level);
     let zeros = if all_bits == 0 { 0 } else { all_bits.trailing_zeros() };
     let is_top = |level: u16| {
@@ -179,7 +180,7 @@ mod tests {
             (65_535, 0.25),
             (4095, 0.25),
             (511, 0.25),
-            // 12 and 14 bits, shifted to the top of 16.
+            // The largest numbers of 12 and of 14 bits, shifted to the top of 16 bits.
             (65_520, 0.25),
             (65_532, 0.25),
             (4094, 0.0),
@@ -188,7 +189,8 @@ mod tests {
         ] {
             assert_eq!(facts(2, 2, vec![5, highest, 7, 9]).saturated, expected, "{highest}");
         }
-        // 12 bits shifted to 14; the same level among levels that are not multiples of four is not saturated.
+        // 16,380 is the largest number of 12 bits, shifted left by two bits. If the other levels are not multiples of four, they are
+        // not shifted, and 16,380 is no top.
         assert_eq!(facts(2, 2, vec![4, 16_380, 8, 12]).saturated, 0.25);
         assert_eq!(facts(2, 2, vec![5, 16_380, 8, 12]).saturated, 0.0);
     }

@@ -1,4 +1,4 @@
-//! Images in the folders of a data set that are not part of it.
+//! Describes images that lie in a data set's folders but are not part of the data set.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,33 +6,33 @@ use std::path::PathBuf;
 /// An image, or what may be one, in a data set's folders that is not part of the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Its path relative to the data set's folder.
+    /// The image's path relative to the data set's folder.
     pub path: String,
-    /// Why it is not part of the data set.
+    /// Why the image is not part of the data set.
     pub reason: LeftOutReason,
 }
 
 /// Why an image is not part of the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeftOutReason {
-    /// It is in a folder below `normal` or `abnormal`.
+    /// The image is in a folder below `normal` or `abnormal`.
     Deeper,
-    /// It is beside the folders of the bundles.
+    /// The image is beside the folders of the bundles.
     NoBundle,
-    /// It is in a bundle's folder, outside `normal` and `abnormal`.
+    /// The image is in a bundle's folder, outside `normal` and `abnormal`.
     NoLabel,
-    /// The name of its bundle's folder begins with a full stop, so the folder is hidden.
+    /// The name of the bundle's folder begins with a full stop, so the folder is hidden.
     HiddenBundle,
-    /// Its content is a TIFF, but its name does not end with `.tif` or `.tiff`.
+    /// The content is a TIFF, but the name does not end with `.tif` or `.tiff`.
     OtherName,
-    /// Its content is an archive or an image of another format.
+    /// The content is an archive, or an image in another format than TIFF.
     OtherFormat(&'static str),
-    /// It is a link to a missing file, so its content is unknown.
+    /// The path is a link to a missing file, so the content is unknown.
     DanglingLink {
         /// The link's target.
         target: PathBuf,
     },
-    /// It is a folder that is not searched: a link, or too deep.
+    /// The path is a folder that is not searched for images, because it is a link or too deep.
     NotSearched,
 }
 

@@ -1,4 +1,4 @@
-//! The levels of a data set: their histogram, and the mean levels before and after the conversions to 8 bits.
+//! Computes the levels of a data set: their histogram, and the mean levels before and after the conversions to 8 bits.
 
 use super::Listing;
 use super::images::{percentiles, read};
@@ -20,12 +20,12 @@ pub enum LevelsError {
     /// A conversion can't be carried out.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
-    /// The image of all levels can't be made.
+    /// The image that holds each 16-bit level once, for the tables of the conversions, can't be made.
     #[error(transparent)]
     Shape(#[from] ShapeError),
 }
 
-/// The paper's range of most levels (section 2.3.1).
+/// The range that holds most levels of the paper's images (section 2.3.1). Both ends belong to it.
 const PAPERS_RANGE: (u16, u16) = (1700, 2800);
 /// Width of the histogram's steps, in levels.
 const STEP: usize = 100;
@@ -35,17 +35,18 @@ const STEP: usize = 100;
 pub struct LevelsReport {
     /// Number of pixels.
     pub pixels: u64,
-    /// Share of the pixels in the paper's range of 1700 to 2800, 0..=1.
+    /// Share, 0..=1, of the pixels with the levels 1700 to 2800, the paper's range of most levels.
     pub in_papers_range: f64,
-    /// Share of the pixels that the naive conversion maps to the paper's 6 to 11 of 255, 0..=1.
+    /// Share, 0..=1, of the pixels that the naive conversion maps to the levels 6 to 11 of 255. This is the paper's range of most
+    /// levels after that conversion.
     pub naive_6_to_11: f64,
-    /// The paper's global bounds.
+    /// The bounds of the global conversion over all images, computed as in the paper.
     pub bounds: Bounds,
     /// Histogram in steps of 100 levels, from the first step that is not empty to the last.
     pub steps: Vec<LevelStep>,
-    /// Each bundle, in natural order.
+    /// The mean levels of each bundle. The bundles are in natural order.
     pub bundles: Vec<BundleLevels>,
-    /// Mean levels after each conversion, over all images.
+    /// What each conversion does to the brightness of the images.
     pub conversions: Vec<ConversionLevels>,
 }
 
@@ -54,7 +55,7 @@ pub struct LevelsReport {
 pub struct LevelStep {
     /// The lowest level of the step.
     pub from: usize,
-    /// Share of all pixels, 0..=1.
+    /// Share of all pixels whose level is in the step, 0..=1.
     pub share: f64,
 }
 
@@ -74,25 +75,25 @@ pub struct BundleLevels {
 /// How a conversion changes the brightness of the images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConversionLevels {
-    /// The conversion.
+    /// The conversion's method.
     pub method: Method,
     /// Mean level over all images, 0..=255.
     pub mean: f64,
-    /// Smallest and largest mean level of a bundle.
+    /// The smallest and the largest of the bundles' mean levels after the conversion, 0..=255.
     pub bundles: (f64, f64),
     /// Correlation of the images' mean levels before and after the conversion, -1..=1. Near 1, the brightness of an image still
     /// depends on the amount of material in the beam. `None` if the mean levels before or after are the same in all images.
     pub correlation: Option<f64>,
 }
 
-/// The paper's conversions with one channel.
+/// The paper's conversions that give one channel: all but `mixed`.
 const METHODS: [Method; 3] = [Method::Naive, Method::Global, Method::Local];
 
 impl LevelsReport {
-    /// Reads all images of `listing`, on all cores.
+    /// Computes the levels of `listing`. Reads all of its images, on all cores.
     ///
     /// # Errors
-    /// An image can't be read.
+    /// [`LevelsError`] if an image can't be read or converted, or if there are no pixels.
     pub fn read(listing: &Listing) -> Result<Self, LevelsError> {
         let bar = progress::bar(listing.entries.len() as u64, "images");
         let histograms = listing.entries.par_iter().map(|entry| {
@@ -156,11 +157,13 @@ impl LevelsReport {
     }
 }
 
-/// What is kept of an image.
+/// What is kept of an image after it was read.
 struct Image {
     /// The levels that occur, each with its number of pixels.
     levels: Vec<(u16, u64)>,
+    /// The percentiles from which the global bounds are computed.
     percentiles: (f64, f64),
+    /// The bounds of the local conversion; `None` without pixels.
     local: Option<Bounds>,
 }
 
@@ -189,13 +192,13 @@ impl Image {
     }
 }
 
-/// Mean levels of an image.
+/// Mean levels of one image: of the radiograph, and after each conversion of [`METHODS`].
 struct Means {
     level16: f64,
     levels8: [f64; 3],
 }
 
-/// The 8-bit level of each 16-bit level after the naive and the global conversion.
+/// For each 16-bit level the 8-bit level that the naive and the global conversion make of it.
 struct Tables {
     naive: Vec<u8>,
     global: Vec<u8>,
@@ -218,7 +221,7 @@ impl Tables {
     }
 }
 
-/// The 8-bit level of each 16-bit level after the conversion `spec`.
+/// For each 16-bit level the 8-bit level that the conversion `spec` makes of it.
 fn table(spec: &ConversionSpec) -> Result<Vec<u8>, LevelsError> {
     let all = Radiograph::new(256, 256, (0..=u16::MAX).collect())?;
     Ok(Converter::new(spec)?.to_levels8(&all)?.levels)

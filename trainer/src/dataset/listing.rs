@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 impl Listing {
-    /// Reads the manifest of the data set in the folder `root`, or its folders if it has no manifest.
+    /// Lists the images of the data set in the folder `root`: those in its manifest, or without a manifest those in its folders.
     ///
     /// # Errors
-    /// [`DatasetError`] if something can't be read, is missing or is unknown, or if an image would be left out.
+    /// [`DatasetError`] if the manifest or a folder can't be read, if a value is missing or unknown, or if an image would be left
+    /// out.
     pub fn read(root: &Path) -> Result<Self, DatasetError> {
         let listing = Self::survey(root)?;
         if listing.left_out.is_empty() {
@@ -24,7 +25,7 @@ impl Listing {
     /// Like [`Listing::read`], but returns images that would be left out in [`Listing::left_out`], so that `check` can list them.
     ///
     /// # Errors
-    /// [`DatasetError`] if something can't be read, is missing or is unknown.
+    /// [`DatasetError`] if the manifest or a folder can't be read, or if a value is missing or unknown.
     pub fn survey(root: &Path) -> Result<Self, DatasetError> {
         let io = |source| DatasetError::io(root, source);
         let no_folder = |found: &str| DatasetError::Layout {
@@ -64,7 +65,7 @@ impl Listing {
     /// Checks that every image is a regular file, without opening it.
     ///
     /// # Errors
-    /// [`DatasetError::Images`] with the images that are not.
+    /// [`DatasetError::Images`] with the images that are not regular files.
     pub fn check_files(&self) -> Result<(), DatasetError> {
         let found = self.entries.iter().map(|entry| images::examine(&self.path(entry))).collect();
         digests::all_readable(self, found).map(drop)
@@ -73,7 +74,7 @@ impl Listing {
     /// Whether the data set in the folder `root` has a manifest. Without a manifest, its folders are its bundles.
     #[must_use]
     pub fn has_manifest(root: &Path) -> bool {
-        // A dangling link counts: the folders must not replace a manifest that is lost.
+        // A manifest that is a dangling link counts too: the folders must not replace a lost manifest.
         root.join(MANIFEST).symlink_metadata().is_ok()
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the files that a manifest lists. The names on disk may have another Unicode form.
+//! Finds the files that a manifest lists. A name on disk may have another Unicode form than in the manifest.
 
 use super::names::composed;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Finds files below a data set's folder. Reads each folder at most once.
 pub(super) struct Locator {
     root: PathBuf,
-    /// For each folder, the names in it by their composed form.
+    /// For each folder that was read, the names in it by their composed form.
     folders: HashMap<PathBuf, HashMap<String, Vec<OsString>>>,
 }
 
@@ -18,8 +18,8 @@ impl Locator {
         Self { root: root.to_owned(), folders: HashMap::new() }
     }
 
-    /// Returns the path of `image`, relative to the root, in the Unicode form of the names on disk. Returns `image` itself if it
-    /// exists in this form or in no form.
+    /// Returns the path of `image`, relative to the root, in the Unicode form of the names on disk. Returns `image` itself if
+    /// the file exists under exactly this name, or under none of its forms.
     pub(super) fn on_disk(&mut self, image: &str) -> String {
         // ASCII text has only one form.
         if image.is_ascii() || self.root.join(image).symlink_metadata().is_ok() {
@@ -30,7 +30,8 @@ impl Locator {
         found.unwrap_or_else(|| image.to_owned())
     }
 
-    /// Finds the path of `names` below the folder `found`, in any Unicode form. A folder may exist in both forms.
+    /// Finds the file whose folders and name are `names`, below the folder `found`, in any Unicode form. A folder may exist in two
+    /// forms, so each of them is searched.
     fn search(&mut self, found: &Path, names: &[&str]) -> Option<PathBuf> {
         let [name, rest @ ..] = names else { return Some(found.to_owned()) };
         let folder = self.root.join(found);
@@ -40,7 +41,7 @@ impl Locator {
     }
 }
 
-/// The names in `folder` by their composed form, sorted; empty if it can't be read.
+/// The names in `folder` by their composed form. Names with the same composed form are sorted. Empty if `folder` can't be read.
 fn composed_names(folder: &Path) -> HashMap<String, Vec<OsString>> {
     let mut names = HashMap::<String, Vec<OsString>>::new();
     let mut items: Vec<_> =
@@ -72,7 +73,8 @@ mod tests {
         std::fs::write(root.path().join(one), "").unwrap();
         let mut locator = Locator::new(root.path());
         assert_eq!([one, two].map(|image| locator.on_disk(image)), [one, two]);
-        // Both folders exist. The file with this name is in the other folder.
+        // Both forms of the folder exist, each with one form of the file, but none has exactly this path. The decomposed folder is
+        // searched first.
         assert_eq!(locator.on_disk(mixed), two);
         assert_eq!(locator.on_disk("B\u{fc}ndel/\u{fc}.tif"), "B\u{fc}ndel/\u{fc}.tif");
     }

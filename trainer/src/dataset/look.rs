@@ -1,19 +1,19 @@
-//! The look of an image in a few hundred numbers, for comparing the images of a data set.
+//! Summarises the look of an image in a few hundred numbers, by which the images of a data set are compared.
 
 use cellgate_models::radiograph::Radiograph;
 
-/// Number of levels in a sample.
+/// Number of levels in [`Look::sample`].
 pub(super) const SAMPLE: usize = 256;
-/// Number of rows and of columns of a layout.
+/// Number of rows, and of columns, of the fields in [`Look::layout`].
 const GRID: usize = 16;
 
 /// The look of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
-    /// [`SAMPLE`] levels in ascending order, each of which represents the same number of pixels. A mistake that changes every
-    /// level can be undone on them.
+    /// [`SAMPLE`] levels in ascending order, each of which represents the same number of pixels. A mistake that changed every
+    /// level by one rule, such as swapped bytes, can be undone on the sample.
     pub(super) sample: Vec<u16>,
-    /// Mean levels of 16 x 16 fields, row by row.
+    /// Mean levels of the 16 x 16 fields into which the image is divided, row by row.
     pub(super) layout: Vec<f64>,
     /// The most frequent level and its share of the pixels, 0..=1.
     pub(super) commonest: (u16, f64),
@@ -63,7 +63,7 @@ fn commonest(levels: &[(u16, u64)]) -> (u16, f64) {
     most.map_or((0, 0.0), |(level, count)| (*level, *count as f64 / total(levels)))
 }
 
-/// The number of pixels.
+/// The number of pixels in `levels`, which holds levels with their numbers of pixels.
 pub(super) fn total(levels: &[(u16, u64)]) -> f64 {
     levels.iter().map(|(_, count)| count).sum::<u64>() as f64
 }

@@ -1,4 +1,4 @@
-//! A data set's `manifest.csv`.
+//! Reads a data set's `manifest.csv`.
 
 use super::entry::{Entry, MANIFEST};
 use super::locate::Locator;
@@ -7,7 +7,7 @@ use super::{DatasetError, Label};
 use std::collections::HashMap;
 use std::path::{Component, Path};
 
-/// Prefix of the columns with the labels of one annotator each.
+/// Prefix of the name of a column that holds the labels of one annotator.
 const EXPERT_PREFIX: &str = "expert_";
 
 /// Indices of the columns that are read. Other columns are ignored.
@@ -19,7 +19,7 @@ struct Columns {
     experts: Vec<(usize, String)>,
 }
 
-/// One place in the manifest, for errors.
+/// One line of the manifest, for errors.
 struct Place<'a> {
     path: &'a Path,
     line: u64,
@@ -55,7 +55,7 @@ impl Place<'_> {
     }
 }
 
-/// Reads the manifest in the folder `root`. Returns its images, and the bundles whose names it writes in two Unicode forms.
+/// Reads the manifest in the folder `root`. Returns its images, and the names of bundles that it writes in two Unicode forms.
 pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
     let path = &root.join(MANIFEST);
     let bytes = std::fs::read(path).map_err(|source| DatasetError::io(path, source))?;
@@ -87,7 +87,7 @@ pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetErro
     Ok((entries, bundles.in_two_forms()))
 }
 
-/// The line number of the next row. The reader skips empty lines, so those at `position` are counted here.
+/// The line number of the next row. The reader skips empty lines, so the empty lines after `position` are counted here.
 fn line_after(bytes: &[u8], position: &csv::Position) -> u64 {
     let rest = usize::try_from(position.byte()).ok().and_then(|byte| bytes.get(byte..)).unwrap_or_default();
     let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));

@@ -1,4 +1,4 @@
-//! A data set: labelled parts in bundles, from a manifest or from folders.
+//! Reads a data set: labelled parts in bundles, listed by a manifest or by folders.
 //!
 //! [`Listing`] holds what the manifest or the folders say; reading it opens no image. [`Dataset`] adds the digest of every image.
 //! Training starts from a [`Dataset`].
@@ -40,12 +40,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::path::{Path, PathBuf};
 
-/// Labelled radiographs, in the order of the manifest.
+/// Labelled radiographs.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// The folder that image paths are relative to.
     pub root: PathBuf,
-    /// The parts.
+    /// One part per image: in the order of the manifest, or without a manifest in natural order of the folders.
     pub parts: Vec<Part>,
     /// Digest of all parts: image path, image digest, bundle and label, in order of the image path.
     pub digest: Digest,
@@ -78,7 +78,8 @@ impl Dataset {
         Self { root, parts, digest }
     }
 
-    /// The same parts, shuffled into bundles of the same sizes: parts that were coated alike are no longer together.
+    /// A data set of the same parts, shuffled into bundles of the same sizes: parts that were coated alike are no longer together.
+    /// `crossval --folds random` uses it.
     #[must_use]
     pub fn with_random_bundles(&self, seed: u64) -> Self {
         let mut order: Vec<usize> = (0..self.parts.len()).collect();
@@ -99,7 +100,7 @@ impl Dataset {
         bundles_of(self.parts.iter().map(|part| (part.bundle.as_str(), part.label)))
     }
 
-    /// The labels of all parts, in their order.
+    /// The labels of all parts, in the order of [`Dataset::parts`].
     #[must_use]
     pub fn labels(&self) -> Vec<Label> {
         self.parts.iter().map(|part| part.label).collect()

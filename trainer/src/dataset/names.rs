@@ -1,9 +1,9 @@
-//! Comparison of bundle names: Unicode forms, and names that look alike.
+//! Compares the names of bundles: finds names in several Unicode forms, and names that look alike.
 //!
 //! Two names with the same composed form (NFC, Unicode Standard Annex 15) are the same name. A reader can't distinguish them, and
 //! a Mac writes `ü` as two characters where Linux writes one.
 //!
-//! Two names that only look alike stay two names and are reported. They differ only in:
+//! Two names that only look alike stay two names and are reported. Names look alike if they differ only in:
 //! - case, spaces, `_`, hyphens, characters without width, full-width letters
 //! - full stops and commas, zeros before or after a number (`1`, `01`, `1.0`)
 //! - `1`, `I` and `l`, or `0` and `O`
@@ -18,7 +18,7 @@ pub(crate) fn composed(name: &str) -> String {
     name.nfc().collect()
 }
 
-/// Brings names of bundles into composed form and remembers which were written in two forms.
+/// Brings the names of bundles into composed form, and remembers the names that were written in two forms.
 #[derive(Debug, Default)]
 pub(super) struct BundleNames {
     /// For each composed name, the form in which it was first written, and whether another form occurred.
@@ -43,7 +43,8 @@ impl BundleNames {
 /// A function that returns the same text for names that look alike.
 struct Key {
     of: fn(&str) -> String,
-    /// Whether it may compare two ASCII names. A skeleton may not: it makes `rn` the same as `m`.
+    /// Whether the function may compare two ASCII names. One that uses Unicode's skeleton may not: `rn` and `m` have the same
+    /// skeleton.
     in_ascii: bool,
 }
 
@@ -52,11 +53,11 @@ const KEYS: [Key; 5] = [
     Key { of: without_points, in_ascii: true },
     Key { of: with_digits_for_letters, in_ascii: true },
     Key { of: |name| skeleton(&folded(name)).collect(), in_ascii: false },
-    // Before case is folded: more capitals than small letters of Greek and Cyrillic look like Latin letters.
+    // Takes the skeleton before case is folded: more capitals than small letters of Greek and Cyrillic look like Latin letters.
     Key { of: |name| folded(&skeleton(&joined(&plain(name))).collect::<String>()), in_ascii: false },
 ];
 
-/// Groups of two or more of `names` that look alike, in the order of the first name of each group.
+/// Finds groups of two or more `names` that look alike. The groups are in the order of their first names.
 pub(super) fn look_alikes<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
     let mut group: Vec<usize> = (0..names.len()).collect();
     for key in KEYS {
@@ -86,8 +87,8 @@ fn folded(name: &str) -> String {
     joined(&plain(&plain(name).to_uppercase().to_lowercase()))
 }
 
-/// `name` after [`folded`], with full stops and commas replaced: `1.2`, `1,2`, `1 2` and `1-2` become the same. Elsewhere they are
-/// removed: `b.1` becomes `b1`.
+/// `name` after [`folded`], with a space for each full stop or comma in a number: `1.2`, `1,2`, `1 2` and `1-2` become the same.
+/// Other full stops and commas are removed: `b.1` becomes `b1`.
 fn without_points(name: &str) -> String {
     let characters: Vec<char> = folded(name).chars().collect();
     let is_digit = |index: Option<usize>| {

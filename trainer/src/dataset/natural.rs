@@ -1,9 +1,9 @@
-//! Natural order of names: numbers in names are compared as numbers.
+//! Orders names as people do: numbers in names are compared as numbers.
 
 use std::cmp::Ordering;
 
 /// Compares names so that `bundle 2` comes before `bundle 10`: runs of digits are compared as numbers, other characters by
-/// their code. This is a total order: names that differ in leading zeros only are ordered by character.
+/// their Unicode number. This is a total order: names that differ in leading zeros only are ordered character by character.
 #[must_use]
 pub fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut rest_a, mut rest_b) = (a, b);

@@ -1,4 +1,4 @@
-//! One labelled part.
+//! Defines a labelled part and its label.
 
 use cellgate_models::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub enum Label {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a label, `normal` or `abnormal`, found `{found}`")]
 pub struct ParseLabelError {
-    /// The text.
+    /// The text that is not a label.
     pub found: String,
 }
 
@@ -62,12 +62,12 @@ pub struct Part {
     pub path: PathBuf,
     /// Digest of the image file.
     pub digest: Digest,
-    /// Name of its bundle: parts with one coating method and mixture.
+    /// Name of the part's bundle. The parts of a bundle were coated with one coating method and one ink mixture.
     pub bundle: String,
-    /// Its label.
+    /// The part's label.
     pub label: Label,
-    /// Names of the anomalies that it shows, where known.
+    /// Names of the anomalies that the part shows, where known.
     pub anomalies: Vec<String>,
-    /// Labels of several annotators by column name, where known.
+    /// The labels of the annotators who judged the part, each with the annotator's column name.
     pub experts: Vec<(String, Label)>,
 }

@@ -246,7 +246,7 @@ fn bundles_and_images_of_a_manifest_are_found_in_either_unicode_form() {
     let dataset = Dataset::of_listing(listing).unwrap();
     assert_eq!(dataset.parts[0].image, one);
     assert_eq!(dataset.bundles().len(), 1);
-    // The digest is the same if the names on disk have the manifest's form.
+    // A data set whose names on disk have the manifest's Unicode form has the same digest.
     let as_written = [format!("{composed}/1.tif"), format!("{decomposed}/2.tif")];
     let as_written = folder(&[("manifest.csv", &manifest), (&as_written[0], "one"), (&as_written[1], "two")]);
     assert_eq!(Dataset::open(as_written.path()).unwrap().digest, dataset.digest);

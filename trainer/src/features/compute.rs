@@ -11,15 +11,15 @@ use cellgate_models::radiograph;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-/// The most converted images that wait for libtorch. It limits memory: an image of 2000 x 1000 pixels takes 24 MB.
+/// Largest number of converted images that wait for libtorch. This limits memory: an image of 2000 x 1000 pixels takes 24 MB.
 const QUEUE: usize = 4;
-/// Reader threads when libtorch runs on the CPU: it uses all cores, and converting is a small part of the work.
+/// Reader threads when libtorch runs on the CPU. libtorch then uses all cores, and converting is a small share of the work.
 const READERS_CPU: usize = 1;
-/// Reader threads when libtorch runs on a GPU: it computes faster than one core converts.
+/// Reader threads when libtorch runs on a GPU. The GPU then computes faster than one core converts.
 const READERS_CUDA: usize = 8;
 
-/// Computes the features of `parts` and passes each part's to `done`. Each vector holds all four variants of the image with
-/// all of `blocks`. The order of the parts is not defined.
+/// Computes the features of `parts`, and calls `done` with each part and its features: all four variants of the image, each with
+/// all of `blocks`. The order of the calls is not defined.
 pub(super) fn features<'a>(
     parts: &[&'a Part],
     spec: &ConversionSpec,
@@ -39,7 +39,7 @@ pub(super) fn features<'a>(
                     Err(error) => return drop(sender.send((parts[0], Err(error.into())))),
                 };
                 while let Some(&part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // The receiver is gone: it stopped at an error.
+                    // Sending fails if the receiver is gone, because it stopped at an error.
                     if sender.send((part, read(part, &mut converter))).is_err() {
                         return;
                     }

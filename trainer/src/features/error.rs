@@ -1,4 +1,4 @@
-//! The error of reading and computing features.
+//! Defines the error of reading and computing features.
 
 use cellgate_models::conversion::ConversionError;
 use cellgate_models::digest::Digest;

@@ -1,16 +1,16 @@
-//! The cache file with one image's features. It is used only if key, count and digest match.
+//! Reads and writes the cache file with one image's features. A file is used only if its cache key, count and digest match.
 //!
 //! | bytes | content |
 //! |---|---|
 //! | 8 | magic `CGFEAT1\n` |
-//! | 32 | key |
+//! | 32 | cache key |
 //! | 4 | count of numbers, u32 little-endian |
 //! | 32 | SHA-256 of the numbers' bytes |
 //! | 4 x count | numbers, f32 little-endian |
 //!
 //! The file is written under a temporary name and renamed, so a killed program never leaves an incomplete file under the
-//! final name. It isn't flushed to the disk. After a power cut the digest shows that a file is damaged, and its image is
-//! computed again.
+//! final name. The file isn't flushed to the disk, so a power cut may damage it. The digest then shows the damage, and the
+//! features of the image are computed again.
 
 use cellgate_models::digest::Digest;
 use std::io::{self, Write};
@@ -19,14 +19,14 @@ use std::path::Path;
 const MAGIC: &[u8; 8] = b"CGFEAT1\n";
 const HEADER_BYTES: usize = 8 + 32 + 4 + 32;
 
-/// Returns the file's bytes.
+/// Returns the bytes of the file for `features` under the cache key `key`.
 fn encode(key: Digest, features: &[f32]) -> Vec<u8> {
     let numbers: Vec<u8> = features.iter().flat_map(|number| number.to_le_bytes()).collect();
     let count = (features.len() as u32).to_le_bytes();
     [MAGIC, key.as_bytes().as_slice(), &count, Digest::of(&numbers).as_bytes(), &numbers].concat()
 }
 
-/// Returns the features, or `None` if key, count, length or digest do not match.
+/// Returns the features in a file's `bytes`, or `None` if cache key, count, length or digest do not match.
 fn decode(bytes: &[u8], key: Digest, count: usize) -> Option<Vec<f32>> {
     let (header, numbers) = bytes.split_at_checked(HEADER_BYTES)?;
     let expected = [MAGIC, key.as_bytes().as_slice(), &u32::try_from(count).ok()?.to_le_bytes()].concat();
@@ -35,7 +35,8 @@ fn decode(bytes: &[u8], key: Digest, count: usize) -> Option<Vec<f32>> {
     sound.then(|| numbers.as_chunks().0.iter().map(|&number| f32::from_le_bytes(number)).collect())
 }
 
-/// Reads the features of `key` from `path`. Returns `None` if the file is missing or damaged.
+/// Reads the features with the cache key `key` from `path`. `count` is the expected number of features. Returns `None` if the
+/// file is missing or damaged.
 pub(super) fn read(path: &Path, key: Digest, count: usize) -> Option<Vec<f32>> {
     let bytes = std::fs::read(path).ok()?;
     let features = decode(&bytes, key, count);
@@ -49,7 +50,7 @@ pub(super) fn read(path: &Path, key: Digest, count: usize) -> Option<Vec<f32>> {
     features
 }
 
-/// Writes the features of `key` to `path` atomically. Creates the folder if it is missing.
+/// Writes the features with the cache key `key` to `path` atomically. Creates the folder if it is missing.
 pub(super) fn write(path: &Path, key: Digest, features: &[f32]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;

@@ -1,11 +1,11 @@
-//! The cache key of a feature vector: a digest of everything that the vector depends on.
+//! Computes the cache key of a feature vector: a digest of everything that the vector depends on.
 
 use crate::network::backbone::{Backbone, VARIANTS};
 use crate::network::pooling::Block;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 
-/// To be raised when a change of the conversion or the computation gives other numbers for the same inputs.
+/// Version of the computation. Raise it when a change of the source code gives other numbers for the same inputs.
 const VERSION: u32 = 1;
 
 /// Everything that an image's features depend on, except the image itself.
@@ -15,8 +15,8 @@ pub(super) struct FeatureSettings {
 }
 
 impl FeatureSettings {
-    /// Combines the conversion with its size, the backbone, the kind of device and the layout of the numbers. The device
-    /// counts because CPU and CUDA results differ in the last digits.
+    /// Combines the conversion with its size, the backbone, CPU or GPU, and the layout of the numbers. CPU and GPU are
+    /// distinguished because their results differ in the last digits.
     pub(super) fn new(spec: &ConversionSpec, backbone: &Backbone) -> Self {
         let layout = Block::ALL.iter().map(Block::to_string).collect::<Vec<_>>().join(" ");
         let device = if backbone.device().is_cuda() { "cuda" } else { "cpu" };
@@ -32,7 +32,7 @@ impl FeatureSettings {
         }
     }
 
-    /// Returns the key of the features of the image with the digest `image`.
+    /// Returns the cache key for the features of the image with the digest `image`.
     pub(super) fn key(&self, image: Digest) -> Digest {
         let fields: Vec<&[u8]> =
             std::iter::once(image.as_bytes().as_slice()).chain(self.fields.iter().map(Vec::as_slice)).collect();

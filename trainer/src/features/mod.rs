@@ -1,7 +1,8 @@
-//! The frozen backbone's pooled features, computed once and cached.
+//! Computes the frozen backbone's pooled features once, and caches them.
 //!
 //! A frozen backbone computes the same features for an image in every epoch and fold, and flips yield only four variants.
-//! So each image goes through the network once for each conversion and variant. All later steps use a table of numbers.
+//! So each image goes through the network once for each conversion and variant. All later steps use only the table of these
+//! features.
 
 mod compute;
 mod error;

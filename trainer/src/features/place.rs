@@ -1,4 +1,4 @@
-//! The default folder of the caches.
+//! Finds the default folder of the caches.
 
 use std::path::PathBuf;
 

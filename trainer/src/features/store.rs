@@ -1,4 +1,4 @@
-//! The cache of features.
+//! Returns features from the cache, or computes and caches them.
 
 use super::key::FeatureSettings;
 use super::table::FeatureTable;
@@ -13,19 +13,20 @@ use indicatif::ProgressBar;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// The environment variable that overrides the default folder.
+/// The environment variable that replaces the default folder of the cache.
 const VARIABLE: &str = "CELLGATE_CACHE";
 
-/// A folder of cached features, with one file for each image, conversion and backbone. All folds, epochs and runs share it,
-/// and several programs may use it at the same time.
+/// A folder of cached features, with one file for each image, conversion and backbone. All folds, epochs and commands share
+/// it, and several programs may use it at the same time.
 #[derive(Debug, Clone)]
 pub struct FeatureStore {
     folder: PathBuf,
 }
 
 impl FeatureStore {
-    /// Opens the store in `folder` (`--cache`). Without `folder` the environment variable `CELLGATE_CACHE` names it, and
-    /// without that it is `features` in [`default_cache_root`]. The folder is created when the first file is written.
+    /// Opens the cache in `folder`, the value of `--cache`. Without it, the environment variable `CELLGATE_CACHE` names the
+    /// folder. Without the variable, the folder is `features` in [`default_cache_root`]. The folder is created when the first file
+    /// is written.
     ///
     /// # Errors
     /// [`FeatureError::NoFolder`] if there is neither a given folder nor a default one.
@@ -35,7 +36,7 @@ impl FeatureStore {
         Ok(Self { folder: folder.ok_or(FeatureError::NoFolder)? })
     }
 
-    /// Returns the folder of the store.
+    /// Returns the folder of the cache.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -44,11 +45,11 @@ impl FeatureStore {
     /// Returns the features of `parts` with all blocks ([`Block::ALL`]), for images converted by `spec`. Reads them from
     /// the cache, or computes and caches them. Advances `progress` by one for each part.
     ///
-    /// The numbers depend only on the image, the conversion, the backbone and the kind of device. The other parts and the
-    /// content of the cache do not change them.
+    /// A part's features depend only on its image, the conversion, the backbone, and whether the CPU or a GPU computes. They do
+    /// not depend on the other parts or on the content of the cache.
     ///
     /// # Errors
-    /// [`FeatureError`] for the first part that fails. Features that were computed before stay in the cache.
+    /// [`FeatureError`] for the first part that fails. Features that were computed before the failure stay in the cache.
     pub fn features<'a>(
         &self,
         parts: impl IntoIterator<Item = &'a Part>,
@@ -96,7 +97,7 @@ impl FeatureStore {
         Ok(FeatureTable::new(blocks.to_vec(), values))
     }
 
-    /// The path of the file for `key`. Files are spread over 256 folders to keep each folder small.
+    /// The path of the file with the cache key `key`. Files are spread over 256 folders to keep each folder small.
     fn path(&self, key: Digest) -> PathBuf {
         let name = key.to_string();
         self.folder.join(&name[..2]).join(format!("{name}.features"))

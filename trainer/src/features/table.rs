@@ -1,9 +1,10 @@
-//! The table of the features of many images.
+//! Holds the features of many images in a table.
 
 use crate::network::backbone::VARIANTS;
 use crate::network::pooling::{self, Block};
 
-/// The features of some parts, four variants each (identity, mirrored left to right, top to bottom, both).
+/// The features of some parts, each in four variants of its image: as it is, mirrored left to right, mirrored top to bottom, and
+/// mirrored both ways.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureTable {
     blocks: Vec<Block>,
@@ -41,7 +42,7 @@ impl FeatureTable {
         pooling::width(&self.blocks)
     }
 
-    /// The features of one variant of a part. Variants are 0 to 3; 0 is the image without a flip.
+    /// The features of one variant of a part. Variants are 0 to 3, and 0 is the image as it is.
     ///
     /// # Panics
     /// If there is no such part or variant.

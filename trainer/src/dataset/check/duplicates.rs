@@ -1,4 +1,4 @@
-//! Images that occur several times in one data set.
+//! Finds images that occur several times in one data set.
 
 use super::{Finding, FindingKind, ImageFacts, Listing};
 use crate::dataset::{Dataset, Label};
@@ -14,7 +14,7 @@ struct Copy<'a> {
     label: Label,
 }
 
-/// Finds groups of images with the same pixels. In two bundles or with two labels they are a leak.
+/// Finds groups of images with the same pixels. A group whose images are in two bundles or have two labels is a leak.
 pub(super) fn find(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Vec<Finding> {
     let readable = listing.entries.iter().zip(images).filter_map(|(entry, image)| {
         let facts = image.as_ref().ok()?;
@@ -37,7 +37,7 @@ pub fn leaks(dataset: &Dataset) -> Vec<Finding> {
     findings
 }
 
-/// Groups images by their first digest. Returns one finding per group of at least two, in the order of their first images.
+/// Groups images by the digest beside each. Returns one finding per group of at least two, in the order of their first images.
 fn of_copies<'a>(images: impl Iterator<Item = (Digest, Copy<'a>)>) -> Vec<Finding> {
     let mut groups = BTreeMap::<Digest, (usize, Vec<Copy<'a>>)>::new();
     for (index, (digest, copy)) in images.enumerate() {

@@ -1,4 +1,4 @@
-//! One problem of a data set.
+//! Defines the problems that the checks of a data set find.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 pub enum Severity {
     /// Results on this data set would be wrong or impossible.
     Error,
-    /// A person should look at it.
+    /// A person should look at what was found.
     Warning,
 }
 
@@ -32,9 +32,9 @@ pub enum FindingKind {
     SimilarNames,
     /// One bundle's name in two Unicode forms, which are read as one bundle.
     TwoForms,
-    /// Files in a data set without a manifest that were skipped.
+    /// Files that were skipped, in a data set without a manifest.
     PassedBy,
-    /// The same image twice in one bundle with one label.
+    /// The same image several times in one bundle, with one label.
     Duplicate,
     /// A bundle whose images have the same label, so it has no balanced accuracy.
     OneClassBundle,
@@ -42,17 +42,17 @@ pub enum FindingKind {
     Flat,
     /// An image with many pixels at the top of the detector's range.
     Saturated,
-    /// An image that is a negative, compared with the others.
+    /// An image that is a negative, compared with the other images.
     Inverted,
-    /// An image whose levels have swapped bytes, compared with the others.
+    /// An image whose levels have swapped bytes, compared with the other images.
     ByteSwapped,
-    /// An image whose levels are larger or smaller by a power of two than in the others.
+    /// An image whose levels are larger or smaller by a power of two than in the other images.
     Scaled,
     /// An image that is partly black or partly of one level.
     PartlyBlank,
-    /// An image whose levels differ from the others' for another reason.
+    /// An image whose levels differ from those of the other images in a way that the kinds above don't explain.
     OtherLevels,
-    /// An image much larger or smaller than the others.
+    /// An image much larger or smaller than the other images.
     OddSize,
     /// A label against the majority of the part's annotators.
     AgainstMajority,
@@ -69,16 +69,16 @@ impl FindingKind {
     }
 }
 
-/// One problem.
+/// One problem of a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Its severity.
+    /// The severity of the problem, which follows from its kind.
     pub severity: Severity,
-    /// Its kind.
+    /// The kind of the problem.
     pub kind: FindingKind,
-    /// The text for people.
+    /// The problem in words.
     pub message: String,
-    /// The images concerned.
+    /// The images concerned; empty if the problem concerns a bundle or the whole data set.
     pub images: Vec<String>,
 }
 

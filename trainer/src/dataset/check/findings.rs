@@ -1,4 +1,4 @@
-//! The checks of a data set, by topic.
+//! Checks a data set. There is one function for each topic.
 
 use super::finding::{Finding, FindingKind};
 use super::{Agreement, BundleParts, ImageFacts, Label, Listing, odd};
@@ -12,7 +12,7 @@ const SATURATED_SHARE: f64 = 0.001;
 /// An image whose width or height differs from the median by more than this share is a finding.
 const ODD_SIDE_SHARE: f64 = 0.1;
 
-/// Images that are unreadable, flat, saturated, of an odd size, or unlike the others.
+/// Finds images that are unreadable, flat, saturated, of an odd size, or unlike the other images.
 pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Vec<Finding> {
     let median = |side: fn(&ImageFacts) -> u32| {
         let mut sides: Vec<_> = images.iter().flatten().map(side).collect();
@@ -62,7 +62,7 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
     findings
 }
 
-/// Missing classes and bundles.
+/// Finds out whether classes or bundles are missing.
 pub(super) fn of_balance(bundles: &[BundleParts], all: &BundleParts) -> Vec<Finding> {
     let only = |bundle: &BundleParts| if bundle.normal > 0 { Label::Normal } else { Label::Abnormal };
     let mut findings = Vec::new();
@@ -98,8 +98,10 @@ fn all_are(bundle: &BundleParts, label: Label) -> String {
     }
 }
 
-/// Whether the default recipe can be trained on all `bundles` except `left_out`. It chooses its operating point on the scores of
-/// those training bundles without which both classes are still present. These bundles must have both classes together.
+/// Whether the default recipe can be trained on all `bundles` except `left_out`.
+///
+/// The recipe scores each training bundle by training on the other training bundles. A bundle is scored only if those others have
+/// both classes. The operating point is chosen on these scores, so the scored bundles together must have both classes.
 fn can_choose_without(left_out: &BundleParts, bundles: &[BundleParts]) -> bool {
     let both_classes = |bundles: &[&BundleParts]| {
         bundles.iter().any(|bundle| bundle.normal > 0) && bundles.iter().any(|bundle| bundle.abnormal > 0)
@@ -110,7 +112,7 @@ fn can_choose_without(left_out: &BundleParts, bundles: &[BundleParts]) -> bool {
     both_classes(&scored)
 }
 
-/// Bundles whose names look alike.
+/// Finds bundles whose names look alike.
 pub(super) fn of_names(bundles: &[BundleParts]) -> Vec<Finding> {
     let names: Vec<_> = bundles.iter().map(|bundle| bundle.name.as_str()).collect();
     let groups = look_alikes(&names).into_iter();
@@ -128,7 +130,7 @@ pub(super) fn of_names(bundles: &[BundleParts]) -> Vec<Finding> {
         .collect()
 }
 
-/// Bundles whose names are written in two Unicode forms.
+/// Reports `bundles`, whose names are written in two Unicode forms.
 pub(super) fn of_forms(bundles: &[String]) -> impl Iterator<Item = Finding> {
     bundles.iter().map(|bundle| {
         let message = format!(
@@ -138,7 +140,7 @@ pub(super) fn of_forms(bundles: &[String]) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// Images that are not part of the data set.
+/// Reports images that are not part of the data set.
 pub(super) fn of_left_out(left_out: &[LeftOut]) -> impl Iterator<Item = Finding> {
     left_out.iter().map(|image| {
         let message = format!("{}: not part of the data set: {}; expected {EXPECTED}", image.path, image.reason);
@@ -146,7 +148,7 @@ pub(super) fn of_left_out(left_out: &[LeftOut]) -> impl Iterator<Item = Finding>
     })
 }
 
-/// Files that were skipped.
+/// Reports the `paths` of files that were skipped.
 pub(super) fn of_skipped(paths: &[String]) -> Option<Finding> {
     let first = paths.first()?;
     let message = match paths.len() {
@@ -156,7 +158,7 @@ pub(super) fn of_skipped(paths: &[String]) -> Option<Finding> {
     Some(Finding::new(FindingKind::PassedBy, message, Vec::new()))
 }
 
-/// Disputed parts, and labels against the majority.
+/// Reports disputed parts, and labels against the majority of the annotators.
 pub(super) fn of_agreement(agreement: &Agreement) -> Vec<Finding> {
     let against = &agreement.against_majority;
     let mut findings: Vec<_> = against

@@ -22,11 +22,11 @@ use serde::Serialize;
 pub struct CheckReport {
     /// Digest of the data set; `None` if an image can't be read or is left out.
     pub digest: Option<Digest>,
-    /// Facts of all images.
+    /// Facts of all images together.
     pub all: GroupFacts,
     /// Facts of the images of each bundle, in natural order.
     pub bundles: Vec<GroupFacts>,
-    /// Agreement of the annotators; `None` if no part was judged by two.
+    /// Agreement of the annotators; `None` if no part was judged by two annotators.
     pub agreement: Option<Agreement>,
     /// The problems, errors first.
     pub findings: Vec<Finding>,
@@ -43,7 +43,7 @@ pub struct GroupFacts {
     pub normal: usize,
     /// Number of images labelled abnormal.
     pub abnormal: usize,
-    /// Number of images that can't be read. The facts below cover the readable images and are `None` without any.
+    /// Number of images that can't be read. The following fields cover the readable images only, and are `None` if there are none.
     pub unreadable: usize,
     /// Heights in pixels.
     pub height: Option<Range>,
@@ -60,11 +60,11 @@ pub struct GroupFacts {
 /// The range of a figure over images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Range {
-    /// The smallest.
+    /// The smallest value.
     pub min: f64,
-    /// The mean.
+    /// The mean value.
     pub mean: f64,
-    /// The largest.
+    /// The largest value.
     pub max: f64,
 }
 
@@ -98,7 +98,7 @@ impl GroupFacts {
 }
 
 impl CheckReport {
-    /// Checks `listing`. `images` holds the results of reading its images, in its order.
+    /// Checks `listing`. `images` holds the result of reading each listed image, in the same order.
     #[must_use]
     pub fn new(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Self {
         let bundles = listing.bundles();
@@ -140,7 +140,7 @@ pub fn similar_names(bundles: &[BundleParts]) -> Vec<Finding> {
     findings::of_names(bundles)
 }
 
-/// The data set's digest, as [`Dataset::open`] computes it.
+/// The data set's digest, as [`Dataset::open`] computes it. `None` if an image can't be read or is left out.
 fn digest(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Option<Digest> {
     if !listing.left_out.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! Finds single images that differ from the others, as after a mistake between scanner and data set.
+//! Finds single images that differ from the other images of a data set, as after a mistake between scanner and data set.
 //!
 //! The reference is the data set itself: the median over all images, at each position of their sorted levels and in each field of
 //! their layout. A distance is the mean difference between sorted levels, divided by the range of the reference's levels.
@@ -6,32 +6,33 @@
 use super::finding::{Finding, FindingKind};
 use crate::dataset::look::{Look, SAMPLE};
 
-/// Fewer images are no reference.
+/// Smallest number of images that are compared: fewer are no reference.
 const MIN_IMAGES: usize = 4;
 /// Indices of the 1st and the 99th percentile in a sample.
 const LOW: usize = 2;
 const HIGH: usize = SAMPLE - 3;
 
-/// A mistake is reported if the image's distance is above both the first number and the second number times the distance of the
-/// median image...
+/// A mistake is reported only if three conditions hold. First, the image is far from the reference: its distance is above the first
+/// number here, and above the second number times the median distance of all images.
 const FAR: (f64, f64) = (0.3, 2.0);
-/// ...and if undoing the mistake brings the distance below the larger of the first number and the second number times the distance
-/// of the median image...
+/// Second, the image is near the reference once the mistake is undone: its distance is then at most the first number here, or at
+/// most the second number times the median distance.
 const NEAR: (f64, f64) = (0.3, 4.0);
-/// ...and below this share of the distance before.
+/// Third, the distance after undoing the mistake is below this share of the distance before.
 const EXPLAINED: f64 = 0.25;
-/// An image that no mistake explains is reported if its distance is above both the first number and the second number times the
-/// distance of the median image.
+/// An image that no mistake explains is reported if its distance is above the first number, and above the second number times the
+/// median distance of all images.
 const UNLIKE: (f64, f64) = (1.0, 5.0);
-/// Correlations with the reference's layout. The images share one layout if the median image's correlation is at least the first
-/// number. An image is then a negative if its correlation is at most the second number.
+/// Correlations of images' layouts with the reference's layout. The images share one layout if the median correlation is at least
+/// the first number. If they do, an image whose correlation is at most the second number is a negative.
 const LAYOUT: (f64, f64) = (0.5, -0.5);
-/// An image is partly blank if its share of dark pixels is at least the first number and that of the median image at most the
-/// second number.
+/// An image is partly blank if its share of dark pixels is at least the first number, and the median of these shares over all
+/// images is at most the second number.
 const DARK: (f64, f64) = (0.05, 0.01);
-/// The same for the share of pixels of one level.
+/// An image is also partly blank if the share of its commonest level is at least the first number, and the median of these shares
+/// over all images is at most the second number.
 const ONE_LEVEL: (f64, f64) = (1.0 / 3.0, 0.05);
-/// If the reference's 1st percentile is lower, no pixel counts as dark.
+/// Pixels count as dark only if the reference's 1st percentile is at least this level.
 const DARK_FROM: f64 = 32.0;
 
 /// A mistake that changed the levels of an image.
@@ -48,7 +49,7 @@ impl Mistake {
         (-8..=8).filter(|power| *power != 0).map(Self::Scaled).chain([Self::ByteSwapped, Self::Inverted])
     }
 
-    /// The distance after the mistake is undone; infinite if the mistake is impossible.
+    /// The image's distance from the reference `usual` after this mistake is undone.
     fn distance_undone(self, look: &Look, usual: &Usual) -> f64 {
         let undone = |undo: &dyn Fn(u16) -> f64| {
             let mut levels: Vec<f64> = look.sample.iter().map(|level| undo(*level)).collect();
@@ -58,7 +59,8 @@ impl Mistake {
         match self {
             Self::ByteSwapped => undone(&|level| level.swap_bytes().into()),
             Self::Scaled(power) => undone(&|level| f64::from(level) / 2_f64.powi(power)),
-            // White is the largest number of 9 to 16 bits, alone or shifted to the top of 16 bits.
+            // White may be the largest number of 9 to 16 bits, unshifted or shifted to the top of 16 bits. The one that fits best
+            // counts.
             Self::Inverted => {
                 let whites = (9..=16).flat_map(|bits| [u16::MAX >> (16 - bits), u16::MAX << (16 - bits)]);
                 let whites = whites.filter(|white| look.sample.iter().all(|level| level <= white));
@@ -87,14 +89,19 @@ impl Mistake {
 
 /// The reference: medians over all images of the data set.
 struct Usual {
+    /// The median at each position of [`Look::sample`].
     sample: Vec<f64>,
-    /// The range of levels, never 0.
+    /// The range of the levels in `sample`, from the 1st to the 99th percentile; never 0.
     range: f64,
+    /// The median in each field of [`Look::layout`].
     layout: Vec<f64>,
-    /// The median of the images' distances. The figures below are medians too.
+    /// The median of the images' distances from this reference.
     distance: f64,
+    /// The median of the correlations of the images' layouts with `layout`.
     correlation: f64,
+    /// The median share of an image's commonest level.
     one_level: f64,
+    /// The median share of an image's dark pixels.
     dark: f64,
 }
 
@@ -151,11 +158,12 @@ impl Usual {
         if let Some(mistake) = self.mistake(look) {
             return Some(mistake.finding());
         }
-        // Saturation, a finding of its own, can cause high levels, one level and another layout.
+        // Saturation is a finding of its own. It can cause all that is checked below: high levels, one frequent level, another
+        // layout.
         if image.is_saturated {
             return None;
         }
-        // A negative can have the same levels as the others; then only its layout shows it.
+        // A negative can have the same levels as the other images. Then only its layout shows that it is a negative.
         if self.correlation >= LAYOUT.0 && correlation(&look.layout, &self.layout) <= LAYOUT.1 {
             return Some(Mistake::Inverted.finding());
         }
@@ -186,12 +194,12 @@ impl Usual {
     }
 }
 
-/// An image to compare with the others.
+/// An image to compare with the other images of the data set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Image<'a> {
     pub(super) name: &'a str,
     pub(super) look: &'a Look,
-    /// Whether it is already reported as saturated.
+    /// Whether the image is already reported as saturated.
     pub(super) is_saturated: bool,
 }
 

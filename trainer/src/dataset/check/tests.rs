@@ -15,7 +15,8 @@ fn listing(lines: &[(&str, &str, Label)]) -> Listing {
     Listing { entries: lines.iter().map(entry).collect(), ..Listing::default() }
 }
 
-/// Facts of an image of 100 x 50 pixels; the numbers stand for its pixels and its file.
+/// Facts of an image of 100 x 50 pixels. Images with the same `content` have the same pixels, and with the same `file` the same
+/// file.
 fn image(content: u16, file: u8) -> Result<ImageFacts, ReadError> {
     let mut levels = vec![2000; 5000];
     levels[..2500].fill(1000 + content);
@@ -41,7 +42,7 @@ const GOOD: [(&str, &str, Label); 6] = [
     ("6", "b3", Abnormal),
 ];
 
-/// `images` and two more good images, for [`GOOD`].
+/// The images of the listing [`GOOD`]: the four `images`, then two good images in bundle b3.
 fn with_b3(images: [Result<ImageFacts, ReadError>; 4]) -> Vec<Result<ImageFacts, ReadError>> {
     images.into_iter().chain([image(15, 15), image(16, 16)]).collect()
 }
@@ -142,7 +143,7 @@ fn names_that_look_alike_are_an_error() {
     (lines[1].1, lines[3].1, lines[5].1) = ("bundle 1", "Bundle\u{200b} 01", "bundle 2");
     let report = CheckReport::new(&listing(&lines), &with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]));
     assert_eq!((kinds(&report), report.count(Severity::Error)), (vec![FindingKind::SimilarNames], 1));
-    // The character without width is written as its code.
+    // The character without width is written as its Unicode number.
     let message = &report.findings[0].message;
     assert!(message.contains(r#""Bundle\u{200b} 01", "bundle 1""#) && !message.contains("bundle 2"), "{message}");
 }

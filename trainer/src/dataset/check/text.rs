@@ -1,10 +1,10 @@
-//! The report of `check` as text.
+//! Writes the report of `check` as text.
 
 use super::{Agreement, CheckReport, Finding, GroupFacts, Range, Severity};
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt;
 
-/// Largest number of findings of one kind to print; the others are counted.
+/// Largest number of findings of one kind to print. Further findings of the kind are only counted.
 const MAX_FINDINGS_PER_KIND: usize = 10;
 
 impl fmt::Display for CheckReport {
@@ -117,7 +117,7 @@ fn figure(value: Option<f64>) -> String {
     value.map_or_else(|| "n/a".into(), |value| format!("{value:.3}"))
 }
 
-/// Smallest, mean and largest; one figure if they are the same.
+/// Writes a range as smallest..mean..largest, or as one figure if all values are the same.
 fn range(range: Option<Range>) -> String {
     match range {
         None => "n/a".into(),

@@ -150,7 +150,7 @@ fn two_unicode_forms_of_a_name_are_one_bundle() {
         found.entries.iter().filter(|entry| entry.bundle == composed).map(|entry| &*entry.image).collect();
     assert_eq!(of_it, [image(decomposed, "6"), image(composed, "5")]);
     assert_eq!(found.two_forms, [composed]);
-    // Tables could not distinguish the same file name in both.
+    // If both folders hold the same file name, tables could not distinguish the two images.
     fs::write(root.path().join(image(decomposed, "5")), TIFF).unwrap();
     let error = super::super::Listing::survey(root.path()).unwrap_err();
     assert!(matches!(error, DatasetError::SameName { .. }) && error.to_string().contains(r"u\u{308}"), "{error}");

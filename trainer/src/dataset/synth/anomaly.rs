@@ -1,4 +1,4 @@
-//! The paper's eleven kinds of anomaly (section 2.1), drawn into an electrode.
+//! Draws the paper's eleven kinds of anomaly (section 2.1) into an electrode.
 
 use super::area::Area;
 use super::electrode::Electrode;
@@ -27,7 +27,7 @@ impl AnomalyKind {
     }
 }
 
-/// Draws a count: `least` at severity 0, up to `most` at severity 1.
+/// Draws a random count. It is `least` at severity 0, and grows with the severity up to `most`.
 fn count(least: usize, most: usize, severity: f32, random: &mut Random) -> usize {
     least + ((most - least) as f32 * severity * random.between(0.6, 1.0) + 0.5) as usize
 }
@@ -82,7 +82,7 @@ fn on_an_edge(area: Area, random: &mut Random) -> ((f32, f32), (f32, f32)) {
     match random.below(6) {
         0 => (area.at(along, 0.0), (0.0, 1.0)),
         1 => (area.at(along, 1.0), (0.0, -1.0)),
-        // The sides at the left and right are twice as long, so they are twice as likely.
+        // The left and right edges are twice as long as the upper and lower ones, so they are twice as likely.
         2 | 3 => (area.at(0.0, along), (1.0, 0.0)),
         _ => (area.at(1.0, along), (-1.0, 0.0)),
     }
@@ -192,7 +192,7 @@ fn bubbles(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// Patches without ink.
+/// Patches with little or no ink.
 fn missing_ink(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 3, severity, random) {
         let radius = random.between(12.0, 22.0 + 95.0 * severity) * electrode.px;

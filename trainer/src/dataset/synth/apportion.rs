@@ -1,7 +1,7 @@
 //! Divides a whole number into whole shares in proportion to weights.
 
-/// Divides `total` in proportion to `weights` by the largest remainder method. Every share is at least 1 if `total` is
-/// large enough.
+/// Divides `total` in proportion to `weights` by the largest remainder method. Then raises every share to at least 1, as far as
+/// `total` allows.
 pub(super) fn apportion(total: usize, weights: &[usize]) -> Vec<usize> {
     let mut shares = apportion_up_to(total, weights, &vec![total; weights.len()]);
     while let Some(empty) = shares.iter().position(|share| *share == 0) {
@@ -15,8 +15,8 @@ pub(super) fn apportion(total: usize, weights: &[usize]) -> Vec<usize> {
     shares
 }
 
-/// Divides `total` in proportion to `weights` by the largest remainder method, with each share at most its limit. The
-/// shares sum to `total` unless the limits of the owners with a positive weight sum to less.
+/// Divides `total` in proportion to `weights` by the largest remainder method, with each share at most its limit in `limits`.
+/// Shares of weight 0 are 0. The shares sum to `total`, or to less if the limits of the other shares sum to less.
 pub(super) fn apportion_up_to(total: usize, weights: &[usize], limits: &[usize]) -> Vec<usize> {
     let sum = weights.iter().sum::<usize>().max(1);
     let mut shares: Vec<_> =

@@ -1,6 +1,6 @@
-//! Rectangles of the sheet.
+//! Describes rectangles of the sheet, such as its coated area.
 
-/// A rectangle in the sheet's own coordinates, in pixels.
+/// A rectangle in the sheet's coordinates, in pixels. The sheet's small rotation in the image is not part of them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Area {
     pub(super) left: f32,
@@ -15,6 +15,7 @@ impl Area {
         (self.left + u * (self.right - self.left), self.top + v * (self.bottom - self.top))
     }
 
+    /// Returns the rectangle without a border of `by` pixels on each side.
     pub(super) fn inset(&self, by: f32) -> Self {
         Self { left: self.left + by, top: self.top + by, right: self.right - by, bottom: self.bottom - by }
     }

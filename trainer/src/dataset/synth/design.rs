@@ -1,4 +1,4 @@
-//! The set design: the bundles with their styles, and each part with its label, anomalies and the annotators' labels.
+//! Makes the set design: the bundles with their styles, and each part with its label, anomalies and the annotators' labels.
 
 use super::apportion::{apportion, apportion_up_to};
 use super::kind::AnomalyKind;
@@ -38,23 +38,23 @@ pub(super) const ABNORMAL_SEVERITY: f32 = 0.3;
 /// The design of one part.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PartDesign {
-    /// The path of its image in the data set.
+    /// The path of the part's image in the data set.
     pub(super) image: String,
     /// Index into [`SetDesign::bundles`].
     pub(super) bundle: usize,
     pub(super) label: Label,
     /// Kinds and severities, 0..=1.
     pub(super) anomalies: Vec<(AnomalyKind, f32)>,
-    /// The label by each of [`EXPERTS`].
+    /// The label that each annotator of [`EXPERTS`] gives.
     pub(super) experts: [Label; EXPERTS.len()],
-    /// Size in pixels.
+    /// Size of the image in pixels.
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Loading of its coating, nominally 1. It drifts over the bundle.
+    /// Loading of the coating, which is its material per area; nominally 1. It drifts from the bundle's first part to its last.
     pub(super) loading: f32,
     /// Strength of the beam, nominally 1.
     pub(super) beam: f32,
-    /// The random stream for rendering it.
+    /// The random stream for rendering the part.
     pub(super) stream: u64,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct PartDesign {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SetDesign {
     pub(super) bundles: Vec<BundleStyle>,
-    /// In the order of the manifest: grouped by bundle.
+    /// The parts in the order of the manifest: grouped by bundle.
     pub(super) parts: Vec<PartDesign>,
 }
 
@@ -78,7 +78,7 @@ impl SetDesign {
         let abnormal_weights: Vec<_> = (0..config.bundles)
             .map(|bundle| {
                 let (parts, abnormal) = pattern(bundle);
-                // In thousandths of a part. Rounded to whole parts, the weight of a small bundle could become 0.
+                // The weight is in thousandths of a part. In whole parts, the weight of a small bundle could be rounded to 0.
                 sizes[bundle] * abnormal * 1000 / parts
             })
             .collect();
@@ -150,7 +150,7 @@ pub(super) fn scaled(pixels: f32, scale: f32) -> u32 {
     (pixels * scale + 0.5) as u32
 }
 
-/// First of the random streams that shuffle the labels of a bundle, one for each bundle. Far above the streams of parts.
+/// First of the random streams that shuffle labels. Each bundle has one. They are far above the streams of parts.
 const LABEL_STREAM: u64 = 1 << 40;
 
 /// Draws the anomalies of a part. An abnormal part has at least one severe anomaly. Any part may have minor ones.
@@ -173,8 +173,8 @@ fn anomalies(label: Label, style: &BundleStyle, random: &mut Random) -> Vec<(Ano
     severities.into_iter().map(|severity| (draw_kind(&mut frequency, random), severity)).collect()
 }
 
-/// Draws a kind with a probability in proportion to `frequency`. Sets its frequency to 0, so that a part has each kind at
-/// most once.
+/// Draws a kind with a probability in proportion to `frequency`. Sets the frequency of the drawn kind to 0, so that a part has
+/// each kind at most once.
 fn draw_kind(frequency: &mut [f32; AnomalyKind::ALL.len()], random: &mut Random) -> AnomalyKind {
     let mut place = random.unit() * frequency.iter().sum::<f32>();
     let drawn = frequency.iter().position(|share| {

@@ -1,4 +1,4 @@
-//! The flat-panel detector. One detector takes all images of a set, so its defects appear in every image.
+//! Simulates the flat-panel detector. One detector takes all images of a data set, so its defects appear in every image.
 
 use super::SynthConfig;
 use super::design::{LARGEST_HEIGHT_PX, LARGEST_WIDTH_PX, scaled};
@@ -9,7 +9,7 @@ use super::texture::{Texture, blur};
 pub(super) const OPEN_BEAM_LEVEL: f32 = 2760.0;
 /// Standard deviation of the quantum noise at [`OPEN_BEAM_LEVEL`], at full scale.
 const NOISE_LEVELS: f32 = 14.0;
-/// Share of the beam that arrives scattered, and the distance over which it scatters, in pixels at full scale.
+/// Share of the beam that arrives scattered, and the distance over which this share scatters, in pixels at full scale.
 pub(super) const SCATTERED: f32 = 0.06;
 const SCATTER_PX: f32 = 60.0;
 /// Standard deviations of the gain of pixels, of columns, and of readout blocks of `BLOCK_PX` columns at full scale.
@@ -39,7 +39,7 @@ struct BadPixel {
 pub(super) struct Detector {
     width: usize,
     height: usize,
-    /// Length of a full-scale pixel in pixels.
+    /// Length of a full-scale pixel in pixels of the images.
     px: f32,
     /// The fixed pattern: each pixel's gain, including the variation of the beam.
     gain: Vec<f32>,
@@ -76,8 +76,8 @@ impl Detector {
         (self.width, self.height)
     }
 
-    /// Returns the radiograph's levels. `levels` are those of the primary beam behind the electrode, in rows of `width`
-    /// pixels. `noise` is relative to the detector's usual noise.
+    /// Takes a radiograph and returns its levels. `levels` are the levels that the beam would have behind the electrode without
+    /// scatter, blur and noise, in rows of `width` pixels. `noise` is relative to the detector's usual noise.
     pub(super) fn take(&self, mut levels: Vec<f32>, width: usize, noise: f32, random: &mut Random) -> Vec<u16> {
         self.spread(&mut levels, width);
         let height = levels.len() / width;
@@ -111,7 +111,7 @@ impl Detector {
             row.iter_mut().for_each(|level| *level *= 1.0 - SCATTERED);
             scatter.add_row(y, SCATTERED, row, &mut buffer);
         }
-        // The scintillator blurs over a fixed length: that is more pixels at full scale than at a small scale.
+        // The scintillator blurs over a fixed length. This length is more pixels at full scale than at a small scale.
         for _ in 0..if self.px < 0.5 { 1 } else { 2 } {
             blur(levels, width);
         }

@@ -1,4 +1,4 @@
-//! A flawless electrode in its tray: a sheet of substrate with a coated area. Both have a texture.
+//! Makes a flawless electrode in its tray: a sheet of substrate with a coated area. Sheet and coating have a texture.
 
 use super::area::Area;
 use super::design::PartDesign;
@@ -17,17 +17,17 @@ const MARGIN_PX: (f32, f32) = (18.0, 32.0);
 pub(super) struct Electrode {
     /// Length of a full-scale pixel in pixels of this image.
     pub(super) px: f32,
-    /// The sheet.
+    /// The sheet, coated area and border together.
     pub(super) sheet: Area,
     /// The coated area of the sheet.
     pub(super) coated: Area,
-    /// Whether the coating runs from left to right instead of from top to bottom.
+    /// Whether the coating head moved from left to right instead of from top to bottom.
     pub(super) crosswise: bool,
     /// Optical depth of the tray.
     pub(super) tray: Field,
-    /// Thickness of the substrate, 1 nominal.
+    /// Thickness of the substrate: 1 is nominal, 0 is outside the sheet.
     pub(super) substrate: Field,
-    /// Loading of the coating, 1 nominal.
+    /// Loading of the coating, which is its material per area: 1 is nominal, 0 is without coating.
     pub(super) coating: Field,
     /// Tangent of the sheet's small rotation: the shift in x for each pixel of y.
     tilt: f32,
@@ -61,8 +61,8 @@ impl Electrode {
         (x + self.tilt * (y - height / 2.0), y - self.tilt * (x - width / 2.0))
     }
 
-    /// Returns a point of the coated area in the image's coordinates. `along` and `across` are 0..=1, along the coating's
-    /// direction and across it.
+    /// Returns a point of the coated area in the image's coordinates. `along` is its position along the coating's direction and
+    /// `across` its position across that direction, both 0..=1.
     pub(super) fn coated_point(&self, across: f32, along: f32) -> (f32, f32) {
         let (u, v) = if self.crosswise { (along, across) } else { (across, along) };
         self.to_image(self.coated.at(u, v))
@@ -85,7 +85,7 @@ impl Electrode {
         }
     }
 
-    /// Fills in the substrate and its coating. `loading` is 1 at its nominal value.
+    /// Fills in the substrate and its coating. `loading` is the mean loading of the coating; 1 is nominal.
     fn fill(&mut self, style: &BundleStyle, loading: f32, random: &mut Random) {
         let (width, height, px) = (self.coating.width, self.coating.height, self.px);
         let square = |cell: f32| [cell * px, cell * px];

@@ -1,4 +1,4 @@
-//! The paper's eleven kinds of anomaly (section 2.1).
+//! Names the paper's eleven kinds of anomaly (section 2.1) and their causes.
 
 /// A kind of anomaly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl AnomalyKind {
         Self::InkEntryExit,
     ];
 
-    /// The paper's name.
+    /// The paper's name for this kind. The manifest uses it too.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Scratches => "scratches",
@@ -49,7 +49,7 @@ impl AnomalyKind {
         }
     }
 
-    /// Its most frequent cause, for the manifest. The paper does not name causes; we chose these.
+    /// The most frequent cause of this kind, for the manifest. The paper does not name causes; we chose these.
     pub(super) fn cause(self) -> &'static str {
         match self {
             Self::Scratches => "dragged over a hard edge when dry",

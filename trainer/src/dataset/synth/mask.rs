@@ -1,9 +1,9 @@
-//! Shapes with soft edges. They define where and how strongly an anomaly changes an image.
+//! Draws shapes with soft edges, which define where and how strongly an anomaly changes an electrode.
 
 use super::random::Random;
 use super::texture::{Texture, smooth};
 
-/// A grid of values over an image, row by row.
+/// One value for each pixel of an image, row by row.
 pub(super) struct Field {
     pub(super) width: usize,
     pub(super) height: usize,
@@ -11,6 +11,7 @@ pub(super) struct Field {
 }
 
 impl Field {
+    /// Makes a field of zeros.
     pub(super) fn new(width: usize, height: usize) -> Self {
         Self { width, height, values: vec![0.0; width * height] }
     }
@@ -29,7 +30,7 @@ impl Field {
     }
 }
 
-/// Strengths of 0..=1 in a rectangle of an image. The strength is 0 outside.
+/// Strengths of 0..=1 in a rectangle of an image. Outside the rectangle the strength is 0.
 pub(super) struct Mask {
     left: usize,
     top: usize,
@@ -49,7 +50,7 @@ impl Mask {
         Self { left, top, width, height, strengths: vec![0.0; width * height] }
     }
 
-    /// Raises each strength to `strength(x, y)` where that value is larger.
+    /// Raises each strength to `strength(x, y)`, at most 1. A strength that is larger already stays.
     pub(super) fn draw(&mut self, strength: impl Fn(f32, f32) -> f32) {
         for y in 0..self.height {
             for x in 0..self.width {
@@ -59,8 +60,8 @@ impl Mask {
         }
     }
 
-    /// A line along `points` that reaches `half_width` pixels to either side. Its edges fall off over `soft` pixels, raised
-    /// to at least 1. A line thinner than a pixel is drawn fainter instead.
+    /// A line along `points` that reaches `half_width` pixels to either side. Its edges fall off over `soft` pixels;
+    /// less than 1 counts as 1. A line thinner than a pixel is drawn fainter instead.
     pub(super) fn stroke(field: &Field, points: &[(f32, f32)], half_width: f32, soft: f32) -> Self {
         let soft = soft.max(1.0);
         let reach = half_width + soft;
@@ -88,7 +89,7 @@ impl Mask {
     }
 
     /// An ellipse around `centre`. `ragged` is 0 for a smooth edge and 1 for a very ragged one. The strength falls from 1 to
-    /// 0 over the share `soft` of the radius, above 0.
+    /// 0 towards the edge, over the share `soft` of the radius. `soft` must be above 0.
     pub(super) fn blob(
         field: &Field,
         centre: (f32, f32),
@@ -120,7 +121,8 @@ impl Mask {
         mask
     }
 
-    /// Raises each strength to that of `piece` where that is larger. `piece` must lie inside this mask.
+    /// Raises each strength to the strength of `piece` at the same pixel. A strength that is larger already stays. `piece` must lie
+    /// inside this mask.
     fn raise(&mut self, piece: &Self) {
         for y in 0..piece.height {
             let start = (piece.top + y - self.top) * self.width + piece.left - self.left;

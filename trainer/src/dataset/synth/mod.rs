@@ -1,8 +1,8 @@
-//! Synthetic electrodes: a data set for trials with the paper's image sizes, levels, class balance and anomalies.
+//! Makes synthetic electrodes: a data set for trials, with the paper's image sizes, levels, class balance and anomalies.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `design`, `apportion` | labels, anomalies and annotators of all parts, from the seed |
+//! | `design`, `apportion` | the set design: labels, anomalies and annotators of all parts, from the seed |
 //! | `style` | coating method and ink mixture of a bundle |
 //! | `tray`, `electrode` | a flawless electrode in its tray as three layers: tray, substrate and coating |
 //! | `kind`, `anomaly` | the paper's eleven kinds of anomaly, drawn into the layers |
@@ -46,7 +46,7 @@ use std::path::PathBuf;
 pub struct SynthConfig {
     /// Number of parts, 1 to 100,000 and at least one for each bundle.
     pub parts: usize,
-    /// Number of bundles, at least 1.
+    /// Number of bundles, 1 to the number of parts.
     pub bundles: usize,
     /// Size of the images relative to the paper's, 0.05..=2. A scale of 0.1 gives images of about 207 x 114 pixels.
     pub scale: f64,
@@ -89,9 +89,9 @@ pub enum SynthError {
     Config {
         /// The name of the field.
         what: &'static str,
-        /// Its value.
+        /// The field's value.
         found: String,
-        /// Its range.
+        /// The field's range.
         expected: String,
     },
     /// The folder holds something other than a data set of this configuration.

@@ -1,4 +1,4 @@
-//! PNG files of 8-bit levels: masks and the contact sheet.
+//! Writes and checks PNG files of 8-bit levels: masks and the contact sheet.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};

@@ -1,4 +1,4 @@
-//! Random numbers that are the same on every machine: a ChaCha stream and exactly rounded arithmetic only.
+//! Draws random numbers that are the same on every machine: from a ChaCha stream, with exactly rounded arithmetic only.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -7,7 +7,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
-    /// Starts stream `stream` of `seed`. Streams do not overlap.
+    /// Starts the stream with the number `stream` of `seed`. Streams do not overlap.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -16,17 +16,17 @@ impl Random {
         Self(generator)
     }
 
-    /// Uniformly distributed in 0.0..1.0.
+    /// Returns a number uniformly distributed in 0.0..1.0.
     pub(super) fn unit(&mut self) -> f32 {
         (self.0.next_u32() >> 8) as f32 / (1 << 24) as f32
     }
 
-    /// Uniformly distributed from `lo` to `hi`.
+    /// Returns a number uniformly distributed from `lo` to `hi`.
     pub(super) fn between(&mut self, lo: f32, hi: f32) -> f32 {
         lo + (hi - lo) * self.unit()
     }
 
-    /// Uniformly distributed in 0..`count`.
+    /// Returns a number uniformly distributed in 0..`count`.
     pub(super) fn below(&mut self, count: usize) -> usize {
         ((u64::from(self.0.next_u32()) * count as u64) >> 32) as usize
     }
@@ -41,7 +41,8 @@ impl Random {
         if self.happens(0.5) { 1.0 } else { -1.0 }
     }
 
-    /// Approximately normally distributed with mean 0 and variance 1: the sum of four uniformly distributed numbers.
+    /// Returns an approximately normally distributed number with mean 0 and variance 1, from the sum of four uniformly distributed
+    /// numbers.
     pub(super) fn normal(&mut self) -> f32 {
         normal_from_bits(self.0.next_u64())
     }

@@ -8,28 +8,28 @@ use super::random::Random;
 use super::style::BundleStyle;
 use cellgate_models::radiograph::{Radiograph, ShapeError};
 
-/// A mask is white where its anomaly changes the level by this much or more. This is a fifth of the noise, so smaller
-/// changes are not visible.
+/// A mask is white where its anomaly changes the level by this much or more. Smaller changes are not visible: this is a fifth of
+/// the noise.
 pub(super) const MASK_LEVELS: f32 = 3.0;
 
 /// A rendered part.
 pub(super) struct Rendered {
-    /// The image.
+    /// The part's radiograph.
     pub(super) radiograph: Radiograph,
-    /// One mask for each of the design's anomalies: 255 where the anomaly is, 0 elsewhere, row by row.
+    /// One mask for each of the design's anomalies: 255 where the anomaly is, 0 elsewhere. Pixels are row by row.
     pub(super) masks: Vec<Vec<u8>>,
 }
 
-/// Renders the parts of one set.
+/// Renders the parts of one data set.
 pub(super) struct Renderer {
     detector: Detector,
-    /// Length of a full-scale pixel in pixels.
+    /// Length of a full-scale pixel in pixels of the images.
     px: f32,
     seed: u64,
 }
 
 impl Renderer {
-    /// Makes the renderer for the set of `config`.
+    /// Makes the renderer for the data set of `config`.
     pub(super) fn new(config: &super::SynthConfig) -> Self {
         Self { detector: Detector::new(config), px: config.scale as f32, seed: config.seed }
     }
@@ -52,7 +52,7 @@ impl Renderer {
     }
 }
 
-/// Draws an anomaly and returns its mask.
+/// Draws an anomaly into `electrode` and returns the anomaly's mask.
 fn draw(
     kind: AnomalyKind,
     severity: f32,
@@ -84,7 +84,8 @@ fn depth(tray: f32, substrate: f32, coating: f32, style: &BundleStyle) -> f32 {
     (tray + substrate * style.substrate_depth + coating * style.coating_depth).max(0.0)
 }
 
-/// Levels of the primary beam behind the electrode by the Beer-Lambert law. `beam` is the beam's strength, nominally 1.
+/// Levels of the beam behind the electrode by the Beer-Lambert law, without scatter, blur and noise. `beam` is the beam's strength,
+/// nominally 1.
 fn transmitted(electrode: &Electrode, style: &BundleStyle, beam: f32) -> Vec<f32> {
     let (width, height) = (electrode.coating.width, electrode.coating.height);
     let mut levels = Vec::with_capacity(width * height);
@@ -100,8 +101,8 @@ fn transmitted(electrode: &Electrode, style: &BundleStyle, beam: f32) -> Vec<f32
     levels
 }
 
-/// e to the power of -`depth` within 0.1 %, for `depth` 0..=8. It uses exactly rounded operations only, so it returns the
-/// same bits on every machine. The system's function does not.
+/// Returns e to the power of -`depth` within 0.1 %, for `depth` 0..=8. Uses exactly rounded operations only, so that the bits are
+/// the same on every machine. With the standard library's `exp` they may differ.
 fn exp_of_minus(depth: f32) -> f32 {
     let step = depth * (-1.0 / 32.0);
     let mut power = 1.0 + step * (1.0 + step * (0.5 + step * (1.0 / 6.0 + step * (1.0 / 24.0))));

@@ -1,4 +1,4 @@
-//! Single synthetic electrodes without a data set, addressed by number. `pretrain` trains on them.
+//! Makes single synthetic electrodes without a data set. Each has a number. `pretrain` trains on them.
 
 use super::design::SetDesign;
 use super::kind::AnomalyKind;
@@ -17,7 +17,7 @@ pub(crate) const COATINGS: usize = 2 * CoatingMethod::ALL.len();
 
 /// Bundles in one set design. Each bundle has one electrode.
 const BUNDLES: usize = 12;
-/// First of the random streams of anomalies, far above the streams of rendering.
+/// First of the random streams that draw anomalies, far above the streams of rendering.
 const ANOMALY_STREAM: u64 = 1 << 43;
 
 /// Why an electrode could not be made.
@@ -33,11 +33,11 @@ pub(crate) enum SampleError {
 
 /// A drawn anomaly.
 pub(crate) struct Drawn {
-    /// Index of its kind in the paper's order, below [`KINDS`].
+    /// Index of the anomaly's kind in the paper's order, below [`KINDS`].
     pub(crate) kind: usize,
     /// Severity, 0..=1.
     pub(crate) severity: f32,
-    /// 255 where the anomaly is, 0 elsewhere, row by row.
+    /// 255 where the anomaly is, 0 elsewhere. Pixels are row by row.
     pub(crate) mask: Vec<u8>,
 }
 
@@ -68,7 +68,7 @@ impl Sampler {
         Self { config, renderer: Renderer::new(&config) }
     }
 
-    /// Makes electrode `number`, below 2^40. It depends only on seed, scale and number.
+    /// Makes the electrode with the given number, which must be below 2^40. It depends only on seed, scale and number.
     ///
     /// Coating methods and thicknesses are spread over each group of twelve electrodes. Kinds of anomaly are equally
     /// frequent, severities are uniformly distributed from 0.1 to 1, and one electrode in six is flawless.
@@ -102,8 +102,8 @@ impl Sampler {
     }
 }
 
-/// Derives a seed for each set design by SplitMix64's finaliser (Steele, Lea, Flood 2014). The result is unlikely to equal
-/// a seed that a user chose.
+/// Derives the seed of the set design with the number `set` from `seed`, by SplitMix64's finaliser (Steele, Lea, Flood 2014). The
+/// result is unlikely to equal a seed that a user chose.
 fn mixed(seed: u64, set: u64) -> u64 {
     let x = seed.wrapping_add(set.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! The appearance of a bundle's parts. All parts of a bundle share one coating method and one ink mixture.
+//! Draws the appearance of a bundle's parts. All parts of a bundle share one coating method and one ink mixture.
 
 use super::SynthConfig;
 use super::kind::AnomalyKind;
@@ -30,7 +30,7 @@ impl CoatingMethod {
         }
     }
 
-    /// The anomalies that this method causes more often than others.
+    /// The kinds of anomaly that this coating method causes more often than other kinds.
     fn frequent(self) -> [AnomalyKind; 4] {
         match self {
             Self::SlotDie => {
@@ -87,13 +87,13 @@ pub(super) struct BundleStyle {
     pub(super) drift: f32,
     /// Relative change of the beam from the top to the bottom of the image.
     pub(super) heel: f32,
-    /// Noise, relative to the detector's usual noise.
+    /// Noise of the images, relative to the detector's usual noise.
     pub(super) noise: f32,
-    /// How often each of [`AnomalyKind::ALL`] occurs, relative to the others.
+    /// How often each kind of [`AnomalyKind::ALL`] occurs, relative to the other kinds.
     pub(super) frequency: [f32; AnomalyKind::ALL.len()],
 }
 
-/// Makes the styles of all bundles of `config`. Thicknesses are spread evenly over the bundles, and methods alternate.
+/// Makes the styles of all bundles of `config`. Thicknesses are spread evenly over the bundles, and coating methods take turns.
 pub(super) fn of_bundles(config: &SynthConfig) -> Vec<BundleStyle> {
     let mut random = Random::new(config.seed, STREAM);
     let mut ranks: Vec<_> = (0..config.bundles).collect();
@@ -105,7 +105,7 @@ pub(super) fn of_bundles(config: &SynthConfig) -> Vec<BundleStyle> {
         .enumerate()
         .map(|(bundle, rank)| {
             let thickness = (rank as f32 + random.unit()) / config.bundles as f32;
-            // Successive bundles of one method alternate between both directions.
+            // Successive bundles of one coating method alternate between both directions.
             let turn = bundle / methods.len();
             BundleStyle::new(bundle, methods[bundle % methods.len()], turn % 2 == 1, thickness, &mut random)
         })

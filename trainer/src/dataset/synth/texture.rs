@@ -1,20 +1,21 @@
-//! Smooth random fields: random values on a coarse grid with smooth interpolation between the grid points.
+//! Makes smooth random fields: random values on a coarse grid with smooth interpolation between the grid points.
 
 use super::random::Random;
 
 /// A smooth field over an image: values on a grid with smooth interpolation between the grid points.
 pub(super) struct Texture {
-    /// Grid points in a row.
+    /// Number of grid points in a row.
     columns: usize,
     cell_height_px: f32,
+    /// The values at the grid points, row by row.
     points: Vec<f32>,
-    /// For each x the grid column to its left, and the interpolation weight of the next column.
+    /// For each x the grid column to its left, and the interpolation weight of the grid column to its right.
     place_of_x: Vec<(usize, f32)>,
 }
 
 impl Texture {
-    /// A random field over `width` x `height` pixels. The values at the grid points are independent, with mean 0 and
-    /// variance 1. Grid cells have the size `cell_px` (width, height), raised to at least 1 pixel.
+    /// Makes a random field over `width` x `height` pixels. The values at the grid points are independent, with mean 0 and
+    /// variance 1. Grid cells have the size `cell_px` (width, height); less than 1 pixel counts as 1.
     pub(super) fn new(width: usize, height: usize, cell_px: [f32; 2], random: &mut Random) -> Self {
         let [cell_width_px, cell_height_px] = cell_px.map(|cell| cell.max(1.0));
         let columns = (width as f32 / cell_width_px) as usize + 2;
@@ -25,8 +26,8 @@ impl Texture {
         Self { columns, cell_height_px, points, place_of_x }
     }
 
-    /// A field of local means of `values`, which are rows of `width` pixels. Grid points are `cell_px` pixels apart, raised
-    /// to at least 1. The values at the grid points are blurred `blurs` times.
+    /// Makes a field of local means of `values`, which are rows of `width` pixels. Grid points are `cell_px` pixels apart;
+    /// less than 1 counts as 1. The values at the grid points are blurred `blurs` times.
     pub(super) fn of_means(values: &[f32], width: usize, cell_px: f32, blurs: usize) -> Self {
         let cell_px = cell_px.max(1.0);
         let height = values.len() / width;
@@ -68,7 +69,8 @@ impl Texture {
     }
 }
 
-/// A one-dimensional random field of `length` pixels with grid points `cell_px` apart: mean 0, variance at most 1.
+/// Makes a one-dimensional random field of `length` pixels with grid points `cell_px` apart. Its mean is 0 and its variance at
+/// most 1.
 pub(super) fn profile(length: usize, cell_px: f32, random: &mut Random) -> Vec<f32> {
     let texture = Texture::new(length, 1, [cell_px, 1.0], random);
     let mut values = vec![0.0; length];
@@ -76,7 +78,8 @@ pub(super) fn profile(length: usize, cell_px: f32, random: &mut Random) -> Vec<f
     values
 }
 
-/// Returns the grid point before `position` and the interpolation weight of the next one, 0 to 1 with a smooth step.
+/// Returns the grid point before `position`, and the interpolation weight of the grid point after it, which rises from 0 to 1 as
+/// [`smooth`] does.
 fn place(position: f32) -> (usize, f32) {
     let before = position as usize;
     (before, smooth(position - before as f32))

@@ -1,12 +1,12 @@
-//! The tray that holds the electrode. It has a floor, a raised rim around the pocket, relief holes in the pocket's corners
-//! and finger cut-outs at the long sides.
+//! Draws the tray that holds the electrode. The tray has a floor, a raised rim around the pocket, relief holes in the pocket's
+//! corners and finger cut-outs at the long sides.
 
 use super::area::Area;
 use super::mask::Field;
 use super::random::Random;
 use super::texture::{Texture, smooth};
 
-/// Optical depth of the tray's floor, and the depth that the rim adds.
+/// Optical depth of the tray's floor, and the optical depth that the rim adds.
 const FLOOR_DEPTH: f32 = 0.022;
 const RIM_DEPTH: f32 = 0.09;
 /// Amplitude of the variation of the floor's depth.
@@ -17,7 +17,7 @@ const PLAY_PX: f32 = 7.0;
 const HOLE_PX: f32 = 13.0;
 const FINGER_PX: f32 = 46.0;
 
-/// Returns the optical depth of a tray with a pocket for `sheet`. The gap to the sheet differs on each side.
+/// Returns the optical depth of a tray with a pocket for `sheet`. The gap between pocket and sheet differs on each side.
 pub(super) fn depth(width: usize, height: usize, sheet: Area, px: f32, random: &mut Random) -> Field {
     let mut play = || random.between(0.6, 1.4) * PLAY_PX * px;
     let pocket = Area {

@@ -1,4 +1,4 @@
-//! Writes the data set's folder: images, masks and manifest. Resumes where an earlier run was stopped.
+//! Writes the data set's folder: images, masks and manifest. Resumes where an earlier call was stopped.
 
 use super::design::{EXPERTS, PartDesign, SetDesign};
 use super::render::Renderer;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// To be raised when a change gives other images for the same configuration.
+/// Version of the generator. Raise it when a change gives other images for the same configuration.
 const GENERATOR: u32 = 2;
 
 /// The file that marks a folder as written by `synth`. It is written first, the manifest last.
@@ -27,7 +27,7 @@ struct Marker {
 }
 
 impl Marker {
-    /// Lists the options that differ from those of `now`.
+    /// Lists the options of this marker that differ from the options of `now`.
     fn difference(&self, now: &Self) -> String {
         let (there, here) = (&self.config, &now.config);
         let options = [
@@ -45,17 +45,17 @@ impl Marker {
 /// How many images [`write()`] made and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
-    /// Images that this run made.
+    /// Images that this call made.
     pub made: usize,
-    /// Images that an earlier run of the same configuration made.
+    /// Images that an earlier call with the same configuration made.
     pub kept: usize,
 }
 
 /// Makes the data set of `config` in the folder `out`, on all cores.
 ///
-/// A run may be killed at any time. Every file is written atomically. The next run with the same configuration keeps each
-/// image that can be read and has the designed size, if the same holds for all its masks. It does not notice an image whose
-/// pixels were changed by hand.
+/// The program may be killed at any time, since every file is written atomically. The next call with the same configuration keeps
+/// each image that can be read and has the designed size, if the same holds for all masks of the image. An image whose pixels were
+/// changed by hand is not noticed.
 ///
 /// # Errors
 /// [`SynthError::Config`] if a value of `config` is out of its range, [`SynthError::Foreign`] if `out` holds anything other
@@ -165,7 +165,7 @@ pub(super) fn write_whole(path: PathBuf, write: impl FnOnce(&Path) -> io::Result
         .map_err(|source| SynthError::Io { path, source })
 }
 
-/// The name of a file until it is complete. The next run overwrites the leftover of a killed run.
+/// The name of a file until it is complete. If the program is killed, the next call overwrites what it left under this name.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");

@@ -1,4 +1,4 @@
-//! The canvas of the contact sheet, on which pictures and text are drawn.
+//! Draws pictures and text on the canvas of the contact sheet.
 
 use super::font;
 
@@ -35,7 +35,7 @@ impl Canvas {
         }
     }
 
-    /// Draws `text`, cropped to the canvas. Each pixel of the font is `scale` x `scale` pixels.
+    /// Draws `text` from its top left corner, cropped to the canvas. Each pixel of the font is `scale` x `scale` pixels.
     pub(super) fn text(&mut self, text: &str, (left, top): (usize, usize), scale: usize, color: [u8; 3]) {
         for (x, y) in font::pixels(text) {
             for (dx, dy) in (0..scale).flat_map(|dy| (0..scale).map(move |dx| (dx, dy))) {

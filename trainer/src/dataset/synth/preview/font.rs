@@ -1,4 +1,4 @@
-//! The pixel font of the contact sheet.
+//! Draws text in the pixel font of the contact sheet.
 
 /// Distance from one letter to the next and from one line to the next, in pixels.
 pub(super) const ADVANCE: usize = 6;

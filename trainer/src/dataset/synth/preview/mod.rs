@@ -1,6 +1,6 @@
-//! The contact sheet: an overview of a data set as one image.
+//! Draws the contact sheet: an overview of a data set as one image.
 //!
-//! From top to bottom it shows:
+//! From top to bottom the sheet shows:
 //!
 //! 1. a normal and an abnormal part of each bundle, converted with the same bounds,
 //! 2. a close-up of each kind of anomaly, with the outline of its mask,
@@ -45,7 +45,7 @@ const CLOSE_UP_SEVERITY: f32 = 0.7;
 pub struct Shown {
     /// Number of parts.
     pub parts: usize,
-    /// The levels that are shown as black and white, from the levels of these parts.
+    /// The levels that are shown as black and as white: the global bounds over these parts.
     pub bounds: Bounds,
 }
 
@@ -236,8 +236,8 @@ fn close_ups(design: &SetDesign) -> impl Iterator<Item = PartDesign> {
 /// Left, top and side of a square.
 type Square = (usize, usize, usize);
 
-/// Returns a square around the marked pixels of `mask`. If they do not fit into the largest allowed square, it holds as many
-/// of them as possible.
+/// Returns a square around the marked pixels of `mask`. If the marked pixels do not fit into the largest allowed square, the square
+/// holds as many of them as possible.
 fn window(mask: &[u8], width: usize) -> Square {
     let height = mask.len() / width;
     let marked: Vec<(usize, usize)> =

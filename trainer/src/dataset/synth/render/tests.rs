@@ -7,7 +7,7 @@ use cellgate_models::digest::Digest;
 
 const SMALL: SynthConfig = SynthConfig { parts: 24, bundles: 4, scale: 0.1, seed: 1 };
 
-/// Compares the digest of all levels and masks of a small set. If a change of the code alters the digest, the same
+/// Compares the digest of all levels and masks of a small set. If a change of the source code alters the digest, the same
 /// configuration makes other images: raise `GENERATOR` in `write.rs`. If the digest differs only on some machines, the
 /// arithmetic is not exactly rounded.
 #[test]
@@ -39,7 +39,7 @@ fn levels_lie_in_the_papers_range() {
     }
     let bounds = Bounds::global(percentiles).unwrap();
     assert!((1600..=1800).contains(&bounds.lo()) && (2700..=2800).contains(&bounds.hi()), "{bounds}");
-    // The naive method gives nearly black images: levels 6 to 11 of 255.
+    // The naive conversion gives nearly black images: levels 6 to 11 of 255.
     let naive = |level8: usize| all.counts()[level8 * 256..(level8 + 1) * 256].iter().sum::<u64>();
     let (found, total) = ((6..=11).map(naive).sum::<u64>(), all.total());
     assert!(found as f64 / total as f64 > 0.999, "{found} of {total}");
