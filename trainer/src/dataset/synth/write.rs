@@ -38,7 +38,7 @@ impl Marker {
             ("--seed", there.seed.to_string(), here.seed.to_string()),
         ];
         let differ = options.iter().filter(|(_, there, here)| there != here);
-        differ.map(|(name, there, here)| format!("{name} {there} (asked for: {here})")).collect::<Vec<_>>().join(", ")
+        differ.map(|(name, there, here)| format!("{name} {there} (now {here})")).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -89,7 +89,7 @@ pub fn write(out: &Path, config: &SynthConfig) -> Result<Written, SynthError> {
 /// Creates `out` and marks it as the folder of `config`. Refuses a folder that holds anything else.
 fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
     let io = |source| SynthError::Io { path: out.to_owned(), source };
-    let expected = "an empty or new folder, or one that `synth` filled with the same options".to_owned();
+    let expected = "a new or empty folder, or one that `synth` wrote with the same options".to_owned();
     let foreign = |found| Err(SynthError::Foreign { path: out.to_owned(), found, expected: expected.clone() });
     std::fs::create_dir_all(out).map_err(io)?;
     let current = Marker { generator: GENERATOR, config: *config };
