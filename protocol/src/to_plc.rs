@@ -177,7 +177,7 @@ impl Origin {
     /// A PASS that could not be sent as a verdict, because a worker stood still, the journal could not store verdicts or the
     /// PLC was silent.
     pub const UNHEALTHY: Self = Self(2);
-    /// Replayed from the journal after a restart.
+    /// Replayed from the journal, because the PLC did not acknowledge it in this start or an earlier one.
     pub const REPLAY: Self = Self(3);
     /// Judged without a trigger.
     pub const FREE_RUNNING: Self = Self(4);

@@ -59,7 +59,7 @@ impl Reader {
         Ok(Self { path: path.to_owned(), opened: RefCell::new(opened), source })
     }
 
-    /// Whether this reads the journal in its place, or a journal in a read-only place.
+    /// Whether the journal is in a read-only place ([`Source::ReadOnly`]).
     #[must_use]
     pub fn source(&self) -> Source {
         self.source

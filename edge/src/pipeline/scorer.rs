@@ -17,7 +17,7 @@ pub(crate) trait Scorer {
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore>;
 
-    /// Whether the CPU or GPU failed in a way that only a new process can recover from.
+    /// Whether the GPU failed so that only a new process can use it again. Always false on the CPU.
     fn is_lost(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! Freezes a thread of another process with ptrace, so that this process needs no code for the test.
+//! Freezes a thread of another process with ptrace, so that the frozen process needs no code for the test.
 
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};

@@ -27,13 +27,13 @@ use trace::{Call, Fault, Note, drive};
 const FATES: [Fate; 4] = [Fate::Kept, Fate::Lost, Fate::Random, Fate::Random];
 
 #[test]
-fn no_power_cut_loses_an_acknowledged_verdict() {
+fn no_power_cut_loses_a_committed_verdict() {
     power_cuts(30, 6);
 }
 
 #[test]
 #[ignore = "takes minutes; see the top of this file"]
-fn no_power_cut_in_a_thousand_verdicts_loses_an_acknowledged_one() {
+fn no_power_cut_in_a_thousand_verdicts_loses_a_committed_one() {
     power_cuts(1_000, 200);
 }
 
@@ -107,7 +107,8 @@ fn cut(disk: &Disk, promises: &Promises, fate: Fate, seed: u64) {
     }
 }
 
-/// Makes a random power cut, and more power cuts after each call of the recovery from that cut. Returns the number of cuts.
+/// Makes a random power cut, and more power cuts after each call of the recovery from that cut. Returns the
+/// number of cuts during the recovery.
 fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
     let folder = folder_in_memory();
     disk.cut(folder.path(), Fate::Random, &mut ChaCha8Rng::seed_from_u64(seed));
@@ -132,7 +133,7 @@ const FAULTS: [(&str, bool); 5] =
 struct Met {
     /// The times from a failed call until the driver got an error.
     reported: Vec<Duration>,
-    /// For each call by its name: how often it failed, and how often the driver got no error of that.
+    /// For each call by its name: how often it failed, and how often the driver got no error although it failed.
     calls: BTreeMap<String, [usize; 2]>,
 }
 

@@ -79,7 +79,7 @@ impl Promises {
             .map_err(|broken| broken.0)?;
         for (part, seq) in &self.committed {
             if parts.get(part) != Some(seq) {
-                return Err(format!("part {part}: acknowledged as row {seq}, found {:?}", parts.get(part)));
+                return Err(format!("part {part}: committed as row {seq}, found {:?}", parts.get(part)));
             }
         }
         match self.accepted.keys().find(|part| !parts.contains_key(part)) {

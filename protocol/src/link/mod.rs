@@ -14,7 +14,7 @@ pub struct Counters {
     /// Valid frames that were dropped: of another link or boot epoch, not newer than the last accepted frame, or with an `ack`
     /// for a frame that was never sent.
     pub dropped: u32,
-    /// Frames of another version.
+    /// Messages from an incompatible peer: of another version, another schema or another device, or ERROR/INCOMPATIBLE.
     pub incompatible: u32,
     /// Links opened.
     pub links: u32,

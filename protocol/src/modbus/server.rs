@@ -1,7 +1,8 @@
 //! The server: answers one request at a time.
 //!
 //! It does not answer a frame with a wrong CRC or a request to another unit. Nor does it answer or execute a broadcast: a
-//! command to several devices at once is most likely a mistake. Every other request gets registers or an exception.
+//! command to several devices at once is most likely a mistake. Every other request gets registers, a
+//! confirmation or an exception.
 //!
 //! A write has an effect on all of its registers or on none. A write to the last register of the command block closes the
 //! block, and the server checks the block only then. An invalid block gets [`Exception::IllegalValue`] and leaves all registers
@@ -23,8 +24,9 @@ pub const TRIGGERS: usize = 64;
 pub struct Written {
     /// The PLC's heartbeat.
     pub heartbeat: u16,
-    /// The command to execute, or a trigger of another epoch than the snapshot's, which the caller must refuse.
-    /// [`Command::None`] if the command was executed before, or the server is not [armed](Server::is_armed).
+    /// The command to execute. A trigger of another epoch than the snapshot's is always returned; the caller must refuse it. Any
+    /// other command is [`Command::None`] while the server is not [armed](Server::is_armed). So is a trigger or a clear that was
+    /// executed before.
     pub command: Command,
 }
 
@@ -87,7 +89,7 @@ impl Server {
         self.counts
     }
 
-    /// Answers a frame from `snapshot`. The answer is in `out`.
+    /// Answers a frame. The values of the registers come from `snapshot`. The answer is in `out`.
     pub fn serve<'b>(&mut self, frame: &[u8], snapshot: &SnapshotRegisters, out: &'b mut FrameBuffer) -> Served<'b> {
         let Some((unit, pdu)) = open(frame) else {
             return Served { answer: None, written: None };
@@ -179,8 +181,8 @@ impl Server {
                 }
                 is_new
             }
-            // Repeating an acknowledgement is harmless. If it came too late before, it must count when its record is shown
-            // again.
+            // Repeating an acknowledgement is harmless. It has no effect while its record is not shown, so the same
+            // acknowledgement must have an effect when the record is shown again.
             Command::Acknowledge { .. } => true,
             Command::Clear { nonce } => self.last_clear.replace(nonce) != Some(nonce),
         };

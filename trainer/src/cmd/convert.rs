@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Height and width of the PNG [default: those of the radiograph]
     #[arg(long, value_name = "HxW")]
     size: Option<Size>,
-    /// The data set whose levels are equalised; needed for equalize
+    /// The data set whose distribution of levels equalises the radiograph; needed for equalize
     #[arg(long, value_name = "DATASET")]
     training: Option<PathBuf>,
 }

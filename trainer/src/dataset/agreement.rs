@@ -12,8 +12,8 @@ pub struct Agreement {
     pub pairs: Vec<PairAgreement>,
     /// Number of parts that all annotators judged.
     pub judged_by_all: usize,
-    /// Fleiss' kappa over the parts that all annotators judged. `None` with fewer than three annotators, or if only one label was
-    /// used.
+    /// Fleiss' kappa over the parts that all annotators judged. `None` with fewer than three annotators, if they
+    /// judged no part in common, or if only one label was used.
     pub fleiss_kappa: Option<f64>,
     /// Parts on which annotators disagree.
     pub disputed: Vec<Dispute>,
@@ -136,7 +136,7 @@ fn fleiss_kappa(votes: &[(usize, usize)]) -> Option<f64> {
     kappa(observed, abnormal * abnormal + (1.0 - abnormal) * (1.0 - abnormal))
 }
 
-/// Kappa: how much of the agreement that chance leaves open was reached. `observed` is the agreement, `expected` the agreement
+/// Kappa: the agreement beyond chance, as a share of the largest possible agreement beyond chance. `observed` is the agreement, `expected` the agreement
 /// by chance. `None` if `expected` is 1.
 fn kappa(observed: f64, expected: f64) -> Option<f64> {
     (expected < 1.0).then(|| (observed - expected) / (1.0 - expected))

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Why the features could not be read or computed.
 #[derive(Debug, thiserror::Error)]
 pub enum FeatureError {
-    /// No cache folder was given, and neither `HOME` nor `XDG_CACHE_HOME` is set.
+    /// No cache folder was given, and neither `HOME` nor `XDG_CACHE_HOME` is an absolute path.
     #[error(
         "no cache folder: neither HOME nor XDG_CACHE_HOME is an absolute path; give one with --cache or CELLGATE_CACHE"
     )]

@@ -89,9 +89,9 @@ fn only_regular_files_are_images() {
     assert_eq!(FolderWatcher::new(&scans).unwrap().1, [ImageFile::at(scans.join("3.tif"))]);
 }
 
-/// Otherwise the appliance would be ready, and every part would be REJECT/IMAGE_UNREADABLE.
+/// Otherwise the appliance would be ready although it could not read the images or move them away.
 #[test]
-fn a_folder_that_becomes_unreadable_is_an_error() {
+fn a_folder_that_loses_a_needed_permission_is_an_error() {
     // Root may read everything; a thread without these two capabilities may not.
     let thread = std::thread::spawn(|| {
         let no_override = |mut set: CapabilitySet| {
@@ -129,7 +129,7 @@ fn a_folder_that_is_no_longer_at_its_path_is_an_error() {
     let mut by_link = watcher(&path("link"));
     fs::remove_file(path("link")).unwrap();
     std::os::unix::fs::symlink(path("other"), path("link")).unwrap();
-    // A new file leads to the check at once, as the file is not at the path that would be reported.
+    // An arrival leads to the check at once. Here the check fails, because the link no longer leads to the watched folder.
     fs::write(path("parent/scans/1.tif"), b"bytes").unwrap();
     let found = by_link.next(Duration::ZERO, &mut Vec::new());
     assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
@@ -239,7 +239,7 @@ mod overlay {
     /// Unmounts on drop.
     pub(super) struct Mounted(PathBuf);
 
-    /// Mounts the folders `lower`, `upper` and `work` in `place` on `merged` there. `None` if this user may not mount.
+    /// Mounts an overlay of the folders `lower`, `upper` and `work` on the folder `merged`, all in `place`. `None` if this user may not mount.
     pub(super) fn mount(place: &Path) -> Option<Mounted> {
         let at = |name: &str| place.join(name).display().to_string();
         let options = format!("lowerdir={},upperdir={},workdir={}", at("lower"), at("upper"), at("work"));

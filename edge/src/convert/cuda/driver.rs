@@ -82,7 +82,7 @@ pub fn driver_version() -> Result<(i32, i32), CudaError> {
         driver.address(&path, &library, function)?;
     }
     load_into_cudarc(&driver, &path, &library)?;
-    // The library is never unloaded, so that cudarc finds it by its name.
+    // cudarc found this library by its name and keeps it. It must stay loaded for the rest of the process.
     std::mem::forget(library);
     Ok(version)
 }

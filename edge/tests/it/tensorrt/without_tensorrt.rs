@@ -4,7 +4,7 @@
 //! | missing or wrong | kept plan | `auto` | `tensorrt` |
 //! |---|---|---|---|
 //! | driver, TensorRT, kernels | - | ONNX Runtime judges | status 2 with the reason, no verdict |
-//! | nothing (the GPU is simulated, so TensorRT refuses it) | authentic | the plan is refused, then a build is tried; ONNX Runtime judges | the plan is refused, then a build is tried; status 2 |
+//! | nothing (but the GPU is simulated, so TensorRT refuses the plan) | authentic | the plan is refused, then a build is tried; ONNX Runtime judges | the plan is refused, then a build is tried; status 2 |
 //! | plan | truncated, altered, foreign | the plan is rejected, then a build is tried; ONNX Runtime judges | the plan is rejected, then a build is tried; status 2 |
 //! | folder or key can't be written | - | a warning, then a build is tried; ONNX Runtime judges | a warning, then a build is tried; status 2 |
 
@@ -133,7 +133,7 @@ fn with_a_plan_that_tensorrt_refuses() {
     no_plan_is_built(&stderr);
 }
 
-/// A plan is built even if it can't be kept, and even if the kept one can't be read.
+/// A build is tried even if its plan could not be kept, and even if a kept plan can't be read.
 #[test]
 fn with_a_folder_of_plans_that_cannot_be_written() {
     let device = device();

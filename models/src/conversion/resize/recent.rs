@@ -47,7 +47,7 @@ impl<S: Sample> RecentRows<S> {
         &mut self.rows[start..][..count * self.groups]
     }
 
-    /// All rows from row `y` on.
+    /// The memory from row `y` on. What follows the last row is not part of the image.
     pub(super) fn from(&self, y: usize) -> &[Group<S>] {
         &self.rows[(y - self.first) * self.groups..]
     }

@@ -64,7 +64,7 @@ fn each_mistake_is_reported_with_its_image() {
         (quarter, FindingKind::PartlyBlank),
         (change(&|level| level + 3000), FindingKind::OtherLevels),
     ] {
-        let [finding] = &findings(levels)[..] else { panic!("{expected:?}: not one finding") };
+        let [finding] = &findings(levels)[..] else { panic!("{expected:?}: expected exactly one finding") };
         assert_eq!((finding.kind, &finding.images[..]), (expected, &["12.tif".to_owned()][..]));
         messages += &format!("{}\n", finding.message);
     }
