@@ -22,7 +22,7 @@ const EXAMPLES: &str = "Examples:
   cellgate-edge doctor --config edge.toml
   cellgate-edge run --config edge.toml
   # judge image files without a PLC
-  cellgate-edge inspect --model model --table scans/*.tif
+  cellgate-edge inspect --model model --table radiographs/*.tif
   # show the newest verdicts
   cellgate-edge journal list /var/lib/cellgate/verdicts.sqlite
 

@@ -25,9 +25,9 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge inspect --model model part-001.tif
-  cellgate-edge inspect --model model --table scans/*.tif
+  cellgate-edge inspect --model model --table radiographs/*.tif
   # images that do not pass
-  cellgate-edge inspect --model model scans/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
+  cellgate-edge inspect --model model radiographs/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
 
 ONNX Runtime is searched for in this order: --onnxruntime, the environment variable CELLGATE_ONNXRUNTIME, the folder lib \
 beside this program, the folder of this program, .venv in the folders above it, the system's library folders.")]

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
   # a link without hardware: /tmp/plc for this command, /tmp/device for the appliance
   socat pty,raw,echo=0,link=/tmp/plc pty,raw,echo=0,link=/tmp/device &
   # 10 parts and a simulated scanner
-  cellgate-edge plc-sim --port /tmp/plc --model model --images scans/*.tif --into incoming
+  cellgate-edge plc-sim --port /tmp/plc --model model --images radiographs/*.tif --into scans
   # 30 parts per minute, as JSON
   cellgate-edge plc-sim --port /dev/ttyUSB1 --model-digest 9f2c41d200a1b3c4 --rate 30 --json")]
 pub(crate) struct Args {
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     /// Digest of a model that may let a part pass, at least its first 16 hexadecimal digits; repeatable
     #[arg(long, value_name = "DIGITS", value_parser = model_digest)]
     model_digest: Vec<DigestStart>,
-    /// Folder of a model that may let a part pass
+    /// Folder of a model that may let a part pass. Without a model, the gate rejects every part
     #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Images that the simulated scanner writes in turn, one before each trigger

@@ -45,6 +45,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let html = report::from_folder(&args.results, &options)?;
     let out = args.out.clone().unwrap_or_else(|| args.results.join("report.html"));
     files::write(&out, html.as_bytes()).with_context(|| format!("{} can't be written", out.display()))?;
+    if args.dataset.is_none() {
+        super::note("the report has no thumbnails; --dataset FOLDER adds them");
+    }
     super::print(&format!("{}\n", out.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -19,8 +19,8 @@ use std::process::ExitCode;
 /// Exit status: 0 no failure, 1 something is missing or differs, 2 misuse.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge gpu-check --model model scans/*.tif
-  cellgate-edge gpu-check --model model --json scans/*.tif > gpu.jsonl")]
+  cellgate-edge gpu-check --model model radiographs/*.tif
+  cellgate-edge gpu-check --model model --json radiographs/*.tif > gpu.jsonl")]
 pub(crate) struct Args {
     /// Folder of the model
     #[arg(long, value_name = "MODEL")]
