@@ -11,7 +11,7 @@
 //! | `protections`, `sandbox` | each protection of the decoder alone; the real worker, and faulty workers |
 //! | `kernels`, `cuda_driver` | feature `cuda`: the CUDA kernels, compiled for all kinds of GPU; the CUDA run-time with a simulated driver |
 //! | `tensorrt` | feature `tensorrt`: the commands `plan` and `gpu-check`, and which engine judges, all without a GPU |
-#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 mod commands;
 #[cfg(feature = "cuda")]

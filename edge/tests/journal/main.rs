@@ -1,5 +1,5 @@
 //! Tests the journal through its API and `cellgate-edge journal`: order, exactly one record, tampering, retention, reading.
-#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 mod chain;
 mod files;

@@ -5,7 +5,7 @@
 //!
 //! To run it with 1,000 verdicts and progress:
 //! `cargo test -p cellgate-edge --test journal_crash -- --ignored --nocapture`
-#![expect(clippy::unwrap_used, reason = "clippy knows the tests themselves, not their helpers")]
+#![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 mod disk;
 mod driver;
