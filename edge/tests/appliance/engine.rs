@@ -41,6 +41,6 @@ fn only_the_configured_engine_judges() {
     assert!(plc.seen().ready.is_none());
     let text = run(&mut plant.program(&["doctor", "--config", "edge.toml"]), 1);
     let text = String::from_utf8(text.stdout).unwrap();
-    let advice = if cfg!(feature = "tensorrt") { "install" } else { "engine = \"onnxruntime\"" };
+    let advice = if cfg!(feature = "tensorrt") { "NVIDIA driver" } else { "engine = \"onnxruntime\"" };
     assert!(text.contains(advice), "{text}");
 }
