@@ -5,7 +5,6 @@ use super::writer::{Writer, writer_of};
 use super::{Identity, ImageFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often each file is checked.
@@ -79,7 +78,7 @@ impl Created {
             match writer_of(path) {
                 Writer::Gone => return false,
                 Writer::None(identity) => {
-                    complete.push(ImageFile { path: path.clone(), identity: Some(identity), content: Arc::default() });
+                    complete.push(ImageFile::new(path.clone(), Some(identity)));
                 }
                 Writer::Some => open.warn(path, now, WARN_OPEN),
                 Writer::Unknown => open.warn(path, now, WARN_UNKNOWN),

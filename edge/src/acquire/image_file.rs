@@ -100,7 +100,7 @@ pub struct ImageFile {
     ///
     /// A hard link made by a backup changes the ctime. So does a write through such a link by a program that then sets the mtime
     /// back. Metadata does not tell these two apart, so a file of which only attributes changed is compared by content.
-    pub content: Arc<OnceLock<Digest>>,
+    pub(super) content: Arc<OnceLock<Digest>>,
 }
 
 impl ImageFile {
@@ -108,7 +108,19 @@ impl ImageFile {
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
         let identity = path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata));
+        Self::new(path, identity)
+    }
+
+    /// An image whose identity was `identity` when it arrived, and whose content was not read yet.
+    #[must_use]
+    pub fn new(path: PathBuf, identity: Option<Identity>) -> Self {
         Self { path, identity, content: Arc::default() }
+    }
+
+    /// The digest of its content when it arrived. `None` if it was not read.
+    #[must_use]
+    pub fn content(&self) -> Option<Digest> {
+        self.content.get().copied()
     }
 
     /// Computes the digest of the content, if the file is unchanged since it arrived. Without the digest, every change of
@@ -156,7 +168,7 @@ impl ImageFile {
         let Some((arrived, found)) = self.identity.zip(other.identity) else { return false };
         match arrived.change(&found) {
             None => true,
-            Some(Change::Attributes) => self.has_content(other.content.get().copied()),
+            Some(Change::Attributes) => self.has_content(other.content()),
             Some(Change::Replaced | Change::Written) => false,
         }
     }

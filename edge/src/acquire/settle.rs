@@ -4,7 +4,6 @@ use super::writer::{Writer, writer_of};
 use super::{Arrival, Identity, ImageFile};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a file must be unchanged. A scanner must not pause for longer in the middle of a file, unless the Linux kernel
@@ -63,7 +62,7 @@ impl Settling {
             let is_open = writer_of(&file.path) == Writer::Some && found.length() > 0;
             if !is_open {
                 let path = std::mem::take(&mut file.path);
-                let file = ImageFile { path, identity: Some(found), content: Arc::default() };
+                let file = ImageFile::new(path, Some(found));
                 arrivals.push(Arrival { file, at: now });
             }
             is_open

@@ -32,7 +32,7 @@ pub(super) fn read<'a>(
     let (file, metadata) = (plain.file(), plain.metadata());
     let opened = Identity::of(metadata);
     let came = expected.and_then(|expected| expected.identity).or(opened);
-    let content = || expected.and_then(|expected| expected.content.get().copied());
+    let content = || expected.and_then(ImageFile::content);
     let is_certain = check(path, came, opened, content())?;
     let bytes = read_open_file(file, metadata.len(), path, limits, memory)?;
     let is_certain = check(path, came, Identity::of(&file.metadata().map_err(io)?), content())? && is_certain;

@@ -1,6 +1,5 @@
 use super::*;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 const LEAD: Duration = Duration::from_secs(1);
 
@@ -209,8 +208,7 @@ fn by_number_a_hard_link_to_the_last_image_is_an_image_of_its_own() {
 #[test]
 fn by_order_an_image_that_is_gone_still_takes_its_turn() {
     let (mut matcher, at) = in_step(Matching::ImageFirst);
-    matcher
-        .add(Arrival { file: ImageFile { path: "1.tif".into(), identity: None, content: Arc::default() }, at: at(0) });
+    matcher.add(Arrival { file: ImageFile::new("1.tif".into(), None), at: at(0) });
     came(&mut matcher, "2.tif", at(100));
     assert_eq!(matcher.take(1, at(150)), Err(NoImage::OutOfStep));
 }

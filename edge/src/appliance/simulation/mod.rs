@@ -36,7 +36,6 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The longest time between an image and its trigger.
@@ -203,7 +202,7 @@ impl Simulation {
         match event {
             SimulatedEvent::Image(part) => {
                 let identity = Some(Identity::of_inode(part));
-                let file = ImageFile { path: format!("{part}.tif").into(), identity, content: Arc::default() };
+                let file = ImageFile::new(format!("{part}.tif").into(), identity);
                 // A second event for the same part's file, which may have been archived meanwhile, is not a second image.
                 if self.arrived.insert(part) {
                     self.images.insert(file.path.clone());

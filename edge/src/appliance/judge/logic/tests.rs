@@ -1,7 +1,6 @@
 use super::*;
 use crate::acquire::{Arrival, Identity};
 use proptest::prelude::*;
-use std::sync::Arc;
 
 const LEAD: Duration = Duration::from_secs(1);
 
@@ -20,7 +19,7 @@ fn part(number: u64, triggered: Instant) -> Part {
 
 fn image(number: u64, at: Instant) -> Arrival {
     let identity = Some(Identity::of_inode(number));
-    Arrival { file: ImageFile { path: format!("scans/{number}.tif").into(), identity, content: Arc::default() }, at }
+    Arrival { file: ImageFile::new(format!("scans/{number}.tif").into(), identity), at }
 }
 
 fn ms(ms: u64) -> Duration {
