@@ -143,7 +143,7 @@ impl Sandbox {
         })
     }
 
-    /// Takes the idle worker out of `self`. `None` if there is none or if it has ended.
+    /// Takes the idle worker out of `self`. `None` if no worker is idle or if it has ended.
     fn waiting(&mut self) -> Option<Process> {
         let mut process = self.process.take()?;
         match process.ended() {

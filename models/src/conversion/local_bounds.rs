@@ -119,7 +119,7 @@ impl Lowest {
         (self.needed, self.limit, self.selections) = (needed, u16::MAX, 0);
     }
 
-    /// Whether there were so many selections that a histogram is faster.
+    /// Whether the number of selections is so large that a histogram is faster.
     fn is_given_up(&self) -> bool {
         self.selections > MAX_SELECTIONS
     }

@@ -6,7 +6,7 @@ use trtx::builder::BuilderConfig;
 
 /// The TensorRT that this program was built for.
 pub const FLAVOUR: Flavour = Flavour::Enterprise;
-/// The compute capabilities that a plan can be built for without such a GPU. There are none, because TensorRT 11 times candidate
+/// The compute capabilities that a plan can be built for without such a GPU. The list is empty, because TensorRT 11 times candidate
 /// kernels on this machine's GPU.
 pub const CAPABILITIES: &[ComputeCapability] = &[];
 pub(crate) const BUILDER: &str = "libnvinfer.so";

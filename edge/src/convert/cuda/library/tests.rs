@@ -1,4 +1,4 @@
-//! Tests the search for CUDA's libraries where there are none, and where other files have their names.
+//! Tests the search for CUDA's libraries where no library is present, and where other files have their names.
 
 use super::*;
 use cellgate_models::library::LibrarySpec;
